@@ -1,0 +1,22 @@
+/** Token ids as they are kept on disk: unsigned 32-bit, little endian, no header. */
+export function encodeTokenIds(ids: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(ids.length * 4);
+  const view = new DataView(bytes.buffer);
+  ids.forEach((id, index) => view.setUint32(index * 4, id, true));
+  return bytes;
+}
+
+/** @throws RangeError when the bytes are not a whole number of ids. */
+export function decodeTokenIds(bytes: Uint8Array): number[] {
+  if (bytes.byteLength % 4 !== 0) throw new RangeError(`${bytes.byteLength} bytes are not a whole number of u32 token ids`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.byteLength / 4 }, (_, index) => view.getUint32(index * 4, true));
+}
+
+/** How many leading ids two sequences share. */
+export function commonPrefixLength(a: readonly number[], b: readonly number[]): number {
+  const limit = Math.min(a.length, b.length);
+  let index = 0;
+  while (index < limit && a[index] === b[index]) index++;
+  return index;
+}

@@ -1,0 +1,51 @@
+import type { Brand } from '../base/brand.ts';
+import { CwmError, type ErrorCode } from './errors.ts';
+
+/** Names one conversation: `^[A-Za-z0-9_-]{1,64}$`, a UUID v4 unless the user chose it (S0-24). */
+export type SessionId = Brand<string, 'SessionId'>;
+/** Names one saved window: `^[A-Za-z0-9_-]{1,128}$` (S0-24). */
+export type WindowName = Brand<string, 'WindowName'>;
+export type MessageId = Brand<string, 'MessageId'>;
+/** Names a session and all its clones: they share one cache salt. */
+export type LineageId = Brand<string, 'LineageId'>;
+/** The canonical URI of a project's folder, as `file:///…` without a trailing slash. */
+export type ProjectUri = Brand<string, 'ProjectUri'>;
+
+export const maxSessionIdLength = 64;
+export const maxWindowNameLength = 128;
+export const maxTags = 10;
+export const maxTagLength = 32;
+export const maxDescriptionLength = 1000;
+
+/** Words that name something else in paths, queries or scripts; refused in any case (S0-24). */
+const reserved = new Set(['metadata', 'blocks', 'index', 'schema', 'version', 'null', 'undefined', 'none', 'true', 'false']);
+
+/** @throws CwmError CWM-1001 when it is not a session id. Trims and NFKC-normalises first. */
+export const parseSessionId = (value: string): SessionId => parseName(value, maxSessionIdLength, 'CWM-1001', 'session id') as SessionId;
+
+/** @throws CwmError CWM-1002 when it is not a window name. Trims and NFKC-normalises first. */
+export const parseWindowName = (value: string): WindowName => parseName(value, maxWindowNameLength, 'CWM-1002', 'window name') as WindowName;
+
+/** @throws CwmError CWM-1003 when one is too long, empty or has other characters, or there are more than {@link maxTags}. */
+export function parseTags(values: readonly string[]): string[] {
+  if (values.length > maxTags) throw new CwmError('CWM-1003', `${values.length} tags were given; at most ${maxTags} are kept.`);
+  return [...new Set(values.map((value) => parseName(value, maxTagLength, 'CWM-1003', 'tag')))];
+}
+
+/** @throws CwmError CWM-1003 when it is longer than {@link maxDescriptionLength} characters. */
+export function parseDescription(value: string): string {
+  const text = value.normalize('NFKC').trim();
+  if (text.length <= maxDescriptionLength) return text;
+  throw new CwmError('CWM-1003', `The description has ${text.length} characters; at most ${maxDescriptionLength} are kept.`);
+}
+
+function parseName(value: string, maxLength: number, code: ErrorCode, what: string): string {
+  const name = value.normalize('NFKC').trim();
+  if (name.length === 0) throw new CwmError(code, `The ${what} is empty.`);
+  if (name.length > maxLength) throw new CwmError(code, `The ${what} has ${name.length} characters; at most ${maxLength} are allowed.`);
+  if (!/^[A-Za-z0-9_-]+$/.test(name)) throw new CwmError(code, `The ${what} ${JSON.stringify(shorten(name))} has characters other than letters, digits, "_" and "-".`);
+  if (reserved.has(name.toLowerCase())) throw new CwmError(code, `The ${what} "${name}" is a reserved word.`);
+  return name;
+}
+
+const shorten = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…` : text);

@@ -1,0 +1,84 @@
+import * as z from 'zod/mini';
+
+/** The only words for a result (`docs/architecture.md`, "Verdicts"). */
+export const verdicts = ['proven', 'partial', 'rebuilt', 'unobserved', 'damaged', 'mismatch', 'text-only'] as const;
+export type Verdict = (typeof verdicts)[number];
+
+/** Where reused tokens came from, by the engine's own account: vLLM's `source` label of `prompt_tokens_cached_by_source_total`. */
+export const kvTiers = ['device', 'host', 'disk', 'p2p', 'external', 'mixed', 'unknown'] as const;
+export type KvTier = (typeof kvTiers)[number];
+
+const count = z.nullable(z.number());
+
+/** One greedy token with its most likely alternatives, as the engine gave it: the canary (`docs/architecture.md`, "Content"). */
+export const canarySchema = z.object({
+  tokenId: z.number(),
+  /** Most likely first; at most five. `token` is as the engine names it, since engines differ. */
+  topLogprobs: z.array(z.object({ token: z.string(), logprob: z.number() })),
+});
+export type Canary = z.infer<typeof canarySchema>;
+
+export const checkResults = ['agreed', 'disagreed', 'not-run'] as const;
+export type CheckResult = (typeof checkResults)[number];
+
+export const contentChecksSchema = z.object({
+  /** Block files against their recorded checksums. */
+  checksums: z.enum(checkResults),
+  /** The frozen canary against the one measured now. */
+  canary: z.enum(checkResults),
+  blocksChecked: z.number(),
+  blocksHashed: z.number(),
+  blocksDamaged: z.number(),
+  blocksMissing: z.number(),
+  /** Largest difference of a logprob between the frozen canary and the measured one, in nats. */
+  canaryDifference: count,
+  /** The engine's own noise: the difference between the two canaries of the freeze, in nats. */
+  canaryNoise: count,
+  /** Why a check did not run, in plain words. */
+  why: z.nullable(z.string()),
+});
+export type ContentChecks = z.infer<typeof contentChecksSchema>;
+
+export const repairs = ['none', 'blocks-deleted', 'salt-advanced'] as const;
+export type Repair = (typeof repairs)[number];
+
+/** What one freeze, checkpoint, thaw or clone did, and everything its verdict rests on. `null` means "does not apply" or "not observed", never 0. */
+export const receiptSchema = z.object({
+  operation: z.enum(['freeze', 'checkpoint', 'thaw', 'clone']),
+  session: z.string(),
+  window: z.string(),
+  verdict: z.nullable(z.enum(verdicts)),
+  tier: z.nullable(z.enum(kvTiers)),
+  /** Length of the context, in tokens. */
+  tokens: z.number(),
+  promptTokens: count,
+  cachedTokens: count,
+  /** Most tokens this engine could have reused: `floor((promptTokens - 1) / blockTokens) * blockTokens`. */
+  floorTokens: count,
+  blockTokens: count,
+  /** Where `cachedTokens` was read: the response, clean counters, llama-server's timings, or nowhere. */
+  cachedTokensFrom: z.enum(['usage', 'metrics', 'timings', 'none']),
+  content: contentChecksSchema,
+  repair: z.enum(repairs),
+  /** KV bytes of this window on disk where they can be seen. */
+  kvBytes: count,
+  /** KV bytes that appeared on disk during this operation; what was there before is shared, not written. */
+  kvBytesWritten: count,
+  /** From request to first token of the measured request, in milliseconds. */
+  timeToFirstTokenMs: count,
+  /** The whole operation, in milliseconds. */
+  ms: z.number(),
+  /** What a thaw without KV would cost, in milliseconds, from the prefill that this engine was last seen to do. */
+  expectedPrefillMs: count,
+  engine: z.nullable(z.object({ kind: z.string(), version: z.string(), model: z.string() })),
+  /** True when the server served nobody else meanwhile, so that its counters are evidence. */
+  serverIdle: z.nullable(z.boolean()),
+  /** Counter differences the verdict used, by name. */
+  counters: z.record(z.string(), z.number()),
+  /** The result in one or two plain sentences. */
+  summary: z.string(),
+  /** Anything the user may want to change, in plain words. */
+  notes: z.array(z.string()),
+  at: z.string(),
+});
+export type Receipt = z.infer<typeof receiptSchema>;

@@ -1,0 +1,109 @@
+import * as z from 'zod/mini';
+
+/** A session's storage state (S0-30). */
+export const lifecycles = ['active', 'frozen', 'thawed', 'expired', 'deleted'] as const;
+export type Lifecycle = (typeof lifecycles)[number];
+
+/** A session's turn state (S4-10). */
+export const phases = [
+  'Idle',
+  'ProcessingUserMessage',
+  'AwaitingLLMResponse',
+  'StreamingLLMResponse',
+  'ProcessingLLMResponse',
+  'AwaitingToolApproval',
+  'ExecutingTools',
+  'TransientFailure',
+  'PermanentFailure',
+] as const;
+export type Phase = (typeof phases)[number];
+
+export const messageRoles = ['system', 'user', 'assistant', 'tool'] as const;
+export type MessageRole = (typeof messageRoles)[number];
+
+const contextFileSchema = z.object({ path: z.string(), text: z.string() });
+export type ContextFile = z.infer<typeof contextFileSchema>;
+
+/** What a message says. `context` is a set of files given to the model as they were at that moment. */
+export const messageContentSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({ type: z.literal('context'), files: z.array(contextFileSchema) }),
+]);
+export type MessageContent = z.infer<typeof messageContentSchema>;
+
+/** One node of a session's pool. Immutable once written. */
+export const messageSchema = z.object({
+  id: z.string(),
+  role: z.enum(messageRoles),
+  parentId: z.nullable(z.string()),
+  /** 1-based position in the session, without gaps. */
+  sequence: z.number(),
+  content: messageContentSchema,
+  createdAt: z.string(),
+});
+export type Message = z.infer<typeof messageSchema>;
+
+/** The token ids the engine last saw for this session, kept beside it as a file named by `sha256`. */
+export const contextTokensSchema = z.object({
+  count: z.number(),
+  sha256: z.string(),
+  /** `engine`: the server returned them. `tokenize`: worked out by a second call, which a chat template can make differ. */
+  source: z.enum(['engine', 'tokenize']),
+  /** Number of messages the ids cover: later messages have not been sent yet. */
+  messageCount: z.number(),
+});
+export type ContextTokens = z.infer<typeof contextTokensSchema>;
+
+export const branchSchema = z.object({
+  name: z.string(),
+  messageIds: z.array(z.string()),
+  parentMessageId: z.nullable(z.string()),
+});
+export type Branch = z.infer<typeof branchSchema>;
+
+export const modelIdentitySchema = z.object({
+  id: z.string(),
+  /** What the served name stands for: a path or repository id. */
+  root: z.nullable(z.string()),
+  maxModelLen: z.nullable(z.number()),
+  /** A digest of the weights where the engine tells one. */
+  fingerprint: z.nullable(z.string()),
+});
+export type ModelIdentity = z.infer<typeof modelIdentitySchema>;
+
+export const sessionSchema = z.object({
+  id: z.string(),
+  title: z.string(),
+  /** Canonical folder URI, or null for a session of no project. */
+  project: z.nullable(z.string()),
+  /** Engine of this session, as given to `--engine`: a URL, `embedded` or `embedded:FILE`. */
+  engine: z.string(),
+  model: z.nullable(modelIdentitySchema),
+  lineage: z.string(),
+  lifecycle: z.enum(lifecycles),
+  phase: z.enum(phases),
+  branches: z.record(z.string(), branchSchema),
+  activeBranch: z.string(),
+  tokens: z.nullable(contextTokensSchema),
+  /** Window this session was thawed from, and the verdict of that thaw. */
+  thawedFrom: z.nullable(z.object({ window: z.string(), verdict: z.string() })),
+  /** Window that froze it, while it is frozen. */
+  frozenAs: z.nullable(z.string()),
+  /** How often a prompt left its predecessor's prefix. */
+  prefixBreaks: z.number(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+  /** Goes up by one with every change; a write that names an older one is refused with CWM-3103. */
+  version: z.number(),
+});
+export type Session = z.infer<typeof sessionSchema>;
+
+/** Where a prompt left the prefix of the one before it, so that KV from there on could not be reused. */
+export const prefixBreakSchema = z.object({
+  atToken: z.number(),
+  lostTokens: z.number(),
+  /** 1-based sequence of the message that the diverging token belongs to; null when it can't be told. */
+  messageSequence: z.nullable(z.number()),
+  likelyCause: z.string(),
+});
+export type PrefixBreak = z.infer<typeof prefixBreakSchema>;

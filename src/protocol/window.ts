@@ -1,0 +1,92 @@
+import * as z from 'zod/mini';
+import { canarySchema, receiptSchema } from './receipt.ts';
+import { contextTokensSchema, modelIdentitySchema } from './session.ts';
+
+/** How block hashes are made, so that a window's block files can be named without asking the engine (`docs/kv-evidence.md`). */
+export const hashProfileSchema = z.object({
+  algorithm: z.enum(['sha256_cbor', 'sha256']),
+  /** `vllm-none-hash`, or the server's PYTHONHASHSEED. */
+  seed: z.string(),
+  /** vLLM ≤ 0.30 hashes the bare salt, ≥ 0.31 the pair `("cache_salt", salt)`. */
+  saltEncoding: z.enum(['bare', 'tagged']),
+});
+export type HashProfile = z.infer<typeof hashProfileSchema>;
+
+/** One KV block file as it was at freeze. Like git's index: equal stat fields ⇒ the checksum still holds. */
+export const blockRecordSchema = z.object({
+  /** The block's name: its hash in the chain, in hex. */
+  hash: z.string(),
+  sizeBytes: z.number(),
+  /** SHA-256 over the name and the bytes. */
+  checksum: z.string(),
+  /** Nanoseconds, as decimal strings: they do not fit a double. */
+  mtimeNs: z.string(),
+  ctimeNs: z.string(),
+  inode: z.string(),
+});
+export type BlockRecord = z.infer<typeof blockRecordSchema>;
+
+export const windowManifestSchema = z.object({
+  formatVersion: z.literal(1),
+  name: z.string(),
+  description: z.string(),
+  tags: z.array(z.string()),
+  session: z.string(),
+  /** `freeze` ended the session's turn-taking, `checkpoint` left it running, `clone` came from another window. */
+  mode: z.enum(['freeze', 'checkpoint', 'clone']),
+  branch: z.string(),
+  /** Messages of the window, oldest first; they live in the session's pool. */
+  messageIds: z.array(z.string()),
+  parentWindow: z.nullable(z.string()),
+  project: z.nullable(z.string()),
+  lineage: z.string(),
+  /** Generation of the lineage's salt that the KV was made under. */
+  saltGeneration: z.number(),
+  tokens: contextTokensSchema,
+  model: modelIdentitySchema,
+  engine: z.object({
+    /** As given to `--engine`. */
+    spec: z.string(),
+    kind: z.string(),
+    version: z.string(),
+  }),
+  blockTokens: z.nullable(z.number()),
+  hashProfile: z.nullable(hashProfileSchema),
+  /** The freeze's two canaries; null when the engine gives no logprobs. */
+  canary: z.nullable(z.tuple([canarySchema, canarySchema])),
+  /** What the engine needs to restore it, opaque to everybody else (llama-server: the slot file's name). */
+  engineHandle: z.nullable(z.string()),
+  kvBytes: z.nullable(z.number()),
+  /** Number of records in the window's block list. */
+  blockCount: z.number(),
+  createdAt: z.string(),
+});
+export type WindowManifest = z.infer<typeof windowManifestSchema>;
+
+/** A window as lists and trees show it. */
+export const windowSummarySchema = z.object({
+  name: z.string(),
+  description: z.string(),
+  tags: z.array(z.string()),
+  session: z.string(),
+  mode: z.enum(['freeze', 'checkpoint', 'clone']),
+  model: z.string(),
+  engine: z.string(),
+  project: z.nullable(z.string()),
+  parentWindow: z.nullable(z.string()),
+  tokens: z.number(),
+  kvBytes: z.nullable(z.number()),
+  createdAt: z.string(),
+  /** The last thaw of this window, if there was one. */
+  lastThaw: z.nullable(z.object({ verdict: z.string(), at: z.string() })),
+});
+export type WindowSummary = z.infer<typeof windowSummarySchema>;
+
+export const windowDetailsSchema = z.object({
+  manifest: windowManifestSchema,
+  summary: windowSummarySchema,
+  /** Root first, this window last. */
+  lineageWindows: z.array(z.string()),
+  receipts: z.array(receiptSchema),
+});
+export type WindowDetails = z.infer<typeof windowDetailsSchema>;
