@@ -8,7 +8,8 @@ export function encodeTokenIds(ids: readonly number[]): Uint8Array {
 
 /** @throws RangeError when the bytes are not a whole number of ids. */
 export function decodeTokenIds(bytes: Uint8Array): number[] {
-  if (bytes.byteLength % 4 !== 0) throw new RangeError(`${bytes.byteLength} bytes are not a whole number of u32 token ids`);
+  if (bytes.byteLength % 4 !== 0)
+    throw new RangeError(`${bytes.byteLength} bytes are not a whole number of u32 token ids`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: bytes.byteLength / 4 }, (_, index) => view.getUint32(index * 4, true));
 }

@@ -6,42 +6,162 @@
  * that knows more gives a better one when it throws.
  */
 export const errorCodes = {
-  'CWM-1001': { name: 'InvalidSessionId', status: 400, retryable: false, hint: 'Use 1 to 64 of A–Z, a–z, 0–9, "_" and "-".' },
-  'CWM-1002': { name: 'InvalidWindowName', status: 400, retryable: false, hint: 'Use 1 to 128 of A–Z, a–z, 0–9, "_" and "-".' },
-  'CWM-1003': { name: 'InvalidParameter', status: 400, retryable: false, hint: 'Correct the named parameter and try again.' },
-  'CWM-1004': { name: 'UnsupportedSchema', status: 409, retryable: false, hint: 'The data was written by another version; update the extension, or move the storage directory away.' },
+  'CWM-1001': {
+    name: 'InvalidSessionId',
+    status: 400,
+    retryable: false,
+    hint: 'Use 1 to 64 of A–Z, a–z, 0–9, "_" and "-".',
+  },
+  'CWM-1002': {
+    name: 'InvalidWindowName',
+    status: 400,
+    retryable: false,
+    hint: 'Use 1 to 128 of A–Z, a–z, 0–9, "_" and "-".',
+  },
+  'CWM-1003': {
+    name: 'InvalidParameter',
+    status: 400,
+    retryable: false,
+    hint: 'Correct the named parameter and try again.',
+  },
+  'CWM-1004': {
+    name: 'UnsupportedSchema',
+    status: 409,
+    retryable: false,
+    hint: 'The data was written by another version; update the extension, or move the storage directory away.',
+  },
   'CWM-1101': { name: 'InvalidConfig', status: 400, retryable: false, hint: 'Correct the named setting.' },
   'CWM-1201': { name: 'NotAModel', status: 400, retryable: false, hint: 'Choose a GGUF file that llama.cpp can load.' },
   'CWM-2001': { name: 'SessionNotFound', status: 404, retryable: false, hint: 'List the sessions to see which exist.' },
   'CWM-2002': { name: 'WindowNotFound', status: 404, retryable: false, hint: 'List the windows to see which exist.' },
-  'CWM-2003': { name: 'BlockNotFound', status: 404, retryable: false, hint: 'Thaw the window to rebuild its KV cache.' },
+  'CWM-2003': {
+    name: 'BlockNotFound',
+    status: 404,
+    retryable: false,
+    hint: 'Thaw the window to rebuild its KV cache.',
+  },
   'CWM-2007': { name: 'MessageNotFound', status: 404, retryable: false, hint: 'Reload the session.' },
-  'CWM-2008': { name: 'RouteNotFound', status: 404, retryable: false, hint: 'The client and the backend may be of different versions; stop the backend and try again.' },
+  'CWM-2008': {
+    name: 'RouteNotFound',
+    status: 404,
+    retryable: false,
+    hint: 'The client and the backend may be of different versions; stop the backend and try again.',
+  },
   'CWM-2009': { name: 'PathNotFound', status: 404, retryable: false, hint: 'Check the path.' },
-  'CWM-3001': { name: 'InvalidTransition', status: 409, retryable: false, hint: 'Wait until the session is idle, or thaw it first.' },
-  'CWM-3002': { name: 'AlreadyFrozen', status: 409, retryable: false, hint: 'Thaw one of its windows to go on with it.' },
-  'CWM-3003': { name: 'WindowExists', status: 409, retryable: false, hint: 'Choose another name, or delete that window first.' },
+  'CWM-3001': {
+    name: 'InvalidTransition',
+    status: 409,
+    retryable: false,
+    hint: 'Wait until the session is idle, or thaw it first.',
+  },
+  'CWM-3002': {
+    name: 'AlreadyFrozen',
+    status: 409,
+    retryable: false,
+    hint: 'Thaw one of its windows to go on with it.',
+  },
+  'CWM-3003': {
+    name: 'WindowExists',
+    status: 409,
+    retryable: false,
+    hint: 'Choose another name, or delete that window first.',
+  },
   'CWM-3004': { name: 'SessionExists', status: 409, retryable: false, hint: 'Choose another id.' },
-  'CWM-3103': { name: 'VersionConflict', status: 409, retryable: true, hint: 'Somebody else changed it; read it again and retry.' },
-  'CWM-4001': { name: 'WriteFailed', status: 500, retryable: true, hint: 'Check the storage directory and its permissions.' },
-  'CWM-4002': { name: 'ReadFailed', status: 500, retryable: true, hint: 'Check the storage directory and its permissions.' },
-  'CWM-4003': { name: 'StorageFull', status: 507, retryable: false, hint: 'Free some disk space and try again; nothing was changed.' },
-  'CWM-4004': { name: 'Corrupted', status: 500, retryable: false, hint: 'Run verify to see what is damaged; the damaged file was set aside, not deleted.' },
-  'CWM-5001': { name: 'EngineUnavailable', status: 502, retryable: true, hint: 'Start the model server, or check its URL.' },
-  'CWM-5003': { name: 'ModelMismatch', status: 409, retryable: false, hint: 'Serve the model the window was frozen with, or insist on thawing without its KV cache.' },
-  'CWM-5004': { name: 'EngineFailed', status: 502, retryable: true, hint: "Look at the model server's log; the request can be tried again." },
-  'CWM-5005': { name: 'NotAnEngine', status: 502, retryable: false, hint: 'Check that the URL is that of a model server that speaks the OpenAI API.' },
+  'CWM-3103': {
+    name: 'VersionConflict',
+    status: 409,
+    retryable: true,
+    hint: 'Somebody else changed it; read it again and retry.',
+  },
+  'CWM-4001': {
+    name: 'WriteFailed',
+    status: 500,
+    retryable: true,
+    hint: 'Check the storage directory and its permissions.',
+  },
+  'CWM-4002': {
+    name: 'ReadFailed',
+    status: 500,
+    retryable: true,
+    hint: 'Check the storage directory and its permissions.',
+  },
+  'CWM-4003': {
+    name: 'StorageFull',
+    status: 507,
+    retryable: false,
+    hint: 'Free some disk space and try again; nothing was changed.',
+  },
+  'CWM-4004': {
+    name: 'Corrupted',
+    status: 500,
+    retryable: false,
+    hint: 'Run verify to see what is damaged; the damaged file was set aside, not deleted.',
+  },
+  'CWM-5001': {
+    name: 'EngineUnavailable',
+    status: 502,
+    retryable: true,
+    hint: 'Start the model server, or check its URL.',
+  },
+  'CWM-5003': {
+    name: 'ModelMismatch',
+    status: 409,
+    retryable: false,
+    hint: 'Serve the model the window was frozen with, or insist on thawing without its KV cache.',
+  },
+  'CWM-5004': {
+    name: 'EngineFailed',
+    status: 502,
+    retryable: true,
+    hint: "Look at the model server's log; the request can be tried again.",
+  },
+  'CWM-5005': {
+    name: 'NotAnEngine',
+    status: 502,
+    retryable: false,
+    hint: 'Check that the URL is that of a model server that speaks the OpenAI API.',
+  },
   'CWM-5006': { name: 'EngineDenied', status: 502, retryable: false, hint: 'Set the API key of the model server.' },
-  'CWM-5007': { name: 'EngineRejected', status: 502, retryable: false, hint: 'The model server refused the request; its reason is in the message.' },
-  'CWM-5010': { name: 'BackendUnavailable', status: 503, retryable: true, hint: 'Run the command again; look at the log if it stays away.' },
-  'CWM-5101': { name: 'StreamCut', status: 502, retryable: true, hint: 'The answer ended early; what had arrived was not kept. Send again.' },
-  'CWM-6001': { name: 'EngineTimeout', status: 504, retryable: true, hint: 'The model server did not answer in time; raise the time-out if prefill takes longer.' },
+  'CWM-5007': {
+    name: 'EngineRejected',
+    status: 502,
+    retryable: false,
+    hint: 'The model server refused the request; its reason is in the message.',
+  },
+  'CWM-5010': {
+    name: 'BackendUnavailable',
+    status: 503,
+    retryable: true,
+    hint: 'Run the command again; look at the log if it stays away.',
+  },
+  'CWM-5101': {
+    name: 'StreamCut',
+    status: 502,
+    retryable: true,
+    hint: 'The answer ended early; what had arrived was not kept. Send again.',
+  },
+  'CWM-6001': {
+    name: 'EngineTimeout',
+    status: 504,
+    retryable: true,
+    hint: 'The model server did not answer in time; raise the time-out if prefill takes longer.',
+  },
   'CWM-6002': { name: 'OperationTimeout', status: 504, retryable: true, hint: 'Try again.' },
   'CWM-6003': { name: 'Cancelled', status: 499, retryable: true, hint: 'It was cancelled; nothing was changed.' },
   'CWM-7003': { name: 'TooManyOperations', status: 429, retryable: true, hint: 'Wait for a running operation to end.' },
-  'CWM-7011': { name: 'ContextTooLong', status: 413, retryable: false, hint: 'Use fewer files, or a model with a longer context.' },
+  'CWM-7011': {
+    name: 'ContextTooLong',
+    status: 413,
+    retryable: false,
+    hint: 'Use fewer files, or a model with a longer context.',
+  },
   'CWM-7012': { name: 'BodyTooLarge', status: 413, retryable: false, hint: 'Send less at once.' },
-  'CWM-8001': { name: 'AccessDenied', status: 403, retryable: false, hint: 'The backend belongs to another user, or the token is wrong.' },
+  'CWM-8001': {
+    name: 'AccessDenied',
+    status: 403,
+    retryable: false,
+    hint: 'The backend belongs to another user, or the token is wrong.',
+  },
   'CWM-9001': { name: 'Internal', status: 500, retryable: false, hint: 'This is a bug; the log has the details.' },
 } as const satisfies Record<string, { name: string; status: number; retryable: boolean; hint: string }>;
 
@@ -90,7 +210,10 @@ export class CwmError extends Error {
 
   static fromReport(report: ErrorReport): CwmError {
     const code = report.code in errorCodes ? report.code : 'CWM-9001';
-    return new CwmError(code, report.message, { hint: report.hint, ...(report.context ? { context: report.context } : {}) });
+    return new CwmError(code, report.message, {
+      hint: report.hint,
+      ...(report.context ? { context: report.context } : {}),
+    });
   }
 }
 

@@ -18,17 +18,31 @@ export const maxTagLength = 32;
 export const maxDescriptionLength = 1000;
 
 /** Words that name something else in paths, queries or scripts; refused in any case (S0-24). */
-const reserved = new Set(['metadata', 'blocks', 'index', 'schema', 'version', 'null', 'undefined', 'none', 'true', 'false']);
+const reserved = new Set([
+  'metadata',
+  'blocks',
+  'index',
+  'schema',
+  'version',
+  'null',
+  'undefined',
+  'none',
+  'true',
+  'false',
+]);
 
 /** @throws CwmError CWM-1001 when it is not a session id. Trims and NFKC-normalises first. */
-export const parseSessionId = (value: string): SessionId => parseName(value, maxSessionIdLength, 'CWM-1001', 'session id') as SessionId;
+export const parseSessionId = (value: string): SessionId =>
+  parseName(value, maxSessionIdLength, 'CWM-1001', 'session id') as SessionId;
 
 /** @throws CwmError CWM-1002 when it is not a window name. Trims and NFKC-normalises first. */
-export const parseWindowName = (value: string): WindowName => parseName(value, maxWindowNameLength, 'CWM-1002', 'window name') as WindowName;
+export const parseWindowName = (value: string): WindowName =>
+  parseName(value, maxWindowNameLength, 'CWM-1002', 'window name') as WindowName;
 
 /** @throws CwmError CWM-1003 when one is too long, empty or has other characters, or there are more than {@link maxTags}. */
 export function parseTags(values: readonly string[]): string[] {
-  if (values.length > maxTags) throw new CwmError('CWM-1003', `${values.length} tags were given; at most ${maxTags} are kept.`);
+  if (values.length > maxTags)
+    throw new CwmError('CWM-1003', `${values.length} tags were given; at most ${maxTags} are kept.`);
   return [...new Set(values.map((value) => parseName(value, maxTagLength, 'CWM-1003', 'tag')))];
 }
 
@@ -36,14 +50,22 @@ export function parseTags(values: readonly string[]): string[] {
 export function parseDescription(value: string): string {
   const text = value.normalize('NFKC').trim();
   if (text.length <= maxDescriptionLength) return text;
-  throw new CwmError('CWM-1003', `The description has ${text.length} characters; at most ${maxDescriptionLength} are kept.`);
+  throw new CwmError(
+    'CWM-1003',
+    `The description has ${text.length} characters; at most ${maxDescriptionLength} are kept.`,
+  );
 }
 
 function parseName(value: string, maxLength: number, code: ErrorCode, what: string): string {
   const name = value.normalize('NFKC').trim();
   if (name.length === 0) throw new CwmError(code, `The ${what} is empty.`);
-  if (name.length > maxLength) throw new CwmError(code, `The ${what} has ${name.length} characters; at most ${maxLength} are allowed.`);
-  if (!/^[A-Za-z0-9_-]+$/.test(name)) throw new CwmError(code, `The ${what} ${JSON.stringify(shorten(name))} has characters other than letters, digits, "_" and "-".`);
+  if (name.length > maxLength)
+    throw new CwmError(code, `The ${what} has ${name.length} characters; at most ${maxLength} are allowed.`);
+  if (!/^[A-Za-z0-9_-]+$/.test(name))
+    throw new CwmError(
+      code,
+      `The ${what} ${JSON.stringify(shorten(name))} has characters other than letters, digits, "_" and "-".`,
+    );
   if (reserved.has(name.toLowerCase())) throw new CwmError(code, `The ${what} "${name}" is a reserved word.`);
   return name;
 }

@@ -1,0 +1,145 @@
+import type { Canary, KvTier } from '../../protocol/receipt.ts';
+import type { ModelIdentity } from '../../protocol/session.ts';
+import type { BlockRecord, HashProfile } from '../../protocol/window.ts';
+
+export type EngineKind = 'vllm' | 'embedded' | 'llama-server' | 'openai';
+
+/** What an engine is, found by asking it, never by its name. `null` is "not known", never "no". */
+export interface EngineDescription {
+  readonly kind: EngineKind;
+  readonly version: string;
+  readonly model: ModelIdentity;
+  /** Tokens in one KV block: the grain of reuse. */
+  readonly blockTokens: number | null;
+  readonly hashProfile: HashProfile | null;
+  /** What the user should know or could change, in plain words. */
+  readonly notices: readonly string[];
+}
+
+/** What decides whether KV can be reused: the exact ids and the salt they were computed under. The model is the engine's. */
+export interface KvContext {
+  readonly ids: readonly number[];
+  readonly salt: string;
+  /** What {@link Engine.persist} returned for these ids, if anything. */
+  readonly handle: string | null;
+}
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  readonly content: string;
+}
+
+export interface GenerateRequest {
+  readonly messages: readonly ChatMessage[];
+  readonly salt: string;
+  /** At least 1. */
+  readonly maxTokens: number;
+  /** False when the prompt is only to be computed and no answer is wanted: nothing opens an assistant's turn. */
+  readonly addGenerationPrompt: boolean;
+}
+
+/** What one request showed about reuse. `cachedTokens: null` is "the engine did not say". */
+export interface ReuseEvidence {
+  readonly promptTokens: number;
+  readonly cachedTokens: number | null;
+  readonly cachedTokensFrom: 'usage' | 'metrics' | 'timings' | 'none';
+  readonly tier: KvTier | null;
+  readonly timeToFirstTokenMs: number | null;
+  /** Whether nobody else used the server meanwhile; null when it can't be told. */
+  readonly serverIdle: boolean | null;
+  /** Differences of the counters that were read around the request, by metric name and label. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface Generation {
+  readonly text: string;
+  readonly promptIds: readonly number[];
+  readonly outputIds: readonly number[];
+  /** `tokenize` when the server did not return ids, so that they were worked out by a second call. */
+  readonly idsSource: 'engine' | 'tokenize';
+  readonly finishReason: string;
+  readonly reuse: ReuseEvidence;
+}
+
+export interface PersistEvidence {
+  readonly reuse: ReuseEvidence;
+  /** What {@link Engine.restore} needs later; null when the ids and the salt are enough. */
+  readonly handle: string | null;
+  /** Anything that makes the KV less lasting than it looks, in plain words. */
+  readonly notes: readonly string[];
+}
+
+export interface RestoreEvidence {
+  /** `on-demand`: the next request finds the KV by itself. `rejected`: the engine refused it, and may be damaged by that. */
+  readonly outcome: 'on-demand' | 'restored' | 'rejected' | 'missing';
+  readonly notes: readonly string[];
+}
+
+export interface Measurement {
+  readonly reuse: ReuseEvidence;
+  /** Null when the engine gives no log-probabilities. */
+  readonly canary: Canary | null;
+}
+
+/** A full KV block of a context and its file, if there is one. */
+export interface LocatedBlock {
+  readonly hash: string;
+  readonly stat: Pick<BlockRecord, 'sizeBytes' | 'mtimeNs' | 'ctimeNs' | 'inode'> | null;
+}
+
+export type BlockLocation =
+  | { readonly reachable: false; readonly why: string }
+  | {
+      readonly reachable: true;
+      /** Every full block of the context, in order, present or not. */
+      readonly blocks: readonly LocatedBlock[];
+    };
+
+/**
+ * A model server whose KV cache can outlive a request. Every call returns evidence, not success: what it means is decided
+ * by the core. Calls that change the cache run one after another for each engine.
+ *
+ * All methods throw `CwmError`: CWM-5001 not reachable, CWM-5004 it failed, CWM-5005 it is no model server, CWM-5006 key
+ * missing or wrong, CWM-5007 it refused the request, CWM-5101 its stream was cut, CWM-6001 no answer in time, CWM-7011 too
+ * many tokens, CWM-6003 when `signal` was aborted. An abort leaves at most some blocks in the engine's cache.
+ */
+export interface Engine {
+  /** As given to `--engine`: a URL, `embedded` or `embedded:FILE`. */
+  readonly spec: string;
+
+  /** Asks again only when the server may have changed. */
+  describe(signal: AbortSignal): Promise<EngineDescription>;
+
+  tokenize(
+    messages: readonly ChatMessage[],
+    addGenerationPrompt: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly number[]>;
+
+  /** `onDelta` gets text as it arrives; joined it is the answer's text. Nothing is kept when it throws. */
+  generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation>;
+
+  /** Makes the engine keep the KV of every full block of these ids, computing what it lacks, and waits until it is kept. */
+  persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence>;
+
+  /** Brings persisted KV back where the engine does not do so by itself. */
+  restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence>;
+
+  /** One greedy token over these ids: what was reused, and the canary. */
+  measure(context: KvContext, signal: AbortSignal): Promise<Measurement>;
+
+  /** Looks for the block files without any request to the engine's model. */
+  locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation>;
+
+  /** SHA-256 over name and bytes of each block's file, null where there is none. */
+  checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]>;
+
+  /** Deletes block files (or the handle's file) so that they can't be reused. @returns the bytes that this freed. */
+  forget(
+    target: { readonly hashes: readonly string[]; readonly handle: string | null },
+    signal: AbortSignal,
+  ): Promise<number>;
+
+  /** Ends what the engine holds open. Calls in flight are aborted. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,110 @@
+import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../../protocol/ids.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { Lifecycle, Message, Session } from '../../protocol/session.ts';
+import type { BlockRecord, WindowManifest, WindowSummary } from '../../protocol/window.ts';
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** How many there are in all, before paging. */
+  readonly total: number;
+}
+
+export interface SessionQuery {
+  readonly project?: ProjectUri;
+  readonly lifecycle?: Lifecycle;
+  readonly model?: string;
+  /** In title and id; `%` and `_` match literally. */
+  readonly search?: string;
+  /** 1 to 100. */
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface WindowQuery {
+  readonly session?: SessionId;
+  readonly project?: ProjectUri;
+  readonly model?: string;
+  /** All of them must be there. */
+  readonly tags?: readonly string[];
+  /** In name and description; `%` and `_` match literally (S0-09). */
+  readonly search?: string;
+  /** ISO 8601 stamps, exclusive. */
+  readonly createdAfter?: string;
+  readonly createdBefore?: string;
+  readonly sortBy: 'name' | 'createdAt' | 'tokens' | 'kvBytes';
+  readonly order: 'asc' | 'desc';
+  /** 1 to 100. */
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** A session and all its clones. They share one salt, so that they can share KV. */
+export interface Lineage {
+  readonly id: LineageId;
+  readonly salt: string;
+  /** Goes up by one in a repair, when damaged KV can't be deleted: no request can reach it under the next salt. */
+  readonly generation: number;
+}
+
+/**
+ * Every write that returns has reached the disk: it survives `kill -9` and a power cut. All throw `CwmError`: CWM-4001,
+ * CWM-4002, CWM-4003 when the disk is full (nothing was changed then), CWM-4004 when a record is damaged (it was set aside).
+ */
+export interface SessionStore {
+  /** @throws CwmError CWM-3004 when the id is taken. */
+  createSession(session: Session): Promise<void>;
+  getSession(id: SessionId): Promise<Session | null>;
+  /** Replaces the session whose version is one less. @throws CwmError CWM-3103 when that is not the stored one, CWM-2001 when there is none. */
+  updateSession(next: Session): Promise<void>;
+  /** Latest change first; equal stamps by id. */
+  listSessions(query: SessionQuery): Promise<Page<Session>>;
+  /** Moves it to the trash with its messages. */
+  deleteSession(id: SessionId): Promise<void>;
+
+  /** Adds to the pool. A message is there whole or not at all, and never changes. */
+  appendMessages(id: SessionId, messages: readonly Message[]): Promise<void>;
+  /** In the order asked for. @throws CwmError CWM-2007 when one is not there. */
+  loadMessages(id: SessionId, messageIds: readonly MessageId[]): Promise<Message[]>;
+  /** Makes messages of one session also those of another, without writing their text again where the file system can share it. */
+  shareMessages(from: SessionId, to: SessionId, messageIds: readonly MessageId[]): Promise<void>;
+
+  /** Keeps token ids beside the session under their SHA-256; unreferenced ones may go once the session names another. @returns the SHA-256. */
+  saveTokens(id: SessionId, ids: readonly number[]): Promise<string>;
+  /** @throws CwmError CWM-4004 when they are not what the SHA-256 says. */
+  loadTokens(id: SessionId, sha256: string): Promise<number[]>;
+}
+
+export interface WindowStore {
+  /** All of it or nothing appears. @throws CwmError CWM-3003 when the name is taken. */
+  createWindow(manifest: WindowManifest, ids: readonly number[], blocks: readonly BlockRecord[]): Promise<void>;
+  getWindow(name: WindowName): Promise<WindowManifest | null>;
+  /** @throws CwmError CWM-2002, or CWM-4004 when they are not what the manifest says. */
+  loadWindowTokens(name: WindowName): Promise<number[]>;
+  loadWindowBlocks(name: WindowName): Promise<BlockRecord[]>;
+  /** After blocks were seen again or recomputed: the new stat fields and checksums. */
+  replaceWindowBlocks(name: WindowName, blocks: readonly BlockRecord[]): Promise<void>;
+  /** Of these block hashes, those that a window other than `except` has in its list. */
+  blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
+  appendReceipt(name: WindowName, receipt: Receipt): Promise<void>;
+  /** Oldest first. */
+  listReceipts(name: WindowName): Promise<Receipt[]>;
+  listWindows(query: WindowQuery): Promise<Page<WindowSummary>>;
+  /** Moves it to the trash. */
+  deleteWindow(name: WindowName): Promise<void>;
+}
+
+export interface LineageStore {
+  createLineage(lineage: Lineage): Promise<void>;
+  /** @throws CwmError CWM-4004 when it is not there: a session or window without its lineage is damaged. */
+  getLineage(id: LineageId): Promise<Lineage>;
+  /** Moves on to the next generation, unless somebody already did. @returns the lineage as it is now. */
+  advanceLineage(id: LineageId, fromGeneration: number): Promise<Lineage>;
+}
+
+export interface ProjectStore {
+  /** The session that was last active in this project, or null. */
+  activeSession(project: ProjectUri): Promise<SessionId | null>;
+  setActiveSession(project: ProjectUri, id: SessionId | null): Promise<void>;
+}
+
+export interface Store extends SessionStore, WindowStore, LineageStore, ProjectStore {}

@@ -1,0 +1,295 @@
+import * as z from 'zod/mini';
+import { receiptSchema } from './receipt.ts';
+import { lifecycles, messageSchema, prefixBreakSchema, sessionSchema } from './session.ts';
+import { windowDetailsSchema, windowSummarySchema } from './window.ts';
+
+/**
+ * The control API: REST over the backend's socket. Each route says what goes in and what comes out; server and client are
+ * both made from this table. Errors are `{ error: ErrorReport }` with the code's status. Sessions keep the path
+ * `/api/contexts`, which other clients know.
+ *
+ * Path parameters stand as `:name` and are taken from the input's fields of that name; what is left goes into the query
+ * (GET, DELETE) or the JSON body.
+ */
+export interface Route<In extends z.ZodMiniType = z.ZodMiniType, Out extends z.ZodMiniType = z.ZodMiniType> {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly input: In;
+  readonly output: Out;
+}
+
+const route = <In extends z.ZodMiniType, Out extends z.ZodMiniType>(
+  method: Route['method'],
+  path: string,
+  input: In,
+  output: Out,
+): Route<In, Out> => ({ method, path, input, output });
+
+const text = z.string();
+const flag = z.optional(z.boolean());
+const queryFlag = z.optional(z.stringbool());
+const page = { limit: z.optional(z.coerce.number()), offset: z.optional(z.coerce.number()) };
+const nothing = z.object({});
+
+/** A request that may name its engine: a URL, `embedded` or `embedded:FILE`. Default: the session's or window's own. */
+const onEngine = { engine: z.optional(text) };
+
+export const engineStatusSchema = z.object({
+  spec: text,
+  reachable: z.boolean(),
+  kind: z.nullable(text),
+  version: z.nullable(text),
+  model: z.nullable(text),
+  maxModelLen: z.nullable(z.number()),
+  blockTokens: z.nullable(z.number()),
+  /** Process id of an engine that this backend started. */
+  pid: z.nullable(z.number()),
+  url: z.nullable(text),
+  problem: z.nullable(z.object({ code: text, message: text, hint: text })),
+  notices: z.array(text),
+});
+export type EngineStatus = z.infer<typeof engineStatusSchema>;
+
+/** One line of `cwm doctor`. */
+export const findingSchema = z.object({
+  name: text,
+  state: z.enum(['ok', 'warning', 'failed', 'unknown']),
+  /** What was found, in plain words. */
+  detail: text,
+  /** What the user can change; empty when there is nothing to do. */
+  remedy: text,
+});
+export type Finding = z.infer<typeof findingSchema>;
+
+/** One step of a verification (`cwm verify`), with what it looked at. */
+export const verifyStepSchema = z.object({ step: text, checked: z.number(), problems: z.array(text) });
+export type VerifyStep = z.infer<typeof verifyStepSchema>;
+
+export const sendResultSchema = z.object({
+  session: text,
+  text,
+  messageId: text,
+  promptTokens: z.number(),
+  outputTokens: z.number(),
+  cachedTokens: z.nullable(z.number()),
+  finishReason: text,
+  timeToFirstTokenMs: z.nullable(z.number()),
+  ms: z.number(),
+  prefixBreak: z.nullable(prefixBreakSchema),
+});
+export type SendResult = z.infer<typeof sendResultSchema>;
+
+export const primeResultSchema = z.object({
+  session: text,
+  files: z.array(z.object({ path: text, bytes: z.number() })),
+  /** Files that were left out, and why. */
+  skipped: z.array(z.object({ path: text, why: text })),
+  promptTokens: z.number(),
+  cachedTokens: z.nullable(z.number()),
+  ms: z.number(),
+});
+export type PrimeResult = z.infer<typeof primeResultSchema>;
+
+export const routes = {
+  health: route(
+    'GET',
+    '/api/health',
+    nothing,
+    z.object({
+      status: z.enum(['healthy', 'degraded', 'unhealthy']),
+      version: text,
+      pid: z.number(),
+      storage: text,
+      uptimeSeconds: z.number(),
+      sessions: z.number(),
+      windows: z.number(),
+      engines: z.array(engineStatusSchema),
+    }),
+  ),
+  doctor: route(
+    'GET',
+    '/api/doctor',
+    z.object(onEngine),
+    z.object({ engine: engineStatusSchema, findings: z.array(findingSchema) }),
+  ),
+  shutdown: route('POST', '/api/shutdown', nothing, nothing),
+
+  createSession: route(
+    'POST',
+    '/api/contexts',
+    z.object({
+      id: z.optional(text),
+      title: z.optional(text),
+      project: z.optional(z.nullable(text)),
+      ...onEngine,
+    }),
+    sessionSchema,
+  ),
+  listSessions: route(
+    'GET',
+    '/api/contexts',
+    z.object({
+      project: z.optional(text),
+      lifecycle: z.optional(z.enum(lifecycles)),
+      model: z.optional(text),
+      search: z.optional(text),
+      ...page,
+    }),
+    z.object({ items: z.array(sessionSchema), total: z.number(), hasMore: z.boolean() }),
+  ),
+  getSession: route('GET', '/api/contexts/:session', z.object({ session: text }), sessionSchema),
+  deleteSession: route(
+    'DELETE',
+    '/api/contexts/:session',
+    z.object({ session: text, cascade: queryFlag }),
+    z.object({ deletedWindows: z.array(text) }),
+  ),
+  listMessages: route(
+    'GET',
+    '/api/contexts/:session/messages',
+    z.object({ session: text, ...page }),
+    z.object({
+      items: z.array(messageSchema),
+      total: z.number(),
+      hasMore: z.boolean(),
+    }),
+  ),
+  send: route(
+    'POST',
+    '/api/contexts/:session/messages',
+    z.object({ session: text, text, maxTokens: z.optional(z.number()), ...onEngine }),
+    sendResultSchema,
+  ),
+  /** `paths` are absolute, or relative to `cwd`. */
+  prime: route(
+    'POST',
+    '/api/contexts/:session/files',
+    z.object({
+      session: text,
+      paths: z.array(text),
+      cwd: z.optional(text),
+      /** Prefill limit: files past it are left out and named. Default: what fits into the model's context. */
+      maxTokens: z.optional(z.number()),
+      ...onEngine,
+    }),
+    primeResultSchema,
+  ),
+  freeze: route(
+    'POST',
+    '/api/contexts/:session/freeze',
+    z.object({
+      session: text,
+      window: text,
+      checkpoint: flag,
+      description: z.optional(text),
+      tags: z.optional(z.array(text)),
+      ...onEngine,
+    }),
+    receiptSchema,
+  ),
+
+  listWindows: route(
+    'GET',
+    '/api/windows',
+    z.object({
+      session: z.optional(text),
+      project: z.optional(text),
+      model: z.optional(text),
+      /** Comma-separated. */
+      tags: z.optional(text),
+      search: z.optional(text),
+      createdAfter: z.optional(text),
+      createdBefore: z.optional(text),
+      sortBy: z.optional(z.enum(['name', 'createdAt', 'tokens', 'kvBytes'])),
+      order: z.optional(z.enum(['asc', 'desc'])),
+      ...page,
+    }),
+    z.object({ items: z.array(windowSummarySchema), total: z.number(), hasMore: z.boolean() }),
+  ),
+  getWindow: route('GET', '/api/windows/:window', z.object({ window: text }), windowDetailsSchema),
+  thaw: route(
+    'POST',
+    '/api/windows/:window/thaw',
+    z.object({
+      window: text,
+      /** Id of the new session; default `thaw-<window>-<stamp>`, cut to 64 characters. */
+      session: z.optional(text),
+      /** Go on in the frozen session itself instead of a new one. */
+      resume: flag,
+      /** Thaw although the model is another; the KV is then not used. */
+      insist: flag,
+      ...onEngine,
+    }),
+    receiptSchema,
+  ),
+  clone: route(
+    'POST',
+    '/api/windows/:window/clone',
+    z.object({
+      window: text,
+      target: text,
+      description: z.optional(text),
+      tags: z.optional(z.array(text)),
+    }),
+    receiptSchema,
+  ),
+  deleteWindow: route(
+    'DELETE',
+    '/api/windows/:window',
+    z.object({ window: text, keepBlocks: queryFlag }),
+    z.object({
+      window: text,
+      blocksDeleted: z.number(),
+      bytesFreed: z.number(),
+      /** Blocks that stay because another window has them too. */
+      blocksKept: z.number(),
+    }),
+  ),
+  verify: route(
+    'POST',
+    '/api/verify',
+    z.object({ window: z.optional(text), ...onEngine }),
+    z.object({ steps: z.array(verifyStepSchema), healthy: z.boolean() }),
+  ),
+
+  activeSession: route(
+    'GET',
+    '/api/projects/active',
+    z.object({ project: text }),
+    z.object({ session: z.nullable(sessionSchema) }),
+  ),
+  activateSession: route(
+    'POST',
+    '/api/projects/active',
+    z.object({ project: text, session: z.nullable(text) }),
+    z.object({ session: z.nullable(sessionSchema) }),
+  ),
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof routes;
+export type RouteInput<Name extends RouteName> = z.input<(typeof routes)[Name]['input']>;
+export type RouteOutput<Name extends RouteName> = z.output<(typeof routes)[Name]['output']>;
+
+/** Path of the event stream (SSE): each event's data is a {@link signalSchema}, its id the sequence. */
+export const eventsPath = '/api/events';
+
+/**
+ * What changed, never the data itself: the receiver pulls that (S4-40). Under 1 KB. `sequence` grows by one for each signal of a
+ * backend; a client that reconnects with `Last-Event-ID` gets what it missed, or one `resync` when that is gone.
+ */
+export const signalSchema = z.object({
+  sequence: z.number(),
+  change: z.discriminatedUnion('type', [
+    z.object({ type: z.literal('session'), session: text }),
+    z.object({ type: z.literal('window'), window: text }),
+    z.object({ type: z.literal('engine'), spec: text }),
+    z.object({ type: z.literal('project'), project: text }),
+    /** How far a long operation is. `subject` is the session or window it works on. */
+    z.object({ type: z.literal('progress'), operation: text, subject: text, step: text }),
+    z.object({ type: z.literal('delta'), session: text, text }),
+    z.object({ type: z.literal('heartbeat') }),
+    z.object({ type: z.literal('resync') }),
+  ]),
+});
+export type Signal = z.infer<typeof signalSchema>;
+export type Change = Signal['change'];
