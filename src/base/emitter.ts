@@ -29,7 +29,9 @@ export class Emitter<T> implements Disposable {
   }
 
   emit(value: T): void {
-    for (const listener of [...this.#listeners]) {
+    // A copy: a listener may subscribe another one, which hears only what comes later.
+    const hearing = Array.from(this.#listeners);
+    for (const listener of hearing) {
       try {
         listener(value);
       } catch (error) {

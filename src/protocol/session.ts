@@ -49,7 +49,9 @@ export const contextTokensSchema = z.object({
   sha256: z.string(),
   /** `engine`: the server returned them. `tokenize`: worked out by a second call, which a chat template can make differ. */
   source: z.enum(['engine', 'tokenize']),
-  /** Number of messages the ids cover: later messages have not been sent yet. */
+  /** How many of the ids were the prompt; the rest is the answer. */
+  promptCount: z.number(),
+  /** Number of messages the ids cover. */
   messageCount: z.number(),
 });
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
@@ -85,6 +87,8 @@ export const sessionSchema = z.object({
   branches: z.record(z.string(), branchSchema),
   activeBranch: z.string(),
   tokens: z.nullable(contextTokensSchema),
+  /** Text of a turn that has begun and not ended: kept so that a failure or a crash loses no word. */
+  draft: z.nullable(z.string()),
   /** Window this session was thawed from, and the verdict of that thaw. */
   thawedFrom: z.nullable(z.object({ window: z.string(), verdict: z.string() })),
   /** Window that froze it, while it is frozen. */

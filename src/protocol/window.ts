@@ -26,6 +26,7 @@ export const blockRecordSchema = z.object({
 });
 export type BlockRecord = z.infer<typeof blockRecordSchema>;
 
+/** The immutable part of a window: what was said, in which exact tokens, to which model. */
 export const windowManifestSchema = z.object({
   formatVersion: z.literal(1),
   name: z.string(),
@@ -40,28 +41,35 @@ export const windowManifestSchema = z.object({
   parentWindow: z.nullable(z.string()),
   project: z.nullable(z.string()),
   lineage: z.string(),
-  /** Generation of the lineage's salt that the KV was made under. */
-  saltGeneration: z.number(),
   tokens: contextTokensSchema,
   model: modelIdentitySchema,
-  engine: z.object({
-    /** As given to `--engine`. */
-    spec: z.string(),
-    kind: z.string(),
-    version: z.string(),
-  }),
-  blockTokens: z.nullable(z.number()),
-  hashProfile: z.nullable(hashProfileSchema),
-  /** The freeze's two canaries; null when the engine gives no logprobs. */
-  canary: z.nullable(z.tuple([canarySchema, canarySchema])),
-  /** What the engine needs to restore it, opaque to everybody else (llama-server: the slot file's name). */
-  engineHandle: z.nullable(z.string()),
-  kvBytes: z.nullable(z.number()),
-  /** Number of records in the window's block list. */
-  blockCount: z.number(),
+  /** As given to `--engine`. */
+  engine: z.string(),
   createdAt: z.string(),
 });
 export type WindowManifest = z.infer<typeof windowManifestSchema>;
+
+/**
+ * The perishable part of a window: what was recorded of its KV when it was last known to be good. Replaced as a whole when
+ * a thaw had to recompute some of it, because recomputed KV differs from the frozen one in its last bits.
+ */
+export const kvRecordSchema = z.object({
+  /** Generation of the lineage's salt that the KV was made under. */
+  saltGeneration: z.number(),
+  engineKind: z.string(),
+  engineVersion: z.string(),
+  blockTokens: z.nullable(z.number()),
+  hashProfile: z.nullable(hashProfileSchema),
+  /** Two answers to the same request; null when the engine gives no logprobs. */
+  canary: z.nullable(z.tuple([canarySchema, canarySchema])),
+  /** What the engine needs to restore it, opaque to everybody else (llama-server: the slot file's name). */
+  handle: z.nullable(z.string()),
+  /** Sum over the block files; null when they can't be seen. */
+  kvBytes: z.nullable(z.number()),
+  /** In order; empty when the block files can't be seen. */
+  blocks: z.array(blockRecordSchema),
+});
+export type KvRecord = z.infer<typeof kvRecordSchema>;
 
 /** A window as lists and trees show it. */
 export const windowSummarySchema = z.object({
@@ -84,6 +92,7 @@ export type WindowSummary = z.infer<typeof windowSummarySchema>;
 
 export const windowDetailsSchema = z.object({
   manifest: windowManifestSchema,
+  kv: z.omit(kvRecordSchema, { blocks: true }),
   summary: windowSummarySchema,
   /** Root first, this window last. */
   lineageWindows: z.array(z.string()),

@@ -1,7 +1,8 @@
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { Lifecycle, Message, Session } from '../../protocol/session.ts';
-import type { BlockRecord, WindowManifest, WindowSummary } from '../../protocol/window.ts';
+import type { VerifyStep } from '../../protocol/api.ts';
+import type { KvRecord, WindowManifest, WindowSummary } from '../../protocol/window.ts';
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -76,13 +77,12 @@ export interface SessionStore {
 
 export interface WindowStore {
   /** All of it or nothing appears. @throws CwmError CWM-3003 when the name is taken. */
-  createWindow(manifest: WindowManifest, ids: readonly number[], blocks: readonly BlockRecord[]): Promise<void>;
+  createWindow(manifest: WindowManifest, ids: readonly number[], kv: KvRecord): Promise<void>;
   getWindow(name: WindowName): Promise<WindowManifest | null>;
   /** @throws CwmError CWM-2002, or CWM-4004 when they are not what the manifest says. */
   loadWindowTokens(name: WindowName): Promise<number[]>;
-  loadWindowBlocks(name: WindowName): Promise<BlockRecord[]>;
-  /** After blocks were seen again or recomputed: the new stat fields and checksums. */
-  replaceWindowBlocks(name: WindowName, blocks: readonly BlockRecord[]): Promise<void>;
+  loadWindowKv(name: WindowName): Promise<KvRecord>;
+  replaceWindowKv(name: WindowName, kv: KvRecord): Promise<void>;
   /** Of these block hashes, those that a window other than `except` has in its list. */
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
   appendReceipt(name: WindowName, receipt: Receipt): Promise<void>;
@@ -107,4 +107,7 @@ export interface ProjectStore {
   setActiveSession(project: ProjectUri, id: SessionId | null): Promise<void>;
 }
 
-export interface Store extends SessionStore, WindowStore, LineageStore, ProjectStore {}
+export interface Store extends SessionStore, WindowStore, LineageStore, ProjectStore {
+  /** Reads every record and checks it against its checksums and against the others. Changes nothing. */
+  verify(signal: AbortSignal): Promise<VerifyStep[]>;
+}

@@ -1,0 +1,14 @@
+import type { EngineStatus } from '../../protocol/api.ts';
+import type { Engine } from './engine.ts';
+
+/** The engines of this backend, one for each spec, made when first asked for. */
+export interface EngineRegistry {
+  /** Used where neither the request nor the session names one. */
+  readonly defaultSpec: string;
+
+  /** Starts nothing yet. @throws CwmError CWM-1003 when it is neither an http(s) URL nor `embedded` nor `embedded:FILE`. */
+  get(spec: string): Engine;
+
+  /** Never throws for an engine that is down: that is what it reports. */
+  status(spec: string, signal: AbortSignal): Promise<EngineStatus>;
+}
