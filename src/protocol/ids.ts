@@ -39,6 +39,14 @@ export const parseSessionId = (value: string): SessionId =>
 export const parseWindowName = (value: string): WindowName =>
   parseName(value, maxWindowNameLength, 'CWM-1002', 'window name') as WindowName;
 
+/** @throws CwmError CWM-1003 when it is not a message id: 1 to 128 of the characters of a session id. */
+export const parseMessageId = (value: string): MessageId =>
+  parseName(value, maxWindowNameLength, 'CWM-1003', 'message id') as MessageId;
+
+/** @throws CwmError CWM-1003 when it is not a lineage id: 1 to 128 of the characters of a session id. */
+export const parseLineageId = (value: string): LineageId =>
+  parseName(value, maxWindowNameLength, 'CWM-1003', 'lineage id') as LineageId;
+
 /** @throws CwmError CWM-1003 when one is too long, empty or has other characters, or there are more than {@link maxTags}. */
 export function parseTags(values: readonly string[]): string[] {
   if (values.length > maxTags)
