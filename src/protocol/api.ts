@@ -27,7 +27,7 @@ const route = <In extends z.ZodMiniType, Out extends z.ZodMiniType>(
 
 const text = z.string();
 const flag = z.optional(z.boolean());
-const queryFlag = z.optional(z.stringbool());
+const queryFlag = z.optional(z.union([z.boolean(), z.stringbool()]));
 const page = { limit: z.optional(z.coerce.number()), offset: z.optional(z.coerce.number()) };
 const nothing = z.object({});
 
@@ -267,7 +267,10 @@ export const routes = {
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
+/** What a client gives. */
 export type RouteInput<Name extends RouteName> = z.input<(typeof routes)[Name]['input']>;
+/** What the backend makes of it: numbers and flags are no longer strings. */
+export type ParsedInput<Name extends RouteName> = z.output<(typeof routes)[Name]['input']>;
 export type RouteOutput<Name extends RouteName> = z.output<(typeof routes)[Name]['output']>;
 
 /** Path of the event stream (SSE): each event's data is a {@link signalSchema}, its id the sequence. */

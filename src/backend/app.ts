@@ -1,0 +1,120 @@
+import { timingSafeEqual } from 'node:crypto';
+import { Hono, type Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { sha256Hex } from '../base/hash.ts';
+import { eventsPath, routes, type Route, type RouteName } from '../protocol/api.ts';
+import { engineKeyHeader } from '../protocol/backendRecord.ts';
+import { CwmError, errorCodes, toCwmError } from '../protocol/errors.ts';
+import { withEngineKey } from './engines/engineKey.ts';
+import { streamSignals } from './eventStream.ts';
+import type { RouteHandlers } from './handlers.ts';
+import type { IdleWatch } from './idleWatch.ts';
+import type { Log } from './logFile.ts';
+import { OperationLimit } from './operationLimit.ts';
+import { readRouteInput } from './routeInput.ts';
+import type { SignalBus } from './signalBus.ts';
+
+const maxBodyBytes = 16 * 1024 * 1024;
+
+export interface AppParts {
+  readonly handlers: RouteHandlers;
+  readonly bus: SignalBus;
+  readonly idle: IdleWatch;
+  readonly log: Log;
+  /** Aborts what is in work and ends the event streams. */
+  readonly ended: AbortSignal;
+  /** Asked for with every request where it is given. */
+  readonly token?: string;
+}
+
+/**
+ * The control API, made from the table of routes. Every failure is `{ error: ErrorReport }`; what nobody foresaw is told to
+ * the log alone. An operation is aborted when its client goes away.
+ */
+export function createApp(parts: AppParts): Hono {
+  const app = new Hono();
+  const limit = new OperationLimit();
+  app.onError((error, c) => answerFailure(c, error, parts.log));
+  app.notFound((c) => {
+    throw new CwmError('CWM-2008', `The backend has no ${c.req.method} ${c.req.path}.`);
+  });
+  app.use(async (_, next) => {
+    const user = parts.idle.enter();
+    try {
+      await next();
+    } finally {
+      user.dispose();
+    }
+  });
+  const { token } = parts;
+  if (token !== undefined) {
+    app.use(async (c, next) => {
+      checkToken(c.req.header('authorization'), token);
+      await next();
+    });
+  }
+  app.use(bodyLimit({ maxSize: maxBodyBytes, onError: refuseBody }));
+
+  app.get(eventsPath, (c) => {
+    const user = parts.idle.enter();
+    return streamSignals(c, parts.bus, parts.ended, () => user.dispose());
+  });
+  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
+    const handler = parts.handlers[name] as (input: unknown, signal: AbortSignal) => Promise<unknown>;
+    const limited = route.method !== 'GET' && name !== 'shutdown';
+    app.on(route.method, route.path, async (c) => {
+      const input = await readRouteInput(c, route);
+      const key = c.req.header(engineKeyHeader);
+      const work = (): Promise<unknown> =>
+        abortable(c, parts.ended, (signal) => withEngineKey(key, () => handler(input, signal)));
+      return c.json(await (limited ? limit.run(work) : work()));
+    });
+  }
+  return app;
+}
+
+/** Runs an operation with a signal of its own, which the client's leaving and the backend's end abort. */
+async function abortable<T>(c: Context, ended: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const operation = new AbortController();
+  const cancel = (message: string) => (): void => operation.abort(new CwmError('CWM-6003', message));
+  const onLeft = cancel('The client went away, so the operation was cancelled.');
+  const onEnded = cancel('The backend is ending, so the operation was cancelled.');
+  const left = c.req.raw.signal;
+  left.addEventListener('abort', onLeft);
+  ended.addEventListener('abort', onEnded);
+  try {
+    if (ended.aborted) onEnded();
+    operation.signal.throwIfAborted();
+    return await work(operation.signal);
+  } finally {
+    left.removeEventListener('abort', onLeft);
+    ended.removeEventListener('abort', onEnded);
+  }
+}
+
+function answerFailure(c: Context, thrown: unknown, log: Log): Response {
+  const error = toCwmError(thrown);
+  const route = { method: c.req.method, route: c.req.routePath, code: error.code };
+  if (error.code === 'CWM-9001') log.failure('request failed', thrown, route);
+  else log.write('info', 'request refused', route);
+  // 499 and the like are no statuses that the library's type knows.
+  return new Response(JSON.stringify({ error: error.report() }), {
+    status: errorCodes[error.code].status,
+    headers: { 'content-type': 'application/json' },
+  });
+}
+
+function refuseBody(): never {
+  throw new CwmError('CWM-7012', `The request is larger than ${maxBodyBytes / 1024 / 1024} MiB.`, {
+    context: { limitBytes: maxBodyBytes },
+  });
+}
+
+/** Compares digests, so that the time taken tells nothing about the token. */
+function checkToken(header: string | undefined, token: string): void {
+  const given = Buffer.from(sha256Hex(header ?? ''));
+  const expected = Buffer.from(sha256Hex(`Bearer ${token}`));
+  if (!timingSafeEqual(given, expected)) {
+    throw new CwmError('CWM-8001', 'The request does not carry the token of this backend.');
+  }
+}

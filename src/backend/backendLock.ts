@@ -1,0 +1,139 @@
+import { readdirSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import type { Disposable } from '../base/disposable.ts';
+import { identifyProcess, livenessOf, type ProcessIdentity } from './processIdentity.ts';
+
+const prefix = 'backend.lock.';
+const released = 'released\n';
+const identitySchema = z.object({
+  pid: z.number(),
+  host: z.string(),
+  startTime: z.nullable(z.string()),
+  bootId: z.nullable(z.string()),
+});
+const touchIntervalMs = 15_000;
+/** How long a lock of another machine or container counts as held after it was last touched. */
+const foreignLockMs = 4 * touchIntervalMs;
+/** How long a holder may take between making its file and writing its name into it. */
+const namingMs = 5000;
+
+/** `by` is null while the holder has not written its name yet. */
+export type LockResult =
+  | { readonly held: true; readonly lock: Disposable }
+  | { readonly held: false; readonly by: ProcessIdentity | null };
+
+/**
+ * Takes the storage directory for this process, or says who has it. Never waits.
+ *
+ * A lock is a file `backend.lock.<n>` that names its holder; the highest number counts. A stale one is never removed to make
+ * room, because two processes that do so at the same time remove each other's: whoever finds a dead holder makes the next
+ * number, which the file system lets exactly one process do. Older files go away later.
+ *
+ * A holder on another machine or in another container can't be asked whether it lives, so it keeps its file's time fresh;
+ * 60 s without that count as dead.
+ *
+ * @param directory must exist and be writable.
+ * @param onLost is called when another process took the lock all the same, which needs this one to have slept for long:
+ *   it must stop writing then.
+ */
+export function takeBackendLock(directory: string, onLost: () => void): LockResult {
+  for (;;) {
+    const current = highestLock(directory);
+    const holder = holderOf(directory, current);
+    if (holder.kind !== 'none') return { held: false, by: holder.kind === 'live' ? holder.identity : null };
+    const next = current + 1;
+    const path = lockPath(directory, next);
+    if (!tryCreate(path)) continue;
+    writeFileSync(path, JSON.stringify(identifyProcess(process.pid)));
+    // A slow process may have judged a lock that is gone by now and made a number that was free again, or have been judged
+    // dead before it wrote its name. Each writes before it looks, so at least one of the two sees the other.
+    if (highestLock(directory) !== next || holderOf(directory, current).kind !== 'none') {
+      ignoreMissing(() => unlinkSync(path));
+      continue;
+    }
+    // The one before stays, so that a listing that runs right now can't come out empty.
+    for (const older of lockNumbers(directory)) {
+      if (older < current) ignoreMissing(() => unlinkSync(lockPath(directory, older)));
+    }
+    return { held: true, lock: keepFresh(directory, next, onLost) };
+  }
+}
+
+function keepFresh(directory: string, number: number, onLost: () => void): Disposable {
+  const path = lockPath(directory, number);
+  const timer = setInterval(() => {
+    if (highestLock(directory) !== number) return onLost();
+    const now = new Date();
+    ignoreMissing(() => utimesSync(path, now, now));
+  }, touchIntervalMs);
+  timer.unref();
+  let disposed = false;
+  return {
+    dispose: () => {
+      if (disposed) return;
+      disposed = true;
+      clearInterval(timer);
+      writeFileSync(path, released);
+    },
+  };
+}
+
+/** What a lock file says about its holder: a live one, one that has not written its name yet, or nobody any more. */
+type Holder = { readonly kind: 'live'; readonly identity: ProcessIdentity } | { readonly kind: 'unnamed' | 'none' };
+
+function holderOf(directory: string, number: number): Holder {
+  if (number === 0) return { kind: 'none' };
+  const path = lockPath(directory, number);
+  let text: string;
+  let ageMs: number;
+  try {
+    text = readFileSync(path, 'utf8');
+    ageMs = Date.now() - statSync(path).mtimeMs;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { kind: 'none' };
+    throw error;
+  }
+  const identity = parseIdentity(text);
+  if (!identity) return { kind: text === '' && ageMs < namingMs ? 'unnamed' : 'none' };
+  const liveness = livenessOf(identity);
+  const live = liveness === 'alive' || (liveness === 'elsewhere' && ageMs < foreignLockMs);
+  return live ? { kind: 'live', identity } : { kind: 'none' };
+}
+
+function parseIdentity(text: string): ProcessIdentity | null {
+  try {
+    const parsed = identitySchema.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+const lockPath = (directory: string, number: number): string => join(directory, `${prefix}${number}`);
+
+const lockNumbers = (directory: string): number[] =>
+  readdirSync(directory)
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => Number(name.slice(prefix.length)))
+    .filter((number) => Number.isSafeInteger(number) && number > 0);
+
+const highestLock = (directory: string): number => Math.max(0, ...lockNumbers(directory));
+
+function tryCreate(path: string): boolean {
+  try {
+    writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function ignoreMissing(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}

@@ -1,0 +1,61 @@
+import { unlinkSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
+import type { Hono } from 'hono';
+import { CwmError } from '../protocol/errors.ts';
+
+export interface ControlServer {
+  readonly address: string;
+  /** Takes no more connections, gives the open ones `graceMs` to end, then cuts them. */
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Serves the app on the first of these addresses that the system accepts. Only the holder of the backend's lock may call it:
+ * what an earlier backend left at an address is removed.
+ *
+ * @throws CwmError CWM-5010 when none works.
+ */
+export async function listenOnFirst(app: Hono, addresses: Iterable<string>): Promise<ControlServer> {
+  const refusals: unknown[] = [];
+  for (const address of addresses) {
+    const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+    try {
+      await listen(server, address);
+      return { address, close: (graceMs) => close(server, graceMs) };
+    } catch (error) {
+      refusals.push(error);
+    }
+  }
+  throw new CwmError('CWM-5010', 'The backend found no place for its socket.', {
+    hint: 'Set XDG_RUNTIME_DIR to a directory of your own with a short path.',
+    cause: new AggregateError(refusals, refusals.map(String).join('; ')),
+  });
+}
+
+function listen(server: Server, address: string): Promise<void> {
+  if (process.platform !== 'win32') removeStaleSocket(address);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function removeStaleSocket(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+async function close(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(timer);
+}

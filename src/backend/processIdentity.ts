@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+
+/**
+ * Names one process for ever, not only until its number is used again.
+ *
+ * `startTime` and `bootId` are null where the system does not tell them; then only the number and the host are compared.
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly host: string;
+  /** Opaque; equal for equal processes. */
+  readonly startTime: string | null;
+  /** Linux only: changes with every start of the machine. */
+  readonly bootId: string | null;
+}
+
+export type Liveness = 'alive' | 'dead' | 'elsewhere';
+
+export function identifyProcess(pid: number): ProcessIdentity {
+  return { pid, host: hostname(), startTime: startTimeOf(pid), bootId: readBootId() };
+}
+
+/** Whether that very process still runs. `elsewhere`: it is on another machine or container, so nobody here can tell. */
+export function livenessOf(identity: ProcessIdentity): Liveness {
+  if (identity.host !== hostname()) return 'elsewhere';
+  if (identity.bootId !== null && identity.bootId !== readBootId()) return 'dead';
+  if (!pidExists(identity.pid)) return 'dead';
+  const startTime = startTimeOf(identity.pid);
+  return identity.startTime === null || startTime === null || identity.startTime === startTime ? 'alive' : 'dead';
+}
+
+function pidExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it is there and belongs to somebody else.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function startTimeOf(pid: number): string | null {
+  if (process.platform === 'linux') return linuxStartTime(pid);
+  if (process.platform === 'win32') return null;
+  try {
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', timeout: 5000 }).trim() || null;
+  } catch {
+    return null;
+  }
+}
+
+/** Field 22 of `/proc/<pid>/stat` (proc(5)): clock ticks from boot to the start of the process. */
+function linuxStartTime(pid: number): string | null {
+  const stat = readOrNull(`/proc/${pid}/stat`);
+  // The name in field 2 may hold spaces and parentheses, so fields are counted from its last one.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+}
+
+function readBootId(): string | null {
+  return process.platform === 'linux' ? (readOrNull('/proc/sys/kernel/random/boot_id')?.trim() ?? null) : null;
+}
+
+function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,36 @@
+import type { Context } from 'hono';
+import * as z from 'zod/mini';
+import type { Route } from '../protocol/api.ts';
+import { CwmError } from '../protocol/errors.ts';
+
+const inEnglish = z.locales.en().localeError;
+
+/**
+ * A route's input, checked: the query or the JSON body, and over it the path's parameters.
+ *
+ * @throws CwmError CWM-1003 that names the field which is not as it should be.
+ */
+export async function readRouteInput(c: Context, route: Route): Promise<unknown> {
+  const given = route.method === 'POST' ? await readJsonObject(c) : c.req.query();
+  const parsed = route.input.safeParse({ ...given, ...c.req.param() }, { error: inEnglish });
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.map(String).join('.') ?? '';
+  throw new CwmError('CWM-1003', `The parameter "${field}" is not as it should be. ${issue?.message ?? ''}`.trim(), {
+    context: { parameter: field },
+  });
+}
+
+/** An empty body is an empty object. */
+async function readJsonObject(c: Context): Promise<object> {
+  const text = await c.req.text();
+  if (text === '') return {};
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (error) {
+    throw new CwmError('CWM-1003', 'The body of the request is not JSON.', { cause: error });
+  }
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body;
+  throw new CwmError('CWM-1003', 'The body of the request is not a JSON object.');
+}

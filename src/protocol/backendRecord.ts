@@ -1,0 +1,23 @@
+import * as z from 'zod/mini';
+
+/** What a running backend says about itself in `<storage>/backend.json`: how clients find it. */
+export const backendRecordSchema = z.object({
+  pid: z.number(),
+  version: z.string(),
+  /** Path of a Unix domain socket, or of a named pipe on Windows. */
+  address: z.string(),
+  startedAt: z.string(),
+  /** Asked for as a bearer token where the address alone does not keep other users out (named pipes). */
+  token: z.optional(z.string()),
+});
+export type BackendRecord = z.infer<typeof backendRecordSchema>;
+
+export const backendRecordFile = 'backend.json';
+/** JSON lines, and whatever the process itself writes to stdout and stderr. */
+export const backendLogFile = 'backend.log';
+
+/** Exit status of a backend that found another one holding the storage directory: not a failure, use that one. */
+export const alreadyRunningExitCode = 75;
+
+/** Request header with the API key of a model server that is named by its URL. Kept in memory only. */
+export const engineKeyHeader = 'x-cwm-engine-key';
