@@ -28,6 +28,11 @@ export class SerialQueue {
 export class KeyedQueue<Key> {
   readonly #queues = new Map<Key, SerialQueue>();
 
+  /** Whether a task of this key runs or waits. */
+  isBusy(key: Key): boolean {
+    return this.#queues.has(key);
+  }
+
   async run<T>(key: Key, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let queue = this.#queues.get(key);
     if (!queue) this.#queues.set(key, (queue = new SerialQueue()));

@@ -13,6 +13,7 @@ export type ProjectUri = Brand<string, 'ProjectUri'>;
 
 export const maxSessionIdLength = 64;
 export const maxWindowNameLength = 128;
+export const maxProjectUriLength = 4096;
 export const maxTags = 10;
 export const maxTagLength = 32;
 export const maxDescriptionLength = 1000;
@@ -62,6 +63,15 @@ export function parseDescription(value: string): string {
     'CWM-1003',
     `The description has ${text.length} characters; at most ${maxDescriptionLength} are kept.`,
   );
+}
+
+/** @throws CwmError CWM-1003 when it is no URI. A trailing slash is dropped, so that one folder has one name. */
+export function parseProjectUri(value: string): ProjectUri {
+  const uri = value.trim();
+  if (!/^[a-z][a-z0-9+.-]*:\/\/\S+$/i.test(uri) || uri.length > maxProjectUriLength) {
+    throw new CwmError('CWM-1003', `${JSON.stringify(shorten(uri))} is not the URI of a folder.`);
+  }
+  return uri.replace(/\/+$/, '') as ProjectUri;
 }
 
 function parseName(value: string, maxLength: number, code: ErrorCode, what: string): string {

@@ -1,0 +1,90 @@
+import type { BlockRecord } from '../protocol/window.ts';
+import type { BlockLocation, Engine, LocatedBlock } from './ports/engine.ts';
+
+/** How a window's recorded blocks stand against the files that are there now. */
+export interface BlockCheck {
+  readonly checked: number;
+  /** How many had to be read, because their stat fields were not those recorded. */
+  readonly hashed: number;
+  readonly damaged: readonly string[];
+  readonly missing: readonly string[];
+  /** The records with the stat fields of now, for the blocks that are whole. */
+  readonly whole: readonly BlockRecord[];
+}
+
+/**
+ * Checks recorded blocks as git checks its index: equal stat fields mean unchanged content, anything else is read and
+ * hashed. `readAll` trusts no stat field, which is what a verification asks for.
+ */
+export async function checkBlocks(
+  engine: Engine,
+  located: readonly LocatedBlock[],
+  records: readonly BlockRecord[],
+  options: { readonly readAll: boolean },
+  signal: AbortSignal,
+): Promise<BlockCheck> {
+  const statByHash = new Map(located.map((block) => [block.hash, block.stat]));
+  const missing: string[] = [];
+  const damaged: string[] = [];
+  const whole: BlockRecord[] = [];
+  const suspects: BlockRecord[] = [];
+  for (const record of records) {
+    const stat = statByHash.get(record.hash);
+    if (!stat) missing.push(record.hash);
+    else if (!options.readAll && isSameFile(stat, record)) whole.push(record);
+    else suspects.push({ ...record, ...stat });
+  }
+  const checksums = await engine.checksum(
+    suspects.map((record) => record.hash),
+    signal,
+  );
+  suspects.forEach((record, index) => {
+    const checksum = checksums[index] ?? null;
+    if (checksum === null) missing.push(record.hash);
+    else if (checksum === record.checksum) whole.push(record);
+    else damaged.push(record.hash);
+  });
+  return { checked: records.length, hashed: suspects.length, damaged, missing, whole };
+}
+
+/** Records every block that is there now, reading only those whose stat fields are not already `known`. */
+export async function recordBlocks(
+  engine: Engine,
+  located: readonly LocatedBlock[],
+  known: readonly BlockRecord[],
+  signal: AbortSignal,
+): Promise<BlockRecord[]> {
+  const knownByHash = new Map(known.map((record) => [record.hash, record]));
+  const present = located.flatMap(({ hash, stat }) => (stat ? [{ hash, stat }] : []));
+  const unknown = present.filter(({ hash, stat }) => {
+    const record = knownByHash.get(hash);
+    return !record || !isSameFile(stat, record);
+  });
+  const checksums = await engine.checksum(
+    unknown.map((block) => block.hash),
+    signal,
+  );
+  const checksumByHash = new Map(unknown.map((block, index) => [block.hash, checksums[index] ?? null]));
+  return present.flatMap(({ hash, stat }) => {
+    const checksum = checksumByHash.has(hash) ? checksumByHash.get(hash) : knownByHash.get(hash)?.checksum;
+    return checksum ? [{ hash, checksum, ...stat }] : [];
+  });
+}
+
+/** Bytes of the blocks in `after` that were not there, or were other files, in `before`. */
+export function bytesWritten(before: BlockLocation, after: BlockLocation): number | null {
+  if (!before.reachable || !after.reachable) return null;
+  const statBefore = new Map(before.blocks.map((block) => [block.hash, block.stat]));
+  return after.blocks.reduce((sum, { hash, stat }) => {
+    const earlier = statBefore.get(hash);
+    return stat && !(earlier && isSameFile(earlier, stat)) ? sum + stat.sizeBytes : sum;
+  }, 0);
+}
+
+export const totalBytes = (blocks: readonly { readonly sizeBytes: number }[]): number =>
+  blocks.reduce((sum, block) => sum + block.sizeBytes, 0);
+
+type FileStat = NonNullable<LocatedBlock['stat']>;
+
+const isSameFile = (a: FileStat, b: FileStat): boolean =>
+  a.sizeBytes === b.sizeBytes && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.inode === b.inode;

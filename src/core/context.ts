@@ -1,0 +1,20 @@
+import type { Clock } from '../base/clock.ts';
+import type { KeyedQueue } from '../base/serialQueue.ts';
+import type { SessionId } from '../protocol/ids.ts';
+import type { Changes } from './changes.ts';
+import type { ContextFileReader } from './ports/contextFiles.ts';
+import type { EngineRegistry } from './ports/engineRegistry.ts';
+import type { Store } from './ports/store.ts';
+import type { PrefillRates } from './prefillRates.ts';
+
+/** What every operation of the core works with. */
+export interface CoreContext {
+  readonly store: Store;
+  readonly engines: EngineRegistry;
+  readonly files: ContextFileReader;
+  readonly clock: Clock;
+  readonly changes: Changes;
+  readonly prefill: PrefillRates;
+  /** What changes a session runs one after another for that session. */
+  readonly turns: KeyedQueue<SessionId>;
+}

@@ -1,0 +1,17 @@
+import { CwmError } from '../protocol/errors.ts';
+import type { ModelIdentity } from '../protocol/session.ts';
+
+/** Why two models can't share KV, in plain words; null when nothing speaks against it. Unknown fields count as equal. */
+export function modelDifference(frozen: ModelIdentity, served: ModelIdentity): string | null {
+  if (frozen.id !== served.id) return `it was made with model "${frozen.id}", and "${served.id}" is served now`;
+  if (frozen.fingerprint && served.fingerprint && frozen.fingerprint !== served.fingerprint) {
+    return `model "${frozen.id}" has other weights now`;
+  }
+  return null;
+}
+
+/** @throws CwmError CWM-5003 when another model is served than before; a session that has not met a model yet takes any. */
+export function requireSameModel(known: ModelIdentity | null, served: ModelIdentity): void {
+  const difference = known && modelDifference(known, served);
+  if (difference) throw new CwmError('CWM-5003', `This conversation can't go on here: ${difference}.`);
+}

@@ -1,0 +1,61 @@
+import { commonPrefixLength } from '../base/tokenIds.ts';
+import type { ContextTokens, Message, PrefixBreak } from '../protocol/session.ts';
+import type { Engine } from './ports/engine.ts';
+import { renderPrompt } from './prompt.ts';
+
+export interface PrefixComparison {
+  /** The ids the engine had seen before this turn, and what is known of them. */
+  readonly before: readonly number[];
+  readonly beforeTokens: ContextTokens;
+  /** The ids of this turn's prompt. */
+  readonly prompt: readonly number[];
+  readonly messages: readonly Message[];
+}
+
+/** Finds where a prompt left the prefix of the one before it; null when it did not. */
+export async function findPrefixBreak(
+  { before, beforeTokens, prompt, messages }: PrefixComparison,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<PrefixBreak | null> {
+  const atToken = commonPrefixLength(before, prompt);
+  if (atToken === before.length) return null;
+  const messageSequence = await messageAt(atToken, messages.slice(0, beforeTokens.messageCount), engine, signal);
+  return {
+    atToken,
+    lostTokens: before.length - atToken,
+    messageSequence,
+    likelyCause: likelyCause(
+      atToken,
+      beforeTokens,
+      messages.find((message) => message.sequence === messageSequence),
+    ),
+  };
+}
+
+/** Binary search over the number of messages whose rendering still ends before the token. */
+async function messageAt(
+  atToken: number,
+  messages: readonly Message[],
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<number | null> {
+  let low = 0;
+  let high = messages.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const rendered = await engine.tokenize(renderPrompt(messages.slice(0, middle + 1)), false, signal);
+    if (rendered.length > atToken) high = middle;
+    else low = middle + 1;
+  }
+  return messages[low]?.sequence ?? null;
+}
+
+function likelyCause(atToken: number, before: ContextTokens, message: Message | undefined): string {
+  if (atToken >= before.promptCount) {
+    return 'The chat template renders the last answer differently than the model wrote it, for example without its reasoning.';
+  }
+  if (message?.role === 'assistant') return 'The chat template renders an earlier answer differently than before.';
+  if (atToken < 64) return 'The start of the prompt changed: a date line, the system prompt or the chat template.';
+  return 'An earlier part of the prompt is rendered differently than before.';
+}

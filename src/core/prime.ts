@@ -1,0 +1,105 @@
+import type { PrimeResult, RouteInput } from '../protocol/api.ts';
+import { CwmError } from '../protocol/errors.ts';
+import { parseSessionId } from '../protocol/ids.ts';
+import type { ContextFile } from '../protocol/session.ts';
+import { progressOf } from './changes.ts';
+import type { CoreContext } from './context.ts';
+import type { Engine } from './ports/engine.ts';
+import { renderFile } from './prompt.ts';
+import { beginTurn, generate, keepTurn, newMessage, withTurn, type Turn } from './turns.ts';
+
+/** Left free of files for the conversation that follows, in tokens. */
+const reservedTokens = 1024;
+
+/**
+ * Gives files to a session as context, as they are now, and has the engine compute them, so that the first message finds
+ * them warm. Files that would not fit are left out and named. On failure the session is as it was.
+ *
+ * @throws CwmError CWM-1001, 1003 (no files), 2001, 2009 (a path is not there), 3001, 3002, 5003, 7011, and the engine's.
+ */
+export async function prime(core: CoreContext, input: RouteInput<'prime'>, signal: AbortSignal): Promise<PrimeResult> {
+  const started = core.clock.elapsedMs();
+  const id = parseSessionId(input.session);
+  if (input.paths.length === 0) throw new CwmError('CWM-1003', 'No file or folder was given.');
+  const progress = progressOf(core.changes, 'prime', id);
+  return withTurn(core, id, signal, async (session) => {
+    progress('Reading files');
+    const read = await core.files.read(input.paths, input.cwd ?? '/', signal);
+    if (read.files.length === 0) {
+      throw new CwmError('CWM-1003', 'There is no text file among the given paths.', {
+        context: { skipped: read.skipped },
+      });
+    }
+    const turn = await beginTurn(core, session, input.engine ?? session.engine, null, signal);
+    progress('Counting tokens');
+    const fitting = await takeWhatFits(turn, read.files, input.maxTokens, signal).catch(async (error: unknown) => {
+      await abandon(core, turn);
+      throw error;
+    });
+    const message = newMessage(core, turn.messages, 'user', { type: 'context', files: fitting.files });
+    progress('Computing the context');
+    const generation = await generate(
+      core,
+      turn,
+      [...turn.messages, message],
+      { maxTokens: 1, addGenerationPrompt: false },
+      signal,
+    );
+    await keepTurn(core, turn, [message], generation, signal);
+    return {
+      session: id,
+      files: fitting.files.map((file) => ({ path: file.path, bytes: new TextEncoder().encode(file.text).length })),
+      skipped: [
+        ...read.skipped,
+        ...fitting.left.map(({ path }) => ({ path, why: 'It does not fit into the context any more.' })),
+      ],
+      promptTokens: generation.promptIds.length,
+      cachedTokens: generation.reuse.cachedTokens,
+      ms: core.clock.elapsedMs() - started,
+    };
+  });
+}
+
+interface Fitting {
+  readonly files: ContextFile[];
+  readonly left: ContextFile[];
+}
+
+/** Takes files in order while they fit; a file that is too large is left out, and smaller ones after it may still fit. */
+async function takeWhatFits(
+  { session, engine, description }: Turn,
+  candidates: readonly ContextFile[],
+  maxTokens: number | undefined,
+  signal: AbortSignal,
+): Promise<Fitting> {
+  const room = (description.model.maxModelLen ?? Infinity) - (session.tokens?.count ?? 0) - reservedTokens;
+  let budget = Math.min(room, maxTokens ?? Infinity);
+  const files: ContextFile[] = [];
+  const left: ContextFile[] = [];
+  for (const file of candidates) {
+    const tokens = budget === Infinity ? 0 : await countTokens(engine, file, budget, signal);
+    if (tokens > budget) left.push(file);
+    else {
+      budget -= tokens;
+      files.push(file);
+    }
+  }
+  if (files.length > 0) return { files, left };
+  throw new CwmError(
+    'CWM-7011',
+    `None of the ${candidates.length} files fits into the ${Math.max(0, budget)} tokens that are left.`,
+  );
+}
+
+/** A token has at most a few dozen characters, so a file far beyond the budget need not be tokenized to be refused. */
+const mostCharactersPerToken = 32;
+
+async function countTokens(engine: Engine, file: ContextFile, budget: number, signal: AbortSignal): Promise<number> {
+  if (file.text.length > Math.max(1, budget) * mostCharactersPerToken) return Infinity;
+  return (await engine.tokenize([{ role: 'user', content: renderFile(file) }], false, signal)).length;
+}
+
+async function abandon(core: CoreContext, turn: Turn): Promise<void> {
+  turn.session = { ...turn.session, phase: 'Idle', version: turn.session.version + 1 };
+  await core.store.updateSession(turn.session);
+}

@@ -1,0 +1,31 @@
+import type { ContextFile, Message } from '../protocol/session.ts';
+import type { ChatMessage } from './ports/engine.ts';
+
+/** What the model is made to have said to a set of files, so that the user's next message opens a turn of its own. */
+const acknowledgement = 'Understood.';
+
+/**
+ * The chat messages of a conversation. Appending a message only ever appends to the result, so that each prompt has the one
+ * before as its prefix; user and assistant alternate, which many chat templates demand.
+ */
+export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
+  return messages.flatMap((message): ChatMessage[] => {
+    const { content, role } = message;
+    if (content.type === 'text') return [{ role, content: content.text }];
+    return [
+      { role: 'user', content: renderFiles(content.files) },
+      { role: 'assistant', content: acknowledgement },
+    ];
+  });
+}
+
+export const renderFiles = (files: readonly ContextFile[]): string =>
+  ['These files are the context of our conversation.', ...files.map(renderFile)].join('\n\n');
+
+export function renderFile({ path, text }: ContextFile): string {
+  const fence = '`'.repeat(Math.max(3, longestRunOfBackticks(text) + 1));
+  return `${path}\n${fence}\n${text}${text.endsWith('\n') ? '' : '\n'}${fence}`;
+}
+
+const longestRunOfBackticks = (text: string): number =>
+  (text.match(/`+/g) ?? []).reduce((longest, run) => Math.max(longest, run.length), 0);

@@ -1,0 +1,118 @@
+import type { ContentChecks, Receipt } from '../protocol/receipt.ts';
+import type { EngineDescription, ReuseEvidence } from './ports/engine.ts';
+import { reuseFloor } from './reuse.ts';
+
+/** The fields of a receipt that come straight from one measured request. */
+export function reuseFields(
+  reuse: ReuseEvidence | null,
+  blockTokens: number | null,
+): Pick<
+  Receipt,
+  | 'promptTokens'
+  | 'cachedTokens'
+  | 'cachedTokensFrom'
+  | 'floorTokens'
+  | 'blockTokens'
+  | 'timeToFirstTokenMs'
+  | 'serverIdle'
+  | 'counters'
+> {
+  return {
+    promptTokens: reuse?.promptTokens ?? null,
+    cachedTokens: reuse?.cachedTokens ?? null,
+    cachedTokensFrom: reuse?.cachedTokensFrom ?? 'none',
+    floorTokens: reuse && blockTokens !== null ? reuseFloor(reuse.promptTokens, blockTokens) : null,
+    blockTokens,
+    timeToFirstTokenMs: reuse?.timeToFirstTokenMs ?? null,
+    serverIdle: reuse?.serverIdle ?? null,
+    counters: { ...reuse?.counters },
+  };
+}
+
+export const engineFields = (description: EngineDescription): NonNullable<Receipt['engine']> => ({
+  kind: description.kind,
+  version: description.version,
+  model: description.model.id,
+});
+
+/** No content check ran, and why. */
+export const uncheckedContent = (why: string): ContentChecks => ({
+  checksums: 'not-run',
+  canary: 'not-run',
+  blocksChecked: 0,
+  blocksHashed: 0,
+  blocksDamaged: 0,
+  blocksMissing: 0,
+  canaryDifference: null,
+  canaryNoise: null,
+  why,
+});
+
+type Summarised = Omit<Receipt, 'summary'>;
+
+/** A receipt with its result in plain words. */
+export const withSummary = (receipt: Summarised): Receipt => ({ ...receipt, summary: summarise(receipt) });
+
+function summarise(receipt: Summarised): string {
+  switch (receipt.operation) {
+    case 'clone':
+      return `Cloned: both windows share all ${amount(receipt.tokens)} tokens, and no KV was written.`;
+    case 'freeze':
+    case 'checkpoint':
+      return `${receipt.operation === 'freeze' ? 'Frozen' : 'Saved'}: ${amount(receipt.tokens)} tokens. ${kept(receipt)}`;
+    case 'thaw':
+      return thawSummary(receipt);
+  }
+}
+
+function kept(receipt: Summarised): string {
+  switch (receipt.verdict) {
+    case 'proven':
+      return receipt.tier === 'disk'
+        ? 'Their KV is on disk and was seen to be reusable.'
+        : 'Their KV was seen to be reusable, but lives only as long as the engine keeps it in memory.';
+    case 'partial':
+      return `Only ${amount(receipt.cachedTokens)} of ${amount(receipt.promptTokens)} tokens were seen to be reusable.`;
+    case 'rebuilt':
+      return 'The text is safe, but the engine reused nothing: a thaw will have to recompute it.';
+    default:
+      return 'The text is safe; the engine does not tell whether its KV can be reused.';
+  }
+}
+
+function thawSummary(receipt: Summarised): string {
+  const { verdict, cachedTokens, promptTokens, repair } = receipt;
+  switch (verdict) {
+    case 'proven':
+      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were recomputed, the fewest this engine can.`;
+    case 'partial':
+      return `Partial: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused; the other ${rest(receipt)} were recomputed.`;
+    case 'rebuilt':
+      return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. The context is warm now.`;
+    case 'unobserved':
+      return 'Unobserved: the context was sent, but this engine does not tell what it reused. Nothing is claimed.';
+    case 'damaged':
+      return `Damaged: the engine reused KV that is not what was frozen. ${
+        repair === 'none'
+          ? 'Nothing was answered from it.'
+          : 'It was discarded and the context rebuilt from its tokens.'
+      }`;
+    case 'mismatch':
+      return 'Mismatch: another model is served than the one this window was frozen with. The text is open; its KV was not used.';
+    default:
+      return 'Text only: no engine answered. The conversation is open, and nothing was warmed.';
+  }
+}
+
+const place = ({ tier }: Summarised): string =>
+  ({
+    device: "the engine's memory",
+    host: 'host memory',
+    disk: 'disk',
+    p2p: 'another server',
+    external: 'an external cache',
+  })[String(tier)] ?? 'the cache';
+
+const rest = ({ promptTokens, cachedTokens }: Summarised): string => amount((promptTokens ?? 0) - (cachedTokens ?? 0));
+
+const amount = (value: number | null): string => (value === null ? '?' : value.toLocaleString('en-US'));

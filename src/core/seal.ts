@@ -1,0 +1,74 @@
+import type { KvRecord } from '../protocol/window.ts';
+import { bytesWritten, recordBlocks, totalBytes } from './blocks.ts';
+import { canaryDifference } from './canary.ts';
+import type { Progress } from './changes.ts';
+import type { Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
+
+/** KV that an engine was made to keep, and the evidence that it did. */
+export interface Sealed {
+  readonly kv: KvRecord;
+  /** The second of the two canary requests: served from cache, if the engine caches at all. */
+  readonly measured: Measurement;
+  /** Difference of the two canaries, in nats; null without canaries. */
+  readonly canaryNoise: number | null;
+  /** Full blocks of the context whose file did not appear. */
+  readonly blocksMissing: number;
+  readonly blocksUnreachable: string | null;
+  readonly kvBytesWritten: number | null;
+  readonly notes: readonly string[];
+}
+
+export interface SealRequest {
+  readonly engine: Engine;
+  readonly description: EngineDescription;
+  readonly context: KvContext;
+  readonly saltGeneration: number;
+  /** What an earlier seal recorded: blocks that are still the same files are not read again. */
+  readonly known: KvRecord | null;
+  readonly progress: Progress;
+}
+
+/**
+ * The seal: makes the engine keep every full block of a context (generated tokens are not kept by themselves), asks the
+ * canary twice, and records the block files where they can be seen. An abort leaves blocks behind, which are only cache.
+ */
+export async function seal(request: SealRequest, signal: AbortSignal): Promise<Sealed> {
+  const { engine, description, saltGeneration, known, progress } = request;
+  progress('Sealing the context');
+  const before = await engine.locate(request.context, signal);
+  const persisted = await engine.persist(request.context, signal);
+  const context = { ...request.context, handle: persisted.handle };
+  progress('Asking the canary');
+  const first = await engine.measure(context, signal);
+  const measured = await engine.measure(context, signal);
+  progress('Recording the blocks');
+  const after = await engine.locate(context, signal);
+  const blocks = after.reachable ? await recordBlocks(engine, after.blocks, known?.blocks ?? [], signal) : [];
+
+  const notes = [...persisted.notes];
+  const difference = first.canary && measured.canary ? canaryDifference(first.canary, measured.canary) : null;
+  const steady = difference !== null && Number.isFinite(difference);
+  if (difference !== null && !steady) {
+    notes.push('The engine answers the same request differently each time, so the canary can prove nothing here.');
+  }
+  const blocksMissing = after.reachable ? after.blocks.length - blocks.length : 0;
+  return {
+    kv: {
+      saltGeneration,
+      engineKind: description.kind,
+      engineVersion: description.version,
+      blockTokens: description.blockTokens,
+      hashProfile: description.hashProfile,
+      canary: steady && first.canary && measured.canary ? [first.canary, measured.canary] : null,
+      handle: persisted.handle,
+      kvBytes: after.reachable ? totalBytes(blocks) : null,
+      blocks,
+    },
+    measured,
+    canaryNoise: steady ? difference : null,
+    blocksMissing,
+    blocksUnreachable: after.reachable ? null : after.why,
+    kvBytesWritten: bytesWritten(before, after),
+    notes,
+  };
+}

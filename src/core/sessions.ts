@@ -1,0 +1,182 @@
+import { randomId } from '../base/hash.ts';
+import type { RouteInput, RouteOutput } from '../protocol/api.ts';
+import { CwmError } from '../protocol/errors.ts';
+import {
+  parseDescription,
+  parseProjectUri,
+  parseSessionId,
+  type MessageId,
+  type ProjectUri,
+  type SessionId,
+} from '../protocol/ids.ts';
+import type { Session } from '../protocol/session.ts';
+import type { CoreContext } from './context.ts';
+import { newLineage } from './lineage.ts';
+import { parsePage } from './paging.ts';
+import { isAtRest } from './phase.ts';
+import { deleteWindow } from './windows.ts';
+
+/** Starts empty and active, under a salt of its own. @throws CwmError CWM-1001, 1003 (bad engine), 3004 (id taken). */
+export async function createSession(core: CoreContext, input: RouteInput<'createSession'>): Promise<Session> {
+  const id = parseSessionId(input.id ?? randomId());
+  const title = parseDescription(input.title ?? '') || id;
+  const engine = input.engine ?? core.engines.defaultSpec;
+  core.engines.get(engine);
+  const lineage = newLineage();
+  const at = core.clock.now().toISOString();
+  const session: Session = {
+    id,
+    title,
+    project: input.project ? parseProjectUri(input.project) : null,
+    engine,
+    model: null,
+    lineage: lineage.id,
+    lifecycle: 'active',
+    phase: 'Idle',
+    branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
+    activeBranch: 'main',
+    tokens: null,
+    draft: null,
+    thawedFrom: null,
+    frozenAs: null,
+    prefixBreaks: 0,
+    createdAt: at,
+    updatedAt: at,
+    version: 1,
+  };
+  if (await core.store.getSession(id)) throw new CwmError('CWM-3004', `A session "${id}" exists already.`);
+  await core.store.createLineage(lineage);
+  await core.store.createSession(session);
+  if (session.project !== null) await core.store.setActiveSession(session.project as ProjectUri, id);
+  core.changes.emit({ type: 'session', session: id });
+  return session;
+}
+
+export async function requireSession(core: CoreContext, id: SessionId): Promise<Session> {
+  const session = await core.store.getSession(id);
+  if (!session) throw new CwmError('CWM-2001', `There is no session "${id}".`);
+  return session;
+}
+
+export async function listSessions(
+  core: CoreContext,
+  input: RouteInput<'listSessions'>,
+): Promise<RouteOutput<'listSessions'>> {
+  const { limit, offset } = parsePage(input, 50);
+  const { items, total } = await core.store.listSessions({
+    ...(input.project !== undefined && { project: parseProjectUri(input.project) }),
+    ...(input.lifecycle !== undefined && { lifecycle: input.lifecycle }),
+    ...(input.model !== undefined && { model: input.model }),
+    ...(input.search !== undefined && { search: input.search }),
+    limit,
+    offset,
+  });
+  return { items: [...items], total, hasMore: offset + items.length < total };
+}
+
+/** Messages of the active branch, oldest first. @throws CwmError CWM-1001, 1003, 2001. */
+export async function listMessages(
+  core: CoreContext,
+  input: RouteInput<'listMessages'>,
+): Promise<RouteOutput<'listMessages'>> {
+  const { limit, offset } = parsePage(input, 50);
+  const id = parseSessionId(input.session);
+  const ids = activeMessageIds(await requireSession(core, id));
+  const items = await core.store.loadMessages(id, ids.slice(offset, offset + limit));
+  return { items, total: ids.length, hasMore: offset + items.length < ids.length };
+}
+
+export const activeMessageIds = (session: Session): MessageId[] =>
+  (session.branches[session.activeBranch]?.messageIds ?? []) as MessageId[];
+
+/**
+ * Moves a session to the trash. Its windows need its messages: with windows it is refused, unless `cascade` deletes them too
+ * (EC-031). @throws CwmError CWM-1001, 2001, 3001.
+ */
+export async function deleteSession(
+  core: CoreContext,
+  input: RouteInput<'deleteSession'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'deleteSession'>> {
+  const id = parseSessionId(input.session);
+  return core.turns.run(
+    id,
+    async () => {
+      const session = await requireSession(core, id);
+      const windows = await windowsOf(core, id);
+      if (windows.length > 0 && !input.cascade) {
+        throw new CwmError(
+          'CWM-3001',
+          `Session "${id}" still has ${windows.length} windows: ${windows.slice(0, 3).join(', ')}.`,
+          {
+            hint: 'Delete its windows first, or delete it together with them.',
+          },
+        );
+      }
+      for (const window of windows) await deleteWindow(core, { window }, signal);
+      await core.store.deleteSession(id);
+      await deactivateEverywhere(core, session);
+      core.changes.emit({ type: 'session', session: id });
+      return { deletedWindows: windows };
+    },
+    signal,
+  );
+}
+
+/**
+ * After a crash: a session that was in the middle of a turn is idle again, with its draft (S4-12). Called once, before
+ * anything else. @returns the ids of those sessions.
+ */
+export async function recoverInterrupted(core: CoreContext): Promise<string[]> {
+  const recovered: string[] = [];
+  for (let offset = 0; ; offset += 100) {
+    const page = await core.store.listSessions({ limit: 100, offset });
+    const interrupted = page.items.filter((session) => !isAtRest(session.phase));
+    for (const session of interrupted) {
+      await core.store.updateSession({ ...session, phase: 'Idle', version: session.version + 1 });
+      recovered.push(session.id);
+    }
+    if (offset + page.items.length >= page.total || page.items.length === 0) return recovered;
+  }
+}
+
+async function windowsOf(core: CoreContext, session: SessionId): Promise<string[]> {
+  const names: string[] = [];
+  for (;;) {
+    const page = await core.store.listWindows({
+      session,
+      sortBy: 'name',
+      order: 'asc',
+      limit: 100,
+      offset: names.length,
+    });
+    names.push(...page.items.map((window) => window.name));
+    if (names.length >= page.total || page.items.length === 0) return names;
+  }
+}
+
+async function deactivateEverywhere(core: CoreContext, session: Session): Promise<void> {
+  if (session.project === null) return;
+  const project = session.project as ProjectUri;
+  if ((await core.store.activeSession(project)) === session.id) await core.store.setActiveSession(project, null);
+}
+
+/** The session a project was left with; one that is gone by now counts as none. */
+export async function activeSession(
+  core: CoreContext,
+  input: RouteInput<'activeSession'>,
+): Promise<RouteOutput<'activeSession'>> {
+  const id = await core.store.activeSession(parseProjectUri(input.project));
+  return { session: id && (await core.store.getSession(id)) };
+}
+
+/** @throws CwmError CWM-1001, 2001. */
+export async function activateSession(
+  core: CoreContext,
+  input: RouteInput<'activateSession'>,
+): Promise<RouteOutput<'activateSession'>> {
+  const session = input.session === null ? null : await requireSession(core, parseSessionId(input.session));
+  await core.store.setActiveSession(parseProjectUri(input.project), session && (session.id as SessionId));
+  core.changes.emit({ type: 'project', project: input.project });
+  return { session };
+}

@@ -1,0 +1,232 @@
+import type { RouteInput } from '../protocol/api.ts';
+import { CwmError } from '../protocol/errors.ts';
+import {
+  maxSessionIdLength,
+  parseSessionId,
+  parseWindowName,
+  type MessageId,
+  type ProjectUri,
+  type SessionId,
+} from '../protocol/ids.ts';
+import type { Receipt } from '../protocol/receipt.ts';
+import type { Session } from '../protocol/session.ts';
+import type { KvRecord, WindowManifest } from '../protocol/window.ts';
+import { progressOf, type Progress } from './changes.ts';
+import type { CoreContext } from './context.ts';
+import { modelDifference, requireSameModel } from './identity.ts';
+import { moveLifecycle } from './lifecycle.ts';
+import type { Engine, EngineDescription } from './ports/engine.ts';
+import { engineFields, reuseFields, uncheckedContent, withSummary } from './receipts.ts';
+import { warm } from './warm.ts';
+
+/**
+ * Opens a window: its KV is brought back and measured, then a session goes on from it — a new one, or with `resume` the
+ * frozen one itself. The text never depends on the engine: when none answers, the verdict is `text-only` and the session
+ * opens all the same. Until the session is written, an abort or failure leaves nothing but KV, which is only cache.
+ *
+ * @throws CwmError CWM-1001, 1002, 2002, 3001 (`resume` of a session that is not frozen as this window), 3004 (id taken),
+ * 4004 (the window's own files are damaged), 5003 (another model is served; `insist` opens the text without its KV), and
+ * those of an engine that answers but refuses.
+ */
+export async function thaw(core: CoreContext, input: RouteInput<'thaw'>, signal: AbortSignal): Promise<Receipt> {
+  const started = core.clock.elapsedMs();
+  const name = parseWindowName(input.window);
+  const manifest = await core.store.getWindow(name);
+  if (!manifest) throw new CwmError('CWM-2002', `There is no window "${name}".`);
+  const target = input.resume ? (manifest.session as SessionId) : newSessionId(core, name, input.session);
+  return core.turns.run(
+    target,
+    async () => {
+      const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
+      const ids = await core.store.loadWindowTokens(name);
+      const kv = await core.store.loadWindowKv(name);
+      const engineSpec = input.engine ?? manifest.engine;
+      const engine = core.engines.get(engineSpec);
+      const outcome = await bringBack(
+        core,
+        {
+          engine,
+          manifest,
+          ids,
+          kv,
+          insist: input.insist ?? false,
+          progress: progressOf(core.changes, 'thaw', name),
+        },
+        signal,
+      );
+      signal.throwIfAborted();
+
+      const at = core.clock.now().toISOString();
+      const thawedFrom = { window: name, verdict: outcome.verdict ?? 'text-only' };
+      if (frozen) await resumeSession(core, frozen, thawedFrom, at);
+      else await openSession(core, { id: target, manifest, ids, engineSpec, thawedFrom, at });
+      const receipt = withSummary({
+        operation: 'thaw',
+        session: target,
+        window: name,
+        ...outcome,
+        ms: core.clock.elapsedMs() - started,
+        expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
+        at,
+      });
+      await core.store.appendReceipt(name, receipt);
+      core.changes.emit({ type: 'window', window: name });
+      core.changes.emit({ type: 'session', session: target });
+      return receipt;
+    },
+    signal,
+  );
+}
+
+interface BringBack {
+  readonly engine: Engine;
+  readonly manifest: WindowManifest;
+  readonly ids: readonly number[];
+  readonly kv: KvRecord;
+  readonly insist: boolean;
+  readonly progress: Progress;
+}
+
+type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 'expectedPrefillMs' | 'at' | 'summary'>;
+
+async function bringBack(core: CoreContext, request: BringBack, signal: AbortSignal): Promise<Outcome> {
+  const { engine, manifest, ids, kv, insist, progress } = request;
+  progress('Asking the engine');
+  const reached = await describeOrAbsent(engine, signal);
+  if ('absent' in reached) {
+    const notes = [`${reached.absent.message} ${reached.absent.hint}`];
+    return withoutKv('text-only', ids.length, kv, 'No engine answered.', null, notes);
+  }
+  const { description } = reached;
+  const difference = modelDifference(manifest.model, description.model);
+  if (difference !== null) {
+    if (!insist) requireSameModel(manifest.model, description.model);
+    const notes = [`The KV was left alone, because ${difference}.`];
+    return withoutKv('mismatch', ids.length, kv, 'Another model is served.', description, notes);
+  }
+  const warmed = await warm(core, { engine, description, manifest, ids, kv, progress }, signal);
+  return {
+    verdict: warmed.verdict,
+    tier: warmed.measured.reuse.tier,
+    tokens: ids.length,
+    ...reuseFields(warmed.measured.reuse, description.blockTokens),
+    content: warmed.content,
+    repair: warmed.repair,
+    kvBytes: warmed.kv.kvBytes,
+    kvBytesWritten: warmed.kvBytesWritten,
+    engine: engineFields(description),
+    notes: [...warmed.notes, ...description.notices],
+  };
+}
+
+/** An engine that is not there is a result of a thaw; one that answers and refuses is an error. */
+async function describeOrAbsent(
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<{ readonly description: EngineDescription } | { readonly absent: CwmError }> {
+  try {
+    return { description: await engine.describe(signal) };
+  } catch (error) {
+    const isAbsence = error instanceof CwmError && (error.code === 'CWM-5001' || error.code === 'CWM-6001');
+    if (!isAbsence) throw error;
+    return { absent: error };
+  }
+}
+
+const withoutKv = (
+  verdict: 'text-only' | 'mismatch',
+  tokens: number,
+  kv: KvRecord,
+  why: string,
+  description: EngineDescription | null,
+  notes: string[],
+): Outcome => ({
+  verdict,
+  tier: null,
+  tokens,
+  ...reuseFields(null, kv.blockTokens),
+  content: uncheckedContent(why),
+  repair: 'none',
+  kvBytes: kv.kvBytes,
+  kvBytesWritten: 0,
+  engine: description && engineFields(description),
+  notes,
+});
+
+function newSessionId(core: CoreContext, window: string, wanted: string | undefined): SessionId {
+  if (wanted !== undefined) return parseSessionId(wanted);
+  const stamp = core.clock.now().toISOString().replaceAll(/[-:.]/g, '');
+  const suffix = `-${stamp}`;
+  return parseSessionId(`${`thaw-${window}`.slice(0, maxSessionIdLength - suffix.length)}${suffix}`);
+}
+
+async function requireFree(core: CoreContext, id: SessionId): Promise<null> {
+  if (await core.store.getSession(id)) throw new CwmError('CWM-3004', `A session "${id}" exists already.`);
+  return null;
+}
+
+async function requireFrozenAs(core: CoreContext, id: SessionId, window: string): Promise<Session> {
+  const session = await core.store.getSession(id);
+  if (!session)
+    throw new CwmError('CWM-2001', `The session "${id}" of this window is gone.`, { hint: 'Thaw without "resume".' });
+  if (session.lifecycle === 'frozen' && session.frozenAs === window) return session;
+  throw new CwmError('CWM-3001', `Session "${id}" is not frozen as "${window}", so it can't be resumed from it.`, {
+    hint: 'Thaw without "resume" to go on in a new session.',
+  });
+}
+
+type ThawedFrom = NonNullable<Session['thawedFrom']>;
+
+const resumeSession = (core: CoreContext, session: Session, thawedFrom: ThawedFrom, at: string): Promise<void> =>
+  core.store.updateSession({
+    ...session,
+    lifecycle: moveLifecycle(session.lifecycle, 'thawed'),
+    frozenAs: null,
+    thawedFrom,
+    updatedAt: at,
+    version: session.version + 1,
+  });
+
+interface Opening {
+  readonly id: SessionId;
+  readonly manifest: WindowManifest;
+  readonly ids: readonly number[];
+  readonly engineSpec: string;
+  readonly thawedFrom: ThawedFrom;
+  readonly at: string;
+}
+
+/** Empty first, then its content, then the version that names the content: a crash in between leaves an empty session. */
+async function openSession(core: CoreContext, opening: Opening): Promise<void> {
+  const { id, manifest, ids, engineSpec, thawedFrom, at } = opening;
+  const empty: Session = {
+    id,
+    title: manifest.name,
+    project: manifest.project,
+    engine: engineSpec,
+    model: manifest.model,
+    lineage: manifest.lineage,
+    lifecycle: 'thawed',
+    phase: 'Idle',
+    branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
+    activeBranch: 'main',
+    tokens: null,
+    draft: null,
+    thawedFrom,
+    frozenAs: null,
+    prefixBreaks: 0,
+    createdAt: at,
+    updatedAt: at,
+    version: 1,
+  };
+  await core.store.createSession(empty);
+  await core.store.shareMessages(manifest.session as SessionId, id, manifest.messageIds as MessageId[]);
+  await core.store.saveTokens(id, ids);
+  await core.store.updateSession({
+    ...empty,
+    branches: { main: { name: 'main', messageIds: manifest.messageIds, parentMessageId: null } },
+    tokens: manifest.tokens,
+    version: 2,
+  });
+  if (manifest.project !== null) await core.store.setActiveSession(manifest.project as ProjectUri, id);
+}

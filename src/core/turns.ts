@@ -1,0 +1,230 @@
+import { randomId } from '../base/hash.ts';
+import type { RouteInput, SendResult } from '../protocol/api.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { parseSessionId, type LineageId, type SessionId } from '../protocol/ids.ts';
+import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../protocol/session.ts';
+import type { CoreContext } from './context.ts';
+import { requireSameModel } from './identity.ts';
+import { moveLifecycle } from './lifecycle.ts';
+import { saltOf } from './lineage.ts';
+import { movePhase } from './phase.ts';
+import type { Engine, EngineDescription, Generation } from './ports/engine.ts';
+import { findPrefixBreak } from './prefixBreak.ts';
+import { renderPrompt } from './prompt.ts';
+import { activeMessageIds, requireSession } from './sessions.ts';
+
+const defaultAnswerTokens = 256;
+const maxAnswerTokens = 32_768;
+
+/**
+ * One turn: the user's text goes to the engine with the whole conversation, and both messages are kept once the answer is
+ * there. Until then the text is kept as the session's draft, so that a failure, an abort or a crash loses no word of it.
+ *
+ * @throws CwmError CWM-1001, 1003, 2001, 3001 (a turn is under way), 3002 (frozen), 5003, 7011, and the engine's.
+ */
+export async function send(core: CoreContext, input: RouteInput<'send'>, signal: AbortSignal): Promise<SendResult> {
+  const started = core.clock.elapsedMs();
+  const id = parseSessionId(input.session);
+  const text = input.text;
+  if (text.trim() === '') throw new CwmError('CWM-1003', 'The message is empty.');
+  const maxTokens = parseMaxTokens(input.maxTokens);
+  return withTurn(core, id, signal, async (session) => {
+    const spec = input.engine ?? session.engine;
+    const turn = await beginTurn(core, session, spec, text, signal);
+    const userMessage = newMessage(core, turn.messages, 'user', { type: 'text', text });
+    const messages = [...turn.messages, userMessage];
+    const generation = await generateOrKeepDraft(core, turn, messages, maxTokens, signal);
+
+    const answer = newMessage(core, messages, 'assistant', { type: 'text', text: generation.text });
+    const { prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
+    return {
+      session: id,
+      text: generation.text,
+      messageId: answer.id,
+      promptTokens: generation.promptIds.length,
+      outputTokens: generation.outputIds.length,
+      cachedTokens: generation.reuse.cachedTokens,
+      finishReason: generation.finishReason,
+      timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
+      ms: core.clock.elapsedMs() - started,
+      prefixBreak,
+    };
+  });
+}
+
+function parseMaxTokens(value: number | undefined): number {
+  const maxTokens = value ?? defaultAnswerTokens;
+  if (Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= maxAnswerTokens) return maxTokens;
+  throw new CwmError('CWM-1003', `"maxTokens" must be a whole number from 1 to ${maxAnswerTokens}.`);
+}
+
+/** Runs one turn of a session; a second one meanwhile is refused, not queued (S4-50). */
+export async function withTurn<T>(
+  core: CoreContext,
+  id: SessionId,
+  signal: AbortSignal,
+  task: (session: Session) => Promise<T>,
+): Promise<T> {
+  if (core.turns.isBusy(id)) {
+    throw new CwmError('CWM-3001', `Session "${id}" is busy with another operation.`);
+  }
+  return core.turns.run(
+    id,
+    async () => {
+      const session = await requireSession(core, id);
+      if (session.lifecycle === 'frozen') {
+        throw new CwmError('CWM-3002', `Session "${id}" is frozen as window "${session.frozenAs}".`);
+      }
+      return task(session);
+    },
+    signal,
+  );
+}
+
+/** A turn under way: the session as it was written last, and what it works with. */
+export interface Turn {
+  session: Session;
+  readonly engine: Engine;
+  readonly description: EngineDescription;
+  readonly messages: readonly Message[];
+  readonly salt: string;
+}
+
+/** Asks the engine what it is, and writes down that a turn has begun and with which text. */
+export async function beginTurn(
+  core: CoreContext,
+  session: Session,
+  spec: string,
+  draft: string | null,
+  signal: AbortSignal,
+): Promise<Turn> {
+  const engine = core.engines.get(spec);
+  const begun = await update(core, session, {
+    draft: draft ?? session.draft,
+    phase: movePhase(movePhase(session.phase, 'send'), 'request'),
+    engine: spec,
+  });
+  try {
+    const description = await engine.describe(signal);
+    requireSameModel(session.model, description.model);
+    const messages = await core.store.loadMessages(session.id as SessionId, activeMessageIds(session));
+    const lineage = await core.store.getLineage(session.lineage as LineageId);
+    return { session: begun, engine, description, messages, salt: saltOf(lineage) };
+  } catch (error) {
+    await update(core, begun, { phase: 'Idle', engine: session.engine });
+    throw error;
+  }
+}
+
+async function generateOrKeepDraft(
+  core: CoreContext,
+  turn: Turn,
+  messages: readonly Message[],
+  maxTokens: number,
+  signal: AbortSignal,
+): Promise<Generation> {
+  try {
+    return await generate(core, turn, messages, { maxTokens, addGenerationPrompt: true }, signal);
+  } catch (error) {
+    const failure = toCwmError(error);
+    throw new CwmError(failure.code, failure.message, {
+      hint: `${failure.hint} Your text is kept as a draft.`,
+      context: { ...failure.context, draftKept: true },
+      cause: error,
+    });
+  }
+}
+
+/** On failure the session is idle again, as it was before the turn but for its draft. */
+export async function generate(
+  core: CoreContext,
+  turn: Turn,
+  messages: readonly Message[],
+  options: { readonly maxTokens: number; readonly addGenerationPrompt: boolean },
+  signal: AbortSignal,
+): Promise<Generation> {
+  const session = turn.session.id;
+  try {
+    const generation = await turn.engine.generate(
+      { messages: renderPrompt(messages), salt: turn.salt, ...options },
+      (text) => core.changes.emit({ type: 'delta', session, text }),
+      signal,
+    );
+    core.prefill.observe(turn.engine.spec, generation.reuse);
+    return generation;
+  } catch (error) {
+    turn.session = await update(core, turn.session, { phase: 'Idle' });
+    throw error;
+  }
+}
+
+/** Writes what a turn brought: messages, then token ids, then the version of the session that names both. */
+export async function keepTurn(
+  core: CoreContext,
+  turn: Turn,
+  added: readonly Message[],
+  generation: Generation,
+  signal: AbortSignal,
+): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
+  const { session, description, engine } = turn;
+  const id = session.id as SessionId;
+  const keepsOutput = added.some((message) => message.role === 'assistant');
+  const output = keepsOutput ? generation.outputIds : [];
+  const ids = [...generation.promptIds, ...output];
+  const prefixBreak = session.tokens
+    ? await findPrefixBreak(
+        {
+          before: await core.store.loadTokens(id, session.tokens.sha256),
+          beforeTokens: session.tokens,
+          prompt: generation.promptIds,
+          messages: turn.messages,
+        },
+        engine,
+        signal,
+      )
+    : null;
+  await core.store.appendMessages(id, added);
+  const sha256 = await core.store.saveTokens(id, ids);
+  const branch = session.branches[session.activeBranch];
+  const messageIds = [...activeMessageIds(session), ...added.map((message) => message.id)];
+  const kept = await update(core, session, {
+    phase: 'Idle',
+    lifecycle: session.lifecycle === 'thawed' ? moveLifecycle('thawed', 'active') : session.lifecycle,
+    model: description.model,
+    branches: { ...session.branches, ...(branch && { [branch.name]: { ...branch, messageIds } }) },
+    tokens: {
+      count: ids.length,
+      promptCount: generation.promptIds.length,
+      sha256,
+      source: generation.idsSource,
+      messageCount: messageIds.length,
+    },
+    draft: keepsOutput ? null : session.draft,
+    prefixBreaks: session.prefixBreaks + (prefixBreak ? 1 : 0),
+  });
+  return { session: kept, prefixBreak };
+}
+
+export function newMessage(
+  core: CoreContext,
+  before: readonly Message[],
+  role: MessageRole,
+  content: MessageContent,
+): Message {
+  const last = before.at(-1);
+  return {
+    id: randomId(),
+    role,
+    parentId: last?.id ?? null,
+    sequence: (last?.sequence ?? 0) + 1,
+    content,
+    createdAt: core.clock.now().toISOString(),
+  };
+}
+
+async function update(core: CoreContext, session: Session, changed: Partial<Session>): Promise<Session> {
+  const next = { ...session, ...changed, updatedAt: core.clock.now().toISOString(), version: session.version + 1 };
+  await core.store.updateSession(next);
+  core.changes.emit({ type: 'session', session: session.id });
+  return next;
+}

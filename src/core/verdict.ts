@@ -1,0 +1,30 @@
+import type { CheckResult, Verdict } from '../protocol/receipt.ts';
+import { reuseFloor } from './reuse.ts';
+
+/** All that a verdict rests on. `null` is "not observed". */
+export interface VerdictEvidence {
+  /** False when no engine answered. */
+  readonly reachable: boolean;
+  /** False when model or token ids are not those of the manifest. */
+  readonly sameIdentity: boolean;
+  readonly promptTokens: number | null;
+  readonly cachedTokens: number | null;
+  readonly blockTokens: number | null;
+  /** Whether the KV that was *reused* is what was frozen. A block that was found bad and deleted beforehand was not reused. */
+  readonly reusedChecksums: CheckResult;
+  readonly canary: CheckResult;
+}
+
+/** The one place where evidence becomes a word. Pure and total; it never says `proven` when anything disagreed or was not seen. */
+export function decideVerdict(evidence: VerdictEvidence): Verdict {
+  const { reachable, sameIdentity, promptTokens, cachedTokens, blockTokens, reusedChecksums, canary } = evidence;
+  if (!reachable) return 'text-only';
+  if (!sameIdentity) return 'mismatch';
+  if (promptTokens === null || cachedTokens === null) return 'unobserved';
+  if (cachedTokens <= 0) return 'rebuilt';
+  if (reusedChecksums === 'disagreed' || canary === 'disagreed') return 'damaged';
+  // More cached than there were tokens is no evidence of anything but a broken counter.
+  if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
+  const floor = reuseFloor(promptTokens, blockTokens);
+  return floor > 0 && cachedTokens >= floor ? 'proven' : 'partial';
+}

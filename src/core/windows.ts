@@ -1,0 +1,165 @@
+import type { RouteInput, RouteOutput } from '../protocol/api.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
+import {
+  parseProjectUri,
+  parseSessionId,
+  parseTags,
+  parseWindowName,
+  type LineageId,
+  type SessionId,
+  type WindowName,
+} from '../protocol/ids.ts';
+import type { WindowManifest } from '../protocol/window.ts';
+import type { CoreContext } from './context.ts';
+import { saltOf } from './lineage.ts';
+import { parsePage } from './paging.ts';
+import type { Engine } from './ports/engine.ts';
+
+/** Filters, sorts and pages windows (S0-09). @throws CwmError CWM-1003 for a limit outside 1–100 or a date that is none. */
+export async function listWindows(
+  core: CoreContext,
+  input: RouteInput<'listWindows'>,
+): Promise<RouteOutput<'listWindows'>> {
+  const { limit, offset } = parsePage(input, 20);
+  const { items, total } = await core.store.listWindows({
+    ...(input.session !== undefined && { session: parseSessionId(input.session) }),
+    ...(input.project !== undefined && { project: parseProjectUri(input.project) }),
+    ...(input.model !== undefined && { model: input.model }),
+    ...(input.tags !== undefined && { tags: parseTags(input.tags.split(',').filter((tag) => tag.trim() !== '')) }),
+    ...(input.search !== undefined && { search: input.search }),
+    ...(input.createdAfter !== undefined && { createdAfter: parseStamp(input.createdAfter, 'createdAfter') }),
+    ...(input.createdBefore !== undefined && { createdBefore: parseStamp(input.createdBefore, 'createdBefore') }),
+    sortBy: input.sortBy ?? 'createdAt',
+    order: input.order ?? 'desc',
+    limit,
+    offset,
+  });
+  return { items: [...items], total, hasMore: offset + items.length < total };
+}
+
+function parseStamp(value: string, name: string): string {
+  const date = new Date(value);
+  if (Number.isNaN(date.getTime()))
+    throw new CwmError('CWM-1003', `"${name}" is not a date: ${JSON.stringify(value)}.`);
+  return date.toISOString();
+}
+
+/** @throws CwmError CWM-1002, 2002. */
+export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'>): Promise<RouteOutput<'getWindow'>> {
+  const name = parseWindowName(input.window);
+  const manifest = await requireWindow(core, name);
+  const { blocks: _, ...kv } = await core.store.loadWindowKv(name);
+  const receipts = await core.store.listReceipts(name);
+  const lastThaw = receipts.findLast((receipt) => receipt.operation === 'thaw');
+  return {
+    manifest,
+    kv,
+    summary: {
+      name,
+      description: manifest.description,
+      tags: manifest.tags,
+      session: manifest.session,
+      mode: manifest.mode,
+      model: manifest.model.id,
+      engine: manifest.engine,
+      project: manifest.project,
+      parentWindow: manifest.parentWindow,
+      tokens: manifest.tokens.count,
+      kvBytes: kv.kvBytes,
+      createdAt: manifest.createdAt,
+      lastThaw: lastThaw?.verdict ? { verdict: lastThaw.verdict, at: lastThaw.at } : null,
+    },
+    lineageWindows: await lineageOf(core, manifest),
+    receipts,
+  };
+}
+
+async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<string[]> {
+  const names = [manifest.name];
+  let parent = manifest.parentWindow;
+  // A parent may have been deleted; a circle can only come from a damaged record.
+  while (parent !== null && !names.includes(parent)) {
+    names.unshift(parent);
+    parent = (await core.store.getWindow(parent as WindowName))?.parentWindow ?? null;
+  }
+  return names;
+}
+
+/**
+ * Deletes a window and the KV blocks that nobody else needs: those of other windows stay, and those of its session while
+ * that goes on. When the engine can't be reached, the window goes and its blocks stay behind as cache.
+ *
+ * @throws CwmError CWM-1002, 2002.
+ */
+export async function deleteWindow(
+  core: CoreContext,
+  input: RouteInput<'deleteWindow'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'deleteWindow'>> {
+  const name = parseWindowName(input.window);
+  const manifest = await requireWindow(core, name);
+  const kv = await core.store.loadWindowKv(name);
+  const hashes = kv.blocks.map((block) => block.hash);
+  const engine = core.engines.get(manifest.engine);
+  const held = new Set(await core.store.blocksHeldByOthers(hashes, name));
+  for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
+  const unneeded = input.keepBlocks ? [] : hashes.filter((hash) => !held.has(hash));
+  await core.store.deleteWindow(name);
+  core.changes.emit({ type: 'window', window: name });
+
+  const bytesFreed = await forgetIfReachable(
+    engine,
+    unneeded,
+    held.size === 0 && !input.keepBlocks ? kv.handle : null,
+    signal,
+  );
+  return {
+    window: name,
+    blocksDeleted: bytesFreed === null ? 0 : unneeded.length,
+    bytesFreed: bytesFreed ?? 0,
+    blocksKept: hashes.length - (bytesFreed === null ? 0 : unneeded.length),
+  };
+}
+
+async function forgetIfReachable(
+  engine: Engine,
+  hashes: readonly string[],
+  handle: string | null,
+  signal: AbortSignal,
+): Promise<number | null> {
+  if (hashes.length === 0 && handle === null) return 0;
+  try {
+    return await engine.forget({ hashes, handle }, signal);
+  } catch (error) {
+    const { code } = toCwmError(error);
+    if (code === 'CWM-5001' || code === 'CWM-6001') return null;
+    throw error;
+  }
+}
+
+/** Blocks that the window's own session still works on. */
+async function blocksOfLiveSession(
+  core: CoreContext,
+  manifest: WindowManifest,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const session = await core.store.getSession(manifest.session as SessionId);
+  if (!session?.tokens || session.lifecycle === 'frozen') return [];
+  const ids = await core.store.loadTokens(manifest.session as SessionId, session.tokens.sha256);
+  const lineage = await core.store.getLineage(session.lineage as LineageId);
+  try {
+    const location = await engine.locate({ ids, salt: saltOf(lineage), handle: null }, signal);
+    return location.reachable ? location.blocks.map((block) => block.hash) : [];
+  } catch (error) {
+    const { code } = toCwmError(error);
+    if (code === 'CWM-5001' || code === 'CWM-6001') return [];
+    throw error;
+  }
+}
+
+export async function requireWindow(core: CoreContext, name: WindowName): Promise<WindowManifest> {
+  const manifest = await core.store.getWindow(name);
+  if (!manifest) throw new CwmError('CWM-2002', `There is no window "${name}".`);
+  return manifest;
+}
