@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+// Runs a script of this repository on a fresh clone as on an old one: installs what package-lock.json names when that has not
+// been done yet, then hands over to the Node.js 24 that the project carries. Has no dependencies and runs on Node.js 18 and later.
+//
+//   node scripts/run.mjs SCRIPT [ARG ...]
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const neededMajor = 24;
+
+installIfNeeded();
+const [script, ...args] = process.argv.slice(2);
+if (!script) fail('Usage: node scripts/run.mjs SCRIPT [ARG ...]');
+const bin = path.join(root, 'node_modules', '.bin');
+const child = spawn(findNode(), [path.resolve(root, script), ...args], {
+  stdio: 'inherit',
+  env: { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH ?? ''}` },
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+child.on('error', (error) => fail(`Node.js could not be started: ${error.message}`));
+child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+
+function installIfNeeded() {
+  const stamp = path.join(root, 'node_modules', '.installed');
+  const wanted = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  process.stderr.write('Installing the dependencies (npm ci), which takes about half a minute …\n');
+  // What npm prints goes to stderr: stdout belongs to the script, which may print JSON.
+  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
+  if (result.status !== 0) fail(`npm ci failed${result.error ? `: ${result.error.message}` : ''}. Its output is above.`);
+  writeFileSync(stamp, wanted);
+}
+
+/** The carried Node.js, or this one where it is new enough. */
+function findNode() {
+  const own = Number(process.versions.node.split('.')[0]);
+  if (own >= neededMajor) return process.execPath;
+  const platform = process.platform === 'win32' ? 'win' : process.platform;
+  const executable = process.platform === 'win32' ? 'node.exe' : 'node';
+  for (const name of [`node-${platform}-${process.arch}`, `node-bin-${platform}-${process.arch}`]) {
+    const candidate = path.join(root, 'node_modules', name, 'bin', executable);
+    if (existsSync(candidate)) return candidate;
+  }
+  return fail(`Node.js ${neededMajor} or later is needed; this is ${process.version}, and none was installed for ${process.platform} ${process.arch}.`);
+}
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
