@@ -10,7 +10,7 @@ import { streamSignals } from './eventStream.ts';
 import type { RouteHandlers } from './handlers.ts';
 import type { IdleWatch } from './idleWatch.ts';
 import type { Log } from './logFile.ts';
-import { OperationLimit } from './operationLimit.ts';
+import type { OperationLimit } from './operationLimit.ts';
 import { readRouteInput } from './routeInput.ts';
 import type { SignalBus } from './signalBus.ts';
 
@@ -21,10 +21,13 @@ export interface AppParts {
   readonly bus: SignalBus;
   readonly idle: IdleWatch;
   readonly log: Log;
-  /** Aborts what is in work and ends the event streams. */
-  readonly ended: AbortSignal;
+  readonly limit: OperationLimit;
+  /** Ends the event streams. */
+  readonly streamsEnded: AbortSignal;
+  /** Aborts what is in work. */
+  readonly operationsEnded: AbortSignal;
   /** Asked for with every request where it is given. */
-  readonly token?: string;
+  readonly token: string | undefined;
 }
 
 /**
@@ -33,7 +36,6 @@ export interface AppParts {
  */
 export function createApp(parts: AppParts): Hono {
   const app = new Hono();
-  const limit = new OperationLimit();
   app.onError((error, c) => answerFailure(c, error, parts.log));
   app.notFound((c) => {
     throw new CwmError('CWM-2008', `The backend has no ${c.req.method} ${c.req.path}.`);
@@ -57,7 +59,7 @@ export function createApp(parts: AppParts): Hono {
 
   app.get(eventsPath, (c) => {
     const user = parts.idle.enter();
-    return streamSignals(c, parts.bus, parts.ended, () => user.dispose());
+    return streamSignals(c, parts.bus, parts.streamsEnded, () => user.dispose());
   });
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
     const handler = parts.handlers[name] as (input: unknown, signal: AbortSignal) => Promise<unknown>;
@@ -66,8 +68,8 @@ export function createApp(parts: AppParts): Hono {
       const input = await readRouteInput(c, route);
       const key = c.req.header(engineKeyHeader);
       const work = (): Promise<unknown> =>
-        abortable(c, parts.ended, (signal) => withEngineKey(key, () => handler(input, signal)));
-      return c.json(await (limited ? limit.run(work) : work()));
+        abortable(c, parts.operationsEnded, (signal) => withEngineKey(key, () => handler(input, signal)));
+      return c.json(await (limited ? parts.limit.run(work) : work()));
     });
   }
   return app;

@@ -7,3 +7,31 @@ export type RouteHandler<Name extends RouteName> = (
 ) => Promise<RouteOutput<Name>>;
 
 export type RouteHandlers = { readonly [Name in RouteName]: RouteHandler<Name> };
+
+/** The routes that are about this process and not about sessions and windows. */
+export type ProcessRoute = 'health' | 'doctor' | 'shutdown';
+
+/** One method for each route of the domain. */
+export type Domain = { readonly [Name in Exclude<RouteName, ProcessRoute>]: RouteHandler<Name> };
+
+/** The domain's methods as handlers. Spelled out, so that a new route does not compile until it is answered. */
+export function domainHandlers(domain: Domain): Domain {
+  return {
+    createSession: (input, signal) => domain.createSession(input, signal),
+    listSessions: (input, signal) => domain.listSessions(input, signal),
+    getSession: (input, signal) => domain.getSession(input, signal),
+    deleteSession: (input, signal) => domain.deleteSession(input, signal),
+    listMessages: (input, signal) => domain.listMessages(input, signal),
+    send: (input, signal) => domain.send(input, signal),
+    prime: (input, signal) => domain.prime(input, signal),
+    freeze: (input, signal) => domain.freeze(input, signal),
+    listWindows: (input, signal) => domain.listWindows(input, signal),
+    getWindow: (input, signal) => domain.getWindow(input, signal),
+    thaw: (input, signal) => domain.thaw(input, signal),
+    clone: (input, signal) => domain.clone(input, signal),
+    deleteWindow: (input, signal) => domain.deleteWindow(input, signal),
+    verify: (input, signal) => domain.verify(input, signal),
+    activeSession: (input, signal) => domain.activeSession(input, signal),
+    activateSession: (input, signal) => domain.activateSession(input, signal),
+  };
+}

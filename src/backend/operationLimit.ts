@@ -3,7 +3,7 @@ import { CwmError } from '../protocol/errors.ts';
 /** Lets at most so many operations run at once; refuses the next one instead of making it wait (S0-62). */
 export class OperationLimit {
   readonly #max: number;
-  #running = 0;
+  readonly #running = new Set<Promise<unknown>>();
 
   /** @param max default 10 */
   constructor(max = 10) {
@@ -11,21 +11,27 @@ export class OperationLimit {
   }
 
   get running(): number {
-    return this.#running;
+    return this.#running.size;
   }
 
   /** @throws CwmError CWM-7003 when as many as allowed are running. */
   async run<T>(operation: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#max) {
-      throw new CwmError('CWM-7003', `${this.#running} operations are running; no more are started at once.`, {
-        context: { running: this.#running, limit: this.#max },
+    if (this.#running.size >= this.#max) {
+      throw new CwmError('CWM-7003', `${this.#running.size} operations are running; no more are started at once.`, {
+        context: { running: this.#running.size, limit: this.#max },
       });
     }
-    this.#running++;
+    const result = operation();
+    this.#running.add(result);
     try {
-      return await operation();
+      return await result;
     } finally {
-      this.#running--;
+      this.#running.delete(result);
     }
+  }
+
+  /** Resolves when all that run now have ended, however they did. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running);
   }
 }

@@ -1,0 +1,94 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { alreadyRunningExitCode, backendLogFile } from '../protocol/backendRecord.ts';
+import { CwmError } from '../protocol/errors.ts';
+
+/** How to start a backend: on which Node, from which file. */
+export interface BackendStart {
+  readonly nodePath: string;
+  /** `dist/backend.js`, or `src/backend/main.ts` in a checkout. */
+  readonly entry: string;
+  /** Given after `--storage DIR`. */
+  readonly args?: readonly string[];
+  /** Over this process' own environment; undefined removes a variable. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * A backend on its way up. It belongs to nobody: it outlives this process, and writes its stdout and stderr to the log of
+ * its storage directory.
+ */
+export class BackendChild {
+  readonly #storage: string;
+  readonly #child: ChildProcess;
+  #failure: string | undefined;
+  #exited = false;
+
+  /** @throws CwmError CWM-4001 when the storage directory can't be written. */
+  constructor(storage: string, start: BackendStart) {
+    this.#storage = storage;
+    const log = openLog(storage);
+    try {
+      this.#child = spawn(start.nodePath, [start.entry, '--storage', storage, ...(start.args ?? [])], {
+        cwd: storage,
+        detached: true,
+        env: { ...process.env, ...start.env },
+        stdio: ['ignore', log, log],
+        windowsHide: true,
+      });
+    } finally {
+      closeSync(log);
+    }
+    this.#child.unref();
+    this.#child.once('error', (error) => this.#end(`${start.nodePath} can't be run (${error.message})`));
+    this.#child.once('exit', (code, signal) => {
+      this.#end(
+        code === 0 || code === alreadyRunningExitCode ? undefined : `it ended with ${signal ?? `status ${code}`}`,
+      );
+    });
+  }
+
+  /** Whether it has ended, which is no failure when another backend was there first. */
+  get exited(): boolean {
+    return this.#exited;
+  }
+
+  /** @throws CwmError CWM-5010 with the end of the log when it could not start. */
+  throwIfFailed(): void {
+    if (this.#failure === undefined) return;
+    throw new CwmError('CWM-5010', `The backend could not start: ${this.#failure}.${logTail(this.#storage)}`, {
+      hint: `The log is ${join(this.#storage, backendLogFile)}.`,
+    });
+  }
+
+  #end(failure: string | undefined): void {
+    this.#exited = true;
+    this.#failure = failure;
+  }
+}
+
+function openLog(storage: string): number {
+  try {
+    mkdirSync(storage, { recursive: true, mode: 0o700 });
+    return openSync(join(storage, backendLogFile), 'a', 0o600);
+  } catch (error) {
+    throw new CwmError('CWM-4001', `The storage directory ${storage} can't be written.`, { cause: error });
+  }
+}
+
+const tailLines = 8;
+const tailCharacters = 2000;
+
+/** The last lines of the log, to be put behind a message; empty when there are none. */
+export function logTail(storage: string): string {
+  let text: string;
+  try {
+    text = readFileSync(join(storage, backendLogFile), 'utf8');
+  } catch {
+    return '';
+  }
+  const lines = text.trimEnd().split('\n').slice(-tailLines);
+  const tail = lines.join('\n').slice(-tailCharacters);
+  return tail === '' ? '' : ` Its log ends with:\n${tail}`;
+}

@@ -1,0 +1,158 @@
+import type { Disposable } from '../base/disposable.ts';
+import { Emitter } from '../base/emitter.ts';
+import { routes, type RouteInput, type RouteName, type RouteOutput, type Signal } from '../protocol/api.ts';
+import { engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { fromAnswer, toRequest } from './routeRequest.ts';
+import { SignalReader } from './signalReader.ts';
+import { requestBackend, TransportError, type BackendAnswer, type BackendRequest } from './transport.ts';
+
+const minuteMs = 60_000;
+/** Prefill of a long context takes minutes, and the backend has time-outs of its own; this only ends what would hang for ever. */
+const operationTimeoutMs = 60 * minuteMs;
+const readTimeoutMs = 5 * minuteMs;
+
+/** Where a client gets its backend from. */
+export interface BackendSource {
+  /** Finds or starts one. */
+  start(signal: AbortSignal): Promise<BackendRecord>;
+  /** Finds a running one. */
+  find(signal: AbortSignal): Promise<BackendRecord | null>;
+  /** API key of the model server that the call is for; `engine` is what the call names, if it names one. */
+  engineKey?(engine: string | undefined): Promise<string | undefined>;
+}
+
+/**
+ * The backend as its clients see it. It may be killed at any time: the next call starts another one, and the signals go on
+ * with what was missed, or with one `resync`. Signals alone start no backend, so that one which was stopped stays so.
+ */
+export class BackendClient implements Disposable {
+  readonly #source: BackendSource;
+  readonly #disposed = new AbortController();
+  readonly #signals = new Emitter<Signal>();
+  readonly #closed = new Emitter<void>();
+  #known: BackendRecord | undefined;
+  #connecting: Promise<BackendRecord> | undefined;
+  #reader: SignalReader | undefined;
+
+  constructor(source: BackendSource) {
+    this.#source = source;
+  }
+
+  /** Makes sure that a backend is there. @throws CwmError CWM-5010, CWM-6003. */
+  async connect(signal?: AbortSignal): Promise<BackendRecord> {
+    signal?.throwIfAborted();
+    this.#disposed.signal.throwIfAborted();
+    if (this.#known) return this.#known;
+    this.#connecting ??= this.#connect();
+    return await unlessAborted(this.#connecting, signal);
+  }
+
+  /**
+   * Does what the route says. A reading call is made once more when the connection broke; a changing one only when the
+   * backend can't have seen it.
+   *
+   * @throws CwmError what the backend answered; CWM-5010 when it is gone (then `context.unknown` is true where nobody knows
+   *   whether the change was made); CWM-6003 when `signal` was aborted: the backend stops, nothing is half done.
+   */
+  async call<Name extends RouteName>(
+    name: Name,
+    input: RouteInput<Name>,
+    signal?: AbortSignal,
+  ): Promise<RouteOutput<Name>> {
+    const request = await this.#withEngineKey(toRequest(name, input), input);
+    const reads = routes[name].method === 'GET';
+    for (let attempt = 1; ; attempt++) {
+      const record = await this.connect(signal);
+      try {
+        return fromAnswer(name, await this.#request(record, request, reads, signal));
+      } catch (error) {
+        if (!(error instanceof TransportError)) throw error;
+        if (this.#known === record) this.#known = undefined;
+        if (attempt > 1 || (error.sent && !reads)) throw lost(name, error);
+      }
+    }
+  }
+
+  /** The first listener opens the stream, the last one that goes closes it. */
+  onSignal(listener: (signal: Signal) => void): Disposable {
+    const subscription = this.#signals.subscribe(listener);
+    this.#reader ??= new SignalReader(
+      (signal) => this.#source.find(signal),
+      (signal) => this.#signals.emit(signal),
+      () => this.#closed.emit(),
+    );
+    return {
+      dispose: () => {
+        subscription.dispose();
+        if (this.#signals.listenerCount > 0) return;
+        this.#reader?.dispose();
+        this.#reader = undefined;
+      },
+    };
+  }
+
+  /** Each time that the stream of signals is lost. It is taken up again as soon as a backend is there. */
+  onClosed(listener: () => void): Disposable {
+    return this.#closed.subscribe(listener);
+  }
+
+  /** Ends the stream and every call in flight. The backend lives on. */
+  dispose(): void {
+    this.#disposed.abort(new CwmError('CWM-6003', 'The connection to the backend was closed.'));
+    this.#reader?.dispose();
+    this.#signals.dispose();
+    this.#closed.dispose();
+  }
+
+  async #connect(): Promise<BackendRecord> {
+    try {
+      this.#known = await this.#source.start(this.#disposed.signal);
+      this.#reader?.retryNow();
+      return this.#known;
+    } finally {
+      this.#connecting = undefined;
+    }
+  }
+
+  async #request(
+    record: BackendRecord,
+    request: BackendRequest,
+    reads: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<BackendAnswer> {
+    const { signal: disposed } = this.#disposed;
+    return await requestBackend(record, request, {
+      timeoutMs: reads ? readTimeoutMs : operationTimeoutMs,
+      signal: signal ? AbortSignal.any([signal, disposed]) : disposed,
+    });
+  }
+
+  async #withEngineKey(request: BackendRequest, input: object): Promise<BackendRequest> {
+    const engine = 'engine' in input && typeof input.engine === 'string' ? input.engine : undefined;
+    const key = await this.#source.engineKey?.(engine);
+    return key ? { ...request, headers: { [engineKeyHeader]: key } } : request;
+  }
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await work;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(toCwmError(signal.reason));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function lost(name: RouteName, error: TransportError): CwmError {
+  return error.sent
+    ? new CwmError('CWM-5010', `The backend ended while it worked on "${name}".`, {
+        hint: 'Look whether it was done before you try again; whatever was not finished was undone.',
+        context: { unknown: true },
+        cause: error,
+      })
+    : new CwmError('CWM-5010', `The backend can't be reached (${error.message}).`, { cause: error });
+}

@@ -1,0 +1,44 @@
+import { productVersion } from '../protocol/version.ts';
+import { BackendClient } from './backendClient.ts';
+import type { BackendStart } from './backendChild.ts';
+import { findBackend, findOrStartBackend } from './findBackend.ts';
+
+export interface ConnectOptions {
+  /** The storage directory, absolute. */
+  readonly storage: string;
+  /** How to start a backend; null to use a running one only. */
+  readonly start: BackendStart | null;
+  /** Default: this client's own. A backend of another version is asked to leave. */
+  readonly version?: string;
+  /** How long a backend may take to answer after its start; default 30 s. */
+  readonly deadlineMs?: number;
+  /** API key of the model server that a call is for; `engine` is what the call names, if it names one. */
+  readonly engineKey?: (engine: string | undefined) => Promise<string | undefined>;
+}
+
+/** A client whose backend is found, or started, with its first call; `connect` does it at once. */
+export function backendClient(options: ConnectOptions): BackendClient {
+  const find = {
+    storage: options.storage,
+    version: options.version ?? productVersion,
+    start: options.start,
+    deadlineMs: options.deadlineMs ?? 30_000,
+  };
+  return new BackendClient({
+    start: (signal) => findOrStartBackend(find, signal),
+    find: (signal) => findBackend(find, signal),
+    ...(options.engineKey ? { engineKey: options.engineKey } : {}),
+  });
+}
+
+/** A client whose backend is there. @throws CwmError CWM-5010 with the end of the log when none came up, CWM-6003. */
+export async function connectBackend(options: ConnectOptions, signal?: AbortSignal): Promise<BackendClient> {
+  const client = backendClient(options);
+  try {
+    await client.connect(signal);
+    return client;
+  } catch (error) {
+    client.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Disposable } from '../base/disposable.ts';
+import type { Signal } from '../protocol/api.ts';
+import type { BackendRecord } from '../protocol/backendRecord.ts';
+import { readSignals } from './signalStream.ts';
+
+const firstDelayMs = 250;
+const longestDelayMs = 5000;
+
+/** Keeps a stream of signals open from whatever backend is running, and goes on after the last signal it saw. */
+export class SignalReader implements Disposable {
+  readonly #find: (signal: AbortSignal) => Promise<BackendRecord | null>;
+  readonly #onSignal: (signal: Signal) => void;
+  readonly #onClosed: () => void;
+  readonly #disposed = new AbortController();
+  #retry = new AbortController();
+  #lastSequence: number | null = null;
+  #delayMs = firstDelayMs;
+
+  constructor(
+    find: (signal: AbortSignal) => Promise<BackendRecord | null>,
+    onSignal: (signal: Signal) => void,
+    onClosed: () => void,
+  ) {
+    this.#find = find;
+    this.#onSignal = onSignal;
+    this.#onClosed = onClosed;
+    void this.#run();
+  }
+
+  /** Ends the pause between two tries: a backend is known to be there. */
+  retryNow(): void {
+    this.#retry.abort();
+  }
+
+  dispose(): void {
+    this.#disposed.abort();
+    this.#retry.abort();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#disposed.signal.aborted) {
+      await this.#readOnce();
+      await this.#pause();
+    }
+  }
+
+  async #readOnce(): Promise<void> {
+    let open = false;
+    const onOpen = (): void => {
+      open = true;
+      this.#delayMs = firstDelayMs;
+    };
+    try {
+      const record = await this.#find(this.#disposed.signal);
+      if (record) await readSignals(record, this.#lastSequence, onOpen, (s) => this.#take(s), this.#disposed.signal);
+    } catch {
+      // Every way a connection can end leads to the next try.
+    }
+    if (open && !this.#disposed.signal.aborted) this.#onClosed();
+  }
+
+  #take(signal: Signal): void {
+    this.#lastSequence = signal.sequence;
+    if (signal.change.type !== 'heartbeat') this.#onSignal(signal);
+  }
+
+  async #pause(): Promise<void> {
+    this.#retry = new AbortController();
+    try {
+      await delay(this.#delayMs, undefined, { signal: this.#retry.signal, ref: false });
+    } catch {
+      // Woken early.
+    }
+    this.#delayMs = Math.min(2 * this.#delayMs, longestDelayMs);
+  }
+}

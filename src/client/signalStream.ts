@@ -1,0 +1,50 @@
+import { createParser } from 'eventsource-parser';
+import { eventsPath, signalSchema, type Signal } from '../protocol/api.ts';
+import type { BackendRecord } from '../protocol/backendRecord.ts';
+import { openResponse } from './transport.ts';
+
+/** The backend sends a heartbeat every 30 s; a connection that is silent for two and a half of them is dead. */
+const silenceMs = 75_000;
+
+/**
+ * Hands over each signal after `lastSequence` until the connection ends. Heartbeats count as signals here: they carry the
+ * number that a first connection starts from.
+ *
+ * @param lastSequence null on a first connection.
+ * @param onOpen is called when the backend has taken the connection.
+ * @throws TransportError, or the signal's reason, never returns normally before the backend ends the stream.
+ */
+export async function readSignals(
+  record: BackendRecord,
+  lastSequence: number | null,
+  onOpen: () => void,
+  onSignal: (signal: Signal) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const silence = new AbortController();
+  let timer = setTimeout(() => silence.abort(), silenceMs).unref();
+  const parser = createParser({
+    onEvent: ({ data }) => {
+      const parsed = signalSchema.safeParse(JSON.parse(data));
+      if (parsed.success) onSignal(parsed.data);
+    },
+  });
+  try {
+    const headers = {
+      accept: 'text/event-stream',
+      ...(lastSequence === null ? {} : { 'last-event-id': String(lastSequence) }),
+    };
+    const ended = AbortSignal.any([signal, silence.signal]);
+    const response = await openResponse(record, { method: 'GET', path: eventsPath, headers }, ended);
+    if (response.statusCode !== 200) return void response.resume();
+    onOpen();
+    response.setEncoding('utf8');
+    for await (const chunk of response) {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), silenceMs).unref();
+      parser.feed(chunk as string);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,96 @@
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { BackendRecord } from '../protocol/backendRecord.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
+
+export interface BackendRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** With its query. */
+  readonly path: string;
+  /** JSON. */
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface BackendAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** The connection failed. Unless it was `sent`, the backend has not seen the request and it can be made again. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+  readonly sent: boolean;
+
+  constructor(sent: boolean, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.sent = sent;
+  }
+}
+
+export interface RequestLimits {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * One request over a connection of its own: a kept one may be closed by the backend just when it is used, and then nobody
+ * knows whether the request was seen.
+ *
+ * @throws TransportError, CwmError CWM-6002 after `timeoutMs`, CWM-6003 when aborted (the backend then aborts its work).
+ */
+export async function requestBackend(
+  record: BackendRecord,
+  request: BackendRequest,
+  limits: RequestLimits,
+): Promise<BackendAnswer> {
+  const timeout = AbortSignal.timeout(limits.timeoutMs);
+  const signal = limits.signal ? AbortSignal.any([limits.signal, timeout]) : timeout;
+  try {
+    const response = await openResponse(record, request, signal);
+    return { status: response.statusCode ?? 0, body: await readBody(response) };
+  } catch (error) {
+    if (timeout.aborted) {
+      const message = `The backend did not answer within ${Math.round(limits.timeoutMs / 1000)} s.`;
+      throw new CwmError('CWM-6002', message, { cause: error });
+    }
+    if (signal.aborted) throw toCwmError(signal.reason);
+    throw error;
+  }
+}
+
+/** Resolves with the head of the answer; its body is still to be read. Aborting `signal` ends both. */
+export function openResponse(
+  record: BackendRecord,
+  request: BackendRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    let sent = false;
+    const options: RequestOptions = {
+      socketPath: record.address,
+      method: request.method,
+      path: request.path,
+      headers: {
+        ...(record.token === undefined ? {} : { authorization: `Bearer ${record.token}` }),
+        ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...request.headers,
+      },
+      agent: false,
+      signal,
+    };
+    const outgoing = httpRequest(options, resolve);
+    outgoing.once('socket', (socket) => socket.once('connect', () => (sent = true)));
+    outgoing.once('error', (error) => reject(new TransportError(sent, error)));
+    outgoing.end(request.body);
+  });
+}
+
+async function readBody(response: IncomingMessage): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  try {
+    for await (const chunk of response) chunks.push(chunk as Uint8Array);
+  } catch (error) {
+    throw new TransportError(true, error);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
