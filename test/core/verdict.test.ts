@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import { reuseFloor } from '../../src/core/reuse.ts';
+import { decideVerdict, type VerdictEvidence } from '../../src/core/verdict.ts';
+
+const full: VerdictEvidence = {
+  reachable: true,
+  sameIdentity: true,
+  promptTokens: 100,
+  cachedTokens: 96,
+  blockTokens: 16,
+  reusedChecksums: 'agreed',
+  canary: 'agreed',
+};
+
+describe('decideVerdict', () => {
+  test('reuse of the floor with nothing against it is proven', () => {
+    expect(decideVerdict(full)).toBe('proven');
+    expect(decideVerdict({ ...full, reusedChecksums: 'not-run', canary: 'not-run' })).toBe('proven');
+  });
+
+  test('one block less than the floor is partial', () => {
+    expect(decideVerdict({ ...full, cachedTokens: 80 })).toBe('partial');
+    expect(decideVerdict({ ...full, cachedTokens: 95 })).toBe('partial');
+  });
+
+  test('no reuse is rebuilt, whatever the content checks say', () => {
+    expect(decideVerdict({ ...full, cachedTokens: 0, canary: 'disagreed' })).toBe('rebuilt');
+  });
+
+  test('a missing count is unobserved, never zero', () => {
+    expect(decideVerdict({ ...full, cachedTokens: null })).toBe('unobserved');
+    expect(decideVerdict({ ...full, promptTokens: null })).toBe('unobserved');
+  });
+
+  test('more cached than sent is a broken counter, not a proof', () => {
+    expect(decideVerdict({ ...full, cachedTokens: 101 })).toBe('unobserved');
+  });
+
+  test('a context shorter than a block can never be proven', () => {
+    expect(decideVerdict({ ...full, promptTokens: 16, cachedTokens: 1 })).toBe('partial');
+  });
+
+  test('full reuse of other content is damaged', () => {
+    expect(decideVerdict({ ...full, canary: 'disagreed' })).toBe('damaged');
+    expect(decideVerdict({ ...full, reusedChecksums: 'disagreed' })).toBe('damaged');
+  });
+
+  test('over the whole matrix of evidence, proven needs all of it', () => {
+    const counts = [null, 0, 15, 16, 80, 95, 96, 99, 100, 101];
+    const checks = ['agreed', 'disagreed', 'not-run'] as const;
+    const seen = new Map<string, number>();
+    for (const reachable of [true, false])
+      for (const sameIdentity of [true, false])
+        for (const promptTokens of [null, 1, 16, 17, 100])
+          for (const cachedTokens of counts)
+            for (const blockTokens of [null, 16, 32])
+              for (const reusedChecksums of checks)
+                for (const canary of checks) {
+                  const evidence = {
+                    reachable,
+                    sameIdentity,
+                    promptTokens,
+                    cachedTokens,
+                    blockTokens,
+                    reusedChecksums,
+                    canary,
+                  };
+                  const verdict = decideVerdict(evidence);
+                  seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
+                  const isProof =
+                    reachable &&
+                    sameIdentity &&
+                    promptTokens !== null &&
+                    cachedTokens !== null &&
+                    blockTokens !== null &&
+                    reuseFloor(promptTokens, blockTokens) > 0 &&
+                    cachedTokens >= reuseFloor(promptTokens, blockTokens) &&
+                    cachedTokens <= promptTokens &&
+                    reusedChecksums !== 'disagreed' &&
+                    canary !== 'disagreed';
+                  expect({ evidence, proven: verdict === 'proven' }).toEqual({ evidence, proven: isProof });
+                }
+    expect([...seen.keys()].sort()).toEqual(
+      ['damaged', 'mismatch', 'partial', 'proven', 'rebuilt', 'text-only', 'unobserved'].sort(),
+    );
+  });
+});
+
+describe('reuseFloor', () => {
+  test.each([
+    [0, 16, 0],
+    [1, 16, 0],
+    [16, 16, 0],
+    [17, 16, 16],
+    [8192, 32, 8160],
+    [8193, 32, 8192],
+  ])('of %i tokens in blocks of %i at most %i can be reused: never the last token', (tokens, block, floor) => {
+    expect(reuseFloor(tokens, block)).toBe(floor);
+  });
+});
