@@ -55,6 +55,7 @@ export async function prime(core: CoreContext, input: RouteInput<'prime'>, signa
       ],
       promptTokens: generation.promptIds.length,
       cachedTokens: generation.reuse.cachedTokens,
+      timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
       ms: core.clock.elapsedMs() - started,
     };
   });

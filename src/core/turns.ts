@@ -42,7 +42,7 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
       text: generation.text,
       messageId: answer.id,
       promptTokens: generation.promptIds.length,
-      outputTokens: generation.outputIds.length,
+      outputIds: [...generation.outputIds],
       cachedTokens: generation.reuse.cachedTokens,
       finishReason: generation.finishReason,
       timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,

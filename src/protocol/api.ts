@@ -70,7 +70,8 @@ export const sendResultSchema = z.object({
   text,
   messageId: text,
   promptTokens: z.number(),
-  outputTokens: z.number(),
+  /** Token ids of the answer, as the engine gave them. */
+  outputIds: z.array(z.number()),
   cachedTokens: z.nullable(z.number()),
   finishReason: text,
   timeToFirstTokenMs: z.nullable(z.number()),
@@ -86,6 +87,7 @@ export const primeResultSchema = z.object({
   skipped: z.array(z.object({ path: text, why: text })),
   promptTokens: z.number(),
   cachedTokens: z.nullable(z.number()),
+  timeToFirstTokenMs: z.nullable(z.number()),
   ms: z.number(),
 });
 export type PrimeResult = z.infer<typeof primeResultSchema>;
