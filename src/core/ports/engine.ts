@@ -55,7 +55,7 @@ export interface Generation {
   readonly text: string;
   readonly promptIds: readonly number[];
   readonly outputIds: readonly number[];
-  /** `tokenize` when the server did not return ids, so that they were worked out by a second call. */
+  /** `tokenize` when the server did not return ids, so that they were worked out by a second call; both empty when it has no such call. */
   readonly idsSource: 'engine' | 'tokenize';
   readonly finishReason: string;
   readonly reuse: ReuseEvidence;

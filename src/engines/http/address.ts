@@ -1,0 +1,43 @@
+import { CwmError } from '../../protocol/errors.ts';
+
+/** Where a model server is now. */
+export interface EngineAddress {
+  /** `http(s)://host:port`, with a base path if it has one; a trailing `/v1` is understood. */
+  readonly url: string;
+  /** Sent as a bearer token; wins over the API key of the settings. */
+  readonly token?: string;
+  /** True when whoever gave the address also starts the server, so that asking again may start it anew. */
+  readonly managed?: boolean;
+}
+
+/**
+ * Asked once for each operation, and again after a connection failure. May start the server, so it may take seconds.
+ *
+ * @throws CwmError when there is no server to be had.
+ */
+export type Connect = (signal: AbortSignal) => Promise<EngineAddress>;
+
+/** An address taken apart: what to dial, what goes before each path, and how to name it to people (no credentials). */
+export interface Endpoint {
+  readonly origin: string;
+  readonly basePath: string;
+  readonly label: string;
+  readonly loopback: boolean;
+}
+
+/** @throws CwmError CWM-1003 when it is not an http(s) URL. */
+export function parseEndpoint(url: string): Endpoint {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (!parsed || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
+    throw new CwmError('CWM-1003', `${JSON.stringify(url.slice(0, 200))} is not an http or https URL.`, {
+      hint: 'Give the model server as http://host:port.',
+    });
+  }
+  const basePath = parsed.pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
+  return {
+    origin: parsed.origin,
+    basePath,
+    label: parsed.origin + basePath,
+    loopback: /^(localhost|127(\.\d+){3}|\[::1\])$/.test(parsed.hostname),
+  };
+}

@@ -1,0 +1,269 @@
+import type * as z from 'zod/mini';
+import { request as send, type Agent, type Dispatcher } from 'undici';
+import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
+import { parseEndpoint, type Connect, type Endpoint, type EngineAddress } from './address.ts';
+import { parseAnswer, readRefusal, readText } from './body.ts';
+import { readEvents } from './events.ts';
+import { classifyFailure, failureError } from './failure.ts';
+import { RequestGuard } from './guard.ts';
+import { maxTries, retryDelayMs } from './retry.ts';
+import { statusError } from './status.ts';
+import type { Sleep, Timeouts, Timer } from './timing.ts';
+
+export interface LinkOptions {
+  readonly connect: Connect;
+  readonly apiKey: string | undefined;
+  readonly timeouts: Timeouts;
+  readonly timer: Timer;
+  readonly sleep: Sleep;
+  /** Spreads retries; in 0 … 1. */
+  readonly random: () => number;
+  /** Told of every try that found no server, or lost it. */
+  readonly onConnectionFailure: () => void;
+}
+
+export interface LinkRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: unknown;
+  /** `small` computes nothing and must end within its time; `long` may spend minutes on its first token. */
+  readonly patience: 'small' | 'long';
+  /** What an answer of the wrong kind means: CWM-5005 while it is not known what answers, CWM-5004 later. */
+  readonly wrongAnswer: ErrorCode;
+}
+
+export interface Answer<T> {
+  readonly value: T;
+  /** An earlier try of this very request may have been worked on, so this one may have found its results. */
+  readonly triedBefore: boolean;
+}
+
+const drainMs = 1_000;
+const drainBytes = 64 * 1024;
+
+interface Reply {
+  readonly body: Dispatcher.ResponseData['body'];
+  readonly guard: RequestGuard;
+  readonly triedBefore: boolean;
+}
+
+/**
+ * The way to one model server for one operation. Retries only what is safe: nobody listened, or the server answered with
+ * 5xx; a lost connection only where asking again is free, or where the server is ours and starts anew. All throw
+ * `CwmError` (see `Engine`).
+ */
+export class Link {
+  readonly #agent: Agent;
+  readonly #options: LinkOptions;
+  #address: EngineAddress;
+  #endpoint: Endpoint;
+
+  constructor(agent: Agent, options: LinkOptions, address: EngineAddress) {
+    this.#agent = agent;
+    this.#options = options;
+    this.#address = address;
+    this.#endpoint = parseEndpoint(address.url);
+  }
+
+  /** How to name the server to people. */
+  get label(): string {
+    return this.#endpoint.label;
+  }
+
+  /** Whether the server shares this machine's disks, as far as its address tells. */
+  get isLocal(): boolean {
+    return this.#address.managed === true || this.#endpoint.loopback;
+  }
+
+  async json<Schema extends z.ZodMiniType>(
+    request: LinkRequest,
+    schema: Schema,
+    signal: AbortSignal,
+  ): Promise<Answer<z.output<Schema>>> {
+    const { text, triedBefore } = await this.#whole(request, 'application/json', signal);
+    const what = `The answer of ${this.label} to ${request.path}`;
+    return { value: parseAnswer(text, schema, request.wrongAnswer, what), triedBefore };
+  }
+
+  async text(request: LinkRequest, signal: AbortSignal): Promise<string> {
+    return (await this.#whole(request, 'text/plain', signal)).text;
+  }
+
+  /**
+   * Each event's data, until the server says `[DONE]`. `hasBegun` says whether the answer's first token was there: until
+   * then it may take as long as a prefill.
+   *
+   * @throws CwmError CWM-5101 when the stream ends before that.
+   */
+  async *events(
+    request: LinkRequest,
+    hasBegun: () => boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ data: string; triedBefore: boolean }> {
+    const { timeouts } = this.#options;
+    const reply = await this.#open(request, 'text/event-stream', signal);
+    const onChunk = (): void => reply.guard.allow(hasBegun() ? timeouts.idleMs : timeouts.firstByteMs);
+    try {
+      for await (const data of readEvents(reply.body, onChunk, this.label)) {
+        yield { data, triedBefore: reply.triedBefore };
+      }
+    } catch (error) {
+      throw this.#bodyError(error, reply.guard);
+    } finally {
+      reply.guard.dispose();
+      this.#release(reply.body);
+    }
+  }
+
+  /** Reads what little follows the end mark, so that the connection can be used again; a server that goes on is cut off. */
+  #release(body: Reply['body']): void {
+    const cancel = this.#options.timer.schedule(drainMs, () => body.destroy());
+    body
+      .dump({ limit: drainBytes })
+      .catch(() => body.destroy())
+      .finally(cancel);
+  }
+
+  async #whole(
+    request: LinkRequest,
+    type: string,
+    signal: AbortSignal,
+  ): Promise<{ text: string; triedBefore: boolean }> {
+    const { body, guard, triedBefore } = await this.#open(request, type, signal);
+    const onChunk = (): void => {
+      if (request.patience === 'long') guard.allow(this.#options.timeouts.idleMs);
+    };
+    const tooLarge = (): CwmError =>
+      new CwmError(request.wrongAnswer, `The answer of ${this.label} to ${request.path} is far too large.`);
+    try {
+      return { text: await readText(body, onChunk, tooLarge), triedBefore };
+    } catch (error) {
+      throw this.#bodyError(error, guard);
+    } finally {
+      guard.dispose();
+      body.destroy();
+    }
+  }
+
+  #bodyError(error: unknown, guard: RequestGuard): CwmError {
+    if (error instanceof CwmError) return error;
+    return (
+      guard.verdict(this.label, error) ??
+      new CwmError('CWM-5101', `The model server at ${this.label} broke off in the middle of its answer.`, {
+        cause: error,
+      })
+    );
+  }
+
+  /** Tries until an answer of the right kind begins. */
+  async #open(request: LinkRequest, type: string, signal: AbortSignal): Promise<Reply> {
+    let triedBefore = false;
+    for (let tries = 1; ; tries++) {
+      const outcome = await this.#try(request, type, signal);
+      if (!(outcome instanceof Failed)) return { ...outcome, triedBefore };
+      if (!outcome.retry || tries >= maxTries) throw outcome.error;
+      triedBefore ||= outcome.mayHaveRun;
+      await this.#pause(tries, outcome.error, signal);
+      if (outcome.reconnect) await this.#reconnect(signal);
+    }
+  }
+
+  async #try(request: LinkRequest, type: string, signal: AbortSignal): Promise<Omit<Reply, 'triedBefore'> | Failed> {
+    const { timeouts, timer } = this.#options;
+    const guard = new RequestGuard(signal, timer);
+    guard.allow(request.patience === 'small' ? timeouts.smallMs : timeouts.firstByteMs);
+    try {
+      const response = await send(this.#endpoint.origin + this.#endpoint.basePath + request.path, {
+        dispatcher: this.#agent,
+        method: request.method,
+        headers: this.#headers(request, type),
+        body: request.body === undefined ? null : JSON.stringify(request.body),
+        signal: guard.signal,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+      const failed = await this.#refusal(request, type, response, signal);
+      if (!failed) return { body: response.body, guard };
+      guard.dispose();
+      return failed;
+    } catch (error) {
+      guard.dispose();
+      const ended = guard.verdict(this.label, error);
+      if (ended) throw ended;
+      return this.#failure(request, error);
+    }
+  }
+
+  #headers(request: LinkRequest, type: string): Record<string, string> {
+    const key = this.#key;
+    return {
+      accept: type,
+      ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+    };
+  }
+
+  get #key(): string | undefined {
+    return this.#address.token ?? this.#options.apiKey;
+  }
+
+  /** What is wrong with an answer whose head has come; null when nothing is. */
+  async #refusal(
+    { path, wrongAnswer }: LinkRequest,
+    type: string,
+    { statusCode: status, headers, body }: Dispatcher.ResponseData,
+    signal: AbortSignal,
+  ): Promise<Failed | null> {
+    if (status >= 200 && status < 300) {
+      const actual = String(headers['content-type'] ?? 'no type').toLowerCase();
+      if (actual.startsWith(type)) return null;
+      body.destroy();
+      const error = `${this.label}${path} answered with ${actual.slice(0, 80)} where ${type} was expected.`;
+      return new Failed(new CwmError(wrongAnswer, error, { context: { engine: this.label } }), {});
+    }
+    const text = await readRefusal(body);
+    body.destroy();
+    signal.throwIfAborted();
+    const location = typeof headers['location'] === 'string' ? headers['location'] : null;
+    const error = statusError({ status, location, text, label: this.label, path, keySent: this.#key !== undefined });
+    const transient = status >= 500 && status !== 501;
+    return new Failed(error, { retry: transient, mayHaveRun: transient });
+  }
+
+  #failure(request: LinkRequest, cause: unknown): Failed {
+    const kind = classifyFailure(cause);
+    const error = failureError(cause, this.label);
+    this.#options.onConnectionFailure();
+    if (kind === 'refused') return new Failed(error, { retry: true, reconnect: true });
+    const free = request.patience === 'small' || this.#address.managed === true;
+    return new Failed(error, { retry: kind === 'lost' && free, reconnect: true, mayHaveRun: true });
+  }
+
+  async #pause(tries: number, error: CwmError, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#options.sleep(retryDelayMs(tries, this.#options.random()), signal);
+    } catch (cause) {
+      throw new CwmError('CWM-6003', `It was cancelled while waiting to try again after: ${error.message}`, { cause });
+    }
+  }
+
+  /** The server may come back elsewhere. */
+  async #reconnect(signal: AbortSignal): Promise<void> {
+    this.#address = await this.#options.connect(signal);
+    this.#endpoint = parseEndpoint(this.#address.url);
+  }
+}
+
+class Failed {
+  readonly error: CwmError;
+  readonly retry: boolean;
+  readonly reconnect: boolean;
+  readonly mayHaveRun: boolean;
+
+  constructor(error: CwmError, how: { retry?: boolean; reconnect?: boolean; mayHaveRun?: boolean }) {
+    this.error = error;
+    this.retry = how.retry ?? false;
+    this.reconnect = how.reconnect ?? false;
+    this.mayHaveRun = how.mayHaveRun ?? false;
+  }
+}

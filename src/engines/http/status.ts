@@ -1,0 +1,83 @@
+import * as z from 'zod/mini';
+import { CwmError } from '../../protocol/errors.ts';
+
+/** An answer that is no success, as far as it was read. */
+export interface Refusal {
+  readonly status: number;
+  readonly location: string | null;
+  readonly text: string;
+  readonly label: string;
+  readonly path: string;
+  readonly keySent: boolean;
+}
+
+const message = z.object({ message: z.string() });
+/** vLLM and OpenAI nest it, older vLLM does not, FastAPI says `detail`, llama.cpp nests it too. */
+const errorBody = z.union([
+  z.object({ error: message }),
+  z.object({ error: z.string() }),
+  message,
+  z.object({ detail: z.string() }),
+]);
+
+/** The server's own reason, in one line of at most 300 characters; empty when it gives none. */
+export function serverReason(text: string): string {
+  let reason = text;
+  try {
+    const body = errorBody.safeParse(JSON.parse(text));
+    if (body.success) reason = pickReason(body.data);
+  } catch {
+    // Not JSON: an HTML page tells a user nothing, plain text may.
+    if (/^\s*</.test(text)) reason = '';
+  }
+  const line = reason.replaceAll(/[\p{Cc}\s]+/gu, ' ').trim();
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}
+
+function pickReason(body: z.output<typeof errorBody>): string {
+  if ('error' in body) return typeof body.error === 'string' ? body.error : body.error.message;
+  return 'detail' in body ? body.detail : body.message;
+}
+
+/** @returns what a status other than 2xx means to the user. */
+export function statusError(refusal: Refusal): CwmError {
+  const { status, label, path, keySent } = refusal;
+  const reason = serverReason(refusal.text);
+  const said = reason === '' ? '' : `: ${reason}`;
+  const options = { context: { engine: label, status, path } };
+  if (status >= 300 && status < 400) return redirectError(refusal);
+  if (status === 401 || status === 403) {
+    return keySent
+      ? new CwmError('CWM-5006', `The model server at ${label} does not accept the API key that was sent${said}.`, {
+          ...options,
+          hint: 'Correct the API key of the model server.',
+        })
+      : new CwmError('CWM-5006', `The model server at ${label} wants an API key and none is set${said}.`, options);
+  }
+  if (status === 404) {
+    return /\bmodel\b/i.test(reason)
+      ? new CwmError('CWM-5003', `The model server at ${label} no longer serves that model${said}.`, options)
+      : new CwmError('CWM-5005', `The server at ${label} has no ${path}${said}.`, options);
+  }
+  if (status === 405 || status === 501)
+    return new CwmError('CWM-5005', `The server at ${label} has no ${path}.`, options);
+  if (status === 408 || status === 425 || status === 429)
+    return new CwmError('CWM-5004', `The model server at ${label} is too busy (HTTP ${status})${said}.`, {
+      ...options,
+      hint: 'Wait a moment and try again.',
+    });
+  if (status >= 500)
+    return new CwmError('CWM-5004', `The model server at ${label} failed with HTTP ${status}${said}.`, options);
+  if (/maximum context length|max_model_len|exceeds? the (available )?context|longer than the maximum/i.test(reason))
+    return new CwmError('CWM-7011', `The context is too long for this model${said}.`, options);
+  return new CwmError('CWM-5007', `The model server at ${label} refused the request (HTTP ${status})${said}.`, options);
+}
+
+/** Following one could carry the API key and the conversation to another host, so none is followed. */
+function redirectError({ status, location, label, path }: Refusal): CwmError {
+  const target = location === null ? 'elsewhere' : `to ${location.slice(0, 200)}`;
+  return new CwmError('CWM-5005', `${label}${path} redirects ${target} (HTTP ${status}); redirects are not followed.`, {
+    hint: "Give the model server's final URL.",
+    context: { engine: label, status, path },
+  });
+}

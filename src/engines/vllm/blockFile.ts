@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { lstat, open, unlink } from 'node:fs/promises';
+import type { LocatedBlock } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+
+/** One of the files that hold a block: several ranks or layer groups have one each. `label` tells them apart in the checksum. */
+export interface BlockFile {
+  readonly label: string;
+  readonly path: string;
+}
+
+/** Where an engine keeps block files. */
+export interface BlockLayout {
+  /** Files that may hold this block, in a fixed order; whether they are there is not promised. */
+  candidates(hash: string): Promise<readonly BlockFile[]>;
+}
+
+const chunkBytes = 1024 * 1024;
+
+/** Block hashes become file names, so nothing else may pass. @throws CwmError CWM-1003. */
+export function assertBlockHash(hash: string): void {
+  if (!/^[0-9a-f]{64}$/.test(hash))
+    throw new CwmError('CWM-1003', `${JSON.stringify(hash.slice(0, 80))} is not a block hash of 64 hex digits.`);
+}
+
+/** Stat fields of a block; those of several files stand side by side. Null when there is no file. */
+export async function statBlock(layout: BlockLayout, hash: string): Promise<LocatedBlock['stat']> {
+  const stats = (await Promise.all((await layout.candidates(hash)).map(statFile))).filter((stat) => stat !== null);
+  if (stats.length === 0) return null;
+  return {
+    sizeBytes: stats.reduce((total, { size }) => total + Number(size), 0),
+    mtimeNs: stats.map(({ mtimeNs }) => mtimeNs).join(','),
+    ctimeNs: stats.map(({ ctimeNs }) => ctimeNs).join(','),
+    inode: stats.map(({ ino }) => ino).join(','),
+  };
+}
+
+/** SHA-256 over the label and the bytes of each of the block's files, in hex; null when there is none. */
+export async function checksumBlock(layout: BlockLayout, hash: string, signal: AbortSignal): Promise<string | null> {
+  const digest = createHash('sha256');
+  let found = false;
+  for (const { label, path } of await layout.candidates(hash)) {
+    for await (const chunk of readChunks(path, signal)) {
+      if (chunk === 'opened') {
+        found = true;
+        digest.update(`${label}\0`);
+      } else digest.update(chunk);
+    }
+  }
+  return found ? digest.digest('hex') : null;
+}
+
+/** @returns the bytes that this freed. */
+export async function deleteBlock(layout: BlockLayout, hash: string): Promise<number> {
+  let freedBytes = 0;
+  for (const file of await layout.candidates(hash)) {
+    const stat = await statFile(file);
+    if (!stat) continue;
+    try {
+      await unlink(file.path);
+      freedBytes += Number(stat.size);
+    } catch (cause) {
+      if (!isMissing(cause)) throw new CwmError('CWM-4001', `${file.path} can't be deleted.`, { cause });
+    }
+  }
+  return freedBytes;
+}
+
+/** Null for what is no regular file: a link could lead anywhere. */
+async function statFile({ path }: BlockFile) {
+  try {
+    const stat = await lstat(path, { bigint: true });
+    return stat.isFile() ? stat : null;
+  } catch (cause) {
+    if (isMissing(cause)) return null;
+    throw new CwmError('CWM-4002', `${path} can't be read.`, { cause });
+  }
+}
+
+async function* readChunks(path: string, signal: AbortSignal): AsyncGenerator<'opened' | Uint8Array> {
+  let file;
+  try {
+    file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  } catch (cause) {
+    if (isMissing(cause)) return;
+    throw new CwmError('CWM-4002', `${path} can't be read.`, { cause });
+  }
+  try {
+    yield 'opened';
+    const buffer = new Uint8Array(chunkBytes);
+    for (;;) {
+      signal.throwIfAborted();
+      const { bytesRead } = await file.read(buffer, 0, chunkBytes);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** `ELOOP`: a symbolic link where a file should be. */
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(String(error.code));

@@ -1,0 +1,115 @@
+import { blockHashChain } from '../../base/kvBlockHash.ts';
+import type { BlockLocation, KvContext, LocatedBlock } from '../../core/ports/engine.ts';
+import type { HashProfile } from '../../protocol/window.ts';
+import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayout } from './blockFile.ts';
+import { embeddedLayout } from './embeddedLayout.ts';
+import { FsTierLayout } from './fsTierLayout.ts';
+import { candidateHashProfiles } from './hashProfile.ts';
+import { mapBounded } from './mapBounded.ts';
+import type { ServerIdentity } from './serverIdentity.ts';
+
+/** vLLM's file tier on a disk that this machine reaches. */
+export interface BlockFilesOptions {
+  /** The tier's `root_dir`. */
+  readonly rootDir: string;
+  /** Values of the server's PYTHONHASHSEED to try besides vLLM's default. */
+  readonly hashSeeds?: readonly string[];
+}
+
+const statsAtOnce = 16;
+const filesAtOnce = 4;
+
+type Reachable = { readonly layout: BlockLayout; readonly blockTokens: number; readonly stride: number };
+type Unreachable = { readonly why: string };
+
+/** The block files of one server, as it is described now. Asks the disk only, never the server. */
+export class BlockStore {
+  readonly #identity: ServerIdentity;
+  readonly #options: BlockFilesOptions | undefined;
+  #found: HashProfile | null = null;
+  #settled = false;
+
+  constructor(identity: ServerIdentity, options: BlockFilesOptions | undefined) {
+    this.#identity = identity;
+    this.#options = options;
+  }
+
+  /** How blocks are named: as the files show it once one was found, else as the server's version and settings let expect. */
+  get hashProfile(): HashProfile | null {
+    return this.#found ?? this.#identity.description.hashProfile;
+  }
+
+  async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
+    const place = await this.#open();
+    if ('why' in place) return { reachable: false, why: place.why };
+    const hashes = await this.#name(place, context);
+    if (hashes === null) return { reachable: false, why: 'It is not known how this server names its blocks.' };
+    return { reachable: true, blocks: await this.#stat(place.layout, hashes, signal) };
+  }
+
+  /** Looks at these blocks once more. */
+  async restat(hashes: readonly string[], signal: AbortSignal): Promise<LocatedBlock[]> {
+    const place = await this.#open();
+    return 'why' in place ? hashes.map((hash) => ({ hash, stat: null })) : this.#stat(place.layout, hashes, signal);
+  }
+
+  async checksum(hashes: readonly string[], signal: AbortSignal): Promise<(string | null)[]> {
+    hashes.forEach(assertBlockHash);
+    const place = await this.#open();
+    if ('why' in place) return hashes.map(() => null);
+    return mapBounded(hashes, filesAtOnce, signal, (hash) => checksumBlock(place.layout, hash, signal));
+  }
+
+  async forget(hashes: readonly string[], signal: AbortSignal): Promise<number> {
+    hashes.forEach(assertBlockHash);
+    const place = await this.#open();
+    if ('why' in place) return 0;
+    const freedBytes = await mapBounded(hashes, filesAtOnce, signal, (hash) => deleteBlock(place.layout, hash));
+    return freedBytes.reduce((a, b) => a + b, 0);
+  }
+
+  #stat(layout: BlockLayout, hashes: readonly string[], signal: AbortSignal): Promise<LocatedBlock[]> {
+    return mapBounded(hashes, statsAtOnce, signal, async (hash) => ({ hash, stat: await statBlock(layout, hash) }));
+  }
+
+  async #open(): Promise<Reachable | Unreachable> {
+    const { description, blockDir } = this.#identity;
+    const { blockTokens } = description;
+    if (description.kind === 'embedded') {
+      if (blockDir === null)
+        return { why: 'The engine does not say where its block files are, or runs on another machine.' };
+      if (blockTokens === null) return { why: 'The engine does not say how many tokens a block has.' };
+      return { layout: embeddedLayout(blockDir), blockTokens, stride: 1 };
+    }
+    if (!this.#options) return { why: "No folder of vLLM's file tier is set for this server." };
+    const { rootDir } = this.#options;
+    const layout = await FsTierLayout.open(rootDir, description.model.root, blockTokens);
+    if (!layout) return { why: `The folder ${rootDir} is not there.` };
+    const tokens = blockTokens ?? layout.blockTokens;
+    if (tokens === null) return { why: 'The server does not say how many tokens a block has.' };
+    return { layout, blockTokens: tokens, stride: layout.blocksPerFile };
+  }
+
+  /** The hashes under the profile that fits: the one whose first file is there, the expected one while there is none. */
+  async #name(place: Reachable, { ids, salt }: KvContext): Promise<string[] | null> {
+    const { description } = this.#identity;
+    const chain = (profile: HashProfile, length: number): string[] =>
+      blockHashChain(profile, ids.slice(0, length), place.blockTokens, salt).filter(
+        (_, index) => (index + 1) % place.stride === 0,
+      );
+    if (description.kind === 'embedded' || this.#settled) {
+      return this.hashProfile && chain(this.hashProfile, ids.length);
+    }
+    const expected = description.hashProfile;
+    const first = place.blockTokens * place.stride;
+    for (const profile of candidateHashProfiles(expected, description.version, this.#options?.hashSeeds ?? [])) {
+      const [hash] = chain(profile, first);
+      if (hash === undefined || !(await statBlock(place.layout, hash))) continue;
+      this.#found = profile;
+      // Files that an older server left may fit another profile: only the expected one settles the question.
+      this.#settled = expected !== null && profile === expected;
+      return chain(profile, ids.length);
+    }
+    return expected && chain(expected, ids.length);
+  }
+}

@@ -1,0 +1,57 @@
+import type { KvContext, Measurement } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Canary } from '../../protocol/receipt.ts';
+import type { LinkRequest } from '../http/link.ts';
+import type { Completion } from './wire.ts';
+
+const alternatives = 5;
+
+/**
+ * One greedy token over exact ids. No `echo` and no `prompt_logprobs`: either makes vLLM skip the prefix cache. The salt
+ * stands at the top level of the body (vllm#17045); anywhere else it is silently ignored.
+ */
+export const completionRequest = (model: string, context: KvContext, canary: boolean): LinkRequest => ({
+  method: 'POST',
+  path: '/v1/completions',
+  patience: 'long',
+  wrongAnswer: 'CWM-5004',
+  body: {
+    model,
+    prompt: context.ids,
+    max_tokens: 1,
+    temperature: 0,
+    cache_salt: context.salt,
+    return_token_ids: true,
+    // Two tokens may read the same as text, and the alternatives are keyed by token.
+    ...(canary ? { logprobs: alternatives, return_tokens_as_token_ids: true } : {}),
+  },
+});
+
+/** @throws CwmError CWM-5007 when the server says that it worked on other ids: nothing it shows is about this context. */
+export function checkEcho(completion: Completion, ids: readonly number[], label: string): void {
+  const echoed = completion.choices[0]?.prompt_token_ids;
+  if (!echoed || (echoed.length === ids.length && echoed.every((id, index) => id === ids[index]))) return;
+  throw new CwmError('CWM-5007', `The model server at ${label} worked on other token ids than it was sent.`, {
+    hint: 'Something between here and the model changes prompts; connect to the model server directly.',
+    context: { engine: label, sent: ids.length, echoed: echoed.length },
+  });
+}
+
+/** Null when the server gave no log-probabilities. A token id that it does not tell is −1. */
+export function readCanary(completion: Completion): Measurement['canary'] {
+  const choice = completion.choices[0];
+  const top = choice?.logprobs?.top_logprobs?.[0];
+  if (!choice || !top) return null;
+  const topLogprobs = Object.entries(top)
+    .map(([token, logprob]) => ({ token, logprob }))
+    .sort((a, b) => b.logprob - a.logprob || (a.token < b.token ? -1 : 1))
+    .slice(0, alternatives);
+  if (topLogprobs.length === 0) return null;
+  const canary: Canary = { tokenId: choice.token_ids?.[0] ?? namedId(choice.logprobs?.tokens?.[0]), topLogprobs };
+  return canary;
+}
+
+const namedId = (token: string | undefined): number => {
+  const match = /^token_id:(\d+)$/.exec(token ?? '');
+  return match ? Number(match[1]) : -1;
+};

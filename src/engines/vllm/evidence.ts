@@ -1,0 +1,133 @@
+import type { ReuseEvidence } from '../../core/ports/engine.ts';
+import type { KvTier } from '../../protocol/receipt.ts';
+import { bySource, cachedBySource, type ServerMetrics } from './serverMetrics.ts';
+import type { Usage } from './wire.ts';
+
+/** What one request showed, before it is weighed. */
+export interface Observation {
+  /** Tokens that were sent, for a server that tells no usage. */
+  readonly sentTokens: number;
+  readonly usage: Usage | null;
+  /** An earlier try may have filled the cache that this one found. */
+  readonly triedBefore: boolean;
+  readonly timeToFirstTokenMs: number | null;
+  /** The counters around the request; null where they can't be read. */
+  readonly before: ServerMetrics | null;
+  readonly after: ServerMetrics | null;
+}
+
+const tiers: Readonly<Record<string, KvTier>> = {
+  device: 'device',
+  host: 'host',
+  disk: 'disk',
+  p2p: 'p2p',
+  external_unspecified: 'external',
+  external_kv_transfer: 'external',
+  local_cache_hit: 'device',
+};
+
+/**
+ * Counters belong to the whole server, so they count only when they moved by exactly this one request. The number of
+ * cached tokens is the answer's own; the counters' only where the answer is silent.
+ *
+ * After a try that failed on the way the engine may have computed the prompt and kept it, and "cached" then proves
+ * nothing about what was kept before: only a 0 is still true.
+ */
+export function weigh(observation: Observation): ReuseEvidence {
+  const { usage, before, after, triedBefore } = observation;
+  const promptTokens = usage?.prompt_tokens ?? observation.sentTokens;
+  const deltas = before && after ? counterDeltas(before, after) : null;
+  const serverIdle = before && after && deltas ? wasIdle(before, after, deltas, promptTokens) : null;
+  const clean = serverIdle === true && deltas ? deltas : null;
+
+  let cachedTokens = usage?.prompt_tokens_details?.cached_tokens ?? null;
+  let cachedTokensFrom: ReuseEvidence['cachedTokensFrom'] = cachedTokens === null ? 'none' : 'usage';
+  const counted = clean ? countedTokens(clean, promptTokens) : null;
+  if (cachedTokens === null && counted !== null) [cachedTokens, cachedTokensFrom] = [counted, 'metrics'];
+  if (triedBefore && cachedTokens !== 0) [cachedTokens, cachedTokensFrom] = [null, 'none'];
+
+  return {
+    promptTokens,
+    cachedTokens,
+    cachedTokensFrom,
+    tier: cachedTokens === null || cachedTokens === 0 ? null : servingTier(clean),
+    timeToFirstTokenMs: observation.timeToFirstTokenMs,
+    serverIdle,
+    counters: deltas ? named(deltas) : {},
+  };
+}
+
+interface CounterDeltas {
+  readonly finished: number | null;
+  readonly promptTokens: number | null;
+  readonly bySource: ReadonlyMap<string, number> | null;
+  readonly cachedBySource: ReadonlyMap<string, number> | null;
+}
+
+/** Null when a counter fell: the server was restarted in between. */
+function counterDeltas(before: ServerMetrics, after: ServerMetrics): CounterDeltas | null {
+  const deltas = {
+    finished: difference(before.requestsFinished, after.requestsFinished),
+    promptTokens: difference(before.promptTokens, after.promptTokens),
+    bySource: differences(before.bySource, after.bySource),
+    cachedBySource: differences(before.cachedBySource, after.cachedBySource),
+  };
+  const all = [deltas.finished, deltas.promptTokens, ...(deltas.bySource?.values() ?? [])];
+  return all.some((value) => value !== null && value < 0) ? null : deltas;
+}
+
+/** A series that is not there before its first event counts from 0. */
+function difference(before: number | null, after: number | null): number | null {
+  return after === null ? null : after - (before ?? 0);
+}
+
+function differences(
+  before: ReadonlyMap<string, number> | null,
+  after: ReadonlyMap<string, number> | null,
+): ReadonlyMap<string, number> | null {
+  return after && new Map([...after].map(([source, value]) => [source, value - (before?.get(source) ?? 0)]));
+}
+
+/** Null when the server shows too little to tell. */
+function wasIdle(
+  before: ServerMetrics,
+  after: ServerMetrics,
+  { finished, promptTokens }: CounterDeltas,
+  expectedTokens: number,
+): boolean | null {
+  if (before.requestsInFlight === null || after.requestsInFlight === null) return null;
+  if (finished === null && promptTokens === null) return null;
+  return (
+    before.requestsInFlight === 0 &&
+    after.requestsInFlight === 0 &&
+    (finished === null || finished === 1) &&
+    (promptTokens === null || promptTokens === expectedTokens)
+  );
+}
+
+/** vLLM counts a block that came from another tier both as a local hit and as transferred, so what was computed is subtracted. */
+function countedTokens({ bySource, cachedBySource }: CounterDeltas, promptTokens: number): number | null {
+  if (cachedBySource) return [...cachedBySource.values()].reduce((a, b) => a + b, 0);
+  const computed = bySource?.get('local_compute');
+  return computed === undefined ? null : Math.max(0, promptTokens - computed);
+}
+
+function servingTier(clean: CounterDeltas | null): KvTier {
+  const served = [...(clean?.cachedBySource ?? clean?.bySource ?? [])]
+    .filter(([source, tokens]) => tokens > 0 && source !== 'local_compute')
+    .map(([source]) => tiers[source] ?? 'unknown');
+  const distinct = new Set(served);
+  // Without the finer counter a transferred block is also a local hit: the transfer says more.
+  if (!clean?.cachedBySource && distinct.has('external')) return 'external';
+  if (distinct.size > 1) return 'mixed';
+  return served[0] ?? 'unknown';
+}
+
+function named(deltas: CounterDeltas): Record<string, number> {
+  const counters: Record<string, number> = {};
+  if (deltas.finished !== null) counters['vllm:request_success_total'] = deltas.finished;
+  if (deltas.promptTokens !== null) counters['vllm:prompt_tokens_total'] = deltas.promptTokens;
+  for (const [source, value] of deltas.bySource ?? []) counters[`${bySource}{source="${source}"}`] = value;
+  for (const [source, value] of deltas.cachedBySource ?? []) counters[`${cachedBySource}{source="${source}"}`] = value;
+  return counters;
+}

@@ -1,0 +1,28 @@
+import { isAtLeast } from './versionNumber.ts';
+
+/** What the user of a vLLM of this version and configuration should know, in plain words. */
+export function vllmNotices(version: string, cacheConfig: Readonly<Record<string, string>> | null): string[] {
+  const older = (minor: number): boolean => isAtLeast(version, 0, minor) === false;
+  const notices: string[] = [];
+  if (cacheConfig === null) {
+    notices.push('The server shows no /metrics of vLLM: block size, tiers and idleness stay unknown.');
+  } else if (cacheConfig['enable_prefix_caching'] === 'False') {
+    notices.push('Prefix caching is off, so nothing can be reused: start vLLM with --enable-prefix-caching.');
+  }
+  if (cacheConfig?.['prefix_caching_hash_algo']?.startsWith('xxhash') === true) {
+    notices.push(
+      'Block hashes are made with xxhash, whose seed is new in each process: nothing survives a restart. Start vLLM with --prefix-caching-hash-algo sha256_cbor.',
+    );
+  }
+  if (older(23))
+    notices.push('vLLM before 0.23 may not report cached tokens, even with --enable-prompt-tokens-details.');
+  if (older(26)) notices.push('vLLM before 0.26 can hang when block files are deleted while it runs (vllm#49176).');
+  if (older(28)) {
+    notices.push(
+      'vLLM before 0.28 hashes blocks with a new random seed in each process: set PYTHONHASHSEED to keep KV over a restart.',
+    );
+  }
+  if (older(31))
+    notices.push('vLLM 0.31 names salted blocks differently: after that update, windows have to be frozen again.');
+  return notices;
+}

@@ -1,0 +1,17 @@
+import { CwmError } from '../../protocol/errors.ts';
+
+/** A promise that does not outlast its signal: whoever waits in a queue leaves at once. @throws CwmError CWM-6003. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const cancelled = (cause: unknown): CwmError =>
+    new CwmError('CWM-6003', 'The request to the model server was cancelled.', { cause });
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(cancelled(signal.reason));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise
+      .then(resolve, (error: unknown) =>
+        reject(signal.aborted && !(error instanceof CwmError) ? cancelled(error) : (error as Error)),
+      )
+      .finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,118 @@
+import type { EngineDescription } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Link, LinkRequest } from '../http/link.ts';
+import { expectedHashProfile } from './hashProfile.ts';
+import { vllmNotices } from './notices.ts';
+import { readServerMetrics, type ServerMetrics } from './serverMetrics.ts';
+import { modelsSchema, versionSchema, type ModelEntry } from './wire.ts';
+
+/** A server as it was found, with what only this adapter needs to know. */
+export interface ServerIdentity {
+  /** Changes when another server, version, model or process answers. */
+  readonly key: string;
+  /** Where it answered. */
+  readonly label: string;
+  readonly description: EngineDescription;
+  /** Folder with the embedded engine's block files, when it is on this machine. */
+  readonly blockDir: string | null;
+}
+
+const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'CWM-5005' });
+
+/**
+ * Asks a server what it is; nothing is computed for it.
+ *
+ * @param modelId the model to use where several are served; the first that is no adapter otherwise.
+ * @throws CwmError CWM-5003 when that model is not served, CWM-5005 when this is no model server.
+ */
+export async function identifyServer(
+  link: Link,
+  modelId: string | undefined,
+  signal: AbortSignal,
+): Promise<ServerIdentity> {
+  const models = await link.json(get('/v1/models'), modelsSchema, signal);
+  const entry = pickModel(models.value.data, modelId, link.label);
+  const [version, metrics] = await Promise.all([readVersion(link, signal), readMetrics(link, signal)]);
+  const cwm = entry.cwm ?? null;
+  const kind = cwm ? 'embedded' : version !== null && isVllm(entry, metrics) ? 'vllm' : 'openai';
+  const shownVersion = version ?? 'unknown';
+  const cacheConfig = metrics?.cacheConfig ?? null;
+  const blockSize = Number(cacheConfig?.['block_size']);
+  return {
+    label: link.label,
+    key: JSON.stringify([link.label, version, entry.id, entry.root, cwm?.fingerprint, metrics?.processStartSeconds]),
+    description: {
+      kind,
+      version: shownVersion,
+      model: {
+        id: entry.id,
+        root: entry.root ?? null,
+        maxModelLen: entry.max_model_len ?? null,
+        fingerprint: cwm?.fingerprint ?? null,
+      },
+      blockTokens: cwm?.blockTokens ?? (Number.isInteger(blockSize) && blockSize > 0 ? blockSize : null),
+      hashProfile: cwm
+        ? (cwm.hashProfile ?? null)
+        : kind === 'vllm'
+          ? expectedHashProfile(shownVersion, cacheConfig?.['prefix_caching_hash_algo'])
+          : null,
+      notices: noticesOf(kind, shownVersion, cacheConfig, cwm?.notice ?? null),
+    },
+    // A server elsewhere may name any folder it likes, and files there will be deleted.
+    blockDir: link.isLocal ? (cwm?.blockDir ?? null) : null,
+  };
+}
+
+function pickModel(entries: readonly ModelEntry[], wanted: string | undefined, label: string): ModelEntry {
+  const entry =
+    wanted === undefined
+      ? (entries.find(({ parent }) => parent === null || parent === undefined) ?? entries[0])
+      : entries.find(({ id }) => id === wanted);
+  if (entry) return entry;
+  const served = entries.map(({ id }) => `"${id}"`).join(', ') || 'none';
+  throw new CwmError(
+    'CWM-5003',
+    wanted === undefined
+      ? `The server at ${label} serves no model.`
+      : `The server at ${label} does not serve the model "${wanted}" (it serves ${served}).`,
+    { context: { engine: label } },
+  );
+}
+
+const isVllm = (entry: ModelEntry, metrics: ServerMetrics | null): boolean =>
+  entry.owned_by === 'vllm' || metrics?.isVllm === true;
+
+function noticesOf(
+  kind: EngineDescription['kind'],
+  version: string,
+  cacheConfig: ServerMetrics['cacheConfig'],
+  notice: string | null,
+): string[] {
+  if (kind === 'vllm') return vllmNotices(version, cacheConfig);
+  if (kind === 'openai') {
+    return [
+      'This server is not vLLM: whether it keeps and reuses KV is known only as far as it reports cached tokens.',
+    ];
+  }
+  return notice === null ? [] : [notice];
+}
+
+/** Null when the server tells none: it is then not vLLM. */
+async function readVersion(link: Link, signal: AbortSignal): Promise<string | null> {
+  return unlessAbsent(async () => (await link.json(get('/version'), versionSchema, signal)).value.version);
+}
+
+/** The counters as they are now; null where the server shows none. @throws CwmError CWM-5001, CWM-6003. */
+export async function readMetrics(link: Link, signal: AbortSignal): Promise<ServerMetrics | null> {
+  return unlessAbsent(async () => readServerMetrics(await link.text(get('/metrics'), signal)));
+}
+
+/** What a server need not have is missing, not wrong; only a server that is gone, or a caller who left, ends the operation. */
+async function unlessAbsent<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof CwmError && error.code !== 'CWM-5001' && error.code !== 'CWM-6003') return null;
+    throw error;
+  }
+}

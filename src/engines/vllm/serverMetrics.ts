@@ -1,0 +1,57 @@
+import { parseSamples, type Sample } from './promText.ts';
+
+const running = 'vllm:num_requests_running';
+const waiting = 'vllm:num_requests_waiting';
+const finished = 'vllm:request_success_total';
+const promptTokens = 'vllm:prompt_tokens_total';
+export const bySource = 'vllm:prompt_tokens_by_source_total';
+export const cachedBySource = 'vllm:prompt_tokens_cached_by_source_total';
+const cacheConfig = 'vllm:cache_config_info';
+const processStart = 'process_start_time_seconds';
+
+const wanted = new Set([running, waiting, finished, promptTokens, bySource, cachedBySource, cacheConfig, processStart]);
+
+/** What a server's `/metrics` said at one moment. `null` is "no such series". Several ranks are added up. */
+export interface ServerMetrics {
+  readonly requestsInFlight: number | null;
+  readonly requestsFinished: number | null;
+  readonly promptTokens: number | null;
+  /** Prompt tokens by `local_compute`, `local_cache_hit`, `external_kv_transfer`; null in old versions. */
+  readonly bySource: ReadonlyMap<string, number> | null;
+  /** Cached prompt tokens by the tier that held them; from vLLM 0.32. */
+  readonly cachedBySource: ReadonlyMap<string, number> | null;
+  /** Every field of vLLM's cache configuration, as Python prints it. */
+  readonly cacheConfig: Readonly<Record<string, string>> | null;
+  readonly processStartSeconds: number | null;
+  /** Whether any of it is vLLM's. */
+  readonly isVllm: boolean;
+}
+
+export function readServerMetrics(text: string): ServerMetrics {
+  const samples = parseSamples(text, wanted);
+  const inFlight = [sum(samples, running), sum(samples, waiting)].filter((value) => value !== null);
+  return {
+    requestsInFlight: inFlight.length === 0 ? null : inFlight.reduce((a, b) => a + b),
+    requestsFinished: sum(samples, finished),
+    promptTokens: sum(samples, promptTokens),
+    bySource: sumBySource(samples, bySource),
+    cachedBySource: sumBySource(samples, cachedBySource),
+    cacheConfig: samples.find(({ name }) => name === cacheConfig)?.labels ?? null,
+    processStartSeconds: sum(samples, processStart),
+    isVllm: samples.some(({ name }) => name.startsWith('vllm:')),
+  };
+}
+
+function sum(samples: readonly Sample[], name: string): number | null {
+  const values = samples.filter((sample) => sample.name === name).map(({ value }) => value);
+  return values.length === 0 ? null : values.reduce((a, b) => a + b);
+}
+
+function sumBySource(samples: readonly Sample[], name: string): ReadonlyMap<string, number> | null {
+  const totals = new Map<string, number>();
+  for (const { labels, value } of samples.filter((sample) => sample.name === name)) {
+    const source = labels['source'] ?? '';
+    totals.set(source, (totals.get(source) ?? 0) + value);
+  }
+  return totals.size === 0 ? null : totals;
+}

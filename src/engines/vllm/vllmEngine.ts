@@ -1,0 +1,241 @@
+import { systemClock, type Clock } from '../../base/clock.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
+import type {
+  BlockLocation,
+  ChatMessage,
+  Engine,
+  EngineDescription,
+  GenerateRequest,
+  Generation,
+  KvContext,
+  Measurement,
+  PersistEvidence,
+  RestoreEvidence,
+} from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Connect } from '../http/address.ts';
+import type { Link } from '../http/link.ts';
+import { LinkFactory } from '../http/linkFactory.ts';
+import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
+import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
+import { chatRequest, readChat } from './chat.ts';
+import { checkEcho, completionRequest, readCanary } from './completion.ts';
+import { weigh } from './evidence.ts';
+import { identifyServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
+import type { ServerMetrics } from './serverMetrics.ts';
+import { orAborted } from './orAborted.ts';
+import { countMissing, waitForBlocks } from './settle.ts';
+import { completeIds, tokenizeChat } from './tokenize.ts';
+import { completionSchema, type Completion } from './wire.ts';
+
+export interface VllmEngineOptions {
+  readonly spec: string;
+  readonly connect: Connect;
+  /** Sent as a bearer token where the address brings none of its own. */
+  readonly apiKey?: string;
+  /** Model to use where the server has several; its first one otherwise. */
+  readonly model?: string;
+  readonly blockFiles?: BlockFilesOptions;
+  readonly timeouts?: Partial<Timeouts>;
+  /** How long `persist` waits for block files while none appears. Default 30 s. */
+  readonly persistPatienceMs?: number;
+  readonly clock?: Clock;
+  readonly timer?: Timer;
+  readonly sleep?: Sleep;
+  /** Spreads retries; in 0 … 1. */
+  readonly random?: () => number;
+}
+
+/** Pauses before the counters are read once more, when they have not moved yet: the server adds up after it answers. */
+const counterPausesMs = [10, 25, 50, 100];
+
+/** A server that speaks vLLM's dialect of the OpenAI API: vLLM itself, the embedded engine, and what else understands it. */
+export class VllmEngine implements Engine {
+  readonly spec: string;
+  readonly #model: string | undefined;
+  readonly #blockFiles: BlockFilesOptions | undefined;
+  readonly #persistPatienceMs: number;
+  readonly #clock: Clock;
+  readonly #sleep: Sleep;
+  readonly #links: LinkFactory;
+  readonly #queue = new SerialQueue();
+  #known: { readonly identity: ServerIdentity; readonly blocks: BlockStore } | null = null;
+  /** Set when the server was lost: whatever answers next may be another one. */
+  #suspect = false;
+
+  constructor(options: VllmEngineOptions) {
+    this.spec = options.spec;
+    this.#model = options.model;
+    this.#blockFiles = options.blockFiles;
+    this.#persistPatienceMs = options.persistPatienceMs ?? 30_000;
+    this.#clock = options.clock ?? systemClock;
+    this.#sleep = options.sleep ?? systemSleep;
+    this.#links = new LinkFactory({
+      connect: options.connect,
+      apiKey: options.apiKey,
+      timeouts: { ...defaultTimeouts, ...options.timeouts },
+      timer: options.timer ?? systemTimer,
+      sleep: this.#sleep,
+      random: options.random ?? Math.random,
+      onConnectionFailure: () => (this.#suspect = true),
+    });
+  }
+
+  describe(signal: AbortSignal): Promise<EngineDescription> {
+    return this.#links.use(signal, async (link, signal) => {
+      const { identity, blocks } = await this.#identify(link, signal);
+      return { ...identity.description, hashProfile: blocks.hashProfile };
+    });
+  }
+
+  tokenize(
+    messages: readonly ChatMessage[],
+    addGenerationPrompt: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly number[]> {
+    return this.#links.use(signal, async (link, signal) => {
+      const { identity } = await this.#server(link, signal);
+      return tokenizeChat(link, identity.description.model.id, messages, addGenerationPrompt, signal);
+    });
+  }
+
+  generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
+    return this.#inTurn(signal, async (link, signal) => {
+      const { identity } = await this.#server(link, signal);
+      const model = identity.description.model.id;
+      const answer = await readChat(link, chatRequest(model, request), onDelta, () => this.#clock.elapsedMs(), signal);
+      const { promptIds, outputIds, idsSource } = await completeIds(link, model, request, answer, signal);
+      return {
+        text: answer.text,
+        promptIds,
+        outputIds,
+        idsSource,
+        finishReason: answer.finishReason,
+        reuse: weigh({ ...answer, sentTokens: promptIds.length, before: null, after: null }),
+      };
+    });
+  }
+
+  persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
+    return this.#inTurn(signal, async (link, signal) => {
+      const server = await this.#server(link, signal);
+      const { reuse } = await this.#complete(link, server.identity, context, false, signal);
+      const nudge = async (): Promise<void> => {
+        await this.#complete(link, server.identity, { ...context, ids: context.ids.slice(0, 1) }, false, signal);
+      };
+      const options = { sleep: this.#sleep, patienceMs: this.#persistPatienceMs, nudge };
+      const location = await waitForBlocks(server.blocks, context, options, signal);
+      return { reuse, handle: null, notes: persistNotes(location) };
+    });
+  }
+
+  /** The next request finds the KV by itself, in whichever tier it is. */
+  async restore(_context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
+    if (signal.aborted) throw new CwmError('CWM-6003', 'The restore was cancelled.');
+    return { outcome: 'on-demand', notes: [] };
+  }
+
+  measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
+    return this.#inTurn(signal, async (link, signal) => {
+      const { identity } = await this.#server(link, signal);
+      const { reuse, completion } = await this.#complete(link, identity, context, true, signal);
+      return { reuse, canary: readCanary(completion) };
+    });
+  }
+
+  locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
+    return this.#withBlocks(signal, (blocks, signal) => blocks.locate(context, signal));
+  }
+
+  checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]> {
+    return this.#withBlocks(signal, (blocks, signal) => blocks.checksum(hashes, signal));
+  }
+
+  async forget(
+    target: { readonly hashes: readonly string[]; readonly handle: string | null },
+    signal: AbortSignal,
+  ): Promise<number> {
+    return this.#inTurn(signal, async (link, signal) => {
+      const { blocks } = await this.#server(link, signal);
+      return blocks.forget(target.hashes, signal);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#links.close();
+  }
+
+  /** What changes the engine's cache, or reads counters around a request, runs alone. */
+  #inTurn<T>(signal: AbortSignal, operation: (link: Link, signal: AbortSignal) => Promise<T>): Promise<T> {
+    return orAborted(
+      this.#queue.run(() => this.#links.use(signal, operation), signal),
+      signal,
+    );
+  }
+
+  #withBlocks<T>(signal: AbortSignal, operation: (blocks: BlockStore, signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#links.use(signal, async (link, signal) =>
+      operation((await this.#server(link, signal)).blocks, signal),
+    );
+  }
+
+  /** The server as it was last seen, asked again only when it was lost since. */
+  async #server(link: Link, signal: AbortSignal): Promise<{ identity: ServerIdentity; blocks: BlockStore }> {
+    if (this.#known && !this.#suspect && this.#known.identity.label === link.label) return this.#known;
+    return this.#identify(link, signal);
+  }
+
+  async #identify(link: Link, signal: AbortSignal): Promise<{ identity: ServerIdentity; blocks: BlockStore }> {
+    this.#suspect = false;
+    const identity = await identifyServer(link, this.#model, signal);
+    if (this.#known?.identity.key === identity.key) return this.#known;
+    this.#known = { identity, blocks: new BlockStore(identity, this.#blockFiles) };
+    return this.#known;
+  }
+
+  async #complete(link: Link, identity: ServerIdentity, context: KvContext, canary: boolean, signal: AbortSignal) {
+    const { id, maxModelLen } = identity.description.model;
+    assertFits(context.ids.length, maxModelLen, link.label);
+    const before = await readMetrics(link, signal);
+    const startedMs = this.#clock.elapsedMs();
+    const { value, triedBefore } = await link.json(completionRequest(id, context, canary), completionSchema, signal);
+    const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
+    checkEcho(value, context.ids, link.label);
+    const after = before && (await this.#readMoved(link, before, signal));
+    const observation = { sentTokens: context.ids.length, usage: value.usage ?? null, triedBefore, before, after };
+    const completion: Completion = value;
+    return { completion, reuse: weigh({ ...observation, timeToFirstTokenMs }) };
+  }
+
+  /** The counters after a request; read again for a moment while they do not show it. */
+  async #readMoved(link: Link, before: ServerMetrics, signal: AbortSignal): Promise<ServerMetrics | null> {
+    for (const pauseMs of counterPausesMs) {
+      const after = await readMetrics(link, signal);
+      if (!after || after.promptTokens !== before.promptTokens || after.promptTokens === null) return after;
+      await this.#sleep(pauseMs, signal);
+    }
+    return readMetrics(link, signal);
+  }
+}
+
+/** The one new token needs a place too. */
+function assertFits(tokens: number, maxModelLen: number | null, label: string): void {
+  if (tokens === 0) throw new CwmError('CWM-1003', 'There are no token ids to ask the model server about.');
+  if (maxModelLen === null || tokens + 1 <= maxModelLen) return;
+  throw new CwmError('CWM-7011', `The context has ${tokens} tokens; the model at ${label} takes ${maxModelLen}.`, {
+    hint: 'Serve the model with a larger --max-model-len.',
+    context: { tokens, maxModelLen },
+  });
+}
+
+function persistNotes(location: BlockLocation): string[] {
+  if (!location.reachable) return [`Whether the KV is on disk was not seen: ${location.why}`];
+  const missing = countMissing(location);
+  if (missing === 0) return [];
+  const all = location.blocks.length;
+  return [
+    missing === all
+      ? `None of the ${all} blocks appeared on disk: the KV lasts only as long as the engine keeps it in memory.`
+      : `${all - missing} of ${all} blocks are on disk; the rest lasts only as long as the engine keeps it in memory.`,
+  ];
+}
