@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+
+import { engineRecipes } from './engineRecipe.ts';
+import { freePort, startGuarded, type ModelServer } from './guardedServer.ts';
+import { installedPython } from './installEngine.ts';
+
+export interface LlamaServerStart {
+  /** The GGUF file to serve. */
+  readonly modelPath: string;
+  /** Where saved slots go: an existing folder. Without it the server refuses to save. */
+  readonly slotDir?: string;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Tokens over all slots together. Default 16,384. */
+  readonly contextTokens?: number;
+  /** How many conversations it holds at once. Default 2. */
+  readonly slots?: number;
+  /** Default 1: more threads than idle cores make llama.cpp many times slower. */
+  readonly threads?: number;
+  /** The model id that `/v1/models` tells. Default: the file's name. */
+  readonly servedName?: string;
+  readonly apiKey?: string;
+}
+
+const readyWithinMs = 60_000;
+
+/**
+ * Starts llama.cpp's own HTTP server on the loopback address, with slots, metrics and props switched on.
+ *
+ * @throws an Error that says what to do when it is not installed, or that ends with the server's log when it does not start.
+ */
+export async function startLlamaServer(start: LlamaServerStart, signal: AbortSignal): Promise<ModelServer> {
+  const python = installedPython(engineRecipes['llama-server']);
+  if (!python) throw new Error('llama-server is not installed. Run: npm run engines:install llama-server');
+  const { port = await freePort(), contextTokens = 16_384, slots = 2, threads = 1 } = start;
+  return startGuarded({
+    name: 'llama-server',
+    url: `http://127.0.0.1:${port}`,
+    command: python,
+    args: [
+      join(import.meta.dirname, 'python', 'serve_llama.py'),
+      JSON.stringify({ ...start, port, contextTokens, slots, threads }),
+    ],
+    cwd: import.meta.dirname,
+    env: process.env,
+    leftovers: [],
+    readyWithinMs,
+    signal,
+  });
+}

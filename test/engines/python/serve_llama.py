@@ -1,0 +1,26 @@
+"""Runs llama.cpp's own HTTP server, which the wheel xllamacpp carries, until it is told to end. Usage: serve_llama.py JSON"""
+
+import json
+import os
+import sys
+import threading
+
+import xllamacpp
+
+start = json.loads(sys.argv[1])
+params = xllamacpp.CommonParams()
+params.model.path = start["modelPath"]
+params.hostnames, params.port = ["127.0.0.1"], start["port"]
+params.n_ctx, params.n_parallel, params.warmup = start["contextTokens"], start["slots"], False
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = start["threads"]
+params.endpoint_slots = params.endpoint_metrics = params.endpoint_props = True
+if "slotDir" in start:
+    params.slot_save_path = os.path.join(start["slotDir"], "")  # the server appends the file's name to it as it is
+if "servedName" in start:
+    params.model_alias = {start["servedName"]}
+if "apiKey" in start:
+    params.api_keys = [start["apiKey"]]
+
+server = xllamacpp.Server(params)
+print(server.listening_address, flush=True)
+threading.Event().wait()  # the default action of a signal ends the process: nothing is left to save

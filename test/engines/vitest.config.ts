@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** The live suite: real model servers, started, killed and restarted. One file after the other, because each server takes all cores. */
+export default defineConfig({
+  test: {
+    include: ['test/engines/**/*.live.test.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    teardownTimeout: 60_000,
+  },
+});

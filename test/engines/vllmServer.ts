@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+
+import { engineRecipes } from './engineRecipe.ts';
+import { freePort, startGuarded, type ModelServer } from './guardedServer.ts';
+import { installedPython } from './installEngine.ts';
+import type { VllmModel } from './vllmModel.ts';
+
+/**
+ * Where vLLM keeps KV blocks besides its device memory:
+ *
+ * - `tiered`: vLLM's own offload to host memory and files below `kvDir`;
+ * - `example`: vLLM's ExampleConnector, which keeps whole prompts below `kvDir` and ignores the salt;
+ * - `none`: nowhere, so a restart loses all.
+ */
+export type VllmConnector = 'tiered' | 'example' | 'none';
+
+export interface VllmStart {
+  readonly model: VllmModel;
+  readonly connector: VllmConnector;
+  /** Where `tiered` and `example` keep their files. Two servers may share it. */
+  readonly kvDir?: string;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Tokens in a KV block: on a CPU a multiple of 32. Default 32. */
+  readonly blockTokens?: number;
+  /** Device memory for KV blocks. Default 1. */
+  readonly kvCacheGiB?: number;
+  /** Exact number of blocks in device memory, instead of what `kvCacheGiB` holds: for a cache that is too small. */
+  readonly deviceBlocks?: number;
+  /** Host memory between device and files. Default 256 MiB. */
+  readonly hostTierBytes?: number;
+  /** Whether answers say how many prompt tokens came from a cache. Default true. */
+  readonly promptTokensDetails?: boolean;
+  /** Adds the unprotected endpoints for developers. Default false. */
+  readonly devMode?: boolean;
+  /** Adds timing of the server's own to each answer. Default false. */
+  readonly perRequestMetrics?: boolean;
+  /** The model id in requests. Default: the model's name. */
+  readonly servedName?: string;
+  /** Longest context in tokens. Default 8,192. */
+  readonly maxModelLen?: number;
+  /** How block hashes are made. Default `sha256_cbor`; vLLM's own default is `sha256`. */
+  readonly hashAlgorithm?: 'sha256_cbor' | 'sha256';
+  readonly apiKey?: string;
+}
+
+const defaultHostTierBytes = 256 * 2 ** 20;
+const readyWithinMs = 300_000;
+
+/**
+ * Starts a real vLLM on the loopback address and waits until it is ready, which takes about half a minute.
+ *
+ * @throws an Error that says what to do when vLLM is not installed, or that ends with the server's log when it does not start.
+ */
+export async function startVllm(start: VllmStart, signal: AbortSignal): Promise<ModelServer> {
+  const python = installedPython(engineRecipes.vllm);
+  if (!python) throw new Error('vLLM is not installed. Run: npm run engines:install vllm');
+  const port = start.port ?? (await freePort());
+  // The server names its shared memory by this id, so that what it leaves behind can be told from other servers'.
+  const engineId = `cwm-${randomUUID()}`;
+  const { model, kvCacheGiB = 1, devMode = false, apiKey } = start;
+  return startGuarded({
+    name: 'vllm',
+    url: `http://127.0.0.1:${port}`,
+    command: python,
+    args: ['-m', 'vllm.entrypoints.openai.api_server', ...serverArguments(start, port, engineId)],
+    // vLLM names the folder of its files by the model's path as given, so the path is relative: see VllmModel.
+    cwd: model.parentFolder,
+    env: {
+      ...process.env,
+      // Left out of the environment: one of the surroundings would become the seed of vLLM's block hashes.
+      PYTHONHASHSEED: undefined,
+      PYTHONPATH: join(import.meta.dirname, 'python'),
+      HF_HUB_OFFLINE: '1',
+      VLLM_NO_USAGE_STATS: '1',
+      DO_NOT_TRACK: '1',
+      VLLM_CPU_KVCACHE_SPACE: String(kvCacheGiB),
+      VLLM_SERVER_DEV_MODE: devMode ? '1' : '0',
+      ...(apiKey !== undefined && { VLLM_API_KEY: apiKey }),
+    },
+    leftovers: [`/dev/shm/vllm_offload_${engineId}*`],
+    readyWithinMs,
+    signal,
+  });
+}
+
+function serverArguments(start: VllmStart, port: number, engineId: string): string[] {
+  const { model, servedName = model.name, maxModelLen = 8192, blockTokens = 32, hashAlgorithm = 'sha256_cbor' } = start;
+  const { promptTokensDetails = true, perRequestMetrics = false } = start;
+  const transfer = transferConfig(start, engineId);
+  const flags: Readonly<Record<string, string | number | boolean | undefined>> = {
+    '--model': model.name,
+    '--served-model-name': servedName,
+    '--host': '127.0.0.1',
+    '--port': port,
+    '--max-model-len': maxModelLen,
+    '--max-num-seqs': 4,
+    '--enforce-eager': true,
+    '--block-size': blockTokens,
+    '--num-gpu-blocks-override': start.deviceBlocks,
+    '--enable-prefix-caching': true,
+    '--prefix-caching-hash-algo': hashAlgorithm,
+    '--enable-prompt-tokens-details': promptTokensDetails,
+    '--enable-per-request-metrics': perRequestMetrics,
+    '--kv-transfer-config': transfer && JSON.stringify(transfer),
+  };
+  return Object.entries(flags).flatMap(([flag, value]) => {
+    if (value === undefined || value === false) return [];
+    return value === true ? [flag] : [flag, String(value)];
+  });
+}
+
+function transferConfig(
+  { connector, kvDir, hostTierBytes = defaultHostTierBytes }: VllmStart,
+  engineId: string,
+): object | undefined {
+  if (connector === 'none') return undefined;
+  if (kvDir === undefined) throw new Error(`The ${connector} connector needs a kvDir.`);
+  const common = { kv_role: 'kv_both', engine_id: engineId };
+  if (connector === 'example') {
+    return { ...common, kv_connector: 'ExampleConnector', kv_connector_extra_config: { shared_storage_path: kvDir } };
+  }
+  return {
+    ...common,
+    kv_connector: 'OffloadingConnector',
+    kv_connector_extra_config: {
+      spec_name: 'HostTieringSpec',
+      spec_module_path: 'host_tiering',
+      cpu_bytes_to_use: hostTierBytes,
+      secondary_tiers: [{ type: 'fs', root_dir: kvDir }],
+    },
+  };
+}
