@@ -1,0 +1,250 @@
+import { sha256Hex } from '../../src/base/hash.ts';
+import { blockHashChain } from '../../src/base/kvBlockHash.ts';
+import type {
+  BlockLocation,
+  ChatMessage,
+  Engine,
+  EngineDescription,
+  Generation,
+  GenerateRequest,
+  KvContext,
+  Measurement,
+  PersistEvidence,
+  RestoreEvidence,
+  ReuseEvidence,
+} from '../../src/core/ports/engine.ts';
+import { reuseFloor } from '../../src/core/reuse.ts';
+import { CwmError, type ErrorCode } from '../../src/protocol/errors.ts';
+import type { Canary, KvTier } from '../../src/protocol/receipt.ts';
+
+const blockTokens = 4;
+const hashProfile = { algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' } as const;
+
+interface FakeBlock {
+  bytes: string;
+  readonly inode: string;
+  mtimeNs: string;
+}
+
+/**
+ * An engine with a real prefix cache of tiny blocks and answers that depend on the bytes of every block it reuses, so that
+ * what is wrong in the cache is wrong in the canary. Every lie and fault is a field that a test sets.
+ */
+export class FakeEngine implements Engine {
+  readonly spec = 'http://fake';
+  model = { id: 'fake-model', root: null, maxModelLen: 4096, fingerprint: null as string | null };
+  weights = 'weights';
+  /** Throws this from every call, as an engine that is gone or broken does. */
+  fault: ErrorCode | null = null;
+  /** Says nothing about reuse. */
+  isSilent = false;
+  hasLogprobs = true;
+  hasBlockFiles = true;
+  /** Says that everything is cached, and reuses nothing. */
+  claimsFullReuse = false;
+  /** Answers 500 as long as a reused block holds noise. */
+  failsOnDamage = false;
+  /** Each recomputation gives other last bits, as on real hardware. */
+  recomputesInexactly = false;
+  /** Adds this to each logprob, another sign each time. */
+  noise = 0;
+  /** Runs before the answer of each kind of call. */
+  onCall: (call: 'generate' | 'persist' | 'measure') => Promise<void> = async () => {};
+  /** Text of the next answers. */
+  answer = 'fine';
+  calls: string[] = [];
+
+  readonly #device = new Map<string, string>();
+  readonly #disk = new Map<string, FakeBlock>();
+  #serial = 0;
+  #sign = 1;
+
+  async describe(signal: AbortSignal): Promise<EngineDescription> {
+    this.#enter('describe', signal);
+    return { kind: 'vllm', version: '0.32.0', model: { ...this.model }, blockTokens, hashProfile, notices: [] };
+  }
+
+  async tokenize(
+    messages: readonly ChatMessage[],
+    addGenerationPrompt: boolean,
+    signal: AbortSignal,
+  ): Promise<number[]> {
+    this.#enter('tokenize', signal);
+    return tokensOf(messages, addGenerationPrompt);
+  }
+
+  async generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
+    this.#enter('generate', signal);
+    await this.onCall('generate');
+    signal.throwIfAborted();
+    this.#enter('generated', signal);
+    const promptIds = tokensOf(request.messages, request.addGenerationPrompt);
+    const reuse = this.#compute(promptIds, request.salt);
+    for (const word of this.answer.split(/(?<= )/)) onDelta(word);
+    return {
+      text: this.answer,
+      promptIds,
+      outputIds: [...encode(this.answer), 2],
+      idsSource: 'engine',
+      finishReason: 'stop',
+      reuse,
+    };
+  }
+
+  async persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
+    this.#enter('persist', signal);
+    await this.onCall('persist');
+    signal.throwIfAborted();
+    const reuse = this.#compute(context.ids, context.salt);
+    for (const hash of this.#chain(context)) this.#store(hash);
+    return { reuse, handle: null, notes: [] };
+  }
+
+  async restore(_context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
+    this.#enter('restore', signal);
+    return { outcome: 'on-demand', notes: [] };
+  }
+
+  async measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
+    this.#enter('measure', signal);
+    await this.onCall('measure');
+    signal.throwIfAborted();
+    const reuse = this.#compute(context.ids, context.salt);
+    return { reuse, canary: this.hasLogprobs ? this.#canary(context) : null };
+  }
+
+  async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
+    this.#enter('locate', signal);
+    if (!this.hasBlockFiles) return { reachable: false, why: 'The block files are on another machine.' };
+    return {
+      reachable: true,
+      blocks: this.#chain(context).map((hash) => {
+        const block = this.#disk.get(hash);
+        const stat = block && {
+          sizeBytes: block.bytes.length,
+          mtimeNs: block.mtimeNs,
+          ctimeNs: block.mtimeNs,
+          inode: block.inode,
+        };
+        return { hash, stat: stat ?? null };
+      }),
+    };
+  }
+
+  async checksum(hashes: readonly string[], signal: AbortSignal): Promise<(string | null)[]> {
+    this.#enter('checksum', signal);
+    return hashes.map((hash) => {
+      const block = this.#disk.get(hash);
+      return block ? sha256Hex(hash, block.bytes) : null;
+    });
+  }
+
+  async forget(target: { readonly hashes: readonly string[] }, signal: AbortSignal): Promise<number> {
+    this.#enter('forget', signal);
+    let freed = 0;
+    for (const hash of target.hashes) {
+      freed += this.#disk.get(hash)?.bytes.length ?? 0;
+      this.#disk.delete(hash);
+    }
+    return freed;
+  }
+
+  async close(): Promise<void> {}
+
+  /** What `kill -9` and a new start do: memory is gone, files stay. */
+  restart(): void {
+    this.#device.clear();
+  }
+
+  /** Loses everything, as an engine without a lasting tier does. */
+  evict(): void {
+    this.#device.clear();
+    this.#disk.clear();
+  }
+
+  get diskBlocks(): number {
+    return this.#disk.size;
+  }
+
+  /** Changes the bytes of the n-th stored block; `silently` keeps its stat fields, as a failing disk does. */
+  damage(index: number, options: { readonly silently: boolean }): void {
+    const block = [...this.#disk.values()][index];
+    if (!block) throw new Error(`there is no block ${index}`);
+    block.bytes = `damaged ${block.bytes}`.slice(0, block.bytes.length);
+    if (!options.silently) block.mtimeNs = String(++this.#serial);
+  }
+
+  lose(index: number): void {
+    const hash = [...this.#disk.keys()][index];
+    if (hash !== undefined) this.#disk.delete(hash);
+  }
+
+  #enter(call: string, signal: AbortSignal): void {
+    signal.throwIfAborted();
+    this.calls.push(call);
+    if (this.fault) throw new CwmError(this.fault, 'The fake engine has this fault.');
+  }
+
+  #chain({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>): string[] {
+    return blockHashChain(hashProfile, ids, blockTokens, salt);
+  }
+
+  /** Reuses leading blocks from memory, then from files; computes and keeps in memory what is left. */
+  #compute(ids: readonly number[], salt: string): ReuseEvidence {
+    const hashes = this.#chain({ ids, salt });
+    const reusable = reuseFloor(ids.length, blockTokens) / blockTokens;
+    let cached = 0;
+    const tiers = new Set<KvTier>();
+    while (cached < reusable) {
+      const hash = hashes[cached] ?? '';
+      const stored = this.#disk.get(hash);
+      if (this.#device.has(hash)) tiers.add('device');
+      else if (stored) {
+        this.#device.set(hash, stored.bytes);
+        tiers.add('disk');
+      } else break;
+      cached++;
+    }
+    if (this.failsOnDamage && hashes.some((hash) => this.#device.get(hash)?.startsWith('damaged'))) {
+      throw new CwmError('CWM-5004', 'The model server answered 500: NaN in the logits.');
+    }
+    for (const hash of hashes.slice(cached)) {
+      const bits = this.recomputesInexactly ? ++this.#serial : 0;
+      this.#device.set(hash, `${this.weights} ${hash} ${bits}`);
+    }
+    return {
+      promptTokens: ids.length,
+      cachedTokens: this.isSilent ? null : this.claimsFullReuse ? reusable * blockTokens : cached * blockTokens,
+      cachedTokensFrom: this.isSilent ? 'none' : 'usage',
+      tier: tiers.size === 1 ? ([...tiers][0] ?? null) : tiers.size > 1 ? 'mixed' : null,
+      timeToFirstTokenMs: 1,
+      serverIdle: true,
+      counters: {},
+    };
+  }
+
+  #store(hash: string): void {
+    if (this.#disk.has(hash) || !this.hasBlockFiles) return;
+    const serial = String(++this.#serial);
+    this.#disk.set(hash, { bytes: this.#device.get(hash) ?? '', inode: serial, mtimeNs: serial });
+  }
+
+  #canary({ ids, salt }: KvContext): Canary {
+    const bytes = this.#chain({ ids, salt }).map((hash) => this.#device.get(hash) ?? '');
+    const digest = sha256Hex(this.weights, ...bytes);
+    this.#sign = -this.#sign;
+    const topLogprobs = [0, 1, 2, 3, 4].map((rank) => ({
+      token: `t${rank}`,
+      logprob: -rank - 1 - Number.parseInt(digest.slice(rank * 4, rank * 4 + 4), 16) / 1e7 + this.#sign * this.noise,
+    }));
+    return { tokenId: 7, topLogprobs };
+  }
+}
+
+const encode = (text: string): number[] => Array.from(new TextEncoder().encode(text));
+
+/** A chat template of one token a byte: 1 and the role's letter open a message, 2 closes it. */
+const tokensOf = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): number[] => [
+  ...messages.flatMap(({ role, content }) => [1, ...encode(role.slice(0, 1)), ...encode(content), 2]),
+  ...(addGenerationPrompt ? [1, ...encode('a')] : []),
+];
