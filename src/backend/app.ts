@@ -1,6 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Hono, type Context } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { sha256Hex } from '../base/hash.ts';
 import { eventsPath, routes, type Route, type RouteName } from '../protocol/api.ts';
 import { engineKeyHeader } from '../protocol/backendRecord.ts';
@@ -13,8 +12,6 @@ import type { Log } from './logFile.ts';
 import type { OperationLimit } from './operationLimit.ts';
 import { readRouteInput } from './routeInput.ts';
 import type { SignalBus } from './signalBus.ts';
-
-const maxBodyBytes = 16 * 1024 * 1024;
 
 export interface AppParts {
   readonly handlers: RouteHandlers;
@@ -55,7 +52,6 @@ export function createApp(parts: AppParts): Hono {
       await next();
     });
   }
-  app.use(bodyLimit({ maxSize: maxBodyBytes, onError: refuseBody }));
 
   app.get(eventsPath, (c) => {
     const user = parts.idle.enter();
@@ -103,12 +99,6 @@ function answerFailure(c: Context, thrown: unknown, log: Log): Response {
   return new Response(JSON.stringify({ error: error.report() }), {
     status: errorCodes[error.code].status,
     headers: { 'content-type': 'application/json' },
-  });
-}
-
-function refuseBody(): never {
-  throw new CwmError('CWM-7012', `The request is larger than ${maxBodyBytes / 1024 / 1024} MiB.`, {
-    context: { limitBytes: maxBodyBytes },
   });
 }
 

@@ -3,12 +3,14 @@ import * as z from 'zod/mini';
 import type { Route } from '../protocol/api.ts';
 import { CwmError } from '../protocol/errors.ts';
 
+const maxBodyBytes = 16 * 1024 * 1024;
 const inEnglish = z.locales.en().localeError;
 
 /**
  * A route's input, checked: the query or the JSON body, and over it the path's parameters.
  *
- * @throws CwmError CWM-1003 that names the field which is not as it should be.
+ * @throws CwmError CWM-1003 that names the field which is not as it should be, CWM-7012 for a body over 16 MiB: no more of
+ *   it than that is read.
  */
 export async function readRouteInput(c: Context, route: Route): Promise<unknown> {
   const given = route.method === 'POST' ? await readJsonObject(c) : c.req.query();
@@ -23,7 +25,7 @@ export async function readRouteInput(c: Context, route: Route): Promise<unknown>
 
 /** An empty body is an empty object. */
 async function readJsonObject(c: Context): Promise<object> {
-  const text = await c.req.text();
+  const text = await readBoundedText(c.req.raw);
   if (text === '') return {};
   let body: unknown;
   try {
@@ -34,3 +36,20 @@ async function readJsonObject(c: Context): Promise<object> {
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body;
   throw new CwmError('CWM-1003', 'The body of the request is not a JSON object.');
 }
+
+async function readBoundedText(request: Request): Promise<string> {
+  if (Number(request.headers.get('content-length') ?? 0) > maxBodyBytes) throw bodyTooLarge();
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of request.body ?? []) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > maxBodyBytes) throw bodyTooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+const bodyTooLarge = (): CwmError =>
+  new CwmError('CWM-7012', `The request is larger than ${maxBodyBytes / 1024 / 1024} MiB.`, {
+    context: { limitBytes: maxBodyBytes },
+  });

@@ -1,0 +1,185 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomSalt } from '../base/hash.ts';
+import type { Change } from '../protocol/api.ts';
+import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
+import { productVersion } from '../protocol/version.ts';
+import { createApp } from './app.ts';
+import { takeBackendLock } from './backendLock.ts';
+import { listenOnFirst, type ControlServer } from './controlServer.ts';
+import type { Domain, RouteHandlers } from './handlers.ts';
+import { domainHandlers } from './handlers.ts';
+import { IdleWatch } from './idleWatch.ts';
+import { LogFile, type Log } from './logFile.ts';
+import { OperationLimit } from './operationLimit.ts';
+import { announceBackend, withdrawBackend } from './recordFile.ts';
+import { SignalBus } from './signalBus.ts';
+import { socketAddresses } from './socketAddress.ts';
+
+export interface BackendOptions {
+  /** Absolute. Made with mode 0700 when it is not there. */
+  readonly storage: string;
+  /** Ends by itself after this long without a client; 0 is never. */
+  readonly idleMs: number;
+  /** What operations in work get before a stop aborts them. */
+  readonly graceMs: number;
+}
+
+/** What the composition root makes once the storage directory is this process' own. */
+export interface Services {
+  readonly domain: Domain;
+  readonly about: Pick<RouteHandlers, 'health' | 'doctor'>;
+  /** Ends engines and closes the store. */
+  close(): Promise<void>;
+}
+
+export type Compose = (storage: string, emit: (change: Change) => void, log: Log) => Promise<Services>;
+
+export interface RunningBackend {
+  readonly record: BackendRecord;
+  /** Resolves when it has stopped and given the storage directory free. */
+  readonly stopped: Promise<void>;
+  /** Stops once, however often it is called. Operations in work get the grace time, are then aborted, and leave nothing half done. */
+  stop(reason: string): Promise<void>;
+}
+
+/** How long an aborted operation, and the end of an engine, may take before the process ends all the same. */
+const abortedMs = 10_000;
+
+/**
+ * Takes the storage directory, opens the services and listens. The record is written last: who finds it can connect.
+ *
+ * @returns null when another process has the storage directory.
+ * @throws what `compose` throws, and CWM-5010 when there is no place to listen; the directory is free again then.
+ */
+export async function startBackend(options: BackendOptions, compose: Compose): Promise<RunningBackend | null> {
+  mkdirSync(options.storage, { recursive: true, mode: 0o700 });
+  const backend = new StartedBackend(options);
+  if (!backend.takeLock()) return null;
+  try {
+    await backend.start(compose);
+    return backend;
+  } catch (error) {
+    await backend.stop('it could not start');
+    throw error;
+  }
+}
+
+class StartedBackend implements RunningBackend {
+  readonly #options: BackendOptions;
+  readonly #undo: { readonly step: string; readonly run: () => Promise<void> | void }[] = [];
+  readonly #streamsEnded = new AbortController();
+  readonly #operationsEnded = new AbortController();
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly #limit = new OperationLimit();
+  #stopping = false;
+  #record: BackendRecord | undefined;
+  #log: Log = silentLog;
+
+  constructor(options: BackendOptions) {
+    this.#options = options;
+  }
+
+  get record(): BackendRecord {
+    if (!this.#record) throw new Error('The backend has not been announced.');
+    return this.#record;
+  }
+
+  get stopped(): Promise<void> {
+    return this.#stopped.promise;
+  }
+
+  takeLock(): boolean {
+    const taken = takeBackendLock(
+      this.#options.storage,
+      () => void this.stop('another process took the storage directory'),
+    );
+    if (taken.held) this.#later('release the lock', () => taken.lock.dispose());
+    return taken.held;
+  }
+
+  async start(compose: Compose): Promise<void> {
+    const { storage } = this.#options;
+    const log = new LogFile(join(storage, backendLogFile));
+    this.#later('close the log', () => log.close());
+    this.#log = log;
+
+    const bus = new SignalBus(Date.now() * 1000);
+    const services = await compose(storage, (change) => bus.publish(change), log);
+    this.#later('close the services', () => services.close());
+
+    const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
+    const token = process.platform === 'win32' ? randomSalt() : undefined;
+    const app = createApp({
+      handlers: { ...domainHandlers(services.domain), ...services.about, shutdown: async () => this.#stopSoon() },
+      bus,
+      idle,
+      log,
+      limit: this.#limit,
+      streamsEnded: this.#streamsEnded.signal,
+      operationsEnded: this.#operationsEnded.signal,
+      token,
+    });
+    const server = await listenOnFirst(app, socketAddresses(storage));
+    this.#later('close the server', () => this.#closeServer(server));
+
+    const record: BackendRecord = {
+      pid: process.pid,
+      version: productVersion,
+      address: server.address,
+      startedAt: new Date().toISOString(),
+      ...(token === undefined ? {} : { token }),
+    };
+    this.#later('withdraw the record', () => withdrawBackend(storage, record));
+    await announceBackend(storage, record);
+    this.#record = record;
+    this.#later('stop watching for idleness', () => idle.dispose());
+    log.write('info', 'started', { pid: process.pid, version: productVersion, address: server.address });
+  }
+
+  async stop(reason: string): Promise<void> {
+    if (this.#stopping) return this.stopped;
+    this.#stopping = true;
+    this.#log.write('info', 'stopping', { reason });
+    for (const { step, run } of this.#undo.reverse()) {
+      try {
+        await withinTime(run(), abortedMs + this.#options.graceMs);
+      } catch (error) {
+        this.#log.failure(`could not ${step}`, error);
+      }
+    }
+    this.#stopped.resolve();
+  }
+
+  /** After the answer to whoever asked for it. */
+  #stopSoon(): Record<string, never> {
+    setImmediate(() => void this.stop('it was asked to'));
+    return {};
+  }
+
+  async #closeServer(server: ControlServer): Promise<void> {
+    this.#streamsEnded.abort();
+    const abort = setTimeout(() => this.#operationsEnded.abort(), this.#options.graceMs);
+    await server.close(this.#options.graceMs + abortedMs / 2);
+    await this.#limit.settled();
+    clearTimeout(abort);
+  }
+
+  #later(step: string, run: () => Promise<void> | void): void {
+    this.#undo.push({ step, run });
+  }
+}
+
+const silentLog: Log = { write: () => undefined, failure: () => undefined };
+
+async function withinTime(work: Promise<void> | void, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`It took longer than ${timeoutMs} ms.`)), timeoutMs);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,72 @@
+import { afterEach } from 'vitest';
+import { BackendClient } from '../../../src/client/backendClient.ts';
+import { findBackend } from '../../../src/client/findBackend.ts';
+import { CwmError } from '../../../src/protocol/errors.ts';
+import { productVersion } from '../../../src/protocol/version.ts';
+import type { Change } from '../../../src/protocol/api.ts';
+import { startBackend, type BackendOptions, type RunningBackend } from '../../../src/backend/runningBackend.ts';
+import { FakeDomain } from './fakeDomain.ts';
+import { temporaryDirectories } from './temporaryDirectory.ts';
+
+export interface BackendUnderTest {
+  readonly backend: RunningBackend;
+  readonly fake: FakeDomain;
+  readonly storage: string;
+  readonly client: BackendClient;
+  emit(change: Change): void;
+  /** How often the services were closed. */
+  readonly closed: () => number;
+}
+
+/** Starts backends with a fake domain inside the test's process, on real sockets; all are stopped after each test. */
+export function backendsInProcess(): (options?: Partial<BackendOptions>) => Promise<BackendUnderTest> {
+  const makeDirectory = temporaryDirectories();
+  const running: BackendUnderTest[] = [];
+  afterEach(async () => {
+    for (const { backend, client } of running.splice(0)) {
+      client.dispose();
+      await backend.stop('the test is over');
+    }
+  });
+  return async (options = {}) => {
+    const storage = options.storage ?? makeDirectory();
+    const fake = new FakeDomain();
+    let closed = 0;
+    let emitChange: (change: Change) => void = () => undefined;
+    const backend = await startBackend({ storage, idleMs: 0, graceMs: 0, ...options }, async (_, emit) => {
+      emitChange = emit;
+      return {
+        domain: fake.domain,
+        about: {
+          health: async () => ({
+            status: 'healthy',
+            version: productVersion,
+            pid: process.pid,
+            storage,
+            uptimeSeconds: 0,
+            sessions: 0,
+            windows: 0,
+            engines: [],
+          }),
+          doctor: () => Promise.reject(new CwmError('CWM-9001', 'not here')),
+        },
+        close: async () => void closed++,
+      };
+    });
+    if (!backend) throw new Error('The directory is taken.');
+    const client = new BackendClient({
+      start: async () => backend.record,
+      find: (signal) => findBackend({ storage, version: productVersion }, signal),
+    });
+    const started = {
+      backend,
+      fake,
+      storage,
+      client,
+      emit: (change: Change) => emitChange(change),
+      closed: () => closed,
+    };
+    running.push(started);
+    return started;
+  };
+}

@@ -1,0 +1,59 @@
+import type { Domain } from '../../../src/backend/handlers.ts';
+import type { RouteName } from '../../../src/protocol/api.ts';
+import { CwmError } from '../../../src/protocol/errors.ts';
+import type { Session } from '../../../src/protocol/session.ts';
+
+export interface DomainCall {
+  readonly route: string;
+  readonly input: unknown;
+  readonly signal: AbortSignal;
+}
+
+export const someSession = (id: string): Session => ({
+  id,
+  title: 'A title',
+  project: null,
+  engine: 'embedded',
+  model: null,
+  lineage: 'lineage',
+  lifecycle: 'active',
+  phase: 'Idle',
+  branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
+  activeBranch: 'main',
+  tokens: null,
+  draft: null,
+  thawedFrom: null,
+  frozenAs: null,
+  prefixBreaks: 0,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  updatedAt: '2026-01-01T00:00:00.000Z',
+  version: 1,
+});
+
+const nothingFound = { items: [], total: 0, hasMore: false };
+
+/** A domain without rules: it writes down what it is asked and answers what the test says. */
+export class FakeDomain {
+  readonly calls: DomainCall[] = [];
+  readonly #answers = new Map<string, (input: never, signal: AbortSignal) => unknown>([
+    ['listSessions', () => nothingFound],
+    ['listWindows', () => nothingFound],
+  ]);
+
+  on(route: RouteName, answer: (input: never, signal: AbortSignal) => unknown): void {
+    this.#answers.set(route, answer);
+  }
+
+  readonly domain: Domain = new Proxy({} as Domain, {
+    get: (_, route: string) => async (input: unknown, signal: AbortSignal) => {
+      this.calls.push({ route, input, signal });
+      const answer = this.#answers.get(route);
+      if (!answer) throw new CwmError('CWM-2001', `The fake does not answer ${route}.`);
+      return await answer(input as never, signal);
+    },
+  });
+}
+
+/** Never resolves; rejects when aborted. */
+export const untilAborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
