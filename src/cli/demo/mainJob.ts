@@ -1,0 +1,117 @@
+import type { BackendClient } from '../../client/backendClient.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
+
+export interface MainJobOptions {
+  /** Absolute paths of files and folders that become the context. */
+  readonly paths: readonly string[];
+  readonly cwd: string;
+  /** At least this many tokens of them. */
+  readonly tokens: number;
+  /** How many next tokens are compared with the uninterrupted run. */
+  readonly comparedTokens: number;
+  readonly onStep: (step: string) => void;
+}
+
+/** What the main job measured. Times are in milliseconds. */
+export interface MainJobResult {
+  readonly tokens: number;
+  readonly blockTokens: number | null;
+  /** Prefill of the same context on the same warm engine, without its KV: under another salt. */
+  readonly prefillMs: number | null;
+  readonly freezeMs: number;
+  readonly kvBytes: number | null;
+  /** The whole thaw, from the call to the receipt. */
+  readonly thawMs: number;
+  readonly cachedTokens: number | null;
+  readonly floorTokens: number | null;
+  /** Negative control: what the engine reused under another salt. */
+  readonly controlCachedTokens: number | null;
+  readonly verdict: Receipt['verdict'];
+  readonly tier: Receipt['tier'];
+  readonly identicalNextTokens: number;
+  readonly comparedTokens: number;
+  readonly speedup: number | null;
+}
+
+const window = 'demo';
+const question = 'Where would you begin to read this project?';
+/** Files are taken whole, so a little more room lets the sum reach what was asked for. */
+const slackTokens = 640;
+
+/**
+ * The promise of this product, carried out: real files are computed, frozen, and used for an uninterrupted run; backend and
+ * engine are killed; the window is thawed in new processes, measured, and made to go on; the control shows that another salt
+ * reuses nothing.
+ *
+ * @throws CwmError CWM-1003 when the files have too few tokens, and those of the operations.
+ */
+export async function runMainJob(
+  client: BackendClient,
+  options: MainJobOptions,
+  signal: AbortSignal,
+): Promise<MainJobResult> {
+  const { onStep } = options;
+  const call = client.call.bind(client);
+  const files = { paths: [...options.paths], cwd: options.cwd, maxTokens: options.tokens + slackTokens };
+
+  onStep('Starting the engine and computing the context');
+  await call('createSession', { id: 'demo', title: 'Demo' }, signal);
+  const primed = await call('prime', { session: 'demo', ...files }, signal);
+  if (primed.promptTokens < options.tokens) {
+    throw new CwmError('CWM-1003', `The files have only ${primed.promptTokens} tokens; ${options.tokens} are needed.`);
+  }
+
+  onStep(`Freezing ${primed.promptTokens.toLocaleString('en-US')} tokens`);
+  const frozen = await call('freeze', { session: 'demo', window, checkpoint: true }, signal);
+  onStep('Going on without interruption, for comparison');
+  const turn = { text: question, maxTokens: options.comparedTokens };
+  const uninterrupted = await call('send', { session: 'demo', ...turn }, signal);
+
+  onStep('Killing backend and engine, and starting new ones');
+  await killProcesses(client, signal);
+  await call('createSession', { id: 'warm-up' }, signal);
+  await call('send', { session: 'warm-up', text: 'Hello', maxTokens: 1 }, signal);
+
+  onStep('Thawing');
+  const thawed = await call('thaw', { window }, signal);
+  const goneOn = await call('send', { session: thawed.session, ...turn }, signal);
+
+  onStep('Computing the same context under another salt, as the control');
+  await call('createSession', { id: 'control' }, signal);
+  const control = await call('prime', { session: 'control', ...files }, signal);
+
+  const identical = uninterrupted.outputIds.filter((id, index) => id === goneOn.outputIds[index]).length;
+  return {
+    tokens: thawed.tokens,
+    blockTokens: thawed.blockTokens,
+    prefillMs: control.timeToFirstTokenMs,
+    freezeMs: frozen.ms,
+    kvBytes: frozen.kvBytes,
+    thawMs: thawed.ms,
+    cachedTokens: thawed.cachedTokens,
+    floorTokens: thawed.floorTokens,
+    controlCachedTokens: control.cachedTokens,
+    verdict: thawed.verdict,
+    tier: thawed.tier,
+    identicalNextTokens: identical,
+    comparedTokens: uninterrupted.outputIds.length,
+    speedup: control.timeToFirstTokenMs === null ? null : control.timeToFirstTokenMs / thawed.ms,
+  };
+}
+
+/** `kill -9` of the engine and then of the backend: nobody gets to tidy up. */
+async function killProcesses(client: BackendClient, signal: AbortSignal): Promise<void> {
+  const health = await client.call('health', {}, signal);
+  for (const engine of health.engines) if (engine.pid !== null) process.kill(engine.pid, 'SIGKILL');
+  process.kill(health.pid, 'SIGKILL');
+}
+
+/** Whether the job showed what it promises. The speed-up is a figure, not a condition: machines differ. */
+export const keptItsPromise = (result: MainJobResult): boolean =>
+  result.verdict === 'proven' &&
+  result.cachedTokens !== null &&
+  result.floorTokens !== null &&
+  result.cachedTokens >= result.floorTokens &&
+  result.controlCachedTokens === 0 &&
+  result.identicalNextTokens === result.comparedTokens;
