@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { hasCode, type Files } from './files.ts';
+
+/**
+ * The few ways in which the store changes the disk. Each returns when the change would survive a power cut, and when it fails
+ * puts things back as they were, so that the same call can be made again.
+ *
+ * Why not write-file-atomic: it takes a short write (a disk that fills up) for a whole one, does not sync the directory, and
+ * follows a link at the target.
+ */
+export class DurableWrites {
+  readonly #files: Files;
+  readonly #temporary: string;
+
+  constructor(files: Files, temporaryDirectory: string) {
+    this.#files = files;
+    this.#temporary = temporaryDirectory;
+  }
+
+  /** Puts a whole file in place of what is there, if anything is. */
+  async replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+    const previous = await this.readIfThere(path);
+    await this.#place(path, bytes);
+    await this.#settle([dirname(path)], async () => {
+      if (previous === null) await this.#files.remove(path);
+      else await this.#place(path, previous);
+    });
+  }
+
+  /** Several new files of one directory: all of them or none. */
+  async addFiles(directory: string, contents: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const placed: string[] = [];
+    const undo = async (): Promise<void> => {
+      for (const path of placed) await this.#files.remove(path);
+    };
+    try {
+      for (const [path, bytes] of contents) {
+        await this.#place(path, bytes);
+        placed.push(path);
+      }
+    } catch (error) {
+      await quietly(undo);
+      throw error;
+    }
+    await this.#settle([directory], undo);
+  }
+
+  /**
+   * A new directory with everything in it, or nothing.
+   * @param fill makes its content below the path it is given, with {@link Files.create} alone.
+   * @throws EEXIST, ENOTEMPTY or (Windows) EPERM when `target` is taken.
+   */
+  async addDirectory(target: string, fill: (directory: string) => Promise<void>): Promise<void> {
+    const building = join(this.#temporary, randomUUID());
+    try {
+      await this.#files.makeDirectory(building);
+      await fill(building);
+      await this.#files.syncDirectory(building);
+      await this.#files.rename(building, target);
+    } catch (error) {
+      await quietly(() => this.#files.removeTree(building));
+      throw error;
+    }
+    await this.#settle([dirname(target)], async () => {
+      await this.#files.rename(target, building);
+      await this.#files.removeTree(building);
+    });
+  }
+
+  /** Moves a file or directory to where nothing is. */
+  async move(from: string, to: string): Promise<void> {
+    await this.#files.rename(from, to);
+    // First where it arrives: a power cut in between leaves it twice rather than nowhere.
+    await this.#settle([dirname(to), dirname(from)], () => this.#files.rename(to, from));
+  }
+
+  /** Gives a file a second name in another directory, or a copy where links do not work. Nothing happens when the name is taken. */
+  async share(from: string, to: string): Promise<void> {
+    try {
+      await this.#files.link(from, to);
+    } catch (error) {
+      if (hasCode(error, 'EEXIST')) return;
+      if (hasCode(error, 'ENOENT', 'ENOSPC', 'EDQUOT')) throw error;
+      await this.#place(to, await this.#files.read(from));
+    }
+  }
+
+  /** Adds to the end of a file that is `sizeBytes` long. */
+  async append(path: string, bytes: Uint8Array, sizeBytes: number): Promise<void> {
+    const isNew = (await this.#files.stat(path)) === null;
+    try {
+      await this.#files.append(path, bytes);
+      if (isNew) await this.#files.syncDirectory(dirname(path));
+    } catch (error) {
+      await quietly(() => (isNew ? this.#files.remove(path) : this.#files.truncate(path, sizeBytes)));
+      throw error;
+    }
+  }
+
+  async readIfThere(path: string): Promise<Uint8Array | null> {
+    try {
+      return await this.#files.read(path);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null;
+      throw error;
+    }
+  }
+
+  async #place(path: string, bytes: Uint8Array): Promise<void> {
+    const temporary = join(this.#temporary, randomUUID());
+    try {
+      await this.#files.create(temporary, bytes);
+      await this.#files.rename(temporary, path);
+    } catch (error) {
+      await quietly(() => this.#files.remove(temporary));
+      throw error;
+    }
+  }
+
+  async #settle(directories: readonly string[], undo: () => Promise<void>): Promise<void> {
+    try {
+      for (const directory of directories) await this.#files.syncDirectory(directory);
+    } catch (error) {
+      await quietly(undo);
+      throw error;
+    }
+  }
+}
+
+/** For cleaning up after a failure: that failure is the one to report, and what stays behind is found at the next start. */
+async function quietly(cleanUp: () => Promise<void>): Promise<void> {
+  await cleanUp().catch(() => undefined);
+}

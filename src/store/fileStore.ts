@@ -1,0 +1,263 @@
+import { SerialQueue } from '../base/serialQueue.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Lineage, Page, SessionQuery, Store, WindowQuery } from '../core/ports/store.ts';
+import type { VerifyStep } from '../protocol/api.ts';
+import { CwmError } from '../protocol/errors.ts';
+import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../protocol/ids.ts';
+import type { Receipt } from '../protocol/receipt.ts';
+import type { Message, Session } from '../protocol/session.ts';
+import type { KvRecord, WindowManifest, WindowSummary } from '../protocol/window.ts';
+import { diskFiles, type Files } from './files.ts';
+import { FreezeIntents } from './freezeIntents.ts';
+import { IndexSource } from './index/indexSource.ts';
+import { LiveIndex } from './index/liveIndex.ts';
+import { LineageFiles } from './lineageFiles.ts';
+import { ProjectFiles } from './projectFiles.ts';
+import type { StoreProblem } from './quarantine.ts';
+import { prepareDirectories, recover } from './recovery.ts';
+import { SessionFiles } from './sessionFiles.ts';
+import { blocksHeldByOthers } from './sharedBlocks.ts';
+import { storageError, type Access } from './storageError.ts';
+import { makeStoreParts, type StoreParts } from './storeParts.ts';
+import { Trash } from './trash.ts';
+import { verifyStore } from './verifyStore.ts';
+import { WindowFiles } from './windowFiles.ts';
+
+export interface StoreOptions {
+  /** Absolute. Made when it is not there, mode 0700; may be a link itself, but nothing in it. */
+  readonly directory: string;
+  readonly clock: Clock;
+  /** Where `sql-wasm.wasm` lies; default: beside the bundle, else in node_modules. */
+  readonly sqlWasmPath?: string;
+  /** Default: the machine's own file system. */
+  readonly files?: Files;
+}
+
+/**
+ * Opens the store and recovers what an earlier run left unfinished. One process at a time: the caller holds the lock.
+ *
+ * @throws CwmError CWM-4001, CWM-4002 or CWM-4003 when the directory can't be used, CWM-1004 when a later version wrote it,
+ * CWM-8001 when a directory in it is a link.
+ */
+export async function openStore(options: StoreOptions): Promise<FileStore> {
+  const { directory, clock, files = diskFiles } = options;
+  try {
+    await files.makeDirectory(directory);
+    const parts = makeStoreParts(files, clock, await files.realPath(directory));
+    await prepareDirectories(parts);
+    const store = new FileStore(parts, options.sqlWasmPath ?? null);
+    await store.recover();
+    return store;
+  } catch (error) {
+    throw storageError(error, 'write', directory);
+  }
+}
+
+/** {@link Store} on plain files, with an index beside them (`docs/storage-format.md`). */
+export class FileStore implements Store {
+  readonly #parts: StoreParts;
+  readonly #intents: FreezeIntents;
+  readonly #trash: Trash;
+  readonly #sessions: SessionFiles;
+  readonly #windows: WindowFiles;
+  readonly #lineages: LineageFiles;
+  readonly #projects: ProjectFiles;
+  readonly #source: IndexSource;
+  readonly #index: LiveIndex;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #closing = new SerialQueue();
+  #closed = false;
+
+  constructor(parts: StoreParts, sqlWasmPath: string | null) {
+    this.#parts = parts;
+    this.#intents = new FreezeIntents(parts);
+    this.#trash = new Trash(parts);
+    this.#sessions = new SessionFiles(parts, this.#intents, this.#trash);
+    this.#windows = new WindowFiles(parts, this.#sessions, this.#intents, this.#trash);
+    this.#lineages = new LineageFiles(parts);
+    this.#projects = new ProjectFiles(parts);
+    this.#source = new IndexSource(parts, this.#sessions, this.#windows);
+    this.#index = new LiveIndex(parts, this.#source, sqlWasmPath);
+  }
+
+  /** What was found wrong since the store was opened, and lived with; oldest first. */
+  get problems(): readonly StoreProblem[] {
+    return this.#parts.quarantine.problems;
+  }
+
+  /** Part of opening; again it does nothing. */
+  recover(): Promise<void> {
+    return recover(this.#parts, this.#sessions, this.#windows, this.#intents, this.#trash);
+  }
+
+  /** Waits for what is under way and saves the index. What is called afterwards is refused. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#closing.run(async () => {
+      await Promise.allSettled(this.#running);
+      await this.#index.close();
+    });
+  }
+
+  createSession(session: Session): Promise<void> {
+    return this.#changeSession(session.id as SessionId, () => this.#sessions.create(session));
+  }
+
+  getSession(id: SessionId): Promise<Session | null> {
+    return this.#run('read', () => this.#sessions.get(id));
+  }
+
+  updateSession(next: Session): Promise<void> {
+    return this.#changeSession(next.id as SessionId, () => this.#sessions.update(next));
+  }
+
+  listSessions(query: SessionQuery): Promise<Page<Session>> {
+    return this.#run('read', async () => {
+      // A record that turns out damaged or deleted is taken out of the index, and the page asked for again.
+      for (let attempt = 1; ; attempt++) {
+        const { items, total } = await this.#index.query((index) => index.sessions(query));
+        const sessions = await Promise.all(items.map((id) => this.#readable(id as SessionId)));
+        const found = sessions.filter((session) => session !== null);
+        if (found.length === items.length || attempt === 3) return { items: found, total };
+      }
+    });
+  }
+
+  deleteSession(id: SessionId): Promise<void> {
+    return this.#changeSession(id, () => this.#sessions.delete(id));
+  }
+
+  appendMessages(id: SessionId, messages: readonly Message[]): Promise<void> {
+    return this.#run('write', () => this.#sessions.appendMessages(id, messages));
+  }
+
+  loadMessages(id: SessionId, messageIds: readonly MessageId[]): Promise<Message[]> {
+    return this.#run('read', () => this.#sessions.loadMessages(id, messageIds));
+  }
+
+  shareMessages(from: SessionId, to: SessionId, messageIds: readonly MessageId[]): Promise<void> {
+    return this.#run('write', () => this.#sessions.shareMessages(from, to, messageIds));
+  }
+
+  saveTokens(id: SessionId, ids: readonly number[]): Promise<string> {
+    return this.#run('write', () => this.#sessions.saveTokens(id, ids));
+  }
+
+  loadTokens(id: SessionId, sha256: string): Promise<number[]> {
+    return this.#run('read', () => this.#sessions.loadTokens(id, sha256));
+  }
+
+  createWindow(manifest: WindowManifest, ids: readonly number[], kv: KvRecord): Promise<void> {
+    return this.#changeWindow(manifest.name as WindowName, () => this.#windows.create(manifest, ids, kv));
+  }
+
+  getWindow(name: WindowName): Promise<WindowManifest | null> {
+    return this.#run('read', () => this.#windows.get(name));
+  }
+
+  loadWindowTokens(name: WindowName): Promise<number[]> {
+    return this.#run('read', () => this.#windows.loadTokens(name));
+  }
+
+  loadWindowKv(name: WindowName): Promise<KvRecord> {
+    return this.#run('read', () => this.#windows.loadKv(name));
+  }
+
+  replaceWindowKv(name: WindowName, kv: KvRecord): Promise<void> {
+    return this.#changeWindow(name, () => this.#windows.replaceKv(name, kv));
+  }
+
+  blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>> {
+    const parts = { windows: this.#windows, index: this.#index, source: this.#source };
+    return this.#run('read', () => blocksHeldByOthers(hashes, except, parts));
+  }
+
+  appendReceipt(name: WindowName, receipt: Receipt): Promise<void> {
+    return this.#changeWindow(name, () => this.#windows.appendReceipt(name, receipt));
+  }
+
+  listReceipts(name: WindowName): Promise<Receipt[]> {
+    return this.#run('read', () => this.#windows.listReceipts(name));
+  }
+
+  listWindows(query: WindowQuery): Promise<Page<WindowSummary>> {
+    return this.#run('read', () => this.#index.query((index) => index.windows(query)));
+  }
+
+  deleteWindow(name: WindowName): Promise<void> {
+    return this.#changeWindow(name, () => this.#windows.delete(name));
+  }
+
+  createLineage(lineage: Lineage): Promise<void> {
+    return this.#run('write', () => this.#lineages.create(lineage));
+  }
+
+  getLineage(id: LineageId): Promise<Lineage> {
+    return this.#run('read', () => this.#lineages.get(id));
+  }
+
+  advanceLineage(id: LineageId, fromGeneration: number): Promise<Lineage> {
+    return this.#run('write', () => this.#lineages.advance(id, fromGeneration));
+  }
+
+  activeSession(project: ProjectUri): Promise<SessionId | null> {
+    return this.#run('read', () => this.#projects.activeSession(project));
+  }
+
+  setActiveSession(project: ProjectUri, id: SessionId | null): Promise<void> {
+    return this.#run('write', () => this.#projects.setActiveSession(project, id));
+  }
+
+  verify(signal: AbortSignal): Promise<VerifyStep[]> {
+    return this.#run('read', () =>
+      verifyStore(
+        {
+          parts: this.#parts,
+          sessions: this.#sessions,
+          windows: this.#windows,
+          lineages: this.#lineages,
+          source: this.#source,
+          index: this.#index,
+        },
+        signal,
+      ),
+    );
+  }
+
+  /** Makes the index anew from the files. */
+  repairIndex(): Promise<void> {
+    return this.#run('write', () => this.#index.rebuild());
+  }
+
+  async #readable(id: SessionId): Promise<Session | null> {
+    try {
+      const session = await this.#sessions.get(id);
+      if (session) return session;
+    } catch (error) {
+      if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+    }
+    this.#index.sessionChanged(id);
+    return null;
+  }
+
+  #changeSession(id: SessionId, change: () => Promise<void>): Promise<void> {
+    return this.#run('write', () => change().finally(() => this.#index.sessionChanged(id)));
+  }
+
+  #changeWindow(name: WindowName, change: () => Promise<void>): Promise<void> {
+    return this.#run('write', () => change().finally(() => this.#index.windowChanged(name)));
+  }
+
+  async #run<T>(access: Access, operation: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new CwmError('CWM-5010', 'The store is closed: the backend is ending.');
+    const running = Promise.resolve().then(operation);
+    this.#running.add(running);
+    try {
+      return await running;
+    } catch (error) {
+      throw storageError(error, access, this.#parts.layout.root);
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+}

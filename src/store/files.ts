@@ -1,0 +1,130 @@
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+
+export interface FileStat {
+  readonly kind: 'file' | 'directory' | 'link' | 'other';
+  readonly sizeBytes: number;
+  /** Changes with every change of the file, also when the clock stands still between two: inode, size, mtime and ctime in ns. */
+  readonly fingerprint: string;
+}
+
+/**
+ * Every file operation of the store, so that a test can make any of them fail, tear or be the last one before a power cut.
+ * Paths are absolute. Errors are Node's own, with `code` (ENOENT, ENOSPC …). No operation follows a link in a path's last part.
+ */
+export interface Files {
+  /** Names in the directory, in no order. */
+  list(directory: string): Promise<string[]>;
+  /** Null when there is nothing; a link is not followed. */
+  stat(path: string): Promise<FileStat | null>;
+  /** The path without links in any part. */
+  realPath(path: string): Promise<string>;
+  read(path: string): Promise<Uint8Array>;
+  /** Writes a new file, mode 0600, and waits until its bytes (not its name) are on the disk. EEXIST when it is there. A failure may leave a part of it. */
+  create(path: string, bytes: Uint8Array): Promise<void>;
+  /** Adds to the end, mode 0600, and waits until the bytes are on the disk. A failure may leave a part of them. */
+  append(path: string, bytes: Uint8Array): Promise<void>;
+  /** Cuts the file and waits until that is on the disk. */
+  truncate(path: string, sizeBytes: number): Promise<void>;
+  /** Atomic; replaces a file, refuses (ENOTEMPTY, EEXIST, EPERM) a directory with something in it. */
+  rename(from: string, to: string): Promise<void>;
+  /** A second name for a file. EEXIST when the name is taken. */
+  link(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Nothing happens when it is not there. */
+  removeTree(path: string): Promise<void>;
+  /** Mode 0700, parents too; one that exists gets the mode. */
+  makeDirectory(path: string): Promise<void>;
+  /** Waits until the names in it are on the disk. Nothing happens where the system has no such call (Windows). */
+  syncDirectory(path: string): Promise<void>;
+}
+
+const privateFile = 0o600;
+const privateDirectory = 0o700;
+// Windows has no such flag, and no links that an ordinary user could plant.
+const noFollow = constants.O_NOFOLLOW ?? 0;
+
+/** {@link Files} on the machine's own file system. */
+export const diskFiles: Files = {
+  list: (directory) => fs.readdir(directory),
+
+  async stat(path) {
+    try {
+      const stat = await fs.lstat(path, { bigint: true });
+      return {
+        kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other',
+        sizeBytes: Number(stat.size),
+        fingerprint: `${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}`,
+      };
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null;
+      throw error;
+    }
+  },
+
+  realPath: (path) => fs.realpath(path),
+
+  async read(path) {
+    const handle = await fs.open(path, constants.O_RDONLY | noFollow);
+    try {
+      return await handle.readFile();
+    } finally {
+      await handle.close();
+    }
+  },
+
+  create: (path, bytes) =>
+    writeAndSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow, bytes),
+
+  append: (path, bytes) =>
+    writeAndSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | noFollow, bytes),
+
+  async truncate(path, sizeBytes) {
+    const handle = await fs.open(path, constants.O_WRONLY | noFollow);
+    try {
+      await handle.truncate(sizeBytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+
+  rename: (from, to) => fs.rename(from, to),
+  link: (from, to) => fs.link(from, to),
+  remove: (path) => fs.unlink(path),
+  removeTree: (path) => fs.rm(path, { recursive: true, force: true }),
+
+  async makeDirectory(path) {
+    const made = await fs.mkdir(path, { recursive: true, mode: privateDirectory });
+    if (made === undefined) await fs.chmod(path, privateDirectory);
+  },
+
+  async syncDirectory(path) {
+    if (process.platform === 'win32') return;
+    const handle = await fs.open(path, constants.O_RDONLY);
+    try {
+      await handle.sync();
+    } catch (error) {
+      // Some network file systems have no fsync for directories; there is nothing better to do.
+      if (!hasCode(error, 'EINVAL', 'ENOTSUP')) throw error;
+    } finally {
+      await handle.close();
+    }
+  },
+};
+
+async function writeAndSync(path: string, flags: number, bytes: Uint8Array): Promise<void> {
+  const handle = await fs.open(path, flags, privateFile);
+  try {
+    // FileHandle.writeFile goes on after a short write, which is how a disk that fills up shows itself first.
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Whether it is a system error with one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
+}

@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { CwmError } from '../protocol/errors.ts';
+import type { SessionId, WindowName } from '../protocol/ids.ts';
+import { hasCode } from './files.ts';
+import type { StoreParts } from './storeParts.ts';
+
+const intentSchema = z.object({ window: z.string(), session: z.string(), sessionVersion: z.number() });
+export type FreezeIntent = z.infer<typeof intentSchema>;
+
+/**
+ * A freeze is two writes: the window, then the session that is frozen as it. An intent, written before both, remembers the
+ * session's version, so that a start after a crash in between can tell a freeze to finish from a session that went on.
+ * It ends with the session's next change; one that outlives it (a crash, a full disk) is seen by its version to be over.
+ */
+export class FreezeIntents {
+  readonly #parts: StoreParts;
+  readonly #open = new Map<SessionId, Set<WindowName>>();
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  async begin(window: WindowName, session: SessionId, sessionVersion: number): Promise<void> {
+    const intent: FreezeIntent = { window, session, sessionVersion };
+    await this.#parts.records.write(this.#parts.layout.freezeIntent(window), intent);
+    const open = this.#open.get(session) ?? new Set();
+    this.#open.set(session, open.add(window));
+  }
+
+  /** Never throws: an intent that stays is harmless. */
+  async end(window: WindowName, session: SessionId): Promise<void> {
+    const open = this.#open.get(session);
+    open?.delete(window);
+    if (open?.size === 0) this.#open.delete(session);
+    await this.remove(window);
+  }
+
+  async sessionMovedOn(session: SessionId): Promise<void> {
+    for (const window of this.#open.get(session) ?? []) await this.end(window, session);
+  }
+
+  /** Those that an earlier run left. Damaged ones are set aside: their freezes are then as if the session went on. */
+  async left(): Promise<FreezeIntent[]> {
+    const { files, layout, records } = this.#parts;
+    const intents: FreezeIntent[] = [];
+    for (const name of await files.list(layout.intents)) {
+      try {
+        const intent = await records.read(join(layout.intents, name), intentSchema);
+        if (intent) intents.push(intent);
+      } catch (error) {
+        if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+      }
+    }
+    return intents;
+  }
+
+  async remove(window: WindowName): Promise<void> {
+    const path = this.#parts.layout.freezeIntent(window);
+    try {
+      await this.#parts.files.remove(path);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) this.#parts.quarantine.note(path, 'It could not be removed.');
+    }
+  }
+}

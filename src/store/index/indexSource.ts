@@ -1,0 +1,82 @@
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId, parseWindowName, type SessionId, type WindowName } from '../../protocol/ids.ts';
+import { idOfFileName } from '../layout.ts';
+import type { SessionFiles } from '../sessionFiles.ts';
+import type { StoreParts } from '../storeParts.ts';
+import type { WindowFiles } from '../windowFiles.ts';
+import { sessionRow, windowRow, type SessionRow, type WindowRow } from './rows.ts';
+
+/** The index's rows, as the files say them: the only source there is, for a change as for a rebuild. */
+export class IndexSource {
+  readonly #parts: StoreParts;
+  readonly #sessions: SessionFiles;
+  readonly #windows: WindowFiles;
+
+  constructor(parts: StoreParts, sessions: SessionFiles, windows: WindowFiles) {
+    this.#parts = parts;
+    this.#sessions = sessions;
+    this.#windows = windows;
+  }
+
+  sessionIds(): Promise<SessionId[]> {
+    return this.#ids(this.#parts.layout.contexts, parseSessionId);
+  }
+
+  windowNames(): Promise<WindowName[]> {
+    return this.#ids(this.#parts.layout.windows, parseWindowName);
+  }
+
+  /** Changes with everything that is in the row, and tells files apart that were put back from a backup. */
+  async sessionStamp(id: SessionId): Promise<string> {
+    return (await this.#parts.files.stat(this.#parts.layout.session(id).metadata))?.fingerprint ?? '';
+  }
+
+  /** Records of a window are replaced, which its directory's times show; only receipts are added to a file. */
+  async windowStamp(name: WindowName): Promise<string> {
+    const paths = this.#parts.layout.window(name);
+    const [directory, receipts] = [
+      await this.#parts.files.stat(paths.directory),
+      await this.#parts.files.stat(paths.receipts),
+    ];
+    return directory ? `${directory.fingerprint}/${receipts?.fingerprint ?? ''}` : '';
+  }
+
+  /** Null when there is none that can be read. */
+  async session(id: SessionId): Promise<SessionRow | null> {
+    // First the stamp: a change in between makes the row look old, never new.
+    const stamp = await this.sessionStamp(id);
+    const session = await readable(() => this.#sessions.get(id));
+    return session && sessionRow(session, stamp);
+  }
+
+  async window(name: WindowName): Promise<WindowRow | null> {
+    const stamp = await this.windowStamp(name);
+    const manifest = await readable(() => this.#windows.get(name));
+    if (!manifest) return null;
+    const head = await readable(() => this.#windows.kv.readHead(name, this.#parts.layout.window(name)));
+    const receipts = await readable(() => this.#windows.listReceipts(name));
+    return windowRow(manifest, head?.kv.kvBytes ?? null, receipts ?? [], stamp);
+  }
+
+  async #ids<Id extends string>(directory: string, parse: (value: string) => Id): Promise<Id[]> {
+    const names = await this.#parts.files.list(directory);
+    const ids: Id[] = [];
+    for (const name of names) {
+      const id = idOfFileName(name, parse);
+      if (id !== null) ids.push(id);
+    }
+    return ids;
+  }
+}
+
+/** Null for what is gone, damaged (and set aside by now), or written by another version: lists show the rest. */
+async function readable<T>(read: () => Promise<T | null>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof CwmError && unreadable.has(error.code)) return null;
+    throw error;
+  }
+}
+
+const unreadable: ReadonlySet<string> = new Set(['CWM-1004', 'CWM-2001', 'CWM-2002', 'CWM-4004', 'CWM-8001']);

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { sha256Hex } from '../base/hash.ts';
+import { CwmError } from '../protocol/errors.ts';
+import { blockRecordSchema, kvRecordSchema, type KvRecord } from '../protocol/window.ts';
+import type { WindowPaths } from './layout.ts';
+import { encodeRecord } from './record.ts';
+import type { StoreParts } from './storeParts.ts';
+
+/** Everything but the blocks, which are many: lists need a window's KV size without reading them. */
+const kvHeadSchema = z.object({
+  window: z.string(),
+  kv: z.omit(kvRecordSchema, { blocks: true }),
+  /** Of the file's bytes, and in its name: head and blocks change as one, when the head is replaced. */
+  blocksSha256: z.string(),
+});
+export type KvHead = z.infer<typeof kvHeadSchema>;
+
+interface NamedBytes {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+const blocksSchema = z.array(blockRecordSchema);
+
+/** A window's record of its KV: `kv.json`, which names `blocks-<sha256>.json`. */
+export class KvFiles {
+  readonly #parts: StoreParts;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  encode(window: string, kv: KvRecord): { readonly head: NamedBytes; readonly blocks: NamedBytes } {
+    const { blocks, ...head } = kv;
+    const blockBytes = encodeRecord(blocks);
+    const blocksSha256 = sha256Hex(blockBytes);
+    const record: KvHead = { window, kv: head, blocksSha256 };
+    return {
+      head: { name: 'kv.json', bytes: encodeRecord(record) },
+      blocks: { name: blocksName(blocksSha256), bytes: blockBytes },
+    };
+  }
+
+  /** Null when there is none: it was damaged and set aside. */
+  async readHead(window: string, paths: WindowPaths): Promise<KvHead | null> {
+    const head = await this.#parts.records.read(paths.kv, kvHeadSchema);
+    if (head !== null && head.window !== window) {
+      throw new CwmError('CWM-4004', `The KV record of window "${window}" is that of window "${head.window}".`);
+    }
+    return head;
+  }
+
+  /** @throws CwmError CWM-4004 when a part of it is missing or damaged. */
+  async read(window: string, paths: WindowPaths): Promise<KvRecord> {
+    const head = await this.readHead(window, paths);
+    const blocks =
+      head && (await this.#parts.records.read(join(paths.directory, blocksName(head.blocksSha256)), blocksSchema));
+    if (head && blocks) return { ...head.kv, blocks };
+    throw new CwmError('CWM-4004', `The KV record of window "${window}" is missing or was set aside.`);
+  }
+
+  async replace(window: string, paths: WindowPaths, kv: KvRecord): Promise<void> {
+    const { files, writes } = this.#parts;
+    const { head, blocks } = this.encode(window, kv);
+    const blocksPath = join(paths.directory, blocks.name);
+    const isNew = (await files.stat(blocksPath)) === null;
+    // Written also when the name is there: equal bytes heal a damaged file.
+    await writes.replaceFile(blocksPath, blocks.bytes);
+    try {
+      await writes.replaceFile(paths.kv, head.bytes);
+    } catch (error) {
+      if (isNew) await files.remove(blocksPath).catch(() => undefined);
+      throw error;
+    }
+    await this.#removeOthers(paths, blocks.name);
+  }
+
+  async #removeOthers(paths: WindowPaths, kept: string): Promise<void> {
+    try {
+      for (const name of await this.#parts.files.list(paths.directory)) {
+        if (name.startsWith('blocks-') && name !== kept) await this.#parts.files.remove(join(paths.directory, name));
+      }
+    } catch {
+      // The new record is on the disk: what could not be removed costs only space, and goes with the next one.
+      this.#parts.quarantine.note(paths.directory, `Older block lists than ${kept} could not be removed.`);
+    }
+  }
+}
+
+const blocksName = (sha256: string): string => `blocks-${sha256}.json`;

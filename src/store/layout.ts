@@ -1,0 +1,133 @@
+import { join } from 'node:path';
+import { sha256Hex } from '../base/hash.ts';
+import { CwmError } from '../protocol/errors.ts';
+import {
+  parseLineageId,
+  parseMessageId,
+  parseSessionId,
+  parseWindowName,
+  type LineageId,
+  type MessageId,
+  type ProjectUri,
+  type SessionId,
+  type WindowName,
+} from '../protocol/ids.ts';
+
+const sha256Pattern = /^[0-9a-f]{64}$/;
+
+/**
+ * Where everything lies below the storage directory (`docs/storage-format.md`). The only place that makes paths, and only of ids
+ * that pass their parse function again: a cast can't smuggle in a `..`.
+ */
+export class Layout {
+  readonly root: string;
+  readonly contexts: string;
+  readonly windows: string;
+  readonly lineages: string;
+  readonly projects: string;
+  /** Operations over two records that have begun: looked through at start. */
+  readonly intents: string;
+  /** Whatever is not finished is built here; emptied at start. */
+  readonly temporary: string;
+  readonly trash: string;
+  readonly quarantine: string;
+  readonly storeRecord: string;
+  readonly indexImage: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.contexts = join(root, 'contexts');
+    this.windows = join(root, 'windows');
+    this.lineages = join(root, 'lineages');
+    this.projects = join(root, 'projects');
+    this.intents = join(root, 'intents');
+    this.temporary = join(root, 'tmp');
+    this.trash = join(root, 'trash');
+    this.quarantine = join(root, 'quarantine');
+    this.storeRecord = join(root, 'store.json');
+    this.indexImage = join(root, 'index.sqlite');
+  }
+
+  /** Those that must be there. */
+  get directories(): readonly string[] {
+    const { contexts, windows, lineages, projects, intents, temporary, trash, quarantine } = this;
+    return [contexts, windows, lineages, projects, intents, temporary, trash, quarantine];
+  }
+
+  session(id: SessionId): SessionPaths {
+    return sessionPaths(join(this.contexts, fileNameOf(id, parseSessionId)));
+  }
+
+  window(name: WindowName): WindowPaths {
+    return windowPaths(join(this.windows, fileNameOf(name, parseWindowName)));
+  }
+
+  lineage(id: LineageId): string {
+    return join(this.lineages, `${fileNameOf(id, parseLineageId)}.json`);
+  }
+
+  project(uri: ProjectUri): string {
+    return join(this.projects, `${sha256Hex(uri)}.json`);
+  }
+
+  freezeIntent(window: WindowName): string {
+    return join(this.intents, `freeze-${fileNameOf(window, parseWindowName)}.json`);
+  }
+}
+
+export interface SessionPaths {
+  readonly directory: string;
+  readonly metadata: string;
+  readonly messages: string;
+  readonly messageIndex: string;
+  message(id: MessageId): string;
+  tokens(sha256: string): string;
+}
+
+export const sessionPaths = (directory: string): SessionPaths => ({
+  directory,
+  metadata: join(directory, 'metadata.json'),
+  messages: join(directory, 'messages'),
+  messageIndex: join(directory, 'message_index.jsonl'),
+  message: (id) => join(directory, 'messages', `${fileNameOf(id, parseMessageId)}.json`),
+  tokens: (sha256) => {
+    if (sha256Pattern.test(sha256)) return join(directory, `tokens-${sha256}.u32`);
+    throw new CwmError('CWM-1003', 'A SHA-256 is 64 lower-case hexadecimal digits.');
+  },
+});
+
+export interface WindowPaths {
+  readonly directory: string;
+  readonly manifest: string;
+  readonly tokens: string;
+  readonly kv: string;
+  readonly receipts: string;
+}
+
+export const windowPaths = (directory: string): WindowPaths => ({
+  directory,
+  manifest: join(directory, 'manifest.json'),
+  tokens: join(directory, 'tokens.u32'),
+  kv: join(directory, 'kv.json'),
+  receipts: join(directory, 'receipts.jsonl'),
+});
+
+// Names of devices on Windows, with or without an extension. "~" is in no id, so the longer name is free.
+const devicePattern = /^(?:con|prn|aux|nul|com\d|lpt\d)$/i;
+
+function fileNameOf<Id extends string>(id: Id, parse: (value: string) => Id): string {
+  if (parse(id) !== id) throw new CwmError('CWM-1003', `${JSON.stringify(id)} is not written as ids are stored.`);
+  return devicePattern.test(id) ? `${id}~` : id;
+}
+
+/** The id that a directory or file (without its extension) is named after, or null when no id is stored under that name. */
+export function idOfFileName<Id extends string>(name: string, parse: (value: string) => Id): Id | null {
+  const id = devicePattern.test(name.slice(0, -1)) && name.endsWith('~') ? name.slice(0, -1) : name;
+  try {
+    const parsed = parse(id);
+    return fileNameOf(parsed, parse) === name ? parsed : null;
+  } catch (error) {
+    if (error instanceof CwmError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,62 @@
+import type * as z from 'zod/mini';
+import type { DurableWrites } from './durableWrites.ts';
+import type { Files } from './files.ts';
+import { decodeLines, encodeLines, type DecodedLines } from './lines.ts';
+import type { Quarantine } from './quarantine.ts';
+
+/** Append-only files of checksummed lines. Calls that write to one file must come one after another. */
+export class LineFiles {
+  readonly #files: Files;
+  readonly #writes: DurableWrites;
+  readonly #quarantine: Quarantine;
+  /** Sizes of the files whose end is known to be a whole line. */
+  readonly #sizes = new Map<string, number>();
+
+  constructor(files: Files, writes: DurableWrites, quarantine: Quarantine) {
+    this.#files = files;
+    this.#writes = writes;
+    this.#quarantine = quarantine;
+  }
+
+  /** Changes nothing: a line that is just being written is not seen yet. No file is no lines. */
+  async load<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<DecodedLines<z.output<Schema>>> {
+    const decoded = decodeLines((await this.#writes.readIfThere(path)) ?? new Uint8Array(), schema);
+    if (decoded.damagedLines.length > 0) {
+      this.#quarantine.note(path, `Damaged lines: ${decoded.damagedLines.join(', ')}.`);
+    }
+    return decoded;
+  }
+
+  /** What an earlier crash left of a last line is cut off first, so that it can't spoil the next one. */
+  async append(path: string, values: readonly unknown[]): Promise<void> {
+    const sizeBytes = this.#sizes.get(path) ?? (await this.#cutTornLine(path));
+    const bytes = encodeLines(values);
+    this.#sizes.delete(path);
+    await this.#writes.append(path, bytes, sizeBytes);
+    this.#sizes.set(path, sizeBytes + bytes.length);
+  }
+
+  async replace(path: string, values: readonly unknown[]): Promise<void> {
+    this.#sizes.delete(path);
+    await this.#writes.replaceFile(path, encodeLines(values));
+  }
+
+  /** The file is gone or somebody else changed it. */
+  forget(path: string): void {
+    this.#sizes.delete(path);
+  }
+
+  async #cutTornLine(path: string): Promise<number> {
+    const bytes = await this.#writes.readIfThere(path);
+    if (bytes === null) return 0;
+    const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
+    if (wholeBytes < bytes.length) {
+      await this.#files.truncate(path, wholeBytes);
+      this.#quarantine.note(
+        path,
+        'Its last line was cut short by a crash, before it was acknowledged, and was removed.',
+      );
+    }
+    return wholeBytes;
+  }
+}

@@ -1,0 +1,195 @@
+import * as z from 'zod/mini';
+import { CwmError } from '../protocol/errors.ts';
+import { parseMessageId, type MessageId } from '../protocol/ids.ts';
+import { messageRoles, messageSchema, type Message } from '../protocol/session.ts';
+import { hasCode } from './files.ts';
+import { idOfFileName, type SessionPaths } from './layout.ts';
+import { filesAtOnce, mapBounded } from './mapBounded.ts';
+import { encodeRecord } from './record.ts';
+import type { StoreParts } from './storeParts.ts';
+
+const indexEntrySchema = z.object({
+  id: z.string(),
+  sequence: z.number(),
+  role: z.enum(messageRoles),
+  type: z.string(),
+  createdAt: z.string(),
+});
+export type MessageIndexEntry = z.infer<typeof indexEntrySchema>;
+
+const entryOf = ({ id, sequence, role, content, createdAt }: Message): MessageIndexEntry => ({
+  id,
+  sequence,
+  role,
+  type: content.type,
+  createdAt,
+});
+
+/**
+ * The messages of a session: one file each, never changed, and one line each in an append-only index. Files come first, so a line
+ * never names what is not there; a file that a crash left without its line is taken in again, as is every file when the
+ * index is lost. Calls that change one session's pool must come one after another.
+ */
+export class MessagePool {
+  readonly #parts: StoreParts;
+  /** Indexes that were compared with the files since the store was opened. */
+  readonly #checked = new Set<string>();
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  async append(paths: SessionPaths, messages: readonly Message[]): Promise<void> {
+    await this.#checkIndex(paths);
+    const added = new Map<string, Uint8Array>();
+    const entries: MessageIndexEntry[] = [];
+    for (const message of messages) {
+      const path = paths.message(message.id as MessageId);
+      const bytes = encodeRecord(message);
+      const present = added.get(path) ?? (await this.#parts.writes.readIfThere(path));
+      if (present === null) {
+        added.set(path, bytes);
+        entries.push(entryOf(message));
+      } else if (!Buffer.from(present).equals(bytes)) {
+        throw new CwmError('CWM-1003', `Message "${message.id}" is already there and says something else.`);
+      }
+    }
+    if (added.size === 0) return;
+    await this.#addWithIndex(paths, entries, [...added.keys()], () =>
+      this.#parts.writes.addFiles(paths.messages, added),
+    );
+  }
+
+  async load(paths: SessionPaths, ids: readonly MessageId[]): Promise<Message[]> {
+    return mapBounded(ids, filesAtOnce, async (id) => {
+      const message = await this.#parts.records.read(paths.message(id), messageSchema);
+      if (message === null) throw await this.#absent(paths, id);
+      if (message.id !== id) throw new CwmError('CWM-4004', `The file of message "${id}" holds another message.`);
+      return message;
+    });
+  }
+
+  async share(from: SessionPaths, to: SessionPaths, ids: readonly MessageId[]): Promise<void> {
+    await this.#checkIndex(to);
+    const known = new Set((await this.#entries(to)).map((entry) => entry.id));
+    const wanted = [...new Set(ids)].filter((id) => !known.has(id));
+    if (wanted.length === 0) return;
+    // Read in full: what is damaged must not be spread, and their lines are needed.
+    const messages = await this.load(from, wanted);
+    const targets = wanted.map((id) => to.message(id));
+    await this.#addWithIndex(to, messages.map(entryOf), targets, async () => {
+      for (const id of wanted) await this.#parts.writes.share(from.message(id), to.message(id));
+      await this.#parts.files.syncDirectory(to.messages);
+    });
+  }
+
+  /** Reads everything and changes nothing. @returns what is wrong, in plain words. */
+  async verify(paths: SessionPaths, needed: readonly MessageId[]): Promise<string[]> {
+    const { values, damagedLines } = await this.#parts.lines.load(paths.messageIndex, indexEntrySchema);
+    const listed = values.map((entry) => entry.id as MessageId);
+    const stored = await this.storedIds(paths);
+    const all = [...new Set([...listed, ...stored, ...needed])];
+    const read = await mapBounded(all, filesAtOnce, async (id) => {
+      try {
+        await this.load(paths, [id]);
+        return null;
+      } catch (error) {
+        if (error instanceof CwmError) return error.message;
+        throw error;
+      }
+    });
+    const known = new Set(listed);
+    const unlisted = stored.filter((id) => !known.has(id)).length;
+    return [
+      ...read.filter((problem) => problem !== null),
+      ...(damagedLines.length > 0 ? [`${damagedLines.length} lines of its message index are damaged.`] : []),
+      ...(unlisted > 0 ? [`${unlisted} messages are missing in its message index.`] : []),
+    ];
+  }
+
+  /** What is known of the session's pool was moved away. */
+  forget(paths: SessionPaths): void {
+    this.#checked.delete(paths.messageIndex);
+    this.#parts.lines.forget(paths.messageIndex);
+  }
+
+  async #addWithIndex(
+    paths: SessionPaths,
+    entries: readonly MessageIndexEntry[],
+    targets: readonly string[],
+    addFiles: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await addFiles();
+      await this.#parts.lines.append(paths.messageIndex, entries);
+    } catch (error) {
+      // Nothing of a failed call stays; what can't be removed now is found by the next check.
+      this.#checked.delete(paths.messageIndex);
+      for (const path of targets) await this.#parts.files.remove(path).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #absent(paths: SessionPaths, id: MessageId): Promise<CwmError> {
+    const known = (await this.#entries(paths)).some((entry) => entry.id === id);
+    return known
+      ? new CwmError('CWM-4004', `Message "${id}" is in the session's index, but its file is missing or was set aside.`)
+      : new CwmError('CWM-2007', `The session has no message "${id}".`);
+  }
+
+  async #entries(paths: SessionPaths): Promise<readonly MessageIndexEntry[]> {
+    return (await this.#parts.lines.load(paths.messageIndex, indexEntrySchema)).values;
+  }
+
+  /** Compares index and files once after start, before anything is added. */
+  async #checkIndex(paths: SessionPaths): Promise<void> {
+    if (this.#checked.has(paths.messageIndex)) return;
+    const { lines, quarantine, writes } = this.#parts;
+    if ((await this.#parts.files.stat(paths.messages)) === null) await this.#parts.files.makeDirectory(paths.messages);
+    const isMissing = (await writes.readIfThere(paths.messageIndex)) === null;
+    const { values, damagedLines } = await lines.load(paths.messageIndex, indexEntrySchema);
+    const known = new Set(values.map((entry) => entry.id));
+    const unlisted = (await this.storedIds(paths)).filter((id) => !known.has(id));
+    if (isMissing || damagedLines.length > 0 || unlisted.length > 0) {
+      const recovered = await mapBounded(unlisted, filesAtOnce, (id) => this.#entryOfFile(paths, id));
+      const entries = [...values, ...recovered.filter((entry) => entry !== null)];
+      await lines.replace(
+        paths.messageIndex,
+        entries.sort((a, b) => a.sequence - b.sequence),
+      );
+      quarantine.note(paths.messageIndex, `${unlisted.length} messages were missing in it and were entered again.`);
+    }
+    this.#checked.add(paths.messageIndex);
+  }
+
+  /** Ids of the message files, in no order. */
+  async storedIds(paths: SessionPaths): Promise<MessageId[]> {
+    const names = await this.#listMessages(paths);
+    const ids: MessageId[] = [];
+    for (const name of names) {
+      const id = name.endsWith('.json') ? idOfFileName(name.slice(0, -'.json'.length), parseMessageId) : null;
+      if (id !== null) ids.push(id);
+    }
+    return ids;
+  }
+
+  async #listMessages(paths: SessionPaths): Promise<string[]> {
+    try {
+      return await this.#parts.files.list(paths.messages);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return [];
+      throw error;
+    }
+  }
+
+  async #entryOfFile(paths: SessionPaths, id: MessageId): Promise<MessageIndexEntry | null> {
+    try {
+      const [message] = await this.load(paths, [id]);
+      return message ? entryOf(message) : null;
+    } catch (error) {
+      // Set aside and reported by then: the rest is entered.
+      if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import * as z from 'zod/mini';
+import { KeyedQueue } from '../base/serialQueue.ts';
+import { CwmError } from '../protocol/errors.ts';
+import { parseSessionId, type ProjectUri, type SessionId } from '../protocol/ids.ts';
+import { hasDirectory, type StoreParts } from './storeParts.ts';
+
+export const projectSchema = z.object({ project: z.string(), activeSession: z.nullable(z.string()) });
+
+/** What is remembered of a project: `projects/<SHA-256 of its URI>.json`. */
+export class ProjectFiles {
+  readonly #parts: StoreParts;
+  readonly #queue = new KeyedQueue<ProjectUri>();
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  /** Null also when the session has been deleted since, or the record was damaged: it is only a convenience. */
+  async activeSession(project: ProjectUri): Promise<SessionId | null> {
+    const { records, layout, files } = this.#parts;
+    try {
+      const record = await records.read(layout.project(project), projectSchema);
+      if (!record || record.project !== project || record.activeSession === null) return null;
+      const id = parseSessionId(record.activeSession);
+      return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
+    } catch (error) {
+      if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+      throw error;
+    }
+  }
+
+  setActiveSession(project: ProjectUri, id: SessionId | null): Promise<void> {
+    const { records, layout } = this.#parts;
+    return this.#queue.run(project, () =>
+      records.write(layout.project(project), { project, activeSession: id === null ? null : parseSessionId(id) }),
+    );
+  }
+}

@@ -1,0 +1,81 @@
+import { join, relative } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import type { DurableWrites } from './durableWrites.ts';
+import type { Layout } from './layout.ts';
+
+/** Something the store found wrong and lived with. */
+export interface StoreProblem {
+  readonly at: string;
+  /** Relative to the storage directory, with `/` between its parts. */
+  readonly path: string;
+  readonly what: string;
+  /** Where the damaged file lies now, relative to the storage directory; null when it was left where it is. */
+  readonly movedTo: string | null;
+}
+
+/** Sets damaged files aside, where nobody trips over them and somebody can still look at them. */
+export class Quarantine {
+  readonly #writes: DurableWrites;
+  readonly #layout: Layout;
+  readonly #clock: Clock;
+  readonly #problems: StoreProblem[] = [];
+  #onlyLooking = 0;
+
+  constructor(writes: DurableWrites, layout: Layout, clock: Clock) {
+    this.#writes = writes;
+    this.#layout = layout;
+    this.#clock = clock;
+  }
+
+  /** Oldest first; at most 1,000 are kept. */
+  get problems(): readonly StoreProblem[] {
+    return this.#problems;
+  }
+
+  /** A problem with nothing to move away. */
+  note(path: string, what: string): void {
+    this.#add(path, what, null);
+  }
+
+  /** While it runs, damaged files are reported and stay where they are. */
+  async withoutMoving<T>(task: () => Promise<T>): Promise<T> {
+    this.#onlyLooking++;
+    try {
+      return await task();
+    } finally {
+      this.#onlyLooking--;
+    }
+  }
+
+  /** Never throws: a file that can't be moved is reported all the same. */
+  async setAside(path: string, what: string): Promise<void> {
+    if (this.#onlyLooking > 0) {
+      this.#add(path, what, null);
+      return;
+    }
+    const from = this.#relative(path);
+    const to = join(this.#layout.quarantine, `${stampOf(this.#clock.now())}-${from.replaceAll('/', '~')}`);
+    try {
+      await this.#writes.move(path, to);
+      this.#add(path, what, this.#relative(to));
+    } catch {
+      this.#add(path, `${what} It could not be set aside.`, null);
+    }
+  }
+
+  #add(path: string, what: string, movedTo: string | null): void {
+    const problem = { at: this.#clock.now().toISOString(), path: this.#relative(path), what, movedTo };
+    // A line that stays damaged is met by every reader.
+    const isKnown = this.#problems.some((known) => known.path === problem.path && known.what === what);
+    if (isKnown && movedTo === null) return;
+    this.#problems.push(problem);
+    if (this.#problems.length > 1000) this.#problems.shift();
+  }
+
+  #relative(path: string): string {
+    return relative(this.#layout.root, path).replaceAll('\\', '/');
+  }
+}
+
+/** A time as part of a file name, legal everywhere and in order. */
+export const stampOf = (time: Date): string => time.toISOString().replace(/[-:.]/g, '');

@@ -1,0 +1,49 @@
+import type * as z from 'zod/mini';
+import { sha256Hex } from '../base/hash.ts';
+import { CwmError } from '../protocol/errors.ts';
+
+/** Version of every record's envelope and of what is in it. */
+export const recordFormatVersion = 1;
+
+/** Bytes are not what was written: a torn write, a flipped bit, another program. */
+export class DamageError extends Error {
+  override readonly name = 'DamageError';
+}
+
+/**
+ * A JSON file that knows when it is damaged: `{"formatVersion":1,"sha256":"…","value":…}` and a newline. The SHA-256 is over the
+ * version and the value's bytes as they stand, so that no bit of the file can change unseen.
+ */
+export function encodeRecord(value: unknown): Uint8Array {
+  const text = JSON.stringify(value);
+  const sum = checksum(recordFormatVersion, Buffer.from(text));
+  return Buffer.from(`{"formatVersion":${recordFormatVersion},"sha256":"${sum}","value":${text}}\n`);
+}
+
+/**
+ * @throws DamageError when the bytes are not a whole record.
+ * @throws CwmError CWM-1004 when the record is whole, but another version of this program wrote it.
+ */
+export function decodeRecord<Schema extends z.ZodMiniType>(bytes: Uint8Array, schema: Schema): z.output<Schema> {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // The head is plain ASCII and shorter than this.
+  const head = headPattern.exec(whole.toString('latin1', 0, 128));
+  if (!head || whole.toString('latin1', whole.length - 2) !== '}\n') throw new DamageError('It is not a whole record.');
+  const value = whole.subarray(head[0].length, -2);
+  const formatVersion = Number(head[1]);
+  if (checksum(formatVersion, value) !== head[2]) throw new DamageError('Its checksum does not match its content.');
+  if (formatVersion > recordFormatVersion) {
+    throw new CwmError(
+      'CWM-1004',
+      `A record has format version ${formatVersion}; this is version ${recordFormatVersion}.`,
+    );
+  }
+  const parsed = schema.safeParse(JSON.parse(value.toString('utf8')));
+  if (parsed.success) return parsed.data;
+  // Its checksum holds, so it is what somebody wrote: not damaged, and never to be moved away.
+  throw new CwmError('CWM-1004', 'A record does not have the expected fields.', { cause: parsed.error });
+}
+
+const headPattern = /^\{"formatVersion":([1-9]\d{0,8}),"sha256":"([0-9a-f]{64})","value":/;
+
+const checksum = (formatVersion: number, value: Uint8Array): string => sha256Hex(`${formatVersion}\n`, value);

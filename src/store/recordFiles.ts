@@ -1,0 +1,40 @@
+import type * as z from 'zod/mini';
+import { basename } from 'node:path';
+import { CwmError } from '../protocol/errors.ts';
+import type { DurableWrites } from './durableWrites.ts';
+import type { Quarantine } from './quarantine.ts';
+import { DamageError, decodeRecord, encodeRecord } from './record.ts';
+
+/** Records as files. */
+export class RecordFiles {
+  readonly #writes: DurableWrites;
+  readonly #quarantine: Quarantine;
+
+  constructor(writes: DurableWrites, quarantine: Quarantine) {
+    this.#writes = writes;
+    this.#quarantine = quarantine;
+  }
+
+  /**
+   * @returns null when there is no such file.
+   * @throws CwmError CWM-4004 when it is damaged (it was set aside), CWM-1004 when another version wrote it.
+   */
+  async read<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<z.output<Schema> | null> {
+    const bytes = await this.#writes.readIfThere(path);
+    if (bytes === null) return null;
+    try {
+      return decodeRecord(bytes, schema);
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error;
+      await this.#quarantine.setAside(path, error.message);
+      throw new CwmError('CWM-4004', `A record of the store was damaged (${basename(path)}): ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Replaces the record that is there, if one is. */
+  async write(path: string, value: unknown): Promise<void> {
+    await this.#writes.replaceFile(path, encodeRecord(value));
+  }
+}

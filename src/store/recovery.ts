@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { CwmError } from '../protocol/errors.ts';
+import type { SessionId, WindowName } from '../protocol/ids.ts';
+import type { FreezeIntent, FreezeIntents } from './freezeIntents.ts';
+import type { SessionFiles } from './sessionFiles.ts';
+import { hasDirectory, type StoreParts } from './storeParts.ts';
+import type { Trash } from './trash.ts';
+import type { WindowFiles } from './windowFiles.ts';
+
+const storeRecordSchema = z.object({ createdAt: z.string() });
+
+/** Makes sure that the directory is a store of this version. @throws CwmError CWM-1004 when a later version wrote it. */
+export async function prepareDirectories({ files, layout, records, clock }: StoreParts): Promise<void> {
+  for (const directory of layout.directories) {
+    if (!(await hasDirectory(files, directory))) await files.makeDirectory(directory);
+  }
+  await files.syncDirectory(layout.root);
+  const record = await damagedAsNull(() => records.read(layout.storeRecord, storeRecordSchema));
+  if (!record) await records.write(layout.storeRecord, { createdAt: clock.now().toISOString() });
+}
+
+/**
+ * Ends what an earlier run left unfinished. Every step may itself be cut short and done again.
+ *
+ * A freeze whose window is there is finished when the session still has the version it had when the freeze began: it becomes
+ * frozen as that window. When the session went on, or the window never appeared, the freeze did not happen; a
+ * window that is there stays, as good as a checkpoint.
+ */
+export async function recover(
+  parts: StoreParts,
+  sessions: SessionFiles,
+  windows: WindowFiles,
+  intents: FreezeIntents,
+  trash: Trash,
+): Promise<void> {
+  const { files, layout } = parts;
+  for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
+  for (const intent of await intents.left()) {
+    await damagedAsNull(() => finishFreeze(parts, sessions, windows, intent));
+    await intents.remove(intent.window as WindowName);
+  }
+  await trash.empty();
+}
+
+async function finishFreeze(
+  { quarantine, layout }: StoreParts,
+  sessions: SessionFiles,
+  windows: WindowFiles,
+  intent: FreezeIntent,
+): Promise<void> {
+  const id = intent.session as SessionId;
+  const manifest = await windows.get(intent.window as WindowName);
+  const session = await sessions.get(id);
+  if (manifest?.mode !== 'freeze' || manifest.session !== intent.session) return;
+  if (!session || session.version !== intent.sessionVersion) return;
+  await sessions.update({
+    ...session,
+    lifecycle: 'frozen',
+    frozenAs: manifest.name,
+    updatedAt: manifest.createdAt,
+    version: session.version + 1,
+  });
+  quarantine.note(
+    layout.session(id).metadata,
+    `The backend ended while session "${id}" was being frozen as window "${manifest.name}"; the freeze was finished.`,
+  );
+}
+
+async function damagedAsNull<T>(read: () => Promise<T | null>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    throw error;
+  }
+}

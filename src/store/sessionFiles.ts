@@ -1,0 +1,187 @@
+import { join } from 'node:path';
+import { sha256Hex } from '../base/hash.ts';
+import { KeyedQueue } from '../base/serialQueue.ts';
+import { decodeTokenIds, encodeTokenIds } from '../base/tokenIds.ts';
+import { CwmError } from '../protocol/errors.ts';
+import type { MessageId, SessionId } from '../protocol/ids.ts';
+import { sessionSchema, type Message, type Session } from '../protocol/session.ts';
+import { hasCode } from './files.ts';
+import type { FreezeIntents } from './freezeIntents.ts';
+import { sessionPaths, type SessionPaths } from './layout.ts';
+import { MessagePool } from './messagePool.ts';
+import { encodeRecord } from './record.ts';
+import { hasDirectory, type StoreParts } from './storeParts.ts';
+import type { Trash } from './trash.ts';
+
+/** Sessions as directories: record, message pool and token ids. */
+export class SessionFiles {
+  readonly #parts: StoreParts;
+  readonly #intents: FreezeIntents;
+  readonly #trash: Trash;
+  readonly #queue = new KeyedQueue<SessionId>();
+  readonly pool: MessagePool;
+
+  constructor(parts: StoreParts, intents: FreezeIntents, trash: Trash) {
+    this.#parts = parts;
+    this.#intents = intents;
+    this.#trash = trash;
+    this.pool = new MessagePool(parts);
+  }
+
+  /** Runs when nothing else changes this session. */
+  exclusively<T>(id: SessionId, task: () => Promise<T>): Promise<T> {
+    return this.#queue.run(id, task);
+  }
+
+  create(session: Session): Promise<void> {
+    const id = session.id as SessionId;
+    const { files, writes, layout } = this.#parts;
+    const target = layout.session(id).directory;
+    return this.exclusively(id, async () => {
+      const taken = new CwmError('CWM-3004', `A session with the id "${id}" exists already.`);
+      if ((await files.stat(target)) !== null) throw taken;
+      await writes.addDirectory(target, async (directory) => {
+        const paths = sessionPaths(directory);
+        await files.makeDirectory(paths.messages);
+        await files.create(paths.messageIndex, new Uint8Array());
+        await files.create(paths.metadata, encodeRecord(session));
+      });
+    });
+  }
+
+  /** @throws CwmError CWM-4004 when the session is there without a record that can be read. */
+  async get(id: SessionId): Promise<Session | null> {
+    const paths = this.#parts.layout.session(id);
+    if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
+    const session = await this.#parts.records.read(paths.metadata, sessionSchema);
+    if (session?.id === id) return session;
+    if (session === null) {
+      if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
+      throw new CwmError('CWM-4004', `The record of session "${id}" is missing or was set aside.`);
+    }
+    // A file system that does not tell upper from lower case shows one session under both names.
+    if (session.id.toLowerCase() === id.toLowerCase()) return null;
+    throw new CwmError('CWM-4004', `The record of session "${id}" is that of session "${session.id}".`);
+  }
+
+  update(next: Session): Promise<void> {
+    return this.exclusively(next.id as SessionId, () => this.updateNow(next));
+  }
+
+  /** For a caller that runs {@link exclusively} already. */
+  async updateNow(next: Session): Promise<void> {
+    const id = next.id as SessionId;
+    const paths = this.#parts.layout.session(id);
+    const current = await this.#require(id);
+    if (next.version !== current.version + 1) {
+      throw new CwmError('CWM-3103', `Session "${id}" was changed meanwhile.`, {
+        context: { storedVersion: current.version, givenVersion: next.version },
+      });
+    }
+    await this.#parts.records.write(paths.metadata, next);
+    await this.#intents.sessionMovedOn(id);
+    await this.#dropTokens(paths, current.tokens?.sha256, next.tokens?.sha256);
+  }
+
+  delete(id: SessionId): Promise<void> {
+    const paths = this.#parts.layout.session(id);
+    return this.exclusively(id, async () => {
+      if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(id);
+      await this.#trash.discard(paths.directory, `session-${id}`);
+      this.pool.forget(paths);
+      await this.#intents.sessionMovedOn(id);
+    });
+  }
+
+  appendMessages(id: SessionId, messages: readonly Message[]): Promise<void> {
+    const paths = this.#parts.layout.session(id);
+    return this.exclusively(id, async () => {
+      await this.#requireDirectories(id, paths);
+      await this.pool.append(paths, messages);
+    });
+  }
+
+  async loadMessages(id: SessionId, messageIds: readonly MessageId[]): Promise<Message[]> {
+    const paths = this.#parts.layout.session(id);
+    await this.#requireDirectories(id, paths);
+    return this.pool.load(paths, messageIds);
+  }
+
+  shareMessages(from: SessionId, to: SessionId, messageIds: readonly MessageId[]): Promise<void> {
+    const [source, target] = [this.#parts.layout.session(from), this.#parts.layout.session(to)];
+    return this.exclusively(to, async () => {
+      await this.#requireDirectories(from, source);
+      await this.#requireDirectories(to, target);
+      if (from === to) await this.pool.load(source, messageIds);
+      else await this.pool.share(source, target, messageIds);
+    });
+  }
+
+  saveTokens(id: SessionId, ids: readonly number[]): Promise<string> {
+    const bytes = encodeTokenIds(ids);
+    const sha256 = sha256Hex(bytes);
+    const paths = this.#parts.layout.session(id);
+    return this.exclusively(id, async () => {
+      await this.#requireDirectories(id, paths);
+      const present = await this.#parts.writes.readIfThere(paths.tokens(sha256));
+      // A damaged file under that name is healed by writing it again.
+      if (present === null || sha256Hex(present) !== sha256) {
+        await this.#parts.writes.replaceFile(paths.tokens(sha256), bytes);
+      }
+      return sha256;
+    });
+  }
+
+  async loadTokens(id: SessionId, sha256: string): Promise<number[]> {
+    const paths = this.#parts.layout.session(id);
+    await this.#requireDirectories(id, paths);
+    const bytes = await this.#parts.writes.readIfThere(paths.tokens(sha256));
+    if (bytes === null) throw new CwmError('CWM-4004', `Session "${id}" does not have the token ids ${sha256}.`);
+    if (sha256Hex(bytes) === sha256) return decodeTokenIds(bytes);
+    await this.#parts.quarantine.setAside(paths.tokens(sha256), 'Its SHA-256 is not the one in its name.');
+    throw new CwmError('CWM-4004', `The token ids of session "${id}" are damaged.`);
+  }
+
+  /** What is wrong with the pool, in plain words. Damaged files count, and messages that a branch names and nobody has. */
+  async verifyMessages(id: SessionId, inBranches: readonly MessageId[]): Promise<string[]> {
+    const paths = this.#parts.layout.session(id);
+    await this.#requireDirectories(id, paths);
+    const problems = await this.pool.verify(paths, inBranches);
+    return problems.map((problem) => `Session "${id}": ${problem}`);
+  }
+
+  async storedMessages(id: SessionId): Promise<MessageId[]> {
+    return this.pool.storedIds(this.#parts.layout.session(id));
+  }
+
+  /** Token ids beside the session that its record does not name: left by a crash before the record was written. */
+  async unreferencedTokens(session: Session): Promise<string[]> {
+    const { directory } = this.#parts.layout.session(session.id as SessionId);
+    const names = await this.#parts.files.list(directory);
+    const kept = session.tokens === null ? null : `tokens-${session.tokens.sha256}.u32`;
+    return names.filter((name) => name.startsWith('tokens-') && name !== kept).map((name) => join(directory, name));
+  }
+
+  async #require(id: SessionId): Promise<Session> {
+    const session = await this.get(id);
+    if (session === null) throw notFound(id);
+    return session;
+  }
+
+  async #requireDirectories(id: SessionId, paths: SessionPaths): Promise<void> {
+    if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(id);
+    await hasDirectory(this.#parts.files, paths.messages);
+  }
+
+  async #dropTokens(paths: SessionPaths, before: string | undefined, now: string | undefined): Promise<void> {
+    if (before === undefined || before === now) return;
+    try {
+      await this.#parts.files.remove(paths.tokens(before));
+    } catch (error) {
+      // The update is on the disk: what could not be removed costs only space.
+      if (!hasCode(error, 'ENOENT')) this.#parts.quarantine.note(paths.tokens(before), 'It could not be removed.');
+    }
+  }
+}
+
+const notFound = (id: SessionId): CwmError => new CwmError('CWM-2001', `There is no session "${id}".`);

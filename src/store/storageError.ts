@@ -1,0 +1,38 @@
+import { CwmError } from '../protocol/errors.ts';
+
+/** Whether the operation that failed was there to read or to change something. */
+export type Access = 'read' | 'write';
+
+/** A failure of a store operation as {@link CwmError}: full disk CWM-4003, no permission CWM-4001 or CWM-4002 with a hint. */
+export function storageError(error: unknown, access: Access, directory: string): CwmError {
+  if (error instanceof CwmError) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : null;
+  if (code === null) return new CwmError('CWM-9001', 'Something went wrong inside the store.', { cause: error });
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new CwmError('CWM-4003', `The disk of the storage directory ${directory} is full.`, { cause: error });
+  }
+  const what = access === 'write' ? 'write to' : 'read';
+  const hint = hintFor(code, directory);
+  return new CwmError(
+    access === 'write' ? 'CWM-4001' : 'CWM-4002',
+    `Could not ${what} the storage directory ${directory} (${code}).`,
+    hint === null ? { cause: error } : { cause: error, hint },
+  );
+}
+
+function hintFor(code: string, directory: string): string | null {
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM':
+      return `Give your user read and write permission on ${directory} and everything in it.`;
+    case 'EROFS':
+      return 'The file system is mounted read-only: choose another storage directory, or mount it writable.';
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'Too many files are open on this machine; try again in a moment.';
+    case 'ELOOP':
+      return 'A file of the store was replaced by a symbolic link; put the file itself back.';
+    default:
+      return null;
+  }
+}

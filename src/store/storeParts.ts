@@ -1,0 +1,39 @@
+import type { Clock } from '../base/clock.ts';
+import { CwmError } from '../protocol/errors.ts';
+import { DurableWrites } from './durableWrites.ts';
+import type { Files } from './files.ts';
+import { Layout } from './layout.ts';
+import { LineFiles } from './lineFiles.ts';
+import { Quarantine } from './quarantine.ts';
+import { RecordFiles } from './recordFiles.ts';
+
+/** What every part of the store works with. */
+export interface StoreParts {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly layout: Layout;
+  readonly writes: DurableWrites;
+  readonly quarantine: Quarantine;
+  readonly records: RecordFiles;
+  readonly lines: LineFiles;
+}
+
+/** @param root the storage directory, without links in its path. */
+export function makeStoreParts(files: Files, clock: Clock, root: string): StoreParts {
+  const layout = new Layout(root);
+  const writes = new DurableWrites(files, layout.temporary);
+  const quarantine = new Quarantine(writes, layout, clock);
+  const records = new RecordFiles(writes, quarantine);
+  return { files, clock, layout, writes, quarantine, records, lines: new LineFiles(files, writes, quarantine) };
+}
+
+/**
+ * Whether this directory of a record is there.
+ * @throws CwmError CWM-8001 when it is a link or no directory: following it could leave the storage directory.
+ */
+export async function hasDirectory(files: Files, directory: string): Promise<boolean> {
+  const stat = await files.stat(directory);
+  if (stat === null) return false;
+  if (stat.kind === 'directory') return true;
+  throw new CwmError('CWM-8001', `${directory} is ${stat.kind === 'link' ? 'a link' : 'not a directory'}.`);
+}

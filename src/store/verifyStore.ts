@@ -1,0 +1,181 @@
+import { isDeepStrictEqual } from 'node:util';
+import { CwmError } from '../protocol/errors.ts';
+import type { LineageId, MessageId, SessionId } from '../protocol/ids.ts';
+import type { VerifyStep } from '../protocol/api.ts';
+import type { Session } from '../protocol/session.ts';
+import type { WindowManifest } from '../protocol/window.ts';
+import type { IndexSource } from './index/indexSource.ts';
+import type { LiveIndex } from './index/liveIndex.ts';
+import type { LineageFiles } from './lineageFiles.ts';
+import type { SessionFiles } from './sessionFiles.ts';
+import type { StoreParts } from './storeParts.ts';
+import type { WindowFiles } from './windowFiles.ts';
+
+export interface VerifiedStore {
+  readonly parts: StoreParts;
+  readonly sessions: SessionFiles;
+  readonly windows: WindowFiles;
+  readonly lineages: LineageFiles;
+  readonly source: IndexSource;
+  readonly index: LiveIndex;
+}
+
+/**
+ * Reads everything once and says what is wrong, in the words of a person. Nothing is changed: what is damaged is moved away
+ * by whoever needs it next. What is created or deleted meanwhile is not a problem.
+ */
+export async function verifyStore(store: VerifiedStore, signal: AbortSignal): Promise<VerifyStep[]> {
+  return store.parts.quarantine.withoutMoving(async () => {
+    const sessions = new Map<string, Session>();
+    const windows = new Map<string, WindowManifest>();
+    return [
+      await setAsideBefore(store),
+      await sessionRecords(store, sessions, signal),
+      await messagePools(store, sessions, signal),
+      await windowRecords(store, windows, signal),
+      await windowContents(store, windows, signal),
+      await references(store, sessions, windows, signal),
+      await indexRows(store, signal),
+    ];
+  });
+}
+
+async function setAsideBefore({ parts }: VerifiedStore): Promise<VerifyStep> {
+  const names = await parts.files.list(parts.layout.quarantine);
+  const problems = names.sort().map((name) => `quarantine/${name} was damaged and set aside.`);
+  return { step: 'damaged files set aside', checked: names.length, problems };
+}
+
+async function sessionRecords(
+  { sessions, source }: VerifiedStore,
+  found: Map<string, Session>,
+  signal: AbortSignal,
+): Promise<VerifyStep> {
+  return each('session records and token ids', await source.sessionIds(), signal, async (id) => {
+    const session = await sessions.get(id);
+    if (!session) return;
+    found.set(id, session);
+    if (session.tokens) await sessions.loadTokens(id, session.tokens.sha256);
+  });
+}
+
+async function messagePools(
+  { sessions }: VerifiedStore,
+  found: ReadonlyMap<string, Session>,
+  signal: AbortSignal,
+): Promise<VerifyStep> {
+  return each('messages', [...found.values()], signal, async (session, report) => {
+    const inBranches = Object.values(session.branches).flatMap((branch) => branch.messageIds);
+    const problems = await sessions.verifyMessages(session.id as SessionId, inBranches as MessageId[]);
+    for (const problem of problems) report(problem);
+  });
+}
+
+async function windowRecords(
+  { windows, source }: VerifiedStore,
+  found: Map<string, WindowManifest>,
+  signal: AbortSignal,
+): Promise<VerifyStep> {
+  return each('window manifests', await source.windowNames(), signal, async (name) => {
+    const manifest = await windows.get(name);
+    if (manifest) found.set(name, manifest);
+  });
+}
+
+async function windowContents(
+  { windows, source }: VerifiedStore,
+  found: ReadonlyMap<string, WindowManifest>,
+  signal: AbortSignal,
+): Promise<VerifyStep> {
+  const names = (await source.windowNames()).filter((name) => found.has(name));
+  return each('window token ids, KV records and receipts', names, signal, async (name, report) => {
+    const tokens = await windows.loadTokens(name);
+    const said = found.get(name)?.tokens.count;
+    if (said !== undefined && said !== tokens.length) {
+      report(`Window "${name}" has ${tokens.length} token ids; its manifest says ${said}.`);
+    }
+    await windows.loadKv(name);
+    const damaged = await windows.damagedReceipts(name);
+    if (damaged > 0) report(`${damaged} receipts of window "${name}" are damaged.`);
+  });
+}
+
+/** A window without its session could be listed and never thawed. */
+async function references(
+  { sessions, lineages, source }: VerifiedStore,
+  foundSessions: ReadonlyMap<string, Session>,
+  foundWindows: ReadonlyMap<string, WindowManifest>,
+  signal: AbortSignal,
+): Promise<VerifyStep> {
+  const sessionIds = new Set<string>(await source.sessionIds());
+  const owners = [
+    ...[...foundSessions.values()].map((session) => ({
+      what: `Session "${session.id}"`,
+      lineage: session.lineage,
+      window: null,
+    })),
+    ...[...foundWindows.values()].map((window) => ({
+      what: `Window "${window.name}"`,
+      lineage: window.lineage,
+      window,
+    })),
+  ];
+  return each('references between records', owners, signal, async ({ what, lineage, window }, report) => {
+    await lineages.get(lineage as LineageId);
+    if (!window) return;
+    if (!sessionIds.has(window.session)) {
+      report(`${what} belongs to session "${window.session}", which does not exist.`);
+      return;
+    }
+    const stored = new Set<string>(await sessions.storedMessages(window.session as SessionId));
+    const missing = window.messageIds.filter((id) => !stored.has(id)).length;
+    if (missing > 0) report(`${what} needs ${missing} messages that are not in its session.`);
+  });
+}
+
+async function indexRows({ index, source }: VerifiedStore, signal: AbortSignal): Promise<VerifyStep> {
+  const step = 'index equals files';
+  const checked = (await source.sessionIds()).length + (await source.windowNames()).length;
+  // Somebody may write between the two readings: only a difference that stays is one.
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted();
+    try {
+      const live = await index.query((rows) => rows.dump());
+      const fresh = await index.fresh();
+      const files = fresh.dump();
+      fresh.close();
+      if (isDeepStrictEqual(live, files)) return { step, checked, problems: [] };
+      if (attempt === 3)
+        return { step, checked, problems: ['The index does not say what the files say; repair makes it anew.'] };
+    } catch (error) {
+      return { step, checked, problems: [messageOf(error)] };
+    }
+  }
+}
+
+async function each<T>(
+  step: string,
+  items: readonly T[],
+  signal: AbortSignal,
+  check: (item: T, report: (problem: string) => void) => Promise<void>,
+): Promise<VerifyStep> {
+  const problems: string[] = [];
+  for (const item of items) {
+    signal.throwIfAborted();
+    try {
+      await check(item, (problem) => problems.push(problem));
+    } catch (error) {
+      // Deleted while it was looked at.
+      if (error instanceof CwmError && (error.code === 'CWM-2001' || error.code === 'CWM-2002')) continue;
+      problems.push(messageOf(error));
+    }
+  }
+  return { step, checked: items.length, problems };
+}
+
+/** @throws what is no finding about the store. */
+function messageOf(error: unknown): string {
+  if (error instanceof CwmError) return error.message;
+  if (error instanceof Error && 'code' in error) return error.message;
+  throw error;
+}

@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import { sha256Hex } from '../base/hash.ts';
+import { KeyedQueue } from '../base/serialQueue.ts';
+import { decodeTokenIds, encodeTokenIds } from '../base/tokenIds.ts';
+import { CwmError } from '../protocol/errors.ts';
+import type { SessionId, WindowName } from '../protocol/ids.ts';
+import { receiptSchema, type Receipt } from '../protocol/receipt.ts';
+import { windowManifestSchema, type KvRecord, type WindowManifest } from '../protocol/window.ts';
+import type { FreezeIntents } from './freezeIntents.ts';
+import { KvFiles } from './kvFiles.ts';
+import type { WindowPaths } from './layout.ts';
+import { encodeRecord } from './record.ts';
+import type { SessionFiles } from './sessionFiles.ts';
+import { hasDirectory, type StoreParts } from './storeParts.ts';
+import type { Trash } from './trash.ts';
+
+/** Windows as directories. Locks are taken in the order session, window. */
+export class WindowFiles {
+  readonly #parts: StoreParts;
+  readonly #sessions: SessionFiles;
+  readonly #intents: FreezeIntents;
+  readonly #trash: Trash;
+  readonly #queue = new KeyedQueue<WindowName>();
+  readonly kv: KvFiles;
+
+  constructor(parts: StoreParts, sessions: SessionFiles, intents: FreezeIntents, trash: Trash) {
+    this.#parts = parts;
+    this.#sessions = sessions;
+    this.#intents = intents;
+    this.#trash = trash;
+    this.kv = new KvFiles(parts);
+  }
+
+  create(manifest: WindowManifest, ids: readonly number[], kv: KvRecord): Promise<void> {
+    const name = manifest.name as WindowName;
+    const sessionId = manifest.session as SessionId;
+    const tokens = encodeTokenIds(ids);
+    const paths = this.#parts.layout.window(name);
+    if (sha256Hex(tokens) !== manifest.tokens.sha256) {
+      throw new CwmError('CWM-9001', `The token ids of window "${name}" are not those its manifest names.`);
+    }
+    return this.#sessions.exclusively(sessionId, () =>
+      this.#queue.run(name, async () => {
+        const session = await this.#sessions.get(sessionId);
+        if (!session) throw new CwmError('CWM-2001', `There is no session "${sessionId}" to make a window of.`);
+        await this.#requireFree(name, paths);
+        if (manifest.mode === 'freeze') await this.#intents.begin(name, sessionId, session.version);
+        try {
+          await this.#parts.writes.addDirectory(paths.directory, async (directory) => {
+            const create = (file: string, bytes: Uint8Array): Promise<void> =>
+              this.#parts.files.create(join(directory, file), bytes);
+            await create('tokens.u32', tokens);
+            const { head, blocks } = this.kv.encode(name, kv);
+            await create(blocks.name, blocks.bytes);
+            await create(head.name, head.bytes);
+            await create('receipts.jsonl', new Uint8Array());
+            await create('manifest.json', encodeRecord(manifest));
+          });
+        } catch (error) {
+          if (manifest.mode === 'freeze') await this.#intents.end(name, sessionId);
+          throw error;
+        }
+      }),
+    );
+  }
+
+  /** @throws CwmError CWM-4004 when the window is there without a manifest that can be read. */
+  async get(name: WindowName): Promise<WindowManifest | null> {
+    const paths = this.#parts.layout.window(name);
+    if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
+    const manifest = await this.#parts.records.read(paths.manifest, windowManifestSchema);
+    if (manifest?.name === name) return manifest;
+    if (manifest === null) {
+      if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
+      throw new CwmError('CWM-4004', `The manifest of window "${name}" is missing or was set aside.`);
+    }
+    // A file system that does not tell upper from lower case shows one window under both names.
+    if (manifest.name.toLowerCase() === name.toLowerCase()) return null;
+    throw new CwmError('CWM-4004', `The manifest of window "${name}" is that of window "${manifest.name}".`);
+  }
+
+  async loadTokens(name: WindowName): Promise<number[]> {
+    const manifest = await this.require(name);
+    const path = this.#parts.layout.window(name).tokens;
+    const bytes = await this.#parts.writes.readIfThere(path);
+    if (bytes === null) throw new CwmError('CWM-4004', `The token ids of window "${name}" are missing.`);
+    if (sha256Hex(bytes) === manifest.tokens.sha256) return decodeTokenIds(bytes);
+    await this.#parts.quarantine.setAside(path, "Its SHA-256 is not the one in the window's manifest.");
+    throw new CwmError('CWM-4004', `The token ids of window "${name}" are damaged.`);
+  }
+
+  loadKv(name: WindowName): Promise<KvRecord> {
+    return this.#onWindow(name, (paths) => this.kv.read(name, paths));
+  }
+
+  replaceKv(name: WindowName, kv: KvRecord): Promise<void> {
+    return this.#onWindow(name, (paths) => this.kv.replace(name, paths, kv));
+  }
+
+  appendReceipt(name: WindowName, receipt: Receipt): Promise<void> {
+    return this.#onWindow(name, (paths) => this.#parts.lines.append(paths.receipts, [receipt]));
+  }
+
+  listReceipts(name: WindowName): Promise<Receipt[]> {
+    return this.#onWindow(name, async (paths) => [
+      ...(await this.#parts.lines.load(paths.receipts, receiptSchema)).values,
+    ]);
+  }
+
+  damagedReceipts(name: WindowName): Promise<number> {
+    return this.#onWindow(
+      name,
+      async (paths) => (await this.#parts.lines.load(paths.receipts, receiptSchema)).damagedLines.length,
+    );
+  }
+
+  delete(name: WindowName): Promise<void> {
+    return this.#onWindow(name, async (paths) => {
+      await this.#trash.discard(paths.directory, `window-${name}`);
+      this.#parts.lines.forget(paths.receipts);
+      await this.#intents.remove(name);
+    });
+  }
+
+  async require(name: WindowName): Promise<WindowManifest> {
+    const manifest = await this.get(name);
+    if (manifest === null) throw notFound(name);
+    return manifest;
+  }
+
+  #onWindow<T>(name: WindowName, task: (paths: WindowPaths) => Promise<T>): Promise<T> {
+    const paths = this.#parts.layout.window(name);
+    return this.#queue.run(name, async () => {
+      if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(name);
+      return task(paths);
+    });
+  }
+
+  async #requireFree(name: WindowName, paths: WindowPaths): Promise<void> {
+    if ((await this.#parts.files.stat(paths.directory)) === null) return;
+    throw new CwmError('CWM-3003', `A window named "${name}" exists already.`);
+  }
+}
+
+const notFound = (name: WindowName): CwmError => new CwmError('CWM-2002', `There is no window "${name}".`);

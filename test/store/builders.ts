@@ -1,0 +1,155 @@
+import { sha256Hex } from '../../src/base/hash.ts';
+import { encodeTokenIds } from '../../src/base/tokenIds.ts';
+import type { SessionQuery, WindowQuery } from '../../src/core/ports/store.ts';
+import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../../src/protocol/ids.ts';
+import type { Receipt } from '../../src/protocol/receipt.ts';
+import type { ContextTokens, Message, Session } from '../../src/protocol/session.ts';
+import type { BlockRecord, KvRecord, WindowManifest } from '../../src/protocol/window.ts';
+
+export const sessionId = (id: string): SessionId => id as SessionId;
+export const windowName = (name: string): WindowName => name as WindowName;
+export const messageId = (id: string): MessageId => id as MessageId;
+export const lineageId = (id: string): LineageId => id as LineageId;
+export const projectUri = (uri: string): ProjectUri => uri as ProjectUri;
+
+export const startTime = '2026-03-01T10:00:00.000Z';
+
+export const contextTokens = (ids: readonly number[]): ContextTokens => ({
+  count: ids.length,
+  sha256: sha256Hex(encodeTokenIds(ids)),
+  source: 'engine',
+  promptCount: ids.length,
+  messageCount: 1,
+});
+
+export const aSession = (overrides: Partial<Session> = {}): Session => ({
+  id: 's1',
+  title: 'A session',
+  project: null,
+  engine: 'embedded',
+  model: { id: 'tiny', root: null, maxModelLen: 4096, fingerprint: null },
+  lineage: 'l1',
+  lifecycle: 'active',
+  phase: 'Idle',
+  branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
+  activeBranch: 'main',
+  tokens: null,
+  draft: null,
+  thawedFrom: null,
+  frozenAs: null,
+  prefixBreaks: 0,
+  createdAt: startTime,
+  updatedAt: startTime,
+  version: 1,
+  ...overrides,
+});
+
+export const nextVersion = (session: Session, overrides: Partial<Session> = {}): Session => ({
+  ...session,
+  ...overrides,
+  version: session.version + 1,
+});
+
+export const aMessage = (id: string, sequence: number, text = `text of ${id}`): Message => ({
+  id,
+  role: 'user',
+  parentId: null,
+  sequence,
+  content: { type: 'text', text },
+  createdAt: startTime,
+});
+
+export const someIds = [1, 2, 3, 70_000, 151_645];
+
+export const aManifest = (overrides: Partial<WindowManifest> = {}): WindowManifest => ({
+  formatVersion: 1,
+  name: 'w1',
+  description: '',
+  tags: [],
+  session: 's1',
+  mode: 'checkpoint',
+  branch: 'main',
+  messageIds: [],
+  parentWindow: null,
+  project: null,
+  lineage: 'l1',
+  tokens: contextTokens(someIds),
+  model: { id: 'tiny', root: null, maxModelLen: 4096, fingerprint: null },
+  engine: 'embedded',
+  createdAt: startTime,
+  ...overrides,
+});
+
+export const aBlock = (hash: string): BlockRecord => ({
+  hash,
+  sizeBytes: 4096,
+  checksum: sha256Hex(hash),
+  mtimeNs: '1700000000000000001',
+  ctimeNs: '1700000000000000002',
+  inode: '42',
+});
+
+export const aKvRecord = (overrides: Partial<KvRecord> = {}): KvRecord => ({
+  saltGeneration: 0,
+  engineKind: 'embedded',
+  engineVersion: '1',
+  blockTokens: 16,
+  hashProfile: { algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' },
+  canary: null,
+  handle: null,
+  kvBytes: 8192,
+  blocks: [aBlock('aa'), aBlock('bb')],
+  ...overrides,
+});
+
+export const aReceipt = (overrides: Partial<Receipt> = {}): Receipt => ({
+  operation: 'thaw',
+  session: 's1',
+  window: 'w1',
+  verdict: 'proven',
+  tier: 'disk',
+  tokens: 5,
+  promptTokens: 5,
+  cachedTokens: 4,
+  floorTokens: 4,
+  blockTokens: 4,
+  cachedTokensFrom: 'usage',
+  content: {
+    checksums: 'agreed',
+    canary: 'agreed',
+    blocksChecked: 1,
+    blocksHashed: 0,
+    blocksDamaged: 0,
+    blocksMissing: 0,
+    canaryDifference: 0,
+    canaryNoise: 0,
+    why: null,
+  },
+  repair: 'none',
+  kvBytes: 8192,
+  kvBytesWritten: 0,
+  timeToFirstTokenMs: 12,
+  ms: 20,
+  expectedPrefillMs: null,
+  engine: { kind: 'embedded', version: '1', model: 'tiny' },
+  serverIdle: true,
+  counters: {},
+  summary: 'Proven.',
+  notes: [],
+  at: startTime,
+  ...overrides,
+});
+
+export const sessionsQuery = (overrides: Partial<SessionQuery> = {}): SessionQuery => ({
+  limit: 100,
+  offset: 0,
+  ...overrides,
+});
+
+export const windowsQuery = (overrides: Partial<WindowQuery> = {}): WindowQuery => ({
+  sortBy: 'name',
+  order: 'asc',
+  limit: 100,
+  offset: 0,
+  ...overrides,
+});

@@ -1,0 +1,174 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { FileStore } from '../../src/store/fileStore.ts';
+import {
+  aMessage,
+  aSession,
+  contextTokens,
+  messageId,
+  nextVersion,
+  sessionId,
+  sessionsQuery,
+  someIds,
+} from './builders.ts';
+import { openTestStore, temporaryDirectory } from './testStore.ts';
+
+describe('sessions', () => {
+  let directory: string;
+  let store: FileStore;
+  const id = sessionId('s1');
+
+  beforeEach(async () => {
+    directory = await temporaryDirectory();
+    store = await openTestStore(directory);
+  });
+
+  it('S0-25 an unknown session is null, not an error', async () => {
+    expect(await store.getSession(id)).toBeNull();
+  });
+
+  it('S0-20 a created session is the same after the store was opened again', async () => {
+    await store.createSession(aSession());
+    await store.close();
+    const again = await openTestStore(directory);
+    expect(await again.getSession(id)).toEqual(aSession());
+  });
+
+  it('a taken id is refused and the session that has it stays', async () => {
+    await store.createSession(aSession());
+    await expect(store.createSession(aSession({ title: 'Other' }))).rejects.toMatchObject({ code: 'CWM-3004' });
+    expect((await store.getSession(id))?.title).toBe('A session');
+  });
+
+  it('S3-02 an update must carry the next version', async () => {
+    await store.createSession(aSession());
+    await store.updateSession(nextVersion(aSession(), { title: 'New' }));
+    expect(await store.getSession(id)).toMatchObject({ title: 'New', version: 2 });
+    for (const version of [1, 2, 4]) {
+      await expect(store.updateSession(aSession({ version }))).rejects.toMatchObject({ code: 'CWM-3103' });
+    }
+    expect(await store.getSession(id)).toMatchObject({ title: 'New', version: 2 });
+  });
+
+  it('an update of a session that does not exist is refused', async () => {
+    await expect(store.updateSession(aSession({ version: 2 }))).rejects.toMatchObject({ code: 'CWM-2001' });
+  });
+
+  it('S3-11 N22 20 concurrent updates with retry are all kept', async () => {
+    await store.createSession(aSession({ prefixBreaks: 0 }));
+    let conflicts = 0;
+    const addOne = async (): Promise<void> => {
+      for (;;) {
+        const session = (await store.getSession(id))!;
+        try {
+          await store.updateSession(nextVersion(session, { prefixBreaks: session.prefixBreaks + 1 }));
+          return;
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'CWM-3103', retryable: true });
+          conflicts++;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, addOne));
+    expect(await store.getSession(id)).toMatchObject({ prefixBreaks: 20, version: 21 });
+    expect(conflicts).toBeGreaterThan(0);
+  });
+
+  it('messages come back in the order asked for', async () => {
+    await store.createSession(aSession());
+    await store.appendMessages(id, [aMessage('m1', 1), aMessage('m2', 2)]);
+    await store.appendMessages(id, [aMessage('m3', 3, 'mit Ümläuten 🧊\u2028')]);
+    const loaded = await store.loadMessages(id, ['m3', 'm1'].map(messageId));
+    expect(loaded).toEqual([aMessage('m3', 3, 'mit Ümläuten 🧊\u2028'), aMessage('m1', 1)]);
+  });
+
+  it('a message that is not there is refused by its name', async () => {
+    await store.createSession(aSession());
+    await expect(store.loadMessages(id, [messageId('m9')])).rejects.toMatchObject({ code: 'CWM-2007' });
+  });
+
+  it('a message never changes: the same again is accepted, another under its id is refused', async () => {
+    await store.createSession(aSession());
+    await store.appendMessages(id, [aMessage('m1', 1)]);
+    await store.appendMessages(id, [aMessage('m1', 1)]);
+    await expect(store.appendMessages(id, [aMessage('m2', 2), aMessage('m1', 1, 'other')])).rejects.toMatchObject({
+      code: 'CWM-1003',
+    });
+    await expect(store.loadMessages(id, [messageId('m2')])).rejects.toMatchObject({ code: 'CWM-2007' });
+    expect(await store.loadMessages(id, [messageId('m1')])).toEqual([aMessage('m1', 1)]);
+  });
+
+  it('S4-04 a new message is one file and one line', async () => {
+    await store.createSession(aSession());
+    await store.appendMessages(id, [aMessage('m1', 1)]);
+    expect(await readdir(join(directory, 'contexts/s1/messages'))).toEqual(['m1.json']);
+    expect((await readdir(join(directory, 'contexts/s1'))).sort()).toEqual([
+      'message_index.jsonl',
+      'messages',
+      'metadata.json',
+    ]);
+  });
+
+  it('S0-11 messages shared with a clone outlive the session they came from', async () => {
+    await store.createSession(aSession());
+    await store.createSession(aSession({ id: 's2' }));
+    await store.appendMessages(id, [aMessage('m1', 1), aMessage('m2', 2)]);
+    await store.shareMessages(id, sessionId('s2'), ['m1', 'm2'].map(messageId));
+    await store.shareMessages(id, sessionId('s2'), ['m2'].map(messageId));
+    await store.deleteSession(id);
+    expect(await store.loadMessages(sessionId('s2'), [messageId('m2'), messageId('m1')])).toEqual([
+      aMessage('m2', 2),
+      aMessage('m1', 1),
+    ]);
+  });
+
+  it('sharing a message that is not there shares none', async () => {
+    await store.createSession(aSession());
+    await store.createSession(aSession({ id: 's2' }));
+    await store.appendMessages(id, [aMessage('m1', 1)]);
+    const sharing = store.shareMessages(id, sessionId('s2'), ['m1', 'm9'].map(messageId));
+    await expect(sharing).rejects.toMatchObject({ code: 'CWM-2007' });
+    await expect(store.loadMessages(sessionId('s2'), [messageId('m1')])).rejects.toMatchObject({ code: 'CWM-2007' });
+  });
+
+  it('token ids come back by their SHA-256, and go when the session names others', async () => {
+    await store.createSession(aSession());
+    const first = await store.saveTokens(id, someIds);
+    expect(first).toBe(contextTokens(someIds).sha256);
+    expect(await store.loadTokens(id, first)).toEqual(someIds);
+    const named = nextVersion(aSession(), { tokens: contextTokens(someIds) });
+    await store.updateSession(named);
+    const second = await store.saveTokens(id, [7]);
+    expect(await store.loadTokens(id, first)).toEqual(someIds);
+    await store.updateSession(nextVersion(named, { tokens: contextTokens([7]) }));
+    expect(await store.loadTokens(id, second)).toEqual([7]);
+    await expect(store.loadTokens(id, first)).rejects.toMatchObject({ code: 'CWM-4004' });
+  });
+
+  it('every call that names an unknown session says so', async () => {
+    const unknown = { code: 'CWM-2001' };
+    await expect(store.deleteSession(id)).rejects.toMatchObject(unknown);
+    await expect(store.appendMessages(id, [aMessage('m1', 1)])).rejects.toMatchObject(unknown);
+    await expect(store.loadMessages(id, [])).rejects.toMatchObject(unknown);
+    await expect(store.saveTokens(id, [1])).rejects.toMatchObject(unknown);
+    await expect(store.loadTokens(id, contextTokens([1]).sha256)).rejects.toMatchObject(unknown);
+    await store.createSession(aSession());
+    await expect(store.shareMessages(id, sessionId('s2'), [])).rejects.toMatchObject(unknown);
+    await expect(store.shareMessages(sessionId('s2'), id, [])).rejects.toMatchObject(unknown);
+  });
+
+  it('S0-31 a deleted session is gone from the store and whole in the trash', async () => {
+    await store.createSession(aSession());
+    await store.appendMessages(id, [aMessage('m1', 1)]);
+    await store.deleteSession(id);
+    expect(await store.getSession(id)).toBeNull();
+    expect((await store.listSessions(sessionsQuery())).total).toBe(0);
+    const [trashed] = await readdir(join(directory, 'trash'));
+    expect(trashed).toMatch(/^\d{8}T\d{9}Z-session-s1$/);
+    expect(await readdir(join(directory, 'trash', trashed!, 'messages'))).toEqual(['m1.json']);
+    await store.createSession(aSession());
+    await expect(store.loadMessages(id, [messageId('m1')])).rejects.toMatchObject({ code: 'CWM-2007' });
+    await store.appendMessages(id, [aMessage('m1', 1, 'a new life')]);
+  });
+});

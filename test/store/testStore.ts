@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from 'vitest';
+import type { Clock } from '../../src/base/clock.ts';
+import { openStore, type FileStore, type StoreOptions } from '../../src/store/fileStore.ts';
+import { startTime } from './builders.ts';
+
+/** A clock that a test moves by hand. */
+export class FakeClock implements Clock {
+  #timeMs = Date.parse(startTime);
+
+  now(): Date {
+    return new Date(this.#timeMs);
+  }
+
+  elapsedMs(): number {
+    return this.#timeMs;
+  }
+
+  advance(ms: number): void {
+    this.#timeMs += ms;
+  }
+}
+
+const cleanUps: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+/** A directory that is removed when the test ends. */
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'cwm-store-'));
+  cleanUps.push(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A store that is closed when the test ends. */
+export async function openTestStore(
+  directory: string,
+  options: Partial<Omit<StoreOptions, 'directory'>> = {},
+): Promise<FileStore> {
+  const store = await openStore({ directory, clock: new FakeClock(), ...options });
+  cleanUps.push(() => store.close());
+  return store;
+}

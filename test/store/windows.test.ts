@@ -1,0 +1,175 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { FileStore } from '../../src/store/fileStore.ts';
+import {
+  aBlock,
+  aKvRecord,
+  aManifest,
+  aReceipt,
+  aSession,
+  contextTokens,
+  lineageId,
+  projectUri,
+  sessionId,
+  someIds,
+  windowName,
+} from './builders.ts';
+import { openTestStore, temporaryDirectory } from './testStore.ts';
+
+describe('windows', () => {
+  let directory: string;
+  let store: FileStore;
+  const name = windowName('w1');
+
+  beforeEach(async () => {
+    directory = await temporaryDirectory();
+    store = await openTestStore(directory);
+    await store.createSession(aSession());
+  });
+
+  it('S0-21 a window with its token ids and KV record is the same after the store was opened again', async () => {
+    expect(await store.getWindow(name)).toBeNull();
+    await store.createWindow(aManifest(), someIds, aKvRecord());
+    await store.close();
+    const again = await openTestStore(directory);
+    expect(await again.getWindow(name)).toEqual(aManifest());
+    expect(await again.loadWindowTokens(name)).toEqual(someIds);
+    expect(await again.loadWindowKv(name)).toEqual(aKvRecord());
+    expect(await again.listReceipts(name)).toEqual([]);
+  });
+
+  it('a taken name is refused and the window that has it stays', async () => {
+    await store.createWindow(aManifest(), someIds, aKvRecord());
+    const other = aManifest({ tokens: contextTokens([9]), description: 'other' });
+    await expect(store.createWindow(other, [9], aKvRecord())).rejects.toMatchObject({ code: 'CWM-3003' });
+    expect(await store.getWindow(name)).toEqual(aManifest());
+    expect(await store.loadWindowTokens(name)).toEqual(someIds);
+  });
+
+  it('EC-001 of two windows created at once under one name exactly one wins, whole', async () => {
+    await store.createSession(aSession({ id: 's2' }));
+    const ids = [[1], [2]] as const;
+    const results = await Promise.allSettled(
+      ids.map((own, index) =>
+        store.createWindow(
+          aManifest({ session: `s${index + 1}`, tokens: contextTokens(own) }),
+          own,
+          aKvRecord({ kvBytes: own[0] }),
+        ),
+      ),
+    );
+    expect(results.map((result) => result.status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(results.find((result) => result.status === 'rejected')?.reason).toMatchObject({ code: 'CWM-3003' });
+    const winner = results.findIndex((result) => result.status === 'fulfilled');
+    expect(await store.loadWindowTokens(name)).toEqual(ids[winner]);
+    expect((await store.loadWindowKv(name)).kvBytes).toBe(ids[winner]![0]);
+    expect(await readdir(join(directory, 'tmp'))).toEqual([]);
+  });
+
+  it('S0-22 a window of a session that does not exist is refused', async () => {
+    const orphan = store.createWindow(aManifest({ session: 's9' }), someIds, aKvRecord());
+    await expect(orphan).rejects.toMatchObject({ code: 'CWM-2001' });
+    expect(await store.getWindow(name)).toBeNull();
+  });
+
+  it('token ids that are not those of the manifest are refused', async () => {
+    await expect(store.createWindow(aManifest(), [1], aKvRecord())).rejects.toMatchObject({ code: 'CWM-9001' });
+    expect(await store.getWindow(name)).toBeNull();
+  });
+
+  it('a replaced KV record comes back whole and leaves no old block list', async () => {
+    await store.createWindow(aManifest(), someIds, aKvRecord());
+    const next = aKvRecord({ saltGeneration: 1, kvBytes: null, blocks: [aBlock('cc')] });
+    await store.replaceWindowKv(name, next);
+    expect(await store.loadWindowKv(name)).toEqual(next);
+    await store.replaceWindowKv(name, next);
+    expect(await store.loadWindowKv(name)).toEqual(next);
+    const files = await readdir(join(directory, 'windows/w1'));
+    expect(files.filter((file) => file.startsWith('blocks-'))).toHaveLength(1);
+  });
+
+  it('receipts are kept, oldest first', async () => {
+    await store.createWindow(aManifest(), someIds, aKvRecord());
+    await store.appendReceipt(name, aReceipt({ operation: 'freeze' }));
+    await store.appendReceipt(name, aReceipt({ verdict: 'partial' }));
+    expect(await store.listReceipts(name)).toEqual([
+      aReceipt({ operation: 'freeze' }),
+      aReceipt({ verdict: 'partial' }),
+    ]);
+  });
+
+  it('every call that names an unknown window says so', async () => {
+    const unknown = { code: 'CWM-2002' };
+    await expect(store.loadWindowTokens(name)).rejects.toMatchObject(unknown);
+    await expect(store.loadWindowKv(name)).rejects.toMatchObject(unknown);
+    await expect(store.replaceWindowKv(name, aKvRecord())).rejects.toMatchObject(unknown);
+    await expect(store.blocksHeldByOthers(['aa'], name)).rejects.toMatchObject(unknown);
+    await expect(store.appendReceipt(name, aReceipt())).rejects.toMatchObject(unknown);
+    await expect(store.listReceipts(name)).rejects.toMatchObject(unknown);
+    await expect(store.deleteWindow(name)).rejects.toMatchObject(unknown);
+  });
+
+  it('a deleted window is gone from the store and whole in the trash, and its name is free', async () => {
+    await store.createWindow(aManifest(), someIds, aKvRecord());
+    await store.appendReceipt(name, aReceipt());
+    await store.deleteWindow(name);
+    expect(await store.getWindow(name)).toBeNull();
+    const [trashed] = await readdir(join(directory, 'trash'));
+    expect(trashed).toMatch(/^\d{8}T\d{9}Z-window-w1$/);
+    expect(await readdir(join(directory, 'trash', trashed!))).toContain('manifest.json');
+    await store.createWindow(aManifest({ description: 'second' }), someIds, aKvRecord());
+    await store.appendReceipt(name, aReceipt({ verdict: 'rebuilt' }));
+    expect(await store.listReceipts(name)).toEqual([aReceipt({ verdict: 'rebuilt' })]);
+    await store.deleteWindow(name);
+    expect(await readdir(join(directory, 'trash'))).toHaveLength(2);
+  });
+
+  it('S0-26 a block is held by others while another window of the lineage lists it', async () => {
+    const blocks = (...hashes: string[]) => aKvRecord({ blocks: hashes.map(aBlock) });
+    await store.createWindow(aManifest({ name: 'w1' }), someIds, blocks('aa', 'bb', 'cc', 'dd'));
+    await store.createWindow(aManifest({ name: 'w2' }), someIds, blocks('aa', 'bb'));
+    await store.createWindow(aManifest({ name: 'w3' }), someIds, blocks('aa', 'cc', 'ee'));
+    const asked = ['aa', 'bb', 'cc', 'dd', 'zz'];
+    expect([...(await store.blocksHeldByOthers(asked, name))].sort()).toEqual(['aa', 'bb', 'cc']);
+    await store.deleteWindow(windowName('w3'));
+    expect([...(await store.blocksHeldByOthers(asked, name))].sort()).toEqual(['aa', 'bb']);
+    await store.deleteWindow(windowName('w2'));
+    expect(await store.blocksHeldByOthers(asked, name)).toEqual(new Set());
+  });
+});
+
+describe('lineages and projects', () => {
+  let store: FileStore;
+  const id = lineageId('l1');
+  const project = projectUri('file:///home/me/work');
+
+  beforeEach(async () => {
+    store = await openTestStore(await temporaryDirectory());
+  });
+
+  it('a lineage that is not there is damage', async () => {
+    await expect(store.getLineage(id)).rejects.toMatchObject({ code: 'CWM-4004' });
+  });
+
+  it('a lineage moves on once, however many ask for it', async () => {
+    await store.createLineage({ id, salt: 'salt', generation: 0 });
+    const all = await Promise.all([1, 2, 3].map(() => store.advanceLineage(id, 0)));
+    expect(all.map((lineage) => lineage.generation)).toEqual([1, 1, 1]);
+    expect(await store.getLineage(id)).toEqual({ id, salt: 'salt', generation: 1 });
+    await expect(store.createLineage({ id, salt: 'other', generation: 0 })).rejects.toMatchObject({ code: 'CWM-9001' });
+    expect((await store.getLineage(id)).salt).toBe('salt');
+  });
+
+  it('a project knows its last session until that is deleted', async () => {
+    expect(await store.activeSession(project)).toBeNull();
+    await store.createSession(aSession());
+    await store.setActiveSession(project, sessionId('s1'));
+    expect(await store.activeSession(project)).toBe('s1');
+    expect(await store.activeSession(projectUri('file:///home/me/other'))).toBeNull();
+    await store.deleteSession(sessionId('s1'));
+    expect(await store.activeSession(project)).toBeNull();
+    await store.setActiveSession(project, null);
+    expect(await store.activeSession(project)).toBeNull();
+  });
+});
