@@ -1,0 +1,83 @@
+// Bundles every process of the product into dist/: `node esbuild.mjs [--watch]`. Prints what each file weighs.
+import { build, context } from 'esbuild';
+import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+
+const root = import.meta.dirname;
+const outdir = path.join(root, 'dist');
+const require = createRequire(import.meta.url);
+const watch = process.argv.includes('--watch');
+
+/** @type {import('esbuild').BuildOptions} */
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node22',
+  minify: !watch,
+  // Names stay readable in stack traces and logs.
+  keepNames: true,
+  sourcemap: watch ? 'linked' : false,
+  legalComments: 'none',
+  logLevel: 'warning',
+  metafile: true,
+  define: { 'process.env.NODE_ENV': '"production"' },
+};
+
+/** VS Code loads an extension by `require`. In CommonJS there is no `import.meta.url`, which finds the other files here. */
+const extension = {
+  ...common,
+  entryPoints: { extension: 'src/vscode/extension.ts' },
+  outdir,
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  external: ['vscode'],
+  define: { ...common.define, 'import.meta.url': 'bundleUrl' },
+  banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
+};
+
+/** The other processes run as ES modules on Node; packages in CommonJS inside them need a `require`, and some a folder. */
+const processes = {
+  ...common,
+  entryPoints: Object.fromEntries(
+    Object.entries({
+      backend: 'src/backend/main.ts',
+      embedded: 'src/embedded/main.ts',
+      llamaWorker: 'src/embedded/llamaWorker.ts',
+      cli: 'src/cli/main.ts',
+    }).filter(([, entry]) => existsSync(path.join(root, entry))),
+  ),
+  outdir,
+  format: 'esm',
+  // Finds its native binaries beside its own files.
+  external: ['node-llama-cpp'],
+  banner: {
+    js: [
+      "import { createRequire as bundleCreateRequire } from 'node:module';",
+      'const require = bundleCreateRequire(import.meta.url);',
+      'const __filename = import.meta.filename;',
+      'const __dirname = import.meta.dirname;',
+    ].join('\n'),
+  },
+};
+
+rmSync(outdir, { recursive: true, force: true });
+mkdirSync(outdir);
+// sql.js looks for it beside the file that it is bundled into.
+copyFileSync(require.resolve('sql.js/dist/sql-wasm.wasm'), path.join(outdir, 'sql-wasm.wasm'));
+
+if (watch) {
+  for (const options of [extension, processes]) await (await context(options)).watch();
+} else {
+  for (const options of [extension, processes]) {
+    const { metafile } = await build(options);
+    for (const [file, { bytes }] of Object.entries(metafile.outputs)) print(file, bytes);
+  }
+  print('dist/sql-wasm.wasm', statSync(path.join(outdir, 'sql-wasm.wasm')).size);
+}
+
+/** @param {string} file @param {number} bytes */
+function print(file, bytes) {
+  console.log(`${file.padEnd(24)} ${(bytes / 1000).toFixed(1).padStart(8)} kB`);
+}

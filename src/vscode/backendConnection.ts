@@ -1,0 +1,162 @@
+import type { Disposable } from '../base/disposable.ts';
+import { DisposableStore } from '../base/disposable.ts';
+import { Emitter } from '../base/emitter.ts';
+import type { Change, RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
+import type { Backend, ConnectBackend } from './backend.ts';
+import type { StateStore } from './state.ts';
+
+/** `lost`: the backend behind it ended; the next call starts another one. */
+type Held =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'starting'; readonly backend: Promise<Backend> }
+  | { readonly kind: 'open' | 'lost'; readonly backend: Backend; readonly subscriptions: DisposableStore };
+
+/**
+ * The one connection of this window of VS Code to the backend: made when first needed, shared by all. What happens to it is
+ * written to `state.connection`.
+ */
+export class BackendConnection implements Disposable {
+  readonly #connect: ConnectBackend;
+  readonly #state: StateStore;
+  readonly #disposed = new AbortController();
+  readonly #changes: Emitter<Change>;
+  #held: Held = { kind: 'nothing' };
+
+  constructor(connect: ConnectBackend, state: StateStore, onError: (error: unknown) => void) {
+    this.#connect = connect;
+    this.#state = state;
+    this.#changes = new Emitter<Change>(onError);
+  }
+
+  /** Whether a call would be answered without starting anything. */
+  get isOpen(): boolean {
+    return this.#held.kind === 'open';
+  }
+
+  /** What the backend says has changed; `resync` after each time that a backend was found. */
+  onChange(listener: (change: Change) => void): Disposable {
+    return this.#changes.subscribe(listener);
+  }
+
+  /**
+   * Asks the backend, starting it when it is not running. An abort ends the wait, not a start that others wait for too.
+   *
+   * @throws CwmError CWM-5010 when it can't be reached, CWM-6003 after an abort, else what the backend answered.
+   */
+  async call<Name extends RouteName>(
+    route: Name,
+    input: RouteInput<Name>,
+    signal?: AbortSignal,
+  ): Promise<RouteOutput<Name>> {
+    const backend = await untilAborted(this.open(), signal);
+    try {
+      return await backend.call(route, input, signal);
+    } catch (error) {
+      if (error instanceof CwmError && error.code === 'CWM-5010') this.#lost(error);
+      throw error;
+    }
+  }
+
+  /** @throws CwmError CWM-5010 when there is none and none can be started. */
+  async open(): Promise<Backend> {
+    const held = this.#held;
+    switch (held.kind) {
+      case 'nothing': {
+        const backend = this.#start();
+        this.#held = { kind: 'starting', backend };
+        return backend;
+      }
+      case 'lost':
+        // Any call starts another one.
+        await held.backend.call('health', {});
+        this.#found();
+        return held.backend;
+      case 'starting':
+      case 'open':
+        return held.backend;
+    }
+  }
+
+  /** Lets go of the backend; the next call makes a new connection, with the settings as they are then. */
+  close(): void {
+    this.#letGo();
+    this.#state.update({ connection: { kind: 'idle' }, engine: { kind: 'unasked' } });
+  }
+
+  dispose(): void {
+    this.#disposed.abort();
+    this.#letGo();
+    this.#changes.dispose();
+  }
+
+  async #start(): Promise<Backend> {
+    this.#state.update({ connection: { kind: 'starting' } });
+    try {
+      const backend = await this.#connect(this.#disposed.signal);
+      if (this.#held.kind !== 'starting') {
+        backend.dispose();
+        throw new CwmError('CWM-6003', 'The connection was closed meanwhile.');
+      }
+      const subscriptions = new DisposableStore();
+      subscriptions.add(backend.onSignal(({ change }) => this.#hear(change)));
+      subscriptions.add(backend.onClosed(() => this.#lost(goneError())));
+      this.#held = { kind: 'open', backend, subscriptions };
+      this.#state.update({ connection: { kind: 'connected' } });
+      this.#changes.emit({ type: 'resync' });
+      return backend;
+    } catch (thrown) {
+      const error = toCwmError(thrown);
+      if (this.#held.kind === 'starting') {
+        this.#held = { kind: 'nothing' };
+        this.#state.update({ connection: { kind: 'failed', error } });
+      }
+      throw error;
+    }
+  }
+
+  #hear(change: Change): void {
+    this.#found();
+    this.#changes.emit(change);
+  }
+
+  #found(): void {
+    const held = this.#held;
+    if (held.kind !== 'lost') return;
+    this.#held = { ...held, kind: 'open' };
+    this.#state.update({ connection: { kind: 'connected' } });
+    this.#changes.emit({ type: 'resync' });
+  }
+
+  #lost(error: CwmError): void {
+    const held = this.#held;
+    if (held.kind !== 'open' && held.kind !== 'lost') return;
+    this.#held = { ...held, kind: 'lost' };
+    this.#state.update({ connection: { kind: 'failed', error }, engine: { kind: 'unasked' } });
+  }
+
+  #letGo(): void {
+    const held = this.#held;
+    this.#held = { kind: 'nothing' };
+    if (held.kind !== 'open' && held.kind !== 'lost') return;
+    held.subscriptions.dispose();
+    held.backend.dispose();
+  }
+}
+
+const goneError = (): CwmError =>
+  new CwmError('CWM-5010', 'The backend has ended.', { hint: 'It starts again with the next command.' });
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  const cancelled = (): CwmError => new CwmError('CWM-6003', 'The operation was cancelled.');
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(cancelled());
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    if (signal.aborted) throw cancelled();
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

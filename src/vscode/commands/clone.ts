@@ -1,0 +1,31 @@
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { CommandInput } from '../contributions.ts';
+import { showReceiptMessage } from '../notifications.ts';
+import { defaultWindowName } from '../render/names.ts';
+import { command } from './command.ts';
+import { askWindowName } from './freeze.ts';
+import { noteReceipt } from './noteReceipt.ts';
+import { pickWindow } from './pickWindow.ts';
+
+interface Request {
+  readonly window: string;
+  readonly target: string;
+}
+
+/** A second name for the same context: no KV is copied. */
+export const clone = command<CommandInput<'cwm.clone'>, Request, Receipt>({
+  title: 'Clone',
+  async ask(app, input) {
+    const source = input.window ?? (await pickWindow(app, 'Clone this window'));
+    if (source === undefined) return undefined;
+    const target = input.target ?? (await askWindowName('Clone', defaultWindowName(`${source}-clone`, new Date())));
+    return target === undefined ? undefined : { window: source, target };
+  },
+  progress: ({ window, target }) => ({ title: `Cloning ${window} as ${target}`, subject: target }),
+  async perform(app, request, signal) {
+    const receipt = await app.connection.call('clone', request, signal);
+    await noteReceipt(app, receipt);
+    return receipt;
+  },
+  show: showReceiptMessage,
+});

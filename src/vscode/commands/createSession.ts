@@ -1,0 +1,26 @@
+import type { Session } from '../../protocol/session.ts';
+import type { App } from '../app.ts';
+import { setting } from '../settings.ts';
+
+/** Makes a session of the open folder on the engine that the settings name, and makes it the active one. */
+export async function createSession(app: App, names: { id?: string; title?: string }): Promise<Session> {
+  await app.project.settled;
+  const { project } = app.state.current;
+  const session = await app.connection.call('createSession', {
+    ...names,
+    engine: setting('cwm.engine'),
+    project: project.kind === 'folder' ? project.uri : null,
+  });
+  await activate(app, session);
+  return session;
+}
+
+/** Makes a session the active one of the open folder; without a folder, of this window. */
+export async function activate(app: App, session: Session): Promise<void> {
+  const { project } = app.state.current;
+  if (project.kind === 'folder') {
+    await app.connection.call('activateSession', { project: project.uri, session: session.id });
+  }
+  app.state.update({ active: { kind: 'session', session } });
+  await app.puller.sessions();
+}

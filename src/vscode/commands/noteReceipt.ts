@@ -1,0 +1,10 @@
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { App } from '../app.ts';
+
+/** Remembers a receipt as its session's last, and fetches what it changed. */
+export async function noteReceipt(app: App, receipt: Receipt): Promise<void> {
+  const receipts = new Map(app.state.current.receipts).set(receipt.session, receipt);
+  app.state.update({ receipts });
+  app.documents.refresh('receipts', receipt.window);
+  await app.puller.all();
+}

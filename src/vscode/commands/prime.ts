@@ -1,0 +1,91 @@
+import { RelativePattern, Uri, window, workspace, type WorkspaceFolder } from 'vscode';
+import { CwmError } from '../../protocol/errors.ts';
+import type { RouteOutput } from '../../protocol/api.ts';
+import type { Session } from '../../protocol/session.ts';
+import type { App } from '../app.ts';
+import type { CommandInput } from '../contributions.ts';
+import { showDone } from '../notifications.ts';
+import { formatCount, formatDuration, formatTokens } from '../render/format.ts';
+import { pathChoices } from '../render/pathChoices.ts';
+import { command } from './command.ts';
+import { targetSession } from './pickSession.ts';
+
+interface Request {
+  readonly session: Session;
+  readonly paths: readonly string[];
+  readonly cwd: string | null;
+}
+
+/** Enough to choose from; whole folders can be chosen anyway. */
+const mostFilesListed = 5000;
+
+export const prime = primeCommand<CommandInput<'cwm.prime'>>();
+/** The same, from the selection of the explorer. */
+export const primeSelection = primeCommand<CommandInput<'cwm.primeSelection'>>();
+
+/** Gives the model files as they are now, as context of what follows. */
+function primeCommand<Input extends { session?: string | undefined; paths?: string[] | undefined }>() {
+  return command<Input, Request, RouteOutput<'prime'>>({
+    title: 'Prime from Files',
+    async ask(app, input) {
+      const folder = projectFolder(app);
+      const session = await targetSession(app, input.session, 'Give the files to this session');
+      if (session === undefined) return undefined;
+      const paths = input.paths ?? (await pickPaths(folder));
+      if (paths === undefined || paths.length === 0) return undefined;
+      return { session, paths, cwd: folder?.uri.fsPath ?? null };
+    },
+    progress: ({ session, paths }) => ({
+      title: `Priming “${session.title}” with ${paths.length === 1 ? '1 path' : `${formatCount(paths.length)} paths`}`,
+      subject: session.id,
+    }),
+    async perform(app, { session, paths, cwd }, signal) {
+      const primed = await app.connection.call(
+        'prime',
+        { session: session.id, paths: [...paths], ...(cwd === null ? {} : { cwd }) },
+        signal,
+      );
+      await app.puller.all();
+      return primed;
+    },
+    show(app, { files, skipped, promptTokens, ms }) {
+      const left = skipped.length === 0 ? '' : ` ${formatCount(skipped.length)} were left out; the log says why.`;
+      for (const { path, why } of skipped) app.log.info(`Prime left out ${path}: ${why}`);
+      showDone(
+        app,
+        `${formatCount(files.length)} ${files.length === 1 ? 'file is' : 'files are'} in the context: ` +
+          `${formatTokens(promptTokens)} in ${formatDuration(ms)}.${left}`,
+      );
+    },
+  });
+}
+
+function projectFolder(app: App): WorkspaceFolder | null {
+  const { project } = app.state.current;
+  const folders = workspace.workspaceFolders ?? [];
+  if (project.kind === 'none') return folders[0] ?? null;
+  return folders.find((folder) => folder.name === project.name) ?? folders[0] ?? null;
+}
+
+async function pickPaths(folder: WorkspaceFolder | null): Promise<string[] | undefined> {
+  if (folder === null) {
+    throw new CwmError('CWM-1003', 'No folder is open, so there are no files to choose from.', {
+      hint: 'Open a folder first.',
+    });
+  }
+  const files = await workspace.findFiles(new RelativePattern(folder, '**/*'), undefined, mostFilesListed);
+  const relative = files.map((uri) => workspace.asRelativePath(uri, false));
+  const chosen = await window.showQuickPick(
+    pathChoices(relative).map(({ path, kind, fileCount }) => ({
+      label: kind === 'folder' ? `$(folder) ${path}/` : `$(file) ${path}`,
+      description: kind === 'folder' ? `${formatCount(fileCount)} files` : '',
+      path,
+    })),
+    {
+      title: 'Prime from Workspace Files',
+      placeHolder: 'Files and folders to give to the model; what .gitignore names is left out',
+      canPickMany: true,
+    },
+  );
+  return chosen?.map(({ path }) => Uri.joinPath(folder.uri, path).fsPath);
+}

@@ -1,0 +1,30 @@
+import { window } from 'vscode';
+import { type CommandInput, apiKeySecret } from '../contributions.ts';
+import { showDone } from '../notifications.ts';
+import { setting } from '../settings.ts';
+import { command } from './command.ts';
+
+/** Keeps the engine's API key in the secret storage; an empty one removes it. */
+export const setApiKey = command<CommandInput<'cwm.setApiKey'>, { engine: string; key: string }, undefined>({
+  title: 'Set API Key',
+  async ask() {
+    const engine = setting('cwm.engine');
+    const key = await window.showInputBox({
+      title: 'Set API Key',
+      prompt: `The API key of ${engine}. Leave it empty to remove the key.`,
+      password: true,
+      ignoreFocusOut: true,
+    });
+    return key === undefined ? undefined : { engine, key: key.trim() };
+  },
+  async perform(app, { engine, key }) {
+    const { secrets } = app.context;
+    await (key === '' ? secrets.delete(apiKeySecret(engine)) : secrets.store(apiKeySecret(engine), key));
+    return undefined;
+  },
+  show: (app, _done, { engine, key }) =>
+    showDone(
+      app,
+      key === '' ? `The API key of ${engine} was removed.` : `The API key of ${engine} is kept in the secret storage.`,
+    ),
+});

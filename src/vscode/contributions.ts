@@ -1,0 +1,133 @@
+import * as z from 'zod/mini';
+import type { Receipt } from '../protocol/receipt.ts';
+import type { RouteOutput } from '../protocol/api.ts';
+import type { Session } from '../protocol/session.ts';
+
+/*
+ * Every id that package.json and the code share, once, with the types that hang on it. A test holds the two together in
+ * both directions.
+ */
+
+const text = z.optional(z.string());
+const flag = z.optional(z.boolean());
+const nothing = z.object({});
+
+/**
+ * What each command may be given: by a tree item, a keybinding, another extension. Whatever is left out is asked of the user.
+ * Fields not named here are ignored, so that tree items can be handed over as they are.
+ */
+export const commandInputs = {
+  'cwm.newSession': z.object({ id: text, title: text }),
+  'cwm.switchSession': z.object({ session: text }),
+  'cwm.prime': z.object({ session: text, paths: z.optional(z.array(z.string())) }),
+  /** From the explorer: the files and folders that are selected there. */
+  'cwm.primeSelection': z.object({ paths: z.optional(z.array(z.string())) }),
+  'cwm.send': z.object({ session: text, text }),
+  'cwm.showConversation': z.object({ session: text }),
+  'cwm.freeze': z.object({ session: text, name: text }),
+  'cwm.checkpoint': z.object({ session: text, name: text }),
+  /** Go on in the session that the window froze. */
+  'cwm.resume': z.object({ session: text }),
+  'cwm.thaw': z.object({ window: text, insist: flag }),
+  'cwm.clone': z.object({ window: text, target: text }),
+  'cwm.deleteWindow': z.object({ window: text, confirmed: flag }),
+  'cwm.deleteSession': z.object({ session: text, confirmed: flag, cascade: flag }),
+  'cwm.listWindows': nothing,
+  'cwm.status': nothing,
+  'cwm.showReceipt': z.object({ window: text }),
+  'cwm.verify': z.object({ window: text }),
+  'cwm.doctor': nothing,
+  'cwm.startEngine': nothing,
+  'cwm.setApiKey': nothing,
+  'cwm.showLog': nothing,
+  'cwm.openSettings': nothing,
+  'cwm.showActions': nothing,
+  'cwm.refresh': nothing,
+  'cwm.showMore': z.object({ session: text }),
+  'cwm.showAllFolders': nothing,
+  'cwm.showThisFolder': nothing,
+} as const satisfies Record<string, z.ZodMiniType>;
+
+export type CommandId = keyof typeof commandInputs;
+export type CommandInput<Id extends CommandId> = z.infer<(typeof commandInputs)[Id]>;
+
+/** What a command that is not listed here resolves to is `undefined`. */
+interface CommandOutputs {
+  'cwm.newSession': Session;
+  'cwm.switchSession': Session;
+  'cwm.prime': RouteOutput<'prime'>;
+  'cwm.primeSelection': RouteOutput<'prime'>;
+  'cwm.send': RouteOutput<'send'>;
+  'cwm.freeze': Receipt;
+  'cwm.checkpoint': Receipt;
+  'cwm.resume': Receipt;
+  'cwm.thaw': Receipt;
+  'cwm.clone': Receipt;
+  'cwm.deleteWindow': RouteOutput<'deleteWindow'>;
+  'cwm.deleteSession': RouteOutput<'deleteSession'>;
+  'cwm.status': RouteOutput<'health'> | undefined;
+  'cwm.verify': RouteOutput<'verify'>;
+  'cwm.doctor': RouteOutput<'doctor'>;
+  'cwm.startEngine': RouteOutput<'doctor'>;
+}
+export type CommandOutput<Id extends CommandId> = Id extends keyof CommandOutputs ? CommandOutputs[Id] : undefined;
+
+/** In the palette every command stands behind this word. */
+export const commandCategory = 'Context Windows';
+
+export const viewContainerId = 'cwm';
+export const sessionsViewId = 'cwm.sessions';
+export const statusBarItemId = 'cwm.active';
+
+/** Context keys for `when` clauses, with the values they may have. */
+export interface ContextKeys {
+  'cwm.connection': 'idle' | 'starting' | 'connected' | 'failed';
+  /** Whether the tree shows the sessions of this folder or of all. */
+  'cwm.scope': 'folder' | 'all';
+  'cwm.hasFolder': boolean;
+}
+export const contextKeys = [
+  'cwm.connection',
+  'cwm.scope',
+  'cwm.hasFolder',
+] as const satisfies readonly (keyof ContextKeys)[];
+
+/**
+ * `contextValue` of a tree item, for `viewItem ==` and `viewItem =~`. A session's value ends in its state:
+ * `session.idle`, `session.busy`, `session.frozen`.
+ */
+export const treeContextValues = ['session.idle', 'session.busy', 'session.frozen', 'window', 'more'] as const;
+export type TreeContextValue = (typeof treeContextValues)[number];
+
+/** A setting's default, and the range of a number; package.json must say the same. */
+export const settings = {
+  'cwm.engine': { default: 'embedded' },
+  'cwm.storageDirectory': { default: '' },
+  'cwm.answer.maxTokens': { default: 256, minimum: 1, maximum: 32_768 },
+  'cwm.embedded.threads': { default: 0, minimum: 0, maximum: 512 },
+  'cwm.logLevel': { default: 'info' },
+} as const;
+
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevelName = (typeof logLevels)[number];
+
+export interface SettingTypes {
+  /** A URL, `embedded` or `embedded:FILE`. */
+  'cwm.engine': string;
+  /** Empty: the extension's own storage directory. */
+  'cwm.storageDirectory': string;
+  /** In tokens. */
+  'cwm.answer.maxTokens': number;
+  /** 0: physical cores − 1. */
+  'cwm.embedded.threads': number;
+  'cwm.logLevel': LogLevelName;
+}
+export type SettingId = keyof SettingTypes & keyof typeof settings;
+
+/** Read-only documents: `cwm:/<kind>/…`. */
+export const documentScheme = 'cwm';
+/** Language of receipts, highlighted by `syntaxes/cwm-receipt.tmLanguage.json`. */
+export const receiptLanguageId = 'cwm-receipt';
+
+/** Key of the engine's API key in the secret storage, one for each engine. */
+export const apiKeySecret = (engine: string): string => `cwm.apiKey:${engine}`;

@@ -1,0 +1,94 @@
+import type { Disposable } from '../base/disposable.ts';
+import { Emitter } from '../base/emitter.ts';
+import type { Change } from '../protocol/api.ts';
+import type { Message, Session } from '../protocol/session.ts';
+import type { BackendConnection } from './backendConnection.ts';
+import { conversationText } from './render/conversationText.ts';
+
+const messagesShown = 100;
+
+interface Loaded {
+  readonly session: Session;
+  readonly messages: readonly Message[];
+  readonly earlier: number;
+}
+
+/** The conversations that are open as documents: what the backend has, and the answer that is arriving. */
+export class Conversations implements Disposable {
+  readonly #connection: BackendConnection;
+  readonly #loaded = new Map<string, Loaded>();
+  readonly #pending = new Map<string, { text: string; answer: string }>();
+  readonly #changed: Emitter<string>;
+  readonly #subscription: Disposable;
+
+  constructor(connection: BackendConnection, onError: (error: unknown) => void) {
+    this.#connection = connection;
+    this.#changed = new Emitter<string>(onError);
+    this.#subscription = connection.onChange((change) => this.#follow(change));
+  }
+
+  /** With the id of the session whose text is another now. */
+  onChange(listener: (session: string) => void): Disposable {
+    return this.#changed.subscribe(listener);
+  }
+
+  /** @throws CwmError when the session is gone or the backend can't be reached. */
+  async text(session: string): Promise<string> {
+    const loaded = this.#loaded.get(session) ?? (await this.#load(session));
+    return conversationText({
+      title: loaded.session.title,
+      messages: loaded.messages,
+      earlier: loaded.earlier,
+      pending: this.#pending.get(session) ?? null,
+    });
+  }
+
+  /** Shows `text` as sent, and what arrives of the answer behind it, until `work` ends. */
+  async during<T>(session: string, text: string, work: () => Promise<T>): Promise<T> {
+    // Once the backend works on it, it has the sent text among its messages, where it would show twice.
+    if (!this.#loaded.has(session)) await this.#load(session);
+    this.#pending.set(session, { text, answer: '' });
+    this.#changed.emit(session);
+    try {
+      return await work();
+    } finally {
+      this.#pending.delete(session);
+      this.#loaded.delete(session);
+      this.#changed.emit(session);
+    }
+  }
+
+  dispose(): void {
+    this.#subscription.dispose();
+    this.#changed.dispose();
+  }
+
+  #follow(change: Change): void {
+    if (change.type === 'delta') {
+      const pending = this.#pending.get(change.session);
+      if (pending === undefined) return;
+      pending.answer += change.text;
+      this.#changed.emit(change.session);
+    } else if (change.type === 'session' && !this.#pending.has(change.session)) {
+      // While an answer arrives, the backend's own copy of it would show twice.
+      if (this.#loaded.delete(change.session)) this.#changed.emit(change.session);
+    } else if (change.type === 'resync') {
+      const known = [...this.#loaded.keys()];
+      this.#loaded.clear();
+      for (const session of known) this.#changed.emit(session);
+    }
+  }
+
+  async #load(id: string): Promise<Loaded> {
+    const session = await this.#connection.call('getSession', { session: id });
+    const first = await this.#connection.call('listMessages', { session: id, limit: messagesShown });
+    const earlier = Math.max(0, first.total - messagesShown);
+    const { items } =
+      earlier === 0
+        ? first
+        : await this.#connection.call('listMessages', { session: id, limit: messagesShown, offset: earlier });
+    const loaded = { session, messages: items, earlier };
+    this.#loaded.set(id, loaded);
+    return loaded;
+  }
+}

@@ -1,0 +1,36 @@
+import type { RouteOutput } from '../../protocol/api.ts';
+import type { BackendConnection } from '../backendConnection.ts';
+import type { Conversations } from '../conversations.ts';
+import { windowReceiptsText } from '../render/receiptText.ts';
+import { doctorReport, statusReport, verifyReport } from '../render/reports.ts';
+import type { StateStore } from '../state.ts';
+import type { DocumentKind } from './documentUri.ts';
+import type { DocumentText } from './documents.ts';
+
+/** The last results of commands whose result is a page to read. */
+export interface Reports {
+  doctor: RouteOutput<'doctor'> | null;
+  verification: { readonly result: RouteOutput<'verify'>; readonly window: string | null } | null;
+}
+
+/** How each kind of document gets its text. */
+export function documentTexts(
+  connection: BackendConnection,
+  state: StateStore,
+  conversations: Conversations,
+  reports: Reports,
+): Readonly<Record<DocumentKind, DocumentText>> {
+  return {
+    conversation: (session) => conversations.text(session),
+    receipts: async (window) => windowReceiptsText(await connection.call('getWindow', { window })),
+    status: async () => statusReport(state.current, connection.isOpen ? await connection.call('health', {}) : null),
+    doctor: async () => (reports.doctor === null ? outdated('Doctor') : doctorReport(reports.doctor)),
+    verification: async () =>
+      reports.verification === null
+        ? outdated('Verify')
+        : verifyReport(reports.verification.result, reports.verification.window),
+  };
+}
+
+/** After a restart VS Code shows the tab again, and the result is gone. */
+const outdated = (command: string): string => `Run “Context Windows: ${command}” to see this again.\n`;

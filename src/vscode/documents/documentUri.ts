@@ -1,0 +1,26 @@
+import { Uri } from 'vscode';
+import { documentScheme } from '../contributions.ts';
+
+/** A read-only document of ours: `cwm:/<kind>/<name>?<id>`. The name is what the tab shows. */
+export type DocumentKind = 'conversation' | 'receipts' | 'status' | 'doctor' | 'verification';
+
+const extensions: Readonly<Record<DocumentKind, string>> = {
+  conversation: 'md',
+  receipts: 'cwm-receipt',
+  status: 'md',
+  doctor: 'md',
+  verification: 'md',
+};
+
+/** `id` is the session or window that it is about; '' where it is about none. */
+export function documentUri(kind: DocumentKind, name: string, id = ''): Uri {
+  const tab = name.replaceAll(/[\\/:*?"<>|\s]+/g, ' ').trim() || kind;
+  return Uri.from({ scheme: documentScheme, path: `/${kind}/${tab}.${extensions[kind]}`, query: id });
+}
+
+export function parseDocumentUri({ path, query }: Uri): { kind: DocumentKind; id: string } | null {
+  const kind = path.split('/')[1] ?? '';
+  return isKind(kind) ? { kind, id: query } : null;
+}
+
+const isKind = (word: string): word is DocumentKind => Object.hasOwn(extensions, word);

@@ -1,0 +1,54 @@
+import { type ExtensionContext, type LogOutputChannel, window } from 'vscode';
+import type { App } from './app.ts';
+import { inBackground } from './background.ts';
+import { BackendConnection } from './backendConnection.ts';
+import { registerCommands } from './commands/registerCommands.ts';
+import { contribute } from './contribute.ts';
+import { Conversations } from './conversations.ts';
+import { documentTexts, type Reports } from './documents/documentTexts.ts';
+import { Documents } from './documents/documents.ts';
+import { registerDocuments } from './documents/registerDocuments.ts';
+import { followBackend } from './followBackend.ts';
+import { followSettings } from './followSettings.ts';
+import { ProjectTracker } from './project.ts';
+import { Puller } from './puller.ts';
+import { setting } from './settings.ts';
+import { startBackend } from './startBackend.ts';
+import { StateStore } from './state.ts';
+import { registerContextKeys } from './views/contextKeys.ts';
+import { registerSessionsTree } from './views/sessionsTree.ts';
+import { registerStatusBar } from './views/statusBar.ts';
+import { wakeUp } from './wakeUp.ts';
+
+/** Registers everything and returns at once; the backend is looked for afterwards. */
+export function activate(context: ExtensionContext): void {
+  const log = window.createOutputChannel('Context Windows', { log: true });
+  context.subscriptions.push(log);
+  const app = createApp(context, log);
+  contribute(app, 'commands', registerCommands);
+  contribute(app, 'documents', registerDocuments);
+  contribute(app, 'tree', registerSessionsTree);
+  contribute(app, 'status bar', registerStatusBar);
+  contribute(app, 'context keys', registerContextKeys);
+  contribute(app, 'signals', followBackend);
+  contribute(app, 'settings', followSettings);
+  inBackground(log, 'Looking for sessions', wakeUp(app));
+}
+
+function createApp(context: ExtensionContext, log: LogOutputChannel): App {
+  const report = (error: unknown): void => log.error('A listener failed.', error);
+  const state = new StateStore(report);
+  const connection = new BackendConnection(startBackend(context), state, report);
+  const puller = new Puller(
+    connection,
+    state,
+    () => setting('cwm.engine'),
+    (error) => log.warn(`Fetching failed: ${error.message} (${error.code})`),
+  );
+  const conversations = new Conversations(connection, report);
+  const reports: Reports = { doctor: null, verification: null };
+  const documents = new Documents(documentTexts(connection, state, conversations, reports));
+  const project = new ProjectTracker(state, puller);
+  context.subscriptions.push(state, connection, conversations, documents, project);
+  return { context, log, state, connection, puller, project, conversations, documents, reports };
+}

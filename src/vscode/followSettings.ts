@@ -1,0 +1,17 @@
+import { type Disposable, workspace } from 'vscode';
+import type { App } from './app.ts';
+import { inBackground } from './background.ts';
+import { affects } from './settings.ts';
+import { wakeUp } from './wakeUp.ts';
+
+/** Makes changed settings take effect without a reload. */
+export const followSettings = (app: App): Disposable =>
+  workspace.onDidChangeConfiguration((event) => {
+    if (affects(event, ['cwm.storageDirectory'])) {
+      app.connection.close();
+      app.state.update({ sessions: { kind: 'unknown' }, windows: new Map(), receipts: new Map() });
+      inBackground(app.log, 'Looking for sessions', wakeUp(app));
+    } else if (affects(event, ['cwm.engine'])) {
+      inBackground(app.log, 'Asking for the engine', app.puller.engine());
+    }
+  });

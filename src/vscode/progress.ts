@@ -1,0 +1,44 @@
+import { ProgressLocation, window } from 'vscode';
+import type { App } from './app.ts';
+import type { Operation } from './state.ts';
+
+export interface ProgressText {
+  /** As in "Freezing auth-refactor". */
+  readonly title: string;
+  /** Session or window whose progress signals belong to it. */
+  readonly subject: string;
+}
+
+/** Runs `work` with a notification that has a Cancel button, and shows the backend's steps there and in the status bar. */
+export function withCancellableProgress<T>(
+  app: App,
+  { title, subject }: ProgressText,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const run = window.withProgress(
+    { location: ProgressLocation.Notification, title, cancellable: true },
+    async (progress, token) => {
+      const cancel = new AbortController();
+      const onCancel = token.onCancellationRequested(() => cancel.abort());
+      let operation: Operation = { title, step: '' };
+      const replace = (next: readonly Operation[]): void =>
+        app.state.update({ operations: [...app.state.current.operations.filter((one) => one !== operation), ...next] });
+      const steps = app.connection.onChange((change) => {
+        if (change.type !== 'progress' || change.subject !== subject) return;
+        const next = { title, step: change.step };
+        replace([next]);
+        operation = next;
+        progress.report({ message: change.step });
+      });
+      replace([operation]);
+      try {
+        return await work(cancel.signal);
+      } finally {
+        replace([]);
+        steps.dispose();
+        onCancel.dispose();
+      }
+    },
+  );
+  return Promise.resolve(run);
+}

@@ -1,0 +1,68 @@
+import { realpath } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
+import { type Disposable, type WorkspaceFolder, window, workspace } from 'vscode';
+import { DisposableStore } from '../base/disposable.ts';
+import { parseProjectUri, type ProjectUri } from '../protocol/ids.ts';
+import type { Puller } from './puller.ts';
+import type { StateStore } from './state.ts';
+
+/**
+ * Follows which folder is worked in: that of the active editor, else the first. A project is named by the folder's real path, so
+ * that a link to it is the same project.
+ */
+export class ProjectTracker implements Disposable {
+  readonly #state: StateStore;
+  readonly #puller: Puller;
+  readonly #subscriptions = new DisposableStore();
+  #settled: Promise<void> = Promise.resolve();
+
+  constructor(state: StateStore, puller: Puller) {
+    this.#state = state;
+    this.#puller = puller;
+    this.#subscriptions.add(workspace.onDidChangeWorkspaceFolders(() => this.#follow()));
+    this.#subscriptions.add(window.onDidChangeActiveTextEditor(() => this.#follow()));
+    this.#follow();
+  }
+
+  /** Resolves when the state names the folder that is open now. */
+  get settled(): Promise<void> {
+    return this.#settled;
+  }
+
+  dispose(): void {
+    this.#subscriptions.dispose();
+  }
+
+  #follow(): void {
+    const folder = workedInFolder();
+    const before = this.#settled;
+    this.#settled = before.then(() => this.#switchTo(folder));
+  }
+
+  async #switchTo(folder: WorkspaceFolder | null): Promise<void> {
+    const { project } = this.#state.current;
+    if (folder === null) {
+      if (project.kind === 'none') return;
+      this.#state.update({ project: { kind: 'none' }, active: { kind: 'none' } });
+    } else {
+      const uri = await projectUri(folder);
+      if (project.kind === 'folder' && project.uri === uri) return;
+      this.#state.update({ project: { kind: 'folder', uri, name: folder.name }, active: { kind: 'unknown' } });
+    }
+    void this.#puller.all();
+  }
+}
+
+/** An editor outside every folder, such as a settings page, leaves the project as it was. */
+function workedInFolder(): WorkspaceFolder | null {
+  const editor = window.activeTextEditor;
+  const ofEditor = editor === undefined ? undefined : workspace.getWorkspaceFolder(editor.document.uri);
+  return ofEditor ?? workspace.workspaceFolders?.[0] ?? null;
+}
+
+async function projectUri({ uri }: WorkspaceFolder): Promise<ProjectUri> {
+  if (uri.scheme !== 'file') return parseProjectUri(uri.toString());
+  // A folder that is gone keeps the name it had.
+  const path = await realpath(uri.fsPath).catch(() => uri.fsPath);
+  return parseProjectUri(pathToFileURL(path).href);
+}

@@ -1,0 +1,150 @@
+import type { Change } from '../protocol/api.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
+import type { Session } from '../protocol/session.ts';
+import type { BackendConnection } from './backendConnection.ts';
+import { LatestOnly } from './latestOnly.ts';
+import type { EngineState, Listing, State, StateStore } from './state.ts';
+
+/** Rows that one page of the tree holds. */
+export const pageSize = 100;
+
+/**
+ * Brings what the views show from the backend into the state. Signals only say what changed; this fetches it. It never starts a
+ * backend: while none is connected, what is shown stays as it was.
+ */
+export class Puller {
+  readonly #connection: BackendConnection;
+  readonly #state: StateStore;
+  readonly #engineSpec: () => string;
+  readonly #onError: (error: CwmError) => void;
+  readonly #jobs = new LatestOnly();
+  /** Rows to fetch: more than a page once the user asked for more. By session id; the sessions themselves under ''. */
+  readonly #wanted = new Map<string, number>();
+
+  constructor(
+    connection: BackendConnection,
+    state: StateStore,
+    engineSpec: () => string,
+    onError: (error: CwmError) => void,
+  ) {
+    this.#connection = connection;
+    this.#state = state;
+    this.#engineSpec = engineSpec;
+    this.#onError = onError;
+  }
+
+  /** Fetches everything that is shown. Never rejects: a failure is reported and what was there stays. */
+  async all(): Promise<void> {
+    const opened = [...this.#state.current.windows.keys()];
+    await Promise.all([this.active(), this.sessions(), this.engine(), ...opened.map((id) => this.windows(id))]);
+  }
+
+  async follow(change: Change): Promise<void> {
+    switch (change.type) {
+      case 'resync':
+        return this.all();
+      case 'session':
+      case 'project':
+        await Promise.all([this.active(), this.sessions()]);
+        return;
+      case 'window': {
+        await Promise.all([...this.#state.current.windows.keys()].map((id) => this.windows(id)));
+        return;
+      }
+      case 'engine':
+        return this.engine();
+      case 'progress':
+      case 'delta':
+      case 'heartbeat':
+        return;
+    }
+  }
+
+  sessions(): Promise<void> {
+    return this.#pull('sessions', async () => {
+      const sessions = await this.#pages('', (page) =>
+        this.#connection.call('listSessions', { ...projectFilter(this.#state.current), ...page }),
+      );
+      this.#state.update({ sessions });
+    });
+  }
+
+  windows(session: string): Promise<void> {
+    return this.#pull(`windows ${session}`, async () => {
+      const windows = await this.#pages(session, (page) => this.#connection.call('listWindows', { session, ...page }));
+      this.#state.update({ windows: new Map(this.#state.current.windows).set(session, windows) });
+    });
+  }
+
+  active(): Promise<void> {
+    return this.#pull('active', async () => {
+      const { project, active } = this.#state.current;
+      const session = await (project.kind === 'folder'
+        ? this.#connection.call('activeSession', { project: project.uri }).then((answer) => answer.session)
+        : active.kind === 'session'
+          ? this.#sessionIfAny(active.session.id)
+          : null);
+      // The folder may have changed while the backend answered; the next pull is on its way then.
+      if (this.#state.current.project !== project) return;
+      this.#state.update({ active: session === null ? { kind: 'none' } : { kind: 'session', session } });
+    });
+  }
+
+  engine(): Promise<void> {
+    return this.#pull('engine', async () => {
+      const { engines } = await this.#connection.call('health', {});
+      const spec = this.#engineSpec();
+      const status = engines.find((engine) => engine.spec === spec);
+      const engine: EngineState =
+        status === undefined || (!status.reachable && status.problem === null)
+          ? { kind: 'unasked' }
+          : { kind: status.reachable ? 'reachable' : 'down', status };
+      this.#state.update({ engine });
+    });
+  }
+
+  /** One page more of a session's windows, or of the sessions. */
+  async more(session: string | undefined): Promise<void> {
+    const key = session ?? '';
+    this.#wanted.set(key, (this.#wanted.get(key) ?? pageSize) + pageSize);
+    await (session === undefined ? this.sessions() : this.windows(session));
+  }
+
+  async #pages<T>(
+    key: string,
+    fetch: (page: { limit: number; offset: number }) => Promise<{ items: T[]; total: number; hasMore: boolean }>,
+  ): Promise<Listing<T>> {
+    const wanted = this.#wanted.get(key) ?? pageSize;
+    const items: T[] = [];
+    for (;;) {
+      const page = await fetch({ limit: pageSize, offset: items.length });
+      items.push(...page.items);
+      if (!page.hasMore || page.items.length === 0 || items.length >= wanted) {
+        return { kind: 'loaded', items, total: Math.max(page.total, items.length) };
+      }
+    }
+  }
+
+  async #sessionIfAny(session: string): Promise<Session | null> {
+    try {
+      return await this.#connection.call('getSession', { session });
+    } catch (error) {
+      if (error instanceof CwmError && error.code === 'CWM-2001') return null;
+      throw error;
+    }
+  }
+
+  #pull(key: string, job: () => Promise<void>): Promise<void> {
+    return this.#jobs.run(key, async () => {
+      if (!this.#connection.isOpen) return;
+      try {
+        await job();
+      } catch (error) {
+        this.#onError(toCwmError(error));
+      }
+    });
+  }
+}
+
+const projectFilter = ({ scope, project }: State): { project?: string } =>
+  scope === 'folder' && project.kind === 'folder' ? { project: project.uri } : {};

@@ -1,0 +1,41 @@
+import type { Message } from '../../protocol/session.ts';
+import { formatBytes } from './format.ts';
+import { plain } from './markdown.ts';
+
+export interface Conversation {
+  readonly title: string;
+  readonly messages: readonly Message[];
+  /** Messages before the first of `messages` that were not loaded. */
+  readonly earlier: number;
+  /** What was sent and what has arrived of the answer, until the backend has both. */
+  readonly pending: { readonly text: string; readonly answer: string } | null;
+}
+
+const speakers: Readonly<Record<Message['role'], string>> = {
+  system: 'System',
+  user: 'You',
+  assistant: 'Model',
+  tool: 'Tool',
+};
+
+/** The conversation as markdown, oldest message first. */
+export function conversationText(conversation: Conversation): string {
+  const { title, messages, earlier, pending } = conversation;
+  const parts = [`# ${plain(title)}`];
+  if (earlier > 0) parts.push(`*${earlier} earlier messages are not shown.*`);
+  parts.push(...messages.map(messageText));
+  if (pending !== null) {
+    parts.push(section('You', pending.text), section('Model', pending.answer === '' ? '…' : `${pending.answer} …`));
+  }
+  if (parts.length === 1) parts.push('*Nothing has been said yet.*');
+  return `${parts.join('\n\n')}\n`;
+}
+
+function messageText({ role, content }: Message): string {
+  if (content.type === 'text') return section(speakers[role], content.text);
+  const lines = content.files.map(({ path, text }) => `- ${plain(path)} (${formatBytes(Buffer.byteLength(text))})`);
+  return section('Files given as context', lines.join('\n'));
+}
+
+const section = (name: string, text: string): string =>
+  `## ${name}\n\n${text.trim() === '' ? '*(empty)*' : text.trim()}`;

@@ -1,0 +1,122 @@
+import type { EngineStatus, Finding, RouteOutput, VerifyStep } from '../../protocol/api.ts';
+import type { State } from '../state.ts';
+import { formatCount, formatDuration, formatTokens } from './format.ts';
+import { markdownTable, plain } from './markdown.ts';
+
+const findingStates: Readonly<Record<Finding['state'], string>> = {
+  ok: '✓ ok',
+  warning: '⚠ warning',
+  failed: '✗ failed',
+  unknown: '? unknown',
+};
+
+/** What `cwm doctor` found, as markdown. */
+export function doctorReport({ engine, findings }: RouteOutput<'doctor'>): string {
+  return document([
+    '# Doctor',
+    engineSentence(engine),
+    markdownTable(
+      ['What', 'State', 'Found', 'What you can do'],
+      findings.map(({ name, state, detail, remedy }) => [
+        plain(name),
+        findingStates[state],
+        plain(detail),
+        plain(remedy),
+      ]),
+    ),
+    ...notices(engine),
+  ]);
+}
+
+/** What a verification looked at and found, as markdown. */
+export function verifyReport({ steps, healthy }: RouteOutput<'verify'>, window: string | null): string {
+  const problems = steps.flatMap(({ step, problems }) =>
+    problems.map((problem) => `- ${plain(step)}: ${plain(problem)}`),
+  );
+  return document([
+    window === null ? '# Verification of everything' : `# Verification of window ${plain(window)}`,
+    healthy ? 'Everything that was checked is as it was written.' : 'Some of what was checked is damaged or missing.',
+    markdownTable(
+      ['Step', 'Checked', 'Problems'],
+      steps.map((step: VerifyStep) => [plain(step.step), formatCount(step.checked), formatCount(step.problems.length)]),
+    ),
+    ...(problems.length === 0 ? [] : ['## Problems', problems.join('\n')]),
+  ]);
+}
+
+/** Backend, engine and active session in plain words. `health` is null when the backend cannot be reached. */
+export function statusReport(state: State, health: RouteOutput<'health'> | null): string {
+  return document([
+    '# Status',
+    ...activeParagraphs(state),
+    '## Backend',
+    ...(health === null ? [connectionSentence(state)] : backendParagraphs(health)),
+    ...(health === null ? [] : ['## Engines', ...enginesParagraphs(health.engines)]),
+  ]);
+}
+
+function activeParagraphs({ active, project, receipts }: State): string[] {
+  const folder = project.kind === 'none' ? 'No folder is open.' : `Folder: ${plain(project.name)}.`;
+  if (active.kind !== 'session') return [`${folder} No session is active.`];
+  const { session } = active;
+  const limit = session.model?.maxModelLen ?? null;
+  const used = session.tokens?.count ?? 0;
+  const receipt = receipts.get(session.id);
+  return [
+    `${folder} Active session: **${plain(session.title)}** (\`${session.id}\`), ${session.lifecycle}, phase ${session.phase}.`,
+    limit === null
+      ? `The context holds ${formatTokens(used)}.`
+      : `The context holds ${formatTokens(used)} of ${formatCount(limit)} (${Math.round((used / limit) * 100)} %).`,
+    ...(session.frozenAs === null ? [] : [`It is frozen as window **${plain(session.frozenAs)}**.`]),
+    ...(session.thawedFrom === null
+      ? []
+      : [`It was thawed from window **${plain(session.thawedFrom.window)}**: ${plain(session.thawedFrom.verdict)}.`]),
+    ...(receipt === undefined ? [] : [`Last receipt: ${plain(receipt.summary)}`]),
+    ...(session.prefixBreaks === 0
+      ? []
+      : [
+          `${formatCount(session.prefixBreaks)} prompts left the prefix of the one before, so that KV could not be reused.`,
+        ]),
+  ];
+}
+
+function connectionSentence({ connection }: State): string {
+  if (connection.kind !== 'failed')
+    return 'The backend is not running. It starts with the first command that needs it.';
+  const { code, message, hint } = connection.error;
+  return `The backend cannot be reached: ${plain(message)} (${code}) ${plain(hint)}`;
+}
+
+const backendParagraphs = (health: RouteOutput<'health'>): string[] => [
+  `${health.status}: version ${plain(health.version)}, process ${health.pid}, running for ${formatDuration(health.uptimeSeconds * 1000)}.`,
+  `It keeps ${formatCount(health.sessions)} sessions and ${formatCount(health.windows)} windows in \`${health.storage}\`.`,
+];
+
+const enginesParagraphs = (engines: readonly EngineStatus[]): string[] =>
+  engines.length === 0
+    ? ['No engine was needed yet.']
+    : engines.flatMap((engine) => [engineSentence(engine), ...notices(engine)]);
+
+function engineSentence(engine: EngineStatus): string {
+  const name = `**${plain(engine.spec)}**`;
+  if (!engine.reachable) {
+    const { problem } = engine;
+    return problem === null
+      ? `${name} is not running; it starts when it is needed.`
+      : `${name} cannot be used: ${plain(problem.message)} (${problem.code}) ${plain(problem.hint)}`;
+  }
+  const facts = [
+    [engine.kind, engine.version].filter((part) => part !== null).join(' '),
+    engine.model === null ? '' : `model ${engine.model}`,
+    engine.maxModelLen === null ? '' : `context of ${formatTokens(engine.maxModelLen)}`,
+    engine.blockTokens === null ? '' : `KV blocks of ${formatTokens(engine.blockTokens)}`,
+    engine.pid === null ? '' : `process ${engine.pid}`,
+    engine.url ?? '',
+  ].filter((fact) => fact !== '');
+  return `${name} answers: ${facts.map(plain).join(', ')}.`;
+}
+
+const notices = ({ notices }: EngineStatus): string[] =>
+  notices.length === 0 ? [] : [notices.map((notice) => `- ${plain(notice)}`).join('\n')];
+
+const document = (paragraphs: readonly string[]): string => `${paragraphs.join('\n\n')}\n`;

@@ -1,0 +1,124 @@
+import type { Session } from '../../protocol/session.ts';
+import type { State } from '../state.ts';
+import { formatCount, formatShortCount, formatTokens } from './format.ts';
+import { plain } from './markdown.ts';
+
+/** What the one status-bar item shows. `severity` colours its background. */
+export interface StatusBarView {
+  readonly text: string;
+  /** Markdown. */
+  readonly tooltip: string;
+  /** Read out instead of `text`, whose icons have no words. */
+  readonly label: string;
+  readonly severity: 'normal' | 'warning' | 'error';
+}
+
+const warningFill = 0.85;
+const errorFill = 0.95;
+
+export function statusBarView(state: State): StatusBarView {
+  const operation = state.operations.at(-1);
+  if (operation !== undefined) {
+    const { title, step } = operation;
+    const words = step === '' ? title : `${title}: ${step}`;
+    return { text: `$(sync~spin) ${title}`, tooltip: plain(words), label: words, severity: 'normal' };
+  }
+  if (state.active.kind !== 'session') return emptyView(state);
+  return sessionView(state.active.session, state);
+}
+
+function emptyView({ connection }: State): StatusBarView {
+  if (connection.kind !== 'failed') {
+    return {
+      text: '$(archive) Context Windows',
+      tooltip: 'No session is active. Click for the main actions.',
+      label: 'Context Windows: no session is active',
+      severity: 'normal',
+    };
+  }
+  return {
+    text: '$(archive) Context Windows $(debug-disconnect)',
+    tooltip: problemText(connection.error),
+    label: `Context Windows: ${connection.error.message} ${connection.error.code}`,
+    severity: 'normal',
+  };
+}
+
+function sessionView(session: Session, state: State): StatusBarView {
+  const name = activeName(session);
+  const used = session.tokens?.count ?? 0;
+  const limit = session.model?.maxModelLen ?? null;
+  const verdict = lastVerdict(session, state);
+  const fill = limit === null ? 0 : used / limit;
+  const severity = fill >= errorFill ? 'error' : fill >= warningFill ? 'warning' : 'normal';
+  const tokens = limit === null ? formatShortCount(used) : `${formatShortCount(used)}/${formatShortCount(limit)}`;
+  const inWords = limit === null ? formatTokens(used) : `${formatCount(used)} of ${formatTokens(limit)}`;
+  const percent = limit === null ? '' : ` (${Math.round(fill * 100)} %)`;
+  const down = whatIsDown(state);
+  return {
+    text: [sessionIcon(session), shorten(name), tokens, verdict ?? '', down?.icon ?? '']
+      .filter((part) => part !== '')
+      .join(' '),
+    tooltip: [
+      `**${plain(session.title)}** — ${sessionStateWords(session)}`,
+      `${inWords}${percent}${severity === 'normal' ? '' : ': the context is nearly full'}`,
+      ...(verdict === null ? [] : [`Last verdict: **${verdict}**`]),
+      ...(down === null ? [] : [down.text]),
+      'Click for the main actions.',
+    ].join('\n\n'),
+    label: [
+      `Context Windows: ${name}`,
+      sessionStateWords(session),
+      `${inWords} used`,
+      ...(verdict === null ? [] : [`last verdict ${verdict}`]),
+      ...(severity === 'normal' ? [] : ['nearly full']),
+      ...(down === null ? [] : [down.spoken]),
+    ].join(', '),
+    severity,
+  };
+}
+
+/** The name of what is worked on: the window once there is one, before that the session's title. */
+export const activeName = (session: Session): string => session.frozenAs ?? session.thawedFrom?.window ?? session.title;
+
+/** Verdict of the last operation on a session; null when none was measured. */
+export const lastVerdict = (session: Session, { receipts }: Pick<State, 'receipts'>): string | null =>
+  receipts.get(session.id)?.verdict ?? session.thawedFrom?.verdict ?? null;
+
+export function sessionStateWords({ lifecycle, phase }: Session): string {
+  if (phase === 'PermanentFailure') return 'failed';
+  if (phase !== 'Idle') return 'working';
+  return lifecycle;
+}
+
+function sessionIcon(session: Session): string {
+  if (session.phase !== 'Idle' && session.phase !== 'PermanentFailure') return '$(sync~spin)';
+  return session.lifecycle === 'frozen' || session.lifecycle === 'thawed' ? '$(archive)' : '$(comment-discussion)';
+}
+
+function whatIsDown({ connection, engine }: State): { icon: string; text: string; spoken: string } | null {
+  if (connection.kind === 'failed') {
+    return {
+      icon: '$(debug-disconnect)',
+      text: problemText(connection.error),
+      spoken: 'the backend is not running',
+    };
+  }
+  if (engine.kind !== 'down') return null;
+  const { problem } = engine.status;
+  return {
+    icon: '$(warning)',
+    text: problem === null ? 'The engine cannot be reached.' : problemText(problem),
+    spoken: 'the engine cannot be reached',
+  };
+}
+
+const problemText = ({ message, code, hint }: { message: string; code: string; hint: string }): string =>
+  `${plain(message)} (${code}) ${plain(hint)}`;
+
+const longestName = 28;
+/** `$(` would start an icon. */
+const shorten = (name: string): string => {
+  const text = name.replaceAll('$(', '$ (');
+  return text.length > longestName ? `${text.slice(0, longestName - 1)}…` : text;
+};

@@ -1,0 +1,50 @@
+import type { Session } from '../../protocol/session.ts';
+import type { WindowSummary } from '../../protocol/window.ts';
+import type { Listing, State } from '../state.ts';
+
+/**
+ * A row of the tree. Rows are handed to commands as their input, so their fields are named as the inputs in
+ * `contributions.ts` are.
+ */
+export type TreeNode =
+  | { readonly kind: 'session'; readonly session: string; readonly value: Session }
+  | { readonly kind: 'window'; readonly window: string; readonly value: WindowSummary }
+  | { readonly kind: 'empty'; readonly parent: string; readonly text: string }
+  /** `session` is the parent row; absent at the root. */
+  | { readonly kind: 'more'; readonly session?: string; readonly shown: number; readonly total: number };
+
+/** The active session first, the others as the backend sorted them. */
+export function rootNodes({ sessions, active }: Pick<State, 'sessions' | 'active'>): TreeNode[] {
+  if (sessions.kind === 'unknown') return [];
+  const activeSession = active.kind === 'session' ? active.session : null;
+  const others = sessions.items.filter(({ id }) => id !== activeSession?.id);
+  const ordered = activeSession === null ? others : [activeSession, ...others];
+  const nodes: TreeNode[] = ordered.map((session) => ({ kind: 'session', session: session.id, value: session }));
+  return [...nodes, ...moreNode(sessions)];
+}
+
+export function windowNodes(session: string, windows: Listing<WindowSummary>): TreeNode[] {
+  if (windows.kind === 'unknown') return [];
+  if (windows.items.length === 0) return [{ kind: 'empty', parent: session, text: 'No windows yet' }];
+  const nodes: TreeNode[] = windows.items.map((window) => ({ kind: 'window', window: window.name, value: window }));
+  return [...nodes, ...moreNode(windows, session)];
+}
+
+function moreNode({ items, total }: Extract<Listing<unknown>, { kind: 'loaded' }>, session?: string): TreeNode[] {
+  if (items.length >= total) return [];
+  return [{ kind: 'more', shown: items.length, total, ...(session === undefined ? {} : { session }) }];
+}
+
+/** Stable across refreshes and restarts, so that VS Code keeps selection and expansion. */
+export function nodeId(node: TreeNode): string {
+  switch (node.kind) {
+    case 'session':
+      return `session:${node.session}`;
+    case 'window':
+      return `window:${node.window}`;
+    case 'empty':
+      return `empty:${node.parent}`;
+    case 'more':
+      return `more:${node.session ?? ''}`;
+  }
+}

@@ -1,0 +1,31 @@
+import type { ExtensionContext } from 'vscode';
+import { entryPointPath } from '../base/entryPoint.ts';
+import { connectBackend } from '../client/connectBackend.ts';
+import type { ConnectBackend } from './backend.ts';
+import { apiKeySecret } from './contributions.ts';
+import { setting } from './settings.ts';
+import { storageDirectory } from './storageDirectory.ts';
+
+/** Settings that hold from the backend's next start on. */
+const backendSettings = (): Record<string, string> => ({
+  CWM_LOG_LEVEL: setting('cwm.logLevel'),
+  CWM_EMBEDDED_THREADS: String(setting('cwm.embedded.threads')),
+});
+
+/** Finds or starts the backend as the settings say at that moment. */
+export const startBackend =
+  (context: ExtensionContext): ConnectBackend =>
+  (signal) =>
+    connectBackend(
+      {
+        storage: storageDirectory(context),
+        start: {
+          // The editor's own Node. A desktop VS Code is Electron, which runs as Node when told so; a server's Node ignores it.
+          nodePath: process.execPath,
+          env: { ELECTRON_RUN_AS_NODE: '1', ...backendSettings() },
+          entry: entryPointPath('backend', import.meta.url),
+        },
+        engineKey: async (engine) => context.secrets.get(apiKeySecret(engine ?? setting('cwm.engine'))),
+      },
+      signal,
+    );

@@ -1,0 +1,103 @@
+import { type Disposable } from '../base/disposable.ts';
+import { Emitter } from '../base/emitter.ts';
+import type { EngineStatus } from '../protocol/api.ts';
+import type { CwmError } from '../protocol/errors.ts';
+import type { ProjectUri } from '../protocol/ids.ts';
+import type { Receipt } from '../protocol/receipt.ts';
+import type { Session } from '../protocol/session.ts';
+import type { WindowSummary } from '../protocol/window.ts';
+import type { ContextKeys } from './contributions.ts';
+
+export type ConnectionState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'failed'; readonly error: CwmError };
+
+export type ProjectState =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'folder'; readonly uri: ProjectUri; readonly name: string };
+
+export type ActiveState =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'session'; readonly session: Session };
+
+export type Listing<T> =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'loaded'; readonly items: readonly T[]; readonly total: number };
+
+/** The engine that the settings name. `unasked` is no failure: the embedded engine runs only when somebody needs it. */
+export type EngineState =
+  | { readonly kind: 'unasked' }
+  | { readonly kind: 'reachable'; readonly status: EngineStatus }
+  | { readonly kind: 'down'; readonly status: EngineStatus };
+
+/** Something that takes a while, as the status bar shows it. */
+export interface Operation {
+  readonly title: string;
+  readonly step: string;
+}
+
+/** Everything the tree, the status bar and the welcome texts are drawn from. */
+export interface State {
+  readonly connection: ConnectionState;
+  readonly project: ProjectState;
+  readonly scope: ContextKeys['cwm.scope'];
+  readonly active: ActiveState;
+  readonly sessions: Listing<Session>;
+  /** By session id; only of those sessions that were opened in the tree. */
+  readonly windows: ReadonlyMap<string, Listing<WindowSummary>>;
+  readonly engine: EngineState;
+  /** Oldest first. */
+  readonly operations: readonly Operation[];
+  /** The last receipt of each session that this window of VS Code has seen. */
+  readonly receipts: ReadonlyMap<string, Receipt>;
+}
+
+export const initialState: State = {
+  connection: { kind: 'idle' },
+  project: { kind: 'none' },
+  scope: 'folder',
+  active: { kind: 'unknown' },
+  sessions: { kind: 'unknown' },
+  windows: new Map(),
+  engine: { kind: 'unasked' },
+  operations: [],
+  receipts: new Map(),
+};
+
+/** Holds the one {@link State}. Views read it whole whenever it changes; nobody hands them events. */
+export class StateStore implements Disposable {
+  #state: State;
+  readonly #changed: Emitter<State>;
+
+  constructor(onError: (error: unknown) => void, state: State = initialState) {
+    this.#state = state;
+    this.#changed = new Emitter<State>(onError);
+  }
+
+  get current(): State {
+    return this.#state;
+  }
+
+  update(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+    this.#changed.emit(this.#state);
+  }
+
+  /** Calls `render` with the state as it is, and after every change of one of `parts`. */
+  render(parts: readonly (keyof State)[], render: (state: State) => void): Disposable {
+    let shown = this.#state;
+    render(shown);
+    return this.#changed.subscribe((state) => {
+      const before = shown;
+      shown = state;
+      if (parts.some((part) => before[part] !== state[part])) render(state);
+    });
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+  }
+}

@@ -1,0 +1,16 @@
+import { commands } from 'vscode';
+import type { Disposable } from '../../base/disposable.ts';
+import type { App } from '../app.ts';
+import { inBackground } from '../background.ts';
+import type { ContextKeys } from '../contributions.ts';
+
+/** Keeps the `when` clauses of menus and welcome texts in step with the state. */
+export function registerContextKeys(app: App): Disposable {
+  return app.state.render(['connection', 'scope', 'project'], ({ connection, scope, project }) => {
+    const set = <Key extends keyof ContextKeys>(key: Key, value: ContextKeys[Key]): void =>
+      inBackground(app.log, 'Setting a context key', commands.executeCommand('setContext', key, value));
+    set('cwm.connection', connection.kind);
+    set('cwm.scope', scope);
+    set('cwm.hasFolder', project.kind === 'folder');
+  });
+}

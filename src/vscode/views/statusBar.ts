@@ -1,0 +1,32 @@
+import { MarkdownString, StatusBarAlignment, ThemeColor, window } from 'vscode';
+import type { Disposable } from '../../base/disposable.ts';
+import { DisposableStore } from '../../base/disposable.ts';
+import type { App } from '../app.ts';
+import { type CommandId, statusBarItemId } from '../contributions.ts';
+import { type StatusBarView, statusBarView } from '../render/statusBarView.ts';
+
+const backgrounds: Readonly<Record<StatusBarView['severity'], string | null>> = {
+  normal: null,
+  warning: 'statusBarItem.warningBackground',
+  error: 'statusBarItem.errorBackground',
+};
+
+/** The one item: what is active, how full it is, the last verdict. */
+export function registerStatusBar(app: App): Disposable {
+  const store = new DisposableStore();
+  const item = store.add(window.createStatusBarItem(statusBarItemId, StatusBarAlignment.Left, 50));
+  item.name = 'Context Windows';
+  item.command = 'cwm.showActions' satisfies CommandId;
+  store.add(
+    app.state.render(['connection', 'active', 'engine', 'operations', 'receipts'], (state) => {
+      const view = statusBarView(state);
+      const background = backgrounds[view.severity];
+      item.text = view.text;
+      item.tooltip = new MarkdownString(view.tooltip);
+      item.accessibilityInformation = { label: view.label };
+      item.backgroundColor = background === null ? undefined : new ThemeColor(background);
+    }),
+  );
+  item.show();
+  return store;
+}

@@ -1,0 +1,173 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { productVersion } from '../../src/protocol/version.ts';
+import {
+  commandCategory,
+  commandInputs,
+  contextKeys,
+  logLevels,
+  receiptLanguageId,
+  sessionsViewId,
+  settings,
+  treeContextValues,
+  viewContainerId,
+} from '../../src/vscode/contributions.ts';
+
+interface MenuEntry {
+  readonly command: string;
+  readonly when?: string;
+  readonly group?: string;
+}
+interface SettingSchema {
+  readonly type: string;
+  readonly default: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly enum?: readonly string[];
+  readonly pattern?: string;
+  readonly scope: string;
+  readonly markdownDescription?: string;
+}
+interface Manifest {
+  readonly version: string;
+  readonly main: string;
+  readonly icon: string;
+  readonly activationEvents: readonly string[];
+  readonly capabilities: { readonly untrustedWorkspaces: { readonly restrictedConfigurations: readonly string[] } };
+  readonly contributes: {
+    readonly commands: readonly { command: string; title: string; category: string }[];
+    readonly configuration: { readonly properties: Readonly<Record<string, SettingSchema>> };
+    readonly viewsContainers: { readonly activitybar: readonly { id: string; icon: string }[] };
+    readonly views: Readonly<Record<string, readonly { id: string; icon: string }[]>>;
+    readonly viewsWelcome: readonly { view: string; contents: string; when: string }[];
+    readonly menus: Readonly<Record<string, readonly MenuEntry[]>>;
+    readonly languages: readonly { id: string; configuration?: string }[];
+    readonly grammars: readonly { language: string; path: string }[];
+  };
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as Manifest;
+const { contributes } = manifest;
+const menuEntries = Object.values(contributes.menus).flat();
+const whens = [...menuEntries, ...contributes.viewsWelcome].flatMap(({ when }) => when ?? []);
+const sourceFiles = readdirSync(path.join(root, 'src/vscode'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.ts'),
+);
+const source = sourceFiles.map((file) => readFileSync(path.join(root, 'src/vscode', file), 'utf8')).join('\n');
+
+describe('package.json and the code', () => {
+  test('V1 the manifest declares exactly the commands that the code registers', () => {
+    expect(contributes.commands.map(({ command }) => command).sort()).toEqual(Object.keys(commandInputs).sort());
+  });
+
+  test('V1 every command is found in the palette under one category and by a title of its own', () => {
+    expect(contributes.commands.filter(({ category }) => category !== commandCategory)).toEqual([]);
+    const titles = contributes.commands.map(({ title }) => title);
+    expect(new Set(titles).size).toBe(titles.length);
+  });
+
+  test('every menu entry and every link of a welcome text names a command that exists', () => {
+    const linked = contributes.viewsWelcome.flatMap(({ contents }) =>
+      Array.from(contents.matchAll(/\(command:([\w.]+)\)/g), ([, command = '']) => command),
+    );
+    expect(linked.length).toBeGreaterThan(0);
+    const unknown = [...menuEntries.map(({ command }) => command), ...linked].filter(
+      (command) => !Object.hasOwn(commandInputs, command),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  test('V5 settings have the same names, defaults and ranges in both', () => {
+    const declared = Object.entries(contributes.configuration.properties).map(([id, schema]) => {
+      const range = schema.minimum === undefined ? {} : { minimum: schema.minimum, maximum: schema.maximum };
+      return [id, { default: schema.default, ...range }];
+    });
+    expect(Object.fromEntries(declared)).toEqual(settings);
+    expect(contributes.configuration.properties['cwm.logLevel']?.enum).toEqual(logLevels);
+  });
+
+  test('every setting is read somewhere, says what it does, and has a scope', () => {
+    for (const [id, schema] of Object.entries(contributes.configuration.properties)) {
+      expect(source.includes(`setting('${id}')`), `${id} is read`).toBe(true);
+      expect(schema.markdownDescription?.length ?? 0, id).toBeGreaterThan(20);
+      expect(schema.scope, id).not.toBe('');
+    }
+  });
+
+  test('the pattern of the engine takes what an engine may be, and nothing else', () => {
+    const pattern = new RegExp(contributes.configuration.properties['cwm.engine']?.pattern ?? '(?!)');
+    for (const good of ['embedded', 'embedded:/models/a b.gguf', 'http://localhost:8000', 'https://gpu.lan/v1']) {
+      expect(good).toMatch(pattern);
+    }
+    for (const bad of ['', 'localhost:8000', 'embedded:', 'embeddedx', 'ftp://x']) expect(bad).not.toMatch(pattern);
+  });
+
+  test('an untrusted folder cannot choose the engine or the storage directory', () => {
+    const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
+    expect(restricted).toEqual(expect.arrayContaining(['cwm.engine', 'cwm.storageDirectory']));
+    expect(restricted.filter((id) => !Object.hasOwn(settings, id))).toEqual([]);
+  });
+
+  test('views and their container have the ids that the code uses', () => {
+    expect(contributes.viewsContainers.activitybar.map(({ id }) => id)).toEqual([viewContainerId]);
+    expect(contributes.views[viewContainerId]?.map(({ id }) => id)).toEqual([sessionsViewId]);
+    expect(contributes.viewsWelcome.filter(({ view }) => view !== sessionsViewId)).toEqual([]);
+  });
+
+  test('every context key in a "when" is one that the code sets, and each one is used', () => {
+    const used = new Set(
+      whens.flatMap((when) => when.match(/\bcwm\.\w+/g) ?? []).filter((key) => key !== sessionsViewId),
+    );
+    expect([...used].sort()).toEqual([...contextKeys].sort());
+  });
+
+  test('V2 every row that a menu is for exists, and every row has a menu or a click', () => {
+    const literal = whens.flatMap((when) =>
+      Array.from(when.matchAll(/viewItem == ([\w.]+)/g), ([, value = '']) => value),
+    );
+    const patterns = whens.flatMap((when) =>
+      Array.from(when.matchAll(/viewItem =~ \/(.+?)\//g), ([, value = '']) => value),
+    );
+    for (const value of literal) expect(treeContextValues).toContain(value);
+    for (const pattern of patterns)
+      expect(treeContextValues.some((value) => new RegExp(pattern).test(value))).toBe(true);
+    const reached = treeContextValues.filter(
+      (value) => literal.includes(value) || patterns.some((pattern) => new RegExp(pattern).test(value)),
+    );
+    expect([...reached, 'more'].sort()).toEqual([...treeContextValues].sort());
+  });
+
+  test('no row has more than three inline actions', () => {
+    const inline = contributes.menus['view/item/context']?.filter(({ group }) => group?.startsWith('inline')) ?? [];
+    for (const value of treeContextValues) {
+      expect(inline.filter(({ when }) => when?.includes(`viewItem == ${value}`)).length, value).toBeLessThanOrEqual(3);
+    }
+  });
+
+  test('every file that the manifest names is there', () => {
+    const files = [
+      manifest.icon,
+      ...contributes.viewsContainers.activitybar.map(({ icon }) => icon),
+      ...Object.values(contributes.views).flatMap((views) => views.map(({ icon }) => icon)),
+      ...contributes.languages.flatMap(({ configuration }) => configuration ?? []),
+      ...contributes.grammars.map((grammar) => grammar.path),
+    ];
+    expect(files.filter((file) => !existsSync(path.join(root, file)))).toEqual([]);
+  });
+
+  test('activation waits for no event but the end of the start-up', () => {
+    expect(manifest.activationEvents).toEqual(['onStartupFinished']);
+  });
+
+  test('client and backend agree on the version of the package', () => {
+    expect(manifest.version).toBe(productVersion);
+  });
+
+  test('the grammar belongs to the language of receipts', () => {
+    expect(contributes.languages.map(({ id }) => id)).toContain(receiptLanguageId);
+    expect(contributes.grammars.map(({ language }) => language)).toEqual([receiptLanguageId]);
+  });
+});
