@@ -163,7 +163,7 @@ export class Link {
       if (!(outcome instanceof Failed)) return { ...outcome, triedBefore };
       if (!outcome.retry || tries >= maxTries) throw outcome.error;
       triedBefore ||= outcome.mayHaveRun;
-      await this.#pause(tries, outcome.error, signal);
+      if (!outcome.atOnce) await this.#pause(tries, outcome.error, signal);
       if (outcome.reconnect) await this.#reconnect(signal);
     }
   }
@@ -235,8 +235,10 @@ export class Link {
     const error = failureError(cause, this.label);
     this.#options.onConnectionFailure();
     if (kind === 'refused') return new Failed(error, { retry: true, reconnect: true });
-    const free = request.patience === 'small' || this.#address.managed === true;
-    return new Failed(error, { retry: kind === 'lost' && free, reconnect: true, mayHaveRun: true });
+    const small = request.patience === 'small';
+    const retry = kind === 'lost' && (small || this.#address.managed === true);
+    // A connection that was kept from before the server's restart: the next one is fresh.
+    return new Failed(error, { retry, atOnce: small, reconnect: true, mayHaveRun: true });
   }
 
   async #pause(tries: number, error: CwmError, signal: AbortSignal): Promise<void> {
@@ -257,12 +259,15 @@ export class Link {
 class Failed {
   readonly error: CwmError;
   readonly retry: boolean;
+  /** Without a pause. */
+  readonly atOnce: boolean;
   readonly reconnect: boolean;
   readonly mayHaveRun: boolean;
 
-  constructor(error: CwmError, how: { retry?: boolean; reconnect?: boolean; mayHaveRun?: boolean }) {
+  constructor(error: CwmError, how: { retry?: boolean; atOnce?: boolean; reconnect?: boolean; mayHaveRun?: boolean }) {
     this.error = error;
     this.retry = how.retry ?? false;
+    this.atOnce = how.atOnce ?? false;
     this.reconnect = how.reconnect ?? false;
     this.mayHaveRun = how.mayHaveRun ?? false;
   }

@@ -1,0 +1,38 @@
+interface PooledBlock {
+  readonly bytes: Uint8Array;
+  lastUsed: number;
+  depth: number;
+}
+
+/** vLLM's prefix cache on the device: least recently used blocks go first, and of one request the last ones. */
+export class FakeBlockPool {
+  readonly #blocks = new Map<string, PooledBlock>();
+  readonly #capacityBlocks: number;
+  #tick = 0;
+
+  constructor(capacityBlocks: number) {
+    this.#capacityBlocks = capacityBlocks;
+  }
+
+  get size(): number {
+    return this.#blocks.size;
+  }
+
+  get(hash: string): Uint8Array | undefined {
+    return this.#blocks.get(hash)?.bytes;
+  }
+
+  /** Keeps the blocks of one request, first block first, as used just now. */
+  keep(blocks: readonly { readonly hash: string; readonly bytes: Uint8Array }[]): void {
+    const lastUsed = ++this.#tick;
+    blocks.forEach(({ hash, bytes }, depth) => this.#blocks.set(hash, { bytes, lastUsed, depth }));
+    const excess = this.#blocks.size - this.#capacityBlocks;
+    if (excess <= 0) return;
+    const oldest = [...this.#blocks].sort(([, a], [, b]) => a.lastUsed - b.lastUsed || b.depth - a.depth);
+    for (const [hash] of oldest.slice(0, excess)) this.#blocks.delete(hash);
+  }
+
+  clear(): void {
+    this.#blocks.clear();
+  }
+}

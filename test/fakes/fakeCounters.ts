@@ -1,0 +1,48 @@
+export type CacheSource = 'device' | 'disk';
+
+/** The counters of vLLM that a client can read, as text in Prometheus' format. */
+export class FakeCounters {
+  readonly #values = new Map<string, number>();
+  readonly #startSeconds: number;
+
+  constructor(startSeconds: number) {
+    this.#startSeconds = startSeconds;
+  }
+
+  add(series: string, value: number): void {
+    this.#values.set(series, (this.#values.get(series) ?? 0) + value);
+  }
+
+  /** One finished request. A block that came from disk counts as a local hit and as a transfer: so vLLM 0.32 was seen to do. */
+  request(promptTokens: number, cached: Readonly<Record<CacheSource, number>>, outputTokens: number): void {
+    const hits = cached.device + cached.disk;
+    this.add('vllm:request_success_total{engine="0",finished_reason="length"}', 1);
+    this.add('vllm:prompt_tokens_total{engine="0"}', promptTokens);
+    this.add('vllm:generation_tokens_total{engine="0"}', outputTokens);
+    this.add('vllm:prompt_tokens_by_source_total{engine="0",source="local_compute"}', promptTokens - hits);
+    this.add('vllm:prompt_tokens_by_source_total{engine="0",source="local_cache_hit"}', hits);
+    this.add('vllm:prompt_tokens_by_source_total{engine="0",source="external_kv_transfer"}', cached.disk);
+    for (const source of ['device', 'disk'] as const)
+      this.add(`vllm:prompt_tokens_cached_by_source_total{engine="0",source="${source}"}`, cached[source]);
+    this.add('vllm:prefix_cache_queries_total{engine="0"}', promptTokens);
+    this.add('vllm:prefix_cache_hits_total{engine="0"}', cached.device);
+  }
+
+  text(inFlight: number, cacheConfig: Readonly<Record<string, string>>, withTiers: boolean): string {
+    const labels = Object.entries(cacheConfig).map(([key, value]) => `${key}="${value}"`);
+    const lines = [
+      '# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.',
+      '# TYPE process_start_time_seconds gauge',
+      `process_start_time_seconds ${this.#startSeconds.toExponential(9)}`,
+      `vllm:cache_config_info{${labels.join(',')}} 1.0`,
+      `vllm:num_requests_running{engine="0"} ${inFlight}.0`,
+      'vllm:num_requests_waiting{engine="0"} 0.0',
+      'vllm:time_to_first_token_seconds_bucket{engine="0",le="0.001"} 0.0',
+      'vllm:time_to_first_token_seconds_bucket{engine="0",le="+Inf"} 0.0',
+    ];
+    for (const [series, value] of this.#values) {
+      if (withTiers || !series.includes('cached_by_source')) lines.push(`${series} ${value.toFixed(1)}`);
+    }
+    return `${lines.join('\n')}\n`;
+  }
+}

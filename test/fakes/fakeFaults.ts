@@ -1,0 +1,81 @@
+/** What is done to an HTTP exchange instead of answering it properly. */
+export type HttpFault = {
+  /** Requests whose path begins so; default all. */
+  readonly path?: string;
+  /** How many of them; default all. Counted down by the fake. */
+  times?: number;
+} & (
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly message?: string;
+      /** Fails after the prompt was computed and kept. */ readonly late?: boolean;
+    }
+  /** Ends the connection before the answer begins. */
+  | { readonly kind: 'drop'; readonly late?: boolean }
+  /** Ends the connection after so many chunks of a stream, or in the middle of any other body. */
+  | { readonly kind: 'cut'; readonly afterChunks: number }
+  /** Ends a stream after so many chunks, as if it were complete. */
+  | { readonly kind: 'stop'; readonly afterChunks: number }
+  /** Says nothing more after so many chunks; 0 is not even a head. */
+  | { readonly kind: 'silence'; readonly afterChunks: number }
+  | { readonly kind: 'body'; readonly body: string; readonly type?: string }
+  | { readonly kind: 'huge' }
+  | { readonly kind: 'redirect'; readonly location: string }
+);
+
+/** Everything a server can do wrong, or do differently from the vLLM that one expects. Switchable at any time. */
+export interface FakeFaults {
+  /** A server, or a proxy before it, that drops the field. */
+  saltIgnored: boolean;
+  /** `null`: without `--enable-prompt-tokens-details`. `zero-omitted`: vllm#44377. `claims-all`: reports full reuse whatever was computed. */
+  usageDetails: 'told' | 'null' | 'zero-omitted' | 'claims-all';
+  /** `vllm:prefix_cache_hits_total` counts a request once for each admission step. */
+  inflatedPrefixCounters: boolean;
+  /** `writes-nothing`, `loads-nothing`: a tier that is there and does not work. `claims-only`: counts its blocks as reused and loads zeros. */
+  tier: 'works' | 'writes-nothing' | 'loads-nothing' | 'claims-only';
+  /** Another conversation fills the cache after each request. */
+  evictsAfterEachRequest: boolean;
+  /** Something that the chat template puts before every prompt: a date, say. */
+  templateLine: string;
+  /** Other weights under the same name give other KV and other answers. */
+  weights: string;
+  /** vLLM before 0.28 without PYTHONHASHSEED. */
+  randomSeedAfterRestart: boolean;
+  /** What the API key must be; null for none. */
+  apiKey: string | null;
+  model: string;
+  maxModelLen: number;
+  metrics: boolean;
+  returnsTokenIds: boolean;
+  hasTokenize: boolean;
+  hasVersion: boolean;
+  givesLogprobs: boolean;
+  /** Somebody else's requests are finished between any two of ours. */
+  otherTraffic: boolean;
+  /** Requests of others that are running all the time. */
+  othersRunning: number;
+  http: HttpFault | null;
+}
+
+export const noFaults: FakeFaults = {
+  saltIgnored: false,
+  usageDetails: 'told',
+  inflatedPrefixCounters: false,
+  tier: 'works',
+  evictsAfterEachRequest: false,
+  templateLine: '',
+  weights: 'weights-1',
+  randomSeedAfterRestart: false,
+  apiKey: null,
+  model: 'fake-model',
+  maxModelLen: 8192,
+  metrics: true,
+  returnsTokenIds: true,
+  hasTokenize: true,
+  hasVersion: true,
+  givesLogprobs: true,
+  otherTraffic: false,
+  othersRunning: 0,
+  http: null,
+};

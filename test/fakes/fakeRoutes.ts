@@ -1,0 +1,237 @@
+import * as z from 'zod/mini';
+import { detokenize, renderChat, tokenizeText } from './fakeModel.ts';
+import { runRequest, type FakeOutcome, type FakeScheduling } from './fakeScheduler.ts';
+import type { Answer, SeenRequest } from './fakeHttp.ts';
+
+export interface FakeBackEnd extends FakeScheduling {
+  readonly version: string;
+  /** From 0.32: `prompt_tokens_cached_by_source_total`. */
+  readonly namesTiers: boolean;
+}
+
+const maybe = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(z.nullable(schema));
+const messages = z.array(z.object({ role: z.string(), content: z.string() }));
+const ids = z.array(z.int().check(z.nonnegative()));
+const shared = {
+  model: maybe(z.string()),
+  max_tokens: maybe(z.int().check(z.gte(1))),
+  cache_salt: maybe(z.string().check(z.minLength(1))),
+  return_token_ids: maybe(z.boolean()),
+};
+const completionBody = z.object({
+  ...shared,
+  prompt: z.union([z.string(), ids]),
+  logprobs: maybe(z.int()),
+  return_tokens_as_token_ids: maybe(z.boolean()),
+});
+const chatBody = z.object({
+  ...shared,
+  messages,
+  stream: maybe(z.boolean()),
+  stream_options: maybe(z.object({ include_usage: maybe(z.boolean()) })),
+  add_generation_prompt: maybe(z.boolean()),
+});
+const tokenizeBody = z.union([
+  z.object({ messages, add_generation_prompt: maybe(z.boolean()) }),
+  z.object({ prompt: z.string() }),
+]);
+
+export const refuse = (status: number, message: string, type = 'BadRequestError'): Answer => ({
+  status,
+  json: { error: { message, type, param: null, code: status } },
+});
+const ok = (json: unknown): Answer => ({ status: 200, json });
+const notFound: Answer = { status: 404, json: { detail: 'Not Found' } };
+
+/** vLLM's OpenAI server, as far as a client of the KV cache meets it. */
+export function answerRequest(engine: FakeBackEnd, { method, path, headers, body }: SeenRequest): Answer {
+  const { faults } = engine;
+  // vLLM guards only what is under /v1.
+  if (path.startsWith('/v1') && faults.apiKey !== null && headers.authorization !== `Bearer ${faults.apiKey}`)
+    return { status: 401, json: { error: 'Unauthorized' } };
+  switch (`${method} ${path}`) {
+    case 'GET /health':
+      return { status: 200, text: '' };
+    case 'GET /version':
+      return faults.hasVersion ? ok({ version: engine.version }) : notFound;
+    case 'GET /v1/models':
+      return ok({ object: 'list', data: [modelEntry(engine)] });
+    case 'GET /metrics':
+      return faults.metrics ? { status: 200, text: metricsText(engine) } : notFound;
+    case 'POST /tokenize':
+      return faults.hasTokenize ? parsed(tokenizeBody, body, (request) => tokenize(engine, request)) : notFound;
+    case 'POST /v1/completions':
+      return parsed(completionBody, body, (request) => complete(engine, request));
+    case 'POST /v1/chat/completions':
+      return parsed(chatBody, body, (request) => chat(engine, request));
+    default:
+      return notFound;
+  }
+}
+
+function parsed<Schema extends z.ZodMiniType>(
+  schema: Schema,
+  body: unknown,
+  answer: (request: z.output<Schema>) => Answer,
+): Answer {
+  const result = schema.safeParse(body);
+  if (result.success) return answer(result.data);
+  return refuse(400, `[{'loc': ('body', '${result.error.issues[0]?.path.join("', '")}')}]`);
+}
+
+const modelEntry = ({ faults, tier }: FakeBackEnd) => ({
+  id: faults.model,
+  object: 'model',
+  created: 1_700_000_000,
+  owned_by: 'vllm',
+  root: tier?.modelPath ?? faults.model,
+  parent: null,
+  max_model_len: faults.maxModelLen,
+  permission: [],
+});
+
+const metricsText = ({ faults, counters, blockTokens, profile, namesTiers }: FakeBackEnd): string =>
+  counters.text(
+    faults.othersRunning,
+    {
+      block_size: String(blockTokens),
+      cache_dtype: 'auto',
+      enable_prefix_caching: 'True',
+      engine: '0',
+      prefix_caching_hash_algo: profile.algorithm,
+      sliding_window: 'None',
+    },
+    namesTiers,
+  );
+
+function tokenize({ faults }: FakeBackEnd, request: z.output<typeof tokenizeBody>): Answer {
+  const tokens =
+    'prompt' in request
+      ? tokenizeText(request.prompt)
+      : renderChat(request.messages, request.add_generation_prompt ?? true, faults.templateLine);
+  return ok({ count: tokens.length, max_model_len: faults.maxModelLen, tokens, token_strs: null });
+}
+
+interface Ask {
+  readonly model?: string | null | undefined;
+  readonly max_tokens?: number | null | undefined;
+  readonly cache_salt?: string | null | undefined;
+}
+
+/** Runs it, or says in vLLM's words why not. */
+function run(engine: FakeBackEnd, ask: Ask, prompt: readonly number[]): FakeOutcome | Answer {
+  const { faults } = engine;
+  if (ask.model !== undefined && ask.model !== null && ask.model !== faults.model)
+    return refuse(404, `The model \`${ask.model}\` does not exist.`, 'NotFoundError');
+  const maxTokens = ask.max_tokens ?? 16;
+  if (prompt.length + maxTokens > faults.maxModelLen)
+    return refuse(
+      400,
+      `This model's maximum context length is ${faults.maxModelLen} tokens. However, you requested ${maxTokens} output tokens and your prompt contains ${prompt.length} input tokens.`,
+    );
+  try {
+    return runRequest(engine, prompt, ask.cache_salt ?? null, maxTokens);
+  } catch (error) {
+    return refuse(500, error instanceof Error ? error.message : 'failed', 'InternalServerError');
+  }
+}
+
+function usageOf({ faults, blockTokens }: FakeBackEnd, promptTokens: number, { cachedTokens, tokens }: FakeOutcome) {
+  const told = {
+    told: cachedTokens,
+    null: null,
+    'zero-omitted': cachedTokens === 0 ? null : cachedTokens,
+    'claims-all': Math.floor((promptTokens - 1) / blockTokens) * blockTokens,
+  }[faults.usageDetails];
+  return {
+    prompt_tokens: promptTokens,
+    total_tokens: promptTokens + tokens.length,
+    completion_tokens: tokens.length,
+    prompt_tokens_details: told === null ? null : { cached_tokens: told, created_cache_tokens: null },
+  };
+}
+
+function complete(engine: FakeBackEnd, request: z.output<typeof completionBody>): Answer {
+  const { faults } = engine;
+  const prompt = typeof request.prompt === 'string' ? tokenizeText(request.prompt) : request.prompt;
+  const outcome = run(engine, request, prompt);
+  if ('status' in outcome) return outcome;
+  const outputIds = outcome.tokens.map(({ id }) => id);
+  const showIds = faults.returnsTokenIds && request.return_token_ids === true;
+  const name = (id: number): string =>
+    request.return_tokens_as_token_ids === true ? `token_id:${id}` : detokenize([id]);
+  const wanted = request.logprobs;
+  return ok({
+    id: 'cmpl-1',
+    object: 'text_completion',
+    created: 1,
+    model: faults.model,
+    choices: [
+      {
+        index: 0,
+        text: detokenize(outputIds),
+        logprobs:
+          faults.givesLogprobs && typeof wanted === 'number'
+            ? {
+                text_offset: outputIds.map(() => 0),
+                tokens: outputIds.map(name),
+                token_logprobs: outcome.tokens.map(({ top }) => top[0]?.logprob ?? null),
+                top_logprobs: outcome.tokens.map(({ top }) =>
+                  Object.fromEntries(top.slice(0, wanted).map(({ id, logprob }) => [name(id), logprob])),
+                ),
+              }
+            : null,
+        finish_reason: 'length',
+        stop_reason: null,
+        token_ids: showIds ? outputIds : null,
+        prompt_token_ids: showIds ? prompt : null,
+      },
+    ],
+    usage: usageOf(engine, prompt.length, outcome),
+    kv_transfer_params: null,
+  });
+}
+
+function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
+  const { faults } = engine;
+  const prompt = renderChat(request.messages, request.add_generation_prompt ?? true, faults.templateLine);
+  const outcome = run(engine, request, prompt);
+  if ('status' in outcome) return outcome;
+  const outputIds = outcome.tokens.map(({ id }) => id);
+  const showIds = faults.returnsTokenIds && request.return_token_ids === true;
+  const usage = usageOf(engine, prompt.length, outcome);
+  const head = { id: 'chatcmpl-1', created: 1, model: faults.model };
+  if (request.stream !== true) {
+    const message = { role: 'assistant', content: detokenize(outputIds) };
+    return ok({
+      ...head,
+      object: 'chat.completion',
+      choices: [{ index: 0, message, finish_reason: 'length', token_ids: showIds ? outputIds : null }],
+      usage,
+      prompt_token_ids: showIds ? prompt : null,
+    });
+  }
+  const chunk = (choices: readonly unknown[], more: object = {}) => ({
+    ...head,
+    object: 'chat.completion.chunk',
+    choices,
+    ...more,
+  });
+  const delta = (id: number, index: number) => ({
+    index: 0,
+    delta: { content: detokenize([id]) },
+    logprobs: null,
+    finish_reason: index === outputIds.length - 1 ? 'length' : null,
+    token_ids: showIds ? [id] : null,
+  });
+  return {
+    status: 200,
+    events: [
+      chunk([{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }], {
+        prompt_token_ids: showIds ? prompt : null,
+      }),
+      ...outputIds.map((id, index) => chunk([delta(id, index)])),
+      ...(request.stream_options?.include_usage === true ? [chunk([], { usage })] : []),
+    ],
+  };
+}

@@ -1,0 +1,92 @@
+import { blockHashChain, type BlockHashProfile } from '../../src/base/kvBlockHash.ts';
+import type { FakeBlockPool } from './fakeBlockPool.ts';
+import type { FakeCounters } from './fakeCounters.ts';
+import type { FakeFaults } from './fakeFaults.ts';
+import type { FakeFsTier } from './fakeFsTier.ts';
+import { attend, blockBytes, computeBlock, nextToken, startState, type NextToken } from './fakeModel.ts';
+
+export interface FakeScheduling {
+  readonly faults: FakeFaults;
+  readonly blockTokens: number;
+  readonly profile: BlockHashProfile;
+  readonly pool: FakeBlockPool;
+  readonly tier: FakeFsTier | null;
+  readonly counters: FakeCounters;
+}
+
+export interface FakeOutcome {
+  readonly tokens: readonly NextToken[];
+  readonly cachedTokens: number;
+}
+
+interface Block {
+  readonly hash: string;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Runs one request: reuses the longest run of blocks from the device, then from the tier, computes the rest, and keeps
+ * all. The last token is always computed, so at most `floor((N − 1) / B)` blocks are reused.
+ */
+export function runRequest(
+  engine: FakeScheduling,
+  ids: readonly number[],
+  salt: string | null,
+  maxTokens: number,
+): FakeOutcome {
+  const { faults, blockTokens, pool, tier, counters } = engine;
+  tier?.step();
+  const name = (sequence: readonly number[]): string[] =>
+    blockHashChain(engine.profile, sequence, blockTokens, faults.saltIgnored ? null : salt);
+  const hashes = name(ids);
+  const reusable = Math.floor((ids.length - 1) / blockTokens);
+
+  const prompt: Block[] = [];
+  const sources = { device: 0, disk: 0 };
+  for (const hash of hashes.slice(0, reusable)) {
+    const onDevice = pool.get(hash);
+    const bytes = onDevice ?? loadFromTier(engine, hash);
+    if (!bytes) break;
+    prompt.push({ hash, bytes });
+    sources[onDevice ? 'device' : 'disk'] += blockTokens;
+  }
+  const cachedTokens = prompt.length * blockTokens;
+
+  let state = startState(faults.weights);
+  for (const { bytes } of prompt) state = attend(state, bytes);
+  const grow = (sequence: readonly number[], names: readonly string[], into: Block[]): void => {
+    for (const hash of names.slice(into.length)) {
+      const at = into.length * blockTokens;
+      const bytes = computeBlock(faults.weights, state, sequence.slice(at, at + blockTokens));
+      into.push({ hash, bytes });
+      state = attend(state, bytes);
+    }
+  };
+  grow(ids, hashes, prompt);
+
+  const noise = prompt.length > 0 && cachedTokens < reusable * blockTokens ? 1 + cachedTokens : 0;
+  const sequence = [...ids];
+  const kept = [...prompt];
+  const tokens: NextToken[] = [];
+  while (tokens.length < maxTokens) {
+    const token = nextToken(faults.weights, state, sequence.slice(kept.length * blockTokens), noise);
+    tokens.push(token);
+    sequence.push(token.id);
+    // The last token's KV is never computed.
+    if (tokens.length < maxTokens && sequence.length % blockTokens === 0) grow(sequence, name(sequence), kept);
+  }
+
+  pool.keep(kept);
+  if (faults.tier !== 'writes-nothing') tier?.store(prompt);
+  if (faults.evictsAfterEachRequest) pool.clear();
+  counters.request(ids.length, sources, tokens.length);
+  if (faults.inflatedPrefixCounters) counters.add('vllm:prefix_cache_hits_total{engine="0"}', 30 * ids.length);
+  if (faults.otherTraffic) counters.request(100, { device: 64, disk: 0 }, 10);
+  return { tokens, cachedTokens };
+}
+
+function loadFromTier({ tier, faults }: FakeScheduling, hash: string): Uint8Array | undefined {
+  if (faults.tier === 'loads-nothing') return undefined;
+  const bytes = tier?.load(hash);
+  return bytes && faults.tier === 'claims-only' ? Buffer.alloc(blockBytes) : bytes;
+}
