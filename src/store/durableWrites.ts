@@ -75,6 +75,14 @@ export class DurableWrites {
     await this.#settle([dirname(to), dirname(from)], () => this.#files.rename(to, from));
   }
 
+  /** Moves to `wanted`, or to that name with a number when it is taken. @returns where it is now. */
+  async moveAside(from: string, wanted: string): Promise<string> {
+    let target = wanted;
+    for (let copy = 2; (await this.#files.stat(target)) !== null; copy++) target = `${wanted}.${copy}`;
+    await this.move(from, target);
+    return target;
+  }
+
   /** Gives a file a second name in another directory, or a copy where links do not work. Nothing happens when the name is taken. */
   async share(from: string, to: string): Promise<void> {
     try {

@@ -6,6 +6,11 @@ export interface FileStat {
   readonly sizeBytes: number;
   /** Changes with every change of the file, also when the clock stands still between two: inode, size, mtime and ctime in ns. */
   readonly fingerprint: string;
+  /**
+   * False while a change that follows at once could leave the fingerprint as it is: times of files move in steps of some
+   * milliseconds, and inodes are used again. Git calls such an entry racily clean.
+   */
+  readonly isSettled: boolean;
 }
 
 /**
@@ -44,6 +49,9 @@ const privateDirectory = 0o700;
 // Windows has no such flag, and no links that an ordinary user could plant.
 const noFollow = constants.O_NOFOLLOW ?? 0;
 
+/** Longer than the steps of any file system's clock but FAT's. */
+const settlingMs = 100n;
+
 /** {@link Files} on the machine's own file system. */
 export const diskFiles: Files = {
   list: (directory) => fs.readdir(directory),
@@ -51,10 +59,12 @@ export const diskFiles: Files = {
   async stat(path) {
     try {
       const stat = await fs.lstat(path, { bigint: true });
+      const changedMs = stat.mtimeMs > stat.ctimeMs ? stat.mtimeMs : stat.ctimeMs;
       return {
         kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other',
         sizeBytes: Number(stat.size),
         fingerprint: `${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}`,
+        isSettled: BigInt(Date.now()) - changedMs > settlingMs,
       };
     } catch (error) {
       if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null;

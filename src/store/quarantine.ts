@@ -54,9 +54,9 @@ export class Quarantine {
       return;
     }
     const from = this.#relative(path);
-    const to = join(this.#layout.quarantine, `${stampOf(this.#clock.now())}-${from.replaceAll('/', '~')}`);
+    const wanted = join(this.#layout.quarantine, `${stampOf(this.#clock.now())}-${from.replaceAll('/', '~')}`);
     try {
-      await this.#writes.move(path, to);
+      const to = await this.#writes.moveAside(path, wanted);
       this.#add(path, what, this.#relative(to));
     } catch {
       this.#add(path, `${what} It could not be set aside.`, null);

@@ -19,6 +19,8 @@ export class SessionFiles {
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
   readonly #queue = new KeyedQueue<SessionId>();
+  /** Sessions whose left-over token ids were removed since the store was opened. */
+  readonly #tidied = new Set<SessionId>();
   readonly pool: MessagePool;
 
   constructor(parts: StoreParts, intents: FreezeIntents, trash: Trash) {
@@ -123,6 +125,7 @@ export class SessionFiles {
     const paths = this.#parts.layout.session(id);
     return this.exclusively(id, async () => {
       await this.#requireDirectories(id, paths);
+      await this.#dropLeftTokens(id, paths);
       const present = await this.#parts.writes.readIfThere(paths.tokens(sha256));
       // A damaged file under that name is healed by writing it again.
       if (present === null || sha256Hex(present) !== sha256) {
@@ -154,14 +157,6 @@ export class SessionFiles {
     return this.pool.storedIds(this.#parts.layout.session(id));
   }
 
-  /** Token ids beside the session that its record does not name: left by a crash before the record was written. */
-  async unreferencedTokens(session: Session): Promise<string[]> {
-    const { directory } = this.#parts.layout.session(session.id as SessionId);
-    const names = await this.#parts.files.list(directory);
-    const kept = session.tokens === null ? null : `tokens-${session.tokens.sha256}.u32`;
-    return names.filter((name) => name.startsWith('tokens-') && name !== kept).map((name) => join(directory, name));
-  }
-
   async #require(id: SessionId): Promise<Session> {
     const session = await this.get(id);
     if (session === null) throw notFound(id);
@@ -171,6 +166,18 @@ export class SessionFiles {
   async #requireDirectories(id: SessionId, paths: SessionPaths): Promise<void> {
     if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(id);
     await hasDirectory(this.#parts.files, paths.messages);
+  }
+
+  /** Those that a crash left beside the session before its record named them. Before the first save: later ones may be about to be named. */
+  async #dropLeftTokens(id: SessionId, paths: SessionPaths): Promise<void> {
+    if (this.#tidied.has(id)) return;
+    const session = await this.get(id);
+    const kept = session?.tokens ? paths.tokens(session.tokens.sha256) : null;
+    for (const name of await this.#parts.files.list(paths.directory)) {
+      const path = join(paths.directory, name);
+      if (name.startsWith('tokens-') && path !== kept) await this.#parts.files.remove(path);
+    }
+    this.#tidied.add(id);
   }
 
   async #dropTokens(paths: SessionPaths, before: string | undefined, now: string | undefined): Promise<void> {

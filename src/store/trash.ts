@@ -15,11 +15,8 @@ export class Trash {
 
   /** @param what names it for a person who looks through the trash; legal in a file name. */
   async discard(path: string, what: string): Promise<void> {
-    const { files, writes, layout, clock } = this.#parts;
-    const wanted = join(layout.trash, `${stampOf(clock.now())}-${what}`);
-    let target = wanted;
-    for (let copy = 2; (await files.stat(target)) !== null; copy++) target = `${wanted}.${copy}`;
-    await writes.move(path, target);
+    const { writes, layout, clock } = this.#parts;
+    await writes.moveAside(path, join(layout.trash, `${stampOf(clock.now())}-${what}`));
   }
 
   /** Removes what has been there for longer than {@link trashGraceMs}; names without a time are left alone. */

@@ -83,8 +83,16 @@ export interface WindowStore {
   loadWindowTokens(name: WindowName): Promise<number[]>;
   loadWindowKv(name: WindowName): Promise<KvRecord>;
   replaceWindowKv(name: WindowName, kv: KvRecord): Promise<void>;
-  /** Of these block hashes, those that a window other than `except` has in its list. */
+  /**
+   * Of these block hashes of `except`, those that another window has in its list. Only windows of its lineage are looked at:
+   * a block's hash covers the lineage's salt. @throws CwmError CWM-2002.
+   */
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
+  /** Which checksums other windows than `except` have recorded for these block hashes; hashes nobody else has are absent. */
+  checksumsOfOthers(
+    hashes: readonly string[],
+    except: WindowName,
+  ): Promise<ReadonlyMap<string, readonly string[]>>;
   appendReceipt(name: WindowName, receipt: Receipt): Promise<void>;
   /** Oldest first. */
   listReceipts(name: WindowName): Promise<Receipt[]>;

@@ -26,9 +26,10 @@ export class IndexSource {
     return this.#ids(this.#parts.layout.windows, parseWindowName);
   }
 
-  /** Changes with everything that is in the row, and tells files apart that were put back from a backup. */
+  /** Changes with everything that is in the row, and tells files apart that were put back from a backup. Empty: never to be believed. */
   async sessionStamp(id: SessionId): Promise<string> {
-    return (await this.#parts.files.stat(this.#parts.layout.session(id).metadata))?.fingerprint ?? '';
+    const metadata = await this.#parts.files.stat(this.#parts.layout.session(id).metadata);
+    return metadata?.isSettled ? metadata.fingerprint : '';
   }
 
   /** Records of a window are replaced, which its directory's times show; only receipts are added to a file. */
@@ -38,7 +39,8 @@ export class IndexSource {
       await this.#parts.files.stat(paths.directory),
       await this.#parts.files.stat(paths.receipts),
     ];
-    return directory ? `${directory.fingerprint}/${receipts?.fingerprint ?? ''}` : '';
+    const isSettled = directory?.isSettled === true && receipts?.isSettled !== false;
+    return isSettled ? `${directory.fingerprint}/${receipts?.fingerprint ?? ''}` : '';
   }
 
   /** Null when there is none that can be read. */

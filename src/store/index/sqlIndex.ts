@@ -154,11 +154,22 @@ export class SqlIndex {
     };
   }
 
-  /** Every row of every table in a fixed order, to compare two indexes. */
+  /** Rows whose stamp says nothing. */
+  unstamped(): { readonly sessions: string[]; readonly windows: string[] } {
+    const keys = (sql: string): string[] => this.#rows(sql, []).map(([key]) => String(key));
+    return {
+      sessions: keys("SELECT id FROM sessions WHERE stamp = ''"),
+      windows: keys("SELECT name FROM windows WHERE stamp = ''"),
+    };
+  }
+
+  /** What every row says, but not its stamp, in a fixed order: to compare two indexes. */
   dump(): unknown[] {
-    return ['sessions', 'windows', 'window_tags'].map((table) =>
-      this.#rows(`SELECT * FROM ${table} ORDER BY 1, 2`, []),
-    );
+    return [
+      'SELECT id, search, project, lifecycle, model, updated_at FROM sessions ORDER BY id',
+      'SELECT name, search, session, project, model, lineage, tokens, kv_bytes, created_at, summary FROM windows ORDER BY name',
+      'SELECT tag, window FROM window_tags ORDER BY tag, window',
+    ].map((sql) => this.#rows(sql, []));
   }
 
   #count(table: 'sessions' | 'windows', filter: Filter): number {
