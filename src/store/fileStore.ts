@@ -16,7 +16,7 @@ import { ProjectFiles } from './projectFiles.ts';
 import type { StoreProblem } from './quarantine.ts';
 import { prepareDirectories, recover } from './recovery.ts';
 import { SessionFiles } from './sessionFiles.ts';
-import { blocksHeldByOthers } from './sharedBlocks.ts';
+import { SharedBlocks } from './sharedBlocks.ts';
 import { storageError, type Access } from './storageError.ts';
 import { makeStoreParts, type StoreParts } from './storeParts.ts';
 import { Trash } from './trash.ts';
@@ -64,6 +64,7 @@ export class FileStore implements Store {
   readonly #projects: ProjectFiles;
   readonly #source: IndexSource;
   readonly #index: LiveIndex;
+  readonly #sharedBlocks: SharedBlocks;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new SerialQueue();
   #closed = false;
@@ -78,6 +79,7 @@ export class FileStore implements Store {
     this.#projects = new ProjectFiles(parts);
     this.#source = new IndexSource(parts, this.#sessions, this.#windows);
     this.#index = new LiveIndex(parts, this.#source, sqlWasmPath);
+    this.#sharedBlocks = new SharedBlocks(this.#windows, this.#index, this.#source);
   }
 
   /** What was found wrong since the store was opened, and lived with; oldest first. */
@@ -168,8 +170,11 @@ export class FileStore implements Store {
   }
 
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>> {
-    const parts = { windows: this.#windows, index: this.#index, source: this.#source };
-    return this.#run('read', () => blocksHeldByOthers(hashes, except, parts));
+    return this.#run('read', () => this.#sharedBlocks.heldByOthers(hashes, except));
+  }
+
+  checksumsOfOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlyMap<string, readonly string[]>> {
+    return this.#run('read', () => this.#sharedBlocks.checksumsOfOthers(hashes, except));
   }
 
   appendReceipt(name: WindowName, receipt: Receipt): Promise<void> {

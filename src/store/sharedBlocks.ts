@@ -1,51 +1,74 @@
 import { CwmError } from '../protocol/errors.ts';
 import type { WindowName } from '../protocol/ids.ts';
+import type { BlockRecord } from '../protocol/window.ts';
 import type { IndexSource } from './index/indexSource.ts';
 import type { LiveIndex } from './index/liveIndex.ts';
 import type { WindowFiles } from './windowFiles.ts';
 
 /**
- * Which of these blocks another window has too. A block's hash covers the lineage's salt, so only windows of the same lineage
- * need to be read, newest first, until every hash was seen.
+ * What other windows say of a window's blocks. A block's hash covers the lineage's salt, so only windows of the same lineage need
+ * to be read.
  */
-export async function blocksHeldByOthers(
-  hashes: readonly string[],
-  except: WindowName,
-  parts: { readonly windows: WindowFiles; readonly index: LiveIndex; readonly source: IndexSource },
-): Promise<ReadonlySet<string>> {
-  const { lineage } = await parts.windows.require(except);
-  const wanted = new Set(hashes);
-  const held = new Set<string>();
-  for (const name of await windowsOfLineage(lineage, parts)) {
-    if (wanted.size === 0) break;
-    if (name === except) continue;
-    for (const hash of await blockHashes(name, lineage, parts.windows)) {
-      if (wanted.delete(hash)) held.add(hash);
+export class SharedBlocks {
+  readonly #windows: WindowFiles;
+  readonly #index: LiveIndex;
+  readonly #source: IndexSource;
+
+  constructor(windows: WindowFiles, index: LiveIndex, source: IndexSource) {
+    this.#windows = windows;
+    this.#index = index;
+    this.#source = source;
+  }
+
+  async heldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>> {
+    const wanted = new Set(hashes);
+    const held = new Set<string>();
+    for await (const blocks of this.#blocksOfOthers(except)) {
+      for (const { hash } of blocks) if (wanted.delete(hash)) held.add(hash);
+      if (wanted.size === 0) break;
+    }
+    return held;
+  }
+
+  async checksumsOfOthers(
+    hashes: readonly string[],
+    except: WindowName,
+  ): Promise<ReadonlyMap<string, readonly string[]>> {
+    const wanted = new Set(hashes);
+    const found = new Map<string, Set<string>>();
+    for await (const blocks of this.#blocksOfOthers(except)) {
+      for (const { hash, checksum } of blocks) {
+        if (wanted.has(hash)) found.set(hash, (found.get(hash) ?? new Set()).add(checksum));
+      }
+    }
+    return new Map([...found].map(([hash, checksums]) => [hash, [...checksums]]));
+  }
+
+  async *#blocksOfOthers(except: WindowName): AsyncGenerator<readonly BlockRecord[]> {
+    const { lineage } = await this.#windows.require(except);
+    for (const name of await this.#windowsOfLineage(lineage)) {
+      if (name !== except) yield await this.#blocks(name, lineage);
     }
   }
-  return held;
-}
 
-/** Without the index every window is looked at: slow, and better than to delete what another window needs. */
-async function windowsOfLineage(
-  lineage: string,
-  { index, source }: { readonly index: LiveIndex; readonly source: IndexSource },
-): Promise<readonly WindowName[]> {
-  try {
-    return await index.query((rows) => rows.windowsOfLineage(lineage) as WindowName[]);
-  } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-4002') return source.windowNames();
-    throw error;
+  /** Newest first. Without the index every window is looked at: slow, and better than to delete what another one needs. */
+  async #windowsOfLineage(lineage: string): Promise<readonly WindowName[]> {
+    try {
+      return await this.#index.query((rows) => rows.windowsOfLineage(lineage) as WindowName[]);
+    } catch (error) {
+      if (error instanceof CwmError && error.code === 'CWM-4002') return this.#source.windowNames();
+      throw error;
+    }
   }
-}
 
-async function blockHashes(name: WindowName, lineage: string, windows: WindowFiles): Promise<string[]> {
-  try {
-    if ((await windows.get(name))?.lineage !== lineage) return [];
-    return (await windows.loadKv(name)).blocks.map((block) => block.hash);
-  } catch (error) {
-    // Deleted meanwhile, or its record is damaged: then it can't name a block any more either, and its thaw rebuilds them.
-    if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return [];
-    throw error;
+  async #blocks(name: WindowName, lineage: string): Promise<readonly BlockRecord[]> {
+    try {
+      const manifest = await this.#windows.get(name);
+      return manifest?.lineage === lineage ? (await this.#windows.loadKv(name)).blocks : [];
+    } catch (error) {
+      // Deleted meanwhile, or its record is damaged: then it can't name a block any more either, and its thaw rebuilds them.
+      if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return [];
+      throw error;
+    }
   }
 }

@@ -105,6 +105,7 @@ describe('windows', () => {
     await expect(store.loadWindowKv(name)).rejects.toMatchObject(unknown);
     await expect(store.replaceWindowKv(name, aKvRecord())).rejects.toMatchObject(unknown);
     await expect(store.blocksHeldByOthers(['aa'], name)).rejects.toMatchObject(unknown);
+    await expect(store.checksumsOfOthers(['aa'], name)).rejects.toMatchObject(unknown);
     await expect(store.appendReceipt(name, aReceipt())).rejects.toMatchObject(unknown);
     await expect(store.listReceipts(name)).rejects.toMatchObject(unknown);
     await expect(store.deleteWindow(name)).rejects.toMatchObject(unknown);
@@ -136,6 +137,18 @@ describe('windows', () => {
     expect([...(await store.blocksHeldByOthers(asked, name))].sort()).toEqual(['aa', 'bb']);
     await store.deleteWindow(windowName('w2'));
     expect(await store.blocksHeldByOthers(asked, name)).toEqual(new Set());
+  });
+
+  it('the checksums that other windows recorded for a block are all there, each once', async () => {
+    const recorded = (checksum: string) => aKvRecord({ blocks: [{ ...aBlock('aa'), checksum }, aBlock('bb')] });
+    await store.createWindow(aManifest({ name: 'w1' }), someIds, recorded('first'));
+    await store.createWindow(aManifest({ name: 'w2' }), someIds, recorded('second'));
+    await store.createWindow(aManifest({ name: 'w3' }), someIds, recorded('second'));
+    await store.createWindow(aManifest({ name: 'w4' }), someIds, recorded('third'));
+    await store.createWindow(aManifest({ name: 'other', lineage: 'l2' }), someIds, recorded('fourth'));
+    const found = await store.checksumsOfOthers(['aa', 'zz'], name);
+    expect([...found.keys()]).toEqual(['aa']);
+    expect([...found.get('aa')!].sort()).toEqual(['second', 'third']);
   });
 });
 
