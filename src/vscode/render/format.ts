@@ -32,7 +32,8 @@ export function formatDuration(ms: number): string {
   if (ms < 999.5) return `${ms < 9.95 ? trimZero(ms.toFixed(1)) : ms.toFixed(0)} ms`;
   const seconds = ms / 1000;
   if (seconds < 99.95) return `${trimZero(seconds.toFixed(1))} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 const minuteMs = 60_000;

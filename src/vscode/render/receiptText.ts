@@ -6,7 +6,7 @@ import { verdictWords } from './verdictWords.ts';
 type Row = readonly [name: string, value: string];
 
 /** A window's receipts, newest first: plain words on top, what they rest on below. Language `cwm-receipt`. */
-export function windowReceiptsText(details: WindowDetails): string {
+export function windowReceiptsText(details: Pick<WindowDetails, 'summary' | 'receipts' | 'lineageWindows'>): string {
   const { summary, receipts } = details;
   const newestFirst = [...receipts].sort((a, b) => b.at.localeCompare(a.at));
   const head = [

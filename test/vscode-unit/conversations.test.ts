@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import type { Message } from '../../src/protocol/session.ts';
+import { BackendConnection } from '../../src/vscode/backendConnection.ts';
+import { Conversations } from '../../src/vscode/conversations.ts';
+import { StateStore } from '../../src/vscode/state.ts';
+import { aSession } from './builders.ts';
+import { FakeBackend } from './fakeBackend.ts';
+
+const aMessage = (sequence: number, role: Message['role'], text: string): Message => ({
+  id: `m${sequence}`,
+  role,
+  parentId: null,
+  sequence,
+  content: { type: 'text', text },
+  createdAt: '2026-11-20T10:00:00.000Z',
+});
+
+async function conversationsWith(messages: Message[]) {
+  const fail = (error: unknown): never => {
+    throw error;
+  };
+  const backend = new FakeBackend({
+    getSession: ({ session }) => aSession({ id: session }),
+    listMessages: ({ limit, offset }) => {
+      const from = Number(offset ?? 0);
+      const items = messages.slice(from, from + Number(limit));
+      return { items, total: messages.length, hasMore: from + items.length < messages.length };
+    },
+  });
+  const connection = new BackendConnection(async () => backend, new StateStore(fail), fail);
+  const conversations = new Conversations(connection, fail);
+  await connection.open();
+  const changed: string[] = [];
+  conversations.onChange((session) => changed.push(session));
+  return { backend, conversations, changed };
+}
+
+describe('a conversation as a document', () => {
+  test('shows what is sent and the answer as it arrives, then what the backend kept', async () => {
+    const messages: Message[] = [];
+    const { backend, conversations, changed } = await conversationsWith(messages);
+    const work = Promise.withResolvers<string>();
+    const sending = conversations.during('s', 'Why?', () => work.promise);
+    await expect.poll(() => changed.length).toBe(1);
+    expect(await conversations.text('s')).toContain('## You\n\nWhy?\n\n## Model\n\n…');
+
+    backend.emit({ type: 'delta', session: 's', text: 'Be' });
+    backend.emit({ type: 'delta', session: 's', text: 'cause' });
+    backend.emit({ type: 'delta', session: 'other', text: 'not here' });
+    expect(await conversations.text('s')).toContain('Because …');
+    expect(await conversations.text('s')).not.toContain('not here');
+
+    messages.push(aMessage(1, 'user', 'Why?'), aMessage(2, 'assistant', 'Because of that.'));
+    backend.emit({ type: 'session', session: 's' });
+    work.resolve('done');
+    await expect(sending).resolves.toBe('done');
+    const text = await conversations.text('s');
+    expect(text).toContain('Because of that.');
+    expect(text.match(/Why\?/g)).toHaveLength(1);
+  });
+
+  test('what could not be sent is not left standing as if it had been', async () => {
+    const { conversations } = await conversationsWith([]);
+    const sending = conversations.during('s', 'Why?', () => Promise.reject(new Error('engine down')));
+    await expect(sending).rejects.toThrow('engine down');
+    expect(await conversations.text('s')).not.toContain('Why?');
+  });
+
+  test('a signal of the session fetches its messages again', async () => {
+    const messages = [aMessage(1, 'user', 'one')];
+    const { backend, conversations, changed } = await conversationsWith(messages);
+    expect(await conversations.text('s')).toContain('one');
+    messages.push(aMessage(2, 'assistant', 'two'));
+    backend.emit({ type: 'session', session: 's' });
+    expect(changed).toEqual(['s']);
+    expect(await conversations.text('s')).toContain('two');
+  });
+
+  test('of a long conversation the end is shown, and how much is missing before it', async () => {
+    const messages = Array.from({ length: 130 }, (_, index) => aMessage(index + 1, 'user', `text ${index + 1}.`));
+    const { conversations } = await conversationsWith(messages);
+    const text = await conversations.text('s');
+    expect(text).toContain('30 earlier messages are not shown');
+    expect(text).toContain('text 130.');
+    expect(text).not.toContain('text 30.');
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import { receiptText, windowReceiptsText } from '../../src/vscode/render/receiptText.ts';
+import { doctorReport, statusReport } from '../../src/vscode/render/reports.ts';
+import { aReceipt, aSession, aState, aWindow } from './builders.ts';
+
+describe('documents', () => {
+  test('a receipt reads in plain words first and has its evidence below', () => {
+    expect(receiptText(aReceipt())).toMatchInlineSnapshot(`
+      "Thaw at 2026-11-20T10:00:00.000Z
+      --------------------------------
+      Verdict: proven (from disk)
+
+      8,176 of 8,192 tokens were reused from disk.
+      The engine reused every token it could, and no check of the content disagreed.
+
+      Evidence
+        Context                8,192 tokens
+        Prompt tokens          8,192
+        Reused tokens          8,176 (from the response's usage)
+        Most it could reuse    8,176 (blocks of 16 tokens)
+        Served from            disk
+        Server otherwise idle  yes
+        Block checksums        agreed (511 blocks, 0 hashed again, 0 damaged, 0 missing)
+        Canary                 agreed (difference 0 nats, noise of the engine 0 nats)
+        Repair                 none was needed
+        KV on disk             12.6 MB
+        KV written by this     0 B
+        Time to first token    46 ms
+        Whole operation        120 ms
+        Without KV             about 4.2 s
+        Engine                 embedded 0.1.0
+        Model                  tiny
+
+      Change of the server's counters
+        vllm:prompt_tokens_by_source_total{source="local_cache_hit"}  8,176"
+    `);
+  });
+
+  test('what was not observed is said, not shown as 0', () => {
+    const content = {
+      ...aReceipt().content,
+      checksums: 'not-run',
+      canary: 'not-run',
+      why: 'The engine gives no logprobs.',
+    } as const;
+    const text = receiptText(
+      aReceipt({
+        verdict: 'unobserved',
+        tier: null,
+        cachedTokens: null,
+        cachedTokensFrom: 'none',
+        kvBytes: null,
+        content,
+      }),
+    );
+    expect(text).toMatch(/Reused tokens +not observed \(nothing was reported\)/);
+    expect(text).toMatch(/KV on disk +not observed/);
+    expect(text).toMatch(/Why not all checks +The engine gives no logprobs\./);
+    expect(text).not.toMatch(/Block checksums.*511/);
+  });
+
+  test('a window lists its receipts, the newest first', () => {
+    const older = aReceipt({ operation: 'freeze', verdict: null, at: '2026-11-19T10:00:00.000Z' });
+    const text = windowReceiptsText({
+      summary: aWindow({ description: 'Before the rewrite.' }),
+      lineageWindows: ['root', 'auth-refactor-1'],
+      receipts: [older, aReceipt()],
+    });
+    expect(text.indexOf('Thaw at')).toBeGreaterThan(0);
+    expect(text.indexOf('Thaw at')).toBeLessThan(text.indexOf('Freeze at'));
+    expect(text).toContain('root > auth-refactor-1');
+  });
+
+  test('the doctor and the status are tables and sentences that say what to do', () => {
+    const engine = {
+      spec: 'http://localhost:8000',
+      reachable: false,
+      kind: null,
+      version: null,
+      model: null,
+      maxModelLen: null,
+      blockTokens: null,
+      pid: null,
+      url: null,
+      problem: { code: 'CWM-5001', message: 'Nobody listens.', hint: 'Start the model server.' },
+      notices: [],
+    };
+    const findings = [{ name: 'Reach', state: 'failed', detail: 'refused | twice', remedy: 'Start it.' } as const];
+    const doctor = doctorReport({ engine, findings });
+    expect(doctor).toContain('| Reach | ✗ failed | refused \\| twice | Start it. |');
+    expect(doctor).toContain('CWM-5001');
+    const status = statusReport(aState({ active: { kind: 'session', session: aSession() } }), null);
+    expect(status).toContain('8,192 tokens of 32,000 (26 %)');
+    expect(status).toContain('The backend is not running');
+  });
+});

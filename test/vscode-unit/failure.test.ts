@@ -1,0 +1,19 @@
+import { describe, expect, test } from 'vitest';
+import { CwmError, type ErrorCode, errorCodes } from '../../src/protocol/errors.ts';
+import { failureActions, failureMessage } from '../../src/vscode/render/failure.ts';
+
+describe('failures', () => {
+  test('every code has a message with what happened, the code and what to do, and every button exists', () => {
+    for (const code of Object.keys(errorCodes) as ErrorCode[]) {
+      const error = new CwmError(code, 'It happened.');
+      const { text, actions } = failureMessage('Freeze', error, true);
+      expect(text).toBe(`Freeze: It happened. (${code}) ${error.hint}`);
+      expect(actions.every((action) => Object.hasOwn(failureActions, action))).toBe(true);
+      expect(actions.includes('retry')).toBe(error.retryable);
+    }
+  });
+
+  test('no Retry where there is nothing to do again', () => {
+    expect(failureMessage('Freeze', new CwmError('CWM-5001', 'x'), false).actions).not.toContain('retry');
+  });
+});

@@ -1,0 +1,167 @@
+import { describe, expect, test } from 'vitest';
+import type { EngineStatus } from '../../src/protocol/api.ts';
+import { parseProjectUri } from '../../src/protocol/ids.ts';
+import { BackendConnection } from '../../src/vscode/backendConnection.ts';
+import { Puller, pageSize } from '../../src/vscode/puller.ts';
+import { StateStore } from '../../src/vscode/state.ts';
+import { aSession, aWindow } from './builders.ts';
+import { FakeBackend, healthAnswer, page } from './fakeBackend.ts';
+
+const project = { kind: 'folder', uri: parseProjectUri('file:///home/me/project'), name: 'project' } as const;
+
+async function pullerOf(backend: FakeBackend) {
+  const fail = (error: unknown): never => {
+    throw error;
+  };
+  const state = new StateStore(fail);
+  const connection = new BackendConnection(async () => backend, state, fail);
+  const problems: string[] = [];
+  const puller = new Puller(
+    connection,
+    state,
+    () => 'embedded',
+    (error) => problems.push(error.code),
+  );
+  await connection.open();
+  return { state, puller, problems, connection };
+}
+
+const anEngine = (changes: Partial<EngineStatus>): EngineStatus => ({
+  spec: 'embedded',
+  reachable: true,
+  kind: 'embedded',
+  version: '0.1.0',
+  model: 'tiny',
+  maxModelLen: 8192,
+  blockTokens: 16,
+  pid: 42,
+  url: null,
+  problem: null,
+  notices: [],
+  ...changes,
+});
+
+describe('fetching what the views show', () => {
+  test('V4 the last session of the folder becomes the active one', async () => {
+    const backend = new FakeBackend({ activeSession: () => ({ session: aSession() }) });
+    const { state, puller } = await pullerOf(backend);
+    state.update({ project });
+    await puller.active();
+    expect(state.current.active).toMatchObject({ kind: 'session', session: { id: 'session-1' } });
+    expect(backend.asked.at(-1)?.input).toEqual({ project: project.uri });
+  });
+
+  test('an answer for a folder that was left meanwhile is not shown', async () => {
+    const late = Promise.withResolvers<{ session: ReturnType<typeof aSession> }>();
+    const { state, puller } = await pullerOf(new FakeBackend({ activeSession: () => late.promise }));
+    state.update({ project });
+    const pulled = puller.active();
+    await Promise.resolve();
+    await Promise.resolve();
+    state.update({ project: { kind: 'none' }, active: { kind: 'none' } });
+    late.resolve({ session: aSession() });
+    await pulled;
+    expect(state.current.active).toEqual({ kind: 'none' });
+  });
+
+  test('without a folder the active session is kept fresh, and forgotten when it was deleted', async () => {
+    let exists = true;
+    const { state, puller } = await pullerOf(
+      new FakeBackend({
+        getSession: async ({ session }) => {
+          if (exists) return aSession({ id: session, title: 'fresh' });
+          throw new (await import('../../src/protocol/errors.ts')).CwmError('CWM-2001', 'gone');
+        },
+      }),
+    );
+    state.update({ active: { kind: 'session', session: aSession() } });
+    await puller.active();
+    expect(state.current.active).toMatchObject({ session: { title: 'fresh' } });
+    exists = false;
+    await puller.active();
+    expect(state.current.active).toEqual({ kind: 'none' });
+  });
+
+  test('V2 lists are fetched in pages of 100, and one page more when it is asked for', async () => {
+    const all = Array.from({ length: 250 }, (_, index) => aWindow({ name: `w${index}` }));
+    const backend = new FakeBackend({
+      listWindows: ({ limit, offset }) => {
+        const from = Number(offset);
+        const items = all.slice(from, from + Number(limit));
+        return { items, total: all.length, hasMore: from + items.length < all.length };
+      },
+    });
+    const { state, puller } = await pullerOf(backend);
+    const shown = (): number => {
+      const listing = state.current.windows.get('session-1');
+      return listing?.kind === 'loaded' ? listing.items.length : -1;
+    };
+    await puller.windows('session-1');
+    expect(shown()).toBe(pageSize);
+    await puller.more('session-1');
+    expect(shown()).toBe(2 * pageSize);
+    await puller.more('session-1');
+    expect(shown()).toBe(250);
+    await puller.follow({ type: 'window', window: 'w1' });
+    expect(shown()).toBe(250);
+  });
+
+  test('changes that come in a burst are fetched twice, not once each, and the last one is in the result', async () => {
+    let title = 'first';
+    const backend = new FakeBackend({
+      listSessions: async () => {
+        await Promise.resolve();
+        return page([aSession({ title })]);
+      },
+    });
+    const { state, puller } = await pullerOf(backend);
+    const pulls = Array.from({ length: 20 }, () => puller.sessions());
+    title = 'last';
+    await Promise.all(pulls);
+    expect(backend.count('listSessions')).toBeLessThanOrEqual(2);
+    expect(state.current.sessions).toMatchObject({ items: [{ title: 'last' }] });
+  });
+
+  test('in the scope of a folder only its sessions are asked for', async () => {
+    const backend = new FakeBackend({ listSessions: () => page([]) });
+    const { state, puller } = await pullerOf(backend);
+    state.update({ project });
+    await puller.sessions();
+    expect(backend.asked.at(-1)?.input).toMatchObject({ project: project.uri });
+    state.update({ scope: 'all' });
+    await puller.sessions();
+    expect(backend.asked.at(-1)?.input).not.toHaveProperty('project');
+  });
+
+  test('an engine that nobody has needed yet is not shown as down', async () => {
+    let engines: EngineStatus[] = [];
+    const { state, puller } = await pullerOf(new FakeBackend({ health: () => ({ ...healthAnswer, engines }) }));
+    const kinds: string[] = [];
+    for (const next of [
+      [],
+      [anEngine({ reachable: false })],
+      [anEngine({ reachable: false, problem: { code: 'CWM-5001', message: 'no', hint: 'do' } })],
+      [anEngine({})],
+      [anEngine({ spec: 'http://other' })],
+    ]) {
+      engines = next;
+      await puller.engine();
+      kinds.push(state.current.engine.kind);
+    }
+    expect(kinds).toEqual(['unasked', 'unasked', 'down', 'reachable', 'unasked']);
+  });
+
+  test('a failure leaves what was shown and is reported; without a backend nothing is asked', async () => {
+    const backend = new FakeBackend({ health: () => healthAnswer });
+    const { state, puller, problems, connection } = await pullerOf(backend);
+    state.update({ sessions: { kind: 'loaded', items: [aSession()], total: 1 } });
+    await puller.sessions();
+    expect(problems).toEqual(['CWM-2008']);
+    expect(state.current.sessions).toMatchObject({ items: [{ id: 'session-1' }] });
+    backend.die();
+    const before = backend.asked.length;
+    await puller.all();
+    expect(backend.asked.length).toBe(before);
+    expect(connection.isOpen).toBe(false);
+  });
+});

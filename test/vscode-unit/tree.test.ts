@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest';
+import { CwmError } from '../../src/protocol/errors.ts';
+import { parseProjectUri } from '../../src/protocol/ids.ts';
+import { verdicts } from '../../src/protocol/receipt.ts';
+import { nodeId, rootNodes, windowNodes } from '../../src/vscode/render/treeNodes.ts';
+import { treeRow } from '../../src/vscode/render/treeRow.ts';
+import { viewMessage } from '../../src/vscode/render/viewMessage.ts';
+import { aSession, aState, aWindow, now } from './builders.ts';
+
+describe('V2 the tree', () => {
+  const project = { kind: 'folder', uri: parseProjectUri('file:///home/me/project'), name: 'project' } as const;
+
+  test('has the active session first, even when it is not on the page, and each row once', () => {
+    const sessions = { kind: 'loaded', items: [aSession({ id: 'a' }), aSession({ id: 'b' })], total: 2 } as const;
+    const nodes = rootNodes({ sessions, active: { kind: 'session', session: aSession({ id: 'b' }) } });
+    expect(nodes.map(nodeId)).toEqual(['session:b', 'session:a']);
+    const elsewhere = rootNodes({ sessions, active: { kind: 'session', session: aSession({ id: 'c' }) } });
+    expect(elsewhere.map(nodeId)).toEqual(['session:c', 'session:a', 'session:b']);
+  });
+
+  test('ends in a row for more while there is more', () => {
+    const windows = { kind: 'loaded', items: [aWindow()], total: 101 } as const;
+    const nodes = windowNodes('session-1', windows);
+    expect(nodes.map(nodeId)).toEqual(['window:auth-refactor-1', 'more:session-1']);
+    const more = nodes[1];
+    expect(more && treeRow(more, aState(), now).label).toBe('Show more (1 of 101 shown)');
+    expect(windowNodes('session-1', { ...windows, total: 1 })).toHaveLength(1);
+    expect(windowNodes('s', { kind: 'loaded', items: [], total: 0 }).map(nodeId)).toEqual(['empty:s']);
+    expect(windowNodes('s', { kind: 'unknown' })).toEqual([]);
+  });
+
+  test('a window shows tokens, size, age and the verdict of its last thaw, by icon and by word', () => {
+    const row = (lastThaw: { verdict: string; at: string } | null) =>
+      treeRow({ kind: 'window', window: 'w', value: aWindow({ lastThaw }) }, aState(), now);
+    expect(row(null).description).toBe('8,192 tokens · 12.6 MB · 3 min ago · not thawed yet');
+    const at = '2026-11-20T10:01:00.000Z';
+    expect(row({ verdict: 'proven', at }).description).toBe('8,192 tokens · 12.6 MB · 3 min ago · proven');
+    const icons = verdicts.map((verdict) => row({ verdict, at }).icon);
+    expect(new Set(icons).size).toBe(verdicts.length);
+    expect(row({ verdict: 'damaged', at }).spoken).toContain('damaged');
+  });
+
+  test('a size that was not observed is left out, never 0', () => {
+    const row = treeRow({ kind: 'window', window: 'w', value: aWindow({ kvBytes: null }) }, aState(), now);
+    expect(row.description).toBe('8,192 tokens · 3 min ago · not thawed yet');
+    expect(row.tooltip).toContain('KV on disk: not observed');
+  });
+
+  test('a session says what it is doing, and its folder when that is another one', () => {
+    const row = (changes: Parameters<typeof aSession>[0], isActive = false) => {
+      const value = aSession(changes);
+      const active = isActive ? ({ kind: 'session', session: value } as const) : ({ kind: 'none' } as const);
+      return treeRow({ kind: 'session', session: value.id, value }, { active, project }, now);
+    };
+    expect(row({}, true).description).toBe('active · 8,192 tokens · 3 min ago');
+    expect(row({ project: 'file:///home/me/other%20one' }).description).toContain('other one');
+    expect(row({ lifecycle: 'frozen', frozenAs: 'w' }).contextValue).toBe('session.frozen');
+    expect(row({ phase: 'StreamingLLMResponse' })).toMatchObject({
+      icon: 'loading~spin',
+      contextValue: 'session.busy',
+    });
+    expect(row({ phase: 'PermanentFailure' })).toMatchObject({ contextValue: 'session.idle' });
+  });
+
+  test('the line above says what is down, with its code, and nothing while all is well', () => {
+    expect(viewMessage(aState())).toBeNull();
+    const error = new CwmError('CWM-5010', 'The backend has ended.');
+    const message = viewMessage(aState({ connection: { kind: 'failed', error } }));
+    expect(message).toContain('CWM-5010');
+    expect(message).toContain(error.hint);
+  });
+});
