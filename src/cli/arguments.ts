@@ -1,0 +1,22 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { InvalidArgumentError } from 'commander';
+
+/** For commander: a whole number from `min`. */
+export const wholeNumber =
+  (min: number) =>
+  (value: string): number => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= min) return number;
+    throw new InvalidArgumentError(`It must be a whole number, ${min} or more.`);
+  };
+
+/** For commander: an option that may be given several times. */
+export const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [
+  ...(before ?? []),
+  value,
+];
+
+/** A project as it is given on the command line: its folder, or its URI. */
+export const projectUri = (value: string, cwd: string): string =>
+  /^[a-z][a-z0-9+.-]+:\/\//i.test(value) ? value : pathToFileURL(resolve(cwd, value)).href;

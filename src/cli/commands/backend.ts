@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { askToLeave, readBackendRecord } from '../../client/backendRecord.ts';
+import { alreadyRunningExitCode, type BackendRecord } from '../../protocol/backendRecord.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Perform } from '../action.ts';
+import { wholeNumber } from '../arguments.ts';
+import { exitCodes } from '../failure.ts';
+import { withCommonOptions, type Run } from '../run.ts';
+
+const pollMs = 50;
+const stopTimeoutMs = 30_000;
+
+export function registerBackend(program: Command, perform: Perform): void {
+  withCommonOptions(program.command('serve'))
+    .description('run the backend here until Ctrl-C; otherwise it starts by itself when it is needed')
+    .option('--idle-minutes <n>', 'end after so long without a client; 0 is never', wholeNumber(0), 0)
+    .action(({ idleMinutes, ...common }: { idleMinutes: number }) => perform(common, (run) => serve(run, idleMinutes)));
+
+  withCommonOptions(program.command('stop'))
+    .description('end the backend, and the engine that it started')
+    .action((common: object) => perform(common, stop));
+}
+
+async function serve(run: Run, idleMinutes: number): Promise<number> {
+  const { nodePath, entry } = run.backendStart;
+  const args = [entry, '--storage', run.storage, '--idle-minutes', String(idleMinutes)];
+  if (run.engine !== undefined) args.push('--engine', run.engine);
+  const child = spawn(nodePath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: run.terminal.env });
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  const ended = new AbortController();
+  void exited.finally(() => ended.abort());
+  run.terminal.interrupted.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+  const record = await announced(run.storage, child.pid, ended.signal);
+  if (record) {
+    run.print({ storage: run.storage, ...record, token: undefined }, ({ storage, address }) =>
+      [`The backend is running for ${storage}. Ctrl-C ends it.`, `  socket  ${address}`].join('\n'),
+    );
+  }
+  const [code, signal] = await exited;
+  if (code === alreadyRunningExitCode) {
+    const holder = await readBackendRecord(run.storage);
+    throw new CwmError('CWM-5010', `A backend is running for ${run.storage} already (process ${holder?.pid ?? '?'}).`, {
+      hint: 'Use that one, or end it with "cwm stop".',
+    });
+  }
+  if (code === 0) return run.terminal.interrupted.aborted ? exitCodes.interrupted : exitCodes.ok;
+  throw new CwmError('CWM-5010', `The backend ended with ${signal ?? `status ${code}`}.`);
+}
+
+/** The record of the process with this id, as soon as it is there; null when that process ends before. */
+async function announced(storage: string, pid: number | undefined, ended: AbortSignal): Promise<BackendRecord | null> {
+  while (!ended.aborted) {
+    const record = await readBackendRecord(storage);
+    if (record?.pid === pid) return record;
+    await delay(pollMs);
+  }
+  return null;
+}
+
+async function stop(run: Run): Promise<void> {
+  const record = await readBackendRecord(run.storage);
+  const heard = record !== null && (await askToLeave(record, run.terminal.interrupted));
+  if (!heard) {
+    run.print({ stopped: false, pid: null }, () => `No backend is running for ${run.storage}.`);
+    return;
+  }
+  const deadline = AbortSignal.any([run.terminal.interrupted, AbortSignal.timeout(stopTimeoutMs)]);
+  while (isRunning(record.pid)) {
+    if (deadline.aborted) {
+      run.terminal.interrupted.throwIfAborted();
+      throw new CwmError(
+        'CWM-6002',
+        `The backend (process ${record.pid}) did not end within ${stopTimeoutMs / 1000} s.`,
+      );
+    }
+    await delay(pollMs);
+  }
+  run.print({ stopped: true, pid: record.pid }, ({ pid }) => `The backend (process ${pid}) has ended.`);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import type { Finding, RouteOutput } from '../../protocol/api.ts';
+import type { Perform } from '../action.ts';
+import { exitCodes } from '../failure.ts';
+import { formatCount, plural } from '../format.ts';
+import { engineInWords } from '../healthInWords.ts';
+import { withCommonOptions } from '../run.ts';
+
+export function registerChecks(program: Command, perform: Perform): void {
+  withCommonOptions(program.command('doctor'))
+    .description('look at everything that could stand in the way, and say what to do about it')
+    .action((common: object) =>
+      perform(common, async (run) => {
+        const result = await run.call('doctor', run.onEngine, 'Asking the engine');
+        run.print(result, doctorInWords);
+        return result.findings.some(({ state }) => state === 'failed') ? exitCodes.failed : exitCodes.ok;
+      }),
+    );
+
+  withCommonOptions(program.command('verify'))
+    .description('check all records, and the KV blocks of one window or of all, against their checksums')
+    .argument('[window]', "a window's name; all of them by default")
+    .action((window: string | undefined, common: object) =>
+      perform(common, async (run) => {
+        const result = await run.call('verify', { window, ...run.onEngine }, 'Checking');
+        run.print(result, verifyInWords);
+        return result.healthy ? exitCodes.ok : exitCodes.failed;
+      }),
+    );
+}
+
+const marks: Readonly<Record<Finding['state'], string>> = { ok: '✓', warning: '!', failed: '✗', unknown: '?' };
+
+function doctorInWords({ engine, findings }: RouteOutput<'doctor'>): string {
+  const failed = findings.filter(({ state }) => state === 'failed').length;
+  const warnings = findings.filter(({ state }) => state === 'warning').length;
+  const verdict =
+    failed > 0
+      ? `${plural(failed, 'thing does', 'things do')} not work.`
+      : warnings > 0
+        ? `It works; ${plural(warnings, 'thing')} could be better.`
+        : 'Everything works.';
+  const lines = findings.map(({ name, state, detail, remedy }) => {
+    const line = `${marks[state]} ${name}: ${detail}`;
+    return remedy === '' ? line : `${line}\n    → ${remedy}`;
+  });
+  return [verdict, ...lines, engineInWords(engine)].join('\n');
+}
+
+function verifyInWords({ steps, healthy }: RouteOutput<'verify'>): string {
+  const lines = steps.flatMap(({ step, checked, problems }) => [
+    `${problems.length === 0 ? '✓' : '✗'} ${step}: ${formatCount(checked)} checked`,
+    ...problems.map((problem) => `    ${problem}`),
+  ]);
+  return [healthy ? 'Everything is as it was written.' : 'Something is damaged.', ...lines].join('\n');
+}

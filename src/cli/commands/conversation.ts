@@ -1,0 +1,60 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { PrimeResult, SendResult } from '../../protocol/api.ts';
+import type { Perform } from '../action.ts';
+import { wholeNumber } from '../arguments.ts';
+import { formatBytes, formatCount, formatMs, plural } from '../format.ts';
+import { withCommonOptions } from '../run.ts';
+
+const maxNamedSkips = 10;
+
+export function registerConversation(program: Command, perform: Perform): void {
+  withCommonOptions(program.command('prime'))
+    .description('give a session files and folders as context, and let the model read them')
+    .argument('<session>', 'its id')
+    .argument('<path...>', 'files and folders; .gitignore is respected')
+    .option('--max-tokens <n>', 'leave out what goes past this', wholeNumber(1))
+    .action((session: string, paths: string[], { maxTokens, ...common }: { maxTokens?: number }) =>
+      perform(common, async (run) => {
+        const { cwd } = run.terminal;
+        const absolute = paths.map((path) => resolve(cwd, path));
+        const input = { session, paths: absolute, cwd, maxTokens, ...run.onEngine };
+        run.print(await run.call('prime', input, 'Reading files'), primeInWords);
+      }),
+    );
+
+  withCommonOptions(program.command('send'))
+    .description('send a message and print the answer')
+    .argument('<session>', "the session's id")
+    .argument('<text>', 'the message; "-" reads it from stdin')
+    .option('--max-tokens <n>', 'longest answer', wholeNumber(1))
+    .action((session: string, given: string, { maxTokens, ...common }: { maxTokens?: number }) =>
+      perform(common, async (run) => {
+        const text = given === '-' ? await run.terminal.readStdin() : given;
+        const result = await run.call('send', { session, text, maxTokens, ...run.onEngine }, 'Waiting for the model');
+        run.print(result, (answer) => answer.text);
+        if (!run.json) run.terminal.err(`${sendEvidence(result)}\n`);
+      }),
+    );
+}
+
+function primeInWords({ files, skipped, promptTokens, cachedTokens, ms }: PrimeResult): string {
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} of them reused`;
+  const lines = [
+    `The model has read ${plural(files.length, 'file')} (${formatBytes(bytes)}): ${plural(promptTokens, 'token')}${reused}, in ${formatMs(ms)}.`,
+  ];
+  if (skipped.length > 0) lines.push(`Left out ${plural(skipped.length, 'file')}:`);
+  for (const { path, why } of skipped.slice(0, maxNamedSkips)) lines.push(`  ${path}: ${why}`);
+  if (skipped.length > maxNamedSkips) lines.push(`  and ${formatCount(skipped.length - maxNamedSkips)} more`);
+  return lines.join('\n');
+}
+
+/** Beside the answer, on stderr: whoever pipes the answer on wants only that. */
+function sendEvidence({ promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak }: SendResult): string {
+  const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
+  const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatMs(timeToFirstTokenMs)}`;
+  const line = `[${plural(promptTokens, 'token')}${reused}${first}, ${formatMs(ms)} in all]`;
+  if (prefixBreak === null) return line;
+  return `${line}\n[prefix break at token ${formatCount(prefixBreak.atToken)}: ${prefixBreak.likelyCause}]`;
+}

@@ -1,0 +1,53 @@
+import { Command } from 'commander';
+import { productVersion } from '../protocol/version.ts';
+import type { Perform } from './action.ts';
+import { registerBackend } from './commands/backend.ts';
+import { registerChecks } from './commands/checks.ts';
+import { registerConversation } from './commands/conversation.ts';
+import { registerFreezeAndThaw } from './commands/freezeAndThaw.ts';
+import { registerSession } from './commands/session.ts';
+import { registerWindows } from './commands/windows.ts';
+import { exitCodes, reportFailure } from './failure.ts';
+import { Run, withCommonOptions, type CommonOptions } from './run.ts';
+import type { Terminal } from './terminal.ts';
+
+/**
+ * Runs one command line.
+ *
+ * @returns the exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 ended by Ctrl-C.
+ */
+export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+  let exitCode: number = exitCodes.ok;
+  let usage = '';
+  const program = withCommonOptions(new Command('cwm'))
+    .description('Freezes, thaws and clones the context windows of your own model server, and proves what was reused.')
+    .version(productVersion)
+    // Failures are reported in one place, in words or as JSON; only a help text is taken from here.
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => void (usage += text) })
+    .exitOverride()
+    .showSuggestionAfterError();
+  const perform: Perform = async (options, action) => {
+    const run = new Run(terminal, { ...program.opts<CommonOptions>(), ...options });
+    try {
+      exitCode = (await action(run)) ?? exitCodes.ok;
+    } finally {
+      run.dispose();
+    }
+  };
+  for (const register of groups) register(program, perform);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return reportFailure(terminal, error, args.includes('--json'), usage);
+  }
+}
+
+const groups = [
+  registerSession,
+  registerConversation,
+  registerFreezeAndThaw,
+  registerWindows,
+  registerChecks,
+  registerBackend,
+] as const;

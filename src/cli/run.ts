@@ -1,0 +1,88 @@
+import type { Command } from 'commander';
+import { entryPointPath } from '../base/entryPoint.ts';
+import type { BackendClient } from '../client/backendClient.ts';
+import type { BackendStart } from '../client/backendChild.ts';
+import { backendClient } from '../client/connectBackend.ts';
+import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
+import { absoluteEngine } from './engineSpec.ts';
+import { Progress } from './progress.ts';
+import { storagePath } from './storagePath.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Options that every command takes. */
+export interface CommonOptions {
+  readonly storage?: string;
+  readonly engine?: string;
+  readonly json?: boolean;
+}
+
+export const withCommonOptions = (command: Command): Command =>
+  command
+    .option('--storage <dir>', 'storage directory (default: $CWM_STORAGE, else your own data directory)')
+    .option('--engine <spec>', 'model server: a URL, "embedded" or "embedded:FILE.gguf"')
+    .option('--json', 'print one JSON object');
+
+/** One run of one command: what it may ask, and where its answer goes. */
+export class Run {
+  readonly terminal: Terminal;
+  readonly storage: string;
+  readonly json: boolean;
+  /** Undefined: the session's or window's own. */
+  readonly engine: string | undefined;
+  #client: BackendClient | undefined;
+
+  constructor(terminal: Terminal, options: CommonOptions) {
+    this.terminal = terminal;
+    this.storage = storagePath(options.storage, terminal.env, terminal.cwd);
+    this.json = options.json ?? false;
+    this.engine = options.engine === undefined ? undefined : absoluteEngine(options.engine, terminal.cwd);
+  }
+
+  /** For a route that takes an engine. */
+  get onEngine(): { engine?: string } {
+    return this.engine === undefined ? {} : { engine: this.engine };
+  }
+
+  get backendStart(): BackendStart {
+    return { nodePath: process.execPath, entry: entryPointPath('backend', import.meta.url) };
+  }
+
+  /**
+   * Asks the backend, which is started if need be, and shows how far it is on a terminal. Ctrl-C aborts it.
+   *
+   * @param doing what is shown until the backend names a step, like "Freezing".
+   */
+  async call<Name extends RouteName>(
+    name: Name,
+    input: RouteInput<Name>,
+    doing = 'Working',
+  ): Promise<RouteOutput<Name>> {
+    this.#client ??= backendClient({
+      storage: this.storage,
+      start: this.backendStart,
+      engineKey: async () => this.terminal.env['CWM_API_KEY'],
+    });
+    const client = this.#client;
+    if (this.json || !this.terminal.isWatched) return await client.call(name, input, this.terminal.interrupted);
+    const progress = new Progress(this.terminal, doing);
+    const subjects = new Set(Object.values(input).filter((value) => typeof value === 'string'));
+    const subscription = client.onSignal(({ change }) => {
+      if (change.type === 'progress' && subjects.has(change.subject)) progress.show(change.step);
+    });
+    try {
+      return await client.call(name, input, this.terminal.interrupted);
+    } finally {
+      subscription.dispose();
+      progress.dispose();
+    }
+  }
+
+  /** The command's one answer: for a script as one line of JSON, for people in words. */
+  print<T>(value: T, inWords: (value: T) => string): void {
+    this.terminal.out(this.json ? `${JSON.stringify(value)}\n` : `${inWords(value).trimEnd()}\n`);
+  }
+
+  dispose(): void {
+    this.#client?.dispose();
+  }
+}

@@ -1,0 +1,29 @@
+/** What a command sees of the process that runs it. */
+export interface Terminal {
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** Whether somebody watches stderr, so that progress can be shown there. */
+  readonly isWatched: boolean;
+  /** Aborts with Ctrl-C. */
+  readonly interrupted: AbortSignal;
+  out(text: string): void;
+  err(text: string): void;
+  readStdin(): Promise<string>;
+}
+
+/** The terminal of this process. */
+export function processTerminal(interrupted: AbortSignal): Terminal {
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    isWatched: process.stderr.isTTY,
+    interrupted,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    readStdin: async () => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
+      return Buffer.concat(chunks).toString('utf8');
+    },
+  };
+}
