@@ -1,14 +1,19 @@
 import type { BlockRecord } from '../protocol/window.ts';
 import type { BlockLocation, Engine, LocatedBlock } from './ports/engine.ts';
 
+/** What other windows have recorded for the same blocks (`WindowStore.checksumsOfOthers`). */
+export type ChecksumsOfOthers = (hashes: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;
+
 /** How a window's recorded blocks stand against the files that are there now. */
 export interface BlockCheck {
   readonly checked: number;
   /** How many had to be read, because their stat fields were not those recorded. */
   readonly hashed: number;
   readonly damaged: readonly string[];
+  /** Other bytes than recorded here, but those that another window has recorded since: its thaw computed the block again. */
+  readonly recomputed: readonly string[];
   readonly missing: readonly string[];
-  /** The records with the stat fields of now, for the blocks that are whole. */
+  /** The records as of now, for the blocks that are whole, recomputed ones among them. */
   readonly whole: readonly BlockRecord[];
 }
 
@@ -20,12 +25,11 @@ export async function checkBlocks(
   engine: Engine,
   located: readonly LocatedBlock[],
   records: readonly BlockRecord[],
-  options: { readonly readAll: boolean },
+  options: { readonly readAll: boolean; readonly checksumsOfOthers: ChecksumsOfOthers },
   signal: AbortSignal,
 ): Promise<BlockCheck> {
   const statByHash = new Map(located.map((block) => [block.hash, block.stat]));
   const missing: string[] = [];
-  const damaged: string[] = [];
   const whole: BlockRecord[] = [];
   const suspects: BlockRecord[] = [];
   for (const record of records) {
@@ -38,13 +42,25 @@ export async function checkBlocks(
     suspects.map((record) => record.hash),
     signal,
   );
+  const differing: BlockRecord[] = [];
   suspects.forEach((record, index) => {
     const checksum = checksums[index] ?? null;
     if (checksum === null) missing.push(record.hash);
     else if (checksum === record.checksum) whole.push(record);
-    else damaged.push(record.hash);
+    else differing.push({ ...record, checksum });
   });
-  return { checked: records.length, hashed: suspects.length, damaged, missing, whole };
+  const hashes = differing.map((record) => record.hash);
+  const others = hashes.length > 0 ? await options.checksumsOfOthers(hashes) : new Map<string, readonly string[]>();
+  const recomputed = differing.filter(({ hash, checksum }) => others.get(hash)?.includes(checksum));
+  const damaged = differing.filter((record) => !recomputed.includes(record));
+  return {
+    checked: records.length,
+    hashed: suspects.length,
+    damaged: damaged.map((record) => record.hash),
+    recomputed: recomputed.map((record) => record.hash),
+    missing,
+    whole: [...whole, ...recomputed],
+  };
 }
 
 /** Records every block that is there now, reading only those whose stat fields are not already `known`. */

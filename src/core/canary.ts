@@ -20,5 +20,18 @@ export function canaryDifference(a: Canary, b: Canary): number {
   return difference;
 }
 
+/** More than any rounding moves a log-probability, in nats. */
+const grossDifference = 0.5;
+
+/**
+ * Whether two canaries are so far apart that recomputing in another order can't explain it: nothing in common among the
+ * likeliest tokens, or a log-probability moved by more than half a nat. Which of two near-equal tokens leads does not count.
+ */
+export function differsGrossly(a: Canary, b: Canary): boolean {
+  const inB = new Set(b.topLogprobs.map((entry) => entry.token));
+  if (!a.topLogprobs.some((entry) => inB.has(entry.token))) return true;
+  return canaryDifference({ ...a, tokenId: b.tokenId }, b) > grossDifference;
+}
+
 /** Whether a difference is more than this engine's own noise, as two answers to one request showed it. */
 export const isBeyondNoise = (difference: number, noise: number): boolean => difference > noise + printingError;

@@ -59,6 +59,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       engineVersion: description.version,
       blockTokens: description.blockTokens,
       hashProfile: description.hashProfile,
+      canaryIsExact: true,
       canary: steady && first.canary && measured.canary ? [first.canary, measured.canary] : null,
       handle: persisted.handle,
       kvBytes: after.reachable ? totalBytes(blocks) : null,

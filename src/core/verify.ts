@@ -51,7 +51,13 @@ async function verifyBlocks(
       const context = { ids, salt: saltOf({ salt, generation: kv.saltGeneration }), handle: kv.handle };
       const location = await engine.locate(context, signal);
       if (!location.reachable) continue;
-      const check = await checkBlocks(engine, location.blocks, kv.blocks, { readAll: true }, signal);
+      const check = await checkBlocks(
+        engine,
+        location.blocks,
+        kv.blocks,
+        { readAll: true, checksumsOfOthers: (hashes) => core.store.checksumsOfOthers(hashes, name) },
+        signal,
+      );
       checked += check.hashed;
       if (check.damaged.length > 0) {
         problems.push(

@@ -62,6 +62,8 @@ export const kvRecordSchema = z.object({
   hashProfile: z.nullable(hashProfileSchema),
   /** Two answers to the same request; null when the engine gives no logprobs. */
   canary: z.nullable(z.tuple([canarySchema, canarySchema])),
+  /** False while blocks of different computations may lie side by side: then only a gross difference of the canary counts. */
+  canaryIsExact: z.boolean(),
   /** What the engine needs to restore it, opaque to everybody else (llama-server: the slot file's name). */
   handle: z.nullable(z.string()),
   /** Sum over the block files; null when they can't be seen. */

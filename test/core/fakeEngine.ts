@@ -81,10 +81,13 @@ export class FakeEngine implements Engine {
     const promptIds = tokensOf(request.messages, request.addGenerationPrompt);
     const reuse = this.#compute(promptIds, request.salt);
     for (const word of this.answer.split(/(?<= )/)) onDelta(word);
+    const outputIds = [...encode(this.answer), 2];
+    // The KV of the answer stays in memory, but for its last token, which was never computed.
+    this.#compute([...promptIds, ...outputIds.slice(0, -1)], request.salt);
     return {
       text: this.answer,
       promptIds,
-      outputIds: [...encode(this.answer), 2],
+      outputIds,
       idsSource: 'engine',
       finishReason: 'stop',
       reuse,

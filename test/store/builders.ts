@@ -96,6 +96,7 @@ export const aKvRecord = (overrides: Partial<KvRecord> = {}): KvRecord => ({
   blockTokens: 16,
   hashProfile: { algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' },
   canary: null,
+  canaryIsExact: true,
   handle: null,
   kvBytes: 8192,
   blocks: [aBlock('aa'), aBlock('bb')],

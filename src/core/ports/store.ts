@@ -89,10 +89,7 @@ export interface WindowStore {
    */
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
   /** Which checksums other windows than `except` have recorded for these block hashes; hashes nobody else has are absent. */
-  checksumsOfOthers(
-    hashes: readonly string[],
-    except: WindowName,
-  ): Promise<ReadonlyMap<string, readonly string[]>>;
+  checksumsOfOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlyMap<string, readonly string[]>>;
   appendReceipt(name: WindowName, receipt: Receipt): Promise<void>;
   /** Oldest first. */
   listReceipts(name: WindowName): Promise<Receipt[]>;

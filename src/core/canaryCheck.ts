@@ -1,0 +1,56 @@
+import type { CheckResult, Verdict } from '../protocol/receipt.ts';
+import type { KvRecord } from '../protocol/window.ts';
+import { canaryDifference, differsGrossly, isBeyondNoise } from './canary.ts';
+import type { Measurement } from './ports/engine.ts';
+
+/** What holding the measured canary against the frozen one came to. */
+export interface CanaryCheck {
+  readonly result: CheckResult;
+  /** In nats. */
+  readonly difference: number | null;
+  readonly noise: number | null;
+  readonly why: string | null;
+}
+
+export interface CanaryComparison {
+  readonly frozen: KvRecord['canary'];
+  readonly measured: Measurement;
+  /** What reuse alone says of the measured request. */
+  readonly reused: Verdict;
+  /** False when some of the reused KV may have been computed again since the canary was taken. */
+  readonly isExact: boolean;
+  /** Asks once more, before a disagreement counts. */
+  readonly askAgain: () => Promise<Measurement | null>;
+}
+
+const recomputedWhy =
+  'Some KV was computed again and differs in its last bits by right; only a gross difference counts.';
+
+/**
+ * KV that was reused as a whole must answer exactly as when it was frozen, within the engine's own noise. KV that was in part
+ * computed again may differ in its last bits, so only a gross difference speaks against it. KV that was not reused at all
+ * is not in question.
+ */
+export async function checkCanary(comparison: CanaryComparison): Promise<CanaryCheck> {
+  const { frozen: pair, measured, reused, isExact, askAgain } = comparison;
+  if (!pair) return notRun('The engine gave no usable log-probabilities when the window was frozen.');
+  if (!measured.canary) return notRun('The engine gives no log-probabilities.');
+  if (reused === 'rebuilt') return notRun('Nothing was reused, so there was nothing to compare.');
+  const frozen = pair[1];
+  const frozenNoise = canaryDifference(...pair);
+  const difference = canaryDifference(frozen, measured.canary);
+  if (reused === 'partial' || !isExact) {
+    const result = differsGrossly(frozen, measured.canary) ? 'disagreed' : 'not-run';
+    return { result, difference, noise: frozenNoise, why: recomputedWhy };
+  }
+  if (!isBeyondNoise(difference, frozenNoise)) return { result: 'agreed', difference, noise: frozenNoise, why: null };
+
+  const again = await askAgain();
+  if (!again?.canary) return { result: 'disagreed', difference, noise: frozenNoise, why: null };
+  const noiseNow = canaryDifference(measured.canary, again.canary);
+  const noise = Math.max(frozenNoise, Number.isFinite(noiseNow) ? noiseNow : 0);
+  const least = Math.min(difference, canaryDifference(frozen, again.canary));
+  return { result: isBeyondNoise(least, noise) ? 'disagreed' : 'agreed', difference: least, noise, why: null };
+}
+
+const notRun = (why: string): CanaryCheck => ({ result: 'not-run', difference: null, noise: null, why });

@@ -1,0 +1,83 @@
+import type { WindowName } from '../protocol/ids.ts';
+import type { KvTier, Verdict } from '../protocol/receipt.ts';
+import type { KvRecord } from '../protocol/window.ts';
+import { totalBytes, type BlockCheck } from './blocks.ts';
+import type { CoreContext } from './context.ts';
+import { saltOf } from './lineage.ts';
+import type { Lineage } from './ports/store.ts';
+import { seal, type SealRequest } from './seal.ts';
+
+export interface KvRenewal {
+  readonly kv: KvRecord;
+  readonly kvBytesWritten: number | null;
+  /** Why the block files can't be seen; null when they can, or nobody looked. */
+  readonly unreachableWhy: string | null;
+  readonly notes: readonly string[];
+}
+
+export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description' | 'progress'> {
+  readonly window: WindowName;
+  readonly ids: readonly number[];
+  readonly kv: KvRecord;
+  /** As it is now: after a repair, the next generation. */
+  readonly lineage: Lineage;
+  readonly verdict: Verdict;
+  /** Where the measured request's KV came from. */
+  readonly tier: KvTier | null;
+  readonly check: BlockCheck | null;
+}
+
+/**
+ * Makes a window's KV record true again after a thaw: where anything was computed again, the context is sealed and recorded
+ * anew; where only stat fields moved, they are written down; otherwise nothing is done.
+ */
+export async function renewKv(core: CoreContext, request: RenewRequest, signal: AbortSignal): Promise<KvRenewal> {
+  const { window, kv, lineage, verdict, check } = request;
+  const unchanged = { kv, kvBytesWritten: 0, unreachableWhy: null, notes: [] };
+  const isOfThisGeneration = lineage.generation === kv.saltGeneration;
+  const isWhole = !check || (check.whole.length === kv.blocks.length && check.recomputed.length === 0);
+  if (verdict === 'unobserved') return unchanged;
+  const isAsFrozen = isOfThisGeneration && isWhole && (kv.canaryIsExact || request.tier !== 'disk');
+  if (verdict === 'proven' && isAsFrozen) {
+    if (!check || check.hashed === 0) return unchanged;
+    const blocks = inOrder(kv, check);
+    const touched = { ...kv, blocks, kvBytes: totalBytes(blocks) };
+    await core.store.replaceWindowKv(window, touched);
+    return { ...unchanged, kv: touched };
+  }
+
+  const sealed = await seal(
+    {
+      engine: request.engine,
+      description: request.description,
+      context: { ids: request.ids, salt: saltOf(lineage), handle: null },
+      saltGeneration: lineage.generation,
+      known: isOfThisGeneration ? { ...kv, blocks: [...(check?.whole ?? [])] } : null,
+      progress: request.progress,
+    },
+    signal,
+  );
+  const renewed = { ...sealed.kv, canaryIsExact: answeredFromWhatIsKept(request) };
+  await core.store.replaceWindowKv(window, renewed);
+  return {
+    kv: renewed,
+    kvBytesWritten: sealed.kvBytesWritten,
+    unreachableWhy: sealed.blocksUnreachable,
+    notes: sealed.notes,
+  };
+}
+
+/**
+ * Whether the canaries just taken are those of the blocks as they lie on disk. After a partial thaw, some are of the freeze
+ * and some were computed now, and the engine answered from memory; which it takes next time is its own affair.
+ */
+function answeredFromWhatIsKept({ verdict, check, tier }: RenewRequest): boolean {
+  if (verdict === 'damaged') return true;
+  if (verdict === 'rebuilt') return !check || check.whole.length === 0;
+  return verdict === 'proven' && tier === 'disk';
+}
+
+function inOrder(kv: KvRecord, check: BlockCheck): KvRecord['blocks'] {
+  const byHash = new Map(check.whole.map((record) => [record.hash, record]));
+  return kv.blocks.flatMap((record) => byHash.get(record.hash) ?? []);
+}

@@ -1,0 +1,82 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Clock } from '../../src/base/clock.ts';
+import { Emitter } from '../../src/base/emitter.ts';
+import { Cwm } from '../../src/core/cwm.ts';
+import type { ReadFiles } from '../../src/core/ports/contextFiles.ts';
+import type { Change } from '../../src/protocol/api.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
+import { openStore } from '../../src/store/fileStore.ts';
+import { FakeEngine } from './fakeEngine.ts';
+
+export type CoreFixture = Awaited<ReturnType<typeof coreFixture>>;
+
+/** The core over the real store in a fresh directory, with a fake engine and a clock that only moves when it is read. */
+export async function coreFixture() {
+  const directory = mkdtempSync(path.join(tmpdir(), 'cwm-core-'));
+  const clock = new SteppingClock();
+  const store = await openStore({ directory, clock });
+  const engine = new FakeEngine();
+  const changes = new Emitter<Change>();
+  const heard: Change[] = [];
+  changes.subscribe((change) => heard.push(change));
+  const files: ReadFiles = { files: [{ path: 'a.ts', text: 'export const a = 1;\n' }], skipped: [] };
+  const fixture = { files };
+  const cwm = new Cwm({
+    store,
+    clock,
+    changes,
+    engines: {
+      defaultSpec: engine.spec,
+      get: (spec) => {
+        if (spec === engine.spec) return engine;
+        throw new CwmError('CWM-1003', `"${spec}" is no engine.`);
+      },
+      status: () => Promise.reject(new Error('not needed by the core')),
+    },
+    files: { read: () => Promise.resolve(fixture.files) },
+  });
+  onTestFinished(async () => {
+    await store.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return { cwm, store, engine, heard, directory, fixture };
+}
+
+/** Every reading is a second after the one before. */
+class SteppingClock implements Clock {
+  #ms = Date.UTC(2026, 0, 1);
+
+  now(): Date {
+    return new Date((this.#ms += 1000));
+  }
+
+  elapsedMs(): number {
+    return (this.#ms += 1);
+  }
+}
+
+/** A session `s` with one turn behind it. */
+export async function talkedSession({ cwm }: CoreFixture, id = 's'): Promise<void> {
+  await cwm.createSession({ id });
+  await cwm.send({ session: id, text: 'Please explain what a prefix cache is good for.' }, never());
+}
+
+/** A window `w` of a session `s` that goes on. */
+export async function savedWindow(fixture: CoreFixture): Promise<void> {
+  await talkedSession(fixture);
+  await fixture.cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+}
+
+export const never = (): AbortSignal => new AbortController().signal;
+
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'no error';
+  } catch (error) {
+    return error instanceof CwmError ? error.code : String(error);
+  }
+}

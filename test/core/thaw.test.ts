@@ -1,0 +1,218 @@
+import { describe, expect, test } from 'vitest';
+import { CwmError } from '../../src/protocol/errors.ts';
+import { codeOf, coreFixture, never, savedWindow, type CoreFixture } from './coreFixture.ts';
+
+const thaw = (fixture: CoreFixture, session?: string) =>
+  fixture.cwm.thaw({ window: 'w', ...(session !== undefined && { session }) }, never());
+
+describe('thaw', () => {
+  test('after a restart of the engine, the context comes back from disk: proven', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    const receipt = await thaw(fixture);
+    expect(receipt).toMatchObject({
+      verdict: 'proven',
+      tier: 'disk',
+      repair: 'none',
+      content: { checksums: 'agreed', canary: 'agreed', canaryDifference: 0 },
+    });
+    expect(receipt.cachedTokens).toBe(receipt.floorTokens);
+    expect(receipt.content.blocksHashed).toBe(0);
+  });
+
+  test('the new session has the words and the exact ids of the window, and goes on warm', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const { session } = await thaw(fixture);
+    const texts = async (id: string) =>
+      (await fixture.cwm.listMessages({ session: id })).items.map((message) => message.content);
+    expect(await texts(session)).toEqual(await texts('s'));
+    const result = await fixture.cwm.send({ session, text: 'and now?' }, never());
+    const { manifest } = await fixture.cwm.getWindow({ window: 'w' });
+    expect(result.prefixBreak).toBeNull();
+    expect(result.cachedTokens).toBe(Math.floor(manifest.tokens.count / 4) * 4);
+    expect((await fixture.cwm.getSession({ session })).lifecycle).toBe('active');
+  });
+
+  test('S0-08 two thaws of one window give two sessions', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const [a, b] = await Promise.all([thaw(fixture), thaw(fixture)]);
+    expect(a.session).not.toBe(b.session);
+    expect((await fixture.cwm.listSessions({})).total).toBe(3);
+  });
+
+  test('D4 resume goes on in the frozen session itself, once', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    await fixture.cwm.freeze({ session: 's', window: 'end' }, never());
+    expect(await codeOf(fixture.cwm.thaw({ window: 'w', resume: true }, never()))).toBe('CWM-3001');
+    const receipt = await fixture.cwm.thaw({ window: 'end', resume: true }, never());
+    expect(receipt.session).toBe('s');
+    expect(await fixture.cwm.getSession({ session: 's' })).toMatchObject({ lifecycle: 'thawed', frozenAs: null });
+    expect(await codeOf(fixture.cwm.thaw({ window: 'end', resume: true }, never()))).toBe('CWM-3001');
+  });
+
+  test('without an engine the conversation opens all the same: text-only', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.fault = 'CWM-5001';
+    const receipt = await thaw(fixture, 'offline');
+    expect(receipt).toMatchObject({ verdict: 'text-only', cachedTokens: null, session: 'offline' });
+    expect((await fixture.cwm.listMessages({ session: 'offline' })).total).toBe(2);
+  });
+
+  test('an engine without a lasting cache is rebuilt, and the next thaw is held against what was rebuilt', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.recomputesInexactly = true;
+    await savedWindow(fixture);
+    fixture.engine.evict();
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0, content: { canary: 'not-run' } });
+    fixture.engine.restart();
+    expect(await thaw(fixture)).toMatchObject({
+      verdict: 'proven',
+      content: { checksums: 'agreed', canary: 'agreed' },
+    });
+  });
+
+  test('a lost block is partial, and the window is whole again afterwards', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.recomputesInexactly = true;
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.lose(3);
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'partial', cachedTokens: 12, content: { blocksMissing: 1 } });
+    fixture.engine.restart();
+    expect((await thaw(fixture)).verdict).toBe('proven');
+  });
+
+  test("blocks that another window's thaw computed again are no damage for a clone", async () => {
+    const fixture = await coreFixture();
+    fixture.engine.recomputesInexactly = true;
+    await savedWindow(fixture);
+    await fixture.cwm.clone({ window: 'w', target: 'c' }, never());
+    fixture.engine.restart();
+    fixture.engine.lose(3);
+    await thaw(fixture);
+    fixture.engine.restart();
+    const receipt = await fixture.cwm.thaw({ window: 'c' }, never());
+    expect(receipt).toMatchObject({
+      verdict: 'proven',
+      repair: 'none',
+      content: { blocksDamaged: 0, checksums: 'agreed' },
+    });
+    fixture.engine.restart();
+    expect((await thaw(fixture)).verdict).toBe('proven');
+  });
+
+  test('a damaged block file is found before any request, deleted, and recomputed', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.damage(2, { silently: false });
+    const receipt = await thaw(fixture);
+    expect(receipt).toMatchObject({
+      verdict: 'partial',
+      cachedTokens: 8,
+      repair: 'blocks-deleted',
+      content: { checksums: 'disagreed', blocksDamaged: 1 },
+    });
+    fixture.engine.restart();
+    expect((await thaw(fixture)).verdict).toBe('proven');
+  });
+
+  test('damage that no stat field shows is caught by the canary, and nothing is answered from it', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.damage(2, { silently: true });
+    const receipt = await thaw(fixture);
+    expect(receipt).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced', content: { canary: 'disagreed' } });
+    expect(receipt.cachedTokens).toBe(0);
+    fixture.engine.restart();
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', repair: 'none' });
+  });
+
+  test('other weights under the same name are caught by the canary', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.weights = 'other weights';
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
+  });
+
+  test('an engine that fails over the KV it has is made to forget it', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.damage(1, { silently: true });
+    fixture.engine.failsOnDamage = true;
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
+  });
+
+  test('an engine that fails over everything costs no KV', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const blocks = fixture.engine.diskBlocks;
+    fixture.engine.onCall = () => Promise.reject(new CwmError('CWM-5004', 'out of order'));
+    expect(await codeOf(thaw(fixture))).toBe('CWM-5004');
+    fixture.engine.onCall = async () => {};
+    expect(fixture.engine.diskBlocks).toBe(blocks);
+    expect((await thaw(fixture)).verdict).toBe('proven');
+  });
+
+  test("a difference within the engine's own noise is no damage", async () => {
+    const fixture = await coreFixture();
+    fixture.engine.noise = 0.001;
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', content: { canary: 'agreed' } });
+  });
+
+  test('an engine that claims reuse and reuses nothing is not believed where its answers differ', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.recomputesInexactly = true;
+    await savedWindow(fixture);
+    fixture.engine.evict();
+    fixture.engine.claimsFullReuse = true;
+    expect((await thaw(fixture)).verdict).not.toBe('proven');
+  });
+
+  test('S0-06 another model is refused with CWM-5003; insisting opens the text and leaves the KV alone', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.model = { ...fixture.engine.model, id: 'another' };
+    fixture.engine.calls = [];
+    expect(await codeOf(thaw(fixture))).toBe('CWM-5003');
+    const receipt = await fixture.cwm.thaw({ window: 'w', insist: true, session: 'insisted' }, never());
+    expect(receipt.verdict).toBe('mismatch');
+    expect(fixture.engine.calls.filter((call) => call !== 'describe')).toEqual([]);
+    expect((await fixture.cwm.listMessages({ session: 'insisted' })).total).toBe(2);
+  });
+
+  test('an abort leaves no session behind', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const controller = new AbortController();
+    fixture.engine.onCall = async () => controller.abort();
+    await expect(fixture.cwm.thaw({ window: 'w' }, controller.signal)).rejects.toThrow();
+    expect((await fixture.cwm.listSessions({})).total).toBe(1);
+  });
+
+  test('unknown windows and taken ids are refused', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    expect(await codeOf(fixture.cwm.thaw({ window: 'nothing' }, never()))).toBe('CWM-2002');
+    expect(await codeOf(thaw(fixture, 's'))).toBe('CWM-3004');
+  });
+
+  test('receipts are kept, oldest first', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    await thaw(fixture);
+    const { receipts, summary } = await fixture.cwm.getWindow({ window: 'w' });
+    expect(receipts.map((receipt) => receipt.operation)).toEqual(['checkpoint', 'thaw']);
+    expect(summary.lastThaw?.verdict).toBe('proven');
+  });
+});

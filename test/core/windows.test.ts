@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import { codeOf, coreFixture, never, savedWindow, talkedSession } from './coreFixture.ts';
+
+describe('clone', () => {
+  test('S0-11 shares every block, copies none, and knows its parent', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const blocks = fixture.engine.diskBlocks;
+    fixture.engine.calls = [];
+    const receipt = await fixture.cwm.clone({ window: 'w', target: 'c' }, never());
+    expect(receipt).toMatchObject({ operation: 'clone', window: 'c', verdict: null, kvBytesWritten: 0 });
+    expect(fixture.engine.calls).toEqual([]);
+    expect(fixture.engine.diskBlocks).toBe(blocks);
+    expect((await fixture.cwm.getWindow({ window: 'c' })).lineageWindows).toEqual(['w', 'c']);
+    fixture.engine.restart();
+    expect((await fixture.cwm.thaw({ window: 'c' }, never())).verdict).toBe('proven');
+  });
+
+  test('a taken name and an unknown source are refused', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    expect(await codeOf(fixture.cwm.clone({ window: 'w', target: 'w' }, never()))).toBe('CWM-3003');
+    expect(await codeOf(fixture.cwm.clone({ window: 'x', target: 'c' }, never()))).toBe('CWM-2002');
+  });
+});
+
+describe('delete', () => {
+  test('S0-12 blocks that a clone still has stay; the last one to go frees them', async () => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture);
+    await fixture.cwm.freeze({ session: 's', window: 'w' }, never());
+    await fixture.cwm.clone({ window: 'w', target: 'c' }, never());
+    const blocks = fixture.engine.diskBlocks;
+    expect(await fixture.cwm.deleteWindow({ window: 'w' }, never())).toMatchObject({
+      blocksDeleted: 0,
+      blocksKept: blocks,
+    });
+    expect(fixture.engine.diskBlocks).toBe(blocks);
+    expect(await fixture.cwm.deleteWindow({ window: 'c' }, never())).toMatchObject({
+      blocksDeleted: blocks,
+      blocksKept: 0,
+    });
+    expect(fixture.engine.diskBlocks).toBe(0);
+  });
+
+  test('blocks that the running session needs stay', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const blocks = fixture.engine.diskBlocks;
+    await fixture.cwm.deleteWindow({ window: 'w' }, never());
+    expect(fixture.engine.diskBlocks).toBe(blocks);
+  });
+
+  test('a window goes also when its engine is down; its blocks stay as cache', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.fault = 'CWM-5001';
+    expect(await fixture.cwm.deleteWindow({ window: 'w' }, never())).toMatchObject({ blocksDeleted: 0 });
+    expect((await fixture.cwm.listWindows({})).total).toBe(0);
+  });
+
+  test('EC-031 a session with windows is refused unless they go with it', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    expect(await codeOf(fixture.cwm.deleteSession({ session: 's' }, never()))).toBe('CWM-3001');
+    expect(await fixture.cwm.deleteSession({ session: 's', cascade: 'true' }, never())).toEqual({
+      deletedWindows: ['w'],
+    });
+    expect((await fixture.cwm.listSessions({})).total).toBe(0);
+  });
+});
+
+describe('isolation', () => {
+  test('S0-61 two sessions with the same text share nothing', async () => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture, 'a');
+    await fixture.cwm.createSession({ id: 'b' });
+    const other = await fixture.cwm.send(
+      { session: 'b', text: 'Please explain what a prefix cache is good for.' },
+      never(),
+    );
+    expect(other.cachedTokens).toBe(0);
+  });
+});
+
+describe('list', () => {
+  test('S0-09 pages, and refuses a limit outside 1 to 100', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    for (const target of ['x', 'y', 'z']) await fixture.cwm.clone({ window: 'w', target }, never());
+    const page = await fixture.cwm.listWindows({ sortBy: 'name', order: 'asc', limit: 2, offset: 1 });
+    expect(page).toMatchObject({ total: 4, hasMore: true });
+    expect(page.items.map((window) => window.name)).toEqual(['x', 'y']);
+    expect(await codeOf(fixture.cwm.listWindows({ limit: 0 }))).toBe('CWM-1003');
+    expect(await codeOf(fixture.cwm.listWindows({ limit: 101 }))).toBe('CWM-1003');
+    expect(await codeOf(fixture.cwm.listWindows({ createdAfter: 'yesterday-ish' }))).toBe('CWM-1003');
+  });
+});
+
+describe('verify', () => {
+  test('everything whole is healthy', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    expect(await fixture.cwm.verify({}, never())).toMatchObject({ healthy: true });
+  });
+
+  test('damage that no stat field shows is found, because every block is read', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.damage(1, { silently: true });
+    const { healthy, steps } = await fixture.cwm.verify({ window: 'w' }, never());
+    expect(healthy).toBe(false);
+    expect(steps.flatMap((step) => step.problems)).toEqual([
+      expect.stringMatching(/^Window "w": 1 of \d+ KV blocks are not what was frozen\.$/),
+    ]);
+  });
+
+  test('lost blocks are no problem: KV is perishable', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.evict();
+    expect(await fixture.cwm.verify({}, never())).toMatchObject({ healthy: true });
+  });
+});
