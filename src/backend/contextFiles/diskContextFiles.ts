@@ -1,0 +1,59 @@
+import { readFile, stat } from 'node:fs/promises';
+import type { ContextFileReader, ReadFiles } from '../../core/ports/contextFiles.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { ContextFile } from '../../protocol/session.ts';
+import { findPaths, shownPath, type FoundPath } from './foundPath.ts';
+
+const maxFileBytes = 1024 * 1024;
+/** Far more than any model's context holds; it only keeps a folder with a million files from filling the memory. */
+const maxTotalBytes = 64 * 1024 * 1024;
+
+/** Reads context from this machine's disks. Left out: what .gitignore names, `.git`, links, binary files, files over 1 MiB. */
+export class DiskContextFiles implements ContextFileReader {
+  async read(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<ReadFiles> {
+    const found = await findPaths(paths, cwd, signal);
+    const files: ContextFile[] = [];
+    const skipped: { path: string; why: string }[] = [];
+    let totalBytes = 0;
+    for (const [path, one] of oncePerPath(found, cwd)) {
+      signal.throwIfAborted();
+      const content = await readText(one, maxTotalBytes - totalBytes);
+      if ('why' in content) skipped.push({ path, why: content.why });
+      else files.push({ path, text: content.text });
+      if ('text' in content) totalBytes += content.sizeBytes;
+    }
+    return { files, skipped };
+  }
+}
+
+/** By shown path, sorted by code unit, so that the order is the same everywhere. A path that was named is read as such. */
+function oncePerPath(found: readonly FoundPath[], cwd: string): [string, FoundPath][] {
+  const byPath = new Map<string, FoundPath>();
+  for (const one of found) {
+    const path = shownPath(one.absolutePath, cwd);
+    if (one.named || !byPath.has(path)) byPath.set(path, one);
+  }
+  return [...byPath].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+type Content = { readonly text: string; readonly sizeBytes: number } | { readonly why: string };
+
+/** @throws CwmError CWM-4002 when a file that the user named can't be read. */
+async function readText({ absolutePath, named, why }: FoundPath, bytesLeft: number): Promise<Content> {
+  if (why !== null) return { why };
+  try {
+    const { size } = await stat(absolutePath);
+    if (size > maxFileBytes) return { why: `larger than ${maxFileBytes / 1024 / 1024} MiB` };
+    if (size > bytesLeft) return { why: `the files before it have ${maxTotalBytes / 1024 / 1024} MiB already` };
+    const bytes = await readFile(absolutePath);
+    // NUL is valid UTF-8 and in no text: git tells binary files by it, too.
+    if (bytes.includes(0)) return { why: 'not text' };
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), sizeBytes: bytes.length };
+  } catch (error) {
+    if (error instanceof TypeError) return { why: 'not UTF-8 text' };
+    const { code } = error as NodeJS.ErrnoException;
+    if (!named) return { why: `can't be read (${code})` };
+    const message = `${absolutePath} can't be read (${code}).`;
+    throw new CwmError('CWM-4002', message, { context: { path: absolutePath }, cause: error });
+  }
+}

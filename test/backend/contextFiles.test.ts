@@ -1,0 +1,102 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { DiskContextFiles } from '../../src/backend/contextFiles/diskContextFiles.ts';
+import { temporaryDirectories } from './support/temporaryDirectory.ts';
+
+const makeDirectory = temporaryDirectories();
+const signal = new AbortController().signal;
+
+function makeTree(files: Readonly<Record<string, string | Uint8Array>>): string {
+  const root = makeDirectory();
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+  }
+  return root;
+}
+
+const read = (root: string, ...paths: string[]) => new DiskContextFiles().read(paths, root, signal);
+const paths = (files: readonly { path: string }[]): string[] => files.map(({ path }) => path);
+
+describe('context files', () => {
+  it('reads a folder in one order, without what .gitignore names and without .git', async () => {
+    const root = makeTree({
+      'src/b.ts': 'b',
+      'src/a.ts': 'a',
+      'src/Z.ts': 'Z',
+      'src/deep/.gitignore': '*.tmp\n',
+      'src/deep/x.tmp': 'ignored',
+      'src/deep/y.txt': 'ü',
+      'build/out.js': 'ignored',
+      '.gitignore': 'build/\n',
+      '.git/config': 'never',
+      '.github/ci.yml': 'shown',
+    });
+    const { files, skipped } = await read(root, '.');
+    expect(paths(files)).toEqual([
+      '.github/ci.yml',
+      '.gitignore',
+      'src/Z.ts',
+      'src/a.ts',
+      'src/b.ts',
+      'src/deep/.gitignore',
+      'src/deep/y.txt',
+    ]);
+    expect(files.find(({ path }) => path === 'src/deep/y.txt')?.text).toBe('ü');
+    expect(skipped).toEqual([]);
+  });
+
+  it('respects the .gitignore of the repository above the folder', async () => {
+    const root = makeTree({ '.git/HEAD': '', '.gitignore': '*.log\n', 'sub/a.log': 'x', 'sub/a.txt': 'y' });
+    expect(paths((await read(root, 'sub')).files)).toEqual(['sub/a.txt']);
+  });
+
+  it('leaves out binary, foreign and large files, links and likely secrets, and says why', async () => {
+    const root = makeTree({
+      'binary.dat': new Uint8Array([1, 0, 2]),
+      'latin1.txt': new Uint8Array([0x66, 0xfc, 0x72]),
+      'large.txt': 'x'.repeat(1024 * 1024 + 1),
+      'just.txt': 'x'.repeat(1024 * 1024),
+      '.env': 'PASSWORD=1',
+      '.env.example': 'PASSWORD=',
+    });
+    const outside = makeTree({ 'secret.txt': 'outside' });
+    symlinkSync(outside, join(root, 'link'));
+    symlinkSync(join(outside, 'secret.txt'), join(root, 'link.txt'));
+    const { files, skipped } = await read(root, '.');
+    expect(paths(files)).toEqual(['.env.example', 'just.txt']);
+    expect(Object.fromEntries(skipped.map(({ path, why }) => [path, why]))).toEqual({
+      '.env': expect.stringContaining('secrets'),
+      'binary.dat': 'not text',
+      'large.txt': 'larger than 1 MiB',
+      'latin1.txt': 'not UTF-8 text',
+      link: expect.stringContaining('link'),
+      'link.txt': expect.stringContaining('link'),
+    });
+  });
+
+  it('takes a file that is named as such, even one that a folder would leave out, and each only once', async () => {
+    const root = makeTree({ '.gitignore': 'ignored.txt\n', 'ignored.txt': 'x', '.env': 'y', 'a.txt': 'z' });
+    const { files } = await read(root, 'ignored.txt', '.', '.env', 'a.txt');
+    expect(paths(files)).toEqual(['.env', '.gitignore', 'a.txt', 'ignored.txt']);
+  });
+
+  it('shows a path outside the working directory whole', async () => {
+    const root = makeTree({ 'work/a.txt': 'a', 'workother/b.txt': 'b' });
+    const { files } = await read(join(root, 'work'), '../workother', 'a.txt');
+    expect(paths(files)).toEqual([join(root, 'workother/b.txt'), 'a.txt']);
+  });
+
+  it('refuses a path that is not there with CWM-2009, and stops when aborted', async () => {
+    const root = makeTree({ 'a.txt': 'a' });
+    await expect(read(root, 'a.txt', 'missing')).rejects.toMatchObject({ code: 'CWM-2009' });
+    await expect(read(root, 'a.txt/b')).rejects.toMatchObject({ code: 'CWM-2009' });
+    const aborted = new DiskContextFiles().read(['a.txt'], root, AbortSignal.abort(new Error('enough')));
+    await expect(aborted).rejects.toThrow('enough');
+  });
+
+  it('does not wait for what is no file', async () => {
+    expect((await read('/', '/dev/null')).skipped).toEqual([{ path: 'dev/null', why: 'not a file' }]);
+  });
+});
