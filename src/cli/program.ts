@@ -4,6 +4,7 @@ import type { Perform } from './action.ts';
 import { registerBackend } from './commands/backend.ts';
 import { registerChecks } from './commands/checks.ts';
 import { registerConversation } from './commands/conversation.ts';
+import { registerDemo } from './commands/demo.ts';
 import { registerFreezeAndThaw } from './commands/freezeAndThaw.ts';
 import { registerSession } from './commands/session.ts';
 import { registerWindows } from './commands/windows.ts';
@@ -50,4 +51,5 @@ const groups = [
   registerWindows,
   registerChecks,
   registerBackend,
+  registerDemo,
 ] as const;

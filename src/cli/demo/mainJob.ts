@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import type { BackendClient } from '../../client/backendClient.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
@@ -10,6 +11,8 @@ export interface MainJobOptions {
   readonly tokens: number;
   /** How many next tokens are compared with the uninterrupted run. */
   readonly comparedTokens: number;
+  /** `embedded`, or `embedded:FILE`: a server of the user's is never killed. */
+  readonly engine: string;
   readonly onStep: (step: string) => void;
 }
 
@@ -56,7 +59,12 @@ export async function runMainJob(
   const files = { paths: [...options.paths], cwd: options.cwd, maxTokens: options.tokens + slackTokens };
 
   onStep('Starting the engine and computing the context');
-  await call('createSession', { id: 'demo', title: 'Demo' }, signal);
+  const project = pathToFileURL(options.cwd).href;
+  const { engine } = options;
+  if (!/^embedded(:|$)/.test(engine)) {
+    throw new CwmError('CWM-1003', `The demo kills its engine, so it runs on the embedded one only, not on ${engine}.`);
+  }
+  await call('createSession', { id: 'demo', title: 'Demo', project, engine }, signal);
   const primed = await call('prime', { session: 'demo', ...files }, signal);
   if (primed.promptTokens < options.tokens) {
     throw new CwmError('CWM-1003', `The files have only ${primed.promptTokens} tokens; ${options.tokens} are needed.`);
@@ -70,7 +78,7 @@ export async function runMainJob(
 
   onStep('Killing backend and engine, and starting new ones');
   await killProcesses(client, signal);
-  await call('createSession', { id: 'warm-up' }, signal);
+  await call('createSession', { id: 'warm-up', engine }, signal);
   await call('send', { session: 'warm-up', text: 'Hello', maxTokens: 1 }, signal);
 
   onStep('Thawing');
@@ -78,8 +86,9 @@ export async function runMainJob(
   const goneOn = await call('send', { session: thawed.session, ...turn }, signal);
 
   onStep('Computing the same context under another salt, as the control');
-  await call('createSession', { id: 'control' }, signal);
+  await call('createSession', { id: 'control', engine }, signal);
   const control = await call('prime', { session: 'control', ...files }, signal);
+  for (const session of ['warm-up', 'control']) await call('deleteSession', { session }, signal);
 
   const identical = uninterrupted.outputIds.filter((id, index) => id === goneOn.outputIds[index]).length;
   return {
