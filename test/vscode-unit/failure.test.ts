@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError, type ErrorCode, errorCodes } from '../../src/protocol/errors.ts';
+import { headline, problemText } from '../../src/vscode/render/problem.ts';
 import { failureActions, failureMessage } from '../../src/vscode/render/failure.ts';
 
 describe('failures', () => {
@@ -15,5 +16,14 @@ describe('failures', () => {
 
   test('no Retry where there is nothing to do again', () => {
     expect(failureMessage('Freeze', new CwmError('CWM-5001', 'x'), false).actions).not.toContain('retry');
+  });
+
+  test('a log that a message quotes is left to the log', () => {
+    const error = new CwmError('CWM-5010', 'It could not start: status 1. Its log ends with:\nstack\nmore stack', {
+      hint: 'Look at it.',
+    });
+    expect(problemText(error)).toBe('It could not start: status 1. (CWM-5010) Look at it.');
+    expect(headline('Only this:\nlog')).toBe('Only this.');
+    expect(headline('One line.')).toBe('One line.');
   });
 });

@@ -61,9 +61,11 @@ export class Documents implements TextDocumentContentProvider, Disposable {
   /** Opens markdown as a reader wants it; as its source where VS Code's own preview is switched off. */
   async showRendered(uri: Uri): Promise<void> {
     this.#changed.fire(uri);
-    const known = await commands.getCommands(true);
-    if (known.includes('markdown.showPreview')) await commands.executeCommand('markdown.showPreview', uri);
-    else await this.showText(uri);
+    try {
+      await commands.executeCommand('markdown.showPreview', uri);
+    } catch {
+      await this.showText(uri);
+    }
   }
 
   dispose(): void {

@@ -1,4 +1,5 @@
 import { type CwmError, type ErrorCode } from '../../protocol/errors.ts';
+import { problemText } from './problem.ts';
 
 /** What a message about a failure offers besides being closed. */
 export const failureActions = {
@@ -63,7 +64,7 @@ export interface FailureMessage {
 /** A failure as the user reads it: what happened, its code, what to do next. */
 export function failureMessage(title: string, error: CwmError, canRetry: boolean): FailureMessage {
   return {
-    text: `${title}: ${error.message} (${error.code}) ${error.hint}`,
+    text: `${title}: ${problemText(error)}`,
     actions: [...(canRetry && error.retryable ? (['retry'] as const) : []), ...helpful[error.code]],
   };
 }

@@ -2,6 +2,7 @@ import type { EngineStatus, Finding, RouteOutput, VerifyStep } from '../../proto
 import type { State } from '../state.ts';
 import { formatCount, formatDuration, formatTokens } from './format.ts';
 import { markdownTable, plain } from './markdown.ts';
+import { problemText } from './problem.ts';
 
 const findingStates: Readonly<Record<Finding['state'], string>> = {
   ok: '✓ ok',
@@ -83,8 +84,7 @@ function activeParagraphs({ active, project, receipts }: State): string[] {
 function connectionSentence({ connection }: State): string {
   if (connection.kind !== 'failed')
     return 'The backend is not running. It starts with the first command that needs it.';
-  const { code, message, hint } = connection.error;
-  return `The backend cannot be reached: ${plain(message)} (${code}) ${plain(hint)}`;
+  return `The backend cannot be reached. ${plain(problemText(connection.error))}`;
 }
 
 const backendParagraphs = (health: RouteOutput<'health'>): string[] => [
@@ -103,7 +103,7 @@ function engineSentence(engine: EngineStatus): string {
     const { problem } = engine;
     return problem === null
       ? `${name} is not running; it starts when it is needed.`
-      : `${name} cannot be used: ${plain(problem.message)} (${problem.code}) ${plain(problem.hint)}`;
+      : `${name} cannot be used. ${plain(problemText(problem))}`;
   }
   const facts = [
     [engine.kind, engine.version].filter((part) => part !== null).join(' '),

@@ -2,6 +2,7 @@ import type { Session } from '../../protocol/session.ts';
 import type { State } from '../state.ts';
 import { formatCount, formatShortCount, formatTokens } from './format.ts';
 import { plain } from './markdown.ts';
+import { problemText } from './problem.ts';
 
 /** What the one status-bar item shows. `severity` colours its background. */
 export interface StatusBarView {
@@ -38,8 +39,8 @@ function emptyView({ connection }: State): StatusBarView {
   }
   return {
     text: '$(archive) Context Windows $(debug-disconnect)',
-    tooltip: problemText(connection.error),
-    label: `Context Windows: ${connection.error.message} ${connection.error.code}`,
+    tooltip: plain(problemText(connection.error)),
+    label: `Context Windows: ${problemText(connection.error)}`,
     severity: 'normal',
   };
 }
@@ -100,7 +101,7 @@ function whatIsDown({ connection, engine }: State): { icon: string; text: string
   if (connection.kind === 'failed') {
     return {
       icon: '$(debug-disconnect)',
-      text: problemText(connection.error),
+      text: plain(problemText(connection.error)),
       spoken: 'the backend is not running',
     };
   }
@@ -108,13 +109,10 @@ function whatIsDown({ connection, engine }: State): { icon: string; text: string
   const { problem } = engine.status;
   return {
     icon: '$(warning)',
-    text: problem === null ? 'The engine cannot be reached.' : problemText(problem),
+    text: problem === null ? 'The engine cannot be reached.' : plain(problemText(problem)),
     spoken: 'the engine cannot be reached',
   };
 }
-
-const problemText = ({ message, code, hint }: { message: string; code: string; hint: string }): string =>
-  `${plain(message)} (${code}) ${plain(hint)}`;
 
 const longestName = 28;
 /** `$(` would start an icon. */
