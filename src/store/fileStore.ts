@@ -14,7 +14,7 @@ import { LiveIndex } from './index/liveIndex.ts';
 import { LineageFiles } from './lineageFiles.ts';
 import { ProjectFiles } from './projectFiles.ts';
 import type { StoreProblem } from './quarantine.ts';
-import { prepareDirectories, recover } from './recovery.ts';
+import { makeStorageDirectory, prepareDirectories, recover } from './recovery.ts';
 import { SessionFiles } from './sessionFiles.ts';
 import { SharedBlocks } from './sharedBlocks.ts';
 import { storageError, type Access } from './storageError.ts';
@@ -42,7 +42,7 @@ export interface StoreOptions {
 export async function openStore(options: StoreOptions): Promise<FileStore> {
   const { directory, clock, files = diskFiles } = options;
   try {
-    await files.makeDirectory(directory);
+    await makeStorageDirectory(files, directory);
     const parts = makeStoreParts(files, clock, await files.realPath(directory));
     await prepareDirectories(parts);
     const store = new FileStore(parts, options.sqlWasmPath ?? null);

@@ -1,7 +1,8 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import { CwmError } from '../protocol/errors.ts';
 import type { SessionId, WindowName } from '../protocol/ids.ts';
+import { hasCode, type Files } from './files.ts';
 import type { FreezeIntent, FreezeIntents } from './freezeIntents.ts';
 import type { SessionFiles } from './sessionFiles.ts';
 import { hasDirectory, type StoreParts } from './storeParts.ts';
@@ -9,6 +10,21 @@ import type { Trash } from './trash.ts';
 import type { WindowFiles } from './windowFiles.ts';
 
 const storeRecordSchema = z.object({ createdAt: z.string() });
+
+/** Makes the directory, and its name last: in each parent that had to be made, up to the first that was there. */
+export async function makeStorageDirectory(files: Files, directory: string): Promise<void> {
+  const parents: string[] = [];
+  for (let path = directory; (await files.stat(path)) === null; path = dirname(path)) parents.push(dirname(path));
+  await files.makeDirectory(directory);
+  for (const parent of parents) {
+    try {
+      await files.syncDirectory(parent);
+    } catch (error) {
+      // A folder that others own may be passed through and not opened; its owner's other writes bring the name to the disk.
+      if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
+    }
+  }
+}
 
 /** Makes sure that the directory is a store of this version. @throws CwmError CWM-1004 when a later version wrote it. */
 export async function prepareDirectories({ files, layout, records, clock }: StoreParts): Promise<void> {

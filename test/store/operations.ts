@@ -1,0 +1,87 @@
+import type { FileStore } from '../../src/store/fileStore.ts';
+import {
+  aBlock,
+  aKvRecord,
+  aManifest,
+  aMessage,
+  aReceipt,
+  aSession,
+  contextTokens,
+  lineageId,
+  messageId,
+  nextVersion,
+  projectUri,
+  sessionId,
+  sessionsQuery,
+  someIds,
+  windowName,
+  windowsQuery,
+} from './builders.ts';
+
+const first = aSession({ tokens: contextTokens(someIds), project: 'file:///p' });
+const project = projectUri('file:///p');
+
+/** Two sessions, one of them with a message and a window. */
+export async function fill(store: FileStore): Promise<void> {
+  await store.createLineage({ id: lineageId('l1'), salt: 'salt', generation: 0 });
+  await store.createSession(aSession({ project: 'file:///p' }));
+  await store.createSession(aSession({ id: 's2' }));
+  await store.saveTokens(sessionId('s1'), someIds);
+  await store.updateSession(nextVersion(first));
+  await store.appendMessages(sessionId('s1'), [aMessage('m1', 1)]);
+  await store.createWindow(aManifest({ name: 'w0', messageIds: ['m1'] }), someIds, aKvRecord());
+  await store.appendReceipt(windowName('w0'), aReceipt({ window: 'w0' }));
+}
+
+/** Every operation that changes something of what {@link fill} made. */
+export const operations: Readonly<Record<string, (store: FileStore) => Promise<unknown>>> = {
+  createSession: (store) => store.createSession(aSession({ id: 's3' })),
+  updateSession: (store) => store.updateSession(nextVersion(nextVersion(first), { title: 'New' })),
+  deleteSession: (store) => store.deleteSession(sessionId('s2')),
+  'appendMessages of one': (store) => store.appendMessages(sessionId('s1'), [aMessage('m2', 2)]),
+  'appendMessages of two': (store) => store.appendMessages(sessionId('s1'), [aMessage('m2', 2), aMessage('m3', 3)]),
+  shareMessages: (store) => store.shareMessages(sessionId('s1'), sessionId('s2'), [messageId('m1')]),
+  saveTokens: (store) => store.saveTokens(sessionId('s1'), [9, 9]),
+  'createWindow of a freeze': (store) =>
+    store.createWindow(aManifest({ mode: 'freeze', messageIds: ['m1'] }), someIds, aKvRecord()),
+  'createWindow of a checkpoint': (store) => store.createWindow(aManifest(), someIds, aKvRecord()),
+  replaceWindowKv: (store) =>
+    store.replaceWindowKv(windowName('w0'), aKvRecord({ blocks: [aBlock('cc')], kvBytes: 1 })),
+  appendReceipt: (store) => store.appendReceipt(windowName('w0'), aReceipt({ window: 'w0', verdict: 'partial' })),
+  deleteWindow: (store) => store.deleteWindow(windowName('w0')),
+  createLineage: (store) => store.createLineage({ id: lineageId('l2'), salt: 'other', generation: 0 }),
+  advanceLineage: (store) => store.advanceLineage(lineageId('l1'), 0),
+  setActiveSession: (store) => store.setActiveSession(project, sessionId('s1')),
+};
+
+/** Everything that {@link operations} can change, as a caller sees it; a failure is its code. */
+export async function observe(store: FileStore): Promise<Record<string, unknown>> {
+  const seen = async (read: () => Promise<unknown>): Promise<unknown> => {
+    try {
+      return await read();
+    } catch (error) {
+      return (error as { code?: string }).code;
+    }
+  };
+  const state: Record<string, unknown> = {};
+  for (const id of ['s1', 's2', 's3'].map(sessionId)) {
+    state[id] = await seen(() => store.getSession(id));
+    for (const message of ['m1', 'm2', 'm3'].map(messageId)) {
+      state[`${id} ${message}`] = await seen(() => store.loadMessages(id, [message]));
+    }
+    for (const ids of [someIds, [9, 9]]) {
+      state[`${id} tokens ${ids.length}`] = await seen(() => store.loadTokens(id, contextTokens(ids).sha256));
+    }
+  }
+  for (const name of ['w0', 'w1'].map(windowName)) {
+    state[name] = await seen(() => store.getWindow(name));
+    state[`${name} tokens`] = await seen(() => store.loadWindowTokens(name));
+    state[`${name} kv`] = await seen(() => store.loadWindowKv(name));
+    state[`${name} receipts`] = await seen(() => store.listReceipts(name));
+  }
+  for (const id of ['l1', 'l2'].map(lineageId)) state[id] = await seen(() => store.getLineage(id));
+  state['project'] = await seen(() => store.activeSession(project));
+  state['sessions'] = await seen(() => store.listSessions(sessionsQuery()));
+  state['windows'] = await seen(() => store.listWindows(windowsQuery()));
+  return state;
+}
