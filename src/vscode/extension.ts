@@ -10,9 +10,10 @@ import { Documents } from './documents/documents.ts';
 import { registerDocuments } from './documents/registerDocuments.ts';
 import { followBackend } from './followBackend.ts';
 import { followSettings } from './followSettings.ts';
+import { engineSpec } from './engineSpec.ts';
+import { extensionApi, type ExtensionApi } from './extensionApi.ts';
 import { ProjectTracker } from './project.ts';
 import { Puller } from './puller.ts';
-import { setting } from './settings.ts';
 import { startBackend } from './startBackend.ts';
 import { StateStore } from './state.ts';
 import { registerContextKeys } from './views/contextKeys.ts';
@@ -21,7 +22,8 @@ import { registerStatusBar } from './views/statusBar.ts';
 import { wakeUp } from './wakeUp.ts';
 
 /** Registers everything and returns at once; the backend is looked for afterwards. */
-export function activate(context: ExtensionContext): void {
+export function activate(context: ExtensionContext): ExtensionApi {
+  const started = performance.now();
   const log = window.createOutputChannel('Context Windows', { log: true });
   context.subscriptions.push(log);
   const app = createApp(context, log);
@@ -33,17 +35,15 @@ export function activate(context: ExtensionContext): void {
   contribute(app, 'signals', followBackend);
   contribute(app, 'settings', followSettings);
   inBackground(log, 'Looking for sessions', wakeUp(app));
+  return extensionApi(app, performance.now() - started);
 }
 
 function createApp(context: ExtensionContext, log: LogOutputChannel): App {
   const report = (error: unknown): void => log.error('A listener failed.', error);
   const state = new StateStore(report);
   const connection = new BackendConnection(startBackend(context), state, report);
-  const puller = new Puller(
-    connection,
-    state,
-    () => setting('cwm.engine'),
-    (error) => log.warn(`Fetching failed: ${error.message} (${error.code})`),
+  const puller = new Puller(connection, state, engineSpec, (error) =>
+    log.warn(`Fetching failed: ${error.message} (${error.code})`),
   );
   const conversations = new Conversations(connection, report);
   const reports: Reports = { doctor: null, verification: null };

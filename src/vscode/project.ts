@@ -1,7 +1,6 @@
-import { realpath } from 'node:fs/promises';
-import { pathToFileURL } from 'node:url';
 import { type Disposable, type WorkspaceFolder, window, workspace } from 'vscode';
 import { DisposableStore } from '../base/disposable.ts';
+import { projectUriOfFolder } from '../client/projectUri.ts';
 import { parseProjectUri, type ProjectUri } from '../protocol/ids.ts';
 import type { Puller } from './puller.ts';
 import type { StateStore } from './state.ts';
@@ -60,9 +59,5 @@ function workedInFolder(): WorkspaceFolder | null {
   return ofEditor ?? workspace.workspaceFolders?.[0] ?? null;
 }
 
-async function projectUri({ uri }: WorkspaceFolder): Promise<ProjectUri> {
-  if (uri.scheme !== 'file') return parseProjectUri(uri.toString());
-  // A folder that is gone keeps the name it had.
-  const path = await realpath(uri.fsPath).catch(() => uri.fsPath);
-  return parseProjectUri(pathToFileURL(path).href);
-}
+const projectUri = async ({ uri }: WorkspaceFolder): Promise<ProjectUri> =>
+  uri.scheme === 'file' ? projectUriOfFolder(uri.fsPath) : parseProjectUri(uri.toString());

@@ -25,7 +25,8 @@ export const startBackend =
           env: { ELECTRON_RUN_AS_NODE: '1', ...backendSettings() },
           entry: entryPointPath('backend', import.meta.url),
         },
-        engineKey: async (engine) => context.secrets.get(apiKeySecret(engine ?? setting('cwm.engine'))),
+        // Only for the engine that a call names: the key of one server is never shown to another.
+        engineKey: async (engine) => (engine === undefined ? undefined : context.secrets.get(apiKeySecret(engine))),
       },
       signal,
     );

@@ -1,6 +1,6 @@
 import type { Session } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
-import { setting } from '../settings.ts';
+import { engineSpec } from '../engineSpec.ts';
 
 /** Makes a session of the open folder on the engine that the settings name, and makes it the active one. */
 export async function createSession(app: App, names: { id?: string; title?: string }): Promise<Session> {
@@ -8,7 +8,7 @@ export async function createSession(app: App, names: { id?: string; title?: stri
   const { project } = app.state.current;
   const session = await app.connection.call('createSession', {
     ...names,
-    engine: setting('cwm.engine'),
+    engine: engineSpec(),
     project: project.kind === 'folder' ? project.uri : null,
   });
   await activate(app, session);

@@ -32,7 +32,7 @@ function freezeCommand(title: string, doing: string, isCheckpoint: boolean) {
     async perform(app: App, { session, name }, signal) {
       const receipt = await app.connection.call(
         'freeze',
-        { session: session.id, window: name, checkpoint: isCheckpoint },
+        { session: session.id, engine: session.engine, window: name, checkpoint: isCheckpoint },
         signal,
       );
       await noteReceipt(app, receipt);

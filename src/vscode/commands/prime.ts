@@ -42,7 +42,7 @@ function primeCommand<Input extends { session?: string | undefined; paths?: stri
     async perform(app, { session, paths, cwd }, signal) {
       const primed = await app.connection.call(
         'prime',
-        { session: session.id, paths: [...paths], ...(cwd === null ? {} : { cwd }) },
+        { session: session.id, engine: session.engine, paths: [...paths], ...(cwd === null ? {} : { cwd }) },
         signal,
       );
       await app.puller.all();

@@ -2,8 +2,9 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import { toCwmError } from '../../protocol/errors.ts';
 import type { CommandInput } from '../contributions.ts';
 import { documentUri } from '../documents/documentUri.ts';
-import { setting } from '../settings.ts';
+import { engineSpec } from '../engineSpec.ts';
 import { command } from './command.ts';
+import { engineOfWindow } from './engineOfWindow.ts';
 import { pickWindow } from './pickWindow.ts';
 
 /** Session, backend and engine in plain words. Answers also when the backend is down: that is a status. */
@@ -26,7 +27,7 @@ export const status = command<CommandInput<'cwm.status'>, object, RouteOutput<'h
 /** What the engine can do, by trying it. */
 export const doctor = command<CommandInput<'cwm.doctor'>, { engine: string }, RouteOutput<'doctor'>>({
   title: 'Doctor',
-  ask: async () => ({ engine: setting('cwm.engine') }),
+  ask: async () => ({ engine: engineSpec() }),
   progress: ({ engine }) => ({ title: `Asking engine ${engine} what it can do`, subject: engine }),
   async perform(app, request, signal) {
     const findings = await app.connection.call('doctor', request, signal);
@@ -40,7 +41,7 @@ export const doctor = command<CommandInput<'cwm.doctor'>, { engine: string }, Ro
 /** Starts the embedded engine, or looks again whether the server of a URL answers. */
 export const startEngine = command<CommandInput<'cwm.startEngine'>, { engine: string }, RouteOutput<'doctor'>>({
   title: 'Start Engine',
-  ask: async () => ({ engine: setting('cwm.engine') }),
+  ask: async () => ({ engine: engineSpec() }),
   progress: ({ engine }) => ({ title: `Starting engine ${engine}`, subject: engine }),
   async perform(app, request, signal) {
     const findings = await app.connection.call('doctor', request, signal);
@@ -58,7 +59,8 @@ export const verify = command<CommandInput<'cwm.verify'>, { window?: string }, R
     subject: window ?? '',
   }),
   async perform(app, request, signal) {
-    const result = await app.connection.call('verify', request, signal);
+    const ofWindow = request.window === undefined ? undefined : await engineOfWindow(app, request.window);
+    const result = await app.connection.call('verify', { ...request, ...ofWindow }, signal);
     app.reports.verification = { result, window: request.window ?? null };
     await app.puller.all();
     return result;

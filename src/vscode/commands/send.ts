@@ -27,7 +27,7 @@ export const send = command<CommandInput<'cwm.send'>, Request, SendResult>({
       await app.documents.showText(documentUri('conversation', session.title, session.id));
       return app.connection.call(
         'send',
-        { session: session.id, text, maxTokens: setting('cwm.answer.maxTokens') },
+        { session: session.id, engine: session.engine, text, maxTokens: setting('cwm.answer.maxTokens') },
         signal,
       );
     });

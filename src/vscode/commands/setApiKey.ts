@@ -1,14 +1,14 @@
 import { window } from 'vscode';
 import { type CommandInput, apiKeySecret } from '../contributions.ts';
 import { showDone } from '../notifications.ts';
-import { setting } from '../settings.ts';
+import { engineSpec } from '../engineSpec.ts';
 import { command } from './command.ts';
 
 /** Keeps the engine's API key in the secret storage; an empty one removes it. */
 export const setApiKey = command<CommandInput<'cwm.setApiKey'>, { engine: string; key: string }, undefined>({
   title: 'Set API Key',
   async ask() {
-    const engine = setting('cwm.engine');
+    const engine = engineSpec();
     const key = await window.showInputBox({
       title: 'Set API Key',
       prompt: `The API key of ${engine}. Leave it empty to remove the key.`,

@@ -6,6 +6,7 @@ import type { CommandInput } from '../contributions.ts';
 import { showReceiptMessage } from '../notifications.ts';
 import { command } from './command.ts';
 import { activate } from './createSession.ts';
+import { engineOfWindow } from './engineOfWindow.ts';
 import { noteReceipt } from './noteReceipt.ts';
 import { pickSession } from './pickSession.ts';
 import { pickWindow } from './pickWindow.ts';
@@ -70,7 +71,8 @@ async function thawOrInsist(app: App, request: Request, signal: AbortSignal | un
 }
 
 async function thawNow(app: App, request: Request, signal: AbortSignal | undefined): Promise<Receipt> {
-  const receipt = await app.connection.call('thaw', request, signal);
+  const ofWindow = await engineOfWindow(app, request.window);
+  const receipt = await app.connection.call('thaw', { ...request, ...ofWindow }, signal);
   const session = await app.connection.call('getSession', { session: receipt.session });
   await activate(app, session);
   await noteReceipt(app, receipt);
