@@ -1,0 +1,29 @@
+/** A failure that the client is told of, in vLLM's shape. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: ApiStatus;
+
+  constructor(status: ApiStatus, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export type ApiStatus = 400 | 401 | 403 | 404 | 413 | 500;
+
+const types: Record<ApiStatus, string> = {
+  400: 'BadRequestError',
+  401: 'AuthenticationError',
+  403: 'PermissionDeniedError',
+  404: 'NotFoundError',
+  413: 'BadRequestError',
+  500: 'InternalServerError',
+};
+
+export const errorBody = ({ status, message }: ApiError): object => ({
+  error: { message, type: types[status], param: null, code: status },
+});
+
+/** What is not meant for clients becomes a plain 500. */
+export const toApiError = (error: unknown): ApiError =>
+  error instanceof ApiError ? error : new ApiError(500, 'The engine failed; its log has the details.');

@@ -1,0 +1,208 @@
+import { Hono, type Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { DiskCache } from '../diskCache.ts';
+import type { EmbeddedEngine } from '../engine.ts';
+import { hashProfile } from '../kvNamespace.ts';
+import type { LlamaSupervisor } from '../llamaSupervisor.ts';
+import type { ServedModel } from '../servedModel.ts';
+import { onlyAllowed } from './access.ts';
+import { streamAnswer, wholeAnswer, type Answer } from './answer.ts';
+import { chatShape, completionShape, type AnswerShape } from './answerShape.ts';
+import { ApiError, errorBody, toApiError } from './apiError.ts';
+import { ChatTemplate } from './chatTemplate.ts';
+import { generateText, type TextRequest } from './generateText.ts';
+import { metricsPage } from './metricsPage.ts';
+import {
+  chatRequestSchema,
+  completionRequestSchema,
+  detokenizeRequestSchema,
+  parseRequest,
+  refuseUnsupported,
+  tokenizeRequestSchema,
+  type CompletionRequest,
+  type GenerationFields,
+} from './requests.ts';
+import { namedEndIds, textRequest } from './textRequest.ts';
+import { Tokenizer } from './tokenizer.ts';
+
+export interface AppOptions {
+  readonly model: ServedModel;
+  readonly engine: EmbeddedEngine;
+  readonly supervisor: LlamaSupervisor;
+  readonly disk: DiskCache | null;
+  /** Undefined when every local program may ask. */
+  readonly token: string | undefined;
+  readonly version: string;
+  readonly log: (message: string) => void;
+}
+
+const maxBodyBytes = 64 << 20;
+const defaultCompletionTokens = 16;
+
+/** vLLM's HTTP dialect over the engine. */
+export function buildApp(options: AppOptions): Hono {
+  const { model, engine, supervisor, disk, version } = options;
+  const tokenizer = new Tokenizer(supervisor, model);
+  const template = new ChatTemplate(model.info);
+  const app = new Hono();
+  const fail = (error: unknown, context: Context): Response => {
+    // Nobody is there to read an answer.
+    if (context.req.raw.signal.aborted) return new Response(null, { status: 499 });
+    const apiError = toApiError(error);
+    if (apiError !== error) options.log(`${context.req.method} ${context.req.path} failed: ${describe(error)}`);
+    return context.json(errorBody(apiError), apiError.status);
+  };
+  app.onError(fail);
+  app.notFound((context) => context.json(errorBody(new ApiError(404, 'Not Found')), 404));
+  app.use(onlyAllowed(options.token));
+  app.use(
+    bodyLimit({
+      maxSize: maxBodyBytes,
+      onError: (context) => fail(new ApiError(413, `The request is larger than ${maxBodyBytes} bytes.`), context),
+    }),
+  );
+
+  app.get('/health', async (context) => {
+    const ready = await supervisor.get().then(
+      (llama) => llama.isAlive,
+      () => false,
+    );
+    return context.body(null, ready ? 200 : 503);
+  });
+  app.get('/version', (context) => context.json({ version, cwm: { notice: model.notice, workerPid: supervisor.pid } }));
+  app.get('/v1/models', (context) => context.json({ object: 'list', data: [modelEntry(model)] }));
+  app.get('/metrics', (context) =>
+    context.text(
+      metricsPage({
+        model,
+        counters: engine.counters,
+        blocks: disk?.folder.counters ?? null,
+        workerRestarts: supervisor.restarts,
+      }),
+    ),
+  );
+
+  app.post('/tokenize', async (context) => {
+    const request = parseRequest(tokenizeRequestSchema, await jsonOf(context));
+    checkModel(request.model);
+    const tokens =
+      'messages' in request
+        ? await tokenizer.chat(template.render(request))
+        : await tokenizer.prompt(request.prompt, request.add_special_tokens ?? true);
+    const strings = request.return_token_strs
+      ? await tokenizer.texts(
+          tokens.map((id) => [id]),
+          true,
+        )
+      : null;
+    return context.json({
+      count: tokens.length,
+      max_model_len: model.info.contextTokens,
+      tokens,
+      token_strs: strings,
+    });
+  });
+
+  app.post('/detokenize', async (context) => {
+    const request = parseRequest(detokenizeRequestSchema, await jsonOf(context));
+    checkModel(request.model);
+    return context.json({ prompt: await tokenizer.text(request.tokens) });
+  });
+
+  app.post('/v1/completions', async (context) => {
+    const request = parseRequest(completionRequestSchema, await jsonOf(context));
+    checkModel(request.model);
+    refuseUnsupported(request);
+    const promptIds = await completionPrompt(request);
+    const maxTokens = request.max_tokens ?? defaultCompletionTokens;
+    const text = textRequest(model, request, promptIds, maxTokens, request.logprobs ?? null);
+    return respond(context, request, text, completionShape(headOf(request, promptIds)));
+  });
+
+  app.post('/v1/chat/completions', async (context) => {
+    const request = parseRequest(chatRequestSchema, await jsonOf(context));
+    checkModel(request.model);
+    refuseUnsupported(request);
+    const promptIds = await tokenizer.chat(template.render(request));
+    const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? null;
+    const topLogprobs = request.logprobs === true ? (request.top_logprobs ?? 0) : null;
+    const text = textRequest(model, request, promptIds, maxTokens, topLogprobs);
+    return respond(context, request, text, chatShape(headOf(request, promptIds)));
+  });
+
+  const headOf = (request: GenerationFields, promptIds: readonly number[]) => ({
+    model: model.id,
+    promptIds,
+    returnsIds: request.return_token_ids === true,
+  });
+
+  async function respond(
+    context: Context,
+    request: GenerationFields,
+    text: TextRequest,
+    shape: AnswerShape,
+  ): Promise<Response> {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, context.req.raw.signal]);
+    const detokenize = (lists: readonly (readonly number[])[]) => tokenizer.texts(lists, false);
+    const asIds = request.return_tokens_as_token_ids === true;
+    const answer: Answer = {
+      shape,
+      promptTokens: text.promptIds.length,
+      pieces: generateText(engine, detokenize, text, namedEndIds(request), signal),
+      tokenTexts: text.topLogprobs === null ? null : (ids) => tokenizer.tokenTexts(ids, asIds),
+    };
+    if (request.stream === true) {
+      return streamAnswer(answer, request.stream_options?.include_usage === true, stop, (error) =>
+        options.log(`A stream failed: ${describe(error)}`),
+      );
+    }
+    return context.json(await wholeAnswer(answer));
+  }
+
+  async function completionPrompt({ prompt, add_special_tokens }: CompletionRequest): Promise<readonly number[]> {
+    const first = prompt[0];
+    if (typeof prompt === 'string') return tokenizer.prompt(prompt, add_special_tokens ?? true);
+    if (first === undefined || typeof first === 'number') return prompt as number[];
+    if (prompt.length > 1) throw new ApiError(400, 'Several prompts in one request are not supported by this engine.');
+    return typeof first === 'string' ? tokenizer.prompt(first, add_special_tokens ?? true) : first;
+  }
+
+  function checkModel(asked: string | null | undefined): void {
+    if ((asked ?? model.id) !== model.id) throw new ApiError(404, `The model \`${asked}\` does not exist.`);
+  }
+
+  return app;
+}
+
+function modelEntry(model: ServedModel): object {
+  return {
+    id: model.id,
+    object: 'model',
+    created: Math.floor(model.startedAt.getTime() / 1000),
+    owned_by: 'cwm',
+    root: model.path,
+    parent: null,
+    max_model_len: model.info.contextTokens,
+    permission: [],
+    cwm: {
+      fingerprint: model.sha256,
+      blockDir: model.blocks?.folder ?? null,
+      blockTokens: model.blockTokens,
+      blockSizeBytes: model.blocks?.fileBytes ?? null,
+      hashProfile,
+      notice: model.notice,
+    },
+  };
+}
+
+async function jsonOf(context: Context): Promise<unknown> {
+  const text = await context.req.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError(400, 'The request is not JSON.');
+  }
+}
+
+const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -1,0 +1,78 @@
+import type { EmbeddedEngine, GenerationRequest, TokenLogprob } from '../engine.ts';
+import { StopStrings } from './stopStrings.ts';
+import { TextStream, type Detokenize } from './textStream.ts';
+
+export interface TextRequest extends GenerationRequest {
+  readonly stopStrings: readonly string[];
+}
+
+export interface Finish {
+  readonly reason: 'stop' | 'length';
+  /** The stop string, or the stop token that the request named; null otherwise. */
+  readonly stopReason: string | number | null;
+}
+
+/** One token of an answer, with the text that it releases: maybe none, maybe that of earlier tokens too. */
+export interface TextPiece {
+  readonly text: string;
+  readonly id: number;
+  readonly logprob: number | null;
+  readonly top: readonly TokenLogprob[];
+  /** Tokens of the prompt whose KV was reused. */
+  readonly cachedTokens: number;
+  /** Not null in the last piece. */
+  readonly finish: Finish | null;
+}
+
+/** Runs a request and gives its text. To be run to its end or returned, as {@link EmbeddedEngine.generate}. */
+export async function* generateText(
+  engine: EmbeddedEngine,
+  detokenize: Detokenize,
+  request: TextRequest,
+  namedEndIds: ReadonlySet<number>,
+  signal: AbortSignal,
+): AsyncGenerator<TextPiece, void, void> {
+  const { finishedRequests } = engine.counters;
+  const stops = new StopStrings(request.stopStrings);
+  const stream = new TextStream(detokenize, request.promptIds);
+  let cachedTokens = 0;
+  let generated = 0;
+  let isCounted = false;
+  try {
+    for await (const event of engine.generate(request, signal)) {
+      if (event.type === 'prompt') {
+        cachedTokens = event.cachedTokens;
+        continue;
+      }
+      generated++;
+      const isLast = event.isEnd || generated === request.maxTokens;
+      let text = event.isEnd ? '' : stops.push(await stream.push(event.id));
+      if (isLast) text += stops.push(await stream.end());
+      const finish = finishOf(
+        stops.found,
+        event.isEnd && namedEndIds.has(event.id) ? event.id : null,
+        event.isEnd,
+        isLast,
+      );
+      if (finish && stops.found === null) text += stops.end();
+      if (finish) {
+        finishedRequests[finish.reason]++;
+        isCounted = true;
+      }
+      yield { text, id: event.id, logprob: event.logprob, top: event.top, cachedTokens, finish };
+      if (finish) return;
+    }
+  } catch (error) {
+    if (!signal.aborted) finishedRequests.error++;
+    isCounted ||= !signal.aborted;
+    throw error;
+  } finally {
+    if (!isCounted) finishedRequests.abort++;
+  }
+}
+
+function finishOf(stop: string | null, namedEnd: number | null, isEnd: boolean, isLast: boolean): Finish | null {
+  if (stop !== null) return { reason: 'stop', stopReason: stop };
+  if (isEnd) return { reason: 'stop', stopReason: namedEnd };
+  return isLast ? { reason: 'length', stopReason: null } : null;
+}

@@ -1,0 +1,102 @@
+import * as z from 'zod/mini';
+import { ApiError } from './apiError.ts';
+
+const optional = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(z.nullable(schema));
+const count = z.int().check(z.nonnegative());
+const tokenIds = z.array(count);
+
+/** What completions and chats have in common. Fields that are not named here are ignored, as vLLM does. */
+const generationFields = {
+  model: optional(z.string()),
+  temperature: optional(z.number().check(z.nonnegative())),
+  top_p: optional(z.number().check(z.positive(), z.maximum(1))),
+  seed: optional(z.int()),
+  stop: optional(z.union([z.string(), z.array(z.string())])),
+  stop_token_ids: optional(tokenIds),
+  ignore_eos: optional(z.boolean()),
+  stream: optional(z.boolean()),
+  stream_options: optional(z.object({ include_usage: optional(z.boolean()) })),
+  return_token_ids: optional(z.boolean()),
+  return_tokens_as_token_ids: optional(z.boolean()),
+  cache_salt: optional(z.string()),
+  n: optional(z.number()),
+  echo: optional(z.boolean()),
+  prompt_logprobs: optional(z.number()),
+  truncate_prompt_tokens: optional(z.number()),
+  max_tokens: optional(z.int()),
+} as const;
+
+export const completionRequestSchema = z.object({
+  ...generationFields,
+  prompt: z.union([z.string(), tokenIds, z.array(z.string()), z.array(tokenIds)]),
+  add_special_tokens: optional(z.boolean()),
+  suffix: optional(z.string()),
+  logprobs: optional(count),
+});
+export type CompletionRequest = z.infer<typeof completionRequestSchema>;
+
+/** Whatever else a message has, such as tool calls, is for the chat template. */
+const messageSchema = z.looseObject({
+  role: z.string(),
+  content: optional(z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: optional(z.string()) }))])),
+});
+export type ChatMessage = z.infer<typeof messageSchema>;
+
+const templateFields = {
+  messages: z.array(messageSchema).check(z.minLength(1)),
+  add_generation_prompt: optional(z.boolean()),
+  continue_final_message: optional(z.boolean()),
+  chat_template: optional(z.string()),
+  chat_template_kwargs: optional(z.record(z.string(), z.unknown())),
+  tools: optional(z.array(z.unknown())),
+} as const;
+
+export const chatRequestSchema = z.object({
+  ...generationFields,
+  ...templateFields,
+  max_completion_tokens: optional(z.int()),
+  logprobs: optional(z.boolean()),
+  top_logprobs: optional(count),
+});
+export type ChatRequest = z.infer<typeof chatRequestSchema>;
+export type GenerationFields = Pick<CompletionRequest, keyof typeof generationFields>;
+export type TemplateFields = Pick<ChatRequest, keyof typeof templateFields>;
+
+export const tokenizeRequestSchema = z.union([
+  z.object({
+    model: optional(z.string()),
+    prompt: z.string(),
+    add_special_tokens: optional(z.boolean()),
+    return_token_strs: optional(z.boolean()),
+  }),
+  z.object({ model: optional(z.string()), ...templateFields, return_token_strs: optional(z.boolean()) }),
+]);
+
+export const detokenizeRequestSchema = z.object({ model: optional(z.string()), tokens: tokenIds });
+
+/** @throws ApiError 400 that names the first field that is wrong. */
+export function parseRequest<Schema extends z.ZodMiniType>(schema: Schema, body: unknown): z.infer<Schema> {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const where = issue && issue.path.length > 0 ? ` at "${issue.path.join('.')}"` : '';
+  throw new ApiError(400, `The request is not valid${where}: ${issue?.message ?? 'it is not an object'}.`);
+}
+
+/** @throws ApiError 400 for what this engine can't do and must not silently leave out. */
+export function refuseUnsupported(request: GenerationFields & { readonly suffix?: string | null | undefined }): void {
+  const refuse = (what: string): never => {
+    throw new ApiError(400, `${what} is not supported by this engine.`);
+  };
+  if (request.n !== undefined && request.n !== null && request.n !== 1) refuse('`n` other than 1');
+  if (request.echo === true) refuse('`echo`');
+  if ((request.prompt_logprobs ?? null) !== null) refuse('`prompt_logprobs`');
+  if ((request.truncate_prompt_tokens ?? null) !== null) refuse('`truncate_prompt_tokens`');
+  if ((request.suffix ?? null) !== null) refuse('`suffix`');
+  if (request.cache_salt === '') {
+    throw new ApiError(400, "Parameter 'cache_salt' must be a non-empty string if provided.");
+  }
+  if ((request.stream_options ?? null) !== null && request.stream !== true) {
+    throw new ApiError(400, 'Stream options can only be defined when `stream=True`.');
+  }
+}

@@ -1,0 +1,64 @@
+import type { Llama } from './llamaProcess.ts';
+
+/**
+ * Keeps one llama.cpp process running: a new one is started as soon as the old one is gone. A process that can't be started
+ * again is not tried in a loop, but with the next request.
+ */
+export class LlamaSupervisor {
+  readonly #start: (onEnd: (reason: string) => void) => Promise<Llama>;
+  readonly #log: (message: string) => void;
+  #current: Promise<Llama> | null = null;
+  #pid: number | null = null;
+  #restarts = 0;
+  #closed = false;
+
+  constructor(start: (onEnd: (reason: string) => void) => Promise<Llama>, log: (message: string) => void) {
+    this.#start = start;
+    this.#log = log;
+  }
+
+  /** How often a process had to be replaced. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Of the running process; null while there is none. */
+  get pid(): number | null {
+    return this.#pid;
+  }
+
+  /** The running process, after a start where there is none. @throws what the start throws. */
+  get(): Promise<Llama> {
+    if (this.#closed) return Promise.reject(new Error('The engine is ending.'));
+    this.#current ??= this.#launch();
+    return this.#current;
+  }
+
+  close(): void {
+    this.#closed = true;
+    void this.#current?.then((llama) => llama.kill()).catch(() => undefined);
+  }
+
+  async #launch(): Promise<Llama> {
+    try {
+      const llama = await this.#start((reason) => this.#ended(reason));
+      if (!llama.isAlive) throw new Error('The llama.cpp process ended right after its start.');
+      this.#pid = llama.pid;
+      if (this.#closed) llama.kill();
+      return llama;
+    } catch (error) {
+      this.#current = null;
+      throw error;
+    }
+  }
+
+  #ended(reason: string): void {
+    // Before the first start succeeded, whoever asked for it hears of the failure.
+    if (this.#pid === null || this.#closed) return;
+    this.#log(`${reason} Another is started.`);
+    this.#pid = null;
+    this.#restarts++;
+    this.#current = null;
+    this.get().catch((error: unknown) => this.#log(`llama.cpp could not be started again: ${String(error)}`));
+  }
+}

@@ -1,0 +1,175 @@
+import { availableParallelism } from 'node:os';
+import {
+  getLlama,
+  LlamaLogLevel,
+  type ControlledEvaluateInputItem,
+  type LlamaContextSequence,
+  type LlamaModel,
+  type Token,
+} from 'node-llama-cpp';
+import type {
+  ModelInfo,
+  NextToken,
+  WorkerConfig,
+  WorkerOperations,
+  WorkerReply,
+  WorkerRequest,
+} from './workerProtocol.ts';
+
+/**
+ * The process that holds llama.cpp. It may die at any moment (a bad state file aborts it, a bad model can), so it decides
+ * nothing: it does what it is told and says what came out. It goes when its parent goes.
+ */
+
+const defaultContextTokens = 32_768;
+/** node-llama-cpp shifts the context one token before it is full; a full prompt must still fit. */
+const spareTokens = 64;
+
+let model: LlamaModel | null = null;
+let sequence: LlamaContextSequence | null = null;
+
+const operations: { [Name in keyof WorkerOperations]: (input: Parameters<WorkerOperations[Name]>[0]) => unknown } = {
+  start,
+  tokenize: ({ text, specialTokens }) => Uint32Array.from(openModel().tokenize(text, specialTokens)),
+  detokenize: ({ lists, specialTokens }) =>
+    lists.map((ids) => openModel().detokenize([...ids] as Token[], specialTokens)),
+  evaluate: ({ ids, candidates }) => evaluate([...ids] as Token[], candidates),
+  truncate: async ({ length }) => {
+    const { nextTokenIndex } = openSequence();
+    if (length < nextTokenIndex) await openSequence().eraseContextTokenRanges([{ start: length, end: nextTokenIndex }]);
+    return openSequence().nextTokenIndex;
+  },
+  save: async ({ path }) => void (await openSequence().saveStateToFile(path)),
+  load: async ({ path }) => {
+    await openSequence().clearHistory();
+    await openSequence().loadStateFromFile(path, { acceptRisk: true });
+    return openSequence().nextTokenIndex;
+  },
+};
+
+function openModel(): LlamaModel {
+  if (!model) throw new Error('No model is loaded.');
+  return model;
+}
+
+function openSequence(): LlamaContextSequence {
+  if (!sequence) throw new Error('No model is loaded.');
+  return sequence;
+}
+
+async function start(config: WorkerConfig): Promise<ModelInfo> {
+  const llama = await getLlama({
+    gpu: false,
+    build: 'never',
+    skipDownload: true,
+    // Limited per context, below: the number of cores is known only now.
+    maxThreads: 0,
+    logLevel: LlamaLogLevel.error,
+    logger: (_, message) => void process.stderr.write(`${message.trimEnd()}\n`),
+  });
+  const cores = Math.min(llama.cpuMathCores, availableParallelism());
+  const threads = Math.max(1, Math.min(config.threads ?? cores - 1, availableParallelism()));
+  model = await llama.loadModel({ modelPath: config.modelPath, gpuLayers: 0 });
+  const contextTokens = config.contextTokens ?? Math.min(model.trainContextSize, defaultContextTokens);
+  const context = await model.createContext({
+    contextSize: contextTokens + spareTokens,
+    sequences: 1,
+    threads,
+    batchSize: config.batchTokens,
+    // Never "auto": a state saved with flash attention can't be loaded without.
+    flashAttention: true,
+  });
+  sequence = context.getSequence();
+  const info = describe(model, llama.llamaCppRelease.release, contextTokens, threads, !sequence.needsCheckpoints);
+  await warmUp(config);
+  return info;
+}
+
+/** Touches every weight once, so that the first request's time is a request's time, and leaves a sample of the state. */
+async function warmUp(config: WorkerConfig): Promise<void> {
+  const ids = Array.from({ length: Math.min(32, config.batchTokens) }, (_, index) => index as Token);
+  await evaluate(ids, 1);
+  await evaluate(ids.slice(0, 1), 0);
+  await openSequence().saveStateToFile(config.samplePath);
+  await openSequence().clearHistory();
+}
+
+function describe(
+  loaded: LlamaModel,
+  llamaCpp: string,
+  contextTokens: number,
+  threads: number,
+  canTruncate: boolean,
+): ModelInfo {
+  const { metadata } = loaded.fileInfo;
+  const { tokens } = loaded;
+  const vocabularySize = metadata.tokenizer.ggml.tokens.length;
+  const scaling: unknown = Reflect.get(Object(loaded.fileInfo.architectureMetadata.rope), 'scaling');
+  return {
+    llamaCpp,
+    name: metadata.general.name ?? null,
+    contextTokens,
+    threads,
+    vocabularySize,
+    bosId: tokens.bos,
+    bosText: tokens.bosString ?? '',
+    eosText: tokens.eosString ?? '',
+    prependBos: tokens.shouldPrependBosToken,
+    endIds: Array.from({ length: vocabularySize }, (_, id) => id).filter((id) => loaded.isEogToken(id as Token)),
+    chatTemplate: metadata.tokenizer.chat_template ?? null,
+    canTruncate,
+    hasScaledPositions: scaling !== undefined && scaling !== null,
+  };
+}
+
+async function evaluate(ids: readonly Token[], candidates: number | null): Promise<NextToken | null> {
+  const last = ids.at(-1);
+  if (candidates === null || last === undefined) {
+    await openSequence().evaluateWithoutGeneratingNewTokens([...ids]);
+    return null;
+  }
+  const input: ControlledEvaluateInputItem[] = [...ids];
+  const wanted = candidates > 0;
+  input[ids.length - 1] = [
+    last,
+    {
+      generateNext: {
+        token: true,
+        // Temperature 0 leaves the logits as the model gave them; sampling is done where the request is known.
+        options: { temperature: 0 },
+        ...(wanted ? { totalLogitWeight: true, logits: { filter: { tokens: [], includeTop: candidates } } } : {}),
+      },
+    },
+  ];
+  const next = (await openSequence().controlledEvaluate(input))[ids.length - 1]?.next;
+  if (next?.token === null || next?.token === undefined) throw new Error('llama.cpp gave no next token.');
+  if (!wanted) return { greedyId: next.token, candidates: null };
+  const ranked = [...(next.logits ?? [])].sort(([, a], [, b]) => b - a);
+  return {
+    greedyId: next.token,
+    candidates: {
+      ids: Uint32Array.from(ranked, ([id]) => id),
+      logits: Float64Array.from(ranked, ([, logit]) => logit),
+      totalWeight: next.totalLogitWeight ?? 1,
+    },
+  };
+}
+
+async function answer(request: WorkerRequest): Promise<WorkerReply> {
+  try {
+    // The name and the input belong together, which the compiler can't see through the union.
+    const operation = operations[request.name] as (input: WorkerRequest['input']) => unknown;
+    return { id: request.id, ok: true, output: await operation(request.input) };
+  } catch (error) {
+    return { id: request.id, ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+process.on('message', (request: WorkerRequest) => {
+  void answer(request).then((reply) => process.send?.(reply));
+});
+
+// Not `process.exit`: it would wait for an evaluation that is still running.
+process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+// Ctrl-C reaches the whole process group; the parent decides when to go.
+process.on('SIGINT', () => undefined);

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CwmError } from '../../protocol/errors.ts';
+import {
+  defaultNoiseShape,
+  noiseModelBytes,
+  noiseModelPrefix,
+  noiseModelVersion,
+  type NoiseModelShape,
+} from './noiseModel.ts';
+
+/** Hash of the bytes that {@link defaultNoiseShape} gives: they are the same on every machine. */
+export const defaultNoiseSha256 = 'be9136e1103fdbfa0684dcc5b20fd336f7c7734a68cc35f6ded55314e2e86afa';
+
+/** Said wherever the model is named. */
+export const noiseNotice =
+  'This is a generated model with random weights: its KV cache is real, its text is noise. Choose a GGUF file for real answers.';
+
+/**
+ * The generated model's file in `folder`, made when it is not there; takes well under a second. A file that is there was
+ * written whole; whether its bytes still are the right ones is known once it was hashed.
+ *
+ * @throws CwmError CWM-4001, CWM-4003 when it can't be written.
+ */
+export function ensureNoiseModel(folder: string): string {
+  const path = join(folder, `${noiseModelPrefix}-${noiseModelVersion}.gguf`);
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) writeNoiseModel(path, defaultNoiseShape);
+  return path;
+}
+
+/** Writes the model of this shape atomically and gives its SHA-256. @throws CwmError CWM-4001, CWM-4003. */
+export function writeNoiseModel(path: string, shape: NoiseModelShape): string {
+  const temporary = `${path}.${process.pid}.tmp`;
+  const hash = createHash('sha256');
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const file = openSync(temporary, 'w', 0o600);
+    try {
+      for (const bytes of noiseModelBytes(shape)) {
+        hash.update(bytes);
+        for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+      }
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    const full = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
+    throw new CwmError(full ? 'CWM-4003' : 'CWM-4001', `The generated model can't be written to ${path}.`, { cause });
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,37 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CwmError } from '../protocol/errors.ts';
+
+const prefix = 'run-';
+
+/**
+ * A folder for this process' passing files in the KV directory, `run-<pid>`, empty. Those of processes that are gone are
+ * deleted: they hold token ids.
+ *
+ * @throws CwmError CWM-4001 when the KV directory can't be written.
+ */
+export function openRunFolder(kvDir: string): string {
+  const folder = join(kvDir, `${prefix}${process.pid}`);
+  try {
+    mkdirSync(kvDir, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(kvDir)) {
+      const pid = Number(name.startsWith(prefix) ? name.slice(prefix.length) : Number.NaN);
+      if (Number.isInteger(pid) && (pid === process.pid || !isAlive(pid))) {
+        rmSync(join(kvDir, name), { recursive: true, force: true });
+      }
+    }
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new CwmError('CWM-4001', `The folder for KV blocks, ${kvDir}, can't be written.`, { cause });
+  }
+  return folder;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

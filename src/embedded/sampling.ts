@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import type { Candidates } from './workerProtocol.ts';
+
+export interface SamplingOptions {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** Share of the probability to draw from, in (0, 1]. */
+  readonly topP: number;
+  /** Draws are the same for the same seed and step. */
+  readonly seed: number;
+}
+
+/** How many of the best tokens are drawn from: far more than ever have a chance. */
+export const sampledCandidates = 4096;
+
+/** Natural logarithm of a candidate's probability under the model, before temperature. */
+export const logprobAt = (candidates: Candidates, index: number): number =>
+  (candidates.logits[index] ?? Number.NEGATIVE_INFINITY) -
+  (candidates.logits[0] ?? 0) -
+  Math.log(candidates.totalWeight);
+
+/** Index of the candidate to say at this step of the answer; 0 is the best. */
+export function chooseCandidate(candidates: Candidates, options: SamplingOptions, step: number): number {
+  if (options.temperature === 0) return 0;
+  const best = candidates.logits[0] ?? 0;
+  const weights = Array.from(candidates.logits, (logit) => Math.exp((logit - best) / options.temperature));
+  const allowed = sum(weights) * options.topP;
+  let kept = 0;
+  let keptWeight = 0;
+  while (kept < weights.length && keptWeight < allowed) keptWeight += weights[kept++] ?? 0;
+  let left = uniform(options.seed, step) * keptWeight;
+  for (let index = 0; index < kept; index++) {
+    left -= weights[index] ?? 0;
+    if (left < 0) return index;
+  }
+  return Math.max(0, kept - 1);
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** In [0, 1). Depends on nothing but seed and step, so an answer that was interrupted goes on as it would have. */
+function uniform(seed: number, step: number): number {
+  return createHash('sha256').update(`${seed}/${step}`).digest().readUInt32LE() / 2 ** 32;
+}

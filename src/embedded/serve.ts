@@ -1,0 +1,160 @@
+import type { AddressInfo } from 'node:net';
+import { readFileSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { createAdaptorServer } from '@hono/node-server';
+import { CwmError } from '../protocol/errors.ts';
+import { productVersion } from '../protocol/version.ts';
+import { blockFileBytes } from './blockFile.ts';
+import { BlockFolder } from './blockFolder.ts';
+import { DiskCache } from './diskCache.ts';
+import { EmbeddedEngine } from './engine.ts';
+import { buildApp } from './http/app.ts';
+import { kvBytesPerToken, type KvLayout } from './kvLayout.ts';
+import { hashProfile, openKvNamespace } from './kvNamespace.ts';
+import { LlamaProcess } from './llamaProcess.ts';
+import { LlamaSupervisor } from './llamaSupervisor.ts';
+import { checkModelFile, hashModelFile } from './modelFile.ts';
+import { noiseModelPrefix } from './noiseModel/noiseModel.ts';
+import { defaultNoiseSha256, ensureNoiseModel, noiseNotice } from './noiseModel/noiseModelFile.ts';
+import type { EmbeddedOptions } from './options.ts';
+import { openRunFolder } from './runFolder.ts';
+import type { ServedModel } from './servedModel.ts';
+import { bufferSource, parseStateFile, StateFormatError } from './stateFile.ts';
+import type { ModelInfo } from './workerProtocol.ts';
+
+export interface RunningEngine {
+  readonly url: string;
+  /** Of the llama.cpp process as it is now; another after it died. */
+  readonly workerPid: number;
+  /** Ends everything at once; requests that run are cut off. */
+  close(): void;
+}
+
+/** Tokens per evaluation: enough to keep the matrix kernels busy, few enough to notice an abort. */
+const batchTokens = 512;
+/** Longer than clients keep an idle connection, so that it is they who close it. */
+const keepAliveTimeoutMs = 65_000;
+
+const notKeptNotice = "This model's KV cache can't be cut into blocks, so nothing of it survives a restart.";
+
+/**
+ * Starts the engine: model, llama.cpp, KV folder, HTTP server on the loopback address.
+ *
+ * @param token what clients must know; undefined for none.
+ * @throws CwmError CWM-1201 for a file that is no model, CWM-2009, CWM-4001, CWM-4003, CWM-1101 when the port is taken.
+ */
+export async function serveEmbedded(
+  options: EmbeddedOptions,
+  token: string | undefined,
+  log: (message: string) => void,
+): Promise<RunningEngine> {
+  const runFolder = openRunFolder(options.kvDir);
+  const modelPath = options.modelPath
+    ? checkModelFile(options.modelPath)
+    : ensureNoiseModel(join(options.kvDir, 'models'));
+  const hashCache = join(options.kvDir, 'model-hashes.json');
+  let sha256 = await hashModelFile(modelPath, hashCache, log);
+  if (options.modelPath === null && sha256 !== defaultNoiseSha256) {
+    log('The generated model was damaged; it is made again.');
+    rmSync(modelPath);
+    ensureNoiseModel(join(options.kvDir, 'models'));
+    sha256 = await hashModelFile(modelPath, hashCache, log);
+  }
+
+  const samplePath = join(runFolder, 'sample.state');
+  const { contextTokens, threads } = options;
+  const supervisor = new LlamaSupervisor(
+    (onEnd) => LlamaProcess.start({ modelPath, contextTokens, threads, batchTokens, samplePath }, onEnd),
+    log,
+  );
+  try {
+    const { info } = await supervisor.get().catch((cause: unknown) => {
+      throw new CwmError('CWM-1201', `llama.cpp can't load ${modelPath}: ${messageOf(cause)}`, { cause });
+    });
+    const disk = openDisk(options, info, sha256, samplePath, runFolder, log);
+    const isNoise = info.name?.startsWith(noiseModelPrefix) === true;
+    const notices = [...(isNoise ? [noiseNotice] : []), ...(disk ? [] : [notKeptNotice])];
+    const model: ServedModel = {
+      id: basename(modelPath).replace(/\.gguf$/i, ''),
+      path: modelPath,
+      sha256,
+      info,
+      notice: notices.length === 0 ? null : notices.join(' '),
+      blockTokens: options.blockTokens,
+      blocks: disk && { folder: disk.cache.folder.path, fileBytes: blockFileBytes(disk.blockBytes) },
+      startedAt: new Date(),
+    };
+    const engine = new EmbeddedEngine({
+      supervisor,
+      disk: disk?.cache ?? null,
+      blockTokens: options.blockTokens,
+      // Random weights turn a difference in the last bit into another word a few tokens on. Block by block, every row is
+      // the same however its prompt was split.
+      batchTokens: isNoise ? options.blockTokens : Math.ceil(batchTokens / options.blockTokens) * options.blockTokens,
+      loadTimeoutMs: options.loadTimeoutMs,
+      log,
+    });
+    const version = `${productVersion} (llama.cpp ${info.llamaCpp})`;
+    const app = buildApp({ model, engine, supervisor, disk: disk?.cache ?? null, token, version, log });
+    const server = createAdaptorServer({ fetch: app.fetch, serverOptions: { keepAliveTimeout: keepAliveTimeoutMs } });
+    const address = await new Promise<AddressInfo>((resolve, reject) => {
+      server.once('error', (cause) =>
+        reject(new CwmError('CWM-1101', `The port ${options.port} can't be used: ${cause.message}`, { cause })),
+      );
+      // A server that listens on TCP has an address object.
+      server.listen(options.port, '127.0.0.1', () => resolve(server.address() as AddressInfo));
+    });
+    return {
+      url: `http://127.0.0.1:${address.port}`,
+      get workerPid() {
+        return supervisor.pid ?? -1;
+      },
+      close: () => {
+        server.close();
+        supervisor.close();
+        rmSync(runFolder, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    supervisor.close();
+    rmSync(runFolder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function openDisk(
+  options: EmbeddedOptions,
+  info: ModelInfo,
+  modelSha256: string,
+  samplePath: string,
+  runFolder: string,
+  log: (message: string) => void,
+): { cache: DiskCache; blockBytes: number } | null {
+  const layout = info.canTruncate ? readLayout(samplePath, log) : null;
+  if (!layout) return null;
+  const { blockTokens } = options;
+  const path = openKvNamespace(options.kvDir, {
+    formatVersion: 1,
+    modelSha256,
+    llamaCpp: info.llamaCpp,
+    layout,
+    blockTokens,
+    hashProfile,
+    positionContext: info.hasScaledPositions ? info.contextTokens : null,
+  });
+  const blockBytes = kvBytesPerToken(layout) * blockTokens;
+  const folder = new BlockFolder(path, blockBytes, runFolder, log);
+  return { cache: new DiskCache(folder, layout, blockTokens, runFolder), blockBytes };
+}
+
+function readLayout(samplePath: string, log: (message: string) => void): KvLayout | null {
+  try {
+    return parseStateFile(bufferSource(readFileSync(samplePath))).layout;
+  } catch (error) {
+    if (!(error instanceof StateFormatError)) throw error;
+    log(`The model's KV cache can't be cut into blocks: ${error.message}`);
+    return null;
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

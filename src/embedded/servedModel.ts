@@ -1,0 +1,20 @@
+import type { ModelInfo } from './workerProtocol.ts';
+
+/** The one model of this process, as clients see it. */
+export interface ServedModel {
+  readonly id: string;
+  readonly path: string;
+  readonly sha256: string;
+  readonly info: ModelInfo;
+  /** What the user should know about it, in plain words; null for nothing. */
+  readonly notice: string | null;
+  readonly blockTokens: number;
+  /** Null when no blocks are kept on disk. */
+  readonly blocks: {
+    /** Absolute path. */
+    readonly folder: string;
+    /** Size of one block's file. */
+    readonly fileBytes: number;
+  } | null;
+  readonly startedAt: Date;
+}

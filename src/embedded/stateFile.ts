@@ -1,0 +1,159 @@
+import type { KvLayout, KvRows } from './kvLayout.ts';
+
+/**
+ * llama.cpp's sequence state file (`ggsq`, version 3) for one sequence with a plain attention cache, read and written
+ * without llama.cpp: a file cut inside its rows aborts that process and a wrong cell count never returns, so nothing
+ * reaches it unchecked. Little endian:
+ *
+ * magic u32 · version u32 · token count u32 · token ids · stream count u32 (1) · cell count u32 · cells of {position,
+ * sequence count 1, sequence 0} · values transposed u32 (0) · layer count u32 · {type u32, row bytes u64, rows} of each
+ * layer's keys · the same of each layer's values · end of file.
+ */
+const magic = 0x6767_7371;
+const version = 3;
+const cellBytes = 12;
+const rowsHeadBytes = 12;
+const maxLayers = 1024;
+const maxRowBytes = 1 << 24;
+
+/** Bytes that may be a file or a buffer. Reading past the end gives fewer bytes. */
+export interface ByteSource {
+  readonly sizeBytes: number;
+  read(offset: number, length: number): Buffer;
+}
+
+export const bufferSource = (bytes: Buffer): ByteSource => ({
+  sizeBytes: bytes.length,
+  read: (offset, length) => bytes.subarray(offset, offset + length),
+});
+
+export interface StateFile {
+  readonly ids: readonly number[];
+  readonly layout: KvLayout;
+  /** Where each run of rows begins, in the layout's order. */
+  readonly rowOffsets: readonly number[];
+}
+
+/** The file is not one that llama.cpp may see, or not of a kind that blocks can be cut from. */
+export class StateFormatError extends Error {
+  override readonly name = 'StateFormatError';
+}
+
+/** @throws StateFormatError for anything but a whole, well-formed state of positions 0 … n−1. */
+export function parseStateFile(source: ByteSource): StateFile {
+  let at = 0;
+  const take = (length: number): Buffer => {
+    const bytes = source.read(at, length);
+    if (bytes.length < length) throw new StateFormatError(`cut at byte ${at + bytes.length}`);
+    at += length;
+    return bytes;
+  };
+  const u32 = (): number => take(4).readUInt32LE();
+  const expect = (what: string, expected: number, actual: number): void => {
+    if (actual !== expected) throw new StateFormatError(`${what} is ${actual}, not ${expected}`);
+  };
+
+  expect('magic', magic, u32());
+  expect('version', version, u32());
+  const tokenCount = u32();
+  if (tokenCount * 4 > source.sizeBytes)
+    throw new StateFormatError(`${tokenCount} tokens in a file of ${source.sizeBytes} bytes`);
+  const idBytes = take(tokenCount * 4);
+  const ids = Array.from({ length: tokenCount }, (_, index) => idBytes.readUInt32LE(index * 4));
+  expect('stream count', 1, u32());
+  expect('cell count', tokenCount, u32());
+  const cells = take(tokenCount * cellBytes);
+  for (let index = 0; index < tokenCount; index++) {
+    expect('position', index, cells.readInt32LE(index * cellBytes));
+    expect('sequence count', 1, cells.readUInt32LE(index * cellBytes + 4));
+  }
+  expect('transposition of values', 0, u32());
+  const layers = u32();
+  if (layers > maxLayers) throw new StateFormatError(`${layers} layers`);
+
+  const rowOffsets: number[] = [];
+  const takeRows = (): KvRows => {
+    const head = take(rowsHeadBytes);
+    const rowBytes = Number(head.readBigUInt64LE(4));
+    if (rowBytes < 1 || rowBytes > maxRowBytes) throw new StateFormatError(`rows of ${rowBytes} bytes`);
+    rowOffsets.push(at);
+    at += rowBytes * tokenCount;
+    if (at > source.sizeBytes) throw new StateFormatError(`cut inside the rows of section ${rowOffsets.length}`);
+    return { type: head.readUInt32LE(), rowBytes };
+  };
+  const keys = Array.from({ length: layers }, takeRows);
+  const values: KvRows[] = [];
+  // Some architectures keep no values for some layers, and the file does not say how many there are.
+  while (at < source.sizeBytes && values.length < layers) values.push(takeRows());
+  if (at !== source.sizeBytes) throw new StateFormatError(`${source.sizeBytes - at} bytes too many`);
+  return { ids, layout: { keys, values }, rowOffsets };
+}
+
+/** An empty state for these ids, in which blocks of rows are then placed. */
+export class StateAssembly {
+  readonly bytes: Buffer;
+  readonly #layout: readonly KvRows[];
+  readonly #rowOffsets: number[] = [];
+
+  constructor(layout: KvLayout, ids: readonly number[]) {
+    this.#layout = [...layout.keys, ...layout.values];
+    const headBytes = 12 + ids.length * (4 + cellBytes) + 16;
+    const rowBytes = this.#layout.reduce((sum, rows) => sum + rowsHeadBytes + rows.rowBytes * ids.length, 0);
+    this.bytes = Buffer.allocUnsafeSlow(headBytes + rowBytes);
+    let at = 0;
+    const u32 = (value: number): void => void (at = this.bytes.writeUInt32LE(value, at));
+    u32(magic);
+    u32(version);
+    u32(ids.length);
+    for (const id of ids) u32(id);
+    u32(1);
+    u32(ids.length);
+    for (let position = 0; position < ids.length; position++) {
+      u32(position);
+      u32(1);
+      u32(0);
+    }
+    u32(0);
+    u32(layout.keys.length);
+    for (const rows of this.#layout) {
+      u32(rows.type);
+      at = this.bytes.writeBigUInt64LE(BigInt(rows.rowBytes), at);
+      this.#rowOffsets.push(at);
+      at += rows.rowBytes * ids.length;
+    }
+  }
+
+  /** Copies a block's rows to where the tokens from `firstToken` on belong. */
+  place(firstToken: number, blockTokens: number, payload: Uint8Array): void {
+    let from = 0;
+    this.#layout.forEach((rows, index) => {
+      const length = rows.rowBytes * blockTokens;
+      this.bytes.set(
+        payload.subarray(from, from + length),
+        (this.#rowOffsets[index] ?? 0) + rows.rowBytes * firstToken,
+      );
+      from += length;
+    });
+  }
+}
+
+/** The rows of `blockCount` blocks from `firstBlock` on, one payload for each, as {@link StateAssembly.place} takes them. */
+export function cutBlocks(
+  source: ByteSource,
+  state: StateFile,
+  firstBlock: number,
+  blockCount: number,
+  blockTokens: number,
+): Buffer[] {
+  const layout = [...state.layout.keys, ...state.layout.values];
+  const tokenBytes = layout.reduce((sum, rows) => sum + rows.rowBytes, 0);
+  const payloads = Array.from({ length: blockCount }, () => Buffer.allocUnsafe(tokenBytes * blockTokens));
+  let to = 0;
+  layout.forEach((rows, index) => {
+    const length = rows.rowBytes * blockTokens;
+    const run = source.read((state.rowOffsets[index] ?? 0) + firstBlock * length, blockCount * length);
+    payloads.forEach((payload, block) => run.copy(payload, to, block * length, (block + 1) * length));
+    to += length;
+  });
+  return payloads;
+}

@@ -1,0 +1,76 @@
+/** What the llama.cpp process is started with. */
+export interface WorkerConfig {
+  readonly modelPath: string;
+  /** Tokens that a prompt and its answer may have together; null for the model's own, at most 32,768. */
+  readonly contextTokens: number | null;
+  /** Null for the physical cores but one. */
+  readonly threads: number | null;
+  /** Most tokens in one evaluation. */
+  readonly batchTokens: number;
+  /** A state of a few tokens is saved here, to learn the KV cache's layout. */
+  readonly samplePath: string;
+}
+
+/** What the server needs to know of the model; it never opens the file with llama.cpp itself. */
+export interface ModelInfo {
+  readonly llamaCpp: string;
+  /** `general.name`, or null. */
+  readonly name: string | null;
+  readonly contextTokens: number;
+  readonly threads: number;
+  readonly vocabularySize: number;
+  readonly bosId: number | null;
+  readonly bosText: string;
+  readonly eosText: string;
+  /** Whether a plain text prompt begins with `bosId`. */
+  readonly prependBos: boolean;
+  /** Tokens that end an answer. */
+  readonly endIds: readonly number[];
+  readonly chatTemplate: string | null;
+  /** False for models whose state can't be cut at a token: recurrent, hybrid, sliding window. */
+  readonly canTruncate: boolean;
+  /** Whether the position encoding is scaled, which may depend on the context length. */
+  readonly hasScaledPositions: boolean;
+}
+
+/** The best next tokens, best first, with their raw logits. */
+export interface Candidates {
+  readonly ids: Uint32Array;
+  readonly logits: Float64Array;
+  /** Σ exp(logit − greatest logit) over the whole vocabulary. */
+  readonly totalWeight: number;
+}
+
+/** The next token after an evaluation: the greedy one, and as many candidates as were asked for. */
+export interface NextToken {
+  readonly greedyId: number;
+  readonly candidates: Candidates | null;
+}
+
+/** Operations of the llama.cpp process; it does one at a time, except for the two that need no context. */
+export interface WorkerOperations {
+  start(config: WorkerConfig): ModelInfo;
+  tokenize(request: { readonly text: string; readonly specialTokens: boolean }): Uint32Array;
+  /** One text for each list of ids. */
+  detokenize(request: { readonly lists: readonly Uint32Array[]; readonly specialTokens: boolean }): string[];
+  /** Appends tokens. With `candidates` not null it also says what comes next: 0 for the greedy token alone. */
+  evaluate(request: { readonly ids: Uint32Array; readonly candidates: number | null }): NextToken | null;
+  /** Forgets everything from position `length` on; gives the length it now has. */
+  truncate(request: { readonly length: number }): number;
+  /** Writes the sequence's state file. */
+  save(request: { readonly path: string }): void;
+  /** Replaces the sequence by a state file; gives the number of its tokens. */
+  load(request: { readonly path: string }): number;
+}
+
+export type OperationName = keyof WorkerOperations;
+export type OperationInput<Name extends OperationName> = Parameters<WorkerOperations[Name]>[0];
+export type OperationOutput<Name extends OperationName> = ReturnType<WorkerOperations[Name]>;
+
+export type WorkerRequest = {
+  [Name in OperationName]: { readonly id: number; readonly name: Name; readonly input: OperationInput<Name> };
+}[OperationName];
+
+export type WorkerReply =
+  | { readonly id: number; readonly ok: true; readonly output: unknown }
+  | { readonly id: number; readonly ok: false; readonly message: string };
