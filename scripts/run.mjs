@@ -26,7 +26,9 @@ child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 1
 
 function installIfNeeded() {
   const stamp = path.join(root, 'node_modules', '.installed');
-  const wanted = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   process.stderr.write('Installing the dependencies (npm ci), which takes about half a minute …\n');
   // What npm prints goes to stderr: stdout belongs to the script, which may print JSON.
@@ -35,7 +37,8 @@ function installIfNeeded() {
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
-  if (result.status !== 0) fail(`npm ci failed${result.error ? `: ${result.error.message}` : ''}. Its output is above.`);
+  if (result.status !== 0)
+    fail(`npm ci failed${result.error ? `: ${result.error.message}` : ''}. Its output is above.`);
   writeFileSync(stamp, wanted);
 }
 
@@ -49,7 +52,9 @@ function findNode() {
     const candidate = path.join(root, 'node_modules', name, 'bin', executable);
     if (existsSync(candidate)) return candidate;
   }
-  return fail(`Node.js ${neededMajor} or later is needed; this is ${process.version}, and none was installed for ${process.platform} ${process.arch}.`);
+  return fail(
+    `Node.js ${neededMajor} or later is needed; this is ${process.version}, and none was installed for ${process.platform} ${process.arch}.`,
+  );
 }
 
 function fail(message) {

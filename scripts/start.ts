@@ -1,0 +1,98 @@
+// The README's first command: builds, carries out the main job on this repository's own files, prints what it measured, and
+// opens VS Code with the extension until Ctrl-C.
+//
+//   --headless   ends after the main job
+//   --json       prints the result as one JSON object on stdout (everything else goes to stderr)
+//   --tokens N   how much context; default 8192
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startCodeServer } from '../test/vscode/harness/codeServer.ts';
+import { ensureCodeServer } from '../test/vscode/harness/installation.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const cli = path.join(root, 'dist', 'cli.js');
+const { values } = parseArgs({
+  options: {
+    headless: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    tokens: { type: 'string', default: '8192' },
+  },
+});
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
+
+const storage = mkdtempSync(path.join(tmpdir(), 'cwm-start-'));
+const settings = { 'cwm.storageDirectory': storage };
+try {
+  process.exitCode = await main();
+} finally {
+  await run([cli, 'stop', '--storage', storage, '--json'], 'ignore');
+  rmSync(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+}
+
+async function main(): Promise<number> {
+  const built = await run([path.join(root, 'esbuild.mjs')], 'to stderr');
+  if (built !== 0 || interrupted.signal.aborted) return built;
+  console.error('\nThe main job, on the embedded engine with the files of this repository as the context:\n');
+  const json = values.json ? ['--json'] : [];
+  const args = [cli, 'demo', 'src', 'docs', 'README.md', '--storage', storage, '--tokens', values.tokens, ...json];
+  const done = await run(args, 'to stdout');
+  if (values.headless || interrupted.signal.aborted) return done;
+  if (done !== 0) console.error('\nThe main job did not end as it should; see above. VS Code opens all the same.');
+  await openEditor();
+  return done;
+}
+
+/** Desktop VS Code where there is one, else the same VS Code in a browser. Comes back when the user has had enough. */
+async function openEditor(): Promise<void> {
+  if (await openDesktop()) return;
+  console.error('\nNo desktop VS Code was found ("code"), so the browser build is prepared.');
+  const server = await startCodeServer({
+    installation: await ensureCodeServer({ signal: interrupted.signal }),
+    extensionFolders: [root],
+    settings,
+    signal: interrupted.signal,
+  });
+  try {
+    console.error(`\nVS Code with the extension: ${server.origin}/?folder=${encodeURIComponent(path.resolve(root))}`);
+    console.error('Ctrl-C ends it.');
+    await Promise.race([whenInterrupted(), server.exited]);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function openDesktop(): Promise<boolean> {
+  const shell = process.platform === 'win32';
+  if (spawnSync('code', ['--version'], { stdio: 'ignore', shell, timeout: 20_000 }).status !== 0) return false;
+  console.error('\nVS Code opens with the extension. Ctrl-C here ends this script and its storage.');
+  const profile = path.join(storage, 'vscode');
+  mkdirSync(path.join(profile, 'User'), { recursive: true });
+  writeFileSync(path.join(profile, 'User', 'settings.json'), JSON.stringify(settings));
+  const args = [`--extensionDevelopmentPath=${root}`, `--user-data-dir=${profile}`, '--new-window', root];
+  spawn('code', args, { stdio: 'ignore', shell }).unref();
+  await whenInterrupted();
+  return true;
+}
+
+const whenInterrupted = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (interrupted.signal.aborted) resolve();
+    else interrupted.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+function run(args: readonly string[], output: 'to stdout' | 'to stderr' | 'ignore'): Promise<number> {
+  const stdout = output === 'to stdout' ? 'inherit' : output === 'to stderr' ? 2 : 'ignore';
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...args], {
+      cwd: root,
+      stdio: ['ignore', stdout, output === 'ignore' ? 'ignore' : 'inherit'],
+    });
+    child.on('error', reject);
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}
