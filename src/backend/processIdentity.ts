@@ -31,7 +31,7 @@ export function livenessOf(identity: ProcessIdentity): Liveness {
   return identity.startTime === null || startTime === null || identity.startTime === startTime ? 'alive' : 'dead';
 }
 
-function pidExists(pid: number): boolean {
+export function pidExists(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,7 +1,9 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../protocol/backendRecord.ts';
+import { pidExists } from './processIdentity.ts';
 
 /** Tells clients where this backend is. To be called once it listens. */
 export async function announceBackend(storage: string, record: BackendRecord): Promise<void> {
@@ -10,11 +12,21 @@ export async function announceBackend(storage: string, record: BackendRecord): P
 
 /** Takes the announcement back, unless another backend has made its own by now. */
 export async function withdrawBackend(storage: string, record: BackendRecord): Promise<void> {
-  const path = join(storage, backendRecordFile);
+  const current = readRecord(storage);
+  if (current?.address === record.address && current.pid === record.pid) await rm(join(storage, backendRecordFile));
+}
+
+/** Id of the running process that clients are told to go to, or null. */
+export function announcedProcess(storage: string): number | null {
+  const record = readRecord(storage);
+  return record !== null && pidExists(record.pid) ? record.pid : null;
+}
+
+function readRecord(storage: string): BackendRecord | null {
   try {
-    const current = backendRecordSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
-    if (current.success && current.data.address === record.address && current.data.pid === record.pid) await rm(path);
+    const parsed = backendRecordSchema.safeParse(JSON.parse(readFileSync(join(storage, backendRecordFile), 'utf8')));
+    return parsed.success ? parsed.data : null;
   } catch {
-    // Missing or unreadable: nothing that could lead a client to this process.
+    return null;
   }
 }

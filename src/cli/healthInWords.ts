@@ -13,7 +13,7 @@ export function healthInWords(health: RouteOutput<'health'>): string {
   ].join('\n');
 }
 
-export function engineInWords(engine: EngineStatus): string {
+function engineInWords(engine: EngineStatus): string {
   const { spec, reachable, kind, version, model, maxModelLen, problem } = engine;
   if (!reachable)
     return `  engine   ${spec}: ${problem === null ? 'not running' : `${problem.message} (${problem.code})`}`;

@@ -3,7 +3,6 @@ import type { Finding, RouteOutput } from '../../protocol/api.ts';
 import type { Perform } from '../action.ts';
 import { exitCodes } from '../failure.ts';
 import { formatCount, plural } from '../format.ts';
-import { engineInWords } from '../healthInWords.ts';
 import { withCommonOptions } from '../run.ts';
 
 export function registerChecks(program: Command, perform: Perform): void {
@@ -31,7 +30,7 @@ export function registerChecks(program: Command, perform: Perform): void {
 
 const marks: Readonly<Record<Finding['state'], string>> = { ok: '✓', warning: '!', failed: '✗', unknown: '?' };
 
-function doctorInWords({ engine, findings }: RouteOutput<'doctor'>): string {
+function doctorInWords({ findings }: RouteOutput<'doctor'>): string {
   const failed = findings.filter(({ state }) => state === 'failed').length;
   const warnings = findings.filter(({ state }) => state === 'warning').length;
   const verdict =
@@ -44,7 +43,7 @@ function doctorInWords({ engine, findings }: RouteOutput<'doctor'>): string {
     const line = `${marks[state]} ${name}: ${detail}`;
     return remedy === '' ? line : `${line}\n    → ${remedy}`;
   });
-  return [verdict, ...lines, engineInWords(engine)].join('\n');
+  return [verdict, ...lines].join('\n');
 }
 
 function verifyInWords({ steps, healthy }: RouteOutput<'verify'>): string {

@@ -1,0 +1,95 @@
+import { statfs } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import type { EngineRegistry } from '../core/ports/engineRegistry.ts';
+import type { EngineStatus, Finding, RouteOutput } from '../protocol/api.ts';
+import { productVersion } from '../protocol/version.ts';
+
+const mebibyte = 1024 * 1024;
+const scarceBytes = 1024 * mebibyte;
+const fullBytes = 50 * mebibyte;
+const maxNamedProblems = 3;
+
+export interface DoctorParts {
+  readonly storage: string;
+  readonly engines: EngineRegistry;
+  /** What the store found wrong and lived with. */
+  readonly problems: () => readonly { readonly path: string; readonly what: string }[];
+}
+
+/** Looks at everything an operation needs, most basic first. The engine is asked, and started if it is ours. */
+export async function examine(
+  parts: DoctorParts,
+  spec: string | undefined,
+  signal: AbortSignal,
+): Promise<RouteOutput<'doctor'>> {
+  const engine = await parts.engines.status(spec ?? parts.engines.defaultSpec, signal);
+  const findings = [
+    backendFinding(),
+    await spaceFinding(parts.storage),
+    recordsFinding(parts.problems()),
+    processorFinding(),
+    ...engineFindings(engine),
+  ];
+  return { engine, findings };
+}
+
+const finding = (name: string, state: Finding['state'], detail: string, remedy = ''): Finding => ({
+  name,
+  state,
+  detail,
+  remedy,
+});
+
+const backendFinding = (): Finding =>
+  finding('backend', 'ok', `version ${productVersion} on Node.js ${process.versions.node}, process ${process.pid}`);
+
+async function spaceFinding(storage: string): Promise<Finding> {
+  try {
+    const { bavail, bsize } = await statfs(storage);
+    const freeBytes = bavail * bsize;
+    const detail = `${storage} has ${Math.floor(freeBytes / mebibyte).toLocaleString('en-US')} MiB free`;
+    const remedy = 'Free some disk space, or move the storage directory.';
+    if (freeBytes < fullBytes) return finding('storage', 'failed', detail, remedy);
+    return freeBytes < scarceBytes ? finding('storage', 'warning', detail, remedy) : finding('storage', 'ok', detail);
+  } catch {
+    return finding('storage', 'unknown', `the free space of ${storage} is not known`);
+  }
+}
+
+function recordsFinding(problems: ReturnType<DoctorParts['problems']>): Finding {
+  if (problems.length === 0) return finding('records', 'ok', 'all that was read so far is as it was written');
+  const named = problems.slice(0, maxNamedProblems).map(({ path, what }) => `${path} (${what})`);
+  const more = problems.length > named.length ? ` and ${problems.length - named.length} more` : '';
+  return finding(
+    'records',
+    'warning',
+    `${problems.length} damaged: ${named.join(', ')}${more}`,
+    'Run verify to see all of it. Damaged files were set aside, not deleted.',
+  );
+}
+
+function processorFinding(): Finding {
+  const cores = availableParallelism();
+  if (cores > 1) return finding('processor', 'ok', `${cores} cores for this process`);
+  return finding('processor', 'warning', 'one core only: prefill and everything else share it');
+}
+
+function engineFindings(engine: EngineStatus): Finding[] {
+  const { spec, reachable, problem, kind, version, model, maxModelLen, blockTokens, notices } = engine;
+  if (!reachable) {
+    const detail = problem === null ? `${spec} does not answer` : `${problem.message} (${problem.code})`;
+    return [finding('engine', 'failed', detail, problem?.hint ?? '')];
+  }
+  return [
+    finding('engine', 'ok', `${spec} is ${kind ?? 'a model server'} ${version ?? ''}`.trimEnd()),
+    finding(
+      'model',
+      'ok',
+      `${model ?? 'unknown'}${maxModelLen === null ? '' : `, up to ${maxModelLen.toLocaleString('en-US')} tokens`}`,
+    ),
+    blockTokens === null
+      ? finding('KV blocks', 'unknown', 'the engine does not tell their size, so no thaw can be proven')
+      : finding('KV blocks', 'ok', `${blockTokens} tokens each: the grain of reuse`),
+    ...notices.map((notice) => finding('notice', 'warning', notice)),
+  ];
+}

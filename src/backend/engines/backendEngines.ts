@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import type { Engine } from '../../core/ports/engine.ts';
+import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
+import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
+import type { Change, EngineStatus } from '../../protocol/api.ts';
+import { toCwmError } from '../../protocol/errors.ts';
+import type { Log } from '../logFile.ts';
+import { EmbeddedServer } from './embeddedServer.ts';
+import { currentEngineKey } from './engineKey.ts';
+import { parseEngineSpec } from './engineSpec.ts';
+
+export interface BackendEnginesOptions {
+  readonly storage: string;
+  readonly defaultSpec: string;
+  /** Program of the embedded engine, and what it is started with besides model and KV directory. */
+  readonly embedded: { readonly entry: string; readonly args: readonly string[] };
+  readonly log: Log;
+  readonly emit: (change: Change) => void;
+}
+
+interface Registered {
+  readonly engine: Engine;
+  readonly server: EmbeddedServer | null;
+  /** How it was last seen. */
+  status: EngineStatus;
+}
+
+/** Every engine that somebody has asked for since the backend started. A URL is only ever connected to; `embedded` is started. */
+export class BackendEngines implements EngineRegistry {
+  readonly #options: BackendEnginesOptions;
+  readonly #registered = new Map<string, Registered>();
+
+  constructor(options: BackendEnginesOptions) {
+    this.#options = options;
+  }
+
+  get defaultSpec(): string {
+    return this.#options.defaultSpec;
+  }
+
+  /** As last seen, without asking again. */
+  get lastStatuses(): EngineStatus[] {
+    return Array.from(this.#registered.values(), ({ status, server }) => withProcess(status, server));
+  }
+
+  get(spec: string): Engine {
+    return this.#register(spec).engine;
+  }
+
+  async status(spec: string, signal: AbortSignal): Promise<EngineStatus> {
+    try {
+      const registered = this.#register(spec);
+      registered.status = await look(spec, registered.engine, signal);
+      return withProcess(registered.status, registered.server);
+    } catch (error) {
+      signal.throwIfAborted();
+      return unreachable(spec, error);
+    }
+  }
+
+  /** Ends every engine that this backend started, and the connections to the others. */
+  async close(): Promise<void> {
+    const all = [...this.#registered.values()];
+    await Promise.all(all.map(({ engine }) => engine.close()));
+    await Promise.all(all.map(async ({ server }) => server?.close()));
+  }
+
+  #register(spec: string): Registered {
+    const known = this.#registered.get(spec);
+    if (known) return known;
+    const parsed = parseEngineSpec(spec);
+    const server = parsed.kind === 'embedded' ? this.#embeddedServer(spec, parsed.modelFile) : null;
+    const engine = new VllmEngine({
+      spec,
+      connect: async (signal) => {
+        if (server) return { url: (await server.connect(signal)).url, managed: true };
+        const token = currentEngineKey();
+        return token === undefined ? { url: spec } : { url: spec, token };
+      },
+    });
+    const registered = { engine, server, status: unreachable(spec, null) };
+    this.#registered.set(spec, registered);
+    return registered;
+  }
+
+  #embeddedServer(spec: string, modelFile: string | null): EmbeddedServer {
+    const { storage, embedded, log, emit } = this.#options;
+    return new EmbeddedServer({
+      entry: embedded.entry,
+      args: ['--kv-dir', join(storage, 'kv'), ...(modelFile === null ? [] : ['--model', modelFile]), ...embedded.args],
+      log,
+      onChange: () => emit({ type: 'engine', spec }),
+    });
+  }
+}
+
+async function look(spec: string, engine: Engine, signal: AbortSignal): Promise<EngineStatus> {
+  const { kind, version, model, blockTokens, notices } = await engine.describe(signal);
+  return {
+    ...unreachable(spec, null),
+    reachable: true,
+    kind,
+    version,
+    model: model.id,
+    maxModelLen: model.maxModelLen,
+    blockTokens,
+    notices: [...notices],
+  };
+}
+
+/** @param error null when nobody has looked yet. */
+function unreachable(spec: string, error: unknown): EngineStatus {
+  const problem = error === null ? null : toCwmError(error).report();
+  return {
+    spec,
+    reachable: false,
+    kind: null,
+    version: null,
+    model: null,
+    maxModelLen: null,
+    blockTokens: null,
+    pid: null,
+    url: spec.startsWith('http') ? spec : null,
+    problem: problem && { code: problem.code, message: problem.message, hint: problem.hint },
+    notices: [],
+  };
+}
+
+/** A child that has died since it was looked at is not reachable any more. */
+function withProcess(status: EngineStatus, server: EmbeddedServer | null): EngineStatus {
+  if (!server) return status;
+  const { current } = server;
+  return {
+    ...status,
+    reachable: status.reachable && current !== null,
+    pid: current?.pid ?? null,
+    url: current?.url ?? null,
+  };
+}

@@ -1,0 +1,163 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import * as z from 'zod/mini';
+import { toCwmError, CwmError, errorCodes, type ErrorCode } from '../../protocol/errors.ts';
+import type { Log } from '../logFile.ts';
+
+/** What the child says over IPC once: where it serves, or why it can't. */
+const readySchema = z.object({ url: z.string(), pid: z.number(), workerPid: z.number() });
+const refusalSchema = z.object({
+  error: z.object({ code: z.string(), message: z.string(), hint: z.optional(z.string()) }),
+});
+
+export interface EmbeddedServerOptions {
+  /** `dist/embedded.js`, or `src/embedded/main.ts` in a checkout. */
+  readonly entry: string;
+  readonly args: readonly string[];
+  readonly log: Log;
+  /** Called when it has come up and when it has gone. */
+  readonly onChange: () => void;
+  /** Hashing and loading many gigabytes takes a while; default 5 min. */
+  readonly startTimeoutMs?: number;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly pid: number;
+}
+
+const endTimeoutMs = 5000;
+const keptOutput = 4000;
+
+/**
+ * The embedded engine as a child of this process: started when it is first asked for, and again when it has died. It is
+ * never started twice at once, and never in a loop: one that can't start fails whoever asked.
+ */
+export class EmbeddedServer {
+  readonly #options: EmbeddedServerOptions;
+  #child: ChildProcess | undefined;
+  #running: Promise<RunningServer> | undefined;
+  #known: RunningServer | null = null;
+  #closed = false;
+
+  constructor(options: EmbeddedServerOptions) {
+    this.#options = options;
+  }
+
+  /** The running child, without starting one. */
+  get current(): RunningServer | null {
+    return this.#known;
+  }
+
+  /**
+   * @throws CwmError what the child said, like CWM-1201 for a file that is no model; CWM-5001 when it ended without a word;
+   *   CWM-6001 when it took too long; the signal's reason. An abort leaves the child on its way up for the next one who asks.
+   */
+  async connect(signal: AbortSignal): Promise<RunningServer> {
+    signal.throwIfAborted();
+    if (this.#closed) throw new CwmError('CWM-5001', 'The embedded engine is ending with the backend.');
+    this.#running ??= this.#start();
+    const aborted = Promise.withResolvers<never>();
+    const onAbort = (): void => aborted.reject(toCwmError(signal.reason));
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.race([this.#running, aborted.promise]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Ends the child; by force when it does not listen. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#child) await endChild(this.#child);
+  }
+
+  async #start(): Promise<RunningServer> {
+    const { entry, args, log, onChange, startTimeoutMs = 300_000 } = this.#options;
+    const child = fork(entry, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] });
+    this.#child = child;
+    const output = keepOutput(child);
+    child.once('exit', (code, signal) => {
+      log.write('warning', 'embedded engine ended', { pid: child.pid ?? null, code, signal });
+      this.#forget(child);
+      if (!this.#closed) onChange();
+    });
+    try {
+      this.#known = await firstWord(child, output, startTimeoutMs);
+      log.write('info', 'embedded engine started', { pid: this.#known.pid, url: this.#known.url });
+      onChange();
+      return this.#known;
+    } catch (error) {
+      log.failure('embedded engine could not start', error);
+      this.#forget(child);
+      child.kill('SIGKILL');
+      throw error;
+    }
+  }
+
+  #forget(child: ChildProcess): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    this.#running = undefined;
+    this.#known = null;
+  }
+}
+
+function firstWord(child: ChildProcess, output: () => string, timeoutMs: number): Promise<RunningServer> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: CwmError): void => {
+      clearTimeout(timer);
+      reject(error);
+    };
+    const timer = setTimeout(() => {
+      fail(new CwmError('CWM-6001', `The embedded engine did not start within ${timeoutMs / 1000} s.`));
+    }, timeoutMs);
+    child.once('error', (cause) => fail(new CwmError('CWM-5001', "The embedded engine can't be run.", { cause })));
+    child.once('exit', (code, signal) => {
+      const how = signal ?? `status ${code}`;
+      fail(
+        new CwmError(
+          'CWM-5001',
+          `The embedded engine ended with ${how} before it was ready. ${lastLine(output())}`.trim(),
+          {
+            hint: 'The log of the backend has what it wrote.',
+          },
+        ),
+      );
+    });
+    child.on('message', (message) => {
+      const ready = readySchema.safeParse(message);
+      const refusal = refusalSchema.safeParse(message);
+      if (ready.success) {
+        clearTimeout(timer);
+        resolve({ url: ready.data.url, pid: ready.data.pid });
+      } else if (refusal.success) fail(refused(refusal.data.error));
+    });
+  });
+}
+
+function refused({ code, message, hint }: z.infer<typeof refusalSchema>['error']): CwmError {
+  const known: ErrorCode = code in errorCodes ? (code as ErrorCode) : 'CWM-5001';
+  return new CwmError(known, message, hint === undefined ? {} : { hint });
+}
+
+/** Passes the child's stderr on to this process' own, which is the log, and keeps its end. */
+function keepOutput(child: ChildProcess): () => string {
+  let kept = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    process.stderr.write(text);
+    kept = (kept + text).slice(-keptOutput);
+  });
+  return () => kept;
+}
+
+const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)?.slice(0, 300) ?? '';
+
+async function endChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), endTimeoutMs);
+  await exited;
+  clearTimeout(timer);
+}

@@ -1,0 +1,39 @@
+import type { RouteOutput } from '../protocol/api.ts';
+import { productVersion } from '../protocol/version.ts';
+import type { DoctorParts } from './doctor.ts';
+import type { BackendEngines } from './engines/backendEngines.ts';
+import type { Domain } from './handlers.ts';
+
+export interface HealthParts {
+  readonly storage: string;
+  readonly domain: Pick<Domain, 'listSessions' | 'listWindows'>;
+  readonly engines: Pick<BackendEngines, 'lastStatuses'>;
+  readonly problems: DoctorParts['problems'];
+}
+
+/** How the backend is. Asks no engine, so that it answers at once even when one hangs: engines are shown as last seen. */
+export async function checkHealth(parts: HealthParts, signal: AbortSignal): Promise<RouteOutput<'health'>> {
+  const sessions = await countOrNull(parts.domain.listSessions({ limit: 1 }, signal));
+  const windows = await countOrNull(parts.domain.listWindows({ limit: 1 }, signal));
+  const engines = parts.engines.lastStatuses;
+  const readable = sessions !== null && windows !== null;
+  const flawless = parts.problems().length === 0 && engines.every(({ problem }) => problem === null);
+  return {
+    status: !readable ? 'unhealthy' : flawless ? 'healthy' : 'degraded',
+    version: productVersion,
+    pid: process.pid,
+    storage: parts.storage,
+    uptimeSeconds: Math.floor(process.uptime()),
+    sessions: sessions ?? 0,
+    windows: windows ?? 0,
+    engines,
+  };
+}
+
+async function countOrNull(page: Promise<{ total: number }>): Promise<number | null> {
+  try {
+    return (await page).total;
+  } catch {
+    return null;
+  }
+}

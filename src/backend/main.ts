@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+import { setTimeout as delay } from 'node:timers/promises';
+import { alreadyRunningExitCode } from '../protocol/backendRecord.ts';
+import { CwmError } from '../protocol/errors.ts';
+import { parseBackendArguments, type BackendArguments } from './arguments.ts';
+import { announcedProcess } from './recordFile.ts';
+import { startBackend, type Compose, type RunningBackend } from './runningBackend.ts';
+
+const graceMs = 5000;
+const pollMs = 50;
+const lockPatienceMs = 20_000;
+
+/** Loads the services only once the storage directory is this process' own: of many that start at once, one needs them. */
+const composeLate =
+  (args: BackendArguments): Compose =>
+  async (...parts) => {
+    const { composeServices } = await import('./compose.ts');
+    return await composeServices(args)(...parts);
+  };
+
+/** @returns null when another backend is there. One that is just ending, or just starting, is waited for. */
+async function startWhenFree(args: BackendArguments): Promise<RunningBackend | null> {
+  const deadlineMs = performance.now() + lockPatienceMs;
+  for (;;) {
+    const backend = await startBackend({ ...args, graceMs }, composeLate(args));
+    if (backend || announcedProcess(args.storage) !== null || performance.now() > deadlineMs) return backend;
+    await delay(pollMs);
+  }
+}
+
+function readArguments(): BackendArguments {
+  try {
+    return parseBackendArguments(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(2);
+  }
+}
+
+// Every file is for this user alone, also those that libraries make.
+process.umask(0o077);
+const args = readArguments();
+try {
+  const backend = await startWhenFree(args);
+  if (!backend) process.exit(alreadyRunningExitCode);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void backend.stop(signal));
+  await backend.stopped;
+  process.exit(0);
+} catch (error) {
+  const what = error instanceof CwmError ? `${error.message} (${error.code})` : error;
+  console.error('The backend could not start:', what);
+  process.exit(1);
+}
