@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { defaultHashSeed, type BlockHashProfile } from '../../src/base/kvBlockHash.ts';
 import { FakeBlockPool } from './fakeBlockPool.ts';
@@ -24,7 +23,6 @@ export interface FakeVllmOptions {
   /** The file tier; none by default: a restart then loses everything. */
   readonly tier?: FakeTierOptions;
   readonly faults?: Partial<FakeFaults>;
-  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 /**
@@ -53,7 +51,7 @@ export class FakeVllm {
     this.#backEnd = this.#boot(options.hashSeed ?? defaultHashSeed);
     const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
       void this.#handle(request, response);
-    this.#server = options.tls ? createTlsServer(options.tls, onRequest) : createServer(onRequest);
+    this.#server = createServer(onRequest);
     this.#server.on('connection', (socket: Socket) => {
       this.#connections.set(socket, ++this.#connectionCount);
       this.#sockets.add(socket);
@@ -68,7 +66,7 @@ export class FakeVllm {
   }
 
   get url(): string {
-    return `${this.#options.tls ? 'https' : 'http'}://127.0.0.1:${this.#port}`;
+    return `http://127.0.0.1:${this.#port}`;
   }
 
   /** Connections so far. */

@@ -23,7 +23,13 @@ export function classifyFailure(error: unknown): FailureKind {
   if (/^(CERT_|ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/.test(code)) return 'tls';
   if (lostCodes.has(code)) return 'lost';
   if (unreachableCodes.has(code)) return 'unreachable';
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') return 'protocol';
+  // Some of undici's parser errors have no code.
+  if (
+    code.startsWith('HPE_') ||
+    (error instanceof Error && error.name === 'HTTPParserError') ||
+    code === 'UND_ERR_HEADERS_OVERFLOW'
+  )
+    return 'protocol';
   return 'other';
 }
 

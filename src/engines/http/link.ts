@@ -182,6 +182,8 @@ export class Link {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
+      // A body that is dropped half read still reports that as an error, which nobody else would hear.
+      response.body.on('error', () => undefined);
       const failed = await this.#refusal(request, type, response, signal);
       if (!failed) return { body: response.body, guard };
       guard.dispose();

@@ -28,7 +28,8 @@ const tiers: Readonly<Record<string, KvTier>> = {
 
 /**
  * Counters belong to the whole server, so they count only when they moved by exactly this one request. The number of
- * cached tokens is the answer's own; the counters' only where the answer is silent.
+ * cached tokens is the answer's own; the counters' where the answer is silent, or claims more than every tier together
+ * gave.
  *
  * After a try that failed on the way the engine may have computed the prompt and kept it, and "cached" then proves
  * nothing about what was kept before: only a 0 is still true.
@@ -43,7 +44,8 @@ export function weigh(observation: Observation): ReuseEvidence {
   let cachedTokens = usage?.prompt_tokens_details?.cached_tokens ?? null;
   let cachedTokensFrom: ReuseEvidence['cachedTokensFrom'] = cachedTokens === null ? 'none' : 'usage';
   const counted = clean ? countedTokens(clean, promptTokens) : null;
-  if (cachedTokens === null && counted !== null) [cachedTokens, cachedTokensFrom] = [counted, 'metrics'];
+  if (counted !== null && (cachedTokens === null || (clean?.cachedBySource && counted < cachedTokens)))
+    [cachedTokens, cachedTokensFrom] = [counted, 'metrics'];
   if (triedBefore && cachedTokens !== 0) [cachedTokens, cachedTokensFrom] = [null, 'none'];
 
   return {

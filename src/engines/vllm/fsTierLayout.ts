@@ -10,6 +10,8 @@ import type { BlockFile, BlockLayout } from './blockFile.ts';
  * says what the 12 hex stand for.
  */
 export class FsTierLayout implements BlockLayout {
+  /** It may be a network disk. */
+  readonly isLocal = false;
   /** Tokens that one hash covers, by the tier's own record; null when it has none. */
   readonly blockTokens: number | null;
   /** Blocks in one file: the file is named by the last of them. */
