@@ -103,7 +103,7 @@ export class MessagePool {
     });
     return [
       ...read.filter((problem) => problem !== null),
-      ...(damagedLines.length > 0 ? [`${damagedLines.length} lines of its message index are damaged.`] : []),
+      ...(damagedLines.length > 0 ? [`Damaged lines of its message index: ${damagedLines.join(', ')}.`] : []),
     ];
   }
 
@@ -157,7 +157,10 @@ export class MessagePool {
         paths.messageIndex,
         entries.sort((a, b) => a.sequence - b.sequence),
       );
-      quarantine.note(paths.messageIndex, `${unlisted.length} messages were missing in it and were entered again.`);
+      quarantine.note(
+        paths.messageIndex,
+        `Messages that were missing in it and were entered again: ${unlisted.length}.`,
+      );
     }
     this.#checked.add(paths.messageIndex);
   }

@@ -96,7 +96,7 @@ async function windowContents(
     }
     await windows.loadKv(name);
     const damaged = await windows.damagedReceipts(name);
-    if (damaged > 0) report(`${damaged} receipts of window "${name}" are damaged.`);
+    if (damaged > 0) report(`Damaged receipts of window "${name}": ${damaged}.`);
   });
 }
 
@@ -110,12 +110,12 @@ async function references(
   const sessionIds = new Set<string>(await source.sessionIds());
   const owners = [
     ...[...foundSessions.values()].map((session) => ({
-      what: `Session "${session.id}"`,
+      what: `session "${session.id}"`,
       lineage: session.lineage,
       window: null,
     })),
     ...[...foundWindows.values()].map((window) => ({
-      what: `Window "${window.name}"`,
+      what: `window "${window.name}"`,
       lineage: window.lineage,
       window,
     })),
@@ -124,12 +124,12 @@ async function references(
     await lineages.get(lineage as LineageId);
     if (!window) return;
     if (!sessionIds.has(window.session)) {
-      report(`${what} belongs to session "${window.session}", which does not exist.`);
+      report(`The ${what} belongs to session "${window.session}", which does not exist.`);
       return;
     }
     const stored = new Set<string>(await sessions.storedMessages(window.session as SessionId));
     const missing = window.messageIds.filter((id) => !stored.has(id)).length;
-    if (missing > 0) report(`${what} needs ${missing} messages that are not in its session.`);
+    if (missing > 0) report(`Messages that the ${what} needs and its session does not have: ${missing}.`);
   });
 }
 
