@@ -240,7 +240,7 @@ describe('canary', () => {
 
 describe('token ids of a chat', () => {
   const messages = [{ role: 'user', content: 'Grüße, 世界' }] as const;
-  const request = { messages, salt: 's', maxTokens: 4, addGenerationPrompt: true };
+  const request = { messages, salt: 's', maxTokens: 4, temperature: 0, addGenerationPrompt: true };
 
   test('are those that the server returned', async () => {
     const { engine } = await makeRig();

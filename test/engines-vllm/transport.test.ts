@@ -8,7 +8,7 @@ const completions = '/v1/completions';
 const ask = ({ engine }: Rig, signal = never) => engine.measure(contextOf(someIds(40)), signal);
 const chat = ({ engine }: Rig, onDelta: (text: string) => void = () => undefined, signal = never) =>
   engine.generate(
-    { messages: [{ role: 'user', content: 'Hello' }], salt: 's', maxTokens: 6, addGenerationPrompt: true },
+    { messages: [{ role: 'user', content: 'Hello' }], salt: 's', maxTokens: 6, temperature: 0, addGenerationPrompt: true },
     onDelta,
     signal,
   );
@@ -405,7 +405,7 @@ describe('something that is no model server, or not the right one', () => {
     expect(await failure(ask(rig))).toMatchObject({ code: 'CWM-7011', context: { tokens: 40, maxModelLen: 40 } });
     expect(rig.fake.requestsTo(completions)).toEqual([]);
     const messages = [{ role: 'user', content: 'x'.repeat(50) }] as const;
-    const request = { messages, salt: 's', maxTokens: 1, addGenerationPrompt: true };
+    const request = { messages, salt: 's', maxTokens: 1, temperature: 0, addGenerationPrompt: true };
     expect(await failure(rig.engine.generate(request, () => undefined, never))).toMatchObject({ code: 'CWM-7011' });
   });
 });
