@@ -42,7 +42,7 @@ export async function prime(core: CoreContext, input: RouteInput<'prime'>, signa
       core,
       turn,
       [...turn.messages, message],
-      { maxTokens: 1, addGenerationPrompt: false },
+      { maxTokens: 1, temperature: 0, addGenerationPrompt: false },
       signal,
     );
     await keepTurn(core, turn, [message], generation, signal);

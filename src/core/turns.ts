@@ -8,7 +8,7 @@ import { requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
 import { saltOf } from './lineage.ts';
 import { movePhase } from './phase.ts';
-import type { Engine, EngineDescription, Generation } from './ports/engine.ts';
+import type { Engine, EngineDescription, GenerateRequest, Generation } from './ports/engine.ts';
 import { findPrefixBreak } from './prefixBreak.ts';
 import { renderPrompt } from './prompt.ts';
 import { activeMessageIds, requireSession } from './sessions.ts';
@@ -28,12 +28,13 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
   const text = input.text;
   if (text.trim() === '') throw new CwmError('CWM-1003', 'The message is empty.');
   const maxTokens = parseMaxTokens(input.maxTokens);
+  const temperature = parseTemperature(input.temperature);
   return withTurn(core, id, signal, async (session) => {
     const spec = input.engine ?? session.engine;
     const turn = await beginTurn(core, session, spec, text, signal);
     const userMessage = newMessage(core, turn.messages, 'user', { type: 'text', text });
     const messages = [...turn.messages, userMessage];
-    const generation = await generateOrKeepDraft(core, turn, messages, maxTokens, signal);
+    const generation = await generateOrKeepDraft(core, turn, messages, { maxTokens, temperature }, signal);
 
     const answer = newMessage(core, messages, 'assistant', { type: 'text', text: generation.text });
     const { prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
@@ -56,6 +57,13 @@ function parseMaxTokens(value: number | undefined): number {
   const maxTokens = value ?? defaultAnswerTokens;
   if (Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= maxAnswerTokens) return maxTokens;
   throw new CwmError('CWM-1003', `"maxTokens" must be a whole number from 1 to ${maxAnswerTokens}.`);
+}
+
+/** Greedy unless asked otherwise: an answer can then be held against the one before a thaw. */
+function parseTemperature(value: number | undefined): number {
+  const temperature = value ?? 0;
+  if (temperature >= 0 && temperature <= 2) return temperature;
+  throw new CwmError('CWM-1003', '"temperature" must be a number from 0 to 2.');
 }
 
 /** Runs one turn of a session; a second one meanwhile is refused, not queued (S4-50). */
@@ -120,11 +128,11 @@ async function generateOrKeepDraft(
   core: CoreContext,
   turn: Turn,
   messages: readonly Message[],
-  maxTokens: number,
+  sampling: { readonly maxTokens: number; readonly temperature: number },
   signal: AbortSignal,
 ): Promise<Generation> {
   try {
-    return await generate(core, turn, messages, { maxTokens, addGenerationPrompt: true }, signal);
+    return await generate(core, turn, messages, { ...sampling, addGenerationPrompt: true }, signal);
   } catch (error) {
     const failure = toCwmError(error);
     throw new CwmError(failure.code, failure.message, {
@@ -140,7 +148,7 @@ export async function generate(
   core: CoreContext,
   turn: Turn,
   messages: readonly Message[],
-  options: { readonly maxTokens: number; readonly addGenerationPrompt: boolean },
+  options: Pick<GenerateRequest, 'maxTokens' | 'temperature' | 'addGenerationPrompt'>,
   signal: AbortSignal,
 ): Promise<Generation> {
   const session = turn.session.id;

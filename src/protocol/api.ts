@@ -159,7 +159,14 @@ export const routes = {
   send: route(
     'POST',
     '/api/contexts/:session/messages',
-    z.object({ session: text, text, maxTokens: z.optional(z.number()), ...onEngine }),
+    z.object({
+      session: text,
+      text,
+      maxTokens: z.optional(z.number()),
+      /** 0 to 2; default 0, greedy. */
+      temperature: z.optional(z.number()),
+      ...onEngine,
+    }),
     sendResultSchema,
   ),
   /** `paths` are absolute, or relative to `cwd`. */

@@ -70,7 +70,7 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
 
     test('generate streams its text, and returns the ids of prompt and answer', async () => {
       const deltas: string[] = [];
-      const request = { messages: chat, salt: randomSalt(), maxTokens: 8, addGenerationPrompt: true };
+      const request = { messages: chat, salt: randomSalt(), maxTokens: 8, temperature: 0, addGenerationPrompt: true };
       const answer = await engine.generate(request, (text) => deltas.push(text), never);
       expect(deltas.join('')).toBe(answer.text);
       expect(answer.promptIds).toEqual(await engine.tokenize(chat, true, never));
@@ -81,7 +81,7 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
     });
 
     test('generate without a generation prompt computes what the next turn begins with', async () => {
-      const request = { messages: chat, salt: randomSalt(), maxTokens: 1, addGenerationPrompt: false };
+      const request = { messages: chat, salt: randomSalt(), maxTokens: 1, temperature: 0, addGenerationPrompt: false };
       const primed = await engine.generate(request, () => undefined, never);
       const next = await engine.tokenize([...chat, { role: 'user', content: 'And now?' }], true, never);
       expect(next.slice(0, primed.promptIds.length)).toEqual(primed.promptIds);
@@ -200,7 +200,7 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
       await expect(engine.locate(context, aborted)).rejects.toMatchObject({ code: 'CWM-6003' });
 
       const controller = new AbortController();
-      const request = { messages: chat, salt: randomSalt(), maxTokens: 64, addGenerationPrompt: true };
+      const request = { messages: chat, salt: randomSalt(), maxTokens: 64, temperature: 0, addGenerationPrompt: true };
       const answer = engine.generate(request, () => controller.abort(), controller.signal);
       await expect(answer).rejects.toMatchObject({ code: 'CWM-6003' });
       expect((await engine.measure(context, never)).reuse.promptTokens).toBe(context.ids.length);

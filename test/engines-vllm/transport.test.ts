@@ -8,7 +8,13 @@ const completions = '/v1/completions';
 const ask = ({ engine }: Rig, signal = never) => engine.measure(contextOf(someIds(40)), signal);
 const chat = ({ engine }: Rig, onDelta: (text: string) => void = () => undefined, signal = never) =>
   engine.generate(
-    { messages: [{ role: 'user', content: 'Hello' }], salt: 's', maxTokens: 6, temperature: 0, addGenerationPrompt: true },
+    {
+      messages: [{ role: 'user', content: 'Hello' }],
+      salt: 's',
+      maxTokens: 6,
+      temperature: 0,
+      addGenerationPrompt: true,
+    },
     onDelta,
     signal,
   );

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { BackendClient } from '../../client/backendClient.ts';
 import { CwmError } from '../../protocol/errors.ts';
@@ -112,8 +113,17 @@ export async function runMainJob(
 /** `kill -9` of the engine and then of the backend: nobody gets to tidy up. */
 async function killProcesses(client: BackendClient, signal: AbortSignal): Promise<void> {
   const health = await client.call('health', {}, signal);
-  for (const engine of health.engines) if (engine.pid !== null) process.kill(engine.pid, 'SIGKILL');
-  process.kill(health.pid, 'SIGKILL');
+  const pids = [...health.engines.flatMap((engine) => engine.pid ?? []), health.pid];
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  while (pids.some(isAlive)) await delay(10, undefined, { signal });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** Whether the job showed what it promises. The speed-up is a figure, not a condition: machines differ. */

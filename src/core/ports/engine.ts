@@ -34,6 +34,8 @@ export interface GenerateRequest {
   readonly salt: string;
   /** At least 1. */
   readonly maxTokens: number;
+  /** 0 to 2; 0 is greedy: the same context gives the same answer. */
+  readonly temperature: number;
   /** False when the prompt is only to be computed and no answer is wanted: nothing opens an assistant's turn. */
   readonly addGenerationPrompt: boolean;
 }

@@ -16,6 +16,7 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
     model,
     messages: request.messages,
     max_tokens: request.maxTokens,
+    temperature: request.temperature,
     add_generation_prompt: request.addGenerationPrompt,
     cache_salt: request.salt,
     return_token_ids: true,
