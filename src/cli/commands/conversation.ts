@@ -8,6 +8,11 @@ import { withCommonOptions } from '../run.ts';
 
 const maxNamedSkips = 10;
 
+interface SendOptions {
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+}
+
 export function registerConversation(program: Command, perform: Perform): void {
   withCommonOptions(program.command('prime'))
     .description('give a session files and folders as context, and let the model read them')
@@ -28,10 +33,15 @@ export function registerConversation(program: Command, perform: Perform): void {
     .argument('<session>', "the session's id")
     .argument('<text>', 'the message; "-" reads it from stdin')
     .option('--max-tokens <n>', 'longest answer', wholeNumber(1))
-    .action((session: string, given: string, { maxTokens, ...common }: { maxTokens?: number }) =>
+    .option('--temperature <x>', '0 to 2; the default, 0, always takes the likeliest token', Number)
+    .action((session: string, given: string, { maxTokens, temperature, ...common }: SendOptions) =>
       perform(common, async (run) => {
         const text = given === '-' ? await run.terminal.readStdin() : given;
-        const result = await run.call('send', { session, text, maxTokens, ...run.onEngine }, 'Waiting for the model');
+        const result = await run.call(
+          'send',
+          { session, text, maxTokens, temperature, ...run.onEngine },
+          'Waiting for the model',
+        );
         run.print(result, (answer) => answer.text);
         if (!run.json) run.terminal.err(`${sendEvidence(result)}\n`);
       }),
