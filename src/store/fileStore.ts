@@ -20,6 +20,7 @@ import { SharedBlocks } from './sharedBlocks.ts';
 import { storageError, type Access } from './storageError.ts';
 import { makeStoreParts, type StoreParts } from './storeParts.ts';
 import { Trash } from './trash.ts';
+import { nullIfUnreadable } from './unreadable.ts';
 import { verifyStore } from './verifyStore.ts';
 import { WindowFiles } from './windowFiles.ts';
 
@@ -118,7 +119,7 @@ export class FileStore implements Store {
       // A record that turns out damaged or deleted is taken out of the index, and the page asked for again.
       for (let attempt = 1; ; attempt++) {
         const { items, total } = await this.#index.query((index) => index.sessions(query));
-        const sessions = await Promise.all(items.map((id) => this.#readable(id as SessionId)));
+        const sessions = await Promise.all(items.map((id) => this.#listed(id as SessionId)));
         const found = sessions.filter((session) => session !== null);
         if (found.length === items.length || attempt === 3) return { items: found, total };
       }
@@ -234,15 +235,12 @@ export class FileStore implements Store {
     return this.#run('write', () => this.#index.rebuild());
   }
 
-  async #readable(id: SessionId): Promise<Session | null> {
-    try {
-      const session = await this.#sessions.get(id);
-      if (session) return session;
-    } catch (error) {
-      if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
-    }
-    this.#index.sessionChanged(id);
-    return null;
+  /** What was in the index and can't be read now is looked at again, and its row goes. */
+  async #listed(id: SessionId): Promise<Session | null> {
+    const { quarantine, layout } = this.#parts;
+    const session = await nullIfUnreadable(quarantine, layout.session(id).metadata, () => this.#sessions.get(id));
+    if (!session) this.#index.sessionChanged(id);
+    return session;
   }
 
   #changeSession(id: SessionId, change: () => Promise<void>): Promise<void> {

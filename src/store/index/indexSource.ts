@@ -1,8 +1,8 @@
-import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, parseWindowName, type SessionId, type WindowName } from '../../protocol/ids.ts';
 import { idOfFileName } from '../layout.ts';
 import type { SessionFiles } from '../sessionFiles.ts';
 import type { StoreParts } from '../storeParts.ts';
+import { nullIfUnreadable } from '../unreadable.ts';
 import type { WindowFiles } from '../windowFiles.ts';
 import { sessionRow, windowRow, type SessionRow, type WindowRow } from './rows.ts';
 
@@ -45,18 +45,21 @@ export class IndexSource {
 
   /** Null when there is none that can be read. */
   async session(id: SessionId): Promise<SessionRow | null> {
+    const { quarantine, layout } = this.#parts;
     // First the stamp: a change in between makes the row look old, never new.
     const stamp = await this.sessionStamp(id);
-    const session = await readable(() => this.#sessions.get(id));
+    const session = await nullIfUnreadable(quarantine, layout.session(id).metadata, () => this.#sessions.get(id));
     return session && sessionRow(session, stamp);
   }
 
   async window(name: WindowName): Promise<WindowRow | null> {
+    const { quarantine, layout } = this.#parts;
+    const paths = layout.window(name);
     const stamp = await this.windowStamp(name);
-    const manifest = await readable(() => this.#windows.get(name));
+    const manifest = await nullIfUnreadable(quarantine, paths.manifest, () => this.#windows.get(name));
     if (!manifest) return null;
-    const head = await readable(() => this.#windows.kv.readHead(name, this.#parts.layout.window(name)));
-    const receipts = await readable(() => this.#windows.listReceipts(name));
+    const head = await nullIfUnreadable(quarantine, paths.kv, () => this.#windows.kv.readHead(name, paths));
+    const receipts = await nullIfUnreadable(quarantine, paths.receipts, () => this.#windows.listReceipts(name));
     return windowRow(manifest, head?.kv.kvBytes ?? null, receipts ?? [], stamp);
   }
 
@@ -70,15 +73,3 @@ export class IndexSource {
     return ids;
   }
 }
-
-/** Null for what is gone, damaged (and set aside by now), or written by another version: lists show the rest. */
-async function readable<T>(read: () => Promise<T | null>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof CwmError && unreadable.has(error.code)) return null;
-    throw error;
-  }
-}
-
-const unreadable: ReadonlySet<string> = new Set(['CWM-1004', 'CWM-2001', 'CWM-2002', 'CWM-4004', 'CWM-8001']);

@@ -1,0 +1,130 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { FileStore } from '../../src/store/fileStore.ts';
+import {
+  aKvRecord,
+  aManifest,
+  aSession,
+  contextTokens,
+  nextVersion,
+  sessionId,
+  someIds,
+  windowName,
+} from './builders.ts';
+import { FakeClock, openTestStore, temporaryDirectory } from './testStore.ts';
+
+const s1 = sessionId('s1');
+const dayMs = 24 * 60 * 60 * 1000;
+
+describe('recovery at start', () => {
+  let directory: string;
+  let store: FileStore;
+  const session = aSession({ tokens: contextTokens(someIds) });
+  const freezeWindow = (name = 'w1') => store.createWindow(aManifest({ name, mode: 'freeze' }), someIds, aKvRecord());
+  const reopen = async (): Promise<FileStore> => {
+    await store.close();
+    return (store = await openTestStore(directory));
+  };
+
+  beforeEach(async () => {
+    directory = await temporaryDirectory();
+    store = await openTestStore(directory);
+    await store.createSession(session);
+  });
+
+  it('EC-040 finishes a freeze whose window is there and whose session did not go on', async () => {
+    await freezeWindow();
+    expect(await store.getSession(s1)).toEqual(session);
+    await reopen();
+    const frozen = nextVersion(session, { lifecycle: 'frozen', frozenAs: 'w1' });
+    expect(await store.getSession(s1)).toEqual(frozen);
+    expect(store.problems).toMatchObject([{ what: expect.stringContaining('freeze was finished') as unknown }]);
+    expect(await readdir(join(directory, 'intents'))).toEqual([]);
+    await reopen();
+    expect(await store.getSession(s1)).toEqual(frozen);
+  });
+
+  it('does not freeze a session that went on after its window was made', async () => {
+    await freezeWindow();
+    const next = nextVersion(session, { title: 'went on' });
+    await store.updateSession(next);
+    expect(await readdir(join(directory, 'intents'))).toEqual([]);
+    await reopen();
+    expect(await store.getSession(s1)).toEqual(next);
+  });
+
+  it('does not freeze again what was thawed from that window with the same context', async () => {
+    await freezeWindow();
+    const frozen = nextVersion(session, { lifecycle: 'frozen', frozenAs: 'w1' });
+    await store.updateSession(frozen);
+    const thawed = nextVersion(frozen, {
+      lifecycle: 'thawed',
+      frozenAs: null,
+      thawedFrom: { window: 'w1', verdict: 'proven' },
+    });
+    await store.updateSession(thawed);
+    await reopen();
+    expect(await store.getSession(s1)).toEqual(thawed);
+  });
+
+  it('forgets a freeze whose window was deleted again, or never appeared', async () => {
+    await freezeWindow();
+    await store.deleteWindow(windowName('w1'));
+    await store.createWindow(aManifest({ name: 'w1', mode: 'checkpoint' }), someIds, aKvRecord());
+    await reopen();
+    expect(await store.getSession(s1)).toEqual(session);
+  });
+
+  it('freezes nothing for a checkpoint or a clone', async () => {
+    await store.createWindow(aManifest({ name: 'w1', mode: 'checkpoint' }), someIds, aKvRecord());
+    await store.createWindow(aManifest({ name: 'w2', mode: 'clone' }), someIds, aKvRecord());
+    await reopen();
+    expect(await store.getSession(s1)).toEqual(session);
+  });
+
+  it('does not keep the store from opening when the session of a freeze is damaged', async () => {
+    await freezeWindow();
+    await writeFile(join(directory, 'contexts/s1/metadata.json'), 'damaged');
+    await reopen();
+    await expect(store.getSession(s1)).rejects.toMatchObject({ code: 'CWM-4004' });
+    expect(await store.getWindow(windowName('w1'))).not.toBeNull();
+  });
+
+  it('removes what was being built when the last run ended', async () => {
+    await mkdir(join(directory, 'tmp/half/messages'), { recursive: true });
+    await writeFile(join(directory, 'tmp/half/metadata.json'), 'half');
+    await writeFile(join(directory, 'tmp/file'), 'half');
+    await reopen();
+    expect(await readdir(join(directory, 'tmp'))).toEqual([]);
+  });
+
+  it('removes token ids that a crash left before the session named them, when others are saved', async () => {
+    await store.saveTokens(s1, someIds);
+    const left = await store.saveTokens(s1, [4, 4]);
+    const named = contextTokens(someIds).sha256;
+    await reopen();
+    expect(await store.loadTokens(s1, left)).toEqual([4, 4]);
+    const saved = await store.saveTokens(s1, [5]);
+    await expect(store.loadTokens(s1, left)).rejects.toMatchObject({ code: 'CWM-4004' });
+    expect(await store.loadTokens(s1, named)).toEqual(someIds);
+    expect(await store.loadTokens(s1, saved)).toEqual([5]);
+    await store.saveTokens(s1, [6]);
+    expect(await store.loadTokens(s1, saved)).toEqual([5]);
+  });
+
+  it('S4-05 empties the trash after seven days and leaves what it did not put there', async () => {
+    const clock = new FakeClock();
+    await store.deleteSession(s1);
+    await mkdir(join(directory, 'trash/mine'));
+    const openAfter = async (ms: number): Promise<string[]> => {
+      await store.close();
+      clock.advance(ms);
+      store = await openTestStore(directory, { clock });
+      return (await readdir(join(directory, 'trash'))).map((name) => name.replace(/^.*Z-/, '')).sort();
+    };
+    expect(await openAfter(7 * dayMs - 1)).toEqual(['mine', 'session-s1']);
+    expect(await openAfter(-30 * dayMs)).toEqual(['mine', 'session-s1']);
+    expect(await openAfter(30 * dayMs + 2)).toEqual(['mine']);
+  });
+});
