@@ -23,6 +23,13 @@ export class DiskCache {
     this.#statePath = join(runFolder, 'sequence.state');
   }
 
+  /** Has the code that every request runs compiled before the first one comes. */
+  warmUp(): void {
+    const ids = Array.from({ length: warmUpTokens }, (_, index) => index);
+    this.hashes(ids, null);
+    parseStateFile(bufferSource(new StateAssembly({ keys: [], values: [] }, ids).bytes));
+  }
+
   /** Names of the full blocks of a prompt. */
   hashes(ids: readonly number[], salt: string | null): string[] {
     return blockHashChain(hashProfile, ids, this.blockTokens, salt);
@@ -116,6 +123,8 @@ export class DiskCache {
     }
   }
 }
+
+const warmUpTokens = 8192;
 
 /** Less than what one write call can take on every system. */
 const maxWriteBytes = 1 << 30;

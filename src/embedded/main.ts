@@ -12,9 +12,9 @@ import { serveEmbedded, type RunningEngine } from './serve.ts';
  */
 const log = (message: string): void => void process.stderr.write(`[embedded] ${message}\n`);
 
-function tell(message: object): Promise<void> {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-  return new Promise((resolve) => {
+async function tell(message: object): Promise<void> {
+  await new Promise<void>((resolve) => process.stdout.write(`${JSON.stringify(message)}\n`, () => resolve()));
+  await new Promise<void>((resolve) => {
     if (process.send) process.send(message, () => resolve());
     else resolve();
   });

@@ -72,6 +72,7 @@ export async function serveEmbedded(
       throw new CwmError('CWM-1201', `llama.cpp can't load ${modelPath}: ${messageOf(cause)}`, { cause });
     });
     const disk = openDisk(options, info, sha256, samplePath, runFolder, log);
+    disk?.cache.warmUp();
     const isNoise = info.name?.startsWith(noiseModelPrefix) === true;
     const notices = [...(isNoise ? [noiseNotice] : []), ...(disk ? [] : [notKeptNotice])];
     const model: ServedModel = {

@@ -3,7 +3,7 @@ import type { KvLayout, KvRows } from './kvLayout.ts';
 /**
  * llama.cpp's sequence state file (`ggsq`, version 3) for one sequence with a plain attention cache, read and written
  * without llama.cpp: a file cut inside its rows aborts that process and a wrong cell count never returns, so nothing
- * reaches it unchecked. Little endian:
+ * reaches it unchecked:
  *
  * magic u32 · version u32 · token count u32 · token ids · stream count u32 (1) · cell count u32 · cells of {position,
  * sequence count 1, sequence 0} · values transposed u32 (0) · layer count u32 · {type u32, row bytes u64, rows} of each
@@ -58,14 +58,13 @@ export function parseStateFile(source: ByteSource): StateFile {
   const tokenCount = u32();
   if (tokenCount * 4 > source.sizeBytes)
     throw new StateFormatError(`${tokenCount} tokens in a file of ${source.sizeBytes} bytes`);
-  const idBytes = take(tokenCount * 4);
-  const ids = Array.from({ length: tokenCount }, (_, index) => idBytes.readUInt32LE(index * 4));
+  const ids = Array.from(integers(take(tokenCount * 4)));
   expect('stream count', 1, u32());
   expect('cell count', tokenCount, u32());
-  const cells = take(tokenCount * cellBytes);
+  const cells = integers(take(tokenCount * cellBytes));
   for (let index = 0; index < tokenCount; index++) {
-    expect('position', index, cells.readInt32LE(index * cellBytes));
-    expect('sequence count', 1, cells.readUInt32LE(index * cellBytes + 4));
+    if (cells[index * 3] !== index || cells[index * 3 + 1] !== 1)
+      throw new StateFormatError(`cell ${index} is out of place`);
   }
   expect('transposition of values', 0, u32());
   const layers = u32();
@@ -89,6 +88,13 @@ export function parseStateFile(source: ByteSource): StateFile {
   return { ids, layout: { keys, values }, rowOffsets };
 }
 
+// The file is in the machine's byte order, as typed arrays are.
+const bytesOf = (values: Uint32Array | Int32Array): Buffer =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+
+/** A copy, because the bytes may begin anywhere. */
+const integers = (bytes: Buffer): Int32Array => new Int32Array(new Uint8Array(bytes).buffer);
+
 /** An empty state for these ids, in which blocks of rows are then placed. */
 export class StateAssembly {
   readonly bytes: Buffer;
@@ -97,26 +103,23 @@ export class StateAssembly {
 
   constructor(layout: KvLayout, ids: readonly number[]) {
     this.#layout = [...layout.keys, ...layout.values];
-    const headBytes = 12 + ids.length * (4 + cellBytes) + 16;
-    const rowBytes = this.#layout.reduce((sum, rows) => sum + rowsHeadBytes + rows.rowBytes * ids.length, 0);
-    this.bytes = Buffer.allocUnsafeSlow(headBytes + rowBytes);
-    let at = 0;
-    const u32 = (value: number): void => void (at = this.bytes.writeUInt32LE(value, at));
-    u32(magic);
-    u32(version);
-    u32(ids.length);
-    for (const id of ids) u32(id);
-    u32(1);
-    u32(ids.length);
+    const cells = new Int32Array(ids.length * 3);
     for (let position = 0; position < ids.length; position++) {
-      u32(position);
-      u32(1);
-      u32(0);
+      cells[position * 3] = position;
+      cells[position * 3 + 1] = 1;
     }
-    u32(0);
-    u32(layout.keys.length);
+    const head = Buffer.concat([
+      bytesOf(Uint32Array.of(magic, version, ids.length)),
+      bytesOf(Uint32Array.from(ids)),
+      bytesOf(Uint32Array.of(1, ids.length)),
+      bytesOf(cells),
+      bytesOf(Uint32Array.of(0, layout.keys.length)),
+    ]);
+    const rowBytes = this.#layout.reduce((sum, rows) => sum + rowsHeadBytes + rows.rowBytes * ids.length, 0);
+    this.bytes = Buffer.allocUnsafeSlow(head.length + rowBytes);
+    let at = head.copy(this.bytes);
     for (const rows of this.#layout) {
-      u32(rows.type);
+      at = this.bytes.writeUInt32LE(rows.type, at);
       at = this.bytes.writeBigUInt64LE(BigInt(rows.rowBytes), at);
       this.#rowOffsets.push(at);
       at += rows.rowBytes * ids.length;

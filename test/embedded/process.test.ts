@@ -1,0 +1,187 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  cachedBy,
+  ended,
+  EngineProcess,
+  firstMessage,
+  forkEngine,
+  isAlive,
+  promptIds,
+  saidBy,
+} from './support/engineProcess.ts';
+import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
+import { until } from './support/until.ts';
+
+describe("the embedded engine's process", { timeout: 120_000 }, () => {
+  let folder: Scratch;
+  let kvDir: string;
+  beforeEach(() => {
+    folder = scratch();
+    kvDir = join(folder.path, 'kv');
+  });
+  afterEach(() => folder[Symbol.dispose]());
+
+  it('answers a request whose llama.cpp process is killed, and every one after it', async () => {
+    const engine = await EngineProcess.start(kvDir, '--model', smallModel(folder.path));
+    try {
+      const prompt = promptIds(2000, 1);
+      const whole = await engine.complete(prompt, { max_tokens: 200, cache_salt: 'a' });
+      const generated = (): Promise<number> => engine.metric('vllm:generation_tokens_total');
+      const before = await generated();
+      const answer = engine.complete(prompt, { max_tokens: 200, cache_salt: 'b' });
+      await until('some tokens', async () => (await generated()) > before + 5);
+      process.kill(engine.workerPid, 'SIGKILL');
+      expect(saidBy(await answer)).toEqual(saidBy(whole));
+      expect(await engine.metric('cwm:llama_restarts_total')).toBe(1);
+      expect(cachedBy(await engine.complete(prompt, { cache_salt: 'b' }))).toBe(1984);
+      expect((await engine.get<{ cwm: { workerPid: number } }>('/version')).cwm.workerPid).not.toBe(engine.workerPid);
+    } finally {
+      await engine.kill();
+    }
+  });
+
+  it('ends with its parent, and llama.cpp with it', async () => {
+    const engine = await EngineProcess.start(kvDir, '--model', smallModel(folder.path));
+    await engine.abandon();
+    await until('the end of llama.cpp', () => !isAlive(engine.workerPid));
+    expect(readdirSync(kvDir).filter((name) => name.startsWith('run-'))).toEqual([]);
+  });
+
+  it('when it is killed, llama.cpp ends too, and the next start clears up', async () => {
+    const model = smallModel(folder.path);
+    const engine = await EngineProcess.start(kvDir, '--model', model);
+    await engine.kill();
+    await until('the end of llama.cpp', () => !isAlive(engine.workerPid));
+    const next = await EngineProcess.start(kvDir, '--model', model);
+    expect(readdirSync(kvDir).filter((name) => name.startsWith('run-'))).toEqual([`run-${next.pid}`]);
+    await next.kill();
+  });
+
+  it('without a parent to tell, prints one line when it serves, and ends with SIGTERM', async () => {
+    const entry = fileURLToPath(new URL('../../src/embedded/main.ts', import.meta.url));
+    const child = spawn(process.execPath, [entry, '--kv-dir', kvDir, '--model', smallModel(folder.path)], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, CWM_ENGINE_TOKEN: 'secret' },
+    });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await until('a line', () => output.includes('\n'));
+    const { url, pid, workerPid, ...rest } = JSON.parse(output) as { url: string; pid: number; workerPid: number };
+    expect({ pid, rest }).toEqual({ pid: child.pid, rest: {} });
+    expect(isAlive(workerPid)).toBe(true);
+    const status = async (headers: Record<string, string>, path = '/v1/models'): Promise<number> =>
+      (await fetch(url + path, { headers })).status;
+    expect(await status({})).toBe(401);
+    expect(await status({ authorization: 'Bearer wrong' })).toBe(401);
+    expect(await status({ authorization: 'Bearer secret' })).toBe(200);
+    expect(await status({}, '/health')).toBe(200);
+    expect(await status({ authorization: 'Bearer secret', origin: 'http://evil.example' })).toBe(403);
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    expect(await exit).toEqual([0, null]);
+    await until('the end of llama.cpp', () => !isAlive(workerPid));
+  });
+
+  it('makes its own model when it is given none, says that its text is noise, and makes a damaged one again', async () => {
+    const path = join(kvDir, 'models', 'cwm-noise-1.gguf');
+    mkdirSync(join(kvDir, 'models'), { recursive: true });
+    writeFileSync(path, 'half a mod');
+    const engine = await EngineProcess.start(kvDir, '--context', '512');
+    const { data } = await engine.get<{
+      data: { id: string; root: string; max_model_len: number; cwm: { notice: string } }[];
+    }>('/v1/models');
+    await engine.kill();
+    expect(data[0]).toMatchObject({ id: 'cwm-noise-1', root: path, max_model_len: 512 });
+    expect(data[0]?.cwm.notice).toContain('text is noise');
+    expect(readFileSync(path).length).toBeGreaterThan(1_000_000);
+    expect(existsSync(join(kvDir, 'CACHEDIR.TAG'))).toBe(true);
+  });
+
+  describe('that can not start says so in one line, and exits with 1', () => {
+    const failure = async (...args: string[]): Promise<{ code: string; message: string }> => {
+      const child = forkEngine(args);
+      let output = '';
+      child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      const message = await firstMessage(child);
+      await ended(child, () => undefined);
+      expect(child.exitCode).toBe(1);
+      expect(JSON.parse(output)).toEqual(message);
+      return 'error' in message ? message.error : { code: 'none', message: JSON.stringify(message) };
+    };
+
+    it('for a file that is no GGUF', async () => {
+      const path = join(folder.path, 'text.gguf');
+      writeFileSync(path, 'Not a model.');
+      expect(await failure('--kv-dir', kvDir, '--model', path)).toMatchObject({
+        code: 'CWM-1201',
+        message: `${path} is not a GGUF file.`,
+      });
+    });
+
+    it('for a GGUF that is cut off', async () => {
+      const path = smallModel(folder.path);
+      const whole = readFileSync(path);
+      writeFileSync(path, whole.subarray(0, whole.length / 2));
+      expect(await failure('--kv-dir', kvDir, '--model', path)).toMatchObject({ code: 'CWM-1201' });
+    });
+
+    it('for a file that is not there', async () => {
+      expect(await failure('--kv-dir', kvDir, '--model', join(folder.path, 'none.gguf'))).toMatchObject({
+        code: 'CWM-2009',
+      });
+    });
+
+    it('for a folder that it can not write', async () => {
+      writeFileSync(kvDir, 'a file');
+      expect(await failure('--kv-dir', kvDir)).toMatchObject({ code: 'CWM-4001' });
+    });
+
+    it('for a flag that it does not know', async () => {
+      expect(await failure('--kv-dir', kvDir, '--unknown', '1')).toMatchObject({ code: 'CWM-1003' });
+    });
+  });
+
+  it('goes on without keeping blocks when their folder can not be written', async () => {
+    const engine = await EngineProcess.start(kvDir, '--model', smallModel(folder.path));
+    try {
+      const blockDir = await engine.blockDir();
+      rmSync(blockDir, { recursive: true });
+      writeFileSync(blockDir, 'a file where a folder should be');
+      await expectUnkept(engine);
+    } finally {
+      await engine.kill();
+    }
+  });
+
+  it('goes on without keeping blocks when the disk is full', async (context) => {
+    mkdirSync(kvDir);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', kvDir], { stdio: 'ignore' });
+    } catch {
+      context.skip('A small file system can be mounted by root on Linux only.');
+    }
+    const engine = await EngineProcess.start(kvDir, '--model', smallModel(folder.path));
+    try {
+      await expectUnkept(engine);
+    } finally {
+      await engine.kill();
+      execFileSync('umount', [kvDir]);
+    }
+  });
+
+  async function expectUnkept(engine: EngineProcess): Promise<void> {
+    const prompt = promptIds(1500, 2);
+    const first = await engine.complete(prompt);
+    expect(first.choices[0]?.token_ids).toHaveLength(8);
+    expect(await engine.metric('cwm:kv_blocks_write_failures_total')).toBeGreaterThan(0);
+    await engine.complete([1, 2, 3], { max_tokens: 1 });
+    const again = await engine.complete(prompt);
+    expect(cachedBy(again)).toBeLessThan(1472);
+    expect(saidBy(again)).toEqual(saidBy(first));
+  }
+});
