@@ -16,13 +16,13 @@ export interface OpenBrowser {
 
 /**
  * Starts a headless Chromium that can reach loopback only. It ends with this process, whichever way that ends (it watches a pipe).
- * @throws playwright's error with the browser's output when it does not start within 60 s.
+ * @throws playwright's error with the browser's output when it does not start within 120 s.
  */
 export async function openBrowser(executablePath: string): Promise<OpenBrowser> {
   const home = createTempRoot();
   const browser = await chromium.launch({
     executablePath,
-    timeout: 60_000,
+    timeout: 120_000,
     args: [
       '--disable-gpu',
       '--disable-quic',

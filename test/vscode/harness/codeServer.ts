@@ -32,7 +32,7 @@ export interface CodeServerOptions {
   readonly extensionsDir?: string | undefined;
   /** 0, the default, takes a free port. */
   readonly port?: number;
-  /** Default 60,000. */
+  /** Default 120,000. */
   readonly startTimeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -72,7 +72,7 @@ export async function startCodeServer(options: CodeServerOptions): Promise<CodeS
 
 async function start(options: CodeServerOptions, root: string, removeRoot: () => void): Promise<CodeServer> {
   const { installation, signal } = options;
-  const startTimeoutMs = options.startTimeoutMs ?? 60_000;
+  const startTimeoutMs = options.startTimeoutMs ?? 120_000;
   const userDataDir = options.userDataDir ?? path.join(root, 'u');
   const extensionsDir = options.extensionsDir ?? path.join(root, 'e');
   const config = path.join(root, 'config.yaml');

@@ -11,20 +11,21 @@ const KILL_LIMIT_MS = 5_000;
 /**
  * Starts the command in its own process group beside a watcher that waits for the end of a pipe held by us. When we stop the
  * command, exit, crash or are killed with SIGKILL, the pipe ends and the watcher kills the group, and on Linux also every process
- * that left the group but still carries the run's mark in its environment (a daemon that an extension started, say).
+ * that left the group but still carries the run's id in its environment (a daemon that an extension started, say). Ids add up, so
+ * that the outer one of two nested watchers reaches what the inner one, killed by it, watched over.
  */
 const GUARD = `
 exec 3<&0
-mark=CWM_HARNESS_RUN=$1; shift
+id=$1; shift
 (
   trap '' TERM INT HUP
   cat <&3 >/dev/null
-  for file in $(grep -lsaF "$mark" /proc/[0-9]*/environ); do
+  for file in $(grep -lsaF "$id" /proc/[0-9]*/environ); do
     pid=\${file#/proc/}; kill -KILL "\${pid%/environ}"
   done
   kill -KILL 0
 ) 2>/dev/null &
-exec env "$mark" "$@" 3<&- </dev/null
+exec env "CWM_HARNESS_RUN=\${CWM_HARNESS_RUN-} $id" "$@" 3<&- </dev/null
 `;
 
 export interface GuardedOptions {

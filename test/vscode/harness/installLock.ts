@@ -1,4 +1,5 @@
 import { open, rm, stat, utimes } from 'node:fs/promises';
+import { onShutdown } from './shutdown.ts';
 import { waitUntil } from './waitUntil.ts';
 
 const HEARTBEAT_MS = 2_000;
@@ -34,9 +35,11 @@ export async function withInstallLock<T>(file: string, options: LockOptions, act
     utimes(file, now, now).catch(() => undefined); // taken from us as stale: harmless, see above
   }, HEARTBEAT_MS);
   heartbeat.unref();
+  const withdraw = onShutdown('files', () => rm(file, { force: true }));
   try {
     return await action();
   } finally {
+    withdraw();
     clearInterval(heartbeat);
     await rm(file, { force: true });
   }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { HarnessError } from './harnessError.ts';
 import { withInstallLock } from './installLock.ts';
 import { runCommand } from './runCommand.ts';
+import { onShutdown } from './shutdown.ts';
 
 /** Pinned: running a suite needs an undocumented flag of VS Code's server, see workbenchUrl.ts. */
 const CODE_SERVER_VERSION = '4.139.1';
@@ -59,11 +60,14 @@ export async function ensureCodeServer(options: InstallOptions = {}): Promise<Co
     if (meanwhile !== undefined) return meanwhile;
     await removeLeftovers(cache, `${name}.staging-`);
     const staging = path.join(cache, `${name}.staging-${process.pid}`);
+    const discard = async (): Promise<void> => rm(staging, { recursive: true, force: true, maxRetries: 5 });
+    const withdraw = onShutdown('files', discard);
     try {
       await install(staging, log, options.signal);
       await publish(staging, target);
     } finally {
-      await rm(staging, { recursive: true, force: true, maxRetries: 5 });
+      await discard();
+      withdraw();
     }
     const installed = await readInstallation(target);
     if (installed === undefined) throw new HarnessError(`Installed VS Code, yet ${target} is not usable.`);

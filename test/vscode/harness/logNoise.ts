@@ -1,5 +1,5 @@
 const NOISE =
-  /\.node\b|[\\/]bindings\.js|^\s+at |^\s*(tries: \[|\]|\})\s*$|vsda|bindings file|Require stack|native-watchdog|builtin extensions from gallery|^\s*$/;
+  /\.node\b|[\\/]bindings\.js|^\s+at |^\s*(tries: \[|\]|\})\s*$|vsda|bindings file|Require stack|watchdog|^- \/.*\.js$|builtin extensions from gallery|^\s*$/;
 
 /**
  * A log of VS Code less the complaints about native modules that are absent on purpose (a logger, mostly): each is a page long, and

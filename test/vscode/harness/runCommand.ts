@@ -1,6 +1,7 @@
 import { HarnessError } from './harnessError.ts';
 import { startGuarded } from './guardedProcess.ts';
 import type { GuardedOptions } from './guardedProcess.ts';
+import { holdWhileEnding } from './shutdown.ts';
 import { within } from './waitUntil.ts';
 
 export interface CommandOptions extends GuardedOptions {
@@ -21,6 +22,7 @@ export async function runCommand(command: string, args: readonly string[], optio
   const end = await within(running.exited, options.timeoutMs);
   options.signal?.removeEventListener('abort', abort);
   await running.stop(); // waits for the last of the output, too
+  await holdWhileEnding();
   options.signal?.throwIfAborted();
   const shown = `${command} ${args.join(' ')}`;
   if (end === undefined)

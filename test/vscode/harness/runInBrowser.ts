@@ -58,7 +58,7 @@ async function runOnPage(page: Page, server: CodeServer, suite: BrowserSuite): P
   page.on('close', () => fail('The page with the workbench was closed.'));
   void server.exited.then(() => fail('code-server ended while the suite ran.'));
   try {
-    await page.goto(workbenchUrl(server.origin, suite), { timeout: 60_000 });
+    await page.goto(workbenchUrl(server.origin, suite), { timeout: 120_000 });
     const code = await within(ended.promise, suite.timeoutMs);
     if (code !== undefined) return code;
     throw new HarnessError(`The suite did not end within ${suite.timeoutMs / 1000} s.`);

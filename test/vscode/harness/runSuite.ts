@@ -9,6 +9,7 @@ import { chooseSuiteHost, installIntoDesktop, launchArguments } from './suiteHos
 import type { SuiteHost } from './suiteHost.ts';
 import { eventLine, readEvents, summarize } from './suiteReport.ts';
 import type { SuiteEvent, SuiteResult } from './suiteReport.ts';
+import { holdWhileEnding } from './shutdown.ts';
 import { mapStack } from './sourceMapping.ts';
 import { createTempRoot, removeTempRoot } from './tempRoot.ts';
 import { userSettings } from './userSettings.ts';
@@ -128,6 +129,7 @@ async function follow(
     });
   } finally {
     await launcher.stop();
+    await holdWhileEnding();
   }
   readNew();
   return judge(events, exitCode, launcher.tail(), (stack) => mapStack(stack, launch.extensionTestsPath));

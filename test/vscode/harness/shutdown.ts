@@ -22,6 +22,14 @@ export function onShutdown(phase: (typeof PHASES)[number], cleanup: Cleanup): ()
   };
 }
 
+/**
+ * Resolves at once, but never once a signal is ending this process: what fails then, fails because its parts were taken away, and
+ * telling the user about that would only hide that it was the user's wish.
+ */
+export async function holdWhileEnding(): Promise<void> {
+  if (endingSince !== undefined) await new Promise<never>(() => undefined);
+}
+
 function removeHandlers(): void {
   for (const signal of SIGNALS) process.off(signal, handle);
 }

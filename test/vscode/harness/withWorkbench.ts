@@ -6,6 +6,7 @@ import { startCodeServer } from './codeServer.ts';
 import type { CodeServer, CodeServerOptions } from './codeServer.ts';
 import { HarnessError } from './harnessError.ts';
 import { ensureCodeServer, logToStderr } from './installation.ts';
+import { holdWhileEnding } from './shutdown.ts';
 import { within } from './waitUntil.ts';
 import { Workbench } from './workbench.ts';
 import { workbenchUrl } from './workbenchUrl.ts';
@@ -41,6 +42,7 @@ export async function withWorkbench<T>(
         await workbench.open(workbenchUrl(server.origin, { folder: options.folder }));
         return await limited(options, () => use(workbench, server));
       } catch (error) {
+        await holdWhileEnding();
         throw await describeFailure(options.name, error, workbench, server);
       }
     } finally {

@@ -6,8 +6,8 @@ import { exactly } from './textMatch.ts';
 import { TreeView } from './treeView.ts';
 
 /** For a step of the user interface, on a busy machine. Work that takes longer passes its own limit. */
-const STEP_TIMEOUT_MS = 20_000;
-const START_TIMEOUT_MS = 60_000;
+const STEP_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 
 /**
  * VS Code's window as a user sees it. Texts may be given in part or as a pattern unless "whole" is said. Every method waits for

@@ -14,7 +14,8 @@ export interface WorkbenchTarget {
  */
 export function workbenchUrl(origin: string, target: WorkbenchTarget): string {
   const url = new URL(origin);
-  const remote = (absolutePath: string): string => `vscode-remote://${url.host}${absolutePath}`;
+  const remote = (absolutePath: string): string =>
+    `vscode-remote://${url.host}${absolutePath.split('/').map(encodeURIComponent).join('/')}`;
   const payload: [string, string][] = [['skipWelcome', 'true']];
   for (const extension of target.extensionDevelopmentPaths ?? [])
     payload.push(['extensionDevelopmentPath', remote(extension)]);
