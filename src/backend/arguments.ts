@@ -1,11 +1,13 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { logLevels, type LogLevel } from './logFile.ts';
 
 export interface BackendArguments {
   readonly storage: string;
   readonly idleMs: number;
   readonly defaultEngine: string;
   readonly embeddedArgs: readonly string[];
+  readonly logLevel: LogLevel;
 }
 
 const defaultIdleMinutes = 5;
@@ -20,16 +22,20 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
       engine: { type: 'string' },
       'embedded-threads': { type: 'string' },
       'embedded-context': { type: 'string' },
+      'log-level': { type: 'string' },
     },
   });
   if (values.storage === undefined) throw new Error('--storage DIR is missing.');
   const idleMinutes = Number(values['idle-minutes'] ?? defaultIdleMinutes);
   if (!(idleMinutes >= 0)) throw new Error('--idle-minutes must be a number, 0 for never.');
+  const logLevel = logLevels.find((level) => level === (values['log-level'] ?? 'info'));
+  if (logLevel === undefined) throw new Error(`--log-level must be one of ${logLevels.join(', ')}.`);
   const threads = values['embedded-threads'];
   const context = values['embedded-context'];
   return {
     storage: resolve(values.storage),
     idleMs: idleMinutes * 60_000,
+    logLevel,
     defaultEngine: values.engine ?? 'embedded',
     embeddedArgs: [
       ...(threads === undefined ? [] : ['--threads', threads]),

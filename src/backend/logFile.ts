@@ -3,7 +3,9 @@ import { CwmError } from '../protocol/errors.ts';
 
 const defaultMaxBytes = 2 * 1024 * 1024;
 
-export type LogLevel = 'info' | 'warning' | 'error';
+/** From the least urgent to the most urgent. */
+export const logLevels = ['info', 'warning', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
 
 /** Facts of one event. Never a message's text, a cache salt or a key. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -23,16 +25,22 @@ export interface Log {
 export class LogFile implements Log {
   readonly #path: string;
   readonly #maxBytes: number;
+  readonly #least: LogLevel;
   readonly #descriptor: number;
 
-  /** @param maxBytes default 2 MiB. */
-  constructor(path: string, maxBytes: number = defaultMaxBytes) {
+  /**
+   * @param least what is less urgent is not written; default `info`, which is everything.
+   * @param maxBytes default 2 MiB.
+   */
+  constructor(path: string, least: LogLevel = 'info', maxBytes: number = defaultMaxBytes) {
     this.#path = path;
+    this.#least = least;
     this.#maxBytes = maxBytes;
     this.#descriptor = openSync(path, 'a', 0o600);
   }
 
   write(level: LogLevel, event: string, fields: LogFields = {}): void {
+    if (logLevels.indexOf(level) < logLevels.indexOf(this.#least)) return;
     const line = `${JSON.stringify({ at: new Date().toISOString(), level, event, ...fields })}\n`;
     try {
       if (fstatSync(this.#descriptor).size + Buffer.byteLength(line) > this.#maxBytes) this.#rotate();

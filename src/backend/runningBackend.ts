@@ -10,7 +10,7 @@ import { listenOnFirst, type ControlServer } from './controlServer.ts';
 import type { Domain, RouteHandlers } from './handlers.ts';
 import { domainHandlers } from './handlers.ts';
 import { IdleWatch } from './idleWatch.ts';
-import { LogFile, type Log } from './logFile.ts';
+import { LogFile, type Log, type LogLevel } from './logFile.ts';
 import { OperationLimit } from './operationLimit.ts';
 import { announceBackend, withdrawBackend } from './recordFile.ts';
 import { SignalBus } from './signalBus.ts';
@@ -23,6 +23,8 @@ export interface BackendOptions {
   readonly idleMs: number;
   /** What operations in work get before a stop aborts them. */
   readonly graceMs: number;
+  /** What is less urgent is not written to the log. Default: everything is. */
+  readonly logLevel?: LogLevel;
 }
 
 /** What the composition root makes once the storage directory is this process' own. */
@@ -100,7 +102,7 @@ class StartedBackend implements RunningBackend {
 
   async start(compose: Compose): Promise<void> {
     const { storage } = this.#options;
-    const log = new LogFile(join(storage, backendLogFile));
+    const log = new LogFile(join(storage, backendLogFile), this.#options.logLevel);
     this.#later('close the log', () => log.close());
     this.#log = log;
 

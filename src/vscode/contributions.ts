@@ -99,17 +99,17 @@ export const contextKeys = [
 export const treeContextValues = ['session.idle', 'session.busy', 'session.frozen', 'window', 'more'] as const;
 export type TreeContextValue = (typeof treeContextValues)[number];
 
-/** A setting's default, and the range of a number; package.json must say the same. */
+export const logLevels = ['info', 'warning', 'error'] as const;
+export type LogLevelName = (typeof logLevels)[number];
+
+/** A setting's default, the range of a number, the values of a choice; package.json must say the same. */
 export const settings = {
   'cwm.engine': { default: 'embedded' },
   'cwm.storageDirectory': { default: '' },
   'cwm.answer.maxTokens': { default: 256, minimum: 1, maximum: 32_768 },
   'cwm.embedded.threads': { default: 0, minimum: 0, maximum: 512 },
-  'cwm.logLevel': { default: 'info' },
+  'cwm.logLevel': { default: 'info', values: logLevels },
 } as const;
-
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevelName = (typeof logLevels)[number];
 
 export interface SettingTypes {
   /** A URL, `embedded` or `embedded:FILE`. */

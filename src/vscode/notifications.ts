@@ -37,7 +37,7 @@ export function showFailure(app: App, title: string, error: CwmError, retry: (()
 /** Tells what a freeze, thaw or clone did; the receipt is one click away. Does not wait for the user. */
 export function showReceiptMessage(app: App, receipt: Receipt): void {
   const bad = receipt.verdict !== null && verdictWords[receipt.verdict].tone === 'bad';
-  const text = receipt.verdict === null ? receipt.summary : `${receipt.window}: ${receipt.verdict}. ${receipt.summary}`;
+  const text = `${receipt.window}: ${receipt.summary}`;
   const showReceipt = 'Show Receipt';
   const ask = async (): Promise<void> => {
     const answer = await (bad

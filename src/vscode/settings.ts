@@ -1,12 +1,10 @@
 import { workspace, type ConfigurationChangeEvent } from 'vscode';
-import { type SettingId, type SettingTypes, settings } from './contributions.ts';
+import type { SettingId, SettingTypes } from './contributions.ts';
+import { settingValue } from './settingValue.ts';
 
-/** A setting's value; its default when the user wrote something of another type. */
-export function setting<Id extends SettingId>(id: Id): SettingTypes[Id] {
-  const fallback: unknown = settings[id].default;
-  const value = workspace.getConfiguration().get<unknown>(id);
-  return (typeof value === typeof fallback ? value : fallback) as SettingTypes[Id];
-}
+/** A setting as it is now; always a usable value. */
+export const setting = <Id extends SettingId>(id: Id): SettingTypes[Id] =>
+  settingValue(id, workspace.getConfiguration().get<unknown>(id));
 
 export const affects = (event: ConfigurationChangeEvent, ids: readonly SettingId[]): boolean =>
   ids.some((id) => event.affectsConfiguration(id));

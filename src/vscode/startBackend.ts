@@ -7,10 +7,10 @@ import { setting } from './settings.ts';
 import { storageDirectory } from './storageDirectory.ts';
 
 /** Settings that hold from the backend's next start on. */
-const backendSettings = (): Record<string, string> => ({
-  CWM_LOG_LEVEL: setting('cwm.logLevel'),
-  CWM_EMBEDDED_THREADS: String(setting('cwm.embedded.threads')),
-});
+function backendArguments(): string[] {
+  const threads = setting('cwm.embedded.threads');
+  return ['--log-level', setting('cwm.logLevel'), ...(threads === 0 ? [] : ['--embedded-threads', String(threads)])];
+}
 
 /** Finds or starts the backend as the settings say at that moment. */
 export const startBackend =
@@ -22,7 +22,8 @@ export const startBackend =
         start: {
           // The editor's own Node. A desktop VS Code is Electron, which runs as Node when told so; a server's Node ignores it.
           nodePath: process.execPath,
-          env: { ELECTRON_RUN_AS_NODE: '1', ...backendSettings() },
+          env: { ELECTRON_RUN_AS_NODE: '1' },
+          args: backendArguments(),
           entry: entryPointPath('backend', import.meta.url),
         },
         // Only for the engine that a call names: the key of one server is never shown to another.

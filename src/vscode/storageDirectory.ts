@@ -4,6 +4,6 @@ import { userPath } from './userPath.ts';
 
 /** Where everything is kept: what the setting says, else the extension's own storage. Absolute. */
 export function storageDirectory(context: ExtensionContext): string {
-  const chosen = setting('cwm.storageDirectory').trim();
+  const chosen = setting('cwm.storageDirectory');
   return chosen === '' ? context.globalStorageUri.fsPath : userPath(chosen);
 }

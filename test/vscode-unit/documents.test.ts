@@ -6,8 +6,8 @@ import { aReceipt, aSession, aState, aWindow } from './builders.ts';
 describe('documents', () => {
   test('a receipt reads in plain words first and has its evidence below', () => {
     expect(receiptText(aReceipt())).toMatchInlineSnapshot(`
-      "Thaw at 2026-11-20T10:00:00.000Z
-      --------------------------------
+      "Thaw at 2026-11-20 10:00:00 UTC
+      -------------------------------
       Verdict: proven (from disk)
 
       8,176 of 8,192 tokens were reused from disk.

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseWindowName } from '../../src/protocol/ids.ts';
 import { defaultWindowName, windowNameProblem } from '../../src/vscode/render/names.ts';
-import { pathChoices } from '../../src/vscode/render/pathChoices.ts';
 import { now } from './builders.ts';
 
 describe('names', () => {
@@ -18,18 +17,5 @@ describe('names', () => {
     expect(windowNameProblem('has space')).toContain('other than letters');
     expect(windowNameProblem('')).toContain('empty');
     expect(windowNameProblem('x'.repeat(129))).toContain('128');
-  });
-});
-
-describe('choosing files', () => {
-  test('offers every folder with what is in it, then every file', () => {
-    const choices = pathChoices(['src/a/x.ts', 'README.md', 'src/b.ts']);
-    expect(choices).toEqual([
-      { path: 'src', kind: 'folder', fileCount: 2 },
-      { path: 'src/a', kind: 'folder', fileCount: 1 },
-      { path: 'README.md', kind: 'file', fileCount: 1 },
-      { path: 'src/a/x.ts', kind: 'file', fileCount: 1 },
-      { path: 'src/b.ts', kind: 'file', fileCount: 1 },
-    ]);
   });
 });

@@ -1,13 +1,12 @@
-import { RelativePattern, Uri, window, workspace, type WorkspaceFolder } from 'vscode';
-import { CwmError } from '../../protocol/errors.ts';
+import { workspace, type WorkspaceFolder } from 'vscode';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { Session } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
 import { showDone } from '../notifications.ts';
 import { formatCount, formatDuration, formatTokens } from '../render/format.ts';
-import { pathChoices } from '../render/pathChoices.ts';
 import { command } from './command.ts';
+import { pickPaths } from './pickPaths.ts';
 import { targetSession } from './pickSession.ts';
 
 interface Request {
@@ -15,9 +14,6 @@ interface Request {
   readonly paths: readonly string[];
   readonly cwd: string | null;
 }
-
-/** Enough to choose from; whole folders can be chosen anyway. */
-const mostFilesListed = 5000;
 
 export const prime = primeCommand<CommandInput<'cwm.prime'>>();
 /** The same, from the selection of the explorer. */
@@ -65,27 +61,4 @@ function projectFolder(app: App): WorkspaceFolder | null {
   const folders = workspace.workspaceFolders ?? [];
   if (project.kind === 'none') return folders[0] ?? null;
   return folders.find((folder) => folder.name === project.name) ?? folders[0] ?? null;
-}
-
-async function pickPaths(folder: WorkspaceFolder | null): Promise<string[] | undefined> {
-  if (folder === null) {
-    throw new CwmError('CWM-1003', 'No folder is open, so there are no files to choose from.', {
-      hint: 'Open a folder first.',
-    });
-  }
-  const files = await workspace.findFiles(new RelativePattern(folder, '**/*'), undefined, mostFilesListed);
-  const relative = files.map((uri) => workspace.asRelativePath(uri, false));
-  const chosen = await window.showQuickPick(
-    pathChoices(relative).map(({ path, kind, fileCount }) => ({
-      label: kind === 'folder' ? `$(folder) ${path}/` : `$(file) ${path}`,
-      description: kind === 'folder' ? `${formatCount(fileCount)} files` : '',
-      path,
-    })),
-    {
-      title: 'Prime from Workspace Files',
-      placeHolder: 'Files and folders to give to the model; what .gitignore names is left out',
-      canPickMany: true,
-    },
-  );
-  return chosen?.map(({ path }) => Uri.joinPath(folder.uri, path).fsPath);
 }

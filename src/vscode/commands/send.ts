@@ -24,7 +24,7 @@ export const send = command<CommandInput<'cwm.send'>, Request, SendResult>({
   progress: ({ session }) => ({ title: `Waiting for the answer in “${session.title}”`, subject: session.id }),
   async perform(app, { session, text }, signal) {
     const answer = await app.conversations.during(session.id, text, async () => {
-      await app.documents.showText(documentUri('conversation', session.title, session.id));
+      await app.documents.showBeside(documentUri('conversation', session.title, session.id));
       return app.connection.call(
         'send',
         { session: session.id, engine: session.engine, text, maxTokens: setting('cwm.answer.maxTokens') },

@@ -48,13 +48,19 @@ export class Documents implements TextDocumentContentProvider, Disposable {
     }
   }
 
-  /** Opens it as text beside what is being edited; where it is open already, it comes to the front. */
+  /** Opens it as text, to be read now. */
   async showText(uri: Uri): Promise<void> {
+    await window.showTextDocument(uri, { preview: false });
+  }
+
+  /** Opens it as text beside what is being edited, which stays in focus; where it is in sight already, it stays there. */
+  async showBeside(uri: Uri): Promise<void> {
     const shown = window.visibleTextEditors.find((editor) => editor.document.uri.toString() === uri.toString());
+    const free = window.activeTextEditor === undefined ? ViewColumn.Active : ViewColumn.Beside;
     await window.showTextDocument(uri, {
       preview: false,
       preserveFocus: true,
-      viewColumn: shown?.viewColumn ?? (window.activeTextEditor === undefined ? ViewColumn.Active : ViewColumn.Beside),
+      viewColumn: shown?.viewColumn ?? free,
     });
   }
 

@@ -52,4 +52,8 @@ export function formatAge(stamp: string, now: Date): string {
   return `${Math.floor(ageMs / unitMs)} ${unit} ago`;
 }
 
+/** An ISO stamp as people write it: `2026-11-20 10:00:00 UTC`. What is no stamp stays as it is. */
+export const formatStamp = (stamp: string): string =>
+  stamp.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1 $2 UTC');
+
 const trimZero = (value: string): string => value.replace(/\.0$/, '');

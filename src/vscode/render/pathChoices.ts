@@ -5,9 +5,10 @@ export interface PathChoice {
   readonly fileCount: number;
 }
 
-/** The folders that hold these files, then the files, each sorted. Paths are relative with `/`. */
+/** The whole folder (''), the folders that hold these files, then the files, each sorted. Paths are relative with `/`. */
 export function pathChoices(files: readonly string[]): PathChoice[] {
-  const counts = new Map<string, number>();
+  if (files.length === 0) return [];
+  const counts = new Map([['', files.length]]);
   for (const file of files) {
     for (let at = file.indexOf('/'); at !== -1; at = file.indexOf('/', at + 1)) {
       const folder = file.slice(0, at);

@@ -1,6 +1,6 @@
 import type { ContentChecks, Receipt } from '../../protocol/receipt.ts';
 import type { WindowDetails } from '../../protocol/window.ts';
-import { formatBytes, formatCount, formatDuration, formatTokens } from './format.ts';
+import { formatBytes, formatCount, formatDuration, formatStamp, formatTokens } from './format.ts';
 import { verdictWords } from './verdictWords.ts';
 
 type Row = readonly [name: string, value: string];
@@ -19,7 +19,7 @@ export function windowReceiptsText(details: Pick<WindowDetails, 'summary' | 'rec
       ['Session', summary.session],
       ['Lineage', details.lineageWindows.join(' > ')],
       ['Tags', summary.tags.join(', ')],
-      ['Created', summary.createdAt],
+      ['Created', formatStamp(summary.createdAt)],
     ]),
   ];
   const body = newestFirst.length === 0 ? ['', 'Nothing has been measured on this window yet.'] : [];
@@ -31,7 +31,7 @@ export function receiptText(receipt: Receipt): string {
   const verdict = receipt.verdict === null ? [] : [`Verdict: ${receipt.verdict}${tierWords(receipt)}`];
   const meaning = receipt.verdict === null ? [] : [verdictWords[receipt.verdict].meaning];
   return [
-    heading(`${capitalised(receipt.operation)} at ${receipt.at}`, '-'),
+    heading(`${capitalised(receipt.operation)} at ${formatStamp(receipt.at)}`, '-'),
     ...verdict,
     '',
     receipt.summary,

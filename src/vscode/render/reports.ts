@@ -25,7 +25,6 @@ export function doctorReport({ engine, findings }: RouteOutput<'doctor'>): strin
         plain(remedy),
       ]),
     ),
-    ...notices(engine),
   ]);
 }
 

@@ -1,0 +1,50 @@
+// Does the main job in a real VS Code in a real browser: `node test/vscode/runUi.ts [RESULT.json]`. `node esbuild.mjs` first.
+// Screenshots go to test-results/vscode/. Writes `{passed, failed, skipped}`, exits 1 when a step failed.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { withWorkbench } from './harness/withWorkbench.ts';
+import { userSettings } from './harness/userSettings.ts';
+import { mainJob } from './ui/mainJob.ts';
+import { writeProject } from './ui/projectFolder.ts';
+import { runSteps } from './ui/steps.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const temporary = mkdtempSync(path.join(tmpdir(), 'cwm-ui-'));
+const storage = path.join(temporary, 'storage');
+const folder = path.join(temporary, 'orchard');
+mkdirSync(storage);
+const userDataDir = path.join(temporary, 'u');
+writeSettings('User', userSettings({ 'cwm.answer.maxTokens': 24 }));
+// In a window of a server, VS Code reads what is about the machine from that machine's own settings.
+const machine = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1 };
+writeSettings('Machine', JSON.stringify(machine));
+writeProject(folder);
+
+const outcome = { passed: 0, failed: 0, skipped: 0 };
+try {
+  await withWorkbench(
+    {
+      name: 'ui-main-job',
+      extensionFolders: [root],
+      folder,
+      userDataDir,
+      timeoutMs: 400_000,
+    },
+    (workbench) => runSteps(mainJob(workbench, storage), outcome),
+  );
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  if (outcome.failed === 0) outcome.failed = 1;
+} finally {
+  rmSync(temporary, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+}
+const [resultFile] = process.argv.slice(2);
+if (resultFile !== undefined) writeFileSync(resultFile, JSON.stringify(outcome));
+console.log(`browser: ${outcome.passed} passed, ${outcome.failed} failed, ${outcome.skipped} skipped`);
+process.exitCode = outcome.failed === 0 ? 0 : 1;
+
+function writeSettings(level: 'User' | 'Machine', text: string): void {
+  mkdirSync(path.join(userDataDir, level), { recursive: true });
+  writeFileSync(path.join(userDataDir, level, 'settings.json'), text);
+}

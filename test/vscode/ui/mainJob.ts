@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { artifactPath } from '../harness/artifacts.ts';
+import { waitUntil } from '../harness/waitUntil.ts';
+import type { Workbench } from '../harness/workbench.ts';
+import { enginePid, isAlive } from './engineProcess.ts';
+import type { Step } from './steps.ts';
+
+/** On a busy machine the engine's first start and a prefill take their time. */
+const workMs = 90_000;
+const view = 'Context Windows';
+
+/** The main job as a user does it: prime, send, freeze, lose the engine, thaw, and read what was really reused. */
+export function mainJob(workbench: Workbench, storage: string): Step[] {
+  const { quickInput, page } = workbench;
+  const tree = workbench.tree(view);
+  const shot = (name: string): Promise<void> => workbench.screenshot(artifactPath(`ui-${name}.png`));
+  return [
+    {
+      title: 'V3 the status bar is there before anything was done',
+      async run() {
+        await workbench.statusBar('Context Windows');
+        await workbench.openView(view);
+        await page.locator('.pane-body', { hasText: 'This folder has no sessions yet' }).waitFor();
+        await shot('1-welcome');
+      },
+    },
+    {
+      title: 'V1 a new session is made from the palette and is the active one',
+      async run() {
+        await workbench.runCommand('Context Windows: New Session');
+        await quickInput.fill('orchard', 'New Session');
+        await workbench.statusBar('orchard 0', workMs);
+        await tree.waitFor('orchard');
+      },
+    },
+    {
+      title: 'workspace files are offered with their folders and given to the model, ignored ones are not',
+      async run() {
+        await workbench.runCommand('Context Windows: Prime from Workspace Files');
+        await page.locator('.quick-input-list .monaco-list-row', { hasText: 'src/' }).first().waitFor();
+        assert.ok(!(await quickInput.labels()).some((label) => label.includes('secret.txt')));
+        await page
+          .locator('.quick-input-check-all, .quick-input-widget .quick-input-header .monaco-checkbox')
+          .first()
+          .click();
+        await shot('2-prime');
+        await page.keyboard.press('Enter');
+        const done = await workbench.notification('in the context', workMs);
+        assert.match(done, /^5 files are in the context: [\d,]+ tokens/);
+        await workbench.clearNotifications();
+      },
+    },
+    {
+      title: 'the answer to a message is shown beside, as it arrives',
+      async run() {
+        await workbench.runCommand('Context Windows: Send Message');
+        await quickInput.fill('How many plums are ripe?', 'Send to “orchard”');
+        const answered = async (): Promise<true | undefined> => {
+          const text = await workbench.editorText().catch(() => '');
+          return /## You[\s\S]*How many plums are ripe\?[\s\S]*## Model\s+\S/.test(text) &&
+            !text.trimEnd().endsWith('…')
+            ? true
+            : undefined;
+        };
+        await waitUntil('the answer', answered, { timeoutMs: workMs });
+        await shot('3-conversation');
+      },
+    },
+    {
+      title: 'a name that is against the rules is refused while it is typed',
+      async run() {
+        await workbench.runCommand('Context Windows: Freeze');
+        await quickInput.type('no spaces please', 'Freeze');
+        await quickInput.waitForMessage(/other than letters, digits/);
+        await quickInput.cancel();
+      },
+    },
+    {
+      title: 'V1 freezing from the palette says what was kept',
+      async run() {
+        await workbench.runCommand('Context Windows: Freeze');
+        await quickInput.fill('before-lunch', 'Freeze');
+        await workbench.notification('before-lunch', workMs);
+        await workbench.statusBar(/before-lunch [\d.]+K\//, workMs);
+        await tree.expand('orchard');
+        await tree.waitFor('before-lunch');
+        await shot('4-frozen');
+        await workbench.clearNotifications();
+      },
+    },
+    {
+      title: 'the engine is killed',
+      async run() {
+        const pid = await enginePid(storage);
+        process.kill(pid, 'SIGKILL');
+        await waitUntil('the engine to be gone', () => (isAlive(pid) ? undefined : true), { timeoutMs: 10_000 });
+      },
+    },
+    {
+      title: 'V2 thawing from the menu of the tree proves the reuse, and the status bar says so',
+      async run() {
+        await tree.chooseMenuItem('before-lunch', 'Thaw');
+        await workbench.notification('before-lunch: Proven', workMs);
+        const bar = await workbench.statusBar(/before-lunch .* proven/, workMs);
+        assert.match(bar, /before-lunch [\d.]+K\/[\d.]+K proven$/);
+        await waitUntil(
+          'the tree to show the verdict',
+          async () => ((await tree.texts()).some((text) => /before-lunch .*· proven$/.test(text)) ? true : undefined),
+          { timeoutMs: 20_000 },
+        );
+        await shot('5-thawed');
+      },
+    },
+    {
+      title: 'the receipt reads in plain words with its evidence',
+      async run() {
+        await workbench.answerNotification('before-lunch: Proven', 'Show Receipt');
+        const shown = async (): Promise<string | undefined> => {
+          const text = await workbench.editorText().catch(() => '');
+          return text.includes('Verdict: proven') ? text : undefined;
+        };
+        const text = await waitUntil('the receipt', shown, { timeoutMs: 20_000 });
+        assert.match(text, /Block checksums +agreed/);
+        // Highlighted: some word has another colour than plain text.
+        await page
+          .locator('.editor-group-container.active .view-line .mtkb, .editor-group-container.active .view-line .mtk4')
+          .first()
+          .waitFor();
+        await shot('6-receipt');
+      },
+    },
+    {
+      title: 'the doctor answers with a table',
+      async run() {
+        await workbench.runCommand('Context Windows: Doctor');
+        await workbench.webview().locator('table td').first().waitFor({ timeout: workMs });
+        await shot('7-doctor');
+      },
+    },
+    {
+      title: 'a session that does not exist any more is a message with its code and what to do',
+      async run() {
+        await workbench.clickStatusBar(/before-lunch/);
+        await quickInput.pick('Freeze');
+        await quickInput.fill('before-lunch', 'Freeze');
+        assert.match(await workbench.notification('CWM-3003', workMs), /^Freeze: .*\(CWM-3003\) .+/);
+        await shot('8-refused');
+        await workbench.answerNotification('CWM-3003', 'List Windows');
+        await quickInput.cancel();
+      },
+    },
+    {
+      title: 'V4 after a reload of the window the session is the active one, without any command',
+      async run() {
+        await workbench.reload();
+        await workbench.statusBar(/before-lunch [\d.]+K\/[\d.]+K proven/, workMs);
+        await tree.waitFor('before-lunch');
+        await shot('9-reloaded');
+      },
+    },
+  ];
+}
