@@ -34,7 +34,7 @@ export interface ServerStart extends Omit<GuardedCommand, 'logFolder'> {
 
 const readyPollMs = 200;
 const healthTimeoutMs = 5_000;
-const logTailBytes = 4_000;
+const logTailBytes = 8_000;
 
 /**
  * Starts a server and waits until it answers `/health`.

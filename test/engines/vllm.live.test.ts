@@ -92,6 +92,18 @@ describe('vLLM with its own tiered offload', () => {
     expect(new Set((await blockFiles(kvDir)).keys())).toEqual(expected);
   });
 
+  test('a second server that shares the folder reuses from disk what the first has stored', async () => {
+    const request = { model: model.name, promptIds: words.slice(0, 430), salt: randomSalt() };
+    await complete(server.url, request);
+    const warm = await complete(server.url, request);
+    await untilOnDisk(expectBlocks(request.promptIds, request.salt));
+    await using second = await startVllm({ model, connector: 'tiered', kvDir }, interrupted.signal);
+    const thawed = await complete(second.url, request);
+    expect(thawed.cachedTokens).toBe(floor(430));
+    expect(await cachedBySource(second.url)).toMatchObject({ disk: floor(430), device: 0, host: 0 });
+    expect(thawed.topLogprobs).toEqual(warm.topLogprobs);
+  });
+
   test('after kill -9 and a restart a prompt is reused from disk to the floor, bit for bit, and not under a second salt', async () => {
     const salt = randomSalt();
     const request = { model: model.name, promptIds: words.slice(0, 430), salt };

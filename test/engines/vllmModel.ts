@@ -10,7 +10,7 @@ import { engineFolder, engineRecipes } from './engineRecipe.ts';
 import { installedPython } from './installEngine.ts';
 import { runLogged } from './loggedCommand.ts';
 
-/** 4 layers and 9 MB: fast enough for every test. 12 layers and 157 MB: slow enough that a speed-up can be measured. */
+/** 4 layers and 9 MB: fast enough for every test. 12 layers and 204 MB: slow enough that a speed-up can be measured. */
 export type VllmModelSize = 'tiny' | 'mid';
 
 /** A model as a server is started with it: `name` below `parentFolder`, so that other weights can have the same name. */
@@ -68,7 +68,7 @@ export async function vllmModel(
   await buildOnce(
     join(parentFolder, name),
     async (folder) => {
-      log(`Making the ${name} model with random weights (seed ${seed}); this takes about 10 seconds.`);
+      log(`Making the ${name} model with random weights (seed ${seed}); this takes some seconds.`);
       const logFile = join(folder, 'make.log');
       await runLogged([python, makeWeights, folder, tokenizerFolder, name, String(seed)], { logFile, signal, env });
       return { engine: engineFolder(engineRecipes.vllm), seed };
