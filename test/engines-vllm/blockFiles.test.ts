@@ -131,6 +131,14 @@ describe('vLLM’s file tier', () => {
     expect(existsSync(secret)).toBe(true);
   });
 
+  test('a good block under another block’s name has another checksum', async () => {
+    const rig = await makeRig({ tier: {} });
+    const [first = '', second = ''] = blockNames((await persisted(rig)).ids);
+    await cp(rig.fake.blockPath(first), rig.fake.blockPath(second));
+    const sums = await rig.engine.checksum([first, second], never);
+    expect(sums[0]).not.toBe(sums[1]);
+  });
+
   test('a folder that is not there is said, and claims nothing', async () => {
     const rig = await makeRig({ engine: { blockFiles: { rootDir: '/nonexistent/kv' } } });
     const location = await rig.engine.locate(newContext(), never);
@@ -162,6 +170,17 @@ describe('waiting for the files', () => {
     expect(notes.join(' ')).toContain('None of the 6 blocks');
     expect(rig.pauses.reduce((a, b) => a + b, 0)).toBeGreaterThanOrEqual(30_000);
     expect(rig.pauses.reduce((a, b) => a + b, 0)).toBeLessThan(32_000);
+  });
+
+  test('a tier whose files can not be seen is given its step too, and what it wrote is told', async () => {
+    const rig = await makeRig({ tier: { lastBlock: 'next-step' }, engine: { blockFiles: undefined } });
+    await rig.engine.persist(newContext(), never);
+    const { notes } = await rig.engine.persist(newContext(), never);
+    expect(notes.join(' ')).toContain('wrote 256 bytes meanwhile');
+    const lengths = rig.fake
+      .requestsTo('/v1/completions')
+      .map(({ body }) => (body as { prompt: number[] }).prompt.length);
+    expect(lengths).toEqual([100, 1, 100, 1]);
   });
 
   test('an abort ends the wait', async () => {

@@ -34,14 +34,15 @@ describe('evidence of an honest server', () => {
     });
   });
 
-  test('after a restart the tier that served is named, although vLLM counts its blocks twice', async () => {
+  test('after a restart the tier that served is named', async () => {
     const rig = await makeRig({ tier: {} });
     const context = await cached(rig);
     await rig.fake.restart();
     const { reuse } = await rig.engine.measure(context, never);
     expect(reuse).toMatchObject({ cachedTokens: floorTokens, tier: 'disk', serverIdle: true });
     expect(reuse.counters).toMatchObject({
-      'vllm:prompt_tokens_by_source_total{source="local_cache_hit"}': floorTokens,
+      'vllm:prompt_tokens_by_source_total{source="local_cache_hit"}': 0,
+      'vllm:kv_offload_tiering_read_bytes_total{tier="1:fs"}': 6 * 256,
       'vllm:prompt_tokens_by_source_total{source="external_kv_transfer"}': floorTokens,
       [tierCounter('disk')]: floorTokens,
     });
@@ -139,6 +140,30 @@ describe('null is not 0', () => {
     await rig.fake.untilRequests('/v1/completions', 2);
     await rig.fake.restart();
     expect(await answer).toMatchObject({ code: 'CWM-5001' });
+  });
+});
+
+describe('log-probabilities that are no numbers', () => {
+  test('are the server’s failure, not the caller’s, however the server tells it, and are not asked for again', async () => {
+    const answers = [
+      ['{"choices": [{"text": "", "logprobs": {"top_logprobs": [{"token_id:0": null, "token_id:3": null}]}}]}', 200],
+      ['{"error": {"message": "Out of range float values are not JSON compliant", "code": 400}}', 400],
+    ] as const;
+    for (const [body, status] of answers) {
+      const rig = await makeRig();
+      await rig.engine.describe(never);
+      rig.fake.faults.http =
+        status === 200
+          ? { kind: 'body', body, path: '/v1/completions' }
+          : {
+              kind: 'status',
+              status,
+              message: 'Out of range float values are not JSON compliant',
+              path: '/v1/completions',
+            };
+      await expect(rig.engine.measure(newContext(), never)).rejects.toMatchObject({ code: 'CWM-5004' });
+      expect(rig.fake.requestsTo('/v1/completions')).toHaveLength(1);
+    }
   });
 });
 

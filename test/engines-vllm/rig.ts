@@ -75,7 +75,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       await options.onPause?.(rig);
     },
     random: () => 0,
-    ...(options.tier ? { blockFiles: { rootDir } } : {}),
+    blockFiles: options.tier ? { rootDir } : undefined,
     ...options.engine,
   });
   const rig: Rig = { fake, engine, timer, pauses, connects, rootDir };

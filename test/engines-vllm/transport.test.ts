@@ -198,6 +198,12 @@ describe('a server that breaks off', () => {
     }
   });
 
+  test('a stream that is complete but never says why the answer ends is CWM-5101', async () => {
+    const body = 'data: {"choices": [{"delta": {"content": "x"}}]}\n\ndata: [DONE]\n\n';
+    const rig = await afterDescribe({ kind: 'body', body, type: 'text/event-stream', path: '/v1/chat' });
+    expect(await failure(chat(rig))).toMatchObject({ code: 'CWM-5101' });
+  });
+
   test('any other answer that is cut is CWM-5101', async () => {
     const rig = await afterDescribe({ kind: 'cut', afterChunks: 1, path: completions });
     expect(await failure(ask(rig))).toMatchObject({ code: 'CWM-5101' });
@@ -410,8 +416,11 @@ describe('something that is no model server, or not the right one', () => {
     const rig = await makeRig({ fake: { faults: { maxModelLen: 40 } } });
     expect(await failure(ask(rig))).toMatchObject({ code: 'CWM-7011', context: { tokens: 40, maxModelLen: 40 } });
     expect(rig.fake.requestsTo(completions)).toEqual([]);
-    const messages = [{ role: 'user', content: 'x'.repeat(50) }] as const;
-    const request = { messages, salt: 's', maxTokens: 1, temperature: 0, addGenerationPrompt: true };
-    expect(await failure(rig.engine.generate(request, () => undefined, never))).toMatchObject({ code: 'CWM-7011' });
+    // The template adds 18 tokens: one has 41 then, one exactly as many as there is room for.
+    for (const length of [23, 22]) {
+      const messages = [{ role: 'user', content: 'x'.repeat(length) }] as const;
+      const request = { messages, salt: 's', maxTokens: 1, temperature: 0, addGenerationPrompt: true };
+      expect(await failure(rig.engine.generate(request, () => undefined, never))).toMatchObject({ code: 'CWM-7011' });
+    }
   });
 });

@@ -3,8 +3,12 @@ import { parseEndpoint } from '../../src/engines/http/address.ts';
 import { failureError } from '../../src/engines/http/failure.ts';
 import { retryDelayMs } from '../../src/engines/http/retry.ts';
 import { serverReason } from '../../src/engines/http/status.ts';
+import { weigh } from '../../src/engines/vllm/evidence.ts';
+import { identifyServer, type Asker } from '../../src/engines/vllm/serverIdentity.ts';
 import { readServerMetrics } from '../../src/engines/vllm/serverMetrics.ts';
 import { parseSamples } from '../../src/engines/vllm/promText.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
+import { never } from './rig.ts';
 
 describe('Prometheus text', () => {
   test('labels may hold quotes, backslashes, newlines, commas and braces', () => {
@@ -32,6 +36,69 @@ describe('Prometheus text', () => {
     expect(metrics.bySource).toEqual(new Map([['local_compute', 15]]));
     expect(metrics).toMatchObject({ requestsFinished: null, promptTokens: null, cachedBySource: null, isVllm: true });
     expect(readServerMetrics('<html>').isVllm).toBe(false);
+  });
+});
+
+describe('weighing counters', () => {
+  const metrics = (finished: number, tokens: number, cached: number) =>
+    readServerMetrics(
+      [
+        'vllm:num_requests_running 0',
+        'vllm:num_requests_waiting 0',
+        `vllm:request_success_total{finished_reason="length"} ${finished}`,
+        `vllm:prompt_tokens_total ${tokens}`,
+        `vllm:prompt_tokens_cached_by_source_total{source="device"} ${cached}`,
+      ].join('\n'),
+    );
+  const observation = {
+    sentTokens: 100,
+    usage: null,
+    triedBefore: false,
+    timeToFirstTokenMs: 1,
+    serverTimeToFirstTokenMs: null,
+    before: metrics(5, 1000, 500),
+  };
+
+  test('exactly one request of exactly our size is ours; anything else is somebody else’s too', () => {
+    const ours = weigh({ ...observation, after: metrics(6, 1100, 596) });
+    expect(ours).toMatchObject({ serverIdle: true, cachedTokens: 96, cachedTokensFrom: 'metrics', tier: 'device' });
+    for (const after of [metrics(7, 1100, 596), metrics(6, 1200, 596), metrics(5, 1100, 596)]) {
+      expect(weigh({ ...observation, after })).toMatchObject({ serverIdle: false, cachedTokens: null, tier: null });
+    }
+  });
+
+  test('counters that fell belong to another process', () => {
+    expect(weigh({ ...observation, after: metrics(1, 100, 96) })).toMatchObject({
+      serverIdle: null,
+      cachedTokens: null,
+      counters: {},
+    });
+  });
+
+  test('the server’s own time to the first token is kept beside ours', () => {
+    const reuse = weigh({ ...observation, serverTimeToFirstTokenMs: 10.4, after: metrics(6, 1100, 596) });
+    expect(reuse.counters['metrics.time_to_first_token_ms']).toBe(10.4);
+    expect(reuse.timeToFirstTokenMs).toBe(1);
+  });
+});
+
+describe('the folder that an embedded engine names', () => {
+  const answers: Record<string, unknown> = {
+    '/v1/models': { data: [{ id: 'm', cwm: { blockDir: '/kv', blockTokens: 32, fingerprint: 'f' } }] },
+    '/version': { version: '1' },
+  };
+  const asker = (isLocal: boolean): Asker => ({
+    label: 'http://engine',
+    isLocal,
+    text: () => Promise.reject(new CwmError('CWM-5005', 'no metrics')),
+    json: async (request, schema) => ({ value: schema.parse(answers[request.path]), triedBefore: false }),
+  });
+
+  test('is believed only on this machine, because files in it get deleted', async () => {
+    const here = await identifyServer(asker(true), undefined, never);
+    const elsewhere = await identifyServer(asker(false), undefined, never);
+    expect(here).toMatchObject({ blockDir: '/kv', description: { kind: 'embedded', blockTokens: 32 } });
+    expect(elsewhere).toMatchObject({ blockDir: null, description: { kind: 'embedded', blockTokens: 32 } });
   });
 });
 

@@ -13,19 +13,26 @@ export class FakeCounters {
     this.#values.set(series, (this.#values.get(series) ?? 0) + value);
   }
 
-  /** One finished request. A block that came from disk counts as a local hit and as a transfer: so vLLM 0.32 was seen to do. */
+  /** One finished request. */
   request(promptTokens: number, cached: Readonly<Record<CacheSource, number>>, outputTokens: number): void {
     const hits = cached.device + cached.disk;
     this.add('vllm:request_success_total{engine="0",finished_reason="length"}', 1);
     this.add('vllm:prompt_tokens_total{engine="0"}', promptTokens);
     this.add('vllm:generation_tokens_total{engine="0"}', outputTokens);
     this.add('vllm:prompt_tokens_by_source_total{engine="0",source="local_compute"}', promptTokens - hits);
-    this.add('vllm:prompt_tokens_by_source_total{engine="0",source="local_cache_hit"}', hits);
+    this.add('vllm:prompt_tokens_by_source_total{engine="0",source="local_cache_hit"}', cached.device);
     this.add('vllm:prompt_tokens_by_source_total{engine="0",source="external_kv_transfer"}', cached.disk);
     for (const source of ['device', 'disk'] as const)
       this.add(`vllm:prompt_tokens_cached_by_source_total{engine="0",source="${source}"}`, cached[source]);
     this.add('vllm:prefix_cache_queries_total{engine="0"}', promptTokens);
     this.add('vllm:prefix_cache_hits_total{engine="0"}', cached.device);
+  }
+
+  /** Series of a tier appear with its first use. */
+  tierLines(writtenBytes: number, readBytes: number): string[] {
+    const line = (name: string, value: number): string[] =>
+      value === 0 ? [] : [`vllm:kv_offload_tiering_${name}_bytes_total{engine="0",tier="1:fs"} ${value.toFixed(1)}`];
+    return [...line('write', writtenBytes), ...line('read', readBytes)];
   }
 
   text(inFlight: number, cacheConfig: Readonly<Record<string, string>>, withTiers: boolean): string {

@@ -15,6 +15,9 @@ export class FakeFsTier {
   readonly modelPath: string;
   readonly #folder: string;
   readonly #blockBytes: number;
+  /** Of this process: what `/metrics` shows. */
+  writtenBytes = 0;
+  readBytes = 0;
   readonly #lastBlock: 'soon' | 'next-step';
   #pending: { readonly hash: string; readonly bytes: Uint8Array }[] = [];
 
@@ -36,14 +39,14 @@ export class FakeFsTier {
 
   /** Undefined when it is not there or has another size: vLLM then computes the block. */
   load(hash: string): Uint8Array | undefined {
-    const path = this.pathOf(hash);
-    if (statSync(path, { throwIfNoEntry: false })?.size !== this.#blockBytes) return undefined;
-    return readFileSync(path);
+    if (!this.#has(hash)) return undefined;
+    this.readBytes += this.#blockBytes;
+    return readFileSync(this.pathOf(hash));
   }
 
-  /** Writes what is not there yet; what is there is believed, as vLLM does. */
+  /** Writes what is not there yet, or was cut short; whatever else is there is believed, as vLLM does. */
   store(blocks: readonly { readonly hash: string; readonly bytes: Uint8Array }[]): void {
-    const absent = blocks.filter(({ hash }) => !statSync(this.pathOf(hash), { throwIfNoEntry: false }));
+    const absent = blocks.filter(({ hash }) => !this.#has(hash));
     const later = this.#lastBlock === 'next-step' ? absent.slice(-1) : [];
     for (const block of absent.slice(0, absent.length - later.length)) this.#write(block);
     this.#pending.push(...later);
@@ -54,9 +57,15 @@ export class FakeFsTier {
     for (const block of this.#pending.splice(0)) this.#write(block);
   }
 
-  /** The process died: what waited is lost. */
-  dropPending(): void {
+  /** The process died: what waited is lost, and its counters with it. */
+  crash(): void {
     this.#pending = [];
+    this.writtenBytes = 0;
+    this.readBytes = 0;
+  }
+
+  #has(hash: string): boolean {
+    return statSync(this.pathOf(hash), { throwIfNoEntry: false })?.size === this.#blockBytes;
   }
 
   #write({ hash, bytes }: { readonly hash: string; readonly bytes: Uint8Array }): void {
@@ -64,5 +73,6 @@ export class FakeFsTier {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(`${path}.tmp`, bytes);
     renameSync(`${path}.tmp`, path);
+    this.writtenBytes += this.#blockBytes;
   }
 }

@@ -56,14 +56,15 @@ function sendProper(
     if (index >= limit) break;
     response.write(chunk);
   }
-  if (limit > chunks.length || !fault) response.end();
+  // A server ends its answer a moment after the last piece.
+  if (limit > chunks.length || !fault) setImmediate(() => response.end());
   else if (fault.kind === 'stop') response.end();
   else if (fault.kind === 'cut') response.write(' ', () => response.socket?.destroy());
 }
 
 /** The body in pieces: one for each event, or two halves. */
 function encode(answer: Answer): readonly [type: string, chunks: readonly string[]] {
-  if ('text' in answer) return ['text/plain; version=0.0.4; charset=utf-8', halves(answer.text)];
+  if ('text' in answer) return ['text/plain; version=1.0.0; charset=utf-8', halves(answer.text)];
   if ('json' in answer) return ['application/json', halves(JSON.stringify(answer.json))];
   const events = answer.events.map((event) => `data: ${JSON.stringify(event)}\n\n`);
   return ['text/event-stream; charset=utf-8', [...events, 'data: [DONE]\n\n']];

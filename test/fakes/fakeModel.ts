@@ -17,7 +17,7 @@ export interface Message {
 export const tokenizeText = (text: string): number[] => [...Buffer.from(text, 'utf8')];
 
 export const detokenize = (ids: readonly number[]): string =>
-  Buffer.from(ids.filter((id) => id < 256)).toString('utf8');
+  Buffer.from(ids.filter((id) => id > 0 && id < 256)).toString('utf8');
 
 /** ChatML, as small models have it. */
 export function renderChat(messages: readonly Message[], addGenerationPrompt: boolean, firstLine: string): number[] {
@@ -39,34 +39,42 @@ const digest = (...parts: readonly (string | Uint8Array)[]): Buffer => {
 export const startState = (weights: string): ModelState => digest('start', weights);
 
 /** The KV of a block depends on the weights, its tokens, and the KV of everything before it, damaged or not. */
-export function computeBlock(weights: string, state: ModelState, tokens: readonly number[]): Buffer {
+export function computeBlock(weights: string, state: ModelState | null, tokens: readonly number[]): Buffer {
+  if (state === null) return Buffer.alloc(blockBytes, 0xff);
   const seed = digest(weights, state, tokens.join(','));
   const bytes = Buffer.alloc(blockBytes);
   for (let index = 0; index < floatsPerBlock; index++) bytes.writeFloatLE(uniform(seed, index) * 2 - 1, index * 4);
   return bytes;
 }
 
-/** @throws Error when the bytes are no sane numbers, as vLLM does for NaN in the logits. */
-export function attend(state: ModelState, bytes: Uint8Array): ModelState {
+/** Null, for good, once any of the bytes are no sane numbers: NaN in the logits. */
+export function attend(state: ModelState | null, bytes: Uint8Array): ModelState | null {
+  if (state === null) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at + 4 <= bytes.byteLength; at += 4) {
     const value = view.getFloat32(at, true);
-    if (!(Math.abs(value) < saneMagnitude)) throw new Error('NaN or infinity in the logits');
+    if (!(Math.abs(value) < saneMagnitude)) return null;
   }
   return digest(state, bytes);
 }
 
 export interface NextToken {
   readonly id: number;
-  /** Most likely first. */
-  readonly top: readonly { readonly id: number; readonly logprob: number }[];
+  /** Most likely first; null is NaN. */
+  readonly top: readonly { readonly id: number; readonly logprob: number | null }[];
 }
 
 /**
  * The greedy next token. `noise` stands for the order of floating-point additions, which is another one when a prompt is
  * computed than when it is read from the cache: it moves log-probabilities a little and, nearly always, no token.
  */
-export function nextToken(weights: string, state: ModelState, tail: readonly number[], noise: number): NextToken {
+export function nextToken(
+  weights: string,
+  state: ModelState | null,
+  tail: readonly number[],
+  noise: number,
+): NextToken {
+  if (state === null) return { id: 0, top: [0, 1, 2, 3, 4].map((id) => ({ id, logprob: null })) };
   const seed = digest(weights, state, 'tail', tail.join(','));
   const logits = alphabet.map((id, index) => ({
     id,

@@ -15,7 +15,8 @@ const ids = z.array(z.int().check(z.nonnegative()));
 const shared = {
   model: maybe(z.string()),
   max_tokens: maybe(z.int().check(z.gte(1))),
-  cache_salt: maybe(z.string().check(z.minLength(1))),
+  temperature: maybe(z.number().check(z.gte(0))),
+  cache_salt: maybe(z.string().check(z.minLength(1), z.maxLength(128), z.regex(/^[^@/\\\0]*$/))),
   return_token_ids: maybe(z.boolean()),
 };
 const completionBody = z.object({
@@ -36,10 +37,11 @@ const tokenizeBody = z.union([
   z.object({ prompt: z.string() }),
 ]);
 
-export const refuse = (status: number, message: string, type = 'BadRequestError'): Answer => ({
-  status,
-  json: { error: { message, type, param: null, code: status } },
-});
+export const refuse = (
+  status: number,
+  message: string,
+  { type = 'BadRequestError', param = null }: { type?: string; param?: string | null } = {},
+): Answer => ({ status, json: { error: { message, type, param, code: status } } });
 const ok = (json: unknown): Answer => ({ status: 200, json });
 const notFound: Answer = { status: 404, json: { detail: 'Not Found' } };
 
@@ -64,6 +66,9 @@ export function answerRequest(engine: FakeBackEnd, { method, path, headers, body
       return parsed(completionBody, body, (request) => complete(engine, request));
     case 'POST /v1/chat/completions':
       return parsed(chatBody, body, (request) => chat(engine, request));
+    case 'GET /v1/completions':
+    case 'GET /v1/chat/completions':
+      return { status: 405, json: { detail: 'Method Not Allowed' } };
     default:
       return notFound;
   }
@@ -90,8 +95,8 @@ const modelEntry = ({ faults, tier }: FakeBackEnd) => ({
   permission: [],
 });
 
-const metricsText = ({ faults, counters, blockTokens, profile, namesTiers }: FakeBackEnd): string =>
-  counters.text(
+const metricsText = ({ faults, counters, blockTokens, profile, namesTiers, tier }: FakeBackEnd): string =>
+  `${(tier ? counters.tierLines(tier.writtenBytes, tier.readBytes) : []).join('\n')}\n${counters.text(
     faults.othersRunning,
     {
       block_size: String(blockTokens),
@@ -102,7 +107,7 @@ const metricsText = ({ faults, counters, blockTokens, profile, namesTiers }: Fak
       sliding_window: 'None',
     },
     namesTiers,
-  );
+  )}`;
 
 function tokenize({ faults }: FakeBackEnd, request: z.output<typeof tokenizeBody>): Answer {
   const tokens =
@@ -116,27 +121,43 @@ interface Ask {
   readonly model?: string | null | undefined;
   readonly max_tokens?: number | null | undefined;
   readonly cache_salt?: string | null | undefined;
+  readonly logprobs?: number | null | undefined;
 }
 
 /** Runs it, or says in vLLM's words why not. */
 function run(engine: FakeBackEnd, ask: Ask, prompt: readonly number[]): FakeOutcome | Answer {
   const { faults } = engine;
   if (ask.model !== undefined && ask.model !== null && ask.model !== faults.model)
-    return refuse(404, `The model \`${ask.model}\` does not exist.`, 'NotFoundError');
-  const maxTokens = ask.max_tokens ?? 16;
-  if (prompt.length + maxTokens > faults.maxModelLen)
+    return refuse(404, `The model \`${ask.model}\` does not exist. Valid aliases: ${faults.model}.`, {
+      type: 'NotFoundError',
+      param: 'model',
+    });
+  const room = faults.maxModelLen - prompt.length;
+  if (prompt.length === 0) return refuse(400, 'You must pass at least one prompt');
+  if (room < 0)
     return refuse(
       400,
-      `This model's maximum context length is ${faults.maxModelLen} tokens. However, you requested ${maxTokens} output tokens and your prompt contains ${prompt.length} input tokens.`,
+      `This model's maximum context length is ${faults.maxModelLen} tokens. However, your prompt contains ${prompt.length} input tokens, which exceeds this limit even without any output tokens. (parameter=input_tokens, value=${prompt.length})`,
+      { param: 'input_tokens' },
     );
-  try {
-    return runRequest(engine, prompt, ask.cache_salt ?? null, maxTokens);
-  } catch (error) {
-    return refuse(500, error instanceof Error ? error.message : 'failed', 'InternalServerError');
-  }
+  if (room === 0)
+    return refuse(400, 'max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)', {
+      param: 'max_tokens',
+    });
+  // What does not fit any more is left out without a word.
+  const outcome = runRequest(engine, prompt, ask.cache_salt ?? null, Math.min(ask.max_tokens ?? 16, room));
+  const isNoise = outcome.tokens.some(({ top }) => top.some(({ logprob }) => logprob === null));
+  return isNoise && ask.logprobs !== undefined && ask.logprobs !== null
+    ? refuse(400, 'Out of range float values are not JSON compliant')
+    : outcome;
 }
 
-function usageOf({ faults, blockTokens }: FakeBackEnd, promptTokens: number, { cachedTokens, tokens }: FakeOutcome) {
+function usageOf(
+  { faults, blockTokens }: FakeBackEnd,
+  promptTokens: number,
+  { cachedTokens, tokens }: FakeOutcome,
+  streamed: boolean,
+) {
   const told = {
     told: cachedTokens,
     null: null,
@@ -147,7 +168,12 @@ function usageOf({ faults, blockTokens }: FakeBackEnd, promptTokens: number, { c
     prompt_tokens: promptTokens,
     total_tokens: promptTokens + tokens.length,
     completion_tokens: tokens.length,
-    prompt_tokens_details: told === null ? null : { cached_tokens: told, created_cache_tokens: null },
+    // In a stream, what is null is left out.
+    ...(told === null
+      ? streamed
+        ? {}
+        : { prompt_tokens_details: null }
+      : { prompt_tokens_details: { cached_tokens: told, ...(streamed ? {} : { created_cache_tokens: null }) } }),
   };
 }
 
@@ -187,7 +213,7 @@ function complete(engine: FakeBackEnd, request: z.output<typeof completionBody>)
         prompt_token_ids: showIds ? prompt : null,
       },
     ],
-    usage: usageOf(engine, prompt.length, outcome),
+    usage: usageOf(engine, prompt.length, outcome, false),
     kv_transfer_params: null,
   });
 }
@@ -199,7 +225,7 @@ function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
   if ('status' in outcome) return outcome;
   const outputIds = outcome.tokens.map(({ id }) => id);
   const showIds = faults.returnsTokenIds && request.return_token_ids === true;
-  const usage = usageOf(engine, prompt.length, outcome);
+  const usage = usageOf(engine, prompt.length, outcome, request.stream === true);
   const head = { id: 'chatcmpl-1', created: 1, model: faults.model };
   if (request.stream !== true) {
     const message = { role: 'assistant', content: detokenize(outputIds) };

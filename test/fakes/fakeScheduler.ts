@@ -3,7 +3,15 @@ import type { FakeBlockPool } from './fakeBlockPool.ts';
 import type { FakeCounters } from './fakeCounters.ts';
 import type { FakeFaults } from './fakeFaults.ts';
 import type { FakeFsTier } from './fakeFsTier.ts';
-import { attend, blockBytes, computeBlock, nextToken, startState, type NextToken } from './fakeModel.ts';
+import {
+  attend,
+  blockBytes,
+  computeBlock,
+  nextToken,
+  startState,
+  type ModelState,
+  type NextToken,
+} from './fakeModel.ts';
 
 export interface FakeScheduling {
   readonly faults: FakeFaults;
@@ -52,7 +60,7 @@ export function runRequest(
   }
   const cachedTokens = prompt.length * blockTokens;
 
-  let state = startState(faults.weights);
+  let state: ModelState | null = startState(faults.weights);
   for (const { bytes } of prompt) state = attend(state, bytes);
   const grow = (sequence: readonly number[], names: readonly string[], into: Block[]): void => {
     for (const hash of names.slice(into.length)) {

@@ -107,7 +107,7 @@ export class FakeVllm {
 
   /** `kill -9`: connections break, memory is lost, and nobody listens. */
   async kill(): Promise<void> {
-    this.#tier?.dropPending();
+    this.#tier?.crash();
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }

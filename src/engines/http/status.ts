@@ -11,7 +11,7 @@ export interface Refusal {
   readonly keySent: boolean;
 }
 
-const message = z.object({ message: z.string() });
+const message = z.object({ message: z.string(), param: z.optional(z.nullable(z.string())) });
 /** vLLM and OpenAI nest it, older vLLM does not, FastAPI says `detail`, llama.cpp nests it too. */
 const errorBody = z.union([
   z.object({ error: message }),
@@ -22,16 +22,30 @@ const errorBody = z.union([
 
 /** The server's own reason, in one line of at most 300 characters; empty when it gives none. */
 export function serverReason(text: string): string {
-  let reason = text;
-  try {
-    const body = errorBody.safeParse(JSON.parse(text));
-    if (body.success) reason = pickReason(body.data);
-  } catch {
-    // Not JSON: an HTML page tells a user nothing, plain text may.
-    if (/^\s*</.test(text)) reason = '';
-  }
+  const body = parseErrorBody(text);
+  // What is not JSON: a web page tells a user nothing, plain text may.
+  const reason = body ? pickReason(body) : /^\s*</.test(text) ? '' : text;
   const line = reason.replaceAll(/[\p{Cc}\s]+/gu, ' ').trim();
   return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}
+
+function parseErrorBody(text: string): z.output<typeof errorBody> | null {
+  try {
+    return errorBody.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** vLLM names the parameter at fault; no room for one new token is told as `max_tokens` that came out as 0. */
+function isTooLong(text: string, reason: string): boolean {
+  const body = parseErrorBody(text);
+  const param = body && 'error' in body && typeof body.error === 'object' ? body.error.param : null;
+  return (
+    param === 'input_tokens' ||
+    (param === 'max_tokens' && /at least 1\b/.test(reason)) ||
+    /maximum context length|max_model_len|exceeds? the (available )?context|longer than the maximum/i.test(reason)
+  );
 }
 
 function pickReason(body: z.output<typeof errorBody>): string {
@@ -68,7 +82,13 @@ export function statusError(refusal: Refusal): CwmError {
     });
   if (status >= 500)
     return new CwmError('CWM-5004', `The model server at ${label} failed with HTTP ${status}${said}.`, options);
-  if (/maximum context length|max_model_len|exceeds? the (available )?context|longer than the maximum/i.test(reason))
+  // vLLM 0.32 says 400 when its own logits are NaN: that is what reusing a damaged KV block looks like.
+  if (/not JSON compliant/i.test(reason))
+    return new CwmError('CWM-5004', `The model server at ${label} computed what are no numbers${said}.`, {
+      ...options,
+      hint: 'KV that it reuses is damaged: thaw the window again to repair it.',
+    });
+  if (isTooLong(refusal.text, reason))
     return new CwmError('CWM-7011', `The context is too long for this model${said}.`, options);
   return new CwmError('CWM-5007', `The model server at ${label} refused the request (HTTP ${status})${said}.`, options);
 }

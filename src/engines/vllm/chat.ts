@@ -33,6 +33,7 @@ export interface ChatAnswer {
   readonly finishReason: string;
   readonly usage: Usage | null;
   readonly timeToFirstTokenMs: number | null;
+  readonly serverTimeToFirstTokenMs: number | null;
   readonly triedBefore: boolean;
 }
 
@@ -55,6 +56,7 @@ export async function readChat(
   let finishReason: string | null = null;
   let usage: Usage | null = null;
   let firstTokenMs: number | null = null;
+  let serverTimeToFirstTokenMs: number | null = null;
   let triedBefore = false;
 
   for await (const event of link.events(request, () => firstTokenMs !== null, signal)) {
@@ -62,6 +64,7 @@ export async function readChat(
     const chunk = parseChunk(event.data, link.label);
     promptIds ??= chunk.prompt_token_ids ?? null;
     usage = chunk.usage ?? usage;
+    serverTimeToFirstTokenMs = chunk.metrics?.time_to_first_token_ms ?? serverTimeToFirstTokenMs;
     const choice = chunk.choices[0];
     if (!choice) continue;
     const delta = choice.delta?.content ?? '';
@@ -80,6 +83,7 @@ export async function readChat(
     finishReason,
     usage,
     timeToFirstTokenMs: firstTokenMs === null ? null : firstTokenMs - startedMs,
+    serverTimeToFirstTokenMs,
     triedBefore,
   };
 }

@@ -37,13 +37,22 @@ export function checkEcho(completion: Completion, ids: readonly number[], label:
   });
 }
 
-/** Null when the server gave no log-probabilities. A token id that it does not tell is −1. */
-export function readCanary(completion: Completion): Measurement['canary'] {
+/**
+ * Null when the server gave no log-probabilities. A token id that it does not tell is −1.
+ *
+ * @throws CwmError CWM-5004 when they are no numbers, which is what KV of noise makes of them.
+ */
+export function readCanary(completion: Completion, label: string): Measurement['canary'] {
   const choice = completion.choices[0];
   const top = choice?.logprobs?.top_logprobs?.[0];
   if (!choice || !top) return null;
   const topLogprobs = Object.entries(top)
-    .map(([token, logprob]) => ({ token, logprob }))
+    .map(([token, logprob]) => {
+      if (logprob !== null) return { token, logprob };
+      throw new CwmError('CWM-5004', `The model server at ${label} computed what are no numbers.`, {
+        hint: 'KV that it reuses is damaged: thaw the window again to repair it.',
+      });
+    })
     .sort((a, b) => b.logprob - a.logprob || (a.token < b.token ? -1 : 1))
     .slice(0, alternatives);
   if (topLogprobs.length === 0) return null;

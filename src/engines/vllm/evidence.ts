@@ -11,6 +11,8 @@ export interface Observation {
   /** An earlier try may have filled the cache that this one found. */
   readonly triedBefore: boolean;
   readonly timeToFirstTokenMs: number | null;
+  /** The server's own measure, without queueing; only with `--enable-per-request-metrics`. */
+  readonly serverTimeToFirstTokenMs: number | null;
   /** The counters around the request; null where they can't be read. */
   readonly before: ServerMetrics | null;
   readonly after: ServerMetrics | null;
@@ -55,7 +57,7 @@ export function weigh(observation: Observation): ReuseEvidence {
     tier: cachedTokens === null || cachedTokens === 0 ? null : servingTier(clean),
     timeToFirstTokenMs: observation.timeToFirstTokenMs,
     serverIdle,
-    counters: deltas ? named(deltas) : {},
+    counters: named(deltas, observation.serverTimeToFirstTokenMs),
   };
 }
 
@@ -64,6 +66,7 @@ interface CounterDeltas {
   readonly promptTokens: number | null;
   readonly bySource: ReadonlyMap<string, number> | null;
   readonly cachedBySource: ReadonlyMap<string, number> | null;
+  readonly tierTraffic: ReadonlyMap<string, number> | null;
 }
 
 /** Null when a counter fell: the server was restarted in between. */
@@ -73,6 +76,7 @@ function counterDeltas(before: ServerMetrics, after: ServerMetrics): CounterDelt
     promptTokens: difference(before.promptTokens, after.promptTokens),
     bySource: differences(before.bySource, after.bySource),
     cachedBySource: differences(before.cachedBySource, after.cachedBySource),
+    tierTraffic: differences(before.tierTraffic, after.tierTraffic),
   };
   const all = [deltas.finished, deltas.promptTokens, ...(deltas.bySource?.values() ?? [])];
   return all.some((value) => value !== null && value < 0) ? null : deltas;
@@ -125,11 +129,14 @@ function servingTier(clean: CounterDeltas | null): KvTier {
   return served[0] ?? 'unknown';
 }
 
-function named(deltas: CounterDeltas): Record<string, number> {
+function named(deltas: CounterDeltas | null, serverTimeToFirstTokenMs: number | null): Record<string, number> {
   const counters: Record<string, number> = {};
+  if (serverTimeToFirstTokenMs !== null) counters['metrics.time_to_first_token_ms'] = serverTimeToFirstTokenMs;
+  if (deltas === null) return counters;
   if (deltas.finished !== null) counters['vllm:request_success_total'] = deltas.finished;
   if (deltas.promptTokens !== null) counters['vllm:prompt_tokens_total'] = deltas.promptTokens;
   for (const [source, value] of deltas.bySource ?? []) counters[`${bySource}{source="${source}"}`] = value;
   for (const [source, value] of deltas.cachedBySource ?? []) counters[`${cachedBySource}{source="${source}"}`] = value;
+  for (const [series, value] of deltas.tierTraffic ?? []) if (value !== 0) counters[series] = value;
   return counters;
 }

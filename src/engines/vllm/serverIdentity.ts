@@ -8,14 +8,23 @@ import { modelsSchema, versionSchema, type ModelEntry } from './wire.ts';
 
 /** A server as it was found, with what only this adapter needs to know. */
 export interface ServerIdentity {
-  /** Changes when another server, version, model or process answers. */
+  /** Another one is another server, version or model. */
   readonly key: string;
+  /** When its process started; null when it did not say, which a busy server sometimes does not in time. */
+  readonly startedSeconds: number | null;
   /** Where it answered. */
   readonly label: string;
   readonly description: EngineDescription;
   /** Folder with the embedded engine's block files, when it is on this machine. */
   readonly blockDir: string | null;
 }
+
+/** Whether what is known of one still holds for the other. */
+export const isSameServer = (known: ServerIdentity, now: ServerIdentity): boolean =>
+  known.key === now.key && (now.startedSeconds === null || known.startedSeconds === now.startedSeconds);
+
+/** The part of {@link Link} that asking takes. */
+export type Asker = Pick<Link, 'json' | 'text' | 'label' | 'isLocal'>;
 
 const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'CWM-5005' });
 
@@ -26,7 +35,7 @@ const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'sm
  * @throws CwmError CWM-5003 when that model is not served, CWM-5005 when this is no model server.
  */
 export async function identifyServer(
-  link: Link,
+  link: Asker,
   modelId: string | undefined,
   signal: AbortSignal,
 ): Promise<ServerIdentity> {
@@ -40,7 +49,8 @@ export async function identifyServer(
   const blockSize = Number(cacheConfig?.['block_size']);
   return {
     label: link.label,
-    key: JSON.stringify([link.label, version, entry.id, entry.root, cwm?.fingerprint, metrics?.processStartSeconds]),
+    key: JSON.stringify([link.label, version, entry.id, entry.root, cwm?.fingerprint, cwm?.blockDir]),
+    startedSeconds: metrics?.processStartSeconds ?? null,
     description: {
       kind,
       version: shownVersion,
@@ -98,12 +108,12 @@ function noticesOf(
 }
 
 /** Null when the server tells none: it is then not vLLM. */
-async function readVersion(link: Link, signal: AbortSignal): Promise<string | null> {
+async function readVersion(link: Asker, signal: AbortSignal): Promise<string | null> {
   return unlessAbsent(async () => (await link.json(get('/version'), versionSchema, signal)).value.version);
 }
 
 /** The counters as they are now; null where the server shows none. @throws CwmError CWM-5001, CWM-6003. */
-export async function readMetrics(link: Link, signal: AbortSignal): Promise<ServerMetrics | null> {
+export async function readMetrics(link: Asker, signal: AbortSignal): Promise<ServerMetrics | null> {
   return unlessAbsent(async () => readServerMetrics(await link.text(get('/metrics'), signal)));
 }
 

@@ -9,7 +9,28 @@ export const cachedBySource = 'vllm:prompt_tokens_cached_by_source_total';
 const cacheConfig = 'vllm:cache_config_info';
 const processStart = 'process_start_time_seconds';
 
-const wanted = new Set([running, waiting, finished, promptTokens, bySource, cachedBySource, cacheConfig, processStart]);
+/** What moves between vLLM's tiers: shown beside a verdict, never the ground of one. */
+const tierTraffic = [
+  'vllm:external_prefix_cache_hits_total',
+  'vllm:kv_offload_total_bytes_total',
+  'vllm:kv_offload_load_bytes_total',
+  'vllm:kv_offload_store_bytes_total',
+  'vllm:kv_offload_tiering_read_bytes_total',
+  'vllm:kv_offload_tiering_write_bytes_total',
+];
+const tierWrites = 'vllm:kv_offload_tiering_write_bytes_total';
+
+const wanted = new Set([
+  ...tierTraffic,
+  running,
+  waiting,
+  finished,
+  promptTokens,
+  bySource,
+  cachedBySource,
+  cacheConfig,
+  processStart,
+]);
 
 /** What a server's `/metrics` said at one moment. `null` is "no such series". Several ranks are added up. */
 export interface ServerMetrics {
@@ -20,6 +41,10 @@ export interface ServerMetrics {
   readonly bySource: ReadonlyMap<string, number> | null;
   /** Cached prompt tokens by the tier that held them; from vLLM 0.32. */
   readonly cachedBySource: ReadonlyMap<string, number> | null;
+  /** Counters of {@link tierTraffic}, by name and the label that tells them apart. */
+  readonly tierTraffic: ReadonlyMap<string, number>;
+  /** Bytes that the server wrote to tiers beyond its memory; null when it has none. */
+  readonly tierBytesWritten: number | null;
   /** Every field of vLLM's cache configuration, as Python prints it. */
   readonly cacheConfig: Readonly<Record<string, string>> | null;
   readonly processStartSeconds: number | null;
@@ -36,6 +61,8 @@ export function readServerMetrics(text: string): ServerMetrics {
     promptTokens: sum(samples, promptTokens),
     bySource: sumBySource(samples, bySource),
     cachedBySource: sumBySource(samples, cachedBySource),
+    tierTraffic: sumByName(samples.filter(({ name }) => tierTraffic.includes(name))),
+    tierBytesWritten: sum(samples, tierWrites),
     cacheConfig: samples.find(({ name }) => name === cacheConfig)?.labels ?? null,
     processStartSeconds: sum(samples, processStart),
     isVllm: samples.some(({ name }) => name.startsWith('vllm:')),
@@ -54,4 +81,14 @@ function sumBySource(samples: readonly Sample[], name: string): ReadonlyMap<stri
     totals.set(source, (totals.get(source) ?? 0) + value);
   }
   return totals.size === 0 ? null : totals;
+}
+
+function sumByName(samples: readonly Sample[]): ReadonlyMap<string, number> {
+  const totals = new Map<string, number>();
+  for (const { name, labels, value } of samples) {
+    const distinguishing = ['tier', 'transfer_type'].filter((label) => labels[label] !== undefined);
+    const suffix = distinguishing.map((label) => `{${label}="${labels[label]}"}`).join('');
+    totals.set(name + suffix, (totals.get(name + suffix) ?? 0) + value);
+  }
+  return totals;
 }

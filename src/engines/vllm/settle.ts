@@ -56,5 +56,54 @@ async function look(
   return { reachable: true, blocks: last.blocks.map((block) => found.get(block.hash) ?? block) };
 }
 
-export const countMissing = (location: BlockLocation): number =>
+const countMissing = (location: BlockLocation): number =>
   location.reachable ? location.blocks.filter(({ stat }) => stat === null).length : 0;
+
+const tierPauseMs = 250;
+const longestTierWaitMs = 10_000;
+
+/**
+ * The same for a tier whose files can't be seen from here: nudges the engine once, then waits until the server writes no
+ * more.
+ *
+ * @returns the bytes that it wrote meanwhile; null when it shows no such tier.
+ */
+export async function waitForTier(
+  options: {
+    readonly sleep: Sleep;
+    readonly nudge: () => Promise<void>;
+    readonly bytesWritten: () => Promise<number | null>;
+  },
+  signal: AbortSignal,
+): Promise<number | null> {
+  const atFirst = await options.bytesWritten();
+  if (atFirst === null) return null;
+  await options.nudge();
+  let last = atFirst;
+  for (let waitedMs = 0; waitedMs < longestTierWaitMs; waitedMs += tierPauseMs) {
+    await options.sleep(tierPauseMs, signal);
+    const now = (await options.bytesWritten()) ?? last;
+    if (now === last) break;
+    last = now;
+  }
+  return last - atFirst;
+}
+
+/** What `persist` has to say about how lasting the KV is. @param written what {@link waitForTier} returned. */
+export function persistNotes(location: BlockLocation, written: number | null): string[] {
+  if (!location.reachable) {
+    const seen =
+      written === null
+        ? 'the server shows no tier beyond its memory'
+        : `the server's tier wrote ${written} bytes meanwhile`;
+    return [`Whether the KV is on disk was not seen (${location.why}); ${seen}.`];
+  }
+  const missing = countMissing(location);
+  if (missing === 0) return [];
+  const all = location.blocks.length;
+  return [
+    missing === all
+      ? `None of the ${all} blocks appeared on disk: the KV lasts only as long as the engine keeps it in memory.`
+      : `${all - missing} of ${all} blocks are on disk; the rest lasts only as long as the engine keeps it in memory.`,
+  ];
+}

@@ -21,10 +21,10 @@ import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
 import { chatRequest, readChat } from './chat.ts';
 import { checkEcho, completionRequest, readCanary } from './completion.ts';
 import { weigh } from './evidence.ts';
-import { identifyServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
+import { identifyServer, isSameServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './serverMetrics.ts';
 import { orAborted } from './orAborted.ts';
-import { countMissing, waitForBlocks } from './settle.ts';
+import { persistNotes, waitForBlocks, waitForTier } from './settle.ts';
 import { completeIds, tokenizeChat } from './tokenize.ts';
 import { completionSchema, type Completion } from './wire.ts';
 
@@ -32,10 +32,10 @@ export interface VllmEngineOptions {
   readonly spec: string;
   readonly connect: Connect;
   /** Sent as a bearer token where the address brings none of its own. */
-  readonly apiKey?: string;
+  readonly apiKey?: string | undefined;
   /** Model to use where the server has several; its first one otherwise. */
-  readonly model?: string;
-  readonly blockFiles?: BlockFilesOptions;
+  readonly model?: string | undefined;
+  readonly blockFiles?: BlockFilesOptions | undefined;
   readonly timeouts?: Partial<Timeouts>;
   /** How long `persist` waits for block files while none appears. Default 30 s. */
   readonly persistPatienceMs?: number;
@@ -125,7 +125,10 @@ export class VllmEngine implements Engine {
       };
       const options = { sleep: this.#sleep, patienceMs: this.#persistPatienceMs, nudge };
       const location = await waitForBlocks(server.blocks, context, options, signal);
-      return { reuse, handle: null, notes: persistNotes(location) };
+      const written = location.reachable
+        ? null
+        : await waitForTier({ ...options, bytesWritten: () => this.#tierBytes(link, signal) }, signal);
+      return { reuse, handle: null, notes: persistNotes(location, written) };
     });
   }
 
@@ -139,7 +142,7 @@ export class VllmEngine implements Engine {
     return this.#inTurn(signal, async (link, signal) => {
       const { identity } = await this.#server(link, signal);
       const { reuse, completion } = await this.#complete(link, identity, context, true, signal);
-      return { reuse, canary: readCanary(completion) };
+      return { reuse, canary: readCanary(completion, link.label) };
     });
   }
 
@@ -188,7 +191,7 @@ export class VllmEngine implements Engine {
   async #identify(link: Link, signal: AbortSignal): Promise<{ identity: ServerIdentity; blocks: BlockStore }> {
     this.#suspect = false;
     const identity = await identifyServer(link, this.#model, signal);
-    if (this.#known?.identity.key === identity.key) return this.#known;
+    if (this.#known && isSameServer(this.#known.identity, identity)) return this.#known;
     this.#known = { identity, blocks: new BlockStore(identity, this.#blockFiles) };
     return this.#known;
   }
@@ -202,9 +205,21 @@ export class VllmEngine implements Engine {
     const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
     checkEcho(value, context.ids, link.label);
     const after = before && (await this.#readMoved(link, before, signal));
-    const observation = { sentTokens: context.ids.length, usage: value.usage ?? null, triedBefore, before, after };
     const completion: Completion = value;
-    return { completion, reuse: weigh({ ...observation, timeToFirstTokenMs }) };
+    const reuse = weigh({
+      sentTokens: context.ids.length,
+      usage: value.usage ?? null,
+      triedBefore,
+      timeToFirstTokenMs,
+      serverTimeToFirstTokenMs: value.metrics?.time_to_first_token_ms ?? null,
+      before,
+      after,
+    });
+    return { completion, reuse };
+  }
+
+  async #tierBytes(link: Link, signal: AbortSignal): Promise<number | null> {
+    return (await readMetrics(link, signal))?.tierBytesWritten ?? null;
   }
 
   /** The counters after a request; read again for a moment while they do not show it. */
@@ -226,16 +241,4 @@ function assertFits(tokens: number, maxModelLen: number | null, label: string): 
     hint: 'Serve the model with a larger --max-model-len.',
     context: { tokens, maxModelLen },
   });
-}
-
-function persistNotes(location: BlockLocation): string[] {
-  if (!location.reachable) return [`Whether the KV is on disk was not seen: ${location.why}`];
-  const missing = countMissing(location);
-  if (missing === 0) return [];
-  const all = location.blocks.length;
-  return [
-    missing === all
-      ? `None of the ${all} blocks appeared on disk: the KV lasts only as long as the engine keeps it in memory.`
-      : `${all - missing} of ${all} blocks are on disk; the rest lasts only as long as the engine keeps it in memory.`,
-  ];
 }

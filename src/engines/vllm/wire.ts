@@ -59,7 +59,8 @@ export const completionSchema = z.object({
         logprobs: maybe(
           z.object({
             tokens: maybe(z.array(z.string())),
-            top_logprobs: maybe(z.array(z.nullable(z.record(z.string(), z.number())))),
+            /** A value of null is NaN. */
+            top_logprobs: maybe(z.array(z.nullable(z.record(z.string(), z.nullable(z.number()))))),
           }),
         ),
       }),
