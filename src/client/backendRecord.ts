@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as z from 'zod/mini';
 import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../protocol/backendRecord.ts';
-import { requestBackend, type BackendRequest } from './transport.ts';
+import { requestBackend, type BackendAnswer, type BackendRequest } from './transport.ts';
 
 const probeTimeoutMs = 5000;
+const pidSchema = z.object({ pid: z.number() });
 
 /** What the storage directory says about its backend, which may be gone by now; null when it says nothing usable. */
 export async function readBackendRecord(storage: string): Promise<BackendRecord | null> {
@@ -15,23 +17,34 @@ export async function readBackendRecord(storage: string): Promise<BackendRecord 
   }
 }
 
-/** Whether the backend of this record answers. */
+/** Whether the backend of this record answers: that very process, since the next one listens at the same place. */
 export async function answers(record: BackendRecord, signal: AbortSignal): Promise<boolean> {
-  return await succeeds(record, { method: 'GET', path: '/api/health' }, signal);
+  const answer = await ask(record, { method: 'GET', path: '/api/health' }, signal);
+  return answer?.status === 200 && pidIn(answer.body) === record.pid;
 }
 
 /** Asks the backend to end. @returns whether it heard; it ends after its answer, when its operations have. */
 export async function askToLeave(record: BackendRecord, signal: AbortSignal): Promise<boolean> {
-  return await succeeds(record, { method: 'POST', path: '/api/shutdown', body: '{}' }, signal);
+  const answer = await ask(record, { method: 'POST', path: '/api/shutdown', body: '{}' }, signal);
+  return answer?.status === 200;
 }
 
-async function succeeds(record: BackendRecord, request: BackendRequest, signal: AbortSignal): Promise<boolean> {
+/** Null when there was no answer. */
+async function ask(record: BackendRecord, request: BackendRequest, signal: AbortSignal): Promise<BackendAnswer | null> {
   try {
-    const answer = await requestBackend(record, request, { timeoutMs: probeTimeoutMs, signal });
-    return answer.status === 200;
+    return await requestBackend(record, request, { timeoutMs: probeTimeoutMs, signal });
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof Error) return false;
+    if (error instanceof Error) return null;
     throw error;
+  }
+}
+
+/** Nothing else of the answer is looked at: a backend of another version may describe itself otherwise. */
+function pidIn(health: string): number | null {
+  try {
+    return pidSchema.parse(JSON.parse(health)).pid;
+  } catch {
+    return null;
   }
 }

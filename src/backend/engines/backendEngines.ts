@@ -73,7 +73,10 @@ export class BackendEngines implements EngineRegistry {
     const engine = new VllmEngine({
       spec,
       connect: async (signal) => {
-        if (server) return { url: (await server.connect(signal)).url, managed: true };
+        if (server) {
+          const { url, token } = await server.connect(signal);
+          return { url, token, managed: true };
+        }
         const token = currentEngineKey();
         return token === undefined ? { url: spec } : { url: spec, token };
       },

@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import * as z from 'zod/mini';
+import { randomSalt } from '../../base/hash.ts';
 import { toCwmError, CwmError, errorCodes, type ErrorCode } from '../../protocol/errors.ts';
 import type { Log } from '../logFile.ts';
 
@@ -23,6 +24,8 @@ export interface EmbeddedServerOptions {
 export interface RunningServer {
   readonly url: string;
   readonly pid: number;
+  /** Without it the child answers nobody: its port is open to every user of this machine. */
+  readonly token: string;
 }
 
 const endTimeoutMs = 5000;
@@ -74,7 +77,12 @@ export class EmbeddedServer {
 
   async #start(): Promise<RunningServer> {
     const { entry, args, log, onChange, startTimeoutMs = 300_000 } = this.#options;
-    const child = fork(entry, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] });
+    const token = randomSalt();
+    const child = fork(entry, args, {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { ...process.env, CWM_API_KEY: undefined, CWM_ENGINE_TOKEN: token },
+      execArgv: [],
+    });
     this.#child = child;
     const output = keepOutput(child);
     child.once('exit', (code, signal) => {
@@ -83,7 +91,7 @@ export class EmbeddedServer {
       if (!this.#closed) onChange();
     });
     try {
-      this.#known = await firstWord(child, output, startTimeoutMs);
+      this.#known = { ...(await firstWord(child, output, startTimeoutMs)), token };
       log.write('info', 'embedded engine started', { pid: this.#known.pid, url: this.#known.url });
       onChange();
       return this.#known;
@@ -103,7 +111,11 @@ export class EmbeddedServer {
   }
 }
 
-function firstWord(child: ChildProcess, output: () => string, timeoutMs: number): Promise<RunningServer> {
+function firstWord(
+  child: ChildProcess,
+  output: () => string,
+  timeoutMs: number,
+): Promise<Pick<RunningServer, 'url' | 'pid'>> {
   return new Promise((resolve, reject) => {
     const fail = (error: CwmError): void => {
       clearTimeout(timer);

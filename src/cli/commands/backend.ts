@@ -67,10 +67,10 @@ async function stop(run: Run): Promise<void> {
     run.print({ stopped: false, pid: null }, () => `No backend is running for ${run.storage}.`);
     return;
   }
-  const deadline = AbortSignal.any([run.terminal.interrupted, AbortSignal.timeout(stopTimeoutMs)]);
+  const deadlineMs = performance.now() + stopTimeoutMs;
   while (isRunning(record.pid)) {
-    if (deadline.aborted) {
-      run.terminal.interrupted.throwIfAborted();
+    run.terminal.interrupted.throwIfAborted();
+    if (performance.now() > deadlineMs) {
       throw new CwmError(
         'CWM-6002',
         `The backend (process ${record.pid}) did not end within ${stopTimeoutMs / 1000} s.`,

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach } from 'vitest';
+import type { BackendClient } from '../../../src/client/backendClient.ts';
+import type { BackendStart } from '../../../src/client/backendChild.ts';
+import { backendClient, type ConnectOptions } from '../../../src/client/connectBackend.ts';
+import { backendRecordFile, type BackendRecord } from '../../../src/protocol/backendRecord.ts';
+import { temporaryDirectories } from '../../backend/support/temporaryDirectory.ts';
+import { until } from '../../backend/support/until.ts';
+
+export const backendEntry = fileURLToPath(new URL('../../../src/backend/main.ts', import.meta.url));
+
+export const realStart: BackendStart = { nodePath: process.execPath, entry: backendEntry };
+
+export const readRecord = (storage: string): BackendRecord =>
+  JSON.parse(readFileSync(join(storage, backendRecordFile), 'utf8')) as BackendRecord;
+
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Ends a process at once and waits until it is gone. */
+export async function killHard(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL');
+  await until(`process ${pid} is gone`, () => !isRunning(pid));
+}
+
+export interface RealBackends {
+  readonly makeStorage: () => string;
+  /** A client that is disposed after the test. */
+  readonly client: (storage: string, options?: Partial<ConnectOptions>) => BackendClient;
+}
+
+/** Clients of real backend processes; those still running after a test are killed. */
+export function realBackends(): RealBackends {
+  const clients: BackendClient[] = [];
+  const storages: string[] = [];
+  // Hooks run last registered first: the processes end before their directories go.
+  const makeDirectory = temporaryDirectories();
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.dispose();
+    for (const storage of storages.splice(0)) await endBackendOf(storage);
+  });
+  return {
+    makeStorage: () => {
+      const storage = makeDirectory();
+      storages.push(storage);
+      return storage;
+    },
+    client: (storage, options = {}) => {
+      const client = backendClient({ storage, start: realStart, deadlineMs: 60_000, ...options });
+      clients.push(client);
+      return client;
+    },
+  };
+}
+
+async function endBackendOf(storage: string): Promise<void> {
+  let pid: number;
+  try {
+    ({ pid } = readRecord(storage));
+  } catch {
+    return;
+  }
+  if (isRunning(pid)) await killHard(pid);
+}
