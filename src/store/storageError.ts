@@ -1,13 +1,13 @@
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
 
 /** Whether the operation that failed was there to read or to change something. */
 export type Access = 'read' | 'write';
 
 /** A failure of a store operation as {@link CwmError}: full disk CWM-4003, no permission CWM-4001 or CWM-4002 with a hint. */
 export function storageError(error: unknown, access: Access, directory: string): CwmError {
-  if (error instanceof CwmError) return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : null;
-  if (code === null) return new CwmError('CWM-9001', 'Something went wrong inside the store.', { cause: error });
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  // An AbortError has a code too, a number.
+  if (error instanceof CwmError || typeof code !== 'string') return toCwmError(error);
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new CwmError('CWM-4003', `The disk of the storage directory ${directory} is full.`, { cause: error });
   }

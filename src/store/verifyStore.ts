@@ -34,7 +34,8 @@ export async function verifyStore(store: VerifiedStore, signal: AbortSignal): Pr
       await messagePools(store, sessions, signal),
       await windowRecords(store, windows, signal),
       await windowContents(store, windows, signal),
-      await references(store, sessions, windows, signal),
+      await usedLineages(store, sessions, windows, signal),
+      await windowSessions(store, windows, signal),
       await indexRows(store, signal),
     ];
   });
@@ -100,36 +101,35 @@ async function windowContents(
   });
 }
 
-/** A window without its session could be listed and never thawed. */
-async function references(
-  { sessions, lineages, source }: VerifiedStore,
+async function usedLineages(
+  { lineages }: VerifiedStore,
   foundSessions: ReadonlyMap<string, Session>,
   foundWindows: ReadonlyMap<string, WindowManifest>,
   signal: AbortSignal,
 ): Promise<VerifyStep> {
+  const used = [...foundSessions.values(), ...foundWindows.values()].map((owner) => owner.lineage as LineageId);
+  return each('lineages of sessions and windows', [...new Set(used)], signal, async (lineage) => {
+    await lineages.get(lineage);
+  });
+}
+
+/** A window without its session could be listed and never thawed. */
+async function windowSessions(
+  { sessions, source }: VerifiedStore,
+  found: ReadonlyMap<string, WindowManifest>,
+  signal: AbortSignal,
+): Promise<VerifyStep> {
   const sessionIds = new Set<string>(await source.sessionIds());
-  const owners = [
-    ...[...foundSessions.values()].map((session) => ({
-      what: `session "${session.id}"`,
-      lineage: session.lineage,
-      window: null,
-    })),
-    ...[...foundWindows.values()].map((window) => ({
-      what: `window "${window.name}"`,
-      lineage: window.lineage,
-      window,
-    })),
-  ];
-  return each('references between records', owners, signal, async ({ what, lineage, window }, report) => {
-    await lineages.get(lineage as LineageId);
-    if (!window) return;
+  const pools = new Map<string, ReadonlySet<string>>();
+  return each('sessions and messages of windows', [...found.values()], signal, async (window, report) => {
     if (!sessionIds.has(window.session)) {
-      report(`The ${what} belongs to session "${window.session}", which does not exist.`);
+      report(`Window "${window.name}" belongs to session "${window.session}", which does not exist.`);
       return;
     }
-    const stored = new Set<string>(await sessions.storedMessages(window.session as SessionId));
+    const stored = pools.get(window.session) ?? new Set(await sessions.storedMessages(window.session as SessionId));
+    pools.set(window.session, stored);
     const missing = window.messageIds.filter((id) => !stored.has(id)).length;
-    if (missing > 0) report(`Messages that the ${what} needs and its session does not have: ${missing}.`);
+    if (missing > 0) report(`Messages that window "${window.name}" needs and its session does not have: ${missing}.`);
   });
 }
 

@@ -148,6 +148,17 @@ describe('S0-22 EC-051 the index on disk', () => {
     expect(await files.stat('/store/index.sqlite')).toEqual(saved);
   });
 
+  it('can be loaded ahead, and a failure of that is met by the first list', async () => {
+    await store.close();
+    const without = await openTestStore(directory, { sqlWasmPath: join(directory, 'no.wasm') });
+    await without.warmIndex();
+    await expect(without.listWindows(windowsQuery())).rejects.toMatchObject({ code: 'CWM-4002' });
+    const again = await openTestStore(directory);
+    await again.warmIndex();
+    await again.createWindow(aManifest({ name: 'w1' }), someIds, aKvRecord());
+    await expectWindows(again, ['w0', 'w1']);
+  });
+
   it('can be repaired on demand', async () => {
     const before = await lists(store);
     await store.repairIndex();

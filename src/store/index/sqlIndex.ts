@@ -1,4 +1,4 @@
-import type { BindParams, Database, SqlJsStatic, SqlValue } from 'sql.js';
+import type { Database, SqlJsStatic, SqlValue, Statement } from 'sql.js';
 import type { Page, SessionQuery, WindowQuery } from '../../core/ports/store.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { windowSummarySchema, type WindowSummary } from '../../protocol/window.ts';
@@ -12,9 +12,14 @@ const sortColumns = {
   kvBytes: 'kv_bytes',
 } as const satisfies Record<WindowQuery['sortBy'], string>;
 
+/** Every set of filters is a statement of its own; few are ever used. */
+const maxStatements = 100;
+
 /** The index as a database in memory. All values are bound, never put into the text of a statement. */
 export class SqlIndex {
   readonly #database: Database;
+  /** By their text: to compile one takes longer than to run it. */
+  readonly #statements = new Map<string, Statement>();
 
   private constructor(database: Database) {
     this.#database = database;
@@ -42,6 +47,8 @@ export class SqlIndex {
   }
 
   image(): Uint8Array {
+    // An export ends all statements.
+    this.#statements.clear();
     return this.#database.export();
   }
 
@@ -62,7 +69,7 @@ export class SqlIndex {
   }
 
   putSession(row: SessionRow): void {
-    this.#database.run('INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)', [
+    this.#run('INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)', [
       row.id,
       row.search,
       row.project,
@@ -74,12 +81,12 @@ export class SqlIndex {
   }
 
   removeSession(id: string): void {
-    this.#database.run('DELETE FROM sessions WHERE id = ?', [id]);
+    this.#run('DELETE FROM sessions WHERE id = ?', [id]);
   }
 
   putWindow({ summary, search, lineage, stamp }: WindowRow): void {
     this.removeWindow(summary.name);
-    this.#database.run('INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [
+    this.#run('INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [
       summary.name,
       search,
       summary.session,
@@ -93,13 +100,13 @@ export class SqlIndex {
       stamp,
     ]);
     for (const tag of summary.tags) {
-      this.#database.run('INSERT OR IGNORE INTO window_tags VALUES (?, ?)', [tag, summary.name]);
+      this.#run('INSERT OR IGNORE INTO window_tags VALUES (?, ?)', [tag, summary.name]);
     }
   }
 
   removeWindow(name: string): void {
-    this.#database.run('DELETE FROM window_tags WHERE window = ?', [name]);
-    this.#database.run('DELETE FROM windows WHERE name = ?', [name]);
+    this.#run('DELETE FROM window_tags WHERE window = ?', [name]);
+    this.#run('DELETE FROM windows WHERE name = ?', [name]);
   }
 
   /** Stamps by session id. */
@@ -124,12 +131,7 @@ export class SqlIndex {
     filter.equal('lifecycle', query.lifecycle);
     filter.equal('model', query.model);
     filter.contains('search', query.search);
-    const rows = this.#rows(`SELECT id FROM sessions ${filter.where} ORDER BY updated_at DESC, id LIMIT ? OFFSET ?`, [
-      ...filter.values,
-      query.limit,
-      query.offset,
-    ]);
-    return { items: rows.map(([id]) => String(id)), total: this.#count('sessions', filter) };
+    return this.#page('SELECT id, count(*) OVER () FROM sessions', filter, 'ORDER BY updated_at DESC, id', query);
   }
 
   windows(query: WindowQuery): Page<WindowSummary> {
@@ -144,14 +146,9 @@ export class SqlIndex {
       filter.add('EXISTS (SELECT 1 FROM window_tags WHERE tag = ? AND window = windows.name)', tag);
     }
     const direction = query.order === 'desc' ? 'DESC' : 'ASC';
-    const rows = this.#rows(
-      `SELECT summary FROM windows ${filter.where} ORDER BY ${sortColumns[query.sortBy]} ${direction}, name LIMIT ? OFFSET ?`,
-      [...filter.values, query.limit, query.offset],
-    );
-    return {
-      items: rows.map(([summary]) => windowSummarySchema.parse(JSON.parse(String(summary)))),
-      total: this.#count('windows', filter),
-    };
+    const order = `ORDER BY ${sortColumns[query.sortBy]} ${direction}, name`;
+    const { items, total } = this.#page('SELECT name, count(*) OVER () FROM windows', filter, order, query);
+    return { items: items.map((name) => this.#summary(name)), total };
   }
 
   /** Rows whose stamp says nothing. */
@@ -172,16 +169,53 @@ export class SqlIndex {
     ].map((sql) => this.#rows(sql, []));
   }
 
-  #count(table: 'sessions' | 'windows', filter: Filter): number {
-    return Number(this.#rows(`SELECT count(*) FROM ${table} ${filter.where}`, filter.values)[0]?.[0] ?? 0);
+  /** Names and their number in one pass, and only then what fills the lines: the sorter carries no wide rows. */
+  #page(
+    select: string,
+    filter: Filter,
+    order: string,
+    { limit, offset }: { readonly limit: number; readonly offset: number },
+  ): Page<string> {
+    const matching = `${select} ${filter.where} ${order} LIMIT ? OFFSET ?`;
+    const rows = this.#rows(matching, [...filter.values, limit, offset]);
+    // Behind the last page no row carries the number.
+    const counted = rows[0] ?? (offset > 0 ? this.#rows(matching, [...filter.values, 1, 0])[0] : undefined);
+    return { items: rows.map(([key]) => String(key)), total: Number(counted?.[1] ?? 0) };
+  }
+
+  #summary(name: string): WindowSummary {
+    const [row] = this.#rows('SELECT summary FROM windows WHERE name = ?', [name]);
+    return windowSummarySchema.parse(JSON.parse(String(row?.[0])));
   }
 
   #pairs(sql: string): Map<string, string> {
     return new Map(this.#rows(sql, []).map(([key, value]) => [String(key), String(value)]));
   }
 
-  #rows(sql: string, values: BindParams): SqlValue[][] {
-    return this.#database.exec(sql, values)[0]?.values ?? [];
+  #run(sql: string, values: SqlValue[]): void {
+    this.#prepared(sql).run(values);
+  }
+
+  #rows(sql: string, values: SqlValue[]): SqlValue[][] {
+    const statement = this.#prepared(sql);
+    const rows: SqlValue[][] = [];
+    try {
+      statement.bind(values);
+      while (statement.step()) rows.push(statement.get());
+    } finally {
+      statement.reset();
+    }
+    return rows;
+  }
+
+  #prepared(sql: string): Statement {
+    let statement = this.#statements.get(sql);
+    if (!statement && this.#statements.size >= maxStatements) {
+      for (const old of this.#statements.values()) old.free();
+      this.#statements.clear();
+    }
+    if (!statement) this.#statements.set(sql, (statement = this.#database.prepare(sql)));
+    return statement;
   }
 }
 
