@@ -120,6 +120,24 @@ describe.each(endings)('S4-06 a $ending during a change ($kind)', ({ kind, endin
     });
   });
 
+  it.each([
+    ['deleteSession', 'contexts/s2/metadata.json'],
+    ['deleteWindow', 'windows/w0/manifest.json'],
+  ])('leaves what %s takes away in its place or in the trash', async (operation, path) => {
+    const whole = await filled();
+    await operations[operation]!(whole.store);
+    for (const at of whole.faulty.seen.keys()) {
+      const { memory, faulty, store } = await filled();
+      faulty.dieAt(at, kind);
+      await operations[operation]!(store).catch(() => undefined);
+      if (ending === 'power cut') memory.cutPower();
+      const isThere = Object.keys(memory.tree(root)).filter(
+        (name) => name === path || (name.startsWith('trash/') && name.endsWith(path.split('/').at(-1)!)),
+      );
+      expect(isThere.length, `after change ${at}`).toBeGreaterThan(0);
+    }
+  });
+
   it('leaves a first start such that the next one works', async () => {
     const faulty = new FaultyFiles(new MemoryFiles());
     await openTestStore(root, { files: faulty.files });

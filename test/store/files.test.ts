@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { diskFiles } from '../../src/store/files.ts';
+import { temporaryDirectory } from './testStore.ts';
+
+const bytes = Buffer.from('content');
+
+describe('files on the disk', () => {
+  it('a fingerprint is settled only when the file has been still for a while', async () => {
+    const path = join(await temporaryDirectory(), 'file');
+    await diskFiles.create(path, bytes);
+    expect(await diskFiles.stat(path)).toMatchObject({ kind: 'file', sizeBytes: 7, isSettled: false });
+    await vi.waitFor(async () => expect(await diskFiles.stat(path)).toMatchObject({ isSettled: true }), 5000);
+    await diskFiles.append(path, bytes);
+    expect(await diskFiles.stat(path)).toMatchObject({ sizeBytes: 14, isSettled: false });
+  });
+
+  it('a file is created only where nothing is, and a link where no name is', async () => {
+    const directory = await temporaryDirectory();
+    const [one, two] = [join(directory, 'one'), join(directory, 'two')];
+    await diskFiles.create(one, bytes);
+    await expect(diskFiles.create(one, bytes)).rejects.toMatchObject({ code: 'EEXIST' });
+    await diskFiles.link(one, two);
+    await expect(diskFiles.link(one, two)).rejects.toMatchObject({ code: 'EEXIST' });
+    expect(await diskFiles.read(two)).toEqual(bytes);
+  });
+
+  it('a directory with something in it is never replaced', async () => {
+    const directory = await temporaryDirectory();
+    const [one, two] = [join(directory, 'one'), join(directory, 'two')];
+    for (const path of [one, two]) {
+      await diskFiles.makeDirectory(path);
+      await diskFiles.create(join(path, 'file'), Buffer.from(path));
+    }
+    await expect(diskFiles.rename(one, two)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(ENOTEMPTY|EEXIST|EPERM)$/) as unknown,
+    });
+    expect(await diskFiles.read(join(two, 'file'))).toEqual(Buffer.from(two));
+  });
+
+  it('what is not there has no stat, and removing its tree is no error', async () => {
+    const path = join(await temporaryDirectory(), 'nothing');
+    expect(await diskFiles.stat(path)).toBeNull();
+    expect(await diskFiles.stat(join(path, 'below'))).toBeNull();
+    await diskFiles.removeTree(path);
+    await expect(diskFiles.remove(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
