@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { messageId, sessionId, sessionsQuery, someIds, windowName } from './builders.ts';
+import { openTestStore, temporaryDirectory } from './testStore.ts';
+
+const writer = fileURLToPath(new URL('writer.ts', import.meta.url));
+
+/** Lets the writer work until it has acknowledged so many changes, kills it, and returns all that it acknowledged. */
+async function writeAndKill(directory: string, changes: number): Promise<string[]> {
+  const child = spawn(process.execPath, [writer, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exit = once(child, 'exit');
+  const acknowledged: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (acknowledged.push(line) === changes) child.kill('SIGKILL');
+  }
+  expect((await exit)[1]).toBe('SIGKILL');
+  return acknowledged;
+}
+
+describe('S4-06 a process that is killed while it writes', () => {
+  it.each([1, 6, 15, 40])('loses nothing of the %i changes it acknowledged', { timeout: 60_000 }, async (changes) => {
+    const directory = await temporaryDirectory();
+    const acknowledged = await writeAndKill(directory, changes);
+    const store = await openTestStore(directory);
+    const id = sessionId('s1');
+    for (const line of acknowledged) {
+      const [what, name = ''] = line.split(' ');
+      if (what === 'version') expect((await store.getSession(id))!.version).toBeGreaterThanOrEqual(Number(name));
+      else if (what === 'message') expect(await store.loadMessages(id, [messageId(name)])).toHaveLength(1);
+      else if (what === 'window') expect(await store.loadWindowTokens(windowName(name))).toEqual(someIds);
+      else expect(await store.listReceipts(windowName(name))).toHaveLength(1);
+    }
+    expect((await store.listSessions(sessionsQuery())).total).toBe(1);
+    const steps = await store.verify(new AbortController().signal);
+    // The writer made no lineage.
+    expect(steps.flatMap((step) => step.problems)).toEqual(['The lineage "l1" is missing.']);
+  });
+});

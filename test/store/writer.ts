@@ -1,0 +1,32 @@
+import { systemClock } from '../../src/base/clock.ts';
+import { openStore } from '../../src/store/fileStore.ts';
+import {
+  aKvRecord,
+  aManifest,
+  aMessage,
+  aReceipt,
+  aSession,
+  nextVersion,
+  sessionId,
+  someIds,
+  windowName,
+} from './builders.ts';
+
+/**
+ * A process to be killed: it changes the store in the directory of its first argument without end, and prints a line for every
+ * change that was acknowledged.
+ */
+const store = await openStore({ directory: process.argv[2]!, clock: systemClock });
+const id = sessionId('s1');
+await store.createSession(aSession());
+for (let round = 1; ; round++) {
+  const version = (await store.getSession(id))!;
+  await store.updateSession(nextVersion(version));
+  process.stdout.write(`version ${version.version + 1}\n`);
+  await store.appendMessages(id, [aMessage(`m${round}`, round)]);
+  process.stdout.write(`message m${round}\n`);
+  await store.createWindow(aManifest({ name: `w${round}` }), someIds, aKvRecord());
+  process.stdout.write(`window w${round}\n`);
+  await store.appendReceipt(windowName(`w${round}`), aReceipt());
+  process.stdout.write(`receipt w${round}\n`);
+}
