@@ -336,7 +336,7 @@ describe('something that is no model server, or not the right one', () => {
     const bodies = [
       ['{"choices": [{"text": "x"}], "usage": {"prompt_tokens": "40"}}', '"usage.prompt_tokens"'],
       ['{"choices": []}', '"choices"'],
-      ['{"choices": [{"text": "x", "token_ids": [-1]}]}', '"choices.0.token_ids.0"'],
+      ['{"choices": [{"text": "x", "token_ids": [-1]}]}', '"choices.0.token_ids"'],
       ['not json', 'not JSON'],
     ] as const;
     for (const [body, part] of bodies) {
