@@ -10,18 +10,19 @@ export interface GgufTensor {
   readonly name: string;
   /** Innermost dimension first, as ggml counts. */
   readonly dimensions: readonly number[];
-  readonly type: 'f32' | 'f16';
+  readonly type: keyof typeof tensorTypes;
 }
 
 /** Tensor data starts at a multiple of this, and so does each tensor. */
 export const ggufAlignment = 32;
 
 const valueTypes = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
-const tensorTypes = { f32: 0, f16: 1 } as const;
-const elementBytes = { f32: 4, f16: 2 } as const;
+const tensorTypes = { f32: 0, f16: 1, q5_1: 7 } as const;
+/** Bits per weight; `q5_1` is blocks of 32 weights in 24 bytes. */
+const weightBits = { f32: 32, f16: 16, q5_1: 6 } as const;
 
 export function tensorBytes(tensor: GgufTensor): number {
-  return tensor.dimensions.reduce((product, size) => product * size, 1) * elementBytes[tensor.type];
+  return (tensor.dimensions.reduce((product, size) => product * size, 1) * weightBits[tensor.type]) / 8;
 }
 
 export const aligned = (sizeBytes: number): number => Math.ceil(sizeBytes / ggufAlignment) * ggufAlignment;

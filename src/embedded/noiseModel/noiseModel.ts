@@ -16,14 +16,14 @@ export interface NoiseModelShape {
 }
 
 /**
- * The shape that is served when the user names no model. Few KV heads and a wide feed-forward make prefill dear and the KV
- * cache small, as in a real model of some billion parameters.
+ * The shape that is served when the user names no model. One attention head and a wide feed-forward make prefill dear and
+ * the KV cache small, as in a real model of some billion parameters.
  */
 export const defaultNoiseShape: NoiseModelShape = {
   layers: 4,
   embedding: 512,
-  feedForward: 6144,
-  heads: 2,
+  feedForward: 4608,
+  heads: 1,
   keyValueHeads: 1,
   headDimension: 64,
   contextTokens: 131_072,
@@ -68,7 +68,7 @@ function metadataOf(shape: NoiseModelShape, vocabulary: readonly string[]): Reco
   return {
     'general.architecture': { type: 'string', value: 'llama' },
     'general.name': { type: 'string', value: `${noiseModelPrefix}-${noiseModelVersion}` },
-    'general.file_type': u32(1),
+    'general.file_type': u32(9),
     'general.quantization_version': u32(2),
     'llama.context_length': u32(shape.contextTokens),
     'llama.embedding_length': u32(shape.embedding),
@@ -119,10 +119,10 @@ function tensorsOf(shape: NoiseModelShape, vocabularySize: number): GgufTensor[]
   const { embedding, feedForward } = shape;
   const queryWidth = shape.heads * shape.headDimension;
   const keyValueWidth = shape.keyValueHeads * shape.headDimension;
-  const matrix = (name: string, inputs: number, outputs: number): GgufTensor => ({
+  const matrix = (name: string, inputs: number, outputs: number, type: 'f16' | 'q5_1' = 'f16'): GgufTensor => ({
     name,
     dimensions: [inputs, outputs],
-    type: 'f16',
+    type,
   });
   const norm = (name: string): GgufTensor => ({ name, dimensions: [embedding], type: 'f32' });
   const layer = (index: number): GgufTensor[] => [
@@ -132,9 +132,9 @@ function tensorsOf(shape: NoiseModelShape, vocabularySize: number): GgufTensor[]
     matrix(`blk.${index}.attn_v.weight`, embedding, keyValueWidth),
     matrix(`blk.${index}.attn_output.weight`, queryWidth, embedding),
     norm(`blk.${index}.ffn_norm.weight`),
-    matrix(`blk.${index}.ffn_gate.weight`, embedding, feedForward),
-    matrix(`blk.${index}.ffn_up.weight`, embedding, feedForward),
-    matrix(`blk.${index}.ffn_down.weight`, feedForward, embedding),
+    matrix(`blk.${index}.ffn_gate.weight`, embedding, feedForward, 'q5_1'),
+    matrix(`blk.${index}.ffn_up.weight`, embedding, feedForward, 'q5_1'),
+    matrix(`blk.${index}.ffn_down.weight`, feedForward, embedding, 'q5_1'),
   ];
   return [
     matrix('token_embd.weight', embedding, vocabularySize),
@@ -161,12 +161,14 @@ function tensorData(
     new Float32Array(bytes.buffer, 0, width).fill(1);
     return bytes;
   }
-  const weights = new Uint16Array(bytes.buffer, 0, width * rows);
-  random.fillHalf(weights, filling);
+  const weights = new Uint16Array(bytes.buffer, 0, tensorBytes(tensor) / 2);
+  if (tensor.type === 'q5_1') random.fillQ5(weights, filling);
+  else random.fillHalf(weights, filling);
   if (tensor.name === 'token_embd.weight') {
     for (let row = 0; row < rows; row++) weights[row * width] = halfBits(1);
   } else if (/\.(attn_output|ffn_down)\./.test(tensor.name)) {
-    weights.fill(0, 0, width);
+    // All bits 0 are weights of 0 in either type.
+    weights.fill(0, 0, weights.length / rows);
   } else if (tensor.name === 'output.weight') {
     vocabulary.forEach((token, row) => {
       if (!isWord(token)) weights.fill(0, row * width, (row + 1) * width);

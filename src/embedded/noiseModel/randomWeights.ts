@@ -1,3 +1,6 @@
+/** 24 bytes in units of two. */
+const q5BlockHalves = 12;
+
 /**
  * Random numbers for weights: xoshiro128**, and a uniform distribution. Only integer arithmetic and single IEEE operations,
  * so that every machine makes the same bytes; after one matrix product nobody could tell it from a normal distribution.
@@ -21,6 +24,24 @@ export class RandomWeights {
   /** Fills with half-precision numbers of mean 0 and the given standard deviation, as bits. */
   fillHalf(target: Uint16Array, deviation: number): void {
     const table = this.#tableOf(deviation);
+    this.#fill(target, table);
+  }
+
+  /**
+   * Fills with blocks of 32 five-bit numbers (ggml's `q5_1`: scale and minimum in half precision, then the 32 highest bits,
+   * then the low halves). Scale and minimum are the same everywhere, so that any bits are weights of this deviation.
+   */
+  fillQ5(target: Uint16Array, deviation: number): void {
+    this.#fill(target, null);
+    const step = (deviation * Math.sqrt(12)) / 32;
+    for (let at = 0; at + q5BlockHalves <= target.length; at += q5BlockHalves) {
+      target[at] = halfBits(step);
+      target[at + 1] = halfBits(-15.5 * step);
+    }
+  }
+
+  /** Fills with what the table gives for 16 random bits, or with these bits themselves. */
+  #fill(target: Uint16Array, table: Uint16Array | null): void {
     const state = this.#state;
     let [a = 0, b = 0, c = 0, d = 0] = state;
     for (let index = 0; index < target.length; index += 2) {
@@ -33,8 +54,9 @@ export class RandomWeights {
       a ^= d;
       c ^= shifted;
       d = (d << 11) | (d >>> 21);
-      target[index] = table[random & 0xffff] ?? 0;
-      if (index + 1 < target.length) target[index + 1] = table[random >>> 16] ?? 0;
+      const [low, high] = [random & 0xffff, random >>> 16];
+      target[index] = table ? (table[low] ?? 0) : low;
+      if (index + 1 < target.length) target[index + 1] = table ? (table[high] ?? 0) : high;
     }
     state.set([a, b, c, d]);
   }
