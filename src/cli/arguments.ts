@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { InvalidArgumentError } from 'commander';
+import { projectUriOfFolder } from '../client/projectUri.ts';
 
 /** For commander: a whole number from `min`. */
 export const wholeNumber =
@@ -18,5 +18,5 @@ export const collect = (value: string, before: readonly string[] | undefined): r
 ];
 
 /** A project as it is given on the command line: its folder, or its URI. */
-export const projectUri = (value: string, cwd: string): string =>
-  /^[a-z][a-z0-9+.-]+:\/\//i.test(value) ? value : pathToFileURL(resolve(cwd, value)).href;
+export const projectUri = async (value: string, cwd: string): Promise<string> =>
+  /^[a-z][a-z0-9+.-]+:\/\//i.test(value) ? value : await projectUriOfFolder(resolve(cwd, value));

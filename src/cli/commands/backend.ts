@@ -46,7 +46,7 @@ async function serve(run: Run, idleMinutes: number): Promise<number> {
       hint: 'Use that one, or end it with "cwm stop".',
     });
   }
-  if (code === 0) return run.terminal.interrupted.aborted ? exitCodes.interrupted : exitCodes.ok;
+  if (code === 0) return exitCodes.ok;
   throw new CwmError('CWM-5010', `The backend ended with ${signal ?? `status ${code}`}.`);
 }
 

@@ -32,7 +32,7 @@ export function registerSession(program: Command, perform: Perform): void {
         const created = await run.call('createSession', {
           id,
           title,
-          ...(project === undefined ? {} : { project: projectUri(project, run.terminal.cwd) }),
+          ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
           ...run.onEngine,
         });
         run.print({ session: created.id, ...created }, () => `Started session ${created.id} on ${created.engine}.`);
@@ -49,7 +49,7 @@ export function registerSession(program: Command, perform: Perform): void {
     .action(({ project, lifecycle, search, limit, offset, ...common }: ListOptions) =>
       perform(common, async (run) => {
         const page = await run.call('listSessions', {
-          ...(project === undefined ? {} : { project: projectUri(project, run.terminal.cwd) }),
+          ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
           lifecycle,
           search,
           limit,

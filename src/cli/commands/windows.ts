@@ -41,7 +41,7 @@ export function registerWindows(program: Command, perform: Perform): void {
       return perform(common, async (run) => {
         const page = await run.call('listWindows', {
           session,
-          ...(project === undefined ? {} : { project: projectUri(project, run.terminal.cwd) }),
+          ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
           model,
           tags: tag?.join(','),
           search,

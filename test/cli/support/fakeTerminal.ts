@@ -1,0 +1,44 @@
+import { runCommandLine } from '../../../src/cli/program.ts';
+import type { Terminal } from '../../../src/cli/terminal.ts';
+
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A terminal that keeps what is written to it. */
+export class FakeTerminal implements Terminal {
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  readonly isWatched: boolean;
+  readonly interrupted: AbortSignal;
+  stdout = '';
+  stderr = '';
+
+  constructor(fields: Partial<Pick<Terminal, 'env' | 'cwd' | 'isWatched' | 'interrupted'>> = {}) {
+    this.env = fields.env ?? {};
+    this.cwd = fields.cwd ?? '/somewhere';
+    this.isWatched = fields.isWatched ?? false;
+    this.interrupted = fields.interrupted ?? new AbortController().signal;
+  }
+
+  out(text: string): void {
+    this.stdout += text;
+  }
+
+  err(text: string): void {
+    this.stderr += text;
+  }
+
+  async readStdin(): Promise<string> {
+    return '';
+  }
+}
+
+/** Runs a command line in this process. */
+export async function runInProcess(...args: string[]): Promise<Outcome> {
+  const terminal = new FakeTerminal();
+  const code = await runCommandLine(args, terminal);
+  return { code, stdout: terminal.stdout, stderr: terminal.stderr };
+}

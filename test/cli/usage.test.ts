@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { productVersion } from '../../src/protocol/version.ts';
+import { runInProcess } from './support/fakeTerminal.ts';
+
+describe('cwm usage', () => {
+  it.each([
+    ['an unknown command', ['frezee']],
+    ['an unknown command of a group', ['session', 'nwe']],
+    ['a missing argument', ['freeze', 'session-only']],
+    ['an argument too many', ['stop', 'now']],
+    ['an unknown option', ['list', '--nmae', 'x']],
+    ['an option without its value', ['list', '--search']],
+    ['a number that is none', ['prime', 's', '.', '--max-tokens', 'many']],
+    ['a negative number', ['serve', '--idle-minutes', '-1']],
+    ['a word that is not one of the choices', ['list', '--sort', 'colour']],
+  ])('ends with 2 for %s, and says what to do', async (_, args) => {
+    const words = await runInProcess(...args);
+    expect(words).toMatchObject({ code: 2, stdout: '' });
+    expect(words.stderr).toMatch(/^cwm: .+\n {5}Run "cwm --help"/s);
+    const json = await runInProcess(...args, '--json');
+    expect(json).toMatchObject({ code: 2, stdout: '' });
+    expect(JSON.parse(json.stderr)).toEqual({
+      code: 'CWM-1003',
+      message: expect.stringMatching(/\w/),
+      retryable: false,
+      hint: expect.stringContaining('--help'),
+    });
+  });
+
+  it('ends with 2 and shows what there is when no command was given', async () => {
+    for (const args of [[], ['session']]) {
+      const outcome = await runInProcess(...args);
+      expect(outcome).toMatchObject({ code: 2, stdout: '' });
+      expect(outcome.stderr).toContain('Commands:');
+    }
+  });
+
+  it('shows its help and its version on stdout and ends with 0', async () => {
+    const help = await runInProcess('freeze', '--help');
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    for (const option of ['--storage', '--engine', '--json', '--checkpoint']) expect(help.stdout).toContain(option);
+    expect(await runInProcess('--version')).toEqual({ code: 0, stdout: `${productVersion}\n`, stderr: '' });
+  });
+
+  it.each(
+    [
+      'session new',
+      'session list',
+      'session show',
+      'session delete',
+      'prime',
+      'send',
+      'freeze',
+      'thaw',
+      'clone',
+    ].concat(['list', 'status', 'delete', 'verify', 'doctor', 'serve', 'stop']),
+  )('gives "cwm %s" the options that every command takes', async (command) => {
+    const { stdout } = await runInProcess(...command.split(' '), '--help');
+    for (const option of ['--storage <dir>', '--engine <spec>', '--json']) expect(stdout).toContain(option);
+  });
+});
