@@ -8,7 +8,7 @@ export class LlamaSupervisor {
   readonly #start: (onEnd: (reason: string) => void) => Promise<Llama>;
   readonly #log: (message: string) => void;
   #current: Promise<Llama> | null = null;
-  #pid: number | null = null;
+  #running: Llama | null = null;
   #restarts = 0;
   #closed = false;
 
@@ -24,7 +24,7 @@ export class LlamaSupervisor {
 
   /** Of the running process; null while there is none. */
   get pid(): number | null {
-    return this.#pid;
+    return this.#running?.pid ?? null;
   }
 
   /** The running process, after a start where there is none. @throws what the start throws. */
@@ -34,16 +34,17 @@ export class LlamaSupervisor {
     return this.#current;
   }
 
+  /** Ends the process at once; one that is being started ends as soon as it has started. */
   close(): void {
     this.#closed = true;
-    void this.#current?.then((llama) => llama.kill()).catch(() => undefined);
+    this.#running?.kill();
   }
 
   async #launch(): Promise<Llama> {
     try {
       const llama = await this.#start((reason) => this.#ended(reason));
       if (!llama.isAlive) throw new Error('The llama.cpp process ended right after its start.');
-      this.#pid = llama.pid;
+      this.#running = llama;
       if (this.#closed) llama.kill();
       return llama;
     } catch (error) {
@@ -54,9 +55,9 @@ export class LlamaSupervisor {
 
   #ended(reason: string): void {
     // Before the first start succeeded, whoever asked for it hears of the failure.
-    if (this.#pid === null || this.#closed) return;
+    if (this.#running === null || this.#closed) return;
     this.#log(`${reason} Another is started.`);
-    this.#pid = null;
+    this.#running = null;
     this.#restarts++;
     this.#current = null;
     this.get().catch((error: unknown) => this.#log(`llama.cpp could not be started again: ${String(error)}`));
