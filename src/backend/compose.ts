@@ -20,6 +20,8 @@ export const composeServices =
   ({ defaultEngine, embeddedArgs }: CompositionOptions): Compose =>
   async (storage, emit, log) => {
     const store = await openStore({ directory: storage, clock: systemClock });
+    // So that the first list need not wait for it.
+    void store.warmIndex();
     const engines = new BackendEngines({
       storage,
       defaultSpec: defaultEngine,

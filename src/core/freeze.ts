@@ -6,6 +6,7 @@ import {
   parseWindowName,
   type LineageId,
   type SessionId,
+  type WindowName,
 } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { ContextTokens, Session } from '../protocol/session.ts';
@@ -86,15 +87,7 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
         ids,
         sealed.kv,
       );
-      if (operation === 'freeze') {
-        await core.store.updateSession({
-          ...session,
-          lifecycle: moveLifecycle(session.lifecycle, 'frozen'),
-          frozenAs: name,
-          updatedAt: at,
-          version: session.version + 1,
-        });
-      }
+      if (operation === 'freeze') await endTurns(core, session, name, at);
       const receipt = withSummary({
         operation,
         session: sessionId,
@@ -111,6 +104,22 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
     },
     signal,
   );
+}
+
+/** If the session can't be frozen, the window goes again: a retry then finds everything as it was. */
+async function endTurns(core: CoreContext, session: Session, window: WindowName, at: string): Promise<void> {
+  try {
+    await core.store.updateSession({
+      ...session,
+      lifecycle: moveLifecycle(session.lifecycle, 'frozen'),
+      frozenAs: window,
+      updatedAt: at,
+      version: session.version + 1,
+    });
+  } catch (error) {
+    await core.store.deleteWindow(window);
+    throw error;
+  }
 }
 
 async function requireFreezable(

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CwmError } from '../../src/protocol/errors.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from './coreFixture.ts';
 
 describe('freeze', () => {
@@ -113,6 +114,17 @@ describe('freeze', () => {
       expect((await fixture.cwm.freeze({ session: 's', window: 'w' }, never())).verdict).toBe('proven');
     },
   );
+
+  test('EC-040 a session that can not be written takes its window back with it', async () => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture);
+    const update = fixture.store.updateSession.bind(fixture.store);
+    fixture.store.updateSession = () => Promise.reject(new CwmError('CWM-4003', 'The disk is full.'));
+    expect(await codeOf(fixture.cwm.freeze({ session: 's', window: 'w' }, never()))).toBe('CWM-4003');
+    fixture.store.updateSession = update;
+    expect((await fixture.cwm.listWindows({})).total).toBe(0);
+    expect((await fixture.cwm.freeze({ session: 's', window: 'w' }, never())).verdict).toBe('proven');
+  });
 
   test('an abort leaves everything as it was', async () => {
     const fixture = await coreFixture();
