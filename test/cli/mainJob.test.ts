@@ -118,7 +118,10 @@ describe('cwm, the main job on the embedded engine', () => {
       const damaged = await cwm.run('verify', '--json');
       expect(damaged).toMatchObject({ code: 1, stderr: '' });
       expect(JSON.parse(damaged.stdout)).toMatchObject({ healthy: false });
-      expect(await cwm.json('thaw', 'saved')).toMatchObject({ verdict: 'partial', content: { blocksDamaged: 1 } });
+      await cwm.json('stop');
+      const repaired = { verdict: 'partial', repair: 'blocks-deleted', content: { blocksDamaged: 1 } };
+      expect(await cwm.json('thaw', 'saved')).toMatchObject(repaired);
+      expect(await cwm.json('verify')).toMatchObject({ healthy: true });
 
       expect(await cwm.json('delete', 'copy')).toMatchObject({ window: 'copy', blocksDeleted: 0 });
       const { pid } = readRecord(storage);
