@@ -174,13 +174,22 @@ describe('waiting for the files', () => {
 
   test('a tier whose files can not be seen is given its step too, and what it wrote is told', async () => {
     const rig = await makeRig({ tier: { lastBlock: 'next-step' }, engine: { blockFiles: undefined } });
-    await rig.engine.persist(newContext(), never);
-    const { notes } = await rig.engine.persist(newContext(), never);
-    expect(notes.join(' ')).toContain('wrote 256 bytes meanwhile');
+    for (const _ of ['the first of this server', 'another']) {
+      const { notes } = await rig.engine.persist(newContext(), never);
+      expect(notes.join(' ')).toContain(`wrote ${6 * 256} bytes meanwhile`);
+    }
     const lengths = rig.fake
       .requestsTo('/v1/completions')
       .map(({ body }) => (body as { prompt: number[] }).prompt.length);
     expect(lengths).toEqual([100, 1, 100, 1]);
+  });
+
+  test('a server without a tier is neither nudged nor waited for', async () => {
+    const rig = await makeRig();
+    const { notes } = await rig.engine.persist(newContext(), never);
+    expect(notes.join(' ')).toContain('shows no tier');
+    expect(rig.fake.requestsTo('/v1/completions')).toHaveLength(1);
+    expect(rig.pauses).toEqual([]);
   });
 
   test('an abort ends the wait', async () => {

@@ -5,6 +5,8 @@ import { onTestFinished } from 'vitest';
 import { blockHashChain, defaultHashSeed } from '../../src/base/kvBlockHash.ts';
 import type { Timer } from '../../src/engines/http/timing.ts';
 import { VllmEngine, type VllmEngineOptions } from '../../src/engines/vllm/vllmEngine.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
+import type { HttpFault } from '../fakes/fakeFaults.ts';
 import { FakeVllm, type FakeVllmOptions } from '../fakes/fakeVllm.ts';
 
 export const never = new AbortController().signal;
@@ -99,3 +101,35 @@ export const contextOf = (ids: readonly number[], salt = 'salt-1') => ({ ids, sa
 /** The fake's own block names, with its default settings. */
 export const blockNames = (ids: readonly number[], salt = 'salt-1', blockTokens = 16): string[] =>
   blockHashChain({ algorithm: 'sha256_cbor', seed: defaultHashSeed, saltEncoding: 'tagged' }, ids, blockTokens, salt);
+
+export const completions = '/v1/completions';
+export const ask = ({ engine }: Rig, signal = never) => engine.measure(contextOf(someIds(40)), signal);
+export const chat = ({ engine }: Rig, onDelta: (text: string) => void = () => undefined, signal = never) =>
+  engine.generate(
+    {
+      messages: [{ role: 'user', content: 'Hello' }],
+      salt: 's',
+      maxTokens: 6,
+      temperature: 0,
+      addGenerationPrompt: true,
+    },
+    onDelta,
+    signal,
+  );
+
+export async function failure(promise: Promise<unknown>): Promise<CwmError> {
+  const error = await promise.then(
+    () => new Error('it did not fail'),
+    (error: unknown) => error,
+  );
+  if (error instanceof CwmError) return error;
+  throw error;
+}
+
+/** A rig whose server is known already, and then does this to what follows. */
+export async function afterDescribe(http: HttpFault, options: RigOptions = {}): Promise<Rig> {
+  const rig = await makeRig(options);
+  await rig.engine.describe(never);
+  rig.fake.faults.http = http;
+  return rig;
+}

@@ -30,9 +30,14 @@ export class FakeCounters {
 
   /** Series of a tier appear with its first use. */
   tierLines(writtenBytes: number, readBytes: number): string[] {
-    const line = (name: string, value: number): string[] =>
-      value === 0 ? [] : [`vllm:kv_offload_tiering_${name}_bytes_total{engine="0",tier="1:fs"} ${value.toFixed(1)}`];
-    return [...line('write', writtenBytes), ...line('read', readBytes)];
+    const lines = (memory: string, tier: string, value: number): string[] =>
+      value === 0
+        ? []
+        : [
+            `vllm:kv_offload_${memory}_bytes_total{engine="0"} ${value.toFixed(1)}`,
+            `vllm:kv_offload_tiering_${tier}_bytes_total{engine="0",tier="1:fs"} ${value.toFixed(1)}`,
+          ];
+    return [...lines('store', 'write', writtenBytes), ...lines('load', 'read', readBytes)];
   }
 
   text(inFlight: number, cacheConfig: Readonly<Record<string, string>>, withTiers: boolean): string {

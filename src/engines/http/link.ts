@@ -6,6 +6,7 @@ import { parseAnswer, readRefusal, readText } from './body.ts';
 import { readEvents } from './events.ts';
 import { classifyFailure, failureError } from './failure.ts';
 import { RequestGuard } from './guard.ts';
+import { orAborted } from './orAborted.ts';
 import { maxTries, retryDelayMs } from './retry.ts';
 import { statusError } from './status.ts';
 import type { Sleep, Timeouts, Timer } from './timing.ts';
@@ -253,7 +254,7 @@ export class Link {
 
   /** The server may come back elsewhere. */
   async #reconnect(signal: AbortSignal): Promise<void> {
-    this.#address = await this.#options.connect(signal);
+    this.#address = await orAborted(this.#options.connect(signal), signal);
     this.#endpoint = parseEndpoint(this.#address.url);
   }
 }

@@ -1,6 +1,7 @@
 import { Agent } from 'undici';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { Link, type LinkOptions } from './link.ts';
+import { orAborted } from './orAborted.ts';
 
 const maxConnections = 10;
 /** Below the 5 s after which vLLM's web server closes an idle connection, so that no request meets a closing one. */
@@ -31,7 +32,7 @@ export class LinkFactory {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     try {
       either.throwIfAborted();
-      const address = await this.#options.connect(either);
+      const address = await orAborted(this.#options.connect(either), either);
       return await operation(new Link(this.#agent, this.#options, address), either);
     } catch (error) {
       throw either.aborted && !(error instanceof CwmError)

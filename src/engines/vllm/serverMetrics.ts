@@ -43,6 +43,8 @@ export interface ServerMetrics {
   readonly cachedBySource: ReadonlyMap<string, number> | null;
   /** Counters of {@link tierTraffic}, by name and the label that tells them apart. */
   readonly tierTraffic: ReadonlyMap<string, number>;
+  /** Whether the server moves KV out of its device memory at all, as far as it has shown. */
+  readonly offloads: boolean;
   /** Bytes that the server wrote to tiers beyond its memory; null when it has none. */
   readonly tierBytesWritten: number | null;
   /** Every field of vLLM's cache configuration, as Python prints it. */
@@ -62,6 +64,7 @@ export function readServerMetrics(text: string): ServerMetrics {
     bySource: sumBySource(samples, bySource),
     cachedBySource: sumBySource(samples, cachedBySource),
     tierTraffic: sumByName(samples.filter(({ name }) => tierTraffic.includes(name))),
+    offloads: samples.some(({ name }) => name.startsWith('vllm:kv_offload')),
     tierBytesWritten: sum(samples, tierWrites),
     cacheConfig: samples.find(({ name }) => name === cacheConfig)?.labels ?? null,
     processStartSeconds: sum(samples, processStart),

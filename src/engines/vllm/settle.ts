@@ -63,30 +63,30 @@ const tierPauseMs = 250;
 const longestTierWaitMs = 10_000;
 
 /**
- * The same for a tier whose files can't be seen from here: nudges the engine once, then waits until the server writes no
- * more.
+ * The same for a tier whose files can't be seen from here: nudges the engine once, because what a tier wrote is counted
+ * with the engine's next step, then waits until the server writes no more.
  *
- * @returns the bytes that it wrote meanwhile; null when it shows no such tier.
+ * @param options.before bytes that the tier had written before the request; null when it had shown none.
+ * @returns the bytes that it wrote since; null when it shows no such tier.
  */
 export async function waitForTier(
   options: {
+    readonly before: number | null;
     readonly sleep: Sleep;
     readonly nudge: () => Promise<void>;
     readonly bytesWritten: () => Promise<number | null>;
   },
   signal: AbortSignal,
 ): Promise<number | null> {
-  const atFirst = await options.bytesWritten();
-  if (atFirst === null) return null;
   await options.nudge();
-  let last = atFirst;
+  let last = await options.bytesWritten();
   for (let waitedMs = 0; waitedMs < longestTierWaitMs; waitedMs += tierPauseMs) {
     await options.sleep(tierPauseMs, signal);
-    const now = (await options.bytesWritten()) ?? last;
+    const now = await options.bytesWritten();
     if (now === last) break;
     last = now;
   }
-  return last - atFirst;
+  return last === null ? null : last - (options.before ?? 0);
 }
 
 /** What `persist` has to say about how lasting the KV is. @param written what {@link waitForTier} returned. */

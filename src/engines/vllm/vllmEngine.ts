@@ -16,6 +16,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { Connect } from '../http/address.ts';
 import type { Link } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
+import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
 import { chatRequest, readChat } from './chat.ts';
@@ -23,7 +24,6 @@ import { checkEcho, completionRequest, readCanary } from './completion.ts';
 import { weigh } from './evidence.ts';
 import { identifyServer, isSameServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './serverMetrics.ts';
-import { orAborted } from './orAborted.ts';
 import { persistNotes, waitForBlocks, waitForTier } from './settle.ts';
 import { completeIds, tokenizeChat } from './tokenize.ts';
 import { completionSchema, type Completion } from './wire.ts';
@@ -119,15 +119,17 @@ export class VllmEngine implements Engine {
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
-      const { reuse } = await this.#complete(link, server.identity, context, false, signal);
+      const { reuse, before, after } = await this.#complete(link, server.identity, context, false, signal);
       const nudge = async (): Promise<void> => {
         await this.#complete(link, server.identity, { ...context, ids: context.ids.slice(0, 1) }, false, signal);
       };
       const options = { sleep: this.#sleep, patienceMs: this.#persistPatienceMs, nudge };
       const location = await waitForBlocks(server.blocks, context, options, signal);
-      const written = location.reachable
-        ? null
-        : await waitForTier({ ...options, bytesWritten: () => this.#tierBytes(link, signal) }, signal);
+      const bytesWritten = async () => (await readMetrics(link, signal))?.tierBytesWritten ?? null;
+      const written =
+        location.reachable || !after?.offloads
+          ? null
+          : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
       return { reuse, handle: null, notes: persistNotes(location, written) };
     });
   }
@@ -215,11 +217,7 @@ export class VllmEngine implements Engine {
       before,
       after,
     });
-    return { completion, reuse };
-  }
-
-  async #tierBytes(link: Link, signal: AbortSignal): Promise<number | null> {
-    return (await readMetrics(link, signal))?.tierBytesWritten ?? null;
+    return { completion, reuse, before, after };
   }
 
   /** The counters after a request; read again for a moment while they do not show it. */
