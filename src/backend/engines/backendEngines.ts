@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Engine } from '../../core/ports/engine.ts';
+import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
 import type { Change, EngineStatus } from '../../protocol/api.ts';
@@ -8,6 +8,7 @@ import type { Log } from '../logFile.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
 import { currentEngineKey } from './engineKey.ts';
 import { parseEngineSpec } from './engineSpec.ts';
+import { watchedEngine } from './watchedEngine.ts';
 
 export interface BackendEnginesOptions {
   readonly storage: string;
@@ -48,14 +49,15 @@ export class BackendEngines implements EngineRegistry {
   }
 
   async status(spec: string, signal: AbortSignal): Promise<EngineStatus> {
+    let registered: Registered;
     try {
-      const registered = this.#register(spec);
-      registered.status = await look(spec, registered.engine, signal);
-      return withProcess(registered.status, registered.server);
+      registered = this.#register(spec);
     } catch (error) {
-      signal.throwIfAborted();
       return unreachable(spec, error);
     }
+    // What it throws is in its status by then.
+    await registered.engine.describe(signal).catch(() => signal.throwIfAborted());
+    return withProcess(registered.status, registered.server);
   }
 
   /** Ends every engine that this backend started, and the connections to the others. */
@@ -81,9 +83,20 @@ export class BackendEngines implements EngineRegistry {
         return token === undefined ? { url: spec } : { url: spec, token };
       },
     });
-    const registered = { engine, server, status: unreachable(spec, null) };
+    const watched = watchedEngine(engine, {
+      seen: (description) => this.#note(registered, reachable(spec, description)),
+      failed: (error) => this.#note(registered, unreachable(spec, error)),
+    });
+    const registered: Registered = { engine: watched, server, status: unreachable(spec, null) };
     this.#registered.set(spec, registered);
     return registered;
+  }
+
+  #note(registered: Registered, status: EngineStatus): void {
+    const before = registered.status;
+    registered.status = status;
+    const isNews = before.reachable !== status.reachable || before.problem?.code !== status.problem?.code;
+    if (isNews) this.#options.emit({ type: 'engine', spec: status.spec });
   }
 
   #embeddedServer(spec: string, modelFile: string | null): EmbeddedServer {
@@ -97,8 +110,8 @@ export class BackendEngines implements EngineRegistry {
   }
 }
 
-async function look(spec: string, engine: Engine, signal: AbortSignal): Promise<EngineStatus> {
-  const { kind, version, model, blockTokens, notices } = await engine.describe(signal);
+function reachable(spec: string, description: EngineDescription): EngineStatus {
+  const { kind, version, model, blockTokens, notices } = description;
   return {
     ...unreachable(spec, null),
     reachable: true,
