@@ -1,0 +1,140 @@
+import { after, before, describe, it } from 'mocha';
+import assert from 'node:assert/strict';
+import { workspace } from 'vscode';
+import { documentUri } from '../../../src/vscode/documents/documentUri.ts';
+import { statusBarView } from '../../../src/vscode/render/statusBarView.ts';
+import {
+  activeSession,
+  backendPid,
+  done,
+  enginePid,
+  isAlive,
+  refused,
+  run,
+  set,
+  state,
+  until,
+  useFreshStorage,
+} from './support.ts';
+
+const workMs = 120_000;
+const readme = (): string => `${workspace.workspaceFolders?.[0]?.uri.fsPath}/README.md`;
+
+/** Builds on the test before it, as a user's day does. */
+describe('the main job in the editor', function () {
+  this.timeout(workMs);
+  let storage: Awaited<ReturnType<typeof useFreshStorage>>;
+  let session = '';
+
+  before(async () => {
+    storage = await useFreshStorage();
+    await set('cwm.embedded.threads', 1);
+    await set('cwm.answer.maxTokens', 8);
+  });
+  after(() => storage.remove());
+
+  it('a new session belongs to the open folder and is its active one', async () => {
+    const created = await done('cwm.newSession', { title: 'orchard' });
+    session = created.id;
+    assert.match(created.project ?? '', /^file:\/\/\//);
+    assert.deepEqual(state().project, { kind: 'folder', uri: created.project, name: 'orchard' });
+    assert.equal(activeSession()?.id, session);
+  });
+
+  it('an empty session is not frozen: it has nothing to keep', async () => {
+    assert.match(await refused('cwm.freeze', { session, name: 'empty' }), /^CWM-1\d{3}$/);
+  });
+
+  it('files are given to the model, and what it answers is in the conversation', async () => {
+    const primed = await done('cwm.prime', { session, paths: [readme()] });
+    assert.deepEqual(
+      primed.files.map(({ path }) => path),
+      ['README.md'],
+    );
+    const answer = await done('cwm.send', { session, text: 'What grows here?' });
+    assert.ok(answer.outputIds.length > 0);
+    const document = await workspace.openTextDocument(documentUri('conversation', 'orchard', session));
+    assert.equal(document.languageId, 'markdown');
+    await until('the conversation to be whole', () => document.getText().includes('What grows here?'));
+    assert.ok(document.getText().includes('README.md'));
+  });
+
+  it('S0-02 freezing keeps a window, and the status bar shows its name, fill and verdict', async () => {
+    const receipt = await done('cwm.freeze', { session, name: 'before-lunch' });
+    assert.equal(receipt.operation, 'freeze');
+    assert.match(statusBarView(state()).text, /^\$\(archive\) before-lunch [\d.]+K?\/[\d.]+K/);
+  });
+
+  it('S0-04 a frozen session is not frozen twice, and a taken name is refused', async () => {
+    assert.equal(await refused('cwm.freeze', { session, name: 'again' }), 'CWM-3002');
+  });
+
+  it('S0-11 a clone writes no KV', async () => {
+    const receipt = await done('cwm.clone', { window: 'before-lunch', target: 'fork' });
+    assert.equal(receipt.kvBytesWritten, 0);
+    assert.equal(await refused('cwm.clone', { window: 'before-lunch', target: 'fork' }), 'CWM-3003');
+  });
+
+  it('S0-05 a thaw after the engine was killed is proven, and its session is the active one', async () => {
+    const pid = await enginePid();
+    process.kill(pid, 'SIGKILL');
+    await until('the engine to be gone', () => !isAlive(pid));
+    const receipt = await done('cwm.thaw', { window: 'before-lunch' });
+    assert.equal(receipt.verdict, 'proven');
+    assert.notEqual(receipt.session, session);
+    assert.ok((receipt.cachedTokens ?? 0) >= (receipt.floorTokens ?? Infinity));
+    assert.match(statusBarView(state()).text, /before-lunch .* proven$/);
+  });
+
+  it('the receipt is a document of its own language, in plain words first', async () => {
+    await done('cwm.showReceipt', { window: 'before-lunch' });
+    const document = await workspace.openTextDocument(documentUri('receipts', 'before-lunch', 'before-lunch'));
+    assert.equal(document.languageId, 'cwm-receipt');
+    assert.match(document.getText(), /Verdict: proven/);
+  });
+
+  it('a backend that is killed is noticed, and the next command brings everything back', async () => {
+    const pid = backendPid(storage.path);
+    assert.ok(pid);
+    process.kill(pid, 'SIGKILL');
+    await until('the loss to be shown', () => state().connection.kind === 'failed');
+    assert.match(statusBarView(state()).label, /the backend is not running/);
+    const receipt = await done('cwm.thaw', { window: 'fork' });
+    assert.equal(receipt.verdict, 'proven');
+    assert.equal(state().connection.kind, 'connected');
+    await until('the sessions to be there', () => {
+      const { sessions } = state();
+      return sessions.kind === 'loaded' && sessions.total === 3;
+    });
+  });
+
+  it('going on in the frozen session itself makes it active again', async () => {
+    const receipt = await done('cwm.resume', { session });
+    assert.equal(receipt.session, session);
+    assert.equal(activeSession()?.id, session);
+    const answer = await done('cwm.send', { session, text: 'And here?' });
+    assert.ok((answer.cachedTokens ?? 0) > 0);
+  });
+
+  it('verify, doctor and status answer', async () => {
+    assert.equal((await done('cwm.verify', { window: 'before-lunch' })).healthy, true);
+    assert.ok((await done('cwm.doctor', {})).findings.length > 0);
+    assert.equal((await done('cwm.status', {}))?.pid, backendPid(storage.path));
+  });
+
+  it('what does not exist is refused with a code that says so', async () => {
+    assert.equal(await refused('cwm.thaw', { window: 'nowhere' }), 'CWM-2002');
+    assert.equal(await refused('cwm.showReceipt', { window: 'nowhere' }), 'CWM-2002');
+    assert.equal(await refused('cwm.send', { session: 'nobody', text: 'x' }), 'CWM-2001');
+    assert.equal(await refused('cwm.clone', { window: 'no spaces', target: 'x' }), 'CWM-1002');
+    assert.equal(await refused('cwm.prime', { session, paths: ['/no/such/file'] }), 'CWM-2009');
+  });
+
+  it('S0-12 windows and sessions are deleted, and a session with windows only together with them', async () => {
+    await done('cwm.deleteWindow', { window: 'fork', confirmed: true });
+    assert.match(await refused('cwm.deleteSession', { session, confirmed: true }), /^CWM-3/);
+    const deleted = await done('cwm.deleteSession', { session, confirmed: true, cascade: true });
+    assert.deepEqual(deleted.deletedWindows, ['before-lunch']);
+    assert.equal((await run('cwm.switchSession', { session })).kind, 'failed');
+  });
+});

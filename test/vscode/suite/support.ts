@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConfigurationTarget, commands, extensions, workspace } from 'vscode';
+import type { RouteOutput } from '../../../src/protocol/api.ts';
+import type { Session } from '../../../src/protocol/session.ts';
+import type { CommandResult } from '../../../src/vscode/commands/command.ts';
+import type { CommandId, CommandInput, CommandOutput, SettingId } from '../../../src/vscode/contributions.ts';
+import type { ExtensionApi } from '../../../src/vscode/extensionApi.ts';
+
+const extensionId = 'context-window-manager.context-window-manager';
+
+export const extension = () => {
+  const found = extensions.getExtension<ExtensionApi>(extensionId);
+  assert.ok(found, `${extensionId} is installed`);
+  return found;
+};
+
+/** What the views show now. */
+export const state = (): ExtensionApi['state'] => extension().exports.state;
+
+/** The session that the status bar shows. */
+export function activeSession(): Session | undefined {
+  const { active } = state();
+  return active.kind === 'session' ? active.session : undefined;
+}
+
+/** Polls until `probe` gives something. Fails naming what it waited for. */
+export async function until<T>(what: string, probe: () => T | undefined | false, timeoutMs = 20_000): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const found = probe();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > deadline) assert.fail(`Waited ${timeoutMs / 1000} s for ${what}, in vain.`);
+    await delay(50);
+  }
+}
+
+export const run = async <Id extends CommandId>(
+  id: Id,
+  input: CommandInput<Id>,
+): Promise<CommandResult<CommandOutput<Id>>> => commands.executeCommand(id, input);
+
+/** Runs a command that must succeed. */
+export async function done<Id extends CommandId>(id: Id, input: CommandInput<Id>): Promise<CommandOutput<Id>> {
+  const result = await run(id, input);
+  if (result.kind !== 'done') assert.fail(`${id} ended as ${JSON.stringify(result)}`);
+  return result.value;
+}
+
+/** Runs a command that must fail, and returns the code that the user is shown. */
+export async function refused<Id extends CommandId>(id: Id, input: CommandInput<Id>): Promise<string> {
+  const result = await run(id, input);
+  if (result.kind !== 'failed') assert.fail(`${id} ended as ${JSON.stringify(result)}`);
+  assert.notEqual(result.error.hint, '');
+  return result.error.code;
+}
+
+export const set = (id: SettingId, value: unknown): Thenable<void> =>
+  workspace.getConfiguration().update(id, value, ConfigurationTarget.Global);
+
+/** A storage directory of this test file's own, used from now on. */
+export async function useFreshStorage(): Promise<{ readonly path: string; remove(): Promise<void> }> {
+  const storage = mkdtempSync(path.join(tmpdir(), 'cwm-suite-'));
+  await set('cwm.storageDirectory', storage);
+  await until('the old storage to be let go', () => state().connection.kind === 'idle');
+  return {
+    path: storage,
+    async remove() {
+      await set('cwm.storageDirectory', undefined);
+      await endBackend(storage);
+      rmSync(storage, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    },
+  };
+}
+
+export const backendPid = (storage: string): number | undefined => {
+  try {
+    const record: unknown = JSON.parse(readFileSync(path.join(storage, 'backend.json'), 'utf8'));
+    return Number((record as { pid: unknown }).pid);
+  } catch {
+    return undefined;
+  }
+};
+
+async function endBackend(storage: string): Promise<void> {
+  const pid = backendPid(storage);
+  if (pid === undefined) return;
+  process.kill(pid, 'SIGTERM');
+  await until('the backend to end', () => !isAlive(pid));
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The embedded engine's process, as the status command tells it. */
+export async function enginePid(): Promise<number> {
+  const health: RouteOutput<'health'> | undefined = await done('cwm.status', {});
+  const pid = health?.engines.find(({ spec }) => spec === 'embedded')?.pid;
+  assert.ok(pid, 'the embedded engine runs');
+  return pid;
+}
