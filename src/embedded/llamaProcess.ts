@@ -87,8 +87,8 @@ export class LlamaProcess implements Llama {
   private constructor(onEnd: (reason: string) => void) {
     this.#child = fork(workerPath, [], {
       execArgv: [],
-      // An abort would start a debugger first, for seconds.
-      env: { ...process.env, GGML_NO_BACKTRACE: '1' },
+      // It serves nobody, so it needs no token. An abort would start a debugger first, for seconds.
+      env: { ...process.env, CWM_ENGINE_TOKEN: undefined, GGML_NO_BACKTRACE: '1' },
       serialization: 'advanced',
       // What llama.cpp prints belongs in the log, not between the lines that our own parent reads.
       stdio: ['ignore', 2, 2, 'ipc'],

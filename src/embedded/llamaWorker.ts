@@ -3,6 +3,7 @@ import {
   getLlama,
   LlamaLogLevel,
   type ControlledEvaluateInputItem,
+  type LlamaContext,
   type LlamaContextSequence,
   type LlamaModel,
   type Token,
@@ -22,6 +23,7 @@ import type {
  */
 
 const defaultContextTokens = 32_768;
+const leastContextTokens = 2048;
 /** node-llama-cpp shifts the context one token before it is full; a full prompt must still fit. */
 const spareTokens = 64;
 
@@ -70,19 +72,36 @@ async function start(config: WorkerConfig): Promise<ModelInfo> {
   const cores = Math.min(llama.cpuMathCores, availableParallelism());
   const threads = Math.max(1, Math.min(config.threads ?? cores - 1, availableParallelism()));
   model = await llama.loadModel({ modelPath: config.modelPath, gpuLayers: 0 });
-  const contextTokens = config.contextTokens ?? Math.min(model.trainContextSize, defaultContextTokens);
-  const context = await model.createContext({
-    contextSize: contextTokens + spareTokens,
+  const wantedTokens = config.contextTokens ?? Math.min(model.trainContextSize, defaultContextTokens);
+  const context = await openContext(model, config, wantedTokens + spareTokens, threads);
+  sequence = context.getSequence();
+  const contextTokens = Math.min(wantedTokens, context.contextSize - spareTokens);
+  const info = describe(model, llama.llamaCppRelease.release, contextTokens, threads, !sequence.needsCheckpoints);
+  await warmUp(config);
+  return info;
+}
+
+/** Where nobody said how long the context is to be, it is as long as the memory allows. */
+async function openContext(
+  loaded: LlamaModel,
+  config: WorkerConfig,
+  contextSize: number,
+  threads: number,
+): Promise<LlamaContext> {
+  const options = {
     sequences: 1,
     threads,
     batchSize: config.batchTokens,
     // Never "auto": a state saved with flash attention can't be loaded without.
     flashAttention: true,
-  });
-  sequence = context.getSequence();
-  const info = describe(model, llama.llamaCppRelease.release, contextTokens, threads, !sequence.needsCheckpoints);
-  await warmUp(config);
-  return info;
+  };
+  try {
+    return await loaded.createContext({ ...options, contextSize });
+  } catch (error) {
+    if (config.contextTokens !== null) throw error;
+    const min = Math.min(leastContextTokens, contextSize);
+    return loaded.createContext({ ...options, contextSize: { min, max: contextSize } });
+  }
 }
 
 /** Touches every weight once, so that the first request's time is a request's time, and leaves a sample of the state. */

@@ -91,7 +91,9 @@ export async function serveEmbedded(
       blockTokens: options.blockTokens,
       // Random weights turn a difference in the last bit into another word a few tokens on. Block by block, every row is
       // the same however its prompt was split.
-      batchTokens: isNoise ? options.blockTokens : Math.ceil(batchTokens / options.blockTokens) * options.blockTokens,
+      batchTokens: isNoise
+        ? options.blockTokens
+        : Math.max(1, Math.floor(batchTokens / options.blockTokens)) * options.blockTokens,
       loadTimeoutMs: options.loadTimeoutMs,
       log,
     });
