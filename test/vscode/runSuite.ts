@@ -1,4 +1,4 @@
-// Runs the suites inside the extension host of a real VS Code: `node test/vscode/runSuite.ts [RESULT.json]`. `node esbuild.mjs`
+// Runs the suites inside the extension host of a real VS Code: `node test/vscode/runSuite.ts [RESULT.json [SUITE ...]]`. `node esbuild.mjs`
 // first. Writes `{passed, failed, skipped}`, exits 1 when a test failed.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,8 @@ writeProject(folder);
 
 const outcome = { passed: 0, failed: 0, skipped: 0 };
 try {
-  const suites = ['activation', 'mainJob', 'engineDown'];
+  const only = process.argv.slice(3);
+  const suites = only.length > 0 ? only : ['activation', 'mainJob', 'engineDown'];
   const result = await runSuite({
     testFiles: suites.map((name) => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`)),
     extensionDevelopmentPaths: [root],

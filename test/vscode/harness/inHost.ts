@@ -38,14 +38,17 @@ export async function runInHost(load: () => void): Promise<void> {
   if (failures > 0) throw new Error(`${failures} failed`);
 }
 
-/** What tests and extensions print goes to a log that no caller sees; here it joins the report. */
+/** What tests and extensions print goes to a log that no caller sees; here it joins the report. Errors there are VS Code's own. */
 function reportConsole(write: (event: SuiteEvent) => void): void {
-  for (const level of ['log', 'info', 'warn', 'error'] as const) {
+  for (const level of ['log', 'info'] as const) {
     const original = console[level].bind(console);
-    console[level] = (...values: unknown[]) => {
-      write({ kind: 'printed', text: format(...values) });
-      original(...values);
-    };
+    // VS Code has put accessors there that swallow an assignment.
+    Object.defineProperty(console, level, {
+      value: (...values: unknown[]) => {
+        write({ kind: 'printed', text: format(...values) });
+        original(...values);
+      },
+    });
   }
 }
 
