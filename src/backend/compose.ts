@@ -36,7 +36,7 @@ export const composeServices =
     return {
       domain: cwm,
       about: {
-        health: (_, signal) => checkHealth({ storage, domain: cwm, engines, problems }, signal),
+        health: ({ probe }, signal) => checkHealth({ storage, domain: cwm, engines, problems }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine({ storage, engines, problems }, engine, signal),
       },
       close: async () => {

@@ -7,12 +7,20 @@ import type { Domain } from './handlers.ts';
 export interface HealthParts {
   readonly storage: string;
   readonly domain: Pick<Domain, 'listSessions' | 'listWindows'>;
-  readonly engines: Pick<BackendEngines, 'lastStatuses'>;
+  readonly engines: Pick<BackendEngines, 'lastStatuses' | 'refresh'>;
   readonly problems: DoctorParts['problems'];
 }
 
-/** How the backend is. Asks no engine, so that it answers at once even when one hangs: engines are shown as last seen. */
-export async function checkHealth(parts: HealthParts, signal: AbortSignal): Promise<RouteOutput<'health'>> {
+/**
+ * How the backend is. Unless `probe` is given it asks no engine, so that it answers at once even when one hangs: they are shown
+ * as last seen.
+ */
+export async function checkHealth(
+  parts: HealthParts,
+  probe: boolean,
+  signal: AbortSignal,
+): Promise<RouteOutput<'health'>> {
+  if (probe) await parts.engines.refresh();
   const sessions = await countOrNull(parts.domain.listSessions({ limit: 1 }, signal));
   const windows = await countOrNull(parts.domain.listWindows({ limit: 1 }, signal));
   const engines = parts.engines.lastStatuses;

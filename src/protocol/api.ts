@@ -96,7 +96,8 @@ export const routes = {
   health: route(
     'GET',
     '/api/health',
-    nothing,
+    /** `probe`: ask the engines before answering, for at most five seconds, instead of telling how they were last seen. */
+    z.object({ probe: queryFlag }),
     z.object({
       status: z.enum(['healthy', 'degraded', 'unhealthy']),
       version: text,

@@ -3,7 +3,7 @@ import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
 import type { Change, EngineStatus } from '../../protocol/api.ts';
-import { toCwmError } from '../../protocol/errors.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Log } from '../logFile.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
 import { currentEngineKey } from './engineKey.ts';
@@ -18,6 +18,8 @@ export interface BackendEnginesOptions {
   readonly log: Log;
   readonly emit: (change: Change) => void;
 }
+
+const refreshTimeoutMs = 5000;
 
 interface Registered {
   readonly engine: Engine;
@@ -60,11 +62,30 @@ export class BackendEngines implements EngineRegistry {
     return withProcess(registered.status, registered.server);
   }
 
+  /** Asks every engine how it is, starting none. One that says nothing within five seconds counts as not reachable. */
+  async refresh(): Promise<void> {
+    await Promise.all(Array.from(this.#registered.values(), (registered) => this.#refresh(registered)));
+  }
+
   /** Ends every engine that this backend started, and the connections to the others. */
   async close(): Promise<void> {
     const all = [...this.#registered.values()];
     await Promise.all(all.map(({ engine }) => engine.close()));
     await Promise.all(all.map(async ({ server }) => server?.close()));
+  }
+
+  async #refresh(registered: Registered): Promise<void> {
+    const { engine, server } = registered;
+    if (server && server.current === null) return;
+    const timeout = AbortSignal.timeout(refreshTimeoutMs);
+    try {
+      await engine.describe(timeout);
+    } catch {
+      // Any other failure has been noted by now.
+      if (!timeout.aborted) return;
+      const message = `${engine.spec} did not answer within ${refreshTimeoutMs / 1000} s.`;
+      this.#note(registered, unreachable(engine.spec, new CwmError('CWM-6001', message)));
+    }
   }
 
   #register(spec: string): Registered {

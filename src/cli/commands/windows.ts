@@ -61,7 +61,7 @@ export function registerWindows(program: Command, perform: Perform): void {
     .argument('[window]', "the window's name")
     .action((window: string | undefined, common: object) =>
       perform(common, async (run) => {
-        if (window === undefined) run.print(await run.call('health', {}), healthInWords);
+        if (window === undefined) run.print(await run.call('health', { probe: true }), healthInWords);
         else run.print(await run.call('getWindow', { window }), windowInWords);
       }),
     );

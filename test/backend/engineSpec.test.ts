@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { currentEngineKey, withEngineKey } from '../../src/backend/engines/engineKey.ts';
+import { parseEngineSpec } from '../../src/backend/engines/engineSpec.ts';
+
+describe('engine spec', () => {
+  it('is a URL, "embedded", or "embedded:" and an absolute path', () => {
+    expect(parseEngineSpec('embedded')).toEqual({ kind: 'embedded', modelFile: null });
+    expect(parseEngineSpec('embedded:/models/a b.gguf')).toEqual({ kind: 'embedded', modelFile: '/models/a b.gguf' });
+    expect(parseEngineSpec('https://host:8000/v1')).toEqual({ kind: 'url', url: 'https://host:8000/v1' });
+  });
+
+  it.each(['', 'embeded', 'embedded:', 'embedded:model.gguf', 'ftp://host', 'localhost:8000', 'file:///x'])(
+    'is not %j: CWM-1003 with what to give instead',
+    (spec) => {
+      expect(() => parseEngineSpec(spec)).toThrow(
+        expect.objectContaining({ code: 'CWM-1003', hint: expect.stringContaining('http://host:port') }),
+      );
+    },
+  );
+
+  it('S0-60 holds no password, which would end up in records and messages', () => {
+    expect(() => parseEngineSpec('http://me:secret@host')).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('secret') }),
+    );
+  });
+});
+
+describe('engine key', () => {
+  it('is that of the request and of nothing beside it, also behind awaits', async () => {
+    const later = async (): Promise<string | undefined> => {
+      await Promise.resolve();
+      return currentEngineKey();
+    };
+    const keys = await Promise.all([withEngineKey('one', later), withEngineKey('two', later), later()]);
+    expect(keys).toEqual(['one', 'two', process.env['CWM_API_KEY'] || undefined]);
+  });
+});
