@@ -27,7 +27,7 @@ export class DiskCache {
   warmUp(): void {
     const ids = Array.from({ length: warmUpTokens }, (_, index) => index);
     this.hashes(ids, null);
-    parseStateFile(bufferSource(new StateAssembly({ keys: [], values: [] }, ids).bytes));
+    parseStateFile(bufferSource(new StateAssembly({ keys: [], values: [] }, ids).bytes), null);
   }
 
   /** Names of the full blocks of a prompt. */
@@ -49,7 +49,7 @@ export class DiskCache {
       const good = this.#fill(state, hashes, expected);
       if (good === expected) {
         // Nothing that was not checked reaches llama.cpp, whatever made it.
-        parseStateFile(bufferSource(state.bytes));
+        parseStateFile(bufferSource(state.bytes), this.#layout);
         this.#write(state.bytes);
         return { blocks: expected, path: this.#statePath };
       }
@@ -80,7 +80,7 @@ export class DiskCache {
     const file = openSync(this.#statePath, 'r');
     try {
       const source = fileSource(file);
-      const state = parseStateFile(source);
+      const state = parseStateFile(source, this.#layout);
       const end = (last + 1) * this.blockTokens;
       if (state.ids.length < end || state.ids.some((id, index) => index < end && id !== ids[index])) {
         throw new Error("llama.cpp's state is not that of the prompt.");

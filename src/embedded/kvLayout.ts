@@ -14,3 +14,10 @@ export interface KvLayout {
 
 export const kvBytesPerToken = (layout: KvLayout): number =>
   [...layout.keys, ...layout.values].reduce((sum, rows) => sum + rows.rowBytes, 0);
+
+export const isSameLayout = (a: KvLayout, b: KvLayout): boolean =>
+  isSameRows(a.keys, b.keys) && isSameRows(a.values, b.values);
+
+const isSameRows = (a: readonly KvRows[], b: readonly KvRows[]): boolean =>
+  a.length === b.length &&
+  a.every(({ type, rowBytes }, index) => b[index]?.type === type && b[index].rowBytes === rowBytes);

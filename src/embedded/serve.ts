@@ -152,7 +152,7 @@ function openDisk(
 
 function readLayout(samplePath: string, log: (message: string) => void): KvLayout | null {
   try {
-    return parseStateFile(bufferSource(readFileSync(samplePath))).layout;
+    return parseStateFile(bufferSource(readFileSync(samplePath)), null).layout;
   } catch (error) {
     if (!(error instanceof StateFormatError)) throw error;
     log(`The model's KV cache can't be cut into blocks: ${error.message}`);

@@ -1,4 +1,4 @@
-import type { KvLayout, KvRows } from './kvLayout.ts';
+import { isSameLayout, type KvLayout, type KvRows } from './kvLayout.ts';
 
 /**
  * llama.cpp's sequence state file (`ggsq`, version 3) for one sequence with a plain attention cache, read and written
@@ -39,8 +39,12 @@ export class StateFormatError extends Error {
   override readonly name = 'StateFormatError';
 }
 
-/** @throws StateFormatError for anything but a whole, well-formed state of positions 0 … n−1. */
-export function parseStateFile(source: ByteSource): StateFile {
+/**
+ * @param expected the layout that it must have. Null takes what is there, which misses a cut just before the values of a
+ *   layer: some architectures keep none for some layers, and the file does not say how many there are.
+ * @throws StateFormatError for anything but a whole, well-formed state of positions 0 … n−1.
+ */
+export function parseStateFile(source: ByteSource, expected: KvLayout | null): StateFile {
   let at = 0;
   const take = (length: number): Buffer => {
     const bytes = source.read(at, length);
@@ -82,9 +86,9 @@ export function parseStateFile(source: ByteSource): StateFile {
   };
   const keys = Array.from({ length: layers }, takeRows);
   const values: KvRows[] = [];
-  // Some architectures keep no values for some layers, and the file does not say how many there are.
   while (at < source.sizeBytes && values.length < layers) values.push(takeRows());
   if (at !== source.sizeBytes) throw new StateFormatError(`${source.sizeBytes - at} bytes too many`);
+  if (expected && !isSameLayout(expected, { keys, values })) throw new StateFormatError('the layout is another');
   return { ids, layout: { keys, values }, rowOffsets };
 }
 

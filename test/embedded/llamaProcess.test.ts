@@ -49,7 +49,7 @@ describe('a llama.cpp process', { timeout: 120_000 }, () => {
   it('writes states that are what is put together from their blocks, byte for byte', async () => {
     const { llama, path } = await startWithState();
     const saved = readFileSync(path);
-    const state = parseStateFile(bufferSource(saved));
+    const state = parseStateFile(bufferSource(saved), null);
     const assembly = new StateAssembly(state.layout, state.ids);
     cutBlocks(bufferSource(saved), state, 0, 6, 50).forEach((payload, block) =>
       assembly.place(block * 50, 50, payload),
@@ -112,7 +112,7 @@ describe('a llama.cpp process', { timeout: 120_000 }, () => {
         () => undefined,
       );
       const first = await supervisor.get();
-      const { layout } = parseStateFile(bufferSource(readFileSync(config.samplePath)));
+      const { layout } = parseStateFile(bufferSource(readFileSync(config.samplePath)), null);
       blocks = new BlockFolder(folder.path, kvBytesPerToken(layout) * 32, folder.path, () => undefined);
       const disk = new DiskCache(blocks, layout, 32, folder.path);
       const engine = new EmbeddedEngine({

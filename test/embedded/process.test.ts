@@ -37,7 +37,7 @@ describe("the embedded engine's process", { timeout: 120_000 }, () => {
       await until('some tokens', async () => (await generated()) > before + 5);
       process.kill(engine.workerPid, 'SIGKILL');
       expect(saidBy(await answer)).toEqual(saidBy(whole));
-      expect(await engine.metric('cwm:llama_restarts_total')).toBe(1);
+      await until('one new process', async () => (await engine.metric('cwm:llama_restarts_total')) === 1);
       expect(cachedBy(await engine.complete(prompt, { cache_salt: 'b' }))).toBe(1984);
       expect((await engine.get<{ cwm: { workerPid: number } }>('/version')).cwm.workerPid).not.toBe(engine.workerPid);
     } finally {

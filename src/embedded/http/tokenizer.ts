@@ -1,7 +1,11 @@
+import { WorkerLostError } from '../llamaProcess.ts';
 import type { LlamaSupervisor } from '../llamaSupervisor.ts';
 import type { ServedModel } from '../servedModel.ts';
+import type { OperationInput, OperationName, OperationOutput } from '../workerProtocol.ts';
 import { ApiError } from './apiError.ts';
 import type { TokenTexts } from './logprobs.ts';
+
+const maxAttempts = 3;
 
 /** The model's tokenizer; it works while a request is being computed. */
 export class Tokenizer {
@@ -22,14 +26,12 @@ export class Tokenizer {
 
   /** A rendered chat: its template has put in what must be there. */
   async chat(text: string): Promise<number[]> {
-    const llama = await this.#supervisor.get();
-    return Array.from(await llama.call('tokenize', { text, specialTokens: true }));
+    return Array.from(await this.#call('tokenize', { text, specialTokens: true }));
   }
 
   /** One text for each list of ids. */
   async texts(lists: readonly (readonly number[])[], specialTokens: boolean): Promise<readonly string[]> {
-    const llama = await this.#supervisor.get();
-    return llama.call('detokenize', { lists: lists.map((ids) => Uint32Array.from(ids)), specialTokens });
+    return this.#call('detokenize', { lists: lists.map((ids) => Uint32Array.from(ids)), specialTokens });
   }
 
   /** @throws ApiError 400 for ids that the model does not have. */
@@ -48,5 +50,16 @@ export class Tokenizer {
       true,
     );
     return new Map(ids.map((id, index) => [id, texts[index] ?? '']));
+  }
+
+  /** Asks again when llama.cpp dies meanwhile, whatever it died of: a tokenizer has no state to lose. */
+  async #call<Name extends OperationName>(name: Name, input: OperationInput<Name>): Promise<OperationOutput<Name>> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await (await this.#supervisor.get()).call(name, input);
+      } catch (error) {
+        if (!(error instanceof WorkerLostError) || attempt === maxAttempts) throw error;
+      }
+    }
   }
 }
