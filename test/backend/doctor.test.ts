@@ -1,0 +1,105 @@
+import { tmpdir } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { examine, type DoctorParts } from '../../src/backend/doctor.ts';
+import { checkHealth } from '../../src/backend/health.ts';
+import type { EngineStatus } from '../../src/protocol/api.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
+
+const signal = new AbortController().signal;
+
+const up: EngineStatus = {
+  spec: 'embedded',
+  reachable: true,
+  kind: 'embedded',
+  version: '1',
+  model: 'noise',
+  maxModelLen: 32_768,
+  blockTokens: 32,
+  pid: 7,
+  url: null,
+  problem: null,
+  notices: [],
+};
+const down: EngineStatus = {
+  ...up,
+  reachable: false,
+  problem: { code: 'CWM-5001', message: 'Nothing listens.', hint: 'Start it.' },
+};
+
+function parts(status: EngineStatus, fields: Partial<DoctorParts> = {}): DoctorParts {
+  const engines = {
+    defaultSpec: 'embedded',
+    get: () => expect.unreachable('only its status is asked for'),
+    status: async (spec: string) => ({ ...status, spec }),
+  };
+  return { storage: tmpdir(), engines, problems: () => [], ...fields };
+}
+
+describe('doctor', () => {
+  it('finds nothing to do where all is well, and asks the engine that was named', async () => {
+    const { engine, findings } = await examine(parts(up), 'http://host:1', signal);
+    expect(engine.spec).toBe('http://host:1');
+    const engineFindings = findings.filter(({ name }) => ['engine', 'model', 'KV blocks', 'records'].includes(name));
+    expect(engineFindings.map(({ state, remedy }) => ({ state, remedy }))).toEqual(
+      Array.from({ length: 4 }, () => ({ state: 'ok', remedy: '' })),
+    );
+  });
+
+  it('passes on what the engine says is wrong, and what to do', async () => {
+    const { findings } = await examine(parts(down), undefined, signal);
+    expect(findings.at(-1)).toEqual({
+      name: 'engine',
+      state: 'failed',
+      detail: 'Nothing listens. (CWM-5001)',
+      remedy: 'Start it.',
+    });
+  });
+
+  it('says that a thaw can not be proven where the engine does not tell its block size, and shows its notices', async () => {
+    const { findings } = await examine(parts({ ...up, blockTokens: null, notices: ['Look here.'] }), undefined, signal);
+    expect(findings).toContainEqual(expect.objectContaining({ name: 'KV blocks', state: 'unknown' }));
+    expect(findings).toContainEqual({ name: 'notice', state: 'warning', detail: 'Look here.', remedy: '' });
+  });
+
+  it('counts damaged records and names the first', async () => {
+    const problems = Array.from({ length: 5 }, (_, index) => ({ path: `file${index}`, what: 'cut' }));
+    const { findings } = await examine(parts(up, { problems: () => problems }), undefined, signal);
+    const records = findings.find(({ name }) => name === 'records');
+    expect(records).toMatchObject({ state: 'warning', remedy: expect.stringContaining('verify') });
+    expect(records?.detail).toBe('5 damaged: file0 (cut), file1 (cut), file2 (cut) and 2 more');
+  });
+
+  it('does not fail where the free space can not be told', async () => {
+    const { findings } = await examine(parts(up, { storage: '/nowhere/at/all' }), undefined, signal);
+    expect(findings).toContainEqual(expect.objectContaining({ name: 'storage', state: 'unknown' }));
+  });
+});
+
+describe('health', () => {
+  const page = { items: [], total: 3, hasMore: false };
+  const domain = { listSessions: async () => page, listWindows: async () => page };
+  const enginesOf = (lastStatuses: EngineStatus[]) => ({
+    lastStatuses,
+    refresh: async () => void lastStatuses.splice(0),
+  });
+
+  it('is healthy, degraded or unhealthy by what was found, and asks engines only when told to', async () => {
+    const sound = { storage: '/s', domain, problems: () => [] };
+    expect(await checkHealth({ ...sound, engines: enginesOf([up]) }, false, signal)).toMatchObject({
+      status: 'healthy',
+      sessions: 3,
+      windows: 3,
+      pid: process.pid,
+      engines: [up],
+    });
+    expect(await checkHealth({ ...sound, engines: enginesOf([down]) }, false, signal)).toMatchObject({
+      status: 'degraded',
+    });
+    expect(await checkHealth({ ...sound, engines: enginesOf([down]) }, true, signal)).toMatchObject({ engines: [] });
+    const flawed = { ...sound, engines: enginesOf([]), problems: () => [{ path: 'x', what: 'cut' }] };
+    expect(await checkHealth(flawed, false, signal)).toMatchObject({ status: 'degraded' });
+    const broken = { ...domain, listWindows: () => Promise.reject(new CwmError('CWM-4002', 'no')) };
+    const unreadable = { ...sound, engines: enginesOf([]), domain: broken };
+    expect(await checkHealth(unreadable, false, signal)).toMatchObject({ status: 'unhealthy', windows: 0 });
+  });
+});

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { createApp } from '../../src/backend/app.ts';
+import { IdleWatch } from '../../src/backend/idleWatch.ts';
+import { OperationLimit } from '../../src/backend/operationLimit.ts';
+import { SignalBus } from '../../src/backend/signalBus.ts';
+import type { RouteHandlers } from '../../src/backend/handlers.ts';
+import { FakeDomain } from './support/fakeDomain.ts';
+
+const app = createApp({
+  handlers: new FakeDomain().domain as RouteHandlers,
+  bus: new SignalBus(0),
+  idle: new IdleWatch(0, () => undefined),
+  log: { write: () => undefined, failure: () => undefined },
+  limit: new OperationLimit(),
+  streamsEnded: new AbortController().signal,
+  operationsEnded: new AbortController().signal,
+  token: 'right',
+});
+
+describe('a backend with a token (named pipes, which others may open)', () => {
+  it('answers whoever knows it', async () => {
+    const answer = await app.request('/api/windows', { headers: { authorization: 'Bearer right' } });
+    expect(answer.status).toBe(200);
+  });
+
+  it.each([undefined, '', 'right', 'Bearer', 'Bearer wrong', 'Bearer righ', 'Bearer rightt', 'bearer right'])(
+    'refuses %j with CWM-8001, for every path',
+    async (authorization) => {
+      const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+      for (const path of ['/api/windows', '/api/events', '/api/health', '/nothing']) {
+        const answer = await app.request(path, { headers });
+        expect(answer.status, path).toBe(403);
+        expect(await answer.json()).toMatchObject({ error: { code: 'CWM-8001' } });
+      }
+    },
+  );
+});
