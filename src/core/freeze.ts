@@ -18,8 +18,9 @@ import { moveLifecycle } from './lifecycle.ts';
 import { saltOf } from './lineage.ts';
 import { isAtRest } from './phase.ts';
 import type { EngineDescription } from './ports/engine.ts';
-import { engineFields, reuseFields, withSummary } from './receipts.ts';
+import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
 import { seal, type Sealed } from './seal.ts';
+import { sealText } from './textContext.ts';
 import { decideVerdict } from './verdict.ts';
 
 /**
@@ -50,17 +51,20 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
       requireSameModel(session.model, engineDescription.model);
       const ids = await core.store.loadTokens(sessionId, tokens.sha256);
       const lineage = await core.store.getLineage(session.lineage as LineageId);
-      const sealed = await seal(
-        {
-          engine,
-          description: engineDescription,
-          context: { ids, salt: saltOf(lineage), handle: null },
-          saltGeneration: lineage.generation,
-          known: null,
-          progress,
-        },
-        signal,
-      );
+      const sealed =
+        ids.length === 0
+          ? sealText(engineDescription, lineage.generation)
+          : await seal(
+              {
+                engine,
+                description: engineDescription,
+                context: { ids, salt: saltOf(lineage), handle: null },
+                saltGeneration: lineage.generation,
+                known: null,
+                progress,
+              },
+              signal,
+            );
       signal.throwIfAborted();
 
       progress('Writing the window');
@@ -134,7 +138,7 @@ async function requireFreezable(
   if (!isAtRest(session.phase)) {
     throw new CwmError('CWM-3001', `Session "${id}" is in the middle of a turn (${session.phase}).`);
   }
-  if (!session.tokens || session.tokens.count === 0) {
+  if (!session.tokens) {
     throw new CwmError('CWM-1003', `Session "${id}" has no context yet: there is nothing to freeze.`, {
       hint: 'Prime it with files or send a message first.',
     });
@@ -157,6 +161,8 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: nu
       blockTokens: description.blockTokens,
       reusedChecksums: checksums,
       canary,
+      cachedTokensFrom: measured.reuse.cachedTokensFrom,
+      isContentOutOfSight: false,
     }),
     tier: onDisk ? ('disk' as const) : measured.reuse.tier,
     tokens,
@@ -176,6 +182,6 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: nu
     kvBytes: kv.kvBytes,
     kvBytesWritten: sealed.kvBytesWritten,
     engine: engineFields(description),
-    notes: [...sealed.notes, ...description.notices],
+    notes: [...sealed.notes, ...reuseNotes(measured.reuse), ...description.notices],
   };
 }

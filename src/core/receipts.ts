@@ -29,6 +29,14 @@ export function reuseFields(
   };
 }
 
+/** Says how to have reuse proven where only the server's counters speak of it. */
+export const reuseNotes = ({ cachedTokensFrom, cachedTokens, promptTokens }: ReuseEvidence): string[] =>
+  cachedTokensFrom === 'metrics'
+    ? [
+        `The server's own counters say that ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused, but they count everybody's. Start it with --enable-prompt-tokens-details to have each request tell.`,
+      ]
+    : [];
+
 export const engineFields = (description: EngineDescription): NonNullable<Receipt['engine']> => ({
   kind: description.kind,
   version: description.version,

@@ -16,7 +16,8 @@ import type { CoreContext } from './context.ts';
 import { modelDifference, requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
 import type { Engine, EngineDescription } from './ports/engine.ts';
-import { engineFields, reuseFields, uncheckedContent, withSummary } from './receipts.ts';
+import { engineFields, reuseFields, reuseNotes, uncheckedContent, withSummary } from './receipts.ts';
+import { warmText } from './textContext.ts';
 import { warm } from './warm.ts';
 
 /**
@@ -104,7 +105,8 @@ async function bringBack(core: CoreContext, request: BringBack, signal: AbortSig
     const notes = [`The KV was left alone, because ${difference}.`];
     return withoutKv('mismatch', ids.length, kv, 'Another model is served.', description, notes);
   }
-  const warmed = await warm(core, { engine, description, manifest, ids, kv, progress }, signal);
+  const bringKvBack = ids.length === 0 ? warmText : warm;
+  const warmed = await bringKvBack(core, { engine, description, manifest, ids, kv, progress }, signal);
   return {
     verdict: warmed.verdict,
     tier: warmed.measured.reuse.tier,
@@ -115,7 +117,7 @@ async function bringBack(core: CoreContext, request: BringBack, signal: AbortSig
     kvBytes: warmed.kv.kvBytes,
     kvBytesWritten: warmed.kvBytesWritten,
     engine: engineFields(description),
-    notes: [...warmed.notes, ...description.notices],
+    notes: [...warmed.notes, ...reuseNotes(warmed.measured.reuse), ...description.notices],
   };
 }
 

@@ -179,18 +179,19 @@ export async function keepTurn(
   const keepsOutput = added.some((message) => message.role === 'assistant');
   const output = keepsOutput ? generation.outputIds : [];
   const ids = [...generation.promptIds, ...output];
-  const prefixBreak = session.tokens
-    ? await findPrefixBreak(
-        {
-          before: await core.store.loadTokens(id, session.tokens.sha256),
-          beforeTokens: session.tokens,
-          prompt: generation.promptIds,
-          messages: turn.messages,
-        },
-        engine,
-        signal,
-      )
-    : null;
+  const prefixBreak =
+    session.tokens && generation.promptIds.length > 0
+      ? await findPrefixBreak(
+          {
+            before: await core.store.loadTokens(id, session.tokens.sha256),
+            beforeTokens: session.tokens,
+            prompt: generation.promptIds,
+            messages: turn.messages,
+          },
+          engine,
+          signal,
+        )
+      : null;
   await core.store.appendMessages(id, added);
   const sha256 = await core.store.saveTokens(id, ids);
   const branch = session.branches[session.activeBranch];
@@ -204,7 +205,7 @@ export async function keepTurn(
       count: ids.length,
       promptCount: generation.promptIds.length,
       sha256,
-      source: generation.idsSource,
+      source: generation.promptIds.length === 0 ? 'none' : generation.idsSource,
       messageCount: messageIds.length,
     },
     draft: keepsOutput ? null : session.draft,

@@ -1,4 +1,4 @@
-import type { CheckResult, Verdict } from '../protocol/receipt.ts';
+import type { CheckResult, Receipt, Verdict } from '../protocol/receipt.ts';
 import { reuseFloor } from './reuse.ts';
 
 /** All that a verdict rests on. `null` is "not observed". */
@@ -13,6 +13,13 @@ export interface VerdictEvidence {
   /** Whether the KV that was *reused* is what was frozen. A block that was found bad and deleted beforehand was not reused. */
   readonly reusedChecksums: CheckResult;
   readonly canary: CheckResult;
+  /**
+   * Where the counts came from. Counters of a whole server are no evidence of one request, even if it looked idle: they are
+   * shown, and nothing is claimed from them.
+   */
+  readonly cachedTokensFrom: Receipt['cachedTokensFrom'];
+  /** The window has a canary, the engine no longer gives one, and no checksum stands in for it. */
+  readonly isContentOutOfSight: boolean;
 }
 
 /** The one place where evidence becomes a word. Pure and total; it never says `proven` when anything disagreed or was not seen. */
@@ -21,8 +28,10 @@ export function decideVerdict(evidence: VerdictEvidence): Verdict {
   if (!reachable) return 'text-only';
   if (!sameIdentity) return 'mismatch';
   if (promptTokens === null || cachedTokens === null) return 'unobserved';
+  if (evidence.cachedTokensFrom === 'metrics' || evidence.cachedTokensFrom === 'none') return 'unobserved';
   if (cachedTokens <= 0) return 'rebuilt';
   if (reusedChecksums === 'disagreed' || canary === 'disagreed') return 'damaged';
+  if (evidence.isContentOutOfSight) return 'unobserved';
   // More cached than there were tokens is no evidence of anything but a broken counter.
   if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
   const floor = reuseFloor(promptTokens, blockTokens);

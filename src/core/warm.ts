@@ -92,11 +92,12 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
 const noFilesThen = 'The block files were out of reach when the window was frozen.';
 
 function verdictOf(
-  { description }: WarmRequest,
-  { reuse }: Measurement,
+  { description, kv }: WarmRequest,
+  measured: Measurement,
   check: BlockCheck | null,
   canary: CanaryCheck | null,
 ): Verdict {
+  const { reuse } = measured;
   return decideVerdict({
     reachable: true,
     sameIdentity: true,
@@ -106,6 +107,8 @@ function verdictOf(
     // What was found bad was deleted before the request, so whatever was reused had agreed.
     reusedChecksums: check && check.whole.length > 0 ? 'agreed' : 'not-run',
     canary: canary?.result ?? 'not-run',
+    cachedTokensFrom: reuse.cachedTokensFrom,
+    isContentOutOfSight: kv.canary !== null && measured.canary === null && !(check && check.whole.length > 0),
   });
 }
 

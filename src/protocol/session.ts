@@ -47,8 +47,11 @@ export type Message = z.infer<typeof messageSchema>;
 export const contextTokensSchema = z.object({
   count: z.number(),
   sha256: z.string(),
-  /** `engine`: the server returned them. `tokenize`: worked out by a second call, which a chat template can make differ. */
-  source: z.enum(['engine', 'tokenize']),
+  /**
+   * `engine`: the server returned them. `tokenize`: worked out by a second call, which a chat template can make differ.
+   * `none`: the server gives no ids at all, so that there are none.
+   */
+  source: z.enum(['engine', 'tokenize', 'none']),
   /** How many of the ids were the prompt; the rest is the answer. */
   promptCount: z.number(),
   /** Number of messages the ids cover. */

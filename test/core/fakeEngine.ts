@@ -39,6 +39,10 @@ export class FakeEngine implements Engine {
   /** Says nothing about reuse. */
   isSilent = false;
   hasLogprobs = true;
+  /** Counts of reuse come from the response, or from counters of the whole server. */
+  countsFrom: 'usage' | 'metrics' = 'usage';
+  /** A server that speaks the OpenAI API and gives no token ids. */
+  givesIds = true;
   hasBlockFiles = true;
   /** Says that everything is cached, and reuses nothing. */
   claimsFullReuse = false;
@@ -86,8 +90,8 @@ export class FakeEngine implements Engine {
     this.#compute([...promptIds, ...outputIds.slice(0, -1)], request.salt);
     return {
       text: this.answer,
-      promptIds,
-      outputIds,
+      promptIds: this.givesIds ? promptIds : [],
+      outputIds: this.givesIds ? outputIds : [],
       idsSource: 'engine',
       finishReason: 'stop',
       reuse,
@@ -218,7 +222,7 @@ export class FakeEngine implements Engine {
     return {
       promptTokens: ids.length,
       cachedTokens: this.isSilent ? null : this.claimsFullReuse ? reusable * blockTokens : cached * blockTokens,
-      cachedTokensFrom: this.isSilent ? 'none' : 'usage',
+      cachedTokensFrom: this.isSilent ? 'none' : this.countsFrom,
       tier: tiers.size === 1 ? ([...tiers][0] ?? null) : tiers.size > 1 ? 'mixed' : null,
       timeToFirstTokenMs: 1,
       serverIdle: true,

@@ -179,6 +179,34 @@ describe('thaw', () => {
     expect((await thaw(fixture)).verdict).not.toBe('proven');
   });
 
+  test("reuse that only the server's counters show is not claimed, but said with what to change", async () => {
+    const fixture = await coreFixture();
+    fixture.engine.countsFrom = 'metrics';
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    const receipt = await thaw(fixture);
+    expect(receipt.verdict).toBe('unobserved');
+    expect(receipt.notes.join(' ')).toContain('--enable-prompt-tokens-details');
+  });
+
+  test('content that can no longer be held against its canary is not proven', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.hasBlockFiles = false;
+    await savedWindow(fixture);
+    fixture.engine.hasLogprobs = false;
+    expect((await thaw(fixture)).verdict).toBe('unobserved');
+  });
+
+  test('a server without token ids: the conversation is kept and opened from its text, and nothing is claimed', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.givesIds = false;
+    await savedWindow(fixture);
+    const receipt = await thaw(fixture, 'opened');
+    expect(receipt).toMatchObject({ verdict: 'unobserved', tokens: 0 });
+    expect((await fixture.cwm.listMessages({ session: 'opened' })).total).toBe(2);
+    expect((await fixture.cwm.send({ session: 'opened', text: 'go on' }, never())).text).toBe('fine');
+  });
+
   test('S0-06 another model is refused with CWM-5003; insisting opens the text and leaves the KV alone', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);

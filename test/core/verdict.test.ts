@@ -10,6 +10,8 @@ const full: VerdictEvidence = {
   blockTokens: 16,
   reusedChecksums: 'agreed',
   canary: 'agreed',
+  cachedTokensFrom: 'usage',
+  isContentOutOfSight: false,
 };
 
 describe('decideVerdict', () => {
@@ -36,6 +38,16 @@ describe('decideVerdict', () => {
     expect(decideVerdict({ ...full, cachedTokens: 101 })).toBe('unobserved');
   });
 
+  test('counters of the whole server are shown, but prove nothing of one request', () => {
+    expect(decideVerdict({ ...full, cachedTokensFrom: 'metrics' })).toBe('unobserved');
+    expect(decideVerdict({ ...full, cachedTokensFrom: 'timings' })).toBe('proven');
+  });
+
+  test('reuse of content that can no longer be looked at is unobserved, not proven', () => {
+    expect(decideVerdict({ ...full, canary: 'not-run', isContentOutOfSight: true })).toBe('unobserved');
+    expect(decideVerdict({ ...full, canary: 'disagreed', isContentOutOfSight: true })).toBe('damaged');
+  });
+
   test('a context shorter than a block can never be proven', () => {
     expect(decideVerdict({ ...full, promptTokens: 16, cachedTokens: 1 })).toBe('partial');
   });
@@ -55,31 +67,37 @@ describe('decideVerdict', () => {
           for (const cachedTokens of counts)
             for (const blockTokens of [null, 16, 32])
               for (const reusedChecksums of checks)
-                for (const canary of checks) {
-                  const evidence = {
-                    reachable,
-                    sameIdentity,
-                    promptTokens,
-                    cachedTokens,
-                    blockTokens,
-                    reusedChecksums,
-                    canary,
-                  };
-                  const verdict = decideVerdict(evidence);
-                  seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
-                  const isProof =
-                    reachable &&
-                    sameIdentity &&
-                    promptTokens !== null &&
-                    cachedTokens !== null &&
-                    blockTokens !== null &&
-                    reuseFloor(promptTokens, blockTokens) > 0 &&
-                    cachedTokens >= reuseFloor(promptTokens, blockTokens) &&
-                    cachedTokens <= promptTokens &&
-                    reusedChecksums !== 'disagreed' &&
-                    canary !== 'disagreed';
-                  expect({ evidence, proven: verdict === 'proven' }).toEqual({ evidence, proven: isProof });
-                }
+                for (const canary of checks)
+                  for (const cachedTokensFrom of ['usage', 'metrics', 'timings', 'none'] as const)
+                    for (const isContentOutOfSight of [true, false]) {
+                      const evidence = {
+                        reachable,
+                        sameIdentity,
+                        promptTokens,
+                        cachedTokens,
+                        blockTokens,
+                        reusedChecksums,
+                        canary,
+                        cachedTokensFrom,
+                        isContentOutOfSight,
+                      };
+                      const verdict = decideVerdict(evidence);
+                      seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
+                      const isProof =
+                        reachable &&
+                        sameIdentity &&
+                        promptTokens !== null &&
+                        cachedTokens !== null &&
+                        blockTokens !== null &&
+                        reuseFloor(promptTokens, blockTokens) > 0 &&
+                        cachedTokens >= reuseFloor(promptTokens, blockTokens) &&
+                        cachedTokens <= promptTokens &&
+                        reusedChecksums !== 'disagreed' &&
+                        canary !== 'disagreed' &&
+                        (cachedTokensFrom === 'usage' || cachedTokensFrom === 'timings') &&
+                        !isContentOutOfSight;
+                      expect({ evidence, proven: verdict === 'proven' }).toEqual({ evidence, proven: isProof });
+                    }
     expect([...seen.keys()].sort()).toEqual(
       ['damaged', 'mismatch', 'partial', 'proven', 'rebuilt', 'text-only', 'unobserved'].sort(),
     );

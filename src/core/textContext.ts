@@ -1,0 +1,86 @@
+import type { LineageId, MessageId, SessionId } from '../protocol/ids.ts';
+import type { CoreContext } from './context.ts';
+import { saltOf } from './lineage.ts';
+import type { EngineDescription, ReuseEvidence } from './ports/engine.ts';
+import { renderPrompt } from './prompt.ts';
+import { uncheckedContent } from './receipts.ts';
+import type { Sealed } from './seal.ts';
+import { decideVerdict } from './verdict.ts';
+import type { Warmed, WarmRequest } from './warm.ts';
+
+/*
+ * Some servers speak the OpenAI API and give no token ids. Their KV can be neither named nor checked, but their conversations
+ * can be kept and opened like any other: from the text.
+ */
+
+const noIds = 'This server gives no token ids, so its KV can be neither named nor checked. The text is safe.';
+
+const nothingSeen: ReuseEvidence = {
+  promptTokens: 0,
+  cachedTokens: null,
+  cachedTokensFrom: 'none',
+  tier: null,
+  timeToFirstTokenMs: null,
+  serverIdle: null,
+  counters: {},
+};
+
+/** What a seal comes to without ids: no request, and nothing claimed. */
+export const sealText = (description: EngineDescription, saltGeneration: number): Sealed => ({
+  kv: {
+    saltGeneration,
+    engineKind: description.kind,
+    engineVersion: description.version,
+    blockTokens: description.blockTokens,
+    hashProfile: null,
+    canary: null,
+    canaryIsExact: false,
+    handle: null,
+    kvBytes: null,
+    blocks: [],
+  },
+  measured: { reuse: nothingSeen, canary: null },
+  canaryNoise: null,
+  blocksMissing: 0,
+  blocksUnreachable: noIds,
+  kvBytesWritten: null,
+  notes: [noIds],
+});
+
+/** Sends the conversation as text, so that the server has it warm, and reports what the server says of it. */
+export async function warmText(core: CoreContext, request: WarmRequest, signal: AbortSignal): Promise<Warmed> {
+  const { engine, manifest, kv, description, progress } = request;
+  progress('Measuring');
+  const lineage = await core.store.getLineage(manifest.lineage as LineageId);
+  const messages = await core.store.loadMessages(manifest.session as SessionId, manifest.messageIds as MessageId[]);
+  const { reuse } = await engine.generate(
+    {
+      messages: renderPrompt(messages),
+      salt: saltOf(lineage),
+      maxTokens: 1,
+      temperature: 0,
+      addGenerationPrompt: true,
+    },
+    () => undefined,
+    signal,
+  );
+  return {
+    verdict: decideVerdict({
+      reachable: true,
+      sameIdentity: true,
+      promptTokens: reuse.promptTokens,
+      cachedTokens: reuse.cachedTokens,
+      cachedTokensFrom: reuse.cachedTokensFrom,
+      blockTokens: description.blockTokens,
+      reusedChecksums: 'not-run',
+      canary: 'not-run',
+      isContentOutOfSight: true,
+    }),
+    measured: { reuse, canary: null },
+    content: uncheckedContent(noIds),
+    repair: 'none',
+    kv,
+    kvBytesWritten: null,
+    notes: [noIds],
+  };
+}
