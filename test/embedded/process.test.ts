@@ -88,7 +88,7 @@ describe("the embedded engine's process", { timeout: 120_000 }, () => {
   });
 
   it('makes its own model when it is given none, says that its text is noise, and makes a damaged one again', async () => {
-    const path = join(kvDir, 'models', 'cwm-noise-1.gguf');
+    const path = join(kvDir, 'models', 'cwm-noise-2.gguf');
     mkdirSync(join(kvDir, 'models'), { recursive: true });
     writeFileSync(path, 'half a mod');
     const engine = await EngineProcess.start(kvDir, '--context', '512');
@@ -96,7 +96,7 @@ describe("the embedded engine's process", { timeout: 120_000 }, () => {
       data: { id: string; root: string; max_model_len: number; cwm: { notice: string } }[];
     }>('/v1/models');
     await engine.kill();
-    expect(data[0]).toMatchObject({ id: 'cwm-noise-1', root: path, max_model_len: 512 });
+    expect(data[0]).toMatchObject({ id: 'cwm-noise-2', root: path, max_model_len: 512 });
     expect(data[0]?.cwm.notice).toContain('text is noise');
     expect(readFileSync(path).length).toBeGreaterThan(1_000_000);
     expect(existsSync(join(kvDir, 'CACHEDIR.TAG'))).toBe(true);

@@ -11,7 +11,7 @@ import {
 } from './noiseModel.ts';
 
 /** Hash of the bytes that {@link defaultNoiseShape} gives: they are the same on every machine. */
-export const defaultNoiseSha256 = '41eeee3d500d1c64c8fc426fa8fe1b2bbc42a9a2ac4e2e8a9f433c4fbb70e36b';
+export const defaultNoiseSha256 = '5c85591ba25ab3eacd5c57e9c312f6e298b4187922b3a1a14d238a5fcc706142';
 
 /** Said wherever the model is named. */
 export const noiseNotice =
