@@ -3,6 +3,7 @@ import { build, context } from 'esbuild';
 import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { writeSlimEngine } from './scripts/slimEngine.mjs';
 
 const root = import.meta.dirname;
 const outdir = path.join(root, 'dist');
@@ -50,7 +51,7 @@ const processes = {
   ),
   outdir,
   format: 'esm',
-  // Finds its native binaries beside its own files.
+  // Finds its native binaries beside its own files: scripts/slimEngine.mjs puts it into dist/node_modules.
   external: ['node-llama-cpp'],
   banner: {
     js: [
@@ -66,6 +67,7 @@ rmSync(outdir, { recursive: true, force: true });
 mkdirSync(outdir);
 // sql.js looks for it beside the file that it is bundled into.
 copyFileSync(require.resolve('sql.js/dist/sql-wasm.wasm'), path.join(outdir, 'sql-wasm.wasm'));
+const slimEngine = await writeSlimEngine(root, outdir);
 
 if (watch) {
   for (const options of [extension, processes]) await (await context(options)).watch();
@@ -75,6 +77,10 @@ if (watch) {
     for (const [file, { bytes }] of Object.entries(metafile.outputs)) print(file, bytes);
   }
   print('dist/sql-wasm.wasm', statSync(path.join(outdir, 'sql-wasm.wasm')).size);
+  print(
+    'dist/node_modules',
+    slimEngine.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
 }
 
 /** @param {string} file @param {number} bytes */

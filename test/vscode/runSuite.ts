@@ -4,9 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { runSuite } from './harness/runSuite.ts';
+import { packageExtension } from './packageExtension.ts';
 import { writeProject } from './ui/projectFolder.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
 const temporary = mkdtempSync(path.join(tmpdir(), 'cwm-suite-'));
 const folder = path.join(temporary, 'orchard');
 mkdirSync(folder);
@@ -18,7 +18,7 @@ try {
   const suites = only.length > 0 ? only : ['activation', 'mainJob', 'engineDown'];
   const result = await runSuite({
     testFiles: suites.map((name) => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`)),
-    extensionDevelopmentPaths: [root],
+    vsix: [await packageExtension(temporary)],
     folder,
     timeoutMs: 400_000,
     log: (line) => console.log(line),

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { withWorkbench } from './harness/withWorkbench.ts';
 import { userSettings } from './harness/userSettings.ts';
+import { packageExtension } from './packageExtension.ts';
 import { mainJob } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { runSteps } from './ui/steps.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
 const temporary = mkdtempSync(path.join(tmpdir(), 'cwm-ui-'));
 const storage = path.join(temporary, 'storage');
 const folder = path.join(temporary, 'orchard');
@@ -26,7 +26,7 @@ try {
   await withWorkbench(
     {
       name: 'ui-main-job',
-      extensionFolders: [root],
+      vsix: [await packageExtension(temporary)],
       folder,
       userDataDir,
       timeoutMs: 400_000,

@@ -1,0 +1,86 @@
+// Puts node-llama-cpp into dist/node_modules as the extension ships it: its own code and all that it imports in one file, and the
+// binaries of this platform. Of the 725 MB that npm brings, 31 MB are left; llama.cpp's sources, GPU builds and the rest of
+// its dependencies stay behind, because the embedded engine only ever loads a prebuilt binary.
+import { build } from 'esbuild';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+const names = { linux: 'linux', darwin: 'mac', win32: 'win' };
+
+/** Package with the CPU build for a platform, as node-llama-cpp names it. */
+export const binaryPackage = (platform = process.platform, arch = process.arch) =>
+  `@node-llama-cpp/${names[platform] ?? platform}-${arch}${platform === 'darwin' && arch === 'arm64' ? '-metal' : ''}`;
+
+/**
+ * @param {string} root the repository
+ * @param {string} outdir `dist`
+ * @returns the files written, with their sizes; none when npm brought no binaries for this platform, where the checkout's own
+ *   node_modules are used.
+ */
+export async function writeSlimEngine(root, outdir) {
+  const binaries = path.join(root, 'node_modules', binaryPackage());
+  if (!existsSync(binaries)) return [];
+  const source = path.join(root, 'node_modules', 'node-llama-cpp');
+  const target = path.join(outdir, 'node_modules', 'node-llama-cpp');
+  await build({
+    outfile: path.join(target, 'dist', 'index.js'),
+    entryPoints: [path.join(source, 'dist', 'index.js')],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    minify: true,
+    keepNames: true,
+    legalComments: 'none',
+    logLevel: 'error',
+    plugins: [keepPlaces(path.join(source, 'dist'))],
+    external: ['@node-llama-cpp/*', '@reflink/reflink', 'electron'],
+    banner: {
+      js: "import { createRequire as bundleCreateRequire } from 'node:module'; const require = bundleCreateRequire(import.meta.url);",
+    },
+  });
+  const { name, version, license, type } = JSON.parse(readFileSync(path.join(source, 'package.json'), 'utf8'));
+  const manifest = { name, version, license, type, exports: './dist/index.js' };
+  writeFileSync(path.join(target, 'package.json'), JSON.stringify(manifest, null, 2));
+  mkdirSync(path.join(target, 'llama'), { recursive: true });
+  for (const file of [
+    'LICENSE',
+    'llama/binariesGithubRelease.json',
+    'llama/llama.cpp.info.json',
+    'llama/package.json',
+  ]) {
+    cpSync(path.join(source, file), path.join(target, file));
+  }
+  const binariesTarget = path.join(outdir, 'node_modules', binaryPackage());
+  cpSync(binaries, binariesTarget, { recursive: true });
+  return [...filesBelow(target), ...filesBelow(binariesTarget)];
+}
+
+/** Starts its own file as a process, to try the binaries there: the one file that there is now. */
+const runsItself = 'bindings/utils/testBindingBinary.js';
+
+/**
+ * Modules of node-llama-cpp find the package's files by where they are themselves. In one file they all would be in its place, so each
+ * is told its old one.
+ * @param {string} folder the package's `dist`
+ */
+const keepPlaces = (folder) => ({
+  name: 'keep-places',
+  /** @param {import('esbuild').PluginBuild} build */
+  setup(build) {
+    build.onLoad({ filter: /\.js$/ }, ({ path: file }) => {
+      const relative = path.relative(folder, file).replaceAll(path.sep, '/');
+      const text = readFileSync(file, 'utf8');
+      if (relative.startsWith('../') || relative === runsItself || !text.includes('import.meta.url')) return undefined;
+      const place = `new URL(${JSON.stringify(`./${relative}`)}, import.meta.url).href`;
+      return { contents: text.replaceAll('import.meta.url', place), loader: 'js' };
+    });
+  },
+});
+
+/** @param {string} folder */
+const filesBelow = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .map((file) => ({ file, bytes: statSync(file).size }));
