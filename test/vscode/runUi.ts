@@ -4,7 +4,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { withWorkbench } from './harness/withWorkbench.ts';
-import { userSettings } from './harness/userSettings.ts';
 import { packageExtension } from './packageExtension.ts';
 import { mainJob } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
@@ -14,11 +13,6 @@ const temporary = mkdtempSync(path.join(tmpdir(), 'cwm-ui-'));
 const storage = path.join(temporary, 'storage');
 const folder = path.join(temporary, 'orchard');
 mkdirSync(storage);
-const userDataDir = path.join(temporary, 'u');
-writeSettings('User', userSettings({ 'cwm.answer.maxTokens': 24 }));
-// In a window of a server, VS Code reads what is about the machine from that machine's own settings.
-const machine = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1 };
-writeSettings('Machine', JSON.stringify(machine));
 writeProject(folder);
 
 const outcome = { passed: 0, failed: 0, skipped: 0 };
@@ -28,7 +22,7 @@ try {
       name: 'ui-main-job',
       vsix: [await packageExtension(temporary)],
       folder,
-      userDataDir,
+      settings: { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, 'cwm.answer.maxTokens': 24 },
       timeoutMs: 400_000,
     },
     (workbench) => runSteps(mainJob(workbench, storage), outcome),
@@ -43,8 +37,3 @@ const [resultFile] = process.argv.slice(2);
 if (resultFile !== undefined) writeFileSync(resultFile, JSON.stringify(outcome));
 console.log(`browser: ${outcome.passed} passed, ${outcome.failed} failed, ${outcome.skipped} skipped`);
 process.exitCode = outcome.failed === 0 ? 0 : 1;
-
-function writeSettings(level: 'User' | 'Machine', text: string): void {
-  mkdirSync(path.join(userDataDir, level), { recursive: true });
-  writeFileSync(path.join(userDataDir, level, 'settings.json'), text);
-}

@@ -1,4 +1,4 @@
-import { type QuickPickItem, ThemeIcon, commands, window } from 'vscode';
+import { type QuickPickItem, ThemeIcon, commands, env, window } from 'vscode';
 import { type CommandId, type CommandInput, type ContextKeys } from '../contributions.ts';
 import type { App } from '../app.ts';
 import { command } from './command.ts';
@@ -16,7 +16,10 @@ export const openSettings = command<CommandInput<'cwm.openSettings'>, object, un
   title: 'Open Settings',
   ask: async () => ({}),
   async perform(app) {
-    await commands.executeCommand('workbench.action.openSettings', `@ext:${app.context.extension.id}`);
+    const query = `@ext:${app.context.extension.id}`;
+    // Where the extension runs on another machine, its settings about the machine are that one's.
+    if (env.remoteName === undefined) await commands.executeCommand('workbench.action.openSettings', query);
+    else await commands.executeCommand('workbench.action.openRemoteSettings', { query });
     return undefined;
   },
 });

@@ -87,7 +87,7 @@ function connectionSentence({ connection }: State): string {
 }
 
 const backendParagraphs = (health: RouteOutput<'health'>): string[] => [
-  `${health.status}: version ${plain(health.version)}, process ${health.pid}, running for ${formatDuration(health.uptimeSeconds * 1000)}.`,
+  `${sentenceStart(health.status)}: version ${plain(health.version)}, process ${health.pid}, running for ${formatDuration(health.uptimeSeconds * 1000)}.`,
   `It keeps ${formatCount(health.sessions)} sessions and ${formatCount(health.windows)} windows in \`${health.storage}\`.`,
 ];
 
@@ -114,6 +114,8 @@ function engineSentence(engine: EngineStatus): string {
   ].filter((fact) => fact !== '');
   return `${name} answers: ${facts.map(plain).join(', ')}.`;
 }
+
+const sentenceStart = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
 const notices = ({ notices }: EngineStatus): string[] =>
   notices.length === 0 ? [] : [notices.map((notice) => `- ${plain(notice)}`).join('\n')];

@@ -52,7 +52,7 @@ function sessionRow(session: Session, { active, project }: Pick<State, 'active' 
   const tokens = session.tokens === null ? 'empty' : formatTokens(session.tokens.count);
   const folder = session.project === null ? 'no folder' : folderName(session.project);
   const elsewhere = project.kind === 'folder' && project.uri === session.project ? [] : [folder];
-  const facts = [...(isActive ? ['active'] : []), ...(isActive && stateWords === 'active' ? [] : [stateWords]), tokens];
+  const facts = [...(isActive ? ['active'] : []), tokens, ...(isActive && stateWords === 'active' ? [] : [stateWords])];
   const age = formatAge(session.updatedAt, now);
   return {
     label: session.title,

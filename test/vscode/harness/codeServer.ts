@@ -7,7 +7,7 @@ import type { CodeServerInstallation } from './installation.ts';
 import { withoutNoise } from './logNoise.ts';
 import { runCommand } from './runCommand.ts';
 import { createTempRoot, removeTempRoot } from './tempRoot.ts';
-import { userSettings } from './userSettings.ts';
+import { writeSettings } from './userSettings.ts';
 import { waitUntil } from './waitUntil.ts';
 
 const manifestIdentity = z.object({ publisher: z.string(), name: z.string(), version: z.string() });
@@ -78,11 +78,9 @@ async function start(options: CodeServerOptions, root: string, removeRoot: () =>
   const config = path.join(root, 'config.yaml');
   const temporary = path.join(root, 't');
   await mkdir(temporary, { mode: 0o700, recursive: true });
-  await mkdir(path.join(userDataDir, 'User'), { recursive: true });
   await mkdir(extensionsDir, { recursive: true });
   await writeFile(config, 'auth: none\n'); // with none given, one with a password is written in the user's home
-  const settings = userSettings(options.settings);
-  if (options.userDataDir === undefined) await writeFile(path.join(userDataDir, 'User', 'settings.json'), settings);
+  if (options.userDataDir === undefined) await writeSettings(userDataDir, options.settings);
 
   for (const folder of options.extensionFolders ?? []) await linkExtension(folder, extensionsDir);
   const environment = serverEnvironment(root, temporary, options.environment);

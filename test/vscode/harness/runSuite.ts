@@ -12,7 +12,7 @@ import type { SuiteEvent, SuiteResult } from './suiteReport.ts';
 import { holdWhileEnding } from './shutdown.ts';
 import { mapStack } from './sourceMapping.ts';
 import { createTempRoot, removeTempRoot } from './tempRoot.ts';
-import { userSettings } from './userSettings.ts';
+import { writeSettings } from './userSettings.ts';
 import { waitUntil } from './waitUntil.ts';
 
 export interface SuiteOptions {
@@ -63,10 +63,8 @@ async function prepare(root: string, host: SuiteHost, options: SuiteOptions): Pr
   const profile = { userDataDir: path.join(root, 'u'), extensionsDir: path.join(root, 'e') };
   const emptyFolder = path.join(root, 'folder');
   const carrier = path.join(root, 'carrier');
-  const userFolder = path.join(profile.userDataDir, 'User');
-  for (const folder of [userFolder, profile.extensionsDir, emptyFolder, carrier])
-    await mkdir(folder, { recursive: true });
-  await writeFile(path.join(userFolder, 'settings.json'), userSettings(options.settings));
+  for (const folder of [profile.extensionsDir, emptyFolder, carrier]) await mkdir(folder, { recursive: true });
+  await writeSettings(profile.userDataDir, options.settings);
 
   // VS Code runs a suite only beside an extension under development. One that comes as VSIX is none, so an empty one stands in.
   const manifest = { name: 'carrier', publisher: 'test', version: '0.0.0', engines: { vscode: '*' } };

@@ -1,3 +1,6 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
 /** What would disturb a test: welcome pages, tips, update checks, telemetry, AI features (they cost 2 s at the start). */
 const QUIET: Readonly<Record<string, unknown>> = {
   'security.workspace.trust.enabled': false,
@@ -14,7 +17,19 @@ const QUIET: Readonly<Record<string, unknown>> = {
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
 };
 
-/** The text of a `settings.json`: `settings` over the quiet defaults. */
-export function userSettings(settings: Readonly<Record<string, unknown>> = {}): string {
-  return `${JSON.stringify({ ...QUIET, ...settings }, null, 2)}\n`;
+/**
+ * Writes `settings` over the quiet defaults into a fresh profile. In a window of a server, VS Code reads what is about the machine
+ * (scopes `machine` and `machine-overridable`) from that machine's settings, so they are written there too.
+ */
+export async function writeSettings(
+  userDataDir: string,
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  await write(path.join(userDataDir, 'User'), { ...QUIET, ...settings });
+  await write(path.join(userDataDir, 'Machine'), settings);
+}
+
+async function write(folder: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, 'settings.json'), `${JSON.stringify(settings, null, 2)}\n`);
 }
