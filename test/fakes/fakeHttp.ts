@@ -15,7 +15,8 @@ export interface SeenRequest {
 export type Answer =
   | { readonly status: number; readonly json: unknown }
   | { readonly status: number; readonly text: string }
-  | { readonly status: number; readonly events: readonly unknown[] };
+  /** `endMark: false`: nothing says `[DONE]` at the end, as in llama-server's own streams. */
+  | { readonly status: number; readonly events: readonly unknown[]; readonly endMark?: boolean };
 
 /** Sends an answer, whole or as far as the fault lets it come. */
 export function sendAnswer(response: ServerResponse, answer: Answer, fault: HttpFault | null): void {
@@ -67,7 +68,7 @@ function encode(answer: Answer): readonly [type: string, chunks: readonly string
   if ('text' in answer) return ['text/plain; version=1.0.0; charset=utf-8', halves(answer.text)];
   if ('json' in answer) return ['application/json', halves(JSON.stringify(answer.json))];
   const events = answer.events.map((event) => `data: ${JSON.stringify(event)}\n\n`);
-  return ['text/event-stream; charset=utf-8', [...events, 'data: [DONE]\n\n']];
+  return ['text/event-stream; charset=utf-8', answer.endMark === false ? events : [...events, 'data: [DONE]\n\n']];
 }
 
 function halves(text: string): string[] {
