@@ -3,9 +3,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { writeSettings } from './harness/userSettings.ts';
 import { withWorkbench } from './harness/withWorkbench.ts';
 import { packageExtension } from './packageExtension.ts';
-import { mainJob } from './ui/mainJob.ts';
+import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { runSteps } from './ui/steps.ts';
 
@@ -14,6 +15,7 @@ const storage = path.join(temporary, 'storage');
 const folder = path.join(temporary, 'orchard');
 mkdirSync(storage);
 writeProject(folder);
+const settings = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, 'cwm.answer.maxTokens': 24 };
 
 const outcome = { passed: 0, failed: 0, skipped: 0 };
 try {
@@ -22,10 +24,14 @@ try {
       name: 'ui-main-job',
       vsix: [await packageExtension(temporary)],
       folder,
-      settings: { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, 'cwm.answer.maxTokens': 24 },
+      settings,
       timeoutMs: 400_000,
     },
-    (workbench) => runSteps(mainJob(workbench, storage), outcome),
+    (workbench, server) => {
+      const change: ChangeSettings = (changed) =>
+        writeSettings(path.join(server.root, 'u'), { ...settings, ...changed });
+      return runSteps(mainJob(workbench, storage, change), outcome);
+    },
   );
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -13,19 +13,15 @@ const findingStates: Readonly<Record<Finding['state'], string>> = {
 
 /** What `cwm doctor` found, as markdown. */
 export function doctorReport({ engine, findings }: RouteOutput<'doctor'>): string {
-  return document([
-    '# Doctor',
-    engineSentence(engine),
-    markdownTable(
-      ['What', 'State', 'Found', 'What you can do'],
-      findings.map(({ name, state, detail, remedy }) => [
-        plain(name),
-        findingStates[state],
-        plain(detail),
-        plain(remedy),
-      ]),
-    ),
+  const hasRemedies = findings.some(({ remedy }) => remedy !== '');
+  const rows = findings.map(({ name, state, detail, remedy }) => [
+    plain(name),
+    findingStates[state],
+    plain(detail),
+    ...(hasRemedies ? [plain(remedy)] : []),
   ]);
+  const head = ['What', 'State', 'Found', ...(hasRemedies ? ['What you can do'] : [])];
+  return document(['# Doctor', engineSentence(engine), markdownTable(head, rows)]);
 }
 
 /** What a verification looked at and found, as markdown. */

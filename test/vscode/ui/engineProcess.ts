@@ -1,18 +1,22 @@
+import type { BackendClient } from '../../../src/client/backendClient.ts';
 import { connectBackend } from '../../../src/client/connectBackend.ts';
 import { HarnessError } from '../harness/harnessError.ts';
 
 /** Process id of the embedded engine that the backend of this storage directory runs. */
-export async function enginePid(storage: string): Promise<number> {
-  const backend = await connectBackend({ storage, start: null });
-  try {
+export const enginePid = (storage: string): Promise<number> =>
+  asking(storage, async (backend) => {
     const { engines } = await backend.call('health', {});
     const pid = engines.find(({ spec }) => spec === 'embedded')?.pid;
     if (pid === null || pid === undefined) throw new HarnessError('The backend runs no embedded engine.');
     return pid;
-  } finally {
-    backend.dispose();
-  }
-}
+  });
+
+/** Engine of the session with this title that was changed last. */
+export const engineOfSession = (storage: string, title: string): Promise<string | undefined> =>
+  asking(storage, async (backend) => {
+    const { items } = await backend.call('listSessions', { search: title });
+    return items[0]?.engine;
+  });
 
 export function isAlive(pid: number): boolean {
   try {
@@ -20,5 +24,14 @@ export function isAlive(pid: number): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+async function asking<T>(storage: string, ask: (backend: BackendClient) => Promise<T>): Promise<T> {
+  const backend = await connectBackend({ storage, start: null });
+  try {
+    return await ask(backend);
+  } finally {
+    backend.dispose();
   }
 }

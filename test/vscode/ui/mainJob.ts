@@ -2,15 +2,19 @@ import assert from 'node:assert/strict';
 import { artifactPath } from '../harness/artifacts.ts';
 import { waitUntil } from '../harness/waitUntil.ts';
 import type { Workbench } from '../harness/workbench.ts';
-import { enginePid, isAlive } from './engineProcess.ts';
+import { engineOfSession, enginePid, isAlive } from './engineProcess.ts';
+import { silentServer } from './silentServer.ts';
 import type { Step } from './steps.ts';
 
 /** On a busy machine the engine's first start and a prefill take their time. */
 const workMs = 90_000;
 const view = 'Context Windows';
 
+/** Changes settings from outside, as a user who edits the file. */
+export type ChangeSettings = (settings: Readonly<Record<string, unknown>>) => Promise<void>;
+
 /** The main job as a user does it: prime, send, freeze, lose the engine, thaw, and read what was really reused. */
-export function mainJob(workbench: Workbench, storage: string): Step[] {
+export function mainJob(workbench: Workbench, storage: string, changeSettings: ChangeSettings): Step[] {
   const { quickInput, page } = workbench;
   const tree = workbench.tree(view);
   const shot = (name: string): Promise<void> => workbench.screenshot(artifactPath(`ui-${name}.png`));
@@ -138,7 +142,7 @@ export function mainJob(workbench: Workbench, storage: string): Step[] {
       },
     },
     {
-      title: 'a session that does not exist any more is a message with its code and what to do',
+      title: 'a name that is taken is a message with its code, and a button that helps',
       async run() {
         await workbench.clickStatusBar(/before-lunch/);
         await quickInput.pick('Freeze');
@@ -146,7 +150,38 @@ export function mainJob(workbench: Workbench, storage: string): Step[] {
         assert.match(await workbench.notification('CWM-3003', workMs), /^Freeze: .*\(CWM-3003\) .+/);
         await shot('8-refused');
         await workbench.answerNotification('CWM-3003', 'List Windows');
+        await quickInput.type('before', 'Windows');
         await quickInput.cancel();
+      },
+    },
+    {
+      title: 'an engine that never answers is given up with the Cancel button, and nothing is lost',
+      async run() {
+        const engine = await silentServer();
+        try {
+          await changeSettings({ 'cwm.engine': engine.url });
+          // VS Code notices a changed file a moment later.
+          const onSilentEngine = async (): Promise<true | undefined> => {
+            await workbench.runCommand('Context Windows: New Session');
+            await quickInput.fill('stuck', 'New Session');
+            await workbench.statusBar('stuck 0', workMs);
+            return (await engineOfSession(storage, 'stuck')) === engine.url ? true : undefined;
+          };
+          await waitUntil('a session on the other engine', onSilentEngine, { timeoutMs: workMs });
+          await workbench.runCommand('Context Windows: Send Message');
+          await quickInput.fill('Anybody there?', 'Send to “stuck”');
+          await workbench.answerNotification('Waiting for the answer in “stuck”', 'Cancel', workMs);
+          await workbench.statusBar('stuck 0', workMs);
+          await workbench.runCommand('Context Windows: Send Message');
+          await quickInput.type('Anybody there?!', 'Send to “stuck”');
+          await quickInput.cancel();
+          await changeSettings({ 'cwm.engine': 'embedded' });
+          await workbench.runCommand('Context Windows: Switch Session');
+          await quickInput.pick('before-lunch');
+          await workbench.statusBar(/before-lunch .* proven/, workMs);
+        } finally {
+          engine.close();
+        }
       },
     },
     {
