@@ -15,11 +15,15 @@ export interface EngineUnderTest {
   readonly givesCanary: boolean;
   /** Whether block files can be seen from here. */
   readonly blocksReachable: boolean;
+  /** Whether a context is kept as one file, whatever the grain of reuse. Default: each full block has a file. */
+  readonly keepsContextsWhole?: boolean;
   dispose(): Promise<void>;
 }
 
 const never = new AbortController().signal;
 const blocksOfText = 6;
+/** A context must be long enough to be like no other, also where a block is one token. */
+const leastTokensOfText = 96;
 
 /**
  * What every {@link Engine} promises, whatever is behind it: the fake, the embedded engine, a real server. One engine
@@ -42,7 +46,7 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
 
     /** A context of some full blocks and a rest, no two alike. */
     const freshContext = async (blocks = blocksOfText): Promise<KvContext> => {
-      const wanted = blocks * blockTokens + Math.ceil(blockTokens / 2);
+      const wanted = Math.max(leastTokensOfText, blocks * blockTokens + Math.ceil(blockTokens / 2));
       const ids: number[] = [];
       for (let part = 0; ids.length < wanted; part++) {
         ids.push(...(await engine.tokenize([{ role: 'user', content: sentence(part) }], false, never)));
@@ -151,24 +155,24 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
         return;
       }
       const hashes = location.blocks.map(({ hash }) => hash);
-      expect(hashes).toHaveLength(Math.floor(context.ids.length / blockTokens));
+      const isWhole = subject.keepsContextsWhole ?? false;
+      expect(hashes).toHaveLength(isWhole ? 1 : Math.floor(context.ids.length / blockTokens));
       expect(location.blocks.filter(({ stat }) => stat === null)).toEqual([]);
       const checksums = await engine.checksum(hashes, never);
       expect(checksums.every((checksum) => checksum !== null && /^[0-9a-f]{64}$/.test(checksum))).toBe(true);
       expect(new Set(checksums).size).toBe(hashes.length);
 
-      const [first, ...rest] = location.blocks;
-      const restBytes = rest.reduce((total, { stat }) => total + (stat?.sizeBytes ?? 0), 0);
-      expect(await engine.forget({ hashes: rest.map(({ hash }) => hash), handle: context.handle }, never)).toBe(
-        restBytes,
-      );
+      const keptCount = isWhole ? 0 : 1;
+      const forgotten = location.blocks.slice(keptCount);
+      const forgottenBytes = forgotten.reduce((total, { stat }) => total + (stat?.sizeBytes ?? 0), 0);
+      const target = { hashes: forgotten.map(({ hash }) => hash), handle: context.handle };
+      expect(await engine.forget(target, never)).toBe(forgottenBytes);
       const after = await engine.locate(context, never);
-      expect(after.reachable && after.blocks.map(({ stat }) => stat !== null)).toEqual([
-        true,
-        ...rest.map(() => false),
-      ]);
-      expect(await engine.checksum([first?.hash ?? '', rest[0]?.hash ?? ''], never)).toEqual([checksums[0], null]);
-      expect(await engine.forget({ hashes: rest.map(({ hash }) => hash), handle: null }, never)).toBe(0);
+      const isKept = hashes.map((_, index) => index < keptCount);
+      expect(after.reachable && after.blocks.map(({ stat }) => stat !== null)).toEqual(isKept);
+      const kept = checksums.map((checksum, index) => (isKept[index] ? checksum : null));
+      expect(await engine.checksum(hashes, never)).toEqual(kept);
+      expect(await engine.forget(target, never)).toBe(0);
     });
 
     test('a block hash that is no hash never becomes a path', async () => {

@@ -93,7 +93,7 @@ export type BlockLocation =
   | { readonly reachable: false; readonly why: string }
   | {
       readonly reachable: true;
-      /** Every full block of the context, in order, present or not. */
+      /** Every full block of the context, in order, present or not; one entry where a context is kept as a whole. */
       readonly blocks: readonly LocatedBlock[];
     };
 

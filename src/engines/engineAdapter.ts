@@ -1,0 +1,26 @@
+import type { Engine } from '../core/ports/engine.ts';
+import type { Connect } from './http/address.ts';
+import type { Link } from './http/link.ts';
+
+/** What an adapter makes an engine of. */
+export interface AdapterOptions {
+  readonly spec: string;
+  readonly connect: Connect;
+  /** Absolute paths by the names that a spec gave them: `http://host#slots=/path`. */
+  readonly folders: Readonly<Record<string, string>>;
+}
+
+/** One kind of model server. Adapters know nothing of each other: a new one is added to the list, and that is all. */
+export interface EngineAdapter {
+  /** Folders of such a server that a spec may name, because no server tells where they are. */
+  readonly folders: readonly string[];
+
+  /**
+   * Whether the server there is of this kind. Asks only what computes nothing.
+   *
+   * @throws CwmError CWM-5001, 5004, 5006, 6001, 6003: nobody can tell now.
+   */
+  recognises(link: Link, signal: AbortSignal): Promise<boolean>;
+
+  create(options: AdapterOptions): Engine;
+}

@@ -1,0 +1,55 @@
+import { commonPrefixLength } from '../../base/tokenIds.ts';
+import type { ChatMessage } from '../../core/ports/engine.ts';
+import type { Link, LinkRequest } from '../http/link.ts';
+import { templateSchema, tokenizeSchema } from './wire.ts';
+
+/** Two ways a conversation may go on that have no first token in common. */
+const continuations = ['Yes, please.', '2 + 2'] as const;
+
+/**
+ * The exact ids that the server's chat template makes of these messages; it computes nothing.
+ *
+ * llama-server takes an answer at the end for one that is to be continued, and leaves it open. Where it is to be closed, what
+ * every next prompt begins with is wanted: the ids that two different continuations have in common.
+ */
+export async function chatPromptIds(
+  link: Link,
+  messages: readonly ChatMessage[],
+  addGenerationPrompt: boolean,
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  if (addGenerationPrompt || messages.at(-1)?.role !== 'assistant') {
+    return renderIds(link, messages, addGenerationPrompt, signal);
+  }
+  const [one, other] = await Promise.all(
+    continuations.map((content) => renderIds(link, [...messages, { role: 'user', content }], false, signal)),
+  );
+  return one?.slice(0, commonPrefixLength(one, other ?? [])) ?? [];
+}
+
+async function renderIds(
+  link: Link,
+  messages: readonly ChatMessage[],
+  addGenerationPrompt: boolean,
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  const body = { messages, add_generation_prompt: addGenerationPrompt };
+  const { value } = await link.json(post('/apply-template', body), templateSchema, signal);
+  return tokenize(link, { content: value.prompt, add_special: true, parse_special: true }, signal);
+}
+
+/** The ids of an answer's text; what reads like a special token in it is text. */
+export const answerIds = (link: Link, text: string, signal: AbortSignal): Promise<readonly number[]> =>
+  tokenize(link, { content: text, add_special: false, parse_special: false }, signal);
+
+async function tokenize(link: Link, body: unknown, signal: AbortSignal): Promise<readonly number[]> {
+  return (await link.json(post('/tokenize', body), tokenizeSchema, signal)).value.tokens;
+}
+
+const post = (path: string, body: unknown): LinkRequest => ({
+  method: 'POST',
+  path,
+  body,
+  patience: 'small',
+  wrongAnswer: 'CWM-5004',
+});

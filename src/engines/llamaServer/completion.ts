@@ -1,0 +1,90 @@
+import type { KvContext, Measurement, ReuseEvidence } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { LinkRequest } from '../http/link.ts';
+import type { SlotUse } from './homeSlot.ts';
+import type { Completion, Timings } from './wire.ts';
+
+const alternatives = 5;
+
+/**
+ * One greedy token over exact ids. Afterwards the slot holds exactly these ids: the new token is not evaluated.
+ *
+ * @param canary also asks for the log-probabilities, those before sampling: afterwards the greedy one is 1 and the rest nothing.
+ */
+export const completionRequest = ({ ids }: KvContext, { slot, reuse }: SlotUse, canary: boolean): LinkRequest => ({
+  method: 'POST',
+  path: '/completion',
+  patience: 'long',
+  wrongAnswer: 'CWM-5004',
+  body: {
+    prompt: ids,
+    id_slot: slot,
+    cache_prompt: reuse,
+    n_predict: 1,
+    temperature: 0,
+    ...(canary ? { n_probs: alternatives } : {}),
+  },
+});
+
+/** @throws CwmError CWM-5004 when another slot worked than was asked: what it shows is not about this context's slot. */
+export function checkSlot(worked: number | null | undefined, { slot }: SlotUse, label: string): void {
+  if (worked === null || worked === undefined || worked === slot) return;
+  throw new CwmError('CWM-5004', `llama-server at ${label} worked in slot ${worked} instead of slot ${slot}.`, {
+    hint: 'Something between here and llama-server changes requests; connect to it directly.',
+    context: { engine: label, slot, worked },
+  });
+}
+
+/** What one request showed, before it is weighed. */
+export interface Observation {
+  readonly sentTokens: number;
+  readonly timings: Timings | null | undefined;
+  /** An earlier try may have filled the slot that this one found. */
+  readonly triedBefore: boolean;
+  readonly timeToFirstTokenMs: number | null;
+  /** What the slot held beforehand came from a file. */
+  readonly isFromFile: boolean;
+}
+
+/**
+ * The server's own account of this one request. It counts only when it adds up to what was sent; after a try that failed on
+ * the way only a 0 is still true.
+ */
+export function weigh(observation: Observation): ReuseEvidence {
+  const { sentTokens, timings, triedBefore, isFromFile } = observation;
+  const reported = timings?.cache_n ?? null;
+  const addsUp = reported !== null && reported + (timings?.prompt_n ?? 0) === sentTokens;
+  const cachedTokens = addsUp && (!triedBefore || reported === 0) ? reported : null;
+  return {
+    promptTokens: sentTokens,
+    cachedTokens,
+    cachedTokensFrom: cachedTokens === null ? 'none' : 'timings',
+    tier: cachedTokens === null || cachedTokens === 0 ? null : isFromFile ? 'disk' : 'device',
+    timeToFirstTokenMs: observation.timeToFirstTokenMs,
+    serverIdle: null,
+    counters: named(timings),
+  };
+}
+
+function named(timings: Timings | null | undefined): Record<string, number> {
+  const entries = (['cache_n', 'prompt_n', 'prompt_ms'] as const).map((key) => [`timings.${key}`, timings?.[key]]);
+  return Object.fromEntries(entries.filter(([, value]) => typeof value === 'number')) as Record<string, number>;
+}
+
+/**
+ * Null when the server gave no log-probabilities.
+ *
+ * @throws CwmError CWM-5004 when they are no numbers, which is what KV of noise makes of them.
+ */
+export function readCanary(completion: Completion, label: string): Measurement['canary'] {
+  const first = completion.completion_probabilities?.[0];
+  const top = first?.top_logprobs ?? [];
+  if (!first || top.length === 0) return null;
+  const topLogprobs = top.slice(0, alternatives).map(({ id, logprob }) => {
+    if (logprob !== null) return { token: `token_id:${id}`, logprob };
+    throw new CwmError('CWM-5004', `llama-server at ${label} computed what are no numbers.`, {
+      hint: 'Its KV is damaged: restart llama-server, then thaw the window again.',
+    });
+  });
+  return { tokenId: first.id, topLogprobs };
+}

@@ -1,0 +1,127 @@
+import type { Link } from '../http/link.ts';
+import type { Sleep } from '../http/timing.ts';
+import type { ServerIdentity } from './serverIdentity.ts';
+import { slotsSchema } from './wire.ts';
+
+/** What this client last put into its slot. */
+interface SlotContent {
+  readonly salt: string;
+  /** It came from a file, and no turn has built on it since: whether it is sound may not be known yet. */
+  readonly isFromFile: boolean;
+}
+
+/** How a request has to treat what its slot holds. */
+export interface SlotUse {
+  readonly slot: number;
+  readonly salt: string;
+  /** Empty the slot beforehand. */
+  readonly erase: boolean;
+  /** Let the server reuse what it has: from the slot, or from its own prompt cache in memory. */
+  readonly reuse: boolean;
+  /** What would be reused came from a file. */
+  readonly isFromFile: boolean;
+}
+
+/** A request that was aborted is given this long to leave its slot, in milliseconds, before another slot is taken. */
+const leavingPausesMs = [5, 20, 50, 100];
+
+/**
+ * The one slot that this client works in, so that the others stay with whoever uses them. It moves only when somebody
+ * else's request runs in it.
+ *
+ * llama-server reuses whatever begins alike. Conversations are told apart here: one that this process has not seen before
+ * computes everything, and KV from a file that may turn out to be damaged is erased when another conversation comes, so that
+ * the server's prompt cache never gets to keep it.
+ */
+export class HomeSlot {
+  readonly #sleep: Sleep;
+  #slot: number | null = null;
+  #content: SlotContent | null = null;
+  readonly #knownSalts = new Set<string>();
+  /** Slots whose restore was refused, which may have left them damaged (llama.cpp#27068). */
+  readonly #unfit = new Set<number>();
+
+  constructor(sleep: Sleep) {
+    this.#sleep = sleep;
+  }
+
+  /** It is another server now. */
+  reset(): void {
+    this.#slot = null;
+    this.#content = null;
+    this.#unfit.clear();
+    this.#knownSalts.clear();
+  }
+
+  /** The server was lost for a moment: if it was started anew, its slots are as good as new. */
+  lost(): void {
+    this.#unfit.clear();
+  }
+
+  /** Finds a slot that nobody works in. When all are busy, the server lets our request wait for its turn. */
+  async find(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number> {
+    const home = this.#slot !== null && !this.#unfit.has(this.#slot) ? this.#slot : null;
+    let idle = await idleSlots(link, server, signal);
+    for (const pauseMs of home === null ? [] : leavingPausesMs) {
+      if (idle.includes(home as number)) break;
+      await this.#sleep(pauseMs, signal);
+      idle = await idleSlots(link, server, signal);
+    }
+    if (home !== null && idle.includes(home)) return home;
+    // The last one: the server gives others the first ones.
+    const next = idle.findLast((slot) => !this.#unfit.has(slot)) ?? home ?? idle.at(-1) ?? server.slots - 1;
+    if (next !== this.#slot) this.#content = null;
+    return (this.#slot = next);
+  }
+
+  /** How a request under this salt has to treat the slot. Changes nothing. */
+  plan(slot: number, salt: string): SlotUse {
+    const content = this.#content;
+    const isSame = content?.salt === salt;
+    return {
+      slot,
+      salt,
+      erase: !isSame && content?.isFromFile === true,
+      reuse: isSame || this.#knownSalts.has(salt),
+      isFromFile: isSame && content.isFromFile,
+    };
+  }
+
+  /** The request is about to be sent, and the slot erased where the plan says so. */
+  enter({ salt, isFromFile }: SlotUse): void {
+    this.#knownSalts.add(salt);
+    this.#content = { salt, isFromFile };
+  }
+
+  /** The slot was filled from a file. */
+  filledFromFile(salt: string): void {
+    this.#knownSalts.add(salt);
+    this.#content = { salt, isFromFile: true };
+  }
+
+  /** A turn was built on what the slot holds, so it had been found sound; or nothing of the file was left. */
+  noLongerFromFile(): void {
+    if (this.#content) this.#content = { ...this.#content, isFromFile: false };
+  }
+
+  /** The slot is empty, or nobody knows what is in it. */
+  emptied(): void {
+    this.#content = null;
+  }
+
+  /** A restore was refused here. */
+  refused(slot: number): void {
+    this.#unfit.add(slot);
+    this.#content = null;
+  }
+}
+
+/** Every slot, where the server does not show them. */
+async function idleSlots(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number[]> {
+  const all = Array.from({ length: server.slots }, (_, slot) => slot);
+  if (!server.showsSlots) return all;
+  const request = { method: 'GET', path: '/slots', patience: 'small', wrongAnswer: 'CWM-5004' } as const;
+  const { value } = await link.json(request, slotsSchema, signal);
+  const idle = new Set(value.filter((slot) => !slot.is_processing).map(({ id }) => id));
+  return all.filter((slot) => idle.has(slot));
+}

@@ -1,0 +1,304 @@
+import { systemClock, type Clock } from '../../base/clock.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
+import type {
+  BlockLocation,
+  ChatMessage,
+  Engine,
+  EngineDescription,
+  GenerateRequest,
+  Generation,
+  KvContext,
+  Measurement,
+  PersistEvidence,
+  RestoreEvidence,
+  ReuseEvidence,
+} from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Connect } from '../http/address.ts';
+import type { Link } from '../http/link.ts';
+import { LinkFactory } from '../http/linkFactory.ts';
+import { orAborted } from '../http/orAborted.ts';
+import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
+import { answerIds, chatPromptIds } from './chatPrompt.ts';
+import { checkSlot, completionRequest, readCanary, weigh } from './completion.ts';
+import { HomeSlot, type SlotUse } from './homeSlot.ts';
+import { identifyServer, type ServerIdentity } from './serverIdentity.ts';
+import { eraseSlot, restoreSlot, saveSlot } from './slotActions.ts';
+import { formatHandle, parseHandle, SlotFolder, slotFileName, slotHash } from './slotFile.ts';
+import { readText, streamRequest, type StreamedText } from './textStream.ts';
+import { completionSchema, type Completion } from './wire.ts';
+
+export interface LlamaServerEngineOptions {
+  readonly spec: string;
+  readonly connect: Connect;
+  /** Sent as a bearer token where the address brings none of its own. */
+  readonly apiKey?: string | undefined;
+  /** The server's `--slot-save-path`, where this machine reaches it. */
+  readonly slotDir?: string | undefined;
+  readonly timeouts?: Partial<Timeouts>;
+  readonly clock?: Clock;
+  readonly timer?: Timer;
+  readonly sleep?: Sleep;
+  /** Spreads retries; in 0 … 1. */
+  readonly random?: () => number;
+}
+
+/** A save is repeated so often when somebody else used the slot in between. */
+const maxSaves = 3;
+
+/** A context that may be used, and the slot to use it in. */
+interface Place {
+  readonly link: Link;
+  readonly server: ServerIdentity;
+  readonly slot: number;
+}
+
+/**
+ * llama.cpp's own HTTP server. Its KV lives in slots; a slot can be written to a file and read back, whole. A context is
+ * kept as one such file, and what was really reused is read from the `timings` of the next request.
+ */
+export class LlamaServerEngine implements Engine {
+  readonly spec: string;
+  readonly #folder: SlotFolder;
+  readonly #folderIsNamed: boolean;
+  readonly #clock: Clock;
+  readonly #links: LinkFactory;
+  readonly #home: HomeSlot;
+  readonly #queue = new SerialQueue();
+  #known: ServerIdentity | null = null;
+  /** Set when the server was lost: whatever answers next may be another one. */
+  #suspect = false;
+  /** Files over whose restore the server went away: they would end it again. */
+  readonly #deadly = new Set<string>();
+
+  constructor(options: LlamaServerEngineOptions) {
+    this.spec = options.spec;
+    this.#folder = new SlotFolder(options.slotDir);
+    this.#folderIsNamed = options.slotDir !== undefined;
+    this.#clock = options.clock ?? systemClock;
+    const sleep = options.sleep ?? systemSleep;
+    this.#home = new HomeSlot(sleep);
+    this.#links = new LinkFactory({
+      connect: options.connect,
+      apiKey: options.apiKey,
+      timeouts: { ...defaultTimeouts, ...options.timeouts },
+      timer: options.timer ?? systemTimer,
+      sleep,
+      random: options.random ?? Math.random,
+      onConnectionFailure: () => (this.#suspect = true),
+    });
+  }
+
+  describe(signal: AbortSignal): Promise<EngineDescription> {
+    return this.#links.use(signal, async (link, signal) => (await this.#identify(link, signal)).description);
+  }
+
+  tokenize(
+    messages: readonly ChatMessage[],
+    addGenerationPrompt: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly number[]> {
+    return this.#links.use(signal, (link, signal) => chatPromptIds(link, messages, addGenerationPrompt, signal));
+  }
+
+  generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
+    return this.#inSlot(signal, async (place, signal) => {
+      const { link, server } = place;
+      const promptIds = await chatPromptIds(link, request.messages, request.addGenerationPrompt, signal);
+      assertFits(promptIds.length, server);
+      const use = await this.#enter(place, request.salt, signal);
+      const elapsedMs = (): number => this.#clock.elapsedMs();
+      const answer = await readText(link, streamRequest(promptIds, request, use), use, onDelta, elapsedMs, signal);
+      this.#home.noLongerFromFile();
+      return {
+        text: answer.text,
+        promptIds,
+        outputIds: answer.outputIds ?? (await retokenize(link, answer, signal)),
+        idsSource: answer.outputIds ? 'engine' : 'tokenize',
+        finishReason: answer.finishReason,
+        reuse: weigh({ ...answer, sentTokens: promptIds.length, isFromFile: use.isFromFile }),
+      };
+    });
+  }
+
+  persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
+    return this.#inSlot(signal, async (place, signal) => {
+      const { reuse } = await this.#complete(place, context, false, signal);
+      if (!place.server.savesSlots) return { reuse, handle: null, notes: [memoryOnly] };
+      const hash = slotHash(context);
+      this.#deadly.delete(hash);
+      for (let saves = 1; ; saves++) {
+        const saved = await saveSlot(place.link, place.slot, slotFileName(hash), signal);
+        if ('why' in saved) return { reuse, handle: null, notes: [`${saved.why} ${memoryOnly}`] };
+        if (saved.sizeBytes === 0) return { reuse, handle: null, notes: [`The server saved nothing. ${memoryOnly}`] };
+        if (saved.tokens === context.ids.length) {
+          const handle = formatHandle({ hash, sizeBytes: saved.sizeBytes });
+          return { reuse, handle, notes: await this.#savedNotes(hash, saved.sizeBytes) };
+        }
+        this.#home.emptied();
+        if (saves === maxSaves) {
+          await this.#folder.forget([hash]);
+          return { reuse, handle: null, notes: [`Somebody else uses slot ${place.slot}. ${memoryOnly}`] };
+        }
+        await this.#complete(place, context, false, signal);
+      }
+    });
+  }
+
+  /** Empties the slot first, so that whatever is reused afterwards came from the file. */
+  restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
+    return this.#inSlot(signal, async (place, signal) => {
+      const hash = slotHash(context);
+      const why = place.server.savesSlots ? await this.#whyNotRestored(hash, context.handle) : memoryOnly;
+      if (why !== null) return { outcome: 'missing', notes: [why] };
+      const { link, slot } = place;
+      if (!(await eraseSlot(link, slot, signal))) return { outcome: 'missing', notes: [memoryOnly] };
+      // Even if nobody waits for the answer any more, the server may still do it.
+      this.#home.filledFromFile(context.salt);
+      const outcome = await restoreSlot(link, slot, slotFileName(hash), signal);
+      if (outcome.kind === 'restored') {
+        if (outcome.tokens === context.ids.length) return { outcome: 'restored', notes: [] };
+        await eraseSlot(link, slot, signal);
+        this.#home.emptied();
+        const found = `the slot file has ${outcome.tokens} tokens instead of ${context.ids.length}`;
+        return { outcome: 'missing', notes: [`It was given up, because ${found}.`] };
+      }
+      this.#home.refused(slot);
+      if (outcome.kind === 'refused') return { outcome: 'rejected', notes: [outcome.error.message] };
+      this.#deadly.add(hash);
+      return { outcome: 'rejected', notes: [`${outcome.error.message} It had been given a slot file to restore.`] };
+    });
+  }
+
+  measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
+    return this.#inSlot(signal, async (place, signal) => {
+      const { reuse, completion } = await this.#complete(place, context, true, signal);
+      return { reuse, canary: readCanary(completion, place.link.label) };
+    });
+  }
+
+  locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
+    return this.#onDisk(signal, () => this.#folder.locate(context));
+  }
+
+  checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]> {
+    return this.#onDisk(signal, () => this.#folder.checksum(hashes, signal));
+  }
+
+  forget(
+    target: { readonly hashes: readonly string[]; readonly handle: string | null },
+    signal: AbortSignal,
+  ): Promise<number> {
+    const named = parseHandle(target.handle);
+    const hashes = [...target.hashes, ...(named ? [named.hash] : [])];
+    return orAborted(
+      this.#queue.run(() => this.#folder.forget(hashes), signal),
+      signal,
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#links.close();
+  }
+
+  /** What uses the slot runs alone. */
+  #inSlot<T>(signal: AbortSignal, operation: (place: Place, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const inTurn = (): Promise<T> =>
+      this.#links.use(signal, async (link, signal) => {
+        const server = await this.#server(link, signal);
+        return operation({ link, server, slot: await this.#home.find(link, server, signal) }, signal);
+      });
+    return orAborted(this.#queue.run(inTurn, signal), signal);
+  }
+
+  /** Looking at files needs no server. */
+  #onDisk<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
+    return orAborted(signal.aborted ? Promise.reject(signal.reason as Error) : operation(), signal);
+  }
+
+  /** The server as it was last seen, asked again only when it was lost since. */
+  async #server(link: Link, signal: AbortSignal): Promise<ServerIdentity> {
+    if (this.#known && !this.#suspect && this.#known.label === link.label) return this.#known;
+    return this.#identify(link, signal);
+  }
+
+  async #identify(link: Link, signal: AbortSignal): Promise<ServerIdentity> {
+    const wasLost = this.#suspect;
+    this.#suspect = false;
+    const identity = await identifyServer(link, wasLost ? null : this.#known, this.#folderIsNamed, signal);
+    if (wasLost) this.#home.lost();
+    if (this.#known && this.#known.key !== identity.key) this.#home.reset();
+    return (this.#known = identity);
+  }
+
+  /** Prepares the slot for a request under this salt. */
+  async #enter({ link, slot }: Place, salt: string, signal: AbortSignal): Promise<SlotUse> {
+    const use = this.#home.plan(slot, salt);
+    if (use.erase) await eraseSlot(link, slot, signal);
+    this.#home.enter(use);
+    return use;
+  }
+
+  async #complete(
+    place: Place,
+    context: KvContext,
+    canary: boolean,
+    signal: AbortSignal,
+  ): Promise<{ completion: Completion; reuse: ReuseEvidence }> {
+    const { link, server } = place;
+    const sentTokens = context.ids.length;
+    assertFits(sentTokens, server);
+    const use = await this.#enter(place, context.salt, signal);
+    const startedMs = this.#clock.elapsedMs();
+    const { value, triedBefore } = await link.json(completionRequest(context, use, canary), completionSchema, signal);
+    const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
+    checkSlot(value.id_slot, use, link.label);
+    const { timings } = value;
+    const reuse = weigh({ sentTokens, timings, triedBefore, timeToFirstTokenMs, isFromFile: use.isFromFile });
+    if (reuse.cachedTokens === 0) this.#home.noLongerFromFile();
+    return { completion: value, reuse };
+  }
+
+  /** Why a context's file is not given to the server; null when it may be. */
+  async #whyNotRestored(hash: string, handle: string | null): Promise<string | null> {
+    const named = parseHandle(handle);
+    if (named?.hash !== hash) return 'No slot file was saved for this context.';
+    if (this.#deadly.has(hash))
+      return 'The server went away over its slot file before, so it was not given that again.';
+    if ((await this.#folder.whyUnreachable()) !== null) return null;
+    const sizeBytes = await this.#folder.sizeBytes(hash);
+    if (sizeBytes === null) return 'Its slot file is gone.';
+    // llama.cpp aborts over a file that is a little too short, and takes the whole server with it.
+    return sizeBytes === named.sizeBytes ? null : `Its slot file has ${sizeBytes} bytes instead of ${named.sizeBytes}.`;
+  }
+
+  async #savedNotes(hash: string, sizeBytes: number): Promise<string[]> {
+    const why = await this.#folder.whyUnreachable();
+    if (why !== null) return [`The server saved ${sizeBytes} bytes into ${slotFileName(hash)}. ${why}`];
+    const found = await this.#folder.sizeBytes(hash);
+    if (found === sizeBytes) return [];
+    return [
+      `The server saved ${sizeBytes} bytes into ${slotFileName(hash)}, but the named slot folder ${
+        found === null ? 'has no such file: is it the one of --slot-save-path?' : `has ${found} bytes of it.`
+      }`,
+    ];
+  }
+}
+
+const memoryOnly = 'The KV lasts only as long as llama-server keeps it in memory.';
+
+/** What the server left out is worked out from the text; the id that ended the answer has none. */
+async function retokenize(link: Link, { text, endId }: StreamedText, signal: AbortSignal): Promise<readonly number[]> {
+  return [...(await answerIds(link, text, signal)), ...(endId === null ? [] : [endId])];
+}
+
+/** The one new token needs a place too. */
+function assertFits(tokens: number, { label, description }: ServerIdentity): void {
+  if (tokens === 0) throw new CwmError('CWM-1003', 'There are no token ids to ask the model server about.');
+  const { maxModelLen } = description.model;
+  if (maxModelLen === null || tokens + 1 <= maxModelLen) return;
+  throw new CwmError('CWM-7011', `The context has ${tokens} tokens; a slot of ${label} takes ${maxModelLen}.`, {
+    hint: 'Start llama-server with a larger --ctx-size, or with fewer slots (--parallel).',
+    context: { tokens, maxModelLen },
+  });
+}

@@ -1,0 +1,123 @@
+import { sha256Hex } from '../../base/hash.ts';
+import type { EngineDescription } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Link, LinkRequest } from '../http/link.ts';
+import { llamaServerNotices } from './notices.ts';
+import { anythingSchema, modelsSchema, propsSchema, slotsSchema, type ModelEntry, type Props } from './wire.ts';
+
+/** A llama-server as it was found. */
+export interface ServerIdentity {
+  /** Another one is another server, build, model or setting. */
+  readonly key: string;
+  /** Where it answered. */
+  readonly label: string;
+  /** Slot ids are 0 to this, exclusive. A larger one is taken modulo by the server, which would be somebody else's slot. */
+  readonly slots: number;
+  readonly savesSlots: boolean;
+  readonly showsSlots: boolean;
+  readonly description: EngineDescription;
+}
+
+/** The part of {@link Link} that asking takes. */
+export type Asker = Pick<Link, 'json' | 'label'>;
+
+const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'CWM-5005' });
+
+/**
+ * Whether this is a llama-server. Asks once, twice where a proxy hides the owner of the model.
+ *
+ * @throws CwmError CWM-5001, 5004, 5006, 6001, 6003: nobody can tell now.
+ */
+export async function isLlamaServer(link: Asker, signal: AbortSignal): Promise<boolean> {
+  const models = await unlessOther(() => link.json(get('/v1/models'), modelsSchema, signal));
+  const owner = models?.value.data[0]?.owned_by;
+  if (owner === 'llamacpp') return true;
+  if (models === null || owner === 'vllm') return false;
+  return (await unlessOther(() => link.json(get('/props'), propsSchema, signal))) !== null;
+}
+
+/**
+ * Asks a llama-server what it is; nothing is computed for it, and no slot changes.
+ *
+ * @throws CwmError CWM-5005 when it is none, CWM-5004 while it loads its model.
+ */
+export async function identifyServer(
+  link: Asker,
+  known: ServerIdentity | null,
+  folderIsNamed: boolean,
+  signal: AbortSignal,
+): Promise<ServerIdentity> {
+  const [models, props] = await Promise.all([
+    link.json(get('/v1/models'), modelsSchema, signal),
+    link.json(get('/props'), propsSchema, signal),
+  ]);
+  const entry = models.value.data[0] as ModelEntry;
+  const key = JSON.stringify([link.label, entry.id, entry.meta, pickProps(props.value)]);
+  if (known?.key === key) return known;
+  const [savesSlots, showsSlots] = await Promise.all([asksToSave(link, signal), asksForSlots(link, signal)]);
+  return {
+    key,
+    label: link.label,
+    slots: props.value.total_slots,
+    savesSlots,
+    showsSlots,
+    description: {
+      kind: 'llama-server',
+      version: readVersion(props.value),
+      model: {
+        id: entry.id,
+        root: props.value.model_path ?? null,
+        maxModelLen: props.value.default_generation_settings.n_ctx || null,
+        fingerprint: shapeFingerprint(entry),
+      },
+      // Any prefix of a slot can be reused, token by token.
+      blockTokens: 1,
+      hashProfile: null,
+      notices: llamaServerNotices({ savesSlots, showsSlots, folderIsNamed }),
+    },
+  };
+}
+
+const pickProps = ({ total_slots, default_generation_settings, model_path, build_info }: Props) => [
+  total_slots,
+  default_generation_settings.n_ctx,
+  model_path,
+  build_info,
+];
+
+/** A build outside llama.cpp's own calls itself this. */
+const readVersion = ({ build_info }: Props): string =>
+  !build_info || build_info === 'b0-unknown' ? 'unknown' : build_info;
+
+/** The server tells no digest of its weights, but what it tells is another for another quantisation or size. */
+function shapeFingerprint({ meta }: ModelEntry): string | null {
+  if (!meta?.size || !meta.n_params) return null;
+  const { n_vocab, n_embd, n_params, size, ftype } = meta;
+  return `shape-${sha256Hex(JSON.stringify([n_vocab, n_embd, n_params, size, ftype])).slice(0, 16)}`;
+}
+
+/** Asks for an action that does not exist: with a slot folder that is what is wrong, without one it is the action as such. */
+async function asksToSave(link: Asker, signal: AbortSignal): Promise<boolean> {
+  const request: LinkRequest = { ...get('/slots/0?action=probe'), method: 'POST', body: {}, wrongAnswer: 'CWM-5004' };
+  try {
+    await link.json(request, anythingSchema, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-5007') return true;
+    if (error instanceof CwmError && error.code === 'CWM-5005') return false;
+    throw error;
+  }
+}
+
+const asksForSlots = async (link: Asker, signal: AbortSignal): Promise<boolean> =>
+  (await unlessOther(() => link.json(get('/slots'), slotsSchema, signal))) !== null;
+
+/** Null where the server answers that it has no such thing, or with something else. */
+async function unlessOther<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof CwmError && ['CWM-5003', 'CWM-5005', 'CWM-5007'].includes(error.code)) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,70 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { Link, LinkRequest } from '../http/link.ts';
+import { anythingSchema, restoredSchema, savedSchema } from './wire.ts';
+
+/**
+ * An action on a slot. It waits at the server while somebody works in that slot, so it is given a prefill's time; and it is
+ * not sent again when the connection is lost, since what ended the server would end it again.
+ */
+const action = (slot: number, name: 'save' | 'restore' | 'erase', body: unknown): LinkRequest => ({
+  method: 'POST',
+  path: `/slots/${slot}?action=${name}`,
+  body,
+  patience: 'long',
+  wrongAnswer: 'CWM-5004',
+});
+
+/** The server answered, and did not do it. */
+const answered: ReadonlySet<string> = new Set(['CWM-5004', 'CWM-5005', 'CWM-5007']);
+
+/** @returns false when the server, started anew without a slot folder, does no such thing: its slots are then empty of files. */
+export async function eraseSlot(link: Link, slot: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await link.json(action(slot, 'erase', {}), anythingSchema, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-5005') return false;
+    throw error;
+  }
+}
+
+export type SaveOutcome = { readonly tokens: number; readonly sizeBytes: number } | { readonly why: string };
+
+/**
+ * Writes what the slot holds into a file of the server's slot folder, over one of the same name. An empty slot must not be
+ * saved: restoring that ends older servers (llama.cpp#14434).
+ */
+export async function saveSlot(link: Link, slot: number, filename: string, signal: AbortSignal): Promise<SaveOutcome> {
+  try {
+    const { value } = await link.json(action(slot, 'save', { filename }), savedSchema, signal);
+    return { tokens: value.n_saved, sizeBytes: value.n_written };
+  } catch (error) {
+    if (error instanceof CwmError && answered.has(error.code)) return { why: error.message };
+    throw error;
+  }
+}
+
+/** `lost`: the server went away over it. */
+export type RestoreOutcome =
+  | { readonly kind: 'restored'; readonly tokens: number }
+  | { readonly kind: 'refused' | 'lost'; readonly error: CwmError };
+
+/** Fills the slot from a file of the server's slot folder. */
+export async function restoreSlot(
+  link: Link,
+  slot: number,
+  filename: string,
+  signal: AbortSignal,
+): Promise<RestoreOutcome> {
+  try {
+    const { value } = await link.json(action(slot, 'restore', { filename }), restoredSchema, signal);
+    return { kind: 'restored', tokens: value.n_restored };
+  } catch (error) {
+    if (!(error instanceof CwmError)) throw error;
+    if (answered.has(error.code)) return { kind: 'refused', error };
+    const isLost =
+      error.code === 'CWM-5101' || (error.code === 'CWM-5001' && error.context?.['reason'] !== 'ECONNREFUSED');
+    if (isLost) return { kind: 'lost', error };
+    throw error;
+  }
+}

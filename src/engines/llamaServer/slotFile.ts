@@ -1,0 +1,83 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256Hex } from '../../base/hash.ts';
+import { encodeTokenIds } from '../../base/tokenIds.ts';
+import type { BlockLocation, KvContext } from '../../core/ports/engine.ts';
+import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayout } from '../files/blockFile.ts';
+
+/**
+ * Names the one file that holds a context. llama-server knows no salts, so the salt is in the name: a file of another
+ * conversation, or of a generation that was given up, is never the one that is asked for.
+ */
+export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>): string =>
+  sha256Hex(`cwm slot 1\0${salt}\0`, encodeTokenIds(ids));
+
+/** llama-server takes a plain name and no path. The prefix tells our files from others in the same folder. */
+export const slotFileName = (hash: string): string => `cwm-${hash}.slot`;
+
+/** What `persist` hands out: which file, and how many bytes the server said it wrote. */
+export interface SlotHandle {
+  readonly hash: string;
+  readonly sizeBytes: number;
+}
+
+export const formatHandle = ({ hash, sizeBytes }: SlotHandle): string => `${slotFileName(hash)}:${sizeBytes}`;
+
+/** Null for what is no handle of ours. */
+export function parseHandle(handle: string | null): SlotHandle | null {
+  const match = /^cwm-([0-9a-f]{64})\.slot:(\d{1,15})$/.exec(handle ?? '');
+  return match ? { hash: match[1] ?? '', sizeBytes: Number(match[2]) } : null;
+}
+
+/** The server's `--slot-save-path`, where this machine reaches it. */
+export class SlotFolder {
+  readonly #directory: string | undefined;
+  readonly #layout: BlockLayout;
+
+  constructor(directory: string | undefined) {
+    this.#directory = directory;
+    this.#layout = {
+      isLocal: false,
+      candidates: async (hash) => (directory ? [{ label: hash, path: join(directory, slotFileName(hash)) }] : []),
+    };
+  }
+
+  /** Why its files can't be looked at, in plain words; null when they can. */
+  async whyUnreachable(): Promise<string | null> {
+    if (this.#directory === undefined) {
+      return "The folder of llama-server's slot files is not known here: add #slots=DIR to the engine's URL.";
+    }
+    const isFolder = await stat(this.#directory).then(
+      (entry) => entry.isDirectory(),
+      () => false,
+    );
+    return isFolder ? null : `The folder ${this.#directory} is not there.`;
+  }
+
+  /** The one file of a context, there or not. */
+  async locate(context: KvContext): Promise<BlockLocation> {
+    const why = await this.whyUnreachable();
+    if (why !== null) return { reachable: false, why };
+    const hash = slotHash(context);
+    return { reachable: true, blocks: [{ hash, stat: await statBlock(this.#layout, hash) }] };
+  }
+
+  async sizeBytes(hash: string): Promise<number | null> {
+    return (await statBlock(this.#layout, hash))?.sizeBytes ?? null;
+  }
+
+  async checksum(hashes: readonly string[], signal: AbortSignal): Promise<(string | null)[]> {
+    hashes.forEach(assertBlockHash);
+    const checksums: (string | null)[] = [];
+    for (const hash of hashes) checksums.push(await checksumBlock(this.#layout, hash, signal));
+    return checksums;
+  }
+
+  /** @returns the bytes that this freed. */
+  async forget(hashes: readonly string[]): Promise<number> {
+    hashes.forEach(assertBlockHash);
+    let freedBytes = 0;
+    for (const hash of new Set(hashes)) freedBytes += await deleteBlock(this.#layout, hash);
+    return freedBytes;
+  }
+}

@@ -1,0 +1,106 @@
+import type { GenerateRequest } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { checkAnswer } from '../http/body.ts';
+import type { Link, LinkRequest } from '../http/link.ts';
+import { statusError } from '../http/status.ts';
+import { checkSlot } from './completion.ts';
+import type { SlotUse } from './homeSlot.ts';
+import { chunkSchema, streamErrorSchema, type Timings } from './wire.ts';
+
+const path = '/completion';
+
+/**
+ * The raw completion, not the chat: its prompt is token ids, so they are known exactly. Progress is not asked for, because those
+ * chunks carry an id that is none.
+ */
+export const streamRequest = (
+  ids: readonly number[],
+  { maxTokens, temperature }: GenerateRequest,
+  { slot, reuse }: SlotUse,
+): LinkRequest => ({
+  method: 'POST',
+  path,
+  patience: 'long',
+  wrongAnswer: 'CWM-5004',
+  body: {
+    prompt: ids,
+    id_slot: slot,
+    cache_prompt: reuse,
+    n_predict: maxTokens,
+    temperature,
+    stream: true,
+    return_tokens: true,
+  },
+});
+
+export interface StreamedText {
+  readonly text: string;
+  /** Null when the server told fewer ids than it made tokens: it leaves out those inside a character of several tokens. */
+  readonly outputIds: readonly number[] | null;
+  /** The id that ended the answer, where one did. */
+  readonly endId: number | null;
+  readonly finishReason: string;
+  readonly timings: Timings | null;
+  readonly timeToFirstTokenMs: number | null;
+  readonly triedBefore: boolean;
+}
+
+/**
+ * Reads an answer to its last chunk. Its end is the chunk that says `stop`; nothing follows it.
+ *
+ * @throws CwmError CWM-5101 when the stream ends before that.
+ */
+export async function readText(
+  link: Link,
+  request: LinkRequest,
+  use: SlotUse,
+  onDelta: (text: string) => void,
+  elapsedMs: () => number,
+  signal: AbortSignal,
+): Promise<StreamedText> {
+  const startedMs = elapsedMs();
+  const ids: number[] = [];
+  let text = '';
+  let firstTokenMs: number | null = null;
+  for await (const { data, triedBefore } of link.events(request, () => firstTokenMs !== null, signal)) {
+    const chunk = parseChunk(data, link.label);
+    ids.push(...(chunk.tokens ?? []));
+    text += chunk.content;
+    if (chunk.content !== '' || ids.length > 0) firstTokenMs ??= elapsedMs();
+    if (chunk.content !== '') onDelta(chunk.content);
+    if (!chunk.stop) continue;
+    checkSlot(chunk.id_slot, use, link.label);
+    const isComplete = chunk.tokens_predicted === ids.length;
+    return {
+      text,
+      outputIds: isComplete ? ids : null,
+      endId: chunk.stop_type === 'eos' ? (ids.at(-1) ?? null) : null,
+      finishReason: chunk.stop_type === 'limit' ? 'length' : 'stop',
+      timings: chunk.timings ?? null,
+      timeToFirstTokenMs: firstTokenMs === null ? null : firstTokenMs - startedMs,
+      triedBefore,
+    };
+  }
+  throw new CwmError('CWM-5101', `llama-server at ${link.label} ended its answer without saying so.`);
+}
+
+function parseChunk(data: string, label: string) {
+  const what = `A chunk of the answer of ${label} to ${path}`;
+  let value: unknown;
+  try {
+    value = JSON.parse(data);
+  } catch (cause) {
+    throw new CwmError('CWM-5004', `${what} is not JSON.`, { cause });
+  }
+  const failure = streamErrorSchema.safeParse(value);
+  if (!failure.success) return checkAnswer(value, chunkSchema, 'CWM-5004', what);
+  const status = failure.data.error.code ?? 500;
+  throw statusError({
+    status: status >= 400 && status < 600 ? status : 500,
+    location: null,
+    text: data,
+    label,
+    path,
+    keySent: true,
+  });
+}

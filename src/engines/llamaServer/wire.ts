@@ -1,0 +1,81 @@
+import * as z from 'zod/mini';
+
+/** What of llama-server's answers is read (llama.cpp `tools/server/README.md`). Everything optional is missing in some version. */
+const count = z.int().check(z.nonnegative());
+const ids = z.array(count);
+const maybe = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(z.nullable(schema));
+
+export const modelsSchema = z.object({
+  data: z
+    .array(
+      z.object({
+        id: z.string(),
+        owned_by: maybe(z.string()),
+        meta: maybe(
+          z.object({
+            n_vocab: maybe(count),
+            n_embd: maybe(count),
+            n_params: maybe(count),
+            size: maybe(count),
+            ftype: maybe(z.string()),
+          }),
+        ),
+      }),
+    )
+    .check(z.minLength(1)),
+});
+export type ModelEntry = z.infer<typeof modelsSchema>['data'][number];
+
+export const propsSchema = z.object({
+  total_slots: z.int().check(z.positive()),
+  /** `n_ctx` is that of one slot. */
+  default_generation_settings: z.object({ n_ctx: maybe(count) }),
+  model_path: maybe(z.string()),
+  build_info: maybe(z.string()),
+});
+export type Props = z.infer<typeof propsSchema>;
+
+export const slotsSchema = z.array(z.object({ id: count, is_processing: z.boolean() }));
+
+/** What says only that it worked. */
+export const anythingSchema = z.unknown();
+
+export const savedSchema = z.object({ n_saved: count, n_written: count });
+export const restoredSchema = z.object({ n_restored: count, n_read: maybe(count) });
+
+export const templateSchema = z.object({ prompt: z.string() });
+export const tokenizeSchema = z.object({ tokens: ids });
+
+/** `cache_n` tokens of the prompt were reused, `prompt_n` were computed. */
+const timings = z.object({ cache_n: maybe(count), prompt_n: maybe(count), prompt_ms: maybe(z.number()) });
+export type Timings = z.infer<typeof timings>;
+
+export const completionSchema = z.object({
+  /** The slot that worked, which an id beyond the last one makes another than was asked for. */
+  id_slot: maybe(z.int()),
+  timings: maybe(timings),
+  completion_probabilities: maybe(
+    z.array(
+      z.object({
+        id: count,
+        /** A value of null is NaN. */
+        top_logprobs: maybe(z.array(z.object({ id: count, logprob: z.nullable(z.number()) }))),
+      }),
+    ),
+  ),
+});
+export type Completion = z.infer<typeof completionSchema>;
+
+/** The last one has `stop` and everything that is known only at the end. There is no `[DONE]` after it. */
+export const chunkSchema = z.object({
+  content: z.string(),
+  stop: z.boolean(),
+  tokens: maybe(ids),
+  id_slot: maybe(z.int()),
+  tokens_predicted: maybe(count),
+  stop_type: maybe(z.string()),
+  timings: maybe(timings),
+});
+
+/** A failure after the stream has begun. */
+export const streamErrorSchema = z.object({ error: z.object({ message: z.string(), code: maybe(z.number()) }) });

@@ -1,0 +1,165 @@
+import type { SeenRequest, Answer } from './fakeHttp.ts';
+import type { HttpFault } from './fakeFaults.ts';
+import { FakeHttpServer } from './fakeHttpServer.ts';
+import { answerLlama } from './fakeLlamaRoutes.ts';
+import { FakeSlots } from './fakeSlots.ts';
+
+export interface FakeLlamaOptions {
+  /** `--slot-save-path`; none by default. */
+  readonly slotDir?: string;
+  /** `--parallel`. Default 2. */
+  readonly slots?: number;
+  readonly faults?: Partial<FakeLlamaFaults>;
+}
+
+/** Everything a llama-server can do wrong, or do differently. Switchable at any time. */
+export interface FakeLlamaFaults {
+  /**
+   * `does-nothing`: 200, and the slot stays empty. `gives-no-reuse`: as on hybrid and sliding-window models, everything is computed
+   * again. `refuses`: 400, whatever the file.
+   */
+  restore: 'works' | 'does-nothing' | 'gives-no-reuse' | 'refuses';
+  /** What a refused restore leaves in its slot until a restart (llama.cpp#27068). */
+  refusedRestoreDamages: 'none' | 'answers' | 'numbers';
+  /** `fails`: 500, as with a folder that is not there. `writes-nothing`: 200 with 0 bytes. */
+  save: 'works' | 'fails' | 'writes-nothing';
+  /** Slots that others work in at this moment. */
+  busy: readonly number[];
+  /** Somebody else's prompt comes into the slot before each save. */
+  strangerBeforeSave: boolean;
+  /** Started with `--no-slots`. */
+  hidesSlots: boolean;
+  /** Works in another slot than asked for, as for an id beyond the last. */
+  worksElsewhere: boolean;
+  /** Reports that everything was reused, whatever was computed. */
+  timings: 'true' | 'none' | 'do-not-add-up';
+  givesLogprobs: boolean;
+  /** Null for what the model says: the ids of the next answers. 257 ends one. */
+  answer: readonly number[] | null;
+  weights: string;
+  apiKey: string | null;
+  model: string;
+  ownedBy: string;
+  contextTokens: number;
+  http: HttpFault | null;
+}
+
+const noFaults: FakeLlamaFaults = {
+  restore: 'works',
+  refusedRestoreDamages: 'none',
+  save: 'works',
+  busy: [],
+  strangerBeforeSave: false,
+  hidesSlots: false,
+  worksElsewhere: false,
+  timings: 'true',
+  givesLogprobs: true,
+  answer: null,
+  weights: 'weights-1',
+  apiKey: null,
+  model: 'fake-llama',
+  ownedBy: 'llamacpp',
+  contextTokens: 4096,
+  http: null,
+};
+
+/** What the routes work on. */
+export interface FakeLlama {
+  readonly faults: FakeLlamaFaults;
+  readonly slotDir: string | undefined;
+  readonly state: FakeSlots;
+  /** What an assertion of llama.cpp does: the process is gone. */
+  abort(): void;
+}
+
+/** A llama-server without a model: real HTTP, real slots with KV bytes that answers depend on, real slot files. */
+export class FakeLlamaServer {
+  readonly faults: FakeLlamaFaults;
+  readonly #http: FakeHttpServer;
+  readonly #options: FakeLlamaOptions;
+  #slots: FakeSlots;
+  #aborted = 0;
+  #dying: Promise<void> = Promise.resolve();
+
+  private constructor(options: FakeLlamaOptions) {
+    this.#options = options;
+    this.faults = { ...noFaults, ...options.faults };
+    this.#slots = new FakeSlots(options.slots ?? 2);
+    this.#http = new FakeHttpServer({ faults: this.faults, answer: (request) => this.#answer(request) });
+  }
+
+  static async start(options: FakeLlamaOptions = {}): Promise<FakeLlamaServer> {
+    const fake = new FakeLlamaServer(options);
+    await fake.#http.listen();
+    return fake;
+  }
+
+  get url(): string {
+    return this.#http.url;
+  }
+
+  /** How often a file has made it abort. */
+  get aborts(): number {
+    return this.#aborted;
+  }
+
+  get openConnections(): number {
+    return this.#http.openConnections;
+  }
+
+  /** Ids that each slot holds. */
+  get held(): number[][] {
+    return this.#slots.slots.map(({ ids }) => [...ids]);
+  }
+
+  /** Requests whose path begins so. */
+  requestsTo(path: string): SeenRequest[] {
+    return this.#http.requestsTo(path);
+  }
+
+  untilRequests(path: string, count: number): Promise<void> {
+    return this.#http.untilRequests(path, count);
+  }
+
+  /** Somebody else's request, in this slot. */
+  strangerAsks(slot: number, ids: readonly number[]): void {
+    const held = this.#slots.slots[slot];
+    if (held) this.#slots.evaluate(held, ids, this.faults.weights, true, true);
+  }
+
+  async kill(): Promise<void> {
+    await this.#dying;
+    if (this.#http.isListening) await this.#http.kill();
+  }
+
+  /** The same command line again: files are still there. @param change what is different from now on. */
+  async restart(change: Partial<FakeLlamaFaults> = {}): Promise<void> {
+    await this.kill();
+    Object.assign(this.faults, change);
+    this.#slots = new FakeSlots(this.#options.slots ?? 2);
+    await this.#http.listen();
+  }
+
+  /** Ends it; twice does nothing. */
+  stop(): Promise<void> {
+    return this.kill();
+  }
+
+  #answer(request: SeenRequest): Answer | null {
+    let alive = true;
+    const answer = answerLlama(
+      {
+        faults: this.faults,
+        slotDir: this.#options.slotDir,
+        state: this.#slots,
+        abort: () => {
+          alive = false;
+          this.#aborted++;
+          this.#dying = this.#http.kill();
+        },
+      },
+      request,
+    );
+    return alive ? answer : null;
+  }
+}

@@ -1,0 +1,117 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  attend,
+  blockBytes,
+  computeBlock,
+  nextToken,
+  startState,
+  type ModelState,
+  type NextToken,
+} from './fakeModel.ts';
+
+/** What one slot holds: token ids, and the KV bytes of each. */
+export interface FakeSlot {
+  ids: number[];
+  kv: Buffer[];
+  /** Filled from a file and not computed on since. */
+  isRestored: boolean;
+  /** A refused restore left noise behind, which nothing but a restart removes. */
+  damage: 'none' | 'answers' | 'numbers';
+}
+
+export const emptySlot = (): FakeSlot => ({ ids: [], kv: [], isRestored: false, damage: 'none' });
+
+export interface Evaluated {
+  readonly cached: number;
+  readonly computed: number;
+  readonly next: NextToken;
+}
+
+/** Slots as llama-server has them, with its prompt cache in memory. Answers depend on the bytes of all KV that is used. */
+export class FakeSlots {
+  readonly slots: FakeSlot[];
+  /** What was pushed out of a slot by something unlike it. */
+  #memory: FakeSlot[] = [];
+
+  constructor(count: number) {
+    this.slots = Array.from({ length: count }, emptySlot);
+  }
+
+  /** Brings the slot to hold exactly these ids. */
+  evaluate(slot: FakeSlot, ids: readonly number[], weights: string, reuse: boolean, filesHelp: boolean): Evaluated {
+    this.#swap(slot, ids, reuse);
+    const alike = reuse && (filesHelp || !slot.isRestored) ? commonLength(slot.ids, ids) : 0;
+    const cached = Math.min(alike, ids.length - 1);
+    slot.kv.length = cached;
+    slot.ids = [...ids];
+    slot.isRestored = false;
+    for (const id of ids.slice(cached)) slot.kv.push(computeBlock(weights, stateOf(slot.kv, weights), [id]));
+    return { cached, computed: ids.length - cached, next: this.predict(slot, weights, cached === 0 ? 1 : 0) };
+  }
+
+  /** Adds the token to what the slot holds. */
+  append(slot: FakeSlot, id: number, weights: string): NextToken {
+    slot.kv.push(computeBlock(weights, stateOf(slot.kv, weights), [id]));
+    slot.ids.push(id);
+    return this.predict(slot, weights, 0);
+  }
+
+  predict(slot: FakeSlot, weights: string, noise: number): NextToken {
+    const state = slot.damage === 'numbers' ? null : stateOf(slot.kv, weights);
+    return nextToken(slot.damage === 'answers' ? `${weights} damaged` : weights, state, [], noise);
+  }
+
+  #swap(slot: FakeSlot, ids: readonly number[], reuse: boolean): void {
+    const alike = commonLength(slot.ids, ids);
+    if (slot.ids.length === 0 || alike >= slot.ids.length / 2) return;
+    this.#memory.push({ ...slot, kv: [...slot.kv] });
+    const better = this.#memory.find((entry) => commonLength(entry.ids, ids) > Math.max(alike, ids.length / 2));
+    if (reuse && better) Object.assign(slot, { ids: [...better.ids], kv: [...better.kv] });
+  }
+}
+
+function stateOf(kv: readonly Buffer[], weights: string): ModelState | null {
+  let state: ModelState | null = startState(weights);
+  for (const bytes of kv) state = attend(state, bytes);
+  return state;
+}
+
+function commonLength(a: readonly number[], b: readonly number[]): number {
+  const limit = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < limit && a[length] === b[length]) length++;
+  return length;
+}
+
+const magic = 'fakeslot';
+const headBytes = magic.length + 4;
+
+/** @returns the bytes written. */
+export function writeSlotFile(folder: string, name: string, slot: FakeSlot): number {
+  const head = Buffer.alloc(headBytes + 4 * slot.ids.length);
+  head.write(magic);
+  head.writeUInt32LE(slot.ids.length, magic.length);
+  slot.ids.forEach((id, index) => head.writeUInt32LE(id, headBytes + 4 * index));
+  const bytes = Buffer.concat([head, ...slot.kv]);
+  writeFileSync(join(folder, name), bytes);
+  return bytes.length;
+}
+
+/** What llama.cpp makes of a file: `short` aborts it, when only a little is missing. */
+export function readSlotFile(folder: string, name: string): FakeSlot | 'invalid' | 'short' {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(join(folder, name));
+  } catch {
+    return 'invalid';
+  }
+  if (bytes.length < headBytes || bytes.toString('latin1', 0, magic.length) !== magic) return 'invalid';
+  const count = bytes.readUInt32LE(magic.length);
+  const missing = headBytes + count * (4 + blockBytes) - bytes.length;
+  if (missing > 0) return missing < blockBytes ? 'short' : 'invalid';
+  const ids = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(headBytes + 4 * index));
+  const kvAt = headBytes + 4 * count;
+  const kv = ids.map((_, index) => bytes.subarray(kvAt + index * blockBytes, kvAt + (index + 1) * blockBytes));
+  return { ids, kv, isRestored: true, damage: 'none' };
+}
