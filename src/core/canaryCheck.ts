@@ -19,6 +19,8 @@ export interface CanaryComparison {
   readonly reused: Verdict;
   /** False when some of the reused KV may have been computed again since the canary was taken. */
   readonly isExact: boolean;
+  /** The engine refused to restore the KV, which may have left it damaged: then what it computes anew is in question as well. */
+  readonly restoreRejected: boolean;
   /** Asks once more, before a disagreement counts. */
   readonly askAgain: () => Promise<Measurement | null>;
 }
@@ -26,22 +28,25 @@ export interface CanaryComparison {
 const recomputedWhy =
   'Some KV was computed again and differs in its last bits by right; only a gross difference counts.';
 
+const rejectedWhy = 'The engine refused the stored KV and computed it again; only a gross difference counts.';
+
 /**
  * KV that was reused as a whole must answer exactly as when it was frozen, within the engine's own noise. KV that was in part
  * computed again may differ in its last bits, so only a gross difference speaks against it. KV that was not reused at all
- * is not in question.
+ * is not in question, unless a restore was refused before.
  */
 export async function checkCanary(comparison: CanaryComparison): Promise<CanaryCheck> {
-  const { frozen: pair, measured, reused, isExact, askAgain } = comparison;
+  const { frozen: pair, measured, reused, isExact, restoreRejected, askAgain } = comparison;
   if (!pair) return notRun('The engine gave no usable log-probabilities when the window was frozen.');
   if (!measured.canary) return notRun('The engine gives no log-probabilities.');
-  if (reused === 'rebuilt') return notRun('Nothing was reused, so there was nothing to compare.');
+  const isRebuilt = reused === 'rebuilt';
+  if (isRebuilt && !restoreRejected) return notRun('Nothing was reused, so there was nothing to compare.');
   const frozen = pair[1];
   const frozenNoise = canaryDifference(...pair);
   const difference = canaryDifference(frozen, measured.canary);
-  if (reused === 'partial' || !isExact) {
+  if (isRebuilt || reused === 'partial' || !isExact) {
     const result = differsGrossly(frozen, measured.canary) ? 'disagreed' : 'not-run';
-    return { result, difference, noise: frozenNoise, why: recomputedWhy };
+    return { result, difference, noise: frozenNoise, why: isRebuilt ? rejectedWhy : recomputedWhy };
   }
   if (!isBeyondNoise(difference, frozenNoise)) return { result: 'agreed', difference, noise: frozenNoise, why: null };
 

@@ -15,6 +15,14 @@ export interface KvRenewal {
   readonly notes: readonly string[];
 }
 
+/** The record as it was. */
+export const nothingRenewed = (kv: KvRecord): KvRenewal => ({
+  kv,
+  kvBytesWritten: 0,
+  unreachableWhy: null,
+  notes: [],
+});
+
 export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description' | 'progress'> {
   readonly window: WindowName;
   readonly ids: readonly number[];
@@ -33,7 +41,7 @@ export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description'
  */
 export async function renewKv(core: CoreContext, request: RenewRequest, signal: AbortSignal): Promise<KvRenewal> {
   const { window, kv, lineage, verdict, check } = request;
-  const unchanged = { kv, kvBytesWritten: 0, unreachableWhy: null, notes: [] };
+  const unchanged = nothingRenewed(kv);
   const isOfThisGeneration = lineage.generation === kv.saltGeneration;
   const isWhole = !check || (check.whole.length === kv.blocks.length && check.recomputed.length === 0);
   if (verdict === 'unobserved') return unchanged;

@@ -29,7 +29,8 @@ export function decideVerdict(evidence: VerdictEvidence): Verdict {
   if (!sameIdentity) return 'mismatch';
   if (promptTokens === null || cachedTokens === null) return 'unobserved';
   if (evidence.cachedTokensFrom === 'metrics' || evidence.cachedTokensFrom === 'none') return 'unobserved';
-  if (cachedTokens <= 0) return 'rebuilt';
+  // Over recomputed KV a canary is asked only when the engine itself may be damaged.
+  if (cachedTokens <= 0) return canary === 'disagreed' ? 'damaged' : 'rebuilt';
   if (reusedChecksums === 'disagreed' || canary === 'disagreed') return 'damaged';
   if (evidence.isContentOutOfSight) return 'unobserved';
   // More cached than there were tokens is no evidence of anything but a broken counter.

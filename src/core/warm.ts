@@ -4,6 +4,7 @@ import type { LineageId, WindowName } from '../protocol/ids.ts';
 import type { ContentChecks, Repair, Verdict } from '../protocol/receipt.ts';
 import type { KvRecord, WindowManifest } from '../protocol/window.ts';
 import { checkBlocks, type BlockCheck } from './blocks.ts';
+import { differsGrossly } from './canary.ts';
 import { checkCanary, type CanaryCheck } from './canaryCheck.ts';
 import type { Progress } from './changes.ts';
 import type { CoreContext } from './context.ts';
@@ -11,7 +12,7 @@ import { saltOf } from './lineage.ts';
 import type { Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
 import type { Lineage } from './ports/store.ts';
 import { uncheckedContent } from './receipts.ts';
-import { renewKv } from './renewKv.ts';
+import { nothingRenewed, renewKv } from './renewKv.ts';
 import { decideVerdict } from './verdict.ts';
 
 /** What bringing a window's KV back came to. */
@@ -60,24 +61,30 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
           measured: first,
           reused: verdictOf(request, first, check, null),
           isExact: kv.canaryIsExact && (check === null || check.recomputed.length === 0),
+          restoreRejected: restored.outcome === 'rejected',
           askAgain: () => measureUnlessPoisoned(engine, context, signal),
         })
       : null;
   const verdict = first ? verdictOf(request, first, check, canary) : 'damaged';
 
   const rebuilt = verdict === 'damaged' ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
-  const renewal = await renewKv(
-    core,
-    {
-      ...request,
-      window: manifest.name as WindowName,
-      lineage: rebuilt?.lineage ?? frozenLineage,
-      verdict,
-      tier: first?.reuse.tier ?? null,
-      check: rebuilt ? null : check,
-    },
-    signal,
-  );
+  const isStillOff = rebuilt !== null && answersOtherwise(kv, rebuilt.measured);
+  // What an engine that a refused restore has damaged computes now must not become what the next thaw is held against.
+  const isEngineInDoubt = isStillOff && restored.outcome === 'rejected';
+  const renewal = isEngineInDoubt
+    ? nothingRenewed(kv)
+    : await renewKv(
+        core,
+        {
+          ...request,
+          window: manifest.name as WindowName,
+          lineage: rebuilt?.lineage ?? frozenLineage,
+          verdict,
+          tier: first?.reuse.tier ?? null,
+          check: rebuilt ? null : check,
+        },
+        signal,
+      );
   return {
     verdict,
     measured: rebuilt?.measured ?? (first as Measurement),
@@ -85,9 +92,15 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
     repair: rebuilt ? 'salt-advanced' : check && check.damaged.length > 0 ? 'blocks-deleted' : 'none',
     kv: renewal.kv,
     kvBytesWritten: renewal.kvBytesWritten,
-    notes: [...restored.notes, ...renewal.notes, ...damageNotes(check, first)],
+    notes: [...restored.notes, ...renewal.notes, ...damageNotes(check, first), ...(isStillOff ? [stillOffNote] : [])],
   };
 }
+
+const stillOffNote =
+  'Even computed anew, the answer is another than when it was frozen: other weights are served, or the engine is damaged and needs a restart.';
+
+const answersOtherwise = ({ canary }: KvRecord, measured: Measurement): boolean =>
+  canary !== null && measured.canary !== null && differsGrossly(canary[1], measured.canary);
 
 const noFilesThen = 'The block files were out of reach when the window was frozen.';
 

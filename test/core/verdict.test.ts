@@ -25,8 +25,13 @@ describe('decideVerdict', () => {
     expect(decideVerdict({ ...full, cachedTokens: 95 })).toBe('partial');
   });
 
-  test('no reuse is rebuilt, whatever the content checks say', () => {
-    expect(decideVerdict({ ...full, cachedTokens: 0, canary: 'disagreed' })).toBe('rebuilt');
+  test('no reuse is rebuilt, whatever the checksums say', () => {
+    expect(decideVerdict({ ...full, cachedTokens: 0, canary: 'not-run' })).toBe('rebuilt');
+    expect(decideVerdict({ ...full, cachedTokens: 0, reusedChecksums: 'disagreed' })).toBe('rebuilt');
+  });
+
+  test('an engine whose fresh computation a canary speaks against is damaged', () => {
+    expect(decideVerdict({ ...full, cachedTokens: 0, canary: 'disagreed' })).toBe('damaged');
   });
 
   test('a missing count is unobserved, never zero', () => {
