@@ -22,6 +22,8 @@ export class BackendConnection implements Disposable {
   readonly #disposed = new AbortController();
   readonly #changes: Emitter<Change>;
   #held: Held = { kind: 'nothing' };
+  /** Counts what was let go of, so that a start that ends later knows that it came too late. */
+  #letGoCount = 0;
 
   constructor(connect: ConnectBackend, state: StateStore, onError: (error: unknown) => void) {
     this.#connect = connect;
@@ -58,8 +60,9 @@ export class BackendConnection implements Disposable {
     }
   }
 
-  /** @throws CwmError CWM-5010 when there is none and none can be started. */
+  /** @throws CwmError CWM-5010 when there is none and none can be started, CWM-6003 after `dispose`. */
   async open(): Promise<Backend> {
+    if (this.#disposed.signal.aborted) throw new CwmError('CWM-6003', 'The extension is being stopped.');
     const held = this.#held;
     switch (held.kind) {
       case 'nothing': {
@@ -78,7 +81,10 @@ export class BackendConnection implements Disposable {
     }
   }
 
-  /** Lets go of the backend; the next call makes a new connection, with the settings as they are then. */
+  /**
+   * Lets go of the backend; the next call makes a new connection, with the settings as they are then. Who waits for one that is
+   * starting gets the new one.
+   */
   close(): void {
     this.#letGo();
     this.#state.update({ connection: { kind: 'idle' }, engine: { kind: 'unasked' } });
@@ -91,12 +97,14 @@ export class BackendConnection implements Disposable {
   }
 
   async #start(): Promise<Backend> {
+    const letGoCount = this.#letGoCount;
+    const isLate = (): boolean => this.#letGoCount !== letGoCount;
     this.#state.update({ connection: { kind: 'starting' } });
     try {
       const backend = await this.#connect(this.#disposed.signal);
-      if (this.#held.kind !== 'starting') {
+      if (isLate()) {
         backend.dispose();
-        throw new CwmError('CWM-6003', 'The connection was closed meanwhile.');
+        return await this.open();
       }
       const subscriptions = new DisposableStore();
       subscriptions.add(backend.onSignal(({ change }) => this.#hear(change)));
@@ -106,11 +114,10 @@ export class BackendConnection implements Disposable {
       this.#changes.emit({ type: 'resync' });
       return backend;
     } catch (thrown) {
+      if (isLate()) return this.open();
       const error = toCwmError(thrown);
-      if (this.#held.kind === 'starting') {
-        this.#held = { kind: 'nothing' };
-        this.#state.update({ connection: { kind: 'failed', error } });
-      }
+      this.#held = { kind: 'nothing' };
+      this.#state.update({ connection: { kind: 'failed', error } });
       throw error;
     }
   }
@@ -138,6 +145,7 @@ export class BackendConnection implements Disposable {
   #letGo(): void {
     const held = this.#held;
     this.#held = { kind: 'nothing' };
+    this.#letGoCount++;
     if (held.kind !== 'open' && held.kind !== 'lost') return;
     held.subscriptions.dispose();
     held.backend.dispose();

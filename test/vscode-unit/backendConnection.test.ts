@@ -107,24 +107,52 @@ describe('the connection to the backend', () => {
     expect(kind()).toBe('connected');
   });
 
-  test('closing lets go of the backend, also of one that was still starting', async () => {
-    const backends = [healthy(), healthy()];
-    const started = Promise.withResolvers<Backend>();
-    let starts = 0;
-    const { connection, kind } = connectionTo(() => {
-      starts++;
-      return starts === 1 ? Promise.resolve(backends[0] as Backend) : started.promise;
-    });
+  test('closing lets go of the backend', async () => {
+    const backend = healthy();
+    const { connection, kind } = connectionTo(async () => backend);
     await connection.open();
     connection.close();
-    expect(backends[0]?.disposed).toBe(true);
+    expect(backend.disposed).toBe(true);
     expect(kind()).toBe('idle');
+  });
 
-    const late = connection.open();
+  test('who waits for a start while the settings change gets the backend of the new ones', async () => {
+    const late = healthy();
+    const current = healthy();
+    const started = Promise.withResolvers<Backend>();
+    const backends = [started.promise, Promise.resolve(current)];
+    const { connection, kind } = connectionTo(() => backends.shift() ?? Promise.reject(new Error('a third start')));
+    const opened = connection.open();
     connection.close();
-    started.resolve(backends[1] as Backend);
-    await expect(late).rejects.toMatchObject({ code: 'CWM-6003' });
-    expect(backends[1]?.disposed).toBe(true);
-    expect(kind()).toBe('idle');
+    const openedAfterwards = connection.open();
+    started.resolve(late);
+    expect(await opened).toBe(current);
+    expect(await openedAfterwards).toBe(current);
+    expect(late.disposed).toBe(true);
+    expect(kind()).toBe('connected');
+  });
+
+  test('the same when the late start fails: its failure is not shown', async () => {
+    const current = healthy();
+    const started = Promise.withResolvers<Backend>();
+    const backends = [started.promise, Promise.resolve(current)];
+    const { connection, kind } = connectionTo(() => backends.shift() ?? Promise.reject(new Error('a third start')));
+    const opened = connection.open();
+    connection.close();
+    started.reject(new CwmError('CWM-4001', 'The old directory cannot be written.'));
+    expect(await opened).toBe(current);
+    expect(kind()).toBe('connected');
+  });
+
+  test('after the end of the extension nothing is started any more', async () => {
+    const started = Promise.withResolvers<Backend>();
+    const late = healthy();
+    const { connection } = connectionTo(() => started.promise);
+    const opened = connection.open();
+    connection.dispose();
+    started.resolve(late);
+    await expect(opened).rejects.toMatchObject({ code: 'CWM-6003' });
+    await expect(connection.open()).rejects.toMatchObject({ code: 'CWM-6003' });
+    expect(late.disposed).toBe(true);
   });
 });

@@ -58,8 +58,14 @@ export async function refused<Id extends CommandId>(id: Id, input: CommandInput<
   return result.error.code;
 }
 
-export const set = (id: SettingId, value: unknown): Thenable<void> =>
-  workspace.getConfiguration().update(id, value, ConfigurationTarget.Global);
+/** Changes a setting; `undefined` takes it back. Resolves when the extension has heard of it, which may be after VS Code wrote it. */
+export async function set(id: SettingId, value: unknown): Promise<void> {
+  await workspace.getConfiguration().update(id, value, ConfigurationTarget.Global);
+  await until(`${id} to be changed`, () => {
+    const inspected = workspace.getConfiguration().inspect(id);
+    return inspected?.globalValue === value;
+  });
+}
 
 /** A storage directory of this test file's own, used from now on. */
 export async function useFreshStorage(): Promise<{ readonly path: string; remove(): Promise<void> }> {
