@@ -56,6 +56,18 @@ describe('backend lock', () => {
     expect(next.filter((holder) => holder.answer === 'held')).toHaveLength(1);
   });
 
+  it('is never held by two of six processes that take and release it all the time', { timeout: 120_000 }, async () => {
+    const directory = makeDirectory();
+    const script = fileURLToPath(new URL('./support/lockStress.ts', import.meta.url));
+    const exits = Array.from({ length: 6 }, async () => {
+      const child = spawn(process.execPath, [script, directory], { stdio: 'inherit' });
+      holders.push(child);
+      const [code] = (await once(child, 'exit')) as [number | null];
+      return code;
+    });
+    expect(await Promise.all(exits)).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
   it('names the process that holds it', async () => {
     const directory = makeDirectory();
     const holder = await startHolder(directory);

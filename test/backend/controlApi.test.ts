@@ -163,4 +163,31 @@ describe('control API', () => {
     expect(order).toEqual(['rolled back, 0 closed']);
     expect(tested.closed()).toBe(1);
   });
+
+  it('waits when it stops also for an operation whose client has left', async () => {
+    const tested = await start();
+    const rollback = Promise.withResolvers<void>();
+    const order: string[] = [];
+    tested.fake.on('freeze', async (_, signal) => {
+      await untilAborted(signal).catch(() => undefined);
+      await rollback.promise;
+      order.push(`rolled back, ${tested.closed()} closed`);
+      throw new CwmError('CWM-6003', 'Cancelled.');
+    });
+    const leave = new AbortController();
+    const freeze = tested.client.call('freeze', { session: 's', window: 'w' }, leave.signal);
+    await until('the freeze runs', () => tested.fake.calls.length === 1);
+    leave.abort();
+    await expect(freeze).rejects.toMatchObject({ code: 'CWM-6003' });
+    const stopped = tested.backend.stop('test');
+    await until('the server is closed', async () => {
+      return await tested.client.call('health', {}).then(
+        () => false,
+        (error: CwmError) => error.code === 'CWM-5010',
+      );
+    });
+    rollback.resolve();
+    await stopped;
+    expect(order).toEqual(['rolled back, 0 closed']);
+  });
 });

@@ -101,6 +101,15 @@ describe('backend client', { timeout: 90_000 }, () => {
     await client(other).call('health', {});
   });
 
+  it('does not take another process at the same place for the one of the record', async () => {
+    const storage = makeStorage();
+    await client(storage).call('health', {});
+    const record = readRecord(storage);
+    writeFileSync(join(storage, 'backend.json'), JSON.stringify({ ...record, pid: noProcess }));
+    await expect(client(storage, { start: null }).call('health', {})).rejects.toMatchObject({ code: 'CWM-5010' });
+    writeFileSync(join(storage, 'backend.json'), JSON.stringify(record));
+  });
+
   it('says why a backend could not start, with the end of its log', async () => {
     const storage = makeStorage();
     writeFileSync(join(storage, 'fails.mjs'), 'console.error("the disk is on fire"); process.exit(3);');
