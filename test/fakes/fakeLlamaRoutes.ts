@@ -96,12 +96,12 @@ const props = ({ faults, state }: FakeLlama) => ({
   build_info: 'b7000-fake',
 });
 
-/** An answer at the end is left open, to be continued, and not put the way that the template puts answers. */
+/** An answer at the end is left open, to be continued. */
 function render(messages: readonly { role: string; content: string }[], addGenerationPrompt: boolean): string {
   const last = messages.at(-1);
   const isOpen = last?.role === 'assistant';
   const closed = (isOpen ? messages.slice(0, -1) : messages).map(
-    ({ role, content }) => `<|im_start|>${role}\n${role === 'assistant' ? ' ' : ''}${content}<|im_end|>\n`,
+    ({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`,
   );
   const end = isOpen ? `<|im_start|>assistant\n${last.content}` : addGenerationPrompt ? '<|im_start|>assistant\n' : '';
   return closed.join('') + end;
@@ -167,7 +167,7 @@ function complete({ faults, state }: FakeLlama, request: z.output<typeof complet
   const timings = {
     true: { cache_n: cached, prompt_n: computed, prompt_ms: 1 },
     none: undefined,
-    'do-not-add-up': { cache_n: prompt.length - 1, prompt_n: computed, prompt_ms: 1 },
+    'do-not-add-up': { cache_n: prompt.length - 1, prompt_n: prompt.length, prompt_ms: 1 },
   }[faults.timings];
   const last = {
     id_slot: worked,

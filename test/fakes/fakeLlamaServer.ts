@@ -31,7 +31,7 @@ export interface FakeLlamaFaults {
   hidesSlots: boolean;
   /** Works in another slot than asked for, as for an id beyond the last. */
   worksElsewhere: boolean;
-  /** Reports that everything was reused, whatever was computed. */
+  /** `do-not-add-up`: everything was reused, and everything computed. */
   timings: 'true' | 'none' | 'do-not-add-up';
   givesLogprobs: boolean;
   /** Null for what the model says: the ids of the next answers. 257 ends one. */
