@@ -33,7 +33,7 @@ describe('token ids of a turn', () => {
     const rig = await makeRig();
     const { promptIds, idsSource } = await rig.engine.generate(request([hello]), () => undefined, never);
     const [sent] = rig.fake.requestsTo('/completion');
-    expect((sent?.body as { prompt: number[] }).prompt).toEqual(promptIds);
+    expect(sent?.body).toMatchObject({ prompt: promptIds });
     expect(promptIds.slice(0, 2)).toEqual([256, 117]);
     expect(idsSource).toBe('engine');
   });

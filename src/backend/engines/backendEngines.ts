@@ -5,9 +5,11 @@ import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
 import type { Change, EngineStatus } from '../../protocol/api.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Log } from '../logFile.ts';
+import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
 import { currentEngineKey } from './engineKey.ts';
 import { parseEngineSpec } from './engineSpec.ts';
+import { ProbedEngine } from './probedEngine.ts';
 import { watchedEngine } from './watchedEngine.ts';
 
 export interface BackendEnginesOptions {
@@ -91,19 +93,7 @@ export class BackendEngines implements EngineRegistry {
   #register(spec: string): Registered {
     const known = this.#registered.get(spec);
     if (known) return known;
-    const parsed = parseEngineSpec(spec);
-    const server = parsed.kind === 'embedded' ? this.#embeddedServer(spec, parsed.modelFile) : null;
-    const engine = new VllmEngine({
-      spec,
-      connect: async (signal) => {
-        if (server) {
-          const { url, token } = await server.connect(signal);
-          return { url, token, managed: true };
-        }
-        const token = currentEngineKey();
-        return token === undefined ? { url: spec } : { url: spec, token };
-      },
-    });
+    const { engine, server } = this.#make(spec);
     const watched = watchedEngine(engine, {
       seen: (description) => this.#note(registered, reachable(spec, description)),
       failed: (error) => this.#note(registered, unreachable(spec, error)),
@@ -111,6 +101,13 @@ export class BackendEngines implements EngineRegistry {
     const registered: Registered = { engine: watched, server, status: unreachable(spec, null) };
     this.#registered.set(spec, registered);
     return registered;
+  }
+
+  #make(spec: string): { readonly engine: Engine; readonly server: EmbeddedServer | null } {
+    const parsed = parseEngineSpec(spec);
+    if (parsed.kind === 'url') return { engine: urlEngine(spec, parsed.url, parsed.folders), server: null };
+    const server = this.#embeddedServer(spec, parsed.modelFile);
+    return { engine: embeddedEngine(spec, server), server };
   }
 
   #note(registered: Registered, status: EngineStatus): void {
@@ -130,6 +127,26 @@ export class BackendEngines implements EngineRegistry {
     });
   }
 }
+
+const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
+  new VllmEngine({
+    spec,
+    connect: async (signal) => {
+      const { url, token } = await server.connect(signal);
+      return { url, token, managed: true };
+    },
+  });
+
+const urlEngine = (spec: string, url: string, folders: Readonly<Record<string, string>>): Engine =>
+  new ProbedEngine({
+    spec,
+    folders,
+    adapters: engineAdapters,
+    connect: async () => {
+      const token = currentEngineKey();
+      return token === undefined ? { url } : { url, token };
+    },
+  });
 
 function reachable(spec: string, description: EngineDescription): EngineStatus {
   const { kind, version, model, blockTokens, notices } = description;
@@ -157,7 +174,7 @@ function unreachable(spec: string, error: unknown): EngineStatus {
     maxModelLen: null,
     blockTokens: null,
     pid: null,
-    url: spec.startsWith('http') ? spec : null,
+    url: spec.startsWith('http') ? spec.replace(/#.*$/su, '') : null,
     problem: problem && { code: problem.code, message: problem.message, hint: problem.hint },
     notices: [],
   };

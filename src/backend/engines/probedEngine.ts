@@ -1,0 +1,139 @@
+import { SerialQueue } from '../../base/serialQueue.ts';
+import type { Engine, EngineDescription, GenerateRequest } from '../../core/ports/engine.ts';
+import type { EngineAdapter } from '../../engines/engineAdapter.ts';
+import type { Connect } from '../../engines/http/address.ts';
+import { LinkFactory } from '../../engines/http/linkFactory.ts';
+import { orAborted } from '../../engines/http/orAborted.ts';
+import { defaultTimeouts, systemSleep, systemTimer } from '../../engines/http/timing.ts';
+import { CwmError } from '../../protocol/errors.ts';
+
+export interface ProbedEngineOptions {
+  readonly spec: string;
+  readonly connect: Connect;
+  readonly folders: Readonly<Record<string, string>>;
+  /** Asked in this order; the last must take whatever is left. */
+  readonly adapters: readonly EngineAdapter[];
+}
+
+interface Recognised {
+  readonly adapter: EngineAdapter;
+  readonly engine: Engine;
+}
+
+/**
+ * The engine behind a URL, whatever kind of server that turns out to be. It is asked when it is first needed, and again with
+ * each description and after each failure, since another server may have taken the port by then.
+ */
+export class ProbedEngine implements Engine {
+  readonly spec: string;
+  readonly #options: ProbedEngineOptions;
+  readonly #links: LinkFactory;
+  readonly #probes = new SerialQueue();
+  #recognised: Recognised | null = null;
+  /** Engines of the kinds that were there before; what was in flight there ends by itself. */
+  readonly #former: Engine[] = [];
+  #mayBeAnother = false;
+
+  constructor(options: ProbedEngineOptions) {
+    this.spec = options.spec;
+    this.#options = options;
+    this.#links = new LinkFactory({
+      connect: options.connect,
+      apiKey: undefined,
+      timeouts: defaultTimeouts,
+      timer: systemTimer,
+      sleep: systemSleep,
+      random: Math.random,
+      onConnectionFailure: () => undefined,
+    });
+  }
+
+  async describe(signal: AbortSignal): Promise<EngineDescription> {
+    this.#mayBeAnother = true;
+    const description = await this.#ask(signal, (engine) => engine.describe(signal));
+    const unused = Object.keys(this.#options.folders).filter(
+      (name) => !this.#recognised?.adapter.folders.includes(name),
+    );
+    const notices = unused.map((name) => `"${name}" in the engine's URL is for another kind of server than this one.`);
+    return { ...description, notices: [...description.notices, ...notices] };
+  }
+
+  tokenize(...args: Parameters<Engine['tokenize']>): ReturnType<Engine['tokenize']> {
+    return this.#ask(args[2], (engine) => engine.tokenize(...args));
+  }
+
+  generate(
+    request: GenerateRequest,
+    onDelta: (text: string) => void,
+    signal: AbortSignal,
+  ): ReturnType<Engine['generate']> {
+    return this.#ask(signal, (engine) => engine.generate(request, onDelta, signal));
+  }
+
+  persist(...args: Parameters<Engine['persist']>): ReturnType<Engine['persist']> {
+    return this.#ask(args[1], (engine) => engine.persist(...args));
+  }
+
+  restore(...args: Parameters<Engine['restore']>): ReturnType<Engine['restore']> {
+    return this.#ask(args[1], (engine) => engine.restore(...args));
+  }
+
+  measure(...args: Parameters<Engine['measure']>): ReturnType<Engine['measure']> {
+    return this.#ask(args[1], (engine) => engine.measure(...args));
+  }
+
+  locate(...args: Parameters<Engine['locate']>): ReturnType<Engine['locate']> {
+    return this.#onDisk(args[1], (engine) => engine.locate(...args));
+  }
+
+  checksum(...args: Parameters<Engine['checksum']>): ReturnType<Engine['checksum']> {
+    return this.#onDisk(args[1], (engine) => engine.checksum(...args));
+  }
+
+  forget(...args: Parameters<Engine['forget']>): ReturnType<Engine['forget']> {
+    return this.#onDisk(args[1], (engine) => engine.forget(...args));
+  }
+
+  async close(): Promise<void> {
+    const engines = [...this.#former, ...(this.#recognised ? [this.#recognised.engine] : [])];
+    await Promise.all([this.#links.close(), ...engines.map((engine) => engine.close())]);
+  }
+
+  async #ask<T>(signal: AbortSignal, call: (engine: Engine) => Promise<T>): Promise<T> {
+    const engine = await this.#engine(signal);
+    try {
+      return await call(engine);
+    } catch (error) {
+      if (error instanceof CwmError && error.code.startsWith('CWM-5')) this.#mayBeAnother = true;
+      throw error;
+    }
+  }
+
+  /** Files need no server: where its kind is known, it is not asked again. */
+  async #onDisk<T>(signal: AbortSignal, call: (engine: Engine) => Promise<T>): Promise<T> {
+    return call(this.#recognised?.engine ?? (await this.#engine(signal)));
+  }
+
+  async #engine(signal: AbortSignal): Promise<Engine> {
+    if (this.#recognised && !this.#mayBeAnother) return this.#recognised.engine;
+    const probed = this.#probes.run(() => this.#probe(signal), signal);
+    return (await orAborted(probed, signal)).engine;
+  }
+
+  async #probe(signal: AbortSignal): Promise<Recognised> {
+    // Whoever was before us in the queue may have asked already.
+    if (this.#recognised && !this.#mayBeAnother) return this.#recognised;
+    const adapter = await this.#links.use(signal, async (link, signal) => {
+      for (const candidate of this.#options.adapters.slice(0, -1)) {
+        if (await candidate.recognises(link, signal)) return candidate;
+      }
+      return this.#options.adapters.at(-1) as EngineAdapter;
+    });
+    if (this.#recognised?.adapter !== adapter) {
+      if (this.#recognised) this.#former.push(this.#recognised.engine);
+      this.#recognised = { adapter, engine: adapter.create(this.#options) };
+    }
+    this.#mayBeAnother = false;
+    return this.#recognised;
+  }
+}

@@ -1,0 +1,132 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { BackendEngines } from '../../src/backend/engines/backendEngines.ts';
+import { withEngineKey } from '../../src/backend/engines/engineKey.ts';
+import type { Engine } from '../../src/core/ports/engine.ts';
+import { FakeLlamaServer, type FakeLlamaOptions } from '../fakes/fakeLlamaServer.ts';
+import { FakeVllm } from '../fakes/fakeVllm.ts';
+
+const never = new AbortController().signal;
+const context = { ids: Array.from({ length: 40 }, (_, at) => 65 + at), salt: 'salt-1', handle: null };
+
+function engines(): BackendEngines {
+  const made = new BackendEngines({
+    storage: tmpdir(),
+    defaultSpec: 'embedded',
+    embedded: { entry: 'none', args: [] },
+    log: { write: () => undefined, failure: () => undefined },
+    emit: () => undefined,
+  });
+  onTestFinished(() => made.close());
+  return made;
+}
+
+const engineAt = (spec: string): Engine => engines().get(spec);
+
+async function fakeVllm(): Promise<FakeVllm> {
+  const fake = await FakeVllm.start();
+  onTestFinished(() => fake.stop());
+  return fake;
+}
+
+async function fakeLlama(options: FakeLlamaOptions = {}): Promise<FakeLlamaServer> {
+  const fake = await FakeLlamaServer.start(options);
+  onTestFinished(() => fake.stop());
+  return fake;
+}
+
+test('what a URL leads to is found by asking', async () => {
+  const [vllm, llama] = [await fakeVllm(), await fakeLlama()];
+  expect((await engineAt(vllm.url).describe(never)).kind).toBe('vllm');
+  expect((await engineAt(llama.url).describe(never)).kind).toBe('llama-server');
+  expect((await engineAt(`${llama.url}/v1`).describe(never)).kind).toBe('llama-server');
+});
+
+test('a call that comes before any description finds its engine as well, and asks once', async () => {
+  const llama = await fakeLlama();
+  const engine = engineAt(llama.url);
+  const [, , evidence] = await Promise.all([
+    engine.measure(context, never),
+    engine.tokenize([{ role: 'user', content: 'x' }], true, never),
+    engine.measure(context, never),
+  ]);
+  expect(evidence.reuse.cachedTokensFrom).toBe('timings');
+  // Once to find out what it is, once to describe it.
+  expect(llama.requestsTo('/v1/models')).toHaveLength(2);
+});
+
+test('the folder of slot files is taken from the URL, and the status shows the URL without it', async () => {
+  const slotDir = await mkdtemp(join(tmpdir(), 'cwm-slots-'));
+  onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
+  const llama = await fakeLlama({ slotDir });
+  const registry = engines();
+  const spec = `${llama.url}#slots=${slotDir}`;
+  await registry.get(spec).persist(context, never);
+  const location = await registry.get(spec).locate(context, never);
+  expect(location.reachable && location.blocks[0]?.stat).toBeTruthy();
+  expect(await registry.status(spec, never)).toMatchObject({ spec, url: llama.url, kind: 'llama-server' });
+});
+
+test('a folder that this kind of server has no use for is told', async () => {
+  const vllm = await fakeVllm();
+  const { notices } = await engineAt(`${vllm.url}#slots=/tmp`).describe(never);
+  expect(notices.join(' ')).toContain('"slots" in the engine\'s URL is for another kind of server');
+});
+
+test('another kind of server that takes the port is noticed with the next description', async () => {
+  let target = (await fakeVllm()).url;
+  // Stands for the port, which two fakes can't have one after the other.
+  const port = createServer(async (request, response) => {
+    const answer = await fetch(target + (request.url ?? ''));
+    const type = answer.headers.get('content-type') ?? '';
+    response.writeHead(answer.status, { 'content-type': type }).end(await answer.text());
+  });
+  await new Promise<void>((resolve) => port.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void port.close());
+  const engine = engineAt(`http://127.0.0.1:${(port.address() as AddressInfo).port}`);
+  expect((await engine.describe(never)).kind).toBe('vllm');
+  target = (await fakeLlama()).url;
+  expect((await engine.describe(never)).kind).toBe('llama-server');
+});
+
+test('a server that is down or wants a key is reported as such, whatever it is', async () => {
+  const llama = await fakeLlama({ faults: { apiKey: 'right' } });
+  const engine = engineAt(llama.url);
+  await expect(engine.describe(never)).rejects.toMatchObject({ code: 'CWM-5006' });
+  expect((await withEngineKey('right', () => engine.describe(never))).kind).toBe('llama-server');
+  await llama.stop();
+  await expect(engine.describe(never)).rejects.toMatchObject({ code: 'CWM-5001' });
+});
+
+test('what is no model server is refused with CWM-5005', async () => {
+  const page = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'));
+  await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void page.close());
+  const engine = engineAt(`http://127.0.0.1:${(page.address() as AddressInfo).port}`);
+  await expect(engine.describe(never)).rejects.toMatchObject({ code: 'CWM-5005' });
+});
+
+test('slot files of a server that has gone can still be looked at and deleted', async () => {
+  const slotDir = await mkdtemp(join(tmpdir(), 'cwm-slots-'));
+  onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
+  const llama = await fakeLlama({ slotDir });
+  const engine = engineAt(`${llama.url}#slots=${slotDir}`);
+  const { handle } = await engine.persist(context, never);
+  await llama.stop();
+  const location = await engine.locate(context, never);
+  expect(location.reachable).toBe(true);
+  expect(await engine.forget({ hashes: [], handle }, never)).toBeGreaterThan(0);
+});
+
+test('S0-43 an abort ends the question at once', async () => {
+  const llama = await fakeLlama({ faults: { http: { kind: 'silence', afterChunks: 0, path: '/v1/models' } } });
+  const controller = new AbortController();
+  const asked = engineAt(llama.url).describe(controller.signal);
+  await llama.untilRequests('/v1/models', 1);
+  controller.abort();
+  await expect(asked).rejects.toMatchObject({ code: 'CWM-6003' });
+});
