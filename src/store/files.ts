@@ -1,5 +1,7 @@
-import { constants } from 'node:fs';
+import { constants, lstatSync, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 export interface FileStat {
   readonly kind: 'file' | 'directory' | 'link' | 'other';
@@ -13,6 +15,17 @@ export interface FileStat {
   readonly isSettled: boolean;
 }
 
+/** What a directory holds, as sizes are measured by it. */
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly kind: FileStat['kind'];
+  readonly sizeBytes: number;
+  readonly modifiedMs: number;
+  readonly inode: string;
+  /** Names that the file has: with more than one, its bytes are there once all the same. */
+  readonly names: number;
+}
+
 /**
  * Every file operation of the store, so that a test can make any of them fail, tear or be the last one before a power cut.
  * Paths are absolute. Errors are Node's own, with `code` (ENOENT, ENOSPC …). No operation follows a link in a path's last part.
@@ -20,6 +33,10 @@ export interface FileStat {
 export interface Files {
   /** Names in the directory, in no order. */
   list(directory: string): Promise<string[]>;
+  /** The same with what is known of each; what goes away meanwhile is left out. */
+  entries(directory: string): Promise<DirectoryEntry[]>;
+  /** Bytes that this user may still write to the file system of an existing path; null where the system does not tell. */
+  freeBytes(path: string): Promise<number | null>;
   /** Null when there is nothing; a link is not followed. */
   stat(path: string): Promise<FileStat | null>;
   /** The path without links in any part. */
@@ -52,16 +69,49 @@ const noFollow = constants.O_NOFOLLOW ?? 0;
 /** Longer than the steps of any file system's clock but FAT's. */
 const settlingMs = 100n;
 
+/** Files looked at before other work gets its turn: about two milliseconds. */
+const entriesAtOnce = 512;
+
 /** {@link Files} on the machine's own file system. */
 export const diskFiles: Files = {
   list: (directory) => fs.readdir(directory),
+
+  async entries(directory) {
+    const names = await fs.readdir(directory);
+    const entries: DirectoryEntry[] = [];
+    for (const [at, name] of names.entries()) {
+      if (at % entriesAtOnce === entriesAtOnce - 1) await nextTurn();
+      // A promise costs many times what such a call does, and there may be a hundred thousand files.
+      const stat = lstatSync(join(directory, name), { bigint: true, throwIfNoEntry: false });
+      if (!stat) continue;
+      entries.push({
+        name,
+        kind: kindOf(stat),
+        sizeBytes: Number(stat.size),
+        modifiedMs: Number(stat.mtimeMs),
+        inode: String(stat.ino),
+        names: Number(stat.nlink),
+      });
+    }
+    return entries;
+  },
+
+  async freeBytes(path) {
+    try {
+      const { bavail, bsize } = await fs.statfs(path, { bigint: true });
+      return Number(bavail * bsize);
+    } catch (error) {
+      if (hasCode(error, 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP')) return null;
+      throw error;
+    }
+  },
 
   async stat(path) {
     try {
       const stat = await fs.lstat(path, { bigint: true });
       const changedMs = stat.mtimeMs > stat.ctimeMs ? stat.mtimeMs : stat.ctimeMs;
       return {
-        kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other',
+        kind: kindOf(stat),
         sizeBytes: Number(stat.size),
         fingerprint: `${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}`,
         isSettled: BigInt(Date.now()) - changedMs > settlingMs,
@@ -122,6 +172,9 @@ export const diskFiles: Files = {
     }
   },
 };
+
+const kindOf = (stat: BigIntStats): FileStat['kind'] =>
+  stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other';
 
 async function writeAndSync(path: string, flags: number, bytes: Uint8Array): Promise<void> {
   const handle = await fs.open(path, flags, privateFile);

@@ -1,3 +1,5 @@
+import { statfs, symlink, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { diskFiles } from '../../src/store/files.ts';
@@ -36,6 +38,33 @@ describe('files on the disk', () => {
       code: expect.stringMatching(/^(ENOTEMPTY|EEXIST|EPERM)$/) as unknown,
     });
     expect(await diskFiles.read(join(two, 'file'))).toEqual(Buffer.from(two));
+  });
+
+  it('a directory tells the size, the time and the names of each file, and follows no link', async () => {
+    const directory = await temporaryDirectory();
+    const [one, two] = [join(directory, 'one'), join(directory, 'two')];
+    await diskFiles.create(one, bytes);
+    await diskFiles.link(one, two);
+    await utimes(one, 1_700_000_000, 1_700_000_000);
+    await diskFiles.makeDirectory(join(directory, 'below'));
+    await symlink(one, join(directory, 'link'));
+    const entries = (await diskFiles.entries(directory)).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const shared = { kind: 'file', sizeBytes: 7, modifiedMs: 1_700_000_000_000, names: 2 };
+    expect(entries).toMatchObject([
+      { name: 'below', kind: 'directory' },
+      { name: 'link', kind: 'link' },
+      { name: 'one', ...shared },
+      { name: 'two', ...shared, inode: entries[2]?.inode },
+    ]);
+    await expect(diskFiles.entries(one)).rejects.toMatchObject({ code: 'ENOTDIR' });
+  });
+
+  it('EC-020 the disk tells what is free', async () => {
+    const { bavail, bsize } = await statfs(tmpdir());
+    const free = await diskFiles.freeBytes(tmpdir());
+    // Others write meanwhile.
+    expect(Math.abs(Number(free) - bavail * bsize)).toBeLessThan(1e9);
+    await expect(diskFiles.freeBytes(join(tmpdir(), 'no', 'such'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('what is not there has no stat, and removing its tree is no error', async () => {

@@ -1,12 +1,13 @@
 import { basename, dirname } from 'node:path';
 import { sha256Hex } from '../../src/base/hash.ts';
-import type { Files, FileStat } from '../../src/store/files.ts';
+import type { DirectoryEntry, Files, FileStat } from '../../src/store/files.ts';
 
 interface FileNode {
   readonly kind: 'file';
   readonly inode: number;
   bytes: Uint8Array;
   changed: number;
+  names: number;
 }
 
 interface DirectoryNode {
@@ -27,6 +28,8 @@ const systemError = (code: string, path: string): Error => Object.assign(new Err
  * directory was synced, whatever happened to the file.
  */
 export class MemoryFiles implements Files {
+  /** What is left on the disk, as a test sets it. */
+  free: number | null = 1e12;
   #count = 0;
   readonly #root: DirectoryNode = this.#newDirectory();
 
@@ -56,6 +59,18 @@ export class MemoryFiles implements Files {
 
   list = async (directory: string): Promise<string[]> => [...this.#directory(directory).entries.keys()];
 
+  entries = async (directory: string): Promise<DirectoryEntry[]> =>
+    Array.from(this.#directory(directory).entries, ([name, node]) => ({
+      name,
+      kind: node.kind,
+      sizeBytes: node.kind === 'file' ? node.bytes.length : 0,
+      modifiedMs: node.changed,
+      inode: String(node.inode),
+      names: node.kind === 'file' ? node.names : 1,
+    }));
+
+  freeBytes = async (): Promise<number | null> => this.free;
+
   stat = async (path: string): Promise<FileStat | null> => {
     const node = this.#find(path);
     if (!node) return null;
@@ -69,7 +84,14 @@ export class MemoryFiles implements Files {
 
   create = async (path: string, bytes: Uint8Array): Promise<void> => {
     if (this.#find(path)) throw systemError('EEXIST', path);
-    this.#enter(path, { kind: 'file', inode: ++this.#count, bytes: Uint8Array.from(bytes), changed: ++this.#count });
+    const node: FileNode = {
+      kind: 'file',
+      inode: ++this.#count,
+      bytes: Uint8Array.from(bytes),
+      changed: ++this.#count,
+      names: 0,
+    };
+    this.#enter(path, node);
   };
 
   append = async (path: string, bytes: Uint8Array): Promise<void> => {
@@ -150,12 +172,17 @@ export class MemoryFiles implements Files {
 
   #enter(path: string, node: Node): void {
     const directory = this.#directory(dirname(path));
+    const replaced = directory.entries.get(basename(path));
+    if (replaced?.kind === 'file') replaced.names--;
     directory.entries.set(basename(path), node);
+    if (node.kind === 'file') node.names++;
     directory.changed = ++this.#count;
   }
 
   #leave(path: string): void {
     const directory = this.#directory(dirname(path));
+    const node = directory.entries.get(basename(path));
+    if (node?.kind === 'file') node.names--;
     directory.entries.delete(basename(path));
     directory.changed = ++this.#count;
   }
