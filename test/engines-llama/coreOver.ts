@@ -19,7 +19,7 @@ export interface CoreOver {
 
 const never = new AbortController().signal;
 const lines = (seed: string): string =>
-  Array.from({ length: 12 }, (_, at) => `${seed} line ${at}: ${at * 7919}`).join('\n');
+  Array.from({ length: 24 }, (_, at) => `${seed} line ${at}: ${at * 7919}`).join('\n');
 
 /** The core over the real store in a fresh folder, with one engine. */
 export async function coreOver(engine: Engine): Promise<CoreOver> {
