@@ -71,6 +71,17 @@ test('the folder of slot files is taken from the URL, and the status shows the U
   expect(await registry.status(spec, never)).toMatchObject({ spec, url: llama.url, kind: 'llama-server' });
 });
 
+test('so is the folder of vLLM’s file tier', async () => {
+  const rootDir = await mkdtemp(join(tmpdir(), 'cwm-tier-'));
+  onTestFinished(() => rm(rootDir, { recursive: true, force: true }));
+  const vllm = await FakeVllm.start({ tier: { rootDir } });
+  onTestFinished(() => vllm.stop());
+  const engine = engineAt(`${vllm.url}#tier=${rootDir}`);
+  await engine.persist(context, never);
+  const location = await engine.locate(context, never);
+  expect(location.reachable && location.blocks.map(({ stat }) => stat !== null)).toEqual([true, true]);
+});
+
 test('a folder that this kind of server has no use for is told', async () => {
   const vllm = await fakeVllm();
   const { notices } = await engineAt(`${vllm.url}#slots=/tmp`).describe(never);

@@ -129,7 +129,10 @@ describe('what may be restored', () => {
     const rig = await makeRig();
     const context = contextOf(someIds(40), 'a');
     const { handle } = await rig.engine.persist(context, never);
+    const other = contextOf(someIds(40), 'a');
+    const { handle: handleOfOther } = await rig.engine.persist(other, never);
     const missing = [
+      { ...context, handle: handleOfOther },
       { ...context, handle: null },
       { ...context, salt: 'b', handle },
       { ...context, ids: context.ids.slice(1), handle },

@@ -57,7 +57,8 @@ async function main(): Promise<void> {
   try {
     await using server = await (name === 'vllm' ? serveVllm(options) : serveLlama(options));
     log(`\n${name} is ready at ${server.url} (its log: ${server.logFile}; its KV cache: ${dataDir}).`);
-    log(`Put this into your VS Code settings:\n\n  "cwm.engine": "${server.url}"\n\nCtrl-C ends it.`);
+    const engine = name === 'vllm' ? server.url : `${server.url}#slots=${dataDir}`;
+    log(`Put this into your VS Code settings:\n\n  "cwm.engine": "${engine}"\n\nCtrl-C ends it.`);
     const ending = await Promise.race([server.ended, aborted(interrupted.signal)]);
     if (ending !== undefined) throw new Error(`${name} ended by itself: ${ending}.`);
   } catch (error) {

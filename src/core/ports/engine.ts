@@ -106,7 +106,7 @@ export type BlockLocation =
  * many tokens, CWM-6003 when `signal` was aborted. An abort leaves at most some blocks in the engine's cache.
  */
 export interface Engine {
-  /** As given to `--engine`: a URL, `embedded` or `embedded:FILE`. */
+  /** As given to `--engine`: a URL, perhaps with a folder behind "#", `embedded` or `embedded:FILE`. */
   readonly spec: string;
 
   /** Asks again only when the server may have changed. */
