@@ -2,11 +2,13 @@ import { SerialQueue } from '../base/serialQueue.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Lineage, Page, SessionQuery, Store, WindowQuery } from '../core/ports/store.ts';
 import type { VerifyStep } from '../protocol/api.ts';
+import type { AuditFact, AuditPoint, AuditReport } from '../protocol/audit.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { Message, Session } from '../protocol/session.ts';
 import type { KvRecord, WindowManifest, WindowSummary } from '../protocol/window.ts';
+import { AuditLog } from './audit/auditLog.ts';
 import { diskFiles, type Files } from './files.ts';
 import { FreezeIntents } from './freezeIntents.ts';
 import { IndexSource } from './index/indexSource.ts';
@@ -66,6 +68,7 @@ export class FileStore implements Store {
   readonly #source: IndexSource;
   readonly #index: LiveIndex;
   readonly #sharedBlocks: SharedBlocks;
+  readonly #audit: AuditLog;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new SerialQueue();
   #closed = false;
@@ -81,6 +84,7 @@ export class FileStore implements Store {
     this.#source = new IndexSource(parts, this.#sessions, this.#windows);
     this.#index = new LiveIndex(parts, this.#source, sqlWasmPath);
     this.#sharedBlocks = new SharedBlocks(this.#windows, this.#index, this.#source);
+    this.#audit = new AuditLog(parts, this.#trash);
   }
 
   /** What was found wrong since the store was opened, and lived with; oldest first. */
@@ -89,8 +93,9 @@ export class FileStore implements Store {
   }
 
   /** Part of opening; again it does nothing. */
-  recover(): Promise<void> {
-    return recover(this.#parts, this.#sessions, this.#windows, this.#intents, this.#trash);
+  async recover(): Promise<void> {
+    await recover(this.#parts, this.#sessions, this.#windows, this.#intents, this.#trash);
+    await this.#audit.open();
   }
 
   /** Waits for what is under way and saves the index. What is called afterwards is refused. */
@@ -98,6 +103,7 @@ export class FileStore implements Store {
     this.#closed = true;
     return this.#closing.run(async () => {
       await Promise.allSettled(this.#running);
+      await this.#audit.close();
       await this.#index.close();
     });
   }
@@ -224,10 +230,21 @@ export class FileStore implements Store {
           lineages: this.#lineages,
           source: this.#source,
           index: this.#index,
+          audit: this.#audit,
         },
         signal,
       ),
     );
+  }
+
+  /** Adds to the audit log; see {@link AuditLog.append}. */
+  recordAudit(facts: readonly AuditFact[]): Promise<void> {
+    return this.#run('write', () => this.#audit.append(facts));
+  }
+
+  /** Follows the whole audit log. @param known an entry that was noted down elsewhere. */
+  verifyAudit(signal: AbortSignal, known: AuditPoint | null = null): Promise<AuditReport> {
+    return this.#run('read', () => this.#audit.verify(signal, known));
   }
 
   /**

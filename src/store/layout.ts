@@ -33,6 +33,10 @@ export class Layout {
   readonly quarantine: string;
   readonly storeRecord: string;
   readonly indexImage: string;
+  readonly auditLog: string;
+  /** Whole months of the audit log that are over, and where the log ends. */
+  readonly audit: string;
+  readonly auditHead: string;
 
   constructor(root: string) {
     this.root = root;
@@ -46,12 +50,15 @@ export class Layout {
     this.quarantine = join(root, 'quarantine');
     this.storeRecord = join(root, 'store.json');
     this.indexImage = join(root, 'index.sqlite');
+    this.auditLog = join(root, 'audit.jsonl');
+    this.audit = join(root, 'audit');
+    this.auditHead = join(this.audit, 'head.json');
   }
 
   /** Those that must be there. */
   get directories(): readonly string[] {
-    const { contexts, windows, lineages, projects, intents, temporary, trash, quarantine } = this;
-    return [contexts, windows, lineages, projects, intents, temporary, trash, quarantine];
+    const { contexts, windows, lineages, projects, intents, audit, temporary, trash, quarantine } = this;
+    return [contexts, windows, lineages, projects, intents, audit, temporary, trash, quarantine];
   }
 
   session(id: SessionId): SessionPaths {

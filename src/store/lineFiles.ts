@@ -29,7 +29,8 @@ export class LineFiles {
 
   /** What an earlier crash left of a last line is cut off first, so that it can't spoil the next one. */
   async append(path: string, values: readonly unknown[]): Promise<void> {
-    const sizeBytes = this.#sizes.get(path) ?? (await this.#cutTornLine(path));
+    await this.mend(path);
+    const sizeBytes = this.#sizes.get(path) ?? 0;
     const bytes = encodeLines(values);
     this.#sizes.delete(path);
     await this.#writes.append(path, bytes, sizeBytes);
@@ -46,17 +47,20 @@ export class LineFiles {
     this.#sizes.delete(path);
   }
 
-  async #cutTornLine(path: string): Promise<number> {
-    const bytes = await this.#writes.readIfThere(path);
-    if (bytes === null) return 0;
+  /** Cuts off what a crash left of a last line. @returns whether there was something. */
+  async mend(path: string): Promise<boolean> {
+    if (this.#sizes.has(path)) return false;
+    const bytes = (await this.#writes.readIfThere(path)) ?? new Uint8Array();
     const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
-    if (wholeBytes < bytes.length) {
+    const isTorn = wholeBytes < bytes.length;
+    if (isTorn) {
       await this.#files.truncate(path, wholeBytes);
       this.#quarantine.note(
         path,
         'Its last line was cut short by a crash, before it was acknowledged, and was removed.',
       );
     }
-    return wholeBytes;
+    this.#sizes.set(path, wholeBytes);
+    return isTorn;
   }
 }

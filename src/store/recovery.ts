@@ -1,12 +1,12 @@
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
-import { CwmError } from '../protocol/errors.ts';
 import type { SessionId, WindowName } from '../protocol/ids.ts';
 import { hasCode, type Files } from './files.ts';
 import type { FreezeIntent, FreezeIntents } from './freezeIntents.ts';
 import type { SessionFiles } from './sessionFiles.ts';
 import { hasDirectory, type StoreParts } from './storeParts.ts';
 import type { Trash } from './trash.ts';
+import { nullIfDamaged } from './unreadable.ts';
 import type { WindowFiles } from './windowFiles.ts';
 
 const storeRecordSchema = z.object({ createdAt: z.string() });
@@ -32,7 +32,7 @@ export async function prepareDirectories({ files, layout, records, clock }: Stor
     if (!(await hasDirectory(files, directory))) await files.makeDirectory(directory);
   }
   await files.syncDirectory(layout.root);
-  const record = await damagedAsNull(() => records.read(layout.storeRecord, storeRecordSchema));
+  const record = await nullIfDamaged(() => records.read(layout.storeRecord, storeRecordSchema));
   if (!record) await records.write(layout.storeRecord, { createdAt: clock.now().toISOString() });
 }
 
@@ -53,10 +53,10 @@ export async function recover(
   const { files, layout } = parts;
   for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
   for (const intent of await intents.left()) {
-    await damagedAsNull(() => finishFreeze(parts, sessions, windows, intent));
+    await nullIfDamaged(() => finishFreeze(parts, sessions, windows, intent));
     await intents.remove(intent.window as WindowName);
   }
-  await trash.empty();
+  await trash.empty('expired');
 }
 
 async function finishFreeze(
@@ -81,13 +81,4 @@ async function finishFreeze(
     layout.session(id).metadata,
     `The backend ended while session "${id}" was being frozen as window "${manifest.name}"; the freeze was finished.`,
   );
-}
-
-async function damagedAsNull<T>(read: () => Promise<T | null>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
-    throw error;
-  }
 }

@@ -26,3 +26,13 @@ export async function nullIfUnreadable<T>(
 
 const noted: ReadonlySet<string> = new Set(['CWM-1004', 'CWM-8001']);
 const leftOut: ReadonlySet<string> = new Set([...noted, 'CWM-2001', 'CWM-2002', 'CWM-4004']);
+
+/** A record that is only a convenience: null also when it is damaged, and set aside by now. */
+export async function nullIfDamaged<T>(read: () => Promise<T | null>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    throw error;
+  }
+}

@@ -4,6 +4,7 @@ import type { LineageId, MessageId, SessionId } from '../protocol/ids.ts';
 import type { VerifyStep } from '../protocol/api.ts';
 import type { Session } from '../protocol/session.ts';
 import type { WindowManifest } from '../protocol/window.ts';
+import type { AuditLog } from './audit/auditLog.ts';
 import type { IndexSource } from './index/indexSource.ts';
 import type { LiveIndex } from './index/liveIndex.ts';
 import type { LineageFiles } from './lineageFiles.ts';
@@ -18,6 +19,7 @@ export interface VerifiedStore {
   readonly lineages: LineageFiles;
   readonly source: IndexSource;
   readonly index: LiveIndex;
+  readonly audit: AuditLog;
 }
 
 /**
@@ -36,6 +38,7 @@ export async function verifyStore(store: VerifiedStore, signal: AbortSignal): Pr
       await windowContents(store, windows, signal),
       await usedLineages(store, sessions, windows, signal),
       await windowSessions(store, windows, signal),
+      await auditChain(store, signal),
       await indexRows(store, signal),
     ];
   });
@@ -131,6 +134,15 @@ async function windowSessions(
     const missing = window.messageIds.filter((id) => !stored.has(id)).length;
     if (missing > 0) report(`Messages that window "${window.name}" needs and its session does not have: ${missing}.`);
   });
+}
+
+async function auditChain({ audit }: VerifiedStore, signal: AbortSignal): Promise<VerifyStep> {
+  const { entries, problems } = await audit.verify(signal);
+  return {
+    step: 'audit log',
+    checked: entries,
+    problems: problems.map(({ file, line, what }) => `${file}${line > 0 ? ` line ${line}` : ''}: ${what}`),
+  };
 }
 
 async function indexRows({ index, source }: VerifiedStore, signal: AbortSignal): Promise<VerifyStep> {

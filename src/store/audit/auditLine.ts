@@ -1,0 +1,55 @@
+import * as z from 'zod/mini';
+import { sha256Hex } from '../../base/hash.ts';
+import { auditPointSchema, type AuditPoint } from '../../protocol/audit.ts';
+
+/** What the first entry names as the hash of the line before it. */
+export const noLine = '0'.repeat(64);
+
+/** What the chain needs of an entry: a later version may tell more, and of other events. */
+const linkSchema = z.object({
+  sequence: z.number(),
+  at: z.string(),
+  previous: z.string(),
+  through: z.optional(auditPointSchema),
+});
+
+export interface AuditLine extends AuditPoint {
+  readonly at: string;
+  readonly previous: string;
+  readonly through: AuditPoint | null;
+}
+
+/** The lines of a log file as text, without their newlines, and what a crash left behind the last one. */
+export function splitLines(bytes: Uint8Array): { readonly lines: readonly string[]; readonly torn: boolean } {
+  const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8').split('\n');
+  const rest = lines.pop();
+  return { lines, torn: rest !== '' };
+}
+
+/** @returns null when the line is not what was written: `<SHA-256 of the rest>\t<JSON>`, as `lines.ts` writes them. */
+export function parseAuditLine(line: string): AuditLine | null {
+  const [hash, json] = [line.slice(0, 64), line.slice(65)];
+  if (line[64] !== '\t' || sha256Hex(json) !== hash) return null;
+  const parsed = linkSchema.safeParse(parseJson(json));
+  if (!parsed.success) return null;
+  const { sequence, at, previous, through = null } = parsed.data;
+  return { sequence, hash, at, previous, through };
+}
+
+/** The last line that is whole, from the end. */
+export function lastAuditLine(lines: readonly string[]): AuditLine | null {
+  for (let at = lines.length - 1; at >= 0; at--) {
+    const line = parseAuditLine(lines[at]!);
+    if (line) return line;
+  }
+  return null;
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    // Its checksum holds, so somebody wrote it; it is no entry all the same.
+    return null;
+  }
+}

@@ -1,0 +1,219 @@
+import { sha256Hex } from '../../base/hash.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
+import {
+  auditPointSchema,
+  type AuditEntry,
+  type AuditFact,
+  type AuditPoint,
+  type AuditReport,
+} from '../../protocol/audit.ts';
+import type { StoreParts } from '../storeParts.ts';
+import type { Trash } from '../trash.ts';
+import { nullIfDamaged } from '../unreadable.ts';
+import { AuditArchives } from './auditArchives.ts';
+import { checkChain, type AuditFile } from './auditChain.ts';
+import { lastAuditLine, noLine, parseAuditLine, splitLines, type AuditLine } from './auditLine.ts';
+
+/**
+ * Who changed what: `audit.jsonl`, append-only lines of which each names the hash of the one before, over all months. Where the
+ * log ends is remembered beside it, so that lines taken from its end are missed too. What was found missing is never smoothed
+ * over: the log goes on after the entry that is known to have been the last.
+ *
+ * It shows every change by whoever does not make all later lines and `audit/head.json` anew as well. Who can do that is shown up
+ * by a hash that was noted down elsewhere.
+ */
+export class AuditLog {
+  readonly #parts: StoreParts;
+  readonly #archives: AuditArchives;
+  readonly #queue = new SerialQueue();
+  readonly #pending: AuditFact[] = [];
+  #writing: Promise<void> | null = null;
+  #head: AuditPoint | null = null;
+  #savedHead: AuditPoint | null = null;
+  /** Of the first entry in the file that is being written, `2026-03`; null when there is none. */
+  #month: string | null = null;
+  #mayHaveExpired = true;
+  #lost = 0;
+
+  constructor(parts: StoreParts, trash: Trash) {
+    this.#parts = parts;
+    this.#archives = new AuditArchives(parts, trash);
+  }
+
+  /**
+   * Finds where the log ends, takes up what a crash left and lets old months go. Part of opening the store, which a log that can't
+   * be read does not prevent.
+   */
+  async open(): Promise<void> {
+    const facts = await this.#queue.run(async () => {
+      try {
+        return await this.#findEnd();
+      } catch (error) {
+        this.#parts.quarantine.note(this.#parts.layout.auditLog, `It could not be read (${codeOf(error)}).`);
+        return [];
+      }
+    });
+    await this.#append(facts);
+  }
+
+  /**
+   * Adds entries, in this order; when it resolves they are on the disk. Never rejects, since what they tell of has happened:
+   * entries that can't be written are counted in the next one, and reported as a problem of the store.
+   */
+  async append(facts: readonly AuditFact[]): Promise<void> {
+    if (facts.length > 0) await this.#append(facts);
+  }
+
+  /** @param known an entry that was noted down elsewhere. */
+  verify(signal: AbortSignal, known: AuditPoint | null = null): Promise<AuditReport> {
+    return this.#queue.run(async () => {
+      const files: AuditFile[] = [];
+      for (const name of await this.#archives.names()) {
+        signal.throwIfAborted();
+        files.push(await this.#archives.read(name));
+      }
+      const bytes = await this.#parts.writes.readIfThere(this.#parts.layout.auditLog);
+      if (bytes !== null) files.push({ name: 'audit.jsonl', bytes });
+      return checkChain(
+        files,
+        [this.#head, known].filter((point) => point !== null),
+      );
+    }, signal);
+  }
+
+  /** Waits for what is being written. */
+  close(): Promise<void> {
+    return this.#queue.run(() => this.#saveHead());
+  }
+
+  #append(facts: readonly AuditFact[]): Promise<void> {
+    this.#pending.push(...facts);
+    // What comes while a write is under way goes into the next one together.
+    this.#writing ??= this.#queue.run(() => {
+      this.#writing = null;
+      return this.#write(this.#pending.splice(0));
+    });
+    return this.#writing;
+  }
+
+  async #write(facts: readonly AuditFact[]): Promise<void> {
+    const { quarantine, layout, lines, clock } = this.#parts;
+    try {
+      await this.#startMonth();
+      const expired = this.#mayHaveExpired ? await this.#archives.expired() : [];
+      const all = [...expired.map(({ through }) => ownFact('LOG_EXPIRED', { through })), ...facts];
+      if (all.length > 0) {
+        const at = clock.now().toISOString();
+        const { entries, head } = this.#chained(all, at);
+        await lines.append(layout.auditLog, entries);
+        this.#head = head;
+        this.#month ??= at.slice(0, 7);
+        this.#lost = 0;
+        void this.#queue.run(() => this.#saveHead());
+      }
+      this.#mayHaveExpired = false;
+      for (const archive of expired) await this.#discard(archive.name, () => this.#archives.discard(archive));
+    } catch (error) {
+      this.#lost += facts.length;
+      quarantine.note(layout.auditLog, `Entries could not be written (${codeOf(error)}).`);
+    }
+  }
+
+  #chained(facts: readonly AuditFact[], at: string): { readonly entries: readonly AuditEntry[]; head: AuditPoint } {
+    let head = this.#head ?? { sequence: 0, hash: noLine };
+    const entries = facts.map((fact, index): AuditEntry => {
+      const entry = {
+        sequence: head.sequence + 1,
+        at,
+        previous: head.hash,
+        ...fact,
+        ...(index === 0 && this.#lost > 0 ? { lost: this.#lost } : {}),
+      };
+      head = { sequence: entry.sequence, hash: sha256Hex(JSON.stringify(entry)) };
+      return entry;
+    });
+    return { entries, head };
+  }
+
+  /** A new month gets a new file. A log that can't be moved away just grows on. */
+  async #startMonth(): Promise<void> {
+    const { clock, quarantine, layout, lines } = this.#parts;
+    if (this.#month === null || clock.now().toISOString().slice(0, 7) <= this.#month) return;
+    try {
+      await lines.mend(layout.auditLog);
+      await this.#archives.add(this.#month);
+      lines.forget(layout.auditLog);
+      this.#month = null;
+      this.#mayHaveExpired = true;
+    } catch (error) {
+      quarantine.note(layout.auditLog, `The months before could not be moved into an archive (${codeOf(error)}).`);
+    }
+  }
+
+  async #discard(name: string, discard: () => Promise<void>): Promise<void> {
+    try {
+      await discard();
+    } catch (error) {
+      this.#parts.quarantine.note(
+        this.#parts.layout.auditLog,
+        `The archive ${name} could not be moved away (${codeOf(error)}).`,
+      );
+    }
+  }
+
+  async #saveHead(): Promise<void> {
+    const head = this.#head;
+    if (head === null || head === this.#savedHead) return;
+    try {
+      await this.#parts.records.write(this.#parts.layout.auditHead, head);
+      this.#savedHead = head;
+    } catch (error) {
+      this.#parts.quarantine.note(this.#parts.layout.auditHead, `It could not be written (${codeOf(error)}).`);
+    }
+  }
+
+  /** The head becomes the last entry that is there, or the one remembered when that is later. @returns what there is to tell of it. */
+  async #findEnd(): Promise<AuditFact[]> {
+    const { records, layout, quarantine } = this.#parts;
+    this.#savedHead = await nullIfDamaged(() => records.read(layout.auditHead, auditPointSchema));
+    this.#head = this.#savedHead;
+    const lines = await this.#currentLines();
+    const first = lines.map(parseAuditLine).find((line) => line !== null);
+    this.#month = first?.at.slice(0, 7) ?? null;
+    const found = lastAuditLine(lines) ?? (await this.#lastArchived());
+    const facts = (await this.#parts.lines.mend(layout.auditLog)) ? [ownFact('LOG_REPAIRED')] : [];
+    const [written, there] = [this.#savedHead?.sequence ?? 0, found?.sequence ?? 0];
+    if (found && there > written) this.#head = { sequence: found.sequence, hash: found.hash };
+    if (there < written) {
+      quarantine.note(layout.auditLog, `It ends with entry ${there}, and entry ${written} had been written.`);
+      facts.push(ownFact('LOG_DAMAGED'));
+    }
+    return facts;
+  }
+
+  async #currentLines(): Promise<readonly string[]> {
+    const { writes, files, layout } = this.#parts;
+    const bytes = (await writes.readIfThere(layout.auditLog)) ?? new Uint8Array();
+    const { lines } = splitLines(bytes);
+    const month = parseAuditLine(lines[0] ?? '')?.at.slice(0, 7);
+    if (month === undefined || !(await this.#archives.has(month, bytes))) return lines;
+    await files.remove(layout.auditLog);
+    await files.syncDirectory(layout.root);
+    return [];
+  }
+
+  async #lastArchived(): Promise<AuditLine | null> {
+    const newest = (await this.#archives.names()).at(-1);
+    return newest === undefined ? null : lastAuditLine(splitLines((await this.#archives.read(newest)).bytes).lines);
+  }
+}
+
+const ownFact = (event: AuditFact['event'], more: Partial<AuditFact> = {}): AuditFact => ({
+  event,
+  outcome: 'ok',
+  client: 'backend',
+  ...more,
+});
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : error instanceof Error ? error.name : typeof error;
