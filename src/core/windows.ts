@@ -66,6 +66,7 @@ export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'
       parentWindow: manifest.parentWindow,
       tokens: manifest.tokens.count,
       kvBytes: kv.kvBytes,
+      pinned: await core.store.isPinned(name),
       createdAt: manifest.createdAt,
       lastThaw: lastThaw?.verdict ? { verdict: lastThaw.verdict, at: lastThaw.at } : null,
     },

@@ -86,6 +86,8 @@ export const windowSummarySchema = z.object({
   parentWindow: z.nullable(z.string()),
   tokens: z.number(),
   kvBytes: z.nullable(z.number()),
+  /** No budget takes the KV of a pinned window. */
+  pinned: z.boolean(),
   createdAt: z.string(),
   /** The last thaw of this window, if there was one. */
   lastThaw: z.nullable(z.object({ verdict: z.string(), at: z.string() })),

@@ -28,6 +28,14 @@ export class DurableWrites {
     });
   }
 
+  /** Nothing happens when it is not there. */
+  async removeFile(path: string): Promise<void> {
+    const previous = await this.readIfThere(path);
+    if (previous === null) return;
+    await this.#files.remove(path);
+    await this.#settle([dirname(path)], () => this.#place(path, previous));
+  }
+
   /** Several new files of one directory: all of them or none. */
   async addFiles(directory: string, contents: ReadonlyMap<string, Uint8Array>): Promise<void> {
     const placed: string[] = [];

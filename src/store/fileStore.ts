@@ -1,6 +1,6 @@
 import { SerialQueue } from '../base/serialQueue.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Lineage, Page, SessionQuery, Store, WindowQuery } from '../core/ports/store.ts';
+import type { Lineage, Page, SessionQuery, StorageSizes, Store, TrashItem, WindowQuery } from '../core/ports/store.ts';
 import type { VerifyStep } from '../protocol/api.ts';
 import type { AuditFact, AuditPoint, AuditReport } from '../protocol/audit.ts';
 import { CwmError } from '../protocol/errors.ts';
@@ -19,6 +19,7 @@ import type { StoreProblem } from './quarantine.ts';
 import { makeStorageDirectory, prepareDirectories, recover } from './recovery.ts';
 import { SessionFiles } from './sessionFiles.ts';
 import { SharedBlocks } from './sharedBlocks.ts';
+import { measureStorage } from './space/storageSizes.ts';
 import { storageError, type Access } from './storageError.ts';
 import { makeStoreParts, type StoreParts } from './storeParts.ts';
 import { Trash } from './trash.ts';
@@ -132,6 +133,10 @@ export class FileStore implements Store {
     });
   }
 
+  sessionIds(): Promise<readonly SessionId[]> {
+    return this.#run('read', () => this.#source.sessionIds());
+  }
+
   deleteSession(id: SessionId): Promise<void> {
     return this.#changeSession(id, () => this.#sessions.delete(id));
   }
@@ -196,6 +201,22 @@ export class FileStore implements Store {
     return this.#run('read', () => this.#index.query((index) => index.windows(query)));
   }
 
+  allWindows(): Promise<readonly WindowSummary[]> {
+    return this.#run('read', () => this.#index.query((index) => index.allWindows()));
+  }
+
+  windowNames(): Promise<readonly WindowName[]> {
+    return this.#run('read', () => this.#source.windowNames());
+  }
+
+  setPinned(name: WindowName, isPinned: boolean): Promise<void> {
+    return this.#changeWindow(name, () => this.#windows.setPinned(name, isPinned));
+  }
+
+  isPinned(name: WindowName): Promise<boolean> {
+    return this.#run('read', () => this.#windows.isPinned(name));
+  }
+
   deleteWindow(name: WindowName): Promise<void> {
     return this.#changeWindow(name, () => this.#windows.delete(name));
   }
@@ -218,6 +239,31 @@ export class FileStore implements Store {
 
   setActiveSession(project: ProjectUri, id: SessionId | null): Promise<void> {
     return this.#run('write', () => this.#projects.setActiveSession(project, id));
+  }
+
+  measure(signal: AbortSignal): Promise<StorageSizes> {
+    return this.#run('read', () => measureStorage(this.#parts, signal));
+  }
+
+  freeBytes(): Promise<number | null> {
+    return this.#run('read', () => this.#parts.files.freeBytes(this.#parts.layout.root));
+  }
+
+  listTrash(): Promise<readonly TrashItem[]> {
+    return this.#run('read', () => this.#trash.items());
+  }
+
+  async restore(trashId: string): Promise<TrashItem> {
+    const { item, path } = await this.#run('read', () => this.#trash.find(trashId));
+    const name = item.name as SessionId & WindowName;
+    if (item.kind === 'window') await this.#changeWindow(name, () => this.#windows.restore(name, path));
+    else if (item.kind === 'session') await this.#changeSession(name, () => this.#sessions.restore(name, path));
+    else throw new CwmError('CWM-1003', `${item.name} is neither a session nor a window.`);
+    return item;
+  }
+
+  emptyTrash(which: 'expired' | 'all'): Promise<readonly TrashItem[]> {
+    return this.#run('write', () => this.#trash.empty(which));
   }
 
   verify(signal: AbortSignal): Promise<VerifyStep[]> {

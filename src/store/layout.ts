@@ -27,6 +27,8 @@ export class Layout {
   readonly projects: string;
   /** Operations over two records that have begun: looked through at start. */
   readonly intents: string;
+  /** The embedded engine's own; nothing of the store's is in it. */
+  readonly kv: string;
   /** Whatever is not finished is built here; emptied at start. */
   readonly temporary: string;
   readonly trash: string;
@@ -45,6 +47,7 @@ export class Layout {
     this.lineages = join(root, 'lineages');
     this.projects = join(root, 'projects');
     this.intents = join(root, 'intents');
+    this.kv = join(root, 'kv');
     this.temporary = join(root, 'tmp');
     this.trash = join(root, 'trash');
     this.quarantine = join(root, 'quarantine');
@@ -109,6 +112,8 @@ export interface WindowPaths {
   readonly tokens: string;
   readonly kv: string;
   readonly receipts: string;
+  /** Empty; while it is there, no budget takes the window's KV. */
+  readonly pin: string;
 }
 
 export const windowPaths = (directory: string): WindowPaths => ({
@@ -117,6 +122,7 @@ export const windowPaths = (directory: string): WindowPaths => ({
   tokens: join(directory, 'tokens.u32'),
   kv: join(directory, 'kv.json'),
   receipts: join(directory, 'receipts.jsonl'),
+  pin: join(directory, 'pinned'),
 });
 
 // Names of devices on Windows, with or without an extension. "~" is in no id, so the longer name is free.

@@ -95,6 +95,18 @@ export class SessionFiles {
     });
   }
 
+  /** Takes a session back. @param from where its directory lies now. @throws CwmError CWM-3004 when the id is taken by now. */
+  restore(id: SessionId, from: string): Promise<void> {
+    const { files, writes, layout } = this.#parts;
+    const target = layout.session(id).directory;
+    return this.exclusively(id, async () => {
+      if ((await files.stat(target)) !== null) {
+        throw new CwmError('CWM-3004', `A session with the id "${id}" exists already.`);
+      }
+      await writes.move(from, target);
+    });
+  }
+
   appendMessages(id: SessionId, messages: readonly Message[]): Promise<void> {
     const paths = this.#parts.layout.session(id);
     return this.exclusively(id, async () => {

@@ -1,5 +1,10 @@
-import { basename, join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { TrashItem } from '../core/ports/store.ts';
+import { CwmError } from '../protocol/errors.ts';
+import type { Files } from './files.ts';
 import { stampOf } from './quarantine.ts';
+import { entriesIfThere } from './space/entriesIfThere.ts';
 import type { StoreParts } from './storeParts.ts';
 
 /** How long what was deleted can be had back. */
@@ -19,13 +24,89 @@ export class Trash {
     await writes.moveAside(path, join(layout.trash, `${stampOf(clock.now())}-${what}`));
   }
 
-  /** Removes what has been there for longer than {@link trashGraceMs}; names without a time are left alone. */
-  async empty(): Promise<void> {
-    const { files, layout, clock } = this.#parts;
-    const oldest = stampOf(new Date(clock.now().getTime() - trashGraceMs));
-    for (const name of await files.list(layout.trash)) {
-      const stamp = /^(\d{8}T\d{9}Z)-/.exec(basename(name))?.[1];
-      if (stamp !== undefined && stamp < oldest) await files.removeTree(join(layout.trash, name));
-    }
+  /** What was deleted last comes first; names without a time are left out. */
+  async items(): Promise<TrashItem[]> {
+    const items: TrashItem[] = [];
+    for (const named of await this.#named()) items.push({ ...named, sizeBytes: await this.#bytesOnlyIn(named.id) });
+    return items;
   }
+
+  /** @throws CwmError CWM-2009 when there is no such item. */
+  async find(id: string): Promise<{ readonly item: TrashItem; readonly path: string }> {
+    const named = (await this.#named()).find((each) => each.id === id);
+    if (named) {
+      const item = { ...named, sizeBytes: await this.#bytesOnlyIn(id) };
+      return { item, path: join(this.#parts.layout.trash, id) };
+    }
+    throw new CwmError('CWM-2009', `There is nothing called ${JSON.stringify(id.slice(0, 200))} in the trash.`, {
+      hint: 'List the trash to see what is in it.',
+    });
+  }
+
+  /**
+   * Removes what has been there for longer than {@link trashGraceMs}, or everything; names without a time are left alone.
+   * @returns what went.
+   */
+  async empty(which: 'expired' | 'all'): Promise<TrashItem[]> {
+    const { files, layout, clock } = this.#parts;
+    const now = clock.now().toISOString();
+    const removed: TrashItem[] = [];
+    // One after another: a file that two of them share is freed with the second.
+    for (const { id, expiresAt } of await this.#named()) {
+      if (which === 'expired' && expiresAt >= now) continue;
+      const { item, path } = await this.find(id);
+      // First out of the trash: what a crash leaves half removed must not be had back.
+      const doomed = join(layout.temporary, randomUUID());
+      await files.rename(path, doomed);
+      await files.syncDirectory(layout.trash);
+      await files.removeTree(doomed);
+      removed.push(item);
+    }
+    return removed;
+  }
+
+  async #named(): Promise<Omit<TrashItem, 'sizeBytes'>[]> {
+    const names = await this.#parts.files.list(this.#parts.layout.trash);
+    return names
+      .map(describeItem)
+      .filter((item) => item !== null)
+      .sort((a, b) => (a.id < b.id ? 1 : -1));
+  }
+
+  async #bytesOnlyIn(id: string): Promise<number> {
+    const { files, layout } = this.#parts;
+    const path = join(layout.trash, id);
+    const stat = await files.stat(path);
+    return stat?.kind === 'file' ? stat.sizeBytes : bytesWithoutOtherName(files, path);
+  }
+}
+
+/** What removing the directory frees. */
+async function bytesWithoutOtherName(files: Files, directory: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await entriesIfThere(files, directory)) {
+    if (entry.kind === 'directory') bytes += await bytesWithoutOtherName(files, join(directory, entry.name));
+    else if (entry.kind === 'file' && entry.names === 1) bytes += entry.sizeBytes;
+  }
+  return bytes;
+}
+
+const itemPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-(.+)$/;
+// Ids have no dots, so a number behind one is that of `moveAside`.
+const recordPattern = /^(session|window)-([A-Za-z0-9_-]+)(?:\.\d+)?$/;
+
+function describeItem(id: string): Omit<TrashItem, 'sizeBytes'> | null {
+  const parts = itemPattern.exec(id);
+  if (!parts) return null;
+  const [, year, month, day, hour, minute, second, ms, what = ''] = parts;
+  const deletedMs = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
+  if (Number.isNaN(deletedMs)) return null;
+  const [, kind, name] = recordPattern.exec(what) ?? [];
+  return {
+    id,
+    kind: kind === 'session' || kind === 'window' ? kind : 'other',
+    name: name ?? what,
+    deletedAt: new Date(deletedMs).toISOString(),
+    expiresAt: new Date(deletedMs + trashGraceMs).toISOString(),
+  };
 }

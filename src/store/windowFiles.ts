@@ -8,7 +8,7 @@ import { receiptSchema, type Receipt } from '../protocol/receipt.ts';
 import { windowManifestSchema, type KvRecord, type WindowManifest } from '../protocol/window.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
 import { KvFiles } from './kvFiles.ts';
-import type { WindowPaths } from './layout.ts';
+import { windowPaths, type WindowPaths } from './layout.ts';
 import { encodeRecord } from './record.ts';
 import type { SessionFiles } from './sessionFiles.ts';
 import { hasDirectory, type StoreParts } from './storeParts.ts';
@@ -111,6 +111,41 @@ export class WindowFiles {
     return this.#onWindow(
       name,
       async (paths) => (await this.#parts.lines.load(paths.receipts, receiptSchema)).damagedLines.length,
+    );
+  }
+
+  setPinned(name: WindowName, isPinned: boolean): Promise<void> {
+    const { writes } = this.#parts;
+    return this.#onWindow(name, (paths) =>
+      isPinned ? writes.replaceFile(paths.pin, new Uint8Array()) : writes.removeFile(paths.pin),
+    );
+  }
+
+  async isPinned(name: WindowName): Promise<boolean> {
+    return (await this.#parts.files.stat(this.#parts.layout.window(name).pin)) !== null;
+  }
+
+  /**
+   * Takes a window back.
+   * @param from where its directory lies now.
+   * @throws CwmError CWM-3003 when the name is taken by now, CWM-2001 when its session is gone, CWM-4004 when it is damaged.
+   */
+  async restore(name: WindowName, from: string): Promise<void> {
+    const { records, writes, layout } = this.#parts;
+    const manifest = await records.read(windowPaths(from).manifest, windowManifestSchema);
+    if (manifest?.name !== name) throw new CwmError('CWM-4004', `What was window "${name}" has no manifest any more.`);
+    const session = manifest.session as SessionId;
+    const paths = layout.window(name);
+    return this.#sessions.exclusively(session, () =>
+      this.#queue.run(name, async () => {
+        await this.#requireFree(name, paths);
+        if (!(await hasDirectory(this.#parts.files, layout.session(session).directory))) {
+          throw new CwmError('CWM-2001', `The session "${session}" of window "${name}" is gone.`, {
+            hint: 'Restore that session first, if it is in the trash.',
+          });
+        }
+        await writes.move(from, paths.directory);
+      }),
     );
   }
 

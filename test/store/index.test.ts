@@ -174,6 +174,7 @@ type Step =
   | { do: 'create'; name: string; tags: string[]; tokens: number; kvBytes: number | null; description: string }
   | { do: 'delete'; name: string }
   | { do: 'receipt'; name: string }
+  | { do: 'pin'; name: string; pinned: boolean }
   | { do: 'kv'; name: string; kvBytes: number | null }
   | { do: 'session' | 'touch' | 'dropSession'; id: string; title: string }
   | { do: 'list' | 'reopen' | 'kill' | 'loseIndex' | 'oldIndex' | 'saveIndex' };
@@ -194,6 +195,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), name: fc.constantFrom(...names) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('receipt' as const), name: fc.constantFrom(...names) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('pin' as const), name: fc.constantFrom(...names), pinned: fc.boolean() }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('kv' as const), name: fc.constantFrom(...names), kvBytes }) },
   {
     weight: 3,
@@ -335,6 +340,7 @@ async function apply(
         model: served.id,
         tokens: step.tokens,
         kvBytes: step.kvBytes,
+        pinned: false,
         lastThaw: null,
       });
       return;
@@ -368,6 +374,9 @@ async function apply(
       } else if (step.do === 'receipt') {
         await store.appendReceipt(name, aReceipt({ verdict: 'rebuilt' }));
         model.windows.set(step.name, { ...window, lastThaw: { verdict: 'rebuilt', at: aReceipt().at } });
+      } else if (step.do === 'pin') {
+        await store.setPinned(name, step.pinned);
+        model.windows.set(step.name, { ...window, pinned: step.pinned });
       } else {
         await store.replaceWindowKv(name, aKvRecord({ kvBytes: step.kvBytes }));
         model.windows.set(step.name, { ...window, kvBytes: step.kvBytes });

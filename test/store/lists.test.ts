@@ -53,6 +53,7 @@ describe('S0-09 lists of windows', () => {
       tokens: 3,
       kvBytes: 99,
       createdAt: '2026-03-01T10:00:00.000Z',
+      pinned: false,
       lastThaw: null,
     };
     expect((await store.listWindows(windowsQuery())).items).toEqual([summary]);

@@ -48,6 +48,7 @@ export const operations: Readonly<Record<string, (store: FileStore) => Promise<u
   replaceWindowKv: (store) =>
     store.replaceWindowKv(windowName('w0'), aKvRecord({ blocks: [aBlock('cc')], kvBytes: 1 })),
   appendReceipt: (store) => store.appendReceipt(windowName('w0'), aReceipt({ window: 'w0', verdict: 'partial' })),
+  pinWindow: (store) => store.setPinned(windowName('w0'), true),
   deleteWindow: (store) => store.deleteWindow(windowName('w0')),
   createLineage: (store) => store.createLineage({ id: lineageId('l2'), salt: 'other', generation: 0 }),
   advanceLineage: (store) => store.advanceLineage(lineageId('l1'), 0),
@@ -77,6 +78,7 @@ export async function observe(store: FileStore): Promise<Record<string, unknown>
     state[name] = await seen(() => store.getWindow(name));
     state[`${name} tokens`] = await seen(() => store.loadWindowTokens(name));
     state[`${name} kv`] = await seen(() => store.loadWindowKv(name));
+    state[`${name} pinned`] = await seen(() => store.isPinned(name));
     state[`${name} receipts`] = await seen(() => store.listReceipts(name));
   }
   for (const id of ['l1', 'l2'].map(lineageId)) state[id] = await seen(() => store.getLineage(id));

@@ -41,6 +41,7 @@ export const aWindow = (changes: Partial<WindowSummary> = {}): WindowSummary => 
   parentWindow: null,
   tokens: 8192,
   kvBytes: 12_600_000,
+  pinned: false,
   createdAt: at,
   lastThaw: null,
   ...changes,

@@ -59,6 +59,8 @@ export interface SessionStore {
   updateSession(next: Session): Promise<void>;
   /** Latest change first; equal stamps by id. */
   listSessions(query: SessionQuery): Promise<Page<Session>>;
+  /** Every session that is there, whether or not it can be read: asks the directory alone. */
+  sessionIds(): Promise<readonly SessionId[]>;
   /** Moves it to the trash with its messages. */
   deleteSession(id: SessionId): Promise<void>;
 
@@ -94,6 +96,12 @@ export interface WindowStore {
   /** Oldest first. */
   listReceipts(name: WindowName): Promise<Receipt[]>;
   listWindows(query: WindowQuery): Promise<Page<WindowSummary>>;
+  /** Every window whose manifest can be read, in no order. */
+  allWindows(): Promise<readonly WindowSummary[]>;
+  /** Every window that is there, whether or not it can be read: asks the directory alone. */
+  windowNames(): Promise<readonly WindowName[]>;
+  setPinned(name: WindowName, isPinned: boolean): Promise<void>;
+  isPinned(name: WindowName): Promise<boolean>;
   /** Moves it to the trash. */
   deleteWindow(name: WindowName): Promise<void>;
 }
@@ -112,7 +120,49 @@ export interface ProjectStore {
   setActiveSession(project: ProjectUri, id: SessionId | null): Promise<void>;
 }
 
-export interface Store extends SessionStore, WindowStore, LineageStore, ProjectStore {
+/** Sizes as the files say them. A file with several names, as messages of a clone have them, counts once. */
+export interface StorageSizes {
+  /** Sessions, windows and what belongs to them: nothing of it can be computed again. */
+  readonly recordBytes: number;
+  /** Of `recordBytes`, those of each window. */
+  readonly windowBytes: ReadonlyMap<string, number>;
+  /** What emptying the trash would free. */
+  readonly trashBytes: number;
+  readonly quarantineBytes: number;
+  /** Index, logs, unfinished writes; nothing of the KV cache. */
+  readonly otherBytes: number;
+}
+
+/** Something that was deleted and can still be had back. */
+export interface TrashItem {
+  readonly id: string;
+  /** `other` is of no use to {@link SpaceStore.restore}. */
+  readonly kind: 'session' | 'window' | 'other';
+  readonly name: string;
+  readonly deletedAt: string;
+  /** Removed by the first start after this. */
+  readonly expiresAt: string;
+  /** Bytes that its removal frees. */
+  readonly sizeBytes: number;
+}
+
+export interface SpaceStore {
+  /** Looks at every file: about 5 µs each. */
+  measure(signal: AbortSignal): Promise<StorageSizes>;
+  /** Bytes that may still be written to the disk; null where the system does not tell. */
+  freeBytes(): Promise<number | null>;
+  /** What was deleted last comes first. */
+  listTrash(): Promise<readonly TrashItem[]>;
+  /**
+   * Takes a deleted session or window back, as it was. @throws CwmError CWM-2009 when it is not in the trash, CWM-3003 or CWM-3004
+   * when the name is taken by now, CWM-2001 when a window's session is gone.
+   */
+  restore(trashId: string): Promise<TrashItem>;
+  /** Removes for good what is in the trash for longer than its grace time, or everything. @returns what went. */
+  emptyTrash(which: 'expired' | 'all'): Promise<readonly TrashItem[]>;
+}
+
+export interface Store extends SessionStore, WindowStore, LineageStore, ProjectStore, SpaceStore {
   /** Reads every record and checks it against its checksums and against the others. Changes nothing. */
   verify(signal: AbortSignal): Promise<VerifyStep[]>;
 }

@@ -29,13 +29,16 @@ export const sessionRow = (session: Session, stamp: string): SessionRow => ({
   stamp,
 });
 
-/** @param kvBytes as the window's KV record says; null when it does not know, or was damaged. */
-export const windowRow = (
-  manifest: WindowManifest,
-  kvBytes: number | null,
-  receipts: readonly Receipt[],
-  stamp: string,
-): WindowRow => ({
+export interface WindowSources {
+  readonly manifest: WindowManifest;
+  /** As the window's KV record says; null when it does not know, or was damaged. */
+  readonly kvBytes: number | null;
+  readonly receipts: readonly Receipt[];
+  readonly isPinned: boolean;
+  readonly stamp: string;
+}
+
+export const windowRow = ({ manifest, kvBytes, receipts, isPinned, stamp }: WindowSources): WindowRow => ({
   search: searchText(manifest.name, manifest.description),
   summary: {
     name: manifest.name,
@@ -49,6 +52,7 @@ export const windowRow = (
     parentWindow: manifest.parentWindow,
     tokens: manifest.tokens.count,
     kvBytes,
+    pinned: isPinned,
     createdAt: manifest.createdAt,
     lastThaw: lastThaw(receipts),
   },

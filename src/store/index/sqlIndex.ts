@@ -151,6 +151,13 @@ export class SqlIndex {
     return { items: items.map((name) => this.#summary(name)), total };
   }
 
+  /** In no order. */
+  allWindows(): WindowSummary[] {
+    return this.#rows('SELECT summary FROM windows', []).map(([summary]) =>
+      windowSummarySchema.parse(JSON.parse(String(summary))),
+    );
+  }
+
   /** Rows whose stamp says nothing. */
   unstamped(): { readonly sessions: string[]; readonly windows: string[] } {
     const keys = (sql: string): string[] => this.#rows(sql, []).map(([key]) => String(key));
