@@ -162,6 +162,7 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: nu
       reusedChecksums: checksums,
       canary,
       cachedTokensFrom: measured.reuse.cachedTokensFrom,
+      isDamageFound: false,
       isContentOutOfSight: false,
     }),
     tier: onDisk ? ('disk' as const) : measured.reuse.tier,

@@ -74,6 +74,7 @@ export async function warmText(core: CoreContext, request: WarmRequest, signal: 
       blockTokens: description.blockTokens,
       reusedChecksums: 'not-run',
       canary: 'not-run',
+      isDamageFound: false,
       isContentOutOfSight: true,
     }),
     measured: { reuse, canary: null },

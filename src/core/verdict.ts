@@ -13,6 +13,8 @@ export interface VerdictEvidence {
   /** Whether the KV that was *reused* is what was frozen. A block that was found bad and deleted beforehand was not reused. */
   readonly reusedChecksums: CheckResult;
   readonly canary: CheckResult;
+  /** A block file was found bad and deleted before the request. What was reused instead may be whole; the frozen KV was not. */
+  readonly isDamageFound: boolean;
   /**
    * Where the counts came from. Counters of a whole server are no evidence of one request, even if it looked idle: they are
    * shown, and nothing is claimed from them.
@@ -36,5 +38,5 @@ export function decideVerdict(evidence: VerdictEvidence): Verdict {
   // More cached than there were tokens is no evidence of anything but a broken counter.
   if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
   const floor = reuseFloor(promptTokens, blockTokens);
-  return floor > 0 && cachedTokens >= floor ? 'proven' : 'partial';
+  return floor > 0 && cachedTokens >= floor && !evidence.isDamageFound ? 'proven' : 'partial';
 }

@@ -59,7 +59,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
       ? await checkCanary({
           frozen: kv.canary,
           measured: first,
-          reused: verdictOf(request, first, check, null),
+          reused: verdictOf(request, first, check && { ...check, damaged: [] }, null),
           isExact: kv.canaryIsExact && (check === null || check.recomputed.length === 0),
           restoreRejected: restored.outcome === 'rejected',
           askAgain: () => measureUnlessPoisoned(engine, context, signal),
@@ -120,6 +120,7 @@ function verdictOf(
     // What was found bad was deleted before the request, so whatever was reused had agreed.
     reusedChecksums: check && check.whole.length > 0 ? 'agreed' : 'not-run',
     canary: canary?.result ?? 'not-run',
+    isDamageFound: check !== null && check.damaged.length > 0,
     cachedTokensFrom: reuse.cachedTokensFrom,
     isContentOutOfSight: kv.canary !== null && measured.canary === null && !(check && check.whole.length > 0),
   });
@@ -202,7 +203,7 @@ const finiteOrNull = (value: number | null): number | null => (value !== null &&
 function damageNotes(check: BlockCheck | null, first: Measurement | null): string[] {
   const notes: string[] = [];
   if (check && check.damaged.length > 0) {
-    notes.push(`${check.damaged.length} damaged block files were found and deleted before the engine could use them.`);
+    notes.push(`Damaged block files were found and deleted before the engine could use them: ${check.damaged.length}.`);
   }
   if (first === null) notes.push('The engine failed over the KV it had stored, so that KV was given up.');
   return notes;

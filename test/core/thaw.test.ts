@@ -122,6 +122,21 @@ describe('thaw', () => {
     expect((await thaw(fixture)).verdict).toBe('proven');
   });
 
+  test('a damaged file beside whole KV in memory is no proof: it is deleted and written anew', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.damage(2, { silently: false });
+    const receipt = await thaw(fixture);
+    expect(receipt).toMatchObject({
+      verdict: 'partial',
+      repair: 'blocks-deleted',
+      content: { checksums: 'disagreed' },
+    });
+    expect(receipt.kvBytesWritten).toBeGreaterThan(0);
+    fixture.engine.restart();
+    expect((await thaw(fixture)).verdict).toBe('proven');
+  });
+
   test('damage that no stat field shows is caught by the canary, and nothing is answered from it', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);

@@ -11,6 +11,7 @@ const full: VerdictEvidence = {
   reusedChecksums: 'agreed',
   canary: 'agreed',
   cachedTokensFrom: 'usage',
+  isDamageFound: false,
   isContentOutOfSight: false,
 };
 
@@ -53,6 +54,11 @@ describe('decideVerdict', () => {
     expect(decideVerdict({ ...full, canary: 'disagreed', isContentOutOfSight: true })).toBe('damaged');
   });
 
+  test('what was reused beside a damaged block file may be whole, but the frozen KV was not', () => {
+    expect(decideVerdict({ ...full, isDamageFound: true })).toBe('partial');
+    expect(decideVerdict({ ...full, isDamageFound: true, canary: 'disagreed' })).toBe('damaged');
+  });
+
   test('a context shorter than a block can never be proven', () => {
     expect(decideVerdict({ ...full, promptTokens: 16, cachedTokens: 1 })).toBe('partial');
   });
@@ -74,35 +80,38 @@ describe('decideVerdict', () => {
               for (const reusedChecksums of checks)
                 for (const canary of checks)
                   for (const cachedTokensFrom of ['usage', 'metrics', 'timings', 'none'] as const)
-                    for (const isContentOutOfSight of [true, false]) {
-                      const evidence = {
-                        reachable,
-                        sameIdentity,
-                        promptTokens,
-                        cachedTokens,
-                        blockTokens,
-                        reusedChecksums,
-                        canary,
-                        cachedTokensFrom,
-                        isContentOutOfSight,
-                      };
-                      const verdict = decideVerdict(evidence);
-                      seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
-                      const isProof =
-                        reachable &&
-                        sameIdentity &&
-                        promptTokens !== null &&
-                        cachedTokens !== null &&
-                        blockTokens !== null &&
-                        reuseFloor(promptTokens, blockTokens) > 0 &&
-                        cachedTokens >= reuseFloor(promptTokens, blockTokens) &&
-                        cachedTokens <= promptTokens &&
-                        reusedChecksums !== 'disagreed' &&
-                        canary !== 'disagreed' &&
-                        (cachedTokensFrom === 'usage' || cachedTokensFrom === 'timings') &&
-                        !isContentOutOfSight;
-                      expect({ evidence, proven: verdict === 'proven' }).toEqual({ evidence, proven: isProof });
-                    }
+                    for (const isDamageFound of [true, false])
+                      for (const isContentOutOfSight of [true, false]) {
+                        const evidence = {
+                          reachable,
+                          sameIdentity,
+                          promptTokens,
+                          cachedTokens,
+                          blockTokens,
+                          reusedChecksums,
+                          canary,
+                          cachedTokensFrom,
+                          isContentOutOfSight,
+                          isDamageFound,
+                        };
+                        const verdict = decideVerdict(evidence);
+                        seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
+                        const isProof =
+                          reachable &&
+                          sameIdentity &&
+                          promptTokens !== null &&
+                          cachedTokens !== null &&
+                          blockTokens !== null &&
+                          reuseFloor(promptTokens, blockTokens) > 0 &&
+                          cachedTokens >= reuseFloor(promptTokens, blockTokens) &&
+                          cachedTokens <= promptTokens &&
+                          reusedChecksums !== 'disagreed' &&
+                          canary !== 'disagreed' &&
+                          (cachedTokensFrom === 'usage' || cachedTokensFrom === 'timings') &&
+                          !isContentOutOfSight &&
+                          !isDamageFound;
+                        expect({ evidence, proven: verdict === 'proven' }).toEqual({ evidence, proven: isProof });
+                      }
     expect([...seen.keys()].sort()).toEqual(
       ['damaged', 'mismatch', 'partial', 'proven', 'rebuilt', 'text-only', 'unobserved'].sort(),
     );
