@@ -79,11 +79,12 @@ async function openDesktop(): Promise<boolean> {
   return true;
 }
 
-const whenInterrupted = (): Promise<void> =>
-  new Promise((resolve) => {
+function whenInterrupted(): Promise<void> {
+  return new Promise((resolve) => {
     if (interrupted.signal.aborted) resolve();
     else interrupted.signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
 
 function run(args: readonly string[], output: 'to stdout' | 'to stderr' | 'ignore'): Promise<number> {
   const stdout = output === 'to stdout' ? 'inherit' : output === 'to stderr' ? 2 : 'ignore';
