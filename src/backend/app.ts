@@ -2,14 +2,17 @@ import { timingSafeEqual } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { sha256Hex } from '../base/hash.ts';
 import { eventsPath, routes, type Route, type RouteName } from '../protocol/api.ts';
-import { engineKeyHeader } from '../protocol/backendRecord.ts';
+import { clientHeader, engineKeyHeader } from '../protocol/backendRecord.ts';
 import { CwmError, errorCodes, toCwmError } from '../protocol/errors.ts';
+import type { Refusal } from './audit/refusals.ts';
 import { withEngineKey } from './engines/engineKey.ts';
 import { streamSignals } from './eventStream.ts';
 import type { RouteHandlers } from './handlers.ts';
 import type { IdleWatch } from './idleWatch.ts';
 import type { Log } from './logFile.ts';
 import type { OperationLimit } from './operationLimit.ts';
+import type { RateLimiter } from './rateLimit.ts';
+import { clientName, withClient } from './requestClient.ts';
 import { readRouteInput } from './routeInput.ts';
 import type { SignalBus } from './signalBus.ts';
 
@@ -19,6 +22,9 @@ export interface AppParts {
   readonly idle: IdleWatch;
   readonly log: Log;
   readonly limit: OperationLimit;
+  readonly rates: RateLimiter;
+  /** Hears of every request that was not done. */
+  readonly onRefused: (refusal: Refusal) => void;
   /** Ends the event streams. */
   readonly streamsEnded: AbortSignal;
   /** Aborts what is in work. */
@@ -48,7 +54,12 @@ export function createApp(parts: AppParts): Hono {
   const { token } = parts;
   if (token !== undefined) {
     app.use(async (c, next) => {
-      checkToken(c.req.header('authorization'), token);
+      try {
+        checkToken(c.req.header('authorization'), token);
+      } catch (error) {
+        parts.onRefused({ route: null, input: null, error: toCwmError(error), client: clientOf(c) });
+        throw error;
+      }
       await next();
     });
   }
@@ -61,15 +72,27 @@ export function createApp(parts: AppParts): Hono {
     const handler = parts.handlers[name] as (input: unknown, signal: AbortSignal) => Promise<unknown>;
     const limited = route.method !== 'GET' && name !== 'shutdown';
     app.on(route.method, route.path, async (c) => {
-      const input = await readRouteInput(c, route);
-      const key = c.req.header(engineKeyHeader);
-      const work = (): Promise<unknown> =>
-        abortable(c, parts.operationsEnded, (signal) => withEngineKey(key, () => handler(input, signal)));
-      return c.json(await (limited ? parts.limit.run(work) : work()));
+      const client = clientOf(c);
+      let input: unknown = null;
+      try {
+        input = await readRouteInput(c, route);
+        if (limited) parts.rates.take(client);
+        const key = c.req.header(engineKeyHeader);
+        const work = (): Promise<unknown> =>
+          abortable(c, parts.operationsEnded, (signal) =>
+            withClient(client, () => withEngineKey(key, () => handler(input, signal))),
+          );
+        return c.json(await (limited ? parts.limit.run(work) : work()));
+      } catch (error) {
+        parts.onRefused({ route: name, input, error: toCwmError(error), client });
+        throw error;
+      }
     });
   }
   return app;
 }
+
+const clientOf = (c: Context): string => clientName(c.req.header(clientHeader));
 
 /** Runs an operation with a signal of its own, which the client's leaving and the backend's end abort. */
 async function abortable<T>(c: Context, ended: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -98,8 +121,13 @@ function answerFailure(c: Context, thrown: unknown, log: Log): Response {
   // 499 and the like are no statuses that the library's type knows.
   return new Response(JSON.stringify({ error: error.report() }), {
     status: errorCodes[error.code].status,
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...retryAfter(error) },
   });
+}
+
+function retryAfter({ context }: CwmError): Record<string, string> {
+  const seconds = context?.['retry_after_seconds'];
+  return typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
 }
 
 /** Compares digests, so that the time taken tells nothing about the token. */

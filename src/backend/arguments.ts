@@ -8,6 +8,7 @@ export interface BackendArguments {
   readonly defaultEngine: string;
   readonly embeddedArgs: readonly string[];
   readonly logLevel: LogLevel;
+  readonly ratePerMinute: number | null;
 }
 
 const defaultIdleMinutes = 5;
@@ -23,6 +24,7 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
       'embedded-threads': { type: 'string' },
       'embedded-context': { type: 'string' },
       'log-level': { type: 'string' },
+      'rate-limit': { type: 'string' },
     },
   });
   if (values.storage === undefined) throw new Error('--storage DIR is missing.');
@@ -36,10 +38,20 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
     storage: resolve(values.storage),
     idleMs: idleMinutes * 60_000,
     logLevel,
+    ratePerMinute: parseRate(values['rate-limit']),
     defaultEngine: values.engine ?? 'embedded',
     embeddedArgs: [
       ...(threads === undefined ? [] : ['--threads', threads]),
       ...(context === undefined ? [] : ['--context', context]),
     ],
   };
+}
+
+/** `120` or `120/min`; 0 is no limit. */
+function parseRate(value: string | undefined): number | null {
+  if (value === undefined) return null;
+  const perMinute = /^(\d{1,6})(?:\/min)?$/.exec(value)?.[1];
+  if (perMinute === undefined)
+    throw new Error('--rate-limit must be a whole number of changes a minute, 0 for no limit.');
+  return Number(perMinute);
 }

@@ -1,7 +1,12 @@
 import { systemClock } from '../base/clock.ts';
 import { entryPointPath } from '../base/entryPoint.ts';
 import { Cwm } from '../core/cwm.ts';
+import type { AuditFact } from '../protocol/audit.ts';
+import { productVersion } from '../protocol/version.ts';
 import { openStore } from '../store/fileStore.ts';
+import { auditedStore } from './audit/auditedStore.ts';
+import { parseAuditPoint } from './audit/auditPoint.ts';
+import { Refusals } from './audit/refusals.ts';
 import { DiskContextFiles } from './contextFiles/diskContextFiles.ts';
 import { examine } from './doctor.ts';
 import { BackendEngines } from './engines/backendEngines.ts';
@@ -13,15 +18,25 @@ export interface CompositionOptions {
   readonly defaultEngine: string;
   /** Given to the embedded engine's program besides model and KV directory. */
   readonly embeddedArgs: readonly string[];
+  /** As given to the backend; null is the default. */
+  readonly ratePerMinute: number | null;
 }
 
 /** The composition root: the real store, the real engines and the core over them. */
 export const composeServices =
-  ({ defaultEngine, embeddedArgs }: CompositionOptions): Compose =>
+  ({ defaultEngine, embeddedArgs, ratePerMinute }: CompositionOptions): Compose =>
   async (storage, emit, log) => {
     const store = await openStore({ directory: storage, clock: systemClock });
     // So that the first list need not wait for it.
     void store.warmIndex();
+    await store.recordSettings({
+      version: productVersion,
+      engine: defaultEngine,
+      embedded: embeddedArgs.join(' '),
+      ratePerMinute,
+    });
+    const record = (facts: readonly AuditFact[]): Promise<void> => store.recordAudit(facts);
+    const refusals = new Refusals(record, systemClock);
     const engines = new BackendEngines({
       storage,
       defaultSpec: defaultEngine,
@@ -29,7 +44,13 @@ export const composeServices =
       log,
       emit,
     });
-    const cwm = new Cwm({ store, engines, files: new DiskContextFiles(), clock: systemClock, changes: { emit } });
+    const cwm = new Cwm({
+      store: auditedStore(store, record),
+      engines,
+      files: new DiskContextFiles(),
+      clock: systemClock,
+      changes: { emit },
+    });
     const recovered = await cwm.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
     const problems = () => store.problems;
@@ -38,7 +59,9 @@ export const composeServices =
       about: {
         health: ({ probe }, signal) => checkHealth({ storage, domain: cwm, engines, problems }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine({ storage, engines, problems }, engine, signal),
+        verifyAudit: ({ known }, signal) => store.verifyAudit(signal, parseAuditPoint(known)),
       },
+      onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {
         await engines.close();
         await store.close();

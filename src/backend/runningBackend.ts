@@ -4,7 +4,9 @@ import { randomSalt } from '../base/hash.ts';
 import type { Change } from '../protocol/api.ts';
 import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
 import { productVersion } from '../protocol/version.ts';
+import { systemClock } from '../base/clock.ts';
 import { createApp } from './app.ts';
+import type { Refusal } from './audit/refusals.ts';
 import { takeBackendLock } from './backendLock.ts';
 import { listenOnFirst, type ControlServer } from './controlServer.ts';
 import type { Domain, RouteHandlers } from './handlers.ts';
@@ -12,6 +14,7 @@ import { domainHandlers } from './handlers.ts';
 import { IdleWatch } from './idleWatch.ts';
 import { LogFile, type Log, type LogLevel } from './logFile.ts';
 import { OperationLimit } from './operationLimit.ts';
+import { limitsByKind, RateLimiter } from './rateLimit.ts';
 import { announceBackend, withdrawBackend } from './recordFile.ts';
 import { SignalBus } from './signalBus.ts';
 import { socketAddresses } from './socketAddress.ts';
@@ -25,12 +28,16 @@ export interface BackendOptions {
   readonly graceMs: number;
   /** What is less urgent is not written to the log. Default: everything is. */
   readonly logLevel?: LogLevel;
+  /** Changes that every client may ask for in a minute; 0 is no limit, null the default ({@link limitsByKind}). */
+  readonly ratePerMinute?: number | null;
 }
 
 /** What the composition root makes once the storage directory is this process' own. */
 export interface Services {
   readonly domain: Domain;
-  readonly about: Pick<RouteHandlers, 'health' | 'doctor'>;
+  readonly about: Pick<RouteHandlers, 'health' | 'doctor' | 'verifyAudit'>;
+  /** Hears of every request that was not done. */
+  readonly onRefused?: (refusal: Refusal) => void;
   /** Ends engines and closes the store. */
   close(): Promise<void>;
 }
@@ -118,6 +125,8 @@ class StartedBackend implements RunningBackend {
       idle,
       log,
       limit: this.#limit,
+      rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
+      onRefused: (refusal) => services.onRefused?.(refusal),
       streamsEnded: this.#streamsEnded.signal,
       operationsEnded: this.#operationsEnded.signal,
       token,

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { productVersion } from '../protocol/version.ts';
 import type { Perform } from './action.ts';
+import { registerAudit } from './commands/audit.ts';
 import { registerBackend } from './commands/backend.ts';
 import { registerChecks } from './commands/checks.ts';
 import { registerConversation } from './commands/conversation.ts';
@@ -50,6 +51,7 @@ const groups = [
   registerFreezeAndThaw,
   registerWindows,
   registerChecks,
+  registerAudit,
   registerBackend,
   registerDemo,
 ] as const;

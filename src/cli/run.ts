@@ -59,6 +59,7 @@ export class Run {
   ): Promise<RouteOutput<Name>> {
     this.#client ??= backendClient({
       storage: this.storage,
+      kind: 'cli',
       start: this.backendStart,
       engineKey: async () => this.terminal.env['CWM_API_KEY'],
     });

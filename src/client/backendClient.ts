@@ -1,7 +1,7 @@
 import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
 import { routes, type RouteInput, type RouteName, type RouteOutput, type Signal } from '../protocol/api.ts';
-import { engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
+import { clientHeader, engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 import { fromAnswer, toRequest } from './routeRequest.ts';
 import { SignalReader } from './signalReader.ts';
@@ -12,8 +12,10 @@ const minuteMs = 60_000;
 const operationTimeoutMs = 60 * minuteMs;
 const readTimeoutMs = 5 * minuteMs;
 
-/** Where a client gets its backend from. */
+/** Where a client gets its backend from, and who it is. */
 export interface BackendSource {
+  /** Kind of program, like `cli` or `vscode`; default `client`. It stands in the backend's audit log. */
+  readonly kind?: string;
   /** Finds or starts one. */
   start(signal: AbortSignal): Promise<BackendRecord>;
   /** Finds a running one. */
@@ -122,7 +124,9 @@ export class BackendClient implements Disposable {
     signal: AbortSignal | undefined,
   ): Promise<BackendAnswer> {
     const { signal: disposed } = this.#disposed;
-    return await requestBackend(record, request, {
+    const name = `${this.#source.kind ?? 'client'}.${process.pid}`;
+    const named = { ...request, headers: { [clientHeader]: name, ...request.headers } };
+    return await requestBackend(record, named, {
       timeoutMs: reads ? readTimeoutMs : operationTimeoutMs,
       signal: signal ? AbortSignal.any([signal, disposed]) : disposed,
     });

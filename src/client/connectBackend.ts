@@ -6,6 +6,8 @@ import { findBackend, findOrStartBackend } from './findBackend.ts';
 export interface ConnectOptions {
   /** The storage directory, absolute. */
   readonly storage: string;
+  /** Kind of program that asks, like `cli` or `vscode`. */
+  readonly kind?: string;
   /** How to start a backend; null to use a running one only. */
   readonly start: BackendStart | null;
   /** Default: this client's own. A backend of another version is asked to leave. */
@@ -25,6 +27,7 @@ export function backendClient(options: ConnectOptions): BackendClient {
     deadlineMs: options.deadlineMs ?? 30_000,
   };
   return new BackendClient({
+    ...(options.kind === undefined ? {} : { kind: options.kind }),
     start: (signal) => findOrStartBackend(find, signal),
     find: (signal) => findBackend(find, signal),
     ...(options.engineKey ? { engineKey: options.engineKey } : {}),

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { auditReportSchema } from './audit.ts';
 import { receiptSchema } from './receipt.ts';
 import { lifecycles, messageSchema, prefixBreakSchema, sessionSchema } from './session.ts';
 import { windowDetailsSchema, windowSummarySchema } from './window.ts';
@@ -116,6 +117,8 @@ export const routes = {
     z.object({ engine: engineStatusSchema, findings: z.array(findingSchema) }),
   ),
   shutdown: route('POST', '/api/shutdown', nothing, nothing),
+  /** `known`: an entry that was noted down, as `<sequence>:<hash>`. */
+  verifyAudit: route('GET', '/api/audit/verify', z.object({ known: z.optional(text) }), auditReportSchema),
 
   createSession: route(
     'POST',

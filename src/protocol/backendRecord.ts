@@ -19,5 +19,8 @@ export const backendLogFile = 'backend.log';
 /** Exit status of a backend that found another one holding the storage directory: not a failure, use that one. */
 export const alreadyRunningExitCode = 75;
 
+/** Request header with what the client says it is: its kind and its process, like `cli.4711`. */
+export const clientHeader = 'x-cwm-client';
+
 /** Request header with the API key of a model server that is named by its URL. Kept in memory only. */
 export const engineKeyHeader = 'x-cwm-engine-key';

@@ -148,6 +148,7 @@ export const errorCodes = {
   },
   'CWM-6002': { name: 'OperationTimeout', status: 504, retryable: true, hint: 'Try again.' },
   'CWM-6003': { name: 'Cancelled', status: 499, retryable: true, hint: 'It was cancelled; nothing was changed.' },
+  'CWM-7002': { name: 'TooManyRequests', status: 429, retryable: true, hint: 'Wait for a moment and try again.' },
   'CWM-7003': { name: 'TooManyOperations', status: 429, retryable: true, hint: 'Wait for a running operation to end.' },
   'CWM-7011': {
     name: 'ContextTooLong',

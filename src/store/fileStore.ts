@@ -283,9 +283,14 @@ export class FileStore implements Store {
     );
   }
 
-  /** Adds to the audit log; see {@link AuditLog.append}. */
-  recordAudit(facts: readonly AuditFact[]): Promise<void> {
-    return this.#run('write', () => this.#audit.append(facts));
+  /** Adds to the audit log. Never rejects; see {@link AuditLog.append}. */
+  async recordAudit(facts: readonly AuditFact[]): Promise<void> {
+    if (!this.#closed) await this.#run('write', () => this.#audit.append(facts));
+  }
+
+  /** Tells the audit log how the backend is set up, unless it says so already. */
+  recordSettings(settings: NonNullable<AuditFact['settings']>): Promise<void> {
+    return this.#run('write', () => this.#audit.recordSettings(settings));
   }
 
   /** Follows the whole audit log. @param known an entry that was noted down elsewhere. */

@@ -19,6 +19,7 @@ export const startBackend =
     connectBackend(
       {
         storage: storageDirectory(context),
+        kind: 'vscode',
         start: {
           // The editor's own Node. A desktop VS Code is Electron, which runs as Node when told so; a server's Node ignores it.
           nodePath: process.execPath,

@@ -1,17 +1,23 @@
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { createApp } from '../../src/backend/app.ts';
 import { IdleWatch } from '../../src/backend/idleWatch.ts';
 import { OperationLimit } from '../../src/backend/operationLimit.ts';
+import type { Refusal } from '../../src/backend/audit/refusals.ts';
+import { RateLimiter } from '../../src/backend/rateLimit.ts';
 import { SignalBus } from '../../src/backend/signalBus.ts';
 import type { RouteHandlers } from '../../src/backend/handlers.ts';
 import { FakeDomain } from './support/fakeDomain.ts';
 
+const refused: Refusal[] = [];
 const app = createApp({
   handlers: new FakeDomain().domain as RouteHandlers,
   bus: new SignalBus(0),
   idle: new IdleWatch(0, () => undefined),
   log: { write: () => undefined, failure: () => undefined },
   limit: new OperationLimit(),
+  rates: new RateLimiter(() => null, systemClock),
+  onRefused: (refusal) => refused.push(refusal),
   streamsEnded: new AbortController().signal,
   operationsEnded: new AbortController().signal,
   token: 'right',
@@ -31,6 +37,12 @@ describe('a backend with a token (named pipes, which others may open)', () => {
         const answer = await app.request(path, { headers });
         expect(answer.status, path).toBe(403);
         expect(await answer.json()).toMatchObject({ error: { code: 'CWM-8001' } });
+        expect(refused.at(-1)).toMatchObject({
+          route: null,
+          input: null,
+          client: 'unnamed',
+          error: { code: 'CWM-8001' },
+        });
       }
     },
   );

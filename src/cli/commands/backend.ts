@@ -17,17 +17,21 @@ export function registerBackend(program: Command, perform: Perform): void {
   withCommonOptions(program.command('serve'))
     .description('run the backend here until Ctrl-C; otherwise it starts by itself when it is needed')
     .option('--idle-minutes <n>', 'end after so long without a client; 0 is never', wholeNumber(0), 0)
-    .action(({ idleMinutes, ...common }: { idleMinutes: number }) => perform(common, (run) => serve(run, idleMinutes)));
+    .option('--rate-limit <n>', 'changes a minute that each client may ask for; 0 is no limit', wholeNumber(0))
+    .action(({ idleMinutes, rateLimit, ...common }: { idleMinutes: number; rateLimit?: number }) =>
+      perform(common, (run) => serve(run, idleMinutes, rateLimit)),
+    );
 
   withCommonOptions(program.command('stop'))
     .description('end the backend, and the engine that it started')
     .action((common: object) => perform(common, stop));
 }
 
-async function serve(run: Run, idleMinutes: number): Promise<number> {
+async function serve(run: Run, idleMinutes: number, rateLimit: number | undefined): Promise<number> {
   const { nodePath, entry } = run.backendStart;
   const args = [entry, '--storage', run.storage, '--idle-minutes', String(idleMinutes)];
   if (run.engine !== undefined) args.push('--engine', run.engine);
+  if (rateLimit !== undefined) args.push('--rate-limit', String(rateLimit));
   const child = spawn(nodePath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: run.terminal.env });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const ended = new AbortController();

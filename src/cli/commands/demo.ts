@@ -36,7 +36,7 @@ export function registerDemo(program: Command, perform: Perform): void {
 /** Without a storage directory of its own choosing, the user's data is left alone: everything happens in a passing one. */
 async function demonstrate(run: Run, isPassing: boolean, paths: string[], tokens: number): Promise<MainJobResult> {
   const storage = isPassing ? await mkdtemp(join(tmpdir(), 'cwm-demo-')) : run.storage;
-  const client = backendClient({ storage, start: run.backendStart });
+  const client = backendClient({ storage, kind: 'cli', start: run.backendStart });
   const progress = run.terminal.isWatched && !run.json ? new Progress(run.terminal, 'Starting') : null;
   try {
     return await runMainJob(

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { sha256Hex } from '../../base/hash.ts';
-import { auditPointSchema, type AuditPoint } from '../../protocol/audit.ts';
+import { auditFactSchema, auditPointSchema, type AuditFact, type AuditPoint } from '../../protocol/audit.ts';
 
 /** What the first entry names as the hash of the line before it. */
 export const noLine = '0'.repeat(64);
@@ -43,6 +43,13 @@ export function lastAuditLine(lines: readonly string[]): AuditLine | null {
     if (line) return line;
   }
   return null;
+}
+
+/** What the latest entry about the backend's settings says. */
+export function lastSettings(lines: readonly string[]): NonNullable<AuditFact['settings']> | null {
+  const line = lines.findLast((text) => text.includes('"event":"CONFIG_CHANGE"') && parseAuditLine(text) !== null);
+  const parsed = line === undefined ? null : auditFactSchema.safeParse(parseJson(line.slice(65)));
+  return parsed?.data?.settings ?? null;
 }
 
 function parseJson(json: string): unknown {

@@ -7,12 +7,15 @@ import {
   type AuditPoint,
   type AuditReport,
 } from '../../protocol/audit.ts';
+import { isDeepStrictEqual } from 'node:util';
 import type { StoreParts } from '../storeParts.ts';
 import type { Trash } from '../trash.ts';
 import { nullIfDamaged } from '../unreadable.ts';
 import { AuditArchives } from './auditArchives.ts';
 import { checkChain, type AuditFile } from './auditChain.ts';
-import { lastAuditLine, noLine, parseAuditLine, splitLines, type AuditLine } from './auditLine.ts';
+import { lastAuditLine, lastSettings, noLine, parseAuditLine, splitLines, type AuditLine } from './auditLine.ts';
+
+type AuditSettings = NonNullable<AuditFact['settings']>;
 
 /**
  * Who changed what: `audit.jsonl`, append-only lines of which each names the hash of the one before, over all months. Where the
@@ -34,6 +37,7 @@ export class AuditLog {
   #month: string | null = null;
   #mayHaveExpired = true;
   #lost = 0;
+  #settings: AuditSettings | null = null;
 
   constructor(parts: StoreParts, trash: Trash) {
     this.#parts = parts;
@@ -62,6 +66,13 @@ export class AuditLog {
    */
   async append(facts: readonly AuditFact[]): Promise<void> {
     if (facts.length > 0) await this.#append(facts);
+  }
+
+  /** Adds an entry when the latest one of this month that tells the settings says something else. */
+  async recordSettings(settings: AuditSettings): Promise<void> {
+    if (isDeepStrictEqual(this.#settings, settings)) return;
+    this.#settings = settings;
+    await this.append([ownFact('CONFIG_CHANGE', { settings })]);
   }
 
   /** @param known an entry that was noted down elsewhere. */
@@ -180,6 +191,7 @@ export class AuditLog {
     const lines = await this.#currentLines();
     const first = lines.map(parseAuditLine).find((line) => line !== null);
     this.#month = first?.at.slice(0, 7) ?? null;
+    this.#settings = lastSettings(lines);
     const found = lastAuditLine(lines) ?? (await this.#lastArchived());
     const facts = (await this.#parts.lines.mend(layout.auditLog)) ? [ownFact('LOG_REPAIRED')] : [];
     const [written, there] = [this.#savedHead?.sequence ?? 0, found?.sequence ?? 0];

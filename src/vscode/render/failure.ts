@@ -49,6 +49,7 @@ const helpful: Readonly<Record<ErrorCode, readonly FailureAction[]>> = {
   'CWM-6001': ['doctor', 'showLog'],
   'CWM-6002': ['showLog'],
   'CWM-6003': [],
+  'CWM-7002': [],
   'CWM-7003': [],
   'CWM-7011': [],
   'CWM-7012': [],

@@ -1,0 +1,16 @@
+import type { AuditPoint } from '../../protocol/audit.ts';
+import { CwmError } from '../../protocol/errors.ts';
+
+/** `<sequence>:<hash>`, as the check of the log prints it. @throws CwmError CWM-1003. */
+export function parseAuditPoint(text: string | undefined): AuditPoint | null {
+  if (text === undefined) return null;
+  const [, sequence, hash] = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(text.trim()) ?? [];
+  if (sequence !== undefined && hash !== undefined) return { sequence: Number(sequence), hash };
+  throw new CwmError(
+    'CWM-1003',
+    'An entry of the audit log is given as its number, a colon and 64 hexadecimal digits.',
+    {
+      context: { parameter: 'known' },
+    },
+  );
+}

@@ -1,0 +1,77 @@
+import type { Store } from '../../core/ports/store.ts';
+import type { AuditFact } from '../../protocol/audit.ts';
+import type { SessionId } from '../../protocol/ids.ts';
+import type { Lifecycle } from '../../protocol/session.ts';
+import { currentClient } from '../requestClient.ts';
+
+type Told = Omit<AuditFact, 'outcome' | 'client'>;
+/** Does what the method does, and says what there is to tell of it. */
+type Observer<Name extends keyof Store> = (
+  run: () => ReturnType<Store[Name]>,
+  ...given: Parameters<Store[Name]>
+) => Promise<readonly Told[]>;
+type AnyObserver = (run: () => unknown, ...given: unknown[]) => Promise<readonly Told[]>;
+type Observers = { readonly [Name in keyof Store]?: Observer<Name> };
+
+/**
+ * The store, with an entry in the audit log for every session and window that is made, changes its state, is thawed or deleted:
+ * after the change and before the caller goes on. What the core does in several steps is told step by step, and so is what it
+ * takes back.
+ */
+export function auditedStore(store: Store, record: (facts: readonly AuditFact[]) => Promise<void>): Store {
+  const observers = makeObservers(store);
+  return new Proxy(store, {
+    get(target, name: keyof Store) {
+      const method = target[name] as (...given: unknown[]) => Promise<unknown>;
+      const observer = observers[name] as AnyObserver | undefined;
+      if (!observer) return method.bind(target);
+      return async (...given: unknown[]): Promise<unknown> => {
+        let result: unknown;
+        const told = await observer(() => (result = method.apply(target, given)), ...given);
+        const client = currentClient();
+        await record(told.map((fact) => ({ ...fact, outcome: 'ok', client })));
+        return result;
+      };
+    },
+  });
+}
+
+function makeObservers(store: Store): Observers {
+  /** Of the sessions that were changed since the start. */
+  const lifecycles = new Map<SessionId, Lifecycle>();
+  return {
+    async createSession(run, session) {
+      await run();
+      lifecycles.set(session.id as SessionId, session.lifecycle);
+      return [{ event: 'SESSION_CREATE', session: session.id }];
+    },
+    async updateSession(run, next) {
+      const id = next.id as SessionId;
+      const from = lifecycles.get(id) ?? (await store.getSession(id))?.lifecycle;
+      await run();
+      lifecycles.set(id, next.lifecycle);
+      if (from === undefined || from === next.lifecycle) return [];
+      return [{ event: 'SESSION_STATE_CHANGE', session: id, from, to: next.lifecycle }];
+    },
+    async deleteSession(run, id) {
+      await run();
+      lifecycles.delete(id);
+      return [{ event: 'SESSION_DELETE', session: id }];
+    },
+    async createWindow(run, { name, session, mode, parentWindow }) {
+      await run();
+      return mode === 'clone'
+        ? [{ event: 'WINDOW_CLONE', session, window: name, ...(parentWindow !== null && { source: parentWindow }) }]
+        : [{ event: 'WINDOW_FREEZE', session, window: name, mode }];
+    },
+    async appendReceipt(run, window, { operation, session, verdict }) {
+      await run();
+      if (operation !== 'thaw') return [];
+      return [{ event: 'WINDOW_THAW', session, window, ...(verdict !== null && { verdict }) }];
+    },
+    async deleteWindow(run, window) {
+      await run();
+      return [{ event: 'WINDOW_DELETE', window }];
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import type { Clock } from '../../base/clock.ts';
+import { routes, type RouteName } from '../../protocol/api.ts';
+import type { AuditEvent, AuditFact } from '../../protocol/audit.ts';
+import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
+import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
+
+/** A request that was not done, and why. */
+export interface Refusal {
+  /** Null: it did not get as far as a route. */
+  readonly route: RouteName | null;
+  /** Null: it was not understood. */
+  readonly input: unknown;
+  readonly error: CwmError;
+  readonly client: string;
+}
+
+const maxPerMinute = 60;
+const minuteMs = 60_000;
+
+/** What an operation would have been told as. The others are told only when they are denied or make no sense. */
+const events: Readonly<Partial<Record<RouteName, AuditEvent>>> = {
+  createSession: 'SESSION_CREATE',
+  deleteSession: 'SESSION_DELETE',
+  freeze: 'WINDOW_FREEZE',
+  thaw: 'WINDOW_THAW',
+  clone: 'WINDOW_CLONE',
+  deleteWindow: 'WINDOW_DELETE',
+};
+
+/** Tells the audit log of what was refused: at most 60 a minute, and how many more there were. */
+export class Refusals {
+  readonly #record: (facts: readonly AuditFact[]) => Promise<void>;
+  readonly #clock: Pick<Clock, 'elapsedMs'>;
+  #minuteBeganMs = Number.NEGATIVE_INFINITY;
+  #inThisMinute = 0;
+  #unrecorded = 0;
+
+  constructor(record: (facts: readonly AuditFact[]) => Promise<void>, clock: Pick<Clock, 'elapsedMs'>) {
+    this.#record = record;
+    this.#clock = clock;
+  }
+
+  async note({ route, input, error, client }: Refusal): Promise<void> {
+    const event = eventOf(error.code, route);
+    if (event === null) return;
+    const nowMs = this.#clock.elapsedMs();
+    if (nowMs - this.#minuteBeganMs >= minuteMs) {
+      this.#minuteBeganMs = nowMs;
+      this.#inThisMinute = 0;
+    }
+    if (++this.#inThisMinute > maxPerMinute) {
+      this.#unrecorded++;
+      return;
+    }
+    const unrecorded = this.#unrecorded;
+    this.#unrecorded = 0;
+    await this.#record([
+      {
+        event,
+        outcome: error.code,
+        client,
+        ...(route !== null && { route }),
+        ...idsOf(route, input),
+        ...parameterOf(route, error),
+        ...(unrecorded > 0 && { unrecorded }),
+      },
+    ]);
+  }
+}
+
+function eventOf(code: ErrorCode, route: RouteName | null): AuditEvent | null {
+  if (code.startsWith('CWM-8')) return 'ACCESS_DENIED';
+  // The one of its family that is about the store, not about what was asked for.
+  if (code.startsWith('CWM-1') && code !== 'CWM-1004') return 'VALIDATION_FAILURE';
+  return (route && events[route]) ?? null;
+}
+
+/** Only what is an id: anything else may be a text, or a secret in the wrong place. */
+function idsOf(route: RouteName | null, input: unknown): Pick<AuditFact, 'session' | 'window' | 'source'> {
+  if (typeof input !== 'object' || input === null) return {};
+  const { id, session = id, window, target } = input as Record<string, unknown>;
+  const names = route === 'clone' ? { source: window, window: target } : { window };
+  const ids: Record<string, string | null> = { session: idOrNull(session, parseSessionId) };
+  for (const [key, value] of Object.entries(names)) ids[key] = idOrNull(value, parseWindowName);
+  return Object.fromEntries(Object.entries(ids).filter(([, value]) => value !== null));
+}
+
+function idOrNull(value: unknown, parse: (text: string) => string): string | null {
+  try {
+    return typeof value === 'string' ? parse(value) : null;
+  } catch (error) {
+    if (error instanceof CwmError) return null;
+    throw error;
+  }
+}
+
+/** Only when the route has it: other names are what somebody sent. */
+function parameterOf(route: RouteName | null, { context }: CwmError): Pick<AuditFact, 'parameter'> {
+  const given = context?.['parameter'];
+  const name = typeof given === 'string' ? given.split('.')[0] : undefined;
+  if (route === null || name === undefined || !Object.hasOwn(routes[route].input.shape, name)) return {};
+  return { parameter: name };
+}

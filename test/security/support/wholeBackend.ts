@@ -1,0 +1,64 @@
+import { afterEach } from 'vitest';
+import { composeServices } from '../../../src/backend/compose.ts';
+import { startBackend, type RunningBackend } from '../../../src/backend/runningBackend.ts';
+import { BackendClient } from '../../../src/client/backendClient.ts';
+import { findBackend } from '../../../src/client/findBackend.ts';
+import { requestBackend, type BackendAnswer, type BackendRequest } from '../../../src/client/transport.ts';
+import { productVersion } from '../../../src/protocol/version.ts';
+import { temporaryDirectories } from '../../backend/support/temporaryDirectory.ts';
+import { FakeVllm } from '../../fakes/fakeVllm.ts';
+
+export interface WholeBackendOptions {
+  /** Default: a fresh one. */
+  readonly storage?: string;
+  /** Default: a fake vLLM of its own. */
+  readonly engine?: string;
+  readonly ratePerMinute?: number;
+  /** Of the client; default `cli`. */
+  readonly kind?: string;
+  /** API key that the client hands over for the model server. */
+  readonly engineKey?: string;
+}
+
+export interface WholeBackend {
+  readonly backend: RunningBackend;
+  readonly storage: string;
+  readonly engine: string;
+  readonly client: BackendClient;
+  raw(request: BackendRequest): Promise<BackendAnswer>;
+  stop(): Promise<void>;
+}
+
+/** Starts backends as the program does, within the test's process and on a fake vLLM; all of it is ended after each test. */
+export function wholeBackends(): (options?: WholeBackendOptions) => Promise<WholeBackend> {
+  const makeDirectory = temporaryDirectories();
+  const running: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const stop of running.splice(0).reverse()) await stop();
+  });
+  return async (options = {}) => {
+    const storage = options.storage ?? makeDirectory();
+    const fake = options.engine === undefined ? await FakeVllm.start() : null;
+    if (fake) running.push(() => fake.stop());
+    const engine = options.engine ?? fake?.url ?? '';
+    const ratePerMinute = options.ratePerMinute ?? null;
+    const backend = await startBackend(
+      { storage, idleMs: 0, graceMs: 0, ratePerMinute },
+      composeServices({ defaultEngine: engine, embeddedArgs: [], ratePerMinute }),
+    );
+    if (!backend) throw new Error('The directory is taken.');
+    const client = new BackendClient({
+      kind: options.kind ?? 'cli',
+      start: async () => backend.record,
+      find: (signal) => findBackend({ storage, version: productVersion }, signal),
+      ...(options.engineKey === undefined ? {} : { engineKey: async () => options.engineKey }),
+    });
+    const stop = async (): Promise<void> => {
+      client.dispose();
+      await backend.stop('the test is over');
+    };
+    running.push(stop);
+    const raw = (request: BackendRequest) => requestBackend(backend.record, request, { timeoutMs: 20_000 });
+    return { backend, storage, engine, client, raw, stop };
+  };
+}
