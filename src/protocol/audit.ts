@@ -8,10 +8,13 @@ export const auditEvents = [
   'SESSION_CREATE',
   'SESSION_STATE_CHANGE',
   'SESSION_DELETE',
+  'SESSION_RESTORE',
   'WINDOW_FREEZE',
   'WINDOW_THAW',
   'WINDOW_CLONE',
   'WINDOW_DELETE',
+  'WINDOW_RESTORE',
+  'TRASH_EMPTY',
   'ACCESS_DENIED',
   'VALIDATION_FAILURE',
   'CONFIG_CHANGE',
@@ -50,6 +53,8 @@ export const auditFactSchema = z.object({
   /** Name of the parameter that was not as it should be. */
   parameter: id,
   settings: z.optional(z.record(z.string(), z.union([text, z.number(), z.boolean(), z.null()]))),
+  /** How many sessions and windows went for good. */
+  items: count,
   /** Refusals of the minute before that have no entry of their own: there were too many. */
   unrecorded: count,
   /** Entries before this one that could not be written. */

@@ -95,8 +95,19 @@ export class FileStore implements Store {
 
   /** Part of opening; again it does nothing. */
   async recover(): Promise<void> {
-    await recover(this.#parts, this.#sessions, this.#windows, this.#intents, this.#trash);
+    const finished = await recover(this.#parts, this.#sessions, this.#windows, this.#intents, this.#trash);
     await this.#audit.open();
+    await this.#audit.append(
+      finished.map(({ session, window, from }) => ({
+        event: 'SESSION_STATE_CHANGE',
+        outcome: 'ok',
+        client: 'backend',
+        session,
+        window,
+        from,
+        to: 'frozen',
+      })),
+    );
   }
 
   /** Waits for what is under way and saves the index. What is called afterwards is refused. */

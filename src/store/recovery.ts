@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import type { SessionId, WindowName } from '../protocol/ids.ts';
+import type { Lifecycle } from '../protocol/session.ts';
 import { hasCode, type Files } from './files.ts';
 import type { FreezeIntent, FreezeIntents } from './freezeIntents.ts';
 import type { SessionFiles } from './sessionFiles.ts';
@@ -36,6 +37,14 @@ export async function prepareDirectories({ files, layout, records, clock }: Stor
   if (!record) await records.write(layout.storeRecord, { createdAt: clock.now().toISOString() });
 }
 
+/** A freeze that a crash had cut short, as it was ended. */
+export interface FinishedFreeze {
+  readonly session: SessionId;
+  readonly window: WindowName;
+  /** Lifecycle of the session before. */
+  readonly from: Lifecycle;
+}
+
 /**
  * Ends what an earlier run left unfinished. Every step may itself be cut short and done again.
  *
@@ -49,14 +58,17 @@ export async function recover(
   windows: WindowFiles,
   intents: FreezeIntents,
   trash: Trash,
-): Promise<void> {
+): Promise<FinishedFreeze[]> {
   const { files, layout } = parts;
+  const finished: FinishedFreeze[] = [];
   for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
   for (const intent of await intents.left()) {
-    await nullIfDamaged(() => finishFreeze(parts, sessions, windows, intent));
+    const freeze = await nullIfDamaged(() => finishFreeze(parts, sessions, windows, intent));
+    if (freeze) finished.push(freeze);
     await intents.remove(intent.window as WindowName);
   }
   await trash.empty('expired');
+  return finished;
 }
 
 async function finishFreeze(
@@ -64,12 +76,12 @@ async function finishFreeze(
   sessions: SessionFiles,
   windows: WindowFiles,
   intent: FreezeIntent,
-): Promise<void> {
+): Promise<FinishedFreeze | null> {
   const id = intent.session as SessionId;
   const manifest = await windows.get(intent.window as WindowName);
   const session = await sessions.get(id);
-  if (manifest?.mode !== 'freeze' || manifest.session !== intent.session) return;
-  if (!session || session.version !== intent.sessionVersion) return;
+  if (manifest?.mode !== 'freeze' || manifest.session !== intent.session) return null;
+  if (!session || session.version !== intent.sessionVersion) return null;
   await sessions.update({
     ...session,
     lifecycle: 'frozen',
@@ -81,4 +93,5 @@ async function finishFreeze(
     layout.session(id).metadata,
     `The backend ended while session "${id}" was being frozen as window "${manifest.name}"; the freeze was finished.`,
   );
+  return { session: id, window: manifest.name as WindowName, from: session.lifecycle };
 }

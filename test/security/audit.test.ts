@@ -2,15 +2,19 @@ import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { auditedStore } from '../../src/backend/audit/auditedStore.ts';
 import type { AuditEntry, AuditReport } from '../../src/protocol/audit.ts';
 import type { CwmError } from '../../src/protocol/errors.ts';
 import { until } from '../backend/support/until.ts';
 import { runInProcess } from '../cli/support/fakeTerminal.ts';
+import { aKvRecord, aManifest, sessionId, someIds, windowName } from '../store/builders.ts';
+import { fill } from '../store/operations.ts';
+import { openTestStore, temporaryDirectory } from '../store/testStore.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
 
 const start = wholeBackends();
 
-const entries = ({ storage }: WholeBackend): AuditEntry[] =>
+const entries = ({ storage }: Pick<WholeBackend, 'storage'>): AuditEntry[] =>
   readFileSync(join(storage, 'audit.jsonl'), 'utf8')
     .split('\n')
     .slice(0, -1)
@@ -99,6 +103,35 @@ describe('S0-61 what the backend writes into the audit log', () => {
       { event: 'VALIDATION_FAILURE', outcome: 'CWM-1003', client: 'unnamed', route: 'clone', parameter: 'target' },
     ]);
     expect(await readFile(join(backend.storage, 'audit.jsonl'), 'utf8')).not.toMatch(/hunter2|passwd|What is ice/);
+  });
+
+  it('is also what comes back from the trash, what goes for good, and a freeze that a start had to finish', async () => {
+    const directory = await temporaryDirectory();
+    const store = await openTestStore(directory);
+    const audited = auditedStore(store, (facts) => store.recordAudit(facts));
+    await fill(store);
+    await audited.deleteWindow(windowName('w0'));
+    await audited.deleteSession(sessionId('s2'));
+    for (const { id } of (await audited.listTrash()).toSorted((a, b) => a.name.localeCompare(b.name)).reverse())
+      await audited.restore(id);
+    await audited.deleteSession(sessionId('s2'));
+    await audited.emptyTrash('all');
+    await audited.emptyTrash('all');
+    await store.createWindow(aManifest({ mode: 'freeze' }), someIds, aKvRecord());
+    await store.close();
+    await openTestStore(directory);
+    const told = entries({ storage: directory }).map(({ event, session, window, from, to, items }) =>
+      [event, session, window, from, to, items].filter((part) => part !== undefined).join(' '),
+    );
+    expect(told).toEqual([
+      'WINDOW_DELETE w0',
+      'SESSION_DELETE s2',
+      'WINDOW_RESTORE w0',
+      'SESSION_RESTORE s2',
+      'SESSION_DELETE s2',
+      'TRASH_EMPTY 1',
+      'SESSION_STATE_CHANGE s1 w1 active frozen',
+    ]);
   });
 
   it('counts refusals beyond 60 a minute instead of writing each', async () => {

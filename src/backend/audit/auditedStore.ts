@@ -73,5 +73,14 @@ function makeObservers(store: Store): Observers {
       await run();
       return [{ event: 'WINDOW_DELETE', window }];
     },
+    async restore(run) {
+      const { kind, name } = await run();
+      if (kind === 'session') return [{ event: 'SESSION_RESTORE', session: name }];
+      return kind === 'window' ? [{ event: 'WINDOW_RESTORE', window: name }] : [];
+    },
+    async emptyTrash(run) {
+      const items = (await run()).length;
+      return items === 0 ? [] : [{ event: 'TRASH_EMPTY', items }];
+    },
   };
 }
