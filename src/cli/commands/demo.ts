@@ -9,7 +9,7 @@ import { jobTable } from '../demo/jobTable.ts';
 import { keptItsPromise, runMainJob, type MainJobResult } from '../demo/mainJob.ts';
 import { exitCodes } from '../failure.ts';
 import { Progress } from '../progress.ts';
-import { withCommonOptions, type Run } from '../run.ts';
+import { withCommonOptions, type CommonOptions, type Run } from '../run.ts';
 
 const defaultTokens = 8192;
 const comparedTokens = 32;
@@ -26,7 +26,9 @@ export function registerDemo(program: Command, perform: Perform): void {
     .option('--tokens <n>', 'how much context', wholeNumber(64), defaultTokens)
     .action((paths: string[], { tokens, ...common }: DemoOptions) =>
       perform(common, async (run) => {
-        const result = await demonstrate(run, common.storage === undefined, paths, tokens);
+        // An option that the program takes too is the program's, wherever it stands on the line.
+        const isChosen = (common.storage ?? program.opts<CommonOptions>().storage) !== undefined;
+        const result = await demonstrate(run, !isChosen, paths, tokens);
         run.print(result, jobTable);
         return keptItsPromise(result) ? exitCodes.ok : exitCodes.failed;
       }),

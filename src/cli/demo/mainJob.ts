@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import type { BackendClient } from '../../client/backendClient.ts';
+import { projectUriOfFolder } from '../../client/projectUri.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 
@@ -60,7 +60,7 @@ export async function runMainJob(
   const files = { paths: [...options.paths], cwd: options.cwd, maxTokens: options.tokens + slackTokens };
 
   onStep('Starting the engine and computing the context');
-  const project = pathToFileURL(options.cwd).href;
+  const project = await projectUriOfFolder(options.cwd);
   const { engine } = options;
   if (!/^embedded(:|$)/.test(engine)) {
     throw new CwmError('CWM-1003', `The demo kills its engine, so it runs on the embedded one only, not on ${engine}.`);
