@@ -36,6 +36,15 @@ export function parseAuditLine(line: string): AuditLine | null {
   return { sequence, hash, at, previous, through };
 }
 
+/** The first line that is whole. */
+export function firstAuditLine(lines: readonly string[]): AuditLine | null {
+  for (const text of lines) {
+    const line = parseAuditLine(text);
+    if (line) return line;
+  }
+  return null;
+}
+
 /** The last line that is whole, from the end. */
 export function lastAuditLine(lines: readonly string[]): AuditLine | null {
   for (let at = lines.length - 1; at >= 0; at--) {

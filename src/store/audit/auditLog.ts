@@ -13,7 +13,15 @@ import type { Trash } from '../trash.ts';
 import { nullIfDamaged } from '../unreadable.ts';
 import { AuditArchives } from './auditArchives.ts';
 import { checkChain, type AuditFile } from './auditChain.ts';
-import { lastAuditLine, lastSettings, noLine, parseAuditLine, splitLines, type AuditLine } from './auditLine.ts';
+import {
+  firstAuditLine,
+  lastAuditLine,
+  lastSettings,
+  noLine,
+  parseAuditLine,
+  splitLines,
+  type AuditLine,
+} from './auditLine.ts';
 
 type AuditSettings = NonNullable<AuditFact['settings']>;
 
@@ -31,6 +39,7 @@ export class AuditLog {
   readonly #queue = new SerialQueue();
   readonly #pending: AuditFact[] = [];
   #writing: Promise<void> | null = null;
+  #saving: Promise<void> | null = null;
   #head: AuditPoint | null = null;
   #savedHead: AuditPoint | null = null;
   /** Of the first entry in the file that is being written, `2026-03`; null when there is none. */
@@ -120,7 +129,7 @@ export class AuditLog {
         this.#head = head;
         this.#month ??= at.slice(0, 7);
         this.#lost = 0;
-        void this.#queue.run(() => this.#saveHead());
+        void this.#saveHead();
       }
       this.#mayHaveExpired = false;
       for (const archive of expired) await this.#discard(archive.name, () => this.#archives.discard(archive));
@@ -172,12 +181,20 @@ export class AuditLog {
     }
   }
 
-  async #saveHead(): Promise<void> {
-    const head = this.#head;
-    if (head === null || head === this.#savedHead) return;
+  /** Nothing waits for it but the end: while one is being written, entries go on, and the next one tells of all of them. */
+  #saveHead(): Promise<void> {
+    this.#saving ??= this.#saveHeads().finally(() => {
+      this.#saving = null;
+    });
+    return this.#saving;
+  }
+
+  async #saveHeads(): Promise<void> {
     try {
-      await this.#parts.records.write(this.#parts.layout.auditHead, head);
-      this.#savedHead = head;
+      for (let head = this.#head; head !== null && head !== this.#savedHead; head = this.#head) {
+        await this.#parts.records.write(this.#parts.layout.auditHead, head);
+        this.#savedHead = head;
+      }
     } catch (error) {
       this.#parts.quarantine.note(this.#parts.layout.auditHead, `It could not be written (${codeOf(error)}).`);
     }
@@ -189,8 +206,7 @@ export class AuditLog {
     this.#savedHead = await nullIfDamaged(() => records.read(layout.auditHead, auditPointSchema));
     this.#head = this.#savedHead;
     const lines = await this.#currentLines();
-    const first = lines.map(parseAuditLine).find((line) => line !== null);
-    this.#month = first?.at.slice(0, 7) ?? null;
+    this.#month = firstAuditLine(lines)?.at.slice(0, 7) ?? null;
     this.#settings = lastSettings(lines);
     const found = lastAuditLine(lines) ?? (await this.#lastArchived());
     const facts = (await this.#parts.lines.mend(layout.auditLog)) ? [ownFact('LOG_REPAIRED')] : [];
