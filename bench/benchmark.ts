@@ -1,0 +1,38 @@
+/** One figure, held against a baseline of the same run: machines differ, ratios less so. */
+export interface Figure {
+  readonly id: string;
+  readonly what: string;
+  readonly unit: 'ms' | 'bytes' | 'tokens';
+  readonly value: number;
+  readonly baseline: { readonly what: string; readonly value: number } | null;
+  /** `baseline / value` or `value / baseline`, whichever is better when larger; null without a baseline. */
+  readonly ratio: number | null;
+  /** What is wanted, in words. */
+  readonly wanted: string;
+  readonly met: boolean;
+  /** How many runs the value is the median of. */
+  readonly runs: number;
+}
+
+export interface Benchmark {
+  /** Names on the command line that choose it. */
+  readonly ids: readonly string[];
+  /** @throws when a result is not correct: only that fails a run, never a time. */
+  run(signal: AbortSignal): Promise<Figure[]>;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+export async function timed<T>(task: () => Promise<T>): Promise<{ ms: number; result: T }> {
+  const started = performance.now();
+  const result = await task();
+  return { ms: performance.now() - started, result };
+}
+
+/** @throws Error when `holds` is false. */
+export function mustHold(holds: boolean, what: string): void {
+  if (!holds) throw new Error(`Not correct: ${what}.`);
+}

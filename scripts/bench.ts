@@ -1,0 +1,71 @@
+// Measures what is promised, as ratios within one run, and prints a table. Only a wrong result fails, never a time.
+//
+//   npm run bench                    everything
+//   npm run bench -- MAIN N13        a choice
+//   npm run bench -- --json FILE     also writes the results as JSON; `-` is stdout
+import { writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { Benchmark, Figure } from '../bench/benchmark.ts';
+import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
+import { mainJob } from '../bench/mainJob.ts';
+import { sharing } from '../bench/sharing.ts';
+
+const benchmarks: readonly Benchmark[] = [mainJob, sharing, freezeAndThaw];
+const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
+const unknown = positionals.filter((id) => !benchmarks.some((benchmark) => benchmark.ids.includes(id)));
+if (unknown.length > 0) {
+  const known = benchmarks.flatMap((benchmark) => benchmark.ids).join(', ');
+  console.error(`There is no benchmark ${unknown.join(', ')}; there are ${known}.`);
+  process.exit(2);
+}
+
+const interrupted = new AbortController();
+process.on('SIGINT', () => interrupted.abort());
+const machine = {
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  load: loadavg()[0] ?? 0,
+  node: process.version,
+};
+const results: Figure[] = [];
+for (const benchmark of benchmarks) {
+  if (positionals.length > 0 && !positionals.some((id) => benchmark.ids.includes(id))) continue;
+  console.error(`${benchmark.ids.join(', ')} …`);
+  try {
+    results.push(...(await benchmark.run(interrupted.signal)));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}
+const report = JSON.stringify({ machine, results }, null, 2);
+if (values.json === '-') console.log(report);
+else {
+  if (values.json !== undefined) writeFileSync(values.json, `${report}\n`);
+  console.log(
+    `\n${machine.cores} cores, ${machine.cpu}, load ${machine.load.toFixed(1)} at the start${machine.load > machine.cores ? ': busy, do not trust the times' : ''}\n`,
+  );
+  console.log(table(results));
+}
+
+function table(figures: readonly Figure[]): string {
+  const head = ['id', 'what', 'measured', 'baseline', 'ratio', 'wanted', 'met'];
+  const rows = figures.map((figure) => [
+    figure.id,
+    figure.what,
+    `${amount(figure.value)} ${figure.unit}`,
+    figure.baseline ? `${amount(figure.baseline.value)} ${figure.unit} (${figure.baseline.what})` : '',
+    figure.ratio === null ? '' : `${figure.ratio.toFixed(1)} ×`,
+    figure.wanted,
+    figure.met ? 'yes' : 'no',
+  ]);
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  return [head, ...rows]
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+    .join('\n');
+}
+
+function amount(value: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 2 : 0 });
+}
