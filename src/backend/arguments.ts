@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { defaultLimits, type SpaceLimits } from '../core/space/limits.ts';
 import { logLevels, type LogLevel } from './logFile.ts';
 
 export interface BackendArguments {
@@ -9,6 +10,7 @@ export interface BackendArguments {
   readonly embeddedArgs: readonly string[];
   readonly logLevel: LogLevel;
   readonly ratePerMinute: number | null;
+  readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
 }
 
 const defaultIdleMinutes = 5;
@@ -25,6 +27,8 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
       'embedded-context': { type: 'string' },
       'log-level': { type: 'string' },
       'rate-limit': { type: 'string' },
+      'kv-budget-gb': { type: 'string' },
+      'storage-quota-gb': { type: 'string' },
     },
   });
   if (values.storage === undefined) throw new Error('--storage DIR is missing.');
@@ -39,12 +43,28 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
     idleMs: idleMinutes * 60_000,
     logLevel,
     ratePerMinute: parseRate(values['rate-limit']),
+    limits: {
+      kvBudgetBytes: parseGigabytes('kv-budget-gb', values['kv-budget-gb'], defaultLimits.kvBudgetBytes),
+      storageQuotaBytes: parseGigabytes(
+        'storage-quota-gb',
+        values['storage-quota-gb'],
+        defaultLimits.storageQuotaBytes,
+      ),
+    },
     defaultEngine: values.engine ?? 'embedded',
     embeddedArgs: [
       ...(threads === undefined ? [] : ['--threads', threads]),
       ...(context === undefined ? [] : ['--context', context]),
     ],
   };
+}
+
+/** In bytes; null is no limit. */
+function parseGigabytes(flag: string, value: string | undefined, byDefault: number | null): number | null {
+  if (value === undefined) return byDefault;
+  const bytes = /^\d+(\.\d+)?$/.test(value) ? Math.round(Number(value) * 1e9) : Number.NaN;
+  if (!Number.isSafeInteger(bytes)) throw new Error(`--${flag} must be a number of gigabytes, 0 for no limit.`);
+  return bytes === 0 ? null : bytes;
 }
 
 /** `120` or `120/min`; 0 is no limit. */

@@ -1,9 +1,13 @@
+import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { entryPointPath } from '../base/entryPoint.ts';
 import { Cwm } from '../core/cwm.ts';
+import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AuditFact } from '../protocol/audit.ts';
 import { productVersion } from '../protocol/version.ts';
 import { openStore } from '../store/fileStore.ts';
+import { diskFiles } from '../store/files.ts';
+import { BlockFiles } from '../store/space/blockFiles.ts';
 import { auditedStore } from './audit/auditedStore.ts';
 import { parseAuditPoint } from './audit/auditPoint.ts';
 import { Refusals } from './audit/refusals.ts';
@@ -20,11 +24,13 @@ export interface CompositionOptions {
   readonly embeddedArgs: readonly string[];
   /** As given to the backend; null is the default. */
   readonly ratePerMinute: number | null;
+  /** Default: those of `defaultLimits`. */
+  readonly limits?: Partial<SpaceLimits>;
 }
 
 /** The composition root: the real store, the real engines and the core over them. */
 export const composeServices =
-  ({ defaultEngine, embeddedArgs, ratePerMinute }: CompositionOptions): Compose =>
+  ({ defaultEngine, embeddedArgs, ratePerMinute, limits }: CompositionOptions): Compose =>
   async (storage, emit, log) => {
     const store = await openStore({ directory: storage, clock: systemClock });
     // So that the first list need not wait for it.
@@ -50,6 +56,9 @@ export const composeServices =
       files: new DiskContextFiles(),
       clock: systemClock,
       changes: { emit },
+      blocks: new BlockFiles(diskFiles, join(storage, 'kv')),
+      limits,
+      onBackgroundFailure: (error) => log.failure('the KV budget could not be kept', error),
     });
     const recovered = await cwm.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
@@ -63,6 +72,7 @@ export const composeServices =
       },
       onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {
+        await cwm.close();
         await engines.close();
         await store.close();
       },

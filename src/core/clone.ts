@@ -1,26 +1,54 @@
 import type { RouteInput } from '../protocol/api.ts';
 import { CwmError } from '../protocol/errors.ts';
-import { parseDescription, parseTags, parseWindowName } from '../protocol/ids.ts';
+import { parseDescription, parseTags, parseWindowName, type WindowName } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { CoreContext } from './context.ts';
 import { reuseFields, uncheckedContent, withSummary } from './receipts.ts';
+import { recordBytesOf, requireRoom } from './space/roomToWrite.ts';
+import { requireWindow } from './windows.ts';
 
 /**
  * A second window over the same content, under the same salt: it shares every block and copies none. No engine is asked.
  *
- * @throws CwmError CWM-1002, 1003, 2002 (no such window), 3003 (target taken), 4004 (the source's files are damaged).
+ * @throws CwmError CWM-1002, 1003, 2002 (no such window), 3003 (target taken), 4003, 7010 (too many windows), 4004 (the source's files are damaged).
  */
 export async function clone(core: CoreContext, input: RouteInput<'clone'>, signal: AbortSignal): Promise<Receipt> {
-  const started = core.clock.elapsedMs();
+  const startedMs = core.clock.elapsedMs();
   const source = parseWindowName(input.window);
   const target = parseWindowName(input.target);
-  const manifest = await core.store.getWindow(source);
-  if (!manifest) throw new CwmError('CWM-2002', `There is no window "${source}".`);
+  const manifest = await requireWindow(core, source);
   const description = parseDescription(input.description ?? manifest.description);
   const tags = parseTags(input.tags ?? manifest.tags);
+  // Alone, so that nobody takes for unneeded what only the clone still has.
+  return core.space.lock.run(
+    () =>
+      core.space.windows.take((notes) =>
+        cloneNow(core, { source, target, description, tags, notes, startedMs }, signal),
+      ),
+    signal,
+  );
+}
+
+interface CloneRequest {
+  readonly source: WindowName;
+  readonly target: WindowName;
+  readonly description: string;
+  readonly tags: string[];
+  readonly notes: readonly string[];
+  readonly startedMs: number;
+}
+
+async function cloneNow(
+  core: CoreContext,
+  { source, target, description, tags, notes, startedMs }: CloneRequest,
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const manifest = await requireWindow(core, source);
   if (await core.store.getWindow(target)) throw new CwmError('CWM-3003', `A window named "${target}" exists already.`);
   const ids = await core.store.loadWindowTokens(source);
   const kv = await core.store.loadWindowKv(source);
+  const recordBytes = recordBytesOf(ids.length, kv.blocks.length, manifest.messageIds.length);
+  await requireRoom(core.space, { doing: `To clone window "${source}"`, kvBytes: 0, recordBytes }, signal);
   signal.throwIfAborted();
 
   const at = core.clock.now().toISOString();
@@ -41,10 +69,10 @@ export async function clone(core: CoreContext, input: RouteInput<'clone'>, signa
     repair: 'none',
     kvBytes: kv.kvBytes,
     kvBytesWritten: 0,
-    ms: core.clock.elapsedMs() - started,
+    ms: core.clock.elapsedMs() - startedMs,
     expectedPrefillMs: null,
     engine: null,
-    notes: [],
+    notes: [...notes],
     at,
   });
   await core.store.appendReceipt(target, receipt);

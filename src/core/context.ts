@@ -6,6 +6,7 @@ import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { Store } from './ports/store.ts';
 import type { PrefillRates } from './prefillRates.ts';
+import type { Space } from './space/space.ts';
 
 /** What every operation of the core works with. */
 export interface CoreContext {
@@ -15,6 +16,7 @@ export interface CoreContext {
   readonly clock: Clock;
   readonly changes: Changes;
   readonly prefill: PrefillRates;
+  readonly space: Space;
   /** What changes a session runs one after another for that session. */
   readonly turns: KeyedQueue<SessionId>;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
-import type { PrimeResult, RouteInput, RouteOutput, SendResult } from '../protocol/api.ts';
+import type { ParsedInput, PrimeResult, RouteInput, RouteOutput, SendResult } from '../protocol/api.ts';
 import { parseSessionId, type SessionId } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { Session } from '../protocol/session.ts';
@@ -8,6 +8,7 @@ import type { Changes } from './changes.ts';
 import { clone } from './clone.ts';
 import type { CoreContext } from './context.ts';
 import { freeze } from './freeze.ts';
+import type { BlockCache } from './ports/blockCache.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { Store } from './ports/store.ts';
@@ -23,6 +24,13 @@ import {
   recoverInterrupted,
   requireSession,
 } from './sessions.ts';
+import { Collector } from './space/collector.ts';
+import { defaultLimits, type SpaceLimits } from './space/limits.ts';
+import { pinWindow } from './space/pinWindow.ts';
+import { prune } from './space/prune.ts';
+import { makeSpace } from './space/space.ts';
+import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
+import { usage } from './space/usage.ts';
 import { thaw } from './thaw.ts';
 import { send } from './turns.ts';
 import { verify } from './verify.ts';
@@ -34,14 +42,35 @@ export interface CwmParts {
   readonly files: ContextFileReader;
   readonly clock: Clock;
   readonly changes: Changes;
+  /** The embedded engine's blocks. Default: it has none. */
+  readonly blocks?: BlockCache;
+  /** Default: {@link defaultLimits}. */
+  readonly limits?: Partial<SpaceLimits>;
+  /** Hears what goes wrong where nobody waits for an answer. Without it, nothing may go wrong there. */
+  readonly onBackgroundFailure?: (error: unknown) => void;
+}
+
+const noBlocks: BlockCache = {
+  sizes: async () => ({ blockBytes: 0, otherBytes: 0 }),
+  list: async () => [],
+  delete: async () => 0,
+};
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 /** What can be asked of the core: one method for each route of the control API that concerns the domain. */
 export class Cwm {
   readonly #core: CoreContext;
+  readonly #collector: Collector;
 
   constructor(parts: CwmParts) {
-    this.#core = { ...parts, prefill: new PrefillRates(), turns: new KeyedQueue<SessionId>() };
+    const { store, engines, files, clock, changes } = parts;
+    const space = makeSpace(store, parts.blocks ?? noBlocks, clock, { ...defaultLimits, ...parts.limits });
+    const turns = new KeyedQueue<SessionId>();
+    this.#core = { store, engines, files, clock, changes, prefill: new PrefillRates(), space, turns };
+    this.#collector = new Collector(space, clock, parts.onBackgroundFailure ?? rethrow);
   }
 
   /** To be called once, before anything else is asked. @returns ids of the sessions whose turn a crash had interrupted. */
@@ -49,7 +78,17 @@ export class Cwm {
     return recoverInterrupted(this.#core);
   }
 
-  createSession(input: RouteInput<'createSession'>): Promise<Session> {
+  /** Resolves when nothing is under way in the background. */
+  settled(): Promise<void> {
+    return this.#collector.settled();
+  }
+
+  /** Ends what is under way in the background; operations are for their callers to end. */
+  close(): Promise<void> {
+    return this.#collector.close();
+  }
+
+  createSession(input: RouteInput<'createSession'>): Promise<RouteOutput<'createSession'>> {
     return createSession(this.#core, input);
   }
 
@@ -70,19 +109,19 @@ export class Cwm {
   }
 
   send(input: RouteInput<'send'>, signal: AbortSignal): Promise<SendResult> {
-    return send(this.#core, input, signal);
+    return this.#writingKv(send(this.#core, input, signal));
   }
 
   prime(input: RouteInput<'prime'>, signal: AbortSignal): Promise<PrimeResult> {
-    return prime(this.#core, input, signal);
+    return this.#writingKv(prime(this.#core, input, signal));
   }
 
   freeze(input: RouteInput<'freeze'>, signal: AbortSignal): Promise<Receipt> {
-    return freeze(this.#core, input, signal);
+    return this.#writingKv(freeze(this.#core, input, signal));
   }
 
   thaw(input: RouteInput<'thaw'>, signal: AbortSignal): Promise<Receipt> {
-    return thaw(this.#core, input, signal);
+    return this.#writingKv(thaw(this.#core, input, signal));
   }
 
   clone(input: RouteInput<'clone'>, signal: AbortSignal): Promise<Receipt> {
@@ -101,6 +140,30 @@ export class Cwm {
     return deleteWindow(this.#core, input, signal);
   }
 
+  pinWindow(input: RouteInput<'pinWindow'>): Promise<RouteOutput<'pinWindow'>> {
+    return pinWindow(this.#core, input);
+  }
+
+  usage(_input: RouteInput<'usage'>, signal: AbortSignal): Promise<RouteOutput<'usage'>> {
+    return usage(this.#core.space, signal);
+  }
+
+  prune(input: RouteInput<'prune'>, signal: AbortSignal): Promise<RouteOutput<'prune'>> {
+    return prune(this.#core, input, signal);
+  }
+
+  listTrash(): Promise<RouteOutput<'listTrash'>> {
+    return listTrash(this.#core);
+  }
+
+  restoreFromTrash(input: RouteInput<'restoreFromTrash'>): Promise<RouteOutput<'restoreFromTrash'>> {
+    return restoreFromTrash(this.#core, input);
+  }
+
+  emptyTrash(input: ParsedInput<'emptyTrash'>): Promise<RouteOutput<'emptyTrash'>> {
+    return emptyTrash(this.#core, input);
+  }
+
   verify(input: RouteInput<'verify'>, signal: AbortSignal): Promise<RouteOutput<'verify'>> {
     return verify(this.#core, input, signal);
   }
@@ -111,5 +174,14 @@ export class Cwm {
 
   activateSession(input: RouteInput<'activateSession'>): Promise<RouteOutput<'activateSession'>> {
     return activateSession(this.#core, input);
+  }
+
+  /** The budget is looked after once it has ended, however it did. */
+  async #writingKv<T>(operation: Promise<T>): Promise<T> {
+    try {
+      return await operation;
+    } finally {
+      this.#collector.collectSoon();
+    }
   }
 }

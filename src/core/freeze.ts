@@ -17,97 +17,135 @@ import { requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
 import { saltOf } from './lineage.ts';
 import { isAtRest } from './phase.ts';
-import type { EngineDescription } from './ports/engine.ts';
+import type { BlockLocation, EngineDescription } from './ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
 import { seal, type Sealed } from './seal.ts';
+import { hashesOf, type Hold } from './space/blocksInUse.ts';
+import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from './space/roomToWrite.ts';
 import { sealText } from './textContext.ts';
 import { decideVerdict } from './verdict.ts';
+
+interface Wanted {
+  readonly operation: 'freeze' | 'checkpoint';
+  readonly session: SessionId;
+  readonly name: WindowName;
+  readonly description: string;
+  readonly tags: string[];
+  readonly engine: string | undefined;
+  readonly startedMs: number;
+}
 
 /**
  * Makes a window of a session. `freeze` ends the session's turn-taking until a thaw, `checkpoint` leaves it running. Whatever
  * fails before the window is written leaves everything as it was, but for KV blocks, which are only cache.
  *
  * @throws CwmError CWM-1001, 1002, 1003 (bad ids, nothing to freeze), 2001, 3001 (a turn is under way), 3002 (frozen already),
- * 3003 (name taken), 5003 (another model is served), and those of the engine and the store.
+ * 3003 (name taken), 4003 (no room: nothing was written), 5003 (another model is served), 7010 (too many windows), and those of
+ * the engine and the store.
  */
 export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, signal: AbortSignal): Promise<Receipt> {
-  const started = core.clock.elapsedMs();
-  const operation = input.checkpoint ? 'checkpoint' : 'freeze';
-  const sessionId = parseSessionId(input.session);
-  const name = parseWindowName(input.window);
-  const description = parseDescription(input.description ?? '');
-  const tags = parseTags(input.tags ?? []);
-  await requireFreezable(core, sessionId);
+  const wanted: Wanted = {
+    operation: input.checkpoint ? 'checkpoint' : 'freeze',
+    session: parseSessionId(input.session),
+    name: parseWindowName(input.window),
+    description: parseDescription(input.description ?? ''),
+    tags: parseTags(input.tags ?? []),
+    engine: input.engine,
+    startedMs: core.clock.elapsedMs(),
+  };
+  const { windows, inUse } = core.space;
+  await requireFreezable(core, wanted.session);
   return core.turns.run(
-    sessionId,
-    async () => {
-      const { session, tokens } = await requireFreezable(core, sessionId);
-      if (await core.store.getWindow(name)) throw new CwmError('CWM-3003', `A window named "${name}" exists already.`);
-      const engineSpec = input.engine ?? session.engine;
-      const engine = core.engines.get(engineSpec);
-      const progress = progressOf(core.changes, operation, name);
-      progress('Asking the engine');
-      const engineDescription = await engine.describe(signal);
-      requireSameModel(session.model, engineDescription.model);
-      const ids = await core.store.loadTokens(sessionId, tokens.sha256);
-      const lineage = await core.store.getLineage(session.lineage as LineageId);
-      const sealed =
-        ids.length === 0
-          ? sealText(engineDescription, lineage.generation)
-          : await seal(
-              {
-                engine,
-                description: engineDescription,
-                context: { ids, salt: saltOf(lineage), handle: null },
-                saltGeneration: lineage.generation,
-                known: null,
-                progress,
-              },
-              signal,
-            );
-      signal.throwIfAborted();
-
-      progress('Writing the window');
-      const at = core.clock.now().toISOString();
-      const branch = session.branches[session.activeBranch];
-      await core.store.createWindow(
-        {
-          formatVersion: 1,
-          name,
-          description,
-          tags,
-          session: sessionId,
-          mode: operation,
-          branch: session.activeBranch,
-          messageIds: branch?.messageIds ?? [],
-          parentWindow: session.thawedFrom?.window ?? null,
-          project: session.project,
-          lineage: session.lineage,
-          tokens,
-          model: engineDescription.model,
-          engine: engineSpec,
-          createdAt: at,
-        },
-        ids,
-        sealed.kv,
-      );
-      if (operation === 'freeze') await endTurns(core, session, name, at);
-      const receipt = withSummary({
-        operation,
-        session: sessionId,
-        window: name,
-        ...sealedFields(sealed, engineDescription, ids.length),
-        ms: core.clock.elapsedMs() - started,
-        expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
-        at,
-      });
-      await core.store.appendReceipt(name, receipt);
-      core.changes.emit({ type: 'window', window: name });
-      core.changes.emit({ type: 'session', session: sessionId });
-      return receipt;
-    },
+    wanted.session,
+    () => windows.take((limitNotes) => inUse.during((hold) => freezeNow(core, wanted, { limitNotes, hold }, signal))),
     signal,
   );
+}
+
+async function freezeNow(
+  core: CoreContext,
+  wanted: Wanted,
+  { limitNotes, hold }: { readonly limitNotes: readonly string[]; readonly hold: Hold },
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const { operation, name, description, tags } = wanted;
+  const { session, tokens } = await requireFreezable(core, wanted.session);
+  if (await core.store.getWindow(name)) throw new CwmError('CWM-3003', `A window named "${name}" exists already.`);
+  const engineSpec = wanted.engine ?? session.engine;
+  const engine = core.engines.get(engineSpec);
+  const progress = progressOf(core.changes, operation, name);
+  progress('Asking the engine');
+  const engineDescription = await engine.describe(signal);
+  requireSameModel(session.model, engineDescription.model);
+  const ids = await core.store.loadTokens(wanted.session, tokens.sha256);
+  const lineage = await core.store.getLineage(session.lineage as LineageId);
+  const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
+  const onLocated = async (located: BlockLocation): Promise<void> => {
+    const hashes = hashesOf(located);
+    await hold(hashes);
+    const need = {
+      doing: `To ${operation} session "${session.id}"`,
+      kvBytes: expectedKvBytes(core.space, engineSpec, engineDescription, located),
+      recordBytes: recordBytesOf(ids.length, hashes.length, messageIds.length),
+    };
+    await requireRoom(core.space, need, signal);
+  };
+  const sealed =
+    ids.length === 0
+      ? await sealText(engineDescription, lineage.generation, onLocated)
+      : await seal(
+          {
+            engine,
+            description: engineDescription,
+            context: { ids, salt: saltOf(lineage), handle: null },
+            saltGeneration: lineage.generation,
+            known: null,
+            progress,
+            onLocated,
+          },
+          signal,
+        );
+  signal.throwIfAborted();
+
+  progress('Writing the window');
+  const at = core.clock.now().toISOString();
+  await core.store.createWindow(
+    {
+      formatVersion: 1,
+      name,
+      description,
+      tags,
+      session: session.id,
+      mode: operation,
+      branch: session.activeBranch,
+      messageIds,
+      parentWindow: session.thawedFrom?.window ?? null,
+      project: session.project,
+      lineage: session.lineage,
+      tokens,
+      model: engineDescription.model,
+      engine: engineSpec,
+      createdAt: at,
+    },
+    ids,
+    sealed.kv,
+  );
+  if (operation === 'freeze') await endTurns(core, session, name, at);
+  const fields = sealedFields(sealed, engineDescription, ids.length);
+  const receipt = withSummary({
+    operation,
+    session: session.id,
+    window: name,
+    ...fields,
+    notes: [...fields.notes, ...limitNotes, ...rememberKv(core.space, engineSpec, sealed.kv)],
+    ms: core.clock.elapsedMs() - wanted.startedMs,
+    expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
+    at,
+  });
+  await core.store.appendReceipt(name, receipt);
+  core.changes.emit({ type: 'window', window: name });
+  core.changes.emit({ type: 'session', session: session.id });
+  return receipt;
 }
 
 /** If the session can't be frozen, the window goes again: a retry then finds everything as it was. */

@@ -6,6 +6,7 @@ import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
 import type { Lineage } from './ports/store.ts';
 import { seal, type SealRequest } from './seal.ts';
+import { hashesOf, type Hold } from './space/blocksInUse.ts';
 
 export interface KvRenewal {
   readonly kv: KvRecord;
@@ -33,6 +34,7 @@ export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description'
   /** Where the measured request's KV came from. */
   readonly tier: KvTier | null;
   readonly check: BlockCheck | null;
+  readonly hold: Hold;
 }
 
 /**
@@ -62,6 +64,7 @@ export async function renewKv(core: CoreContext, request: RenewRequest, signal: 
       saltGeneration: lineage.generation,
       known: isOfThisGeneration ? { ...kv, blocks: [...(check?.whole ?? [])] } : null,
       progress: request.progress,
+      onLocated: (located) => request.hold(hashesOf(located)),
     },
     signal,
   );

@@ -2,7 +2,7 @@ import type { KvRecord } from '../protocol/window.ts';
 import { bytesWritten, recordBlocks, totalBytes } from './blocks.ts';
 import { canaryDifference } from './canary.ts';
 import type { Progress } from './changes.ts';
-import type { Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
+import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
 
 /** KV that an engine was made to keep, and the evidence that it did. */
 export interface Sealed {
@@ -26,6 +26,8 @@ export interface SealRequest {
   /** What an earlier seal recorded: blocks that are still the same files are not read again. */
   readonly known: KvRecord | null;
   readonly progress: Progress;
+  /** Runs when it is known which blocks are there, and nothing is written yet. What it throws ends the seal. */
+  readonly onLocated: (located: BlockLocation) => Promise<void>;
 }
 
 /**
@@ -36,6 +38,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const { engine, description, saltGeneration, known, progress } = request;
   progress('Sealing the context');
   const before = await engine.locate(request.context, signal);
+  await request.onLocated(before);
   const persisted = await engine.persist(request.context, signal);
   const context = { ...request.context, handle: persisted.handle };
   progress('Asking the canary');

@@ -16,8 +16,18 @@ import { parsePage } from './paging.ts';
 import { isAtRest } from './phase.ts';
 import { deleteWindow } from './windows.ts';
 
-/** Starts empty and active, under a salt of its own. @throws CwmError CWM-1001, 1003 (bad engine), 3004 (id taken). */
-export async function createSession(core: CoreContext, input: RouteInput<'createSession'>): Promise<Session> {
+/** Starts empty and active, under a salt of its own. @throws CwmError CWM-1001, 1003 (bad engine), 3004 (id taken), 7010. */
+export async function createSession(
+  core: CoreContext,
+  input: RouteInput<'createSession'>,
+): Promise<RouteOutput<'createSession'>> {
+  return core.space.sessions.take(async (notes) => {
+    const session = await createSessionNow(core, input);
+    return notes.length === 0 ? session : { ...session, notes: [...notes] };
+  });
+}
+
+async function createSessionNow(core: CoreContext, input: RouteInput<'createSession'>): Promise<Session> {
   const id = parseSessionId(input.id ?? randomId());
   const title = parseDescription(input.title ?? '') || id;
   const engine = input.engine ?? core.engines.defaultSpec;

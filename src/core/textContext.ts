@@ -4,7 +4,7 @@ import { saltOf } from './lineage.ts';
 import type { EngineDescription, ReuseEvidence } from './ports/engine.ts';
 import { renderPrompt } from './prompt.ts';
 import { uncheckedContent } from './receipts.ts';
-import type { Sealed } from './seal.ts';
+import type { Sealed, SealRequest } from './seal.ts';
 import { decideVerdict } from './verdict.ts';
 import type { Warmed, WarmRequest } from './warm.ts';
 
@@ -26,26 +26,33 @@ const nothingSeen: ReuseEvidence = {
 };
 
 /** What a seal comes to without ids: no request, and nothing claimed. */
-export const sealText = (description: EngineDescription, saltGeneration: number): Sealed => ({
-  kv: {
-    saltGeneration,
-    engineKind: description.kind,
-    engineVersion: description.version,
-    blockTokens: description.blockTokens,
-    hashProfile: null,
-    canary: null,
-    canaryIsExact: false,
-    handle: null,
-    kvBytes: null,
-    blocks: [],
-  },
-  measured: { reuse: nothingSeen, canary: null },
-  canaryNoise: null,
-  blocksMissing: 0,
-  blocksUnreachable: noIds,
-  kvBytesWritten: null,
-  notes: [noIds],
-});
+export async function sealText(
+  description: EngineDescription,
+  saltGeneration: number,
+  onLocated: SealRequest['onLocated'],
+): Promise<Sealed> {
+  await onLocated({ reachable: false, why: noIds });
+  return {
+    kv: {
+      saltGeneration,
+      engineKind: description.kind,
+      engineVersion: description.version,
+      blockTokens: description.blockTokens,
+      hashProfile: null,
+      canary: null,
+      canaryIsExact: false,
+      handle: null,
+      kvBytes: null,
+      blocks: [],
+    },
+    measured: { reuse: nothingSeen, canary: null },
+    canaryNoise: null,
+    blocksMissing: 0,
+    blocksUnreachable: noIds,
+    kvBytesWritten: null,
+    notes: [noIds],
+  };
+}
 
 /** Sends the conversation as text, so that the server has it warm, and reports what the server says of it. */
 export async function warmText(core: CoreContext, request: WarmRequest, signal: AbortSignal): Promise<Warmed> {

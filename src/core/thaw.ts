@@ -7,6 +7,7 @@ import {
   type MessageId,
   type ProjectUri,
   type SessionId,
+  type WindowName,
 } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { Session } from '../protocol/session.ts';
@@ -17,6 +18,7 @@ import { modelDifference, requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
 import type { Engine, EngineDescription } from './ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, uncheckedContent, withSummary } from './receipts.ts';
+import type { Hold } from './space/blocksInUse.ts';
 import { warmText } from './textContext.ts';
 import { warm } from './warm.ts';
 
@@ -27,56 +29,62 @@ import { warm } from './warm.ts';
  *
  * @throws CwmError CWM-1001, 1002, 2002, 3001 (`resume` of a session that is not frozen as this window), 3004 (id taken),
  * 4004 (the window's own files are damaged), 5003 (another model is served; `insist` opens the text without its KV), and
- * those of an engine that answers but refuses.
+ * 7010 (too many sessions), and those of an engine that answers but refuses.
  */
 export async function thaw(core: CoreContext, input: RouteInput<'thaw'>, signal: AbortSignal): Promise<Receipt> {
-  const started = core.clock.elapsedMs();
+  const startedMs = core.clock.elapsedMs();
   const name = parseWindowName(input.window);
   const manifest = await core.store.getWindow(name);
   if (!manifest) throw new CwmError('CWM-2002', `There is no window "${name}".`);
   const target = input.resume ? (manifest.session as SessionId) : newSessionId(core, name, input.session);
-  return core.turns.run(
-    target,
-    async () => {
-      const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
-      const ids = await core.store.loadWindowTokens(name);
-      const kv = await core.store.loadWindowKv(name);
-      const engineSpec = input.engine ?? manifest.engine;
-      const engine = core.engines.get(engineSpec);
-      const outcome = await bringBack(
-        core,
-        {
-          engine,
-          manifest,
-          ids,
-          kv,
-          insist: input.insist ?? false,
-          progress: progressOf(core.changes, 'thaw', name),
-        },
-        signal,
-      );
-      signal.throwIfAborted();
+  const { sessions, inUse } = core.space;
+  const thawInto = (limitNotes: readonly string[]): Promise<Receipt> =>
+    inUse.during((hold) => thawNow(core, { input, manifest, name, target, startedMs }, { limitNotes, hold }, signal));
+  return core.turns.run(target, () => (input.resume ? thawInto([]) : sessions.take(thawInto)), signal);
+}
 
-      const at = core.clock.now().toISOString();
-      const thawedFrom = { window: name, verdict: outcome.verdict ?? 'text-only' };
-      if (frozen) await resumeSession(core, frozen, thawedFrom, at);
-      else await openSession(core, { id: target, manifest, ids, engineSpec, thawedFrom, at });
-      const receipt = withSummary({
-        operation: 'thaw',
-        session: target,
-        window: name,
-        ...outcome,
-        ms: core.clock.elapsedMs() - started,
-        expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
-        at,
-      });
-      await core.store.appendReceipt(name, receipt);
-      core.changes.emit({ type: 'window', window: name });
-      core.changes.emit({ type: 'session', session: target });
-      return receipt;
-    },
-    signal,
-  );
+interface ThawRequest {
+  readonly input: RouteInput<'thaw'>;
+  readonly manifest: WindowManifest;
+  readonly name: WindowName;
+  readonly target: SessionId;
+  readonly startedMs: number;
+}
+
+async function thawNow(
+  core: CoreContext,
+  { input, manifest, name, target, startedMs }: ThawRequest,
+  { limitNotes, hold }: { readonly limitNotes: readonly string[]; readonly hold: Hold },
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
+  const ids = await core.store.loadWindowTokens(name);
+  const kv = await core.store.loadWindowKv(name);
+  const engineSpec = input.engine ?? manifest.engine;
+  const engine = core.engines.get(engineSpec);
+  const progress = progressOf(core.changes, 'thaw', name);
+  const request = { engine, manifest, ids, kv, insist: input.insist ?? false, progress, hold };
+  const outcome = await bringBack(core, request, signal);
+  signal.throwIfAborted();
+
+  const at = core.clock.now().toISOString();
+  const thawedFrom = { window: name, verdict: outcome.verdict ?? 'text-only' };
+  if (frozen) await resumeSession(core, frozen, thawedFrom, at);
+  else await openSession(core, { id: target, manifest, ids, engineSpec, thawedFrom, at });
+  const receipt = withSummary({
+    operation: 'thaw',
+    session: target,
+    window: name,
+    ...outcome,
+    notes: [...outcome.notes, ...limitNotes],
+    ms: core.clock.elapsedMs() - startedMs,
+    expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
+    at,
+  });
+  await core.store.appendReceipt(name, receipt);
+  core.changes.emit({ type: 'window', window: name });
+  core.changes.emit({ type: 'session', session: target });
+  return receipt;
 }
 
 interface BringBack {
@@ -86,12 +94,13 @@ interface BringBack {
   readonly kv: KvRecord;
   readonly insist: boolean;
   readonly progress: Progress;
+  readonly hold: Hold;
 }
 
 type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 'expectedPrefillMs' | 'at' | 'summary'>;
 
 async function bringBack(core: CoreContext, request: BringBack, signal: AbortSignal): Promise<Outcome> {
-  const { engine, manifest, ids, kv, insist, progress } = request;
+  const { engine, manifest, ids, kv, insist, progress, hold } = request;
   progress('Asking the engine');
   const reached = await describeOrAbsent(engine, signal);
   if ('absent' in reached) {
@@ -106,7 +115,7 @@ async function bringBack(core: CoreContext, request: BringBack, signal: AbortSig
     return withoutKv('mismatch', ids.length, kv, 'Another model is served.', description, notes);
   }
   const bringKvBack = ids.length === 0 ? warmText : warm;
-  const warmed = await bringKvBack(core, { engine, description, manifest, ids, kv, progress }, signal);
+  const warmed = await bringKvBack(core, { engine, description, manifest, ids, kv, progress, hold }, signal);
   return {
     verdict: warmed.verdict,
     tier: warmed.measured.reuse.tier,

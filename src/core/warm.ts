@@ -13,6 +13,7 @@ import type { Engine, EngineDescription, KvContext, Measurement } from './ports/
 import type { Lineage } from './ports/store.ts';
 import { uncheckedContent } from './receipts.ts';
 import { nothingRenewed, renewKv } from './renewKv.ts';
+import type { Hold } from './space/blocksInUse.ts';
 import { decideVerdict } from './verdict.ts';
 
 /** What bringing a window's KV back came to. */
@@ -34,6 +35,7 @@ export interface WarmRequest {
   readonly ids: readonly number[];
   readonly kv: KvRecord;
   readonly progress: Progress;
+  readonly hold: Hold;
 }
 
 /**
@@ -42,12 +44,13 @@ export interface WarmRequest {
  * text untouched.
  */
 export async function warm(core: CoreContext, request: WarmRequest, signal: AbortSignal): Promise<Warmed> {
-  const { engine, manifest, ids, kv, progress } = request;
+  const { engine, manifest, ids, kv, progress, hold } = request;
   const frozenLineage = await core.store.getLineage(manifest.lineage as LineageId);
   const context: KvContext = { ids, salt: saltOf(frozenLineage), handle: kv.handle };
   const isOfThisGeneration = frozenLineage.generation === kv.saltGeneration;
 
   progress('Checking the blocks');
+  await hold(kv.blocks.map((block) => block.hash));
   const check = isOfThisGeneration ? await checkAndCleanBlocks(core, request, context, signal) : null;
   progress('Restoring');
   const restored = await engine.restore(context, signal);

@@ -104,6 +104,7 @@ export async function deleteWindow(
   const engine = core.engines.get(manifest.engine);
   const held = new Set(await core.store.blocksHeldByOthers(hashes, name));
   for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
+  for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
   const unneeded = input.keepBlocks ? [] : hashes.filter((hash) => !held.has(hash));
   await core.store.deleteWindow(name);
   core.changes.emit({ type: 'window', window: name });

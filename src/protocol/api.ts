@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { auditReportSchema } from './audit.ts';
 import { receiptSchema } from './receipt.ts';
 import { lifecycles, messageSchema, prefixBreakSchema, sessionSchema } from './session.ts';
+import { pruneResultSchema, trashItemSchema, usageSchema } from './space.ts';
 import { windowDetailsSchema, windowSummarySchema } from './window.ts';
 
 /**
@@ -129,7 +130,8 @@ export const routes = {
       project: z.optional(z.nullable(text)),
       ...onEngine,
     }),
-    sessionSchema,
+    /** `notes` say what the user should know, like that there are very many sessions. */
+    z.extend(sessionSchema, { notes: z.optional(z.array(text)) }),
   ),
   listSessions: route(
     'GET',
@@ -263,6 +265,37 @@ export const routes = {
     '/api/verify',
     z.object({ window: z.optional(text), ...onEngine }),
     z.object({ steps: z.array(verifyStepSchema), healthy: z.boolean() }),
+  ),
+
+  pinWindow: route(
+    'POST',
+    '/api/windows/:window/pin',
+    z.object({ window: text, pinned: z.boolean() }),
+    z.object({ window: text, pinned: z.boolean() }),
+  ),
+
+  usage: route('GET', '/api/usage', nothing, usageSchema),
+  prune: route(
+    'POST',
+    '/api/prune',
+    z.object({
+      /** Windows that were not used for so many days. */
+      olderThanDays: z.optional(z.number()),
+      /** All windows but the so many that were used last. With both, both must hold. */
+      keep: z.optional(z.number()),
+      /** Change nothing and answer what would go. */
+      dryRun: flag,
+    }),
+    pruneResultSchema,
+  ),
+  listTrash: route('GET', '/api/trash', nothing, z.object({ items: z.array(trashItemSchema) })),
+  restoreFromTrash: route('POST', '/api/trash/:item/restore', z.object({ item: text }), trashItemSchema),
+  emptyTrash: route(
+    'DELETE',
+    '/api/trash',
+    /** `all`: also what is in it for less than seven days. */
+    z.object({ all: queryFlag }),
+    z.object({ items: z.array(trashItemSchema), bytesFreed: z.number() }),
   ),
 
   activeSession: route(

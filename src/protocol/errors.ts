@@ -150,6 +150,12 @@ export const errorCodes = {
   'CWM-6003': { name: 'Cancelled', status: 499, retryable: true, hint: 'It was cancelled; nothing was changed.' },
   'CWM-7002': { name: 'TooManyRequests', status: 429, retryable: true, hint: 'Wait for a moment and try again.' },
   'CWM-7003': { name: 'TooManyOperations', status: 429, retryable: true, hint: 'Wait for a running operation to end.' },
+  'CWM-7010': {
+    name: 'Exhausted',
+    status: 409,
+    retryable: false,
+    hint: 'Delete what is no longer needed, and try again.',
+  },
   'CWM-7011': {
     name: 'ContextTooLong',
     status: 413,

@@ -6,6 +6,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { Emitter } from '../../src/base/emitter.ts';
 import { Cwm } from '../../src/core/cwm.ts';
 import type { ReadFiles } from '../../src/core/ports/contextFiles.ts';
+import type { SpaceLimits } from '../../src/core/space/limits.ts';
 import type { Change } from '../../src/protocol/api.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { openStore } from '../../src/store/fileStore.ts';
@@ -14,16 +15,18 @@ import { FakeEngine } from './fakeEngine.ts';
 export type CoreFixture = Awaited<ReturnType<typeof coreFixture>>;
 
 /** The core over the real store in a fresh directory, with a fake engine and a clock that only moves when it is read. */
-export async function coreFixture() {
+export async function coreFixture(limits: Partial<SpaceLimits> = {}) {
   const directory = mkdtempSync(path.join(tmpdir(), 'cwm-core-'));
   const clock = new SteppingClock();
   const store = await openStore({ directory, clock });
   const engine = new FakeEngine();
+  engine.now = () => clock.peek();
   const changes = new Emitter<Change>();
   const heard: Change[] = [];
   changes.subscribe((change) => heard.push(change));
   const files: ReadFiles = { files: [{ path: 'a.ts', text: 'export const a = 1;\n' }], skipped: [] };
   const fixture = { files };
+  const failures: unknown[] = [];
   const cwm = new Cwm({
     store,
     clock,
@@ -37,12 +40,16 @@ export async function coreFixture() {
       status: () => Promise.reject(new Error('not needed by the core')),
     },
     files: { read: () => Promise.resolve(fixture.files) },
+    blocks: engine.blockCache(),
+    limits,
+    onBackgroundFailure: (error) => failures.push(error),
   });
   onTestFinished(async () => {
+    await cwm.close();
     await store.close();
     rmSync(directory, { recursive: true, force: true });
   });
-  return { cwm, store, engine, heard, directory, fixture };
+  return { cwm, store, engine, clock, heard, failures, directory, fixture };
 }
 
 /** Every reading is a second after the one before. */
@@ -55,6 +62,15 @@ class SteppingClock implements Clock {
 
   elapsedMs(): number {
     return (this.#ms += 1);
+  }
+
+  /** The time without moving it. */
+  peek(): number {
+    return this.#ms;
+  }
+
+  advance(ms: number): void {
+    this.#ms += ms;
   }
 }
 

@@ -5,6 +5,7 @@ import type {
   ChatMessage,
   Engine,
   EngineDescription,
+  EngineKind,
   Generation,
   GenerateRequest,
   KvContext,
@@ -13,6 +14,7 @@ import type {
   RestoreEvidence,
   ReuseEvidence,
 } from '../../src/core/ports/engine.ts';
+import type { BlockCache } from '../../src/core/ports/blockCache.ts';
 import { reuseFloor } from '../../src/core/reuse.ts';
 import { CwmError, type ErrorCode } from '../../src/protocol/errors.ts';
 import type { Canary, KvTier } from '../../src/protocol/receipt.ts';
@@ -24,6 +26,7 @@ interface FakeBlock {
   bytes: string;
   readonly inode: string;
   mtimeNs: string;
+  readonly writtenAtMs: number;
 }
 
 /**
@@ -32,6 +35,8 @@ interface FakeBlock {
  */
 export class FakeEngine implements Engine {
   readonly spec = 'http://fake';
+  kind: EngineKind = 'vllm';
+  now: () => number = () => 0;
   model = { id: 'fake-model', root: null, maxModelLen: 4096, fingerprint: null as string | null };
   weights = 'weights';
   /** Throws this from every call, as an engine that is gone or broken does. */
@@ -65,7 +70,7 @@ export class FakeEngine implements Engine {
 
   async describe(signal: AbortSignal): Promise<EngineDescription> {
     this.#enter('describe', signal);
-    return { kind: 'vllm', version: '0.32.0', model: { ...this.model }, blockTokens, hashProfile, notices: [] };
+    return { kind: this.kind, version: '0.32.0', model: { ...this.model }, blockTokens, hashProfile, notices: [] };
   }
 
   async tokenize(
@@ -169,6 +174,29 @@ export class FakeEngine implements Engine {
     this.#disk.clear();
   }
 
+  /** Its block files as those of the embedded engine, whose folder lies in the storage directory. */
+  blockCache(): BlockCache {
+    const namespace = 'f'.repeat(32);
+    return {
+      sizes: async () => ({
+        blockBytes: [...this.#disk.values()].reduce((sum, { bytes }) => sum + bytes.length, 0),
+        otherBytes: 0,
+      }),
+      list: async () =>
+        Array.from(this.#disk, ([hash, { bytes, writtenAtMs }]) => ({
+          hash,
+          namespace,
+          sizeBytes: bytes.length,
+          writtenAtMs,
+        })),
+      delete: async (blocks) => {
+        const sizes = blocks.map(({ hash }) => this.#disk.get(hash)?.bytes.length ?? 0);
+        for (const { hash } of blocks) this.#disk.delete(hash);
+        return sizes.reduce((a, b) => a + b, 0);
+      },
+    };
+  }
+
   get diskBlocks(): number {
     return this.#disk.size;
   }
@@ -233,7 +261,12 @@ export class FakeEngine implements Engine {
   #store(hash: string): void {
     if (this.#disk.has(hash) || !this.hasBlockFiles) return;
     const serial = String(++this.#serial);
-    this.#disk.set(hash, { bytes: this.#device.get(hash) ?? '', inode: serial, mtimeNs: serial });
+    this.#disk.set(hash, {
+      bytes: this.#device.get(hash) ?? '',
+      inode: serial,
+      mtimeNs: serial,
+      writtenAtMs: this.now(),
+    });
   }
 
   #canary({ ids, salt }: KvContext): Canary {

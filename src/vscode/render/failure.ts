@@ -51,6 +51,7 @@ const helpful: Readonly<Record<ErrorCode, readonly FailureAction[]>> = {
   'CWM-6003': [],
   'CWM-7002': [],
   'CWM-7003': [],
+  'CWM-7010': ['listWindows'],
   'CWM-7011': [],
   'CWM-7012': [],
   'CWM-8001': ['openSettings', 'showLog'],

@@ -1,0 +1,72 @@
+import type { Clock } from '../../base/clock.ts';
+import type { CachedBlock } from '../ports/blockCache.ts';
+import type { Store } from '../ports/store.ts';
+import { evictionOrder, type BlockUse } from './evictionOrder.ts';
+import type { Space } from './space.ts';
+import { blocksOf, lastUsedAt, windowUses } from './windowUses.ts';
+
+/** Of the budget: what a little more is left free for, so that not every operation has to look for blocks to take. */
+const fillAgainTo = 0.95;
+/** Deleted at a time; who wants to hold blocks waits for no more than these. */
+const blocksAtOnce = 256;
+
+/**
+ * Brings the embedded engine's blocks back under the budget, when they are over it, in the order of {@link evictionOrder}. Only
+ * cache goes: a thaw computes again what it misses, and says so. An abort leaves what is not deleted yet.
+ *
+ * @returns the bytes that this freed.
+ */
+export async function collect(space: Space, clock: Clock, signal: AbortSignal): Promise<number> {
+  const { cache, inUse, limits } = space;
+  const { kvBudgetBytes } = limits;
+  if (kvBudgetBytes === null || (await cache.sizes(signal)).blockBytes <= kvBudgetBytes) return 0;
+  return inUse.collecting(async () => {
+    const blocks = await cache.list(signal);
+    const uses = await usesOf(space.store, blocks, signal);
+    const order = evictionOrder(blocks, uses, { nowMs: clock.now().getTime(), graceMs: limits.graceMs });
+    let excessBytes = sumOf(blocks) - kvBudgetBytes * fillAgainTo;
+    let freedBytes = 0;
+    let at = 0;
+    while (excessBytes > 0 && at < order.length) {
+      signal.throwIfAborted();
+      const batch: CachedBlock[] = [];
+      for (let batchBytes = 0; batchBytes < excessBytes && batch.length < blocksAtOnce && at < order.length; at++) {
+        const block = order[at];
+        if (!block || inUse.isHeld(block.hash)) continue;
+        batch.push(block);
+        batchBytes += block.sizeBytes;
+      }
+      const freed = await inUse.delete(batch, (free) => cache.delete(free));
+      excessBytes -= freed;
+      freedBytes += freed;
+    }
+    return freedBytes;
+  });
+}
+
+/** How windows use these blocks; one that no window names is absent. */
+async function usesOf(
+  store: Store,
+  blocks: readonly CachedBlock[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, BlockUse>> {
+  const present = new Set(blocks.map(({ hash }) => hash));
+  const uses = new Map<string, BlockUse>();
+  for (const { name, window } of await windowUses(store)) {
+    signal.throwIfAborted();
+    const isPinned = window === null || window.pinned;
+    const lastUsedMs = window === null ? Infinity : Date.parse(lastUsedAt(window));
+    for (const [index, { hash }] of (await blocksOf(store, name)).entries()) {
+      if (!present.has(hash)) continue;
+      const known = uses.get(hash);
+      uses.set(hash, {
+        isPinned: isPinned || known?.isPinned === true,
+        lastUsedMs: Math.max(lastUsedMs, known?.lastUsedMs ?? -Infinity),
+        index: Math.max(index, known?.index ?? 0),
+      });
+    }
+  }
+  return uses;
+}
+
+const sumOf = (blocks: readonly CachedBlock[]): number => blocks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

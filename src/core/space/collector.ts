@@ -1,0 +1,48 @@
+import type { Clock } from '../../base/clock.ts';
+import { collect } from './collect.ts';
+import type { Space } from './space.ts';
+
+/** Keeps the KV budget in the background: no operation waits for it. */
+export class Collector {
+  readonly #space: Space;
+  readonly #clock: Clock;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #ended = new AbortController();
+  #isWaiting = false;
+  #last: Promise<void> = Promise.resolve();
+
+  /** @param onFailure hears what went wrong; the next operation tries again. */
+  constructor(space: Space, clock: Clock, onFailure: (error: unknown) => void) {
+    this.#space = space;
+    this.#clock = clock;
+    this.#onFailure = onFailure;
+  }
+
+  /** To be called when an operation has ended that may have made the engine write blocks. */
+  collectSoon(): void {
+    // One that has not begun yet will see these blocks too.
+    if (this.#isWaiting || this.#ended.signal.aborted || this.#space.limits.kvBudgetBytes === null) return;
+    this.#isWaiting = true;
+    const { signal } = this.#ended;
+    this.#last = this.#space.lock
+      .run(async () => {
+        this.#isWaiting = false;
+        await collect(this.#space, this.#clock, signal);
+      }, signal)
+      .catch((error: unknown) => {
+        this.#isWaiting = false;
+        if (!signal.aborted) this.#onFailure(error);
+      });
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  /** Stops what is under way: half of it done is as good as none. */
+  async close(): Promise<void> {
+    this.#ended.abort();
+    await this.#last;
+  }
+}

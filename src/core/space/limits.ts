@@ -1,0 +1,25 @@
+/** More than `soft` is noted, more than `hard` is refused. */
+export interface CountLimit {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+export interface SpaceLimits {
+  /** Of the embedded engine's blocks together; null is none. */
+  readonly kvBudgetBytes: number | null;
+  /** Of everything below the storage directory; null is none. */
+  readonly storageQuotaBytes: number | null;
+  readonly sessions: CountLimit;
+  readonly windows: CountLimit;
+  /** Blocks of no window that were written less than this long ago are left alone: an operation may be about to name them. */
+  readonly graceMs: number;
+}
+
+/** N15, S0-50. */
+export const defaultLimits: SpaceLimits = {
+  kvBudgetBytes: 50e9,
+  storageQuotaBytes: 100e9,
+  sessions: { soft: 100, hard: 1000 },
+  windows: { soft: 1000, hard: 10_000 },
+  graceMs: 10 * 60 * 1000,
+};

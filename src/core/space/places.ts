@@ -1,0 +1,58 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { CountLimit } from './limits.ts';
+
+/** What is counted: how many there are, and which is the oldest. */
+export interface Census {
+  readonly what: 'session' | 'window';
+  count(): Promise<number>;
+  /** Named in a refusal, with when it was used last or made; null when there is none. */
+  oldest(): Promise<{ readonly name: string; readonly at: string } | null>;
+}
+
+/** How many sessions, or windows, there may be. */
+export class Places {
+  readonly #census: Census;
+  readonly #limit: CountLimit;
+  #beingTaken = 0;
+
+  constructor(census: Census, limit: CountLimit) {
+    this.#census = census;
+    this.#limit = limit;
+  }
+
+  /**
+   * Runs `make` when there is room for one more.
+   *
+   * @param make is given what the user should know, in plain words: nothing up to the soft limit.
+   * @throws CwmError CWM-7010 beyond the hard limit, which names the oldest one (EC-021).
+   */
+  async take<T>(make: (notes: readonly string[]) => Promise<T>): Promise<T> {
+    // Counted before anything is awaited: of two that come for the last place, the second is refused.
+    const place = ++this.#beingTaken;
+    try {
+      const total = (await this.#census.count()) + place;
+      if (total > this.#limit.hard) throw await this.#refusal();
+      return await make(total > this.#limit.soft ? [this.#note(total)] : []);
+    } finally {
+      this.#beingTaken--;
+    }
+  }
+
+  #note(total: number): string {
+    const { what } = this.#census;
+    const hint = what === 'window' ? ' "cwm prune" clears away what is no longer used.' : '';
+    return `This is ${what} number ${count(total)}; ${count(this.#limit.hard)} is the most there can be.${hint}`;
+  }
+
+  async #refusal(): Promise<CwmError> {
+    const { what } = this.#census;
+    const oldest = await this.#census.oldest();
+    const named = oldest === null ? '' : ` The oldest is "${oldest.name}", of ${oldest.at}.`;
+    return new CwmError('CWM-7010', `There are ${count(this.#limit.hard)} ${what}s, the most there can be.${named}`, {
+      hint: `Delete a ${what} that is no longer needed${what === 'window' ? ', or prune those not used for long' : ''}.`,
+      context: { limit: this.#limit.hard, oldest: oldest?.name ?? null },
+    });
+  }
+}
+
+const count = (value: number): string => value.toLocaleString('en-US');

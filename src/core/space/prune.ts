@@ -1,0 +1,172 @@
+import type { ParsedInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { WindowName } from '../../protocol/ids.ts';
+import type { WindowSummary } from '../../protocol/window.ts';
+import { totalBytes } from '../blocks.ts';
+import type { CoreContext } from '../context.ts';
+import type { CachedBlock } from '../ports/blockCache.ts';
+import type { Store } from '../ports/store.ts';
+import { blocksOfLiveSessions, type BlockNaming } from './liveBlocks.ts';
+import { blocksOf, lastUsedAt, windowUses, type WindowUse } from './windowUses.ts';
+
+interface PlannedWindow {
+  readonly window: WindowSummary;
+  readonly recordBytes: number;
+  readonly hashes: readonly string[];
+}
+
+interface PrunePlan {
+  readonly windows: readonly PlannedWindow[];
+  /** Files of the embedded engine that only these windows need. */
+  readonly blocks: readonly CachedBlock[];
+}
+
+/**
+ * Moves windows to the trash that were not used for long, and deletes the KV that only they had. Never one that is pinned or in use.
+ * With `dryRun` it changes nothing and answers what it would do. KV with other engines than the embedded one is left to those.
+ *
+ * @throws CwmError CWM-1003 when it is not said which windows. An abort leaves those that have not gone yet.
+ */
+export async function prune(
+  core: CoreContext,
+  input: ParsedInput<'prune'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'prune'>> {
+  const { space } = core;
+  const olderThanDays = atLeastZero(input.olderThanDays, 'olderThanDays');
+  const keep = atLeastZero(input.keep, 'keep');
+  if (olderThanDays === undefined && keep === undefined) {
+    throw new CwmError(
+      'CWM-1003',
+      'Say which windows may go: those not used for so many days, all but so many, or both.',
+    );
+  }
+  return space.lock.run(
+    () =>
+      space.inUse.collecting(async () => {
+        const plan = await makePlan(core, { olderThanDays, keep }, signal);
+        return input.dryRun ? answer(plan, true, totalBytes(plan.blocks)) : carryOut(core, plan, signal);
+      }),
+    signal,
+  );
+}
+
+function atLeastZero(value: number | undefined, name: string): number | undefined {
+  if (value === undefined || (Number.isFinite(value) && value >= 0)) return value;
+  throw new CwmError('CWM-1003', `"${name}" must be a number, 0 or more.`);
+}
+
+interface Which {
+  readonly olderThanDays: number | undefined;
+  readonly keep: number | undefined;
+}
+
+async function makePlan(core: CoreContext, which: Which, signal: AbortSignal): Promise<PrunePlan> {
+  const { store, space } = core;
+  const all = await windowUses(store);
+  const { windowBytes } = await store.measure(signal);
+  const windows: PlannedWindow[] = [];
+  for (const window of chosen(core, all, which)) {
+    signal.throwIfAborted();
+    const hashes = (await blocksOf(store, window.name as WindowName)).map(({ hash }) => hash);
+    if (hashes.some((hash) => space.inUse.isHeld(hash))) continue;
+    windows.push({ window, recordBytes: windowBytes.get(window.name) ?? 0, hashes });
+  }
+  const unneeded = new Set(windows.flatMap(({ hashes }) => hashes));
+  if (unneeded.size === 0) return { windows, blocks: [] };
+
+  const namings = await namingsOf(store, windows);
+  const going = new Set<string>(windows.map(({ window }) => window.name));
+  for (const { name } of all) {
+    signal.throwIfAborted();
+    if (going.has(name)) continue;
+    const lineage = await lineageOf(store, name);
+    // Only windows of one lineage share blocks; of one whose lineage can't be told, nothing is known.
+    if (lineage !== null && !namings.has(lineage)) continue;
+    for (const { hash } of await blocksOf(store, name)) unneeded.delete(hash);
+  }
+  for (const hash of await blocksOfLiveSessions(store, namings, signal)) unneeded.delete(hash);
+  const blocks = unneeded.size === 0 ? [] : await space.cache.list(signal);
+  return { windows, blocks: blocks.filter(({ hash }) => unneeded.has(hash)) };
+}
+
+/** Not used for the longest time first. */
+function chosen({ clock }: CoreContext, all: readonly WindowUse[], { olderThanDays, keep }: Which): WindowSummary[] {
+  const usedBefore =
+    olderThanDays === undefined ? null : new Date(clock.now().getTime() - olderThanDays * dayMs).toISOString();
+  return all
+    .flatMap(({ window }) => window ?? [])
+    .sort((a, b) => compare(lastUsedAt(b), lastUsedAt(a)) || compare(a.name, b.name))
+    .slice(keep ?? 0)
+    .filter((window) => !window.pinned && (usedBefore === null || lastUsedAt(window) <= usedBefore))
+    .reverse();
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+async function namingsOf(store: Store, windows: readonly PlannedWindow[]): Promise<Map<string, BlockNaming[]>> {
+  const namings = new Map<string, BlockNaming[]>();
+  for (const { window, hashes } of windows) {
+    const name = window.name as WindowName;
+    const lineage = hashes.length === 0 ? null : await lineageOf(store, name);
+    if (lineage === null) continue;
+    const { hashProfile, blockTokens } = await store.loadWindowKv(name);
+    const known = namings.get(lineage) ?? [];
+    namings.set(lineage, known);
+    const isKnown = known.some((naming) => JSON.stringify(naming) === JSON.stringify({ hashProfile, blockTokens }));
+    if (!isKnown) known.push({ hashProfile, blockTokens });
+  }
+  return namings;
+}
+
+/** Null when it can't be told. */
+async function lineageOf(store: Store, name: WindowName): Promise<string | null> {
+  try {
+    return (await store.getWindow(name))?.lineage ?? null;
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    throw error;
+  }
+}
+
+async function carryOut(core: CoreContext, plan: PrunePlan, signal: AbortSignal): Promise<RouteOutput<'prune'>> {
+  const { space } = core;
+  const windows: PlannedWindow[] = [];
+  const kept = new Set<string>();
+  for (const planned of plan.windows) {
+    signal.throwIfAborted();
+    const isInUse = planned.hashes.some((hash) => space.inUse.isHeld(hash));
+    if (!isInUse && (await deleteIfThere(core, planned.window.name as WindowName))) windows.push(planned);
+    else for (const hash of planned.hashes) kept.add(hash);
+  }
+  const blocks = plan.blocks.filter(({ hash }) => !kept.has(hash));
+  const bytesFreed = await space.inUse.delete(blocks, (free) => space.cache.delete(free));
+  return answer({ windows, blocks }, false, bytesFreed);
+}
+
+/** False when somebody else deleted it meanwhile. */
+async function deleteIfThere({ store, changes }: CoreContext, name: WindowName): Promise<boolean> {
+  try {
+    await store.deleteWindow(name);
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-2002') return false;
+    throw error;
+  }
+  changes.emit({ type: 'window', window: name });
+  return true;
+}
+
+const answer = ({ windows, blocks }: PrunePlan, dryRun: boolean, bytesFreed: number): RouteOutput<'prune'> => ({
+  dryRun,
+  windows: windows.map(({ window, recordBytes }) => ({
+    name: window.name,
+    lastUsedAt: lastUsedAt(window),
+    tokens: window.tokens,
+    recordBytes,
+  })),
+  blocks: blocks.length,
+  bytesFreed,
+  bytesToTrash: windows.reduce((sum, { recordBytes }) => sum + recordBytes, 0),
+});

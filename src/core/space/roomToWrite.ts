@@ -1,0 +1,95 @@
+import { formatBytes } from '../../base/formatBytes.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
+import type { KvRecord } from '../../protocol/window.ts';
+import type { Space } from './space.ts';
+
+/** What an operation is about to write below the storage directory. */
+export interface Need {
+  /** Begins the sentence: `To freeze session "s"` so much is needed. */
+  readonly doing: string;
+  readonly kvBytes: number;
+  readonly recordBytes: number;
+}
+
+/**
+ * Looks whether there is room, before the first byte is written (EC-020).
+ *
+ * @throws CwmError CWM-4003 when the disk or the storage quota lacks room; it says how much, and nothing was changed.
+ */
+export async function requireRoom(space: Space, need: Need, signal: AbortSignal): Promise<void> {
+  const neededBytes = need.kvBytes + need.recordBytes;
+  const freeBytes = await space.store.freeBytes();
+  if (freeBytes !== null && freeBytes < neededBytes) {
+    throw noRoom(need, { availableBytes: freeBytes, limit: 'disk' }, 'is free on the disk of the storage directory');
+  }
+  const { storageQuotaBytes } = space.limits;
+  if (storageQuotaBytes === null) return;
+  const leftBytes = storageQuotaBytes - (await space.used.bytes(signal));
+  if (leftBytes < neededBytes) {
+    // What was freed since it was last measured counts.
+    const leftNow = storageQuotaBytes - (await space.used.measure(signal));
+    if (leftNow < neededBytes) {
+      const left = { availableBytes: Math.max(0, leftNow), limit: 'quota' };
+      throw noRoom(need, left, `is left of the storage quota of ${formatBytes(storageQuotaBytes)}`);
+    }
+  }
+  space.used.add(neededBytes);
+}
+
+function noRoom(
+  { doing, kvBytes, recordBytes }: Need,
+  { availableBytes, limit }: { readonly availableBytes: number; readonly limit: string },
+  what: string,
+): CwmError {
+  const neededBytes = kvBytes + recordBytes;
+  const missingBytes = neededBytes - availableBytes;
+  return new CwmError(
+    'CWM-4003',
+    `${doing}, ${formatBytes(neededBytes)} is needed, and ${formatBytes(availableBytes)} ${what}: ${formatBytes(missingBytes)} is missing.`,
+    {
+      hint: 'Prune windows that are no longer used, empty the trash, or make room otherwise. Nothing was changed.',
+      context: { limit, neededBytes, kvBytes, recordBytes, availableBytes, missingBytes },
+    },
+  );
+}
+
+/**
+ * What the blocks of this context that have no file yet will take on the disk of the storage directory, by the size of the others, or
+ * else of those this engine wrote last: 0 for an engine that keeps its KV elsewhere, and where no size was ever seen.
+ */
+export function expectedKvBytes(
+  space: Space,
+  spec: string,
+  description: Pick<EngineDescription, 'kind'>,
+  located: BlockLocation,
+): number {
+  if (description.kind !== 'embedded' || !located.reachable) return 0;
+  const present = located.blocks.flatMap(({ stat }) => stat ?? []);
+  const missing = located.blocks.length - present.length;
+  const blockBytes = Math.max(0, ...present.map(({ sizeBytes }) => sizeBytes)) || space.blockBytes.get(spec);
+  return missing * (blockBytes ?? 0);
+}
+
+/** Remembers what a seal has shown of the size of blocks. @returns what the user should know of it, in plain words. */
+export function rememberKv(
+  space: Space,
+  spec: string,
+  kv: Pick<KvRecord, 'engineKind' | 'kvBytes' | 'blocks'>,
+): string[] {
+  const [block] = kv.blocks;
+  if (block) space.blockBytes.set(spec, block.sizeBytes);
+  const { kvBudgetBytes } = space.limits;
+  if (kv.engineKind !== 'embedded' || kvBudgetBytes === null || (kv.kvBytes ?? 0) <= kvBudgetBytes) return [];
+  return [
+    `Its KV alone, ${formatBytes(kv.kvBytes ?? 0)}, is more than the KV budget of ${formatBytes(kvBudgetBytes)}: not all of it will stay, unless the window is pinned.`,
+  ];
+}
+
+/** Of a window's records at most, and what a receipt and the directories take. */
+const bytesPerBlockRecord = 320;
+const bytesPerMessageId = 64;
+const bytesOfTheRest = 64 * 1024;
+
+export const recordBytesOf = (tokens: number, blocks: number, messages: number): number =>
+  4 * tokens + bytesPerBlockRecord * blocks + bytesPerMessageId * messages + bytesOfTheRest;

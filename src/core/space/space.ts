@@ -1,0 +1,54 @@
+import { SerialQueue } from '../../base/serialQueue.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { BlockCache } from '../ports/blockCache.ts';
+import type { Store } from '../ports/store.ts';
+import { BlocksInUse } from './blocksInUse.ts';
+import type { SpaceLimits } from './limits.ts';
+import { Places, type Census } from './places.ts';
+import { UsedBytes } from './usedBytes.ts';
+
+/** What every operation shares that takes up space or gives it back. */
+export interface Space {
+  readonly store: Store;
+  readonly cache: BlockCache;
+  readonly limits: SpaceLimits;
+  readonly inUse: BlocksInUse;
+  readonly used: UsedBytes;
+  readonly sessions: Places;
+  readonly windows: Places;
+  /** Size of a block's file, by the engine that wrote it. */
+  readonly blockBytes: Map<string, number>;
+  /** Whoever takes blocks, or changes which may be taken, does so alone. */
+  readonly lock: SerialQueue;
+}
+
+export const makeSpace = (store: Store, cache: BlockCache, clock: Clock, limits: SpaceLimits): Space => ({
+  store,
+  cache,
+  limits,
+  inUse: new BlocksInUse(),
+  used: new UsedBytes(store, cache, clock),
+  sessions: new Places(sessionCensus(store), limits.sessions),
+  windows: new Places(windowCensus(store), limits.windows),
+  blockBytes: new Map(),
+  lock: new SerialQueue(),
+});
+
+const sessionCensus = (store: Store): Census => ({
+  what: 'session',
+  count: async () => (await store.sessionIds()).length,
+  async oldest() {
+    const { total } = await store.listSessions({ limit: 1, offset: 0 });
+    const [session] = (await store.listSessions({ limit: 1, offset: Math.max(0, total - 1) })).items;
+    return session ? { name: session.id, at: session.updatedAt } : null;
+  },
+});
+
+const windowCensus = (store: Store): Census => ({
+  what: 'window',
+  count: async () => (await store.windowNames()).length,
+  async oldest() {
+    const [window] = (await store.listWindows({ sortBy: 'createdAt', order: 'asc', limit: 1, offset: 0 })).items;
+    return window ? { name: window.name, at: window.createdAt } : null;
+  },
+});

@@ -1,0 +1,123 @@
+import type { RouteOutput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { LineageId, WindowName } from '../../protocol/ids.ts';
+import type { WindowUsage } from '../../protocol/space.ts';
+import type { KvRecord, WindowSummary } from '../../protocol/window.ts';
+import type { Space } from './space.ts';
+import { lastUsedAt } from './windowUses.ts';
+
+/** Measures everything: looks at every file once, and reads the block list of every window. */
+export async function usage(space: Space, signal: AbortSignal): Promise<RouteOutput<'usage'>> {
+  const { store, cache, limits } = space;
+  const sizes = await store.measure(signal);
+  const { otherBytes: besideBlocks } = await cache.sizes(signal);
+  const present = new Map<string, number>();
+  for (const { hash, sizeBytes } of await cache.list(signal)) {
+    present.set(hash, (present.get(hash) ?? 0) + sizeBytes);
+  }
+  const kvBytes = [...present.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const windows = await store.allWindows();
+  const kv = new KvSums(present);
+  for (const ofLineage of await byLineage(space, windows)) await kv.add(space, ofLineage, signal);
+  const items = windows.map((window) => ({
+    name: window.name,
+    pinned: window.pinned,
+    lastUsedAt: lastUsedAt(window),
+    tokens: window.tokens,
+    recordBytes: sizes.windowBytes.get(window.name) ?? 0,
+    kv: kv.ofWindow.get(window.name) ?? null,
+  }));
+  const { recordBytes, trashBytes, quarantineBytes } = sizes;
+  const otherBytes = sizes.otherBytes + besideBlocks;
+  return {
+    kv: {
+      bytes: kvBytes,
+      windowBytes: kv.windowBytes,
+      pinnedBytes: kv.pinnedBytes,
+      looseBytes: kvBytes - kv.windowBytes,
+      budgetBytes: limits.kvBudgetBytes,
+      elsewhereBytes: kv.elsewhereBytes,
+    },
+    recordBytes,
+    trashBytes,
+    quarantineBytes,
+    otherBytes,
+    totalBytes: kvBytes + recordBytes + trashBytes + quarantineBytes + otherBytes,
+    quotaBytes: limits.storageQuotaBytes,
+    freeBytes: await store.freeBytes(),
+    sessions: { count: (await store.sessionIds()).length, ...limits.sessions },
+    windows: { count: (await store.windowNames()).length, ...limits.windows },
+    items: items.sort((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+}
+
+/** Only windows of one lineage share blocks: a block's hash covers the lineage's salt. So never are all hashes needed at once. */
+async function byLineage({ store }: Space, windows: readonly WindowSummary[]): Promise<WindowSummary[][]> {
+  const groups = new Map<LineageId, WindowSummary[]>();
+  for (const window of windows) {
+    const manifest = await readOrNull(() => store.getWindow(window.name as WindowName));
+    if (!manifest) continue;
+    const lineage = manifest.lineage as LineageId;
+    groups.set(lineage, [...(groups.get(lineage) ?? []), window]);
+  }
+  return [...groups.values()];
+}
+
+class KvSums {
+  readonly ofWindow = new Map<string, NonNullable<WindowUsage['kv']>>();
+  windowBytes = 0;
+  pinnedBytes = 0;
+  elsewhereBytes = 0;
+  readonly #present: ReadonlyMap<string, number>;
+
+  constructor(present: ReadonlyMap<string, number>) {
+    this.#present = present;
+  }
+
+  async add({ store }: Space, windows: readonly WindowSummary[], signal: AbortSignal): Promise<void> {
+    const read: { readonly window: WindowSummary; readonly kv: KvRecord }[] = [];
+    const holders = new Map<string, number>();
+    for (const window of windows) {
+      signal.throwIfAborted();
+      const kv = await readOrNull(() => store.loadWindowKv(window.name as WindowName));
+      if (!kv || kv.kvBytes === null) continue;
+      read.push({ window, kv });
+      for (const { hash } of kv.blocks) holders.set(hash, (holders.get(hash) ?? 0) + 1);
+    }
+    const counted = new Set<string>();
+    const pinned = new Set<string>();
+    for (const { window, kv } of read) {
+      const isOurs = kv.engineKind === 'embedded';
+      let [uniqueBytes, sharedBytes, missingBlocks] = [0, 0, 0];
+      for (const { hash, sizeBytes } of kv.blocks) {
+        const presentBytes = this.#present.get(hash);
+        const bytes = presentBytes ?? (isOurs ? 0 : sizeBytes);
+        if (isOurs && presentBytes === undefined) missingBlocks++;
+        if ((holders.get(hash) ?? 0) > 1) sharedBytes += bytes;
+        else uniqueBytes += bytes;
+        if (!counted.has(hash)) {
+          counted.add(hash);
+          if (presentBytes !== undefined) this.windowBytes += bytes;
+          else this.elsewhereBytes += bytes;
+        }
+        if (window.pinned && presentBytes !== undefined && !pinned.has(hash)) {
+          pinned.add(hash);
+          this.pinnedBytes += bytes;
+        }
+      }
+      const bytes = uniqueBytes + sharedBytes;
+      const measured = isOurs ? 'now' : 'recorded';
+      this.ofWindow.set(window.name, { bytes, uniqueBytes, sharedBytes, missingBlocks, measured });
+    }
+  }
+}
+
+/** Null for what was deleted meanwhile or is damaged: the rest is shown. */
+async function readOrNull<T>(read: () => Promise<T | null>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return null;
+    throw error;
+  }
+}

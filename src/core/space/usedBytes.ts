@@ -1,0 +1,39 @@
+import type { Clock } from '../../base/clock.ts';
+import type { BlockCache } from '../ports/blockCache.ts';
+import type { Store } from '../ports/store.ts';
+
+const goodForMs = 60_000;
+
+/** Everything below the storage directory, in bytes. To measure it means to look at every file, so it is not done each time. */
+export class UsedBytes {
+  readonly #store: Pick<Store, 'measure'>;
+  readonly #cache: BlockCache;
+  readonly #clock: Clock;
+  #known: { readonly bytes: number; readonly atMs: number } | null = null;
+
+  constructor(store: Pick<Store, 'measure'>, cache: BlockCache, clock: Clock) {
+    this.#store = store;
+    this.#cache = cache;
+    this.#clock = clock;
+  }
+
+  /** As measured within the last minute, with what was announced since. */
+  async bytes(signal: AbortSignal): Promise<number> {
+    const known = this.#known;
+    if (known && this.#clock.elapsedMs() - known.atMs < goodForMs) return known.bytes;
+    return this.measure(signal);
+  }
+
+  async measure(signal: AbortSignal): Promise<number> {
+    const { recordBytes, trashBytes, quarantineBytes, otherBytes } = await this.#store.measure(signal);
+    const { blockBytes, otherBytes: besideBlocks } = await this.#cache.sizes(signal);
+    const bytes = recordBytes + trashBytes + quarantineBytes + otherBytes + blockBytes + besideBlocks;
+    this.#known = { bytes, atMs: this.#clock.elapsedMs() };
+    return bytes;
+  }
+
+  /** Announces what is about to be written. */
+  add(bytes: number): void {
+    if (this.#known) this.#known = { ...this.#known, bytes: this.#known.bytes + bytes };
+  }
+}

@@ -1,0 +1,84 @@
+import * as z from 'zod/mini';
+
+const text = z.string();
+const number = z.number();
+const countLimit = z.object({ count: number, soft: number, hard: number });
+
+/** KV of one window. `uniqueBytes` are in blocks that no other window has, `sharedBytes` in those that others have too. */
+export const windowKvUsageSchema = z.object({
+  bytes: number,
+  uniqueBytes: number,
+  sharedBytes: number,
+  /** Of the blocks that were recorded when it was last known to be good, those that are not there any more. */
+  missingBlocks: number,
+  /** `now`: files of the embedded engine, as they are. `recorded`: files of another engine, as they were then. */
+  measured: z.enum(['now', 'recorded']),
+});
+
+export const windowUsageSchema = z.object({
+  name: text,
+  pinned: z.boolean(),
+  lastUsedAt: text,
+  tokens: number,
+  recordBytes: number,
+  /** Null when the window's KV was never seen as files, or what was recorded of it is damaged. */
+  kv: z.nullable(windowKvUsageSchema),
+});
+export type WindowUsage = z.infer<typeof windowUsageSchema>;
+
+/** Where the space goes. Every number is the sum of sizes of files; what several windows share counts once. */
+export const usageSchema = z.object({
+  kv: z.object({
+    /** All block files of the embedded engine: `windowBytes` and `looseBytes`. */
+    bytes: number,
+    windowBytes: number,
+    /** Of `windowBytes`, those that no budget takes. */
+    pinnedBytes: number,
+    /** Of no window: of sessions that go on, and left over. */
+    looseBytes: number,
+    /** Null: there is none. */
+    budgetBytes: z.nullable(number),
+    /** Of windows on other engines, as recorded: not on this disk, or not ours to count. Not in `totalBytes`. */
+    elsewhereBytes: number,
+  }),
+  recordBytes: number,
+  trashBytes: number,
+  quarantineBytes: number,
+  /** Index, logs, generated models. */
+  otherBytes: number,
+  totalBytes: number,
+  /** Null: there is none. */
+  quotaBytes: z.nullable(number),
+  /** Null: the system does not tell. */
+  freeBytes: z.nullable(number),
+  sessions: countLimit,
+  windows: countLimit,
+  /** Of every window that can be read, by name. */
+  items: z.array(windowUsageSchema),
+});
+export type Usage = z.infer<typeof usageSchema>;
+
+export const pruneResultSchema = z.object({
+  /** True: this is what would go. */
+  dryRun: z.boolean(),
+  /** Not used for the longest time first. They go to the trash, where their records stay until it is emptied. */
+  windows: z.array(z.object({ name: text, lastUsedAt: text, tokens: number, recordBytes: number })),
+  /** Files of KV blocks that nobody else needs. */
+  blocks: number,
+  /** Bytes that are free at once. */
+  bytesFreed: number,
+  /** Bytes that go to the trash, and are free when it is emptied. */
+  bytesToTrash: number,
+});
+export type PruneResult = z.infer<typeof pruneResultSchema>;
+
+export const trashItemSchema = z.object({
+  id: text,
+  kind: z.enum(['session', 'window', 'other']),
+  name: text,
+  deletedAt: text,
+  /** It goes for good with the first start after this. */
+  expiresAt: text,
+  sizeBytes: number,
+});
+export type TrashItem = z.infer<typeof trashItemSchema>;
