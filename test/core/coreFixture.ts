@@ -10,6 +10,7 @@ import type { SpaceLimits } from '../../src/core/space/limits.ts';
 import type { Change } from '../../src/protocol/api.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { openStore } from '../../src/store/fileStore.ts';
+import { diskFiles } from '../../src/store/files.ts';
 import { FakeEngine } from './fakeEngine.ts';
 
 export type CoreFixture = Awaited<ReturnType<typeof coreFixture>>;
@@ -18,7 +19,8 @@ export type CoreFixture = Awaited<ReturnType<typeof coreFixture>>;
 export async function coreFixture(limits: Partial<SpaceLimits> = {}) {
   const directory = mkdtempSync(path.join(tmpdir(), 'cwm-core-'));
   const clock = new SteppingClock();
-  const store = await openStore({ directory, clock });
+  const disk = { freeBytes: null as number | null };
+  const store = await openStore({ directory, clock, files: { ...diskFiles, freeBytes: async () => disk.freeBytes } });
   const engine = new FakeEngine();
   engine.now = () => clock.peek();
   const changes = new Emitter<Change>();
@@ -49,7 +51,7 @@ export async function coreFixture(limits: Partial<SpaceLimits> = {}) {
     await store.close();
     rmSync(directory, { recursive: true, force: true });
   });
-  return { cwm, store, engine, clock, heard, failures, directory, fixture };
+  return { cwm, store, engine, clock, disk, heard, failures, directory, fixture };
 }
 
 /** Every reading is a second after the one before. */
