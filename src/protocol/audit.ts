@@ -18,6 +18,7 @@ export const auditEvents = [
   'ACCESS_DENIED',
   'VALIDATION_FAILURE',
   'CONFIG_CHANGE',
+  'STORE_MIGRATE',
   'LOG_REPAIRED',
   'LOG_DAMAGED',
   'LOG_EXPIRED',
@@ -47,7 +48,7 @@ export const auditFactSchema = z.object({
   source: id,
   mode: id,
   verdict: id,
-  /** Lifecycle of the session before and after. */
+  /** Lifecycle of the session, or format of the store, before and after. */
   from: id,
   to: id,
   /** Name of the parameter that was not as it should be. */

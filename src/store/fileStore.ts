@@ -15,13 +15,16 @@ import { IndexSource } from './index/indexSource.ts';
 import { LiveIndex } from './index/liveIndex.ts';
 import { LineageFiles } from './lineageFiles.ts';
 import { ProjectFiles } from './projectFiles.ts';
+import { migrations, type Migration } from './migrations/migration.ts';
+import type { MigrationDone } from './migrations/migrateStore.ts';
+import { prepareStore, type PreparedStore } from './migrations/prepareStore.ts';
 import type { StoreProblem } from './quarantine.ts';
-import { makeStorageDirectory, prepareDirectories, recover } from './recovery.ts';
+import { makeStorageDirectory, recover } from './recovery.ts';
 import { SessionFiles } from './sessionFiles.ts';
 import { SharedBlocks } from './sharedBlocks.ts';
 import { measureStorage } from './space/storageSizes.ts';
 import { storageError, type Access } from './storageError.ts';
-import { makeStoreParts, type StoreParts } from './storeParts.ts';
+import type { StoreParts } from './storeParts.ts';
 import { Trash } from './trash.ts';
 import { nullIfUnreadable } from './unreadable.ts';
 import { verifyStore } from './verifyStore.ts';
@@ -35,22 +38,24 @@ export interface StoreOptions {
   readonly sqlWasmPath?: string;
   /** Default: the machine's own file system. */
   readonly files?: Files;
+  /** Default: those there are. */
+  readonly migrations?: readonly Migration[];
 }
 
 /**
- * Opens the store and recovers what an earlier run left unfinished. One process at a time: the caller holds the lock.
+ * Opens the store, takes it to this version's format and recovers what an earlier run left unfinished. One process at a time:
+ * the caller holds the lock. A store that a later version wrote is opened for reading only.
  *
- * @throws CwmError CWM-4001, CWM-4002 or CWM-4003 when the directory can't be used, CWM-1004 when a later version wrote it,
- * CWM-8001 when a directory in it is a link.
+ * @throws CwmError CWM-4001, CWM-4002 or CWM-4003 when the directory can't be used, CWM-8001 when a directory in it is a link.
  */
 export async function openStore(options: StoreOptions): Promise<FileStore> {
   const { directory, clock, files = diskFiles } = options;
   try {
     await makeStorageDirectory(files, directory);
-    const parts = makeStoreParts(files, clock, await files.realPath(directory));
-    await prepareDirectories(parts);
-    const store = new FileStore(parts, options.sqlWasmPath ?? null);
-    await store.recover();
+    const root = await files.realPath(directory);
+    const prepared = await prepareStore(files, clock, root, options.migrations ?? migrations);
+    const store = new FileStore(prepared, options.sqlWasmPath ?? null);
+    if (!store.isReadOnly) await store.recover();
     return store;
   } catch (error) {
     throw storageError(error, 'write', directory);
@@ -60,6 +65,7 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
 /** {@link Store} on plain files, with an index beside them (`docs/storage-format.md`). */
 export class FileStore implements Store {
   readonly #parts: StoreParts;
+  readonly #prepared: PreparedStore;
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
   readonly #sessions: SessionFiles;
@@ -74,7 +80,9 @@ export class FileStore implements Store {
   readonly #closing = new SerialQueue();
   #closed = false;
 
-  constructor(parts: StoreParts, sqlWasmPath: string | null) {
+  constructor(prepared: PreparedStore, sqlWasmPath: string | null) {
+    const { parts } = prepared;
+    this.#prepared = prepared;
     this.#parts = parts;
     this.#intents = new FreezeIntents(parts);
     this.#trash = new Trash(parts);
@@ -93,21 +101,35 @@ export class FileStore implements Store {
     return this.#parts.quarantine.problems;
   }
 
+  /** A later version wrote it: it can be read, and every change is refused with CWM-1004. */
+  get isReadOnly(): boolean {
+    return this.#parts.isReadOnly;
+  }
+
+  /** Format of the store. */
+  get formatVersion(): number {
+    return this.#prepared.formatVersion;
+  }
+
+  /** What was done to bring the store to this format when it was opened. */
+  get migrated(): readonly MigrationDone[] {
+    return this.#prepared.migrated;
+  }
+
   /** Part of opening; again it does nothing. */
   async recover(): Promise<void> {
     const finished = await recover(this.#parts, this.#sessions, this.#windows, this.#intents, this.#trash);
     await this.#audit.open();
-    await this.#audit.append(
-      finished.map(({ session, window, from }) => ({
-        event: 'SESSION_STATE_CHANGE',
-        outcome: 'ok',
-        client: 'backend',
-        session,
-        window,
-        from,
-        to: 'frozen',
+    const own = { outcome: 'ok', client: 'backend' };
+    await this.#audit.append([
+      ...this.migrated.map(({ from, to }): AuditFact => ({
+        event: 'STORE_MIGRATE',
+        ...own,
+        from: String(from),
+        to: String(to),
       })),
-    );
+      ...finished.map((freeze): AuditFact => ({ event: 'SESSION_STATE_CHANGE', ...own, ...freeze, to: 'frozen' })),
+    ]);
   }
 
   /** Waits for what is under way and saves the index. What is called afterwards is refused. */
@@ -296,12 +318,12 @@ export class FileStore implements Store {
 
   /** Adds to the audit log. Never rejects; see {@link AuditLog.append}. */
   async recordAudit(facts: readonly AuditFact[]): Promise<void> {
-    if (!this.#closed) await this.#run('write', () => this.#audit.append(facts));
+    if (!this.#closed && !this.isReadOnly) await this.#run('write', () => this.#audit.append(facts));
   }
 
   /** Tells the audit log how the backend is set up, unless it says so already. */
-  recordSettings(settings: NonNullable<AuditFact['settings']>): Promise<void> {
-    return this.#run('write', () => this.#audit.recordSettings(settings));
+  async recordSettings(settings: NonNullable<AuditFact['settings']>): Promise<void> {
+    if (!this.isReadOnly) await this.#run('write', () => this.#audit.recordSettings(settings));
   }
 
   /** Follows the whole audit log. @param known an entry that was noted down elsewhere. */
@@ -338,7 +360,15 @@ export class FileStore implements Store {
     return this.#run('write', () => change().finally(() => this.#index.windowChanged(name)));
   }
 
+  #laterVersion(): CwmError {
+    return new CwmError(
+      'CWM-1004',
+      `A later version of Context Window Manager wrote this store (format ${this.formatVersion}): it is open for reading only.`,
+    );
+  }
+
   async #run<T>(access: Access, operation: () => Promise<T>): Promise<T> {
+    if (access === 'write' && this.isReadOnly) throw this.#laterVersion();
     if (this.#closed) throw new CwmError('CWM-5010', 'The store is closed: the backend is ending.');
     const running = Promise.resolve().then(operation);
     this.#running.add(running);

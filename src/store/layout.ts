@@ -33,6 +33,8 @@ export class Layout {
   readonly temporary: string;
   readonly trash: string;
   readonly quarantine: string;
+  /** Records as they were before a migration. */
+  readonly backups: string;
   readonly storeRecord: string;
   readonly indexImage: string;
   readonly auditLog: string;
@@ -51,6 +53,7 @@ export class Layout {
     this.temporary = join(root, 'tmp');
     this.trash = join(root, 'trash');
     this.quarantine = join(root, 'quarantine');
+    this.backups = join(root, 'backups');
     this.storeRecord = join(root, 'store.json');
     this.indexImage = join(root, 'index.sqlite');
     this.auditLog = join(root, 'audit.jsonl');

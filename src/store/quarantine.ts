@@ -19,9 +19,11 @@ export class Quarantine {
   readonly #layout: Layout;
   readonly #clock: Clock;
   readonly #problems: StoreProblem[] = [];
-  #onlyLooking = 0;
+  #onlyLooking: number;
 
-  constructor(writes: DurableWrites, layout: Layout, clock: Clock) {
+  /** @param isReadOnly nothing is ever moved. */
+  constructor(writes: DurableWrites, layout: Layout, clock: Clock, isReadOnly: boolean) {
+    this.#onlyLooking = isReadOnly ? 1 : 0;
     this.#writes = writes;
     this.#layout = layout;
     this.#clock = clock;

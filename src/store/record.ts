@@ -2,7 +2,10 @@ import type * as z from 'zod/mini';
 import { sha256Hex } from '../base/hash.ts';
 import { CwmError } from '../protocol/errors.ts';
 
-/** Version of every record's envelope and of what is in it. */
+/**
+ * Version of what this program writes: of every record's envelope and content, and, as the version of `store.json`, of everything
+ * else in the store. A change that an older program would misread makes it one more, with a step in `migrations/`.
+ */
 export const recordFormatVersion = 1;
 
 /** Bytes are not what was written: a torn write, a flipped bit, another program. */
@@ -14,17 +17,20 @@ export class DamageError extends Error {
  * A JSON file that knows when it is damaged: `{"formatVersion":1,"sha256":"…","value":…}` and a newline. The SHA-256 is over the
  * version and the value's bytes as they stand, so that no bit of the file can change unseen.
  */
-export function encodeRecord(value: unknown): Uint8Array {
+export function encodeRecord(value: unknown, formatVersion: number = recordFormatVersion): Uint8Array {
   const text = JSON.stringify(value);
-  const sum = checksum(recordFormatVersion, Buffer.from(text));
-  return Buffer.from(`{"formatVersion":${recordFormatVersion},"sha256":"${sum}","value":${text}}\n`);
+  const sum = checksum(formatVersion, Buffer.from(text));
+  return Buffer.from(`{"formatVersion":${formatVersion},"sha256":"${sum}","value":${text}}\n`);
 }
 
-/**
- * @throws DamageError when the bytes are not a whole record.
- * @throws CwmError CWM-1004 when the record is whole, but another version of this program wrote it.
- */
-export function decodeRecord<Schema extends z.ZodMiniType>(bytes: Uint8Array, schema: Schema): z.output<Schema> {
+/** A whole record of any version: what it says is not looked at. */
+export interface RawRecord {
+  readonly formatVersion: number;
+  readonly value: unknown;
+}
+
+/** @throws DamageError when the bytes are not a whole record. */
+export function openRecord(bytes: Uint8Array): RawRecord {
   const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // The head is plain ASCII and shorter than this.
   const head = headPattern.exec(whole.toString('latin1', 0, 128));
@@ -32,13 +38,28 @@ export function decodeRecord<Schema extends z.ZodMiniType>(bytes: Uint8Array, sc
   const value = whole.subarray(head[0].length, -2);
   const formatVersion = Number(head[1]);
   if (checksum(formatVersion, value) !== head[2]) throw new DamageError('Its checksum does not match its content.');
-  if (formatVersion > recordFormatVersion) {
-    throw new CwmError(
-      'CWM-1004',
-      `A record has format version ${formatVersion}; this is version ${recordFormatVersion}.`,
-    );
+  try {
+    return { formatVersion, value: JSON.parse(value.toString('utf8')) as unknown };
+  } catch {
+    throw new DamageError('Its content is not JSON.');
   }
-  const parsed = schema.safeParse(JSON.parse(value.toString('utf8')));
+}
+
+/**
+ * @param knownVersion the latest version that is taken for one's own; what is later is refused, however it looks.
+ * @throws DamageError when the bytes are not a whole record.
+ * @throws CwmError CWM-1004 when the record is whole, but another version of this program wrote it.
+ */
+export function decodeRecord<Schema extends z.ZodMiniType>(
+  bytes: Uint8Array,
+  schema: Schema,
+  knownVersion: number = recordFormatVersion,
+): z.output<Schema> {
+  const { formatVersion, value } = openRecord(bytes);
+  if (formatVersion > knownVersion) {
+    throw new CwmError('CWM-1004', `A record has format version ${formatVersion}; this is version ${knownVersion}.`);
+  }
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   // Its checksum holds, so it is what somebody wrote: not damaged, and never to be moved away.
   throw new CwmError('CWM-1004', 'A record does not have the expected fields.', { cause: parsed.error });

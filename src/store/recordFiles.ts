@@ -9,10 +9,13 @@ import { DamageError, decodeRecord, encodeRecord } from './record.ts';
 export class RecordFiles {
   readonly #writes: DurableWrites;
   readonly #quarantine: Quarantine;
+  readonly #knownVersion: number;
 
-  constructor(writes: DurableWrites, quarantine: Quarantine) {
+  /** @param knownVersion the latest version of a record that is not refused. */
+  constructor(writes: DurableWrites, quarantine: Quarantine, knownVersion: number) {
     this.#writes = writes;
     this.#quarantine = quarantine;
+    this.#knownVersion = knownVersion;
   }
 
   /**
@@ -23,7 +26,7 @@ export class RecordFiles {
     const bytes = await this.#writes.readIfThere(path);
     if (bytes === null) return null;
     try {
-      return decodeRecord(bytes, schema);
+      return decodeRecord(bytes, schema, this.#knownVersion);
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
       await this.#quarantine.setAside(path, error.message);

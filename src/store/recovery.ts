@@ -1,16 +1,13 @@
 import { dirname, join } from 'node:path';
-import * as z from 'zod/mini';
 import type { SessionId, WindowName } from '../protocol/ids.ts';
 import type { Lifecycle } from '../protocol/session.ts';
 import { hasCode, type Files } from './files.ts';
 import type { FreezeIntent, FreezeIntents } from './freezeIntents.ts';
 import type { SessionFiles } from './sessionFiles.ts';
-import { hasDirectory, type StoreParts } from './storeParts.ts';
+import type { StoreParts } from './storeParts.ts';
 import type { Trash } from './trash.ts';
 import { nullIfDamaged } from './unreadable.ts';
 import type { WindowFiles } from './windowFiles.ts';
-
-const storeRecordSchema = z.object({ createdAt: z.string() });
 
 /** Makes the directory, and its name last: in each parent that had to be made, up to the first that was there. */
 export async function makeStorageDirectory(files: Files, directory: string): Promise<void> {
@@ -25,16 +22,6 @@ export async function makeStorageDirectory(files: Files, directory: string): Pro
       if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
     }
   }
-}
-
-/** Makes sure that the directory is a store of this version. @throws CwmError CWM-1004 when a later version wrote it. */
-export async function prepareDirectories({ files, layout, records, clock }: StoreParts): Promise<void> {
-  for (const directory of layout.directories) {
-    if (!(await hasDirectory(files, directory))) await files.makeDirectory(directory);
-  }
-  await files.syncDirectory(layout.root);
-  const record = await nullIfDamaged(() => records.read(layout.storeRecord, storeRecordSchema));
-  if (!record) await records.write(layout.storeRecord, { createdAt: clock.now().toISOString() });
 }
 
 /** A freeze that a crash had cut short, as it was ended. */

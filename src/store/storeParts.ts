@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { DurableWrites } from './durableWrites.ts';
 import type { Files } from './files.ts';
-import { Layout } from './layout.ts';
+import type { Layout } from './layout.ts';
 import { LineFiles } from './lineFiles.ts';
 import { Quarantine } from './quarantine.ts';
 import { RecordFiles } from './recordFiles.ts';
@@ -16,15 +16,18 @@ export interface StoreParts {
   readonly quarantine: Quarantine;
   readonly records: RecordFiles;
   readonly lines: LineFiles;
+  /** A later version wrote the store: what is understood of it can be read, and nothing is changed. */
+  readonly isReadOnly: boolean;
 }
 
-/** @param root the storage directory, without links in its path. */
-export function makeStoreParts(files: Files, clock: Clock, root: string): StoreParts {
-  const layout = new Layout(root);
+/** @param formatVersion the store's format, null for one that a later version wrote. */
+export function makeStoreParts(files: Files, clock: Clock, layout: Layout, formatVersion: number | null): StoreParts {
+  const isReadOnly = formatVersion === null;
   const writes = new DurableWrites(files, layout.temporary);
-  const quarantine = new Quarantine(writes, layout, clock);
-  const records = new RecordFiles(writes, quarantine);
-  return { files, clock, layout, writes, quarantine, records, lines: new LineFiles(files, writes, quarantine) };
+  const quarantine = new Quarantine(writes, layout, clock, isReadOnly);
+  const records = new RecordFiles(writes, quarantine, formatVersion ?? Number.POSITIVE_INFINITY);
+  const lines = new LineFiles(files, writes, quarantine);
+  return { files, clock, layout, writes, quarantine, records, lines, isReadOnly };
 }
 
 /**

@@ -216,16 +216,6 @@ describe('EC-050 damaged files', () => {
     expect((await openTestStore(directory)).problems).toEqual([]);
   });
 
-  it('a store of a later version is refused and not touched', async () => {
-    await store.close();
-    const { sha256Hex } = await import('../../src/base/hash.ts');
-    const value = '{"createdAt":"2030-01-01T00:00:00.000Z"}';
-    const later = `{"formatVersion":2,"sha256":"${sha256Hex('2\n', value)}","value":${value}}\n`;
-    await writeFile(join(directory, 'store.json'), later);
-    await expect(openTestStore(directory)).rejects.toMatchObject({ code: 'CWM-1004' });
-    expect(await readFile(join(directory, 'store.json'), 'utf8')).toBe(later);
-  });
-
   it('records that were copied to another name are not believed', async () => {
     const copy = async (from: string, to: string) =>
       writeFile(join(directory, to), await readFile(join(directory, from)));

@@ -87,6 +87,7 @@ export class AuditLog {
   /** @param known an entry that was noted down elsewhere. */
   verify(signal: AbortSignal, known: AuditPoint | null = null): Promise<AuditReport> {
     return this.#queue.run(async () => {
+      if (this.#parts.isReadOnly) this.#head = await this.#readHead();
       const files: AuditFile[] = [];
       for (const name of await this.#archives.names()) {
         signal.throwIfAborted();
@@ -202,8 +203,8 @@ export class AuditLog {
 
   /** The head becomes the last entry that is there, or the one remembered when that is later. @returns what there is to tell of it. */
   async #findEnd(): Promise<AuditFact[]> {
-    const { records, layout, quarantine } = this.#parts;
-    this.#savedHead = await nullIfDamaged(() => records.read(layout.auditHead, auditPointSchema));
+    const { layout, quarantine } = this.#parts;
+    this.#savedHead = await this.#readHead();
     this.#head = this.#savedHead;
     const lines = await this.#currentLines();
     this.#month = firstAuditLine(lines)?.at.slice(0, 7) ?? null;
@@ -217,6 +218,11 @@ export class AuditLog {
       facts.push(ownFact('LOG_DAMAGED'));
     }
     return facts;
+  }
+
+  #readHead(): Promise<AuditPoint | null> {
+    const { records, layout } = this.#parts;
+    return nullIfDamaged(() => records.read(layout.auditHead, auditPointSchema));
   }
 
   async #currentLines(): Promise<readonly string[]> {

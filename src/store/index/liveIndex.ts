@@ -104,7 +104,7 @@ export class LiveIndex {
     const stored = await writes.readIfThere(layout.indexImage);
     const image = stored && openImage(stored);
     const index = image && SqlIndex.fromImage(sql, image);
-    if (stored && !index) {
+    if (stored && !index && !this.#parts.isReadOnly) {
       quarantine.note(layout.indexImage, 'It was damaged or of another version, and was made anew from the files.');
     }
     const loaded = index ?? SqlIndex.empty(sql);
@@ -168,6 +168,7 @@ export class LiveIndex {
   }
 
   async #save(index: SqlIndex): Promise<void> {
+    if (this.#parts.isReadOnly) return;
     // Rows that were read right after a change have no stamp. By now most files have been still for a while: read them once
     // more, or the next start would have to.
     const { sessions, windows } = index.unstamped();

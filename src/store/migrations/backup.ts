@@ -1,0 +1,41 @@
+import { basename, join } from 'node:path';
+import { stampOf } from '../quarantine.ts';
+import type { StoreParts } from '../storeParts.ts';
+
+/**
+ * Copies all records to `backups/format-<from>-<stamp>/`: all of them or nothing appears. Files that are never changed in place
+ * get a second name instead of a copy, so that it takes little space.
+ *
+ * @returns where it is, relative to the storage directory.
+ */
+export async function backUp(parts: StoreParts, from: number): Promise<string> {
+  const { files, layout, writes, clock } = parts;
+  const { contexts, windows, lineages, projects, intents, storeRecord } = layout;
+  if ((await files.stat(layout.backups)) === null) {
+    await files.makeDirectory(layout.backups);
+    await files.syncDirectory(layout.root);
+  }
+  const wanted = join(layout.backups, `format-${from}-${stampOf(clock.now())}`);
+  let target = wanted;
+  for (let copy = 2; (await files.stat(target)) !== null; copy++) target = `${wanted}.${copy}`;
+  await writes.addDirectory(target, async (directory) => {
+    for (const path of [contexts, windows, lineages, projects, intents, storeRecord]) {
+      await copy(parts, path, join(directory, basename(path)));
+    }
+  });
+  return `backups/${basename(target)}`;
+}
+
+/** A link is not followed: nothing that this program wrote is one. */
+async function copy(parts: StoreParts, from: string, to: string): Promise<void> {
+  const { files, writes } = parts;
+  const stat = await files.stat(from);
+  if (stat?.kind === 'directory') {
+    await files.makeDirectory(to);
+    for (const name of await files.list(from)) await copy(parts, join(from, name), join(to, name));
+    await files.syncDirectory(to);
+  } else if (stat?.kind === 'file') {
+    if (from.endsWith('.jsonl')) await files.create(to, await files.read(from));
+    else await writes.share(from, to);
+  }
+}

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { DamageError, encodeRecord, openRecord } from '../record.ts';
+import type { StoreParts } from '../storeParts.ts';
+import { backUp } from './backup.ts';
+import type { Migration, MigrationContext } from './migration.ts';
+import { encodeStoreRecord, type StoreRecord } from './storeFormat.ts';
+
+/** A step that was done. */
+export interface MigrationDone {
+  readonly from: number;
+  readonly to: number;
+  readonly what: string;
+  /** Where everything is as it was before, relative to the storage directory. */
+  readonly backup: string;
+}
+
+/**
+ * Takes the store to the latest format, step by step. Each makes a backup, then says in `store.json` that it has begun, under the
+ * new version, so that an older program keeps off; a step that was cut short begins again.
+ *
+ * @returns what was done; empty when there was nothing to do.
+ */
+export async function migrateStore(
+  parts: StoreParts,
+  migrations: readonly Migration[],
+  version: number,
+  record: StoreRecord,
+): Promise<MigrationDone[]> {
+  const { migrating, ...settled } = record;
+  const begun = migrating ?? null;
+  const done: MigrationDone[] = [];
+  let from = begun?.from ?? version;
+  for (const step of migrations) {
+    if (step.from !== from) continue;
+    const backup = begun?.from === from ? begun.backup : await backUp(parts, from);
+    const write = (value: StoreRecord): Promise<void> =>
+      parts.writes.replaceFile(parts.layout.storeRecord, encodeStoreRecord(value, step.to));
+    await write({ ...settled, migrating: { from, backup } });
+    await step.migrate(contextOf(parts, step.to));
+    await write(settled);
+    done.push({ from, to: step.to, what: step.what, backup });
+    from = step.to;
+  }
+  return done;
+}
+
+function contextOf(parts: StoreParts, to: number): MigrationContext {
+  const { files, layout, writes, lines } = parts;
+  const below = async (directory: string): Promise<string[]> =>
+    (await files.list(directory)).map((name) => join(directory, name));
+  return {
+    files,
+    layout,
+    writes,
+    lines,
+    sessions: () => below(layout.contexts),
+    windows: () => below(layout.windows),
+    async rewrite(path, change) {
+      const bytes = await writes.readIfThere(path);
+      if (bytes === null) return;
+      try {
+        const { formatVersion, value } = openRecord(bytes);
+        if (formatVersion < to) await writes.replaceFile(path, encodeRecord(change(value), to));
+      } catch (error) {
+        // Whoever reads it next sets it aside and says so.
+        if (!(error instanceof DamageError)) throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Files } from '../files.ts';
+import { Layout } from '../layout.ts';
+import { recordFormatVersion } from '../record.ts';
+import { hasDirectory, makeStoreParts, type StoreParts } from '../storeParts.ts';
+import { migrateStore, type MigrationDone } from './migrateStore.ts';
+import type { Migration } from './migration.ts';
+import { encodeStoreRecord, readStoreFormat } from './storeFormat.ts';
+
+export interface PreparedStore {
+  readonly parts: StoreParts;
+  /** Format that the store has, also when it is later than the known one. */
+  readonly formatVersion: number;
+  /** What was done to bring it to that format. */
+  readonly migrated: readonly MigrationDone[];
+}
+
+/**
+ * Makes sure that a directory is a store of this version: makes a new one, takes an older one through its migrations. One that
+ * a later version wrote is only to be read, and not touched.
+ *
+ * @param root the storage directory, which is there, without links in its path.
+ * @throws CwmError CWM-8001 when a directory in it is a link, CWM-1004 when its format can't be told.
+ */
+export async function prepareStore(
+  files: Files,
+  clock: Clock,
+  root: string,
+  migrations: readonly Migration[],
+): Promise<PreparedStore> {
+  const layout = new Layout(root);
+  const knownVersion = migrations.at(-1)?.to ?? recordFormatVersion;
+  const format = await readStoreFormat(files, layout, knownVersion);
+  if (format.kind === 'newer') {
+    return { parts: makeStoreParts(files, clock, layout, null), formatVersion: format.version, migrated: [] };
+  }
+  const parts = makeStoreParts(files, clock, layout, knownVersion);
+  for (const directory of layout.directories) {
+    if (!(await hasDirectory(files, directory))) await files.makeDirectory(directory);
+  }
+  await files.syncDirectory(layout.root);
+  const version = format.kind === 'none' ? knownVersion : format.version;
+  const record = format.kind === 'known' ? format.record : { createdAt: clock.now().toISOString() };
+  if (format.kind === 'lost' && format.isDamaged) {
+    await parts.quarantine.setAside(layout.storeRecord, 'It is damaged.');
+  }
+  if (format.kind !== 'known') await parts.writes.replaceFile(layout.storeRecord, encodeStoreRecord(record, version));
+  const migrated = await migrateStore(parts, migrations, version, record);
+  return { parts, formatVersion: knownVersion, migrated };
+}
