@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** The file in `node_modules/.bin` that starts a tool. */
+export const binary = (name: string): string => path.join(root, 'node_modules', '.bin', name);
+
+/** Runs vitest with its own output, and counts its tests from the report it writes to `file`. */
+export async function runVitest(file: string, args: readonly string[]): Promise<Outcome> {
+  const status = await run(binary('vitest'), [
+    'run',
+    ...args,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ]);
+  return countedOutcome(status, file, {
+    passed: 'numPassedTests',
+    failed: 'numFailedTests',
+    skipped: 'numPendingTests',
+  });
+}
+
+/** A run without a report has failed, and so has one that ended badly without a failed test. */
+export function countedOutcome(status: number, file: string, fields: Record<keyof Outcome, string>): Outcome {
+  let report: Record<string, unknown>;
+  try {
+    report = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  } catch {
+    console.error(`There is no result in ${path.relative(root, file)}.`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const count = (name: string): number => Number(report[name] ?? 0);
+  const failed = count(fields.failed);
+  const outcome = { passed: count(fields.passed), failed, skipped: count(fields.skipped) };
+  return status !== 0 && failed === 0 ? { ...outcome, failed: 1 } : outcome;
+}
+
+/** @returns the exit status; 1 when the command could not be started or was killed. */
+export function run(command: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('error', (error) => {
+      console.error(error.message);
+      resolve(1);
+    });
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}
