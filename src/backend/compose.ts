@@ -15,6 +15,7 @@ import { DiskContextFiles } from './contextFiles/diskContextFiles.ts';
 import { examine } from './doctor.ts';
 import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health.ts';
+import { readOnlyDomain } from './readOnlyDomain.ts';
 import type { Compose } from './runningBackend.ts';
 
 export interface CompositionOptions {
@@ -33,6 +34,8 @@ export const composeServices =
   ({ defaultEngine, embeddedArgs, ratePerMinute, limits }: CompositionOptions): Compose =>
   async (storage, emit, log) => {
     const store = await openStore({ directory: storage, clock: systemClock });
+    for (const { what, ...migrated } of store.migrated) log.write('info', `migrated the store: ${what}`, migrated);
+    if (store.isReadOnly) log.write('warning', 'a later version wrote the store', { format: store.formatVersion });
     // So that the first list need not wait for it.
     void store.warmIndex();
     await store.recordSettings({
@@ -60,14 +63,16 @@ export const composeServices =
       limits,
       onBackgroundFailure: (error) => log.failure('the KV budget could not be kept', error),
     });
-    const recovered = await cwm.recover();
+    const recovered = store.isReadOnly ? [] : await cwm.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
     const problems = () => store.problems;
+    const limitation = store.isReadOnly ? store.laterVersion().message : null;
+    const looked = { storage, engines, problems, limitation };
     return {
-      domain: cwm,
+      domain: store.isReadOnly ? readOnlyDomain(cwm, () => store.laterVersion()) : cwm,
       about: {
-        health: ({ probe }, signal) => checkHealth({ storage, domain: cwm, engines, problems }, probe ?? false, signal),
-        doctor: ({ engine }, signal) => examine({ storage, engines, problems }, engine, signal),
+        health: ({ probe }, signal) => checkHealth({ ...looked, domain: cwm }, probe ?? false, signal),
+        doctor: ({ engine }, signal) => examine(looked, engine, signal),
         verifyAudit: ({ known }, signal) => store.verifyAudit(signal, parseAuditPoint(known)),
       },
       onRefused: (refusal) => void refusals.note(refusal),

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { EngineRegistry } from '../core/ports/engineRegistry.ts';
 import type { EngineStatus, Finding, RouteOutput } from '../protocol/api.ts';
+import { errorCodes } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
 
 const mebibyte = 1024 * 1024;
@@ -14,6 +15,8 @@ export interface DoctorParts {
   readonly engines: EngineRegistry;
   /** What the store found wrong and lived with. */
   readonly problems: () => readonly { readonly path: string; readonly what: string }[];
+  /** Why the store can only be read; null when it can be changed. */
+  readonly limitation: string | null;
 }
 
 /** Looks at everything an operation needs, most basic first. The engine is asked, and started if it is ours. */
@@ -26,6 +29,7 @@ export async function examine(
   const findings = [
     backendFinding(),
     await spaceFinding(parts.storage),
+    ...limitationFindings(parts.limitation),
     recordsFinding(parts.problems()),
     processorFinding(),
     ...engineFindings(engine),
@@ -55,6 +59,9 @@ async function spaceFinding(storage: string): Promise<Finding> {
     return finding('storage', 'unknown', `the free space of ${storage} is not known`);
   }
 }
+
+const limitationFindings = (limitation: string | null): Finding[] =>
+  limitation === null ? [] : [finding('changes', 'failed', limitation, errorCodes['CWM-1004'].hint)];
 
 function recordsFinding(problems: ReturnType<DoctorParts['problems']>): Finding {
   if (problems.length === 0) return finding('records', 'ok', 'all that was read so far is as it was written');

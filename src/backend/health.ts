@@ -9,6 +9,7 @@ export interface HealthParts {
   readonly domain: Pick<Domain, 'listSessions' | 'listWindows'>;
   readonly engines: Pick<BackendEngines, 'lastStatuses' | 'refresh'>;
   readonly problems: DoctorParts['problems'];
+  readonly limitation: DoctorParts['limitation'];
 }
 
 /**
@@ -25,7 +26,8 @@ export async function checkHealth(
   const windows = await countOrNull(parts.domain.listWindows({ limit: 1 }, signal));
   const engines = parts.engines.lastStatuses;
   const readable = sessions !== null && windows !== null;
-  const flawless = parts.problems().length === 0 && engines.every(({ problem }) => problem === null);
+  const flawless =
+    parts.limitation === null && parts.problems().length === 0 && engines.every(({ problem }) => problem === null);
   return {
     status: !readable ? 'unhealthy' : flawless ? 'healthy' : 'degraded',
     version: productVersion,

@@ -106,6 +106,14 @@ export class FileStore implements Store {
     return this.#parts.isReadOnly;
   }
 
+  /** Why a store that {@link isReadOnly} can't be changed. */
+  laterVersion(): CwmError {
+    return new CwmError(
+      'CWM-1004',
+      `A later version of Context Window Manager wrote this store (format ${this.formatVersion}): it is open for reading only.`,
+    );
+  }
+
   /** Format of the store. */
   get formatVersion(): number {
     return this.#prepared.formatVersion;
@@ -360,15 +368,8 @@ export class FileStore implements Store {
     return this.#run('write', () => change().finally(() => this.#index.windowChanged(name)));
   }
 
-  #laterVersion(): CwmError {
-    return new CwmError(
-      'CWM-1004',
-      `A later version of Context Window Manager wrote this store (format ${this.formatVersion}): it is open for reading only.`,
-    );
-  }
-
   async #run<T>(access: Access, operation: () => Promise<T>): Promise<T> {
-    if (access === 'write' && this.isReadOnly) throw this.#laterVersion();
+    if (access === 'write' && this.isReadOnly) throw this.laterVersion();
     if (this.#closed) throw new CwmError('CWM-5010', 'The store is closed: the backend is ending.');
     const running = Promise.resolve().then(operation);
     this.#running.add(running);

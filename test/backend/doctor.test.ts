@@ -32,7 +32,7 @@ function parts(status: EngineStatus, fields: Partial<DoctorParts> = {}): DoctorP
     get: () => expect.unreachable('only its status is asked for'),
     status: async (spec: string) => ({ ...status, spec }),
   };
-  return { storage: tmpdir(), engines, problems: () => [], ...fields };
+  return { storage: tmpdir(), engines, problems: () => [], limitation: null, ...fields };
 }
 
 describe('doctor', () => {
@@ -84,7 +84,7 @@ describe('health', () => {
   });
 
   it('is healthy, degraded or unhealthy by what was found, and asks engines only when told to', async () => {
-    const sound = { storage: '/s', domain, problems: () => [] };
+    const sound = { storage: '/s', domain, problems: () => [], limitation: null };
     expect(await checkHealth({ ...sound, engines: enginesOf([up]) }, false, signal)).toMatchObject({
       status: 'healthy',
       sessions: 3,
