@@ -21,7 +21,7 @@ export async function requireRoom(space: Space, need: Need, signal: AbortSignal)
   const neededBytes = need.kvBytes + need.recordBytes;
   const freeBytes = await space.store.freeBytes();
   if (freeBytes !== null && freeBytes < neededBytes) {
-    throw noRoom(need, { availableBytes: freeBytes, limit: 'disk' }, 'is free on the disk of the storage directory');
+    throw noRoom(need, 'disk', freeBytes, 'is free on the disk of the storage directory');
   }
   const { storageQuotaBytes } = space.limits;
   if (storageQuotaBytes === null) return;
@@ -30,8 +30,7 @@ export async function requireRoom(space: Space, need: Need, signal: AbortSignal)
     // What was freed since it was last measured counts.
     const leftNow = storageQuotaBytes - (await space.used.measure(signal));
     if (leftNow < neededBytes) {
-      const left = { availableBytes: Math.max(0, leftNow), limit: 'quota' };
-      throw noRoom(need, left, `is left of the storage quota of ${formatBytes(storageQuotaBytes)}`);
+      throw noRoom(need, 'quota', leftNow, `is left of the storage quota of ${formatBytes(storageQuotaBytes)}`);
     }
   }
   space.used.add(neededBytes);
@@ -39,11 +38,14 @@ export async function requireRoom(space: Space, need: Need, signal: AbortSignal)
 
 function noRoom(
   { doing, kvBytes, recordBytes }: Need,
-  { availableBytes, limit }: { readonly availableBytes: number; readonly limit: string },
+  limit: 'disk' | 'quota',
+  /** Below 0 when more is used than there may be. */
+  leftBytes: number,
   what: string,
 ): CwmError {
   const neededBytes = kvBytes + recordBytes;
-  const missingBytes = neededBytes - availableBytes;
+  const availableBytes = Math.max(0, leftBytes);
+  const missingBytes = neededBytes - leftBytes;
   return new CwmError(
     'CWM-4003',
     `${doing}, ${formatBytes(neededBytes)} is needed, and ${formatBytes(availableBytes)} ${what}: ${formatBytes(missingBytes)} is missing.`,
@@ -67,7 +69,7 @@ export function expectedKvBytes(
   if (description.kind !== 'embedded' || !located.reachable) return 0;
   const present = located.blocks.flatMap(({ stat }) => stat ?? []);
   const missing = located.blocks.length - present.length;
-  const blockBytes = Math.max(0, ...present.map(({ sizeBytes }) => sizeBytes)) || space.blockBytes.get(spec);
+  const blockBytes = present.reduce((most, { sizeBytes }) => Math.max(most, sizeBytes), 0) || space.blockBytes.get(spec);
   return missing * (blockBytes ?? 0);
 }
 
