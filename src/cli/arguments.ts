@@ -11,6 +11,12 @@ export const wholeNumber =
     throw new InvalidArgumentError(`It must be a whole number, ${min} or more.`);
   };
 
+/** For commander: a number from 0, fractions too. */
+export function amount(value: string): number {
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a number, 0 or more.');
+}
+
 /** For commander: an option that may be given several times. */
 export const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [
   ...(before ?? []),

@@ -1,3 +1,5 @@
+export { formatBytes } from '../base/formatBytes.ts';
+
 const counts = new Intl.NumberFormat('en-US');
 const short = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
 
@@ -5,13 +7,6 @@ export const formatCount = (count: number): string => counts.format(count);
 
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${formatCount(count)} ${count === 1 ? one : many}`;
-
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
-  const power = Math.min(Math.floor(Math.log2(bytes) / 10), units.length);
-  return `${short.format(bytes / 1024 ** power)} ${units[power - 1]}`;
-}
 
 export function formatMs(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

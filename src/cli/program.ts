@@ -8,6 +8,7 @@ import { registerConversation } from './commands/conversation.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerFreezeAndThaw } from './commands/freezeAndThaw.ts';
 import { registerSession } from './commands/session.ts';
+import { registerSpace } from './commands/space.ts';
 import { registerWindows } from './commands/windows.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { Run, withCommonOptions, type CommonOptions } from './run.ts';
@@ -50,6 +51,7 @@ const groups = [
   registerConversation,
   registerFreezeAndThaw,
   registerWindows,
+  registerSpace,
   registerChecks,
   registerAudit,
   registerBackend,

@@ -12,6 +12,8 @@ describe('cwm usage', () => {
     ['an option without its value', ['list', '--search']],
     ['a number that is none', ['prime', 's', '.', '--max-tokens', 'many']],
     ['a negative number', ['serve', '--idle-minutes', '-1']],
+    ['a size that is none', ['serve', '--kv-budget-gb', '50GB']],
+    ['a number of days that is none', ['prune', '--older-than', '30d']],
     ['a word that is not one of the choices', ['list', '--sort', 'colour']],
   ])('ends with 2 for %s, and says what to do', async (_, args) => {
     const words = await runInProcess(...args);
@@ -53,7 +55,10 @@ describe('cwm usage', () => {
       'freeze',
       'thaw',
       'clone',
-    ].concat(['list', 'status', 'delete', 'verify', 'doctor', 'serve', 'stop']),
+    ].concat(
+      ['list', 'status', 'delete', 'verify', 'doctor', 'serve', 'stop'],
+      ['usage', 'prune', 'pin', 'unpin', 'trash list', 'trash restore', 'trash empty'],
+    ),
   )('gives "cwm %s" the options that every command takes', async (command) => {
     const { stdout } = await runInProcess(...command.split(' '), '--help');
     for (const option of ['--storage <dir>', '--engine <spec>', '--json']) expect(stdout).toContain(option);

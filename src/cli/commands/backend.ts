@@ -6,9 +6,16 @@ import { askToLeave, readBackendRecord } from '../../client/backendRecord.ts';
 import { alreadyRunningExitCode, type BackendRecord } from '../../protocol/backendRecord.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Perform } from '../action.ts';
-import { wholeNumber } from '../arguments.ts';
+import { amount, wholeNumber } from '../arguments.ts';
 import { exitCodes } from '../failure.ts';
 import { withCommonOptions, type Run } from '../run.ts';
+
+interface ServeOptions {
+  readonly idleMinutes: number;
+  readonly rateLimit?: number;
+  readonly kvBudgetGb?: number;
+  readonly storageQuotaGb?: number;
+}
 
 const pollMs = 50;
 const stopTimeoutMs = 30_000;
@@ -18,8 +25,14 @@ export function registerBackend(program: Command, perform: Perform): void {
     .description('run the backend here until Ctrl-C; otherwise it starts by itself when it is needed')
     .option('--idle-minutes <n>', 'end after so long without a client; 0 is never', wholeNumber(0), 0)
     .option('--rate-limit <n>', 'changes a minute that each client may ask for; 0 is no limit', wholeNumber(0))
-    .action(({ idleMinutes, rateLimit, ...common }: { idleMinutes: number; rateLimit?: number }) =>
-      perform(common, (run) => serve(run, idleMinutes, rateLimit)),
+    .option(
+      '--kv-budget-gb <n>',
+      "gigabytes that the embedded engine's KV may take; 0 is no limit (default: 50)",
+      amount,
+    )
+    .option('--storage-quota-gb <n>', 'gigabytes that everything may take; 0 is no limit (default: 100)', amount)
+    .action(({ idleMinutes, rateLimit, kvBudgetGb, storageQuotaGb, ...common }: ServeOptions) =>
+      perform(common, (run) => serve(run, { idleMinutes, rateLimit, kvBudgetGb, storageQuotaGb })),
     );
 
   withCommonOptions(program.command('stop'))
@@ -27,11 +40,17 @@ export function registerBackend(program: Command, perform: Perform): void {
     .action((common: object) => perform(common, stop));
 }
 
-async function serve(run: Run, idleMinutes: number, rateLimit: number | undefined): Promise<number> {
+async function serve(run: Run, options: ServeOptions): Promise<number> {
   const { nodePath, entry } = run.backendStart;
-  const args = [entry, '--storage', run.storage, '--idle-minutes', String(idleMinutes)];
-  if (run.engine !== undefined) args.push('--engine', run.engine);
-  if (rateLimit !== undefined) args.push('--rate-limit', String(rateLimit));
+  const args = [entry, '--storage', run.storage, ...(run.engine === undefined ? [] : ['--engine', run.engine])];
+  for (const [flag, value] of [
+    ['--idle-minutes', options.idleMinutes],
+    ['--rate-limit', options.rateLimit],
+    ['--kv-budget-gb', options.kvBudgetGb],
+    ['--storage-quota-gb', options.storageQuotaGb],
+  ] as const) {
+    if (value !== undefined) args.push(flag, String(value));
+  }
   const child = spawn(nodePath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: run.terminal.env });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const ended = new AbortController();

@@ -35,7 +35,9 @@ export function registerSession(program: Command, perform: Perform): void {
           ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
           ...run.onEngine,
         });
-        run.print({ session: created.id, ...created }, () => `Started session ${created.id} on ${created.engine}.`);
+        run.print({ session: created.id, ...created }, ({ id, engine, notes }) =>
+          [`Started session ${id} on ${engine}.`, ...(notes ?? []).map((note) => `  · ${note}`)].join('\n'),
+        );
       }),
     );
 

@@ -106,6 +106,7 @@ function windowInWords({ manifest, kv, summary, lineageWindows, receipts }: Rout
       ['model', manifest.model.id],
       ['engine', `${manifest.engine} (${kv.engineKind} ${kv.engineVersion})`],
       ['KV', orUnknown(kv.kvBytes, formatBytes)],
+      ['pinned', summary.pinned ? 'yes: no budget takes its KV' : null],
       ['lineage', lineageWindows.length > 1 ? lineageWindows.join(' → ') : null],
       ['project', manifest.project],
       ['last thaw', summary.lastThaw === null ? 'never' : `${summary.lastThaw.verdict} at ${summary.lastThaw.at}`],

@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+import { parseBackendArguments } from '../../src/backend/arguments.ts';
+
+const limitsOf = (...args: string[]) => parseBackendArguments(['--storage', '/s', ...args]).limits;
+
+describe('limits of the backend', () => {
+  it('S0-50 are 50 GB of KV and 100 GB in all, unless it is said otherwise; 0 is no limit', () => {
+    expect(limitsOf()).toEqual({ kvBudgetBytes: 50e9, storageQuotaBytes: 100e9 });
+    expect(limitsOf('--kv-budget-gb', '0.5')).toEqual({ kvBudgetBytes: 5e8, storageQuotaBytes: 100e9 });
+    expect(limitsOf('--kv-budget-gb', '0', '--storage-quota-gb', '0')).toEqual({
+      kvBudgetBytes: null,
+      storageQuotaBytes: null,
+    });
+  });
+
+  it.each(['-1', 'much', '50GB', '', '1e3', '99999999999'])('%j is no number of gigabytes', (value) => {
+    for (const flag of ['kv-budget-gb', 'storage-quota-gb']) {
+      expect(() => limitsOf(`--${flag}=${value}`)).toThrow(`--${flag} must be a number of gigabytes`);
+    }
+  });
+});

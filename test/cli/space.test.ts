@@ -1,0 +1,117 @@
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { PruneResult, TrashItem, Usage } from '../../src/protocol/space.ts';
+import { readRecord, realBackends } from '../client/support/realBackends.ts';
+import { until } from '../backend/support/until.ts';
+import { cliOn, startCli, type Cli } from './support/cliProcess.ts';
+
+const { makeStorage } = realBackends();
+const budgetBytes = 2e6;
+
+/** Sizes of the block files, by name. */
+function blockFiles(storage: string): Map<string, number> {
+  const names = readdirSync(join(storage, 'kv'), { recursive: true, encoding: 'utf8' });
+  return new Map(
+    names.filter((name) => name.endsWith('.kv')).map((name) => [name, statSync(join(storage, 'kv', name)).size]),
+  );
+}
+
+const sum = (sizes: Iterable<number>): number => [...sizes].reduce((a, b) => a + b, 0);
+
+async function usage(cwm: Cli): Promise<Usage> {
+  return (await cwm.json('usage')) as unknown as Usage;
+}
+
+/** A backend with a budget that two windows fill. */
+async function serve(storage: string): Promise<void> {
+  startCli(['serve', '--storage', storage, '--kv-budget-gb', String(budgetBytes / 1e9), '--storage-quota-gb', '50']);
+  await until('the backend is announced', () => {
+    try {
+      return readRecord(storage);
+    } catch {
+      return null;
+    }
+  });
+}
+
+describe('cwm, space on the embedded engine', () => {
+  it(
+    'S0-50 S0-12 keeps the KV budget beside the running engine, measures, pins, prunes, and takes back',
+    { timeout: 240_000 },
+    async () => {
+      const storage = makeStorage();
+      const project = makeStorage();
+      await serve(storage);
+      const cwm = cliOn(storage, project);
+      const freeze = async (name: string): Promise<void> => {
+        const lines = Array.from({ length: 100 }, (_, line) => `export const ${name}${line} = ${line};`);
+        writeFileSync(join(project, `${name}.ts`), lines.join('\n'));
+        await cwm.json('session', 'new', '--id', `s-${name}`);
+        await cwm.json('prime', `s-${name}`, `${name}.ts`);
+        const receipt = await cwm.json('freeze', `s-${name}`, name);
+        expect(receipt).toMatchObject({ verdict: 'proven', tier: 'disk' });
+        // Each is under the budget, and three of them are not.
+        expect(receipt['kvBytes']).toBeLessThan(0.95 * budgetBytes);
+        expect(receipt['kvBytes']).toBeGreaterThan(budgetBytes / 3);
+      };
+
+      await freeze('first');
+      await cwm.json('pin', 'first');
+      await freeze('second');
+      await freeze('third');
+      const within = await until('the budget is kept', async () => {
+        const now = await usage(cwm);
+        return now.kv.bytes <= budgetBytes ? now : null;
+      });
+      const files = blockFiles(storage);
+      expect(within.kv).toMatchObject({ bytes: sum(files.values()), budgetBytes, elsewhereBytes: 0 });
+      expect(within.quotaBytes).toBe(50e9);
+      const gone = Object.fromEntries(within.items.map(({ name, kv }) => [name, kv?.missingBlocks]));
+      expect(gone).toMatchObject({ first: 0 });
+      expect(gone['second']).toBeGreaterThan(0);
+      expect(within.kv.pinnedBytes).toBe(within.items.find(({ name }) => name === 'first')?.kv?.bytes);
+
+      // Blocks that went under the running engine are a miss, and nothing else.
+      const thawed = await cwm.json('thaw', 'second', '--resume');
+      expect(thawed).toMatchObject({ content: { blocksDamaged: 0, blocksMissing: gone['second'] } });
+      expect(['partial', 'rebuilt']).toContain(thawed['verdict']);
+      expect(await cwm.json('send', 's-second', 'Go on.', '--max-tokens', '4')).toMatchObject({
+        text: expect.any(String),
+      });
+
+      await cwm.json('unpin', 'first');
+      const preview = (await cwm.json('prune', '--keep', '1', '--dry-run')) as unknown as PruneResult;
+      expect(preview).toMatchObject({ dryRun: true, windows: [{ name: 'first' }, { name: 'third' }] });
+      expect(preview.bytesFreed).toBeGreaterThan(0);
+      const before = sum(blockFiles(storage).values());
+      expect(await cwm.json('prune', '--keep', '1')).toEqual({ ...preview, dryRun: false });
+      expect(before - sum(blockFiles(storage).values())).toBe(preview.bytesFreed);
+
+      const { items } = (await cwm.json('trash', 'list')) as unknown as { items: TrashItem[] };
+      expect(items.map(({ name }) => name).sort()).toEqual(['first', 'third']);
+      const first = items.find(({ name }) => name === 'first');
+      expect(await cwm.json('trash', 'restore', first?.id ?? '')).toMatchObject({ kind: 'window', name: 'first' });
+      expect(await cwm.json('thaw', 'first')).toMatchObject({ verdict: expect.stringMatching(/partial|rebuilt/) });
+      expect(await cwm.json('trash', 'empty')).toEqual({ items: [], bytesFreed: 0 });
+      expect(await cwm.json('trash', 'empty', '--all')).toMatchObject({ items: [{ name: 'third' }] });
+
+      const inWords = await cwm.run('usage');
+      expect(inWords.stdout).toMatch(/KV +\S+ \S+ of at most 1\.9 MiB/);
+      expect(inWords.stdout).toMatch(/^WINDOW +KV +ITS OWN +SHARED +GONE +RECORDS +USED +PINNED$/m);
+      expect(inWords.stdout).toMatch(/^first +\S+ KiB|^first +\S+ MiB/m);
+    },
+  );
+});
+
+describe('cwm refuses', { timeout: 60_000 }, () => {
+  it('a prune that says nothing, and things that are not there', async () => {
+    const cwm = cliOn(makeStorage());
+    expect(await cwm.refusal('prune')).toMatchObject({ code: 'CWM-1003' });
+    expect(await cwm.refusal('pin', 'nothing')).toMatchObject({ code: 'CWM-2002' });
+    expect(await cwm.refusal('trash', 'restore', '../windows/w')).toMatchObject({ code: 'CWM-2009' });
+    expect(await cwm.json('trash', 'list')).toEqual({ items: [] });
+    expect((await cwm.run('prune', '--keep', '3')).stdout).toBe('No window is to be pruned.\n');
+    expect((await cwm.run('usage')).stdout).toMatch(/^ {2}windows +0 of at most 10,000$/m);
+  });
+});
