@@ -55,7 +55,8 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
   progress('Restoring');
   const restored = await engine.restore(context, signal);
   progress('Measuring');
-  const first = await measureUnlessPoisoned(engine, context, signal);
+  const measure = () => measureUnlessPoisoned(request, context, signal);
+  const first = await measure();
   if (first) core.prefill.observe(engine.spec, first.reuse);
   const canary =
     first && isOfThisGeneration
@@ -65,7 +66,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
           reused: verdictOf(request, first, check && { ...check, damaged: [] }, null),
           isExact: kv.canaryIsExact && (check === null || check.recomputed.length === 0),
           restoreRejected: restored.outcome === 'rejected',
-          askAgain: () => measureUnlessPoisoned(engine, context, signal),
+          askAgain: measure,
         })
       : null;
   const verdict = first ? verdictOf(request, first, check, canary) : 'damaged';
@@ -146,12 +147,17 @@ async function checkAndCleanBlocks(
   return check;
 }
 
+/** For an engine that does not tell its block size. */
+const mostLikelyBlockTokens = 256;
+
 /**
  * Null when the engine fails over KV that it has: a block of noise makes it answer 500 for as long as the block is there.
- * An engine that fails on a fresh prompt as well is simply failing, and its error is passed on.
+ * An engine that fails on a fresh prompt as well is simply failing, and its error is passed on. The fresh prompt fills a whole
+ * block: vLLM 0.32 gives the failed request's last block to whoever comes next, and fails over the noise that a shorter prompt
+ * leaves standing in it.
  */
 async function measureUnlessPoisoned(
-  engine: Engine,
+  { engine, description }: WarmRequest,
   context: KvContext,
   signal: AbortSignal,
 ): Promise<Measurement | null> {
@@ -159,7 +165,8 @@ async function measureUnlessPoisoned(
     return await engine.measure(context, signal);
   } catch (error) {
     if (!(error instanceof CwmError) || error.code !== 'CWM-5004') throw error;
-    await engine.measure({ ids: context.ids.slice(0, 8), salt: randomSalt(), handle: null }, signal).catch(() => {
+    const ids = context.ids.slice(0, description.blockTokens ?? mostLikelyBlockTokens);
+    await engine.measure({ ids, salt: randomSalt(), handle: null }, signal).catch(() => {
       throw error;
     });
     return null;
