@@ -69,7 +69,8 @@ export function expectedKvBytes(
   if (description.kind !== 'embedded' || !located.reachable) return 0;
   const present = located.blocks.flatMap(({ stat }) => stat ?? []);
   const missing = located.blocks.length - present.length;
-  const blockBytes = present.reduce((most, { sizeBytes }) => Math.max(most, sizeBytes), 0) || space.blockBytes.get(spec);
+  const blockBytes =
+    present.reduce((most, { sizeBytes }) => Math.max(most, sizeBytes), 0) || space.blockBytes.get(spec);
   return missing * (blockBytes ?? 0);
 }
 
