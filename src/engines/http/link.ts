@@ -71,6 +71,16 @@ export class Link {
     return this.#endpoint.label;
   }
 
+  /**
+   * What a server says, without what it must not say again: a proxy that refuses a key, or quotes the request, would carry the
+   * key and the cache salt into messages and logs.
+   */
+  withoutSecrets({ body }: LinkRequest, text: string): string {
+    const salt = typeof body === 'object' && body !== null && 'cache_salt' in body ? body.cache_salt : undefined;
+    const secrets = [this.#key, salt].filter((secret) => typeof secret === 'string' && secret !== '') as string[];
+    return secrets.reduce((clean, secret) => clean.replaceAll(secret, '•••'), text);
+  }
+
   /** Whether the server shares this machine's disks, as far as its address tells. */
   get isLocal(): boolean {
     return this.#address.managed === true || this.#endpoint.loopback;
@@ -212,11 +222,12 @@ export class Link {
 
   /** What is wrong with an answer whose head has come; null when nothing is. */
   async #refusal(
-    { path, wrongAnswer }: LinkRequest,
+    request: LinkRequest,
     type: string,
     { statusCode: status, headers, body }: Dispatcher.ResponseData,
     signal: AbortSignal,
   ): Promise<Failed | null> {
+    const { path, wrongAnswer } = request;
     if (status >= 200 && status < 300) {
       const actual = String(headers['content-type'] ?? 'no type').toLowerCase();
       if (actual.startsWith(type)) return null;
@@ -224,10 +235,11 @@ export class Link {
       const error = `${this.label}${path} answered with ${actual.slice(0, 80)} where ${type} was expected.`;
       return new Failed(new CwmError(wrongAnswer, error, { context: { engine: this.label } }), {});
     }
-    const text = await readRefusal(body);
+    const text = this.withoutSecrets(request, await readRefusal(body));
     body.destroy();
     signal.throwIfAborted();
-    const location = typeof headers['location'] === 'string' ? headers['location'] : null;
+    const { location: target } = headers;
+    const location = typeof target === 'string' ? this.withoutSecrets(request, target) : null;
     const error = statusError({ status, location, text, label: this.label, path, keySent: this.#key !== undefined });
     const transient = status >= 500 && status !== 501;
     return new Failed(error, { retry: transient, mayHaveRun: transient });

@@ -63,7 +63,7 @@ export async function readText(
   let text = '';
   let firstTokenMs: number | null = null;
   for await (const { data, triedBefore } of link.events(request, () => firstTokenMs !== null, signal)) {
-    const chunk = parseChunk(data, link.label);
+    const chunk = parseChunk(data, link, request);
     ids.push(...(chunk.tokens ?? []));
     text += chunk.content;
     if (chunk.content !== '' || ids.length > 0) firstTokenMs ??= elapsedMs();
@@ -84,7 +84,8 @@ export async function readText(
   throw new CwmError('CWM-5101', `llama-server at ${link.label} ended its answer without saying so.`);
 }
 
-function parseChunk(data: string, label: string) {
+function parseChunk(data: string, link: Link, request: LinkRequest) {
+  const { label } = link;
   const what = `A chunk of the answer of ${label} to ${path}`;
   let value: unknown;
   try {
@@ -98,7 +99,7 @@ function parseChunk(data: string, label: string) {
   throw statusError({
     status: status >= 400 && status < 600 ? status : 500,
     location: null,
-    text: data,
+    text: link.withoutSecrets(request, data),
     label,
     path,
     keySent: true,

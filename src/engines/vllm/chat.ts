@@ -61,7 +61,7 @@ export async function readChat(
 
   for await (const event of link.events(request, () => firstTokenMs !== null, signal)) {
     triedBefore = event.triedBefore;
-    const chunk = parseChunk(event.data, link.label);
+    const chunk = parseChunk(event.data, link, request);
     promptIds ??= chunk.prompt_token_ids ?? null;
     usage = chunk.usage ?? usage;
     serverTimeToFirstTokenMs = chunk.metrics?.time_to_first_token_ms ?? serverTimeToFirstTokenMs;
@@ -88,7 +88,8 @@ export async function readChat(
   };
 }
 
-function parseChunk(data: string, label: string) {
+function parseChunk(data: string, link: Link, request: LinkRequest) {
+  const { label } = link;
   const what = `A chunk of the answer of ${label} to ${path}`;
   let value: unknown;
   try {
@@ -102,7 +103,7 @@ function parseChunk(data: string, label: string) {
     throw statusError({
       status: status >= 400 && status < 600 ? status : 500,
       location: null,
-      text: data,
+      text: link.withoutSecrets(request, data),
       label,
       path,
       keySent: true,
