@@ -24,7 +24,7 @@ import { SessionFiles } from './sessionFiles.ts';
 import { SharedBlocks } from './sharedBlocks.ts';
 import { measureStorage } from './space/storageSizes.ts';
 import { storageError, type Access } from './storageError.ts';
-import type { StoreParts } from './storeParts.ts';
+import { hasDirectory, type StoreParts } from './storeParts.ts';
 import { Trash } from './trash.ts';
 import { nullIfUnreadable } from './unreadable.ts';
 import { verifyStore } from './verifyStore.ts';
@@ -297,6 +297,7 @@ export class FileStore implements Store {
   async restore(trashId: string): Promise<TrashItem> {
     const { item, path } = await this.#run('read', () => this.#trash.find(trashId));
     const name = item.name as SessionId & WindowName;
+    if (item.kind !== 'other') await this.#run('read', () => hasDirectory(this.#parts.files, path));
     if (item.kind === 'window') await this.#changeWindow(name, () => this.#windows.restore(name, path));
     else if (item.kind === 'session') await this.#changeSession(name, () => this.#sessions.restore(name, path));
     else throw new CwmError('CWM-1003', `${item.name} is neither a session nor a window.`);

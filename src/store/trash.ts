@@ -77,7 +77,7 @@ export class Trash {
     const { files, layout } = this.#parts;
     const path = join(layout.trash, id);
     const stat = await files.stat(path);
-    return stat?.kind === 'file' ? stat.sizeBytes : bytesWithoutOtherName(files, path);
+    return stat?.kind === 'directory' ? bytesWithoutOtherName(files, path) : (stat?.sizeBytes ?? 0);
   }
 }
 

@@ -25,8 +25,8 @@ export interface WholeBackend {
   readonly storage: string;
   readonly engine: string;
   readonly client: BackendClient;
-  raw(request: BackendRequest): Promise<BackendAnswer>;
-  stop(): Promise<void>;
+  readonly raw: (request: BackendRequest) => Promise<BackendAnswer>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Starts backends as the program does, within the test's process and on a fake vLLM; all of it is ended after each test. */

@@ -1,0 +1,171 @@
+import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { routes, type Route, type RouteName } from '../../src/protocol/api.ts';
+import type { CwmError } from '../../src/protocol/errors.ts';
+import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
+import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
+
+const start = wholeBackends();
+const makeDirectory = temporaryDirectories();
+const onPosix = it.skipIf(process.platform === 'win32');
+
+/** Fields that become part of a path, in every route that has one. */
+const idFields = ['id', 'session', 'window', 'target', 'item'] as const;
+const idRoutes = (Object.keys(routes) as RouteName[]).flatMap((name) => {
+  const shape = (routes[name].input as unknown as { shape: object }).shape;
+  return idFields.filter((field) => field in shape).map((field) => ({ name, field }));
+});
+
+const good = { session: 's', window: 'w', text: 'x', paths: ['a'], pinned: true, item: 'x', project: 'file:///p' };
+
+const escapes = [
+  '..',
+  '../outside',
+  '../../../../../../etc/passwd',
+  '/etc/passwd',
+  '..\\outside',
+  'C:\\Windows',
+  'a/../../outside',
+  'a\0b',
+  '.',
+  '%2e%2e%2foutside',
+  '..%2foutside',
+  '%252e%252e%252foutside',
+  '．．／outside',
+  '~',
+  'metadata.json',
+];
+
+/** Every file below with its content, and what each link points to. */
+async function contentsOf(directory: string): Promise<Record<string, string>> {
+  const contents: Record<string, string> = {};
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile()) contents[path] = await readFile(path, 'utf8');
+  }
+  return contents;
+}
+
+async function filled(): Promise<WholeBackend & { readonly outside: string }> {
+  const parent = makeDirectory();
+  const outside = join(parent, 'outside');
+  await mkdir(outside);
+  await writeFile(join(outside, 'metadata.json'), 'a secret of somebody else');
+  const backend = await start({ storage: join(parent, 'storage') });
+  await backend.client.call('createSession', { id: 's', project: 'file:///p' });
+  await backend.client.call('send', { session: 's', text: 'What is ice?', maxTokens: 2 });
+  await backend.client.call('freeze', { session: 's', window: 'w', checkpoint: true });
+  return { ...backend, outside };
+}
+
+/** With the path's parameters as they are given or encoded once more. */
+async function ask(
+  { raw }: Pick<WholeBackend, 'raw'>,
+  name: RouteName,
+  input: Record<string, unknown>,
+  encode: boolean,
+) {
+  const { method, path } = routes[name] as Route;
+  const filledPath = path.replaceAll(/:(\w+)/g, (_, field: string) => {
+    const value = String(input[field]);
+    return encode ? encodeURIComponent(value) : value.replaceAll(/[\0 ]/g, '%00');
+  });
+  const request = { method, path: filledPath.replaceAll(/[^\x20-\x7e]/g, encodeURIComponent) };
+  if (method === 'POST') return raw({ ...request, body: JSON.stringify(input) });
+  const query = new URLSearchParams(
+    Object.entries(input).map(([key, value]): [string, string] => [key, String(value)]),
+  );
+  return raw({ ...request, path: `${request.path}?${query.toString()}` });
+}
+
+describe('S0-60 ids that try to leave the storage directory', () => {
+  it.each(idRoutes)('$name refuses them as its $field', async ({ name, field }) => {
+    const backend = await filled();
+    const before = await contentsOf(backend.outside);
+    const siblings = await readdir(join(backend.storage, '..'));
+    for (const escape of escapes) {
+      for (const encode of [true, false]) {
+        const answer = await ask(backend, name, { ...good, [field]: escape }, encode);
+        const shown = `${name} ${field}=${JSON.stringify(escape)} → ${answer.status} ${answer.body.slice(0, 300)}`;
+        // Not encoded, a path may be another route by then, which answers in its own way.
+        if (encode || !(routes[name] as Route).path.includes(`:${field}`)) {
+          expect(answer.status, shown).toBeGreaterThanOrEqual(400);
+          expect(answer.body, shown).toMatch(/CWM-(100\d|2\d{3})/);
+        }
+        expect(answer.body, shown).not.toMatch(/secret|root:/);
+      }
+    }
+    expect(await contentsOf(backend.outside)).toEqual(before);
+    expect(await readdir(join(backend.storage, '..'))).toEqual(siblings);
+    const stored = await readdir(backend.storage, { recursive: true });
+    expect(stored.filter((path) => /outside|passwd|Windows/.test(path))).toEqual([]);
+  });
+});
+
+describe('S0-60 links in the storage directory', () => {
+  const codeOf = async (call: Promise<unknown>): Promise<string> =>
+    call.then(
+      () => 'done',
+      (error: unknown) => (error as CwmError).code,
+    );
+
+  onPosix.each(idRoutes.filter(({ name }) => name !== 'listWindows'))(
+    '$name follows none that has the name of its $field',
+    async ({ name, field }) => {
+      const backend = await filled();
+      const { storage, outside, client } = backend;
+      const linkInTrash = '20260101T000000000Z-session-x';
+      // Behind the links lies a whole session and a whole window: they would be believed.
+      await rename(join(storage, 'contexts/s'), join(outside, 's'));
+      await rename(join(storage, 'windows/w'), join(outside, 'w'));
+      await symlink(join(outside, 's'), join(storage, 'contexts/s'));
+      await symlink(join(outside, 'w'), join(storage, 'windows/w'));
+      await symlink(outside, join(storage, 'trash', linkInTrash));
+      const before = await contentsOf(outside);
+      const input = { ...good, target: 'w', id: 's', item: linkInTrash };
+      const code = await codeOf(client.call(name, input));
+      expect(code, `${name} ${field}`).toMatch(/^CWM-(8001|3003|3004|2009)$/);
+      expect(await contentsOf(outside)).toEqual(before);
+      for (const path of ['contexts/s', 'windows/w'])
+        expect((await lstat(join(storage, path))).isSymbolicLink()).toBe(true);
+    },
+  );
+
+  onPosix('lists show the rest', async () => {
+    const { storage, outside, client } = await filled();
+    await client.call('createSession', { id: 's2' });
+    await rename(join(storage, 'contexts/s'), join(outside, 's'));
+    await symlink(join(outside, 's'), join(storage, 'contexts/s'));
+    expect((await client.call('listSessions', {})).items.map(({ id }) => id)).toContain('s2');
+    expect((await client.call('health', {})).status).not.toBe('unhealthy');
+  });
+
+  onPosix(
+    'one in place of a folder of the store keeps the backend from starting, and nothing is written behind it',
+    async () => {
+      const { storage, outside, stop, engine } = await filled();
+      await stop();
+      for (const folder of [
+        'contexts',
+        'windows',
+        'lineages',
+        'projects',
+        'intents',
+        'audit',
+        'tmp',
+        'trash',
+        'quarantine',
+      ]) {
+        const aside = join(outside, `real-${folder}`);
+        await rename(join(storage, folder), aside);
+        await symlink(outside, join(storage, folder));
+        const before = await contentsOf(outside);
+        await expect(start({ storage, engine }), folder).rejects.toMatchObject({ code: 'CWM-8001' });
+        expect(await contentsOf(outside), folder).toEqual(before);
+        await rm(join(storage, folder));
+        await rename(aside, join(storage, folder));
+      }
+    },
+  );
+});
