@@ -69,6 +69,8 @@ export const pruneResultSchema = z.object({
   bytesFreed: number,
   /** Bytes that go to the trash, and are free when it is emptied. */
   bytesToTrash: number,
+  /** Of the windows, those whose KV is with another engine: it is asked to delete it, and what that frees is not counted. */
+  elsewhere: number,
 });
 export type PruneResult = z.infer<typeof pruneResultSchema>;
 

@@ -70,6 +70,27 @@ describe('prune', () => {
     expect(engine.diskBlocks).toBe(0);
   });
 
+  test('another engine is asked to delete what it has, and a window goes also when that engine is down', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    for (const name of ['one', 'two']) {
+      await talkedSession(fixture, `s-${name}`);
+      await cwm.freeze({ session: `s-${name}`, window: name }, never());
+    }
+    const blocks = engine.diskBlocks;
+    expect(await cwm.prune({ keep: 1 }, never())).toMatchObject({ windows: [{ name: 'one' }], elsewhere: 1 });
+    expect(engine.diskBlocks).toBe(blocks / 2);
+    engine.fault = 'CWM-5001';
+    expect(await cwm.prune({ keep: 0 }, never())).toMatchObject({ windows: [{ name: 'two' }], elsewhere: 1 });
+    expect((await cwm.listWindows({})).total).toBe(0);
+  });
+
+  test('takes nothing when the days asked for reach back before any date', async () => {
+    const { cwm } = await fourWindows();
+    for (const olderThanDays of [1e6, Number.MAX_SAFE_INTEGER])
+      expect((await cwm.prune({ olderThanDays }, never())).windows).toEqual([]);
+  });
+
   test('leaves alone the window that is being thawed', async () => {
     const fixture = await fourWindows();
     const { cwm, engine } = fixture;

@@ -112,7 +112,7 @@ function usageInWords(usage: Usage): string {
   return `${facts}\n${table}`;
 }
 
-function prunedInWords({ dryRun, windows, blocks, bytesFreed, bytesToTrash }: PruneResult): string {
+function prunedInWords({ dryRun, windows, blocks, bytesFreed, bytesToTrash, elsewhere }: PruneResult): string {
   if (windows.length === 0) return 'No window is to be pruned.';
   const now = new Date();
   const table = formatTable(
@@ -128,6 +128,9 @@ function prunedInWords({ dryRun, windows, blocks, bytesFreed, bytesToTrash }: Pr
   return [
     `${plural(windows.length, 'window')} ${would} to the trash (${formatBytes(bytesToTrash)} for seven days).`,
     `Deleting ${plural(blocks, 'block')} of KV that nobody else needs ${frees} ${formatBytes(bytesFreed)}.`,
+    ...(elsewhere === 0
+      ? []
+      : [`KV of ${plural(elsewhere, 'window')} is with other engines, which are asked to delete it.`]),
     table,
   ].join('\n');
 }

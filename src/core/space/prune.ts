@@ -6,13 +6,16 @@ import { totalBytes } from '../blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { CachedBlock } from '../ports/blockCache.ts';
 import type { Store } from '../ports/store.ts';
+import { deleteWindow } from '../windows.ts';
 import { blocksOfLiveSessions, type BlockNaming } from './liveBlocks.ts';
-import { blocksOf, lastUsedAt, windowUses, type WindowUse } from './windowUses.ts';
+import { blocksOf, kvOf, lastUsedAt, lineageOf, windowUses, type WindowUse } from './windowUses.ts';
 
 interface PlannedWindow {
   readonly window: WindowSummary;
   readonly recordBytes: number;
   readonly hashes: readonly string[];
+  /** Its KV is with another engine than the embedded one. */
+  readonly isElsewhere: boolean;
 }
 
 interface PrunePlan {
@@ -23,7 +26,8 @@ interface PrunePlan {
 
 /**
  * Moves windows to the trash that were not used for long, and deletes the KV that only they had. Never one that is pinned or in use.
- * With `dryRun` it changes nothing and answers what it would do. KV with other engines than the embedded one is left to those.
+ * With `dryRun` it changes nothing and answers what it would do. Other engines than the embedded one are asked to delete theirs, as when a
+ * window is deleted; what that frees is not counted.
  *
  * @throws CwmError CWM-1003 when it is not said which windows. An abort leaves those that have not gone yet.
  */
@@ -68,9 +72,11 @@ async function makePlan(core: CoreContext, which: Which, signal: AbortSignal): P
   const windows: PlannedWindow[] = [];
   for (const window of chosen(core, all, which)) {
     signal.throwIfAborted();
-    const hashes = (await blocksOf(store, window.name as WindowName)).map(({ hash }) => hash);
+    const kv = await kvOf(store, window.name as WindowName);
+    const hashes = kv?.blocks.map(({ hash }) => hash) ?? [];
     if (hashes.some((hash) => space.inUse.isHeld(hash))) continue;
-    windows.push({ window, recordBytes: windowBytes.get(window.name) ?? 0, hashes });
+    const isElsewhere = kv !== null && kv.engineKind !== 'embedded';
+    windows.push({ window, recordBytes: windowBytes.get(window.name) ?? 0, hashes, isElsewhere });
   }
   const unneeded = new Set(windows.flatMap(({ hashes }) => hashes));
   if (unneeded.size === 0) return { windows, blocks: [] };
@@ -92,8 +98,9 @@ async function makePlan(core: CoreContext, which: Which, signal: AbortSignal): P
 
 /** Not used for the longest time first. */
 function chosen({ clock }: CoreContext, all: readonly WindowUse[], { olderThanDays, keep }: Which): WindowSummary[] {
-  const usedBefore =
-    olderThanDays === undefined ? null : new Date(clock.now().getTime() - olderThanDays * dayMs).toISOString();
+  // No window is older than 1970, and far enough back there are no dates to write.
+  const before = Math.max(clock.now().getTime() - (olderThanDays ?? 0) * dayMs, 0);
+  const usedBefore = olderThanDays === undefined ? null : new Date(before).toISOString();
   return all
     .flatMap(({ window }) => window ?? [])
     .sort((a, b) => compare(lastUsedAt(b), lastUsedAt(a)) || compare(a.name, b.name))
@@ -121,16 +128,6 @@ async function namingsOf(store: Store, windows: readonly PlannedWindow[]): Promi
   return namings;
 }
 
-/** Null when it can't be told. */
-async function lineageOf(store: Store, name: WindowName): Promise<string | null> {
-  try {
-    return (await store.getWindow(name))?.lineage ?? null;
-  } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
-    throw error;
-  }
-}
-
 async function carryOut(core: CoreContext, plan: PrunePlan, signal: AbortSignal): Promise<RouteOutput<'prune'>> {
   const { space } = core;
   const windows: PlannedWindow[] = [];
@@ -138,7 +135,7 @@ async function carryOut(core: CoreContext, plan: PrunePlan, signal: AbortSignal)
   for (const planned of plan.windows) {
     signal.throwIfAborted();
     const isInUse = planned.hashes.some((hash) => space.inUse.isHeld(hash));
-    if (!isInUse && (await deleteIfThere(core, planned.window.name as WindowName))) windows.push(planned);
+    if (!isInUse && (await deleteIfThere(core, planned, signal))) windows.push(planned);
     else for (const hash of planned.hashes) kept.add(hash);
   }
   const blocks = plan.blocks.filter(({ hash }) => !kept.has(hash));
@@ -147,15 +144,19 @@ async function carryOut(core: CoreContext, plan: PrunePlan, signal: AbortSignal)
 }
 
 /** False when somebody else deleted it meanwhile. */
-async function deleteIfThere({ store, changes }: CoreContext, name: WindowName): Promise<boolean> {
+async function deleteIfThere(core: CoreContext, planned: PlannedWindow, signal: AbortSignal): Promise<boolean> {
+  const name = planned.window.name as WindowName;
   try {
-    await store.deleteWindow(name);
+    if (planned.isElsewhere) await deleteWindow(core, { window: name }, signal);
+    else {
+      await core.store.deleteWindow(name);
+      core.changes.emit({ type: 'window', window: name });
+    }
+    return true;
   } catch (error) {
     if (error instanceof CwmError && error.code === 'CWM-2002') return false;
     throw error;
   }
-  changes.emit({ type: 'window', window: name });
-  return true;
 }
 
 const answer = ({ windows, blocks }: PrunePlan, dryRun: boolean, bytesFreed: number): RouteOutput<'prune'> => ({
@@ -169,4 +170,5 @@ const answer = ({ windows, blocks }: PrunePlan, dryRun: boolean, bytesFreed: num
   blocks: blocks.length,
   bytesFreed,
   bytesToTrash: windows.reduce((sum, { recordBytes }) => sum + recordBytes, 0),
+  elsewhere: windows.filter(({ isElsewhere }) => isElsewhere).length,
 });

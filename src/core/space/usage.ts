@@ -1,10 +1,9 @@
 import type { RouteOutput } from '../../protocol/api.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import type { LineageId, WindowName } from '../../protocol/ids.ts';
+import type { WindowName } from '../../protocol/ids.ts';
 import type { WindowUsage } from '../../protocol/space.ts';
 import type { KvRecord, WindowSummary } from '../../protocol/window.ts';
 import type { Space } from './space.ts';
-import { lastUsedAt } from './windowUses.ts';
+import { kvOf, lastUsedAt, lineageOf } from './windowUses.ts';
 
 /** Measures everything: looks at every file once, and reads the block list of every window. */
 export async function usage(space: Space, signal: AbortSignal): Promise<RouteOutput<'usage'>> {
@@ -53,11 +52,10 @@ export async function usage(space: Space, signal: AbortSignal): Promise<RouteOut
 
 /** Only windows of one lineage share blocks: a block's hash covers the lineage's salt. So never are all hashes needed at once. */
 async function byLineage({ store }: Space, windows: readonly WindowSummary[]): Promise<WindowSummary[][]> {
-  const groups = new Map<LineageId, WindowSummary[]>();
+  const groups = new Map<string, WindowSummary[]>();
   for (const window of windows) {
-    const manifest = await readOrNull(() => store.getWindow(window.name as WindowName));
-    if (!manifest) continue;
-    const lineage = manifest.lineage as LineageId;
+    const lineage = await lineageOf(store, window.name as WindowName);
+    if (lineage === null) continue;
     groups.set(lineage, [...(groups.get(lineage) ?? []), window]);
   }
   return [...groups.values()];
@@ -79,7 +77,7 @@ class KvSums {
     const holders = new Map<string, number>();
     for (const window of windows) {
       signal.throwIfAborted();
-      const kv = await readOrNull(() => store.loadWindowKv(window.name as WindowName));
+      const kv = await kvOf(store, window.name as WindowName);
       if (!kv || kv.kvBytes === null) continue;
       read.push({ window, kv });
       for (const { hash } of kv.blocks) holders.set(hash, (holders.get(hash) ?? 0) + 1);
@@ -109,15 +107,5 @@ class KvSums {
       const measured = isOurs ? 'now' : 'recorded';
       this.ofWindow.set(window.name, { bytes, uniqueBytes, sharedBytes, missingBlocks, measured });
     }
-  }
-}
-
-/** Null for what was deleted meanwhile or is damaged: the rest is shown. */
-async function readOrNull<T>(read: () => Promise<T | null>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return null;
-    throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { WindowName } from '../../protocol/ids.ts';
-import type { BlockRecord, WindowSummary } from '../../protocol/window.ts';
+import type { BlockRecord, KvRecord, WindowSummary } from '../../protocol/window.ts';
 import type { Store } from '../ports/store.ts';
 
 /** A window as those see it who look for space. */
@@ -21,14 +21,28 @@ export async function windowUses(store: Store): Promise<WindowUse[]> {
 export const lastUsedAt = ({ lastThaw, createdAt }: WindowSummary): string => lastThaw?.at ?? createdAt;
 
 /**
- * The blocks that a window names, in order: none when it was deleted meanwhile, or its record is damaged and so names none.
+ * What was recorded of a window's KV: null when it was deleted meanwhile, or its record is damaged and so names no block.
  * @throws CwmError whatever else keeps the record from being read: not to know is not to name none.
  */
-export async function blocksOf(store: Store, name: WindowName): Promise<readonly BlockRecord[]> {
+export async function kvOf(store: Store, name: WindowName): Promise<KvRecord | null> {
   try {
-    return (await store.loadWindowKv(name)).blocks;
+    return await store.loadWindowKv(name);
   } catch (error) {
-    if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return [];
+    if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return null;
+    throw error;
+  }
+}
+
+/** In order. @throws CwmError as {@link kvOf}. */
+export const blocksOf = async (store: Store, name: WindowName): Promise<readonly BlockRecord[]> =>
+  (await kvOf(store, name))?.blocks ?? [];
+
+/** Null when it can't be told. */
+export async function lineageOf(store: Store, name: WindowName): Promise<string | null> {
+  try {
+    return (await store.getWindow(name))?.lineage ?? null;
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
     throw error;
   }
 }
