@@ -41,6 +41,15 @@ export function decodeLines<Schema extends z.ZodMiniType>(
 function decodeLine<Schema extends z.ZodMiniType>(line: string, schema: Schema): z.output<Schema> | null {
   const json = line.slice(65);
   if (line[64] !== '\t' || sha256Hex(json) !== line.slice(0, 64)) return null;
-  const parsed = schema.safeParse(JSON.parse(json));
+  const parsed = schema.safeParse(parseJson(json));
   return parsed.success ? parsed.data : null;
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    // Somebody wrote it with the right checksum; it is no value all the same.
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { sha256Hex } from '../base/hash.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
-import { decodeTokenIds, encodeTokenIds } from '../base/tokenIds.ts';
+import { encodeTokenIds } from '../base/tokenIds.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { MessageId, SessionId } from '../protocol/ids.ts';
 import { sessionSchema, type Message, type Session } from '../protocol/session.ts';
@@ -11,6 +11,7 @@ import { sessionPaths, type SessionPaths } from './layout.ts';
 import { MessagePool } from './messagePool.ts';
 import { encodeRecord } from './record.ts';
 import { hasDirectory, type StoreParts } from './storeParts.ts';
+import { openTokens } from './tokenFile.ts';
 import type { Trash } from './trash.ts';
 
 /** Sessions as directories: record, message pool and token ids. */
@@ -152,7 +153,8 @@ export class SessionFiles {
     await this.#requireDirectories(id, paths);
     const bytes = await this.#parts.writes.readIfThere(paths.tokens(sha256));
     if (bytes === null) throw new CwmError('CWM-4004', `Session "${id}" does not have the token ids ${sha256}.`);
-    if (sha256Hex(bytes) === sha256) return decodeTokenIds(bytes);
+    const ids = openTokens(bytes, sha256);
+    if (ids !== null) return ids;
     await this.#parts.quarantine.setAside(paths.tokens(sha256), 'Its SHA-256 is not the one in its name.');
     throw new CwmError('CWM-4004', `The token ids of session "${id}" are damaged.`);
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { sha256Hex } from '../base/hash.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
-import { decodeTokenIds, encodeTokenIds } from '../base/tokenIds.ts';
+import { encodeTokenIds } from '../base/tokenIds.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { SessionId, WindowName } from '../protocol/ids.ts';
 import { receiptSchema, type Receipt } from '../protocol/receipt.ts';
@@ -12,6 +12,7 @@ import { windowPaths, type WindowPaths } from './layout.ts';
 import { encodeRecord } from './record.ts';
 import type { SessionFiles } from './sessionFiles.ts';
 import { hasDirectory, type StoreParts } from './storeParts.ts';
+import { openTokens } from './tokenFile.ts';
 import type { Trash } from './trash.ts';
 
 /** Windows as directories. Locks are taken in the order session, window. */
@@ -84,7 +85,8 @@ export class WindowFiles {
     const path = this.#parts.layout.window(name).tokens;
     const bytes = await this.#parts.writes.readIfThere(path);
     if (bytes === null) throw new CwmError('CWM-4004', `The token ids of window "${name}" are missing.`);
-    if (sha256Hex(bytes) === manifest.tokens.sha256) return decodeTokenIds(bytes);
+    const ids = openTokens(bytes, manifest.tokens.sha256);
+    if (ids !== null) return ids;
     await this.#parts.quarantine.setAside(path, "Its SHA-256 is not the one in the window's manifest.");
     throw new CwmError('CWM-4004', `The token ids of window "${name}" are damaged.`);
   }

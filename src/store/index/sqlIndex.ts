@@ -31,14 +31,15 @@ export class SqlIndex {
     return new SqlIndex(database);
   }
 
-  /** @returns null when it is no database, is damaged or has another version. */
+  /** @returns null when it is no database, is damaged, has another version or other tables. */
   static fromImage(sql: SqlJsStatic, image: Uint8Array): SqlIndex | null {
     let database: Database | null = null;
     try {
       database = new sql.Database(image);
       const version = database.exec('PRAGMA user_version')[0]?.values[0]?.[0];
       const check = database.exec('PRAGMA quick_check')[0]?.values[0]?.[0];
-      if (version === indexVersion && check === 'ok') return new SqlIndex(database);
+      const isWhole = version === indexVersion && check === 'ok';
+      if (isWhole && schemaOf(database) === ownSchema(sql)) return new SqlIndex(database);
     } catch {
       // SQLite's own account of what is wrong helps nobody: the image is made anew.
     }
@@ -256,5 +257,20 @@ class Filter {
   /** Without LIKE, so that nothing in the value is a wildcard. */
   contains(column: string, value: string | undefined): void {
     this.add(`instr(${column}, ?) > 0`, value?.toLowerCase());
+  }
+}
+
+/** All tables and indexes as they were declared. */
+function schemaOf(database: Database): string {
+  return JSON.stringify(database.exec('SELECT type, name, sql FROM sqlite_schema ORDER BY type, name')[0]?.values);
+}
+
+function ownSchema(sql: SqlJsStatic): string {
+  const empty = new sql.Database();
+  try {
+    empty.exec(indexSchema);
+    return schemaOf(empty);
+  } finally {
+    empty.close();
   }
 }
