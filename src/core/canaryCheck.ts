@@ -17,7 +17,7 @@ export interface CanaryComparison {
   readonly measured: Measurement;
   /** What reuse alone says of the measured request. */
   readonly reused: Verdict;
-  /** False when some of the reused KV may have been computed again since the canary was taken. */
+  /** False when some of the reused KV may have been computed again since the canary was taken, or all of it after a repair. */
   readonly isExact: boolean;
   /** The engine refused to restore the KV, which may have left it damaged: then what it computes anew is in question as well. */
   readonly restoreRejected: boolean;
@@ -32,8 +32,8 @@ const rejectedWhy = 'The engine refused the stored KV and computed it again; onl
 
 /**
  * KV that was reused as a whole must answer exactly as when it was frozen, within the engine's own noise. KV that was in part
- * computed again may differ in its last bits, so only a gross difference speaks against it. KV that was not reused at all
- * is not in question, unless a restore was refused before.
+ * computed again may differ in its last bits, so only a gross difference speaks against it, and only the very same answer for
+ * it. KV that was not reused at all is not in question, unless a restore was refused before.
  */
 export async function checkCanary(comparison: CanaryComparison): Promise<CanaryCheck> {
   const { frozen: pair, measured, reused, isExact, restoreRejected, askAgain } = comparison;
@@ -44,11 +44,13 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
   const frozen = pair[1];
   const frozenNoise = canaryDifference(...pair);
   const difference = canaryDifference(frozen, measured.canary);
+  const agreed: CanaryCheck = { result: 'agreed', difference, noise: frozenNoise, why: null };
   if (isRebuilt || reused === 'partial' || !isExact) {
+    if (!isRebuilt && !isBeyondNoise(difference, frozenNoise)) return agreed;
     const result = differsGrossly(frozen, measured.canary) ? 'disagreed' : 'not-run';
     return { result, difference, noise: frozenNoise, why: isRebuilt ? rejectedWhy : recomputedWhy };
   }
-  if (!isBeyondNoise(difference, frozenNoise)) return { result: 'agreed', difference, noise: frozenNoise, why: null };
+  if (!isBeyondNoise(difference, frozenNoise)) return agreed;
 
   const again = await askAgain();
   if (!again?.canary) return { result: 'disagreed', difference, noise: frozenNoise, why: null };

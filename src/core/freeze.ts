@@ -202,6 +202,7 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: nu
       cachedTokensFrom: measured.reuse.cachedTokensFrom,
       isDamageFound: false,
       isContentOutOfSight: false,
+      isContentUnconfirmed: false,
     }),
     tier: onDisk ? ('disk' as const) : measured.reuse.tier,
     tokens,

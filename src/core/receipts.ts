@@ -98,7 +98,9 @@ function thawSummary(receipt: Summarised): string {
     case 'rebuilt':
       return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. The context is warm now.`;
     case 'unobserved':
-      return 'Unobserved: the context was sent, but this engine does not tell what it reused. Nothing is claimed.';
+      return receipt.cachedTokensFrom === 'usage' || receipt.cachedTokensFrom === 'timings'
+        ? `Unobserved: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused, but whether they are what was frozen could not be told. Nothing is claimed.`
+        : 'Unobserved: the context was sent, but this engine does not tell what it reused. Nothing is claimed.';
     case 'damaged':
       return `Damaged: the engine reused KV that is not what was frozen. ${
         repair === 'none'

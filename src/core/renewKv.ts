@@ -34,6 +34,8 @@ export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description'
   /** Where the measured request's KV came from. */
   readonly tier: KvTier | null;
   readonly check: BlockCheck | null;
+  /** Whether a checksum or the canary spoke for what was reused. */
+  readonly isContentConfirmed: boolean;
   readonly hold: Hold;
 }
 
@@ -68,7 +70,13 @@ export async function renewKv(core: CoreContext, request: RenewRequest, signal: 
     },
     signal,
   );
-  const renewed = { ...sealed.kv, canaryIsExact: answeredFromWhatIsKept(request) };
+  // What nothing speaks for must not become what the next thaw is held against.
+  const isInDoubt = verdict === 'partial' && !request.isContentConfirmed;
+  const renewed = {
+    ...sealed.kv,
+    canary: isInDoubt ? kv.canary : sealed.kv.canary,
+    canaryIsExact: answeredFromWhatIsKept(request),
+  };
   await core.store.replaceWindowKv(window, renewed);
   return {
     kv: renewed,

@@ -83,6 +83,7 @@ export async function warmText(core: CoreContext, request: WarmRequest, signal: 
       canary: 'not-run',
       isDamageFound: false,
       isContentOutOfSight: true,
+      isContentUnconfirmed: false,
     }),
     measured: { reuse, canary: null },
     content: uncheckedContent(noIds),

@@ -22,6 +22,8 @@ export interface VerdictEvidence {
   readonly cachedTokensFrom: Receipt['cachedTokensFrom'];
   /** The window has a canary, the engine no longer gives one, and no checksum stands in for it. */
   readonly isContentOutOfSight: boolean;
+  /** The window has a canary, but it was taken over KV of which some was computed again, it did not answer the same, and no checksum stands in for it. */
+  readonly isContentUnconfirmed: boolean;
 }
 
 /** The one place where evidence becomes a word. Pure and total; it never says `proven` when anything disagreed or was not seen. */
@@ -38,5 +40,6 @@ export function decideVerdict(evidence: VerdictEvidence): Verdict {
   // More cached than there were tokens is no evidence of anything but a broken counter.
   if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
   const floor = reuseFloor(promptTokens, blockTokens);
-  return floor > 0 && cachedTokens >= floor && !evidence.isDamageFound ? 'proven' : 'partial';
+  if (floor === 0 || cachedTokens < floor || evidence.isDamageFound) return 'partial';
+  return evidence.isContentUnconfirmed ? 'unobserved' : 'proven';
 }

@@ -58,17 +58,16 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
   const measure = () => measureUnlessPoisoned(request, context, signal);
   const first = await measure();
   if (first) core.prefill.observe(engine.spec, first.reuse);
-  const canary =
-    first && isOfThisGeneration
-      ? await checkCanary({
-          frozen: kv.canary,
-          measured: first,
-          reused: verdictOf(request, first, check && { ...check, damaged: [] }, null),
-          isExact: kv.canaryIsExact && (check === null || check.recomputed.length === 0),
-          restoreRejected: restored.outcome === 'rejected',
-          askAgain: measure,
-        })
-      : null;
+  const canary = first
+    ? await checkCanary({
+        frozen: kv.canary,
+        measured: first,
+        reused: verdictOf(request, first, check && { ...check, damaged: [] }, null),
+        isExact: isOfThisGeneration && kv.canaryIsExact && (check === null || check.recomputed.length === 0),
+        restoreRejected: restored.outcome === 'rejected',
+        askAgain: measure,
+      })
+    : null;
   const verdict = first ? verdictOf(request, first, check, canary) : 'damaged';
 
   const rebuilt = verdict === 'damaged' ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
@@ -86,6 +85,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
           verdict,
           tier: first?.reuse.tier ?? null,
           check: rebuilt ? null : check,
+          isContentConfirmed: isConfirmed(check, canary),
         },
         signal,
       );
@@ -126,9 +126,14 @@ function verdictOf(
     canary: canary?.result ?? 'not-run',
     isDamageFound: check !== null && check.damaged.length > 0,
     cachedTokensFrom: reuse.cachedTokensFrom,
-    isContentOutOfSight: kv.canary !== null && measured.canary === null && !(check && check.whole.length > 0),
+    isContentOutOfSight: kv.canary !== null && measured.canary === null && !isConfirmed(check, canary),
+    isContentUnconfirmed: kv.canary !== null && canary !== null && !isConfirmed(check, canary),
   });
 }
+
+/** Whether anything speaks for the content of what was reused. */
+const isConfirmed = (check: BlockCheck | null, canary: CanaryCheck | null): boolean =>
+  (check !== null && check.whole.length > 0) || canary?.result === 'agreed';
 
 /** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they can't be seen. */
 async function checkAndCleanBlocks(

@@ -49,6 +49,8 @@ export class FakeEngine implements Engine {
   /** A server that speaks the OpenAI API and gives no token ids. */
   givesIds = true;
   hasBlockFiles = true;
+  /** It writes block files, on another machine than ours. */
+  filesAreElsewhere = false;
   /** Says that everything is cached, and reuses nothing. */
   claimsFullReuse = false;
   /** Answers 500 as long as a reused block holds noise. */
@@ -127,7 +129,8 @@ export class FakeEngine implements Engine {
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
     this.#enter('locate', signal);
-    if (!this.hasBlockFiles) return { reachable: false, why: 'The block files are on another machine.' };
+    if (!this.hasBlockFiles || this.filesAreElsewhere)
+      return { reachable: false, why: 'The block files are on another machine.' };
     return {
       reachable: true,
       blocks: this.#chain(context).map((hash) => {

@@ -212,6 +212,62 @@ describe('thaw', () => {
     expect((await thaw(fixture)).verdict).toBe('unobserved');
   });
 
+  describe('where only the canary can tell, and some KV was computed again since it was taken', () => {
+    const partlyComputedAgain = async (): Promise<CoreFixture> => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      fixture.engine.recomputesInexactly = true;
+      await savedWindow(fixture);
+      fixture.engine.restart();
+      fixture.engine.lose(3);
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'partial', content: { canary: 'not-run' } });
+      return fixture;
+    };
+
+    test('full reuse that answers otherwise is not proven, once or ever: damage may hide behind rounding', async () => {
+      const fixture = await partlyComputedAgain();
+      fixture.engine.restart();
+      fixture.engine.damage(0, { silently: true });
+      for (const time of ['first', 'second']) {
+        const receipt = await thaw(fixture);
+        expect(receipt, time).toMatchObject({ verdict: 'unobserved', content: { canary: 'not-run' } });
+        expect(receipt.cachedTokens).toBe(receipt.floorTokens);
+        expect(receipt.summary).toContain('could not be told');
+      }
+    });
+
+    test('the very answer of the freeze is proof all the same', async () => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      await savedWindow(fixture);
+      fixture.engine.restart();
+      fixture.engine.lose(3);
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'partial', content: { canary: 'agreed' } });
+      fixture.engine.restart();
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', content: { canary: 'agreed' } });
+    });
+
+    test('what is rebuilt as a whole is the measure from then on', async () => {
+      const fixture = await partlyComputedAgain();
+      fixture.engine.evict();
+      expect((await thaw(fixture)).verdict).toBe('rebuilt');
+      fixture.engine.restart();
+      expect((await thaw(fixture)).verdict).toBe('proven');
+    });
+  });
+
+  test("a clone is held against its own canary, also after the original's repair moved the salt of both", async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    await fixture.cwm.clone({ window: 'w', target: 'c' }, never());
+    fixture.engine.restart();
+    fixture.engine.weights = 'other weights';
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
+    const receipt = await fixture.cwm.thaw({ window: 'c' }, never());
+    expect(receipt.cachedTokens).toBeGreaterThan(0);
+    expect(receipt.verdict).not.toBe('proven');
+  });
+
   test('a server without token ids: the conversation is kept and opened from its text, and nothing is claimed', async () => {
     const fixture = await coreFixture();
     fixture.engine.givesIds = false;

@@ -13,6 +13,7 @@ const full: VerdictEvidence = {
   cachedTokensFrom: 'usage',
   isDamageFound: false,
   isContentOutOfSight: false,
+  isContentUnconfirmed: false,
 };
 
 describe('decideVerdict', () => {
@@ -54,6 +55,11 @@ describe('decideVerdict', () => {
     expect(decideVerdict({ ...full, canary: 'disagreed', isContentOutOfSight: true })).toBe('damaged');
   });
 
+  test('full reuse of content that nothing speaks for is unobserved; in part it is partial', () => {
+    expect(decideVerdict({ ...full, canary: 'not-run', isContentUnconfirmed: true })).toBe('unobserved');
+    expect(decideVerdict({ ...full, cachedTokens: 80, canary: 'not-run', isContentUnconfirmed: true })).toBe('partial');
+  });
+
   test('what was reused beside a damaged block file may be whole, but the frozen KV was not', () => {
     expect(decideVerdict({ ...full, isDamageFound: true })).toBe('partial');
     expect(decideVerdict({ ...full, isDamageFound: true, canary: 'disagreed' })).toBe('damaged');
@@ -81,7 +87,11 @@ describe('decideVerdict', () => {
                 for (const canary of checks)
                   for (const cachedTokensFrom of ['usage', 'metrics', 'timings', 'none'] as const)
                     for (const isDamageFound of [true, false])
-                      for (const isContentOutOfSight of [true, false]) {
+                      for (const [isContentOutOfSight, isContentUnconfirmed] of [
+                        [false, false],
+                        [true, false],
+                        [false, true],
+                      ] as const) {
                         const evidence = {
                           reachable,
                           sameIdentity,
@@ -92,6 +102,7 @@ describe('decideVerdict', () => {
                           canary,
                           cachedTokensFrom,
                           isContentOutOfSight,
+                          isContentUnconfirmed,
                           isDamageFound,
                         };
                         const verdict = decideVerdict(evidence);
@@ -109,6 +120,7 @@ describe('decideVerdict', () => {
                           canary !== 'disagreed' &&
                           (cachedTokensFrom === 'usage' || cachedTokensFrom === 'timings') &&
                           !isContentOutOfSight &&
+                          !isContentUnconfirmed &&
                           !isDamageFound;
                         expect({ evidence, proven: verdict === 'proven' }).toEqual({ evidence, proven: isProof });
                       }
