@@ -83,7 +83,7 @@ export const floorOf = (tokens: number): number => Math.floor((tokens - 1) / blo
 export function prose(topic: string, words: number): string {
   const lexicon =
     'river stone garden letter winter orange silver morning candle forest engine window prefix token'.split(' ');
-  let state = Array.from(topic).reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) >>> 0, 7);
+  let state = Buffer.from(topic).reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7);
   const next = (): number => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0);
   return Array.from({ length: words }, () => lexicon[(next() >>> 16) % lexicon.length]).join(' ');
 }

@@ -9,6 +9,11 @@ export class FakeBlockPool {
   readonly #blocks = new Map<string, PooledBlock>();
   readonly #capacityBlocks: number;
   #tick = 0;
+  /**
+   * How many tokens of noise a request left in its last, partial block, which is given out next. Attention multiplies what a
+   * shorter request leaves standing there by 0, and 0 times NaN is NaN: seen on a real vLLM 0.32.
+   */
+  staleNoiseTokens = 0;
 
   constructor(capacityBlocks: number) {
     this.#capacityBlocks = capacityBlocks;

@@ -71,6 +71,9 @@ export function runRequest(
     }
   };
   grow(ids, hashes, prompt);
+  const inFirstNewBlock = Math.min(blockTokens, ids.length - cachedTokens);
+  if (inFirstNewBlock < pool.staleNoiseTokens) state = null;
+  else pool.staleNoiseTokens = state === null ? ids.length % blockTokens : 0;
 
   const noise = prompt.length > 0 && cachedTokens < reusable * blockTokens ? 1 + cachedTokens : 0;
   const sequence = [...ids];
