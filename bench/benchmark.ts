@@ -5,7 +5,7 @@ export interface Figure {
   readonly unit: 'ms' | 'bytes' | 'tokens';
   readonly value: number;
   readonly baseline: { readonly what: string; readonly value: number } | null;
-  /** `baseline / value` or `value / baseline`, whichever is better when larger; null without a baseline. */
+  /** How many times less than the baseline, where little is wanted of both; else how many times the baseline. Null without one. */
   readonly ratio: number | null;
   /** What is wanted, in words. */
   readonly wanted: string;

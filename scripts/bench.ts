@@ -7,11 +7,13 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Benchmark, Figure } from '../bench/benchmark.ts';
+import { clientOverhead } from '../bench/clientOverhead.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { sharing } from '../bench/sharing.ts';
+import { wire } from '../bench/wire.ts';
 
-const benchmarks: readonly Benchmark[] = [mainJob, sharing, freezeAndThaw];
+const benchmarks: readonly Benchmark[] = [mainJob, sharing, freezeAndThaw, clientOverhead, wire];
 const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
 const unknown = positionals.filter((id) => !benchmarks.some((benchmark) => benchmark.ids.includes(id)));
 if (unknown.length > 0) {

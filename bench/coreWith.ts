@@ -1,0 +1,43 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { systemClock } from '../src/base/clock.ts';
+import { Cwm } from '../src/core/cwm.ts';
+import type { Engine } from '../src/core/ports/engine.ts';
+import { CwmError } from '../src/protocol/errors.ts';
+import type { SessionId } from '../src/protocol/ids.ts';
+import { openStore, type FileStore } from '../src/store/fileStore.ts';
+
+export interface PassingCore extends AsyncDisposable {
+  readonly cwm: Cwm;
+  readonly store: FileStore;
+  /** `s`, as the store wants it. */
+  readonly id: SessionId;
+}
+
+/** The core over the real store in a directory of its own, with this engine alone. */
+export async function coreWith(engine: Engine): Promise<PassingCore> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
+  const store = await openStore({ directory, clock: systemClock });
+  const cwm = new Cwm({
+    store,
+    clock: systemClock,
+    changes: { emit: () => undefined },
+    engines: {
+      defaultSpec: engine.spec,
+      get: () => engine,
+      status: () => Promise.reject(new CwmError('CWM-9001', 'Nobody asks for it here.')),
+    },
+    files: { read: async () => ({ files: [], skipped: [] }) },
+  });
+  return {
+    cwm,
+    store,
+    id: 's' as SessionId,
+    [Symbol.asyncDispose]: async () => {
+      await cwm.close();
+      await store.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import { VllmEngine } from '../src/engines/vllm/vllmEngine.ts';
+import { FakeVllm } from '../test/fakes/fakeVllm.ts';
+import { mustHold, type Benchmark } from './benchmark.ts';
+import { coreWith } from './coreWith.ts';
+import { countingProxy } from './countingProxy.ts';
+
+const tokens = 32_768;
+
+/** What a freeze moves between backend and server: token ids, and nothing of the KV. */
+export const wire: Benchmark = {
+  ids: ['WIRE'],
+  async run(signal) {
+    const server = await FakeVllm.start({ faults: { maxModelLen: 2 * tokens } });
+    await using proxy = await countingProxy(server.url);
+    const engine = new VllmEngine({ spec: proxy.url, connect: async () => ({ url: proxy.url }) });
+    try {
+      await using core = await coreWith(engine);
+      await core.cwm.createSession({ id: 's' });
+      await core.cwm.send({ session: 's', text: 'x'.repeat(tokens - 64), maxTokens: 32 }, signal);
+      const session = await core.cwm.getSession({ session: 's' });
+      const ids = await core.store.loadTokens(core.id, session.tokens?.sha256 ?? '');
+      const idBytes = Buffer.byteLength(JSON.stringify(ids));
+      const [sentBefore, receivedBefore] = [proxy.sentBytes, proxy.receivedBytes];
+      const requestsBefore = server.requestsTo('/v1/completions').length;
+      const receipt = await core.cwm.freeze({ session: 's', window: 'w' }, signal);
+      mustHold(receipt.verdict === 'proven', 'the freeze is proven');
+      const requests = server.requestsTo('/v1/completions').length - requestsBefore;
+      const moved = proxy.sentBytes - sentBefore + proxy.receivedBytes - receivedBefore;
+      const perRequest = moved / requests;
+      return [
+        {
+          id: 'WIRE',
+          what: `moved by a freeze of ${ids.length} tokens, for each of its ${requests} requests`,
+          unit: 'bytes',
+          value: perRequest,
+          baseline: { what: 'the ids as JSON', value: idBytes },
+          ratio: perRequest / idBytes,
+          wanted: 'the ids, and at most 4 KiB around them',
+          met: perRequest < idBytes + 4096,
+          runs: 1,
+        },
+      ];
+    } finally {
+      await engine.close();
+      await server.stop();
+    }
+  },
+};
