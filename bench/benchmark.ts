@@ -2,7 +2,7 @@
 export interface Figure {
   readonly id: string;
   readonly what: string;
-  readonly unit: 'ms' | 'bytes' | 'tokens';
+  readonly unit: 'ms' | 'bytes' | 'tokens' | 'files';
   readonly value: number;
   readonly baseline: { readonly what: string; readonly value: number } | null;
   /** How many times less than the baseline, where little is wanted of both; else how many times the baseline. Null without one. */

@@ -8,6 +8,15 @@ import { backendClient } from '../src/client/connectBackend.ts';
 /** A backend of the checkout on a storage directory of its own; both are gone afterwards. */
 export async function withPassingBackend<T>(task: (client: BackendClient) => Promise<T>): Promise<T> {
   const storage = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
+  try {
+    return await withBackendOn(storage, task);
+  } finally {
+    await rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+}
+
+/** A backend of the checkout on this storage directory; it is gone afterwards. */
+export async function withBackendOn<T>(storage: string, task: (client: BackendClient) => Promise<T>): Promise<T> {
   const entry = fileURLToPath(new URL('../src/backend/main.ts', import.meta.url));
   const client = backendClient({ storage, start: { nodePath: process.execPath, entry } });
   try {
@@ -15,6 +24,5 @@ export async function withPassingBackend<T>(task: (client: BackendClient) => Pro
   } finally {
     await client.call('shutdown', {}).catch(() => undefined);
     client.dispose();
-    await rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

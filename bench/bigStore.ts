@@ -1,0 +1,67 @@
+import { appendFile, writeFile } from 'node:fs/promises';
+import { systemClock } from '../src/base/clock.ts';
+import { sha256Hex } from '../src/base/hash.ts';
+import type { LineageId, MessageId, SessionId } from '../src/protocol/ids.ts';
+import { openStore } from '../src/store/fileStore.ts';
+import { diskFiles, type Files } from '../src/store/files.ts';
+import { aBlock, aKvRecord, aManifest, aMessage, aSession, contextTokens } from '../test/store/builders.ts';
+
+export interface BigStore {
+  readonly sessions: number;
+  /** Spread evenly over the sessions. */
+  readonly windows: number;
+  /** In the session `long`, which is one more. */
+  readonly messages: number;
+}
+
+const blocksPerWindow = 32;
+const ids = Array.from({ length: 16 * blocksPerWindow }, (_, at) => 1000 + at);
+
+/** Nothing is at stake while a store is filled for a measurement. */
+const hastyFiles: Files = {
+  ...diskFiles,
+  create: (path, bytes) => writeFile(path, bytes, { flag: 'wx', mode: 0o600 }),
+  append: (path, bytes) => appendFile(path, bytes, { mode: 0o600 }),
+  syncDirectory: async () => undefined,
+};
+
+/** Fills a storage directory the way the product does, but for waiting for the disk. */
+export async function fillStore(directory: string, size: BigStore): Promise<void> {
+  const store = await openStore({ directory, clock: systemClock, files: hastyFiles });
+  const model = { id: 'big', root: null, maxModelLen: 131_072, fingerprint: null };
+  try {
+    for (let at = 0; at < size.sessions; at++) {
+      const [id, lineage] = [`s-${at}`, `l-${at}`];
+      await store.createLineage({ id: lineage as LineageId, salt: sha256Hex(lineage), generation: 0 });
+      await store.createSession(aSession({ id, title: `Session ${at}`, lineage, model }));
+    }
+    for (let at = 0; at < size.windows; at++) {
+      const of = at % size.sessions;
+      const blocks = ids.slice(0, blocksPerWindow).map((block) => aBlock(sha256Hex(`${of}-${block}`)));
+      const createdAt = new Date(Date.UTC(2026, 0, 1) + at * 60_000).toISOString();
+      const [session, lineage] = [`s-${of}`, `l-${of}`];
+      const tokens = contextTokens(ids);
+      await store.createWindow(
+        aManifest({ name: `w-${at}`, description: `Number ${at}`, session, lineage, model, tokens, createdAt }),
+        ids,
+        aKvRecord({ blocks, kvBytes: 4096 * blocksPerWindow }),
+      );
+    }
+    if (size.messages > 0) {
+      const messages = Array.from({ length: size.messages }, (_, at) => ({
+        ...aMessage(`m-${at}`, at + 1, `Message ${at}: ${'and so it goes on. '.repeat(20)}`),
+        role: at % 2 === 0 ? ('user' as const) : ('assistant' as const),
+        parentId: at === 0 ? null : `m-${at - 1}`,
+      }));
+      const messageIds = messages.map((message) => message.id as MessageId);
+      await store.createLineage({ id: 'l-long' as LineageId, salt: sha256Hex('long'), generation: 0 });
+      const branches = { main: { name: 'main', messageIds: [] as string[], parentMessageId: null } };
+      const session = aSession({ id: 'long', title: 'A long one', lineage: 'l-long', model, branches });
+      await store.createSession(session);
+      await store.appendMessages('long' as SessionId, messages);
+      await store.updateSession({ ...session, branches: { main: { ...branches.main, messageIds } }, version: 2 });
+    }
+  } finally {
+    await store.close();
+  }
+}
