@@ -17,6 +17,9 @@ export interface BigStore {
 const blocksPerWindow = 32;
 const ids = Array.from({ length: 16 * blocksPerWindow }, (_, at) => 1000 + at);
 
+/** As long as those that the product makes. */
+const messageName = (at: number): string => `m-${sha256Hex(String(at)).slice(0, 24)}`;
+
 /** Nothing is at stake while a store is filled for a measurement. */
 const hastyFiles: Files = {
   ...diskFiles,
@@ -49,9 +52,9 @@ export async function fillStore(directory: string, size: BigStore): Promise<void
     }
     if (size.messages > 0) {
       const messages = Array.from({ length: size.messages }, (_, at) => ({
-        ...aMessage(`m-${at}`, at + 1, `Message ${at}: ${'and so it goes on. '.repeat(20)}`),
+        ...aMessage(messageName(at), at + 1, `Message ${at}: ${'and so it goes on. '.repeat(20)}`),
         role: at % 2 === 0 ? ('user' as const) : ('assistant' as const),
-        parentId: at === 0 ? null : `m-${at - 1}`,
+        parentId: at === 0 ? null : messageName(at - 1),
       }));
       const messageIds = messages.map((message) => message.id as MessageId);
       await store.createLineage({ id: 'l-long' as LineageId, salt: sha256Hex('long'), generation: 0 });

@@ -11,6 +11,7 @@ import { openStore, type FileStore } from '../src/store/fileStore.ts';
 export interface PassingCore extends AsyncDisposable {
   readonly cwm: Cwm;
   readonly store: FileStore;
+  readonly directory: string;
   /** `s`, as the store wants it. */
   readonly id: SessionId;
 }
@@ -33,6 +34,7 @@ export async function coreWith(engine: Engine): Promise<PassingCore> {
   return {
     cwm,
     store,
+    directory,
     id: 's' as SessionId,
     [Symbol.asyncDispose]: async () => {
       await cwm.close();

@@ -9,12 +9,13 @@ import { parseArgs } from 'node:util';
 import type { Benchmark, Figure } from '../bench/benchmark.ts';
 import { clientOverhead } from '../bench/clientOverhead.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
+import { limits } from '../bench/limits.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { sharing } from '../bench/sharing.ts';
 import { wire } from '../bench/wire.ts';
 
-const benchmarks: readonly Benchmark[] = [mainJob, sharing, freezeAndThaw, clientOverhead, wire, scale];
+const benchmarks: readonly Benchmark[] = [mainJob, sharing, freezeAndThaw, clientOverhead, wire, scale, limits];
 const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
 const unknown = positionals.filter((id) => !benchmarks.some((benchmark) => benchmark.ids.includes(id)));
 if (unknown.length > 0) {

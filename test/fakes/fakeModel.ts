@@ -21,10 +21,9 @@ export const detokenize = (ids: readonly number[]): string =>
 
 /** ChatML, as small models have it. */
 export function renderChat(messages: readonly Message[], addGenerationPrompt: boolean, firstLine: string): number[] {
-  const ids = firstLine === '' ? [] : [imStart, ...tokenizeText(`system\n${firstLine}`), imEnd];
-  for (const { role, content } of messages) ids.push(imStart, ...tokenizeText(`${role}\n${content}`), imEnd, 10);
-  if (addGenerationPrompt) ids.push(imStart, ...tokenizeText('assistant\n'));
-  return ids;
+  const system = firstLine === '' ? [] : [imStart, ...tokenizeText(`system\n${firstLine}`), imEnd];
+  const said = messages.flatMap(({ role, content }) => [imStart, ...tokenizeText(`${role}\n${content}`), imEnd, 10]);
+  return [...system, ...said, ...(addGenerationPrompt ? [imStart, ...tokenizeText('assistant\n')] : [])];
 }
 
 /** The state of the model after some tokens: a digest of every block's bytes as they were used, like attention over them. */
