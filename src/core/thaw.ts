@@ -4,6 +4,7 @@ import {
   maxSessionIdLength,
   parseSessionId,
   parseWindowName,
+  type LineageId,
   type MessageId,
   type ProjectUri,
   type SessionId,
@@ -38,8 +39,13 @@ export async function thaw(core: CoreContext, input: RouteInput<'thaw'>, signal:
   if (!manifest) throw new CwmError('CWM-2002', `There is no window "${name}".`);
   const target = input.resume ? (manifest.session as SessionId) : newSessionId(core, name, input.session);
   const { sessions, inUse } = core.space;
+  const request = { input, manifest, name, target, startedMs };
   const thawInto = (limitNotes: readonly string[]): Promise<Receipt> =>
-    inUse.during((hold) => thawNow(core, { input, manifest, name, target, startedMs }, { limitNotes, hold }, signal));
+    core.kvRecords.run(
+      manifest.lineage as LineageId,
+      () => inUse.during((hold) => thawNow(core, request, { limitNotes, hold }, signal)),
+      signal,
+    );
   return core.turns.run(target, () => (input.resume ? thawInto([]) : sessions.take(thawInto)), signal);
 }
 
@@ -207,10 +213,9 @@ interface Opening {
   readonly at: string;
 }
 
-/** Empty first, then its content, then the version that names the content: a crash in between leaves an empty session. */
 async function openSession(core: CoreContext, opening: Opening): Promise<void> {
   const { id, manifest, ids, engineSpec, thawedFrom, at } = opening;
-  const empty: Session = {
+  const session: Session = {
     id,
     title: manifest.name,
     project: manifest.project,
@@ -219,9 +224,9 @@ async function openSession(core: CoreContext, opening: Opening): Promise<void> {
     lineage: manifest.lineage,
     lifecycle: 'thawed',
     phase: 'Idle',
-    branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
+    branches: { main: { name: 'main', messageIds: manifest.messageIds, parentMessageId: null } },
     activeBranch: 'main',
-    tokens: null,
+    tokens: manifest.tokens,
     draft: null,
     thawedFrom,
     frozenAs: null,
@@ -230,14 +235,7 @@ async function openSession(core: CoreContext, opening: Opening): Promise<void> {
     updatedAt: at,
     version: 1,
   };
-  await core.store.createSession(empty);
-  await core.store.shareMessages(manifest.session as SessionId, id, manifest.messageIds as MessageId[]);
-  await core.store.saveTokens(id, ids);
-  await core.store.updateSession({
-    ...empty,
-    branches: { main: { name: 'main', messageIds: manifest.messageIds, parentMessageId: null } },
-    tokens: manifest.tokens,
-    version: 2,
-  });
+  const messageIds = manifest.messageIds as MessageId[];
+  await core.store.createSession(session, { from: manifest.session as SessionId, messageIds, tokenIds: ids });
   if (manifest.project !== null) await core.store.setActiveSession(manifest.project as ProjectUri, id);
 }

@@ -56,7 +56,7 @@ export class DurableWrites {
 
   /**
    * A new directory with everything in it, or nothing.
-   * @param fill makes its content below the path it is given, with {@link Files.create} alone.
+   * @param fill makes its content below the path it is given; what it makes in directories there, it syncs itself.
    * @throws EEXIST, ENOTEMPTY or (Windows) EPERM when `target` is taken.
    */
   async addDirectory(target: string, fill: (directory: string) => Promise<void>): Promise<void> {

@@ -1,6 +1,15 @@
 import { SerialQueue } from '../base/serialQueue.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Lineage, Page, SessionQuery, StorageSizes, Store, TrashItem, WindowQuery } from '../core/ports/store.ts';
+import type {
+  Lineage,
+  Page,
+  SessionContent,
+  SessionQuery,
+  StorageSizes,
+  Store,
+  TrashItem,
+  WindowQuery,
+} from '../core/ports/store.ts';
 import type { VerifyStep } from '../protocol/api.ts';
 import type { AuditFact, AuditPoint, AuditReport } from '../protocol/audit.ts';
 import { CwmError } from '../protocol/errors.ts';
@@ -150,8 +159,8 @@ export class FileStore implements Store {
     });
   }
 
-  createSession(session: Session): Promise<void> {
-    return this.#changeSession(session.id as SessionId, () => this.#sessions.create(session));
+  createSession(session: Session, content?: SessionContent): Promise<void> {
+    return this.#changeSession(session.id as SessionId, () => this.#sessions.create(session, content ?? null));
   }
 
   getSession(id: SessionId): Promise<Session | null> {
@@ -188,10 +197,6 @@ export class FileStore implements Store {
 
   loadMessages(id: SessionId, messageIds: readonly MessageId[]): Promise<Message[]> {
     return this.#run('read', () => this.#sessions.loadMessages(id, messageIds));
-  }
-
-  shareMessages(from: SessionId, to: SessionId, messageIds: readonly MessageId[]): Promise<void> {
-    return this.#run('write', () => this.#sessions.shareMessages(from, to, messageIds));
   }
 
   saveTokens(id: SessionId, ids: readonly number[]): Promise<string> {

@@ -4,6 +4,7 @@ import { parseMessageId, type MessageId } from '../protocol/ids.ts';
 import { messageRoles, messageSchema, type Message } from '../protocol/session.ts';
 import { hasCode } from './files.ts';
 import { idOfFileName, type SessionPaths } from './layout.ts';
+import { encodeLines } from './lines.ts';
 import { filesAtOnce, mapBounded } from './mapBounded.ts';
 import { encodeRecord } from './record.ts';
 import type { StoreParts } from './storeParts.ts';
@@ -55,9 +56,15 @@ export class MessagePool {
       }
     }
     if (added.size === 0) return;
-    await this.#addWithIndex(paths, entries, [...added.keys()], () =>
-      this.#parts.writes.addFiles(paths.messages, added),
-    );
+    try {
+      await this.#parts.writes.addFiles(paths.messages, added);
+      await this.#parts.lines.append(paths.messageIndex, entries);
+    } catch (error) {
+      // Nothing of a failed call stays; what can't be removed now is found by the next check.
+      this.#checked.delete(paths.messageIndex);
+      for (const path of added.keys()) await this.#parts.files.remove(path).catch(() => undefined);
+      throw error;
+    }
   }
 
   async load(paths: SessionPaths, ids: readonly MessageId[]): Promise<Message[]> {
@@ -69,18 +76,14 @@ export class MessagePool {
     });
   }
 
-  async share(from: SessionPaths, to: SessionPaths, ids: readonly MessageId[]): Promise<void> {
-    await this.#checkIndex(to);
-    const known = new Set((await this.#entries(to)).map((entry) => entry.id));
-    const wanted = [...new Set(ids)].filter((id) => !known.has(id));
-    if (wanted.length === 0) return;
+  /** Messages of one pool become those of one that is being made, whose directories are there and empty. */
+  async copyTo(from: SessionPaths, to: SessionPaths, ids: readonly MessageId[]): Promise<void> {
+    const wanted = [...new Set(ids)];
     // Read in full: what is damaged must not be spread, and their lines are needed.
     const messages = await this.load(from, wanted);
-    const targets = wanted.map((id) => to.message(id));
-    await this.#addWithIndex(to, messages.map(entryOf), targets, async () => {
-      for (const id of wanted) await this.#parts.writes.share(from.message(id), to.message(id));
-      await this.#parts.files.syncDirectory(to.messages);
-    });
+    for (const id of wanted) await this.#parts.writes.share(from.message(id), to.message(id));
+    await this.#parts.files.syncDirectory(to.messages);
+    await this.#parts.files.create(to.messageIndex, encodeLines(messages.map(entryOf)));
   }
 
   /**
@@ -111,23 +114,6 @@ export class MessagePool {
   forget(paths: SessionPaths): void {
     this.#checked.delete(paths.messageIndex);
     this.#parts.lines.forget(paths.messageIndex);
-  }
-
-  async #addWithIndex(
-    paths: SessionPaths,
-    entries: readonly MessageIndexEntry[],
-    targets: readonly string[],
-    addFiles: () => Promise<void>,
-  ): Promise<void> {
-    try {
-      await addFiles();
-      await this.#parts.lines.append(paths.messageIndex, entries);
-    } catch (error) {
-      // Nothing of a failed call stays; what can't be removed now is found by the next check.
-      this.#checked.delete(paths.messageIndex);
-      for (const path of targets) await this.#parts.files.remove(path).catch(() => undefined);
-      throw error;
-    }
   }
 
   async #absent(paths: SessionPaths, id: MessageId): Promise<CwmError> {

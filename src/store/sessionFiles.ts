@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { sha256Hex } from '../base/hash.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
 import { encodeTokenIds } from '../base/tokenIds.ts';
+import type { SessionContent } from '../core/ports/store.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { MessageId, SessionId } from '../protocol/ids.ts';
 import { sessionSchema, type Message, type Session } from '../protocol/session.ts';
@@ -36,7 +37,7 @@ export class SessionFiles {
     return this.#queue.run(id, task);
   }
 
-  create(session: Session): Promise<void> {
+  create(session: Session, content: SessionContent | null): Promise<void> {
     const id = session.id as SessionId;
     const { files, writes, layout } = this.#parts;
     const target = layout.session(id).directory;
@@ -46,7 +47,8 @@ export class SessionFiles {
       await writes.addDirectory(target, async (directory) => {
         const paths = sessionPaths(directory);
         await files.makeDirectory(paths.messages);
-        await files.create(paths.messageIndex, new Uint8Array());
+        if (content) await this.#takeOver(session, content, paths);
+        else await files.create(paths.messageIndex, new Uint8Array());
         await files.create(paths.metadata, encodeRecord(session));
       });
     });
@@ -122,16 +124,6 @@ export class SessionFiles {
     return this.pool.load(paths, messageIds);
   }
 
-  shareMessages(from: SessionId, to: SessionId, messageIds: readonly MessageId[]): Promise<void> {
-    const [source, target] = [this.#parts.layout.session(from), this.#parts.layout.session(to)];
-    return this.exclusively(to, async () => {
-      await this.#requireDirectories(from, source);
-      await this.#requireDirectories(to, target);
-      if (from === to) await this.pool.load(source, messageIds);
-      else await this.pool.share(source, target, messageIds);
-    });
-  }
-
   saveTokens(id: SessionId, ids: readonly number[]): Promise<string> {
     const bytes = encodeTokenIds(ids);
     const sha256 = sha256Hex(bytes);
@@ -169,6 +161,18 @@ export class SessionFiles {
 
   async storedMessages(id: SessionId): Promise<MessageId[]> {
     return this.pool.storedIds(this.#parts.layout.session(id));
+  }
+
+  async #takeOver(session: Session, content: SessionContent, to: SessionPaths): Promise<void> {
+    const from = this.#parts.layout.session(content.from);
+    const bytes = encodeTokenIds(content.tokenIds);
+    const sha256 = sha256Hex(bytes);
+    if (sha256 !== session.tokens?.sha256) {
+      throw new CwmError('CWM-9001', `The token ids of session "${session.id}" are not those its record names.`);
+    }
+    await this.#requireDirectories(content.from, from);
+    await this.pool.copyTo(from, to, content.messageIds);
+    await this.#parts.files.create(to.tokens(sha256), bytes);
   }
 
   async #require(id: SessionId): Promise<Session> {

@@ -44,6 +44,10 @@ export const aSession = (overrides: Partial<Session> = {}): Session => ({
   ...overrides,
 });
 
+export const mainBranch = (messageIds: string[]): Session['branches'] => ({
+  main: { name: 'main', messageIds, parentMessageId: null },
+});
+
 export const nextVersion = (session: Session, overrides: Partial<Session> = {}): Session => ({
   ...session,
   ...overrides,

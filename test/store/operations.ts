@@ -8,6 +8,7 @@ import {
   aSession,
   contextTokens,
   lineageId,
+  mainBranch,
   messageId,
   nextVersion,
   projectUri,
@@ -40,7 +41,12 @@ export const operations: Readonly<Record<string, (store: FileStore) => Promise<u
   deleteSession: (store) => store.deleteSession(sessionId('s2')),
   'appendMessages of one': (store) => store.appendMessages(sessionId('s1'), [aMessage('m2', 2)]),
   'appendMessages of two': (store) => store.appendMessages(sessionId('s1'), [aMessage('m2', 2), aMessage('m3', 3)]),
-  shareMessages: (store) => store.shareMessages(sessionId('s1'), sessionId('s2'), [messageId('m1')]),
+  'createSession with content': (store) =>
+    store.createSession(aSession({ id: 's3', tokens: contextTokens(someIds), branches: mainBranch(['m1']) }), {
+      from: sessionId('s1'),
+      messageIds: [messageId('m1')],
+      tokenIds: someIds,
+    }),
   saveTokens: (store) => store.saveTokens(sessionId('s1'), [9, 9]),
   'createWindow of a freeze': (store) =>
     store.createWindow(aManifest({ mode: 'freeze', messageIds: ['m1'] }), someIds, aKvRecord()),

@@ -6,6 +6,7 @@ import {
   aMessage,
   aSession,
   contextTokens,
+  mainBranch,
   messageId,
   nextVersion,
   sessionId,
@@ -110,26 +111,39 @@ describe('sessions', () => {
     ]);
   });
 
-  it('S0-11 messages shared with a clone outlive the session they came from', async () => {
+  /** s2, which goes on from those messages of s1. */
+  const goesOn = (...ids: string[]): Promise<void> =>
+    store.createSession(aSession({ id: 's2', tokens: contextTokens(someIds), branches: mainBranch(ids) }), {
+      from: id,
+      messageIds: ids.map(messageId),
+      tokenIds: someIds,
+    });
+
+  it('S0-11 messages and token ids that a session goes on from outlive the session they came from', async () => {
     await store.createSession(aSession());
-    await store.createSession(aSession({ id: 's2' }));
     await store.appendMessages(id, [aMessage('m1', 1), aMessage('m2', 2)]);
-    await store.shareMessages(id, sessionId('s2'), ['m1', 'm2'].map(messageId));
-    await store.shareMessages(id, sessionId('s2'), ['m2'].map(messageId));
+    await goesOn('m1', 'm2');
     await store.deleteSession(id);
-    expect(await store.loadMessages(sessionId('s2'), [messageId('m2'), messageId('m1')])).toEqual([
+    const s2 = sessionId('s2');
+    expect(await store.loadMessages(s2, [messageId('m2'), messageId('m1')])).toEqual([
       aMessage('m2', 2),
       aMessage('m1', 1),
     ]);
+    expect(await store.loadTokens(s2, contextTokens(someIds).sha256)).toEqual(someIds);
+    await store.appendMessages(s2, [aMessage('m3', 3)]);
+    expect((await store.verify(new AbortController().signal)).flatMap(({ problems }) => problems)).toEqual([
+      'The lineage "l1" is missing.',
+    ]);
   });
 
-  it('sharing a message that is not there shares none', async () => {
+  it('a session that can not have what it is to go on from is not made', async () => {
+    await expect(goesOn('m1')).rejects.toMatchObject({ code: 'CWM-2001' });
     await store.createSession(aSession());
-    await store.createSession(aSession({ id: 's2' }));
     await store.appendMessages(id, [aMessage('m1', 1)]);
-    const sharing = store.shareMessages(id, sessionId('s2'), ['m1', 'm9'].map(messageId));
-    await expect(sharing).rejects.toMatchObject({ code: 'CWM-2007' });
-    await expect(store.loadMessages(sessionId('s2'), [messageId('m1')])).rejects.toMatchObject({ code: 'CWM-2007' });
+    await expect(goesOn('m1', 'm9')).rejects.toMatchObject({ code: 'CWM-2007' });
+    expect(await store.getSession(sessionId('s2'))).toBeNull();
+    await goesOn('m1');
+    await expect(goesOn('m1')).rejects.toMatchObject({ code: 'CWM-3004' });
   });
 
   it('token ids come back by their SHA-256, and go when the session names others', async () => {
@@ -154,8 +168,6 @@ describe('sessions', () => {
     await expect(store.saveTokens(id, [1])).rejects.toMatchObject(unknown);
     await expect(store.loadTokens(id, contextTokens([1]).sha256)).rejects.toMatchObject(unknown);
     await store.createSession(aSession());
-    await expect(store.shareMessages(id, sessionId('s2'), [])).rejects.toMatchObject(unknown);
-    await expect(store.shareMessages(sessionId('s2'), id, [])).rejects.toMatchObject(unknown);
   });
 
   it('S0-31 a deleted session is gone from the store and whole in the trash', async () => {

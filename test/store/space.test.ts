@@ -9,6 +9,8 @@ import {
   aManifest,
   aMessage,
   aSession,
+  contextTokens,
+  mainBranch,
   messageId,
   sessionId,
   someIds,
@@ -215,11 +217,15 @@ describe('measured sizes', () => {
     const text = 'x'.repeat(10_000);
     await store.appendMessages(sessionId('s1'), [aMessage('m2', 2, text)]);
     const before = await store.measure(signal);
-    await store.shareMessages(sessionId('s1'), sessionId('s2'), [messageId('m2')]);
+    await store.createSession(aSession({ id: 's3', tokens: contextTokens(someIds), branches: mainBranch(['m2']) }), {
+      from: sessionId('s1'),
+      messageIds: [messageId('m2')],
+      tokenIds: someIds,
+    });
     const shared = await store.measure(signal);
-    // A line of the index, no text.
-    expect(shared.recordBytes - before.recordBytes).toBeLessThan(1000);
-    await store.deleteSession(sessionId('s2'));
+    // A record, a line of the index, token ids, no text.
+    expect(shared.recordBytes - before.recordBytes).toBeLessThan(2000);
+    await store.deleteSession(sessionId('s3'));
     const [item] = await store.listTrash();
     expect(item!.sizeBytes).toBeLessThan(5000);
     expect((await store.measure(signal)).trashBytes).toBe(item!.sizeBytes);

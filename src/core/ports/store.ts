@@ -47,13 +47,27 @@ export interface Lineage {
   readonly generation: number;
 }
 
+/** What a session begins with that goes on from the content of another one. */
+export interface SessionContent {
+  /** The session that has the messages. They become this one's too, without their text being written again where the file system can share it. */
+  readonly from: SessionId;
+  readonly messageIds: readonly MessageId[];
+  /** Those that `tokens` of the new session names. */
+  readonly tokenIds: readonly number[];
+}
+
 /**
  * Every write that returns has reached the disk: it survives `kill -9` and a power cut. All throw `CwmError`: CWM-4001,
  * CWM-4002, CWM-4003 when the disk is full (nothing was changed then), CWM-4004 when a record is damaged (it was set aside).
  */
 export interface SessionStore {
-  /** @throws CwmError CWM-3004 when the id is taken. */
-  createSession(session: Session): Promise<void>;
+  /**
+   * With its content, or not at all.
+   *
+   * @param content default: none.
+   * @throws CwmError CWM-3004 when the id is taken, CWM-2001 and CWM-2007 when the session or a message of the content is not there.
+   */
+  createSession(session: Session, content?: SessionContent): Promise<void>;
   getSession(id: SessionId): Promise<Session | null>;
   /** Replaces the session whose version is one less. @throws CwmError CWM-3103 when that is not the stored one, CWM-2001 when there is none. */
   updateSession(next: Session): Promise<void>;
@@ -68,8 +82,6 @@ export interface SessionStore {
   appendMessages(id: SessionId, messages: readonly Message[]): Promise<void>;
   /** In the order asked for. @throws CwmError CWM-2007 when one is not there. */
   loadMessages(id: SessionId, messageIds: readonly MessageId[]): Promise<Message[]>;
-  /** Makes messages of one session also those of another, without writing their text again where the file system can share it. */
-  shareMessages(from: SessionId, to: SessionId, messageIds: readonly MessageId[]): Promise<void>;
 
   /** Keeps token ids beside the session under their SHA-256; unreferenced ones may go once the session names another. @returns the SHA-256. */
   saveTokens(id: SessionId, ids: readonly number[]): Promise<string>;
