@@ -63,7 +63,10 @@ export async function checkBlocks(
   };
 }
 
-/** Records every block that is there now, reading only those whose stat fields are not already `known`. */
+/**
+ * Records every block that is there now, reading only those whose stat fields are not already `known`. An empty file is what a full
+ * disk or a crash leaves of a block: it is none (EC-014).
+ */
 export async function recordBlocks(
   engine: Engine,
   located: readonly LocatedBlock[],
@@ -71,7 +74,7 @@ export async function recordBlocks(
   signal: AbortSignal,
 ): Promise<BlockRecord[]> {
   const knownByHash = new Map(known.map((record) => [record.hash, record]));
-  const present = located.flatMap(({ hash, stat }) => (stat ? [{ hash, stat }] : []));
+  const present = located.flatMap(({ hash, stat }) => (stat && stat.sizeBytes > 0 ? [{ hash, stat }] : []));
   const unknown = present.filter(({ hash, stat }) => {
     const record = knownByHash.get(hash);
     return !record || !isSameFile(stat, record);

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { KeyedQueue } from '../base/serialQueue.ts';
-import type { SessionId } from '../protocol/ids.ts';
+import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Changes } from './changes.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
@@ -19,4 +19,9 @@ export interface CoreContext {
   readonly space: Space;
   /** What changes a session runs one after another for that session. */
   readonly turns: KeyedQueue<SessionId>;
+  /**
+   * What records a lineage's KV runs one after another for it, always inside `turns`: its windows share block files, and one that is
+   * computed again by one of them looks damaged to the others until that is recorded.
+   */
+  readonly kvRecords: KeyedQueue<LineageId>;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
 import type { ParsedInput, PrimeResult, RouteInput, RouteOutput, SendResult } from '../protocol/api.ts';
-import { parseSessionId, type SessionId } from '../protocol/ids.ts';
+import { parseSessionId, type LineageId, type SessionId } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { Session } from '../protocol/session.ts';
 import type { Changes } from './changes.ts';
@@ -68,8 +68,8 @@ export class Cwm {
   constructor(parts: CwmParts) {
     const { store, engines, files, clock, changes } = parts;
     const space = makeSpace(store, parts.blocks ?? noBlocks, clock, { ...defaultLimits, ...parts.limits });
-    const turns = new KeyedQueue<SessionId>();
-    this.#core = { store, engines, files, clock, changes, prefill: new PrefillRates(), space, turns };
+    const [turns, kvRecords] = [new KeyedQueue<SessionId>(), new KeyedQueue<LineageId>()];
+    this.#core = { store, engines, files, clock, changes, prefill: new PrefillRates(), space, turns, kvRecords };
     this.#collector = new Collector(space, clock, parts.onBackgroundFailure ?? rethrow);
   }
 

@@ -54,12 +54,14 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
     startedMs: core.clock.elapsedMs(),
   };
   const { windows, inUse } = core.space;
-  await requireFreezable(core, wanted.session);
-  return core.turns.run(
-    wanted.session,
-    () => windows.take((limitNotes) => inUse.during((hold) => freezeNow(core, wanted, { limitNotes, hold }, signal))),
-    signal,
-  );
+  const { session } = await requireFreezable(core, wanted.session);
+  const freezeAlone = (limitNotes: readonly string[]): Promise<Receipt> =>
+    core.kvRecords.run(
+      session.lineage as LineageId,
+      () => inUse.during((hold) => freezeNow(core, wanted, { limitNotes, hold }, signal)),
+      signal,
+    );
+  return core.turns.run(wanted.session, () => windows.take(freezeAlone), signal);
 }
 
 async function freezeNow(

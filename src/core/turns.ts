@@ -7,6 +7,7 @@ import type { CoreContext } from './context.ts';
 import { requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
 import { saltOf } from './lineage.ts';
+import { nearLimitNotes } from './nearLimit.ts';
 import { movePhase } from './phase.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from './ports/engine.ts';
 import { findPrefixBreak } from './prefixBreak.ts';
@@ -37,7 +38,7 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
     const generation = await generateOrKeepDraft(core, turn, messages, { maxTokens, temperature }, signal);
 
     const answer = newMessage(core, messages, 'assistant', { type: 'text', text: generation.text });
-    const { prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
+    const { session: kept, prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
     return {
       session: id,
       text: generation.text,
@@ -49,6 +50,7 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
       timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
       ms: core.clock.elapsedMs() - started,
       prefixBreak,
+      notes: nearLimitNotes(kept.tokens?.count ?? 0, turn.description.model),
     };
   });
 }

@@ -79,6 +79,8 @@ export const sendResultSchema = z.object({
   timeToFirstTokenMs: z.nullable(z.number()),
   ms: z.number(),
   prefixBreak: z.nullable(prefixBreakSchema),
+  /** What the user should know, like that the model's context is nearly full. */
+  notes: z.array(text),
 });
 export type SendResult = z.infer<typeof sendResultSchema>;
 

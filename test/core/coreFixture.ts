@@ -57,9 +57,10 @@ export async function coreFixture(limits: Partial<SpaceLimits> = {}) {
 /** Every reading is a second after the one before. */
 class SteppingClock implements Clock {
   #ms = Date.UTC(2026, 0, 1);
+  #setBackMs = 0;
 
   now(): Date {
-    return new Date((this.#ms += 1000));
+    return new Date((this.#ms += 1000) - this.#setBackMs);
   }
 
   elapsedMs(): number {
@@ -73,6 +74,11 @@ class SteppingClock implements Clock {
 
   advance(ms: number): void {
     this.#ms += ms;
+  }
+
+  /** The wall clock alone. */
+  setBack(ms: number): void {
+    this.#setBackMs += ms;
   }
 }
 

@@ -16,6 +16,7 @@ import type {
 } from '../../src/core/ports/engine.ts';
 import type { BlockCache } from '../../src/core/ports/blockCache.ts';
 import { reuseFloor } from '../../src/core/reuse.ts';
+import type { Capabilities } from '../../src/protocol/capabilities.ts';
 import { CwmError, type ErrorCode } from '../../src/protocol/errors.ts';
 import type { Canary, KvTier } from '../../src/protocol/receipt.ts';
 
@@ -73,6 +74,11 @@ export class FakeEngine implements Engine {
   async describe(signal: AbortSignal): Promise<EngineDescription> {
     this.#enter('describe', signal);
     return { kind: this.kind, version: '0.32.0', model: { ...this.model }, blockTokens, hashProfile, notices: [] };
+  }
+
+  async probe(signal: AbortSignal): Promise<Capabilities> {
+    this.#enter('probe', signal);
+    return { items: [], blockTokens, cost: { requests: 0, promptTokens: 0, ms: 0 } };
   }
 
   async tokenize(
@@ -210,6 +216,13 @@ export class FakeEngine implements Engine {
     if (!block) throw new Error(`there is no block ${index}`);
     block.bytes = `damaged ${block.bytes}`.slice(0, block.bytes.length);
     if (!options.silently) block.mtimeNs = String(++this.#serial);
+  }
+
+  /** Leaves the n-th stored block's file empty. */
+  empty(index: number): void {
+    const block = [...this.#disk.values()][index];
+    if (!block) throw new Error(`there is no block ${index}`);
+    block.bytes = '';
   }
 
   lose(index: number): void {

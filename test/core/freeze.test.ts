@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
+import { parseWindowName } from '../../src/protocol/ids.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from './coreFixture.ts';
 
 describe('freeze', () => {
@@ -64,6 +65,19 @@ describe('freeze', () => {
     const fixture = await coreFixture();
     await fixture.cwm.createSession({ id: 'empty' });
     expect(await codeOf(fixture.cwm.freeze({ session: 'empty', window: 'w' }, never()))).toBe('CWM-1003');
+  });
+
+  test('EC-014 a block whose file is empty is not recorded, and the freeze says that it is missing', async () => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture);
+    fixture.engine.onCall = async (call) => {
+      if (call === 'measure') fixture.engine.empty(2);
+    };
+    const receipt = await fixture.cwm.freeze({ session: 's', window: 'w' }, never());
+    expect(receipt.content.blocksMissing).toBe(1);
+    const { blocks } = await fixture.store.loadWindowKv(parseWindowName('w'));
+    expect(blocks.length).toBeGreaterThan(0);
+    expect(blocks.every(({ sizeBytes }) => sizeBytes > 0)).toBe(true);
   });
 
   test('S0-24 bad names are refused before anybody is asked', async () => {

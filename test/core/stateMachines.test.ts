@@ -12,7 +12,7 @@ const outcome = (move: () => string): string => {
 };
 
 describe('lifecycle', () => {
-  test('S0-30 of the 25 pairs, just these are allowed; the others are refused with CWM-3001', () => {
+  test('S0-30 EC-030 of the 25 pairs, just these are allowed; the others are refused with CWM-3001', () => {
     const allowed = lifecycles.flatMap((from) =>
       lifecycles.filter((to) => outcome(() => moveLifecycle(from, to)) === to).map((to) => `${from}→${to}`),
     );

@@ -35,12 +35,52 @@ describe('thaw', () => {
     expect((await fixture.cwm.getSession({ session })).lifecycle).toBe('active');
   });
 
-  test('S0-08 two thaws of one window give two sessions', async () => {
+  test('S0-08 EC-002 two thaws of one window give two sessions', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const [a, b] = await Promise.all([thaw(fixture), thaw(fixture)]);
     expect(a.session).not.toBe(b.session);
     expect((await fixture.cwm.listSessions({})).total).toBe(3);
+  });
+
+  test('EC-005 of two thaws at once that compute lost KV again, either leaves one whole record of it', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.recomputesInexactly = true;
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.lose(2);
+    const verdicts = (await Promise.all([thaw(fixture), thaw(fixture)])).map(({ verdict }) => verdict);
+    expect(verdicts).toEqual(['partial', 'proven']);
+    fixture.engine.restart();
+    expect(await thaw(fixture)).toMatchObject({ content: { checksums: 'agreed', blocksDamaged: 0, blocksMissing: 0 } });
+  });
+
+  test('EC-005 a thaw, a thaw of a clone and a freeze at once do not take what another computes again for damage', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    engine.recomputesInexactly = true;
+    await savedWindow(fixture);
+    await cwm.clone({ window: 'w', target: 'c' }, never());
+    engine.restart();
+    engine.lose(1);
+    const receipts = await Promise.all([
+      cwm.freeze({ session: 's', window: 'v', checkpoint: true }, never()),
+      cwm.thaw({ window: 'c' }, never()),
+      thaw(fixture),
+    ]);
+    expect(receipts.map(({ content }) => content.blocksDamaged)).toEqual([0, 0, 0]);
+    expect(receipts.map(({ verdict }) => verdict)).not.toContain('damaged');
+  });
+
+  test('EC-042 a wall clock that goes back an hour meanwhile changes no duration, and stamps are UTC', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.onCall = async () => fixture.clock.setBack(3_600_000);
+    const receipt = await thaw(fixture);
+    expect(receipt.verdict).toBe('proven');
+    expect(receipt.ms).toBeGreaterThan(0);
+    expect(receipt.ms).toBeLessThan(60_000);
+    expect(receipt.at).toMatch(/Z$/);
   });
 
   test('D4 resume goes on in the frozen session itself, once', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { nearLimitNotes } from '../../src/core/nearLimit.ts';
 import { codeOf, coreFixture, never, talkedSession } from './coreFixture.ts';
 
 describe('send', () => {
@@ -18,6 +19,27 @@ describe('send', () => {
     const deltas = fixture.heard.flatMap((change) => (change.type === 'delta' ? [change.text] : []));
     expect(deltas.length).toBeGreaterThan(1);
     expect(deltas.join('')).toBe('a cache of prefixes');
+  });
+
+  test('EC-011 from 95 % of the context on, the answer comes with a note', async () => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture);
+    const { notes } = await fixture.cwm.send({ session: 's', text: 'more' }, never());
+    expect(notes).toEqual([]);
+    const { tokens } = await fixture.cwm.getSession({ session: 's' });
+    fixture.engine.model.maxModelLen = tokens?.count ?? 0;
+    const full = await fixture.cwm.send({ session: 's', text: 'and more' }, never());
+    expect(full.notes).toEqual([expect.stringContaining('freeze this session')]);
+  });
+
+  test.each([
+    [949, 0],
+    [950, 1],
+    [1000, 1],
+  ])('EC-011 %i of 1,000 tokens: %i notes', (tokens, count) => {
+    const model = { id: 'm', root: null, maxModelLen: 1000, fingerprint: null };
+    expect(nearLimitNotes(tokens, model)).toHaveLength(count);
+    expect(nearLimitNotes(tokens, { ...model, maxModelLen: null })).toEqual([]);
   });
 
   test.each(['CWM-5001', 'CWM-5004', 'CWM-5101', 'CWM-6001'] as const)(

@@ -14,7 +14,7 @@ describe('a block file', () => {
     expect(decodeBlock(name, file)?.equals(payload)).toBe(true);
   });
 
-  it('is nothing under another name', () => {
+  it('EC-004 is nothing under another name', () => {
     expect(decodeBlock(otherName, encodeBlock(name, payload))).toBeNull();
   });
 

@@ -170,7 +170,7 @@ describe('a llama.cpp process', { timeout: 120_000 }, () => {
       expect((await generate(engine)).cached).toBe(128);
     });
 
-    it('that aborts while it loads costs the blocks it was given, one process, and no answer', async () => {
+    it('EC-022 that aborts while it loads, as one without memory does, costs the blocks it was given, one process, and no answer', async () => {
       const { engine, supervisor, disk, first } = await engineOver((llama) =>
         cutBeforeLoad(llama, () => disk.statePath),
       );

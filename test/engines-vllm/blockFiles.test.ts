@@ -131,7 +131,7 @@ describe('vLLM’s file tier', () => {
     expect(existsSync(secret)).toBe(true);
   });
 
-  test('a good block under another block’s name has another checksum', async () => {
+  test('EC-004 a good block under another block’s name has another checksum', async () => {
     const rig = await makeRig({ tier: {} });
     const [first = '', second = ''] = blockNames((await persisted(rig)).ids);
     await cp(rig.fake.blockPath(first), rig.fake.blockPath(second));

@@ -196,7 +196,7 @@ describe('a server that never answers', () => {
     return !settled;
   }
 
-  test('prefill may take 15 minutes, then it is CWM-6001 and not tried again', async () => {
+  test('EC-041 prefill may take 15 minutes, then it is CWM-6001 and not tried again', async () => {
     const rig = await afterDescribe({ kind: 'silence', afterChunks: 0, path: completions });
     const answer = failure(ask(rig));
     await rig.fake.untilRequests(completions, 1);

@@ -28,10 +28,11 @@ describe('ids', () => {
     'ünïcode',
     '🙂',
     'а',
+    'a\u202eb',
     'null',
     'TRUE',
     'metadata',
-  ])('S0-24 %j is no session id', (value) => expect(codeOf(() => parseSessionId(value))).toBe('CWM-1001'));
+  ])('S0-24 EC-013 %j is no session id', (value) => expect(codeOf(() => parseSessionId(value))).toBe('CWM-1001'));
 
   test('EC-012 a window name has 128 characters at most', () => {
     expect(codeOf(() => parseWindowName('a'.repeat(128)))).toBe('accepted');

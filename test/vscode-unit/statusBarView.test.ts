@@ -20,7 +20,7 @@ describe('V3 the status bar', () => {
     expect(statusBarView(aState({ active: { kind: 'session', session }, receipts })).text).toContain('damaged');
   });
 
-  test('warns from 0.85 of the limit on and alarms from 0.95 on, also in words', () => {
+  test('EC-011 warns from 0.85 of the limit on and alarms from 0.95 on, also in words', () => {
     const at = (count: number): string => {
       const tokens = { count, promptCount: count, sha256: 'x', source: 'engine', messageCount: 1 } as const;
       return statusBarView(aState({ active: { kind: 'session', session: aSession({ tokens }) } })).severity;

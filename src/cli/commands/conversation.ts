@@ -61,10 +61,10 @@ function primeInWords({ files, skipped, promptTokens, cachedTokens, ms }: PrimeR
 }
 
 /** Beside the answer, on stderr: whoever pipes the answer on wants only that. */
-function sendEvidence({ promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak }: SendResult): string {
+function sendEvidence({ promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, notes }: SendResult): string {
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
   const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatMs(timeToFirstTokenMs)}`;
-  const line = `[${plural(promptTokens, 'token')}${reused}${first}, ${formatMs(ms)} in all]`;
-  if (prefixBreak === null) return line;
-  return `${line}\n[prefix break at token ${formatCount(prefixBreak.atToken)}: ${prefixBreak.likelyCause}]`;
+  const line = `${plural(promptTokens, 'token')}${reused}${first}, ${formatMs(ms)} in all`;
+  const broken = prefixBreak && `prefix break at token ${formatCount(prefixBreak.atToken)}: ${prefixBreak.likelyCause}`;
+  return [line, ...(broken === null ? [] : [broken]), ...notes].map((said) => `[${said}]`).join('\n');
 }

@@ -37,6 +37,7 @@ export const send = command<CommandInput<'cwm.send'>, Request, SendResult>({
         `The prompt left its predecessor's prefix at token ${answer.prefixBreak.atToken}: ${answer.prefixBreak.likelyCause}`,
       );
     }
+    for (const note of answer.notes) void window.showWarningMessage(note);
     return answer;
   },
 });
