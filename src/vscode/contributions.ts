@@ -32,6 +32,18 @@ export const commandInputs = {
   'cwm.clone': z.object({ window: text, target: text }),
   'cwm.deleteWindow': z.object({ window: text, confirmed: flag }),
   'cwm.deleteSession': z.object({ session: text, confirmed: flag, cascade: flag }),
+  'cwm.pinWindow': z.object({ window: text }),
+  'cwm.unpinWindow': z.object({ window: text }),
+  'cwm.usage': nothing,
+  'cwm.prune': z.object({
+    olderThanDays: z.optional(z.number()),
+    /** So many of those used last stay. */
+    keep: z.optional(z.number()),
+    confirmed: flag,
+  }),
+  /** `item` is its id in the trash. */
+  'cwm.restoreFromTrash': z.object({ item: text }),
+  'cwm.emptyTrash': z.object({ confirmed: flag }),
   'cwm.listWindows': nothing,
   'cwm.status': nothing,
   'cwm.showReceipt': z.object({ window: text }),
@@ -65,6 +77,11 @@ interface CommandOutputs {
   'cwm.clone': Receipt;
   'cwm.deleteWindow': RouteOutput<'deleteWindow'>;
   'cwm.deleteSession': RouteOutput<'deleteSession'>;
+  'cwm.pinWindow': RouteOutput<'pinWindow'>;
+  'cwm.unpinWindow': RouteOutput<'pinWindow'>;
+  'cwm.prune': RouteOutput<'prune'>;
+  'cwm.restoreFromTrash': RouteOutput<'restoreFromTrash'>;
+  'cwm.emptyTrash': RouteOutput<'emptyTrash'>;
   'cwm.status': RouteOutput<'health'> | undefined;
   'cwm.verify': RouteOutput<'verify'>;
   'cwm.doctor': RouteOutput<'doctor'>;
@@ -94,9 +111,16 @@ export const contextKeys = [
 
 /**
  * `contextValue` of a tree item, for `viewItem ==` and `viewItem =~`. A session's value ends in its state:
- * `session.idle`, `session.busy`, `session.frozen`.
+ * `session.idle`, `session.busy`, `session.frozen`; that of a pinned window is `window.pinned`.
  */
-export const treeContextValues = ['session.idle', 'session.busy', 'session.frozen', 'window', 'more'] as const;
+export const treeContextValues = [
+  'session.idle',
+  'session.busy',
+  'session.frozen',
+  'window',
+  'window.pinned',
+  'more',
+] as const;
 export type TreeContextValue = (typeof treeContextValues)[number];
 
 export const logLevels = ['info', 'warning', 'error'] as const;
@@ -108,6 +132,8 @@ export const settings = {
   'cwm.storageDirectory': { default: '' },
   'cwm.answer.maxTokens': { default: 256, minimum: 1, maximum: 32_768 },
   'cwm.embedded.threads': { default: 0, minimum: 0, maximum: 512 },
+  'cwm.kvBudgetGb': { default: 50, minimum: 0, maximum: 1_000_000 },
+  'cwm.storageQuotaGb': { default: 100, minimum: 0, maximum: 1_000_000 },
   'cwm.logLevel': { default: 'info', values: logLevels },
 } as const;
 
@@ -120,6 +146,10 @@ export interface SettingTypes {
   'cwm.answer.maxTokens': number;
   /** 0: physical cores − 1. */
   'cwm.embedded.threads': number;
+  /** Of the embedded engine's KV, in gigabytes; 0: no limit. */
+  'cwm.kvBudgetGb': number;
+  /** Of everything in the storage directory, in gigabytes; 0: no limit. */
+  'cwm.storageQuotaGb': number;
   'cwm.logLevel': LogLevelName;
 }
 export type SettingId = keyof SettingTypes & keyof typeof settings;

@@ -9,7 +9,13 @@ import { storageDirectory } from './storageDirectory.ts';
 /** Settings that hold from the backend's next start on. */
 function backendArguments(): string[] {
   const threads = setting('cwm.embedded.threads');
-  return ['--log-level', setting('cwm.logLevel'), ...(threads === 0 ? [] : ['--embedded-threads', String(threads)])];
+  const args = {
+    'log-level': setting('cwm.logLevel'),
+    'kv-budget-gb': setting('cwm.kvBudgetGb'),
+    'storage-quota-gb': setting('cwm.storageQuotaGb'),
+    ...(threads === 0 ? {} : { 'embedded-threads': threads }),
+  };
+  return Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
 /** Finds or starts the backend as the settings say at that moment. */

@@ -15,6 +15,7 @@ import { prime, primeSelection } from './prime.ts';
 import { doctor, showReceipt, startEngine, status, verify } from './reports.ts';
 import { send, showConversation } from './send.ts';
 import { setApiKey } from './setApiKey.ts';
+import { emptyTrash, pinWindow, prune, restoreFromTrash, unpinWindow, usage } from './space.ts';
 import { switchSession } from './switchSession.ts';
 import { resume, thaw } from './thaw.ts';
 import { openSettings, refresh, showActions, showAllFolders, showLog, showMore, showThisFolder } from './views.ts';
@@ -33,6 +34,12 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.clone': clone,
   'cwm.deleteWindow': deleteWindow,
   'cwm.deleteSession': deleteSession,
+  'cwm.pinWindow': pinWindow,
+  'cwm.unpinWindow': unpinWindow,
+  'cwm.usage': usage,
+  'cwm.prune': prune,
+  'cwm.restoreFromTrash': restoreFromTrash,
+  'cwm.emptyTrash': emptyTrash,
   'cwm.listWindows': listWindows,
   'cwm.status': status,
   'cwm.showReceipt': showReceipt,

@@ -106,6 +106,7 @@ function mainActions(app: App): ActionItem[] {
     action('New Session', 'add', 'cwm.newSession'),
     action('List Windows', 'list-unordered', 'cwm.listWindows'),
     action('Status', 'info', 'cwm.status'),
+    action('Space', 'database', 'cwm.usage'),
     action('Doctor', 'pulse', 'cwm.doctor'),
     action('Show Log', 'output', 'cwm.showLog'),
   ];

@@ -3,6 +3,7 @@ import type { BackendConnection } from '../backendConnection.ts';
 import type { Conversations } from '../conversations.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
 import { doctorReport, statusReport, verifyReport } from '../render/reports.ts';
+import { usageReport } from '../render/spaceReport.ts';
 import type { StateStore } from '../state.ts';
 import type { DocumentKind } from './documentUri.ts';
 import type { DocumentText } from './documents.ts';
@@ -29,6 +30,7 @@ export function documentTexts(
       reports.verification === null
         ? outdated('Verify')
         : verifyReport(reports.verification.result, reports.verification.window),
+    usage: async () => usageReport(await connection.call('usage', {}), new Date()),
   };
 }
 

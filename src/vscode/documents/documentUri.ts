@@ -2,7 +2,7 @@ import { Uri } from 'vscode';
 import { documentScheme } from '../contributions.ts';
 
 /** A read-only document of ours: `cwm:/<kind>/<name>?<id>`. The name is what the tab shows. */
-export type DocumentKind = 'conversation' | 'receipts' | 'status' | 'doctor' | 'verification';
+export type DocumentKind = 'conversation' | 'receipts' | 'status' | 'doctor' | 'verification' | 'usage';
 
 const extensions: Readonly<Record<DocumentKind, string>> = {
   conversation: 'md',
@@ -10,6 +10,7 @@ const extensions: Readonly<Record<DocumentKind, string>> = {
   status: 'md',
   doctor: 'md',
   verification: 'md',
+  usage: 'md',
 };
 
 /** `id` is the session or window that it is about; '' where it is about none. */

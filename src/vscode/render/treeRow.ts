@@ -100,9 +100,10 @@ function windowRow(window: WindowSummary, now: Date): TreeRow {
   const tokens = formatTokens(window.tokens);
   const bytes = window.kvBytes === null ? [] : [formatBytes(window.kvBytes)];
   const age = formatAge(window.createdAt, now);
+  const pinned = window.pinned ? ['pinned'] : [];
   return {
     label: window.name,
-    description: [tokens, ...bytes, age, stateWords].join(' · '),
+    description: [tokens, ...bytes, age, stateWords, ...pinned].join(' · '),
     icon: words?.icon ?? 'archive',
     iconColor: words?.color ?? null,
     tooltip: [
@@ -121,8 +122,8 @@ function windowRow(window: WindowSummary, now: Date): TreeRow {
       ]),
       ...(words === null ? [] : [words.meaning]),
     ].join('\n\n'),
-    spoken: `Window ${window.name}, ${[tokens, ...bytes, `created ${age}`, stateWords].join(', ')}`,
-    contextValue: 'window',
+    spoken: `Window ${window.name}, ${[tokens, ...bytes, `created ${age}`, stateWords, ...pinned].join(', ')}`,
+    contextValue: window.pinned ? 'window.pinned' : 'window',
   };
 }
 

@@ -1,5 +1,6 @@
 import { after, before, describe, it } from 'mocha';
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { workspace } from 'vscode';
 import { documentUri } from '../../../src/vscode/documents/documentUri.ts';
 import { statusBarView } from '../../../src/vscode/render/statusBarView.ts';
@@ -18,6 +19,8 @@ import {
 } from './support.ts';
 
 const workMs = 120_000;
+const trashItem = (storage: string, name: string): string | undefined =>
+  readdirSync(`${storage}/trash`).find((item) => item.includes(name));
 const readme = (): string => `${workspace.workspaceFolders?.[0]?.uri.fsPath}/README.md`;
 
 /** Builds on the test before it, as a user's day does. */
@@ -120,6 +123,24 @@ describe('the main job in the editor', function () {
     assert.equal((await done('cwm.verify', { window: 'before-lunch' })).healthy, true);
     assert.ok((await done('cwm.doctor', {})).findings.length > 0);
     assert.equal((await done('cwm.status', {}))?.pid, backendPid(storage.path));
+  });
+
+  it('S0-50 a pinned window is no window to prune, an unpinned one goes to the trash and comes back', async () => {
+    await done('cwm.pinWindow', { window: 'fork' });
+    await done('cwm.pinWindow', { window: 'before-lunch' });
+    assert.deepEqual((await done('cwm.prune', { keep: 0, confirmed: true })).windows, []);
+    await done('cwm.unpinWindow', { window: 'fork' });
+    const pruned = await done('cwm.prune', { keep: 0, confirmed: true });
+    assert.deepEqual(
+      pruned.windows.map(({ name }) => name),
+      ['fork'],
+    );
+    await done('cwm.usage', {});
+    const document = await workspace.openTextDocument(documentUri('usage', 'Space'));
+    assert.match(document.getText(), /before-lunch \(pinned\)/);
+    await done('cwm.restoreFromTrash', { item: trashItem(storage.path, 'fork') });
+    assert.equal((await done('cwm.thaw', { window: 'fork' })).window, 'fork');
+    await done('cwm.emptyTrash', { confirmed: true });
   });
 
   it('what does not exist is refused with a code that says so', async () => {

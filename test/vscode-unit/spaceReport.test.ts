@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+import type { Usage } from '../../src/protocol/space.ts';
+import { prunePreview, usageReport } from '../../src/vscode/render/spaceReport.ts';
+import { treeRow } from '../../src/vscode/render/treeRow.ts';
+import { aState, aWindow, now } from './builders.ts';
+
+const aWindowUsage = (changes: Partial<Usage['items'][number]> = {}): Usage['items'][number] => ({
+  name: 'lunch',
+  pinned: false,
+  lastUsedAt: '2026-11-20T10:01:00.000Z',
+  tokens: 8192,
+  recordBytes: 40_000,
+  kv: { bytes: 12_600_000, uniqueBytes: 600_000, sharedBytes: 12_000_000, missingBlocks: 0, measured: 'now' },
+  ...changes,
+});
+
+const aUsage = (changes: Partial<Usage> = {}): Usage => ({
+  kv: {
+    bytes: 15_000_000,
+    windowBytes: 12_600_000,
+    pinnedBytes: 0,
+    looseBytes: 2_400_000,
+    budgetBytes: 50e9,
+    elsewhereBytes: 0,
+  },
+  recordBytes: 80_000,
+  trashBytes: 0,
+  quarantineBytes: 0,
+  otherBytes: 1_000_000,
+  totalBytes: 16_080_000,
+  quotaBytes: null,
+  freeBytes: null,
+  sessions: { count: 3, soft: 100, hard: 1000 },
+  windows: { count: 2, soft: 1000, hard: 10_000 },
+  items: [aWindowUsage({ name: 'unseen', kv: null }), aWindowUsage({ pinned: true })],
+  ...changes,
+});
+
+describe('S0-50 what takes the space', () => {
+  test('limits are shown where there are any, and what the system does not tell is not known, never 0', () => {
+    const report = usageReport(aUsage(), now);
+    expect(report).toContain('| KV of the embedded engine | 15 MB of at most 50 GB |');
+    expect(report).toContain('| **All of it** | **16.1 MB** |');
+    expect(report).toContain('| Free on the disk | not known |');
+  });
+
+  test('windows come largest first, with what is their own and what others share, pinned ones named', () => {
+    const rows = usageReport(aUsage(), now)
+      .split('\n')
+      .filter((line) => /^\| (lunch|unseen)/.test(line));
+    expect(rows).toEqual([
+      expect.stringMatching(/^\| lunch \\?\(pinned\\?\) \| 12\.6 MB \| 600 kB \| 12 MB \| 40 kB \|/),
+      expect.stringMatching(/^\| unseen \| not observed \| not observed \| not observed \| 40 kB \|/),
+    ]);
+  });
+
+  test('a prune is asked for with names and sizes, and says what other engines are asked', () => {
+    const windows = Array.from({ length: 12 }, (_, at) => ({
+      name: `w-${at}`,
+      lastUsedAt: '2026-11-20T10:01:00.000Z',
+      tokens: 1,
+      recordBytes: 1,
+    }));
+    const result = { dryRun: true, windows, blocks: 7, bytesFreed: 7000, bytesToTrash: 12, elsewhere: 2 };
+    const words = prunePreview(result);
+    expect(words).toContain('w-9 and 2 more');
+    expect(words).toContain('7 kB are freed at once: 7 KV blocks');
+    expect(words).toContain('KV of 2 windows is with other engines');
+    expect(prunePreview({ ...result, elsewhere: 0 })).not.toContain('other engines');
+  });
+
+  test('a pinned window says so in the tree, and offers to be unpinned', () => {
+    const row = (pinned: boolean) =>
+      treeRow({ kind: 'window', window: 'w', value: aWindow({ pinned }) }, aState(), now);
+    expect(row(true)).toMatchObject({ contextValue: 'window.pinned', description: expect.stringMatching(/pinned$/) });
+    expect(row(false)).toMatchObject({ contextValue: 'window' });
+  });
+});
