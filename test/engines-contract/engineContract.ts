@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { randomSalt } from '../../src/base/hash.ts';
+import { capabilityTitles, type CapabilityName } from '../../src/protocol/capabilities.ts';
 import type { ChatMessage, Engine, KvContext } from '../../src/core/ports/engine.ts';
 
 /** An engine under test, with what only its owner can do to it. */
@@ -15,6 +16,8 @@ export interface EngineUnderTest {
   readonly givesCanary: boolean;
   /** Whether block files can be seen from here. */
   readonly blocksReachable: boolean;
+  /** Whether a salt keeps conversations apart inside the engine. Default: yes. */
+  readonly heedsSalt?: boolean;
   /** Whether a context is kept as one file, whatever the grain of reuse. Default: each full block has a file. */
   readonly keepsContextsWhole?: boolean;
   dispose(): Promise<void>;
@@ -70,6 +73,25 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
       expect(first.model.id).not.toBe('');
       expect(first.blockTokens === null || first.blockTokens > 0).toBe(true);
       expect(await engine.describe(never)).toEqual(first);
+    });
+
+    test('a probe finds what the engine can do within four tiny requests, and is remembered', async () => {
+      const found = await engine.probe(never);
+      const { items, cost } = found;
+      expect(cost.requests).toBeLessThanOrEqual(4);
+      expect(cost.promptTokens).toBeLessThanOrEqual(4 * (3 * blockTokens + 1));
+      expect(items.map(({ name }) => name)).toEqual(Object.keys(capabilityTitles));
+      expect(items.filter(({ found }) => found === '')).toEqual([]);
+      const stateOf = (name: CapabilityName) => items.find((item) => item.name === name)?.state;
+      expect(stateOf('ready')).toBe('yes');
+      expect(stateOf('tokenizer')).toBe('yes');
+      expect(stateOf('token-ids')).toBe('yes');
+      expect(stateOf('canary')).toBe(subject.givesCanary ? 'yes' : 'no');
+      expect(stateOf('reuse')).toBe(subject.tellsReuse ? 'yes' : 'unknown');
+      const isolation = (subject.heedsSalt ?? true) ? 'yes' : 'no';
+      expect(stateOf('isolation')).toBe(subject.tellsReuse ? isolation : 'unknown');
+      expect(stateOf('block-files')).toBe(subject.blocksReachable ? 'yes' : 'no');
+      expect(await engine.probe(never)).toEqual(found);
     });
 
     test('generate streams its text, and returns the ids of prompt and answer', async () => {

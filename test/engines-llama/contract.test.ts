@@ -22,6 +22,7 @@ async function underTest(folder: Folder, options: FakeLlamaOptions = {}): Promis
     tellsReuse: true,
     givesCanary: options.faults?.givesLogprobs ?? true,
     blocksReachable: folder === 'reachable',
+    heedsSalt: false,
     keepsContextsWhole: true,
     dispose: async () => {
       await engine.close();

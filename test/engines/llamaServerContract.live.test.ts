@@ -29,6 +29,7 @@ async function underTest(options: Partial<LlamaServerStart>, keepsSlots: boolean
     tellsReuse: true,
     givesCanary: true,
     blocksReachable: keepsSlots,
+    heedsSalt: false,
     keepsContextsWhole: true,
     dispose: async () => {
       await engine.close();

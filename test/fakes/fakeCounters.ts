@@ -26,9 +26,15 @@ export class FakeCounters {
       this.add(`vllm:prompt_tokens_cached_by_source_total{engine="0",source="${source}"}`, cached[source]);
     this.add('vllm:prefix_cache_queries_total{engine="0"}', promptTokens);
     this.add('vllm:prefix_cache_hits_total{engine="0"}', cached.device);
+    this.lookUp(0);
   }
 
-  /** Series of a tier appear with its first use. */
+  /** Tokens were looked for beyond the device. */
+  lookUp(tokens: number): void {
+    this.add('vllm:external_prefix_cache_queries_total{engine="0"}', tokens);
+  }
+
+  /** The traffic between memories is there from the start, the series of each tier with its first use. */
   tierLines(writtenBytes: number, readBytes: number): string[] {
     const lines = (memory: string, tier: string, value: number): string[] =>
       value === 0
@@ -37,7 +43,12 @@ export class FakeCounters {
             `vllm:kv_offload_${memory}_bytes_total{engine="0"} ${value.toFixed(1)}`,
             `vllm:kv_offload_tiering_${tier}_bytes_total{engine="0",tier="1:fs"} ${value.toFixed(1)}`,
           ];
-    return [...lines('store', 'write', writtenBytes), ...lines('load', 'read', readBytes)];
+    return [
+      `vllm:kv_offload_total_bytes_total{engine="0",transfer_type="GPU_to_CPU"} ${writtenBytes.toFixed(1)}`,
+      `vllm:kv_offload_total_bytes_total{engine="0",transfer_type="CPU_to_GPU"} ${readBytes.toFixed(1)}`,
+      ...lines('store', 'write', writtenBytes),
+      ...lines('load', 'read', readBytes),
+    ];
   }
 
   text(inFlight: number, cacheConfig: Readonly<Record<string, string>>, withTiers: boolean): string {

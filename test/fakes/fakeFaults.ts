@@ -2,6 +2,8 @@
 export type HttpFault = {
   /** Requests whose path begins so; default all. */
   readonly path?: string;
+  /** How many of these go well before. Counted down by the fake. */
+  after?: number;
   /** How many of them; default all. Counted down by the fake. */
   times?: number;
 } & (
@@ -34,6 +36,16 @@ export interface FakeFaults {
   inflatedPrefixCounters: boolean;
   /** `writes-nothing`, `loads-nothing`: a tier that is there and does not work. `claims-only`: counts its blocks as reused and loads zeros. */
   tier: 'works' | 'writes-nothing' | 'loads-nothing' | 'claims-only';
+  /** A KV connector besides the tier. `ExampleConnector` ignores salts; of any other, the pieces are longer than short contexts. */
+  connector: string | null;
+  /** LMCache inside the server: its counters are among vLLM's. */
+  hasLmcacheInside: boolean;
+  /** `VLLM_SERVER_DEV_MODE`: tells everything at `/server_info`. */
+  devMode: boolean;
+  /** Off with `--no-enable-prefix-caching`. */
+  prefixCaching: boolean;
+  /** What `/metrics` says; null for the block size that it has. */
+  toldBlockTokens: string | null;
   /** Another conversation fills the cache after each request. */
   evictsAfterEachRequest: boolean;
   /** Something that the chat template puts before every prompt: a date, say. */
@@ -63,6 +75,11 @@ export const noFaults: FakeFaults = {
   usageDetails: 'told',
   inflatedPrefixCounters: false,
   tier: 'works',
+  connector: null,
+  hasLmcacheInside: false,
+  devMode: false,
+  prefixCaching: true,
+  toldBlockTokens: null,
   evictsAfterEachRequest: false,
   templateLine: '',
   weights: 'weights-1',

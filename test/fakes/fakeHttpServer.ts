@@ -107,6 +107,10 @@ export class FakeHttpServer {
   #takeFault(path: string): HttpFault | null {
     const fault = this.#serving.faults.http;
     if (!fault || !path.startsWith(fault.path ?? '/') || fault.times === 0) return null;
+    if (fault.after !== undefined && fault.after > 0) {
+      fault.after--;
+      return null;
+    }
     if (fault.times !== undefined) fault.times--;
     return fault;
   }

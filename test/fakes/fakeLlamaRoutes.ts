@@ -40,6 +40,7 @@ const notFound = refuse(404, 'File Not Found', 'not_found_error');
 /** llama-server's API, as far as a client of its slots meets it. */
 export function answerLlama(llama: FakeLlama, { method, path, headers, body }: SeenRequest): Answer {
   const { faults } = llama;
+  if (`${method} ${path}` === 'GET /health') return ok({ status: 'ok' });
   if (faults.apiKey !== null && headers.authorization !== `Bearer ${faults.apiKey}`)
     return refuse(401, 'Invalid API Key', 'authentication_error');
   const slotAction = /^POST \/slots\/(\d+)\?action=(\w*)$/.exec(`${method} ${path}`);

@@ -23,6 +23,7 @@ const completionBody = z.object({
   ...shared,
   prompt: z.union([z.string(), ids]),
   logprobs: maybe(z.int()),
+  kv_transfer_params: maybe(z.object({ max_offload_tokens: maybe(z.int()) })),
   return_tokens_as_token_ids: maybe(z.boolean()),
 });
 const chatBody = z.object({
@@ -56,6 +57,8 @@ export function answerRequest(engine: FakeBackEnd, { method, path, headers, body
       return { status: 200, text: '' };
     case 'GET /version':
       return faults.hasVersion ? ok({ version: engine.version }) : notFound;
+    case 'GET /server_info?config_format=json':
+      return faults.devMode ? ok(serverInfo(engine)) : notFound;
     case 'GET /v1/models':
       return ok({ object: 'list', data: [modelEntry(engine)] });
     case 'GET /metrics':
@@ -95,13 +98,28 @@ const modelEntry = ({ faults, tier }: FakeBackEnd) => ({
   permission: [],
 });
 
+function serverInfo({ faults, tier }: FakeBackEnd): object {
+  const names = [...(tier ? ['OffloadingConnector'] : []), ...(faults.connector === null ? [] : [faults.connector])];
+  const single = { kv_connector: names[0], kv_connector_extra_config: {} };
+  const several = {
+    kv_connector: 'MultiConnector',
+    kv_connector_extra_config: { connectors: names.map((kv_connector) => ({ kv_connector })) },
+  };
+  const config = { 0: null, 1: single }[names.length];
+  return {
+    vllm_config: { kv_transfer_config: config === undefined ? several : config },
+    vllm_env: { VLLM_API_KEY: faults.apiKey },
+    system_env: {},
+  };
+}
+
 const metricsText = ({ faults, counters, blockTokens, profile, namesTiers, tier }: FakeBackEnd): string =>
-  `${(tier ? counters.tierLines(tier.writtenBytes, tier.readBytes) : []).join('\n')}\n${counters.text(
+  `${faults.hasLmcacheInside ? 'lmcache:num_retrieve_requests_total 0.0\n' : ''}${(tier ? counters.tierLines(tier.writtenBytes, tier.readBytes) : []).join('\n')}\n${counters.text(
     faults.othersRunning,
     {
-      block_size: String(blockTokens),
+      block_size: faults.toldBlockTokens ?? String(blockTokens),
       cache_dtype: 'auto',
-      enable_prefix_caching: 'True',
+      enable_prefix_caching: faults.prefixCaching ? 'True' : 'False',
       engine: '0',
       prefix_caching_hash_algo: profile.algorithm,
       sliding_window: 'None',
@@ -122,6 +140,7 @@ interface Ask {
   readonly max_tokens?: number | null | undefined;
   readonly cache_salt?: string | null | undefined;
   readonly logprobs?: number | null | undefined;
+  readonly kv_transfer_params?: { readonly max_offload_tokens?: number | null | undefined } | null | undefined;
 }
 
 /** Runs it, or says in vLLM's words why not. */
@@ -145,7 +164,9 @@ function run(engine: FakeBackEnd, ask: Ask, prompt: readonly number[]): FakeOutc
       param: 'max_tokens',
     });
   // What does not fit any more is left out without a word.
-  const outcome = runRequest(engine, prompt, ask.cache_salt ?? null, Math.min(ask.max_tokens ?? 16, room));
+  const maxTokens = Math.min(ask.max_tokens ?? 16, room);
+  const maxOffloadTokens = ask.kv_transfer_params?.max_offload_tokens ?? null;
+  const outcome = runRequest(engine, prompt, ask.cache_salt ?? null, maxTokens, maxOffloadTokens);
   const isNoise = outcome.tokens.some(({ top }) => top.some(({ logprob }) => logprob === null));
   return isNoise && ask.logprobs !== undefined && ask.logprobs !== null
     ? refuse(400, 'Out of range float values are not JSON compliant')

@@ -1,4 +1,5 @@
 import { blockHashChain, type BlockHashProfile } from '../../src/base/kvBlockHash.ts';
+import type { FakeExampleConnector } from './fakeExampleConnector.ts';
 import type { FakeBlockPool } from './fakeBlockPool.ts';
 import type { FakeCounters } from './fakeCounters.ts';
 import type { FakeFaults } from './fakeFaults.ts';
@@ -20,6 +21,7 @@ export interface FakeScheduling {
   readonly pool: FakeBlockPool;
   readonly tier: FakeFsTier | null;
   readonly counters: FakeCounters;
+  readonly example: FakeExampleConnector;
 }
 
 export interface FakeOutcome {
@@ -27,7 +29,7 @@ export interface FakeOutcome {
   readonly cachedTokens: number;
 }
 
-interface Block {
+export interface FakeBlock {
   readonly hash: string;
   readonly bytes: Uint8Array;
 }
@@ -41,15 +43,16 @@ export function runRequest(
   ids: readonly number[],
   salt: string | null,
   maxTokens: number,
+  maxOffloadTokens: number | null = null,
 ): FakeOutcome {
   const { faults, blockTokens, pool, tier, counters } = engine;
   tier?.step();
   const name = (sequence: readonly number[]): string[] =>
     blockHashChain(engine.profile, sequence, blockTokens, faults.saltIgnored ? null : salt);
   const hashes = name(ids);
-  const reusable = Math.floor((ids.length - 1) / blockTokens);
+  const reusable = faults.prefixCaching ? Math.floor((ids.length - 1) / blockTokens) : 0;
 
-  const prompt: Block[] = [];
+  const prompt: FakeBlock[] = [];
   const sources = { device: 0, disk: 0 };
   for (const hash of hashes.slice(0, reusable)) {
     const onDevice = pool.get(hash);
@@ -58,11 +61,15 @@ export function runRequest(
     prompt.push({ hash, bytes });
     sources[onDevice ? 'device' : 'disk'] += blockTokens;
   }
+  for (const block of faults.connector === 'ExampleConnector' ? engine.example.find(ids).slice(prompt.length) : []) {
+    prompt.push(block);
+    sources.disk += blockTokens;
+  }
   const cachedTokens = prompt.length * blockTokens;
 
   let state: ModelState | null = startState(faults.weights);
   for (const { bytes } of prompt) state = attend(state, bytes);
-  const grow = (sequence: readonly number[], names: readonly string[], into: Block[]): void => {
+  const grow = (sequence: readonly number[], names: readonly string[], into: FakeBlock[]): void => {
     for (const hash of names.slice(into.length)) {
       const at = into.length * blockTokens;
       const bytes = computeBlock(faults.weights, state, sequence.slice(at, at + blockTokens));
@@ -88,9 +95,12 @@ export function runRequest(
   }
 
   pool.keep(kept);
-  if (faults.tier !== 'writes-nothing') tier?.store(prompt);
+  engine.example.keep(ids, prompt);
+  const offloaded = maxOffloadTokens === null ? prompt : prompt.slice(0, Math.floor(maxOffloadTokens / blockTokens));
+  if (faults.tier !== 'writes-nothing') tier?.store(offloaded);
   if (faults.evictsAfterEachRequest) pool.clear();
   counters.request(ids.length, sources, tokens.length);
+  if (tier !== null || faults.connector !== null) counters.lookUp(ids.length - sources.device);
   if (faults.inflatedPrefixCounters) counters.add('vllm:prefix_cache_hits_total{engine="0"}', 30 * ids.length);
   if (faults.otherTraffic) counters.request(100, { device: 64, disk: 0 }, 10);
   return { tokens, cachedTokens };

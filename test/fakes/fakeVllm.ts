@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { defaultHashSeed, type BlockHashProfile } from '../../src/base/kvBlockHash.ts';
 import { FakeBlockPool } from './fakeBlockPool.ts';
+import { FakeExampleConnector } from './fakeExampleConnector.ts';
 import { FakeCounters } from './fakeCounters.ts';
 import { noFaults, type FakeFaults } from './fakeFaults.ts';
 import { FakeFsTier, type FakeTierOptions } from './fakeFsTier.ts';
@@ -132,6 +133,7 @@ export class FakeVllm {
       pool: new FakeBlockPool(this.#options.capacityBlocks ?? 4096),
       tier: this.#tier,
       counters: new FakeCounters(this.#startSeconds),
+      example: new FakeExampleConnector(this.#options.blockTokens ?? 16),
       namesTiers: minor >= 32,
     };
   }

@@ -58,6 +58,11 @@ export class ProbedEngine implements Engine {
     return { ...description, notices: [...description.notices, ...notices] };
   }
 
+  probe(signal: AbortSignal): ReturnType<Engine['probe']> {
+    this.#mayBeAnother = true;
+    return this.#ask(signal, (engine) => engine.probe(signal));
+  }
+
   tokenize(...args: Parameters<Engine['tokenize']>): ReturnType<Engine['tokenize']> {
     return this.#ask(args[2], (engine) => engine.tokenize(...args));
   }

@@ -21,6 +21,7 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
       throw error;
     }
   },
+  probe: (...args) => engine.probe(...args),
   tokenize: (...args) => engine.tokenize(...args),
   generate: (...args) => engine.generate(...args),
   persist: (...args) => engine.persist(...args),

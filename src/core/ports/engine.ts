@@ -1,3 +1,4 @@
+import type { Capabilities } from '../../protocol/capabilities.ts';
 import type { Canary, KvTier } from '../../protocol/receipt.ts';
 import type { ModelIdentity } from '../../protocol/session.ts';
 import type { BlockRecord, HashProfile } from '../../protocol/window.ts';
@@ -111,6 +112,12 @@ export interface Engine {
 
   /** Asks again only when the server may have changed. */
   describe(signal: AbortSignal): Promise<EngineDescription>;
+
+  /**
+   * Finds out what the engine can do by trying it: at most four requests of at most `3 · blockTokens + 1` tokens to its model,
+   * and no more while the server stays the same. What goes wrong on the way makes a capability `unknown`, not this fail.
+   */
+  probe(signal: AbortSignal): Promise<Capabilities>;
 
   tokenize(
     messages: readonly ChatMessage[],

@@ -31,6 +31,8 @@ export interface LinkRequest {
   readonly patience: 'small' | 'long';
   /** What an answer of the wrong kind means: CWM-5005 while it is not known what answers, CWM-5004 later. */
   readonly wrongAnswer: ErrorCode;
+  /** Never tried again: whoever asks wants to know how this one goes. */
+  readonly once?: boolean;
 }
 
 export interface Answer<T> {
@@ -98,6 +100,11 @@ export class Link {
 
   async text(request: LinkRequest, signal: AbortSignal): Promise<string> {
     return (await this.#whole(request, 'text/plain', signal)).text;
+  }
+
+  /** Resolves when the server answers with success, whatever it says. */
+  async reaches(request: LinkRequest, signal: AbortSignal): Promise<void> {
+    await this.#whole(request, '', signal);
   }
 
   /**
@@ -172,7 +179,7 @@ export class Link {
     for (let tries = 1; ; tries++) {
       const outcome = await this.#try(request, type, signal);
       if (!(outcome instanceof Failed)) return { ...outcome, triedBefore };
-      if (!outcome.retry || tries >= maxTries) throw outcome.error;
+      if (!outcome.retry || request.once || tries >= maxTries) throw outcome.error;
       triedBefore ||= outcome.mayHaveRun;
       if (!outcome.atOnce) await this.#pause(tries, outcome.error, signal);
       if (outcome.reconnect) await this.#reconnect(signal);
@@ -210,7 +217,7 @@ export class Link {
   #headers(request: LinkRequest, type: string): Record<string, string> {
     const key = this.#key;
     return {
-      accept: type,
+      accept: type || '*/*',
       ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
     };

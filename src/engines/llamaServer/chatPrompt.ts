@@ -38,12 +38,16 @@ async function renderIds(
   return tokenize(link, { content: value.prompt, add_special: true, parse_special: true }, signal);
 }
 
-/** The ids of an answer's text; what reads like a special token in it is text. */
-export const answerIds = (link: Link, text: string, signal: AbortSignal): Promise<readonly number[]> =>
-  tokenize(link, { content: text, add_special: false, parse_special: false }, signal);
+/**
+ * The ids of an answer's text; what reads like a special token in it is text.
+ *
+ * @param once asks no second time after a failure.
+ */
+export const answerIds = (link: Link, text: string, signal: AbortSignal, once = false): Promise<readonly number[]> =>
+  tokenize(link, { content: text, add_special: false, parse_special: false }, signal, once);
 
-async function tokenize(link: Link, body: unknown, signal: AbortSignal): Promise<readonly number[]> {
-  return (await link.json(post('/tokenize', body), tokenizeSchema, signal)).value.tokens;
+async function tokenize(link: Link, body: unknown, signal: AbortSignal, once = false): Promise<readonly number[]> {
+  return (await link.json({ ...post('/tokenize', body), once }, tokenizeSchema, signal)).value.tokens;
 }
 
 const post = (path: string, body: unknown): LinkRequest => ({

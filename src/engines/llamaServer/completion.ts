@@ -11,7 +11,11 @@ const alternatives = 5;
  *
  * @param canary also asks for the log-probabilities, those before sampling: afterwards the greedy one is 1 and the rest nothing.
  */
-export const completionRequest = ({ ids }: KvContext, { slot, reuse }: SlotUse, canary: boolean): LinkRequest => ({
+export const completionRequest = (
+  { ids }: Pick<KvContext, 'ids'>,
+  { slot, reuse }: Pick<SlotUse, 'slot' | 'reuse'>,
+  canary: boolean,
+): LinkRequest => ({
   method: 'POST',
   path: '/completion',
   patience: 'long',
@@ -26,8 +30,14 @@ export const completionRequest = ({ ids }: KvContext, { slot, reuse }: SlotUse, 
   },
 });
 
+/** The same as part of a probe: answered soon or not at all, and with the answer's ids. */
+export function probeRequest(ids: readonly number[], use: Pick<SlotUse, 'slot' | 'reuse'>): LinkRequest {
+  const request = completionRequest({ ids }, use, true);
+  return { ...request, patience: 'small', once: true, body: { ...(request.body as object), return_tokens: true } };
+}
+
 /** @throws CwmError CWM-5004 when another slot worked than was asked: what it shows is not about this context's slot. */
-export function checkSlot(worked: number | null | undefined, { slot }: SlotUse, label: string): void {
+export function checkSlot(worked: number | null | undefined, { slot }: Pick<SlotUse, 'slot'>, label: string): void {
   if (worked === null || worked === undefined || worked === slot) return;
   throw new CwmError('CWM-5004', `llama-server at ${label} worked in slot ${worked} instead of slot ${slot}.`, {
     hint: 'Something between here and llama-server changes requests; connect to it directly.',

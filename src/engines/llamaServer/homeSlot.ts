@@ -74,6 +74,19 @@ export class HomeSlot {
     return (this.#slot = next);
   }
 
+  /** A slot for what no conversation needs: an idle one that is not our own, where there is one. */
+  async findSpare(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number> {
+    const idle = await idleSlots(link, server, signal);
+    const spare = server.showsSlots
+      ? idle.findLast((slot) => slot !== this.#slot && !this.#unfit.has(slot))
+      : undefined;
+    return spare ?? (await this.find(link, server, signal));
+  }
+
+  isAt(slot: number): boolean {
+    return this.#slot === slot;
+  }
+
   /** How a request under this salt has to treat the slot. Changes nothing. */
   plan(slot: number, salt: string): SlotUse {
     const content = this.#content;

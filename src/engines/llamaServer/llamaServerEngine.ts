@@ -1,3 +1,4 @@
+import { randomSalt } from '../../base/hash.ts';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import type {
@@ -13,6 +14,7 @@ import type {
   RestoreEvidence,
   ReuseEvidence,
 } from '../../core/ports/engine.ts';
+import type { Capabilities } from '../../protocol/capabilities.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Connect } from '../http/address.ts';
 import type { Link } from '../http/link.ts';
@@ -22,6 +24,7 @@ import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, t
 import { answerIds, chatPromptIds } from './chatPrompt.ts';
 import { checkSlot, completionRequest, readCanary, weigh } from './completion.ts';
 import { HomeSlot, type SlotUse } from './homeSlot.ts';
+import { probeLlamaServer } from './probe.ts';
 import { identifyServer, type ServerIdentity } from './serverIdentity.ts';
 import { eraseSlot, restoreSlot, saveSlot } from './slotActions.ts';
 import { formatHandle, parseHandle, SlotFolder, slotFileName, slotHash } from './slotFile.ts';
@@ -66,6 +69,8 @@ export class LlamaServerEngine implements Engine {
   readonly #home: HomeSlot;
   readonly #queue = new SerialQueue();
   #known: ServerIdentity | null = null;
+  /** What a probe of {@link #known} found. */
+  #capabilities: Capabilities | null = null;
   /** Set when the server was lost: whatever answers next may be another one. */
   #suspect = false;
   /** Files over whose restore the server went away: they would end it again. */
@@ -91,6 +96,20 @@ export class LlamaServerEngine implements Engine {
 
   describe(signal: AbortSignal): Promise<EngineDescription> {
     return this.#links.use(signal, async (link, signal) => (await this.#identify(link, signal)).description);
+  }
+
+  probe(signal: AbortSignal): Promise<Capabilities> {
+    return this.#inTurn(signal, async (link, signal) => {
+      const server = await this.#identify(link, signal);
+      if (this.#capabilities) return this.#capabilities;
+      const slot = await this.#home.findSpare(link, server, signal);
+      if (this.#home.isAt(slot)) await this.#enter({ link, server, slot }, randomSalt(), signal);
+      const elapsedMs = (): number => this.#clock.elapsedMs();
+      const parts = { link, server, slot, folder: this.#folder, elapsedMs };
+      const { capabilities, isComplete } = await probeLlamaServer(parts, signal);
+      if (isComplete) this.#capabilities = capabilities;
+      return capabilities;
+    });
   }
 
   tokenize(
@@ -203,12 +222,17 @@ export class LlamaServerEngine implements Engine {
 
   /** What uses the slot runs alone. */
   #inSlot<T>(signal: AbortSignal, operation: (place: Place, signal: AbortSignal) => Promise<T>): Promise<T> {
-    const inTurn = (): Promise<T> =>
-      this.#links.use(signal, async (link, signal) => {
-        const server = await this.#server(link, signal);
-        return operation({ link, server, slot: await this.#home.find(link, server, signal) }, signal);
-      });
-    return orAborted(this.#queue.run(inTurn, signal), signal);
+    return this.#inTurn(signal, async (link, signal) => {
+      const server = await this.#server(link, signal);
+      return operation({ link, server, slot: await this.#home.find(link, server, signal) }, signal);
+    });
+  }
+
+  #inTurn<T>(signal: AbortSignal, operation: (link: Link, signal: AbortSignal) => Promise<T>): Promise<T> {
+    return orAborted(
+      this.#queue.run(() => this.#links.use(signal, operation), signal),
+      signal,
+    );
   }
 
   /** Looking at files needs no server. */
@@ -226,8 +250,11 @@ export class LlamaServerEngine implements Engine {
     const wasLost = this.#suspect;
     this.#suspect = false;
     const identity = await identifyServer(link, wasLost ? null : this.#known, this.#folderIsNamed, signal);
+    const isAnother = this.#known !== null && this.#known.key !== identity.key;
     if (wasLost) this.#home.lost();
-    if (this.#known && this.#known.key !== identity.key) this.#home.reset();
+    if (isAnother) this.#home.reset();
+    // It does not tell when it was started.
+    if (wasLost || isAnother) this.#capabilities = null;
     return (this.#known = identity);
   }
 

@@ -54,6 +54,8 @@ export const completionSchema = z.object({
   /** The slot that worked, which an id beyond the last one makes another than was asked for. */
   id_slot: maybe(z.int()),
   timings: maybe(timings),
+  /** Only if asked for. */
+  tokens: maybe(ids),
   completion_probabilities: maybe(
     z.array(
       z.object({

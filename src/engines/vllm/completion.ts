@@ -27,6 +27,14 @@ export const completionRequest = (model: string, context: KvContext, canary: boo
   },
 });
 
+/** The same as part of a probe: answered soon or not at all, and kept nowhere beyond the server's memory. */
+export function probeRequest(model: string, context: KvContext, canary: boolean, isVllm: boolean): LinkRequest {
+  const request = completionRequest(model, context, canary);
+  // Not on other servers: some refuse fields that they don't know.
+  const unkept = isVllm ? { kv_transfer_params: { max_offload_tokens: 0 } } : {};
+  return { ...request, patience: 'small', once: true, body: { ...(request.body as object), ...unkept } };
+}
+
 /** @throws CwmError CWM-5007 when the server says that it worked on other ids: nothing it shows is about this context. */
 export function checkEcho(completion: Completion, ids: readonly number[], label: string): void {
   const echoed = completion.choices[0]?.prompt_token_ids;

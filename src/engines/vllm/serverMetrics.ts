@@ -18,6 +18,7 @@ const tierTraffic = [
   'vllm:kv_offload_tiering_read_bytes_total',
   'vllm:kv_offload_tiering_write_bytes_total',
 ];
+const externalQueries = 'vllm:external_prefix_cache_queries_total';
 const tierWrites = 'vllm:kv_offload_tiering_write_bytes_total';
 
 const wanted = new Set([
@@ -30,6 +31,7 @@ const wanted = new Set([
   cachedBySource,
   cacheConfig,
   processStart,
+  externalQueries,
 ]);
 
 /** What a server's `/metrics` said at one moment. `null` is "no such series". Several ranks are added up. */
@@ -47,6 +49,10 @@ export interface ServerMetrics {
   readonly offloads: boolean;
   /** Bytes that the server wrote to tiers beyond its memory; null when it has none. */
   readonly tierBytesWritten: number | null;
+  /** Tokens that were looked for beyond the device, which only a KV connector does; null where that is not counted. */
+  readonly externalQueries: number | null;
+  /** Whether LMCache runs inside the server: its own counters are among vLLM's then. */
+  readonly hasLmcacheInside: boolean;
   /** Every field of vLLM's cache configuration, as Python prints it. */
   readonly cacheConfig: Readonly<Record<string, string>> | null;
   readonly processStartSeconds: number | null;
@@ -66,6 +72,8 @@ export function readServerMetrics(text: string): ServerMetrics {
     tierTraffic: sumByName(samples.filter(({ name }) => tierTraffic.includes(name))),
     offloads: samples.some(({ name }) => name.startsWith('vllm:kv_offload')),
     tierBytesWritten: sum(samples, tierWrites),
+    externalQueries: sum(samples, externalQueries),
+    hasLmcacheInside: /^lmcache:/m.test(text),
     cacheConfig: samples.find(({ name }) => name === cacheConfig)?.labels ?? null,
     processStartSeconds: sum(samples, processStart),
     isVllm: samples.some(({ name }) => name.startsWith('vllm:')),

@@ -14,14 +14,19 @@ export async function tokenizeChat(
   return ask(link, { model, messages, add_generation_prompt: addGenerationPrompt }, signal);
 }
 
-/** The ids of a piece of text inside a prompt, so without a beginning-of-text token. */
+/**
+ * The ids of a piece of text inside a prompt, so without a beginning-of-text token.
+ *
+ * @param once asks no second time after a failure.
+ */
 export async function tokenizeText(
   link: Link,
   model: string,
   text: string,
   signal: AbortSignal,
+  once = false,
 ): Promise<readonly number[]> {
-  return ask(link, { model, prompt: text, add_special_tokens: false }, signal);
+  return ask(link, { model, prompt: text, add_special_tokens: false }, signal, once);
 }
 
 /**
@@ -54,7 +59,14 @@ export async function completeIds(
   }
 }
 
-async function ask(link: Link, body: unknown, signal: AbortSignal): Promise<readonly number[]> {
-  const request = { method: 'POST', path: '/tokenize', body, patience: 'small', wrongAnswer: 'CWM-5004' } as const;
+async function ask(link: Link, body: unknown, signal: AbortSignal, once = false): Promise<readonly number[]> {
+  const request = {
+    method: 'POST',
+    path: '/tokenize',
+    body,
+    patience: 'small',
+    wrongAnswer: 'CWM-5004',
+    once,
+  } as const;
   return (await link.json(request, tokenizeSchema, signal)).value.tokens;
 }

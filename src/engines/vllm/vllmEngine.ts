@@ -12,21 +12,23 @@ import type {
   PersistEvidence,
   RestoreEvidence,
 } from '../../core/ports/engine.ts';
+import type { Capabilities } from '../../protocol/capabilities.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Connect } from '../http/address.ts';
-import type { Link } from '../http/link.ts';
+import type { Link, LinkRequest } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
 import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
 import { chatRequest, readChat } from './chat.ts';
-import { checkEcho, completionRequest, readCanary } from './completion.ts';
+import { checkEcho, completionRequest, probeRequest, readCanary } from './completion.ts';
 import { weigh } from './evidence.ts';
+import { probeVllm, type Completed } from './probe.ts';
 import { identifyServer, isSameServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './serverMetrics.ts';
 import { persistNotes, waitForBlocks, waitForTier } from './settle.ts';
 import { completeIds, tokenizeChat } from './tokenize.ts';
-import { completionSchema, type Completion } from './wire.ts';
+import { completionSchema } from './wire.ts';
 
 export interface VllmEngineOptions {
   readonly spec: string;
@@ -46,6 +48,14 @@ export interface VllmEngineOptions {
   readonly random?: () => number;
 }
 
+/** A server, and everything that holds as long as it is this one. */
+interface KnownServer {
+  readonly identity: ServerIdentity;
+  readonly blocks: BlockStore;
+  /** What a probe found. */
+  capabilities: Capabilities | null;
+}
+
 /** Pauses before the counters are read once more, when they have not moved yet: the server adds up after it answers. */
 const counterPausesMs = [10, 25, 50, 100];
 
@@ -56,10 +66,11 @@ export class VllmEngine implements Engine {
   readonly #blockFiles: BlockFilesOptions | undefined;
   readonly #persistPatienceMs: number;
   readonly #clock: Clock;
+  readonly #timer: Timer;
   readonly #sleep: Sleep;
   readonly #links: LinkFactory;
   readonly #queue = new SerialQueue();
-  #known: { readonly identity: ServerIdentity; readonly blocks: BlockStore } | null = null;
+  #known: KnownServer | null = null;
   /** Set when the server was lost: whatever answers next may be another one. */
   #suspect = false;
 
@@ -69,12 +80,13 @@ export class VllmEngine implements Engine {
     this.#blockFiles = options.blockFiles;
     this.#persistPatienceMs = options.persistPatienceMs ?? 30_000;
     this.#clock = options.clock ?? systemClock;
+    this.#timer = options.timer ?? systemTimer;
     this.#sleep = options.sleep ?? systemSleep;
     this.#links = new LinkFactory({
       connect: options.connect,
       apiKey: options.apiKey,
       timeouts: { ...defaultTimeouts, ...options.timeouts },
-      timer: options.timer ?? systemTimer,
+      timer: this.#timer,
       sleep: this.#sleep,
       random: options.random ?? Math.random,
       onConnectionFailure: () => (this.#suspect = true),
@@ -83,8 +95,26 @@ export class VllmEngine implements Engine {
 
   describe(signal: AbortSignal): Promise<EngineDescription> {
     return this.#links.use(signal, async (link, signal) => {
-      const { identity, blocks } = await this.#identify(link, signal);
-      return { ...identity.description, hashProfile: blocks.hashProfile };
+      const { identity, blocks, capabilities } = await this.#identify(link, signal);
+      const { description } = identity;
+      const blockTokens = description.blockTokens ?? capabilities?.blockTokens ?? null;
+      return { ...description, blockTokens, hashProfile: blocks.hashProfile };
+    });
+  }
+
+  probe(signal: AbortSignal): Promise<Capabilities> {
+    return this.#inTurn(signal, async (link, signal) => {
+      const server = await this.#identify(link, signal);
+      if (server.capabilities) return server.capabilities;
+      const { identity, blocks } = server;
+      const { kind, model } = identity.description;
+      const complete = (context: KvContext, canary: boolean): Promise<Completed> =>
+        this.#complete(link, identity, context, probeRequest(model.id, context, canary, kind === 'vllm'), signal);
+      const elapsedMs = (): number => this.#clock.elapsedMs();
+      const parts = { link, identity, blocks, timer: this.#timer, elapsedMs, complete };
+      const { capabilities, isComplete } = await probeVllm(parts, signal);
+      if (isComplete) server.capabilities = capabilities;
+      return capabilities;
     });
   }
 
@@ -119,9 +149,11 @@ export class VllmEngine implements Engine {
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
-      const { reuse, before, after } = await this.#complete(link, server.identity, context, false, signal);
+      const complete = (context: KvContext): Promise<Completed> =>
+        this.#ask(link, server.identity, context, false, signal);
+      const { reuse, before, after } = await complete(context);
       const nudge = async (): Promise<void> => {
-        await this.#complete(link, server.identity, { ...context, ids: context.ids.slice(0, 1) }, false, signal);
+        await complete({ ...context, ids: context.ids.slice(0, 1) });
       };
       const options = { sleep: this.#sleep, patienceMs: this.#persistPatienceMs, nudge };
       const location = await waitForBlocks(server.blocks, context, options, signal);
@@ -143,7 +175,7 @@ export class VllmEngine implements Engine {
   measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
     return this.#inTurn(signal, async (link, signal) => {
       const { identity } = await this.#server(link, signal);
-      const { reuse, completion } = await this.#complete(link, identity, context, true, signal);
+      const { reuse, completion } = await this.#ask(link, identity, context, true, signal);
       return { reuse, canary: readCanary(completion, link.label) };
     });
   }
@@ -185,29 +217,44 @@ export class VllmEngine implements Engine {
   }
 
   /** The server as it was last seen, asked again only when it was lost since. */
-  async #server(link: Link, signal: AbortSignal): Promise<{ identity: ServerIdentity; blocks: BlockStore }> {
+  async #server(link: Link, signal: AbortSignal): Promise<KnownServer> {
     if (this.#known && !this.#suspect && this.#known.identity.label === link.label) return this.#known;
     return this.#identify(link, signal);
   }
 
-  async #identify(link: Link, signal: AbortSignal): Promise<{ identity: ServerIdentity; blocks: BlockStore }> {
+  async #identify(link: Link, signal: AbortSignal): Promise<KnownServer> {
     this.#suspect = false;
     const identity = await identifyServer(link, this.#model, signal);
     if (this.#known && isSameServer(this.#known.identity, identity)) return this.#known;
-    this.#known = { identity, blocks: new BlockStore(identity, this.#blockFiles) };
+    this.#known = { identity, blocks: new BlockStore(identity, this.#blockFiles), capabilities: null };
     return this.#known;
   }
 
-  async #complete(link: Link, identity: ServerIdentity, context: KvContext, canary: boolean, signal: AbortSignal) {
-    const { id, maxModelLen } = identity.description.model;
-    assertFits(context.ids.length, maxModelLen, link.label);
+  #ask(
+    link: Link,
+    identity: ServerIdentity,
+    context: KvContext,
+    canary: boolean,
+    signal: AbortSignal,
+  ): Promise<Completed> {
+    const request = completionRequest(identity.description.model.id, context, canary);
+    return this.#complete(link, identity, context, request, signal);
+  }
+
+  async #complete(
+    link: Link,
+    identity: ServerIdentity,
+    context: KvContext,
+    request: LinkRequest,
+    signal: AbortSignal,
+  ): Promise<Completed> {
+    assertFits(context.ids.length, identity.description.model.maxModelLen, link.label);
     const before = await readMetrics(link, signal);
     const startedMs = this.#clock.elapsedMs();
-    const { value, triedBefore } = await link.json(completionRequest(id, context, canary), completionSchema, signal);
+    const { value, triedBefore } = await link.json(request, completionSchema, signal);
     const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
     checkEcho(value, context.ids, link.label);
     const after = before && (await this.#readMoved(link, before, signal));
-    const completion: Completion = value;
     const reuse = weigh({
       sentTokens: context.ids.length,
       usage: value.usage ?? null,
@@ -217,7 +264,7 @@ export class VllmEngine implements Engine {
       before,
       after,
     });
-    return { completion, reuse, before, after };
+    return { completion: value, reuse, before, after };
   }
 
   /** The counters after a request; read again for a moment while they do not show it. */

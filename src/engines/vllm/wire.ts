@@ -43,6 +43,21 @@ const usageSchema = z.object({
 });
 export type Usage = z.infer<typeof usageSchema>;
 
+/** Of `/server_info`, which holds every setting of the server, keys included: only this is read. */
+export const serverInfoSchema = z.object({
+  vllm_config: z.object({
+    kv_transfer_config: maybe(
+      z.object({
+        kv_connector: maybe(z.string()),
+        /** A `MultiConnector` names its parts here. */
+        kv_connector_extra_config: maybe(
+          z.object({ connectors: maybe(z.array(z.object({ kv_connector: maybe(z.string()) }))) }),
+        ),
+      }),
+    ),
+  }),
+});
+
 export const tokenizeSchema = z.object({ tokens: ids });
 
 const metricsSchema = z.object({ time_to_first_token_ms: maybe(z.number()) });

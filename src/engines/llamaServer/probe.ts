@@ -1,0 +1,152 @@
+import type { Capabilities, Capability } from '../../protocol/capabilities.ts';
+import type { Link } from '../http/link.ts';
+import { probeHealth } from '../probe/health.ts';
+import { capability, judgeReuse } from '../probe/judgeReuse.ts';
+import {
+  askStepByStep,
+  idsOfLength,
+  neverSentText,
+  probeSize,
+  unlessAborted,
+  type ProbeSize,
+  type TinyAnswer,
+} from '../probe/tinyRequests.ts';
+import { answerIds } from './chatPrompt.ts';
+import { checkSlot, probeRequest, readCanary, weigh } from './completion.ts';
+import type { ServerIdentity } from './serverIdentity.ts';
+import type { SlotFolder } from './slotFile.ts';
+import { completionSchema, type Completion } from './wire.ts';
+
+export interface ProbeParts {
+  readonly link: Link;
+  readonly server: ServerIdentity;
+  /** Where the tiny requests are computed; what it held is lost to it. */
+  readonly slot: number;
+  readonly folder: SlotFolder;
+  readonly elapsedMs: () => number;
+}
+
+const noSalts =
+  'llama-server has no cache salts: whatever begins alike may share KV in its memory; isolation is not promised. Slot files are kept apart.';
+const noRestart = 'KV lasts only as long as llama-server keeps it in memory.';
+
+/**
+ * Finds out what a llama-server can do, with three requests of a few tokens. Whether a restored slot is reused depends on the
+ * model and is left to the first thaw: a file that is refused may damage the slot.
+ *
+ * @throws CwmError CWM-6003; whatever else goes wrong makes a capability `unknown`.
+ */
+export async function probeLlamaServer(
+  parts: ProbeParts,
+  signal: AbortSignal,
+): Promise<{ readonly capabilities: Capabilities; readonly isComplete: boolean }> {
+  const { link, server, elapsedMs } = parts;
+  const startedMs = elapsedMs();
+  const toldBlockTokens = server.description.blockTokens;
+  const size = probeSize(toldBlockTokens, server.description.model.maxModelLen);
+  const [ready, { tokenizer, tried, last }] = await Promise.all([
+    probeHealth(link, signal),
+    tryOut(parts, size, signal),
+  ]);
+  const remedies = { reuse: '', told: 'Update llama-server, or connect to it directly.', isolation: '' };
+  const judged = judgeReuse({
+    tried,
+    size,
+    toldBlockTokens,
+    saltReader: 'llama-server',
+    sharedBecause: noSalts,
+    mayBeSharedBecause: null,
+    remedies,
+  });
+  const why = tried.failure?.message ?? 'It was not asked.';
+  const items = [
+    ready,
+    ...judged.items,
+    last ? answerIdsFound(last) : capability('token-ids', 'unknown', why),
+    last ? canaryFound(last, link.label, signal) : capability('canary', 'unknown', why),
+    tokenizer,
+    insightFound(server),
+    persistenceFound(server),
+    await filesFound(parts),
+  ];
+  const { requests, promptTokens } = tried;
+  return {
+    capabilities: {
+      items,
+      blockTokens: judged.blockTokens,
+      cost: { requests, promptTokens, ms: elapsedMs() - startedMs },
+    },
+    isComplete: tried.failure === null && ready.state !== 'no',
+  };
+}
+
+async function tryOut({ link, slot, elapsedMs }: ProbeParts, size: ProbeSize, signal: AbortSignal) {
+  const { tokenizer, given } = await probeTokenizer(link, size, signal);
+  const ids = idsOfLength(size.promptTokens, given);
+  let last: Completion | null = null;
+  const ask = async (isFresh: boolean, promptTokens: number): Promise<TinyAnswer> => {
+    const use = { slot, reuse: !isFresh };
+    const startedMs = elapsedMs();
+    const request = probeRequest(ids.slice(0, promptTokens), use);
+    const { value, triedBefore } = await link.json(request, completionSchema, signal);
+    checkSlot(value.id_slot, use, link.label);
+    last = value;
+    const { cachedTokens } = weigh({
+      sentTokens: promptTokens,
+      timings: value.timings,
+      triedBefore,
+      timeToFirstTokenMs: elapsedMs() - startedMs,
+      isFromFile: false,
+    });
+    return { sentTokens: promptTokens, told: cachedTokens, cached: cachedTokens };
+  };
+  const steps = ['fresh', 'repeated', 'shorter'] as const;
+  const tried = await askStepByStep(steps, size, (step, tokens) => ask(step === 'fresh', tokens), signal);
+  return { tokenizer, tried, last: last as Completion | null };
+}
+
+async function probeTokenizer(link: Link, size: ProbeSize, signal: AbortSignal) {
+  try {
+    const given = await answerIds(link, neverSentText(size.promptTokens), signal, true);
+    return { tokenizer: capability('tokenizer', 'yes', '/tokenize answers with token ids.'), given };
+  } catch (error) {
+    return { tokenizer: capability('tokenizer', 'unknown', unlessAborted(error, signal).message), given: [] };
+  }
+}
+
+const answerIdsFound = ({ tokens }: Completion): Capability =>
+  tokens && tokens.length > 0
+    ? capability('token-ids', 'yes', 'Answers carry their ids; those of a prompt are made from its template.')
+    : capability(
+        'token-ids',
+        'no',
+        'Ids have to be worked out from the text, which may give others.',
+        'Update llama-server.',
+      );
+
+function canaryFound(completion: Completion, label: string, signal: AbortSignal): Capability {
+  try {
+    return readCanary(completion, label) === null
+      ? capability('canary', 'no', 'Other content in a slot file is noticed only where the file can be checked.')
+      : capability('canary', 'yes', 'A changed content shows in them, though not every flipped bit.');
+  } catch (error) {
+    return capability('canary', 'unknown', unlessAborted(error, signal).message);
+  }
+}
+
+const insightFound = ({ showsSlots }: ServerIdentity): Capability =>
+  showsSlots
+    ? capability('insight', 'yes', '/slots shows which slots are in use, so that those of others are left alone.')
+    : capability('insight', 'no', 'Whether others use its slots is not seen.', 'Start llama-server with --slots.');
+
+const persistenceFound = ({ savesSlots }: ServerIdentity): Capability =>
+  savesSlots
+    ? capability('persistence', 'yes', 'Slots are saved as files; whether this model reuses one, the first thaw shows.')
+    : capability('persistence', 'no', noRestart, 'Start llama-server with --slot-save-path DIR.');
+
+async function filesFound({ folder, server }: ProbeParts): Promise<Capability> {
+  const why = server.savesSlots ? await folder.whyUnreachable() : noRestart;
+  if (why === null) return capability('block-files', 'yes', 'Slot files are checked before they are restored.');
+  const remedy = "If its --slot-save-path is on this machine, add #slots=DIR to the engine's URL.";
+  return capability('block-files', 'no', why, server.savesSlots ? remedy : '');
+}

@@ -1,0 +1,94 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { CwmError } from '../../protocol/errors.ts';
+
+/** What a server was seen to reuse in one tiny request. Null is "it did not say". */
+export interface TinyAnswer {
+  readonly sentTokens: number;
+  /** Reused tokens by the answer's own account. */
+  readonly told: number | null;
+  /** The same after weighing it against the server's counters. */
+  readonly cached: number | null;
+}
+
+/**
+ * Steps of a probe, in this order; each rests on those before it. The last two have one token less: vLLM's ExampleConnector, which
+ * ignores salts, finds no prompt again that is one token longer than whole blocks.
+ */
+export const tinySteps = ['fresh', 'repeated', 'shorter', 'otherSalt'] as const;
+export type TinyStep = (typeof tinySteps)[number];
+
+/** What was seen. After the first failure nothing more is asked. */
+export interface TinyAnswers {
+  readonly answers: Readonly<Partial<Record<TinyStep, TinyAnswer>>>;
+  readonly failure: CwmError | null;
+  readonly requests: number;
+  readonly promptTokens: number;
+}
+
+/** Taken where the server does not tell its block size. */
+const usualBlockTokens = 16;
+/** No block is known to have more; a server that says so is not given a prompt of that size. */
+const maxBlockTokens = 1024;
+const blocksPerPrompt = 3;
+
+export interface ProbeSize {
+  /** Tokens in the longest prompt: three blocks and a token, or as many blocks as the model takes. */
+  readonly promptTokens: number;
+  /** The block size that this stands for. */
+  readonly blockTokens: number;
+  /** The server told no size that can be true. */
+  readonly isAssumed: boolean;
+}
+
+export function probeSize(toldBlockTokens: number | null, maxModelLen: number | null): ProbeSize {
+  const isAssumed = toldBlockTokens === null || toldBlockTokens > maxBlockTokens;
+  const blockTokens = isAssumed ? usualBlockTokens : toldBlockTokens;
+  // The prompt's last token is never reused, and the new one needs a place.
+  const room = (maxModelLen ?? Infinity) - 2;
+  const blocks = Math.max(0, Math.min(blocksPerPrompt, Math.floor(room / blockTokens)));
+  return { promptTokens: blocks * blockTokens + 1, blockTokens, isAssumed };
+}
+
+/**
+ * Asks the model step by step.
+ *
+ * @param ask sends a prompt of that many tokens; the prompts of all steps begin alike.
+ * @throws CwmError only when `signal` was aborted.
+ */
+export async function askStepByStep(
+  steps: readonly TinyStep[],
+  size: ProbeSize,
+  ask: (step: TinyStep, promptTokens: number) => Promise<TinyAnswer>,
+  signal: AbortSignal,
+): Promise<TinyAnswers> {
+  const answers: Partial<Record<TinyStep, TinyAnswer>> = {};
+  let requests = 0;
+  let promptTokens = 0;
+  for (const step of steps) {
+    const isShorter = step === 'shorter' || step === 'otherSalt';
+    const tokens = Math.max(1, isShorter ? size.promptTokens - 1 : size.promptTokens);
+    requests++;
+    promptTokens += tokens;
+    try {
+      answers[step] = await ask(step, tokens);
+    } catch (error) {
+      return { answers, failure: unlessAborted(error, signal), requests, promptTokens };
+    }
+  }
+  return { answers, failure: null, requests, promptTokens };
+}
+
+/** What a server did wrong, as something to tell. @throws what is none of the server's doing. */
+export function unlessAborted(error: unknown, signal: AbortSignal): CwmError {
+  if (error instanceof CwmError && !signal.aborted) return error;
+  throw error;
+}
+
+/** Text of at least that many tokens that nobody has ever sent. */
+export const neverSentText = (tokens: number): string =>
+  Array.from(randomBytes(tokens), (byte) => byte.toString(16)).join(' ');
+
+/** As many ids as wanted, of those that a tokenizer gave; where it gave none, ids that every vocabulary has. */
+export function idsOfLength(tokens: number, given: readonly number[]): number[] {
+  return Array.from({ length: tokens }, (_, index) => given[index % given.length] ?? randomInt(100, 250));
+}

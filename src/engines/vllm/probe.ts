@@ -1,0 +1,206 @@
+import { randomSalt } from '../../base/hash.ts';
+import type { KvContext, ReuseEvidence } from '../../core/ports/engine.ts';
+import type { Capabilities, Capability } from '../../protocol/capabilities.ts';
+import type { Link } from '../http/link.ts';
+import type { Timer } from '../http/timing.ts';
+import { probeHealth } from '../probe/health.ts';
+import { capability, judgeReuse } from '../probe/judgeReuse.ts';
+import {
+  askStepByStep,
+  idsOfLength,
+  neverSentText,
+  probeSize,
+  tinySteps,
+  unlessAborted,
+  type ProbeSize,
+  type TinyAnswer,
+  type TinyAnswers,
+  type TinyStep,
+} from '../probe/tinyRequests.ts';
+import type { BlockStore } from './blockStore.ts';
+import { readCanary } from './completion.ts';
+import { readConnectors } from './connectors.ts';
+import { remediesOf, type Remedies } from './remedies.ts';
+import type { ServerIdentity } from './serverIdentity.ts';
+import type { ServerMetrics } from './serverMetrics.ts';
+import { connectorSharing, insightFound, persistenceFound } from './tierFindings.ts';
+import { tokenizeText } from './tokenize.ts';
+import type { Completion } from './wire.ts';
+
+export interface Completed {
+  readonly completion: Completion;
+  readonly reuse: ReuseEvidence;
+  readonly before: ServerMetrics | null;
+  readonly after: ServerMetrics | null;
+}
+
+export interface ProbeParts {
+  readonly link: Link;
+  readonly identity: ServerIdentity;
+  readonly blocks: BlockStore;
+  readonly timer: Timer;
+  readonly elapsedMs: () => number;
+  /** One request to the model, sent once and given little time. */
+  readonly complete: (context: KvContext, canary: boolean) => Promise<Completed>;
+}
+
+export interface Probed {
+  readonly capabilities: Capabilities;
+  /** Nothing failed on the way, so that the result holds until the server is another one. */
+  readonly isComplete: boolean;
+}
+
+/** What the tiny requests showed besides reuse. */
+interface Seen {
+  first: Completed | null;
+  last: Completed | null;
+  canary: Capability | null;
+}
+
+/**
+ * Finds out what a server of vLLM's kind can do. Four requests to the model at most: a new context; the same again; the same
+ * with a token less; that under another salt. Block files that they leave are deleted.
+ *
+ * @throws CwmError CWM-6003; whatever else goes wrong makes a capability `unknown`.
+ */
+export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise<Probed> {
+  const { link, identity, timer, elapsedMs } = parts;
+  const { kind, model, blockTokens: toldBlockTokens } = identity.description;
+  const startedMs = elapsedMs();
+  const size = probeSize(toldBlockTokens, model.maxModelLen);
+  const [connectors, ready, { tokenizer, tried, seen, files }] = await Promise.all([
+    kind === 'vllm' ? readConnectors(link, timer, signal) : null,
+    probeHealth(link, signal),
+    tryOut(parts, size, signal),
+  ]);
+  const tier = {
+    kind,
+    connectors: connectors === 'late' ? null : connectors,
+    before: seen.first?.before ?? null,
+    after: seen.last?.after ?? null,
+    filesReachable: files.state === 'yes',
+  };
+  const remedies = remediesOf(kind);
+  const judged = judgeReuse({ tried, size, toldBlockTokens, ...connectorSharing(tier), remedies });
+  const items = [
+    ready,
+    ...judged.items,
+    tokenIds(seen, tried, remedies),
+    seen.canary ?? capability('canary', 'unknown', whyNotSeen(tried)),
+    tokenizer,
+    insightFound(tier, remedies),
+    persistenceFound(tier, remedies),
+    files,
+  ];
+  const { requests, promptTokens } = tried;
+  return {
+    capabilities: {
+      items,
+      blockTokens: judged.blockTokens,
+      cost: { requests, promptTokens, ms: elapsedMs() - startedMs },
+    },
+    isComplete: tried.failure === null && connectors !== 'late' && ready.state !== 'no',
+  };
+}
+
+async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
+  const { tokenizer, ids: given } = await probeTokenizer(parts, size, signal);
+  const ids = idsOfLength(size.promptTokens, given);
+  const [salt, otherSalt] = [randomSalt(), randomSalt()];
+  const seen: Seen = { first: null, last: null, canary: null };
+  const ask = (step: TinyStep, promptTokens: number): Promise<TinyAnswer> => {
+    const context = { ids: ids.slice(0, promptTokens), salt: step === 'otherSalt' ? otherSalt : salt, handle: null };
+    return step === 'shorter' ? askWithCanary(parts, context, seen, signal) : askPlainly(parts, context, false, seen);
+  };
+  const tried = await askStepByStep(tinySteps, size, ask, signal);
+  return { tokenizer, tried, seen, files: await probeFiles(parts, ids, [salt, otherSalt], signal) };
+}
+
+async function askPlainly(parts: ProbeParts, context: KvContext, canary: boolean, seen: Seen): Promise<TinyAnswer> {
+  const completed = await parts.complete(context, canary);
+  seen.first ??= completed;
+  seen.last = completed;
+  return {
+    sentTokens: context.ids.length,
+    told: completed.completion.usage?.prompt_tokens_details?.cached_tokens ?? null,
+    cached: completed.reuse.cachedTokens,
+  };
+}
+
+/** A server that refuses log-probabilities refuses nothing else by that. */
+async function askWithCanary(
+  parts: ProbeParts,
+  context: KvContext,
+  seen: Seen,
+  signal: AbortSignal,
+): Promise<TinyAnswer> {
+  try {
+    const answer = await askPlainly(parts, context, true, seen);
+    if (seen.last) seen.canary = readOut(seen.last.completion, parts.identity, signal);
+    return answer;
+  } catch (error) {
+    const { code, message } = unlessAborted(error, signal);
+    if (code !== 'CWM-5007') throw error;
+    seen.canary = capability('canary', 'no', message, remediesOf(parts.identity.description.kind).canary);
+    return { sentTokens: context.ids.length, told: null, cached: null };
+  }
+}
+
+async function probeTokenizer({ link, identity }: ProbeParts, size: ProbeSize, signal: AbortSignal) {
+  try {
+    const ids = await tokenizeText(link, identity.description.model.id, neverSentText(size.promptTokens), signal, true);
+    return { tokenizer: capability('tokenizer', 'yes', '/tokenize answers with token ids.'), ids };
+  } catch (error) {
+    const { code, message } = unlessAborted(error, signal);
+    const isAbsent = code === 'CWM-5005';
+    return { tokenizer: capability('tokenizer', isAbsent ? 'no' : 'unknown', message), ids: [] };
+  }
+}
+
+function readOut(completion: Completion, { label, description }: ServerIdentity, signal: AbortSignal): Capability {
+  try {
+    return readCanary(completion, label) === null
+      ? capability('canary', 'no', noCanary, remediesOf(description.kind).canary)
+      : capability('canary', 'yes', 'A changed content shows in them, also where block files are out of reach.');
+  } catch (error) {
+    return capability('canary', 'unknown', unlessAborted(error, signal).message);
+  }
+}
+
+const noCanary = 'Other content under the right names is noticed only where block files can be checked.';
+
+function tokenIds({ first }: Seen, tried: TinyAnswers, remedies: Remedies): Capability {
+  const choice = first?.completion.choices[0];
+  if (!choice) return capability('token-ids', 'unknown', whyNotSeen(tried));
+  return choice.token_ids && choice.prompt_token_ids
+    ? capability('token-ids', 'yes', 'Answers carry the ids of prompt and answer.')
+    : capability(
+        'token-ids',
+        'no',
+        'Ids have to be worked out from the text, which may give others.',
+        remedies.tokenIds,
+      );
+}
+
+const whyNotSeen = ({ failure }: TinyAnswers): string => failure?.message ?? 'It was not asked.';
+
+/** Whether block files are in reach, and none of the probe's are left. */
+async function probeFiles(
+  { blocks, identity }: ProbeParts,
+  ids: readonly number[],
+  salts: readonly string[],
+  signal: AbortSignal,
+): Promise<Capability> {
+  const remedies = remediesOf(identity.description.kind);
+  try {
+    for (const salt of salts) {
+      const location = await blocks.locate({ ids, salt, handle: null }, signal);
+      if (!location.reachable) return capability('block-files', 'no', location.why, remedies.blockFiles);
+      const left = location.blocks.filter(({ stat }) => stat !== null).map(({ hash }) => hash);
+      await blocks.forget(left, signal);
+    }
+    return capability('block-files', 'yes', 'Each block can be found, checked and deleted as a file.');
+  } catch (error) {
+    return capability('block-files', 'unknown', unlessAborted(error, signal).message);
+  }
+}

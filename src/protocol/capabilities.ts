@@ -1,0 +1,40 @@
+import * as z from 'zod/mini';
+
+/** What decides how far a server's KV can be kept, proven and kept apart, as people read it; in the order in which it is shown. */
+export const capabilityTitles = {
+  ready: 'Ready to work',
+  reuse: 'Reuses a repeated context',
+  'reuse-told': 'Says how much it reused',
+  isolation: 'Keeps conversations apart',
+  'block-size': 'Size of a KV block',
+  'token-ids': 'Returns exact token ids',
+  canary: 'Gives log-probabilities',
+  tokenizer: 'Tokenizes on request',
+  insight: 'Shows what goes on inside',
+  persistence: 'Keeps KV over a restart',
+  'block-files': 'KV files can be checked here',
+} as const;
+export type CapabilityName = keyof typeof capabilityTitles;
+
+const names = Object.keys(capabilityTitles) as CapabilityName[];
+
+export const capabilitySchema = z.object({
+  name: z.enum(names),
+  /** `unknown` is "the server did not show it", never "no". */
+  state: z.enum(['yes', 'no', 'unknown']),
+  /** What was found, in plain words. */
+  found: z.string(),
+  /** What the user can change; empty when there is nothing to do. */
+  remedy: z.string(),
+});
+export type Capability = z.infer<typeof capabilitySchema>;
+
+/** What a model server can do, found by trying it (`docs/kv-evidence.md`, "What is probed"). */
+export const capabilitiesSchema = z.object({
+  items: z.array(capabilitySchema),
+  /** Tokens in one KV block: as seen in how much was reused, else as the server tells; null when neither shows it. */
+  blockTokens: z.nullable(z.number()),
+  /** What the probe asked of the model. */
+  cost: z.object({ requests: z.number(), promptTokens: z.number(), ms: z.number() }),
+});
+export type Capabilities = z.infer<typeof capabilitiesSchema>;
