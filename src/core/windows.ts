@@ -10,6 +10,7 @@ import {
   type WindowName,
 } from '../protocol/ids.ts';
 import type { WindowManifest } from '../protocol/window.ts';
+import { windowSummary } from '../protocol/windowSummary.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
 import { parsePage } from './paging.ts';
@@ -50,26 +51,15 @@ export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'
   const manifest = await requireWindow(core, name);
   const { blocks: _, ...kv } = await core.store.loadWindowKv(name);
   const receipts = await core.store.listReceipts(name);
-  const lastThaw = receipts.findLast((receipt) => receipt.operation === 'thaw');
   return {
     manifest,
     kv,
-    summary: {
-      name,
-      description: manifest.description,
-      tags: manifest.tags,
-      session: manifest.session,
-      mode: manifest.mode,
-      model: manifest.model.id,
-      engine: manifest.engine,
-      project: manifest.project,
-      parentWindow: manifest.parentWindow,
-      tokens: manifest.tokens.count,
+    summary: windowSummary({
+      manifest,
       kvBytes: kv.kvBytes,
-      pinned: await core.store.isPinned(name),
-      createdAt: manifest.createdAt,
-      lastThaw: lastThaw?.verdict ? { verdict: lastThaw.verdict, at: lastThaw.at } : null,
-    },
+      receipts,
+      isPinned: await core.store.isPinned(name),
+    }),
     lineageWindows: await lineageOf(core, manifest),
     receipts,
   };

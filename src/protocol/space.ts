@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { reuseTotalsSchema } from './window.ts';
 
 const text = z.string();
 const number = z.number();
@@ -53,6 +54,8 @@ export const usageSchema = z.object({
   freeBytes: z.nullable(number),
   sessions: countLimit,
   windows: countLimit,
+  /** Of the thaws of all windows that are there. */
+  reuse: reuseTotalsSchema,
   /** Of every window that can be read, by name. */
   items: z.array(windowUsageSchema),
 });

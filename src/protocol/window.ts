@@ -73,6 +73,15 @@ export const kvRecordSchema = z.object({
 });
 export type KvRecord = z.infer<typeof kvRecordSchema>;
 
+/** What the engines reused in thaws, together. Only thaws that were observed count (S0-52). */
+export const reuseTotalsSchema = z.object({
+  thaws: z.number(),
+  promptTokens: z.number(),
+  /** Of `promptTokens`. */
+  cachedTokens: z.number(),
+});
+export type ReuseTotals = z.infer<typeof reuseTotalsSchema>;
+
 /** A window as lists and trees show it. */
 export const windowSummarySchema = z.object({
   name: z.string(),
@@ -91,6 +100,7 @@ export const windowSummarySchema = z.object({
   createdAt: z.string(),
   /** The last thaw of this window, if there was one. */
   lastThaw: z.nullable(z.object({ verdict: z.string(), at: z.string() })),
+  reuse: reuseTotalsSchema,
 });
 export type WindowSummary = z.infer<typeof windowSummarySchema>;
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ParsedInput } from '../../src/protocol/api.ts';
 import type { PruneResult, Usage } from '../../src/protocol/space.ts';
+import { openStore } from '../../src/store/fileStore.ts';
 import { codeOf, coreFixture, never, talkedSession, type CoreFixture } from './coreFixture.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -271,6 +272,27 @@ describe('usage', () => {
       quotaBytes: 100e9,
       freeBytes: null,
     });
+  });
+
+  test('S0-52 what thaws reused adds up, and is known after a restart', async () => {
+    const fixture = await coreFixture();
+    const { cwm, store, engine } = fixture;
+    await talkedSession(fixture);
+    await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+    expect((await usageOf(fixture)).reuse).toEqual({ thaws: 0, promptTokens: 0, cachedTokens: 0 });
+    const hit = await cwm.thaw({ window: 'w' }, never());
+    engine.evict();
+    const miss = await cwm.thaw({ window: 'w' }, never());
+    engine.isSilent = true;
+    await cwm.thaw({ window: 'w' }, never());
+    expect(hit.cachedTokens).toBeGreaterThan(0);
+    expect(miss.cachedTokens).toBe(0);
+    const reuse = { thaws: 2, promptTokens: 2 * (hit.promptTokens ?? 0), cachedTokens: hit.cachedTokens };
+    expect((await usageOf(fixture)).reuse).toEqual(reuse);
+    await store.close();
+    const again = await openStore({ directory: fixture.directory, clock: fixture.clock });
+    expect((await again.allWindows()).map((window) => window.reuse)).toEqual([reuse]);
+    await again.close();
   });
 
   test('a window that cannot be read is left out, and the rest is told', async () => {

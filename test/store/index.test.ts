@@ -342,6 +342,7 @@ async function apply(
         kvBytes: step.kvBytes,
         pinned: false,
         lastThaw: null,
+        reuse: { thaws: 0, promptTokens: 0, cachedTokens: 0 },
       });
       return;
     }

@@ -55,6 +55,7 @@ describe('S0-09 lists of windows', () => {
       createdAt: '2026-03-01T10:00:00.000Z',
       pinned: false,
       lastThaw: null,
+      reuse: { thaws: 0, promptTokens: 0, cachedTokens: 0 },
     };
     expect((await store.listWindows(windowsQuery())).items).toEqual([summary]);
     const name = windowName('w1');
@@ -63,7 +64,12 @@ describe('S0-09 lists of windows', () => {
     await store.appendReceipt(name, aReceipt({ operation: 'checkpoint', verdict: 'proven', at: day(4) }));
     await store.replaceWindowKv(name, aKvRecord({ kvBytes: null }));
     expect((await store.listWindows(windowsQuery())).items).toEqual([
-      { ...summary, kvBytes: null, lastThaw: { verdict: 'partial', at: day(3) } },
+      {
+        ...summary,
+        kvBytes: null,
+        lastThaw: { verdict: 'partial', at: day(3) },
+        reuse: { thaws: 2, promptTokens: 10, cachedTokens: 8 },
+      },
     ]);
   });
 

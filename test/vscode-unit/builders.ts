@@ -44,6 +44,7 @@ export const aWindow = (changes: Partial<WindowSummary> = {}): WindowSummary => 
   pinned: false,
   createdAt: at,
   lastThaw: null,
+  reuse: { thaws: 0, promptTokens: 0, cachedTokens: 0 },
   ...changes,
 });
 

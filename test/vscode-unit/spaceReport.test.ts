@@ -32,6 +32,7 @@ const aUsage = (changes: Partial<Usage> = {}): Usage => ({
   freeBytes: null,
   sessions: { count: 3, soft: 100, hard: 1000 },
   windows: { count: 2, soft: 1000, hard: 10_000 },
+  reuse: { thaws: 2, promptTokens: 16_384, cachedTokens: 16_352 },
   items: [aWindowUsage({ name: 'unseen', kv: null }), aWindowUsage({ pinned: true })],
   ...changes,
 });
@@ -42,6 +43,7 @@ describe('S0-50 what takes the space', () => {
     expect(report).toContain('| KV of the embedded engine | 15 MB of at most 50 GB |');
     expect(report).toContain('| **All of it** | **16.1 MB** |');
     expect(report).toContain('| Free on the disk | not known |');
+    expect(report).toContain('| Reused in thaws | 16,352 tokens of 16,384, in 2 thaws |');
   });
 
   test('windows come largest first, with what is their own and what others share, pinned ones named', () => {

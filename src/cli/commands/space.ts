@@ -94,6 +94,7 @@ function usageInWords(usage: Usage): string {
     ['elsewhere', kv.elsewhereBytes === 0 ? null : `${formatBytes(kv.elsewhereBytes)} of KV with other engines`],
     ['sessions', `${formatCount(sessions.count)} of at most ${formatCount(sessions.hard)}`],
     ['windows', `${formatCount(windows.count)} of at most ${formatCount(windows.hard)}`],
+    ['reuse', reuseInWords(usage.reuse)],
   ]);
   if (items.length === 0) return facts;
   const table = formatTable(
@@ -111,6 +112,11 @@ function usageInWords(usage: Usage): string {
   );
   return `${facts}\n${table}`;
 }
+
+const reuseInWords = ({ thaws, promptTokens, cachedTokens }: Usage['reuse']): string | null =>
+  thaws === 0
+    ? null
+    : `${formatCount(cachedTokens)} of the ${plural(promptTokens, 'token')} of ${plural(thaws, 'thaw')} were not computed again`;
 
 function prunedInWords({ dryRun, windows, blocks, bytesFreed, bytesToTrash, elsewhere }: PruneResult): string {
   if (windows.length === 0) return 'No window is to be pruned.';

@@ -1,7 +1,7 @@
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { WindowName } from '../../protocol/ids.ts';
 import type { WindowUsage } from '../../protocol/space.ts';
-import type { KvRecord, WindowSummary } from '../../protocol/window.ts';
+import type { KvRecord, ReuseTotals, WindowSummary } from '../../protocol/window.ts';
 import type { Space } from './space.ts';
 import { kvOf, lastUsedAt, lineageOf } from './windowUses.ts';
 
@@ -46,9 +46,20 @@ export async function usage(space: Space, signal: AbortSignal): Promise<RouteOut
     freeBytes: await store.freeBytes(),
     sessions: { count: (await store.sessionIds()).length, ...limits.sessions },
     windows: { count: (await store.windowNames()).length, ...limits.windows },
+    reuse: sumReuse(windows),
     items: items.sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
 }
+
+const sumReuse = (windows: readonly WindowSummary[]): ReuseTotals =>
+  windows.reduce(
+    (sum, { reuse }) => ({
+      thaws: sum.thaws + reuse.thaws,
+      promptTokens: sum.promptTokens + reuse.promptTokens,
+      cachedTokens: sum.cachedTokens + reuse.cachedTokens,
+    }),
+    { thaws: 0, promptTokens: 0, cachedTokens: 0 },
+  );
 
 /** Only windows of one lineage share blocks: a block's hash covers the lineage's salt. So never are all hashes needed at once. */
 async function byLineage({ store }: Space, windows: readonly WindowSummary[]): Promise<WindowSummary[][]> {

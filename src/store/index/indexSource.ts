@@ -61,7 +61,7 @@ export class IndexSource {
     const head = await nullIfUnreadable(quarantine, paths.kv, () => this.#windows.kv.readHead(name, paths));
     const receipts = await nullIfUnreadable(quarantine, paths.receipts, () => this.#windows.listReceipts(name));
     const isPinned = await this.#windows.isPinned(name);
-    return windowRow({ manifest, kvBytes: head?.kv.kvBytes ?? null, receipts: receipts ?? [], isPinned, stamp });
+    return windowRow({ manifest, kvBytes: head?.kv.kvBytes ?? null, receipts: receipts ?? [], isPinned }, stamp);
   }
 
   async #ids<Id extends string>(directory: string, parse: (value: string) => Id): Promise<Id[]> {

@@ -1,5 +1,5 @@
 /** Goes up with every change of {@link indexSchema}: an image of another version is thrown away and made anew. */
-export const indexVersion = 2;
+export const indexVersion = 3;
 
 /**
  * Rows are small: what fills a list's line or narrows it down. `stamp` is the fingerprint of the files that the row was read

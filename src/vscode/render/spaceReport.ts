@@ -1,10 +1,10 @@
 import type { PruneResult, Usage, WindowUsage } from '../../protocol/space.ts';
-import { formatAge, formatBytes, formatCount } from './format.ts';
+import { formatAge, formatBytes, formatCount, formatTokens } from './format.ts';
 import { markdownTable, plain } from './markdown.ts';
 
 /** Where the space goes, as markdown. Every size is measured, and what windows share counts once. */
 export function usageReport(usage: Usage, now: Date): string {
-  const { kv, sessions, windows } = usage;
+  const { kv, sessions, windows, reuse } = usage;
   const of = (limit: number | null): string => (limit === null ? '' : ` of at most ${formatBytes(limit)}`);
   const rows: [string, string][] = [
     ['KV of the embedded engine', `${formatBytes(kv.bytes)}${of(kv.budgetBytes)}`],
@@ -19,6 +19,7 @@ export function usageReport(usage: Usage, now: Date): string {
     ['KV with other engines, as recorded', formatBytes(kv.elsewhereBytes)],
     ['Sessions', `${formatCount(sessions.count)} of at most ${formatCount(sessions.hard)}`],
     ['Windows', `${formatCount(windows.count)} of at most ${formatCount(windows.hard)}`],
+    ['Reused in thaws', reuse.thaws === 0 ? 'no thaw was observed yet' : reuseInWords(reuse)],
   ];
   return [
     '# Space',
@@ -27,6 +28,9 @@ export function usageReport(usage: Usage, now: Date): string {
     'To make room: *Context Windows: Prune Windows*, *Empty Trash*. A pinned window keeps its KV.\n',
   ].join('\n\n');
 }
+
+const reuseInWords = ({ thaws, promptTokens, cachedTokens }: Usage['reuse']): string =>
+  `${formatTokens(cachedTokens)} of ${formatCount(promptTokens)}, in ${formatCount(thaws)} ${thaws === 1 ? 'thaw' : 'thaws'}`;
 
 function windowsTable(items: readonly WindowUsage[], now: Date): string {
   const size = (bytes: number | undefined): string => (bytes === undefined ? 'not observed' : formatBytes(bytes));
