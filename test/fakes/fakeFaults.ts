@@ -46,6 +46,8 @@ export interface FakeFaults {
   prefixCaching: boolean;
   /** What `/metrics` says; null for the block size that it has. */
   toldBlockTokens: string | null;
+  /** Keeps in its tier what it was asked not to, as versions that don't know `max_offload_tokens`. */
+  ignoresMaxOffload: boolean;
   /** Another conversation fills the cache after each request. */
   evictsAfterEachRequest: boolean;
   /** Something that the chat template puts before every prompt: a date, say. */
@@ -80,6 +82,7 @@ export const noFaults: FakeFaults = {
   devMode: false,
   prefixCaching: true,
   toldBlockTokens: null,
+  ignoresMaxOffload: false,
   evictsAfterEachRequest: false,
   templateLine: '',
   weights: 'weights-1',

@@ -96,7 +96,10 @@ export function runRequest(
 
   pool.keep(kept);
   engine.example.keep(ids, prompt);
-  const offloaded = maxOffloadTokens === null ? prompt : prompt.slice(0, Math.floor(maxOffloadTokens / blockTokens));
+  const offloaded =
+    maxOffloadTokens === null || faults.ignoresMaxOffload
+      ? prompt
+      : prompt.slice(0, Math.floor(maxOffloadTokens / blockTokens));
   if (faults.tier !== 'writes-nothing') tier?.store(offloaded);
   if (faults.evictsAfterEachRequest) pool.clear();
   counters.request(ids.length, sources, tokens.length);
