@@ -1,8 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { EngineRegistry } from '../core/ports/engineRegistry.ts';
+import type { Capabilities } from '../protocol/capabilities.ts';
 import type { EngineStatus, Finding, RouteOutput } from '../protocol/api.ts';
-import { errorCodes } from '../protocol/errors.ts';
+import { errorCodes, toCwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
 
 const mebibyte = 1024 * 1024;
@@ -19,7 +20,10 @@ export interface DoctorParts {
   readonly limitation: string | null;
 }
 
-/** Looks at everything an operation needs, most basic first. The engine is asked, and started if it is ours. */
+/**
+ * Looks at everything an operation needs, most basic first. The engine is asked, and started if it is ours; what it can do is found
+ * by trying it, once for each server.
+ */
 export async function examine(
   parts: DoctorParts,
   spec: string | undefined,
@@ -34,7 +38,21 @@ export async function examine(
     processorFinding(),
     ...engineFindings(engine),
   ];
-  return { engine, findings };
+  if (!engine.reachable) return { engine, findings, capabilities: null };
+  const probed = await probe(parts.engines, engine.spec, signal);
+  if ('items' in probed) return { engine, findings, capabilities: probed };
+  return { engine, findings: [...findings, probed], capabilities: null };
+}
+
+/** A server may go away between two questions. */
+async function probe(engines: EngineRegistry, spec: string, signal: AbortSignal): Promise<Capabilities | Finding> {
+  try {
+    return await engines.get(spec).probe(signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    const { message, code, hint } = toCwmError(cause);
+    return finding('capabilities', 'failed', `${message} (${code})`, hint);
+  }
 }
 
 const finding = (name: string, state: Finding['state'], detail: string, remedy = ''): Finding => ({

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { auditReportSchema } from './audit.ts';
+import { capabilitiesSchema } from './capabilities.ts';
 import { receiptSchema } from './receipt.ts';
 import { lifecycles, messageSchema, prefixBreakSchema, sessionSchema } from './session.ts';
 import { pruneResultSchema, trashItemSchema, usageSchema } from './space.ts';
@@ -117,7 +118,12 @@ export const routes = {
     'GET',
     '/api/doctor',
     z.object(onEngine),
-    z.object({ engine: engineStatusSchema, findings: z.array(findingSchema) }),
+    z.object({
+      engine: engineStatusSchema,
+      findings: z.array(findingSchema),
+      /** Null when the engine could not be asked. */
+      capabilities: z.nullable(capabilitiesSchema),
+    }),
   ),
   shutdown: route('POST', '/api/shutdown', nothing, nothing),
   /** `known`: an entry that was noted down, as `<sequence>:<hash>`. */

@@ -1,8 +1,10 @@
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { examine, type DoctorParts } from '../../src/backend/doctor.ts';
+import type { Engine } from '../../src/core/ports/engine.ts';
 import { checkHealth } from '../../src/backend/health.ts';
 import type { EngineStatus } from '../../src/protocol/api.ts';
+import type { Capabilities } from '../../src/protocol/capabilities.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 
 const signal = new AbortController().signal;
@@ -26,10 +28,17 @@ const down: EngineStatus = {
   problem: { code: 'CWM-5001', message: 'Nothing listens.', hint: 'Start it.' },
 };
 
+const capabilities: Capabilities = {
+  items: [{ name: 'isolation', state: 'no', found: 'The salt is ignored.', remedy: 'Change it.' }],
+  blockTokens: 32,
+  cost: { requests: 4, promptTokens: 386, ms: 1 },
+};
+const unused = new Proxy({} as Engine, { get: (_, call) => () => expect.unreachable(`${String(call)} is not needed`) });
+
 function parts(status: EngineStatus, fields: Partial<DoctorParts> = {}): DoctorParts {
   const engines = {
     defaultSpec: 'embedded',
-    get: () => expect.unreachable('only its status is asked for'),
+    get: () => ({ ...unused, probe: async () => capabilities }),
     status: async (spec: string) => ({ ...status, spec }),
   };
   return { storage: tmpdir(), engines, problems: () => [], limitation: null, ...fields };
@@ -53,6 +62,26 @@ describe('doctor', () => {
       detail: 'Nothing listens. (CWM-5001)',
       remedy: 'Start it.',
     });
+  });
+
+  it('tries what the engine can do, and only where it is there', async () => {
+    expect((await examine(parts(up), undefined, signal)).capabilities).toEqual(capabilities);
+    expect((await examine(parts(down), undefined, signal)).capabilities).toBeNull();
+  });
+
+  it('goes on when the engine goes away over the trying, and ends when the caller does', async () => {
+    const leaving = parts(up);
+    const probe = () => Promise.reject(new CwmError('CWM-5001', 'It has gone.', { hint: 'Start it.' }));
+    const engines = { ...leaving.engines, get: () => ({ ...unused, probe }) };
+    const { findings, capabilities } = await examine({ ...leaving, engines }, undefined, signal);
+    expect(capabilities).toBeNull();
+    expect(findings.at(-1)).toEqual({
+      name: 'capabilities',
+      state: 'failed',
+      detail: 'It has gone. (CWM-5001)',
+      remedy: 'Start it.',
+    });
+    await expect(examine({ ...leaving, engines }, undefined, AbortSignal.abort())).rejects.toThrow('aborted');
   });
 
   it('says that a thaw can not be proven where the engine does not tell its block size, and shows its notices', async () => {

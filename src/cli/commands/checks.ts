@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Finding, RouteOutput } from '../../protocol/api.ts';
+import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/capabilities.ts';
 import type { Perform } from '../action.ts';
 import { exitCodes } from '../failure.ts';
 import { formatCount, plural } from '../format.ts';
@@ -7,7 +8,7 @@ import { withCommonOptions } from '../run.ts';
 
 export function registerChecks(program: Command, perform: Perform): void {
   withCommonOptions(program.command('doctor'))
-    .description('look at everything that could stand in the way, and say what to do about it')
+    .description('look at everything that could stand in the way, try what the engine can do, and say what to change')
     .action((common: object) =>
       perform(common, async (run) => {
         const result = await run.call('doctor', run.onEngine, 'Asking the engine');
@@ -30,21 +31,37 @@ export function registerChecks(program: Command, perform: Perform): void {
 
 const marks: Readonly<Record<Finding['state'], string>> = { ok: '✓', warning: '!', failed: '✗', unknown: '?' };
 
-function doctorInWords({ findings }: RouteOutput<'doctor'>): string {
+const answers: Readonly<Record<Capability['state'], string>> = { yes: '✓', no: '✗', unknown: '?' };
+
+function doctorInWords({ findings, capabilities, engine }: RouteOutput<'doctor'>): string {
+  const lacking = capabilities?.items.filter(({ state, remedy }) => state === 'no' && remedy !== '').length ?? 0;
   const failed = findings.filter(({ state }) => state === 'failed').length;
-  const warnings = findings.filter(({ state }) => state === 'warning').length;
+  const warnings = findings.filter(({ state }) => state === 'warning').length + lacking;
   const verdict =
     failed > 0
       ? `${plural(failed, 'thing does', 'things do')} not work.`
       : warnings > 0
         ? `It works; ${plural(warnings, 'thing')} could be better.`
         : 'Everything works.';
-  const lines = findings.map(({ name, state, detail, remedy }) => {
-    const line = `${marks[state]} ${name}: ${detail}`;
-    return remedy === '' ? line : `${line}\n    → ${remedy}`;
-  });
-  return [verdict, ...lines].join('\n');
+  const lines = findings.map(({ name, state, detail, remedy }) =>
+    withRemedy(`${marks[state]} ${name}: ${detail}`, remedy),
+  );
+  const abilities = capabilities === null ? [] : ['', ...capabilitiesInWords(capabilities, engine.spec)];
+  return [verdict, ...lines, ...abilities].join('\n');
 }
+
+function capabilitiesInWords({ items, cost }: Capabilities, spec: string): string[] {
+  const width = Math.max(...items.map(({ name }) => capabilityTitles[name].length));
+  const tried = `${plural(cost.requests, 'tiny request')} of ${plural(cost.promptTokens, 'token')} in all`;
+  return [
+    `What ${spec} can do, found with ${tried}:`,
+    ...items.map(({ name, state, found, remedy }) =>
+      withRemedy(`${answers[state]} ${capabilityTitles[name].padEnd(width)}  ${found}`, remedy),
+    ),
+  ];
+}
+
+const withRemedy = (line: string, remedy: string): string => (remedy === '' ? line : `${line}\n    → ${remedy}`);
 
 function verifyInWords({ steps, healthy }: RouteOutput<'verify'>): string {
   const lines = steps.flatMap(({ step, checked, problems }) => [

@@ -1,4 +1,5 @@
 import type { EngineStatus, Finding, RouteOutput, VerifyStep } from '../../protocol/api.ts';
+import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/capabilities.ts';
 import type { State } from '../state.ts';
 import { formatCount, formatDuration, formatTokens } from './format.ts';
 import { markdownTable, plain } from './markdown.ts';
@@ -11,8 +12,14 @@ const findingStates: Readonly<Record<Finding['state'], string>> = {
   unknown: '? unknown',
 };
 
+const capabilityStates: Readonly<Record<Capability['state'], string>> = {
+  yes: '✓ yes',
+  no: '✗ no',
+  unknown: '? not known',
+};
+
 /** What `cwm doctor` found, as markdown. */
-export function doctorReport({ engine, findings }: RouteOutput<'doctor'>): string {
+export function doctorReport({ engine, findings, capabilities }: RouteOutput<'doctor'>): string {
   const hasRemedies = findings.some(({ remedy }) => remedy !== '');
   const rows = findings.map(({ name, state, detail, remedy }) => [
     plain(name),
@@ -21,8 +28,27 @@ export function doctorReport({ engine, findings }: RouteOutput<'doctor'>): strin
     ...(hasRemedies ? [plain(remedy)] : []),
   ]);
   const head = ['What', 'State', 'Found', ...(hasRemedies ? ['What you can do'] : [])];
-  return document(['# Doctor', engineSentence(engine), markdownTable(head, rows)]);
+  return document([
+    '# Doctor',
+    engineSentence(engine),
+    markdownTable(head, rows),
+    ...(capabilities === null ? [] : capabilityParagraphs(capabilities)),
+  ]);
 }
+
+const capabilityParagraphs = ({ items, cost }: Capabilities): string[] => [
+  '## What the engine can do',
+  `Found by trying it, with ${formatCount(cost.requests)} tiny requests of ${formatTokens(cost.promptTokens)} in all. It is tried again when the server, its model or its version is another one.`,
+  markdownTable(
+    ['Capability', 'Here', 'Found', 'What you can change'],
+    items.map(({ name, state, found, remedy }) => [
+      capabilityTitles[name],
+      capabilityStates[state],
+      plain(found),
+      plain(remedy),
+    ]),
+  ),
+];
 
 /** What a verification looked at and found, as markdown. */
 export function verifyReport({ steps, healthy }: RouteOutput<'verify'>, window: string | null): string {
