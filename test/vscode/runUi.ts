@@ -9,11 +9,14 @@ import { packageExtension } from './packageExtension.ts';
 import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { runSteps } from './ui/steps.ts';
+import { twoWindows } from './ui/twoWindows.ts';
 
 const temporary = mkdtempSync(path.join(tmpdir(), 'cwm-ui-'));
 const storage = path.join(temporary, 'storage');
 const folder = path.join(temporary, 'orchard');
+const otherFolder = path.join(temporary, 'meadow');
 mkdirSync(storage);
+mkdirSync(otherFolder);
 writeProject(folder);
 const settings = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, 'cwm.answer.maxTokens': 24 };
 
@@ -27,10 +30,14 @@ try {
       settings,
       timeoutMs: 400_000,
     },
-    (workbench, server) => {
+    (workbench, { server, openWindow }) => {
       const change: ChangeSettings = (changed) =>
         writeSettings(path.join(server.root, 'u'), { ...settings, ...changed });
-      return runSteps(mainJob(workbench, storage, change), outcome);
+      const steps = [
+        ...mainJob(workbench, storage, change),
+        ...twoWindows(workbench, () => openWindow(otherFolder), storage),
+      ];
+      return runSteps(steps, outcome);
     },
   );
 } catch (error) {

@@ -22,13 +22,20 @@ export interface WorkbenchOptions extends Omit<CodeServerOptions, 'installation'
   readonly log?: (line: string) => void;
 }
 
+/** What `use` has besides the first window. */
+export interface RunningCode {
+  readonly server: CodeServer;
+  /** One more window, with browser storage of its own. Ends with the first. */
+  openWindow(folder: string): Promise<Workbench>;
+}
+
 /**
  * Opens a fresh VS Code in a headless browser with the given extensions, hands it to `use`, and ends everything afterwards.
  * @throws {HarnessError} with the cause, a screenshot's path and the server's log tail when `use` fails or takes too long.
  */
 export async function withWorkbench<T>(
   options: WorkbenchOptions,
-  use: (workbench: Workbench, server: CodeServer) => Promise<T>,
+  use: (workbench: Workbench, running: RunningCode) => Promise<T>,
 ): Promise<T> {
   const install = { log: options.log ?? logToStderr, signal: options.signal };
   const installation = await ensureCodeServer(install);
@@ -38,9 +45,14 @@ export async function withWorkbench<T>(
     const browser = await openBrowser(chromium);
     try {
       const workbench = new Workbench(await browser.newPage());
+      const openWindow = async (folder: string): Promise<Workbench> => {
+        const another = new Workbench(await browser.newPage());
+        await another.open(workbenchUrl(server.origin, { folder }));
+        return another;
+      };
       try {
         await workbench.open(workbenchUrl(server.origin, { folder: options.folder }));
-        return await limited(options, () => use(workbench, server));
+        return await limited(options, () => use(workbench, { server, openWindow }));
       } catch (error) {
         await holdWhileEnding();
         throw await describeFailure(options.name, error, workbench, server);
