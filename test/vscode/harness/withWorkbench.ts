@@ -26,7 +26,7 @@ export interface WorkbenchOptions extends Omit<CodeServerOptions, 'installation'
 export interface RunningCode {
   readonly server: CodeServer;
   /** One more window, with browser storage of its own. Ends with the first. */
-  openWindow(folder: string): Promise<Workbench>;
+  readonly openWindow: (folder: string) => Promise<Workbench>;
 }
 
 /**
