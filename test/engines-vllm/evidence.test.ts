@@ -234,7 +234,7 @@ describe('lies', () => {
     await rig.engine.describe(never);
     const body = '{"choices": [{"text": "x", "prompt_token_ids": [1, 2]}], "usage": {"prompt_tokens": 2}}';
     rig.fake.faults.http = { kind: 'body', body, path: '/v1/completions' };
-    await expect(rig.engine.measure(newContext(), never)).rejects.toMatchObject({ code: 'CWM-5007' });
+    await expect(rig.engine.persist(newContext(), never)).rejects.toMatchObject({ code: 'CWM-5007' });
   });
 });
 
@@ -256,7 +256,7 @@ describe('canary', () => {
     expect(first.canary?.topLogprobs[0]?.token).toBe(`token_id:${first.canary?.tokenId}`);
   });
 
-  test('a server without return_token_ids still has a canary, from the token’s own name', async () => {
+  test('the canary’s token is known by its id, also where the server returns no ids', async () => {
     const rig = await makeRig({ fake: { faults: { returnsTokenIds: false } } });
     const { canary } = await rig.engine.measure(newContext(), never);
     expect(canary?.topLogprobs[0]?.token).toBe(`token_id:${canary?.tokenId}`);

@@ -13,11 +13,12 @@ describe('what is sent', () => {
       max_tokens: 1,
       temperature: 0,
       logprobs: 5,
-      return_token_ids: true,
+      return_tokens_as_token_ids: true,
     });
     expect(completion?.body).not.toHaveProperty('extra_body');
     expect(completion?.body).not.toHaveProperty('prompt_logprobs');
     expect(completion?.body).not.toHaveProperty('echo');
+    expect(completion?.body).not.toHaveProperty('return_token_ids');
     expect(rig.fake.requestsTo('/v1/chat')[0]?.body).toMatchObject({
       cache_salt: 's',
       stream: true,

@@ -21,9 +21,9 @@ export const completionRequest = (model: string, context: KvContext, canary: boo
     max_tokens: 1,
     temperature: 0,
     cache_salt: context.salt,
-    return_token_ids: true,
-    // Two tokens may read the same as text, and the alternatives are keyed by token.
-    ...(canary ? { logprobs: alternatives, return_tokens_as_token_ids: true } : {}),
+    // Either the prompt's ids come back, to be held against those that were sent, or the answer's: two tokens may read the same as
+    // text. Both would double what a long context moves over the wire each time.
+    ...(canary ? { logprobs: alternatives, return_tokens_as_token_ids: true } : { return_token_ids: true }),
   },
 });
 
