@@ -87,15 +87,54 @@ describe('versions', () => {
     expect(isAtLeast('dev', 0, 31)).toBeNull();
   });
 
-  test('each old version is told what applies to it, a current one nothing', () => {
-    const config = { enable_prefix_caching: 'True', prefix_caching_hash_algo: 'sha256' };
-    expect(vllmNotices('0.32.0', config)).toEqual([]);
-    expect(vllmNotices('0.30.0', config)).toHaveLength(1);
-    expect(vllmNotices('0.27.1', config).join(' ')).toContain('PYTHONHASHSEED');
-    expect(vllmNotices('0.22.0', config)).toHaveLength(4);
-    expect(vllmNotices('0.32.0', { ...config, enable_prefix_caching: 'False' }).join(' ')).toContain(
-      '--enable-prefix-caching',
-    );
-    expect(vllmNotices('0.32.0', { ...config, prefix_caching_hash_algo: 'xxhash' }).join(' ')).toContain('sha256_cbor');
+  const config: Record<string, string> = { enable_prefix_caching: 'True', prefix_caching_hash_algo: 'sha256' };
+  const metrics = { cacheConfig: config, offloads: false, hasLmcacheInside: false };
+  /** What each note is recognised by. */
+  const notes = {
+    counts: 'may not report cached tokens',
+    deletion: 'can hang when block files are deleted',
+    seed: 'PYTHONHASHSEED',
+    salt: 'windows have to be frozen again',
+  };
+  const all = Object.keys(notes) as (keyof typeof notes)[];
+  const table: readonly (readonly [version: string, expected: readonly (keyof typeof notes)[]])[] = [
+    ['0.9.2', all],
+    ['0.22.1', all],
+    ['0.23.0', ['deletion', 'seed', 'salt']],
+    ['0.25.1', ['deletion', 'seed', 'salt']],
+    ['0.26.0', ['seed', 'salt']],
+    ['0.27.1', ['seed', 'salt']],
+    ['0.28.0', ['salt']],
+    ['0.30.0', ['salt']],
+    ['0.31.0', []],
+    ['0.32.0', []],
+    ['0.32.1rc1+cpu', []],
+    ['1.0.0', []],
+    ['dev', []],
+    ['unknown', []],
+  ];
+
+  test('each version is told what applies to it, a current or unreadable one nothing', () => {
+    for (const [version, expected] of table) {
+      const told = vllmNotices(version, metrics);
+      expect(told, version).toHaveLength(expected.length);
+      for (const note of all) {
+        const isTold = told.some((notice) => notice.includes(notes[note]));
+        expect(isTold, `${version}: ${note}`).toBe(expected.includes(note));
+      }
+    }
+  });
+
+  test('each setting that costs KV is told with what to change, whatever the version', () => {
+    const told = (change: Partial<typeof metrics>): string =>
+      vllmNotices('0.32.0', { ...metrics, ...change }).join(' ');
+    expect(told({ cacheConfig: { ...config, enable_prefix_caching: 'False' } })).toContain('--enable-prefix-caching');
+    expect(told({ cacheConfig: { ...config, prefix_caching_hash_algo: 'xxhash' } })).toContain('sha256_cbor');
+    expect(told({ hasLmcacheInside: true })).toContain('isolation is not promised');
+    const hybrid = { ...config, mamba_block_size: '448' };
+    expect(told({ cacheConfig: hybrid, offloads: true })).toContain('without ever loading it');
+    expect(told({ cacheConfig: hybrid })).toBe('');
+    expect(told({ cacheConfig: { ...config, mamba_block_size: 'None' }, offloads: true })).toBe('');
+    expect(vllmNotices('0.32.0', null).join(' ')).toContain('/metrics');
   });
 });

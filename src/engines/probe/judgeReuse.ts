@@ -125,13 +125,15 @@ function blockSize(evidence: ProbeEvidence): { items: Capability[]; blockTokens:
   const tokens = seen ?? told;
   if (told !== null) {
     const how = seen === null ? 'as the server tells' : 'as the server tells, and as seen in what it reused';
-    return { items: item('yes', `${told} tokens, ${how}.`), blockTokens: told };
+    return { items: item('yes', `${inTokens(told)}, ${how}.`), blockTokens: told };
   }
   const assumed = `It was looked for with prompts for ${size.blockTokens} tokens a block, since the server does not tell.`;
   return tokens === null
     ? { items: item('unknown', `Not told, and not seen. ${assumed}`), blockTokens: null }
-    : { items: item('yes', `${tokens} tokens, as seen in what it reused. ${assumed}`), blockTokens: tokens };
+    : { items: item('yes', `${inTokens(tokens)}, as seen in what it reused. ${assumed}`), blockTokens: tokens };
 }
+
+const inTokens = (count: number): string => `${count} ${count === 1 ? 'token' : 'tokens'}`;
 
 /** The one block size under which both counts come out: whole blocks, never the last token. Null when none or several fit. */
 function grainOf({ answers: { repeated, shorter } }: TinyAnswers): number | null {

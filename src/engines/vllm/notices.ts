@@ -1,8 +1,18 @@
+import type { ServerMetrics } from './serverMetrics.ts';
 import { isAtLeast } from './versionNumber.ts';
 
-/** What the user of a vLLM of this version and configuration should know, in plain words. */
-export function vllmNotices(version: string, cacheConfig: Readonly<Record<string, string>> | null): string[] {
+/**
+ * What the user of a vLLM of this version and configuration should know, in plain words. A version that can't be read is taken for
+ * a current one.
+ *
+ * @param metrics null where it shows none.
+ */
+export function vllmNotices(
+  version: string,
+  metrics: Pick<ServerMetrics, 'cacheConfig' | 'offloads' | 'hasLmcacheInside'> | null,
+): string[] {
   const older = (minor: number): boolean => isAtLeast(version, 0, minor) === false;
+  const cacheConfig = metrics?.cacheConfig ?? null;
   const notices: string[] = [];
   if (cacheConfig === null) {
     notices.push('The server shows no /metrics of vLLM: block size, tiers and idleness stay unknown.');
@@ -12,6 +22,16 @@ export function vllmNotices(version: string, cacheConfig: Readonly<Record<string
   if (cacheConfig?.['prefix_caching_hash_algo']?.startsWith('xxhash') === true) {
     notices.push(
       'Block hashes are made with xxhash, whose seed is new in each process: nothing survives a restart. Start vLLM with --prefix-caching-hash-algo sha256_cbor.',
+    );
+  }
+  if (metrics?.hasLmcacheInside === true) {
+    notices.push(
+      'LMCache runs inside this vLLM: it ignores the cache salt (LMCache#2878), so isolation is not promised, and what it keeps on a local disk is lost with a restart. Its server mode (LMCacheMPConnector) has neither flaw.',
+    );
+  }
+  if (metrics?.offloads === true && isHybrid(cacheConfig)) {
+    notices.push(
+      'This model has recurrent layers, whose KV vLLM has stored in its tiers without ever loading it: only the receipt of a thaw after a restart shows whether it does.',
     );
   }
   if (older(23))
@@ -26,3 +46,6 @@ export function vllmNotices(version: string, cacheConfig: Readonly<Record<string
     notices.push('vLLM 0.31 names salted blocks differently: after that update, windows have to be frozen again.');
   return notices;
 }
+
+const isHybrid = (cacheConfig: Readonly<Record<string, string>> | null): boolean =>
+  !['None', undefined].includes(cacheConfig?.['mamba_block_size']);

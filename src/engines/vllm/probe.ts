@@ -139,9 +139,10 @@ async function askWithCanary(
     if (seen.last) seen.canary = readOut(seen.last.completion, parts.identity, signal);
     return answer;
   } catch (error) {
-    const { code, message } = unlessAborted(error, signal);
-    if (code !== 'CWM-5007') throw error;
-    seen.canary = capability('canary', 'no', message, remediesOf(parts.identity.description.kind).canary);
+    const failure = unlessAborted(error, signal);
+    const isRefused = failure.code === 'CWM-5007' && failure.context?.['status'] !== undefined;
+    if (!isRefused) throw error;
+    seen.canary = capability('canary', 'no', failure.message, remediesOf(parts.identity.description.kind).canary);
     return { sentTokens: context.ids.length, told: null, cached: null };
   }
 }

@@ -66,7 +66,7 @@ export async function identifyServer(
         : kind === 'vllm'
           ? expectedHashProfile(shownVersion, cacheConfig?.['prefix_caching_hash_algo'])
           : null,
-      notices: noticesOf(kind, shownVersion, cacheConfig, cwm?.notice ?? null),
+      notices: noticesOf(kind, shownVersion, metrics, cwm?.notice ?? null),
     },
     // A server elsewhere may name any folder it likes, and files there will be deleted.
     blockDir: link.isLocal ? (cwm?.blockDir ?? null) : null,
@@ -95,10 +95,10 @@ const isVllm = (entry: ModelEntry, metrics: ServerMetrics | null): boolean =>
 function noticesOf(
   kind: EngineDescription['kind'],
   version: string,
-  cacheConfig: ServerMetrics['cacheConfig'],
+  metrics: ServerMetrics | null,
   notice: string | null,
 ): string[] {
-  if (kind === 'vllm') return vllmNotices(version, cacheConfig);
+  if (kind === 'vllm') return vllmNotices(version, metrics);
   if (kind === 'openai') {
     return [
       'This server is not vLLM: whether it keeps and reuses KV is known only as far as it reports cached tokens.',
