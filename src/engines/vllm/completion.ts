@@ -21,8 +21,8 @@ export const completionRequest = (model: string, context: KvContext, canary: boo
     max_tokens: 1,
     temperature: 0,
     cache_salt: context.salt,
-    // Either the prompt's ids come back, to be held against those that were sent, or the answer's: two tokens may read the same as
-    // text. Both would double what a long context moves over the wire each time.
+    // To have the prompt's ids back doubles what a long context moves, so only the request that seals it asks for them, to hold them
+    // against those that were sent. A canary's alternatives are keyed by id: two tokens may read the same as text.
     ...(canary ? { logprobs: alternatives, return_tokens_as_token_ids: true } : { return_token_ids: true }),
   },
 });
