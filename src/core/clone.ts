@@ -3,6 +3,7 @@ import { CwmError } from '../protocol/errors.ts';
 import { parseDescription, parseTags, parseWindowName, type WindowName } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { CoreContext } from './context.ts';
+import { keepReceipt } from './keepReceipt.ts';
 import { reuseFields, uncheckedContent, withSummary } from './receipts.ts';
 import { recordBytesOf, requireRoom } from './space/roomToWrite.ts';
 import { requireWindow } from './windows.ts';
@@ -75,7 +76,7 @@ async function cloneNow(
     notes: [...notes],
     at,
   });
-  await core.store.appendReceipt(target, receipt);
+  const kept = await keepReceipt(core, target, receipt);
   core.changes.emit({ type: 'window', window: target });
-  return receipt;
+  return kept;
 }

@@ -13,6 +13,7 @@ import type { ContextTokens, Session } from '../protocol/session.ts';
 import type { RouteInput } from '../protocol/api.ts';
 import { progressOf } from './changes.ts';
 import type { CoreContext } from './context.ts';
+import { keepReceipt } from './keepReceipt.ts';
 import { requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
 import { saltOf } from './lineage.ts';
@@ -144,10 +145,10 @@ async function freezeNow(
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
     at,
   });
-  await core.store.appendReceipt(name, receipt);
+  const kept = await keepReceipt(core, name, receipt);
   core.changes.emit({ type: 'window', window: name });
   core.changes.emit({ type: 'session', session: session.id });
-  return receipt;
+  return kept;
 }
 
 /** If the session can't be frozen, the window goes again: a retry then finds everything as it was. */

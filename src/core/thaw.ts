@@ -15,6 +15,7 @@ import type { Session } from '../protocol/session.ts';
 import type { KvRecord, WindowManifest } from '../protocol/window.ts';
 import { progressOf, type Progress } from './changes.ts';
 import type { CoreContext } from './context.ts';
+import { keepReceipt } from './keepReceipt.ts';
 import { modelDifference, requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
 import type { Engine, EngineDescription } from './ports/engine.ts';
@@ -87,10 +88,10 @@ async function thawNow(
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
     at,
   });
-  await core.store.appendReceipt(name, receipt);
+  const kept = await keepReceipt(core, name, receipt);
   core.changes.emit({ type: 'window', window: name });
   core.changes.emit({ type: 'session', session: target });
-  return receipt;
+  return kept;
 }
 
 interface BringBack {
