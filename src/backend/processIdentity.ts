@@ -26,7 +26,7 @@ export function identifyProcess(pid: number): ProcessIdentity {
 export function livenessOf(identity: ProcessIdentity): Liveness {
   if (identity.host !== hostname()) return 'elsewhere';
   if (identity.bootId !== null && identity.bootId !== readBootId()) return 'dead';
-  if (!pidExists(identity.pid)) return 'dead';
+  if (!pidExists(identity.pid) || isZombie(identity.pid)) return 'dead';
   const startTime = startTimeOf(identity.pid);
   return identity.startTime === null || startTime === null || identity.startTime === startTime ? 'alive' : 'dead';
 }
@@ -51,11 +51,20 @@ function startTimeOf(pid: number): string | null {
   }
 }
 
-/** Field 22 of `/proc/<pid>/stat` (proc(5)): clock ticks from boot to the start of the process. */
-function linuxStartTime(pid: number): string | null {
+/** Field 22: clock ticks from boot to the start of the process. */
+const linuxStartTime = (pid: number): string | null => linuxStat(pid)?.[19] ?? null;
+
+/**
+ * It has ended, and its parent has not asked how. In a container whose first process never asks, it stays so for ever.
+ * Field 3; false where the system does not tell.
+ */
+const isZombie = (pid: number): boolean => process.platform === 'linux' && linuxStat(pid)?.[0] === 'Z';
+
+/** `/proc/<pid>/stat` (proc(5)) from field 3 on. */
+function linuxStat(pid: number): string[] | null {
   const stat = readOrNull(`/proc/${pid}/stat`);
   // The name in field 2 may hold spaces and parentheses, so fields are counted from its last one.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? null;
 }
 
 function readBootId(): string | null {

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { takeBackendLock } from '../../src/backend/backendLock.ts';
 import { identifyProcess } from '../../src/backend/processIdentity.ts';
 import { temporaryDirectories } from './support/temporaryDirectory.ts';
+import { until } from './support/until.ts';
 
 const makeDirectory = temporaryDirectories();
 const holders: ChildProcess[] = [];
@@ -98,6 +99,25 @@ describe('backend lock', () => {
     writeFileSync(join(directory, 'backend.lock.1'), JSON.stringify(old));
     expect(takeBackendLock(directory, noLoss).held).toBe(true);
   });
+
+  it.skipIf(process.platform !== 'linux')(
+    'does not take a process that has ended for its holder, though nobody has asked how it ended',
+    async () => {
+      const directory = makeDirectory();
+      // The shell starts a process, becomes one that never asks for its children, and the child ends.
+      const parent = spawn('sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 600'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      holders.push(parent);
+      const [data] = (await once(parent.stdout, 'data')) as [Buffer];
+      const pid = Number(data.toString());
+      const holder = { ...identifyProcess(pid), startTime: null };
+      const stat = (): string => readFileSync(`/proc/${pid}/stat`, 'utf8');
+      await until('it is a zombie', () => stat().includes(') Z '));
+      writeFileSync(join(directory, 'backend.lock.1'), JSON.stringify(holder));
+      expect(takeBackendLock(directory, noLoss).held).toBe(true);
+    },
+  );
 
   it('respects a holder on another machine until its file has not been touched for a minute', () => {
     const directory = makeDirectory();
