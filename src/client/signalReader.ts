@@ -7,7 +7,10 @@ import { readSignals } from './signalStream.ts';
 const firstDelayMs = 250;
 const longestDelayMs = 5000;
 
-/** Keeps a stream of signals open from whatever backend is running, and goes on after the last signal it saw. */
+/**
+ * Keeps a stream of signals open from whatever backend is running, and goes on after the last signal it saw. The first thing
+ * heard is a `resync`.
+ */
 export class SignalReader implements Disposable {
   readonly #find: (signal: AbortSignal) => Promise<BackendRecord | null>;
   readonly #onSignal: (signal: Signal) => void;
@@ -61,8 +64,11 @@ export class SignalReader implements Disposable {
   }
 
   #take(signal: Signal): void {
+    const isFirst = this.#lastSequence === null;
     this.#lastSequence = signal.sequence;
     if (signal.change.type !== 'heartbeat') this.#onSignal(signal);
+    // What happened before the first stream was open, nobody heard: whoever has pulled by then pulls again.
+    else if (isFirst) this.#onSignal({ ...signal, change: { type: 'resync' } });
   }
 
   async #pause(): Promise<void> {
