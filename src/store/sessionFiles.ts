@@ -171,7 +171,11 @@ export class SessionFiles {
       throw new CwmError('CWM-9001', `The token ids of session "${session.id}" are not those its record names.`);
     }
     await this.#requireDirectories(content.from, from);
-    await this.pool.copyTo(from, to, content.messageIds);
+    // So that it is not moved to the trash meanwhile. No two wait for each other: this session is not there yet, that one was.
+    await this.exclusively(content.from, async () => {
+      await this.#requireDirectories(content.from, from);
+      await this.pool.copyTo(from, to, content.messageIds);
+    });
     await this.#parts.files.create(to.tokens(sha256), bytes);
   }
 
