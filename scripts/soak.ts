@@ -1,0 +1,62 @@
+// Kills the backend again and again while several clients work with it, and checks after each kill that nothing that was
+// acknowledged is lost. Ends with 1 and a folder to look at when something is.
+//
+//   npm run soak                     for ten minutes
+//   npm run soak -- --minutes 60
+//   npm run soak -- --rounds 1000
+//   npm run soak -- --seed 7         the same choices again; when each kill hits depends on the machine
+import { parseArgs } from 'node:util';
+import { soak, SoakFailure, type SoakReport } from '../test/soak/soak.ts';
+
+const { values } = parseArgs({
+  options: { minutes: { type: 'string' }, rounds: { type: 'string' }, seed: { type: 'string' } },
+});
+const number = (name: keyof typeof values, byDefault: number): number => {
+  const value = Number(values[name] ?? byDefault);
+  if (value >= 0) return value;
+  console.error(`--${name} must be a number.`);
+  process.exit(2);
+};
+const rounds = number('rounds', Number.POSITIVE_INFINITY);
+const minutes = number('minutes', values.rounds === undefined ? 10 : Number.POSITIVE_INFINITY);
+const seed = number('seed', Math.floor(Math.random() * 2 ** 32));
+
+const interrupted = new AbortController();
+process.once('SIGINT', () => interrupted.abort());
+console.log(`seed ${seed}`);
+const started = performance.now();
+try {
+  const report = await soak({
+    seed,
+    rounds,
+    timeMs: minutes * 60_000,
+    signal: interrupted.signal,
+    onRound: ({ rounds, acknowledged }) => {
+      if (rounds % 25 === 0) console.log(`${rounds} rounds, ${acknowledged} requests acknowledged`);
+    },
+  });
+  console.log(inWords(report, (performance.now() - started) / 1000));
+} catch (error) {
+  if (!(error instanceof SoakFailure)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}
+
+function inWords(report: SoakReport, seconds: number): string {
+  const { rounds, backendKills, startKills, clientKills, acknowledged, refused, cutOff, byRoute, thawVerdicts } =
+    report;
+  return [
+    `${rounds} rounds in ${Math.round(seconds)} s: nothing that was acknowledged is lost.`,
+    `kill -9: ${backendKills} of the backend (${startKills} of them while it started), ${clientKills} of a client`,
+    `requests: ${acknowledged} acknowledged, ${cutOff} cut off by a kill, ${refused} refused`,
+    `acknowledged: ${counts(byRoute)}`,
+    `verdicts of thaws: ${counts(thawVerdicts)}`,
+  ].join('\n');
+}
+
+function counts(record: Readonly<Record<string, number>>): string {
+  return Object.entries(record)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ');
+}

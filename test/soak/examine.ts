@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { sha256Hex } from '../../src/base/hash.ts';
+import { encodeTokenIds } from '../../src/base/tokenIds.ts';
+import type { MessageId, SessionId } from '../../src/protocol/ids.ts';
+import type { Message, Session } from '../../src/protocol/session.ts';
+import { openStore, type FileStore } from '../../src/store/fileStore.ts';
+import type { SeenSession, SeenWindow } from './facts.ts';
+import type { SeenStore } from './ledger.ts';
+import { describe } from './mirror.ts';
+import type { Picture } from './request.ts';
+
+export interface Examined extends SeenStore {
+  /** What is wrong whatever was acknowledged. */
+  readonly problems: readonly string[];
+  /** What every client has to show now. */
+  readonly picture: Picture;
+}
+
+/** Opens the store that a killed backend left, reads all of it and closes it again. The caller has the lock. */
+export async function examine(storage: string): Promise<Examined> {
+  const store = await openStore({ directory: storage, clock: systemClock });
+  try {
+    const steps = await store.verify(new AbortController().signal);
+    const problems = steps.flatMap(({ step, problems }) => problems.map((problem) => `${step}: ${problem}`));
+    for (const directory of ['tmp', 'intents', 'quarantine']) {
+      for (const name of await readdir(join(storage, directory))) problems.push(`${directory}/${name} was left`);
+    }
+    const sessions = new Map<string, SeenSession>();
+    const shown: Record<string, string> = {};
+    for (const id of await store.sessionIds()) {
+      const session = await store.getSession(id);
+      if (!session) throw new Error(`Session ${id} is listed and not there.`);
+      sessions.set(id, await seenSession(store, session));
+      shown[id] = describe(session);
+    }
+    const windows = new Map<string, SeenWindow>();
+    for (const name of await store.windowNames()) windows.set(name, await seenWindow(store, name));
+    return { sessions, windows, problems, picture: { sessions: sorted(shown), windows: [...windows.keys()].sort() } };
+  } finally {
+    await store.close();
+  }
+}
+
+/** Names of the windows that the audit log tells of. */
+export function auditedWindows(storage: string): Set<string> {
+  const log = readFileSync(join(storage, 'audit.jsonl'), 'utf8');
+  return new Set(Array.from(log.matchAll(/"window":"([^"]+)"/g), ([, name]) => name ?? ''));
+}
+
+async function seenSession(store: FileStore, session: Session): Promise<SeenSession> {
+  const id = session.id as SessionId;
+  const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
+  const messages = await store.loadMessages(id, messageIds as MessageId[]);
+  return {
+    texts: messages.map(textOf),
+    ids: session.tokens && (await store.loadTokens(id, session.tokens.sha256)),
+    sha256: session.tokens?.sha256 ?? null,
+    frozenAs: session.frozenAs,
+    draft: session.draft,
+  };
+}
+
+async function seenWindow(
+  store: FileStore,
+  name: Awaited<ReturnType<FileStore['windowNames']>>[number],
+): Promise<SeenWindow> {
+  const manifest = await store.getWindow(name);
+  if (!manifest) throw new Error(`Window ${name} is listed and not there.`);
+  const messages = await store.loadMessages(manifest.session as SessionId, manifest.messageIds as MessageId[]);
+  const ids = await store.loadWindowTokens(name);
+  await store.loadWindowKv(name);
+  return {
+    session: manifest.session,
+    texts: messages.map(textOf),
+    ids,
+    sha256: sha256Hex(encodeTokenIds(ids)),
+    pinned: await store.isPinned(name),
+  };
+}
+
+const textOf = ({ content }: Message): string => (content.type === 'text' ? content.text : JSON.stringify(content));
+
+export const sorted = (record: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));

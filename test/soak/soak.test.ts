@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import type { SeenSession, SeenWindow } from './facts.ts';
+import { Ledger } from './ledger.ts';
+import { soak } from './soak.ts';
+
+const rounds = 24;
+
+describe('S4-06 backends that are killed while two windows of VS Code, the command line and a script work with them', () => {
+  it(
+    `lose nothing that was acknowledged, list nothing half made, and every client ends with the right picture: ${rounds} rounds`,
+    { timeout: 300_000 },
+    async () => {
+      const seed = Number(process.env['CWM_SOAK_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+      const report = await soak({ seed, rounds, timeMs: Number.POSITIVE_INFINITY });
+      console.log(`seed ${seed}: ${JSON.stringify(report)}`);
+      expect(report.rounds).toBe(rounds);
+      expect(report.backendKills).toBeGreaterThanOrEqual(rounds);
+      expect(report.acknowledged).toBeGreaterThan(rounds);
+    },
+  );
+});
+
+describe('what the soak would notice', () => {
+  const ids = [1, 2, 3];
+  const session: SeenSession = { texts: ['hello', 'hi'], ids, sha256: 'a', frozenAs: null, draft: null };
+  const window: SeenWindow = { session: 's', texts: ['hello', 'hi'], ids, sha256: 'a', pinned: false };
+  const seen = { sessions: new Map([['s', session]]), windows: new Map([['w', window]]) };
+
+  /** Of a session with a turn and a window. */
+  function ledger(): Ledger {
+    const kept = new Ledger();
+    const sent = { text: 'hi', promptTokens: 2, outputIds: [3] };
+    kept.end({ name: 'createSession', input: { id: 's' } }, { kind: 'done', output: {} });
+    kept.end({ name: 'send', input: { session: 's', text: 'hello' } }, { kind: 'done', output: sent });
+    kept.end({ name: 'freeze', input: { session: 's', window: 'w', checkpoint: true } }, { kind: 'done', output: {} });
+    return kept;
+  }
+  const without = { sessions: seen.sessions, windows: new Map() };
+  const withSession = (changed: Partial<SeenSession>) => ({
+    ...seen,
+    sessions: new Map([['s', { ...session, ...changed }]]),
+  });
+  const withWindow = (changed: Partial<SeenWindow>) => ({
+    ...seen,
+    windows: new Map([['w', { ...window, ...changed }]]),
+  });
+
+  it('nothing, when all is as it was acknowledged', () => {
+    expect(ledger().settle(seen)).toEqual([]);
+  });
+
+  it.each([
+    ['a lost window', without],
+    ['a lost session', { sessions: new Map(), windows: seen.windows }],
+    ['a lost message', withSession({ texts: ['hello'] })],
+    ['another word', withSession({ texts: ['hello', 'ho'] })],
+    ['a window with other words', withWindow({ texts: ['hello', 'ho'] })],
+    ['other token ids', withSession({ ids: [1, 2, 4] })],
+    ['one token id too many', withWindow({ ids: [1, 2, 3, 3] })],
+    ['a frozen session that nobody froze', withSession({ frozenAs: 'w' })],
+    ['a draft from nowhere', withSession({ draft: 'what' })],
+    ['a window that nobody made', { ...seen, windows: new Map([...seen.windows, ['half', window]]) }],
+  ])('%s', (_, wrong) => {
+    expect(ledger().settle(wrong)).toHaveLength(1);
+  });
+
+  it('token ids that change behind the same end', () => {
+    const kept = ledger();
+    expect(kept.settle(seen)).toEqual([]);
+    expect(kept.settle(withWindow({ ids: [9, 2, 3], sha256: 'b' }))).toHaveLength(1);
+  });
+
+  it('a deletion that was not acknowledged may have happened, and one that was must have', () => {
+    const deletion = { name: 'deleteWindow', input: { window: 'w' } } as const;
+    const [cutOff, acknowledged] = [ledger(), ledger()];
+    cutOff.end(deletion, { kind: 'unknown' });
+    expect(cutOff.settle(without)).toEqual([]);
+    expect(cutOff.settle(seen)).toHaveLength(1);
+    acknowledged.end(deletion, { kind: 'done', output: {} });
+    expect(acknowledged.settle(seen)).toHaveLength(1);
+  });
+
+  it('a turn that was cut off is kept whole, or not at all with its text as a draft', () => {
+    const turn = { name: 'send', input: { session: 's', text: 'and?' } } as const;
+    const cutOff = (): Ledger => {
+      const kept = ledger();
+      kept.end(turn, { kind: 'unknown' });
+      return kept;
+    };
+    expect(cutOff().settle(withSession({ draft: 'and?' }))).toEqual([]);
+    expect(cutOff().settle(seen)).toEqual([]);
+    expect(cutOff().settle(withSession({ texts: ['hello', 'hi', 'and?', 'so'], ids: [1, 2, 3, 4] }))).toEqual([]);
+    expect(cutOff().settle(withSession({ texts: ['hello', 'hi', 'and?'], draft: 'and?' }))).toHaveLength(1);
+  });
+});
