@@ -30,7 +30,8 @@ export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description'
   readonly kv: KvRecord;
   /** As it is now: after a repair, the next generation. */
   readonly lineage: Lineage;
-  readonly verdict: Verdict;
+  /** Of the KV as it is now: after a repair, `rebuilt`. */
+  readonly verdict: Exclude<Verdict, 'damaged'>;
   /** Where the measured request's KV came from. */
   readonly tier: KvTier | null;
   readonly check: BlockCheck | null;
@@ -91,7 +92,6 @@ export async function renewKv(core: CoreContext, request: RenewRequest, signal: 
  * and some were computed now, and the engine answered from memory; which it takes next time is its own affair.
  */
 function answeredFromWhatIsKept({ verdict, check, tier }: RenewRequest): boolean {
-  if (verdict === 'damaged') return true;
   if (verdict === 'rebuilt') return !check || check.whole.length === 0;
   return verdict === 'proven' && tier === 'disk';
 }

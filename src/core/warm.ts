@@ -70,7 +70,11 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
     : null;
   const verdict = first ? verdictOf(request, first, check, canary) : 'damaged';
 
-  const rebuilt = verdict === 'damaged' ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
+  // Whatever the engine says of reuse, what answers otherwise than the frozen context must not be gone on from: other weights,
+  // or damage that an engine does not show. Blocks after the frozen ones may be there as well.
+  const isOff = first !== null && canary?.result !== 'agreed' && answersOtherwise(kv, first);
+  const rebuilt =
+    verdict === 'damaged' || isOff ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
   const isStillOff = rebuilt !== null && answersOtherwise(kv, rebuilt.measured);
   // What an engine that a refused restore has damaged computes now must not become what the next thaw is held against.
   const isEngineInDoubt = isStillOff && restored.outcome === 'rejected';
@@ -82,7 +86,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
           ...request,
           window: manifest.name as WindowName,
           lineage: rebuilt?.lineage ?? frozenLineage,
-          verdict,
+          verdict: rebuilt ? 'rebuilt' : verdict,
           tier: first?.reuse.tier ?? null,
           check: rebuilt ? null : check,
           isContentConfirmed: isConfirmed(check, canary),
@@ -96,9 +100,18 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
     repair: rebuilt ? 'salt-advanced' : check && check.damaged.length > 0 ? 'blocks-deleted' : 'none',
     kv: renewal.kv,
     kvBytesWritten: renewal.kvBytesWritten,
-    notes: [...restored.notes, ...renewal.notes, ...damageNotes(check, first), ...(isStillOff ? [stillOffNote] : [])],
+    notes: [
+      ...restored.notes,
+      ...renewal.notes,
+      ...damageNotes(check, first),
+      ...(isOff && verdict !== 'damaged' ? [offNote] : []),
+      ...(isStillOff ? [stillOffNote] : []),
+    ],
   };
 }
+
+const offNote =
+  'The answer was another than when it was frozen, so the KV was given up and the context computed again.';
 
 const stillOffNote =
   'Even computed anew, the answer is another than when it was frozen: other weights are served, or the engine is damaged and needs a restart.';

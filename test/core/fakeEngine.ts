@@ -290,7 +290,7 @@ export class FakeEngine implements Engine {
     const digest = sha256Hex(this.weights, ...bytes);
     this.#sign = -this.#sign;
     const topLogprobs = [0, 1, 2, 3, 4].map((rank) => ({
-      token: `t${rank}`,
+      token: `${this.weights} ${rank}`,
       logprob: -rank - 1 - Number.parseInt(digest.slice(rank * 4, rank * 4 + 4), 16) / 1e7 + this.#sign * this.noise,
     }));
     return { tokenId: 7, topLogprobs };
