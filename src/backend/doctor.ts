@@ -1,14 +1,14 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { formatBytes } from '../base/format.ts';
 import type { EngineRegistry } from '../core/ports/engineRegistry.ts';
 import type { Capabilities } from '../protocol/capabilities.ts';
 import type { EngineStatus, Finding, RouteOutput } from '../protocol/api.ts';
 import { errorCodes, toCwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
 
-const mebibyte = 1024 * 1024;
-const scarceBytes = 1024 * mebibyte;
-const fullBytes = 50 * mebibyte;
+const scarceBytes = 1e9;
+const fullBytes = 50e6;
 const maxNamedProblems = 3;
 
 export interface DoctorParts {
@@ -69,7 +69,7 @@ async function spaceFinding(storage: string): Promise<Finding> {
   try {
     const { bavail, bsize } = await statfs(storage);
     const freeBytes = bavail * bsize;
-    const detail = `${storage} has ${Math.floor(freeBytes / mebibyte).toLocaleString('en-US')} MiB free`;
+    const detail = `${storage} has ${formatBytes(freeBytes)} free`;
     const remedy = 'Free some disk space, or move the storage directory.';
     if (freeBytes < fullBytes) return finding('storage', 'failed', detail, remedy);
     return freeBytes < scarceBytes ? finding('storage', 'warning', detail, remedy) : finding('storage', 'ok', detail);

@@ -1,5 +1,6 @@
 import type { EngineStatus, RouteOutput } from '../protocol/api.ts';
-import { formatCount, formatFacts, plural } from './format.ts';
+import { formatCount } from '../base/format.ts';
+import { formatFacts, plural } from './format.ts';
 
 export function healthInWords(health: RouteOutput<'health'>): string {
   const { status, pid, version, storage, sessions, windows, engines } = health;

@@ -1,5 +1,6 @@
 import type { ContentChecks, Receipt } from '../protocol/receipt.ts';
-import { formatBytes, formatCount, formatFacts, formatMs } from './format.ts';
+import { formatBytes, formatCount, formatDuration } from '../base/format.ts';
+import { formatFacts } from './format.ts';
 
 /** What was done in plain words, then what that rests on. */
 export function receiptInWords(receipt: Receipt): string {
@@ -15,8 +16,8 @@ export function receiptInWords(receipt: Receipt): string {
       ['content', contentInWords(receipt.content)],
       ['KV', kvBytes === null ? null : `${formatBytes(kvBytes)} on disk, ${formatBytes(kvBytesWritten ?? 0)} written`],
       ['repair', receipt.repair === 'none' ? null : receipt.repair.replace('-', ' ')],
-      ['took', formatMs(receipt.ms)],
-      ['without KV', expectedPrefillMs === null ? null : `about ${formatMs(expectedPrefillMs)}`],
+      ['took', formatDuration(receipt.ms)],
+      ['without KV', expectedPrefillMs === null ? null : `about ${formatDuration(expectedPrefillMs)}`],
       ['engine', engine === null ? null : `${engine.kind} ${engine.version}, ${engine.model}`],
     ]),
     ...receipt.notes.map((note) => `  · ${note}`),

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { projectUri } from '../../src/cli/arguments.ts';
 import { absoluteEngine } from '../../src/cli/engineSpec.ts';
-import { formatAge, formatBytes, formatMs, formatTable, plural } from '../../src/cli/format.ts';
+import { formatTable, plural } from '../../src/cli/format.ts';
 import { Progress } from '../../src/cli/progress.ts';
 import { receiptInWords } from '../../src/cli/receiptInWords.ts';
 import { storagePath } from '../../src/cli/storagePath.ts';
@@ -59,7 +59,7 @@ describe('cwm in words', () => {
       '  tokens      8,200',
       "  reused      8,192 of 8,200 (by the engine's usage), at most 8,192 could be",
       '  content     checksums of 256 blocks agreed, canary agreed, difference 0 nats',
-      '  KV          16 MiB on disk, 0 B written',
+      '  KV          16.8 MB on disk, 0 B written',
       '  took        61 ms',
       '  without KV  about 4.3 s',
       '  engine      embedded 1, noise',
@@ -93,18 +93,7 @@ describe('cwm in words', () => {
   });
 
   it('writes amounts for people', () => {
-    expect([0, 1023, 1024, 1_500_000, 3 * 1024 ** 3].map(formatBytes)).toEqual([
-      '0 B',
-      '1023 B',
-      '1 KiB',
-      '1.4 MiB',
-      '3 GiB',
-    ]);
-    expect([0.4, 999, 1000, 61_500, 163_000].map(formatMs)).toEqual(['0 ms', '999 ms', '1 s', '61.5 s', '2.7 min']);
     expect([plural(1, 'file'), plural(1200, 'file')]).toEqual(['1 file', '1,200 files']);
-    const now = new Date('2026-01-10T12:00:00Z');
-    const stamps = ['2026-01-10T11:59:50Z', '2026-01-10T11:15:00Z', '2026-01-09T12:00:00Z', '2026-01-01T12:00:00Z'];
-    expect(stamps.map((stamp) => formatAge(stamp, now))).toEqual(['just now', '45 min ago', '24 h ago', '9 d ago']);
     expect(
       formatTable(
         ['A', 'B'],

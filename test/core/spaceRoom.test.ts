@@ -153,7 +153,7 @@ describe('S0-50 the storage quota', () => {
     const fixture = await almostFull(1);
     const error = await refusal(freeze(fixture));
     expect(error).toMatchObject({ code: 'CWM-4003', context: { limit: 'quota', missingBytes: 1 } });
-    expect(error.message).toMatch(/left of the storage quota of 9\.5 MiB: 1 B is missing\.$/);
+    expect(error.message).toMatch(/left of the storage quota of 10 MB: 1 B is missing\.$/);
     await expectUntouched(fixture);
     const full = await almostFull(1e6);
     expect((await refusal(freeze(full))).context).toMatchObject({ availableBytes: 0, missingBytes: 1e6 });

@@ -3,7 +3,8 @@ import type { Finding, RouteOutput } from '../../protocol/api.ts';
 import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/capabilities.ts';
 import type { Perform } from '../action.ts';
 import { exitCodes } from '../failure.ts';
-import { formatCount, plural } from '../format.ts';
+import { formatCount } from '../../base/format.ts';
+import { plural } from '../format.ts';
 import { withCommonOptions } from '../run.ts';
 
 export function registerChecks(program: Command, perform: Perform): void {

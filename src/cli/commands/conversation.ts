@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import type { PrimeResult, SendResult } from '../../protocol/api.ts';
 import type { Perform } from '../action.ts';
 import { wholeNumber } from '../arguments.ts';
-import { formatBytes, formatCount, formatMs, plural } from '../format.ts';
+import { formatBytes, formatCount, formatDuration } from '../../base/format.ts';
+import { plural } from '../format.ts';
 import { withCommonOptions } from '../run.ts';
 
 const maxNamedSkips = 10;
@@ -52,7 +53,7 @@ function primeInWords({ files, skipped, promptTokens, cachedTokens, ms }: PrimeR
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} of them reused`;
   const lines = [
-    `The model has read ${plural(files.length, 'file')} (${formatBytes(bytes)}): ${plural(promptTokens, 'token')}${reused}, in ${formatMs(ms)}.`,
+    `The model has read ${plural(files.length, 'file')} (${formatBytes(bytes)}): ${plural(promptTokens, 'token')}${reused}, in ${formatDuration(ms)}.`,
   ];
   if (skipped.length > 0) lines.push(`Left out ${plural(skipped.length, 'file')}:`);
   for (const { path, why } of skipped.slice(0, maxNamedSkips)) lines.push(`  ${path}: ${why}`);
@@ -63,8 +64,8 @@ function primeInWords({ files, skipped, promptTokens, cachedTokens, ms }: PrimeR
 /** Beside the answer, on stderr: whoever pipes the answer on wants only that. */
 function sendEvidence({ promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, notes }: SendResult): string {
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
-  const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatMs(timeToFirstTokenMs)}`;
-  const line = `${plural(promptTokens, 'token')}${reused}${first}, ${formatMs(ms)} in all`;
+  const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatDuration(timeToFirstTokenMs)}`;
+  const line = `${plural(promptTokens, 'token')}${reused}${first}, ${formatDuration(ms)} in all`;
   const broken = prefixBreak && `prefix break at token ${formatCount(prefixBreak.atToken)}: ${prefixBreak.likelyCause}`;
   return [line, ...(broken === null ? [] : [broken]), ...notes].map((said) => `[${said}]`).join('\n');
 }

@@ -2,7 +2,8 @@ import { Option, type Command } from 'commander';
 import { lifecycles, type Session } from '../../protocol/session.ts';
 import type { Perform } from '../action.ts';
 import { projectUri, wholeNumber } from '../arguments.ts';
-import { formatAge, formatCount, formatFacts, formatTable, plural } from '../format.ts';
+import { formatAge, formatCount } from '../../base/format.ts';
+import { formatFacts, formatTable, plural } from '../format.ts';
 import { withCommonOptions } from '../run.ts';
 
 interface NewOptions {

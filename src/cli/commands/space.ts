@@ -3,7 +3,8 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import type { PruneResult, TrashItem, Usage } from '../../protocol/space.ts';
 import type { Perform } from '../action.ts';
 import { amount, wholeNumber } from '../arguments.ts';
-import { formatAge, formatBytes, formatCount, formatFacts, formatTable, orUnknown, plural } from '../format.ts';
+import { formatAge, formatBytes, formatCount } from '../../base/format.ts';
+import { formatFacts, formatTable, orUnknown, plural } from '../format.ts';
 import { withCommonOptions } from '../run.ts';
 
 interface PruneOptions {

@@ -1,4 +1,4 @@
-import { formatBytes } from '../../base/formatBytes.ts';
+import { formatBytes } from '../../base/format.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
 import type { KvRecord } from '../../protocol/window.ts';

@@ -2,7 +2,7 @@ import { window } from 'vscode';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { CommandInput } from '../contributions.ts';
 import { showDone } from '../notifications.ts';
-import { formatCount } from '../render/format.ts';
+import { formatCount } from '../../base/format.ts';
 import { command } from './command.ts';
 import { pickSession } from './pickSession.ts';
 

@@ -2,7 +2,7 @@ import { window } from 'vscode';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { CommandInput } from '../contributions.ts';
 import { showDone } from '../notifications.ts';
-import { formatBytes, formatCount } from '../render/format.ts';
+import { formatBytes, formatCount } from '../../base/format.ts';
 import { command } from './command.ts';
 import { pickWindow } from './pickWindow.ts';
 

@@ -1,6 +1,6 @@
 import { Uri, type WorkspaceFolder, RelativePattern, window, workspace } from 'vscode';
 import { CwmError } from '../../protocol/errors.ts';
-import { formatCount } from '../render/format.ts';
+import { formatCount } from '../../base/format.ts';
 import { gitIgnored } from '../render/gitIgnored.ts';
 import { type PathChoice, pathChoices } from '../render/pathChoices.ts';
 

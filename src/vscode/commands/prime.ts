@@ -4,7 +4,7 @@ import type { Session } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
 import { showDone } from '../notifications.ts';
-import { formatCount, formatDuration, formatTokens } from '../render/format.ts';
+import { formatCount, formatDuration, formatTokens } from '../../base/format.ts';
 import { command } from './command.ts';
 import { pickPaths } from './pickPaths.ts';
 import { targetSession } from './pickSession.ts';

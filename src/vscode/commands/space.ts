@@ -4,7 +4,7 @@ import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
 import { documentUri } from '../documents/documentUri.ts';
 import { showDone } from '../notifications.ts';
-import { formatAge, formatBytes, formatCount } from '../render/format.ts';
+import { formatAge, formatBytes, formatCount } from '../../base/format.ts';
 import { prunePreview } from '../render/spaceReport.ts';
 import { command } from './command.ts';
 import { pickWindow } from './pickWindow.ts';

@@ -1,5 +1,5 @@
 import type { Message } from '../../protocol/session.ts';
-import { formatBytes } from './format.ts';
+import { formatBytes } from '../../base/format.ts';
 import { plain } from './markdown.ts';
 
 export interface Conversation {

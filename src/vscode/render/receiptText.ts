@@ -1,6 +1,7 @@
 import type { ContentChecks, Receipt } from '../../protocol/receipt.ts';
 import type { WindowDetails } from '../../protocol/window.ts';
-import { formatBytes, formatCount, formatDuration, formatStamp, formatTokens } from './format.ts';
+import { formatBytes, formatCount, formatDuration, formatTokens } from '../../base/format.ts';
+import { formatStamp } from './format.ts';
 import { verdictWords } from './verdictWords.ts';
 
 type Row = readonly [name: string, value: string];

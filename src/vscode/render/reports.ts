@@ -1,7 +1,7 @@
 import type { EngineStatus, Finding, RouteOutput, VerifyStep } from '../../protocol/api.ts';
 import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/capabilities.ts';
 import type { State } from '../state.ts';
-import { formatCount, formatDuration, formatTokens } from './format.ts';
+import { formatCount, formatDuration, formatTokens } from '../../base/format.ts';
 import { markdownTable, plain } from './markdown.ts';
 import { problemText } from './problem.ts';
 

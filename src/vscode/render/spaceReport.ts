@@ -1,5 +1,5 @@
 import type { PruneResult, Usage, WindowUsage } from '../../protocol/space.ts';
-import { formatAge, formatBytes, formatCount, formatTokens } from './format.ts';
+import { formatAge, formatBytes, formatCount, formatTokens } from '../../base/format.ts';
 import { markdownTable, plain } from './markdown.ts';
 
 /** Where the space goes, as markdown. Every size is measured, and what windows share counts once. */

@@ -1,6 +1,7 @@
 import type { Session } from '../../protocol/session.ts';
 import type { State } from '../state.ts';
-import { formatCount, formatShortCount, formatTokens } from './format.ts';
+import { formatCount, formatTokens } from '../../base/format.ts';
+import { formatShortCount } from './format.ts';
 import { plain } from './markdown.ts';
 import { problemText } from './problem.ts';
 

@@ -2,7 +2,7 @@ import type { Session } from '../../protocol/session.ts';
 import type { WindowSummary } from '../../protocol/window.ts';
 import type { TreeContextValue } from '../contributions.ts';
 import type { State } from '../state.ts';
-import { formatAge, formatBytes, formatCount, formatTokens } from './format.ts';
+import { formatAge, formatBytes, formatCount, formatTokens } from '../../base/format.ts';
 import { plain } from './markdown.ts';
 import { sessionStateWords } from './statusBarView.ts';
 import type { TreeNode } from './treeNodes.ts';
