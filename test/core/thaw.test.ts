@@ -50,7 +50,7 @@ describe('thaw', () => {
     fixture.engine.restart();
     fixture.engine.lose(2);
     const verdicts = (await Promise.all([thaw(fixture), thaw(fixture)])).map(({ verdict }) => verdict);
-    expect(verdicts.toSorted()).toEqual(['partial', 'proven']);
+    expect(new Set(verdicts)).toEqual(new Set(['partial', 'proven']));
     fixture.engine.restart();
     expect(await thaw(fixture)).toMatchObject({ content: { checksums: 'agreed', blocksDamaged: 0, blocksMissing: 0 } });
   });
