@@ -31,7 +31,7 @@ export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description'
   /** As it is now: after a repair, the next generation. */
   readonly lineage: Lineage;
   /** Of the KV as it is now: after a repair, `rebuilt`. */
-  readonly verdict: Exclude<Verdict, 'damaged'>;
+  readonly verdict: Verdict;
   /** Where the measured request's KV came from. */
   readonly tier: KvTier | null;
   readonly check: BlockCheck | null;
