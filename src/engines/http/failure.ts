@@ -42,7 +42,7 @@ export function failureError(error: unknown, label: string): CwmError {
     case 'lost':
       return new CwmError('CWM-5001', `The model server at ${label} closed the connection without an answer.`, {
         ...options,
-        hint: "It may have crashed or restarted: look at the model server's log, then try again.",
+        hint: `It may have crashed or restarted: look at the model server's log, then try again.${tlsHint(label)}`,
       });
     case 'tls':
       return new CwmError('CWM-5001', `No secure connection to ${label}: ${tlsReason(errorCode(error))}.`, {
@@ -59,6 +59,10 @@ export function failureError(error: unknown, label: string): CwmError {
       );
   }
 }
+
+/** A server that speaks TLS hangs up on who does not. */
+const tlsHint = (label: string): string =>
+  label.startsWith('http:') ? ' If it speaks TLS there, give its URL as https://.' : '';
 
 function tlsReason(code: string): string {
   if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired';

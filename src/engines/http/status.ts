@@ -68,6 +68,17 @@ export function statusError(refusal: Refusal): CwmError {
         })
       : new CwmError('CWM-5006', `The model server at ${label} wants an API key and none is set${said}.`, options);
   }
+  // Web servers before the model server say it like this; without one, the connection just ends.
+  if (
+    status === 400 &&
+    label.startsWith('http:') &&
+    /\bplain http\b|http request to an https server/i.test(refusal.text)
+  ) {
+    return new CwmError('CWM-5001', `The server at ${label} speaks TLS, and was asked without.`, {
+      ...options,
+      hint: 'Give its URL as https://.',
+    });
+  }
   if (status === 404) {
     return /\bmodel\b/i.test(reason)
       ? new CwmError('CWM-5003', `The model server at ${label} no longer serves that model${said}.`, options)

@@ -8,7 +8,7 @@ import { modelsSchema, versionSchema, type ModelEntry } from './wire.ts';
 
 /** A server as it was found, with what only this adapter needs to know. */
 export interface ServerIdentity {
-  /** Another one is another server, version or model. */
+  /** Another one is another server, version, model or length of its context. */
   readonly key: string;
   /** When its process started; null when it did not say, which a busy server sometimes does not in time. */
   readonly startedSeconds: number | null;
@@ -49,7 +49,15 @@ export async function identifyServer(
   const blockSize = Number(cacheConfig?.['block_size']);
   return {
     label: link.label,
-    key: JSON.stringify([link.label, version, entry.id, entry.root, cwm?.fingerprint, cwm?.blockDir]),
+    key: JSON.stringify([
+      link.label,
+      version,
+      entry.id,
+      entry.root,
+      entry.max_model_len,
+      cwm?.fingerprint,
+      cwm?.blockDir,
+    ]),
     startedSeconds: metrics?.processStartSeconds ?? null,
     description: {
       kind,
