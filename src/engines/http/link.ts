@@ -27,8 +27,8 @@ export interface LinkRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
-  /** `small` computes nothing and must end within its time; `long` may spend minutes on its first token. */
-  readonly patience: 'small' | 'long';
+  /** `small` computes nothing, `brief` a few tokens: both must end within their time; `long` may spend minutes on its first token. */
+  readonly patience: 'small' | 'brief' | 'long';
   /** What an answer of the wrong kind means: CWM-5005 while it is not known what answers, CWM-5004 later. */
   readonly wrongAnswer: ErrorCode;
   /** Never tried again: whoever asks wants to know how this one goes. */
@@ -189,7 +189,7 @@ export class Link {
   async #try(request: LinkRequest, type: string, signal: AbortSignal): Promise<Omit<Reply, 'triedBefore'> | Failed> {
     const { timeouts, timer } = this.#options;
     const guard = new RequestGuard(signal, timer);
-    guard.allow(request.patience === 'small' ? timeouts.smallMs : timeouts.firstByteMs);
+    guard.allow({ small: timeouts.smallMs, brief: timeouts.briefMs, long: timeouts.firstByteMs }[request.patience]);
     try {
       const response = await send(this.#endpoint.origin + this.#endpoint.basePath + request.path, {
         dispatcher: this.#agent,

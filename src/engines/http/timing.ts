@@ -38,6 +38,8 @@ export interface Timeouts {
   readonly idleMs: number;
   /** For a request that computes nothing, from start to end. */
   readonly smallMs: number;
+  /** For a request that computes a few tokens, from start to end. A server's first one takes seconds. */
+  readonly briefMs: number;
 }
 
 export const defaultTimeouts: Timeouts = {
@@ -45,4 +47,5 @@ export const defaultTimeouts: Timeouts = {
   firstByteMs: 15 * 60_000,
   idleMs: 2 * 60_000,
   smallMs: 10_000,
+  briefMs: 30_000,
 };

@@ -33,7 +33,7 @@ export const completionRequest = (
 /** The same as part of a probe: answered soon or not at all, and with the answer's ids. */
 export function probeRequest(ids: readonly number[], use: Pick<SlotUse, 'slot' | 'reuse'>): LinkRequest {
   const request = completionRequest({ ids }, use, true);
-  return { ...request, patience: 'small', once: true, body: { ...(request.body as object), return_tokens: true } };
+  return { ...request, patience: 'brief', once: true, body: { ...(request.body as object), return_tokens: true } };
 }
 
 /** @throws CwmError CWM-5004 when another slot worked than was asked: what it shows is not about this context's slot. */

@@ -32,7 +32,7 @@ export function probeRequest(model: string, context: KvContext, canary: boolean,
   const request = completionRequest(model, context, canary);
   // Not on other servers: some refuse fields that they don't know.
   const unkept = isVllm ? { kv_transfer_params: { max_offload_tokens: 0 } } : {};
-  return { ...request, patience: 'small', once: true, body: { ...(request.body as object), ...unkept } };
+  return { ...request, patience: 'brief', once: true, body: { ...(request.body as object), ...unkept } };
 }
 
 /** @throws CwmError CWM-5007 when the server says that it worked on other ids: nothing it shows is about this context. */
