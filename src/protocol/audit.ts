@@ -9,6 +9,8 @@ export const auditEvents = [
   'SESSION_STATE_CHANGE',
   'SESSION_DELETE',
   'SESSION_RESTORE',
+  'STATE_UPDATE',
+  'STATE_RESTORE',
   'WINDOW_FREEZE',
   'WINDOW_THAW',
   'WINDOW_CLONE',
@@ -48,7 +50,7 @@ export const auditFactSchema = z.object({
   source: id,
   mode: id,
   verdict: id,
-  /** Lifecycle of the session, or format of the store, before and after. */
+  /** Lifecycle of the session, version of its state, or format of the store, before and after. */
   from: id,
   to: id,
   /** Name of the parameter that was not as it should be. */

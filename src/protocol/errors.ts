@@ -30,6 +30,12 @@ export const errorCodes = {
     retryable: false,
     hint: 'The data was written by another version; update the extension, or move the storage directory away.',
   },
+  'CWM-1005': {
+    name: 'InvalidState',
+    status: 400,
+    retryable: false,
+    hint: 'Correct what is named, and store it again; nothing was changed.',
+  },
   'CWM-1101': { name: 'InvalidConfig', status: 400, retryable: false, hint: 'Correct the named setting.' },
   'CWM-1201': { name: 'NotAModel', status: 400, retryable: false, hint: 'Choose a GGUF file that llama.cpp can load.' },
   'CWM-2001': { name: 'SessionNotFound', status: 404, retryable: false, hint: 'List the sessions to see which exist.' },
@@ -48,6 +54,18 @@ export const errorCodes = {
     hint: 'The client and the backend may be of different versions; stop the backend and try again.',
   },
   'CWM-2009': { name: 'PathNotFound', status: 404, retryable: false, hint: 'Check the path.' },
+  'CWM-2010': {
+    name: 'RecoveryPointNotFound',
+    status: 404,
+    retryable: false,
+    hint: 'List the recovery points of the session to see which exist.',
+  },
+  'CWM-2011': {
+    name: 'NoValidRecoveryPoint',
+    status: 404,
+    retryable: false,
+    hint: 'A window of the session, if it has one, can still be thawed.',
+  },
   'CWM-3001': {
     name: 'InvalidTransition',
     status: 409,
@@ -67,11 +85,35 @@ export const errorCodes = {
     hint: 'Choose another name, or delete that window first.',
   },
   'CWM-3004': { name: 'SessionExists', status: 409, retryable: false, hint: 'Choose another id.' },
+  'CWM-3101': {
+    name: 'NotInitialized',
+    status: 409,
+    retryable: false,
+    hint: 'Activate a session first, or name one.',
+  },
   'CWM-3103': {
     name: 'VersionConflict',
     status: 409,
     retryable: true,
     hint: 'Somebody else changed it; read it again and retry.',
+  },
+  'CWM-3104': {
+    name: 'SyncConflict',
+    status: 409,
+    retryable: false,
+    hint: 'Choose what to keep: keep-latest, keep-oldest or merge.',
+  },
+  'CWM-3105': {
+    name: 'SyncFailed',
+    status: 502,
+    retryable: true,
+    hint: 'Check the folder to synchronise with; the session keeps the state it had.',
+  },
+  'CWM-3106': {
+    name: 'RecoveryFailed',
+    status: 409,
+    retryable: false,
+    hint: 'Choose another recovery point; the session is as it was.',
   },
   'CWM-4001': {
     name: 'WriteFailed',

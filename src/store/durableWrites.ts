@@ -36,6 +36,27 @@ export class DurableWrites {
     await this.#settle([dirname(path)], () => this.#place(path, previous));
   }
 
+  /**
+   * Remembers what is at the path without copying it, so that it can be put back when there is no room to write. To be ended with
+   * one of the two.
+   */
+  async hold(path: string): Promise<{ readonly putBack: () => Promise<void>; readonly drop: () => Promise<void> }> {
+    const held = join(this.#temporary, randomUUID());
+    const isThere = (await this.#files.stat(path)) !== null;
+    if (isThere) await this.share(path, held);
+    return {
+      putBack: async () => {
+        if (isThere) await this.#files.rename(held, path);
+        else await this.#files.removeTree(path);
+        await this.#files.syncDirectory(dirname(path));
+      },
+      drop: async () => {
+        // What stays is in a directory that is emptied at the next start.
+        if (isThere) await quietly(() => this.#files.remove(held));
+      },
+    };
+  }
+
   /** Several new files of one directory: all of them or none. */
   async addFiles(directory: string, contents: ReadonlyMap<string, Uint8Array>): Promise<void> {
     const placed: string[] = [];

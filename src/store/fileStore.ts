@@ -10,6 +10,7 @@ import type {
   TrashItem,
   WindowQuery,
 } from '../core/ports/store.ts';
+import type { StateStore } from '../core/ports/states.ts';
 import type { VerifyStep } from '../protocol/api.ts';
 import type { AuditFact, AuditPoint, AuditReport } from '../protocol/audit.ts';
 import { CwmError } from '../protocol/errors.ts';
@@ -34,6 +35,8 @@ import { SharedBlocks } from './sharedBlocks.ts';
 import { measureStorage } from './space/storageSizes.ts';
 import { storageError, type Access } from './storageError.ts';
 import { hasDirectory, type StoreParts } from './storeParts.ts';
+import { guardedStates } from './states/guardedStates.ts';
+import { StateFiles } from './states/stateFiles.ts';
 import { Trash } from './trash.ts';
 import { nullIfUnreadable } from './unreadable.ts';
 import { verifyStore } from './verifyStore.ts';
@@ -81,11 +84,14 @@ export class FileStore implements Store {
   readonly #windows: WindowFiles;
   readonly #lineages: LineageFiles;
   readonly #projects: ProjectFiles;
+  readonly #states: StateFiles;
+  readonly states: StateStore;
   readonly #source: IndexSource;
   readonly #index: LiveIndex;
   readonly #sharedBlocks: SharedBlocks;
   readonly #audit: AuditLog;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #trashUse = new SerialQueue();
   readonly #closing = new SerialQueue();
   #closed = false;
 
@@ -103,6 +109,8 @@ export class FileStore implements Store {
     this.#index = new LiveIndex(parts, this.#source, sqlWasmPath);
     this.#sharedBlocks = new SharedBlocks(this.#windows, this.#index, this.#source);
     this.#audit = new AuditLog(parts, this.#trash);
+    this.#states = new StateFiles(parts, this.#sessions);
+    this.states = guardedStates(this.#states, this.#run.bind(this), (id) => this.#index.sessionChanged(id));
   }
 
   /** What was found wrong since the store was opened, and lived with; oldest first. */
@@ -136,6 +144,7 @@ export class FileStore implements Store {
   /** Part of opening; again it does nothing. */
   async recover(): Promise<void> {
     const finished = await recover(this.#parts, this.#sessions, this.#windows, this.#intents, this.#trash);
+    await this.#states.recover();
     await this.#audit.open();
     const own = { outcome: 'ok', client: 'backend' };
     await this.#audit.append([
@@ -299,18 +308,13 @@ export class FileStore implements Store {
     return this.#run('read', () => this.#trash.items());
   }
 
-  async restore(trashId: string): Promise<TrashItem> {
-    const { item, path } = await this.#run('read', () => this.#trash.find(trashId));
-    const name = item.name as SessionId & WindowName;
-    if (item.kind !== 'other') await this.#run('read', () => hasDirectory(this.#parts.files, path));
-    if (item.kind === 'window') await this.#changeWindow(name, () => this.#windows.restore(name, path));
-    else if (item.kind === 'session') await this.#changeSession(name, () => this.#sessions.restore(name, path));
-    else throw new CwmError('CWM-1003', `${item.name} is neither a session nor a window.`);
-    return item;
+  /** Alone, like {@link emptyTrash}: what one of two has taken is not there for the other. */
+  restore(trashId: string): Promise<TrashItem> {
+    return this.#trashUse.run(() => this.#restore(trashId));
   }
 
   emptyTrash(which: 'expired' | 'all'): Promise<readonly TrashItem[]> {
-    return this.#run('write', () => this.#trash.empty(which));
+    return this.#trashUse.run(() => this.#run('write', () => this.#trash.empty(which)));
   }
 
   verify(signal: AbortSignal): Promise<VerifyStep[]> {
@@ -321,6 +325,7 @@ export class FileStore implements Store {
           sessions: this.#sessions,
           windows: this.#windows,
           lineages: this.#lineages,
+          states: this.#states,
           source: this.#source,
           index: this.#index,
           audit: this.#audit,
@@ -364,6 +369,16 @@ export class FileStore implements Store {
     const session = await nullIfUnreadable(quarantine, layout.session(id).metadata, () => this.#sessions.get(id));
     if (!session) this.#index.sessionChanged(id);
     return session;
+  }
+
+  async #restore(trashId: string): Promise<TrashItem> {
+    const { item, path } = await this.#run('read', () => this.#trash.find(trashId));
+    const name = item.name as SessionId & WindowName;
+    if (item.kind !== 'other') await this.#run('read', () => hasDirectory(this.#parts.files, path));
+    if (item.kind === 'window') await this.#changeWindow(name, () => this.#windows.restore(name, path));
+    else if (item.kind === 'session') await this.#changeSession(name, () => this.#sessions.restore(name, path));
+    else throw new CwmError('CWM-1003', `${item.name} is neither a session nor a window.`);
+    return item;
   }
 
   #changeSession(id: SessionId, change: () => Promise<void>): Promise<void> {

@@ -45,6 +45,7 @@ export class FreezeIntents {
     const { files, layout, records } = this.#parts;
     const intents: FreezeIntent[] = [];
     for (const name of await files.list(layout.intents)) {
+      if (!name.startsWith('freeze-')) continue;
       try {
         const intent = await records.read(join(layout.intents, name), intentSchema);
         if (intent) intents.push(intent);

@@ -41,6 +41,8 @@ export class Layout {
   /** Whole months of the audit log that are over, and where the log ends. */
   readonly audit: string;
   readonly auditHead: string;
+  /** Sessions whose state is active, the current one first. */
+  readonly activeStates: string;
 
   constructor(root: string) {
     this.root = root;
@@ -59,6 +61,7 @@ export class Layout {
     this.auditLog = join(root, 'audit.jsonl');
     this.audit = join(root, 'audit');
     this.auditHead = join(this.audit, 'head.json');
+    this.activeStates = join(root, 'active.json');
   }
 
   /** Those that must be there. */
@@ -86,6 +89,10 @@ export class Layout {
   freezeIntent(window: WindowName): string {
     return join(this.intents, `freeze-${fileNameOf(window, parseWindowName)}.json`);
   }
+
+  restoreIntent(session: SessionId): string {
+    return join(this.intents, `restore-${fileNameOf(session, parseSessionId)}.json`);
+  }
 }
 
 export interface SessionPaths {
@@ -95,6 +102,11 @@ export interface SessionPaths {
   readonly messageIndex: string;
   message(id: MessageId): string;
   tokens(sha256: string): string;
+  /** Holds `current.json` from the moment it is there. */
+  readonly state: string;
+  readonly currentState: string;
+  readonly recovery: string;
+  recoveryTokens(sha256: string): string;
 }
 
 export const sessionPaths = (directory: string): SessionPaths => ({
@@ -103,11 +115,17 @@ export const sessionPaths = (directory: string): SessionPaths => ({
   messages: join(directory, 'messages'),
   messageIndex: join(directory, 'message_index.jsonl'),
   message: (id) => join(directory, 'messages', `${fileNameOf(id, parseMessageId)}.json`),
-  tokens: (sha256) => {
-    if (sha256Pattern.test(sha256)) return join(directory, `tokens-${sha256}.u32`);
-    throw new CwmError('CWM-1003', 'A SHA-256 is 64 lower-case hexadecimal digits.');
-  },
+  tokens: (sha256) => join(directory, tokensName(sha256)),
+  state: join(directory, 'state'),
+  currentState: join(directory, 'state', 'current.json'),
+  recovery: join(directory, 'recovery'),
+  recoveryTokens: (sha256) => join(directory, 'recovery', tokensName(sha256)),
 });
+
+export function tokensName(sha256: string): string {
+  if (sha256Pattern.test(sha256)) return `tokens-${sha256}.u32`;
+  throw new CwmError('CWM-1003', 'A SHA-256 is 64 lower-case hexadecimal digits.');
+}
 
 export interface WindowPaths {
   readonly directory: string;

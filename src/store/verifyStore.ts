@@ -9,6 +9,7 @@ import type { IndexSource } from './index/indexSource.ts';
 import type { LiveIndex } from './index/liveIndex.ts';
 import type { LineageFiles } from './lineageFiles.ts';
 import type { SessionFiles } from './sessionFiles.ts';
+import type { StateFiles } from './states/stateFiles.ts';
 import type { StoreParts } from './storeParts.ts';
 import type { WindowFiles } from './windowFiles.ts';
 
@@ -17,6 +18,7 @@ export interface VerifiedStore {
   readonly sessions: SessionFiles;
   readonly windows: WindowFiles;
   readonly lineages: LineageFiles;
+  readonly states: StateFiles;
   readonly source: IndexSource;
   readonly index: LiveIndex;
   readonly audit: AuditLog;
@@ -34,6 +36,7 @@ export async function verifyStore(store: VerifiedStore, signal: AbortSignal): Pr
       await setAsideBefore(store),
       await sessionRecords(store, sessions, signal),
       await messagePools(store, sessions, signal),
+      await statesOfSessions(store, sessions, signal),
       await windowRecords(store, windows, signal),
       await windowContents(store, windows, signal),
       await usedLineages(store, sessions, windows, signal),
@@ -72,6 +75,16 @@ async function messagePools(
     const inBranches = Object.values(session.branches).flatMap((branch) => branch.messageIds);
     const problems = await sessions.verifyMessages(session.id as SessionId, inBranches as MessageId[]);
     for (const problem of problems) report(problem);
+  });
+}
+
+async function statesOfSessions(
+  { states }: VerifiedStore,
+  found: ReadonlyMap<string, Session>,
+  signal: AbortSignal,
+): Promise<VerifyStep> {
+  return each('states and recovery points', [...found.keys()] as SessionId[], signal, async (id, report) => {
+    for (const problem of await states.verify(id)) report(problem);
   });
 }
 

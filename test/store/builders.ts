@@ -1,6 +1,7 @@
 import { sha256Hex } from '../../src/base/hash.ts';
 import { encodeTokenIds } from '../../src/base/tokenIds.ts';
 import type { SessionQuery, WindowQuery } from '../../src/core/ports/store.ts';
+import type { RecoveryPoint, StoredState } from '../../src/core/ports/states.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../../src/protocol/ids.ts';
 import type { Receipt } from '../../src/protocol/receipt.ts';
 import type { ContextTokens, Message, Session } from '../../src/protocol/session.ts';
@@ -144,6 +145,24 @@ export const aReceipt = (overrides: Partial<Receipt> = {}): Receipt => ({
   at: startTime,
   ...overrides,
 });
+
+export const aState = (overrides: Partial<StoredState> = {}): StoredState => ({
+  version: 1,
+  lastUpdated: startTime,
+  data: { goal: 'ice' },
+  metadata: { from: 'a test' },
+  base: null,
+  ...overrides,
+});
+
+/** @param id eight hexadecimal digits. */
+export const aPoint = (
+  id: string,
+  overrides: Partial<Omit<RecoveryPoint, 'conversation'>> = {},
+): Omit<RecoveryPoint, 'conversation'> => {
+  const { base: _, ...state } = aState();
+  return { id, session: 's1', at: startTime, reason: 'update', state, ...overrides };
+};
 
 export const sessionsQuery = (overrides: Partial<SessionQuery> = {}): SessionQuery => ({
   limit: 100,

@@ -4,8 +4,10 @@ import {
   aKvRecord,
   aManifest,
   aMessage,
+  aPoint,
   aReceipt,
   aSession,
+  aState,
   contextTokens,
   lineageId,
   mainBranch,
@@ -30,6 +32,8 @@ export async function fill(store: FileStore): Promise<void> {
   await store.saveTokens(sessionId('s1'), someIds);
   await store.updateSession(nextVersion(first));
   await store.appendMessages(sessionId('s1'), [aMessage('m1', 1)]);
+  await store.states.save(sessionId('s1'), aState(), 0);
+  await store.states.addRecoveryPoint(aPoint('00000001'));
   await store.createWindow(aManifest({ name: 'w0', messageIds: ['m1'] }), someIds, aKvRecord());
   await store.appendReceipt(windowName('w0'), aReceipt({ window: 'w0' }));
 }
@@ -57,6 +61,21 @@ export const operations: Readonly<Record<string, (store: FileStore) => Promise<u
   pinWindow: (store) => store.setPinned(windowName('w0'), true),
   deleteWindow: (store) => store.deleteWindow(windowName('w0')),
   createLineage: (store) => store.createLineage({ id: lineageId('l2'), salt: 'other', generation: 0 }),
+  'saveState of a first state': (store) => store.states.save(sessionId('s2'), aState({ version: 1 }), 0),
+  'saveState of another state': (store) => store.states.save(sessionId('s1'), aState({ version: 2 }), 1),
+  'addRecoveryPoint to the first': (store) => store.states.addRecoveryPoint(aPoint('00000002')),
+  'addRecoveryPoint to none': (store) => store.states.addRecoveryPoint(aPoint('00000002', { session: 's2' })),
+  'restore of conversation and state': (store) =>
+    store.states.restore(
+      nextVersion(nextVersion(first), { branches: mainBranch(['m1']), prefixBreaks: 7 }),
+      aState({ version: 2, data: { restored: true } }),
+      1,
+    ),
+  'restore of a first state': (store) =>
+    store.states.restore(nextVersion(aSession({ id: 's2' }), { prefixBreaks: 7 }), aState(), 0),
+  'restore of a conversation alone': (store) =>
+    store.states.restore(nextVersion(nextVersion(first), { prefixBreaks: 7 }), null, 1),
+  setActiveSessions: (store) => store.states.setActiveSessions([sessionId('s2'), sessionId('s1')]),
   advanceLineage: (store) => store.advanceLineage(lineageId('l1'), 0),
   setActiveSession: (store) => store.setActiveSession(project, sessionId('s1')),
 };
@@ -80,6 +99,11 @@ export async function observe(store: FileStore): Promise<Record<string, unknown>
       state[`${id} tokens ${ids.length}`] = await seen(() => store.loadTokens(id, contextTokens(ids).sha256));
     }
   }
+  for (const id of ['s1', 's2'].map(sessionId)) {
+    state[`${id} state`] = await seen(() => store.states.load(id));
+    state[`${id} recovery points`] = await seen(() => store.states.recoveryPoints(id));
+  }
+  state['active states'] = await seen(() => store.states.activeSessions());
   for (const name of ['w0', 'w1'].map(windowName)) {
     state[name] = await seen(() => store.getWindow(name));
     state[`${name} tokens`] = await seen(() => store.loadWindowTokens(name));

@@ -23,6 +23,7 @@ describe('verify', () => {
       { step: 'damaged files set aside', checked: 0, problems: [] },
       { step: 'session records and token ids', checked: 2, problems: [] },
       { step: 'messages', checked: 2, problems: [] },
+      { step: 'states and recovery points', checked: 2, problems: [] },
       { step: 'window manifests', checked: 1, problems: [] },
       { step: 'window token ids, KV records and receipts', checked: 1, problems: [] },
       { step: 'lineages of sessions and windows', checked: 1, problems: [] },

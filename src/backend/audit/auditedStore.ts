@@ -3,15 +3,17 @@ import type { AuditFact } from '../../protocol/audit.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Lifecycle } from '../../protocol/session.ts';
 import { currentClient } from '../requestClient.ts';
+import { auditedStates } from './auditedStates.ts';
 
+type Operations = Omit<Store, 'states'>;
 type Told = Omit<AuditFact, 'outcome' | 'client'>;
 /** Does what the method does, and says what there is to tell of it. */
-type Observer<Name extends keyof Store> = (
-  run: () => ReturnType<Store[Name]>,
-  ...given: Parameters<Store[Name]>
+type Observer<Name extends keyof Operations> = (
+  run: () => ReturnType<Operations[Name]>,
+  ...given: Parameters<Operations[Name]>
 ) => Promise<readonly Told[]>;
 type AnyObserver = (run: () => unknown, ...given: unknown[]) => Promise<readonly Told[]>;
-type Observers = { readonly [Name in keyof Store]?: Observer<Name> };
+type Observers = { readonly [Name in keyof Operations]?: Observer<Name> };
 
 /**
  * The store, with an entry in the audit log for every session and window that is made, changes its state, is thawed or deleted:
@@ -20,8 +22,10 @@ type Observers = { readonly [Name in keyof Store]?: Observer<Name> };
  */
 export function auditedStore(store: Store, record: (facts: readonly AuditFact[]) => Promise<void>): Store {
   const observers = makeObservers(store);
+  const states = auditedStates(store.states, record);
   return new Proxy(store, {
     get(target, name: keyof Store) {
+      if (name === 'states') return states;
       const method = target[name] as (...given: unknown[]) => Promise<unknown>;
       const observer = observers[name] as AnyObserver | undefined;
       if (!observer) return method.bind(target);

@@ -3,6 +3,7 @@ import type { Receipt } from '../../protocol/receipt.ts';
 import type { Lifecycle, Message, Session } from '../../protocol/session.ts';
 import type { VerifyStep } from '../../protocol/api.ts';
 import type { KvRecord, WindowManifest, WindowSummary } from '../../protocol/window.ts';
+import type { StateStore } from './states.ts';
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -175,6 +176,8 @@ export interface SpaceStore {
 }
 
 export interface Store extends SessionStore, WindowStore, LineageStore, ProjectStore, SpaceStore {
+  /** What clients keep with sessions, and recovery points. */
+  readonly states: StateStore;
   /** Reads every record and checks it against its checksums and against the others. Changes nothing. */
   verify(signal: AbortSignal): Promise<VerifyStep[]>;
 }

@@ -1,0 +1,85 @@
+import type { SessionId } from '../../protocol/ids.ts';
+import type { ContextTokens, Session } from '../../protocol/session.ts';
+import type { RecoveryReason, StateContent, VersionedState } from '../../protocol/tracker.ts';
+
+/** What both sides had when they were last synchronised: what changed on which side since is told by it. */
+export interface SyncBase extends StateContent {
+  /** Of the peer, as it was given. */
+  readonly peer: string;
+}
+
+/** The state of one session as it is stored. */
+export interface StoredState extends VersionedState {
+  readonly base: SyncBase | null;
+}
+
+/** Where a session's conversation stands. Messages never change, so that their ids are the conversation. */
+export interface Conversation {
+  readonly branches: Session['branches'];
+  readonly activeBranch: string;
+  readonly tokens: ContextTokens | null;
+  readonly prefixBreaks: number;
+}
+
+/** A session as it was at one moment: its state and where its conversation stood. */
+export interface RecoveryPoint {
+  /** Unique within the session. */
+  readonly id: string;
+  readonly session: string;
+  readonly at: string;
+  readonly reason: RecoveryReason;
+  /** Version 0: nothing had been stored. */
+  readonly state: VersionedState;
+  readonly conversation: Conversation;
+}
+
+/** Of each session (S3-08). */
+export const recoveryPointsKept = 10;
+
+/**
+ * Every write that returns has reached the disk. All throw `CwmError`: CWM-2001 when the session is gone, CWM-4001, CWM-4002,
+ * CWM-4003 (nothing was changed then), CWM-4004 when a record is damaged (it was set aside).
+ */
+export interface StateStore {
+  /** Null when nothing was ever stored. @throws CwmError CWM-4004 also when it was set aside earlier. */
+  load(session: SessionId): Promise<StoredState | null>;
+  /**
+   * @param fromVersion of the state that it replaces, 0 for none.
+   * @throws CwmError CWM-3103 when the stored one has another version.
+   */
+  save(session: SessionId, next: StoredState, fromVersion: number): Promise<void>;
+  /** Latest first. `damaged` are the ids of those that can't be read, and were set aside now. */
+  recoveryPoints(session: SessionId): Promise<{ points: readonly RecoveryPoint[]; damaged: readonly string[] }>;
+  /** Adds one with the conversation as it is, and lets the oldest go when there are more than {@link recoveryPointsKept}. */
+  addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>): Promise<RecoveryPoint>;
+  /** @throws CwmError CWM-4004 when token ids or messages that the recovery point names are missing or damaged. */
+  checkRecoveryPoint(point: RecoveryPoint): Promise<void>;
+  /**
+   * Replaces the session and its state, both or neither, also when the process ends in between.
+   *
+   * @param state null leaves it as it is.
+   * @param fromVersion of the state that `state` replaces, 0 for none, null for one that is damaged.
+   * @throws CwmError CWM-3103 when the session or the state was changed meanwhile.
+   */
+  restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void>;
+  /** Sessions whose state is active, the current one first; those that are gone are left out. */
+  activeSessions(): Promise<readonly SessionId[]>;
+  setActiveSessions(ids: readonly SessionId[]): Promise<void>;
+}
+
+/** The other side of a synchronisation: somewhere that keeps states of sessions too. */
+export interface StatePeer {
+  /** Null when it has none of this session. @throws CwmError CWM-3105 when it can't be read, or what it has is damaged. */
+  read(session: SessionId): Promise<VersionedState | null>;
+  /**
+   * @param fromVersion of what it replaces, 0 for nothing.
+   * @throws CwmError CWM-3103 when somebody else wrote meanwhile, CWM-3105 when it can't be written.
+   */
+  write(session: SessionId, next: VersionedState, fromVersion: number): Promise<void>;
+}
+
+/** Finds the peer behind a location, like a folder's path. */
+export interface StatePeers {
+  /** @throws CwmError CWM-1003 when the location is none. */
+  open(location: string): StatePeer;
+}

@@ -1,0 +1,46 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { ConflictPolicy, StateContent, VersionedState } from '../../protocol/tracker.ts';
+import { mergeContent } from './merge.ts';
+import { canonicalJson, contentOf, sameContent } from './state.ts';
+
+export interface Sides {
+  readonly local: VersionedState;
+  readonly peer: VersionedState;
+  /** What both had when they last agreed. */
+  readonly base: StateContent;
+}
+
+export interface Agreement {
+  readonly content: StateContent;
+  /** Both sides had been changed, in different ways. */
+  readonly conflict: boolean;
+}
+
+/**
+ * What both sides agree on (S3-05). A side that was not changed since the base takes what the other one has, under every policy.
+ *
+ * @throws CwmError CWM-3104 that lists both, when both were changed and the policy is `manual`.
+ */
+export function reconcile({ local, peer, base }: Sides, policy: ConflictPolicy): Agreement {
+  if (sameContent(local, peer)) return { content: contentOf(local), conflict: false };
+  if (sameContent(local, base)) return { content: contentOf(peer), conflict: false };
+  if (sameContent(peer, base)) return { content: contentOf(local), conflict: false };
+  const [latest, oldest] = isLater(local, peer) ? [local, peer] : [peer, local];
+  switch (policy) {
+    case 'keep-latest':
+      return { content: contentOf(latest), conflict: true };
+    case 'keep-oldest':
+      return { content: contentOf(oldest), conflict: true };
+    case 'merge':
+      return { content: mergeContent(base, latest, oldest), conflict: true };
+    case 'manual':
+      throw new CwmError('CWM-3104', 'The state was changed on both sides.', { context: { local, peer } });
+  }
+}
+
+/** The same for whichever side asks: by time, then by version, then by what it says. */
+function isLater(a: VersionedState, b: VersionedState): boolean {
+  if (a.lastUpdated !== b.lastUpdated) return a.lastUpdated > b.lastUpdated;
+  if (a.version !== b.version) return a.version > b.version;
+  return canonicalJson(contentOf(a)) > canonicalJson(contentOf(b));
+}

@@ -1,0 +1,27 @@
+import type { StateStore } from '../../core/ports/states.ts';
+import type { SessionId } from '../../protocol/ids.ts';
+import type { Access } from '../storageError.ts';
+
+/**
+ * The states as a part of the open store.
+ *
+ * @param run refuses what the store as a whole refuses, and waits for at closing.
+ * @param onSession hears of a session whose record was replaced.
+ */
+export function guardedStates(
+  states: StateStore,
+  run: <T>(access: Access, operation: () => Promise<T>) => Promise<T>,
+  onSession: (id: SessionId) => void,
+): StateStore {
+  return {
+    load: (id) => run('read', () => states.load(id)),
+    save: (id, next, fromVersion) => run('write', () => states.save(id, next, fromVersion)),
+    recoveryPoints: (id) => run('read', () => states.recoveryPoints(id)),
+    addRecoveryPoint: (point) => run('write', () => states.addRecoveryPoint(point)),
+    checkRecoveryPoint: (point) => run('read', () => states.checkRecoveryPoint(point)),
+    restore: (session, state, fromVersion) =>
+      run('write', () => states.restore(session, state, fromVersion).finally(() => onSession(session.id as SessionId))),
+    activeSessions: () => run('read', () => states.activeSessions()),
+    setActiveSessions: (ids) => run('write', () => states.setActiveSessions(ids)),
+  };
+}

@@ -1,0 +1,136 @@
+import { join } from 'node:path';
+import { recoveryPointsKept, type RecoveryPoint } from '../../core/ports/states.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { SessionId } from '../../protocol/ids.ts';
+import type { ContextTokens, Session } from '../../protocol/session.ts';
+import { tokensName, type SessionPaths } from '../layout.ts';
+import { encodeRecord } from '../record.ts';
+import { hasDirectory, type StoreParts } from '../storeParts.ts';
+import { openTokens } from '../tokenFile.ts';
+import { recoveryPointSchema } from './stateSchemas.ts';
+
+interface Named {
+  readonly sequence: number;
+  readonly id: string;
+  readonly name: string;
+}
+
+/**
+ * Recovery points of a session: `recovery/<sequence>-<id>.json`, and beside them the token ids that they name, as second names of
+ * the session's own files. Calls that change one session's must come one after another.
+ */
+export class RecoveryFiles {
+  readonly #parts: StoreParts;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  /** Latest first. What is damaged is set aside, and its id told. */
+  async list(id: SessionId): Promise<{ points: RecoveryPoint[]; damaged: string[] }> {
+    const paths = this.#parts.layout.session(id);
+    const points: RecoveryPoint[] = [];
+    const damaged: string[] = [];
+    for (const named of (await this.#named(paths)).slice(0, recoveryPointsKept)) {
+      const point = await this.#read(paths, named, id);
+      if (point === 'damaged') damaged.push(named.id);
+      else if (point !== null) points.push(point);
+    }
+    return { points, damaged };
+  }
+
+  /** Token ids first, then the record that names them, and only then what is too old goes. */
+  async add(session: Session, point: Omit<RecoveryPoint, 'conversation'>): Promise<RecoveryPoint> {
+    const { files, writes, records, layout } = this.#parts;
+    const paths = layout.session(session.id as SessionId);
+    const { branches, activeBranch, prefixBreaks } = session;
+    const tokens = await this.#tokensThere(session, paths);
+    const added: RecoveryPoint = { ...point, conversation: { branches, activeBranch, tokens, prefixBreaks } };
+    const latest = (await this.#named(paths))[0]?.sequence ?? 0;
+    const name = nameOf(latest + 1, point.id);
+    if (!(await hasDirectory(files, paths.recovery))) {
+      await writes.addDirectory(paths.recovery, async (directory) => {
+        if (tokens) await writes.share(paths.tokens(tokens.sha256), join(directory, tokensName(tokens.sha256)));
+        await files.create(join(directory, name), encodeRecord(added));
+      });
+      return added;
+    }
+    const shared = tokens && paths.recoveryTokens(tokens.sha256);
+    const isNew = shared !== null && (await files.stat(shared)) === null;
+    try {
+      if (tokens && shared) await writes.share(paths.tokens(tokens.sha256), shared);
+      if (isNew) await files.syncDirectory(paths.recovery);
+      await records.write(join(paths.recovery, name), added);
+    } catch (error) {
+      if (isNew) await files.remove(shared).catch(() => undefined);
+      throw error;
+    }
+    await this.#removeOld(paths, session.id as SessionId);
+    return added;
+  }
+
+  /** @throws CwmError CWM-4004 when the token ids that the recovery point names are missing or damaged. */
+  async checkTokens(point: RecoveryPoint): Promise<void> {
+    const { writes, quarantine, layout } = this.#parts;
+    const { tokens } = point.conversation;
+    if (tokens === null) return;
+    const path = layout.session(point.session as SessionId).recoveryTokens(tokens.sha256);
+    const bytes = await writes.readIfThere(path);
+    if (bytes !== null && openTokens(bytes, tokens.sha256) !== null) return;
+    if (bytes !== null) await quarantine.setAside(path, 'Its SHA-256 is not the one in its name.');
+    throw new CwmError('CWM-4004', `The token ids of recovery point "${point.id}" are missing or damaged.`);
+  }
+
+  /** Null also when they are lost: there is still a conversation to go back to. */
+  async #tokensThere({ tokens }: Session, paths: SessionPaths): Promise<ContextTokens | null> {
+    if (tokens === null) return null;
+    return (await this.#parts.files.stat(paths.tokens(tokens.sha256))) === null ? null : tokens;
+  }
+
+  async #removeOld(paths: SessionPaths, id: SessionId): Promise<void> {
+    const { files, quarantine } = this.#parts;
+    try {
+      for (const { name } of (await this.#named(paths)).slice(recoveryPointsKept)) {
+        await files.remove(join(paths.recovery, name));
+      }
+      await files.syncDirectory(paths.recovery);
+      const { points } = await this.list(id);
+      const used = new Set(points.map(({ conversation: { tokens } }) => tokens && paths.recoveryTokens(tokens.sha256)));
+      for (const name of await files.list(paths.recovery)) {
+        const path = join(paths.recovery, name);
+        if (name.endsWith('.u32') && !used.has(path)) await files.remove(path);
+      }
+    } catch {
+      // The new one is on the disk: what could not be removed costs only space, and goes with the next one.
+      quarantine.note(paths.recovery, 'Old recovery points could not be removed.');
+    }
+  }
+
+  async #named(paths: SessionPaths): Promise<Named[]> {
+    const { files } = this.#parts;
+    if (!(await hasDirectory(files, paths.recovery))) return [];
+    return (await files.list(paths.recovery))
+      .map(parseName)
+      .filter((named) => named !== null)
+      .sort((a, b) => b.sequence - a.sequence);
+  }
+
+  async #read(paths: SessionPaths, { name, id }: Named, session: SessionId): Promise<RecoveryPoint | 'damaged' | null> {
+    try {
+      const point = await this.#parts.records.read(join(paths.recovery, name), recoveryPointSchema);
+      if (point === null || (point.id === id && point.session === session)) return point;
+      this.#parts.quarantine.note(join(paths.recovery, name), 'It is another recovery point than its name says.');
+      return 'damaged';
+    } catch (error) {
+      if (error instanceof CwmError && error.code === 'CWM-4004') return 'damaged';
+      throw error;
+    }
+  }
+}
+
+const nameOf = (sequence: number, id: string): string => `${String(sequence).padStart(10, '0')}-${id}.json`;
+
+function parseName(name: string): Named | null {
+  const [, sequence, id] = /^(\d{10})-([0-9a-f]{8})\.json$/.exec(name) ?? [];
+  return sequence !== undefined && id !== undefined ? { sequence: Number(sequence), id, name } : null;
+}

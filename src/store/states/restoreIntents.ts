@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import type * as z from 'zod/mini';
+import type { SessionId } from '../../protocol/ids.ts';
+import { hasCode } from '../files.ts';
+import type { StoreParts } from '../storeParts.ts';
+import { nullIfDamaged } from '../unreadable.ts';
+import { restoreIntentSchema } from './stateSchemas.ts';
+
+export type RestoreIntent = z.infer<typeof restoreIntentSchema>;
+
+/** A restore changes two records. An intent that holds both, written before them, lets a start after a crash finish it. */
+export class RestoreIntents {
+  readonly #parts: StoreParts;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  async begin(intent: RestoreIntent): Promise<void> {
+    await this.#parts.records.write(this.#parts.layout.restoreIntent(intent.session.id as SessionId), intent);
+  }
+
+  /** Never throws: one that stays is seen by its versions to be over. */
+  async end(session: SessionId): Promise<void> {
+    const path = this.#parts.layout.restoreIntent(session);
+    try {
+      await this.#parts.files.remove(path);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) this.#parts.quarantine.note(path, 'It could not be removed.');
+    }
+  }
+
+  /** Those that an earlier run left. Damaged ones are set aside: nothing of their restores was acknowledged. */
+  async left(): Promise<RestoreIntent[]> {
+    const { files, layout, records } = this.#parts;
+    const intents: RestoreIntent[] = [];
+    for (const name of await files.list(layout.intents)) {
+      if (!name.startsWith('restore-')) continue;
+      const intent = await nullIfDamaged(() => records.read(join(layout.intents, name), restoreIntentSchema));
+      if (intent) intents.push(intent);
+    }
+    return intents;
+  }
+}

@@ -1,0 +1,179 @@
+import { KeyedQueue } from '../../base/serialQueue.ts';
+import type { RecoveryPoint, StateStore, StoredState } from '../../core/ports/states.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
+import type { Session } from '../../protocol/session.ts';
+import type { SessionFiles } from '../sessionFiles.ts';
+import { hasDirectory, type StoreParts } from '../storeParts.ts';
+import { nullIfDamaged } from '../unreadable.ts';
+import { RecoveryFiles } from './recoveryFiles.ts';
+import { RestoreIntents, type RestoreIntent } from './restoreIntents.ts';
+import { StateRecords } from './stateRecords.ts';
+import { activeStatesRecordSchema } from './stateSchemas.ts';
+
+/** {@link StateStore} on plain files, in the directories of the sessions. */
+export class StateFiles implements StateStore {
+  readonly #parts: StoreParts;
+  readonly #sessions: SessionFiles;
+  readonly #records: StateRecords;
+  readonly #recovery: RecoveryFiles;
+  readonly #intents: RestoreIntents;
+  readonly #activeQueue = new KeyedQueue<'active'>();
+
+  constructor(parts: StoreParts, sessions: SessionFiles) {
+    this.#parts = parts;
+    this.#sessions = sessions;
+    this.#records = new StateRecords(parts);
+    this.#recovery = new RecoveryFiles(parts);
+    this.#intents = new RestoreIntents(parts);
+  }
+
+  async load(id: SessionId): Promise<StoredState | null> {
+    await this.#requireSession(id);
+    return this.#records.load(id);
+  }
+
+  save(id: SessionId, next: StoredState, fromVersion: number): Promise<void> {
+    return this.#sessions.exclusively(id, async () => {
+      const stored = (await this.load(id))?.version ?? 0;
+      if (stored !== fromVersion) throw changedMeanwhile(id, stored, fromVersion);
+      await this.#records.put(id, next);
+    });
+  }
+
+  async recoveryPoints(id: SessionId): Promise<{ points: RecoveryPoint[]; damaged: string[] }> {
+    await this.#requireSession(id);
+    return this.#sessions.exclusively(id, () => this.#recovery.list(id));
+  }
+
+  addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>): Promise<RecoveryPoint> {
+    const id = point.session as SessionId;
+    return this.#sessions.exclusively(id, async () => this.#recovery.add(await this.#requireRecord(id), point));
+  }
+
+  async checkRecoveryPoint(point: RecoveryPoint): Promise<void> {
+    await this.#recovery.checkTokens(point);
+    const stored = new Set<string>(await this.#sessions.storedMessages(point.session as SessionId));
+    const needed = Object.values(point.conversation.branches).flatMap(({ messageIds }) => messageIds);
+    const missing = needed.filter((id) => !stored.has(id)).length;
+    if (missing > 0)
+      throw new CwmError('CWM-4004', `Messages of recovery point "${point.id}" are missing: ${missing}.`);
+  }
+
+  restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void> {
+    const id = session.id as SessionId;
+    return this.#sessions.exclusively(id, async () => {
+      const stored = fromVersion === null ? null : ((await this.load(id))?.version ?? 0);
+      if (stored !== null && stored !== fromVersion) throw changedMeanwhile(id, stored, fromVersion);
+      const held = await this.#records.hold(id);
+      try {
+        await this.#intents.begin({ session, state, fromVersion });
+        await this.#apply(session, state);
+      } catch (error) {
+        await this.#undo(id, held);
+        throw error;
+      }
+      await this.#intents.end(id);
+      await held.drop();
+    });
+  }
+
+  /** Finishes the restores that a crash had cut short; those whose session or state went on since are over. */
+  async recover(): Promise<void> {
+    for (const intent of await this.#intents.left()) {
+      const id = intent.session.id as SessionId;
+      await nullIfDamaged(() => this.#finish(intent));
+      await this.#intents.end(id);
+    }
+  }
+
+  async activeSessions(): Promise<SessionId[]> {
+    const { records, layout, files } = this.#parts;
+    const record = await nullIfDamaged(() => records.read(layout.activeStates, activeStatesRecordSchema));
+    const active: SessionId[] = [];
+    for (const name of record?.active ?? []) {
+      const id = parseSessionId(name);
+      if (await hasDirectory(files, layout.session(id).directory)) active.push(id);
+    }
+    return active;
+  }
+
+  setActiveSessions(ids: readonly SessionId[]): Promise<void> {
+    const { records, layout } = this.#parts;
+    return this.#activeQueue.run('active', () => records.write(layout.activeStates, { active: ids }));
+  }
+
+  /** What is wrong with the session's state and recovery points, in plain words. */
+  async verify(id: SessionId): Promise<string[]> {
+    const problems: string[] = [];
+    const note = async (check: () => Promise<unknown>): Promise<void> => {
+      try {
+        await check();
+      } catch (error) {
+        if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+        problems.push(error.message);
+      }
+    };
+    await note(() => this.load(id));
+    const { points, damaged } = await this.recoveryPoints(id);
+    problems.push(...damaged.map((point) => `Recovery point "${point}" of session "${id}" is damaged.`));
+    for (const point of points) await note(() => this.checkRecoveryPoint(point));
+    return problems;
+  }
+
+  /** The session last: while it has its old version, a restore that was cut short is known to be unfinished. */
+  async #apply(session: Session, state: StoredState | null): Promise<void> {
+    const id = session.id as SessionId;
+    if (state !== null) await this.#records.put(id, state);
+    if (session.tokens !== null) {
+      const paths = this.#parts.layout.session(id);
+      const { sha256 } = session.tokens;
+      await this.#parts.writes.share(paths.recoveryTokens(sha256), paths.tokens(sha256));
+      await this.#parts.files.syncDirectory(paths.directory);
+    }
+    await this.#sessions.updateNow(session);
+  }
+
+  /** Never throws. What can't be put back is finished by the next start, which has the intent. */
+  async #undo(id: SessionId, held: Awaited<ReturnType<StateRecords['hold']>>): Promise<void> {
+    try {
+      await held.putBack();
+      await this.#intents.end(id);
+    } catch {
+      this.#parts.quarantine.note(
+        this.#parts.layout.restoreIntent(id),
+        'A restore that failed could not be taken back; the next start finishes it.',
+      );
+    }
+  }
+
+  async #finish(intent: RestoreIntent): Promise<void> {
+    const id = intent.session.id as SessionId;
+    const session = await this.#sessions.get(id);
+    if (session === null || session.version !== intent.session.version - 1) return;
+    const version = (await nullIfDamaged(() => this.#records.load(id)))?.version ?? intent.fromVersion ?? 0;
+    if (intent.state !== null && version !== intent.fromVersion && version !== intent.state.version) return;
+    await this.#apply(intent.session, intent.state);
+    this.#parts.quarantine.note(
+      this.#parts.layout.session(id).metadata,
+      `The backend ended while a recovery point of session "${id}" was being restored; the restore was finished.`,
+    );
+  }
+
+  async #requireSession(id: SessionId): Promise<void> {
+    if (!(await hasDirectory(this.#parts.files, this.#parts.layout.session(id).directory))) throw noSession(id);
+  }
+
+  async #requireRecord(id: SessionId): Promise<Session> {
+    const session = await this.#sessions.get(id);
+    if (session === null) throw noSession(id);
+    return session;
+  }
+}
+
+const noSession = (id: SessionId): CwmError => new CwmError('CWM-2001', `There is no session "${id}".`);
+
+const changedMeanwhile = (id: SessionId, storedVersion: number, givenVersion: number | null): CwmError =>
+  new CwmError('CWM-3103', `The state of session "${id}" was changed meanwhile.`, {
+    context: { storedVersion, givenVersion },
+  });

@@ -1,0 +1,36 @@
+import * as z from 'zod/mini';
+import { branchSchema, contextTokensSchema, sessionSchema } from '../../protocol/session.ts';
+import { jsonObjectSchema, recoveryReasons, versionedStateSchema } from '../../protocol/tracker.ts';
+
+const syncBaseSchema = z.object({ peer: z.string(), data: jsonObjectSchema, metadata: jsonObjectSchema });
+
+/** `state/current.json` */
+export const stateRecordSchema = z.extend(versionedStateSchema, {
+  session: z.string(),
+  base: z.nullable(syncBaseSchema),
+});
+
+/** `recovery/<sequence>-<id>.json` */
+export const recoveryPointSchema = z.object({
+  id: z.string(),
+  session: z.string(),
+  at: z.string(),
+  reason: z.enum(recoveryReasons),
+  state: versionedStateSchema,
+  conversation: z.object({
+    branches: z.record(z.string(), branchSchema),
+    activeBranch: z.string(),
+    tokens: z.nullable(contextTokensSchema),
+    prefixBreaks: z.number(),
+  }),
+});
+
+/** `intents/restore-<session>.json` */
+export const restoreIntentSchema = z.object({
+  session: sessionSchema,
+  state: z.nullable(z.omit(stateRecordSchema, { session: true })),
+  fromVersion: z.nullable(z.number()),
+});
+
+/** `active.json` */
+export const activeStatesRecordSchema = z.object({ active: z.array(z.string()) });
