@@ -115,6 +115,13 @@ describe('what a probe finds', () => {
     expect(found.blockTokens).toBe(16);
   });
 
+  test('a folder that is there but not the server’s proves no file', async () => {
+    const rig = await makeRig({ engine: { blockFiles: { rootDir: import.meta.dirname } } });
+    const found = await rig.engine.probe(never);
+    expect(stateOf(found, 'block-files')).toBe('unknown');
+    expect(stateOf(found, 'persistence')).toBe('no');
+  });
+
   /** What each lie or lack makes of the capabilities that it is about, and what has to be said. */
   const cases: readonly (readonly [
     lie: string,

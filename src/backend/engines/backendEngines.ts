@@ -9,7 +9,7 @@ import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
 import { currentEngineKey } from './engineKey.ts';
 import { parseEngineSpec } from './engineSpec.ts';
-import { ProbedEngine } from './probedEngine.ts';
+import { UrlEngine } from './urlEngine.ts';
 import { watchedEngine } from './watchedEngine.ts';
 
 export interface BackendEnginesOptions {
@@ -138,7 +138,7 @@ const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
   });
 
 const urlEngine = (spec: string, url: string, folders: Readonly<Record<string, string>>): Engine =>
-  new ProbedEngine({
+  new UrlEngine({
     spec,
     folders,
     adapters: engineAdapters,

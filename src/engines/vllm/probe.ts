@@ -23,7 +23,7 @@ import { readConnectors } from './connectors.ts';
 import { remediesOf, type Remedies } from './remedies.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './serverMetrics.ts';
-import { connectorSharing, insightFound, persistenceFound } from './tierFindings.ts';
+import { connectorSharing, filesOfTier, insightFound, persistenceFound } from './tierFindings.ts';
 import { tokenizeText } from './tokenize.ts';
 import type { Completion } from './wire.ts';
 
@@ -68,16 +68,18 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
   const { kind, model, blockTokens: toldBlockTokens } = identity.description;
   const startedMs = elapsedMs();
   const size = probeSize(toldBlockTokens, model.maxModelLen);
-  const [connectors, ready, { tokenizer, tried, seen, files }] = await Promise.all([
+  const [connectors, ready, { tokenizer, tried, seen, reach }] = await Promise.all([
     kind === 'vllm' ? readConnectors(link, timer, signal) : null,
     probeHealth(link, signal),
     tryOut(parts, size, signal),
   ]);
+  const metrics = seen.last?.after ?? null;
+  const files = kind === 'vllm' ? filesOfTier(reach, metrics) : reach;
   const tier = {
     kind,
     connectors: connectors === 'late' ? null : connectors,
-    before: seen.first?.before ?? null,
-    after: seen.last?.after ?? null,
+    metrics,
+    whyUnseen: seen.last === null ? whyNotSeen(tried) : null,
     filesReachable: files.state === 'yes',
   };
   const remedies = remediesOf(kind);
@@ -113,7 +115,7 @@ async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
     return step === 'shorter' ? askWithCanary(parts, context, seen, signal) : askPlainly(parts, context, false, seen);
   };
   const tried = await askStepByStep(tinySteps, size, ask, signal);
-  return { tokenizer, tried, seen, files: await probeFiles(parts, ids, [salt, otherSalt], signal) };
+  return { tokenizer, tried, seen, reach: await probeFiles(parts, ids, [salt, otherSalt], signal) };
 }
 
 async function askPlainly(parts: ProbeParts, context: KvContext, canary: boolean, seen: Seen): Promise<TinyAnswer> {

@@ -10,15 +10,15 @@ export interface TierEvidence {
   readonly kind: EngineKind;
   /** Empty when there is none; null when the server does not tell. */
   readonly connectors: readonly string[] | null;
-  /** The counters before the first request and after the last; null where they can't be read. */
-  readonly before: ServerMetrics | null;
-  readonly after: ServerMetrics | null;
+  /** The counters after the last request; null where they can't be read. */
+  readonly metrics: ServerMetrics | null;
+  /** Why no request could be made that would have moved them. */
+  readonly whyUnseen: string | null;
   readonly filesReachable: boolean;
 }
 
-/** Whether anything was looked for beyond the device meanwhile. */
-const asksConnector = ({ before, after }: TierEvidence): boolean =>
-  (after?.externalQueries ?? 0) > (before?.externalQueries ?? 0);
+/** Whether KV was looked for beyond the device, which is done for every prompt if there is somebody to ask. */
+const asksConnector = ({ metrics }: TierEvidence): boolean => (metrics?.externalQueries ?? 0) > 0;
 
 /**
  * What the short contexts of a probe can't show: a connector may keep KV in pieces that are longer than they are (LMCache's
@@ -27,10 +27,10 @@ const asksConnector = ({ before, after }: TierEvidence): boolean =>
 export function connectorSharing(
   tier: TierEvidence,
 ): Pick<ProbeEvidence, 'saltReader' | 'sharedBecause' | 'mayBeSharedBecause'> {
-  const { kind, connectors, after } = tier;
-  const blind = connectors?.find(ignoresSalt) ?? (after?.hasLmcacheInside === true ? 'LMCache inside vLLM' : null);
+  const { kind, connectors, metrics } = tier;
+  const blind = connectors?.find(ignoresSalt) ?? (metrics?.hasLmcacheInside === true ? 'LMCache inside vLLM' : null);
   const hasConnector = connectors === null ? asksConnector(tier) : connectors.length > 0;
-  const unknown = connectors === null ? hasConnector && after?.offloads !== true : !connectors.every(isKnown);
+  const unknown = connectors === null ? hasConnector && metrics?.offloads !== true : !connectors.every(isKnown);
   return {
     saltReader: hasConnector ? 'The connector' : 'The server, or something before it,',
     sharedBecause: blind && saltIgnored(`The connector (${blind})`),
@@ -43,31 +43,39 @@ export function connectorSharing(
 
 const isKnown = (connector: string): boolean => keepsSalt(connector) || connector === 'MultiConnector';
 
-export function insightFound({ after }: TierEvidence, remedies: Remedies): Capability {
-  if (after?.cachedBySource) return capability('insight', 'yes', 'Its counters name the tier that KV came from.');
-  if (after?.bySource) {
+export function insightFound({ metrics, whyUnseen }: TierEvidence, remedies: Remedies): Capability {
+  if (whyUnseen !== null) return capability('insight', 'unknown', whyUnseen);
+  if (metrics?.cachedBySource) return capability('insight', 'yes', 'Its counters name the tier that KV came from.');
+  if (metrics?.bySource) {
     const found =
       'Its counters tell what came from memory and what from elsewhere; those of vLLM 0.32 also name the tier.';
     return capability('insight', 'yes', found);
   }
   const found = 'Which tier served, and whether others used the server meanwhile, stays unknown.';
-  return capability('insight', after === null ? 'unknown' : 'no', found, remedies.insight);
+  return capability('insight', metrics === null ? 'unknown' : 'no', found, remedies.insight);
 }
 
+/** A folder that is there need not be the one that the server writes to. */
+export const filesOfTier = (reach: Capability, metrics: ServerMetrics | null): Capability =>
+  reach.state === 'yes' && metrics?.offloads === false
+    ? capability('block-files', 'unknown', 'The named folder is there, but the server shows no tier that writes to it.')
+    : reach;
+
 export function persistenceFound(tier: TierEvidence, remedies: Remedies): Capability {
-  const { kind, connectors, after, filesReachable } = tier;
+  const { kind, connectors, metrics, whyUnseen, filesReachable } = tier;
   const of = (state: Capability['state'], found: string): Capability =>
     capability('persistence', state, found, state === 'yes' ? '' : remedies.persistence);
   if (filesReachable) return of('yes', 'KV blocks are kept as files.');
-  if (typeof after?.tierBytesWritten === 'number') return of('yes', 'It writes KV to a tier beyond its memory.');
-  if (after?.offloads === true)
+  if (whyUnseen !== null) return capability('persistence', 'unknown', whyUnseen);
+  if (typeof metrics?.tierBytesWritten === 'number') return of('yes', 'It writes KV to a tier beyond its memory.');
+  if (metrics?.offloads === true)
     return of('unknown', "It moves KV out of the device's memory; whether further than into RAM, it does not show.");
   const named = (connectors ?? []).join(', ');
   if (named !== '' || asksConnector(tier)) {
     const which = named === '' ? 'A KV connector' : `The KV connector ${named}`;
     return of('unknown', `${which} is at work; whether what it keeps outlives a restart, it does not show.`);
   }
-  return kind === 'vllm' && after !== null
+  return kind === 'vllm' && metrics !== null
     ? of('no', 'There is no sign of a tier: KV lasts until it is pushed out of memory, or the server ends.')
     : of('unknown', 'The server does not show where it keeps KV.');
 }

@@ -102,6 +102,18 @@ test('another kind of server that takes the port is noticed with the next descri
   expect((await engine.describe(never)).kind).toBe('vllm');
   target = (await fakeLlama()).url;
   expect((await engine.describe(never)).kind).toBe('llama-server');
+  target = (await fakeVllm()).url;
+  const { items } = await engine.probe(never);
+  expect(items.find(({ name }) => name === 'block-files')?.remedy).toContain('#tier=DIR');
+});
+
+test('what the server behind a URL can do is tried once', async () => {
+  const vllm = await fakeVllm();
+  const engine = engineAt(vllm.url);
+  const found = await engine.probe(never);
+  expect(await engine.probe(never)).toEqual(found);
+  expect(found.cost.requests).toBe(4);
+  expect(vllm.requestsTo('/v1/completions')).toHaveLength(4);
 });
 
 test('a server that is down or wants a key is reported as such, whatever it is', async () => {

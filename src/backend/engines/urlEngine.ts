@@ -7,7 +7,7 @@ import { orAborted } from '../../engines/http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer } from '../../engines/http/timing.ts';
 import { CwmError } from '../../protocol/errors.ts';
 
-export interface ProbedEngineOptions {
+export interface UrlEngineOptions {
   readonly spec: string;
   readonly connect: Connect;
   readonly folders: Readonly<Record<string, string>>;
@@ -24,17 +24,17 @@ interface Recognised {
  * The engine behind a URL, whatever kind of server that turns out to be. It is asked when it is first needed, and again with
  * each description and after each failure, since another server may have taken the port by then.
  */
-export class ProbedEngine implements Engine {
+export class UrlEngine implements Engine {
   readonly spec: string;
-  readonly #options: ProbedEngineOptions;
+  readonly #options: UrlEngineOptions;
   readonly #links: LinkFactory;
-  readonly #probes = new SerialQueue();
+  readonly #questions = new SerialQueue();
   #recognised: Recognised | null = null;
   /** Engines of the kinds that were there before; what was in flight there ends by itself. */
   readonly #former: Engine[] = [];
   #mayBeAnother = false;
 
-  constructor(options: ProbedEngineOptions) {
+  constructor(options: UrlEngineOptions) {
     this.spec = options.spec;
     this.#options = options;
     this.#links = new LinkFactory({
@@ -121,11 +121,11 @@ export class ProbedEngine implements Engine {
 
   async #engine(signal: AbortSignal): Promise<Engine> {
     if (this.#recognised && !this.#mayBeAnother) return this.#recognised.engine;
-    const probed = this.#probes.run(() => this.#probe(signal), signal);
-    return (await orAborted(probed, signal)).engine;
+    const recognised = this.#questions.run(() => this.#recognise(signal), signal);
+    return (await orAborted(recognised, signal)).engine;
   }
 
-  async #probe(signal: AbortSignal): Promise<Recognised> {
+  async #recognise(signal: AbortSignal): Promise<Recognised> {
     // Whoever was before us in the queue may have asked already.
     if (this.#recognised && !this.#mayBeAnother) return this.#recognised;
     const adapter = await this.#links.use(signal, async (link, signal) => {
