@@ -91,7 +91,6 @@ export class FileStore implements Store {
   readonly #sharedBlocks: SharedBlocks;
   readonly #audit: AuditLog;
   readonly #running = new Set<Promise<unknown>>();
-  readonly #trashUse = new SerialQueue();
   readonly #closing = new SerialQueue();
   #closed = false;
 
@@ -308,13 +307,12 @@ export class FileStore implements Store {
     return this.#run('read', () => this.#trash.items());
   }
 
-  /** Alone, like {@link emptyTrash}: what one of two has taken is not there for the other. */
   restore(trashId: string): Promise<TrashItem> {
-    return this.#trashUse.run(() => this.#restore(trashId));
+    return this.#run('write', () => this.#trash.takeOut(trashId, (item, path) => this.#takeBack(item, path)));
   }
 
   emptyTrash(which: 'expired' | 'all'): Promise<readonly TrashItem[]> {
-    return this.#trashUse.run(() => this.#run('write', () => this.#trash.empty(which)));
+    return this.#run('write', () => this.#trash.empty(which));
   }
 
   verify(signal: AbortSignal): Promise<VerifyStep[]> {
@@ -371,14 +369,12 @@ export class FileStore implements Store {
     return session;
   }
 
-  async #restore(trashId: string): Promise<TrashItem> {
-    const { item, path } = await this.#run('read', () => this.#trash.find(trashId));
-    const name = item.name as SessionId & WindowName;
-    if (item.kind !== 'other') await this.#run('read', () => hasDirectory(this.#parts.files, path));
-    if (item.kind === 'window') await this.#changeWindow(name, () => this.#windows.restore(name, path));
-    else if (item.kind === 'session') await this.#changeSession(name, () => this.#sessions.restore(name, path));
-    else throw new CwmError('CWM-1003', `${item.name} is neither a session nor a window.`);
-    return item;
+  async #takeBack({ kind, name }: TrashItem, path: string): Promise<void> {
+    if (kind === 'other') throw new CwmError('CWM-1003', `${name} is neither a session nor a window.`);
+    await hasDirectory(this.#parts.files, path);
+    if (kind === 'window')
+      await this.#changeWindow(name as WindowName, () => this.#windows.restore(name as WindowName, path));
+    else await this.#changeSession(name as SessionId, () => this.#sessions.restore(name as SessionId, path));
   }
 
   #changeSession(id: SessionId, change: () => Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { TrashItem } from '../core/ports/store.ts';
+import { SerialQueue } from '../base/serialQueue.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { Files } from './files.ts';
 import { stampOf } from './quarantine.ts';
@@ -13,6 +14,8 @@ export const trashGraceMs = 7 * 24 * 60 * 60 * 1000;
 /** `trash/<stamp>-<what>/`: deleting is one rename, and the disk space comes back a week later. */
 export class Trash {
   readonly #parts: StoreParts;
+  /** Who takes something out does so alone: what one of two has taken is not there for the other. */
+  readonly #takers = new SerialQueue();
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
@@ -31,15 +34,15 @@ export class Trash {
     return items;
   }
 
-  /** @throws CwmError CWM-2009 when there is no such item. */
-  async find(id: string): Promise<{ readonly item: TrashItem; readonly path: string }> {
-    const named = (await this.#named()).find((each) => each.id === id);
-    if (named) {
-      const item = { ...named, sizeBytes: await this.#bytesOnlyIn(id) };
-      return { item, path: join(this.#parts.layout.trash, id) };
-    }
-    throw new CwmError('CWM-2009', `There is nothing called ${JSON.stringify(id.slice(0, 200))} in the trash.`, {
-      hint: 'List the trash to see what is in it.',
+  /**
+   * @param move takes what lies at the path to its place.
+   * @throws CwmError CWM-2009 when there is no such item.
+   */
+  takeOut(id: string, move: (item: TrashItem, path: string) => Promise<void>): Promise<TrashItem> {
+    return this.#takers.run(async () => {
+      const { item, path } = await this.#find(id);
+      await move(item, path);
+      return item;
     });
   }
 
@@ -47,14 +50,18 @@ export class Trash {
    * Removes what has been there for longer than {@link trashGraceMs}, or everything; names without a time are left alone.
    * @returns what went.
    */
-  async empty(which: 'expired' | 'all'): Promise<TrashItem[]> {
+  empty(which: 'expired' | 'all'): Promise<TrashItem[]> {
+    return this.#takers.run(() => this.#empty(which));
+  }
+
+  async #empty(which: 'expired' | 'all'): Promise<TrashItem[]> {
     const { files, layout, clock } = this.#parts;
     const now = clock.now().toISOString();
     const removed: TrashItem[] = [];
     // One after another: a file that two of them share is freed with the second.
     for (const { id, expiresAt } of await this.#named()) {
       if (which === 'expired' && expiresAt >= now) continue;
-      const { item, path } = await this.find(id);
+      const { item, path } = await this.#find(id);
       // First out of the trash: what a crash leaves half removed must not be had back.
       const doomed = join(layout.temporary, randomUUID());
       await files.rename(path, doomed);
@@ -63,6 +70,17 @@ export class Trash {
       removed.push(item);
     }
     return removed;
+  }
+
+  async #find(id: string): Promise<{ readonly item: TrashItem; readonly path: string }> {
+    const named = (await this.#named()).find((each) => each.id === id);
+    if (named) {
+      const item = { ...named, sizeBytes: await this.#bytesOnlyIn(id) };
+      return { item, path: join(this.#parts.layout.trash, id) };
+    }
+    throw new CwmError('CWM-2009', `There is nothing called ${JSON.stringify(id.slice(0, 200))} in the trash.`, {
+      hint: 'List the trash to see what is in it.',
+    });
   }
 
   async #named(): Promise<Omit<TrashItem, 'sizeBytes'>[]> {

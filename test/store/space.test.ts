@@ -187,6 +187,19 @@ describe('S4-05 the trash', () => {
     expect(await memory.list(`${root}/tmp`)).toEqual([]);
   });
 
+  it('is emptied by two at once without either failing, and what is emptied can no longer be had back', async () => {
+    const { store } = await prepared(async (store) => {
+      await store.deleteWindow(w0);
+      await store.deleteSession(sessionId('s2'));
+    });
+    const [window, session] = await store.listTrash();
+    const removed = await Promise.all([store.emptyTrash('all'), store.emptyTrash('all')]);
+    expect(removed.flat()).toHaveLength(2);
+    for (const item of [window, session]) {
+      await expect(store.restore(item!.id)).rejects.toMatchObject({ code: 'CWM-2009' });
+    }
+  });
+
   it('a crash while it is emptied leaves each thing whole in it, or gone', async () => {
     const setUp: Step = async (store) => {
       await store.deleteWindow(w0);
