@@ -56,6 +56,9 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
   };
   const { windows, inUse } = core.space;
   const { session } = await requireFreezable(core, wanted.session);
+  if (core.turns.isBusy(wanted.session) && !isAtRest(session.phase)) {
+    throw new CwmError('CWM-3001', `Session "${session.id}" is in the middle of a turn (${session.phase}).`);
+  }
   const freezeAlone = (limitNotes: readonly string[]): Promise<Receipt> =>
     core.kvRecords.run(
       session.lineage as LineageId,
@@ -156,6 +159,7 @@ async function endTurns(core: CoreContext, session: Session, window: WindowName,
   try {
     await core.store.updateSession({
       ...session,
+      phase: 'Idle',
       lifecycle: moveLifecycle(session.lifecycle, 'frozen'),
       frozenAs: window,
       updatedAt: at,
@@ -175,9 +179,6 @@ async function requireFreezable(
   if (!session) throw new CwmError('CWM-2001', `There is no session "${id}".`);
   if (session.lifecycle === 'frozen') {
     throw new CwmError('CWM-3002', `Session "${id}" is frozen already, as window "${session.frozenAs}".`);
-  }
-  if (!isAtRest(session.phase)) {
-    throw new CwmError('CWM-3001', `Session "${id}" is in the middle of a turn (${session.phase}).`);
   }
   if (!session.tokens) {
     throw new CwmError('CWM-1003', `Session "${id}" has no context yet: there is nothing to freeze.`, {

@@ -6,7 +6,7 @@ import { progressOf } from './changes.ts';
 import type { CoreContext } from './context.ts';
 import type { Engine } from './ports/engine.ts';
 import { renderFile } from './prompt.ts';
-import { beginTurn, generate, keepTurn, newMessage, withTurn, type Turn } from './turns.ts';
+import { beginTurn, endFailedTurn, generate, keepTurn, newMessage, withTurn, type Turn } from './turns.ts';
 
 /** Left free of files for the conversation that follows, in tokens. */
 const reservedTokens = 1024;
@@ -33,7 +33,7 @@ export async function prime(core: CoreContext, input: RouteInput<'prime'>, signa
     const turn = await beginTurn(core, session, input.engine ?? session.engine, null, signal);
     progress('Counting tokens');
     const fitting = await takeWhatFits(turn, read.files, input.maxTokens, signal).catch(async (error: unknown) => {
-      await abandon(core, turn);
+      await endFailedTurn(core, turn);
       throw error;
     });
     const message = newMessage(core, turn.messages, 'user', { type: 'context', files: fitting.files });
@@ -98,9 +98,4 @@ const mostCharactersPerToken = 32;
 async function countTokens(engine: Engine, file: ContextFile, budget: number, signal: AbortSignal): Promise<number> {
   if (file.text.length > Math.max(1, budget) * mostCharactersPerToken) return Infinity;
   return (await engine.tokenize([{ role: 'user', content: renderFile(file) }], false, signal)).length;
-}
-
-async function abandon(core: CoreContext, turn: Turn): Promise<void> {
-  turn.session = { ...turn.session, phase: 'Idle', version: turn.session.version + 1 };
-  await core.store.updateSession(turn.session);
 }

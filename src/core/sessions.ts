@@ -1,6 +1,6 @@
 import { randomId } from '../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../protocol/api.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
 import {
   parseDescription,
   parseProjectUri,
@@ -21,10 +21,30 @@ export async function createSession(
   core: CoreContext,
   input: RouteInput<'createSession'>,
 ): Promise<RouteOutput<'createSession'>> {
-  return core.space.sessions.take(async (notes) => {
+  return core.space.sessions.take(async (limitNotes) => {
     const session = await createSessionNow(core, input);
-    return notes.length === 0 ? session : { ...session, notes: [...notes] };
+    const notes = [...limitNotes, ...(await leaveActive(core, session))];
+    core.changes.emit({ type: 'session', session: session.id });
+    return notes.length === 0 ? session : { ...session, notes };
   });
+}
+
+/**
+ * Makes it the one that its project was left with. It is there whether or not that can be kept.
+ *
+ * @returns what the user should know.
+ */
+export async function leaveActive(
+  core: CoreContext,
+  { id, project }: Pick<Session, 'id' | 'project'>,
+): Promise<string[]> {
+  if (project === null) return [];
+  try {
+    await core.store.setActiveSession(project as ProjectUri, id as SessionId);
+    return [];
+  } catch (error) {
+    return [`It could not be kept that this is the session the folder was left with: ${toCwmError(error).message}`];
+  }
 }
 
 async function createSessionNow(core: CoreContext, input: RouteInput<'createSession'>): Promise<Session> {
@@ -57,8 +77,6 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
   if (await core.store.getSession(id)) throw new CwmError('CWM-3004', `A session "${id}" exists already.`);
   await core.store.createLineage(lineage);
   await core.store.createSession(session);
-  if (session.project !== null) await core.store.setActiveSession(session.project as ProjectUri, id);
-  core.changes.emit({ type: 'session', session: id });
   return session;
 }
 
@@ -125,6 +143,7 @@ export async function deleteSession(
       }
       for (const window of windows) await deleteWindow(core, { window }, signal);
       await core.store.deleteSession(id);
+      core.trackers.forget(id);
       await deactivateEverywhere(core, session);
       core.changes.emit({ type: 'session', session: id });
       return { deletedWindows: windows };

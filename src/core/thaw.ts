@@ -6,7 +6,6 @@ import {
   parseWindowName,
   type LineageId,
   type MessageId,
-  type ProjectUri,
   type SessionId,
   type WindowName,
 } from '../protocol/ids.ts';
@@ -21,6 +20,7 @@ import { moveLifecycle } from './lifecycle.ts';
 import type { Engine, EngineDescription } from './ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, uncheckedContent, withSummary } from './receipts.ts';
 import type { Hold } from './space/blocksInUse.ts';
+import { leaveActive } from './sessions.ts';
 import { warmText } from './textContext.ts';
 import { warm } from './warm.ts';
 
@@ -76,14 +76,15 @@ async function thawNow(
 
   const at = core.clock.now().toISOString();
   const thawedFrom = { window: name, verdict: outcome.verdict ?? 'text-only' };
-  if (frozen) await resumeSession(core, frozen, thawedFrom, at);
-  else await openSession(core, { id: target, manifest, ids, engineSpec, thawedFrom, at });
+  const activeNotes = frozen
+    ? await resumeSession(core, frozen, thawedFrom, at)
+    : await openSession(core, { id: target, manifest, ids, engineSpec, thawedFrom, at });
   const receipt = withSummary({
     operation: 'thaw',
     session: target,
     window: name,
     ...outcome,
-    notes: [...outcome.notes, ...limitNotes],
+    notes: [...outcome.notes, ...limitNotes, ...activeNotes],
     ms: core.clock.elapsedMs() - startedMs,
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
     at,
@@ -195,8 +196,14 @@ async function requireFrozenAs(core: CoreContext, id: SessionId, window: string)
 
 type ThawedFrom = NonNullable<Session['thawedFrom']>;
 
-const resumeSession = (core: CoreContext, session: Session, thawedFrom: ThawedFrom, at: string): Promise<void> =>
-  core.store.updateSession({
+/** @returns what the user should know, like {@link openSession}. */
+async function resumeSession(
+  core: CoreContext,
+  session: Session,
+  thawedFrom: ThawedFrom,
+  at: string,
+): Promise<string[]> {
+  await core.store.updateSession({
     ...session,
     lifecycle: moveLifecycle(session.lifecycle, 'thawed'),
     frozenAs: null,
@@ -204,6 +211,8 @@ const resumeSession = (core: CoreContext, session: Session, thawedFrom: ThawedFr
     updatedAt: at,
     version: session.version + 1,
   });
+  return [];
+}
 
 interface Opening {
   readonly id: SessionId;
@@ -214,7 +223,7 @@ interface Opening {
   readonly at: string;
 }
 
-async function openSession(core: CoreContext, opening: Opening): Promise<void> {
+async function openSession(core: CoreContext, opening: Opening): Promise<string[]> {
   const { id, manifest, ids, engineSpec, thawedFrom, at } = opening;
   const session: Session = {
     id,
@@ -238,5 +247,5 @@ async function openSession(core: CoreContext, opening: Opening): Promise<void> {
   };
   const messageIds = manifest.messageIds as MessageId[];
   await core.store.createSession(session, { from: manifest.session as SessionId, messageIds, tokenIds: ids });
-  if (manifest.project !== null) await core.store.setActiveSession(manifest.project as ProjectUri, id);
+  return leaveActive(core, session);
 }

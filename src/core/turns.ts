@@ -8,7 +8,7 @@ import { requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
 import { saltOf } from './lineage.ts';
 import { nearLimitNotes } from './nearLimit.ts';
-import { movePhase } from './phase.ts';
+import { isAtRest, movePhase } from './phase.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from './ports/engine.ts';
 import { findPrefixBreak } from './prefixBreak.ts';
 import { renderPrompt } from './prompt.ts';
@@ -85,11 +85,14 @@ export async function withTurn<T>(
       if (session.lifecycle === 'frozen') {
         throw new CwmError('CWM-3002', `Session "${id}" is frozen as window "${session.frozenAs}".`);
       }
-      return task(session);
+      return task(asLeft(session));
     },
     signal,
   );
 }
+
+/** To whoever works on a session alone: a turn that it seems to be in has failed, and its end could not be written. */
+const asLeft = (session: Session): Session => (isAtRest(session.phase) ? session : { ...session, phase: 'Idle' });
 
 /** A turn under way: the session as it was written last, and what it works with. */
 export interface Turn {
@@ -109,6 +112,7 @@ export async function beginTurn(
   signal: AbortSignal,
 ): Promise<Turn> {
   const engine = core.engines.get(spec);
+  await core.trackers.use(session.id as SessionId, (tracker) => tracker.beforeTurn(session));
   const begun = await update(core, session, {
     draft: draft ?? session.draft,
     phase: movePhase(movePhase(session.phase, 'send'), 'request'),
@@ -121,7 +125,7 @@ export async function beginTurn(
     const lineage = await core.store.getLineage(session.lineage as LineageId);
     return { session: begun, engine, description, messages, salt: saltOf(lineage) };
   } catch (error) {
-    await update(core, begun, { phase: 'Idle', engine: session.engine });
+    await endFailedTurn(core, { session: begun }, { engine: session.engine });
     throw error;
   }
 }
@@ -163,13 +167,44 @@ export async function generate(
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return generation;
   } catch (error) {
-    turn.session = await update(core, turn.session, { phase: 'Idle' });
+    await endFailedTurn(core, turn);
     throw error;
   }
 }
 
-/** Writes what a turn brought: messages, then token ids, then the version of the session that names both. */
+/** The session is idle again. Where that can't be written, whoever comes next finds nobody at work on it and goes on from there. */
+export async function endFailedTurn(
+  core: CoreContext,
+  turn: Pick<Turn, 'session'>,
+  changed: Partial<Session> = {},
+): Promise<void> {
+  try {
+    turn.session = await update(core, turn.session, { ...changed, phase: 'Idle' });
+  } catch {
+    // What the turn failed with is told, and says more.
+  }
+}
+
+/**
+ * Writes what a turn brought: messages, then token ids, then the version of the session that names both. On failure the session is
+ * as it was before the turn but for its draft.
+ */
 export async function keepTurn(
+  core: CoreContext,
+  turn: Turn,
+  added: readonly Message[],
+  generation: Generation,
+  signal: AbortSignal,
+): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
+  try {
+    return await writeTurn(core, turn, added, generation, signal);
+  } catch (error) {
+    await endFailedTurn(core, turn);
+    throw error;
+  }
+}
+
+async function writeTurn(
   core: CoreContext,
   turn: Turn,
   added: readonly Message[],
