@@ -21,6 +21,13 @@ interface DirectoryNode {
 
 type Node = FileNode | DirectoryNode;
 
+/** What the name stands for now; nothing when it is gone. */
+interface NameChange {
+  readonly directory: DirectoryNode;
+  readonly name: string;
+  readonly node: Node | undefined;
+}
+
 const systemError = (code: string, path: string): Error => Object.assign(new Error(`${code}: ${path}`), { code });
 
 /**
@@ -31,16 +38,53 @@ export class MemoryFiles implements Files {
   /** What is left on the disk, as a test sets it. */
   free: number | null = 1e12;
   #count = 0;
+  /** Changes of names that a power cut may undo, oldest first. */
+  #unsynced: NameChange[][] = [];
   readonly #root: DirectoryNode = this.#newDirectory();
 
-  /** Every name whose directory was not synced is gone, or back. */
-  cutPower(): void {
+  /**
+   * Every name whose directory was not synced is gone, or back.
+   *
+   * @param reachedDisk asked for each change of names since: real disks write some of them all the same, in any order. A rename is
+   *   one change, as file systems with a journal have it. Default: none.
+   */
+  cutPower(reachedDisk: () => boolean = () => false): void {
+    for (const change of this.#unsynced.splice(0)) {
+      if (!reachedDisk()) continue;
+      for (const { directory, name, node } of change) {
+        if (node) directory.durable.set(name, node);
+        else directory.durable.delete(name);
+      }
+    }
     const visit = (directory: DirectoryNode): void => {
       directory.entries = new Map(directory.durable);
       for (const node of directory.entries.values()) if (node.kind === 'directory') visit(node);
     };
     this.#root.durable = new Map(this.#root.entries);
     visit(this.#root);
+  }
+
+  /** Another file system with the same in it, all of it on the disk. */
+  copy(): MemoryFiles {
+    const copied = new Map<Node, Node>();
+    const copyOf = (node: Node): Node => {
+      const known = copied.get(node);
+      if (known) return known;
+      const made: Node =
+        node.kind === 'file' ? { ...node } : { ...node, entries: new Map(), durable: new Map<string, Node>() };
+      copied.set(node, made);
+      if (node.kind === 'directory' && made.kind === 'directory') fillFrom(node, made);
+      return made;
+    };
+    const fillFrom = (from: DirectoryNode, to: DirectoryNode): void => {
+      for (const [name, node] of from.entries) to.entries.set(name, copyOf(node));
+      to.durable = new Map(to.entries);
+    };
+    const copy = new MemoryFiles();
+    copy.free = this.free;
+    copy.#count = this.#count;
+    fillFrom(this.#root, copy.#root);
+    return copy;
   }
 
   /** Every file below the directory with the SHA-256 of its content, but for the index image. */
@@ -91,7 +135,7 @@ export class MemoryFiles implements Files {
       changed: ++this.#count,
       names: 0,
     };
-    this.#enter(path, node);
+    this.#unsynced.push([this.#enter(path, node)]);
   };
 
   append = async (path: string, bytes: Uint8Array): Promise<void> => {
@@ -113,35 +157,38 @@ export class MemoryFiles implements Files {
     const target = this.#find(to);
     if (target?.kind === 'directory' && target.entries.size > 0) throw systemError('ENOTEMPTY', to);
     if (target && target.kind !== node.kind) throw systemError('ENOTDIR', to);
-    this.#leave(from);
-    this.#enter(to, node);
+    const left = this.#leave(from);
+    const entered = this.#enter(to, node);
+    this.#unsynced.push([left, entered]);
     node.changed = ++this.#count;
   };
 
   link = async (from: string, to: string): Promise<void> => {
     const file = this.#file(from);
     if (this.#find(to)) throw systemError('EEXIST', to);
-    this.#enter(to, file);
+    this.#unsynced.push([this.#enter(to, file)]);
   };
 
   remove = async (path: string): Promise<void> => {
     this.#file(path);
-    this.#leave(path);
+    this.#unsynced.push([this.#leave(path)]);
   };
 
   removeTree = async (path: string): Promise<void> => {
-    if (this.#find(path)) this.#leave(path);
+    if (this.#find(path)) this.#unsynced.push([this.#leave(path)]);
   };
 
   makeDirectory = async (path: string): Promise<void> => {
     if (this.#find(path)) return;
     if (!this.#find(dirname(path))) await this.makeDirectory(dirname(path));
-    this.#enter(path, this.#newDirectory());
+    this.#unsynced.push([this.#enter(path, this.#newDirectory())]);
   };
 
   syncDirectory = async (path: string): Promise<void> => {
     const directory = this.#directory(path);
     directory.durable = new Map(directory.entries);
+    const isOpen = (change: NameChange): boolean => change.directory !== directory;
+    this.#unsynced = this.#unsynced.map((change) => change.filter(isOpen)).filter((change) => change.length > 0);
   };
 
   #newDirectory(): DirectoryNode {
@@ -170,20 +217,22 @@ export class MemoryFiles implements Files {
     return node;
   }
 
-  #enter(path: string, node: Node): void {
+  #enter(path: string, node: Node): NameChange {
     const directory = this.#directory(dirname(path));
     const replaced = directory.entries.get(basename(path));
     if (replaced?.kind === 'file') replaced.names--;
     directory.entries.set(basename(path), node);
     if (node.kind === 'file') node.names++;
     directory.changed = ++this.#count;
+    return { directory, name: basename(path), node };
   }
 
-  #leave(path: string): void {
+  #leave(path: string): NameChange {
     const directory = this.#directory(dirname(path));
     const node = directory.entries.get(basename(path));
     if (node?.kind === 'file') node.names--;
     directory.entries.delete(basename(path));
     directory.changed = ++this.#count;
+    return { directory, name: basename(path), node: undefined };
   }
 }

@@ -1,0 +1,55 @@
+import { collect } from '../../src/core/space/collect.ts';
+import { sessionId } from './builders.ts';
+import { branched, project, type World } from './crashWorld.ts';
+import { FakeClock } from './testStore.ts';
+
+export interface CrashOperation {
+  readonly run: (world: World) => Promise<unknown>;
+  /**
+   * How many states a crash may leave, the one before and the one after included. Two: it is done or not done. More only where
+   * it does several things one after another, each of which is done or not done.
+   */
+  readonly states: number;
+}
+
+/** What users do, on the world of {@link filledFiles}. */
+export const crashOperations: Readonly<Record<string, CrashOperation>> = {
+  // The project's active session comes after the session.
+  'create a session': { run: ({ cwm }) => cwm.createSession({ id: 'n', project }), states: 3 },
+  // The words are a draft until the answer is there.
+  'send a message': { run: ({ cwm, signal }) => cwm.send({ session: 's', text: 'One more?' }, signal), states: 3 },
+  'give files': { run: ({ cwm, signal }) => cwm.prime({ session: 's', paths: ['a.ts'] }, signal), states: 2 },
+  branch: {
+    run: async ({ store }) => store.updateSession(branched((await store.getSession(sessionId('s')))!)),
+    states: 2,
+  },
+  freeze: { run: ({ cwm, signal }) => cwm.freeze({ session: 's', window: 'n' }, signal), states: 2 },
+  checkpoint: {
+    run: ({ cwm, signal }) => cwm.freeze({ session: 's', window: 'n', checkpoint: true }, signal),
+    states: 2,
+  },
+  // As with a new session.
+  thaw: { run: ({ cwm, signal }) => cwm.thaw({ window: 'w', session: 'n' }, signal), states: 3 },
+  'thaw and resume': { run: ({ cwm, signal }) => cwm.thaw({ window: 'fw', resume: true }, signal), states: 2 },
+  clone: { run: ({ cwm, signal }) => cwm.clone({ window: 'w', target: 'n' }, signal), states: 2 },
+  'pin a window': { run: ({ cwm }) => cwm.pinWindow({ window: 'w', pinned: true }), states: 2 },
+  'unpin a window': { run: ({ cwm }) => cwm.pinWindow({ window: 'p', pinned: false }), states: 2 },
+  'delete a window': { run: ({ cwm, signal }) => cwm.deleteWindow({ window: 'w' }, signal), states: 2 },
+  // Its three windows first, one after another.
+  'delete a session with its windows': {
+    run: ({ cwm, signal }) => cwm.deleteSession({ session: 's', cascade: true }, signal),
+    states: 5,
+  },
+  'restore a window': { run: ({ cwm }) => restore(cwm, 'window'), states: 2 },
+  'restore a session': { run: ({ cwm }) => restore(cwm, 'session'), states: 2 },
+  'empty the trash': { run: ({ cwm }) => cwm.emptyTrash({ all: true }), states: 3 },
+  // Three windows are not pinned.
+  prune: { run: ({ cwm, signal }) => cwm.prune({ keep: 0 }, signal), states: 4 },
+  // KV is no record: nothing of what is looked at changes.
+  'keep the KV budget': { run: ({ space, signal }) => collect(space, new FakeClock(), signal), states: 1 },
+};
+
+async function restore(cwm: World['cwm'], kind: 'window' | 'session'): Promise<unknown> {
+  const { items } = await cwm.listTrash();
+  return cwm.restoreFromTrash({ item: items.find((item) => item.kind === kind)!.id });
+}

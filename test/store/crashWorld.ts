@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { Cwm } from '../../src/core/cwm.ts';
+import { defaultLimits } from '../../src/core/space/limits.ts';
+import { makeSpace, type Space } from '../../src/core/space/space.ts';
+import type { TrashItem } from '../../src/core/ports/store.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
+import type { MessageId, SessionId, WindowName } from '../../src/protocol/ids.ts';
+import type { Message, Session } from '../../src/protocol/session.ts';
+import type { FileStore } from '../../src/store/fileStore.ts';
+import type { Files } from '../../src/store/files.ts';
+import { openStore } from '../../src/store/fileStore.ts';
+import { BlockFiles } from '../../src/store/space/blockFiles.ts';
+import { FakeEngine } from '../core/fakeEngine.ts';
+import { projectUri, windowName } from './builders.ts';
+import { MemoryFiles } from './memoryFiles.ts';
+import { FakeClock } from './testStore.ts';
+
+export const root = '/home/me/store';
+export const project = 'file:///p';
+const never = new AbortController().signal;
+
+/** The product without its processes: the core over the real store over these files. */
+export interface World {
+  readonly cwm: Cwm;
+  readonly store: FileStore;
+  readonly space: Space;
+  readonly signal: AbortSignal;
+}
+
+/** As a backend does when it starts: the store recovers, then turns that were cut short. */
+export async function openWorld(files: Files, engine = new FakeEngine()): Promise<World> {
+  const clock = new FakeClock();
+  const store = await openStore({ directory: root, clock, files });
+  const blocks = new BlockFiles(files, join(root, 'kv'));
+  const limits = { ...defaultLimits, kvBudgetBytes: null, graceMs: 0 };
+  engine.kind = 'embedded';
+  const engines = {
+    defaultSpec: engine.spec,
+    get: () => engine,
+    status: () => Promise.reject(new Error('not needed by the core')),
+  };
+  const file = { path: 'a.ts', text: 'export const a = 1;\n' };
+  const reader = { read: () => Promise.resolve({ files: [file], skipped: [] }) };
+  const cwm = new Cwm({ store, engines, files: reader, clock, changes: { emit: () => undefined }, blocks, limits });
+  await cwm.recover();
+  return { cwm, store, signal: never, space: makeSpace(store, blocks, clock, { ...limits, kvBudgetBytes: 1 }) };
+}
+
+/**
+ * Session `s` with a turn, a window `w` of it, a clone `c`, and the pinned window `p`; session `f`, frozen as `fw`; in the trash, a
+ * session and a window of `s`; and a file for each block.
+ */
+export async function filledFiles(): Promise<MemoryFiles> {
+  const memory = new MemoryFiles();
+  const { cwm, store, signal } = await openWorld(memory);
+  for (const id of ['s', 'f', 'gone']) {
+    await cwm.createSession({ id, project });
+    await cwm.send({ session: id, text: `What is a prefix cache good for, ${id}?` }, signal);
+  }
+  for (const window of ['w', 'p', 'dropped']) {
+    await cwm.freeze({ session: 's', window, checkpoint: true }, signal);
+    await cwm.send({ session: 's', text: `And after ${window}?` }, signal);
+  }
+  await cwm.clone({ window: 'w', target: 'c' }, signal);
+  await cwm.pinWindow({ window: 'p', pinned: true });
+  await cwm.freeze({ session: 'f', window: 'fw' }, signal);
+  await cwm.deleteWindow({ window: 'dropped', keepBlocks: true }, signal);
+  await cwm.deleteSession({ session: 'gone' }, signal);
+  for (const name of ['w', 'p', 'c', 'fw']) {
+    for (const { hash } of (await store.loadWindowKv(windowName(name))).blocks) {
+      const path = blockPath(hash);
+      if ((await memory.stat(path)) !== null) continue;
+      await memory.makeDirectory(join(path, '..'));
+      await memory.create(path, Buffer.from(hash));
+    }
+  }
+  await store.close();
+  return memory.copy();
+}
+
+const blockPath = (hash: string): string => join(root, 'kv', '0'.repeat(32), hash.slice(0, 2), `${hash}.kv`);
+
+/**
+ * What users see, without what differs from run to run: receipts and verdicts are left out, since what was done holds without. Of the
+ * trash, not what is also in its place (a deletion that a power cut undid) or was never acknowledged (`n`, which a failure took back).
+ */
+export async function look({ store }: World): Promise<object> {
+  const sessions: Record<string, object> = {};
+  for (const id of await store.sessionIds()) sessions[id] = await sessionOf(store, id);
+  const windows: Record<string, object> = {};
+  for (const name of await store.windowNames()) windows[name] = await windowOf(store, name);
+  const isGone = ({ name }: TrashItem): boolean => name !== 'n' && !(name in sessions) && !(name in windows);
+  const trash = (await store.listTrash()).filter(isGone).map(({ kind, name }) => `${kind} ${name}`);
+  return {
+    sessions,
+    windows,
+    trash: [...new Set(trash)].sort(),
+    active: await store.activeSession(projectUri(project)),
+  };
+}
+
+async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
+  const session = await store.getSession(id);
+  if (!session) throw new CwmError('CWM-4004', `Session "${id}" is listed and not there.`);
+  const { lifecycle, draft, frozenAs, thawedFrom, tokens } = session;
+  const branches: Record<string, string[]> = {};
+  for (const { name, messageIds } of Object.values(session.branches)) {
+    branches[name] = (await store.loadMessages(id, messageIds as MessageId[])).map(wordsOf);
+  }
+  const ids = tokens && (await store.loadTokens(id, tokens.sha256));
+  return { lifecycle, draft, frozenAs, thawedFrom: thawedFrom?.window, ids, branches };
+}
+
+async function windowOf(store: FileStore, name: WindowName): Promise<object> {
+  const manifest = await store.getWindow(name);
+  if (!manifest) throw new CwmError('CWM-4004', `Window "${name}" is listed and not there.`);
+  const { session, mode, parentWindow, messageIds } = manifest;
+  const words = (await store.loadMessages(session as SessionId, messageIds as MessageId[])).map(wordsOf);
+  const ids = await store.loadWindowTokens(name);
+  const { blocks } = await store.loadWindowKv(name);
+  const pinned = await store.isPinned(name);
+  return { session, mode, parentWindow, words, ids, pinned, blocks: blocks.length };
+}
+
+const wordsOf = ({ content }: Message): string => JSON.stringify(content);
+
+export const branched = (session: Session): Session => ({
+  ...session,
+  branches: {
+    ...session.branches,
+    other: {
+      ...session.branches['main']!,
+      name: 'other',
+      messageIds: session.branches['main']!.messageIds.slice(0, 2),
+    },
+  },
+  activeBranch: 'other',
+  version: session.version + 1,
+});
