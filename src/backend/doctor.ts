@@ -29,7 +29,10 @@ export async function examine(
   spec: string | undefined,
   signal: AbortSignal,
 ): Promise<RouteOutput<'doctor'>> {
-  const engine = await parts.engines.status(spec ?? parts.engines.defaultSpec, signal);
+  const status = await parts.engines.status(spec ?? parts.engines.defaultSpec, signal);
+  const probed = status.reachable ? await probe(parts.engines, status.spec, signal) : null;
+  const capabilities = probed !== null && 'items' in probed ? probed : null;
+  const engine = { ...status, blockTokens: status.blockTokens ?? capabilities?.blockTokens ?? null };
   const findings = [
     backendFinding(),
     await spaceFinding(parts.storage),
@@ -37,11 +40,9 @@ export async function examine(
     recordsFinding(parts.problems()),
     processorFinding(),
     ...engineFindings(engine),
+    ...(probed !== null && 'state' in probed ? [probed] : []),
   ];
-  if (!engine.reachable) return { engine, findings, capabilities: null };
-  const probed = await probe(parts.engines, engine.spec, signal);
-  if ('items' in probed) return { engine, findings, capabilities: probed };
-  return { engine, findings: [...findings, probed], capabilities: null };
+  return { engine, findings, capabilities };
 }
 
 /** A server may go away between two questions. */

@@ -85,7 +85,13 @@ describe('doctor', () => {
   });
 
   it('says that a thaw can not be proven where the engine does not tell its block size, and shows its notices', async () => {
-    const { findings } = await examine(parts({ ...up, blockTokens: null, notices: ['Look here.'] }), undefined, signal);
+    const silent = parts({ ...up, blockTokens: null, notices: ['Look here.'] });
+    const probe = async () => ({ ...capabilities, blockTokens: null });
+    const engines = { ...silent.engines, get: () => ({ ...unused, probe }) };
+    const { findings } = await examine({ ...silent, engines }, undefined, signal);
+    const seen = await examine(silent, undefined, signal);
+    expect(seen.engine.blockTokens).toBe(32);
+    expect(seen.findings).toContainEqual(expect.objectContaining({ name: 'KV blocks', state: 'ok' }));
     expect(findings).toContainEqual(expect.objectContaining({ name: 'KV blocks', state: 'unknown' }));
     expect(findings).toContainEqual({ name: 'notice', state: 'warning', detail: 'Look here.', remedy: '' });
   });

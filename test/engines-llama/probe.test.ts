@@ -112,7 +112,7 @@ describe('a probe of llama-server', () => {
       'no /tokenize',
       { http: { kind: 'status', status: 404, path: '/tokenize' } },
       'reachable',
-      { tokenizer: 'unknown' },
+      { tokenizer: 'no' },
     ],
     ['still loading', { http: { kind: 'status', status: 503, path: '/health' } }, 'reachable', { ready: 'no' }],
   ];

@@ -1,13 +1,13 @@
 import type { Capabilities, Capability } from '../../protocol/capabilities.ts';
 import type { Link } from '../http/link.ts';
+import { canaryFound, capability, tokenizerFound } from '../probe/capability.ts';
 import { probeHealth } from '../probe/health.ts';
-import { capability, judgeReuse } from '../probe/judgeReuse.ts';
+import { judgeReuse } from '../probe/judgeReuse.ts';
 import {
   askStepByStep,
   idsOfLength,
   neverSentText,
   probeSize,
-  unlessAborted,
   type ProbeSize,
   type TinyAnswer,
 } from '../probe/tinyRequests.ts';
@@ -63,7 +63,7 @@ export async function probeLlamaServer(
     ready,
     ...judged.items,
     last ? answerIdsFound(last) : capability('token-ids', 'unknown', why),
-    last ? canaryFound(last, link.label, signal) : capability('canary', 'unknown', why),
+    last ? canaryFound(() => readCanary(last, link.label), canaryWords, signal) : capability('canary', 'unknown', why),
     tokenizer,
     insightFound(server),
     persistenceFound(server),
@@ -81,7 +81,8 @@ export async function probeLlamaServer(
 }
 
 async function tryOut({ link, slot, elapsedMs }: ProbeParts, size: ProbeSize, signal: AbortSignal) {
-  const { tokenizer, given } = await probeTokenizer(link, size, signal);
+  const text = neverSentText(size.promptTokens);
+  const { tokenizer, ids: given } = await tokenizerFound(() => answerIds(link, text, signal, true), signal);
   const ids = idsOfLength(size.promptTokens, given);
   let last: Completion | null = null;
   const ask = async (isFresh: boolean, promptTokens: number): Promise<TinyAnswer> => {
@@ -105,15 +106,6 @@ async function tryOut({ link, slot, elapsedMs }: ProbeParts, size: ProbeSize, si
   return { tokenizer, tried, last: last as Completion | null };
 }
 
-async function probeTokenizer(link: Link, size: ProbeSize, signal: AbortSignal) {
-  try {
-    const given = await answerIds(link, neverSentText(size.promptTokens), signal, true);
-    return { tokenizer: capability('tokenizer', 'yes', '/tokenize answers with token ids.'), given };
-  } catch (error) {
-    return { tokenizer: capability('tokenizer', 'unknown', unlessAborted(error, signal).message), given: [] };
-  }
-}
-
 const answerIdsFound = ({ tokens }: Completion): Capability =>
   tokens && tokens.length > 0
     ? capability('token-ids', 'yes', 'Answers carry their ids; those of a prompt are made from its template.')
@@ -124,15 +116,11 @@ const answerIdsFound = ({ tokens }: Completion): Capability =>
         'Update llama-server.',
       );
 
-function canaryFound(completion: Completion, label: string, signal: AbortSignal): Capability {
-  try {
-    return readCanary(completion, label) === null
-      ? capability('canary', 'no', 'Other content in a slot file is noticed only where the file can be checked.')
-      : capability('canary', 'yes', 'A changed content shows in them, though not every flipped bit.');
-  } catch (error) {
-    return capability('canary', 'unknown', unlessAborted(error, signal).message);
-  }
-}
+const canaryWords = {
+  yes: 'A changed content shows in them, though not every flipped bit.',
+  no: 'Other content in a slot file is noticed only where the file can be checked.',
+  remedy: '',
+};
 
 const insightFound = ({ showsSlots }: ServerIdentity): Capability =>
   showsSlots

@@ -1,6 +1,6 @@
 import type { Capability } from '../../protocol/capabilities.ts';
 import type { Link } from '../http/link.ts';
-import { capability } from './judgeReuse.ts';
+import { capability } from './capability.ts';
 import { unlessAborted } from './tinyRequests.ts';
 
 /** Whether the server calls itself ready. vLLM says 503 when the engine behind its web server is dead, llama-server while it loads. */

@@ -1,4 +1,5 @@
-import type { Capability, CapabilityName } from '../../protocol/capabilities.ts';
+import type { Capability } from '../../protocol/capabilities.ts';
+import { capability } from './capability.ts';
 import type { ProbeSize, TinyAnswers } from './tinyRequests.ts';
 
 /** What the user of this kind of server can change. */
@@ -21,13 +22,6 @@ export interface ProbeEvidence {
   readonly mayBeSharedBecause: string | null;
   readonly remedies: ReuseRemedies;
 }
-
-export const capability = (
-  name: CapabilityName,
-  state: Capability['state'],
-  found: string,
-  remedy = '',
-): Capability => ({ name, state, found, remedy });
 
 const nothingSaid = 'The server does not say how much it reused.';
 const notBelieved = 'What the server says about reuse is not believed.';

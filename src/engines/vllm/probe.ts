@@ -3,8 +3,9 @@ import type { KvContext, ReuseEvidence } from '../../core/ports/engine.ts';
 import type { Capabilities, Capability } from '../../protocol/capabilities.ts';
 import type { Link } from '../http/link.ts';
 import type { Timer } from '../http/timing.ts';
+import { canaryFound, capability, tokenizerFound } from '../probe/capability.ts';
 import { probeHealth } from '../probe/health.ts';
-import { capability, judgeReuse } from '../probe/judgeReuse.ts';
+import { judgeReuse } from '../probe/judgeReuse.ts';
 import {
   askStepByStep,
   idsOfLength,
@@ -106,20 +107,23 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
 }
 
 async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
-  const { tokenizer, ids: given } = await probeTokenizer(parts, size, signal);
+  const { link, identity } = parts;
+  const text = neverSentText(size.promptTokens);
+  const tokenize = () => tokenizeText(link, identity.description.model.id, text, signal, true);
+  const { tokenizer, ids: given } = await tokenizerFound(tokenize, signal);
   const ids = idsOfLength(size.promptTokens, given);
   const [salt, otherSalt] = [randomSalt(), randomSalt()];
   const seen: Seen = { first: null, last: null, canary: null };
-  const ask = (step: TinyStep, promptTokens: number): Promise<TinyAnswer> => {
+  const ask = async (step: TinyStep, promptTokens: number): Promise<TinyAnswer> => {
     const context = { ids: ids.slice(0, promptTokens), salt: step === 'otherSalt' ? otherSalt : salt, handle: null };
-    return step === 'shorter' ? askWithCanary(parts, context, seen, signal) : askPlainly(parts, context, false, seen);
+    if (step === 'shorter') return askWithCanary(parts, context, seen, signal);
+    return noteDown(await parts.complete(context, false), context, seen);
   };
   const tried = await askStepByStep(tinySteps, size, ask, signal);
   return { tokenizer, tried, seen, reach: await probeFiles(parts, ids, [salt, otherSalt], signal) };
 }
 
-async function askPlainly(parts: ProbeParts, context: KvContext, canary: boolean, seen: Seen): Promise<TinyAnswer> {
-  const completed = await parts.complete(context, canary);
+function noteDown(completed: Completed, context: KvContext, seen: Seen): TinyAnswer {
   seen.first ??= completed;
   seen.last = completed;
   return {
@@ -136,41 +140,25 @@ async function askWithCanary(
   seen: Seen,
   signal: AbortSignal,
 ): Promise<TinyAnswer> {
+  const { label, description } = parts.identity;
+  const remedy = remediesOf(description.kind).canary;
   try {
-    const answer = await askPlainly(parts, context, true, seen);
-    if (seen.last) seen.canary = readOut(seen.last.completion, parts.identity, signal);
-    return answer;
+    const completed = await parts.complete(context, true);
+    seen.canary = canaryFound(() => readCanary(completed.completion, label), { ...canaryWords, remedy }, signal);
+    return noteDown(completed, context, seen);
   } catch (error) {
     const failure = unlessAborted(error, signal);
     const isRefused = failure.code === 'CWM-5007' && failure.context?.['status'] !== undefined;
     if (!isRefused) throw error;
-    seen.canary = capability('canary', 'no', failure.message, remediesOf(parts.identity.description.kind).canary);
+    seen.canary = capability('canary', 'no', failure.message, remedy);
     return { sentTokens: context.ids.length, told: null, cached: null };
   }
 }
 
-async function probeTokenizer({ link, identity }: ProbeParts, size: ProbeSize, signal: AbortSignal) {
-  try {
-    const ids = await tokenizeText(link, identity.description.model.id, neverSentText(size.promptTokens), signal, true);
-    return { tokenizer: capability('tokenizer', 'yes', '/tokenize answers with token ids.'), ids };
-  } catch (error) {
-    const { code, message } = unlessAborted(error, signal);
-    const isAbsent = code === 'CWM-5005';
-    return { tokenizer: capability('tokenizer', isAbsent ? 'no' : 'unknown', message), ids: [] };
-  }
-}
-
-function readOut(completion: Completion, { label, description }: ServerIdentity, signal: AbortSignal): Capability {
-  try {
-    return readCanary(completion, label) === null
-      ? capability('canary', 'no', noCanary, remediesOf(description.kind).canary)
-      : capability('canary', 'yes', 'A changed content shows in them, also where block files are out of reach.');
-  } catch (error) {
-    return capability('canary', 'unknown', unlessAborted(error, signal).message);
-  }
-}
-
-const noCanary = 'Other content under the right names is noticed only where block files can be checked.';
+const canaryWords = {
+  yes: 'A changed content shows in them, also where block files are out of reach.',
+  no: 'Other content under the right names is noticed only where block files can be checked.',
+};
 
 function tokenIds({ first }: Seen, tried: TinyAnswers, remedies: Remedies): Capability {
   const choice = first?.completion.choices[0];

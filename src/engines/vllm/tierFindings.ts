@@ -1,6 +1,7 @@
 import type { EngineKind } from '../../core/ports/engine.ts';
 import type { Capability } from '../../protocol/capabilities.ts';
-import { capability, saltIgnored, type ProbeEvidence } from '../probe/judgeReuse.ts';
+import { capability } from '../probe/capability.ts';
+import { saltIgnored, type ProbeEvidence } from '../probe/judgeReuse.ts';
 import { ignoresSalt, keepsSalt } from './connectors.ts';
 import type { Remedies } from './remedies.ts';
 import type { ServerMetrics } from './serverMetrics.ts';

@@ -1,0 +1,39 @@
+import type { Measurement } from '../../core/ports/engine.ts';
+import type { Capability, CapabilityName } from '../../protocol/capabilities.ts';
+import { unlessAborted } from './tinyRequests.ts';
+
+export const capability = (
+  name: CapabilityName,
+  state: Capability['state'],
+  found: string,
+  remedy = '',
+): Capability => ({ name, state, found, remedy });
+
+/** Whether text is tokenized on request, and the ids that came of it. */
+export async function tokenizerFound(
+  tokenize: () => Promise<readonly number[]>,
+  signal: AbortSignal,
+): Promise<{ readonly tokenizer: Capability; readonly ids: readonly number[] }> {
+  try {
+    const ids = await tokenize();
+    return { tokenizer: capability('tokenizer', 'yes', '/tokenize answers with token ids.'), ids };
+  } catch (error) {
+    const { code, message } = unlessAborted(error, signal);
+    return { tokenizer: capability('tokenizer', code === 'CWM-5005' ? 'no' : 'unknown', message), ids: [] };
+  }
+}
+
+/** Whether an answer has log-probabilities that can be read. */
+export function canaryFound(
+  read: () => Measurement['canary'],
+  words: { readonly yes: string; readonly no: string; readonly remedy: string },
+  signal: AbortSignal,
+): Capability {
+  try {
+    return read() === null
+      ? capability('canary', 'no', words.no, words.remedy)
+      : capability('canary', 'yes', words.yes);
+  } catch (error) {
+    return capability('canary', 'unknown', unlessAborted(error, signal).message);
+  }
+}
