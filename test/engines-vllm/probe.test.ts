@@ -272,6 +272,16 @@ describe('what a probe finds', () => {
     expect(stateOf(await rig.engine.probe(never), 'isolation')).toBe('no');
   });
 
+  test('one that is late with what is known already does not cost a second probe', async () => {
+    const http = { kind: 'silence', afterChunks: 0, path: '/server_info' } as const;
+    const rig = await makeRig({ fake: { faults: { devMode: true, http } } });
+    const probed = rig.engine.probe(never);
+    await rig.fake.untilRequests(completions, 4);
+    rig.timer.advance(1_000);
+    expect(await rig.engine.probe(never)).toEqual(await probed);
+    expect(prompts(rig)).toHaveLength(4);
+  });
+
   test('what a development endpoint tells of keys goes nowhere', async () => {
     const rig = await makeRig({
       fake: { faults: { devMode: true, apiKey: 'secret-key' } },

@@ -96,13 +96,16 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
     files,
   ];
   const { requests, promptTokens } = tried;
+  // A late answer is asked for again only where it would have told something.
+  const isSettled =
+    connectors !== 'late' || items.every(({ name, state }) => name !== 'isolation' || state !== 'unknown');
   return {
     capabilities: {
       items,
       blockTokens: judged.blockTokens,
       cost: { requests, promptTokens, ms: elapsedMs() - startedMs },
     },
-    isComplete: tried.failure === null && connectors !== 'late' && ready.state !== 'no',
+    isComplete: tried.failure === null && isSettled && ready.state !== 'no',
   };
 }
 
