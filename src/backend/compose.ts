@@ -8,6 +8,7 @@ import { productVersion } from '../protocol/version.ts';
 import { openStore } from '../store/fileStore.ts';
 import { diskFiles } from '../store/files.ts';
 import { BlockFiles } from '../store/space/blockFiles.ts';
+import { StateFolders } from '../store/states/stateFolders.ts';
 import { auditedStore } from './audit/auditedStore.ts';
 import { parseAuditPoint } from './audit/auditPoint.ts';
 import { Refusals } from './audit/refusals.ts';
@@ -59,6 +60,7 @@ export const composeServices =
       files: new DiskContextFiles(),
       clock: systemClock,
       changes: { emit },
+      peers: new StateFolders(diskFiles),
       blocks: new BlockFiles(diskFiles, join(storage, 'kv')),
       limits,
       onBackgroundFailure: (error) => log.failure('the KV budget could not be kept', error),

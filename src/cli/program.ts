@@ -9,6 +9,7 @@ import { registerDemo } from './commands/demo.ts';
 import { registerFreezeAndThaw } from './commands/freezeAndThaw.ts';
 import { registerSession } from './commands/session.ts';
 import { registerSpace } from './commands/space.ts';
+import { registerState } from './commands/state.ts';
 import { registerWindows } from './commands/windows.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { Run, withCommonOptions, type CommonOptions } from './run.ts';
@@ -51,6 +52,7 @@ const groups = [
   registerConversation,
   registerFreezeAndThaw,
   registerWindows,
+  registerState,
   registerSpace,
   registerChecks,
   registerAudit,

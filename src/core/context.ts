@@ -4,9 +4,11 @@ import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Changes } from './changes.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
+import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import type { PrefillRates } from './prefillRates.ts';
 import type { Space } from './space/space.ts';
+import type { Trackers } from './tracker/trackers.ts';
 
 /** What every operation of the core works with. */
 export interface CoreContext {
@@ -17,6 +19,9 @@ export interface CoreContext {
   readonly changes: Changes;
   readonly prefill: PrefillRates;
   readonly space: Space;
+  readonly trackers: Trackers;
+  /** What a session's state can be synchronised with. */
+  readonly peers: StatePeers;
   /** What changes a session runs one after another for that session. */
   readonly turns: KeyedQueue<SessionId>;
   /**

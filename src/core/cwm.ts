@@ -11,6 +11,7 @@ import { freeze } from './freeze.ts';
 import type { BlockCache } from './ports/blockCache.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
+import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import { PrefillRates } from './prefillRates.ts';
 import { prime } from './prime.ts';
@@ -32,6 +33,17 @@ import { makeSpace } from './space/space.ts';
 import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
 import { usage } from './space/usage.ts';
 import { thaw } from './thaw.ts';
+import { makeTrackers, noPeers } from './tracker/makeTrackers.ts';
+import {
+  activateState,
+  createRecoveryPoint,
+  getState,
+  listRecoveryPoints,
+  restoreRecoveryPoint,
+  syncState,
+  updateState,
+} from './tracker/operations.ts';
+import type { TrackerConfig } from './tracker/trackerConfig.ts';
 import { send } from './turns.ts';
 import { verify } from './verify.ts';
 import { deleteWindow, getWindow, listWindows } from './windows.ts';
@@ -44,6 +56,9 @@ export interface CwmParts {
   readonly changes: Changes;
   /** The embedded engine's blocks. Default: it has none. */
   readonly blocks?: BlockCache;
+  /** Default: {@link noPeers}. */
+  readonly peers?: StatePeers;
+  readonly tracker?: Partial<TrackerConfig>;
   /** Default: {@link defaultLimits}. */
   readonly limits?: Partial<SpaceLimits>;
   /** Hears what goes wrong where nobody waits for an answer. Without it, nothing may go wrong there. */
@@ -69,7 +84,23 @@ export class Cwm {
     const { store, engines, files, clock, changes } = parts;
     const space = makeSpace(store, parts.blocks ?? noBlocks, clock, { ...defaultLimits, ...parts.limits });
     const [turns, kvRecords] = [new KeyedQueue<SessionId>(), new KeyedQueue<LineageId>()];
-    this.#core = { store, engines, files, clock, changes, prefill: new PrefillRates(), space, turns, kvRecords };
+    const trackers = makeTrackers(store, clock, parts.tracker ?? {}, async (id) => {
+      await createSession(this.#core, { id });
+    });
+    const peers = parts.peers ?? noPeers;
+    this.#core = {
+      store,
+      engines,
+      files,
+      clock,
+      changes,
+      prefill: new PrefillRates(),
+      space,
+      trackers,
+      peers,
+      turns,
+      kvRecords,
+    };
     this.#collector = new Collector(space, clock, parts.onBackgroundFailure ?? rethrow);
   }
 
@@ -166,6 +197,45 @@ export class Cwm {
 
   verify(input: RouteInput<'verify'>, signal: AbortSignal): Promise<RouteOutput<'verify'>> {
     return verify(this.#core, input, signal);
+  }
+
+  getState(input: RouteInput<'getState'>): Promise<RouteOutput<'getState'>> {
+    return getState(this.#core, input);
+  }
+
+  updateState(input: RouteInput<'updateState'>): Promise<RouteOutput<'updateState'>> {
+    return updateState(this.#core, input);
+  }
+
+  listRecoveryPoints(input: RouteInput<'listRecoveryPoints'>): Promise<RouteOutput<'listRecoveryPoints'>> {
+    return listRecoveryPoints(this.#core, input);
+  }
+
+  createRecoveryPoint(input: RouteInput<'createRecoveryPoint'>): Promise<RouteOutput<'createRecoveryPoint'>> {
+    return createRecoveryPoint(this.#core, input);
+  }
+
+  restoreRecoveryPoint(
+    input: RouteInput<'restoreRecoveryPoint'>,
+    signal: AbortSignal,
+  ): Promise<RouteOutput<'restoreRecoveryPoint'>> {
+    return restoreRecoveryPoint(this.#core, input, signal);
+  }
+
+  syncState(input: RouteInput<'syncState'>): Promise<RouteOutput<'syncState'>> {
+    return syncState(this.#core, input);
+  }
+
+  activeStates(): Promise<RouteOutput<'activeStates'>> {
+    return this.#core.trackers.active();
+  }
+
+  activateState(input: RouteInput<'activateState'>): Promise<RouteOutput<'activateState'>> {
+    return activateState(this.#core, input);
+  }
+
+  deactivateState(): Promise<RouteOutput<'deactivateState'>> {
+    return this.#core.trackers.deactivate();
   }
 
   activeSession(input: RouteInput<'activeSession'>): Promise<RouteOutput<'activeSession'>> {

@@ -143,6 +143,7 @@ export async function deleteSession(
       }
       for (const window of windows) await deleteWindow(core, { window }, signal);
       await core.store.deleteSession(id);
+      core.trackers.forget(id);
       await deactivateEverywhere(core, session);
       core.changes.emit({ type: 'session', session: id });
       return { deletedWindows: windows };

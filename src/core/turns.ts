@@ -112,6 +112,7 @@ export async function beginTurn(
   signal: AbortSignal,
 ): Promise<Turn> {
   const engine = core.engines.get(spec);
+  await core.trackers.use(session.id as SessionId, (tracker) => tracker.beforeTurn(session));
   const begun = await update(core, session, {
     draft: draft ?? session.draft,
     phase: movePhase(movePhase(session.phase, 'send'), 'request'),

@@ -4,6 +4,17 @@ import { capabilitiesSchema } from './capabilities.ts';
 import { receiptSchema } from './receipt.ts';
 import { lifecycles, messageSchema, prefixBreakSchema, sessionSchema } from './session.ts';
 import { pruneResultSchema, trashItemSchema, usageSchema } from './space.ts';
+import {
+  activeStatesSchema,
+  conflictPolicies,
+  jsonObjectSchema,
+  recoveryChoiceSchema,
+  recoveryPointSummarySchema,
+  restoreResultSchema,
+  sessionStateSchema,
+  syncDirections,
+  syncResultSchema,
+} from './tracker.ts';
 import { windowDetailsSchema, windowSummarySchema } from './window.ts';
 
 /**
@@ -305,6 +316,57 @@ export const routes = {
     z.object({ all: queryFlag }),
     z.object({ items: z.array(trashItemSchema), bytesFreed: z.number() }),
   ),
+
+  /** Wherever a session's state is meant, `@` is the session that was activated last. */
+  getState: route('GET', '/api/contexts/:session/tracker', z.object({ session: text }), sessionStateSchema),
+  updateState: route(
+    'POST',
+    '/api/contexts/:session/tracker',
+    z.object({
+      session: text,
+      /** One more than that of the state which it replaces. */
+      version: z.number(),
+      data: jsonObjectSchema,
+      metadata: z.optional(jsonObjectSchema),
+    }),
+    sessionStateSchema,
+  ),
+  listRecoveryPoints: route(
+    'GET',
+    '/api/contexts/:session/tracker/points',
+    z.object({ session: text }),
+    z.object({ items: z.array(recoveryPointSummarySchema) }),
+  ),
+  createRecoveryPoint: route(
+    'POST',
+    '/api/contexts/:session/tracker/points',
+    z.object({ session: text }),
+    recoveryPointSummarySchema,
+  ),
+  /** State and conversation. */
+  restoreRecoveryPoint: route(
+    'POST',
+    '/api/contexts/:session/tracker/restore',
+    z.extend(recoveryChoiceSchema, { session: text }),
+    restoreResultSchema,
+  ),
+  syncState: route(
+    'POST',
+    '/api/contexts/:session/tracker/sync',
+    z.object({
+      session: text,
+      /** Absolute path of the folder that has the other side. */
+      folder: text,
+      /** Default: `sync`. */
+      direction: z.optional(z.enum(syncDirections)),
+      /** Default: `manual`, which changes nothing when both sides were changed. */
+      policy: z.optional(z.enum(conflictPolicies)),
+    }),
+    syncResultSchema,
+  ),
+  activeStates: route('GET', '/api/tracker/active', nothing, activeStatesSchema),
+  activateState: route('POST', '/api/tracker/active', z.object({ session: text }), activeStatesSchema),
+  deactivateState: route('DELETE', '/api/tracker/active', nothing, activeStatesSchema),
 
   activeSession: route(
     'GET',

@@ -62,8 +62,8 @@ export type RecoveryChoice = z.infer<typeof recoveryChoiceSchema>;
 export const restoreResultSchema = z.object({
   restored: recoveryPointSummarySchema,
   state: sessionStateSchema,
-  /** How the session was before; restoring it undoes this. */
-  undo: z.string(),
+  /** Recovery point of how the session was before, which undoes this; null when its state was damaged. */
+  undo: z.nullable(z.string()),
   /** Ids of recovery points that would have been taken and turned out damaged. */
   damaged: z.array(z.string()),
 });
@@ -92,5 +92,7 @@ export const activeStatesSchema = z.object({
   current: z.nullable(sessionStateSchema),
   /** Ids of all active sessions, the current one first. */
   active: z.array(z.string()),
+  /** The session that had to make room: it was used the longest ago. */
+  deactivated: z.nullable(z.string()),
 });
 export type ActiveStates = z.infer<typeof activeStatesSchema>;

@@ -18,7 +18,6 @@ export interface Conversation {
   readonly branches: Session['branches'];
   readonly activeBranch: string;
   readonly tokens: ContextTokens | null;
-  readonly prefixBreaks: number;
 }
 
 /** A session as it was at one moment: its state and where its conversation stood. */

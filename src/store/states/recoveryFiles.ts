@@ -43,9 +43,9 @@ export class RecoveryFiles {
   async add(session: Session, point: Omit<RecoveryPoint, 'conversation'>): Promise<RecoveryPoint> {
     const { files, writes, records, layout } = this.#parts;
     const paths = layout.session(session.id as SessionId);
-    const { branches, activeBranch, prefixBreaks } = session;
+    const { branches, activeBranch } = session;
     const tokens = await this.#tokensThere(session, paths);
-    const added: RecoveryPoint = { ...point, conversation: { branches, activeBranch, tokens, prefixBreaks } };
+    const added: RecoveryPoint = { ...point, conversation: { branches, activeBranch, tokens } };
     const latest = (await this.#named(paths))[0]?.sequence ?? 0;
     const name = nameOf(latest + 1, point.id);
     if (!(await hasDirectory(files, paths.recovery))) {

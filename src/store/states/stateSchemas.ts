@@ -21,7 +21,6 @@ export const recoveryPointSchema = z.object({
     branches: z.record(z.string(), branchSchema),
     activeBranch: z.string(),
     tokens: z.nullable(contextTokensSchema),
-    prefixBreaks: z.number(),
   }),
 });
 

@@ -1,0 +1,37 @@
+import type { Clock } from '../../base/clock.ts';
+import { randomId } from '../../base/hash.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { SessionId } from '../../protocol/ids.ts';
+import type { StatePeers } from '../ports/states.ts';
+import type { Store } from '../ports/store.ts';
+import type { TrackerParts } from './tracker.ts';
+import { parseTrackerConfig, type TrackerConfig } from './trackerConfig.ts';
+import { TrackerFactory } from './trackerFactory.ts';
+import { Trackers } from './trackers.ts';
+import { validateState } from './validateState.ts';
+
+/** The trackers over a store. @param createSession for sessions that are made by activating them. */
+export function makeTrackers(
+  store: Store,
+  clock: Clock,
+  given: Partial<TrackerConfig>,
+  createSession: (id: SessionId) => Promise<void>,
+): Trackers {
+  const config = parseTrackerConfig(given);
+  const readSession: TrackerParts['readSession'] = async (id) => {
+    const session = await store.getSession(id);
+    if (session) return session;
+    throw new CwmError('CWM-2001', `There is no session "${id}".`);
+  };
+  const newPointId = (): string => randomId().slice(0, 8);
+  const { states } = store;
+  const factory = new TrackerFactory({ states, readSession, clock, newPointId, validate: validateState }, config);
+  return new Trackers({ factory, states, clock, createSession }, config);
+}
+
+/** Where there is nothing to synchronise with. */
+export const noPeers: StatePeers = {
+  open: (location) => {
+    throw new CwmError('CWM-3105', `Nothing can be synchronised with ${JSON.stringify(location.slice(0, 200))} here.`);
+  },
+};

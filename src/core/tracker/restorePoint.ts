@@ -1,0 +1,85 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { Session } from '../../protocol/session.ts';
+import type { RestoreResult } from '../../protocol/tracker.ts';
+import type { RecoveryPoint, StoredState } from '../ports/states.ts';
+import { summaryOf, type RecoveryKeeper } from './recoveryKeeper.ts';
+import { selectPoint, type RecoveryStrategy } from './selectPoint.ts';
+import { contentOf, laterStamp, sameContent } from './state.ts';
+import type { TrackerParts } from './tracker.ts';
+
+/** After damage, nobody knows which versions clients have seen: none of them may be given again. */
+const versionsLeftOut = 1_000_000;
+
+interface RestoreRequest {
+  readonly strategy: RecoveryStrategy;
+  readonly session: Session;
+  /** Null: damaged. */
+  readonly current: StoredState | null;
+}
+
+type Restored = Omit<RestoreResult, 'state'> & { readonly stored: StoredState };
+
+/** Chooses, keeps what is there as a recovery point of its own, and takes state and conversation back as one change. */
+export async function restorePoint(
+  { states, clock }: TrackerParts,
+  keeper: RecoveryKeeper,
+  { strategy, session, current }: RestoreRequest,
+): Promise<Restored> {
+  const { points, damaged: unreadable } = await keeper.list();
+  const { point, damaged } = await choose(points, [...unreadable], strategy, (each) => states.checkRecoveryPoint(each));
+  const undo = current && (await keeper.add('restore', current));
+  const { branches, activeBranch, tokens } = point.conversation;
+  const now = clock.now();
+  const nextSession: Session = {
+    ...session,
+    branches,
+    activeBranch,
+    tokens,
+    updatedAt: now.toISOString(),
+    version: session.version + 1,
+  };
+  const stored = current === null ? afterDamage(points, point, now) : takenBack(current, point, now);
+  await states.restore(nextSession, stored === current ? null : stored, current && current.version);
+  return { restored: summaryOf(point), undo: undo && undo.id, damaged, stored };
+}
+
+function takenBack(current: StoredState, { state }: RecoveryPoint, now: Date): StoredState {
+  if (sameContent(current, state)) return current;
+  const lastUpdated = laterStamp(now, current.lastUpdated);
+  return { ...current, ...contentOf(state), version: current.version + 1, lastUpdated };
+}
+
+function afterDamage(points: readonly RecoveryPoint[], { state }: RecoveryPoint, now: Date): StoredState {
+  const version = Math.max(...points.map((point) => point.state.version)) + versionsLeftOut;
+  return { ...contentOf(state), version, lastUpdated: laterStamp(now, state.lastUpdated), base: null };
+}
+
+async function choose(
+  points: readonly RecoveryPoint[],
+  damaged: string[],
+  strategy: RecoveryStrategy,
+  check: (point: RecoveryPoint) => Promise<void>,
+): Promise<{ point: RecoveryPoint; damaged: string[] }> {
+  for (let left = points; ;) {
+    if (strategy.by === 'id' && damaged.includes(strategy.id)) {
+      throw new CwmError('CWM-3106', `Recovery point "${strategy.id}" is damaged.`, { context: { damaged } });
+    }
+    if (left.length === 0) {
+      throw new CwmError('CWM-2011', 'The session has no recovery point that could be restored.', {
+        context: { damaged },
+      });
+    }
+    const point = selectPoint(left, strategy);
+    if (point === null) {
+      throw new CwmError('CWM-2010', 'The session has no such recovery point.', { context: { damaged } });
+    }
+    try {
+      await check(point);
+      return { point, damaged };
+    } catch (error) {
+      if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+      damaged.push(point.id);
+      left = left.filter(({ id }) => id !== point.id);
+    }
+  }
+}

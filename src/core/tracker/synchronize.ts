@@ -1,0 +1,93 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { SessionId } from '../../protocol/ids.ts';
+import type {
+  ConflictPolicy,
+  StateContent,
+  SyncDirection,
+  SyncResult,
+  VersionedState,
+} from '../../protocol/tracker.ts';
+import type { StatePeer, StoredState } from '../ports/states.ts';
+import { reconcile } from './reconcile.ts';
+import { contentOf, emptyState, sameContent } from './state.ts';
+import { requireValid, type StateValidator } from './validateState.ts';
+
+/** How often somebody else may write to the peer in between. */
+const maxAttempts = 5;
+
+export interface SyncRequest {
+  readonly session: SessionId;
+  readonly local: StoredState;
+  readonly peer: StatePeer;
+  /** Names the peer: a base is only good for the one it was agreed on with. */
+  readonly location: string;
+  readonly direction: SyncDirection;
+  readonly policy: ConflictPolicy;
+  readonly now: Date;
+  readonly validate: StateValidator;
+  /** Called before anything is changed, when the session's state is going to be. */
+  readonly beforePull: () => Promise<void>;
+}
+
+type Synchronized = Omit<SyncResult, 'state'> & {
+  /** What the session is to have from now on; `local` itself when nothing is to be written. */
+  readonly next: StoredState;
+};
+
+/**
+ * Brings the peer up to date and says what the session is to have. The peer comes first: when writing the session fails after it, the
+ * next time there is only something to pull.
+ */
+export async function synchronize(request: SyncRequest): Promise<Synchronized> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await synchronizeOnce(request);
+    } catch (error) {
+      const isOvertaken = error instanceof CwmError && error.code === 'CWM-3103';
+      if (!isOvertaken) throw error;
+      if (attempt === maxAttempts) {
+        throw new CwmError('CWM-3105', `${request.location} is being changed all the time.`, { cause: error });
+      }
+    }
+  }
+}
+
+async function synchronizeOnce(request: SyncRequest): Promise<Synchronized> {
+  const { session, local, peer, location, direction, policy, now } = request;
+  const base = local.base?.peer === location ? local.base : null;
+  const agreed = base ?? emptyState('');
+  const stored = await peer.read(session);
+  // Nothing there counts as not changed: what was agreed on is put there again.
+  const theirs: VersionedState = stored ?? { ...emptyState(''), ...contentOf(agreed) };
+  const { content, conflict } = reconcile({ local, peer: theirs, base: agreed }, policy);
+  requireValid(content, request.validate);
+  const pulled = direction !== 'push' && !sameContent(content, local);
+  const isMissing = stored === null && local.version > 0;
+  const pushed = direction !== 'pull' && (isMissing || !sameContent(content, theirs));
+  const merged: VersionedState = { ...content, ...stampOf(content, local, theirs, now) };
+  if (pulled) await request.beforePull();
+  if (pushed) await peer.write(session, merged, theirs.version);
+  const nextBase = direction === 'sync' ? content : direction === 'pull' ? contentOf(theirs) : contentOf(local);
+  const isKnown = base !== null && sameContent(base, nextBase);
+  if (!pulled && isKnown) return { next: local, pulled, pushed, conflict };
+  const next = { ...(pulled ? merged : local), base: { peer: location, ...nextBase } };
+  return { next, pulled, pushed, conflict };
+}
+
+/** Version and time of what both have now: those of the side that had it, if its version is the higher one. */
+function stampOf(
+  content: StateContent,
+  local: VersionedState,
+  theirs: VersionedState,
+  now: Date,
+): Pick<VersionedState, 'version' | 'lastUpdated'> {
+  const lastUpdated = [local.lastUpdated, theirs.lastUpdated].sort().at(-1) ?? now.toISOString();
+  const isTheirs = sameContent(content, theirs) && theirs.version > local.version;
+  const isOurs = sameContent(content, local) && local.version > theirs.version;
+  if (isTheirs || isOurs) return { version: Math.max(local.version, theirs.version), lastUpdated };
+  const stamp = now.toISOString();
+  return {
+    version: Math.max(local.version, theirs.version) + 1,
+    lastUpdated: stamp > lastUpdated ? stamp : lastUpdated,
+  };
+}

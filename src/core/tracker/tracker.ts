@@ -1,0 +1,204 @@
+import type { Clock } from '../../base/clock.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { SessionId } from '../../protocol/ids.ts';
+import type { Session } from '../../protocol/session.ts';
+import type {
+  ConflictPolicy,
+  RecoveryPointSummary,
+  RestoreResult,
+  SessionState,
+  StateContent,
+  SyncDirection,
+  SyncResult,
+} from '../../protocol/tracker.ts';
+import type { StatePeer, StateStore, StoredState } from '../ports/states.ts';
+import { RecoveryKeeper, summaryOf } from './recoveryKeeper.ts';
+import { restorePoint } from './restorePoint.ts';
+import type { RecoveryStrategy } from './selectPoint.ts';
+import { contentOf, emptyState, laterStamp, sameContent } from './state.ts';
+import { synchronize } from './synchronize.ts';
+import type { TrackerConfig } from './trackerConfig.ts';
+import { requireValid, type StateValidator } from './validateState.ts';
+
+/** Everything a tracker works with; each can be replaced. */
+export interface TrackerParts {
+  readonly states: StateStore;
+  /** @throws CwmError CWM-2001 when it is gone. */
+  readonly readSession: (id: SessionId) => Promise<Session>;
+  readonly clock: Pick<Clock, 'now'>;
+  /** Eight hexadecimal digits. */
+  readonly newPointId: () => string;
+  readonly validate: StateValidator;
+}
+
+/** What replaces the state that has one version less. */
+export interface NextState extends StateContent {
+  readonly version: number;
+}
+
+/**
+ * Holds the state of one session (S3-02). What it answers is on the disk; changes come one after another, and each must name the
+ * version that follows the stored one. There must be no second one of the session that changes it.
+ */
+export class Tracker {
+  readonly session: SessionId;
+  readonly #parts: TrackerParts;
+  readonly #queue = new SerialQueue();
+  readonly #keeper: RecoveryKeeper;
+  /** Undefined until it was asked for. */
+  #stored: StoredState | undefined;
+
+  constructor(parts: TrackerParts, session: SessionId, config: TrackerConfig) {
+    this.session = session;
+    this.#parts = parts;
+    this.#keeper = new RecoveryKeeper(parts, session, config.coalesceMs);
+  }
+
+  /** A copy: changing it changes nothing. @throws CwmError CWM-2001, 4004 (damaged, and set aside). */
+  getState(): Promise<SessionState> {
+    return this.#queue.run(async () => this.#view(await this.#current()));
+  }
+
+  /**
+   * Replaces the state, if its version is still one less.
+   *
+   * @throws CwmError CWM-3103 when it is not, and nothing was changed; CWM-1005, CWM-2001, CWM-3002 (the session is frozen).
+   */
+  updateState(next: NextState): Promise<SessionState> {
+    return this.#queue.run(async () => {
+      const content = contentOf(next);
+      requireValid(content, this.#parts.validate);
+      const current = await this.#current();
+      if (next.version !== current.version + 1) throw this.#conflict(current.version, next.version);
+      const session = await this.#changeable();
+      await this.#keeper.keepBefore('update', session, current);
+      const lastUpdated = laterStamp(this.#parts.clock.now(), current.lastUpdated);
+      await this.#save(
+        { ...structuredClone(content), version: next.version, lastUpdated, base: current.base },
+        current,
+      );
+      return this.#view(await this.#current());
+    });
+  }
+
+  /** S3-06 */
+  validateState(content: StateContent): boolean {
+    return this.#parts.validate(content).length === 0;
+  }
+
+  /** Whether what is stored is whole, and may be stored. */
+  async isValid(): Promise<boolean> {
+    try {
+      return this.validateState(await this.getState());
+    } catch (error) {
+      if (error instanceof CwmError && error.code === 'CWM-4004') return false;
+      throw error;
+    }
+  }
+
+  /** Latest first. */
+  recoveryPoints(): Promise<RecoveryPointSummary[]> {
+    return this.#queue.run(async () => (await this.#keeper.list()).points.map(summaryOf));
+  }
+
+  createRecoveryPoint(): Promise<RecoveryPointSummary> {
+    return this.#queue.run(async () => summaryOf(await this.#keeper.add('request', await this.#current())));
+  }
+
+  /** To be called before a turn changes the conversation, by whoever runs the session's turns. */
+  beforeTurn(session: Session): Promise<void> {
+    return this.#queue.run(async () => {
+      // A state that is damaged holds up no turn: it is told to whoever asks for it.
+      const current = await this.#currentOrNull();
+      if (current) await this.#keeper.keepBefore('turn', session, current);
+    });
+  }
+
+  /**
+   * Takes state and conversation back to a recovery point. One that turns out damaged is passed over for the next that fits, unless
+   * it was asked for by its id.
+   *
+   * @param session as it is, at rest; nothing else may change it meanwhile.
+   * @throws CwmError CWM-2010 when none fits, CWM-2011 when there is none that is whole, CWM-3106 when the one asked for is damaged.
+   */
+  restore(strategy: RecoveryStrategy, session: Session): Promise<RestoreResult> {
+    return this.#queue.run(async () => {
+      const current = await this.#currentOrNull();
+      const { stored, ...done } = await restorePoint(this.#parts, this.#keeper, { strategy, session, current });
+      this.#stored = stored;
+      return { ...done, state: this.#view(stored) };
+    });
+  }
+
+  /**
+   * S3-05. When a part of it fails, the session keeps the state it had, and the same call can be made again.
+   *
+   * @throws CwmError CWM-3104 (manual, and both were changed), CWM-3105 (the peer), CWM-1005 (the peer's state is not valid),
+   *   CWM-3002 (frozen, and there is something to pull).
+   */
+  sync(peer: StatePeer, location: string, direction: SyncDirection, policy: ConflictPolicy): Promise<SyncResult> {
+    return this.#queue.run(async () => {
+      const current = await this.#current();
+      const { next, ...result } = await synchronize({
+        session: this.session,
+        local: current,
+        peer,
+        location,
+        direction,
+        policy,
+        now: this.#parts.clock.now(),
+        validate: this.#parts.validate,
+        beforePull: async () => this.#keeper.keepBefore('update', await this.#changeable(), current),
+      });
+      if (next !== current) await this.#save(next, current);
+      return { ...result, state: this.#view(await this.#current()) };
+    });
+  }
+
+  async #current(): Promise<StoredState> {
+    this.#stored ??= (await this.#parts.states.load(this.session)) ?? {
+      ...emptyState((await this.#parts.readSession(this.session)).createdAt),
+      base: null,
+    };
+    return this.#stored;
+  }
+
+  async #currentOrNull(): Promise<StoredState | null> {
+    try {
+      return await this.#current();
+    } catch (error) {
+      if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+      throw error;
+    }
+  }
+
+  async #save(next: StoredState, current: StoredState): Promise<void> {
+    // Whatever happens: what is on the disk is read again rather than guessed.
+    this.#stored = undefined;
+    await this.#parts.states.save(this.session, next, current.version);
+    this.#stored = next;
+  }
+
+  async #changeable(): Promise<Session> {
+    const session = await this.#parts.readSession(this.session);
+    if (session.lifecycle !== 'frozen') return session;
+    throw new CwmError('CWM-3002', `Session "${session.id}" is frozen as window "${session.frozenAs}".`);
+  }
+
+  #view({ base, ...state }: StoredState): SessionState {
+    return {
+      session: this.session,
+      ...structuredClone(state),
+      synchronized: base !== null && sameContent(base, state),
+    };
+  }
+
+  #conflict(storedVersion: number, givenVersion: number): CwmError {
+    return new CwmError(
+      'CWM-3103',
+      `The state of session "${this.session}" has version ${storedVersion}; an update must name ${storedVersion + 1}.`,
+      { context: { storedVersion, givenVersion } },
+    );
+  }
+}

@@ -1,0 +1,35 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { SessionId } from '../../protocol/ids.ts';
+import { Tracker, type TrackerParts } from './tracker.ts';
+import { parseTrackerConfig, type TrackerConfig } from './trackerConfig.ts';
+
+/** Makes trackers (S3-03). Says by its answer, and not by throwing, when it can't. */
+export class TrackerFactory {
+  readonly #parts: TrackerParts | null;
+  readonly #config: Partial<TrackerConfig>;
+
+  /** @param parts null: there is nothing yet that could keep a state. */
+  constructor(parts: TrackerParts | null, config: Partial<TrackerConfig> = {}) {
+    this.#parts = parts;
+    this.#config = config;
+  }
+
+  /** @returns an error CWM-3101 (no parts), CWM-1101 (config), CWM-2001 (no such session) or of the store. */
+  create(session: SessionId): Promise<Tracker | CwmError> {
+    return this.createWithConfig(session, {});
+  }
+
+  /** Like {@link create}, with what is given here in place of the factory's own. */
+  async createWithConfig(session: SessionId, config: Partial<TrackerConfig>): Promise<Tracker | CwmError> {
+    try {
+      if (this.#parts === null) throw new CwmError('CWM-3101', 'The tracker has nowhere to keep states yet.');
+      const tracker = new Tracker(this.#parts, session, parseTrackerConfig({ ...this.#config, ...config }));
+      // One whose state is damaged can still be restored.
+      await tracker.isValid();
+      return tracker;
+    } catch (error) {
+      if (error instanceof CwmError) return error;
+      throw error;
+    }
+  }
+}

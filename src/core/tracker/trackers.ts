@@ -1,0 +1,148 @@
+import type { Clock } from '../../base/clock.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
+import type { ActiveStates } from '../../protocol/tracker.ts';
+import type { StateStore } from '../ports/states.ts';
+import type { Tracker } from './tracker.ts';
+import type { TrackerConfig } from './trackerConfig.ts';
+import type { TrackerFactory } from './trackerFactory.ts';
+
+/** In place of a session's id: the one that was activated last. No id has this character. */
+export const activeSessionSign = '@';
+
+export interface TrackersParts {
+  readonly factory: Pick<TrackerFactory, 'create'>;
+  readonly states: Pick<StateStore, 'activeSessions' | 'setActiveSessions'>;
+  readonly clock: Pick<Clock, 'elapsedMs'>;
+  /** For {@link TrackerConfig.autoCreate}. */
+  readonly createSession: (id: SessionId) => Promise<void>;
+}
+
+interface Loaded {
+  readonly tracker: Promise<Tracker>;
+  users: number;
+  usedMs: number;
+}
+
+/**
+ * One tracker for each session that is in use (S3-09), and which sessions are active (S3-04). Activating one more than
+ * {@link TrackerConfig.maxActive} deactivates the one that was activated the longest ago.
+ */
+export class Trackers {
+  readonly #parts: TrackersParts;
+  readonly #config: TrackerConfig;
+  /** Used the longest ago first. */
+  readonly #loaded = new Map<SessionId, Loaded>();
+  readonly #activation = new SerialQueue();
+
+  constructor(parts: TrackersParts, config: TrackerConfig) {
+    this.#parts = parts;
+    this.#config = config;
+  }
+
+  get loadedCount(): number {
+    return this.#loaded.size;
+  }
+
+  /** @throws CwmError CWM-2001, or why it could not be made, and what the task throws. */
+  async use<T>(id: SessionId, task: (tracker: Tracker) => Promise<T>): Promise<T> {
+    const loaded = this.#loaded.get(id) ?? { tracker: this.#make(id), users: 0, usedMs: 0 };
+    loaded.users++;
+    // The last in the map is the one that was used last.
+    this.#loaded.delete(id);
+    this.#loaded.set(id, loaded);
+    try {
+      return await task(await loaded.tracker);
+    } finally {
+      loaded.users--;
+      loaded.usedMs = this.#parts.clock.elapsedMs();
+      this.#unload(loaded.usedMs);
+    }
+  }
+
+  /** The session is gone, or is another one by now. */
+  forget(id: SessionId): void {
+    this.#loaded.delete(id);
+  }
+
+  /** @throws CwmError CWM-1001, or CWM-3101 for {@link activeSessionSign} while no session is active. */
+  async resolve(session: string): Promise<SessionId> {
+    if (session !== activeSessionSign) return parseSessionId(session);
+    const [current] = await this.#activation.run(() => this.#activeIds());
+    if (current !== undefined) return current;
+    throw new CwmError('CWM-3101', 'No session is active.');
+  }
+
+  /** Makes it the current one, also when it is active already. @throws CwmError CWM-2001. */
+  activate(id: SessionId): Promise<ActiveStates> {
+    return this.#activation.run(async () => {
+      await this.#ofActivated(id);
+      const others = (await this.#parts.states.activeSessions()).filter((other) => other !== id);
+      const active = [id, ...others];
+      const kept = active.slice(0, this.#config.maxActive);
+      await this.#parts.states.setActiveSessions(kept);
+      return this.#view(kept, active[this.#config.maxActive] ?? null);
+    });
+  }
+
+  /** The one that was activated before becomes the current one. Nothing happens when none is active. */
+  deactivate(): Promise<ActiveStates> {
+    return this.#activation.run(async () => {
+      const [current, ...others] = await this.#parts.states.activeSessions();
+      if (current !== undefined) await this.#parts.states.setActiveSessions(others);
+      return this.#view(others, null);
+    });
+  }
+
+  active(): Promise<ActiveStates> {
+    return this.#activation.run(async () => this.#view(await this.#activeIds(), null));
+  }
+
+  async #activeIds(): Promise<readonly SessionId[]> {
+    const ids = await this.#parts.states.activeSessions();
+    const { defaultSession } = this.#config;
+    if (ids.length > 0 || defaultSession === null) return ids;
+    const id = parseSessionId(defaultSession);
+    await this.#ofActivated(id);
+    await this.#parts.states.setActiveSessions([id]);
+    return [id];
+  }
+
+  async #ofActivated(id: SessionId): Promise<void> {
+    try {
+      await this.use(id, async () => undefined);
+    } catch (error) {
+      const isMissing = error instanceof CwmError && error.code === 'CWM-2001';
+      if (!isMissing || !this.#config.autoCreate) throw error;
+      await this.#parts.createSession(id);
+    }
+  }
+
+  async #view(active: readonly SessionId[], deactivated: SessionId | null): Promise<ActiveStates> {
+    const [current] = active;
+    return {
+      current: current === undefined ? null : await this.use(current, (tracker) => tracker.getState()),
+      active: [...active],
+      deactivated,
+    };
+  }
+
+  async #make(id: SessionId): Promise<Tracker> {
+    const made = await this.#parts.factory.create(id);
+    if (!(made instanceof CwmError)) return made;
+    // One that is made later must not be missing for ever.
+    this.#loaded.delete(id);
+    throw made;
+  }
+
+  /** One that is in use stays: a second one of its session would not know what it does. */
+  #unload(nowMs: number): void {
+    let tooMany = this.#loaded.size - this.#config.maxLoaded;
+    for (const [id, { users, usedMs }] of this.#loaded) {
+      if (users > 0 || (tooMany <= 0 && nowMs - usedMs < this.#config.idleMs)) continue;
+      this.#loaded.delete(id);
+      tooMany--;
+    }
+  }
+}
