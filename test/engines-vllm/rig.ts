@@ -22,6 +22,12 @@ export class ManualTimer implements Timer {
     return () => this.#tasks.delete(entry);
   }
 
+  /** To when the next task is due; nowhere when there is none. */
+  advanceToNext(): void {
+    const dueMs = Math.min(...[...this.#tasks].map((entry) => entry.dueMs));
+    if (Number.isFinite(dueMs)) this.advance(dueMs - this.#nowMs);
+  }
+
   advance(byMs: number): void {
     this.#nowMs += byMs;
     const due = [...this.#tasks].filter(({ dueMs }) => dueMs <= this.#nowMs);

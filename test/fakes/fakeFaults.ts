@@ -21,7 +21,11 @@ export type HttpFault = {
   | { readonly kind: 'stop'; readonly afterChunks: number }
   /** Says nothing more after so many chunks; 0 is not even a head. */
   | { readonly kind: 'silence'; readonly afterChunks: number }
+  /** Begins to answer so much later. */
+  | { readonly kind: 'slow'; readonly delayMs: number }
   | { readonly kind: 'body'; readonly body: string; readonly type?: string }
+  /** The right answer under another content type. */
+  | { readonly kind: 'type'; readonly type: string }
   | { readonly kind: 'huge' }
   | { readonly kind: 'redirect'; readonly location: string }
 );
@@ -30,8 +34,8 @@ export type HttpFault = {
 export interface FakeFaults {
   /** A server, or a proxy before it, that drops the field. */
   saltIgnored: boolean;
-  /** `null`: without `--enable-prompt-tokens-details`. `zero-omitted`: vllm#44377. `claims-all`: reports full reuse whatever was computed. */
-  usageDetails: 'told' | 'null' | 'zero-omitted' | 'claims-all';
+  /** `null`: without `--enable-prompt-tokens-details`. `zero-omitted`: vllm#44377. `claims-all`: reports full reuse whatever was computed; the rest are no counts. */
+  usageDetails: 'told' | 'null' | 'zero-omitted' | 'claims-all' | 'more than there are' | 'below zero' | 'in words';
   /** `vllm:prefix_cache_hits_total` counts a request once for each admission step. */
   inflatedPrefixCounters: boolean;
   /** `writes-nothing`, `loads-nothing`: a tier that is there and does not work. `claims-only`: counts its blocks as reused and loads zeros. */

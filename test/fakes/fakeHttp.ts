@@ -46,13 +46,13 @@ export function sendAnswer(response: ServerResponse, answer: Answer, fault: Http
 function sendProper(
   response: ServerResponse,
   answer: Answer,
-  fault: (HttpFault & { afterChunks: number }) | null,
+  fault: Exclude<HttpFault, { kind: 'drop' | 'status' | 'redirect' | 'body' | 'huge' }> | null,
 ): void {
   const [type, chunks] = encode(answer);
-  const limit = fault?.afterChunks ?? Infinity;
+  const limit = fault && 'afterChunks' in fault ? fault.afterChunks : Infinity;
   // A server that stays silent does not even send the head.
   if (fault?.kind === 'silence' && limit === 0) return;
-  response.writeHead(answer.status, { 'content-type': type });
+  response.writeHead(answer.status, { 'content-type': fault?.kind === 'type' ? fault.type : type });
   for (const [index, chunk] of chunks.entries()) {
     if (index >= limit) break;
     response.write(chunk);

@@ -3,12 +3,19 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { HttpFault } from './fakeFaults.ts';
 import { sendAnswer, type Answer, type SeenRequest } from './fakeHttp.ts';
 
+/** Time as the fake knows it: runs `task` so much later. */
+export type Schedule = (delayMs: number, task: () => void) => void;
+
 export interface FakeServing {
+  /** Of answers that are slow. Default: the system's timers. */
+  readonly schedule?: Schedule | undefined;
   /** What is done to the next exchanges. */
   readonly faults: { readonly http: HttpFault | null };
   /** Null drops the connection. */
   answer(request: SeenRequest): Answer | null | Promise<Answer | null>;
 }
+
+const systemSchedule: Schedule = (delayMs, task) => void setTimeout(task, delayMs);
 
 /** The HTTP side of a fake: a real server on a real port that remembers what it saw, and can die and come back. */
 export class FakeHttpServer {
@@ -19,6 +26,7 @@ export class FakeHttpServer {
   readonly #sockets = new Set<Socket>();
   readonly #connections = new WeakMap<Socket, number>();
   readonly #watchers = new Set<() => void>();
+  readonly #held = new Set<ServerResponse>();
   #connectionCount = 0;
   #port = 0;
 
@@ -45,6 +53,11 @@ export class FakeHttpServer {
 
   get openConnections(): number {
     return this.#sockets.size;
+  }
+
+  /** Whether a client waits for more than has come, and nothing will for a while. */
+  get isHoldingBack(): boolean {
+    return this.#held.size > 0;
   }
 
   get isListening(): boolean {
@@ -96,12 +109,25 @@ export class FakeHttpServer {
     const fault = this.#takeFault(seen.path);
     const spoilsEarly = fault !== null && (fault.kind === 'status' || fault.kind === 'drop') && fault.late !== true;
     const answer: Answer | null = spoilsEarly ? { status: 500, json: {} } : await this.#serving.answer(seen);
-    if (answer) sendAnswer(response, answer, fault);
+    if (answer) this.#answer(response, answer, fault);
     else response.socket?.destroy();
     // Told last, so that whoever waits for a request finds the exchange under way.
     this.requests.push(seen);
     for (const wake of this.#watchers) wake();
     this.#watchers.clear();
+  }
+
+  #answer(response: ServerResponse, answer: Answer, fault: HttpFault | null): void {
+    if (fault?.kind === 'silence' || fault?.kind === 'slow') {
+      this.#held.add(response);
+      response.once('close', () => this.#held.delete(response));
+    }
+    if (fault?.kind !== 'slow') return sendAnswer(response, answer, fault);
+    const { schedule = systemSchedule } = this.#serving;
+    schedule(fault.delayMs, () => {
+      this.#held.delete(response);
+      sendAnswer(response, answer, null);
+    });
   }
 
   #takeFault(path: string): HttpFault | null {

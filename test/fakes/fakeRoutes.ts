@@ -184,6 +184,9 @@ function usageOf(
     null: null,
     'zero-omitted': cachedTokens === 0 ? null : cachedTokens,
     'claims-all': Math.floor((promptTokens - 1) / blockTokens) * blockTokens,
+    'more than there are': promptTokens + blockTokens,
+    'below zero': -cachedTokens,
+    'in words': 'all of them',
   }[faults.usageDetails];
   return {
     prompt_tokens: promptTokens,

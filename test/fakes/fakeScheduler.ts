@@ -22,6 +22,16 @@ export interface FakeScheduling {
   readonly tier: FakeFsTier | null;
   readonly counters: FakeCounters;
   readonly example: FakeExampleConnector;
+  /** Every request adds to it. */
+  readonly served: FakeServed[];
+}
+
+/** What is true of one request. */
+export interface FakeServed {
+  readonly promptIds: readonly number[];
+  readonly reusedTokens: number;
+  /** Whether the reused blocks hold what the weights of then make of these tokens. */
+  isReusedRight(): boolean;
 }
 
 export interface FakeOutcome {
@@ -94,6 +104,13 @@ export function runRequest(
     if (tokens.length < maxTokens && sequence.length % blockTokens === 0) grow(sequence, name(sequence), kept);
   }
 
+  const reused = prompt.slice(0, cachedTokens / blockTokens);
+  const { weights } = faults;
+  engine.served.push({
+    promptIds: [...ids],
+    reusedTokens: cachedTokens,
+    isReusedRight: () => isRight(weights, ids, reused, blockTokens),
+  });
   pool.keep(kept);
   engine.example.keep(ids, prompt);
   const offloaded =
@@ -107,6 +124,15 @@ export function runRequest(
   if (faults.inflatedPrefixCounters) counters.add('vllm:prefix_cache_hits_total{engine="0"}', 30 * ids.length);
   if (faults.otherTraffic) counters.request(100, { device: 64, disk: 0 }, 10);
   return { tokens, cachedTokens };
+}
+
+function isRight(weights: string, ids: readonly number[], blocks: readonly FakeBlock[], blockTokens: number): boolean {
+  let state: ModelState | null = startState(weights);
+  return blocks.every(({ bytes }, index) => {
+    const right = computeBlock(weights, state, ids.slice(index * blockTokens, (index + 1) * blockTokens));
+    state = attend(state, right);
+    return right.equals(bytes);
+  });
 }
 
 function loadFromTier({ tier, faults }: FakeScheduling, hash: string): Uint8Array | undefined {

@@ -6,9 +6,10 @@ import { FakeCounters } from './fakeCounters.ts';
 import { noFaults, type FakeFaults } from './fakeFaults.ts';
 import { FakeFsTier, type FakeTierOptions } from './fakeFsTier.ts';
 import type { SeenRequest } from './fakeHttp.ts';
-import { FakeHttpServer } from './fakeHttpServer.ts';
+import { FakeHttpServer, type Schedule } from './fakeHttpServer.ts';
 import { blockBytes } from './fakeModel.ts';
 import { answerRequest, type FakeBackEnd } from './fakeRoutes.ts';
+import type { FakeServed } from './fakeScheduler.ts';
 
 export interface FakeVllmOptions {
   /** Decides the salt's form in hashes (0.31) and which counters there are (0.32). Default 0.32.0. */
@@ -23,6 +24,8 @@ export interface FakeVllmOptions {
   /** The file tier; none by default: a restart then loses everything. */
   readonly tier?: FakeTierOptions;
   readonly faults?: Partial<FakeFaults>;
+  /** Of answers that are slow. Default: the system's timers. */
+  readonly schedule?: Schedule;
 }
 
 /**
@@ -33,6 +36,7 @@ export class FakeVllm {
   readonly faults: FakeFaults;
   readonly #options: FakeVllmOptions;
   readonly #http: FakeHttpServer;
+  readonly #served: FakeServed[] = [];
   #startSeconds = 1_700_000_000;
   #tier: FakeFsTier | null;
   #backEnd: FakeBackEnd;
@@ -44,6 +48,7 @@ export class FakeVllm {
     this.#backEnd = this.#boot(options.hashSeed ?? defaultHashSeed);
     this.#http = new FakeHttpServer({
       faults: this.faults,
+      schedule: options.schedule,
       answer: (request) => answerRequest(this.#backEnd, request),
     });
   }
@@ -70,6 +75,20 @@ export class FakeVllm {
 
   get openConnections(): number {
     return this.#http.openConnections;
+  }
+
+  /** Whether a client waits for an answer that is slow, or will never come. */
+  get isHoldingBack(): boolean {
+    return this.#http.isHoldingBack;
+  }
+
+  get isListening(): boolean {
+    return this.#http.isListening;
+  }
+
+  /** What was truly reused for each request so far, whatever the server told of it. */
+  get served(): readonly FakeServed[] {
+    return this.#served;
   }
 
   get blocksOnDevice(): number {
@@ -134,6 +153,7 @@ export class FakeVllm {
       tier: this.#tier,
       counters: new FakeCounters(this.#startSeconds),
       example: new FakeExampleConnector(this.#options.blockTokens ?? 16),
+      served: this.#served,
       namesTiers: minor >= 32,
     };
   }

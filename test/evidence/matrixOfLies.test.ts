@@ -1,0 +1,108 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { Cwm } from '../../src/core/cwm.ts';
+import type { Engine } from '../../src/core/ports/engine.ts';
+import { openStore } from '../../src/store/fileStore.ts';
+import { MemoryFiles } from '../store/memoryFiles.ts';
+import { operations, runCell, sights, type Cell, type Operation, type Product, type Sight } from './cell.ts';
+import { lies } from './lies.ts';
+
+/*
+ * Every lie and fault of a server, and every damage to what it keeps, against every operation, with its block files in sight
+ * and out of it. The fake knows what it truly reused; a verdict is held against that.
+ */
+
+const columns = operations.flatMap((operation) => sights.map((sight) => [operation, sight] as const));
+const wordOf = ({ receipt, errorCode }: Cell): string => receipt?.verdict ?? errorCode ?? '?';
+
+const table: string[] = [];
+let cells = 0;
+let proven = 0;
+
+/** Small stores stay quick: each lie has one of its own. */
+async function openProduct(): Promise<Product & AsyncDisposable> {
+  const engines = new Map<string, Engine>();
+  const store = await openStore({ directory: '/matrix', clock: systemClock, files: new MemoryFiles() });
+  const cwm = new Cwm({
+    store,
+    clock: systemClock,
+    changes: { emit: () => undefined },
+    engines: {
+      defaultSpec: '',
+      get: (spec) => {
+        const engine = engines.get(spec);
+        if (engine) return engine;
+        throw new Error(`no engine ${spec}`);
+      },
+      status: () => Promise.reject(new Error('not needed')),
+    },
+    files: { read: () => Promise.reject(new Error('no file is read here')) },
+  });
+  const dispose = async (): Promise<void> => {
+    await cwm.close();
+    await store.close();
+  };
+  return { cwm, store, engines, [Symbol.asyncDispose]: dispose };
+}
+
+afterAll(() => {
+  const folder = join(import.meta.dirname, '..', '..', 'test-results');
+  mkdirSync(folder, { recursive: true });
+  const heads = ['lie', ...columns.map(([operation, sight]) => `${operation}, ${sight}`)];
+  writeFileSync(join(folder, 'matrix-of-lies.md'), [row(heads), row(heads.map(() => '---')), ...table, ''].join('\n'));
+  console.log(`matrix of lies: ${cells} cells, ${proven} proven, each of them true`);
+});
+
+const row = (entries: readonly string[]): string => `| ${entries.join(' | ')} |`;
+
+/** Why a verdict does not claim a full reuse that took place; null when it ought to. */
+function whyNotClaimed({ receipt }: Cell): string | null {
+  if (!receipt) return 'it ended with an error';
+  const { cachedTokens, promptTokens, cachedTokensFrom, content, blockTokens } = receipt;
+  if (cachedTokens === null || cachedTokensFrom !== 'usage') return 'the server does not show it of this request';
+  if (cachedTokens > (promptTokens ?? 0)) return 'the server shows what can not be';
+  if (content.checksums === 'not-run' && content.canary === 'not-run')
+    return 'nothing could speak for the content any more';
+  if (content.blocksDamaged > 0) return 'a file of what was frozen was damaged';
+  if (blockTokens !== 16) return 'the server tells another block size than it has';
+  return null;
+}
+
+function problemsOf(cell: Cell, operation: Operation, sight: Sight): string[] {
+  const { receipt, errorCode, truth, lost, isNextAnswerRight } = cell;
+  const problems: string[] = [];
+  const isTrue = truth !== null && truth.isFullReuse && truth.isRight;
+  if (receipt?.verdict === 'proven' && !isTrue) problems.push(`proven, and in truth ${JSON.stringify(truth)}`);
+  if (isTrue && receipt?.verdict !== 'proven' && whyNotClaimed(cell) === null)
+    problems.push(`true reuse of ${truth.reusedTokens} is called ${receipt?.verdict}`);
+  if (errorCode !== null && !/^CWM-\d{4}$/.test(errorCode))
+    problems.push(`an error that is none of ours: ${errorCode}`);
+  if (lost.length > 0) problems.push(`lost: ${lost.join(', ')}`);
+  // Where nothing is claimed, the canary is all there is, and it can't tell small damage from rounding.
+  if (!isNextAnswerRight && receipt?.verdict !== 'unobserved')
+    problems.push('the next answer was made of other content');
+  return problems.map((problem) => `${operation}, ${sight}: ${problem}`);
+}
+
+describe('the matrix of lies: never proven unless it is true, nothing lost, nothing hangs', () => {
+  test.for(lies)('$name', async (lie) => {
+    await using product = await openProduct();
+    const problems: string[] = [];
+    const words: string[] = [];
+    for (const [operation, sight] of columns) {
+      if (lie.isOfFrozenOnly && operation === 'freeze') {
+        words.push('–');
+        continue;
+      }
+      const cell = await runCell(product, lie, operation, sight);
+      problems.push(...problemsOf(cell, operation, sight));
+      words.push(wordOf(cell));
+      cells++;
+      if (cell.receipt?.verdict === 'proven') proven++;
+    }
+    table.push(row([lie.name, ...words]));
+    expect(problems).toEqual([]);
+  });
+});
