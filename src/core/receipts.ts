@@ -92,7 +92,7 @@ function thawSummary(receipt: Summarised): string {
   const { verdict, cachedTokens, promptTokens, repair } = receipt;
   switch (verdict) {
     case 'proven':
-      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were recomputed, the fewest this engine can.`;
+      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were recomputed, the fewest this engine can.${unseenContent(receipt)}`;
     case 'partial':
       return `Partial: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused; the other ${rest(receipt)} were recomputed.`;
     case 'rebuilt':
@@ -113,6 +113,10 @@ function thawSummary(receipt: Summarised): string {
       return 'Text only: no engine answered. The conversation is open, and nothing was warmed.';
   }
 }
+
+/** Reuse is a proof of its own; of what was reused it says nothing. */
+const unseenContent = ({ content }: Summarised): string =>
+  content.checksums === 'not-run' && content.canary === 'not-run' ? ' Their content could not be checked.' : '';
 
 const place = ({ tier }: Summarised): string =>
   ({

@@ -275,6 +275,16 @@ describe('thaw', () => {
     expect((await thaw(fixture)).verdict).toBe('unobserved');
   });
 
+  test('with neither block files nor log-probabilities reuse alone is proven, and the receipt says so', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.filesAreElsewhere = true;
+    fixture.engine.hasLogprobs = false;
+    await savedWindow(fixture);
+    const receipt = await thaw(fixture);
+    expect(receipt).toMatchObject({ verdict: 'proven', content: { checksums: 'not-run', canary: 'not-run' } });
+    expect(receipt.summary).toContain('content could not be checked');
+  });
+
   describe('where only the canary can tell, and some KV was computed again since it was taken', () => {
     const partlyComputedAgain = async (): Promise<CoreFixture> => {
       const fixture = await coreFixture();
