@@ -21,13 +21,24 @@ export interface Examined extends SeenStore {
 
 /** Opens the store that a killed backend left, reads all of it and closes it again. The caller has the lock. */
 export async function examine(storage: string): Promise<Examined> {
+  const { problems, ...seen } = await read(storage);
+  return { ...seen, problems: [...problems, ...(await leftovers(storage))] };
+}
+
+/** What no closed store has. */
+async function leftovers(storage: string): Promise<string[]> {
+  const left: string[] = [];
+  for (const directory of ['tmp', 'intents', 'quarantine']) {
+    for (const name of await readdir(join(storage, directory))) left.push(`${directory}/${name} was left`);
+  }
+  return left;
+}
+
+async function read(storage: string): Promise<Examined> {
   const store = await openStore({ directory: storage, clock: systemClock });
   try {
     const steps = await store.verify(new AbortController().signal);
     const problems = steps.flatMap(({ step, problems }) => problems.map((problem) => `${step}: ${problem}`));
-    for (const directory of ['tmp', 'intents', 'quarantine']) {
-      for (const name of await readdir(join(storage, directory))) problems.push(`${directory}/${name} was left`);
-    }
     const sessions = new Map<string, SeenSession>();
     const shown: Record<string, string> = {};
     for (const id of await store.sessionIds()) {
