@@ -60,6 +60,12 @@ export function takeBackendLock(directory: string, onLost: () => void): LockResu
   }
 }
 
+/** Who has the storage directory now, as far as it has written its name. */
+export function lockHolder(directory: string): ProcessIdentity | null {
+  const holder = holderOf(directory, highestLock(directory));
+  return holder.kind === 'live' ? holder.identity : null;
+}
+
 function keepFresh(directory: string, number: number, onLost: () => void): Disposable {
   const path = lockPath(directory, number);
   const timer = setInterval(() => {
@@ -95,7 +101,8 @@ function holderOf(directory: string, number: number): Holder {
     throw error;
   }
   const identity = parseIdentity(text);
-  if (!identity) return { kind: text === '' && ageMs < namingMs ? 'unnamed' : 'none' };
+  // A time in the future is one of a clock that was set back since.
+  if (!identity) return { kind: text === '' && Math.abs(ageMs) < namingMs ? 'unnamed' : 'none' };
   const liveness = livenessOf(identity);
   const live = liveness === 'alive' || (liveness === 'elsewhere' && ageMs < foreignLockMs);
   return live ? { kind: 'live', identity } : { kind: 'none' };

@@ -6,6 +6,7 @@ import type { Capabilities } from '../protocol/capabilities.ts';
 import type { EngineStatus, Finding, RouteOutput } from '../protocol/api.ts';
 import { errorCodes, toCwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
+import { networkFileSystem, networkWarning } from './networkFileSystem.ts';
 
 const scarceBytes = 1e9;
 const fullBytes = 50e6;
@@ -36,6 +37,7 @@ export async function examine(
   const findings = [
     backendFinding(),
     await spaceFinding(parts.storage),
+    ...networkFindings(await networkFileSystem(parts.storage)),
     ...limitationFindings(parts.limitation),
     recordsFinding(parts.problems()),
     processorFinding(),
@@ -78,6 +80,11 @@ async function spaceFinding(storage: string): Promise<Finding> {
     return finding('storage', 'unknown', `the free space of ${storage} is not known`);
   }
 }
+
+const networkFindings = (kind: string | null): Finding[] =>
+  kind === null
+    ? []
+    : [finding('storage', 'warning', networkWarning(kind), 'Keep the storage directory on a disk of this machine.')];
 
 const limitationFindings = (limitation: string | null): Finding[] =>
   limitation === null ? [] : [finding('changes', 'failed', limitation, errorCodes['CWM-1004'].hint)];

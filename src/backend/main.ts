@@ -2,8 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { alreadyRunningExitCode } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
+import { lockHolder } from './backendLock.ts';
 import { parseBackendArguments, type BackendArguments } from './arguments.ts';
-import { announcedProcess } from './recordFile.ts';
+import { isAnnounced } from './recordFile.ts';
 import { startBackend, type Compose, type RunningBackend } from './runningBackend.ts';
 
 const graceMs = 5000;
@@ -23,7 +24,9 @@ async function startWhenFree(args: BackendArguments): Promise<RunningBackend | n
   const deadlineMs = performance.now() + lockPatienceMs;
   for (;;) {
     const backend = await startBackend({ ...args, graceMs }, composeLate(args));
-    if (backend || announcedProcess(args.storage) !== null || performance.now() > deadlineMs) return backend;
+    const holder = lockHolder(args.storage);
+    const isUp = holder !== null && isAnnounced(args.storage, holder.pid);
+    if (backend || isUp || performance.now() > deadlineMs) return backend;
     await delay(pollMs);
   }
 }
@@ -47,7 +50,7 @@ try {
   await backend.stopped;
   process.exit(0);
 } catch (error) {
-  const what = error instanceof CwmError ? `${error.message} (${error.code})` : error;
+  const what = error instanceof CwmError ? `${error.message} (${error.code}) ${error.hint}` : error;
   console.error('The backend could not start:', what);
   process.exit(1);
 }

@@ -55,10 +55,14 @@ function startTimeOf(pid: number): string | null {
 const linuxStartTime = (pid: number): string | null => linuxStat(pid)?.[19] ?? null;
 
 /**
- * It has ended, and its parent has not asked how. In a container whose first process never asks, it stays so for ever.
- * Field 3; false where the system does not tell.
+ * It has ended, and its parent has not asked how: in a container whose first process never asks, it stays so for ever. While one
+ * of its other threads is still at the end of a system call, which may be a write, it has not. Fields 3 and 20; false where the
+ * system does not tell.
  */
-const isZombie = (pid: number): boolean => process.platform === 'linux' && linuxStat(pid)?.[0] === 'Z';
+function isZombie(pid: number): boolean {
+  const stat = process.platform === 'linux' ? linuxStat(pid) : null;
+  return stat?.[0] === 'Z' && Number(stat[17]) <= 1;
+}
 
 /** `/proc/<pid>/stat` (proc(5)) from field 3 on. */
 function linuxStat(pid: number): string[] | null {

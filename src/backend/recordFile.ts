@@ -3,7 +3,6 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../protocol/backendRecord.ts';
-import { pidExists } from './processIdentity.ts';
 
 /** Tells clients where this backend is. To be called once it listens. */
 export async function announceBackend(storage: string, record: BackendRecord): Promise<void> {
@@ -16,11 +15,8 @@ export async function withdrawBackend(storage: string, record: BackendRecord): P
   if (current?.address === record.address && current.pid === record.pid) await rm(join(storage, backendRecordFile));
 }
 
-/** Id of the running process that clients are told to go to, or null. */
-export function announcedProcess(storage: string): number | null {
-  const record = readRecord(storage);
-  return record !== null && pidExists(record.pid) ? record.pid : null;
-}
+/** Whether clients are told to go to this process. What a backend that was killed has left names another one. */
+export const isAnnounced = (storage: string, pid: number): boolean => readRecord(storage)?.pid === pid;
 
 function readRecord(storage: string): BackendRecord | null {
   try {

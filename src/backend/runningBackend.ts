@@ -13,11 +13,13 @@ import type { Domain, RouteHandlers } from './handlers.ts';
 import { domainHandlers } from './handlers.ts';
 import { IdleWatch } from './idleWatch.ts';
 import { LogFile, type Log, type LogLevel } from './logFile.ts';
+import { networkFileSystem, networkWarning } from './networkFileSystem.ts';
 import { OperationLimit } from './operationLimit.ts';
 import { limitsByKind, RateLimiter } from './rateLimit.ts';
 import { announceBackend, withdrawBackend } from './recordFile.ts';
 import { SignalBus } from './signalBus.ts';
 import { socketAddresses } from './socketAddress.ts';
+import { storageError } from '../store/storageError.ts';
 
 export interface BackendOptions {
   /** Absolute. Made with mode 0700 when it is not there. */
@@ -59,12 +61,17 @@ const abortedMs = 10_000;
  * Takes the storage directory, opens the services and listens. The record is written last: who finds it can connect.
  *
  * @returns null when another process has the storage directory.
- * @throws what `compose` throws, and CWM-5010 when there is no place to listen; the directory is free again then.
+ * @throws what `compose` throws, CWM-4001 when the directory can't be written, and CWM-5010 when there is no place to listen; the
+ *   directory is free again then.
  */
 export async function startBackend(options: BackendOptions, compose: Compose): Promise<RunningBackend | null> {
-  mkdirSync(options.storage, { recursive: true, mode: 0o700 });
   const backend = new StartedBackend(options);
-  if (!backend.takeLock()) return null;
+  try {
+    mkdirSync(options.storage, { recursive: true, mode: 0o700 });
+    if (!backend.takeLock()) return null;
+  } catch (error) {
+    throw storageError(error, 'write', options.storage);
+  }
   try {
     await backend.start(compose);
     return backend;
@@ -112,6 +119,9 @@ class StartedBackend implements RunningBackend {
     const log = new LogFile(join(storage, backendLogFile), this.#options.logLevel);
     this.#later('close the log', () => log.close());
     this.#log = log;
+    const network = await networkFileSystem(storage);
+    if (network !== null)
+      log.write('warning', 'the storage directory is on a network', { why: networkWarning(network) });
 
     const bus = new SignalBus(Date.now() * 1000);
     const services = await compose(storage, (change) => bus.publish(change), log);

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from '
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { takeBackendLock } from '../../src/backend/backendLock.ts';
+import { lockHolder, takeBackendLock } from '../../src/backend/backendLock.ts';
 import { identifyProcess } from '../../src/backend/processIdentity.ts';
 import { temporaryDirectories } from './support/temporaryDirectory.ts';
 import { until } from './support/until.ts';
@@ -141,6 +141,24 @@ describe('backend lock', () => {
     if (taken.held) taken.lock.dispose();
     writeFileSync(join(directory, 'backend.lock.9'), '{"pid":');
     expect(takeBackendLock(directory, noLoss).held).toBe(true);
+  });
+
+  it('does not wait for a name that a clock which was set back since says is still being written', () => {
+    const directory = makeDirectory();
+    const path = join(directory, 'backend.lock.3');
+    writeFileSync(path, '');
+    const tomorrow = new Date(Date.now() + 24 * 60 * 60 * 1000);
+    utimesSync(path, tomorrow, tomorrow);
+    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+  });
+
+  it('says who holds it, without taking it', async () => {
+    const directory = makeDirectory();
+    expect(lockHolder(directory)).toBeNull();
+    const holder = await startHolder(directory);
+    expect(lockHolder(directory)).toMatchObject({ pid: holder.process.pid });
+    await kill(holder.process);
+    expect(lockHolder(directory)).toBeNull();
   });
 
   it('notices when another process took it all the same, and keeps its time fresh until then', () => {

@@ -1,0 +1,41 @@
+import { statfs } from 'node:fs/promises';
+
+/** `f_type` of statfs(2) on Linux, from the kernel's `include/uapi/linux/magic.h` and the file systems' own sources. */
+const namesByMagic: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB2'],
+  [0x01021997, '9P'],
+  [0x65735546, 'FUSE'],
+  [0x00c36400, 'Ceph'],
+  [0x5346414f, 'AFS'],
+  [0x6b414653, 'AFS'],
+  [0x73757245, 'Coda'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x47504653, 'GPFS'],
+  [0x01161970, 'GFS2'],
+  [0x7461636f, 'OCFS2'],
+  [0x786f4256, 'VirtualBox shared folder'],
+]);
+
+/**
+ * The kind of network file system, or file system of a program, that a directory lies on, as far as it can be told: on Linux. Null
+ * for a local one, and where nobody tells.
+ */
+export async function networkFileSystem(directory: string): Promise<string | null> {
+  if (process.platform !== 'linux') return null;
+  try {
+    return kindOfFileSystem((await statfs(directory)).type);
+  } catch {
+    // Whatever is wrong with the directory, its first use says it better.
+    return null;
+  }
+}
+
+/** @param magic as statfs gives it, which may be signed. */
+export const kindOfFileSystem = (magic: number): string | null => namesByMagic.get(magic >>> 0) ?? null;
+
+/** What that means for the storage directory, in the words of a person. */
+export const networkWarning = (kind: string): string =>
+  `it is on ${kind}: two machines that use it at once are told apart only by clocks that agree to within 45 s, and what is acknowledged is as safe as that file system's fsync`;
