@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { engineContract, type EngineUnderTest } from '../engines-contract/engineContract.ts';
-import { vllmModel } from '../engines/vllmModel.ts';
-import { startVllm, type VllmStart } from '../engines/vllmServer.ts';
+import { vllmModel } from './vllmModel.ts';
+import { startVllm, type VllmStart } from './vllmServer.ts';
 
 const minutes = 60_000;
 
