@@ -335,7 +335,8 @@ export const routes = {
     'GET',
     '/api/contexts/:session/tracker/points',
     z.object({ session: text }),
-    z.object({ items: z.array(recoveryPointSummarySchema) }),
+    /** `damaged`: ids of those that can't be read any more. */
+    z.object({ items: z.array(recoveryPointSummarySchema), damaged: z.array(text) }),
   ),
   createRecoveryPoint: route(
     'POST',

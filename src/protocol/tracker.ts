@@ -64,7 +64,7 @@ export const restoreResultSchema = z.object({
   state: sessionStateSchema,
   /** Recovery point of how the session was before, which undoes this; null when its state was damaged. */
   undo: z.nullable(z.string()),
-  /** Ids of recovery points that would have been taken and turned out damaged. */
+  /** Ids of recovery points that turned out damaged, and could not be taken. */
   damaged: z.array(z.string()),
 });
 export type RestoreResult = z.infer<typeof restoreResultSchema>;

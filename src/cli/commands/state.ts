@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
+import type { RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import {
   conflictPolicies,
   type ActiveStates,
   type ConflictPolicy,
-  type RecoveryPointSummary,
   type RestoreResult,
   type SessionState,
   type SyncResult,
@@ -77,7 +77,7 @@ function registerRecovery(state: Command, perform: Perform): void {
       perform(common, async (run) => {
         if (add)
           run.print(await run.call('createRecoveryPoint', { session }), ({ id }) => `Made recovery point ${id}.`);
-        else run.print(await run.call('listRecoveryPoints', { session }), ({ items }) => pointsInWords(items));
+        else run.print(await run.call('listRecoveryPoints', { session }), pointsInWords);
       }),
     );
   withCommonOptions(state.command('restore'))
@@ -176,10 +176,9 @@ const stateInWords = ({ session, version, lastUpdated, data }: SessionState): st
 
 const storedInWords = ({ session, version }: SessionState): string => `Session ${session} has version ${version} now.`;
 
-function pointsInWords(items: readonly RecoveryPointSummary[]): string {
-  if (items.length === 0) return 'There is no recovery point.';
+function pointsInWords({ items, damaged }: RouteOutput<'listRecoveryPoints'>): string {
   const now = new Date();
-  return formatTable(
+  const table = formatTable(
     ['ID', 'MADE', 'BEFORE', 'VERSION', 'MESSAGES', 'TOKENS'],
     items.map(({ id, at, reason, version, messages, tokens }) => [
       id,
@@ -190,6 +189,10 @@ function pointsInWords(items: readonly RecoveryPointSummary[]): string {
       formatCount(tokens),
     ]),
   );
+  return [
+    items.length === 0 ? 'There is no recovery point.' : table,
+    ...(damaged.length === 0 ? [] : [`Damaged: ${damaged.join(', ')}.`]),
+  ].join('\n');
 }
 
 const restoredInWords = ({ restored, state, undo, damaged }: RestoreResult): string =>

@@ -27,7 +27,7 @@ export async function listRecoveryPoints(
   { trackers }: CoreContext,
   input: RouteInput<'listRecoveryPoints'>,
 ): Promise<RouteOutput<'listRecoveryPoints'>> {
-  return { items: await trackers.use(await trackers.resolve(input.session), (tracker) => tracker.recoveryPoints()) };
+  return trackers.use(await trackers.resolve(input.session), (tracker) => tracker.recoveryPoints());
 }
 
 /** @throws CwmError CWM-1001, 2001, 3101, 4004. */

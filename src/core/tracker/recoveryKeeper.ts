@@ -11,6 +11,7 @@ export class RecoveryKeeper {
   readonly #coalesceMs: number;
   /** Undefined until it was asked for. */
   #latest: RecoveryPoint | null | undefined;
+  readonly #damaged = new Set<string>();
 
   constructor(parts: TrackerParts, session: SessionId, coalesceMs: number) {
     this.#parts = parts;
@@ -18,9 +19,11 @@ export class RecoveryKeeper {
     this.#coalesceMs = coalesceMs;
   }
 
-  /** Latest first. */
-  list(): Promise<{ points: readonly RecoveryPoint[]; damaged: readonly string[] }> {
-    return this.#parts.states.recoveryPoints(this.#session);
+  /** Latest first. `damaged` are the ids of those that were found damaged since the start: each is set aside only once. */
+  async list(): Promise<{ points: readonly RecoveryPoint[]; damaged: readonly string[] }> {
+    const { points, damaged } = await this.#parts.states.recoveryPoints(this.#session);
+    for (const id of damaged) this.#damaged.add(id);
+    return { points, damaged: [...this.#damaged] };
   }
 
   /**

@@ -97,9 +97,12 @@ export class Tracker {
     }
   }
 
-  /** Latest first. */
-  recoveryPoints(): Promise<RecoveryPointSummary[]> {
-    return this.#queue.run(async () => (await this.#keeper.list()).points.map(summaryOf));
+  /** Latest first, and the ids of those that turned out damaged. */
+  recoveryPoints(): Promise<{ items: RecoveryPointSummary[]; damaged: string[] }> {
+    return this.#queue.run(async () => {
+      const { points, damaged } = await this.#keeper.list();
+      return { items: points.map(summaryOf), damaged: [...damaged] };
+    });
   }
 
   createRecoveryPoint(): Promise<RecoveryPointSummary> {
