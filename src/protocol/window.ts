@@ -62,8 +62,11 @@ export const kvRecordSchema = z.object({
   hashProfile: z.nullable(hashProfileSchema),
   /** Two answers to the same request; null when the engine gives no logprobs. */
   canary: z.nullable(z.tuple([canarySchema, canarySchema])),
-  /** False while blocks of different computations may lie side by side: then only a gross difference of the canary counts. */
-  canaryIsExact: z.boolean(),
+  /**
+   * False while blocks of different computations may lie side by side: then only a gross difference of the canary counts. The first
+   * stores did not say.
+   */
+  canaryIsExact: z.prefault(z.boolean(), false),
   /** What the engine needs to restore it, opaque to everybody else (llama-server: the slot file's name). */
   handle: z.nullable(z.string()),
   /** Sum over the block files; null when they can't be seen. */

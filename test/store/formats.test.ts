@@ -1,7 +1,8 @@
-import { cp, readFile, readdir } from 'node:fs/promises';
+import { cp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { encodeRecord, openRecord } from '../../src/store/record.ts';
 import { aMessage, aReceipt, nextVersion, sessionId, windowName } from './builders.ts';
 import { contentsOf } from './fixtures/contents.ts';
 import { openTestStore, temporaryDirectory } from './testStore.ts';
@@ -24,6 +25,16 @@ describe.each(formats)('a store of %s', (format) => {
     expect(Object.keys(contents)).toEqual(Object.keys(expected));
     expect(contents).toMatchObject(expected);
     expect(store.problems).toEqual([]);
+    expect((await store.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
+  });
+
+  it('can have KV records from before they said whether their canary is exact', async () => {
+    const directory = await storeOf(format);
+    const path = join(directory, 'windows/frozen/kv.json');
+    const { canaryIsExact: _, ...before } = openRecord(await readFile(path)).value as Record<string, unknown>;
+    await writeFile(path, encodeRecord(before));
+    const store = await openTestStore(directory);
+    expect(await store.loadWindowKv(windowName('frozen'))).toMatchObject({ canaryIsExact: false });
     expect((await store.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
   });
 

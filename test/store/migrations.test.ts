@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { migrations, type Migration } from '../../src/store/migrations/migration.ts';
 import { encodeRecord, openRecord, recordFormatVersion } from '../../src/store/record.ts';
+import { Random } from '../soak/random.ts';
 import { aSession, sessionId, sessionsQuery, windowName, windowsQuery } from './builders.ts';
 import { FaultyFiles } from './faultyFiles.ts';
 import { contentsOf } from './fixtures/contents.ts';
@@ -175,7 +176,7 @@ describe('a store of an older format', () => {
   });
 
   const endings = (['before', 'torn', 'after'] as const).flatMap((kind) =>
-    (['kill -9', 'power cut'] as const).map((ending) => ({ kind, ending })),
+    (['kill -9', 'power cut', 'power cut that some writes survive'] as const).map((ending) => ({ kind, ending })),
   );
 
   it.each(endings)('S4-06 a $ending ($kind) at any change of a migration loses nothing', async ({ kind, ending }) => {
@@ -190,7 +191,9 @@ describe('a store of an older format', () => {
       faulty.dieAt(at, kind);
       const where = `${ending} at change ${at}, ${change} (${kind})`;
       await openTestStore(root, { files: faulty.files, migrations: steps }).catch(() => undefined);
+      const random = new Random(at);
       if (ending === 'power cut') memory.cutPower();
+      if (ending === 'power cut that some writes survive') memory.cutPower(() => random.chance(0.5));
       const store = await openTestStore(root, { files: memory, migrations: steps });
       expect(await observe(store), where).toEqual(wanted);
       expect(
@@ -208,6 +211,37 @@ describe('a store of an older format', () => {
         expect(old, where).toMatchObject({ formatVersion: 1, value: { title: 'A session' } });
       }
     }
+  });
+
+  it('EC-052 that fails at any change, or runs out of room there, loses nothing and goes through the next time', async () => {
+    const whole = new FaultyFiles(await filled());
+    const wanted = await observe(await openTestStore(root, { files: whole.files, migrations: steps }));
+    const points = whole.seen.length;
+    const faults: ((faulty: FaultyFiles, at: number) => void)[] = [
+      ...(['before', 'torn', 'after'] as const).map(
+        (kind) => (faulty: FaultyFiles, at: number) => faulty.failAt(at, kind, 'EIO'),
+      ),
+      (faulty, at) => faulty.fillFrom(at),
+    ];
+    for (let at = 0; at < points; at++) {
+      for (const [index, arm] of faults.entries()) {
+        const memory = await filled();
+        const faulty = new FaultyFiles(memory);
+        arm(faulty, at);
+        const where = `failure ${index} of change ${at}, ${whole.seen[at]}`;
+        const opened = await openTestStore(root, { files: faulty.files, migrations: steps }).catch((error: unknown) => {
+          expect(error, where).toMatchObject({ code: index === 3 ? 'CWM-4003' : 'CWM-4001' });
+          return null;
+        });
+        await opened?.close();
+        const store = await openTestStore(root, { files: memory, migrations: steps });
+        expect(await observe(store), where).toEqual(wanted);
+        await store.close();
+      }
+    }
+    console.log(
+      `a start with two migrations: ${points} points, ${9 * points} crashes, ${faults.length * points} failures`,
+    );
   });
 
   it('a migration that was begun is not opened by an older version for writing', async () => {
