@@ -1,15 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
-import { Random } from '../soak/random.ts';
+import { endAs, endings, faultKinds, type Ending } from './crashEndings.ts';
 import { crashOperations } from './crashOperations.ts';
 import { filledFiles, look, openWorld, root, type World } from './crashWorld.ts';
 import { FaultyFiles, type FaultKind } from './faultyFiles.ts';
 import type { MemoryFiles } from './memoryFiles.ts';
 
-const kinds: readonly FaultKind[] = ['before', 'torn', 'after'];
-const endings = ['kill -9', 'power cut', 'power cut that some writes survive'] as const;
-type Ending = (typeof endings)[number];
 type Run = (world: World) => Promise<unknown>;
 
 let filled: MemoryFiles;
@@ -69,9 +66,7 @@ async function die(run: Run, at: number, kind: FaultKind, ending: Ending, seed: 
   // Whoever is dead acknowledges nothing, whatever it would have answered.
   await run(world).catch(() => undefined);
   const where = `${ending} at change ${at}, ${faulty.seen[at]} (${kind})`;
-  const random = new Random(seed);
-  if (ending === 'power cut') memory.cutPower();
-  if (ending === 'power cut that some writes survive') memory.cutPower(() => random.chance(0.5));
+  endAs(ending, memory, seed);
   return { where, state: await openAgain(memory, where) };
 }
 
@@ -88,7 +83,7 @@ describe.each(Object.entries(crashOperations))('S4-06 a crash at any change of: 
     for (const at of changes.keys()) add((await die(run, at, 'before', 'kill -9', 0)).state);
     add(after);
     expect(allowed).toHaveLength(states);
-    for (const kind of kinds) {
+    for (const kind of faultKinds) {
       for (const ending of endings) {
         for (const at of changes.keys()) {
           const { where, state } = await die(run, at, kind, ending, ++crashes);
@@ -111,7 +106,7 @@ async function failEverywhere(
   { allowed, after }: { allowed: readonly object[]; after: object },
 ): Promise<number> {
   const faults: ((faulty: FaultyFiles, at: number) => void)[] = [
-    ...kinds.map((kind) => (faulty: FaultyFiles, at: number) => faulty.failAt(at, kind, 'EIO')),
+    ...faultKinds.map((kind) => (faulty: FaultyFiles, at: number) => faulty.failAt(at, kind, 'EIO')),
     (faulty, at) => faulty.fillFrom(at),
   ];
   let failures = 0;

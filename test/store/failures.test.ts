@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { FaultyFiles, type FaultKind } from './faultyFiles.ts';
@@ -7,6 +7,9 @@ import { fill, observe, operations } from './operations.ts';
 import { openTestStore } from './testStore.ts';
 
 const root = '/home/me/store';
+
+let trials = 0;
+afterAll(() => console.log(`single changes of the store: ${trials} failures`));
 
 async function filledStore(): Promise<{ memory: MemoryFiles; faulty: FaultyFiles; store: FileStore }> {
   const memory = new MemoryFiles();
@@ -45,6 +48,7 @@ describe.each(Object.entries(operations))('EC-052 %s when the disk fails', (_, o
       const { memory, faulty, store } = await filledStore();
       const [tree, state] = [memory.tree(root), await observe(store)];
       arm(faulty, at);
+      trials++;
       const error = await outcome(() => operation(store));
       const failedAt = faulty.seen[at];
       faulty.heal();

@@ -5,8 +5,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { migrations, type Migration } from '../../src/store/migrations/migration.ts';
 import { encodeRecord, openRecord, recordFormatVersion } from '../../src/store/record.ts';
-import { Random } from '../soak/random.ts';
 import { aSession, sessionId, sessionsQuery, windowName, windowsQuery } from './builders.ts';
+import { allEndings, endAs, faultKinds } from './crashEndings.ts';
 import { FaultyFiles } from './faultyFiles.ts';
 import { contentsOf } from './fixtures/contents.ts';
 import { MemoryFiles } from './memoryFiles.ts';
@@ -175,52 +175,47 @@ describe('a store of an older format', () => {
     ]);
   });
 
-  const endings = (['before', 'torn', 'after'] as const).flatMap((kind) =>
-    (['kill -9', 'power cut', 'power cut that some writes survive'] as const).map((ending) => ({ kind, ending })),
-  );
-
-  it.each(endings)('S4-06 a $ending ($kind) at any change of a migration loses nothing', async ({ kind, ending }) => {
-    const whole = new FaultyFiles(await filled());
-    const migrated = await openTestStore(root, { files: whole.files, migrations: steps });
-    const changes = [...whole.seen];
-    const wanted = await observe(migrated);
-    expect(changes.length).toBeGreaterThan(60);
-    for (const [at, change] of changes.entries()) {
-      const memory = await filled();
-      const faulty = new FaultyFiles(memory);
-      faulty.dieAt(at, kind);
-      const where = `${ending} at change ${at}, ${change} (${kind})`;
-      await openTestStore(root, { files: faulty.files, migrations: steps }).catch(() => undefined);
-      const random = new Random(at);
-      if (ending === 'power cut') memory.cutPower();
-      if (ending === 'power cut that some writes survive') memory.cutPower(() => random.chance(0.5));
-      const store = await openTestStore(root, { files: memory, migrations: steps });
-      expect(await observe(store), where).toEqual(wanted);
-      expect(
-        (await store.verify(signal)).flatMap((step) => step.problems),
-        where,
-      ).toEqual([]);
-      await store.close();
-      // Somewhere there is a backup with everything as it was.
-      const backups = await memory.list(`${root}/backups`);
-      const olds = backups.filter((name) => name.startsWith('format-1-'));
-      expect(olds.length, where).toBeGreaterThan(0);
-      expect(backups, where).toContainEqual(expect.stringMatching(/^format-2-/));
-      for (const name of olds) {
-        const old = openRecord(await memory.read(`${root}/backups/${name}/contexts/s1/metadata.json`));
-        expect(old, where).toMatchObject({ formatVersion: 1, value: { title: 'A session' } });
+  it.each(allEndings)(
+    'S4-06 a $ending ($kind) at any change of a migration loses nothing',
+    async ({ kind, ending }) => {
+      const whole = new FaultyFiles(await filled());
+      const migrated = await openTestStore(root, { files: whole.files, migrations: steps });
+      const changes = [...whole.seen];
+      const wanted = await observe(migrated);
+      expect(changes.length).toBeGreaterThan(60);
+      for (const [at, change] of changes.entries()) {
+        const memory = await filled();
+        const faulty = new FaultyFiles(memory);
+        faulty.dieAt(at, kind);
+        const where = `${ending} at change ${at}, ${change} (${kind})`;
+        await openTestStore(root, { files: faulty.files, migrations: steps }).catch(() => undefined);
+        endAs(ending, memory, at);
+        const store = await openTestStore(root, { files: memory, migrations: steps });
+        expect(await observe(store), where).toEqual(wanted);
+        expect(
+          (await store.verify(signal)).flatMap((step) => step.problems),
+          where,
+        ).toEqual([]);
+        await store.close();
+        // Somewhere there is a backup with everything as it was.
+        const backups = await memory.list(`${root}/backups`);
+        const olds = backups.filter((name) => name.startsWith('format-1-'));
+        expect(olds.length, where).toBeGreaterThan(0);
+        expect(backups, where).toContainEqual(expect.stringMatching(/^format-2-/));
+        for (const name of olds) {
+          const old = openRecord(await memory.read(`${root}/backups/${name}/contexts/s1/metadata.json`));
+          expect(old, where).toMatchObject({ formatVersion: 1, value: { title: 'A session' } });
+        }
       }
-    }
-  });
+    },
+  );
 
   it('EC-052 that fails at any change, or runs out of room there, loses nothing and goes through the next time', async () => {
     const whole = new FaultyFiles(await filled());
     const wanted = await observe(await openTestStore(root, { files: whole.files, migrations: steps }));
     const points = whole.seen.length;
     const faults: ((faulty: FaultyFiles, at: number) => void)[] = [
-      ...(['before', 'torn', 'after'] as const).map(
-        (kind) => (faulty: FaultyFiles, at: number) => faulty.failAt(at, kind, 'EIO'),
-      ),
+      ...faultKinds.map((kind) => (faulty: FaultyFiles, at: number) => faulty.failAt(at, kind, 'EIO')),
       (faulty, at) => faulty.fillFrom(at),
     ];
     for (let at = 0; at < points; at++) {

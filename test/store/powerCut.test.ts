@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import {
   aKvRecord,
@@ -13,6 +13,7 @@ import {
   someIds,
   windowName,
 } from './builders.ts';
+import { allEndings, endAs, type Ending } from './crashEndings.ts';
 import { FaultyFiles, type FaultKind } from './faultyFiles.ts';
 import { MemoryFiles } from './memoryFiles.ts';
 import { fill, observe, operations } from './operations.ts';
@@ -22,9 +23,8 @@ const root = '/home/me/store';
 type Steps = readonly ((store: FileStore) => Promise<unknown>)[];
 type State = Awaited<ReturnType<typeof observe>>;
 
-const endings = (['before', 'torn', 'after'] as const).flatMap((kind) =>
-  (['kill -9', 'power cut'] as const).map((ending) => ({ kind, ending })),
-);
+let crashes = 0;
+afterAll(() => console.log(`single changes of the store: ${crashes} crashes`));
 
 async function filled(): Promise<{ memory: MemoryFiles; faulty: FaultyFiles; store: FileStore }> {
   const memory = new MemoryFiles();
@@ -60,7 +60,7 @@ async function acknowledgedStates(steps: Steps): Promise<State[]> {
 async function dieEverywhere(
   steps: Steps,
   kind: FaultKind,
-  ending: 'kill -9' | 'power cut',
+  ending: Ending,
   check: (state: State, acknowledged: number, where: string) => void,
 ): Promise<void> {
   const whole = await filled();
@@ -70,6 +70,7 @@ async function dieEverywhere(
   for (const [at, change] of changes.entries()) {
     const { memory, faulty, store } = await filled();
     faulty.dieAt(at, kind);
+    crashes++;
     let acknowledged = 0;
     try {
       for (const step of steps) {
@@ -79,13 +80,13 @@ async function dieEverywhere(
     } catch {
       // The process is dead: nobody hears of it.
     }
-    if (ending === 'power cut') memory.cutPower();
+    endAs(ending, memory, at);
     check(await stateOf(memory), acknowledged, `${ending} at change ${at}, ${change} (${kind})`);
     expect(await memory.list(`${root}/tmp`)).toEqual([]);
   }
 }
 
-describe.each(endings)('S4-06 a $ending during a change ($kind)', ({ kind, ending }) => {
+describe.each(allEndings)('S4-06 a $ending during a change ($kind)', ({ kind, ending }) => {
   it.each(Object.entries(operations).filter(([name]) => name !== 'appendMessages of two'))(
     'leaves %s done or not done, and nothing else changed',
     async (_, operation) => {
@@ -130,7 +131,7 @@ describe.each(endings)('S4-06 a $ending during a change ($kind)', ({ kind, endin
       const { memory, faulty, store } = await filled();
       faulty.dieAt(at, kind);
       await operations[operation]!(store).catch(() => undefined);
-      if (ending === 'power cut') memory.cutPower();
+      endAs(ending, memory, at);
       const isThere = Object.keys(memory.tree(root)).filter(
         (name) => name === path || (name.startsWith('trash/') && name.endsWith(path.split('/').at(-1)!)),
       );
@@ -147,7 +148,7 @@ describe.each(endings)('S4-06 a $ending during a change ($kind)', ({ kind, endin
       const dying = new FaultyFiles(memory);
       dying.dieAt(at, kind);
       await expect(openTestStore(root, { files: dying.files })).rejects.toMatchObject({ code: 'CWM-4001' });
-      if (ending === 'power cut') memory.cutPower();
+      endAs(ending, memory, at);
       const store = await openTestStore(root, { files: memory });
       await fill(store);
       expect(await store.loadMessages(sessionId('s1'), [messageId('m1')])).toHaveLength(1);
