@@ -6,6 +6,7 @@ import { sha256Hex } from '../../src/base/hash.ts';
 import type { AuditEntry, AuditFact, AuditReport } from '../../src/protocol/audit.ts';
 import { checkChain } from '../../src/store/audit/auditChain.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
+import { allEndings, endAs } from './crashEndings.ts';
 import { FaultyFiles } from './faultyFiles.ts';
 import { MemoryFiles } from './memoryFiles.ts';
 import { FakeClock, openTestStore, temporaryDirectory } from './testStore.ts';
@@ -349,11 +350,7 @@ describe('EC-052 the audit log when the disk fails', () => {
     },
   );
 
-  const endings = (['before', 'torn', 'after'] as const).flatMap((kind) =>
-    (['kill -9', 'power cut'] as const).map((ending) => ({ kind, ending })),
-  );
-
-  it.each(endings)(
+  it.each(allEndings)(
     'S4-06 a $ending ($kind) at any change loses no entry that was acknowledged',
     async ({ kind, ending }) => {
       /** Entries in five months, of which the first goes: every kind of change that the log makes. */
@@ -380,7 +377,7 @@ describe('EC-052 the audit log when the disk fails', () => {
         const clock = new FakeClock();
         const acknowledged = new Map<string, number>();
         await run(faulty, clock, acknowledged).catch(() => undefined);
-        if (ending === 'power cut') memory.cutPower();
+        endAs(ending, memory, at);
         const store = await openTestStore('/store', { files: memory, clock });
         await store.recordAudit([fact('afterwards')]);
         const report = await store.verifyAudit(signal);

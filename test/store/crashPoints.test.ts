@@ -17,7 +17,9 @@ beforeAll(async () => {
 });
 
 afterAll(() => {
-  if (rows.length > 0) console.table(rows);
+  const sum = (of: 'points' | 'crashes' | 'failures'): number => rows.reduce((all, row) => all + row[of], 0);
+  const total = { operation: 'all', points: sum('points'), crashes: sum('crashes'), failures: sum('failures') };
+  console.table([...rows, total]);
 });
 
 interface Stage {
