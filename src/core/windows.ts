@@ -92,7 +92,9 @@ export async function deleteWindow(
   const kv = await core.store.loadWindowKv(name);
   const hashes = kv.blocks.map((block) => block.hash);
   const engine = core.engines.get(manifest.engine);
-  const held = new Set(await core.store.blocksHeldByOthers(hashes, name));
+  // A window of which no block was ever seen is held by its handle alone.
+  const handles = kv.handle === null ? [] : [kv.handle];
+  const held = new Set(await core.store.blocksHeldByOthers([...hashes, ...handles], name));
   for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
   for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
   const unneeded = input.keepBlocks ? [] : hashes.filter((hash) => !held.has(hash));

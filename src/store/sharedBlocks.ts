@@ -1,6 +1,6 @@
 import { CwmError } from '../protocol/errors.ts';
 import type { WindowName } from '../protocol/ids.ts';
-import type { BlockRecord } from '../protocol/window.ts';
+import type { KvRecord } from '../protocol/window.ts';
 import type { IndexSource } from './index/indexSource.ts';
 import type { LiveIndex } from './index/liveIndex.ts';
 import type { WindowFiles } from './windowFiles.ts';
@@ -23,8 +23,9 @@ export class SharedBlocks {
   async heldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>> {
     const wanted = new Set(hashes);
     const held = new Set<string>();
-    for await (const blocks of this.#blocksOfOthers(except)) {
+    for await (const { blocks, handle } of this.#recordsOfOthers(except)) {
       for (const { hash } of blocks) if (wanted.delete(hash)) held.add(hash);
+      if (handle !== null && wanted.delete(handle)) held.add(handle);
       if (wanted.size === 0) break;
     }
     return held;
@@ -36,7 +37,7 @@ export class SharedBlocks {
   ): Promise<ReadonlyMap<string, readonly string[]>> {
     const wanted = new Set(hashes);
     const found = new Map<string, Set<string>>();
-    for await (const blocks of this.#blocksOfOthers(except)) {
+    for await (const { blocks } of this.#recordsOfOthers(except)) {
       for (const { hash, checksum } of blocks) {
         if (wanted.has(hash)) found.set(hash, (found.get(hash) ?? new Set()).add(checksum));
       }
@@ -44,10 +45,11 @@ export class SharedBlocks {
     return new Map([...found].map(([hash, checksums]) => [hash, [...checksums]]));
   }
 
-  async *#blocksOfOthers(except: WindowName): AsyncGenerator<readonly BlockRecord[]> {
+  async *#recordsOfOthers(except: WindowName): AsyncGenerator<KvRecord> {
     const { lineage } = await this.#windows.require(except);
     for (const name of await this.#windowsOfLineage(lineage)) {
-      if (name !== except) yield await this.#blocks(name, lineage);
+      const record = name === except ? null : await this.#record(name, lineage);
+      if (record) yield record;
     }
   }
 
@@ -61,13 +63,13 @@ export class SharedBlocks {
     }
   }
 
-  async #blocks(name: WindowName, lineage: string): Promise<readonly BlockRecord[]> {
+  async #record(name: WindowName, lineage: string): Promise<KvRecord | null> {
     try {
       const manifest = await this.#windows.get(name);
-      return manifest?.lineage === lineage ? (await this.#windows.loadKv(name)).blocks : [];
+      return manifest?.lineage === lineage ? await this.#windows.loadKv(name) : null;
     } catch (error) {
       // Deleted meanwhile, or its record is damaged: then it can't name a block any more either, and its thaw rebuilds them.
-      if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return [];
+      if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return null;
       throw error;
     }
   }

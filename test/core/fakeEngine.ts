@@ -65,6 +65,9 @@ export class FakeEngine implements Engine {
   /** Text of the next answers. */
   answer = 'fine';
   calls: string[] = [];
+  /** What it keeps contexts under, where it keeps each as one file. */
+  handle: string | null = null;
+  readonly forgottenHandles: string[] = [];
 
   readonly #device = new Map<string, string>();
   readonly #disk = new Map<string, FakeBlock>();
@@ -117,7 +120,7 @@ export class FakeEngine implements Engine {
     signal.throwIfAborted();
     const reuse = this.#compute(context.ids, context.salt);
     for (const hash of this.#chain(context)) this.#store(hash);
-    return { reuse, handle: null, notes: [] };
+    return { reuse, handle: this.handle, notes: [] };
   }
 
   async restore(_context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
@@ -160,8 +163,12 @@ export class FakeEngine implements Engine {
     });
   }
 
-  async forget(target: { readonly hashes: readonly string[] }, signal: AbortSignal): Promise<number> {
+  async forget(
+    target: { readonly hashes: readonly string[]; readonly handle: string | null },
+    signal: AbortSignal,
+  ): Promise<number> {
     this.#enter('forget', signal);
+    if (target.handle !== null) this.forgottenHandles.push(target.handle);
     let freed = 0;
     for (const hash of target.hashes) {
       freed += this.#disk.get(hash)?.bytes.length ?? 0;

@@ -43,6 +43,20 @@ describe('delete', () => {
     expect(fixture.engine.diskBlocks).toBe(0);
   });
 
+  test('S0-12 what two clones were kept under as a whole goes with the last of them, also where no block was ever seen', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    engine.filesAreElsewhere = true;
+    engine.handle = 'one file';
+    await talkedSession(fixture);
+    await cwm.freeze({ session: 's', window: 'w' }, never());
+    await cwm.clone({ window: 'w', target: 'c' }, never());
+    await cwm.deleteWindow({ window: 'w' }, never());
+    expect(engine.forgottenHandles).toEqual([]);
+    await cwm.deleteWindow({ window: 'c' }, never());
+    expect(engine.forgottenHandles).toEqual(['one file']);
+  });
+
   test('blocks that the running session needs stay', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);

@@ -99,7 +99,7 @@ export interface WindowStore {
   loadWindowKv(name: WindowName): Promise<KvRecord>;
   replaceWindowKv(name: WindowName, kv: KvRecord): Promise<void>;
   /**
-   * Of these block hashes of `except`, those that another window has in its list. Only windows of its lineage are looked at:
+   * Of these block hashes and handles of `except`, those that another window was recorded with. Only windows of its lineage are looked at:
    * a block's hash covers the lineage's salt. @throws CwmError CWM-2002.
    */
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
