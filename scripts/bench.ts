@@ -13,9 +13,19 @@ import { limits } from '../bench/limits.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { sharing } from '../bench/sharing.ts';
+import { tracker } from '../bench/tracker.ts';
 import { wire } from '../bench/wire.ts';
 
-const benchmarks: readonly Benchmark[] = [mainJob, sharing, freezeAndThaw, clientOverhead, wire, scale, limits];
+const benchmarks: readonly Benchmark[] = [
+  mainJob,
+  sharing,
+  freezeAndThaw,
+  clientOverhead,
+  wire,
+  scale,
+  limits,
+  tracker,
+];
 const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
 const unknown = positionals.filter((id) => !benchmarks.some((benchmark) => benchmark.ids.includes(id)));
 if (unknown.length > 0) {

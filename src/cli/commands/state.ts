@@ -48,11 +48,11 @@ function registerData(state: Command, perform: Perform): void {
     .argument(...sessionArgument)
     .argument('<name>', 'name of the value')
     .argument('<value>', 'JSON, or else a text')
-    .option('--version <n>', 'only when the state has this version', wholeNumber(0))
-    .action((session: string, name: string, value: string, { version, ...common }: { version?: number }) =>
+    .option('--if-version <n>', 'only when the state has this version', wholeNumber(0))
+    .action((session: string, name: string, value: string, { ifVersion, ...common }: { ifVersion?: number }) =>
       perform(common, async (run) => {
         const change = (data: SessionState['data']): SessionState['data'] => ({ ...data, [name]: jsonOrText(value) });
-        run.print(await update(run, session, change, version), storedInWords);
+        run.print(await update(run, session, change, ifVersion), storedInWords);
       }),
     );
   withCommonOptions(state.command('unset'))
@@ -84,12 +84,16 @@ function registerRecovery(state: Command, perform: Perform): void {
     .description('take a session, its state and its conversation, back to a recovery point: by default the latest')
     .argument(...sessionArgument)
     .option('--id <id>', 'the one with this id')
-    .option('--version <n>', 'one with exactly this version of the state', wholeNumber(0))
+    .option('--state-version <n>', 'one with exactly this version of the state', wholeNumber(0))
     .option('--at <time>', 'the latest one that is not after this time (ISO 8601)')
-    .action((session: string, { id, version, at, ...common }: { id?: string; version?: number; at?: string }) =>
-      perform(common, async (run) => {
-        run.print(await run.call('restoreRecoveryPoint', { session, id, version, at }, 'Restoring'), restoredInWords);
-      }),
+    .action(
+      (session: string, { id, stateVersion, at, ...common }: { id?: string; stateVersion?: number; at?: string }) =>
+        perform(common, async (run) => {
+          run.print(
+            await run.call('restoreRecoveryPoint', { session, id, version: stateVersion, at }, 'Restoring'),
+            restoredInWords,
+          );
+        }),
     );
 }
 

@@ -1,0 +1,82 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { realBackends } from '../client/support/realBackends.ts';
+import { cliOn } from './support/cliProcess.ts';
+
+const { makeStorage } = realBackends();
+
+describe('cwm state', { timeout: 120_000 }, () => {
+  it('S3-02 S3-11 keeps values with a session, also those of several commands at once', async () => {
+    const cwm = cliOn(makeStorage());
+    await cwm.json('session', 'new', '--id', 's');
+    expect((await cwm.run('state', 'get', 's')).stdout).toBe('Nothing is kept with session s.\n');
+    await Promise.all(['a', 'b', 'c', 'd'].map((name) => cwm.json('state', 'set', 's', name, `["${name}"]`)));
+    expect(await cwm.json('state', 'get', 's')).toMatchObject({
+      version: 4,
+      data: { a: ['a'], b: ['b'], c: ['c'], d: ['d'] },
+    });
+    expect((await cwm.run('state', 'set', 's', 'goal', 'find the leak')).stdout).toBe('Session s has version 5 now.\n');
+    expect((await cwm.run('state', 'get', 's', 'goal')).stdout).toBe('find the leak\n');
+    await cwm.json('state', 'unset', 's', 'a');
+    expect(await cwm.refusal('state', 'get', 's', 'a')).toMatchObject({ code: 'CWM-2009' });
+    expect(await cwm.refusal('state', 'set', 's', 'a', '1', '--if-version', '3')).toMatchObject({
+      code: 'CWM-3103',
+      context: { storedVersion: 6, givenVersion: 4 },
+    });
+  });
+
+  it('S3-08 lists recovery points and takes a session back', async () => {
+    const cwm = cliOn(makeStorage());
+    await cwm.json('session', 'new', '--id', 's');
+    expect((await cwm.run('state', 'recovery-points', 's')).stdout).toBe('There is no recovery point.\n');
+    expect(await cwm.refusal('state', 'restore', 's')).toMatchObject({ code: 'CWM-2011' });
+    await cwm.json('state', 'set', 's', 'n', '1');
+    expect((await cwm.run('state', 'recovery-points', 's', '--add')).stdout).toMatch(
+      /^Made recovery point [0-9a-f]{8}\.\n$/,
+    );
+    await cwm.json('state', 'set', 's', 'n', '2');
+    expect((await cwm.run('state', 'recovery-points', 's')).stdout).toMatch(
+      /^ID +MADE +BEFORE +VERSION +MESSAGES +TOKENS\n[0-9a-f]{8} +just now +request +1 +0 +0\n$/,
+    );
+    expect((await cwm.run('state', 'restore', 's', '--state-version', '1')).stdout).toMatch(
+      /^Session s is as it was at \S+: 0 messages, state of version 1 \(now version 3\)\.\nHow it was before is recovery point [0-9a-f]{8}\.\n$/,
+    );
+    expect((await cwm.run('state', 'get', 's', 'n')).stdout).toBe('1\n');
+  });
+
+  it('S3-05 synchronises two storage directories through a folder', async () => {
+    const folder = makeStorage();
+    const [here, there] = [cliOn(makeStorage(), folder), cliOn(makeStorage(), folder)];
+    for (const cwm of [here, there]) await cwm.json('session', 'new', '--id', 's');
+    await here.json('state', 'set', 's', 'n', '1');
+    expect((await here.run('state', 'push', 's', '.')).stdout).toBe(
+      'The folder took what the session had. Session s has version 1.\n',
+    );
+    await there.json('state', 'pull', 's', '.');
+    await here.json('state', 'set', 's', 'here', 'true');
+    await there.json('state', 'set', 's', 'there', 'true');
+    await here.json('state', 'sync', 's', '.');
+    expect(await there.refusal('state', 'sync', 's', folder)).toMatchObject({
+      code: 'CWM-3104',
+      context: { local: { data: { there: true } }, peer: { data: { here: true } } },
+    });
+    expect((await there.run('state', 'sync', 's', '.', '--policy', 'merge')).stdout).toMatch(
+      /^Session and folder were both brought up to date; both had been changed\./,
+    );
+    await here.json('state', 'sync', 's', '.');
+    expect((await here.json('state', 'get', 's'))['data']).toEqual({ n: 1, here: true, there: true });
+    expect(readdirSync(folder).filter((name) => name.startsWith('state-'))).toHaveLength(1);
+    expect(await here.refusal('state', 'sync', 's', 'nowhere')).toMatchObject({ code: 'CWM-2009' });
+  });
+
+  it('S3-04 "@" is the active session', async () => {
+    const cwm = cliOn(makeStorage());
+    expect(await cwm.refusal('state', 'get', '@')).toMatchObject({ code: 'CWM-3101' });
+    expect((await cwm.run('state', 'active')).stdout).toBe('No session is active.\n');
+    await cwm.json('session', 'new', '--id', 's');
+    expect((await cwm.run('state', 'activate', 's')).stdout).toBe('Active: s.\n');
+    await cwm.json('state', 'set', '@', 'n', '1');
+    expect(await cwm.json('state', 'get', 's')).toMatchObject({ data: { n: 1 } });
+    expect((await cwm.run('state', 'deactivate')).stdout).toBe('No session is active.\n');
+  });
+});
