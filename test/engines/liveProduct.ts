@@ -7,6 +7,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { blockHashChain, defaultHashSeed, type BlockHashProfile } from '../../src/base/kvBlockHash.ts';
 import { Cwm } from '../../src/core/cwm.ts';
 import { saltOf } from '../../src/core/lineage.ts';
+import type { EngineRegistry } from '../../src/core/ports/engineRegistry.ts';
 import type { LineageId, WindowName } from '../../src/protocol/ids.ts';
 import type { KvRecord } from '../../src/protocol/window.ts';
 import { openStore, type FileStore } from '../../src/store/fileStore.ts';
@@ -23,6 +24,7 @@ export const hashProfile: BlockHashProfile = {
 export interface LiveProduct extends AsyncDisposable {
   readonly cwm: Cwm;
   readonly store: FileStore;
+  readonly engines: EngineRegistry;
 }
 
 export async function liveProduct(): Promise<LiveProduct> {
@@ -45,6 +47,7 @@ export async function liveProduct(): Promise<LiveProduct> {
   return {
     cwm,
     store,
+    engines,
     [Symbol.asyncDispose]: async () => {
       await cwm.close();
       await engines.close();

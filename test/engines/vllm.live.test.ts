@@ -92,18 +92,6 @@ describe('vLLM with its own tiered offload', () => {
     expect(new Set((await blockFiles(kvDir)).keys())).toEqual(expected);
   });
 
-  test('a second server that shares the folder reuses from disk what the first has stored', async () => {
-    const request = { model: model.name, promptIds: words.slice(0, 430), salt: randomSalt() };
-    await complete(server.url, request);
-    const warm = await complete(server.url, request);
-    await untilOnDisk(expectBlocks(request.promptIds, request.salt));
-    await using second = await startVllm({ model, connector: 'tiered', kvDir }, interrupted.signal);
-    const thawed = await complete(second.url, request);
-    expect(thawed.cachedTokens).toBe(floor(430));
-    expect(await cachedBySource(second.url)).toMatchObject({ disk: floor(430), device: 0, host: 0 });
-    expect(thawed.topLogprobs).toEqual(warm.topLogprobs);
-  });
-
   test('after kill -9 and a restart a prompt is reused from disk to the floor, bit for bit, and not under a second salt', async () => {
     const salt = randomSalt();
     const request = { model: model.name, promptIds: words.slice(0, 430), salt };
@@ -133,32 +121,6 @@ describe('vLLM with its own tiered offload', () => {
     await server.stop();
     expect(memory.filter((file) => existsSync(file))).toEqual([]);
   });
-});
-
-test('without a tier and without token details the server tells nothing of reuse, and a restart loses all', async () => {
-  const start = { model, connector: 'none', promptTokensDetails: false } as const;
-  const promptIds = Array.from({ length: 200 }, (_, index) => 300 + index);
-  const server = await startVllm(start, interrupted.signal);
-  try {
-    await complete(server.url, { model: model.name, promptIds });
-    const warm = await complete(server.url, { model: model.name, promptIds });
-    expect(warm.cachedTokens).toBeNull();
-    expect(await cachedBySource(server.url)).toMatchObject({ device: floor(200) });
-  } finally {
-    await server.kill();
-  }
-  await using restarted = await startVllm(start, interrupted.signal);
-  await complete(restarted.url, { model: model.name, promptIds });
-  expect(await cachedBySource(restarted.url)).toMatchObject({ device: 0 });
-});
-
-test('the example connector serves one salt from what another stored', async () => {
-  const kvDir = join(folder, 'example');
-  await using server = await startVllm({ model, connector: 'example', kvDir }, interrupted.signal);
-  const promptIds = Array.from({ length: 200 }, (_, index) => 300 + index);
-  const first = await complete(server.url, { model: model.name, promptIds, salt: randomSalt() });
-  const second = await complete(server.url, { model: model.name, promptIds, salt: randomSalt() });
-  expect([first.cachedTokens, second.cachedTokens]).toEqual([0, floor(200)]);
 });
 
 /** The files under /dev/shm that the processes of a group have mapped. */

@@ -8,7 +8,7 @@ import { startVllm, type VllmStart } from './vllmServer.ts';
 
 const minutes = 60_000;
 
-/** A real vLLM on a small model, restarted as `kill -9` would end it. */
+/** A real vLLM on a small model, restarted as `kill -9` would end it; without a tier not at all, since nothing could survive. */
 async function liveVllm(start: Partial<VllmStart> & Pick<VllmStart, 'connector'>): Promise<EngineUnderTest> {
   const interrupted = new AbortController();
   const { signal } = interrupted;
@@ -26,10 +26,12 @@ async function liveVllm(start: Partial<VllmStart> & Pick<VllmStart, 'connector'>
   });
   return {
     engine,
-    restart: async () => {
-      await server.kill();
-      server = await launch();
-    },
+    ...(hasTier && {
+      restart: async () => {
+        await server.kill();
+        server = await launch();
+      },
+    }),
     survivesRestart: hasTier,
     tellsReuse: true,
     givesCanary: true,
