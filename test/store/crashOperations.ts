@@ -23,6 +23,19 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
     run: async ({ store }) => store.updateSession(branched((await store.getSession(sessionId('s')))!)),
     states: 2,
   },
+  'update a state': {
+    run: ({ cwm }) => cwm.updateState({ session: 's', version: 2, data: { goal: 'water' } }),
+    states: 2,
+  },
+  'make a recovery point': { run: ({ cwm }) => cwm.createRecoveryPoint({ session: 's' }), states: 1 },
+  // State, branch and token ids at once.
+  'go back to a recovery point': {
+    run: async ({ cwm, signal }) => {
+      const { items } = await cwm.listRecoveryPoints({ session: 's' });
+      return cwm.restoreRecoveryPoint({ session: 's', id: items.at(-1)!.id }, signal);
+    },
+    states: 2,
+  },
   freeze: { run: ({ cwm, signal }) => cwm.freeze({ session: 's', window: 'n' }, signal), states: 2 },
   checkpoint: {
     run: ({ cwm, signal }) => cwm.freeze({ session: 's', window: 'n', checkpoint: true }, signal),

@@ -47,7 +47,7 @@ export async function openWorld(files: Files, engine = new FakeEngine()): Promis
 }
 
 /**
- * Session `s` with a turn, a window `w` of it, a clone `c`, and the pinned window `p`; session `f`, frozen as `fw`; in the trash, a
+ * Session `s` with turns, a state and a recovery point from before its second turn, a window `w` of it, a clone `c`, and the pinned window `p`; session `f`, frozen as `fw`; in the trash, a
  * session and a window of `s`; and a file for each block.
  */
 export async function filledFiles(): Promise<MemoryFiles> {
@@ -61,6 +61,7 @@ export async function filledFiles(): Promise<MemoryFiles> {
     await cwm.freeze({ session: 's', window, checkpoint: true }, signal);
     await cwm.send({ session: 's', text: `And after ${window}?` }, signal);
   }
+  await cwm.updateState({ session: 's', version: 1, data: { goal: 'ice' } });
   await cwm.clone({ window: 'w', target: 'c' }, signal);
   await cwm.pinWindow({ window: 'p', pinned: true });
   await cwm.freeze({ session: 'f', window: 'fw' }, signal);
@@ -81,8 +82,8 @@ export async function filledFiles(): Promise<MemoryFiles> {
 const blockPath = (hash: string): string => join(root, 'kv', '0'.repeat(32), hash.slice(0, 2), `${hash}.kv`);
 
 /**
- * What users see, without what differs from run to run: receipts and verdicts are left out, since what was done holds without. Of the
- * trash, not what is also in its place (a deletion that a power cut undid) or was never acknowledged (`n`, which a failure took back).
+ * What users see, without what differs from run to run: receipts, verdicts and recovery points are left out, since what was done holds
+ * without. Of the trash, not what is also in its place (a deletion that a power cut undid) or was never acknowledged (`n`, which a failure took back).
  */
 export async function look({ store }: World): Promise<object> {
   const sessions: Record<string, object> = {};
@@ -108,7 +109,8 @@ async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
     branches[name] = (await store.loadMessages(id, messageIds as MessageId[])).map(wordsOf);
   }
   const ids = tokens && (await store.loadTokens(id, tokens.sha256));
-  return { lifecycle, draft, frozenAs, thawedFrom: thawedFrom?.window, ids, branches };
+  const state = await store.states.load(id);
+  return { lifecycle, draft, frozenAs, thawedFrom: thawedFrom?.window, ids, branches, state: state && state.data };
 }
 
 async function windowOf(store: FileStore, name: WindowName): Promise<object> {
