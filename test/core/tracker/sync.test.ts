@@ -250,6 +250,30 @@ describe('S3-05 folders', () => {
     expect(await peer.read(id)).toEqual(state(2));
   });
 
+  it('one who replaces what the folder never had is told', async () => {
+    const { peer } = await trackerFixture();
+    await peer.write(id, state(1), 0);
+    expect(await codeOf(peer.write(id, state(9), 8))).toBe('CWM-3103');
+    expect(await peer.read(id)).toEqual(state(1));
+  });
+
+  it('one who is overtaken twice between looking and writing is told, though the name is free by then', async () => {
+    const { peer, memory } = await trackerFixture();
+    await peer.write(id, state(1), 0);
+    const slow = new StateFolders(
+      Object.assign({}, memory, {
+        create: async (path: string, bytes: Uint8Array) => {
+          await peer.write(id, state(2), 1);
+          await peer.write(id, state(3), 2);
+          await memory.create(path, bytes);
+        },
+      }),
+    ).open(folder);
+    expect(await codeOf(slow.write(id, { ...state(9), data: { lost: true } }, 1))).toBe('CWM-3103');
+    expect(await peer.read(id)).toEqual(state(3));
+    expect(await memory.list(folder)).toHaveLength(1);
+  });
+
   it('a damaged file, one that is too large and one of another session are CWM-3105, and stay', async () => {
     const { peer, memory } = await trackerFixture();
     await peer.write(id, state(1), 0);
