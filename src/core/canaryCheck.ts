@@ -1,4 +1,4 @@
-import type { CheckResult, Verdict } from '../protocol/receipt.ts';
+import type { Canary, CheckResult, Verdict } from '../protocol/receipt.ts';
 import type { KvRecord } from '../protocol/window.ts';
 import { canaryDifference, differsGrossly, isBeyondNoise } from './canary.ts';
 import type { Measurement } from './ports/engine.ts';
@@ -58,6 +58,19 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
   const noise = Math.max(frozenNoise, Number.isFinite(noiseNow) ? noiseNow : 0);
   const least = Math.min(difference, canaryDifference(frozen, again.canary));
   return { result: isBeyondNoise(least, noise) ? 'disagreed' : 'agreed', difference: least, noise, why: null };
+}
+
+/** How many times more than a fresh computation the reused KV's answer must be off for that to be damage. */
+const moreThanRounding = 10;
+
+/**
+ * Whether what made a canary disagree is no more than the rounding of KV that was computed again, by a turn or by another
+ * window's thaw: then a fresh computation of the context is off by as much.
+ *
+ * @param fresh asked over newly computed KV, and served from cache like the other two.
+ */
+export function isExplainedByRounding(frozen: Canary, reused: Canary, fresh: Canary): boolean {
+  return !isBeyondNoise(canaryDifference(frozen, reused), moreThanRounding * canaryDifference(frozen, fresh));
 }
 
 const notRun = (why: string): CanaryCheck => ({ result: 'not-run', difference: null, noise: null, why });

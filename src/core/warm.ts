@@ -5,7 +5,7 @@ import type { ContentChecks, Repair, Verdict } from '../protocol/receipt.ts';
 import type { KvRecord, WindowManifest } from '../protocol/window.ts';
 import { checkBlocks, type BlockCheck } from './blocks.ts';
 import { differsGrossly } from './canary.ts';
-import { checkCanary, type CanaryCheck } from './canaryCheck.ts';
+import { checkCanary, isExplainedByRounding, type CanaryCheck } from './canaryCheck.ts';
 import type { Progress } from './changes.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
@@ -93,10 +93,14 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
         },
         signal,
       );
+  // Where files show that nothing was computed again, it can't be rounding either.
+  const isRounding =
+    rebuilt !== null && check === null && !isOff && !isStillOff && isOffByRounding(kv, first, renewal.kv);
+  const told = isRounding && canary ? { ...canary, result: 'not-run' as const, why: roundingWhy } : canary;
   return {
-    verdict,
+    verdict: isRounding ? verdictOf(request, rebuilt.measured, null, told) : verdict,
     measured: rebuilt?.measured ?? (first as Measurement),
-    content: contentChecks(check, canary, renewal.unreachableWhy ?? (kv.blocks.length === 0 ? noFilesThen : null)),
+    content: contentChecks(check, told, renewal.unreachableWhy ?? (kv.blocks.length === 0 ? noFilesThen : null)),
     repair: rebuilt ? 'salt-advanced' : check && check.damaged.length > 0 ? 'blocks-deleted' : 'none',
     kv: renewal.kv,
     kvBytesWritten: renewal.kvBytesWritten,
@@ -104,7 +108,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
       ...restored.notes,
       ...renewal.notes,
       ...damageNotes(check, first),
-      ...(isOff && verdict !== 'damaged' ? [offNote] : []),
+      ...((isOff && verdict !== 'damaged') || isRounding ? [offNote] : []),
       ...(isStillOff ? [stillOffNote] : []),
     ],
   };
@@ -115,6 +119,13 @@ const offNote =
 
 const stillOffNote =
   'Even computed anew, the answer is another than when it was frozen: other weights are served, or the engine is damaged and needs a restart.';
+
+const roundingWhy = 'A fresh computation is off by as much: what was reused had been computed again since the freeze.';
+
+function isOffByRounding(frozen: KvRecord, first: Measurement | null, fresh: KvRecord): boolean {
+  if (!frozen.canary || !first?.canary || !fresh.canary) return false;
+  return isExplainedByRounding(frozen.canary[1], first.canary, fresh.canary[1]);
+}
 
 const answersOtherwise = ({ canary }: KvRecord, measured: Measurement): boolean =>
   canary !== null && measured.canary !== null && differsGrossly(canary[1], measured.canary);

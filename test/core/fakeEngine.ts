@@ -266,10 +266,12 @@ export class FakeEngine implements Engine {
     if (this.failsOnDamage && hashes.some((hash) => this.#device.get(hash)?.startsWith('damaged'))) {
       throw new CwmError('CWM-5004', 'The model server answered 500: NaN in the logits.');
     }
-    for (const hash of hashes.slice(cached)) {
+    // What is computed knows nothing of the salt, which is in the name alone.
+    const contents = this.#chain({ ids, salt: 'any' });
+    hashes.slice(cached).forEach((hash, index) => {
       const bits = this.recomputesInexactly ? ++this.#serial : 0;
-      this.#device.set(hash, `${this.weights} ${hash} ${bits}`);
-    }
+      this.#device.set(hash, `${this.weights} ${contents[cached + index]} ${bits}`);
+    });
     return {
       promptTokens: ids.length,
       cachedTokens: this.isSilent ? null : this.claimsFullReuse ? reusable * blockTokens : cached * blockTokens,
@@ -294,11 +296,14 @@ export class FakeEngine implements Engine {
 
   #canary({ ids, salt }: KvContext): Canary {
     const bytes = this.#chain({ ids, salt }).map((hash) => this.#device.get(hash) ?? '');
-    const digest = sha256Hex(this.weights, ...bytes);
+    const contents = bytes.map((block) => block.replace(/ \d+$/, ''));
+    const digest = sha256Hex(this.weights, ...contents);
+    const lastBits = sha256Hex(...bytes);
+    const partOf = (hex: string, rank: number): number => Number.parseInt(hex.slice(rank * 4, rank * 4 + 4), 16);
     this.#sign = -this.#sign;
     const topLogprobs = [0, 1, 2, 3, 4].map((rank) => ({
       token: `${this.weights} ${rank}`,
-      logprob: -rank - 1 - Number.parseInt(digest.slice(rank * 4, rank * 4 + 4), 16) / 1e7 + this.#sign * this.noise,
+      logprob: -rank - 1 - partOf(digest, rank) / 1e6 - partOf(lastBits, rank) / 1e9 + this.#sign * this.noise,
     }));
     return { tokenId: 7, topLogprobs };
   }

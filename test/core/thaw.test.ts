@@ -320,6 +320,34 @@ describe('thaw', () => {
       expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', content: { canary: 'agreed' } });
     });
 
+    test('what a turn computed again after a restart is not taken for damage, and is the measure from then on', async () => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      fixture.engine.recomputesInexactly = true;
+      await savedWindow(fixture);
+      fixture.engine.evict();
+      await fixture.cwm.send({ session: 's', text: 'go on' }, never());
+      const receipt = await thaw(fixture);
+      expect(receipt).toMatchObject({
+        verdict: 'rebuilt',
+        cachedTokens: 0,
+        repair: 'salt-advanced',
+        content: { canary: 'not-run', why: expect.stringContaining('computed again since the freeze') },
+      });
+      fixture.engine.restart();
+      expect((await thaw(fixture)).verdict).toBe('proven');
+    });
+
+    test('damage is told from rounding by how much it is off', async () => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      fixture.engine.recomputesInexactly = true;
+      await savedWindow(fixture);
+      fixture.engine.restart();
+      fixture.engine.damage(2, { silently: true });
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', content: { canary: 'disagreed' } });
+    });
+
     test('what is rebuilt as a whole is the measure from then on', async () => {
       const fixture = await partlyComputedAgain();
       fixture.engine.evict();

@@ -66,6 +66,11 @@ describe('a server without a tier', () => {
     expect(thawed).toMatchObject({ verdict: 'unobserved', repair: 'none' });
     expect(thawed.notes.join(' ')).toContain('--enable-prompt-tokens-details');
     undamaged = await goOn(thawed.session);
+
+    await product.cwm.createSession({ id: 'talked', engine: blind(server.url) });
+    for (const turn of ['one', 'two', 'three'])
+      await product.cwm.send({ session: 'talked', text: prose(`turn ${turn}`, 40), maxTokens: 20 }, never);
+    await product.cwm.freeze({ session: 'talked', window: 'talked', checkpoint: true }, never);
   });
 
   test('a probe of it says the same, and that there is no tier', async () => {
@@ -92,6 +97,15 @@ describe('a server without a tier', () => {
     const warm = await thaw('untold');
     expect(warm).toMatchObject({ verdict: 'proven', tier: 'device', cachedTokens: floorOf(warm.tokens) });
     expect(await goOn(warm.session)).toEqual(undamaged);
+  });
+
+  test('KV that a turn computed again after the restart, all at once, is not taken for damage', async () => {
+    await goOn('talked');
+    const { verdict, cachedTokens, content } = await thaw('talked');
+    expect(['proven', 'rebuilt']).toContain(verdict);
+    noteFigure(
+      `vLLM, a window thawed after a turn of its session had computed it again: ${verdict}, ${cachedTokens} reused, canary off by ${content.canaryDifference}`,
+    );
   });
 
   test('what another window pushed out of a small cache is computed again, and counted as that', async () => {
