@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultLimits, type SpaceLimits } from '../core/space/limits.ts';
+import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import { logLevels, type LogLevel } from './logFile.ts';
 
 export interface BackendArguments {
@@ -10,6 +11,8 @@ export interface BackendArguments {
   readonly embeddedArgs: readonly string[];
   readonly logLevel: LogLevel;
   readonly ratePerMinute: number | null;
+  /** Undefined: states are synchronised only when somebody asks for it. */
+  readonly stateSync?: AutoSyncConfig;
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
 }
 
@@ -29,6 +32,8 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
       'rate-limit': { type: 'string' },
       'kv-budget-gb': { type: 'string' },
       'storage-quota-gb': { type: 'string' },
+      'state-folder': { type: 'string' },
+      'state-sync-seconds': { type: 'string' },
     },
   });
   if (values.storage === undefined) throw new Error('--storage DIR is missing.');
@@ -38,7 +43,10 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
   if (logLevel === undefined) throw new Error(`--log-level must be one of ${logLevels.join(', ')}.`);
   const threads = values['embedded-threads'];
   const context = values['embedded-context'];
+  const stateFolder = values['state-folder'];
+  const syncMs = parseSyncSeconds(values['state-sync-seconds']);
   return {
+    ...(stateFolder !== undefined && { stateSync: { folder: resolve(stateFolder), intervalMs: syncMs } }),
     storage: resolve(values.storage),
     idleMs: idleMinutes * 60_000,
     logLevel,
@@ -65,6 +73,12 @@ function parseGigabytes(flag: string, value: string | undefined, byDefault: numb
   const bytes = /^\d+(\.\d+)?$/.test(value) ? Math.round(Number(value) * 1e9) : Number.NaN;
   if (!Number.isSafeInteger(bytes)) throw new Error(`--${flag} must be a number of gigabytes, 0 for no limit.`);
   return bytes === 0 ? null : bytes;
+}
+
+/** In ms; 0 is never. A timer takes no more than 24 days. */
+function parseSyncSeconds(value = '60'): number {
+  if (/^\d{1,6}$/.test(value)) return Number(value) * 1000;
+  throw new Error('--state-sync-seconds must be a whole number of seconds below a million, 0 for never.');
 }
 
 /** `120` or `120/min`; 0 is no limit. */

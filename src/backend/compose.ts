@@ -3,6 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import { entryPointPath } from '../base/entryPoint.ts';
 import { Cwm } from '../core/cwm.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
+import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { AuditFact } from '../protocol/audit.ts';
 import { productVersion } from '../protocol/version.ts';
 import { openStore } from '../store/fileStore.ts';
@@ -28,11 +29,13 @@ export interface CompositionOptions {
   readonly ratePerMinute: number | null;
   /** Default: those of `defaultLimits`. */
   readonly limits?: Partial<SpaceLimits>;
+  /** Default: none. */
+  readonly stateSync?: AutoSyncConfig;
 }
 
 /** The composition root: the real store, the real engines and the core over them. */
 export const composeServices =
-  ({ defaultEngine, embeddedArgs, ratePerMinute, limits }: CompositionOptions): Compose =>
+  ({ defaultEngine, embeddedArgs, ratePerMinute, limits, stateSync }: CompositionOptions): Compose =>
   async (storage, emit, log) => {
     const store = await openStore({ directory: storage, clock: systemClock });
     for (const { what, ...migrated } of store.migrated) log.write('info', `migrated the store: ${what}`, migrated);
@@ -63,7 +66,8 @@ export const composeServices =
       peers: new StateFolders(diskFiles),
       blocks: new BlockFiles(diskFiles, join(storage, 'kv')),
       limits,
-      onBackgroundFailure: (error) => log.failure('the KV budget could not be kept', error),
+      stateSync,
+      onBackgroundFailure: (error, what) => log.failure(what, error),
     });
     const recovered = store.isReadOnly ? [] : await cwm.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });

@@ -33,6 +33,7 @@ import { makeSpace } from './space/space.ts';
 import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
 import { usage } from './space/usage.ts';
 import { thaw } from './thaw.ts';
+import { AutoSync, type AutoSyncConfig } from './tracker/autoSync.ts';
 import { makeTrackers, noPeers } from './tracker/makeTrackers.ts';
 import {
   activateState,
@@ -59,10 +60,12 @@ export interface CwmParts {
   /** Default: {@link noPeers}. */
   readonly peers?: StatePeers;
   readonly tracker?: Partial<TrackerConfig>;
+  /** Default: states are synchronised only when somebody asks for it. */
+  readonly stateSync?: AutoSyncConfig;
   /** Default: {@link defaultLimits}. */
   readonly limits?: Partial<SpaceLimits>;
   /** Hears what goes wrong where nobody waits for an answer. Without it, nothing may go wrong there. */
-  readonly onBackgroundFailure?: (error: unknown) => void;
+  readonly onBackgroundFailure?: (error: unknown, what: string) => void;
 }
 
 const noBlocks: BlockCache = {
@@ -79,6 +82,7 @@ function rethrow(error: unknown): never {
 export class Cwm {
   readonly #core: CoreContext;
   readonly #collector: Collector;
+  readonly #autoSync: AutoSync;
 
   constructor(parts: CwmParts) {
     const { store, engines, files, clock, changes } = parts;
@@ -101,11 +105,20 @@ export class Cwm {
       turns,
       kvRecords,
     };
-    this.#collector = new Collector(space, clock, parts.onBackgroundFailure ?? rethrow);
+    const onFailure = parts.onBackgroundFailure ?? rethrow;
+    this.#collector = new Collector(space, clock, (error) => onFailure(error, 'the KV budget could not be kept'));
+    this.#autoSync = new AutoSync(
+      trackers,
+      peers,
+      parts.stateSync ?? { folder: '', intervalMs: 0 },
+      (session) => changes.emit({ type: 'session', session }),
+      (error) => onFailure(error, 'a state could not be synchronised'),
+    );
   }
 
   /** To be called once, before anything else is asked. @returns ids of the sessions whose turn a crash had interrupted. */
   recover(): Promise<string[]> {
+    this.#autoSync.start();
     return recoverInterrupted(this.#core);
   }
 
@@ -116,6 +129,7 @@ export class Cwm {
 
   /** Ends what is under way in the background; operations are for their callers to end. */
   close(): Promise<void> {
+    this.#autoSync.close();
     return this.#collector.close();
   }
 

@@ -19,3 +19,17 @@ describe('limits of the backend', () => {
     }
   });
 });
+
+describe('synchronising states by itself', () => {
+  const syncOf = (...args: string[]) => parseBackendArguments(['--storage', '/s', ...args]).stateSync;
+
+  it('S3-05 is off without a folder, and then every 60 s unless it is said otherwise; 0 is never', () => {
+    expect(syncOf('--state-sync-seconds', '5')).toBeUndefined();
+    expect(syncOf('--state-folder', '/shared')).toEqual({ folder: '/shared', intervalMs: 60_000 });
+    expect(syncOf('--state-folder', '/shared', '--state-sync-seconds', '0')?.intervalMs).toBe(0);
+  });
+
+  it.each(['-1', '1.5', 'often', '1000000', ''])('S3-05 %j is no number of seconds', (value) => {
+    expect(() => syncOf(`--state-sync-seconds=${value}`)).toThrow('--state-sync-seconds must be a whole number');
+  });
+});

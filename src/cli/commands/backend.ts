@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { askToLeave, readBackendRecord } from '../../client/backendRecord.ts';
@@ -15,6 +16,8 @@ interface ServeOptions {
   readonly rateLimit?: number;
   readonly kvBudgetGb?: number;
   readonly storageQuotaGb?: number;
+  readonly stateFolder?: string;
+  readonly stateSyncSeconds?: number;
 }
 
 const pollMs = 50;
@@ -31,9 +34,9 @@ export function registerBackend(program: Command, perform: Perform): void {
       amount,
     )
     .option('--storage-quota-gb <n>', 'gigabytes that everything may take; 0 is no limit (default: 100)', amount)
-    .action(({ idleMinutes, rateLimit, kvBudgetGb, storageQuotaGb, ...common }: ServeOptions) =>
-      perform(common, (run) => serve(run, { idleMinutes, rateLimit, kvBudgetGb, storageQuotaGb })),
-    );
+    .option('--state-folder <dir>', 'synchronise the states of active sessions with this folder, merging')
+    .option('--state-sync-seconds <n>', 'how often; 0 is never (default: 60)', wholeNumber(0))
+    .action((options: ServeOptions) => perform(options, (run) => serve(run, options)));
 
   withCommonOptions(program.command('stop'))
     .description('end the backend, and the engine that it started')
@@ -48,6 +51,8 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
     ['--rate-limit', options.rateLimit],
     ['--kv-budget-gb', options.kvBudgetGb],
     ['--storage-quota-gb', options.storageQuotaGb],
+    ['--state-folder', options.stateFolder && resolve(run.terminal.cwd, options.stateFolder)],
+    ['--state-sync-seconds', options.stateSyncSeconds],
   ] as const) {
     if (value !== undefined) args.push(flag, String(value));
   }
