@@ -68,7 +68,9 @@ export class Run {
     const progress = new Progress(this.terminal, doing);
     const subjects = new Set(Object.values(input).filter((value) => typeof value === 'string'));
     const subscription = client.onSignal(({ change }) => {
-      if (change.type === 'progress' && subjects.has(change.subject)) progress.show(change.step);
+      if (change.type !== 'progress') return;
+      const isOfAll = change.subject === '' && change.operation === name;
+      if (isOfAll || subjects.has(change.subject)) progress.show(change.step);
     });
     try {
       return await client.call(name, input, this.terminal.interrupted);

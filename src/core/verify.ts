@@ -1,14 +1,18 @@
 import type { RouteInput, RouteOutput, VerifyStep } from '../protocol/api.ts';
 import { toCwmError } from '../protocol/errors.ts';
 import { parseWindowName, type LineageId, type WindowName } from '../protocol/ids.ts';
+import { formatBytes } from '../base/format.ts';
 import { checkBlocks } from './blocks.ts';
+import { progressOf } from './changes.ts';
+import type { OnChecked } from './ports/store.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
 import { requireWindow } from './windows.ts';
 
 /**
- * Reads everything and believes no stat field: the records of the store, then every KV block that can be seen. Changes
- * nothing. Blocks that are gone are no problem, since KV is perishable; blocks that are not what was frozen are.
+ * Reads everything and believes no stat field: the records of the store, then every KV block that can be seen. Blocks that are gone
+ * are no problem, since KV is perishable; blocks that are not what was frozen are. Nothing is changed without `repair`, which sets
+ * damaged records aside, makes anew what follows from others, deletes damaged KV so that it is computed again, and looks again.
  *
  * @throws CwmError CWM-1002, 2002.
  */
@@ -17,10 +21,23 @@ export async function verify(
   input: RouteInput<'verify'>,
   signal: AbortSignal,
 ): Promise<RouteOutput<'verify'>> {
-  const names = input.window === undefined ? await allWindows(core) : [parseWindowName(input.window)];
-  if (input.window !== undefined) await requireWindow(core, parseWindowName(input.window));
-  const steps = [...(await core.store.verify(signal)), await verifyBlocks(core, names, input.engine, signal)];
-  return { steps, healthy: steps.every((step) => step.problems.length === 0) };
+  const named = input.window === undefined ? null : parseWindowName(input.window);
+  if (named) await requireWindow(core, named);
+  const progress = progressOf(core.changes, 'verify', named ?? '');
+  const onChecked: OnChecked = (step, done, of) => progress(`${step}: ${done} of ${of}`);
+  const look = async (deletes: boolean): Promise<{ steps: VerifyStep[]; repairs: string[] }> => {
+    const records = await core.store.verify(signal, onChecked);
+    const names = named ? [named] : await allWindows(core);
+    const { step, repairs } = await verifyBlocks(core, names, { engine: input.engine, deletes, onChecked }, signal);
+    return { steps: [...records, step], repairs };
+  };
+  const healthy = (steps: readonly VerifyStep[]): boolean => steps.every((step) => step.problems.length === 0);
+  const found = await look(false);
+  if (!input.repair || healthy(found.steps)) return { ...found, healthy: healthy(found.steps) };
+  const repairs = await core.store.repair(input.engine ?? core.engines.defaultSpec, signal, onChecked);
+  repairs.push(...(await look(true)).repairs);
+  const { steps } = await look(false);
+  return { steps, healthy: healthy(steps), repairs };
 }
 
 async function allWindows(core: CoreContext): Promise<WindowName[]> {
@@ -32,15 +49,26 @@ async function allWindows(core: CoreContext): Promise<WindowName[]> {
   }
 }
 
+const blocksStep = 'KV blocks match their checksums';
+
+interface BlockVerification {
+  readonly engine: string | undefined;
+  /** Whether damaged blocks are deleted. */
+  readonly deletes: boolean;
+  readonly onChecked: OnChecked;
+}
+
 async function verifyBlocks(
   core: CoreContext,
   names: readonly WindowName[],
-  engineSpec: string | undefined,
+  { engine: engineSpec, deletes, onChecked }: BlockVerification,
   signal: AbortSignal,
-): Promise<VerifyStep> {
+): Promise<{ step: VerifyStep; repairs: string[] }> {
   const problems: string[] = [];
+  const repairs: string[] = [];
   let checked = 0;
-  for (const name of names) {
+  for (const [at, name] of names.entries()) {
+    onChecked(blocksStep, at, names.length);
     const manifest = await requireWindow(core, name);
     const kv = await core.store.loadWindowKv(name);
     if (kv.blocks.length === 0) continue;
@@ -63,6 +91,12 @@ async function verifyBlocks(
         problems.push(
           `Window "${name}": ${check.damaged.length} of ${kv.blocks.length} KV blocks are not what was frozen.`,
         );
+        if (deletes) {
+          const freed = await engine.forget({ hashes: check.damaged, handle: kv.handle }, signal);
+          repairs.push(
+            `Window "${name}": damaged KV was deleted (${formatBytes(freed)}); the next thaw computes it again.`,
+          );
+        }
       }
     } catch (error) {
       signal.throwIfAborted();
@@ -70,5 +104,5 @@ async function verifyBlocks(
       problems.push(`Window "${name}": its KV blocks could not be checked. ${message} (${code})`);
     }
   }
-  return { step: 'KV blocks match their checksums', checked, problems };
+  return { step: { step: blocksStep, checked, problems }, repairs };
 }

@@ -282,8 +282,10 @@ export const routes = {
   verify: route(
     'POST',
     '/api/verify',
-    z.object({ window: z.optional(text), ...onEngine }),
-    z.object({ steps: z.array(verifyStepSchema), healthy: z.boolean() }),
+    /** `repair`: do what can be done about what is found, then look again. */
+    z.object({ window: z.optional(text), repair: flag, ...onEngine }),
+    /** `repairs`: what was done, in plain words. */
+    z.object({ steps: z.array(verifyStepSchema), healthy: z.boolean(), repairs: z.array(text) }),
   ),
 
   pinWindow: route(

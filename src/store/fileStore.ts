@@ -2,6 +2,7 @@ import { SerialQueue } from '../base/serialQueue.ts';
 import type { Clock } from '../base/clock.ts';
 import type {
   Lineage,
+  OnChecked,
   Page,
   SessionContent,
   SessionQuery,
@@ -30,6 +31,7 @@ import type { MigrationDone } from './migrations/migrateStore.ts';
 import { prepareStore, type PreparedStore } from './migrations/prepareStore.ts';
 import type { StoreProblem } from './quarantine.ts';
 import { makeStorageDirectory, recover } from './recovery.ts';
+import { repairStore } from './repairStore.ts';
 import { SessionFiles } from './sessionFiles.ts';
 import { SharedBlocks } from './sharedBlocks.ts';
 import { measureStorage } from './space/storageSizes.ts';
@@ -39,7 +41,7 @@ import { guardedStates } from './states/guardedStates.ts';
 import { StateFiles } from './states/stateFiles.ts';
 import { Trash } from './trash.ts';
 import { nullIfUnreadable } from './unreadable.ts';
-import { verifyStore } from './verifyStore.ts';
+import { verifyStore, type VerifiedStore } from './verifyStore.ts';
 import { WindowFiles } from './windowFiles.ts';
 
 export interface StoreOptions {
@@ -90,6 +92,7 @@ export class FileStore implements Store {
   readonly #index: LiveIndex;
   readonly #sharedBlocks: SharedBlocks;
   readonly #audit: AuditLog;
+  readonly #verified: VerifiedStore;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new SerialQueue();
   #closed = false;
@@ -109,6 +112,16 @@ export class FileStore implements Store {
     this.#sharedBlocks = new SharedBlocks(this.#windows, this.#index, this.#source);
     this.#audit = new AuditLog(parts, this.#trash);
     this.#states = new StateFiles(parts, this.#sessions);
+    this.#verified = {
+      parts,
+      sessions: this.#sessions,
+      windows: this.#windows,
+      lineages: this.#lineages,
+      states: this.#states,
+      source: this.#source,
+      index: this.#index,
+      audit: this.#audit,
+    };
     this.states = guardedStates(this.#states, this.#run.bind(this), (id) => this.#index.sessionChanged(id));
   }
 
@@ -315,22 +328,12 @@ export class FileStore implements Store {
     return this.#run('write', () => this.#trash.empty(which));
   }
 
-  verify(signal: AbortSignal): Promise<VerifyStep[]> {
-    return this.#run('read', () =>
-      verifyStore(
-        {
-          parts: this.#parts,
-          sessions: this.#sessions,
-          windows: this.#windows,
-          lineages: this.#lineages,
-          states: this.#states,
-          source: this.#source,
-          index: this.#index,
-          audit: this.#audit,
-        },
-        signal,
-      ),
-    );
+  verify(signal: AbortSignal, onChecked: OnChecked = () => undefined): Promise<VerifyStep[]> {
+    return this.#run('read', () => verifyStore(this.#verified, onChecked, signal));
+  }
+
+  repair(engine: string, signal: AbortSignal, onChecked: OnChecked = () => undefined): Promise<string[]> {
+    return this.#run('write', () => repairStore(this.#verified, engine, onChecked, signal));
   }
 
   /** Adds to the audit log. Never rejects; see {@link AuditLog.append}. */
@@ -354,11 +357,6 @@ export class FileStore implements Store {
    */
   async warmIndex(): Promise<void> {
     await this.#run('read', () => this.#index.query(() => undefined)).catch(() => undefined);
-  }
-
-  /** Makes the index anew from the files. */
-  repairIndex(): Promise<void> {
-    return this.#run('write', () => this.#index.rebuild());
   }
 
   /** What was in the index and can't be read now is looked at again, and its row goes. */

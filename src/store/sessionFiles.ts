@@ -88,6 +88,19 @@ export class SessionFiles {
     await this.#dropTokens(paths, current.tokens?.sha256, next.tokens?.sha256);
   }
 
+  /** Gives a session that has lost its record another one. @throws CwmError CWM-3004 when it has one after all. */
+  putRecord(session: Session): Promise<void> {
+    const id = session.id as SessionId;
+    const paths = this.#parts.layout.session(id);
+    return this.exclusively(id, async () => {
+      await this.#requireDirectories(id, paths);
+      if ((await this.#parts.files.stat(paths.metadata)) !== null) {
+        throw new CwmError('CWM-3004', `Session "${id}" has a record.`);
+      }
+      await this.#parts.records.write(paths.metadata, session);
+    });
+  }
+
   delete(id: SessionId): Promise<void> {
     const paths = this.#parts.layout.session(id);
     return this.exclusively(id, async () => {

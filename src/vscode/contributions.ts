@@ -47,7 +47,7 @@ export const commandInputs = {
   'cwm.listWindows': nothing,
   'cwm.status': nothing,
   'cwm.showReceipt': z.object({ window: text }),
-  'cwm.verify': z.object({ window: text }),
+  'cwm.verify': z.object({ window: text, repair: flag }),
   'cwm.doctor': nothing,
   'cwm.startEngine': nothing,
   'cwm.setApiKey': nothing,

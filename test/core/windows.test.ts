@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from './coreFixture.ts';
 
@@ -127,6 +129,42 @@ describe('verify', () => {
     expect(steps.flatMap((step) => step.problems)).toEqual([
       expect.stringMatching(/^Window "w": 1 of \d+ KV blocks are not what was frozen\.$/),
     ]);
+  });
+
+  test('S0-18 a repair deletes damaged KV, and the next thaw computes it again and is proven after that', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.damage(1, { silently: true });
+    const { healthy, repairs } = await fixture.cwm.verify({ repair: true }, never());
+    expect(healthy).toBe(true);
+    expect(repairs).toEqual([expect.stringMatching(/^Window "w": damaged KV was deleted/)]);
+    fixture.engine.restart();
+    expect(await fixture.cwm.thaw({ window: 'w' }, never())).toMatchObject({ verdict: 'partial', repair: 'none' });
+    expect((await fixture.cwm.thaw({ window: 'w' }, never())).verdict).toBe('proven');
+  });
+
+  test('S0-18 a session whose record is lost is made anew from its messages, and goes on', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const before = await fixture.cwm.listMessages({ session: 's' });
+    writeFileSync(path.join(fixture.directory, 'contexts/s/metadata.json'), 'damaged');
+    expect(await codeOf(fixture.cwm.getSession({ session: 's' }))).toBe('CWM-4004');
+    const { repairs } = await fixture.cwm.verify({ repair: true }, never());
+    expect(repairs.at(-1)).toBe('The record of session "s" was made anew from its 2 messages.');
+    expect(await fixture.cwm.listMessages({ session: 's' })).toEqual(before);
+    expect(await fixture.cwm.getSession({ session: 's' })).toMatchObject({
+      title: 'Please explain what a prefix cache is good for.',
+      model: { id: 'fake-model' },
+    });
+    expect((await fixture.cwm.send({ session: 's', text: 'And now?' }, never())).cachedTokens).toBeGreaterThan(0);
+  });
+
+  test('progress is told step by step', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    await fixture.cwm.verify({}, never());
+    const told = fixture.heard.flatMap((change) => (change.type === 'progress' ? [change] : []));
+    expect(told).toContainEqual({ type: 'progress', operation: 'verify', subject: '', step: 'messages: 0 of 1' });
   });
 
   test('lost blocks are no problem: KV is perishable', async () => {

@@ -14,7 +14,7 @@ import {
   windowsQuery,
 } from './builders.ts';
 import { fill } from './operations.ts';
-import { openTestStore, temporaryDirectory } from './testStore.ts';
+import { openTestStore, repair, temporaryDirectory } from './testStore.ts';
 
 const onPosix = it.skipIf(process.platform === 'win32');
 
@@ -38,7 +38,7 @@ describe('S0-50 S0-60 who and what can reach the files', () => {
       await store.setActiveSession(projectUri('file:///p'), sessionId('s1'));
       await store.createWindow(aManifest({ mode: 'freeze' }), someIds, aKvRecord());
       await store.deleteSession(sessionId('s2'));
-      await store.repairIndex();
+      await repair(store);
       await store.close();
     } finally {
       process.umask(mask);

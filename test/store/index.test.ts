@@ -22,7 +22,7 @@ import {
 } from './builders.ts';
 import { MemoryFiles } from './memoryFiles.ts';
 import { fill } from './operations.ts';
-import { openTestStore, temporaryDirectory } from './testStore.ts';
+import { openTestStore, repair, temporaryDirectory } from './testStore.ts';
 
 const signal = new AbortController().signal;
 const problemsOf = async (store: FileStore): Promise<string[]> =>
@@ -161,7 +161,7 @@ describe('S0-22 EC-051 the index on disk', () => {
 
   it('can be repaired on demand', async () => {
     const before = await lists(store);
-    await store.repairIndex();
+    await repair(store);
     expect(await lists(store)).toEqual(before);
     expect((await stat(image)).size).toBeGreaterThan(0);
   });
@@ -281,7 +281,7 @@ describe('the index against a model', () => {
               store = await openTestStore(root, { files });
               break;
             case 'saveIndex':
-              await store.repairIndex();
+              await repair(store);
               saved = await readImage();
               break;
             case 'oldIndex':

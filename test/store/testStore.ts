@@ -45,3 +45,7 @@ export async function openTestStore(
   cleanUps.push(() => store.close());
   return store;
 }
+
+const never = new AbortController().signal;
+
+export const repair = (store: FileStore): Promise<string[]> => store.repair('embedded', never);

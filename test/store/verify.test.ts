@@ -2,9 +2,19 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import { aKvRecord, aManifest, aMessage, aSession, nextVersion, sessionId, someIds } from './builders.ts';
+import { encodeRecord } from '../../src/store/record.ts';
+import {
+  aKvRecord,
+  aManifest,
+  aMessage,
+  aSession,
+  nextVersion,
+  sessionId,
+  sessionsQuery,
+  someIds,
+} from './builders.ts';
 import { fill } from './operations.ts';
-import { openTestStore, temporaryDirectory } from './testStore.ts';
+import { openTestStore, repair, temporaryDirectory } from './testStore.ts';
 
 describe('verify', () => {
   let directory: string;
@@ -31,6 +41,30 @@ describe('verify', () => {
       { step: 'audit log', checked: 0, problems: [] },
       { step: 'index equals files', checked: 3, problems: [] },
     ]);
+  });
+
+  it('finds nothing in a store that is being written to', async () => {
+    const looked = new AbortController();
+    const write = async (): Promise<void> => {
+      const session = (await store.getSession(sessionId('s2')))!;
+      await store.updateSession(nextVersion(session, { title: `Number ${session.version}` }));
+      if (!looked.signal.aborted) await write();
+    };
+    const writing = write();
+    for (let times = 0; times < 3; times++) expect(await problems()).toEqual([]);
+    looked.abort();
+    await writing;
+  });
+
+  it('finds a row of the index that its files do not say, and a repair mends it', async () => {
+    await store.listSessions(sessionsQuery());
+    await writeFile(
+      join(directory, 'contexts/s2/metadata.json'),
+      encodeRecord(aSession({ id: 's2', title: 'Changed behind its back' })),
+    );
+    expect(await problems()).toEqual(['The index does not say what the files say; repair makes it anew.']);
+    await repair(store);
+    expect(await problems()).toEqual([]);
   });
 
   it('remembers what was set aside before', async () => {
@@ -69,6 +103,24 @@ describe('verify', () => {
     expect(found).toHaveLength(3);
     expect(found).toContainEqual(expect.stringContaining('"w0" are missing'));
     expect(found).toContainEqual(expect.stringContaining('"m1" is in the session\'s index'));
+  });
+
+  it('S0-18 a repair sets damaged records aside by name, loses no message, and what is whole stays as it is', async () => {
+    await store.appendMessages(sessionId('s1'), [aMessage('m2', 2), aMessage('m3', 3)]);
+    await writeFile(join(directory, 'contexts/s1/metadata.json'), 'damaged');
+    await writeFile(join(directory, 'contexts/s1/messages/m2.json'), 'damaged');
+    const whole = await store.getSession(sessionId('s2'));
+    const repairs = await repair(store);
+    expect(repairs).toEqual([
+      expect.stringMatching(/^contexts\/s1\/metadata\.json was damaged and lies in quarantine\//),
+      expect.stringMatching(/^contexts\/s1\/messages\/m2\.json was damaged and lies in quarantine\//),
+      'The record of session "s1" was made anew from its 2 messages.',
+    ]);
+    const anew = await store.getSession(sessionId('s1'));
+    expect(anew?.branches['main']?.messageIds).toEqual(['m1', 'm3']);
+    expect(anew?.lineage).toBe('l1');
+    expect(await store.getSession(sessionId('s2'))).toEqual(whole);
+    expect(await repair(store)).toEqual([]);
   });
 
   it('ends when it is aborted', async () => {

@@ -21,9 +21,10 @@ export function registerChecks(program: Command, perform: Perform): void {
   withCommonOptions(program.command('verify'))
     .description('check all records, and the KV blocks of one window or of all, against their checksums')
     .argument('[window]', "a window's name; all of them by default")
-    .action((window: string | undefined, common: object) =>
+    .option('--repair', 'set damaged records aside, make anew what follows from others, delete damaged KV')
+    .action((window: string | undefined, { repair, ...common }: { repair?: boolean }) =>
       perform(common, async (run) => {
-        const result = await run.call('verify', { window, ...run.onEngine }, 'Checking');
+        const result = await run.call('verify', { window, repair, ...run.onEngine }, 'Checking');
         run.print(result, verifyInWords);
         return result.healthy ? exitCodes.ok : exitCodes.failed;
       }),
@@ -64,10 +65,12 @@ function capabilitiesInWords({ items, cost }: Capabilities, spec: string): strin
 
 const withRemedy = (line: string, remedy: string): string => (remedy === '' ? line : `${line}\n    → ${remedy}`);
 
-function verifyInWords({ steps, healthy }: RouteOutput<'verify'>): string {
+function verifyInWords({ steps, healthy, repairs }: RouteOutput<'verify'>): string {
   const lines = steps.flatMap(({ step, checked, problems }) => [
     `${problems.length === 0 ? '✓' : '✗'} ${step}: ${formatCount(checked)} checked`,
     ...problems.map((problem) => `    ${problem}`),
   ]);
-  return [healthy ? 'Everything is as it was written.' : 'Something is damaged.', ...lines].join('\n');
+  const verdict = healthy ? 'Everything is as it was written.' : 'Something is damaged.';
+  const done = repairs.length === 0 ? [] : ['Repaired:', ...repairs.map((repair) => `    ${repair}`)];
+  return [verdict, ...lines, ...done].join('\n');
 }

@@ -175,9 +175,19 @@ export interface SpaceStore {
   emptyTrash(which: 'expired' | 'all'): Promise<readonly TrashItem[]>;
 }
 
+export type OnChecked = (step: string, done: number, of: number) => void;
+
 export interface Store extends SessionStore, WindowStore, LineageStore, ProjectStore, SpaceStore {
   /** What clients keep with sessions, and recovery points. */
   readonly states: StateStore;
-  /** Reads every record and checks it against its checksums and against the others. Changes nothing. */
-  verify(signal: AbortSignal): Promise<VerifyStep[]>;
+  /**
+   * Reads every record and checks it against its checksums and against the others. Changes nothing. `onChecked` hears how many
+   * things a step has looked at, and of how many.
+   */
+  verify(signal: AbortSignal, onChecked?: OnChecked): Promise<VerifyStep[]>;
+  /**
+   * Sets aside what is damaged, makes lost records of sessions anew from their messages, and the index from the files.
+   * @param engine of sessions whose own is not known any more. @returns what was done, in plain words.
+   */
+  repair(engine: string, signal: AbortSignal, onChecked?: OnChecked): Promise<string[]>;
 }

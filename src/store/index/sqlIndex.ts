@@ -168,8 +168,8 @@ export class SqlIndex {
     };
   }
 
-  /** What every row says, but not its stamp, in a fixed order: to compare two indexes. */
-  dump(): unknown[] {
+  /** What every row of each table says, but not its stamp, in a fixed order: to compare two indexes. */
+  dump(): unknown[][] {
     return [
       'SELECT id, search, project, lifecycle, model, updated_at FROM sessions ORDER BY id',
       'SELECT name, search, session, project, model, lineage, tokens, kv_bytes, created_at, summary FROM windows ORDER BY name',

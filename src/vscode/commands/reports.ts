@@ -1,6 +1,8 @@
+import { commands, window } from 'vscode';
 import type { RouteOutput } from '../../protocol/api.ts';
 import { toCwmError } from '../../protocol/errors.ts';
-import type { CommandInput } from '../contributions.ts';
+import { inBackground } from '../background.ts';
+import type { CommandId, CommandInput } from '../contributions.ts';
 import { documentUri } from '../documents/documentUri.ts';
 import { engineSpec } from '../engineSpec.ts';
 import { command } from './command.ts';
@@ -50,12 +52,28 @@ export const startEngine = command<CommandInput<'cwm.startEngine'>, { engine: st
   },
 });
 
+interface VerifyRequest {
+  readonly window?: string;
+  readonly repair?: boolean;
+}
+
+async function offerRepair(request: VerifyRequest): Promise<void> {
+  const repair = 'Repair';
+  const text =
+    'Something is damaged. A repair sets damaged records aside, makes anew what follows from others, and deletes damaged KV.';
+  if ((await window.showWarningMessage(text, repair)) !== repair) return;
+  await commands.executeCommand('cwm.verify' satisfies CommandId, { ...request, repair: true });
+}
+
 /** Checks files against their checksums: of one window, or of everything. */
-export const verify = command<CommandInput<'cwm.verify'>, { window?: string }, RouteOutput<'verify'>>({
+export const verify = command<CommandInput<'cwm.verify'>, VerifyRequest, RouteOutput<'verify'>>({
   title: 'Verify',
-  ask: async (_app, { window }) => (window === undefined ? {} : { window }),
-  progress: ({ window }) => ({
-    title: window === undefined ? 'Verifying everything' : `Verifying ${window}`,
+  ask: async (_app, { window, repair }) => ({
+    ...(window === undefined ? {} : { window }),
+    ...(repair === undefined ? {} : { repair }),
+  }),
+  progress: ({ window, repair }) => ({
+    title: `${repair === true ? 'Repairing' : 'Verifying'} ${window ?? 'everything'}`,
     subject: window ?? '',
   }),
   async perform(app, request, signal) {
@@ -65,7 +83,10 @@ export const verify = command<CommandInput<'cwm.verify'>, { window?: string }, R
     await app.puller.all();
     return result;
   },
-  show: (app) => app.documents.showRendered(documentUri('verification', 'Verification')),
+  async show(app, { healthy }, request) {
+    await app.documents.showRendered(documentUri('verification', 'Verification'));
+    if (!healthy && request.repair !== true) inBackground(app.log, 'Offering a repair', offerRepair(request));
+  },
 });
 
 /** What was measured on a window, in plain words, newest first. */

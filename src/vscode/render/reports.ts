@@ -51,7 +51,7 @@ const capabilityParagraphs = ({ items, cost }: Capabilities): string[] => [
 ];
 
 /** What a verification looked at and found, as markdown. */
-export function verifyReport({ steps, healthy }: RouteOutput<'verify'>, window: string | null): string {
+export function verifyReport({ steps, healthy, repairs }: RouteOutput<'verify'>, window: string | null): string {
   const problems = steps.flatMap(({ step, problems }) =>
     problems.map((problem) => `- ${plain(step)}: ${plain(problem)}`),
   );
@@ -63,6 +63,7 @@ export function verifyReport({ steps, healthy }: RouteOutput<'verify'>, window: 
       steps.map((step: VerifyStep) => [plain(step.step), formatCount(step.checked), formatCount(step.problems.length)]),
     ),
     ...(problems.length === 0 ? [] : ['## Problems', problems.join('\n')]),
+    ...(repairs.length === 0 ? [] : ['## Repaired', repairs.map((repair) => `- ${plain(repair)}`).join('\n')]),
   ]);
 }
 

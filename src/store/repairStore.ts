@@ -1,0 +1,104 @@
+import { randomId, randomSalt } from '../base/hash.ts';
+import type { OnChecked } from '../core/ports/store.ts';
+import { CwmError } from '../protocol/errors.ts';
+import type { LineageId, MessageId, SessionId } from '../protocol/ids.ts';
+import type { Message, Session } from '../protocol/session.ts';
+import type { WindowManifest } from '../protocol/window.ts';
+import { checkStore, type VerifiedStore } from './verifyStore.ts';
+
+/**
+ * Sets aside what is damaged, makes the record of a session anew from its messages where it is lost, and the index from the
+ * files. Each part is whole by itself: an abort leaves the rest to the next repair. @param engine of sessions whose own is not known.
+ * @returns what was done, in plain words.
+ */
+export async function repairStore(
+  store: VerifiedStore,
+  engine: string,
+  onChecked: OnChecked,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { quarantine } = store.parts;
+  const before = new Set(quarantine.problems);
+  await checkStore(store, onChecked, signal);
+  const madeAnew: string[] = [];
+  for (const id of await store.source.sessionIds()) {
+    signal.throwIfAborted();
+    const messages = await makeSessionAnew(store, id, engine);
+    if (messages !== null) madeAnew.push(`The record of session "${id}" was made anew from its ${messages} messages.`);
+  }
+  await store.index.rebuild();
+  const moved = quarantine.problems.filter((problem) => problem.movedTo !== null && !before.has(problem));
+  return [...moved.map(({ path, movedTo }) => `${path} was damaged and lies in ${movedTo} now.`), ...madeAnew];
+}
+
+/** @returns how many messages it has, or null when there was nothing to do. */
+async function makeSessionAnew(store: VerifiedStore, id: SessionId, engine: string): Promise<number | null> {
+  const { sessions, lineages, parts } = store;
+  if (!(await hasNoRecord(store, id))) return null;
+  const messages = await wholeMessages(store, id);
+  const window = await lastWindowOf(store, id);
+  const lineage = (window?.lineage ?? randomId()) as LineageId;
+  if (!window) await lineages.create({ id: lineage, salt: randomSalt(), generation: 0 });
+  const at = parts.clock.now().toISOString();
+  await sessions.putRecord({
+    id,
+    title: titleOf(messages) ?? id,
+    project: window?.project ?? null,
+    engine: window?.engine ?? engine,
+    model: window?.model ?? null,
+    lineage,
+    lifecycle: 'active',
+    phase: 'Idle',
+    branches: { main: { name: 'main', messageIds: messages.map((message) => message.id), parentMessageId: null } },
+    activeBranch: 'main',
+    tokens: null,
+    draft: null,
+    thawedFrom: null,
+    frozenAs: null,
+    prefixBreaks: 0,
+    createdAt: messages[0]?.createdAt ?? at,
+    updatedAt: at,
+    version: 1,
+  } satisfies Session);
+  return messages.length;
+}
+
+async function hasNoRecord({ sessions }: VerifiedStore, id: SessionId): Promise<boolean> {
+  try {
+    await sessions.get(id);
+    return false;
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-4004') return true;
+    throw error;
+  }
+}
+
+/** Oldest first; of damaged ones the check before has told. */
+async function wholeMessages({ sessions }: VerifiedStore, id: SessionId): Promise<Message[]> {
+  const messages: Message[] = [];
+  for (const messageId of await sessions.storedMessages(id)) {
+    try {
+      messages.push(...(await sessions.loadMessages(id, [messageId as MessageId])));
+    } catch (error) {
+      if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+    }
+  }
+  return messages.sort((a, b) => a.sequence - b.sequence);
+}
+
+/** Its newest window knows what the session's record knew. */
+async function lastWindowOf({ windows, source }: VerifiedStore, id: SessionId): Promise<WindowManifest | null> {
+  let last: WindowManifest | null = null;
+  for (const name of await source.windowNames()) {
+    const window = await windows.get(name).catch(() => null);
+    if (window?.session === id && (last === null || window.createdAt > last.createdAt)) last = window;
+  }
+  return last;
+}
+
+const titleLength = 60;
+
+function titleOf(messages: readonly Message[]): string | null {
+  const first = messages.find(({ role, content }) => role === 'user' && content.type === 'text');
+  return first?.content.type === 'text' ? first.content.text.replaceAll(/\s+/g, ' ').slice(0, titleLength) : null;
+}
