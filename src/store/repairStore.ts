@@ -1,7 +1,7 @@
 import { randomId, randomSalt } from '../base/hash.ts';
 import type { OnChecked } from '../core/ports/store.ts';
 import { CwmError } from '../protocol/errors.ts';
-import type { LineageId, MessageId, SessionId } from '../protocol/ids.ts';
+import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Message, Session } from '../protocol/session.ts';
 import type { WindowManifest } from '../protocol/window.ts';
 import { checkStore, type VerifiedStore } from './verifyStore.ts';
@@ -78,7 +78,7 @@ async function wholeMessages({ sessions }: VerifiedStore, id: SessionId): Promis
   const messages: Message[] = [];
   for (const messageId of await sessions.storedMessages(id)) {
     try {
-      messages.push(...(await sessions.loadMessages(id, [messageId as MessageId])));
+      messages.push(...(await sessions.loadMessages(id, [messageId])));
     } catch (error) {
       if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
     }
