@@ -17,7 +17,22 @@ const idRoutes = (Object.keys(routes) as RouteName[]).flatMap((name) => {
   return idFields.filter((field) => field in shape).map((field) => ({ name, field }));
 });
 
-const good = { session: 's', window: 'w', text: 'x', paths: ['a'], pinned: true, item: 'x', project: 'file:///p' };
+const good = {
+  session: 's',
+  window: 'w',
+  text: 'x',
+  paths: ['a'],
+  pinned: true,
+  item: 'x',
+  project: 'file:///p',
+  data: {},
+  folder: '/',
+};
+
+const inputOf = (name: RouteName): Record<string, unknown> => (name === 'updateState' ? { ...good, version: 1 } : good);
+
+/** Answered from memory after a turn, which follows nothing. */
+const remembered: ReadonlySet<RouteName> = new Set(['getState', 'activateState']);
 
 const escapes = [
   '..',
@@ -86,7 +101,7 @@ describe('S0-60 ids that try to leave the storage directory', () => {
     const siblings = await readdir(join(backend.storage, '..'));
     for (const escape of escapes) {
       for (const encode of [true, false]) {
-        const answer = await ask(backend, name, { ...good, [field]: escape }, encode);
+        const answer = await ask(backend, name, { ...inputOf(name), [field]: escape }, encode);
         const shown = `${name} ${field}=${JSON.stringify(escape)} → ${answer.status} ${answer.body.slice(0, 300)}`;
         // Not encoded, a path may be another route by then, which answers in its own way.
         if (encode || !(routes[name] as Route).path.includes(`:${field}`)) {
@@ -123,9 +138,11 @@ describe('S0-60 links in the storage directory', () => {
       await symlink(join(outside, 'w'), join(storage, 'windows/w'));
       await symlink(outside, join(storage, 'trash', linkInTrash));
       const before = await contentsOf(outside);
-      const input = { ...good, target: 'w', id: 's', item: linkInTrash };
+      const input = { ...inputOf(name), target: 'w', id: 's', item: linkInTrash };
       const code = await codeOf(client.call(name, input));
-      expect(code, `${name} ${field}`).toMatch(/^CWM-(8001|3003|3004|2009)$/);
+      if (code !== 'done' || !remembered.has(name)) {
+        expect(code, `${name} ${field}`).toMatch(/^CWM-(8001|3003|3004|2009)$/);
+      }
       expect(await contentsOf(outside)).toEqual(before);
       for (const path of ['contexts/s', 'windows/w'])
         expect((await lstat(join(storage, path))).isSymbolicLink()).toBe(true);

@@ -4,8 +4,10 @@ import {
   aKvRecord,
   aManifest,
   aMessage,
+  aPoint,
   aReceipt,
   aSession,
+  aState,
   nextVersion,
   sessionId,
   someIds,
@@ -29,4 +31,9 @@ for (let round = 1; ; round++) {
   process.stdout.write(`window w${round}\n`);
   await store.appendReceipt(windowName(`w${round}`), aReceipt());
   process.stdout.write(`receipt w${round}\n`);
+  await store.states.save(id, aState({ version: round }), round - 1);
+  process.stdout.write(`state ${round}\n`);
+  const pointId = round.toString(16).padStart(8, '0');
+  await store.states.addRecoveryPoint(aPoint(pointId));
+  process.stdout.write(`point ${pointId}\n`);
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/session.ts';
 import type {
@@ -87,14 +87,12 @@ export class Tracker {
     return this.#parts.validate(content).length === 0;
   }
 
-  /** Whether what is stored is whole, and may be stored. */
-  async isValid(): Promise<boolean> {
-    try {
-      return this.validateState(await this.getState());
-    } catch (error) {
-      if (error instanceof CwmError && error.code === 'CWM-4004') return false;
-      throw error;
-    }
+  /** Whether what is stored can be read, and may be stored. @throws CwmError CWM-2001. */
+  isValid(): Promise<boolean> {
+    return this.#queue.run(async () => {
+      const current = await this.#currentUnless('CWM-4004', 'CWM-1004');
+      return current !== null && this.validateState(current);
+    });
   }
 
   /** Latest first, and the ids of those that turned out damaged. */
@@ -112,8 +110,8 @@ export class Tracker {
   /** To be called before a turn changes the conversation, by whoever runs the session's turns. */
   beforeTurn(session: Session): Promise<void> {
     return this.#queue.run(async () => {
-      // A state that is damaged holds up no turn: it is told to whoever asks for it.
-      const current = await this.#currentOrNull();
+      // A state that can't be read holds up no turn: it is told to whoever asks for it.
+      const current = await this.#currentUnless('CWM-4004', 'CWM-1004');
       if (current) await this.#keeper.keepBefore('turn', session, current);
     });
   }
@@ -127,7 +125,7 @@ export class Tracker {
    */
   restore(strategy: RecoveryStrategy, session: Session): Promise<RestoreResult> {
     return this.#queue.run(async () => {
-      const current = await this.#currentOrNull();
+      const current = await this.#currentUnless('CWM-4004');
       const { stored, ...done } = await restorePoint(this.#parts, this.#keeper, { strategy, session, current });
       this.#stored = stored;
       return { ...done, state: this.#view(stored) };
@@ -167,11 +165,12 @@ export class Tracker {
     return this.#stored;
   }
 
-  async #currentOrNull(): Promise<StoredState | null> {
+  /** Null when it can't be had for one of these reasons: damaged, of another version. */
+  async #currentUnless(...codes: readonly ErrorCode[]): Promise<StoredState | null> {
     try {
       return await this.#current();
     } catch (error) {
-      if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+      if (error instanceof CwmError && codes.includes(error.code)) return null;
       throw error;
     }
   }

@@ -122,8 +122,10 @@ export class RecoveryFiles {
       this.#parts.quarantine.note(join(paths.recovery, name), 'It is another recovery point than its name says.');
       return 'damaged';
     } catch (error) {
-      if (error instanceof CwmError && error.code === 'CWM-4004') return 'damaged';
-      throw error;
+      if (!(error instanceof CwmError) || (error.code !== 'CWM-4004' && error.code !== 'CWM-1004')) throw error;
+      // Whole, but of another version: it is left alone.
+      if (error.code === 'CWM-1004') this.#parts.quarantine.note(join(paths.recovery, name), error.message);
+      return 'damaged';
     }
   }
 }

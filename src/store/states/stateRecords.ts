@@ -22,11 +22,9 @@ export class StateRecords {
   async load(id: SessionId): Promise<StoredState | null> {
     const { records, files, layout } = this.#parts;
     const paths = layout.session(id);
+    if (!(await hasDirectory(files, paths.state))) return null;
     const record = await records.read(paths.currentState, stateRecordSchema);
-    if (record === null) {
-      if (!(await hasDirectory(files, paths.state))) return null;
-      throw lost(id, 'is missing or was set aside');
-    }
+    if (record === null) throw lost(id, 'is missing or was set aside');
     const { session, ...state } = record;
     if (session === id) return state;
     throw lost(id, `is that of session "${session}"`);

@@ -3,6 +3,7 @@ import type { Tracker } from '../../../src/core/tracker/tracker.ts';
 import type { RecoveryStrategy } from '../../../src/core/tracker/selectPoint.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { RestoreResult } from '../../../src/protocol/tracker.ts';
+import { encodeRecord } from '../../../src/store/record.ts';
 import {
   aMessage,
   aSession,
@@ -229,6 +230,25 @@ describe('S3-08 restore', () => {
     expect(state).toMatchObject({ version: 1_000_004, data: { n: 4 }, metadata: { by: 'v4' } });
     expect(undo).toBeNull();
     expect(await tracker.isValid()).toBe(true);
+  });
+
+  it('leaves alone what another version wrote, which holds up no turn', async () => {
+    const fixture = await trackerFixture();
+    const { memory, store } = fixture;
+    await updated(fixture, 3);
+    const later = Uint8Array.from(encodeRecord({ from: 'the future' }, 2));
+    const [point] = (await memory.list(recoveryPath)).sort().reverse();
+    for (const path of [`${recoveryPath}/${point}`, `${storeRoot}/contexts/s1/state/current.json`]) {
+      await memory.remove(path);
+      await memory.create(path, later);
+    }
+    const tracker = await fixture.make();
+    await tracker.beforeTurn((await store.getSession(id))!);
+    expect(await codeOf(tracker.getState())).toBe('CWM-1004');
+    expect(await codeOf(restore(fixture, tracker))).toBe('CWM-1004');
+    expect(await tracker.recoveryPoints()).toMatchObject({ items: [{ version: 1 }], damaged: ['00000002'] });
+    expect(await memory.read(`${recoveryPath}/${point}`)).toEqual(later);
+    expect(await memory.read(`${storeRoot}/contexts/s1/state/current.json`)).toEqual(later);
   });
 
   it('that the disk refuses changes nothing', async () => {
