@@ -17,11 +17,17 @@ export class ClientProcess {
   /** Who waits for an answer of this child. */
   #waiting = new Map<number, (outcome: Outcome) => void>();
   #count = 0;
+  #isLost = false;
 
   constructor(storage: string, kind: string) {
     this.kind = kind;
     this.#storage = storage;
     this.#child = this.#start();
+  }
+
+  /** It has ended, and nobody killed it. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Never rejects: that the process was killed is `unknown`. */
@@ -62,7 +68,8 @@ export class ClientProcess {
     const waiting = new Map<number, (outcome: Outcome) => void>();
     this.#waiting = waiting;
     child.on('message', ({ id, outcome }: ClientReply) => answer(waiting, id, outcome));
-    child.on('exit', () => {
+    child.on('exit', (_, signal) => {
+      this.#isLost ||= signal !== 'SIGKILL';
       for (const id of waiting.keys()) answer(waiting, id, { kind: 'unknown' });
     });
     return child;

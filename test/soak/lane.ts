@@ -39,7 +39,7 @@ export class Lane {
 
   /** @throws Error when an answer is none that may be given. */
   async work(goesOn: () => boolean): Promise<void> {
-    while (goesOn()) await this.#perform((await this.#restoring()) ?? this.#choose());
+    while (goesOn() && !this.client.isLost) await this.#perform((await this.#restoring()) ?? this.#choose());
   }
 
   async #perform(request: Request): Promise<Outcome> {

@@ -147,6 +147,8 @@ class Field {
     if (random.chance(0.1)) this.#killClient();
     goesOn = false;
     await inTime(work, 'a request was not answered');
+    const lost = this.#clients.find(({ isLost }) => isLost);
+    if (lost) throw new Error(`A ${lost.kind} client ended by itself; what it said stands above.`);
     this.#lock = await this.#takeStorage();
     const examined = await examine(this.#storage);
     this.#compare(examined);
