@@ -52,6 +52,9 @@ describe('S0-23 a store that a later version wrote', () => {
       paths: [],
       project: 'file:///p',
       item: 'i',
+      version: 1,
+      data: {},
+      folder: '/nowhere',
     };
     const changing = (Object.keys(routes) as RouteName[]).filter(
       (name) => routes[name].method !== 'GET' && name !== 'shutdown' && name !== 'verify',
