@@ -1,3 +1,4 @@
+import type { OnChecked } from '../core/ports/store.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, MessageId, SessionId } from '../protocol/ids.ts';
 import type { VerifyStep } from '../protocol/api.ts';
@@ -24,41 +25,48 @@ export interface VerifiedStore {
   readonly audit: AuditLog;
 }
 
-/**
- * Reads everything once and says what is wrong, in the words of a person. Nothing is changed: what is damaged is moved away
- * by whoever needs it next. What is created or deleted meanwhile is not a problem.
- */
-export async function verifyStore(store: VerifiedStore, signal: AbortSignal): Promise<VerifyStep[]> {
-  return store.parts.quarantine.withoutMoving(async () => {
-    const sessions = new Map<string, Session>();
-    const windows = new Map<string, WindowManifest>();
-    return [
-      await setAsideBefore(store),
-      await sessionRecords(store, sessions, signal),
-      await messagePools(store, sessions, signal),
-      await statesOfSessions(store, sessions, signal),
-      await windowRecords(store, windows, signal),
-      await windowContents(store, windows, signal),
-      await usedLineages(store, sessions, windows, signal),
-      await windowSessions(store, windows, signal),
-      await auditChain(store, signal),
-      await indexRows(store, signal),
-    ];
-  });
+/** Reads everything once and says what is wrong, in the words of a person. Nothing is changed. */
+export function verifyStore(store: VerifiedStore, onChecked: OnChecked, signal: AbortSignal): Promise<VerifyStep[]> {
+  return store.parts.quarantine.withoutMoving(() => checkStore(store, onChecked, signal));
+}
+
+/** The same, and what is damaged is set aside. What is created or deleted meanwhile is not a problem. */
+export async function checkStore(
+  store: VerifiedStore,
+  onChecked: OnChecked,
+  signal: AbortSignal,
+): Promise<VerifyStep[]> {
+  const sessions = new Map<string, Session>();
+  const windows = new Map<string, WindowManifest>();
+  const each = makeEach(onChecked, signal);
+  return [
+    await setAsideBefore(store),
+    await sessionRecords(store, sessions, each),
+    await messagePools(store, sessions, each),
+    await statesOfSessions(store, sessions, each),
+    await windowRecords(store, windows, each),
+    await windowContents(store, windows, each),
+    await usedLineages(store, sessions, windows, each),
+    await windowSessions(store, windows, each),
+    await auditChain(store, signal),
+    await indexRows(store, signal),
+  ];
 }
 
 async function setAsideBefore({ parts }: VerifiedStore): Promise<VerifyStep> {
   const names = await parts.files.list(parts.layout.quarantine);
-  const problems = names.sort().map((name) => `quarantine/${name} was damaged and set aside.`);
+  const problems = names
+    .sort()
+    .map((name) => `quarantine/${name} was damaged and set aside; delete it when nobody needs it.`);
   return { step: 'damaged files set aside', checked: names.length, problems };
 }
 
 async function sessionRecords(
   { sessions, source }: VerifiedStore,
   found: Map<string, Session>,
-  signal: AbortSignal,
+  each: Each,
 ): Promise<VerifyStep> {
-  return each('session records and token ids', await source.sessionIds(), signal, async (id) => {
+  return each('session records and token ids', await source.sessionIds(), async (id) => {
     const session = await sessions.get(id);
     if (!session) return;
     found.set(id, session);
@@ -69,9 +77,9 @@ async function sessionRecords(
 async function messagePools(
   { sessions }: VerifiedStore,
   found: ReadonlyMap<string, Session>,
-  signal: AbortSignal,
+  each: Each,
 ): Promise<VerifyStep> {
-  return each('messages', [...found.values()], signal, async (session, report) => {
+  return each('messages', [...found.values()], async (session, report) => {
     const inBranches = Object.values(session.branches).flatMap((branch) => branch.messageIds);
     const problems = await sessions.verifyMessages(session.id as SessionId, inBranches as MessageId[]);
     for (const problem of problems) report(problem);
@@ -81,9 +89,9 @@ async function messagePools(
 async function statesOfSessions(
   { states }: VerifiedStore,
   found: ReadonlyMap<string, Session>,
-  signal: AbortSignal,
+  each: Each,
 ): Promise<VerifyStep> {
-  return each('states and recovery points', [...found.keys()] as SessionId[], signal, async (id, report) => {
+  return each('states and recovery points', [...found.keys()] as SessionId[], async (id, report) => {
     for (const problem of await states.verify(id)) report(problem);
   });
 }
@@ -91,9 +99,9 @@ async function statesOfSessions(
 async function windowRecords(
   { windows, source }: VerifiedStore,
   found: Map<string, WindowManifest>,
-  signal: AbortSignal,
+  each: Each,
 ): Promise<VerifyStep> {
-  return each('window manifests', await source.windowNames(), signal, async (name) => {
+  return each('window manifests', await source.windowNames(), async (name) => {
     const manifest = await windows.get(name);
     if (manifest) found.set(name, manifest);
   });
@@ -102,10 +110,10 @@ async function windowRecords(
 async function windowContents(
   { windows, source }: VerifiedStore,
   found: ReadonlyMap<string, WindowManifest>,
-  signal: AbortSignal,
+  each: Each,
 ): Promise<VerifyStep> {
   const names = (await source.windowNames()).filter((name) => found.has(name));
-  return each('window token ids, KV records and receipts', names, signal, async (name, report) => {
+  return each('window token ids, KV records and receipts', names, async (name, report) => {
     const tokens = await windows.loadTokens(name);
     const said = found.get(name)?.tokens.count;
     if (said !== undefined && said !== tokens.length) {
@@ -121,10 +129,10 @@ async function usedLineages(
   { lineages }: VerifiedStore,
   foundSessions: ReadonlyMap<string, Session>,
   foundWindows: ReadonlyMap<string, WindowManifest>,
-  signal: AbortSignal,
+  each: Each,
 ): Promise<VerifyStep> {
   const used = [...foundSessions.values(), ...foundWindows.values()].map((owner) => owner.lineage as LineageId);
-  return each('lineages of sessions and windows', [...new Set(used)], signal, async (lineage) => {
+  return each('lineages of sessions and windows', [...new Set(used)], async (lineage) => {
     await lineages.get(lineage);
   });
 }
@@ -133,11 +141,11 @@ async function usedLineages(
 async function windowSessions(
   { sessions, source }: VerifiedStore,
   found: ReadonlyMap<string, WindowManifest>,
-  signal: AbortSignal,
+  each: Each,
 ): Promise<VerifyStep> {
   const sessionIds = new Set<string>(await source.sessionIds());
   const pools = new Map<string, ReadonlySet<string>>();
-  return each('sessions and messages of windows', [...found.values()], signal, async (window, report) => {
+  return each('sessions and messages of windows', [...found.values()], async (window, report) => {
     if (!sessionIds.has(window.session)) {
       report(`Window "${window.name}" belongs to session "${window.session}", which does not exist.`);
       return;
@@ -171,25 +179,32 @@ async function indexRows({ index, source }: VerifiedStore, signal: AbortSignal):
   }
 }
 
-async function each<T>(
-  step: string,
-  items: readonly T[],
-  signal: AbortSignal,
-  check: (item: T, report: (problem: string) => void) => Promise<void>,
-): Promise<VerifyStep> {
-  const problems: string[] = [];
-  for (const item of items) {
-    signal.throwIfAborted();
-    try {
-      await check(item, (problem) => problems.push(problem));
-    } catch (error) {
-      // Deleted while it was looked at.
-      if (error instanceof CwmError && (error.code === 'CWM-2001' || error.code === 'CWM-2002')) continue;
-      problems.push(messageOf(error));
+type Each = ReturnType<typeof makeEach>;
+
+/** Items between two reports of progress. */
+const reportEvery = 100;
+
+const makeEach =
+  (onChecked: OnChecked, signal: AbortSignal) =>
+  async <T>(
+    step: string,
+    items: readonly T[],
+    check: (item: T, report: (problem: string) => void) => Promise<void>,
+  ): Promise<VerifyStep> => {
+    const problems: string[] = [];
+    for (const [at, item] of items.entries()) {
+      signal.throwIfAborted();
+      if (at % reportEvery === 0) onChecked(step, at, items.length);
+      try {
+        await check(item, (problem) => problems.push(problem));
+      } catch (error) {
+        // Deleted while it was looked at.
+        if (error instanceof CwmError && (error.code === 'CWM-2001' || error.code === 'CWM-2002')) continue;
+        problems.push(messageOf(error));
+      }
     }
-  }
-  return { step, checked: items.length, problems };
-}
+    return { step, checked: items.length, problems };
+  };
 
 /** @throws what is no finding about the store. */
 function messageOf(error: unknown): string {

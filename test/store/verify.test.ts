@@ -67,30 +67,6 @@ describe('verify', () => {
     expect(await problems()).toEqual([]);
   });
 
-  it('finds nothing in a store that is being written to', async () => {
-    const looked = new AbortController();
-    const write = async (): Promise<void> => {
-      const session = (await store.getSession(sessionId('s2')))!;
-      await store.updateSession(nextVersion(session, { title: `Number ${session.version}` }));
-      if (!looked.signal.aborted) await write();
-    };
-    const writing = write();
-    for (let times = 0; times < 3; times++) expect(await problems()).toEqual([]);
-    looked.abort();
-    await writing;
-  });
-
-  it('finds a row of the index that its files do not say, and a repair mends it', async () => {
-    await store.listSessions(sessionsQuery());
-    await writeFile(
-      join(directory, 'contexts/s2/metadata.json'),
-      encodeRecord(aSession({ id: 's2', title: 'Changed behind its back' })),
-    );
-    expect(await problems()).toEqual(['The index does not say what the files say; repair makes it anew.']);
-    await store.repairIndex();
-    expect(await problems()).toEqual([]);
-  });
-
   it('remembers what was set aside before', async () => {
     await writeFile(join(directory, 'contexts/s1/messages/m1.json'), 'damaged');
     await expect(store.loadMessages(sessionId('s1'), ['m1' as never])).rejects.toMatchObject({ code: 'CWM-4004' });
