@@ -68,6 +68,8 @@ export interface StateStore {
 
 /** The other side of a synchronisation: somewhere that keeps states of sessions too. */
 export interface StatePeer {
+  /** Names it: what was agreed on with one is worth nothing with another. */
+  readonly location: string;
   /** Null when it has none of this session. @throws CwmError CWM-3105 when it can't be read, or what it has is damaged. */
   read(session: SessionId): Promise<VersionedState | null>;
   /**

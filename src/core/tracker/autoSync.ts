@@ -62,10 +62,9 @@ export class AutoSync {
   }
 
   async #syncOne(id: SessionId): Promise<void> {
-    const { folder } = this.#config;
     try {
-      const peer = this.#peers.open(folder);
-      const { pulled } = await this.#trackers.use(id, (tracker) => tracker.sync(peer, folder, 'sync', 'merge'));
+      const peer = this.#peers.open(this.#config.folder);
+      const { pulled } = await this.#trackers.use(id, (tracker) => tracker.sync(peer, 'sync', 'merge'));
       if (pulled) this.#onPulled(id);
     } catch (error) {
       if (!this.#isClosed) this.#onFailure(error);

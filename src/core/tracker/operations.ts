@@ -60,9 +60,7 @@ export async function syncState(
 ): Promise<RouteOutput<'syncState'>> {
   const id = await trackers.resolve(session);
   const peer = peers.open(folder);
-  const result = await trackers.use(id, (tracker) =>
-    tracker.sync(peer, folder, direction ?? 'sync', policy ?? 'manual'),
-  );
+  const result = await trackers.use(id, (tracker) => tracker.sync(peer, direction ?? 'sync', policy ?? 'manual'));
   if (result.pulled) changes.emit({ type: 'session', session: id });
   return result;
 }

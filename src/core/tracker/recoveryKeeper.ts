@@ -1,7 +1,7 @@
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/session.ts';
 import type { RecoveryPointSummary, RecoveryReason, VersionedState } from '../../protocol/tracker.ts';
-import type { RecoveryPoint } from '../ports/states.ts';
+import type { Conversation, RecoveryPoint } from '../ports/states.ts';
 import type { TrackerParts } from './tracker.ts';
 
 /** Makes the recovery points of one session (S3-08). */
@@ -9,8 +9,8 @@ export class RecoveryKeeper {
   readonly #parts: TrackerParts;
   readonly #session: SessionId;
   readonly #coalesceMs: number;
-  /** Undefined until it was asked for. */
-  #latest: RecoveryPoint | null | undefined;
+  /** Of the latest recovery point; undefined until it was asked for. */
+  #latest: Kept | null | undefined;
   readonly #damaged = new Set<string>();
 
   constructor(parts: TrackerParts, session: SessionId, coalesceMs: number) {
@@ -31,26 +31,31 @@ export class RecoveryKeeper {
    * changes can be undone as one. Nothing happens when there is nothing to keep, or the latest recovery point has it already.
    */
   async keepBefore(reason: RecoveryReason, session: Session, state: VersionedState): Promise<void> {
-    this.#latest ??= (await this.list()).points[0] ?? null;
-    if (this.#latest && (this.#isRecent(this.#latest) || holds(this.#latest, session, state))) return;
+    if (this.#latest === undefined) {
+      const [point] = (await this.list()).points;
+      this.#latest = point ? keptOf(point) : null;
+    }
+    const isKept = this.#latest?.content === contentKeyOf(state, session);
+    if (this.#latest && (isKept || this.#isRecent(this.#latest))) return;
     if (state.version === 0 && Object.values(session.branches).every(({ messageIds }) => messageIds.length === 0))
       return;
     await this.add(reason, state);
   }
 
   async add(reason: RecoveryReason, { version, lastUpdated, data, metadata }: VersionedState): Promise<RecoveryPoint> {
-    this.#latest = await this.#parts.states.addRecoveryPoint({
+    const point = await this.#parts.states.addRecoveryPoint({
       id: this.#parts.newPointId(),
       session: this.#session,
       at: this.#parts.clock.now().toISOString(),
       reason,
       state: { version, lastUpdated, data, metadata },
     });
-    return this.#latest;
+    this.#latest = keptOf(point);
+    return point;
   }
 
   /** Not when the clock was set back: then nobody knows how long ago it was. */
-  #isRecent({ at }: RecoveryPoint): boolean {
+  #isRecent({ at }: Kept): boolean {
     const ageMs = this.#parts.clock.now().getTime() - Date.parse(at);
     return ageMs >= 0 && ageMs < this.#coalesceMs;
   }
@@ -66,15 +71,23 @@ export const summaryOf = ({ id, session, at, reason, state, conversation }: Reco
   tokens: conversation.tokens?.count ?? 0,
 });
 
-/** Messages are only ever added to a branch, so that as many are the same. */
-function holds({ state, conversation }: RecoveryPoint, session: Session, current: VersionedState): boolean {
-  const sizes = (branches: Session['branches']): string =>
-    JSON.stringify(
-      Object.entries(branches).map(([name, { messageIds }]) => [name, messageIds.length, messageIds.at(-1)]),
-    );
-  return (
-    state.version === current.version &&
-    conversation.activeBranch === session.activeBranch &&
-    sizes(conversation.branches) === sizes(session.branches)
-  );
+/** What is remembered of a recovery point: a hundred sessions' states would be too much. */
+interface Kept {
+  readonly at: string;
+  readonly content: string;
+}
+
+const keptOf = ({ at, state, conversation }: RecoveryPoint): Kept => ({
+  at,
+  content: contentKeyOf(state, conversation),
+});
+
+/** Equal for equal content: a version has one content, and messages are only ever added to a branch. */
+function contentKeyOf(state: VersionedState, at: Pick<Conversation, 'branches' | 'activeBranch'>): string {
+  const ends = Object.entries(at.branches).map(([name, { messageIds }]) => [
+    name,
+    messageIds.length,
+    messageIds.at(-1),
+  ]);
+  return JSON.stringify([state.version, at.activeBranch, ends]);
 }

@@ -19,8 +19,6 @@ export interface SyncRequest {
   readonly session: SessionId;
   readonly local: StoredState;
   readonly peer: StatePeer;
-  /** Names the peer: a base is only good for the one it was agreed on with. */
-  readonly location: string;
   readonly direction: SyncDirection;
   readonly policy: ConflictPolicy;
   readonly now: Date;
@@ -46,14 +44,15 @@ export async function synchronize(request: SyncRequest): Promise<Synchronized> {
       const isOvertaken = error instanceof CwmError && error.code === 'CWM-3103';
       if (!isOvertaken) throw error;
       if (attempt === maxAttempts) {
-        throw new CwmError('CWM-3105', `${request.location} is being changed all the time.`, { cause: error });
+        throw new CwmError('CWM-3105', `${request.peer.location} is being changed all the time.`, { cause: error });
       }
     }
   }
 }
 
 async function synchronizeOnce(request: SyncRequest): Promise<Synchronized> {
-  const { session, local, peer, location, direction, policy, now } = request;
+  const { session, local, peer, direction, policy, now } = request;
+  const { location } = peer;
   const base = local.base?.peer === location ? local.base : null;
   const agreed = base ?? emptyState('');
   const stored = await peer.read(session);

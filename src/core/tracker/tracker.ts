@@ -138,14 +138,13 @@ export class Tracker {
    * @throws CwmError CWM-3104 (manual, and both were changed), CWM-3105 (the peer), CWM-1005 (the peer's state is not valid),
    *   CWM-3002 (frozen, and there is something to pull).
    */
-  sync(peer: StatePeer, location: string, direction: SyncDirection, policy: ConflictPolicy): Promise<SyncResult> {
+  sync(peer: StatePeer, direction: SyncDirection, policy: ConflictPolicy): Promise<SyncResult> {
     return this.#queue.run(async () => {
       const current = await this.#current();
       const { next, ...result } = await synchronize({
         session: this.session,
         local: current,
         peer,
-        location,
         direction,
         policy,
         now: this.#parts.clock.now(),

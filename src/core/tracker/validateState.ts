@@ -6,7 +6,7 @@ import { isJsonObject } from './state.ts';
 export type StateValidator = (content: StateContent) => readonly string[];
 
 /** Of the whole state as JSON. */
-export const maxStateBytes = 1024 * 1024;
+export const maxStateBytes = 256 * 1024;
 export const maxStateDepth = 32;
 export const maxMetadataEntries = 64;
 export const maxMetadataLength = 1000;

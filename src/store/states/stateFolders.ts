@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import * as z from 'zod/mini';
 import type { StatePeer, StatePeers } from '../../core/ports/states.ts';
 import { CwmError } from '../../protocol/errors.ts';
@@ -34,10 +34,13 @@ export class StateFolders implements StatePeers {
         context: { parameter: 'folder' },
       });
     }
-    const folder = new StateFolder(this.#files, location);
+    // With and without a slash at its end it is one folder.
+    const path = resolve(location);
+    const folder = new StateFolder(this.#files, path);
     return {
-      read: (session) => this.#bounded(location, folder.read(session)),
-      write: (session, next, fromVersion) => this.#bounded(location, folder.write(session, next, fromVersion)),
+      location: path,
+      read: (session) => this.#bounded(path, folder.read(session)),
+      write: (session, next, fromVersion) => this.#bounded(path, folder.write(session, next, fromVersion)),
     };
   }
 

@@ -112,7 +112,7 @@ describe('S3-06 validation', () => {
     ['a big integer', { n: 1n }, {}],
     ['__proto__ as a name', JSON.parse('{"a":{"__proto__":{"x":1}}}'), {}],
     ['33 levels', deep(32), {}],
-    ['more than 1 MiB', { text: 'x'.repeat(maxStateBytes) }, {}],
+    ['more than 256 KiB', { text: 'x'.repeat(maxStateBytes) }, {}],
     ['metadata that is no text', {}, { n: 1 }],
     ['metadata that is too long', {}, { n: 'x'.repeat(1001) }],
     ['65 metadata', {}, Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`n${n}`, '']))],

@@ -22,7 +22,7 @@ type Run = (direction?: SyncDirection, policy?: ConflictPolicy) => Promise<SyncR
 const runner =
   (tracker: Tracker, peer: StatePeer): Run =>
   (direction = 'sync', policy = 'manual') =>
-    tracker.sync(peer, folder, direction, policy);
+    tracker.sync(peer, direction, policy);
 
 /** Two sides that agreed on `{ n: 0 }`. */
 async function agreed(): Promise<[Awaited<ReturnType<typeof side>>, Awaited<ReturnType<typeof side>>]> {
@@ -138,6 +138,12 @@ describe('S3-05 sync, pull and push', () => {
     expect(items[0]).toMatchObject({ reason: 'update', version: 1 });
   });
 
+  it('a folder is the same one however its path is written', async () => {
+    const [a] = await agreed();
+    const folders = new StateFolders(a.fixture.memory);
+    for (const path of [`${folder}/`, `${folder}/../shared//`]) expect(folders.open(path).location).toBe(folder);
+  });
+
   it('a folder that lost its files gets the state again', async () => {
     const [a] = await agreed();
     await a.fixture.memory.removeTree(folder);
@@ -150,7 +156,7 @@ describe('S3-05 sync, pull and push', () => {
   it('with a folder that the session was never synchronised with, a state on both sides is a conflict', async () => {
     const [a, b] = await agreed();
     await set(b, { n: 1 });
-    const elsewhere = b.tracker.sync(a.peer, '/mnt/another', 'sync', 'manual');
+    const elsewhere = b.tracker.sync({ ...a.peer, location: '/mnt/another' }, 'sync', 'manual');
     expect(await codeOf(elsewhere)).toBe('CWM-3104');
   });
 
@@ -180,6 +186,7 @@ describe('S3-05 sync, pull and push', () => {
     await set(a, { n: 1 });
     const before = await a.tracker.getState();
     const broken: StatePeer = {
+      location: folder,
       read: (session) => a.peer.read(session),
       write: () => Promise.reject(new CwmError('CWM-3105', 'It is away.')),
     };
@@ -192,6 +199,7 @@ describe('S3-05 sync, pull and push', () => {
     await set(a, { n: 1, a: 1 });
     let overtakings = 2;
     const busy: StatePeer = {
+      location: folder,
       read: (session) => a.peer.read(session),
       write: async (session, next, fromVersion) => {
         if (overtakings-- > 0) {
