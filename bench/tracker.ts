@@ -80,7 +80,7 @@ async function manyTasks(store: FileStore, trackers: Trackers, signal: AbortSign
   };
   const alone = await perOperation(1);
   const figures: Figure[] = [];
-  for (const tasks of [4, 16, 64]) {
+  for (const tasks of [4, 16, 32, 64]) {
     const value = await perOperation(tasks);
     figures.push({
       id: 'N22',
