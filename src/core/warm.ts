@@ -2,7 +2,7 @@ import { randomSalt } from '../base/hash.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, WindowName } from '../protocol/ids.ts';
 import type { ContentChecks, Repair, Verdict } from '../protocol/receipt.ts';
-import type { KvRecord, WindowManifest } from '../protocol/window.ts';
+import type { BlockRecord, KvRecord, WindowManifest } from '../protocol/window.ts';
 import { checkBlocks, type BlockCheck } from './blocks.ts';
 import { differsGrossly } from './canary.ts';
 import { checkCanary, isExplainedByRounding, type CanaryCheck } from './canaryCheck.ts';
@@ -13,7 +13,7 @@ import type { Engine, EngineDescription, KvContext, Measurement } from './ports/
 import type { Lineage } from './ports/store.ts';
 import { uncheckedContent } from './receipts.ts';
 import { nothingRenewed, renewKv } from './renewKv.ts';
-import type { Hold } from './space/blocksInUse.ts';
+import { hashesOf, type Hold } from './space/blocksInUse.ts';
 import { decideVerdict } from './verdict.ts';
 
 /** What bringing a window's KV back came to. */
@@ -51,7 +51,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
 
   progress('Checking the blocks');
   await hold(kv.blocks.map((block) => block.hash));
-  const check = isOfThisGeneration ? await checkAndCleanBlocks(core, request, context, signal) : null;
+  const check = await checkAndCleanBlocks(core, request, { ...context, isOfThisGeneration }, signal);
   progress('Restoring');
   const restored = await engine.restore(context, signal);
   progress('Measuring');
@@ -163,7 +163,7 @@ const isConfirmed = (check: BlockCheck | null, canary: CanaryCheck | null): bool
 async function checkAndCleanBlocks(
   core: CoreContext,
   { engine, kv, manifest }: WarmRequest,
-  context: KvContext,
+  context: KvContext & { readonly isOfThisGeneration: boolean },
   signal: AbortSignal,
 ): Promise<BlockCheck | null> {
   if (kv.blocks.length === 0) return null;
@@ -171,9 +171,26 @@ async function checkAndCleanBlocks(
   if (!location.reachable) return null;
   const window = manifest.name as WindowName;
   const checksumsOfOthers = (hashes: readonly string[]) => core.store.checksumsOfOthers(hashes, window);
-  const check = await checkBlocks(engine, location.blocks, kv.blocks, { readAll: false, checksumsOfOthers }, signal);
+  const records = context.isOfThisGeneration
+    ? kv.blocks
+    : recordsFrom(hashesOf(location), await checksumsOfOthers(hashesOf(location)));
+  if (records.length === 0) return null;
+  const check = await checkBlocks(engine, location.blocks, records, { readAll: false, checksumsOfOthers }, signal);
   if (check.damaged.length > 0) await engine.forget({ hashes: check.damaged, handle: null }, signal);
   return check;
+}
+
+/**
+ * After a repair for another window, what that one has recorded since stands in for this one's record, which names blocks that
+ * nobody reaches any more. None where a block is missing from it.
+ */
+function recordsFrom(hashes: readonly string[], checksums: ReadonlyMap<string, readonly string[]>): BlockRecord[] {
+  const neverSeen = { sizeBytes: 0, mtimeNs: '', ctimeNs: '', inode: '' };
+  const records = hashes.flatMap((hash) => {
+    const [checksum] = checksums.get(hash) ?? [];
+    return checksum === undefined ? [] : [{ hash, checksum, ...neverSeen }];
+  });
+  return records.length === hashes.length ? records : [];
 }
 
 /** For an engine that does not tell its block size. */

@@ -366,7 +366,8 @@ describe('thaw', () => {
     expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
     const thawClone = () => fixture.cwm.thaw({ window: 'c' }, never());
     expect((await thawClone()).verdict).not.toBe('proven');
-    expect([(await thaw(fixture)).verdict, (await thawClone()).verdict]).not.toContain('damaged');
+    // Each repair moved the salt of both on; from then on the record of the one vouches for the blocks of the other.
+    expect([(await thaw(fixture)).verdict, (await thawClone()).verdict]).toEqual(['proven', 'proven']);
   });
 
   test('a server without token ids: the conversation is kept and opened from its text, and nothing is claimed', async () => {
