@@ -71,6 +71,7 @@ describe('a server without a tier', () => {
     for (const turn of ['one', 'two', 'three'])
       await product.cwm.send({ session: 'talked', text: prose(`turn ${turn}`, 40), maxTokens: 20 }, never);
     await product.cwm.freeze({ session: 'talked', window: 'talked', checkpoint: true }, never);
+    await product.cwm.clone({ window: 'talked', target: 'talked-clone' }, never);
   });
 
   test('a probe of it says the same, and that there is no tier', async () => {
@@ -99,12 +100,12 @@ describe('a server without a tier', () => {
     expect(await goOn(warm.session)).toEqual(undamaged);
   });
 
-  test('KV that a turn computed again after the restart, all at once, is not taken for damage', async () => {
-    await goOn('talked');
+  test("what a clone's thaw computed again, all at once instead of turn by turn, is not taken for damage", async () => {
+    expect((await thaw('talked-clone')).verdict).toBe('rebuilt');
     const { verdict, cachedTokens, content } = await thaw('talked');
     expect(['proven', 'rebuilt']).toContain(verdict);
     noteFigure(
-      `vLLM, a window thawed after a turn of its session had computed it again: ${verdict}, ${cachedTokens} reused, canary off by ${content.canaryDifference}`,
+      `vLLM, a window thawed after its clone's thaw had computed it again: ${verdict}, ${cachedTokens} reused, canary off by ${content.canaryDifference}`,
     );
   });
 
