@@ -125,9 +125,9 @@ export class StateFiles implements StateStore {
   async #apply(session: Session, state: StoredState | null): Promise<void> {
     const id = session.id as SessionId;
     if (state !== null) await this.#records.put(id, state);
-    if (session.tokens !== null) {
-      const paths = this.#parts.layout.session(id);
-      const { sha256 } = session.tokens;
+    const paths = this.#parts.layout.session(id);
+    const sha256 = session.tokens?.sha256;
+    if (sha256 !== undefined && (await this.#parts.files.stat(paths.tokens(sha256))) === null) {
       await this.#parts.writes.share(paths.recoveryTokens(sha256), paths.tokens(sha256));
       await this.#parts.files.syncDirectory(paths.directory);
     }
@@ -153,11 +153,21 @@ export class StateFiles implements StateStore {
     if (session === null || session.version !== intent.session.version - 1) return;
     const version = (await nullIfDamaged(() => this.#records.load(id)))?.version ?? intent.fromVersion ?? 0;
     if (intent.state !== null && version !== intent.fromVersion && version !== intent.state.version) return;
+    if (!(await this.#hasTokens(intent.session))) return;
     await this.#apply(intent.session, intent.state);
     this.#parts.quarantine.note(
       this.#parts.layout.session(id).metadata,
       `The backend ended while a recovery point of session "${id}" was being restored; the restore was finished.`,
     );
+  }
+
+  /** Not for a restore that failed long ago and whose recovery point went since. */
+  async #hasTokens({ id, tokens }: Session): Promise<boolean> {
+    if (tokens === null) return true;
+    const { files, layout } = this.#parts;
+    const paths = layout.session(id as SessionId);
+    const stats = [paths.tokens(tokens.sha256), paths.recoveryTokens(tokens.sha256)].map((path) => files.stat(path));
+    return (await Promise.all(stats)).some((stat) => stat !== null);
   }
 
   async #requireSession(id: SessionId): Promise<void> {

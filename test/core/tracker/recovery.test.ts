@@ -7,6 +7,7 @@ import { encodeRecord } from '../../../src/store/record.ts';
 import {
   aMessage,
   aSession,
+  aState,
   contextTokens,
   mainBranch,
   nextVersion,
@@ -249,6 +250,27 @@ describe('S3-08 restore', () => {
     expect(await tracker.recoveryPoints()).toMatchObject({ items: [{ version: 1 }], damaged: ['00000002'] });
     expect(await memory.read(`${recoveryPath}/${point}`)).toEqual(later);
     expect(await memory.read(`${storeRoot}/contexts/s1/state/current.json`)).toEqual(later);
+  });
+
+  it.each([
+    ['whose token ids are gone', { tokens: contextTokens(someIds) }, 3],
+    ['of a session that went on', { version: 1 }, 3],
+    ['of a state that went on', {}, 1],
+  ])('left by a failure, %s, is over at the next start', async (_, changed, fromVersion) => {
+    const fixture = await trackerFixture();
+    const before = await (await updated(fixture, 3)).getState();
+    await fixture.store.close();
+    const session = nextVersion(aSession(), { prefixBreaks: 7, ...changed });
+    const intent = {
+      session: { ...session, ...changed },
+      state: { ...aState(), version: fromVersion + 1 },
+      fromVersion,
+    };
+    await fixture.memory.create(`${storeRoot}/intents/restore-s1.json`, encodeRecord(intent));
+    const again = await trackerFixture(fixture.memory);
+    expect(await (await again.make()).getState()).toEqual(before);
+    expect(await again.store.getSession(id)).toEqual(aSession());
+    expect(await fixture.memory.list(`${storeRoot}/intents`)).toEqual([]);
   });
 
   it('that the disk refuses changes nothing', async () => {
