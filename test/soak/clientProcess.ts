@@ -1,13 +1,12 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ClientReply, ClientTask, Outcome, Picture, Request } from './request.ts';
 
 const entry = fileURLToPath(new URL('clientMain.ts', import.meta.url));
 
 /** Every round starts backends: what V8 compiled for the first is kept for the others. */
-const environment = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'cwm-soak-compile-cache') };
+const compileCache = fileURLToPath(new URL('../../node_modules/.cache/soak', import.meta.url));
+const environment = { ...process.env, NODE_COMPILE_CACHE: compileCache };
 
 /** A client of the backend in a process of its own, which may be killed and started again. */
 export class ClientProcess {

@@ -32,22 +32,16 @@ export class Ledger implements Known {
   readonly #sources = new WeakMap<Request, [string, WindowFact][]>();
   /** A prune began since the last settlement: any window that is not pinned may have gone. */
   #mayBePruned = false;
-  acknowledged = 0;
-  refused = 0;
-  settled = 0;
 
   begin(request: Request): void {
     const { name, input } = request;
     if (name === 'prune') this.#mayBePruned = true;
-    if (name === 'thaw' || name === 'clone')
-      this.#sources.set(
-        request,
-        [...this.windows].filter(([window]) => window === input.window),
-      );
+    if (name !== 'thaw' && name !== 'clone') return;
+    const source = this.windows.get(input.window);
+    if (source) this.#sources.set(request, [[input.window, source]]);
   }
 
   end(request: Request, outcome: Outcome): void {
-    if (outcome.kind === 'refused') this.refused++;
     if (outcome.kind === 'unknown') {
       this.#unknown.push(request);
       this.#noteDraft(request);
@@ -56,7 +50,6 @@ export class Ledger implements Known {
       if ('session' in request.input && request.input.session) this.uncertain.add(request.input.session);
     }
     if (outcome.kind !== 'done') return;
-    this.acknowledged++;
     this.#take(effectOf(request, this.#knownTo(request), outcome.output));
   }
 
@@ -91,7 +84,6 @@ export class Ledger implements Known {
 
   /** Whether it was done: then all it touches is as it makes it. If not, all is as before, which is looked at later. */
   #decide(request: Request, seen: SeenStore): void {
-    this.settled++;
     const { sessions, windows } = effectOf(request, this.#knownTo(request));
     // Windows first, one after another, then their session: the one operation that may stop half way, and says so.
     if (request.name === 'deleteSession') {
