@@ -94,6 +94,13 @@ describe("the embedded engine's HTTP dialect", { timeout: 120_000 }, () => {
     expect(new Set(answers.map((answer) => JSON.stringify(saidBy(answer)))).size).toBe(1);
   });
 
+  it('names tokens by their ids when asked to, since two may read the same', async () => {
+    const { choices } = await engine.complete(promptIds(20, 1), { return_tokens_as_token_ids: true, max_tokens: 2 });
+    const { token_ids: ids, logprobs } = choices[0] ?? {};
+    expect(logprobs?.tokens).toEqual(ids?.map((id) => `token_id:${id}`));
+    expect(Object.keys(logprobs?.top_logprobs[0] ?? {})).toContain(`token_id:${ids?.[0]}`);
+  });
+
   it('says words with their log-probabilities, best first, that are probabilities', async () => {
     const { choices } = await engine.complete(promptIds(20, 1), { return_tokens_as_token_ids: false, max_tokens: 4 });
     const { text = '', logprobs } = choices[0] ?? {};
