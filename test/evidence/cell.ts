@@ -122,9 +122,9 @@ class CellRun {
     if (operation === 'thaw of a clone') await cwm.clone({ window: id, target: `${id}-clone` }, never);
     const before = await this.#records();
 
-    if (operation === 'thaw after a restart') await fake.kill();
-    await this.#lie.befalls?.({ fake, files, filesOfOther });
-    if (operation === 'thaw after a restart' && this.#lie.name !== 'nobody is there') await fake.restart();
+    if (this.#lie.isDown || operation === 'thaw after a restart') await fake.kill();
+    this.#lie.befalls?.({ fake, files, filesOfOther });
+    if (!this.#lie.isDown && !fake.isListening) await fake.restart();
     fake.faults.http = this.#lie.http ? { ...this.#lie.http } : null;
     const servedBefore = fake.served.length;
     const outcome = await this.#attempt(() => (operation === 'freeze' ? this.#freeze() : this.#thaw(operation)));

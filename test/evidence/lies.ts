@@ -19,7 +19,9 @@ export interface Lie {
   /** False: the server keeps nothing beyond its memory. */
   readonly hasTier?: boolean;
   /** From just before the operation on; where the server is started anew, while it is down. */
-  readonly befalls?: (victim: Victim) => void | Promise<void>;
+  readonly befalls?: (victim: Victim) => void;
+  /** Nobody listens during the operation. */
+  readonly isDown?: boolean;
   /** There is nothing yet that it could be held against when a context is frozen: that is what it is frozen as. */
   readonly isOfFrozenOnly?: boolean;
   /** Done to the exchanges of the operation. */
@@ -140,7 +142,7 @@ export const lies: readonly Lie[] = [
   suddenly('the model is gone', { model: 'another-model' }),
   suddenly('the context became shorter', { maxModelLen: 60 }),
   suddenly('it is no vLLM any more', { hasVersion: false, metrics: false }),
-  { name: 'nobody is there', befalls: ({ fake }) => fake.stop() },
+  { name: 'nobody is there', isDown: true },
   ...damages,
   ...damages.map((lie) => ({ ...lie, name: `${lie.name}, usage is null`, faults: { usageDetails: 'null' as const } })),
   answering('500', { kind: 'status', status: 500 }),
