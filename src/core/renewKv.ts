@@ -63,7 +63,7 @@ export async function renewKv(core: CoreContext, request: RenewRequest, signal: 
     {
       engine: request.engine,
       description: request.description,
-      context: { ids: request.ids, salt: saltOf(lineage), handle: null },
+      context: { ids: request.ids, salt: saltOf(lineage), handle: isOfThisGeneration ? kv.handle : null },
       saltGeneration: lineage.generation,
       known: isOfThisGeneration ? { ...kv, blocks: [...(check?.whole ?? [])] } : null,
       progress: request.progress,

@@ -92,7 +92,7 @@ async function verifyBlocks(
           `Window "${name}": ${check.damaged.length} of ${kv.blocks.length} KV blocks are not what was frozen.`,
         );
         if (deletes) {
-          const freed = await engine.forget({ hashes: check.damaged, handle: kv.handle }, signal);
+          const freed = await engine.forget({ hashes: check.damaged, handle: null }, signal);
           repairs.push(
             `Window "${name}": damaged KV was deleted (${formatBytes(freed)}); the next thaw computes it again.`,
           );

@@ -228,7 +228,8 @@ async function rebuildUnderNextSalt(
 ): Promise<{ readonly lineage: Lineage; readonly measured: Measurement }> {
   progress('Rebuilding from the token ids');
   const lineage = await core.store.advanceLineage(manifest.lineage as LineageId, frozen.generation);
-  await engine.forget({ hashes: kv.blocks.map((block) => block.hash), handle: kv.handle }, signal);
+  const context = { ids, salt: saltOf(frozen) };
+  await engine.forget({ hashes: kv.blocks.map((block) => block.hash), handle: kv.handle, context }, signal);
   const measured = await engine.measure({ ids, salt: saltOf(lineage), handle: null }, signal);
   return { lineage, measured };
 }

@@ -9,12 +9,12 @@ import {
   type SessionId,
   type WindowName,
 } from '../protocol/ids.ts';
-import type { WindowManifest } from '../protocol/window.ts';
+import type { KvRecord, WindowManifest } from '../protocol/window.ts';
 import { windowSummary } from '../protocol/windowSummary.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
 import { parsePage } from './paging.ts';
-import type { Engine } from './ports/engine.ts';
+import type { Engine, ForgottenKv } from './ports/engine.ts';
 
 /** Filters, sorts and pages windows (S0-09). @throws CwmError CWM-1003 for a limit outside 1–100 or a date that is none. */
 export async function listWindows(
@@ -98,15 +98,12 @@ export async function deleteWindow(
   for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
   for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
   const unneeded = input.keepBlocks ? [] : hashes.filter((hash) => !held.has(hash));
+  const context = await madeOf(core, manifest, kv);
   await core.store.deleteWindow(name);
   core.changes.emit({ type: 'window', window: name });
 
-  const bytesFreed = await forgetIfReachable(
-    engine,
-    unneeded,
-    held.size === 0 && !input.keepBlocks ? kv.handle : null,
-    signal,
-  );
+  const handle = held.size === 0 && !input.keepBlocks ? kv.handle : null;
+  const bytesFreed = await forgetIfReachable(engine, { hashes: unneeded, handle, ...context }, signal);
   return {
     window: name,
     blocksDeleted: bytesFreed === null ? 0 : unneeded.length,
@@ -115,18 +112,30 @@ export async function deleteWindow(
   };
 }
 
-async function forgetIfReachable(
-  engine: Engine,
-  hashes: readonly string[],
-  handle: string | null,
-  signal: AbortSignal,
-): Promise<number | null> {
-  if (hashes.length === 0 && handle === null) return 0;
+async function forgetIfReachable(engine: Engine, target: ForgottenKv, signal: AbortSignal): Promise<number | null> {
+  if (target.hashes.length === 0 && target.handle === null) return 0;
   try {
-    return await engine.forget({ hashes, handle }, signal);
+    return await engine.forget(target, signal);
   } catch (error) {
     const { code } = toCwmError(error);
-    if (code === 'CWM-5001' || code === 'CWM-6001') return null;
+    if (code.startsWith('CWM-5') || code === 'CWM-6001') return null;
+    throw error;
+  }
+}
+
+/** What the window's KV was made of, for engines that keep it by that; nothing when it can't be read, which keeps no window from going. */
+async function madeOf(
+  core: CoreContext,
+  { name, lineage }: WindowManifest,
+  { handle, saltGeneration }: KvRecord,
+): Promise<Pick<ForgottenKv, 'context'>> {
+  if (handle === null) return {};
+  try {
+    const ids = await core.store.loadWindowTokens(name as WindowName);
+    const { salt } = await core.store.getLineage(lineage as LineageId);
+    return { context: { ids, salt: saltOf({ salt, generation: saltGeneration }) } };
+  } catch (error) {
+    if (toCwmError(error).code === 'CWM-4004') return {};
     throw error;
   }
 }

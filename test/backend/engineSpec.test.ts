@@ -9,29 +9,42 @@ describe('engine spec', () => {
     expect(parseEngineSpec('https://host:8000/v1')).toEqual({
       kind: 'url',
       url: 'https://host:8000/v1',
-      folders: {},
+      places: {},
     });
   });
 
   it('may name the folder of llama-server’s slot files, as it is written or percent-encoded', () => {
     const folderOf = (spec: string): unknown => parseEngineSpec(spec);
     const url = 'http://localhost:8080';
-    expect(folderOf(`${url}#slots=/var/a+b c`)).toEqual({ kind: 'url', url, folders: { slots: '/var/a+b c' } });
+    expect(folderOf(`${url}#slots=/var/a+b c`)).toEqual({ kind: 'url', url, places: { slots: '/var/a+b c' } });
     expect(folderOf(`${url}/x#slots=/var/a%26b%23`)).toMatchObject({
       url: `${url}/x`,
-      folders: { slots: '/var/a&b#' },
+      places: { slots: '/var/a&b#' },
     });
-    expect(folderOf(`${url}#`)).toEqual({ kind: 'url', url, folders: {} });
+    expect(folderOf(`${url}#`)).toEqual({ kind: 'url', url, places: {} });
   });
 
-  it.each(['#slots', '#slots=', '#slots=relative', '#slots=/a&blocks=/b', '#/a', '#slots=/%zz', '#__proto__=/a'])(
-    'names no folder with %j: CWM-1003',
-    (fragment) => {
-      expect(() => parseEngineSpec(`http://host:8000${fragment}`)).toThrow(
-        expect.objectContaining({ code: 'CWM-1003' }),
-      );
-    },
-  );
+  it('may name the URL of LMCache’s coordinator, beside a folder', () => {
+    expect(parseEngineSpec('http://host:8000#tier=/kv&lmcache=http://host:9300?world_size=2')).toMatchObject({
+      places: { tier: '/kv', lmcache: 'http://host:9300?world_size=2' },
+    });
+  });
+
+  it.each([
+    '#lmcache=host:9300',
+    '#lmcache=/kv',
+    '#lmcache=http://me:secret@host',
+    '#lmcache=',
+    '#slots',
+    '#slots=',
+    '#slots=relative',
+    '#slots=/a&blocks=/b',
+    '#/a',
+    '#slots=/%zz',
+    '#__proto__=/a',
+  ])('names no folder with %j: CWM-1003', (fragment) => {
+    expect(() => parseEngineSpec(`http://host:8000${fragment}`)).toThrow(expect.objectContaining({ code: 'CWM-1003' }));
+  });
 
   it.each(['', 'embeded', 'embedded:', 'embedded:model.gguf', 'ftp://host', 'localhost:8000', 'file:///x'])(
     'is not %j: CWM-1003 with what to give instead',

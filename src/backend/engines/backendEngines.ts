@@ -105,7 +105,7 @@ export class BackendEngines implements EngineRegistry {
 
   #make(spec: string): { readonly engine: Engine; readonly server: EmbeddedServer | null } {
     const parsed = parseEngineSpec(spec);
-    if (parsed.kind === 'url') return { engine: urlEngine(spec, parsed.url, parsed.folders), server: null };
+    if (parsed.kind === 'url') return { engine: urlEngine(spec, parsed.url, parsed.places), server: null };
     const server = this.#embeddedServer(spec, parsed.modelFile);
     return { engine: embeddedEngine(spec, server), server };
   }
@@ -137,10 +137,10 @@ const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
     },
   });
 
-const urlEngine = (spec: string, url: string, folders: Readonly<Record<string, string>>): Engine =>
+const urlEngine = (spec: string, url: string, places: Readonly<Record<string, string>>): Engine =>
   new UrlEngine({
     spec,
-    folders,
+    places,
     adapters: engineAdapters,
     connect: async () => {
       const token = currentEngineKey();

@@ -8,17 +8,17 @@ export type EngineSpec =
       readonly kind: 'url';
       /** Without what stands behind "#". */
       readonly url: string;
-      /** Absolute paths by name, from behind "#": `#slots=/path&…`. */
-      readonly folders: Readonly<Record<string, string>>;
+      /** Absolute paths and URLs by name, from behind "#": `#slots=/path&…`. */
+      readonly places: Readonly<Record<string, string>>;
     }
   | { readonly kind: 'embedded'; readonly modelFile: string | null };
 
 const filePrefix = 'embedded:';
-const folderNames: ReadonlySet<string> = new Set(engineAdapters.flatMap(({ folders }) => folders));
+const kindOfPlace = new Map(engineAdapters.flatMap(({ places }) => Object.entries(places)));
 
 /**
  * @throws CwmError CWM-1003 when it is neither an http(s) URL nor `embedded` nor `embedded:FILE` with an absolute path, or names
- * a folder that no engine knows.
+ * a place that no engine knows.
  */
 export function parseEngineSpec(spec: string): EngineSpec {
   if (spec === 'embedded') return { kind: 'embedded', modelFile: null };
@@ -30,25 +30,38 @@ export function parseEngineSpec(spec: string): EngineSpec {
   const url = URL.canParse(spec) ? new URL(spec) : null;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') throw badSpec(`${show(spec)} names no engine.`);
   if (url.username !== '' || url.password !== '') throw badSpec("An engine's URL must hold no user name or password.");
-  return { kind: 'url', url: spec.replace(/#.*$/su, ''), folders: parseFolders(url.hash.slice(1)) };
+  return { kind: 'url', url: spec.replace(/#.*$/su, ''), places: parsePlaces(url.hash.slice(1)) };
 }
 
-/** `name=/path` pairs joined by "&". Not as in a query, where "+" is a space: paths have it. */
-function parseFolders(text: string): Record<string, string> {
-  const folders: Record<string, string> = {};
+/** `name=/path` and `name=http://…` pairs joined by "&". Not as in a query, where "+" is a space: paths have it. */
+function parsePlaces(text: string): Record<string, string> {
+  const places: Record<string, string> = {};
   for (const pair of text === '' ? [] : text.split('&')) {
     const equals = pair.indexOf('=');
     const name = pair.slice(0, Math.max(0, equals));
-    const path = decode(pair.slice(equals + 1));
-    if (!folderNames.has(name)) {
-      throw badSpec(`${show(pair)} behind the "#" names no folder of an engine; ${[...folderNames].join(', ')} can.`);
+    const kind = kindOfPlace.get(name);
+    if (kind === undefined) {
+      const known = [...kindOfPlace.keys()].join(', ');
+      throw badSpec(`${show(pair)} behind the "#" names nothing of an engine; ${known} can stand there.`);
     }
-    if (path === null || !isAbsolute(path)) {
-      throw badSpec(`The folder "${name}" of the engine is not an absolute path: ${show(pair.slice(equals + 1))}.`);
+    const given = pair.slice(equals + 1);
+    const place = decode(given);
+    if (kind === 'folder' && (place === null || !isAbsolute(place))) {
+      throw badSpec(`The folder "${name}" of the engine is not an absolute path: ${show(given)}.`);
     }
-    folders[name] = path;
+    if (kind === 'url' && (place === null || !isHttpUrl(place))) {
+      throw badSpec(`"${name}" of the engine is no http or https URL without a password.`);
+    }
+    places[name] = place ?? '';
   }
-  return folders;
+  return places;
+}
+
+/** Without a password, which would end up in records and messages. */
+function isHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
 }
 
 function decode(text: string): string | null {

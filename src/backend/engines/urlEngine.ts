@@ -10,7 +10,7 @@ import { CwmError } from '../../protocol/errors.ts';
 export interface UrlEngineOptions {
   readonly spec: string;
   readonly connect: Connect;
-  readonly folders: Readonly<Record<string, string>>;
+  readonly places: Readonly<Record<string, string>>;
   /** Asked in this order; the last must take whatever is left. */
   readonly adapters: readonly EngineAdapter[];
 }
@@ -51,8 +51,8 @@ export class UrlEngine implements Engine {
   async describe(signal: AbortSignal): Promise<EngineDescription> {
     this.#mayBeAnother = true;
     const description = await this.#ask(signal, (engine) => engine.describe(signal));
-    const unused = Object.keys(this.#options.folders).filter(
-      (name) => !this.#recognised?.adapter.folders.includes(name),
+    const unused = Object.keys(this.#options.places).filter(
+      (name) => !Object.hasOwn(this.#recognised?.adapter.places ?? {}, name),
     );
     const notices = unused.map((name) => `"${name}" in the engine's URL is for another kind of server than this one.`);
     return { ...description, notices: [...description.notices, ...notices] };

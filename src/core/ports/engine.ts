@@ -90,6 +90,14 @@ export interface LocatedBlock {
   readonly stat: Pick<BlockRecord, 'sizeBytes' | 'mtimeNs' | 'ctimeNs' | 'inode'> | null;
 }
 
+/** What is not needed any more. */
+export interface ForgottenKv {
+  readonly hashes: readonly string[];
+  readonly handle: string | null;
+  /** What the handle was made for; only engines that keep KV by its content need it. */
+  readonly context?: Pick<KvContext, 'ids' | 'salt'>;
+}
+
 export type BlockLocation =
   | { readonly reachable: false; readonly why: string }
   | {
@@ -143,11 +151,8 @@ export interface Engine {
   /** SHA-256 over name and bytes of each block's file, null where there is none. */
   checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]>;
 
-  /** Deletes block files (or the handle's file) so that they can't be reused. @returns the bytes that this freed. */
-  forget(
-    target: { readonly hashes: readonly string[]; readonly handle: string | null },
-    signal: AbortSignal,
-  ): Promise<number>;
+  /** Deletes block files (or what the handle stands for) so that they can't be reused. @returns the bytes that this freed. */
+  forget(target: ForgottenKv, signal: AbortSignal): Promise<number>;
 
   /** Ends what the engine holds open. Calls in flight are aborted. */
   close(): Promise<void>;

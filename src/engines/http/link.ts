@@ -24,7 +24,7 @@ export interface LinkOptions {
 }
 
 export interface LinkRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
   /** `small` computes nothing, `brief` a few tokens: both must end within their time; `long` may spend minutes on its first token. */

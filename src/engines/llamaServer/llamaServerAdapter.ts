@@ -4,7 +4,7 @@ import { isLlamaServer } from './serverIdentity.ts';
 
 /** llama-server; `#slots=DIR` names its `--slot-save-path` where this machine reaches it. */
 export const llamaServerAdapter: EngineAdapter = {
-  folders: ['slots'],
+  places: { slots: 'folder' },
   recognises: isLlamaServer,
-  create: ({ spec, connect, folders }) => new LlamaServerEngine({ spec, connect, slotDir: folders['slots'] }),
+  create: ({ spec, connect, places }) => new LlamaServerEngine({ spec, connect, slotDir: places['slots'] }),
 };

@@ -6,6 +6,7 @@ import type {
   ChatMessage,
   Engine,
   EngineDescription,
+  ForgottenKv,
   GenerateRequest,
   Generation,
   KvContext,
@@ -204,10 +205,7 @@ export class LlamaServerEngine implements Engine {
     return this.#onDisk(signal, () => this.#folder.checksum(hashes, signal));
   }
 
-  forget(
-    target: { readonly hashes: readonly string[]; readonly handle: string | null },
-    signal: AbortSignal,
-  ): Promise<number> {
+  forget(target: ForgottenKv, signal: AbortSignal): Promise<number> {
     const named = parseHandle(target.handle);
     const hashes = [...target.hashes, ...(named ? [named.hash] : [])];
     return orAborted(

@@ -5,6 +5,7 @@ import type {
   ChatMessage,
   Engine,
   EngineDescription,
+  ForgottenKv,
   GenerateRequest,
   Generation,
   KvContext,
@@ -19,6 +20,8 @@ import type { Link, LinkRequest } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
 import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
+import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
+import { PinnedKv } from '../lmcache/pinnedKv.ts';
 import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
 import { chatRequest, readChat } from './chat.ts';
 import { checkEcho, completionRequest, probeRequest, readCanary } from './completion.ts';
@@ -38,6 +41,8 @@ export interface VllmEngineOptions {
   /** Model to use where the server has several; its first one otherwise. */
   readonly model?: string | undefined;
   readonly blockFiles?: BlockFilesOptions | undefined;
+  /** URL of the coordinator of the LMCache that keeps its KV. */
+  readonly lmcache?: string | undefined;
   readonly timeouts?: Partial<Timeouts>;
   /** How long `persist` waits for block files while none appears. Default 30 s. */
   readonly persistPatienceMs?: number;
@@ -69,6 +74,8 @@ export class VllmEngine implements Engine {
   readonly #timer: Timer;
   readonly #sleep: Sleep;
   readonly #links: LinkFactory;
+  readonly #lmcache: LmcacheCoordinator | null;
+  readonly #pinned: PinnedKv | null;
   readonly #queue = new SerialQueue();
   #known: KnownServer | null = null;
   /** Set when the server was lost: whatever answers next may be another one. */
@@ -82,15 +89,20 @@ export class VllmEngine implements Engine {
     this.#clock = options.clock ?? systemClock;
     this.#timer = options.timer ?? systemTimer;
     this.#sleep = options.sleep ?? systemSleep;
-    this.#links = new LinkFactory({
-      connect: options.connect,
-      apiKey: options.apiKey,
+    const http = {
       timeouts: { ...defaultTimeouts, ...options.timeouts },
       timer: this.#timer,
       sleep: this.#sleep,
       random: options.random ?? Math.random,
+    };
+    this.#links = new LinkFactory({
+      ...http,
+      connect: options.connect,
+      apiKey: options.apiKey,
       onConnectionFailure: () => (this.#suspect = true),
     });
+    this.#lmcache = options.lmcache === undefined ? null : new LmcacheCoordinator({ ...http, url: options.lmcache });
+    this.#pinned = this.#lmcache && new PinnedKv(this.#lmcache, this.#sleep);
   }
 
   describe(signal: AbortSignal): Promise<EngineDescription> {
@@ -162,14 +174,21 @@ export class VllmEngine implements Engine {
         location.reachable || !after?.offloads
           ? null
           : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
-      return { reuse, handle: null, notes: persistNotes(location, written) };
+      if (!this.#pinned) return { reuse, handle: null, notes: persistNotes(location, written) };
+      const { handle, notes } = await this.#pinned.keep(named(server.identity, context), context.handle, signal);
+      return { reuse, handle, notes: [...(location.reachable ? persistNotes(location, written) : []), ...notes] };
     });
   }
 
-  /** The next request finds the KV by itself, in whichever tier it is. */
-  async restore(_context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
+  /** The next request finds the KV by itself, in whichever tier it is; LMCache is told to begin with it. */
+  async restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
     if (signal.aborted) throw new CwmError('CWM-6003', 'The restore was cancelled.');
-    return { outcome: 'on-demand', notes: [] };
+    const pinned = this.#pinned;
+    if (!pinned) return { outcome: 'on-demand', notes: [] };
+    return this.#inTurn(signal, async (link, signal) => {
+      const { identity } = await this.#server(link, signal);
+      return { outcome: 'on-demand', notes: await pinned.bring(named(identity, context), signal) };
+    });
   }
 
   measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
@@ -188,18 +207,17 @@ export class VllmEngine implements Engine {
     return this.#withBlocks(signal, (blocks, signal) => blocks.checksum(hashes, signal));
   }
 
-  async forget(
-    target: { readonly hashes: readonly string[]; readonly handle: string | null },
-    signal: AbortSignal,
-  ): Promise<number> {
+  async forget({ hashes, handle, context }: ForgottenKv, signal: AbortSignal): Promise<number> {
     return this.#inTurn(signal, async (link, signal) => {
-      const { blocks } = await this.#server(link, signal);
-      return blocks.forget(target.hashes, signal);
+      const { identity, blocks } = await this.#server(link, signal);
+      const freedBytes = await blocks.forget(hashes, signal);
+      if (context) await this.#pinned?.release(named(identity, context), handle, signal);
+      return freedBytes;
     });
   }
 
-  close(): Promise<void> {
-    return this.#links.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#links.close(), this.#lmcache?.close()]);
   }
 
   /** What changes the engine's cache, or reads counters around a request, runs alone. */
@@ -277,6 +295,13 @@ export class VllmEngine implements Engine {
     return readMetrics(link, signal);
   }
 }
+
+/** LMCache knows a model by what the server was started with. */
+const named = ({ description: { model } }: ServerIdentity, { ids, salt }: Pick<KvContext, 'ids' | 'salt'>) => ({
+  ids,
+  salt,
+  model: model.root ?? model.id,
+});
 
 /** The one new token needs a place too. */
 function assertFits(tokens: number, maxModelLen: number | null, label: string): void {

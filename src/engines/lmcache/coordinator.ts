@@ -1,0 +1,113 @@
+import type * as z from 'zod/mini';
+import type { KvContext } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { LinkFactory } from '../http/linkFactory.ts';
+import type { LinkOptions, LinkRequest } from '../http/link.ts';
+import { isLmcacheSalt } from './salt.ts';
+import { deletedSchema, lookupSchema, pinsSchema, prefetchSchema, submittedSchema } from './wire.ts';
+
+/** A context as LMCache names it. */
+export type CachedContext = Pick<KvContext, 'ids' | 'salt'> & { readonly model: string };
+
+/** Where the pieces of a context are: a hint, fed by events, and empty after a restart of the coordinator. */
+export interface Placement {
+  readonly pieces: number;
+  /** Pieces that are anywhere; from the first one on, without a gap. */
+  readonly found: number;
+  /** Of those, pieces in the tier that outlives a restart. */
+  readonly lasting: number;
+  /** Instances that have some of it. */
+  readonly instances: readonly string[];
+}
+
+export interface CoordinatorOptions extends Omit<LinkOptions, 'connect' | 'apiKey' | 'onConnectionFailure'> {
+  /** As the user named it: `http://host:9300`, with `?world_size=N` for a model in N parts. */
+  readonly url: string;
+}
+
+/**
+ * A client of LMCache's coordinator, which knows which instance has which piece, keeps pinned ones, and deletes. It has no
+ * authentication, so nothing secret but the salt goes there. All methods throw `CwmError` as {@link Engine} does.
+ */
+export class LmcacheCoordinator {
+  readonly #links: LinkFactory;
+  readonly #worldSize: number;
+
+  constructor({ url, ...options }: CoordinatorOptions) {
+    const parsed = new URL(url);
+    this.#worldSize = Number(parsed.searchParams.get('world_size') ?? 1);
+    const address = { url: parsed.origin + parsed.pathname };
+    this.#links = new LinkFactory({
+      ...options,
+      apiKey: undefined,
+      connect: async () => address,
+      onConnectionFailure: () => undefined,
+    });
+  }
+
+  async lookup(context: CachedContext, signal: AbortSignal): Promise<Placement> {
+    const { chunks, results } = await this.#send(
+      'POST',
+      '/directory/lookup',
+      this.#body(context),
+      lookupSchema,
+      signal,
+    );
+    const placements = results.map((result) => result.placements);
+    const gap = placements.findIndex((places) => places.length === 0);
+    const leading = gap < 0 ? placements : placements.slice(0, gap);
+    return {
+      pieces: chunks,
+      found: leading.length,
+      lasting: leading.filter((places) => places.some(({ tier }) => tier === 'l2')).length,
+      instances: [...new Set(leading.flat().map((place) => place.instance_id))],
+    };
+  }
+
+  /** @returns an id for {@link isPrefetched}, or null when there is nothing to bring. */
+  async prefetch(context: CachedContext, instance: string, signal: AbortSignal): Promise<string | null> {
+    const body = { ...this.#body(context), instance_id: instance };
+    const { request_id: id } = await this.#send('POST', '/cache/prefetches', body, submittedSchema, signal);
+    return id ?? null;
+  }
+
+  async isPrefetched(instance: string, id: string, signal: AbortSignal): Promise<boolean> {
+    const path = `/cache/prefetches/${encodeURIComponent(instance)}/${encodeURIComponent(id)}`;
+    return (await this.#send('GET', path, undefined, prefetchSchema, signal)).status === 'completed';
+  }
+
+  /** Pins count: each one takes an {@link unpin} of its own. @returns how many pieces it reached. */
+  async pin(context: CachedContext, signal: AbortSignal): Promise<number> {
+    return (await this.#send('POST', '/cache/pins', this.#body(context), pinsSchema, signal)).affected;
+  }
+
+  async unpin(context: CachedContext, signal: AbortSignal): Promise<number> {
+    return (await this.#send('DELETE', '/cache/pins', this.#body(context), pinsSchema, signal)).affected;
+  }
+
+  /** Pieces that somebody has pinned stay. @returns how many went. */
+  async delete(context: CachedContext, instance: string, signal: AbortSignal): Promise<number> {
+    const body = { ...this.#body(context), instance_id: instance, tier: 'all', force: false };
+    return (await this.#send('POST', '/cache/delete', body, deletedSchema, signal)).affected;
+  }
+
+  close(): Promise<void> {
+    return this.#links.close();
+  }
+
+  #body({ ids, salt, model }: CachedContext) {
+    if (!isLmcacheSalt(salt)) throw new CwmError('CWM-1003', 'LMCache does not take this cache salt.');
+    return { model_name: model, world_size: this.#worldSize, token_ids: ids, cache_salt: salt };
+  }
+
+  async #send<Schema extends z.ZodMiniType>(
+    method: LinkRequest['method'],
+    path: string,
+    body: unknown,
+    schema: Schema,
+    signal: AbortSignal,
+  ): Promise<z.output<Schema>> {
+    const request: LinkRequest = { method, path, body, patience: 'small', wrongAnswer: 'CWM-5005', once: true };
+    return this.#links.use(signal, async (link, signal) => (await link.json(request, schema, signal)).value);
+  }
+}

@@ -1,0 +1,101 @@
+import { randomId } from '../../base/hash.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Sleep } from '../http/timing.ts';
+import type { CachedContext, LmcacheCoordinator, Placement } from './coordinator.ts';
+
+const pauseMs = 250;
+/** How long nothing may move before LMCache is taken to be done with what it stores or brings. */
+const patienceMs = 10_000;
+
+const handlePrefix = 'lmcache:';
+
+/**
+ * KV that LMCache keeps for windows, pinned. What its coordinator says is told in notes and proves nothing, and what it fails at
+ * is a note too: a thaw works without it.
+ */
+export class PinnedKv {
+  readonly #coordinator: LmcacheCoordinator;
+  readonly #sleep: Sleep;
+
+  constructor(coordinator: LmcacheCoordinator, sleep: Sleep) {
+    this.#coordinator = coordinator;
+    this.#sleep = sleep;
+  }
+
+  /**
+   * Waits until LMCache has stored what was just computed, and pins it. @param handle of a pin that it has already.
+   * @returns the pin's handle, to be given to {@link release}; null when it could not be pinned.
+   */
+  async keep(
+    context: CachedContext,
+    handle: string | null,
+    signal: AbortSignal,
+  ): Promise<{ readonly handle: string | null; readonly notes: string[] }> {
+    return this.#orNote(signal, { handle }, async () => {
+      const placement = await this.#untilStored(context, signal);
+      const stored = inWords(placement);
+      if (placement.found === 0) return { handle, notes: [`${stored} None of it could be pinned.`] };
+      if (handle !== null) return { handle, notes: [stored] };
+      const pinned = await this.#coordinator.pin(context, signal);
+      return { handle: `${handlePrefix}${randomId()}`, notes: [`${stored} ${pinned} are pinned.`] };
+    });
+  }
+
+  /** Looks where a context is, and has what lies on disk only brought into memory. */
+  async bring(context: CachedContext, signal: AbortSignal): Promise<string[]> {
+    const { notes } = await this.#orNote(signal, {}, async () => {
+      const placement = await this.#coordinator.lookup(context, signal);
+      const notes = [inWords(placement)];
+      for (const instance of placement.lasting > 0 ? placement.instances : []) {
+        if (!(await this.#prefetch(context, instance, signal))) notes.push(`LMCache ${instance} is still loading it.`);
+      }
+      return { notes };
+    });
+    return notes;
+  }
+
+  /** Lets go of one pin, and of what nobody else has pinned. Does nothing for a handle that is none of ours. */
+  async release(context: CachedContext, handle: string | null, signal: AbortSignal): Promise<void> {
+    if (handle?.startsWith(handlePrefix) !== true) return;
+    const { instances } = await this.#coordinator.lookup(context, signal);
+    await this.#coordinator.unpin(context, signal);
+    for (const instance of instances) await this.#coordinator.delete(context, instance, signal);
+  }
+
+  async #untilStored(context: CachedContext, signal: AbortSignal): Promise<Placement> {
+    let placement = await this.#coordinator.lookup(context, signal);
+    for (let quietMs = 0; placement.lasting < placement.pieces && quietMs < patienceMs; quietMs += pauseMs) {
+      await this.#sleep(pauseMs, signal);
+      const next = await this.#coordinator.lookup(context, signal);
+      if (next.lasting > placement.lasting) quietMs = 0;
+      placement = next;
+    }
+    return placement;
+  }
+
+  async #prefetch(context: CachedContext, instance: string, signal: AbortSignal): Promise<boolean> {
+    const id = await this.#coordinator.prefetch(context, instance, signal);
+    if (id === null) return true;
+    for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += pauseMs) {
+      if (await this.#coordinator.isPrefetched(instance, id, signal)) return true;
+      await this.#sleep(pauseMs, signal);
+    }
+    return false;
+  }
+
+  async #orNote<T>(
+    signal: AbortSignal,
+    otherwise: T,
+    ask: () => Promise<T & { notes: string[] }>,
+  ): Promise<T & { notes: string[] }> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof CwmError) || signal.aborted) throw error;
+      return { ...otherwise, notes: [`LMCache's coordinator could not help: ${error.message} (${error.code})`] };
+    }
+  }
+}
+
+const inWords = ({ pieces, found, lasting }: Placement): string =>
+  `LMCache says that it has ${found} of ${pieces} pieces of this context, ${lasting} of them where they outlive a restart.`;

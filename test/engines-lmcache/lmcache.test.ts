@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { randomSalt } from '../../src/base/hash.ts';
+import { saltOf } from '../../src/core/lineage.ts';
+import { isLmcacheSalt } from '../../src/engines/lmcache/salt.ts';
+import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
+import { coreOver } from '../engines-llama/coreOver.ts';
+import { FakeLmcache } from '../fakes/fakeLmcache.ts';
+import { FakeVllm } from '../fakes/fakeVllm.ts';
+
+const never = new AbortController().signal;
+
+async function rig(coordinator?: string) {
+  const vllm = await FakeVllm.start();
+  const lmcache = await FakeLmcache.start(vllm);
+  const pauses: number[] = [];
+  const sleep = async (delayMs: number): Promise<void> => void pauses.push(delayMs);
+  const engine = new VllmEngine({
+    spec: vllm.url,
+    connect: async () => ({ url: vllm.url }),
+    sleep,
+    lmcache: coordinator ?? lmcache.url,
+  });
+  const core = await coreOver(engine);
+  onTestFinished(async () => {
+    await core.dispose();
+    await engine.close();
+    await lmcache.stop();
+    await vllm.stop();
+  });
+  return { vllm, lmcache, engine, core, pauses };
+}
+
+const text = 'A long message. '.repeat(60);
+const said = (notes: readonly string[]): string => notes.filter((note) => note.includes('LMCache')).join(' ');
+
+describe('LMCache behind vLLM', () => {
+  test('a freeze waits until the pieces are where they outlive a restart, and pins them', async () => {
+    const { core, lmcache, pauses } = await rig();
+    lmcache.storesAfterLookups = 3;
+    const { tokens, notes, verdict } = await core.keep(text);
+    const pieces = Math.floor(tokens / 256);
+    expect(verdict).toBe('proven');
+    expect(pieces).toBeGreaterThan(2);
+    expect(said(notes)).toContain(`it has ${pieces} of ${pieces} pieces of this context, ${pieces} of them where`);
+    expect(said(notes)).toContain(`${pieces} are pinned`);
+    expect(lmcache.pinned).toBe(pieces);
+    expect(pauses.filter((pause) => pause === 250)).toHaveLength(3);
+  });
+
+  test('what is never stored for good ends the wait after its time, and is said', async () => {
+    const { core, lmcache, pauses } = await rig();
+    lmcache.storesAfterLookups = Number.MAX_SAFE_INTEGER;
+    expect(said((await core.keep(text)).notes)).toContain(', 0 of them where they outlive a restart');
+    expect(pauses.filter((pause) => pause === 250)).toHaveLength(40);
+  });
+
+  test('a thaw looks before it asks the model, has it loaded, and proves nothing by that', async () => {
+    const { core, lmcache, vllm } = await rig();
+    await core.keep(text);
+    await vllm.restart();
+    lmcache.restart();
+    const asked = lmcache.requests.length;
+    const receipt = await core.thaw();
+    expect(lmcache.requests.slice(asked, asked + 3)).toEqual([
+      'POST /directory/lookup',
+      'POST /cache/prefetches',
+      'GET /cache/prefetches/worker-1/p0',
+    ]);
+    // The fake vLLM has no connector: whatever the coordinator says, all was computed again.
+    expect(receipt).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
+    expect(said(receipt.notes)).toMatch(/it has (\d+) of \1 pieces/);
+  });
+
+  test('of a window and its clone, the second to be deleted unpins and deletes', async () => {
+    const { core, lmcache } = await rig();
+    await core.keep(text);
+    const { size } = lmcache;
+    await core.cwm.clone({ window: 'w', target: 'c' }, never);
+    await core.cwm.deleteWindow({ window: 'w' }, never);
+    expect([lmcache.pinned, lmcache.size]).toEqual([size, size]);
+    await core.cwm.deleteWindow({ window: 'c' }, never);
+    expect([lmcache.pinned, lmcache.size]).toEqual([0, 0]);
+  });
+
+  test('what a longer window has pinned stays when the shorter one goes', async () => {
+    const { core, lmcache } = await rig();
+    await core.keep(text);
+    await core.cwm.send({ session: 's', text, maxTokens: 12 }, never);
+    await core.cwm.freeze({ session: 's', window: 'longer', checkpoint: true }, never);
+    const { size } = lmcache;
+    await core.cwm.deleteWindow({ window: 'w' }, never);
+    expect([lmcache.pinned, lmcache.size]).toEqual([size, size]);
+    await core.cwm.deleteWindow({ window: 'longer' }, never);
+    expect(lmcache.size).toBe(0);
+  });
+
+  test('a thaw that renews the record of KV does not pin it once more', async () => {
+    const { core, lmcache, vllm } = await rig();
+    await core.keep(text);
+    vllm.evictAll();
+    expect((await core.thaw()).verdict).toBe('rebuilt');
+    await core.cwm.deleteWindow({ window: 'w' }, never);
+    expect(lmcache.size).toBe(0);
+  });
+
+  test.each([
+    ['answers 500', { kind: 'status', status: 500 }],
+    ['answers with HTML', { kind: 'body', body: '<html></html>', type: 'text/html' }],
+    ['answers with other JSON', { kind: 'body', body: '{"chunks":"many"}' }],
+    ['sends elsewhere', { kind: 'redirect', location: 'http://127.0.0.1:1/' }],
+    ['hangs up', { kind: 'drop' }],
+    ['wants a key', { kind: 'status', status: 401 }],
+  ] as const)('a coordinator that %s is a note: freeze, thaw and delete go on', async (_, fault) => {
+    const { core, lmcache, vllm } = await rig();
+    lmcache.faults.http = fault;
+    const frozen = await core.keep(text);
+    expect(frozen.verdict).toBe('proven');
+    expect(said(frozen.notes)).toMatch(/LMCache's coordinator could not help: .+ \(CWM-5\d{3}\)/);
+    lmcache.faults.http = null;
+    vllm.evictAll();
+    await core.thaw();
+    lmcache.faults.http = fault;
+    const thawed = await core.thaw();
+    expect(thawed.verdict).toBe('proven');
+    expect(said(thawed.notes)).toContain('could not help');
+    await core.cwm.deleteWindow({ window: 'w' }, never);
+    expect((await core.cwm.listWindows({})).total).toBe(0);
+  });
+
+  test('a coordinator that is not there is a note too', async () => {
+    const { core } = await rig('http://127.0.0.1:1');
+    const { verdict, notes } = await core.keep(text);
+    expect(verdict).toBe('proven');
+    expect(said(notes)).toContain('(CWM-5001)');
+  });
+
+  test('a model in several parts is asked for as such', async () => {
+    const { engine, lmcache, vllm } = await rig();
+    const parts = new VllmEngine({
+      spec: vllm.url,
+      connect: async () => ({ url: vllm.url }),
+      lmcache: `${lmcache.url}?world_size=2`,
+    });
+    const ids = Array.from({ length: 600 }, (_, at) => 32 + (at % 90));
+    await engine.restore({ ids, salt: 's', handle: null }, never);
+    await parts.restore({ ids, salt: 's', handle: null }, never);
+    await parts.close();
+    expect(lmcache.bodiesTo('/directory/lookup')).toMatchObject([{ world_size: 1 }, { world_size: 2 }]);
+  });
+});
+
+describe('cache salts', () => {
+  test('LMCache takes every salt that we make, of every generation', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 1_000_000 }), (generation) =>
+        isLmcacheSalt(saltOf({ salt: randomSalt(), generation })),
+      ),
+    );
+  });
+
+  test.each(['a@b', 'a/b', 'a\\b', 'a\0b', 'x'.repeat(129)])('it does not take %j', (salt) => {
+    expect(isLmcacheSalt(salt)).toBe(false);
+  });
+});
