@@ -93,9 +93,10 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
         },
         signal,
       );
-  // Where files show that nothing was computed again, it can't be rounding either.
+  // What came out of files that were looked at, or out of the one that was kept, nobody has computed again meanwhile.
+  const mayBeRecomputed = check === null && restored.outcome === 'on-demand';
   const isRounding =
-    rebuilt !== null && check === null && !isOff && !isStillOff && isOffByRounding(kv, first, renewal.kv);
+    rebuilt !== null && mayBeRecomputed && !isOff && !isStillOff && isOffByRounding(kv, first, renewal.kv);
   const told = isRounding && canary ? { ...canary, result: 'not-run' as const, why: roundingWhy } : canary;
   return {
     verdict: isRounding ? verdictOf(request, rebuilt.measured, null, told) : verdict,
