@@ -1,6 +1,6 @@
 import type { OnChecked } from '../core/ports/store.ts';
 import { CwmError } from '../protocol/errors.ts';
-import type { LineageId, MessageId, SessionId } from '../protocol/ids.ts';
+import type { LineageId, MessageId, SessionId, WindowName } from '../protocol/ids.ts';
 import type { VerifyStep } from '../protocol/api.ts';
 import type { Session } from '../protocol/session.ts';
 import type { WindowManifest } from '../protocol/window.ts';
@@ -82,6 +82,7 @@ async function messagePools(
   return each('messages', [...found.values()], async (session, report) => {
     const inBranches = Object.values(session.branches).flatMap((branch) => branch.messageIds);
     const problems = await sessions.verifyMessages(session.id as SessionId, inBranches as MessageId[]);
+    if (problems.length > 0 && (await sessions.get(session.id as SessionId)) === null) return;
     for (const problem of problems) report(problem);
   });
 }
@@ -139,21 +140,25 @@ async function usedLineages(
 
 /** A window without its session could be listed and never thawed. */
 async function windowSessions(
-  { sessions, source }: VerifiedStore,
+  { sessions, windows, source }: VerifiedStore,
   found: ReadonlyMap<string, WindowManifest>,
   each: Each,
 ): Promise<VerifyStep> {
   const sessionIds = new Set<string>(await source.sessionIds());
   const pools = new Map<string, ReadonlySet<string>>();
   return each('sessions and messages of windows', [...found.values()], async (window, report) => {
+    // It may have gone with its session meanwhile.
+    const isThere = async (): Promise<boolean> => (await windows.get(window.name as WindowName)) !== null;
     if (!sessionIds.has(window.session)) {
-      report(`Window "${window.name}" belongs to session "${window.session}", which does not exist.`);
+      if (await isThere())
+        report(`Window "${window.name}" belongs to session "${window.session}", which does not exist.`);
       return;
     }
     const stored = pools.get(window.session) ?? new Set(await sessions.storedMessages(window.session as SessionId));
     pools.set(window.session, stored);
     const missing = window.messageIds.filter((id) => !stored.has(id)).length;
-    if (missing > 0) report(`Messages that window "${window.name}" needs and its session does not have: ${missing}.`);
+    if (missing > 0 && (await isThere()))
+      report(`Messages that window "${window.name}" needs and its session does not have: ${missing}.`);
   });
 }
 
