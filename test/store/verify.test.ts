@@ -2,12 +2,14 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
+import { diskFiles, type Files } from '../../src/store/files.ts';
 import { encodeRecord } from '../../src/store/record.ts';
 import {
   aKvRecord,
   aManifest,
   aMessage,
   aSession,
+  mainBranch,
   nextVersion,
   sessionId,
   sessionsQuery,
@@ -54,6 +56,27 @@ describe('verify', () => {
     for (let times = 0; times < 3; times++) expect(await problems()).toEqual([]);
     looked.abort();
     await writing;
+  });
+
+  it('finds nothing where a session is deleted while its messages are read', async () => {
+    let reads = 0;
+    const files: Files = {
+      ...diskFiles,
+      read: async (path) => {
+        if (path.includes('s2') && path.endsWith('message_index.jsonl') && ++reads === 1) {
+          await store.deleteSession(sessionId('s2'));
+        }
+        return diskFiles.read(path);
+      },
+    };
+    await store.appendMessages(sessionId('s2'), [aMessage('m2', 1)]);
+    await store.updateSession(
+      nextVersion((await store.getSession(sessionId('s2')))!, { branches: mainBranch(['m2']) }),
+    );
+    await store.close();
+    store = await openTestStore(directory, { files });
+    expect(await problems()).toEqual([]);
+    expect(reads).toBeGreaterThan(0);
   });
 
   it('finds a row of the index that its files do not say, and a repair mends it', async () => {
