@@ -6,7 +6,8 @@ import { Cwm } from '../src/core/cwm.ts';
 import type { Engine } from '../src/core/ports/engine.ts';
 import { CwmError } from '../src/protocol/errors.ts';
 import type { SessionId } from '../src/protocol/ids.ts';
-import { openStore, type FileStore } from '../src/store/fileStore.ts';
+import type { FileStore } from '../src/store/fileStore.ts';
+import { openStore } from '../src/store/openStore.ts';
 
 export interface PassingCore extends AsyncDisposable {
   readonly cwm: Cwm;

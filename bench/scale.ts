@@ -4,7 +4,7 @@ import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
 import type { BackendClient } from '../src/client/backendClient.ts';
 import type { SessionId } from '../src/protocol/ids.ts';
-import { openStore } from '../src/store/fileStore.ts';
+import { openStore } from '../src/store/openStore.ts';
 import { aMessage } from '../test/store/builders.ts';
 import { median, mustHold, timed, type Benchmark, type Figure } from './benchmark.ts';
 import { fillStore } from './bigStore.ts';

@@ -7,7 +7,8 @@ import type { Tracker } from '../src/core/tracker/tracker.ts';
 import type { Trackers } from '../src/core/tracker/trackers.ts';
 import { CwmError } from '../src/protocol/errors.ts';
 import type { SessionId } from '../src/protocol/ids.ts';
-import { openStore, type FileStore } from '../src/store/fileStore.ts';
+import type { FileStore } from '../src/store/fileStore.ts';
+import { openStore } from '../src/store/openStore.ts';
 import { aSession } from '../test/store/builders.ts';
 import { mustHold, timed, type Benchmark, type Figure } from './benchmark.ts';
 

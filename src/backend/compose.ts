@@ -6,7 +6,7 @@ import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { AuditFact } from '../protocol/audit.ts';
 import { productVersion } from '../protocol/version.ts';
-import { openStore } from '../store/fileStore.ts';
+import { openStore } from '../store/openStore.ts';
 import { diskFiles } from '../store/files.ts';
 import { BlockFiles } from '../store/space/blockFiles.ts';
 import { StateFolders } from '../store/states/stateFolders.ts';

@@ -211,6 +211,12 @@ export const errorCodes = {
     retryable: false,
     hint: 'The backend belongs to another user, or the token is wrong.',
   },
+  'CWM-8003': {
+    name: 'EncryptionKey',
+    status: 403,
+    retryable: false,
+    hint: 'Name the key file that the store was encrypted with.',
+  },
   'CWM-9001': { name: 'Internal', status: 500, retryable: false, hint: 'This is a bug; the log has the details.' },
 } as const satisfies Record<string, { name: string; status: number; retryable: boolean; hint: string }>;
 

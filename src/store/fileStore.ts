@@ -1,5 +1,4 @@
 import { SerialQueue } from '../base/serialQueue.ts';
-import type { Clock } from '../base/clock.ts';
 import type {
   Lineage,
   OnChecked,
@@ -20,17 +19,16 @@ import type { Receipt } from '../protocol/receipt.ts';
 import type { Message, Session } from '../protocol/session.ts';
 import type { KvRecord, WindowManifest, WindowSummary } from '../protocol/window.ts';
 import { AuditLog } from './audit/auditLog.ts';
-import { diskFiles, type Files } from './files.ts';
+import type { Encryption } from './encryption/openEncryption.ts';
 import { FreezeIntents } from './freezeIntents.ts';
 import { IndexSource } from './index/indexSource.ts';
 import { LiveIndex } from './index/liveIndex.ts';
 import { LineageFiles } from './lineageFiles.ts';
 import { ProjectFiles } from './projectFiles.ts';
-import { migrations, type Migration } from './migrations/migration.ts';
 import type { MigrationDone } from './migrations/migrateStore.ts';
-import { prepareStore, type PreparedStore } from './migrations/prepareStore.ts';
+import type { PreparedStore } from './migrations/prepareStore.ts';
 import type { StoreProblem } from './quarantine.ts';
-import { makeStorageDirectory, recover } from './recovery.ts';
+import { recover } from './recovery.ts';
 import { repairStore } from './repairStore.ts';
 import { SessionFiles } from './sessionFiles.ts';
 import { SharedBlocks } from './sharedBlocks.ts';
@@ -44,42 +42,12 @@ import { nullIfUnreadable } from './unreadable.ts';
 import { verifyStore, type VerifiedStore } from './verifyStore.ts';
 import { WindowFiles } from './windowFiles.ts';
 
-export interface StoreOptions {
-  /** Absolute. Made when it is not there, mode 0700; may be a link itself, but nothing in it. */
-  readonly directory: string;
-  readonly clock: Clock;
-  /** Where `sql-wasm.wasm` lies; default: beside the bundle, else in node_modules. */
-  readonly sqlWasmPath?: string;
-  /** Default: the machine's own file system. */
-  readonly files?: Files;
-  /** Default: those there are. */
-  readonly migrations?: readonly Migration[];
-}
-
-/**
- * Opens the store, takes it to this version's format and recovers what an earlier run left unfinished. One process at a time:
- * the caller holds the lock. A store that a later version wrote is opened for reading only.
- *
- * @throws CwmError CWM-4001, CWM-4002 or CWM-4003 when the directory can't be used, CWM-8001 when a directory in it is a link.
- */
-export async function openStore(options: StoreOptions): Promise<FileStore> {
-  const { directory, clock, files = diskFiles } = options;
-  try {
-    await makeStorageDirectory(files, directory);
-    const root = await files.realPath(directory);
-    const prepared = await prepareStore(files, clock, root, options.migrations ?? migrations);
-    const store = new FileStore(prepared, options.sqlWasmPath ?? null);
-    if (!store.isReadOnly) await store.recover();
-    return store;
-  } catch (error) {
-    throw storageError(error, 'write', directory);
-  }
-}
-
 /** {@link Store} on plain files, with an index beside them (`docs/storage-format.md`). */
 export class FileStore implements Store {
   readonly #parts: StoreParts;
   readonly #prepared: PreparedStore;
+  /** How the store lies on the disk. */
+  readonly encryption: Encryption;
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
   readonly #sessions: SessionFiles;
@@ -97,9 +65,10 @@ export class FileStore implements Store {
   readonly #closing = new SerialQueue();
   #closed = false;
 
-  constructor(prepared: PreparedStore, sqlWasmPath: string | null) {
+  constructor(prepared: PreparedStore, encryption: Encryption, sqlWasmPath: string | null) {
     const { parts } = prepared;
     this.#prepared = prepared;
+    this.encryption = encryption;
     this.#parts = parts;
     this.#intents = new FreezeIntents(parts);
     this.#trash = new Trash(parts);

@@ -36,6 +36,8 @@ export class Layout {
   /** Records as they were before a migration. */
   readonly backups: string;
   readonly storeRecord: string;
+  /** Whether and with which key the store is encrypted; never encrypted itself. */
+  readonly encryption: string;
   readonly indexImage: string;
   readonly auditLog: string;
   /** Whole months of the audit log that are over, and where the log ends. */
@@ -57,6 +59,7 @@ export class Layout {
     this.quarantine = join(root, 'quarantine');
     this.backups = join(root, 'backups');
     this.storeRecord = join(root, 'store.json');
+    this.encryption = join(root, 'encryption.json');
     this.indexImage = join(root, 'index.sqlite');
     this.auditLog = join(root, 'audit.jsonl');
     this.audit = join(root, 'audit');

@@ -9,7 +9,7 @@ import type { ReadFiles } from '../../src/core/ports/contextFiles.ts';
 import type { SpaceLimits } from '../../src/core/space/limits.ts';
 import type { Change } from '../../src/protocol/api.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
-import { openStore } from '../../src/store/fileStore.ts';
+import { openStore } from '../../src/store/openStore.ts';
 import { diskFiles } from '../../src/store/files.ts';
 import { FakeEngine } from './fakeEngine.ts';
 

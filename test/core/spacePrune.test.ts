@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ParsedInput } from '../../src/protocol/api.ts';
 import type { PruneResult, Usage } from '../../src/protocol/space.ts';
-import { openStore } from '../../src/store/fileStore.ts';
+import { openStore } from '../../src/store/openStore.ts';
 import { codeOf, coreFixture, never, talkedSession, type CoreFixture } from './coreFixture.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;

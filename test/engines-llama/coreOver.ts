@@ -5,7 +5,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { Cwm } from '../../src/core/cwm.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import type { Receipt } from '../../src/protocol/receipt.ts';
-import { openStore } from '../../src/store/fileStore.ts';
+import { openStore } from '../../src/store/openStore.ts';
 
 export interface CoreOver {
   readonly cwm: Cwm;

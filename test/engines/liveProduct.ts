@@ -10,7 +10,8 @@ import { saltOf } from '../../src/core/lineage.ts';
 import type { EngineRegistry } from '../../src/core/ports/engineRegistry.ts';
 import type { LineageId, WindowName } from '../../src/protocol/ids.ts';
 import type { KvRecord } from '../../src/protocol/window.ts';
-import { openStore, type FileStore } from '../../src/store/fileStore.ts';
+import type { FileStore } from '../../src/store/fileStore.ts';
+import { openStore } from '../../src/store/openStore.ts';
 
 /** What every vLLM here is started with. */
 export const blockTokens = 32;

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { Cwm } from '../../src/core/cwm.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
-import { openStore } from '../../src/store/fileStore.ts';
+import { openStore } from '../../src/store/openStore.ts';
 import { MemoryFiles } from '../store/memoryFiles.ts';
 import { operations, runCell, sights, type Cell, type Operation, type Product, type Sight } from './cell.ts';
 import { lies } from './lies.ts';

@@ -8,7 +8,7 @@ import type { MessageId, SessionId, WindowName } from '../../src/protocol/ids.ts
 import type { Message, Session } from '../../src/protocol/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import type { Files } from '../../src/store/files.ts';
-import { openStore } from '../../src/store/fileStore.ts';
+import { openStore } from '../../src/store/openStore.ts';
 import { BlockFiles } from '../../src/store/space/blockFiles.ts';
 import { FakeEngine } from '../core/fakeEngine.ts';
 import { projectUri, windowName } from './builders.ts';

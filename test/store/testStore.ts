@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
-import { openStore, type FileStore, type StoreOptions } from '../../src/store/fileStore.ts';
+import type { FileStore } from '../../src/store/fileStore.ts';
+import { openStore, type StoreOptions } from '../../src/store/openStore.ts';
 import { startTime } from './builders.ts';
 
 /** A clock that a test moves by hand. */

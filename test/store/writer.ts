@@ -1,5 +1,5 @@
 import { systemClock } from '../../src/base/clock.ts';
-import { openStore } from '../../src/store/fileStore.ts';
+import { openStore } from '../../src/store/openStore.ts';
 import {
   aKvRecord,
   aManifest,

@@ -62,6 +62,7 @@ const helpful: Readonly<Record<ErrorCode, readonly FailureAction[]>> = {
   'CWM-7011': [],
   'CWM-7012': [],
   'CWM-8001': ['openSettings', 'showLog'],
+  'CWM-8003': ['showLog'],
   'CWM-9001': ['showLog'],
 };
 

@@ -1,0 +1,70 @@
+import { randomUUID, type KeyObject } from 'node:crypto';
+import { join } from 'node:path';
+import type { DirectoryEntry, Files } from '../files.ts';
+import type { Layout } from '../layout.ts';
+import { isSealed, openFrames, sealFrame } from './frames.ts';
+
+/**
+ * Encrypts or decrypts every file of the store that is not yet as wanted. Each is replaced as a whole, so that it may be cut short at
+ * any point and is then done again from its beginning. A file with several names keeps them.
+ */
+export async function convertStore(
+  files: Files,
+  layout: Layout,
+  key: KeyObject,
+  to: 'encrypted' | 'plain',
+): Promise<void> {
+  await files.makeDirectory(layout.temporary);
+  const { storeRecord, indexImage, auditLog, activeStates } = layout;
+  const converter = new Converter(files, layout.temporary, key, to);
+  // What is being written is of no use to anybody, and may be in either form.
+  for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
+  for (const directory of [...layout.directories, layout.backups]) await converter.directory(directory);
+  for (const path of [storeRecord, indexImage, auditLog, activeStates]) await converter.file(path, null);
+  await files.syncDirectory(layout.root);
+}
+
+class Converter {
+  readonly #files: Files;
+  readonly #temporary: string;
+  readonly #key: KeyObject;
+  readonly #to: 'encrypted' | 'plain';
+  /** By inode: where a file with several names lies converted. */
+  readonly #shared = new Map<string, string>();
+
+  constructor(files: Files, temporary: string, key: KeyObject, to: 'encrypted' | 'plain') {
+    this.#files = files;
+    this.#temporary = temporary;
+    this.#key = key;
+    this.#to = to;
+  }
+
+  async directory(path: string): Promise<void> {
+    if ((await this.#files.stat(path))?.kind !== 'directory') return;
+    for (const entry of await this.#files.entries(path)) {
+      if (entry.kind === 'directory') await this.directory(join(path, entry.name));
+      else if (entry.kind === 'file') await this.file(join(path, entry.name), entry);
+    }
+    await this.#files.syncDirectory(path);
+  }
+
+  async file(path: string, entry: DirectoryEntry | null): Promise<void> {
+    if (entry === null && (await this.#files.stat(path)) === null) return;
+    const temporary = join(this.#temporary, randomUUID());
+    const twin = entry && entry.names > 1 ? this.#shared.get(entry.inode) : undefined;
+    if (twin === undefined) {
+      const converted = this.#converted(Buffer.from(await this.#files.read(path)));
+      if (converted === null) return;
+      await this.#files.create(temporary, converted);
+    } else await this.#files.link(twin, temporary);
+    await this.#files.rename(temporary, path);
+    if (entry && entry.names > 1) this.#shared.set(entry.inode, path);
+  }
+
+  /** Null when it is as wanted already. */
+  #converted(raw: Buffer): Uint8Array | null {
+    if (raw.length === 0) return null;
+    if (this.#to === 'encrypted') return isSealed(raw) ? null : sealFrame(this.#key, raw);
+    return isSealed(raw) ? openFrames(this.#key, raw).plain : null;
+  }
+}

@@ -1,0 +1,69 @@
+import type { KeyObject } from 'node:crypto';
+import { hasCode, type Files } from '../files.ts';
+import { damagedMark, isSealed, openFrames, sealFrame } from './frames.ts';
+
+/**
+ * {@link Files} whose contents lie encrypted on the disk. Names, sizes and times are those of the files as they are; positions in a
+ * file are those of its plain text. A file that is not encrypted is damaged: somebody put it there.
+ */
+export function encryptedFiles(inner: Files, key: KeyObject): Files {
+  /** Files whose end is known to be a whole frame. */
+  const whole = new Set<string>();
+  const moved = (path: string): void => {
+    for (const known of whole) if (known === path || known.startsWith(`${path}/`)) whole.delete(known);
+  };
+
+  const read = async (path: string) => {
+    const raw = Buffer.from(await inner.read(path));
+    return isSealed(raw) ? openFrames(key, raw) : { plain: damagedMark, ends: [] };
+  };
+
+  /** Cuts off what a crash left of a last frame, which nobody was told was written. */
+  const mendEnd = async (path: string): Promise<void> => {
+    if (whole.has(path)) return;
+    try {
+      const raw = Buffer.from(await inner.read(path));
+      const end = isSealed(raw) ? (openFrames(key, raw).ends.at(-1)?.raw ?? 0) : raw.length;
+      if (end < raw.length) await inner.truncate(path, end);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    }
+  };
+
+  return {
+    ...inner,
+    read: async (path) => (await read(path)).plain,
+    create: (path, bytes) => inner.create(path, bytes.length === 0 ? bytes : sealFrame(key, bytes)),
+    async append(path, bytes) {
+      await mendEnd(path);
+      whole.delete(path);
+      await inner.append(path, sealFrame(key, bytes));
+      whole.add(path);
+    },
+    async truncate(path, sizeBytes) {
+      const { plain, ends } = await read(path);
+      const end = sizeBytes === 0 ? 0 : ends.find((one) => one.plain === sizeBytes)?.raw;
+      whole.delete(path);
+      if (end !== undefined) {
+        await inner.truncate(path, end);
+        return;
+      }
+      // In the middle of a frame: what comes before is written anew.
+      await inner.truncate(path, 0);
+      await inner.append(path, sealFrame(key, plain.subarray(0, sizeBytes)));
+    },
+    rename(from, to) {
+      moved(from);
+      moved(to);
+      return inner.rename(from, to);
+    },
+    remove(path) {
+      moved(path);
+      return inner.remove(path);
+    },
+    removeTree(path) {
+      moved(path);
+      return inner.removeTree(path);
+    },
+  };
+}

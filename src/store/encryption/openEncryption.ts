@@ -1,0 +1,72 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { Files } from '../files.ts';
+import type { Layout } from '../layout.ts';
+import { convertStore } from './convertStore.ts';
+import { encryptedFiles } from './encryptedFiles.ts';
+import {
+  checkOf,
+  fits,
+  readEncryptionRecord,
+  writeEncryptionRecord,
+  type EncryptionRecord,
+} from './encryptionRecord.ts';
+import { keyIdOf } from './frames.ts';
+import { keyError, makeKeyFile, readKeyFile } from './keyFile.ts';
+
+export interface EncryptionWish {
+  /** Null: as the store is. */
+  readonly turn: 'on' | 'off' | null;
+  /** Null: where the store says that its key is. Made where it is not there yet, when encryption is turned on. */
+  readonly keyFile: string | null;
+}
+
+/** How a store lies on the disk. */
+export type Encryption =
+  | { readonly state: 'off' }
+  | { readonly state: 'on'; readonly keyId: string; readonly keyFile: string };
+
+/**
+ * Finds out whether the store is encrypted, finishes or makes the conversion that is wanted, and gives the files as the rest of
+ * the store is to see them.
+ *
+ * @throws CwmError CWM-8003 when the key is missing or another one: nothing was read, moved or changed then.
+ */
+export async function openEncryption(
+  files: Files,
+  layout: Layout,
+  { turn, keyFile: wanted }: EncryptionWish,
+): Promise<{ readonly files: Files; readonly encryption: Encryption }> {
+  const found = await readEncryptionRecord(files, layout);
+  const off = { files, encryption: { state: 'off' } } as const;
+  if (found === null) {
+    if (turn !== 'on') return off;
+    if (wanted === null) throw new CwmError('CWM-1003', 'To encrypt the store a key file must be named.');
+    await makeKeyFile(wanted);
+  }
+  const keyFile = wanted ?? found?.keyFile ?? '';
+  const key = await readKeyFile(keyFile);
+  await files.makeDirectory(layout.temporary);
+  if (found && !fits(key, found)) {
+    const message = `The key in ${keyFile} is not the one that the store was encrypted with (its id is ${found.keyId}).`;
+    throw keyError(message, 'Name the right key file with --encryption-key-file or CWM_ENCRYPTION_KEY_FILE.');
+  }
+  const record: EncryptionRecord = found
+    ? { ...found, keyFile }
+    : { state: 'encrypting', keyId: keyIdOf(key), keyFile, check: checkOf(key) };
+  const isLeaving = turn === 'off' || (record.state === 'decrypting' && turn !== 'on');
+  if (isLeaving) {
+    await writeEncryptionRecord(files, layout, { ...record, state: 'decrypting' });
+    await convertStore(files, layout, key, 'plain');
+    await files.remove(layout.encryption);
+    await files.syncDirectory(layout.root);
+    return off;
+  }
+  if (record.state !== 'on') {
+    await writeEncryptionRecord(files, layout, { ...record, state: 'encrypting' });
+    await convertStore(files, layout, key, 'encrypted');
+  }
+  if (record.state !== 'on' || record.keyFile !== found?.keyFile) {
+    await writeEncryptionRecord(files, layout, { ...record, state: 'on' });
+  }
+  return { files: encryptedFiles(files, key), encryption: { state: 'on', keyId: record.keyId, keyFile } };
+}

@@ -1,0 +1,46 @@
+import type { Clock } from '../base/clock.ts';
+import { openEncryption, type EncryptionWish } from './encryption/openEncryption.ts';
+import { FileStore } from './fileStore.ts';
+import { diskFiles, type Files } from './files.ts';
+import { Layout } from './layout.ts';
+import { migrations, type Migration } from './migrations/migration.ts';
+import { prepareStore } from './migrations/prepareStore.ts';
+import { makeStorageDirectory } from './recovery.ts';
+import { storageError } from './storageError.ts';
+
+export interface StoreOptions {
+  /** Absolute. Made when it is not there, mode 0700; may be a link itself, but nothing in it. */
+  readonly directory: string;
+  readonly clock: Clock;
+  /** Where `sql-wasm.wasm` lies; default: beside the bundle, else in node_modules. */
+  readonly sqlWasmPath?: string;
+  /** Default: the machine's own file system. */
+  readonly files?: Files;
+  /** Default: as the store is, with the key where the store says that it is. */
+  readonly encryption?: EncryptionWish;
+  /** Default: those there are. */
+  readonly migrations?: readonly Migration[];
+}
+
+/**
+ * Opens the store, takes it to this version's format and recovers what an earlier run left unfinished. One process at a time:
+ * the caller holds the lock. A store that a later version wrote is opened for reading only.
+ *
+ * @throws CwmError CWM-4001, CWM-4002 or CWM-4003 when the directory can't be used, CWM-8001 when a directory in it is a link,
+ * CWM-8003 when it is encrypted and the key is missing or another one.
+ */
+export async function openStore(options: StoreOptions): Promise<FileStore> {
+  const { directory, clock, files: plainFiles = diskFiles } = options;
+  try {
+    await makeStorageDirectory(plainFiles, directory);
+    const root = await plainFiles.realPath(directory);
+    const wish = options.encryption ?? { turn: null, keyFile: null };
+    const { files, encryption } = await openEncryption(plainFiles, new Layout(root), wish);
+    const prepared = await prepareStore(files, clock, root, options.migrations ?? migrations);
+    const store = new FileStore(prepared, encryption, options.sqlWasmPath ?? null);
+    if (!store.isReadOnly) await store.recover();
+    return store;
+  } catch (error) {
+    throw storageError(error, 'write', directory);
+  }
+}
