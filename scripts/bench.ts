@@ -8,6 +8,7 @@ import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Benchmark, Figure } from '../bench/benchmark.ts';
 import { clientOverhead } from '../bench/clientOverhead.ts';
+import { encryption } from '../bench/encryption.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
 import { limits } from '../bench/limits.ts';
 import { mainJob } from '../bench/mainJob.ts';

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultLimits, type SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
+import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import { logLevels, type LogLevel } from './logFile.ts';
 
 export interface BackendArguments {
@@ -13,13 +14,14 @@ export interface BackendArguments {
   readonly ratePerMinute: number | null;
   /** Undefined: states are synchronised only when somebody asks for it. */
   readonly stateSync?: AutoSyncConfig;
+  readonly encryption: EncryptionWish;
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
 }
 
 const defaultIdleMinutes = 5;
 
 /** @throws Error with a message for people when the arguments are not understood. */
-export function parseBackendArguments(args: readonly string[]): BackendArguments {
+export function parseBackendArguments(args: readonly string[], env: NodeJS.ProcessEnv = process.env): BackendArguments {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -32,6 +34,8 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
       'rate-limit': { type: 'string' },
       'kv-budget-gb': { type: 'string' },
       'storage-quota-gb': { type: 'string' },
+      encryption: { type: 'string' },
+      'encryption-key-file': { type: 'string' },
       'state-folder': { type: 'string' },
       'state-sync-seconds': { type: 'string' },
     },
@@ -51,6 +55,10 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
     idleMs: idleMinutes * 60_000,
     logLevel,
     ratePerMinute: parseRate(values['rate-limit']),
+    encryption: {
+      turn: parseTurn(values.encryption),
+      keyFile: absolute(values['encryption-key-file'] ?? env['CWM_ENCRYPTION_KEY_FILE']),
+    },
     limits: {
       kvBudgetBytes: parseGigabytes('kv-budget-gb', values['kv-budget-gb'], defaultLimits.kvBudgetBytes),
       storageQuotaBytes: parseGigabytes(
@@ -66,6 +74,14 @@ export function parseBackendArguments(args: readonly string[]): BackendArguments
     ],
   };
 }
+
+function parseTurn(value: string | undefined): EncryptionWish['turn'] {
+  if (value === undefined || value === 'on' || value === 'off') return value ?? null;
+  throw new Error('--encryption must be on or off.');
+}
+
+const absolute = (path: string | undefined): string | null =>
+  path === undefined || path === '' ? null : resolve(path);
 
 /** In bytes; null is no limit. */
 function parseGigabytes(flag: string, value: string | undefined, byDefault: number | null): number | null {

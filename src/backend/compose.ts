@@ -18,6 +18,7 @@ import { examine } from './doctor.ts';
 import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health.ts';
 import { readOnlyDomain } from './readOnlyDomain.ts';
+import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import type { Compose } from './runningBackend.ts';
 
 export interface CompositionOptions {
@@ -31,13 +32,15 @@ export interface CompositionOptions {
   readonly limits?: Partial<SpaceLimits>;
   /** Default: none. */
   readonly stateSync?: AutoSyncConfig;
+  /** Default: as the store is. */
+  readonly encryption?: EncryptionWish;
 }
 
 /** The composition root: the real store, the real engines and the core over them. */
 export const composeServices =
-  ({ defaultEngine, embeddedArgs, ratePerMinute, limits, stateSync }: CompositionOptions): Compose =>
+  ({ defaultEngine, embeddedArgs, ratePerMinute, limits, stateSync, encryption }: CompositionOptions): Compose =>
   async (storage, emit, log) => {
-    const store = await openStore({ directory: storage, clock: systemClock });
+    const store = await openStore({ directory: storage, clock: systemClock, ...(encryption && { encryption }) });
     for (const { what, ...migrated } of store.migrated) log.write('info', `migrated the store: ${what}`, migrated);
     if (store.isReadOnly) log.write('warning', 'a later version wrote the store', { format: store.formatVersion });
     // So that the first list need not wait for it.
@@ -47,6 +50,7 @@ export const composeServices =
       engine: defaultEngine,
       embedded: embeddedArgs.join(' '),
       ratePerMinute,
+      encryption: store.encryption.state,
     });
     const record = (facts: readonly AuditFact[]): Promise<void> => store.recordAudit(facts);
     const refusals = new Refusals(record, systemClock);
@@ -79,6 +83,7 @@ export const composeServices =
       about: {
         health: ({ probe }, signal) => checkHealth({ ...looked, domain: cwm }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine(looked, engine, signal),
+        encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),
         verifyAudit: ({ known }, signal) => store.verifyAudit(signal, parseAuditPoint(known)),
       },
       onRefused: (refusal) => void refusals.note(refusal),

@@ -9,7 +9,7 @@ export type RouteHandler<Name extends RouteName> = (
 export type RouteHandlers = { readonly [Name in RouteName]: RouteHandler<Name> };
 
 /** The routes that are about this process and not about sessions and windows. */
-export type ProcessRoute = 'health' | 'doctor' | 'shutdown' | 'verifyAudit';
+export type ProcessRoute = 'health' | 'doctor' | 'shutdown' | 'verifyAudit' | 'encryption';
 
 /** One method for each route of the domain. */
 export type Domain = { readonly [Name in Exclude<RouteName, ProcessRoute>]: RouteHandler<Name> };

@@ -37,7 +37,7 @@ export interface BackendOptions {
 /** What the composition root makes once the storage directory is this process' own. */
 export interface Services {
   readonly domain: Domain;
-  readonly about: Pick<RouteHandlers, 'health' | 'doctor' | 'verifyAudit'>;
+  readonly about: Pick<RouteHandlers, 'health' | 'doctor' | 'verifyAudit' | 'encryption'>;
   /** Hears of every request that was not done. */
   readonly onRefused?: (refusal: Refusal) => void;
   /** Ends engines and closes the store. */

@@ -6,6 +6,7 @@ import { registerBackend } from './commands/backend.ts';
 import { registerChecks } from './commands/checks.ts';
 import { registerConversation } from './commands/conversation.ts';
 import { registerDemo } from './commands/demo.ts';
+import { registerEncryption } from './commands/encryption.ts';
 import { registerFreezeAndThaw } from './commands/freezeAndThaw.ts';
 import { registerSession } from './commands/session.ts';
 import { registerSpace } from './commands/space.ts';
@@ -56,6 +57,7 @@ const groups = [
   registerSpace,
   registerChecks,
   registerAudit,
+  registerEncryption,
   registerBackend,
   registerDemo,
 ] as const;

@@ -140,6 +140,14 @@ export const routes = {
   /** `known`: an entry that was noted down, as `<sequence>:<hash>`. */
   verifyAudit: route('GET', '/api/audit/verify', z.object({ known: z.optional(text) }), auditReportSchema),
 
+  /** How the store lies on the disk. `keyFile` and `keyId` are null when it is not encrypted. */
+  encryption: route(
+    'GET',
+    '/api/encryption',
+    nothing,
+    z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
+  ),
+
   createSession: route(
     'POST',
     '/api/contexts',

@@ -1,0 +1,48 @@
+import { chmodSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readRecord, realBackends } from '../client/support/realBackends.ts';
+import { cliOn } from './support/cliProcess.ts';
+
+const { makeStorage } = realBackends();
+const secret = 'The plums are ripe';
+
+/** Files in which it can be read, but for the log, which has no titles. */
+const readable = (storage: string): string[] =>
+  readdirSync(storage, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => statSync(join(storage, name)).isFile() && readFileSync(join(storage, name)).includes(secret),
+  );
+
+describe('S0-61 cwm encryption', () => {
+  it('turns on, goes on by itself in every later start, tells a missing key from damage, and turns off', async () => {
+    const storage = makeStorage();
+    const keyFile = join(makeStorage(), 'keys', 'cwm.key');
+    const cwm = cliOn(storage, storage);
+    await cwm.json('session', 'new', '--id', 's', '--title', secret);
+    expect(await cwm.json('encryption', 'status')).toEqual({ state: 'off', keyId: null, keyFile: null });
+    const { pid } = readRecord(storage);
+    expect(readable(storage)).not.toEqual([]);
+
+    const on = await cwm.json('encryption', 'on', '--key-file', keyFile);
+    expect(on).toEqual({ state: 'on', keyId: expect.stringMatching(/^[0-9a-f]{16}$/), keyFile });
+    expect(readRecord(storage).pid).not.toBe(pid);
+    await cwm.json('stop');
+    expect(readable(storage)).toEqual([]);
+    expect(await cwm.json('session', 'show', 's')).toMatchObject({ title: secret });
+    expect((await cwm.run('verify')).code).toBe(0);
+    await cwm.json('stop');
+
+    chmodSync(keyFile, 0o644);
+    const refused = await cwm.run('session', 'show', 's');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/Others may read the key file .+ \(CWM-8003\) Run "chmod 600/);
+    expect(refused.stderr).not.toContain(readFileSync(keyFile, 'utf8').trim());
+    chmodSync(keyFile, 0o600);
+    expect(await cwm.json('session', 'show', 's')).toMatchObject({ title: secret });
+
+    expect(await cwm.json('encryption', 'off')).toEqual({ state: 'off', keyId: null, keyFile: null });
+    await cwm.json('stop');
+    expect(readable(storage)).not.toEqual([]);
+    expect(readdirSync(storage)).not.toContain('encryption.json');
+  }, 120_000);
+});
