@@ -26,6 +26,7 @@ const benchmarks: readonly Benchmark[] = [
   scale,
   limits,
   tracker,
+  encryption,
 ];
 const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
 const unknown = positionals.filter((id) => !benchmarks.some((benchmark) => benchmark.ids.includes(id)));

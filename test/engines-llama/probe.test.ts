@@ -108,12 +108,7 @@ describe('a probe of llama-server', () => {
       'reachable',
       { reuse: 'unknown', 'token-ids': 'yes' },
     ],
-    [
-      'no /tokenize',
-      { http: { kind: 'status', status: 404, path: '/tokenize' } },
-      'reachable',
-      { tokenizer: 'no' },
-    ],
+    ['no /tokenize', { http: { kind: 'status', status: 404, path: '/tokenize' } }, 'reachable', { tokenizer: 'no' }],
     ['still loading', { http: { kind: 'status', status: 503, path: '/health' } }, 'reachable', { ready: 'no' }],
   ];
   for (const [what, faults, folder, states, words] of cases) {
