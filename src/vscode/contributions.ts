@@ -32,6 +32,8 @@ export const commandInputs = {
   'cwm.clone': z.object({ window: text, target: text }),
   'cwm.deleteWindow': z.object({ window: text, confirmed: flag }),
   'cwm.deleteSession': z.object({ session: text, confirmed: flag, cascade: flag }),
+  /** `point` is the id of a recovery point. */
+  'cwm.goBack': z.object({ session: text, point: text }),
   'cwm.pinWindow': z.object({ window: text }),
   'cwm.unpinWindow': z.object({ window: text }),
   'cwm.usage': nothing,
@@ -77,6 +79,7 @@ interface CommandOutputs {
   'cwm.clone': Receipt;
   'cwm.deleteWindow': RouteOutput<'deleteWindow'>;
   'cwm.deleteSession': RouteOutput<'deleteSession'>;
+  'cwm.goBack': RouteOutput<'restoreRecoveryPoint'>;
   'cwm.pinWindow': RouteOutput<'pinWindow'>;
   'cwm.unpinWindow': RouteOutput<'pinWindow'>;
   'cwm.prune': RouteOutput<'prune'>;

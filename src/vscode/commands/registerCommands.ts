@@ -9,6 +9,7 @@ import type { CommandResult, RunCommand } from './command.ts';
 import { deleteSession } from './deleteSession.ts';
 import { deleteWindow } from './deleteWindow.ts';
 import { checkpoint, freeze } from './freeze.ts';
+import { goBack } from './goBack.ts';
 import { listWindows } from './listWindows.ts';
 import { newSession } from './newSession.ts';
 import { prime, primeSelection } from './prime.ts';
@@ -34,6 +35,7 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.clone': clone,
   'cwm.deleteWindow': deleteWindow,
   'cwm.deleteSession': deleteSession,
+  'cwm.goBack': goBack,
   'cwm.pinWindow': pinWindow,
   'cwm.unpinWindow': unpinWindow,
   'cwm.usage': usage,

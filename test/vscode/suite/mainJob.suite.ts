@@ -125,6 +125,21 @@ describe('the main job in the editor', function () {
     assert.equal((await done('cwm.status', {}))?.pid, backendPid(storage.path));
   });
 
+  it('S3-08 a session goes back to a recovery point, and forward again', async () => {
+    const created = await done('cwm.newSession', { title: 'back and forth' });
+    for (const text of ['One', 'Two']) await done('cwm.send', { session: created.id, text });
+    const points = readdirSync(`${storage.path}/contexts/${created.id}/recovery`);
+    const point = points.flatMap((name) => /^\d+-([0-9a-f]+)\.json$/.exec(name)?.[1] ?? [])[0];
+    assert.ok(point);
+    const back = await done('cwm.goBack', { session: created.id, point });
+    assert.equal(back.restored.messages, 2);
+    assert.ok(back.undo);
+    const forth = await done('cwm.goBack', { session: created.id, point: back.undo });
+    assert.equal(forth.restored.messages, 4);
+    await done('cwm.deleteSession', { session: created.id, confirmed: true });
+    await done('cwm.switchSession', { session });
+  });
+
   it('S0-50 a pinned window is no window to prune, an unpinned one goes to the trash and comes back', async () => {
     await done('cwm.pinWindow', { window: 'fork' });
     await done('cwm.pinWindow', { window: 'before-lunch' });
