@@ -94,6 +94,23 @@ describe('S0-61 append-only files, encrypted', () => {
     await afterCrash.append(path, Buffer.from('three\n'));
     expect(Buffer.from(await afterCrash.read(path)).toString()).toBe('one\nthree\n');
   });
+
+  it('keep what stands behind a first frame that is damaged, and begin anew after one that was cut short', async () => {
+    const path = join(await temporaryDirectory(), 'lines');
+    const key = newKey();
+    const first = sealFrame(key, Buffer.from('one\n'));
+    for (let at = 0; at < first.length; at++) {
+      const damaged = Buffer.from(first);
+      damaged[at]! ^= 0xff;
+      await writeFile(path, Buffer.concat([damaged, sealFrame(key, Buffer.from('two\n'))]));
+      const plain = Buffer.from(await encryptedFiles(diskFiles, key).read(path));
+      expect(plain.toString(), `${at}`).toBe(`${damagedMark.toString()}two\n`);
+      await writeFile(path, first.subarray(0, at));
+      const files = encryptedFiles(diskFiles, key);
+      await files.append(path, Buffer.from('two\n'));
+      expect(Buffer.from(await files.read(path)).toString(), `${at} cut`).toBe('two\n');
+    }
+  });
 });
 
 describe('S0-61 an encrypted store', () => {

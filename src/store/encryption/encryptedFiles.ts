@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { hasCode, type Files } from '../files.ts';
-import { damagedMark, isSealed, openFrames, sealFrame } from './frames.ts';
+import { openFrames, sealFrame } from './frames.ts';
 
 /**
  * {@link Files} whose contents lie encrypted on the disk. Names, sizes and times are those of the files as they are; positions in a
@@ -13,17 +13,14 @@ export function encryptedFiles(inner: Files, key: KeyObject): Files {
     for (const known of whole) if (known === path || known.startsWith(`${path}/`)) whole.delete(known);
   };
 
-  const read = async (path: string) => {
-    const raw = Buffer.from(await inner.read(path));
-    return isSealed(raw) ? openFrames(key, raw) : { plain: damagedMark, ends: [] };
-  };
+  const read = async (path: string) => openFrames(key, Buffer.from(await inner.read(path)));
 
   /** Cuts off what a crash left of a last frame, which nobody was told was written. */
   const mendEnd = async (path: string): Promise<void> => {
     if (whole.has(path)) return;
     try {
       const raw = Buffer.from(await inner.read(path));
-      const end = isSealed(raw) ? (openFrames(key, raw).ends.at(-1)?.raw ?? 0) : raw.length;
+      const end = openFrames(key, raw).ends.at(-1)?.raw ?? 0;
       if (end < raw.length) await inner.truncate(path, end);
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
