@@ -45,11 +45,11 @@ export async function openEncryption(
   }
   const keyFile = wanted ?? found?.keyFile ?? '';
   const key = await readKeyFile(keyFile);
-  await files.makeDirectory(layout.temporary);
   if (found && !fits(key, found)) {
     const message = `The key in ${keyFile} is not the one that the store was encrypted with (its id is ${found.keyId}).`;
     throw keyError(message, 'Name the right key file with --encryption-key-file or CWM_ENCRYPTION_KEY_FILE.');
   }
+  await files.makeDirectory(layout.temporary);
   const record: EncryptionRecord = found
     ? { ...found, keyFile }
     : { state: 'encrypting', keyId: keyIdOf(key), keyFile, check: checkOf(key) };
