@@ -21,7 +21,7 @@ export function canaryDifference(a: Canary, b: Canary): number {
 }
 
 /** More than any rounding moves a log-probability, in nats. */
-const grossDifference = 0.5;
+export const grossDifference = 0.5;
 
 /**
  * Whether two canaries are so far apart that recomputing in another order can't explain it: nothing in common among the

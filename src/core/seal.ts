@@ -1,6 +1,6 @@
 import type { KvRecord } from '../protocol/window.ts';
 import { bytesWritten, recordBlocks, totalBytes } from './blocks.ts';
-import { canaryDifference } from './canary.ts';
+import { canaryDifference, grossDifference } from './canary.ts';
 import type { Progress } from './changes.ts';
 import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
 
@@ -50,7 +50,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
 
   const notes = [...persisted.notes];
   const difference = first.canary && measured.canary ? canaryDifference(first.canary, measured.canary) : null;
-  const steady = difference !== null && Number.isFinite(difference);
+  const steady = difference !== null && difference <= grossDifference;
   if (difference !== null && !steady) {
     notes.push('The engine answers the same request differently each time, so the canary can prove nothing here.');
   }

@@ -1,5 +1,5 @@
 import type { RouteInput } from '../protocol/api.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
 import {
   maxSessionIdLength,
   parseSessionId,
@@ -66,7 +66,7 @@ async function thawNow(
 ): Promise<Receipt> {
   const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
   const ids = await core.store.loadWindowTokens(name);
-  const kv = await core.store.loadWindowKv(name);
+  const kv = await loadKv(core, manifest, name);
   const engineSpec = input.engine ?? manifest.engine;
   const engine = core.engines.get(engineSpec);
   const progress = progressOf(core.changes, 'thaw', name);
@@ -94,6 +94,30 @@ async function thawNow(
   core.changes.emit({ type: 'session', session: target });
   return kept;
 }
+
+/** What is known of the window's KV. Where its record is damaged, nothing is: the next salt has no KV, so that all is computed again. */
+async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: WindowName): Promise<KvRecord> {
+  try {
+    return await core.store.loadWindowKv(name);
+  } catch (error) {
+    if (toCwmError(error).code !== 'CWM-4004') throw error;
+    const lineage = await core.store.getLineage(id as LineageId);
+    const { generation } = await core.store.advanceLineage(lineage.id, lineage.generation);
+    return { ...nothingKept, saltGeneration: generation };
+  }
+}
+
+const nothingKept: Omit<KvRecord, 'saltGeneration'> = {
+  engineKind: 'unknown',
+  engineVersion: 'unknown',
+  blockTokens: null,
+  hashProfile: null,
+  canary: null,
+  canaryIsExact: false,
+  handle: null,
+  kvBytes: null,
+  blocks: [],
+};
 
 interface BringBack {
   readonly engine: Engine;

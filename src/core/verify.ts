@@ -69,13 +69,13 @@ async function verifyBlocks(
   let checked = 0;
   for (const [at, name] of names.entries()) {
     onChecked(blocksStep, at, names.length);
-    const manifest = await requireWindow(core, name);
-    const kv = await core.store.loadWindowKv(name);
-    if (kv.blocks.length === 0) continue;
-    const { salt } = await core.store.getLineage(manifest.lineage as LineageId);
-    const ids = await core.store.loadWindowTokens(name);
-    const engine = core.engines.get(engineSpec ?? manifest.engine);
     try {
+      const manifest = await requireWindow(core, name);
+      const kv = await core.store.loadWindowKv(name);
+      if (kv.blocks.length === 0) continue;
+      const { salt } = await core.store.getLineage(manifest.lineage as LineageId);
+      const ids = await core.store.loadWindowTokens(name);
+      const engine = core.engines.get(engineSpec ?? manifest.engine);
       const context = { ids, salt: saltOf({ salt, generation: kv.saltGeneration }), handle: kv.handle };
       const location = await engine.locate(context, signal);
       if (!location.reachable) continue;

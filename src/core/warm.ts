@@ -89,7 +89,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
           verdict: rebuilt ? 'rebuilt' : verdict,
           tier: first?.reuse.tier ?? null,
           check: rebuilt ? null : check,
-          isContentConfirmed: isConfirmed(check, canary),
+          isContentConfirmed: first !== null && speaksForContent(kv, first, check, canary),
         },
         signal,
       );
@@ -140,25 +140,47 @@ function verdictOf(
   canary: CanaryCheck | null,
 ): Verdict {
   const { reuse } = measured;
+  const isConfirmed = speaksForContent(kv, measured, check, canary);
   return decideVerdict({
     reachable: true,
     sameIdentity: true,
     promptTokens: reuse.promptTokens,
     cachedTokens: reuse.cachedTokens,
-    blockTokens: description.blockTokens,
+    // Blocks of another size have other hashes: a server that tells one now and reuses them contradicts itself.
+    blockTokens: kv.blockTokens === null || kv.blockTokens === description.blockTokens ? description.blockTokens : null,
     // What was found bad was deleted before the request, so whatever was reused had agreed.
     reusedChecksums: check && check.whole.length > 0 ? 'agreed' : 'not-run',
     canary: canary?.result ?? 'not-run',
     isDamageFound: check !== null && check.damaged.length > 0,
     cachedTokensFrom: reuse.cachedTokensFrom,
-    isContentOutOfSight: kv.canary !== null && measured.canary === null && !isConfirmed(check, canary),
-    isContentUnconfirmed: kv.canary !== null && canary !== null && !isConfirmed(check, canary),
+    isContentOutOfSight: kv.canary !== null && measured.canary === null && !isConfirmed,
+    isContentUnconfirmed: !isConfirmed && ((kv.canary !== null && canary !== null) || (check?.whole.length ?? 0) > 0),
   });
 }
 
-/** Whether anything speaks for the content of what was reused. */
-const isConfirmed = (check: BlockCheck | null, canary: CanaryCheck | null): boolean =>
-  (check !== null && check.whole.length > 0) || canary?.result === 'agreed';
+/** Whether the canary speaks for the content of what was reused, or the checksums of all files that it can have come from. */
+const speaksForContent = (
+  kv: KvRecord,
+  { reuse }: Measurement,
+  check: BlockCheck | null,
+  canary: CanaryCheck | null,
+): boolean =>
+  canary?.result === 'agreed' || (check !== null && wholeTokens(kv, check, reuse) >= (reuse.cachedTokens ?? 0));
+
+/** Tokens from the beginning on whose files are all whole. */
+function wholeTokens(
+  { blocks, blockTokens }: KvRecord,
+  check: BlockCheck,
+  { promptTokens }: Measurement['reuse'],
+): number {
+  const whole = new Set(check.whole.map(({ hash }) => hash));
+  const gap = blocks.findIndex(({ hash }) => !whole.has(hash));
+  if (gap < 0) return blocks.length === 0 ? 0 : promptTokens;
+  if (blockTokens === null) return 0;
+  // A file may hold several blocks.
+  const blocksPerFile = Math.max(1, Math.floor(Math.floor(promptTokens / blockTokens) / blocks.length));
+  return gap * blocksPerFile * blockTokens;
+}
 
 /** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they can't be seen. */
 async function checkAndCleanBlocks(

@@ -56,9 +56,10 @@ describe('engine spec', () => {
   );
 
   it('S0-60 holds no password, which would end up in records and messages', () => {
-    expect(() => parseEngineSpec('http://me:secret@host')).toThrow(
-      expect.objectContaining({ message: expect.not.stringContaining('secret') }),
-    );
+    for (const spec of ['http://me:secret@host', 'http://host:8000/?api_key=secret'])
+      expect(() => parseEngineSpec(spec)).toThrow(
+        expect.objectContaining({ code: 'CWM-1003', message: expect.not.stringContaining('secret') }),
+      );
   });
 });
 

@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
-import { codeOf, coreFixture, never, savedWindow, type CoreFixture } from './coreFixture.ts';
+import { parseWindowName } from '../../src/protocol/ids.ts';
+import { codeOf, coreFixture, type CoreFixture, never, savedWindow, talkedSession } from './coreFixture.ts';
 
 const thaw = (fixture: CoreFixture, session?: string) =>
   fixture.cwm.thaw({ window: 'w', ...(session !== undefined && { session }) }, never());
@@ -283,6 +286,47 @@ describe('thaw', () => {
     const receipt = await thaw(fixture);
     expect(receipt).toMatchObject({ verdict: 'proven', content: { checksums: 'not-run', canary: 'not-run' } });
     expect(receipt.summary).toContain('content could not be checked');
+  });
+
+  test('a block that is reused without its file in sight is not proven by the files of the others', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.hasLogprobs = false;
+    await savedWindow(fixture);
+    fixture.engine.lose(2);
+    // The device still has it, and nothing speaks for what it has.
+    const receipt = await thaw(fixture);
+    expect(receipt).toMatchObject({ content: { checksums: 'agreed', canary: 'not-run', blocksMissing: 1 } });
+    expect(receipt.cachedTokens).toBe(receipt.floorTokens);
+    expect(receipt.verdict).toBe('unobserved');
+  });
+
+  test('a block size that changes between freeze and thaw proves nothing, however much is said to be reused', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const kv = await fixture.store.loadWindowKv(parseWindowName('w'));
+    await fixture.store.replaceWindowKv(parseWindowName('w'), { ...kv, blockTokens: 16 });
+    expect((await thaw(fixture)).verdict).toBe('unobserved');
+  });
+
+  test('a canary that is gross at its freeze is no measure', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.noise = 0.4;
+    await talkedSession(fixture);
+    const receipt = await fixture.cwm.freeze({ session: 's', window: 'w' }, never());
+    expect(receipt.content.canary).toBe('not-run');
+    expect(receipt.notes.join(' ')).toContain('differently each time');
+  });
+
+  test('a window whose KV record is damaged opens all the same: all is computed again, and proven from then on', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    writeFileSync(path.join(fixture.directory, 'windows/w/kv.json'), 'damaged');
+    const { healthy, steps } = await fixture.cwm.verify({}, never());
+    expect(healthy).toBe(false);
+    expect(steps.at(-1)?.problems).toEqual([expect.stringContaining('(CWM-4004)')]);
+    expect((await thaw(fixture)).verdict).toBe('rebuilt');
+    fixture.engine.restart();
+    expect((await thaw(fixture)).verdict).toBe('proven');
   });
 
   describe('where only the canary can tell, and some KV was computed again since it was taken', () => {

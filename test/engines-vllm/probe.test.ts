@@ -21,6 +21,17 @@ const prompts = ({ fake }: Rig): number[][] =>
   fake.requestsTo(completions).map(({ body }) => (body as { prompt: number[] }).prompt);
 const sentTokens = (rig: Rig): number => prompts(rig).reduce((sum, { length }) => sum + length, 0);
 
+describe('a server that claims reuse that can not be', () => {
+  test('is believed in nothing once a probe has caught it, until another one is there', async () => {
+    const { rig } = await probeWith({ usageDetails: 'claims-all', metrics: false });
+    const context = { ids: Array.from({ length: 100 }, (_, at) => 32 + at), salt: 's', handle: null };
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({
+      cachedTokens: null,
+      cachedTokensFrom: 'none',
+    });
+  });
+});
+
 describe('what a probe costs', () => {
   test('four requests at most, and never more than 4 × (3·B + 1) prompt tokens', async () => {
     for (const blockTokens of [1, 8, 16, 128, 800]) {

@@ -30,6 +30,7 @@ export function parseEngineSpec(spec: string): EngineSpec {
   const url = URL.canParse(spec) ? new URL(spec) : null;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') throw badSpec(`${show(spec)} names no engine.`);
   if (url.username !== '' || url.password !== '') throw badSpec("An engine's URL must hold no user name or password.");
+  if (url.search !== '') throw badSpec("An engine's URL must have no query: a key in it would end up in records.");
   return { kind: 'url', url: spec.replace(/#.*$/su, ''), places: parsePlaces(url.hash.slice(1)) };
 }
 

@@ -49,6 +49,8 @@ export interface Probed {
   readonly capabilities: Capabilities;
   /** Nothing failed on the way, so that the result holds until the server is another one. */
   readonly isComplete: boolean;
+  /** False: it claimed reuse of a context that it had never been sent, so nothing that it says of reuse counts. */
+  readonly isBelieved: boolean;
 }
 
 /** What the tiny requests showed besides reuse. */
@@ -106,6 +108,7 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
       cost: { requests, promptTokens, ms: elapsedMs() - startedMs },
     },
     isComplete: tried.failure === null && isSettled && ready.state !== 'no',
+    isBelieved: (tried.answers.fresh?.told ?? 0) === 0,
   };
 }
 

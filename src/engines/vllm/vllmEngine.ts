@@ -12,6 +12,7 @@ import type {
   Measurement,
   PersistEvidence,
   RestoreEvidence,
+  ReuseEvidence,
 } from '../../core/ports/engine.ts';
 import type { Capabilities } from '../../protocol/capabilities.ts';
 import { CwmError } from '../../protocol/errors.ts';
@@ -59,6 +60,8 @@ interface KnownServer {
   readonly blocks: BlockStore;
   /** What a probe found. */
   capabilities: Capabilities | null;
+  /** False once a probe caught it claiming reuse that can't be. */
+  isBelieved: boolean;
 }
 
 /** Pauses before the counters are read once more, when they have not moved yet: the server adds up after it answers. */
@@ -124,7 +127,8 @@ export class VllmEngine implements Engine {
         this.#complete(link, identity, context, probeRequest(model.id, context, canary, kind === 'vllm'), signal);
       const elapsedMs = (): number => this.#clock.elapsedMs();
       const parts = { link, identity, blocks, timer: this.#timer, elapsedMs, complete };
-      const { capabilities, isComplete } = await probeVllm(parts, signal);
+      const { capabilities, isComplete, isBelieved } = await probeVllm(parts, signal);
+      server.isBelieved = isBelieved;
       if (isComplete) server.capabilities = capabilities;
       return capabilities;
     });
@@ -153,7 +157,7 @@ export class VllmEngine implements Engine {
         outputIds,
         idsSource,
         finishReason: answer.finishReason,
-        reuse: weigh({ ...answer, sentTokens: promptIds.length, before: null, after: null }),
+        reuse: this.#asBelieved(weigh({ ...answer, sentTokens: promptIds.length, before: null, after: null })),
       };
     });
   }
@@ -244,11 +248,16 @@ export class VllmEngine implements Engine {
     this.#suspect = false;
     const identity = await identifyServer(link, this.#model, signal);
     if (this.#known && isSameServer(this.#known.identity, identity)) return this.#known;
-    this.#known = { identity, blocks: new BlockStore(identity, this.#blockFiles), capabilities: null };
+    this.#known = {
+      identity,
+      blocks: new BlockStore(identity, this.#blockFiles),
+      capabilities: null,
+      isBelieved: true,
+    };
     return this.#known;
   }
 
-  #ask(
+  async #ask(
     link: Link,
     identity: ServerIdentity,
     context: KvContext,
@@ -256,7 +265,12 @@ export class VllmEngine implements Engine {
     signal: AbortSignal,
   ): Promise<Completed> {
     const request = completionRequest(identity.description.model.id, context, canary);
-    return this.#complete(link, identity, context, request, signal);
+    const completed = await this.#complete(link, identity, context, request, signal);
+    return { ...completed, reuse: this.#asBelieved(completed.reuse) };
+  }
+
+  #asBelieved(reuse: ReuseEvidence): ReuseEvidence {
+    return this.#known?.isBelieved === false ? { ...reuse, cachedTokens: null, cachedTokensFrom: 'none' } : reuse;
   }
 
   async #complete(

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { hashProfileSchema } from '../../protocol/window.ts';
 
 /** What of vLLM's answers is read. Everything optional is missing in some version or on some server that speaks the same dialect. */
-const count = z.number().check(z.nonnegative());
+const count = z.int().check(z.nonnegative());
 /** One check for the whole array: a schema for each of 32K ids takes a millisecond. */
 const ids = z.custom<number[]>((value) => Array.isArray(value) && value.every((id) => Number.isInteger(id) && id >= 0));
 const maybe = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(z.nullable(schema));
