@@ -84,7 +84,11 @@ export class WindowFiles {
     const manifest = await this.require(name);
     const path = this.#parts.layout.window(name).tokens;
     const bytes = await this.#parts.writes.readIfThere(path);
-    if (bytes === null) throw new CwmError('CWM-4004', `The token ids of window "${name}" are missing.`);
+    if (bytes === null) {
+      // Deleted while it was read?
+      await this.require(name);
+      throw new CwmError('CWM-4004', `The token ids of window "${name}" are missing.`);
+    }
     const ids = openTokens(bytes, manifest.tokens.sha256);
     if (ids !== null) return ids;
     await this.#parts.quarantine.setAside(path, "Its SHA-256 is not the one in the window's manifest.");

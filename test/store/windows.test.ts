@@ -15,6 +15,8 @@ import {
   someIds,
   windowName,
 } from './builders.ts';
+import { diskFiles, type Files } from '../../src/store/files.ts';
+import { fill } from './operations.ts';
 import { openTestStore, temporaryDirectory } from './testStore.ts';
 
 describe('windows', () => {
@@ -124,6 +126,26 @@ describe('windows', () => {
     expect(await store.listReceipts(name)).toEqual([aReceipt({ verdict: 'rebuilt' })]);
     await store.deleteWindow(name);
     expect(await readdir(join(directory, 'trash'))).toHaveLength(2);
+  });
+
+  it('a window that is deleted while its token ids are read is not there, and not damaged', async () => {
+    let onRead = async (_path: string): Promise<void> => {};
+    const files: Files = {
+      ...diskFiles,
+      read: async (path) => {
+        await onRead(path);
+        return diskFiles.read(path);
+      },
+    };
+    const store = await openTestStore(await temporaryDirectory(), { files });
+    await fill(store);
+    onRead = async (path) => {
+      if (!path.endsWith('tokens.u32')) return;
+      onRead = async () => {};
+      await store.deleteWindow(windowName('w0'));
+    };
+    await expect(store.loadWindowTokens(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-2002' });
+    expect(store.problems).toEqual([]);
   });
 
   it('S0-26 a block is held by others while another window of the lineage lists it', async () => {
