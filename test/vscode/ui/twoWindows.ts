@@ -32,7 +32,10 @@ export function twoWindows(first: Workbench, openSecond: () => Promise<Workbench
       async run() {
         const pid = await backendPid();
         second = await openSecond();
+        // Its extension starts later than its window is drawn, and the command is offered from then on.
+        await second.statusBar('Context Windows', workMs);
         await second.openView(view);
+        await second.page.locator('.pane-body', { hasText: 'This folder has no sessions yet' }).waitFor();
         await second.runCommand('Context Windows: Show Sessions of All Folders');
         await second.tree(view).expand('orchard');
         await second.tree(view).waitFor('before-lunch');
