@@ -1,5 +1,5 @@
 import { randomSalt } from '../base/hash.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError, isEngineFailure } from '../protocol/errors.ts';
 import type { LineageId, WindowName } from '../protocol/ids.ts';
 import type { ContentChecks, Repair, Verdict } from '../protocol/receipt.ts';
 import type { BlockRecord, KvRecord, WindowManifest } from '../protocol/window.ts';
@@ -109,6 +109,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
       ...restored.notes,
       ...renewal.notes,
       ...damageNotes(check, first),
+      ...(rebuilt?.notes ?? []),
       ...((isOff && verdict !== 'damaged') || isRounding ? [offNote] : []),
       ...(isStillOff ? [stillOffNote] : []),
     ],
@@ -248,13 +249,20 @@ async function rebuildUnderNextSalt(
   { engine, ids, manifest, kv, progress }: WarmRequest,
   frozen: Lineage,
   signal: AbortSignal,
-): Promise<{ readonly lineage: Lineage; readonly measured: Measurement }> {
+): Promise<{ readonly lineage: Lineage; readonly measured: Measurement; readonly notes: readonly string[] }> {
   progress('Rebuilding from the token ids');
   const lineage = await core.store.advanceLineage(manifest.lineage as LineageId, frozen.generation);
   const context = { ids, salt: saltOf(frozen) };
-  await engine.forget({ hashes: kv.blocks.map((block) => block.hash), handle: kv.handle, context }, signal);
+  const notes: string[] = [];
+  try {
+    await engine.forget({ hashes: kv.blocks.map((block) => block.hash), handle: kv.handle, context }, signal);
+  } catch (error) {
+    // It only takes up space now. An engine that is gone altogether fails the next request, and with that the thaw.
+    if (signal.aborted || !(error instanceof CwmError && isEngineFailure(error))) throw error;
+    notes.push(`The KV that was given up could not be deleted everywhere: ${error.message} (${error.code})`);
+  }
   const measured = await engine.measure({ ids, salt: saltOf(lineage), handle: null }, signal);
-  return { lineage, measured };
+  return { lineage, measured, notes };
 }
 
 function contentChecks(check: BlockCheck | null, canary: CanaryCheck | null, unseenWhy: string | null): ContentChecks {

@@ -1,5 +1,5 @@
 import type { RouteInput, RouteOutput } from '../protocol/api.ts';
-import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { CwmError, isEngineFailure, toCwmError } from '../protocol/errors.ts';
 import {
   parseProjectUri,
   parseSessionId,
@@ -117,8 +117,7 @@ async function forgetIfReachable(engine: Engine, target: ForgottenKv, signal: Ab
   try {
     return await engine.forget(target, signal);
   } catch (error) {
-    const { code } = toCwmError(error);
-    if (code.startsWith('CWM-5') || code === 'CWM-6001') return null;
+    if (isEngineFailure(toCwmError(error))) return null;
     throw error;
   }
 }

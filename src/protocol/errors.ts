@@ -272,6 +272,9 @@ export class CwmError extends Error {
   }
 }
 
+/** Whether an engine could not be reached, refused, or was not there in time: what did not need its answer goes on. */
+export const isEngineFailure = ({ code }: CwmError): boolean => code.startsWith('CWM-5') || code === 'CWM-6001';
+
 /** Any thrown value as a {@link CwmError}: an abort becomes CWM-6003, what nobody expected CWM-9001. */
 export function toCwmError(error: unknown): CwmError {
   if (error instanceof CwmError) return error;

@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { randomSalt } from '../../src/base/hash.ts';
 import { saltOf } from '../../src/core/lineage.ts';
 import { isLmcacheSalt } from '../../src/engines/lmcache/salt.ts';
+import type { Timeouts } from '../../src/engines/http/timing.ts';
 import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { coreOver } from '../engines-llama/coreOver.ts';
 import { FakeLmcache } from '../fakes/fakeLmcache.ts';
@@ -10,16 +11,19 @@ import { FakeVllm } from '../fakes/fakeVllm.ts';
 
 const never = new AbortController().signal;
 
-async function rig(coordinator?: string) {
+async function rig(options: { coordinator?: string; parts?: number; timeouts?: Partial<Timeouts> } = {}) {
+  const { coordinator, parts = 1, timeouts = {} } = options;
   const vllm = await FakeVllm.start();
   const lmcache = await FakeLmcache.start(vllm);
+  lmcache.parts = parts;
   const pauses: number[] = [];
   const sleep = async (delayMs: number): Promise<void> => void pauses.push(delayMs);
   const engine = new VllmEngine({
     spec: vllm.url,
     connect: async () => ({ url: vllm.url }),
     sleep,
-    lmcache: coordinator ?? lmcache.url,
+    timeouts,
+    lmcache: coordinator ?? `${lmcache.url}?world_size=${parts}`,
   });
   const core = await coreOver(engine);
   onTestFinished(async () => {
@@ -43,7 +47,7 @@ describe('LMCache behind vLLM', () => {
     expect(verdict).toBe('proven');
     expect(pieces).toBeGreaterThan(2);
     expect(said(notes)).toContain(`it has ${pieces} of ${pieces} pieces of this context, ${pieces} of them where`);
-    expect(said(notes)).toContain(`${pieces} are pinned`);
+    expect(said(notes)).toContain('it is pinned');
     expect(lmcache.pinned).toBe(pieces);
     expect(pauses.filter((pause) => pause === 250)).toHaveLength(3);
   });
@@ -62,10 +66,12 @@ describe('LMCache behind vLLM', () => {
     lmcache.restart();
     const asked = lmcache.requests.length;
     const receipt = await core.thaw();
-    expect(lmcache.requests.slice(asked, asked + 3)).toEqual([
+    expect(lmcache.requests.slice(asked, asked + 4)).toEqual([
       'POST /directory/lookup',
+      'GET /instances',
       'POST /cache/prefetches',
-      'GET /cache/prefetches/worker-1/p0',
+      // Its name after the restart, although the directory still has the one before.
+      'GET /cache/prefetches/worker-2/p0',
     ]);
     // The fake vLLM has no connector: whatever the coordinator says, all was computed again.
     expect(receipt).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
@@ -80,6 +86,23 @@ describe('LMCache behind vLLM', () => {
     await core.cwm.deleteWindow({ window: 'w' }, never);
     expect([lmcache.pinned, lmcache.size]).toEqual([size, size]);
     await core.cwm.deleteWindow({ window: 'c' }, never);
+    expect([lmcache.pinned, lmcache.size]).toEqual([0, 0]);
+  });
+
+  test('what an instance stored under the name that it had before a restart is deleted all the same', async () => {
+    const { core, lmcache } = await rig();
+    await core.keep(text);
+    expect(lmcache.size).toBeGreaterThan(0);
+    lmcache.restart();
+    await core.cwm.deleteWindow({ window: 'w' }, never);
+    expect([lmcache.pinned, lmcache.size]).toEqual([0, 0]);
+  });
+
+  test('an instance that is lost keeps no other from deleting', async () => {
+    const { core, lmcache } = await rig();
+    await core.keep(text);
+    lmcache.lostInstance = 'lost';
+    await core.cwm.deleteWindow({ window: 'w' }, never);
     expect([lmcache.pinned, lmcache.size]).toEqual([0, 0]);
   });
 
@@ -104,6 +127,37 @@ describe('LMCache behind vLLM', () => {
     expect(lmcache.size).toBe(0);
   });
 
+  test('pieces of a model in several parts count when every part has them', async () => {
+    const { core, lmcache } = await rig({ parts: 2 });
+    lmcache.storesAfterLookups = 1;
+    const { tokens, notes } = await core.keep(text);
+    const pieces = Math.floor(tokens / 256);
+    expect(said(notes)).toContain(`it has ${pieces} of ${pieces} pieces of this context, ${pieces} of them where`);
+    expect(lmcache.requests.filter((request) => request === 'POST /directory/lookup')).toHaveLength(3);
+    expect([lmcache.pinned, lmcache.size]).toEqual([pieces * 2, pieces * 2]);
+  });
+
+  test.each([
+    ['fails', { kind: 'status', status: 500 }, 'CWM-5004'],
+    ['says nothing', { kind: 'silence', afterChunks: 0 }, 'CWM-6001'],
+  ] as const)('a thaw that gives damaged KV up goes on when the coordinator %s', async (_, fault, code) => {
+    const { core, lmcache, vllm } = await rig({ timeouts: { smallMs: 300 } });
+    await core.keep(text);
+    vllm.faults.weights = 'others';
+    lmcache.faults.http = fault;
+    const { verdict, repair, notes } = await core.thaw();
+    expect([verdict, repair]).toEqual(['damaged', 'salt-advanced']);
+    expect(notes.join(' ')).toMatch(new RegExp(`given up could not be deleted everywhere: .+ \\(${code}\\)`));
+  });
+
+  test('a failed prefetch does not take back what the look-up found', async () => {
+    const { core, lmcache } = await rig();
+    await core.keep(text);
+    lmcache.faults.http = { kind: 'status', status: 502, path: '/cache/prefetches' };
+    const { notes } = await core.thaw();
+    expect(said(notes)).toMatch(/it has (\d+) of \1 pieces.+could not help/);
+  });
+
   test.each([
     ['answers 500', { kind: 'status', status: 500 }],
     ['answers with HTML', { kind: 'body', body: '<html></html>', type: 'text/html' }],
@@ -111,12 +165,13 @@ describe('LMCache behind vLLM', () => {
     ['sends elsewhere', { kind: 'redirect', location: 'http://127.0.0.1:1/' }],
     ['hangs up', { kind: 'drop' }],
     ['wants a key', { kind: 'status', status: 401 }],
+    ['says nothing', { kind: 'silence', afterChunks: 0 }],
   ] as const)('a coordinator that %s is a note: freeze, thaw and delete go on', async (_, fault) => {
-    const { core, lmcache, vllm } = await rig();
+    const { core, lmcache, vllm } = await rig({ timeouts: { smallMs: 300 } });
     lmcache.faults.http = fault;
     const frozen = await core.keep(text);
     expect(frozen.verdict).toBe('proven');
-    expect(said(frozen.notes)).toMatch(/LMCache's coordinator could not help: .+ \(CWM-5\d{3}\)/);
+    expect(said(frozen.notes)).toMatch(/LMCache's coordinator could not help: .+ \(CWM-[56]\d{3}\)/);
     lmcache.faults.http = null;
     vllm.evictAll();
     await core.thaw();
@@ -129,7 +184,7 @@ describe('LMCache behind vLLM', () => {
   });
 
   test('a coordinator that is not there is a note too', async () => {
-    const { core } = await rig('http://127.0.0.1:1');
+    const { core } = await rig({ coordinator: 'http://127.0.0.1:1' });
     const { verdict, notes } = await core.keep(text);
     expect(verdict).toBe('proven');
     expect(said(notes)).toContain('(CWM-5001)');

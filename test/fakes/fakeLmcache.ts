@@ -15,28 +15,35 @@ const contextBody = z.object({
 const promptBody = z.object({ model: z.string(), prompt: z.array(z.number()), cache_salt: z.string() });
 type Context = z.infer<typeof contextBody>;
 
-interface Piece {
+interface Part {
   tier: 'l1' | 'l2';
-  pins: number;
+  /** Who told of it. */
+  readonly instance: string;
 }
 
 const pieceTokens = 256;
-const instance = 'worker-1';
 
 /**
- * LMCache's coordinator as its documentation describes it: a directory of pieces of 256 tokens, pins that count, prefetches, deletes
- * that leave pinned pieces. The same requests were answered in the same way by a real one (0.5.6), tried by hand.
+ * LMCache's coordinator with one instance, as 0.5.6 was seen to answer (`test/engines/lmcache.live.test.ts`): a directory of pieces
+ * of 256 tokens, in as many parts as the model; pins that count, also of what is not stored; prefetches; deletes that leave pinned
+ * pieces; an instance that has another name after each restart.
  */
 export class FakeLmcache {
   readonly faults: { http: HttpFault | null } = { http: null };
   /** The instance answers a look-up so many times before it tells that the pieces are on disk. */
   storesAfterLookups = 0;
-  readonly #pieces = new Map<string, Piece>();
+  /** Parts of the model, each of which keeps its own of each piece; they are on disk one look-up after another. */
+  parts = 1;
+  /** Another instance that the coordinator still takes to be running, and can't reach. */
+  lostInstance: string | null = null;
+  readonly #stored = new Map<string, Part>();
+  readonly #pins = new Map<string, number>();
   readonly #http: FakeHttpServer;
-  readonly #prefetches = new Map<string, string[]>();
+  readonly #prefetches = new Map<string, number>();
 
   readonly #server: Pick<FakeVllm, 'requestsTo'>;
   #learned = 0;
+  #starts = 1;
 
   private constructor(server: Pick<FakeVllm, 'requestsTo'>) {
     this.#server = server;
@@ -55,11 +62,15 @@ export class FakeLmcache {
   }
 
   get pinned(): number {
-    return [...this.#pieces.values()].filter(({ pins }) => pins > 0).length;
+    return this.#pins.size;
   }
 
   get size(): number {
-    return this.#pieces.size;
+    return this.#stored.size;
+  }
+
+  get #instance(): string {
+    return `worker-${this.#starts}`;
   }
 
   /** Method and path of each request, in order. */
@@ -71,9 +82,10 @@ export class FakeLmcache {
     return this.#http.requestsTo(path).map(({ body }) => body);
   }
 
-  /** Memory is lost, the disk is not. */
+  /** The instance's memory and its name are lost, its disk is not, nor what the coordinator knows of that. */
   restart(): void {
-    for (const [key, { tier }] of this.#pieces) if (tier === 'l1') this.#pieces.delete(key);
+    for (const [key, { tier }] of this.#stored) if (tier === 'l1') this.#stored.delete(key);
+    this.#starts += 1;
   }
 
   /** Whole pieces of every prompt since the last time. */
@@ -83,8 +95,8 @@ export class FakeLmcache {
       const request = promptBody.safeParse(body);
       if (!request.success) continue;
       const { model, prompt, cache_salt } = request.data;
-      for (const key of keysOf({ model_name: model, world_size: 1, token_ids: prompt, cache_salt }))
-        if (!this.#pieces.has(key)) this.#pieces.set(key, { tier: 'l1', pins: 0 });
+      for (const { part } of keysOf({ model_name: model, world_size: this.parts, token_ids: prompt, cache_salt }))
+        if (!this.#stored.has(part)) this.#stored.set(part, { tier: 'l1', instance: this.#instance });
     }
     this.#learned = seen.length;
   }
@@ -101,61 +113,88 @@ export class FakeLmcache {
     this.#learn();
     const poll = /^\/cache\/prefetches\/[^/]+\/(.+)$/.exec(path);
     if (method === 'GET' && poll) {
-      const found = this.#prefetches.get(poll[1] ?? '')?.length ?? 0;
-      return ok({ status: 'completed', found_keys: found, total_keys: found });
+      const id = poll[1] ?? '';
+      const total = this.#prefetches.get(id);
+      this.#prefetches.delete(id);
+      if (total === undefined) return { status: 404, json: { detail: 'unknown prefetch' } };
+      return ok({ request_id: id, status: 'completed', found_keys: total, total_keys: total });
+    }
+    if (method === 'GET' && path === '/instances') {
+      const names = [this.#instance, ...(this.lostInstance === null ? [] : [this.lostInstance])];
+      return ok({ instances: names.map((name) => ({ instance_id: name, ip: '127.0.0.1', http_port: 8080 })) });
     }
     const parsed = contextBody.safeParse(body);
     if (!parsed.success) return { status: 422, json: { detail: 'a field is missing' } };
     if (/[@/\\\0]/.test(parsed.data.cache_salt)) return { status: 400, json: { detail: 'cache_salt' } };
     const keys = keysOf(parsed.data);
+    const chunks = keys.length / parsed.data.world_size;
+    const { instance_id: addressee = this.#instance } = parsed.data;
+    if (addressee === this.lostInstance) return { status: 502, json: { detail: `delete to '${addressee}' failed` } };
+    if (addressee !== this.#instance)
+      return { status: 404, json: { detail: `no MP server registered with instance_id='${addressee}'` } };
     switch (`${method} ${path}`) {
       case 'POST /directory/lookup':
-        return this.#lookup(keys);
+        return ok({ chunks, results: this.#lookup(keys) });
       case 'POST /cache/pins':
-        return ok({ requested: keys.length, affected: this.#addPins(keys, 1), status: 'pinned' });
+        this.#addPins(keys, 1);
+        return ok({ requested: chunks, affected: keys.length, status: 'pinned' });
       case 'DELETE /cache/pins':
-        return ok({ requested: keys.length, affected: this.#addPins(keys, -1), status: 'unpinned' });
+        this.#addPins(keys, -1);
+        return ok({ requested: chunks, affected: keys.length, status: 'unpinned' });
       case 'POST /cache/prefetches': {
+        if (chunks === 0) return ok({ instance_id: addressee, request_id: '', chunks, status: 'noop' });
         const id = `p${this.#prefetches.size}`;
-        this.#prefetches.set(id, keys);
-        return { ...ok({ request_id: id, chunks: keys.length, status: 'submitted' }), status: 202 };
+        this.#prefetches.set(id, keys.length);
+        return ok({ instance_id: addressee, request_id: id, chunks, status: 'submitted' });
       }
       case 'POST /cache/delete': {
-        const deletable = keys.filter((key) => this.#pieces.get(key)?.pins === 0);
-        for (const key of deletable) this.#pieces.delete(key);
+        const deletable = keys.filter(({ part }) => !this.#pins.has(part));
+        const affected = deletable.filter(({ part }) => this.#stored.delete(part)).length;
         const skipped = keys.length - deletable.length;
-        return ok({ requested: keys.length, affected: deletable.length, skipped, status: 'deleted' });
+        return ok({ instance_id: addressee, requested: chunks, affected, skipped, status: 'deleted' });
       }
       default:
         return { status: 404, json: { detail: 'Not Found' } };
     }
   }
 
-  #lookup(keys: readonly string[]): Answer {
-    const isStored = this.storesAfterLookups-- <= 0;
-    const results = keys.map((key) => {
-      const piece = this.#pieces.get(key);
-      if (piece && isStored) piece.tier = 'l2';
-      const placements = piece ? [{ instance_id: instance, incarnation: 1, tier: piece.tier, backend: 'fs' }] : [];
-      return { key, placements };
+  #lookup(keys: readonly Key[]) {
+    const partsOnDisk = 1 - this.storesAfterLookups--;
+    return keys.map(({ chunk, part, rank }) => {
+      const stored = this.#stored.get(part);
+      if (stored && rank < partsOnDisk) stored.tier = 'l2';
+      const { instance, tier } = stored ?? {};
+      const placements = stored ? [{ instance_id: instance, incarnation: 1, tier, backend: 'fs', shared: false }] : [];
+      return { key: { chunk_hash_hex: chunk, kv_rank: rank }, placements, token_ids: [], access_count: 0 };
     });
-    return ok({ chunks: keys.length, results });
   }
 
-  #addPins(keys: readonly string[], by: number): number {
-    const present = keys.flatMap((key) => this.#pieces.get(key) ?? []);
-    for (const piece of present) piece.pins = Math.max(0, piece.pins + by);
-    return present.length;
+  #addPins(keys: readonly Key[], by: 1 | -1): void {
+    for (const { part } of keys) {
+      const pins = (this.#pins.get(part) ?? 0) + by;
+      if (pins > 0) this.#pins.set(part, pins);
+      else this.#pins.delete(part);
+    }
   }
+}
+
+interface Key {
+  readonly chunk: string;
+  readonly rank: number;
+  /** Names this part of the piece. */
+  readonly part: string;
 }
 
 const ok = (json: unknown): Answer => ({ status: 200, json });
 
-/** One key for each whole piece, over everything before it. */
-function keysOf({ model_name, world_size, token_ids, cache_salt }: Context): string[] {
-  return Array.from({ length: Math.floor(token_ids.length / pieceTokens) }, (_, at) =>
-    createHash('sha256')
-      .update(JSON.stringify([model_name, world_size, cache_salt, token_ids.slice(0, (at + 1) * pieceTokens)]))
-      .digest('hex'),
-  );
+/** One key for each part of each whole piece, which is hashed over everything before it. */
+function keysOf({ model_name, world_size, token_ids, cache_salt }: Context): Key[] {
+  return Array.from({ length: Math.floor(token_ids.length / pieceTokens) * world_size }, (_, at) => {
+    const rank = at % world_size;
+    const ids = token_ids.slice(0, (Math.floor(at / world_size) + 1) * pieceTokens);
+    const chunk = sha256([ids]);
+    return { chunk, rank, part: sha256([chunk, model_name, world_size, rank, cache_salt]) };
+  });
 }
+
+const sha256 = (content: unknown): string => createHash('sha256').update(JSON.stringify(content)).digest('hex');

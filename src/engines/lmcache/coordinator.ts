@@ -4,7 +4,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
 import type { LinkOptions, LinkRequest } from '../http/link.ts';
 import { isLmcacheSalt } from './salt.ts';
-import { deletedSchema, lookupSchema, pinsSchema, prefetchSchema, submittedSchema } from './wire.ts';
+import { deletedSchema, instancesSchema, lookupSchema, pinsSchema, prefetchSchema, submittedSchema } from './wire.ts';
 
 /** A context as LMCache names it. */
 export type CachedContext = Pick<KvContext, 'ids' | 'salt'> & { readonly model: string };
@@ -16,7 +16,7 @@ export interface Placement {
   readonly found: number;
   /** Of those, pieces in the tier that outlives a restart. */
   readonly lasting: number;
-  /** Instances that have some of it. */
+  /** Instances that told of some of it; what is on disk is told of by one that may be gone. */
   readonly instances: readonly string[];
 }
 
@@ -53,22 +53,30 @@ export class LmcacheCoordinator {
       lookupSchema,
       signal,
     );
-    const placements = results.map((result) => result.placements);
-    const gap = placements.findIndex((places) => places.length === 0);
-    const leading = gap < 0 ? placements : placements.slice(0, gap);
+    const pieces = [...Map.groupBy(results, ({ key }) => key.chunk_hash_hex).values()];
+    const gap = pieces.findIndex((parts) => parts.some(({ placements }) => placements.length === 0));
+    const leading = gap < 0 ? pieces : pieces.slice(0, gap);
+    const isLasting = ({ placements }: (typeof results)[number]): boolean =>
+      placements.some(({ tier }) => tier === 'l2');
     return {
       pieces: chunks,
       found: leading.length,
-      lasting: leading.filter((places) => places.some(({ tier }) => tier === 'l2')).length,
-      instances: [...new Set(leading.flat().map((place) => place.instance_id))],
+      lasting: leading.filter((parts) => parts.every(isLasting)).length,
+      instances: [...new Set(leading.flat().flatMap(({ placements }) => placements.map(({ instance_id: id }) => id)))],
     };
+  }
+
+  /** Those that run now. One that was started without a name of its own has another after a restart. */
+  async instances(signal: AbortSignal): Promise<readonly string[]> {
+    const { instances } = await this.#send('GET', '/instances', undefined, instancesSchema, signal);
+    return instances.map(({ instance_id: id }) => id);
   }
 
   /** @returns an id for {@link isPrefetched}, or null when there is nothing to bring. */
   async prefetch(context: CachedContext, instance: string, signal: AbortSignal): Promise<string | null> {
     const body = { ...this.#body(context), instance_id: instance };
     const { request_id: id } = await this.#send('POST', '/cache/prefetches', body, submittedSchema, signal);
-    return id ?? null;
+    return id === '' ? null : id;
   }
 
   async isPrefetched(instance: string, id: string, signal: AbortSignal): Promise<boolean> {
@@ -76,19 +84,19 @@ export class LmcacheCoordinator {
     return (await this.#send('GET', path, undefined, prefetchSchema, signal)).status === 'completed';
   }
 
-  /** Pins count: each one takes an {@link unpin} of its own. @returns how many pieces it reached. */
-  async pin(context: CachedContext, signal: AbortSignal): Promise<number> {
-    return (await this.#send('POST', '/cache/pins', this.#body(context), pinsSchema, signal)).affected;
+  /** Pins count: each one takes an {@link unpin} of its own. Pieces that are not stored yet are pinned as well. */
+  async pin(context: CachedContext, signal: AbortSignal): Promise<void> {
+    await this.#send('POST', '/cache/pins', this.#body(context), pinsSchema, signal);
   }
 
-  async unpin(context: CachedContext, signal: AbortSignal): Promise<number> {
-    return (await this.#send('DELETE', '/cache/pins', this.#body(context), pinsSchema, signal)).affected;
+  async unpin(context: CachedContext, signal: AbortSignal): Promise<void> {
+    await this.#send('DELETE', '/cache/pins', this.#body(context), pinsSchema, signal);
   }
 
-  /** Pieces that somebody has pinned stay. @returns how many went. */
-  async delete(context: CachedContext, instance: string, signal: AbortSignal): Promise<number> {
+  /** Pieces that somebody has pinned stay. */
+  async delete(context: CachedContext, instance: string, signal: AbortSignal): Promise<void> {
     const body = { ...this.#body(context), instance_id: instance, tier: 'all', force: false };
-    return (await this.#send('POST', '/cache/delete', body, deletedSchema, signal)).affected;
+    await this.#send('POST', '/cache/delete', body, deletedSchema, signal);
   }
 
   close(): Promise<void> {

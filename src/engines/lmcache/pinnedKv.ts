@@ -31,35 +31,48 @@ export class PinnedKv {
     handle: string | null,
     signal: AbortSignal,
   ): Promise<{ readonly handle: string | null; readonly notes: string[] }> {
-    return this.#orNote(signal, { handle }, async () => {
+    const notes: string[] = [];
+    let kept = handle;
+    await this.#orNote(notes, signal, async () => {
       const placement = await this.#untilStored(context, signal);
-      const stored = inWords(placement);
-      if (placement.found === 0) return { handle, notes: [`${stored} None of it could be pinned.`] };
-      if (handle !== null) return { handle, notes: [stored] };
-      const pinned = await this.#coordinator.pin(context, signal);
-      return { handle: `${handlePrefix}${randomId()}`, notes: [`${stored} ${pinned} are pinned.`] };
+      notes.push(inWords(placement));
+      if (kept !== null || placement.found === 0) return;
+      await this.#coordinator.pin(context, signal);
+      kept = `${handlePrefix}${randomId()}`;
+      notes.push('LMCache was told to keep it: it is pinned.');
     });
+    return { handle: kept, notes };
   }
 
   /** Looks where a context is, and has what lies on disk only brought into memory. */
   async bring(context: CachedContext, signal: AbortSignal): Promise<string[]> {
-    const { notes } = await this.#orNote(signal, {}, async () => {
+    const notes: string[] = [];
+    await this.#orNote(notes, signal, async () => {
       const placement = await this.#coordinator.lookup(context, signal);
-      const notes = [inWords(placement)];
-      for (const instance of placement.lasting > 0 ? placement.instances : []) {
+      notes.push(inWords(placement));
+      if (placement.lasting === 0) return;
+      const running = await this.#coordinator.instances(signal);
+      const tellers = running.filter((instance) => placement.instances.includes(instance));
+      // Whoever told of what is on disk may be gone; then anyone that runs may share that disk.
+      for (const instance of tellers.length > 0 ? tellers : running) {
         if (!(await this.#prefetch(context, instance, signal))) notes.push(`LMCache ${instance} is still loading it.`);
       }
-      return { notes };
     });
     return notes;
   }
 
-  /** Lets go of one pin, and of what nobody else has pinned. Does nothing for a handle that is none of ours. */
+  /**
+   * Lets go of one pin, and of what nobody else has pinned, in every instance that runs: who told of it may be gone, with its disk
+   * in other hands. Does nothing for a handle that is none of ours.
+   */
   async release(context: CachedContext, handle: string | null, signal: AbortSignal): Promise<void> {
     if (handle?.startsWith(handlePrefix) !== true) return;
-    const { instances } = await this.#coordinator.lookup(context, signal);
     await this.#coordinator.unpin(context, signal);
-    for (const instance of instances) await this.#coordinator.delete(context, instance, signal);
+    const running = await this.#coordinator.instances(signal);
+    const deleted = await Promise.allSettled(
+      running.map((instance) => this.#coordinator.delete(context, instance, signal)),
+    );
+    for (const each of deleted) if (each.status === 'rejected') throw each.reason;
   }
 
   async #untilStored(context: CachedContext, signal: AbortSignal): Promise<Placement> {
@@ -83,16 +96,12 @@ export class PinnedKv {
     return false;
   }
 
-  async #orNote<T>(
-    signal: AbortSignal,
-    otherwise: T,
-    ask: () => Promise<T & { notes: string[] }>,
-  ): Promise<T & { notes: string[] }> {
+  async #orNote(notes: string[], signal: AbortSignal, ask: () => Promise<void>): Promise<void> {
     try {
-      return await ask();
+      await ask();
     } catch (error) {
       if (!(error instanceof CwmError) || signal.aborted) throw error;
-      return { ...otherwise, notes: [`LMCache's coordinator could not help: ${error.message} (${error.code})`] };
+      notes.push(`LMCache's coordinator could not help: ${error.message} (${error.code})`);
     }
   }
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 
 /*
- * What LMCache's coordinator answers (`lmcache coordinator`, its documentation of 2026-09, mp/coordinator.rst). Only what is used.
+ * What LMCache's coordinator answers (`lmcache coordinator` 0.5.6, v1/mp_coordinator/schemas.py). Only what is used.
  */
 
 const placementSchema = z.object({ instance_id: z.string(), tier: z.string() });
@@ -9,14 +9,18 @@ const placementSchema = z.object({ instance_id: z.string(), tier: z.string() });
 export const lookupSchema = z.object({
   /** Pieces of the whole sequence. */
   chunks: z.number(),
-  /** Those that are somewhere, in order. */
-  results: z.array(z.object({ placements: z.array(placementSchema) })),
+  /** One for each part of each piece, in order of the pieces: every worker of a model in several parts keeps its own. */
+  results: z.array(z.object({ key: z.object({ chunk_hash_hex: z.string() }), placements: z.array(placementSchema) })),
 });
 
-export const pinsSchema = z.object({ requested: z.number(), affected: z.number() });
+export const instancesSchema = z.object({ instances: z.array(z.object({ instance_id: z.string() })) });
 
-export const submittedSchema = z.object({ request_id: z.nullish(z.string()), chunks: z.number(), status: z.string() });
+/** Parts of pieces are counted whether they are stored or not. */
+export const pinsSchema = z.object({ affected: z.number() });
 
-export const prefetchSchema = z.object({ status: z.string(), found_keys: z.nullish(z.number()) });
+/** The id is empty when there was nothing to bring. */
+export const submittedSchema = z.object({ request_id: z.string() });
 
-export const deletedSchema = z.object({ affected: z.number(), skipped: z.nullish(z.number()) });
+export const prefetchSchema = z.object({ status: z.string() });
+
+export const deletedSchema = z.object({ affected: z.number() });
