@@ -194,7 +194,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), name: fc.constantFrom(...names) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('receipt' as const), name: fc.constantFrom(...names) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('receipt' as const), name: fc.constantFrom(...names) }) },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('pin' as const), name: fc.constantFrom(...names), pinned: fc.boolean() }),
@@ -373,8 +373,11 @@ async function apply(
         await store.deleteWindow(name);
         model.windows.delete(step.name);
       } else if (step.do === 'receipt') {
-        await store.appendReceipt(name, aReceipt({ verdict: 'rebuilt' }));
-        model.windows.set(step.name, { ...window, lastThaw: { verdict: 'rebuilt', at: aReceipt().at } });
+        const receipt = aReceipt({ verdict: 'rebuilt', promptTokens: 5, cachedTokens: 4 });
+        await store.appendReceipt(name, receipt);
+        const { thaws, promptTokens, cachedTokens } = window.reuse;
+        const reuse = { thaws: thaws + 1, promptTokens: promptTokens + 5, cachedTokens: cachedTokens + 4 };
+        model.windows.set(step.name, { ...window, lastThaw: { verdict: 'rebuilt', at: receipt.at }, reuse });
       } else if (step.do === 'pin') {
         await store.setPinned(name, step.pinned);
         model.windows.set(step.name, { ...window, pinned: step.pinned });
