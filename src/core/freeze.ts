@@ -13,6 +13,7 @@ import type { ContextTokens, Session } from '../protocol/session.ts';
 import type { RouteInput } from '../protocol/api.ts';
 import { progressOf } from './changes.ts';
 import type { CoreContext } from './context.ts';
+import { describeTried } from './describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
@@ -81,7 +82,7 @@ async function freezeNow(
   const engine = core.engines.get(engineSpec);
   const progress = progressOf(core.changes, operation, name);
   progress('Asking the engine');
-  const engineDescription = await engine.describe(signal);
+  const engineDescription = await describeTried(engine, signal);
   requireSameModel(session.model, engineDescription.model);
   const ids = await core.store.loadTokens(wanted.session, tokens.sha256);
   const lineage = await core.store.getLineage(session.lineage as LineageId);

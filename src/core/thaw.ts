@@ -14,6 +14,7 @@ import type { Session } from '../protocol/session.ts';
 import type { KvRecord, WindowManifest } from '../protocol/window.ts';
 import { progressOf, type Progress } from './changes.ts';
 import type { CoreContext } from './context.ts';
+import { describeTried } from './describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { modelDifference, requireSameModel } from './identity.ts';
 import { moveLifecycle } from './lifecycle.ts';
@@ -168,7 +169,7 @@ async function describeOrAbsent(
   signal: AbortSignal,
 ): Promise<{ readonly description: EngineDescription } | { readonly absent: CwmError }> {
   try {
-    return { description: await engine.describe(signal) };
+    return { description: await describeTried(engine, signal) };
   } catch (error) {
     const isAbsence = error instanceof CwmError && (error.code === 'CWM-5001' || error.code === 'CWM-6001');
     if (!isAbsence) throw error;

@@ -314,11 +314,14 @@ describe('a server that speaks the OpenAI API and is not vLLM', () => {
     expect(states).toMatchObject({ ready: 'yes', reuse: 'unknown', 'reuse-told': 'no', isolation: 'unknown' });
   });
 
-  test('one that tells cached tokens, and gives ids, proves nothing without a block size and something with it', async () => {
+  test('one that tells cached tokens, and gives ids, is tried out once, and its word is taken from then on', async () => {
     const talk = await conversation({ ...openai, usageDetails: 'told', returnsTokenIds: true, givesLogprobs: true });
-    expect((await talk.client.call('thaw', { window: 'w', session: 't' })).verdict).not.toBe('proven');
+    const thawed = await talk.client.call('thaw', { window: 'w', session: 't' });
+    expect(thawed).toMatchObject({ verdict: 'proven', blockTokens: 16 });
     const { capabilities } = await talk.client.call('doctor', {});
+    const requests = talk.fake.requestsTo('/v1/completions').length;
     expect(capabilities?.blockTokens).toBe(16);
-    expect((await talk.client.call('thaw', { window: 'w', session: 'u' })).verdict).toBe('proven');
+    await talk.client.call('thaw', { window: 'w', session: 'u' });
+    expect(talk.fake.requestsTo('/v1/completions').length - requests).toBeLessThan(4);
   });
 });

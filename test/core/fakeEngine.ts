@@ -76,7 +76,15 @@ export class FakeEngine implements Engine {
 
   async describe(signal: AbortSignal): Promise<EngineDescription> {
     this.#enter('describe', signal);
-    return { kind: this.kind, version: '0.32.0', model: { ...this.model }, blockTokens, hashProfile, notices: [] };
+    return {
+      kind: this.kind,
+      version: '0.32.0',
+      model: { ...this.model },
+      blockTokens,
+      hashProfile,
+      isUntried: false,
+      notices: [],
+    };
   }
 
   async probe(signal: AbortSignal): Promise<Capabilities> {

@@ -8,6 +8,7 @@ describe('what a server is', () => {
     const { engine } = await makeRig({ fake: { blockTokens: 32, faults: { model: 'tiny', maxModelLen: 4096 } } });
     expect(await engine.describe(never)).toEqual({
       kind: 'vllm',
+      isUntried: false,
       version: '0.32.0',
       model: { id: 'tiny', root: 'tiny', maxModelLen: 4096, fingerprint: null },
       blockTokens: 32,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { sha256Hex } from '../../src/base/hash.ts';
 import { enginesFolder } from './cacheFolder.ts';
 
-export type EngineName = 'vllm' | 'llama-server';
+export type EngineName = 'vllm' | 'llama-server' | 'lmcache';
 
 /** Runs `pip install` with the arguments and, where it names a distribution, with what that one requires (less some). */
 export interface PipStep {
@@ -19,6 +19,10 @@ export interface EngineRecipe {
   readonly cost: string;
   readonly oldestPythonMinor: number;
   readonly newestPythonMinor: number;
+  /** Where there are builds of it. Default: everywhere. */
+  readonly platform?: NodeJS.Platform;
+  /** Another engine with whose Python and packages it runs. */
+  readonly on?: EngineRecipe;
   readonly pip: readonly PipStep[];
   /** Prints the version that was really installed. */
   readonly check: string;
@@ -57,10 +61,40 @@ const llamaServer: EngineRecipe = {
   check: 'import xllamacpp, importlib.metadata; print(importlib.metadata.version("xllamacpp"))',
 };
 
-export const engineRecipes: Readonly<Record<EngineName, EngineRecipe>> = { vllm, 'llama-server': llamaServer };
+/**
+ * LMCache's server and coordinator, and its connector inside vLLM. Half of what it asks for serves GPUs and clouds, and the
+ * versions that it asks for are not vLLM's: it goes in alone, with what a server with a file tier imports and vLLM has not.
+ */
+const lmcache: EngineRecipe = {
+  name: 'lmcache',
+  version: '0.5.6',
+  cost: 'LMCache takes some seconds and 140 MB',
+  oldestPythonMinor: 11,
+  newestPythonMinor: 13,
+  platform: 'linux',
+  on: vllm,
+  pip: [
+    {
+      says: 'LMCache',
+      args: [
+        ...['--no-deps', '--only-binary', ':all:', 'lmcache==0.5.6'],
+        ...['aiofile==3.12.3', 'aiofiles==25.1.0', 'caio==0.12.10', 'nvtx==0.2.17', 'py-cpuinfo==9.0.0'],
+        ...['opentelemetry-exporter-prometheus==0.61b0', 'redis==8.1.0', 'sortedcontainers==2.4.0'],
+      ],
+    },
+  ],
+  check:
+    'import lmcache, lmcache.v1.mp_coordinator.app, lmcache.v1.multiprocess.http_server; print(lmcache.__version__)',
+};
 
-/** Where the engine of this recipe is installed: another version or another way to install it is another folder. */
-export function engineFolder({ name, version, pip }: EngineRecipe): string {
+/** In the order in which they are installed. */
+export const engineRecipes: Readonly<Record<EngineName, EngineRecipe>> = { vllm, 'llama-server': llamaServer, lmcache };
+
+/**
+ * Where the engine of this recipe is installed: another version or another way to install it is another folder. What runs on
+ * another engine lies in that one's folder, and is gone with it.
+ */
+export function engineFolder({ name, version, pip, on }: EngineRecipe): string {
   const steps = JSON.stringify(pip.map(({ args, requirementsOf }) => ({ args, requirementsOf })));
-  return join(enginesFolder(), `${name}-${version}-${sha256Hex(steps).slice(0, 8)}`);
+  return join(on ? engineFolder(on) : enginesFolder(), `${name}-${version}-${sha256Hex(steps).slice(0, 8)}`);
 }

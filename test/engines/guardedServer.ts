@@ -27,7 +27,9 @@ export interface ServerStart extends Omit<GuardedCommand, 'logFolder'> {
   /** What the log and the messages call it. */
   readonly name: string;
   readonly url: string;
-  /** How long it may take until `/health` answers 200. */
+  /** What answers 200 once it is ready. Default `/health`. */
+  readonly healthPath?: string;
+  /** How long that may take. */
   readonly readyWithinMs: number;
   readonly signal: AbortSignal;
 }
@@ -37,7 +39,7 @@ const healthTimeoutMs = 5_000;
 const logTailBytes = 8_000;
 
 /**
- * Starts a server and waits until it answers `/health`.
+ * Starts a server and waits until it is ready.
  *
  * @throws an Error that ends with the end of the server's log, when it dies or is not ready in time; the signal's reason when
  *   that is aborted first. Nothing is left running in either case. The log file is kept only when the server died by itself.
@@ -45,6 +47,7 @@ const logTailBytes = 8_000;
 export async function startGuarded({
   name,
   url,
+  healthPath = '/health',
   readyWithinMs,
   signal,
   ...command
@@ -67,7 +70,7 @@ export async function startGuarded({
   };
   try {
     const pid = await reports.started;
-    await untilHealthy(url, readyWithinMs, reports.ended, signal);
+    await untilHealthy(`${url}${healthPath}`, readyWithinMs, reports.ended, signal);
     return {
       url,
       pid,
@@ -130,12 +133,12 @@ async function untilHealthy(url: string, withinMs: number, ended: Promise<string
     if (await isHealthy(url, signal)) return;
     await delay(readyPollMs);
   }
-  throw new NotReady(`${url}/health did not answer 200 within ${withinMs / 1000} s`);
+  throw new NotReady(`${url} did not answer 200 within ${withinMs / 1000} s`);
 }
 
 async function isHealthy(url: string, signal: AbortSignal): Promise<boolean> {
   try {
-    const response = await fetch(`${url}/health`, {
+    const response = await fetch(url, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(healthTimeoutMs)]),
     });
     await response.body?.cancel();

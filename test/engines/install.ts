@@ -1,6 +1,6 @@
-/** `npm run engines:install [vllm] [llama-server]`: the real engines for the live tests, both when none is named. */
+/** `npm run engines:install [vllm] [llama-server] [lmcache]`: the real engines for the live tests, all when none is named. */
 import { engineRecipes, type EngineName } from './engineRecipe.ts';
-import { installEngine } from './installEngine.ts';
+import { installEngine, NoBuilds } from './installEngine.ts';
 
 const names = Object.keys(engineRecipes) as EngineName[];
 const asked = process.argv.slice(2);
@@ -13,7 +13,12 @@ const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
 try {
   for (const name of names.filter((name) => asked.length === 0 || asked.includes(name))) {
-    await installEngine(engineRecipes[name], { signal: interrupted.signal, log: (line) => console.log(line) });
+    try {
+      await installEngine(engineRecipes[name], { signal: interrupted.signal, log: (line) => console.log(line) });
+    } catch (error) {
+      if (!(error instanceof NoBuilds) || asked.length > 0) throw error;
+      console.log(`${name} is left out. ${error.message}`);
+    }
   }
 } catch (error) {
   console.error(interrupted.signal.aborted ? 'Interrupted. The next run begins again.' : (error as Error).message);

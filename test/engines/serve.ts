@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { enginesFolder } from './cacheFolder.ts';
-import type { EngineName } from './engineRecipe.ts';
 import { freePort, type ModelServer } from './guardedServer.ts';
 import { llamaModel } from './llamaModel.ts';
 import { startLlamaServer } from './llamaServer.ts';
@@ -25,7 +24,7 @@ interface ServeOptions {
 const usage = `Usage: npm run engines:serve vllm [-- --port N --model tiny|mid --data DIR]
        npm run engines:serve llama-server [-- --port N --model FILE.gguf --data DIR]`;
 
-const usualPorts: Readonly<Record<EngineName, number>> = { vllm: 8000, 'llama-server': 8080 };
+const usualPorts: Readonly<Record<'vllm' | 'llama-server', number>> = { vllm: 8000, 'llama-server': 8080 };
 const log = (line: string): void => console.log(line);
 
 async function serveVllm({ port, model = 'mid', dataDir: kvDir, signal }: ServeOptions): Promise<ModelServer> {

@@ -10,16 +10,19 @@ import type { VllmModel } from './vllmModel.ts';
  * Where vLLM keeps KV blocks besides its device memory:
  *
  * - `tiered`: vLLM's own offload to host memory and files below `kvDir`;
+ * - `lmcache`: LMCache's server, which listens at `lmcachePort`;
  * - `example`: vLLM's ExampleConnector, which keeps whole prompts below `kvDir` and ignores the salt;
  * - `none`: nowhere, so a restart loses all.
  */
-export type VllmConnector = 'tiered' | 'example' | 'none';
+export type VllmConnector = 'tiered' | 'lmcache' | 'example' | 'none';
 
 export interface VllmStart {
   readonly model: VllmModel;
   readonly connector: VllmConnector;
   /** Where `tiered` and `example` keep their files. Two servers may share it. */
   readonly kvDir?: string;
+  /** For `lmcache`. */
+  readonly lmcachePort?: number;
   /** Default: a free one. */
   readonly port?: number;
   /** Tokens in a KV block: on a CPU a multiple of 32. Default 32. */
@@ -54,8 +57,9 @@ const readyWithinMs = 300_000;
  * @throws an Error that says what to do when vLLM is not installed, or that ends with the server's log when it does not start.
  */
 export async function startVllm(start: VllmStart, signal: AbortSignal): Promise<ModelServer> {
-  const python = installedPython(engineRecipes.vllm);
-  if (!python) throw new Error('vLLM is not installed. Run: npm run engines:install vllm');
+  const name = start.connector === 'lmcache' ? 'lmcache' : 'vllm';
+  const python = installedPython(engineRecipes[name]);
+  if (!python) throw new Error(`${name} is not installed. Run: npm run engines:install ${name}`);
   const port = start.port ?? (await freePort());
   // The server names its shared memory by this id, so that what it leaves behind can be told from other servers'.
   const engineId = `cwm-${randomUUID()}`;
@@ -112,12 +116,17 @@ function serverArguments(start: VllmStart, port: number, engineId: string): stri
 }
 
 function transferConfig(
-  { connector, kvDir, hostTierBytes = defaultHostTierBytes }: VllmStart,
+  { connector, kvDir, lmcachePort, hostTierBytes = defaultHostTierBytes }: VllmStart,
   engineId: string,
 ): object | undefined {
   if (connector === 'none') return undefined;
-  if (kvDir === undefined) throw new Error(`The ${connector} connector needs a kvDir.`);
   const common = { kv_role: 'kv_both', engine_id: engineId };
+  if (connector === 'lmcache') {
+    if (lmcachePort === undefined) throw new Error('The lmcache connector needs an lmcachePort.');
+    const extra = { 'lmcache.mp.host': 'tcp://127.0.0.1', 'lmcache.mp.port': lmcachePort };
+    return { ...common, kv_connector: 'LMCacheMPConnector', kv_connector_extra_config: extra };
+  }
+  if (kvDir === undefined) throw new Error(`The ${connector} connector needs a kvDir.`);
   if (connector === 'example') {
     return { ...common, kv_connector: 'ExampleConnector', kv_connector_extra_config: { shared_storage_path: kvDir } };
   }

@@ -102,6 +102,15 @@ export const lies: readonly Lie[] = [
       metrics: false,
     }),
   },
+  {
+    ...lastingly('claims all, keeps nothing, tells a block size and no counts', {
+      usageDetails: 'claims-all',
+      evictsAfterEachRequest: true,
+      metrics: 'no token counts',
+    }),
+    hasTier: false,
+  },
+  lastingly('tells a block size and no counts', { metrics: 'no token counts' }),
   lastingly('claims more than there are', { usageDetails: 'more than there are' }),
   suddenly('counts below zero', { usageDetails: 'below zero' }),
   suddenly('counts in words', { usageDetails: 'in words' }),

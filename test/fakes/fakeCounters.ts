@@ -7,6 +7,8 @@ export class FakeCounters {
 
   constructor(startSeconds: number) {
     this.#startSeconds = startSeconds;
+    // They are all there, with 0, before the first request (vllm/v1/metrics/loggers.py).
+    this.#count(0, 0, { device: 0, disk: 0 }, 0);
   }
 
   add(series: string, value: number): void {
@@ -15,8 +17,17 @@ export class FakeCounters {
 
   /** One finished request. */
   request(promptTokens: number, cached: Readonly<Record<CacheSource, number>>, outputTokens: number): void {
+    this.#count(1, promptTokens, cached, outputTokens);
+  }
+
+  #count(
+    requests: number,
+    promptTokens: number,
+    cached: Readonly<Record<CacheSource, number>>,
+    outputTokens: number,
+  ): void {
     const hits = cached.device + cached.disk;
-    this.add('vllm:request_success_total{engine="0",finished_reason="length"}', 1);
+    this.add('vllm:request_success_total{engine="0",finished_reason="length"}', requests);
     this.add('vllm:prompt_tokens_total{engine="0"}', promptTokens);
     this.add('vllm:generation_tokens_total{engine="0"}', outputTokens);
     this.add('vllm:prompt_tokens_by_source_total{engine="0",source="local_compute"}', promptTokens - hits);
@@ -51,7 +62,11 @@ export class FakeCounters {
     ];
   }
 
-  text(inFlight: number, cacheConfig: Readonly<Record<string, string>>, withTiers: boolean): string {
+  text(
+    inFlight: number,
+    cacheConfig: Readonly<Record<string, string>>,
+    { counts, namesTiers }: { readonly counts: boolean; readonly namesTiers: boolean },
+  ): string {
     const labels = Object.entries(cacheConfig).map(([key, value]) => `${key}="${value}"`);
     const lines = [
       '# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.',
@@ -63,8 +78,8 @@ export class FakeCounters {
       'vllm:time_to_first_token_seconds_bucket{engine="0",le="0.001"} 0.0',
       'vllm:time_to_first_token_seconds_bucket{engine="0",le="+Inf"} 0.0',
     ];
-    for (const [series, value] of this.#values) {
-      if (withTiers || !series.includes('cached_by_source')) lines.push(`${series} ${value.toFixed(1)}`);
+    for (const [series, value] of counts ? this.#values : []) {
+      if (namesTiers || !series.includes('cached_by_source')) lines.push(`${series} ${value.toFixed(1)}`);
     }
     return `${lines.join('\n')}\n`;
   }

@@ -64,7 +64,7 @@ export interface FakeFaults {
   apiKey: string | null;
   model: string;
   maxModelLen: number;
-  metrics: boolean;
+  metrics: boolean | 'no token counts';
   returnsTokenIds: boolean;
   hasTokenize: boolean;
   hasVersion: boolean;

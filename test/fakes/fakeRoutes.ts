@@ -124,7 +124,7 @@ const metricsText = ({ faults, counters, blockTokens, profile, namesTiers, tier 
       prefix_caching_hash_algo: profile.algorithm,
       sliding_window: 'None',
     },
-    namesTiers,
+    { counts: faults.metrics === true, namesTiers },
   )}`;
 
 function tokenize({ faults }: FakeBackEnd, request: z.output<typeof tokenizeBody>): Answer {

@@ -13,6 +13,8 @@ export interface EngineDescription {
   /** Tokens in one KV block: the grain of reuse. */
   readonly blockTokens: number | null;
   readonly hashProfile: HashProfile | null;
+  /** It shows too little by itself for what it says of reuse to be weighed; {@link Engine.probe} finds out what its word is worth. */
+  readonly isUntried: boolean;
   /** What the user should know or could change, in plain words. */
   readonly notices: readonly string[];
 }

@@ -73,6 +73,7 @@ export async function identifyServer(
       // Any prefix of a slot can be reused, token by token.
       blockTokens: 1,
       hashProfile: null,
+      isUntried: false,
       notices: llamaServerNotices({ savesSlots, showsSlots, folderIsNamed }),
     },
   };

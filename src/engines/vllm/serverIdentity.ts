@@ -47,6 +47,7 @@ export async function identifyServer(
   const shownVersion = version ?? 'unknown';
   const cacheConfig = metrics?.cacheConfig ?? null;
   const blockSize = Number(cacheConfig?.['block_size']);
+  const blockTokens = cwm?.blockTokens ?? (Number.isInteger(blockSize) && blockSize > 0 ? blockSize : null);
   return {
     label: link.label,
     key: JSON.stringify([
@@ -68,12 +69,13 @@ export async function identifyServer(
         maxModelLen: entry.max_model_len ?? null,
         fingerprint: cwm?.fingerprint ?? null,
       },
-      blockTokens: cwm?.blockTokens ?? (Number.isInteger(blockSize) && blockSize > 0 ? blockSize : null),
+      blockTokens,
       hashProfile: cwm
         ? (cwm.hashProfile ?? null)
         : kind === 'vllm'
           ? expectedHashProfile(shownVersion, cacheConfig?.['prefix_caching_hash_algo'])
           : null,
+      isUntried: !cwm && (blockTokens === null || !(metrics?.bySource ?? metrics?.cachedBySource)),
       notices: noticesOf(kind, shownVersion, metrics, cwm?.notice ?? null),
     },
     // A server elsewhere may name any folder it likes, and files there will be deleted.

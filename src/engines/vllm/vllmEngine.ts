@@ -113,7 +113,8 @@ export class VllmEngine implements Engine {
       const { identity, blocks, capabilities } = await this.#identify(link, signal);
       const { description } = identity;
       const blockTokens = description.blockTokens ?? capabilities?.blockTokens ?? null;
-      return { ...description, blockTokens, hashProfile: blocks.hashProfile };
+      const isUntried = description.isUntried && capabilities === null;
+      return { ...description, blockTokens, hashProfile: blocks.hashProfile, isUntried };
     });
   }
 
