@@ -17,7 +17,7 @@ export interface CanaryComparison {
   readonly measured: Measurement;
   /** What reuse alone says of the measured request. */
   readonly reused: Verdict;
-  /** False when some of the reused KV may have been computed again since the canary was taken, or all of it after a repair. */
+  /** False when some of the KV that it rests on may have been computed again since the canary was taken, or all after a repair. */
   readonly isExact: boolean;
   /** The engine refused to restore the KV, which may have left it damaged: then what it computes anew is in question as well. */
   readonly restoreRejected: boolean;
@@ -31,9 +31,9 @@ const recomputedWhy =
 const rejectedWhy = 'The engine refused the stored KV and computed it again; only a gross difference counts.';
 
 /**
- * KV that was reused as a whole must answer exactly as when it was frozen, within the engine's own noise. KV that was in part
- * computed again may differ in its last bits, so only a gross difference speaks against it, and only the very same answer for
- * it. KV that was not reused at all is not in question, unless a restore was refused before.
+ * A canary over KV that was all reused must answer exactly as when it was frozen, within the engine's own noise. KV that was
+ * in part computed again may differ in its last bits, so only a gross difference speaks against it, and only the very same
+ * answer for it. KV that was not reused at all is not in question, unless a restore was refused before.
  */
 export async function checkCanary(comparison: CanaryComparison): Promise<CanaryCheck> {
   const { frozen: pair, measured, reused, isExact, restoreRejected, askAgain } = comparison;
@@ -45,7 +45,7 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
   const frozenNoise = canaryDifference(...pair);
   const difference = canaryDifference(frozen, measured.canary);
   const agreed: CanaryCheck = { result: 'agreed', difference, noise: frozenNoise, why: null };
-  if (isRebuilt || reused === 'partial' || !isExact) {
+  if (isRebuilt || !isExact) {
     if (!isRebuilt && !isBeyondNoise(difference, frozenNoise)) return agreed;
     const result = differsGrossly(frozen, measured.canary) ? 'disagreed' : 'not-run';
     return { result, difference, noise: frozenNoise, why: isRebuilt ? rejectedWhy : recomputedWhy };

@@ -37,6 +37,8 @@ export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description'
   readonly check: BlockCheck | null;
   /** Whether a checksum or the canary spoke for what was reused. */
   readonly isContentConfirmed: boolean;
+  /** Whether the canary agreed over KV that the engine keeps for long, all of it reused. */
+  readonly isCanaryOfKept: boolean;
   readonly hold: Hold;
 }
 
@@ -73,10 +75,13 @@ export async function renewKv(core: CoreContext, request: RenewRequest, signal: 
   );
   // What nothing speaks for must not become what the next thaw is held against.
   const isInDoubt = verdict === 'partial' && !request.isContentConfirmed;
+  const { canary, canaryTokens } = isInDoubt ? kv : sealed.kv;
+  const isSameCanary = request.isCanaryOfKept && canaryTokens === kv.canaryTokens;
   const renewed = {
     ...sealed.kv,
-    canary: isInDoubt ? kv.canary : sealed.kv.canary,
-    canaryIsExact: answeredFromWhatIsKept(request),
+    canary,
+    canaryTokens,
+    canaryIsExact: isSameCanary || answeredFromWhatIsKept(request),
   };
   await core.store.replaceWindowKv(window, renewed);
   return {

@@ -2,6 +2,7 @@ import type { KvRecord } from '../protocol/window.ts';
 import { bytesWritten, recordBlocks, totalBytes } from './blocks.ts';
 import { canaryDifference, grossDifference } from './canary.ts';
 import type { Progress } from './changes.ts';
+import { measure } from './measure.ts';
 import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
 
 /** KV that an engine was made to keep, and the evidence that it did. */
@@ -42,8 +43,11 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const persisted = await engine.persist(request.context, signal);
   const context = { ...request.context, handle: persisted.handle };
   progress('Asking the canary');
-  const first = await engine.measure(context, signal);
-  const measured = await engine.measure(context, signal);
+  // One token more, so that one is left to compute.
+  const beyondKept = (persisted.keptTokens || Infinity) + 1;
+  const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
+  const first = await measure(engine, context, canaryTokens, signal);
+  const measured = await measure(engine, context, canaryTokens, signal);
   progress('Recording the blocks');
   const after = await engine.locate(context, signal);
   const blocks = after.reachable ? await recordBlocks(engine, after.blocks, known?.blocks ?? [], signal) : [];
@@ -62,6 +66,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       engineVersion: description.version,
       blockTokens: description.blockTokens,
       hashProfile: description.hashProfile,
+      ...(canaryTokens !== undefined && { canaryTokens }),
       canaryIsExact: true,
       canary: steady && first.canary && measured.canary ? [first.canary, measured.canary] : null,
       handle: persisted.handle,

@@ -9,6 +9,7 @@ import { checkCanary, isExplainedByRounding, type CanaryCheck } from './canaryCh
 import type { Progress } from './changes.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
+import { measure } from './measure.ts';
 import type { Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
 import type { Lineage } from './ports/store.ts';
 import { uncheckedContent } from './receipts.ts';
@@ -55,19 +56,20 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
   progress('Restoring');
   const restored = await engine.restore(context, signal);
   progress('Measuring');
-  const measure = () => measureUnlessPoisoned(request, context, signal);
-  const first = await measure();
+  const askCanary = () => measureUnlessPoisoned(request, context, signal);
+  const first = await askCanary();
   if (first) core.prefill.observe(engine.spec, first.reuse);
-  const canary = first
-    ? await checkCanary({
-        frozen: kv.canary,
-        measured: first,
-        reused: verdictOf(request, first, check && { ...check, damaged: [] }, null),
-        isExact: isOfThisGeneration && kv.canaryIsExact && (check === null || check.recomputed.length === 0),
-        restoreRejected: restored.outcome === 'rejected',
-        askAgain: measure,
-      })
-    : null;
+  const reused = first && verdictOf(request, first, check && { ...check, damaged: [] }, null);
+  const isExact =
+    isOfThisGeneration &&
+    kv.canaryIsExact &&
+    (check === null || check.recomputed.length === 0) &&
+    restsOnReused(kv, first, reused);
+  const restoreRejected = restored.outcome === 'rejected';
+  const canary =
+    first && reused
+      ? await checkCanary({ frozen: kv.canary, measured: first, reused, isExact, restoreRejected, askAgain: askCanary })
+      : null;
   const verdict = first ? verdictOf(request, first, check, canary) : 'damaged';
 
   // Whatever the engine says of reuse, what answers otherwise than the frozen context must not be gone on from: other weights,
@@ -77,7 +79,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
     verdict === 'damaged' || isOff ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
   const isStillOff = rebuilt !== null && answersOtherwise(kv, rebuilt.measured);
   // What an engine that a refused restore has damaged computes now must not become what the next thaw is held against.
-  const isEngineInDoubt = isStillOff && restored.outcome === 'rejected';
+  const isEngineInDoubt = isStillOff && restoreRejected;
   const renewal = isEngineInDoubt
     ? nothingRenewed(kv)
     : await renewKv(
@@ -89,6 +91,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
           verdict: rebuilt ? 'rebuilt' : verdict,
           tier: first?.reuse.tier ?? null,
           check: rebuilt ? null : check,
+          isCanaryOfKept: isExact && canary?.result === 'agreed' && kv.canaryTokens !== undefined,
           isContentConfirmed: first !== null && speaksForContent(kv, first, check, canary),
         },
         signal,
@@ -125,7 +128,7 @@ const stillOffNote =
 const roundingWhy = 'A fresh computation is off by as much: what was reused had been computed again since the freeze.';
 
 function isOffByRounding(frozen: KvRecord, first: Measurement | null, fresh: KvRecord): boolean {
-  if (!frozen.canary || !first?.canary || !fresh.canary) return false;
+  if (!frozen.canary || !first?.canary || !fresh.canary || frozen.canaryTokens !== fresh.canaryTokens) return false;
   return isExplainedByRounding(frozen.canary[1], first.canary, fresh.canary[1]);
 }
 
@@ -158,6 +161,10 @@ function verdictOf(
     isContentUnconfirmed: !isConfirmed && ((kv.canary !== null && canary !== null) || (check?.whole.length ?? 0) > 0),
   });
 }
+
+/** Whether all the KV that the canary rests on was reused, as far as the engine tells. */
+const restsOnReused = ({ canaryTokens }: KvRecord, first: Measurement | null, reused: Verdict | null): boolean =>
+  canaryTokens === undefined ? reused !== 'partial' : (first?.reuse.cachedTokens ?? Infinity) >= canaryTokens - 1;
 
 /** Whether the canary speaks for the content of what was reused, or the checksums of all files that it can have come from. */
 const speaksForContent = (
@@ -227,12 +234,12 @@ const mostLikelyBlockTokens = 256;
  * leaves standing in it.
  */
 async function measureUnlessPoisoned(
-  { engine, description }: WarmRequest,
+  { engine, description, kv }: WarmRequest,
   context: KvContext,
   signal: AbortSignal,
 ): Promise<Measurement | null> {
   try {
-    return await engine.measure(context, signal);
+    return await measure(engine, context, kv.canaryTokens, signal);
   } catch (error) {
     if (!(error instanceof CwmError) || error.code !== 'CWM-5004') throw error;
     const ids = context.ids.slice(0, description.blockTokens ?? mostLikelyBlockTokens);
@@ -261,7 +268,7 @@ async function rebuildUnderNextSalt(
     if (signal.aborted || !(error instanceof CwmError && isEngineFailure(error))) throw error;
     notes.push(`The KV that was given up could not be deleted everywhere: ${error.message} (${error.code})`);
   }
-  const measured = await engine.measure({ ids, salt: saltOf(lineage), handle: null }, signal);
+  const measured = await measure(engine, { ids, salt: saltOf(lineage), handle: null }, kv.canaryTokens, signal);
   return { lineage, measured, notes };
 }
 

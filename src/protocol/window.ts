@@ -62,6 +62,8 @@ export const kvRecordSchema = z.object({
   hashProfile: z.nullable(hashProfileSchema),
   /** Two answers to the same request; null when the engine gives no logprobs. */
   canary: z.nullable(z.tuple([canarySchema, canarySchema])),
+  /** How many of the first tokens the canary was asked over. Default: all. */
+  canaryTokens: z.optional(z.number()),
   /**
    * False while blocks of different computations may lie side by side: then only a gross difference of the canary counts. The first
    * stores did not say.

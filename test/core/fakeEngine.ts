@@ -52,6 +52,8 @@ export class FakeEngine implements Engine {
   hasBlockFiles = true;
   /** It writes block files, on another machine than ours. */
   filesAreElsewhere = false;
+  /** How many blocks it keeps as one: what is left over is not kept. */
+  blocksInPiece = 1;
   /** Says that everything is cached, and reuses nothing. */
   claimsFullReuse = false;
   /** Answers 500 as long as a reused block holds noise. */
@@ -127,8 +129,11 @@ export class FakeEngine implements Engine {
     await this.onCall('persist');
     signal.throwIfAborted();
     const reuse = this.#compute(context.ids, context.salt);
-    for (const hash of this.#chain(context)) this.#store(hash);
-    return { reuse, handle: this.handle, notes: [] };
+    const hashes = this.#chain(context);
+    const kept = hashes.length - (hashes.length % this.blocksInPiece);
+    for (const hash of hashes.slice(0, kept)) this.#store(hash);
+    const keptTokens = this.blocksInPiece === 1 ? undefined : kept * blockTokens;
+    return { reuse, handle: this.handle, ...(keptTokens !== undefined && { keptTokens }), notes: [] };
   }
 
   async restore(_context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {

@@ -329,6 +329,59 @@ describe('thaw', () => {
     expect((await thaw(fixture)).verdict).toBe('proven');
   });
 
+  describe('where only the canary can tell, and the engine keeps blocks in pieces', () => {
+    const inPieces = async (): Promise<CoreFixture> => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      fixture.engine.recomputesInexactly = true;
+      fixture.engine.blocksInPiece = 3;
+      await savedWindow(fixture);
+      const { manifest } = await fixture.cwm.getWindow({ window: 'w' });
+      expect(Math.floor(manifest.tokens.count / 4) % 3).not.toBe(0);
+      return fixture;
+    };
+
+    test('what is left over and computed again blurs nothing: the same answer counts, thaw after thaw', async () => {
+      const fixture = await inPieces();
+      for (const time of ['first', 'second']) {
+        fixture.engine.restart();
+        expect(await thaw(fixture), time).toMatchObject({
+          verdict: 'partial',
+          repair: 'none',
+          content: { canary: 'agreed', canaryDifference: 0 },
+        });
+      }
+    });
+
+    test.each([0, 1])('damage that moves the answer slightly is found after %i thaws, and repaired', async (thaws) => {
+      const fixture = await inPieces();
+      for (let count = 0; count < thaws; count++) {
+        fixture.engine.restart();
+        await thaw(fixture);
+      }
+      fixture.engine.restart();
+      fixture.engine.damage(0, { silently: true });
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
+      fixture.engine.restart();
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'partial', content: { canary: 'agreed' } });
+    });
+
+    test('a piece that is lost makes the comparison coarse, for it was computed again', async () => {
+      const fixture = await inPieces();
+      fixture.engine.restart();
+      fixture.engine.lose(1);
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'partial', content: { canary: 'not-run' }, repair: 'none' });
+    });
+
+    test('a context that is shorter than a piece is measured as a whole', async () => {
+      const fixture = await inPieces();
+      fixture.engine.blocksInPiece = 1_000;
+      await fixture.cwm.freeze({ session: 's', window: 'short', checkpoint: true }, never());
+      expect(await fixture.cwm.thaw({ window: 'short' }, never())).toMatchObject({ content: { canary: 'agreed' } });
+      expect((await fixture.store.loadWindowKv(parseWindowName('short'))).canaryTokens).toBeUndefined();
+    });
+  });
+
   describe('where only the canary can tell, and some KV was computed again since it was taken', () => {
     const partlyComputedAgain = async (): Promise<CoreFixture> => {
       const fixture = await coreFixture();

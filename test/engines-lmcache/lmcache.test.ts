@@ -52,6 +52,16 @@ describe('LMCache behind vLLM', () => {
     expect(pauses.filter((pause) => pause === 250)).toHaveLength(3);
   });
 
+  test('the canary rests on whole pieces, which is what comes back after a restart', async () => {
+    const { core, vllm } = await rig();
+    const { tokens } = await core.keep(text);
+    const canaries = vllm
+      .requestsTo('/v1/completions')
+      .map(({ body }) => body as { readonly prompt: readonly number[]; readonly logprobs?: number })
+      .filter(({ prompt, logprobs }) => logprobs !== undefined && prompt.length < tokens);
+    expect(canaries.map(({ prompt }) => prompt.length)).toEqual(Array(2).fill(Math.floor(tokens / 256) * 256 + 1));
+  });
+
   test('what is never stored for good ends the wait after its time, and is said', async () => {
     const { core, lmcache, pauses } = await rig();
     lmcache.storesAfterLookups = Number.MAX_SAFE_INTEGER;
@@ -76,6 +86,20 @@ describe('LMCache behind vLLM', () => {
     // The fake vLLM has no connector: whatever the coordinator says, all was computed again.
     expect(receipt).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
     expect(said(receipt.notes)).toMatch(/it has (\d+) of \1 pieces/);
+  });
+
+  test('what an instance told of that was killed and is not missed yet is loaded by another', async () => {
+    const { core, lmcache } = await rig();
+    await core.keep(text);
+    lmcache.restart();
+    lmcache.lostInstance = 'worker-1';
+    const { notes } = await core.thaw();
+    expect(lmcache.requests.filter((request) => request.includes('/cache/prefetches'))).toEqual([
+      'POST /cache/prefetches',
+      'POST /cache/prefetches',
+      'GET /cache/prefetches/worker-2/p0',
+    ]);
+    expect(said(notes)).not.toContain('could not help');
   });
 
   test('of a window and its clone, the second to be deleted unpins and deletes', async () => {

@@ -61,9 +61,21 @@ const llamaServer: EngineRecipe = {
   check: 'import xllamacpp, importlib.metadata; print(importlib.metadata.version("xllamacpp"))',
 };
 
+/** What a `lmcache server` with a file tier imports and vLLM has not. */
+const missingInVllm = [
+  'aiofile==3.12.3',
+  'aiofiles==25.1.0',
+  'caio==0.12.10',
+  'nvtx==0.2.17',
+  'opentelemetry-exporter-prometheus==0.61b0',
+  'py-cpuinfo==9.0.0',
+  'redis==8.1.0',
+  'sortedcontainers==2.4.0',
+];
+
 /**
  * LMCache's server and coordinator, and its connector inside vLLM. Half of what it asks for serves GPUs and clouds, and the
- * versions that it asks for are not vLLM's: it goes in alone, with what a server with a file tier imports and vLLM has not.
+ * versions that it asks for are not vLLM's: it goes in alone, and what it lacks is named.
  */
 const lmcache: EngineRecipe = {
   name: 'lmcache',
@@ -76,11 +88,7 @@ const lmcache: EngineRecipe = {
   pip: [
     {
       says: 'LMCache',
-      args: [
-        ...['--no-deps', '--only-binary', ':all:', 'lmcache==0.5.6'],
-        ...['aiofile==3.12.3', 'aiofiles==25.1.0', 'caio==0.12.10', 'nvtx==0.2.17', 'py-cpuinfo==9.0.0'],
-        ...['opentelemetry-exporter-prometheus==0.61b0', 'redis==8.1.0', 'sortedcontainers==2.4.0'],
-      ],
+      args: ['--no-deps', '--only-binary', ':all:', 'lmcache==0.5.6', ...missingInVllm],
     },
   ],
   check:

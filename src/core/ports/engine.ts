@@ -70,6 +70,8 @@ export interface PersistEvidence {
   readonly reuse: ReuseEvidence;
   /** What {@link Engine.restore} needs later; null when the ids and the salt are enough. */
   readonly handle: string | null;
+  /** How many of the first tokens are kept, where that is coarser than blocks. Default: those of every full block. */
+  readonly keptTokens?: number;
   /** Anything that makes the KV less lasting than it looks, in plain words. */
   readonly notes: readonly string[];
 }

@@ -7,6 +7,9 @@ const pauseMs = 250;
 /** How long nothing may move before LMCache is taken to be done with what it stores or brings. */
 const patienceMs = 10_000;
 
+/** What LMCache keeps is whole pieces: of so many tokens, unless it was started with another `--chunk-size`. */
+export const pieceTokens = 256;
+
 const handlePrefix = 'lmcache:';
 
 /**
@@ -53,10 +56,9 @@ export class PinnedKv {
       if (placement.lasting === 0) return;
       const running = await this.#coordinator.instances(signal);
       const tellers = running.filter((instance) => placement.instances.includes(instance));
-      // Whoever told of what is on disk may be gone; then anyone that runs may share that disk.
-      for (const instance of tellers.length > 0 ? tellers : running) {
-        if (!(await this.#prefetch(context, instance, signal))) notes.push(`LMCache ${instance} is still loading it.`);
-      }
+      const others = running.filter((instance) => !tellers.includes(instance));
+      // Whoever told of what is on disk may be gone, and still be on the list; then anyone that runs may share that disk.
+      notes.push(...(await this.#load(context, [tellers, others], signal)));
     });
     return notes;
   }
@@ -86,14 +88,32 @@ export class PinnedKv {
     return placement;
   }
 
-  async #prefetch(context: CachedContext, instance: string, signal: AbortSignal): Promise<boolean> {
+  /** Has the first group of instances load it in which any can; the first failure is thrown when none can. */
+  async #load(
+    context: CachedContext,
+    groups: readonly (readonly string[])[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    let failed: PromiseRejectedResult | undefined;
+    for (const instances of groups) {
+      const loads = await Promise.allSettled(instances.map((instance) => this.#prefetch(context, instance, signal)));
+      const loaded = loads.filter((load) => load.status === 'fulfilled');
+      if (loaded.length > 0) return loaded.flatMap(({ value }) => value);
+      failed ??= loads.find((load) => load.status === 'rejected');
+    }
+    if (failed) throw failed.reason;
+    return [];
+  }
+
+  /** @returns what there is to say of it. */
+  async #prefetch(context: CachedContext, instance: string, signal: AbortSignal): Promise<readonly string[]> {
     const id = await this.#coordinator.prefetch(context, instance, signal);
-    if (id === null) return true;
+    if (id === null) return [];
     for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += pauseMs) {
-      if (await this.#coordinator.isPrefetched(instance, id, signal)) return true;
+      if (await this.#coordinator.isPrefetched(instance, id, signal)) return [];
       await this.#sleep(pauseMs, signal);
     }
-    return false;
+    return [`LMCache ${instance} is still loading it.`];
   }
 
   async #orNote(notes: string[], signal: AbortSignal, ask: () => Promise<void>): Promise<void> {

@@ -22,7 +22,7 @@ import { LinkFactory } from '../http/linkFactory.ts';
 import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
-import { PinnedKv } from '../lmcache/pinnedKv.ts';
+import { PinnedKv, pieceTokens } from '../lmcache/pinnedKv.ts';
 import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
 import { chatRequest, readChat } from './chat.ts';
 import { checkEcho, completionRequest, probeRequest, readCanary } from './completion.ts';
@@ -181,7 +181,14 @@ export class VllmEngine implements Engine {
           : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
       if (!this.#pinned) return { reuse, handle: null, notes: persistNotes(location, written) };
       const { handle, notes } = await this.#pinned.keep(named(server.identity, context), context.handle, signal);
-      return { reuse, handle, notes: [...(location.reachable ? persistNotes(location, written) : []), ...notes] };
+      // For the canary alone: with pieces of another size it stands on more than was kept, and then it counts for less.
+      const keptTokens = context.ids.length - (context.ids.length % pieceTokens);
+      return {
+        reuse,
+        handle,
+        keptTokens,
+        notes: [...(location.reachable ? persistNotes(location, written) : []), ...notes],
+      };
     });
   }
 
