@@ -42,13 +42,13 @@ const lockFiles = (directory: string): string[] =>
   readdirSync(directory).filter((name) => name.startsWith('backend.lock'));
 
 describe('backend lock', () => {
-  it('lets exactly one of 20 processes that start at once have the directory', { timeout: 60_000 }, async () => {
+  it('lets exactly one of 20 processes that start at once have the directory', async () => {
     const directory = makeDirectory();
     const started = await Promise.all(Array.from({ length: 20 }, () => startHolder(directory)));
     expect(started.filter((holder) => holder.answer === 'held')).toHaveLength(1);
   });
 
-  it('lets exactly one of 20 processes take over from a killed holder', { timeout: 60_000 }, async () => {
+  it('lets exactly one of 20 processes take over from a killed holder', async () => {
     const directory = makeDirectory();
     const first = await startHolder(directory);
     expect(first.answer).toBe('held');
@@ -57,7 +57,7 @@ describe('backend lock', () => {
     expect(next.filter((holder) => holder.answer === 'held')).toHaveLength(1);
   });
 
-  it('is never held by two of six processes that take and release it all the time', { timeout: 120_000 }, async () => {
+  it('is never held by two of six processes that take and release it all the time', async () => {
     const directory = makeDirectory();
     const script = fileURLToPath(new URL('./support/lockStress.ts', import.meta.url));
     const exits = Array.from({ length: 6 }, async () => {

@@ -28,7 +28,7 @@ function clientProcesses(storage: string, kinds: readonly string[]): ClientProce
 const pidOf = (outcome: Outcome): number =>
   outcome.kind === 'done' ? outputOf('health', outcome.output).pid : expect.unreachable(JSON.stringify(outcome));
 
-describe('one backend for many', { timeout: 120_000 }, () => {
+describe('one backend for many', () => {
   it('S0-04 of the backends that 20 client processes start at once, one stays; so it is after each kill -9 of it', async () => {
     const storage = makeStorage();
     const clients = clientProcesses(storage, Array<string>(20).fill('script'));
@@ -86,18 +86,14 @@ describe('where the storage directory lies', () => {
   });
 
   const namespaces = spawnSync('unshare', ['-Urm', 'true']).status === 0;
-  it.skipIf(!namespaces)(
-    'on a read-only file system a backend does not start, and says why',
-    { timeout: 60_000 },
-    () => {
-      const place = join(makeDirectory(), 'place');
-      mkdirSync(place);
-      const script =
-        'mount -t tmpfs none "$1" && mkdir "$1/store" && mount -o remount,ro "$1" && exec "$2" "$3" --storage "$1/store"';
-      const args = ['-Urm', 'sh', '-c', script, 'sh', place, process.execPath, backendEntry];
-      const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8', timeout: 50_000 });
-      expect(status).toBe(1);
-      expect(stderr).toMatch(/^The backend could not start: .* \(CWM-4001\) .*read-only/);
-    },
-  );
+  it.skipIf(!namespaces)('on a read-only file system a backend does not start, and says why', () => {
+    const place = join(makeDirectory(), 'place');
+    mkdirSync(place);
+    const script =
+      'mount -t tmpfs none "$1" && mkdir "$1/store" && mount -o remount,ro "$1" && exec "$2" "$3" --storage "$1/store"';
+    const args = ['-Urm', 'sh', '-c', script, 'sh', place, process.execPath, backendEntry];
+    const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8', timeout: 50_000 });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^The backend could not start: .* \(CWM-4001\) .*read-only/);
+  });
 });

@@ -13,7 +13,7 @@ async function doctorOn(faults: Partial<FakeFaults>) {
   return { fake, run: (...args: string[]) => cwm.run('doctor', '--engine', fake.url, ...args) };
 }
 
-describe('cwm doctor', { timeout: 60_000 }, () => {
+describe('cwm doctor', () => {
   it('shows what the engine can do, what it lacks, and what to change', async () => {
     const { fake, run } = await doctorOn({ usageDetails: 'null', connector: 'ExampleConnector' });
     const { code, stdout } = await run();

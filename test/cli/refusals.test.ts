@@ -21,7 +21,7 @@ async function silentEngine(): Promise<{ url: string; connections: () => number 
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, connections: () => connections };
 }
 
-describe('cwm refuses', { timeout: 120_000 }, () => {
+describe('cwm refuses', () => {
   it('S0-24 S0-70 bad ids, taken names and missing things, each with its code, as one JSON object on stderr', async () => {
     const cwm = cliOn(makeStorage());
     await cwm.json('session', 'new', '--id', 'taken');
@@ -107,7 +107,7 @@ describe('cwm refuses', { timeout: 120_000 }, () => {
   });
 });
 
-describe('cwm serve', { timeout: 120_000 }, () => {
+describe('cwm serve', () => {
   it('runs the backend until Ctrl-C, refuses a second one, and leaves no record behind', async () => {
     const storage = makeStorage();
     const cwm = cliOn(storage);

@@ -36,75 +36,71 @@ async function serve(storage: string): Promise<void> {
 }
 
 describe('cwm, space on the embedded engine', () => {
-  it(
-    'S0-50 S0-12 keeps the KV budget beside the running engine, measures, pins, prunes, and takes back',
-    { timeout: 240_000 },
-    async () => {
-      const storage = makeStorage();
-      const project = makeStorage();
-      await serve(storage);
-      const cwm = cliOn(storage, project);
-      const freeze = async (name: string): Promise<void> => {
-        const lines = Array.from({ length: 100 }, (_, line) => `export const ${name}${line} = ${line};`);
-        writeFileSync(join(project, `${name}.ts`), lines.join('\n'));
-        await cwm.json('session', 'new', '--id', `s-${name}`);
-        await cwm.json('prime', `s-${name}`, `${name}.ts`);
-        const receipt = await cwm.json('freeze', `s-${name}`, name);
-        expect(receipt).toMatchObject({ verdict: 'proven', tier: 'disk' });
-        // Each is under the budget, and three of them are not.
-        expect(receipt['kvBytes']).toBeLessThan(0.95 * budgetBytes);
-        expect(receipt['kvBytes']).toBeGreaterThan(budgetBytes / 3);
-      };
+  it('S0-50 S0-12 keeps the KV budget beside the running engine, measures, pins, prunes, and takes back', async () => {
+    const storage = makeStorage();
+    const project = makeStorage();
+    await serve(storage);
+    const cwm = cliOn(storage, project);
+    const freeze = async (name: string): Promise<void> => {
+      const lines = Array.from({ length: 100 }, (_, line) => `export const ${name}${line} = ${line};`);
+      writeFileSync(join(project, `${name}.ts`), lines.join('\n'));
+      await cwm.json('session', 'new', '--id', `s-${name}`);
+      await cwm.json('prime', `s-${name}`, `${name}.ts`);
+      const receipt = await cwm.json('freeze', `s-${name}`, name);
+      expect(receipt).toMatchObject({ verdict: 'proven', tier: 'disk' });
+      // Each is under the budget, and three of them are not.
+      expect(receipt['kvBytes']).toBeLessThan(0.95 * budgetBytes);
+      expect(receipt['kvBytes']).toBeGreaterThan(budgetBytes / 3);
+    };
 
-      await freeze('first');
-      await cwm.json('pin', 'first');
-      await freeze('second');
-      await freeze('third');
-      const within = await until('the budget is kept', async () => {
-        const now = await usage(cwm);
-        return now.kv.bytes <= budgetBytes ? now : null;
-      });
-      const files = blockFiles(storage);
-      expect(within.kv).toMatchObject({ bytes: sum(files.values()), budgetBytes, elsewhereBytes: 0 });
-      expect(within.quotaBytes).toBe(50e9);
-      const gone = Object.fromEntries(within.items.map(({ name, kv }) => [name, kv?.missingBlocks]));
-      expect(gone).toMatchObject({ first: 0 });
-      expect(gone['second']).toBeGreaterThan(0);
-      expect(within.kv.pinnedBytes).toBe(within.items.find(({ name }) => name === 'first')?.kv?.bytes);
+    await freeze('first');
+    await cwm.json('pin', 'first');
+    await freeze('second');
+    await freeze('third');
+    const within = await until('the budget is kept', async () => {
+      const now = await usage(cwm);
+      return now.kv.bytes <= budgetBytes ? now : null;
+    });
+    const files = blockFiles(storage);
+    expect(within.kv).toMatchObject({ bytes: sum(files.values()), budgetBytes, elsewhereBytes: 0 });
+    expect(within.quotaBytes).toBe(50e9);
+    const gone = Object.fromEntries(within.items.map(({ name, kv }) => [name, kv?.missingBlocks]));
+    expect(gone).toMatchObject({ first: 0 });
+    expect(gone['second']).toBeGreaterThan(0);
+    expect(within.kv.pinnedBytes).toBe(within.items.find(({ name }) => name === 'first')?.kv?.bytes);
 
-      // Blocks that went under the running engine are a miss, and nothing else.
-      const thawed = await cwm.json('thaw', 'second', '--resume');
-      expect(thawed).toMatchObject({ content: { blocksDamaged: 0, blocksMissing: gone['second'] } });
-      expect(['partial', 'rebuilt']).toContain(thawed['verdict']);
-      expect(await cwm.json('send', 's-second', 'Go on.', '--max-tokens', '4')).toMatchObject({
-        text: expect.any(String),
-      });
+    // Blocks that went under the running engine are a miss, and nothing else.
+    const thawed = await cwm.json('thaw', 'second', '--resume');
+    expect(thawed).toMatchObject({ content: { blocksDamaged: 0, blocksMissing: gone['second'] } });
+    expect(['partial', 'rebuilt']).toContain(thawed['verdict']);
+    expect(await cwm.json('send', 's-second', 'Go on.', '--max-tokens', '4')).toMatchObject({
+      text: expect.any(String),
+    });
 
-      await cwm.json('unpin', 'first');
-      const preview = (await cwm.json('prune', '--keep', '1', '--dry-run')) as unknown as PruneResult;
-      expect(preview).toMatchObject({ dryRun: true, windows: [{ name: 'first' }, { name: 'third' }] });
-      expect(preview.bytesFreed).toBeGreaterThan(0);
-      const before = sum(blockFiles(storage).values());
-      expect(await cwm.json('prune', '--keep', '1')).toEqual({ ...preview, dryRun: false });
-      expect(before - sum(blockFiles(storage).values())).toBe(preview.bytesFreed);
+    await cwm.json('unpin', 'first');
+    const preview = (await cwm.json('prune', '--keep', '1', '--dry-run')) as unknown as PruneResult;
+    expect(preview).toMatchObject({ dryRun: true, windows: [{ name: 'first' }, { name: 'third' }] });
+    expect(preview.bytesFreed).toBeGreaterThan(0);
+    const before = sum(blockFiles(storage).values());
+    expect(await cwm.json('prune', '--keep', '1')).toEqual({ ...preview, dryRun: false });
+    expect(before - sum(blockFiles(storage).values())).toBe(preview.bytesFreed);
 
-      const { items } = (await cwm.json('trash', 'list')) as unknown as { items: TrashItem[] };
-      expect(items.map(({ name }) => name).sort()).toEqual(['first', 'third']);
-      const first = items.find(({ name }) => name === 'first');
-      expect(await cwm.json('trash', 'restore', first?.id ?? '')).toMatchObject({ kind: 'window', name: 'first' });
-      expect(await cwm.json('thaw', 'first')).toMatchObject({ verdict: expect.stringMatching(/partial|rebuilt/) });
-      expect(await cwm.json('trash', 'empty')).toEqual({ items: [], bytesFreed: 0 });
-      expect(await cwm.json('trash', 'empty', '--all')).toMatchObject({ items: [{ name: 'third' }] });
+    const { items } = (await cwm.json('trash', 'list')) as unknown as { items: TrashItem[] };
+    expect(items.map(({ name }) => name).sort()).toEqual(['first', 'third']);
+    const first = items.find(({ name }) => name === 'first');
+    expect(await cwm.json('trash', 'restore', first?.id ?? '')).toMatchObject({ kind: 'window', name: 'first' });
+    expect(await cwm.json('thaw', 'first')).toMatchObject({ verdict: expect.stringMatching(/partial|rebuilt/) });
+    expect(await cwm.json('trash', 'empty')).toEqual({ items: [], bytesFreed: 0 });
+    expect(await cwm.json('trash', 'empty', '--all')).toMatchObject({ items: [{ name: 'third' }] });
 
-      const inWords = await cwm.run('usage');
-      expect(inWords.stdout).toMatch(/KV +\S+ \S+ of at most 2 MB/);
-      expect(inWords.stdout).toMatch(/^WINDOW +KV +ITS OWN +SHARED +GONE +RECORDS +USED +PINNED$/m);
-      expect(inWords.stdout).toMatch(/^first +\S+ [kM]B/m);
-    },
-  );
+    const inWords = await cwm.run('usage');
+    expect(inWords.stdout).toMatch(/KV +\S+ \S+ of at most 2 MB/);
+    expect(inWords.stdout).toMatch(/^WINDOW +KV +ITS OWN +SHARED +GONE +RECORDS +USED +PINNED$/m);
+    expect(inWords.stdout).toMatch(/^first +\S+ [kM]B/m);
+  });
 });
 
-describe('cwm refuses', { timeout: 60_000 }, () => {
+describe('cwm refuses', () => {
   it('a prune that says nothing, and things that are not there', async () => {
     const cwm = cliOn(makeStorage());
     expect(await cwm.refusal('prune')).toMatchObject({ code: 'CWM-1003' });

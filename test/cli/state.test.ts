@@ -5,7 +5,7 @@ import { cliOn } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();
 
-describe('cwm state', { timeout: 120_000 }, () => {
+describe('cwm state', () => {
   it('S3-02 S3-11 keeps values with a session, also those of several commands at once', async () => {
     const cwm = cliOn(makeStorage());
     await cwm.json('session', 'new', '--id', 's');

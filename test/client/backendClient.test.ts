@@ -27,7 +27,7 @@ async function silentEngine(): Promise<{ url: string; connections: () => number 
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, connections: () => connections };
 }
 
-describe('backend client', { timeout: 90_000 }, () => {
+describe('backend client', () => {
   it('starts exactly one backend, however many clients come at once', async () => {
     const storage = makeStorage();
     const clients = Array.from({ length: 20 }, () => client(storage));

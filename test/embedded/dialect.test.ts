@@ -27,7 +27,7 @@ interface Chat {
   readonly usage: Completion['usage'];
 }
 
-describe("the embedded engine's HTTP dialect", { timeout: 120_000 }, () => {
+describe("the embedded engine's HTTP dialect", () => {
   let folder: Scratch;
   let engine: EngineProcess;
 

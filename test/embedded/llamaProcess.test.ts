@@ -12,7 +12,7 @@ import type { WorkerConfig } from '../../src/embedded/workerProtocol.ts';
 import { promptIds } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
 
-describe('a llama.cpp process', { timeout: 120_000 }, () => {
+describe('a llama.cpp process', () => {
   let folder: Scratch;
   let config: WorkerConfig;
   const running: Llama[] = [];

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blockNames, cachedBy, EngineProcess, promptIds, saidBy, type Completion } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
 
-describe('the prefix cache of the embedded engine', { timeout: 120_000 }, () => {
+describe('the prefix cache of the embedded engine', () => {
   let folder: Scratch;
   let model: string;
   let engine: EngineProcess;

@@ -17,7 +17,7 @@ import {
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
 import { until } from './support/until.ts';
 
-describe("the embedded engine's process", { timeout: 120_000 }, () => {
+describe("the embedded engine's process", () => {
   let folder: Scratch;
   let kvDir: string;
   beforeEach(() => {

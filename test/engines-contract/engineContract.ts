@@ -34,7 +34,7 @@ const leastTokensOfText = 96;
  *
  * @param timeoutMs for each test; a real model on a slow machine needs minutes.
  */
-export function engineContract(name: string, makeEngine: () => Promise<EngineUnderTest>, timeoutMs = 30_000): void {
+export function engineContract(name: string, makeEngine: () => Promise<EngineUnderTest>, timeoutMs = 240_000): void {
   describe(`Engine contract: ${name}`, { timeout: timeoutMs }, () => {
     let subject: EngineUnderTest;
     let engine: Engine;

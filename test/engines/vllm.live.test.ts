@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { blockHashChain, defaultHashSeed, type BlockHashProfile } from '../../sr
 import { blockFiles } from './fsTier.ts';
 import type { ModelServer } from './guardedServer.ts';
 import { complete, metricByLabel, tokenize } from './rawVllm.ts';
+import { sharedMemoryOf } from './sharedMemory.ts';
 import { until } from './until.ts';
 import { vllmModel, type VllmModel } from './vllmModel.ts';
 import { startVllm } from './vllmServer.ts';
@@ -122,18 +123,3 @@ describe('vLLM with its own tiered offload', () => {
     expect(memory.filter((file) => existsSync(file))).toEqual([]);
   });
 });
-
-/** The files under /dev/shm that the processes of a group have mapped. */
-function sharedMemoryOf(groupId: number): string[] {
-  const found = new Set<string>();
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) !== groupId) continue;
-      for (const [file] of readFileSync(`/proc/${pid}/maps`, 'utf8').matchAll(/\/dev\/shm\/\S+$/gm)) found.add(file);
-    } catch {
-      // It ended while it was looked at.
-    }
-  }
-  return [...found];
-}

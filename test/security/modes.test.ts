@@ -26,7 +26,6 @@ function openPaths(root: string): string[] {
 describe('S0-50 S0-60 who can reach the files', () => {
   it.skipIf(process.platform === 'win32')(
     'after everything was used, with a real engine and under the umask 0, all files are 0600 and all directories 0700',
-    { timeout: 120_000 },
     async () => {
       const root = makeDirectory();
       const storage = join(root, 'storage');

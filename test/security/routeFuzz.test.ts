@@ -108,7 +108,7 @@ async function filled(): Promise<WholeBackend> {
 }
 
 describe('S0-60 every route, whatever it is asked', () => {
-  it.each(names)('%s answers with a result or an error of the table', { timeout: 120_000 }, async (name) => {
+  it.each(names)('%s answers with a result or an error of the table', async (name) => {
     const backend = await filled();
     await fc.assert(
       fc.asyncProperty(inputOf(name), async (input) => {

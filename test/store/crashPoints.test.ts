@@ -73,7 +73,7 @@ async function die(run: Run, at: number, kind: FaultKind, ending: Ending, seed: 
 }
 
 describe.each(Object.entries(crashOperations))('S4-06 a crash at any change of: %s', (operation, { run, states }) => {
-  it('leaves it done or not done, and what was acknowledged done', { timeout: 120_000 }, async () => {
+  it('leaves it done or not done, and what was acknowledged done', async () => {
     const { changes, before, after } = await wholeRun(run);
     const allowed: object[] = [];
     const add = (state: object): void => {

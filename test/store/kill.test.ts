@@ -21,7 +21,7 @@ async function writeAndKill(directory: string, changes: number): Promise<string[
 }
 
 describe('S4-06 a process that is killed while it writes', () => {
-  it.each([1, 6, 15, 80])('loses nothing of the %i changes it acknowledged', { timeout: 60_000 }, async (changes) => {
+  it.each([1, 6, 15, 80])('loses nothing of the %i changes it acknowledged', async (changes) => {
     const directory = await temporaryDirectory();
     const acknowledged = await writeAndKill(directory, changes);
     const store = await openTestStore(directory);

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Outcome } from './fakeTerminal.ts';
 
@@ -38,7 +40,7 @@ export function cliOn(storage: string, cwd?: string): Cli {
     run,
     json: async (...args) => {
       const { code, stdout, stderr } = await run(...args, '--json');
-      if (code !== 0) throw new Error(`cwm ${args.join(' ')} ended with ${code}: ${stderr}`);
+      if (code !== 0) throw new Error(`cwm ${args.join(' ')} ended with ${code}: ${stderr}${lastOfLog(storage)}`);
       return parse(stdout);
     },
     refusal: async (...args) => {
@@ -50,3 +52,9 @@ export function cliOn(storage: string, cwd?: string): Cli {
 }
 
 const parse = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
+
+/** What the backend wrote down of it. */
+function lastOfLog(storage: string): string {
+  const log = join(storage, 'backend.log');
+  return existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(-6).join('\n') : '';
+}
