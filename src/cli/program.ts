@@ -29,6 +29,8 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     .version(productVersion)
     // Failures are reported in one place, in words or as JSON; only a help text is taken from here.
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => void (usage += text) })
+    // Long usages leave little room beside them on a terminal of 80 columns; descriptions are wrapped all the same.
+    .configureHelp({ minWidthToWrap: 20 })
     .exitOverride()
     .showSuggestionAfterError();
   const perform: Perform = async (options, action) => {

@@ -87,14 +87,14 @@ describe('documents', () => {
     };
     const findings = [{ name: 'Reach', state: 'failed', detail: 'refused | twice', remedy: 'Start it.' } as const];
     const doctor = doctorReport({ engine, findings, capabilities: null });
-    expect(doctor).toContain('| Reach | ✗ failed | refused \\| twice | Start it. |');
+    expect(doctor).toContain('| Reach | ✗\u{a0}failed | refused \\| twice | Start it. |');
     expect(doctor).toContain('CWM-5001');
     expect(doctor).not.toContain('What the engine can do');
     const items = [{ name: 'isolation', state: 'no', found: 'The salt | is ignored.', remedy: 'Change it.' }] as const;
     const capabilities = { items: [...items], blockTokens: 16, cost: { requests: 4, promptTokens: 194, ms: 80 } };
     const probed = doctorReport({ engine, findings, capabilities });
     expect(probed).toContain('with 4 tiny requests of 194 tokens in all');
-    expect(probed).toContain('| Keeps conversations apart | ✗ no | The salt \\| is ignored. | Change it. |');
+    expect(probed).toContain('| Keeps conversations apart | ✗\u{a0}no | The salt \\| is ignored. | Change it. |');
     const status = statusReport(aState({ active: { kind: 'session', session: aSession() } }), null);
     expect(status).toContain('8,192 tokens of 32,000 (26 %)');
     expect(status).toContain('The backend is not running');

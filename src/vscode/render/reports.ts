@@ -5,17 +5,18 @@ import { formatCount, formatDuration, formatTokens } from '../../base/format.ts'
 import { markdownTable, plain } from './markdown.ts';
 import { problemText } from './problem.ts';
 
+// No-break spaces: a narrow column must not part a mark from its word.
 const findingStates: Readonly<Record<Finding['state'], string>> = {
-  ok: '✓ ok',
-  warning: '⚠ warning',
-  failed: '✗ failed',
-  unknown: '? unknown',
+  ok: '✓\u{a0}ok',
+  warning: '⚠\u{a0}warning',
+  failed: '✗\u{a0}failed',
+  unknown: '?\u{a0}unknown',
 };
 
 const capabilityStates: Readonly<Record<Capability['state'], string>> = {
-  yes: '✓ yes',
-  no: '✗ no',
-  unknown: '? not known',
+  yes: '✓\u{a0}yes',
+  no: '✗\u{a0}no',
+  unknown: '?\u{a0}not\u{a0}known',
 };
 
 /** What `cwm doctor` found, as markdown. */
