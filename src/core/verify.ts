@@ -2,6 +2,7 @@ import type { RouteInput, RouteOutput, VerifyStep } from '../protocol/api.ts';
 import { toCwmError } from '../protocol/errors.ts';
 import { parseWindowName, type LineageId, type WindowName } from '../protocol/ids.ts';
 import { formatBytes } from '../base/format.ts';
+import type { WindowManifest } from '../protocol/window.ts';
 import { checkBlocks } from './blocks.ts';
 import { progressOf } from './changes.ts';
 import type { OnChecked } from './ports/store.ts';
@@ -61,48 +62,69 @@ interface BlockVerification {
 async function verifyBlocks(
   core: CoreContext,
   names: readonly WindowName[],
-  { engine: engineSpec, deletes, onChecked }: BlockVerification,
+  options: BlockVerification,
   signal: AbortSignal,
 ): Promise<{ step: VerifyStep; repairs: string[] }> {
   const problems: string[] = [];
   const repairs: string[] = [];
   let checked = 0;
   for (const [at, name] of names.entries()) {
-    onChecked(blocksStep, at, names.length);
+    options.onChecked(blocksStep, at, names.length);
     try {
       const manifest = await requireWindow(core, name);
-      const kv = await core.store.loadWindowKv(name);
-      if (kv.blocks.length === 0) continue;
-      const { salt } = await core.store.getLineage(manifest.lineage as LineageId);
-      const ids = await core.store.loadWindowTokens(name);
-      const engine = core.engines.get(engineSpec ?? manifest.engine);
-      const context = { ids, salt: saltOf({ salt, generation: kv.saltGeneration }), handle: kv.handle };
-      const location = await engine.locate(context, signal);
-      if (!location.reachable) continue;
-      const check = await checkBlocks(
-        engine,
-        location.blocks,
-        kv.blocks,
-        { readAll: true, checksumsOfOthers: (hashes) => core.store.checksumsOfOthers(hashes, name) },
+      // A thaw that has blocks computed again changes files and record one after the other.
+      const found = await core.kvRecords.run(
+        manifest.lineage as LineageId,
+        () => verifyBlocksOf(core, manifest, options, signal),
         signal,
       );
-      checked += check.hashed;
-      if (check.damaged.length > 0) {
-        problems.push(
-          `Window "${name}": ${check.damaged.length} of ${kv.blocks.length} KV blocks are not what was frozen.`,
-        );
-        if (deletes) {
-          const freed = await engine.forget({ hashes: check.damaged, handle: null }, signal);
-          repairs.push(
-            `Window "${name}": damaged KV was deleted (${formatBytes(freed)}); the next thaw computes it again.`,
-          );
-        }
-      }
+      checked += found.checked;
+      problems.push(...found.problems);
+      repairs.push(...found.repairs);
     } catch (error) {
       signal.throwIfAborted();
+      if (await isGone(core, name)) continue;
       const { code, message } = toCwmError(error);
       problems.push(`Window "${name}": its KV blocks could not be checked. ${message} (${code})`);
     }
   }
   return { step: { step: blocksStep, checked, problems }, repairs };
+}
+
+/** Deleted by another client since it was listed. */
+const isGone = (core: CoreContext, name: WindowName): Promise<boolean> =>
+  core.store.getWindow(name).then(
+    (manifest) => manifest === null,
+    () => false,
+  );
+
+async function verifyBlocksOf(
+  core: CoreContext,
+  { name, lineage, engine: recordedEngine }: WindowManifest,
+  { engine: engineSpec, deletes }: BlockVerification,
+  signal: AbortSignal,
+): Promise<{ checked: number; problems: string[]; repairs: string[] }> {
+  const nothing = { checked: 0, problems: [], repairs: [] };
+  const window = name as WindowName;
+  const kv = await core.store.loadWindowKv(window);
+  if (kv.blocks.length === 0) return nothing;
+  const { salt } = await core.store.getLineage(lineage as LineageId);
+  const ids = await core.store.loadWindowTokens(window);
+  const engine = core.engines.get(engineSpec ?? recordedEngine);
+  const context = { ids, salt: saltOf({ salt, generation: kv.saltGeneration }), handle: kv.handle };
+  const location = await engine.locate(context, signal);
+  if (!location.reachable) return nothing;
+  const { hashed: checked, damaged } = await checkBlocks(
+    engine,
+    location.blocks,
+    kv.blocks,
+    { readAll: true, checksumsOfOthers: (hashes) => core.store.checksumsOfOthers(hashes, window) },
+    signal,
+  );
+  if (damaged.length === 0) return { ...nothing, checked };
+  const problems = [`Window "${name}": ${damaged.length} of ${kv.blocks.length} KV blocks are not what was frozen.`];
+  if (!deletes) return { checked, problems, repairs: [] };
+  const freed = await engine.forget({ hashes: damaged, handle: null }, signal);
+  const repair = `Window "${name}": damaged KV was deleted (${formatBytes(freed)}); the next thaw computes it again.`;
+  return { checked, problems, repairs: [repair] };
 }

@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, test, vi } from 'vitest';
+import type { WindowName } from '../../src/protocol/ids.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from './coreFixture.ts';
 
 describe('clone', () => {
@@ -165,6 +167,42 @@ describe('verify', () => {
     await fixture.cwm.verify({}, never());
     const told = fixture.heard.flatMap((change) => (change.type === 'progress' ? [change] : []));
     expect(told).toContainEqual({ type: 'progress', operation: 'verify', subject: '', step: 'messages: 0 of 1' });
+  });
+
+  test('a window that is deleted meanwhile is no problem', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const load = vi.spyOn(fixture.store, 'loadWindowKv').mockImplementation(async (name) => {
+      load.mockRestore();
+      await fixture.cwm.deleteWindow({ window: 'w' }, never());
+      return fixture.store.loadWindowKv(name);
+    });
+    const { healthy, steps } = await fixture.cwm.verify({}, never());
+    expect(steps.flatMap(({ problems }) => problems)).toEqual([]);
+    expect(healthy).toBe(true);
+    expect(await fixture.store.getWindow('w' as WindowName)).toBeNull();
+  });
+
+  test('blocks that a thaw is computing again are looked at when it is done', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const { engine, cwm } = fixture;
+    engine.recomputesInexactly = true;
+    engine.evict();
+    const isAtBlocks = (): boolean =>
+      fixture.heard.some((change) => change.type === 'progress' && change.step.startsWith('KV blocks match'));
+    let verified: ReturnType<typeof cwm.verify> | null = null;
+    engine.onCall = async (call) => {
+      // The blocks are there anew, and their record is not.
+      if (call !== 'measure' || engine.calls.at(-2) !== 'persist' || verified) return;
+      verified = cwm.verify({}, never());
+      await vi.waitFor(() => expect(isAtBlocks()).toBe(true));
+      const calls = engine.calls.length;
+      for (let turn = 0; turn < 2_000; turn++) await setImmediate();
+      expect(engine.calls.length).toBe(calls);
+    };
+    expect((await cwm.thaw({ window: 'w' }, never())).verdict).toBe('rebuilt');
+    expect(await verified).toMatchObject({ healthy: true });
   });
 
   test('lost blocks are no problem: KV is perishable', async () => {
