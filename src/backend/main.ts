@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { alreadyRunningExitCode } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
+import { startFailureLine } from '../protocol/startFailure.ts';
 import { lockHolder } from './backendLock.ts';
 import { parseBackendArguments, type BackendArguments } from './arguments.ts';
 import { isAnnounced } from './recordFile.ts';
@@ -50,7 +51,7 @@ try {
   await backend.stopped;
   process.exit(0);
 } catch (error) {
-  const what = error instanceof CwmError ? `${error.message} (${error.code}) ${error.hint}` : error;
-  console.error('The backend could not start:', what);
+  if (error instanceof CwmError) console.error(startFailureLine(process.pid, error));
+  else console.error('The backend could not start:', error);
   process.exit(1);
 }

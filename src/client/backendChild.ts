@@ -3,6 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { alreadyRunningExitCode, backendLogFile } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
+import { startFailureIn } from '../protocol/startFailure.ts';
 
 /** How to start a backend: on which Node, from which file. */
 export interface BackendStart {
@@ -60,10 +61,13 @@ export class BackendChild {
     return this.#exited;
   }
 
-  /** @throws CwmError CWM-5010 with the end of the log when it could not start. */
+  /** @throws CwmError what it gave as the reason in its log; CWM-5010 with the log's end when it could not start and gave none. */
   throwIfFailed(): void {
     if (this.#failure === undefined) return;
-    throw new CwmError('CWM-5010', `The backend could not start: ${this.#failure}.${logTail(this.#storage)}`, {
+    const end = logEnd(this.#storage);
+    const told = this.#child.pid === undefined ? null : startFailureIn(end, this.#child.pid);
+    if (told) throw told;
+    throw new CwmError('CWM-5010', `The backend could not start: ${this.#failure}.${quoted(end)}`, {
       hint: `The log is ${join(this.#storage, backendLogFile)}.`,
     });
   }
@@ -99,7 +103,11 @@ const tailLines = 8;
 const tailCharacters = 2000;
 
 /** The last lines of the log, to be put behind a message; empty when there are none. */
-export function logTail(storage: string): string {
+export const logTail = (storage: string): string => quoted(logEnd(storage));
+
+const quoted = (end: string): string => (end === '' ? '' : ` Its log ends with:\n${end}`);
+
+function logEnd(storage: string): string {
   let text: string;
   try {
     text = readFileSync(join(storage, backendLogFile), 'utf8');
@@ -107,6 +115,5 @@ export function logTail(storage: string): string {
     return '';
   }
   const lines = text.trimEnd().split('\n').slice(-tailLines);
-  const tail = lines.join('\n').slice(-tailCharacters);
-  return tail === '' ? '' : ` Its log ends with:\n${tail}`;
+  return lines.join('\n').slice(-tailCharacters);
 }

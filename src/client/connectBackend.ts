@@ -34,7 +34,7 @@ export function backendClient(options: ConnectOptions): BackendClient {
   });
 }
 
-/** A client whose backend is there. @throws CwmError CWM-5010 with the end of the log when none came up, CWM-6003. */
+/** A client whose backend is there. @throws what {@link findOrStartBackend} does. */
 export async function connectBackend(options: ConnectOptions, signal?: AbortSignal): Promise<BackendClient> {
   const client = backendClient(options);
   try {

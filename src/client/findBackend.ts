@@ -28,7 +28,8 @@ export async function findBackend(
  * The backend of this storage directory, started when there is none. One of another version is asked to leave first. However
  * many clients do this at once, there is one backend in the end: the others find the directory taken and end.
  *
- * @throws CwmError CWM-5010 when none answers before the deadline, with the end of the log; CWM-6003 when aborted.
+ * @throws CwmError CWM-5010 when none answers before the deadline, with the end of the log; what it gave as the reason when it could
+ *   not start, like CWM-8003; CWM-6003 when aborted.
  */
 export async function findOrStartBackend(options: FindOptions, signal: AbortSignal): Promise<BackendRecord> {
   const { storage, version, start } = options;
@@ -36,6 +37,7 @@ export async function findOrStartBackend(options: FindOptions, signal: AbortSign
   const ended = AbortSignal.any([signal, deadline]);
   let child: BackendChild | null = null;
   let asked: string | undefined;
+  let isTaken = false;
   try {
     for (;;) {
       const record = await readBackendRecord(storage);
@@ -46,6 +48,7 @@ export async function findOrStartBackend(options: FindOptions, signal: AbortSign
       }
       if (!child || child.exited) {
         child?.throwIfFailed();
+        isTaken = child !== null;
         child = new BackendChild(storage, start);
       }
       await delay(pollMs, undefined, { signal: ended });
@@ -53,8 +56,12 @@ export async function findOrStartBackend(options: FindOptions, signal: AbortSign
   } catch (error) {
     if (signal.aborted) throw toCwmError(signal.reason);
     if (!deadline.aborted) throw error;
-    const message = `No backend answered within ${Math.round(options.deadlineMs / 1000)} s.${logTail(storage)}`;
-    throw new CwmError('CWM-5010', message, { cause: error });
+    const seconds = Math.round(options.deadlineMs / 1000);
+    const message = isTaken
+      ? `Another backend has the storage directory, and did not answer within ${seconds} s.`
+      : `No backend answered within ${seconds} s.${logTail(storage)}`;
+    const hint = 'It may be encrypting or decrypting everything first: try again in a few minutes.';
+    throw new CwmError('CWM-5010', message, { cause: error, ...(isTaken && { hint }) });
   }
 }
 

@@ -94,6 +94,6 @@ describe('where the storage directory lies', () => {
     const args = ['-Urm', 'sh', '-c', script, 'sh', place, process.execPath, backendEntry];
     const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8', timeout: 50_000 });
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^The backend could not start: .* \(CWM-4001\) .*read-only/);
+    expect(stderr).toMatch(/^The backend \(process \d+\) could not start: .* \(CWM-4001\) .*read-only/);
   });
 });

@@ -35,7 +35,7 @@ describe('S0-61 cwm encryption', () => {
     chmodSync(keyFile, 0o644);
     const refused = await cwm.run('session', 'show', 's');
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toMatch(/Others may read the key file .+ \(CWM-8003\) Run "chmod 600/);
+    expect(refused.stderr).toMatch(/Others may read the key file .+ \(CWM-8003\)\s+Run "chmod 600/);
     expect(refused.stderr).not.toContain(readFileSync(keyFile, 'utf8').trim());
     chmodSync(keyFile, 0o600);
     expect(await cwm.json('session', 'show', 's')).toMatchObject({ title: secret });

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Signal } from '../../src/protocol/api.ts';
+import { alreadyRunningExitCode } from '../../src/protocol/backendRecord.ts';
 import { productVersion } from '../../src/protocol/version.ts';
 import { until } from '../backend/support/until.ts';
 import { isRunning, killHard, readRecord, realBackends, realStart } from './support/realBackends.ts';
@@ -136,6 +137,29 @@ describe('backend client', () => {
     const start = { ...realStart, entry: join(storage, 'hangs.mjs') };
     const one = client(storage, { start, deadlineMs: 300 });
     await expect(one.call('health', {})).rejects.toMatchObject({ code: 'CWM-5010' });
+  });
+
+  it('says so when another backend has the storage directory and is not up yet', async () => {
+    const storage = makeStorage();
+    writeFileSync(join(storage, 'yields.mjs'), `process.exit(${alreadyRunningExitCode});`);
+    const one = client(storage, { start: { ...realStart, entry: join(storage, 'yields.mjs') }, deadlineMs: 1500 });
+    await expect(one.call('health', {})).rejects.toMatchObject({
+      code: 'CWM-5010',
+      message: expect.stringMatching(/^Another backend has the storage directory/),
+      hint: expect.stringContaining('encrypting'),
+    });
+  });
+
+  it('a backend that could not start and said why is believed: its code, its words, its advice', async () => {
+    const storage = makeStorage();
+    await client(storage).call('health', {});
+    await killHard(readRecord(storage).pid);
+    writeFileSync(join(storage, 'encryption.json'), 'no record');
+    await expect(client(storage).call('health', {})).rejects.toMatchObject({
+      code: 'CWM-8003',
+      message: 'encryption.json of the store is damaged.',
+      hint: 'Restore it from a backup of the storage directory.',
+    });
   });
 
   it('starts nothing when it may not', async () => {

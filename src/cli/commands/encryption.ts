@@ -1,19 +1,11 @@
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { askToLeave, readBackendRecord } from '../../client/backendRecord.ts';
-import { connectBackend } from '../../client/connectBackend.ts';
+import { defaultKeyFile, turnEncryption, type EncryptionWish } from '../../client/turnEncryption.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
-import { CwmError } from '../../protocol/errors.ts';
 import type { Perform } from '../action.ts';
 import { withCommonOptions, type Run } from '../run.ts';
 
 type Encryption = RouteOutput<'encryption'>;
-
-/** A store of months takes a while to be written anew. */
-const conversionMs = 30 * 60_000;
-/** Another client may start a backend of its own in between. */
-const attempts = 5;
 
 export function registerEncryption(program: Command, perform: Perform): void {
   const encryption = program.command('encryption').description('whether the store lies encrypted on the disk');
@@ -27,38 +19,19 @@ export function registerEncryption(program: Command, perform: Perform): void {
     .option('--key-file <file>', 'file of the key, made where there is none (default: ~/.config/cwm/store.key)')
     .action(({ keyFile, ...common }: { keyFile?: string }) =>
       perform(common, async (run) => {
-        const file = keyFile ?? join(homedir(), '.config', 'cwm', 'store.key');
-        const args = ['--encryption', 'on', '--encryption-key-file', resolve(run.terminal.cwd, file)];
-        run.print(await turned(run, 'on', args), encryptionInWords);
+        const file = resolve(run.terminal.cwd, keyFile ?? defaultKeyFile());
+        run.print(await turned(run, { state: 'on', keyFile: file }), encryptionInWords);
       }),
     );
   withCommonOptions(encryption.command('off'))
     .description('write everything back as plain files')
     .action((common: object) =>
-      perform(common, async (run) => run.print(await turned(run, 'off', ['--encryption', 'off']), encryptionInWords)),
+      perform(common, async (run) => run.print(await turned(run, { state: 'off' }), encryptionInWords)),
     );
 }
 
-/** Has a new backend do it before it opens the store. */
-async function turned(run: Run, wanted: Encryption['state'], args: readonly string[]): Promise<Encryption> {
-  const { interrupted } = run.terminal;
-  for (let attempt = 1; attempt <= attempts; attempt++) {
-    const running = await readBackendRecord(run.storage);
-    if (running) await askToLeave(running, interrupted);
-    const start = { ...run.backendStart, args };
-    const options = { storage: run.storage, kind: 'cli', start, deadlineMs: conversionMs };
-    const client = await connectBackend(options, interrupted);
-    try {
-      const encryption = await client.call('encryption', {}, interrupted);
-      if (encryption.state === wanted) return encryption;
-    } finally {
-      client.dispose();
-    }
-  }
-  throw new CwmError('CWM-5010', 'Another program started a backend first, each time.', {
-    hint: 'Close VS Code and other clients of this storage directory, and try again.',
-  });
-}
+const turned = (run: Run, wish: EncryptionWish): Promise<Encryption> =>
+  turnEncryption({ storage: run.storage, kind: 'cli', start: run.backendStart }, wish, run.terminal.interrupted);
 
 const encryptionInWords = ({ state, keyId, keyFile }: Encryption): string =>
   state === 'off'

@@ -1,0 +1,53 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { RouteOutput } from '../protocol/api.ts';
+import { CwmError } from '../protocol/errors.ts';
+import type { BackendStart } from './backendChild.ts';
+import { askToLeave, readBackendRecord } from './backendRecord.ts';
+import { connectBackend, type ConnectOptions } from './connectBackend.ts';
+
+/** How the store is to lie on the disk. The key file is absolute, and made where there is none. */
+export type EncryptionWish = { readonly state: 'on'; readonly keyFile: string } | { readonly state: 'off' };
+
+/** A store of months takes a while to be written anew. */
+const conversionMs = 30 * 60_000;
+/** Another client may start a backend of its own in between. */
+const attempts = 5;
+
+export const defaultKeyFile = (): string => join(homedir(), '.config', 'cwm', 'store.key');
+
+/**
+ * Encrypts or decrypts the store: has a new backend do it before it opens the store, and waits for it. That backend stays. An abort
+ * ends the wait only; a conversion that has begun goes on.
+ *
+ * @throws CwmError CWM-8003 when the key can't be used: nothing was changed then. CWM-5010 when another client's backend was always
+ *   there first, CWM-6003.
+ */
+export async function turnEncryption(
+  options: ConnectOptions & { readonly start: BackendStart },
+  wish: EncryptionWish,
+  signal: AbortSignal,
+): Promise<RouteOutput<'encryption'>> {
+  const start = { ...options.start, args: [...(options.start.args ?? []), ...wishArguments(wish)] };
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const running = await readBackendRecord(options.storage);
+    if (running) await askToLeave(running, signal);
+    // Not to be kept: it would do the same again whenever it starts a backend.
+    const client = await connectBackend({ ...options, start, deadlineMs: conversionMs }, signal);
+    try {
+      const encryption = await client.call('encryption', {}, signal);
+      if (encryption.state === wish.state) return encryption;
+    } finally {
+      client.dispose();
+    }
+  }
+  throw new CwmError('CWM-5010', 'Another program started a backend first, each time.', {
+    hint: 'Close other windows of VS Code and other clients of this storage directory, and try again.',
+  });
+}
+
+const wishArguments = (wish: EncryptionWish): string[] => [
+  '--encryption',
+  wish.state,
+  ...(wish.state === 'on' ? ['--encryption-key-file', wish.keyFile] : []),
+];
