@@ -44,5 +44,5 @@ describe('S0-61 cwm encryption', () => {
     await cwm.json('stop');
     expect(readable(storage)).not.toEqual([]);
     expect(readdirSync(storage)).not.toContain('encryption.json');
-  }, 120_000);
+  });
 });

@@ -195,7 +195,7 @@ describe('prune', () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 });
 
 describe('usage', () => {

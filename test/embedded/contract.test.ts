@@ -26,4 +26,4 @@ async function underTest(): Promise<EngineUnderTest> {
   };
 }
 
-engineContract('the embedded engine', underTest, 120_000);
+engineContract('the embedded engine', underTest);

@@ -48,4 +48,4 @@ async function embeddedUnderTest(): Promise<EngineUnderTest> {
   };
 }
 
-engineContract('the embedded engine', embeddedUnderTest, 120_000);
+engineContract('the embedded engine', embeddedUnderTest);
