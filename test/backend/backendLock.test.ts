@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { lockHolder, takeBackendLock } from '../../src/backend/backendLock.ts';
 import { identifyProcess } from '../../src/backend/processIdentity.ts';
 import { temporaryDirectories } from './support/temporaryDirectory.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 const makeDirectory = temporaryDirectories();
 const holders: ChildProcess[] = [];

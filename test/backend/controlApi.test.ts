@@ -5,7 +5,7 @@ import { requestBackend, type BackendRequest } from '../../src/client/transport.
 import { CwmError } from '../../src/protocol/errors.ts';
 import { backendsInProcess, type BackendUnderTest } from './support/backendInProcess.ts';
 import { someSession, untilAborted } from './support/fakeDomain.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 const start = backendsInProcess();
 

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { EmbeddedServer } from '../../src/backend/engines/embeddedServer.ts';
 import { isRunning, killHard } from '../client/support/realBackends.ts';
 import { temporaryDirectories } from './support/temporaryDirectory.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 const makeDirectory = temporaryDirectories();
 const entry = fileURLToPath(new URL('./support/fakeEmbedded.ts', import.meta.url));

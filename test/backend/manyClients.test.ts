@@ -9,7 +9,7 @@ import { backendEntry, killHard, readRecord, realBackends } from '../client/supp
 import { ClientProcess } from '../soak/clientProcess.ts';
 import { outputOf, type Outcome } from '../soak/request.ts';
 import { temporaryDirectories } from './support/temporaryDirectory.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 const { makeStorage } = realBackends();
 const makeDirectory = temporaryDirectories();

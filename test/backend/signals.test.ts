@@ -5,7 +5,7 @@ import { SignalBus } from '../../src/backend/signalBus.ts';
 import { readSignals } from '../../src/client/signalStream.ts';
 import type { Change, Signal } from '../../src/protocol/api.ts';
 import { backendsInProcess, type BackendUnderTest } from './support/backendInProcess.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 const start = backendsInProcess();
 const windowChange = (window: string): Change => ({ type: 'window', window });

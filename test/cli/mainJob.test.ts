@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { killHard, readRecord, realBackends, isRunning } from '../client/support/realBackends.ts';
-import { until } from '../backend/support/until.ts';
+import { until } from '../support/until.ts';
 import { cliOn } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isRunning, readRecord, realBackends } from '../client/support/realBackends.ts';
-import { until } from '../backend/support/until.ts';
+import { until } from '../support/until.ts';
 import { cliOn, startCli } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PruneResult, TrashItem, Usage } from '../../src/protocol/space.ts';
 import { readRecord, realBackends } from '../client/support/realBackends.ts';
-import { until } from '../backend/support/until.ts';
+import { until } from '../support/until.ts';
 import { cliOn, startCli, type Cli } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();

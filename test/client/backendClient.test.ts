@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Signal } from '../../src/protocol/api.ts';
 import { alreadyRunningExitCode } from '../../src/protocol/backendRecord.ts';
 import { productVersion } from '../../src/protocol/version.ts';
-import { until } from '../backend/support/until.ts';
+import { until } from '../support/until.ts';
 import { isRunning, killHard, readRecord, realBackends, realStart } from './support/realBackends.ts';
 
 const { makeStorage, client } = realBackends();

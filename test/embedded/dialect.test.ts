@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cachedBy, EngineProcess, promptIds, saidBy, type Completion } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 interface Chunk {
   readonly choices: readonly {

@@ -15,7 +15,7 @@ import {
   saidBy,
 } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 describe("the embedded engine's process", () => {
   let folder: Scratch;

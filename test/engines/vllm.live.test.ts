@@ -11,7 +11,7 @@ import { blockFiles } from './fsTier.ts';
 import type { ModelServer } from './guardedServer.ts';
 import { complete, metricByLabel, tokenize } from './rawVllm.ts';
 import { sharedMemoryOf } from './sharedMemory.ts';
-import { until } from './until.ts';
+import { until } from '../support/until.ts';
 import { vllmModel, type VllmModel } from './vllmModel.ts';
 import { startVllm } from './vllmServer.ts';
 

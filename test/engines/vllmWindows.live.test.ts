@@ -24,7 +24,7 @@ import {
   type LiveProduct,
 } from './liveProduct.ts';
 import { complete } from './rawVllm.ts';
-import { until } from './until.ts';
+import { until } from '../support/until.ts';
 import { vllmModel, type VllmModel } from './vllmModel.ts';
 import { startVllm } from './vllmServer.ts';
 

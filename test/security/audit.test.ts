@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { auditedStore } from '../../src/backend/audit/auditedStore.ts';
 import type { AuditEntry, AuditReport } from '../../src/protocol/audit.ts';
 import type { CwmError } from '../../src/protocol/errors.ts';
-import { until } from '../backend/support/until.ts';
+import { until } from '../support/until.ts';
 import { runInProcess } from '../cli/support/fakeTerminal.ts';
 import { aKvRecord, aManifest, sessionId, someIds, windowName } from '../store/builders.ts';
 import { fill } from '../store/operations.ts';

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
-import { until } from '../backend/support/until.ts';
+import { until } from '../support/until.ts';
 import { cliOn } from '../cli/support/cliProcess.ts';
 import { smallModel } from '../embedded/support/smallModel.ts';
 

@@ -7,7 +7,7 @@ import type { BackendStart } from '../../../src/client/backendChild.ts';
 import { backendClient, type ConnectOptions } from '../../../src/client/connectBackend.ts';
 import { backendRecordFile, type BackendRecord } from '../../../src/protocol/backendRecord.ts';
 import { temporaryDirectories } from '../../backend/support/temporaryDirectory.ts';
-import { until } from '../../backend/support/until.ts';
+import { until } from '../../support/until.ts';
 
 export const backendEntry = fileURLToPath(new URL('../../../src/backend/main.ts', import.meta.url));
 
