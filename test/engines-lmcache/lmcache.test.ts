@@ -142,11 +142,22 @@ describe('LMCache behind vLLM', () => {
     expect(lmcache.size).toBe(0);
   });
 
-  test('a thaw that renews the record of KV does not pin it once more', async () => {
-    const { core, lmcache, vllm } = await rig();
+  test('what the coordinator has forgotten is pinned all the same', async () => {
+    const { core, lmcache } = await rig();
+    lmcache.forgetsPlaces = true;
+    const { tokens, notes } = await core.keep(text);
+    expect(said(notes)).toMatch(/it has 0 of \d+ pieces.+it is pinned/);
+    expect(lmcache.pinned).toBe(Math.floor(tokens / 256));
+  });
+
+  test('a thaw that renews the record of KV neither waits for it nor pins it once more', async () => {
+    const { core, lmcache, vllm, pauses } = await rig();
     await core.keep(text);
     vllm.evictAll();
+    lmcache.forgetsPlaces = true;
+    pauses.length = 0;
     expect((await core.thaw()).verdict).toBe('rebuilt');
+    expect(pauses).not.toContain(250);
     await core.cwm.deleteWindow({ window: 'w' }, never);
     expect(lmcache.size).toBe(0);
   });

@@ -32,6 +32,8 @@ export class FakeLmcache {
   readonly faults: { http: HttpFault | null } = { http: null };
   /** The instance answers a look-up so many times before it tells that the pieces are on disk. */
   storesAfterLookups = 0;
+  /** Its directory is empty, as after a restart without a checkpoint: what is stored already is never told of again. */
+  forgetsPlaces = false;
   /** Parts of the model, each of which keeps its own of each piece; they are on disk one look-up after another. */
   parts = 1;
   /** Another instance that the coordinator still takes to be running, and can't reach. */
@@ -164,7 +166,8 @@ export class FakeLmcache {
       const stored = this.#stored.get(part);
       if (stored && rank < partsOnDisk) stored.tier = 'l2';
       const { instance, tier } = stored ?? {};
-      const placements = stored ? [{ instance_id: instance, incarnation: 1, tier, backend: 'fs', shared: false }] : [];
+      const isKnown = stored && !this.forgetsPlaces;
+      const placements = isKnown ? [{ instance_id: instance, incarnation: 1, tier, backend: 'fs', shared: false }] : [];
       return { key: { chunk_hash_hex: chunk, kv_rank: rank }, placements, token_ids: [], access_count: 0 };
     });
   }

@@ -26,7 +26,10 @@ export class PinnedKv {
   }
 
   /**
-   * Waits until LMCache has stored what was just computed, and pins it. @param handle of a pin that it has already.
+   * Waits until LMCache has stored what was just computed, and pins it.
+   *
+   * @param handle of a pin that it has already. Then nothing is waited for: a coordinator that was restarted may never be told of
+   *   what is stored, and each thaw would wait in vain.
    * @returns the pin's handle, to be given to {@link release}; null when it could not be pinned.
    */
   async keep(
@@ -37,9 +40,10 @@ export class PinnedKv {
     const notes: string[] = [];
     let kept = handle;
     await this.#orNote(notes, signal, async () => {
-      const placement = await this.#untilStored(context, signal);
+      const placement =
+        kept === null ? await this.#untilStored(context, signal) : await this.#coordinator.lookup(context, signal);
       notes.push(inWords(placement));
-      if (kept !== null || placement.found === 0) return;
+      if (kept !== null || placement.pieces === 0) return;
       await this.#coordinator.pin(context, signal);
       kept = `${handlePrefix}${randomId()}`;
       notes.push('LMCache was told to keep it: it is pinned.');
