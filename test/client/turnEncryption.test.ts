@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { turnEncryption, type EncryptionWish } from '../../src/client/turnEncryption.ts';
-import { until } from '../backend/support/until.ts';
+import { until } from '../support/until.ts';
 import { backendEntry, isRunning, readRecord, realBackends, realStart } from './support/realBackends.ts';
 
 const { makeStorage, client } = realBackends();
