@@ -22,7 +22,7 @@ if (!process.argv.includes('--no-vscode')) {
   outcomes.push(await step('browser suite', () => suite('test/vscode/runUi.ts')));
 }
 console.log(
-  'A real vLLM and a real llama-server are tested by `npm run test:engines` (`npm run engines:install` first).',
+  'A real vLLM, LMCache and llama-server are tested by `npm run test:engines` (`npm run engines:install` first).',
 );
 
 const sum = (field: keyof Outcome): number => outcomes.reduce((total, outcome) => total + outcome[field], 0);

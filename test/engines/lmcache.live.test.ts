@@ -146,14 +146,14 @@ const overwrite = async (path: string, bytesOf: (bytes: Buffer) => Buffer): Prom
   writeFile(path, bytesOf(await readFile(path)));
 const damages: readonly Damage[] = [
   {
-    kind: 'zeros',
+    kind: 'zeroed',
     damage: (path) => overwrite(path, ({ length }) => Buffer.alloc(length)),
     outcome: ['damaged', 'salt-advanced'],
     piecesAfterwards: pieces,
   },
   {
     // The highest bit of a bfloat16's exponent: what was a fraction is now beyond all measure.
-    kind: 'one bit',
+    kind: 'one bit off',
     damage: (path) =>
       overwrite(path, (bytes) => {
         bytes.writeUInt8(bytes.readUInt8(8001) ^ 0x40, 8001);
@@ -291,7 +291,7 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
       expect(await thaw('tail')).toMatchObject({ verdict: 'proven', tier: 'device', content: { canary: 'agreed' } });
     });
 
-    test.for(damages)('a piece with $kind: never proven, and nothing wrong is answered from it', async (damaged) => {
+    test.for(damages)('one file $kind: never proven, and nothing wrong is answered from it', async (damaged) => {
       const { salt } = await frozenContext(product, nameOf(damaged.kind));
       const receipt = await thawAndGoOn(damaged.kind, nameOf(damaged.kind));
       const [verdict, repair] = damaged.outcome;
@@ -320,7 +320,7 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
       });
     });
 
-    test.for(damages)('$kind, repaired: it says no more than is so, and answers as ever', async (damaged) => {
+    test.for(damages)('the file that was $kind: it says no more than is so, and answers as ever', async (damaged) => {
       const receipt = await thawAndGoOn(`${damaged.kind}, after the repair`, nameOf(damaged.kind));
       expect(receipt).toMatchObject({
         verdict: 'partial',
