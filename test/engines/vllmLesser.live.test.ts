@@ -122,6 +122,18 @@ describe('a server without a tier', () => {
   });
 });
 
+test('one that counts nothing and tells no block size is tried out before its word counts, and is proven then', async () => {
+  const server = await startVllm({ model, connector: 'none', logStats: false }, never);
+  try {
+    expect((await product.engines.get(blind(server.url)).describe(never)).blockTokens).toBeNull();
+    const frozen = await freeze(server, 'uncounted', prose('counted by nobody', 250));
+    expect(frozen).toMatchObject({ verdict: 'proven', blockTokens: 32, cachedTokensFrom: 'usage' });
+    expect(await thaw('uncounted')).toMatchObject({ verdict: 'proven', cachedTokens: floorOf(frozen.tokens) });
+  } finally {
+    await server.stop();
+  }
+});
+
 test('ExampleConnector ignores the salt: a probe finds it, and says what to change', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cwm-live-'));
   try {

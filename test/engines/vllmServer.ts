@@ -35,6 +35,8 @@ export interface VllmStart {
   readonly hostTierBytes?: number;
   /** Whether answers say how many prompt tokens came from a cache. Default true. */
   readonly promptTokensDetails?: boolean;
+  /** Whether it counts at all; without, `/metrics` tells nothing of vLLM. Default true. */
+  readonly logStats?: boolean;
   /** Adds the unprotected endpoints for developers. Default false. */
   readonly devMode?: boolean;
   /** Adds timing of the server's own to each answer. Default false. */
@@ -91,7 +93,7 @@ export async function startVllm(start: VllmStart, signal: AbortSignal): Promise<
 
 function serverArguments(start: VllmStart, port: number, engineId: string): string[] {
   const { model, servedName = model.name, maxModelLen = 8192, blockTokens = 32, hashAlgorithm = 'sha256_cbor' } = start;
-  const { promptTokensDetails = true, perRequestMetrics = false } = start;
+  const { promptTokensDetails = true, logStats = true, perRequestMetrics = false } = start;
   const transfer = transferConfig(start, engineId);
   const flags: Readonly<Record<string, string | number | boolean | undefined>> = {
     '--model': model.name,
@@ -106,6 +108,7 @@ function serverArguments(start: VllmStart, port: number, engineId: string): stri
     '--enable-prefix-caching': true,
     '--prefix-caching-hash-algo': hashAlgorithm,
     '--enable-prompt-tokens-details': promptTokensDetails,
+    '--disable-log-stats': !logStats,
     '--enable-per-request-metrics': perRequestMetrics,
     '--kv-transfer-config': transfer && JSON.stringify(transfer),
   };
