@@ -62,11 +62,11 @@ export class BackendConnection implements Disposable {
 
   /** @throws CwmError CWM-5010 when there is none and none can be started, CWM-6003 after `dispose`. */
   async open(): Promise<Backend> {
-    if (this.#disposed.signal.aborted) throw new CwmError('CWM-6003', 'The extension is being stopped.');
+    this.#throwIfDisposed();
     const held = this.#held;
     switch (held.kind) {
       case 'nothing': {
-        const backend = this.#start();
+        const backend = this.#start(this.#connect);
         this.#held = { kind: 'starting', backend };
         return backend;
       }
@@ -79,6 +79,27 @@ export class BackendConnection implements Disposable {
       case 'open':
         return held.backend;
     }
+  }
+
+  /**
+   * Lets go of the backend, does `work`, which may end that one and start others, and connects anew, however the work ended. Calls
+   * wait for all of this. Where the new connection fails, the state says so; the work's result stands.
+   *
+   * @throws what `work` does, CWM-6003 after `dispose`.
+   */
+  async without<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    // Nobody else is to start a backend meanwhile, nor to be at other work.
+    while (this.#held.kind === 'starting') await Promise.allSettled([this.#held.backend]);
+    this.#throwIfDisposed();
+    this.#letGo();
+    const working = work(this.#disposed.signal);
+    const backend = this.#start(async (signal) => {
+      await Promise.allSettled([working]);
+      return this.#connect(signal);
+    });
+    this.#held = { kind: 'starting', backend };
+    await Promise.allSettled([backend]);
+    return await working;
   }
 
   /**
@@ -96,12 +117,16 @@ export class BackendConnection implements Disposable {
     this.#changes.dispose();
   }
 
-  async #start(): Promise<Backend> {
+  #throwIfDisposed(): void {
+    if (this.#disposed.signal.aborted) throw new CwmError('CWM-6003', 'The extension is being stopped.');
+  }
+
+  async #start(connect: ConnectBackend): Promise<Backend> {
     const letGoCount = this.#letGoCount;
     const isLate = (): boolean => this.#letGoCount !== letGoCount;
     this.#state.update({ connection: { kind: 'starting' } });
     try {
-      const backend = await this.#connect(this.#disposed.signal);
+      const backend = await connect(this.#disposed.signal);
       if (isLate()) {
         backend.dispose();
         return await this.open();

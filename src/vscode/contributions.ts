@@ -46,6 +46,9 @@ export const commandInputs = {
   /** `item` is its id in the trash. */
   'cwm.restoreFromTrash': z.object({ item: text }),
   'cwm.emptyTrash': z.object({ confirmed: flag }),
+  /** `keyFile` is made where there is none. */
+  'cwm.encryptStorage': z.object({ keyFile: text, confirmed: flag }),
+  'cwm.decryptStorage': z.object({ confirmed: flag }),
   'cwm.listWindows': nothing,
   'cwm.status': nothing,
   'cwm.showReceipt': z.object({ window: text }),
@@ -64,6 +67,9 @@ export const commandInputs = {
 
 export type CommandId = keyof typeof commandInputs;
 export type CommandInput<Id extends CommandId> = z.infer<(typeof commandInputs)[Id]>;
+
+/** `changed` is false where the storage was as wanted already. */
+export type TurnedEncryption = RouteOutput<'encryption'> & { readonly changed: boolean };
 
 /** What a command that is not listed here resolves to is `undefined`. */
 interface CommandOutputs {
@@ -85,6 +91,8 @@ interface CommandOutputs {
   'cwm.prune': RouteOutput<'prune'>;
   'cwm.restoreFromTrash': RouteOutput<'restoreFromTrash'>;
   'cwm.emptyTrash': RouteOutput<'emptyTrash'>;
+  'cwm.encryptStorage': TurnedEncryption;
+  'cwm.decryptStorage': TurnedEncryption;
   'cwm.status': RouteOutput<'health'> | undefined;
   'cwm.verify': RouteOutput<'verify'>;
   'cwm.doctor': RouteOutput<'doctor'>;

@@ -7,16 +7,18 @@ export interface ProgressText {
   readonly title: string;
   /** Session or window whose progress signals belong to it. */
   readonly subject: string;
+  /** False: what has begun goes on to its end. Default true. */
+  readonly cancellable?: boolean;
 }
 
-/** Runs `work` with a notification that has a Cancel button, and shows the backend's steps there and in the status bar. */
-export function withCancellableProgress<T>(
+/** Runs `work` with a notification, and shows the backend's steps there and in the status bar. */
+export function withProgress<T>(
   app: App,
-  { title, subject }: ProgressText,
+  { title, subject, cancellable = true }: ProgressText,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const run = window.withProgress(
-    { location: ProgressLocation.Notification, title, cancellable: true },
+    { location: ProgressLocation.Notification, title, cancellable },
     async (progress, token) => {
       const cancel = new AbortController();
       const onCancel = token.onCancellationRequested(() => cancel.abort());

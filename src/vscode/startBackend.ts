@@ -1,6 +1,7 @@
 import type { ExtensionContext } from 'vscode';
 import { entryPointPath } from '../base/entryPoint.ts';
-import { connectBackend } from '../client/connectBackend.ts';
+import type { BackendStart } from '../client/backendChild.ts';
+import { connectBackend, type ConnectOptions } from '../client/connectBackend.ts';
 import type { ConnectBackend } from './backend.ts';
 import { apiKeySecret } from './contributions.ts';
 import { setting } from './settings.ts';
@@ -18,23 +19,23 @@ function backendArguments(): string[] {
   return Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
-/** Finds or starts the backend as the settings say at that moment. */
+/** Which backend this window uses and how one is started, as the settings say at this moment. */
+export const connectOptions = (context: ExtensionContext): ConnectOptions & { readonly start: BackendStart } => ({
+  storage: storageDirectory(context),
+  kind: 'vscode',
+  start: {
+    // The editor's own Node. A desktop VS Code is Electron, which runs as Node when told so; a server's Node ignores it.
+    nodePath: process.execPath,
+    env: { ELECTRON_RUN_AS_NODE: '1' },
+    args: backendArguments(),
+    entry: entryPointPath('backend', import.meta.url),
+  },
+  // Only for the engine that a call names: the key of one server is never shown to another.
+  engineKey: async (engine) => (engine === undefined ? undefined : context.secrets.get(apiKeySecret(engine))),
+});
+
+/** Finds or starts the backend. */
 export const startBackend =
   (context: ExtensionContext): ConnectBackend =>
   (signal) =>
-    connectBackend(
-      {
-        storage: storageDirectory(context),
-        kind: 'vscode',
-        start: {
-          // The editor's own Node. A desktop VS Code is Electron, which runs as Node when told so; a server's Node ignores it.
-          nodePath: process.execPath,
-          env: { ELECTRON_RUN_AS_NODE: '1' },
-          args: backendArguments(),
-          entry: entryPointPath('backend', import.meta.url),
-        },
-        // Only for the engine that a call names: the key of one server is never shown to another.
-        engineKey: async (engine) => (engine === undefined ? undefined : context.secrets.get(apiKeySecret(engine))),
-      },
-      signal,
-    );
+    connectBackend(connectOptions(context), signal);

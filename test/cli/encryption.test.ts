@@ -1,17 +1,12 @@
-import { chmodSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readRecord, realBackends } from '../client/support/realBackends.ts';
+import { filesHolding } from '../support/filesHolding.ts';
 import { cliOn } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();
 const secret = 'The plums are ripe';
-
-/** Files in which it can be read, but for the log, which has no titles. */
-const readable = (storage: string): string[] =>
-  readdirSync(storage, { recursive: true, encoding: 'utf8' }).filter(
-    (name) => statSync(join(storage, name)).isFile() && readFileSync(join(storage, name)).includes(secret),
-  );
 
 describe('S0-61 cwm encryption', () => {
   it('turns on, goes on by itself in every later start, tells a missing key from damage, and turns off', async () => {
@@ -21,13 +16,13 @@ describe('S0-61 cwm encryption', () => {
     await cwm.json('session', 'new', '--id', 's', '--title', secret);
     expect(await cwm.json('encryption', 'status')).toEqual({ state: 'off', keyId: null, keyFile: null });
     const { pid } = readRecord(storage);
-    expect(readable(storage)).not.toEqual([]);
+    expect(filesHolding(secret, storage)).not.toEqual([]);
 
     const on = await cwm.json('encryption', 'on', '--key-file', keyFile);
     expect(on).toEqual({ state: 'on', keyId: expect.stringMatching(/^[0-9a-f]{16}$/), keyFile });
     expect(readRecord(storage).pid).not.toBe(pid);
     await cwm.json('stop');
-    expect(readable(storage)).toEqual([]);
+    expect(filesHolding(secret, storage)).toEqual([]);
     expect(await cwm.json('session', 'show', 's')).toMatchObject({ title: secret });
     expect((await cwm.run('verify')).code).toBe(0);
     await cwm.json('stop');
@@ -42,7 +37,7 @@ describe('S0-61 cwm encryption', () => {
 
     expect(await cwm.json('encryption', 'off')).toEqual({ state: 'off', keyId: null, keyFile: null });
     await cwm.json('stop');
-    expect(readable(storage)).not.toEqual([]);
+    expect(filesHolding(secret, storage)).not.toEqual([]);
     expect(readdirSync(storage)).not.toContain('encryption.json');
   });
 });

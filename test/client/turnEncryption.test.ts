@@ -1,8 +1,9 @@
-import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { turnEncryption, type EncryptionWish } from '../../src/client/turnEncryption.ts';
+import { filesHolding } from '../support/filesHolding.ts';
 import { until } from '../support/until.ts';
 import { backendEntry, isRunning, readRecord, realBackends, realStart } from './support/realBackends.ts';
 
@@ -11,11 +12,6 @@ const secret = 'The quinces are ripe';
 
 const turn = (storage: string, wish: EncryptionWish, start = realStart) =>
   turnEncryption({ storage, start }, wish, AbortSignal.timeout(120_000));
-
-const readable = (storage: string): string[] =>
-  readdirSync(storage, { recursive: true, encoding: 'utf8' }).filter(
-    (name) => statSync(join(storage, name)).isFile() && readFileSync(join(storage, name)).includes(secret),
-  );
 
 describe('S0-61 turning encryption on and off', () => {
   it('another backend does it, and a client from before goes on with that one', async () => {
@@ -27,10 +23,10 @@ describe('S0-61 turning encryption on and off', () => {
     const on = await turn(storage, { state: 'on', keyFile });
     expect(on).toEqual({ state: 'on', keyId: expect.stringMatching(/^[0-9a-f]{16}$/), keyFile });
     await until('the old one has ended', () => !isRunning(old));
-    expect(readable(storage)).toEqual([]);
+    expect(filesHolding(secret, storage)).toEqual([]);
     expect(await before.call('getSession', { session: id })).toMatchObject({ title: secret });
     expect(await turn(storage, { state: 'off' })).toEqual({ state: 'off', keyId: null, keyFile: null });
-    expect(readable(storage)).not.toEqual([]);
+    expect(filesHolding(secret, storage)).not.toEqual([]);
   });
 
   it('that backend is told everything else that one is told', async () => {
@@ -51,7 +47,7 @@ describe('S0-61 turning encryption on and off', () => {
       hint: `Run "chmod 600 ${keyFile}".`,
     });
     expect(await client(storage).call('encryption', {})).toMatchObject({ state: 'off' });
-    expect(readable(storage)).not.toEqual([]);
+    expect(filesHolding(secret, storage)).not.toEqual([]);
   });
 
   it('gives up with CWM-5010 where backends that were not asked to do it are always there first', async () => {

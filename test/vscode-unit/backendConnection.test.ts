@@ -144,6 +144,62 @@ describe('the connection to the backend', () => {
     expect(kind()).toBe('connected');
   });
 
+  test('work that is done without the backend is waited for by every call, and no failure is shown meanwhile', async () => {
+    const before = healthy();
+    const after = healthy();
+    const backends = [before, after];
+    const { connection, state, changes, kind } = connectionTo(
+      async () => backends.shift() ?? Promise.reject(new Error('a third start')),
+    );
+    await connection.open();
+    const kinds: string[] = [];
+    state.render(['connection'], ({ connection }) => kinds.push(connection.kind));
+    const work = Promise.withResolvers<string>();
+    const worked = connection.without(() => work.promise);
+    const asked = connection.call('health', {});
+    expect(before.disposed).toBe(true);
+    before.die();
+    expect(kind()).toBe('starting');
+    expect(backends).toHaveLength(1);
+    work.resolve('done');
+    expect(await worked).toBe('done');
+    await asked;
+    expect(after.count('health')).toBe(1);
+    expect(kinds).toEqual(['connected', 'starting', 'connected']);
+    expect(changes).toEqual([{ type: 'resync' }, { type: 'resync' }]);
+  });
+
+  test('when that work fails it connects all the same, and only who wanted the work hears of it', async () => {
+    const { connection, kind } = connectionTo(async () => healthy());
+    const worked = connection.without(() => Promise.reject(new CwmError('CWM-8003', 'Others may read the key.')));
+    const asked = connection.call('health', {});
+    await expect(worked).rejects.toMatchObject({ code: 'CWM-8003' });
+    await expect(asked).resolves.toEqual(healthAnswer);
+    expect(kind()).toBe('connected');
+  });
+
+  test('what the work gave stands when no backend can be reached afterwards; the state says so', async () => {
+    const { connection, state } = connectionTo(async () => Promise.reject(new CwmError('CWM-5010', 'None came up.')));
+    expect(await connection.without(async () => 'done')).toBe('done');
+    expect(state.current.connection).toMatchObject({ kind: 'failed', error: { code: 'CWM-5010' } });
+  });
+
+  test('two such works are done one after another', async () => {
+    const { connection } = connectionTo(async () => healthy());
+    const steps: string[] = [];
+    const first = Promise.withResolvers<void>();
+    const both = [
+      connection.without(async () => {
+        await first.promise;
+        steps.push('first');
+      }),
+      connection.without(async () => steps.push('second')),
+    ];
+    first.resolve();
+    await Promise.all(both);
+    expect(steps).toEqual(['first', 'second']);
+  });
+
   test('after the end of the extension nothing is started any more', async () => {
     const started = Promise.withResolvers<Backend>();
     const late = healthy();
@@ -153,6 +209,7 @@ describe('the connection to the backend', () => {
     started.resolve(late);
     await expect(opened).rejects.toMatchObject({ code: 'CWM-6003' });
     await expect(connection.open()).rejects.toMatchObject({ code: 'CWM-6003' });
+    await expect(connection.without(async () => 'done')).rejects.toMatchObject({ code: 'CWM-6003' });
     expect(late.disposed).toBe(true);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { receiptText, windowReceiptsText } from '../../src/vscode/render/receiptText.ts';
 import { doctorReport, statusReport } from '../../src/vscode/render/reports.ts';
+import { healthAnswer } from './fakeBackend.ts';
 import { aReceipt, aSession, aState, aWindow } from './builders.ts';
 
 describe('documents', () => {
@@ -98,5 +99,15 @@ describe('documents', () => {
     const status = statusReport(aState({ active: { kind: 'session', session: aSession() } }), null);
     expect(status).toContain('8,192 tokens of 32,000 (26 %)');
     expect(status).toContain('The backend is not running');
+  });
+
+  test('S0-61 the status says with which key the storage is encrypted, and nothing of it where it is not', () => {
+    const health = { ...healthAnswer, storage: '/storage' };
+    const plain = { state: 'off', keyId: null, keyFile: null } as const;
+    const encrypted = { state: 'on', keyId: '0123456789abcdef', keyFile: '/stick/store.key' } as const;
+    expect(statusReport(aState(), { health, encryption: encrypted })).toContain(
+      '\n\nStorage: encrypted with key `0123456789abcdef`, which lies in `/stick/store.key`.\n\n',
+    );
+    expect(statusReport(aState(), { health, encryption: plain })).not.toContain('ncrypted');
   });
 });

@@ -15,7 +15,7 @@ writeProject(folder);
 const outcome = { passed: 0, failed: 0, skipped: 0 };
 try {
   const only = process.argv.slice(3);
-  const suites = only.length > 0 ? only : ['activation', 'mainJob', 'engineDown'];
+  const suites = only.length > 0 ? only : ['activation', 'mainJob', 'encryption', 'engineDown'];
   const result = await runSuite({
     testFiles: suites.map((name) => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`)),
     vsix: [await packageExtension(temporary)],

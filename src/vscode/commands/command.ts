@@ -1,7 +1,7 @@
 import { type CwmError, type ErrorReport, toCwmError } from '../../protocol/errors.ts';
 import type { App } from '../app.ts';
 import { showFailure } from '../notifications.ts';
-import { type ProgressText, withCancellableProgress } from '../progress.ts';
+import { type ProgressText, withProgress } from '../progress.ts';
 
 /** What a command resolves to. It never rejects: the user has been told by then. */
 export type CommandResult<Value> =
@@ -18,7 +18,7 @@ export interface CommandDefinition<Input, Request, Value> {
   readonly title: string;
   /** `undefined` when the user changed their mind. */
   ask(app: App, input: Input): Promise<Request | undefined>;
-  /** For work that may take longer than a moment: shown with a Cancel button. */
+  /** For work that may take longer than a moment: shown as a notification, with a Cancel button unless it says otherwise. */
   progress?(request: Request): ProgressText;
   perform(app: App, request: Request, signal: AbortSignal | undefined): Promise<Value>;
   /** Tells or shows the user the result, without waiting for an answer. */
@@ -50,7 +50,7 @@ async function attempt<Input, Request, Value>(
     const value =
       progress === undefined
         ? await definition.perform(app, request, undefined)
-        : await withCancellableProgress(app, progress, (signal) => definition.perform(app, request, signal));
+        : await withProgress(app, progress, (signal) => definition.perform(app, request, signal));
     await definition.show?.(app, value, request);
     return { kind: 'done', value };
   } catch (thrown) {

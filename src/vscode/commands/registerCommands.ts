@@ -8,6 +8,7 @@ import { clone } from './clone.ts';
 import type { CommandResult, RunCommand } from './command.ts';
 import { deleteSession } from './deleteSession.ts';
 import { deleteWindow } from './deleteWindow.ts';
+import { decryptStorage, encryptStorage } from './encryption.ts';
 import { checkpoint, freeze } from './freeze.ts';
 import { goBack } from './goBack.ts';
 import { listWindows } from './listWindows.ts';
@@ -42,6 +43,8 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.prune': prune,
   'cwm.restoreFromTrash': restoreFromTrash,
   'cwm.emptyTrash': emptyTrash,
+  'cwm.encryptStorage': encryptStorage,
+  'cwm.decryptStorage': decryptStorage,
   'cwm.listWindows': listWindows,
   'cwm.status': status,
   'cwm.showReceipt': showReceipt,

@@ -2,7 +2,7 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import type { BackendConnection } from '../backendConnection.ts';
 import type { Conversations } from '../conversations.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
-import { doctorReport, statusReport, verifyReport } from '../render/reports.ts';
+import { doctorReport, statusReport, verifyReport, type AboutBackend } from '../render/reports.ts';
 import { usageReport } from '../render/spaceReport.ts';
 import type { StateStore } from '../state.ts';
 import type { DocumentKind } from './documentUri.ts';
@@ -24,7 +24,7 @@ export function documentTexts(
   return {
     conversation: (session) => conversations.text(session),
     receipts: async (window) => windowReceiptsText(await connection.call('getWindow', { window })),
-    status: async () => statusReport(state.current, connection.isOpen ? await connection.call('health', {}) : null),
+    status: async () => statusReport(state.current, connection.isOpen ? await aboutBackend(connection) : null),
     doctor: async () => (reports.doctor === null ? outdated('Doctor') : doctorReport(reports.doctor)),
     verification: async () =>
       reports.verification === null
@@ -32,6 +32,11 @@ export function documentTexts(
         : verifyReport(reports.verification.result, reports.verification.window),
     usage: async () => usageReport(await connection.call('usage', {}), new Date()),
   };
+}
+
+async function aboutBackend(connection: BackendConnection): Promise<AboutBackend> {
+  const [health, encryption] = await Promise.all([connection.call('health', {}), connection.call('encryption', {})]);
+  return { health, encryption };
 }
 
 /** After a restart VS Code shows the tab again, and the result is gone. */

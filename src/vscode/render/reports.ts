@@ -68,14 +68,20 @@ export function verifyReport({ steps, healthy, repairs }: RouteOutput<'verify'>,
   ]);
 }
 
-/** Backend, engine and active session in plain words. `health` is null when the backend cannot be reached. */
-export function statusReport(state: State, health: RouteOutput<'health'> | null): string {
+/** What the backend says of itself and its store. */
+export interface AboutBackend {
+  readonly health: RouteOutput<'health'>;
+  readonly encryption: RouteOutput<'encryption'>;
+}
+
+/** Backend, engine and active session in plain words. `backend` is null when it cannot be reached. */
+export function statusReport(state: State, backend: AboutBackend | null): string {
   return document([
     '# Status',
     ...activeParagraphs(state),
     '## Backend',
-    ...(health === null ? [connectionSentence(state)] : backendParagraphs(health)),
-    ...(health === null ? [] : ['## Engines', ...enginesParagraphs(health.engines)]),
+    ...(backend === null ? [connectionSentence(state)] : backendParagraphs(backend)),
+    ...(backend === null ? [] : ['## Engines', ...enginesParagraphs(backend.health.engines)]),
   ]);
 }
 
@@ -110,9 +116,12 @@ function connectionSentence({ connection }: State): string {
   return `The backend cannot be reached. ${plain(problemText(connection.error))}`;
 }
 
-const backendParagraphs = (health: RouteOutput<'health'>): string[] => [
+const backendParagraphs = ({ health, encryption }: AboutBackend): string[] => [
   `${sentenceStart(health.status)}: version ${plain(health.version)}, process ${health.pid}, running for ${formatDuration(health.uptimeSeconds * 1000)}.`,
   `It keeps ${formatCount(health.sessions)} sessions and ${formatCount(health.windows)} windows in \`${health.storage}\`.`,
+  ...(encryption.state === 'off'
+    ? []
+    : [`Storage: encrypted with key \`${encryption.keyId}\`, which lies in \`${encryption.keyFile}\`.`]),
 ];
 
 const enginesParagraphs = (engines: readonly EngineStatus[]): string[] =>
