@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { writeSettings } from './harness/userSettings.ts';
 import { withWorkbench } from './harness/withWorkbench.ts';
+import type { Workbench } from './harness/workbench.ts';
 import { packageExtension } from './packageExtension.ts';
+import { encryption } from './ui/encryption.ts';
 import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { runSteps } from './ui/steps.ts';
@@ -33,9 +35,12 @@ try {
     (workbench, { server, openWindow }) => {
       const change: ChangeSettings = (changed) =>
         writeSettings(path.join(server.root, 'u'), { ...settings, ...changed });
+      let second = workbench;
+      const openSecond = async (): Promise<Workbench> => (second = await openWindow(otherFolder));
       const steps = [
         ...mainJob(workbench, storage, change),
-        ...twoWindows(workbench, () => openWindow(otherFolder), storage),
+        ...twoWindows(workbench, openSecond, storage),
+        ...encryption(workbench, () => second, storage, path.join(temporary, 'keys', 'store.key')),
       ];
       return runSteps(steps, outcome);
     },
