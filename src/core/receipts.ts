@@ -78,7 +78,7 @@ function kept(receipt: Summarised): string {
     case 'proven':
       return receipt.tier === 'disk'
         ? 'Their KV is on disk and was seen to be reusable.'
-        : 'Their KV was seen to be reusable, but lives only as long as the engine keeps it in memory.';
+        : 'Their KV was seen to be reusable; that it outlives a restart was not seen.';
     case 'partial':
       return `Only ${amount(receipt.cachedTokens)} of ${amount(receipt.promptTokens)} tokens were seen to be reusable.`;
     case 'rebuilt':
