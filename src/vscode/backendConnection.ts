@@ -71,10 +71,7 @@ export class BackendConnection implements Disposable {
         return backend;
       }
       case 'lost':
-        // Any call starts another one.
-        await held.backend.call('health', {});
-        this.#found();
-        return held.backend;
+        return this.#startAgain(held.backend);
       case 'starting':
       case 'open':
         return held.backend;
@@ -145,6 +142,19 @@ export class BackendConnection implements Disposable {
       this.#state.update({ connection: { kind: 'failed', error } });
       throw error;
     }
+  }
+
+  /** Any call of a backend that was lost starts another one. */
+  async #startAgain(backend: Backend): Promise<Backend> {
+    try {
+      await backend.call('health', {});
+    } catch (thrown) {
+      const error = toCwmError(thrown);
+      this.#lost(error);
+      throw error;
+    }
+    this.#found();
+    return backend;
   }
 
   #hear(change: Change): void {

@@ -67,6 +67,20 @@ describe('the connection to the backend', () => {
     expect(changes).toEqual([{ type: 'resync' }, { type: 'resync' }]);
   });
 
+  test('when none can be started after a loss, the reason is what is shown from then on', async () => {
+    const backend = new FakeBackend({
+      health: () => {
+        throw new CwmError('CWM-8003', 'The key file cannot be read.');
+      },
+    });
+    const { connection, state } = connectionTo(async () => backend);
+    await connection.open();
+    backend.die();
+    expect(state.current.connection).toMatchObject({ kind: 'failed', error: { code: 'CWM-5010' } });
+    await expect(connection.call('health', {})).rejects.toMatchObject({ code: 'CWM-8003' });
+    expect(state.current.connection).toMatchObject({ kind: 'failed', error: { code: 'CWM-8003' } });
+  });
+
   test('a backend that somebody else started again is noticed by its signals', async () => {
     const backend = healthy();
     const { connection, changes, kind } = connectionTo(async () => backend);

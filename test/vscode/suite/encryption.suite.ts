@@ -77,6 +77,8 @@ describe('S0-61 encryption of the storage', function () {
     await until('the loss to be shown', () => state().connection.kind === 'failed');
     chmodSync(keyFile, 0o644);
     assert.equal(await refused('cwm.resume', { session }), 'CWM-8003');
+    const { connection } = state();
+    assert.equal(connection.kind === 'failed' && connection.error.code, 'CWM-8003');
     chmodSync(keyFile, 0o600);
     await done('cwm.resume', { session });
     const document = await workspace.openTextDocument(documentUri('conversation', 'orchard', session));
