@@ -1,7 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { sha256Hex } from '../base/hash.ts';
-import { eventsPath, routes, type Route, type RouteName } from '../protocol/api.ts';
+import { routes, type Route, type RouteName } from '../protocol/api.ts';
+import { eventsPath } from '../protocol/signals.ts';
 import { clientHeader, engineKeyHeader } from '../protocol/backendRecord.ts';
 import { CwmError, errorCodes, toCwmError } from '../protocol/errors.ts';
 import type { Refusal } from './audit/refusals.ts';

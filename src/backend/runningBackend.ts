@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
-import type { Change } from '../protocol/api.ts';
+import type { Change } from '../protocol/signals.ts';
 import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
 import { productVersion } from '../protocol/version.ts';
 import { systemClock } from '../base/clock.ts';

@@ -1,4 +1,5 @@
-import type { EngineStatus, RouteOutput } from '../protocol/api.ts';
+import type { RouteOutput } from '../protocol/api.ts';
+import type { EngineStatus } from '../protocol/health.ts';
 import { formatCount } from '../base/format.ts';
 import { formatFacts, plural } from './format.ts';
 

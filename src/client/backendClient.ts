@@ -1,6 +1,7 @@
 import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
-import { routes, type RouteInput, type RouteName, type RouteOutput, type Signal } from '../protocol/api.ts';
+import { routes, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
+import type { Signal } from '../protocol/signals.ts';
 import { clientHeader, engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 import { fromAnswer, toRequest } from './routeRequest.ts';

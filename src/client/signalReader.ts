@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Disposable } from '../base/disposable.ts';
-import type { Signal } from '../protocol/api.ts';
+import type { Signal } from '../protocol/signals.ts';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
 import { readSignals } from './signalStream.ts';
 

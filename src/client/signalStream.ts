@@ -1,5 +1,5 @@
 import { createParser } from 'eventsource-parser';
-import { eventsPath, signalSchema, type Signal } from '../protocol/api.ts';
+import { eventsPath, signalSchema, type Signal } from '../protocol/signals.ts';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
 import { openResponse } from './transport.ts';
 

@@ -1,5 +1,5 @@
 import type { Emitter } from '../base/emitter.ts';
-import type { Change } from '../protocol/api.ts';
+import type { Change } from '../protocol/signals.ts';
 
 export type Changes = Pick<Emitter<Change>, 'emit'>;
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
-import type { ParsedInput, PrimeResult, RouteInput, RouteOutput, SendResult } from '../protocol/api.ts';
+import type { ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
+import type { PrimeResult, SendResult } from '../protocol/turn.ts';
 import { parseSessionId, type LineageId, type SessionId } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { Session } from '../protocol/session.ts';

@@ -1,4 +1,5 @@
-import type { PrimeResult, RouteInput } from '../protocol/api.ts';
+import type { RouteInput } from '../protocol/api.ts';
+import type { PrimeResult } from '../protocol/turn.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { parseSessionId } from '../protocol/ids.ts';
 import type { ContextFile } from '../protocol/session.ts';

@@ -1,5 +1,6 @@
 import { randomId } from '../base/hash.ts';
-import type { RouteInput, SendResult } from '../protocol/api.ts';
+import type { RouteInput } from '../protocol/api.ts';
+import type { SendResult } from '../protocol/turn.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 import { parseSessionId, type LineageId, type SessionId } from '../protocol/ids.ts';
 import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../protocol/session.ts';

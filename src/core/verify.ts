@@ -1,4 +1,5 @@
-import type { RouteInput, RouteOutput, VerifyStep } from '../protocol/api.ts';
+import type { RouteInput, RouteOutput } from '../protocol/api.ts';
+import type { VerifyStep } from '../protocol/health.ts';
 import { toCwmError } from '../protocol/errors.ts';
 import { parseWindowName, type LineageId, type WindowName } from '../protocol/ids.ts';
 import { formatBytes } from '../base/format.ts';

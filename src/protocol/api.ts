@@ -2,7 +2,8 @@ import * as z from 'zod/mini';
 import { auditReportSchema } from './audit.ts';
 import { capabilitiesSchema } from './capabilities.ts';
 import { receiptSchema } from './receipt.ts';
-import { lifecycles, messageSchema, prefixBreakSchema, sessionSchema } from './session.ts';
+import { engineStatusSchema, findingSchema, verifyStepSchema } from './health.ts';
+import { lifecycles, messageSchema, sessionSchema } from './session.ts';
 import { pruneResultSchema, trashItemSchema, usageSchema } from './space.ts';
 import {
   activeStatesSchema,
@@ -15,6 +16,7 @@ import {
   syncDirections,
   syncResultSchema,
 } from './tracker.ts';
+import { primeResultSchema, sendResultSchema } from './turn.ts';
 import { windowDetailsSchema, windowSummarySchema } from './window.ts';
 
 /**
@@ -47,66 +49,6 @@ const nothing = z.object({});
 
 /** A request that may name its engine: a URL, `embedded` or `embedded:FILE`. Default: the session's or window's own. */
 const onEngine = { engine: z.optional(text) };
-
-export const engineStatusSchema = z.object({
-  spec: text,
-  reachable: z.boolean(),
-  kind: z.nullable(text),
-  version: z.nullable(text),
-  model: z.nullable(text),
-  maxModelLen: z.nullable(z.number()),
-  blockTokens: z.nullable(z.number()),
-  /** Process id of an engine that this backend started. */
-  pid: z.nullable(z.number()),
-  url: z.nullable(text),
-  problem: z.nullable(z.object({ code: text, message: text, hint: text })),
-  notices: z.array(text),
-});
-export type EngineStatus = z.infer<typeof engineStatusSchema>;
-
-/** One line of `cwm doctor`. */
-export const findingSchema = z.object({
-  name: text,
-  state: z.enum(['ok', 'warning', 'failed', 'unknown']),
-  /** What was found, in plain words. */
-  detail: text,
-  /** What the user can change; empty when there is nothing to do. */
-  remedy: text,
-});
-export type Finding = z.infer<typeof findingSchema>;
-
-/** One step of a verification (`cwm verify`), with what it looked at. */
-export const verifyStepSchema = z.object({ step: text, checked: z.number(), problems: z.array(text) });
-export type VerifyStep = z.infer<typeof verifyStepSchema>;
-
-export const sendResultSchema = z.object({
-  session: text,
-  text,
-  messageId: text,
-  promptTokens: z.number(),
-  /** Token ids of the answer, as the engine gave them. */
-  outputIds: z.array(z.number()),
-  cachedTokens: z.nullable(z.number()),
-  finishReason: text,
-  timeToFirstTokenMs: z.nullable(z.number()),
-  ms: z.number(),
-  prefixBreak: z.nullable(prefixBreakSchema),
-  /** What the user should know, like that the model's context is nearly full. */
-  notes: z.array(text),
-});
-export type SendResult = z.infer<typeof sendResultSchema>;
-
-export const primeResultSchema = z.object({
-  session: text,
-  files: z.array(z.object({ path: text, bytes: z.number() })),
-  /** Files that were left out, and why. */
-  skipped: z.array(z.object({ path: text, why: text })),
-  promptTokens: z.number(),
-  cachedTokens: z.nullable(z.number()),
-  timeToFirstTokenMs: z.nullable(z.number()),
-  ms: z.number(),
-});
-export type PrimeResult = z.infer<typeof primeResultSchema>;
 
 export const routes = {
   health: route(
@@ -399,27 +341,3 @@ export type RouteInput<Name extends RouteName> = z.input<(typeof routes)[Name]['
 /** What the backend makes of it: numbers and flags are no longer strings. */
 export type ParsedInput<Name extends RouteName> = z.output<(typeof routes)[Name]['input']>;
 export type RouteOutput<Name extends RouteName> = z.output<(typeof routes)[Name]['output']>;
-
-/** Path of the event stream (SSE): each event's data is a {@link signalSchema}, its id the sequence. */
-export const eventsPath = '/api/events';
-
-/**
- * What changed, never the data itself: the receiver pulls that (S4-40). Under 1 KB. `sequence` grows by one for each signal of a
- * backend; a client that reconnects with `Last-Event-ID` gets what it missed, or one `resync` when that is gone.
- */
-export const signalSchema = z.object({
-  sequence: z.number(),
-  change: z.discriminatedUnion('type', [
-    z.object({ type: z.literal('session'), session: text }),
-    z.object({ type: z.literal('window'), window: text }),
-    z.object({ type: z.literal('engine'), spec: text }),
-    z.object({ type: z.literal('project'), project: text }),
-    /** How far a long operation is. `subject` is the session or window it works on. */
-    z.object({ type: z.literal('progress'), operation: text, subject: text, step: text }),
-    z.object({ type: z.literal('delta'), session: text, text }),
-    z.object({ type: z.literal('heartbeat') }),
-    z.object({ type: z.literal('resync') }),
-  ]),
-});
-export type Signal = z.infer<typeof signalSchema>;
-export type Change = Signal['change'];

@@ -11,7 +11,7 @@ import type {
   WindowQuery,
 } from '../core/ports/store.ts';
 import type { StateStore } from '../core/ports/states.ts';
-import type { VerifyStep } from '../protocol/api.ts';
+import type { VerifyStep } from '../protocol/health.ts';
 import type { AuditFact, AuditPoint, AuditReport } from '../protocol/audit.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../protocol/ids.ts';

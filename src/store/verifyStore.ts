@@ -1,7 +1,7 @@
 import type { OnChecked } from '../core/ports/store.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, MessageId, SessionId, WindowName } from '../protocol/ids.ts';
-import type { VerifyStep } from '../protocol/api.ts';
+import type { VerifyStep } from '../protocol/health.ts';
 import type { Session } from '../protocol/session.ts';
 import type { WindowManifest } from '../protocol/window.ts';
 import type { AuditLog } from './audit/auditLog.ts';

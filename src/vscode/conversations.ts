@@ -1,6 +1,6 @@
 import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
-import type { Change } from '../protocol/api.ts';
+import type { Change } from '../protocol/signals.ts';
 import type { Message, Session } from '../protocol/session.ts';
 import type { BackendConnection } from './backendConnection.ts';
 import { conversationText } from './render/conversationText.ts';

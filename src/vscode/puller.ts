@@ -1,4 +1,4 @@
-import type { Change } from '../protocol/api.ts';
+import type { Change } from '../protocol/signals.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 import type { Session } from '../protocol/session.ts';
 import type { BackendConnection } from './backendConnection.ts';

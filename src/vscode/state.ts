@@ -1,6 +1,6 @@
 import { type Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
-import type { EngineStatus } from '../protocol/api.ts';
+import type { EngineStatus } from '../protocol/health.ts';
 import type { CwmError } from '../protocol/errors.ts';
 import type { ProjectUri } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';

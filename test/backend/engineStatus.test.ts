@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackendEngines } from '../../src/backend/engines/backendEngines.ts';
-import type { Change } from '../../src/protocol/api.ts';
+import type { Change } from '../../src/protocol/signals.ts';
 
 const refusing = createServer((_, response) => response.writeHead(404).end('not here'));
 let spec = '';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { SignalBus } from '../../src/backend/signalBus.ts';
 import { readSignals } from '../../src/client/signalStream.ts';
-import type { Change, Signal } from '../../src/protocol/api.ts';
+import type { Change, Signal } from '../../src/protocol/signals.ts';
 import { backendsInProcess, type BackendUnderTest } from './support/backendInProcess.ts';
 import { until } from '../support/until.ts';
 

@@ -4,7 +4,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Signal } from '../../src/protocol/api.ts';
+import type { Signal } from '../../src/protocol/signals.ts';
 import { alreadyRunningExitCode } from '../../src/protocol/backendRecord.ts';
 import { productVersion } from '../../src/protocol/version.ts';
 import { until } from '../support/until.ts';

@@ -7,7 +7,7 @@ import { Emitter } from '../../src/base/emitter.ts';
 import { Cwm } from '../../src/core/cwm.ts';
 import type { ReadFiles } from '../../src/core/ports/contextFiles.ts';
 import type { SpaceLimits } from '../../src/core/space/limits.ts';
-import type { Change } from '../../src/protocol/api.ts';
+import type { Change } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { diskFiles } from '../../src/store/files.ts';

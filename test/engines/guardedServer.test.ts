@@ -55,7 +55,7 @@ function isAlive(pid: number): boolean {
 }
 
 const gone = async (all: readonly number[]): Promise<true> =>
-  until('the processes to be gone', () => (!all.some(isAlive)));
+  until('the processes to be gone', () => !all.some(isAlive));
 const logFolders = async (name: string): Promise<string[]> =>
   (await readdir(tmpdir())).filter((entry) => entry.startsWith(`cwm-${name}-`));
 
@@ -131,7 +131,7 @@ test('an abort while it starts ends it', async () => {
   const code = `require('node:fs').writeFileSync('pids', String(process.pid)); setInterval(() => {}, 1e6)`;
   const abort = new AbortController();
   const starting = startGuarded({ ...(await serverStart(code)), signal: abort.signal });
-  await until('the server to run', () => (existsSync(join(folder, 'pids'))));
+  await until('the server to run', () => existsSync(join(folder, 'pids')));
   abort.abort(new Error('enough'));
   await expect(starting).rejects.toThrow('enough');
   await gone(await pids());

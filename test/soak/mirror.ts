@@ -1,5 +1,5 @@
 import type { BackendClient } from '../../src/client/backendClient.ts';
-import type { Signal } from '../../src/protocol/api.ts';
+import type { Signal } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { Session } from '../../src/protocol/session.ts';
 import type { Picture } from './request.ts';

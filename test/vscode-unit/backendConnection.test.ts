@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Change } from '../../src/protocol/api.ts';
+import type { Change } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { Backend, ConnectBackend } from '../../src/vscode/backend.ts';
 import { BackendConnection } from '../../src/vscode/backendConnection.ts';

@@ -1,5 +1,6 @@
 import { Emitter } from '../../src/base/emitter.ts';
-import type { Change, RouteInput, RouteName, RouteOutput, Signal } from '../../src/protocol/api.ts';
+import type { RouteInput, RouteName, RouteOutput } from '../../src/protocol/api.ts';
+import type { Change, Signal } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { Backend } from '../../src/vscode/backend.ts';
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { Finding, RouteOutput } from '../../protocol/api.ts';
+import type { RouteOutput } from '../../protocol/api.ts';
+import type { Finding } from '../../protocol/health.ts';
 import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/capabilities.ts';
 import type { Perform } from '../action.ts';
 import { exitCodes } from '../failure.ts';

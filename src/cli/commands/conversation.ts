@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { PrimeResult, SendResult } from '../../protocol/api.ts';
+import type { PrimeResult, SendResult } from '../../protocol/turn.ts';
 import type { Perform } from '../action.ts';
 import { wholeNumber } from '../arguments.ts';
 import { formatBytes, formatCount, formatDuration } from '../../base/format.ts';

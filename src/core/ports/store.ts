@@ -1,7 +1,7 @@
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { Lifecycle, Message, Session } from '../../protocol/session.ts';
-import type { VerifyStep } from '../../protocol/api.ts';
+import type { VerifyStep } from '../../protocol/health.ts';
 import type { KvRecord, WindowManifest, WindowSummary } from '../../protocol/window.ts';
 import type { StateStore } from './states.ts';
 

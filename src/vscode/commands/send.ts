@@ -1,5 +1,5 @@
 import { window } from 'vscode';
-import type { SendResult } from '../../protocol/api.ts';
+import type { SendResult } from '../../protocol/turn.ts';
 import type { Session } from '../../protocol/session.ts';
 import type { CommandInput } from '../contributions.ts';
 import { documentUri } from '../documents/documentUri.ts';

@@ -1,4 +1,5 @@
-import type { EngineStatus, Finding, RouteOutput, VerifyStep } from '../../protocol/api.ts';
+import type { RouteOutput } from '../../protocol/api.ts';
+import type { EngineStatus, Finding, VerifyStep } from '../../protocol/health.ts';
 import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/capabilities.ts';
 import type { State } from '../state.ts';
 import { formatCount, formatDuration, formatTokens } from '../../base/format.ts';

@@ -3,7 +3,7 @@ import { BackendClient } from '../../../src/client/backendClient.ts';
 import { findBackend } from '../../../src/client/findBackend.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { productVersion } from '../../../src/protocol/version.ts';
-import type { Change } from '../../../src/protocol/api.ts';
+import type { Change } from '../../../src/protocol/signals.ts';
 import { startBackend, type BackendOptions, type RunningBackend } from '../../../src/backend/runningBackend.ts';
 import { FakeDomain } from './fakeDomain.ts';
 import { temporaryDirectories } from './temporaryDirectory.ts';

@@ -1,0 +1,27 @@
+import * as z from 'zod/mini';
+
+const text = z.string();
+
+/** Path of the event stream (SSE): each event's data is a {@link signalSchema}, its id the sequence. */
+export const eventsPath = '/api/events';
+
+/**
+ * What changed, never the data itself: the receiver pulls that (S4-40). Under 1 KB. `sequence` grows by one for each signal of a
+ * backend; a client that reconnects with `Last-Event-ID` gets what it missed, or one `resync` when that is gone.
+ */
+export const signalSchema = z.object({
+  sequence: z.number(),
+  change: z.discriminatedUnion('type', [
+    z.object({ type: z.literal('session'), session: text }),
+    z.object({ type: z.literal('window'), window: text }),
+    z.object({ type: z.literal('engine'), spec: text }),
+    z.object({ type: z.literal('project'), project: text }),
+    /** How far a long operation is. `subject` is the session or window it works on. */
+    z.object({ type: z.literal('progress'), operation: text, subject: text, step: text }),
+    z.object({ type: z.literal('delta'), session: text, text }),
+    z.object({ type: z.literal('heartbeat') }),
+    z.object({ type: z.literal('resync') }),
+  ]),
+});
+export type Signal = z.infer<typeof signalSchema>;
+export type Change = Signal['change'];

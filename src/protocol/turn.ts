@@ -1,0 +1,33 @@
+import * as z from 'zod/mini';
+import { prefixBreakSchema } from './session.ts';
+
+const text = z.string();
+
+export const sendResultSchema = z.object({
+  session: text,
+  text,
+  messageId: text,
+  promptTokens: z.number(),
+  /** Token ids of the answer, as the engine gave them. */
+  outputIds: z.array(z.number()),
+  cachedTokens: z.nullable(z.number()),
+  finishReason: text,
+  timeToFirstTokenMs: z.nullable(z.number()),
+  ms: z.number(),
+  prefixBreak: z.nullable(prefixBreakSchema),
+  /** What the user should know, like that the model's context is nearly full. */
+  notes: z.array(text),
+});
+export type SendResult = z.infer<typeof sendResultSchema>;
+
+export const primeResultSchema = z.object({
+  session: text,
+  files: z.array(z.object({ path: text, bytes: z.number() })),
+  /** Files that were left out, and why. */
+  skipped: z.array(z.object({ path: text, why: text })),
+  promptTokens: z.number(),
+  cachedTokens: z.nullable(z.number()),
+  timeToFirstTokenMs: z.nullable(z.number()),
+  ms: z.number(),
+});
+export type PrimeResult = z.infer<typeof primeResultSchema>;
