@@ -4,7 +4,7 @@ import type { App } from '../app.ts';
 import { inBackground } from '../background.ts';
 import type { CommandInput, TurnedEncryption } from '../contributions.ts';
 import { showDone } from '../notifications.ts';
-import { decryptQuestion, encryptQuestion, turnedText } from '../render/encryptionText.ts';
+import { decryptQuestion, encryptQuestion, turnedText, type Question } from '../render/encryptionText.ts';
 import { connectOptions } from '../startBackend.ts';
 import { userPath } from '../userPath.ts';
 import { command } from './command.ts';
@@ -43,7 +43,7 @@ async function turn(app: App, wish: EncryptionWish): Promise<TurnedEncryption> {
   return { ...turned, changed: true };
 }
 
-async function agrees({ message, detail, yes }: typeof encryptQuestion): Promise<boolean> {
+async function agrees({ message, detail, yes }: Question): Promise<boolean> {
   return (await window.showWarningMessage(message, { modal: true, detail }, yes)) === yes;
 }
 

@@ -1,7 +1,7 @@
 import type { TurnedEncryption } from '../contributions.ts';
 
 /** A question that is asked before the storage is written anew. */
-interface Question {
+export interface Question {
   readonly message: string;
   readonly detail: string;
   readonly yes: string;
