@@ -19,7 +19,7 @@ export function auditedStates(states: StateStore, record: (facts: readonly Audit
   return {
     load: (id) => states.load(id),
     recoveryPoints: (id) => states.recoveryPoints(id),
-    addRecoveryPoint: (point) => states.addRecoveryPoint(point),
+    addRecoveryPoint: (point, spared) => states.addRecoveryPoint(point, spared),
     checkRecoveryPoint: (point) => states.checkRecoveryPoint(point),
     activeSessions: () => states.activeSessions(),
     setActiveSessions: (ids) => states.setActiveSessions(ids),

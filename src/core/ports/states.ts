@@ -49,8 +49,12 @@ export interface StateStore {
   save(session: SessionId, next: StoredState, fromVersion: number): Promise<void>;
   /** Latest first. `damaged` are the ids of those that can't be read, and were set aside now. */
   recoveryPoints(session: SessionId): Promise<{ points: readonly RecoveryPoint[]; damaged: readonly string[] }>;
-  /** Adds one with the conversation as it is, and lets the oldest go when there are more than {@link recoveryPointsKept}. */
-  addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>): Promise<RecoveryPoint>;
+  /**
+   * Adds one with the conversation as it is, and lets the oldest go when there are more than {@link recoveryPointsKept}.
+   *
+   * @param spared id of one that stays all the same, because it is about to be restored: {@link restore} lets it go.
+   */
+  addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint>;
   /** @throws CwmError CWM-4004 when token ids or messages that the recovery point names are missing or damaged. */
   checkRecoveryPoint(point: RecoveryPoint): Promise<void>;
   /**

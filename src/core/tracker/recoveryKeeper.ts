@@ -42,14 +42,20 @@ export class RecoveryKeeper {
     await this.add(reason, state);
   }
 
-  async add(reason: RecoveryReason, { version, lastUpdated, data, metadata }: VersionedState): Promise<RecoveryPoint> {
-    const point = await this.#parts.states.addRecoveryPoint({
+  /** @param spared id of a recovery point that must not go for it, however old it is. */
+  async add(
+    reason: RecoveryReason,
+    { version, lastUpdated, data, metadata }: VersionedState,
+    spared?: string,
+  ): Promise<RecoveryPoint> {
+    const added = {
       id: this.#parts.newPointId(),
       session: this.#session,
       at: this.#parts.clock.now().toISOString(),
       reason,
       state: { version, lastUpdated, data, metadata },
-    });
+    };
+    const point = await this.#parts.states.addRecoveryPoint(added, spared);
     this.#latest = keptOf(point);
     return point;
   }

@@ -27,7 +27,7 @@ export async function restorePoint(
 ): Promise<Restored> {
   const { points, damaged: unreadable } = await keeper.list();
   const { point, damaged } = await choose(points, [...unreadable], strategy, (each) => states.checkRecoveryPoint(each));
-  const undo = current && (await keeper.add('restore', current));
+  const undo = current && (await keeper.add('restore', current, point.id));
   const { branches, activeBranch, tokens } = point.conversation;
   const now = clock.now();
   const nextSession: Session = {

@@ -17,7 +17,7 @@ export function guardedStates(
     load: (id) => run('read', () => states.load(id)),
     save: (id, next, fromVersion) => run('write', () => states.save(id, next, fromVersion)),
     recoveryPoints: (id) => run('read', () => states.recoveryPoints(id)),
-    addRecoveryPoint: (point) => run('write', () => states.addRecoveryPoint(point)),
+    addRecoveryPoint: (point, spared) => run('write', () => states.addRecoveryPoint(point, spared)),
     checkRecoveryPoint: (point) => run('read', () => states.checkRecoveryPoint(point)),
     restore: (session, state, fromVersion) =>
       run('write', () => states.restore(session, state, fromVersion).finally(() => onSession(session.id as SessionId))),

@@ -31,7 +31,7 @@ export class RecoveryFiles {
     const paths = this.#parts.layout.session(id);
     const points: RecoveryPoint[] = [];
     const damaged: string[] = [];
-    for (const named of (await this.#named(paths)).slice(0, recoveryPointsKept)) {
+    for (const named of await this.#named(paths)) {
       const point = await this.#read(paths, named, id);
       if (point === 'damaged') damaged.push(named.id);
       else if (point !== null) points.push(point);
@@ -39,8 +39,8 @@ export class RecoveryFiles {
     return { points, damaged };
   }
 
-  /** Token ids first, then the record that names them, and only then what is too old goes. */
-  async add(session: Session, point: Omit<RecoveryPoint, 'conversation'>): Promise<RecoveryPoint> {
+  /** Token ids first, then the record that names them, and only then what is too old goes, but for the one with the id `spared`. */
+  async add(session: Session, point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint> {
     const { files, writes, records, layout } = this.#parts;
     const paths = layout.session(session.id as SessionId);
     const { branches, activeBranch } = session;
@@ -65,8 +65,15 @@ export class RecoveryFiles {
       if (isNew) await files.remove(shared).catch(() => undefined);
       throw error;
     }
-    await this.#removeOld(paths, session.id as SessionId);
+    await this.#removeOld(paths, session.id as SessionId, spared);
     return added;
+  }
+
+  /** What was spared goes as well. Never throws. */
+  async removeSpared(id: SessionId): Promise<void> {
+    const paths = this.#parts.layout.session(id);
+    const kept = await this.#named(paths).catch(() => []);
+    if (kept.length > recoveryPointsKept) await this.#removeOld(paths, id);
   }
 
   /** @throws CwmError CWM-4004 when the token ids that the recovery point names are missing or damaged. */
@@ -87,11 +94,11 @@ export class RecoveryFiles {
     return (await this.#parts.files.stat(paths.tokens(tokens.sha256))) === null ? null : tokens;
   }
 
-  async #removeOld(paths: SessionPaths, id: SessionId): Promise<void> {
+  async #removeOld(paths: SessionPaths, id: SessionId, spared?: string): Promise<void> {
     const { files, quarantine } = this.#parts;
     try {
-      for (const { name } of (await this.#named(paths)).slice(recoveryPointsKept)) {
-        await files.remove(join(paths.recovery, name));
+      for (const old of (await this.#named(paths)).slice(recoveryPointsKept)) {
+        if (old.id !== spared) await files.remove(join(paths.recovery, old.name));
       }
       await files.syncDirectory(paths.recovery);
       const { points } = await this.list(id);

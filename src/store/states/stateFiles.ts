@@ -46,9 +46,9 @@ export class StateFiles implements StateStore {
     return this.#sessions.exclusively(id, () => this.#recovery.list(id));
   }
 
-  addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>): Promise<RecoveryPoint> {
+  addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint> {
     const id = point.session as SessionId;
-    return this.#sessions.exclusively(id, async () => this.#recovery.add(await this.#requireRecord(id), point));
+    return this.#sessions.exclusively(id, async () => this.#recovery.add(await this.#requireRecord(id), point, spared));
   }
 
   async checkRecoveryPoint(point: RecoveryPoint): Promise<void> {
@@ -75,6 +75,7 @@ export class StateFiles implements StateStore {
       }
       await this.#intents.end(id);
       await held.drop();
+      await this.#recovery.removeSpared(id);
     });
   }
 

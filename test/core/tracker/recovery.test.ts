@@ -147,6 +147,31 @@ describe('S3-08 restore', () => {
     ]);
   });
 
+  it('takes the oldest of ten, which what it keeps first pushes out, with its token ids; that can be undone', async () => {
+    const fixture = await trackerFixture();
+    const { store } = fixture;
+    const tracker = await fixture.make();
+    let session = aSession();
+    const talk = async (turn: number): Promise<void> => {
+      await store.saveTokens(id, [turn, turn]);
+      session = nextVersion(session, { tokens: contextTokens([turn, turn]) });
+      await store.updateSession(session);
+    };
+    for (let turn = 1; turn <= 11; turn++) {
+      await talk(turn);
+      if (turn <= 10) await tracker.createRecoveryPoint();
+    }
+    const oldest = (await tracker.recoveryPoints()).items.at(-1)!;
+    const { undo } = await restore(fixture, tracker, { by: 'id', id: oldest.id });
+    expect(await store.getSession(id)).toMatchObject({ tokens: contextTokens([1, 1]) });
+    expect(await store.loadTokens(id, contextTokens([1, 1]).sha256)).toEqual([1, 1]);
+    await restore(fixture, tracker, { by: 'id', id: undo! });
+    expect(await store.loadTokens(id, contextTokens([11, 11]).sha256)).toEqual([11, 11]);
+    expect((await tracker.recoveryPoints()).items).toHaveLength(10);
+    const names = (await fixture.memory.list(recoveryPath)).filter((name) => name.endsWith('.json'));
+    expect(names, 'nothing stays behind').toHaveLength(10);
+  });
+
   it('passes over a damaged one for the next older, and says which', async () => {
     const fixture = await trackerFixture();
     const tracker = await updated(fixture, 5);
