@@ -14,7 +14,7 @@ import type { CoreContext } from './context.ts';
 import { newLineage } from './lineage.ts';
 import { parsePage } from './paging.ts';
 import { isAtRest } from './phase.ts';
-import { deleteWindow } from './windows.ts';
+import { deleteIfThere } from './windows.ts';
 
 /** Starts empty and active, under a salt of its own. @throws CwmError CWM-1001, 1003 (bad engine), 3004 (id taken), 7010. */
 export async function createSession(
@@ -131,25 +131,40 @@ export async function deleteSession(
     id,
     async () => {
       const session = await requireSession(core, id);
-      const windows = await windowsOf(core, id);
-      if (windows.length > 0 && !input.cascade) {
-        throw new CwmError(
-          'CWM-3001',
-          `Session "${id}" still has ${windows.length} windows: ${windows.slice(0, 3).join(', ')}.`,
-          {
-            hint: 'Delete its windows first, or delete it together with them.',
-          },
-        );
+      const deletedWindows: string[] = [];
+      for (;;) {
+        const windows = await deleteUnlessNeeded(core, id, signal);
+        if (windows.length === 0) break;
+        if (!input.cascade) {
+          throw new CwmError(
+            'CWM-3001',
+            `Session "${id}" still has ${windows.length} windows: ${windows.slice(0, 3).join(', ')}.`,
+            {
+              hint: 'Delete its windows first, or delete it together with them.',
+            },
+          );
+        }
+        for (const window of windows) if (await deleteIfThere(core, window, signal)) deletedWindows.push(window);
       }
-      for (const window of windows) await deleteWindow(core, { window }, signal);
-      await core.store.deleteSession(id);
       core.trackers.forget(id);
       await deactivateEverywhere(core, session);
       core.changes.emit({ type: 'session', session: id });
-      return { deletedWindows: windows };
+      return { deletedWindows };
     },
     signal,
   );
+}
+
+/**
+ * Deletes the session when it has no windows, and does so alone: nobody clones one or takes one back from the trash meanwhile.
+ * @returns the windows that it has.
+ */
+function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<string[]> {
+  return core.space.lock.run(async () => {
+    const windows = await windowsOf(core, id);
+    if (windows.length === 0) await core.store.deleteSession(id);
+    return windows;
+  }, signal);
 }
 
 /**

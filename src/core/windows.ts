@@ -112,6 +112,17 @@ export async function deleteWindow(
   };
 }
 
+/** As {@link deleteWindow}. @returns false when somebody else deleted it meanwhile. */
+export async function deleteIfThere(core: CoreContext, window: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await deleteWindow(core, { window }, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-2002') return false;
+    throw error;
+  }
+}
+
 async function forgetIfReachable(engine: Engine, target: ForgottenKv, signal: AbortSignal): Promise<number | null> {
   if (target.hashes.length === 0 && target.handle === null) return 0;
   try {

@@ -10,24 +10,26 @@ import type { SpaceLimits } from '../../src/core/space/limits.ts';
 import type { Change } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { openStore } from '../../src/store/openStore.ts';
-import { diskFiles } from '../../src/store/files.ts';
+import { diskFiles, type Files } from '../../src/store/files.ts';
+import { FaultyFiles } from '../store/faultyFiles.ts';
 import { FakeEngine } from './fakeEngine.ts';
 
 export type CoreFixture = Awaited<ReturnType<typeof coreFixture>>;
 
 /** The core over the real store in a fresh directory, with a fake engine and a clock that only moves when it is read. */
-export async function coreFixture(limits: Partial<SpaceLimits> = {}) {
+export async function coreFixture(limits: Partial<SpaceLimits> = {}, inner: Files = diskFiles) {
   const directory = mkdtempSync(path.join(tmpdir(), 'cwm-core-'));
   const clock = new SteppingClock();
   const disk = { freeBytes: null as number | null };
-  const store = await openStore({ directory, clock, files: { ...diskFiles, freeBytes: async () => disk.freeBytes } });
+  const files: Files = { ...new FaultyFiles(inner).files, freeBytes: async () => disk.freeBytes };
+  const store = await openStore({ directory, clock, files });
   const engine = new FakeEngine();
   engine.now = () => clock.peek();
   const changes = new Emitter<Change>();
   const heard: Change[] = [];
   changes.subscribe((change) => heard.push(change));
-  const files: ReadFiles = { files: [{ path: 'a.ts', text: 'export const a = 1;\n' }], skipped: [] };
-  const fixture = { files };
+  const context: ReadFiles = { files: [{ path: 'a.ts', text: 'export const a = 1;\n' }], skipped: [] };
+  const fixture = { files: context };
   const failures: unknown[] = [];
   const cwm = new Cwm({
     store,

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import type { WindowName } from '../../src/protocol/ids.ts';
+import { MemoryFiles } from '../store/memoryFiles.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from './coreFixture.ts';
 
 describe('clone', () => {
@@ -85,6 +86,35 @@ describe('delete', () => {
       deletedWindows: ['w'],
     });
     expect((await fixture.cwm.listSessions({})).total).toBe(0);
+  });
+
+  test('EC-031 a window that others make of a session while it is deleted does not stay behind without its words', async () => {
+    const fixture = await coreFixture({}, new MemoryFiles());
+    await savedWindow(fixture);
+    const { cwm, store } = fixture;
+    let cloning: Promise<string> | undefined;
+    vi.spyOn(store, 'deleteWindow').mockImplementationOnce(async (name) => {
+      // What the deletion has listed by now does not have it.
+      cloning = codeOf(cwm.clone({ window: 'w', target: 'c' }, never()));
+      await turns(100);
+      return store.deleteWindow(name);
+    });
+    const { deletedWindows } = await cwm.deleteSession({ session: 's', cascade: true }, never());
+    expect(await cloning).toBe('no error');
+    expect(deletedWindows).toEqual(['w', 'c']);
+    expect(await store.windowNames()).toEqual([]);
+  });
+
+  test('a session goes with its windows also when somebody else deletes one of them meanwhile', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const { cwm, store } = fixture;
+    vi.spyOn(store, 'loadWindowKv').mockImplementationOnce(async (name) => {
+      await cwm.deleteWindow({ window: 'w' }, never());
+      return store.loadWindowKv(name);
+    });
+    expect(await cwm.deleteSession({ session: 's', cascade: true }, never())).toEqual({ deletedWindows: [] });
+    expect(await store.sessionIds()).toEqual([]);
   });
 });
 
@@ -198,7 +228,7 @@ describe('verify', () => {
       verifications.push(cwm.verify({}, never()));
       await vi.waitFor(() => expect(isAtBlocks()).toBe(true));
       const calls = engine.calls.length;
-      for (let turn = 0; turn < 2_000; turn++) await setImmediate();
+      await turns(2_000);
       expect(engine.calls.length).toBe(calls);
     };
     expect((await cwm.thaw({ window: 'w' }, never())).verdict).toBe('rebuilt');
@@ -212,3 +242,8 @@ describe('verify', () => {
     expect(await fixture.cwm.verify({}, never())).toMatchObject({ healthy: true });
   });
 });
+
+/** Lets whatever else is under way go on: in memory it comes to its end. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await setImmediate();
+}
