@@ -15,6 +15,7 @@ import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
 import { parsePage } from './paging.ts';
 import type { Engine, ForgottenKv } from './ports/engine.ts';
+import { sessionTokens } from './sessionTokens.ts';
 
 /** Filters, sorts and pages windows (S0-09). @throws CwmError CWM-1003 for a limit outside 1–100 or a date that is none. */
 export async function listWindows(
@@ -157,9 +158,13 @@ async function blocksOfLiveSession(
   engine: Engine,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const session = await core.store.getSession(manifest.session as SessionId);
-  if (!session?.tokens || session.lifecycle === 'frozen') return [];
-  const ids = await core.store.loadTokens(manifest.session as SessionId, session.tokens.sha256);
+  const found = await sessionTokens(
+    core.store,
+    manifest.session as SessionId,
+    ({ lifecycle }) => lifecycle !== 'frozen',
+  );
+  if (!found) return [];
+  const { session, ids } = found;
   const lineage = await core.store.getLineage(session.lineage as LineageId);
   try {
     const location = await engine.locate({ ids, salt: saltOf(lineage), handle: null }, signal);

@@ -104,6 +104,26 @@ describe('prune', () => {
     expect((await cwm.listWindows({})).items).toMatchObject([{ name: 'w2' }]);
   });
 
+  test('a window that somebody else deletes meanwhile, or a session that goes on, is no failure', async () => {
+    const fixture = await fourWindows();
+    const { cwm, store } = fixture;
+    await cwm.thaw({ window: 'w3', session: 'on' }, never());
+    const [loadKv, loadTokens] = [store.loadWindowKv.bind(store), store.loadTokens.bind(store)];
+    let reads = 0;
+    store.loadWindowKv = async (name) => {
+      if (name === 'w2' && ++reads === 2) await cwm.deleteWindow({ window: 'w2' }, never());
+      return loadKv(name);
+    };
+    store.loadTokens = async (id, sha256) => {
+      store.loadTokens = loadTokens;
+      await cwm.send({ session: 'on', text: 'And then?' }, never());
+      return loadTokens(id, sha256);
+    };
+    expect(namesOf(await cwm.prune({ keep: 0 }, never()))).toEqual(['w1', 'w4', 'w3']);
+    expect(reads).toBeGreaterThan(1);
+    expect((await cwm.send({ session: 'on', text: 'Go on.' }, never())).cachedTokens).toBeGreaterThan(0);
+  });
+
   test('an abort leaves each window whole: there, or in the trash', async () => {
     const { cwm, store } = await fourWindows();
     const abort = new AbortController();

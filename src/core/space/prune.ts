@@ -119,7 +119,10 @@ async function namingsOf(store: Store, windows: readonly PlannedWindow[]): Promi
     const name = window.name as WindowName;
     const lineage = hashes.length === 0 ? null : await lineageOf(store, name);
     if (lineage === null) continue;
-    const { hashProfile, blockTokens } = await store.loadWindowKv(name);
+    const kv = await kvOf(store, name);
+    // Deleted by somebody else meanwhile.
+    if (kv === null) continue;
+    const { hashProfile, blockTokens } = kv;
     const known = namings.get(lineage) ?? [];
     namings.set(lineage, known);
     const isKnown = known.some((naming) => JSON.stringify(naming) === JSON.stringify({ hashProfile, blockTokens }));
