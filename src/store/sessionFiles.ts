@@ -153,7 +153,12 @@ export class SessionFiles {
     });
   }
 
-  async loadTokens(id: SessionId, sha256: string): Promise<number[]> {
+  loadTokens(id: SessionId, sha256: string): Promise<number[]> {
+    return this.exclusively(id, () => this.loadTokensNow(id, sha256));
+  }
+
+  /** For a caller that runs {@link exclusively} already: nobody replaces or heals meanwhile what is read, and may be set aside. */
+  async loadTokensNow(id: SessionId, sha256: string): Promise<number[]> {
     const paths = this.#parts.layout.session(id);
     await this.#requireDirectories(id, paths);
     const bytes = await this.#parts.writes.readIfThere(paths.tokens(sha256));

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { OnChecked } from '../core/ports/store.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, MessageId, SessionId, WindowName } from '../protocol/ids.ts';
@@ -66,12 +67,15 @@ async function sessionRecords(
   found: Map<string, Session>,
   each: Each,
 ): Promise<VerifyStep> {
-  return each('session records and token ids', await source.sessionIds(), async (id) => {
-    const session = await sessions.get(id);
-    if (!session) return;
-    found.set(id, session);
-    if (session.tokens) await sessions.loadTokens(id, session.tokens.sha256);
-  });
+  return each('session records and token ids', await source.sessionIds(), (id) =>
+    // Both as one: a turn that ends replaces both.
+    sessions.exclusively(id, async () => {
+      const session = await sessions.get(id);
+      if (!session) return;
+      found.set(id, session);
+      if (session.tokens) await sessions.loadTokensNow(id, session.tokens.sha256);
+    }),
+  );
 }
 
 async function messagePools(
@@ -115,10 +119,10 @@ async function windowContents(
 ): Promise<VerifyStep> {
   const names = (await source.windowNames()).filter((name) => found.has(name));
   return each('window token ids, KV records and receipts', names, async (name, report) => {
-    const tokens = await windows.loadTokens(name);
-    const said = found.get(name)?.tokens.count;
-    if (said !== undefined && said !== tokens.length) {
-      report(`Window "${name}" has ${tokens.length} token ids; its manifest says ${said}.`);
+    const ids = await windows.loadTokens(name);
+    const manifest = found.get(name);
+    if (manifest && manifest.tokens.count !== ids.length && (await isStillThere(windows, manifest))) {
+      report(`Window "${name}" has ${ids.length} token ids; its manifest says ${manifest.tokens.count}.`);
     }
     await windows.loadKv(name);
     const damaged = await windows.damagedReceipts(name);
@@ -147,20 +151,22 @@ async function windowSessions(
   const sessionIds = new Set<string>(await source.sessionIds());
   const pools = new Map<string, ReadonlySet<string>>();
   return each('sessions and messages of windows', [...found.values()], async (window, report) => {
-    // It may have gone with its session meanwhile.
-    const isThere = async (): Promise<boolean> => (await windows.get(window.name as WindowName)) !== null;
     if (!sessionIds.has(window.session)) {
-      if (await isThere())
+      if (await isStillThere(windows, window))
         report(`Window "${window.name}" belongs to session "${window.session}", which does not exist.`);
       return;
     }
     const stored = pools.get(window.session) ?? new Set(await sessions.storedMessages(window.session as SessionId));
     pools.set(window.session, stored);
     const missing = window.messageIds.filter((id) => !stored.has(id)).length;
-    if (missing > 0 && (await isThere()))
+    if (missing > 0 && (await isStillThere(windows, window)))
       report(`Messages that window "${window.name}" needs and its session does not have: ${missing}.`);
   });
 }
+
+/** It may have gone meanwhile, with its session, and another one may have its name: a manifest never changes. */
+const isStillThere = async (windows: WindowFiles, window: WindowManifest): Promise<boolean> =>
+  isDeepStrictEqual(await windows.get(window.name as WindowName), window);
 
 async function auditChain({ audit }: VerifiedStore, signal: AbortSignal): Promise<VerifyStep> {
   const { entries, problems } = await audit.verify(signal);

@@ -80,19 +80,16 @@ export class WindowFiles {
     throw new CwmError('CWM-4004', `The manifest of window "${name}" is that of window "${manifest.name}".`);
   }
 
-  async loadTokens(name: WindowName): Promise<number[]> {
-    const manifest = await this.require(name);
-    const path = this.#parts.layout.window(name).tokens;
-    const bytes = await this.#parts.writes.readIfThere(path);
-    if (bytes === null) {
-      // Deleted while it was read?
-      await this.require(name);
-      throw new CwmError('CWM-4004', `The token ids of window "${name}" are missing.`);
-    }
-    const ids = openTokens(bytes, manifest.tokens.sha256);
-    if (ids !== null) return ids;
-    await this.#parts.quarantine.setAside(path, "Its SHA-256 is not the one in the window's manifest.");
-    throw new CwmError('CWM-4004', `The token ids of window "${name}" are damaged.`);
+  loadTokens(name: WindowName): Promise<number[]> {
+    return this.#onWindow(name, async ({ tokens: path }) => {
+      const { tokens } = await this.require(name);
+      const bytes = await this.#parts.writes.readIfThere(path);
+      if (bytes === null) throw new CwmError('CWM-4004', `The token ids of window "${name}" are missing.`);
+      const ids = openTokens(bytes, tokens.sha256);
+      if (ids !== null) return ids;
+      await this.#parts.quarantine.setAside(path, "Its SHA-256 is not the one in the window's manifest.");
+      throw new CwmError('CWM-4004', `The token ids of window "${name}" are damaged.`);
+    });
   }
 
   loadKv(name: WindowName): Promise<KvRecord> {

@@ -128,8 +128,9 @@ describe('windows', () => {
     expect(await readdir(join(directory, 'trash'))).toHaveLength(2);
   });
 
-  it('a window that is deleted while its token ids are read is not there, and not damaged', async () => {
+  it('a window that is deleted while its token ids are read is deleted after that, and not damaged', async () => {
     let onRead = async (_path: string): Promise<void> => {};
+    let deleting: Promise<void> | undefined;
     const files: Files = {
       ...diskFiles,
       read: async (path) => {
@@ -142,8 +143,10 @@ describe('windows', () => {
     onRead = async (path) => {
       if (!path.endsWith('tokens.u32')) return;
       onRead = async () => {};
-      await store.deleteWindow(windowName('w0'));
+      deleting = store.deleteWindow(windowName('w0'));
     };
+    expect(await store.loadWindowTokens(windowName('w0'))).toEqual(someIds);
+    await deleting;
     await expect(store.loadWindowTokens(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-2002' });
     expect(store.problems).toEqual([]);
   });
@@ -171,6 +174,10 @@ describe('windows', () => {
     const found = await store.checksumsOfOthers(['aa', 'zz'], name);
     expect([...found.keys()]).toEqual(['aa']);
     expect([...found.get('aa')!].sort()).toEqual(['second', 'third']);
+    const ofLineage = await store.recordsOfLineage(lineageId('l1'), ['aa', 'zz']);
+    expect([...ofLineage.keys()]).toEqual(['aa']);
+    const checksums = ofLineage.get('aa')!.map(({ checksum }) => checksum);
+    expect(checksums.toSorted()).toEqual(['first', 'second', 'second', 'third']);
   });
 });
 

@@ -28,22 +28,23 @@ export class StateFiles implements StateStore {
     this.#intents = new RestoreIntents(parts);
   }
 
-  async load(id: SessionId): Promise<StoredState | null> {
-    await this.#requireSession(id);
-    return this.#records.load(id);
+  load(id: SessionId): Promise<StoredState | null> {
+    return this.#sessions.exclusively(id, () => this.#loadNow(id));
   }
 
   save(id: SessionId, next: StoredState, fromVersion: number): Promise<void> {
     return this.#sessions.exclusively(id, async () => {
-      const stored = (await this.load(id))?.version ?? 0;
+      const stored = (await this.#loadNow(id))?.version ?? 0;
       if (stored !== fromVersion) throw changedMeanwhile(id, stored, fromVersion);
       await this.#records.put(id, next);
     });
   }
 
-  async recoveryPoints(id: SessionId): Promise<{ points: RecoveryPoint[]; damaged: string[] }> {
-    await this.#requireSession(id);
-    return this.#sessions.exclusively(id, () => this.#recovery.list(id));
+  recoveryPoints(id: SessionId): Promise<{ points: RecoveryPoint[]; damaged: string[] }> {
+    return this.#sessions.exclusively(id, async () => {
+      await this.#requireSession(id);
+      return this.#recovery.list(id);
+    });
   }
 
   addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint> {
@@ -63,7 +64,7 @@ export class StateFiles implements StateStore {
   restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void> {
     const id = session.id as SessionId;
     return this.#sessions.exclusively(id, async () => {
-      const stored = fromVersion === null ? null : ((await this.load(id))?.version ?? 0);
+      const stored = fromVersion === null ? null : ((await this.#loadNow(id))?.version ?? 0);
       if (stored !== null && stored !== fromVersion) throw changedMeanwhile(id, stored, fromVersion);
       const held = await this.#records.hold(id);
       try {
@@ -105,7 +106,11 @@ export class StateFiles implements StateStore {
   }
 
   /** What is wrong with the session's state and recovery points, in plain words. */
-  async verify(id: SessionId): Promise<string[]> {
+  verify(id: SessionId): Promise<string[]> {
+    return this.#sessions.exclusively(id, () => this.#verifyNow(id));
+  }
+
+  async #verifyNow(id: SessionId): Promise<string[]> {
     const problems: string[] = [];
     const note = async (check: () => Promise<unknown>): Promise<void> => {
       try {
@@ -115,11 +120,17 @@ export class StateFiles implements StateStore {
         problems.push(error.message);
       }
     };
-    await note(() => this.load(id));
-    const { points, damaged } = await this.recoveryPoints(id);
+    await note(() => this.#loadNow(id));
+    const { points, damaged } = await this.#recovery.list(id);
     problems.push(...damaged.map((point) => `Recovery point "${point}" of session "${id}" is damaged.`));
     for (const point of points) await note(() => this.checkRecoveryPoint(point));
     return problems;
+  }
+
+  /** For a caller that has the session to itself. */
+  async #loadNow(id: SessionId): Promise<StoredState | null> {
+    await this.#requireSession(id);
+    return this.#records.load(id);
   }
 
   /** The session last: while it has its old version, a restore that was cut short is known to be unfinished. */
