@@ -1,5 +1,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { chmod, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -8,7 +9,7 @@ import { encryptedFiles } from '../../src/store/encryption/encryptedFiles.ts';
 import { damagedMark, openFrames, sealFrame } from '../../src/store/encryption/frames.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { diskFiles } from '../../src/store/files.ts';
-import { aMessage, lineageId, sessionId, someIds, windowName, windowsQuery } from './builders.ts';
+import { aMessage, aReceipt, lineageId, sessionId, someIds, windowName, windowsQuery } from './builders.ts';
 import { FaultyFiles } from './faultyFiles.ts';
 import { MemoryFiles } from './memoryFiles.ts';
 import { fill, operations } from './operations.ts';
@@ -73,7 +74,7 @@ describe('S0-61 frames', () => {
 describe('S0-61 append-only files, encrypted', () => {
   it('are cut where a line ends, also in the middle of what was written at once', async () => {
     const path = join(await temporaryDirectory(), 'lines');
-    const files = encryptedFiles(diskFiles, newKey());
+    const files = encryptedFiles(diskFiles, newKey(), tmpdir());
     await files.append(path, Buffer.from('one\ntwo\n'));
     await files.append(path, Buffer.from('three\n'));
     await files.truncate(path, 8);
@@ -87,10 +88,10 @@ describe('S0-61 append-only files, encrypted', () => {
     const directory = await temporaryDirectory();
     const path = join(directory, 'lines');
     const key = newKey();
-    const files = encryptedFiles(diskFiles, key);
+    const files = encryptedFiles(diskFiles, key, tmpdir());
     await files.append(path, Buffer.from('one\n'));
     await diskFiles.append(path, sealFrame(key, Buffer.from('two\n')).subarray(0, 21));
-    const afterCrash = encryptedFiles(diskFiles, key);
+    const afterCrash = encryptedFiles(diskFiles, key, tmpdir());
     await afterCrash.append(path, Buffer.from('three\n'));
     expect(Buffer.from(await afterCrash.read(path)).toString()).toBe('one\nthree\n');
   });
@@ -103,10 +104,10 @@ describe('S0-61 append-only files, encrypted', () => {
       const damaged = Buffer.from(first);
       damaged[at]! ^= 0xff;
       await writeFile(path, Buffer.concat([damaged, sealFrame(key, Buffer.from('two\n'))]));
-      const plain = Buffer.from(await encryptedFiles(diskFiles, key).read(path));
+      const plain = Buffer.from(await encryptedFiles(diskFiles, key, tmpdir()).read(path));
       expect(plain.toString(), `${at}`).toBe(`${damagedMark.toString()}two\n`);
       await writeFile(path, first.subarray(0, at));
-      const files = encryptedFiles(diskFiles, key);
+      const files = encryptedFiles(diskFiles, key, tmpdir());
       await files.append(path, Buffer.from('two\n'));
       expect(Buffer.from(await files.read(path)).toString(), `${at} cut`).toBe('two\n');
     }
@@ -276,6 +277,31 @@ describe('S0-61 when it ends in the middle', () => {
       }
     },
   );
+
+  it('loses no line of a file that had a torn last one when it was encrypted', async () => {
+    const memory = new MemoryFiles();
+    const store = await openTestStore(root, { files: memory });
+    await fill(store);
+    await store.close();
+    const [before] = await (await openTestStore(root, { files: memory.copy() })).listReceipts(windowName('w0'));
+    await memory.append(`${root}/windows/w0/receipts.jsonl`, Buffer.from('{"torn'));
+    await (await openOn(memory, 'on')).close();
+    for (let at = 0, isOver = false; !isOver; at++) {
+      const copy = memory.copy();
+      const faulty = new FaultyFiles(copy);
+      const opened = await openTestStore(root, { files: faulty.files });
+      faulty.dieAt(at, 'after');
+      isOver = await opened.appendReceipt(windowName('w0'), aReceipt({ window: 'w0', verdict: 'partial' })).then(
+        () => true,
+        () => false,
+      );
+      copy.cutPower();
+      const again = await openTestStore(root, { files: copy });
+      const [first, second] = await again.listReceipts(windowName('w0'));
+      expect(first, `${at}`).toEqual(before);
+      expect(second !== undefined || !isOver, `${at}`).toBe(true);
+    }
+  });
 
   it.each(Object.entries(operations))(
     '%s is done or not done, as in a store that is not encrypted',

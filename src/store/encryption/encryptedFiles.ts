@@ -1,12 +1,16 @@
 import type { KeyObject } from 'node:crypto';
+import { DurableWrites } from '../durableWrites.ts';
 import { hasCode, type Files } from '../files.ts';
 import { openFrames, sealFrame } from './frames.ts';
 
 /**
  * {@link Files} whose contents lie encrypted on the disk. Names, sizes and times are those of the files as they are; positions in a
  * file are those of its plain text. A file that is not encrypted is damaged: somebody put it there.
+ *
+ * @param temporaryDirectory on the same file system; what a crash leaves there is of no use.
  */
-export function encryptedFiles(inner: Files, key: KeyObject): Files {
+export function encryptedFiles(inner: Files, key: KeyObject, temporaryDirectory: string): Files {
+  const writes = new DurableWrites(inner, temporaryDirectory);
   /** Files whose end is known to be a whole frame. */
   const whole = new Set<string>();
   const moved = (path: string): void => {
@@ -45,9 +49,8 @@ export function encryptedFiles(inner: Files, key: KeyObject): Files {
         await inner.truncate(path, end);
         return;
       }
-      // In the middle of a frame: what comes before is written anew.
-      await inner.truncate(path, 0);
-      await inner.append(path, sealFrame(key, plain.subarray(0, sizeBytes)));
+      // In the middle of a frame, as a file has it that was encrypted with a torn last line: what comes before is written anew.
+      await writes.replaceFile(path, sealFrame(key, plain.subarray(0, sizeBytes)));
     },
     rename(from, to) {
       moved(from);

@@ -68,5 +68,8 @@ export async function openEncryption(
   if (record.state !== 'on' || record.keyFile !== found?.keyFile) {
     await writeEncryptionRecord(files, layout, { ...record, state: 'on' });
   }
-  return { files: encryptedFiles(files, key), encryption: { state: 'on', keyId: record.keyId, keyFile } };
+  return {
+    files: encryptedFiles(files, key, layout.temporary),
+    encryption: { state: 'on', keyId: record.keyId, keyFile },
+  };
 }
