@@ -28,7 +28,8 @@ export async function sessionTokens(
   }
 }
 
-async function nullIfLost<T>(read: () => Promise<T | null>): Promise<T | null> {
+/** Null also for what is gone or damaged: of no use to whoever would go on with it. */
+export async function nullIfLost<T>(read: () => Promise<T | null>): Promise<T | null> {
   try {
     return await read();
   } catch (error) {

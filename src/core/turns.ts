@@ -217,15 +217,11 @@ async function writeTurn(
   const keepsOutput = added.some((message) => message.role === 'assistant');
   const output = keepsOutput ? generation.outputIds : [];
   const ids = [...generation.promptIds, ...output];
+  const before = generation.promptIds.length > 0 ? await tokensBefore(core, session) : null;
   const prefixBreak =
-    session.tokens && generation.promptIds.length > 0
+    session.tokens && before
       ? await findPrefixBreak(
-          {
-            before: await core.store.loadTokens(id, session.tokens.sha256),
-            beforeTokens: session.tokens,
-            prompt: generation.promptIds,
-            messages: turn.messages,
-          },
+          { before, beforeTokens: session.tokens, prompt: generation.promptIds, messages: turn.messages },
           engine,
           signal,
         )
@@ -250,6 +246,16 @@ async function writeTurn(
     prefixBreaks: session.prefixBreaks + (prefixBreak ? 1 : 0),
   });
   return { session: kept, prefixBreak };
+}
+
+/** Null also when they are damaged: with them the engine is only compared, and this turn replaces them. */
+async function tokensBefore(core: CoreContext, { id, tokens }: Session): Promise<number[] | null> {
+  try {
+    return tokens && (await core.store.loadTokens(id as SessionId, tokens.sha256));
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    throw error;
+  }
 }
 
 export function newMessage(

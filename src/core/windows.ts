@@ -79,7 +79,8 @@ async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<s
 
 /**
  * Deletes a window and the KV blocks that nobody else needs: those of other windows stay, and those of its session while
- * that goes on. When the engine can't be reached, the window goes and its blocks stay behind as cache.
+ * that goes on. When the engine can't be reached, or what is recorded of its KV is damaged, the window goes and its blocks stay
+ * behind as cache.
  *
  * @throws CwmError CWM-1002, 2002.
  */
@@ -89,28 +90,48 @@ export async function deleteWindow(
   signal: AbortSignal,
 ): Promise<RouteOutput<'deleteWindow'>> {
   const name = parseWindowName(input.window);
-  const manifest = await requireWindow(core, name);
-  const kv = await core.store.loadWindowKv(name);
-  const hashes = kv.blocks.map((block) => block.hash);
-  const engine = core.engines.get(manifest.engine);
-  // A window of which no block was ever seen is held by its handle alone.
-  const handles = kv.handle === null ? [] : [kv.handle];
-  const held = new Set(await core.store.blocksHeldByOthers([...hashes, ...handles], name));
-  for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
-  for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
-  const unneeded = input.keepBlocks ? [] : hashes.filter((hash) => !held.has(hash));
-  const context = await madeOf(core, manifest, kv);
+  const kept = await keptFor(core, name, signal);
   await core.store.deleteWindow(name);
   core.changes.emit({ type: 'window', window: name });
+  if (kept === null) return { window: name, blocksDeleted: 0, bytesFreed: 0, blocksKept: 0 };
 
-  const handle = held.size === 0 && !input.keepBlocks ? kv.handle : null;
-  const bytesFreed = await forgetIfReachable(engine, { hashes: unneeded, handle, ...context }, signal);
+  const { engine, hashes, held, handle: wholeHandle, ...made } = kept;
+  const unneeded = input.keepBlocks ? [] : hashes.filter((hash) => !held.has(hash));
+  const handle = held.size === 0 && !input.keepBlocks ? wholeHandle : null;
+  const bytesFreed = await forgetIfReachable(engine, { hashes: unneeded, handle, ...made }, signal);
   return {
     window: name,
     blocksDeleted: bytesFreed === null ? 0 : unneeded.length,
     bytesFreed: bytesFreed ?? 0,
     blocksKept: hashes.length - (bytesFreed === null ? 0 : unneeded.length),
   };
+}
+
+interface KeptKv extends Pick<ForgottenKv, 'context'> {
+  readonly engine: Engine;
+  readonly hashes: readonly string[];
+  readonly handle: string | null;
+  /** What others need of it. */
+  readonly held: ReadonlySet<string>;
+}
+
+/** What is kept for the window, and who else needs it; null where a record that tells is damaged. */
+async function keptFor(core: CoreContext, name: WindowName, signal: AbortSignal): Promise<KeptKv | null> {
+  try {
+    const manifest = await requireWindow(core, name);
+    const kv = await core.store.loadWindowKv(name);
+    const hashes = kv.blocks.map((block) => block.hash);
+    const engine = core.engines.get(manifest.engine);
+    // A window of which no block was ever seen is held by its handle alone.
+    const handles = kv.handle === null ? [] : [kv.handle];
+    const held = new Set(await core.store.blocksHeldByOthers([...hashes, ...handles], name));
+    for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
+    for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
+    return { engine, hashes, handle: kv.handle, held, ...(await madeOf(core, manifest, kv)) };
+  } catch (error) {
+    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    throw error;
+  }
 }
 
 /** As {@link deleteWindow}. @returns false when somebody else deleted it meanwhile. */

@@ -4,7 +4,7 @@ import type { Session } from '../../protocol/session.ts';
 import type { KvRecord } from '../../protocol/window.ts';
 import { saltOf } from '../lineage.ts';
 import type { Store } from '../ports/store.ts';
-import { sessionTokens } from '../sessionTokens.ts';
+import { nullIfLost, sessionTokens } from '../sessionTokens.ts';
 
 /** How the blocks of a lineage are named, by what was recorded of one of its windows. */
 export type BlockNaming = Pick<KvRecord, 'hashProfile' | 'blockTokens'>;
@@ -25,7 +25,9 @@ export async function blocksOfLiveSessions(
     const found = await sessionTokens(store, id, (session) => isGoingOn(session) && namings.has(session.lineage));
     if (!found) continue;
     const { session, ids } = found;
-    const salt = saltOf(await store.getLineage(session.lineage as LineageId));
+    const lineage = await nullIfLost(() => store.getLineage(session.lineage as LineageId));
+    if (!lineage) continue;
+    const salt = saltOf(lineage);
     for (const { hashProfile, blockTokens } of namings.get(session.lineage) ?? []) {
       if (!hashProfile || !blockTokens) continue;
       for (const hash of blockHashChain(hashProfile, ids, blockTokens, salt)) blocks.add(hash);

@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { codeOf, coreFixture, never, savedWindow, type CoreFixture } from './coreFixture.ts';
+
+/** Flips a bit in the middle of each file of the store that this names. */
+function damage({ directory }: CoreFixture, named: RegExp): void {
+  const paths = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((file) => named.test(file));
+  expect(paths).not.toEqual([]);
+  for (const file of paths) {
+    const bytes = readFileSync(path.join(directory, file));
+    bytes[bytes.length >> 1]! ^= 1;
+    writeFileSync(path.join(directory, file), bytes);
+  }
+}
+
+describe('S4-05 damage', () => {
+  test('of what a session last had as token ids costs it no turn: the engine tells them again', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    damage(fixture, /contexts.s.tokens-/);
+    expect(await fixture.cwm.send({ session: 's', text: 'And now?' }, never())).toMatchObject({ prefixBreak: null });
+    expect(await fixture.cwm.freeze({ session: 's', window: 'after' }, never())).toMatchObject({ operation: 'freeze' });
+  });
+
+  test.each([
+    /windows.w.kv\.json/,
+    /windows.w.blocks-/,
+    /windows.w.manifest/,
+    /windows.w.tokens/,
+    /lineages.[0-9a-f]/,
+    /contexts.s.(metadata|tokens)/,
+  ])('of %s keeps no window from being deleted', async (named) => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    damage(fixture, named);
+    expect(await codeOf(fixture.cwm.deleteWindow({ window: 'w' }, never()))).toBe('no error');
+    expect(await fixture.store.windowNames()).toEqual([]);
+    expect(await codeOf(fixture.cwm.deleteWindow({ window: 'w' }, never()))).toBe('CWM-2002');
+  });
+
+  test('of what says which blocks a session needs keeps nothing from being pruned', async () => {
+    for (const named of [/lineages.[0-9a-f]/, /contexts.s.tokens/]) {
+      const fixture = await coreFixture();
+      fixture.engine.kind = 'embedded';
+      await savedWindow(fixture);
+      damage(fixture, named);
+      expect((await fixture.cwm.prune({ keep: 0 }, never())).windows, String(named)).toMatchObject([{ name: 'w' }]);
+    }
+  });
+});
