@@ -26,6 +26,16 @@ export class LineageFiles {
     });
   }
 
+  /** For one that is lost: another salt, under which nothing is kept yet. What is there in its place is set aside. */
+  replaceLost(id: LineageId, salt: string): Promise<void> {
+    const { files, quarantine, records, layout } = this.#parts;
+    const path = layout.lineage(id);
+    return this.#queue.run(id, async () => {
+      if ((await files.stat(path)) !== null) await quarantine.setAside(path, `It is not the lineage "${id}".`);
+      await records.write(path, { id, salt, generation: 0 });
+    });
+  }
+
   async get(id: LineageId): Promise<Lineage> {
     const lineage = await this.#parts.records.read(this.#parts.layout.lineage(id), lineageSchema);
     if (lineage === null) throw new CwmError('CWM-4004', `The lineage "${id}" is missing.`);

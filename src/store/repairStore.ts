@@ -4,11 +4,12 @@ import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Message, Session } from '../protocol/session.ts';
 import type { WindowManifest } from '../protocol/window.ts';
+import { nullIfDamaged } from './unreadable.ts';
 import { checkStore, type VerifiedStore } from './verifyStore.ts';
 
 /**
- * Sets aside what is damaged, makes the record of a session anew from its messages where it is lost, and the index from the
- * files. Each part is whole by itself: an abort leaves the rest to the next repair. @param engine of sessions whose own is not known.
+ * Sets aside what is damaged, makes the record of a session anew from its messages where it is lost, a lost lineage with another
+ * salt, and the index from the files. Each part is whole by itself: an abort leaves the rest to the next repair. @param engine of sessions whose own is not known.
  * @returns what was done, in plain words.
  */
 export async function repairStore(
@@ -25,6 +26,11 @@ export async function repairStore(
     signal.throwIfAborted();
     const messages = await makeSessionAnew(store, id, engine);
     if (messages !== null) madeAnew.push(`The record of session "${id}" was made anew from its ${messages} messages.`);
+  }
+  for (const id of await lostLineages(store)) {
+    signal.throwIfAborted();
+    await store.lineages.replaceLost(id, randomSalt());
+    madeAnew.push(`The lineage "${id}" was made anew: what was kept under it is computed again.`);
   }
   await store.index.rebuild();
   const moved = quarantine.problems.filter((problem) => problem.movedTo !== null && !before.has(problem));
@@ -84,6 +90,20 @@ async function wholeMessages({ sessions }: VerifiedStore, id: SessionId): Promis
     }
   }
   return messages.sort((a, b) => a.sequence - b.sequence);
+}
+
+/** Those that sessions and windows have, and that are no longer there. */
+async function lostLineages({ sessions, windows, lineages, source }: VerifiedStore): Promise<LineageId[]> {
+  const used = new Set<string>();
+  const add = async (read: () => Promise<{ readonly lineage: string } | null>): Promise<void> => {
+    const owner = await nullIfDamaged(read);
+    if (owner) used.add(owner.lineage);
+  };
+  for (const id of await source.sessionIds()) await add(() => sessions.get(id));
+  for (const name of await source.windowNames()) await add(() => windows.get(name));
+  const lost: LineageId[] = [];
+  for (const id of used as Set<LineageId>) if (!(await nullIfDamaged(() => lineages.get(id)))) lost.push(id);
+  return lost;
 }
 
 /** Its newest window knows what the session's record knew. */

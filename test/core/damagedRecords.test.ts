@@ -48,4 +48,19 @@ describe('S4-05 damage', () => {
       expect((await fixture.cwm.prune({ keep: 0 }, never())).windows, String(named)).toMatchObject([{ name: 'w' }]);
     }
   });
+
+  test('of a lineage is repaired with another salt: the words go on, and their KV is computed again', async () => {
+    const fixture = await coreFixture();
+    const { cwm } = fixture;
+    await savedWindow(fixture);
+    damage(fixture, /lineages.[0-9a-f]/);
+    expect(await codeOf(cwm.send({ session: 's', text: 'And now?' }, never()))).toBe('CWM-4004');
+    const { repairs, steps } = await cwm.verify({ repair: true }, never());
+    expect(repairs.join()).toMatch(/lineage.* was made anew/);
+    expect(steps.filter(({ step }) => !step.includes('set aside')).flatMap(({ problems }) => problems)).toEqual([]);
+    expect(await cwm.thaw({ window: 'w' }, never())).toMatchObject({ verdict: 'rebuilt' });
+    expect(await cwm.send({ session: 's', text: 'And now?' }, never())).toMatchObject({
+      finishReason: expect.anything(),
+    });
+  });
 });
