@@ -13,6 +13,8 @@ export interface BlockCheck {
   /** Other bytes than recorded here, but those that another window has recorded since: its thaw computed the block again. */
   readonly recomputed: readonly string[];
   readonly missing: readonly string[];
+  /** How many are whole from the first one on, without a gap. */
+  readonly wholeAtStart: number;
   /** The records as of now, for the blocks that are whole, recomputed ones among them. */
   readonly whole: readonly BlockRecord[];
 }
@@ -53,12 +55,15 @@ export async function checkBlocks(
   const others = hashes.length > 0 ? await options.checksumsOfOthers(hashes) : new Map<string, readonly string[]>();
   const recomputed = differing.filter(({ hash, checksum }) => others.get(hash)?.includes(checksum));
   const damaged = differing.filter((record) => !recomputed.includes(record));
+  const notWhole = new Set([...missing, ...damaged.map((record) => record.hash)]);
+  const gap = records.findIndex((record) => notWhole.has(record.hash));
   return {
     checked: records.length,
     hashed: suspects.length,
     damaged: damaged.map((record) => record.hash),
     recomputed: recomputed.map((record) => record.hash),
     missing,
+    wholeAtStart: gap < 0 ? records.length : gap,
     whole: [...whole, ...recomputed],
   };
 }

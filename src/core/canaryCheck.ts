@@ -1,6 +1,6 @@
 import type { Canary, CheckResult, Verdict } from '../protocol/receipt.ts';
 import type { KvRecord } from '../protocol/window.ts';
-import { canaryDifference, differsGrossly, isBeyondNoise } from './canary.ts';
+import { canaryDifference, differsGrossly, grossDifference, isBeyondNoise } from './canary.ts';
 import type { Measurement } from './ports/engine.ts';
 
 /** What holding the measured canary against the frozen one came to. */
@@ -27,6 +27,8 @@ export interface CanaryComparison {
 
 const recomputedWhy =
   'Some KV was computed again and differs in its last bits by right; only a gross difference counts.';
+
+const unsteadyWhy = 'The engine answers the same request differently each time, so its canary can prove nothing now.';
 
 const rejectedWhy = 'The engine refused the stored KV and computed it again; only a gross difference counts.';
 
@@ -55,6 +57,8 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
   const again = await askAgain();
   if (!again?.canary) return { result: 'disagreed', difference, noise: frozenNoise, why: null };
   const noiseNow = canaryDifference(measured.canary, again.canary);
+  if (Number.isFinite(noiseNow) && noiseNow > grossDifference)
+    return { result: 'not-run', difference, noise: noiseNow, why: unsteadyWhy };
   const noise = Math.max(frozenNoise, Number.isFinite(noiseNow) ? noiseNow : 0);
   const least = Math.min(difference, canaryDifference(frozen, again.canary));
   return { result: isBeyondNoise(least, noise) ? 'disagreed' : 'agreed', difference: least, noise, why: null };

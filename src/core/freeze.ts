@@ -13,6 +13,7 @@ import type { ContextTokens, Session } from '../protocol/session.ts';
 import type { RouteInput } from '../protocol/api.ts';
 import { progressOf } from './changes.ts';
 import type { CoreContext } from './context.ts';
+import { deleteContradicted } from './deleteContradicted.ts';
 import { describeTried } from './describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { requireSameModel } from './identity.ts';
@@ -87,6 +88,7 @@ async function freezeNow(
   const ids = await core.store.loadTokens(wanted.session, tokens.sha256);
   const lineage = await core.store.getLineage(session.lineage as LineageId);
   const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
+  let deleted = 0;
   const onLocated = async (located: BlockLocation): Promise<void> => {
     const hashes = hashesOf(located);
     await hold(hashes);
@@ -96,6 +98,7 @@ async function freezeNow(
       recordBytes: recordBytesOf(ids.length, hashes.length, messageIds.length),
     };
     await requireRoom(core.space, need, signal);
+    deleted = await deleteContradicted(core, engine, { lineage: lineage.id, located }, signal);
   };
   const sealed =
     ids.length === 0
@@ -144,7 +147,7 @@ async function freezeNow(
     session: session.id,
     window: name,
     ...fields,
-    notes: [...fields.notes, ...limitNotes, ...rememberKv(core.space, engineSpec, sealed.kv)],
+    notes: [...fields.notes, ...deletedNotes(deleted), ...limitNotes, ...rememberKv(core.space, engineSpec, sealed.kv)],
     ms: core.clock.elapsedMs() - wanted.startedMs,
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
     at,
@@ -188,6 +191,11 @@ async function requireFreezable(
   }
   return { session, tokens: session.tokens };
 }
+
+const deletedNotes = (count: number): string[] =>
+  count === 0
+    ? []
+    : [`Block files that were not what an earlier window recorded were deleted and made anew: ${count}.`];
 
 /** What a seal contributes to its receipt. */
 function sealedFields(sealed: Sealed, description: EngineDescription, tokens: number) {

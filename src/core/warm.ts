@@ -78,9 +78,11 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
   const rebuilt =
     verdict === 'damaged' || isOff ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
   const isStillOff = rebuilt !== null && answersOtherwise(kv, rebuilt.measured);
-  // What an engine that a refused restore has damaged computes now must not become what the next thaw is held against.
-  const isEngineInDoubt = isStillOff && restoreRejected;
-  const renewal = isEngineInDoubt
+  // Under a salt that nobody has used there is nothing to reuse, except where the engine heeds no salt.
+  const isStillReused = (rebuilt?.measured.reuse.cachedTokens ?? 0) > 0;
+  // Neither that KV, nor what an engine that a refused restore has damaged computes now, must become what the next thaw is held against.
+  const isInDoubt = isStillReused || (isStillOff && restoreRejected);
+  const renewal = isInDoubt
     ? nothingRenewed(kv)
     : await renewKv(
         core,
@@ -96,16 +98,18 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
         },
         signal,
       );
-  // What came out of files that were looked at, or out of the one that was kept, nobody has computed again meanwhile.
-  const mayBeRecomputed = check === null && restored.outcome === 'on-demand';
+  // What came out of files that were all looked at, or out of the one that was kept, nobody has computed again meanwhile.
+  const mayBeRecomputed = restored.outcome === 'on-demand' && (check === null || check.missing.length > 0);
+  const { kind, version } = request.description;
+  const mayBeRounded = mayBeRecomputed || kv.engineKind !== kind || kv.engineVersion !== version;
   const isRounding =
-    rebuilt !== null && mayBeRecomputed && !isOff && !isStillOff && isOffByRounding(kv, first, renewal.kv);
+    rebuilt !== null && mayBeRounded && !isOff && !isStillOff && isOffByRounding(kv, first, renewal.kv);
   const told = isRounding && canary ? { ...canary, result: 'not-run' as const, why: roundingWhy } : canary;
   return {
     verdict: isRounding ? verdictOf(request, rebuilt.measured, null, told) : verdict,
     measured: rebuilt?.measured ?? (first as Measurement),
     content: contentChecks(check, told, renewal.unreachableWhy ?? (kv.blocks.length === 0 ? noFilesThen : null)),
-    repair: rebuilt ? 'salt-advanced' : check && check.damaged.length > 0 ? 'blocks-deleted' : 'none',
+    repair: rebuilt && !isStillReused ? 'salt-advanced' : check && check.damaged.length > 0 ? 'blocks-deleted' : 'none',
     kv: renewal.kv,
     kvBytesWritten: renewal.kvBytesWritten,
     notes: [
@@ -114,7 +118,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
       ...damageNotes(check, first),
       ...(rebuilt?.notes ?? []),
       ...((isOff && verdict !== 'damaged') || isRounding ? [offNote] : []),
-      ...(isStillOff ? [stillOffNote] : []),
+      ...(isStillReused ? [stillReusedNote] : isStillOff ? [stillOffNote] : []),
     ],
   };
 }
@@ -125,7 +129,11 @@ const offNote =
 const stillOffNote =
   'Even computed anew, the answer is another than when it was frozen: other weights are served, or the engine is damaged and needs a restart.';
 
-const roundingWhy = 'A fresh computation is off by as much: what was reused had been computed again since the freeze.';
+const stillReusedNote =
+  'The engine reuses KV under a cache salt that nobody has used, so what it has could not be given up: restart it with an empty cache.';
+
+const roundingWhy =
+  'A fresh computation is off by as much: what was reused had been computed again since the freeze, or the engine is another version.';
 
 function isOffByRounding(frozen: KvRecord, first: Measurement | null, fresh: KvRecord): boolean {
   if (!frozen.canary || !first?.canary || !fresh.canary || frozen.canaryTokens !== fresh.canaryTokens) return false;
@@ -177,17 +185,15 @@ const speaksForContent = (
 
 /** Tokens from the beginning on whose files are all whole. */
 function wholeTokens(
-  { blocks, blockTokens }: KvRecord,
-  check: BlockCheck,
+  { blockTokens }: KvRecord,
+  { checked, wholeAtStart }: BlockCheck,
   { promptTokens }: Measurement['reuse'],
 ): number {
-  const whole = new Set(check.whole.map(({ hash }) => hash));
-  const gap = blocks.findIndex(({ hash }) => !whole.has(hash));
-  if (gap < 0) return blocks.length === 0 ? 0 : promptTokens;
+  if (wholeAtStart === checked) return checked === 0 ? 0 : promptTokens;
   if (blockTokens === null) return 0;
   // A file may hold several blocks.
-  const blocksPerFile = Math.max(1, Math.floor(Math.floor(promptTokens / blockTokens) / blocks.length));
-  return gap * blocksPerFile * blockTokens;
+  const blocksPerFile = Math.max(1, Math.floor(Math.floor(promptTokens / blockTokens) / checked));
+  return wholeAtStart * blocksPerFile * blockTokens;
 }
 
 /** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they can't be seen. */

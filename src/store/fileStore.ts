@@ -17,7 +17,7 @@ import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { Message, Session } from '../protocol/session.ts';
-import type { KvRecord, WindowManifest, WindowSummary } from '../protocol/window.ts';
+import type { BlockRecord, KvRecord, WindowManifest, WindowSummary } from '../protocol/window.ts';
 import { AuditLog } from './audit/auditLog.ts';
 import type { Encryption } from './encryption/openEncryption.ts';
 import { FreezeIntents } from './freezeIntents.ts';
@@ -223,6 +223,13 @@ export class FileStore implements Store {
 
   checksumsOfOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlyMap<string, readonly string[]>> {
     return this.#run('read', () => this.#sharedBlocks.checksumsOfOthers(hashes, except));
+  }
+
+  recordsOfLineage(
+    lineage: LineageId,
+    hashes: readonly string[],
+  ): Promise<ReadonlyMap<string, readonly BlockRecord[]>> {
+    return this.#run('read', () => this.#sharedBlocks.recordsOfLineage(lineage, hashes));
   }
 
   appendReceipt(name: WindowName, receipt: Receipt): Promise<void> {

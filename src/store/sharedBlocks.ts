@@ -1,6 +1,6 @@
 import { CwmError } from '../protocol/errors.ts';
-import type { WindowName } from '../protocol/ids.ts';
-import type { KvRecord } from '../protocol/window.ts';
+import type { LineageId, WindowName } from '../protocol/ids.ts';
+import type { BlockRecord, KvRecord } from '../protocol/window.ts';
 import type { IndexSource } from './index/indexSource.ts';
 import type { LiveIndex } from './index/liveIndex.ts';
 import type { WindowFiles } from './windowFiles.ts';
@@ -35,18 +35,23 @@ export class SharedBlocks {
     hashes: readonly string[],
     except: WindowName,
   ): Promise<ReadonlyMap<string, readonly string[]>> {
-    const wanted = new Set(hashes);
-    const found = new Map<string, Set<string>>();
-    for await (const { blocks } of this.#recordsOfOthers(except)) {
-      for (const { hash, checksum } of blocks) {
-        if (wanted.has(hash)) found.set(hash, (found.get(hash) ?? new Set()).add(checksum));
-      }
-    }
-    return new Map([...found].map(([hash, checksums]) => [hash, [...checksums]]));
+    const found = await recordsOf(hashes, this.#recordsOfOthers(except));
+    return new Map([...found].map(([hash, records]) => [hash, [...new Set(records.map(({ checksum }) => checksum))]]));
+  }
+
+  recordsOfLineage(
+    lineage: LineageId,
+    hashes: readonly string[],
+  ): Promise<ReadonlyMap<string, readonly BlockRecord[]>> {
+    return recordsOf(hashes, this.#records(lineage, null));
   }
 
   async *#recordsOfOthers(except: WindowName): AsyncGenerator<KvRecord> {
     const { lineage } = await this.#windows.require(except);
+    yield* this.#records(lineage, except);
+  }
+
+  async *#records(lineage: string, except: WindowName | null): AsyncGenerator<KvRecord> {
     for (const name of await this.#windowsOfLineage(lineage)) {
       const record = name === except ? null : await this.#record(name, lineage);
       if (record) yield record;
@@ -73,4 +78,21 @@ export class SharedBlocks {
       throw error;
     }
   }
+}
+
+async function recordsOf(
+  hashes: readonly string[],
+  windows: AsyncIterable<KvRecord>,
+): Promise<Map<string, BlockRecord[]>> {
+  const wanted = new Set(hashes);
+  const found = new Map<string, BlockRecord[]>();
+  for await (const { blocks } of windows) {
+    for (const block of blocks) {
+      if (!wanted.has(block.hash)) continue;
+      const known = found.get(block.hash);
+      if (known) known.push(block);
+      else found.set(block.hash, [block]);
+    }
+  }
+  return found;
 }

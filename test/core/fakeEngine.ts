@@ -40,10 +40,13 @@ export class FakeEngine implements Engine {
   now: () => number = () => 0;
   model = { id: 'fake-model', root: null, maxModelLen: 4096, fingerprint: null as string | null };
   weights = 'weights';
+  /** Each version computes other last bits, also of the same KV. */
+  version = '0.32.0';
   /** Throws this from every call, as an engine that is gone or broken does. */
   fault: ErrorCode | null = null;
   /** Says nothing about reuse. */
   isSilent = false;
+  heedsSalts = true;
   hasLogprobs = true;
   /** Counts of reuse come from the response, or from counters of the whole server. */
   countsFrom: 'usage' | 'metrics' = 'usage';
@@ -80,7 +83,7 @@ export class FakeEngine implements Engine {
     this.#enter('describe', signal);
     return {
       kind: this.kind,
-      version: '0.32.0',
+      version: this.version,
       model: { ...this.model },
       blockTokens,
       hashProfile,
@@ -257,7 +260,7 @@ export class FakeEngine implements Engine {
   }
 
   #chain({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>): string[] {
-    return blockHashChain(hashProfile, ids, blockTokens, salt);
+    return blockHashChain(hashProfile, ids, blockTokens, this.heedsSalts ? salt : null);
   }
 
   /** Reuses leading blocks from memory, then from files; computes and keeps in memory what is left. */
@@ -311,7 +314,7 @@ export class FakeEngine implements Engine {
     const bytes = this.#chain({ ids, salt }).map((hash) => this.#device.get(hash) ?? '');
     const contents = bytes.map((block) => block.replace(/ \d+$/, ''));
     const digest = sha256Hex(this.weights, ...contents);
-    const lastBits = sha256Hex(...bytes);
+    const lastBits = sha256Hex(this.version, ...bytes);
     const partOf = (hex: string, rank: number): number => Number.parseInt(hex.slice(rank * 4, rank * 4 + 4), 16);
     this.#sign = -this.#sign;
     const topLogprobs = [0, 1, 2, 3, 4].map((rank) => ({

@@ -2,7 +2,7 @@ import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '..
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { Lifecycle, Message, Session } from '../../protocol/session.ts';
 import type { VerifyStep } from '../../protocol/health.ts';
-import type { KvRecord, WindowManifest, WindowSummary } from '../../protocol/window.ts';
+import type { BlockRecord, KvRecord, WindowManifest, WindowSummary } from '../../protocol/window.ts';
 import type { StateStore } from './states.ts';
 
 export interface Page<T> {
@@ -105,6 +105,8 @@ export interface WindowStore {
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
   /** Which checksums other windows than `except` have recorded for these block hashes; hashes nobody else has are absent. */
   checksumsOfOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** What windows of a lineage have recorded for these block hashes, the newest window's record first; hashes without any are absent. */
+  recordsOfLineage(lineage: LineageId, hashes: readonly string[]): Promise<ReadonlyMap<string, readonly BlockRecord[]>>;
   appendReceipt(name: WindowName, receipt: Receipt): Promise<void>;
   /** Oldest first. */
   listReceipts(name: WindowName): Promise<Receipt[]>;

@@ -1,0 +1,27 @@
+import type { LineageId } from '../protocol/ids.ts';
+import { checkBlocks } from './blocks.ts';
+import type { CoreContext } from './context.ts';
+import type { BlockLocation, Engine } from './ports/engine.ts';
+
+/**
+ * Deletes block files that are not what any window of the lineage has recorded, so that the engine makes them anew. A freeze that took
+ * them as they are would vouch for damage, and earlier windows would take it for KV that was computed again.
+ *
+ * @returns how many.
+ */
+export async function deleteContradicted(
+  { store }: Pick<CoreContext, 'store'>,
+  engine: Engine,
+  { lineage, located }: { readonly lineage: LineageId; readonly located: BlockLocation },
+  signal: AbortSignal,
+): Promise<number> {
+  if (!located.reachable) return 0;
+  const present = located.blocks.filter(({ stat }) => stat !== null).map(({ hash }) => hash);
+  const known = await store.recordsOfLineage(lineage, present);
+  const newest = [...known.values()].flatMap(([record]) => record ?? []);
+  const checksums = new Map([...known].map(([hash, records]) => [hash, records.map(({ checksum }) => checksum)]));
+  const options = { readAll: false, checksumsOfOthers: async () => checksums };
+  const { damaged } = await checkBlocks(engine, located.blocks, newest, options, signal);
+  if (damaged.length > 0) await engine.forget({ hashes: damaged, handle: null }, signal);
+  return damaged.length;
+}
