@@ -113,7 +113,8 @@ const itemPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-(.+)$/;
 // Ids have no dots, so a number behind one is that of `moveAside`.
 const recordPattern = /^(session|window)-([A-Za-z0-9_-]+)(?:\.\d+)?$/;
 
-function describeItem(id: string): Omit<TrashItem, 'sizeBytes'> | null {
+/** What lies in the trash under this name; null when that is none that {@link Trash.discard} gave. */
+export function describeItem(id: string): Omit<TrashItem, 'sizeBytes'> | null {
   const parts = itemPattern.exec(id);
   if (!parts) return null;
   const [, year, month, day, hour, minute, second, ms, what = ''] = parts;

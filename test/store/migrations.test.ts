@@ -107,6 +107,20 @@ describe('a store of an older format', () => {
     expect(second!['windows/w0/receipts.jsonl']).toBe(first!['windows/w0/receipts.jsonl']);
   });
 
+  it('goes through with what lies in its trash, which is backed up too', async () => {
+    const memory = await filled();
+    const old = await openTestStore(root, { files: memory });
+    await old.deleteWindow(windowName('w0'));
+    await old.deleteSession(sessionId('s2'));
+    await old.close();
+    const store = await openTestStore(root, { files: memory, migrations: steps });
+    expect(Object.keys(memory.tree(`${root}/${store.migrated[0]?.backup}/trash`)).join()).toMatch(/s2\/metadata\.json/);
+    for (const { id } of await store.listTrash()) await store.restore(id);
+    expect(await titles(store)).toEqual(['A SESSION!', 'A SESSION!']);
+    expect(await store.listReceipts(windowName('w0'))).toEqual([]);
+    expect((await store.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
+  });
+
   it('is opened again without anything being done, and tells the audit log once', async () => {
     const memory = await filled();
     await (await openTestStore(root, { files: memory, migrations: steps })).close();

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DamageError, encodeRecord, openRecord } from '../record.ts';
 import type { StoreParts } from '../storeParts.ts';
+import { describeItem } from '../trash.ts';
 import { backUp } from './backup.ts';
 import type { Migration, MigrationContext } from './migration.ts';
 import { encodeStoreRecord, type StoreRecord } from './storeFormat.ts';
@@ -48,13 +49,17 @@ function contextOf(parts: StoreParts, to: number): MigrationContext {
   const { files, layout, writes, lines } = parts;
   const below = async (directory: string): Promise<string[]> =>
     (await files.list(directory)).map((name) => join(directory, name));
+  const trashed = async (kind: 'session' | 'window'): Promise<string[]> =>
+    (await files.list(layout.trash))
+      .filter((name) => describeItem(name)?.kind === kind)
+      .map((name) => join(layout.trash, name));
   return {
     files,
     layout,
     writes,
     lines,
-    sessions: () => below(layout.contexts),
-    windows: () => below(layout.windows),
+    sessions: async () => [...(await below(layout.contexts)), ...(await trashed('session'))],
+    windows: async () => [...(await below(layout.windows)), ...(await trashed('window'))],
     async rewrite(path, change) {
       const bytes = await writes.readIfThere(path);
       if (bytes === null) return;

@@ -2,7 +2,7 @@ import type { StoreParts } from '../storeParts.ts';
 
 /** What a step works with. */
 export interface MigrationContext extends Pick<StoreParts, 'files' | 'layout' | 'writes' | 'lines'> {
-  /** Paths of the directories of all sessions, and of all windows. */
+  /** Paths of the directories of all sessions, and of all windows, with those in the trash. */
   readonly sessions: () => Promise<readonly string[]>;
   readonly windows: () => Promise<readonly string[]>;
   /**
