@@ -4,7 +4,7 @@ import { FileStore } from './fileStore.ts';
 import { diskFiles, type Files } from './files.ts';
 import { Layout } from './layout.ts';
 import { migrations, type Migration } from './migrations/migration.ts';
-import { prepareStore } from './migrations/prepareStore.ts';
+import { latestFormat, prepareStore } from './migrations/prepareStore.ts';
 import { makeStorageDirectory } from './recovery.ts';
 import { storageError } from './storageError.ts';
 
@@ -34,9 +34,10 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
   try {
     await makeStorageDirectory(plainFiles, directory);
     const root = await plainFiles.realPath(directory);
+    const steps = options.migrations ?? migrations;
     const wish = options.encryption ?? { turn: null, keyFile: null };
-    const { files, encryption } = await openEncryption(plainFiles, new Layout(root), wish);
-    const prepared = await prepareStore(files, clock, root, options.migrations ?? migrations);
+    const { files, encryption } = await openEncryption(plainFiles, new Layout(root), wish, latestFormat(steps));
+    const prepared = await prepareStore(files, clock, root, steps);
     const store = new FileStore(prepared, encryption, options.sqlWasmPath ?? null);
     if (!store.isReadOnly) await store.recover();
     return store;

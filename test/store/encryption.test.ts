@@ -278,6 +278,31 @@ describe('S0-61 when it ends in the middle', () => {
     },
   );
 
+  it.each([
+    ['on', 'off'],
+    ['off', 'on'],
+  ] as const)('turning it %s can be taken back by turning it %s, wherever it was cut short', async (turn, other) => {
+    const memory = new MemoryFiles();
+    const store = await openTestStore(root, { files: memory });
+    await fill(store);
+    await store.close();
+    if (turn === 'off') await (await openOn(memory, 'on')).close();
+    for (let at = 0, isOver = false; !isOver; at++) {
+      const copy = memory.copy();
+      const faulty = new FaultyFiles(copy);
+      faulty.dieAt(at, 'before');
+      isOver = await openTestStore(root, { files: faulty.files, encryption: { turn, keyFile } }).then(
+        () => faulty.seen.length <= at,
+        () => false,
+      );
+      copy.cutPower();
+      const again = await openOn(copy, other);
+      expect(again.encryption.state, `${at}`).toBe(other);
+      expect(await problemsOf(again), `${at}`).toEqual([]);
+      await again.close();
+    }
+  });
+
   it('loses no line of a file that had a torn last one when it was encrypted', async () => {
     const memory = new MemoryFiles();
     const store = await openTestStore(root, { files: memory });

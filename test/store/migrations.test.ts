@@ -334,6 +334,22 @@ describe('S0-23 a store of a later version', () => {
     expect(memory.tree(root)).toEqual(tree);
   });
 
+  it('is neither encrypted nor decrypted: what it keeps beside what is known would be left out', async () => {
+    await store.close();
+    const keyFile = join(await temporaryDirectory(), 'cwm.key');
+    const open = (turn: 'on' | 'off', files: MemoryFiles): Promise<FileStore> =>
+      openTestStore(root, { files, encryption: { turn, keyFile } });
+    await expect(open('on', memory)).rejects.toMatchObject({ code: 'CWM-1004' });
+    expect(memory.tree(root)).toEqual(tree);
+
+    const encrypted = await filled();
+    await (await open('on', encrypted)).close();
+    await (await openTestStore(root, { files: encrypted, migrations: steps })).close();
+    tree = encrypted.tree(root);
+    await expect(open('off', encrypted)).rejects.toMatchObject({ code: 'CWM-1004' });
+    expect(encrypted.tree(root)).toEqual(tree);
+  });
+
   it('shows what it understands, and leaves out the rest', async () => {
     await memory.remove(`${root}/contexts/s2/metadata.json`);
     await memory.create(`${root}/contexts/s2/metadata.json`, encodeRecord({ all: 'new' }, recordFormatVersion + 1));

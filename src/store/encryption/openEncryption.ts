@@ -1,6 +1,8 @@
+import type { KeyObject } from 'node:crypto';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Files } from '../files.ts';
 import type { Layout } from '../layout.ts';
+import { readStoreFormat } from '../migrations/storeFormat.ts';
 import { convertStore } from './convertStore.ts';
 import { encryptedFiles } from './encryptedFiles.ts';
 import {
@@ -10,7 +12,7 @@ import {
   writeEncryptionRecord,
   type EncryptionRecord,
 } from './encryptionRecord.ts';
-import { keyIdOf } from './frames.ts';
+import { isSealed, keyIdOf, openFrames } from './frames.ts';
 import { keyError, makeKeyFile, readKeyFile } from './keyFile.ts';
 
 export interface EncryptionWish {
@@ -29,18 +31,22 @@ export type Encryption =
  * Finds out whether the store is encrypted, finishes or makes the conversion that is wanted, and gives the files as the rest of
  * the store is to see them.
  *
- * @throws CwmError CWM-8003 when the key is missing or another one: nothing was read, moved or changed then.
+ * @param knownVersion the latest format of a store that may be converted: of what a later version keeps, some files would be left.
+ * @throws CwmError CWM-8003 when the key is missing or another one, CWM-1004 when a later version wrote what is to be converted:
+ * nothing was moved or changed then.
  */
 export async function openEncryption(
   files: Files,
   layout: Layout,
   { turn, keyFile: wanted }: EncryptionWish,
+  knownVersion: number,
 ): Promise<{ readonly files: Files; readonly encryption: Encryption }> {
   const found = await readEncryptionRecord(files, layout);
   const off = { files, encryption: { state: 'off' } } as const;
   if (found === null) {
     if (turn !== 'on') return off;
     if (wanted === null) throw new CwmError('CWM-1003', 'To encrypt the store a key file must be named.');
+    await requireKnown(files, layout, knownVersion);
     await makeKeyFile(wanted);
   }
   const keyFile = wanted ?? found?.keyFile ?? '';
@@ -49,11 +55,12 @@ export async function openEncryption(
     const message = `The key in ${keyFile} is not the one that the store was encrypted with (its id is ${found.keyId}).`;
     throw keyError(message, 'Name the right key file with --encryption-key-file or CWM_ENCRYPTION_KEY_FILE.');
   }
-  await files.makeDirectory(layout.temporary);
   const record: EncryptionRecord = found
     ? { ...found, keyFile }
     : { state: 'encrypting', keyId: keyIdOf(key), keyFile, check: checkOf(key) };
   const isLeaving = turn === 'off' || (record.state === 'decrypting' && turn !== 'on');
+  if (isLeaving || record.state !== 'on') await requireKnown(inEitherForm(files, key), layout, knownVersion);
+  await files.makeDirectory(layout.temporary);
   if (isLeaving) {
     await writeEncryptionRecord(files, layout, { ...record, state: 'decrypting' });
     await convertStore(files, layout, key, 'plain');
@@ -73,3 +80,17 @@ export async function openEncryption(
     encryption: { state: 'on', keyId: record.keyId, keyFile },
   };
 }
+
+async function requireKnown(files: Files, layout: Layout, knownVersion: number): Promise<void> {
+  if ((await readStoreFormat(files, layout, knownVersion)).kind !== 'newer') return;
+  throw new CwmError('CWM-1004', 'A later version wrote this store: this one can neither encrypt nor decrypt it.');
+}
+
+/** Files of which some have been converted. */
+const inEitherForm = (files: Files, key: KeyObject): Files => ({
+  ...files,
+  read: async (path) => {
+    const raw = Buffer.from(await files.read(path));
+    return isSealed(raw) ? openFrames(key, raw).plain : raw;
+  },
+});

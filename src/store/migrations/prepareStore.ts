@@ -15,6 +15,9 @@ export interface PreparedStore {
   readonly migrated: readonly MigrationDone[];
 }
 
+/** Of a store that went through all of them. */
+export const latestFormat = (migrations: readonly Migration[]): number => migrations.at(-1)?.to ?? recordFormatVersion;
+
 /**
  * Makes sure that a directory is a store of this version: makes a new one, takes an older one through its migrations. One that
  * a later version wrote is only to be read, and not touched.
@@ -29,7 +32,7 @@ export async function prepareStore(
   migrations: readonly Migration[],
 ): Promise<PreparedStore> {
   const layout = new Layout(root);
-  const knownVersion = migrations.at(-1)?.to ?? recordFormatVersion;
+  const knownVersion = latestFormat(migrations);
   const format = await readStoreFormat(files, layout, knownVersion);
   if (format.kind === 'newer') {
     return { parts: makeStoreParts(files, clock, layout, null), formatVersion: format.version, migrated: [] };
