@@ -131,7 +131,7 @@ export class WindowFiles {
   /**
    * Takes a window back.
    * @param from where its directory lies now.
-   * @throws CwmError CWM-3003 when the name is taken by now, CWM-2001 when its session is gone, CWM-4004 when it is damaged.
+   * @throws CwmError CWM-3003 when the name is taken by now, CWM-2001 when its session is gone or another one, CWM-4004 when it is damaged.
    */
   async restore(name: WindowName, from: string): Promise<void> {
     const { records, writes, layout } = this.#parts;
@@ -142,8 +142,12 @@ export class WindowFiles {
     return this.#sessions.exclusively(session, () =>
       this.#queue.run(name, async () => {
         await this.#requireFree(name, paths);
-        if (!(await hasDirectory(this.#parts.files, layout.session(session).directory))) {
-          throw new CwmError('CWM-2001', `The session "${session}" of window "${name}" is gone.`, {
+        // Another one may have its id by now: without its messages it could be listed and never thawed.
+        const stored = new Set<string>(await this.#sessions.storedMessages(session));
+        const isThere = await hasDirectory(this.#parts.files, layout.session(session).directory);
+        if (!isThere || manifest.messageIds.some((id) => !stored.has(id))) {
+          const what = isThere ? 'does not have its messages' : 'is gone';
+          throw new CwmError('CWM-2001', `The session "${session}" of window "${name}" ${what}.`, {
             hint: 'Restore that session first, if it is in the trash.',
           });
         }

@@ -105,6 +105,22 @@ describe('delete', () => {
     expect(await store.windowNames()).toEqual([]);
   });
 
+  test('EC-031 a window from the trash does not come back to another session that has the id of its own', async () => {
+    const fixture = await coreFixture();
+    const { cwm } = fixture;
+    await savedWindow(fixture);
+    await cwm.deleteSession({ session: 's', cascade: true }, never());
+    await talkedSession(fixture);
+    const { items } = await cwm.listTrash();
+    const window = items.find(({ kind }) => kind === 'window')!;
+    expect(await codeOf(cwm.restoreFromTrash({ item: window.id }))).toBe('CWM-2001');
+    expect((await cwm.verify({}, never())).healthy).toBe(true);
+    await cwm.deleteSession({ session: 's' }, never());
+    await cwm.restoreFromTrash({ item: items.find(({ kind }) => kind === 'session')!.id });
+    await cwm.restoreFromTrash({ item: window.id });
+    expect((await cwm.verify({}, never())).healthy).toBe(true);
+  });
+
   test('a session goes with its windows also when somebody else deletes one of them meanwhile', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
