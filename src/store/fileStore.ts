@@ -228,8 +228,9 @@ export class FileStore implements Store {
   recordsOfLineage(
     lineage: LineageId,
     hashes: readonly string[],
+    mostWindows?: number,
   ): Promise<ReadonlyMap<string, readonly BlockRecord[]>> {
-    return this.#run('read', () => this.#sharedBlocks.recordsOfLineage(lineage, hashes));
+    return this.#run('read', () => this.#sharedBlocks.recordsOfLineage(lineage, hashes, mostWindows));
   }
 
   appendReceipt(name: WindowName, receipt: Receipt): Promise<void> {

@@ -42,8 +42,9 @@ export class SharedBlocks {
   recordsOfLineage(
     lineage: LineageId,
     hashes: readonly string[],
+    mostWindows?: number,
   ): Promise<ReadonlyMap<string, readonly BlockRecord[]>> {
-    return recordsOf(hashes, this.#records(lineage, null));
+    return recordsOf(hashes, this.#records(lineage, null, mostWindows));
   }
 
   async *#recordsOfOthers(except: WindowName): AsyncGenerator<KvRecord> {
@@ -51,8 +52,8 @@ export class SharedBlocks {
     yield* this.#records(lineage, except);
   }
 
-  async *#records(lineage: string, except: WindowName | null): AsyncGenerator<KvRecord> {
-    for (const name of await this.#windowsOfLineage(lineage)) {
+  async *#records(lineage: string, except: WindowName | null, mostWindows?: number): AsyncGenerator<KvRecord> {
+    for (const name of (await this.#windowsOfLineage(lineage)).slice(0, mostWindows)) {
       const record = name === except ? null : await this.#record(name, lineage);
       if (record) yield record;
     }

@@ -105,8 +105,16 @@ export interface WindowStore {
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
   /** Which checksums other windows than `except` have recorded for these block hashes; hashes nobody else has are absent. */
   checksumsOfOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlyMap<string, readonly string[]>>;
-  /** What windows of a lineage have recorded for these block hashes, the newest window's record first; hashes without any are absent. */
-  recordsOfLineage(lineage: LineageId, hashes: readonly string[]): Promise<ReadonlyMap<string, readonly BlockRecord[]>>;
+  /**
+   * What windows of a lineage have recorded for these block hashes, the newest window's record first; hashes without any are absent.
+   *
+   * @param mostWindows how many of the newest windows are read; default all.
+   */
+  recordsOfLineage(
+    lineage: LineageId,
+    hashes: readonly string[],
+    mostWindows?: number,
+  ): Promise<ReadonlyMap<string, readonly BlockRecord[]>>;
   appendReceipt(name: WindowName, receipt: Receipt): Promise<void>;
   /** Oldest first. */
   listReceipts(name: WindowName): Promise<Receipt[]>;
