@@ -20,7 +20,7 @@ import { noFaults } from '../fakes/fakeFaults.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 import type { Lie } from './lies.ts';
 
-export const operations = ['freeze', 'thaw', 'thaw of a clone', 'thaw after a restart'] as const;
+export const operations = ['freeze', 'thaw', 'second thaw', 'thaw of a clone', 'thaw after a restart'] as const;
 export type Operation = (typeof operations)[number];
 
 export const sights = ['files in sight', 'files out of sight'] as const;
@@ -67,6 +67,7 @@ export async function runCell(product: Product, lie: Lie, operation: Operation, 
   const fake = await FakeVllm.start({
     blockTokens,
     capacityBlocks: lie.capacityBlocks,
+    version: lie.version,
     faults: lie.faults,
     schedule: (delayMs, task) => void timer.schedule(delayMs, task),
     ...((lie.hasTier ?? true) && { tier: { rootDir } }),
@@ -126,6 +127,7 @@ class CellRun {
     this.#lie.befalls?.({ fake, files, filesOfOther });
     if (!this.#lie.isDown && !fake.isListening) await fake.restart();
     fake.faults.http = this.#lie.http ? { ...this.#lie.http } : null;
+    if (operation === 'second thaw') await this.#attempt(() => this.#thaw(operation));
     const servedBefore = fake.served.length;
     const outcome = await this.#attempt(() => (operation === 'freeze' ? this.#freeze() : this.#thaw(operation)));
     const truth = await this.#truthSince(servedBefore, operation);
@@ -175,11 +177,20 @@ class CellRun {
   /** What kept the server from answering is over; what was done to its KV is not. */
   async #pass(): Promise<void> {
     const { fake } = this.#scene;
-    const { http, apiKey, model, maxModelLen, hasVersion, metrics, usageDetails } = {
+    const { http, apiKey, model, maxModelLen, hasVersion, metrics, usageDetails, keepsLastTokens } = {
       ...noFaults,
       ...this.#lie.faults,
     };
-    Object.assign(fake.faults, { http, apiKey, model, maxModelLen, hasVersion, metrics, usageDetails });
+    Object.assign(fake.faults, {
+      http,
+      apiKey,
+      model,
+      maxModelLen,
+      hasVersion,
+      metrics,
+      usageDetails,
+      keepsLastTokens,
+    });
     if (!fake.isListening) await fake.restart();
   }
 

@@ -16,6 +16,8 @@ export interface Lie {
   readonly faults?: Partial<FakeFaults>;
   /** Blocks that fit on the device. */
   readonly capacityBlocks?: number;
+  /** Default 0.32.0. */
+  readonly version?: string;
   /** False: the server keeps nothing beyond its memory. */
   readonly hasTier?: boolean;
   /** From just before the operation on; where the server is started anew, while it is down. */
@@ -110,6 +112,42 @@ export const lies: readonly Lie[] = [
     }),
     hasTier: false,
   },
+  {
+    ...lastingly('claims all, keeps nothing, shows a block size and no counts, and fails at first', {
+      usageDetails: 'claims-all',
+      evictsAfterEachRequest: true,
+      metrics: 'no token counts',
+    }),
+    hasTier: false,
+    http: { path: completions, kind: 'status', status: 500, times: 1 },
+  },
+  lastingly('claims all, caches nothing, while others use the server', {
+    usageDetails: 'claims-all',
+    prefixCaching: false,
+    otherTraffic: true,
+    othersRunning: 2,
+  }),
+  lastingly('claims all, caches nothing, and counts so', {
+    usageDetails: 'claims-all',
+    prefixCaching: false,
+    countsClaims: true,
+  }),
+  {
+    ...lastingly('claims all, caches nothing, and is of a version that names no tiers', {
+      usageDetails: 'claims-all',
+      prefixCaching: false,
+    }),
+    version: '0.30.0',
+  },
+  {
+    ...suddenly('shows no counters any more, claims all and keeps nothing', {
+      usageDetails: 'claims-all',
+      evictsAfterEachRequest: true,
+      prefixCaching: false,
+      metrics: false,
+    }),
+    hasTier: false,
+  },
   lastingly('tells a block size and no counts', { metrics: 'no token counts' }),
   lastingly('claims more than there are', { usageDetails: 'more than there are' }),
   suddenly('counts below zero', { usageDetails: 'below zero' }),
@@ -137,6 +175,11 @@ export const lies: readonly Lie[] = [
   { name: 'evicted in between, no tier', hasTier: false, befalls: ({ fake }) => fake.evictAll() },
   suddenly('claims all from now on', { usageDetails: 'claims-all' }),
   { ...suddenly('claims all from now on, no tier', { usageDetails: 'claims-all' }), hasTier: false },
+  suddenly('prompts are cut to their last tokens', { keepsLastTokens: 17 }),
+  {
+    ...suddenly('prompts are cut to their last tokens, no log-probabilities', { keepsLastTokens: 17 }),
+    faults: { givesLogprobs: false },
+  },
   suddenly('the chat template drifts', { templateLine: 'Today is Monday.' }),
   { ...otherWeights, name: 'other weights' },
   { ...otherWeights, name: 'other weights, no tier', hasTier: false },
@@ -153,6 +196,10 @@ export const lies: readonly Lie[] = [
   suddenly('it is no vLLM any more', { hasVersion: false, metrics: false }),
   { name: 'nobody is there', isDown: true },
   ...damages,
+  {
+    ...damaged('a block of zeros, the salt is ignored', (bytes) => Buffer.alloc(bytes.length)),
+    faults: { saltIgnored: true },
+  },
   ...damages.map((lie) => ({ ...lie, name: `${lie.name}, usage is null`, faults: { usageDetails: 'null' as const } })),
   answering('500', { kind: 'status', status: 500 }),
   answering('500 once', { kind: 'status', status: 500, times: 1 }),

@@ -80,8 +80,10 @@ function problemsOf(cell: Cell, operation: Operation, sight: Sight): string[] {
   if (errorCode !== null && !/^CWM-\d{4}$/.test(errorCode))
     problems.push(`an error that is none of ours: ${errorCode}`);
   if (lost.length > 0) problems.push(`lost: ${lost.join(', ')}`);
-  // Where nothing is claimed, the canary is all there is, and it can't tell small damage from rounding.
-  if (!isNextAnswerRight && receipt?.verdict !== 'unobserved')
+  // Where nothing is claimed, the canary is all there is, and it can't tell small damage from rounding. Where the server heeds no salt,
+  // what was found can't be given up, and the receipt says so.
+  const isSaid = receipt?.verdict === 'damaged' && receipt.repair === 'none';
+  if (!isNextAnswerRight && receipt?.verdict !== 'unobserved' && !isSaid)
     problems.push('the next answer was made of other content');
   return problems.map((problem) => `${operation}, ${sight}: ${problem}`);
 }

@@ -36,6 +36,10 @@ export interface FakeFaults {
   saltIgnored: boolean;
   /** `null`: without `--enable-prompt-tokens-details`. `zero-omitted`: vllm#44377. `claims-all`: reports full reuse whatever was computed; the rest are no counts. */
   usageDetails: 'told' | 'null' | 'zero-omitted' | 'claims-all' | 'more than there are' | 'below zero' | 'in words';
+  /** Its counters tell what its answers claim. */
+  countsClaims: boolean;
+  /** Something before it cuts every prompt to so many of its last tokens. */
+  keepsLastTokens: number | null;
   /** `vllm:prefix_cache_hits_total` counts a request once for each admission step. */
   inflatedPrefixCounters: boolean;
   /** `writes-nothing`, `loads-nothing`: a tier that is there and does not work. `claims-only`: counts its blocks as reused and loads zeros. */
@@ -79,6 +83,8 @@ export interface FakeFaults {
 export const noFaults: FakeFaults = {
   saltIgnored: false,
   usageDetails: 'told',
+  countsClaims: false,
+  keepsLastTokens: null,
   inflatedPrefixCounters: false,
   tier: 'works',
   connector: null,

@@ -203,7 +203,8 @@ function usageOf(
 
 function complete(engine: FakeBackEnd, request: z.output<typeof completionBody>): Answer {
   const { faults } = engine;
-  const prompt = typeof request.prompt === 'string' ? tokenizeText(request.prompt) : request.prompt;
+  const sent = typeof request.prompt === 'string' ? tokenizeText(request.prompt) : request.prompt;
+  const prompt = faults.keepsLastTokens === null ? sent : sent.slice(-faults.keepsLastTokens);
   const outcome = run(engine, request, prompt);
   if ('status' in outcome) return outcome;
   const outputIds = outcome.tokens.map(({ id }) => id);

@@ -119,7 +119,8 @@ export function runRequest(
       : prompt.slice(0, Math.floor(maxOffloadTokens / blockTokens));
   if (faults.tier !== 'writes-nothing') tier?.store(offloaded);
   if (faults.evictsAfterEachRequest) pool.clear();
-  counters.request(ids.length, sources, tokens.length);
+  const claimed = { device: Math.floor((ids.length - 1) / blockTokens) * blockTokens, disk: 0 };
+  counters.request(ids.length, faults.countsClaims ? claimed : sources, tokens.length);
   if (tier !== null || faults.connector !== null) counters.lookUp(ids.length - sources.device);
   if (faults.inflatedPrefixCounters) counters.add('vllm:prefix_cache_hits_total{engine="0"}', 30 * ids.length);
   if (faults.otherTraffic) counters.request(100, { device: 64, disk: 0 }, 10);

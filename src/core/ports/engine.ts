@@ -13,7 +13,7 @@ export interface EngineDescription {
   /** Tokens in one KV block: the grain of reuse. */
   readonly blockTokens: number | null;
   readonly hashProfile: HashProfile | null;
-  /** It shows too little by itself for what it says of reuse to be weighed; {@link Engine.probe} finds out what its word is worth. */
+  /** It does not tell its block size, so that what it says of reuse can't be weighed; {@link Engine.probe} may find it out. */
   readonly isUntried: boolean;
   /** What the user should know or could change, in plain words. */
   readonly notices: readonly string[];

@@ -5,7 +5,7 @@ import type { Usage } from './wire.ts';
 
 /** What one request showed, before it is weighed. */
 export interface Observation {
-  /** Tokens that were sent, for a server that tells no usage. */
+  /** 0 when it is not known. */
   readonly sentTokens: number;
   readonly usage: Usage | null;
   /** An earlier try may have filled the cache that this one found. */
@@ -34,11 +34,12 @@ const tiers: Readonly<Record<string, KvTier>> = {
  * gave.
  *
  * After a try that failed on the way the engine may have computed the prompt and kept it, and "cached" then proves
- * nothing about what was kept before: only a 0 is still true.
+ * nothing about what was kept before: only a 0 is still true. Of a prompt of another length than was sent, no count is about
+ * what was sent.
  */
 export function weigh(observation: Observation): ReuseEvidence {
-  const { usage, before, after, triedBefore } = observation;
-  const promptTokens = usage?.prompt_tokens ?? observation.sentTokens;
+  const { usage, before, after, triedBefore, sentTokens } = observation;
+  const promptTokens = usage?.prompt_tokens ?? sentTokens;
   const deltas = before && after ? counterDeltas(before, after) : null;
   const serverIdle = before && after && deltas ? wasIdle(before, after, deltas, promptTokens) : null;
   const clean = serverIdle === true && deltas ? deltas : null;
@@ -48,7 +49,8 @@ export function weigh(observation: Observation): ReuseEvidence {
   const counted = clean ? countedTokens(clean, promptTokens) : null;
   if (counted !== null && (cachedTokens === null || (clean?.cachedBySource && counted < cachedTokens)))
     [cachedTokens, cachedTokensFrom] = [counted, 'metrics'];
-  if (triedBefore && cachedTokens !== 0) [cachedTokens, cachedTokensFrom] = [null, 'none'];
+  const isOfAnother = sentTokens > 0 && promptTokens !== sentTokens;
+  if (isOfAnother || (triedBefore && cachedTokens !== 0)) [cachedTokens, cachedTokensFrom] = [null, 'none'];
 
   return {
     promptTokens,

@@ -49,8 +49,8 @@ export interface Probed {
   readonly capabilities: Capabilities;
   /** Nothing failed on the way, so that the result holds until the server is another one. */
   readonly isComplete: boolean;
-  /** False: it claimed reuse of a context that it had never been sent, so nothing that it says of reuse counts. */
-  readonly isBelieved: boolean;
+  /** Whether it claimed reuse of a context that it had never been sent, so that nothing it says of reuse counts; null when it was not seen. */
+  readonly claims: boolean | null;
 }
 
 /** What the tiny requests showed besides reuse. */
@@ -108,9 +108,27 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
       cost: { requests, promptTokens, ms: elapsedMs() - startedMs },
     },
     isComplete: tried.failure === null && isSettled && ready.state !== 'no',
-    isBelieved: (tried.answers.fresh?.told ?? 0) === 0,
+    claims: claimsOf(tried),
   };
 }
+
+/**
+ * The first of these requests alone: whether the server claims to have what nobody ever sent. Null when it does not answer.
+ *
+ * @throws CwmError CWM-6003.
+ */
+export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal): Promise<boolean | null> {
+  const { blockTokens, model } = parts.identity.description;
+  const size = probeSize(blockTokens, model.maxModelLen);
+  const context = { ids: idsOfLength(size.promptTokens, []), salt: randomSalt(), handle: null };
+  const seen: Seen = { first: null, last: null, canary: null };
+  const ask = async (): Promise<TinyAnswer> => noteDown(await parts.complete(context, false), context, seen);
+  const tried = await askStepByStep(['fresh'], size, ask, signal);
+  await probeFiles(parts, context.ids, [context.salt], signal);
+  return claimsOf(tried);
+}
+
+const claimsOf = ({ answers: { fresh } }: TinyAnswers): boolean | null => (fresh ? (fresh.told ?? 0) > 0 : null);
 
 async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
   const { link, identity } = parts;

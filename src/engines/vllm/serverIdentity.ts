@@ -75,7 +75,7 @@ export async function identifyServer(
         : kind === 'vllm'
           ? expectedHashProfile(shownVersion, cacheConfig?.['prefix_caching_hash_algo'])
           : null,
-      isUntried: !cwm && (blockTokens === null || !(metrics?.bySource ?? metrics?.cachedBySource)),
+      isUntried: !cwm && blockTokens === null,
       notices: noticesOf(kind, shownVersion, metrics, cwm?.notice ?? null),
     },
     // A server elsewhere may name any folder it likes, and files there will be deleted.

@@ -27,7 +27,7 @@ import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
 import { chatRequest, readChat } from './chat.ts';
 import { checkEcho, completionRequest, probeRequest, readCanary } from './completion.ts';
 import { weigh } from './evidence.ts';
-import { probeVllm, type Completed } from './probe.ts';
+import { claimsWhatCannotBe, probeVllm, type Completed, type ProbeParts } from './probe.ts';
 import { identifyServer, isSameServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './serverMetrics.ts';
 import { persistNotes, waitForBlocks, waitForTier } from './settle.ts';
@@ -60,8 +60,8 @@ interface KnownServer {
   readonly blocks: BlockStore;
   /** What a probe found. */
   capabilities: Capabilities | null;
-  /** False once a probe caught it claiming reuse that can't be. */
-  isBelieved: boolean;
+  /** Null until it was asked for what it can't have; false for good once it claimed to have it. */
+  isBelieved: boolean | null;
 }
 
 /** Pauses before the counters are read once more, when they have not moved yet: the server adds up after it answers. */
@@ -122,14 +122,8 @@ export class VllmEngine implements Engine {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#identify(link, signal);
       if (server.capabilities) return server.capabilities;
-      const { identity, blocks } = server;
-      const { kind, model } = identity.description;
-      const complete = (context: KvContext, canary: boolean): Promise<Completed> =>
-        this.#complete(link, identity, context, probeRequest(model.id, context, canary, kind === 'vllm'), signal);
-      const elapsedMs = (): number => this.#clock.elapsedMs();
-      const parts = { link, identity, blocks, timer: this.#timer, elapsedMs, complete };
-      const { capabilities, isComplete, isBelieved } = await probeVllm(parts, signal);
-      server.isBelieved = isBelieved;
+      const { capabilities, isComplete, claims } = await probeVllm(this.#probeParts(link, server, signal), signal);
+      if (claims !== null && server.isBelieved !== false) server.isBelieved = !claims;
       if (isComplete) server.capabilities = capabilities;
       return capabilities;
     });
@@ -148,8 +142,8 @@ export class VllmEngine implements Engine {
 
   generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
     return this.#inTurn(signal, async (link, signal) => {
-      const { identity } = await this.#server(link, signal);
-      const model = identity.description.model.id;
+      const server = await this.#server(link, signal);
+      const model = server.identity.description.model.id;
       const answer = await readChat(link, chatRequest(model, request), onDelta, () => this.#clock.elapsedMs(), signal);
       const { promptIds, outputIds, idsSource } = await completeIds(link, model, request, answer, signal);
       return {
@@ -158,7 +152,7 @@ export class VllmEngine implements Engine {
         outputIds,
         idsSource,
         finishReason: answer.finishReason,
-        reuse: this.#asBelieved(weigh({ ...answer, sentTokens: promptIds.length, before: null, after: null })),
+        reuse: asBelieved(weigh({ ...answer, sentTokens: promptIds.length, before: null, after: null }), server),
       };
     });
   }
@@ -205,9 +199,10 @@ export class VllmEngine implements Engine {
 
   measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
     return this.#inTurn(signal, async (link, signal) => {
-      const { identity } = await this.#server(link, signal);
-      const { reuse, completion } = await this.#ask(link, identity, context, true, signal);
-      return { reuse, canary: readCanary(completion, link.label) };
+      const server = await this.#server(link, signal);
+      const completed = await this.#ask(link, server.identity, context, true, signal);
+      const canary = readCanary(completed.completion, link.label);
+      return { reuse: await this.#weighWord(link, server, completed, signal), canary };
     });
   }
 
@@ -260,7 +255,7 @@ export class VllmEngine implements Engine {
       identity,
       blocks: new BlockStore(identity, this.#blockFiles),
       capabilities: null,
-      isBelieved: true,
+      isBelieved: null,
     };
     return this.#known;
   }
@@ -273,12 +268,41 @@ export class VllmEngine implements Engine {
     signal: AbortSignal,
   ): Promise<Completed> {
     const request = completionRequest(identity.description.model.id, context, canary);
-    const completed = await this.#complete(link, identity, context, request, signal);
-    return { ...completed, reuse: this.#asBelieved(completed.reuse) };
+    return this.#complete(link, identity, context, request, signal);
   }
 
-  #asBelieved(reuse: ReuseEvidence): ReuseEvidence {
-    return this.#known?.isBelieved === false ? { ...reuse, cachedTokens: null, cachedTokensFrom: 'none' } : reuse;
+  /**
+   * What a request showed, less what rests on the word of a server that can't be believed. The first claim of reuse, and each that no
+   * counter confirms, has the server asked at once for what it can't have.
+   */
+  async #weighWord(
+    link: Link,
+    server: KnownServer,
+    { reuse, after }: Completed,
+    signal: AbortSignal,
+  ): Promise<ReuseEvidence> {
+    const isOurs = server.identity.description.kind === 'embedded';
+    const isClaim = reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens !== 0;
+    const isCounted = reuse.serverIdle === true && (after?.cachedBySource ?? null) !== null;
+    if (!isOurs && isClaim && (server.isBelieved === null || (server.isBelieved && !isCounted))) {
+      const claims = await claimsWhatCannotBe(this.#probeParts(link, server, signal), signal);
+      if (claims === null) return unseen(reuse);
+      server.isBelieved = !claims;
+    }
+    return asBelieved(reuse, server);
+  }
+
+  #probeParts(link: Link, { identity, blocks }: KnownServer, signal: AbortSignal): ProbeParts {
+    const { kind, model } = identity.description;
+    return {
+      link,
+      identity,
+      blocks,
+      timer: this.#timer,
+      elapsedMs: () => this.#clock.elapsedMs(),
+      complete: (context, canary) =>
+        this.#complete(link, identity, context, probeRequest(model.id, context, canary, kind === 'vllm'), signal),
+    };
   }
 
   async #complete(
@@ -317,6 +341,11 @@ export class VllmEngine implements Engine {
     return readMetrics(link, signal);
   }
 }
+
+const unseen = (reuse: ReuseEvidence): ReuseEvidence => ({ ...reuse, cachedTokens: null, cachedTokensFrom: 'none' });
+
+const asBelieved = (reuse: ReuseEvidence, { isBelieved }: KnownServer): ReuseEvidence =>
+  isBelieved === false ? unseen(reuse) : reuse;
 
 /** LMCache knows a model by what the server was started with. */
 const named = ({ description: { model } }: ServerIdentity, { ids, salt }: Pick<KvContext, 'ids' | 'salt'>) => ({
