@@ -9,7 +9,7 @@ import {
   type ProjectUri,
   type SessionId,
 } from '../protocol/ids.ts';
-import type { Session } from '../protocol/session.ts';
+import type { Message, Session } from '../protocol/session.ts';
 import type { CoreContext } from './context.ts';
 import { newLineage } from './lineage.ts';
 import { parsePage } from './paging.ts';
@@ -102,17 +102,49 @@ export async function listSessions(
   return { items: [...items], total, hasMore: offset + items.length < total };
 }
 
-/** Messages of the active branch, oldest first. @throws CwmError CWM-1001, 1003, 2001. */
+/**
+ * Messages of the active branch, oldest first. One that is lost has its place, and says so (S4-05): others can still be read.
+ *
+ * @throws CwmError CWM-1001, 1003, 2001.
+ */
 export async function listMessages(
   core: CoreContext,
   input: RouteInput<'listMessages'>,
 ): Promise<RouteOutput<'listMessages'>> {
   const { limit, offset } = parsePage(input, 50);
   const id = parseSessionId(input.session);
-  const ids = activeMessageIds(await requireSession(core, id));
-  const items = await core.store.loadMessages(id, ids.slice(offset, offset + limit));
+  const session = await requireSession(core, id);
+  const ids = activeMessageIds(session);
+  const items = await messagesOrLost(core, session, ids.slice(offset, offset + limit), offset);
   return { items, total: ids.length, hasMore: offset + items.length < ids.length };
 }
+
+async function messagesOrLost(
+  core: CoreContext,
+  session: Session,
+  ids: readonly MessageId[],
+  before: number,
+): Promise<Message[]> {
+  const id = session.id as SessionId;
+  try {
+    return await core.store.loadMessages(id, ids);
+  } catch (error) {
+    if (!(error instanceof CwmError && (error.code === 'CWM-4004' || error.code === 'CWM-2007'))) throw error;
+    // Deleted while it was read?
+    await requireSession(core, id);
+    const [only, ...others] = ids;
+    if (only === undefined || others.length > 0) {
+      const each = ids.map((one, at) => messagesOrLost(core, session, [one], before + at));
+      return (await Promise.all(each)).flat();
+    }
+    return [lostMessage(session, only, before + 1)];
+  }
+}
+
+const lostMessage = ({ createdAt }: Session, id: MessageId, sequence: number): Message => {
+  const text = 'This message is damaged or missing. "cwm verify" names its file.';
+  return { id, role: 'system', parentId: null, sequence, content: { type: 'text', text }, createdAt };
+};
 
 export const activeMessageIds = (session: Session): MessageId[] =>
   (session.branches[session.activeBranch]?.messageIds ?? []) as MessageId[];

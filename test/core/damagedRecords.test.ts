@@ -63,4 +63,19 @@ describe('S4-05 damage', () => {
       finishReason: expect.anything(),
     });
   });
+
+  test('of a message leaves the others to be read, each in its place', async () => {
+    const fixture = await coreFixture();
+    const { cwm } = fixture;
+    await savedWindow(fixture);
+    await cwm.send({ session: 's', text: 'And now?' }, never());
+    const { items } = await cwm.listMessages({ session: 's' });
+    damage(fixture, new RegExp(`messages.${items[1]?.id}`));
+    const after = await cwm.listMessages({ session: 's' });
+    expect(after).toMatchObject({ total: 4, hasMore: false });
+    expect(after.items.toSpliced(1, 1)).toEqual(items.toSpliced(1, 1));
+    expect(after.items[1]).toMatchObject({ id: items[1]?.id, role: 'system', sequence: 2 });
+    expect(after.items[1]?.content).toMatchObject({ text: expect.stringMatching(/damaged/) });
+    expect(await codeOf(cwm.send({ session: 's', text: 'Go on.' }, never())), 'no model is told that').toBe('CWM-4004');
+  });
 });
