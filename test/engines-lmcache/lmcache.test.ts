@@ -17,7 +17,11 @@ async function rig(options: { coordinator?: string; parts?: number; timeouts?: P
   const lmcache = await FakeLmcache.start(vllm);
   lmcache.parts = parts;
   const pauses: number[] = [];
-  const sleep = async (delayMs: number): Promise<void> => void pauses.push(delayMs);
+  const hooks = { onPause: (): void => undefined };
+  const sleep = async (delayMs: number): Promise<void> => {
+    pauses.push(delayMs);
+    hooks.onPause();
+  };
   const engine = new VllmEngine({
     spec: vllm.url,
     connect: async () => ({ url: vllm.url }),
@@ -32,7 +36,7 @@ async function rig(options: { coordinator?: string; parts?: number; timeouts?: P
     await lmcache.stop();
     await vllm.stop();
   });
-  return { vllm, lmcache, engine, core, pauses };
+  return { vllm, lmcache, engine, core, pauses, hooks };
 }
 
 const text = 'A long message. '.repeat(60);
@@ -67,6 +71,19 @@ describe('LMCache behind vLLM', () => {
     lmcache.storesAfterLookups = Number.MAX_SAFE_INTEGER;
     expect(said((await core.keep(text)).notes)).toContain(', 0 of them where they outlive a restart');
     expect(pauses.filter((pause) => pause === 250)).toHaveLength(40);
+  });
+
+  test('a coordinator that loses track and finds it again, over and over, is not waited for without end', async () => {
+    const { core, lmcache, pauses, hooks } = await rig();
+    await core.keep(text);
+    lmcache.storesAfterLookups = Number.MAX_SAFE_INTEGER;
+    await core.cwm.send({ session: 's', text, maxTokens: 12 }, never);
+    hooks.onPause = () => {
+      lmcache.forgetsPlaces = !lmcache.forgetsPlaces;
+      if (pauses.length > 500) throw new Error('it waits without end');
+    };
+    const { notes } = await core.cwm.freeze({ session: 's', window: 'longer', checkpoint: true }, never);
+    expect(said(notes)).toContain('it is pinned');
   });
 
   test('a thaw looks before it asks the model, has it loaded, and proves nothing by that', async () => {

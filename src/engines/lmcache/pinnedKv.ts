@@ -83,11 +83,12 @@ export class PinnedKv {
 
   async #untilStored(context: CachedContext, signal: AbortSignal): Promise<Placement> {
     let placement = await this.#coordinator.lookup(context, signal);
+    let most = placement.lasting;
     for (let quietMs = 0; placement.lasting < placement.pieces && quietMs < patienceMs; quietMs += pauseMs) {
       await this.#sleep(pauseMs, signal);
-      const next = await this.#coordinator.lookup(context, signal);
-      if (next.lasting > placement.lasting) quietMs = 0;
-      placement = next;
+      placement = await this.#coordinator.lookup(context, signal);
+      // More than ever: one that loses track and finds it again makes no progress.
+      if (placement.lasting > most) [most, quietMs] = [placement.lasting, 0];
     }
     return placement;
   }
