@@ -209,8 +209,13 @@ export async function recoverInterrupted(core: CoreContext): Promise<string[]> {
     const page = await core.store.listSessions({ limit: 100, offset });
     const interrupted = page.items.filter((session) => !isAtRest(session.phase));
     for (const session of interrupted) {
-      await core.store.updateSession({ ...session, phase: 'Idle', version: session.version + 1 });
-      recovered.push(session.id);
+      try {
+        await core.store.updateSession({ ...session, phase: 'Idle', version: session.version + 1 });
+        recovered.push(session.id);
+      } catch (error) {
+        // Its next turn goes on all the same, and who can't start can't make room.
+        if (!(error instanceof CwmError && error.code === 'CWM-4003')) throw error;
+      }
     }
     if (offset + page.items.length >= page.total || page.items.length === 0) return recovered;
   }

@@ -50,9 +50,18 @@ export async function recover(
   const finished: FinishedFreeze[] = [];
   for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
   for (const intent of await intents.left()) {
-    const freeze = await nullIfDamaged(() => finishFreeze(parts, sessions, windows, intent));
-    if (freeze) finished.push(freeze);
-    await intents.remove(intent.window as WindowName);
+    try {
+      const freeze = await nullIfDamaged(() => finishFreeze(parts, sessions, windows, intent));
+      if (freeze) finished.push(freeze);
+      await intents.remove(intent.window as WindowName);
+    } catch (error) {
+      // Who can't open the store can't make room either. The session is as it was before, and a later start finishes it.
+      if (!hasCode(error, 'ENOSPC', 'EDQUOT')) throw error;
+      parts.quarantine.note(
+        layout.freezeIntent(intent.window as WindowName),
+        'The disk is too full to finish this freeze.',
+      );
+    }
   }
   await trash.empty('expired');
   return finished;

@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { nearLimitNotes } from '../../src/core/nearLimit.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
+import type { SessionId } from '../../src/protocol/ids.ts';
 import { codeOf, coreFixture, never, talkedSession } from './coreFixture.ts';
 
 describe('send', () => {
@@ -70,6 +72,17 @@ describe('send', () => {
     ]);
     expect(codes.sort()).toEqual(['CWM-3001', 'no error']);
     expect((await fixture.cwm.listMessages({ session: 's' })).total).toBe(4);
+  });
+
+  test('EC-020 a start on a full disk leaves a turn that a crash interrupted as it is, and the session goes on', async () => {
+    const fixture = await coreFixture();
+    const { cwm, store } = fixture;
+    await talkedSession(fixture);
+    const session = (await store.getSession('s' as SessionId))!;
+    await store.updateSession({ ...session, phase: 'StreamingLLMResponse', version: session.version + 1 });
+    vi.spyOn(store, 'updateSession').mockRejectedValueOnce(new CwmError('CWM-4003', 'The disk is full.'));
+    expect(await cwm.recover()).toEqual([]);
+    expect(await cwm.send({ session: 's', text: 'Go on.' }, never())).toMatchObject({ session: 's' });
   });
 
   test('S4-12 a turn that a crash interrupted is idle again after recovery, with its draft', async () => {

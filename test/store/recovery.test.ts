@@ -12,6 +12,8 @@ import {
   someIds,
   windowName,
 } from './builders.ts';
+import { diskFiles } from '../../src/store/files.ts';
+import { FaultyFiles } from './faultyFiles.ts';
 import { FakeClock, openTestStore, temporaryDirectory } from './testStore.ts';
 
 const s1 = sessionId('s1');
@@ -43,6 +45,20 @@ describe('recovery at start', () => {
     expect(await readdir(join(directory, 'intents'))).toEqual([]);
     await reopen();
     expect(await store.getSession(s1)).toEqual(frozen);
+  });
+
+  it('EC-020 on a full disk the store opens all the same, so that room can be made; a later start finishes the freeze', async () => {
+    await freezeWindow();
+    await store.close();
+    const faulty = new FaultyFiles(diskFiles);
+    faulty.fillFrom(0);
+    store = await openTestStore(directory, { files: faulty.files });
+    expect(await store.getSession(s1)).toEqual(session);
+    await store.emptyTrash('all');
+    faulty.heal();
+    await reopen();
+    expect(await store.getSession(s1)).toMatchObject({ lifecycle: 'frozen', frozenAs: 'w1' });
+    expect(await readdir(join(directory, 'intents'))).toEqual([]);
   });
 
   it('does not freeze a session that went on after its window was made', async () => {
