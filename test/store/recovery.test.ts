@@ -12,8 +12,7 @@ import {
   someIds,
   windowName,
 } from './builders.ts';
-import { diskFiles } from '../../src/store/files.ts';
-import { FaultyFiles } from './faultyFiles.ts';
+import { diskFiles, type Files } from '../../src/store/files.ts';
 import { FakeClock, openTestStore, temporaryDirectory } from './testStore.ts';
 
 const s1 = sessionId('s1');
@@ -50,12 +49,11 @@ describe('recovery at start', () => {
   it('EC-020 on a full disk the store opens all the same, so that room can be made; a later start finishes the freeze', async () => {
     await freezeWindow();
     await store.close();
-    const faulty = new FaultyFiles(diskFiles);
-    faulty.fillFrom(0);
-    store = await openTestStore(directory, { files: faulty.files });
+    const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    const files: Files = { ...diskFiles, create: () => Promise.reject(full), append: () => Promise.reject(full) };
+    store = await openTestStore(directory, { files });
     expect(await store.getSession(s1)).toEqual(session);
     await store.emptyTrash('all');
-    faulty.heal();
     await reopen();
     expect(await store.getSession(s1)).toMatchObject({ lifecycle: 'frozen', frozenAs: 'w1' });
     expect(await readdir(join(directory, 'intents'))).toEqual([]);
