@@ -52,25 +52,28 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
 
   progress('Checking the blocks');
   await hold(kv.blocks.map((block) => block.hash));
-  const check = await checkAndCleanBlocks(core, request, { ...context, isOfThisGeneration }, signal);
+  const cleaned = await checkAndCleanBlocks(core, request, { ...context, isOfThisGeneration }, signal);
   progress('Restoring');
   const restored = await engine.restore(context, signal);
   progress('Measuring');
   const askCanary = () => measureUnlessPoisoned(request, context, signal);
   const first = await askCanary();
   if (first) core.prefill.observe(engine.spec, first.reuse);
-  const reused = first && verdictOf(request, first, check && { ...check, damaged: [] }, null);
+  const reused = first && verdictOf(request, first, cleaned && { ...cleaned, damaged: [] }, null);
   const isExact =
     isOfThisGeneration &&
     kv.canaryIsExact &&
-    (check === null || check.recomputed.length === 0) &&
+    (cleaned === null || cleaned.recomputed.length === 0) &&
     restsOnReused(kv, first, reused);
   const restoreRejected = restored.outcome === 'rejected';
   const canary =
     first && reused
       ? await checkCanary({ frozen: kv.canary, measured: first, reused, isExact, restoreRejected, askAgain: askCanary })
       : null;
-  const verdict = first ? verdictOf(request, first, check, canary) : 'damaged';
+  const isUnspoken = kv.canary !== null && canary?.result === 'not-run' && reused !== 'rebuilt';
+  const changed = cleaned && isUnspoken ? await findChanged(core, request, { ...context, check: cleaned }, signal) : [];
+  const check = cleaned && withDamage(cleaned, changed);
+  const verdict = first && changed.length === 0 ? verdictOf(request, first, check, canary) : 'damaged';
 
   // Whatever the engine says of reuse, what answers otherwise than the frozen context must not be gone on from: other weights,
   // or damage that an engine does not show. Blocks after the frozen ones may be there as well.
@@ -103,7 +106,12 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
   const { kind, version } = request.description;
   const mayBeRounded = mayBeRecomputed || kv.engineKind !== kind || kv.engineVersion !== version;
   const isRounding =
-    rebuilt !== null && mayBeRounded && !isOff && !isStillOff && isOffByRounding(kv, first, renewal.kv);
+    rebuilt !== null &&
+    mayBeRounded &&
+    changed.length === 0 &&
+    !isOff &&
+    !isStillOff &&
+    isOffByRounding(kv, first, renewal.kv);
   const told = isRounding && canary ? { ...canary, result: 'not-run' as const, why: roundingWhy } : canary;
   return {
     verdict: isRounding ? verdictOf(request, rebuilt.measured, null, told) : verdict,
@@ -115,7 +123,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
     notes: [
       ...restored.notes,
       ...renewal.notes,
-      ...damageNotes(check, first),
+      ...damageNotes(cleaned, changed, first),
       ...(rebuilt?.notes ?? []),
       ...((isOff && verdict !== 'damaged') || isRounding ? [offNote] : []),
       ...(isStillReused ? [stillReusedNote] : isStillOff ? [stillOffNote] : []),
@@ -218,6 +226,32 @@ async function checkAndCleanBlocks(
 }
 
 /**
+ * Reads the files that stat fields spoke for: where the canary can't speak, they are not enough. Those that were missing stay out of it,
+ * for the engine may have made them anew meanwhile.
+ *
+ * @returns the hashes of those that are not what was recorded.
+ */
+async function findChanged(
+  core: CoreContext,
+  { engine, manifest }: WarmRequest,
+  { check, ...context }: KvContext & { readonly check: BlockCheck },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const location = await engine.locate(context, signal);
+  if (!location.reachable) return [];
+  const checksumsOfOthers = (hashes: readonly string[]) =>
+    core.store.checksumsOfOthers(hashes, manifest.name as WindowName);
+  const options = { readAll: true, checksumsOfOthers };
+  return (await checkBlocks(engine, location.blocks, check.whole, options, signal)).damaged;
+}
+
+const withDamage = (check: BlockCheck, changed: readonly string[]): BlockCheck => ({
+  ...check,
+  damaged: [...check.damaged, ...changed],
+  whole: check.whole.filter(({ hash }) => !changed.includes(hash)),
+});
+
+/**
  * After a repair for another window, what that one has recorded since stands in for this one's record, which names blocks that
  * nobody reaches any more. None where a block is missing from it.
  */
@@ -301,10 +335,15 @@ function contentChecks(check: BlockCheck | null, canary: CanaryCheck | null, uns
 /** JSON has no infinity; that the greedy token itself differs is said by the check's result. */
 const finiteOrNull = (value: number | null): number | null => (value !== null && Number.isFinite(value) ? value : null);
 
-function damageNotes(check: BlockCheck | null, first: Measurement | null): string[] {
+function damageNotes(check: BlockCheck | null, changed: readonly string[], first: Measurement | null): string[] {
   const notes: string[] = [];
   if (check && check.damaged.length > 0) {
     notes.push(`Damaged block files were found and deleted before the engine could use them: ${check.damaged.length}.`);
+  }
+  if (changed.length > 0) {
+    notes.push(
+      `Block files had changed though they looked untouched, and what was reused was given up: ${changed.length}.`,
+    );
   }
   if (first === null) notes.push('The engine failed over the KV it had stored, so that KV was given up.');
   return notes;

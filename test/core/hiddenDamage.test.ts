@@ -43,6 +43,25 @@ describe('damage that something else hides', () => {
   });
 });
 
+describe('damage that no stat field shows, where the canary can not tell', () => {
+  test.each([false, true])('beside a lost block it is found by reading the files (inexact: %s)', async (isInexact) => {
+    const fixture = await coreFixture();
+    const { engine } = fixture;
+    engine.recomputesInexactly = isInexact;
+    await savedWindow(fixture);
+    engine.restart();
+    engine.damage(1, { silently: true });
+    engine.lose(4);
+    expect(await thaw(fixture)).toMatchObject({
+      verdict: 'damaged',
+      repair: 'salt-advanced',
+      content: { checksums: 'disagreed', blocksDamaged: 1, blocksMissing: 1 },
+    });
+    engine.restart();
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', content: { canary: 'agreed' } });
+  });
+});
+
 describe('KV that can not be given up', () => {
   test('damage behind an engine that heeds no salt is never the measure, thaw after thaw', async () => {
     const fixture = await coreFixture();
