@@ -62,8 +62,10 @@ export class Puller {
 
   sessions(): Promise<void> {
     return this.#pull('sessions', async () => {
-      const sessions = await this.#pages('', (page) =>
-        this.#connection.call('listSessions', { ...projectFilter(this.#state.current), ...page }),
+      const sessions = await this.#pages(
+        '',
+        (page) => this.#connection.call('listSessions', { ...projectFilter(this.#state.current), ...page }),
+        ({ id }) => id,
       );
       this.#state.update({ sessions });
     });
@@ -71,7 +73,11 @@ export class Puller {
 
   windows(session: string): Promise<void> {
     return this.#pull(`windows ${session}`, async () => {
-      const windows = await this.#pages(session, (page) => this.#connection.call('listWindows', { session, ...page }));
+      const windows = await this.#pages(
+        session,
+        (page) => this.#connection.call('listWindows', { session, ...page }),
+        ({ name }) => name,
+      );
       this.#state.update({ windows: new Map(this.#state.current.windows).set(session, windows) });
     });
   }
@@ -110,17 +116,20 @@ export class Puller {
     await (session === undefined ? this.sessions() : this.windows(session));
   }
 
+  /** What is made between two pages moves the rest on, so that a row can come twice; VS Code refuses a tree with such a one. */
   async #pages<T>(
     key: string,
     fetch: (page: { limit: number; offset: number }) => Promise<{ items: T[]; total: number; hasMore: boolean }>,
+    nameOf: (item: T) => string,
   ): Promise<Listing<T>> {
     const wanted = this.#wanted.get(key) ?? pageSize;
-    const items: T[] = [];
-    for (;;) {
-      const page = await fetch({ limit: pageSize, offset: items.length });
-      items.push(...page.items);
-      if (!page.hasMore || page.items.length === 0 || items.length >= wanted) {
-        return { kind: 'loaded', items, total: Math.max(page.total, items.length) };
+    const items = new Map<string, T>();
+    for (let offset = 0; ;) {
+      const page = await fetch({ limit: pageSize, offset });
+      offset += page.items.length;
+      for (const item of page.items) items.set(nameOf(item), item);
+      if (!page.hasMore || page.items.length === 0 || offset >= wanted) {
+        return { kind: 'loaded', items: [...items.values()], total: Math.max(page.total, items.size) };
       }
     }
   }

@@ -106,6 +106,24 @@ describe('fetching what the views show', () => {
     expect(shown()).toBe(250);
   });
 
+  test('a session made between two pages brings no row twice: VS Code refuses the whole tree then', async () => {
+    const all = Array.from({ length: 150 }, (_, index) => aSession({ id: `s${index}` }));
+    const backend = new FakeBackend({
+      listSessions: ({ limit, offset }) => {
+        const from = Number(offset);
+        const items = all.slice(from, from + Number(limit));
+        all.unshift(aSession({ id: `new${all.length}` }));
+        return { items, total: all.length, hasMore: from + items.length < all.length };
+      },
+    });
+    const { state, puller } = await pullerOf(backend);
+    await puller.more(undefined);
+    const { sessions } = state.current;
+    const ids = sessions.kind === 'loaded' ? sessions.items.map(({ id }) => id) : [];
+    expect(ids.length).toBeGreaterThan(pageSize);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
   test('changes that come in a burst are fetched twice, not once each, and the last one is in the result', async () => {
     let title = 'first';
     const backend = new FakeBackend({

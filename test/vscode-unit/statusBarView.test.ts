@@ -14,10 +14,18 @@ describe('V3 the status bar', () => {
     expect(view.severity).toBe('normal');
   });
 
-  test('a receipt of this session counts more than the thaw that it came from', () => {
-    const session = aSession({ thawedFrom: { window: 'w', verdict: 'proven' } });
-    const receipts = new Map([[session.id, aReceipt({ verdict: 'damaged' })]]);
-    expect(statusBarView(aState({ active: { kind: 'session', session }, receipts })).text).toContain('damaged');
+  test('the verdict is that of the last operation: of a freeze seen here, of a thaw by whichever client', () => {
+    const shown = (thawedFrom: { window: string; verdict: string }, receipt: Parameters<typeof aReceipt>[0]) => {
+      const session = aSession({ thawedFrom });
+      const receipts = new Map([[session.id, aReceipt(receipt)]]);
+      return statusBarView(aState({ active: { kind: 'session', session }, receipts })).text;
+    };
+    const before = { window: 'w1', verdict: 'proven' };
+    expect(shown(before, { operation: 'checkpoint', window: 'w2', verdict: 'rebuilt' })).toContain('rebuilt');
+    // Another client went on in the session, from what was frozen here, and from a window that this one has not heard of.
+    const elsewhere = { window: 'w2', verdict: 'damaged' };
+    expect(shown(elsewhere, { operation: 'freeze', window: 'w2', verdict: 'proven' })).toContain('damaged');
+    expect(shown(elsewhere, { operation: 'thaw', window: 'w1', verdict: 'proven' })).toContain('damaged');
   });
 
   test('EC-011 warns from 0.85 of the limit on and alarms from 0.95 on, also in words', () => {

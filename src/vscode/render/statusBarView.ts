@@ -83,9 +83,17 @@ function sessionView(session: Session, state: State): StatusBarView {
 /** The name of what is worked on: the window once there is one, before that the session's title. */
 export const activeName = (session: Session): string => session.frozenAs ?? session.thawedFrom?.window ?? session.title;
 
-/** Verdict of the last operation on a session; null when none was measured. */
-export const lastVerdict = (session: Session, { receipts }: Pick<State, 'receipts'>): string | null =>
-  receipts.get(session.id)?.verdict ?? session.thawedFrom?.verdict ?? null;
+/**
+ * Verdict of the last operation on a session; null when none was measured. Of thaws the session itself knows the last one, whoever
+ * did it; a receipt that this window of VS Code has seen may be older.
+ */
+export function lastVerdict({ id, thawedFrom }: Session, { receipts }: Pick<State, 'receipts'>): string | null {
+  const receipt = receipts.get(id);
+  const thawed = thawedFrom?.verdict ?? null;
+  if (receipt === undefined) return thawed;
+  const isThawedSince = receipt.operation === 'thaw' || receipt.window === thawedFrom?.window;
+  return isThawedSince ? (thawed ?? receipt.verdict) : (receipt.verdict ?? thawed);
+}
 
 export function sessionStateWords({ lifecycle, phase }: Session): string {
   if (phase === 'PermanentFailure') return 'failed';
