@@ -1,26 +1,49 @@
 /** Runs tasks one after another. A task that fails rejects its own promise and lets the next one run. */
 export class SerialQueue {
+  readonly #onEmpty: () => void;
   #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+
+  /** @param onEmpty is called each time that the last task has ended. */
+  constructor(onEmpty: () => void = () => undefined) {
+    this.#onEmpty = onEmpty;
+  }
 
   /** Tasks that run or wait. */
   get size(): number {
     return this.#waiting;
   }
 
-  /** @throws the signal's reason when it is aborted before the task's turn comes; the task then never starts. */
+  /** @throws the signal's reason as soon as it is aborted before the task's turn has come; the task then never starts. */
   run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     this.#waiting++;
+    let hasStarted = false;
     const result = this.#tail.then(async () => {
       try {
         signal?.throwIfAborted();
+        hasStarted = true;
         return await task();
       } finally {
-        this.#waiting--;
+        if (--this.#waiting === 0) this.#onEmpty();
       }
     });
     this.#tail = result.catch(() => undefined);
-    return result;
+    return signal ? unlessAborted(result, signal, () => hasStarted) : result;
+  }
+}
+
+/** The result, or the signal's reason when that comes before the start. */
+async function unlessAborted<T>(result: Promise<T>, signal: AbortSignal, hasStarted: () => boolean): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    if (!hasStarted()) reject(signal.reason);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -33,13 +56,9 @@ export class KeyedQueue<Key> {
     return this.#queues.has(key);
   }
 
-  async run<T>(key: Key, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  run<T>(key: Key, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let queue = this.#queues.get(key);
-    if (!queue) this.#queues.set(key, (queue = new SerialQueue()));
-    try {
-      return await queue.run(task, signal);
-    } finally {
-      if (queue.size === 0 && this.#queues.get(key) === queue) this.#queues.delete(key);
-    }
+    if (!queue) this.#queues.set(key, (queue = new SerialQueue(() => this.#queues.delete(key))));
+    return queue.run(task, signal);
   }
 }

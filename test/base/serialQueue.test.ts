@@ -32,9 +32,10 @@ describe('SerialQueue', () => {
     const waiting = queue.run(() => Promise.resolve((started = true)), controller.signal);
     await Promise.resolve();
     controller.abort();
+    await expect(waiting, 'nobody waits for a turn that will not be used').rejects.toThrow();
     release();
     await running;
-    await expect(waiting).rejects.toThrow();
+    await expect(queue.run(() => Promise.resolve('next'))).resolves.toBe('next');
     expect(started).toBe(false);
   });
 });
@@ -48,6 +49,21 @@ describe('KeyedQueue', () => {
     expect([queues.isBusy('a'), queues.isBusy('b')]).toEqual([true, false]);
     release();
     await slow;
+    expect(queues.isBusy('a')).toBe(false);
+  });
+
+  test('a queue whose last task was aborted while it waited is forgotten too', async () => {
+    const queues = new KeyedQueue<string>();
+    let release = () => {};
+    const slow = queues.run('a', () => new Promise<void>((resolve) => (release = resolve)));
+    const controller = new AbortController();
+    const waiting = queues.run('a', () => Promise.resolve(), controller.signal);
+    controller.abort();
+    await expect(waiting).rejects.toThrow();
+    expect(queues.isBusy('a')).toBe(true);
+    release();
+    await slow;
+    await Promise.resolve();
     expect(queues.isBusy('a')).toBe(false);
   });
 });
