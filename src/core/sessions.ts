@@ -121,30 +121,33 @@ export async function listMessages(
 
 async function messagesOrLost(
   core: CoreContext,
-  session: Session,
+  { id, createdAt }: Session,
   ids: readonly MessageId[],
   before: number,
 ): Promise<Message[]> {
-  const id = session.id as SessionId;
+  const load = (some: readonly MessageId[]): Promise<Message[]> => core.store.loadMessages(id as SessionId, some);
   try {
-    return await core.store.loadMessages(id, ids);
+    return await load(ids);
   } catch (error) {
-    if (!(error instanceof CwmError && (error.code === 'CWM-4004' || error.code === 'CWM-2007'))) throw error;
-    // Deleted while it was read?
-    await requireSession(core, id);
-    const [only, ...others] = ids;
-    if (only === undefined || others.length > 0) {
-      const each = ids.map((one, at) => messagesOrLost(core, session, [one], before + at));
-      return (await Promise.all(each)).flat();
-    }
-    return [lostMessage(session, only, before + 1)];
+    if (!isLoss(error)) throw error;
   }
+  const each = ids.map(async (one, at) => {
+    try {
+      return await load([one]);
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+      // It may have been deleted while it was read.
+      await requireSession(core, id as SessionId);
+      const text = 'This message is damaged or missing. "cwm verify" names its file.';
+      const content = { type: 'text', text } as const;
+      return [{ id: one, role: 'system', parentId: null, sequence: before + at + 1, content, createdAt } as const];
+    }
+  });
+  return (await Promise.all(each)).flat();
 }
 
-const lostMessage = ({ createdAt }: Session, id: MessageId, sequence: number): Message => {
-  const text = 'This message is damaged or missing. "cwm verify" names its file.';
-  return { id, role: 'system', parentId: null, sequence, content: { type: 'text', text }, createdAt };
-};
+const isLoss = (error: unknown): boolean =>
+  error instanceof CwmError && (error.code === 'CWM-4004' || error.code === 'CWM-2007');
 
 export const activeMessageIds = (session: Session): MessageId[] =>
   (session.branches[session.activeBranch]?.messageIds ?? []) as MessageId[];
