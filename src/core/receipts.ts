@@ -104,7 +104,7 @@ function thawSummary(receipt: Summarised): string {
     case 'damaged':
       return `Damaged: the engine reused KV that is not what was frozen. ${
         repair === 'none'
-          ? 'Nothing was answered from it.'
+          ? 'It could not be given up, so what is answered next may rest on it.'
           : 'It was discarded and the context rebuilt from its tokens.'
       }`;
     case 'mismatch':

@@ -73,6 +73,7 @@ describe('KV that can not be given up', () => {
     const receipt = await thaw(fixture);
     expect(receipt).toMatchObject({ verdict: 'damaged', repair: 'none' });
     expect(receipt.notes.join(' ')).toContain('could not be given up');
+    expect(receipt.summary).toContain('may rest on it');
     fixture.engine.restart();
     expect((await thaw(fixture)).verdict).not.toBe('proven');
     fixture.engine.evict();
