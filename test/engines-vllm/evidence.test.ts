@@ -34,6 +34,23 @@ describe('evidence of an honest server', () => {
     });
   });
 
+  test.each([
+    ['the first claim alone, where counters confirm the others', {}, [1, 2, 1, 1]],
+    ['each claim, where no counter speaks of the request', { metrics: 'no token counts' as const }, [1, 2, 2, 2]],
+    ['each claim, while others use the server', { otherTraffic: true, othersRunning: 1 }, [1, 2, 2, 2]],
+  ])('it is asked for what it can not have at %s', async (_, faults, expected) => {
+    const rig = await makeRig({ fake: { faults } });
+    const context = newContext();
+    const requests: number[] = [];
+    for (let time = 0; time < expected.length; time++) {
+      const before = rig.fake.requestsTo('/v1/completions').length;
+      const { reuse } = await rig.engine.measure(context, never);
+      expect(reuse.cachedTokens).toBe(time === 0 ? 0 : floorTokens);
+      requests.push(rig.fake.requestsTo('/v1/completions').length - before);
+    }
+    expect(requests).toEqual(expected);
+  });
+
   test('after a restart the tier that served is named', async () => {
     const rig = await makeRig({ tier: {} });
     const context = await cached(rig);
