@@ -1,3 +1,4 @@
+import { randomId } from '../base/hash.ts';
 import type { RouteInput } from '../protocol/api.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 import {
@@ -200,7 +201,8 @@ const withoutKv = (
 function newSessionId(core: CoreContext, window: string, wanted: string | undefined): SessionId {
   if (wanted !== undefined) return parseSessionId(wanted);
   const stamp = core.clock.now().toISOString().replaceAll(/[-:.]/g, '');
-  const suffix = `-${stamp}`;
+  // Two thaws of one window may fall into the same millisecond.
+  const suffix = `-${stamp}-${randomId().slice(0, 4)}`;
   return parseSessionId(`${`thaw-${window}`.slice(0, maxSessionIdLength - suffix.length)}${suffix}`);
 }
 

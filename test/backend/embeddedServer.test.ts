@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -34,14 +34,16 @@ function make(play: string, startTimeoutMs?: number): Made {
     ...(startTimeoutMs === undefined ? {} : { startTimeoutMs }),
   });
   servers.push(server);
-  const starts = (): number[] => readFileSync(`${kvDir}.starts`, 'utf8').trim().split('\n').map(Number);
+  // A child that is killed early enough has not written itself down.
+  const starts = (): number[] =>
+    existsSync(`${kvDir}.starts`) ? readFileSync(`${kvDir}.starts`, 'utf8').trim().split('\n').map(Number) : [];
   return { server, starts, changes: () => changes };
 }
 
 describe('embedded server', () => {
   it('starts nothing until somebody asks, and then one for all who do', async () => {
     const { server, starts, changes } = make('serve');
-    expect(starts).toThrow('ENOENT');
+    expect(starts()).toEqual([]);
     expect(server.current).toBeNull();
     const all = await Promise.all([server.connect(signal), server.connect(signal), server.connect(signal)]);
     expect(new Set(all).size).toBe(1);
@@ -85,7 +87,7 @@ describe('embedded server', () => {
   });
 
   it('gives up on a child that says nothing, and ends it', async () => {
-    const { server, starts } = make('hang', 500);
+    const { server, starts } = make('hang', 2_000);
     await expect(server.connect(signal)).rejects.toMatchObject({ code: 'CWM-6001' });
     await until('it has ended', () => starts().every((pid) => !isRunning(pid)));
   });

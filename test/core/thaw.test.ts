@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { parseWindowName } from '../../src/protocol/ids.ts';
 import { codeOf, coreFixture, type CoreFixture, never, savedWindow, talkedSession } from './coreFixture.ts';
@@ -22,6 +22,16 @@ describe('thaw', () => {
     });
     expect(receipt.cachedTokens).toBe(receipt.floorTokens);
     expect(receipt.content.blocksHashed).toBe(0);
+  });
+
+  test('S0-05 two thaws of a window in one moment open two sessions', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    vi.spyOn(fixture.clock, 'now').mockReturnValue(new Date('2026-11-21T09:00:00Z'));
+    const thaws = [0, 1].map(() => fixture.cwm.thaw({ window: 'w' }, never()));
+    const sessions = (await Promise.all(thaws)).map(({ session }) => session);
+    expect(new Set(sessions).size).toBe(2);
+    for (const session of sessions) expect(session).toMatch(/^thaw-w-20261121T090000000Z-[0-9a-f]{4}$/);
   });
 
   test('the new session has the words and the exact ids of the window, and goes on warm', async () => {

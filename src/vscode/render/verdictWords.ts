@@ -39,7 +39,7 @@ export const verdictWords: Readonly<Record<Verdict, VerdictWords>> = {
   damaged: {
     icon: 'error',
     color: 'list.errorForeground',
-    meaning: 'What the engine reused is not what was frozen. Nothing is answered from it.',
+    meaning: 'What the engine reused is not what was frozen. The receipt says what was done about it.',
     tone: 'bad',
   },
   mismatch: {
