@@ -1,5 +1,5 @@
-import { resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
+import { absolutePath } from '../client/absolutePath.ts';
 import { projectUriOfFolder } from '../client/projectUri.ts';
 
 /** For commander: a whole number from `min`. */
@@ -17,6 +17,12 @@ export function amount(value: string): number {
   throw new InvalidArgumentError('It must be a number, 0 or more.');
 }
 
+/** For commander: an option that names something. An empty one is a variable of a script that was never set. */
+export function notEmpty(value: string): string {
+  if (value.trim() !== '') return value;
+  throw new InvalidArgumentError('It is empty.');
+}
+
 /** For commander: an option that may be given several times. */
 export const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [
   ...(before ?? []),
@@ -25,4 +31,4 @@ export const collect = (value: string, before: readonly string[] | undefined): r
 
 /** A project as it is given on the command line: its folder, or its URI. */
 export const projectUri = async (value: string, cwd: string): Promise<string> =>
-  /^[a-z][a-z0-9+.-]+:\/\//i.test(value) ? value : await projectUriOfFolder(resolve(cwd, value));
+  /^[a-z][a-z0-9+.-]+:\/\//i.test(value) ? value : await projectUriOfFolder(absolutePath(value, cwd));

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { toCwmError, type ErrorReport } from '../protocol/errors.ts';
+import { readableText } from './readableText.ts';
 import type { Terminal } from './terminal.ts';
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -14,7 +15,10 @@ export function reportFailure(terminal: Terminal, thrown: unknown, json: boolean
   if (thrown instanceof CommanderError) return reportUsage(terminal, thrown, json, usage);
   const error = toCwmError(thrown);
   if (json) writeReport(terminal, error.report());
-  else terminal.err(`cwm: ${error.message} (${error.code})\n${error.hint === '' ? '' : `     ${error.hint}\n`}`);
+  else {
+    const hint = error.hint === '' ? '' : `     ${error.hint}\n`;
+    terminal.err(readableText(`cwm: ${error.message} (${error.code})\n${hint}`));
+  }
   return terminal.interrupted.aborted ? exitCodes.interrupted : exitCodes.failed;
 }
 

@@ -9,9 +9,9 @@ export const orUnknown = <T>(value: T | null, format: (value: T) => string): str
 
 const widthOf = (text: string): number => Array.from(text).length;
 
-/** Columns as wide as their widest cell; the last one is not padded. */
+/** Columns as wide as their widest cell; the last one is not padded. A cell is one line. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header, ...rows];
+  const all = [header, ...rows.map((row) => row.map((cell) => cell.replaceAll(/\s+/g, ' ')))];
   const widths = header.map((_, column) => Math.max(...all.map((row) => widthOf(row[column] ?? ''))));
   const pad = (cell: string, column: number): string =>
     column === header.length - 1 ? cell : cell + ' '.repeat((widths[column] ?? 0) - widthOf(cell));

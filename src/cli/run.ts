@@ -4,8 +4,10 @@ import type { BackendClient } from '../client/backendClient.ts';
 import type { BackendStart } from '../client/backendChild.ts';
 import { backendClient } from '../client/connectBackend.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
+import { notEmpty } from './arguments.ts';
 import { absoluteEngine } from './engineSpec.ts';
 import { Progress } from './progress.ts';
+import { readableText } from './readableText.ts';
 import { storagePath } from './storagePath.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -18,7 +20,7 @@ export interface CommonOptions {
 
 export const withCommonOptions = (command: Command): Command =>
   command
-    .option('--storage <dir>', 'storage directory (default: $CWM_STORAGE, else your own data directory)')
+    .option('--storage <dir>', 'storage directory (default: $CWM_STORAGE, else your own data directory)', notEmpty)
     .option('--engine <spec>', 'model server: a URL, "embedded" or "embedded:FILE.gguf"')
     .option('--json', 'print one JSON object');
 
@@ -82,7 +84,7 @@ export class Run {
 
   /** The command's one answer: for a script as one line of JSON, for people in words. */
   print<T>(value: T, inWords: (value: T) => string): void {
-    this.terminal.out(this.json ? `${JSON.stringify(value)}\n` : `${inWords(value).trimEnd()}\n`);
+    this.terminal.out(this.json ? `${JSON.stringify(value)}\n` : `${readableText(inWords(value).trimEnd())}\n`);
   }
 
   dispose(): void {

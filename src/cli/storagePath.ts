@@ -1,12 +1,13 @@
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { absolutePath } from '../client/absolutePath.ts';
 
 const folder = 'context-window-manager';
 
 /** The storage directory: `--storage`, else `CWM_STORAGE`, else this user's own data directory on this system. Absolute. */
 export function storagePath(given: string | undefined, env: NodeJS.ProcessEnv, cwd: string): string {
   const named = given ?? env['CWM_STORAGE'];
-  return named ? resolve(cwd, named) : defaultStoragePath(env);
+  return named ? absolutePath(named, cwd) : defaultStoragePath(env);
 }
 
 function defaultStoragePath(env: NodeJS.ProcessEnv): string {

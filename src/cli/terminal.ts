@@ -1,3 +1,5 @@
+import { addAbortSignal } from 'node:stream';
+
 /** What a command sees of the process that runs it. */
 export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
@@ -8,6 +10,7 @@ export interface Terminal {
   readonly interrupted: AbortSignal;
   out(text: string): void;
   err(text: string): void;
+  /** All of it. @throws an abort error with Ctrl-C. */
   readStdin(): Promise<string>;
 }
 
@@ -22,7 +25,7 @@ export function processTerminal(interrupted: AbortSignal): Terminal {
     err: (text) => void process.stderr.write(text),
     readStdin: async () => {
       const chunks: Uint8Array[] = [];
-      for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
+      for await (const chunk of addAbortSignal(interrupted, process.stdin)) chunks.push(chunk as Uint8Array);
       return Buffer.concat(chunks).toString('utf8');
     },
   };

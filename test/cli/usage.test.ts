@@ -14,6 +14,8 @@ describe('cwm usage', () => {
     ['a negative number', ['serve', '--idle-minutes', '-1']],
     ['a size that is none', ['serve', '--kv-budget-gb', '50GB']],
     ['a number of days that is none', ['prune', '--older-than', '30d']],
+    ['a storage directory that a script left empty', ['trash', 'empty', '--all', '--storage', '']],
+    ['a temperature that is none', ['send', 's', 'text', '--temperature', 'hot']],
     ['a word that is not one of the choices', ['list', '--sort', 'colour']],
   ])('ends with 2 for %s, and says what to do', async (_, args) => {
     const words = await runInProcess(...args);

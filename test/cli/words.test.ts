@@ -1,9 +1,11 @@
-import { resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { projectUri } from '../../src/cli/arguments.ts';
 import { absoluteEngine } from '../../src/cli/engineSpec.ts';
 import { formatTable, plural } from '../../src/cli/format.ts';
 import { Progress } from '../../src/cli/progress.ts';
+import { readableText } from '../../src/cli/readableText.ts';
 import { receiptInWords } from '../../src/cli/receiptInWords.ts';
 import { storagePath } from '../../src/cli/storagePath.ts';
 import type { Receipt } from '../../src/protocol/receipt.ts';
@@ -105,9 +107,17 @@ describe('cwm in words', () => {
     ).toBe('A     B\nlong  x\nü');
   });
 
+  it('lets no title give the terminal orders or forge a row', () => {
+    expect(formatTable(['TITLE', 'STATE'], [['a\nforged  row', 'x']]).split('\n')).toHaveLength(2);
+    expect(readableText('\u001b]0;owned\u0007 \u009b31m \rover\u007f')).toBe('␛]0;owned␇ �31m ␍over␡');
+    expect(readableText('one\r\ntwo\tthree\n')).toBe('one\r\ntwo\tthree\n');
+  });
+
   it('finds the storage directory by option, by environment, then by the system', () => {
     expect(storagePath('here', { CWM_STORAGE: '/there' }, '/cwd')).toBe(resolve('/cwd', 'here'));
     expect(storagePath(undefined, { CWM_STORAGE: 'there' }, '/cwd')).toBe(resolve('/cwd', 'there'));
+    // No shell replaces the tilde of --storage=~/cwm.
+    expect(storagePath('~/cwm', {}, '/cwd')).toBe(join(homedir(), 'cwm'));
     if (process.platform === 'linux') {
       const xdg = storagePath(undefined, { XDG_DATA_HOME: '/data' }, '/cwd');
       expect(xdg).toBe('/data/context-window-manager');
@@ -116,6 +126,7 @@ describe('cwm in words', () => {
   });
 
   it('names files and folders so that the backend finds them, wherever it runs', async () => {
+    expect(absoluteEngine('embedded:~/a.gguf', '/cwd')).toBe(`embedded:${join(homedir(), 'a.gguf')}`);
     expect(absoluteEngine('embedded:models/a.gguf', '/cwd')).toBe(`embedded:${resolve('/cwd/models/a.gguf')}`);
     expect(['embedded', 'http://host:1'].map((spec) => absoluteEngine(spec, '/cwd'))).toEqual([
       'embedded',

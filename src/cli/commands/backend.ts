@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { absolutePath } from '../../client/absolutePath.ts';
 import { askToLeave, readBackendRecord } from '../../client/backendRecord.ts';
 import { alreadyRunningExitCode, type BackendRecord } from '../../protocol/backendRecord.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Perform } from '../action.ts';
-import { amount, wholeNumber } from '../arguments.ts';
+import { amount, notEmpty, wholeNumber } from '../arguments.ts';
 import { exitCodes } from '../failure.ts';
 import { withCommonOptions, type Run } from '../run.ts';
 
@@ -34,7 +34,7 @@ export function registerBackend(program: Command, perform: Perform): void {
       amount,
     )
     .option('--storage-quota-gb <n>', 'gigabytes that everything may take; 0 is no limit (default: 100)', amount)
-    .option('--state-folder <dir>', 'synchronise the states of active sessions with this folder, merging')
+    .option('--state-folder <dir>', 'synchronise the states of active sessions with this folder, merging', notEmpty)
     .option('--state-sync-seconds <n>', 'how often; 0 is never (default: 60)', wholeNumber(0))
     .action((options: ServeOptions) => perform(options, (run) => serve(run, options)));
 
@@ -51,7 +51,7 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
     ['--rate-limit', options.rateLimit],
     ['--kv-budget-gb', options.kvBudgetGb],
     ['--storage-quota-gb', options.storageQuotaGb],
-    ['--state-folder', options.stateFolder && resolve(run.terminal.cwd, options.stateFolder)],
+    ['--state-folder', options.stateFolder && absolutePath(options.stateFolder, run.terminal.cwd)],
     ['--state-sync-seconds', options.stateSyncSeconds],
   ] as const) {
     if (value !== undefined) args.push(flag, String(value));
@@ -59,7 +59,9 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
   const child = spawn(nodePath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: run.terminal.env });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const ended = new AbortController();
-  void exited.finally(() => ended.abort());
+  const onEnd = (): void => ended.abort();
+  // A process that could not be started is told of below.
+  void exited.then(onEnd, onEnd);
   run.terminal.interrupted.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   const record = await announced(run.storage, child.pid, ended.signal);
   if (record) {

@@ -1,8 +1,8 @@
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { absolutePath } from '../../client/absolutePath.ts';
 import type { PrimeResult, SendResult } from '../../protocol/turn.ts';
 import type { Perform } from '../action.ts';
-import { wholeNumber } from '../arguments.ts';
+import { amount, wholeNumber } from '../arguments.ts';
 import { formatBytes, formatCount, formatDuration } from '../../base/format.ts';
 import { plural } from '../format.ts';
 import { withCommonOptions } from '../run.ts';
@@ -23,7 +23,7 @@ export function registerConversation(program: Command, perform: Perform): void {
     .action((session: string, paths: string[], { maxTokens, ...common }: { maxTokens?: number }) =>
       perform(common, async (run) => {
         const { cwd } = run.terminal;
-        const absolute = paths.map((path) => resolve(cwd, path));
+        const absolute = paths.map((path) => absolutePath(path, cwd));
         const input = { session, paths: absolute, cwd, maxTokens, ...run.onEngine };
         run.print(await run.call('prime', input, 'Reading files'), primeInWords);
       }),
@@ -34,7 +34,7 @@ export function registerConversation(program: Command, perform: Perform): void {
     .argument('<session>', "the session's id")
     .argument('<text>', 'the message; "-" reads it from stdin')
     .option('--max-tokens <n>', 'longest answer', wholeNumber(1))
-    .option('--temperature <x>', '0 to 2; the default, 0, always takes the likeliest token', Number)
+    .option('--temperature <x>', '0 to 2; the default, 0, always takes the likeliest token', amount)
     .action((session: string, given: string, { maxTokens, temperature, ...common }: SendOptions) =>
       perform(common, async (run) => {
         const text = given === '-' ? await run.terminal.readStdin() : given;

@@ -1,8 +1,9 @@
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { absolutePath } from '../../client/absolutePath.ts';
 import { defaultKeyFile, turnEncryption, type EncryptionWish } from '../../client/turnEncryption.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { Perform } from '../action.ts';
+import { notEmpty } from '../arguments.ts';
 import { withCommonOptions, type Run } from '../run.ts';
 
 type Encryption = RouteOutput<'encryption'>;
@@ -16,10 +17,14 @@ export function registerEncryption(program: Command, perform: Perform): void {
     );
   withCommonOptions(encryption.command('on'))
     .description('encrypt everything that is kept; the backend starts anew for it')
-    .option('--key-file <file>', 'file of the key, made where there is none (default: ~/.config/cwm/store.key)')
+    .option(
+      '--key-file <file>',
+      'file of the key, made where there is none (default: ~/.config/cwm/store.key)',
+      notEmpty,
+    )
     .action(({ keyFile, ...common }: { keyFile?: string }) =>
       perform(common, async (run) => {
-        const file = resolve(run.terminal.cwd, keyFile ?? defaultKeyFile());
+        const file = absolutePath(keyFile ?? defaultKeyFile(), run.terminal.cwd);
         run.print(await turned(run, { state: 'on', keyFile: file }), encryptionInWords);
       }),
     );

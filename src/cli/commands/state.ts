@@ -1,6 +1,6 @@
-import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
+import { absolutePath } from '../../client/absolutePath.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import {
@@ -110,7 +110,7 @@ function registerSync(state: Command, perform: Perform): void {
       .addOption(new Option('--policy <policy>', 'when both were changed').choices(conflictPolicies).default('manual'))
       .action((session: string, folder: string, { policy, ...common }: { policy: ConflictPolicy }) =>
         perform(common, async (run) => {
-          const input = { session, folder: resolve(run.terminal.cwd, folder), direction, policy };
+          const input = { session, folder: absolutePath(folder, run.terminal.cwd), direction, policy };
           run.print(await run.call('syncState', input, 'Synchronising'), syncInWords);
         }),
       );

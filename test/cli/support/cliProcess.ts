@@ -13,8 +13,9 @@ export interface CliProcess {
 }
 
 /** Runs `cwm` as a process of its own, as a user does. */
-export function startCli(args: readonly string[], cwd?: string): CliProcess {
-  const child = spawn(process.execPath, [cliEntry, ...args], { stdio: ['ignore', 'pipe', 'pipe'], cwd });
+export function startCli(args: readonly string[], cwd?: string, stdin: 'empty' | 'open' = 'empty'): CliProcess {
+  const child = spawn(process.execPath, [cliEntry, ...args], { stdio: 'pipe', cwd });
+  if (stdin === 'empty') child.stdin.end();
   const written = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (written.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (written.stderr += text));

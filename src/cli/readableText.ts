@@ -1,0 +1,12 @@
+/** C0, DEL and C1, but for tabs and line ends of either kind. */
+const controls = /\r(?!\n)|[\p{Cc}--[\t\n\r]]/gv;
+
+/**
+ * Text from elsewhere as a terminal may show it. A title, an answer or a path could otherwise write over what stands beside it, or
+ * give the terminal orders; control characters are shown as pictures, line ends and tabs stay.
+ */
+export const readableText = (text: string): string =>
+  text.replace(controls, (control) => {
+    const code = control.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '␡' : '�';
+  });
