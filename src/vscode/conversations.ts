@@ -17,6 +17,7 @@ interface Loaded {
 export class Conversations implements Disposable {
   readonly #connection: BackendConnection;
   readonly #loaded = new Map<string, Loaded>();
+  readonly #loading = new Map<string, Promise<Loaded>>();
   readonly #pending = new Map<string, { text: string; answer: string }>();
   readonly #changed: Emitter<string>;
   readonly #subscription: Disposable;
@@ -71,15 +72,37 @@ export class Conversations implements Disposable {
       this.#changed.emit(change.session);
     } else if (change.type === 'session' && !this.#pending.has(change.session)) {
       // While an answer arrives, the backend's own copy of it would show twice.
+      this.#loading.delete(change.session);
       if (this.#loaded.delete(change.session)) this.#changed.emit(change.session);
     } else if (change.type === 'resync') {
       const known = [...this.#loaded.keys()];
       this.#loaded.clear();
+      this.#loading.clear();
       for (const session of known) this.#changed.emit(session);
     }
   }
 
-  async #load(id: string): Promise<Loaded> {
+  /** Whoever asks meanwhile waits for the same; what has changed before it arrived is fetched anew. */
+  #load(id: string): Promise<Loaded> {
+    const running = this.#loading.get(id);
+    if (running !== undefined) return running;
+    const isCurrent = (): boolean => this.#loading.get(id) === loading;
+    const load = async (): Promise<Loaded> => {
+      try {
+        const loaded = await this.#fetch(id);
+        if (!isCurrent()) return await this.#load(id);
+        this.#loaded.set(id, loaded);
+        return loaded;
+      } finally {
+        if (isCurrent()) this.#loading.delete(id);
+      }
+    };
+    const loading = load();
+    this.#loading.set(id, loading);
+    return loading;
+  }
+
+  async #fetch(id: string): Promise<Loaded> {
     const session = await this.#connection.call('getSession', { session: id });
     const first = await this.#connection.call('listMessages', { session: id, limit: messagesShown });
     const earlier = Math.max(0, first.total - messagesShown);
@@ -87,8 +110,6 @@ export class Conversations implements Disposable {
       earlier === 0
         ? first
         : await this.#connection.call('listMessages', { session: id, limit: messagesShown, offset: earlier });
-    const loaded = { session, messages: items, earlier };
-    this.#loaded.set(id, loaded);
-    return loaded;
+    return { session, messages: items, earlier };
   }
 }

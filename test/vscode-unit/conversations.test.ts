@@ -15,16 +15,19 @@ const aMessage = (sequence: number, role: Message['role'], text: string): Messag
   createdAt: '2026-11-20T10:00:00.000Z',
 });
 
-async function conversationsWith(messages: Message[]) {
+/** @param sent resolves when an answer arrives; what it holds was read before. */
+async function conversationsWith(messages: Message[], sent: () => Promise<undefined> = async () => undefined) {
   const fail = (error: unknown): never => {
     throw error;
   };
   const backend = new FakeBackend({
     getSession: ({ session }) => aSession({ id: session }),
-    listMessages: ({ limit, offset }) => {
+    listMessages: async ({ limit, offset }) => {
       const from = Number(offset ?? 0);
       const items = messages.slice(from, from + Number(limit));
-      return { items, total: messages.length, hasMore: from + items.length < messages.length };
+      const answer = { items, total: messages.length, hasMore: from + items.length < messages.length };
+      await sent();
+      return answer;
     },
   });
   const connection = new BackendConnection(async () => backend, new StateStore(fail), fail);
@@ -73,6 +76,19 @@ describe('a conversation as a document', () => {
     messages.push(aMessage(2, 'assistant', 'two'));
     backend.emit({ type: 'session', session: 's' });
     expect(changed).toEqual(['s']);
+    expect(await conversations.text('s')).toContain('two');
+  });
+
+  test('what another client sends while the messages are being fetched is not missed', async () => {
+    const late = Promise.withResolvers<undefined>();
+    const messages = [aMessage(1, 'user', 'one')];
+    const { backend, conversations } = await conversationsWith(messages, () => late.promise);
+    const shown = conversations.text('s');
+    await expect.poll(() => backend.count('listMessages')).toBe(1);
+    messages.push(aMessage(2, 'assistant', 'two'));
+    backend.emit({ type: 'session', session: 's' });
+    late.resolve(undefined);
+    expect(await shown).toContain('two');
     expect(await conversations.text('s')).toContain('two');
   });
 

@@ -22,6 +22,7 @@ describe('markdown', () => {
   test('text from elsewhere stands for itself: no markup, no HTML, no command link, no end of a table cell', () => {
     const hostile = '[x](command:evil) <img src=x> a|b\nnext `code` $(icon)';
     expect(plain(hostile)).toBe('\\[x\\]\\(command:evil\\) &lt;img src=x\\> a\\|b next \\`code\\` \\$\\(icon\\)');
+    expect(plain('a\u202egpj.exe\u2066')).toBe('agpj.exe');
     expect(markdownTable(['a'], [[plain(hostile)]]).split('\n')).toHaveLength(3);
   });
 });

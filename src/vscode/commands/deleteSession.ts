@@ -4,7 +4,7 @@ import type { CommandInput } from '../contributions.ts';
 import { showDone } from '../notifications.ts';
 import { formatCount } from '../../base/format.ts';
 import { command } from './command.ts';
-import { pickSession } from './pickSession.ts';
+import { pickExistingSession } from './pickSession.ts';
 
 interface Request {
   readonly session: string;
@@ -17,7 +17,7 @@ export const deleteSession = command<CommandInput<'cwm.deleteSession'>, Request,
   async ask(app, { session: named, confirmed, cascade }) {
     const session =
       named === undefined
-        ? await pickSession(app, 'Delete this session')
+        ? await pickExistingSession(app, 'Delete this session')
         : await app.connection.call('getSession', { session: named });
     if (session === undefined) return undefined;
     const request = { session: session.id, title: session.title };

@@ -1,8 +1,12 @@
 import { type QuickPickItem, ThemeIcon, window } from 'vscode';
+import type { RouteInput } from '../../protocol/api.ts';
 import type { Session } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import { treeRow } from '../render/treeRow.ts';
 import { createSession } from './createSession.ts';
+
+/** Of this folder, and of all. */
+const mostListed = 100;
 
 type SessionItem = QuickPickItem & ({ readonly session: Session } | { readonly session: null });
 
@@ -18,17 +22,40 @@ export async function targetSession(app: App, named: string | undefined, prompt:
 
 /** Lets the user pick a session, those of this folder first, or make a new one. */
 export async function pickSession(app: App, prompt: string): Promise<Session | undefined> {
-  const { items } = await app.connection.call('listSessions', { limit: 100 });
-  const { project } = app.state.current;
-  const here = project.kind === 'folder' ? project.uri : null;
-  const sorted = [...items].sort((a, b) => Number(b.project === here) - Number(a.project === here));
-  const choices: SessionItem[] = [
-    ...sorted.map((session) => sessionItem(app, session)),
-    { label: 'New Session', iconPath: new ThemeIcon('add'), alwaysShow: true, session: null },
-  ];
-  const chosen = await window.showQuickPick(choices, { placeHolder: prompt, matchOnDescription: true });
+  const newSession: SessionItem = {
+    label: 'New Session',
+    iconPath: new ThemeIcon('add'),
+    alwaysShow: true,
+    session: null,
+  };
+  const chosen = await showSessions([...(await sessionItems(app, {})), newSession], prompt);
   if (chosen === undefined) return undefined;
   return chosen.session ?? createSession(app, {});
+}
+
+/** Lets the user pick among the sessions there are; with `lifecycle` among those in that state. */
+export async function pickExistingSession(
+  app: App,
+  prompt: string,
+  filter: Pick<RouteInput<'listSessions'>, 'lifecycle'> = {},
+): Promise<Session | undefined> {
+  const items = await sessionItems(app, filter);
+  return (await showSessions(items, items.length === 0 ? 'There is no such session' : prompt))?.session ?? undefined;
+}
+
+const showSessions = (items: readonly SessionItem[], placeHolder: string): Thenable<SessionItem | undefined> =>
+  window.showQuickPick(items, { placeHolder, matchOnDescription: true });
+
+/** This folder's first, however many newer ones there are elsewhere. */
+async function sessionItems(app: App, filter: Pick<RouteInput<'listSessions'>, 'lifecycle'>): Promise<SessionItem[]> {
+  const { project } = app.state.current;
+  const page = { ...filter, limit: mostListed };
+  const [here, all] = await Promise.all([
+    project.kind === 'folder' ? app.connection.call('listSessions', { ...page, project: project.uri }) : { items: [] },
+    app.connection.call('listSessions', page),
+  ]);
+  const byId = new Map([...here.items, ...all.items].map((session) => [session.id, session]));
+  return [...byId.values()].map((session) => sessionItem(app, session));
 }
 
 function sessionItem(app: App, session: Session): SessionItem {

@@ -43,6 +43,7 @@ function searchAsTyped(app: App, pick: QuickPick<WindowItem>, everything: readon
     const signal = AbortSignal.any([whole.signal, running.signal]);
     const search = value.trim();
     if (search === '') {
+      pick.busy = false;
       pick.items = everything.map((item) => windowItem(app, item, false));
       return;
     }

@@ -8,7 +8,7 @@ import { command } from './command.ts';
 import { activate } from './createSession.ts';
 import { engineOfWindow } from './engineOfWindow.ts';
 import { noteReceipt } from './noteReceipt.ts';
-import { pickSession } from './pickSession.ts';
+import { pickExistingSession } from './pickSession.ts';
 import { pickWindow } from './pickWindow.ts';
 
 interface Request {
@@ -35,7 +35,7 @@ export const resume = command<CommandInput<'cwm.resume'>, Request, Receipt>({
   async ask(app, input) {
     const session =
       input.session === undefined
-        ? await pickSession(app, 'Go on in this frozen session')
+        ? await pickExistingSession(app, 'Go on in this frozen session', { lifecycle: 'frozen' })
         : await app.connection.call('getSession', { session: input.session });
     if (session === undefined) return undefined;
     if (session.frozenAs === null) {
