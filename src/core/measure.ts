@@ -1,4 +1,7 @@
+import { randomSalt } from '../base/hash.ts';
+import { CwmError } from '../protocol/errors.ts';
 import type { Engine, KvContext, Measurement } from './ports/engine.ts';
+import type { WarmRequest } from './warm.ts';
 
 /**
  * One request over a context, and its canary. With `canaryTokens` the canary is another request's, over so many of the first
@@ -14,4 +17,30 @@ export async function measure(
   if (canaryTokens === undefined || measured.canary === null) return measured;
   const { canary } = await engine.measure({ ...context, ids: context.ids.slice(0, canaryTokens) }, signal);
   return { ...measured, canary };
+}
+
+/** For an engine that does not tell its block size. */
+const mostLikelyBlockTokens = 256;
+
+/**
+ * Null when the engine fails over KV that it has: a block of noise makes it answer 500 for as long as the block is there.
+ * An engine that fails on a fresh prompt as well is simply failing, and its error is passed on. The fresh prompt fills a whole
+ * block: vLLM 0.32 gives the failed request's last block to whoever comes next, and fails over the noise that a shorter prompt
+ * leaves standing in it.
+ */
+export async function measureUnlessPoisoned(
+  { engine, description, kv }: Pick<WarmRequest, 'engine' | 'description' | 'kv'>,
+  context: KvContext,
+  signal: AbortSignal,
+): Promise<Measurement | null> {
+  try {
+    return await measure(engine, context, kv.canaryTokens, signal);
+  } catch (error) {
+    if (!(error instanceof CwmError) || error.code !== 'CWM-5004') throw error;
+    const ids = context.ids.slice(0, description.blockTokens ?? mostLikelyBlockTokens);
+    await engine.measure({ ids, salt: randomSalt(), handle: null }, signal).catch(() => {
+      throw error;
+    });
+    return null;
+  }
 }

@@ -1,0 +1,67 @@
+import type { WindowName } from '../protocol/ids.ts';
+import type { BlockRecord } from '../protocol/window.ts';
+import { checkBlocks, type BlockCheck } from './blocks.ts';
+import type { CoreContext } from './context.ts';
+import type { KvContext } from './ports/engine.ts';
+import { hashesOf } from './space/blocksInUse.ts';
+import type { WarmRequest } from './warm.ts';
+
+/** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they can't be seen. */
+export async function checkAndCleanBlocks(
+  core: CoreContext,
+  { engine, kv, manifest }: WarmRequest,
+  context: KvContext & { readonly isOfThisGeneration: boolean },
+  signal: AbortSignal,
+): Promise<BlockCheck | null> {
+  if (kv.blocks.length === 0) return null;
+  const location = await engine.locate(context, signal);
+  if (!location.reachable) return null;
+  const window = manifest.name as WindowName;
+  const checksumsOfOthers = (hashes: readonly string[]) => core.store.checksumsOfOthers(hashes, window);
+  const records = context.isOfThisGeneration
+    ? kv.blocks
+    : recordsFrom(hashesOf(location), await checksumsOfOthers(hashesOf(location)));
+  if (records.length === 0) return null;
+  const check = await checkBlocks(engine, location.blocks, records, { readAll: false, checksumsOfOthers }, signal);
+  if (check.damaged.length > 0) await engine.forget({ hashes: check.damaged, handle: null }, signal);
+  return check;
+}
+
+/**
+ * Reads the files that stat fields spoke for: where the canary can't speak, they are not enough. Those that were missing stay out of it,
+ * for the engine may have made them anew meanwhile.
+ *
+ * @returns the hashes of those that are not what was recorded.
+ */
+export async function findChanged(
+  core: CoreContext,
+  { engine, manifest }: WarmRequest,
+  { check, ...context }: KvContext & { readonly check: BlockCheck },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const location = await engine.locate(context, signal);
+  if (!location.reachable) return [];
+  const checksumsOfOthers = (hashes: readonly string[]) =>
+    core.store.checksumsOfOthers(hashes, manifest.name as WindowName);
+  const options = { readAll: true, checksumsOfOthers };
+  return (await checkBlocks(engine, location.blocks, check.whole, options, signal)).damaged;
+}
+
+export const withDamage = (check: BlockCheck, changed: readonly string[]): BlockCheck => ({
+  ...check,
+  damaged: [...check.damaged, ...changed],
+  whole: check.whole.filter(({ hash }) => !changed.includes(hash)),
+});
+
+/**
+ * After a repair for another window, what that one has recorded since stands in for this one's record, which names blocks that
+ * nobody reaches any more. None where a block is missing from it.
+ */
+function recordsFrom(hashes: readonly string[], checksums: ReadonlyMap<string, readonly string[]>): BlockRecord[] {
+  const neverSeen = { sizeBytes: 0, mtimeNs: '', ctimeNs: '', inode: '' };
+  const records = hashes.flatMap((hash) => {
+    const [checksum] = checksums.get(hash) ?? [];
+    return checksum === undefined ? [] : [{ hash, checksum, ...neverSeen }];
+  });
+  return records.length === hashes.length ? records : [];
+}

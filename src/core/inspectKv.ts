@@ -1,0 +1,91 @@
+import type { Verdict } from '../protocol/receipt.ts';
+import type { KvRecord } from '../protocol/window.ts';
+import type { BlockCheck } from './blocks.ts';
+import { differsGrossly } from './canary.ts';
+import { checkCanary, type CanaryCheck } from './canaryCheck.ts';
+import type { CoreContext } from './context.ts';
+import { checkAndCleanBlocks, findChanged, withDamage } from './frozenBlocks.ts';
+import { saltOf } from './lineage.ts';
+import { measureUnlessPoisoned } from './measure.ts';
+import type { KvContext, Measurement, RestoreEvidence } from './ports/engine.ts';
+import type { Lineage } from './ports/store.ts';
+import { restsOnReused, speaksForContent, verdictOf } from './reuseVerdict.ts';
+import type { WarmRequest } from './warm.ts';
+
+/** What the engine showed of a window's KV. Bad block files are deleted by then; nothing else is repaired. */
+export interface Inspection {
+  readonly verdict: Verdict;
+  readonly restored: RestoreEvidence;
+  /** Null when the engine failed over the KV that it had stored. */
+  readonly measured: Measurement | null;
+  /** Null where no block file can be seen. */
+  readonly check: BlockCheck | null;
+  /** Of its damaged files those that were found only after the engine had used them. */
+  readonly foundLate: readonly string[];
+  readonly canary: CanaryCheck | null;
+  /** Whether the canary was compared bit for bit. */
+  readonly isCanaryExact: boolean;
+  /** Whether a checksum or the canary spoke for what was reused. */
+  readonly isContentConfirmed: boolean;
+  /** The answer is quite another than the frozen one. */
+  readonly isOff: boolean;
+}
+
+/** Looks at the block files before any request, deletes the bad ones, sends the frozen canary's request again, and compares. */
+export async function inspectKv(
+  core: CoreContext,
+  request: WarmRequest,
+  lineage: Lineage,
+  signal: AbortSignal,
+): Promise<Inspection> {
+  const { engine, ids, kv, progress, hold } = request;
+  const context: KvContext = { ids, salt: saltOf(lineage), handle: kv.handle };
+  const isOfThisGeneration = lineage.generation === kv.saltGeneration;
+
+  progress('Checking the blocks');
+  await hold(kv.blocks.map((block) => block.hash));
+  const cleaned = await checkAndCleanBlocks(core, request, { ...context, isOfThisGeneration }, signal);
+  progress('Restoring');
+  const restored = await engine.restore(context, signal);
+  progress('Measuring');
+  const askCanary = () => measureUnlessPoisoned(request, context, signal);
+  const measured = await askCanary();
+  if (measured) core.prefill.observe(engine.spec, measured.reuse);
+
+  const reused = measured && verdictOf(request, measured, cleaned && { ...cleaned, damaged: [] }, null);
+  const isCanaryExact =
+    isOfThisGeneration &&
+    kv.canaryIsExact &&
+    (cleaned === null || cleaned.recomputed.length === 0) &&
+    restsOnReused(kv, measured, reused);
+  const canary =
+    measured && reused
+      ? await checkCanary({
+          frozen: kv.canary,
+          measured,
+          reused,
+          isExact: isCanaryExact,
+          restoreRejected: restored.outcome === 'rejected',
+          askAgain: askCanary,
+        })
+      : null;
+  const isUnspoken = kv.canary !== null && canary?.result === 'not-run' && reused !== 'rebuilt';
+  const foundLate =
+    cleaned && isUnspoken ? await findChanged(core, request, { ...context, check: cleaned }, signal) : [];
+  const check = cleaned && withDamage(cleaned, foundLate);
+  return {
+    verdict: measured && foundLate.length === 0 ? verdictOf(request, measured, check, canary) : 'damaged',
+    restored,
+    measured,
+    check,
+    foundLate,
+    canary,
+    isCanaryExact,
+    isContentConfirmed: measured !== null && speaksForContent(kv, measured, check, canary),
+    isOff: measured !== null && canary?.result !== 'agreed' && answersOtherwise(kv, measured),
+  };
+}
+
+/** Whether this is quite another answer than the frozen one. */
+export const answersOtherwise = ({ canary }: KvRecord, measured: Measurement): boolean =>
+  canary !== null && measured.canary !== null && differsGrossly(canary[1], measured.canary);

@@ -1,0 +1,37 @@
+import { CwmError, isEngineFailure } from '../protocol/errors.ts';
+import type { LineageId } from '../protocol/ids.ts';
+import type { CoreContext } from './context.ts';
+import { saltOf } from './lineage.ts';
+import { measure } from './measure.ts';
+import type { Measurement } from './ports/engine.ts';
+import type { Lineage } from './ports/store.ts';
+import type { WarmRequest } from './warm.ts';
+
+export interface RebuiltKv {
+  /** With the salt that it was computed under. */
+  readonly lineage: Lineage;
+  readonly measured: Measurement;
+  readonly notes: readonly string[];
+}
+
+/** No request can reach what was computed under the old salt; the context is computed again under the next one. */
+export async function rebuildUnderNextSalt(
+  core: CoreContext,
+  { engine, ids, manifest, kv, progress }: WarmRequest,
+  frozen: Lineage,
+  signal: AbortSignal,
+): Promise<RebuiltKv> {
+  progress('Rebuilding from the token ids');
+  const lineage = await core.store.advanceLineage(manifest.lineage as LineageId, frozen.generation);
+  const context = { ids, salt: saltOf(frozen) };
+  const notes: string[] = [];
+  try {
+    await engine.forget({ hashes: kv.blocks.map((block) => block.hash), handle: kv.handle, context }, signal);
+  } catch (error) {
+    // It only takes up space now. An engine that is gone altogether fails the next request, and with that the thaw.
+    if (signal.aborted || !(error instanceof CwmError && isEngineFailure(error))) throw error;
+    notes.push(`The KV that was given up could not be deleted everywhere: ${error.message} (${error.code})`);
+  }
+  const measured = await measure(engine, { ids, salt: saltOf(lineage), handle: null }, kv.canaryTokens, signal);
+  return { lineage, measured, notes };
+}
