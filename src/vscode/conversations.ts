@@ -19,6 +19,7 @@ export class Conversations implements Disposable {
   readonly #loaded = new Map<string, Loaded>();
   readonly #loading = new Map<string, Promise<Loaded>>();
   readonly #pending = new Map<string, { text: string; answer: string }>();
+  readonly #unsent = new Map<string, string>();
   readonly #changed: Emitter<string>;
   readonly #subscription: Disposable;
 
@@ -46,17 +47,25 @@ export class Conversations implements Disposable {
 
   /** Shows `text` as sent, and what arrives of the answer behind it, until `work` ends. */
   async during<T>(session: string, text: string, work: () => Promise<T>): Promise<T> {
+    this.#unsent.set(session, text);
     // Once the backend works on it, it has the sent text among its messages, where it would show twice.
     if (!this.#loaded.has(session)) await this.#load(session);
     this.#pending.set(session, { text, answer: '' });
     this.#changed.emit(session);
     try {
-      return await work();
+      const done = await work();
+      this.#unsent.delete(session);
+      return done;
     } finally {
       this.#pending.delete(session);
       this.#loaded.delete(session);
       this.#changed.emit(session);
     }
+  }
+
+  /** What was to be sent last and was not, whoever refused it: the backend keeps a draft only of what has reached it. */
+  unsent(session: string): string | undefined {
+    return this.#unsent.get(session);
   }
 
   dispose(): void {

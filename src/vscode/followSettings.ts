@@ -9,7 +9,12 @@ export const followSettings = (app: App): Disposable =>
   workspace.onDidChangeConfiguration((event) => {
     if (affects(event, ['cwm.storageDirectory'])) {
       app.connection.close();
-      app.state.update({ sessions: { kind: 'unknown' }, windows: new Map(), receipts: new Map() });
+      app.state.update({
+        active: { kind: 'unknown' },
+        sessions: { kind: 'unknown' },
+        windows: new Map(),
+        receipts: new Map(),
+      });
       inBackground(app.log, 'Looking for sessions', wakeUp(app));
     } else if (affects(event, ['cwm.engine'])) {
       inBackground(app.log, 'Asking for the engine', app.puller.engine());

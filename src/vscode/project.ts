@@ -1,7 +1,7 @@
 import { type Disposable, type WorkspaceFolder, window, workspace } from 'vscode';
 import { DisposableStore } from '../base/disposable.ts';
-import { projectUriOfFolder } from '../client/projectUri.ts';
-import { parseProjectUri, type ProjectUri } from '../protocol/ids.ts';
+import { projectUriOfFolder, projectUriOfVirtualFolder } from '../client/projectUri.ts';
+import type { ProjectUri } from '../protocol/ids.ts';
 import type { Puller } from './puller.ts';
 import type { StateStore } from './state.ts';
 
@@ -40,11 +40,11 @@ export class ProjectTracker implements Disposable {
 
   async #switchTo(folder: WorkspaceFolder | null): Promise<void> {
     const { project } = this.#state.current;
-    if (folder === null) {
+    const uri = folder === null ? null : await projectUri(folder);
+    if (folder === null || uri === null) {
       if (project.kind === 'none') return;
       this.#state.update({ project: { kind: 'none' }, active: { kind: 'none' } });
     } else {
-      const uri = await projectUri(folder);
       if (project.kind === 'folder' && project.uri === uri) return;
       this.#state.update({ project: { kind: 'folder', uri, name: folder.name }, active: { kind: 'unknown' } });
     }
@@ -52,12 +52,18 @@ export class ProjectTracker implements Disposable {
   }
 }
 
-/** An editor outside every folder, such as a settings page, leaves the project as it was. */
-function workedInFolder(): WorkspaceFolder | null {
+/** That of the active editor; the first one where the editor, such as a settings page, is outside of all. */
+export function workedInFolder(): WorkspaceFolder | null {
   const editor = window.activeTextEditor;
   const ofEditor = editor === undefined ? undefined : workspace.getWorkspaceFolder(editor.document.uri);
   return ofEditor ?? workspace.workspaceFolders?.[0] ?? null;
 }
 
-const projectUri = async ({ uri }: WorkspaceFolder): Promise<ProjectUri> =>
-  uri.scheme === 'file' ? projectUriOfFolder(uri.fsPath) : parseProjectUri(uri.toString());
+/** Null where the URI is longer than a project's name may be: work goes on there as if no folder was open. */
+async function projectUri({ uri }: WorkspaceFolder): Promise<ProjectUri | null> {
+  try {
+    return await (uri.scheme === 'file' ? projectUriOfFolder(uri.fsPath) : projectUriOfVirtualFolder(uri.toString()));
+  } catch {
+    return null;
+  }
+}

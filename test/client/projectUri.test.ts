@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { projectUriOfFolder } from '../../src/client/projectUri.ts';
+import { projectUriOfFolder, projectUriOfVirtualFolder } from '../../src/client/projectUri.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'cwm-project-')));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -22,5 +22,10 @@ describe('the project of a folder', () => {
   test('keeps its name when the folder is gone', async () => {
     const gone = join(root, 'gone');
     expect(await projectUriOfFolder(gone)).toBe(pathToFileURL(gone).href);
+  });
+
+  test('of a virtual file system is named too, also where VS Code writes no host', () => {
+    expect(projectUriOfVirtualFolder('memfs:/sample/')).toBe('memfs:///sample');
+    expect(projectUriOfVirtualFolder('vscode-vfs://github/o/r')).toBe('vscode-vfs://github/o/r');
   });
 });

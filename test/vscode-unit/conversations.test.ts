@@ -62,11 +62,15 @@ describe('a conversation as a document', () => {
     expect(text.match(/Why\?/g)).toHaveLength(1);
   });
 
-  test('what could not be sent is not left standing as if it had been', async () => {
+  test('what could not be sent is not left standing as if it had been, and is offered again', async () => {
     const { conversations } = await conversationsWith([]);
     const sending = conversations.during('s', 'Why?', () => Promise.reject(new Error('engine down')));
     await expect(sending).rejects.toThrow('engine down');
     expect(await conversations.text('s')).not.toContain('Why?');
+    // Nor is it lost, if the backend never heard it.
+    expect(conversations.unsent('s')).toBe('Why?');
+    await conversations.during('s', 'Why?', async () => 'sent');
+    expect(conversations.unsent('s')).toBeUndefined();
   });
 
   test('a signal of the session fetches its messages again', async () => {

@@ -1,9 +1,8 @@
-import { workspace, type WorkspaceFolder } from 'vscode';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { Session } from '../../protocol/session.ts';
-import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
 import { showDone } from '../notifications.ts';
+import { workedInFolder } from '../project.ts';
 import { formatCount, formatDuration, formatTokens } from '../../base/format.ts';
 import { command } from './command.ts';
 import { pickPaths } from './pickPaths.ts';
@@ -24,7 +23,7 @@ function primeCommand<Input extends { session?: string | undefined; paths?: stri
   return command<Input, Request, RouteOutput<'prime'>>({
     title: 'Prime from Files',
     async ask(app, input) {
-      const folder = projectFolder(app);
+      const folder = workedInFolder();
       const session = await targetSession(app, input.session, 'Give the files to this session');
       if (session === undefined) return undefined;
       const paths = input.paths ?? (await pickPaths(folder));
@@ -54,11 +53,4 @@ function primeCommand<Input extends { session?: string | undefined; paths?: stri
       );
     },
   });
-}
-
-function projectFolder(app: App): WorkspaceFolder | null {
-  const { project } = app.state.current;
-  const folders = workspace.workspaceFolders ?? [];
-  if (project.kind === 'none') return folders[0] ?? null;
-  return folders.find((folder) => folder.name === project.name) ?? folders[0] ?? null;
 }

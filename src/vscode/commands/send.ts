@@ -1,6 +1,7 @@
 import { window } from 'vscode';
 import type { SendResult } from '../../protocol/turn.ts';
 import type { Session } from '../../protocol/session.ts';
+import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
 import { documentUri } from '../documents/documentUri.ts';
 import { setting } from '../settings.ts';
@@ -18,7 +19,7 @@ export const send = command<CommandInput<'cwm.send'>, Request, SendResult>({
   async ask(app, input) {
     const session = await targetSession(app, input.session, 'Send to this session');
     if (session === undefined) return undefined;
-    const text = input.text ?? (await askText(session));
+    const text = input.text ?? (await askText(app, session));
     return text === undefined ? undefined : { session, text };
   },
   progress: ({ session }) => ({ title: `Waiting for the answer in “${session.title}”`, subject: session.id }),
@@ -52,12 +53,12 @@ export const showConversation = command<CommandInput<'cwm.showConversation'>, Se
   },
 });
 
-const askText = (session: Session): Thenable<string | undefined> =>
+const askText = (app: App, session: Session): Thenable<string | undefined> =>
   window.showInputBox({
     title: `Send to “${session.title}”`,
     prompt: 'The answer opens beside.',
     // What could not be sent last time.
-    value: session.draft ?? '',
+    value: app.conversations.unsent(session.id) ?? session.draft ?? '',
     validateInput: (value) => (value.trim() === '' ? 'The message is empty.' : null),
     ignoreFocusOut: true,
   });
