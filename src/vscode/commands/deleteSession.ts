@@ -5,6 +5,7 @@ import { showDone } from '../notifications.ts';
 import { formatCount } from '../../base/format.ts';
 import { command } from './command.ts';
 import { pickExistingSession } from './pickSession.ts';
+import { trashSentence } from '../render/trashSentence.ts';
 
 interface Request {
   readonly session: string;
@@ -25,10 +26,14 @@ export const deleteSession = command<CommandInput<'cwm.deleteSession'>, Request,
     const windows = await app.connection.call('listWindows', { session: session.id, limit: 1 });
     const detail =
       windows.total === 0
-        ? 'Its messages are deleted. It has no windows.'
-        : `Its messages and its ${formatCount(windows.total)} ${windows.total === 1 ? 'window' : 'windows'} are deleted.`;
+        ? 'Its messages go; it has no windows.'
+        : `Its messages and its ${formatCount(windows.total)} ${windows.total === 1 ? 'window' : 'windows'} go.`;
     const yes = windows.total === 0 ? 'Delete' : 'Delete with Windows';
-    const answer = await window.showWarningMessage(`Delete session “${session.title}”?`, { modal: true, detail }, yes);
+    const answer = await window.showWarningMessage(
+      `Delete session “${session.title}”?`,
+      { modal: true, detail: `${detail} ${trashSentence}` },
+      yes,
+    );
     return answer === yes ? { ...request, cascade: windows.total > 0 } : undefined;
   },
   async perform(app, { session, cascade }) {

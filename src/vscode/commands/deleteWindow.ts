@@ -5,6 +5,7 @@ import { showDone } from '../notifications.ts';
 import { formatBytes, formatCount } from '../../base/format.ts';
 import { command } from './command.ts';
 import { pickWindow } from './pickWindow.ts';
+import { trashSentence } from '../render/trashSentence.ts';
 
 export const deleteWindow = command<CommandInput<'cwm.deleteWindow'>, { window: string }, RouteOutput<'deleteWindow'>>({
   title: 'Delete Window',
@@ -16,8 +17,7 @@ export const deleteWindow = command<CommandInput<'cwm.deleteWindow'>, { window: 
       `Delete window “${name}”?`,
       {
         modal: true,
-        detail:
-          'Its KV blocks are deleted too, except those that other windows share. The session and its messages stay.',
+        detail: `Its KV blocks are deleted, except those that other windows share. The session and its messages stay. ${trashSentence}`,
       },
       yes,
     );
