@@ -45,14 +45,26 @@ export function countedOutcome(status: number, file: string, fields: Record<keyo
   return status !== 0 && failed === 0 ? { ...outcome, failed: 1 } : outcome;
 }
 
-/** @returns the exit status; 1 when the command could not be started or was killed. */
+const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Whoever ends this process by a signal ends the command with it, which may have servers to end.
+ *
+ * @returns the exit status; 1 when the command could not be started or was killed.
+ */
 export function run(command: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
+    const end = (status: number): void => {
+      for (const signal of endings) process.off(signal, passOn);
+      resolve(status);
+    };
+    for (const signal of endings) process.on(signal, passOn);
     child.on('error', (error) => {
       console.error(error.message);
-      resolve(1);
+      end(1);
     });
-    child.on('exit', (code) => resolve(code ?? 1));
+    child.on('exit', (code) => end(code ?? 1));
   });
 }
