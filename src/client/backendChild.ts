@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { alreadyRunningExitCode, backendLogFile } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { startFailureIn } from '../protocol/startFailure.ts';
+import { cannotBeWritten, makeStorageDirectory } from './storageDirectory.ts';
 
 /** How to start a backend: on which Node, from which file. */
 export interface BackendStart {
@@ -79,23 +80,11 @@ export class BackendChild {
 }
 
 function openLog(storage: string): number {
+  makeStorageDirectory(storage);
   try {
-    makeDirectories(storage);
     return openSync(join(storage, backendLogFile), 'a', 0o600);
   } catch (error) {
-    throw new CwmError('CWM-4001', `The storage directory ${storage} can't be written.`, { cause: error });
-  }
-}
-
-/** One after another: with `recursive`, Node never comes back from a directory that can't be made below /proc. */
-function makeDirectories(path: string): void {
-  if (existsSync(path)) return;
-  makeDirectories(dirname(path));
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    // Many may start at once.
-    if (!existsSync(path)) throw error;
+    throw cannotBeWritten(storage, error);
   }
 }
 

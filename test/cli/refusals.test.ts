@@ -108,6 +108,10 @@ describe('cwm refuses', () => {
 });
 
 describe('cwm serve', () => {
+  it.runIf(process.platform === 'linux')('refuses a storage directory that can not be made', async () => {
+    expect(await cliOn('/proc/no/such').refusal('serve')).toMatchObject({ code: 'CWM-4001' });
+  });
+
   it('runs the backend until Ctrl-C, refuses a second one, and leaves no record behind', async () => {
     const storage = makeStorage();
     const cwm = cliOn(storage);

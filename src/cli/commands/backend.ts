@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { absolutePath } from '../../client/absolutePath.ts';
 import { askToLeave, readBackendRecord } from '../../client/backendRecord.ts';
+import { makeStorageDirectory } from '../../client/storageDirectory.ts';
 import { alreadyRunningExitCode, type BackendRecord } from '../../protocol/backendRecord.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Perform } from '../action.ts';
@@ -44,6 +45,7 @@ export function registerBackend(program: Command, perform: Perform): void {
 }
 
 async function serve(run: Run, options: ServeOptions): Promise<number> {
+  makeStorageDirectory(run.storage);
   const { nodePath, entry } = run.backendStart;
   const args = [entry, '--storage', run.storage, ...(run.engine === undefined ? [] : ['--engine', run.engine])];
   for (const [flag, value] of [

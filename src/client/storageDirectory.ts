@@ -1,0 +1,27 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { CwmError } from '../protocol/errors.ts';
+
+/** Makes the storage directory, for its user alone, where there is none. @throws CwmError CWM-4001. */
+export function makeStorageDirectory(storage: string): void {
+  try {
+    makeDirectories(storage);
+  } catch (error) {
+    throw cannotBeWritten(storage, error);
+  }
+}
+
+export const cannotBeWritten = (storage: string, cause: unknown): CwmError =>
+  new CwmError('CWM-4001', `The storage directory ${storage} can't be written.`, { cause });
+
+/** One after another: with `recursive`, Node never comes back from a directory that can't be made below /proc. */
+function makeDirectories(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectories(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Many may start at once.
+    if (!existsSync(path)) throw error;
+  }
+}
