@@ -10,7 +10,7 @@ import { engineFolder, engineRecipes } from './engineRecipe.ts';
 import { installedPython } from './installEngine.ts';
 import { runLogged } from './loggedCommand.ts';
 
-/** 4 layers and 9 MB: fast enough for every test. 12 layers and 204 MB: slow enough that a speed-up can be measured. */
+/** 4 layers and 9 MB: fast enough for every test. 12 layers and 383 MB: slow enough that a speed-up can be measured. */
 export type VllmModelSize = 'tiny' | 'mid';
 
 /** A model as a server is started with it: `name` below `parentFolder`, so that other weights can have the same name. */

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 # "mid" has one KV head and a wide feed-forward: prefill is dear and the KV cache small, though by far less so than in real models.
 SHAPES = {
     "tiny": dict(hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2),
-    "mid": dict(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, num_key_value_heads=1),
+    "mid": dict(hidden_size=768, intermediate_size=6144, num_hidden_layers=12, num_attention_heads=12, num_key_value_heads=1),
 }
 # Plain random weights attend to everything evenly, so that no single block matters. This makes attention choose, as trained weights do.
 ATTENTION_GAIN = 4.0
