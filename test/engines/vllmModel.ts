@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
-import { globby } from 'globby';
+import { basename, join } from 'node:path';
 
 import { sha256Hex } from '../../src/base/hash.ts';
 import { buildOnce } from './buildOnce.ts';
@@ -26,7 +24,6 @@ export interface VllmModelOptions {
   readonly log?: (line: string) => void;
 }
 
-const repositoryFolder = join(import.meta.dirname, '..', '..');
 const pythonFolder = join(import.meta.dirname, 'python');
 const makeTokenizer = join(pythonFolder, 'make_tokenizer.py');
 const makeWeights = join(pythonFolder, 'make_weights.py');
@@ -34,8 +31,8 @@ const makeWeights = join(pythonFolder, 'make_weights.py');
 /**
  * Makes a random-weight model that vLLM serves, once, in the user's cache folder.
  *
- * The tokenizer is trained on what this repository's files are when it is first made, and then kept: no test may count on
- * particular token ids. A change to how models are made gives new ones.
+ * The same version of vLLM gives the same tokenizer and the same weights everywhere. A change to how models are made gives new ones, so no
+ * test may count on particular token ids.
  *
  * @throws an Error when vLLM is not installed: the model is made with its libraries.
  */
@@ -45,7 +42,8 @@ export async function vllmModel(
 ): Promise<VllmModel> {
   const python = installedPython(engineRecipes.vllm);
   if (!python) throw new Error('vLLM is not installed. Run: npm run engines:install vllm');
-  const recipe = sha256Hex(await readFile(makeTokenizer), await readFile(makeWeights)).slice(0, 8);
+  const engine = basename(engineFolder(engineRecipes.vllm));
+  const recipe = sha256Hex(engine, await readFile(makeTokenizer), await readFile(makeWeights)).slice(0, 8);
   const modelsFolder = join(enginesFolder(), `vllm-models-${recipe}`);
   const tokenizerFolder = join(modelsFolder, 'tokenizer');
   const env = { ...process.env, HF_HUB_OFFLINE: '1' };
@@ -54,13 +52,9 @@ export async function vllmModel(
   await buildOnce(
     tokenizerFolder,
     async (folder) => {
-      const texts = await globby(['src/**/*.ts', 'docs/**/*.md', '*.md', 'package-lock.json'], {
-        cwd: repositoryFolder,
-        absolute: true,
-      });
       const logFile = join(folder, 'make.log');
-      await runLogged([python, makeTokenizer, folder, ...texts.toSorted()], { logFile, signal, env });
-      return { trainedOnFiles: texts.length };
+      await runLogged([python, makeTokenizer, folder], { logFile, signal, env });
+      return { engine };
     },
     options,
   );
@@ -71,7 +65,7 @@ export async function vllmModel(
       log(`Making the ${name} model with random weights (seed ${seed}); this takes some seconds.`);
       const logFile = join(folder, 'make.log');
       await runLogged([python, makeWeights, folder, tokenizerFolder, name, String(seed)], { logFile, signal, env });
-      return { engine: engineFolder(engineRecipes.vllm), seed };
+      return { engine, seed };
     },
     options,
   );
