@@ -5,7 +5,6 @@
 //   npm run bench -- --json FILE     also writes the results as JSON; `-` is stdout
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
 import type { Benchmark, Figure } from '../bench/benchmark.ts';
 import { clientOverhead } from '../bench/clientOverhead.ts';
 import { encryption } from '../bench/encryption.ts';
@@ -16,6 +15,7 @@ import { scale } from '../bench/scale.ts';
 import { sharing } from '../bench/sharing.ts';
 import { tracker } from '../bench/tracker.ts';
 import { wire } from '../bench/wire.ts';
+import { readArguments } from './readArguments.ts';
 
 const benchmarks: readonly Benchmark[] = [
   mainJob,
@@ -28,7 +28,10 @@ const benchmarks: readonly Benchmark[] = [
   tracker,
   encryption,
 ];
-const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
+const { values, positionals } = readArguments('Usage: npm run bench [-- [ID…] [--json FILE]]', {
+  options: { json: { type: 'string' } },
+  allowPositionals: true,
+});
 const unknown = positionals.filter((id) => !benchmarks.some((benchmark) => benchmark.ids.includes(id)));
 if (unknown.length > 0) {
   const known = benchmarks.flatMap((benchmark) => benchmark.ids).join(', ');

@@ -5,10 +5,10 @@
 //   npm run soak -- --minutes 60
 //   npm run soak -- --rounds 1000
 //   npm run soak -- --seed 7         the same choices again; when each kill hits depends on the machine
-import { parseArgs } from 'node:util';
 import { soak, SoakFailure, type SoakReport } from '../test/soak/soak.ts';
+import { readArguments } from './readArguments.ts';
 
-const { values } = parseArgs({
+const { values } = readArguments('Usage: npm run soak [-- --minutes N | --rounds N] [--seed N]', {
   options: { minutes: { type: 'string' }, rounds: { type: 'string' }, seed: { type: 'string' } },
 });
 const number = (name: keyof typeof values, byDefault: number): number => {

@@ -9,13 +9,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { startCodeServer } from '../test/vscode/harness/codeServer.ts';
 import { ensureCodeServer } from '../test/vscode/harness/installation.ts';
+import { readArguments } from './readArguments.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cli = path.join(root, 'dist', 'cli.js');
-const { values } = parseArgs({
+const { values } = readArguments('Usage: npm start [-- --headless [--json] [--tokens N]]', {
   options: {
     headless: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
