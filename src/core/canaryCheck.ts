@@ -22,7 +22,7 @@ export interface CanaryComparison {
   /** The engine refused to restore the KV, which may have left it damaged: then what it computes anew is in question as well. */
   readonly restoreRejected: boolean;
   /** Asks once more, before a disagreement counts. */
-  readonly askAgain: () => Promise<Measurement | null>;
+  readonly askAgain: () => Promise<Canary | null>;
 }
 
 const recomputedWhy =
@@ -45,22 +45,38 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
   if (isRebuilt && !restoreRejected) return notRun('Nothing was reused, so there was nothing to compare.');
   const frozen = pair[1];
   const frozenNoise = canaryDifference(...pair);
-  const difference = canaryDifference(frozen, measured.canary);
-  const agreed: CanaryCheck = { result: 'agreed', difference, noise: frozenNoise, why: null };
   if (isRebuilt || !isExact) {
-    if (!isRebuilt && !isBeyondNoise(difference, frozenNoise)) return agreed;
+    const difference = canaryDifference(frozen, measured.canary);
+    const isSame = !isRebuilt && !isBeyondNoise(difference, frozenNoise);
+    if (isSame) return { result: 'agreed', difference, noise: frozenNoise, why: null };
     const result = differsGrossly(frozen, measured.canary) ? 'disagreed' : 'not-run';
     return { result, difference, noise: frozenNoise, why: isRebuilt ? rejectedWhy : recomputedWhy };
   }
-  if (!isBeyondNoise(difference, frozenNoise)) return agreed;
+  return compareExactly({ frozen, frozenNoise, measured: measured.canary, askAgain });
+}
 
+/** Compares two answers to one request over the same KV, as exactly as the engine's own noise lets it. */
+export async function compareExactly({
+  frozen,
+  frozenNoise,
+  measured,
+  askAgain,
+}: {
+  readonly frozen: Canary;
+  /** In nats. */
+  readonly frozenNoise: number;
+  readonly measured: Canary;
+  readonly askAgain: CanaryComparison['askAgain'];
+}): Promise<CanaryCheck> {
+  const difference = canaryDifference(frozen, measured);
+  if (!isBeyondNoise(difference, frozenNoise)) return { result: 'agreed', difference, noise: frozenNoise, why: null };
   const again = await askAgain();
-  if (!again?.canary) return { result: 'disagreed', difference, noise: frozenNoise, why: null };
-  const noiseNow = canaryDifference(measured.canary, again.canary);
+  if (!again) return { result: 'disagreed', difference, noise: frozenNoise, why: null };
+  const noiseNow = canaryDifference(measured, again);
   if (Number.isFinite(noiseNow) && noiseNow > grossDifference)
     return { result: 'not-run', difference, noise: noiseNow, why: unsteadyWhy };
   const noise = Math.max(frozenNoise, Number.isFinite(noiseNow) ? noiseNow : 0);
-  const least = Math.min(difference, canaryDifference(frozen, again.canary));
+  const least = Math.min(difference, canaryDifference(frozen, again));
   return { result: isBeyondNoise(least, noise) ? 'disagreed' : 'agreed', difference: least, noise, why: null };
 }
 

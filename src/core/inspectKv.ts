@@ -9,6 +9,7 @@ import { saltOf } from './lineage.ts';
 import { measureUnlessPoisoned } from './measure.ts';
 import type { KvContext, Measurement, RestoreEvidence } from './ports/engine.ts';
 import type { Lineage } from './ports/store.ts';
+import { checkPrefixes, type PrefixCheck } from './prefixCanaries.ts';
 import { restsOnReused, speaksForContent, verdictOf } from './reuseVerdict.ts';
 import type { WarmRequest } from './warm.ts';
 
@@ -23,6 +24,8 @@ export interface Inspection {
   /** Of its damaged files those that were found only after the engine had used them. */
   readonly foundLate: readonly string[];
   readonly canary: CanaryCheck | null;
+  /** Null where nothing was reused, or another canary had disagreed by then. */
+  readonly prefixes: PrefixCheck | null;
   /** Whether the canary was compared bit for bit. */
   readonly isCanaryExact: boolean;
   /** Whether a checksum or the canary spoke for what was reused. */
@@ -58,7 +61,7 @@ export async function inspectKv(
     kv.canaryIsExact &&
     (cleaned === null || cleaned.recomputed.length === 0) &&
     restsOnReused(kv, measured, reused);
-  const canary =
+  const whole =
     measured && reused
       ? await checkCanary({
           frozen: kv.canary,
@@ -66,9 +69,15 @@ export async function inspectKv(
           reused,
           isExact: isCanaryExact,
           restoreRejected: restored.outcome === 'rejected',
-          askAgain: askCanary,
+          askAgain: async () => (await askCanary())?.canary ?? null,
         })
       : null;
+  const isReuseShown = isOfThisGeneration && (reused === 'partial' || reused === 'proven');
+  const prefixes =
+    measured && isReuseShown && whole?.result !== 'disagreed'
+      ? await checkPrefixes(request, context, measured, signal)
+      : null;
+  const canary = whole && withPrefixes(whole, prefixes);
   const isUnspoken = kv.canary !== null && canary?.result === 'not-run' && reused !== 'rebuilt';
   const foundLate =
     cleaned && isUnspoken ? await findChanged(core, request, { ...context, check: cleaned }, signal) : [];
@@ -80,10 +89,21 @@ export async function inspectKv(
     check,
     foundLate,
     canary,
+    prefixes,
     isCanaryExact,
     isContentConfirmed: measured !== null && speaksForContent(kv, measured, check, canary),
     isOff: measured !== null && canary?.result !== 'agreed' && answersOtherwise(kv, measured),
   };
+}
+
+/** A beginning that answers otherwise speaks against all of it; one that answers the same speaks for itself alone. */
+function withPrefixes(whole: CanaryCheck, prefixes: PrefixCheck | null): CanaryCheck {
+  if (prefixes?.disagreed) {
+    const { result, difference, noise, why } = prefixes.disagreed;
+    return { result, difference, noise, why };
+  }
+  if (whole.result === 'agreed' || !prefixes?.agreedTokens) return whole;
+  return { ...whole, why: `${whole.why} Over the first ${prefixes.agreedTokens} tokens it is the very same.` };
 }
 
 /** Whether this is quite another answer than the frozen one. */

@@ -34,6 +34,7 @@ export interface RenewRequest extends Pick<SealRequest, 'engine' | 'description'
   readonly verdict: Verdict;
   /** Where the measured request's KV came from. */
   readonly tier: KvTier | null;
+  readonly reusedTokens: number;
   readonly check: BlockCheck | null;
   /** Whether a checksum or the canary spoke for what was reused. */
   readonly isContentConfirmed: boolean;
@@ -76,11 +77,15 @@ export async function renewKv(core: CoreContext, request: RenewRequest, signal: 
   // What nothing speaks for must not become what the next thaw is held against.
   const isInDoubt = verdict === 'partial' && !request.isContentConfirmed;
   const { canary, canaryTokens } = isInDoubt ? kv : sealed.kv;
+  const stillReused = kv.prefixCanaries.filter(
+    ({ tokens }) => isOfThisGeneration && tokens - 1 <= request.reusedTokens,
+  );
   const isSameCanary = request.isCanaryOfKept && canaryTokens === kv.canaryTokens;
   const renewed = {
     ...sealed.kv,
     canary,
     canaryTokens,
+    prefixCanaries: verdict === 'partial' ? stillReused : sealed.kv.prefixCanaries,
     canaryIsExact: isSameCanary || answeredFromWhatIsKept(request),
   };
   await core.store.replaceWindowKv(window, renewed);

@@ -4,6 +4,7 @@ import { canaryDifference, grossDifference } from './canary.ts';
 import type { Progress } from './changes.ts';
 import { measure } from './measure.ts';
 import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
+import { askOverPrefixes } from './prefixCanaries.ts';
 
 /** KV that an engine was made to keep, and the evidence that it did. */
 export interface Sealed {
@@ -33,7 +34,7 @@ export interface SealRequest {
 
 /**
  * The seal: makes the engine keep every full block of a context (generated tokens are not kept by themselves), asks the
- * canary twice, and records the block files where they can be seen. An abort leaves blocks behind, which are only cache.
+ * canary twice, and records the block files where they can be seen, or canaries over beginnings where they can't. An abort leaves blocks behind, which are only cache.
  */
 export async function seal(request: SealRequest, signal: AbortSignal): Promise<Sealed> {
   const { engine, description, saltGeneration, known, progress } = request;
@@ -58,6 +59,12 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   if (difference !== null && !steady) {
     notes.push('The engine answers the same request differently each time, so the canary can prove nothing here.');
   }
+  // Where a context is kept as one, by its handle, to ask over a beginning of it would drop the rest.
+  const isKeptByTokens = persisted.handle === null || persisted.keptTokens !== undefined;
+  const prefixCanaries =
+    steady && isKeptByTokens && !after.reachable
+      ? await askOverPrefixes(engine, { ...context, blockTokens: description.blockTokens }, signal)
+      : [];
   const blocksMissing = after.reachable ? after.blocks.length - blocks.length : 0;
   return {
     kv: {
@@ -68,6 +75,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       hashProfile: description.hashProfile,
       ...(canaryTokens !== undefined && { canaryTokens }),
       canaryIsExact: true,
+      prefixCanaries,
       canary: steady && first.canary && measured.canary ? [first.canary, measured.canary] : null,
       handle: persisted.handle,
       kvBytes: after.reachable ? totalBytes(blocks) : null,

@@ -41,6 +41,7 @@ export async function sealText(
       hashProfile: null,
       canary: null,
       canaryIsExact: false,
+      prefixCanaries: [],
       handle: null,
       kvBytes: null,
       blocks: [],

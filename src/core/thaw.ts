@@ -116,6 +116,7 @@ const nothingKept: Omit<KvRecord, 'saltGeneration'> = {
   hashProfile: null,
   canary: null,
   canaryIsExact: false,
+  prefixCanaries: [],
   handle: null,
   kvBytes: null,
   blocks: [],

@@ -64,6 +64,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
           lineage: rebuilt?.lineage ?? frozenLineage,
           verdict: rebuilt ? 'rebuilt' : verdict,
           tier: measured?.reuse.tier ?? null,
+          reusedTokens: rebuilt ? 0 : (measured?.reuse.cachedTokens ?? 0),
           check: rebuilt ? null : check,
           isCanaryOfKept: inspection.isCanaryExact && canary?.result === 'agreed' && kv.canaryTokens !== undefined,
           isContentConfirmed: inspection.isContentConfirmed,
@@ -107,13 +108,18 @@ const noFilesThen = 'The block files were out of reach when the window was froze
 /** Whether what spoke against the reused KV was rounding: a fresh computation is off from the frozen canary by as much. */
 function isRounded(
   { kv, description }: WarmRequest,
-  { restored, measured, check, foundLate, isOff }: Inspection,
+  { restored, measured, check, foundLate, prefixes, isOff }: Inspection,
   fresh: KvRecord,
 ): boolean {
   // What came out of files that were all looked at, or out of the one that was kept, nobody has computed again meanwhile.
   const mayBeRecomputed = restored.outcome === 'on-demand' && (check === null || check.missing.length > 0);
   const isAnotherEngine = kv.engineKind !== description.kind || kv.engineVersion !== description.version;
   if (isOff || foundLate.length > 0 || !(mayBeRecomputed || isAnotherEngine)) return false;
+  const prefix = prefixes?.disagreed;
+  if (prefix) {
+    const again = fresh.prefixCanaries.find(({ tokens }) => tokens === prefix.tokens);
+    return again !== undefined && isExplainedByRounding(prefix.frozen, prefix.measured, again.canary);
+  }
   if (!kv.canary || !measured?.canary || !fresh.canary || kv.canaryTokens !== fresh.canaryTokens) return false;
   return isExplainedByRounding(kv.canary[1], measured.canary, fresh.canary[1]);
 }

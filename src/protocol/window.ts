@@ -49,6 +49,10 @@ export const windowManifestSchema = z.object({
 });
 export type WindowManifest = z.infer<typeof windowManifestSchema>;
 
+/** The canary over the beginning of a context, when all its KV was served from cache. */
+export const prefixCanarySchema = z.object({ tokens: z.number(), canary: canarySchema });
+export type PrefixCanary = z.infer<typeof prefixCanarySchema>;
+
 /**
  * The perishable part of a window: what was recorded of its KV when it was last known to be good. Replaced as a whole when
  * a thaw had to recompute some of it, because recomputed KV differs from the frozen one in its last bits.
@@ -69,6 +73,8 @@ export const kvRecordSchema = z.object({
    * stores did not say.
    */
   canaryIsExact: z.prefault(z.boolean(), false),
+  /** Answers over so many of the first tokens, shortest first, where the block files can't be seen. The first stores have none. */
+  prefixCanaries: z.prefault(z.array(prefixCanarySchema), []),
   /** What the engine needs to restore it, opaque to everybody else (llama-server: the slot file's name). */
   handle: z.nullable(z.string()),
   /** Sum over the block files; null when they can't be seen. */

@@ -399,15 +399,62 @@ describe('thaw', () => {
       fixture.engine.recomputesInexactly = true;
       await savedWindow(fixture);
       fixture.engine.restart();
-      fixture.engine.lose(3);
+      fixture.engine.lose(4);
       expect(await thaw(fixture)).toMatchObject({ verdict: 'partial', content: { canary: 'not-run' } });
       return fixture;
     };
 
-    test('full reuse that answers otherwise is not proven, once or ever: damage may hide behind rounding', async () => {
+    test('damage beside a lost block is found by the canary over a beginning that was reused, and repaired', async () => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      fixture.engine.recomputesInexactly = true;
+      await savedWindow(fixture);
+      fixture.engine.restart();
+      fixture.engine.lose(3);
+      fixture.engine.damage(0, { silently: true });
+      expect(await thaw(fixture)).toMatchObject({
+        verdict: 'damaged',
+        repair: 'salt-advanced',
+        content: { canary: 'disagreed' },
+      });
+      fixture.engine.restart();
+      expect((await thaw(fixture)).verdict).toBe('proven');
+    });
+
+    test('a beginning that was reused whole is said to be the very same, and speaks for nothing behind it', async () => {
       const fixture = await partlyComputedAgain();
       fixture.engine.restart();
-      fixture.engine.damage(0, { silently: true });
+      expect(await thaw(fixture)).toMatchObject({
+        verdict: 'unobserved',
+        repair: 'none',
+        content: { canary: 'not-run', why: expect.stringMatching(/Over the first \d+ tokens it is the very same/) },
+      });
+    });
+
+    test('a beginning that a turn computed again is not taken for damage', async () => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      fixture.engine.recomputesInexactly = true;
+      await savedWindow(fixture);
+      fixture.engine.evict();
+      await fixture.cwm.send({ session: 's', text: 'go on' }, never());
+      await fixture.cwm.freeze({ session: 's', window: 'later', checkpoint: true }, never());
+      fixture.engine.restart();
+      fixture.engine.lose(3);
+      expect(await thaw(fixture)).toMatchObject({
+        verdict: 'rebuilt',
+        repair: 'salt-advanced',
+        content: { canary: 'not-run', why: expect.stringContaining('computed again since the freeze') },
+      });
+    });
+
+    test('full reuse that answers otherwise is not proven, once or ever: damage may hide behind rounding', async () => {
+      const fixture = await partlyComputedAgain();
+      const { prefixCanaries } = await fixture.store.loadWindowKv(parseWindowName('w'));
+      const behind = Math.floor((prefixCanaries.at(-1)?.tokens ?? 0) / 4);
+      expect(behind).toBeLessThan(4);
+      fixture.engine.restart();
+      fixture.engine.damage(behind, { silently: true });
       for (const time of ['first', 'second']) {
         const receipt = await thaw(fixture);
         expect(receipt, time).toMatchObject({ verdict: 'unobserved', content: { canary: 'not-run' } });

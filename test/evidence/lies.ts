@@ -65,6 +65,13 @@ const damages: readonly Lie[] = [
   },
   { name: 'an empty block', befalls: ({ files }) => truncateSync(fileAt(files, bad)) },
   { name: 'a block missing', befalls: ({ files }) => rmSync(fileAt(files, bad)) },
+  {
+    name: 'a block of zeros, a later one missing',
+    befalls: ({ files }) => {
+      overwrite(fileAt(files, bad), (bytes) => Buffer.alloc(bytes.length));
+      rmSync(fileAt(files, bad + 3));
+    },
+  },
   { name: 'all blocks missing', befalls: ({ files }) => files.forEach((path) => rmSync(path)) },
   { name: 'two blocks swapped', befalls: ({ files }) => swap(fileAt(files, bad), fileAt(files, bad + 2)) },
   {

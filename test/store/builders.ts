@@ -102,6 +102,7 @@ export const aKvRecord = (overrides: Partial<KvRecord> = {}): KvRecord => ({
   hashProfile: { algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' },
   canary: null,
   canaryIsExact: true,
+  prefixCanaries: [],
   handle: null,
   kvBytes: 8192,
   blocks: [aBlock('aa'), aBlock('bb')],

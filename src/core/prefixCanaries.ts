@@ -1,0 +1,79 @@
+import type { Canary } from '../protocol/receipt.ts';
+import type { KvRecord, PrefixCanary } from '../protocol/window.ts';
+import { canaryDifference } from './canary.ts';
+import { compareExactly, type CanaryCheck } from './canaryCheck.ts';
+import type { Engine, KvContext, Measurement } from './ports/engine.ts';
+import { reuseFloor } from './reuse.ts';
+
+/*
+ * A canary over the whole context speaks of what its last token attends to, and can be compared bit for bit only where all KV was
+ * reused. Canaries over beginnings see more of the KV, and each still speaks exactly, whatever was computed again behind it.
+ */
+
+/** How many beginnings of a context are asked over, where it is long enough: they lie an eighth of it apart. */
+const prefixes = 7;
+
+/** What asking over the beginnings again came to. */
+export interface PrefixCheck {
+  /** Of the longest beginning that answered the same; 0 when none did. */
+  readonly agreedTokens: number;
+  /** The first beginning that answered otherwise, then and now. */
+  readonly disagreed:
+    | (CanaryCheck & { readonly tokens: number; readonly frozen: Canary; readonly measured: Canary })
+    | null;
+}
+
+/**
+ * Asks the canary over some beginnings of a context that the engine has in its cache.
+ *
+ * @returns shortest first; those are left out for which anything was computed again, or nobody knows.
+ */
+export async function askOverPrefixes(
+  engine: Engine,
+  { blockTokens, ...context }: KvContext & { readonly blockTokens: number | null },
+  signal: AbortSignal,
+): Promise<PrefixCanary[]> {
+  if (blockTokens === null) return [];
+  const blocks = reuseFloor(context.ids.length, blockTokens) / blockTokens;
+  const ends = Array.from({ length: prefixes }, (_, index) => Math.floor(((index + 1) * blocks) / (prefixes + 1)));
+  const answers: PrefixCanary[] = [];
+  for (const end of new Set(ends.filter((end) => end > 0))) {
+    // One token more, so that one is left to compute.
+    const tokens = end * blockTokens + 1;
+    const canary = await askReused(engine, context, tokens, signal);
+    if (canary) answers.push({ tokens, canary });
+  }
+  return answers;
+}
+
+/** Compares the canaries over those beginnings that were all reused, up to the first that answers otherwise. */
+export async function checkPrefixes(
+  { engine, kv }: { readonly engine: Engine; readonly kv: KvRecord },
+  context: KvContext,
+  { reuse }: Measurement,
+  signal: AbortSignal,
+): Promise<PrefixCheck> {
+  const frozenNoise = kv.canary ? canaryDifference(...kv.canary) : 0;
+  let agreedTokens = 0;
+  for (const { tokens, canary: frozen } of kv.prefixCanaries) {
+    if (tokens - 1 > (reuse.cachedTokens ?? 0)) break;
+    const ask = () => askReused(engine, context, tokens, signal);
+    const measured = await ask();
+    if (!measured) continue;
+    const check = await compareExactly({ frozen, frozenNoise, measured, askAgain: ask });
+    if (check.result === 'disagreed') return { agreedTokens, disagreed: { ...check, tokens, frozen, measured } };
+    if (check.result === 'agreed') agreedTokens = tokens;
+  }
+  return { agreedTokens, disagreed: null };
+}
+
+/** Null where anything but the last token was computed for it. */
+async function askReused(
+  engine: Engine,
+  context: KvContext,
+  tokens: number,
+  signal: AbortSignal,
+): Promise<Canary | null> {
+  const { canary, reuse } = await engine.measure({ ...context, ids: context.ids.slice(0, tokens) }, signal);
+  return (reuse.cachedTokens ?? 0) >= tokens - 1 ? canary : null;
+}
