@@ -1,5 +1,6 @@
 import type { Canary, CheckResult, Verdict } from '../protocol/receipt.ts';
 import type { KvRecord } from '../protocol/window.ts';
+import { mostAnswers } from './askForNoise.ts';
 import { canaryDifference, differsGrossly, grossDifference, isBeyondNoise } from './canary.ts';
 import type { Measurement } from './ports/engine.ts';
 
@@ -10,6 +11,8 @@ export interface CanaryCheck {
   readonly difference: number | null;
   readonly noise: number | null;
   readonly why: string | null;
+  /** It disagreed by no more than others who used the server meanwhile could have brought about. */
+  readonly mayBeNoise?: boolean;
 }
 
 export interface CanaryComparison {
@@ -22,7 +25,7 @@ export interface CanaryComparison {
   /** The engine refused to restore the KV, which may have left it damaged: then what it computes anew is in question as well. */
   readonly restoreRejected: boolean;
   /** Asks once more, before a disagreement counts. */
-  readonly askAgain: () => Promise<Canary | null>;
+  readonly askAgain: () => Promise<Measurement | null>;
 }
 
 const recomputedWhy =
@@ -52,10 +55,13 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
     const result = differsGrossly(frozen, measured.canary) ? 'disagreed' : 'not-run';
     return { result, difference, noise: frozenNoise, why: isRebuilt ? rejectedWhy : recomputedWhy };
   }
-  return compareExactly({ frozen, frozenNoise, measured: measured.canary, askAgain });
+  return compareExactly({ frozen, frozenNoise, measured, askAgain });
 }
 
-/** Compares two answers to one request over the same KV, as exactly as the engine's own noise lets it. */
+/**
+ * Compares two answers to one request over the same KV, as exactly as the engine's own noise lets it. Whoever else uses the server at the
+ * moment changes the last bits of its answers, so one answer out of several that is the same is enough: damage gives none.
+ */
 export async function compareExactly({
   frozen,
   frozenNoise,
@@ -65,19 +71,29 @@ export async function compareExactly({
   readonly frozen: Canary;
   /** In nats. */
   readonly frozenNoise: number;
-  readonly measured: Canary;
-  readonly askAgain: CanaryComparison['askAgain'];
+  readonly measured: Measurement;
+  /** The same once more; null when there is no answer. */
+  readonly askAgain: () => Promise<Measurement | null>;
 }): Promise<CanaryCheck> {
-  const difference = canaryDifference(frozen, measured);
-  if (!isBeyondNoise(difference, frozenNoise)) return { result: 'agreed', difference, noise: frozenNoise, why: null };
-  const again = await askAgain();
-  if (!again) return { result: 'disagreed', difference, noise: frozenNoise, why: null };
-  const noiseNow = canaryDifference(measured, again);
-  if (Number.isFinite(noiseNow) && noiseNow > grossDifference)
-    return { result: 'not-run', difference, noise: noiseNow, why: unsteadyWhy };
-  const noise = Math.max(frozenNoise, Number.isFinite(noiseNow) ? noiseNow : 0);
-  const least = Math.min(difference, canaryDifference(frozen, again));
-  return { result: isBeyondNoise(least, noise) ? 'disagreed' : 'agreed', difference: least, noise, why: null };
+  const answers: Canary[] = [];
+  let least = Infinity;
+  let noise = frozenNoise;
+  let isBusy = false;
+  for (let next: Measurement | null = measured; next?.canary; next = await askAgain()) {
+    const { canary, reuse } = next;
+    const toOthers = answers.map((answer) => canaryDifference(canary, answer)).filter(Number.isFinite);
+    answers.push(canary);
+    least = Math.min(least, canaryDifference(frozen, canary));
+    noise = Math.max(noise, ...toOthers);
+    isBusy ||= reuse.serverIdle === false;
+    if (!isBeyondNoise(least, frozenNoise))
+      return { result: 'agreed', difference: least, noise: frozenNoise, why: null };
+    if (noise > grossDifference) return { result: 'not-run', difference: least, noise, why: unsteadyWhy };
+    if (answers.length === mostAnswers) break;
+  }
+  if (!isBeyondNoise(least, noise)) return { result: 'agreed', difference: least, noise, why: null };
+  const mayBeNoise = isBusy && !answers.some((answer) => differsGrossly(frozen, answer));
+  return { result: 'disagreed', difference: least, noise, why: null, mayBeNoise };
 }
 
 /** How many times more than a fresh computation the reused KV's answer must be off for that to be damage. */

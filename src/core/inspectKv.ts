@@ -69,7 +69,7 @@ export async function inspectKv(
           reused,
           isExact: isCanaryExact,
           restoreRejected: restored.outcome === 'rejected',
-          askAgain: async () => (await askCanary())?.canary ?? null,
+          askAgain: askCanary,
         })
       : null;
   const isReuseShown = isOfThisGeneration && (reused === 'partial' || reused === 'proven');
@@ -99,8 +99,7 @@ export async function inspectKv(
 /** A beginning that answers otherwise speaks against all of it; one that answers the same speaks for itself alone. */
 function withPrefixes(whole: CanaryCheck, prefixes: PrefixCheck | null): CanaryCheck {
   if (prefixes?.disagreed) {
-    const { result, difference, noise, why } = prefixes.disagreed;
-    return { result, difference, noise, why };
+    return prefixes.disagreed.check;
   }
   if (whole.result === 'agreed' || !prefixes?.agreedTokens) return whole;
   return { ...whole, why: `${whole.why} Over the first ${prefixes.agreedTokens} tokens it is the very same.` };

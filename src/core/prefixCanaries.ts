@@ -1,6 +1,6 @@
 import type { Canary } from '../protocol/receipt.ts';
 import type { KvRecord, PrefixCanary } from '../protocol/window.ts';
-import { canaryDifference } from './canary.ts';
+import { askForNoise } from './askForNoise.ts';
 import { compareExactly, type CanaryCheck } from './canaryCheck.ts';
 import type { Engine, KvContext, Measurement } from './ports/engine.ts';
 import { reuseFloor } from './reuse.ts';
@@ -10,17 +10,20 @@ import { reuseFloor } from './reuse.ts';
  * reused. Canaries over beginnings see more of the KV, and each still speaks exactly, whatever was computed again behind it.
  */
 
-/** How many beginnings of a context are asked over, where it is long enough: they lie an eighth of it apart. */
-const prefixes = 7;
+/** How many beginnings of a context are asked over, where it is long enough: they lie a quarter of it apart. */
+const prefixes = 3;
 
 /** What asking over the beginnings again came to. */
 export interface PrefixCheck {
   /** Of the longest beginning that answered the same; 0 when none did. */
   readonly agreedTokens: number;
   /** The first beginning that answered otherwise, then and now. */
-  readonly disagreed:
-    | (CanaryCheck & { readonly tokens: number; readonly frozen: Canary; readonly measured: Canary })
-    | null;
+  readonly disagreed: {
+    readonly tokens: number;
+    readonly frozen: Canary;
+    readonly measured: Canary;
+    readonly check: CanaryCheck;
+  } | null;
 }
 
 /**
@@ -40,8 +43,8 @@ export async function askOverPrefixes(
   for (const end of new Set(ends.filter((end) => end > 0))) {
     // One token more, so that one is left to compute.
     const tokens = end * blockTokens + 1;
-    const canary = await askReused(engine, context, tokens, signal);
-    if (canary) answers.push({ tokens, canary });
+    const { last, pair, noise } = await askForNoise(() => askOver(engine, context, tokens, signal), 1);
+    if (isAllReused(last, tokens) && pair && noise !== null) answers.push({ tokens, canary: pair[1], noise });
   }
   return answers;
 }
@@ -53,27 +56,22 @@ export async function checkPrefixes(
   { reuse }: Measurement,
   signal: AbortSignal,
 ): Promise<PrefixCheck> {
-  const frozenNoise = kv.canary ? canaryDifference(...kv.canary) : 0;
   let agreedTokens = 0;
-  for (const { tokens, canary: frozen } of kv.prefixCanaries) {
+  for (const { tokens, canary: frozen, noise: frozenNoise } of kv.prefixCanaries) {
     if (tokens - 1 > (reuse.cachedTokens ?? 0)) break;
-    const ask = () => askReused(engine, context, tokens, signal);
+    const ask = () => askOver(engine, context, tokens, signal);
     const measured = await ask();
-    if (!measured) continue;
+    if (!measured.canary || !isAllReused(measured, tokens)) continue;
     const check = await compareExactly({ frozen, frozenNoise, measured, askAgain: ask });
-    if (check.result === 'disagreed') return { agreedTokens, disagreed: { ...check, tokens, frozen, measured } };
+    if (check.result === 'disagreed')
+      return { agreedTokens, disagreed: { tokens, frozen, measured: measured.canary, check } };
     if (check.result === 'agreed') agreedTokens = tokens;
   }
   return { agreedTokens, disagreed: null };
 }
 
-/** Null where anything but the last token was computed for it. */
-async function askReused(
-  engine: Engine,
-  context: KvContext,
-  tokens: number,
-  signal: AbortSignal,
-): Promise<Canary | null> {
-  const { canary, reuse } = await engine.measure({ ...context, ids: context.ids.slice(0, tokens) }, signal);
-  return (reuse.cachedTokens ?? 0) >= tokens - 1 ? canary : null;
-}
+const askOver = (engine: Engine, context: KvContext, tokens: number, signal: AbortSignal): Promise<Measurement> =>
+  engine.measure({ ...context, ids: context.ids.slice(0, tokens) }, signal);
+
+/** Whether nothing but the last token was computed. */
+const isAllReused = ({ reuse }: Measurement, tokens: number): boolean => (reuse.cachedTokens ?? 0) >= tokens - 1;

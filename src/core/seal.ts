@@ -1,6 +1,7 @@
 import type { KvRecord } from '../protocol/window.ts';
 import { bytesWritten, recordBlocks, totalBytes } from './blocks.ts';
-import { canaryDifference, grossDifference } from './canary.ts';
+import { askForNoise } from './askForNoise.ts';
+import { grossDifference } from './canary.ts';
 import type { Progress } from './changes.ts';
 import { measure } from './measure.ts';
 import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
@@ -9,9 +10,9 @@ import { askOverPrefixes } from './prefixCanaries.ts';
 /** KV that an engine was made to keep, and the evidence that it did. */
 export interface Sealed {
   readonly kv: KvRecord;
-  /** The second of the two canary requests: served from cache, if the engine caches at all. */
+  /** The last of the canary requests: served from cache, if the engine caches at all. */
   readonly measured: Measurement;
-  /** Difference of the two canaries, in nats; null without canaries. */
+  /** The largest difference between two of the canaries, in nats; null without canaries. */
   readonly canaryNoise: number | null;
   /** Full blocks of the context whose file did not appear. */
   readonly blocksMissing: number;
@@ -34,7 +35,7 @@ export interface SealRequest {
 
 /**
  * The seal: makes the engine keep every full block of a context (generated tokens are not kept by themselves), asks the
- * canary twice, and records the block files where they can be seen, or canaries over beginnings where they can't. An abort leaves blocks behind, which are only cache.
+ * canary twice or more, and records the block files where they can be seen, or canaries over beginnings where they can't. An abort leaves blocks behind, which are only cache.
  */
 export async function seal(request: SealRequest, signal: AbortSignal): Promise<Sealed> {
   const { engine, description, saltGeneration, known, progress } = request;
@@ -47,16 +48,15 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   // One token more, so that one is left to compute.
   const beyondKept = (persisted.keptTokens || Infinity) + 1;
   const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
-  const first = await measure(engine, context, canaryTokens, signal);
-  const measured = await measure(engine, context, canaryTokens, signal);
+  const askCanary = () => measure(engine, context, canaryTokens, signal);
+  const { last: measured, pair, noise } = await askForNoise(askCanary, 2);
   progress('Recording the blocks');
   const after = await engine.locate(context, signal);
   const blocks = after.reachable ? await recordBlocks(engine, after.blocks, known?.blocks ?? [], signal) : [];
 
   const notes = [...persisted.notes];
-  const difference = first.canary && measured.canary ? canaryDifference(first.canary, measured.canary) : null;
-  const steady = difference !== null && difference <= grossDifference;
-  if (difference !== null && !steady) {
+  const steady = noise !== null && noise <= grossDifference;
+  if (noise !== null && !steady) {
     notes.push('The engine answers the same request differently each time, so the canary can prove nothing here.');
   }
   // Where a context is kept as one, by its handle, to ask over a beginning of it would drop the rest.
@@ -76,13 +76,13 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       ...(canaryTokens !== undefined && { canaryTokens }),
       canaryIsExact: true,
       prefixCanaries,
-      canary: steady && first.canary && measured.canary ? [first.canary, measured.canary] : null,
+      canary: steady ? pair : null,
       handle: persisted.handle,
       kvBytes: after.reachable ? totalBytes(blocks) : null,
       blocks,
     },
     measured,
-    canaryNoise: steady ? difference : null,
+    canaryNoise: steady ? noise : null,
     blocksMissing,
     blocksUnreachable: after.reachable ? null : after.why,
     kvBytesWritten: bytesWritten(before, after),

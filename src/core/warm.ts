@@ -72,7 +72,10 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
         signal,
       );
   const isRounding = rebuilt !== null && !isStillOff && isRounded(request, inspection, renewal.kv);
-  const told = isRounding && canary ? { ...canary, result: 'not-run' as const, why: roundingWhy } : canary;
+  const told =
+    isRounding && canary
+      ? { ...canary, result: 'not-run' as const, why: canary.mayBeNoise ? busyWhy : roundingWhy }
+      : canary;
   return {
     verdict: isRounding ? verdictOf(request, rebuilt.measured, null, told) : verdict,
     measured: rebuilt?.measured ?? (measured as Measurement),
@@ -103,18 +106,26 @@ const stillReusedNote =
 const roundingWhy =
   'A fresh computation is off by as much: what was reused had been computed again since the freeze, or the engine is another version.';
 
+const busyWhy =
+  'Others used the server meanwhile, which moves the last bits of its answers: none was the same, so all was computed again, to be sure.';
+
 const noFilesThen = 'The block files were out of reach when the window was frozen.';
 
-/** Whether what spoke against the reused KV was rounding: a fresh computation is off from the frozen canary by as much. */
+/**
+ * Whether what spoke against the reused KV was rounding, of answers on a busy server, or of KV that was computed again: then a fresh
+ * computation is off from the frozen canary by as much.
+ */
 function isRounded(
   { kv, description }: WarmRequest,
-  { restored, measured, check, foundLate, prefixes, isOff }: Inspection,
+  { restored, measured, check, foundLate, canary, prefixes, isOff }: Inspection,
   fresh: KvRecord,
 ): boolean {
+  if (isOff || foundLate.length > 0) return false;
+  if (canary?.mayBeNoise) return true;
   // What came out of files that were all looked at, or out of the one that was kept, nobody has computed again meanwhile.
   const mayBeRecomputed = restored.outcome === 'on-demand' && (check === null || check.missing.length > 0);
   const isAnotherEngine = kv.engineKind !== description.kind || kv.engineVersion !== description.version;
-  if (isOff || foundLate.length > 0 || !(mayBeRecomputed || isAnotherEngine)) return false;
+  if (!mayBeRecomputed && !isAnotherEngine) return false;
   const prefix = prefixes?.disagreed;
   if (prefix) {
     const again = fresh.prefixCanaries.find(({ tokens }) => tokens === prefix.tokens);

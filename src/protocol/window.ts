@@ -50,7 +50,12 @@ export const windowManifestSchema = z.object({
 export type WindowManifest = z.infer<typeof windowManifestSchema>;
 
 /** The canary over the beginning of a context, when all its KV was served from cache. */
-export const prefixCanarySchema = z.object({ tokens: z.number(), canary: canarySchema });
+export const prefixCanarySchema = z.object({
+  tokens: z.number(),
+  canary: canarySchema,
+  /** How far answers were apart then, in nats. */
+  noise: z.number(),
+});
 export type PrefixCanary = z.infer<typeof prefixCanarySchema>;
 
 /**
@@ -64,7 +69,7 @@ export const kvRecordSchema = z.object({
   engineVersion: z.string(),
   blockTokens: z.nullable(z.number()),
   hashProfile: z.nullable(hashProfileSchema),
-  /** Two answers to the same request; null when the engine gives no logprobs. */
+  /** Two answers to the same request, the furthest apart of all; null when the engine gives no logprobs. */
   canary: z.nullable(z.tuple([canarySchema, canarySchema])),
   /** How many of the first tokens the canary was asked over. Default: all. */
   canaryTokens: z.optional(z.number()),

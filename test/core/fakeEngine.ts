@@ -65,6 +65,8 @@ export class FakeEngine implements Engine {
   recomputesInexactly = false;
   /** Adds this to each logprob, another sign each time. */
   noise = 0;
+  /** So many of the next measurements are made while others use the server, which moves the last bits of their answers. */
+  busyMeasurements = 0;
   /** Runs before the answer of each kind of call. */
   onCall: (call: 'generate' | 'persist' | 'measure') => Promise<void> = async () => {};
   /** Text of the next answers. */
@@ -149,7 +151,10 @@ export class FakeEngine implements Engine {
     await this.onCall('measure');
     signal.throwIfAborted();
     const reuse = this.#compute(context.ids, context.salt);
-    return { reuse, canary: this.hasLogprobs ? this.#canary(context) : null };
+    const isBusy = this.busyMeasurements > 0;
+    if (isBusy) this.busyMeasurements--;
+    const canary = this.hasLogprobs ? this.#canary(context, isBusy ? 'busy' : this.version) : null;
+    return { reuse: { ...reuse, serverIdle: !isBusy }, canary };
   }
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
@@ -310,11 +315,11 @@ export class FakeEngine implements Engine {
     });
   }
 
-  #canary({ ids, salt }: KvContext): Canary {
+  #canary({ ids, salt }: KvContext, roundedBy: string): Canary {
     const bytes = this.#chain({ ids, salt }).map((hash) => this.#device.get(hash) ?? '');
     const contents = bytes.map((block) => block.replace(/ \d+$/, ''));
     const digest = sha256Hex(this.weights, ...contents);
-    const lastBits = sha256Hex(this.version, ...bytes);
+    const lastBits = sha256Hex(roundedBy, ...bytes);
     const partOf = (hex: string, rank: number): number => Number.parseInt(hex.slice(rank * 4, rank * 4 + 4), 16);
     this.#sign = -this.#sign;
     const topLogprobs = [0, 1, 2, 3, 4].map((rank) => ({

@@ -339,6 +339,60 @@ describe('thaw', () => {
     expect((await thaw(fixture)).verdict).toBe('proven');
   });
 
+  describe('while others use the server, which moves the last bits of what it answers', () => {
+    const frozenWhenIdle = async (): Promise<CoreFixture> => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      await savedWindow(fixture);
+      fixture.engine.restart();
+      return fixture;
+    };
+
+    test('one answer that is the same is proof', async () => {
+      const fixture = await frozenWhenIdle();
+      fixture.engine.busyMeasurements = 4;
+      expect(await thaw(fixture)).toMatchObject({
+        verdict: 'proven',
+        content: { canary: 'agreed', canaryDifference: 0 },
+      });
+    });
+
+    test('where none is, all is computed again, and nothing is called damaged', async () => {
+      const fixture = await frozenWhenIdle();
+      fixture.engine.busyMeasurements = 5;
+      expect(await thaw(fixture)).toMatchObject({
+        verdict: 'rebuilt',
+        repair: 'salt-advanced',
+        content: { canary: 'not-run', why: expect.stringContaining('Others used the server meanwhile') },
+      });
+      fixture.engine.restart();
+      expect((await thaw(fixture)).verdict).toBe('proven');
+    });
+
+    test('how far answers are apart is seen by a freeze, and is no difference to a thaw later on', async () => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      await talkedSession(fixture);
+      // Every second answer.
+      let measurements = 0;
+      fixture.engine.onCall = async (call) => {
+        if (call === 'measure') fixture.engine.busyMeasurements = measurements++ % 2 === 0 ? 1 : 0;
+      };
+      const frozen = await fixture.cwm.freeze({ session: 's', window: 'w' }, never());
+      expect(frozen.content.canaryNoise).toBeGreaterThan(0);
+      fixture.engine.onCall = async () => undefined;
+      fixture.engine.restart();
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', content: { canary: 'agreed' } });
+    });
+
+    test('damage is given up all the same', async () => {
+      const fixture = await frozenWhenIdle();
+      fixture.engine.damage(2, { silently: true });
+      fixture.engine.busyMeasurements = 3;
+      expect(await thaw(fixture)).toMatchObject({ repair: 'salt-advanced', cachedTokens: 0 });
+    });
+  });
+
   describe('where only the canary can tell, and the engine keeps blocks in pieces', () => {
     const inPieces = async (): Promise<CoreFixture> => {
       const fixture = await coreFixture();

@@ -1,0 +1,43 @@
+import type { Canary } from '../protocol/receipt.ts';
+import { canaryDifference } from './canary.ts';
+import type { Measurement } from './ports/engine.ts';
+
+/** How often a canary is asked at most, to tell what is noise. */
+export const mostAnswers = 5;
+
+export interface NoiseSample {
+  readonly last: Measurement;
+  /** The two answers that were furthest apart; null when the engine gives no log-probabilities. */
+  readonly pair: [Canary, Canary] | null;
+  /** How far apart they were, in nats; 0 for a single answer, null without any. */
+  readonly noise: number | null;
+}
+
+/**
+ * Asks the same again, to see how far the engine's answers are apart: `fewest` times, and more while others use the server, which moves
+ * the last bits of what it answers.
+ */
+export async function askForNoise(ask: () => Promise<Measurement>, fewest: number): Promise<NoiseSample> {
+  const canaries: Canary[] = [];
+  let isBusy = false;
+  for (let asked = 1; ; asked++) {
+    const last = await ask();
+    isBusy ||= last.reuse.serverIdle === false;
+    if (last.canary) canaries.push(last.canary);
+    if (asked >= (isBusy ? mostAnswers : fewest)) return { last, ...furthestApart(canaries) };
+  }
+}
+
+function furthestApart(canaries: readonly Canary[]): Pick<NoiseSample, 'pair' | 'noise'> {
+  const [first] = canaries;
+  let furthest: Pick<NoiseSample, 'pair' | 'noise'> = first
+    ? { pair: [first, first], noise: 0 }
+    : { pair: null, noise: null };
+  for (const [index, one] of canaries.entries()) {
+    for (const other of canaries.slice(index + 1)) {
+      const noise = canaryDifference(one, other);
+      if (noise >= (furthest.noise ?? 0)) furthest = { pair: [one, other], noise };
+    }
+  }
+  return furthest;
+}
