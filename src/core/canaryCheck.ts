@@ -91,7 +91,8 @@ export async function compareExactly({
     if (noise > grossDifference) return { result: 'not-run', difference: least, noise, why: unsteadyWhy };
     if (answers.length === mostAnswers) break;
   }
-  if (!isBeyondNoise(least, noise)) return { result: 'agreed', difference: least, noise, why: null };
+  // Noisier than it was at the freeze: what it would hide can't be told from damage, either way.
+  if (!isBeyondNoise(least, noise)) return { result: 'not-run', difference: least, noise, why: unsteadyWhy };
   const mayBeNoise = isBusy && !answers.some((answer) => differsGrossly(frozen, answer));
   return { result: 'disagreed', difference: least, noise, why: null, mayBeNoise };
 }
