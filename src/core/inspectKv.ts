@@ -98,9 +98,7 @@ export async function inspectKv(
 
 /** A beginning that answers otherwise speaks against all of it; one that answers the same speaks for itself alone. */
 function withPrefixes(whole: CanaryCheck, prefixes: PrefixCheck | null): CanaryCheck {
-  if (prefixes?.disagreed) {
-    return prefixes.disagreed.check;
-  }
+  if (prefixes?.disagreed) return prefixes.disagreed.check;
   if (whole.result === 'agreed' || !prefixes?.agreedTokens) return whole;
   return { ...whole, why: `${whole.why} Over the first ${prefixes.agreedTokens} tokens it is the very same.` };
 }

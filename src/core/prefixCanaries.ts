@@ -1,6 +1,7 @@
 import type { Canary } from '../protocol/receipt.ts';
 import type { KvRecord, PrefixCanary } from '../protocol/window.ts';
 import { askForNoise } from './askForNoise.ts';
+import { grossDifference } from './canary.ts';
 import { compareExactly, type CanaryCheck } from './canaryCheck.ts';
 import type { Engine, KvContext, Measurement } from './ports/engine.ts';
 import { reuseFloor } from './reuse.ts';
@@ -29,7 +30,7 @@ export interface PrefixCheck {
 /**
  * Asks the canary over some beginnings of a context that the engine has in its cache.
  *
- * @returns shortest first; those are left out for which anything was computed again, or nobody knows.
+ * @returns shortest first; those are left out for which anything was computed again, or nobody knows, or answers are far apart.
  */
 export async function askOverPrefixes(
   engine: Engine,
@@ -44,7 +45,8 @@ export async function askOverPrefixes(
     // One token more, so that one is left to compute.
     const tokens = end * blockTokens + 1;
     const { last, pair, noise } = await askForNoise(() => askOver(engine, context, tokens, signal), 1);
-    if (isAllReused(last, tokens) && pair && noise !== null) answers.push({ tokens, canary: pair[1], noise });
+    if (isAllReused(last, tokens) && pair && noise !== null && noise <= grossDifference)
+      answers.push({ tokens, canary: pair[1], noise });
   }
   return answers;
 }
