@@ -110,8 +110,9 @@ const thaw = (window: string): Promise<Receipt> => product.cwm.thaw({ window }, 
 const inPieces = (tokens: number): number => Math.floor(tokens / pieceTokens);
 const said = ({ notes }: Receipt): string => notes.join(' ');
 
+const pieces = 4;
 /** What a context has beyond whole pieces: so little that vLLM's own blocks would give no more, or some blocks. */
-const beyondPieces = { little: { words: 460, least: 2, below: 30 }, blocks: { words: 520, least: 70, below: 240 } };
+const beyondPieces = { little: { words: 440, least: 2, below: 30 }, blocks: { words: 490, least: 70, below: 240 } };
 
 /** A session with one turn: four whole pieces and some tokens. */
 async function open(id: string, about: string, beyond: keyof typeof beyondPieces): Promise<void> {
@@ -119,9 +120,8 @@ async function open(id: string, about: string, beyond: keyof typeof beyondPieces
   const text = prose(about, words);
   await product.cwm.createSession({ id: `${id}-short`, engine: engine() });
   const { promptTokens } = await send(`${id}-short`, text, 1);
-  const isEnough = (tokens: number): boolean => tokens % pieceTokens >= least && tokens % pieceTokens < below;
-  let maxTokens = 8;
-  while (!isEnough(promptTokens + maxTokens)) maxTokens++;
+  const maxTokens = Math.max(8, pieces * pieceTokens + least - promptTokens);
+  expect(promptTokens + maxTokens).toBeLessThan(pieces * pieceTokens + below);
   await product.cwm.createSession({ id, engine: engine() });
   await send(id, text, maxTokens);
 }
@@ -135,20 +135,22 @@ const row = (what: string, { verdict, tier, cachedTokens, floorTokens, content, 
 interface Damage {
   readonly kind: string;
   readonly damage: (path: string) => Promise<void>;
-  readonly outcome: readonly [Verdict, Repair];
+  readonly outcome: { readonly verdicts: readonly Verdict[]; readonly repair: Repair };
   /** Pieces that come back after another restart. */
   readonly piecesAfterwards: number;
 }
 
 const bad = 2;
-const pieces = 4;
 const overwrite = async (path: string, bytesOf: (bytes: Buffer) => Buffer): Promise<void> =>
   writeFile(path, bytesOf(await readFile(path)));
+// Zeros may be off by no more than a few times the rounding of a fresh computation: then nobody can say that it was damage.
+const givenUp = { verdicts: ['damaged', 'rebuilt'], repair: 'salt-advanced' } as const;
+const fromThereOn = { verdicts: ['partial'], repair: 'none' } as const;
 const damages: readonly Damage[] = [
   {
     kind: 'zeroed',
     damage: (path) => overwrite(path, ({ length }) => Buffer.alloc(length)),
-    outcome: ['damaged', 'salt-advanced'],
+    outcome: givenUp,
     piecesAfterwards: pieces,
   },
   {
@@ -159,17 +161,17 @@ const damages: readonly Damage[] = [
         bytes.writeUInt8(bytes.readUInt8(8001) ^ 0x40, 8001);
         return bytes;
       }),
-    outcome: ['damaged', 'salt-advanced'],
+    outcome: givenUp,
     piecesAfterwards: pieces,
   },
   {
     kind: 'cut short',
     damage: async (path) => truncate(path, (await stat(path)).size / 2),
-    outcome: ['partial', 'none'],
+    outcome: fromThereOn,
     // LMCache neither uses such a file nor writes it anew.
     piecesAfterwards: bad,
   },
-  { kind: 'missing', damage: (path) => rm(path), outcome: ['partial', 'none'], piecesAfterwards: pieces },
+  { kind: 'missing', damage: (path) => rm(path), outcome: fromThereOn, piecesAfterwards: pieces },
 ];
 const nameOf = (kind: string): string => kind.replaceAll(' ', '-');
 
@@ -245,23 +247,25 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
   });
 
   describe('after kill -9 of vLLM, LMCache and its coordinator', () => {
+    /** Of each damaged window the file of one piece. */
+    const badFiles = new Map<string, string>();
+
     beforeAll(async () => {
       for (const window of damages.map(({ kind }) => nameOf(kind))) {
         await open(window, 'the text of all', 'blocks');
         await freeze(window);
         undamaged.set(window, await goOn(window));
       }
-      const files = new Map<string, string>();
       for (const window of damages.map(({ kind }) => nameOf(kind))) {
         const hash = (await piecesOf(window))[bad]?.key.chunk_hash_hex ?? 'none';
         const { salt } = await frozenContext(product, window);
         const path = (await filesOf(salt)).find((name) => name.includes(hash));
         if (path === undefined) throw new Error(`piece ${bad} of ${window} has no file`);
-        files.set(window, path);
+        badFiles.set(window, path);
       }
       const { coordinator, lmcache, vllm } = running();
       await Promise.all([vllm.kill(), lmcache.kill(), coordinator.kill()]);
-      for (const { kind, damage } of damages) await damage(files.get(nameOf(kind)) ?? '');
+      for (const { kind, damage } of damages) await damage(badFiles.get(nameOf(kind)) ?? '');
       await start();
     });
 
@@ -294,11 +298,14 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
     test.for(damages)('one file $kind: never proven, and nothing wrong is answered from it', async (damaged) => {
       const { salt } = await frozenContext(product, nameOf(damaged.kind));
       const receipt = await thawAndGoOn(damaged.kind, nameOf(damaged.kind));
-      const [verdict, repair] = damaged.outcome;
-      expect(receipt).toMatchObject({ verdict, repair });
+      const { verdicts, repair } = damaged.outcome;
+      expect(verdicts).toContain(receipt.verdict);
+      expect(receipt.repair).toBe(repair);
       expect(receipt.cachedTokens).toBe(repair === 'none' ? bad * pieceTokens : 0);
-      // What was given up is let go.
-      if (repair === 'salt-advanced') expect([await pinsOf(salt), await filesOf(salt)]).toEqual([0, []]);
+      if (repair === 'none') return;
+      // What was given up is let go; LMCache may still be storing a whole piece anew, under a salt that nobody uses any more.
+      expect(await pinsOf(salt)).toBe(0);
+      expect(await filesOf(salt)).not.toContain(badFiles.get(nameOf(damaged.kind)));
     });
   });
 
@@ -327,7 +334,7 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
         cachedTokens: damaged.piecesAfterwards * pieceTokens,
         repair: 'none',
       });
-      if (damaged.outcome[1] === 'salt-advanced') expect(receipt.content.canary).toBe('agreed');
+      if (damaged.outcome.repair === 'salt-advanced') expect(receipt.content.canary).toBe('agreed');
     });
 
     test('without a coordinator freezes and thaws go on, and say so', async () => {
