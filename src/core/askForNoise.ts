@@ -11,6 +11,8 @@ export interface NoiseSample {
   readonly pair: [Canary, Canary] | null;
   /** How far apart they were, in nats; 0 for a single answer, null without any. */
   readonly noise: number | null;
+  /** Whether others used the server meanwhile. */
+  readonly isBusy: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export async function askForNoise(ask: () => Promise<Measurement>, fewest: numbe
     const last = await ask();
     isBusy ||= last.reuse.serverIdle === false;
     if (last.canary) canaries.push(last.canary);
-    if (asked >= (isBusy ? mostAnswers : fewest)) return { last, ...furthestApart(canaries) };
+    if (asked >= (isBusy ? mostAnswers : fewest)) return { last, ...furthestApart(canaries), isBusy };
   }
 }
 

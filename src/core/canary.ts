@@ -4,14 +4,14 @@ import type { Canary } from '../protocol/receipt.ts';
 const printingError = 1e-6;
 
 /**
- * How far two canaries are apart: the largest difference of a log-probability, in nats; infinite when the greedy tokens
- * differ. A token that only one of them lists is measured against the other's least likely one, which is the least that
- * it can have moved.
+ * How far two canaries are apart: the largest difference of a log-probability, in nats; infinite when they have none of the likeliest
+ * tokens in common. A token that only one of them lists is measured against the other's least likely one, which is the least that
+ * it can have moved. Which of two near-equal tokens leads says no more than that.
  */
 export function canaryDifference(a: Canary, b: Canary): number {
-  if (a.tokenId !== b.tokenId) return Infinity;
   const inA = new Map(a.topLogprobs.map((entry) => [entry.token, entry.logprob]));
   const inB = new Map(b.topLogprobs.map((entry) => [entry.token, entry.logprob]));
+  if (!a.topLogprobs.some(({ token }) => inB.has(token))) return Infinity;
   const least = (entries: ReadonlyMap<string, number>) => Math.min(...entries.values());
   let difference = 0;
   for (const token of new Set([...inA.keys(), ...inB.keys()])) {
@@ -23,15 +23,8 @@ export function canaryDifference(a: Canary, b: Canary): number {
 /** More than any rounding moves a log-probability, in nats. */
 export const grossDifference = 0.5;
 
-/**
- * Whether two canaries are so far apart that recomputing in another order can't explain it: nothing in common among the
- * likeliest tokens, or a log-probability moved by more than half a nat. Which of two near-equal tokens leads does not count.
- */
-export function differsGrossly(a: Canary, b: Canary): boolean {
-  const inB = new Set(b.topLogprobs.map((entry) => entry.token));
-  if (!a.topLogprobs.some((entry) => inB.has(entry.token))) return true;
-  return canaryDifference({ ...a, tokenId: b.tokenId }, b) > grossDifference;
-}
+/** Whether two canaries are so far apart that recomputing in another order can't explain it. */
+export const differsGrossly = (a: Canary, b: Canary): boolean => canaryDifference(a, b) > grossDifference;
 
 /** Whether a difference is more than this engine's own noise, as two answers to one request showed it. */
 export const isBeyondNoise = (difference: number, noise: number): boolean => difference > noise + printingError;

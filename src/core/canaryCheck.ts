@@ -11,7 +11,7 @@ export interface CanaryCheck {
   readonly difference: number | null;
   readonly noise: number | null;
   readonly why: string | null;
-  /** It disagreed by no more than others who used the server meanwhile could have brought about. */
+  /** It was another answer each time, by no more than others who used the server meanwhile could have brought about. */
   readonly mayBeNoise?: boolean;
 }
 
@@ -28,10 +28,15 @@ export interface CanaryComparison {
   readonly askAgain: () => Promise<Measurement | null>;
 }
 
-const recomputedWhy =
-  'Some KV was computed again and differs in its last bits by right; only a gross difference counts.';
+const inexactWhy =
+  'Some KV was computed again, or others used the server at the freeze, so the last bits may differ by right; only a gross difference counts.';
 
 const unsteadyWhy = 'The engine answers the same request differently each time, so its canary can prove nothing now.';
+
+const unseenReuseWhy =
+  'The answer is another than the frozen one, but the engine does not tell whether it reused KV or computed it again.';
+
+const busyWhy = 'Others used the server meanwhile, which moves the last bits of its answers, and none was the same.';
 
 const rejectedWhy = 'The engine refused the stored KV and computed it again; only a gross difference counts.';
 
@@ -53,9 +58,10 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
     const isSame = !isRebuilt && !isBeyondNoise(difference, frozenNoise);
     if (isSame) return { result: 'agreed', difference, noise: frozenNoise, why: null };
     const result = differsGrossly(frozen, measured.canary) ? 'disagreed' : 'not-run';
-    return { result, difference, noise: frozenNoise, why: isRebuilt ? rejectedWhy : recomputedWhy };
+    return { result, difference, noise: frozenNoise, why: isRebuilt ? rejectedWhy : inexactWhy };
   }
-  return compareExactly({ frozen, frozenNoise, measured, askAgain });
+  const check = await compareExactly({ frozen, frozenNoise, measured, askAgain });
+  return check.result === 'disagreed' && reused === 'unobserved' ? { ...check, why: unseenReuseWhy } : check;
 }
 
 /**
@@ -81,10 +87,9 @@ export async function compareExactly({
   let isBusy = false;
   for (let next: Measurement | null = measured; next?.canary; next = await askAgain()) {
     const { canary, reuse } = next;
-    const toOthers = answers.map((answer) => canaryDifference(canary, answer)).filter(Number.isFinite);
+    noise = Math.max(noise, ...answers.map((answer) => canaryDifference(canary, answer)));
     answers.push(canary);
     least = Math.min(least, canaryDifference(frozen, canary));
-    noise = Math.max(noise, ...toOthers);
     isBusy ||= reuse.serverIdle === false;
     if (!isBeyondNoise(least, frozenNoise))
       return { result: 'agreed', difference: least, noise: frozenNoise, why: null };
@@ -93,8 +98,9 @@ export async function compareExactly({
   }
   // Noisier than it was at the freeze: what it would hide can't be told from damage, either way.
   if (!isBeyondNoise(least, noise)) return { result: 'not-run', difference: least, noise, why: unsteadyWhy };
-  const mayBeNoise = isBusy && !answers.some((answer) => differsGrossly(frozen, answer));
-  return { result: 'disagreed', difference: least, noise, why: null, mayBeNoise };
+  if (isBusy && !answers.some((answer) => differsGrossly(frozen, answer)))
+    return { result: 'not-run', difference: least, noise, why: busyWhy, mayBeNoise: true };
+  return { result: 'disagreed', difference: least, noise, why: null };
 }
 
 /** How many times more than a fresh computation the reused KV's answer must be off for that to be damage. */
@@ -107,6 +113,7 @@ const moreThanRounding = 10;
  * @param fresh asked over newly computed KV, and served from cache like the other two.
  */
 export function isExplainedByRounding(frozen: Canary, reused: Canary, fresh: Canary): boolean {
+  if (differsGrossly(frozen, reused)) return false;
   return !isBeyondNoise(canaryDifference(frozen, reused), moreThanRounding * canaryDifference(frozen, fresh));
 }
 

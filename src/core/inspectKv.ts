@@ -30,6 +30,8 @@ export interface Inspection {
   readonly isCanaryExact: boolean;
   /** Whether a checksum or the canary spoke for what was reused. */
   readonly isContentConfirmed: boolean;
+  /** Others may have moved the answer's last bits or damage may have, and nothing else speaks for what was reused. */
+  readonly isInDoubt: boolean;
   /** The answer is quite another than the frozen one. */
   readonly isOff: boolean;
 }
@@ -82,6 +84,7 @@ export async function inspectKv(
   const foundLate =
     cleaned && isUnspoken ? await findChanged(core, request, { ...context, check: cleaned }, signal) : [];
   const check = cleaned && withDamage(cleaned, foundLate);
+  const isContentConfirmed = measured !== null && speaksForContent(kv, measured, check, canary);
   return {
     verdict: measured && foundLate.length === 0 ? verdictOf(request, measured, check, canary) : 'damaged',
     restored,
@@ -91,7 +94,8 @@ export async function inspectKv(
     canary,
     prefixes,
     isCanaryExact,
-    isContentConfirmed: measured !== null && speaksForContent(kv, measured, check, canary),
+    isContentConfirmed,
+    isInDoubt: isReuseShown && canary?.mayBeNoise === true && !isContentConfirmed,
     isOff: measured !== null && canary?.result !== 'agreed' && answersOtherwise(kv, measured),
   };
 }

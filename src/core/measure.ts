@@ -15,8 +15,9 @@ export async function measure(
 ): Promise<Measurement> {
   const measured = await engine.measure(context, signal);
   if (canaryTokens === undefined || measured.canary === null) return measured;
-  const { canary } = await engine.measure({ ...context, ids: context.ids.slice(0, canaryTokens) }, signal);
-  return { ...measured, canary };
+  const { canary, reuse } = await engine.measure({ ...context, ids: context.ids.slice(0, canaryTokens) }, signal);
+  const serverIdle = measured.reuse.serverIdle && reuse.serverIdle;
+  return { reuse: { ...measured.reuse, serverIdle }, canary };
 }
 
 /** For an engine that does not tell its block size. */

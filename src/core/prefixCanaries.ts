@@ -65,7 +65,7 @@ export async function checkPrefixes(
     const measured = await ask();
     if (!measured.canary || !isAllReused(measured, tokens)) continue;
     const check = await compareExactly({ frozen, frozenNoise, measured, askAgain: ask });
-    if (check.result === 'disagreed')
+    if (check.result === 'disagreed' || check.mayBeNoise)
       return { agreedTokens, disagreed: { tokens, frozen, measured: measured.canary, check } };
     if (check.result === 'agreed') agreedTokens = tokens;
   }

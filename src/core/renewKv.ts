@@ -86,7 +86,7 @@ export async function renewKv(core: CoreContext, request: RenewRequest, signal: 
     canary,
     canaryTokens,
     prefixCanaries: verdict === 'partial' ? stillReused : sealed.kv.prefixCanaries,
-    canaryIsExact: isSameCanary || answeredFromWhatIsKept(request),
+    canaryIsExact: isSameCanary || (sealed.kv.canaryIsExact && answeredFromWhatIsKept(request)),
   };
   await core.store.replaceWindowKv(window, renewed);
   return {

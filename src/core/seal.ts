@@ -49,7 +49,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const beyondKept = (persisted.keptTokens || Infinity) + 1;
   const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
   const askCanary = () => measure(engine, context, canaryTokens, signal);
-  const { last: measured, pair, noise } = await askForNoise(askCanary, 2);
+  const { last: measured, pair, noise, isBusy } = await askForNoise(askCanary, 2);
   progress('Recording the blocks');
   const after = await engine.locate(context, signal);
   const blocks = after.reachable ? await recordBlocks(engine, after.blocks, known?.blocks ?? [], signal) : [];
@@ -62,7 +62,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   // Where a context is kept as one, by its handle, to ask over a beginning of it would drop the rest.
   const isKeptByTokens = persisted.handle === null || persisted.keptTokens !== undefined;
   const prefixCanaries =
-    steady && isKeptByTokens && !after.reachable
+    steady && isKeptByTokens && blocks.length === 0
       ? await askOverPrefixes(engine, { ...context, blockTokens: description.blockTokens }, signal)
       : [];
   const blocksMissing = after.reachable ? after.blocks.length - blocks.length : 0;
@@ -74,7 +74,8 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       blockTokens: description.blockTokens,
       hashProfile: description.hashProfile,
       ...(canaryTokens !== undefined && { canaryTokens }),
-      canaryIsExact: true,
+      // Where the files can be read instead, what others have moved is nothing to compare bit for bit.
+      canaryIsExact: !isBusy || blocks.length === 0,
       prefixCanaries,
       canary: steady ? pair : null,
       handle: persisted.handle,

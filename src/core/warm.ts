@@ -43,18 +43,18 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
   const { manifest, kv } = request;
   const frozenLineage = await core.store.getLineage(manifest.lineage as LineageId);
   const inspection = await inspectKv(core, request, frozenLineage, signal);
-  const { verdict, measured, check, canary, restored, isOff } = inspection;
+  const { verdict, measured, check, canary, restored, isInDoubt, isOff } = inspection;
 
   // Whatever the engine says of reuse, what answers otherwise than the frozen context must not be gone on from: other weights,
   // or damage that an engine does not show. Blocks after the frozen ones may be there as well.
-  const isGivenUp = verdict === 'damaged' || isOff;
+  const isGivenUp = verdict === 'damaged' || isInDoubt || isOff;
   const rebuilt = isGivenUp ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
   const isStillOff = rebuilt !== null && answersOtherwise(kv, rebuilt.measured);
   // Under a salt that nobody has used there is nothing to reuse, except where the engine heeds no salt.
   const isStillReused = (rebuilt?.measured.reuse.cachedTokens ?? 0) > 0;
   // Neither that KV, nor what an engine that a refused restore has damaged computes now, must become what the next thaw is held against.
-  const isInDoubt = isStillReused || (isStillOff && restored.outcome === 'rejected');
-  const renewal = isInDoubt
+  const isNoMeasure = isStillReused || (isStillOff && restored.outcome === 'rejected');
+  const renewal = isNoMeasure
     ? nothingRenewed(kv)
     : await renewKv(
         core,
@@ -71,11 +71,9 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
         },
         signal,
       );
-  const isRounding = rebuilt !== null && !isStillOff && isRounded(request, inspection, renewal.kv);
+  const isRounding = rebuilt !== null && (isInDoubt || (!isStillOff && isRounded(request, inspection, renewal.kv)));
   const told =
-    isRounding && canary
-      ? { ...canary, result: 'not-run' as const, why: canary.mayBeNoise ? busyWhy : roundingWhy }
-      : canary;
+    isRounding && canary?.result === 'disagreed' ? { ...canary, result: 'not-run' as const, why: roundingWhy } : canary;
   return {
     verdict: isRounding ? verdictOf(request, rebuilt.measured, null, told) : verdict,
     measured: rebuilt?.measured ?? (measured as Measurement),
@@ -88,7 +86,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
       ...renewal.notes,
       ...damageNotes(inspection),
       ...(rebuilt?.notes ?? []),
-      ...((isOff && verdict !== 'damaged') || isRounding ? [offNote] : []),
+      ...(((isOff && verdict !== 'damaged') || isRounding) && !isStillReused ? [offNote] : []),
       ...(isStillReused ? [stillReusedNote] : isStillOff ? [stillOffNote] : []),
     ],
   };
@@ -106,22 +104,18 @@ const stillReusedNote =
 const roundingWhy =
   'A fresh computation is off by as much: what was reused had been computed again since the freeze, or the engine is another version.';
 
-const busyWhy =
-  'Others used the server meanwhile, which moves the last bits of its answers: none was the same, so all was computed again, to be sure.';
-
 const noFilesThen = 'The block files were out of reach when the window was frozen.';
 
 /**
- * Whether what spoke against the reused KV was rounding, of answers on a busy server, or of KV that was computed again: then a fresh
- * computation is off from the frozen canary by as much.
+ * Whether what spoke against the reused KV was the rounding of KV that was computed again: then a fresh computation is off from the
+ * frozen canary by as much.
  */
 function isRounded(
   { kv, description }: WarmRequest,
-  { restored, measured, check, foundLate, canary, prefixes, isOff }: Inspection,
+  { restored, measured, check, foundLate, prefixes, isOff }: Inspection,
   fresh: KvRecord,
 ): boolean {
   if (isOff || foundLate.length > 0) return false;
-  if (canary?.mayBeNoise) return true;
   // What came out of files that were all looked at, or out of the one that was kept, nobody has computed again meanwhile.
   const mayBeRecomputed = restored.outcome === 'on-demand' && (check === null || check.missing.length > 0);
   const isAnotherEngine = kv.engineKind !== description.kind || kv.engineVersion !== description.version;
@@ -149,13 +143,13 @@ function contentChecks(check: BlockCheck | null, canary: CanaryCheck | null, uns
     ...(canary && {
       canary: canary.result,
       canaryDifference: finiteOrNull(canary.difference),
-      canaryNoise: canary.noise,
+      canaryNoise: finiteOrNull(canary.noise),
     }),
     ...(whys.length === 0 && { why: null }),
   };
 }
 
-/** JSON has no infinity; that the greedy token itself differs is said by the check's result. */
+/** JSON has no infinity; that two answers have nothing in common is said by the check's result. */
 const finiteOrNull = (value: number | null): number | null => (value !== null && Number.isFinite(value) ? value : null);
 
 function damageNotes({ check, foundLate, measured }: Inspection): string[] {

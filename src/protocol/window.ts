@@ -74,8 +74,8 @@ export const kvRecordSchema = z.object({
   /** How many of the first tokens the canary was asked over. Default: all. */
   canaryTokens: z.optional(z.number()),
   /**
-   * False while blocks of different computations may lie side by side: then only a gross difference of the canary counts. The first
-   * stores did not say.
+   * False while blocks of different computations may lie side by side, or where others used the server when it was taken and the files
+   * can speak instead: then only a gross difference of the canary counts. The first stores did not say.
    */
   canaryIsExact: z.prefault(z.boolean(), false),
   /** Answers over so many of the first tokens, shortest first, where the block files can't be seen. The first stores have none. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { canaryDifference, isBeyondNoise } from '../../src/core/canary.ts';
+import { isExplainedByRounding } from '../../src/core/canaryCheck.ts';
 import type { Canary } from '../../src/protocol/receipt.ts';
 
 const canary = (tokenId: number, ...logprobs: [string, number][]): Canary => ({
@@ -13,8 +14,13 @@ describe('canaryDifference', () => {
     expect(canaryDifference(frozen, structuredClone(frozen))).toBe(0);
   });
 
-  test('another greedy token is infinitely far', () => {
-    expect(canaryDifference(frozen, { ...frozen, tokenId: 8 })).toBe(Infinity);
+  test('which of two near-equal tokens leads is no difference of its own', () => {
+    const other = canary(8, ['b', -7.2], ['a', -7.21]);
+    expect(canaryDifference(frozen, other)).toBeCloseTo(0.093884, 6);
+  });
+
+  test('answers with none of the likeliest tokens in common are infinitely far apart', () => {
+    expect(canaryDifference(frozen, canary(8, ['c', -7.154434], ['d', -7.293884]))).toBe(Infinity);
   });
 
   test('the difference that a zeroed block made on a real server is found', () => {
@@ -36,5 +42,18 @@ describe('canaryDifference', () => {
   test("a difference within the engine's own noise is none", () => {
     expect(isBeyondNoise(0.01, 0.02)).toBe(false);
     expect(isBeyondNoise(0.03, 0.02)).toBe(true);
+  });
+});
+
+describe('isExplainedByRounding', () => {
+  const off = (tokenId: number, nats: number) => canary(tokenId, ['a', -7.154434 + nats], ['b', -7.293884]);
+
+  test('what is off by about as much as a fresh computation is rounding, whichever token leads', () => {
+    expect(isExplainedByRounding(frozen, off(8, 0.02), off(7, 0.003))).toBe(true);
+    expect(isExplainedByRounding(frozen, off(7, 0.04), off(8, 0.003))).toBe(false);
+  });
+
+  test('a gross difference never is', () => {
+    expect(isExplainedByRounding(frozen, off(7, 0.6), off(7, 0.4))).toBe(false);
   });
 });

@@ -31,6 +31,15 @@ describe('freeze', () => {
     expect(receipt.kvBytes).toBe(receipt.kvBytesWritten);
   });
 
+  test('a folder in sight without one file of the window speaks for nothing: beginnings are asked over instead', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.blocksInPiece = 1_000;
+    await savedWindow(fixture);
+    const { blocks, prefixCanaries } = await fixture.store.loadWindowKv(parseWindowName('w'));
+    expect(blocks).toEqual([]);
+    expect(prefixCanaries).toHaveLength(3);
+  });
+
   test('freezing again after one more turn writes only the new blocks', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);

@@ -233,6 +233,19 @@ describe('thaw', () => {
     expect(await thaw(fixture)).toMatchObject({ verdict: 'unobserved', repair: 'none' });
   });
 
+  test('an engine that tells nothing of reuse and answers a little otherwise: the receipt says both', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.isSilent = true;
+    fixture.engine.filesAreElsewhere = true;
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.damage(2, { silently: true });
+    expect(await thaw(fixture)).toMatchObject({
+      verdict: 'unobserved',
+      content: { canary: 'disagreed', why: expect.stringContaining('does not tell whether it reused KV') },
+    });
+  });
+
   test('an engine that fails over the KV it has is made to forget it', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
@@ -383,6 +396,86 @@ describe('thaw', () => {
       fixture.engine.onCall = async () => undefined;
       fixture.engine.restart();
       expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', content: { canary: 'agreed' } });
+    });
+
+    test('where the files are in sight they speak instead, and no KV is thrown away', async () => {
+      const fixture = await coreFixture();
+      await savedWindow(fixture);
+      fixture.engine.restart();
+      fixture.engine.busyMeasurements = 5;
+      expect(await thaw(fixture)).toMatchObject({
+        verdict: 'proven',
+        repair: 'none',
+        content: { checksums: 'agreed', canary: 'not-run', why: expect.stringContaining('Others used the server') },
+      });
+      fixture.engine.restart();
+      fixture.engine.damage(2, { silently: true });
+      fixture.engine.busyMeasurements = 5;
+      expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', content: { checksums: 'disagreed' } });
+    });
+
+    test.each([false, true])('a freeze is no damage to an idle thaw (files out of sight: %s)', async (isElsewhere) => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = isElsewhere;
+      fixture.engine.busyMeasurements = Infinity;
+      await savedWindow(fixture);
+      fixture.engine.busyMeasurements = 0;
+      for (const verdict of [isElsewhere ? 'rebuilt' : 'proven', 'proven']) {
+        fixture.engine.restart();
+        expect(await thaw(fixture)).toMatchObject({ verdict });
+      }
+      // Nor is what a thaw has recorded.
+      fixture.engine.evict();
+      fixture.engine.busyMeasurements = Infinity;
+      expect((await thaw(fixture)).verdict).toBe('rebuilt');
+      fixture.engine.busyMeasurements = 0;
+      for (const verdict of [isElsewhere ? 'rebuilt' : 'proven', 'proven']) {
+        fixture.engine.restart();
+        expect(await thaw(fixture)).toMatchObject({ verdict });
+      }
+      fixture.engine.restart();
+      fixture.engine.damage(isElsewhere ? 16 : 2, { silently: true });
+      expect((await thaw(fixture)).verdict).toBe('damaged');
+    });
+
+    test('a beginning over which none is the same makes the whole doubtful', async () => {
+      const fixture = await frozenWhenIdle();
+      let measurements = 0;
+      fixture.engine.onCall = async (call) => {
+        if (call === 'measure' && measurements++ === 1) fixture.engine.busyMeasurements = 5;
+      };
+      expect(await thaw(fixture)).toMatchObject({
+        verdict: 'rebuilt',
+        repair: 'salt-advanced',
+        content: { canary: 'not-run', why: expect.stringContaining('Others used the server meanwhile') },
+      });
+    });
+
+    test("where the canary has a request of its own, it is that one's moment that counts", async () => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      fixture.engine.blocksInPiece = 3;
+      await savedWindow(fixture);
+      fixture.engine.restart();
+      let measurements = 0;
+      fixture.engine.onCall = async (call) => {
+        if (call === 'measure') fixture.engine.busyMeasurements = measurements++ % 2;
+      };
+      expect(await thaw(fixture)).toMatchObject({
+        verdict: 'rebuilt',
+        content: { why: expect.stringContaining('Others used the server meanwhile') },
+      });
+    });
+
+    test('what an engine that heeds no salt goes on with is not said to be given up', async () => {
+      const fixture = await coreFixture();
+      fixture.engine.filesAreElsewhere = true;
+      fixture.engine.heedsSalts = false;
+      await savedWindow(fixture);
+      fixture.engine.busyMeasurements = Infinity;
+      const receipt = await thaw(fixture);
+      expect(receipt).toMatchObject({ verdict: 'unobserved', repair: 'none' });
+      expect(receipt.notes).toEqual([expect.stringContaining('could not be given up')]);
     });
 
     test('damage is given up all the same', async () => {
