@@ -102,7 +102,7 @@ const stillReusedNote =
   'The engine reuses KV under a cache salt that nobody has used, so what it has could not be given up: restart it with an empty cache.';
 
 const roundingWhy =
-  'A fresh computation is off by as much: what was reused had been computed again since the freeze, or the engine is another version.';
+  'A fresh computation is off by as much: what was reused had been computed again since the freeze, others used the server at the freeze, or the engine is another version.';
 
 const noFilesThen = 'The block files were out of reach when the window was frozen.';
 
