@@ -76,6 +76,9 @@ export class FakeEngine implements Engine {
   handle: string | null = null;
   readonly forgottenHandles: string[] = [];
 
+  /** Some request has reused a block that does not hold what its tokens come to. */
+  hasReusedWrongBytes = false;
+
   readonly #device = new Map<string, string>();
   readonly #disk = new Map<string, FakeBlock>();
   #serial = 0;
@@ -289,6 +292,9 @@ export class FakeEngine implements Engine {
     }
     // What is computed knows nothing of the salt, which is in the name alone.
     const contents = this.#chain({ ids, salt: 'any' });
+    this.hasReusedWrongBytes ||= hashes
+      .slice(0, cached)
+      .some((hash, index) => !this.#device.get(hash)?.startsWith(`${this.weights} ${contents[index]} `));
     hashes.slice(cached).forEach((hash, index) => {
       const bits = this.recomputesInexactly ? ++this.#serial : 0;
       this.#device.set(hash, `${this.weights} ${contents[cached + index]} ${bits}`);
