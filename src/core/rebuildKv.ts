@@ -1,5 +1,5 @@
 import { CwmError, isEngineFailure } from '../protocol/errors.ts';
-import type { LineageId } from '../protocol/ids.ts';
+import type { LineageId, WindowName } from '../protocol/ids.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
 import { measure } from './measure.ts';
@@ -14,7 +14,10 @@ export interface RebuiltKv {
   readonly notes: readonly string[];
 }
 
-/** No request can reach what was computed under the old salt; the context is computed again under the next one. */
+/**
+ * No request can reach what was computed under the old salt; the context is computed again under the next one. Until the window's KV is
+ * recorded anew, its record says that this repair has not ended.
+ */
 export async function rebuildUnderNextSalt(
   core: CoreContext,
   { engine, ids, manifest, kv, progress }: WarmRequest,
@@ -23,6 +26,7 @@ export async function rebuildUnderNextSalt(
 ): Promise<RebuiltKv> {
   progress('Rebuilding from the token ids');
   const lineage = await core.store.advanceLineage(manifest.lineage as LineageId, frozen.generation);
+  await core.store.replaceWindowKv(manifest.name as WindowName, { ...kv, unfinishedRepair: lineage.generation });
   const context = { ids, salt: saltOf(frozen) };
   const notes: string[] = [];
   try {

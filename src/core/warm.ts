@@ -7,6 +7,7 @@ import type { Progress } from './changes.ts';
 import type { CoreContext } from './context.ts';
 import { answersOtherwise, inspectKv, type Inspection } from './inspectKv.ts';
 import type { Engine, EngineDescription, Measurement } from './ports/engine.ts';
+import type { Lineage } from './ports/store.ts';
 import { rebuildUnderNextSalt } from './rebuildKv.ts';
 import { uncheckedContent } from './receipts.ts';
 import { nothingRenewed, renewKv } from './renewKv.ts';
@@ -41,7 +42,7 @@ export interface WarmRequest {
  */
 export async function warm(core: CoreContext, request: WarmRequest, signal: AbortSignal): Promise<Warmed> {
   const { manifest, kv } = request;
-  const frozenLineage = await core.store.getLineage(manifest.lineage as LineageId);
+  const frozenLineage = await lineageOf(core, request);
   const inspection = await inspectKv(core, request, frozenLineage, signal);
   const { verdict, measured, check, canary, restored, isInDoubt, isOff } = inspection;
 
@@ -90,6 +91,13 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
       ...(isStillReused ? [stillReusedNote] : isStillOff ? [stillOffNote] : []),
     ],
   };
+}
+
+/** As it is now. What a repair that did not end has left under the salt is given up: it would be reused, and never proven. */
+async function lineageOf(core: CoreContext, { manifest, kv }: WarmRequest): Promise<Lineage> {
+  const lineage = await core.store.getLineage(manifest.lineage as LineageId);
+  if (kv.unfinishedRepair !== lineage.generation) return lineage;
+  return core.store.advanceLineage(lineage.id, lineage.generation);
 }
 
 const offNote =

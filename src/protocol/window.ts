@@ -65,6 +65,8 @@ export type PrefixCanary = z.infer<typeof prefixCanarySchema>;
 export const kvRecordSchema = z.object({
   /** Generation of the lineage's salt that the KV was made under. */
   saltGeneration: z.number(),
+  /** A later generation, to which a repair moved the salt and then did not end: what lies there nobody vouches for. Default: none. */
+  unfinishedRepair: z.optional(z.number()),
   engineKind: z.string(),
   engineVersion: z.string(),
   blockTokens: z.nullable(z.number()),

@@ -702,6 +702,31 @@ describe('thaw', () => {
     expect((await fixture.cwm.listSessions({})).total).toBe(1);
   });
 
+  test.each([false, true])(
+    'a repair that is aborted is made up for by the next thaw (files out of sight: %s)',
+    async (isElsewhere) => {
+      const fixture = await coreFixture();
+      const { cwm, engine } = fixture;
+      engine.filesAreElsewhere = isElsewhere;
+      engine.recomputesInexactly = true;
+      await savedWindow(fixture);
+      engine.restart();
+      engine.damage(2, { silently: true });
+      const controller = new AbortController();
+      let hasPersisted = false;
+      engine.onCall = async (call) => {
+        if (hasPersisted) controller.abort();
+        hasPersisted ||= call === 'persist';
+      };
+      await expect(cwm.thaw({ window: 'w' }, controller.signal)).rejects.toThrow();
+      engine.onCall = async () => undefined;
+      for (const verdict of ['rebuilt', 'proven', 'proven']) {
+        engine.restart();
+        expect((await thaw(fixture)).verdict).toBe(verdict);
+      }
+    },
+  );
+
   test('unknown windows and taken ids are refused', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
