@@ -91,7 +91,8 @@ describe('whatever happens to a window and its engine', () => {
         const receipt = await cwm.thaw({ window: step.window }, never());
         const { verdict, repair } = receipt;
         if (verdict === 'proven' && isContentSeen(receipt)) expect(engine.hasReusedWrongBytes).toBe(false);
-        if (verdict === 'damaged') expect(sequence.map((one) => one.kind)).toContain('damage');
+        // Without salts nothing can be computed afresh, to tell damage from rounding.
+        if (verdict === 'damaged' && kind.heedsSalts) expect(sequence.map((one) => one.kind)).toContain('damage');
         engine.hasReusedWrongBytes = false;
         await cwm.send({ session: receipt.session, text: 'and now?' }, never());
         const isToldGood = verdict === 'proven' ? isContentSeen(receipt) : verdict === 'rebuilt';
