@@ -24,7 +24,7 @@ export async function measure(
 const mostLikelyBlockTokens = 256;
 
 /**
- * Null when the engine fails over KV that it has: a block of noise makes it answer 500 for as long as the block is there.
+ * Null when the engine fails over KV that it has: a block of noise makes it answer 500 for as long as the block is there, so it is asked twice.
  * An engine that fails on a fresh prompt as well is simply failing, and its error is passed on. The fresh prompt fills a whole
  * block: vLLM 0.32 gives the failed request's last block to whoever comes next, and fails over the noise that a shorter prompt
  * leaves standing in it.
@@ -34,10 +34,14 @@ export async function measureUnlessPoisoned(
   context: KvContext,
   signal: AbortSignal,
 ): Promise<Measurement | null> {
+  const ask = () => measure(engine, context, kv.canaryTokens, signal);
   try {
-    return await measure(engine, context, kv.canaryTokens, signal);
+    return await ask().catch((error: unknown) => {
+      if (isFailure(error)) return ask();
+      throw error;
+    });
   } catch (error) {
-    if (!(error instanceof CwmError) || error.code !== 'CWM-5004') throw error;
+    if (!isFailure(error)) throw error;
     const ids = context.ids.slice(0, description.blockTokens ?? mostLikelyBlockTokens);
     await engine.measure({ ids, salt: randomSalt(), handle: null }, signal).catch(() => {
       throw error;
@@ -45,3 +49,5 @@ export async function measureUnlessPoisoned(
     return null;
   }
 }
+
+const isFailure = (error: unknown): boolean => error instanceof CwmError && error.code === 'CWM-5004';

@@ -255,6 +255,17 @@ describe('thaw', () => {
     expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
   });
 
+  test('a failure that passes is no damage', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    let failures = 1;
+    fixture.engine.onCall = async () => {
+      if (failures-- > 0) throw new CwmError('CWM-5004', 'Service Unavailable');
+    };
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', repair: 'none' });
+  });
+
   test('an engine that fails over everything costs no KV', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
