@@ -59,8 +59,8 @@ async function thawAll(when: string): Promise<(boolean | null)[]> {
       `vLLM, ${when}: ${verdict}, ${cachedTokens} of ${floorTokens} reused, canary ${content.canary} (${content.canaryDifference})`,
     );
     idle.push(serverIdle);
-    // Where not one answer was the same it is computed again, to be sure; that is no damage.
-    expect(['proven', 'rebuilt']).toContain(verdict);
+    // Where not one answer was the same it is computed again, to be sure, and where they were all over the place nothing is claimed.
+    expect(['proven', 'rebuilt', 'unobserved']).toContain(verdict);
     expect(content.canary).not.toBe('disagreed');
   }
   return idle;
