@@ -1,5 +1,5 @@
 import type { LineageId } from '../protocol/ids.ts';
-import { checkBlocks } from './blocks.ts';
+import { checkBlocks } from './evidence/blocks.ts';
 import type { CoreContext } from './context.ts';
 import type { BlockLocation, Engine } from './ports/engine.ts';
 

@@ -26,7 +26,7 @@ import { seal, type Sealed } from './seal.ts';
 import { hashesOf, type Hold } from './space/blocksInUse.ts';
 import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from './space/roomToWrite.ts';
 import { sealText } from './textContext.ts';
-import { decideVerdict } from './verdict.ts';
+import { decideVerdict } from './evidence/verdict.ts';
 
 interface Wanted {
   readonly operation: 'freeze' | 'checkpoint';

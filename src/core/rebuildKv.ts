@@ -2,7 +2,7 @@ import { CwmError, isEngineFailure } from '../protocol/errors.ts';
 import type { LineageId, WindowName } from '../protocol/ids.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
-import { measure } from './measure.ts';
+import { measure } from './evidence/measure.ts';
 import type { Measurement } from './ports/engine.ts';
 import type { Lineage } from './ports/store.ts';
 import type { WarmRequest } from './warm.ts';

@@ -1,7 +1,7 @@
 import type { WindowName } from '../protocol/ids.ts';
 import type { KvTier, Verdict } from '../protocol/receipt.ts';
 import type { KvRecord } from '../protocol/window.ts';
-import { totalBytes, type BlockCheck } from './blocks.ts';
+import { totalBytes, type BlockCheck } from './evidence/blocks.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
 import type { Lineage } from './ports/store.ts';

@@ -5,7 +5,7 @@ import type { EngineDescription, ReuseEvidence } from './ports/engine.ts';
 import { renderPrompt } from './prompt.ts';
 import { uncheckedContent } from './receipts.ts';
 import type { Sealed, SealRequest } from './seal.ts';
-import { decideVerdict } from './verdict.ts';
+import { decideVerdict } from './evidence/verdict.ts';
 import type { Warmed, WarmRequest } from './warm.ts';
 
 /*

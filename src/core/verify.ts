@@ -4,7 +4,7 @@ import { toCwmError } from '../protocol/errors.ts';
 import { parseWindowName, type LineageId, type WindowName } from '../protocol/ids.ts';
 import { formatBytes } from '../base/format.ts';
 import type { WindowManifest } from '../protocol/window.ts';
-import { checkBlocks } from './blocks.ts';
+import { checkBlocks } from './evidence/blocks.ts';
 import { progressOf } from './changes.ts';
 import type { OnChecked } from './ports/store.ts';
 import type { CoreContext } from './context.ts';

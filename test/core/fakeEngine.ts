@@ -15,7 +15,7 @@ import type {
   ReuseEvidence,
 } from '../../src/core/ports/engine.ts';
 import type { BlockCache } from '../../src/core/ports/blockCache.ts';
-import { reuseFloor } from '../../src/core/reuse.ts';
+import { reuseFloor } from '../../src/core/evidence/reuse.ts';
 import type { Capabilities } from '../../src/protocol/capabilities.ts';
 import { CwmError, type ErrorCode } from '../../src/protocol/errors.ts';
 import type { Canary, KvTier } from '../../src/protocol/receipt.ts';

@@ -7,7 +7,7 @@ import { blockHashChain, defaultHashSeed } from '../../src/base/kvBlockHash.ts';
 import type { Cwm } from '../../src/core/cwm.ts';
 import { saltOf } from '../../src/core/lineage.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
-import { reuseFloor } from '../../src/core/reuse.ts';
+import { reuseFloor } from '../../src/core/evidence/reuse.ts';
 import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { LineageId, SessionId, WindowName } from '../../src/protocol/ids.ts';

@@ -1,5 +1,5 @@
-import type { BlockRecord } from '../protocol/window.ts';
-import type { BlockLocation, Engine, LocatedBlock } from './ports/engine.ts';
+import type { BlockRecord } from '../../protocol/window.ts';
+import type { BlockLocation, Engine, LocatedBlock } from '../ports/engine.ts';
 
 /** What other windows have recorded for the same blocks (`WindowStore.checksumsOfOthers`). */
 export type ChecksumsOfOthers = (hashes: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;

@@ -1,10 +1,10 @@
-import type { WindowName } from '../protocol/ids.ts';
-import type { BlockRecord } from '../protocol/window.ts';
+import type { WindowName } from '../../protocol/ids.ts';
+import type { BlockRecord } from '../../protocol/window.ts';
 import { checkBlocks, type BlockCheck } from './blocks.ts';
-import type { CoreContext } from './context.ts';
-import type { KvContext } from './ports/engine.ts';
-import { hashesOf } from './space/blocksInUse.ts';
-import type { WarmRequest } from './warm.ts';
+import type { CoreContext } from '../context.ts';
+import type { KvContext } from '../ports/engine.ts';
+import { hashesOf } from '../space/blocksInUse.ts';
+import type { WarmRequest } from '../warm.ts';
 
 /** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they can't be seen. */
 export async function checkAndCleanBlocks(

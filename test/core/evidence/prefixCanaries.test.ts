@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { askOverPrefixes } from '../../src/core/prefixCanaries.ts';
-import type { KvContext, Measurement } from '../../src/core/ports/engine.ts';
-import { FakeEngine } from './fakeEngine.ts';
-import { never } from './coreFixture.ts';
+import { askOverPrefixes } from '../../../src/core/evidence/prefixCanaries.ts';
+import type { KvContext, Measurement } from '../../../src/core/ports/engine.ts';
+import { FakeEngine } from '../fakeEngine.ts';
+import { never } from '../coreFixture.ts';
 
 const context = { ids: Array.from({ length: 42 }, (_, index) => index), salt: 'salt', handle: null, blockTokens: 4 };
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Receipt } from '../../src/protocol/receipt.ts';
-import { coreFixture, never, savedWindow, type CoreFixture } from './coreFixture.ts';
+import type { Receipt } from '../../../src/protocol/receipt.ts';
+import { coreFixture, never, savedWindow, type CoreFixture } from '../coreFixture.ts';
 
 type Step =
   | { readonly kind: 'restart' | 'evict' | 'turn' | 'freeze' }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { reuseFloor } from '../../src/core/reuse.ts';
-import { decideVerdict, type VerdictEvidence } from '../../src/core/verdict.ts';
+import { reuseFloor } from '../../../src/core/evidence/reuse.ts';
+import { decideVerdict, type VerdictEvidence } from '../../../src/core/evidence/verdict.ts';
 
 const full: VerdictEvidence = {
   reachable: true,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { coreFixture, never, savedWindow, type CoreFixture } from './coreFixture.ts';
+import { coreFixture, never, savedWindow, type CoreFixture } from '../coreFixture.ts';
 
 const thaw = ({ cwm }: CoreFixture, window = 'w') => cwm.thaw({ window }, never());
 

@@ -1,9 +1,9 @@
-import type { Canary } from '../protocol/receipt.ts';
-import type { KvRecord, PrefixCanary } from '../protocol/window.ts';
+import type { Canary } from '../../protocol/receipt.ts';
+import type { KvRecord, PrefixCanary } from '../../protocol/window.ts';
 import { askForNoise } from './askForNoise.ts';
 import { grossDifference } from './canary.ts';
 import { compareExactly, type CanaryCheck } from './canaryCheck.ts';
-import type { Engine, KvContext, Measurement } from './ports/engine.ts';
+import type { Engine, KvContext, Measurement } from '../ports/engine.ts';
 import { reuseFloor } from './reuse.ts';
 
 /*

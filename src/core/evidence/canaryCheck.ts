@@ -1,8 +1,8 @@
-import type { Canary, CheckResult, Verdict } from '../protocol/receipt.ts';
-import type { KvRecord } from '../protocol/window.ts';
+import type { Canary, CheckResult, Verdict } from '../../protocol/receipt.ts';
+import type { KvRecord } from '../../protocol/window.ts';
 import { mostAnswers } from './askForNoise.ts';
 import { canaryDifference, differsGrossly, grossDifference, isBeyondNoise } from './canary.ts';
-import type { Measurement } from './ports/engine.ts';
+import type { Measurement } from '../ports/engine.ts';
 
 /** What holding the measured canary against the frozen one came to. */
 export interface CanaryCheck {

@@ -1,6 +1,6 @@
-import type { Canary } from '../protocol/receipt.ts';
+import type { Canary } from '../../protocol/receipt.ts';
 import { canaryDifference } from './canary.ts';
-import type { Measurement } from './ports/engine.ts';
+import type { Measurement } from '../ports/engine.ts';
 
 /** How often a canary is asked at most, to tell what is noise. */
 export const mostAnswers = 5;

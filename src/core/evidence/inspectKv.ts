@@ -1,17 +1,17 @@
-import type { Verdict } from '../protocol/receipt.ts';
-import type { KvRecord } from '../protocol/window.ts';
+import type { Verdict } from '../../protocol/receipt.ts';
+import type { KvRecord } from '../../protocol/window.ts';
 import type { BlockCheck } from './blocks.ts';
 import { differsGrossly } from './canary.ts';
 import { checkCanary, type CanaryCheck } from './canaryCheck.ts';
-import type { CoreContext } from './context.ts';
+import type { CoreContext } from '../context.ts';
 import { checkAndCleanBlocks, findChanged, withDamage } from './frozenBlocks.ts';
-import { saltOf } from './lineage.ts';
+import { saltOf } from '../lineage.ts';
 import { measureUnlessPoisoned } from './measure.ts';
-import type { KvContext, Measurement, RestoreEvidence } from './ports/engine.ts';
-import type { Lineage } from './ports/store.ts';
+import type { KvContext, Measurement, RestoreEvidence } from '../ports/engine.ts';
+import type { Lineage } from '../ports/store.ts';
 import { checkPrefixes, type PrefixCheck } from './prefixCanaries.ts';
 import { restsOnReused, speaksForContent, verdictOf } from './reuseVerdict.ts';
-import type { WarmRequest } from './warm.ts';
+import type { WarmRequest } from '../warm.ts';
 
 /** What the engine showed of a window's KV. Bad block files are deleted by then; nothing else is repaired. */
 export interface Inspection {

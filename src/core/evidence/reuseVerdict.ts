@@ -1,10 +1,10 @@
-import type { Verdict } from '../protocol/receipt.ts';
-import type { KvRecord } from '../protocol/window.ts';
+import type { Verdict } from '../../protocol/receipt.ts';
+import type { KvRecord } from '../../protocol/window.ts';
 import type { BlockCheck } from './blocks.ts';
 import type { CanaryCheck } from './canaryCheck.ts';
-import type { Measurement } from './ports/engine.ts';
+import type { Measurement } from '../ports/engine.ts';
 import { decideVerdict } from './verdict.ts';
-import type { WarmRequest } from './warm.ts';
+import type { WarmRequest } from '../warm.ts';
 
 /** What one request over frozen ids, and what was looked at besides, come to. */
 export function verdictOf(
