@@ -76,8 +76,15 @@ test('a builder that was killed does not keep the next one waiting', async () =>
 });
 
 test('an abort ends the wait for another builder', async () => {
+  const builds = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
-  const first = buildOnce(folder, () => release.promise.then(() => ({})), options);
+  const build = async (): Promise<Record<string, unknown>> => {
+    builds.resolve();
+    await release.promise;
+    return {};
+  };
+  const first = buildOnce(folder, build, options);
+  await builds.promise;
   const abort = new AbortController();
   const second = buildOnce(folder, async () => ({}), {
     signal: abort.signal,
