@@ -20,6 +20,8 @@ export class Conversations implements Disposable {
   readonly #loading = new Map<string, Promise<Loaded>>();
   readonly #pending = new Map<string, { text: string; answer: string }>();
   readonly #unsent = new Map<string, string>();
+  /** Whose text somebody reads. What could not be fetched for them is fetched when a backend is found again. */
+  readonly #read = new Set<string>();
   readonly #changed: Emitter<string>;
   readonly #subscription: Disposable;
 
@@ -36,6 +38,7 @@ export class Conversations implements Disposable {
 
   /** @throws CwmError when the session is gone or the backend can't be reached. */
   async text(session: string): Promise<string> {
+    this.#read.add(session);
     const loaded = this.#loaded.get(session) ?? (await this.#load(session));
     return conversationText({
       title: loaded.session.title,
@@ -82,12 +85,12 @@ export class Conversations implements Disposable {
     } else if (change.type === 'session' && !this.#pending.has(change.session)) {
       // While an answer arrives, the backend's own copy of it would show twice.
       this.#loading.delete(change.session);
-      if (this.#loaded.delete(change.session)) this.#changed.emit(change.session);
+      this.#loaded.delete(change.session);
+      if (this.#read.has(change.session)) this.#changed.emit(change.session);
     } else if (change.type === 'resync') {
-      const known = [...this.#loaded.keys()];
       this.#loaded.clear();
       this.#loading.clear();
-      for (const session of known) this.#changed.emit(session);
+      for (const session of this.#read) this.#changed.emit(session);
     }
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CwmError } from '../../src/protocol/errors.ts';
 import type { Message } from '../../src/protocol/session.ts';
 import { BackendConnection } from '../../src/vscode/backendConnection.ts';
 import { Conversations } from '../../src/vscode/conversations.ts';
@@ -81,6 +82,20 @@ describe('a conversation as a document', () => {
     backend.emit({ type: 'session', session: 's' });
     expect(changed).toEqual(['s']);
     expect(await conversations.text('s')).toContain('two');
+  });
+
+  test.for(['resync', 'session'] as const)('a text that could not be had is asked for anew after: %s', async (type) => {
+    const messages = [aMessage(1, 'user', 'one')];
+    let isGone = true;
+    const { backend, conversations, changed } = await conversationsWith(messages, async () => {
+      if (isGone) throw new CwmError('CWM-5010', 'The backend has ended.');
+      return undefined;
+    });
+    await expect(conversations.text('s')).rejects.toThrow('ended');
+    isGone = false;
+    backend.emit(type === 'resync' ? { type } : { type, session: 's' });
+    expect(changed).toContain('s');
+    expect(await conversations.text('s')).toContain('one');
   });
 
   test('what another client sends while the messages are being fetched is not missed', async () => {
