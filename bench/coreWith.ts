@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
-import { Cwm } from '../src/core/cwm.ts';
+import { Cwm } from '../src/core/core.ts';
 import type { Engine } from '../src/core/ports/engine.ts';
 import { CwmError } from '../src/protocol/errors.ts';
 import type { SessionId } from '../src/protocol/ids.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { entryPointPath } from '../base/entryPoint.ts';
-import { Cwm } from '../core/cwm.ts';
+import { Cwm } from '../core/core.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { AuditFact } from '../protocol/audit.ts';

@@ -6,7 +6,7 @@ import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
-import type { PrefillRates } from './prefillRates.ts';
+import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Space } from './space/space.ts';
 import type { Trackers } from './tracker/trackers.ts';
 

@@ -9,7 +9,7 @@ import { progressOf } from './changes.ts';
 import type { OnChecked } from './ports/store.ts';
 import type { CoreContext } from './context.ts';
 import { saltOf } from './lineage.ts';
-import { requireWindow } from './windows.ts';
+import { requireWindow } from './windows/windows.ts';
 
 /**
  * Reads everything and believes no stat field: the records of the store, then every KV block that can be seen. Blocks that are gone

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { Emitter } from '../../src/base/emitter.ts';
-import { Cwm } from '../../src/core/cwm.ts';
+import { Cwm } from '../../src/core/core.ts';
 import type { ReadFiles } from '../../src/core/ports/contextFiles.ts';
 import type { SpaceLimits } from '../../src/core/space/limits.ts';
 import type { Change } from '../../src/protocol/signals.ts';

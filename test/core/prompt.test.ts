@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { renderFile, renderPrompt } from '../../src/core/prompt.ts';
+import { renderFile, renderPrompt } from '../../src/core/prompt/prompt.ts';
 import type { Message } from '../../src/protocol/session.ts';
 
 const message = (content: Message['content'], role: Message['role'], sequence = 1): Message => ({

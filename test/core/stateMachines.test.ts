@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { moveLifecycle } from '../../src/core/lifecycle.ts';
-import { isAtRest, movePhase, type PhaseEvent } from '../../src/core/phase.ts';
+import { isAtRest, movePhase, type PhaseEvent } from '../../src/core/turns/phase.ts';
 import { lifecycles, phases, type Phase } from '../../src/protocol/session.ts';
 
 const outcome = (move: () => string): string => {

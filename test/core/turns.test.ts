@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { nearLimitNotes } from '../../src/core/nearLimit.ts';
+import { nearLimitNotes } from '../../src/core/turns/nearLimit.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { SessionId } from '../../src/protocol/ids.ts';
 import { codeOf, coreFixture, never, talkedSession } from './coreFixture.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
-import { Cwm } from '../../src/core/cwm.ts';
+import { Cwm } from '../../src/core/core.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import type { Receipt } from '../../src/protocol/receipt.ts';
 import { openStore } from '../../src/store/openStore.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { BackendEngines } from '../../src/backend/engines/backendEngines.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { blockHashChain, defaultHashSeed, type BlockHashProfile } from '../../src/base/kvBlockHash.ts';
-import { Cwm } from '../../src/core/cwm.ts';
+import { Cwm } from '../../src/core/core.ts';
 import { saltOf } from '../../src/core/lineage.ts';
 import type { EngineRegistry } from '../../src/core/ports/engineRegistry.ts';
 import type { LineageId, WindowName } from '../../src/protocol/ids.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { blockHashChain, defaultHashSeed } from '../../src/base/kvBlockHash.ts';
-import type { Cwm } from '../../src/core/cwm.ts';
+import type { Cwm } from '../../src/core/core.ts';
 import { saltOf } from '../../src/core/lineage.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { reuseFloor } from '../../src/core/evidence/reuse.ts';

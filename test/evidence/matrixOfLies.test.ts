@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { Cwm } from '../../src/core/cwm.ts';
+import { Cwm } from '../../src/core/core.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { MemoryFiles } from '../store/memoryFiles.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Cwm } from '../../src/core/cwm.ts';
+import { Cwm } from '../../src/core/core.ts';
 import { defaultLimits } from '../../src/core/space/limits.ts';
 import { makeSpace, type Space } from '../../src/core/space/space.ts';
 import type { TrashItem } from '../../src/core/ports/store.ts';

@@ -4,7 +4,7 @@ import { checkBlocks, type BlockCheck } from './blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { KvContext } from '../ports/engine.ts';
 import { hashesOf } from '../space/blocksInUse.ts';
-import type { WarmRequest } from '../warm.ts';
+import type { WarmRequest } from '../kv/warm.ts';
 
 /** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they can't be seen. */
 export async function checkAndCleanBlocks(

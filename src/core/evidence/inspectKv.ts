@@ -11,7 +11,7 @@ import type { KvContext, Measurement, RestoreEvidence } from '../ports/engine.ts
 import type { Lineage } from '../ports/store.ts';
 import { checkPrefixes, type PrefixCheck } from './prefixCanaries.ts';
 import { restsOnReused, speaksForContent, verdictOf } from './reuseVerdict.ts';
-import type { WarmRequest } from '../warm.ts';
+import type { WarmRequest } from '../kv/warm.ts';
 
 /** What the engine showed of a window's KV. Bad block files are deleted by then; nothing else is repaired. */
 export interface Inspection {

@@ -1,7 +1,7 @@
 import { randomSalt } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Engine, KvContext, Measurement } from '../ports/engine.ts';
-import type { WarmRequest } from '../warm.ts';
+import type { WarmRequest } from '../kv/warm.ts';
 
 /**
  * One request over a context, and its canary. With `canaryTokens` the canary is another request's, over so many of the first

@@ -4,7 +4,7 @@ import type { BlockCheck } from './blocks.ts';
 import type { CanaryCheck } from './canaryCheck.ts';
 import type { Measurement } from '../ports/engine.ts';
 import { decideVerdict } from './verdict.ts';
-import type { WarmRequest } from '../warm.ts';
+import type { WarmRequest } from '../kv/warm.ts';
 
 /** What one request over frozen ids, and what was looked at besides, come to. */
 export function verdictOf(

@@ -1,6 +1,6 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import type { CoreContext } from '../context.ts';
-import { withTurn } from '../turns.ts';
+import { withTurn } from '../turns/turns.ts';
 import { strategyOf } from './selectPoint.ts';
 
 /** @throws CwmError CWM-1001, 2001, 3101, 4004. */

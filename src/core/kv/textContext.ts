@@ -1,11 +1,11 @@
-import type { LineageId, MessageId, SessionId } from '../protocol/ids.ts';
-import type { CoreContext } from './context.ts';
-import { saltOf } from './lineage.ts';
-import type { EngineDescription, ReuseEvidence } from './ports/engine.ts';
-import { renderPrompt } from './prompt.ts';
-import { uncheckedContent } from './receipts.ts';
+import type { LineageId, MessageId, SessionId } from '../../protocol/ids.ts';
+import type { CoreContext } from '../context.ts';
+import { saltOf } from '../lineage.ts';
+import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
+import { renderPrompt } from '../prompt/prompt.ts';
+import { uncheckedContent } from '../windows/receipts.ts';
 import type { Sealed, SealRequest } from './seal.ts';
-import { decideVerdict } from './evidence/verdict.ts';
+import { decideVerdict } from '../evidence/verdict.ts';
 import type { Warmed, WarmRequest } from './warm.ts';
 
 /*

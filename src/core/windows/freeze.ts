@@ -1,4 +1,4 @@
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import {
   parseDescription,
   parseSessionId,
@@ -7,26 +7,26 @@ import {
   type LineageId,
   type SessionId,
   type WindowName,
-} from '../protocol/ids.ts';
-import type { Receipt } from '../protocol/receipt.ts';
-import type { ContextTokens, Session } from '../protocol/session.ts';
-import type { RouteInput } from '../protocol/api.ts';
-import { progressOf } from './changes.ts';
-import type { CoreContext } from './context.ts';
-import { deleteContradicted } from './deleteContradicted.ts';
-import { describeTried } from './describeTried.ts';
+} from '../../protocol/ids.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { ContextTokens, Session } from '../../protocol/session.ts';
+import type { RouteInput } from '../../protocol/api.ts';
+import { progressOf } from '../changes.ts';
+import type { CoreContext } from '../context.ts';
+import { deleteContradicted } from '../kv/deleteContradicted.ts';
+import { describeTried } from '../kv/describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
-import { requireSameModel } from './identity.ts';
-import { moveLifecycle } from './lifecycle.ts';
-import { saltOf } from './lineage.ts';
-import { isAtRest } from './phase.ts';
-import type { BlockLocation, EngineDescription } from './ports/engine.ts';
+import { requireSameModel } from '../identity.ts';
+import { moveLifecycle } from '../lifecycle.ts';
+import { saltOf } from '../lineage.ts';
+import { isAtRest } from '../turns/phase.ts';
+import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
-import { seal, type Sealed } from './seal.ts';
-import { hashesOf, type Hold } from './space/blocksInUse.ts';
-import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from './space/roomToWrite.ts';
-import { sealText } from './textContext.ts';
-import { decideVerdict } from './evidence/verdict.ts';
+import { seal, type Sealed } from '../kv/seal.ts';
+import { hashesOf, type Hold } from '../space/blocksInUse.ts';
+import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from '../space/roomToWrite.ts';
+import { sealText } from '../kv/textContext.ts';
+import { decideVerdict } from '../evidence/verdict.ts';
 
 interface Wanted {
   readonly operation: 'freeze' | 'checkpoint';

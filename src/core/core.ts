@@ -6,16 +6,16 @@ import { parseSessionId, type LineageId, type SessionId } from '../protocol/ids.
 import type { Receipt } from '../protocol/receipt.ts';
 import type { Session } from '../protocol/session.ts';
 import type { Changes } from './changes.ts';
-import { clone } from './clone.ts';
+import { clone } from './windows/clone.ts';
 import type { CoreContext } from './context.ts';
-import { freeze } from './freeze.ts';
+import { freeze } from './windows/freeze.ts';
 import type { BlockCache } from './ports/blockCache.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
-import { PrefillRates } from './prefillRates.ts';
-import { prime } from './prime.ts';
+import { PrefillRates } from './turns/prefillRates.ts';
+import { prime } from './turns/prime.ts';
 import {
   activateSession,
   activeSession,
@@ -25,15 +25,15 @@ import {
   listSessions,
   recoverInterrupted,
   requireSession,
-} from './sessions.ts';
+} from './sessions/sessions.ts';
 import { Collector } from './space/collector.ts';
 import { defaultLimits, type SpaceLimits } from './space/limits.ts';
-import { pinWindow } from './space/pinWindow.ts';
-import { prune } from './space/prune.ts';
+import { pinWindow } from './windows/pinWindow.ts';
+import { prune } from './windows/prune.ts';
 import { makeSpace } from './space/space.ts';
 import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
 import { usage } from './space/usage.ts';
-import { thaw } from './thaw.ts';
+import { thaw } from './windows/thaw.ts';
 import { AutoSync, type AutoSyncConfig } from './tracker/autoSync.ts';
 import { makeTrackers, noPeers } from './tracker/makeTrackers.ts';
 import {
@@ -46,9 +46,9 @@ import {
   updateState,
 } from './tracker/operations.ts';
 import type { TrackerConfig } from './tracker/trackerConfig.ts';
-import { send } from './turns.ts';
+import { send } from './turns/turns.ts';
 import { verify } from './verify.ts';
-import { deleteWindow, getWindow, listWindows } from './windows.ts';
+import { deleteWindow, getWindow, listWindows } from './windows/windows.ts';
 
 export interface CwmParts {
   readonly store: Store;

@@ -1,18 +1,18 @@
-import type { LineageId, WindowName } from '../protocol/ids.ts';
-import type { ContentChecks, Repair, Verdict } from '../protocol/receipt.ts';
-import type { KvRecord, WindowManifest } from '../protocol/window.ts';
-import type { BlockCheck } from './evidence/blocks.ts';
-import { isExplainedByRounding, type CanaryCheck } from './evidence/canaryCheck.ts';
-import type { Progress } from './changes.ts';
-import type { CoreContext } from './context.ts';
-import { answersOtherwise, inspectKv, type Inspection } from './evidence/inspectKv.ts';
-import type { Engine, EngineDescription, Measurement } from './ports/engine.ts';
-import type { Lineage } from './ports/store.ts';
+import type { LineageId, WindowName } from '../../protocol/ids.ts';
+import type { ContentChecks, Repair, Verdict } from '../../protocol/receipt.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/window.ts';
+import type { BlockCheck } from '../evidence/blocks.ts';
+import { isExplainedByRounding, type CanaryCheck } from '../evidence/canaryCheck.ts';
+import type { Progress } from '../changes.ts';
+import type { CoreContext } from '../context.ts';
+import { answersOtherwise, inspectKv, type Inspection } from '../evidence/inspectKv.ts';
+import type { Engine, EngineDescription, Measurement } from '../ports/engine.ts';
+import type { Lineage } from '../ports/store.ts';
 import { rebuildUnderNextSalt } from './rebuildKv.ts';
-import { uncheckedContent } from './receipts.ts';
+import { uncheckedContent } from '../windows/receipts.ts';
 import { nothingRenewed, renewKv } from './renewKv.ts';
-import { verdictOf } from './evidence/reuseVerdict.ts';
-import type { Hold } from './space/blocksInUse.ts';
+import { verdictOf } from '../evidence/reuseVerdict.ts';
+import type { Hold } from '../space/blocksInUse.ts';
 
 /** What bringing a window's KV back came to. */
 export interface Warmed {

@@ -1,4 +1,4 @@
-import type { ReuseEvidence } from './ports/engine.ts';
+import type { ReuseEvidence } from '../ports/engine.ts';
 
 /** Fewer computed tokens than this say more about latency than about prefill. */
 const leastComputedTokens = 256;

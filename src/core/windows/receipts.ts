@@ -1,6 +1,6 @@
-import type { ContentChecks, Receipt } from '../protocol/receipt.ts';
-import type { EngineDescription, ReuseEvidence } from './ports/engine.ts';
-import { reuseFloor } from './evidence/reuse.ts';
+import type { ContentChecks, Receipt } from '../../protocol/receipt.ts';
+import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
+import { reuseFloor } from '../evidence/reuse.ts';
 
 /** The fields of a receipt that come straight from one measured request. */
 export function reuseFields(

@@ -1,12 +1,12 @@
-import type { RouteInput } from '../protocol/api.ts';
-import type { PrimeResult } from '../protocol/turn.ts';
-import { CwmError } from '../protocol/errors.ts';
-import { parseSessionId } from '../protocol/ids.ts';
-import type { ContextFile } from '../protocol/session.ts';
-import { progressOf } from './changes.ts';
-import type { CoreContext } from './context.ts';
-import type { Engine } from './ports/engine.ts';
-import { renderFile } from './prompt.ts';
+import type { RouteInput } from '../../protocol/api.ts';
+import type { PrimeResult } from '../../protocol/turn.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId } from '../../protocol/ids.ts';
+import type { ContextFile } from '../../protocol/session.ts';
+import { progressOf } from '../changes.ts';
+import type { CoreContext } from '../context.ts';
+import type { Engine } from '../ports/engine.ts';
+import { renderFile } from '../prompt/prompt.ts';
 import { beginTurn, endFailedTurn, generate, keepTurn, newMessage, withTurn, type Turn } from './turns.ts';
 
 /** Left free of files for the conversation that follows, in tokens. */

@@ -1,6 +1,6 @@
-import { randomId } from '../base/hash.ts';
-import type { RouteInput } from '../protocol/api.ts';
-import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { randomId } from '../../base/hash.ts';
+import type { RouteInput } from '../../protocol/api.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import {
   maxSessionIdLength,
   parseSessionId,
@@ -9,22 +9,22 @@ import {
   type MessageId,
   type SessionId,
   type WindowName,
-} from '../protocol/ids.ts';
-import type { Receipt } from '../protocol/receipt.ts';
-import type { Session } from '../protocol/session.ts';
-import type { KvRecord, WindowManifest } from '../protocol/window.ts';
-import { progressOf, type Progress } from './changes.ts';
-import type { CoreContext } from './context.ts';
-import { describeTried } from './describeTried.ts';
+} from '../../protocol/ids.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { Session } from '../../protocol/session.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/window.ts';
+import { progressOf, type Progress } from '../changes.ts';
+import type { CoreContext } from '../context.ts';
+import { describeTried } from '../kv/describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
-import { modelDifference, requireSameModel } from './identity.ts';
-import { moveLifecycle } from './lifecycle.ts';
-import type { Engine, EngineDescription } from './ports/engine.ts';
+import { modelDifference, requireSameModel } from '../identity.ts';
+import { moveLifecycle } from '../lifecycle.ts';
+import type { Engine, EngineDescription } from '../ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, uncheckedContent, withSummary } from './receipts.ts';
-import type { Hold } from './space/blocksInUse.ts';
-import { leaveActive } from './sessions.ts';
-import { warmText } from './textContext.ts';
-import { warm } from './warm.ts';
+import type { Hold } from '../space/blocksInUse.ts';
+import { leaveActive } from '../sessions/sessions.ts';
+import { warmText } from '../kv/textContext.ts';
+import { warm } from '../kv/warm.ts';
 
 /**
  * Opens a window: its KV is brought back and measured, then a session goes on from it — a new one, or with `resume` the

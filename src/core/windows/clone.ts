@@ -1,11 +1,11 @@
-import type { RouteInput } from '../protocol/api.ts';
-import { CwmError } from '../protocol/errors.ts';
-import { parseDescription, parseTags, parseWindowName, type WindowName } from '../protocol/ids.ts';
-import type { Receipt } from '../protocol/receipt.ts';
-import type { CoreContext } from './context.ts';
+import type { RouteInput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseDescription, parseTags, parseWindowName, type WindowName } from '../../protocol/ids.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { CoreContext } from '../context.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { reuseFields, uncheckedContent, withSummary } from './receipts.ts';
-import { recordBytesOf, requireRoom } from './space/roomToWrite.ts';
+import { recordBytesOf, requireRoom } from '../space/roomToWrite.ts';
 import { requireWindow } from './windows.ts';
 
 /**

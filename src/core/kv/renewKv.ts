@@ -1,12 +1,12 @@
-import type { WindowName } from '../protocol/ids.ts';
-import type { KvTier, Verdict } from '../protocol/receipt.ts';
-import type { KvRecord } from '../protocol/window.ts';
-import { totalBytes, type BlockCheck } from './evidence/blocks.ts';
-import type { CoreContext } from './context.ts';
-import { saltOf } from './lineage.ts';
-import type { Lineage } from './ports/store.ts';
+import type { WindowName } from '../../protocol/ids.ts';
+import type { KvTier, Verdict } from '../../protocol/receipt.ts';
+import type { KvRecord } from '../../protocol/window.ts';
+import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
+import type { CoreContext } from '../context.ts';
+import { saltOf } from '../lineage.ts';
+import type { Lineage } from '../ports/store.ts';
 import { seal, type SealRequest } from './seal.ts';
-import { hashesOf, type Hold } from './space/blocksInUse.ts';
+import { hashesOf, type Hold } from '../space/blocksInUse.ts';
 
 export interface KvRenewal {
   readonly kv: KvRecord;

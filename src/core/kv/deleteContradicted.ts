@@ -1,7 +1,7 @@
-import type { LineageId } from '../protocol/ids.ts';
-import { checkBlocks } from './evidence/blocks.ts';
-import type { CoreContext } from './context.ts';
-import type { BlockLocation, Engine } from './ports/engine.ts';
+import type { LineageId } from '../../protocol/ids.ts';
+import { checkBlocks } from '../evidence/blocks.ts';
+import type { CoreContext } from '../context.ts';
+import type { BlockLocation, Engine } from '../ports/engine.ts';
 
 /** Of a long conversation with a checkpoint after each turn, the newest ones have recorded all there is to hold blocks against. */
 const newestWindows = 8;

@@ -1,6 +1,6 @@
-import { randomId } from '../base/hash.ts';
-import type { RouteInput, RouteOutput } from '../protocol/api.ts';
-import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { randomId } from '../../base/hash.ts';
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import {
   parseDescription,
   parseProjectUri,
@@ -8,13 +8,13 @@ import {
   type MessageId,
   type ProjectUri,
   type SessionId,
-} from '../protocol/ids.ts';
-import type { Message, Session } from '../protocol/session.ts';
-import type { CoreContext } from './context.ts';
-import { newLineage } from './lineage.ts';
-import { parsePage } from './paging.ts';
-import { isAtRest } from './phase.ts';
-import { deleteIfThere } from './windows.ts';
+} from '../../protocol/ids.ts';
+import type { Message, Session } from '../../protocol/session.ts';
+import type { CoreContext } from '../context.ts';
+import { newLineage } from '../lineage.ts';
+import { parsePage } from '../paging.ts';
+import { isAtRest } from '../turns/phase.ts';
+import { deleteIfThere } from '../windows/windows.ts';
 
 /** Starts empty and active, under a salt of its own. @throws CwmError CWM-1001, 1003 (bad engine), 3004 (id taken), 7010. */
 export async function createSession(

@@ -1,5 +1,5 @@
-import type { RouteInput, RouteOutput } from '../protocol/api.ts';
-import { CwmError, isEngineFailure, toCwmError } from '../protocol/errors.ts';
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError, isEngineFailure, toCwmError } from '../../protocol/errors.ts';
 import {
   parseProjectUri,
   parseSessionId,
@@ -8,14 +8,14 @@ import {
   type LineageId,
   type SessionId,
   type WindowName,
-} from '../protocol/ids.ts';
-import type { KvRecord, WindowManifest } from '../protocol/window.ts';
-import { windowSummary } from '../protocol/windowSummary.ts';
-import type { CoreContext } from './context.ts';
-import { saltOf } from './lineage.ts';
-import { parsePage } from './paging.ts';
-import type { Engine, ForgottenKv } from './ports/engine.ts';
-import { sessionTokens } from './sessionTokens.ts';
+} from '../../protocol/ids.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/window.ts';
+import { windowSummary } from '../../protocol/windowSummary.ts';
+import type { CoreContext } from '../context.ts';
+import { saltOf } from '../lineage.ts';
+import { parsePage } from '../paging.ts';
+import type { Engine, ForgottenKv } from '../ports/engine.ts';
+import { sessionTokens } from '../sessionTokens.ts';
 
 /** Filters, sorts and pages windows (S0-09). @throws CwmError CWM-1003 for a limit outside 1–100 or a date that is none. */
 export async function listWindows(

@@ -1,6 +1,6 @@
-import { commonPrefixLength } from '../base/tokenIds.ts';
-import type { ContextTokens, Message, PrefixBreak } from '../protocol/session.ts';
-import type { Engine } from './ports/engine.ts';
+import { commonPrefixLength } from '../../base/tokenIds.ts';
+import type { ContextTokens, Message, PrefixBreak } from '../../protocol/session.ts';
+import type { Engine } from '../ports/engine.ts';
 import { renderPrompt } from './prompt.ts';
 
 export interface PrefixComparison {

@@ -1,4 +1,4 @@
-import type { Engine, EngineDescription } from './ports/engine.ts';
+import type { Engine, EngineDescription } from '../ports/engine.ts';
 
 /**
  * What an engine is, for an operation that will weigh what it says of reuse: one that shows too little for that is tried out first,

@@ -6,9 +6,9 @@ import { totalBytes } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { CachedBlock } from '../ports/blockCache.ts';
 import type { Store } from '../ports/store.ts';
-import { deleteWindow } from '../windows.ts';
-import { blocksOfLiveSessions, type BlockNaming } from './liveBlocks.ts';
-import { blocksOf, kvOf, lastUsedAt, lineageOf, windowUses, type WindowUse } from './windowUses.ts';
+import { deleteWindow } from './windows.ts';
+import { blocksOfLiveSessions, type BlockNaming } from '../space/liveBlocks.ts';
+import { blocksOf, kvOf, lastUsedAt, lineageOf, windowUses, type WindowUse } from '../space/windowUses.ts';
 
 interface PlannedWindow {
   readonly window: WindowSummary;

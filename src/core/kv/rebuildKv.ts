@@ -1,10 +1,10 @@
-import { CwmError, isEngineFailure } from '../protocol/errors.ts';
-import type { LineageId, WindowName } from '../protocol/ids.ts';
-import type { CoreContext } from './context.ts';
-import { saltOf } from './lineage.ts';
-import { measure } from './evidence/measure.ts';
-import type { Measurement } from './ports/engine.ts';
-import type { Lineage } from './ports/store.ts';
+import { CwmError, isEngineFailure } from '../../protocol/errors.ts';
+import type { LineageId, WindowName } from '../../protocol/ids.ts';
+import type { CoreContext } from '../context.ts';
+import { saltOf } from '../lineage.ts';
+import { measure } from '../evidence/measure.ts';
+import type { Measurement } from '../ports/engine.ts';
+import type { Lineage } from '../ports/store.ts';
 import type { WarmRequest } from './warm.ts';
 
 export interface RebuiltKv {

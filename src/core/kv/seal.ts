@@ -1,11 +1,11 @@
-import type { KvRecord } from '../protocol/window.ts';
-import { bytesWritten, recordBlocks, totalBytes } from './evidence/blocks.ts';
-import { askForNoise } from './evidence/askForNoise.ts';
-import { grossDifference } from './evidence/canary.ts';
-import type { Progress } from './changes.ts';
-import { measure } from './evidence/measure.ts';
-import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from './ports/engine.ts';
-import { askOverPrefixes } from './evidence/prefixCanaries.ts';
+import type { KvRecord } from '../../protocol/window.ts';
+import { bytesWritten, recordBlocks, totalBytes } from '../evidence/blocks.ts';
+import { askForNoise } from '../evidence/askForNoise.ts';
+import { grossDifference } from '../evidence/canary.ts';
+import type { Progress } from '../changes.ts';
+import { measure } from '../evidence/measure.ts';
+import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from '../ports/engine.ts';
+import { askOverPrefixes } from '../evidence/prefixCanaries.ts';
 
 /** KV that an engine was made to keep, and the evidence that it did. */
 export interface Sealed {

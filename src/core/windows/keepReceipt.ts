@@ -1,7 +1,7 @@
-import { toCwmError } from '../protocol/errors.ts';
-import type { WindowName } from '../protocol/ids.ts';
-import type { Receipt } from '../protocol/receipt.ts';
-import type { CoreContext } from './context.ts';
+import { toCwmError } from '../../protocol/errors.ts';
+import type { WindowName } from '../../protocol/ids.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { CoreContext } from '../context.ts';
 
 /**
  * Keeps the receipt of what was done with the window. When that can't be (the window was deleted meanwhile, the disk is full), the
