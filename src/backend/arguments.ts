@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { defaultLimits, type SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
-import { logLevels, type LogLevel } from './logFile.ts';
+import { logLevels, type LogLevel } from './process/logFile.ts';
 
 export interface BackendArguments {
   readonly storage: string;

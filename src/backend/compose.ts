@@ -14,10 +14,10 @@ import { auditedStore } from './audit/auditedStore.ts';
 import { parseAuditPoint } from './audit/auditPoint.ts';
 import { Refusals } from './audit/refusals.ts';
 import { DiskContextFiles } from './contextFiles/diskContextFiles.ts';
-import { examine } from './doctor.ts';
+import { examine } from './health/doctor.ts';
 import { BackendEngines } from './engines/backendEngines.ts';
-import { checkHealth } from './health.ts';
-import { readOnlyDomain } from './readOnlyDomain.ts';
+import { checkHealth } from './health/health.ts';
+import { readOnlyDomain } from './api/readOnlyDomain.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import type { Compose } from './runningBackend.ts';
 

@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { alreadyRunningExitCode } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { startFailureLine } from '../protocol/startFailure.ts';
-import { lockHolder } from './backendLock.ts';
+import { lockHolder } from './process/backendLock.ts';
 import { parseBackendArguments, type BackendArguments } from './arguments.ts';
-import { isAnnounced } from './recordFile.ts';
+import { isAnnounced } from './process/recordFile.ts';
 import { startBackend, type Compose, type RunningBackend } from './runningBackend.ts';
 
 const graceMs = 5000;

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from '
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { lockHolder, takeBackendLock } from '../../src/backend/backendLock.ts';
-import { identifyProcess } from '../../src/backend/processIdentity.ts';
+import { lockHolder, takeBackendLock } from '../../src/backend/process/backendLock.ts';
+import { identifyProcess } from '../../src/backend/process/processIdentity.ts';
 import { temporaryDirectories } from './support/temporaryDirectory.ts';
 import { until } from '../support/until.ts';
 

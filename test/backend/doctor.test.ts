@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { examine, type DoctorParts } from '../../src/backend/doctor.ts';
+import { examine, type DoctorParts } from '../../src/backend/health/doctor.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
-import { checkHealth } from '../../src/backend/health.ts';
+import { checkHealth } from '../../src/backend/health/health.ts';
 import type { EngineStatus } from '../../src/protocol/health.ts';
 import type { Capabilities } from '../../src/protocol/capabilities.ts';
 import { CwmError } from '../../src/protocol/errors.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { IdleWatch } from '../../src/backend/idleWatch.ts';
+import { IdleWatch } from '../../src/backend/process/idleWatch.ts';
 
 const minutes = (count: number): number => count * 60_000;
 

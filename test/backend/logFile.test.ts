@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { LogFile } from '../../src/backend/logFile.ts';
+import { LogFile } from '../../src/backend/process/logFile.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { temporaryDirectories } from './support/temporaryDirectory.ts';
 

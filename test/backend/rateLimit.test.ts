@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { agentLimits, limitsByKind, RateLimiter, type RateLimits } from '../../src/backend/rateLimit.ts';
+import { agentLimits, limitsByKind, RateLimiter, type RateLimits } from '../../src/backend/api/rateLimit.ts';
 import { BackendClient } from '../../src/client/backendClient.ts';
 import { requestBackend } from '../../src/client/transport.ts';
 import type { CwmError } from '../../src/protocol/errors.ts';

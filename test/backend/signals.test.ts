@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { SignalBus } from '../../src/backend/signalBus.ts';
+import { SignalBus } from '../../src/backend/api/signalBus.ts';
 import { readSignals } from '../../src/client/signalStream.ts';
 import type { Change, Signal } from '../../src/protocol/signals.ts';
 import { backendsInProcess, type BackendUnderTest } from './support/backendInProcess.ts';

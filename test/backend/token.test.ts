@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { createApp } from '../../src/backend/app.ts';
-import { IdleWatch } from '../../src/backend/idleWatch.ts';
-import { OperationLimit } from '../../src/backend/operationLimit.ts';
+import { createApp } from '../../src/backend/api/app.ts';
+import { IdleWatch } from '../../src/backend/process/idleWatch.ts';
+import { OperationLimit } from '../../src/backend/api/operationLimit.ts';
 import type { Refusal } from '../../src/backend/audit/refusals.ts';
-import { RateLimiter } from '../../src/backend/rateLimit.ts';
-import { SignalBus } from '../../src/backend/signalBus.ts';
-import type { RouteHandlers } from '../../src/backend/handlers.ts';
+import { RateLimiter } from '../../src/backend/api/rateLimit.ts';
+import { SignalBus } from '../../src/backend/api/signalBus.ts';
+import type { RouteHandlers } from '../../src/backend/api/handlers.ts';
 import { FakeDomain } from './support/fakeDomain.ts';
 
 const refused: Refusal[] = [];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { takeBackendLock } from '../../src/backend/backendLock.ts';
+import { takeBackendLock } from '../../src/backend/process/backendLock.ts';
 import type { Disposable } from '../../src/base/disposable.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 import { ClientProcess } from './clientProcess.ts';

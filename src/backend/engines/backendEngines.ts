@@ -5,7 +5,7 @@ import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
 import type { EngineStatus } from '../../protocol/health.ts';
 import type { Change } from '../../protocol/signals.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
-import type { Log } from '../logFile.ts';
+import type { Log } from '../process/logFile.ts';
 import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
 import { currentEngineKey } from './engineKey.ts';

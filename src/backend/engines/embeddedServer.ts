@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import * as z from 'zod/mini';
 import { randomSalt } from '../../base/hash.ts';
 import { toCwmError, CwmError, errorCodes, type ErrorCode } from '../../protocol/errors.ts';
-import type { Log } from '../logFile.ts';
+import type { Log } from '../process/logFile.ts';
 
 /** What the child says over IPC once: where it serves, or why it can't. */
 const readySchema = z.object({ url: z.string(), pid: z.number(), workerPid: z.number() });

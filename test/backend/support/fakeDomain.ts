@@ -1,4 +1,4 @@
-import type { Domain } from '../../../src/backend/handlers.ts';
+import type { Domain } from '../../../src/backend/api/handlers.ts';
 import type { RouteName } from '../../../src/protocol/api.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { Session } from '../../../src/protocol/session.ts';

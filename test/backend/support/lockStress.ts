@@ -2,7 +2,7 @@
 // processes have it at once: whoever has it makes a folder, which only one can.
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { takeBackendLock } from '../../../src/backend/backendLock.ts';
+import { takeBackendLock } from '../../../src/backend/process/backendLock.ts';
 
 const directory = process.argv[2] ?? '';
 const alone = join(directory, 'alone');

@@ -1,6 +1,6 @@
-import { Emitter } from '../base/emitter.ts';
-import type { Disposable } from '../base/disposable.ts';
-import type { Change, Signal } from '../protocol/signals.ts';
+import { Emitter } from '../../base/emitter.ts';
+import type { Disposable } from '../../base/disposable.ts';
+import type { Change, Signal } from '../../protocol/signals.ts';
 
 const defaultKept = 4096;
 /** Room for a signal's other fields within 1 KB (S4-40). */

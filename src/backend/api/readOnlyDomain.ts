@@ -1,5 +1,5 @@
-import { routes } from '../protocol/api.ts';
-import type { CwmError } from '../protocol/errors.ts';
+import { routes } from '../../protocol/api.ts';
+import type { CwmError } from '../../protocol/errors.ts';
 import { domainHandlers, type Domain } from './handlers.ts';
 
 /** Routes that only look, though they are no GET. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import type { Disposable } from '../base/disposable.ts';
+import type { Disposable } from '../../base/disposable.ts';
 import { identifyProcess, livenessOf, type ProcessIdentity } from './processIdentity.ts';
 
 const prefix = 'backend.lock.';

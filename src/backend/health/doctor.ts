@@ -1,12 +1,12 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { formatBytes } from '../base/format.ts';
-import type { EngineRegistry } from '../core/ports/engineRegistry.ts';
-import type { Capabilities } from '../protocol/capabilities.ts';
-import type { RouteOutput } from '../protocol/api.ts';
-import type { EngineStatus, Finding } from '../protocol/health.ts';
-import { errorCodes, toCwmError } from '../protocol/errors.ts';
-import { productVersion } from '../protocol/version.ts';
+import { formatBytes } from '../../base/format.ts';
+import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
+import type { Capabilities } from '../../protocol/capabilities.ts';
+import type { RouteOutput } from '../../protocol/api.ts';
+import type { EngineStatus, Finding } from '../../protocol/health.ts';
+import { errorCodes, toCwmError } from '../../protocol/errors.ts';
+import { productVersion } from '../../protocol/version.ts';
 import { networkFileSystem, networkWarning } from './networkFileSystem.ts';
 
 const scarceBytes = 1e9;

@@ -2,7 +2,7 @@ import { unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 
 export interface ControlServer {
   readonly address: string;

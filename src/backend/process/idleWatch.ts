@@ -1,4 +1,4 @@
-import type { Disposable } from '../base/disposable.ts';
+import type { Disposable } from '../../base/disposable.ts';
 
 /**
  * Calls `onIdle` once, when nobody has used the backend for `idleMs`: no request in work and no event stream open.

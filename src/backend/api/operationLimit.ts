@@ -1,4 +1,4 @@
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 
 /** Lets at most so many operations run at once; refuses the next one instead of making it wait (S0-62). */
 export class OperationLimit {

@@ -1,8 +1,8 @@
 import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { randomId, sha256Hex } from '../base/hash.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { randomId, sha256Hex } from '../../base/hash.ts';
+import { CwmError } from '../../protocol/errors.ts';
 
 /** `sun_path` holds 108 bytes on Linux and 104 on macOS, with its terminating NUL. */
 const maxSocketPathBytes = 103;

@@ -1,5 +1,5 @@
 import { copyFileSync, fstatSync, openSync, closeSync, truncateSync, writeSync } from 'node:fs';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 
 const defaultMaxBytes = 2 * 1024 * 1024;
 

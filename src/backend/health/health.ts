@@ -1,8 +1,8 @@
-import type { RouteOutput } from '../protocol/api.ts';
-import { productVersion } from '../protocol/version.ts';
+import type { RouteOutput } from '../../protocol/api.ts';
+import { productVersion } from '../../protocol/version.ts';
 import type { DoctorParts } from './doctor.ts';
-import type { BackendEngines } from './engines/backendEngines.ts';
-import type { Domain } from './handlers.ts';
+import type { BackendEngines } from '../engines/backendEngines.ts';
+import type { Domain } from '../api/handlers.ts';
 
 export interface HealthParts {
   readonly storage: string;

@@ -1,6 +1,6 @@
-import type { Clock } from '../base/clock.ts';
-import { CwmError } from '../protocol/errors.ts';
-import { kindOf } from './requestClient.ts';
+import type { Clock } from '../../base/clock.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { kindOf } from '../requestClient.ts';
 
 export interface RateLimits {
   readonly perMinute: number;

@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
-import type { Signal } from '../protocol/signals.ts';
+import type { Signal } from '../../protocol/signals.ts';
 import type { SignalBus } from './signalBus.ts';
 
 /** How often a client hears something even when nothing happens, so that it can tell silence from a dead connection. */

@@ -1,4 +1,4 @@
-import type { ParsedInput, RouteName, RouteOutput } from '../protocol/api.ts';
+import type { ParsedInput, RouteName, RouteOutput } from '../../protocol/api.ts';
 
 /** Does what a route asks for. `signal` aborts when the client has gone or the backend ends. */
 export type RouteHandler<Name extends RouteName> = (

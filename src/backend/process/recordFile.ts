@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../protocol/backendRecord.ts';
+import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../../protocol/backendRecord.ts';
 
 /** Tells clients where this backend is. To be called once it listens. */
 export async function announceBackend(storage: string, record: BackendRecord): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import * as z from 'zod/mini';
-import type { Route } from '../protocol/api.ts';
-import { CwmError } from '../protocol/errors.ts';
+import type { Route } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
 
 const maxBodyBytes = 16 * 1024 * 1024;
 const inEnglish = z.locales.en().localeError;
