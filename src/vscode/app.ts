@@ -1,10 +1,10 @@
 import type { ExtensionContext, LogOutputChannel } from 'vscode';
-import type { BackendConnection } from './backendConnection.ts';
-import type { Conversations } from './conversations.ts';
+import type { BackendConnection } from './backend/backendConnection.ts';
+import type { Conversations } from './documents/conversations.ts';
 import type { Reports } from './documents/documentTexts.ts';
 import type { Documents } from './documents/documents.ts';
-import type { ProjectTracker } from './project.ts';
-import type { Puller } from './puller.ts';
+import type { ProjectTracker } from './following/project.ts';
+import type { Puller } from './following/puller.ts';
 import type { StateStore } from './state.ts';
 
 /** What commands and views share; made once, in `activate`. */

@@ -1,25 +1,25 @@
 import { type ExtensionContext, type LogOutputChannel, window } from 'vscode';
 import type { App } from './app.ts';
-import { inBackground } from './background.ts';
-import { BackendConnection } from './backendConnection.ts';
+import { inBackground } from './ui/background.ts';
+import { BackendConnection } from './backend/backendConnection.ts';
 import { registerCommands } from './commands/registerCommands.ts';
 import { contribute } from './contribute.ts';
-import { Conversations } from './conversations.ts';
+import { Conversations } from './documents/conversations.ts';
 import { documentTexts, type Reports } from './documents/documentTexts.ts';
 import { Documents } from './documents/documents.ts';
 import { registerDocuments } from './documents/registerDocuments.ts';
-import { followBackend } from './followBackend.ts';
-import { followSettings } from './followSettings.ts';
-import { engineSpec } from './engineSpec.ts';
+import { followBackend } from './following/followBackend.ts';
+import { followSettings } from './following/followSettings.ts';
+import { engineSpec } from './settings/engineSpec.ts';
 import { extensionApi, type ExtensionApi } from './extensionApi.ts';
-import { ProjectTracker } from './project.ts';
-import { Puller } from './puller.ts';
-import { startBackend } from './startBackend.ts';
+import { ProjectTracker } from './following/project.ts';
+import { Puller } from './following/puller.ts';
+import { startBackend } from './backend/startBackend.ts';
 import { StateStore } from './state.ts';
 import { registerContextKeys } from './views/contextKeys.ts';
 import { registerSessionsTree } from './views/sessionsTree.ts';
 import { registerStatusBar } from './views/statusBar.ts';
-import { wakeUp } from './wakeUp.ts';
+import { wakeUp } from './following/wakeUp.ts';
 
 /** Registers everything and returns at once; the backend is looked for afterwards. */
 export function activate(context: ExtensionContext): ExtensionApi {

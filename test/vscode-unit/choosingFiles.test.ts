@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { gitIgnored } from '../../src/vscode/render/gitIgnored.ts';
-import { pathChoices } from '../../src/vscode/render/pathChoices.ts';
+import { gitIgnored } from '../../src/vscode/pick/gitIgnored.ts';
+import { pathChoices } from '../../src/vscode/pick/pathChoices.ts';
 
 describe('choosing files', () => {
   test('offers the whole folder, every folder with what is in it, then every file', () => {

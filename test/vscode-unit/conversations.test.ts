@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { Message } from '../../src/protocol/session.ts';
-import { BackendConnection } from '../../src/vscode/backendConnection.ts';
-import { Conversations } from '../../src/vscode/conversations.ts';
+import { BackendConnection } from '../../src/vscode/backend/backendConnection.ts';
+import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { StateStore } from '../../src/vscode/state.ts';
 import { aSession } from './builders.ts';
 import { FakeBackend } from './fakeBackend.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LatestOnly } from '../../src/vscode/latestOnly.ts';
+import { LatestOnly } from '../../src/vscode/following/latestOnly.ts';
 
 describe('one job at a time', () => {
   test('what is asked for while a job runs makes it run once more, so that nothing asked for is missed', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseWindowName } from '../../src/protocol/ids.ts';
-import { defaultWindowName, windowNameProblem } from '../../src/vscode/render/names.ts';
+import { defaultWindowName, windowNameProblem } from '../../src/vscode/pick/names.ts';
 import { now } from './builders.ts';
 
 describe('names', () => {

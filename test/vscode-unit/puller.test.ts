@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { EngineStatus } from '../../src/protocol/health.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
-import { BackendConnection } from '../../src/vscode/backendConnection.ts';
-import { Puller, pageSize } from '../../src/vscode/puller.ts';
+import { BackendConnection } from '../../src/vscode/backend/backendConnection.ts';
+import { Puller, pageSize } from '../../src/vscode/following/puller.ts';
 import { StateStore } from '../../src/vscode/state.ts';
 import { aSession, aWindow } from './builders.ts';
 import { FakeBackend, healthAnswer, page } from './fakeBackend.ts';

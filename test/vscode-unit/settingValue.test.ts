@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { settingValue } from '../../src/vscode/settingValue.ts';
+import { settingValue } from '../../src/vscode/settings/settingValue.ts';
 
 describe('V5 a setting is always a usable value', () => {
   test('a number out of range is brought into it, and what is no number is the default', () => {

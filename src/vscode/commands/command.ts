@@ -1,7 +1,7 @@
 import { type CwmError, type ErrorReport, toCwmError } from '../../protocol/errors.ts';
 import type { App } from '../app.ts';
-import { showFailure } from '../notifications.ts';
-import { type ProgressText, withProgress } from '../progress.ts';
+import { showFailure } from '../ui/notifications.ts';
+import { type ProgressText, withProgress } from '../ui/progress.ts';
 
 /** What a command resolves to. It never rejects: the user has been told by then. */
 export type CommandResult<Value> =

@@ -1,10 +1,10 @@
 import { window } from 'vscode';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { CommandInput } from '../contributions.ts';
-import { showDone } from '../notifications.ts';
+import { showDone } from '../ui/notifications.ts';
 import { formatCount } from '../../base/format.ts';
 import { command } from './command.ts';
-import { pickExistingSession } from './pickSession.ts';
+import { pickExistingSession } from '../pick/pickSession.ts';
 import { trashSentence } from '../render/trashSentence.ts';
 
 interface Request {

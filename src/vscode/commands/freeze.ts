@@ -3,11 +3,11 @@ import type { Receipt } from '../../protocol/receipt.ts';
 import type { Session } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
-import { showReceiptMessage } from '../notifications.ts';
-import { defaultWindowName, windowNameProblem } from '../render/names.ts';
+import { showReceiptMessage } from '../ui/notifications.ts';
+import { defaultWindowName, windowNameProblem } from '../pick/names.ts';
 import { command } from './command.ts';
 import { noteReceipt } from './noteReceipt.ts';
-import { targetSession } from './pickSession.ts';
+import { targetSession } from '../pick/pickSession.ts';
 
 interface Request {
   readonly session: Session;

@@ -4,9 +4,9 @@ import type { RecoveryPointSummary, RecoveryReason } from '../../protocol/tracke
 import { formatAge, formatCount, formatTokens } from '../../base/format.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
-import { showDone } from '../notifications.ts';
+import { showDone } from '../ui/notifications.ts';
 import { command } from './command.ts';
-import { targetSession } from './pickSession.ts';
+import { targetSession } from '../pick/pickSession.ts';
 
 interface Request {
   readonly session: string;

@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { CwmError } from '../../protocol/errors.ts';
 import type { App } from '../app.ts';
 import { type CommandId, type CommandInput, type CommandOutput, commandInputs } from '../contributions.ts';
-import { showFailure } from '../notifications.ts';
+import { showFailure } from '../ui/notifications.ts';
 import { clone } from './clone.ts';
 import type { CommandResult, RunCommand } from './command.ts';
 import { deleteSession } from './deleteSession.ts';

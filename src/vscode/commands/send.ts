@@ -4,9 +4,9 @@ import type { Session } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
 import { documentUri } from '../documents/documentUri.ts';
-import { setting } from '../settings.ts';
+import { setting } from '../settings/settings.ts';
 import { command } from './command.ts';
-import { targetSession } from './pickSession.ts';
+import { targetSession } from '../pick/pickSession.ts';
 
 interface Request {
   readonly session: Session;

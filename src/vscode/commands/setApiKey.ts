@@ -1,7 +1,7 @@
 import { window } from 'vscode';
 import { type CommandInput, apiKeySecret } from '../contributions.ts';
-import { showDone } from '../notifications.ts';
-import { engineSpec } from '../engineSpec.ts';
+import { showDone } from '../ui/notifications.ts';
+import { engineSpec } from '../settings/engineSpec.ts';
 import { command } from './command.ts';
 
 /** Keeps the engine's API key in the secret storage; an empty one removes it. */

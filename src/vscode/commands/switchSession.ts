@@ -2,7 +2,7 @@ import type { Session } from '../../protocol/session.ts';
 import type { CommandInput } from '../contributions.ts';
 import { command } from './command.ts';
 import { activate } from './createSession.ts';
-import { pickSession } from './pickSession.ts';
+import { pickSession } from '../pick/pickSession.ts';
 
 export const switchSession = command<CommandInput<'cwm.switchSession'>, Session, Session>({
   title: 'Switch Session',

@@ -3,13 +3,13 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
-import { showReceiptMessage } from '../notifications.ts';
+import { showReceiptMessage } from '../ui/notifications.ts';
 import { command } from './command.ts';
 import { activate } from './createSession.ts';
 import { engineOfWindow } from './engineOfWindow.ts';
 import { noteReceipt } from './noteReceipt.ts';
-import { pickExistingSession } from './pickSession.ts';
-import { pickWindow } from './pickWindow.ts';
+import { pickExistingSession } from '../pick/pickSession.ts';
+import { pickWindow } from '../pick/pickWindow.ts';
 
 interface Request {
   readonly window: string;

@@ -1,6 +1,6 @@
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { BackendConnection } from '../backendConnection.ts';
-import type { Conversations } from '../conversations.ts';
+import type { BackendConnection } from '../backend/backendConnection.ts';
+import type { Conversations } from './conversations.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
 import { doctorReport, statusReport, verifyReport, type AboutBackend } from '../render/reports.ts';
 import { usageReport } from '../render/spaceReport.ts';

@@ -1,7 +1,7 @@
 import { commands } from 'vscode';
 import type { Disposable } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
-import { inBackground } from '../background.ts';
+import { inBackground } from '../ui/background.ts';
 import type { ContextKeys } from '../contributions.ts';
 
 /** Keeps the `when` clauses of menus and welcome texts in step with the state. */

@@ -12,12 +12,12 @@ import {
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
-import { inBackground } from '../background.ts';
+import { inBackground } from '../ui/background.ts';
 import { type CommandId, sessionsViewId } from '../contributions.ts';
 import { viewMessage } from '../render/viewMessage.ts';
 import { type TreeNode, nodeId, rootNodes, windowNodes } from '../render/treeNodes.ts';
 import { treeRow } from '../render/treeRow.ts';
-import { wakeUp } from '../wakeUp.ts';
+import { wakeUp } from '../following/wakeUp.ts';
 
 /** The tree of sessions and their windows, and the line above it that says what is down. */
 export function registerSessionsTree(app: App): Disposable {

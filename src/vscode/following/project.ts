@@ -1,9 +1,9 @@
 import { type Disposable, type WorkspaceFolder, window, workspace } from 'vscode';
-import { DisposableStore } from '../base/disposable.ts';
-import { projectUriOfFolder, projectUriOfVirtualFolder } from '../client/projectUri.ts';
-import type { ProjectUri } from '../protocol/ids.ts';
+import { DisposableStore } from '../../base/disposable.ts';
+import { projectUriOfFolder, projectUriOfVirtualFolder } from '../../client/projectUri.ts';
+import type { ProjectUri } from '../../protocol/ids.ts';
 import type { Puller } from './puller.ts';
-import type { StateStore } from './state.ts';
+import type { StateStore } from '../state.ts';
 
 /**
  * Follows which folder is worked in: that of the active editor, else the first. A project is named by the folder's real path, so

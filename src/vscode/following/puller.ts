@@ -1,9 +1,9 @@
-import type { Change } from '../protocol/signals.ts';
-import { CwmError, toCwmError } from '../protocol/errors.ts';
-import type { Session } from '../protocol/session.ts';
-import type { BackendConnection } from './backendConnection.ts';
+import type { Change } from '../../protocol/signals.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import type { Session } from '../../protocol/session.ts';
+import type { BackendConnection } from '../backend/backendConnection.ts';
 import { LatestOnly } from './latestOnly.ts';
-import type { EngineState, Listing, State, StateStore } from './state.ts';
+import type { EngineState, Listing, State, StateStore } from '../state.ts';
 
 /** Rows that one page of the tree holds. */
 export const pageSize = 100;

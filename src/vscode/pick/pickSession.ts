@@ -3,7 +3,7 @@ import type { RouteInput } from '../../protocol/api.ts';
 import type { Session } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import { treeRow } from '../render/treeRow.ts';
-import { createSession } from './createSession.ts';
+import { createSession } from '../commands/createSession.ts';
 
 /** Of this folder, and of all. */
 const mostListed = 100;

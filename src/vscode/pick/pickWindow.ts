@@ -2,7 +2,7 @@ import { type QuickPick, type QuickPickItem, ThemeIcon, window } from 'vscode';
 import { toCwmError } from '../../protocol/errors.ts';
 import type { WindowSummary } from '../../protocol/window.ts';
 import type { App } from '../app.ts';
-import { showFailure } from '../notifications.ts';
+import { showFailure } from '../ui/notifications.ts';
 import { treeRow } from '../render/treeRow.ts';
 
 interface WindowItem extends QuickPickItem {

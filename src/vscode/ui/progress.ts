@@ -1,6 +1,6 @@
 import { ProgressLocation, window } from 'vscode';
-import type { App } from './app.ts';
-import type { Operation } from './state.ts';
+import type { App } from '../app.ts';
+import type { Operation } from '../state.ts';
 
 export interface ProgressText {
   /** As in "Freezing auth-refactor". */

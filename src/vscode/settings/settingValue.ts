@@ -1,4 +1,4 @@
-import { type SettingId, type SettingTypes, settings } from './contributions.ts';
+import { type SettingId, type SettingTypes, settings } from '../contributions.ts';
 
 /**
  * What a setting means, whatever the user wrote: VS Code only underlines what is out of range or of another type. A number is brought

@@ -1,7 +1,7 @@
 import { type Disposable, workspace } from 'vscode';
-import type { App } from './app.ts';
-import { inBackground } from './background.ts';
-import { affects } from './settings.ts';
+import type { App } from '../app.ts';
+import { inBackground } from '../ui/background.ts';
+import { affects } from '../settings/settings.ts';
 import { wakeUp } from './wakeUp.ts';
 
 /** Makes changed settings take effect without a reload. */

@@ -1,8 +1,8 @@
 import { Uri, type WorkspaceFolder, RelativePattern, window, workspace } from 'vscode';
 import { CwmError } from '../../protocol/errors.ts';
 import { formatCount } from '../../base/format.ts';
-import { gitIgnored } from '../render/gitIgnored.ts';
-import { type PathChoice, pathChoices } from '../render/pathChoices.ts';
+import { gitIgnored } from './gitIgnored.ts';
+import { type PathChoice, pathChoices } from './pathChoices.ts';
 
 /** Enough to choose from; whole folders can be chosen anyway. */
 const mostFilesListed = 5000;

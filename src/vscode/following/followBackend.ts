@@ -1,6 +1,6 @@
-import type { Disposable } from '../base/disposable.ts';
-import type { App } from './app.ts';
-import { inBackground } from './background.ts';
+import type { Disposable } from '../../base/disposable.ts';
+import type { App } from '../app.ts';
+import { inBackground } from '../ui/background.ts';
 
 /** Fetches what the backend says has changed. */
 export const followBackend = (app: App): Disposable =>

@@ -1,11 +1,11 @@
-import type { Disposable } from '../base/disposable.ts';
-import { DisposableStore } from '../base/disposable.ts';
-import { Emitter } from '../base/emitter.ts';
-import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
-import type { Change } from '../protocol/signals.ts';
-import { CwmError, toCwmError } from '../protocol/errors.ts';
+import type { Disposable } from '../../base/disposable.ts';
+import { DisposableStore } from '../../base/disposable.ts';
+import { Emitter } from '../../base/emitter.ts';
+import type { RouteInput, RouteName, RouteOutput } from '../../protocol/api.ts';
+import type { Change } from '../../protocol/signals.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Backend, ConnectBackend } from './backend.ts';
-import type { StateStore } from './state.ts';
+import type { StateStore } from '../state.ts';
 
 /** `lost`: the backend behind it ended; the next call starts another one. */
 type Held =

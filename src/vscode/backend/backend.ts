@@ -1,6 +1,6 @@
-import type { Disposable } from '../base/disposable.ts';
-import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
-import type { Signal } from '../protocol/signals.ts';
+import type { Disposable } from '../../base/disposable.ts';
+import type { RouteInput, RouteName, RouteOutput } from '../../protocol/api.ts';
+import type { Signal } from '../../protocol/signals.ts';
 
 /** The backend as the extension uses it; the client satisfies it. A call to one that has gone starts another. */
 export interface Backend extends Disposable {

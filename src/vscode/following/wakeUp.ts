@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { App } from './app.ts';
-import { storageDirectory } from './storageDirectory.ts';
+import type { App } from '../app.ts';
+import { storageDirectory } from '../settings/storageDirectory.ts';
 
 /** Written when a storage directory is first used. */
 const storeMarker = 'store.json';

@@ -1,11 +1,11 @@
 import { commands, window } from 'vscode';
-import type { CwmError } from '../protocol/errors.ts';
-import type { Receipt } from '../protocol/receipt.ts';
-import type { App } from './app.ts';
+import type { CwmError } from '../../protocol/errors.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { App } from '../app.ts';
 import { inBackground } from './background.ts';
-import type { CommandId } from './contributions.ts';
-import { type FailureAction, failureActions, failureMessage } from './render/failure.ts';
-import { verdictWords } from './render/verdictWords.ts';
+import type { CommandId } from '../contributions.ts';
+import { type FailureAction, failureActions, failureMessage } from '../render/failure.ts';
+import { verdictWords } from '../render/verdictWords.ts';
 
 const actionCommands: Readonly<Record<Exclude<FailureAction, 'retry'>, CommandId>> = {
   startEngine: 'cwm.startEngine',

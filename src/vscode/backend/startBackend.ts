@@ -1,11 +1,11 @@
 import type { ExtensionContext } from 'vscode';
-import { entryPointPath } from '../base/entryPoint.ts';
-import type { BackendStart } from '../client/backendChild.ts';
-import { connectBackend, type ConnectOptions } from '../client/connectBackend.ts';
+import { entryPointPath } from '../../base/entryPoint.ts';
+import type { BackendStart } from '../../client/backendChild.ts';
+import { connectBackend, type ConnectOptions } from '../../client/connectBackend.ts';
 import type { ConnectBackend } from './backend.ts';
-import { apiKeySecret } from './contributions.ts';
-import { setting } from './settings.ts';
-import { storageDirectory } from './storageDirectory.ts';
+import { apiKeySecret } from '../contributions.ts';
+import { setting } from '../settings/settings.ts';
+import { storageDirectory } from '../settings/storageDirectory.ts';
 
 /** Settings that hold from the backend's next start on. */
 function backendArguments(): string[] {
