@@ -3,7 +3,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { sha256Hex } from '../src/base/hash.ts';
 import type { LineageId, MessageId, SessionId } from '../src/protocol/ids.ts';
 import { openStore } from '../src/store/openStore.ts';
-import { diskFiles, type Files } from '../src/store/files.ts';
+import { diskFiles, type Files } from '../src/store/disk/files.ts';
 import { aBlock, aKvRecord, aManifest, aMessage, aSession, contextTokens } from '../test/store/builders.ts';
 
 export interface BigStore {

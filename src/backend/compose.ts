@@ -7,7 +7,7 @@ import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { AuditFact } from '../protocol/audit.ts';
 import { productVersion } from '../protocol/version.ts';
 import { openStore } from '../store/openStore.ts';
-import { diskFiles } from '../store/files.ts';
+import { diskFiles } from '../store/disk/files.ts';
 import { BlockFiles } from '../store/space/blockFiles.ts';
 import { StateFolders } from '../store/states/stateFolders.ts';
 import { auditedStore } from './audit/auditedStore.ts';

@@ -19,7 +19,7 @@ import { limitsByKind, RateLimiter } from './api/rateLimit.ts';
 import { announceBackend, withdrawBackend } from './process/recordFile.ts';
 import { SignalBus } from './api/signalBus.ts';
 import { socketAddresses } from './process/socketAddress.ts';
-import { storageError } from '../store/storageError.ts';
+import { storageError } from '../store/disk/storageError.ts';
 
 export interface BackendOptions {
   /** Absolute. Made with mode 0700 when it is not there. */

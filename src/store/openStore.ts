@@ -1,12 +1,12 @@
 import type { Clock } from '../base/clock.ts';
 import { openEncryption, type EncryptionWish } from './encryption/openEncryption.ts';
 import { FileStore } from './fileStore.ts';
-import { diskFiles, type Files } from './files.ts';
-import { Layout } from './layout.ts';
+import { diskFiles, type Files } from './disk/files.ts';
+import { Layout } from './disk/layout.ts';
 import { migrations, type Migration } from './migrations/migration.ts';
 import { latestFormat, prepareStore } from './migrations/prepareStore.ts';
-import { makeStorageDirectory } from './recovery.ts';
-import { storageError } from './storageError.ts';
+import { makeStorageDirectory } from './check/recovery.ts';
+import { storageError } from './disk/storageError.ts';
 
 export interface StoreOptions {
   /** Absolute. Made when it is not there, mode 0700; may be a link itself, but nothing in it. */

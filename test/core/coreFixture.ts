@@ -10,7 +10,7 @@ import type { SpaceLimits } from '../../src/core/space/limits.ts';
 import type { Change } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { openStore } from '../../src/store/openStore.ts';
-import { diskFiles, type Files } from '../../src/store/files.ts';
+import { diskFiles, type Files } from '../../src/store/disk/files.ts';
 import { FaultyFiles } from '../store/faultyFiles.ts';
 import { FakeEngine } from './fakeEngine.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { routes, type RouteName } from '../../src/protocol/api.ts';
 import type { CwmError } from '../../src/protocol/errors.ts';
-import { encodeRecord, recordFormatVersion } from '../../src/store/record.ts';
+import { encodeRecord, recordFormatVersion } from '../../src/store/disk/record.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 import { wholeBackends } from './support/wholeBackend.ts';
 

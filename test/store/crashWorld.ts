@@ -7,7 +7,7 @@ import { CwmError } from '../../src/protocol/errors.ts';
 import type { MessageId, SessionId, WindowName } from '../../src/protocol/ids.ts';
 import type { Message, Session } from '../../src/protocol/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import type { Files } from '../../src/store/files.ts';
+import type { Files } from '../../src/store/disk/files.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { BlockFiles } from '../../src/store/space/blockFiles.ts';
 import { FakeEngine } from '../core/fakeEngine.ts';

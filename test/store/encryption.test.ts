@@ -8,7 +8,7 @@ import type { MessageId } from '../../src/protocol/ids.ts';
 import { encryptedFiles } from '../../src/store/encryption/encryptedFiles.ts';
 import { damagedMark, openFrames, sealFrame } from '../../src/store/encryption/frames.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import { diskFiles } from '../../src/store/files.ts';
+import { diskFiles } from '../../src/store/disk/files.ts';
 import { aMessage, aReceipt, lineageId, sessionId, someIds, windowName, windowsQuery } from './builders.ts';
 import { FaultyFiles } from './faultyFiles.ts';
 import { MemoryFiles } from './memoryFiles.ts';

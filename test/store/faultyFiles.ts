@@ -1,4 +1,4 @@
-import type { Files } from '../../src/store/files.ts';
+import type { Files } from '../../src/store/disk/files.ts';
 
 export type FaultKind =
   /** It fails before it does anything. */

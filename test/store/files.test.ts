@@ -2,7 +2,7 @@ import { statfs, symlink, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { diskFiles } from '../../src/store/files.ts';
+import { diskFiles } from '../../src/store/disk/files.ts';
 import { temporaryDirectory } from './testStore.ts';
 
 const bytes = Buffer.from('content');

@@ -2,7 +2,7 @@ import { cp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { encodeRecord, openRecord } from '../../src/store/record.ts';
+import { encodeRecord, openRecord } from '../../src/store/disk/record.ts';
 import { aMessage, aReceipt, nextVersion, sessionId, windowName } from './builders.ts';
 import { contentsOf } from './fixtures/contents.ts';
 import { openTestStore, temporaryDirectory } from './testStore.ts';

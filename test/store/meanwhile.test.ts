@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import type { Files } from '../../src/store/files.ts';
+import type { Files } from '../../src/store/disk/files.ts';
 import { aKvRecord, aManifest, aPoint, aSession, aState, contextTokens, nextVersion } from './builders.ts';
 import { lineageId, sessionId, someIds, windowName } from './builders.ts';
 import { FaultyFiles } from './faultyFiles.ts';

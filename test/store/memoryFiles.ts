@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { sha256Hex } from '../../src/base/hash.ts';
-import type { DirectoryEntry, Files, FileStat } from '../../src/store/files.ts';
+import type { DirectoryEntry, Files, FileStat } from '../../src/store/disk/files.ts';
 
 interface FileNode {
   readonly kind: 'file';

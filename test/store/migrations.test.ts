@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { migrations, type Migration } from '../../src/store/migrations/migration.ts';
-import { encodeRecord, openRecord, recordFormatVersion } from '../../src/store/record.ts';
+import { encodeRecord, openRecord, recordFormatVersion } from '../../src/store/disk/record.ts';
 import { aSession, sessionId, sessionsQuery, windowName, windowsQuery } from './builders.ts';
 import { allEndings, endAs, faultKinds } from './crashEndings.ts';
 import { FaultyFiles } from './faultyFiles.ts';

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { openImage, sealImage } from '../../src/store/index/indexImage.ts';
-import { decodeLines, encodeLines } from '../../src/store/lines.ts';
-import { DamageError, decodeRecord, encodeRecord } from '../../src/store/record.ts';
+import { decodeLines, encodeLines } from '../../src/store/disk/lines.ts';
+import { DamageError, decodeRecord, encodeRecord } from '../../src/store/disk/record.ts';
 
 const schema = z.object({ text: z.string(), count: z.number() });
 const value = { text: 'ice 🧊 and "quotes"\u2028', count: 3 };

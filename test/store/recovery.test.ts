@@ -12,7 +12,7 @@ import {
   someIds,
   windowName,
 } from './builders.ts';
-import { diskFiles, type Files } from '../../src/store/files.ts';
+import { diskFiles, type Files } from '../../src/store/disk/files.ts';
 import { FakeClock, openTestStore, temporaryDirectory } from './testStore.ts';
 
 const s1 = sessionId('s1');

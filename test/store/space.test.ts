@@ -2,7 +2,7 @@ import { symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import { diskFiles } from '../../src/store/files.ts';
+import { diskFiles } from '../../src/store/disk/files.ts';
 import { BlockFiles } from '../../src/store/space/blockFiles.ts';
 import {
   aKvRecord,

@@ -2,8 +2,8 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import { diskFiles, type Files } from '../../src/store/files.ts';
-import { encodeRecord } from '../../src/store/record.ts';
+import { diskFiles, type Files } from '../../src/store/disk/files.ts';
+import { encodeRecord } from '../../src/store/disk/record.ts';
 import {
   aKvRecord,
   aManifest,

@@ -15,7 +15,7 @@ import {
   someIds,
   windowName,
 } from './builders.ts';
-import { diskFiles, type Files } from '../../src/store/files.ts';
+import { diskFiles, type Files } from '../../src/store/disk/files.ts';
 import { fill } from './operations.ts';
 import { openTestStore, temporaryDirectory } from './testStore.ts';
 

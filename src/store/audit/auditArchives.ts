@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { AuditPoint } from '../../protocol/audit.ts';
-import type { StoreParts } from '../storeParts.ts';
-import type { Trash } from '../trash.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+import type { Trash } from '../records/trash.ts';
 import type { AuditFile } from './auditChain.ts';
 import { lastAuditLine, splitLines } from './auditLine.ts';
 

@@ -8,9 +8,9 @@ import {
   type AuditReport,
 } from '../../protocol/audit.ts';
 import { isDeepStrictEqual } from 'node:util';
-import type { StoreParts } from '../storeParts.ts';
-import type { Trash } from '../trash.ts';
-import { nullIfDamaged } from '../unreadable.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+import type { Trash } from '../records/trash.ts';
+import { nullIfDamaged } from '../disk/unreadable.ts';
 import { AuditArchives } from './auditArchives.ts';
 import { checkChain, type AuditFile } from './auditChain.ts';
 import {

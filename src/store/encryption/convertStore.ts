@@ -1,7 +1,7 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import type { DirectoryEntry, Files } from '../files.ts';
-import type { Layout } from '../layout.ts';
+import type { DirectoryEntry, Files } from '../disk/files.ts';
+import type { Layout } from '../disk/layout.ts';
 import { isSealed, openFrames, sealFrame } from './frames.ts';
 
 /**

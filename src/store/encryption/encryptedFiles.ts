@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import { DurableWrites } from '../durableWrites.ts';
-import { hasCode, type Files } from '../files.ts';
+import { DurableWrites } from '../disk/durableWrites.ts';
+import { hasCode, type Files } from '../disk/files.ts';
 import { openFrames, sealFrame } from './frames.ts';
 
 /**

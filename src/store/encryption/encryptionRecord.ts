@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import * as z from 'zod/mini';
-import { DurableWrites } from '../durableWrites.ts';
-import type { Files } from '../files.ts';
-import type { Layout } from '../layout.ts';
-import { DamageError, decodeRecord, encodeRecord } from '../record.ts';
+import { DurableWrites } from '../disk/durableWrites.ts';
+import type { Files } from '../disk/files.ts';
+import type { Layout } from '../disk/layout.ts';
+import { DamageError, decodeRecord, encodeRecord } from '../disk/record.ts';
 import { openFrames, sealFrame } from './frames.ts';
 import { keyError } from './keyFile.ts';
 

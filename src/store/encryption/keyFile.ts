@@ -2,7 +2,7 @@ import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
-import { hasCode } from '../files.ts';
+import { hasCode } from '../disk/files.ts';
 
 const keyBytes = 32;
 

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { CwmError } from '../../protocol/errors.ts';
-import type { Files } from '../files.ts';
-import type { Layout } from '../layout.ts';
+import type { Files } from '../disk/files.ts';
+import type { Layout } from '../disk/layout.ts';
 import { readStoreFormat } from '../migrations/storeFormat.ts';
 import { convertStore } from './convertStore.ts';
 import { encryptedFiles } from './encryptedFiles.ts';

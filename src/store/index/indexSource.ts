@@ -1,9 +1,9 @@
 import { parseSessionId, parseWindowName, type SessionId, type WindowName } from '../../protocol/ids.ts';
-import { idOfFileName } from '../layout.ts';
-import type { SessionFiles } from '../sessionFiles.ts';
-import type { StoreParts } from '../storeParts.ts';
-import { nullIfUnreadable } from '../unreadable.ts';
-import type { WindowFiles } from '../windowFiles.ts';
+import { idOfFileName } from '../disk/layout.ts';
+import type { SessionFiles } from '../records/sessionFiles.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+import { nullIfUnreadable } from '../disk/unreadable.ts';
+import type { WindowFiles } from '../records/windowFiles.ts';
 import { sessionRow, windowRow, type SessionRow, type WindowRow } from './rows.ts';
 
 /** The index's rows, as the files say them: the only source there is, for a change as for a rebuild. */

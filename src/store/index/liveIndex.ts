@@ -1,8 +1,8 @@
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
-import { filesAtOnce, mapBounded } from '../mapBounded.ts';
-import type { StoreParts } from '../storeParts.ts';
+import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
 import { openImage, sealImage } from './indexImage.ts';
 import type { IndexSource } from './indexSource.ts';
 import { SqlIndex } from './sqlIndex.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { SqlJsStatic } from 'sql.js';
-import { hasCode } from '../files.ts';
+import { hasCode } from '../disk/files.ts';
 
 /**
  * Loads SQLite, which is WebAssembly: 0.7 MB and some milliseconds that only lists need.

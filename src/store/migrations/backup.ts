@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
-import { stampOf } from '../quarantine.ts';
-import type { StoreParts } from '../storeParts.ts';
+import { stampOf } from '../disk/quarantine.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
 
 /**
  * Copies all records to `backups/format-<from>-<stamp>/`: all of them or nothing appears. Files that are never changed in place

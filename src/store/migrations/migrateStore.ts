@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { DamageError, encodeRecord, openRecord } from '../record.ts';
-import type { StoreParts } from '../storeParts.ts';
-import { describeItem } from '../trash.ts';
+import { DamageError, encodeRecord, openRecord } from '../disk/record.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+import { describeItem } from '../records/trash.ts';
 import { backUp } from './backup.ts';
 import type { Migration, MigrationContext } from './migration.ts';
 import { encodeStoreRecord, type StoreRecord } from './storeFormat.ts';

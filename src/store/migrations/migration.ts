@@ -1,4 +1,4 @@
-import type { StoreParts } from '../storeParts.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
 
 /** What a step works with. */
 export interface MigrationContext extends Pick<StoreParts, 'files' | 'layout' | 'writes' | 'lines'> {

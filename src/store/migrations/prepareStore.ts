@@ -1,8 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
-import type { Files } from '../files.ts';
-import { Layout } from '../layout.ts';
-import { recordFormatVersion } from '../record.ts';
-import { hasDirectory, makeStoreParts, type StoreParts } from '../storeParts.ts';
+import type { Files } from '../disk/files.ts';
+import { Layout } from '../disk/layout.ts';
+import { recordFormatVersion } from '../disk/record.ts';
+import { hasDirectory, makeStoreParts, type StoreParts } from '../disk/storeParts.ts';
 import { migrateStore, type MigrationDone } from './migrateStore.ts';
 import type { Migration } from './migration.ts';
 import { encodeStoreRecord, readStoreFormat } from './storeFormat.ts';

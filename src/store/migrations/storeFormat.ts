@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { CwmError } from '../../protocol/errors.ts';
-import { hasCode, type Files } from '../files.ts';
-import { sessionPaths, windowPaths, type Layout } from '../layout.ts';
-import { DamageError, encodeRecord, openRecord, type RawRecord } from '../record.ts';
+import { hasCode, type Files } from '../disk/files.ts';
+import { sessionPaths, windowPaths, type Layout } from '../disk/layout.ts';
+import { DamageError, encodeRecord, openRecord, type RawRecord } from '../disk/record.ts';
 
 /** The content of `store.json`. Its version is that of the store. */
 const storeRecordSchema = z.object({

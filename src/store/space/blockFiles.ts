@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { BlockCache, CachedBlock, CacheSizes } from '../../core/ports/blockCache.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { hasCode, type DirectoryEntry, type Files } from '../files.ts';
-import { storageError, type Access } from '../storageError.ts';
-import { hasDirectory } from '../storeParts.ts';
+import { hasCode, type DirectoryEntry, type Files } from '../disk/files.ts';
+import { storageError, type Access } from '../disk/storageError.ts';
+import { hasDirectory } from '../disk/storeParts.ts';
 import { entriesIfThere } from './entriesIfThere.ts';
 import { bytesBelow } from './storageSizes.ts';
 

@@ -1,4 +1,4 @@
-import { hasCode, type DirectoryEntry, type Files } from '../files.ts';
+import { hasCode, type DirectoryEntry, type Files } from '../disk/files.ts';
 
 /** Nothing when the directory is not there: it may go while others are looked through. */
 export async function entriesIfThere(files: Files, directory: string): Promise<DirectoryEntry[]> {

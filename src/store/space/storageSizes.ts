@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { StorageSizes } from '../../core/ports/store.ts';
 import { parseWindowName } from '../../protocol/ids.ts';
-import type { Files } from '../files.ts';
-import { idOfFileName } from '../layout.ts';
-import type { StoreParts } from '../storeParts.ts';
+import type { Files } from '../disk/files.ts';
+import { idOfFileName } from '../disk/layout.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
 import { entriesIfThere } from './entriesIfThere.ts';
 
 /**

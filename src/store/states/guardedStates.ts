@@ -1,6 +1,6 @@
 import type { StateStore } from '../../core/ports/states.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type { Access } from '../storageError.ts';
+import type { Access } from '../disk/storageError.ts';
 
 /**
  * The states as a part of the open store.

@@ -3,10 +3,10 @@ import { recoveryPointsKept, type RecoveryPoint } from '../../core/ports/states.
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { ContextTokens, Session } from '../../protocol/session.ts';
-import { tokensName, type SessionPaths } from '../layout.ts';
-import { encodeRecord } from '../record.ts';
-import { hasDirectory, type StoreParts } from '../storeParts.ts';
-import { openTokens } from '../tokenFile.ts';
+import { tokensName, type SessionPaths } from '../disk/layout.ts';
+import { encodeRecord } from '../disk/record.ts';
+import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { openTokens } from '../disk/tokenFile.ts';
 import { recoveryPointSchema } from './stateSchemas.ts';
 
 interface Named {

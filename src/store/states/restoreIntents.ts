@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type * as z from 'zod/mini';
 import type { SessionId } from '../../protocol/ids.ts';
-import { hasCode } from '../files.ts';
-import type { StoreParts } from '../storeParts.ts';
-import { nullIfDamaged } from '../unreadable.ts';
+import { hasCode } from '../disk/files.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+import { nullIfDamaged } from '../disk/unreadable.ts';
 import { restoreIntentSchema } from './stateSchemas.ts';
 
 export type RestoreIntent = z.infer<typeof restoreIntentSchema>;

@@ -3,9 +3,9 @@ import type { RecoveryPoint, StateStore, StoredState } from '../../core/ports/st
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/session.ts';
-import type { SessionFiles } from '../sessionFiles.ts';
-import { hasDirectory, type StoreParts } from '../storeParts.ts';
-import { nullIfDamaged } from '../unreadable.ts';
+import type { SessionFiles } from '../records/sessionFiles.ts';
+import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { nullIfDamaged } from '../disk/unreadable.ts';
 import { RecoveryFiles } from './recoveryFiles.ts';
 import { RestoreIntents, type RestoreIntent } from './restoreIntents.ts';
 import { StateRecords } from './stateRecords.ts';

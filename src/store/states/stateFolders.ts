@@ -5,8 +5,8 @@ import type { StatePeer, StatePeers } from '../../core/ports/states.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import { versionedStateSchema, type VersionedState } from '../../protocol/tracker.ts';
-import { hasCode, type Files } from '../files.ts';
-import { DamageError, decodeRecord, encodeRecord } from '../record.ts';
+import { hasCode, type Files } from '../disk/files.ts';
+import { DamageError, decodeRecord, encodeRecord } from '../disk/record.ts';
 
 const stateInFolderSchema = z.extend(versionedStateSchema, { session: z.string() });
 const maxFileBytes = 8 * 1024 * 1024;

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import type { StoredState } from '../../core/ports/states.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type { DurableWrites } from '../durableWrites.ts';
-import { encodeRecord } from '../record.ts';
-import { hasDirectory, type StoreParts } from '../storeParts.ts';
+import type { DurableWrites } from '../disk/durableWrites.ts';
+import { encodeRecord } from '../disk/record.ts';
+import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 import { stateRecordSchema } from './stateSchemas.ts';
 
 /**

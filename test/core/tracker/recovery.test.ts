@@ -3,7 +3,7 @@ import type { Tracker } from '../../../src/core/tracker/tracker.ts';
 import type { RecoveryStrategy } from '../../../src/core/tracker/selectPoint.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { RestoreResult } from '../../../src/protocol/tracker.ts';
-import { encodeRecord } from '../../../src/store/record.ts';
+import { encodeRecord } from '../../../src/store/disk/record.ts';
 import {
   aMessage,
   aSession,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { sha256Hex } from '../base/hash.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { sha256Hex } from '../../base/hash.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import {
   parseLineageId,
   parseMessageId,
@@ -11,7 +11,7 @@ import {
   type ProjectUri,
   type SessionId,
   type WindowName,
-} from '../protocol/ids.ts';
+} from '../../protocol/ids.ts';
 
 const sha256Pattern = /^[0-9a-f]{64}$/;
 

@@ -1,13 +1,13 @@
 import * as z from 'zod/mini';
-import { CwmError } from '../protocol/errors.ts';
-import { parseMessageId, type MessageId } from '../protocol/ids.ts';
-import { messageRoles, messageSchema, type Message } from '../protocol/session.ts';
-import { hasCode } from './files.ts';
-import { idOfFileName, type SessionPaths } from './layout.ts';
-import { encodeLines } from './lines.ts';
-import { filesAtOnce, mapBounded } from './mapBounded.ts';
-import { encodeRecord } from './record.ts';
-import type { StoreParts } from './storeParts.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
+import { messageRoles, messageSchema, type Message } from '../../protocol/session.ts';
+import { hasCode } from '../disk/files.ts';
+import { idOfFileName, type SessionPaths } from '../disk/layout.ts';
+import { encodeLines } from '../disk/lines.ts';
+import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
+import { encodeRecord } from '../disk/record.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
 
 const indexEntrySchema = z.object({
   id: z.string(),

@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import { basename } from 'node:path';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import type { DurableWrites } from './durableWrites.ts';
 import type { Quarantine } from './quarantine.ts';
 import { DamageError, decodeRecord, encodeRecord } from './record.ts';

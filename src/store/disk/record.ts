@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
-import { sha256Hex } from '../base/hash.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { sha256Hex } from '../../base/hash.ts';
+import { CwmError } from '../../protocol/errors.ts';
 
 /**
  * Version of what this program writes: of every record's envelope and content, and, as the version of `store.json`, of everything

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { TrashItem } from '../core/ports/store.ts';
-import { SerialQueue } from '../base/serialQueue.ts';
-import { CwmError } from '../protocol/errors.ts';
-import type { Files } from './files.ts';
-import { stampOf } from './quarantine.ts';
-import { entriesIfThere } from './space/entriesIfThere.ts';
-import type { StoreParts } from './storeParts.ts';
+import type { TrashItem } from '../../core/ports/store.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Files } from '../disk/files.ts';
+import { stampOf } from '../disk/quarantine.ts';
+import { entriesIfThere } from '../space/entriesIfThere.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
 
 /** How long what was deleted can be had back. */
 export const trashGraceMs = 7 * 24 * 60 * 60 * 1000;

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
-import { KeyedQueue } from '../base/serialQueue.ts';
-import { CwmError } from '../protocol/errors.ts';
-import { parseSessionId, type ProjectUri, type SessionId } from '../protocol/ids.ts';
-import { hasDirectory, type StoreParts } from './storeParts.ts';
+import { KeyedQueue } from '../../base/serialQueue.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
+import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 
 export const projectSchema = z.object({ project: z.string(), activeSession: z.nullable(z.string()) });
 

@@ -1,4 +1,4 @@
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import { hasCode } from './files.ts';
 import type { Quarantine } from './quarantine.ts';
 

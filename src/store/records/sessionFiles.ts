@@ -1,18 +1,18 @@
 import { join } from 'node:path';
-import { sha256Hex } from '../base/hash.ts';
-import { KeyedQueue } from '../base/serialQueue.ts';
-import { encodeTokenIds } from '../base/tokenIds.ts';
-import type { SessionContent } from '../core/ports/store.ts';
-import { CwmError } from '../protocol/errors.ts';
-import type { MessageId, SessionId } from '../protocol/ids.ts';
-import { sessionSchema, type Message, type Session } from '../protocol/session.ts';
-import { hasCode } from './files.ts';
+import { sha256Hex } from '../../base/hash.ts';
+import { KeyedQueue } from '../../base/serialQueue.ts';
+import { encodeTokenIds } from '../../base/tokenIds.ts';
+import type { SessionContent } from '../../core/ports/store.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { MessageId, SessionId } from '../../protocol/ids.ts';
+import { sessionSchema, type Message, type Session } from '../../protocol/session.ts';
+import { hasCode } from '../disk/files.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
-import { sessionPaths, type SessionPaths } from './layout.ts';
+import { sessionPaths, type SessionPaths } from '../disk/layout.ts';
 import { MessagePool } from './messagePool.ts';
-import { encodeRecord } from './record.ts';
-import { hasDirectory, type StoreParts } from './storeParts.ts';
-import { openTokens } from './tokenFile.ts';
+import { encodeRecord } from '../disk/record.ts';
+import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { openTokens } from '../disk/tokenFile.ts';
 import type { Trash } from './trash.ts';
 
 /** Sessions as directories: record, message pool and token ids. */

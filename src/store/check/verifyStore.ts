@@ -1,19 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { OnChecked } from '../core/ports/store.ts';
-import { CwmError } from '../protocol/errors.ts';
-import type { LineageId, MessageId, SessionId, WindowName } from '../protocol/ids.ts';
-import type { VerifyStep } from '../protocol/health.ts';
-import type { Session } from '../protocol/session.ts';
-import type { WindowManifest } from '../protocol/window.ts';
-import type { AuditLog } from './audit/auditLog.ts';
-import { differsFromFiles } from './index/indexDifference.ts';
-import type { IndexSource } from './index/indexSource.ts';
-import type { LiveIndex } from './index/liveIndex.ts';
-import type { LineageFiles } from './lineageFiles.ts';
-import type { SessionFiles } from './sessionFiles.ts';
-import type { StateFiles } from './states/stateFiles.ts';
-import type { StoreParts } from './storeParts.ts';
-import type { WindowFiles } from './windowFiles.ts';
+import type { OnChecked } from '../../core/ports/store.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { LineageId, MessageId, SessionId, WindowName } from '../../protocol/ids.ts';
+import type { VerifyStep } from '../../protocol/health.ts';
+import type { Session } from '../../protocol/session.ts';
+import type { WindowManifest } from '../../protocol/window.ts';
+import type { AuditLog } from '../audit/auditLog.ts';
+import { differsFromFiles } from '../index/indexDifference.ts';
+import type { IndexSource } from '../index/indexSource.ts';
+import type { LiveIndex } from '../index/liveIndex.ts';
+import type { LineageFiles } from '../records/lineageFiles.ts';
+import type { SessionFiles } from '../records/sessionFiles.ts';
+import type { StateFiles } from '../states/stateFiles.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+import type { WindowFiles } from '../records/windowFiles.ts';
 
 export interface VerifiedStore {
   readonly parts: StoreParts;

@@ -1,5 +1,5 @@
-import type { Clock } from '../base/clock.ts';
-import { CwmError } from '../protocol/errors.ts';
+import type { Clock } from '../../base/clock.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import { DurableWrites } from './durableWrites.ts';
 import type { Files } from './files.ts';
 import type { Layout } from './layout.ts';

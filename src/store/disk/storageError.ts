@@ -1,4 +1,4 @@
-import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 
 /** Whether the operation that failed was there to read or to change something. */
 export type Access = 'read' | 'write';

@@ -1,9 +1,9 @@
-import { CwmError } from '../protocol/errors.ts';
-import type { LineageId, WindowName } from '../protocol/ids.ts';
-import type { BlockRecord, KvRecord } from '../protocol/window.ts';
-import type { IndexSource } from './index/indexSource.ts';
-import type { LiveIndex } from './index/liveIndex.ts';
-import type { WindowFiles } from './windowFiles.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { LineageId, WindowName } from '../../protocol/ids.ts';
+import type { BlockRecord, KvRecord } from '../../protocol/window.ts';
+import type { IndexSource } from './indexSource.ts';
+import type { LiveIndex } from './liveIndex.ts';
+import type { WindowFiles } from '../records/windowFiles.ts';
 
 /**
  * What other windows say of a window's blocks. A block's hash covers the lineage's salt, so only windows of the same lineage need

@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { DurableWrites } from './durableWrites.ts';
 import type { Layout } from './layout.ts';
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { sha256Hex } from '../base/hash.ts';
-import { CwmError } from '../protocol/errors.ts';
-import { blockRecordSchema, kvRecordSchema, type KvRecord } from '../protocol/window.ts';
-import type { WindowPaths } from './layout.ts';
-import { encodeRecord } from './record.ts';
-import type { StoreParts } from './storeParts.ts';
+import { sha256Hex } from '../../base/hash.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { blockRecordSchema, kvRecordSchema, type KvRecord } from '../../protocol/window.ts';
+import type { WindowPaths } from '../disk/layout.ts';
+import { encodeRecord } from '../disk/record.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
 
 /** Everything but the blocks, which are many: lists need a window's KV size without reading them. */
 const kvHeadSchema = z.object({

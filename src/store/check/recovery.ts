@@ -1,13 +1,13 @@
 import { dirname, join } from 'node:path';
-import type { SessionId, WindowName } from '../protocol/ids.ts';
-import type { Lifecycle } from '../protocol/session.ts';
-import { hasCode, type Files } from './files.ts';
-import type { FreezeIntent, FreezeIntents } from './freezeIntents.ts';
-import type { SessionFiles } from './sessionFiles.ts';
-import type { StoreParts } from './storeParts.ts';
-import type { Trash } from './trash.ts';
-import { nullIfDamaged } from './unreadable.ts';
-import type { WindowFiles } from './windowFiles.ts';
+import type { SessionId, WindowName } from '../../protocol/ids.ts';
+import type { Lifecycle } from '../../protocol/session.ts';
+import { hasCode, type Files } from '../disk/files.ts';
+import type { FreezeIntent, FreezeIntents } from '../records/freezeIntents.ts';
+import type { SessionFiles } from '../records/sessionFiles.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+import type { Trash } from '../records/trash.ts';
+import { nullIfDamaged } from '../disk/unreadable.ts';
+import type { WindowFiles } from '../records/windowFiles.ts';
 
 /** Makes the directory, and its name last: in each parent that had to be made, up to the first that was there. */
 export async function makeStorageDirectory(files: Files, directory: string): Promise<void> {

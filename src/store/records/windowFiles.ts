@@ -1,18 +1,18 @@
 import { join } from 'node:path';
-import { sha256Hex } from '../base/hash.ts';
-import { KeyedQueue } from '../base/serialQueue.ts';
-import { encodeTokenIds } from '../base/tokenIds.ts';
-import { CwmError } from '../protocol/errors.ts';
-import type { SessionId, WindowName } from '../protocol/ids.ts';
-import { receiptSchema, type Receipt } from '../protocol/receipt.ts';
-import { windowManifestSchema, type KvRecord, type WindowManifest } from '../protocol/window.ts';
+import { sha256Hex } from '../../base/hash.ts';
+import { KeyedQueue } from '../../base/serialQueue.ts';
+import { encodeTokenIds } from '../../base/tokenIds.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { SessionId, WindowName } from '../../protocol/ids.ts';
+import { receiptSchema, type Receipt } from '../../protocol/receipt.ts';
+import { windowManifestSchema, type KvRecord, type WindowManifest } from '../../protocol/window.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
 import { KvFiles } from './kvFiles.ts';
-import { windowPaths, type WindowPaths } from './layout.ts';
-import { encodeRecord } from './record.ts';
+import { windowPaths, type WindowPaths } from '../disk/layout.ts';
+import { encodeRecord } from '../disk/record.ts';
 import type { SessionFiles } from './sessionFiles.ts';
-import { hasDirectory, type StoreParts } from './storeParts.ts';
-import { openTokens } from './tokenFile.ts';
+import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { openTokens } from '../disk/tokenFile.ts';
 import type { Trash } from './trash.ts';
 
 /** Windows as directories. Locks are taken in the order session, window. */

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { CwmError } from '../protocol/errors.ts';
-import type { SessionId, WindowName } from '../protocol/ids.ts';
-import { hasCode } from './files.ts';
-import type { StoreParts } from './storeParts.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { SessionId, WindowName } from '../../protocol/ids.ts';
+import { hasCode } from '../disk/files.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
 
 const intentSchema = z.object({ window: z.string(), session: z.string(), sessionVersion: z.number() });
 export type FreezeIntent = z.infer<typeof intentSchema>;

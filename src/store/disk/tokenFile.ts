@@ -1,5 +1,5 @@
-import { sha256Hex } from '../base/hash.ts';
-import { decodeTokenIds } from '../base/tokenIds.ts';
+import { sha256Hex } from '../../base/hash.ts';
+import { decodeTokenIds } from '../../base/tokenIds.ts';
 
 /** Token ids of a `.u32` file; null when its bytes are not those of this SHA-256, or no whole number of ids. */
 export function openTokens(bytes: Uint8Array, sha256: string): number[] | null {

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import { sha256Hex } from '../base/hash.ts';
+import { sha256Hex } from '../../base/hash.ts';
 
 /**
  * Append-only lines, each `<SHA-256 of the rest>\t<JSON>\n`, as npm's cacache keeps its index: a line that a crash cut short,
