@@ -45,7 +45,7 @@ const processes = {
     Object.entries({
       backend: 'src/backend/main.ts',
       embedded: 'src/embedded/main.ts',
-      llamaWorker: 'src/embedded/llamaWorker.ts',
+      llamaWorker: 'src/embedded/worker/llamaWorker.ts',
       cli: 'src/cli/main.ts',
     }).filter(([, entry]) => existsSync(path.join(root, entry))),
   ),

@@ -1,11 +1,11 @@
 import { commonPrefixLength } from '../base/tokenIds.ts';
-import type { DiskCache } from './diskCache.ts';
+import type { DiskCache } from './kv/diskCache.ts';
 import { EngineCounters, type TokenSource } from './engineCounters.ts';
-import { OperationFailedError, WorkerLostError, type Llama } from './llamaProcess.ts';
-import type { LlamaSupervisor } from './llamaSupervisor.ts';
-import { chooseCandidate, logprobAt, sampledCandidates, type SamplingOptions } from './sampling.ts';
+import { OperationFailedError, WorkerLostError, type Llama } from './worker/llamaProcess.ts';
+import type { LlamaSupervisor } from './worker/llamaSupervisor.ts';
+import { chooseCandidate, logprobAt, sampledCandidates, type SamplingOptions } from './worker/sampling.ts';
 import { TurnQueue } from './turnQueue.ts';
-import type { NextToken } from './workerProtocol.ts';
+import type { NextToken } from './worker/workerProtocol.ts';
 
 export interface GenerationRequest {
   readonly promptIds: readonly number[];

@@ -1,4 +1,4 @@
-import type { ModelInfo } from './workerProtocol.ts';
+import type { ModelInfo } from './worker/workerProtocol.ts';
 
 /** The one model of this process, as clients see it. */
 export interface ServedModel {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { blockFileBytes, decodeBlock, encodeBlock } from '../../src/embedded/blockFile.ts';
+import { blockFileBytes, decodeBlock, encodeBlock } from '../../src/embedded/kv/blockFile.ts';
 
 const name = createHash('sha256').update('a name').digest('hex');
 const otherName = createHash('sha256').update('another').digest('hex');

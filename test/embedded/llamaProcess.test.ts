@@ -1,14 +1,14 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BlockFolder } from '../../src/embedded/blockFolder.ts';
-import { DiskCache } from '../../src/embedded/diskCache.ts';
+import { BlockFolder } from '../../src/embedded/kv/blockFolder.ts';
+import { DiskCache } from '../../src/embedded/kv/diskCache.ts';
 import { EmbeddedEngine, type GenerationRequest } from '../../src/embedded/engine.ts';
-import { kvBytesPerToken } from '../../src/embedded/kvLayout.ts';
-import { LlamaProcess, OperationFailedError, WorkerLostError, type Llama } from '../../src/embedded/llamaProcess.ts';
-import { LlamaSupervisor } from '../../src/embedded/llamaSupervisor.ts';
-import { bufferSource, cutBlocks, parseStateFile, StateAssembly } from '../../src/embedded/stateFile.ts';
-import type { WorkerConfig } from '../../src/embedded/workerProtocol.ts';
+import { kvBytesPerToken } from '../../src/embedded/kv/kvLayout.ts';
+import { LlamaProcess, OperationFailedError, WorkerLostError, type Llama } from '../../src/embedded/worker/llamaProcess.ts';
+import { LlamaSupervisor } from '../../src/embedded/worker/llamaSupervisor.ts';
+import { bufferSource, cutBlocks, parseStateFile, StateAssembly } from '../../src/embedded/kv/stateFile.ts';
+import type { WorkerConfig } from '../../src/embedded/worker/workerProtocol.ts';
 import { promptIds } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
 

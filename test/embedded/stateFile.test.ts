@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { KvLayout } from '../../src/embedded/kvLayout.ts';
+import type { KvLayout } from '../../src/embedded/kv/kvLayout.ts';
 import {
   bufferSource,
   cutBlocks,
   parseStateFile,
   StateAssembly,
   StateFormatError,
-} from '../../src/embedded/stateFile.ts';
+} from '../../src/embedded/kv/stateFile.ts';
 
 const layout: KvLayout = {
   keys: [

@@ -1,9 +1,9 @@
 import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import type { DiskCache } from '../diskCache.ts';
+import type { DiskCache } from '../kv/diskCache.ts';
 import type { EmbeddedEngine } from '../engine.ts';
-import { hashProfile } from '../kvNamespace.ts';
-import type { LlamaSupervisor } from '../llamaSupervisor.ts';
+import { hashProfile } from '../kv/kvNamespace.ts';
+import type { LlamaSupervisor } from '../worker/llamaSupervisor.ts';
 import type { ServedModel } from '../servedModel.ts';
 import { onlyAllowed } from './access.ts';
 import { streamAnswer, wholeAnswer, type Answer } from './answer.ts';

@@ -1,5 +1,5 @@
 import { Template } from '@huggingface/jinja';
-import type { ModelInfo } from '../workerProtocol.ts';
+import type { ModelInfo } from '../worker/workerProtocol.ts';
 import { ApiError } from './apiError.ts';
 import type { ChatMessage, TemplateFields } from './requests.ts';
 

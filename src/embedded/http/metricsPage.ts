@@ -1,7 +1,7 @@
-import type { BlockCounters } from '../blockFolder.ts';
+import type { BlockCounters } from '../kv/blockFolder.ts';
 import type { EngineCounters } from '../engineCounters.ts';
 import type { ServedModel } from '../servedModel.ts';
-import { hashProfile } from '../kvNamespace.ts';
+import { hashProfile } from '../kv/kvNamespace.ts';
 
 export interface MetricsInput {
   readonly model: ServedModel;

@@ -1,7 +1,7 @@
-import { WorkerLostError } from '../llamaProcess.ts';
-import type { LlamaSupervisor } from '../llamaSupervisor.ts';
+import { WorkerLostError } from '../worker/llamaProcess.ts';
+import type { LlamaSupervisor } from '../worker/llamaSupervisor.ts';
 import type { ServedModel } from '../servedModel.ts';
-import type { OperationInput, OperationName, OperationOutput } from '../workerProtocol.ts';
+import type { OperationInput, OperationName, OperationOutput } from '../worker/workerProtocol.ts';
 import { ApiError } from './apiError.ts';
 import type { TokenTexts } from './logprobs.ts';
 

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256Hex } from '../base/hash.ts';
-import { defaultHashSeed, type BlockHashProfile } from '../base/kvBlockHash.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { sha256Hex } from '../../base/hash.ts';
+import { defaultHashSeed, type BlockHashProfile } from '../../base/kvBlockHash.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import type { KvLayout } from './kvLayout.ts';
 
 /** How this engine names blocks: as vLLM ≥ 0.31 does with `--prefix-caching-hash-algo sha256_cbor`. */

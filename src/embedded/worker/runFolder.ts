@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 
 const prefix = 'run-';
 

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { blockHashChain } from '../base/kvBlockHash.ts';
+import { blockHashChain } from '../../base/kvBlockHash.ts';
 import type { BlockFolder } from './blockFolder.ts';
 import { hashProfile } from './kvNamespace.ts';
 import type { KvLayout } from './kvLayout.ts';
