@@ -4,7 +4,7 @@ import { entryPointPath } from '../base/entryPoint.ts';
 import { Cwm } from '../core/core.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
-import type { AuditFact } from '../protocol/audit.ts';
+import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { productVersion } from '../protocol/version.ts';
 import { openStore } from '../store/openStore.ts';
 import { diskFiles } from '../store/disk/files.ts';

@@ -1,5 +1,5 @@
 import type { RouteOutput } from '../protocol/api.ts';
-import type { EngineStatus } from '../protocol/health.ts';
+import type { EngineStatus } from '../protocol/schemas/health.ts';
 import { formatCount } from '../base/format.ts';
 import { formatFacts, plural } from './format.ts';
 

@@ -1,4 +1,4 @@
-import type { ContentChecks, Receipt } from '../protocol/receipt.ts';
+import type { ContentChecks, Receipt } from '../protocol/schemas/receipt.ts';
 import { formatBytes, formatCount, formatDuration } from '../base/format.ts';
 import { formatFacts } from './format.ts';
 

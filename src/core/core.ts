@@ -1,10 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
 import type { ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
-import type { PrimeResult, SendResult } from '../protocol/turn.ts';
+import type { PrimeResult, SendResult } from '../protocol/schemas/turn.ts';
 import { parseSessionId, type LineageId, type SessionId } from '../protocol/ids.ts';
-import type { Receipt } from '../protocol/receipt.ts';
-import type { Session } from '../protocol/session.ts';
+import type { Receipt } from '../protocol/schemas/receipt.ts';
+import type { Session } from '../protocol/schemas/session.ts';
 import type { Changes } from './changes.ts';
 import { clone } from './windows/clone.ts';
 import type { CoreContext } from './context.ts';

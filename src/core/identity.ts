@@ -1,5 +1,5 @@
 import { CwmError } from '../protocol/errors.ts';
-import type { ModelIdentity } from '../protocol/session.ts';
+import type { ModelIdentity } from '../protocol/schemas/session.ts';
 
 /** Why two models can't share KV, in plain words; null when nothing speaks against it. Unknown fields count as equal. */
 export function modelDifference(frozen: ModelIdentity, served: ModelIdentity): string | null {

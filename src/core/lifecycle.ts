@@ -1,5 +1,5 @@
 import { CwmError } from '../protocol/errors.ts';
-import type { Lifecycle } from '../protocol/session.ts';
+import type { Lifecycle } from '../protocol/schemas/session.ts';
 
 /** Which storage states a session may go to from each (S0-30). */
 const successors: Readonly<Record<Lifecycle, readonly Lifecycle[]>> = {

@@ -1,6 +1,6 @@
 import { CwmError } from '../protocol/errors.ts';
 import type { SessionId } from '../protocol/ids.ts';
-import type { Session } from '../protocol/session.ts';
+import type { Session } from '../protocol/schemas/session.ts';
 import type { Store } from './ports/store.ts';
 
 /** A session, and the token ids that it names. */

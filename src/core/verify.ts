@@ -1,9 +1,9 @@
 import type { RouteInput, RouteOutput } from '../protocol/api.ts';
-import type { VerifyStep } from '../protocol/health.ts';
+import type { VerifyStep } from '../protocol/schemas/health.ts';
 import { toCwmError } from '../protocol/errors.ts';
 import { parseWindowName, type LineageId, type WindowName } from '../protocol/ids.ts';
 import { formatBytes } from '../base/format.ts';
-import type { WindowManifest } from '../protocol/window.ts';
+import type { WindowManifest } from '../protocol/schemas/window.ts';
 import { checkBlocks } from './evidence/blocks.ts';
 import { progressOf } from './changes.ts';
 import type { OnChecked } from './ports/store.ts';

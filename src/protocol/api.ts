@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
-import { auditReportSchema } from './audit.ts';
-import { capabilitiesSchema } from './capabilities.ts';
-import { receiptSchema } from './receipt.ts';
-import { engineStatusSchema, findingSchema, verifyStepSchema } from './health.ts';
-import { lifecycles, messageSchema, sessionSchema } from './session.ts';
-import { pruneResultSchema, trashItemSchema, usageSchema } from './space.ts';
+import { auditReportSchema } from './schemas/audit.ts';
+import { capabilitiesSchema } from './schemas/capabilities.ts';
+import { receiptSchema } from './schemas/receipt.ts';
+import { engineStatusSchema, findingSchema, verifyStepSchema } from './schemas/health.ts';
+import { lifecycles, messageSchema, sessionSchema } from './schemas/session.ts';
+import { pruneResultSchema, trashItemSchema, usageSchema } from './schemas/space.ts';
 import {
   activeStatesSchema,
   conflictPolicies,
@@ -15,9 +15,9 @@ import {
   sessionStateSchema,
   syncDirections,
   syncResultSchema,
-} from './tracker.ts';
-import { primeResultSchema, sendResultSchema } from './turn.ts';
-import { windowDetailsSchema, windowSummarySchema } from './window.ts';
+} from './schemas/tracker.ts';
+import { primeResultSchema, sendResultSchema } from './schemas/turn.ts';
+import { windowDetailsSchema, windowSummarySchema } from './schemas/window.ts';
 
 /**
  * The control API: REST over the backend's socket. Each route says what goes in and what comes out; server and client are

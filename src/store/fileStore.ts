@@ -11,13 +11,13 @@ import type {
   WindowQuery,
 } from '../core/ports/store.ts';
 import type { StateStore } from '../core/ports/states.ts';
-import type { VerifyStep } from '../protocol/health.ts';
-import type { AuditFact, AuditPoint, AuditReport } from '../protocol/audit.ts';
+import type { VerifyStep } from '../protocol/schemas/health.ts';
+import type { AuditFact, AuditPoint, AuditReport } from '../protocol/schemas/audit.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../protocol/ids.ts';
-import type { Receipt } from '../protocol/receipt.ts';
-import type { Message, Session } from '../protocol/session.ts';
-import type { BlockRecord, KvRecord, WindowManifest, WindowSummary } from '../protocol/window.ts';
+import type { Receipt } from '../protocol/schemas/receipt.ts';
+import type { Message, Session } from '../protocol/schemas/session.ts';
+import type { BlockRecord, KvRecord, WindowManifest, WindowSummary } from '../protocol/schemas/window.ts';
 import { AuditLog } from './audit/auditLog.ts';
 import type { Encryption } from './encryption/openEncryption.ts';
 import { FreezeIntents } from './records/freezeIntents.ts';

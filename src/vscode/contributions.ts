@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
-import type { Receipt } from '../protocol/receipt.ts';
+import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { RouteOutput } from '../protocol/api.ts';
-import type { Session } from '../protocol/session.ts';
+import type { Session } from '../protocol/schemas/session.ts';
 
 /*
  * Every id that package.json and the code share, once, with the types that hang on it. A test holds the two together in

@@ -1,11 +1,11 @@
 import { type Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
-import type { EngineStatus } from '../protocol/health.ts';
+import type { EngineStatus } from '../protocol/schemas/health.ts';
 import type { CwmError } from '../protocol/errors.ts';
 import type { ProjectUri } from '../protocol/ids.ts';
-import type { Receipt } from '../protocol/receipt.ts';
-import type { Session } from '../protocol/session.ts';
-import type { WindowSummary } from '../protocol/window.ts';
+import type { Receipt } from '../protocol/schemas/receipt.ts';
+import type { Session } from '../protocol/schemas/session.ts';
+import type { WindowSummary } from '../protocol/schemas/window.ts';
 import type { ContextKeys } from './contributions.ts';
 
 export type ConnectionState =

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { examine, type DoctorParts } from '../../src/backend/health/doctor.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { checkHealth } from '../../src/backend/health/health.ts';
-import type { EngineStatus } from '../../src/protocol/health.ts';
-import type { Capabilities } from '../../src/protocol/capabilities.ts';
+import type { EngineStatus } from '../../src/protocol/schemas/health.ts';
+import type { Capabilities } from '../../src/protocol/schemas/capabilities.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 
 const signal = new AbortController().signal;

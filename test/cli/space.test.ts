@@ -1,7 +1,7 @@
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { PruneResult, TrashItem, Usage } from '../../src/protocol/space.ts';
+import type { PruneResult, TrashItem, Usage } from '../../src/protocol/schemas/space.ts';
 import { readRecord, realBackends } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
 import { cliOn, startCli, type Cli } from './support/cliProcess.ts';

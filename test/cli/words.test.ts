@@ -8,7 +8,7 @@ import { Progress } from '../../src/cli/progress.ts';
 import { readableText } from '../../src/cli/readableText.ts';
 import { receiptInWords } from '../../src/cli/receiptInWords.ts';
 import { storagePath } from '../../src/cli/storagePath.ts';
-import type { Receipt } from '../../src/protocol/receipt.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { FakeTerminal } from './support/fakeTerminal.ts';
 
 const receipt: Receipt = {

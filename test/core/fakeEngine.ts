@@ -16,9 +16,9 @@ import type {
 } from '../../src/core/ports/engine.ts';
 import type { BlockCache } from '../../src/core/ports/blockCache.ts';
 import { reuseFloor } from '../../src/core/evidence/reuse.ts';
-import type { Capabilities } from '../../src/protocol/capabilities.ts';
+import type { Capabilities } from '../../src/protocol/schemas/capabilities.ts';
 import { CwmError, type ErrorCode } from '../../src/protocol/errors.ts';
-import type { Canary, KvTier } from '../../src/protocol/receipt.ts';
+import type { Canary, KvTier } from '../../src/protocol/schemas/receipt.ts';
 
 const blockTokens = 4;
 const hashProfile = { algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' } as const;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { renderFile, renderPrompt } from '../../src/core/prompt/prompt.ts';
-import type { Message } from '../../src/protocol/session.ts';
+import type { Message } from '../../src/protocol/schemas/session.ts';
 
 const message = (content: Message['content'], role: Message['role'], sequence = 1): Message => ({
   id: `m${sequence}`,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ParsedInput } from '../../src/protocol/api.ts';
-import type { PruneResult, Usage } from '../../src/protocol/space.ts';
+import type { PruneResult, Usage } from '../../src/protocol/schemas/space.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { codeOf, coreFixture, never, talkedSession, type CoreFixture } from './coreFixture.ts';
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { defaultLimits, type SpaceLimits } from '../../src/core/space/limits.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
-import type { Receipt } from '../../src/protocol/receipt.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { codeOf, coreFixture, never, talkedSession, type CoreFixture } from './coreFixture.ts';
 
 async function embedded(limits: Partial<SpaceLimits> = {}): Promise<CoreFixture> {

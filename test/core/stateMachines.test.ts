@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { moveLifecycle } from '../../src/core/lifecycle.ts';
 import { isAtRest, movePhase, type PhaseEvent } from '../../src/core/turns/phase.ts';
-import { lifecycles, phases, type Phase } from '../../src/protocol/session.ts';
+import { lifecycles, phases, type Phase } from '../../src/protocol/schemas/session.ts';
 
 const outcome = (move: () => string): string => {
   try {

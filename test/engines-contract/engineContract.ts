@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { randomSalt } from '../../src/base/hash.ts';
-import { capabilityTitles, type CapabilityName } from '../../src/protocol/capabilities.ts';
+import { capabilityTitles, type CapabilityName } from '../../src/protocol/schemas/capabilities.ts';
 import type { ChatMessage, Engine, KvContext } from '../../src/core/ports/engine.ts';
 
 /** An engine under test, with what only its owner can do to it. */

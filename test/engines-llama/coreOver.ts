@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { Cwm } from '../../src/core/core.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
-import type { Receipt } from '../../src/protocol/receipt.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { openStore } from '../../src/store/openStore.ts';
 
 export interface CoreOver {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Capabilities, CapabilityName } from '../../src/protocol/capabilities.ts';
+import type { Capabilities, CapabilityName } from '../../src/protocol/schemas/capabilities.ts';
 import type { FakeLlamaFaults } from '../fakes/fakeLlamaServer.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig, type RigOptions } from './rig.ts';
 

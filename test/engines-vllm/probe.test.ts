@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Capabilities, CapabilityName } from '../../src/protocol/capabilities.ts';
+import type { Capabilities, CapabilityName } from '../../src/protocol/schemas/capabilities.ts';
 import type { FakeFaults, HttpFault } from '../fakes/fakeFaults.ts';
 import type { FakeVllmOptions } from '../fakes/fakeVllm.ts';
 import { completions, failure, makeRig, never, type Rig } from './rig.ts';

@@ -9,7 +9,7 @@ import { Cwm } from '../../src/core/core.ts';
 import { saltOf } from '../../src/core/lineage.ts';
 import type { EngineRegistry } from '../../src/core/ports/engineRegistry.ts';
 import type { LineageId, WindowName } from '../../src/protocol/ids.ts';
-import type { KvRecord } from '../../src/protocol/window.ts';
+import type { KvRecord } from '../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { openStore } from '../../src/store/openStore.ts';
 

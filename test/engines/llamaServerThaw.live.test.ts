@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { LlamaServerEngine } from '../../src/engines/llamaServer/llamaServerEngine.ts';
-import type { Receipt } from '../../src/protocol/receipt.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { coreOver, type CoreOver } from '../engines-llama/coreOver.ts';
 import type { ModelServer } from './guardedServer.ts';
 import { llamaModel } from './llamaModel.ts';

@@ -8,7 +8,7 @@ import * as z from 'zod/mini';
 
 import { saltOf } from '../../src/core/lineage.ts';
 import type { LineageId } from '../../src/protocol/ids.ts';
-import type { Receipt, Repair, Verdict } from '../../src/protocol/receipt.ts';
+import type { Receipt, Repair, Verdict } from '../../src/protocol/schemas/receipt.ts';
 import { engineRecipes } from './engineRecipe.ts';
 import { noteFigure } from './figures.ts';
 import { freePort, type ModelServer } from './guardedServer.ts';

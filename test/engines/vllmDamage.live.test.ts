@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import type { Receipt, Repair, Verdict } from '../../src/protocol/receipt.ts';
+import type { Receipt, Repair, Verdict } from '../../src/protocol/schemas/receipt.ts';
 import { noteFigure } from './figures.ts';
 import { blockFiles } from './fsTier.ts';
 import type { ModelServer } from './guardedServer.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import type { Capability, CapabilityName } from '../../src/protocol/capabilities.ts';
-import type { Receipt } from '../../src/protocol/receipt.ts';
+import type { Capability, CapabilityName } from '../../src/protocol/schemas/capabilities.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { noteFigure } from './figures.ts';
 import type { ModelServer } from './guardedServer.ts';
 import { blind, floorOf, liveProduct, prose, type LiveProduct } from './liveProduct.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
-import type { Receipt } from '../../src/protocol/receipt.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { noteFigure } from './figures.ts';
 import { floorOf, liveProduct, prose, seen } from './liveProduct.ts';
 import { vllmModel } from './vllmModel.ts';

@@ -8,7 +8,7 @@ import { blockHashChain } from '../../src/base/kvBlockHash.ts';
 import { commonPrefixLength } from '../../src/base/tokenIds.ts';
 import { saltOf } from '../../src/core/lineage.ts';
 import type { LineageId, SessionId } from '../../src/protocol/ids.ts';
-import type { Receipt } from '../../src/protocol/receipt.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { noteFigure } from './figures.ts';
 import { blockFiles } from './fsTier.ts';
 import type { ModelServer } from './guardedServer.ts';

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { auditedStore } from '../../src/backend/audit/auditedStore.ts';
-import type { AuditEntry, AuditReport } from '../../src/protocol/audit.ts';
+import type { AuditEntry, AuditReport } from '../../src/protocol/schemas/audit.ts';
 import type { CwmError } from '../../src/protocol/errors.ts';
 import { until } from '../support/until.ts';
 import { runInProcess } from '../cli/support/fakeTerminal.ts';

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { sha256Hex } from '../../src/base/hash.ts';
 import { encodeTokenIds } from '../../src/base/tokenIds.ts';
 import type { MessageId, SessionId } from '../../src/protocol/ids.ts';
-import type { Message, Session } from '../../src/protocol/session.ts';
+import type { Message, Session } from '../../src/protocol/schemas/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import type { SeenSession, SeenWindow } from './facts.ts';

@@ -1,4 +1,4 @@
-import type { TrashItem } from '../../src/protocol/space.ts';
+import type { TrashItem } from '../../src/protocol/schemas/space.ts';
 import type { ClientProcess } from './clientProcess.ts';
 import { windowOfTrash } from './effect.ts';
 import type { Ledger } from './ledger.ts';

@@ -1,7 +1,7 @@
 import type { BackendClient } from '../../src/client/backendClient.ts';
 import type { Signal } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
-import type { Session } from '../../src/protocol/session.ts';
+import type { Session } from '../../src/protocol/schemas/session.ts';
 import type { Picture } from './request.ts';
 
 /** What a window of VS Code shows: everything once, then what the signals say has changed. */

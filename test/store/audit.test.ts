@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../src/base/hash.ts';
-import type { AuditEntry, AuditFact, AuditReport } from '../../src/protocol/audit.ts';
+import type { AuditEntry, AuditFact, AuditReport } from '../../src/protocol/schemas/audit.ts';
 import { checkChain } from '../../src/store/audit/auditChain.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { allEndings, endAs } from './crashEndings.ts';

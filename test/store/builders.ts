@@ -3,9 +3,9 @@ import { encodeTokenIds } from '../../src/base/tokenIds.ts';
 import type { SessionQuery, WindowQuery } from '../../src/core/ports/store.ts';
 import type { RecoveryPoint, StoredState } from '../../src/core/ports/states.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../../src/protocol/ids.ts';
-import type { Receipt } from '../../src/protocol/receipt.ts';
-import type { ContextTokens, Message, Session } from '../../src/protocol/session.ts';
-import type { BlockRecord, KvRecord, WindowManifest } from '../../src/protocol/window.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
+import type { ContextTokens, Message, Session } from '../../src/protocol/schemas/session.ts';
+import type { BlockRecord, KvRecord, WindowManifest } from '../../src/protocol/schemas/window.ts';
 
 export const sessionId = (id: string): SessionId => id as SessionId;
 export const windowName = (name: string): WindowName => name as WindowName;

@@ -5,7 +5,7 @@ import { makeSpace, type Space } from '../../src/core/space/space.ts';
 import type { TrashItem } from '../../src/core/ports/store.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { MessageId, SessionId, WindowName } from '../../src/protocol/ids.ts';
-import type { Message, Session } from '../../src/protocol/session.ts';
+import type { Message, Session } from '../../src/protocol/schemas/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import type { Files } from '../../src/store/disk/files.ts';
 import { openStore } from '../../src/store/openStore.ts';

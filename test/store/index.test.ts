@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WindowQuery } from '../../src/core/ports/store.ts';
-import type { Session } from '../../src/protocol/session.ts';
-import type { WindowSummary } from '../../src/protocol/window.ts';
+import type { Session } from '../../src/protocol/schemas/session.ts';
+import type { WindowSummary } from '../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import {
   aBlock,

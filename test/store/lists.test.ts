@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WindowQuery } from '../../src/core/ports/store.ts';
-import type { WindowManifest } from '../../src/protocol/window.ts';
+import type { WindowManifest } from '../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import {
   aKvRecord,

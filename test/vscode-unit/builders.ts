@@ -1,6 +1,6 @@
-import type { Receipt } from '../../src/protocol/receipt.ts';
-import type { Session } from '../../src/protocol/session.ts';
-import type { WindowSummary } from '../../src/protocol/window.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
+import type { Session } from '../../src/protocol/schemas/session.ts';
+import type { WindowSummary } from '../../src/protocol/schemas/window.ts';
 import { type State, initialState } from '../../src/vscode/state.ts';
 
 const at = '2026-11-20T10:00:00.000Z';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
-import type { Message } from '../../src/protocol/session.ts';
+import type { Message } from '../../src/protocol/schemas/session.ts';
 import { BackendConnection } from '../../src/vscode/backend/backendConnection.ts';
 import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { StateStore } from '../../src/vscode/state.ts';

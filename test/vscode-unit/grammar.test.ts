@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { verdicts } from '../../src/protocol/receipt.ts';
+import { verdicts } from '../../src/protocol/schemas/receipt.ts';
 import { receiptText } from '../../src/vscode/render/receiptText.ts';
 import { verdictWords } from '../../src/vscode/render/verdictWords.ts';
 import { aReceipt } from './builders.ts';

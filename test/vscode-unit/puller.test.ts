@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { EngineStatus } from '../../src/protocol/health.ts';
+import type { EngineStatus } from '../../src/protocol/schemas/health.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { BackendConnection } from '../../src/vscode/backend/backendConnection.ts';
 import { Puller, pageSize } from '../../src/vscode/following/puller.ts';

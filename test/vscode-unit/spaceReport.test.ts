@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Usage } from '../../src/protocol/space.ts';
+import type { Usage } from '../../src/protocol/schemas/space.ts';
 import { prunePreview, usageReport } from '../../src/vscode/render/spaceReport.ts';
 import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { aState, aWindow, now } from './builders.ts';

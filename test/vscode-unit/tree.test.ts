@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
-import { verdicts } from '../../src/protocol/receipt.ts';
+import { verdicts } from '../../src/protocol/schemas/receipt.ts';
 import { nodeId, rootNodes, windowNodes } from '../../src/vscode/render/treeNodes.ts';
 import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { viewMessage } from '../../src/vscode/render/viewMessage.ts';

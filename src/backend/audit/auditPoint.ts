@@ -1,4 +1,4 @@
-import type { AuditPoint } from '../../protocol/audit.ts';
+import type { AuditPoint } from '../../protocol/schemas/audit.ts';
 import { CwmError } from '../../protocol/errors.ts';
 
 /** `<sequence>:<hash>`, as the check of the log prints it. @throws CwmError CWM-1003. */

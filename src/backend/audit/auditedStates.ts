@@ -1,5 +1,5 @@
 import type { StateStore } from '../../core/ports/states.ts';
-import type { AuditFact } from '../../protocol/audit.ts';
+import type { AuditFact } from '../../protocol/schemas/audit.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import { currentClient } from '../requestClient.ts';
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { routes, type RouteName } from '../../protocol/api.ts';
-import type { AuditEvent, AuditFact } from '../../protocol/audit.ts';
+import type { AuditEvent, AuditFact } from '../../protocol/schemas/audit.ts';
 import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
 import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
 

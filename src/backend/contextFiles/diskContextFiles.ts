@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { ContextFileReader, ReadFiles } from '../../core/ports/contextFiles.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import type { ContextFile } from '../../protocol/session.ts';
+import type { ContextFile } from '../../protocol/schemas/session.ts';
 import { findPaths, shownPath, type FoundPath } from './foundPath.ts';
 
 const maxFileBytes = 1024 * 1024;

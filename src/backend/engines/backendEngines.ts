@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
-import type { EngineStatus } from '../../protocol/health.ts';
+import type { EngineStatus } from '../../protocol/schemas/health.ts';
 import type { Change } from '../../protocol/signals.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Log } from '../process/logFile.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { Finding } from '../../protocol/health.ts';
-import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/capabilities.ts';
+import type { Finding } from '../../protocol/schemas/health.ts';
+import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/schemas/capabilities.ts';
 import type { Perform } from '../action.ts';
 import { exitCodes } from '../failure.ts';
 import { formatCount } from '../../base/format.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { absolutePath } from '../../client/absolutePath.ts';
-import type { PrimeResult, SendResult } from '../../protocol/turn.ts';
+import type { PrimeResult, SendResult } from '../../protocol/schemas/turn.ts';
 import type { Perform } from '../action.ts';
 import { amount, wholeNumber } from '../arguments.ts';
 import { formatBytes, formatCount, formatDuration } from '../../base/format.ts';

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { lifecycles, type Session } from '../../protocol/session.ts';
+import { lifecycles, type Session } from '../../protocol/schemas/session.ts';
 import type { Perform } from '../action.ts';
 import { projectUri, wholeNumber } from '../arguments.ts';
 import { formatAge, formatCount } from '../../base/format.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { PruneResult, TrashItem, Usage } from '../../protocol/space.ts';
+import type { PruneResult, TrashItem, Usage } from '../../protocol/schemas/space.ts';
 import type { Perform } from '../action.ts';
 import { amount, wholeNumber } from '../arguments.ts';
 import { formatAge, formatBytes, formatCount } from '../../base/format.ts';

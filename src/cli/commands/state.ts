@@ -10,7 +10,7 @@ import {
   type RestoreResult,
   type SessionState,
   type SyncResult,
-} from '../../protocol/tracker.ts';
+} from '../../protocol/schemas/tracker.ts';
 import type { Perform } from '../action.ts';
 import { wholeNumber } from '../arguments.ts';
 import { formatAge, formatCount } from '../../base/format.ts';

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { WindowSummary } from '../../protocol/window.ts';
+import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Perform } from '../action.ts';
 import { collect, projectUri, wholeNumber } from '../arguments.ts';
 import { formatAge, formatBytes, formatCount } from '../../base/format.ts';

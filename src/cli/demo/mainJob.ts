@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { BackendClient } from '../../client/backendClient.ts';
 import { projectUriOfFolder } from '../../client/projectUri.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import type { Receipt } from '../../protocol/receipt.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 
 export interface MainJobOptions {
   /** Absolute paths of files and folders that become the context. */

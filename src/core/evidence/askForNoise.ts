@@ -1,4 +1,4 @@
-import type { Canary } from '../../protocol/receipt.ts';
+import type { Canary } from '../../protocol/schemas/receipt.ts';
 import { canaryDifference } from './canary.ts';
 import type { Measurement } from '../ports/engine.ts';
 

@@ -1,4 +1,4 @@
-import type { BlockRecord } from '../../protocol/window.ts';
+import type { BlockRecord } from '../../protocol/schemas/window.ts';
 import type { BlockLocation, Engine, LocatedBlock } from '../ports/engine.ts';
 
 /** What other windows have recorded for the same blocks (`WindowStore.checksumsOfOthers`). */

@@ -1,4 +1,4 @@
-import type { Canary } from '../../protocol/receipt.ts';
+import type { Canary } from '../../protocol/schemas/receipt.ts';
 
 /** Printing a float32 in decimal and reading it back moves it by less than this, in nats. */
 const printingError = 1e-6;

@@ -1,5 +1,5 @@
-import type { Canary, CheckResult, Verdict } from '../../protocol/receipt.ts';
-import type { KvRecord } from '../../protocol/window.ts';
+import type { Canary, CheckResult, Verdict } from '../../protocol/schemas/receipt.ts';
+import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { mostAnswers } from './askForNoise.ts';
 import { canaryDifference, differsGrossly, grossDifference, isBeyondNoise } from './canary.ts';
 import type { Measurement } from '../ports/engine.ts';

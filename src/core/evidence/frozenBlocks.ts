@@ -1,5 +1,5 @@
 import type { WindowName } from '../../protocol/ids.ts';
-import type { BlockRecord } from '../../protocol/window.ts';
+import type { BlockRecord } from '../../protocol/schemas/window.ts';
 import { checkBlocks, type BlockCheck } from './blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { KvContext } from '../ports/engine.ts';

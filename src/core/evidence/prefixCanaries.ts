@@ -1,5 +1,5 @@
-import type { Canary } from '../../protocol/receipt.ts';
-import type { KvRecord, PrefixCanary } from '../../protocol/window.ts';
+import type { Canary } from '../../protocol/schemas/receipt.ts';
+import type { KvRecord, PrefixCanary } from '../../protocol/schemas/window.ts';
 import { askForNoise } from './askForNoise.ts';
 import { grossDifference } from './canary.ts';
 import { compareExactly, type CanaryCheck } from './canaryCheck.ts';

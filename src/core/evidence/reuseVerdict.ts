@@ -1,5 +1,5 @@
-import type { Verdict } from '../../protocol/receipt.ts';
-import type { KvRecord } from '../../protocol/window.ts';
+import type { Verdict } from '../../protocol/schemas/receipt.ts';
+import type { KvRecord } from '../../protocol/schemas/window.ts';
 import type { BlockCheck } from './blocks.ts';
 import type { CanaryCheck } from './canaryCheck.ts';
 import type { Measurement } from '../ports/engine.ts';

@@ -1,4 +1,4 @@
-import type { CheckResult, Receipt, Verdict } from '../../protocol/receipt.ts';
+import type { CheckResult, Receipt, Verdict } from '../../protocol/schemas/receipt.ts';
 import { reuseFloor } from './reuse.ts';
 
 /** All that a verdict rests on. `null` is "not observed". */

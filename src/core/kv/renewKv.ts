@@ -1,6 +1,6 @@
 import type { WindowName } from '../../protocol/ids.ts';
-import type { KvTier, Verdict } from '../../protocol/receipt.ts';
-import type { KvRecord } from '../../protocol/window.ts';
+import type { KvTier, Verdict } from '../../protocol/schemas/receipt.ts';
+import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import { saltOf } from '../lineage.ts';

@@ -1,4 +1,4 @@
-import type { KvRecord } from '../../protocol/window.ts';
+import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { bytesWritten, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
 import { grossDifference } from '../evidence/canary.ts';

@@ -1,6 +1,6 @@
 import type { LineageId, WindowName } from '../../protocol/ids.ts';
-import type { ContentChecks, Repair, Verdict } from '../../protocol/receipt.ts';
-import type { KvRecord, WindowManifest } from '../../protocol/window.ts';
+import type { ContentChecks, Repair, Verdict } from '../../protocol/schemas/receipt.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { BlockCheck } from '../evidence/blocks.ts';
 import { isExplainedByRounding, type CanaryCheck } from '../evidence/canaryCheck.ts';
 import type { Progress } from '../changes.ts';

@@ -1,4 +1,4 @@
-import type { ContextFile } from '../../protocol/session.ts';
+import type { ContextFile } from '../../protocol/schemas/session.ts';
 
 export interface ReadFiles {
   /** Sorted by path, each once. Paths are relative to `cwd` where they lie below it, with `/` between their parts. */

@@ -1,7 +1,7 @@
-import type { Capabilities } from '../../protocol/capabilities.ts';
-import type { Canary, KvTier } from '../../protocol/receipt.ts';
-import type { ModelIdentity } from '../../protocol/session.ts';
-import type { BlockRecord, HashProfile } from '../../protocol/window.ts';
+import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
+import type { Canary, KvTier } from '../../protocol/schemas/receipt.ts';
+import type { ModelIdentity } from '../../protocol/schemas/session.ts';
+import type { BlockRecord, HashProfile } from '../../protocol/schemas/window.ts';
 
 export type EngineKind = 'vllm' | 'embedded' | 'llama-server' | 'openai';
 

@@ -1,4 +1,4 @@
-import type { EngineStatus } from '../../protocol/health.ts';
+import type { EngineStatus } from '../../protocol/schemas/health.ts';
 import type { Engine } from './engine.ts';
 
 /** The engines of this backend, one for each spec, made when first asked for. */

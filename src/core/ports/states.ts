@@ -1,6 +1,6 @@
 import type { SessionId } from '../../protocol/ids.ts';
-import type { ContextTokens, Session } from '../../protocol/session.ts';
-import type { RecoveryReason, StateContent, VersionedState } from '../../protocol/tracker.ts';
+import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
+import type { RecoveryReason, StateContent, VersionedState } from '../../protocol/schemas/tracker.ts';
 
 /** What both sides had when they were last synchronised: what changed on which side since is told by it. */
 export interface SyncBase extends StateContent {

@@ -1,8 +1,8 @@
 import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/receipt.ts';
-import type { Lifecycle, Message, Session } from '../../protocol/session.ts';
-import type { VerifyStep } from '../../protocol/health.ts';
-import type { BlockRecord, KvRecord, WindowManifest, WindowSummary } from '../../protocol/window.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { Lifecycle, Message, Session } from '../../protocol/schemas/session.ts';
+import type { VerifyStep } from '../../protocol/schemas/health.ts';
+import type { BlockRecord, KvRecord, WindowManifest, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { StateStore } from './states.ts';
 
 export interface Page<T> {

@@ -1,5 +1,5 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
-import type { ContextTokens, Message, PrefixBreak } from '../../protocol/session.ts';
+import type { ContextTokens, Message, PrefixBreak } from '../../protocol/schemas/session.ts';
 import type { Engine } from '../ports/engine.ts';
 import { renderPrompt } from './prompt.ts';
 

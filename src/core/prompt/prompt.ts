@@ -1,4 +1,4 @@
-import type { ContextFile, Message } from '../../protocol/session.ts';
+import type { ContextFile, Message } from '../../protocol/schemas/session.ts';
 import type { ChatMessage } from '../ports/engine.ts';
 
 /** What the model is made to have said to a set of files, so that the user's next message opens a turn of its own. */

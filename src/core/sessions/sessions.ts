@@ -9,7 +9,7 @@ import {
   type ProjectUri,
   type SessionId,
 } from '../../protocol/ids.ts';
-import type { Message, Session } from '../../protocol/session.ts';
+import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../lineage.ts';
 import { parsePage } from '../paging.ts';

@@ -1,7 +1,7 @@
 import { blockHashChain } from '../../base/kvBlockHash.ts';
 import type { LineageId } from '../../protocol/ids.ts';
-import type { Session } from '../../protocol/session.ts';
-import type { KvRecord } from '../../protocol/window.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { saltOf } from '../lineage.ts';
 import type { Store } from '../ports/store.ts';
 import { nullIfLost, sessionTokens } from '../sessionTokens.ts';

@@ -1,7 +1,7 @@
 import { formatBytes } from '../../base/format.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
-import type { KvRecord } from '../../protocol/window.ts';
+import type { KvRecord } from '../../protocol/schemas/window.ts';
 import type { Space } from './space.ts';
 
 /** What an operation is about to write below the storage directory. */

@@ -1,7 +1,7 @@
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { WindowName } from '../../protocol/ids.ts';
-import type { WindowUsage } from '../../protocol/space.ts';
-import type { KvRecord, ReuseTotals, WindowSummary } from '../../protocol/window.ts';
+import type { WindowUsage } from '../../protocol/schemas/space.ts';
+import type { KvRecord, ReuseTotals, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Space } from './space.ts';
 import { kvOf, lastUsedAt, lineageOf } from './windowUses.ts';
 

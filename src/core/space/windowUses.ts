@@ -1,6 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { WindowName } from '../../protocol/ids.ts';
-import type { BlockRecord, KvRecord, WindowSummary } from '../../protocol/window.ts';
+import type { BlockRecord, KvRecord, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Store } from '../ports/store.ts';
 
 /** A window as those see it who look for space. */

@@ -1,4 +1,4 @@
-import type { JsonObject, StateContent } from '../../protocol/tracker.ts';
+import type { JsonObject, StateContent } from '../../protocol/schemas/tracker.ts';
 import { isJsonObject, sameJson } from './state.ts';
 
 /** Nothing is there under this name. */

@@ -1,5 +1,5 @@
 import { CwmError } from '../../protocol/errors.ts';
-import type { ConflictPolicy, StateContent, VersionedState } from '../../protocol/tracker.ts';
+import type { ConflictPolicy, StateContent, VersionedState } from '../../protocol/schemas/tracker.ts';
 import { mergeContent } from './merge.ts';
 import { canonicalJson, contentOf, sameContent } from './state.ts';
 

@@ -1,6 +1,6 @@
 import type { SessionId } from '../../protocol/ids.ts';
-import type { Session } from '../../protocol/session.ts';
-import type { RecoveryPointSummary, RecoveryReason, VersionedState } from '../../protocol/tracker.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { RecoveryPointSummary, RecoveryReason, VersionedState } from '../../protocol/schemas/tracker.ts';
 import type { Conversation, RecoveryPoint } from '../ports/states.ts';
 import type { TrackerParts } from './tracker.ts';
 

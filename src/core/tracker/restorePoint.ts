@@ -1,6 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
-import type { Session } from '../../protocol/session.ts';
-import type { RestoreResult } from '../../protocol/tracker.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { RestoreResult } from '../../protocol/schemas/tracker.ts';
 import type { RecoveryPoint, StoredState } from '../ports/states.ts';
 import { summaryOf, type RecoveryKeeper } from './recoveryKeeper.ts';
 import { selectPoint, type RecoveryStrategy } from './selectPoint.ts';

@@ -1,5 +1,5 @@
 import { CwmError } from '../../protocol/errors.ts';
-import type { RecoveryChoice } from '../../protocol/tracker.ts';
+import type { RecoveryChoice } from '../../protocol/schemas/tracker.ts';
 import type { RecoveryPoint } from '../ports/states.ts';
 
 /** Which of a session's recovery points is wanted. */

@@ -1,4 +1,4 @@
-import type { JsonObject, StateContent, VersionedState } from '../../protocol/tracker.ts';
+import type { JsonObject, StateContent, VersionedState } from '../../protocol/schemas/tracker.ts';
 
 /** What a session has before anything was stored. */
 export const emptyState = (lastUpdated: string): VersionedState => ({

@@ -6,7 +6,7 @@ import type {
   SyncDirection,
   SyncResult,
   VersionedState,
-} from '../../protocol/tracker.ts';
+} from '../../protocol/schemas/tracker.ts';
 import type { StatePeer, StoredState } from '../ports/states.ts';
 import { reconcile } from './reconcile.ts';
 import { contentOf, emptyState, sameContent } from './state.ts';

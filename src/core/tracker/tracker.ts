@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type { Session } from '../../protocol/session.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type {
   ConflictPolicy,
   RecoveryPointSummary,
@@ -11,7 +11,7 @@ import type {
   StateContent,
   SyncDirection,
   SyncResult,
-} from '../../protocol/tracker.ts';
+} from '../../protocol/schemas/tracker.ts';
 import type { StatePeer, StateStore, StoredState } from '../ports/states.ts';
 import { RecoveryKeeper, summaryOf } from './recoveryKeeper.ts';
 import { restorePoint } from './restorePoint.ts';

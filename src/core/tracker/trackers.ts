@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
-import type { ActiveStates } from '../../protocol/tracker.ts';
+import type { ActiveStates } from '../../protocol/schemas/tracker.ts';
 import type { StateStore } from '../ports/states.ts';
 import type { Tracker } from './tracker.ts';
 import type { TrackerConfig } from './trackerConfig.ts';

@@ -1,5 +1,5 @@
 import { CwmError } from '../../protocol/errors.ts';
-import type { StateContent } from '../../protocol/tracker.ts';
+import type { StateContent } from '../../protocol/schemas/tracker.ts';
 import { isJsonObject } from './state.ts';
 
 /** What is wrong with a state, in plain words; none: it may be stored. */

@@ -1,4 +1,4 @@
-import type { ModelIdentity } from '../../protocol/session.ts';
+import type { ModelIdentity } from '../../protocol/schemas/session.ts';
 
 /** Share of the model's context length from which on the user is told (EC-011). */
 const nearLimitFill = 0.95;

@@ -1,5 +1,5 @@
 import { CwmError } from '../../protocol/errors.ts';
-import type { Phase } from '../../protocol/session.ts';
+import type { Phase } from '../../protocol/schemas/session.ts';
 
 /** What can happen to a turn (S4-11). */
 export type PhaseEvent =

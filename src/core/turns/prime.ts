@@ -1,8 +1,8 @@
 import type { RouteInput } from '../../protocol/api.ts';
-import type { PrimeResult } from '../../protocol/turn.ts';
+import type { PrimeResult } from '../../protocol/schemas/turn.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
-import type { ContextFile } from '../../protocol/session.ts';
+import type { ContextFile } from '../../protocol/schemas/session.ts';
 import { progressOf } from '../changes.ts';
 import type { CoreContext } from '../context.ts';
 import type { Engine } from '../ports/engine.ts';

@@ -1,9 +1,9 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput } from '../../protocol/api.ts';
-import type { SendResult } from '../../protocol/turn.ts';
+import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type LineageId, type SessionId } from '../../protocol/ids.ts';
-import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/session.ts';
+import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle } from '../lifecycle.ts';

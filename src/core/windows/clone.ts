@@ -1,7 +1,7 @@
 import type { RouteInput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseDescription, parseTags, parseWindowName, type WindowName } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/receipt.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { CoreContext } from '../context.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { reuseFields, uncheckedContent, withSummary } from './receipts.ts';

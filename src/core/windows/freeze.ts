@@ -8,8 +8,8 @@ import {
   type SessionId,
   type WindowName,
 } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/receipt.ts';
-import type { ContextTokens, Session } from '../../protocol/session.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import type { RouteInput } from '../../protocol/api.ts';
 import { progressOf } from '../changes.ts';
 import type { CoreContext } from '../context.ts';

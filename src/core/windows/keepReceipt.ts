@@ -1,6 +1,6 @@
 import { toCwmError } from '../../protocol/errors.ts';
 import type { WindowName } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/receipt.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { CoreContext } from '../context.ts';
 
 /**

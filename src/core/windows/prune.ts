@@ -1,7 +1,7 @@
 import type { ParsedInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { WindowName } from '../../protocol/ids.ts';
-import type { WindowSummary } from '../../protocol/window.ts';
+import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import { totalBytes } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { CachedBlock } from '../ports/blockCache.ts';

@@ -1,4 +1,4 @@
-import type { ContentChecks, Receipt } from '../../protocol/receipt.ts';
+import type { ContentChecks, Receipt } from '../../protocol/schemas/receipt.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { reuseFloor } from '../evidence/reuse.ts';
 

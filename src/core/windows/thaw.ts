@@ -10,9 +10,9 @@ import {
   type SessionId,
   type WindowName,
 } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/receipt.ts';
-import type { Session } from '../../protocol/session.ts';
-import type { KvRecord, WindowManifest } from '../../protocol/window.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import { progressOf, type Progress } from '../changes.ts';
 import type { CoreContext } from '../context.ts';
 import { describeTried } from '../kv/describeTried.ts';

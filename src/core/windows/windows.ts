@@ -9,8 +9,8 @@ import {
   type SessionId,
   type WindowName,
 } from '../../protocol/ids.ts';
-import type { KvRecord, WindowManifest } from '../../protocol/window.ts';
-import { windowSummary } from '../../protocol/windowSummary.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
+import { windowSummary } from '../../protocol/schemas/windowSummary.ts';
 import type { CoreContext } from '../context.ts';
 import { saltOf } from '../lineage.ts';
 import { parsePage } from '../paging.ts';

@@ -15,7 +15,7 @@ import type {
   RestoreEvidence,
   ReuseEvidence,
 } from '../../core/ports/engine.ts';
-import type { Capabilities } from '../../protocol/capabilities.ts';
+import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Connect } from '../http/address.ts';
 import type { Link } from '../http/link.ts';

@@ -1,4 +1,4 @@
-import type { Capabilities, Capability } from '../../protocol/capabilities.ts';
+import type { Capabilities, Capability } from '../../protocol/schemas/capabilities.ts';
 import type { Link } from '../http/link.ts';
 import { canaryFound, capability, tokenizerFound } from '../probe/capability.ts';
 import { probeHealth } from '../probe/health.ts';

@@ -1,5 +1,5 @@
 import type { Measurement } from '../../core/ports/engine.ts';
-import type { Capability, CapabilityName } from '../../protocol/capabilities.ts';
+import type { Capability, CapabilityName } from '../../protocol/schemas/capabilities.ts';
 import { unlessAborted } from './tinyRequests.ts';
 
 export const capability = (

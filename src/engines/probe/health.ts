@@ -1,4 +1,4 @@
-import type { Capability } from '../../protocol/capabilities.ts';
+import type { Capability } from '../../protocol/schemas/capabilities.ts';
 import type { Link } from '../http/link.ts';
 import { capability } from './capability.ts';
 import { unlessAborted } from './tinyRequests.ts';

@@ -1,4 +1,4 @@
-import type { Capability } from '../../protocol/capabilities.ts';
+import type { Capability } from '../../protocol/schemas/capabilities.ts';
 import { capability } from './capability.ts';
 import type { ProbeSize, TinyAnswers } from './tinyRequests.ts';
 

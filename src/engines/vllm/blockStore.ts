@@ -1,6 +1,6 @@
 import { blockHashChain } from '../../base/kvBlockHash.ts';
 import type { BlockLocation, KvContext, LocatedBlock } from '../../core/ports/engine.ts';
-import type { HashProfile } from '../../protocol/window.ts';
+import type { HashProfile } from '../../protocol/schemas/window.ts';
 import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayout } from '../files/blockFile.ts';
 import { embeddedLayout } from './embeddedLayout.ts';
 import { FsTierLayout } from './fsTierLayout.ts';

@@ -1,6 +1,6 @@
 import type { KvContext, Measurement } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import type { Canary } from '../../protocol/receipt.ts';
+import type { Canary } from '../../protocol/schemas/receipt.ts';
 import type { LinkRequest } from '../http/link.ts';
 import type { Completion } from './wire.ts';
 

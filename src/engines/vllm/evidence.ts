@@ -1,5 +1,5 @@
 import type { ReuseEvidence } from '../../core/ports/engine.ts';
-import type { KvTier } from '../../protocol/receipt.ts';
+import type { KvTier } from '../../protocol/schemas/receipt.ts';
 import { bySource, cachedBySource, type ServerMetrics } from './serverMetrics.ts';
 import type { Usage } from './wire.ts';
 

@@ -1,5 +1,5 @@
 import { defaultHashSeed } from '../../base/kvBlockHash.ts';
-import type { HashProfile } from '../../protocol/window.ts';
+import type { HashProfile } from '../../protocol/schemas/window.ts';
 import { isAtLeast } from './versionNumber.ts';
 
 const algorithms: readonly HashProfile['algorithm'][] = ['sha256', 'sha256_cbor'];

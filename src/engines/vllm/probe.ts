@@ -1,6 +1,6 @@
 import { randomSalt } from '../../base/hash.ts';
 import type { KvContext, ReuseEvidence } from '../../core/ports/engine.ts';
-import type { Capabilities, Capability } from '../../protocol/capabilities.ts';
+import type { Capabilities, Capability } from '../../protocol/schemas/capabilities.ts';
 import type { Link } from '../http/link.ts';
 import type { Timer } from '../http/timing.ts';
 import { canaryFound, capability, tokenizerFound } from '../probe/capability.ts';

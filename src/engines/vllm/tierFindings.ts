@@ -1,5 +1,5 @@
 import type { EngineKind } from '../../core/ports/engine.ts';
-import type { Capability } from '../../protocol/capabilities.ts';
+import type { Capability } from '../../protocol/schemas/capabilities.ts';
 import { capability } from '../probe/capability.ts';
 import { saltIgnored, type ProbeEvidence } from '../probe/judgeReuse.ts';
 import { ignoresSalt, keepsSalt } from './connectors.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { hashProfileSchema } from '../../protocol/window.ts';
+import { hashProfileSchema } from '../../protocol/schemas/window.ts';
 
 /** What of vLLM's answers is read. Everything optional is missing in some version or on some server that speaks the same dialect. */
 const count = z.int().check(z.nonnegative());

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { AuditPoint } from '../../protocol/audit.ts';
+import type { AuditPoint } from '../../protocol/schemas/audit.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 import type { Trash } from '../records/trash.ts';
 import type { AuditFile } from './auditChain.ts';

@@ -1,4 +1,4 @@
-import type { AuditPoint, AuditReport } from '../../protocol/audit.ts';
+import type { AuditPoint, AuditReport } from '../../protocol/schemas/audit.ts';
 import { noLine, parseAuditLine, splitLines, type AuditLine } from './auditLine.ts';
 
 export interface AuditFile {

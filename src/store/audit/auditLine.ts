@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { sha256Hex } from '../../base/hash.ts';
-import { auditFactSchema, auditPointSchema, type AuditFact, type AuditPoint } from '../../protocol/audit.ts';
+import { auditFactSchema, auditPointSchema, type AuditFact, type AuditPoint } from '../../protocol/schemas/audit.ts';
 
 /** What the first entry names as the hash of the line before it. */
 export const noLine = '0'.repeat(64);

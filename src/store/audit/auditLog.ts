@@ -6,7 +6,7 @@ import {
   type AuditFact,
   type AuditPoint,
   type AuditReport,
-} from '../../protocol/audit.ts';
+} from '../../protocol/schemas/audit.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { StoreParts } from '../disk/storeParts.ts';
 import type { Trash } from '../records/trash.ts';

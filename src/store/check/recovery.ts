@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
-import type { Lifecycle } from '../../protocol/session.ts';
+import type { Lifecycle } from '../../protocol/schemas/session.ts';
 import { hasCode, type Files } from '../disk/files.ts';
 import type { FreezeIntent, FreezeIntents } from '../records/freezeIntents.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';

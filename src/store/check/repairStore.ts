@@ -2,8 +2,8 @@ import { randomId, randomSalt } from '../../base/hash.ts';
 import type { OnChecked } from '../../core/ports/store.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { LineageId, SessionId } from '../../protocol/ids.ts';
-import type { Message, Session } from '../../protocol/session.ts';
-import type { WindowManifest } from '../../protocol/window.ts';
+import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { WindowManifest } from '../../protocol/schemas/window.ts';
 import { nullIfDamaged } from '../disk/unreadable.ts';
 import { checkStore, type VerifiedStore } from './verifyStore.ts';
 

@@ -1,6 +1,6 @@
-import type { Session } from '../../protocol/session.ts';
-import type { WindowSummary } from '../../protocol/window.ts';
-import { windowSummary, type WindowSources } from '../../protocol/windowSummary.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { WindowSummary } from '../../protocol/schemas/window.ts';
+import { windowSummary, type WindowSources } from '../../protocol/schemas/windowSummary.ts';
 
 export interface SessionRow {
   readonly id: string;

@@ -1,6 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { LineageId, WindowName } from '../../protocol/ids.ts';
-import type { BlockRecord, KvRecord } from '../../protocol/window.ts';
+import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import type { IndexSource } from './indexSource.ts';
 import type { LiveIndex } from './liveIndex.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';

@@ -1,7 +1,7 @@
 import type { Database, SqlJsStatic, SqlValue, Statement } from 'sql.js';
 import type { Page, SessionQuery, WindowQuery } from '../../core/ports/store.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { windowSummarySchema, type WindowSummary } from '../../protocol/window.ts';
+import { windowSummarySchema, type WindowSummary } from '../../protocol/schemas/window.ts';
 import type { SessionRow, WindowRow } from './rows.ts';
 import { indexSchema, indexVersion } from './schema.ts';
 

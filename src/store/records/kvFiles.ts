@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { sha256Hex } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { blockRecordSchema, kvRecordSchema, type KvRecord } from '../../protocol/window.ts';
+import { blockRecordSchema, kvRecordSchema, type KvRecord } from '../../protocol/schemas/window.ts';
 import type { WindowPaths } from '../disk/layout.ts';
 import { encodeRecord } from '../disk/record.ts';
 import type { StoreParts } from '../disk/storeParts.ts';

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
-import { messageRoles, messageSchema, type Message } from '../../protocol/session.ts';
+import { messageRoles, messageSchema, type Message } from '../../protocol/schemas/session.ts';
 import { hasCode } from '../disk/files.ts';
 import { idOfFileName, type SessionPaths } from '../disk/layout.ts';
 import { encodeLines } from '../disk/lines.ts';

@@ -5,7 +5,7 @@ import { encodeTokenIds } from '../../base/tokenIds.ts';
 import type { SessionContent } from '../../core/ports/store.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
-import { sessionSchema, type Message, type Session } from '../../protocol/session.ts';
+import { sessionSchema, type Message, type Session } from '../../protocol/schemas/session.ts';
 import { hasCode } from '../disk/files.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
 import { sessionPaths, type SessionPaths } from '../disk/layout.ts';

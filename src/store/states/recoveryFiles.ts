@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { recoveryPointsKept, type RecoveryPoint } from '../../core/ports/states.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type { ContextTokens, Session } from '../../protocol/session.ts';
+import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import { tokensName, type SessionPaths } from '../disk/layout.ts';
 import { encodeRecord } from '../disk/record.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';

@@ -2,7 +2,7 @@ import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { RecoveryPoint, StateStore, StoredState } from '../../core/ports/states.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
-import type { Session } from '../../protocol/session.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 import { nullIfDamaged } from '../disk/unreadable.ts';

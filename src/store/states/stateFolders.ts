@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import type { StatePeer, StatePeers } from '../../core/ports/states.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import { versionedStateSchema, type VersionedState } from '../../protocol/tracker.ts';
+import { versionedStateSchema, type VersionedState } from '../../protocol/schemas/tracker.ts';
 import { hasCode, type Files } from '../disk/files.ts';
 import { DamageError, decodeRecord, encodeRecord } from '../disk/record.ts';
 

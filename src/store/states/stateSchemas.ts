@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
-import { branchSchema, contextTokensSchema, sessionSchema } from '../../protocol/session.ts';
-import { jsonObjectSchema, recoveryReasons, versionedStateSchema } from '../../protocol/tracker.ts';
+import { branchSchema, contextTokensSchema, sessionSchema } from '../../protocol/schemas/session.ts';
+import { jsonObjectSchema, recoveryReasons, versionedStateSchema } from '../../protocol/schemas/tracker.ts';
 
 const syncBaseSchema = z.object({ peer: z.string(), data: jsonObjectSchema, metadata: jsonObjectSchema });
 

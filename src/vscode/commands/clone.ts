@@ -1,4 +1,4 @@
-import type { Receipt } from '../../protocol/receipt.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { CommandInput } from '../contributions.ts';
 import { showReceiptMessage } from '../ui/notifications.ts';
 import { defaultWindowName } from '../pick/names.ts';

@@ -1,4 +1,4 @@
-import type { Session } from '../../protocol/session.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
 import { engineSpec } from '../settings/engineSpec.ts';
 

@@ -1,6 +1,6 @@
 import { window } from 'vscode';
-import type { Receipt } from '../../protocol/receipt.ts';
-import type { Session } from '../../protocol/session.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
 import { showReceiptMessage } from '../ui/notifications.ts';

@@ -1,6 +1,6 @@
 import { window } from 'vscode';
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { RecoveryPointSummary, RecoveryReason } from '../../protocol/tracker.ts';
+import type { RecoveryPointSummary, RecoveryReason } from '../../protocol/schemas/tracker.ts';
 import { formatAge, formatCount, formatTokens } from '../../base/format.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';

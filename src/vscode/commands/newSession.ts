@@ -1,5 +1,5 @@
 import { window } from 'vscode';
-import type { Session } from '../../protocol/session.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { CommandInput } from '../contributions.ts';
 import { command } from './command.ts';
 import { createSession } from './createSession.ts';

@@ -1,4 +1,4 @@
-import type { Receipt } from '../../protocol/receipt.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { App } from '../app.ts';
 
 /** Remembers a receipt as its session's last, and fetches what it changed. */

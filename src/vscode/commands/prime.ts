@@ -1,5 +1,5 @@
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { Session } from '../../protocol/session.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { CommandInput } from '../contributions.ts';
 import { showDone } from '../ui/notifications.ts';
 import { workedInFolder } from '../following/project.ts';

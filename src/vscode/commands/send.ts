@@ -1,6 +1,6 @@
 import { window } from 'vscode';
-import type { SendResult } from '../../protocol/turn.ts';
-import type { Session } from '../../protocol/session.ts';
+import type { SendResult } from '../../protocol/schemas/turn.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
 import type { CommandInput } from '../contributions.ts';
 import { documentUri } from '../documents/documentUri.ts';

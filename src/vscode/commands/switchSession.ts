@@ -1,4 +1,4 @@
-import type { Session } from '../../protocol/session.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { CommandInput } from '../contributions.ts';
 import { command } from './command.ts';
 import { activate } from './createSession.ts';

@@ -1,6 +1,6 @@
 import { type QuickPickItem, ThemeIcon, window } from 'vscode';
 import type { RouteInput } from '../../protocol/api.ts';
-import type { Session } from '../../protocol/session.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
 import { treeRow } from '../render/treeRow.ts';
 import { createSession } from '../commands/createSession.ts';

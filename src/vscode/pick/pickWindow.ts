@@ -1,6 +1,6 @@
 import { type QuickPick, type QuickPickItem, ThemeIcon, window } from 'vscode';
 import { toCwmError } from '../../protocol/errors.ts';
-import type { WindowSummary } from '../../protocol/window.ts';
+import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { App } from '../app.ts';
 import { showFailure } from '../ui/notifications.ts';
 import { treeRow } from '../render/treeRow.ts';

@@ -1,4 +1,4 @@
-import type { Message } from '../../protocol/session.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
 import { formatBytes } from '../../base/format.ts';
 import { plain } from './markdown.ts';
 

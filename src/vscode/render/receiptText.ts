@@ -1,5 +1,5 @@
-import type { ContentChecks, Receipt } from '../../protocol/receipt.ts';
-import type { WindowDetails } from '../../protocol/window.ts';
+import type { ContentChecks, Receipt } from '../../protocol/schemas/receipt.ts';
+import type { WindowDetails } from '../../protocol/schemas/window.ts';
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../../base/format.ts';
 import { formatStamp } from './format.ts';
 import { verdictWords } from './verdictWords.ts';

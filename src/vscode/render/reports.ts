@@ -1,6 +1,6 @@
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { EngineStatus, Finding, VerifyStep } from '../../protocol/health.ts';
-import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/capabilities.ts';
+import type { EngineStatus, Finding, VerifyStep } from '../../protocol/schemas/health.ts';
+import { capabilityTitles, type Capabilities, type Capability } from '../../protocol/schemas/capabilities.ts';
 import type { State } from '../state.ts';
 import { formatCount, formatDuration, formatTokens } from '../../base/format.ts';
 import { markdownTable, plain } from './markdown.ts';

@@ -1,4 +1,4 @@
-import type { PruneResult, Usage, WindowUsage } from '../../protocol/space.ts';
+import type { PruneResult, Usage, WindowUsage } from '../../protocol/schemas/space.ts';
 import { formatAge, formatBytes, formatCount, formatTokens } from '../../base/format.ts';
 import { markdownTable, plain } from './markdown.ts';
 

@@ -1,4 +1,4 @@
-import type { Session } from '../../protocol/session.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { State } from '../state.ts';
 import { formatCount, formatTokens } from '../../base/format.ts';
 import { formatShortCount } from './format.ts';

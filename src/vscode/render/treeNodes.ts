@@ -1,5 +1,5 @@
-import type { Session } from '../../protocol/session.ts';
-import type { WindowSummary } from '../../protocol/window.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Listing, State } from '../state.ts';
 
 /**

@@ -1,5 +1,5 @@
-import type { Session } from '../../protocol/session.ts';
-import type { WindowSummary } from '../../protocol/window.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { TreeContextValue } from '../contributions.ts';
 import type { State } from '../state.ts';
 import { formatAge, formatBytes, formatCount, formatTokens } from '../../base/format.ts';

@@ -1,4 +1,4 @@
-import { type Verdict, verdicts } from '../../protocol/receipt.ts';
+import { type Verdict, verdicts } from '../../protocol/schemas/receipt.ts';
 
 interface VerdictWords {
   /** A codicon's name. */

@@ -1,6 +1,6 @@
 import { commands, window } from 'vscode';
 import type { CwmError } from '../../protocol/errors.ts';
-import type { Receipt } from '../../protocol/receipt.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { App } from '../app.ts';
 import { inBackground } from './background.ts';
 import type { CommandId } from '../contributions.ts';

@@ -1,7 +1,7 @@
 import type { Domain } from '../../../src/backend/api/handlers.ts';
 import type { RouteName } from '../../../src/protocol/api.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
-import type { Session } from '../../../src/protocol/session.ts';
+import type { Session } from '../../../src/protocol/schemas/session.ts';
 
 export interface DomainCall {
   readonly route: string;

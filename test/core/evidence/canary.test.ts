@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { canaryDifference, isBeyondNoise } from '../../../src/core/evidence/canary.ts';
 import { isExplainedByRounding } from '../../../src/core/evidence/canaryCheck.ts';
-import type { Canary } from '../../../src/protocol/receipt.ts';
+import type { Canary } from '../../../src/protocol/schemas/receipt.ts';
 
 const canary = (tokenId: number, ...logprobs: [string, number][]): Canary => ({
   tokenId,

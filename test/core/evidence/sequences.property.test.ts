@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Receipt } from '../../../src/protocol/receipt.ts';
+import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
 import { coreFixture, never, savedWindow, type CoreFixture } from '../coreFixture.ts';
 
 type Step =

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Tracker } from '../../../src/core/tracker/tracker.ts';
 import type { RecoveryStrategy } from '../../../src/core/tracker/selectPoint.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
-import type { RestoreResult } from '../../../src/protocol/tracker.ts';
+import type { RestoreResult } from '../../../src/protocol/schemas/tracker.ts';
 import { encodeRecord } from '../../../src/store/disk/record.ts';
 import {
   aMessage,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { StatePeer } from '../../../src/core/ports/states.ts';
 import type { Tracker } from '../../../src/core/tracker/tracker.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
-import type { ConflictPolicy, SyncDirection, SyncResult } from '../../../src/protocol/tracker.ts';
+import type { ConflictPolicy, SyncDirection, SyncResult } from '../../../src/protocol/schemas/tracker.ts';
 import { StateFolders } from '../../../src/store/states/stateFolders.ts';
 import { aSession, nextVersion, sessionId } from '../../store/builders.ts';
 import { codeOf } from '../coreFixture.ts';

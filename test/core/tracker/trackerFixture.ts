@@ -6,7 +6,7 @@ import { Trackers } from '../../../src/core/tracker/trackers.ts';
 import { validateState } from '../../../src/core/tracker/validateState.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
-import type { SessionState } from '../../../src/protocol/tracker.ts';
+import type { SessionState } from '../../../src/protocol/schemas/tracker.ts';
 import { StateFolders } from '../../../src/store/states/stateFolders.ts';
 import { aSession, sessionId } from '../../store/builders.ts';
 import { FaultyFiles } from '../../store/faultyFiles.ts';

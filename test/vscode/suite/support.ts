@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigurationTarget, commands, extensions, workspace } from 'vscode';
 import type { RouteOutput } from '../../../src/protocol/api.ts';
-import type { Session } from '../../../src/protocol/session.ts';
+import type { Session } from '../../../src/protocol/schemas/session.ts';
 import type { CommandResult } from '../../../src/vscode/commands/command.ts';
 import type { CommandId, CommandInput, CommandOutput, SettingId } from '../../../src/vscode/contributions.ts';
 import type { ExtensionApi } from '../../../src/vscode/extensionApi.ts';
