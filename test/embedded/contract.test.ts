@@ -1,5 +1,5 @@
 import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
-import { engineContract, type EngineUnderTest } from '../engines-contract/engineContract.ts';
+import { engineContract, type EngineUnderTest } from '../engines/contract/engineContract.ts';
 import { EngineProcess } from './support/engineProcess.ts';
 import { scratch, smallModel } from './support/smallModel.ts';
 

@@ -15,7 +15,7 @@ import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import type { WindowManifest } from '../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import { ManualTimer } from '../engines-vllm/rig.ts';
+import { ManualTimer } from '../engines/vllm/rig.ts';
 import { noFaults } from '../fakes/fakeFaults.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 import type { Lie } from './lies.ts';

@@ -24,7 +24,7 @@ interface Part {
 const pieceTokens = 256;
 
 /**
- * LMCache's coordinator with one instance, as 0.5.6 was seen to answer (`test/engines/lmcache.live.test.ts`): a directory of pieces
+ * LMCache's coordinator with one instance, as 0.5.6 was seen to answer (`test/engines/live/lmcache.live.test.ts`): a directory of pieces
  * of 256 tokens, in as many parts as the model; pins that count, also of what is not stored; prefetches; deletes that leave pinned
  * pieces; an instance that has another name after each restart.
  */

@@ -1,0 +1,193 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { requestBackend, type BackendRequest } from '../../../src/client/transport.ts';
+import { CwmError } from '../../../src/protocol/errors.ts';
+import { backendsInProcess, type BackendUnderTest } from '../support/backendInProcess.ts';
+import { someSession, untilAborted } from '../support/fakeDomain.ts';
+import { until } from '../../support/until.ts';
+
+const start = backendsInProcess();
+
+async function raw({ backend }: BackendUnderTest, request: BackendRequest): Promise<{ status: number; body: unknown }> {
+  const answer = await requestBackend(backend.record, request, { timeoutMs: 10_000 });
+  return { status: answer.status, body: JSON.parse(answer.body) };
+}
+
+describe('control API', () => {
+  it('hands the path, the query and the body to the domain, with numbers and flags as such', async () => {
+    const tested = await start();
+    tested.fake.on('deleteSession', () => ({ deletedWindows: ['a'] }));
+    tested.fake.on('createSession', () => someSession('s'));
+    await tested.client.call('listSessions', { search: 'a b&c', limit: 7, offset: 3 });
+    await tested.client.call('deleteSession', { session: 'with/slash and ü', cascade: true });
+    await tested.client.call('createSession', { title: 'T', project: null });
+    expect(tested.fake.calls.map(({ route, input }) => ({ route, input }))).toEqual([
+      { route: 'listSessions', input: { search: 'a b&c', limit: 7, offset: 3 } },
+      { route: 'deleteSession', input: { session: 'with/slash and ü', cascade: true } },
+      { route: 'createSession', input: { title: 'T', project: null } },
+    ]);
+  });
+
+  it('S0-70 names the field that is wrong, and does not ask the domain', async () => {
+    const tested = await start();
+    const answer = await raw(tested, { method: 'POST', path: '/api/contexts/s/freeze', body: '{"window":5}' });
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { error: { code: 'CWM-1003', retryable: false, context: { parameter: 'window' } } },
+    });
+    expect(JSON.stringify(answer.body)).toContain('expected string');
+    expect(await raw(tested, { method: 'GET', path: '/api/windows?limit=many' })).toMatchObject({
+      status: 400,
+      body: { error: { context: { parameter: 'limit' } } },
+    });
+    expect(tested.fake.calls).toEqual([]);
+  });
+
+  it('refuses a body that is no JSON object', async () => {
+    const tested = await start();
+    for (const body of ['{', '[]', '"text"', 'null']) {
+      const answer = await raw(tested, { method: 'POST', path: '/api/contexts', body });
+      expect(answer).toMatchObject({ status: 400, body: { error: { code: 'CWM-1003' } } });
+    }
+  });
+
+  it('answers an unknown path with CWM-2008', async () => {
+    const tested = await start();
+    const answer = await raw(tested, { method: 'GET', path: '/api/nothing' });
+    expect(answer).toMatchObject({ status: 404, body: { error: { code: 'CWM-2008' } } });
+  });
+
+  it('S0-70 passes the error of the domain on with its status', async () => {
+    const tested = await start();
+    tested.fake.on('freeze', () => {
+      throw new CwmError('CWM-3003', 'It is taken.', { context: { window: 'w' } });
+    });
+    const freeze = tested.client.call('freeze', { session: 's', window: 'w' });
+    await expect(freeze).rejects.toMatchObject({ code: 'CWM-3003', message: 'It is taken.', context: { window: 'w' } });
+  });
+
+  it('S0-71 tells the client nothing of an error that nobody foresaw, and the log everything', async () => {
+    const tested = await start();
+    tested.fake.on('getSession', () => {
+      throw new TypeError('secret detail');
+    });
+    const answer = await raw(tested, { method: 'GET', path: '/api/contexts/s' });
+    expect(answer).toMatchObject({ status: 500, body: { error: { code: 'CWM-9001' } } });
+    expect(JSON.stringify(answer.body)).not.toContain('secret');
+    expect(readFileSync(join(tested.storage, 'backend.log'), 'utf8')).toContain('secret detail');
+  });
+
+  it('refuses a body over 16 MiB before it has read it, and works on', async () => {
+    const tested = await start();
+    tested.fake.on('send', () => ({}));
+    const body = JSON.stringify({ text: 'x'.repeat(17 * 1024 * 1024) });
+    const sized = { method: 'POST', path: '/api/contexts/s/messages', body } as const;
+    expect(await raw(tested, { ...sized, headers: { 'content-length': String(body.length) } })).toMatchObject({
+      status: 413,
+      body: { error: { code: 'CWM-7012' } },
+    });
+    expect(await raw(tested, { ...sized, headers: { 'transfer-encoding': 'chunked' } })).toMatchObject({ status: 413 });
+    expect(tested.fake.calls).toEqual([]);
+    await tested.client.call('health', {});
+  });
+
+  it('S0-62 runs ten operations at once and refuses the eleventh with CWM-7003; reading goes on', async () => {
+    const tested = await start();
+    tested.fake.on('thaw', (_, signal) => untilAborted(signal));
+    const leave = new AbortController();
+    const running = Array.from({ length: 10 }, () => tested.client.call('thaw', { window: 'w' }, leave.signal));
+    const ended = Promise.allSettled(running);
+    await until('ten operations run', () => tested.fake.calls.length === 10);
+    await expect(tested.client.call('thaw', { window: 'w' })).rejects.toMatchObject({ code: 'CWM-7003' });
+    await tested.client.call('listWindows', {});
+    leave.abort();
+    await ended;
+    await until('the operations have ended', async () => {
+      tested.fake.on('thaw', () => Promise.reject(new CwmError('CWM-2002', 'none')));
+      const error = await tested.client.call('thaw', { window: 'w' }).catch((thrown: CwmError) => thrown.code);
+      return error === 'CWM-2002';
+    });
+  });
+
+  it('aborts an operation when its client goes away', async () => {
+    const tested = await start();
+    tested.fake.on('prime', (_, signal) => untilAborted(signal));
+    const leave = new AbortController();
+    const call = tested.client.call('prime', { session: 's', paths: ['a'] }, leave.signal);
+    await until('the operation runs', () => tested.fake.calls.length === 1);
+    leave.abort();
+    await expect(call).rejects.toMatchObject({ code: 'CWM-6003' });
+    await until('the domain hears of it', () => tested.fake.calls[0]?.signal.aborted);
+    expect(tested.fake.calls[0]?.signal.reason).toMatchObject({ code: 'CWM-6003' });
+  });
+
+  it('lets only this user reach its socket and its files', async () => {
+    const { backend, storage } = await start();
+    expect(statSync(dirname(backend.record.address)).mode & 0o777).toBe(0o700);
+    expect(statSync(join(storage, 'backend.json')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(storage, 'backend.log')).mode & 0o777).toBe(0o600);
+  });
+
+  it('listens at a short path when that of the storage directory is too long for a socket', async () => {
+    const { storage } = await start();
+    const deep = join(storage, 'd'.repeat(100));
+    const tested = await start({ storage: deep });
+    expect(tested.backend.record.address.length).toBeLessThan(104);
+    expect(statSync(dirname(tested.backend.record.address)).mode & 0o777).toBe(0o700);
+    await tested.client.call('health', {});
+  });
+
+  it('stops when asked: its record goes, its services are closed, the directory is free', async () => {
+    const tested = await start();
+    await tested.client.call('shutdown', {});
+    await tested.backend.stopped;
+    expect(existsSync(join(tested.storage, 'backend.json'))).toBe(false);
+    expect(tested.closed()).toBe(1);
+    const again = await start({ storage: tested.storage });
+    await again.client.call('health', {});
+  });
+
+  it('S0-04 aborts what is in work when it stops, and waits for it before it closes the store', async () => {
+    const tested = await start();
+    const order: string[] = [];
+    tested.fake.on('freeze', async (_, signal) => {
+      await untilAborted(signal).catch(() => undefined);
+      await Promise.resolve();
+      order.push(`rolled back, ${tested.closed()} closed`);
+      throw new CwmError('CWM-6003', 'Cancelled.');
+    });
+    const freeze = tested.client.call('freeze', { session: 's', window: 'w' });
+    await until('the freeze runs', () => tested.fake.calls.length === 1);
+    await Promise.all([tested.backend.stop('test'), expect(freeze).rejects.toThrow(CwmError)]);
+    expect(order).toEqual(['rolled back, 0 closed']);
+    expect(tested.closed()).toBe(1);
+  });
+
+  it('waits when it stops also for an operation whose client has left', async () => {
+    const tested = await start();
+    const rollback = Promise.withResolvers<void>();
+    const order: string[] = [];
+    tested.fake.on('freeze', async (_, signal) => {
+      await untilAborted(signal).catch(() => undefined);
+      await rollback.promise;
+      order.push(`rolled back, ${tested.closed()} closed`);
+      throw new CwmError('CWM-6003', 'Cancelled.');
+    });
+    const leave = new AbortController();
+    const freeze = tested.client.call('freeze', { session: 's', window: 'w' }, leave.signal);
+    await until('the freeze runs', () => tested.fake.calls.length === 1);
+    leave.abort();
+    await expect(freeze).rejects.toMatchObject({ code: 'CWM-6003' });
+    const stopped = tested.backend.stop('test');
+    await until('the server is closed', async () => {
+      return await tested.client.call('health', {}).then(
+        () => false,
+        (error: CwmError) => error.code === 'CWM-5010',
+      );
+    });
+    rollback.resolve();
+    await stopped;
+    expect(order).toEqual(['rolled back, 0 closed']);
+  });
+});

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { agentLimits, limitsByKind, RateLimiter, type RateLimits } from '../../../src/backend/api/rateLimit.ts';
+import { BackendClient } from '../../../src/client/backendClient.ts';
+import { requestBackend } from '../../../src/client/transport.ts';
+import type { CwmError } from '../../../src/protocol/errors.ts';
+import { backendsInProcess } from '../support/backendInProcess.ts';
+import { someSession } from '../support/fakeDomain.ts';
+
+const secondMs = 1000;
+
+function limiter(limitsOf: (client: string) => RateLimits | null = () => agentLimits) {
+  let nowMs = 0;
+  const rates = new RateLimiter(limitsOf, { elapsedMs: () => nowMs });
+  /** How many of so many get through. */
+  const take = (count: number, client = 'mcp.1'): number => {
+    let through = 0;
+    for (let tried = 0; tried < count; tried++) {
+      try {
+        rates.take(client);
+        through++;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'CWM-7002', retryable: true });
+      }
+    }
+    return through;
+  };
+  const waitSeconds = (client = 'mcp.1'): unknown => {
+    try {
+      rates.take(client);
+      return 0;
+    } catch (error) {
+      return (error as CwmError).context?.['retry_after_seconds'];
+    }
+  };
+  return { take, waitSeconds, advance: (ms: number) => (nowMs += ms) };
+}
+
+describe('S0-62 rate limit', () => {
+  it('lets 10 through at once, then one a second, and says how long to wait', () => {
+    const { take, waitSeconds, advance } = limiter();
+    expect(take(50)).toBe(10);
+    expect(waitSeconds()).toBe(1);
+    advance(400);
+    expect(waitSeconds()).toBe(1);
+    advance(600);
+    expect(take(50)).toBe(1);
+    advance(60 * secondMs);
+    expect(take(50)).toBe(10);
+  });
+
+  it('what was refused does not count: whoever waits as long as told gets through', () => {
+    const { take, waitSeconds, advance } = limiter();
+    take(1000);
+    for (let again = 0; again < 5; again++) {
+      advance(Number(waitSeconds()) * secondMs);
+      expect(waitSeconds()).toBe(0);
+    }
+  });
+
+  it('lets 1,000 through in an hour, however they are spread', () => {
+    const { take, waitSeconds, advance } = limiter();
+    let through = 0;
+    for (let second = 0; second < 1200; second++, advance(secondMs)) through += take(2);
+    // 1,000 at the beginning, and what an hour's 1,000 add in 20 minutes.
+    expect(through).toBeGreaterThanOrEqual(1000);
+    expect(through).toBeLessThanOrEqual(1000 + 334 + 1);
+    take(1);
+    expect(Number(waitSeconds())).toBeLessThanOrEqual(4);
+  });
+
+  it('counts each client by itself, and goes on doing so with thousands of them', () => {
+    const { take } = limiter();
+    expect(take(20, 'mcp.1')).toBe(10);
+    expect(take(20, 'mcp.2')).toBe(10);
+    for (let client = 0; client < 3000; client++) expect(take(1, `mcp.x${client}`)).toBe(1);
+  });
+
+  it.each([
+    [null, 'cli.1', null],
+    [null, 'vscode.1', null],
+    [null, 'unnamed', null],
+    [null, 'mcp.1', agentLimits],
+    [null, 'gateway', agentLimits],
+    [0, 'mcp.1', null],
+    [60, 'cli.1', agentLimits],
+    [600, 'mcp.1', { perMinute: 600, perHour: 10_000, burst: 100 }],
+    [6, 'cli.1', { perMinute: 6, perHour: 100, burst: 10 }],
+  ])('with --rate-limit %s the client %s has %j', (perMinute, client, limits) => {
+    expect(limitsByKind(perMinute)(client)).toEqual(limits);
+  });
+});
+
+describe('S0-62 a backend', () => {
+  const start = backendsInProcess();
+
+  it('refuses an agent that asks for too many changes with CWM-7002, and nobody else', async () => {
+    const { backend, fake, client } = await start();
+    fake.on('createSession', () => someSession('s'));
+    const agent = new BackendClient({
+      kind: 'mcp',
+      start: async () => backend.record,
+      find: async () => backend.record,
+    });
+    for (let asked = 0; asked < 10; asked++) await agent.call('createSession', {});
+    await expect(agent.call('createSession', {})).rejects.toMatchObject({
+      code: 'CWM-7002',
+      context: { retry_after_seconds: 1, perMinute: 60, perHour: 1000 },
+    });
+    expect(fake.calls).toHaveLength(10);
+    for (let asked = 0; asked < 50; asked++) await agent.call('listWindows', {});
+    for (let asked = 0; asked < 50; asked++) await client.call('createSession', {});
+    agent.dispose();
+  });
+
+  it('with --rate-limit refuses everybody; it can always be stopped', async () => {
+    const { backend, fake, client } = await start({ ratePerMinute: 1 });
+    fake.on('createSession', () => someSession('s'));
+    for (let asked = 0; asked < 10; asked++) await client.call('createSession', {});
+    const request = { method: 'POST', path: '/api/contexts', body: '{}' } as const;
+    for (let asked = 0; asked < 10; asked++) await requestBackend(backend.record, request, { timeoutMs: 10_000 });
+    await expect(client.call('createSession', {})).rejects.toMatchObject({ context: { retry_after_seconds: 60 } });
+    const answer = await requestBackend(backend.record, request, { timeoutMs: 10_000 });
+    expect(answer).toMatchObject({ status: 429 });
+    await client.call('shutdown', {});
+    await backend.stopped;
+  });
+});

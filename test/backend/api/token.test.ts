@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
+import { createApp } from '../../../src/backend/api/app.ts';
+import { IdleWatch } from '../../../src/backend/process/idleWatch.ts';
+import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
+import type { Refusal } from '../../../src/backend/audit/refusals.ts';
+import { RateLimiter } from '../../../src/backend/api/rateLimit.ts';
+import { SignalBus } from '../../../src/backend/api/signalBus.ts';
+import type { RouteHandlers } from '../../../src/backend/api/handlers.ts';
+import { FakeDomain } from '../support/fakeDomain.ts';
+
+const refused: Refusal[] = [];
+const app = createApp({
+  handlers: new FakeDomain().domain as RouteHandlers,
+  bus: new SignalBus(0),
+  idle: new IdleWatch(0, () => undefined),
+  log: { write: () => undefined, failure: () => undefined },
+  limit: new OperationLimit(),
+  rates: new RateLimiter(() => null, systemClock),
+  onRefused: (refusal) => refused.push(refusal),
+  streamsEnded: new AbortController().signal,
+  operationsEnded: new AbortController().signal,
+  token: 'right',
+});
+
+describe('a backend with a token (named pipes, which others may open)', () => {
+  it('answers whoever knows it', async () => {
+    const answer = await app.request('/api/windows', { headers: { authorization: 'Bearer right' } });
+    expect(answer.status).toBe(200);
+  });
+
+  it.each([undefined, '', 'right', 'Bearer', 'Bearer wrong', 'Bearer righ', 'Bearer rightt', 'bearer right'])(
+    'refuses %j with CWM-8001, for every path',
+    async (authorization) => {
+      const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+      for (const path of ['/api/windows', '/api/events', '/api/health', '/nothing']) {
+        const answer = await app.request(path, { headers });
+        expect(answer.status, path).toBe(403);
+        expect(await answer.json()).toMatchObject({ error: { code: 'CWM-8001' } });
+        expect(refused.at(-1)).toMatchObject({
+          route: null,
+          input: null,
+          client: 'unnamed',
+          error: { code: 'CWM-8001' },
+        });
+      }
+    },
+  );
+});

@@ -1,0 +1,193 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { lockHolder, takeBackendLock } from '../../../src/backend/process/backendLock.ts';
+import { identifyProcess } from '../../../src/backend/process/processIdentity.ts';
+import { temporaryDirectories } from '../support/temporaryDirectory.ts';
+import { until } from '../../support/until.ts';
+
+const makeDirectory = temporaryDirectories();
+const holders: ChildProcess[] = [];
+
+afterEach(async () => {
+  await Promise.all(holders.splice(0).map(kill));
+});
+
+interface Holder {
+  readonly process: ChildProcess;
+  readonly answer: string;
+}
+
+async function startHolder(directory: string): Promise<Holder> {
+  const script = fileURLToPath(new URL('../support/lockHolder.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, directory], { stdio: ['pipe', 'pipe', 'inherit'] });
+  holders.push(child);
+  const [data] = (await once(child.stdout, 'data')) as [Buffer];
+  return { process: child, answer: data.toString().trim() };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+const noLoss = (): void => expect.unreachable('the lock was lost');
+
+const lockFiles = (directory: string): string[] =>
+  readdirSync(directory).filter((name) => name.startsWith('backend.lock'));
+
+describe('backend lock', () => {
+  it('lets exactly one of 20 processes that start at once have the directory', async () => {
+    const directory = makeDirectory();
+    const started = await Promise.all(Array.from({ length: 20 }, () => startHolder(directory)));
+    expect(started.filter((holder) => holder.answer === 'held')).toHaveLength(1);
+  });
+
+  it('lets exactly one of 20 processes take over from a killed holder', async () => {
+    const directory = makeDirectory();
+    const first = await startHolder(directory);
+    expect(first.answer).toBe('held');
+    await kill(first.process);
+    const next = await Promise.all(Array.from({ length: 20 }, () => startHolder(directory)));
+    expect(next.filter((holder) => holder.answer === 'held')).toHaveLength(1);
+  });
+
+  it('is never held by two of six processes that take and release it all the time', async () => {
+    const directory = makeDirectory();
+    const script = fileURLToPath(new URL('../support/lockStress.ts', import.meta.url));
+    const exits = Array.from({ length: 6 }, async () => {
+      const child = spawn(process.execPath, [script, directory], { stdio: 'inherit' });
+      holders.push(child);
+      const [code] = (await once(child, 'exit')) as [number | null];
+      return code;
+    });
+    expect(await Promise.all(exits)).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
+  it('names the process that holds it', async () => {
+    const directory = makeDirectory();
+    const holder = await startHolder(directory);
+    expect(takeBackendLock(directory, noLoss)).toMatchObject({ held: false, by: { pid: holder.process.pid } });
+  });
+
+  it('is free at once after it was released', async () => {
+    const directory = makeDirectory();
+    const holder = await startHolder(directory);
+    const exited = once(holder.process, 'exit');
+    holder.process.stdin?.end();
+    await exited;
+    const taken = takeBackendLock(directory, noLoss);
+    expect(taken.held).toBe(true);
+    if (taken.held) taken.lock.dispose();
+  });
+
+  it('does not take another process with the same number for its holder', () => {
+    const directory = makeDirectory();
+    const impostor = { ...identifyProcess(process.pid), startTime: 'another time' };
+    writeFileSync(join(directory, 'backend.lock.1'), JSON.stringify(impostor));
+    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+  });
+
+  it('does not take a process from before the last start of the machine for its holder', () => {
+    const directory = makeDirectory();
+    const old = { ...identifyProcess(process.pid), bootId: 'another boot' };
+    writeFileSync(join(directory, 'backend.lock.1'), JSON.stringify(old));
+    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'does not take a process that has ended for its holder, though nobody has asked how it ended',
+    async () => {
+      const directory = makeDirectory();
+      // The shell starts a process, becomes one that never asks for its children, and the child ends.
+      const parent = spawn('sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 600'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      holders.push(parent);
+      const [data] = (await once(parent.stdout, 'data')) as [Buffer];
+      const pid = Number(data.toString());
+      const holder = { ...identifyProcess(pid), startTime: null };
+      const stat = (): string => readFileSync(`/proc/${pid}/stat`, 'utf8');
+      await until('it is a zombie', () => stat().includes(') Z '));
+      writeFileSync(join(directory, 'backend.lock.1'), JSON.stringify(holder));
+      expect(takeBackendLock(directory, noLoss).held).toBe(true);
+    },
+  );
+
+  it('respects a holder on another machine until its file has not been touched for a minute', () => {
+    const directory = makeDirectory();
+    const path = join(directory, 'backend.lock.7');
+    writeFileSync(path, JSON.stringify({ ...identifyProcess(process.pid), host: 'elsewhere' }));
+    expect(takeBackendLock(directory, noLoss)).toMatchObject({ held: false, by: { host: 'elsewhere' } });
+    const aMinuteAgo = new Date(Date.now() - 61_000);
+    utimesSync(path, aMinuteAgo, aMinuteAgo);
+    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+  });
+
+  it('takes over a lock that is no lock, and one whose maker died before it wrote its name', () => {
+    const directory = makeDirectory();
+    const path = join(directory, 'backend.lock.3');
+    writeFileSync(path, '');
+    expect(takeBackendLock(directory, noLoss)).toEqual({ held: false, by: null });
+    const past = new Date(Date.now() - 6000);
+    utimesSync(path, past, past);
+    const taken = takeBackendLock(directory, noLoss);
+    expect(taken.held).toBe(true);
+    if (taken.held) taken.lock.dispose();
+    writeFileSync(join(directory, 'backend.lock.9'), '{"pid":');
+    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+  });
+
+  it('does not wait for a name that a clock which was set back since says is still being written', () => {
+    const directory = makeDirectory();
+    const path = join(directory, 'backend.lock.3');
+    writeFileSync(path, '');
+    const tomorrow = new Date(Date.now() + 24 * 60 * 60 * 1000);
+    utimesSync(path, tomorrow, tomorrow);
+    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+  });
+
+  it('says who holds it, without taking it', async () => {
+    const directory = makeDirectory();
+    expect(lockHolder(directory)).toBeNull();
+    const holder = await startHolder(directory);
+    expect(lockHolder(directory)).toMatchObject({ pid: holder.process.pid });
+    await kill(holder.process);
+    expect(lockHolder(directory)).toBeNull();
+  });
+
+  it('notices when another process took it all the same, and keeps its time fresh until then', () => {
+    vi.useFakeTimers();
+    try {
+      const directory = makeDirectory();
+      const onLost = vi.fn<() => void>();
+      takeBackendLock(directory, onLost);
+      const path = join(directory, 'backend.lock.1');
+      const past = new Date(Date.now() - 60_000);
+      utimesSync(path, past, past);
+      vi.advanceTimersByTime(15_000);
+      expect(statSync(path).mtimeMs).toBeGreaterThan(past.getTime() + 50_000);
+      expect(onLost).not.toHaveBeenCalled();
+      writeFileSync(join(directory, 'backend.lock.2'), '{}');
+      vi.advanceTimersByTime(15_000);
+      expect(onLost).toHaveBeenCalledOnce();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('leaves no more than two files behind, however often it was taken', () => {
+    const directory = makeDirectory();
+    for (let round = 0; round < 5; round++) {
+      const taken = takeBackendLock(directory, noLoss);
+      if (taken.held) taken.lock.dispose();
+    }
+    expect(lockFiles(directory)).toEqual(['backend.lock.4', 'backend.lock.5']);
+    expect(readFileSync(join(directory, 'backend.lock.5'), 'utf8')).toBe('released\n');
+  });
+});

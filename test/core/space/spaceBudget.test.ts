@@ -1,0 +1,264 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { SpaceLimits } from '../../../src/core/space/limits.ts';
+import type { CachedBlock } from '../../../src/core/ports/blockCache.ts';
+import { BlocksInUse } from '../../../src/core/space/blocksInUse.ts';
+import { evictionOrder, type BlockUse } from '../../../src/core/space/evictionOrder.ts';
+import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+
+const graceMs = 10 * 60 * 1000;
+
+describe('S0-50 the order in which blocks go', () => {
+  const arbitraryBlocks = fc.uniqueArray(
+    fc.record({
+      hash: fc.nat(99).map(String),
+      writtenAtMs: fc.integer({ min: 0, max: 3 * graceMs }),
+      use: fc.option(fc.record({ lastUsedMs: fc.nat(5), isPinned: fc.boolean(), index: fc.nat(3) }), { nil: null }),
+    }),
+    { selector: ({ hash }) => hash },
+  );
+
+  test('everything but what is pinned or fresh goes, what no window has first, then the windows by their last use', () => {
+    fc.assert(
+      fc.property(arbitraryBlocks, (given) => {
+        const nowMs = 2 * graceMs;
+        const blocks: CachedBlock[] = given.map(({ hash, writtenAtMs }) => ({
+          hash,
+          writtenAtMs,
+          namespace: 'n',
+          sizeBytes: 1,
+        }));
+        const uses = new Map<string, BlockUse>(given.flatMap(({ hash, use }) => (use ? [[hash, use]] : [])));
+        const order = evictionOrder(blocks, uses, { nowMs, graceMs });
+        const mayGo = given.filter(({ use, writtenAtMs }) =>
+          use ? !use.isPinned : Math.abs(nowMs - writtenAtMs) >= graceMs,
+        );
+        expect(order.map(({ hash }) => hash).sort()).toEqual(mayGo.map(({ hash }) => hash).sort());
+        for (const [at, later] of order.entries()) {
+          const earlier = order[at - 1];
+          if (!earlier) continue;
+          const [first, second] = [uses.get(earlier.hash), uses.get(later.hash)];
+          if (!second) {
+            expect(first).toBeUndefined();
+            expect(earlier.writtenAtMs).toBeLessThanOrEqual(later.writtenAtMs);
+          } else if (first) {
+            expect(first.lastUsedMs).toBeLessThanOrEqual(second.lastUsedMs);
+            if (first.lastUsedMs === second.lastUsedMs) expect(first.index).toBeGreaterThanOrEqual(second.index);
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe('blocks in use', () => {
+  test('who holds blocks waits for the deletion that has begun, and keeps them from the next', async () => {
+    const inUse = new BlocksInUse();
+    const [a, b] = [{ hash: 'a' }, { hash: 'b' }];
+    const deletion = Promise.withResolvers<void>();
+    const events: string[] = [];
+    const first = inUse.delete([a], async () => {
+      await deletion.promise;
+      events.push('deleted a');
+      return 1;
+    });
+    await inUse.during(async (hold) => {
+      const held = hold(['a', 'b']).then(() => events.push('held'));
+      deletion.resolve();
+      await Promise.all([first, held]);
+      expect(events).toEqual(['deleted a', 'held']);
+      expect(await inUse.delete([a, b], async (free) => free.length)).toBe(0);
+    });
+    expect(await inUse.delete([a, b], async (free) => free.length)).toBe(2);
+  });
+
+  test('what is let go of while somebody looks for blocks to take is not taken by them', async () => {
+    const inUse = new BlocksInUse();
+    await inUse.collecting(async () => {
+      await inUse.during((hold) => hold(['a']));
+      expect(inUse.isHeld('a')).toBe(true);
+    });
+    expect(inUse.isHeld('a')).toBe(false);
+  });
+
+  test('two that hold a block must both let go of it, also when one fails', async () => {
+    const inUse = new BlocksInUse();
+    await inUse.during(async (hold) => {
+      await hold(['a']);
+      const failing = inUse.during(async (holdToo) => {
+        await holdToo(['a']);
+        throw new Error('failed');
+      });
+      await expect(failing).rejects.toThrow('failed');
+      expect(inUse.isHeld('a')).toBe(true);
+    });
+    expect(inUse.isHeld('a')).toBe(false);
+  });
+});
+
+/** The size of the KV of every window here: they are of texts of one length. */
+const windowBytes = 25 * 74;
+
+async function embeddedFixture(limits: Partial<SpaceLimits> = {}): Promise<CoreFixture> {
+  const fixture = await coreFixture(limits);
+  fixture.engine.kind = 'embedded';
+  return fixture;
+}
+
+async function frozen({ cwm }: CoreFixture, name: string): Promise<void> {
+  await cwm.createSession({ id: `s-${name}` });
+  await cwm.send({ session: `s-${name}`, text: `${name} ${'x'.repeat(90)}`.slice(0, 90) }, never());
+  const receipt = await cwm.freeze({ session: `s-${name}`, window: name }, never());
+  expect(receipt.kvBytes).toBe(windowBytes);
+  await cwm.settled();
+}
+
+/** How many of each window's blocks are gone. */
+async function missing({ cwm }: CoreFixture): Promise<Record<string, number>> {
+  const { items } = await cwm.usage({}, never());
+  return Object.fromEntries(items.map(({ name, kv }) => [name, kv?.missingBlocks ?? -1]));
+}
+
+describe('S0-50 the KV budget', () => {
+  test('takes from the window that was not used for the longest time, from its end, and records stay', async () => {
+    const fixture = await embeddedFixture({ kvBudgetBytes: 2.5 * windowBytes });
+    const { cwm } = fixture;
+    await frozen(fixture, 'w1');
+    await frozen(fixture, 'w2');
+    await cwm.thaw({ window: 'w1' }, never());
+    expect(await missing(fixture)).toEqual({ w1: 0, w2: 0 });
+    await frozen(fixture, 'w3');
+    const { w2, ...others } = await missing(fixture);
+    expect(others).toEqual({ w1: 0, w3: 0 });
+    expect(w2).toBeGreaterThan(10);
+    expect(w2).toBeLessThan(25);
+    const { kv } = await cwm.usage({}, never());
+    expect(kv.bytes).toBeLessThanOrEqual(2.5 * windowBytes);
+    expect(kv.bytes).toBeGreaterThan(2 * windowBytes);
+    // The blocks before the gap are still of use, and the thaw says what is true.
+    fixture.engine.restart();
+    const thawed = await cwm.thaw({ window: 'w2' }, never());
+    expect(thawed).toMatchObject({ verdict: 'partial', content: { blocksDamaged: 0, blocksMissing: w2 } });
+    expect(thawed.cachedTokens).toBe((25 - (w2 ?? 0)) * 4);
+    expect(fixture.failures).toEqual([]);
+  });
+
+  test('takes what no window has before anything else, but nothing fresh', async () => {
+    const fixture = await embeddedFixture({ kvBudgetBytes: 2 * windowBytes });
+    const { engine, clock, cwm } = fixture;
+    const ids = (from: number): number[] => Array.from({ length: 40 }, (_, index) => from + index);
+    await engine.persist({ ids: ids(0), salt: 'old', handle: null }, never());
+    clock.advance(graceMs);
+    await engine.persist({ ids: ids(0), salt: 'fresh', handle: null }, never());
+    await frozen(fixture, 'w1');
+    await frozen(fixture, 'w2');
+    expect((await cwm.usage({}, never())).kv.looseBytes).toBe(10 * 74);
+    const left = await engine.locate({ ids: ids(0), salt: 'fresh', handle: null }, never());
+    expect(left.reachable && left.blocks.every(({ stat }) => stat !== null)).toBe(true);
+    expect((await missing(fixture))['w2']).toBe(0);
+    clock.advance(graceMs);
+    await frozen(fixture, 'w3');
+    expect((await cwm.usage({}, never())).kv.looseBytes).toBe(0);
+  });
+
+  test('takes nothing of a pinned window, nor what one shares with it, even when it is not kept then', async () => {
+    const fixture = await embeddedFixture({ kvBudgetBytes: windowBytes });
+    const { cwm, clock } = fixture;
+    await frozen(fixture, 'w1');
+    await cwm.clone({ window: 'w1', target: 'c1' }, never());
+    await cwm.pinWindow({ window: 'c1', pinned: true });
+    clock.advance(graceMs);
+    await frozen(fixture, 'w2');
+    expect(await missing(fixture)).toEqual({ w1: 0, c1: 0, w2: 25 });
+    expect((await cwm.usage({}, never())).kv).toMatchObject({
+      bytes: windowBytes,
+      pinnedBytes: windowBytes,
+      budgetBytes: windowBytes,
+    });
+    await cwm.pinWindow({ window: 'c1', pinned: false });
+    await frozen(fixture, 'w3');
+    const after = await missing(fixture);
+    expect(after['w1']).toBe(25);
+    expect(after['w3']).toBeLessThan(5);
+  });
+
+  test('says beforehand when one window alone is more than the budget', async () => {
+    const fixture = await embeddedFixture({ kvBudgetBytes: windowBytes - 1 });
+    await fixture.cwm.createSession({ id: 's' });
+    await fixture.cwm.send({ session: 's', text: 'x'.repeat(90) }, never());
+    const { notes } = await fixture.cwm.freeze({ session: 's', window: 'w' }, never());
+    expect(notes).toContainEqual(expect.stringContaining('more than the KV budget'));
+  });
+
+  test('null is none', async () => {
+    const fixture = await embeddedFixture({ kvBudgetBytes: null });
+    for (const name of ['w1', 'w2', 'w3']) await frozen(fixture, name);
+    expect(await missing(fixture)).toEqual({ w1: 0, w2: 0, w3: 0 });
+  });
+
+  test.each(['freeze', 'thaw'] as const)(
+    'is kept beside a %s that is under way: nothing that it relies on goes',
+    async (operation) => {
+      const fixture = await embeddedFixture({ kvBudgetBytes: windowBytes });
+      const { cwm, engine, clock } = fixture;
+      if (operation === 'thaw') await frozen(fixture, 'w');
+      else {
+        await cwm.createSession({ id: 's' });
+        await cwm.send({ session: 's', text: 'x'.repeat(90) }, never());
+        // Written long ago, as by a prime: neither fresh nor of a window.
+        await cwm.freeze({ session: 's', window: 'gone', checkpoint: true }, never());
+        await cwm.deleteWindow({ window: 'gone', keepBlocks: true }, never());
+      }
+      clock.advance(2 * graceMs);
+      await cwm.createSession({ id: 'other' });
+      let kept = 0;
+      engine.onCall = async (call) => {
+        if (call !== 'measure' || kept > 0) return;
+        // What another session has just written leaves no room for both.
+        await engine.persist({ ids: Array.from({ length: 200 }, (_, id) => id), salt: 'other', handle: null }, never());
+        await cwm.send({ session: 'other', text: 'hello' }, never());
+        await cwm.settled();
+        kept = engine.diskBlocks;
+      };
+      const receipt =
+        operation === 'thaw'
+          ? await cwm.thaw({ window: 'w' }, never())
+          : await cwm.freeze({ session: 's', window: 'w' }, never());
+      expect(kept).toBe(25 + 50);
+      expect(receipt).toMatchObject({ verdict: 'proven', content: { blocksMissing: 0, blocksChecked: 25 } });
+      await cwm.settled();
+      expect(fixture.failures).toEqual([]);
+    },
+  );
+
+  test('a window that cannot be read keeps its blocks, and a list of blocks that cannot be read stops the whole', async () => {
+    const fixture = await embeddedFixture({ kvBudgetBytes: windowBytes });
+    const { directory, engine, failures } = fixture;
+    await frozen(fixture, 'w1');
+    makeUnreadable(path.join(directory, 'windows/w1/manifest.json'));
+    await frozen(fixture, 'w2');
+    expect(engine.diskBlocks).toBe(25);
+    expect(await missing(fixture)).toEqual({ w2: 25 });
+    expect(failures).toEqual([]);
+    makeUnreadable(path.join(directory, 'windows/w1/kv.json'));
+    await frozen(fixture, 'w3');
+    expect(engine.diskBlocks).toBe(50);
+    expect(failures).toMatchObject([{ code: 'CWM-4002' }]);
+  });
+
+  test('an end of the backend stops it without a failure', async () => {
+    const fixture = await embeddedFixture({ kvBudgetBytes: 1 });
+    await fixture.cwm.createSession({ id: 's' });
+    await fixture.cwm.send({ session: 's', text: 'x' }, never());
+    await fixture.cwm.close();
+    expect(fixture.failures).toEqual([]);
+  });
+});
+
+/** A directory in a file's place: also root can't read it. */
+function makeUnreadable(file: string): void {
+  rmSync(file);
+  mkdirSync(file);
+}

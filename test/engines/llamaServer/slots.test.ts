@@ -1,0 +1,171 @@
+import { describe, expect, test } from 'vitest';
+import type { LlamaServerEngine } from '../../../src/engines/llamaServer/llamaServerEngine.ts';
+import { contextOf, failure, makeRig, never, someIds, type Rig } from './rig.ts';
+
+const cached = async (engine: LlamaServerEngine, ids: readonly number[], salt: string): Promise<number | null> =>
+  (await engine.measure(contextOf(ids, salt), never)).reuse.cachedTokens;
+
+/** What each completion said of slot and reuse, oldest first. */
+const asked = ({ fake }: Rig): { id_slot: number; cache_prompt: boolean }[] =>
+  fake.requestsTo('/completion').map(({ body }) => body as { id_slot: number; cache_prompt: boolean });
+
+const erasures = ({ fake }: Rig): string[] =>
+  fake.requestsTo('/slots/').flatMap(({ path }) => (path.includes('erase') ? [path] : []));
+
+describe('the slot that is used', () => {
+  test('is one and the same, below the number of slots, the last one', async () => {
+    const rig = await makeRig({ fake: { slots: 4 } });
+    for (const salt of ['a', 'b', 'a']) await rig.engine.measure(contextOf(someIds(40), salt), never);
+    expect(asked(rig).map(({ id_slot }) => id_slot)).toEqual([3, 3, 3]);
+  });
+
+  test('is another one while somebody else works in it, and theirs is left alone', async () => {
+    const rig = await makeRig();
+    const ids = someIds(40);
+    await rig.engine.measure(contextOf(ids), never);
+    rig.fake.faults.busy = [1];
+    rig.fake.strangerAsks(1, someIds(60));
+    const theirs = rig.fake.held[1];
+    await rig.engine.measure(contextOf(ids), never);
+    await rig.engine.persist(contextOf(ids), never);
+    expect(asked(rig).map(({ id_slot }) => id_slot)).toEqual([1, 0, 0]);
+    expect(rig.fake.held[1]).toEqual(theirs);
+  });
+
+  test('is waited for while an aborted request of ours is leaving it', async () => {
+    const rig = await makeRig({
+      onPause: ({ fake, pauses }) => {
+        if (pauses.length === 2) fake.faults.busy = [];
+      },
+    });
+    const ids = someIds(40);
+    await rig.engine.measure(contextOf(ids), never);
+    rig.fake.faults.busy = [1];
+    expect(await cached(rig.engine, ids, 'salt-1')).toBe(39);
+    expect(rig.pauses).toEqual([5, 20]);
+  });
+
+  test('is waited for at the server when every slot is busy', async () => {
+    const rig = await makeRig({ fake: { faults: { busy: [0, 1] } } });
+    expect(await cached(rig.engine, someIds(40), 'a')).toBe(0);
+    expect(asked(rig)).toMatchObject([{ id_slot: 1 }]);
+  });
+
+  test('that worked is the one that was asked, or the answer counts for nothing', async () => {
+    const rig = await makeRig({ fake: { faults: { worksElsewhere: true } } });
+    expect(await failure(rig.engine.measure(contextOf(someIds(40)), never))).toMatchObject({ code: 'CWM-5004' });
+    const request = { messages: [{ role: 'user', content: 'Hi' }], salt: 's', maxTokens: 2, temperature: 0 } as const;
+    const answer = rig.engine.generate({ ...request, addGenerationPrompt: true }, () => undefined, never);
+    expect(await failure(answer)).toMatchObject({ code: 'CWM-5004' });
+  });
+});
+
+describe('conversations that share the slot', () => {
+  test('S0-42 the same ids under a salt that is new here reuse nothing', async () => {
+    const rig = await makeRig();
+    const ids = someIds(40);
+    expect(await cached(rig.engine, ids, 'a')).toBe(0);
+    expect(await cached(rig.engine, ids, 'a')).toBe(39);
+    expect(await cached(rig.engine, ids, 'b')).toBe(0);
+    expect(asked(rig).map(({ cache_prompt }) => cache_prompt)).toEqual([false, true, false]);
+  });
+
+  test('come back out of the server’s prompt cache when they take turns', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    const [one, other] = [someIds(60), someIds(60)];
+    await cached(rig.engine, one, 'a');
+    await cached(rig.engine, other, 'b');
+    expect(await cached(rig.engine, one, 'a')).toBe(59);
+    expect(await cached(rig.engine, other, 'b')).toBe(59);
+  });
+
+  test('what an earlier process of ours left in the slot is not believed', async () => {
+    const rig = await makeRig();
+    const ids = someIds(40);
+    await cached(rig.engine, ids, 'a');
+    expect(await cached(rig.another(), ids, 'a')).toBe(0);
+  });
+
+  test('what came from a file is erased before another conversation comes, so that no cache keeps it', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    const [one, other] = [someIds(60), someIds(60)];
+    const { handle } = await rig.engine.persist(contextOf(one, 'a'), never);
+    await rig.engine.restore({ ids: one, salt: 'a', handle }, never);
+    expect(erasures(rig)).toHaveLength(1);
+    await cached(rig.engine, other, 'b');
+    expect(erasures(rig)).toHaveLength(2);
+    expect(await cached(rig.engine, one, 'a')).toBe(0);
+  });
+
+  test('once a turn was built on it, it is as good as computed', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    const messages = [{ role: 'user', content: 'x'.repeat(60) }] as const;
+    const ids = await rig.engine.tokenize(messages, true, never);
+    const { handle } = await rig.engine.persist(contextOf(ids, 'a'), never);
+    await rig.engine.restore({ ids, salt: 'a', handle }, never);
+    const request = { messages, salt: 'a', maxTokens: 2, temperature: 0, addGenerationPrompt: true };
+    const { reuse } = await rig.engine.generate(request, () => undefined, never);
+    expect(reuse).toMatchObject({ cachedTokens: ids.length - 1, tier: 'disk' });
+    await cached(rig.engine, someIds(60), 'b');
+    expect(erasures(rig)).toHaveLength(1);
+    expect(await cached(rig.engine, ids, 'a')).toBe(ids.length - 1);
+  });
+
+  test('what is reused counts as from disk only while it came from there', async () => {
+    const rig = await makeRig();
+    const context = contextOf(someIds(40));
+    const { handle } = await rig.engine.persist(context, never);
+    expect((await rig.engine.measure(context, never)).reuse.tier).toBe('device');
+    await rig.engine.restore({ ...context, handle }, never);
+    expect((await rig.engine.measure(context, never)).reuse.tier).toBe('disk');
+    await rig.fake.restart();
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: 0, tier: null });
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: 39, tier: 'device' });
+  });
+});
+
+describe('what may be restored', () => {
+  test('only the file of exactly these ids under exactly this salt, with the handle that was given for it', async () => {
+    const rig = await makeRig();
+    const context = contextOf(someIds(40), 'a');
+    const { handle } = await rig.engine.persist(context, never);
+    const other = contextOf(someIds(40), 'a');
+    const { handle: handleOfOther } = await rig.engine.persist(other, never);
+    const missing = [
+      { ...context, handle: handleOfOther },
+      { ...context, handle: null },
+      { ...context, salt: 'b', handle },
+      { ...context, ids: context.ids.slice(1), handle },
+      { ...context, handle: '../../etc/passwd' },
+      { ...context, handle: `${handle}0` },
+    ];
+    for (const wrong of missing) expect((await rig.engine.restore(wrong, never)).outcome).toBe('missing');
+    expect(rig.fake.requestsTo('/slots/').some(({ path }) => path.includes('restore'))).toBe(false);
+    expect((await rig.engine.restore({ ...context, handle }, never)).outcome).toBe('restored');
+  });
+
+  test('a handle that is none of ours deletes nothing', async () => {
+    const rig = await makeRig();
+    const context = contextOf(someIds(40));
+    await rig.engine.persist(context, never);
+    expect(await rig.engine.forget({ hashes: [], handle: '../secret:10' }, never)).toBe(0);
+    const location = await rig.engine.locate(context, never);
+    expect(location.reachable && location.blocks[0]?.stat).not.toBeNull();
+  });
+
+  test('a slot folder that is not there is out of reach, not empty', async () => {
+    const rig = await makeRig({ engine: { slotDir: '/nowhere/at/all' } });
+    const context = contextOf(someIds(40));
+    expect(await rig.engine.locate(context, never)).toEqual({
+      reachable: false,
+      why: 'The folder /nowhere/at/all is not there.',
+    });
+  });
+
+  test('a folder that is not the server’s is told by the file that is not in it', async () => {
+    const other = await makeRig();
+    const rig = await makeRig({ engine: { slotDir: other.slotDir } });
+    const { notes } = await rig.engine.persist(contextOf(someIds(40)), never);
+    expect(notes.join(' ')).toContain('is it the one of --slot-save-path?');
+  });
+});

@@ -1,0 +1,309 @@
+import { readdir, readFile, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { FakeLlamaFaults } from '../../fakes/fakeLlamaServer.ts';
+import { coreOver, type CoreOver } from './coreOver.ts';
+import { failure, makeRig, never, type Rig, type RigOptions } from './rig.ts';
+
+interface Bench extends CoreOver {
+  readonly rig: Rig;
+}
+
+async function bench(options: RigOptions = {}): Promise<Bench> {
+  const rig = await makeRig(options);
+  const core = await coreOver(rig.engine);
+  onTestFinished(() => core.dispose());
+  return { ...core, rig };
+}
+
+/** A window that was kept, and a server that was started anew since. */
+async function kept(options: RigOptions = {}, change: Partial<FakeLlamaFaults> = {}): Promise<Bench> {
+  const made = await bench(options);
+  await made.keep();
+  await made.rig.fake.restart(change);
+  return made;
+}
+
+const slotFile = async ({ rig }: Bench): Promise<string> => {
+  const [name] = await readdir(rig.slotDir);
+  return join(rig.slotDir, name ?? '');
+};
+
+/** Changes the file's bytes; `silently` puts its times back, as a failing disk does. */
+async function spoil(file: string, change: (bytes: Buffer) => void): Promise<void> {
+  const bytes = await readFile(file);
+  change(bytes);
+  await writeFile(file, bytes);
+}
+
+const flipOneBit = (bytes: Buffer): void => {
+  const at = bytes.length - 1000;
+  bytes[at] = (bytes[at] ?? 0) ^ 0x20;
+};
+
+describe('freeze', () => {
+  test('one file holds the whole context, and the receipt says that it is on disk', async () => {
+    const made = await bench();
+    const receipt = await made.keep();
+    const { size } = await stat(await slotFile(made));
+    expect(receipt).toMatchObject({
+      verdict: 'proven',
+      tier: 'disk',
+      blockTokens: 1,
+      cachedTokensFrom: 'timings',
+      kvBytes: size,
+      kvBytesWritten: size,
+      content: { checksums: 'agreed', canary: 'agreed', blocksMissing: 0 },
+    });
+    expect(receipt.cachedTokens).toBe(receipt.floorTokens);
+    expect(receipt.floorTokens).toBe((receipt.promptTokens ?? 0) - 1);
+    expect(receipt.notes.join(' ')).toContain('does not isolate conversations in memory');
+  });
+
+  test('a server without a slot folder: the text is kept, and nothing lasting is promised', async () => {
+    const made = await bench({ folder: 'none' });
+    const receipt = await made.keep();
+    expect(receipt).toMatchObject({ verdict: 'proven', tier: 'device', kvBytes: null });
+    expect(receipt.notes.join(' ')).toContain('--slot-save-path');
+  });
+
+  test('a server that can not save, or saves nothing, costs no window', async () => {
+    for (const save of ['fails', 'writes-nothing'] as const) {
+      const made = await bench({ fake: { faults: { save } } });
+      const receipt = await made.keep();
+      expect(receipt).toMatchObject({ tier: 'device', content: { blocksMissing: 1 } });
+      expect(receipt.notes.join(' ')).toContain('lasts only as long as llama-server keeps it in memory');
+    }
+  });
+
+  test("somebody else's prompt that gets between the seal and the save is noticed, and no file of it stays", async () => {
+    const made = await bench({ fake: { faults: { strangerBeforeSave: true } } });
+    const receipt = await made.keep();
+    expect(receipt.notes.join(' ')).toContain('Somebody else uses slot');
+    expect(await readdir(made.rig.slotDir)).toEqual([]);
+  });
+});
+
+describe('thaw after a restart of the server', () => {
+  test('the slot file brings the context back: proven, from disk, and the conversation goes on warm', async () => {
+    const made = await kept();
+    const receipt = await made.thaw();
+    expect(receipt).toMatchObject({
+      verdict: 'proven',
+      tier: 'disk',
+      repair: 'none',
+      content: { checksums: 'agreed', canary: 'agreed', canaryDifference: 0 },
+    });
+    expect(receipt.cachedTokens).toBe(receipt.floorTokens);
+    const next = await made.answer(receipt.session);
+    expect(next.cachedTokens).toBeGreaterThanOrEqual((receipt.promptTokens ?? 0) - 1);
+  });
+
+  test('the same from a folder that is out of sight here', async () => {
+    const made = await kept({ folder: 'out of sight' });
+    expect(await made.thaw()).toMatchObject({
+      verdict: 'proven',
+      tier: 'disk',
+      content: { checksums: 'not-run', canary: 'agreed' },
+    });
+  });
+
+  test('without a slot folder: rebuilt', async () => {
+    const made = await kept({ folder: 'none' });
+    expect(await made.thaw()).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
+  });
+
+  test('S0-42 a restore that says 200 and does nothing is rebuilt, not proven', async () => {
+    const made = await kept({}, { restore: 'does-nothing' });
+    expect(await made.thaw()).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
+  });
+
+  test('the same while the server still has the context in memory: what it had is not taken for what was restored', async () => {
+    const made = await bench();
+    await made.keep();
+    made.rig.fake.faults.restore = 'does-nothing';
+    expect(await made.thaw()).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
+  });
+
+  test('a model whose restore gives no reuse (hybrid, recurrent, sliding window) is rebuilt each time', async () => {
+    const made = await kept({}, { restore: 'gives-no-reuse' });
+    expect(await made.thaw()).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
+    await made.rig.fake.restart();
+    expect(await made.thaw()).toMatchObject({ verdict: 'rebuilt' });
+  });
+
+  test('timings that are missing or do not add up are unobserved', async () => {
+    for (const timings of ['none', 'do-not-add-up'] as const) {
+      const made = await kept({}, { timings });
+      expect(await made.thaw()).toMatchObject({ verdict: 'unobserved', cachedTokens: null, cachedTokensFrom: 'none' });
+    }
+  });
+
+  test('a file that is gone is rebuilt and made anew', async () => {
+    const made = await kept();
+    await rm(await slotFile(made));
+    expect(await made.thaw()).toMatchObject({ verdict: 'rebuilt', content: { blocksMissing: 1 } });
+    await made.rig.fake.restart();
+    expect(await made.thaw()).toMatchObject({ verdict: 'proven', tier: 'disk' });
+  });
+});
+
+describe('damage', () => {
+  test('a file that is a little short never reaches the server, which it would end', async () => {
+    const made = await kept();
+    const file = await slotFile(made);
+    await truncate(file, (await stat(file)).size - 1);
+    expect(await made.thaw()).toMatchObject({
+      verdict: 'rebuilt',
+      repair: 'blocks-deleted',
+      content: { checksums: 'disagreed', blocksDamaged: 1 },
+    });
+    expect(made.rig.fake.aborts).toBe(0);
+    await made.rig.fake.restart();
+    expect((await made.thaw()).verdict).toBe('proven');
+  });
+
+  test('a flipped bit is found by the checksum, and the file is deleted and made anew', async () => {
+    const made = await kept();
+    await spoil(await slotFile(made), flipOneBit);
+    expect(await made.thaw()).toMatchObject({
+      verdict: 'rebuilt',
+      repair: 'blocks-deleted',
+      content: { checksums: 'disagreed', canary: 'not-run' },
+    });
+    await made.rig.fake.restart();
+    expect((await made.thaw()).verdict).toBe('proven');
+  });
+
+  test('a flipped bit in a folder out of sight is found by the canary, and nothing is answered from it', async () => {
+    const made = await kept({ folder: 'out of sight' });
+    await spoil(await slotFile(made), flipOneBit);
+    const receipt = await made.thaw();
+    expect(receipt).toMatchObject({
+      verdict: 'damaged',
+      repair: 'salt-advanced',
+      content: { canary: 'disagreed' },
+      cachedTokens: 0,
+    });
+    await made.rig.fake.restart();
+    expect((await made.thaw()).verdict).toBe('proven');
+  });
+
+  test('other weights under the same name and of the same shape are caught by the canary', async () => {
+    const made = await kept({}, { weights: 'weights-2' });
+    expect(await made.thaw()).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
+  });
+
+  test('weights of another shape are another model', async () => {
+    const made = await kept({}, { weights: 'weights of another shape' });
+    expect(await failure(made.thaw())).toMatchObject({ code: 'CWM-5003' });
+  });
+
+  test('two files that changed places are both refused, and neither conversation gets the words of the other', async () => {
+    for (const folder of ['reachable', 'out of sight'] as const) {
+      const made = await bench({ folder });
+      await made.keep();
+      const first = await slotFile(made);
+      await made.cwm.send({ session: 's', text: 'one more', maxTokens: 8 }, never);
+      await made.cwm.freeze({ session: 's', window: 'other', checkpoint: true }, never);
+      const second = join(
+        made.rig.slotDir,
+        (await readdir(made.rig.slotDir)).find((name) => !first.endsWith(name)) ?? '',
+      );
+      await rename(first, `${first}.swap`);
+      await rename(second, first);
+      await rename(`${first}.swap`, second);
+      await made.rig.fake.restart();
+      for (const window of ['w', 'other']) {
+        const receipt = await made.cwm.thaw({ window }, never);
+        expect(receipt.verdict).toBe('rebuilt');
+        expect(receipt.cachedTokens).toBe(0);
+        await made.rig.fake.restart();
+      }
+    }
+  });
+
+  test('a short file out of sight ends the server once, and is not given to it again', async () => {
+    const made = await kept({ folder: 'out of sight' });
+    const file = await slotFile(made);
+    await truncate(file, (await stat(file)).size - 1);
+    expect(await failure(made.thaw())).toMatchObject({ code: 'CWM-5001' });
+    expect(made.rig.fake.aborts).toBe(1);
+    await made.rig.fake.restart();
+    const receipt = await made.thaw();
+    expect(receipt.verdict).toBe('rebuilt');
+    expect(receipt.notes.join(' ')).toContain('not given that again');
+    expect(made.rig.fake.aborts).toBe(1);
+    await made.rig.fake.restart();
+    expect((await made.thaw()).verdict).toBe('proven');
+  });
+
+  test('stat fields that were touched cost one reading, not the context', async () => {
+    const made = await kept();
+    await utimes(await slotFile(made), new Date(), new Date());
+    expect(await made.thaw()).toMatchObject({ verdict: 'proven', content: { blocksHashed: 1 } });
+    await made.rig.fake.restart();
+    expect(await made.thaw()).toMatchObject({ verdict: 'proven', content: { blocksHashed: 0 } });
+  });
+});
+
+describe('a restore that the server refuses (llama.cpp#27068)', () => {
+  test('the context is computed anew in another slot, and the canary has been asked', async () => {
+    const made = await kept({}, { restore: 'refuses', refusedRestoreDamages: 'answers' });
+    const receipt = await made.thaw();
+    expect(receipt).toMatchObject({ verdict: 'rebuilt', content: { canary: 'not-run' } });
+    expect(receipt.content.canaryDifference).not.toBeNull();
+    expect(receipt.content.why).toContain('refused the stored KV');
+    expect(receipt.notes.join(' ')).toContain('Unable to restore slot');
+  });
+
+  test('with no slot left that is sound, the canary says damaged, and what it computes is not kept as the truth', async () => {
+    const options = { fake: { slots: 1 } };
+    const made = await kept(options, { restore: 'refuses', refusedRestoreDamages: 'answers' });
+    const receipt = await made.thaw();
+    expect(receipt).toMatchObject({ verdict: 'damaged', content: { canary: 'disagreed' } });
+    expect(receipt.notes.join(' ')).toContain('needs a restart');
+    expect(await readdir(made.rig.slotDir)).toEqual([]);
+
+    await made.rig.fake.restart({ restore: 'works' });
+    expect((await made.thaw()).verdict).toBe('rebuilt');
+    await made.rig.fake.restart();
+    expect((await made.thaw()).verdict).toBe('proven');
+  });
+
+  test('logits that are no numbers are the server’s failure, and the hint is to restart it', async () => {
+    const options = { fake: { slots: 1 } };
+    const made = await kept(options, { restore: 'refuses', refusedRestoreDamages: 'numbers' });
+    const error = await failure(made.thaw());
+    expect(error).toMatchObject({ code: 'CWM-5004' });
+    expect(error.hint).toContain('restart llama-server');
+    await made.rig.fake.restart({ restore: 'works' });
+    expect((await made.thaw()).verdict).toBe('proven');
+  });
+});
+
+describe('clones and deletion', () => {
+  test('S0-11 a clone shares the file, which goes with the last window that needs it', async () => {
+    const made = await bench();
+    await made.keep();
+    await made.cwm.deleteWindow({ window: 'w' }, never);
+    await made.cwm.freeze({ session: 's', window: 'w' }, never);
+    const { size } = await stat(await slotFile(made));
+    expect(await made.cwm.clone({ window: 'w', target: 'c' }, never)).toMatchObject({ kvBytesWritten: 0 });
+    expect(await made.cwm.deleteWindow({ window: 'w' }, never)).toMatchObject({ bytesFreed: 0, blocksKept: 1 });
+    await made.rig.fake.restart();
+    expect(await made.cwm.thaw({ window: 'c' }, never)).toMatchObject({ verdict: 'proven', tier: 'disk' });
+    expect(await made.cwm.deleteWindow({ window: 'c' }, never)).toMatchObject({ bytesFreed: size, blocksDeleted: 1 });
+    expect(await readdir(made.rig.slotDir)).toEqual([]);
+  });
+
+  test('a file is deleted while the server is down', async () => {
+    const made = await bench();
+    await made.keep();
+    await made.cwm.freeze({ session: 's', window: 'end' }, never);
+    await made.rig.fake.stop();
+    await made.cwm.deleteWindow({ window: 'w' }, never);
+    expect(await made.cwm.deleteWindow({ window: 'end' }, never)).toMatchObject({ blocksDeleted: 1 });
+    expect(await readdir(made.rig.slotDir)).toEqual([]);
+  });
+});
