@@ -5,7 +5,12 @@ import { BlockFolder } from '../../../src/embedded/kv/blockFolder.ts';
 import { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
 import { EmbeddedEngine, type GenerationRequest } from '../../../src/embedded/engine.ts';
 import { kvBytesPerToken } from '../../../src/embedded/kv/kvLayout.ts';
-import { LlamaProcess, OperationFailedError, WorkerLostError, type Llama } from '../../../src/embedded/worker/llamaProcess.ts';
+import {
+  LlamaProcess,
+  OperationFailedError,
+  WorkerLostError,
+  type Llama,
+} from '../../../src/embedded/worker/llamaProcess.ts';
 import { LlamaSupervisor } from '../../../src/embedded/worker/llamaSupervisor.ts';
 import { bufferSource, cutBlocks, parseStateFile, StateAssembly } from '../../../src/embedded/kv/stateFile.ts';
 import type { WorkerConfig } from '../../../src/embedded/worker/workerProtocol.ts';

@@ -2,7 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { LlamaServerEngine, type LlamaServerEngineOptions } from '../../../src/engines/llamaServer/llamaServerEngine.ts';
+import {
+  LlamaServerEngine,
+  type LlamaServerEngineOptions,
+} from '../../../src/engines/llamaServer/llamaServerEngine.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { ManualTimer } from '../vllm/rig.ts';
 import { FakeLlamaServer, type FakeLlamaOptions } from '../../fakes/fakeLlamaServer.ts';
