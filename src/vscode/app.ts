@@ -1,5 +1,5 @@
 import type { ExtensionContext, LogOutputChannel } from 'vscode';
-import type { BackendConnection } from './backend/backendConnection.ts';
+import type { BackendConnection } from './connection/backendConnection.ts';
 import type { Conversations } from './documents/conversations.ts';
 import type { Reports } from './documents/documentTexts.ts';
 import type { Documents } from './documents/documents.ts';

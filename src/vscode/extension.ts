@@ -1,7 +1,7 @@
 import { type ExtensionContext, type LogOutputChannel, window } from 'vscode';
 import type { App } from './app.ts';
 import { inBackground } from './ui/background.ts';
-import { BackendConnection } from './backend/backendConnection.ts';
+import { BackendConnection } from './connection/backendConnection.ts';
 import { registerCommands } from './commands/registerCommands.ts';
 import { contribute } from './contribute.ts';
 import { Conversations } from './documents/conversations.ts';
@@ -14,7 +14,7 @@ import { engineSpec } from './settings/engineSpec.ts';
 import { extensionApi, type ExtensionApi } from './extensionApi.ts';
 import { ProjectTracker } from './following/project.ts';
 import { Puller } from './following/puller.ts';
-import { startBackend } from './backend/startBackend.ts';
+import { startBackend } from './connection/startBackend.ts';
 import { StateStore } from './state.ts';
 import { registerContextKeys } from './views/contextKeys.ts';
 import { registerSessionsTree } from './views/sessionsTree.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Change } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
-import type { Backend, ConnectBackend } from '../../src/vscode/backend/backend.ts';
-import { BackendConnection } from '../../src/vscode/backend/backendConnection.ts';
+import type { Backend, ConnectBackend } from '../../src/vscode/connection/backend.ts';
+import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { StateStore } from '../../src/vscode/state.ts';
 import { FakeBackend, healthAnswer } from './fakeBackend.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
-import { BackendConnection } from '../../src/vscode/backend/backendConnection.ts';
+import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { StateStore } from '../../src/vscode/state.ts';
 import { aSession } from './builders.ts';

@@ -2,7 +2,7 @@ import { Emitter } from '../../src/base/emitter.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../../src/protocol/api.ts';
 import type { Change, Signal } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
-import type { Backend } from '../../src/vscode/backend/backend.ts';
+import type { Backend } from '../../src/vscode/connection/backend.ts';
 
 type Answers = { [Name in RouteName]?: (input: RouteInput<Name>) => RouteOutput<Name> | Promise<RouteOutput<Name>> };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EngineStatus } from '../../src/protocol/schemas/health.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
-import { BackendConnection } from '../../src/vscode/backend/backendConnection.ts';
+import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Puller, pageSize } from '../../src/vscode/following/puller.ts';
 import { StateStore } from '../../src/vscode/state.ts';
 import { aSession, aWindow } from './builders.ts';

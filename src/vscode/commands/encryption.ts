@@ -5,7 +5,7 @@ import { inBackground } from '../ui/background.ts';
 import type { CommandInput, TurnedEncryption } from '../contributions.ts';
 import { showDone } from '../ui/notifications.ts';
 import { decryptQuestion, encryptQuestion, turnedText, type Question } from '../render/encryptionText.ts';
-import { connectOptions } from '../backend/startBackend.ts';
+import { connectOptions } from '../connection/startBackend.ts';
 import { userPath } from '../settings/userPath.ts';
 import { command } from './command.ts';
 

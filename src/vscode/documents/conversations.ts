@@ -2,7 +2,7 @@ import type { Disposable } from '../../base/disposable.ts';
 import { Emitter } from '../../base/emitter.ts';
 import type { Change } from '../../protocol/signals.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
-import type { BackendConnection } from '../backend/backendConnection.ts';
+import type { BackendConnection } from '../connection/backendConnection.ts';
 import { conversationText } from '../render/conversationText.ts';
 
 const messagesShown = 100;

@@ -1,5 +1,5 @@
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { BackendConnection } from '../backend/backendConnection.ts';
+import type { BackendConnection } from '../connection/backendConnection.ts';
 import type { Conversations } from './conversations.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
 import { doctorReport, statusReport, verifyReport, type AboutBackend } from '../render/reports.ts';

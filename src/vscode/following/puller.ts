@@ -1,7 +1,7 @@
 import type { Change } from '../../protocol/signals.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
-import type { BackendConnection } from '../backend/backendConnection.ts';
+import type { BackendConnection } from '../connection/backendConnection.ts';
 import { LatestOnly } from './latestOnly.ts';
 import type { EngineState, Listing, State, StateStore } from '../state.ts';
 
