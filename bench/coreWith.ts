@@ -28,7 +28,7 @@ export async function coreWith(engine: Engine): Promise<PassingCore> {
     engines: {
       defaultSpec: engine.spec,
       get: () => engine,
-      status: () => Promise.reject(new CwmError('CWM-9001', 'Nobody asks for it here.')),
+      status: () => Promise.reject(new CwmError('Internal', 'Nobody asks for it here.')),
     },
     files: { read: async () => ({ files: [], skipped: [] }) },
   });

@@ -61,7 +61,7 @@ const abortedMs = 10_000;
  * Takes the storage directory, opens the services and listens. The record is written last: who finds it can connect.
  *
  * @returns null when another process has the storage directory.
- * @throws what `compose` throws, CWM-4001 when the directory can't be written, and CWM-5010 when there is no place to listen; the
+ * @throws what `compose` throws, WriteFailed when the directory can't be written, and BackendUnavailable when there is no place to listen; the
  *   directory is free again then.
  */
 export async function startBackend(options: BackendOptions, compose: Compose): Promise<RunningBackend | null> {

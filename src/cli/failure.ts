@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { toCwmError, type ErrorReport } from '../protocol/errors.ts';
+import { errors, toCwmError, type ErrorReport } from '../protocol/errors.ts';
 import { readableText } from './readableText.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -28,7 +28,7 @@ function reportUsage(terminal: Terminal, error: CommanderError, json: boolean, u
   const isHelp = error.code === 'commander.help';
   const message = isHelp ? 'No command was given.' : sentence(error.message.replace(/^error: /, ''));
   const hint = 'Run "cwm --help", or "cwm COMMAND --help", to see what is possible.';
-  if (json) writeReport(terminal, { code: 'CWM-1003', message, retryable: false, hint });
+  if (json) writeReport(terminal, { code: errors.InvalidParameter.code, message, retryable: false, hint });
   else terminal.err(isHelp ? usage : `cwm: ${message}\n     ${hint}\n`);
   return exitCodes.usage;
 }

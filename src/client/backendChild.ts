@@ -33,7 +33,7 @@ export class BackendChild {
   #failure: string | undefined;
   #exited = false;
 
-  /** @throws CwmError CWM-4001 when the storage directory can't be written. */
+  /** @throws CwmError WriteFailed when the storage directory can't be written. */
   constructor(storage: string, start: BackendStart) {
     this.#storage = storage;
     const log = openLog(storage);
@@ -62,13 +62,13 @@ export class BackendChild {
     return this.#exited;
   }
 
-  /** @throws CwmError what it gave as the reason in its log; CWM-5010 with the log's end when it could not start and gave none. */
+  /** @throws CwmError what it gave as the reason in its log; BackendUnavailable with the log's end when it could not start and gave none. */
   throwIfFailed(): void {
     if (this.#failure === undefined) return;
     const end = logEnd(this.#storage);
     const told = this.#child.pid === undefined ? null : startFailureIn(end, this.#child.pid);
     if (told) throw told;
-    throw new CwmError('CWM-5010', `The backend could not start: ${this.#failure}.${quoted(end)}`, {
+    throw new CwmError('BackendUnavailable', `The backend could not start: ${this.#failure}.${quoted(end)}`, {
       hint: `The log is ${join(this.#storage, backendLogFile)}.`,
     });
   }

@@ -42,7 +42,7 @@ export class BackendClient implements Disposable {
     this.#source = source;
   }
 
-  /** Makes sure that a backend is there. @throws CwmError CWM-5010, CWM-6003. */
+  /** Makes sure that a backend is there. @throws CwmError BackendUnavailable, Cancelled. */
   async connect(signal?: AbortSignal): Promise<BackendRecord> {
     signal?.throwIfAborted();
     this.#disposed.signal.throwIfAborted();
@@ -55,8 +55,8 @@ export class BackendClient implements Disposable {
    * Does what the route says. A reading call is made once more when the connection broke; a changing one only when the
    * backend can't have seen it.
    *
-   * @throws CwmError what the backend answered; CWM-5010 when it is gone (then `context.unknown` is true where nobody knows
-   *   whether the change was made); CWM-6003 when `signal` was aborted: the backend stops, nothing is half done.
+   * @throws CwmError what the backend answered; BackendUnavailable when it is gone (then `context.unknown` is true where nobody knows
+   *   whether the change was made); Cancelled when `signal` was aborted: the backend stops, nothing is half done.
    */
   async call<Name extends RouteName>(
     name: Name,
@@ -102,7 +102,7 @@ export class BackendClient implements Disposable {
 
   /** Ends the stream and every call in flight. The backend lives on. */
   dispose(): void {
-    this.#disposed.abort(new CwmError('CWM-6003', 'The connection to the backend was closed.'));
+    this.#disposed.abort(new CwmError('Cancelled', 'The connection to the backend was closed.'));
     this.#reader?.dispose();
     this.#signals.dispose();
     this.#closed.dispose();
@@ -154,10 +154,10 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
 
 function lost(name: RouteName, error: TransportError): CwmError {
   return error.sent
-    ? new CwmError('CWM-5010', `The backend ended while it worked on "${name}".`, {
+    ? new CwmError('BackendUnavailable', `The backend ended while it worked on "${name}".`, {
         hint: 'Look whether it was done before you try again; whatever was not finished was undone.',
         context: { unknown: true },
         cause: error,
       })
-    : new CwmError('CWM-5010', `The backend can't be reached (${error.message}).`, { cause: error });
+    : new CwmError('BackendUnavailable', `The backend can't be reached (${error.message}).`, { cause: error });
 }

@@ -28,8 +28,8 @@ export async function findBackend(
  * The backend of this storage directory, started when there is none. One of another version is asked to leave first. However
  * many clients do this at once, there is one backend in the end: the others find the directory taken and end.
  *
- * @throws CwmError CWM-5010 when none answers before the deadline, with the end of the log; what it gave as the reason when it could
- *   not start, like CWM-8003; CWM-6003 when aborted.
+ * @throws CwmError BackendUnavailable when none answers before the deadline, with the end of the log; what it gave as the reason when it could
+ *   not start, like EncryptionKey; Cancelled when aborted.
  */
 export async function findOrStartBackend(options: FindOptions, signal: AbortSignal): Promise<BackendRecord> {
   const { storage, version, start } = options;
@@ -61,7 +61,7 @@ export async function findOrStartBackend(options: FindOptions, signal: AbortSign
       ? `Another backend has the storage directory, and did not answer within ${seconds} s.`
       : `No backend answered within ${seconds} s.${logTail(storage)}`;
     const hint = 'It may be encrypting or decrypting everything first: try again in a few minutes.';
-    throw new CwmError('CWM-5010', message, { cause: error, ...(isTaken && { hint }) });
+    throw new CwmError('BackendUnavailable', message, { cause: error, ...(isTaken && { hint }) });
   }
 }
 
@@ -70,5 +70,5 @@ function notRunning(storage: string, record: BackendRecord | null, version: stri
     record && record.version !== version
       ? `The backend of ${storage} has version ${record.version}, this is ${version}.`
       : `No backend is running for ${storage}.`;
-  return new CwmError('CWM-5010', why, { hint: 'Start one with "cwm serve".' });
+  return new CwmError('BackendUnavailable', why, { hint: 'Start one with "cwm serve".' });
 }

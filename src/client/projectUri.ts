@@ -15,7 +15,7 @@ export async function projectUriOfFolder(folder: string): Promise<ProjectUri> {
 /**
  * The project that a folder of a virtual file system is. One without a host is written as `scheme:/path` by VS Code.
  *
- * @throws CwmError CWM-1003 when it is longer than a project's name may be.
+ * @throws CwmError InvalidParameter when it is longer than a project's name may be.
  */
 export const projectUriOfVirtualFolder = (uri: string): ProjectUri =>
   parseProjectUri(uri.replace(/^([a-z][a-z0-9+.-]*):\/(?!\/)/i, '$1:///'));

@@ -22,7 +22,7 @@ export function toRequest<Name extends RouteName>(name: Name, input: RouteInput<
 /**
  * The route's output, checked.
  *
- * @throws CwmError what the backend reported; CWM-9001 when its answer is not what the route promises.
+ * @throws CwmError what the backend reported; Internal when its answer is not what the route promises.
  */
 export function fromAnswer<Name extends RouteName>(name: Name, answer: BackendAnswer): RouteOutput<Name> {
   const body = parseJson(name, answer.body);
@@ -48,4 +48,4 @@ function toReport(name: RouteName, body: unknown): ErrorReport {
 }
 
 const unexpected = (name: RouteName, why: string, cause?: unknown): CwmError =>
-  new CwmError('CWM-9001', `The backend's answer to "${name}" can't be used: ${why}.`, { cause });
+  new CwmError('Internal', `The backend's answer to "${name}" can't be used: ${why}.`, { cause });

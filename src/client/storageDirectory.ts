@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CwmError } from '../protocol/errors.ts';
 
-/** Makes the storage directory, for its user alone, where there is none. @throws CwmError CWM-4001. */
+/** Makes the storage directory, for its user alone, where there is none. @throws CwmError WriteFailed. */
 export function makeStorageDirectory(storage: string): void {
   try {
     makeDirectories(storage);
@@ -12,7 +12,7 @@ export function makeStorageDirectory(storage: string): void {
 }
 
 export const cannotBeWritten = (storage: string, cause: unknown): CwmError =>
-  new CwmError('CWM-4001', `The storage directory ${storage} can't be written.`, { cause });
+  new CwmError('WriteFailed', `The storage directory ${storage} can't be written.`, { cause });
 
 /** One after another: with `recursive`, Node never comes back from a directory that can't be made below /proc. */
 function makeDirectories(path: string): void {

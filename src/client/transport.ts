@@ -36,7 +36,7 @@ export interface RequestLimits {
  * One request over a connection of its own: a kept one may be closed by the backend just when it is used, and then nobody
  * knows whether the request was seen.
  *
- * @throws TransportError, CwmError CWM-6002 after `timeoutMs`, CWM-6003 when aborted (the backend then aborts its work).
+ * @throws TransportError, CwmError OperationTimeout after `timeoutMs`, Cancelled when aborted (the backend then aborts its work).
  */
 export async function requestBackend(
   record: BackendRecord,
@@ -51,7 +51,7 @@ export async function requestBackend(
   } catch (error) {
     if (timeout.aborted) {
       const message = `The backend did not answer within ${Math.round(limits.timeoutMs / 1000)} s.`;
-      throw new CwmError('CWM-6002', message, { cause: error });
+      throw new CwmError('OperationTimeout', message, { cause: error });
     }
     if (signal.aborted) throw toCwmError(signal.reason);
     throw error;

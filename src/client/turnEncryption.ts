@@ -20,8 +20,8 @@ export const defaultKeyFile = (): string => join(homedir(), '.config', 'cwm', 's
  * Encrypts or decrypts the store: has a new backend do it before it opens the store, and waits for it. That backend stays. An abort
  * ends the wait only; a conversion that has begun goes on.
  *
- * @throws CwmError CWM-8003 when the key can't be used: nothing was changed then. CWM-5010 when another client's backend was always
- *   there first, CWM-6003.
+ * @throws CwmError EncryptionKey when the key can't be used: nothing was changed then. BackendUnavailable when another client's backend was always
+ *   there first, Cancelled.
  */
 export async function turnEncryption(
   options: ConnectOptions & { readonly start: BackendStart },
@@ -41,7 +41,7 @@ export async function turnEncryption(
       client.dispose();
     }
   }
-  throw new CwmError('CWM-5010', 'Another program started a backend first, each time.', {
+  throw new CwmError('BackendUnavailable', 'Another program started a backend first, each time.', {
     hint: 'Close other windows of VS Code and other clients of this storage directory, and try again.',
   });
 }

@@ -10,9 +10,11 @@ const successors: Readonly<Record<Lifecycle, readonly Lifecycle[]>> = {
   deleted: [],
 };
 
-/** @throws CwmError CWM-3001 naming from, to and what would be allowed. */
+/** @throws CwmError InvalidTransition naming from, to and what would be allowed. */
 export function moveLifecycle(from: Lifecycle, to: Lifecycle): Lifecycle {
   const allowed = successors[from];
   if (allowed.includes(to)) return to;
-  throw new CwmError('CWM-3001', `A session that is ${from} can't become ${to}.`, { context: { from, to, allowed } });
+  throw new CwmError('InvalidTransition', `A session that is ${from} can't become ${to}.`, {
+    context: { from, to, allowed },
+  });
 }

@@ -2,7 +2,7 @@ import { CwmError } from '../protocol/errors.ts';
 
 const maxLimit = 100;
 
-/** @throws CwmError CWM-1003 unless `limit` is a whole number from 1 to 100 and `offset` one from 0. */
+/** @throws CwmError InvalidParameter unless `limit` is a whole number from 1 to 100 and `offset` one from 0. */
 export function parsePage(
   input: { readonly limit?: unknown; readonly offset?: unknown },
   defaultLimit: number,
@@ -10,9 +10,9 @@ export function parsePage(
   const limit = input.limit === undefined ? defaultLimit : Number(input.limit);
   const offset = input.offset === undefined ? 0 : Number(input.offset);
   if (!Number.isInteger(limit) || limit < 1 || limit > maxLimit) {
-    throw new CwmError('CWM-1003', `"limit" must be a whole number from 1 to ${maxLimit}.`);
+    throw new CwmError('InvalidParameter', `"limit" must be a whole number from 1 to ${maxLimit}.`);
   }
   if (!Number.isInteger(offset) || offset < 0)
-    throw new CwmError('CWM-1003', '"offset" must be a whole number from 0.');
+    throw new CwmError('InvalidParameter', '"offset" must be a whole number from 0.');
   return { limit, offset };
 }

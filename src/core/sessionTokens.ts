@@ -1,4 +1,4 @@
-import { CwmError } from '../protocol/errors.ts';
+import { isCwmError } from '../protocol/errors.ts';
 import type { SessionId } from '../protocol/ids.ts';
 import type { Session } from '../protocol/schemas/session.ts';
 import type { Store } from './ports/store.ts';
@@ -33,7 +33,7 @@ export async function nullIfLost<T>(read: () => Promise<T | null>): Promise<T | 
   try {
     return await read();
   } catch (error) {
-    if (error instanceof CwmError && (error.code === 'CWM-4004' || error.code === 'CWM-2001')) return null;
+    if (isCwmError(error, 'Corrupted', 'SessionNotFound')) return null;
     throw error;
   }
 }

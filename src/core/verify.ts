@@ -16,7 +16,7 @@ import { requireWindow } from './windows/windows.ts';
  * are no problem, since KV is perishable; blocks that are not what was frozen are. Nothing is changed without `repair`, which sets
  * damaged records aside, makes anew what follows from others, deletes damaged KV so that it is computed again, and looks again.
  *
- * @throws CwmError CWM-1002, 2002.
+ * @throws CwmError InvalidWindowName, WindowNotFound.
  */
 export async function verify(
   core: CoreContext,

@@ -37,7 +37,7 @@ try {
   await tell({ url: engine.url, pid: process.pid, workerPid: engine.workerPid });
 } catch (error) {
   const cwmError = toCwmError(error);
-  if (cwmError.code === 'CWM-9001') log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  if (cwmError.name === 'Internal') log(error instanceof Error ? (error.stack ?? error.message) : String(error));
   await tell({ error: cwmError.report() });
   process.exit(1);
 }

@@ -11,20 +11,20 @@ const hashCacheSchema = z.record(z.string(), z.object({ stat: z.string(), sha256
 /**
  * The model's absolute path, when a file that begins like a GGUF is there.
  *
- * @throws CwmError CWM-2009 when there is none, CWM-1201 when it is no GGUF.
+ * @throws CwmError PathNotFound when there is none, NotAModel when it is no GGUF.
  */
 export function checkModelFile(path: string): string {
   let magic: string;
   let resolved: string;
   try {
     resolved = realpathSync(path);
-    if (!statSync(resolved).isFile()) throw new CwmError('CWM-1201', `${path} is not a file.`);
+    if (!statSync(resolved).isFile()) throw new CwmError('NotAModel', `${path} is not a file.`);
     magic = readStart(resolved, 4).toString('latin1');
   } catch (cause) {
     if (cause instanceof CwmError) throw cause;
-    throw new CwmError('CWM-2009', `The model file ${path} can't be read.`, { cause });
+    throw new CwmError('PathNotFound', `The model file ${path} can't be read.`, { cause });
   }
-  if (magic !== 'GGUF') throw new CwmError('CWM-1201', `${path} is not a GGUF file.`);
+  if (magic !== 'GGUF') throw new CwmError('NotAModel', `${path} is not a GGUF file.`);
   return resolved;
 }
 

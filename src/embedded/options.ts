@@ -16,12 +16,12 @@ export interface EmbeddedOptions {
   readonly loadTimeoutMs: number;
 }
 
-/** @throws CwmError CWM-1003 that names the flag that is wrong. */
+/** @throws CwmError InvalidParameter that names the flag that is wrong. */
 export function parseOptions(args: readonly string[]): EmbeddedOptions {
   const { values } = readFlags(args);
   const { model } = values;
   if (values['kv-dir'] === undefined || values['kv-dir'] === '') {
-    throw new CwmError('CWM-1003', 'The flag --kv-dir is missing: it names the folder for KV blocks.');
+    throw new CwmError('InvalidParameter', 'The flag --kv-dir is missing: it names the folder for KV blocks.');
   }
   return {
     modelPath: model === undefined ? null : resolve(model),
@@ -50,7 +50,7 @@ function readFlags(args: readonly string[]) {
       },
     });
   } catch (cause) {
-    throw new CwmError('CWM-1003', cause instanceof Error ? cause.message : String(cause), { cause });
+    throw new CwmError('InvalidParameter', cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
 
@@ -58,5 +58,8 @@ function integer(name: string, text: string | undefined, least: number, most: nu
   if (text === undefined) return null;
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  throw new CwmError('CWM-1003', `The flag --${name} takes a whole number from ${least} to ${most}, not "${text}".`);
+  throw new CwmError(
+    'InvalidParameter',
+    `The flag --${name} takes a whole number from ${least} to ${most}, not "${text}".`,
+  );
 }

@@ -41,7 +41,7 @@ const notKeptNotice = "This model's KV cache can't be cut into blocks, so nothin
  * Starts the engine: model, llama.cpp, KV folder, HTTP server on the loopback address.
  *
  * @param token what clients must know; undefined for none.
- * @throws CwmError CWM-1201 for a file that is no model, CWM-2009, CWM-4001, CWM-4003, CWM-1101 when the port is taken.
+ * @throws CwmError NotAModel for a file that is no model, PathNotFound, WriteFailed, StorageFull, InvalidConfig when the port is taken.
  */
 export async function serveEmbedded(
   options: EmbeddedOptions,
@@ -69,7 +69,7 @@ export async function serveEmbedded(
   );
   try {
     const { info } = await supervisor.get().catch((cause: unknown) => {
-      throw new CwmError('CWM-1201', `llama.cpp can't load ${modelPath}: ${messageOf(cause)}`, { cause });
+      throw new CwmError('NotAModel', `llama.cpp can't load ${modelPath}: ${messageOf(cause)}`, { cause });
     });
     const disk = openDisk(options, info, sha256, samplePath, runFolder, log);
     disk?.cache.warmUp();
@@ -102,7 +102,7 @@ export async function serveEmbedded(
     const server = createAdaptorServer({ fetch: app.fetch, serverOptions: { keepAliveTimeout: keepAliveTimeoutMs } });
     const address = await new Promise<AddressInfo>((resolve, reject) => {
       server.once('error', (cause) =>
-        reject(new CwmError('CWM-1101', `The port ${options.port} can't be used: ${cause.message}`, { cause })),
+        reject(new CwmError('InvalidConfig', `The port ${options.port} can't be used: ${cause.message}`, { cause })),
       );
       // A server that listens on TCP has an address object.
       server.listen(options.port, '127.0.0.1', () => resolve(server.address() as AddressInfo));

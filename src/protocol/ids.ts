@@ -1,5 +1,5 @@
 import type { Brand } from '../base/brand.ts';
-import { CwmError, type ErrorCode } from './errors.ts';
+import { CwmError, type ErrorName } from './errors.ts';
 
 /** Names one conversation: `^[A-Za-z0-9_-]{1,64}$`, a UUID v4 unless the user chose it (S0-24). */
 export type SessionId = Brand<string, 'SessionId'>;
@@ -32,49 +32,49 @@ const reserved = new Set([
   'false',
 ]);
 
-/** @throws CwmError CWM-1001 when it is not a session id. Trims and NFKC-normalises first. */
+/** @throws CwmError InvalidSessionId when it is not a session id. Trims and NFKC-normalises first. */
 export const parseSessionId = (value: string): SessionId =>
-  parseName(value, maxSessionIdLength, 'CWM-1001', 'session id') as SessionId;
+  parseName(value, maxSessionIdLength, 'InvalidSessionId', 'session id') as SessionId;
 
-/** @throws CwmError CWM-1002 when it is not a window name. Trims and NFKC-normalises first. */
+/** @throws CwmError InvalidWindowName when it is not a window name. Trims and NFKC-normalises first. */
 export const parseWindowName = (value: string): WindowName =>
-  parseName(value, maxWindowNameLength, 'CWM-1002', 'window name') as WindowName;
+  parseName(value, maxWindowNameLength, 'InvalidWindowName', 'window name') as WindowName;
 
-/** @throws CwmError CWM-1003 when it is not a message id: 1 to 128 of the characters of a session id. */
+/** @throws CwmError InvalidParameter when it is not a message id: 1 to 128 of the characters of a session id. */
 export const parseMessageId = (value: string): MessageId =>
-  parseName(value, maxWindowNameLength, 'CWM-1003', 'message id') as MessageId;
+  parseName(value, maxWindowNameLength, 'InvalidParameter', 'message id') as MessageId;
 
-/** @throws CwmError CWM-1003 when it is not a lineage id: 1 to 128 of the characters of a session id. */
+/** @throws CwmError InvalidParameter when it is not a lineage id: 1 to 128 of the characters of a session id. */
 export const parseLineageId = (value: string): LineageId =>
-  parseName(value, maxWindowNameLength, 'CWM-1003', 'lineage id') as LineageId;
+  parseName(value, maxWindowNameLength, 'InvalidParameter', 'lineage id') as LineageId;
 
-/** @throws CwmError CWM-1003 when one is too long, empty or has other characters, or there are more than {@link maxTags}. */
+/** @throws CwmError InvalidParameter when one is too long, empty or has other characters, or there are more than {@link maxTags}. */
 export function parseTags(values: readonly string[]): string[] {
   if (values.length > maxTags)
-    throw new CwmError('CWM-1003', `${values.length} tags were given; at most ${maxTags} are kept.`);
-  return [...new Set(values.map((value) => parseName(value, maxTagLength, 'CWM-1003', 'tag')))];
+    throw new CwmError('InvalidParameter', `${values.length} tags were given; at most ${maxTags} are kept.`);
+  return [...new Set(values.map((value) => parseName(value, maxTagLength, 'InvalidParameter', 'tag')))];
 }
 
-/** @throws CwmError CWM-1003 when it is longer than {@link maxDescriptionLength} characters. */
+/** @throws CwmError InvalidParameter when it is longer than {@link maxDescriptionLength} characters. */
 export function parseDescription(value: string): string {
   const text = value.normalize('NFKC').trim();
   if (text.length <= maxDescriptionLength) return text;
   throw new CwmError(
-    'CWM-1003',
+    'InvalidParameter',
     `The description has ${text.length} characters; at most ${maxDescriptionLength} are kept.`,
   );
 }
 
-/** @throws CwmError CWM-1003 when it is no URI. A trailing slash is dropped, so that one folder has one name. */
+/** @throws CwmError InvalidParameter when it is no URI. A trailing slash is dropped, so that one folder has one name. */
 export function parseProjectUri(value: string): ProjectUri {
   const uri = value.trim();
   if (!/^[a-z][a-z0-9+.-]*:\/\/\S+$/i.test(uri) || uri.length > maxProjectUriLength) {
-    throw new CwmError('CWM-1003', `${JSON.stringify(shorten(uri))} is not the URI of a folder.`);
+    throw new CwmError('InvalidParameter', `${JSON.stringify(shorten(uri))} is not the URI of a folder.`);
   }
   return uri.replace(/\/+$/, '') as ProjectUri;
 }
 
-function parseName(value: string, maxLength: number, code: ErrorCode, what: string): string {
+function parseName(value: string, maxLength: number, code: ErrorName, what: string): string {
   const name = value.normalize('NFKC').trim();
   if (name.length === 0) throw new CwmError(code, `The ${what} is empty.`);
   if (name.length > maxLength)

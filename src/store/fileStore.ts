@@ -99,7 +99,7 @@ export class FileStore implements Store {
     return this.#parts.quarantine.problems;
   }
 
-  /** A later version wrote it: it can be read, and every change is refused with CWM-1004. */
+  /** A later version wrote it: it can be read, and every change is refused with UnsupportedSchema. */
   get isReadOnly(): boolean {
     return this.#parts.isReadOnly;
   }
@@ -107,7 +107,7 @@ export class FileStore implements Store {
   /** Why a store that {@link isReadOnly} can't be changed. */
   laterVersion(): CwmError {
     return new CwmError(
-      'CWM-1004',
+      'UnsupportedSchema',
       `A later version of Context Window Manager wrote this store (format ${this.formatVersion}): it is open for reading only.`,
     );
   }
@@ -345,7 +345,7 @@ export class FileStore implements Store {
   }
 
   async #takeBack({ kind, name }: TrashItem, path: string): Promise<void> {
-    if (kind === 'other') throw new CwmError('CWM-1003', `${name} is neither a session nor a window.`);
+    if (kind === 'other') throw new CwmError('InvalidParameter', `${name} is neither a session nor a window.`);
     await hasDirectory(this.#parts.files, path);
     if (kind === 'window')
       await this.#changeWindow(name as WindowName, () => this.#windows.restore(name as WindowName, path));
@@ -362,7 +362,7 @@ export class FileStore implements Store {
 
   async #run<T>(access: Access, operation: () => Promise<T>): Promise<T> {
     if (access === 'write' && this.isReadOnly) throw this.laterVersion();
-    if (this.#closed) throw new CwmError('CWM-5010', 'The store is closed: the backend is ending.');
+    if (this.#closed) throw new CwmError('BackendUnavailable', 'The store is closed: the backend is ending.');
     const running = Promise.resolve().then(operation);
     this.#running.add(running);
     try {

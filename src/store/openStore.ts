@@ -26,8 +26,8 @@ export interface StoreOptions {
  * Opens the store, takes it to this version's format and recovers what an earlier run left unfinished. One process at a time:
  * the caller holds the lock. A store that a later version wrote is opened for reading only.
  *
- * @throws CwmError CWM-4001, CWM-4002 or CWM-4003 when the directory can't be used, CWM-8001 when a directory in it is a link,
- * CWM-8003 when it is encrypted and the key is missing or another one.
+ * @throws CwmError WriteFailed, ReadFailed or StorageFull when the directory can't be used, AccessDenied when a directory in it is a link,
+ * EncryptionKey when it is encrypted and the key is missing or another one.
  */
 export async function openStore(options: StoreOptions): Promise<FileStore> {
   const { directory, clock, files: plainFiles = diskFiles } = options;

@@ -101,12 +101,12 @@ describe('routes of the tracker', () => {
 
   it('S3-04 "@" is the session that was activated last, for every client', async () => {
     const { client: by } = await start();
-    await expect(by.call('syncState', { session: '@', folder: '/tmp' })).rejects.toMatchObject({ code: 'CWM-3101' });
+    await expect(by.call('syncState', { session: '@', folder: '/tmp' })).rejects.toMatchObject({ code: 'CWM-3104' });
     for (const id of ['s1', 's2']) await by.call('createSession', { id });
     await by.call('activateState', { session: 's2' });
     await by.call('updateState', { session: '@', version: 1, data: { n: 2 } });
     expect(await by.call('activeStates', {})).toMatchObject({ current: { session: 's2', data: { n: 2 } } });
     await by.call('deactivateState', {});
-    await expect(by.call('getState', { session: '@' })).rejects.toMatchObject({ code: 'CWM-3101' });
+    await expect(by.call('getState', { session: '@' })).rejects.toMatchObject({ code: 'CWM-3104' });
   });
 });

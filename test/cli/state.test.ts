@@ -29,7 +29,7 @@ describe('cwm state', () => {
     const cwm = cliOn(makeStorage());
     await cwm.json('session', 'new', '--id', 's');
     expect((await cwm.run('state', 'recovery-points', 's')).stdout).toBe('There is no recovery point.\n');
-    expect(await cwm.refusal('state', 'restore', 's')).toMatchObject({ code: 'CWM-2011' });
+    expect(await cwm.refusal('state', 'restore', 's')).toMatchObject({ code: 'CWM-2005' });
     await cwm.json('state', 'set', 's', 'n', '1');
     expect((await cwm.run('state', 'recovery-points', 's', '--add')).stdout).toMatch(
       /^Made recovery point [0-9a-f]{8}\.\n$/,
@@ -57,7 +57,7 @@ describe('cwm state', () => {
     await there.json('state', 'set', 's', 'there', 'true');
     await here.json('state', 'sync', 's', '.');
     expect(await there.refusal('state', 'sync', 's', folder)).toMatchObject({
-      code: 'CWM-3104',
+      code: 'CWM-3107',
       context: { local: { data: { there: true } }, peer: { data: { here: true } } },
     });
     expect((await there.run('state', 'sync', 's', '.', '--policy', 'merge')).stdout).toMatch(
@@ -71,7 +71,7 @@ describe('cwm state', () => {
 
   it('S3-04 "@" is the active session', async () => {
     const cwm = cliOn(makeStorage());
-    expect(await cwm.refusal('state', 'get', '@')).toMatchObject({ code: 'CWM-3101' });
+    expect(await cwm.refusal('state', 'get', '@')).toMatchObject({ code: 'CWM-3104' });
     expect((await cwm.run('state', 'active')).stdout).toBe('No session is active.\n');
     await cwm.json('session', 'new', '--id', 's');
     expect((await cwm.run('state', 'activate', 's')).stdout).toBe('Active: s.\n');

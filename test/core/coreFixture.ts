@@ -39,7 +39,7 @@ export async function coreFixture(limits: Partial<SpaceLimits> = {}, inner: File
       defaultSpec: engine.spec,
       get: (spec) => {
         if (spec === engine.spec) return engine;
-        throw new CwmError('CWM-1003', `"${spec}" is no engine.`);
+        throw new CwmError('InvalidParameter', `"${spec}" is no engine.`);
       },
       status: () => Promise.reject(new Error('not needed by the core')),
     },

@@ -17,7 +17,7 @@ import type {
 import type { BlockCache } from '../../src/core/ports/blockCache.ts';
 import { reuseFloor } from '../../src/core/evidence/reuse.ts';
 import type { Capabilities } from '../../src/protocol/schemas/capabilities.ts';
-import { CwmError, type ErrorCode } from '../../src/protocol/errors.ts';
+import { CwmError, type ErrorName } from '../../src/protocol/errors.ts';
 import type { Canary, KvTier } from '../../src/protocol/schemas/receipt.ts';
 
 const blockTokens = 4;
@@ -43,7 +43,7 @@ export class FakeEngine implements Engine {
   /** Each version computes other last bits, also of the same KV. */
   version = '0.32.0';
   /** Throws this from every call, as an engine that is gone or broken does. */
-  fault: ErrorCode | null = null;
+  fault: ErrorName | null = null;
   /** Says nothing about reuse. */
   isSilent = false;
   heedsSalts = true;
@@ -288,7 +288,7 @@ export class FakeEngine implements Engine {
       cached++;
     }
     if (this.failsOnDamage && hashes.some((hash) => this.#device.get(hash)?.startsWith('damaged'))) {
-      throw new CwmError('CWM-5004', 'The model server answered 500: NaN in the logits.');
+      throw new CwmError('EngineFailed', 'The model server answered 500: NaN in the logits.');
     }
     // What is computed knows nothing of the salt, which is in the name alone.
     const contents = this.#chain({ ids, salt: 'any' });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { CwmError, errorCodes, toCwmError, type ErrorCode } from '../../src/protocol/errors.ts';
+import { CwmError, errors, toCwmError, type ErrorCode } from '../../src/protocol/errors.ts';
 
 describe('errors', () => {
   test('S0-71 a report carries code, message, retryable and hint, and survives the wire', () => {
-    const error = new CwmError('CWM-3003', 'A window named "x" exists already.', {
+    const error = new CwmError('WindowExists', 'A window named "x" exists already.', {
       context: { name: 'x' },
       cause: 'secret',
     });
@@ -12,7 +12,7 @@ describe('errors', () => {
       code: 'CWM-3003',
       message: 'A window named "x" exists already.',
       retryable: false,
-      hint: errorCodes['CWM-3003'].hint,
+      hint: errors.WindowExists.hint,
       context: { name: 'x' },
     });
     expect(CwmError.fromReport(report).report()).toEqual(report);
@@ -30,12 +30,14 @@ describe('errors', () => {
   });
 
   test('S0-70 every code belongs to a family and says what to do next', () => {
-    for (const [code, { hint, status }] of Object.entries(errorCodes)) {
+    for (const { code, hint, status } of Object.values(errors)) {
       expect(code).toMatch(/^CWM-[1-9]\d{3}$/);
       expect(hint).toMatch(/^[A-Z].*\.$/);
       expect(status).toBeGreaterThanOrEqual(400);
     }
-    expect(Object.keys(errorCodes)).toEqual(Object.keys(errorCodes).sort());
+    const codes = Object.values(errors).map(({ code }) => code);
+    expect(codes, 'in order').toEqual([...codes].sort());
+    expect(new Set(codes).size, 'each once').toBe(codes.length);
   });
 
   test('a report of an unknown code, from a newer backend, is still an error', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { startFailureIn, startFailureLine } from '../../src/protocol/startFailure.ts';
 
-const failure = new CwmError('CWM-8003', 'The key file /k (old) can’t be read.', { hint: 'Mount it.' });
+const failure = new CwmError('EncryptionKey', 'The key file /k (old) can’t be read.', { hint: 'Mount it.' });
 
 describe('why a backend could not start', () => {
   it('is read back from its log as it was told', () => {

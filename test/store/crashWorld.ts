@@ -102,7 +102,7 @@ export async function look({ store }: World): Promise<object> {
 
 async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
   const session = await store.getSession(id);
-  if (!session) throw new CwmError('CWM-4004', `Session "${id}" is listed and not there.`);
+  if (!session) throw new CwmError('Corrupted', `Session "${id}" is listed and not there.`);
   const { lifecycle, draft, frozenAs, thawedFrom, tokens } = session;
   const branches: Record<string, string[]> = {};
   for (const { name, messageIds } of Object.values(session.branches)) {
@@ -115,7 +115,7 @@ async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
 
 async function windowOf(store: FileStore, name: WindowName): Promise<object> {
   const manifest = await store.getWindow(name);
-  if (!manifest) throw new CwmError('CWM-4004', `Window "${name}" is listed and not there.`);
+  if (!manifest) throw new CwmError('Corrupted', `Window "${name}" is listed and not there.`);
   const { session, mode, parentWindow, messageIds } = manifest;
   const words = (await store.loadMessages(session as SessionId, messageIds as MessageId[])).map(wordsOf);
   const ids = await store.loadWindowTokens(name);

@@ -46,7 +46,7 @@ describe('the connection to the backend', () => {
   test('a start that fails is shown with its error, and the next call tries again', async () => {
     let tries = 0;
     const { connection, state } = connectionTo(async () => {
-      if (++tries === 1) throw new CwmError('CWM-5010', 'It does not start.');
+      if (++tries === 1) throw new CwmError('BackendUnavailable', 'It does not start.');
       return healthy();
     });
     await expect(connection.call('health', {})).rejects.toMatchObject({ code: 'CWM-5010' });
@@ -70,7 +70,7 @@ describe('the connection to the backend', () => {
   test('when none can be started after a loss, the reason is what is shown from then on', async () => {
     const backend = new FakeBackend({
       health: () => {
-        throw new CwmError('CWM-8003', 'The key file cannot be read.');
+        throw new CwmError('EncryptionKey', 'The key file cannot be read.');
       },
     });
     const { connection, state } = connectionTo(async () => backend);
@@ -94,7 +94,7 @@ describe('the connection to the backend', () => {
   test('a call that finds the backend gone says so in the state too', async () => {
     const backend = new FakeBackend({
       doctor: () => {
-        throw new CwmError('CWM-5010', 'It ended while it worked.');
+        throw new CwmError('BackendUnavailable', 'It ended while it worked.');
       },
     });
     const { connection, kind } = connectionTo(async () => backend);
@@ -153,7 +153,7 @@ describe('the connection to the backend', () => {
     const { connection, kind } = connectionTo(() => backends.shift() ?? Promise.reject(new Error('a third start')));
     const opened = connection.open();
     connection.close();
-    started.reject(new CwmError('CWM-4001', 'The old directory cannot be written.'));
+    started.reject(new CwmError('WriteFailed', 'The old directory cannot be written.'));
     expect(await opened).toBe(current);
     expect(kind()).toBe('connected');
   });
@@ -185,7 +185,7 @@ describe('the connection to the backend', () => {
 
   test('when that work fails it connects all the same, and only who wanted the work hears of it', async () => {
     const { connection, kind } = connectionTo(async () => healthy());
-    const worked = connection.without(() => Promise.reject(new CwmError('CWM-8003', 'Others may read the key.')));
+    const worked = connection.without(() => Promise.reject(new CwmError('EncryptionKey', 'Others may read the key.')));
     const asked = connection.call('health', {});
     await expect(worked).rejects.toMatchObject({ code: 'CWM-8003' });
     await expect(asked).resolves.toEqual(healthAnswer);
@@ -193,7 +193,9 @@ describe('the connection to the backend', () => {
   });
 
   test('what the work gave stands when no backend can be reached afterwards; the state says so', async () => {
-    const { connection, state } = connectionTo(async () => Promise.reject(new CwmError('CWM-5010', 'None came up.')));
+    const { connection, state } = connectionTo(async () =>
+      Promise.reject(new CwmError('BackendUnavailable', 'None came up.')),
+    );
     expect(await connection.without(async () => 'done')).toBe('done');
     expect(state.current.connection).toMatchObject({ kind: 'failed', error: { code: 'CWM-5010' } });
   });

@@ -88,7 +88,7 @@ describe('a conversation as a document', () => {
     const messages = [aMessage(1, 'user', 'one')];
     let isGone = true;
     const { backend, conversations, changed } = await conversationsWith(messages, async () => {
-      if (isGone) throw new CwmError('CWM-5010', 'The backend has ended.');
+      if (isGone) throw new CwmError('BackendUnavailable', 'The backend has ended.');
       return undefined;
     });
     await expect(conversations.text('s')).rejects.toThrow('ended');

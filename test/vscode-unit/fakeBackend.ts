@@ -22,7 +22,7 @@ export class FakeBackend implements Backend {
   async call<Name extends RouteName>(route: Name, input: RouteInput<Name>): Promise<RouteOutput<Name>> {
     this.asked.push({ route, input });
     const answer = this.#answers[route] as ((input: RouteInput<Name>) => RouteOutput<Name>) | undefined;
-    if (answer === undefined) throw new CwmError('CWM-2008', `The fake has no answer for ${route}.`);
+    if (answer === undefined) throw new CwmError('RouteNotFound', `The fake has no answer for ${route}.`);
     return answer(input);
   }
 

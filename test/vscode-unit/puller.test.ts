@@ -70,7 +70,7 @@ describe('fetching what the views show', () => {
       new FakeBackend({
         getSession: async ({ session }) => {
           if (exists) return aSession({ id: session, title: 'fresh' });
-          throw new (await import('../../src/protocol/errors.ts')).CwmError('CWM-2001', 'gone');
+          throw new (await import('../../src/protocol/errors.ts')).CwmError('SessionNotFound', 'gone');
         },
       }),
     );

@@ -52,7 +52,7 @@ describe('V3 the status bar', () => {
   });
 
   test('a backend or an engine that is down is shown by an icon, in words and with its code', () => {
-    const error = new CwmError('CWM-5010', 'The backend has ended.');
+    const error = new CwmError('BackendUnavailable', 'The backend has ended.');
     const gone = statusBarView(aState({ active, connection: { kind: 'failed', error } }));
     expect(gone.text).toContain('$(debug-disconnect)');
     expect(gone.tooltip).toContain('CWM-5010');

@@ -64,7 +64,7 @@ describe('V2 the tree', () => {
 
   test('the line above says what is down, with its code, and nothing while all is well', () => {
     expect(viewMessage(aState())).toBeNull();
-    const error = new CwmError('CWM-5010', 'The backend has ended.');
+    const error = new CwmError('BackendUnavailable', 'The backend has ended.');
     const sessions = { kind: 'loaded', items: [aSession()], total: 1 } as const;
     const message = viewMessage(aState({ connection: { kind: 'failed', error }, sessions }));
     expect(message).toContain('CWM-5010');

@@ -4,7 +4,7 @@ import { sha256Hex } from '../../base/hash.ts';
 import { routes, type Route, type RouteName } from '../../protocol/api.ts';
 import { eventsPath } from '../../protocol/signals.ts';
 import { clientHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
-import { CwmError, errorCodes, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
 import type { Refusal } from '../audit/refusals.ts';
 import { withEngineKey } from '../engines/engineKey.ts';
 import { streamSignals } from './eventStream.ts';
@@ -42,7 +42,7 @@ export function createApp(parts: AppParts): Hono {
   const app = new Hono();
   app.onError((error, c) => answerFailure(c, error, parts.log));
   app.notFound((c) => {
-    throw new CwmError('CWM-2008', `The backend has no ${c.req.method} ${c.req.path}.`);
+    throw new CwmError('RouteNotFound', `The backend has no ${c.req.method} ${c.req.path}.`);
   });
   app.use(async (_, next) => {
     const user = parts.idle.enter();
@@ -98,7 +98,7 @@ const clientOf = (c: Context): string => clientName(c.req.header(clientHeader));
 /** Runs an operation with a signal of its own, which the client's leaving and the backend's end abort. */
 async function abortable<T>(c: Context, ended: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const operation = new AbortController();
-  const cancel = (message: string) => (): void => operation.abort(new CwmError('CWM-6003', message));
+  const cancel = (message: string) => (): void => operation.abort(new CwmError('Cancelled', message));
   const onLeft = cancel('The client went away, so the operation was cancelled.');
   const onEnded = cancel('The backend is ending, so the operation was cancelled.');
   const left = c.req.raw.signal;
@@ -117,11 +117,11 @@ async function abortable<T>(c: Context, ended: AbortSignal, work: (signal: Abort
 function answerFailure(c: Context, thrown: unknown, log: Log): Response {
   const error = toCwmError(thrown);
   const route = { method: c.req.method, route: c.req.routePath, code: error.code };
-  if (error.code === 'CWM-9001') log.failure('request failed', thrown, route);
+  if (error.name === 'Internal') log.failure('request failed', thrown, route);
   else log.write('info', 'request refused', route);
   // 499 and the like are no statuses that the library's type knows.
   return new Response(JSON.stringify({ error: error.report() }), {
-    status: errorCodes[error.code].status,
+    status: errors[error.name].status,
     headers: { 'content-type': 'application/json', ...retryAfter(error) },
   });
 }
@@ -136,6 +136,6 @@ function checkToken(header: string | undefined, token: string): void {
   const given = Buffer.from(sha256Hex(header ?? ''));
   const expected = Buffer.from(sha256Hex(`Bearer ${token}`));
   if (!timingSafeEqual(given, expected)) {
-    throw new CwmError('CWM-8001', 'The request does not carry the token of this backend.');
+    throw new CwmError('AccessDenied', 'The request does not carry the token of this backend.');
   }
 }

@@ -14,12 +14,16 @@ export class OperationLimit {
     return this.#running.size;
   }
 
-  /** @throws CwmError CWM-7003 when as many as allowed are running. */
+  /** @throws CwmError TooManyOperations when as many as allowed are running. */
   async run<T>(operation: () => Promise<T>): Promise<T> {
     if (this.#running.size >= this.#max) {
-      throw new CwmError('CWM-7003', `${this.#running.size} operations are running; no more are started at once.`, {
-        context: { running: this.#running.size, limit: this.#max },
-      });
+      throw new CwmError(
+        'TooManyOperations',
+        `${this.#running.size} operations are running; no more are started at once.`,
+        {
+          context: { running: this.#running.size, limit: this.#max },
+        },
+      );
     }
     const result = operation();
     this.#running.add(result);

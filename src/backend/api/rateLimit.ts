@@ -53,7 +53,7 @@ export class RateLimiter {
     this.#clock = clock;
   }
 
-  /** @throws CwmError CWM-7002 that says in how many seconds there is room again; what was refused does not count. */
+  /** @throws CwmError TooManyRequests that says in how many seconds there is room again; what was refused does not count. */
   take(client: string): void {
     const limits = this.#limitsOf(client);
     if (limits === null) return;
@@ -62,7 +62,7 @@ export class RateLimiter {
     const waitMs = Math.max(ofMinute.waitMs(nowMs), ofHour.waitMs(nowMs));
     if (waitMs > 0) {
       const seconds = Math.ceil(waitMs / 1000);
-      throw new CwmError('CWM-7002', `This client asks for more than ${limits.perMinute} changes a minute.`, {
+      throw new CwmError('TooManyRequests', `This client asks for more than ${limits.perMinute} changes a minute.`, {
         hint: `Wait ${seconds} s, or start the backend with a higher --rate-limit.`,
         context: { retry_after_seconds: seconds, perMinute: limits.perMinute, perHour: limits.perHour },
       });

@@ -9,7 +9,7 @@ const inEnglish = z.locales.en().localeError;
 /**
  * A route's input, checked: the query or the JSON body, and over it the path's parameters.
  *
- * @throws CwmError CWM-1003 that names the field which is not as it should be, CWM-7012 for a body over 16 MiB: no more of
+ * @throws CwmError InvalidParameter that names the field which is not as it should be, BodyTooLarge for a body over 16 MiB: no more of
  *   it than that is read.
  */
 export async function readRouteInput(c: Context, route: Route): Promise<unknown> {
@@ -18,9 +18,13 @@ export async function readRouteInput(c: Context, route: Route): Promise<unknown>
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.map(String).join('.') ?? '';
-  throw new CwmError('CWM-1003', `The parameter "${field}" is not as it should be. ${issue?.message ?? ''}`.trim(), {
-    context: { parameter: field },
-  });
+  throw new CwmError(
+    'InvalidParameter',
+    `The parameter "${field}" is not as it should be. ${issue?.message ?? ''}`.trim(),
+    {
+      context: { parameter: field },
+    },
+  );
 }
 
 /** An empty body is an empty object. */
@@ -31,10 +35,10 @@ async function readJsonObject(c: Context): Promise<object> {
   try {
     body = JSON.parse(text);
   } catch (error) {
-    throw new CwmError('CWM-1003', 'The body of the request is not JSON.', { cause: error });
+    throw new CwmError('InvalidParameter', 'The body of the request is not JSON.', { cause: error });
   }
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body;
-  throw new CwmError('CWM-1003', 'The body of the request is not a JSON object.');
+  throw new CwmError('InvalidParameter', 'The body of the request is not a JSON object.');
 }
 
 async function readBoundedText(request: Request): Promise<string> {
@@ -50,6 +54,6 @@ async function readBoundedText(request: Request): Promise<string> {
 }
 
 const bodyTooLarge = (): CwmError =>
-  new CwmError('CWM-7012', `The request is larger than ${maxBodyBytes / 1024 / 1024} MiB.`, {
+  new CwmError('BodyTooLarge', `The request is larger than ${maxBodyBytes / 1024 / 1024} MiB.`, {
     context: { limitBytes: maxBodyBytes },
   });

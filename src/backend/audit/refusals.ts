@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { routes, type RouteName } from '../../protocol/api.ts';
 import type { AuditEvent, AuditFact } from '../../protocol/schemas/audit.ts';
-import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
 
 /** A request that was not done, and why. */
@@ -41,7 +41,7 @@ export class Refusals {
   }
 
   async note({ route, input, error, client }: Refusal): Promise<void> {
-    const event = eventOf(error.code, route);
+    const event = eventOf(error, route);
     if (event === null) return;
     const nowMs = this.#clock.elapsedMs();
     if (nowMs - this.#minuteBeganMs >= minuteMs) {
@@ -68,10 +68,10 @@ export class Refusals {
   }
 }
 
-function eventOf(code: ErrorCode, route: RouteName | null): AuditEvent | null {
+function eventOf({ code, name }: CwmError, route: RouteName | null): AuditEvent | null {
   if (code.startsWith('CWM-8')) return 'ACCESS_DENIED';
   // The one of its family that is about the store, not about what was asked for.
-  if (code.startsWith('CWM-1') && code !== 'CWM-1004') return 'VALIDATION_FAILURE';
+  if (code.startsWith('CWM-1') && name !== 'UnsupportedSchema') return 'VALIDATION_FAILURE';
   return (route && events[route]) ?? null;
 }
 

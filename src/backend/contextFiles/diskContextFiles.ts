@@ -38,7 +38,7 @@ function oncePerPath(found: readonly FoundPath[], cwd: string): [string, FoundPa
 
 type Content = { readonly text: string; readonly sizeBytes: number } | { readonly why: string };
 
-/** @throws CwmError CWM-4002 when a file that the user named can't be read. */
+/** @throws CwmError ReadFailed when a file that the user named can't be read. */
 async function readText({ absolutePath, named, why }: FoundPath, bytesLeft: number): Promise<Content> {
   if (why !== null) return { why };
   try {
@@ -54,6 +54,6 @@ async function readText({ absolutePath, named, why }: FoundPath, bytesLeft: numb
     const { code } = error as NodeJS.ErrnoException;
     if (!named) return { why: `can't be read (${code})` };
     const message = `${absolutePath} can't be read (${code}).`;
-    throw new CwmError('CWM-4002', message, { context: { path: absolutePath }, cause: error });
+    throw new CwmError('ReadFailed', message, { context: { path: absolutePath }, cause: error });
   }
 }

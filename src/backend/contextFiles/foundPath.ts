@@ -66,8 +66,8 @@ async function statNamed(absolutePath: string, given: string): Promise<Stats> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new CwmError('CWM-2009', `There is no ${given}.`, { context: { path: given }, cause: error });
+      throw new CwmError('PathNotFound', `There is no ${given}.`, { context: { path: given }, cause: error });
     }
-    throw new CwmError('CWM-4002', `${given} can't be read (${code}).`, { context: { path: given }, cause: error });
+    throw new CwmError('ReadFailed', `${given} can't be read (${code}).`, { context: { path: given }, cause: error });
   }
 }

@@ -87,7 +87,7 @@ export class BackendEngines implements EngineRegistry {
       // Any other failure has been noted by now.
       if (!timeout.aborted) return;
       const message = `${engine.spec} did not answer within ${refreshTimeoutMs / 1000} s.`;
-      this.#note(registered, unreachable(engine.spec, new CwmError('CWM-6001', message)));
+      this.#note(registered, unreachable(engine.spec, new CwmError('EngineTimeout', message)));
     }
   }
 

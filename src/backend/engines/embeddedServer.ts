@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import * as z from 'zod/mini';
 import { randomSalt } from '../../base/hash.ts';
-import { toCwmError, CwmError, errorCodes, type ErrorCode } from '../../protocol/errors.ts';
+import { toCwmError, CwmError, errorNameOf } from '../../protocol/errors.ts';
 import type { Log } from '../process/logFile.ts';
 
 /** What the child says over IPC once: where it serves, or why it can't. */
@@ -52,12 +52,12 @@ export class EmbeddedServer {
   }
 
   /**
-   * @throws CwmError what the child said, like CWM-1201 for a file that is no model; CWM-5001 when it ended without a word;
-   *   CWM-6001 when it took too long; the signal's reason. An abort leaves the child on its way up for the next one who asks.
+   * @throws CwmError what the child said, like NotAModel for a file that is no model; EngineUnavailable when it ended without a word;
+   *   EngineTimeout when it took too long; the signal's reason. An abort leaves the child on its way up for the next one who asks.
    */
   async connect(signal: AbortSignal): Promise<RunningServer> {
     signal.throwIfAborted();
-    if (this.#closed) throw new CwmError('CWM-5001', 'The embedded engine is ending with the backend.');
+    if (this.#closed) throw new CwmError('EngineUnavailable', 'The embedded engine is ending with the backend.');
     this.#running ??= this.#start();
     const aborted = Promise.withResolvers<never>();
     const onAbort = (): void => aborted.reject(toCwmError(signal.reason));
@@ -122,14 +122,16 @@ function firstWord(
       reject(error);
     };
     const timer = setTimeout(() => {
-      fail(new CwmError('CWM-6001', `The embedded engine did not start within ${timeoutMs / 1000} s.`));
+      fail(new CwmError('EngineTimeout', `The embedded engine did not start within ${timeoutMs / 1000} s.`));
     }, timeoutMs);
-    child.once('error', (cause) => fail(new CwmError('CWM-5001', "The embedded engine can't be run.", { cause })));
+    child.once('error', (cause) =>
+      fail(new CwmError('EngineUnavailable', "The embedded engine can't be run.", { cause })),
+    );
     child.once('exit', (code, signal) => {
       const how = signal ?? `status ${code}`;
       fail(
         new CwmError(
-          'CWM-5001',
+          'EngineUnavailable',
           `The embedded engine ended with ${how} before it was ready. ${lastLine(output())}`.trim(),
           {
             hint: 'The log of the backend has what it wrote.',
@@ -149,8 +151,7 @@ function firstWord(
 }
 
 function refused({ code, message, hint }: z.infer<typeof refusalSchema>['error']): CwmError {
-  const known: ErrorCode = code in errorCodes ? (code as ErrorCode) : 'CWM-5001';
-  return new CwmError(known, message, hint === undefined ? {} : { hint });
+  return new CwmError(errorNameOf(code) ?? 'EngineUnavailable', message, hint === undefined ? {} : { hint });
 }
 
 /** Passes the child's stderr on to this process' own, which is the log, and keeps its end. */

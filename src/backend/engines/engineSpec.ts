@@ -17,7 +17,7 @@ const filePrefix = 'embedded:';
 const kindOfPlace = new Map(engineAdapters.flatMap(({ places }) => Object.entries(places)));
 
 /**
- * @throws CwmError CWM-1003 when it is neither an http(s) URL nor `embedded` nor `embedded:FILE` with an absolute path, or names
+ * @throws CwmError InvalidParameter when it is neither an http(s) URL nor `embedded` nor `embedded:FILE` with an absolute path, or names
  * a place that no engine knows.
  */
 export function parseEngineSpec(spec: string): EngineSpec {
@@ -74,7 +74,7 @@ function decode(text: string): string | null {
 }
 
 const badSpec = (message: string): CwmError =>
-  new CwmError('CWM-1003', message, {
+  new CwmError('InvalidParameter', message, {
     hint: 'Give the URL of a model server (http://host:port), "embedded", or "embedded:" and the path of a GGUF file.',
     context: { parameter: 'engine' },
   });

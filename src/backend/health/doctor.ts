@@ -5,7 +5,7 @@ import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { EngineStatus, Finding } from '../../protocol/schemas/health.ts';
-import { errorCodes, toCwmError } from '../../protocol/errors.ts';
+import { errors, toCwmError } from '../../protocol/errors.ts';
 import { productVersion } from '../../protocol/version.ts';
 import { networkFileSystem, networkWarning } from './networkFileSystem.ts';
 
@@ -88,7 +88,7 @@ const networkFindings = (kind: string | null): Finding[] =>
     : [finding('storage', 'warning', networkWarning(kind), 'Keep the storage directory on a disk of this machine.')];
 
 const limitationFindings = (limitation: string | null): Finding[] =>
-  limitation === null ? [] : [finding('changes', 'failed', limitation, errorCodes['CWM-1004'].hint)];
+  limitation === null ? [] : [finding('changes', 'failed', limitation, errors.UnsupportedSchema.hint)];
 
 function recordsFinding(problems: ReturnType<DoctorParts['problems']>): Finding {
   if (problems.length === 0) return finding('records', 'ok', 'all that was read so far is as it was written');

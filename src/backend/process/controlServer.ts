@@ -14,7 +14,7 @@ export interface ControlServer {
  * Serves the app on the first of these addresses that the system accepts. Only the holder of the backend's lock may call it:
  * what an earlier backend left at an address is removed.
  *
- * @throws CwmError CWM-5010 when none works.
+ * @throws CwmError BackendUnavailable when none works.
  */
 export async function listenOnFirst(app: Hono, addresses: Iterable<string>): Promise<ControlServer> {
   const refusals: unknown[] = [];
@@ -27,7 +27,7 @@ export async function listenOnFirst(app: Hono, addresses: Iterable<string>): Pro
       refusals.push(error);
     }
   }
-  throw new CwmError('CWM-5010', 'The backend found no place for its socket.', {
+  throw new CwmError('BackendUnavailable', 'The backend found no place for its socket.', {
     hint: 'Set XDG_RUNTIME_DIR to a directory of your own with a short path.',
     cause: new AggregateError(refusals, refusals.map(String).join('; ')),
   });

@@ -14,7 +14,7 @@ const maxSocketPathBytes = 103;
  * There is more than one because a path may be too long for a socket, and a file system may know no sockets at all (mounts
  * from another operating system).
  *
- * @throws CwmError CWM-8001 when somebody else owns, or can enter, the place in the shared temporary directory.
+ * @throws CwmError AccessDenied when somebody else owns, or can enter, the place in the shared temporary directory.
  */
 export function* socketAddresses(storage: string): Generator<string> {
   if (process.platform === 'win32') {
@@ -42,7 +42,7 @@ function makePrivate(directory: string): string {
   // lstat, not stat: a symbolic link put there by somebody else would lead out of this user's reach.
   const stat = lstatSync(directory);
   if (!stat.isDirectory() || stat.uid !== userInfo().uid) {
-    throw new CwmError('CWM-8001', `${directory} belongs to somebody else, so the backend does not listen there.`, {
+    throw new CwmError('AccessDenied', `${directory} belongs to somebody else, so the backend does not listen there.`, {
       hint: 'Remove it, or set XDG_RUNTIME_DIR to a directory of your own.',
     });
   }

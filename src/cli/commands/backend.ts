@@ -74,12 +74,16 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
   const [code, signal] = await exited;
   if (code === alreadyRunningExitCode) {
     const holder = await readBackendRecord(run.storage);
-    throw new CwmError('CWM-5010', `A backend is running for ${run.storage} already (process ${holder?.pid ?? '?'}).`, {
-      hint: 'Use that one, or end it with "cwm stop".',
-    });
+    throw new CwmError(
+      'BackendUnavailable',
+      `A backend is running for ${run.storage} already (process ${holder?.pid ?? '?'}).`,
+      {
+        hint: 'Use that one, or end it with "cwm stop".',
+      },
+    );
   }
   if (code === 0) return exitCodes.ok;
-  throw new CwmError('CWM-5010', `The backend ended with ${signal ?? `status ${code}`}.`);
+  throw new CwmError('BackendUnavailable', `The backend ended with ${signal ?? `status ${code}`}.`);
 }
 
 /** The record of the process with this id, as soon as it is there; null when that process ends before. */
@@ -104,7 +108,7 @@ async function stop(run: Run): Promise<void> {
     run.terminal.interrupted.throwIfAborted();
     if (performance.now() > deadlineMs) {
       throw new CwmError(
-        'CWM-6002',
+        'OperationTimeout',
         `The backend (process ${record.pid}) did not end within ${stopTimeoutMs / 1000} s.`,
       );
     }

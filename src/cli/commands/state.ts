@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { absolutePath } from '../../client/absolutePath.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import {
   conflictPolicies,
   type ActiveStates,
@@ -149,7 +149,7 @@ async function update(
       const next = { session, version: (version ?? stored) + 1, data: change(data), metadata };
       return await run.call('updateState', next);
     } catch (error) {
-      const isOvertaken = error instanceof CwmError && (error.code === 'CWM-3103' || error.code === 'CWM-7003');
+      const isOvertaken = isCwmError(error, 'VersionConflict', 'TooManyOperations');
       if (!isOvertaken || version !== undefined || attempt === maxAttempts) throw error;
       await pause(Math.random() * maxPauseMs, undefined, { signal: run.terminal.interrupted });
     }
@@ -166,7 +166,7 @@ function jsonOrText(value: string): unknown {
 
 function valueOf({ session, data }: SessionState, name: string): unknown {
   if (Object.hasOwn(data, name)) return data[name];
-  throw new CwmError('CWM-2009', `The state of session "${session}" has no ${JSON.stringify(name)}.`, {
+  throw new CwmError('PathNotFound', `The state of session "${session}" has no ${JSON.stringify(name)}.`, {
     hint: 'Show the whole state to see what it has.',
   });
 }

@@ -48,7 +48,7 @@ const slackTokens = 640;
  * engine are killed; the window is thawed in new processes, measured, and made to go on; the control shows that another salt
  * reuses nothing.
  *
- * @throws CwmError CWM-1003 when the files have too few tokens, and those of the operations.
+ * @throws CwmError InvalidParameter when the files have too few tokens, and those of the operations.
  */
 export async function runMainJob(
   client: BackendClient,
@@ -63,12 +63,18 @@ export async function runMainJob(
   const project = await projectUriOfFolder(options.cwd);
   const { engine } = options;
   if (!/^embedded(:|$)/.test(engine)) {
-    throw new CwmError('CWM-1003', `The demo kills its engine, so it runs on the embedded one only, not on ${engine}.`);
+    throw new CwmError(
+      'InvalidParameter',
+      `The demo kills its engine, so it runs on the embedded one only, not on ${engine}.`,
+    );
   }
   await call('createSession', { id: 'demo', title: 'Demo', project, engine }, signal);
   const primed = await call('prime', { session: 'demo', ...files }, signal);
   if (primed.promptTokens < options.tokens) {
-    throw new CwmError('CWM-1003', `The files have only ${primed.promptTokens} tokens; ${options.tokens} are needed.`);
+    throw new CwmError(
+      'InvalidParameter',
+      `The files have only ${primed.promptTokens} tokens; ${options.tokens} are needed.`,
+    );
   }
 
   onStep(`Freezing ${primed.promptTokens.toLocaleString('en-US')} tokens`);

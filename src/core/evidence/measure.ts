@@ -1,5 +1,5 @@
 import { randomSalt } from '../../base/hash.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import type { Engine, KvContext, Measurement } from '../ports/engine.ts';
 import type { WarmRequest } from '../kv/warm.ts';
 
@@ -50,4 +50,4 @@ export async function measureUnlessPoisoned(
   }
 }
 
-const isFailure = (error: unknown): boolean => error instanceof CwmError && error.code === 'CWM-5004';
+const isFailure = (error: unknown): boolean => isCwmError(error, 'EngineFailed');

@@ -19,7 +19,7 @@ export interface CacheSizes {
  * The KV blocks that the embedded engine keeps below the storage directory: a cache, of which anything may go at any time. An
  * engine that runs meanwhile takes a block that is gone for a miss and computes it again.
  *
- * All methods throw `CwmError`: CWM-4001, CWM-4002, CWM-8001 when a directory is a link, CWM-6003 when `signal` was aborted.
+ * All methods throw `CwmError`: WriteFailed, ReadFailed, AccessDenied when a directory is a link, Cancelled when `signal` was aborted.
  */
 export interface BlockCache {
   /** As the files say it. Directories in which nothing changed are not looked through again. */

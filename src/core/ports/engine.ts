@@ -114,9 +114,9 @@ export type BlockLocation =
  * A model server whose KV cache can outlive a request. Every call returns evidence, not success: what it means is decided
  * by the core. Calls that change the cache run one after another for each engine.
  *
- * All methods throw `CwmError`: CWM-5001 not reachable, CWM-5004 it failed, CWM-5005 it is no model server, CWM-5006 key
- * missing or wrong, CWM-5007 it refused the request, CWM-5101 its stream was cut, CWM-6001 no answer in time, CWM-7011 too
- * many tokens, CWM-6003 when `signal` was aborted. An abort leaves at most some blocks in the engine's cache.
+ * All methods throw `CwmError`: EngineUnavailable not reachable, EngineFailed it failed, NotAnEngine it is no model server, EngineDenied key
+ * missing or wrong, EngineRejected it refused the request, StreamCut its stream was cut, EngineTimeout no answer in time, ContextTooLong too
+ * many tokens, Cancelled when `signal` was aborted. An abort leaves at most some blocks in the engine's cache.
  */
 export interface Engine {
   /** As given to `--engine`: a URL, perhaps with a folder behind "#", `embedded` or `embedded:FILE`. */

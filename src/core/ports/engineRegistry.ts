@@ -6,7 +6,7 @@ export interface EngineRegistry {
   /** Used where neither the request nor the session names one. */
   readonly defaultSpec: string;
 
-  /** Starts nothing yet. @throws CwmError CWM-1003 when it is neither an http(s) URL nor `embedded` nor `embedded:FILE`. */
+  /** Starts nothing yet. @throws CwmError InvalidParameter when it is neither an http(s) URL nor `embedded` nor `embedded:FILE`. */
   get(spec: string): Engine;
 
   /** Never throws for an engine that is down: that is what it reports. */

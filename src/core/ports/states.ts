@@ -36,15 +36,15 @@ export interface RecoveryPoint {
 export const recoveryPointsKept = 10;
 
 /**
- * Every write that returns has reached the disk. All throw `CwmError`: CWM-2001 when the session is gone, CWM-4001, CWM-4002,
- * CWM-4003 (nothing was changed then), CWM-4004 when a record is damaged (it was set aside).
+ * Every write that returns has reached the disk. All throw `CwmError`: SessionNotFound when the session is gone, WriteFailed, ReadFailed,
+ * StorageFull (nothing was changed then), Corrupted when a record is damaged (it was set aside).
  */
 export interface StateStore {
-  /** Null when nothing was ever stored. @throws CwmError CWM-4004 also when it was set aside earlier. */
+  /** Null when nothing was ever stored. @throws CwmError Corrupted also when it was set aside earlier. */
   load(session: SessionId): Promise<StoredState | null>;
   /**
    * @param fromVersion of the state that it replaces, 0 for none.
-   * @throws CwmError CWM-3103 when the stored one has another version.
+   * @throws CwmError VersionConflict when the stored one has another version.
    */
   save(session: SessionId, next: StoredState, fromVersion: number): Promise<void>;
   /** Latest first. `damaged` are the ids of those that can't be read, and were set aside now. */
@@ -55,14 +55,14 @@ export interface StateStore {
    * @param spared id of one that stays all the same, because it is about to be restored: {@link restore} lets it go.
    */
   addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint>;
-  /** @throws CwmError CWM-4004 when token ids or messages that the recovery point names are missing or damaged. */
+  /** @throws CwmError Corrupted when token ids or messages that the recovery point names are missing or damaged. */
   checkRecoveryPoint(point: RecoveryPoint): Promise<void>;
   /**
    * Replaces the session and its state, both or neither, also when the process ends in between.
    *
    * @param state null leaves it as it is.
    * @param fromVersion of the state that `state` replaces, 0 for none, null for one that is damaged.
-   * @throws CwmError CWM-3103 when the session or the state was changed meanwhile.
+   * @throws CwmError VersionConflict when the session or the state was changed meanwhile.
    */
   restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void>;
   /** Sessions whose state is active, the current one first; those that are gone are left out. */
@@ -74,17 +74,17 @@ export interface StateStore {
 export interface StatePeer {
   /** Names it: what was agreed on with one is worth nothing with another. */
   readonly location: string;
-  /** Null when it has none of this session. @throws CwmError CWM-3105 when it can't be read, or what it has is damaged. */
+  /** Null when it has none of this session. @throws CwmError SyncFailed when it can't be read, or what it has is damaged. */
   read(session: SessionId): Promise<VersionedState | null>;
   /**
    * @param fromVersion of what it replaces, 0 for nothing.
-   * @throws CwmError CWM-3103 when somebody else wrote meanwhile, CWM-3105 when it can't be written.
+   * @throws CwmError VersionConflict when somebody else wrote meanwhile, SyncFailed when it can't be written.
    */
   write(session: SessionId, next: VersionedState, fromVersion: number): Promise<void>;
 }
 
 /** Finds the peer behind a location, like a folder's path. */
 export interface StatePeers {
-  /** @throws CwmError CWM-1003 when the location is none. */
+  /** @throws CwmError InvalidParameter when the location is none. */
   open(location: string): StatePeer;
 }

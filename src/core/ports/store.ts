@@ -58,19 +58,19 @@ export interface SessionContent {
 }
 
 /**
- * Every write that returns has reached the disk: it survives `kill -9` and a power cut. All throw `CwmError`: CWM-4001,
- * CWM-4002, CWM-4003 when the disk is full (nothing was changed then), CWM-4004 when a record is damaged (it was set aside).
+ * Every write that returns has reached the disk: it survives `kill -9` and a power cut. All throw `CwmError`: WriteFailed,
+ * ReadFailed, StorageFull when the disk is full (nothing was changed then), Corrupted when a record is damaged (it was set aside).
  */
 export interface SessionStore {
   /**
    * With its content, or not at all.
    *
    * @param content default: none.
-   * @throws CwmError CWM-3004 when the id is taken, CWM-2001 and CWM-2007 when the session or a message of the content is not there.
+   * @throws CwmError SessionExists when the id is taken, SessionNotFound and MessageNotFound when the session or a message of the content is not there.
    */
   createSession(session: Session, content?: SessionContent): Promise<void>;
   getSession(id: SessionId): Promise<Session | null>;
-  /** Replaces the session whose version is one less. @throws CwmError CWM-3103 when that is not the stored one, CWM-2001 when there is none. */
+  /** Replaces the session whose version is one less. @throws CwmError VersionConflict when that is not the stored one, SessionNotFound when there is none. */
   updateSession(next: Session): Promise<void>;
   /** Latest change first; equal stamps by id. */
   listSessions(query: SessionQuery): Promise<Page<Session>>;
@@ -81,26 +81,26 @@ export interface SessionStore {
 
   /** Adds to the pool. A message is there whole or not at all, and never changes. */
   appendMessages(id: SessionId, messages: readonly Message[]): Promise<void>;
-  /** In the order asked for. @throws CwmError CWM-2007 when one is not there. */
+  /** In the order asked for. @throws CwmError MessageNotFound when one is not there. */
   loadMessages(id: SessionId, messageIds: readonly MessageId[]): Promise<Message[]>;
 
   /** Keeps token ids beside the session under their SHA-256; unreferenced ones may go once the session names another. @returns the SHA-256. */
   saveTokens(id: SessionId, ids: readonly number[]): Promise<string>;
-  /** @throws CwmError CWM-4004 when they are not what the SHA-256 says. */
+  /** @throws CwmError Corrupted when they are not what the SHA-256 says. */
   loadTokens(id: SessionId, sha256: string): Promise<number[]>;
 }
 
 export interface WindowStore {
-  /** All of it or nothing appears. @throws CwmError CWM-3003 when the name is taken. */
+  /** All of it or nothing appears. @throws CwmError WindowExists when the name is taken. */
   createWindow(manifest: WindowManifest, ids: readonly number[], kv: KvRecord): Promise<void>;
   getWindow(name: WindowName): Promise<WindowManifest | null>;
-  /** @throws CwmError CWM-2002, or CWM-4004 when they are not what the manifest says. */
+  /** @throws CwmError WindowNotFound, or Corrupted when they are not what the manifest says. */
   loadWindowTokens(name: WindowName): Promise<number[]>;
   loadWindowKv(name: WindowName): Promise<KvRecord>;
   replaceWindowKv(name: WindowName, kv: KvRecord): Promise<void>;
   /**
    * Of these block hashes and handles of `except`, those that another window was recorded with. Only windows of its lineage are looked at:
-   * a block's hash covers the lineage's salt. @throws CwmError CWM-2002.
+   * a block's hash covers the lineage's salt. @throws CwmError WindowNotFound.
    */
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
   /** Which checksums other windows than `except` have recorded for these block hashes; hashes nobody else has are absent. */
@@ -131,7 +131,7 @@ export interface WindowStore {
 
 export interface LineageStore {
   createLineage(lineage: Lineage): Promise<void>;
-  /** @throws CwmError CWM-4004 when it is not there: a session or window without its lineage is damaged. */
+  /** @throws CwmError Corrupted when it is not there: a session or window without its lineage is damaged. */
   getLineage(id: LineageId): Promise<Lineage>;
   /** Moves on to the next generation, unless somebody already did. @returns the lineage as it is now. */
   advanceLineage(id: LineageId, fromGeneration: number): Promise<Lineage>;
@@ -177,8 +177,8 @@ export interface SpaceStore {
   /** What was deleted last comes first. */
   listTrash(): Promise<readonly TrashItem[]>;
   /**
-   * Takes a deleted session or window back, as it was. @throws CwmError CWM-2009 when it is not in the trash, CWM-3003 or CWM-3004
-   * when the name is taken by now, CWM-2001 when a window's session is gone.
+   * Takes a deleted session or window back, as it was. @throws CwmError PathNotFound when it is not in the trash, WindowExists or SessionExists
+   * when the name is taken by now, SessionNotFound when a window's session is gone.
    */
   restore(trashId: string): Promise<TrashItem>;
   /** Removes for good what is in the trash for longer than its grace time, or everything. @returns what went. */

@@ -1,6 +1,6 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import {
   parseDescription,
   parseProjectUri,
@@ -16,7 +16,7 @@ import { parsePage } from '../paging.ts';
 import { isAtRest } from '../turns/phase.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
-/** Starts empty and active, under a salt of its own. @throws CwmError CWM-1001, 1003 (bad engine), 3004 (id taken), 7010. */
+/** Starts empty and active, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine), SessionExists (id taken), Exhausted. */
 export async function createSession(
   core: CoreContext,
   input: RouteInput<'createSession'>,
@@ -74,7 +74,7 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
     updatedAt: at,
     version: 1,
   };
-  if (await core.store.getSession(id)) throw new CwmError('CWM-3004', `A session "${id}" exists already.`);
+  if (await core.store.getSession(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   await core.store.createLineage(lineage);
   await core.store.createSession(session);
   return session;
@@ -82,7 +82,7 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
 
 export async function requireSession(core: CoreContext, id: SessionId): Promise<Session> {
   const session = await core.store.getSession(id);
-  if (!session) throw new CwmError('CWM-2001', `There is no session "${id}".`);
+  if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
   return session;
 }
 
@@ -105,7 +105,7 @@ export async function listSessions(
 /**
  * Messages of the active branch, oldest first. One that is lost has its place, and says so (S4-05): others can still be read.
  *
- * @throws CwmError CWM-1001, 1003, 2001.
+ * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound.
  */
 export async function listMessages(
   core: CoreContext,
@@ -146,15 +146,14 @@ async function messagesOrLost(
   return (await Promise.all(each)).flat();
 }
 
-const isLoss = (error: unknown): boolean =>
-  error instanceof CwmError && (error.code === 'CWM-4004' || error.code === 'CWM-2007');
+const isLoss = (error: unknown): boolean => isCwmError(error, 'Corrupted', 'MessageNotFound');
 
 export const activeMessageIds = (session: Session): MessageId[] =>
   (session.branches[session.activeBranch]?.messageIds ?? []) as MessageId[];
 
 /**
  * Moves a session to the trash. Its windows need its messages: with windows it is refused, unless `cascade` deletes them too
- * (EC-031). @throws CwmError CWM-1001, 2001, 3001.
+ * (EC-031). @throws CwmError InvalidSessionId, SessionNotFound, InvalidTransition.
  */
 export async function deleteSession(
   core: CoreContext,
@@ -172,7 +171,7 @@ export async function deleteSession(
         if (windows.length === 0) break;
         if (!input.cascade) {
           throw new CwmError(
-            'CWM-3001',
+            'InvalidTransition',
             `Session "${id}" still has ${windows.length} windows: ${windows.slice(0, 3).join(', ')}.`,
             {
               hint: 'Delete its windows first, or delete it together with them.',
@@ -217,7 +216,7 @@ export async function recoverInterrupted(core: CoreContext): Promise<string[]> {
         recovered.push(session.id);
       } catch (error) {
         // Its next turn goes on all the same, and who can't start can't make room.
-        if (!(error instanceof CwmError && error.code === 'CWM-4003')) throw error;
+        if (!isCwmError(error, 'StorageFull')) throw error;
       }
     }
     if (offset + page.items.length >= page.total || page.items.length === 0) return recovered;
@@ -254,7 +253,7 @@ export async function activeSession(
   return { session: id && (await core.store.getSession(id)) };
 }
 
-/** @throws CwmError CWM-1001, 2001. */
+/** @throws CwmError InvalidSessionId, SessionNotFound. */
 export async function activateSession(
   core: CoreContext,
   input: RouteInput<'activateSession'>,

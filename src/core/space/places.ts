@@ -24,7 +24,7 @@ export class Places {
    * Runs `make` when there is room for one more.
    *
    * @param make is given what the user should know, in plain words: nothing up to the soft limit.
-   * @throws CwmError CWM-7010 beyond the hard limit, which names the oldest one (EC-021).
+   * @throws CwmError Exhausted beyond the hard limit, which names the oldest one (EC-021).
    */
   async take<T>(make: (notes: readonly string[]) => Promise<T>): Promise<T> {
     // Counted before anything is awaited: of two that come for the last place, the second is refused.
@@ -48,7 +48,7 @@ export class Places {
     const { what } = this.#census;
     const oldest = await this.#census.oldest();
     const named = oldest === null ? '' : ` The oldest is "${oldest.name}", of ${oldest.at}.`;
-    return new CwmError('CWM-7010', `There are ${count(this.#limit.hard)} ${what}s, the most there can be.${named}`, {
+    return new CwmError('Exhausted', `There are ${count(this.#limit.hard)} ${what}s, the most there can be.${named}`, {
       hint: `Delete a ${what} that is no longer needed${what === 'window' ? ', or prune those not used for long' : ''}.`,
       context: { limit: this.#limit.hard, oldest: oldest?.name ?? null },
     });

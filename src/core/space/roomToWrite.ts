@@ -15,7 +15,7 @@ export interface Need {
 /**
  * Looks whether there is room, before the first byte is written (EC-020).
  *
- * @throws CwmError CWM-4003 when the disk or the storage quota lacks room; it says how much, and nothing was changed.
+ * @throws CwmError StorageFull when the disk or the storage quota lacks room; it says how much, and nothing was changed.
  */
 export async function requireRoom(space: Space, need: Need, signal: AbortSignal): Promise<void> {
   const neededBytes = need.kvBytes + need.recordBytes;
@@ -47,7 +47,7 @@ function noRoom(
   const availableBytes = Math.max(0, leftBytes);
   const missingBytes = neededBytes - leftBytes;
   return new CwmError(
-    'CWM-4003',
+    'StorageFull',
     `${doing}, ${formatBytes(neededBytes)} is needed, and ${formatBytes(availableBytes)} ${what}: ${formatBytes(missingBytes)} is missing.`,
     {
       hint: 'Prune windows that are no longer used, empty the trash, or make room otherwise. Nothing was changed.',

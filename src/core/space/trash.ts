@@ -5,7 +5,7 @@ export async function listTrash({ store }: CoreContext): Promise<RouteOutput<'li
   return { items: [...(await store.listTrash())] };
 }
 
-/** @throws CwmError CWM-2009, CWM-3003 or CWM-3004 (its name is taken by now), CWM-2001 (the session of a window is gone). */
+/** @throws CwmError PathNotFound, WindowExists or SessionExists (its name is taken by now), SessionNotFound (the session of a window is gone). */
 export async function restoreFromTrash(
   { store, space, changes }: CoreContext,
   input: ParsedInput<'restoreFromTrash'>,

@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import type { WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Store } from '../ports/store.ts';
@@ -28,7 +28,7 @@ export async function kvOf(store: Store, name: WindowName): Promise<KvRecord | n
   try {
     return await store.loadWindowKv(name);
   } catch (error) {
-    if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return null;
+    if (isCwmError(error, 'WindowNotFound', 'Corrupted')) return null;
     throw error;
   }
 }
@@ -42,7 +42,7 @@ export async function lineageOf(store: Store, name: WindowName): Promise<string 
   try {
     return (await store.getWindow(name))?.lineage ?? null;
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    if (isCwmError(error, 'Corrupted')) return null;
     throw error;
   }
 }

@@ -21,7 +21,7 @@ export function makeTrackers(
   const readSession: TrackerParts['readSession'] = async (id) => {
     const session = await store.getSession(id);
     if (session) return session;
-    throw new CwmError('CWM-2001', `There is no session "${id}".`);
+    throw new CwmError('SessionNotFound', `There is no session "${id}".`);
   };
   const newPointId = (): string => randomId().slice(0, 8);
   const { states } = store;
@@ -32,6 +32,9 @@ export function makeTrackers(
 /** Where there is nothing to synchronise with. */
 export const noPeers: StatePeers = {
   open: (location) => {
-    throw new CwmError('CWM-3105', `Nothing can be synchronised with ${JSON.stringify(location.slice(0, 200))} here.`);
+    throw new CwmError(
+      'SyncFailed',
+      `Nothing can be synchronised with ${JSON.stringify(location.slice(0, 200))} here.`,
+    );
   },
 };

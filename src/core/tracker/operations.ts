@@ -3,7 +3,7 @@ import type { CoreContext } from '../context.ts';
 import { withTurn } from '../turns/turns.ts';
 import { strategyOf } from './selectPoint.ts';
 
-/** @throws CwmError CWM-1001, 2001, 3101, 4004. */
+/** @throws CwmError InvalidSessionId, SessionNotFound, NotInitialized, Corrupted. */
 export async function getState(
   { trackers }: CoreContext,
   input: RouteInput<'getState'>,
@@ -11,7 +11,7 @@ export async function getState(
   return trackers.use(await trackers.resolve(input.session), (tracker) => tracker.getState());
 }
 
-/** @throws CwmError CWM-1001, 1005, 2001, 3002 (frozen), 3101, 3103 (changed meanwhile), 4004. */
+/** @throws CwmError InvalidSessionId, InvalidState, SessionNotFound, AlreadyFrozen (frozen), NotInitialized, VersionConflict (changed meanwhile), Corrupted. */
 export async function updateState(
   { trackers, changes }: CoreContext,
   { session, version, data, metadata }: RouteInput<'updateState'>,
@@ -22,7 +22,7 @@ export async function updateState(
   return state;
 }
 
-/** Latest first. @throws CwmError CWM-1001, 2001, 3101. */
+/** Latest first. @throws CwmError InvalidSessionId, SessionNotFound, NotInitialized. */
 export async function listRecoveryPoints(
   { trackers }: CoreContext,
   input: RouteInput<'listRecoveryPoints'>,
@@ -30,7 +30,7 @@ export async function listRecoveryPoints(
   return trackers.use(await trackers.resolve(input.session), (tracker) => tracker.recoveryPoints());
 }
 
-/** @throws CwmError CWM-1001, 2001, 3101, 4004. */
+/** @throws CwmError InvalidSessionId, SessionNotFound, NotInitialized, Corrupted. */
 export async function createRecoveryPoint(
   { trackers }: CoreContext,
   input: RouteInput<'createRecoveryPoint'>,
@@ -38,7 +38,7 @@ export async function createRecoveryPoint(
   return trackers.use(await trackers.resolve(input.session), (tracker) => tracker.createRecoveryPoint());
 }
 
-/** @throws CwmError CWM-1001, 1003, 2001, 2010, 2011, 3001 (a turn is under way), 3002 (frozen), 3101, 3106. */
+/** @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, RecoveryPointNotFound, NoValidRecoveryPoint, InvalidTransition (a turn is under way), AlreadyFrozen (frozen), NotInitialized, RecoveryFailed. */
 export async function restoreRecoveryPoint(
   core: CoreContext,
   { session: given, ...choice }: RouteInput<'restoreRecoveryPoint'>,
@@ -53,7 +53,7 @@ export async function restoreRecoveryPoint(
   return result;
 }
 
-/** @throws CwmError CWM-1001, 1003 (folder), 1005, 2001, 3002 (frozen), 3101, 3104 (manual), 3105 (folder). */
+/** @throws CwmError InvalidSessionId, InvalidParameter (folder), InvalidState, SessionNotFound, AlreadyFrozen (frozen), NotInitialized, SyncConflict (manual), SyncFailed (folder). */
 export async function syncState(
   { trackers, peers, changes }: CoreContext,
   { session, folder, direction, policy }: RouteInput<'syncState'>,
@@ -65,7 +65,7 @@ export async function syncState(
   return result;
 }
 
-/** @throws CwmError CWM-1001, 2001. */
+/** @throws CwmError InvalidSessionId, SessionNotFound. */
 export async function activateState(
   { trackers }: CoreContext,
   input: RouteInput<'activateState'>,

@@ -19,7 +19,7 @@ export interface Agreement {
 /**
  * What both sides agree on (S3-05). A side that was not changed since the base takes what the other one has, under every policy.
  *
- * @throws CwmError CWM-3104 that lists both, when both were changed and the policy is `manual`.
+ * @throws CwmError SyncConflict that lists both, when both were changed and the policy is `manual`.
  */
 export function reconcile({ local, peer, base }: Sides, policy: ConflictPolicy): Agreement {
   if (sameContent(local, peer)) return { content: contentOf(local), conflict: false };
@@ -34,7 +34,7 @@ export function reconcile({ local, peer, base }: Sides, policy: ConflictPolicy):
     case 'merge':
       return { content: mergeContent(base, latest, oldest), conflict: true };
     case 'manual':
-      throw new CwmError('CWM-3104', 'The state was changed on both sides.', { context: { local, peer } });
+      throw new CwmError('SyncConflict', 'The state was changed on both sides.', { context: { local, peer } });
   }
 }
 

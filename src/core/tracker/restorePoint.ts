@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { RestoreResult } from '../../protocol/schemas/tracker.ts';
 import type { RecoveryPoint, StoredState } from '../ports/states.ts';
@@ -62,22 +62,22 @@ async function choose(
 ): Promise<{ point: RecoveryPoint; damaged: string[] }> {
   for (let left = points; ;) {
     if (strategy.by === 'id' && damaged.includes(strategy.id)) {
-      throw new CwmError('CWM-3106', `Recovery point "${strategy.id}" is damaged.`, { context: { damaged } });
+      throw new CwmError('RecoveryFailed', `Recovery point "${strategy.id}" is damaged.`, { context: { damaged } });
     }
     if (left.length === 0) {
-      throw new CwmError('CWM-2011', 'The session has no recovery point that could be restored.', {
+      throw new CwmError('NoValidRecoveryPoint', 'The session has no recovery point that could be restored.', {
         context: { damaged },
       });
     }
     const point = selectPoint(left, strategy);
     if (point === null) {
-      throw new CwmError('CWM-2010', 'The session has no such recovery point.', { context: { damaged } });
+      throw new CwmError('RecoveryPointNotFound', 'The session has no such recovery point.', { context: { damaged } });
     }
     try {
       await check(point);
       return { point, damaged };
     } catch (error) {
-      if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+      if (!isCwmError(error, 'Corrupted')) throw error;
       damaged.push(point.id);
       left = left.filter(({ id }) => id !== point.id);
     }

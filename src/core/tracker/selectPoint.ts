@@ -11,23 +11,28 @@ export type RecoveryStrategy =
   /** Gets those there are, latest first. Null: none of them. */
   | { readonly by: 'custom'; readonly select: (points: readonly RecoveryPoint[]) => RecoveryPoint | null };
 
-/** @throws CwmError CWM-1003 when more than one is chosen, or the time is none. */
+/** @throws CwmError InvalidParameter when more than one is chosen, or the time is none. */
 export function strategyOf({ id, version, at }: RecoveryChoice): RecoveryStrategy {
   if ([id, version, at].filter((given) => given !== undefined).length > 1) {
-    throw new CwmError('CWM-1003', 'A recovery point is chosen by its id, by a version or by a time: by one of them.');
+    throw new CwmError(
+      'InvalidParameter',
+      'A recovery point is chosen by its id, by a version or by a time: by one of them.',
+    );
   }
   if (id !== undefined) return { by: 'id', id };
   if (version !== undefined) return { by: 'version', version };
   if (at === undefined) return { by: 'latest-version' };
   const time = new Date(at);
   if (!Number.isNaN(time.getTime())) return { by: 'time', at: time.toISOString() };
-  throw new CwmError('CWM-1003', `${JSON.stringify(at.slice(0, 40))} is not a time.`, { context: { parameter: 'at' } });
+  throw new CwmError('InvalidParameter', `${JSON.stringify(at.slice(0, 40))} is not a time.`, {
+    context: { parameter: 'at' },
+  });
 }
 
 /**
  * @param points latest first.
  * @returns null when there is none that fits.
- * @throws CwmError CWM-3106 when a custom strategy fails, or takes what is not among them.
+ * @throws CwmError RecoveryFailed when a custom strategy fails, or takes what is not among them.
  */
 export function selectPoint(points: readonly RecoveryPoint[], strategy: RecoveryStrategy): RecoveryPoint | null {
   switch (strategy.by) {
@@ -57,8 +62,8 @@ function selectCustom(
   try {
     selected = select(points);
   } catch (cause) {
-    throw new CwmError('CWM-3106', 'The choice of a recovery point failed.', { cause });
+    throw new CwmError('RecoveryFailed', 'The choice of a recovery point failed.', { cause });
   }
   if (selected === null || points.includes(selected)) return selected;
-  throw new CwmError('CWM-3106', 'What was chosen is none of the recovery points.');
+  throw new CwmError('RecoveryFailed', 'What was chosen is none of the recovery points.');
 }

@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type {
   ConflictPolicy,
@@ -41,10 +41,10 @@ export async function synchronize(request: SyncRequest): Promise<Synchronized> {
     try {
       return await synchronizeOnce(request);
     } catch (error) {
-      const isOvertaken = error instanceof CwmError && error.code === 'CWM-3103';
+      const isOvertaken = isCwmError(error, 'VersionConflict');
       if (!isOvertaken) throw error;
       if (attempt === maxAttempts) {
-        throw new CwmError('CWM-3105', `${request.peer.location} is being changed all the time.`, { cause: error });
+        throw new CwmError('SyncFailed', `${request.peer.location} is being changed all the time.`, { cause: error });
       }
     }
   }

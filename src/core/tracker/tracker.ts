@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
+import { CwmError, type ErrorName, nullOn } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type {
@@ -24,7 +24,7 @@ import { requireValid, type StateValidator } from './validateState.ts';
 /** Everything a tracker works with; each can be replaced. */
 export interface TrackerParts {
   readonly states: StateStore;
-  /** @throws CwmError CWM-2001 when it is gone. */
+  /** @throws CwmError SessionNotFound when it is gone. */
   readonly readSession: (id: SessionId) => Promise<Session>;
   readonly clock: Pick<Clock, 'now'>;
   /** Eight hexadecimal digits. */
@@ -55,7 +55,7 @@ export class Tracker {
     this.#keeper = new RecoveryKeeper(parts, session, config.coalesceMs);
   }
 
-  /** A copy: changing it changes nothing. @throws CwmError CWM-2001, 4004 (damaged, and set aside). */
+  /** A copy: changing it changes nothing. @throws CwmError SessionNotFound, Corrupted (damaged, and set aside). */
   getState(): Promise<SessionState> {
     return this.#queue.run(async () => this.#view(await this.#current()));
   }
@@ -63,7 +63,7 @@ export class Tracker {
   /**
    * Replaces the state, if its version is still one less.
    *
-   * @throws CwmError CWM-3103 when it is not, and nothing was changed; CWM-1005, CWM-2001, CWM-3002 (the session is frozen).
+   * @throws CwmError VersionConflict when it is not, and nothing was changed; InvalidState, SessionNotFound, AlreadyFrozen (the session is frozen).
    */
   updateState(next: NextState): Promise<SessionState> {
     return this.#queue.run(async () => {
@@ -87,10 +87,10 @@ export class Tracker {
     return this.#parts.validate(content).length === 0;
   }
 
-  /** Whether what is stored can be read, and may be stored. @throws CwmError CWM-2001. */
+  /** Whether what is stored can be read, and may be stored. @throws CwmError SessionNotFound. */
   isValid(): Promise<boolean> {
     return this.#queue.run(async () => {
-      const current = await this.#currentUnless('CWM-4004', 'CWM-1004');
+      const current = await this.#currentUnless('Corrupted', 'UnsupportedSchema');
       return current !== null && this.validateState(current);
     });
   }
@@ -111,7 +111,7 @@ export class Tracker {
   beforeTurn(session: Session): Promise<void> {
     return this.#queue.run(async () => {
       // A state that can't be read holds up no turn: it is told to whoever asks for it.
-      const current = await this.#currentUnless('CWM-4004', 'CWM-1004');
+      const current = await this.#currentUnless('Corrupted', 'UnsupportedSchema');
       if (current) await this.#keeper.keepBefore('turn', session, current);
     });
   }
@@ -121,11 +121,11 @@ export class Tracker {
    * it was asked for by its id.
    *
    * @param session as it is, at rest; nothing else may change it meanwhile.
-   * @throws CwmError CWM-2010 when none fits, CWM-2011 when there is none that is whole, CWM-3106 when the one asked for is damaged.
+   * @throws CwmError RecoveryPointNotFound when none fits, NoValidRecoveryPoint when there is none that is whole, RecoveryFailed when the one asked for is damaged.
    */
   restore(strategy: RecoveryStrategy, session: Session): Promise<RestoreResult> {
     return this.#queue.run(async () => {
-      const current = await this.#currentUnless('CWM-4004');
+      const current = await this.#currentUnless('Corrupted');
       const { stored, ...done } = await restorePoint(this.#parts, this.#keeper, { strategy, session, current });
       this.#stored = stored;
       return { ...done, state: this.#view(stored) };
@@ -135,8 +135,8 @@ export class Tracker {
   /**
    * S3-05. When a part of it fails, the session keeps the state it had, and the same call can be made again.
    *
-   * @throws CwmError CWM-3104 (manual, and both were changed), CWM-3105 (the peer), CWM-1005 (the peer's state is not valid),
-   *   CWM-3002 (frozen, and there is something to pull).
+   * @throws CwmError SyncConflict (manual, and both were changed), SyncFailed (the peer), InvalidState (the peer's state is not valid),
+   *   AlreadyFrozen (frozen, and there is something to pull).
    */
   sync(peer: StatePeer, direction: SyncDirection, policy: ConflictPolicy): Promise<SyncResult> {
     return this.#queue.run(async () => {
@@ -165,13 +165,8 @@ export class Tracker {
   }
 
   /** Null when it can't be had for one of these reasons: damaged, of another version. */
-  async #currentUnless(...codes: readonly ErrorCode[]): Promise<StoredState | null> {
-    try {
-      return await this.#current();
-    } catch (error) {
-      if (error instanceof CwmError && codes.includes(error.code)) return null;
-      throw error;
-    }
+  async #currentUnless(...names: readonly [ErrorName, ...ErrorName[]]): Promise<StoredState | null> {
+    return nullOn(this.#current(), ...names);
   }
 
   async #save(next: StoredState, current: StoredState): Promise<void> {
@@ -184,7 +179,7 @@ export class Tracker {
   async #changeable(): Promise<Session> {
     const session = await this.#parts.readSession(this.session);
     if (session.lifecycle !== 'frozen') return session;
-    throw new CwmError('CWM-3002', `Session "${session.id}" is frozen as window "${session.frozenAs}".`);
+    throw new CwmError('AlreadyFrozen', `Session "${session.id}" is frozen as window "${session.frozenAs}".`);
   }
 
   #view({ base, ...state }: StoredState): SessionState {
@@ -197,7 +192,7 @@ export class Tracker {
 
   #conflict(storedVersion: number, givenVersion: number): CwmError {
     return new CwmError(
-      'CWM-3103',
+      'VersionConflict',
       `The state of session "${this.session}" has version ${storedVersion}; an update must name ${storedVersion + 1}.`,
       { context: { storedVersion, givenVersion } },
     );

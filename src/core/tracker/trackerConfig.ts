@@ -24,14 +24,14 @@ export const defaultTrackerConfig: TrackerConfig = {
   defaultSession: null,
 };
 
-/** @throws CwmError CWM-1101 that names what is out of range. */
+/** @throws CwmError InvalidConfig that names what is out of range. */
 export function parseTrackerConfig(given: Partial<TrackerConfig>): TrackerConfig {
   const config = { ...defaultTrackerConfig, ...given };
   const lowest = { coalesceMs: 0, maxLoaded: 1, idleMs: 1, maxActive: 1 };
   for (const [name, least] of Object.entries(lowest)) {
     const value = config[name as keyof typeof lowest];
     if (!Number.isSafeInteger(value) || value < least) {
-      throw new CwmError('CWM-1101', `"${name}" of the tracker must be a whole number, ${least} or more.`);
+      throw new CwmError('InvalidConfig', `"${name}" of the tracker must be a whole number, ${least} or more.`);
     }
   }
   return config;

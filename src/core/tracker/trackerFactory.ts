@@ -14,7 +14,7 @@ export class TrackerFactory {
     this.#config = config;
   }
 
-  /** @returns an error CWM-3101 (no parts), CWM-1101 (config), CWM-2001 (no such session) or of the store. */
+  /** @returns an error NotInitialized (no parts), InvalidConfig (config), SessionNotFound (no such session) or of the store. */
   create(session: SessionId): Promise<Tracker | CwmError> {
     return this.createWithConfig(session, {});
   }
@@ -22,7 +22,7 @@ export class TrackerFactory {
   /** Like {@link create}, with what is given here in place of the factory's own. */
   async createWithConfig(session: SessionId, config: Partial<TrackerConfig>): Promise<Tracker | CwmError> {
     try {
-      if (this.#parts === null) throw new CwmError('CWM-3101', 'The tracker has nowhere to keep states yet.');
+      if (this.#parts === null) throw new CwmError('NotInitialized', 'The tracker has nowhere to keep states yet.');
       const tracker = new Tracker(this.#parts, session, parseTrackerConfig({ ...this.#config, ...config }));
       // One whose state is damaged can still be restored.
       await tracker.isValid();

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { ActiveStates } from '../../protocol/schemas/tracker.ts';
 import type { StateStore } from '../ports/states.ts';
@@ -45,7 +45,7 @@ export class Trackers {
     return this.#loaded.size;
   }
 
-  /** @throws CwmError CWM-2001, or why it could not be made, and what the task throws. */
+  /** @throws CwmError SessionNotFound, or why it could not be made, and what the task throws. */
   async use<T>(id: SessionId, task: (tracker: Tracker) => Promise<T>): Promise<T> {
     const loaded = this.#loaded.get(id) ?? { tracker: this.#make(id), users: 0, usedMs: 0 };
     loaded.users++;
@@ -66,15 +66,15 @@ export class Trackers {
     this.#loaded.delete(id);
   }
 
-  /** @throws CwmError CWM-1001, or CWM-3101 for {@link activeSessionSign} while no session is active. */
+  /** @throws CwmError InvalidSessionId, or NotInitialized for {@link activeSessionSign} while no session is active. */
   async resolve(session: string): Promise<SessionId> {
     if (session !== activeSessionSign) return parseSessionId(session);
     const [current] = await this.#activation.run(() => this.#activeIds());
     if (current !== undefined) return current;
-    throw new CwmError('CWM-3101', 'No session is active.');
+    throw new CwmError('NotInitialized', 'No session is active.');
   }
 
-  /** Makes it the current one, also when it is active already. @throws CwmError CWM-2001. */
+  /** Makes it the current one, also when it is active already. @throws CwmError SessionNotFound. */
   activate(id: SessionId): Promise<ActiveStates> {
     return this.#activation.run(async () => {
       await this.#ofActivated(id);
@@ -113,7 +113,7 @@ export class Trackers {
     try {
       await this.use(id, async () => undefined);
     } catch (error) {
-      const isMissing = error instanceof CwmError && error.code === 'CWM-2001';
+      const isMissing = isCwmError(error, 'SessionNotFound');
       if (!isMissing || !this.#config.autoCreate) throw error;
       await this.#parts.createSession(id);
     }

@@ -24,11 +24,11 @@ export const validateState: StateValidator = ({ data, metadata }) => {
   return problems;
 };
 
-/** @throws CwmError CWM-1005 that names what is wrong. */
+/** @throws CwmError InvalidState that names what is wrong. */
 export function requireValid(content: StateContent, validate: StateValidator): void {
   const problems = validate(content);
   if (problems.length === 0) return;
-  throw new CwmError('CWM-1005', `The state can't be stored. ${problems.join(' ')}`, { context: { problems } });
+  throw new CwmError('InvalidState', `The state can't be stored. ${problems.join(' ')}`, { context: { problems } });
 }
 
 function checkJson(value: unknown, path: string, depth: number, problems: string[]): void {

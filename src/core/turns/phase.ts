@@ -41,11 +41,11 @@ const transitions: Readonly<Record<Phase, Readonly<Partial<Record<PhaseEvent, Ph
   PermanentFailure: { reset: 'Idle', send: 'ProcessingUserMessage' },
 };
 
-/** @throws CwmError CWM-3001 when the event does not apply in this phase. */
+/** @throws CwmError InvalidTransition when the event does not apply in this phase. */
 export function movePhase(phase: Phase, event: PhaseEvent): Phase {
   const next = transitions[phase][event];
   if (next) return next;
-  throw new CwmError('CWM-3001', `"${event}" does not apply while the session is ${phase}.`, {
+  throw new CwmError('InvalidTransition', `"${event}" does not apply while the session is ${phase}.`, {
     context: { phase, event, allowed: Object.keys(transitions[phase]) },
   });
 }

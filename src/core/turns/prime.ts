@@ -16,18 +16,18 @@ const reservedTokens = 1024;
  * Gives files to a session as context, as they are now, and has the engine compute them, so that the first message finds
  * them warm. Files that would not fit are left out and named. On failure the session is as it was.
  *
- * @throws CwmError CWM-1001, 1003 (no files), 2001, 2009 (a path is not there), 3001, 3002, 5003, 7011, and the engine's.
+ * @throws CwmError InvalidSessionId, InvalidParameter (no files), SessionNotFound, PathNotFound (a path is not there), InvalidTransition, AlreadyFrozen, ModelMismatch, ContextTooLong, and the engine's.
  */
 export async function prime(core: CoreContext, input: RouteInput<'prime'>, signal: AbortSignal): Promise<PrimeResult> {
   const started = core.clock.elapsedMs();
   const id = parseSessionId(input.session);
-  if (input.paths.length === 0) throw new CwmError('CWM-1003', 'No file or folder was given.');
+  if (input.paths.length === 0) throw new CwmError('InvalidParameter', 'No file or folder was given.');
   const progress = progressOf(core.changes, 'prime', id);
   return withTurn(core, id, signal, async (session) => {
     progress('Reading files');
     const read = await core.files.read(input.paths, input.cwd ?? '/', signal);
     if (read.files.length === 0) {
-      throw new CwmError('CWM-1003', 'There is no text file among the given paths.', {
+      throw new CwmError('InvalidParameter', 'There is no text file among the given paths.', {
         context: { skipped: read.skipped },
       });
     }
@@ -88,7 +88,7 @@ async function takeWhatFits(
   }
   if (files.length > 0) return { files, left };
   throw new CwmError(
-    'CWM-7011',
+    'ContextTooLong',
     `None of the ${candidates.length} files fits into the ${Math.max(0, budget)} tokens that are left.`,
   );
 }

@@ -1,7 +1,7 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
-import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type LineageId, type SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
@@ -22,13 +22,13 @@ const maxAnswerTokens = 32_768;
  * One turn: the user's text goes to the engine with the whole conversation, and both messages are kept once the answer is
  * there. Until then the text is kept as the session's draft, so that a failure, an abort or a crash loses no word of it.
  *
- * @throws CwmError CWM-1001, 1003, 2001, 3001 (a turn is under way), 3002 (frozen), 5003, 7011, and the engine's.
+ * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, InvalidTransition (a turn is under way), AlreadyFrozen (frozen), ModelMismatch, ContextTooLong, and the engine's.
  */
 export async function send(core: CoreContext, input: RouteInput<'send'>, signal: AbortSignal): Promise<SendResult> {
   const started = core.clock.elapsedMs();
   const id = parseSessionId(input.session);
   const text = input.text;
-  if (text.trim() === '') throw new CwmError('CWM-1003', 'The message is empty.');
+  if (text.trim() === '') throw new CwmError('InvalidParameter', 'The message is empty.');
   const maxTokens = parseMaxTokens(input.maxTokens);
   const temperature = parseTemperature(input.temperature);
   return withTurn(core, id, signal, async (session) => {
@@ -59,14 +59,14 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
 function parseMaxTokens(value: number | undefined): number {
   const maxTokens = value ?? defaultAnswerTokens;
   if (Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= maxAnswerTokens) return maxTokens;
-  throw new CwmError('CWM-1003', `"maxTokens" must be a whole number from 1 to ${maxAnswerTokens}.`);
+  throw new CwmError('InvalidParameter', `"maxTokens" must be a whole number from 1 to ${maxAnswerTokens}.`);
 }
 
 /** Greedy unless asked otherwise: an answer can then be held against the one before a thaw. */
 function parseTemperature(value: number | undefined): number {
   const temperature = value ?? 0;
   if (temperature >= 0 && temperature <= 2) return temperature;
-  throw new CwmError('CWM-1003', '"temperature" must be a number from 0 to 2.');
+  throw new CwmError('InvalidParameter', '"temperature" must be a number from 0 to 2.');
 }
 
 /** Runs one turn of a session; a second one meanwhile is refused, not queued (S4-50). */
@@ -77,14 +77,14 @@ export async function withTurn<T>(
   task: (session: Session) => Promise<T>,
 ): Promise<T> {
   if (core.turns.isBusy(id)) {
-    throw new CwmError('CWM-3001', `Session "${id}" is busy with another operation.`);
+    throw new CwmError('InvalidTransition', `Session "${id}" is busy with another operation.`);
   }
   return core.turns.run(
     id,
     async () => {
       const session = await requireSession(core, id);
       if (session.lifecycle === 'frozen') {
-        throw new CwmError('CWM-3002', `Session "${id}" is frozen as window "${session.frozenAs}".`);
+        throw new CwmError('AlreadyFrozen', `Session "${id}" is frozen as window "${session.frozenAs}".`);
       }
       return task(asLeft(session));
     },
@@ -142,7 +142,7 @@ async function generateOrKeepDraft(
     return await generate(core, turn, messages, { ...sampling, addGenerationPrompt: true }, signal);
   } catch (error) {
     const failure = toCwmError(error);
-    throw new CwmError(failure.code, failure.message, {
+    throw new CwmError(failure.name, failure.message, {
       hint: `${failure.hint} Your text is kept as a draft.`,
       context: { ...failure.context, draftKept: true },
       cause: error,
@@ -253,7 +253,7 @@ async function tokensBefore(core: CoreContext, { id, tokens }: Session): Promise
   try {
     return tokens && (await core.store.loadTokens(id as SessionId, tokens.sha256));
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    if (isCwmError(error, 'Corrupted')) return null;
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import { requireWindow } from './windows.ts';
 /**
  * A second window over the same content, under the same salt: it shares every block and copies none. No engine is asked.
  *
- * @throws CwmError CWM-1002, 1003, 2002 (no such window), 3003 (target taken), 4003, 7010 (too many windows), 4004 (the source's files are damaged).
+ * @throws CwmError InvalidWindowName, InvalidParameter, WindowNotFound (no such window), WindowExists (target taken), StorageFull, Exhausted (too many windows), Corrupted (the source's files are damaged).
  */
 export async function clone(core: CoreContext, input: RouteInput<'clone'>, signal: AbortSignal): Promise<Receipt> {
   const startedMs = core.clock.elapsedMs();
@@ -45,7 +45,8 @@ async function cloneNow(
   signal: AbortSignal,
 ): Promise<Receipt> {
   const manifest = await requireWindow(core, source);
-  if (await core.store.getWindow(target)) throw new CwmError('CWM-3003', `A window named "${target}" exists already.`);
+  if (await core.store.getWindow(target))
+    throw new CwmError('WindowExists', `A window named "${target}" exists already.`);
   const ids = await core.store.loadWindowTokens(source);
   const kv = await core.store.loadWindowKv(source);
   const recordBytes = recordBytesOf(ids.length, kv.blocks.length, manifest.messageIds.length);

@@ -42,7 +42,7 @@ interface Wanted {
  * Makes a window of a session. `freeze` ends the session's turn-taking until a thaw, `checkpoint` leaves it running. Whatever
  * fails before the window is written leaves everything as it was, but for KV blocks, which are only cache.
  *
- * @throws CwmError CWM-1001, 1002, 1003 (bad ids, nothing to freeze), 2001, 3001 (a turn is under way), 3002 (frozen already),
+ * @throws CwmError InvalidSessionId, InvalidWindowName, InvalidParameter (bad ids, nothing to freeze), SessionNotFound, InvalidTransition (a turn is under way), AlreadyFrozen (frozen already),
  * 3003 (name taken), 4003 (no room: nothing was written), 5003 (another model is served), 7010 (too many windows), and those of
  * the engine and the store.
  */
@@ -59,7 +59,7 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
   const { windows, inUse } = core.space;
   const { session } = await requireFreezable(core, wanted.session);
   if (core.turns.isBusy(wanted.session) && !isAtRest(session.phase)) {
-    throw new CwmError('CWM-3001', `Session "${session.id}" is in the middle of a turn (${session.phase}).`);
+    throw new CwmError('InvalidTransition', `Session "${session.id}" is in the middle of a turn (${session.phase}).`);
   }
   const freezeAlone = (limitNotes: readonly string[]): Promise<Receipt> =>
     core.kvRecords.run(
@@ -78,7 +78,7 @@ async function freezeNow(
 ): Promise<Receipt> {
   const { operation, name, description, tags } = wanted;
   const { session, tokens } = await requireFreezable(core, wanted.session);
-  if (await core.store.getWindow(name)) throw new CwmError('CWM-3003', `A window named "${name}" exists already.`);
+  if (await core.store.getWindow(name)) throw new CwmError('WindowExists', `A window named "${name}" exists already.`);
   const engineSpec = wanted.engine ?? session.engine;
   const engine = core.engines.get(engineSpec);
   const progress = progressOf(core.changes, operation, name);
@@ -180,12 +180,12 @@ async function requireFreezable(
   id: SessionId,
 ): Promise<{ session: Session; tokens: ContextTokens }> {
   const session = await core.store.getSession(id);
-  if (!session) throw new CwmError('CWM-2001', `There is no session "${id}".`);
+  if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
   if (session.lifecycle === 'frozen') {
-    throw new CwmError('CWM-3002', `Session "${id}" is frozen already, as window "${session.frozenAs}".`);
+    throw new CwmError('AlreadyFrozen', `Session "${id}" is frozen already, as window "${session.frozenAs}".`);
   }
   if (!session.tokens) {
-    throw new CwmError('CWM-1003', `Session "${id}" has no context yet: there is nothing to freeze.`, {
+    throw new CwmError('InvalidParameter', `Session "${id}" has no context yet: there is nothing to freeze.`, {
       hint: 'Prime it with files or send a message first.',
     });
   }

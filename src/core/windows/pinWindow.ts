@@ -2,7 +2,7 @@ import type { ParsedInput, RouteOutput } from '../../protocol/api.ts';
 import { parseWindowName } from '../../protocol/ids.ts';
 import type { CoreContext } from '../context.ts';
 
-/** A pinned window's KV is never taken by the budget, nor is the window pruned. @throws CwmError CWM-1002, 2002. */
+/** A pinned window's KV is never taken by the budget, nor is the window pruned. @throws CwmError InvalidWindowName, WindowNotFound. */
 export async function pinWindow(
   { store, space, changes }: CoreContext,
   input: ParsedInput<'pinWindow'>,

@@ -1,5 +1,5 @@
 import type { ParsedInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { WindowName } from '../../protocol/ids.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import { totalBytes } from '../evidence/blocks.ts';
@@ -29,7 +29,7 @@ interface PrunePlan {
  * With `dryRun` it changes nothing and answers what it would do. Other engines than the embedded one are asked to delete theirs, as when a
  * window is deleted; what that frees is not counted.
  *
- * @throws CwmError CWM-1003 when it is not said which windows. An abort leaves those that have not gone yet.
+ * @throws CwmError InvalidParameter when it is not said which windows. An abort leaves those that have not gone yet.
  */
 export async function prune(
   core: CoreContext,
@@ -41,7 +41,7 @@ export async function prune(
   const keep = atLeastZero(input.keep, 'keep');
   if (olderThanDays === undefined && keep === undefined) {
     throw new CwmError(
-      'CWM-1003',
+      'InvalidParameter',
       'Say which windows may go: those not used for so many days, all but so many, or both.',
     );
   }
@@ -57,7 +57,7 @@ export async function prune(
 
 function atLeastZero(value: number | undefined, name: string): number | undefined {
   if (value === undefined || (Number.isFinite(value) && value >= 0)) return value;
-  throw new CwmError('CWM-1003', `"${name}" must be a number, 0 or more.`);
+  throw new CwmError('InvalidParameter', `"${name}" must be a number, 0 or more.`);
 }
 
 interface Which {
@@ -157,7 +157,7 @@ async function deleteIfThere(core: CoreContext, planned: PlannedWindow, signal: 
     }
     return true;
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-2002') return false;
+    if (isCwmError(error, 'WindowNotFound')) return false;
     throw error;
   }
 }

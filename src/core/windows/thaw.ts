@@ -1,6 +1,6 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput } from '../../protocol/api.ts';
-import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import {
   maxSessionIdLength,
   parseSessionId,
@@ -31,7 +31,7 @@ import { warm } from '../kv/warm.ts';
  * frozen one itself. The text never depends on the engine: when none answers, the verdict is `text-only` and the session
  * opens all the same. Until the session is written, an abort or failure leaves nothing but KV, which is only cache.
  *
- * @throws CwmError CWM-1001, 1002, 2002, 3001 (`resume` of a session that is not frozen as this window), 3004 (id taken),
+ * @throws CwmError InvalidSessionId, InvalidWindowName, WindowNotFound, InvalidTransition (`resume` of a session that is not frozen as this window), SessionExists (id taken),
  * 4004 (the window's own files are damaged), 5003 (another model is served; `insist` opens the text without its KV), and
  * 7010 (too many sessions), and those of an engine that answers but refuses.
  */
@@ -39,7 +39,7 @@ export async function thaw(core: CoreContext, input: RouteInput<'thaw'>, signal:
   const startedMs = core.clock.elapsedMs();
   const name = parseWindowName(input.window);
   const manifest = await core.store.getWindow(name);
-  if (!manifest) throw new CwmError('CWM-2002', `There is no window "${name}".`);
+  if (!manifest) throw new CwmError('WindowNotFound', `There is no window "${name}".`);
   const target = input.resume ? (manifest.session as SessionId) : newSessionId(core, name, input.session);
   const { sessions, inUse } = core.space;
   const request = { input, manifest, name, target, startedMs };
@@ -102,7 +102,7 @@ async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: 
   try {
     return await core.store.loadWindowKv(name);
   } catch (error) {
-    if (toCwmError(error).code !== 'CWM-4004') throw error;
+    if (toCwmError(error).name !== 'Corrupted') throw error;
     const lineage = await core.store.getLineage(id as LineageId);
     const { generation } = await core.store.advanceLineage(lineage.id, lineage.generation);
     return { ...nothingKept, saltGeneration: generation };
@@ -173,7 +173,7 @@ async function describeOrAbsent(
   try {
     return { description: await describeTried(engine, signal) };
   } catch (error) {
-    const isAbsence = error instanceof CwmError && (error.code === 'CWM-5001' || error.code === 'CWM-6001');
+    const isAbsence = isCwmError(error, 'EngineUnavailable', 'EngineTimeout');
     if (!isAbsence) throw error;
     return { absent: error };
   }
@@ -208,18 +208,24 @@ function newSessionId(core: CoreContext, window: string, wanted: string | undefi
 }
 
 async function requireFree(core: CoreContext, id: SessionId): Promise<null> {
-  if (await core.store.getSession(id)) throw new CwmError('CWM-3004', `A session "${id}" exists already.`);
+  if (await core.store.getSession(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   return null;
 }
 
 async function requireFrozenAs(core: CoreContext, id: SessionId, window: string): Promise<Session> {
   const session = await core.store.getSession(id);
   if (!session)
-    throw new CwmError('CWM-2001', `The session "${id}" of this window is gone.`, { hint: 'Thaw without "resume".' });
+    throw new CwmError('SessionNotFound', `The session "${id}" of this window is gone.`, {
+      hint: 'Thaw without "resume".',
+    });
   if (session.lifecycle === 'frozen' && session.frozenAs === window) return session;
-  throw new CwmError('CWM-3001', `Session "${id}" is not frozen as "${window}", so it can't be resumed from it.`, {
-    hint: 'Thaw without "resume" to go on in a new session.',
-  });
+  throw new CwmError(
+    'InvalidTransition',
+    `Session "${id}" is not frozen as "${window}", so it can't be resumed from it.`,
+    {
+      hint: 'Thaw without "resume" to go on in a new session.',
+    },
+  );
 }
 
 type ThawedFrom = NonNullable<Session['thawedFrom']>;

@@ -1,5 +1,5 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, isEngineFailure, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, isEngineFailure, toCwmError } from '../../protocol/errors.ts';
 import {
   parseProjectUri,
   parseSessionId,
@@ -17,7 +17,7 @@ import { parsePage } from '../paging.ts';
 import type { Engine, ForgottenKv } from '../ports/engine.ts';
 import { sessionTokens } from '../sessionTokens.ts';
 
-/** Filters, sorts and pages windows (S0-09). @throws CwmError CWM-1003 for a limit outside 1–100 or a date that is none. */
+/** Filters, sorts and pages windows (S0-09). @throws CwmError InvalidParameter for a limit outside 1–100 or a date that is none. */
 export async function listWindows(
   core: CoreContext,
   input: RouteInput<'listWindows'>,
@@ -42,11 +42,11 @@ export async function listWindows(
 function parseStamp(value: string, name: string): string {
   const date = new Date(value);
   if (Number.isNaN(date.getTime()))
-    throw new CwmError('CWM-1003', `"${name}" is not a date: ${JSON.stringify(value)}.`);
+    throw new CwmError('InvalidParameter', `"${name}" is not a date: ${JSON.stringify(value)}.`);
   return date.toISOString();
 }
 
-/** @throws CwmError CWM-1002, 2002. */
+/** @throws CwmError InvalidWindowName, WindowNotFound. */
 export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'>): Promise<RouteOutput<'getWindow'>> {
   const name = parseWindowName(input.window);
   const manifest = await requireWindow(core, name);
@@ -82,7 +82,7 @@ async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<s
  * that goes on. When the engine can't be reached, or what is recorded of its KV is damaged, the window goes and its blocks stay
  * behind as cache.
  *
- * @throws CwmError CWM-1002, 2002.
+ * @throws CwmError InvalidWindowName, WindowNotFound.
  */
 export async function deleteWindow(
   core: CoreContext,
@@ -129,7 +129,7 @@ async function keptFor(core: CoreContext, name: WindowName, signal: AbortSignal)
     for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
     return { engine, hashes, handle: kv.handle, held, ...(await madeOf(core, manifest, kv)) };
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    if (isCwmError(error, 'Corrupted')) return null;
     throw error;
   }
 }
@@ -140,7 +140,7 @@ export async function deleteIfThere(core: CoreContext, window: string, signal: A
     await deleteWindow(core, { window }, signal);
     return true;
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-2002') return false;
+    if (isCwmError(error, 'WindowNotFound')) return false;
     throw error;
   }
 }
@@ -167,7 +167,7 @@ async function madeOf(
     const { salt } = await core.store.getLineage(lineage as LineageId);
     return { context: { ids, salt: saltOf({ salt, generation: saltGeneration }) } };
   } catch (error) {
-    if (toCwmError(error).code === 'CWM-4004') return {};
+    if (toCwmError(error).name === 'Corrupted') return {};
     throw error;
   }
 }
@@ -191,14 +191,14 @@ async function blocksOfLiveSession(
     const location = await engine.locate({ ids, salt: saltOf(lineage), handle: null }, signal);
     return location.reachable ? location.blocks.map((block) => block.hash) : [];
   } catch (error) {
-    const { code } = toCwmError(error);
-    if (code === 'CWM-5001' || code === 'CWM-6001') return [];
+    const { name } = toCwmError(error);
+    if (name === 'EngineUnavailable' || name === 'EngineTimeout') return [];
     throw error;
   }
 }
 
 export async function requireWindow(core: CoreContext, name: WindowName): Promise<WindowManifest> {
   const manifest = await core.store.getWindow(name);
-  if (!manifest) throw new CwmError('CWM-2002', `There is no window "${name}".`);
+  if (!manifest) throw new CwmError('WindowNotFound', `There is no window "${name}".`);
   return manifest;
 }

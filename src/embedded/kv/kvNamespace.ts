@@ -32,7 +32,7 @@ const cacheTag = `Signature: 8a477f597d28d172789f06886806bc55
 /**
  * Makes the folder of this namespace, `<kvDir>/<digest>`, with a `config.json` that says what it is.
  *
- * @throws CwmError CWM-4001 when the folder can't be written.
+ * @throws CwmError WriteFailed when the folder can't be written.
  */
 export function openKvNamespace(kvDir: string, namespace: KvNamespace): string {
   const config = JSON.stringify(namespace, null, 2);
@@ -42,7 +42,7 @@ export function openKvNamespace(kvDir: string, namespace: KvNamespace): string {
     writeFileSync(join(kvDir, 'CACHEDIR.TAG'), cacheTag, { mode: 0o600 });
     writeFileSync(join(folder, 'config.json'), `${config}\n`, { mode: 0o600 });
   } catch (cause) {
-    throw new CwmError('CWM-4001', `The folder for KV blocks, ${kvDir}, can't be written.`, { cause });
+    throw new CwmError('WriteFailed', `The folder for KV blocks, ${kvDir}, can't be written.`, { cause });
   }
   return folder;
 }

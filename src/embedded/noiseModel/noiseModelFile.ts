@@ -21,7 +21,7 @@ export const noiseNotice =
  * The generated model's file in `folder`, made when it is not there; takes well under a second. A file that is there was
  * written whole; whether its bytes still are the right ones is known once it was hashed.
  *
- * @throws CwmError CWM-4001, CWM-4003 when it can't be written.
+ * @throws CwmError WriteFailed, StorageFull when it can't be written.
  */
 export function ensureNoiseModel(folder: string): string {
   const path = join(folder, `${noiseModelPrefix}-${noiseModelVersion}.gguf`);
@@ -29,7 +29,7 @@ export function ensureNoiseModel(folder: string): string {
   return path;
 }
 
-/** Writes the model of this shape atomically and gives its SHA-256. @throws CwmError CWM-4001, CWM-4003. */
+/** Writes the model of this shape atomically and gives its SHA-256. @throws CwmError WriteFailed, StorageFull. */
 export function writeNoiseModel(path: string, shape: NoiseModelShape): string {
   const temporary = `${path}.${process.pid}.tmp`;
   const hash = createHash('sha256');
@@ -49,7 +49,9 @@ export function writeNoiseModel(path: string, shape: NoiseModelShape): string {
   } catch (cause) {
     rmSync(temporary, { force: true });
     const full = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
-    throw new CwmError(full ? 'CWM-4003' : 'CWM-4001', `The generated model can't be written to ${path}.`, { cause });
+    throw new CwmError(full ? 'StorageFull' : 'WriteFailed', `The generated model can't be written to ${path}.`, {
+      cause,
+    });
   }
   return hash.digest('hex');
 }

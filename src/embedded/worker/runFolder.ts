@@ -8,7 +8,7 @@ const prefix = 'run-';
  * A folder for this process' passing files in the KV directory, `run-<pid>`, empty. Those of processes that are gone are
  * deleted: they hold token ids.
  *
- * @throws CwmError CWM-4001 when the KV directory can't be written.
+ * @throws CwmError WriteFailed when the KV directory can't be written.
  */
 export function openRunFolder(kvDir: string): string {
   const folder = join(kvDir, `${prefix}${process.pid}`);
@@ -22,7 +22,7 @@ export function openRunFolder(kvDir: string): string {
     }
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new CwmError('CWM-4001', `The folder for KV blocks, ${kvDir}, can't be written.`, { cause });
+    throw new CwmError('WriteFailed', `The folder for KV blocks, ${kvDir}, can't be written.`, { cause });
   }
   return folder;
 }

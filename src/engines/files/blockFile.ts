@@ -20,10 +20,13 @@ export interface BlockLayout {
 
 const chunkBytes = 1024 * 1024;
 
-/** Block hashes become file names, so nothing else may pass. @throws CwmError CWM-1003. */
+/** Block hashes become file names, so nothing else may pass. @throws CwmError InvalidParameter. */
 export function assertBlockHash(hash: string): void {
   if (!/^[0-9a-f]{64}$/.test(hash))
-    throw new CwmError('CWM-1003', `${JSON.stringify(hash.slice(0, 80))} is not a block hash of 64 hex digits.`);
+    throw new CwmError(
+      'InvalidParameter',
+      `${JSON.stringify(hash.slice(0, 80))} is not a block hash of 64 hex digits.`,
+    );
 }
 
 /** Stat fields of a block; those of several files stand side by side. Null when there is no file. */
@@ -69,7 +72,7 @@ export async function deleteBlock(layout: BlockLayout, hash: string): Promise<nu
       await unlink(file.path);
       freedBytes += Number(stat.size);
     } catch (cause) {
-      if (!isMissing(cause)) throw new CwmError('CWM-4001', `${file.path} can't be deleted.`, { cause });
+      if (!isMissing(cause)) throw new CwmError('WriteFailed', `${file.path} can't be deleted.`, { cause });
     }
   }
   return freedBytes;
@@ -80,7 +83,7 @@ async function statFile({ path }: BlockFile): Promise<BigIntStats | null> {
     return regular(await lstat(path, { bigint: true }));
   } catch (cause) {
     if (isMissing(cause)) return null;
-    throw new CwmError('CWM-4002', `${path} can't be read.`, { cause });
+    throw new CwmError('ReadFailed', `${path} can't be read.`, { cause });
   }
 }
 
@@ -88,7 +91,7 @@ function statFileNow({ path }: BlockFile): BigIntStats | null {
   try {
     return regular(lstatSync(path, { bigint: true, throwIfNoEntry: false }));
   } catch (cause) {
-    throw new CwmError('CWM-4002', `${path} can't be read.`, { cause });
+    throw new CwmError('ReadFailed', `${path} can't be read.`, { cause });
   }
 }
 
@@ -101,7 +104,7 @@ async function* readChunks(path: string, signal: AbortSignal): AsyncGenerator<'o
     file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
   } catch (cause) {
     if (isMissing(cause)) return;
-    throw new CwmError('CWM-4002', `${path} can't be read.`, { cause });
+    throw new CwmError('ReadFailed', `${path} can't be read.`, { cause });
   }
   try {
     yield 'opened';

@@ -25,11 +25,11 @@ export interface Endpoint {
   readonly loopback: boolean;
 }
 
-/** @throws CwmError CWM-1003 when it is not an http(s) URL. */
+/** @throws CwmError InvalidParameter when it is not an http(s) URL. */
 export function parseEndpoint(url: string): Endpoint {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   if (!parsed || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
-    throw new CwmError('CWM-1003', `${JSON.stringify(url.slice(0, 200))} is not an http or https URL.`, {
+    throw new CwmError('InvalidParameter', `${JSON.stringify(url.slice(0, 200))} is not an http or https URL.`, {
       hint: 'Give the model server as http://host:port.',
     });
   }

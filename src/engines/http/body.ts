@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
+import { CwmError, type ErrorName } from '../../protocol/errors.ts';
 
 /** No honest answer comes near: 128K token ids in JSON are about 1 MB. */
 export const maxAnswerBytes = 32 * 1024 * 1024;
@@ -45,7 +45,7 @@ export async function readRefusal(body: AsyncIterable<Uint8Array>): Promise<stri
 export function parseAnswer<Schema extends z.ZodMiniType>(
   text: string,
   schema: Schema,
-  code: ErrorCode,
+  code: ErrorName,
   what: string,
 ): z.output<Schema> {
   let value: unknown;
@@ -61,7 +61,7 @@ export function parseAnswer<Schema extends z.ZodMiniType>(
 export function checkAnswer<Schema extends z.ZodMiniType>(
   value: unknown,
   schema: Schema,
-  code: ErrorCode,
+  code: ErrorName,
   what: string,
 ): z.output<Schema> {
   const result = schema.safeParse(value);

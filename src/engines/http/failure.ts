@@ -38,22 +38,26 @@ export function failureError(error: unknown, label: string): CwmError {
   const options = { cause: error, context: { engine: label, reason: errorCode(error) } };
   switch (classifyFailure(error)) {
     case 'refused':
-      return new CwmError('CWM-5001', `Nothing listens at ${label}.`, options);
+      return new CwmError('EngineUnavailable', `Nothing listens at ${label}.`, options);
     case 'lost':
-      return new CwmError('CWM-5001', `The model server at ${label} closed the connection without an answer.`, {
-        ...options,
-        hint: `It may have crashed or restarted: look at the model server's log, then try again.${tlsHint(label)}`,
-      });
+      return new CwmError(
+        'EngineUnavailable',
+        `The model server at ${label} closed the connection without an answer.`,
+        {
+          ...options,
+          hint: `It may have crashed or restarted: look at the model server's log, then try again.${tlsHint(label)}`,
+        },
+      );
     case 'tls':
-      return new CwmError('CWM-5001', `No secure connection to ${label}: ${tlsReason(errorCode(error))}.`, {
+      return new CwmError('EngineUnavailable', `No secure connection to ${label}: ${tlsReason(errorCode(error))}.`, {
         ...options,
         hint: 'Correct the certificate, name its authority in NODE_EXTRA_CA_CERTS, or use http:// if the server speaks no TLS.',
       });
     case 'protocol':
-      return new CwmError('CWM-5005', `What answers at ${label} does not speak HTTP.`, options);
+      return new CwmError('NotAnEngine', `What answers at ${label} does not speak HTTP.`, options);
     default:
       return new CwmError(
-        'CWM-5001',
+        'EngineUnavailable',
         `The model server at ${label} can't be reached (${errorCode(error) || 'unknown reason'}).`,
         options,
       );

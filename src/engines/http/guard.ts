@@ -33,10 +33,10 @@ export class RequestGuard {
   /** The error to throw when this guard ended the request; null when something else did. */
   verdict(label: string, cause: unknown): CwmError | null {
     if (this.#caller.aborted)
-      return new CwmError('CWM-6003', 'The request to the model server was cancelled.', { cause });
+      return new CwmError('Cancelled', 'The request to the model server was cancelled.', { cause });
     if (this.#expiredAfterMs === null) return null;
     const seconds = Math.round(this.#expiredAfterMs / 1000);
-    return new CwmError('CWM-6001', `The model server at ${label} sent nothing for ${seconds} s.`, {
+    return new CwmError('EngineTimeout', `The model server at ${label} sent nothing for ${seconds} s.`, {
       cause,
       context: { engine: label, timeoutMs: this.#expiredAfterMs },
     });

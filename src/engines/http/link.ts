@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import { request as send, type Agent, type Dispatcher } from 'undici';
-import { CwmError, type ErrorCode } from '../../protocol/errors.ts';
+import { CwmError, type ErrorName } from '../../protocol/errors.ts';
 import { parseEndpoint, type Connect, type Endpoint, type EngineAddress } from './address.ts';
 import { parseAnswer, readRefusal, readText } from './body.ts';
 import { readEvents } from './events.ts';
@@ -29,8 +29,8 @@ export interface LinkRequest {
   readonly body?: unknown;
   /** `small` computes nothing, `brief` a few tokens: both must end within their time; `long` may spend minutes on its first token. */
   readonly patience: 'small' | 'brief' | 'long';
-  /** What an answer of the wrong kind means: CWM-5005 while it is not known what answers, CWM-5004 later. */
-  readonly wrongAnswer: ErrorCode;
+  /** What an answer of the wrong kind means: NotAnEngine while it is not known what answers, EngineFailed later. */
+  readonly wrongAnswer: ErrorName;
   /** Never tried again: whoever asks wants to know how this one goes. */
   readonly once?: boolean;
 }
@@ -111,7 +111,7 @@ export class Link {
    * Each event's data, until the server says `[DONE]`. `hasBegun` says whether the answer's first token was there: until
    * then it may take as long as a prefill.
    *
-   * @throws CwmError CWM-5101 when the stream ends before that.
+   * @throws CwmError StreamCut when the stream ends before that.
    */
   async *events(
     request: LinkRequest,
@@ -167,7 +167,7 @@ export class Link {
     if (error instanceof CwmError) return error;
     return (
       guard.verdict(this.label, error) ??
-      new CwmError('CWM-5101', `The model server at ${this.label} broke off in the middle of its answer.`, {
+      new CwmError('StreamCut', `The model server at ${this.label} broke off in the middle of its answer.`, {
         cause: error,
       })
     );
@@ -267,7 +267,7 @@ export class Link {
     try {
       await this.#options.sleep(retryDelayMs(tries, this.#options.random()), signal);
     } catch (cause) {
-      throw new CwmError('CWM-6003', `It was cancelled while waiting to try again after: ${error.message}`, { cause });
+      throw new CwmError('Cancelled', `It was cancelled while waiting to try again after: ${error.message}`, { cause });
     }
   }
 

@@ -36,7 +36,7 @@ export class LinkFactory {
       return await operation(new Link(this.#agent, this.#options, address), either);
     } catch (error) {
       throw either.aborted && !(error instanceof CwmError)
-        ? new CwmError('CWM-6003', 'The request to the model server was cancelled.', { cause: error })
+        ? new CwmError('Cancelled', 'The request to the model server was cancelled.', { cause: error })
         : toCwmError(error);
     }
   }

@@ -1,9 +1,9 @@
 import { CwmError } from '../../protocol/errors.ts';
 
-/** A promise that does not outlast its signal: whoever waits in a queue leaves at once. @throws CwmError CWM-6003. */
+/** A promise that does not outlast its signal: whoever waits in a queue leaves at once. @throws CwmError Cancelled. */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const cancelled = (cause: unknown): CwmError =>
-    new CwmError('CWM-6003', 'The request to the model server was cancelled.', { cause });
+    new CwmError('Cancelled', 'The request to the model server was cancelled.', { cause });
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(cancelled(signal.reason));
     if (signal.aborted) onAbort();

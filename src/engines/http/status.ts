@@ -62,11 +62,11 @@ export function statusError(refusal: Refusal): CwmError {
   if (status >= 300 && status < 400) return redirectError(refusal);
   if (status === 401 || status === 403) {
     return keySent
-      ? new CwmError('CWM-5006', `The model server at ${label} does not accept the API key that was sent${said}.`, {
+      ? new CwmError('EngineDenied', `The model server at ${label} does not accept the API key that was sent${said}.`, {
           ...options,
           hint: 'Correct the API key of the model server.',
         })
-      : new CwmError('CWM-5006', `The model server at ${label} wants an API key and none is set${said}.`, options);
+      : new CwmError('EngineDenied', `The model server at ${label} wants an API key and none is set${said}.`, options);
   }
   // Web servers before the model server say it like this; without one, the connection just ends.
   if (
@@ -74,41 +74,49 @@ export function statusError(refusal: Refusal): CwmError {
     label.startsWith('http:') &&
     /\bplain http\b|http request to an https server/i.test(refusal.text)
   ) {
-    return new CwmError('CWM-5001', `The server at ${label} speaks TLS, and was asked without.`, {
+    return new CwmError('EngineUnavailable', `The server at ${label} speaks TLS, and was asked without.`, {
       ...options,
       hint: 'Give its URL as https://.',
     });
   }
   if (status === 404) {
     return /\bmodel\b/i.test(reason)
-      ? new CwmError('CWM-5003', `The model server at ${label} no longer serves that model${said}.`, options)
-      : new CwmError('CWM-5005', `The server at ${label} has no ${path}${said}.`, options);
+      ? new CwmError('ModelMismatch', `The model server at ${label} no longer serves that model${said}.`, options)
+      : new CwmError('NotAnEngine', `The server at ${label} has no ${path}${said}.`, options);
   }
   if (status === 405 || status === 501)
-    return new CwmError('CWM-5005', `The server at ${label} has no ${path}.`, options);
+    return new CwmError('NotAnEngine', `The server at ${label} has no ${path}.`, options);
   if (status === 408 || status === 425 || status === 429)
-    return new CwmError('CWM-5004', `The model server at ${label} is too busy (HTTP ${status})${said}.`, {
+    return new CwmError('EngineFailed', `The model server at ${label} is too busy (HTTP ${status})${said}.`, {
       ...options,
       hint: 'Wait a moment and try again.',
     });
   if (status >= 500)
-    return new CwmError('CWM-5004', `The model server at ${label} failed with HTTP ${status}${said}.`, options);
+    return new CwmError('EngineFailed', `The model server at ${label} failed with HTTP ${status}${said}.`, options);
   // vLLM 0.32 says 400 when its own logits are NaN: that is what reusing a damaged KV block looks like.
   if (/not JSON compliant/i.test(reason))
-    return new CwmError('CWM-5004', `The model server at ${label} computed what are no numbers${said}.`, {
+    return new CwmError('EngineFailed', `The model server at ${label} computed what are no numbers${said}.`, {
       ...options,
       hint: 'KV that it reuses is damaged: thaw the window again to repair it.',
     });
   if (isTooLong(refusal.text, reason))
-    return new CwmError('CWM-7011', `The context is too long for this model${said}.`, options);
-  return new CwmError('CWM-5007', `The model server at ${label} refused the request (HTTP ${status})${said}.`, options);
+    return new CwmError('ContextTooLong', `The context is too long for this model${said}.`, options);
+  return new CwmError(
+    'EngineRejected',
+    `The model server at ${label} refused the request (HTTP ${status})${said}.`,
+    options,
+  );
 }
 
 /** Following one could carry the API key and the conversation to another host, so none is followed. */
 function redirectError({ status, location, label, path }: Refusal): CwmError {
   const target = location === null ? 'elsewhere' : `to ${location.slice(0, 200)}`;
-  return new CwmError('CWM-5005', `${label}${path} redirects ${target} (HTTP ${status}); redirects are not followed.`, {
-    hint: "Give the model server's final URL.",
-    context: { engine: label, status, path },
-  });
+  return new CwmError(
+    'NotAnEngine',
+    `${label}${path} redirects ${target} (HTTP ${status}); redirects are not followed.`,
+    {
+      hint: "Give the model server's final URL.",
+      context: { engine: label, status, path },
+    },
+  );
 }

@@ -55,5 +55,5 @@ const post = (path: string, body: unknown): LinkRequest => ({
   path,
   body,
   patience: 'small',
-  wrongAnswer: 'CWM-5004',
+  wrongAnswer: 'EngineFailed',
 });

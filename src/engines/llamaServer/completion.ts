@@ -19,7 +19,7 @@ export const completionRequest = (
   method: 'POST',
   path: '/completion',
   patience: 'long',
-  wrongAnswer: 'CWM-5004',
+  wrongAnswer: 'EngineFailed',
   body: {
     prompt: ids,
     id_slot: slot,
@@ -36,10 +36,10 @@ export function probeRequest(ids: readonly number[], use: Pick<SlotUse, 'slot' |
   return { ...request, patience: 'brief', once: true, body: { ...(request.body as object), return_tokens: true } };
 }
 
-/** @throws CwmError CWM-5004 when another slot worked than was asked: what it shows is not about this context's slot. */
+/** @throws CwmError EngineFailed when another slot worked than was asked: what it shows is not about this context's slot. */
 export function checkSlot(worked: number | null | undefined, { slot }: Pick<SlotUse, 'slot'>, label: string): void {
   if (worked === null || worked === undefined || worked === slot) return;
-  throw new CwmError('CWM-5004', `llama-server at ${label} worked in slot ${worked} instead of slot ${slot}.`, {
+  throw new CwmError('EngineFailed', `llama-server at ${label} worked in slot ${worked} instead of slot ${slot}.`, {
     hint: 'Something between here and llama-server changes requests; connect to it directly.',
     context: { engine: label, slot, worked },
   });
@@ -84,7 +84,7 @@ function named(timings: Timings | null | undefined): Record<string, number> {
 /**
  * Null when the server gave no log-probabilities.
  *
- * @throws CwmError CWM-5004 when they are no numbers, which is what KV of noise makes of them.
+ * @throws CwmError EngineFailed when they are no numbers, which is what KV of noise makes of them.
  */
 export function readCanary(completion: Completion, label: string): Measurement['canary'] {
   const first = completion.completion_probabilities?.[0];
@@ -92,7 +92,7 @@ export function readCanary(completion: Completion, label: string): Measurement['
   if (!first || top.length === 0) return null;
   const topLogprobs = top.slice(0, alternatives).map(({ id, logprob }) => {
     if (logprob !== null) return { token: `token_id:${id}`, logprob };
-    throw new CwmError('CWM-5004', `llama-server at ${label} computed what are no numbers.`, {
+    throw new CwmError('EngineFailed', `llama-server at ${label} computed what are no numbers.`, {
       hint: 'Its KV is damaged: restart llama-server, then thaw the window again.',
     });
   });

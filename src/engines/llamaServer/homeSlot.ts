@@ -133,7 +133,7 @@ export class HomeSlot {
 async function idleSlots(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number[]> {
   const all = Array.from({ length: server.slots }, (_, slot) => slot);
   if (!server.showsSlots) return all;
-  const request = { method: 'GET', path: '/slots', patience: 'small', wrongAnswer: 'CWM-5004' } as const;
+  const request = { method: 'GET', path: '/slots', patience: 'small', wrongAnswer: 'EngineFailed' } as const;
   const { value } = await link.json(request, slotsSchema, signal);
   const idle = new Set(value.filter((slot) => !slot.is_processing).map(({ id }) => id));
   return all.filter((slot) => idle.has(slot));

@@ -319,10 +319,10 @@ async function retokenize(link: Link, { text, endId }: StreamedText, signal: Abo
 
 /** The one new token needs a place too. */
 function assertFits(tokens: number, { label, description }: ServerIdentity): void {
-  if (tokens === 0) throw new CwmError('CWM-1003', 'There are no token ids to ask the model server about.');
+  if (tokens === 0) throw new CwmError('InvalidParameter', 'There are no token ids to ask the model server about.');
   const { maxModelLen } = description.model;
   if (maxModelLen === null || tokens + 1 <= maxModelLen) return;
-  throw new CwmError('CWM-7011', `The context has ${tokens} tokens; a slot of ${label} takes ${maxModelLen}.`, {
+  throw new CwmError('ContextTooLong', `The context has ${tokens} tokens; a slot of ${label} takes ${maxModelLen}.`, {
     hint: 'Start llama-server with a larger --ctx-size, or with fewer slots (--parallel).',
     context: { tokens, maxModelLen },
   });

@@ -1,6 +1,6 @@
 import { sha256Hex } from '../../base/hash.ts';
 import type { EngineDescription } from '../../core/ports/engine.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { llamaServerNotices } from './notices.ts';
 import { anythingSchema, modelsSchema, propsSchema, slotsSchema, type ModelEntry, type Props } from './wire.ts';
@@ -21,12 +21,12 @@ export interface ServerIdentity {
 /** The part of {@link Link} that asking takes. */
 export type Asker = Pick<Link, 'json' | 'label'>;
 
-const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'CWM-5005' });
+const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'NotAnEngine' });
 
 /**
  * Whether this is a llama-server. Asks once, twice where a proxy hides the owner of the model.
  *
- * @throws CwmError CWM-5001, 5004, 5006, 6001, 6003: nobody can tell now.
+ * @throws CwmError EngineUnavailable, EngineFailed, EngineDenied, EngineTimeout, Cancelled: nobody can tell now.
  */
 export async function isLlamaServer(link: Asker, signal: AbortSignal): Promise<boolean> {
   const models = await unlessOther(() => link.json(get('/v1/models'), modelsSchema, signal));
@@ -39,7 +39,7 @@ export async function isLlamaServer(link: Asker, signal: AbortSignal): Promise<b
 /**
  * Asks a llama-server what it is; nothing is computed for it, and no slot changes.
  *
- * @throws CwmError CWM-5005 when it is none, CWM-5004 while it loads its model.
+ * @throws CwmError NotAnEngine when it is none, EngineFailed while it loads its model.
  */
 export async function identifyServer(
   link: Asker,
@@ -99,13 +99,18 @@ function shapeFingerprint({ meta }: ModelEntry): string | null {
 
 /** Asks for an action that does not exist: with a slot folder that is what is wrong, without one it is the action as such. */
 async function asksToSave(link: Asker, signal: AbortSignal): Promise<boolean> {
-  const request: LinkRequest = { ...get('/slots/0?action=probe'), method: 'POST', body: {}, wrongAnswer: 'CWM-5004' };
+  const request: LinkRequest = {
+    ...get('/slots/0?action=probe'),
+    method: 'POST',
+    body: {},
+    wrongAnswer: 'EngineFailed',
+  };
   try {
     await link.json(request, anythingSchema, signal);
     return true;
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-5007') return true;
-    if (error instanceof CwmError && error.code === 'CWM-5005') return false;
+    if (isCwmError(error, 'EngineRejected')) return true;
+    if (isCwmError(error, 'NotAnEngine')) return false;
     throw error;
   }
 }
@@ -118,7 +123,7 @@ async function unlessOther<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof CwmError && ['CWM-5003', 'CWM-5005', 'CWM-5007'].includes(error.code)) return null;
+    if (isCwmError(error, 'ModelMismatch', 'NotAnEngine', 'EngineRejected')) return null;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { anythingSchema, restoredSchema, savedSchema } from './wire.ts';
 
@@ -11,11 +11,11 @@ const action = (slot: number, name: 'save' | 'restore' | 'erase', body: unknown)
   path: `/slots/${slot}?action=${name}`,
   body,
   patience: 'long',
-  wrongAnswer: 'CWM-5004',
+  wrongAnswer: 'EngineFailed',
 });
 
 /** The server answered, and did not do it. */
-const answered: ReadonlySet<string> = new Set(['CWM-5004', 'CWM-5005', 'CWM-5007']);
+const isAnswer = (error: unknown): boolean => isCwmError(error, 'EngineFailed', 'NotAnEngine', 'EngineRejected');
 
 /** @returns false when the server, started anew without a slot folder, does no such thing: its slots are then empty of files. */
 export async function eraseSlot(link: Link, slot: number, signal: AbortSignal): Promise<boolean> {
@@ -23,7 +23,7 @@ export async function eraseSlot(link: Link, slot: number, signal: AbortSignal): 
     await link.json(action(slot, 'erase', {}), anythingSchema, signal);
     return true;
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-5005') return false;
+    if (isCwmError(error, 'NotAnEngine')) return false;
     throw error;
   }
 }
@@ -39,7 +39,7 @@ export async function saveSlot(link: Link, slot: number, filename: string, signa
     const { value } = await link.json(action(slot, 'save', { filename }), savedSchema, signal);
     return { tokens: value.n_saved, sizeBytes: value.n_written };
   } catch (error) {
-    if (error instanceof CwmError && answered.has(error.code)) return { why: error.message };
+    if (error instanceof CwmError && isAnswer(error)) return { why: error.message };
     throw error;
   }
 }
@@ -61,9 +61,10 @@ export async function restoreSlot(
     return { kind: 'restored', tokens: value.n_restored };
   } catch (error) {
     if (!(error instanceof CwmError)) throw error;
-    if (answered.has(error.code)) return { kind: 'refused', error };
+    if (isAnswer(error)) return { kind: 'refused', error };
     const isLost =
-      error.code === 'CWM-5101' || (error.code === 'CWM-5001' && error.context?.['reason'] !== 'ECONNREFUSED');
+      error.name === 'StreamCut' ||
+      (error.name === 'EngineUnavailable' && error.context?.['reason'] !== 'ECONNREFUSED');
     if (isLost) return { kind: 'lost', error };
     throw error;
   }

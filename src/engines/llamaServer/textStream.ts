@@ -21,7 +21,7 @@ export const streamRequest = (
   method: 'POST',
   path,
   patience: 'long',
-  wrongAnswer: 'CWM-5004',
+  wrongAnswer: 'EngineFailed',
   body: {
     prompt: ids,
     id_slot: slot,
@@ -48,7 +48,7 @@ export interface StreamedText {
 /**
  * Reads an answer to its last chunk. Its end is the chunk that says `stop`; nothing follows it.
  *
- * @throws CwmError CWM-5101 when the stream ends before that.
+ * @throws CwmError StreamCut when the stream ends before that.
  */
 export async function readText(
   link: Link,
@@ -81,7 +81,7 @@ export async function readText(
       triedBefore,
     };
   }
-  throw new CwmError('CWM-5101', `llama-server at ${link.label} ended its answer without saying so.`);
+  throw new CwmError('StreamCut', `llama-server at ${link.label} ended its answer without saying so.`);
 }
 
 function parseChunk(data: string, link: Link, request: LinkRequest) {
@@ -91,10 +91,10 @@ function parseChunk(data: string, link: Link, request: LinkRequest) {
   try {
     value = JSON.parse(data);
   } catch (cause) {
-    throw new CwmError('CWM-5004', `${what} is not JSON.`, { cause });
+    throw new CwmError('EngineFailed', `${what} is not JSON.`, { cause });
   }
   const failure = streamErrorSchema.safeParse(value);
-  if (!failure.success) return checkAnswer(value, chunkSchema, 'CWM-5004', what);
+  if (!failure.success) return checkAnswer(value, chunkSchema, 'EngineFailed', what);
   const status = failure.data.error.code ?? 500;
   throw statusError({
     status: status >= 400 && status < 600 ? status : 500,

@@ -104,7 +104,7 @@ export class LmcacheCoordinator {
   }
 
   #body({ ids, salt, model }: CachedContext) {
-    if (!isLmcacheSalt(salt)) throw new CwmError('CWM-1003', 'LMCache does not take this cache salt.');
+    if (!isLmcacheSalt(salt)) throw new CwmError('InvalidParameter', 'LMCache does not take this cache salt.');
     return { model_name: model, world_size: this.#worldSize, token_ids: ids, cache_salt: salt };
   }
 
@@ -115,7 +115,7 @@ export class LmcacheCoordinator {
     schema: Schema,
     signal: AbortSignal,
   ): Promise<z.output<Schema>> {
-    const request: LinkRequest = { method, path, body, patience: 'small', wrongAnswer: 'CWM-5005', once: true };
+    const request: LinkRequest = { method, path, body, patience: 'small', wrongAnswer: 'NotAnEngine', once: true };
     return this.#links.use(signal, async (link, signal) => (await link.json(request, schema, signal)).value);
   }
 }

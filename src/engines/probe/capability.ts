@@ -18,8 +18,8 @@ export async function tokenizerFound(
     const ids = await tokenize();
     return { tokenizer: capability('tokenizer', 'yes', '/tokenize answers with token ids.'), ids };
   } catch (error) {
-    const { code, message } = unlessAborted(error, signal);
-    return { tokenizer: capability('tokenizer', code === 'CWM-5005' ? 'no' : 'unknown', message), ids: [] };
+    const { name: failure, message } = unlessAborted(error, signal);
+    return { tokenizer: capability('tokenizer', failure === 'NotAnEngine' ? 'no' : 'unknown', message), ids: [] };
   }
 }
 

@@ -11,7 +11,7 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
   method: 'POST',
   path,
   patience: 'long',
-  wrongAnswer: 'CWM-5004',
+  wrongAnswer: 'EngineFailed',
   body: {
     model,
     messages: request.messages,
@@ -40,7 +40,7 @@ export interface ChatAnswer {
 /**
  * Reads a chat to the last chunk: that is where the usage is, after the one with the finish reason.
  *
- * @throws CwmError CWM-5101 when the stream ends before the server says why.
+ * @throws CwmError StreamCut when the stream ends before the server says why.
  */
 export async function readChat(
   link: Link,
@@ -75,7 +75,7 @@ export async function readChat(
     if (delta !== '') onDelta(delta);
   }
   if (finishReason === null)
-    throw new CwmError('CWM-5101', `The model server at ${link.label} ended its answer without a reason to.`);
+    throw new CwmError('StreamCut', `The model server at ${link.label} ended its answer without a reason to.`);
   return {
     text,
     promptIds,
@@ -95,7 +95,7 @@ function parseChunk(data: string, link: Link, request: LinkRequest) {
   try {
     value = JSON.parse(data);
   } catch (cause) {
-    throw new CwmError('CWM-5004', `${what} is not JSON.`, { cause });
+    throw new CwmError('EngineFailed', `${what} is not JSON.`, { cause });
   }
   const failure = streamErrorSchema.safeParse(value);
   if (failure.success) {
@@ -109,5 +109,5 @@ function parseChunk(data: string, link: Link, request: LinkRequest) {
       keySent: true,
     });
   }
-  return checkAnswer(value, chatChunkSchema, 'CWM-5004', what);
+  return checkAnswer(value, chatChunkSchema, 'EngineFailed', what);
 }

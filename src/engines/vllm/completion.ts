@@ -14,7 +14,7 @@ export const completionRequest = (model: string, context: KvContext, canary: boo
   method: 'POST',
   path: '/v1/completions',
   patience: 'long',
-  wrongAnswer: 'CWM-5004',
+  wrongAnswer: 'EngineFailed',
   body: {
     model,
     prompt: context.ids,
@@ -35,11 +35,11 @@ export function probeRequest(model: string, context: KvContext, canary: boolean,
   return { ...request, patience: 'brief', once: true, body: { ...(request.body as object), ...unkept } };
 }
 
-/** @throws CwmError CWM-5007 when the server says that it worked on other ids: nothing it shows is about this context. */
+/** @throws CwmError EngineRejected when the server says that it worked on other ids: nothing it shows is about this context. */
 export function checkEcho(completion: Completion, ids: readonly number[], label: string): void {
   const echoed = completion.choices[0]?.prompt_token_ids;
   if (!echoed || (echoed.length === ids.length && echoed.every((id, index) => id === ids[index]))) return;
-  throw new CwmError('CWM-5007', `The model server at ${label} worked on other token ids than it was sent.`, {
+  throw new CwmError('EngineRejected', `The model server at ${label} worked on other token ids than it was sent.`, {
     hint: 'Something between here and the model changes prompts; connect to the model server directly.',
     context: { engine: label, sent: ids.length, echoed: echoed.length },
   });
@@ -48,7 +48,7 @@ export function checkEcho(completion: Completion, ids: readonly number[], label:
 /**
  * Null when the server gave no log-probabilities. A token id that it does not tell is −1.
  *
- * @throws CwmError CWM-5004 when they are no numbers, which is what KV of noise makes of them.
+ * @throws CwmError EngineFailed when they are no numbers, which is what KV of noise makes of them.
  */
 export function readCanary(completion: Completion, label: string): Measurement['canary'] {
   const choice = completion.choices[0];
@@ -57,7 +57,7 @@ export function readCanary(completion: Completion, label: string): Measurement['
   const topLogprobs = Object.entries(top)
     .map(([token, logprob]) => {
       if (logprob !== null) return { token, logprob };
-      throw new CwmError('CWM-5004', `The model server at ${label} computed what are no numbers.`, {
+      throw new CwmError('EngineFailed', `The model server at ${label} computed what are no numbers.`, {
         hint: 'KV that it reuses is damaged: thaw the window again to repair it.',
       });
     })

@@ -35,7 +35,7 @@ export async function readConnectors(
     method: 'GET',
     path: '/server_info?config_format=json',
     patience: 'small',
-    wrongAnswer: 'CWM-5005',
+    wrongAnswer: 'NotAnEngine',
     once: true,
   } as const;
   try {

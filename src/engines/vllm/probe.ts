@@ -64,7 +64,7 @@ interface Seen {
  * Finds out what a server of vLLM's kind can do. Four requests to the model at most: a new context; the same again; the same
  * with a token less; that under another salt. Block files that they leave are deleted.
  *
- * @throws CwmError CWM-6003; whatever else goes wrong makes a capability `unknown`.
+ * @throws CwmError Cancelled; whatever else goes wrong makes a capability `unknown`.
  */
 export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise<Probed> {
   const { link, identity, timer, elapsedMs } = parts;
@@ -115,7 +115,7 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
 /**
  * The first of these requests alone: whether the server claims to have what nobody ever sent. Null when it does not answer.
  *
- * @throws CwmError CWM-6003.
+ * @throws CwmError Cancelled.
  */
 export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal): Promise<boolean | null> {
   const { blockTokens, model } = parts.identity.description;
@@ -172,7 +172,7 @@ async function askWithCanary(
     return noteDown(completed, context, seen);
   } catch (error) {
     const failure = unlessAborted(error, signal);
-    const isRefused = failure.code === 'CWM-5007' && failure.context?.['status'] !== undefined;
+    const isRefused = failure.name === 'EngineRejected' && failure.context?.['status'] !== undefined;
     if (!isRefused) throw error;
     seen.canary = capability('canary', 'no', failure.message, remedy);
     return { sentTokens: context.ids.length, told: null, cached: null };

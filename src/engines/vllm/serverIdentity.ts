@@ -26,13 +26,13 @@ export const isSameServer = (known: ServerIdentity, now: ServerIdentity): boolea
 /** The part of {@link Link} that asking takes. */
 export type Asker = Pick<Link, 'json' | 'text' | 'label' | 'isLocal'>;
 
-const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'CWM-5005' });
+const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'NotAnEngine' });
 
 /**
  * Asks a server what it is; nothing is computed for it.
  *
  * @param modelId the model to use where several are served; the first that is no adapter otherwise.
- * @throws CwmError CWM-5003 when that model is not served, CWM-5005 when this is no model server.
+ * @throws CwmError ModelMismatch when that model is not served, NotAnEngine when this is no model server.
  */
 export async function identifyServer(
   link: Asker,
@@ -91,7 +91,7 @@ function pickModel(entries: readonly ModelEntry[], wanted: string | undefined, l
   if (entry) return entry;
   const served = entries.map(({ id }) => `"${id}"`).join(', ') || 'none';
   throw new CwmError(
-    'CWM-5003',
+    'ModelMismatch',
     wanted === undefined
       ? `The server at ${label} serves no model.`
       : `The server at ${label} does not serve the model "${wanted}" (it serves ${served}).`,
@@ -122,7 +122,7 @@ async function readVersion(link: Asker, signal: AbortSignal): Promise<string | n
   return unlessAbsent(async () => (await link.json(get('/version'), versionSchema, signal)).value.version);
 }
 
-/** The counters as they are now; null where the server shows none. @throws CwmError CWM-5001, CWM-6003. */
+/** The counters as they are now; null where the server shows none. @throws CwmError EngineUnavailable, Cancelled. */
 export async function readMetrics(link: Asker, signal: AbortSignal): Promise<ServerMetrics | null> {
   return unlessAbsent(async () => readServerMetrics(await link.text(get('/metrics'), signal)));
 }
@@ -132,7 +132,7 @@ async function unlessAbsent<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof CwmError && error.code !== 'CWM-5001' && error.code !== 'CWM-6003') return null;
+    if (error instanceof CwmError && error.name !== 'EngineUnavailable' && error.name !== 'Cancelled') return null;
     throw error;
   }
 }

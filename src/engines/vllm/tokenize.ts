@@ -1,5 +1,5 @@
 import type { ChatMessage, GenerateRequest, Generation } from '../../core/ports/engine.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import type { Link } from '../http/link.ts';
 import { tokenizeSchema } from './wire.ts';
 
@@ -53,7 +53,7 @@ export async function completeIds(
       idsSource: 'tokenize',
     };
   } catch (error) {
-    if (error instanceof CwmError && (error.code === 'CWM-5005' || error.code === 'CWM-5007'))
+    if (isCwmError(error, 'NotAnEngine', 'EngineRejected'))
       return { promptIds: [], outputIds: [], idsSource: 'tokenize' };
     throw error;
   }
@@ -65,7 +65,7 @@ async function ask(link: Link, body: unknown, signal: AbortSignal, once = false)
     path: '/tokenize',
     body,
     patience: 'small',
-    wrongAnswer: 'CWM-5004',
+    wrongAnswer: 'EngineFailed',
     once,
   } as const;
   return (await link.json(request, tokenizeSchema, signal)).value.tokens;

@@ -188,7 +188,7 @@ export class VllmEngine implements Engine {
 
   /** The next request finds the KV by itself, in whichever tier it is; LMCache is told to begin with it. */
   async restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
-    if (signal.aborted) throw new CwmError('CWM-6003', 'The restore was cancelled.');
+    if (signal.aborted) throw new CwmError('Cancelled', 'The restore was cancelled.');
     const pinned = this.#pinned;
     if (!pinned) return { outcome: 'on-demand', notes: [] };
     return this.#inTurn(signal, async (link, signal) => {
@@ -356,10 +356,14 @@ const named = ({ description: { model } }: ServerIdentity, { ids, salt }: Pick<K
 
 /** The one new token needs a place too. */
 function assertFits(tokens: number, maxModelLen: number | null, label: string): void {
-  if (tokens === 0) throw new CwmError('CWM-1003', 'There are no token ids to ask the model server about.');
+  if (tokens === 0) throw new CwmError('InvalidParameter', 'There are no token ids to ask the model server about.');
   if (maxModelLen === null || tokens + 1 <= maxModelLen) return;
-  throw new CwmError('CWM-7011', `The context has ${tokens} tokens; the model at ${label} takes ${maxModelLen}.`, {
-    hint: 'Serve the model with a larger --max-model-len.',
-    context: { tokens, maxModelLen },
-  });
+  throw new CwmError(
+    'ContextTooLong',
+    `The context has ${tokens} tokens; the model at ${label} takes ${maxModelLen}.`,
+    {
+      hint: 'Serve the model with a larger --max-model-len.',
+      context: { tokens, maxModelLen },
+    },
+  );
 }

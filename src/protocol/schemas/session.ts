@@ -100,7 +100,7 @@ export const sessionSchema = z.object({
   prefixBreaks: z.number(),
   createdAt: z.string(),
   updatedAt: z.string(),
-  /** Goes up by one with every change; a write that names an older one is refused with CWM-3103. */
+  /** Goes up by one with every change; a write that names an older one is refused with VersionConflict. */
   version: z.number(),
 });
 export type Session = z.infer<typeof sessionSchema>;

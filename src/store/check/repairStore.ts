@@ -1,6 +1,6 @@
 import { randomId, randomSalt } from '../../base/hash.ts';
 import type { OnChecked } from '../../core/ports/store.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import type { LineageId, SessionId } from '../../protocol/ids.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { WindowManifest } from '../../protocol/schemas/window.ts';
@@ -74,7 +74,7 @@ async function hasNoRecord({ sessions }: VerifiedStore, id: SessionId): Promise<
     await sessions.get(id);
     return false;
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-4004') return true;
+    if (isCwmError(error, 'Corrupted')) return true;
     throw error;
   }
 }
@@ -86,7 +86,7 @@ async function wholeMessages({ sessions }: VerifiedStore, id: SessionId): Promis
     try {
       messages.push(...(await sessions.loadMessages(id, [messageId])));
     } catch (error) {
-      if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+      if (!isCwmError(error, 'Corrupted')) throw error;
     }
   }
   return messages.sort((a, b) => a.sequence - b.sequence);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { OnChecked } from '../../core/ports/store.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { LineageId, MessageId, SessionId, WindowName } from '../../protocol/ids.ts';
 import type { VerifyStep } from '../../protocol/schemas/health.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
@@ -210,7 +210,7 @@ const makeEach =
         await check(item, (problem) => problems.push(problem));
       } catch (error) {
         // Deleted while it was looked at.
-        if (error instanceof CwmError && (error.code === 'CWM-2001' || error.code === 'CWM-2002')) continue;
+        if (isCwmError(error, 'SessionNotFound', 'WindowNotFound')) continue;
         problems.push(messageOf(error));
       }
     }

@@ -127,7 +127,7 @@ export const sessionPaths = (directory: string): SessionPaths => ({
 
 export function tokensName(sha256: string): string {
   if (sha256Pattern.test(sha256)) return `tokens-${sha256}.u32`;
-  throw new CwmError('CWM-1003', 'A SHA-256 is 64 lower-case hexadecimal digits.');
+  throw new CwmError('InvalidParameter', 'A SHA-256 is 64 lower-case hexadecimal digits.');
 }
 
 export interface WindowPaths {
@@ -153,7 +153,8 @@ export const windowPaths = (directory: string): WindowPaths => ({
 const devicePattern = /^(?:con|prn|aux|nul|com\d|lpt\d)$/i;
 
 function fileNameOf<Id extends string>(id: Id, parse: (value: string) => Id): string {
-  if (parse(id) !== id) throw new CwmError('CWM-1003', `${JSON.stringify(id)} is not written as ids are stored.`);
+  if (parse(id) !== id)
+    throw new CwmError('InvalidParameter', `${JSON.stringify(id)} is not written as ids are stored.`);
   return devicePattern.test(id) ? `${id}~` : id;
 }
 

@@ -48,7 +48,7 @@ export function openRecord(bytes: Uint8Array): RawRecord {
 /**
  * @param knownVersion the latest version that is taken for one's own; what is later is refused, however it looks.
  * @throws DamageError when the bytes are not a whole record.
- * @throws CwmError CWM-1004 when the record is whole, but another version of this program wrote it.
+ * @throws CwmError UnsupportedSchema when the record is whole, but another version of this program wrote it.
  */
 export function decodeRecord<Schema extends z.ZodMiniType>(
   bytes: Uint8Array,
@@ -57,12 +57,15 @@ export function decodeRecord<Schema extends z.ZodMiniType>(
 ): z.output<Schema> {
   const { formatVersion, value } = openRecord(bytes);
   if (formatVersion > knownVersion) {
-    throw new CwmError('CWM-1004', `A record has format version ${formatVersion}; this is version ${knownVersion}.`);
+    throw new CwmError(
+      'UnsupportedSchema',
+      `A record has format version ${formatVersion}; this is version ${knownVersion}.`,
+    );
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   // Its checksum holds, so it is what somebody wrote: not damaged, and never to be moved away.
-  throw new CwmError('CWM-1004', 'A record does not have the expected fields.', { cause: parsed.error });
+  throw new CwmError('UnsupportedSchema', 'A record does not have the expected fields.', { cause: parsed.error });
 }
 
 const headPattern = /^\{"formatVersion":([1-9]\d{0,8}),"sha256":"([0-9a-f]{64})","value":/;

@@ -20,7 +20,7 @@ export class RecordFiles {
 
   /**
    * @returns null when there is no such file.
-   * @throws CwmError CWM-4004 when it is damaged (it was set aside), CWM-1004 when another version wrote it.
+   * @throws CwmError Corrupted when it is damaged (it was set aside), UnsupportedSchema when another version wrote it.
    */
   async read<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<z.output<Schema> | null> {
     const bytes = await this.#writes.readIfThere(path);
@@ -30,7 +30,7 @@ export class RecordFiles {
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
       await this.#quarantine.setAside(path, error.message);
-      throw new CwmError('CWM-4004', `A record of the store was damaged (${basename(path)}): ${error.message}`, {
+      throw new CwmError('Corrupted', `A record of the store was damaged (${basename(path)}): ${error.message}`, {
         cause: error,
       });
     }

@@ -3,18 +3,18 @@ import { CwmError, toCwmError } from '../../protocol/errors.ts';
 /** Whether the operation that failed was there to read or to change something. */
 export type Access = 'read' | 'write';
 
-/** A failure of a store operation as {@link CwmError}: full disk CWM-4003, no permission CWM-4001 or CWM-4002 with a hint. */
+/** A failure of a store operation as {@link CwmError}: full disk StorageFull, no permission WriteFailed or ReadFailed with a hint. */
 export function storageError(error: unknown, access: Access, directory: string): CwmError {
   const code = error instanceof Error && 'code' in error ? error.code : null;
   // An AbortError has a code too, a number.
   if (error instanceof CwmError || typeof code !== 'string') return toCwmError(error);
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new CwmError('CWM-4003', `The disk of the storage directory ${directory} is full.`, { cause: error });
+    return new CwmError('StorageFull', `The disk of the storage directory ${directory} is full.`, { cause: error });
   }
   const what = access === 'write' ? 'write to' : 'read';
   const hint = hintFor(code, directory);
   return new CwmError(
-    access === 'write' ? 'CWM-4001' : 'CWM-4002',
+    access === 'write' ? 'WriteFailed' : 'ReadFailed',
     `Could not ${what} the storage directory ${directory} (${code}).`,
     hint === null ? { cause: error } : { cause: error, hint },
   );

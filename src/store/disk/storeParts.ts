@@ -32,11 +32,11 @@ export function makeStoreParts(files: Files, clock: Clock, layout: Layout, forma
 
 /**
  * Whether this directory of a record is there.
- * @throws CwmError CWM-8001 when it is a link or no directory: following it could leave the storage directory.
+ * @throws CwmError AccessDenied when it is a link or no directory: following it could leave the storage directory.
  */
 export async function hasDirectory(files: Files, directory: string): Promise<boolean> {
   const stat = await files.stat(directory);
   if (stat === null) return false;
   if (stat.kind === 'directory') return true;
-  throw new CwmError('CWM-8001', `${directory} is ${stat.kind === 'link' ? 'a link' : 'not a directory'}.`);
+  throw new CwmError('AccessDenied', `${directory} is ${stat.kind === 'link' ? 'a link' : 'not a directory'}.`);
 }

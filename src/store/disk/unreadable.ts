@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { hasCode } from './files.ts';
 import type { Quarantine } from './quarantine.ts';
 
@@ -14,8 +14,8 @@ export async function nullIfUnreadable<T>(
   try {
     return await read();
   } catch (error) {
-    if (error instanceof CwmError && leftOut.has(error.code)) {
-      if (noted.has(error.code)) quarantine.note(path, error.message);
+    if (error instanceof CwmError && leftOut.has(error.name)) {
+      if (noted.has(error.name)) quarantine.note(path, error.message);
       return null;
     }
     if (!hasCode(error, 'EACCES', 'EPERM', 'ELOOP', 'EISDIR', 'EIO')) throw error;
@@ -24,15 +24,15 @@ export async function nullIfUnreadable<T>(
   }
 }
 
-const noted: ReadonlySet<string> = new Set(['CWM-1004', 'CWM-8001']);
-const leftOut: ReadonlySet<string> = new Set([...noted, 'CWM-2001', 'CWM-2002', 'CWM-4004']);
+const noted: ReadonlySet<string> = new Set(['UnsupportedSchema', 'AccessDenied']);
+const leftOut: ReadonlySet<string> = new Set([...noted, 'SessionNotFound', 'WindowNotFound', 'Corrupted']);
 
 /** A record that is only a convenience: null also when it is damaged, and set aside by now. */
 export async function nullIfDamaged<T>(read: () => Promise<T | null>): Promise<T | null> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+    if (isCwmError(error, 'Corrupted')) return null;
     throw error;
   }
 }

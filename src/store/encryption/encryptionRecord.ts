@@ -26,7 +26,7 @@ export const checkOf = (key: KeyObject): string => sealFrame(key, known).toStrin
 export const fits = (key: KeyObject, { check }: EncryptionRecord): boolean =>
   openFrames(key, Buffer.from(check, 'base64')).plain.equals(known);
 
-/** @throws CwmError CWM-8003 when it is damaged: then nothing may be believed or written. */
+/** @throws CwmError EncryptionKey when it is damaged: then nothing may be believed or written. */
 export async function readEncryptionRecord(files: Files, layout: Layout): Promise<EncryptionRecord | null> {
   const bytes = await new DurableWrites(files, layout.temporary).readIfThere(layout.encryption);
   if (bytes === null) return null;

@@ -8,7 +8,7 @@ const keyBytes = 32;
 
 /**
  * Reads a key: 64 hex digits, in a file that only its owner may read.
- * @throws CwmError CWM-8003 when it is not there, not private, or no key. Nothing of its content is in the message.
+ * @throws CwmError EncryptionKey when it is not there, not private, or no key. Nothing of its content is in the message.
  */
 export async function readKeyFile(path: string): Promise<KeyObject> {
   let text: string;
@@ -32,7 +32,7 @@ export async function readKeyFile(path: string): Promise<KeyObject> {
   return createSecretKey(text.trim(), 'hex');
 }
 
-/** Makes a key where there is no file yet, mode 0600, and waits until it is on the disk. @throws CwmError CWM-4001. */
+/** Makes a key where there is no file yet, mode 0600, and waits until it is on the disk. @throws CwmError WriteFailed. */
 export async function makeKeyFile(path: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -41,9 +41,9 @@ export async function makeKeyFile(path: string): Promise<void> {
     await handle.sync();
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return;
-    throw new CwmError('CWM-4001', `The key file ${path} can't be written.`, { cause: error });
+    throw new CwmError('WriteFailed', `The key file ${path} can't be written.`, { cause: error });
   }
 }
 
 export const keyError = (message: string, hint: string, cause?: unknown): CwmError =>
-  new CwmError('CWM-8003', message, { hint, ...(cause === undefined ? {} : { cause }) });
+  new CwmError('EncryptionKey', message, { hint, ...(cause === undefined ? {} : { cause }) });

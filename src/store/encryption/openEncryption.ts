@@ -32,7 +32,7 @@ export type Encryption =
  * the store is to see them.
  *
  * @param knownVersion the latest format of a store that may be converted: of what a later version keeps, some files would be left.
- * @throws CwmError CWM-8003 when the key is missing or another one, CWM-1004 when a later version wrote what is to be converted:
+ * @throws CwmError EncryptionKey when the key is missing or another one, UnsupportedSchema when a later version wrote what is to be converted:
  * nothing was moved or changed then.
  */
 export async function openEncryption(
@@ -45,7 +45,7 @@ export async function openEncryption(
   const off = { files, encryption: { state: 'off' } } as const;
   if (found === null) {
     if (turn !== 'on') return off;
-    if (wanted === null) throw new CwmError('CWM-1003', 'To encrypt the store a key file must be named.');
+    if (wanted === null) throw new CwmError('InvalidParameter', 'To encrypt the store a key file must be named.');
     await requireKnown(files, layout, knownVersion);
     await makeKeyFile(wanted);
   }
@@ -83,7 +83,10 @@ export async function openEncryption(
 
 async function requireKnown(files: Files, layout: Layout, knownVersion: number): Promise<void> {
   if ((await readStoreFormat(files, layout, knownVersion)).kind !== 'newer') return;
-  throw new CwmError('CWM-1004', 'A later version wrote this store: this one can neither encrypt nor decrypt it.');
+  throw new CwmError(
+    'UnsupportedSchema',
+    'A later version wrote this store: this one can neither encrypt nor decrypt it.',
+  );
 }
 
 /** Files of which some have been converted. */

@@ -46,7 +46,7 @@ export class LiveIndex {
     this.#refreshSoon();
   }
 
-  /** @throws CwmError CWM-4002 when SQLite can't be loaded; nothing but lists needs it. */
+  /** @throws CwmError ReadFailed when SQLite can't be loaded; nothing but lists needs it. */
   query<T>(ask: (index: SqlIndex) => T): Promise<T> {
     return this.#queue.run(async () => ask(await this.#current()));
   }
@@ -123,7 +123,7 @@ export class LiveIndex {
     try {
       return await loadSqlJs(this.#wasmPath);
     } catch (error) {
-      throw new CwmError('CWM-4002', 'The index could not be loaded, so nothing can be listed.', {
+      throw new CwmError('ReadFailed', 'The index could not be loaded, so nothing can be listed.', {
         hint: 'Install again: sql-wasm.wasm is missing or damaged. Sessions and windows can still be opened by name.',
         cause: error,
       });

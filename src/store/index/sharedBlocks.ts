@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import type { IndexSource } from './indexSource.ts';
@@ -64,7 +64,7 @@ export class SharedBlocks {
     try {
       return await this.#index.query((rows) => rows.windowsOfLineage(lineage) as WindowName[]);
     } catch (error) {
-      if (error instanceof CwmError && error.code === 'CWM-4002') return this.#source.windowNames();
+      if (isCwmError(error, 'ReadFailed')) return this.#source.windowNames();
       throw error;
     }
   }
@@ -75,7 +75,7 @@ export class SharedBlocks {
       return manifest?.lineage === lineage ? await this.#windows.loadKv(name) : null;
     } catch (error) {
       // Deleted meanwhile, or its record is damaged: then it can't name a block any more either, and its thaw rebuilds them.
-      if (error instanceof CwmError && (error.code === 'CWM-2002' || error.code === 'CWM-4004')) return null;
+      if (isCwmError(error, 'WindowNotFound', 'Corrupted')) return null;
       throw error;
     }
   }

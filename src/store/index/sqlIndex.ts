@@ -231,7 +231,8 @@ export class SqlIndex {
 function instant(stamp: string | undefined): string | undefined {
   if (stamp === undefined) return undefined;
   const time = new Date(stamp);
-  if (Number.isNaN(time.getTime())) throw new CwmError('CWM-1003', `${JSON.stringify(stamp)} is not an ISO 8601 time.`);
+  if (Number.isNaN(time.getTime()))
+    throw new CwmError('InvalidParameter', `${JSON.stringify(stamp)} is not an ISO 8601 time.`);
   return time.toISOString();
 }
 

@@ -23,7 +23,7 @@ export const latestFormat = (migrations: readonly Migration[]): number => migrat
  * a later version wrote is only to be read, and not touched.
  *
  * @param root the storage directory, which is there, without links in its path.
- * @throws CwmError CWM-8001 when a directory in it is a link, CWM-1004 when its format can't be told.
+ * @throws CwmError AccessDenied when a directory in it is a link, UnsupportedSchema when its format can't be told.
  */
 export async function prepareStore(
   files: Files,

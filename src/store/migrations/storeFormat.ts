@@ -33,7 +33,7 @@ export async function readStoreFormat(files: Files, layout: Layout, knownVersion
     if (raw.formatVersion > knownVersion) return { kind: 'newer', version: raw.formatVersion };
     const parsed = storeRecordSchema.safeParse(raw.value);
     if (parsed.success) return { kind: 'known', version: raw.formatVersion, record: parsed.data };
-    throw new CwmError('CWM-1004', 'store.json does not have the expected fields.', { cause: parsed.error });
+    throw new CwmError('UnsupportedSchema', 'store.json does not have the expected fields.', { cause: parsed.error });
   }
   const paths = await someRecords(files, layout);
   const isDamaged = raw !== null;

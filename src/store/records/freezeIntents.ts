@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { CwmError } from '../../protocol/errors.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { hasCode } from '../disk/files.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
@@ -50,7 +50,7 @@ export class FreezeIntents {
         const intent = await records.read(join(layout.intents, name), intentSchema);
         if (intent) intents.push(intent);
       } catch (error) {
-        if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+        if (!isCwmError(error, 'Corrupted')) throw error;
       }
     }
     return intents;

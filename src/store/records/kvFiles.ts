@@ -46,18 +46,18 @@ export class KvFiles {
   async readHead(window: string, paths: WindowPaths): Promise<KvHead | null> {
     const head = await this.#parts.records.read(paths.kv, kvHeadSchema);
     if (head !== null && head.window !== window) {
-      throw new CwmError('CWM-4004', `The KV record of window "${window}" is that of window "${head.window}".`);
+      throw new CwmError('Corrupted', `The KV record of window "${window}" is that of window "${head.window}".`);
     }
     return head;
   }
 
-  /** @throws CwmError CWM-4004 when a part of it is missing or damaged. */
+  /** @throws CwmError Corrupted when a part of it is missing or damaged. */
   async read(window: string, paths: WindowPaths): Promise<KvRecord> {
     const head = await this.readHead(window, paths);
     const blocks =
       head && (await this.#parts.records.read(join(paths.directory, blocksName(head.blocksSha256)), blocksSchema));
     if (head && blocks) return { ...head.kv, blocks };
-    throw new CwmError('CWM-4004', `The KV record of window "${window}" is missing or was set aside.`);
+    throw new CwmError('Corrupted', `The KV record of window "${window}" is missing or was set aside.`);
   }
 
   async replace(window: string, paths: WindowPaths, kv: KvRecord): Promise<void> {

@@ -20,7 +20,7 @@ export class LineageFiles {
     const path = this.#parts.layout.lineage(lineage.id);
     return this.#queue.run(lineage.id, async () => {
       if ((await this.#parts.files.stat(path)) !== null) {
-        throw new CwmError('CWM-9001', `A lineage with the id "${lineage.id}" exists already.`);
+        throw new CwmError('Internal', `A lineage with the id "${lineage.id}" exists already.`);
       }
       await this.#parts.records.write(path, lineage);
     });
@@ -38,8 +38,8 @@ export class LineageFiles {
 
   async get(id: LineageId): Promise<Lineage> {
     const lineage = await this.#parts.records.read(this.#parts.layout.lineage(id), lineageSchema);
-    if (lineage === null) throw new CwmError('CWM-4004', `The lineage "${id}" is missing.`);
-    if (lineage.id !== id) throw new CwmError('CWM-4004', `The lineage "${id}" is that of "${lineage.id}".`);
+    if (lineage === null) throw new CwmError('Corrupted', `The lineage "${id}" is missing.`);
+    if (lineage.id !== id) throw new CwmError('Corrupted', `The lineage "${id}" is that of "${lineage.id}".`);
     return { ...lineage, id };
   }
 

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
 import { messageRoles, messageSchema, type Message } from '../../protocol/schemas/session.ts';
 import { hasCode } from '../disk/files.ts';
@@ -52,7 +52,7 @@ export class MessagePool {
         added.set(path, bytes);
         entries.push(entryOf(message));
       } else if (!Buffer.from(present).equals(bytes)) {
-        throw new CwmError('CWM-1003', `Message "${message.id}" is already there and says something else.`);
+        throw new CwmError('InvalidParameter', `Message "${message.id}" is already there and says something else.`);
       }
     }
     if (added.size === 0) return;
@@ -71,7 +71,7 @@ export class MessagePool {
     return mapBounded(ids, filesAtOnce, async (id) => {
       const message = await this.#parts.records.read(paths.message(id), messageSchema);
       if (message === null) throw await this.#absent(paths, id);
-      if (message.id !== id) throw new CwmError('CWM-4004', `The file of message "${id}" holds another message.`);
+      if (message.id !== id) throw new CwmError('Corrupted', `The file of message "${id}" holds another message.`);
       return message;
     });
   }
@@ -119,8 +119,11 @@ export class MessagePool {
   async #absent(paths: SessionPaths, id: MessageId): Promise<CwmError> {
     const known = (await this.#entries(paths)).some((entry) => entry.id === id);
     return known
-      ? new CwmError('CWM-4004', `Message "${id}" is in the session's index, but its file is missing or was set aside.`)
-      : new CwmError('CWM-2007', `The session has no message "${id}".`);
+      ? new CwmError(
+          'Corrupted',
+          `Message "${id}" is in the session's index, but its file is missing or was set aside.`,
+        )
+      : new CwmError('MessageNotFound', `The session has no message "${id}".`);
   }
 
   async #entries(paths: SessionPaths): Promise<readonly MessageIndexEntry[]> {
@@ -177,7 +180,7 @@ export class MessagePool {
       return message ? entryOf(message) : null;
     } catch (error) {
       // Set aside and reported by then: the rest is entered.
-      if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+      if (isCwmError(error, 'Corrupted')) return null;
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 
@@ -24,7 +24,7 @@ export class ProjectFiles {
       const id = parseSessionId(record.activeSession);
       return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
     } catch (error) {
-      if (error instanceof CwmError && error.code === 'CWM-4004') return null;
+      if (isCwmError(error, 'Corrupted')) return null;
       throw error;
     }
   }

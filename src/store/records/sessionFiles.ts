@@ -42,7 +42,7 @@ export class SessionFiles {
     const { files, writes, layout } = this.#parts;
     const target = layout.session(id).directory;
     return this.exclusively(id, async () => {
-      const taken = new CwmError('CWM-3004', `A session with the id "${id}" exists already.`);
+      const taken = new CwmError('SessionExists', `A session with the id "${id}" exists already.`);
       if ((await files.stat(target)) !== null) throw taken;
       await writes.addDirectory(target, async (directory) => {
         const paths = sessionPaths(directory);
@@ -54,7 +54,7 @@ export class SessionFiles {
     });
   }
 
-  /** @throws CwmError CWM-4004 when the session is there without a record that can be read. */
+  /** @throws CwmError Corrupted when the session is there without a record that can be read. */
   async get(id: SessionId): Promise<Session | null> {
     const paths = this.#parts.layout.session(id);
     if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
@@ -62,11 +62,11 @@ export class SessionFiles {
     if (session?.id === id) return session;
     if (session === null) {
       if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
-      throw new CwmError('CWM-4004', `The record of session "${id}" is missing or was set aside.`);
+      throw new CwmError('Corrupted', `The record of session "${id}" is missing or was set aside.`);
     }
     // A file system that does not tell upper from lower case shows one session under both names.
     if (session.id.toLowerCase() === id.toLowerCase()) return null;
-    throw new CwmError('CWM-4004', `The record of session "${id}" is that of session "${session.id}".`);
+    throw new CwmError('Corrupted', `The record of session "${id}" is that of session "${session.id}".`);
   }
 
   update(next: Session): Promise<void> {
@@ -79,7 +79,7 @@ export class SessionFiles {
     const paths = this.#parts.layout.session(id);
     const current = await this.#require(id);
     if (next.version !== current.version + 1) {
-      throw new CwmError('CWM-3103', `Session "${id}" was changed meanwhile.`, {
+      throw new CwmError('VersionConflict', `Session "${id}" was changed meanwhile.`, {
         context: { storedVersion: current.version, givenVersion: next.version },
       });
     }
@@ -88,14 +88,14 @@ export class SessionFiles {
     await this.#dropTokens(paths, current.tokens?.sha256, next.tokens?.sha256);
   }
 
-  /** Gives a session that has lost its record another one. @throws CwmError CWM-3004 when it has one after all. */
+  /** Gives a session that has lost its record another one. @throws CwmError SessionExists when it has one after all. */
   putRecord(session: Session): Promise<void> {
     const id = session.id as SessionId;
     const paths = this.#parts.layout.session(id);
     return this.exclusively(id, async () => {
       await this.#requireDirectories(id, paths);
       if ((await this.#parts.files.stat(paths.metadata)) !== null) {
-        throw new CwmError('CWM-3004', `Session "${id}" has a record.`);
+        throw new CwmError('SessionExists', `Session "${id}" has a record.`);
       }
       await this.#parts.records.write(paths.metadata, session);
     });
@@ -111,13 +111,13 @@ export class SessionFiles {
     });
   }
 
-  /** Takes a session back. @param from where its directory lies now. @throws CwmError CWM-3004 when the id is taken by now. */
+  /** Takes a session back. @param from where its directory lies now. @throws CwmError SessionExists when the id is taken by now. */
   restore(id: SessionId, from: string): Promise<void> {
     const { files, writes, layout } = this.#parts;
     const target = layout.session(id).directory;
     return this.exclusively(id, async () => {
       if ((await files.stat(target)) !== null) {
-        throw new CwmError('CWM-3004', `A session with the id "${id}" exists already.`);
+        throw new CwmError('SessionExists', `A session with the id "${id}" exists already.`);
       }
       await writes.move(from, target);
     });
@@ -162,11 +162,11 @@ export class SessionFiles {
     const paths = this.#parts.layout.session(id);
     await this.#requireDirectories(id, paths);
     const bytes = await this.#parts.writes.readIfThere(paths.tokens(sha256));
-    if (bytes === null) throw new CwmError('CWM-4004', `Session "${id}" does not have the token ids ${sha256}.`);
+    if (bytes === null) throw new CwmError('Corrupted', `Session "${id}" does not have the token ids ${sha256}.`);
     const ids = openTokens(bytes, sha256);
     if (ids !== null) return ids;
     await this.#parts.quarantine.setAside(paths.tokens(sha256), 'Its SHA-256 is not the one in its name.');
-    throw new CwmError('CWM-4004', `The token ids of session "${id}" are damaged.`);
+    throw new CwmError('Corrupted', `The token ids of session "${id}" are damaged.`);
   }
 
   /** What is wrong with the pool, in plain words. Damaged files count, and messages that a branch names and nobody has. */
@@ -186,7 +186,7 @@ export class SessionFiles {
     const bytes = encodeTokenIds(content.tokenIds);
     const sha256 = sha256Hex(bytes);
     if (sha256 !== session.tokens?.sha256) {
-      throw new CwmError('CWM-9001', `The token ids of session "${session.id}" are not those its record names.`);
+      throw new CwmError('Internal', `The token ids of session "${session.id}" are not those its record names.`);
     }
     await this.#requireDirectories(content.from, from);
     // So that it is not moved to the trash meanwhile. No two wait for each other: this session is not there yet, that one was.
@@ -231,4 +231,4 @@ export class SessionFiles {
   }
 }
 
-const notFound = (id: SessionId): CwmError => new CwmError('CWM-2001', `There is no session "${id}".`);
+const notFound = (id: SessionId): CwmError => new CwmError('SessionNotFound', `There is no session "${id}".`);

@@ -36,7 +36,7 @@ export class Trash {
 
   /**
    * @param move takes what lies at the path to its place.
-   * @throws CwmError CWM-2009 when there is no such item.
+   * @throws CwmError PathNotFound when there is no such item.
    */
   takeOut(id: string, move: (item: TrashItem, path: string) => Promise<void>): Promise<TrashItem> {
     return this.#takers.run(async () => {
@@ -78,7 +78,7 @@ export class Trash {
       const item = { ...named, sizeBytes: await this.#bytesOnlyIn(id) };
       return { item, path: join(this.#parts.layout.trash, id) };
     }
-    throw new CwmError('CWM-2009', `There is nothing called ${JSON.stringify(id.slice(0, 200))} in the trash.`, {
+    throw new CwmError('PathNotFound', `There is nothing called ${JSON.stringify(id.slice(0, 200))} in the trash.`, {
       hint: 'List the trash to see what is in it.',
     });
   }

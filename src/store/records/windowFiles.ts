@@ -38,12 +38,12 @@ export class WindowFiles {
     const tokens = encodeTokenIds(ids);
     const paths = this.#parts.layout.window(name);
     if (sha256Hex(tokens) !== manifest.tokens.sha256) {
-      throw new CwmError('CWM-9001', `The token ids of window "${name}" are not those its manifest names.`);
+      throw new CwmError('Internal', `The token ids of window "${name}" are not those its manifest names.`);
     }
     return this.#sessions.exclusively(sessionId, () =>
       this.#queue.run(name, async () => {
         const session = await this.#sessions.get(sessionId);
-        if (!session) throw new CwmError('CWM-2001', `There is no session "${sessionId}" to make a window of.`);
+        if (!session) throw new CwmError('SessionNotFound', `There is no session "${sessionId}" to make a window of.`);
         await this.#requireFree(name, paths);
         if (manifest.mode === 'freeze') await this.#intents.begin(name, sessionId, session.version);
         try {
@@ -65,7 +65,7 @@ export class WindowFiles {
     );
   }
 
-  /** @throws CwmError CWM-4004 when the window is there without a manifest that can be read. */
+  /** @throws CwmError Corrupted when the window is there without a manifest that can be read. */
   async get(name: WindowName): Promise<WindowManifest | null> {
     const paths = this.#parts.layout.window(name);
     if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
@@ -73,22 +73,22 @@ export class WindowFiles {
     if (manifest?.name === name) return manifest;
     if (manifest === null) {
       if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
-      throw new CwmError('CWM-4004', `The manifest of window "${name}" is missing or was set aside.`);
+      throw new CwmError('Corrupted', `The manifest of window "${name}" is missing or was set aside.`);
     }
     // A file system that does not tell upper from lower case shows one window under both names.
     if (manifest.name.toLowerCase() === name.toLowerCase()) return null;
-    throw new CwmError('CWM-4004', `The manifest of window "${name}" is that of window "${manifest.name}".`);
+    throw new CwmError('Corrupted', `The manifest of window "${name}" is that of window "${manifest.name}".`);
   }
 
   loadTokens(name: WindowName): Promise<number[]> {
     return this.#onWindow(name, async ({ tokens: path }) => {
       const { tokens } = await this.require(name);
       const bytes = await this.#parts.writes.readIfThere(path);
-      if (bytes === null) throw new CwmError('CWM-4004', `The token ids of window "${name}" are missing.`);
+      if (bytes === null) throw new CwmError('Corrupted', `The token ids of window "${name}" are missing.`);
       const ids = openTokens(bytes, tokens.sha256);
       if (ids !== null) return ids;
       await this.#parts.quarantine.setAside(path, "Its SHA-256 is not the one in the window's manifest.");
-      throw new CwmError('CWM-4004', `The token ids of window "${name}" are damaged.`);
+      throw new CwmError('Corrupted', `The token ids of window "${name}" are damaged.`);
     });
   }
 
@@ -131,12 +131,12 @@ export class WindowFiles {
   /**
    * Takes a window back.
    * @param from where its directory lies now.
-   * @throws CwmError CWM-3003 when the name is taken by now, CWM-2001 when its session is gone or another one, CWM-4004 when it is damaged.
+   * @throws CwmError WindowExists when the name is taken by now, SessionNotFound when its session is gone or another one, Corrupted when it is damaged.
    */
   async restore(name: WindowName, from: string): Promise<void> {
     const { records, writes, layout } = this.#parts;
     const manifest = await records.read(windowPaths(from).manifest, windowManifestSchema);
-    if (manifest?.name !== name) throw new CwmError('CWM-4004', `What was window "${name}" has no manifest any more.`);
+    if (manifest?.name !== name) throw new CwmError('Corrupted', `What was window "${name}" has no manifest any more.`);
     const session = manifest.session as SessionId;
     const paths = layout.window(name);
     return this.#sessions.exclusively(session, () =>
@@ -147,7 +147,7 @@ export class WindowFiles {
         const isThere = await hasDirectory(this.#parts.files, layout.session(session).directory);
         if (!isThere || manifest.messageIds.some((id) => !stored.has(id))) {
           const what = isThere ? 'does not have its messages' : 'is gone';
-          throw new CwmError('CWM-2001', `The session "${session}" of window "${name}" ${what}.`, {
+          throw new CwmError('SessionNotFound', `The session "${session}" of window "${name}" ${what}.`, {
             hint: 'Restore that session first, if it is in the trash.',
           });
         }
@@ -180,8 +180,8 @@ export class WindowFiles {
 
   async #requireFree(name: WindowName, paths: WindowPaths): Promise<void> {
     if ((await this.#parts.files.stat(paths.directory)) === null) return;
-    throw new CwmError('CWM-3003', `A window named "${name}" exists already.`);
+    throw new CwmError('WindowExists', `A window named "${name}" exists already.`);
   }
 }
 
-const notFound = (name: WindowName): CwmError => new CwmError('CWM-2002', `There is no window "${name}".`);
+const notFound = (name: WindowName): CwmError => new CwmError('WindowNotFound', `There is no window "${name}".`);

@@ -69,7 +69,7 @@ export class BlockFiles implements BlockCache {
       let freedBytes = 0;
       for (const { hash, namespace, sizeBytes } of blocks) {
         if (!namespacePattern.test(namespace) || !blockPattern.test(`${hash}.kv`)) {
-          throw new CwmError('CWM-1003', 'A block is named by 64 hexadecimal digits, its namespace by 32.');
+          throw new CwmError('InvalidParameter', 'A block is named by 64 hexadecimal digits, its namespace by 32.');
         }
         try {
           await this.#files.remove(join(this.#directory, namespace, hash.slice(0, 2), `${hash}.kv`));

@@ -76,7 +76,7 @@ export class RecoveryFiles {
     if (kept.length > recoveryPointsKept) await this.#removeOld(paths, id);
   }
 
-  /** @throws CwmError CWM-4004 when the token ids that the recovery point names are missing or damaged. */
+  /** @throws CwmError Corrupted when the token ids that the recovery point names are missing or damaged. */
   async checkTokens(point: RecoveryPoint): Promise<void> {
     const { writes, quarantine, layout } = this.#parts;
     const { tokens } = point.conversation;
@@ -85,7 +85,7 @@ export class RecoveryFiles {
     const bytes = await writes.readIfThere(path);
     if (bytes !== null && openTokens(bytes, tokens.sha256) !== null) return;
     if (bytes !== null) await quarantine.setAside(path, 'Its SHA-256 is not the one in its name.');
-    throw new CwmError('CWM-4004', `The token ids of recovery point "${point.id}" are missing or damaged.`);
+    throw new CwmError('Corrupted', `The token ids of recovery point "${point.id}" are missing or damaged.`);
   }
 
   /** Null also when they are lost: there is still a conversation to go back to. */
@@ -129,9 +129,10 @@ export class RecoveryFiles {
       this.#parts.quarantine.note(join(paths.recovery, name), 'It is another recovery point than its name says.');
       return 'damaged';
     } catch (error) {
-      if (!(error instanceof CwmError) || (error.code !== 'CWM-4004' && error.code !== 'CWM-1004')) throw error;
+      if (!(error instanceof CwmError) || (error.name !== 'Corrupted' && error.name !== 'UnsupportedSchema'))
+        throw error;
       // Whole, but of another version: it is left alone.
-      if (error.code === 'CWM-1004') this.#parts.quarantine.note(join(paths.recovery, name), error.message);
+      if (error.name === 'UnsupportedSchema') this.#parts.quarantine.note(join(paths.recovery, name), error.message);
       return 'damaged';
     }
   }

@@ -1,6 +1,6 @@
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { RecoveryPoint, StateStore, StoredState } from '../../core/ports/states.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
@@ -58,7 +58,7 @@ export class StateFiles implements StateStore {
     const needed = Object.values(point.conversation.branches).flatMap(({ messageIds }) => messageIds);
     const missing = needed.filter((id) => !stored.has(id)).length;
     if (missing > 0)
-      throw new CwmError('CWM-4004', `Messages of recovery point "${point.id}" are missing: ${missing}.`);
+      throw new CwmError('Corrupted', `Messages of recovery point "${point.id}" are missing: ${missing}.`);
   }
 
   restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void> {
@@ -116,7 +116,7 @@ export class StateFiles implements StateStore {
       try {
         await check();
       } catch (error) {
-        if (!(error instanceof CwmError && error.code === 'CWM-4004')) throw error;
+        if (!isCwmError(error, 'Corrupted')) throw error;
         problems.push(error.message);
       }
     };
@@ -193,9 +193,9 @@ export class StateFiles implements StateStore {
   }
 }
 
-const noSession = (id: SessionId): CwmError => new CwmError('CWM-2001', `There is no session "${id}".`);
+const noSession = (id: SessionId): CwmError => new CwmError('SessionNotFound', `There is no session "${id}".`);
 
 const changedMeanwhile = (id: SessionId, storedVersion: number, givenVersion: number | null): CwmError =>
-  new CwmError('CWM-3103', `The state of session "${id}" was changed meanwhile.`, {
+  new CwmError('VersionConflict', `The state of session "${id}" was changed meanwhile.`, {
     context: { storedVersion, givenVersion },
   });

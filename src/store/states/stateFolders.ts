@@ -30,7 +30,7 @@ export class StateFolders implements StatePeers {
 
   open(location: string): StatePeer {
     if (!isAbsolute(location) || location.includes('\0')) {
-      throw new CwmError('CWM-1003', 'The folder to synchronise with must be given by its absolute path.', {
+      throw new CwmError('InvalidParameter', 'The folder to synchronise with must be given by its absolute path.', {
         context: { parameter: 'folder' },
       });
     }
@@ -52,7 +52,7 @@ export class StateFolders implements StatePeers {
     } catch (error) {
       if (error instanceof CwmError) throw error;
       const isMissing = hasCode(error, 'ENOENT', 'ENOTDIR');
-      if (isMissing) throw new CwmError('CWM-2009', `${location} is no folder.`, { cause: error });
+      if (isMissing) throw new CwmError('PathNotFound', `${location} is no folder.`, { cause: error });
       throw failed(location, 'could not be used', error);
     } finally {
       clearTimeout(timer);
@@ -144,7 +144,10 @@ class StateFolder {
   }
 
   #overtaken(session: SessionId): CwmError {
-    return new CwmError('CWM-3103', `The state of session "${session}" in ${this.#folder} was changed meanwhile.`);
+    return new CwmError(
+      'VersionConflict',
+      `The state of session "${session}" in ${this.#folder} was changed meanwhile.`,
+    );
   }
 }
 
@@ -152,4 +155,4 @@ const nameOf = (session: SessionId, fromVersion: number): string =>
   `state-${session}-${String(fromVersion).padStart(16, '0')}.json`;
 
 const failed = (path: string, how: string, cause?: unknown): CwmError =>
-  new CwmError('CWM-3105', `${path} ${how}.`, { cause });
+  new CwmError('SyncFailed', `${path} ${how}.`, { cause });

@@ -18,7 +18,7 @@ export class StateRecords {
     this.#parts = parts;
   }
 
-  /** Null when nothing was ever stored. @throws CwmError CWM-4004 when it is damaged or was set aside. */
+  /** Null when nothing was ever stored. @throws CwmError Corrupted when it is damaged or was set aside. */
   async load(id: SessionId): Promise<StoredState | null> {
     const { records, files, layout } = this.#parts;
     const paths = layout.session(id);
@@ -52,6 +52,6 @@ export class StateRecords {
 }
 
 const lost = (id: SessionId, how: string): CwmError =>
-  new CwmError('CWM-4004', `The record of the state of session "${id}" ${how}.`, {
+  new CwmError('Corrupted', `The record of the state of session "${id}" ${how}.`, {
     hint: 'Restore a recovery point of the session.',
   });

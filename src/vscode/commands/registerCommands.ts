@@ -72,7 +72,7 @@ function register(app: App, id: CommandId): Disposable {
   return commands.registerCommand(id, async (given: unknown, selection: unknown): Promise<CommandResult<unknown>> => {
     const input = z.safeParse(commandInputs[id], commandInput(given, selection));
     if (input.success) return run(app, input.data);
-    const error = new CwmError('CWM-1003', `The command ${id} was given what it does not understand.`, {
+    const error = new CwmError('InvalidParameter', `The command ${id} was given what it does not understand.`, {
       hint: 'Correct the arguments in the keybinding or the extension that calls it.',
     });
     showFailure(app, id, error, null);

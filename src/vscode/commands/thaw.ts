@@ -39,7 +39,7 @@ export const resume = command<CommandInput<'cwm.resume'>, Request, Receipt>({
         : await app.connection.call('getSession', { session: input.session });
     if (session === undefined) return undefined;
     if (session.frozenAs === null) {
-      throw new CwmError('CWM-3001', `Session “${session.title}” is not frozen.`, {
+      throw new CwmError('InvalidTransition', `Session “${session.title}” is not frozen.`, {
         hint: 'Switch to it to go on with it.',
       });
     }
@@ -55,7 +55,7 @@ async function thawOrInsist(app: App, request: Request, signal: AbortSignal | un
   try {
     return await thawNow(app, request, signal);
   } catch (error) {
-    if (!(error instanceof CwmError) || error.code !== 'CWM-5003' || request.insist) throw error;
+    if (!(error instanceof CwmError) || error.name !== 'ModelMismatch' || request.insist) throw error;
     const yes = 'Thaw without KV';
     const answer = await window.showWarningMessage(
       error.message,

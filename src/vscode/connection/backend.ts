@@ -4,12 +4,12 @@ import type { Signal } from '../../protocol/signals.ts';
 
 /** The backend as the extension uses it; the client satisfies it. A call to one that has gone starts another. */
 export interface Backend extends Disposable {
-  /** @throws CwmError what the backend answered, CWM-5010 when it can't be reached, CWM-6003 when `signal` aborted. */
+  /** @throws CwmError what the backend answered, BackendUnavailable when it can't be reached, Cancelled when `signal` aborted. */
   call<Name extends RouteName>(route: Name, input: RouteInput<Name>, signal?: AbortSignal): Promise<RouteOutput<Name>>;
   onSignal(listener: (signal: Signal) => void): Disposable;
   /** Each time that the stream of signals is lost. It comes back by itself when a backend is there again. */
   onClosed(listener: () => void): Disposable;
 }
 
-/** Finds the running backend or starts one. @throws CwmError CWM-5010, CWM-6003. */
+/** Finds the running backend or starts one. @throws CwmError BackendUnavailable, Cancelled. */
 export type ConnectBackend = (signal: AbortSignal) => Promise<Backend>;

@@ -3,7 +3,7 @@ import { DisposableStore } from '../../base/disposable.ts';
 import { Emitter } from '../../base/emitter.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../../protocol/api.ts';
 import type { Change } from '../../protocol/signals.ts';
-import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Backend, ConnectBackend } from './backend.ts';
 import type { StateStore } from '../state.ts';
 
@@ -45,7 +45,7 @@ export class BackendConnection implements Disposable {
   /**
    * Asks the backend, starting it when it is not running. An abort ends the wait, not a start that others wait for too.
    *
-   * @throws CwmError CWM-5010 when it can't be reached, CWM-6003 after an abort, else what the backend answered.
+   * @throws CwmError BackendUnavailable when it can't be reached, Cancelled after an abort, else what the backend answered.
    */
   async call<Name extends RouteName>(
     route: Name,
@@ -56,12 +56,12 @@ export class BackendConnection implements Disposable {
     try {
       return await backend.call(route, input, signal);
     } catch (error) {
-      if (error instanceof CwmError && error.code === 'CWM-5010') this.#lost(error);
+      if (isCwmError(error, 'BackendUnavailable')) this.#lost(error);
       throw error;
     }
   }
 
-  /** @throws CwmError CWM-5010 when there is none and none can be started, CWM-6003 after `dispose`. */
+  /** @throws CwmError BackendUnavailable when there is none and none can be started, Cancelled after `dispose`. */
   async open(): Promise<Backend> {
     this.#throwIfDisposed();
     const held = this.#held;
@@ -83,7 +83,7 @@ export class BackendConnection implements Disposable {
    * Lets go of the backend, does `work`, which may end that one and start others, and connects anew, however the work ended. Calls
    * wait for all of this. Where the new connection fails, the state says so; the work's result stands.
    *
-   * @throws what `work` does, CWM-6003 after `dispose`.
+   * @throws what `work` does, Cancelled after `dispose`.
    */
   async without<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     // Nobody else is to start a backend meanwhile, nor to be at other work.
@@ -116,7 +116,7 @@ export class BackendConnection implements Disposable {
   }
 
   #throwIfDisposed(): void {
-    if (this.#disposed.signal.aborted) throw new CwmError('CWM-6003', 'The extension is being stopped.');
+    if (this.#disposed.signal.aborted) throw new CwmError('Cancelled', 'The extension is being stopped.');
   }
 
   async #start(connect: ConnectBackend): Promise<Backend> {
@@ -189,11 +189,11 @@ export class BackendConnection implements Disposable {
 }
 
 const goneError = (): CwmError =>
-  new CwmError('CWM-5010', 'The backend has ended.', { hint: 'It starts again with the next command.' });
+  new CwmError('BackendUnavailable', 'The backend has ended.', { hint: 'It starts again with the next command.' });
 
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
-  const cancelled = (): CwmError => new CwmError('CWM-6003', 'The operation was cancelled.');
+  const cancelled = (): CwmError => new CwmError('Cancelled', 'The operation was cancelled.');
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(cancelled());
   signal.addEventListener('abort', onAbort, { once: true });

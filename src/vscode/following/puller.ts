@@ -1,5 +1,6 @@
 import type { Change } from '../../protocol/signals.ts';
-import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import type { CwmError } from '../../protocol/errors.ts';
+import { isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import { LatestOnly } from './latestOnly.ts';
@@ -138,7 +139,7 @@ export class Puller {
     try {
       return await this.#connection.call('getSession', { session });
     } catch (error) {
-      if (error instanceof CwmError && error.code === 'CWM-2001') return null;
+      if (isCwmError(error, 'SessionNotFound')) return null;
       throw error;
     }
   }

@@ -10,7 +10,7 @@ const mostFilesListed = 5000;
 /** Lets the user pick files and folders of the workspace. What .gitignore names is not offered. Absolute paths. */
 export async function pickPaths(folder: WorkspaceFolder | null): Promise<string[] | undefined> {
   if (folder === null) {
-    throw new CwmError('CWM-1003', 'No folder is open, so there are no files to choose from.', {
+    throw new CwmError('InvalidParameter', 'No folder is open, so there are no files to choose from.', {
       hint: 'Open a folder first.',
     });
   }

@@ -53,7 +53,7 @@ function searchAsTyped(app: App, pick: QuickPick<WindowItem>, everything: readon
       pick.items = found.items.map((item) => windowItem(app, item, true));
     } catch (thrown) {
       const error = toCwmError(thrown);
-      if (error.code !== 'CWM-6003') showFailure(app, 'List Windows', error, null);
+      if (error.name !== 'Cancelled') showFailure(app, 'List Windows', error, null);
     } finally {
       if (!signal.aborted) pick.busy = false;
     }

@@ -22,7 +22,7 @@ const actionCommands: Readonly<Record<Exclude<FailureAction, 'retry'>, CommandId
 export function showFailure(app: App, title: string, error: CwmError, retry: (() => Promise<unknown>) | null): void {
   app.log.error(`${title}: ${error.message} (${error.code})`, error.context ?? '', error.cause ?? '');
   // Who cancels knows it.
-  if (error.code === 'CWM-6003') return;
+  if (error.name === 'Cancelled') return;
   const { text, actions } = failureMessage(title, error, retry !== null);
   const ask = async (): Promise<void> => {
     const labels = actions.map((action) => failureActions[action]);

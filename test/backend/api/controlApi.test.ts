@@ -61,7 +61,7 @@ describe('control API', () => {
   it('S0-70 passes the error of the domain on with its status', async () => {
     const tested = await start();
     tested.fake.on('freeze', () => {
-      throw new CwmError('CWM-3003', 'It is taken.', { context: { window: 'w' } });
+      throw new CwmError('WindowExists', 'It is taken.', { context: { window: 'w' } });
     });
     const freeze = tested.client.call('freeze', { session: 's', window: 'w' });
     await expect(freeze).rejects.toMatchObject({ code: 'CWM-3003', message: 'It is taken.', context: { window: 'w' } });
@@ -104,7 +104,7 @@ describe('control API', () => {
     leave.abort();
     await ended;
     await until('the operations have ended', async () => {
-      tested.fake.on('thaw', () => Promise.reject(new CwmError('CWM-2002', 'none')));
+      tested.fake.on('thaw', () => Promise.reject(new CwmError('WindowNotFound', 'none')));
       const error = await tested.client.call('thaw', { window: 'w' }).catch((thrown: CwmError) => thrown.code);
       return error === 'CWM-2002';
     });
@@ -155,7 +155,7 @@ describe('control API', () => {
       await untilAborted(signal).catch(() => undefined);
       await Promise.resolve();
       order.push(`rolled back, ${tested.closed()} closed`);
-      throw new CwmError('CWM-6003', 'Cancelled.');
+      throw new CwmError('Cancelled', 'Cancelled.');
     });
     const freeze = tested.client.call('freeze', { session: 's', window: 'w' });
     await until('the freeze runs', () => tested.fake.calls.length === 1);
@@ -172,7 +172,7 @@ describe('control API', () => {
       await untilAborted(signal).catch(() => undefined);
       await rollback.promise;
       order.push(`rolled back, ${tested.closed()} closed`);
-      throw new CwmError('CWM-6003', 'Cancelled.');
+      throw new CwmError('Cancelled', 'Cancelled.');
     });
     const leave = new AbortController();
     const freeze = tested.client.call('freeze', { session: 's', window: 'w' }, leave.signal);

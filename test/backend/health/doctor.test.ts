@@ -71,7 +71,7 @@ describe('doctor', () => {
 
   it('goes on when the engine goes away over the trying, and ends when the caller does', async () => {
     const leaving = parts(up);
-    const probe = () => Promise.reject(new CwmError('CWM-5001', 'It has gone.', { hint: 'Start it.' }));
+    const probe = () => Promise.reject(new CwmError('EngineUnavailable', 'It has gone.', { hint: 'Start it.' }));
     const engines = { ...leaving.engines, get: () => ({ ...unused, probe }) };
     const { findings, capabilities } = await examine({ ...leaving, engines }, undefined, signal);
     expect(capabilities).toBeNull();
@@ -133,7 +133,7 @@ describe('health', () => {
     expect(await checkHealth({ ...sound, engines: enginesOf([down]) }, true, signal)).toMatchObject({ engines: [] });
     const flawed = { ...sound, engines: enginesOf([]), problems: () => [{ path: 'x', what: 'cut' }] };
     expect(await checkHealth(flawed, false, signal)).toMatchObject({ status: 'degraded' });
-    const broken = { ...domain, listWindows: () => Promise.reject(new CwmError('CWM-4002', 'no')) };
+    const broken = { ...domain, listWindows: () => Promise.reject(new CwmError('ReadFailed', 'no')) };
     const unreadable = { ...sound, engines: enginesOf([]), domain: broken };
     expect(await checkHealth(unreadable, false, signal)).toMatchObject({ status: 'unhealthy', windows: 0 });
   });

@@ -18,7 +18,7 @@ describe('log file', () => {
     const log = new LogFile(path);
     log.write('info', 'started', { pid: 7 });
     const cause = new Error('the cable');
-    log.failure('request failed', new CwmError('CWM-4001', 'It was not written.', { cause }), { route: '/x' });
+    log.failure('request failed', new CwmError('WriteFailed', 'It was not written.', { cause }), { route: '/x' });
     log.close();
     expect(linesOf(path)).toMatchObject([
       { level: 'info', event: 'started', pid: 7, at: expect.stringMatching(/^\d{4}-/) },

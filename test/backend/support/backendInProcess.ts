@@ -48,9 +48,9 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
             windows: 0,
             engines: [],
           }),
-          doctor: () => Promise.reject(new CwmError('CWM-9001', 'not here')),
+          doctor: () => Promise.reject(new CwmError('Internal', 'not here')),
           encryption: async () => ({ state: 'off' as const, keyId: null, keyFile: null }),
-          verifyAudit: () => Promise.reject(new CwmError('CWM-9001', 'not here')),
+          verifyAudit: () => Promise.reject(new CwmError('Internal', 'not here')),
         },
         close: async () => void closed++,
       };

@@ -48,7 +48,7 @@ export class FakeDomain {
     get: (_, route: string) => async (input: unknown, signal: AbortSignal) => {
       this.calls.push({ route, input, signal });
       const answer = this.#answers.get(route);
-      if (!answer) throw new CwmError('CWM-2001', `The fake does not answer ${route}.`);
+      if (!answer) throw new CwmError('SessionNotFound', `The fake does not answer ${route}.`);
       return await answer(input as never, signal);
     },
   });

@@ -70,9 +70,9 @@ describe('S3-04 activation', () => {
     expect(await again.trackers().active()).toMatchObject({ current: { session: 'c2' }, active: ['c2', 'c1'] });
   });
 
-  it('S3-07 NotInitialized: "@" is the current one, and CWM-3101 while there is none', async () => {
+  it('S3-07 NotInitialized: "@" is the current one, and CWM-3104 while there is none', async () => {
     const { all } = await withSessions(2);
-    expect(await codeOf(all.resolve('@'))).toBe('CWM-3101');
+    expect(await codeOf(all.resolve('@'))).toBe('CWM-3104');
     await activate(all, 'c2');
     expect(await all.resolve('@')).toBe('c2');
     expect(await all.resolve('c1')).toBe('c1');

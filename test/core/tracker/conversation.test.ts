@@ -30,7 +30,7 @@ describe('S3-08 the conversation in recovery points', () => {
   test('a turn that fails leaves one that is like the session, and the next one no second', async () => {
     const fixture = await twoTurns();
     fixture.clock.advance(hourMs);
-    fixture.engine.fault = 'CWM-5001';
+    fixture.engine.fault = 'EngineUnavailable';
     expect(await codeOf(fixture.cwm.send({ session: 's', text: 'Hm?' }, never()))).toBe('CWM-5001');
     fixture.engine.fault = null;
     fixture.clock.advance(hourMs);
@@ -82,7 +82,7 @@ describe('S3-08 the conversation in recovery points', () => {
     const fixture = await coreFixture();
     await fixture.cwm.createSession({ id: 's' });
     expect(await points(fixture)).toEqual([]);
-    expect(await codeOf(fixture.cwm.restoreRecoveryPoint({ session: 's' }, never()))).toBe('CWM-2011');
+    expect(await codeOf(fixture.cwm.restoreRecoveryPoint({ session: 's' }, never()))).toBe('CWM-2005');
   });
 
   test('state and recovery points go to the trash with their session, and come back with it', async () => {
@@ -93,7 +93,7 @@ describe('S3-08 the conversation in recovery points', () => {
     await cwm.deleteSession({ session: 's' }, never());
     expect(await codeOf(cwm.getState({ session: 's' }))).toBe('CWM-2001');
     expect(await cwm.activeStates()).toMatchObject({ current: null, active: [] });
-    expect(await codeOf(cwm.getState({ session: '@' }))).toBe('CWM-3101');
+    expect(await codeOf(cwm.getState({ session: '@' }))).toBe('CWM-3104');
     await cwm.createSession({ id: 's' });
     expect(await cwm.getState({ session: 's' })).toMatchObject({ version: 0 });
     await cwm.deleteSession({ session: 's' }, never());
@@ -106,8 +106,8 @@ describe('S3-08 the conversation in recovery points', () => {
   test.each([
     [{ id: 'x', version: 1 }, 'CWM-1003'],
     [{ at: 'yesterday' }, 'CWM-1003'],
-    [{ at: '2020-01-01' }, 'CWM-2010'],
-    [{ version: 77 }, 'CWM-2010'],
+    [{ at: '2020-01-01' }, 'CWM-2004'],
+    [{ version: 77 }, 'CWM-2004'],
   ])('S3-08 %o is %s', async (choice, code) => {
     const { cwm } = await twoTurns();
     expect(await codeOf(cwm.restoreRecoveryPoint({ session: 's', ...choice }, never()))).toBe(code);

@@ -123,7 +123,7 @@ describe('S3-05 conflict policies', () => {
   it('manual lists both', () => {
     const { local, peer } = sides;
     expect(() => reconcile(sides, 'manual')).toThrow(
-      expect.objectContaining({ code: 'CWM-3104', context: { local, peer } }) as Error,
+      expect.objectContaining({ code: 'CWM-3107', context: { local, peer } }) as Error,
     );
   });
 

@@ -198,26 +198,26 @@ describe('S3-08 restore', () => {
     expect(await restore(fixture, tracker)).toMatchObject({ restored: { version: 1 }, damaged: [point.id] });
   });
 
-  it('S3-07 RecoveryError: the one that was asked for by its id is damaged, which is CWM-3106', async () => {
+  it('S3-07 RecoveryError: the one that was asked for by its id is damaged, which is CWM-4101', async () => {
     const fixture = await trackerFixture();
     const tracker = await updated(fixture, 3);
     const damaged = await damage(fixture, tracker, 2);
     await expect(restore(fixture, tracker, { by: 'id', id: damaged })).rejects.toMatchObject({
-      code: 'CWM-3106',
+      code: 'CWM-4101',
       context: { damaged: [damaged] },
     });
     expect(await tracker.getState()).toMatchObject({ version: 3 });
   });
 
-  it('S3-07 RecoveryError: a custom choice that fails, or takes what is not there, is CWM-3106', async () => {
+  it('S3-07 RecoveryError: a custom choice that fails, or takes what is not there, is CWM-4101', async () => {
     const fixture = await trackerFixture();
     const tracker = await updated(fixture, 3);
     const fail = (): never => {
       throw new Error('no idea');
     };
-    expect(await codeOf(restore(fixture, tracker, { by: 'custom', select: fail }))).toBe('CWM-3106');
+    expect(await codeOf(restore(fixture, tracker, { by: 'custom', select: fail }))).toBe('CWM-4101');
     const forge = { by: 'custom', select: (points) => ({ ...points[0]! }) } satisfies RecoveryStrategy;
-    expect(await codeOf(restore(fixture, tracker, forge))).toBe('CWM-3106');
+    expect(await codeOf(restore(fixture, tracker, forge))).toBe('CWM-4101');
   });
 
   it.each<[RecoveryStrategy]>([
@@ -225,21 +225,21 @@ describe('S3-08 restore', () => {
     [{ by: 'id', id: 'ffffffff' }],
     [{ by: 'time', at: '2020-01-01T00:00:00.000Z' }],
     [{ by: 'custom', select: () => null }],
-  ])('S3-07 SnapshotNotFound: none that fits is CWM-2010 (%o)', async (strategy) => {
+  ])('S3-07 SnapshotNotFound: none that fits is CWM-2004 (%o)', async (strategy) => {
     const fixture = await trackerFixture();
     const tracker = await updated(fixture, 3);
-    expect(await codeOf(restore(fixture, tracker, strategy))).toBe('CWM-2010');
+    expect(await codeOf(restore(fixture, tracker, strategy))).toBe('CWM-2004');
     expect(await versions(tracker)).toEqual([2, 1]);
   });
 
-  it('S3-07 NoValidSnapshot: none at all, or only damaged ones, is CWM-2011', async () => {
+  it('S3-07 NoValidSnapshot: none at all, or only damaged ones, is CWM-2005', async () => {
     const fixture = await trackerFixture();
     const tracker = await updated(fixture, 1);
-    expect(await codeOf(restore(fixture, tracker))).toBe('CWM-2011');
+    expect(await codeOf(restore(fixture, tracker))).toBe('CWM-2005');
     await put(tracker, 2, {});
     await put(tracker, 3, {});
     const damaged = [await damage(fixture, tracker, 2), await damage(fixture, tracker, 1)];
-    await expect(restore(fixture, tracker)).rejects.toMatchObject({ code: 'CWM-2011', context: { damaged } });
+    await expect(restore(fixture, tracker)).rejects.toMatchObject({ code: 'CWM-2005', context: { damaged } });
     expect(await tracker.getState()).toMatchObject({ version: 3 });
   });
 

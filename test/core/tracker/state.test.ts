@@ -118,14 +118,14 @@ describe('S3-06 validation', () => {
     ['65 metadata', {}, Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`n${n}`, '']))],
   ];
 
-  it.each(invalid)('S3-07 InvalidState: %s is refused with CWM-1005 and never stored', async (_, data, metadata) => {
+  it.each(invalid)('S3-07 InvalidState: %s is refused with CWM-1103 and never stored', async (_, data, metadata) => {
     const { make, memory } = await trackerFixture();
     const tracker = await make();
     const before = memory.tree(storeRoot);
     const content = { data: data as object as {}, metadata: metadata as object as {} };
     expect(tracker.validateState(content)).toBe(false);
     await expect(tracker.updateState({ version: 1, ...content })).rejects.toMatchObject({
-      code: 'CWM-1005',
+      code: 'CWM-1103',
       context: { problems: [expect.stringMatching(/\w/)] },
     });
     expect(memory.tree(storeRoot)).toEqual(before);
@@ -142,10 +142,10 @@ describe('S3-06 validation', () => {
 });
 
 describe('S3-03 factory', () => {
-  it('S3-07 NotInitialized: answers with CWM-3101 instead of throwing while there is nothing to keep states in', async () => {
+  it('S3-07 NotInitialized: answers with CWM-3104 instead of throwing while there is nothing to keep states in', async () => {
     const made = await new TrackerFactory(null).create(sessionId('s1'));
     expect(made).toBeInstanceOf(CwmError);
-    expect(made).toMatchObject({ code: 'CWM-3101' });
+    expect(made).toMatchObject({ code: 'CWM-3104' });
   });
 
   it('answers with an error for a config that makes no sense, and for a session that is not there', async () => {
@@ -175,7 +175,7 @@ describe('S3-03 factory', () => {
       validate: ({ data }) => (data['odd'] ? ['odd'] : []),
     }).create(sessionId('s1'));
     if (made instanceof CwmError) throw made;
-    expect(await codeOf(put(made, 8, { odd: true }))).toBe('CWM-1005');
+    expect(await codeOf(put(made, 8, { odd: true }))).toBe('CWM-1103');
     await put(made, 8, { even: true });
     expect(saved).toMatchObject([
       { id: 'deadbeef', reason: 'update', state: { version: 7 } },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { StatePeer } from '../../../src/core/ports/states.ts';
 import type { Tracker } from '../../../src/core/tracker/tracker.ts';
-import { CwmError } from '../../../src/protocol/errors.ts';
+import { CwmError, type ErrorName, errorNameOf } from '../../../src/protocol/errors.ts';
 import type { ConflictPolicy, SyncDirection, SyncResult } from '../../../src/protocol/schemas/tracker.ts';
 import { StateFolders } from '../../../src/store/states/stateFolders.ts';
 import { aSession, nextVersion, sessionId } from '../../store/builders.ts';
@@ -92,7 +92,7 @@ describe('S3-05 sync, pull and push', () => {
     expect(await b.run()).toMatchObject({ pulled: false, pushed: false });
   });
 
-  it('S3-07 SyncError: manual refuses with CWM-3104 that lists both, and changes neither', async () => {
+  it('S3-07 SyncError: manual refuses with CWM-3107 that lists both, and changes neither', async () => {
     const [a, b] = await agreed();
     await set(a, { n: 1 });
     await a.run('push');
@@ -100,7 +100,7 @@ describe('S3-05 sync, pull and push', () => {
     const before = await b.tracker.getState();
     for (const direction of ['sync', 'pull', 'push'] as const) {
       await expect(b.run(direction, 'manual')).rejects.toMatchObject({
-        code: 'CWM-3104',
+        code: 'CWM-3107',
         context: { local: { data: { n: 2 } }, peer: { data: { n: 1 } } },
       });
     }
@@ -157,7 +157,7 @@ describe('S3-05 sync, pull and push', () => {
     const [a, b] = await agreed();
     await set(b, { n: 1 });
     const elsewhere = b.tracker.sync({ ...a.peer, location: '/mnt/another' }, 'sync', 'manual');
-    expect(await codeOf(elsewhere)).toBe('CWM-3104');
+    expect(await codeOf(elsewhere)).toBe('CWM-3107');
   });
 
   it.each(['CWM-4001', 'CWM-4003'] as const)(
@@ -173,7 +173,7 @@ describe('S3-05 sync, pull and push', () => {
       // After the recovery point, so that the folder has been written by then.
       const states = b.fixture.store.states;
       const save = states.save.bind(states);
-      states.save = () => Promise.reject(new CwmError(code, 'The disk is not well.'));
+      states.save = () => Promise.reject(new CwmError(errorNameOf(code) as ErrorName, 'The disk is not well.'));
       expect(await codeOf(b.run('sync', 'merge'))).toBe(code);
       expect(await b.tracker.getState()).toEqual(before);
       states.save = save;
@@ -181,16 +181,16 @@ describe('S3-05 sync, pull and push', () => {
     },
   );
 
-  it('S3-07 SyncError: a peer that fails is CWM-3105, and the session keeps its state', async () => {
+  it('S3-07 SyncError: a peer that fails is CWM-4102, and the session keeps its state', async () => {
     const [a] = await agreed();
     await set(a, { n: 1 });
     const before = await a.tracker.getState();
     const broken: StatePeer = {
       location: folder,
       read: (session) => a.peer.read(session),
-      write: () => Promise.reject(new CwmError('CWM-3105', 'It is away.')),
+      write: () => Promise.reject(new CwmError('SyncFailed', 'It is away.')),
     };
-    expect(await codeOf(runner(a.tracker, broken)())).toBe('CWM-3105');
+    expect(await codeOf(runner(a.tracker, broken)())).toBe('CWM-4102');
     expect(await a.tracker.getState()).toEqual(before);
   });
 
@@ -212,13 +212,13 @@ describe('S3-05 sync, pull and push', () => {
     expect(await runner(a.tracker, busy)('sync', 'merge')).toMatchObject({ state: { data: { n: 1, a: 1, other: 0 } } });
     await set(a, { n: 2, a: 2 });
     overtakings = 1000;
-    expect(await codeOf(runner(a.tracker, busy)('sync', 'merge'))).toBe('CWM-3105');
+    expect(await codeOf(runner(a.tracker, busy)('sync', 'merge'))).toBe('CWM-4102');
   });
 
   it('S3-06 a state in the folder that is not valid is never stored', async () => {
     const [a] = await agreed();
     await a.peer.write(id, { version: 2, lastUpdated: '2027-01-01', data: { n: 1 }, metadata: { n: 5 } }, 1);
-    expect(await codeOf(a.run())).toBe('CWM-1005');
+    expect(await codeOf(a.run())).toBe('CWM-1103');
     expect((await a.tracker.getState()).data).toEqual({ n: 0 });
   });
 
@@ -282,7 +282,7 @@ describe('S3-05 folders', () => {
     expect(await memory.list(folder)).toHaveLength(1);
   });
 
-  it('a damaged file, one that is too large and one of another session are CWM-3105, and stay', async () => {
+  it('a damaged file, one that is too large and one of another session are CWM-4102, and stay', async () => {
     const { peer, memory } = await trackerFixture();
     await peer.write(id, state(1), 0);
     const [name] = await memory.list(folder);
@@ -294,11 +294,11 @@ describe('S3-05 folders', () => {
     ]) {
       await memory.remove(`${folder}/${name}`);
       await memory.create(`${folder}/${name}`, bytes);
-      expect(await codeOf(peer.read(id))).toBe('CWM-3105');
+      expect(await codeOf(peer.read(id))).toBe('CWM-4102');
     }
     await memory.remove(`${folder}/${name}`);
     await memory.create(`${folder}/state-s2-0000000000000000.json`, whole);
-    expect(await codeOf(peer.read(sessionId('s2')))).toBe('CWM-3105');
+    expect(await codeOf(peer.read(sessionId('s2')))).toBe('CWM-4102');
     expect(await memory.list(folder)).toHaveLength(1);
   });
 
@@ -308,7 +308,7 @@ describe('S3-05 folders', () => {
     expect(await codeOf(folders.open('/mnt/none').read(id))).toBe('CWM-2009');
     expect(() => folders.open('shared')).toThrow(expect.objectContaining({ code: 'CWM-1003' }) as Error);
     const hanging = Object.assign({}, memory, { list: () => new Promise<never>(() => undefined) });
-    expect(await codeOf(new StateFolders(hanging, 1).open(folder).read(id))).toBe('CWM-3105');
+    expect(await codeOf(new StateFolders(hanging, 1).open(folder).read(id))).toBe('CWM-4102');
   });
 
   it('without second names for files it works too', async () => {

@@ -35,7 +35,7 @@ export async function trackerFixture(memory = new MemoryFiles()) {
     readSession: async (id) => {
       const session = await store.getSession(id);
       if (session) return session;
-      throw new CwmError('CWM-2001', 'It is gone.');
+      throw new CwmError('SessionNotFound', 'It is gone.');
     },
   };
   const make = async (id = 's1', config: Partial<TrackerConfig> = { coalesceMs: 0 }): Promise<Tracker> => {

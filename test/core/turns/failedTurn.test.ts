@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
 
-const full = new CwmError('CWM-4003', 'The disk is full.');
+const full = new CwmError('StorageFull', 'The disk is full.');
 
 test('EC-040 a turn whose answer can not be kept leaves its session idle, with the text as its draft', async () => {
   const fixture = await coreFixture();

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { nearLimitNotes } from '../../../src/core/turns/nearLimit.ts';
-import { CwmError } from '../../../src/protocol/errors.ts';
+import { CwmError, errorNameOf } from '../../../src/protocol/errors.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
 
@@ -50,7 +50,7 @@ describe('send', () => {
       const fixture = await coreFixture();
       await talkedSession(fixture);
       fixture.engine.onCall = async () => {
-        fixture.engine.fault = fault;
+        fixture.engine.fault = errorNameOf(fault);
       };
       expect(await codeOf(fixture.cwm.send({ session: 's', text: 'precious words' }, never()))).toBe(fault);
       expect(await fixture.cwm.getSession({ session: 's' })).toMatchObject({ phase: 'Idle', draft: 'precious words' });
@@ -80,7 +80,7 @@ describe('send', () => {
     await talkedSession(fixture);
     const session = (await store.getSession('s' as SessionId))!;
     await store.updateSession({ ...session, phase: 'StreamingLLMResponse', version: session.version + 1 });
-    vi.spyOn(store, 'updateSession').mockRejectedValueOnce(new CwmError('CWM-4003', 'The disk is full.'));
+    vi.spyOn(store, 'updateSession').mockRejectedValueOnce(new CwmError('StorageFull', 'The disk is full.'));
     expect(await cwm.recover()).toEqual([]);
     expect(await cwm.send({ session: 's', text: 'Go on.' }, never())).toMatchObject({ session: 's' });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CwmError } from '../../../src/protocol/errors.ts';
+import { CwmError, errorNameOf } from '../../../src/protocol/errors.ts';
 import { parseWindowName } from '../../../src/protocol/ids.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from '../coreFixture.ts';
 
@@ -127,7 +127,7 @@ describe('freeze', () => {
       await talkedSession(fixture);
       const before = await fixture.cwm.getSession({ session: 's' });
       fixture.engine.onCall = async (call) => {
-        if (call === 'measure') fixture.engine.fault = fault;
+        if (call === 'measure') fixture.engine.fault = errorNameOf(fault);
       };
       expect(await codeOf(fixture.cwm.freeze({ session: 's', window: 'w' }, never()))).toBe(fault);
       expect(await fixture.cwm.getSession({ session: 's' })).toEqual(before);
@@ -142,7 +142,7 @@ describe('freeze', () => {
     const fixture = await coreFixture();
     await talkedSession(fixture);
     const update = fixture.store.updateSession.bind(fixture.store);
-    fixture.store.updateSession = () => Promise.reject(new CwmError('CWM-4003', 'The disk is full.'));
+    fixture.store.updateSession = () => Promise.reject(new CwmError('StorageFull', 'The disk is full.'));
     expect(await codeOf(fixture.cwm.freeze({ session: 's', window: 'w' }, never()))).toBe('CWM-4003');
     fixture.store.updateSession = update;
     expect((await fixture.cwm.listWindows({})).total).toBe(0);

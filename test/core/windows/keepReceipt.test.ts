@@ -8,7 +8,7 @@ test('what was done is no failure because its receipt could not be kept, and the
   const fixture = await coreFixture();
   const { cwm, store } = fixture;
   await savedWindow(fixture);
-  vi.spyOn(store, 'appendReceipt').mockRejectedValue(new CwmError('CWM-4003', 'The disk is full.'));
+  vi.spyOn(store, 'appendReceipt').mockRejectedValue(new CwmError('StorageFull', 'The disk is full.'));
   const receipts = [
     await cwm.clone({ window: 'w', target: 'c' }, never()),
     await cwm.thaw({ window: 'w', session: 't' }, never()),

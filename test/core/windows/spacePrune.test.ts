@@ -81,7 +81,7 @@ describe('prune', () => {
     const blocks = engine.diskBlocks;
     expect(await cwm.prune({ keep: 1 }, never())).toMatchObject({ windows: [{ name: 'one' }], elsewhere: 1 });
     expect(engine.diskBlocks).toBe(blocks / 2);
-    engine.fault = 'CWM-5001';
+    engine.fault = 'EngineUnavailable';
     expect(await cwm.prune({ keep: 0 }, never())).toMatchObject({ windows: [{ name: 'two' }], elsewhere: 1 });
     expect((await cwm.listWindows({})).total).toBe(0);
   });

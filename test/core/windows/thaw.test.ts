@@ -110,7 +110,7 @@ describe('thaw', () => {
   test('without an engine the conversation opens all the same: text-only', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
-    fixture.engine.fault = 'CWM-5001';
+    fixture.engine.fault = 'EngineUnavailable';
     const receipt = await thaw(fixture, 'offline');
     expect(receipt).toMatchObject({ verdict: 'text-only', cachedTokens: null, session: 'offline' });
     expect((await fixture.cwm.listMessages({ session: 'offline' })).total).toBe(2);
@@ -261,7 +261,7 @@ describe('thaw', () => {
     fixture.engine.restart();
     let failures = 1;
     fixture.engine.onCall = async () => {
-      if (failures-- > 0) throw new CwmError('CWM-5004', 'Service Unavailable');
+      if (failures-- > 0) throw new CwmError('EngineFailed', 'Service Unavailable');
     };
     expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', repair: 'none' });
   });
@@ -270,7 +270,7 @@ describe('thaw', () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const blocks = fixture.engine.diskBlocks;
-    fixture.engine.onCall = () => Promise.reject(new CwmError('CWM-5004', 'out of order'));
+    fixture.engine.onCall = () => Promise.reject(new CwmError('EngineFailed', 'out of order'));
     expect(await codeOf(thaw(fixture))).toBe('CWM-5004');
     fixture.engine.onCall = async () => {};
     expect(fixture.engine.diskBlocks).toBe(blocks);

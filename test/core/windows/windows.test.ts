@@ -73,7 +73,7 @@ describe('delete', () => {
   test('a window goes also when its engine is down; its blocks stay as cache', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
-    fixture.engine.fault = 'CWM-5001';
+    fixture.engine.fault = 'EngineUnavailable';
     expect(await fixture.cwm.deleteWindow({ window: 'w' }, never())).toMatchObject({ blocksDeleted: 0 });
     expect((await fixture.cwm.listWindows({})).total).toBe(0);
   });

@@ -76,7 +76,7 @@ describe('a server that is not there', () => {
   });
 
   test('a model server that connect can not start is reported as connect says', async () => {
-    const refusal = new CwmError('CWM-1201', 'This is no GGUF file.');
+    const refusal = new CwmError('NotAModel', 'This is no GGUF file.');
     const rig = await makeRig({ engine: { connect: () => Promise.reject(refusal) } });
     expect(await failure(ask(rig))).toBe(refusal);
   });

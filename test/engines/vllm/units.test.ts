@@ -90,7 +90,7 @@ describe('the folder that an embedded engine names', () => {
   const asker = (isLocal: boolean): Asker => ({
     label: 'http://engine',
     isLocal,
-    text: () => Promise.reject(new CwmError('CWM-5005', 'no metrics')),
+    text: () => Promise.reject(new CwmError('NotAnEngine', 'no metrics')),
     json: async (request, schema) => ({ value: schema.parse(answers[request.path]), triedBefore: false }),
   });
 
