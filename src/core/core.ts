@@ -16,16 +16,9 @@ import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import { PrefillRates } from './turns/prefillRates.ts';
 import { prime } from './turns/prime.ts';
-import {
-  activateSession,
-  activeSession,
-  createSession,
-  deleteSession,
-  listMessages,
-  listSessions,
-  recoverInterrupted,
-  requireSession,
-} from './sessions/sessions.ts';
+import { createSession, deleteSession, listMessages, listSessions, recoverInterrupted } from './sessions/sessions.ts';
+import { activateSession, activeSession } from './projects/activeSession.ts';
+import { requireSession } from './session.ts';
 import { Collector } from './space/collector.ts';
 import { defaultLimits, type SpaceLimits } from './space/limits.ts';
 import { pinWindow } from './windows/pinWindow.ts';

@@ -4,12 +4,12 @@ import { checkBlocks, type BlockCheck } from './blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { KvContext } from '../ports/engine.ts';
 import { hashesOf } from '../space/blocksInUse.ts';
-import type { WarmRequest } from '../kv/warm.ts';
+import type { FrozenContext } from './frozenContext.ts';
 
 /** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they can't be seen. */
 export async function checkAndCleanBlocks(
   core: CoreContext,
-  { engine, kv, manifest }: WarmRequest,
+  { engine, kv, manifest }: FrozenContext,
   context: KvContext & { readonly isOfThisGeneration: boolean },
   signal: AbortSignal,
 ): Promise<BlockCheck | null> {
@@ -35,7 +35,7 @@ export async function checkAndCleanBlocks(
  */
 export async function findChanged(
   core: CoreContext,
-  { engine, manifest }: WarmRequest,
+  { engine, manifest }: FrozenContext,
   { check, ...context }: KvContext & { readonly check: BlockCheck },
   signal: AbortSignal,
 ): Promise<readonly string[]> {

@@ -11,7 +11,7 @@ import type { KvContext, Measurement, RestoreEvidence } from '../ports/engine.ts
 import type { Lineage } from '../ports/store.ts';
 import { checkPrefixes, type PrefixCheck } from './prefixCanaries.ts';
 import { restsOnReused, speaksForContent, verdictOf } from './reuseVerdict.ts';
-import type { WarmRequest } from '../kv/warm.ts';
+import type { FrozenContext } from './frozenContext.ts';
 
 /** What the engine showed of a window's KV. Bad block files are deleted by then; nothing else is repaired. */
 export interface Inspection {
@@ -39,7 +39,7 @@ export interface Inspection {
 /** Looks at the block files before any request, deletes the bad ones, sends the frozen canary's request again, and compares. */
 export async function inspectKv(
   core: CoreContext,
-  request: WarmRequest,
+  request: FrozenContext,
   lineage: Lineage,
   signal: AbortSignal,
 ): Promise<Inspection> {

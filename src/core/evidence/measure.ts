@@ -1,7 +1,7 @@
 import { randomSalt } from '../../base/hash.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { Engine, KvContext, Measurement } from '../ports/engine.ts';
-import type { WarmRequest } from '../kv/warm.ts';
+import type { FrozenContext } from './frozenContext.ts';
 
 /**
  * One request over a context, and its canary. With `canaryTokens` the canary is another request's, over so many of the first
@@ -30,7 +30,7 @@ const mostLikelyBlockTokens = 256;
  * leaves standing in it.
  */
 export async function measureUnlessPoisoned(
-  { engine, description, kv }: Pick<WarmRequest, 'engine' | 'description' | 'kv'>,
+  { engine, description, kv }: Pick<FrozenContext, 'engine' | 'description' | 'kv'>,
   context: KvContext,
   signal: AbortSignal,
 ): Promise<Measurement | null> {

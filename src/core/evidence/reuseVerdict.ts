@@ -4,11 +4,11 @@ import type { BlockCheck } from './blocks.ts';
 import type { CanaryCheck } from './canaryCheck.ts';
 import type { Measurement } from '../ports/engine.ts';
 import { decideVerdict } from './verdict.ts';
-import type { WarmRequest } from '../kv/warm.ts';
+import type { FrozenContext } from './frozenContext.ts';
 
 /** What one request over frozen ids, and what was looked at besides, come to. */
 export function verdictOf(
-  { description, kv }: WarmRequest,
+  { description, kv }: FrozenContext,
   measured: Measurement,
   check: BlockCheck | null,
   canary: CanaryCheck | null,

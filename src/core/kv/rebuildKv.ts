@@ -5,7 +5,7 @@ import { saltOf } from '../lineage.ts';
 import { measure } from '../evidence/measure.ts';
 import type { Measurement } from '../ports/engine.ts';
 import type { Lineage } from '../ports/store.ts';
-import type { WarmRequest } from './warm.ts';
+import type { FrozenContext } from '../evidence/frozenContext.ts';
 
 export interface RebuiltKv {
   /** With the salt that it was computed under. */
@@ -20,7 +20,7 @@ export interface RebuiltKv {
  */
 export async function rebuildUnderNextSalt(
   core: CoreContext,
-  { engine, ids, manifest, kv, progress }: WarmRequest,
+  { engine, ids, manifest, kv, progress }: FrozenContext,
   frozen: Lineage,
   signal: AbortSignal,
 ): Promise<RebuiltKv> {

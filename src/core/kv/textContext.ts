@@ -3,10 +3,11 @@ import type { CoreContext } from '../context.ts';
 import { saltOf } from '../lineage.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
-import { uncheckedContent } from '../windows/receipts.ts';
+import { uncheckedContent } from '../evidence/contentChecks.ts';
 import type { Sealed, SealRequest } from './seal.ts';
 import { decideVerdict } from '../evidence/verdict.ts';
-import type { Warmed, WarmRequest } from './warm.ts';
+import type { FrozenContext } from '../evidence/frozenContext.ts';
+import type { Warmed } from './warm.ts';
 
 /*
  * Some servers speak the OpenAI API and give no token ids. Their KV can be neither named nor checked, but their conversations
@@ -56,7 +57,7 @@ export async function sealText(
 }
 
 /** Sends the conversation as text, so that the server has it warm, and reports what the server says of it. */
-export async function warmText(core: CoreContext, request: WarmRequest, signal: AbortSignal): Promise<Warmed> {
+export async function warmText(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
   const { engine, manifest, kv, description, progress } = request;
   progress('Measuring');
   const lineage = await core.store.getLineage(manifest.lineage as LineageId);

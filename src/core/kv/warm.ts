@@ -1,18 +1,16 @@
 import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { ContentChecks, Repair, Verdict } from '../../protocol/schemas/receipt.ts';
-import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
-import type { BlockCheck } from '../evidence/blocks.ts';
-import { isExplainedByRounding, type CanaryCheck } from '../evidence/canaryCheck.ts';
-import type { Progress } from '../changes.ts';
+import type { KvRecord } from '../../protocol/schemas/window.ts';
+import { isExplainedByRounding } from '../evidence/canaryCheck.ts';
 import type { CoreContext } from '../context.ts';
 import { answersOtherwise, inspectKv, type Inspection } from '../evidence/inspectKv.ts';
-import type { Engine, EngineDescription, Measurement } from '../ports/engine.ts';
+import type { Measurement } from '../ports/engine.ts';
 import type { Lineage } from '../ports/store.ts';
 import { rebuildUnderNextSalt } from './rebuildKv.ts';
-import { uncheckedContent } from '../windows/receipts.ts';
+import { contentChecks } from '../evidence/contentChecks.ts';
+import type { FrozenContext } from '../evidence/frozenContext.ts';
 import { nothingRenewed, renewKv } from './renewKv.ts';
 import { verdictOf } from '../evidence/reuseVerdict.ts';
-import type { Hold } from '../space/blocksInUse.ts';
 
 /** What bringing a window's KV back came to. */
 export interface Warmed {
@@ -26,21 +24,11 @@ export interface Warmed {
   readonly notes: readonly string[];
 }
 
-export interface WarmRequest {
-  readonly engine: Engine;
-  readonly description: EngineDescription;
-  readonly manifest: WindowManifest;
-  readonly ids: readonly number[];
-  readonly kv: KvRecord;
-  readonly progress: Progress;
-  readonly hold: Hold;
-}
-
 /**
  * Brings the KV of a window back and proves what came back: inspects it, gives it up where it is not what was frozen, and records what
  * is there now. Only KV and its record change; an abort leaves the text untouched.
  */
-export async function warm(core: CoreContext, request: WarmRequest, signal: AbortSignal): Promise<Warmed> {
+export async function warm(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
   const { manifest, kv } = request;
   const frozenLineage = await lineageOf(core, request);
   const inspection = await inspectKv(core, request, frozenLineage, signal);
@@ -94,7 +82,7 @@ export async function warm(core: CoreContext, request: WarmRequest, signal: Abor
 }
 
 /** As it is now. What a repair that did not end has left under the salt is given up: it would be reused, and never proven. */
-async function lineageOf(core: CoreContext, { manifest, kv }: WarmRequest): Promise<Lineage> {
+async function lineageOf(core: CoreContext, { manifest, kv }: FrozenContext): Promise<Lineage> {
   const lineage = await core.store.getLineage(manifest.lineage as LineageId);
   if (kv.unfinishedRepair !== lineage.generation) return lineage;
   return core.store.advanceLineage(lineage.id, lineage.generation);
@@ -119,7 +107,7 @@ const noFilesThen = 'The block files were out of reach when the window was froze
  * frozen canary by as much.
  */
 function isRounded(
-  { kv, description }: WarmRequest,
+  { kv, description }: FrozenContext,
   { restored, measured, check, foundLate, prefixes, isOff }: Inspection,
   fresh: KvRecord,
 ): boolean {
@@ -136,29 +124,6 @@ function isRounded(
   if (!kv.canary || !measured?.canary || !fresh.canary || kv.canaryTokens !== fresh.canaryTokens) return false;
   return isExplainedByRounding(kv.canary[1], measured.canary, fresh.canary[1]);
 }
-
-function contentChecks(check: BlockCheck | null, canary: CanaryCheck | null, unseenWhy: string | null): ContentChecks {
-  const whys = [check ? null : unseenWhy, canary?.why ?? null].filter((why) => why !== null);
-  return {
-    ...uncheckedContent(whys.join(' ')),
-    ...(check && {
-      checksums: check.damaged.length > 0 ? 'disagreed' : check.whole.length > 0 ? 'agreed' : 'not-run',
-      blocksChecked: check.checked,
-      blocksHashed: check.hashed,
-      blocksDamaged: check.damaged.length,
-      blocksMissing: check.missing.length,
-    }),
-    ...(canary && {
-      canary: canary.result,
-      canaryDifference: finiteOrNull(canary.difference),
-      canaryNoise: finiteOrNull(canary.noise),
-    }),
-    ...(whys.length === 0 && { why: null }),
-  };
-}
-
-/** JSON has no infinity; that two answers have nothing in common is said by the check's result. */
-const finiteOrNull = (value: number | null): number | null => (value !== null && Number.isFinite(value) ? value : null);
 
 function damageNotes({ check, foundLate, measured }: Inspection): string[] {
   const notes: string[] = [];

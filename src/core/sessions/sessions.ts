@@ -1,6 +1,6 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import {
   parseDescription,
   parseProjectUri,
@@ -13,6 +13,8 @@ import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../lineage.ts';
 import { parsePage } from '../paging.ts';
+import { leaveActive } from '../projects/activeSession.ts';
+import { activeMessageIds, requireSession } from '../session.ts';
 import { isAtRest } from '../turns/phase.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
@@ -27,24 +29,6 @@ export async function createSession(
     core.changes.emit({ type: 'session', session: session.id });
     return notes.length === 0 ? session : { ...session, notes };
   });
-}
-
-/**
- * Makes it the one that its project was left with. It is there whether or not that can be kept.
- *
- * @returns what the user should know.
- */
-export async function leaveActive(
-  core: CoreContext,
-  { id, project }: Pick<Session, 'id' | 'project'>,
-): Promise<string[]> {
-  if (project === null) return [];
-  try {
-    await core.store.setActiveSession(project as ProjectUri, id as SessionId);
-    return [];
-  } catch (error) {
-    return [`It could not be kept that this is the session the folder was left with: ${toCwmError(error).message}`];
-  }
 }
 
 async function createSessionNow(core: CoreContext, input: RouteInput<'createSession'>): Promise<Session> {
@@ -77,12 +61,6 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
   if (await core.store.getSession(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   await core.store.createLineage(lineage);
   await core.store.createSession(session);
-  return session;
-}
-
-export async function requireSession(core: CoreContext, id: SessionId): Promise<Session> {
-  const session = await core.store.getSession(id);
-  if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
   return session;
 }
 
@@ -147,9 +125,6 @@ async function messagesOrLost(
 }
 
 const isLoss = (error: unknown): boolean => isCwmError(error, 'Corrupted', 'MessageNotFound');
-
-export const activeMessageIds = (session: Session): MessageId[] =>
-  (session.branches[session.activeBranch]?.messageIds ?? []) as MessageId[];
 
 /**
  * Moves a session to the trash. Its windows need its messages: with windows it is refused, unless `cascade` deletes them too
@@ -242,24 +217,4 @@ async function deactivateEverywhere(core: CoreContext, session: Session): Promis
   if (session.project === null) return;
   const project = session.project as ProjectUri;
   if ((await core.store.activeSession(project)) === session.id) await core.store.setActiveSession(project, null);
-}
-
-/** The session a project was left with; one that is gone by now counts as none. */
-export async function activeSession(
-  core: CoreContext,
-  input: RouteInput<'activeSession'>,
-): Promise<RouteOutput<'activeSession'>> {
-  const id = await core.store.activeSession(parseProjectUri(input.project));
-  return { session: id && (await core.store.getSession(id)) };
-}
-
-/** @throws CwmError InvalidSessionId, SessionNotFound. */
-export async function activateSession(
-  core: CoreContext,
-  input: RouteInput<'activateSession'>,
-): Promise<RouteOutput<'activateSession'>> {
-  const session = input.session === null ? null : await requireSession(core, parseSessionId(input.session));
-  await core.store.setActiveSession(parseProjectUri(input.project), session && (session.id as SessionId));
-  core.changes.emit({ type: 'project', project: input.project });
-  return { session };
 }

@@ -4,7 +4,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { StatePeers } from '../ports/states.ts';
 import type { Store } from '../ports/store.ts';
-import type { TrackerParts } from './tracker.ts';
+import type { TrackerParts } from './trackerParts.ts';
 import { parseTrackerConfig, type TrackerConfig } from './trackerConfig.ts';
 import { TrackerFactory } from './trackerFactory.ts';
 import { Trackers } from './trackers.ts';

@@ -2,7 +2,7 @@ import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { RecoveryPointSummary, RecoveryReason, VersionedState } from '../../protocol/schemas/tracker.ts';
 import type { Conversation, RecoveryPoint } from '../ports/states.ts';
-import type { TrackerParts } from './tracker.ts';
+import type { TrackerParts } from './trackerParts.ts';
 
 /** Makes the recovery points of one session (S3-08). */
 export class RecoveryKeeper {

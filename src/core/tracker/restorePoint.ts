@@ -5,7 +5,7 @@ import type { RecoveryPoint, StoredState } from '../ports/states.ts';
 import { summaryOf, type RecoveryKeeper } from './recoveryKeeper.ts';
 import { selectPoint, type RecoveryStrategy } from './selectPoint.ts';
 import { contentOf, laterStamp, sameContent } from './state.ts';
-import type { TrackerParts } from './tracker.ts';
+import type { TrackerParts } from './trackerParts.ts';
 
 /** After damage, nobody knows which versions clients have seen: none of them may be given again. */
 const versionsLeftOut = 1_000_000;

@@ -1,4 +1,3 @@
-import type { Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError, type ErrorName, nullOn } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
@@ -12,25 +11,15 @@ import type {
   SyncDirection,
   SyncResult,
 } from '../../protocol/schemas/tracker.ts';
-import type { StatePeer, StateStore, StoredState } from '../ports/states.ts';
+import type { StatePeer, StoredState } from '../ports/states.ts';
 import { RecoveryKeeper, summaryOf } from './recoveryKeeper.ts';
 import { restorePoint } from './restorePoint.ts';
 import type { RecoveryStrategy } from './selectPoint.ts';
 import { contentOf, emptyState, laterStamp, sameContent } from './state.ts';
 import { synchronize } from './synchronize.ts';
 import type { TrackerConfig } from './trackerConfig.ts';
-import { requireValid, type StateValidator } from './validateState.ts';
-
-/** Everything a tracker works with; each can be replaced. */
-export interface TrackerParts {
-  readonly states: StateStore;
-  /** @throws CwmError SessionNotFound when it is gone. */
-  readonly readSession: (id: SessionId) => Promise<Session>;
-  readonly clock: Pick<Clock, 'now'>;
-  /** Eight hexadecimal digits. */
-  readonly newPointId: () => string;
-  readonly validate: StateValidator;
-}
+import type { TrackerParts } from './trackerParts.ts';
+import { requireValid } from './validateState.ts';
 
 /** What replaces the state that has one version less. */
 export interface NextState extends StateContent {

@@ -1,6 +1,7 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import { Tracker, type TrackerParts } from './tracker.ts';
+import { Tracker } from './tracker.ts';
+import type { TrackerParts } from './trackerParts.ts';
 import { parseTrackerConfig, type TrackerConfig } from './trackerConfig.ts';
 
 /** Makes trackers (S3-03). Says by its answer, and not by throwing, when it can't. */

@@ -13,7 +13,7 @@ import { isAtRest, movePhase } from './phase.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
-import { activeMessageIds, requireSession } from '../sessions/sessions.ts';
+import { activeMessageIds, requireSession } from '../session.ts';
 
 const defaultAnswerTokens = 256;
 const maxAnswerTokens = 32_768;

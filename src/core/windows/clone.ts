@@ -4,7 +4,8 @@ import { parseDescription, parseTags, parseWindowName, type WindowName } from '.
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { CoreContext } from '../context.ts';
 import { keepReceipt } from './keepReceipt.ts';
-import { reuseFields, uncheckedContent, withSummary } from './receipts.ts';
+import { reuseFields, withSummary } from './receipts.ts';
+import { uncheckedContent } from '../evidence/contentChecks.ts';
 import { recordBytesOf, requireRoom } from '../space/roomToWrite.ts';
 import { requireWindow } from './windows.ts';
 

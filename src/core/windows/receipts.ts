@@ -1,4 +1,4 @@
-import type { ContentChecks, Receipt } from '../../protocol/schemas/receipt.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { reuseFloor } from '../evidence/reuse.ts';
 
@@ -41,19 +41,6 @@ export const engineFields = (description: EngineDescription): NonNullable<Receip
   kind: description.kind,
   version: description.version,
   model: description.model.id,
-});
-
-/** No content check ran, and why. */
-export const uncheckedContent = (why: string): ContentChecks => ({
-  checksums: 'not-run',
-  canary: 'not-run',
-  blocksChecked: 0,
-  blocksHashed: 0,
-  blocksDamaged: 0,
-  blocksMissing: 0,
-  canaryDifference: null,
-  canaryNoise: null,
-  why,
 });
 
 type Summarised = Omit<Receipt, 'summary'>;

@@ -20,9 +20,10 @@ import { keepReceipt } from './keepReceipt.ts';
 import { modelDifference, requireSameModel } from '../identity.ts';
 import { moveLifecycle } from '../lifecycle.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
-import { engineFields, reuseFields, reuseNotes, uncheckedContent, withSummary } from './receipts.ts';
+import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
+import { uncheckedContent } from '../evidence/contentChecks.ts';
 import type { Hold } from '../space/blocksInUse.ts';
-import { leaveActive } from '../sessions/sessions.ts';
+import { leaveActive } from '../projects/activeSession.ts';
 import { warmText } from '../kv/textContext.ts';
 import { warm } from '../kv/warm.ts';
 

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import type { Tracker, TrackerParts } from '../../../src/core/tracker/tracker.ts';
+import type { Tracker } from '../../../src/core/tracker/tracker.ts';
+import type { TrackerParts } from '../../../src/core/tracker/trackerParts.ts';
 import { parseTrackerConfig, type TrackerConfig } from '../../../src/core/tracker/trackerConfig.ts';
 import { TrackerFactory } from '../../../src/core/tracker/trackerFactory.ts';
 import { Trackers } from '../../../src/core/tracker/trackers.ts';

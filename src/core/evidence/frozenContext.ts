@@ -1,0 +1,15 @@
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
+import type { Progress } from '../changes.ts';
+import type { Engine, EngineDescription } from '../ports/engine.ts';
+import type { Hold } from '../space/blocksInUse.ts';
+
+/** A window's context and the engine that shall have its KV again: what evidence is collected about, and what a repair works on. */
+export interface FrozenContext {
+  readonly engine: Engine;
+  readonly description: EngineDescription;
+  readonly manifest: WindowManifest;
+  readonly ids: readonly number[];
+  readonly kv: KvRecord;
+  readonly progress: Progress;
+  readonly hold: Hold;
+}

@@ -1,0 +1,15 @@
+import { CwmError } from '../protocol/errors.ts';
+import type { MessageId, SessionId } from '../protocol/ids.ts';
+import type { Session } from '../protocol/schemas/session.ts';
+import type { CoreContext } from './context.ts';
+
+/** @throws CwmError SessionNotFound, Corrupted. */
+export async function requireSession({ store }: Pick<CoreContext, 'store'>, id: SessionId): Promise<Session> {
+  const session = await store.getSession(id);
+  if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
+  return session;
+}
+
+/** Messages of the active branch, oldest first. */
+export const activeMessageIds = (session: Session): MessageId[] =>
+  (session.branches[session.activeBranch]?.messageIds ?? []) as MessageId[];
