@@ -1,7 +1,7 @@
 import type { RouteOutput } from '../protocol/api.ts';
 import type { EngineStatus } from '../protocol/schemas/health.ts';
 import { formatCount } from '../base/format.ts';
-import { formatFacts, plural } from './format.ts';
+import { formatFacts, plural } from './terminal/layout.ts';
 
 export function healthInWords(health: RouteOutput<'health'>): string {
   const { status, pid, version, storage, sessions, windows, engines } = health;

@@ -2,19 +2,19 @@ import { Command } from 'commander';
 import { productVersion } from '../protocol/version.ts';
 import type { Perform } from './action.ts';
 import { registerAudit } from './commands/audit.ts';
-import { registerBackend } from './commands/backend.ts';
-import { registerChecks } from './commands/checks.ts';
-import { registerConversation } from './commands/conversation.ts';
+import { registerBackend } from './commands/serve.ts';
+import { registerChecks } from './commands/doctor.ts';
+import { registerConversation } from './commands/prime.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerEncryption } from './commands/encryption.ts';
-import { registerFreezeAndThaw } from './commands/freezeAndThaw.ts';
+import { registerFreezeAndThaw } from './commands/thaw.ts';
 import { registerSession } from './commands/session.ts';
-import { registerSpace } from './commands/space.ts';
+import { registerSpace } from './commands/usage.ts';
 import { registerState } from './commands/state.ts';
-import { registerWindows } from './commands/windows.ts';
+import { registerWindows } from './commands/list.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { Run, withCommonOptions, type CommonOptions } from './run.ts';
-import type { Terminal } from './terminal.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 /**
  * Runs one command line.

@@ -1,6 +1,6 @@
 import type { ContentChecks, Receipt } from '../protocol/schemas/receipt.ts';
 import { formatBytes, formatCount, formatDuration } from '../base/format.ts';
-import { formatFacts } from './format.ts';
+import { formatFacts } from './terminal/layout.ts';
 
 /** What was done in plain words, then what that rests on. */
 export function receiptInWords(receipt: Receipt): string {

@@ -6,10 +6,10 @@ import { backendClient } from '../client/connectBackend.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
 import { notEmpty } from './arguments.ts';
 import { absoluteEngine } from './engineSpec.ts';
-import { Progress } from './progress.ts';
-import { readableText } from './readableText.ts';
+import { Progress } from './terminal/progress.ts';
+import { readableText } from './terminal/readableText.ts';
 import { storagePath } from './storagePath.ts';
-import type { Terminal } from './terminal.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 /** Options that every command takes. */
 export interface CommonOptions {

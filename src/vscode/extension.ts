@@ -3,7 +3,7 @@ import type { App } from './app.ts';
 import { inBackground } from './ui/background.ts';
 import { BackendConnection } from './connection/backendConnection.ts';
 import { registerCommands } from './commands/registerCommands.ts';
-import { contribute } from './contribute.ts';
+import { contribute } from './startPart.ts';
 import { Conversations } from './documents/conversations.ts';
 import { documentTexts, type Reports } from './documents/documentTexts.ts';
 import { Documents } from './documents/documents.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { Perform } from '../action.ts';
 import { exitCodes } from '../failure.ts';
-import { plural } from '../format.ts';
+import { plural } from '../terminal/layout.ts';
 import { withCommonOptions } from '../run.ts';
 
 export function registerAudit(program: Command, perform: Perform): void {

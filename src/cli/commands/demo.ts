@@ -8,7 +8,7 @@ import { wholeNumber } from '../arguments.ts';
 import { jobTable } from '../demo/jobTable.ts';
 import { keptItsPromise, runMainJob, type MainJobResult } from '../demo/mainJob.ts';
 import { exitCodes } from '../failure.ts';
-import { Progress } from '../progress.ts';
+import { Progress } from '../terminal/progress.ts';
 import { withCommonOptions, type CommonOptions, type Run } from '../run.ts';
 
 const defaultTokens = 8192;

@@ -3,7 +3,7 @@ import { lifecycles, type Session } from '../../protocol/schemas/session.ts';
 import type { Perform } from '../action.ts';
 import { projectUri, wholeNumber } from '../arguments.ts';
 import { formatAge, formatCount } from '../../base/format.ts';
-import { formatFacts, formatTable, plural } from '../format.ts';
+import { formatFacts, formatTable, plural } from '../terminal/layout.ts';
 import { withCommonOptions } from '../run.ts';
 
 interface NewOptions {

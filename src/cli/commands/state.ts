@@ -14,7 +14,7 @@ import {
 import type { Perform } from '../action.ts';
 import { wholeNumber } from '../arguments.ts';
 import { formatAge, formatCount } from '../../base/format.ts';
-import { formatTable, plural } from '../format.ts';
+import { formatTable, plural } from '../terminal/layout.ts';
 import { withCommonOptions, type Run } from '../run.ts';
 
 const sessionArgument = ['<session>', 'id of the session, or @ for the active one'] as const;

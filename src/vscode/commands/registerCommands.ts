@@ -4,23 +4,31 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { App } from '../app.ts';
 import { type CommandId, type CommandInput, type CommandOutput, commandInputs } from '../contributions.ts';
 import { showFailure } from '../ui/notifications.ts';
-import { clone } from './clone.ts';
+import { clone } from './windows/clone.ts';
 import type { CommandResult, RunCommand } from './command.ts';
-import { deleteSession } from './deleteSession.ts';
-import { deleteWindow } from './deleteWindow.ts';
-import { decryptStorage, encryptStorage } from './encryption.ts';
-import { checkpoint, freeze } from './freeze.ts';
-import { goBack } from './goBack.ts';
-import { listWindows } from './listWindows.ts';
-import { newSession } from './newSession.ts';
-import { prime, primeSelection } from './prime.ts';
-import { doctor, showReceipt, startEngine, status, verify } from './reports.ts';
-import { send, showConversation } from './send.ts';
-import { setApiKey } from './setApiKey.ts';
-import { emptyTrash, pinWindow, prune, restoreFromTrash, unpinWindow, usage } from './space.ts';
-import { switchSession } from './switchSession.ts';
-import { resume, thaw } from './thaw.ts';
-import { openSettings, refresh, showActions, showAllFolders, showLog, showMore, showThisFolder } from './views.ts';
+import { deleteSession } from './sessions/deleteSession.ts';
+import { deleteWindow } from './windows/deleteWindow.ts';
+import { decryptStorage, encryptStorage } from './backend/encryption.ts';
+import { checkpoint, freeze } from './windows/freeze.ts';
+import { goBack } from './sessions/goBack.ts';
+import { listWindows } from './windows/listWindows.ts';
+import { newSession } from './sessions/newSession.ts';
+import { prime, primeSelection } from './sessions/prime.ts';
+import { doctor, showReceipt, startEngine, status, verify } from './backend/reports.ts';
+import { send, showConversation } from './sessions/send.ts';
+import { setApiKey } from './backend/setApiKey.ts';
+import { emptyTrash, pinWindow, prune, restoreFromTrash, unpinWindow, usage } from './backend/space.ts';
+import { switchSession } from './sessions/switchSession.ts';
+import { resume, thaw } from './windows/thaw.ts';
+import {
+  openSettings,
+  refresh,
+  showActions,
+  showAllFolders,
+  showLog,
+  showMore,
+  showThisFolder,
+} from './editor/views.ts';
 
 const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, CommandOutput<Id>> } = {
   'cwm.newSession': newSession,

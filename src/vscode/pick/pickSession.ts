@@ -3,7 +3,7 @@ import type { RouteInput } from '../../protocol/api.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
 import { treeRow } from '../render/treeRow.ts';
-import { createSession } from '../commands/createSession.ts';
+import { createSession } from '../commands/sessions/createSession.ts';
 
 /** Of this folder, and of all. */
 const mostListed = 100;

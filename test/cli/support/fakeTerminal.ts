@@ -1,5 +1,5 @@
 import { runCommandLine } from '../../../src/cli/program.ts';
-import type { Terminal } from '../../../src/cli/terminal.ts';
+import type { Terminal } from '../../../src/cli/terminal/terminal.ts';
 
 export interface Outcome {
   readonly code: number;

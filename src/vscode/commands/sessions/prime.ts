@@ -1,12 +1,12 @@
-import type { RouteOutput } from '../../protocol/api.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { CommandInput } from '../contributions.ts';
-import { showDone } from '../ui/notifications.ts';
-import { workedInFolder } from '../following/project.ts';
-import { formatCount, formatDuration, formatTokens } from '../../base/format.ts';
-import { command } from './command.ts';
-import { pickPaths } from '../pick/pickPaths.ts';
-import { targetSession } from '../pick/pickSession.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { showDone } from '../../ui/notifications.ts';
+import { workedInFolder } from '../../following/project.ts';
+import { formatCount, formatDuration, formatTokens } from '../../../base/format.ts';
+import { command } from '../command.ts';
+import { pickPaths } from '../../pick/pickPaths.ts';
+import { targetSession } from '../../pick/pickSession.ts';
 
 interface Request {
   readonly session: Session;

@@ -1,13 +1,13 @@
 import { commands, window } from 'vscode';
-import type { RouteOutput } from '../../protocol/api.ts';
-import { toCwmError } from '../../protocol/errors.ts';
-import { inBackground } from '../ui/background.ts';
-import type { CommandId, CommandInput } from '../contributions.ts';
-import { documentUri } from '../documents/documentUri.ts';
-import { engineSpec } from '../settings/engineSpec.ts';
-import { command } from './command.ts';
-import { engineOfWindow } from './engineOfWindow.ts';
-import { pickWindow } from '../pick/pickWindow.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { toCwmError } from '../../../protocol/errors.ts';
+import { inBackground } from '../../ui/background.ts';
+import type { CommandId, CommandInput } from '../../contributions.ts';
+import { documentUri } from '../../documents/documentUri.ts';
+import { engineSpec } from '../../settings/engineSpec.ts';
+import { command } from '../command.ts';
+import { engineOfWindow } from '../windows/engineOfWindow.ts';
+import { pickWindow } from '../../pick/pickWindow.ts';
 
 /** Session, backend and engine in plain words. Answers also when the backend is down: that is a status. */
 export const status = command<CommandInput<'cwm.status'>, object, RouteOutput<'health'> | undefined>({

@@ -1,12 +1,12 @@
 import { window } from 'vscode';
-import type { RouteOutput } from '../../protocol/api.ts';
-import type { RecoveryPointSummary, RecoveryReason } from '../../protocol/schemas/tracker.ts';
-import { formatAge, formatCount, formatTokens } from '../../base/format.ts';
-import type { App } from '../app.ts';
-import type { CommandInput } from '../contributions.ts';
-import { showDone } from '../ui/notifications.ts';
-import { command } from './command.ts';
-import { targetSession } from '../pick/pickSession.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import type { RecoveryPointSummary, RecoveryReason } from '../../../protocol/schemas/tracker.ts';
+import { formatAge, formatCount, formatTokens } from '../../../base/format.ts';
+import type { App } from '../../app.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { showDone } from '../../ui/notifications.ts';
+import { command } from '../command.ts';
+import { targetSession } from '../../pick/pickSession.ts';
 
 interface Request {
   readonly session: string;

@@ -1,6 +1,6 @@
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { App } from '../app.ts';
-import { engineSpec } from '../settings/engineSpec.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { App } from '../../app.ts';
+import { engineSpec } from '../../settings/engineSpec.ts';
 
 /** Makes a session of the open folder on the engine that the settings name, and makes it the active one. */
 export async function createSession(app: App, names: { id?: string; title?: string }): Promise<Session> {

@@ -1,11 +1,11 @@
 import { window } from 'vscode';
-import type { RouteOutput } from '../../protocol/api.ts';
-import type { CommandInput } from '../contributions.ts';
-import { showDone } from '../ui/notifications.ts';
-import { formatCount } from '../../base/format.ts';
-import { command } from './command.ts';
-import { pickExistingSession } from '../pick/pickSession.ts';
-import { trashSentence } from '../render/trashSentence.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { showDone } from '../../ui/notifications.ts';
+import { formatCount } from '../../../base/format.ts';
+import { command } from '../command.ts';
+import { pickExistingSession } from '../../pick/pickSession.ts';
+import { trashSentence } from '../../render/trashSentence.ts';
 
 interface Request {
   readonly session: string;

@@ -1,13 +1,13 @@
 import { window } from 'vscode';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { App } from '../app.ts';
-import type { CommandInput } from '../contributions.ts';
-import { showReceiptMessage } from '../ui/notifications.ts';
-import { defaultWindowName, windowNameProblem } from '../pick/names.ts';
-import { command } from './command.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { App } from '../../app.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { showReceiptMessage } from '../../ui/notifications.ts';
+import { defaultWindowName, windowNameProblem } from '../../pick/names.ts';
+import { command } from '../command.ts';
 import { noteReceipt } from './noteReceipt.ts';
-import { targetSession } from '../pick/pickSession.ts';
+import { targetSession } from '../../pick/pickSession.ts';
 
 interface Request {
   readonly session: Session;

@@ -1,11 +1,11 @@
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { CommandInput } from '../contributions.ts';
-import { showReceiptMessage } from '../ui/notifications.ts';
-import { defaultWindowName } from '../pick/names.ts';
-import { command } from './command.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { showReceiptMessage } from '../../ui/notifications.ts';
+import { defaultWindowName } from '../../pick/names.ts';
+import { command } from '../command.ts';
 import { askWindowName } from './freeze.ts';
 import { noteReceipt } from './noteReceipt.ts';
-import { pickWindow } from '../pick/pickWindow.ts';
+import { pickWindow } from '../../pick/pickWindow.ts';
 
 interface Request {
   readonly window: string;

@@ -4,7 +4,7 @@ import type { PruneResult, TrashItem, Usage } from '../../protocol/schemas/space
 import type { Perform } from '../action.ts';
 import { amount, wholeNumber } from '../arguments.ts';
 import { formatAge, formatBytes, formatCount } from '../../base/format.ts';
-import { formatFacts, formatTable, orUnknown, plural } from '../format.ts';
+import { formatFacts, formatTable, orUnknown, plural } from '../terminal/layout.ts';
 import { withCommonOptions } from '../run.ts';
 
 interface PruneOptions {

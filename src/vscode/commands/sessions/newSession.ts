@@ -1,7 +1,7 @@
 import { window } from 'vscode';
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { CommandInput } from '../contributions.ts';
-import { command } from './command.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { command } from '../command.ts';
 import { createSession } from './createSession.ts';
 
 export const newSession = command<CommandInput<'cwm.newSession'>, { id?: string; title?: string }, Session>({

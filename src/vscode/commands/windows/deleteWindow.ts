@@ -1,11 +1,11 @@
 import { window } from 'vscode';
-import type { RouteOutput } from '../../protocol/api.ts';
-import type { CommandInput } from '../contributions.ts';
-import { showDone } from '../ui/notifications.ts';
-import { formatBytes, formatCount } from '../../base/format.ts';
-import { command } from './command.ts';
-import { pickWindow } from '../pick/pickWindow.ts';
-import { trashSentence } from '../render/trashSentence.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { showDone } from '../../ui/notifications.ts';
+import { formatBytes, formatCount } from '../../../base/format.ts';
+import { command } from '../command.ts';
+import { pickWindow } from '../../pick/pickWindow.ts';
+import { trashSentence } from '../../render/trashSentence.ts';
 
 export const deleteWindow = command<CommandInput<'cwm.deleteWindow'>, { window: string }, RouteOutput<'deleteWindow'>>({
   title: 'Delete Window',

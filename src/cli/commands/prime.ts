@@ -4,7 +4,7 @@ import type { PrimeResult, SendResult } from '../../protocol/schemas/turn.ts';
 import type { Perform } from '../action.ts';
 import { amount, wholeNumber } from '../arguments.ts';
 import { formatBytes, formatCount, formatDuration } from '../../base/format.ts';
-import { plural } from '../format.ts';
+import { plural } from '../terminal/layout.ts';
 import { withCommonOptions } from '../run.ts';
 
 const maxNamedSkips = 10;

@@ -1,13 +1,13 @@
 import { UIKind, Uri, commands, env, window } from 'vscode';
-import { defaultKeyFile, turnEncryption, type EncryptionWish } from '../../client/turnEncryption.ts';
-import type { App } from '../app.ts';
-import { inBackground } from '../ui/background.ts';
-import type { CommandInput, TurnedEncryption } from '../contributions.ts';
-import { showDone } from '../ui/notifications.ts';
-import { decryptQuestion, encryptQuestion, turnedText, type Question } from '../render/encryptionText.ts';
-import { connectOptions } from '../connection/startBackend.ts';
-import { userPath } from '../settings/userPath.ts';
-import { command } from './command.ts';
+import { defaultKeyFile, turnEncryption, type EncryptionWish } from '../../../client/turnEncryption.ts';
+import type { App } from '../../app.ts';
+import { inBackground } from '../../ui/background.ts';
+import type { CommandInput, TurnedEncryption } from '../../contributions.ts';
+import { showDone } from '../../ui/notifications.ts';
+import { decryptQuestion, encryptQuestion, turnedText, type Question } from '../../render/encryptionText.ts';
+import { connectOptions } from '../../connection/startBackend.ts';
+import { userPath } from '../../settings/userPath.ts';
+import { command } from '../command.ts';
 
 export const encryptStorage = command<CommandInput<'cwm.encryptStorage'>, EncryptionWish, TurnedEncryption>({
   title: 'Encrypt Storage',

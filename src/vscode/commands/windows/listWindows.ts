@@ -1,7 +1,7 @@
 import { type QuickPickItem, ThemeIcon, commands, window } from 'vscode';
-import type { CommandId, CommandInput } from '../contributions.ts';
-import { command } from './command.ts';
-import { pickWindow } from '../pick/pickWindow.ts';
+import type { CommandId, CommandInput } from '../../contributions.ts';
+import { command } from '../command.ts';
+import { pickWindow } from '../../pick/pickWindow.ts';
 
 type WindowCommand = 'cwm.thaw' | 'cwm.clone' | 'cwm.showReceipt' | 'cwm.verify' | 'cwm.deleteWindow';
 

@@ -1,13 +1,13 @@
 import { type QuickPickItem, window } from 'vscode';
-import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import type { App } from '../app.ts';
-import type { CommandInput } from '../contributions.ts';
-import { documentUri } from '../documents/documentUri.ts';
-import { showDone } from '../ui/notifications.ts';
-import { formatAge, formatBytes, formatCount } from '../../base/format.ts';
-import { prunePreview } from '../render/spaceReport.ts';
-import { command } from './command.ts';
-import { pickWindow } from '../pick/pickWindow.ts';
+import type { RouteInput, RouteOutput } from '../../../protocol/api.ts';
+import type { App } from '../../app.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { documentUri } from '../../documents/documentUri.ts';
+import { showDone } from '../../ui/notifications.ts';
+import { formatAge, formatBytes, formatCount } from '../../../base/format.ts';
+import { prunePreview } from '../../render/spaceReport.ts';
+import { command } from '../command.ts';
+import { pickWindow } from '../../pick/pickWindow.ts';
 
 /** Where the space goes, measured anew each time it is shown. */
 export const usage = command<CommandInput<'cwm.usage'>, object, undefined>({

@@ -1,7 +1,7 @@
 import { type QuickPickItem, ThemeIcon, commands, env, window } from 'vscode';
-import { type CommandId, type CommandInput, type ContextKeys } from '../contributions.ts';
-import type { App } from '../app.ts';
-import { command } from './command.ts';
+import { type CommandId, type CommandInput, type ContextKeys } from '../../contributions.ts';
+import type { App } from '../../app.ts';
+import { command } from '../command.ts';
 
 export const showLog = command<CommandInput<'cwm.showLog'>, object, undefined>({
   title: 'Show Log',

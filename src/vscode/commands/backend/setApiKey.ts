@@ -1,8 +1,8 @@
 import { window } from 'vscode';
-import { type CommandInput, apiKeySecret } from '../contributions.ts';
-import { showDone } from '../ui/notifications.ts';
-import { engineSpec } from '../settings/engineSpec.ts';
-import { command } from './command.ts';
+import { type CommandInput, apiKeySecret } from '../../contributions.ts';
+import { showDone } from '../../ui/notifications.ts';
+import { engineSpec } from '../../settings/engineSpec.ts';
+import { command } from '../command.ts';
 
 /** Keeps the engine's API key in the secret storage; an empty one removes it. */
 export const setApiKey = command<CommandInput<'cwm.setApiKey'>, { engine: string; key: string }, undefined>({

@@ -1,8 +1,8 @@
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { CommandInput } from '../contributions.ts';
-import { command } from './command.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { command } from '../command.ts';
 import { activate } from './createSession.ts';
-import { pickSession } from '../pick/pickSession.ts';
+import { pickSession } from '../../pick/pickSession.ts';
 
 export const switchSession = command<CommandInput<'cwm.switchSession'>, Session, Session>({
   title: 'Switch Session',

@@ -4,7 +4,7 @@ import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Perform } from '../action.ts';
 import { collect, projectUri, wholeNumber } from '../arguments.ts';
 import { formatAge, formatBytes, formatCount } from '../../base/format.ts';
-import { formatFacts, formatTable, orUnknown, plural } from '../format.ts';
+import { formatFacts, formatTable, orUnknown, plural } from '../terminal/layout.ts';
 import { receiptInWords } from '../receiptInWords.ts';
 import { withCommonOptions } from '../run.ts';
 import { healthInWords } from '../healthInWords.ts';

@@ -1,12 +1,12 @@
 import { window } from 'vscode';
-import type { SendResult } from '../../protocol/schemas/turn.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { App } from '../app.ts';
-import type { CommandInput } from '../contributions.ts';
-import { documentUri } from '../documents/documentUri.ts';
-import { setting } from '../settings/settings.ts';
-import { command } from './command.ts';
-import { targetSession } from '../pick/pickSession.ts';
+import type { SendResult } from '../../../protocol/schemas/turn.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { App } from '../../app.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { documentUri } from '../../documents/documentUri.ts';
+import { setting } from '../../settings/settings.ts';
+import { command } from '../command.ts';
+import { targetSession } from '../../pick/pickSession.ts';
 
 interface Request {
   readonly session: Session;

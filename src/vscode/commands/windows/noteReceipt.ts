@@ -1,5 +1,5 @@
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { App } from '../app.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import type { App } from '../../app.ts';
 
 /** Remembers a receipt as its session's last, and fetches what it changed. */
 export async function noteReceipt(app: App, receipt: Receipt): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Disposable } from '../base/disposable.ts';
+import type { Disposable } from '../../base/disposable.ts';
 import type { Terminal } from './terminal.ts';
 
 const silentMs = 1000;

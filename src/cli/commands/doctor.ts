@@ -5,7 +5,7 @@ import { capabilityTitles, type Capabilities, type Capability } from '../../prot
 import type { Perform } from '../action.ts';
 import { exitCodes } from '../failure.ts';
 import { formatCount } from '../../base/format.ts';
-import { plural } from '../format.ts';
+import { plural } from '../terminal/layout.ts';
 import { withCommonOptions } from '../run.ts';
 
 export function registerChecks(program: Command, perform: Perform): void {

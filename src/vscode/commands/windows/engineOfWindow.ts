@@ -1,4 +1,4 @@
-import type { App } from '../app.ts';
+import type { App } from '../../app.ts';
 
 /** A window's own engine, to be named in a call: the API key that goes along is that engine's. */
 export async function engineOfWindow(app: App, window: string): Promise<{ engine: string }> {

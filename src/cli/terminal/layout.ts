@@ -1,4 +1,4 @@
-import { formatCount } from '../base/format.ts';
+import { formatCount } from '../../base/format.ts';
 
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${formatCount(count)} ${count === 1 ? one : many}`;

@@ -1,15 +1,15 @@
 import { window } from 'vscode';
-import { CwmError } from '../../protocol/errors.ts';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { App } from '../app.ts';
-import type { CommandInput } from '../contributions.ts';
-import { showReceiptMessage } from '../ui/notifications.ts';
-import { command } from './command.ts';
-import { activate } from './createSession.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import type { App } from '../../app.ts';
+import type { CommandInput } from '../../contributions.ts';
+import { showReceiptMessage } from '../../ui/notifications.ts';
+import { command } from '../command.ts';
+import { activate } from '../sessions/createSession.ts';
 import { engineOfWindow } from './engineOfWindow.ts';
 import { noteReceipt } from './noteReceipt.ts';
-import { pickExistingSession } from '../pick/pickSession.ts';
-import { pickWindow } from '../pick/pickWindow.ts';
+import { pickExistingSession } from '../../pick/pickSession.ts';
+import { pickWindow } from '../../pick/pickWindow.ts';
 
 interface Request {
   readonly window: string;
