@@ -9,13 +9,13 @@ import {
   type ProjectUri,
   type SessionId,
 } from '../../protocol/ids.ts';
-import type { Message, Session } from '../../protocol/schemas/session.ts';
+import { initialPhase, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../lineage.ts';
 import { parsePage } from '../paging.ts';
 import { leaveActive } from '../projects/activeSession.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
-import { isAtRest } from '../turns/phase.ts';
+import { advance, isAtRest } from '../turns/machine.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
 /** Starts empty and active, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine), SessionExists (id taken), Exhausted. */
@@ -46,7 +46,7 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
     model: null,
     lineage: lineage.id,
     lifecycle: 'active',
-    phase: 'Idle',
+    phase: initialPhase,
     branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
     activeBranch: 'main',
     tokens: null,
@@ -184,13 +184,13 @@ export async function recoverInterrupted(core: CoreContext): Promise<string[]> {
   const recovered: string[] = [];
   for (let offset = 0; ; offset += 100) {
     const page = await core.store.listSessions({ limit: 100, offset });
-    const interrupted = page.items.filter((session) => !isAtRest(session.phase));
+    const interrupted = page.items.filter((session) => !isAtRest(session));
     for (const session of interrupted) {
       try {
-        await core.store.updateSession({ ...session, phase: 'Idle', version: session.version + 1 });
+        await core.store.updateSession({ ...advance(session, 'recover'), version: session.version + 1 });
         recovered.push(session.id);
       } catch (error) {
-        // Its next turn goes on all the same, and who can't start can't make room.
+        // Its next turn recovers it all the same. A backend that refused to start on a full disk could not free space.
         if (!isCwmError(error, 'StorageFull')) throw error;
       }
     }

@@ -34,7 +34,7 @@ export async function prime(core: CoreContext, input: RouteInput<'prime'>, signa
     const turn = await beginTurn(core, session, input.engine ?? session.engine, null, signal);
     progress('Counting tokens');
     const fitting = await takeWhatFits(turn, read.files, input.maxTokens, signal).catch(async (error: unknown) => {
-      await endFailedTurn(core, turn);
+      await endFailedTurn(core, turn, error);
       throw error;
     });
     const message = newMessage(core, turn.messages, 'user', { type: 'context', files: fitting.files });

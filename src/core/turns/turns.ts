@@ -9,7 +9,7 @@ import { requireSameModel } from '../identity.ts';
 import { moveLifecycle } from '../lifecycle.ts';
 import { saltOf } from '../lineage.ts';
 import { nearLimitNotes } from './nearLimit.ts';
-import { isAtRest, movePhase } from './phase.ts';
+import { advance, settled, type TurnEvent } from './machine.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
@@ -86,17 +86,15 @@ export async function withTurn<T>(
       if (session.lifecycle === 'frozen') {
         throw new CwmError('AlreadyFrozen', `Session "${id}" is frozen as window "${session.frozenAs}".`);
       }
-      return task(asLeft(session));
+      return task(settled(session));
     },
     signal,
   );
 }
 
-/** To whoever works on a session alone: a turn that it seems to be in has failed, and its end could not be written. */
-const asLeft = (session: Session): Session => (isAtRest(session.phase) ? session : { ...session, phase: 'Idle' });
-
-/** A turn under way: the session as it was written last, and what it works with. */
+/** A turn under way, and what it works with. */
 export interface Turn {
+  /** As stored last, but for the phase, which is that of this moment. */
   session: Session;
   readonly engine: Engine;
   readonly description: EngineDescription;
@@ -114,9 +112,8 @@ export async function beginTurn(
 ): Promise<Turn> {
   const engine = core.engines.get(spec);
   await core.trackers.use(session.id as SessionId, (tracker) => tracker.beforeTurn(session));
-  const begun = await update(core, session, {
+  const begun = await update(core, advance(session, 'send', 'request'), {
     draft: draft ?? session.draft,
-    phase: movePhase(movePhase(session.phase, 'send'), 'request'),
     engine: spec,
   });
   try {
@@ -126,7 +123,7 @@ export async function beginTurn(
     const lineage = await core.store.getLineage(session.lineage as LineageId);
     return { session: begun, engine, description, messages, salt: saltOf(lineage) };
   } catch (error) {
-    await endFailedTurn(core, { session: begun }, { engine: session.engine });
+    await endFailedTurn(core, { session: begun }, error, { engine: session.engine });
     throw error;
   }
 }
@@ -162,27 +159,34 @@ export async function generate(
   try {
     const generation = await turn.engine.generate(
       { messages: renderPrompt(messages), salt: turn.salt, ...options },
-      (text) => core.changes.emit({ type: 'delta', session, text }),
+      (text) => {
+        if (turn.session.phase === 'AwaitingLLMResponse') turn.session = advance(turn.session, 'stream');
+        core.changes.emit({ type: 'delta', session, text });
+      },
       signal,
     );
+    turn.session = advance(turn.session, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return generation;
   } catch (error) {
-    await endFailedTurn(core, turn);
+    await endFailedTurn(core, turn, error);
     throw error;
   }
 }
 
-/** The session is idle again. Where that can't be written, whoever comes next finds nobody at work on it and goes on from there. */
+/** Ends a turn that `error` stopped: the session is idle again. When that cannot be stored, the session's next operation recovers it. */
 export async function endFailedTurn(
   core: CoreContext,
   turn: Pick<Turn, 'session'>,
-  changed: Partial<Session> = {},
+  error: unknown,
+  changed: Changed = {},
 ): Promise<void> {
+  const isCancelled = toCwmError(error).name === 'Cancelled';
+  const events: TurnEvent[] = isCancelled ? ['cancel'] : ['fail', 'abandon'];
   try {
-    turn.session = await update(core, turn.session, { ...changed, phase: 'Idle' });
+    turn.session = await update(core, advance(turn.session, ...events), changed);
   } catch {
-    // What the turn failed with is told, and says more.
+    // The error that stopped the turn says more, and the caller throws it.
   }
 }
 
@@ -200,7 +204,7 @@ export async function keepTurn(
   try {
     return await writeTurn(core, turn, added, generation, signal);
   } catch (error) {
-    await endFailedTurn(core, turn);
+    await endFailedTurn(core, turn, error);
     throw error;
   }
 }
@@ -230,8 +234,7 @@ async function writeTurn(
   const sha256 = await core.store.saveTokens(id, ids);
   const branch = session.branches[session.activeBranch];
   const messageIds = [...activeMessageIds(session), ...added.map((message) => message.id)];
-  const kept = await update(core, session, {
-    phase: 'Idle',
+  const kept = await update(core, advance(session, 'answered'), {
     lifecycle: session.lifecycle === 'thawed' ? moveLifecycle('thawed', 'active') : session.lifecycle,
     model: description.model,
     branches: { ...session.branches, ...(branch && { [branch.name]: { ...branch, messageIds } }) },
@@ -275,7 +278,9 @@ export function newMessage(
   };
 }
 
-async function update(core: CoreContext, session: Session, changed: Partial<Session>): Promise<Session> {
+type Changed = Partial<Omit<Session, 'phase'>>;
+
+async function update(core: CoreContext, session: Session, changed: Changed): Promise<Session> {
   const next = { ...session, ...changed, updatedAt: core.clock.now().toISOString(), version: session.version + 1 };
   await core.store.updateSession(next);
   core.changes.emit({ type: 'session', session: session.id });

@@ -19,7 +19,7 @@ import { keepReceipt } from './keepReceipt.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle } from '../lifecycle.ts';
 import { saltOf } from '../lineage.ts';
-import { isAtRest } from '../turns/phase.ts';
+import { advance, isAtRest, settled } from '../turns/machine.ts';
 import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
 import { seal, type Sealed } from '../kv/seal.ts';
@@ -58,7 +58,7 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
   };
   const { windows, inUse } = core.space;
   const { session } = await requireFreezable(core, wanted.session);
-  if (core.turns.isBusy(wanted.session) && !isAtRest(session.phase)) {
+  if (core.turns.isBusy(wanted.session) && !isAtRest(session)) {
     throw new CwmError('InvalidTransition', `Session "${session.id}" is in the middle of a turn (${session.phase}).`);
   }
   const freezeAlone = (limitNotes: readonly string[]): Promise<Receipt> =>
@@ -162,8 +162,7 @@ async function freezeNow(
 async function endTurns(core: CoreContext, session: Session, window: WindowName, at: string): Promise<void> {
   try {
     await core.store.updateSession({
-      ...session,
-      phase: 'Idle',
+      ...advance(settled(session), 'freeze'),
       lifecycle: moveLifecycle(session.lifecycle, 'frozen'),
       frozenAs: window,
       updatedAt: at,

@@ -11,7 +11,7 @@ import {
   type WindowName,
 } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
+import { initialPhase, type Session } from '../../protocol/schemas/session.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import { progressOf, type Progress } from '../changes.ts';
 import type { CoreContext } from '../context.ts';
@@ -268,7 +268,7 @@ async function openSession(core: CoreContext, opening: Opening): Promise<string[
     model: manifest.model,
     lineage: manifest.lineage,
     lifecycle: 'thawed',
-    phase: 'Idle',
+    phase: initialPhase,
     branches: { main: { name: 'main', messageIds: manifest.messageIds, parentMessageId: null } },
     activeBranch: 'main',
     tokens: manifest.tokens,

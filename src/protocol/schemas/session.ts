@@ -17,6 +17,8 @@ export const phases = [
   'PermanentFailure',
 ] as const;
 export type Phase = (typeof phases)[number];
+/** Phase of a new session. Later phases come from the turn machine alone. */
+export const initialPhase: Phase = 'Idle';
 
 export const messageRoles = ['system', 'user', 'assistant', 'tool'] as const;
 export type MessageRole = (typeof messageRoles)[number];

@@ -2,7 +2,7 @@ import { randomId, randomSalt } from '../../base/hash.ts';
 import type { OnChecked } from '../../core/ports/store.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { LineageId, SessionId } from '../../protocol/ids.ts';
-import type { Message, Session } from '../../protocol/schemas/session.ts';
+import { initialPhase, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { WindowManifest } from '../../protocol/schemas/window.ts';
 import { nullIfDamaged } from '../disk/unreadable.ts';
 import { checkStore, type VerifiedStore } from './verifyStore.ts';
@@ -54,7 +54,7 @@ async function makeSessionAnew(store: VerifiedStore, id: SessionId, engine: stri
     model: window?.model ?? null,
     lineage,
     lifecycle: 'active',
-    phase: 'Idle',
+    phase: initialPhase,
     branches: { main: { name: 'main', messageIds: messages.map((message) => message.id), parentMessageId: null } },
     activeBranch: 'main',
     tokens: null,
