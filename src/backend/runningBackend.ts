@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change } from '../protocol/signals.ts';
@@ -16,6 +15,7 @@ import { LogFile, type Log, type LogLevel } from './process/logFile.ts';
 import { networkFileSystem, networkWarning } from './health/networkFileSystem.ts';
 import { OperationLimit } from './api/operationLimit.ts';
 import { limitsByKind, RateLimiter } from './api/rateLimit.ts';
+import { makeOwnStorage } from './process/ownStorage.ts';
 import { announceBackend, withdrawBackend } from './process/recordFile.ts';
 import { SignalBus } from './api/signalBus.ts';
 import { socketAddresses } from './process/socketAddress.ts';
@@ -67,7 +67,7 @@ const abortedMs = 10_000;
 export async function startBackend(options: BackendOptions, compose: Compose): Promise<RunningBackend | null> {
   const backend = new StartedBackend(options);
   try {
-    mkdirSync(options.storage, { recursive: true, mode: 0o700 });
+    makeOwnStorage(options.storage);
     if (!backend.takeLock()) return null;
   } catch (error) {
     throw storageError(error, 'write', options.storage);

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alreadyRunningExitCode, backendLogFile } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
@@ -79,10 +79,13 @@ export class BackendChild {
   }
 }
 
+/** A link in the log's place would have this process write to any file of its user. Windows has no such flag. */
+const appendFlags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+
 function openLog(storage: string): number {
   makeStorageDirectory(storage);
   try {
-    return openSync(join(storage, backendLogFile), 'a', 0o600);
+    return openSync(join(storage, backendLogFile), appendFlags, 0o600);
   } catch (error) {
     throw cannotBeWritten(storage, error);
   }

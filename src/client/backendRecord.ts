@@ -1,16 +1,22 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../protocol/backendRecord.ts';
+import { isOwnAddress, isOwnDirectory, readOwnFile } from './ownFiles.ts';
 import { requestBackend, type BackendAnswer, type BackendRequest } from './transport.ts';
 
 const probeTimeoutMs = 5000;
 const pidSchema = z.object({ pid: z.number() });
 
-/** What the storage directory says about its backend, which may be gone by now; null when it says nothing usable. */
+/**
+ * What the storage directory says about its backend, which may have ended since; null when it says nothing usable, or when another
+ * user may have written it.
+ *
+ * @throws CwmError AccessDenied when the storage directory belongs to another user.
+ */
 export async function readBackendRecord(storage: string): Promise<BackendRecord | null> {
+  const text = (await isOwnDirectory(storage)) ? await readOwnFile(join(storage, backendRecordFile)) : null;
   try {
-    const parsed = backendRecordSchema.safeParse(JSON.parse(await readFile(join(storage, backendRecordFile), 'utf8')));
+    const parsed = backendRecordSchema.safeParse(JSON.parse(text ?? ''));
     return parsed.success ? parsed.data : null;
   } catch {
     return null;
@@ -29,8 +35,9 @@ export async function askToLeave(record: BackendRecord, signal: AbortSignal): Pr
   return answer?.status === 200;
 }
 
-/** Null when there was no answer. */
+/** Null when there was no answer, or when another user may be the one who answers. */
 async function ask(record: BackendRecord, request: BackendRequest, signal: AbortSignal): Promise<BackendAnswer | null> {
+  if (!(await isOwnAddress(record.address))) return null;
   try {
     return await requestBackend(record, request, { timeoutMs: probeTimeoutMs, signal });
   } catch (error) {

@@ -1,5 +1,6 @@
-import { unlinkSync } from 'node:fs';
+import { rmdirSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
+import { dirname } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { CwmError } from '../../protocol/errors.ts';
@@ -22,7 +23,7 @@ export async function listenOnFirst(app: Hono, addresses: Iterable<string>): Pro
     const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
     try {
       await listen(server, address);
-      return { address, close: (graceMs) => close(server, graceMs) };
+      return { address, close: (graceMs) => close(server, address, graceMs) };
     } catch (error) {
       refusals.push(error);
     }
@@ -52,10 +53,20 @@ function removeStaleSocket(path: string): void {
   }
 }
 
-async function close(server: Server, graceMs: number): Promise<void> {
+async function close(server: Server, address: string, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(timer);
+  if (process.platform !== 'win32') removeIfEmpty(dirname(address));
+}
+
+/** The socket's directory, so that none with a name of its own stays in a shared place. Nothing rests on it. */
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // It is needed for something else.
+  }
 }

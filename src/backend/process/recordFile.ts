@@ -1,21 +1,33 @@
 import { readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../../protocol/backendRecord.ts';
 
-/** Tells clients where this backend is. To be called once it listens. */
+/**
+ * Tells clients where this backend is; call it once it listens. Whoever reads the file sees the old record or the new one, whole. It is
+ * written without chmod, which some file systems refuse.
+ */
 export async function announceBackend(storage: string, record: BackendRecord): Promise<void> {
-  await writeFileAtomic(join(storage, backendRecordFile), `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+  const path = join(storage, backendRecordFile);
+  const written = `${path}.new`;
+  // Only the holder of the lock writes it, so a file in the way is what a crash left.
+  await rm(written, { force: true });
+  const handle = await open(written, 'wx', 0o600);
+  try {
+    await handle.writeFile(`${JSON.stringify(record, null, 2)}\n`);
+  } finally {
+    await handle.close();
+  }
+  await rename(written, path);
 }
 
-/** Takes the announcement back, unless another backend has made its own by now. */
+/** Removes the announcement, unless another backend has made its own by now. */
 export async function withdrawBackend(storage: string, record: BackendRecord): Promise<void> {
   const current = readRecord(storage);
   if (current?.address === record.address && current.pid === record.pid) await rm(join(storage, backendRecordFile));
 }
 
-/** Whether clients are told to go to this process. What a backend that was killed has left names another one. */
+/** Whether the record names this process. A backend that was killed leaves a record, which names another one. */
 export const isAnnounced = (storage: string, pid: number): boolean => readRecord(storage)?.pid === pid;
 
 function readRecord(storage: string): BackendRecord | null {

@@ -1,8 +1,8 @@
-import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ownerProblem } from '../../base/fileOwner.ts';
 import { randomId, sha256Hex } from '../../base/hash.ts';
-import { CwmError } from '../../protocol/errors.ts';
 
 /** `sun_path` holds 108 bytes on Linux and 104 on macOS, with its terminating NUL. */
 const maxSocketPathBytes = 103;
@@ -11,10 +11,9 @@ const maxSocketPathBytes = 103;
  * Where the backend of this storage directory may listen, best first. Each Unix socket lies in a directory that only this
  * user can enter; that directory exists when this returns.
  *
- * There is more than one because a path may be too long for a socket, and a file system may know no sockets at all (mounts
- * from another operating system).
- *
- * @throws CwmError AccessDenied when somebody else owns, or can enter, the place in the shared temporary directory.
+ * There is more than one because a path may be too long for a socket, and some file systems have no sockets (mounts from another
+ * operating system). The name of a directory in a shared place can be guessed, and another user may have taken it: the next address
+ * then has a name that nobody can guess. Clients read the address in `backend.json`, so any name will do.
  */
 export function* socketAddresses(storage: string): Generator<string> {
   if (process.platform === 'win32') {
@@ -22,10 +21,15 @@ export function* socketAddresses(storage: string): Generator<string> {
     return;
   }
   const inStorage = join(storage, 'run');
-  if (fits(inStorage)) yield socketIn(makePrivate(inStorage));
-  const short = `cwm-${userInfo().uid}-${sha256Hex(storage).slice(0, 16)}`;
-  for (const base of [process.env['XDG_RUNTIME_DIR'], tmpdir(), '/tmp']) {
-    if (base && isDirectory(base) && fits(join(base, short))) yield socketIn(makePrivate(join(base, short)));
+  if (fits(inStorage) && isMadePrivate(inStorage)) yield socketIn(inStorage);
+  // The number, not the name: a container's user need not stand in /etc/passwd.
+  const name = `cwm-${process.getuid?.() ?? 0}-${sha256Hex(storage).slice(0, 16)}`;
+  for (const base of new Set([process.env['XDG_RUNTIME_DIR'], tmpdir(), '/tmp'])) {
+    if (!base || !isDirectory(base)) continue;
+    const known = join(base, name);
+    if (fits(known) && isMadePrivate(known)) yield socketIn(known);
+    const unguessable = fits(`${known}-XXXXXX`) ? madeWithRandomName(`${known}-`) : null;
+    if (unguessable !== null) yield socketIn(unguessable);
   }
 }
 
@@ -37,15 +41,24 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-function makePrivate(directory: string): string {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  // lstat, not stat: a symbolic link put there by somebody else would lead out of this user's reach.
-  const stat = lstatSync(directory);
-  if (!stat.isDirectory() || stat.uid !== userInfo().uid) {
-    throw new CwmError('AccessDenied', `${directory} belongs to somebody else, so the backend does not listen there.`, {
-      hint: 'Remove it, or set XDG_RUNTIME_DIR to a directory of your own.',
-    });
+/** False where the directory cannot be made, is somebody else's, or cannot be closed to other users. */
+function isMadePrivate(directory: string): boolean {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // lstat, not stat: a symbolic link that another user made would lead out of this user's reach.
+    const stat = lstatSync(directory);
+    if (!stat.isDirectory() || ownerProblem(stat, process.getuid?.()) === 'foreign') return false;
+    if ((stat.mode & 0o077) !== 0) chmodSync(directory, 0o700);
+    return true;
+  } catch {
+    return false;
   }
-  if ((stat.mode & 0o077) !== 0) chmodSync(directory, 0o700);
-  return directory;
+}
+
+function madeWithRandomName(prefix: string): string | null {
+  try {
+    return mkdtempSync(prefix);
+  } catch {
+    return null;
+  }
 }

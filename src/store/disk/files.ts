@@ -156,7 +156,7 @@ export const diskFiles: Files = {
 
   async makeDirectory(path) {
     const made = await fs.mkdir(path, { recursive: true, mode: privateDirectory });
-    if (made === undefined) await fs.chmod(path, privateDirectory);
+    if (made === undefined) await closeToOthers(path);
   },
 
   async syncDirectory(path) {
@@ -172,6 +172,16 @@ export const diskFiles: Files = {
     }
   },
 };
+
+/** Some file systems know no modes (CIFS, exFAT). What keeps other users out there is how they are mounted. */
+async function closeToOthers(directory: string): Promise<void> {
+  try {
+    await fs.chmod(directory, privateDirectory);
+  } catch (error) {
+    const isOwn = (await fs.lstat(directory)).uid === process.getuid?.();
+    if (!isOwn || !hasCode(error, 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP')) throw error;
+  }
+}
 
 const kindOf = (stat: BigIntStats): FileStat['kind'] =>
   stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other';
