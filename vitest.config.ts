@@ -9,5 +9,6 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 240_000,
     maxWorkers: 2,
+    setupFiles: ['test/support/processCoverage.ts'],
   },
 });

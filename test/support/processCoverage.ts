@@ -1,0 +1,3 @@
+// With `npm run coverage`, the processes that tests start write what they ran. Only they: this process is measured by vitest.
+const folder = process.env['CWM_PROCESS_COVERAGE'];
+if (folder) process.env['NODE_V8_COVERAGE'] = folder;
