@@ -1,0 +1,39 @@
+// What takes too long for every commit, one after the other: the coverage gate, the whole live suite with its long runs, the soak and
+// the benchmarks. The last line is `N passed, N failed`. Arguments choose parts by name: `npm run nightly -- soak`.
+import { performance } from 'node:perf_hooks';
+import { run } from './vitestRun.ts';
+
+interface Part {
+  readonly name: string;
+  readonly script: string;
+  readonly args?: readonly string[];
+}
+
+const parts: readonly Part[] = [
+  { name: 'coverage', script: 'scripts/coverage.ts' },
+  { name: 'engines', script: 'scripts/testEngines.ts' },
+  { name: 'soak', script: 'scripts/soak.ts', args: ['--minutes', '10'] },
+  { name: 'bench', script: 'scripts/bench.ts', args: ['--json', 'test-results/bench.json'] },
+];
+
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter((name) => !parts.some((part) => part.name === name));
+if (unknown.length > 0) {
+  console.error(`There is no part ${unknown.join(', ')}. Parts: ${parts.map(({ name }) => name).join(', ')}.`);
+  process.exit(2);
+}
+
+/** Tests that are too long for a commit run only where this is set. */
+process.env['CWM_NIGHTLY'] = '1';
+const failed: string[] = [];
+const ran = parts.filter(({ name }) => chosen.length === 0 || chosen.includes(name));
+for (const { name, script, args = [] } of ran) {
+  console.log(`\n── ${name}`);
+  const started = performance.now();
+  if ((await run(process.execPath, [script, ...args])) !== 0) failed.push(name);
+  console.log(
+    `── ${name}: ${failed.includes(name) ? 'FAILED' : 'ok'} in ${((performance.now() - started) / 1000).toFixed(0)} s`,
+  );
+}
+console.log(`${ran.length - failed.length} passed, ${failed.length} failed`);
+process.exitCode = failed.length === 0 ? 0 : 1;
