@@ -17,7 +17,6 @@ import { DiskContextFiles } from './contextFiles/diskContextFiles.ts';
 import { examine } from './health/doctor.ts';
 import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health/health.ts';
-import { readOnlyDomain } from './api/readOnlyDomain.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import type { Compose } from './runningBackend.ts';
 
@@ -79,7 +78,8 @@ export const composeServices =
     const limitation = store.isReadOnly ? store.laterVersion().message : null;
     const looked = { storage, engines, problems, limitation };
     return {
-      domain: store.isReadOnly ? readOnlyDomain(cwm, () => store.laterVersion()) : cwm,
+      domain: cwm,
+      readOnlyWhy: store.isReadOnly ? () => store.laterVersion() : null,
       about: {
         health: ({ probe }, signal) => checkHealth({ ...looked, domain: cwm }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine(looked, engine, signal),

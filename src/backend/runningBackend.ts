@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change } from '../protocol/signals.ts';
 import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
+import type { CwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
 import { systemClock } from '../base/clock.ts';
 import { createApp } from './api/app.ts';
+import { makeDispatch } from './api/dispatch.ts';
 import type { Refusal } from './audit/refusals.ts';
 import { takeBackendLock } from './process/backendLock.ts';
 import { listenOnFirst, type ControlServer } from './process/controlServer.ts';
@@ -37,6 +39,8 @@ export interface BackendOptions {
 /** What the composition root makes once the storage directory is this process' own. */
 export interface Services {
   readonly domain: Domain;
+  /** Why the store refuses changes; null or left out when it takes them. */
+  readonly readOnlyWhy?: (() => CwmError) | null;
   readonly about: Pick<RouteHandlers, 'health' | 'doctor' | 'verifyAudit' | 'encryption'>;
   /** Hears of every request that was not done. */
   readonly onRefused?: (refusal: Refusal) => void;
@@ -130,12 +134,15 @@ class StartedBackend implements RunningBackend {
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
     const token = process.platform === 'win32' ? randomSalt() : undefined;
     const app = createApp({
-      handlers: { ...domainHandlers(services.domain), ...services.about, shutdown: async () => this.#stopSoon() },
+      dispatch: makeDispatch({
+        handlers: { ...domainHandlers(services.domain), ...services.about, shutdown: async () => this.#stopSoon() },
+        limit: this.#limit,
+        rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
+        readOnlyWhy: services.readOnlyWhy ?? null,
+      }),
       bus,
       idle,
       log,
-      limit: this.#limit,
-      rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
       onRefused: (refusal) => services.onRefused?.(refusal),
       streamsEnded: this.#streamsEnded.signal,
       operationsEnded: this.#operationsEnded.signal,

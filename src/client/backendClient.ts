@@ -64,7 +64,7 @@ export class BackendClient implements Disposable {
     signal?: AbortSignal,
   ): Promise<RouteOutput<Name>> {
     const request = await this.#withEngineKey(toRequest(name, input), input);
-    const reads = routes[name].method === 'GET';
+    const reads = routes[name].kind === 'read';
     for (let attempt = 1; ; attempt++) {
       const record = await this.connect(signal);
       try {

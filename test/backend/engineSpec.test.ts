@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { currentEngineKey, withEngineKey } from '../../src/backend/engines/engineKey.ts';
+import { currentEngineKey, withRequest } from '../../src/backend/requestScope.ts';
 import { parseEngineSpec } from '../../src/backend/engines/engineSpec.ts';
 
 describe('engine spec', () => {
@@ -69,7 +69,11 @@ describe('engine key', () => {
       await Promise.resolve();
       return currentEngineKey();
     };
-    const keys = await Promise.all([withEngineKey('one', later), withEngineKey('two', later), later()]);
+    const keys = await Promise.all([
+      withRequest({ client: 'test', engineKey: 'one' }, later),
+      withRequest({ client: 'test', engineKey: 'two' }, later),
+      later(),
+    ]);
     expect(keys).toEqual(['one', 'two', process.env['CWM_API_KEY'] || undefined]);
   });
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { BackendEngines } from '../../src/backend/engines/backendEngines.ts';
-import { withEngineKey } from '../../src/backend/engines/engineKey.ts';
+import { withRequest } from '../../src/backend/requestScope.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { FakeLlamaServer, type FakeLlamaOptions } from '../fakes/fakeLlamaServer.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
@@ -120,7 +120,9 @@ test('a server that is down or wants a key is reported as such, whatever it is',
   const llama = await fakeLlama({ faults: { apiKey: 'right' } });
   const engine = engineAt(llama.url);
   await expect(engine.describe(never)).rejects.toMatchObject({ code: 'CWM-5006' });
-  expect((await withEngineKey('right', () => engine.describe(never))).kind).toBe('llama-server');
+  expect((await withRequest({ client: 'test', engineKey: 'right' }, () => engine.describe(never))).kind).toBe(
+    'llama-server',
+  );
   await llama.stop();
   await expect(engine.describe(never)).rejects.toMatchObject({ code: 'CWM-5001' });
 });

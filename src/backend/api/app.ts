@@ -6,24 +6,19 @@ import { eventsPath } from '../../protocol/signals.ts';
 import { clientHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
 import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
 import type { Refusal } from '../audit/refusals.ts';
-import { withEngineKey } from '../engines/engineKey.ts';
+import type { Dispatch } from './dispatch.ts';
 import { streamSignals } from './eventStream.ts';
-import type { RouteHandlers } from './handlers.ts';
 import type { IdleWatch } from '../process/idleWatch.ts';
 import type { Log } from '../process/logFile.ts';
-import type { OperationLimit } from './operationLimit.ts';
-import type { RateLimiter } from './rateLimit.ts';
-import { clientName, withClient } from '../requestClient.ts';
+import { clientName } from '../requestScope.ts';
 import { readRouteInput } from './routeInput.ts';
 import type { SignalBus } from './signalBus.ts';
 
 export interface AppParts {
-  readonly handlers: RouteHandlers;
+  readonly dispatch: Dispatch;
   readonly bus: SignalBus;
   readonly idle: IdleWatch;
   readonly log: Log;
-  readonly limit: OperationLimit;
-  readonly rates: RateLimiter;
   /** Hears of every request that was not done. */
   readonly onRefused: (refusal: Refusal) => void;
   /** Ends the event streams. */
@@ -35,8 +30,8 @@ export interface AppParts {
 }
 
 /**
- * The control API, made from the table of routes. Every failure is `{ error: ErrorReport }`; what nobody foresaw is told to
- * the log alone. An operation is aborted when its client goes away.
+ * The control API, made from the table of routes. Every failure is `{ error: ErrorReport }`; only the log has the cause of an unexpected
+ * one. An operation is aborted when its client goes away.
  */
 export function createApp(parts: AppParts): Hono {
   const app = new Hono();
@@ -70,20 +65,13 @@ export function createApp(parts: AppParts): Hono {
     return streamSignals(c, parts.bus, parts.streamsEnded, () => user.dispose());
   });
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
-    const handler = parts.handlers[name] as (input: unknown, signal: AbortSignal) => Promise<unknown>;
-    const limited = route.method !== 'GET' && name !== 'shutdown';
     app.on(route.method, route.path, async (c) => {
       const client = clientOf(c);
       let input: unknown = null;
       try {
         input = await readRouteInput(c, route);
-        if (limited) parts.rates.take(client);
-        const key = c.req.header(engineKeyHeader);
-        const work = (): Promise<unknown> =>
-          abortable(c, parts.operationsEnded, (signal) =>
-            withClient(client, () => withEngineKey(key, () => handler(input, signal))),
-          );
-        return c.json(await (limited ? parts.limit.run(work) : work()));
+        const request = { route: name, input, client, engineKey: c.req.header(engineKeyHeader) };
+        return c.json(await abortable(c, parts.operationsEnded, (signal) => parts.dispatch(request, signal)));
       } catch (error) {
         parts.onRefused({ route: name, input, error: toCwmError(error), client });
         throw error;

@@ -1,4 +1,4 @@
-import type { ParsedInput, RouteName, RouteOutput } from '../../protocol/api.ts';
+import type { CoreRouteName, ParsedInput, RouteName, RouteOutput } from '../../protocol/api.ts';
 
 /** Does what a route asks for. `signal` aborts when the client has gone or the backend ends. */
 export type RouteHandler<Name extends RouteName> = (
@@ -8,11 +8,8 @@ export type RouteHandler<Name extends RouteName> = (
 
 export type RouteHandlers = { readonly [Name in RouteName]: RouteHandler<Name> };
 
-/** The routes that are about this process and not about sessions and windows. */
-export type ProcessRoute = 'health' | 'doctor' | 'shutdown' | 'verifyAudit' | 'encryption';
-
 /** One method for each route of the domain. */
-export type Domain = { readonly [Name in Exclude<RouteName, ProcessRoute>]: RouteHandler<Name> };
+export type Domain = { readonly [Name in CoreRouteName]: RouteHandler<Name> };
 
 /** The domain's methods as handlers. Spelled out, so that a new route does not compile until it is answered. */
 export function domainHandlers(domain: Domain): Domain {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { kindOf } from '../requestClient.ts';
+import { isAgent } from '../requestScope.ts';
 
 export interface RateLimits {
   readonly perMinute: number;
@@ -11,9 +11,6 @@ export interface RateLimits {
 
 /** S0-62. */
 export const agentLimits: RateLimits = { perMinute: 60, perHour: 1000, burst: 10 };
-
-/** Programs that act without a person at their side. */
-const agents: ReadonlySet<string> = new Set(['mcp', 'gateway']);
 
 /**
  * Limits for a client by its kind, or null for none.
@@ -26,7 +23,7 @@ const agents: ReadonlySet<string> = new Set(['mcp', 'gateway']);
 export const limitsByKind =
   (perMinute: number | null) =>
   (client: string): RateLimits | null => {
-    if (perMinute === null) return agents.has(kindOf(client)) ? agentLimits : null;
+    if (perMinute === null) return isAgent(client) ? agentLimits : null;
     if (perMinute === 0) return null;
     const { perHour, burst } = agentLimits;
     const factor = perMinute / agentLimits.perMinute;

@@ -1,7 +1,7 @@
 import type { StateStore } from '../../core/ports/states.ts';
 import type { AuditFact } from '../../protocol/schemas/audit.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import { currentClient } from '../requestClient.ts';
+import { currentClient } from '../requestScope.ts';
 
 /** The states, with an entry in the audit log for every change of one: of which session, from which version to which (S3-10). */
 export function auditedStates(states: StateStore, record: (facts: readonly AuditFact[]) => Promise<void>): StateStore {

@@ -2,7 +2,7 @@ import type { Store } from '../../core/ports/store.ts';
 import type { AuditFact } from '../../protocol/schemas/audit.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Lifecycle } from '../../protocol/schemas/session.ts';
-import { currentClient } from '../requestClient.ts';
+import { currentClient } from '../requestScope.ts';
 import { auditedStates } from './auditedStates.ts';
 
 type Operations = Omit<Store, 'states'>;

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { routes, type RouteName } from '../../protocol/api.ts';
+import { routes, type Route, type RouteName } from '../../protocol/api.ts';
 import type { AuditEvent, AuditFact } from '../../protocol/schemas/audit.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
@@ -16,16 +16,6 @@ export interface Refusal {
 
 const maxPerMinute = 60;
 const minuteMs = 60_000;
-
-/** What an operation would have been told as. The others are told only when they are denied or make no sense. */
-const events: Readonly<Partial<Record<RouteName, AuditEvent>>> = {
-  createSession: 'SESSION_CREATE',
-  deleteSession: 'SESSION_DELETE',
-  freeze: 'WINDOW_FREEZE',
-  thaw: 'WINDOW_THAW',
-  clone: 'WINDOW_CLONE',
-  deleteWindow: 'WINDOW_DELETE',
-};
 
 /** Tells the audit log of what was refused: at most 60 a minute, and how many more there were. */
 export class Refusals {
@@ -68,11 +58,13 @@ export class Refusals {
   }
 }
 
+const operation = (name: RouteName): Route => routes[name];
+
 function eventOf({ code, name }: CwmError, route: RouteName | null): AuditEvent | null {
   if (code.startsWith('CWM-8')) return 'ACCESS_DENIED';
   // The one of its family that is about the store, not about what was asked for.
   if (code.startsWith('CWM-1') && name !== 'UnsupportedSchema') return 'VALIDATION_FAILURE';
-  return (route && events[route]) ?? null;
+  return (route && operation(route).audited) ?? null;
 }
 
 /** Only what is an id: anything else may be a text, or a secret in the wrong place. */

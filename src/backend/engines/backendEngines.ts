@@ -8,7 +8,7 @@ import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Log } from '../process/logFile.ts';
 import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
-import { currentEngineKey } from './engineKey.ts';
+import { currentEngineKey } from '../requestScope.ts';
 import { parseEngineSpec } from './engineSpec.ts';
 import { UrlEngine } from './urlEngine.ts';
 import { watchedEngine } from './watchedEngine.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { createApp } from '../../../src/backend/api/app.ts';
+import { makeDispatch } from '../../../src/backend/api/dispatch.ts';
 import { IdleWatch } from '../../../src/backend/process/idleWatch.ts';
 import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
 import type { Refusal } from '../../../src/backend/audit/refusals.ts';
@@ -11,12 +12,15 @@ import { FakeDomain } from '../support/fakeDomain.ts';
 
 const refused: Refusal[] = [];
 const app = createApp({
-  handlers: new FakeDomain().domain as RouteHandlers,
+  dispatch: makeDispatch({
+    handlers: new FakeDomain().domain as RouteHandlers,
+    limit: new OperationLimit(),
+    rates: new RateLimiter(() => null, systemClock),
+    readOnlyWhy: null,
+  }),
   bus: new SignalBus(0),
   idle: new IdleWatch(0, () => undefined),
   log: { write: () => undefined, failure: () => undefined },
-  limit: new OperationLimit(),
-  rates: new RateLimiter(() => null, systemClock),
   onRefused: (refusal) => refused.push(refusal),
   streamsEnded: new AbortController().signal,
   operationsEnded: new AbortController().signal,

@@ -1,0 +1,45 @@
+import { routes, type Route, type RouteName } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { isAgent, withRequest, type RequestScope } from '../requestScope.ts';
+import type { RouteHandlers } from './handlers.ts';
+import type { OperationLimit } from './operationLimit.ts';
+import type { RateLimiter } from './rateLimit.ts';
+
+export interface DispatchParts {
+  readonly handlers: RouteHandlers;
+  readonly limit: OperationLimit;
+  readonly rates: RateLimiter;
+  /** Why the store refuses changes; null when it takes them. */
+  readonly readOnlyWhy: (() => CwmError) | null;
+}
+
+export interface OperationRequest extends RequestScope {
+  readonly route: RouteName;
+  /** As the route's schema parsed it. */
+  readonly input: unknown;
+}
+
+export type Dispatch = (request: OperationRequest, signal: AbortSignal) => Promise<unknown>;
+
+/**
+ * Runs what a route asks for, under the guards that its facts call for ({@link Route}), whatever listener it came through.
+ *
+ * @throws CwmError AccessDenied, TooManyRequests, UnsupportedSchema (the store is read-only), TooManyOperations, and the operation's.
+ */
+export function makeDispatch({ handlers, limit, rates, readOnlyWhy }: DispatchParts): Dispatch {
+  return async ({ route: name, input, ...scope }, signal) => {
+    const route: Route = routes[name];
+    const handler = handlers[name] as (input: unknown, signal: AbortSignal) => Promise<unknown>;
+    const run = (): Promise<unknown> => withRequest(scope, () => handler(input, signal));
+    if (route.clients === 'own' && isAgent(scope.client)) throw notForAgents(name);
+    if (route.kind === 'read' || route.unlimited) return run();
+    rates.take(scope.client);
+    if (readOnlyWhy && !route.allowedReadOnly) throw readOnlyWhy();
+    return limit.run(run);
+  };
+}
+
+const notForAgents = (name: RouteName): CwmError =>
+  new CwmError('AccessDenied', `Programs that act without a person cannot call "${name}".`, {
+    hint: 'Do it in the editor or with the command line.',
+  });

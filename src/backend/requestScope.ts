@@ -1,0 +1,40 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** What the work of a request may know about it without being given it: everything that runs inside {@link withRequest} sees it. */
+export interface RequestScope {
+  /** As {@link clientName} made it. */
+  readonly client: string;
+  /** API key that the client sent for the model server. It lives only as long as the request. */
+  readonly engineKey?: string | undefined;
+}
+
+const scope = new AsyncLocalStorage<RequestScope>();
+
+/** The audit log's name for what the backend does by itself. */
+const ownName = 'backend';
+const anonymous = 'unnamed';
+
+export const withRequest = <T>(request: RequestScope, work: () => Promise<T>): Promise<T> => scope.run(request, work);
+
+/** The client of the current request, by its own account. */
+export const currentClient = (): string => scope.getStore()?.client ?? ownName;
+
+/** The current request's key; without one, the backend's own from `CWM_API_KEY`. */
+export const currentEngineKey = (): string | undefined =>
+  scope.getStore()?.engineKey || process.env['CWM_API_KEY'] || undefined;
+
+/** A client's name in the form that logs may show: its kind, and a number or the like that distinguishes two clients of one kind. */
+export const clientName = (header: string | undefined): string =>
+  header !== undefined && namePattern.test(header) && kindOf(header) !== ownName ? header : anonymous;
+
+const namePattern = /^[a-z][a-z-]{0,15}(?:\.[A-Za-z0-9-]{1,40})?$/;
+
+const kindOf = (client: string): string => client.split('.')[0] ?? '';
+
+const agentKinds: ReadonlySet<string> = new Set(['mcp', 'gateway']);
+
+/**
+ * Whether the client is a program that acts without a person. A client names itself, so this stops a program that runs away, not an
+ * attacker: every program that can open the socket runs as the user.
+ */
+export const isAgent = (client: string): boolean => agentKinds.has(kindOf(client));

@@ -1,0 +1,63 @@
+import * as z from 'zod/mini';
+import { auditReportSchema } from '../schemas/audit.ts';
+import { capabilitiesSchema } from '../schemas/capabilities.ts';
+import { engineStatusSchema, findingSchema } from '../schemas/health.ts';
+import { nothing, onEngine, queryFlag, route, text } from './route.ts';
+
+export const processRoutes = {
+  health: route({
+    kind: 'read',
+    method: 'GET',
+    path: '/api/health',
+    /** `probe`: ask the engines before answering, for at most five seconds, instead of reporting their last known state. */
+    input: z.object({ probe: queryFlag }),
+    output: z.object({
+      status: z.enum(['healthy', 'degraded', 'unhealthy']),
+      version: text,
+      pid: z.number(),
+      storage: text,
+      uptimeSeconds: z.number(),
+      sessions: z.number(),
+      windows: z.number(),
+      engines: z.array(engineStatusSchema),
+    }),
+  }),
+  doctor: route({
+    kind: 'read',
+    method: 'GET',
+    path: '/api/doctor',
+    input: z.object(onEngine),
+    output: z.object({
+      engine: engineStatusSchema,
+      findings: z.array(findingSchema),
+      /** Null when the engine did not answer. */
+      capabilities: z.nullable(capabilitiesSchema),
+    }),
+  }),
+  shutdown: route({
+    kind: 'change',
+    allowedReadOnly: true,
+    unlimited: true,
+    clients: 'own',
+    method: 'POST',
+    path: '/api/shutdown',
+    input: nothing,
+    output: nothing,
+  }),
+  /** `known`: an entry that an earlier check printed, as `<sequence>:<hash>`. */
+  verifyAudit: route({
+    kind: 'read',
+    method: 'GET',
+    path: '/api/audit/verify',
+    input: z.object({ known: z.optional(text) }),
+    output: auditReportSchema,
+  }),
+  /** Whether the store is encrypted. `keyFile` and `keyId` are null when it is not. */
+  encryption: route({
+    kind: 'read',
+    method: 'GET',
+    path: '/api/encryption',
+    input: nothing,
+    output: z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
+  }),
+};

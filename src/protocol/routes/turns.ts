@@ -1,0 +1,37 @@
+import * as z from 'zod/mini';
+import { primeResultSchema, sendResultSchema } from '../schemas/turn.ts';
+import { onEngine, route, text } from './route.ts';
+
+export const turnRoutes = {
+  send: route({
+    kind: 'change',
+    streams: true,
+    method: 'POST',
+    path: '/api/contexts/:session/messages',
+    input: z.object({
+      session: text,
+      text,
+      maxTokens: z.optional(z.number()),
+      /** 0 to 2; default 0, greedy. */
+      temperature: z.optional(z.number()),
+      ...onEngine,
+    }),
+    output: sendResultSchema,
+  }),
+  /** `paths` are absolute, or relative to `cwd`. */
+  prime: route({
+    kind: 'change',
+    streams: true,
+    method: 'POST',
+    path: '/api/contexts/:session/files',
+    input: z.object({
+      session: text,
+      paths: z.array(text),
+      cwd: z.optional(text),
+      /** Limit on the files' tokens: the answer names the files that were left out. Default: what fits into the model's context. */
+      maxTokens: z.optional(z.number()),
+      ...onEngine,
+    }),
+    output: primeResultSchema,
+  }),
+};

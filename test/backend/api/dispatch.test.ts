@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { makeDispatch, type Dispatch, type DispatchParts } from '../../../src/backend/api/dispatch.ts';
+import type { RouteHandlers } from '../../../src/backend/api/handlers.ts';
+import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
+import { RateLimiter, type RateLimits } from '../../../src/backend/api/rateLimit.ts';
+import { currentClient, currentEngineKey } from '../../../src/backend/requestScope.ts';
+import { routes, type RouteName } from '../../../src/protocol/api.ts';
+import { CwmError, type ErrorName } from '../../../src/protocol/errors.ts';
+
+const names = Object.keys(routes) as RouteName[];
+const never = new AbortController().signal;
+
+/** Every operation answers its own name, unless the test gives it something to do. */
+function dispatching(parts: Partial<DispatchParts> = {}, work: Partial<RouteHandlers> = {}): Dispatch {
+  const answering = Object.fromEntries(names.map((name) => [name, async () => name])) as unknown as RouteHandlers;
+  const unlimited = new RateLimiter(() => null, { elapsedMs: () => 0 });
+  return makeDispatch({
+    handlers: { ...answering, ...work },
+    limit: new OperationLimit(),
+    rates: unlimited,
+    readOnlyWhy: null,
+    ...parts,
+  });
+}
+
+/** The routes that are answered; the others must fail with this error. */
+async function answered(dispatch: Dispatch, client: string, name: ErrorName): Promise<RouteName[]> {
+  const through: RouteName[] = [];
+  for (const route of names) {
+    const answer = await dispatch({ route, input: {}, client }, never).catch((error: unknown) => error);
+    if (answer === route) through.push(route);
+    else expect(answer, route).toMatchObject({ name });
+  }
+  return through;
+}
+
+const namesWhere = (isMeant: (name: RouteName) => boolean): RouteName[] => names.filter(isMeant);
+
+describe('dispatch', () => {
+  it('refuses changes on a read-only store, except what the route allows there', async () => {
+    const dispatch = dispatching({ readOnlyWhy: () => new CwmError('UnsupportedSchema', 'A later version wrote it.') });
+    const through = await answered(dispatch, 'cli.1', 'UnsupportedSchema');
+    expect(through).toEqual(
+      namesWhere((name) => routes[name].kind === 'read' || ['verify', 'shutdown'].includes(name)),
+    );
+  });
+
+  it('lets every client read while no more operations may start, and lets it end the backend', async () => {
+    const limit = new OperationLimit(1);
+    const ended = Promise.withResolvers<never>();
+    const dispatch = dispatching({ limit }, { prune: () => ended.promise });
+    const running = dispatch({ route: 'prune', input: {}, client: 'cli.1' }, never);
+    const through = await answered(dispatch, 'cli.2', 'TooManyOperations');
+    expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || name === 'shutdown'));
+    ended.reject(new Error('The test is over.'));
+    await expect(running).rejects.toThrow('The test is over.');
+  });
+
+  it('counts only changes against the limit of a minute', async () => {
+    const none: RateLimits = { perMinute: 0, perHour: 0, burst: 0 };
+    const rates = new RateLimiter(() => none, { elapsedMs: () => 0 });
+    const through = await answered(dispatching({ rates }), 'cli.1', 'TooManyRequests');
+    expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || name === 'shutdown'));
+  });
+
+  it.each(['mcp.1', 'gateway'])('refuses %s what ends the work of others or cannot be undone', async (client) => {
+    const through = await answered(dispatching(), client, 'AccessDenied');
+    expect(through).toEqual(namesWhere((name) => name !== 'shutdown' && name !== 'emptyTrash'));
+  });
+
+  it("runs an operation in its request's scope", async () => {
+    const seen = async () => ({ client: currentClient(), key: currentEngineKey() }) as never;
+    const dispatch = dispatching({}, { usage: seen });
+    const requests = ['a', 'b'].map((key) =>
+      dispatch({ route: 'usage', input: {}, client: `cli.${key}`, engineKey: key }, never),
+    );
+    expect(await Promise.all(requests)).toEqual([
+      { client: 'cli.a', key: 'a' },
+      { client: 'cli.b', key: 'b' },
+    ]);
+  });
+});
