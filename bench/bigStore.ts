@@ -1,10 +1,11 @@
 import { appendFile, writeFile } from 'node:fs/promises';
 import { systemClock } from '../src/base/clock.ts';
 import { sha256Hex } from '../src/base/hash.ts';
-import type { LineageId, MessageId, SessionId } from '../src/protocol/ids.ts';
+import type { MessageId } from '../src/protocol/ids.ts';
 import { openStore } from '../src/store/openStore.ts';
 import { diskFiles, type Files } from '../src/store/disk/files.ts';
 import { aBlock, aKvRecord, aManifest, aMessage, aSession, contextTokens } from '../test/store/builders.ts';
+import { lineageId, messageId, sessionId } from '../test/support/ids.ts';
 
 export interface BigStore {
   readonly sessions: number;
@@ -18,7 +19,7 @@ const blocksPerWindow = 32;
 const ids = Array.from({ length: 16 * blocksPerWindow }, (_, at) => 1000 + at);
 
 /** As long as those that the product makes. */
-const messageName = (at: number): string => `m-${sha256Hex(String(at)).slice(0, 24)}`;
+const messageName = (at: number): MessageId => messageId(`m-${sha256Hex(String(at)).slice(0, 24)}`);
 
 /** Nothing is at stake while a store is filled for a measurement. */
 const hastyFiles: Files = {
@@ -35,7 +36,7 @@ export async function fillStore(directory: string, size: BigStore): Promise<void
   try {
     for (let at = 0; at < size.sessions; at++) {
       const [id, lineage] = [`s-${at}`, `l-${at}`];
-      await store.createLineage({ id: lineage as LineageId, salt: sha256Hex(lineage), generation: 0 });
+      await store.createLineage({ id: lineageId(lineage), salt: sha256Hex(lineage), generation: 0 });
       await store.createSession(aSession({ id, title: `Session ${at}`, lineage, model }));
     }
     for (let at = 0; at < size.windows; at++) {
@@ -56,12 +57,12 @@ export async function fillStore(directory: string, size: BigStore): Promise<void
         role: at % 2 === 0 ? ('user' as const) : ('assistant' as const),
         parentId: at === 0 ? null : messageName(at - 1),
       }));
-      const messageIds = messages.map((message) => message.id as MessageId);
-      await store.createLineage({ id: 'l-long' as LineageId, salt: sha256Hex('long'), generation: 0 });
-      const branches = { main: { name: 'main', messageIds: [] as string[], parentMessageId: null } };
+      const messageIds = messages.map((message) => message.id);
+      await store.createLineage({ id: lineageId('l-long'), salt: sha256Hex('long'), generation: 0 });
+      const branches = { main: { name: 'main', messageIds: [], parentMessageId: null } };
       const session = aSession({ id: 'long', title: 'A long one', lineage: 'l-long', model, branches });
       await store.createSession(session);
-      await store.appendMessages('long' as SessionId, messages);
+      await store.appendMessages(sessionId('long'), messages);
       await store.updateSession({ ...session, branches: { main: { ...branches.main, messageIds } }, version: 2 });
     }
   } finally {

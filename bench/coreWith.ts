@@ -1,3 +1,4 @@
+import type { SessionId } from '../src/protocol/ids.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -5,9 +6,9 @@ import { systemClock } from '../src/base/clock.ts';
 import { Cwm } from '../src/core/core.ts';
 import type { Engine } from '../src/core/ports/engine.ts';
 import { CwmError } from '../src/protocol/errors.ts';
-import type { SessionId } from '../src/protocol/ids.ts';
 import type { FileStore } from '../src/store/fileStore.ts';
 import { openStore } from '../src/store/openStore.ts';
+import { sessionId } from '../test/support/ids.ts';
 
 export interface PassingCore extends AsyncDisposable {
   readonly cwm: Cwm;
@@ -36,7 +37,7 @@ export async function coreWith(engine: Engine): Promise<PassingCore> {
     cwm,
     store,
     directory,
-    id: 's' as SessionId,
+    id: sessionId('s'),
     [Symbol.asyncDispose]: async () => {
       await cwm.close();
       await store.close();

@@ -2,15 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
-import type { SessionId } from '../src/protocol/ids.ts';
 import type { FileStore } from '../src/store/fileStore.ts';
 import { openStore } from '../src/store/openStore.ts';
 import { aMessage } from '../test/store/builders.ts';
 import { median, mustHold, timed, type Benchmark } from './benchmark.ts';
 import { fillStore } from './bigStore.ts';
+import { sessionId } from '../test/support/ids.ts';
 
 const runs = 100;
-const id = 'long' as SessionId;
+const id = sessionId('long');
 
 /** What encryption at rest costs, on two stores of the same content that take turns. */
 export const encryption: Benchmark = {
@@ -28,7 +28,7 @@ export const encryption: Benchmark = {
       );
       const messageIds = (await plain.getSession(id))?.branches['main']?.messageIds ?? [];
       mustHold(messageIds.length === 200, 'the session has its messages');
-      const [read, readSealed] = await inTurn(plain, sealed, (store) => store.loadMessages(id, messageIds as never[]));
+      const [read, readSealed] = await inTurn(plain, sealed, (store) => store.loadMessages(id, messageIds));
       await plain.close();
       await sealed.close();
       return [figure('add a message, durably', added, addedSealed), figure('read 200 messages', read, readSealed)];

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
 import type { BackendClient } from '../src/client/backendClient.ts';
-import type { SessionId } from '../src/protocol/ids.ts';
 import { openStore } from '../src/store/openStore.ts';
 import { aMessage } from '../test/store/builders.ts';
 import { median, mustHold, timed, type Benchmark, type Figure } from './benchmark.ts';
 import { fillStore } from './bigStore.ts';
 import { withBackendOn } from './passingBackend.ts';
+import { sessionId } from '../test/support/ids.ts';
 
 const runs = 15;
 const messages = 10_000;
@@ -77,7 +77,7 @@ const named = (windows: number): string => `${windows.toLocaleString('en-US')} w
 /** What one more message costs the store, with every fsync. */
 async function addedMessage(storage: string): Promise<Figure[]> {
   const store = await openStore({ directory: storage, clock: systemClock });
-  const id = 'long' as SessionId;
+  const id = sessionId('long');
   try {
     const before = new Set(await readdir(storage, { recursive: true }));
     const times: number[] = [];

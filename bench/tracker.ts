@@ -1,3 +1,4 @@
+import type { SessionId } from '../src/protocol/ids.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,11 +7,11 @@ import { makeTrackers } from '../src/core/tracker/makeTrackers.ts';
 import type { Tracker } from '../src/core/tracker/tracker.ts';
 import type { Trackers } from '../src/core/tracker/trackers.ts';
 import { CwmError } from '../src/protocol/errors.ts';
-import type { SessionId } from '../src/protocol/ids.ts';
 import type { FileStore } from '../src/store/fileStore.ts';
 import { openStore } from '../src/store/openStore.ts';
 import { aSession } from '../test/store/builders.ts';
 import { mustHold, timed, type Benchmark, type Figure } from './benchmark.ts';
+import { sessionId } from '../test/support/ids.ts';
 
 const operations = 1000;
 /** One of so many operations of a task stores something; the others read. */
@@ -128,7 +129,7 @@ const atOnce = <T>(count: number, make: (at: number) => Promise<T>): Promise<T[]
 
 async function sessions(store: FileStore, count: number, prefix: string): Promise<SessionId[]> {
   return atOnce(count, async (n) => {
-    const id = `${prefix}${n}` as SessionId;
+    const id = sessionId(`${prefix}${n}`);
     await store.createSession(aSession({ id }));
     return id;
   });

@@ -12,4 +12,4 @@ export async function requireSession({ store }: Pick<CoreContext, 'store'>, id: 
 
 /** Messages of the active branch, oldest first. */
 export const activeMessageIds = (session: Session): MessageId[] =>
-  (session.branches[session.activeBranch]?.messageIds ?? []) as MessageId[];
+  session.branches[session.activeBranch]?.messageIds ?? [];

@@ -1,7 +1,7 @@
 import type { RouteInput, RouteOutput } from '../protocol/api.ts';
 import type { VerifyStep } from '../protocol/schemas/health.ts';
 import { toCwmError } from '../protocol/errors.ts';
-import { parseWindowName, type LineageId, type WindowName } from '../protocol/ids.ts';
+import { parseWindowName, type WindowName } from '../protocol/ids.ts';
 import { formatBytes } from '../base/format.ts';
 import type { WindowManifest } from '../protocol/schemas/window.ts';
 import { checkBlocks } from './evidence/blocks.ts';
@@ -46,7 +46,7 @@ async function allWindows(core: CoreContext): Promise<WindowName[]> {
   const names: WindowName[] = [];
   for (;;) {
     const page = await core.store.listWindows({ sortBy: 'name', order: 'asc', limit: 100, offset: names.length });
-    names.push(...page.items.map((window) => window.name as WindowName));
+    names.push(...page.items.map((window) => window.name));
     if (names.length >= page.total || page.items.length === 0) return names;
   }
 }
@@ -75,7 +75,7 @@ async function verifyBlocks(
       const manifest = await requireWindow(core, name);
       // A thaw that has blocks computed again changes files and record one after the other.
       const found = await core.kvRecords.run(
-        manifest.lineage as LineageId,
+        manifest.lineage,
         () => verifyBlocksOf(core, manifest, options, signal),
         signal,
       );
@@ -106,10 +106,10 @@ async function verifyBlocksOf(
   signal: AbortSignal,
 ): Promise<{ checked: number; problems: string[]; repairs: string[] }> {
   const nothing = { checked: 0, problems: [], repairs: [] };
-  const window = name as WindowName;
+  const window = name;
   const kv = await core.store.loadWindowKv(window);
   if (kv.blocks.length === 0) return nothing;
-  const { salt } = await core.store.getLineage(lineage as LineageId);
+  const { salt } = await core.store.getLineage(lineage);
   const ids = await core.store.loadWindowTokens(window);
   const engine = core.engines.get(engineSpec ?? recordedEngine);
   const context = { ids, salt: saltOf({ salt, generation: kv.saltGeneration }), handle: kv.handle };

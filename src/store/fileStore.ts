@@ -14,7 +14,15 @@ import type { StateStore } from '../core/ports/states.ts';
 import type { VerifyStep } from '../protocol/schemas/health.ts';
 import type { AuditFact, AuditPoint, AuditReport } from '../protocol/schemas/audit.ts';
 import { CwmError } from '../protocol/errors.ts';
-import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../protocol/ids.ts';
+import {
+  parseSessionId,
+  parseWindowName,
+  type LineageId,
+  type MessageId,
+  type ProjectUri,
+  type SessionId,
+  type WindowName,
+} from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { Message, Session } from '../protocol/schemas/session.ts';
 import type { BlockRecord, KvRecord, WindowManifest, WindowSummary } from '../protocol/schemas/window.ts';
@@ -150,7 +158,7 @@ export class FileStore implements Store {
   }
 
   createSession(session: Session, content?: SessionContent): Promise<void> {
-    return this.#changeSession(session.id as SessionId, () => this.#sessions.create(session, content ?? null));
+    return this.#changeSession(session.id, () => this.#sessions.create(session, content ?? null));
   }
 
   getSession(id: SessionId): Promise<Session | null> {
@@ -158,7 +166,7 @@ export class FileStore implements Store {
   }
 
   updateSession(next: Session): Promise<void> {
-    return this.#changeSession(next.id as SessionId, () => this.#sessions.update(next));
+    return this.#changeSession(next.id, () => this.#sessions.update(next));
   }
 
   listSessions(query: SessionQuery): Promise<Page<Session>> {
@@ -166,7 +174,7 @@ export class FileStore implements Store {
       // A record that turns out damaged or deleted is taken out of the index, and the page asked for again.
       for (let attempt = 1; ; attempt++) {
         const { items, total } = await this.#index.query((index) => index.sessions(query));
-        const sessions = await Promise.all(items.map((id) => this.#listed(id as SessionId)));
+        const sessions = await Promise.all(items.map((id) => this.#listed(id)));
         const found = sessions.filter((session) => session !== null);
         if (found.length === items.length || attempt === 3) return { items: found, total };
       }
@@ -198,7 +206,7 @@ export class FileStore implements Store {
   }
 
   createWindow(manifest: WindowManifest, ids: readonly number[], kv: KvRecord): Promise<void> {
-    return this.#changeWindow(manifest.name as WindowName, () => this.#windows.create(manifest, ids, kv));
+    return this.#changeWindow(manifest.name, () => this.#windows.create(manifest, ids, kv));
   }
 
   getWindow(name: WindowName): Promise<WindowManifest | null> {
@@ -347,9 +355,13 @@ export class FileStore implements Store {
   async #takeBack({ kind, name }: TrashItem, path: string): Promise<void> {
     if (kind === 'other') throw new CwmError('InvalidParameter', `${name} is neither a session nor a window.`);
     await hasDirectory(this.#parts.files, path);
-    if (kind === 'window')
-      await this.#changeWindow(name as WindowName, () => this.#windows.restore(name as WindowName, path));
-    else await this.#changeSession(name as SessionId, () => this.#sessions.restore(name as SessionId, path));
+    if (kind === 'window') {
+      const window = parseWindowName(name);
+      await this.#changeWindow(window, () => this.#windows.restore(window, path));
+    } else {
+      const session = parseSessionId(name);
+      await this.#changeSession(session, () => this.#sessions.restore(session, path));
+    }
   }
 
   #changeSession(id: SessionId, change: () => Promise<void>): Promise<void> {

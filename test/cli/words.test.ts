@@ -10,11 +10,12 @@ import { receiptInWords } from '../../src/cli/receiptInWords.ts';
 import { storagePath } from '../../src/cli/storagePath.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { FakeTerminal } from './support/fakeTerminal.ts';
+import { sessionId, windowName } from '../support/ids.ts';
 
 const receipt: Receipt = {
   operation: 'thaw',
-  session: 's',
-  window: 'w',
+  session: sessionId('s'),
+  window: windowName('w'),
   verdict: 'proven',
   tier: 'disk',
   tokens: 8200,

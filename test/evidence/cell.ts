@@ -10,7 +10,7 @@ import type { Engine } from '../../src/core/ports/engine.ts';
 import { reuseFloor } from '../../src/core/evidence/reuse.ts';
 import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
-import type { LineageId, SessionId, WindowName } from '../../src/protocol/ids.ts';
+import { parseSessionId } from '../../src/protocol/ids.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import type { WindowManifest } from '../../src/protocol/schemas/window.ts';
@@ -203,16 +203,14 @@ class CellRun {
 
   async #idsOf(id: string): Promise<number[]> {
     const { tokens } = await this.#product.cwm.getSession({ session: id });
-    return tokens ? this.#product.store.loadTokens(id as SessionId, tokens.sha256) : [];
+    return tokens ? this.#product.store.loadTokens(parseSessionId(id), tokens.sha256) : [];
   }
 
   /** Of the session's prompt, whose blocks are kept as soon as it was asked. */
   async #filesOf(id: string): Promise<string[]> {
     if (this.#lie.hasTier === false) return [];
     const { tokens, lineage } = await this.#product.cwm.getSession({ session: id });
-    const salt = this.#lie.faults?.saltIgnored
-      ? null
-      : saltOf(await this.#product.store.getLineage(lineage as LineageId));
+    const salt = this.#lie.faults?.saltIgnored ? null : saltOf(await this.#product.store.getLineage(lineage));
     const profile = { algorithm: 'sha256_cbor', seed: defaultHashSeed, saltEncoding: 'tagged' } as const;
     const promptIds = (await this.#idsOf(id)).slice(0, tokens?.promptCount);
     return blockHashChain(profile, promptIds, blockTokens, salt).map((hash) => this.#scene.fake.blockPath(hash));
@@ -228,7 +226,7 @@ class CellRun {
     const windows = await Promise.all(
       items.map(async ({ name }) => {
         const { manifest } = await cwm.getWindow({ window: name });
-        return [manifest, await store.loadWindowTokens(name as WindowName)] as const;
+        return [manifest, await store.loadWindowTokens(name)] as const;
       }),
     );
     return { messages, ids, windows };

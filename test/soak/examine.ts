@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { sha256Hex } from '../../src/base/hash.ts';
 import { encodeTokenIds } from '../../src/base/tokenIds.ts';
-import type { MessageId, SessionId } from '../../src/protocol/ids.ts';
 import type { Message, Session } from '../../src/protocol/schemas/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { openStore } from '../../src/store/openStore.ts';
@@ -63,9 +62,9 @@ export function auditedWindows(storage: string): Set<string> {
 }
 
 async function seenSession(store: FileStore, session: Session): Promise<SeenSession> {
-  const id = session.id as SessionId;
+  const id = session.id;
   const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
-  const messages = await store.loadMessages(id, messageIds as MessageId[]);
+  const messages = await store.loadMessages(id, messageIds);
   return {
     texts: messages.map(textOf),
     ids: session.tokens && (await store.loadTokens(id, session.tokens.sha256)),
@@ -81,7 +80,7 @@ async function seenWindow(
 ): Promise<SeenWindow> {
   const manifest = await store.getWindow(name);
   if (!manifest) throw new Error(`Window ${name} is listed and not there.`);
-  const messages = await store.loadMessages(manifest.session as SessionId, manifest.messageIds as MessageId[]);
+  const messages = await store.loadMessages(manifest.session, manifest.messageIds);
   const ids = await store.loadWindowTokens(name);
   await store.loadWindowKv(name);
   return {

@@ -2,16 +2,13 @@ import { sha256Hex } from '../../src/base/hash.ts';
 import { encodeTokenIds } from '../../src/base/tokenIds.ts';
 import type { SessionQuery, WindowQuery } from '../../src/core/ports/store.ts';
 import type { RecoveryPoint, StoredState } from '../../src/core/ports/states.ts';
-import type { LineageId, MessageId, ProjectUri, SessionId, WindowName } from '../../src/protocol/ids.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import type { ContextTokens, Message, Session } from '../../src/protocol/schemas/session.ts';
 import type { BlockRecord, KvRecord, WindowManifest } from '../../src/protocol/schemas/window.ts';
+import { messageId } from '../support/ids.ts';
+import type { Plain } from '../support/plain.ts';
 
-export const sessionId = (id: string): SessionId => id as SessionId;
-export const windowName = (name: string): WindowName => name as WindowName;
-export const messageId = (id: string): MessageId => id as MessageId;
-export const lineageId = (id: string): LineageId => id as LineageId;
-export const projectUri = (uri: string): ProjectUri => uri as ProjectUri;
+export { lineageId, messageId, projectUri, sessionId, windowName } from '../support/ids.ts';
 
 export const startTime = '2026-03-01T10:00:00.000Z';
 
@@ -23,40 +20,38 @@ export const contextTokens = (ids: readonly number[]): ContextTokens => ({
   messageCount: 1,
 });
 
-export const aSession = (overrides: Partial<Session> = {}): Session => ({
-  id: 's1',
-  title: 'A session',
-  project: null,
-  engine: 'embedded',
-  model: { id: 'tiny', root: null, maxModelLen: 4096, fingerprint: null },
-  lineage: 'l1',
-  lifecycle: 'active',
-  phase: 'Idle',
-  branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
-  activeBranch: 'main',
-  tokens: null,
-  draft: null,
-  thawedFrom: null,
-  frozenAs: null,
-  prefixBreaks: 0,
-  createdAt: startTime,
-  updatedAt: startTime,
-  version: 1,
-  ...overrides,
+export const aSession = (overrides: Plain<Partial<Session>> = {}): Session =>
+  ({
+    id: 's1',
+    title: 'A session',
+    project: null,
+    engine: 'embedded',
+    model: { id: 'tiny', root: null, maxModelLen: 4096, fingerprint: null },
+    lineage: 'l1',
+    lifecycle: 'active',
+    phase: 'Idle',
+    branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
+    activeBranch: 'main',
+    tokens: null,
+    draft: null,
+    thawedFrom: null,
+    frozenAs: null,
+    prefixBreaks: 0,
+    createdAt: startTime,
+    updatedAt: startTime,
+    version: 1,
+    ...overrides,
+  }) as Session;
+
+export const mainBranch = (messageIds: readonly string[]): Session['branches'] => ({
+  main: { name: 'main', messageIds: messageIds.map(messageId), parentMessageId: null },
 });
 
-export const mainBranch = (messageIds: string[]): Session['branches'] => ({
-  main: { name: 'main', messageIds, parentMessageId: null },
-});
-
-export const nextVersion = (session: Session, overrides: Partial<Session> = {}): Session => ({
-  ...session,
-  ...overrides,
-  version: session.version + 1,
-});
+export const nextVersion = (session: Session, overrides: Plain<Partial<Session>> = {}): Session =>
+  ({ ...session, ...overrides, version: session.version + 1 }) as Session;
 
 export const aMessage = (id: string, sequence: number, text = `text of ${id}`): Message => ({
-  id,
+  id: messageId(id),
   role: 'user',
   parentId: null,
   sequence,
@@ -66,24 +61,25 @@ export const aMessage = (id: string, sequence: number, text = `text of ${id}`): 
 
 export const someIds = [1, 2, 3, 70_000, 151_645];
 
-export const aManifest = (overrides: Partial<WindowManifest> = {}): WindowManifest => ({
-  formatVersion: 1,
-  name: 'w1',
-  description: '',
-  tags: [],
-  session: 's1',
-  mode: 'checkpoint',
-  branch: 'main',
-  messageIds: [],
-  parentWindow: null,
-  project: null,
-  lineage: 'l1',
-  tokens: contextTokens(someIds),
-  model: { id: 'tiny', root: null, maxModelLen: 4096, fingerprint: null },
-  engine: 'embedded',
-  createdAt: startTime,
-  ...overrides,
-});
+export const aManifest = (overrides: Plain<Partial<WindowManifest>> = {}): WindowManifest =>
+  ({
+    formatVersion: 1,
+    name: 'w1',
+    description: '',
+    tags: [],
+    session: 's1',
+    mode: 'checkpoint',
+    branch: 'main',
+    messageIds: [],
+    parentWindow: null,
+    project: null,
+    lineage: 'l1',
+    tokens: contextTokens(someIds),
+    model: { id: 'tiny', root: null, maxModelLen: 4096, fingerprint: null },
+    engine: 'embedded',
+    createdAt: startTime,
+    ...overrides,
+  }) as WindowManifest;
 
 export const aBlock = (hash: string): BlockRecord => ({
   hash,
@@ -109,43 +105,44 @@ export const aKvRecord = (overrides: Partial<KvRecord> = {}): KvRecord => ({
   ...overrides,
 });
 
-export const aReceipt = (overrides: Partial<Receipt> = {}): Receipt => ({
-  operation: 'thaw',
-  session: 's1',
-  window: 'w1',
-  verdict: 'proven',
-  tier: 'disk',
-  tokens: 5,
-  promptTokens: 5,
-  cachedTokens: 4,
-  floorTokens: 4,
-  blockTokens: 4,
-  cachedTokensFrom: 'usage',
-  content: {
-    checksums: 'agreed',
-    canary: 'agreed',
-    blocksChecked: 1,
-    blocksHashed: 0,
-    blocksDamaged: 0,
-    blocksMissing: 0,
-    canaryDifference: 0,
-    canaryNoise: 0,
-    why: null,
-  },
-  repair: 'none',
-  kvBytes: 8192,
-  kvBytesWritten: 0,
-  timeToFirstTokenMs: 12,
-  ms: 20,
-  expectedPrefillMs: null,
-  engine: { kind: 'embedded', version: '1', model: 'tiny' },
-  serverIdle: true,
-  counters: {},
-  summary: 'Proven.',
-  notes: [],
-  at: startTime,
-  ...overrides,
-});
+export const aReceipt = (overrides: Plain<Partial<Receipt>> = {}): Receipt =>
+  ({
+    operation: 'thaw',
+    session: 's1',
+    window: 'w1',
+    verdict: 'proven',
+    tier: 'disk',
+    tokens: 5,
+    promptTokens: 5,
+    cachedTokens: 4,
+    floorTokens: 4,
+    blockTokens: 4,
+    cachedTokensFrom: 'usage',
+    content: {
+      checksums: 'agreed',
+      canary: 'agreed',
+      blocksChecked: 1,
+      blocksHashed: 0,
+      blocksDamaged: 0,
+      blocksMissing: 0,
+      canaryDifference: 0,
+      canaryNoise: 0,
+      why: null,
+    },
+    repair: 'none',
+    kvBytes: 8192,
+    kvBytesWritten: 0,
+    timeToFirstTokenMs: 12,
+    ms: 20,
+    expectedPrefillMs: null,
+    engine: { kind: 'embedded', version: '1', model: 'tiny' },
+    serverIdle: true,
+    counters: {},
+    summary: 'Proven.',
+    notes: [],
+    at: startTime,
+    ...overrides,
+  }) as Receipt;
 
 export const aState = (overrides: Partial<StoredState> = {}): StoredState => ({
   version: 1,
@@ -159,10 +156,13 @@ export const aState = (overrides: Partial<StoredState> = {}): StoredState => ({
 /** @param id eight hexadecimal digits. */
 export const aPoint = (
   id: string,
-  overrides: Partial<Omit<RecoveryPoint, 'conversation'>> = {},
+  overrides: Plain<Partial<Omit<RecoveryPoint, 'conversation'>>> = {},
 ): Omit<RecoveryPoint, 'conversation'> => {
   const { base: _, ...state } = aState();
-  return { id, session: 's1', at: startTime, reason: 'update', state, ...overrides };
+  return { id, session: 's1', at: startTime, reason: 'update', state, ...overrides } as Omit<
+    RecoveryPoint,
+    'conversation'
+  >;
 };
 
 export const sessionsQuery = (overrides: Partial<SessionQuery> = {}): SessionQuery => ({

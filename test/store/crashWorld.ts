@@ -4,7 +4,7 @@ import { defaultLimits } from '../../src/core/space/limits.ts';
 import { makeSpace, type Space } from '../../src/core/space/space.ts';
 import type { TrashItem } from '../../src/core/ports/store.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
-import type { MessageId, SessionId, WindowName } from '../../src/protocol/ids.ts';
+import type { SessionId, WindowName } from '../../src/protocol/ids.ts';
 import type { Message, Session } from '../../src/protocol/schemas/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import type { Files } from '../../src/store/disk/files.ts';
@@ -106,7 +106,7 @@ async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
   const { lifecycle, draft, frozenAs, thawedFrom, tokens } = session;
   const branches: Record<string, string[]> = {};
   for (const { name, messageIds } of Object.values(session.branches)) {
-    branches[name] = (await store.loadMessages(id, messageIds as MessageId[])).map(wordsOf);
+    branches[name] = (await store.loadMessages(id, messageIds)).map(wordsOf);
   }
   const ids = tokens && (await store.loadTokens(id, tokens.sha256));
   const state = await store.states.load(id);
@@ -117,7 +117,7 @@ async function windowOf(store: FileStore, name: WindowName): Promise<object> {
   const manifest = await store.getWindow(name);
   if (!manifest) throw new CwmError('Corrupted', `Window "${name}" is listed and not there.`);
   const { session, mode, parentWindow, messageIds } = manifest;
-  const words = (await store.loadMessages(session as SessionId, messageIds as MessageId[])).map(wordsOf);
+  const words = (await store.loadMessages(session, messageIds)).map(wordsOf);
   const ids = await store.loadWindowTokens(name);
   const { blocks } = await store.loadWindowKv(name);
   const pinned = await store.isPinned(name);

@@ -229,5 +229,5 @@ describe('EC-050 damaged files', () => {
 
 const windowLike = async (store: FileStore, name: string) => {
   const manifest = await store.getWindow(w0);
-  return manifest && { ...manifest, name };
+  return manifest && { ...manifest, name: windowName(name) };
 };

@@ -4,12 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { MessageId } from '../../src/protocol/ids.ts';
 import { encryptedFiles } from '../../src/store/encryption/encryptedFiles.ts';
 import { damagedMark, openFrames, sealFrame } from '../../src/store/encryption/frames.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
-import { aMessage, aReceipt, lineageId, sessionId, someIds, windowName, windowsQuery } from './builders.ts';
+import { aMessage, aReceipt, lineageId, messageId, sessionId, someIds, windowName, windowsQuery } from './builders.ts';
 import { FaultyFiles } from './faultyFiles.ts';
 import { MemoryFiles } from './memoryFiles.ts';
 import { fill, operations } from './operations.ts';
@@ -153,14 +152,14 @@ describe('S0-61 an encrypted store', () => {
     const store = await filled();
     await store.deleteSession(sessionId('s2'));
     await writeFile(join(directory, 'contexts/s1/messages/m1.json'), 'damaged');
-    await expect(store.loadMessages(sessionId('s1'), ['m1' as MessageId])).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.loadMessages(sessionId('s1'), [messageId('m1')])).rejects.toMatchObject({ code: 'CWM-4004' });
     await store.close();
     expect((await readable()).length).toBeGreaterThan(8);
 
     const encrypted = await open('on', keyFile);
     expect(await readable()).toEqual(['encryption.json']);
     expect((await stat(keyFile)).mode & 0o777).toBe(0o600);
-    expect((await encrypted.loadMessages(sessionId('s1'), ['m2' as MessageId]))[0]?.content).toMatchObject({
+    expect((await encrypted.loadMessages(sessionId('s1'), [messageId('m2')]))[0]?.content).toMatchObject({
       text: secret,
     });
     await encrypted.appendMessages(sessionId('s1'), [aMessage('m3', 3, secret)]);
@@ -217,7 +216,7 @@ describe('S0-61 an encrypted store', () => {
     bytes[bytes.length - 30]! ^= 1;
     await writeFile(path, bytes);
     const store = await open();
-    await expect(store.loadMessages(sessionId('s1'), ['m2' as MessageId])).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.loadMessages(sessionId('s1'), [messageId('m2')])).rejects.toMatchObject({ code: 'CWM-4004' });
     await expect(store.getWindow(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-4004' });
     expect(store.problems.filter(({ movedTo }) => movedTo !== null)).toHaveLength(2);
   });

@@ -320,9 +320,10 @@ async function apply(
 ): Promise<void> {
   switch (step.do) {
     case 'create': {
-      const session = model.sessions.keys().next().value;
+      const session = model.sessions.values().next().value?.id;
       if (session === undefined || model.windows.has(step.name)) return;
-      const { name, tags, description } = step;
+      const { tags, description } = step;
+      const name = windowName(step.name);
       const tokenIds = Array.from({ length: step.tokens }, () => 1);
       const manifest = aManifest({ name, tags, description, session, tokens: contextTokens(tokenIds) });
       await store.createWindow(manifest, tokenIds, aKvRecord({ kvBytes: step.kvBytes }));

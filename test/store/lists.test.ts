@@ -16,13 +16,19 @@ import {
   windowsQuery,
 } from './builders.ts';
 import { openTestStore, temporaryDirectory } from './testStore.ts';
+import type { Plain } from '../support/plain.ts';
 
 const day = (number: number): string => `2026-03-0${number}T00:00:00.000Z`;
 
 describe('S0-09 lists of windows', () => {
   let store: FileStore;
 
-  const add = async (name: string, manifest: Partial<WindowManifest> = {}, tokens = 1, kvBytes: number | null = 1) => {
+  const add = async (
+    name: string,
+    manifest: Plain<Partial<WindowManifest>> = {},
+    tokens = 1,
+    kvBytes: number | null = 1,
+  ) => {
     const ids = Array.from({ length: tokens }, () => 7);
     await store.createWindow(aManifest({ name, tokens: contextTokens(ids), ...manifest }), ids, aKvRecord({ kvBytes }));
   };

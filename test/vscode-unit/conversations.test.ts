@@ -6,9 +6,10 @@ import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { StateStore } from '../../src/vscode/state.ts';
 import { aSession } from './builders.ts';
 import { FakeBackend } from './fakeBackend.ts';
+import { messageId } from '../support/ids.ts';
 
 const aMessage = (sequence: number, role: Message['role'], text: string): Message => ({
-  id: `m${sequence}`,
+  id: messageId(`m${sequence}`),
   role,
   parentId: null,
   sequence,

@@ -3,6 +3,7 @@ import { receiptText, windowReceiptsText } from '../../src/vscode/render/receipt
 import { doctorReport, statusReport } from '../../src/vscode/render/reports.ts';
 import { healthAnswer } from './fakeBackend.ts';
 import { aReceipt, aSession, aState, aWindow } from './builders.ts';
+import { windowName } from '../support/ids.ts';
 
 describe('documents', () => {
   test('a receipt reads in plain words first and has its evidence below', () => {
@@ -64,7 +65,7 @@ describe('documents', () => {
     const older = aReceipt({ operation: 'freeze', verdict: null, at: '2026-11-19T10:00:00.000Z' });
     const text = windowReceiptsText({
       summary: aWindow({ description: 'Before the rewrite.' }),
-      lineageWindows: ['root', 'auth-refactor-1'],
+      lineageWindows: [windowName('root'), windowName('auth-refactor-1')],
       receipts: [older, aReceipt()],
     });
     expect(text.indexOf('Thaw at')).toBeGreaterThan(0);

@@ -3,9 +3,10 @@ import type { Usage } from '../../src/protocol/schemas/space.ts';
 import { prunePreview, usageReport } from '../../src/vscode/render/spaceReport.ts';
 import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { aState, aWindow, now } from './builders.ts';
+import { windowName } from '../support/ids.ts';
 
 const aWindowUsage = (changes: Partial<Usage['items'][number]> = {}): Usage['items'][number] => ({
-  name: 'lunch',
+  name: windowName('lunch'),
   pinned: false,
   lastUsedAt: '2026-11-20T10:01:00.000Z',
   tokens: 8192,
@@ -33,7 +34,7 @@ const aUsage = (changes: Partial<Usage> = {}): Usage => ({
   sessions: { count: 3, soft: 100, hard: 1000 },
   windows: { count: 2, soft: 1000, hard: 10_000 },
   reuse: { thaws: 2, promptTokens: 16_384, cachedTokens: 16_352 },
-  items: [aWindowUsage({ name: 'unseen', kv: null }), aWindowUsage({ pinned: true })],
+  items: [aWindowUsage({ name: windowName('unseen'), kv: null }), aWindowUsage({ pinned: true })],
   ...changes,
 });
 
@@ -58,7 +59,7 @@ describe('S0-50 what takes the space', () => {
 
   test('a prune is asked for with names and sizes, and says what other engines are asked', () => {
     const windows = Array.from({ length: 12 }, (_, at) => ({
-      name: `w-${at}`,
+      name: windowName(`w-${at}`),
       lastUsedAt: '2026-11-20T10:01:00.000Z',
       tokens: 1,
       recordBytes: 1,

@@ -46,11 +46,11 @@ function makeObservers(store: Store): Observers {
   return {
     async createSession(run, session) {
       await run();
-      lifecycles.set(session.id as SessionId, session.lifecycle);
+      lifecycles.set(session.id, session.lifecycle);
       return [{ event: 'SESSION_CREATE', session: session.id }];
     },
     async updateSession(run, next) {
-      const id = next.id as SessionId;
+      const id = next.id;
       const from = lifecycles.get(id) ?? (await store.getSession(id))?.lifecycle;
       await run();
       lifecycles.set(id, next.lifecycle);

@@ -1,4 +1,3 @@
-import type { WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord } from '../../protocol/schemas/window.ts';
 import { checkBlocks, type BlockCheck } from './blocks.ts';
 import type { CoreContext } from '../context.ts';
@@ -16,7 +15,7 @@ export async function checkAndCleanBlocks(
   if (kv.blocks.length === 0) return null;
   const location = await engine.locate(context, signal);
   if (!location.reachable) return null;
-  const window = manifest.name as WindowName;
+  const window = manifest.name;
   const checksumsOfOthers = (hashes: readonly string[]) => core.store.checksumsOfOthers(hashes, window);
   const records = context.isOfThisGeneration
     ? kv.blocks
@@ -41,8 +40,7 @@ export async function findChanged(
 ): Promise<readonly string[]> {
   const location = await engine.locate(context, signal);
   if (!location.reachable) return [];
-  const checksumsOfOthers = (hashes: readonly string[]) =>
-    core.store.checksumsOfOthers(hashes, manifest.name as WindowName);
+  const checksumsOfOthers = (hashes: readonly string[]) => core.store.checksumsOfOthers(hashes, manifest.name);
   const options = { readAll: true, checksumsOfOthers };
   return (await checkBlocks(engine, location.blocks, check.whole, options, signal)).damaged;
 }

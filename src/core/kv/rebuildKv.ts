@@ -1,5 +1,4 @@
 import { CwmError, isEngineFailure } from '../../protocol/errors.ts';
-import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { CoreContext } from '../context.ts';
 import { saltOf } from '../lineage.ts';
 import { measure } from '../evidence/measure.ts';
@@ -25,8 +24,8 @@ export async function rebuildUnderNextSalt(
   signal: AbortSignal,
 ): Promise<RebuiltKv> {
   progress('Rebuilding from the token ids');
-  const lineage = await core.store.advanceLineage(manifest.lineage as LineageId, frozen.generation);
-  await core.store.replaceWindowKv(manifest.name as WindowName, { ...kv, unfinishedRepair: lineage.generation });
+  const lineage = await core.store.advanceLineage(manifest.lineage, frozen.generation);
+  await core.store.replaceWindowKv(manifest.name, { ...kv, unfinishedRepair: lineage.generation });
   const context = { ids, salt: saltOf(frozen) };
   const notes: string[] = [];
   try {

@@ -1,4 +1,3 @@
-import type { LineageId, MessageId, SessionId } from '../../protocol/ids.ts';
 import type { CoreContext } from '../context.ts';
 import { saltOf } from '../lineage.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
@@ -60,8 +59,8 @@ export async function sealText(
 export async function warmText(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
   const { engine, manifest, kv, description, progress } = request;
   progress('Measuring');
-  const lineage = await core.store.getLineage(manifest.lineage as LineageId);
-  const messages = await core.store.loadMessages(manifest.session as SessionId, manifest.messageIds as MessageId[]);
+  const lineage = await core.store.getLineage(manifest.lineage);
+  const messages = await core.store.loadMessages(manifest.session, manifest.messageIds);
   const { reuse } = await engine.generate(
     {
       messages: renderPrompt(messages),

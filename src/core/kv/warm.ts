@@ -1,4 +1,3 @@
-import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { ContentChecks, Repair, Verdict } from '../../protocol/schemas/receipt.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { isExplainedByRounding } from '../evidence/canaryCheck.ts';
@@ -49,7 +48,7 @@ export async function warm(core: CoreContext, request: FrozenContext, signal: Ab
         core,
         {
           ...request,
-          window: manifest.name as WindowName,
+          window: manifest.name,
           lineage: rebuilt?.lineage ?? frozenLineage,
           verdict: rebuilt ? 'rebuilt' : verdict,
           tier: measured?.reuse.tier ?? null,
@@ -83,7 +82,7 @@ export async function warm(core: CoreContext, request: FrozenContext, signal: Ab
 
 /** As it is now. What a repair that did not end has left under the salt is given up: it would be reused, and never proven. */
 async function lineageOf(core: CoreContext, { manifest, kv }: FrozenContext): Promise<Lineage> {
-  const lineage = await core.store.getLineage(manifest.lineage as LineageId);
+  const lineage = await core.store.getLineage(manifest.lineage);
   if (kv.unfinishedRepair !== lineage.generation) return lineage;
   return core.store.advanceLineage(lineage.id, lineage.generation);
 }

@@ -24,7 +24,7 @@ export interface Conversation {
 export interface RecoveryPoint {
   /** Unique within the session. */
   readonly id: string;
-  readonly session: string;
+  readonly session: SessionId;
   readonly at: string;
   readonly reason: RecoveryReason;
   /** Version 0: nothing had been stored. */

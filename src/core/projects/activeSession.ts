@@ -1,6 +1,6 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { toCwmError } from '../../protocol/errors.ts';
-import { parseProjectUri, parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
+import { parseProjectUri, parseSessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSession } from '../session.ts';
@@ -16,7 +16,7 @@ export async function leaveActive(
 ): Promise<string[]> {
   if (project === null) return [];
   try {
-    await core.store.setActiveSession(project as ProjectUri, id as SessionId);
+    await core.store.setActiveSession(project, id);
     return [];
   } catch (error) {
     return [`It could not be kept that this is the session the folder was left with: ${toCwmError(error).message}`];
@@ -38,7 +38,7 @@ export async function activateSession(
   input: RouteInput<'activateSession'>,
 ): Promise<RouteOutput<'activateSession'>> {
   const session = input.session === null ? null : await requireSession(core, parseSessionId(input.session));
-  await core.store.setActiveSession(parseProjectUri(input.project), session && (session.id as SessionId));
+  await core.store.setActiveSession(parseProjectUri(input.project), session && session.id);
   core.changes.emit({ type: 'project', project: input.project });
   return { session };
 }

@@ -6,7 +6,7 @@ import {
   parseProjectUri,
   parseSessionId,
   type MessageId,
-  type ProjectUri,
+  type WindowName,
   type SessionId,
 } from '../../protocol/ids.ts';
 import { initialPhase, type Message, type Session } from '../../protocol/schemas/session.ts';
@@ -103,7 +103,7 @@ async function messagesOrLost(
   ids: readonly MessageId[],
   before: number,
 ): Promise<Message[]> {
-  const load = (some: readonly MessageId[]): Promise<Message[]> => core.store.loadMessages(id as SessionId, some);
+  const load = (some: readonly MessageId[]): Promise<Message[]> => core.store.loadMessages(id, some);
   try {
     return await load(ids);
   } catch (error) {
@@ -115,7 +115,7 @@ async function messagesOrLost(
     } catch (error) {
       if (!isLoss(error)) throw error;
       // It may have been deleted while it was read.
-      await requireSession(core, id as SessionId);
+      await requireSession(core, id);
       const text = 'This message is damaged or missing. "cwm verify" names its file.';
       const content = { type: 'text', text } as const;
       return [{ id: one, role: 'system', parentId: null, sequence: before + at + 1, content, createdAt } as const];
@@ -140,7 +140,7 @@ export async function deleteSession(
     id,
     async () => {
       const session = await requireSession(core, id);
-      const deletedWindows: string[] = [];
+      const deletedWindows: WindowName[] = [];
       for (;;) {
         const windows = await deleteUnlessNeeded(core, id, signal);
         if (windows.length === 0) break;
@@ -168,7 +168,7 @@ export async function deleteSession(
  * Deletes the session when it has no windows, and does so alone: nobody clones one or takes one back from the trash meanwhile.
  * @returns the windows that it has.
  */
-function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<string[]> {
+function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<WindowName[]> {
   return core.space.lock.run(async () => {
     const windows = await windowsOf(core, id);
     if (windows.length === 0) await core.store.deleteSession(id);
@@ -180,8 +180,8 @@ function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSigna
  * After a crash: a session that was in the middle of a turn is idle again, with its draft (S4-12). Called once, before
  * anything else. @returns the ids of those sessions.
  */
-export async function recoverInterrupted(core: CoreContext): Promise<string[]> {
-  const recovered: string[] = [];
+export async function recoverInterrupted(core: CoreContext): Promise<SessionId[]> {
+  const recovered: SessionId[] = [];
   for (let offset = 0; ; offset += 100) {
     const page = await core.store.listSessions({ limit: 100, offset });
     const interrupted = page.items.filter((session) => !isAtRest(session));
@@ -198,8 +198,8 @@ export async function recoverInterrupted(core: CoreContext): Promise<string[]> {
   }
 }
 
-async function windowsOf(core: CoreContext, session: SessionId): Promise<string[]> {
-  const names: string[] = [];
+async function windowsOf(core: CoreContext, session: SessionId): Promise<WindowName[]> {
+  const names: WindowName[] = [];
   for (;;) {
     const page = await core.store.listWindows({
       session,
@@ -215,6 +215,6 @@ async function windowsOf(core: CoreContext, session: SessionId): Promise<string[
 
 async function deactivateEverywhere(core: CoreContext, session: Session): Promise<void> {
   if (session.project === null) return;
-  const project = session.project as ProjectUri;
+  const project = session.project;
   if ((await core.store.activeSession(project)) === session.id) await core.store.setActiveSession(project, null);
 }

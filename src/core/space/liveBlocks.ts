@@ -1,5 +1,4 @@
 import { blockHashChain } from '../../base/kvBlockHash.ts';
-import type { LineageId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { saltOf } from '../lineage.ts';
@@ -25,7 +24,7 @@ export async function blocksOfLiveSessions(
     const found = await sessionTokens(store, id, (session) => isGoingOn(session) && namings.has(session.lineage));
     if (!found) continue;
     const { session, ids } = found;
-    const lineage = await nullIfLost(() => store.getLineage(session.lineage as LineageId));
+    const lineage = await nullIfLost(() => store.getLineage(session.lineage));
     if (!lineage) continue;
     const salt = saltOf(lineage);
     for (const { hashProfile, blockTokens } of namings.get(session.lineage) ?? []) {

@@ -1,5 +1,4 @@
 import type { RouteOutput } from '../../protocol/api.ts';
-import type { WindowName } from '../../protocol/ids.ts';
 import type { WindowUsage } from '../../protocol/schemas/space.ts';
 import type { KvRecord, ReuseTotals, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Space } from './space.ts';
@@ -65,7 +64,7 @@ const sumReuse = (windows: readonly WindowSummary[]): ReuseTotals =>
 async function byLineage({ store }: Space, windows: readonly WindowSummary[]): Promise<WindowSummary[][]> {
   const groups = new Map<string, WindowSummary[]>();
   for (const window of windows) {
-    const lineage = await lineageOf(store, window.name as WindowName);
+    const lineage = await lineageOf(store, window.name);
     if (lineage === null) continue;
     groups.set(lineage, [...(groups.get(lineage) ?? []), window]);
   }
@@ -88,7 +87,7 @@ class KvSums {
     const holders = new Map<string, number>();
     for (const window of windows) {
       signal.throwIfAborted();
-      const kv = await kvOf(store, window.name as WindowName);
+      const kv = await kvOf(store, window.name);
       if (!kv || kv.kvBytes === null) continue;
       read.push({ window, kv });
       for (const { hash } of kv.blocks) holders.set(hash, (holders.get(hash) ?? 0) + 1);

@@ -55,7 +55,7 @@ export class AutoSync {
   async #syncAll(): Promise<void> {
     try {
       const { active } = await this.#trackers.active();
-      for (const id of active as SessionId[]) if (!this.#isClosed) await this.#syncOne(id);
+      for (const id of active) if (!this.#isClosed) await this.#syncOne(id);
     } catch (error) {
       if (!this.#isClosed) this.#onFailure(error);
     }

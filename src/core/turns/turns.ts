@@ -2,7 +2,7 @@ import { randomId } from '../../base/hash.ts';
 import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
-import { parseSessionId, type LineageId, type SessionId } from '../../protocol/ids.ts';
+import { parseSessionId, type MessageId, type SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
@@ -111,7 +111,7 @@ export async function beginTurn(
   signal: AbortSignal,
 ): Promise<Turn> {
   const engine = core.engines.get(spec);
-  await core.trackers.use(session.id as SessionId, (tracker) => tracker.beforeTurn(session));
+  await core.trackers.use(session.id, (tracker) => tracker.beforeTurn(session));
   const begun = await update(core, advance(session, 'send', 'request'), {
     draft: draft ?? session.draft,
     engine: spec,
@@ -119,8 +119,8 @@ export async function beginTurn(
   try {
     const description = await engine.describe(signal);
     requireSameModel(session.model, description.model);
-    const messages = await core.store.loadMessages(session.id as SessionId, activeMessageIds(session));
-    const lineage = await core.store.getLineage(session.lineage as LineageId);
+    const messages = await core.store.loadMessages(session.id, activeMessageIds(session));
+    const lineage = await core.store.getLineage(session.lineage);
     return { session: begun, engine, description, messages, salt: saltOf(lineage) };
   } catch (error) {
     await endFailedTurn(core, { session: begun }, error, { engine: session.engine });
@@ -217,7 +217,7 @@ async function writeTurn(
   signal: AbortSignal,
 ): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
   const { session, description, engine } = turn;
-  const id = session.id as SessionId;
+  const id = session.id;
   const keepsOutput = added.some((message) => message.role === 'assistant');
   const output = keepsOutput ? generation.outputIds : [];
   const ids = [...generation.promptIds, ...output];
@@ -254,7 +254,7 @@ async function writeTurn(
 /** Null also when they are damaged: with them the engine is only compared, and this turn replaces them. */
 async function tokensBefore(core: CoreContext, { id, tokens }: Session): Promise<number[] | null> {
   try {
-    return tokens && (await core.store.loadTokens(id as SessionId, tokens.sha256));
+    return tokens && (await core.store.loadTokens(id, tokens.sha256));
   } catch (error) {
     if (isCwmError(error, 'Corrupted')) return null;
     throw error;
@@ -269,7 +269,7 @@ export function newMessage(
 ): Message {
   const last = before.at(-1);
   return {
-    id: randomId(),
+    id: randomId() as MessageId,
     role,
     parentId: last?.id ?? null,
     sequence: (last?.sequence ?? 0) + 1,

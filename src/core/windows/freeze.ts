@@ -4,7 +4,6 @@ import {
   parseSessionId,
   parseTags,
   parseWindowName,
-  type LineageId,
   type SessionId,
   type WindowName,
 } from '../../protocol/ids.ts';
@@ -63,7 +62,7 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
   }
   const freezeAlone = (limitNotes: readonly string[]): Promise<Receipt> =>
     core.kvRecords.run(
-      session.lineage as LineageId,
+      session.lineage,
       () => inUse.during((hold) => freezeNow(core, wanted, { limitNotes, hold }, signal)),
       signal,
     );
@@ -86,7 +85,7 @@ async function freezeNow(
   const engineDescription = await describeTried(engine, signal);
   requireSameModel(session.model, engineDescription.model);
   const ids = await core.store.loadTokens(wanted.session, tokens.sha256);
-  const lineage = await core.store.getLineage(session.lineage as LineageId);
+  const lineage = await core.store.getLineage(session.lineage);
   const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
   let deleted = 0;
   const onLocated = async (located: BlockLocation): Promise<void> => {

@@ -1,6 +1,5 @@
 import type { ParsedInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import type { WindowName } from '../../protocol/ids.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import { totalBytes } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
@@ -72,7 +71,7 @@ async function makePlan(core: CoreContext, which: Which, signal: AbortSignal): P
   const windows: PlannedWindow[] = [];
   for (const window of chosen(core, all, which)) {
     signal.throwIfAborted();
-    const kv = await kvOf(store, window.name as WindowName);
+    const kv = await kvOf(store, window.name);
     const hashes = kv?.blocks.map(({ hash }) => hash) ?? [];
     if (hashes.some((hash) => space.inUse.isHeld(hash))) continue;
     const isElsewhere = kv !== null && kv.engineKind !== 'embedded';
@@ -116,7 +115,7 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 async function namingsOf(store: Store, windows: readonly PlannedWindow[]): Promise<Map<string, BlockNaming[]>> {
   const namings = new Map<string, BlockNaming[]>();
   for (const { window, hashes } of windows) {
-    const name = window.name as WindowName;
+    const name = window.name;
     const lineage = hashes.length === 0 ? null : await lineageOf(store, name);
     if (lineage === null) continue;
     const kv = await kvOf(store, name);
@@ -148,7 +147,7 @@ async function carryOut(core: CoreContext, plan: PrunePlan, signal: AbortSignal)
 
 /** False when somebody else deleted it meanwhile. */
 async function deleteIfThere(core: CoreContext, planned: PlannedWindow, signal: AbortSignal): Promise<boolean> {
-  const name = planned.window.name as WindowName;
+  const name = planned.window.name;
   try {
     if (planned.isElsewhere) await deleteWindow(core, { window: name }, signal);
     else {

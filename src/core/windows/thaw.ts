@@ -5,8 +5,6 @@ import {
   maxSessionIdLength,
   parseSessionId,
   parseWindowName,
-  type LineageId,
-  type MessageId,
   type SessionId,
   type WindowName,
 } from '../../protocol/ids.ts';
@@ -41,12 +39,12 @@ export async function thaw(core: CoreContext, input: RouteInput<'thaw'>, signal:
   const name = parseWindowName(input.window);
   const manifest = await core.store.getWindow(name);
   if (!manifest) throw new CwmError('WindowNotFound', `There is no window "${name}".`);
-  const target = input.resume ? (manifest.session as SessionId) : newSessionId(core, name, input.session);
+  const target = input.resume ? manifest.session : newSessionId(core, name, input.session);
   const { sessions, inUse } = core.space;
   const request = { input, manifest, name, target, startedMs };
   const thawInto = (limitNotes: readonly string[]): Promise<Receipt> =>
     core.kvRecords.run(
-      manifest.lineage as LineageId,
+      manifest.lineage,
       () => inUse.during((hold) => thawNow(core, request, { limitNotes, hold }, signal)),
       signal,
     );
@@ -104,7 +102,7 @@ async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: 
     return await core.store.loadWindowKv(name);
   } catch (error) {
     if (toCwmError(error).name !== 'Corrupted') throw error;
-    const lineage = await core.store.getLineage(id as LineageId);
+    const lineage = await core.store.getLineage(id);
     const { generation } = await core.store.advanceLineage(lineage.id, lineage.generation);
     return { ...nothingKept, saltGeneration: generation };
   }
@@ -280,7 +278,7 @@ async function openSession(core: CoreContext, opening: Opening): Promise<string[
     updatedAt: at,
     version: 1,
   };
-  const messageIds = manifest.messageIds as MessageId[];
-  await core.store.createSession(session, { from: manifest.session as SessionId, messageIds, tokenIds: ids });
+  const messageIds = manifest.messageIds;
+  await core.store.createSession(session, { from: manifest.session, messageIds, tokenIds: ids });
   return leaveActive(core, session);
 }

@@ -1,14 +1,6 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError, isCwmError, isEngineFailure, toCwmError } from '../../protocol/errors.ts';
-import {
-  parseProjectUri,
-  parseSessionId,
-  parseTags,
-  parseWindowName,
-  type LineageId,
-  type SessionId,
-  type WindowName,
-} from '../../protocol/ids.ts';
+import { parseProjectUri, parseSessionId, parseTags, parseWindowName, type WindowName } from '../../protocol/ids.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import { windowSummary } from '../../protocol/schemas/windowSummary.ts';
 import type { CoreContext } from '../context.ts';
@@ -66,13 +58,13 @@ export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'
   };
 }
 
-async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<string[]> {
+async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<WindowName[]> {
   const names = [manifest.name];
   let parent = manifest.parentWindow;
   // A parent may have been deleted; a circle can only come from a damaged record.
   while (parent !== null && !names.includes(parent)) {
     names.unshift(parent);
-    parent = (await core.store.getWindow(parent as WindowName))?.parentWindow ?? null;
+    parent = (await core.store.getWindow(parent))?.parentWindow ?? null;
   }
   return names;
 }
@@ -135,7 +127,7 @@ async function keptFor(core: CoreContext, name: WindowName, signal: AbortSignal)
 }
 
 /** As {@link deleteWindow}. @returns false when somebody else deleted it meanwhile. */
-export async function deleteIfThere(core: CoreContext, window: string, signal: AbortSignal): Promise<boolean> {
+export async function deleteIfThere(core: CoreContext, window: WindowName, signal: AbortSignal): Promise<boolean> {
   try {
     await deleteWindow(core, { window }, signal);
     return true;
@@ -163,8 +155,8 @@ async function madeOf(
 ): Promise<Pick<ForgottenKv, 'context'>> {
   if (handle === null) return {};
   try {
-    const ids = await core.store.loadWindowTokens(name as WindowName);
-    const { salt } = await core.store.getLineage(lineage as LineageId);
+    const ids = await core.store.loadWindowTokens(name);
+    const { salt } = await core.store.getLineage(lineage);
     return { context: { ids, salt: saltOf({ salt, generation: saltGeneration }) } };
   } catch (error) {
     if (toCwmError(error).name === 'Corrupted') return {};
@@ -179,14 +171,10 @@ async function blocksOfLiveSession(
   engine: Engine,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const found = await sessionTokens(
-    core.store,
-    manifest.session as SessionId,
-    ({ lifecycle }) => lifecycle !== 'frozen',
-  );
+  const found = await sessionTokens(core.store, manifest.session, ({ lifecycle }) => lifecycle !== 'frozen');
   if (!found) return [];
   const { session, ids } = found;
-  const lineage = await core.store.getLineage(session.lineage as LineageId);
+  const lineage = await core.store.getLineage(session.lineage);
   try {
     const location = await engine.locate({ ids, salt: saltOf(lineage), handle: null }, signal);
     return location.reachable ? location.blocks.map((block) => block.hash) : [];

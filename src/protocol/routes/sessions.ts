@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { windowNameSchema } from '../schemas/ids.ts';
 import { lifecycles, messageSchema, sessionSchema } from '../schemas/session.ts';
 import { onEngine, page, queryFlag, route, text } from './route.ts';
 
@@ -43,7 +44,7 @@ export const sessionRoutes = {
     method: 'DELETE',
     path: '/api/contexts/:session',
     input: z.object({ session: text, cascade: queryFlag }),
-    output: z.object({ deletedWindows: z.array(text) }),
+    output: z.object({ deletedWindows: z.array(windowNameSchema) }),
   }),
   listMessages: route({
     kind: 'read',

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { windowNameSchema } from '../schemas/ids.ts';
 import { receiptSchema } from '../schemas/receipt.ts';
 import { windowDetailsSchema, windowSummarySchema } from '../schemas/window.ts';
 import { flag, onEngine, page, queryFlag, route, text } from './route.ts';
@@ -84,7 +85,7 @@ export const windowRoutes = {
     path: '/api/windows/:window',
     input: z.object({ window: text, keepBlocks: queryFlag }),
     output: z.object({
-      window: text,
+      window: windowNameSchema,
       blocksDeleted: z.number(),
       bytesFreed: z.number(),
       /** Blocks that stay because another window uses them too. */
@@ -96,6 +97,6 @@ export const windowRoutes = {
     method: 'POST',
     path: '/api/windows/:window/pin',
     input: z.object({ window: text, pinned: z.boolean() }),
-    output: z.object({ window: text, pinned: z.boolean() }),
+    output: z.object({ window: windowNameSchema, pinned: z.boolean() }),
   }),
 };

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { sessionIdSchema, windowNameSchema } from './ids.ts';
 
 /** The only words for a result (`docs/architecture.md`, "Verdicts"). */
 export const verdicts = ['proven', 'partial', 'rebuilt', 'unobserved', 'damaged', 'mismatch', 'text-only'] as const;
@@ -45,8 +46,8 @@ export type Repair = (typeof repairs)[number];
 /** What one freeze, checkpoint, thaw or clone did, and everything its verdict rests on. `null` means "does not apply" or "not observed", never 0. */
 export const receiptSchema = z.object({
   operation: z.enum(['freeze', 'checkpoint', 'thaw', 'clone']),
-  session: z.string(),
-  window: z.string(),
+  session: sessionIdSchema,
+  window: windowNameSchema,
   verdict: z.nullable(z.enum(verdicts)),
   tier: z.nullable(z.enum(kvTiers)),
   /** Length of the context, in tokens. */

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { lineageIdSchema, messageIdSchema, projectUriSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
 
 /** A session's storage state (S0-30). */
 export const lifecycles = ['active', 'frozen', 'thawed', 'expired', 'deleted'] as const;
@@ -35,9 +36,9 @@ export type MessageContent = z.infer<typeof messageContentSchema>;
 
 /** One node of a session's pool. Immutable once written. */
 export const messageSchema = z.object({
-  id: z.string(),
+  id: messageIdSchema,
   role: z.enum(messageRoles),
-  parentId: z.nullable(z.string()),
+  parentId: z.nullable(messageIdSchema),
   /** 1-based position in the session, without gaps. */
   sequence: z.number(),
   content: messageContentSchema,
@@ -63,8 +64,8 @@ export type ContextTokens = z.infer<typeof contextTokensSchema>;
 
 export const branchSchema = z.object({
   name: z.string(),
-  messageIds: z.array(z.string()),
-  parentMessageId: z.nullable(z.string()),
+  messageIds: z.array(messageIdSchema),
+  parentMessageId: z.nullable(messageIdSchema),
 });
 export type Branch = z.infer<typeof branchSchema>;
 
@@ -79,14 +80,14 @@ export const modelIdentitySchema = z.object({
 export type ModelIdentity = z.infer<typeof modelIdentitySchema>;
 
 export const sessionSchema = z.object({
-  id: z.string(),
+  id: sessionIdSchema,
   title: z.string(),
   /** Canonical folder URI, or null for a session of no project. */
-  project: z.nullable(z.string()),
+  project: z.nullable(projectUriSchema),
   /** Engine of this session, as given to `--engine`: a URL, `embedded` or `embedded:FILE`. */
   engine: z.string(),
   model: z.nullable(modelIdentitySchema),
-  lineage: z.string(),
+  lineage: lineageIdSchema,
   lifecycle: z.enum(lifecycles),
   phase: z.enum(phases),
   branches: z.record(z.string(), branchSchema),
@@ -95,9 +96,9 @@ export const sessionSchema = z.object({
   /** Text of a turn that has begun and not ended: kept so that a failure or a crash loses no word. */
   draft: z.nullable(z.string()),
   /** Window this session was thawed from, and the verdict of that thaw. */
-  thawedFrom: z.nullable(z.object({ window: z.string(), verdict: z.string() })),
+  thawedFrom: z.nullable(z.object({ window: windowNameSchema, verdict: z.string() })),
   /** Window that froze it, while it is frozen. */
-  frozenAs: z.nullable(z.string()),
+  frozenAs: z.nullable(windowNameSchema),
   /** How often a prompt left its predecessor's prefix. */
   prefixBreaks: z.number(),
   createdAt: z.string(),

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { windowNameSchema } from './ids.ts';
 import { reuseTotalsSchema } from './window.ts';
 
 const text = z.string();
@@ -17,7 +18,7 @@ export const windowKvUsageSchema = z.object({
 });
 
 export const windowUsageSchema = z.object({
-  name: text,
+  name: windowNameSchema,
   pinned: z.boolean(),
   lastUsedAt: text,
   tokens: number,
@@ -65,7 +66,7 @@ export const pruneResultSchema = z.object({
   /** True: this is what would go. */
   dryRun: z.boolean(),
   /** Not used for the longest time first. They go to the trash, where their records stay until it is emptied. */
-  windows: z.array(z.object({ name: text, lastUsedAt: text, tokens: number, recordBytes: number })),
+  windows: z.array(z.object({ name: windowNameSchema, lastUsedAt: text, tokens: number, recordBytes: number })),
   /** Files of KV blocks that nobody else needs. */
   blocks: number,
   /** Bytes that are free at once. */

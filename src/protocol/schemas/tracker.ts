@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { sessionIdSchema } from './ids.ts';
 
 /** Anything that JSON can say, by name. What may be in it is for the tracker to check, which can name what is wrong (S3-06). */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -21,7 +22,7 @@ export const versionedStateSchema = z.extend(stateContentSchema, {
 export type VersionedState = z.infer<typeof versionedStateSchema>;
 
 export const sessionStateSchema = z.extend(versionedStateSchema, {
-  session: z.string(),
+  session: sessionIdSchema,
   /** Whether it is what the folder it was last synchronised with had then. */
   synchronized: z.boolean(),
 });
@@ -36,7 +37,7 @@ export type RecoveryReason = (typeof recoveryReasons)[number];
 
 export const recoveryPointSummarySchema = z.object({
   id: z.string(),
-  session: z.string(),
+  session: sessionIdSchema,
   at: z.string(),
   reason: z.enum(recoveryReasons),
   /** Version of the state in it. */
@@ -91,8 +92,8 @@ export const activeStatesSchema = z.object({
   /** State of the session that was activated last; null when none is active. */
   current: z.nullable(sessionStateSchema),
   /** Ids of all active sessions, the current one first. */
-  active: z.array(z.string()),
+  active: z.array(sessionIdSchema),
   /** The session that had to make room: it was used the longest ago. */
-  deactivated: z.nullable(z.string()),
+  deactivated: z.nullable(sessionIdSchema),
 });
 export type ActiveStates = z.infer<typeof activeStatesSchema>;

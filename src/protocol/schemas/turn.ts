@@ -1,12 +1,13 @@
 import * as z from 'zod/mini';
+import { messageIdSchema, sessionIdSchema } from './ids.ts';
 import { prefixBreakSchema } from './session.ts';
 
 const text = z.string();
 
 export const sendResultSchema = z.object({
-  session: text,
+  session: sessionIdSchema,
   text,
-  messageId: text,
+  messageId: messageIdSchema,
   promptTokens: z.number(),
   /** Token ids of the answer, as the engine gave them. */
   outputIds: z.array(z.number()),
@@ -21,7 +22,7 @@ export const sendResultSchema = z.object({
 export type SendResult = z.infer<typeof sendResultSchema>;
 
 export const primeResultSchema = z.object({
-  session: text,
+  session: sessionIdSchema,
   files: z.array(z.object({ path: text, bytes: z.number() })),
   /** Files that were left out, and why. */
   skipped: z.array(z.object({ path: text, why: text })),

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { lineageIdSchema, messageIdSchema, projectUriSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
 import { canarySchema, receiptSchema } from './receipt.ts';
 import { contextTokensSchema, modelIdentitySchema } from './session.ts';
 
@@ -29,18 +30,18 @@ export type BlockRecord = z.infer<typeof blockRecordSchema>;
 /** The immutable part of a window: what was said, in which exact tokens, to which model. */
 export const windowManifestSchema = z.object({
   formatVersion: z.literal(1),
-  name: z.string(),
+  name: windowNameSchema,
   description: z.string(),
   tags: z.array(z.string()),
-  session: z.string(),
+  session: sessionIdSchema,
   /** `freeze` ended the session's turn-taking, `checkpoint` left it running, `clone` came from another window. */
   mode: z.enum(['freeze', 'checkpoint', 'clone']),
   branch: z.string(),
   /** Messages of the window, oldest first; they live in the session's pool. */
-  messageIds: z.array(z.string()),
-  parentWindow: z.nullable(z.string()),
-  project: z.nullable(z.string()),
-  lineage: z.string(),
+  messageIds: z.array(messageIdSchema),
+  parentWindow: z.nullable(windowNameSchema),
+  project: z.nullable(projectUriSchema),
+  lineage: lineageIdSchema,
   tokens: contextTokensSchema,
   model: modelIdentitySchema,
   /** As given to `--engine`. */
@@ -102,15 +103,15 @@ export type ReuseTotals = z.infer<typeof reuseTotalsSchema>;
 
 /** A window as lists and trees show it. */
 export const windowSummarySchema = z.object({
-  name: z.string(),
+  name: windowNameSchema,
   description: z.string(),
   tags: z.array(z.string()),
-  session: z.string(),
+  session: sessionIdSchema,
   mode: z.enum(['freeze', 'checkpoint', 'clone']),
   model: z.string(),
   engine: z.string(),
-  project: z.nullable(z.string()),
-  parentWindow: z.nullable(z.string()),
+  project: z.nullable(projectUriSchema),
+  parentWindow: z.nullable(windowNameSchema),
   tokens: z.number(),
   kvBytes: z.nullable(z.number()),
   /** No budget takes the KV of a pinned window. */
@@ -127,7 +128,7 @@ export const windowDetailsSchema = z.object({
   kv: z.omit(kvRecordSchema, { blocks: true }),
   summary: windowSummarySchema,
   /** Root first, this window last. */
-  lineageWindows: z.array(z.string()),
+  lineageWindows: z.array(windowNameSchema),
   receipts: z.array(receiptSchema),
 });
 export type WindowDetails = z.infer<typeof windowDetailsSchema>;

@@ -53,14 +53,11 @@ export async function recover(
     try {
       const freeze = await nullIfDamaged(() => finishFreeze(parts, sessions, windows, intent));
       if (freeze) finished.push(freeze);
-      await intents.remove(intent.window as WindowName);
+      await intents.remove(intent.window);
     } catch (error) {
       // Who can't open the store can't make room either. The session is as it was before, and a later start finishes it.
       if (!hasCode(error, 'ENOSPC', 'EDQUOT')) throw error;
-      parts.quarantine.note(
-        layout.freezeIntent(intent.window as WindowName),
-        'The disk is too full to finish this freeze.',
-      );
+      parts.quarantine.note(layout.freezeIntent(intent.window), 'The disk is too full to finish this freeze.');
     }
   }
   await trash.empty('expired');
@@ -73,8 +70,8 @@ async function finishFreeze(
   windows: WindowFiles,
   intent: FreezeIntent,
 ): Promise<FinishedFreeze | null> {
-  const id = intent.session as SessionId;
-  const manifest = await windows.get(intent.window as WindowName);
+  const id = intent.session;
+  const manifest = await windows.get(intent.window);
   const session = await sessions.get(id);
   if (manifest?.mode !== 'freeze' || manifest.session !== intent.session) return null;
   if (!session || session.version !== intent.sessionVersion) return null;
@@ -89,5 +86,5 @@ async function finishFreeze(
     layout.session(id).metadata,
     `The backend ended while session "${id}" was being frozen as window "${manifest.name}"; the freeze was finished.`,
   );
-  return { session: id, window: manifest.name as WindowName, from: session.lifecycle };
+  return { session: id, window: manifest.name, from: session.lifecycle };
 }

@@ -43,7 +43,7 @@ async function makeSessionAnew(store: VerifiedStore, id: SessionId, engine: stri
   if (!(await hasNoRecord(store, id))) return null;
   const messages = await wholeMessages(store, id);
   const window = await lastWindowOf(store, id);
-  const lineage = (window?.lineage ?? randomId()) as LineageId;
+  const lineage = window?.lineage ?? (randomId() as LineageId);
   if (!window) await lineages.create({ id: lineage, salt: randomSalt(), generation: 0 });
   const at = parts.clock.now().toISOString();
   await sessions.putRecord({

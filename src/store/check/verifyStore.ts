@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { OnChecked } from '../../core/ports/store.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import type { LineageId, MessageId, SessionId, WindowName } from '../../protocol/ids.ts';
+import type { SessionId } from '../../protocol/ids.ts';
 import type { VerifyStep } from '../../protocol/schemas/health.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { WindowManifest } from '../../protocol/schemas/window.ts';
@@ -37,7 +37,7 @@ export async function checkStore(
   onChecked: OnChecked,
   signal: AbortSignal,
 ): Promise<VerifyStep[]> {
-  const sessions = new Map<string, Session>();
+  const sessions = new Map<SessionId, Session>();
   const windows = new Map<string, WindowManifest>();
   const each = makeEach(onChecked, signal);
   return [
@@ -64,7 +64,7 @@ async function setAsideBefore({ parts }: VerifiedStore): Promise<VerifyStep> {
 
 async function sessionRecords(
   { sessions, source }: VerifiedStore,
-  found: Map<string, Session>,
+  found: Map<SessionId, Session>,
   each: Each,
 ): Promise<VerifyStep> {
   return each('session records and token ids', await source.sessionIds(), (id) =>
@@ -80,23 +80,23 @@ async function sessionRecords(
 
 async function messagePools(
   { sessions }: VerifiedStore,
-  found: ReadonlyMap<string, Session>,
+  found: ReadonlyMap<SessionId, Session>,
   each: Each,
 ): Promise<VerifyStep> {
   return each('messages', [...found.values()], async (session, report) => {
     const inBranches = Object.values(session.branches).flatMap((branch) => branch.messageIds);
-    const problems = await sessions.verifyMessages(session.id as SessionId, inBranches as MessageId[]);
-    if (problems.length > 0 && (await sessions.get(session.id as SessionId)) === null) return;
+    const problems = await sessions.verifyMessages(session.id, inBranches);
+    if (problems.length > 0 && (await sessions.get(session.id)) === null) return;
     for (const problem of problems) report(problem);
   });
 }
 
 async function statesOfSessions(
   { states }: VerifiedStore,
-  found: ReadonlyMap<string, Session>,
+  found: ReadonlyMap<SessionId, Session>,
   each: Each,
 ): Promise<VerifyStep> {
-  return each('states and recovery points', [...found.keys()] as SessionId[], async (id, report) => {
+  return each('states and recovery points', [...found.keys()], async (id, report) => {
     for (const problem of await states.verify(id)) report(problem);
   });
 }
@@ -132,11 +132,11 @@ async function windowContents(
 
 async function usedLineages(
   { lineages }: VerifiedStore,
-  foundSessions: ReadonlyMap<string, Session>,
+  foundSessions: ReadonlyMap<SessionId, Session>,
   foundWindows: ReadonlyMap<string, WindowManifest>,
   each: Each,
 ): Promise<VerifyStep> {
-  const used = [...foundSessions.values(), ...foundWindows.values()].map((owner) => owner.lineage as LineageId);
+  const used = [...foundSessions.values(), ...foundWindows.values()].map((owner) => owner.lineage);
   return each('lineages of sessions and windows', [...new Set(used)], async (lineage) => {
     await lineages.get(lineage);
   });
@@ -156,7 +156,7 @@ async function windowSessions(
         report(`Window "${window.name}" belongs to session "${window.session}", which does not exist.`);
       return;
     }
-    const stored = pools.get(window.session) ?? new Set(await sessions.storedMessages(window.session as SessionId));
+    const stored = pools.get(window.session) ?? new Set(await sessions.storedMessages(window.session));
     pools.set(window.session, stored);
     const missing = window.messageIds.filter((id) => !stored.has(id)).length;
     if (missing > 0 && (await isStillThere(windows, window)))
@@ -166,7 +166,7 @@ async function windowSessions(
 
 /** It may have gone meanwhile, with its session, and another one may have its name: a manifest never changes. */
 const isStillThere = async (windows: WindowFiles, window: WindowManifest): Promise<boolean> =>
-  isDeepStrictEqual(await windows.get(window.name as WindowName), window);
+  isDeepStrictEqual(await windows.get(window.name), window);
 
 async function auditChain({ audit }: VerifiedStore, signal: AbortSignal): Promise<VerifyStep> {
   const { entries, problems } = await audit.verify(signal);

@@ -172,7 +172,7 @@ export class LiveIndex {
     // Rows that were read right after a change have no stamp. By now most files have been still for a while: read them once
     // more, or the next start would have to.
     const { sessions, windows } = index.unstamped();
-    await this.#readRows(index, sessions as SessionId[], windows as WindowName[]);
+    await this.#readRows(index, sessions, windows);
     await this.#parts.writes.replaceFile(this.#parts.layout.indexImage, sealImage(index.image()));
     this.#unsavedRows = 0;
   }

@@ -62,7 +62,7 @@ export class SharedBlocks {
   /** Newest first. Without the index every window is looked at: slow, and better than to delete what another one needs. */
   async #windowsOfLineage(lineage: string): Promise<readonly WindowName[]> {
     try {
-      return await this.#index.query((rows) => rows.windowsOfLineage(lineage) as WindowName[]);
+      return await this.#index.query((rows) => rows.windowsOfLineage(lineage));
     } catch (error) {
       if (isCwmError(error, 'ReadFailed')) return this.#source.windowNames();
       throw error;

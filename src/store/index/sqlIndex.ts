@@ -1,6 +1,7 @@
 import type { Database, SqlJsStatic, SqlValue, Statement } from 'sql.js';
 import type { Page, SessionQuery, WindowQuery } from '../../core/ports/store.ts';
 import { CwmError } from '../../protocol/errors.ts';
+import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { windowSummarySchema, type WindowSummary } from '../../protocol/schemas/window.ts';
 import type { SessionRow, WindowRow } from './rows.ts';
 import { indexSchema, indexVersion } from './schema.ts';
@@ -120,13 +121,11 @@ export class SqlIndex {
     return this.#pairs('SELECT name, stamp FROM windows');
   }
 
-  windowsOfLineage(lineage: string): string[] {
-    return this.#rows('SELECT name FROM windows WHERE lineage = ? ORDER BY created_at DESC', [lineage]).map(([name]) =>
-      String(name),
-    );
+  windowsOfLineage(lineage: string): WindowName[] {
+    return this.#keys('SELECT name FROM windows WHERE lineage = ? ORDER BY created_at DESC', [lineage]);
   }
 
-  sessions(query: SessionQuery): Page<string> {
+  sessions(query: SessionQuery): Page<SessionId> {
     const filter = new Filter();
     filter.equal('project', query.project);
     filter.equal('lifecycle', query.lifecycle);
@@ -148,7 +147,7 @@ export class SqlIndex {
     }
     const direction = query.order === 'desc' ? 'DESC' : 'ASC';
     const order = `ORDER BY ${sortColumns[query.sortBy]} ${direction}, name`;
-    const { items, total } = this.#page('SELECT name, count(*) OVER () FROM windows', filter, order, query);
+    const { items, total } = this.#page<WindowName>('SELECT name, count(*) OVER () FROM windows', filter, order, query);
     return { items: items.map((name) => this.#summary(name)), total };
   }
 
@@ -160,11 +159,10 @@ export class SqlIndex {
   }
 
   /** Rows whose stamp says nothing. */
-  unstamped(): { readonly sessions: string[]; readonly windows: string[] } {
-    const keys = (sql: string): string[] => this.#rows(sql, []).map(([key]) => String(key));
+  unstamped(): { readonly sessions: SessionId[]; readonly windows: WindowName[] } {
     return {
-      sessions: keys("SELECT id FROM sessions WHERE stamp = ''"),
-      windows: keys("SELECT name FROM windows WHERE stamp = ''"),
+      sessions: this.#keys("SELECT id FROM sessions WHERE stamp = ''"),
+      windows: this.#keys("SELECT name FROM windows WHERE stamp = ''"),
     };
   }
 
@@ -178,17 +176,22 @@ export class SqlIndex {
   }
 
   /** Names and their number in one pass, and only then what fills the lines: the sorter carries no wide rows. */
-  #page(
+  #page<Key extends string>(
     select: string,
     filter: Filter,
     order: string,
     { limit, offset }: { readonly limit: number; readonly offset: number },
-  ): Page<string> {
+  ): Page<Key> {
     const matching = `${select} ${filter.where} ${order} LIMIT ? OFFSET ?`;
     const rows = this.#rows(matching, [...filter.values, limit, offset]);
     // Behind the last page no row carries the number.
     const counted = rows[0] ?? (offset > 0 ? this.#rows(matching, [...filter.values, 1, 0])[0] : undefined);
-    return { items: rows.map(([key]) => String(key)), total: Number(counted?.[1] ?? 0) };
+    return { items: rows.map(([key]) => String(key) as Key), total: Number(counted?.[1] ?? 0) };
+  }
+
+  /** The first column. The rows were made from records, so that a column of ids has ids. */
+  #keys<Key extends string>(sql: string, values: SqlValue[] = []): Key[] {
+    return this.#rows(sql, values).map(([key]) => String(key) as Key);
   }
 
   #summary(name: string): WindowSummary {

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { sessionIdSchema, windowNameSchema } from '../../protocol/schemas/ids.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { hasCode } from '../disk/files.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 
-const intentSchema = z.object({ window: z.string(), session: z.string(), sessionVersion: z.number() });
+const intentSchema = z.object({ window: windowNameSchema, session: sessionIdSchema, sessionVersion: z.number() });
 export type FreezeIntent = z.infer<typeof intentSchema>;
 
 /**

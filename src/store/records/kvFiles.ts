@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import type { WindowName } from '../../protocol/ids.ts';
+import { windowNameSchema } from '../../protocol/schemas/ids.ts';
 import { sha256Hex } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { blockRecordSchema, kvRecordSchema, type KvRecord } from '../../protocol/schemas/window.ts';
@@ -9,7 +11,7 @@ import type { StoreParts } from '../disk/storeParts.ts';
 
 /** Everything but the blocks, which are many: lists need a window's KV size without reading them. */
 const kvHeadSchema = z.object({
-  window: z.string(),
+  window: windowNameSchema,
   kv: z.omit(kvRecordSchema, { blocks: true }),
   /** Of the file's bytes, and in its name: head and blocks change as one, when the head is replaced. */
   blocksSha256: z.string(),
@@ -31,7 +33,7 @@ export class KvFiles {
     this.#parts = parts;
   }
 
-  encode(window: string, kv: KvRecord): { readonly head: NamedBytes; readonly blocks: NamedBytes } {
+  encode(window: WindowName, kv: KvRecord): { readonly head: NamedBytes; readonly blocks: NamedBytes } {
     const { blocks, ...head } = kv;
     const blockBytes = encodeRecord(blocks);
     const blocksSha256 = sha256Hex(blockBytes);
@@ -60,7 +62,7 @@ export class KvFiles {
     throw new CwmError('Corrupted', `The KV record of window "${window}" is missing or was set aside.`);
   }
 
-  async replace(window: string, paths: WindowPaths, kv: KvRecord): Promise<void> {
+  async replace(window: WindowName, paths: WindowPaths, kv: KvRecord): Promise<void> {
     const { files, writes } = this.#parts;
     const { head, blocks } = this.encode(window, kv);
     const blocksPath = join(paths.directory, blocks.name);

@@ -1,11 +1,12 @@
 import * as z from 'zod/mini';
+import { lineageIdSchema } from '../../protocol/schemas/ids.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { Lineage } from '../../core/ports/store.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { LineageId } from '../../protocol/ids.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 
-export const lineageSchema = z.object({ id: z.string(), salt: z.string(), generation: z.number() });
+export const lineageSchema = z.object({ id: lineageIdSchema, salt: z.string(), generation: z.number() });
 
 /** Lineages, one small record each. */
 export class LineageFiles {

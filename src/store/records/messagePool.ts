@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { messageIdSchema } from '../../protocol/schemas/ids.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
 import { messageRoles, messageSchema, type Message } from '../../protocol/schemas/session.ts';
@@ -10,7 +11,7 @@ import { encodeRecord } from '../disk/record.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 
 const indexEntrySchema = z.object({
-  id: z.string(),
+  id: messageIdSchema,
   sequence: z.number(),
   role: z.enum(messageRoles),
   type: z.string(),
@@ -45,7 +46,7 @@ export class MessagePool {
     const added = new Map<string, Uint8Array>();
     const entries: MessageIndexEntry[] = [];
     for (const message of messages) {
-      const path = paths.message(message.id as MessageId);
+      const path = paths.message(message.id);
       const bytes = encodeRecord(message);
       const present = added.get(path) ?? (await this.#parts.writes.readIfThere(path));
       if (present === null) {
@@ -92,7 +93,7 @@ export class MessagePool {
    */
   async verify(paths: SessionPaths, needed: readonly MessageId[]): Promise<string[]> {
     const { values, damagedLines } = await this.#parts.lines.load(paths.messageIndex, indexEntrySchema);
-    const listed = values.map((entry) => entry.id as MessageId);
+    const listed = values.map((entry) => entry.id);
     const stored = await this.storedIds(paths);
     const all = [...new Set([...listed, ...stored, ...needed])];
     const read = await mapBounded(all, filesAtOnce, async (id) => {

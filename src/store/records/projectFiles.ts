@@ -1,10 +1,11 @@
 import * as z from 'zod/mini';
+import { projectUriSchema, sessionIdSchema } from '../../protocol/schemas/ids.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 
-export const projectSchema = z.object({ project: z.string(), activeSession: z.nullable(z.string()) });
+export const projectSchema = z.object({ project: projectUriSchema, activeSession: z.nullable(sessionIdSchema) });
 
 /** What is remembered of a project: `projects/<SHA-256 of its URI>.json`. */
 export class ProjectFiles {

@@ -38,7 +38,7 @@ export class SessionFiles {
   }
 
   create(session: Session, content: SessionContent | null): Promise<void> {
-    const id = session.id as SessionId;
+    const id = session.id;
     const { files, writes, layout } = this.#parts;
     const target = layout.session(id).directory;
     return this.exclusively(id, async () => {
@@ -70,12 +70,12 @@ export class SessionFiles {
   }
 
   update(next: Session): Promise<void> {
-    return this.exclusively(next.id as SessionId, () => this.updateNow(next));
+    return this.exclusively(next.id, () => this.updateNow(next));
   }
 
   /** For a caller that runs {@link exclusively} already. */
   async updateNow(next: Session): Promise<void> {
-    const id = next.id as SessionId;
+    const id = next.id;
     const paths = this.#parts.layout.session(id);
     const current = await this.#require(id);
     if (next.version !== current.version + 1) {
@@ -90,7 +90,7 @@ export class SessionFiles {
 
   /** Gives a session that has lost its record another one. @throws CwmError SessionExists when it has one after all. */
   putRecord(session: Session): Promise<void> {
-    const id = session.id as SessionId;
+    const id = session.id;
     const paths = this.#parts.layout.session(id);
     return this.exclusively(id, async () => {
       await this.#requireDirectories(id, paths);

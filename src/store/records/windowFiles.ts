@@ -3,7 +3,7 @@ import { sha256Hex } from '../../base/hash.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import type { SessionId, WindowName } from '../../protocol/ids.ts';
+import type { WindowName } from '../../protocol/ids.ts';
 import { receiptSchema, type Receipt } from '../../protocol/schemas/receipt.ts';
 import { windowManifestSchema, type KvRecord, type WindowManifest } from '../../protocol/schemas/window.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
@@ -33,8 +33,8 @@ export class WindowFiles {
   }
 
   create(manifest: WindowManifest, ids: readonly number[], kv: KvRecord): Promise<void> {
-    const name = manifest.name as WindowName;
-    const sessionId = manifest.session as SessionId;
+    const name = manifest.name;
+    const sessionId = manifest.session;
     const tokens = encodeTokenIds(ids);
     const paths = this.#parts.layout.window(name);
     if (sha256Hex(tokens) !== manifest.tokens.sha256) {
@@ -137,7 +137,7 @@ export class WindowFiles {
     const { records, writes, layout } = this.#parts;
     const manifest = await records.read(windowPaths(from).manifest, windowManifestSchema);
     if (manifest?.name !== name) throw new CwmError('Corrupted', `What was window "${name}" has no manifest any more.`);
-    const session = manifest.session as SessionId;
+    const session = manifest.session;
     const paths = layout.window(name);
     return this.#sessions.exclusively(session, () =>
       this.#queue.run(name, async () => {

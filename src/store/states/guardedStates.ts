@@ -20,7 +20,7 @@ export function guardedStates(
     addRecoveryPoint: (point, spared) => run('write', () => states.addRecoveryPoint(point, spared)),
     checkRecoveryPoint: (point) => run('read', () => states.checkRecoveryPoint(point)),
     restore: (session, state, fromVersion) =>
-      run('write', () => states.restore(session, state, fromVersion).finally(() => onSession(session.id as SessionId))),
+      run('write', () => states.restore(session, state, fromVersion).finally(() => onSession(session.id))),
     activeSessions: () => run('read', () => states.activeSessions()),
     setActiveSessions: (ids) => run('write', () => states.setActiveSessions(ids)),
   };

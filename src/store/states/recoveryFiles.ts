@@ -42,7 +42,7 @@ export class RecoveryFiles {
   /** Token ids first, then the record that names them, and only then what is too old goes, but for the one with the id `spared`. */
   async add(session: Session, point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint> {
     const { files, writes, records, layout } = this.#parts;
-    const paths = layout.session(session.id as SessionId);
+    const paths = layout.session(session.id);
     const { branches, activeBranch } = session;
     const tokens = await this.#tokensThere(session, paths);
     const added: RecoveryPoint = { ...point, conversation: { branches, activeBranch, tokens } };
@@ -65,7 +65,7 @@ export class RecoveryFiles {
       if (isNew) await files.remove(shared).catch(() => undefined);
       throw error;
     }
-    await this.#removeOld(paths, session.id as SessionId, spared);
+    await this.#removeOld(paths, session.id, spared);
     return added;
   }
 
@@ -81,7 +81,7 @@ export class RecoveryFiles {
     const { writes, quarantine, layout } = this.#parts;
     const { tokens } = point.conversation;
     if (tokens === null) return;
-    const path = layout.session(point.session as SessionId).recoveryTokens(tokens.sha256);
+    const path = layout.session(point.session).recoveryTokens(tokens.sha256);
     const bytes = await writes.readIfThere(path);
     if (bytes !== null && openTokens(bytes, tokens.sha256) !== null) return;
     if (bytes !== null) await quarantine.setAside(path, 'Its SHA-256 is not the one in its name.');

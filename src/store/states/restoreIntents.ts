@@ -17,7 +17,7 @@ export class RestoreIntents {
   }
 
   async begin(intent: RestoreIntent): Promise<void> {
-    await this.#parts.records.write(this.#parts.layout.restoreIntent(intent.session.id as SessionId), intent);
+    await this.#parts.records.write(this.#parts.layout.restoreIntent(intent.session.id), intent);
   }
 
   /** Never throws: one that stays is seen by its versions to be over. */

@@ -48,13 +48,13 @@ export class StateFiles implements StateStore {
   }
 
   addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint> {
-    const id = point.session as SessionId;
+    const id = point.session;
     return this.#sessions.exclusively(id, async () => this.#recovery.add(await this.#requireRecord(id), point, spared));
   }
 
   async checkRecoveryPoint(point: RecoveryPoint): Promise<void> {
     await this.#recovery.checkTokens(point);
-    const stored = new Set<string>(await this.#sessions.storedMessages(point.session as SessionId));
+    const stored = new Set<string>(await this.#sessions.storedMessages(point.session));
     const needed = Object.values(point.conversation.branches).flatMap(({ messageIds }) => messageIds);
     const missing = needed.filter((id) => !stored.has(id)).length;
     if (missing > 0)
@@ -62,7 +62,7 @@ export class StateFiles implements StateStore {
   }
 
   restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void> {
-    const id = session.id as SessionId;
+    const id = session.id;
     return this.#sessions.exclusively(id, async () => {
       const stored = fromVersion === null ? null : ((await this.#loadNow(id))?.version ?? 0);
       if (stored !== null && stored !== fromVersion) throw changedMeanwhile(id, stored, fromVersion);
@@ -83,7 +83,7 @@ export class StateFiles implements StateStore {
   /** Finishes the restores that a crash had cut short; those whose session or state went on since are over. */
   async recover(): Promise<void> {
     for (const intent of await this.#intents.left()) {
-      const id = intent.session.id as SessionId;
+      const id = intent.session.id;
       await nullIfDamaged(() => this.#finish(intent));
       await this.#intents.end(id);
     }
@@ -135,7 +135,7 @@ export class StateFiles implements StateStore {
 
   /** The session last: while it has its old version, a restore that was cut short is known to be unfinished. */
   async #apply(session: Session, state: StoredState | null): Promise<void> {
-    const id = session.id as SessionId;
+    const id = session.id;
     if (state !== null) await this.#records.put(id, state);
     const paths = this.#parts.layout.session(id);
     const sha256 = session.tokens?.sha256;
@@ -160,7 +160,7 @@ export class StateFiles implements StateStore {
   }
 
   async #finish(intent: RestoreIntent): Promise<void> {
-    const id = intent.session.id as SessionId;
+    const id = intent.session.id;
     const session = await this.#sessions.get(id);
     if (session === null || session.version !== intent.session.version - 1) return;
     const version = (await nullIfDamaged(() => this.#records.load(id)))?.version ?? intent.fromVersion ?? 0;
@@ -177,7 +177,7 @@ export class StateFiles implements StateStore {
   async #hasTokens({ id, tokens }: Session): Promise<boolean> {
     if (tokens === null) return true;
     const { files, layout } = this.#parts;
-    const paths = layout.session(id as SessionId);
+    const paths = layout.session(id);
     const stats = [paths.tokens(tokens.sha256), paths.recoveryTokens(tokens.sha256)].map((path) => files.stat(path));
     return (await Promise.all(stats)).some((stat) => stat !== null);
   }

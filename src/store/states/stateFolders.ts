@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isAbsolute, join, resolve } from 'node:path';
 import * as z from 'zod/mini';
+import { sessionIdSchema } from '../../protocol/schemas/ids.ts';
 import type { StatePeer, StatePeers } from '../../core/ports/states.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
@@ -8,7 +9,7 @@ import { versionedStateSchema, type VersionedState } from '../../protocol/schema
 import { hasCode, type Files } from '../disk/files.ts';
 import { DamageError, decodeRecord, encodeRecord } from '../disk/record.ts';
 
-const stateInFolderSchema = z.extend(versionedStateSchema, { session: z.string() });
+const stateInFolderSchema = z.extend(versionedStateSchema, { session: sessionIdSchema });
 const maxFileBytes = 8 * 1024 * 1024;
 const attempts = 5;
 

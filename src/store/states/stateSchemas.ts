@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { sessionIdSchema } from '../../protocol/schemas/ids.ts';
 import { branchSchema, contextTokensSchema, sessionSchema } from '../../protocol/schemas/session.ts';
 import { jsonObjectSchema, recoveryReasons, versionedStateSchema } from '../../protocol/schemas/tracker.ts';
 
@@ -6,14 +7,14 @@ const syncBaseSchema = z.object({ peer: z.string(), data: jsonObjectSchema, meta
 
 /** `state/current.json` */
 export const stateRecordSchema = z.extend(versionedStateSchema, {
-  session: z.string(),
+  session: sessionIdSchema,
   base: z.nullable(syncBaseSchema),
 });
 
 /** `recovery/<sequence>-<id>.json` */
 export const recoveryPointSchema = z.object({
   id: z.string(),
-  session: z.string(),
+  session: sessionIdSchema,
   at: z.string(),
   reason: z.enum(recoveryReasons),
   state: versionedStateSchema,
@@ -32,4 +33,4 @@ export const restoreIntentSchema = z.object({
 });
 
 /** `active.json` */
-export const activeStatesRecordSchema = z.object({ active: z.array(z.string()) });
+export const activeStatesRecordSchema = z.object({ active: z.array(sessionIdSchema) });

@@ -2,6 +2,7 @@ import type { Domain } from '../../../src/backend/api/handlers.ts';
 import type { RouteName } from '../../../src/protocol/api.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { Session } from '../../../src/protocol/schemas/session.ts';
+import { lineageId, sessionId } from '../../support/ids.ts';
 
 export interface DomainCall {
   readonly route: string;
@@ -10,12 +11,12 @@ export interface DomainCall {
 }
 
 export const someSession = (id: string): Session => ({
-  id,
+  id: sessionId(id),
   title: 'A title',
   project: null,
   engine: 'embedded',
   model: null,
-  lineage: 'lineage',
+  lineage: lineageId('lineage'),
   lifecycle: 'active',
   phase: 'Idle',
   branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },

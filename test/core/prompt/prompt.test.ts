@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { renderFile, renderPrompt } from '../../../src/core/prompt/prompt.ts';
 import type { Message } from '../../../src/protocol/schemas/session.ts';
+import { messageId } from '../../support/ids.ts';
 
 const message = (content: Message['content'], role: Message['role'], sequence = 1): Message => ({
-  id: `m${sequence}`,
+  id: messageId(`m${sequence}`),
   role,
   parentId: null,
   sequence,

@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
 import { nearLimitNotes } from '../../../src/core/turns/nearLimit.ts';
 import { CwmError, errorNameOf } from '../../../src/protocol/errors.ts';
-import type { SessionId } from '../../../src/protocol/ids.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
+import { sessionId } from '../../support/ids.ts';
 
 describe('send', () => {
   test('a turn appends to the prompt of the one before, which is reused', async () => {
@@ -78,7 +78,7 @@ describe('send', () => {
     const fixture = await coreFixture();
     const { cwm, store } = fixture;
     await talkedSession(fixture);
-    const session = (await store.getSession('s' as SessionId))!;
+    const session = (await store.getSession(sessionId('s')))!;
     await store.updateSession({ ...session, phase: 'StreamingLLMResponse', version: session.version + 1 });
     vi.spyOn(store, 'updateSession').mockRejectedValueOnce(new CwmError('StorageFull', 'The disk is full.'));
     expect(await cwm.recover()).toEqual([]);
@@ -106,9 +106,9 @@ describe('send', () => {
     const session = await fixture.cwm.getSession({ session: 's' });
     const tokens = session.tokens;
     if (!tokens) throw new Error('the session has no tokens');
-    const ids = await fixture.store.loadTokens(session.id as never, tokens.sha256);
+    const ids = await fixture.store.loadTokens(session.id, tokens.sha256);
     const drifted = ids.with(tokens.promptCount + 1, 99);
-    const sha256 = await fixture.store.saveTokens(session.id as never, drifted);
+    const sha256 = await fixture.store.saveTokens(session.id, drifted);
     await fixture.store.updateSession({ ...session, tokens: { ...tokens, sha256 }, version: session.version + 1 });
     const { prefixBreak } = await fixture.cwm.send({ session: 's', text: 'next' }, never());
     expect(prefixBreak).toMatchObject({

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
-import type { WindowName } from '../../../src/protocol/ids.ts';
 import { MemoryFiles } from '../../store/memoryFiles.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from '../coreFixture.ts';
+import { windowName } from '../../support/ids.ts';
 
 describe('clone', () => {
   test('S0-11 shares every block, copies none, and knows its parent', async () => {
@@ -226,7 +226,7 @@ describe('verify', () => {
     const { healthy, steps } = await fixture.cwm.verify({}, never());
     expect(steps.flatMap(({ problems }) => problems)).toEqual([]);
     expect(healthy).toBe(true);
-    expect(await fixture.store.getWindow('w' as WindowName)).toBeNull();
+    expect(await fixture.store.getWindow(windowName('w'))).toBeNull();
   });
 
   test('blocks that a thaw is computing again are looked at when it is done', async () => {

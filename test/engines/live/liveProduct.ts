@@ -8,7 +8,7 @@ import { blockHashChain, defaultHashSeed, type BlockHashProfile } from '../../..
 import { Cwm } from '../../../src/core/core.ts';
 import { saltOf } from '../../../src/core/lineage.ts';
 import type { EngineRegistry } from '../../../src/core/ports/engineRegistry.ts';
-import type { LineageId, WindowName } from '../../../src/protocol/ids.ts';
+import { parseWindowName } from '../../../src/protocol/ids.ts';
 import type { KvRecord } from '../../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../../src/store/fileStore.ts';
 import { openStore } from '../../../src/store/openStore.ts';
@@ -73,9 +73,9 @@ export interface FrozenContext {
 
 export async function frozenContext({ cwm, store }: LiveProduct, window: string): Promise<FrozenContext> {
   const { manifest } = await cwm.getWindow({ window });
-  const name = window as WindowName;
+  const name = parseWindowName(window);
   const [ids, kv] = [await store.loadWindowTokens(name), await store.loadWindowKv(name)];
-  const { salt } = await store.getLineage(manifest.lineage as LineageId);
+  const { salt } = await store.getLineage(manifest.lineage);
   const full = saltOf({ salt, generation: kv.saltGeneration });
   return { ids, kv, salt: full, hashes: blockHashChain(hashProfile, ids, blockTokens, full) };
 }

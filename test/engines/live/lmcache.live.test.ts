@@ -7,7 +7,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 
 import { saltOf } from '../../../src/core/lineage.ts';
-import type { LineageId } from '../../../src/protocol/ids.ts';
 import type { Receipt, Repair, Verdict } from '../../../src/protocol/schemas/receipt.ts';
 import { engineRecipes } from './engineRecipe.ts';
 import { noteFigure } from './figures.ts';
@@ -98,7 +97,7 @@ const filesOf = async (salt: string): Promise<string[]> =>
 
 async function saltOfSession(session: string): Promise<string> {
   const { lineage } = await product.cwm.getSession({ session });
-  return saltOf(await product.store.getLineage(lineage as LineageId));
+  return saltOf(await product.store.getLineage(lineage));
 }
 
 const send = (session: string, text: string, maxTokens: number) =>

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
 import { commonPrefixLength } from '../../../src/base/tokenIds.ts';
 import { saltOf } from '../../../src/core/lineage.ts';
-import type { LineageId, SessionId } from '../../../src/protocol/ids.ts';
+import { parseSessionId } from '../../../src/protocol/ids.ts';
 import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
 import { noteFigure } from './figures.ts';
 import { blockFiles } from './fsTier.ts';
@@ -67,8 +67,8 @@ const start = (id: string, engine = seen(server.url, kvDir)) => product.cwm.crea
 async function contextOf(id: string) {
   const { tokens, lineage } = await product.cwm.getSession({ session: id });
   if (!tokens) throw new Error(`session ${id} has no context`);
-  const ids = await product.store.loadTokens(id as SessionId, tokens.sha256);
-  return { ids, tokens, salt: saltOf(await product.store.getLineage(lineage as LineageId)) };
+  const ids = await product.store.loadTokens(parseSessionId(id), tokens.sha256);
+  return { ids, tokens, salt: saltOf(await product.store.getLineage(lineage)) };
 }
 
 /** One turn, whose prompt's blocks are expected on disk from now on. */
