@@ -7,6 +7,8 @@ import { logLevels, type LogLevel } from './process/logFile.ts';
 
 export interface BackendArguments {
   readonly storage: string;
+  /** A store to be taken over into `storage`; then nothing else is done. */
+  readonly takeOver?: string;
   readonly idleMs: number;
   readonly defaultEngine: string;
   readonly embeddedArgs: readonly string[];
@@ -26,6 +28,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     args: [...args],
     options: {
       storage: { type: 'string' },
+      'take-over': { type: 'string' },
       'idle-minutes': { type: 'string' },
       engine: { type: 'string' },
       'embedded-threads': { type: 'string' },
@@ -52,6 +55,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
   return {
     ...(stateFolder !== undefined && { stateSync: { folder: resolve(stateFolder), intervalMs: syncMs } }),
     storage: resolve(values.storage),
+    ...(values['take-over'] !== undefined && { takeOver: resolve(values['take-over']) }),
     idleMs: idleMinutes * 60_000,
     logLevel,
     ratePerMinute: parseRate(values['rate-limit']),

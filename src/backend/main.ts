@@ -1,11 +1,13 @@
 #!/usr/bin/env node
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { alreadyRunningExitCode } from '../protocol/backendRecord.ts';
+import { alreadyRunningExitCode, type TakenOver } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { startFailureLine } from '../protocol/startFailure.ts';
 import { lockHolder } from './process/backendLock.ts';
 import { parseBackendArguments, type BackendArguments } from './arguments.ts';
 import { isAnnounced } from './process/recordFile.ts';
+import { takeOverStore } from './process/takeOver.ts';
 import { startBackend, type Compose, type RunningBackend } from './runningBackend.ts';
 
 const graceMs = 5000;
@@ -32,6 +34,13 @@ async function startWhenFree(args: BackendArguments): Promise<RunningBackend | n
   }
 }
 
+/** A backend that was asked to end holds the lock of its empty store for a moment. */
+async function takeOverWhenFree(from: string, to: string): Promise<TakenOver> {
+  const deadlineMs = performance.now() + lockPatienceMs;
+  while (existsSync(to) && lockHolder(to) !== null && performance.now() < deadlineMs) await delay(pollMs);
+  return takeOverStore(from, to);
+}
+
 function readArguments(): BackendArguments {
   try {
     return parseBackendArguments(process.argv.slice(2));
@@ -45,6 +54,10 @@ function readArguments(): BackendArguments {
 process.umask(0o077);
 const args = readArguments();
 try {
+  if (args.takeOver !== undefined) {
+    process.stdout.write(`${await takeOverWhenFree(args.takeOver, args.storage)}\n`);
+    process.exit(0);
+  }
   const backend = await startWhenFree(args);
   if (!backend) process.exit(alreadyRunningExitCode);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void backend.stop(signal));

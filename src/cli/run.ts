@@ -8,7 +8,7 @@ import { notEmpty } from './arguments.ts';
 import { absoluteEngine } from './engineSpec.ts';
 import { Progress } from './terminal/progress.ts';
 import { readableText } from './terminal/readableText.ts';
-import { storagePath } from './storagePath.ts';
+import { storagePath } from '../client/storagePath.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 /** Options that every command takes. */

@@ -1,11 +1,13 @@
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { homeDirectory } from './homeDirectory.ts';
 
 /**
- * A path as people write it, absolute: what is relative lies in `folder`, and `~` is the home directory, also where no shell has
- * seen to that, as in a setting, in `--storage=~/cwm` or in `embedded:~/model.gguf`.
+ * A path as people write it, made absolute. A relative path starts from `folder`. `~` is the home directory, also where no shell
+ * replaces it: in a setting, in `--storage=~/cwm`, in `embedded:~/model.gguf`.
+ *
+ * @throws CwmError InvalidParameter when the path starts with `~` and there is no home directory.
  */
 export function absolutePath(path: string, folder: string): string {
-  if (path === '~') return homedir();
-  return /^~[/\\]/.test(path) ? join(homedir(), path.slice(2)) : resolve(folder, path);
+  if (path === '~') return homeDirectory();
+  return /^~[/\\]/.test(path) ? join(homeDirectory(), path.slice(2)) : resolve(folder, path);
 }

@@ -1,9 +1,9 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { RouteOutput } from '../protocol/api.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { BackendStart } from './backendChild.ts';
 import { askToLeave, readBackendRecord } from './backendRecord.ts';
+import { homeDirectory } from './homeDirectory.ts';
 import { connectBackend, type ConnectOptions } from './connectBackend.ts';
 
 /** How the store is to lie on the disk. The key file is absolute, and made where there is none. */
@@ -14,7 +14,7 @@ const conversionMs = 30 * 60_000;
 /** Another client may start a backend of its own in between. */
 const attempts = 5;
 
-export const defaultKeyFile = (): string => join(homedir(), '.config', 'cwm', 'store.key');
+export const defaultKeyFile = (): string => join(homeDirectory(), '.config', 'cwm', 'store.key');
 
 /**
  * Encrypts or decrypts the store: has a new backend do it before it opens the store, and waits for it. That backend stays. An abort

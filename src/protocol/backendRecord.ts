@@ -24,3 +24,7 @@ export const clientHeader = 'x-cwm-client';
 
 /** Request header with the API key of a model server that is named by its URL. Kept in memory only. */
 export const engineKeyHeader = 'x-cwm-engine-key';
+
+/** What became of a store in another place: it was moved here, this place links to it, or neither. */
+export const takenOver = ['moved', 'linked', 'none'] as const;
+export type TakenOver = (typeof takenOver)[number];

@@ -151,7 +151,7 @@ export const settings = {
 export interface SettingTypes {
   /** A URL, `embedded` or `embedded:FILE`. */
   'cwm.engine': string;
-  /** Empty: the extension's own storage directory. */
+  /** Empty: the directory that the command line uses too. */
   'cwm.storageDirectory': string;
   /** In tokens. */
   'cwm.answer.maxTokens': number;

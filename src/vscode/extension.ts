@@ -41,7 +41,7 @@ export function activate(context: ExtensionContext): ExtensionApi {
 function createApp(context: ExtensionContext, log: LogOutputChannel): App {
   const report = (error: unknown): void => log.error('A listener failed.', error);
   const state = new StateStore(report);
-  const connection = new BackendConnection(startBackend(context), state, report);
+  const connection = new BackendConnection(startBackend(context, log), state, report);
   const puller = new Puller(connection, state, engineSpec, (error) =>
     log.warn(`Fetching failed: ${error.message} (${error.code})`),
   );

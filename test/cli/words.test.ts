@@ -7,7 +7,7 @@ import { formatTable, plural } from '../../src/cli/terminal/layout.ts';
 import { Progress } from '../../src/cli/terminal/progress.ts';
 import { readableText } from '../../src/cli/terminal/readableText.ts';
 import { receiptInWords } from '../../src/cli/receiptInWords.ts';
-import { storagePath } from '../../src/cli/storagePath.ts';
+import { storagePath } from '../../src/client/storagePath.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { FakeTerminal } from './support/fakeTerminal.ts';
 import { sessionId, windowName } from '../support/ids.ts';
@@ -122,6 +122,7 @@ describe('cwm in words', () => {
     if (process.platform === 'linux') {
       const xdg = storagePath(undefined, { XDG_DATA_HOME: '/data' }, '/cwd');
       expect(xdg).toBe('/data/context-window-manager');
+      expect(storagePath(undefined, { XDG_DATA_HOME: 'relative' }, '/cwd')).toMatch(/^\//);
       expect(storagePath(undefined, {}, '/cwd')).toMatch(/\/\.local\/share\/context-window-manager$/);
     }
   });

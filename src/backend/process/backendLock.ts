@@ -18,9 +18,14 @@ const foreignLockMs = 4 * touchIntervalMs;
 /** How long a holder may take between making its file and writing its name into it. */
 const namingMs = 5000;
 
+export interface BackendLock extends Disposable {
+  /** Tells the lock that its directory has another path now. */
+  moved(directory: string): void;
+}
+
 /** `by` is null while the holder has not written its name yet. */
 export type LockResult =
-  | { readonly held: true; readonly lock: Disposable }
+  | { readonly held: true; readonly lock: BackendLock }
   | { readonly held: false; readonly by: ProcessIdentity | null };
 
 /**
@@ -66,21 +71,23 @@ export function lockHolder(directory: string): ProcessIdentity | null {
   return holder.kind === 'live' ? holder.identity : null;
 }
 
-function keepFresh(directory: string, number: number, onLost: () => void): Disposable {
-  const path = lockPath(directory, number);
+function keepFresh(takenIn: string, number: number, onLost: () => void): BackendLock {
+  let directory = takenIn;
   const timer = setInterval(() => {
     if (highestLock(directory) !== number) return onLost();
     const now = new Date();
-    ignoreMissing(() => utimesSync(path, now, now));
+    ignoreMissing(() => utimesSync(lockPath(directory, number), now, now));
   }, touchIntervalMs);
   timer.unref();
   let disposed = false;
   return {
+    moved: (to) => (directory = to),
     dispose: () => {
       if (disposed) return;
       disposed = true;
       clearInterval(timer);
-      writeFileSync(path, released);
+      // Not made again where the whole directory has gone.
+      ignoreMissing(() => writeFileSync(lockPath(directory, number), released));
     },
   };
 }

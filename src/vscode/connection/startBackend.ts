@@ -1,9 +1,10 @@
-import type { ExtensionContext } from 'vscode';
+import type { ExtensionContext, LogOutputChannel } from 'vscode';
 import { entryPointPath } from '../../base/entryPoint.ts';
 import type { BackendStart } from '../../client/backendChild.ts';
 import { connectBackend, type ConnectOptions } from '../../client/connectBackend.ts';
 import type { ConnectBackend } from './backend.ts';
 import { apiKeySecret } from '../contributions.ts';
+import { settleOlderStore } from './olderStore.ts';
 import { setting } from '../settings/settings.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';
 
@@ -21,7 +22,7 @@ function backendArguments(): string[] {
 
 /** Which backend this window uses and how one is started, as the settings say at this moment. */
 export const connectOptions = (context: ExtensionContext): ConnectOptions & { readonly start: BackendStart } => ({
-  storage: storageDirectory(context),
+  storage: storageDirectory(),
   kind: 'vscode',
   start: {
     // The editor's own Node. A desktop VS Code is Electron, which runs as Node when told so; a server's Node ignores it.
@@ -34,8 +35,11 @@ export const connectOptions = (context: ExtensionContext): ConnectOptions & { re
   engineKey: async (engine) => (engine === undefined ? undefined : context.secrets.get(apiKeySecret(engine))),
 });
 
-/** Finds or starts the backend. */
+/** Finds or starts the backend, after a look at what an earlier version stored. */
 export const startBackend =
-  (context: ExtensionContext): ConnectBackend =>
-  (signal) =>
-    connectBackend(connectOptions(context), signal);
+  (context: ExtensionContext, log: LogOutputChannel): ConnectBackend =>
+  async (signal) => {
+    const options = connectOptions(context);
+    await settleOlderStore(context, log, options, signal);
+    return await connectBackend(options, signal);
+  };

@@ -1,19 +1,16 @@
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
+import { findOlderStore, hasStore } from '../../client/olderStore.ts';
+import type { ExtensionContext } from 'vscode';
 import type { App } from '../app.ts';
-import { storageDirectory } from '../settings/storageDirectory.ts';
-
-/** Written when a storage directory is first used. */
-const storeMarker = 'store.json';
+import { olderStorageDirectory, storageDirectory } from '../settings/storageDirectory.ts';
 
 /**
- * Shows what there is, without a command: connects when something was ever kept, so that a folder's last session is the active one
- * as soon as the folder opens. Where nothing was kept, no process is started for it.
+ * Shows what there is without a command: it connects when anything was ever stored, so that a folder shows its current session
+ * as soon as it opens. Where nothing was stored, it starts no process.
  */
 export async function wakeUp(app: App): Promise<void> {
   await app.project.settled;
   if (app.connection.isOpen) return;
-  if (!(await exists(join(storageDirectory(app.context), storeMarker)))) {
+  if (!(await somethingIsStored(app.context))) {
     app.state.update({ active: { kind: 'none' }, sessions: { kind: 'loaded', items: [], total: 0 } });
     return;
   }
@@ -21,8 +18,8 @@ export async function wakeUp(app: App): Promise<void> {
   await app.connection.open();
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
+async function somethingIsStored(context: ExtensionContext): Promise<boolean> {
+  const storage = storageDirectory();
+  const older = olderStorageDirectory(context);
+  return (await hasStore(storage)) || (older !== null && (await findOlderStore(older, storage)) !== 'none');
+}

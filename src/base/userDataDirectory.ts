@@ -1,0 +1,20 @@
+/** What a system says about a user's own directories. */
+export interface UserPlaces {
+  readonly platform: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Null where the system names none. */
+  readonly home: string | null;
+}
+
+/**
+ * Where programs keep a user's data on this system: `$XDG_DATA_HOME` or `~/.local/share`, `~/Library/Application Support`,
+ * `%LOCALAPPDATA%`. Null where the system names neither that nor a home directory. Joined with `/`, which Windows takes as well.
+ */
+export function userDataDirectory({ platform, env, home }: UserPlaces): string | null {
+  const below = (path: string): string | null => (home === null || home === '' ? null : `${home}/${path}`);
+  if (platform === 'win32') return env['LOCALAPPDATA'] || below('AppData/Local');
+  if (platform === 'darwin') return below('Library/Application Support');
+  const data = env['XDG_DATA_HOME'];
+  // A relative one is invalid, says the specification, and must be ignored.
+  return data?.startsWith('/') ? data : below('.local/share');
+}
