@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
-import { Cwm } from '../src/core/core.ts';
+import { makeCore, type Core } from '../src/core/core.ts';
 import type { Engine } from '../src/core/ports/engine.ts';
 import { CwmError } from '../src/protocol/errors.ts';
 import type { FileStore } from '../src/store/fileStore.ts';
@@ -11,7 +11,7 @@ import { openStore } from '../src/store/openStore.ts';
 import { sessionId } from '../test/support/ids.ts';
 
 export interface PassingCore extends AsyncDisposable {
-  readonly cwm: Cwm;
+  readonly cwm: Core;
   readonly store: FileStore;
   readonly directory: string;
   /** `s`, as the store wants it. */
@@ -22,7 +22,7 @@ export interface PassingCore extends AsyncDisposable {
 export async function coreWith(engine: Engine): Promise<PassingCore> {
   const directory = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
   const store = await openStore({ directory, clock: systemClock });
-  const cwm = new Cwm({
+  const cwm = makeCore({
     store,
     clock: systemClock,
     changes: { emit: () => undefined },

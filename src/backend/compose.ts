@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { entryPointPath } from '../base/entryPoint.ts';
-import { Cwm } from '../core/core.ts';
+import { makeCore } from '../core/core.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
@@ -60,7 +60,7 @@ export const composeServices =
       log,
       emit,
     });
-    const cwm = new Cwm({
+    const core = makeCore({
       store: auditedStore(store, record),
       engines,
       files: new DiskContextFiles(),
@@ -72,23 +72,23 @@ export const composeServices =
       stateSync,
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
-    const recovered = store.isReadOnly ? [] : await cwm.recover();
+    const recovered = store.isReadOnly ? [] : await core.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
     const problems = () => store.problems;
     const limitation = store.isReadOnly ? store.laterVersion().message : null;
     const looked = { storage, engines, problems, limitation };
     return {
-      domain: cwm,
+      operations: core,
       readOnlyWhy: store.isReadOnly ? () => store.laterVersion() : null,
-      about: {
-        health: ({ probe }, signal) => checkHealth({ ...looked, domain: cwm }, probe ?? false, signal),
+      process: {
+        health: ({ probe }, signal) => checkHealth({ ...looked, operations: core }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine(looked, engine, signal),
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),
         verifyAudit: ({ known }, signal) => store.verifyAudit(signal, parseAuditPoint(known)),
       },
       onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {
-        await cwm.close();
+        await core.close();
         await engines.close();
         await store.close();
       },

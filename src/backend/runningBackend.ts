@@ -10,8 +10,8 @@ import { makeDispatch } from './api/dispatch.ts';
 import type { Refusal } from './audit/refusals.ts';
 import { takeBackendLock } from './process/backendLock.ts';
 import { listenOnFirst, type ControlServer } from './process/controlServer.ts';
-import type { Domain, RouteHandlers } from './api/handlers.ts';
-import { domainHandlers } from './api/handlers.ts';
+import type { ProcessHandlers } from './api/processHandlers.ts';
+import type { Operations } from '../core/operations.ts';
 import { IdleWatch } from './process/idleWatch.ts';
 import { LogFile, type Log, type LogLevel } from './process/logFile.ts';
 import { networkFileSystem, networkWarning } from './health/networkFileSystem.ts';
@@ -38,10 +38,10 @@ export interface BackendOptions {
 
 /** What the composition root makes once the storage directory is this process' own. */
 export interface Services {
-  readonly domain: Domain;
+  readonly operations: Operations;
   /** Why the store refuses changes; null or left out when it takes them. */
   readonly readOnlyWhy?: (() => CwmError) | null;
-  readonly about: Pick<RouteHandlers, 'health' | 'doctor' | 'verifyAudit' | 'encryption'>;
+  readonly process: Omit<ProcessHandlers, 'shutdown'>;
   /** Hears of every request that was not done. */
   readonly onRefused?: (refusal: Refusal) => void;
   /** Ends engines and closes the store. */
@@ -135,7 +135,8 @@ class StartedBackend implements RunningBackend {
     const token = process.platform === 'win32' ? randomSalt() : undefined;
     const app = createApp({
       dispatch: makeDispatch({
-        handlers: { ...domainHandlers(services.domain), ...services.about, shutdown: async () => this.#stopSoon() },
+        operations: services.operations,
+        process: { ...services.process, shutdown: async () => this.#stopSoon() },
         limit: this.#limit,
         rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
         readOnlyWhy: services.readOnlyWhy ?? null,

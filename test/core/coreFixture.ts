@@ -4,7 +4,7 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { Emitter } from '../../src/base/emitter.ts';
-import { Cwm } from '../../src/core/core.ts';
+import { makeCore } from '../../src/core/core.ts';
 import type { ReadFiles } from '../../src/core/ports/contextFiles.ts';
 import type { SpaceLimits } from '../../src/core/space/limits.ts';
 import type { Change } from '../../src/protocol/signals.ts';
@@ -31,7 +31,7 @@ export async function coreFixture(limits: Partial<SpaceLimits> = {}, inner: File
   const context: ReadFiles = { files: [{ path: 'a.ts', text: 'export const a = 1;\n' }], skipped: [] };
   const fixture = { files: context };
   const failures: unknown[] = [];
-  const cwm = new Cwm({
+  const cwm = makeCore({
     store,
     clock,
     changes,

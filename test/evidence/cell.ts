@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { blockHashChain, defaultHashSeed } from '../../src/base/kvBlockHash.ts';
-import type { Cwm } from '../../src/core/core.ts';
+import type { Core } from '../../src/core/core.ts';
 import { saltOf } from '../../src/core/lineage.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { reuseFloor } from '../../src/core/evidence/reuse.ts';
@@ -28,7 +28,7 @@ export type Sight = (typeof sights)[number];
 
 /** The product under test: one for all cells. */
 export interface Product {
-  readonly cwm: Cwm;
+  readonly cwm: Core;
   readonly store: FileStore;
   /** By what the product calls them. */
   readonly engines: Map<string, Engine>;

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { Cwm } from '../../src/core/core.ts';
+import { makeCore } from '../../src/core/core.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { MemoryFiles } from '../store/memoryFiles.ts';
@@ -25,7 +25,7 @@ let proven = 0;
 async function openProduct(): Promise<Product & AsyncDisposable> {
   const engines = new Map<string, Engine>();
   const store = await openStore({ directory: '/matrix', clock: systemClock, files: new MemoryFiles() });
-  const cwm = new Cwm({
+  const cwm = makeCore({
     store,
     clock: systemClock,
     changes: { emit: () => undefined },

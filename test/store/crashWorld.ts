@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Cwm } from '../../src/core/core.ts';
+import { makeCore, type Core } from '../../src/core/core.ts';
 import { defaultLimits } from '../../src/core/space/limits.ts';
 import { makeSpace, type Space } from '../../src/core/space/space.ts';
 import type { TrashItem } from '../../src/core/ports/store.ts';
@@ -21,7 +21,7 @@ const never = new AbortController().signal;
 
 /** The product without its processes: the core over the real store over these files. */
 export interface World {
-  readonly cwm: Cwm;
+  readonly cwm: Core;
   readonly store: FileStore;
   readonly space: Space;
   readonly signal: AbortSignal;
@@ -41,7 +41,7 @@ export async function openWorld(files: Files, engine = new FakeEngine()): Promis
   };
   const file = { path: 'a.ts', text: 'export const a = 1;\n' };
   const reader = { read: () => Promise.resolve({ files: [file], skipped: [] }) };
-  const cwm = new Cwm({ store, engines, files: reader, clock, changes: { emit: () => undefined }, blocks, limits });
+  const cwm = makeCore({ store, engines, files: reader, clock, changes: { emit: () => undefined }, blocks, limits });
   await cwm.recover();
   return { cwm, store, signal: never, space: makeSpace(store, blocks, clock, { ...limits, kvBudgetBytes: 1 }) };
 }

@@ -1,12 +1,14 @@
-import { routes, type Route, type RouteName } from '../../protocol/api.ts';
+import { coreRoutes, routes, type Route, type RouteName } from '../../protocol/api.ts';
+import type { Operations } from '../../core/operations.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { isAgent, withRequest, type RequestScope } from '../requestScope.ts';
-import type { RouteHandlers } from './handlers.ts';
+import type { ProcessHandlers } from './processHandlers.ts';
 import type { OperationLimit } from './operationLimit.ts';
 import type { RateLimiter } from './rateLimit.ts';
 
 export interface DispatchParts {
-  readonly handlers: RouteHandlers;
+  readonly operations: Operations;
+  readonly process: ProcessHandlers;
   readonly limit: OperationLimit;
   readonly rates: RateLimiter;
   /** Why the store refuses changes; null when it takes them. */
@@ -19,6 +21,8 @@ export interface OperationRequest extends RequestScope {
   readonly input: unknown;
 }
 
+type Handler = (input: unknown, signal: AbortSignal) => Promise<unknown>;
+
 export type Dispatch = (request: OperationRequest, signal: AbortSignal) => Promise<unknown>;
 
 /**
@@ -26,11 +30,12 @@ export type Dispatch = (request: OperationRequest, signal: AbortSignal) => Promi
  *
  * @throws CwmError AccessDenied, TooManyRequests, UnsupportedSchema (the store is read-only), TooManyOperations, and the operation's.
  */
-export function makeDispatch({ handlers, limit, rates, readOnlyWhy }: DispatchParts): Dispatch {
+export function makeDispatch({ operations, process, limit, rates, readOnlyWhy }: DispatchParts): Dispatch {
+  const handlerOf = (name: RouteName): Handler =>
+    (Object.hasOwn(coreRoutes, name) ? operations : process)[name as never];
   return async ({ route: name, input, ...scope }, signal) => {
     const route: Route = routes[name];
-    const handler = handlers[name] as (input: unknown, signal: AbortSignal) => Promise<unknown>;
-    const run = (): Promise<unknown> => withRequest(scope, () => handler(input, signal));
+    const run = (): Promise<unknown> => withRequest(scope, () => handlerOf(name)(input, signal));
     if (route.clients === 'own' && isAgent(scope.client)) throw notForAgents(name);
     if (route.kind === 'read' || route.unlimited) return run();
     rates.take(scope.client);

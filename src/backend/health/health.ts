@@ -2,11 +2,11 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import { productVersion } from '../../protocol/version.ts';
 import type { DoctorParts } from './doctor.ts';
 import type { BackendEngines } from '../engines/backendEngines.ts';
-import type { Domain } from '../api/handlers.ts';
+import type { Operations } from '../../core/operations.ts';
 
 export interface HealthParts {
   readonly storage: string;
-  readonly domain: Pick<Domain, 'listSessions' | 'listWindows'>;
+  readonly operations: Pick<Operations, 'listSessions' | 'listWindows'>;
   readonly engines: Pick<BackendEngines, 'lastStatuses' | 'refresh'>;
   readonly problems: DoctorParts['problems'];
   readonly limitation: DoctorParts['limitation'];
@@ -22,8 +22,8 @@ export async function checkHealth(
   signal: AbortSignal,
 ): Promise<RouteOutput<'health'>> {
   if (probe) await parts.engines.refresh();
-  const sessions = await countOrNull(parts.domain.listSessions({ limit: 1 }, signal));
-  const windows = await countOrNull(parts.domain.listWindows({ limit: 1 }, signal));
+  const sessions = await countOrNull(parts.operations.listSessions({ limit: 1 }, signal));
+  const windows = await countOrNull(parts.operations.listWindows({ limit: 1 }, signal));
   const engines = parts.engines.lastStatuses;
   const readable = sessions !== null && windows !== null;
   const flawless =

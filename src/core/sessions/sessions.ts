@@ -64,6 +64,11 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
   return session;
 }
 
+/** @throws CwmError InvalidSessionId, SessionNotFound, Corrupted. */
+export async function getSession(core: CoreContext, input: RouteInput<'getSession'>): Promise<Session> {
+  return requireSession(core, parseSessionId(input.session));
+}
+
 export async function listSessions(
   core: CoreContext,
   input: RouteInput<'listSessions'>,

@@ -1,11 +1,16 @@
-import type { RouteOutput } from '../../protocol/api.ts';
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import type { WindowUsage } from '../../protocol/schemas/space.ts';
 import type { KvRecord, ReuseTotals, WindowSummary } from '../../protocol/schemas/window.ts';
+import type { CoreContext } from '../context.ts';
 import type { Space } from './space.ts';
 import { kvOf, lastUsedAt, lineageOf } from './windowUses.ts';
 
 /** Measures everything: looks at every file once, and reads the block list of every window. */
-export async function usage(space: Space, signal: AbortSignal): Promise<RouteOutput<'usage'>> {
+export async function usage(
+  { space }: CoreContext,
+  _input: RouteInput<'usage'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'usage'>> {
   const { store, cache, limits } = space;
   const sizes = await store.measure(signal);
   const { otherBytes: besideBlocks } = await cache.sizes(signal);

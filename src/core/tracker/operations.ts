@@ -65,6 +65,8 @@ export async function syncState(
   return result;
 }
 
+export const activeStates = ({ trackers }: CoreContext): Promise<RouteOutput<'activeStates'>> => trackers.active();
+
 /** @throws CwmError InvalidSessionId, SessionNotFound. */
 export async function activateState(
   { trackers }: CoreContext,
@@ -72,3 +74,6 @@ export async function activateState(
 ): Promise<RouteOutput<'activateState'>> {
   return trackers.activate(await trackers.resolve(input.session));
 }
+
+export const deactivateState = ({ trackers }: CoreContext): Promise<RouteOutput<'deactivateState'>> =>
+  trackers.deactivate();

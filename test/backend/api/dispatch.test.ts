@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeDispatch, type Dispatch, type DispatchParts } from '../../../src/backend/api/dispatch.ts';
-import type { RouteHandlers } from '../../../src/backend/api/handlers.ts';
+import type { ProcessHandlers } from '../../../src/backend/api/processHandlers.ts';
+import type { Operations } from '../../../src/core/operations.ts';
 import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
 import { RateLimiter, type RateLimits } from '../../../src/backend/api/rateLimit.ts';
 import { currentClient, currentEngineKey } from '../../../src/backend/requestScope.ts';
@@ -11,11 +12,13 @@ const names = Object.keys(routes) as RouteName[];
 const never = new AbortController().signal;
 
 /** Every operation answers its own name, unless the test gives it something to do. */
-function dispatching(parts: Partial<DispatchParts> = {}, work: Partial<RouteHandlers> = {}): Dispatch {
-  const answering = Object.fromEntries(names.map((name) => [name, async () => name])) as unknown as RouteHandlers;
+function dispatching(parts: Partial<DispatchParts> = {}, work: Partial<Operations> = {}): Dispatch {
+  const answering = Object.fromEntries(names.map((name) => [name, async () => name])) as unknown as Operations &
+    ProcessHandlers;
   const unlimited = new RateLimiter(() => null, { elapsedMs: () => 0 });
   return makeDispatch({
-    handlers: { ...answering, ...work },
+    operations: { ...answering, ...work },
+    process: answering,
     limit: new OperationLimit(),
     rates: unlimited,
     readOnlyWhy: null,

@@ -7,13 +7,14 @@ import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
 import type { Refusal } from '../../../src/backend/audit/refusals.ts';
 import { RateLimiter } from '../../../src/backend/api/rateLimit.ts';
 import { SignalBus } from '../../../src/backend/api/signalBus.ts';
-import type { RouteHandlers } from '../../../src/backend/api/handlers.ts';
+import type { ProcessHandlers } from '../../../src/backend/api/processHandlers.ts';
 import { FakeDomain } from '../support/fakeDomain.ts';
 
 const refused: Refusal[] = [];
 const app = createApp({
   dispatch: makeDispatch({
-    handlers: new FakeDomain().domain as RouteHandlers,
+    operations: new FakeDomain().operations,
+    process: {} as ProcessHandlers,
     limit: new OperationLimit(),
     rates: new RateLimiter(() => null, systemClock),
     readOnlyWhy: null,

@@ -112,14 +112,14 @@ describe('doctor', () => {
 
 describe('health', () => {
   const page = { items: [], total: 3, hasMore: false };
-  const domain = { listSessions: async () => page, listWindows: async () => page };
+  const operations = { listSessions: async () => page, listWindows: async () => page };
   const enginesOf = (lastStatuses: EngineStatus[]) => ({
     lastStatuses,
     refresh: async () => void lastStatuses.splice(0),
   });
 
   it('is healthy, degraded or unhealthy by what was found, and asks engines only when told to', async () => {
-    const sound = { storage: '/s', domain, problems: () => [], limitation: null };
+    const sound = { storage: '/s', operations, problems: () => [], limitation: null };
     expect(await checkHealth({ ...sound, engines: enginesOf([up]) }, false, signal)).toMatchObject({
       status: 'healthy',
       sessions: 3,
@@ -133,8 +133,8 @@ describe('health', () => {
     expect(await checkHealth({ ...sound, engines: enginesOf([down]) }, true, signal)).toMatchObject({ engines: [] });
     const flawed = { ...sound, engines: enginesOf([]), problems: () => [{ path: 'x', what: 'cut' }] };
     expect(await checkHealth(flawed, false, signal)).toMatchObject({ status: 'degraded' });
-    const broken = { ...domain, listWindows: () => Promise.reject(new CwmError('ReadFailed', 'no')) };
-    const unreadable = { ...sound, engines: enginesOf([]), domain: broken };
+    const broken = { ...operations, listWindows: () => Promise.reject(new CwmError('ReadFailed', 'no')) };
+    const unreadable = { ...sound, engines: enginesOf([]), operations: broken };
     expect(await checkHealth(unreadable, false, signal)).toMatchObject({ status: 'unhealthy', windows: 0 });
   });
 });

@@ -36,8 +36,8 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
     const backend = await startBackend({ storage, idleMs: 0, graceMs: 0, ...options }, async (_, emit) => {
       emitChange = emit;
       return {
-        domain: fake.domain,
-        about: {
+        operations: fake.operations,
+        process: {
           health: async () => ({
             status: 'healthy',
             version: productVersion,

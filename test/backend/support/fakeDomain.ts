@@ -1,4 +1,4 @@
-import type { Domain } from '../../../src/backend/api/handlers.ts';
+import type { Operations } from '../../../src/core/operations.ts';
 import type { RouteName } from '../../../src/protocol/api.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { Session } from '../../../src/protocol/schemas/session.ts';
@@ -45,7 +45,7 @@ export class FakeDomain {
     this.#answers.set(route, answer);
   }
 
-  readonly domain: Domain = new Proxy({} as Domain, {
+  readonly operations: Operations = new Proxy({} as Operations, {
     get: (_, route: string) => async (input: unknown, signal: AbortSignal) => {
       this.calls.push({ route, input, signal });
       const answer = this.#answers.get(route);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { BackendEngines } from '../../../src/backend/engines/backendEngines.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { blockHashChain, defaultHashSeed, type BlockHashProfile } from '../../../src/base/kvBlockHash.ts';
-import { Cwm } from '../../../src/core/core.ts';
+import { makeCore, type Core } from '../../../src/core/core.ts';
 import { saltOf } from '../../../src/core/lineage.ts';
 import type { EngineRegistry } from '../../../src/core/ports/engineRegistry.ts';
 import { parseWindowName } from '../../../src/protocol/ids.ts';
@@ -23,7 +23,7 @@ export const hashProfile: BlockHashProfile = {
 
 /** The product without its process: the core over the real store and the engines that the backend makes of a URL. */
 export interface LiveProduct extends AsyncDisposable {
-  readonly cwm: Cwm;
+  readonly cwm: Core;
   readonly store: FileStore;
   readonly engines: EngineRegistry;
 }
@@ -38,7 +38,7 @@ export async function liveProduct(): Promise<LiveProduct> {
     log: { write: () => undefined, failure: () => undefined },
     emit: () => undefined,
   });
-  const cwm = new Cwm({
+  const cwm = makeCore({
     store,
     engines,
     clock: systemClock,

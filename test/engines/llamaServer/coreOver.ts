@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../../src/base/clock.ts';
-import { Cwm } from '../../../src/core/core.ts';
+import { makeCore, type Core } from '../../../src/core/core.ts';
 import type { Engine } from '../../../src/core/ports/engine.ts';
 import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
 import { openStore } from '../../../src/store/openStore.ts';
 
 export interface CoreOver {
-  readonly cwm: Cwm;
+  readonly cwm: Core;
   /** A session with one turn behind it, kept as window `w` while it goes on. */
   keep(text?: string): Promise<Receipt>;
   thaw(): Promise<Receipt>;
@@ -25,7 +25,7 @@ const lines = (seed: string): string =>
 export async function coreOver(engine: Engine): Promise<CoreOver> {
   const directory = await mkdtemp(join(tmpdir(), 'cwm-core-'));
   const store = await openStore({ directory, clock: systemClock });
-  const cwm = new Cwm({
+  const cwm = makeCore({
     store,
     clock: systemClock,
     changes: { emit: () => undefined },

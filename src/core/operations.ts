@@ -1,0 +1,102 @@
+import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
+import type { CoreContext } from './context.ts';
+import { activateSession, activeSession } from './projects/activeSession.ts';
+import { createSession, deleteSession, getSession, listMessages, listSessions } from './sessions/sessions.ts';
+import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
+import { usage } from './space/usage.ts';
+import {
+  activateState,
+  activeStates,
+  createRecoveryPoint,
+  deactivateState,
+  getState,
+  listRecoveryPoints,
+  restoreRecoveryPoint,
+  syncState,
+  updateState,
+} from './tracker/operations.ts';
+import { prime } from './turns/prime.ts';
+import { send } from './turns/turns.ts';
+import { verify } from './verify.ts';
+import { clone } from './windows/clone.ts';
+import { freeze } from './windows/freeze.ts';
+import { pinWindow } from './windows/pinWindow.ts';
+import { prune } from './windows/prune.ts';
+import { thaw } from './windows/thaw.ts';
+import { deleteWindow, getWindow, listWindows } from './windows/windows.ts';
+
+interface Operation<Name extends CoreRouteName> {
+  readonly run: (core: CoreContext, input: ParsedInput<Name>, signal: AbortSignal) => Promise<RouteOutput<Name>>;
+  /** It makes an engine write KV, so the KV budget is enforced after it, whether or not it succeeded. */
+  readonly writesKv?: true;
+}
+
+/** What the core can be asked: one row for each of its routes. */
+const operations: { readonly [Name in CoreRouteName]: Operation<Name> } = {
+  createSession: { run: createSession },
+  listSessions: { run: listSessions },
+  getSession: { run: getSession },
+  deleteSession: { run: deleteSession },
+  listMessages: { run: listMessages },
+
+  send: { run: send, writesKv: true },
+  prime: { run: prime, writesKv: true },
+
+  freeze: { run: freeze, writesKv: true },
+  thaw: { run: thaw, writesKv: true },
+  clone: { run: clone },
+  listWindows: { run: listWindows },
+  getWindow: { run: getWindow },
+  deleteWindow: { run: deleteWindow },
+  pinWindow: { run: pinWindow },
+
+  usage: { run: usage },
+  prune: { run: prune },
+  listTrash: { run: listTrash },
+  restoreFromTrash: { run: restoreFromTrash },
+  emptyTrash: { run: emptyTrash },
+  verify: { run: verify },
+
+  getState: { run: getState },
+  updateState: { run: updateState },
+  listRecoveryPoints: { run: listRecoveryPoints },
+  createRecoveryPoint: { run: createRecoveryPoint },
+  restoreRecoveryPoint: { run: restoreRecoveryPoint },
+  syncState: { run: syncState },
+  activeStates: { run: activeStates },
+  activateState: { run: activateState },
+  deactivateState: { run: deactivateState },
+
+  activeSession: { run: activeSession },
+  activateSession: { run: activateSession },
+};
+
+/** An input without a required field may be left out; without a signal the operation cannot be aborted. */
+type Arguments<Name extends CoreRouteName> =
+  Record<string, never> extends RouteInput<Name>
+    ? [input?: RouteInput<Name>, signal?: AbortSignal]
+    : [input: RouteInput<Name>, signal?: AbortSignal];
+
+/** The table's operations as methods. */
+export type Operations = {
+  readonly [Name in CoreRouteName]: (...given: Arguments<Name>) => Promise<RouteOutput<Name>>;
+};
+
+/** @param onKvWritten runs after each operation that may have made an engine write KV. */
+export function bindOperations(core: CoreContext, onKvWritten: () => void): Operations {
+  const bound = Object.entries(operations).map(([name, operation]) => {
+    const { run, writesKv } = operation as Operation<never>;
+    const method = async (
+      input: unknown = {},
+      signal: AbortSignal = new AbortController().signal,
+    ): Promise<unknown> => {
+      try {
+        return await run(core, input as never, signal);
+      } finally {
+        if (writesKv) onKvWritten();
+      }
+    };
+    return [name, method];
+  });
+  return Object.fromEntries(bound) as Operations;
+}
