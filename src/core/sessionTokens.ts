@@ -1,4 +1,4 @@
-import { isCwmError } from '../protocol/errors.ts';
+import { nullOn } from '../protocol/errors.ts';
 import type { SessionId } from '../protocol/ids.ts';
 import type { Session } from '../protocol/schemas/session.ts';
 import type { Store } from './ports/store.ts';
@@ -10,8 +10,8 @@ export interface SessionTokens {
 }
 
 /**
- * For whoever does not keep the session from going on: a turn that ends in between replaces the token ids.
- * @returns null when it is gone, not wanted, has none, or they or its record are damaged: then nobody goes on with them either.
+ * The caller does not hold the session's queue, so a turn may replace the token ids between the two reads: then both are read again.
+ * @returns null when the session is gone, not wanted or has no token ids, or when they or its record are damaged: no turn can use them then.
  */
 export async function sessionTokens(
   store: Store,
@@ -19,21 +19,11 @@ export async function sessionTokens(
   isWanted: (session: Session) => boolean,
 ): Promise<SessionTokens | null> {
   for (let before: string | null = null; ;) {
-    const session = await nullIfLost(() => store.getSession(id));
+    const session = await nullOn(store.getSession(id), 'Corrupted', 'SessionNotFound');
     if (!session?.tokens || session.tokens.sha256 === before || !isWanted(session)) return null;
     const { sha256 } = session.tokens;
-    const ids = await nullIfLost(() => store.loadTokens(id, sha256));
+    const ids = await nullOn(store.loadTokens(id, sha256), 'Corrupted', 'SessionNotFound');
     if (ids) return { session, ids };
     before = sha256;
-  }
-}
-
-/** Null also for what is gone or damaged: of no use to whoever would go on with it. */
-export async function nullIfLost<T>(read: () => Promise<T | null>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (isCwmError(error, 'Corrupted', 'SessionNotFound')) return null;
-    throw error;
   }
 }

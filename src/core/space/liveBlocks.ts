@@ -1,9 +1,10 @@
 import { blockHashChain } from '../../base/kvBlockHash.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
+import { nullOn } from '../../protocol/errors.ts';
 import { saltOf } from '../lineage.ts';
 import type { Store } from '../ports/store.ts';
-import { nullIfLost, sessionTokens } from '../sessionTokens.ts';
+import { sessionTokens } from '../sessionTokens.ts';
 
 /** How the blocks of a lineage are named, by what was recorded of one of its windows. */
 export type BlockNaming = Pick<KvRecord, 'hashProfile' | 'blockTokens'>;
@@ -24,7 +25,7 @@ export async function blocksOfLiveSessions(
     const found = await sessionTokens(store, id, (session) => isGoingOn(session) && namings.has(session.lineage));
     if (!found) continue;
     const { session, ids } = found;
-    const lineage = await nullIfLost(() => store.getLineage(session.lineage));
+    const lineage = await nullOn(store.getLineage(session.lineage), 'Corrupted');
     if (!lineage) continue;
     const salt = saltOf(lineage);
     for (const { hashProfile, blockTokens } of namings.get(session.lineage) ?? []) {

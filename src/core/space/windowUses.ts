@@ -1,5 +1,5 @@
-import { isCwmError } from '../../protocol/errors.ts';
-import type { WindowName } from '../../protocol/ids.ts';
+import { nullOn } from '../../protocol/errors.ts';
+import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Store } from '../ports/store.ts';
 
@@ -24,25 +24,13 @@ export const lastUsedAt = ({ lastThaw, createdAt }: WindowSummary): string => la
  * What was recorded of a window's KV: null when it was deleted meanwhile, or its record is damaged and so names no block.
  * @throws CwmError whatever else keeps the record from being read: not to know is not to name none.
  */
-export async function kvOf(store: Store, name: WindowName): Promise<KvRecord | null> {
-  try {
-    return await store.loadWindowKv(name);
-  } catch (error) {
-    if (isCwmError(error, 'WindowNotFound', 'Corrupted')) return null;
-    throw error;
-  }
-}
+export const kvOf = (store: Store, name: WindowName): Promise<KvRecord | null> =>
+  nullOn(store.loadWindowKv(name), 'WindowNotFound', 'Corrupted');
 
 /** In order. @throws CwmError as {@link kvOf}. */
 export const blocksOf = async (store: Store, name: WindowName): Promise<readonly BlockRecord[]> =>
   (await kvOf(store, name))?.blocks ?? [];
 
-/** Null when it can't be told. */
-export async function lineageOf(store: Store, name: WindowName): Promise<string | null> {
-  try {
-    return (await store.getWindow(name))?.lineage ?? null;
-  } catch (error) {
-    if (isCwmError(error, 'Corrupted')) return null;
-    throw error;
-  }
-}
+/** Null when the window is gone or its manifest is damaged. */
+export const lineageOf = async (store: Store, name: WindowName): Promise<LineageId | null> =>
+  (await nullOn(store.getWindow(name), 'Corrupted'))?.lineage ?? null;

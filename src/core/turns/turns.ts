@@ -1,7 +1,7 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
-import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type MessageId, type SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
@@ -251,15 +251,9 @@ async function writeTurn(
   return { session: kept, prefixBreak };
 }
 
-/** Null also when they are damaged: with them the engine is only compared, and this turn replaces them. */
-async function tokensBefore(core: CoreContext, { id, tokens }: Session): Promise<number[] | null> {
-  try {
-    return tokens && (await core.store.loadTokens(id, tokens.sha256));
-  } catch (error) {
-    if (isCwmError(error, 'Corrupted')) return null;
-    throw error;
-  }
-}
+/** Null also when the ids are damaged: the turn only compares the engine's answer with them, and then replaces them. */
+const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<number[] | null> =>
+  tokens && nullOn(core.store.loadTokens(id, tokens.sha256), 'Corrupted');
 
 export function newMessage(
   core: CoreContext,

@@ -1,5 +1,5 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, isCwmError, isEngineFailure, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, isEngineFailure, nullOn, toCwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, parseTags, parseWindowName, type WindowName } from '../../protocol/ids.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import { windowSummary } from '../../protocol/schemas/windowSummary.ts';
@@ -107,34 +107,26 @@ interface KeptKv extends Pick<ForgottenKv, 'context'> {
   readonly held: ReadonlySet<string>;
 }
 
-/** What is kept for the window, and who else needs it; null where a record that tells is damaged. */
-async function keptFor(core: CoreContext, name: WindowName, signal: AbortSignal): Promise<KeptKv | null> {
-  try {
-    const manifest = await requireWindow(core, name);
-    const kv = await core.store.loadWindowKv(name);
-    const hashes = kv.blocks.map((block) => block.hash);
-    const engine = core.engines.get(manifest.engine);
-    // A window of which no block was ever seen is held by its handle alone.
-    const handles = kv.handle === null ? [] : [kv.handle];
-    const held = new Set(await core.store.blocksHeldByOthers([...hashes, ...handles], name));
-    for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
-    for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
-    return { engine, hashes, handle: kv.handle, held, ...(await madeOf(core, manifest, kv)) };
-  } catch (error) {
-    if (isCwmError(error, 'Corrupted')) return null;
-    throw error;
-  }
+/** What the engine stores for the window, and what others need of it; null when a record that says so is damaged. */
+const keptFor = (core: CoreContext, name: WindowName, signal: AbortSignal): Promise<KeptKv | null> =>
+  nullOn(readKeptFor(core, name, signal), 'Corrupted');
+
+async function readKeptFor(core: CoreContext, name: WindowName, signal: AbortSignal): Promise<KeptKv> {
+  const manifest = await requireWindow(core, name);
+  const kv = await core.store.loadWindowKv(name);
+  const hashes = kv.blocks.map((block) => block.hash);
+  const engine = core.engines.get(manifest.engine);
+  // A window of which no block was ever seen is held by its handle alone.
+  const handles = kv.handle === null ? [] : [kv.handle];
+  const held = new Set(await core.store.blocksHeldByOthers([...hashes, ...handles], name));
+  for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
+  for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
+  return { engine, hashes, handle: kv.handle, held, ...(await madeOf(core, manifest, kv)) };
 }
 
 /** As {@link deleteWindow}. @returns false when somebody else deleted it meanwhile. */
 export async function deleteIfThere(core: CoreContext, window: WindowName, signal: AbortSignal): Promise<boolean> {
-  try {
-    await deleteWindow(core, { window }, signal);
-    return true;
-  } catch (error) {
-    if (isCwmError(error, 'WindowNotFound')) return false;
-    throw error;
-  }
+  return (await nullOn(deleteWindow(core, { window }, signal), 'WindowNotFound')) !== null;
 }
 
 async function forgetIfReachable(engine: Engine, target: ForgottenKv, signal: AbortSignal): Promise<number | null> {
@@ -159,7 +151,7 @@ async function madeOf(
     const { salt } = await core.store.getLineage(lineage);
     return { context: { ids, salt: saltOf({ salt, generation: saltGeneration }) } };
   } catch (error) {
-    if (toCwmError(error).name === 'Corrupted') return {};
+    if (isCwmError(error, 'Corrupted')) return {};
     throw error;
   }
 }
@@ -179,8 +171,7 @@ async function blocksOfLiveSession(
     const location = await engine.locate({ ids, salt: saltOf(lineage), handle: null }, signal);
     return location.reachable ? location.blocks.map((block) => block.hash) : [];
   } catch (error) {
-    const { name } = toCwmError(error);
-    if (name === 'EngineUnavailable' || name === 'EngineTimeout') return [];
+    if (isCwmError(error, 'EngineUnavailable', 'EngineTimeout')) return [];
     throw error;
   }
 }

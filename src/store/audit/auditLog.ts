@@ -1,3 +1,4 @@
+import { nullOn } from '../../protocol/errors.ts';
 import { sha256Hex } from '../../base/hash.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import {
@@ -10,7 +11,6 @@ import {
 import { isDeepStrictEqual } from 'node:util';
 import type { StoreParts } from '../disk/storeParts.ts';
 import type { Trash } from '../records/trash.ts';
-import { nullIfDamaged } from '../disk/unreadable.ts';
 import { AuditArchives } from './auditArchives.ts';
 import { checkChain, type AuditFile } from './auditChain.ts';
 import {
@@ -222,7 +222,7 @@ export class AuditLog {
 
   #readHead(): Promise<AuditPoint | null> {
     const { records, layout } = this.#parts;
-    return nullIfDamaged(() => records.read(layout.auditHead, auditPointSchema));
+    return nullOn(records.read(layout.auditHead, auditPointSchema), 'Corrupted');
   }
 
   async #currentLines(): Promise<readonly string[]> {

@@ -1,3 +1,4 @@
+import { nullOn } from '../../protocol/errors.ts';
 import { dirname, join } from 'node:path';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import type { Lifecycle } from '../../protocol/schemas/session.ts';
@@ -6,7 +7,6 @@ import type { FreezeIntent, FreezeIntents } from '../records/freezeIntents.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 import type { Trash } from '../records/trash.ts';
-import { nullIfDamaged } from '../disk/unreadable.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 
 /** Makes the directory, and its name last: in each parent that had to be made, up to the first that was there. */
@@ -51,7 +51,7 @@ export async function recover(
   for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
   for (const intent of await intents.left()) {
     try {
-      const freeze = await nullIfDamaged(() => finishFreeze(parts, sessions, windows, intent));
+      const freeze = await nullOn(finishFreeze(parts, sessions, windows, intent), 'Corrupted');
       if (freeze) finished.push(freeze);
       await intents.remove(intent.window);
     } catch (error) {

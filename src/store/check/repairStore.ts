@@ -1,10 +1,9 @@
 import { randomId, randomSalt } from '../../base/hash.ts';
 import type { OnChecked } from '../../core/ports/store.ts';
-import { isCwmError } from '../../protocol/errors.ts';
+import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { LineageId, SessionId } from '../../protocol/ids.ts';
 import { initialPhase, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { WindowManifest } from '../../protocol/schemas/window.ts';
-import { nullIfDamaged } from '../disk/unreadable.ts';
 import { checkStore, type VerifiedStore } from './verifyStore.ts';
 
 /**
@@ -79,30 +78,26 @@ async function hasNoRecord({ sessions }: VerifiedStore, id: SessionId): Promise<
   }
 }
 
-/** Oldest first; of damaged ones the check before has told. */
+/** Oldest first. The check before has reported the damaged ones. */
 async function wholeMessages({ sessions }: VerifiedStore, id: SessionId): Promise<Message[]> {
   const messages: Message[] = [];
   for (const messageId of await sessions.storedMessages(id)) {
-    try {
-      messages.push(...(await sessions.loadMessages(id, [messageId])));
-    } catch (error) {
-      if (!isCwmError(error, 'Corrupted')) throw error;
-    }
+    messages.push(...((await nullOn(sessions.loadMessages(id, [messageId]), 'Corrupted')) ?? []));
   }
   return messages.sort((a, b) => a.sequence - b.sequence);
 }
 
 /** Those that sessions and windows have, and that are no longer there. */
 async function lostLineages({ sessions, windows, lineages, source }: VerifiedStore): Promise<LineageId[]> {
-  const used = new Set<string>();
-  const add = async (read: () => Promise<{ readonly lineage: string } | null>): Promise<void> => {
-    const owner = await nullIfDamaged(read);
+  const used = new Set<LineageId>();
+  const add = async (read: () => Promise<{ readonly lineage: LineageId } | null>): Promise<void> => {
+    const owner = await nullOn(read(), 'Corrupted');
     if (owner) used.add(owner.lineage);
   };
   for (const id of await source.sessionIds()) await add(() => sessions.get(id));
   for (const name of await source.windowNames()) await add(() => windows.get(name));
   const lost: LineageId[] = [];
-  for (const id of used as Set<LineageId>) if (!(await nullIfDamaged(() => lineages.get(id)))) lost.push(id);
+  for (const id of used) if (!(await nullOn(lineages.get(id), 'Corrupted'))) lost.push(id);
   return lost;
 }
 

@@ -1,4 +1,4 @@
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import { hasCode } from './files.ts';
 import type { Quarantine } from './quarantine.ts';
 
@@ -26,13 +26,3 @@ export async function nullIfUnreadable<T>(
 
 const noted: ReadonlySet<string> = new Set(['UnsupportedSchema', 'AccessDenied']);
 const leftOut: ReadonlySet<string> = new Set([...noted, 'SessionNotFound', 'WindowNotFound', 'Corrupted']);
-
-/** A record that is only a convenience: null also when it is damaged, and set aside by now. */
-export async function nullIfDamaged<T>(read: () => Promise<T | null>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (isCwmError(error, 'Corrupted')) return null;
-    throw error;
-  }
-}

@@ -1,4 +1,4 @@
-import { isCwmError } from '../../protocol/errors.ts';
+import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import type { IndexSource } from './indexSource.ts';
@@ -69,15 +69,10 @@ export class SharedBlocks {
     }
   }
 
+  /** Null also when the window was deleted or its record is damaged: it cannot name a block any more, and its thaw rebuilds them. */
   async #record(name: WindowName, lineage: string): Promise<KvRecord | null> {
-    try {
-      const manifest = await this.#windows.get(name);
-      return manifest?.lineage === lineage ? await this.#windows.loadKv(name) : null;
-    } catch (error) {
-      // Deleted meanwhile, or its record is damaged: then it can't name a block any more either, and its thaw rebuilds them.
-      if (isCwmError(error, 'WindowNotFound', 'Corrupted')) return null;
-      throw error;
-    }
+    const manifest = await nullOn(this.#windows.get(name), 'Corrupted');
+    return manifest?.lineage === lineage ? nullOn(this.#windows.loadKv(name), 'WindowNotFound', 'Corrupted') : null;
   }
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { sessionIdSchema, windowNameSchema } from '../../protocol/schemas/ids.ts';
-import { isCwmError } from '../../protocol/errors.ts';
+import { nullOn } from '../../protocol/errors.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { hasCode } from '../disk/files.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
@@ -47,12 +47,8 @@ export class FreezeIntents {
     const intents: FreezeIntent[] = [];
     for (const name of await files.list(layout.intents)) {
       if (!name.startsWith('freeze-')) continue;
-      try {
-        const intent = await records.read(join(layout.intents, name), intentSchema);
-        if (intent) intents.push(intent);
-      } catch (error) {
-        if (!isCwmError(error, 'Corrupted')) throw error;
-      }
+      const intent = await nullOn(records.read(join(layout.intents, name), intentSchema), 'Corrupted');
+      if (intent) intents.push(intent);
     }
     return intents;
   }

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { messageIdSchema } from '../../protocol/schemas/ids.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { CwmError, nullOn } from '../../protocol/errors.ts';
 import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
 import { messageRoles, messageSchema, type Message } from '../../protocol/schemas/session.ts';
 import { hasCode } from '../disk/files.ts';
@@ -176,13 +176,8 @@ export class MessagePool {
   }
 
   async #entryOfFile(paths: SessionPaths, id: MessageId): Promise<MessageIndexEntry | null> {
-    try {
-      const [message] = await this.load(paths, [id]);
-      return message ? entryOf(message) : null;
-    } catch (error) {
-      // Set aside and reported by then: the rest is entered.
-      if (isCwmError(error, 'Corrupted')) return null;
-      throw error;
-    }
+    // A damaged message is set aside and reported by then: the index gets the others.
+    const [message] = (await nullOn(this.load(paths, [id]), 'Corrupted')) ?? [];
+    return message ? entryOf(message) : null;
   }
 }

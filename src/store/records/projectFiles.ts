@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { projectUriSchema, sessionIdSchema } from '../../protocol/schemas/ids.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import { isCwmError } from '../../protocol/errors.ts';
+import { nullOn } from '../../protocol/errors.ts';
 import { parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 
@@ -19,15 +19,10 @@ export class ProjectFiles {
   /** Null also when the session has been deleted since, or the record was damaged: it is only a convenience. */
   async activeSession(project: ProjectUri): Promise<SessionId | null> {
     const { records, layout, files } = this.#parts;
-    try {
-      const record = await records.read(layout.project(project), projectSchema);
-      if (!record || record.project !== project || record.activeSession === null) return null;
-      const id = parseSessionId(record.activeSession);
-      return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
-    } catch (error) {
-      if (isCwmError(error, 'Corrupted')) return null;
-      throw error;
-    }
+    const record = await nullOn(records.read(layout.project(project), projectSchema), 'Corrupted');
+    if (!record || record.project !== project || record.activeSession === null) return null;
+    const id = parseSessionId(record.activeSession);
+    return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
   }
 
   setActiveSession(project: ProjectUri, id: SessionId | null): Promise<void> {

@@ -1,9 +1,9 @@
+import { nullOn } from '../../protocol/errors.ts';
 import { join } from 'node:path';
 import type * as z from 'zod/mini';
 import type { SessionId } from '../../protocol/ids.ts';
 import { hasCode } from '../disk/files.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
-import { nullIfDamaged } from '../disk/unreadable.ts';
 import { restoreIntentSchema } from './stateSchemas.ts';
 
 export type RestoreIntent = z.infer<typeof restoreIntentSchema>;
@@ -36,7 +36,7 @@ export class RestoreIntents {
     const intents: RestoreIntent[] = [];
     for (const name of await files.list(layout.intents)) {
       if (!name.startsWith('restore-')) continue;
-      const intent = await nullIfDamaged(() => records.read(join(layout.intents, name), restoreIntentSchema));
+      const intent = await nullOn(records.read(join(layout.intents, name), restoreIntentSchema), 'Corrupted');
       if (intent) intents.push(intent);
     }
     return intents;

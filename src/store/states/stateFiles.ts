@@ -1,11 +1,10 @@
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { RecoveryPoint, StateStore, StoredState } from '../../core/ports/states.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, nullOn } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
-import { nullIfDamaged } from '../disk/unreadable.ts';
 import { RecoveryFiles } from './recoveryFiles.ts';
 import { RestoreIntents, type RestoreIntent } from './restoreIntents.ts';
 import { StateRecords } from './stateRecords.ts';
@@ -84,14 +83,14 @@ export class StateFiles implements StateStore {
   async recover(): Promise<void> {
     for (const intent of await this.#intents.left()) {
       const id = intent.session.id;
-      await nullIfDamaged(() => this.#finish(intent));
+      await nullOn(this.#finish(intent), 'Corrupted');
       await this.#intents.end(id);
     }
   }
 
   async activeSessions(): Promise<SessionId[]> {
     const { records, layout, files } = this.#parts;
-    const record = await nullIfDamaged(() => records.read(layout.activeStates, activeStatesRecordSchema));
+    const record = await nullOn(records.read(layout.activeStates, activeStatesRecordSchema), 'Corrupted');
     const active: SessionId[] = [];
     for (const name of record?.active ?? []) {
       const id = parseSessionId(name);
@@ -163,7 +162,7 @@ export class StateFiles implements StateStore {
     const id = intent.session.id;
     const session = await this.#sessions.get(id);
     if (session === null || session.version !== intent.session.version - 1) return;
-    const version = (await nullIfDamaged(() => this.#records.load(id)))?.version ?? intent.fromVersion ?? 0;
+    const version = (await nullOn(this.#records.load(id), 'Corrupted'))?.version ?? intent.fromVersion ?? 0;
     if (intent.state !== null && version !== intent.fromVersion && version !== intent.state.version) return;
     if (!(await this.#hasTokens(intent.session))) return;
     await this.#apply(intent.session, intent.state);

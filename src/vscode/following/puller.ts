@@ -1,6 +1,6 @@
 import type { Change } from '../../protocol/signals.ts';
 import type { CwmError } from '../../protocol/errors.ts';
-import { isCwmError, toCwmError } from '../../protocol/errors.ts';
+import { nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import { LatestOnly } from './latestOnly.ts';
@@ -135,13 +135,8 @@ export class Puller {
     }
   }
 
-  async #sessionIfAny(session: string): Promise<Session | null> {
-    try {
-      return await this.#connection.call('getSession', { session });
-    } catch (error) {
-      if (isCwmError(error, 'SessionNotFound')) return null;
-      throw error;
-    }
+  #sessionIfAny(session: string): Promise<Session | null> {
+    return nullOn(this.#connection.call('getSession', { session }), 'SessionNotFound');
   }
 
   #pull(key: string, job: () => Promise<void>): Promise<void> {
