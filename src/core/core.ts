@@ -4,6 +4,7 @@ import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Changes } from './changes.ts';
 import type { CoreContext } from './context.ts';
 import { bindOperations, type Operations } from './operations.ts';
+import { signallingStore } from './signallingStore.ts';
 import type { BlockCache } from './ports/blockCache.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
@@ -58,7 +59,8 @@ function rethrow(error: unknown): never {
 }
 
 export function makeCore(parts: CoreParts): Core {
-  const { store, engines, files, clock, changes, peers = noPeers, onBackgroundFailure: onFailure = rethrow } = parts;
+  const { engines, files, clock, changes, peers = noPeers, onBackgroundFailure: onFailure = rethrow } = parts;
+  const store = signallingStore(parts.store, changes);
   const space = makeSpace(store, parts.blocks ?? noBlocks, clock, { ...defaultLimits, ...parts.limits });
   const trackers = makeTrackers(store, clock, parts.tracker ?? {}, async (id) => {
     await createSession(context, { id });
@@ -77,12 +79,8 @@ export function makeCore(parts: CoreParts): Core {
     kvRecords: new KeyedQueue<LineageId>(),
   };
   const collector = new Collector(space, clock, (error) => onFailure(error, 'the KV budget could not be enforced'));
-  const autoSync = new AutoSync(
-    trackers,
-    peers,
-    parts.stateSync ?? { folder: '', intervalMs: 0 },
-    (session) => changes.emit({ type: 'session', session }),
-    (error) => onFailure(error, 'a state could not be synchronised'),
+  const autoSync = new AutoSync(trackers, peers, parts.stateSync ?? { folder: '', intervalMs: 0 }, (error) =>
+    onFailure(error, 'a state could not be synchronised'),
   );
   return {
     ...bindOperations(context, () => collector.collectSoon()),

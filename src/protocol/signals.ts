@@ -12,7 +12,10 @@ export const eventsPath = '/api/events';
 export const signalSchema = z.object({
   sequence: z.number(),
   change: z.discriminatedUnion('type', [
-    z.object({ type: z.literal('session'), session: text }),
+    /** A session's record, or that the session is gone or back. `version`: that of the record, where it has one. */
+    z.object({ type: z.literal('session'), session: text, version: z.optional(z.number()) }),
+    /** What clients store with a session, its recovery points, or whether it is selected. */
+    z.object({ type: z.literal('state'), session: text }),
     z.object({ type: z.literal('window'), window: text }),
     z.object({ type: z.literal('engine'), spec: text }),
     z.object({ type: z.literal('project'), project: text }),

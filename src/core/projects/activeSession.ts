@@ -39,6 +39,5 @@ export async function activateSession(
 ): Promise<RouteOutput<'activateSession'>> {
   const session = input.session === null ? null : await requireSession(core, parseSessionId(input.session));
   await core.store.setActiveSession(parseProjectUri(input.project), session && session.id);
-  core.changes.emit({ type: 'project', project: input.project });
   return { session };
 }

@@ -26,7 +26,6 @@ export async function createSession(
   return core.space.sessions.take(async (limitNotes) => {
     const session = await createSessionNow(core, input);
     const notes = [...limitNotes, ...(await leaveActive(core, session))];
-    core.changes.emit({ type: 'session', session: session.id });
     return notes.length === 0 ? session : { ...session, notes };
   });
 }
@@ -144,7 +143,7 @@ export async function deleteSession(
   return core.turns.run(
     id,
     async () => {
-      const session = await requireSession(core, id);
+      const leave = await leavingProject(core, await requireSession(core, id));
       const deletedWindows: WindowName[] = [];
       for (;;) {
         const windows = await deleteUnlessNeeded(core, id, signal);
@@ -161,8 +160,7 @@ export async function deleteSession(
         for (const window of windows) if (await deleteIfThere(core, window, signal)) deletedWindows.push(window);
       }
       core.trackers.forget(id);
-      await deactivateEverywhere(core, session);
-      core.changes.emit({ type: 'session', session: id });
+      await leave();
       return { deletedWindows };
     },
     signal,
@@ -218,8 +216,12 @@ async function windowsOf(core: CoreContext, session: SessionId): Promise<WindowN
   }
 }
 
-async function deactivateEverywhere(core: CoreContext, session: Session): Promise<void> {
-  if (session.project === null) return;
+/** Asked before the deletion: a deleted session is no project's current one. @returns what to do after the deletion. */
+async function leavingProject(core: CoreContext, session: Session): Promise<() => Promise<void>> {
   const project = session.project;
-  if ((await core.store.activeSession(project)) === session.id) await core.store.setActiveSession(project, null);
+  if (project === null || (await core.store.activeSession(project)) !== session.id) return async () => {};
+  return async () => {
+    const isStillCurrent = (await core.store.activeSession(project)) === null;
+    if (isStillCurrent) await core.store.setActiveSession(project, null);
+  };
 }

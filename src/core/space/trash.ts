@@ -7,13 +7,10 @@ export async function listTrash({ store }: CoreContext): Promise<RouteOutput<'li
 
 /** @throws CwmError PathNotFound, WindowExists or SessionExists (its name is taken by now), SessionNotFound (the session of a window is gone). */
 export async function restoreFromTrash(
-  { store, space, changes }: CoreContext,
+  { store, space }: CoreContext,
   input: ParsedInput<'restoreFromTrash'>,
 ): Promise<RouteOutput<'restoreFromTrash'>> {
-  const item = await space.lock.run(() => store.restore(input.item));
-  if (item.kind === 'window') changes.emit({ type: 'window', window: item.name });
-  else changes.emit({ type: 'session', session: item.name });
-  return item;
+  return space.lock.run(() => store.restore(input.item));
 }
 
 /** Removes for good what is past its grace time, or with `all` everything. */

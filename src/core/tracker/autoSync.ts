@@ -18,22 +18,14 @@ export class AutoSync {
   readonly #peers: StatePeers;
   readonly #config: AutoSyncConfig;
   readonly #onFailure: (error: unknown) => void;
-  readonly #onPulled: (session: SessionId) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
   /** @param onFailure hears what went wrong; the next round tries again. */
-  constructor(
-    trackers: Trackers,
-    peers: StatePeers,
-    config: AutoSyncConfig,
-    onPulled: (session: SessionId) => void,
-    onFailure: (error: unknown) => void,
-  ) {
+  constructor(trackers: Trackers, peers: StatePeers, config: AutoSyncConfig, onFailure: (error: unknown) => void) {
     this.#trackers = trackers;
     this.#peers = peers;
     this.#config = config;
-    this.#onPulled = onPulled;
     this.#onFailure = onFailure;
   }
 
@@ -64,8 +56,7 @@ export class AutoSync {
   async #syncOne(id: SessionId): Promise<void> {
     try {
       const peer = this.#peers.open(this.#config.folder);
-      const { pulled } = await this.#trackers.use(id, (tracker) => tracker.sync(peer, 'sync', 'merge'));
-      if (pulled) this.#onPulled(id);
+      await this.#trackers.use(id, (tracker) => tracker.sync(peer, 'sync', 'merge'));
     } catch (error) {
       if (!this.#isClosed) this.#onFailure(error);
     }

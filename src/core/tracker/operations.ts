@@ -13,13 +13,11 @@ export async function getState(
 
 /** @throws CwmError InvalidSessionId, InvalidState, SessionNotFound, AlreadyFrozen (frozen), NotInitialized, VersionConflict (changed meanwhile), Corrupted. */
 export async function updateState(
-  { trackers, changes }: CoreContext,
+  { trackers }: CoreContext,
   { session, version, data, metadata }: RouteInput<'updateState'>,
 ): Promise<RouteOutput<'updateState'>> {
   const id = await trackers.resolve(session);
-  const state = await trackers.use(id, (tracker) => tracker.updateState({ version, data, metadata: metadata ?? {} }));
-  changes.emit({ type: 'session', session: id });
-  return state;
+  return trackers.use(id, (tracker) => tracker.updateState({ version, data, metadata: metadata ?? {} }));
 }
 
 /** Latest first. @throws CwmError InvalidSessionId, SessionNotFound, NotInitialized. */
@@ -46,23 +44,19 @@ export async function restoreRecoveryPoint(
 ): Promise<RouteOutput<'restoreRecoveryPoint'>> {
   const strategy = strategyOf(choice);
   const id = await core.trackers.resolve(given);
-  const result = await withTurn(core, id, signal, (session) =>
+  return withTurn(core, id, signal, (session) =>
     core.trackers.use(id, (tracker) => tracker.restore(strategy, session)),
   );
-  core.changes.emit({ type: 'session', session: id });
-  return result;
 }
 
 /** @throws CwmError InvalidSessionId, InvalidParameter (folder), InvalidState, SessionNotFound, AlreadyFrozen (frozen), NotInitialized, SyncConflict (manual), SyncFailed (folder). */
 export async function syncState(
-  { trackers, peers, changes }: CoreContext,
+  { trackers, peers }: CoreContext,
   { session, folder, direction, policy }: RouteInput<'syncState'>,
 ): Promise<RouteOutput<'syncState'>> {
   const id = await trackers.resolve(session);
   const peer = peers.open(folder);
-  const result = await trackers.use(id, (tracker) => tracker.sync(peer, direction ?? 'sync', policy ?? 'manual'));
-  if (result.pulled) changes.emit({ type: 'session', session: id });
-  return result;
+  return trackers.use(id, (tracker) => tracker.sync(peer, direction ?? 'sync', policy ?? 'manual'));
 }
 
 export const activeStates = ({ trackers }: CoreContext): Promise<RouteOutput<'activeStates'>> => trackers.active();

@@ -277,6 +277,5 @@ type Changed = Partial<Omit<Session, 'phase'>>;
 async function update(core: CoreContext, session: Session, changed: Changed): Promise<Session> {
   const next = { ...session, ...changed, updatedAt: core.clock.now().toISOString(), version: session.version + 1 };
   await core.store.updateSession(next);
-  core.changes.emit({ type: 'session', session: session.id });
   return next;
 }

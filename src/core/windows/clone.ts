@@ -78,7 +78,5 @@ async function cloneNow(
     notes: [...notes],
     at,
   });
-  const kept = await keepReceipt(core, target, receipt);
-  core.changes.emit({ type: 'window', window: target });
-  return kept;
+  return keepReceipt(core, target, receipt);
 }

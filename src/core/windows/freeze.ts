@@ -151,10 +151,7 @@ async function freezeNow(
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
     at,
   });
-  const kept = await keepReceipt(core, name, receipt);
-  core.changes.emit({ type: 'window', window: name });
-  core.changes.emit({ type: 'session', session: session.id });
-  return kept;
+  return keepReceipt(core, name, receipt);
 }
 
 /** If the session can't be frozen, the window goes again: a retry then finds everything as it was. */

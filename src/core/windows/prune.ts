@@ -150,10 +150,7 @@ async function deleteIfThere(core: CoreContext, planned: PlannedWindow, signal: 
   const name = planned.window.name;
   try {
     if (planned.isElsewhere) await deleteWindow(core, { window: name }, signal);
-    else {
-      await core.store.deleteWindow(name);
-      core.changes.emit({ type: 'window', window: name });
-    }
+    else await core.store.deleteWindow(name);
     return true;
   } catch (error) {
     if (isCwmError(error, 'WindowNotFound')) return false;

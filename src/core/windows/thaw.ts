@@ -90,10 +90,7 @@ async function thawNow(
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
     at,
   });
-  const kept = await keepReceipt(core, name, receipt);
-  core.changes.emit({ type: 'window', window: name });
-  core.changes.emit({ type: 'session', session: target });
-  return kept;
+  return keepReceipt(core, name, receipt);
 }
 
 /** What is known of the window's KV. Where its record is damaged, nothing is: the next salt has no KV, so that all is computed again. */

@@ -84,7 +84,6 @@ export async function deleteWindow(
   const name = parseWindowName(input.window);
   const kept = await keptFor(core, name, signal);
   await core.store.deleteWindow(name);
-  core.changes.emit({ type: 'window', window: name });
   if (kept === null) return { window: name, blocksDeleted: 0, bytesFreed: 0, blocksKept: 0 };
 
   const { engine, hashes, held, handle: wholeHandle, ...made } = kept;
