@@ -15,9 +15,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   store: ['base', 'protocol', 'ports'],
   backend: ['base', 'protocol', 'core', 'ports', 'engines', 'store'],
   client: ['base', 'protocol'],
-  cli: ['base', 'protocol', 'client'],
-  mcp: ['base', 'protocol', 'client'],
-  vscode: ['base', 'protocol', 'client'],
+  words: ['base', 'protocol'],
+  cli: ['base', 'protocol', 'client', 'words'],
+  mcp: ['base', 'protocol', 'client', 'words'],
+  vscode: ['base', 'protocol', 'client', 'words'],
 };
 
 /** Packages that only some folders may use: what does I/O stays out of the core, native code in its own process. */

@@ -11,16 +11,16 @@ export const wholeNumber =
     throw new InvalidArgumentError(`It must be a whole number, ${min} or more.`);
   };
 
-/** For commander: a number from 0, fractions too. */
+/** For commander: a number from 0, with or without a fraction. */
 export function amount(value: string): number {
   if (/^\d+(\.\d+)?$/.test(value)) return Number(value);
   throw new InvalidArgumentError('It must be a number, 0 or more.');
 }
 
-/** For commander: an option that names something. An empty one is a variable of a script that was never set. */
+/** For commander: an option that names something. An empty value comes from a script whose variable was never set. */
 export function notEmpty(value: string): string {
   if (value.trim() !== '') return value;
-  throw new InvalidArgumentError('It is empty.');
+  throw new InvalidArgumentError('It must not be empty.');
 }
 
 /** For commander: an option that may be given several times. */
@@ -29,6 +29,6 @@ export const collect = (value: string, before: readonly string[] | undefined): r
   value,
 ];
 
-/** A project as it is given on the command line: its folder, or its URI. */
+/** A project as the command line names it: its folder, or its URI. */
 export const projectUri = async (value: string, cwd: string): Promise<string> =>
   /^[a-z][a-z0-9+.-]+:\/\//i.test(value) ? value : await projectUriOfFolder(absolutePath(value, cwd));

@@ -4,14 +4,14 @@ import { processTerminal } from './terminal/terminal.ts';
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // The first one aborts the operation; whoever asks again wants out at once. Either way the backend rolls it back.
+  // The first signal aborts the operation, the second one ends the process. The backend rolls the operation back either way.
   process.on(signal, () => (interrupted.signal.aborted ? process.exit(130) : interrupted.abort()));
 }
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader that has seen enough (`| head`) is no failure; what still goes on is ended in order, with what it had started.
+    // A reader that closes the pipe early (`| head`) is not a failure: the operation is aborted in order.
     if (error.code === 'EPIPE') return interrupted.abort();
-    if (stream === process.stdout) process.stderr.write(`cwm: The output can't be written (${error.message}).\n`);
+    if (stream === process.stdout) process.stderr.write(`cwm: The output cannot be written (${error.message}).\n`);
     process.exit(1);
   });
 }

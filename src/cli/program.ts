@@ -2,16 +2,26 @@ import { Command } from 'commander';
 import { productVersion } from '../protocol/version.ts';
 import type { Perform } from './action.ts';
 import { registerAudit } from './commands/audit.ts';
-import { registerBackend } from './commands/serve.ts';
-import { registerChecks } from './commands/doctor.ts';
-import { registerConversation } from './commands/prime.ts';
+import { registerClone } from './commands/clone.ts';
+import { registerDelete } from './commands/delete.ts';
 import { registerDemo } from './commands/demo.ts';
+import { registerDoctor } from './commands/doctor.ts';
 import { registerEncryption } from './commands/encryption.ts';
-import { registerFreezeAndThaw } from './commands/thaw.ts';
+import { registerFreeze } from './commands/freeze.ts';
+import { registerList } from './commands/list.ts';
+import { registerPin } from './commands/pin.ts';
+import { registerPrime } from './commands/prime.ts';
+import { registerPrune } from './commands/prune.ts';
+import { registerSend } from './commands/send.ts';
+import { registerServe } from './commands/serve.ts';
 import { registerSession } from './commands/session.ts';
-import { registerSpace } from './commands/usage.ts';
 import { registerState } from './commands/state.ts';
-import { registerWindows } from './commands/list.ts';
+import { registerStatus } from './commands/status.ts';
+import { registerStop } from './commands/stop.ts';
+import { registerThaw } from './commands/thaw.ts';
+import { registerTrash } from './commands/trash.ts';
+import { registerUsage } from './commands/usage.ts';
+import { registerVerify } from './commands/verify.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { Run, withCommonOptions, type CommonOptions } from './run.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -27,9 +37,9 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
   const program = withCommonOptions(new Command('cwm'))
     .description('Freezes, thaws and clones the context windows of your own model server, and proves what was reused.')
     .version(productVersion)
-    // Failures are reported in one place, in words or as JSON; only a help text is taken from here.
+    // Failures are reported in one place, in words or as JSON; commander only gives the help text.
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => void (usage += text) })
-    // Long usages leave little room beside them on a terminal of 80 columns; descriptions are wrapped all the same.
+    // A long usage leaves little room on a terminal of 80 columns; descriptions must wrap there too.
     .configureHelp({ minWidthToWrap: 20 })
     .exitOverride()
     .showSuggestionAfterError();
@@ -52,14 +62,24 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
 
 const groups = [
   registerSession,
-  registerConversation,
-  registerFreezeAndThaw,
-  registerWindows,
+  registerPrime,
+  registerSend,
+  registerFreeze,
+  registerThaw,
+  registerClone,
+  registerList,
+  registerStatus,
+  registerDelete,
   registerState,
-  registerSpace,
-  registerChecks,
+  registerUsage,
+  registerPrune,
+  registerPin,
+  registerTrash,
+  registerDoctor,
+  registerVerify,
   registerAudit,
   registerEncryption,
-  registerBackend,
+  registerServe,
+  registerStop,
   registerDemo,
 ] as const;

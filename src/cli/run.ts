@@ -24,12 +24,12 @@ export const withCommonOptions = (command: Command): Command =>
     .option('--engine <spec>', 'model server: a URL, "embedded" or "embedded:FILE.gguf"')
     .option('--json', 'print one JSON object');
 
-/** One run of one command: what it may ask, and where its answer goes. */
+/** One run of one command: its options, its calls to the backend, and its output. */
 export class Run {
   readonly terminal: Terminal;
   readonly storage: string;
   readonly json: boolean;
-  /** Undefined: the session's or window's own. */
+  /** Undefined: the engine of the session or window. */
   readonly engine: string | undefined;
   #client: BackendClient | undefined;
 
@@ -50,9 +50,9 @@ export class Run {
   }
 
   /**
-   * Asks the backend, which is started if need be, and shows how far it is on a terminal. Ctrl-C aborts it.
+   * Calls the backend, starts it when none runs, and shows the progress on a terminal. Ctrl-C aborts the call.
    *
-   * @param doing what is shown until the backend names a step, like "Freezing".
+   * @param doing the step to show until the backend names one, like "Freezing".
    */
   async call<Name extends RouteName>(
     name: Name,
@@ -82,7 +82,7 @@ export class Run {
     }
   }
 
-  /** The command's one answer: for a script as one line of JSON, for people in words. */
+  /** Prints the command's one result: as one line of JSON for a script, in words for people. */
   print<T>(value: T, inWords: (value: T) => string): void {
     this.terminal.out(this.json ? `${JSON.stringify(value)}\n` : `${readableText(inWords(value).trimEnd())}\n`);
   }

@@ -94,8 +94,8 @@ describe('cwm, space on the embedded engine', () => {
     expect(await cwm.json('trash', 'empty', '--all')).toMatchObject({ items: [{ name: 'third' }] });
 
     const inWords = await cwm.run('usage');
-    expect(inWords.stdout).toMatch(/KV +\S+ \S+ of at most 2 MB/);
-    expect(inWords.stdout).toMatch(/^WINDOW +KV +ITS OWN +SHARED +GONE +RECORDS +USED +PINNED$/m);
+    expect(inWords.stdout).toMatch(/KV of the embedded model server +\S+ \S+ of at most 2 MB/);
+    expect(inWords.stdout).toMatch(/^WINDOW +KV +ITS OWN +SHARED +MISSING +RECORDS +USED +PINNED$/m);
     expect(inWords.stdout).toMatch(/^first +\S+ [kM]B/m);
   });
 });
@@ -107,7 +107,7 @@ describe('cwm refuses', () => {
     expect(await cwm.refusal('pin', 'nothing')).toMatchObject({ code: 'CWM-2002' });
     expect(await cwm.refusal('trash', 'restore', '../windows/w')).toMatchObject({ code: 'CWM-2009' });
     expect(await cwm.json('trash', 'list')).toEqual({ items: [] });
-    expect((await cwm.run('prune', '--keep', '3')).stdout).toBe('No window is to be pruned.\n');
-    expect((await cwm.run('usage')).stdout).toMatch(/^ {2}windows +0 of at most 10,000$/m);
+    expect((await cwm.run('prune', '--keep', '3')).stdout).toBe('There is nothing to prune.\n');
+    expect((await cwm.run('usage')).stdout).toMatch(/^ {2}Windows +0 of at most 10,000$/m);
   });
 });

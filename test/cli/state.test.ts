@@ -9,13 +9,15 @@ describe('cwm state', () => {
   it('S3-02 S3-11 keeps values with a session, also those of several commands at once', async () => {
     const cwm = cliOn(makeStorage());
     await cwm.json('session', 'new', '--id', 's');
-    expect((await cwm.run('state', 'get', 's')).stdout).toBe('Nothing is kept with session s.\n');
+    expect((await cwm.run('state', 'get', 's')).stdout).toBe('Session s has no state.\n');
     await Promise.all(['a', 'b', 'c', 'd'].map((name) => cwm.json('state', 'set', 's', name, `["${name}"]`)));
     expect(await cwm.json('state', 'get', 's')).toMatchObject({
       version: 4,
       data: { a: ['a'], b: ['b'], c: ['c'], d: ['d'] },
     });
-    expect((await cwm.run('state', 'set', 's', 'goal', 'find the leak')).stdout).toBe('Session s has version 5 now.\n');
+    expect((await cwm.run('state', 'set', 's', 'goal', 'find the leak')).stdout).toBe(
+      'The state of session s is now version 5.\n',
+    );
     expect((await cwm.run('state', 'get', 's', 'goal')).stdout).toBe('find the leak\n');
     await cwm.json('state', 'unset', 's', 'a');
     expect(await cwm.refusal('state', 'get', 's', 'a')).toMatchObject({ code: 'CWM-2009' });
@@ -28,18 +30,18 @@ describe('cwm state', () => {
   it('S3-08 lists recovery points and takes a session back', async () => {
     const cwm = cliOn(makeStorage());
     await cwm.json('session', 'new', '--id', 's');
-    expect((await cwm.run('state', 'recovery-points', 's')).stdout).toBe('There is no recovery point.\n');
-    expect(await cwm.refusal('state', 'restore', 's')).toMatchObject({ code: 'CWM-2005' });
+    expect((await cwm.run('state', 'recovery-points', 's')).stdout).toBe('There is no recovery point yet.\n');
+    expect(await cwm.refusal('state', 'go-back', 's')).toMatchObject({ code: 'CWM-2005' });
     await cwm.json('state', 'set', 's', 'n', '1');
     expect((await cwm.run('state', 'recovery-points', 's', '--add')).stdout).toMatch(
-      /^Made recovery point [0-9a-f]{8}\.\n$/,
+      /^Created recovery point [0-9a-f]{8}\.\n$/,
     );
     await cwm.json('state', 'set', 's', 'n', '2');
     expect((await cwm.run('state', 'recovery-points', 's')).stdout).toMatch(
-      /^ID +MADE +BEFORE +VERSION +MESSAGES +TOKENS\n[0-9a-f]{8} +just now +request +1 +0 +0\n$/,
+      /^ID +CREATED +REASON +STATE VERSION +MESSAGES +TOKENS\n[0-9a-f]{8} +just now +by request +1 +0 +0\n$/,
     );
-    expect((await cwm.run('state', 'restore', 's', '--state-version', '1')).stdout).toMatch(
-      /^Session s is as it was at \S+: 0 messages, state of version 1 \(now version 3\)\.\nHow it was before is recovery point [0-9a-f]{8}\.\n$/,
+    expect((await cwm.run('state', 'go-back', 's', '--state-version', '1')).stdout).toMatch(
+      /^Session s went back to \S+ \S+ UTC: 0 messages, state version 1 \(now version 3\)\.\nTo undo this, go back to recovery point [0-9a-f]{8}\.\n$/,
     );
     expect((await cwm.run('state', 'get', 's', 'n')).stdout).toBe('1\n');
   });
@@ -50,7 +52,7 @@ describe('cwm state', () => {
     for (const cwm of [here, there]) await cwm.json('session', 'new', '--id', 's');
     await here.json('state', 'set', 's', 'n', '1');
     expect((await here.run('state', 'push', 's', '.')).stdout).toBe(
-      'The folder took what the session had. Session s has version 1.\n',
+      'The folder took the state of the session. The state of session s is version 1.\n',
     );
     await there.json('state', 'pull', 's', '.');
     await here.json('state', 'set', 's', 'here', 'true');
@@ -61,7 +63,7 @@ describe('cwm state', () => {
       context: { local: { data: { there: true } }, peer: { data: { here: true } } },
     });
     expect((await there.run('state', 'sync', 's', '.', '--policy', 'merge')).stdout).toMatch(
-      /^Session and folder were both brought up to date; both had been changed\./,
+      /^Session and folder were both updated; both had changed\./,
     );
     await here.json('state', 'sync', 's', '.');
     expect((await here.json('state', 'get', 's'))['data']).toEqual({ n: 1, here: true, there: true });
@@ -69,14 +71,14 @@ describe('cwm state', () => {
     expect(await here.refusal('state', 'sync', 's', 'nowhere')).toMatchObject({ code: 'CWM-2009' });
   });
 
-  it('S3-04 "@" is the active session', async () => {
+  it('S3-04 "@" is the session that was selected last', async () => {
     const cwm = cliOn(makeStorage());
     expect(await cwm.refusal('state', 'get', '@')).toMatchObject({ code: 'CWM-3104' });
-    expect((await cwm.run('state', 'active')).stdout).toBe('No session is active.\n');
+    expect((await cwm.run('state', 'active')).stdout).toBe('No session is selected.\n');
     await cwm.json('session', 'new', '--id', 's');
-    expect((await cwm.run('state', 'activate', 's')).stdout).toBe('Active: s.\n');
+    expect((await cwm.run('state', 'activate', 's')).stdout).toBe('Selected: s.\n');
     await cwm.json('state', 'set', '@', 'n', '1');
     expect(await cwm.json('state', 'get', 's')).toMatchObject({ data: { n: 1 } });
-    expect((await cwm.run('state', 'deactivate')).stdout).toBe('No session is active.\n');
+    expect((await cwm.run('state', 'deactivate')).stdout).toBe('No session is selected.\n');
   });
 });

@@ -21,12 +21,12 @@ interface DemoOptions {
 
 export function registerDemo(program: Command, perform: Perform): void {
   withCommonOptions(program.command('demo'))
-    .description('freeze real files, kill everything, thaw, and measure what came back')
+    .description('freeze real files, kill backend and model server, thaw, and measure what was reused')
     .argument('[paths...]', 'files and folders to use as context', ['.'])
-    .option('--tokens <n>', 'how much context', wholeNumber(64), defaultTokens)
+    .option('--tokens <n>', 'size of the context, in tokens', wholeNumber(64), defaultTokens)
     .action((paths: string[], { tokens, ...common }: DemoOptions) =>
       perform(common, async (run) => {
-        // An option that the program takes too is the program's, wherever it stands on the line.
+        // Commander gives an option that the program also takes to the program, wherever it stands on the line.
         const isChosen = (common.storage ?? program.opts<CommonOptions>().storage) !== undefined;
         const result = await demonstrate(run, !isChosen, paths, tokens);
         run.print(result, jobTable);
@@ -35,9 +35,9 @@ export function registerDemo(program: Command, perform: Perform): void {
     );
 }
 
-/** Without a storage directory of its own choosing, the user's data is left alone: everything happens in a passing one. */
-async function demonstrate(run: Run, isPassing: boolean, paths: string[], tokens: number): Promise<MainJobResult> {
-  const storage = isPassing ? await mkdtemp(join(tmpdir(), 'cwm-demo-')) : run.storage;
+/** Uses a temporary storage directory unless the user names one, so that the demo leaves the user's data alone. */
+async function demonstrate(run: Run, isTemporary: boolean, paths: string[], tokens: number): Promise<MainJobResult> {
+  const storage = isTemporary ? await mkdtemp(join(tmpdir(), 'cwm-demo-')) : run.storage;
   const client = backendClient({ storage, kind: 'cli', start: run.backendStart });
   const progress = run.terminal.isWatched && !run.json ? new Progress(run.terminal, 'Starting') : null;
   try {
@@ -55,7 +55,7 @@ async function demonstrate(run: Run, isPassing: boolean, paths: string[], tokens
     );
   } finally {
     progress?.dispose();
-    if (isPassing) {
+    if (isTemporary) {
       await client.call('shutdown', {}).catch(() => undefined);
       client.dispose();
       await rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });

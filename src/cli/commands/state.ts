@@ -7,24 +7,24 @@ import {
   conflictPolicies,
   type ActiveStates,
   type ConflictPolicy,
-  type RestoreResult,
   type SessionState,
   type SyncResult,
 } from '../../protocol/schemas/tracker.ts';
 import type { Perform } from '../action.ts';
 import { wholeNumber } from '../arguments.ts';
-import { formatAge, formatCount } from '../../base/format.ts';
-import { formatTable, plural } from '../terminal/layout.ts';
+import { formatAge } from '../../base/format.ts';
+import { noRecoveryPoint, recoveryPointsTable, wentBackSentences } from '../../words/recoveryPoints.ts';
+import { formatTable } from '../terminal/layout.ts';
 import { withCommonOptions, type Run } from '../run.ts';
 
-const sessionArgument = ['<session>', 'id of the session, or @ for the active one'] as const;
+const sessionArgument = ['<session>', 'id of the session, or @ for the session that was selected last'] as const;
 const maxAttempts = 50;
 const maxPauseMs = 100;
 
 export function registerState(program: Command, perform: Perform): void {
   const state = program
     .command('state')
-    .description('keep data with a session, versioned, and go back to how the session was');
+    .description('store versioned data with a session, and go back to how the session was');
   registerData(state, perform);
   registerRecovery(state, perform);
   registerSync(state, perform);
@@ -33,26 +33,26 @@ export function registerState(program: Command, perform: Perform): void {
 
 function registerData(state: Command, perform: Perform): void {
   withCommonOptions(state.command('get'))
-    .description('show what is kept with a session')
+    .description('show the data stored with a session')
     .argument(...sessionArgument)
-    .argument('[name]', 'only the value of this name')
+    .argument('[name]', 'show only the value of this name')
     .action((session: string, name: string | undefined, common: object) =>
       perform(common, async (run) => {
         const state = await run.call('getState', { session });
-        if (name === undefined) run.print(state, stateInWords);
+        if (name === undefined) run.print(state, stateText);
         else run.print(valueOf(state, name), inJson);
       }),
     );
   withCommonOptions(state.command('set'))
-    .description('keep a value under a name; what others change meanwhile stays')
+    .description('store a value under a name; changes that others make at the same time stay')
     .argument(...sessionArgument)
     .argument('<name>', 'name of the value')
-    .argument('<value>', 'JSON, or else a text')
-    .option('--if-version <n>', 'only when the state has this version', wholeNumber(0))
+    .argument('<value>', 'JSON, or any other text')
+    .option('--if-version <n>', 'store it only if the state has this version', wholeNumber(0))
     .action((session: string, name: string, value: string, { ifVersion, ...common }: { ifVersion?: number }) =>
       perform(common, async (run) => {
         const change = (data: SessionState['data']): SessionState['data'] => ({ ...data, [name]: jsonOrText(value) });
-        run.print(await update(run, session, change, ifVersion), storedInWords);
+        run.print(await update(run, session, change, ifVersion), storedText);
       }),
     );
   withCommonOptions(state.command('unset'))
@@ -63,35 +63,35 @@ function registerData(state: Command, perform: Perform): void {
       perform(common, async (run) => {
         const change = (data: SessionState['data']): SessionState['data'] =>
           Object.fromEntries(Object.entries(data).filter(([other]) => other !== name));
-        run.print(await update(run, session, change, undefined), storedInWords);
+        run.print(await update(run, session, change, undefined), storedText);
       }),
     );
 }
 
 function registerRecovery(state: Command, perform: Perform): void {
   withCommonOptions(state.command('recovery-points'))
-    .description('list the moments that a session can be taken back to')
+    .description('list the moments that a session can go back to')
     .argument(...sessionArgument)
-    .option('--add', 'make one now')
+    .option('--add', 'create a recovery point now')
     .action((session: string, { add, ...common }: { add?: boolean }) =>
       perform(common, async (run) => {
         if (add)
-          run.print(await run.call('createRecoveryPoint', { session }), ({ id }) => `Made recovery point ${id}.`);
-        else run.print(await run.call('listRecoveryPoints', { session }), pointsInWords);
+          run.print(await run.call('createRecoveryPoint', { session }), ({ id }) => `Created recovery point ${id}.`);
+        else run.print(await run.call('listRecoveryPoints', { session }), pointsText);
       }),
     );
-  withCommonOptions(state.command('restore'))
-    .description('take a session, its state and its conversation, back to a recovery point: by default the latest')
+  withCommonOptions(state.command('go-back'))
+    .description('let a session, its state and its conversation, go back to a recovery point; by default the latest')
     .argument(...sessionArgument)
-    .option('--id <id>', 'the one with this id')
-    .option('--state-version <n>', 'one with exactly this version of the state', wholeNumber(0))
-    .option('--at <time>', 'the latest one that is not after this time (ISO 8601)')
+    .option('--id <id>', 'the recovery point with this id')
+    .option('--state-version <n>', 'a recovery point with exactly this version of the state', wholeNumber(0))
+    .option('--at <time>', 'the latest recovery point that is not after this time (ISO 8601)')
     .action(
       (session: string, { id, stateVersion, at, ...common }: { id?: string; stateVersion?: number; at?: string }) =>
         perform(common, async (run) => {
           run.print(
-            await run.call('restoreRecoveryPoint', { session, id, version: stateVersion, at }, 'Restoring'),
-            restoredInWords,
+            await run.call('restoreRecoveryPoint', { session, id, version: stateVersion, at }, 'Going back'),
+            (result) => wentBackSentences(result.state.session, result).join('\n'),
           );
         }),
     );
@@ -99,19 +99,23 @@ function registerRecovery(state: Command, perform: Perform): void {
 
 function registerSync(state: Command, perform: Perform): void {
   for (const [direction, what] of [
-    ['sync', 'bring the state of a session and the one in a folder to the same'],
-    ['pull', 'take what the folder has into the session'],
-    ['push', 'put what the session has into the folder'],
+    ['sync', "synchronise a session's state with a folder"],
+    ['pull', "replace the session's state by the folder's"],
+    ['push', "replace the folder's state by the session's"],
   ] as const) {
     withCommonOptions(state.command(direction))
       .description(what)
       .argument(...sessionArgument)
       .argument('<folder>', 'a folder that both sides can reach')
-      .addOption(new Option('--policy <policy>', 'when both were changed').choices(conflictPolicies).default('manual'))
+      .addOption(
+        new Option('--policy <policy>', 'what to do when both sides have changed')
+          .choices(conflictPolicies)
+          .default('manual'),
+      )
       .action((session: string, folder: string, { policy, ...common }: { policy: ConflictPolicy }) =>
         perform(common, async (run) => {
           const input = { session, folder: absolutePath(folder, run.terminal.cwd), direction, policy };
-          run.print(await run.call('syncState', input, 'Synchronising'), syncInWords);
+          run.print(await run.call('syncState', input, 'Synchronising'), syncText);
         }),
       );
   }
@@ -119,24 +123,24 @@ function registerSync(state: Command, perform: Perform): void {
 
 function registerActivation(state: Command, perform: Perform): void {
   withCommonOptions(state.command('activate'))
-    .description('make a session the active one, which @ stands for')
+    .description('select a session; @ stands for the session that was selected last')
     .argument('<session>', 'id of the session')
     .action((session: string, common: object) =>
-      perform(common, async (run) => run.print(await run.call('activateState', { session }), activeInWords)),
+      perform(common, async (run) => run.print(await run.call('activateState', { session }), selectedText)),
     );
   withCommonOptions(state.command('deactivate'))
-    .description('go back to the session that was active before')
+    .description('deselect the last session; @ stands for the one selected before it')
     .action((common: object) =>
-      perform(common, async (run) => run.print(await run.call('deactivateState', {}), activeInWords)),
+      perform(common, async (run) => run.print(await run.call('deactivateState', {}), selectedText)),
     );
   withCommonOptions(state.command('active'))
-    .description('show which sessions are active')
+    .description('list the selected sessions')
     .action((common: object) =>
-      perform(common, async (run) => run.print(await run.call('activeStates', {}), activeInWords)),
+      perform(common, async (run) => run.print(await run.call('activeStates', {}), selectedText)),
     );
 }
 
-/** Reads, changes and stores, until nobody else was faster. @param version undefined: whichever there is. */
+/** Reads, changes and stores, and tries again when another client stored first. @param version undefined: any. */
 async function update(
   run: Run,
   given: string,
@@ -167,59 +171,41 @@ function jsonOrText(value: string): unknown {
 function valueOf({ session, data }: SessionState, name: string): unknown {
   if (Object.hasOwn(data, name)) return data[name];
   throw new CwmError('PathNotFound', `The state of session "${session}" has no ${JSON.stringify(name)}.`, {
-    hint: 'Show the whole state to see what it has.',
+    hint: 'Run "cwm state get SESSION" to see which names it has.',
   });
 }
 
 const inJson = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value, null, 2));
 
-const stateInWords = ({ session, version, lastUpdated, data }: SessionState): string =>
+const stateText = ({ session, version, lastUpdated, data }: SessionState): string =>
   version === 0
-    ? `Nothing is kept with session ${session}.`
-    : `Session ${session}, version ${version}, ${formatAge(lastUpdated, new Date())}:\n${inJson(data)}`;
+    ? `Session ${session} has no state.`
+    : `State of session ${session}, version ${version}, ${formatAge(lastUpdated, new Date())}:\n${inJson(data)}`;
 
-const storedInWords = ({ session, version }: SessionState): string => `Session ${session} has version ${version} now.`;
+const storedText = ({ session, version }: SessionState): string =>
+  `The state of session ${session} is now version ${version}.`;
 
-function pointsInWords({ items, damaged }: RouteOutput<'listRecoveryPoints'>): string {
-  const now = new Date();
-  const table = formatTable(
-    ['ID', 'MADE', 'BEFORE', 'VERSION', 'MESSAGES', 'TOKENS'],
-    items.map(({ id, at, reason, version, messages, tokens }) => [
-      id,
-      formatAge(at, now),
-      reason,
-      formatCount(version),
-      formatCount(messages),
-      formatCount(tokens),
-    ]),
-  );
+function pointsText({ items, damaged }: RouteOutput<'listRecoveryPoints'>): string {
   return [
-    items.length === 0 ? 'There is no recovery point.' : table,
+    items.length === 0 ? noRecoveryPoint : formatTable(recoveryPointsTable(items, new Date())),
     ...(damaged.length === 0 ? [] : [`Damaged: ${damaged.join(', ')}.`]),
   ].join('\n');
 }
 
-const restoredInWords = ({ restored, state, undo, damaged }: RestoreResult): string =>
-  [
-    `Session ${state.session} is as it was at ${restored.at}: ${plural(restored.messages, 'message')}, state of version ${restored.version} (now version ${state.version}).`,
-    ...(damaged.length === 0 ? [] : [`Damaged, and passed over: ${damaged.join(', ')}.`]),
-    ...(undo === null ? [] : [`How it was before is recovery point ${undo}.`]),
-  ].join('\n');
-
-function syncInWords({ state, pulled, pushed, conflict }: SyncResult): string {
+function syncText({ state, pulled, pushed, conflict }: SyncResult): string {
   const what =
     pulled && pushed
-      ? 'Session and folder were both brought up to date'
+      ? 'Session and folder were both updated'
       : pulled
-        ? 'The session took what the folder had'
+        ? 'The session took the state of the folder'
         : pushed
-          ? 'The folder took what the session had'
-          : 'Nothing was to be done';
-  return `${what}${conflict ? '; both had been changed' : ''}. Session ${state.session} has version ${state.version}.`;
+          ? 'The folder took the state of the session'
+          : 'Session and folder already had the same state';
+  return `${what}${conflict ? '; both had changed' : ''}. The state of session ${state.session} is version ${state.version}.`;
 }
 
-const activeInWords = ({ active, deactivated }: ActiveStates): string =>
+const selectedText = ({ active, deactivated }: ActiveStates): string =>
   [
-    active.length === 0 ? 'No session is active.' : `Active: ${active.join(', ')}.`,
-    ...(deactivated === null ? [] : [`Session ${deactivated} made room.`]),
+    active.length === 0 ? 'No session is selected.' : `Selected: ${active.join(', ')}.`,
+    ...(deactivated === null ? [] : [`Session ${deactivated} is no longer selected, to make room.`]),
   ].join('\n');

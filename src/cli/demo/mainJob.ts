@@ -12,7 +12,7 @@ export interface MainJobOptions {
   readonly tokens: number;
   /** How many next tokens are compared with the uninterrupted run. */
   readonly comparedTokens: number;
-  /** `embedded`, or `embedded:FILE`: a server of the user's is never killed. */
+  /** `embedded`, or `embedded:FILE`: the demo never kills a server of the user. */
   readonly engine: string;
   readonly onStep: (step: string) => void;
 }
@@ -40,13 +40,12 @@ export interface MainJobResult {
 
 const window = 'demo';
 const question = 'Where would you begin to read this project?';
-/** Files are taken whole, so a little more room lets the sum reach what was asked for. */
+/** Files are added whole, so the sum needs some slack to reach the wanted size. */
 const slackTokens = 640;
 
 /**
- * The promise of this product, carried out: real files are computed, frozen, and used for an uninterrupted run; backend and
- * engine are killed; the window is thawed in new processes, measured, and made to go on; the control shows that another salt
- * reuses nothing.
+ * Carries out the promise of this product. Real files are computed, frozen, and used for an uninterrupted run. Backend and engine are
+ * killed. The window is thawed in new processes, measured and continued. The control shows that another salt reuses nothing.
  *
  * @throws CwmError InvalidParameter when the files have too few tokens, and those of the operations.
  */
@@ -59,13 +58,13 @@ export async function runMainJob(
   const call = client.call.bind(client);
   const files = { paths: [...options.paths], cwd: options.cwd, maxTokens: options.tokens + slackTokens };
 
-  onStep('Starting the engine and computing the context');
+  onStep('Starting the model server and computing the context');
   const project = await projectUriOfFolder(options.cwd);
   const { engine } = options;
   if (!/^embedded(:|$)/.test(engine)) {
     throw new CwmError(
       'InvalidParameter',
-      `The demo kills its engine, so it runs on the embedded one only, not on ${engine}.`,
+      `The demo kills its model server, so it runs only on the embedded one, not on ${engine}.`,
     );
   }
   await call('createSession', { id: 'demo', title: 'Demo', project, engine }, signal);
@@ -79,25 +78,25 @@ export async function runMainJob(
 
   onStep(`Freezing ${primed.promptTokens.toLocaleString('en-US')} tokens`);
   const frozen = await call('freeze', { session: 'demo', window, checkpoint: true }, signal);
-  onStep('Going on without interruption, for comparison');
+  onStep('Continuing without interruption, for comparison');
   const turn = { text: question, maxTokens: options.comparedTokens };
   const uninterrupted = await call('send', { session: 'demo', ...turn }, signal);
 
-  onStep('Killing backend and engine, and starting new ones');
+  onStep('Killing backend and model server, and restarting them');
   await killProcesses(client, signal);
   await call('createSession', { id: 'warm-up', engine }, signal);
   await call('send', { session: 'warm-up', text: 'Hello', maxTokens: 1 }, signal);
 
   onStep('Thawing');
   const thawed = await call('thaw', { window }, signal);
-  const goneOn = await call('send', { session: thawed.session, ...turn }, signal);
+  const continued = await call('send', { session: thawed.session, ...turn }, signal);
 
   onStep('Computing the same context under another salt, as the control');
   await call('createSession', { id: 'control', engine }, signal);
   const control = await call('prime', { session: 'control', ...files }, signal);
   for (const session of ['warm-up', 'control']) await call('deleteSession', { session }, signal);
 
-  const identical = uninterrupted.outputIds.filter((id, index) => id === goneOn.outputIds[index]).length;
+  const identical = uninterrupted.outputIds.filter((id, index) => id === continued.outputIds[index]).length;
   return {
     tokens: thawed.tokens,
     blockTokens: thawed.blockTokens,
@@ -116,7 +115,7 @@ export async function runMainJob(
   };
 }
 
-/** `kill -9` of the engine and then of the backend: nobody gets to tidy up. */
+/** `kill -9` of the engine and then of the backend, so that neither can tidy up. */
 async function killProcesses(client: BackendClient, signal: AbortSignal): Promise<void> {
   const health = await client.call('health', {}, signal);
   const pids = [...health.engines.flatMap((engine) => engine.pid ?? []), health.pid];

@@ -5,7 +5,7 @@ const silentMs = 1000;
 const frameMs = 100;
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
-/** Shows the current step and the seconds so far, once an operation takes longer than a second. Clears its line at the end. */
+/** Shows the current step and the elapsed seconds of an operation that takes longer than a second. Clears its line at the end. */
 export class Progress implements Disposable {
   readonly #terminal: Terminal;
   readonly #startedMs = performance.now();

@@ -2,8 +2,8 @@
 const controls = /\r(?!\n)|[\p{Cc}--[\t\n\r]]/gv;
 
 /**
- * Text from elsewhere as a terminal may show it. A title, an answer or a path could otherwise write over what stands beside it, or
- * give the terminal orders; control characters are shown as pictures, line ends and tabs stay.
+ * Makes text from elsewhere safe to print. A title, an answer or a path could otherwise overwrite its neighbours or send commands to
+ * the terminal. Control characters become visible symbols; line ends and tabs stay.
  */
 export const readableText = (text: string): string =>
   text.replace(controls, (control) => {

@@ -4,13 +4,13 @@ import { addAbortSignal } from 'node:stream';
 export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
-  /** Whether somebody watches stderr, so that progress can be shown there. */
+  /** Whether stderr is a terminal, so that progress can be shown there. */
   readonly isWatched: boolean;
   /** Aborts with Ctrl-C. */
   readonly interrupted: AbortSignal;
   out(text: string): void;
   err(text: string): void;
-  /** All of it. @throws an abort error with Ctrl-C. */
+  /** Reads to the end. @throws an abort error with Ctrl-C. */
   readStdin(): Promise<string>;
 }
 

@@ -1,0 +1,38 @@
+import { formatCount, formatTokens } from '../base/format.ts';
+import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
+import { type Row, rowIf, type ShowTime } from './rows.ts';
+
+/** A session that takes turns is `open` for people; the stored word is older. */
+export const lifecycleWords: Readonly<Record<Lifecycle, string>> = {
+  active: 'open',
+  frozen: 'frozen',
+  thawed: 'thawed',
+  expired: 'expired',
+  deleted: 'deleted',
+};
+
+/** One word for what a session is or does. */
+export function sessionActivity({ lifecycle, phase }: Session): string {
+  if (phase === 'PermanentFailure') return 'failed';
+  return phase === 'Idle' ? lifecycleWords[lifecycle] : 'working';
+}
+
+/** What is known of a session. @param project its project as this client names it. */
+export function sessionRows(session: Session, showTime: ShowTime, project: string | null): Row[] {
+  const { tokens, model, thawedFrom } = session;
+  const messages = session.branches[session.activeBranch]?.messageIds.length;
+  return [
+    ['Session', session.id],
+    ['Lifecycle', sessionActivity(session)],
+    ['Context', tokens === null ? 'empty' : formatTokens(tokens.count)],
+    ...rowIf('Limit', model?.maxModelLen ? formatTokens(model.maxModelLen) : null),
+    ...rowIf('Messages', messages === undefined ? null : formatCount(messages)),
+    ['Model', model?.id ?? 'none yet'],
+    ['Model server', session.engine],
+    ['Project', project ?? 'none'],
+    ...rowIf('Frozen as', session.frozenAs),
+    ...rowIf('Thawed from', thawedFrom && `${thawedFrom.window} (${thawedFrom.verdict})`),
+    ...rowIf('Prefix breaks', session.prefixBreaks === 0 ? null : formatCount(session.prefixBreaks)),
+    ['Changed', showTime(session.updatedAt)],
+  ];
+}

@@ -1,0 +1,31 @@
+import { formatAge, formatBytes } from '../base/format.ts';
+import type { RouteOutput } from '../protocol/api.ts';
+import type { TrashItem } from '../protocol/schemas/space.ts';
+import { formatStamp, plural } from './amounts.ts';
+import type { Table } from './rows.ts';
+
+/** How long the store holds deleted things. A test compares it with the store's own figure. */
+export const trashDays = 7;
+
+/** For a person who is about to delete something. */
+export const trashSentence = `You can restore it from the trash for ${trashDays} days.`;
+
+export const emptyTrashSentence = 'The trash is empty.';
+
+export const trashTable = (items: readonly TrashItem[], now: Date): Table => ({
+  head: ['Item', 'Kind', 'Name', 'Size', 'Deleted', 'Removed after'],
+  rows: items.map(({ id, kind, name, sizeBytes, deletedAt, expiresAt }) => [
+    id,
+    kind,
+    name,
+    formatBytes(sizeBytes),
+    formatAge(deletedAt, now),
+    formatStamp(expiresAt),
+  ]),
+});
+
+export const restoredSentence = ({ kind, name }: RouteOutput<'restoreFromTrash'>): string =>
+  `Restored ${kind} ${name} from the trash.`;
+
+export const emptiedSentence = ({ items, bytesFreed }: RouteOutput<'emptyTrash'>): string =>
+  `Removed ${plural(items.length, 'item')} for good. This freed ${formatBytes(bytesFreed)}.`;
