@@ -58,6 +58,12 @@ export interface ReuseEvidence {
 
 export interface Generation {
   readonly text: string;
+  /** What the model wrote for itself before it answered, where the server tells it apart; it is no part of `text`. */
+  readonly reasoning?: string;
+  /** The server computed only a part of the prompt, without saying so: its own count against what it was sent. */
+  readonly cut?: { readonly countedTokens: number; readonly sentTokens: number } | null;
+  /** What the user should know of this answer, in plain words. */
+  readonly notes?: readonly string[];
   readonly promptIds: readonly number[];
   readonly outputIds: readonly number[];
   /** `tokenize` when the server did not return ids, so that they were worked out by a second call; both empty when it has no such call. */

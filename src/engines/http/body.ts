@@ -1,5 +1,7 @@
 import type * as z from 'zod/mini';
 import { CwmError, type ErrorName } from '../../protocol/errors.ts';
+import { errorInAnswer, serverReason } from './errorWords.ts';
+import { parseJson } from './parseJson.ts';
 
 /** No honest answer comes near: 128K token ids in JSON are about 1 MB. */
 export const maxAnswerBytes = 32 * 1024 * 1024;
@@ -40,7 +42,8 @@ export async function readRefusal(body: AsyncIterable<Uint8Array>): Promise<stri
 
 /**
  * @param what names the answer for the user: "The answer to /v1/models".
- * @throws CwmError `code` with the name of the first field that is wrong.
+ * @throws CwmError `code` with the server's own reason where the answer is that of an error, else with the name of the first field
+ * that is wrong.
  */
 export function parseAnswer<Schema extends z.ZodMiniType>(
   text: string,
@@ -50,9 +53,9 @@ export function parseAnswer<Schema extends z.ZodMiniType>(
 ): z.output<Schema> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (cause) {
-    throw new CwmError(code, `${what} is not JSON.`, { cause });
+    throw new CwmError(code, `${what} is not JSON${quoted(text)}.`, { cause });
   }
   return checkAnswer(value, schema, code, what);
 }
@@ -66,10 +69,18 @@ export function checkAnswer<Schema extends z.ZodMiniType>(
 ): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
+  const reason = errorInAnswer(value);
+  if (reason !== null) throw new CwmError(code, `${what} is an error: ${serverReason(reason)}`);
   const issue = result.error.issues[0];
   const field = issue?.path.join('.') ?? '';
   const wanted = issue?.code === 'invalid_type' ? ` is not a ${issue.expected}` : ' is not as expected';
   throw new CwmError(code, field === '' ? `${what}${wanted}.` : `${what} is malformed: "${field}"${wanted}.`, {
     context: { field },
   });
+}
+
+/** The beginning of what a server said, to be put behind a message. */
+export function quoted(text: string): string {
+  const reason = serverReason(text);
+  return reason === '' ? '' : `: ${JSON.stringify(reason)}`;
 }

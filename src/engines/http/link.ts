@@ -3,7 +3,7 @@ import { request as send, type Agent, type Dispatcher } from 'undici';
 import { CwmError, type ErrorName } from '../../protocol/errors.ts';
 import { parseEndpoint, type Connect, type Endpoint, type EngineAddress } from './address.ts';
 import { parseAnswer, readRefusal, readText } from './body.ts';
-import { readEvents } from './events.ts';
+import { readEvents, type StreamEvent } from './events.ts';
 import { classifyFailure, failureError } from './failure.ts';
 import { RequestGuard } from './guard.ts';
 import { orAborted } from './orAborted.ts';
@@ -95,7 +95,11 @@ export class Link {
   ): Promise<Answer<z.output<Schema>>> {
     const { text, triedBefore } = await this.#whole(request, 'application/json', signal);
     const what = `The answer of ${this.label} to ${request.path}`;
-    return { value: parseAnswer(text, schema, request.wrongAnswer, what), triedBefore };
+    try {
+      return { value: parseAnswer(text, schema, request.wrongAnswer, what), triedBefore };
+    } catch (error) {
+      throw this.#withoutSecretsIn(error, request);
+    }
   }
 
   async text(request: LinkRequest, signal: AbortSignal): Promise<string> {
@@ -108,25 +112,26 @@ export class Link {
   }
 
   /**
-   * Each event's data, until the server says `[DONE]`. `hasBegun` says whether the answer's first token was there: until
-   * then it may take as long as a prefill.
+   * Each event of an answer, the end mark included where there is one. `progress` says how far the answer has come, which decides how
+   * long the next piece may take: a prefill's time until its first token is there, little once it said why it ends.
    *
-   * @throws CwmError StreamCut when the stream ends before that.
+   * @throws CwmError StreamCut when the connection breaks.
    */
   async *events(
     request: LinkRequest,
-    hasBegun: () => boolean,
+    progress: () => 'waiting' | 'begun' | 'ended',
     signal: AbortSignal,
-  ): AsyncGenerator<{ data: string; triedBefore: boolean }> {
+  ): AsyncGenerator<StreamEvent & { readonly triedBefore: boolean }> {
     const { timeouts } = this.#options;
     const reply = await this.#open(request, 'text/event-stream', signal);
-    const onChunk = (): void => reply.guard.allow(hasBegun() ? timeouts.idleMs : timeouts.firstByteMs);
+    const patienceMs = { waiting: timeouts.firstByteMs, begun: timeouts.idleMs, ended: timeouts.smallMs };
+    const onChunk = (): void => reply.guard.allow(patienceMs[progress()]);
     try {
-      for await (const data of readEvents(reply.body, onChunk, this.label)) {
-        yield { data, triedBefore: reply.triedBefore };
+      for await (const event of readEvents(reply.body, onChunk, this.label)) {
+        yield { ...event, triedBefore: reply.triedBefore };
       }
     } catch (error) {
-      throw this.#bodyError(error, reply.guard);
+      throw this.#withoutSecretsIn(this.#bodyError(error, reply.guard), request);
     } finally {
       reply.guard.dispose();
       this.#release(reply.body);
@@ -163,6 +168,14 @@ export class Link {
     }
   }
 
+  /** A message may quote the answer. */
+  #withoutSecretsIn(error: unknown, request: LinkRequest): unknown {
+    if (!(error instanceof CwmError)) return error;
+    const { name, message, hint, context } = error;
+    const clean = this.withoutSecrets(request, message);
+    return clean === message ? error : new CwmError(name, clean, { hint, ...(context && { context }) });
+  }
+
   #bodyError(error: unknown, guard: RequestGuard): CwmError {
     if (error instanceof CwmError) return error;
     return (
@@ -173,7 +186,7 @@ export class Link {
     );
   }
 
-  /** Tries until an answer of the right kind begins. */
+  /** Tries until an answer begins. @param type what is asked for; an answer of another type is read as well. */
   async #open(request: LinkRequest, type: string, signal: AbortSignal): Promise<Reply> {
     let triedBefore = false;
     for (let tries = 1; ; tries++) {
@@ -202,7 +215,7 @@ export class Link {
       });
       // A body that is dropped half read still reports that as an error, which nobody else would hear.
       response.body.on('error', () => undefined);
-      const failed = await this.#refusal(request, type, response, signal);
+      const failed = await this.#refusal(request, response, signal);
       if (!failed) return { body: response.body, guard };
       guard.dispose();
       return failed;
@@ -230,18 +243,12 @@ export class Link {
   /** What is wrong with an answer whose head has come; null when nothing is. */
   async #refusal(
     request: LinkRequest,
-    type: string,
     { statusCode: status, headers, body }: Dispatcher.ResponseData,
     signal: AbortSignal,
   ): Promise<Failed | null> {
-    const { path, wrongAnswer } = request;
-    if (status >= 200 && status < 300) {
-      const actual = String(headers['content-type'] ?? 'no type').toLowerCase();
-      if (actual.startsWith(type)) return null;
-      body.destroy();
-      const error = `${this.label}${path} answered with ${actual.slice(0, 80)} where ${type} was expected.`;
-      return new Failed(new CwmError(wrongAnswer, error, { context: { engine: this.label } }), {});
-    }
+    const { path } = request;
+    // What an answer is, its body says: servers and proxies send streams and JSON under every content type.
+    if (status >= 200 && status < 300) return null;
     const text = this.withoutSecrets(request, await readRefusal(body));
     body.destroy();
     signal.throwIfAborted();

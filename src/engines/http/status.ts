@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import { CwmError } from '../../protocol/errors.ts';
+import { parseLoosely, serverReason } from './errorWords.ts';
 
 /** An answer that is no success, as far as it was read. */
 export interface Refusal {
@@ -11,46 +11,22 @@ export interface Refusal {
   readonly keySent: boolean;
 }
 
-const message = z.object({ message: z.string(), param: z.optional(z.nullable(z.string())) });
-/** vLLM and OpenAI nest it, older vLLM does not, FastAPI says `detail`, llama.cpp nests it too. */
-const errorBody = z.union([
-  z.object({ error: message }),
-  z.object({ error: z.string() }),
-  message,
-  z.object({ detail: z.string() }),
-]);
-
-/** The server's own reason, in one line of at most 300 characters; empty when it gives none. */
-export function serverReason(text: string): string {
-  const body = parseErrorBody(text);
-  // What is not JSON: a web page tells a user nothing, plain text may.
-  const reason = body ? pickReason(body) : /^\s*</.test(text) ? '' : text;
-  const line = reason.replaceAll(/[\p{Cc}\s]+/gu, ' ').trim();
-  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
-}
-
-function parseErrorBody(text: string): z.output<typeof errorBody> | null {
-  try {
-    return errorBody.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
-  }
-}
-
 /** vLLM names the parameter at fault; no room for one new token is told as `max_tokens` that came out as 0. */
 function isTooLong(text: string, reason: string): boolean {
-  const body = parseErrorBody(text);
-  const param = body && 'error' in body && typeof body.error === 'object' ? body.error.param : null;
+  const param = paramOf(parseLoosely(text));
   return (
     param === 'input_tokens' ||
     (param === 'max_tokens' && /at least 1\b/.test(reason)) ||
-    /maximum context length|max_model_len|exceeds? the (available )?context|longer than the maximum/i.test(reason)
+    /maximum context length|max_model_len|context[ _](length|size|window)[^.]*exceed|exceed(s|ed|ing)?[^.]{0,40}\bcontext|longer than the maximum/i.test(
+      reason,
+    )
   );
 }
 
-function pickReason(body: z.output<typeof errorBody>): string {
-  if ('error' in body) return typeof body.error === 'string' ? body.error : body.error.message;
-  return 'detail' in body ? body.detail : body.message;
+function paramOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return null;
+  const { error, param } = value as Readonly<Record<string, unknown>>;
+  return param ?? paramOf(error);
 }
 
 /** @returns what a status other than 2xx means to the user. */
@@ -85,7 +61,7 @@ export function statusError(refusal: Refusal): CwmError {
       : new CwmError('NotAnEngine', `The server at ${label} has no ${path}${said}.`, options);
   }
   if (status === 405 || status === 501)
-    return new CwmError('NotAnEngine', `The server at ${label} has no ${path}.`, options);
+    return new CwmError('NotAnEngine', `The server at ${label} has no ${path}${said}.`, options);
   if (status === 408 || status === 425 || status === 429)
     return new CwmError('EngineFailed', `The model server at ${label} is too busy (HTTP ${status})${said}.`, {
       ...options,
@@ -100,7 +76,10 @@ export function statusError(refusal: Refusal): CwmError {
       hint: 'KV that it reuses is damaged: thaw the window again to repair it.',
     });
   if (isTooLong(refusal.text, reason))
-    return new CwmError('ContextTooLong', `The context is too long for this model${said}.`, options);
+    return new CwmError('ContextTooLong', `The conversation and the answer are too long for this model${said}.`, {
+      ...options,
+      hint: 'Ask for a shorter answer (--max-tokens), use fewer files, or continue in a new session.',
+    });
   return new CwmError(
     'EngineRejected',
     `The model server at ${label} refused the request (HTTP ${status})${said}.`,

@@ -1,11 +1,13 @@
 import type { GenerateRequest } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { checkAnswer } from '../http/body.ts';
+import { checkAnswer, quoted } from '../http/body.ts';
+import type { StreamEvent } from '../http/events.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
-import { statusError } from '../http/status.ts';
+import { parseJson } from '../http/parseJson.ts';
+import { streamFailure } from '../http/streamFailure.ts';
 import { checkSlot } from './completion.ts';
 import type { SlotUse } from './homeSlot.ts';
-import { chunkSchema, streamErrorSchema, type Timings } from './wire.ts';
+import { chunkSchema, type Chunk, type Timings } from './wire.ts';
 
 const path = '/completion';
 
@@ -62,8 +64,11 @@ export async function readText(
   const ids: number[] = [];
   let text = '';
   let firstTokenMs: number | null = null;
-  for await (const { data, triedBefore } of link.events(request, () => firstTokenMs !== null, signal)) {
-    const chunk = parseChunk(data, link, request);
+  const progress = () => (firstTokenMs === null ? 'waiting' : 'begun');
+  for await (const event of link.events(request, progress, signal)) {
+    if (event.isEnd) break;
+    const { triedBefore } = event;
+    const chunk = parseChunk(event, link, request);
     ids.push(...(chunk.tokens ?? []));
     text += chunk.content;
     if (chunk.content !== '' || ids.length > 0) firstTokenMs ??= elapsedMs();
@@ -84,24 +89,15 @@ export async function readText(
   throw new CwmError('StreamCut', `llama-server at ${link.label} ended its answer without saying so.`);
 }
 
-function parseChunk(data: string, link: Link, request: LinkRequest) {
-  const { label } = link;
-  const what = `A chunk of the answer of ${label} to ${path}`;
+function parseChunk(event: StreamEvent, link: Link, request: LinkRequest): Chunk {
+  const what = `A chunk of the answer of ${link.label} to ${path}`;
   let value: unknown;
   try {
-    value = JSON.parse(data);
+    value = parseJson(event.data);
   } catch (cause) {
-    throw new CwmError('EngineFailed', `${what} is not JSON.`, { cause });
+    throw new CwmError('EngineFailed', `${what} is not JSON${quoted(event.data)}.`, { cause });
   }
-  const failure = streamErrorSchema.safeParse(value);
-  if (!failure.success) return checkAnswer(value, chunkSchema, 'EngineFailed', what);
-  const status = failure.data.error.code ?? 500;
-  throw statusError({
-    status: status >= 400 && status < 600 ? status : 500,
-    location: null,
-    text: link.withoutSecrets(request, data),
-    label,
-    path,
-    keySent: true,
-  });
+  const failure = streamFailure(event, value, link, request);
+  if (failure) throw failure;
+  return checkAnswer(value, chunkSchema, 'EngineFailed', what);
 }

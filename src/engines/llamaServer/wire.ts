@@ -1,9 +1,7 @@
 import * as z from 'zod/mini';
+import { count, maybe, tokenIds as ids } from '../http/lenient.ts';
 
 /** What of llama-server's answers is read (llama.cpp `tools/server/README.md`). Everything optional is missing in some version. */
-const count = z.int().check(z.nonnegative());
-const ids = z.array(count);
-const maybe = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(z.nullable(schema));
 
 export const modelsSchema = z.object({
   data: z
@@ -78,6 +76,4 @@ export const chunkSchema = z.object({
   stop_type: maybe(z.string()),
   timings: maybe(timings),
 });
-
-/** A failure after the stream has begun. */
-export const streamErrorSchema = z.object({ error: z.object({ message: z.string(), code: maybe(z.number()) }) });
+export type Chunk = z.infer<typeof chunkSchema>;

@@ -1,35 +1,21 @@
-import type { GenerateRequest } from '../../core/ports/engine.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import { checkAnswer } from '../http/body.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { checkAnswer, quoted } from '../http/body.ts';
+import type { StreamEvent } from '../http/events.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
-import { statusError } from '../http/status.ts';
-import { chatChunkSchema, streamErrorSchema, type Usage } from './wire.ts';
-
-const path = '/v1/chat/completions';
-
-export const chatRequest = (model: string, request: GenerateRequest): LinkRequest => ({
-  method: 'POST',
-  path,
-  patience: 'long',
-  wrongAnswer: 'EngineFailed',
-  body: {
-    model,
-    messages: request.messages,
-    max_tokens: request.maxTokens,
-    temperature: request.temperature,
-    add_generation_prompt: request.addGenerationPrompt,
-    cache_salt: request.salt,
-    return_token_ids: true,
-    stream: true,
-    stream_options: { include_usage: true },
-  },
-});
+import { parseJson } from '../http/parseJson.ts';
+import { streamFailure } from '../http/streamFailure.ts';
+import { contentText, plainText } from './contentText.ts';
+import { chatChunkSchema, type ChatChunk, type Usage } from './wire.ts';
 
 export interface ChatAnswer {
   readonly text: string;
+  /** What the model wrote for itself before it answered, where the server tells it apart. */
+  readonly reasoning: string;
   /** Null when the server does not return ids. */
   readonly promptIds: readonly number[] | null;
+  /** Null also when it left some out: those of text that came without, or fewer than it counts. */
   readonly outputIds: readonly number[] | null;
+  /** `length` where the answer was cut at its limit, whatever the server calls that. */
   readonly finishReason: string;
   readonly usage: Usage | null;
   readonly timeToFirstTokenMs: number | null;
@@ -38,9 +24,11 @@ export interface ChatAnswer {
 }
 
 /**
- * Reads a chat to the last chunk: that is where the usage is, after the one with the finish reason.
+ * Reads a chat to the last chunk: that is where the usage is, after the one with the finish reason. An answer is whole when the
+ * server says why it ended, or that nothing follows: some servers say only one of the two. A connection that breaks after that costs the
+ * evidence that was still to come, not the answer.
  *
- * @throws CwmError StreamCut when the stream ends before the server says why.
+ * @throws CwmError StreamCut when the stream ends before that, EngineFailed and others for a failure that the server reports.
  */
 export async function readChat(
   link: Link,
@@ -51,36 +39,57 @@ export async function readChat(
 ): Promise<ChatAnswer> {
   const startedMs = elapsedMs();
   let text = '';
+  let reasoning = '';
   let promptIds: readonly number[] | null = null;
   let outputIds: number[] | null = null;
   let finishReason: string | null = null;
+  let hasEnded = false;
   let usage: Usage | null = null;
   let firstTokenMs: number | null = null;
   let serverTimeToFirstTokenMs: number | null = null;
   let triedBefore = false;
+  let isStrange = false;
+  let isIncomplete = false;
+  const isWhole = (): boolean => hasEnded || finishReason !== null;
+  const progress = () => (isWhole() ? 'ended' : firstTokenMs === null ? 'waiting' : 'begun');
 
-  for await (const event of link.events(request, () => firstTokenMs !== null, signal)) {
-    triedBefore = event.triedBefore;
-    const chunk = parseChunk(event.data, link, request);
-    promptIds ??= chunk.prompt_token_ids ?? null;
-    usage = chunk.usage ?? usage;
-    serverTimeToFirstTokenMs = chunk.metrics?.time_to_first_token_ms ?? serverTimeToFirstTokenMs;
-    const choice = chunk.choices[0];
-    if (!choice) continue;
-    const delta = choice.delta?.content ?? '';
-    if (choice.token_ids) (outputIds ??= []).push(...choice.token_ids);
-    if (delta !== '' || (choice.token_ids?.length ?? 0) > 0) firstTokenMs ??= elapsedMs();
-    finishReason = choice.finish_reason ?? finishReason;
-    text += delta;
-    if (delta !== '') onDelta(delta);
+  try {
+    for await (const event of link.events(request, progress, signal)) {
+      triedBefore = event.triedBefore;
+      hasEnded ||= event.isEnd;
+      if (event.isEnd) break;
+      const chunk = parseChunk(event, link, request);
+      usage = chunk.usage ?? usage;
+      serverTimeToFirstTokenMs = chunk.metrics?.time_to_first_token_ms ?? serverTimeToFirstTokenMs;
+      const choice = firstChoice(chunk);
+      promptIds ??= chunk.prompt_token_ids ?? choice?.prompt_token_ids ?? null;
+      isStrange = chunk.choices === undefined && chunk.usage === undefined && firstTokenMs === null;
+      if (!choice) continue;
+      // An answer that came in one piece, where a stream was asked for.
+      hasEnded ||= Boolean(choice.message);
+      const said = saidIn(choice);
+      if (choice.token_ids) (outputIds ??= []).push(...choice.token_ids);
+      else isIncomplete ||= said.text !== '' || said.reasoning !== '';
+      if (said.text !== '' || said.reasoning !== '' || (choice.token_ids?.length ?? 0) > 0)
+        firstTokenMs ??= elapsedMs();
+      finishReason = choice.finish_reason || finishReason;
+      reasoning += said.reasoning;
+      text += said.text;
+      if (said.text !== '') onDelta(said.text);
+    }
+  } catch (error) {
+    if (!isWhole() || !isCwmError(error, 'StreamCut', 'EngineTimeout')) throw error;
   }
-  if (finishReason === null)
-    throw new CwmError('StreamCut', `The model server at ${link.label} ended its answer without a reason to.`);
+  if (!isWhole() && isStrange)
+    throw new CwmError('EngineFailed', `The model server at ${link.label} sent no answer to ${request.path}.`);
+  if (!isWhole())
+    throw new CwmError('StreamCut', `The model server at ${link.label} ended its stream in the middle of the answer.`);
   return {
-    text,
+    text: text.toWellFormed(),
+    reasoning: reasoning.toWellFormed(),
     promptIds,
-    outputIds,
-    finishReason,
+    outputIds: isIncomplete || isFewer(outputIds, usage) ? null : outputIds,
+    finishReason: commonReason(finishReason),
     usage,
     timeToFirstTokenMs: firstTokenMs === null ? null : firstTokenMs - startedMs,
     serverTimeToFirstTokenMs,
@@ -88,26 +97,38 @@ export async function readChat(
   };
 }
 
-function parseChunk(data: string, link: Link, request: LinkRequest) {
+function parseChunk(event: StreamEvent, link: Link, request: LinkRequest): ChatChunk {
   const { label } = link;
-  const what = `A chunk of the answer of ${label} to ${path}`;
+  const what = `A chunk of the answer of ${label} to ${request.path}`;
   let value: unknown;
   try {
-    value = JSON.parse(data);
+    value = parseJson(event.data);
   } catch (cause) {
-    throw new CwmError('EngineFailed', `${what} is not JSON.`, { cause });
+    const failure = event.name === 'error' ? streamFailure(event, event.data, link, request) : null;
+    throw failure ?? new CwmError('EngineFailed', `${what} is not JSON${quoted(event.data)}.`, { cause });
   }
-  const failure = streamErrorSchema.safeParse(value);
-  if (failure.success) {
-    const status = Number(failure.data.error.code);
-    throw statusError({
-      status: status >= 400 && status < 600 ? status : 500,
-      location: null,
-      text: link.withoutSecrets(request, data),
-      label,
-      path,
-      keySent: true,
-    });
-  }
+  const failure = streamFailure(event, value, link, request);
+  if (failure) throw failure;
   return checkAnswer(value, chatChunkSchema, 'EngineFailed', what);
 }
+
+const isFewer = (ids: readonly number[] | null, usage: Usage | null): boolean =>
+  ids !== null && typeof usage?.completion_tokens === 'number' && usage.completion_tokens !== ids.length;
+
+type Choice = NonNullable<ChatChunk['choices']>[number];
+
+/** One answer is asked for; a server that gives several numbers them. */
+const firstChoice = ({ choices }: ChatChunk): Choice | undefined => choices?.find(({ index }) => (index ?? 0) === 0);
+
+function saidIn({ delta, message, text }: Choice): { readonly text: string; readonly reasoning: string } {
+  const piece = delta ?? message ?? { content: text };
+  const { said, thought } = contentText(piece.content);
+  const reasoning = [piece.reasoning_content, piece.reasoning, piece.thinking].map(plainText).find((it) => it !== '');
+  return { text: said + plainText(piece.refusal), reasoning: (reasoning ?? '') + thought };
+}
+
+/** What servers call the reason that an answer reached its limit. */
+const cutReasons = /^(length|limit|max_?_?(output_|completion_|new_)?(tokens|length|context)|model_length)$/i;
+
+const commonReason = (reason: string | null): string =>
+  reason === null ? 'stop' : cutReasons.test(reason) ? 'length' : reason;

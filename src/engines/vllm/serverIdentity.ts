@@ -15,6 +15,8 @@ export interface ServerIdentity {
   /** Where it answered. */
   readonly label: string;
   readonly description: EngineDescription;
+  /** Whether it takes vLLM's own fields. */
+  readonly speaksVllm: boolean;
   /** Folder with the embedded engine's block files, when it is on this machine. */
   readonly blockDir: string | null;
 }
@@ -78,6 +80,8 @@ export async function identifyServer(
       isUntried: !cwm && blockTokens === null,
       notices: noticesOf(kind, shownVersion, metrics, cwm?.notice ?? null),
     },
+    // A proxy may hide everything of vLLM but the owner of its models.
+    speaksVllm: cwm !== null || isVllm(entry, metrics),
     // A server elsewhere may name any folder it likes, and files there will be deleted.
     blockDir: link.isLocal ? (cwm?.blockDir ?? null) : null,
   };

@@ -29,34 +29,45 @@ export async function tokenizeText(
   return ask(link, { model, prompt: text, add_special_tokens: false }, signal, once);
 }
 
+export interface AnsweredIds {
+  readonly text: string;
+  readonly promptIds: readonly number[] | null;
+  /** Null also where some are missing. */
+  readonly outputIds: readonly number[] | null;
+  /** The server's own count of the prompt's tokens; null when it tells none. */
+  readonly countedPromptTokens: number | null;
+}
+
 /**
- * The ids of a chat: those the server returned, what it left out worked out by a second call. On a server that has no
- * `/tokenize` either, they stay empty.
+ * The ids of a chat: those the server returned, what it left out worked out by a second call. They stay empty on a server that
+ * has no usable `/tokenize` either, and where the server counts another number of tokens than its tokenizer gives: those ids are not what
+ * it computed. Ids serve evidence, so no failure to get them costs the answer.
+ *
+ * @throws CwmError Cancelled.
  */
 export async function completeIds(
   link: Link,
   model: string,
-  request: GenerateRequest,
-  answer: {
-    readonly text: string;
-    readonly promptIds: readonly number[] | null;
-    readonly outputIds: readonly number[] | null;
-  },
+  request: Pick<GenerateRequest, 'messages' | 'addGenerationPrompt'>,
+  answer: AnsweredIds,
   signal: AbortSignal,
-): Promise<Pick<Generation, 'promptIds' | 'outputIds' | 'idsSource'>> {
-  const { text, promptIds, outputIds } = answer;
-  if (promptIds && outputIds) return { promptIds, outputIds, idsSource: 'engine' };
-  try {
-    return {
-      promptIds: promptIds ?? (await tokenizeChat(link, model, request.messages, request.addGenerationPrompt, signal)),
-      outputIds: outputIds ?? (await tokenizeText(link, model, text, signal)),
-      idsSource: 'tokenize',
-    };
-  } catch (error) {
-    if (isCwmError(error, 'NotAnEngine', 'EngineRejected'))
-      return { promptIds: [], outputIds: [], idsSource: 'tokenize' };
-    throw error;
+): Promise<
+  Pick<Generation, 'promptIds' | 'outputIds' | 'idsSource'> & { readonly tokenized: readonly number[] | null }
+> {
+  const { text, promptIds, outputIds, countedPromptTokens: counted } = answer;
+  const isCounted = (ids: readonly number[]): boolean => counted === null || ids.length === counted;
+  if (promptIds && outputIds) {
+    return { promptIds, outputIds, idsSource: isCounted(promptIds) ? 'engine' : 'tokenize', tokenized: promptIds };
   }
+  let prompt = promptIds;
+  try {
+    prompt ??= await tokenizeChat(link, model, request.messages, request.addGenerationPrompt, signal);
+    const output = outputIds ?? (await tokenizeText(link, model, text, signal));
+    if (isCounted(prompt)) return { promptIds: prompt, outputIds: output, idsSource: 'tokenize', tokenized: prompt };
+  } catch (error) {
+    if (signal.aborted || !isCwmError(error) || isCwmError(error, 'Cancelled')) throw error;
+  }
+  return { promptIds: [], outputIds: [], idsSource: 'tokenize', tokenized: prompt };
 }
 
 async function ask(link: Link, body: unknown, signal: AbortSignal, once = false): Promise<readonly number[]> {

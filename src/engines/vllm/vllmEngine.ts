@@ -24,9 +24,11 @@ import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, t
 import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
 import { PinnedKv, pieceTokens } from '../lmcache/pinnedKv.ts';
 import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
-import { chatRequest, readChat } from './chat.ts';
 import { checkEcho, completionRequest, probeRequest, readCanary } from './completion.ts';
+import { converse } from './converse.ts';
+import { Dialect } from './dialect.ts';
 import { weigh } from './evidence.ts';
+import { cutNote, findCut } from './promptCheck.ts';
 import { claimsWhatCannotBe, probeVllm, type Completed, type ProbeParts } from './probe.ts';
 import { identifyServer, isSameServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './serverMetrics.ts';
@@ -58,6 +60,7 @@ export interface VllmEngineOptions {
 interface KnownServer {
   readonly identity: ServerIdentity;
   readonly blocks: BlockStore;
+  readonly dialect: Dialect;
   /** What a probe found. */
   capabilities: Capabilities | null;
   /** Null until it was asked for what it can't have; false for good once it claimed to have it. */
@@ -143,16 +146,23 @@ export class VllmEngine implements Engine {
   generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
-      const model = server.identity.description.model.id;
-      const answer = await readChat(link, chatRequest(model, request), onDelta, () => this.#clock.elapsedMs(), signal);
-      const { promptIds, outputIds, idsSource } = await completeIds(link, model, request, answer, signal);
+      const { dialect } = server;
+      const { id: model, maxModelLen } = server.identity.description.model;
+      const elapsedMs = (): number => this.#clock.elapsedMs();
+      const parts = { link, model, maxModelLen, dialect, elapsedMs };
+      const { answer, request: asked } = await converse(parts, request, onDelta, signal);
+      const countedPromptTokens = answer.usage?.prompt_tokens ?? null;
+      const answered = { ...answer, countedPromptTokens };
+      const { tokenized, ...ids } = await completeIds(link, model, asked, answered, signal);
+      const cut = findCut(countedPromptTokens, tokenized, asked.messages);
       return {
         text: answer.text,
-        promptIds,
-        outputIds,
-        idsSource,
+        reasoning: answer.reasoning,
+        ...ids,
         finishReason: answer.finishReason,
-        reuse: asBelieved(weigh({ ...answer, sentTokens: promptIds.length, before: null, after: null }), server),
+        reuse: asBelieved(weigh({ ...answer, sentTokens: ids.promptIds.length, before: null, after: null }), server),
+        cut,
+        notes: cut ? [cutNote(cut)] : [],
       };
     });
   }
@@ -160,8 +170,7 @@ export class VllmEngine implements Engine {
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
-      const complete = (context: KvContext): Promise<Completed> =>
-        this.#ask(link, server.identity, context, false, signal);
+      const complete = (context: KvContext): Promise<Completed> => this.#ask(link, server, context, false, signal);
       const { reuse, before, after } = await complete(context);
       const nudge = async (): Promise<void> => {
         await complete({ ...context, ids: context.ids.slice(0, 1) });
@@ -200,7 +209,7 @@ export class VllmEngine implements Engine {
   measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
-      const completed = await this.#ask(link, server.identity, context, true, signal);
+      const completed = await this.#ask(link, server, context, true, signal);
       const canary = readCanary(completed.completion, link.label);
       return { reuse: await this.#weighWord(link, server, completed, signal), canary };
     });
@@ -254,6 +263,7 @@ export class VllmEngine implements Engine {
     this.#known = {
       identity,
       blocks: new BlockStore(identity, this.#blockFiles),
+      dialect: new Dialect(identity),
       capabilities: null,
       isBelieved: null,
     };
@@ -262,13 +272,13 @@ export class VllmEngine implements Engine {
 
   async #ask(
     link: Link,
-    identity: ServerIdentity,
+    server: KnownServer,
     context: KvContext,
     canary: boolean,
     signal: AbortSignal,
   ): Promise<Completed> {
-    const request = completionRequest(identity.description.model.id, context, canary);
-    return this.#complete(link, identity, context, request, signal);
+    const request = completionRequest(server.identity.description.model.id, context, canary);
+    return this.#complete(link, server, context, request, signal);
   }
 
   /**
@@ -292,7 +302,7 @@ export class VllmEngine implements Engine {
     return asBelieved(reuse, server);
   }
 
-  #probeParts(link: Link, { identity, blocks }: KnownServer, signal: AbortSignal): ProbeParts {
+  #probeParts(link: Link, { identity, blocks, dialect }: KnownServer, signal: AbortSignal): ProbeParts {
     const { kind, model } = identity.description;
     return {
       link,
@@ -301,13 +311,19 @@ export class VllmEngine implements Engine {
       timer: this.#timer,
       elapsedMs: () => this.#clock.elapsedMs(),
       complete: (context, canary) =>
-        this.#complete(link, identity, context, probeRequest(model.id, context, canary, kind === 'vllm'), signal),
+        this.#complete(
+          link,
+          { identity, dialect },
+          context,
+          probeRequest(model.id, context, canary, kind === 'vllm'),
+          signal,
+        ),
     };
   }
 
   async #complete(
     link: Link,
-    identity: ServerIdentity,
+    { identity, dialect }: Pick<KnownServer, 'identity' | 'dialect'>,
     context: KvContext,
     request: LinkRequest,
     signal: AbortSignal,
@@ -315,7 +331,8 @@ export class VllmEngine implements Engine {
     assertFits(context.ids.length, identity.description.model.maxModelLen, link.label);
     const before = await readMetrics(link, signal);
     const startedMs = this.#clock.elapsedMs();
-    const { value, triedBefore } = await link.json(request, completionSchema, signal);
+    const send = (fitting: LinkRequest) => link.json(fitting, completionSchema, signal);
+    const { value, triedBefore } = await dialect.ask(request, send);
     const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
     checkEcho(value, context.ids, link.label);
     const after = before && (await this.#readMoved(link, before, signal));

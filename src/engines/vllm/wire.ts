@@ -1,11 +1,11 @@
 import * as z from 'zod/mini';
+import { count, maybe, tokenIds } from '../http/lenient.ts';
 import { hashProfileSchema } from '../../protocol/schemas/window.ts';
 
-/** What of vLLM's answers is read. Everything optional is missing in some version or on some server that speaks the same dialect. */
-const count = z.int().check(z.nonnegative());
-/** One check for the whole array: a schema for each of 32K ids takes a millisecond. */
-const ids = z.custom<number[]>((value) => Array.isArray(value) && value.every((id) => Number.isInteger(id) && id >= 0));
-const maybe = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(z.nullable(schema));
+/**
+ * What of vLLM's answers is read. Everything that {@link maybe} wraps is missing or odd in some version, or on some server that speaks
+ * the same dialect, and serves evidence only.
+ */
 
 export const versionSchema = z.object({ version: z.string() });
 
@@ -20,24 +20,44 @@ export const embeddedInfoSchema = z.object({
   notice: maybe(z.string()),
 });
 
-export const modelsSchema = z.object({
-  data: z.array(
-    z.object({
-      id: z.string(),
-      owned_by: maybe(z.string()),
-      root: maybe(z.string()),
-      /** A LoRA adapter names its base model here. */
-      parent: maybe(z.string()),
-      max_model_len: maybe(count),
-      cwm: maybe(embeddedInfoSchema),
-    }),
-  ),
+/** Some servers write numbers as text. */
+const length = z.pipe(z.pipe(z.union([z.number(), z.string()]), z.transform(Number)), z.int().check(z.positive()));
+
+const modelEntrySchema = z.object({
+  id: z.string(),
+  owned_by: maybe(z.string()),
+  root: maybe(z.string()),
+  /** A LoRA adapter names its base model here. */
+  parent: maybe(z.string()),
+  max_model_len: maybe(length),
+  cwm: maybe(embeddedInfoSchema),
+  /** What it is for, as some servers tell. */
+  type: maybe(z.string()),
+  task: maybe(z.string()),
+  capabilities: maybe(z.object({ completion_chat: maybe(z.boolean()) })),
 });
-export type ModelEntry = z.infer<typeof modelsSchema>['data'][number];
+export type ModelEntry = z.infer<typeof modelEntrySchema>;
+
+/** A list under `data` or `models`, or bare; null and no list at all are a list of none. */
+export const modelsSchema = z.union([
+  z.pipe(
+    z.array(modelEntrySchema),
+    z.transform((data) => ({ data })),
+  ),
+  z.pipe(
+    z.object({ data: z.optional(z.nullable(z.array(modelEntrySchema))), object: z.literal('list') }),
+    z.transform(({ data }) => ({ data: data ?? [] })),
+  ),
+  z.object({ data: z.array(modelEntrySchema) }),
+  z.pipe(
+    z.object({ models: z.array(modelEntrySchema) }),
+    z.transform(({ models }) => ({ data: models })),
+  ),
+]);
 
 /** `cached_tokens`: null or absent is "not observed", never 0 (vLLM without `--enable-prompt-tokens-details`). */
 const usageSchema = z.object({
-  prompt_tokens: count,
+  prompt_tokens: maybe(count),
   completion_tokens: maybe(count),
   prompt_tokens_details: maybe(z.object({ cached_tokens: maybe(count) })),
 });
@@ -58,7 +78,7 @@ export const serverInfoSchema = z.object({
   }),
 });
 
-export const tokenizeSchema = z.object({ tokens: ids });
+export const tokenizeSchema = z.object({ tokens: tokenIds });
 
 const metricsSchema = z.object({ time_to_first_token_ms: maybe(z.number()) });
 
@@ -68,10 +88,10 @@ export const completionSchema = z.object({
   choices: z
     .array(
       z.object({
-        text: z.string(),
+        text: maybe(z.string()),
         finish_reason: maybe(z.string()),
-        token_ids: maybe(ids),
-        prompt_token_ids: maybe(ids),
+        token_ids: maybe(tokenIds),
+        prompt_token_ids: maybe(tokenIds),
         logprobs: maybe(
           z.object({
             tokens: maybe(z.array(z.string())),
@@ -88,22 +108,34 @@ export const completionSchema = z.object({
 });
 export type Completion = z.infer<typeof completionSchema>;
 
+/** What is said, in a piece of a stream or in a whole answer. Its text has several forms: {@link contentText} reads them. */
+const pieceSchema = z.object({
+  content: z.optional(z.unknown()),
+  /** Three names for what a model wrote before it answered. */
+  reasoning_content: z.optional(z.unknown()),
+  reasoning: z.optional(z.unknown()),
+  thinking: z.optional(z.unknown()),
+  refusal: z.optional(z.unknown()),
+});
+
 /** In a chat stream the prompt's ids are at the top of the first chunk, the answer's in each delta, the usage in the last chunk. */
 export const chatChunkSchema = z.object({
-  prompt_token_ids: maybe(ids),
-  choices: z.array(
-    z.object({
-      delta: maybe(z.object({ content: maybe(z.string()) })),
-      finish_reason: maybe(z.string()),
-      token_ids: maybe(ids),
-    }),
+  prompt_token_ids: maybe(tokenIds),
+  choices: z.optional(
+    z.array(
+      z.object({
+        index: maybe(z.number()),
+        delta: maybe(pieceSchema),
+        /** Of an answer in one piece. */
+        message: maybe(pieceSchema),
+        text: maybe(z.string()),
+        finish_reason: maybe(z.string()),
+        token_ids: maybe(tokenIds),
+        prompt_token_ids: maybe(tokenIds),
+      }),
+    ),
   ),
   usage: maybe(usageSchema),
   metrics: maybe(metricsSchema),
 });
 export type ChatChunk = z.infer<typeof chatChunkSchema>;
-
-/** vLLM reports a failure after the stream has begun as one more event. */
-export const streamErrorSchema = z.object({
-  error: z.object({ message: z.string(), code: maybe(z.union([z.number(), z.string()])) }),
-});

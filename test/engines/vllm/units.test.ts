@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseEndpoint } from '../../../src/engines/http/address.ts';
 import { failureError } from '../../../src/engines/http/failure.ts';
 import { retryDelayMs } from '../../../src/engines/http/retry.ts';
-import { serverReason } from '../../../src/engines/http/status.ts';
+import { serverReason } from '../../../src/engines/http/errorWords.ts';
 import { weigh } from '../../../src/engines/vllm/evidence.ts';
 import { identifyServer, type Asker } from '../../../src/engines/vllm/serverIdentity.ts';
 import { readServerMetrics } from '../../../src/engines/vllm/serverMetrics.ts';

@@ -1,0 +1,26 @@
+/** Strings, which are skipped, and what Python's `json` writes for numbers that JSON does not have. */
+const notJson = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
+
+/** How vLLM writes the log-probability of an impossible token. */
+const impossible = '-9999';
+
+/**
+ * JSON with what servers get wrong in it: a byte order mark before it; `-Infinity`, a token that can't come next; `NaN` and
+ * `Infinity`, which become null.
+ *
+ * @throws SyntaxError for what is no JSON.
+ */
+export function parseJson(text: string): unknown {
+  const plain = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  try {
+    return JSON.parse(plain);
+  } catch (error) {
+    if (!/\b(NaN|Infinity)\b/.test(plain)) throw error;
+    return JSON.parse(plain.replaceAll(notJson, replacement));
+  }
+}
+
+function replacement(match: string): string {
+  if (match.startsWith('"')) return match;
+  return match === '-Infinity' ? impossible : 'null';
+}

@@ -1,0 +1,21 @@
+import type { GenerateRequest } from '../../core/ports/engine.ts';
+import type { LinkRequest } from '../http/link.ts';
+
+/** One answer to a conversation, with every field that any server has a use for; {@link Dialect} leaves out what this one refuses. */
+export const chatRequest = (model: string, request: GenerateRequest): LinkRequest => ({
+  method: 'POST',
+  path: '/v1/chat/completions',
+  patience: 'long',
+  wrongAnswer: 'EngineFailed',
+  body: {
+    model,
+    messages: request.messages,
+    max_tokens: request.maxTokens,
+    temperature: request.temperature,
+    add_generation_prompt: request.addGenerationPrompt,
+    cache_salt: request.salt,
+    return_token_ids: true,
+    stream: true,
+    stream_options: { include_usage: true },
+  },
+});

@@ -1,0 +1,79 @@
+import type { GenerateRequest } from '../../core/ports/engine.ts';
+import { isCwmError } from '../../protocol/errors.ts';
+import type { Link } from '../http/link.ts';
+import { roomForAnswer } from './answerRoom.ts';
+import { readChat, type ChatAnswer } from './chat.ts';
+import { chatRequest } from './chatRequest.ts';
+import type { Dialect } from './dialect.ts';
+import { tokenizeChat } from './tokenize.ts';
+
+export interface Conversing {
+  readonly link: Link;
+  readonly model: string;
+  readonly maxModelLen: number | null;
+  readonly dialect: Dialect;
+  readonly elapsedMs: () => number;
+}
+
+export interface Conversed {
+  readonly answer: ChatAnswer;
+  /** What was asked for in the end: a shorter answer, or without an answer of the assistant at the end. */
+  readonly request: GenerateRequest;
+}
+
+/**
+ * Has one answer, in whichever form the server takes the request: without fields that it refuses, in the room that its context
+ * leaves, and, where only a prompt is to be computed, without an assistant's message at the end.
+ *
+ * @throws CwmError as {@link readChat}, and what the server refuses.
+ */
+export async function converse(
+  conversing: Conversing,
+  request: GenerateRequest,
+  onDelta: (text: string) => void,
+  signal: AbortSignal,
+): Promise<Conversed> {
+  let hasBegun = false;
+  const hear = (text: string): void => {
+    hasBegun = true;
+    onDelta(text);
+  };
+  try {
+    return await ask(conversing, request, hear, signal);
+  } catch (error) {
+    const other = hasBegun ? null : await otherRequest(conversing, request, error, signal);
+    if (other === null) throw error;
+    return ask(conversing, other, hear, signal);
+  }
+}
+
+async function ask(
+  { link, model, dialect, elapsedMs }: Conversing,
+  request: GenerateRequest,
+  onDelta: (text: string) => void,
+  signal: AbortSignal,
+): Promise<Conversed> {
+  const send = (fitting: Parameters<typeof readChat>[1]): Promise<ChatAnswer> =>
+    readChat(link, fitting, onDelta, elapsedMs, signal);
+  return { answer: await dialect.ask(chatRequest(model, request), send), request };
+}
+
+/** The request that may be answered where this one was refused; null where there is none. */
+async function otherRequest(
+  { link, model, maxModelLen }: Conversing,
+  request: GenerateRequest,
+  refusal: unknown,
+  signal: AbortSignal,
+): Promise<GenerateRequest | null> {
+  const { messages, addGenerationPrompt, maxTokens } = request;
+  if (isCwmError(refusal, 'ContextTooLong') && maxTokens > 1) {
+    const promptIds = await tokenizeChat(link, model, messages, addGenerationPrompt, signal).catch(() => null);
+    const room = roomForAnswer(refusal, { promptTokens: promptIds?.length ?? null, maxModelLen });
+    return room !== null && room < maxTokens ? { ...request, maxTokens: room } : null;
+  }
+  // Servers of thinking models refuse to continue an answer, and take this for one that is to be continued.
+  const endsWithAnswer = messages.at(-1)?.role === 'assistant' && messages.length > 1;
+  return isCwmError(refusal, 'EngineRejected') && !addGenerationPrompt && endsWithAnswer
+    ? { ...request, messages: messages.slice(0, -1) }
+    : null;
+}

@@ -1,0 +1,75 @@
+import { isCwmError, type CwmError } from '../../protocol/errors.ts';
+import type { LinkRequest } from '../http/link.ts';
+
+/** What only vLLM knows. */
+const vllmFields = [
+  'add_generation_prompt',
+  'cache_salt',
+  'return_token_ids',
+  'return_tokens_as_token_ids',
+  'kv_transfer_params',
+] as const;
+/** These and no others may be left out without being named: no answer is another without them. */
+const unnamedFields: readonly string[] = [...vllmFields, 'stream_options'];
+
+const mostTries = 4;
+/** Fields that every server knows are left out only where their presence is what is refused, not their value. */
+const refusesPresence =
+  /not (be )?(supported|permitted|allowed|recognized)|unsupported|unknown|unrecognized|unexpected|extra (inputs|fields)|forbidden|only the default/i;
+
+/**
+ * Which fields a server takes. vLLM's own are never sent to a server that showed it is none; what a server refuses is left out and
+ * the request sent again, and the same holds for all later requests to this server.
+ */
+export class Dialect {
+  #left: ReadonlySet<string>;
+
+  constructor({ speaksVllm }: { readonly speaksVllm: boolean }) {
+    this.#left = new Set(speaksVllm ? [] : vllmFields);
+  }
+
+  /**
+   * Sends a request in the form that the server takes. `send` must not have given anything of an answer away when it throws
+   * EngineRejected.
+   */
+  async ask<T>(request: LinkRequest, send: (request: LinkRequest) => Promise<T>): Promise<T> {
+    let left = this.#left;
+    for (let tries = 1; ; tries++) {
+      const fitting = without(request, left);
+      try {
+        const answer = await send(fitting);
+        this.#left = new Set([...this.#left, ...left]);
+        return answer;
+      } catch (error) {
+        const refused = refusedFields(error, Object.keys(fitting.body as object));
+        if (refused.length === 0 || tries === mostTries) throw error;
+        left = new Set([...left, ...refused]);
+      }
+    }
+  }
+}
+
+function without(request: LinkRequest, left: ReadonlySet<string>): LinkRequest {
+  const body = request.body as Readonly<Record<string, unknown>>;
+  const entries = Object.entries(body).filter(([field]) => !left.has(field));
+  // OpenAI's newer models have another name for the same.
+  if (left.has('max_tokens') && 'max_tokens' in body) entries.push(['max_completion_tokens', body['max_tokens']]);
+  return { ...request, body: Object.fromEntries(entries) };
+}
+
+/** The fields that a refusal names; all that may be left out where it names none; none where it is no refusal of a field. */
+function refusedFields(error: unknown, sent: readonly string[]): readonly string[] {
+  if (!isCwmError(error, 'EngineRejected') || !isOfTheBody(error)) return [];
+  const { message } = error;
+  if (sent.includes('max_tokens') && /\bmax_completion_tokens\b/.test(message)) return ['max_tokens'];
+  const isNamed = (field: string): boolean => new RegExp(`\\b${field}\\b`, 'i').test(message);
+  const named = sent.filter((field) => unnamedFields.includes(field) && isNamed(field));
+  const others = refusesPresence.test(message)
+    ? sent.filter((field) => (field === 'temperature' || field === 'stream') && isNamed(field))
+    : [];
+  if (others.includes('stream')) named.push(...sent.filter((field) => field === 'stream_options'));
+  const all = [...new Set([...named, ...others])];
+  return all.length > 0 ? all : sent.filter((field) => unnamedFields.includes(field));
+}
+
+const isOfTheBody = ({ context }: CwmError): boolean => context?.['status'] === 400 || context?.['status'] === 422;

@@ -1,0 +1,43 @@
+import type { ChatMessage } from '../../core/ports/engine.ts';
+
+/** The longest piece of text without a space that is now and then one token, in characters. */
+const longestToken = 16;
+
+/**
+ * The fewest tokens that any tokenizer makes of these messages: none has a token that spans two words of text.
+ */
+export function fewestTokens(messages: readonly ChatMessage[]): number {
+  let tokens = 0;
+  for (const { content } of messages) {
+    for (const [word] of content.matchAll(/\S+/g)) tokens += Math.ceil(word.length / longestToken);
+  }
+  return tokens;
+}
+
+/** A prompt of which the server computed only a part, without saying so. */
+export interface CutPrompt {
+  readonly countedTokens: number;
+  /** As its own tokenizer has it, or the fewest that the text can have. */
+  readonly sentTokens: number;
+}
+
+/**
+ * Whether a server cut a conversation: it counts fewer tokens than it was sent. Null where nothing speaks for that.
+ *
+ * @param counted its own count of the prompt; null when it tells none.
+ * @param ids the prompt as its tokenizer has it; null when that is not known.
+ */
+export function findCut(
+  counted: number | null,
+  ids: readonly number[] | null,
+  messages: readonly ChatMessage[],
+): CutPrompt | null {
+  if (counted === null || counted === 0) return null;
+  const sentTokens = Math.max(ids?.length ?? 0, fewestTokens(messages));
+  return counted < sentTokens ? { countedTokens: counted, sentTokens } : null;
+}
+
+export const cutNote = ({ countedTokens, sentTokens }: CutPrompt): string =>
+  `The server computed ${count(countedTokens)} tokens of a conversation of at least ${count(sentTokens)}: it cut the conversation without saying so, and the model did not see all of it. Give the model a longer context at the server, or continue in a new session.`;
+
+const count = (tokens: number): string => tokens.toLocaleString('en-US');
