@@ -116,7 +116,7 @@ describe('a URL that leads somewhere else', () => {
     const talk = await conversation();
     await failsEverywhere(talk, await listening(createServer(page)), {
       code: 'CWM-5005',
-      message: /answered with text\/html where application\/json was expected/,
+      message: /is not JSON: "Router login"/,
       hint: /Check that the URL is that of a model server/,
     });
     await goesOn(talk);

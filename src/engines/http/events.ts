@@ -153,6 +153,8 @@ class JsonLines implements Form {
 class Lines {
   readonly #label: string;
   #rest = '';
+  /** The last character is a CR. */
+  #mayBeHalf = false;
 
   constructor(label: string) {
     this.#label = label;
@@ -161,7 +163,9 @@ class Lines {
   feed(text: string): string[] {
     if (this.#rest.length + text.length > maxEventChars) throw tooLarge(this.#label);
     const all = this.#rest + text;
-    if (!/[\r\n]/.test(text) && !this.#rest.endsWith('\r')) {
+    const isMore = !this.#mayBeHalf && !/[\r\n]/.test(text);
+    this.#mayBeHalf = text.endsWith('\r');
+    if (isMore) {
       this.#rest = all;
       return [];
     }

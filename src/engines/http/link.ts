@@ -41,6 +41,8 @@ export interface Answer<T> {
   readonly triedBefore: boolean;
 }
 
+/** What is shorter is no secret, and would take words of the message with it. */
+const shortestSecret = 4;
 const drainMs = 1_000;
 const drainBytes = 64 * 1024;
 
@@ -79,7 +81,9 @@ export class Link {
    */
   withoutSecrets({ body }: LinkRequest, text: string): string {
     const salt = typeof body === 'object' && body !== null && 'cache_salt' in body ? body.cache_salt : undefined;
-    const secrets = [this.#key, salt].filter((secret) => typeof secret === 'string' && secret !== '') as string[];
+    const secrets = [this.#key, salt].filter(
+      (secret) => typeof secret === 'string' && secret.length >= shortestSecret,
+    ) as string[];
     return secrets.reduce((clean, secret) => clean.replaceAll(secret, '•••'), text);
   }
 

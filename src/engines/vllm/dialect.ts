@@ -12,7 +12,7 @@ const vllmFields = [
 /** These and no others may be left out without being named: no answer is another without them. */
 const unnamedFields: readonly string[] = [...vllmFields, 'stream_options'];
 
-const mostTries = 4;
+const mostTries = 6;
 /** Fields that every server knows are left out only where their presence is what is refused, not their value. */
 const refusesPresence =
   /not (be )?(supported|permitted|allowed|recognized)|unsupported|unknown|unrecognized|unexpected|extra (inputs|fields)|forbidden|only the default/i;
@@ -41,13 +41,18 @@ export class Dialect {
         this.#left = new Set([...this.#left, ...left]);
         return answer;
       } catch (error) {
-        const refused = refusedFields(error, Object.keys(fitting.body as object));
+        const sent = Object.keys(fitting.body as object);
+        const named = refusedFields(error, sent, request.once === true);
+        // A server that names one after another would have as many tries.
+        const refused = tries > 1 && named.length > 0 ? [...named, ...sent.filter(isUnneeded)] : named;
         if (refused.length === 0 || tries === mostTries) throw error;
         left = new Set([...left, ...refused]);
       }
     }
   }
 }
+
+const isUnneeded = (field: string): boolean => unnamedFields.includes(field);
 
 function without(request: LinkRequest, left: ReadonlySet<string>): LinkRequest {
   const body = request.body as Readonly<Record<string, unknown>>;
@@ -57,19 +62,19 @@ function without(request: LinkRequest, left: ReadonlySet<string>): LinkRequest {
   return { ...request, body: Object.fromEntries(entries) };
 }
 
-/** The fields that a refusal names; all that may be left out where it names none; none where it is no refusal of a field. */
-function refusedFields(error: unknown, sent: readonly string[]): readonly string[] {
+/** The fields that a refusal names; all that may be left out where it names none and not `onlyNamed`; none where no field is refused. */
+function refusedFields(error: unknown, sent: readonly string[], onlyNamed: boolean): readonly string[] {
   if (!isCwmError(error, 'EngineRejected') || !isOfTheBody(error)) return [];
   const { message } = error;
   if (sent.includes('max_tokens') && /\bmax_completion_tokens\b/.test(message)) return ['max_tokens'];
   const isNamed = (field: string): boolean => new RegExp(`\\b${field}\\b`, 'i').test(message);
-  const named = sent.filter((field) => unnamedFields.includes(field) && isNamed(field));
+  const named = sent.filter((field) => isUnneeded(field) && isNamed(field));
   const others = refusesPresence.test(message)
     ? sent.filter((field) => (field === 'temperature' || field === 'stream') && isNamed(field))
     : [];
   if (others.includes('stream')) named.push(...sent.filter((field) => field === 'stream_options'));
   const all = [...new Set([...named, ...others])];
-  return all.length > 0 ? all : sent.filter((field) => unnamedFields.includes(field));
+  return all.length > 0 || onlyNamed ? all : sent.filter(isUnneeded);
 }
 
 const isOfTheBody = ({ context }: CwmError): boolean => context?.['status'] === 400 || context?.['status'] === 422;

@@ -192,17 +192,24 @@ describe('a server that answers nonsense', () => {
     }
   });
 
-  test('later it failed (CWM-5004), and the wrong field is named', async () => {
-    for (const [body, part] of [
-      ['{"timings": {"cache_n": -1}}', '"timings.cache_n"'],
-      ['{"completion_probabilities": [{"id": "a"}]}', '"completion_probabilities.0.id"'],
-      ['not json', 'not JSON'],
-    ] as const) {
+  test('evidence of another form than expected is no evidence, and costs nothing else', async () => {
+    for (const body of [
+      '{"timings": {"cache_n": -1, "prompt_n": 40}}',
+      '{"timings": "fast"}',
+      '{"completion_probabilities": [{"content": "a", "probs": [{"tok_str": "a", "prob": 1}]}]}',
+    ]) {
       const rig = await afterDescribe({ kind: 'body', body, path: completion });
-      const error = await failure(ask(rig));
-      expect(error).toMatchObject({ code: 'CWM-5004' });
-      expect(error.message).toContain(part);
+      const { reuse, canary } = await ask(rig);
+      expect(reuse.cachedTokens, body).toBeNull();
+      expect(canary).toBeNull();
     }
+  });
+
+  test('later it failed (CWM-5004), and what it said is shown', async () => {
+    const rig = await afterDescribe({ kind: 'body', body: 'not json', path: completion });
+    const error = await failure(ask(rig));
+    expect(error).toMatchObject({ code: 'CWM-5004' });
+    expect(error.message).toContain('not JSON: "not json"');
     for (const [body, type] of [
       ['data: {"content": 3}\n\n', 'text/event-stream'],
       ['data: oops\n\n', 'text/event-stream'],

@@ -30,12 +30,29 @@ describe('something that is no model server, or not the right one', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  test('a malformed answer of a known server is CWM-5004 and names the field', async () => {
+  test('evidence of another form than expected is no evidence, and costs nothing else', async () => {
+    for (const body of [
+      '{"choices": [{"text": "x"}], "usage": {"prompt_tokens": "40"}}',
+      '{"choices": [{"text": "x"}], "usage": null}',
+      '{"choices": [{"text": "x"}], "usage": {"prompt_tokens": 40, "prompt_tokens_details": {"cached_tokens": -5}}}',
+      '{"choices": [{"text": null, "token_ids": [-1], "logprobs": {"content": []}}]}',
+      '{"choices": [{}]}',
+    ]) {
+      const rig = await afterDescribe(
+        { kind: 'body', body, path: completions },
+        { fake: { faults: { metrics: false } } },
+      );
+      const { reuse, canary } = await ask(rig);
+      expect(reuse.cachedTokens, body).toBeNull();
+      expect(canary).toBeNull();
+    }
+  });
+
+  test('a malformed answer of a known server is CWM-5004, and its words are shown', async () => {
     const bodies = [
-      ['{"choices": [{"text": "x"}], "usage": {"prompt_tokens": "40"}}', '"usage.prompt_tokens"'],
       ['{"choices": []}', '"choices"'],
-      ['{"choices": [{"text": "x", "token_ids": [-1]}]}', '"choices.0.token_ids"'],
-      ['not json', 'not JSON'],
+      ['{"error": "out of memory"}', 'out of memory'],
+      ['not json', 'not JSON: "not json"'],
     ] as const;
     for (const [body, part] of bodies) {
       const rig = await afterDescribe({ kind: 'body', body, path: completions });
@@ -45,7 +62,7 @@ describe('something that is no model server, or not the right one', () => {
     }
   });
 
-  test('a stream of nonsense, or of the wrong content type, is CWM-5004', async () => {
+  test('a stream of nonsense is CWM-5004', async () => {
     for (const [body, type] of [
       ['data: {"choices": 3}\n\n', 'text/event-stream'],
       ['data: oops\n\n', 'text/event-stream'],
