@@ -1,6 +1,5 @@
-import { commonPrefixLength } from '../base/tokenIds.ts';
-import type { DiskCache } from './kv/diskCache.ts';
 import { EngineCounters, type TokenSource } from './engineCounters.ts';
+import type { PrefixCache, Prompt } from './kv/prefixCache.ts';
 import { OperationFailedError, WorkerLostError, type Llama } from './worker/llamaProcess.ts';
 import type { LlamaSupervisor } from './worker/llamaSupervisor.ts';
 import { chooseCandidate, logprobAt, sampledCandidates, type SamplingOptions } from './worker/sampling.ts';
@@ -27,7 +26,7 @@ export interface TokenLogprob {
 
 export type GenerationEvent =
   | {
-      /** The prompt is in the cache; comes again when llama.cpp had to be replaced and the prompt was evaluated anew. */
+      /** The prompt is in the cache. Comes a second time when llama.cpp was replaced and the prompt evaluated again. */
       readonly type: 'prompt';
       readonly cachedTokens: number;
     }
@@ -43,38 +42,25 @@ export type GenerationEvent =
 
 export interface EngineOptions {
   readonly supervisor: LlamaSupervisor;
-  /** Null when the model's state can't be cut into blocks: then only what is in memory is reused. */
-  readonly disk: DiskCache | null;
+  readonly cache: PrefixCache;
   readonly blockTokens: number;
   /** Prompts are evaluated up to each multiple of this; a multiple of `blockTokens`. */
   readonly batchTokens: number;
-  readonly loadTimeoutMs: number;
   readonly log: (message: string) => void;
-}
-
-/** What llama.cpp's one sequence holds. */
-interface Live {
-  readonly llama: Llama;
-  readonly salt: string | null;
-  readonly ids: number[];
-  /** Leading full blocks that are the same on disk, byte for byte. */
-  sealedBlocks: number;
 }
 
 const maxAttempts = 3;
 
 /**
- * Generates text for one request at a time over a prefix cache of two tiers: the live sequence and the block files.
+ * Generates text for one request at a time over a {@link PrefixCache}.
  *
- * Reuse follows vLLM's rule: full blocks only, never the prompt's last token. The prompt's rest is evaluated in batches that
- * end at fixed positions, and the part behind the last reusable block on its own, so that a request gives the same bits
- * whether its prompt was computed, live or read from disk.
+ * The prompt's rest is evaluated in batches that end at fixed positions, and the part behind the last reusable block on its
+ * own, so that a request gives the same bits whether its prompt was computed or read from disk.
  */
 export class EmbeddedEngine {
   readonly counters = new EngineCounters();
   readonly #options: EngineOptions;
   readonly #turns = new TurnQueue();
-  #live: Live | null = null;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -102,7 +88,7 @@ export class EmbeddedEngine {
           return;
         } catch (error) {
           if (signal.aborted && error === signal.reason) throw error;
-          this.#live = null;
+          this.#options.cache.forget();
           if (error instanceof OperationFailedError) (await this.#options.supervisor.get()).kill();
           if (!(error instanceof WorkerLostError) || attempt === maxAttempts) throw error;
           this.#options.log(`The request is computed again: ${error.message}`);
@@ -119,12 +105,13 @@ export class EmbeddedEngine {
     said: number[],
     signal: AbortSignal,
   ): AsyncGenerator<GenerationEvent, void, void> {
-    const llama = await this.#options.supervisor.get();
-    const hashes = this.#options.disk?.hashes(request.promptIds, request.salt) ?? [];
-    const reused = await this.#reuse(llama, request, hashes);
+    const { cache, supervisor } = this.#options;
+    const llama = await supervisor.get();
+    const { promptIds: ids, salt } = request;
+    const prompt: Prompt = { ids, salt, hashes: cache.disk?.hashes(ids, salt) ?? [] };
+    const reused = await cache.reuse(llama, prompt);
     this.#count(request, reused);
-    let next = await this.#evaluatePrompt(llama, request, reused.tokens, signal);
-    await this.#persist(llama, request.promptIds, hashes);
+    let next = await this.#evaluatePrompt(llama, prompt, reused.tokens, candidatesFor(request), signal);
     yield { type: 'prompt', cachedTokens: reused.tokens };
     for (let step = 0; ; step++) {
       signal.throwIfAborted();
@@ -137,135 +124,46 @@ export class EmbeddedEngine {
         yield token;
       }
       if (request.endIds.has(id) || step + 1 >= request.maxTokens) return;
-      next = await this.#evaluate(llama, [id], candidatesFor(request));
+      next = await cache.evaluate(llama, [id], candidatesFor(request));
     }
   }
 
-  /** Brings the sequence to the longest known prefix of the prompt. */
-  async #reuse(
-    llama: Llama,
-    { promptIds, salt }: GenerationRequest,
-    hashes: readonly string[],
-  ): Promise<{ tokens: number; source: TokenSource }> {
-    const { blockTokens, disk } = this.#options;
-    const maxBlocks = llama.info.canTruncate ? Math.floor((promptIds.length - 1) / blockTokens) : 0;
-    const liveBlocks = this.#liveBlocks(llama, promptIds, salt, hashes, maxBlocks);
-    if (disk && liveBlocks < maxBlocks && disk.folder.has(hashes[liveBlocks] ?? '')) {
-      const loaded = await this.#load(llama, disk, promptIds, salt, hashes, liveBlocks, maxBlocks);
-      if (loaded > 0) return { tokens: loaded * blockTokens, source: 'disk' };
-    }
-    const tokens = liveBlocks * blockTokens;
-    const live = this.#live;
-    await llama.call('truncate', { length: tokens });
-    this.#live = {
-      llama,
-      salt,
-      ids: promptIds.slice(0, tokens),
-      sealedBlocks: Math.min(live?.sealedBlocks ?? 0, liveBlocks),
-    };
-    return { tokens, source: 'device' };
-  }
-
-  /** Full blocks of the prompt that the live sequence holds. */
-  #liveBlocks(
-    llama: Llama,
-    ids: readonly number[],
-    salt: string | null,
-    hashes: readonly string[],
-    maxBlocks: number,
-  ): number {
-    const live = this.#live;
-    if (!live || live.llama !== llama || live.salt !== salt) return 0;
-    const common = Math.min(Math.floor(commonPrefixLength(live.ids, ids) / this.#options.blockTokens), maxBlocks);
-    // An answer's rows, computed token by token, may differ in their last bits from those of the same tokens in an earlier
-    // prompt. The ones on disk are those that a restart brings back, so they are the ones to use.
-    for (let index = live.sealedBlocks; index < common; index++) {
-      if (this.#options.disk?.folder.has(hashes[index] ?? '')) return index;
-    }
-    return common;
-  }
-
-  /** The number of blocks that were read from disk, when it is more than the live ones; else 0, and nothing has changed. */
-  async #load(
-    llama: Llama,
-    disk: DiskCache,
-    promptIds: readonly number[],
-    salt: string | null,
-    hashes: readonly string[],
-    liveBlocks: number,
-    maxBlocks: number,
-  ): Promise<number> {
-    let blocks: number;
-    let path: string;
-    try {
-      ({ blocks, path } = disk.assemble(promptIds, hashes, maxBlocks));
-    } catch (error) {
-      this.#options.log(`Block files could not be used: ${String(error)}`);
-      return 0;
-    }
-    if (blocks <= liveBlocks) return 0;
-    const ids = promptIds.slice(0, blocks * disk.blockTokens);
-    this.#live = null;
-    try {
-      const loaded = await llama.call('load', { path }, this.#options.loadTimeoutMs);
-      if (loaded !== ids.length) throw new OperationFailedError(`llama.cpp loaded ${loaded} of ${ids.length} tokens.`);
-    } catch (error) {
-      disk.discard(hashes.slice(0, blocks));
-      // After a refused load the sequence can't be used any more.
-      llama.kill();
-      throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
-    }
-    this.#live = { llama, salt, ids, sealedBlocks: blocks };
-    return blocks;
-  }
-
+  /** Computes the prompt from a position on, and stores what can be reused of it. */
   async #evaluatePrompt(
     llama: Llama,
-    request: GenerationRequest,
+    prompt: Prompt,
     from: number,
+    candidates: number,
     signal: AbortSignal,
   ): Promise<NextToken | null> {
-    const { batchTokens, blockTokens } = this.#options;
-    const { promptIds } = request;
-    const tail = Math.floor((promptIds.length - 1) / blockTokens) * blockTokens;
+    const { batchTokens, blockTokens, cache } = this.#options;
+    const { ids } = prompt;
+    const tail = Math.floor((ids.length - 1) / blockTokens) * blockTokens;
+    const stored = new Set(this.#placesToStore(llama, ids.length, tail));
     let next: NextToken | null = null;
-    for (let at = from; at < promptIds.length;) {
+    for (let at = from; at < ids.length;) {
       signal.throwIfAborted();
       const boundary = (Math.floor(at / batchTokens) + 1) * batchTokens;
-      const end = at < tail ? Math.min(boundary, tail) : promptIds.length;
-      next = await this.#evaluate(
-        llama,
-        promptIds.slice(at, end),
-        end === promptIds.length ? candidatesFor(request) : null,
-      );
+      const end = at < tail ? Math.min(boundary, tail) : ids.length;
+      next = await cache.evaluate(llama, ids.slice(at, end), end === ids.length ? candidates : null);
+      if (stored.has(end)) await cache.store(llama, prompt, Math.floor(end / blockTokens));
       at = end;
     }
     return next;
   }
 
-  async #evaluate(llama: Llama, ids: readonly number[], candidates: number | null): Promise<NextToken | null> {
-    const next = await llama.call('evaluate', { ids: Uint32Array.from(ids), candidates });
-    this.#live?.ids.push(...ids);
-    return next;
-  }
-
-  /** Writes the prompt's full blocks that have no file yet. What can't be written is computed again when it is needed. */
-  async #persist(llama: Llama, promptIds: readonly number[], hashes: readonly string[]): Promise<void> {
-    const { disk, log } = this.#options;
-    const live = this.#live;
-    if (!disk || !live) return;
-    const missing = disk.missing(hashes);
-    if (missing.length > 0) {
-      try {
-        await llama.call('save', { path: disk.statePath });
-        disk.store(promptIds, hashes, missing);
-      } catch (error) {
-        if (error instanceof WorkerLostError) throw error;
-        disk.folder.counters.writeFailures += missing.length;
-        log(`The prompt's KV blocks were not kept: ${String(error)}`);
-      }
-    }
-    live.sealedBlocks = hashes.length;
+  /**
+   * Positions of a prompt at which its KV is stored. Where a state cannot be cut, that is where the same prompt, or a longer
+   * one, will continue; and one batch earlier, since a chat template may change the last tokens of a turn afterwards.
+   */
+  #placesToStore(llama: Llama, length: number, tail: number): readonly number[] {
+    const { batchTokens, cache } = this.#options;
+    if (cache.canCut(llama)) return [length];
+    return [
+      Math.floor((tail - 1) / batchTokens) * batchTokens,
+      tail,
+      length % this.#options.blockTokens === 0 ? length : 0,
+    ];
   }
 
   #count({ promptIds }: GenerationRequest, reused: { tokens: number; source: TokenSource }): void {

@@ -1,16 +1,13 @@
 import type { AddressInfo } from 'node:net';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { CwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
-import { blockFileBytes } from './kv/blockFile.ts';
-import { BlockFolder } from './kv/blockFolder.ts';
-import { DiskCache } from './kv/diskCache.ts';
+import { openDisk } from './kv/openDisk.ts';
+import { PrefixCache } from './kv/prefixCache.ts';
 import { EmbeddedEngine } from './engine.ts';
 import { buildApp } from './http/app.ts';
-import { kvBytesPerToken, type KvLayout } from './kv/kvLayout.ts';
-import { hashProfile, openKvNamespace } from './kv/kvNamespace.ts';
 import { LlamaProcess } from './worker/llamaProcess.ts';
 import { LlamaSupervisor } from './worker/llamaSupervisor.ts';
 import { checkModelFile, hashModelFile } from './modelFile.ts';
@@ -19,8 +16,6 @@ import { defaultNoiseSha256, ensureNoiseModel, noiseNotice } from './noiseModel/
 import type { EmbeddedOptions } from './options.ts';
 import { openRunFolder } from './worker/runFolder.ts';
 import type { ServedModel } from './servedModel.ts';
-import { bufferSource, parseStateFile, StateFormatError } from './kv/stateFile.ts';
-import type { ModelInfo } from './worker/workerProtocol.ts';
 
 export interface RunningEngine {
   readonly url: string;
@@ -35,7 +30,8 @@ const batchTokens = 512;
 /** Longer than clients keep an idle connection, so that it is they who close it. */
 const keepAliveTimeoutMs = 65_000;
 
-const notKeptNotice = "This model's KV cache can't be cut into blocks, so nothing of it survives a restart.";
+const notStoredNotice =
+  "This version of llama.cpp saves the model's state in an unknown form, so its KV cache does not survive a restart.";
 
 /**
  * Starts the engine: model, llama.cpp, KV folder, HTTP server on the loopback address.
@@ -71,10 +67,11 @@ export async function serveEmbedded(
     const { info } = await supervisor.get().catch((cause: unknown) => {
       throw new CwmError('NotAModel', `llama.cpp can't load ${modelPath}: ${messageOf(cause)}`, { cause });
     });
-    const disk = openDisk(options, info, sha256, samplePath, runFolder, log);
+    const { kvDir, blockTokens } = options;
+    const disk = openDisk({ kvDir, blockTokens, info, modelSha256: sha256, samplePath, runFolder, log });
     disk?.cache.warmUp();
     const isNoise = info.name?.startsWith(noiseModelPrefix) === true;
-    const notices = [...(isNoise ? [noiseNotice] : []), ...(disk ? [] : [notKeptNotice])];
+    const notices = [...(isNoise ? [noiseNotice] : []), ...(disk ? [] : [notStoredNotice])];
     const model: ServedModel = {
       id: basename(modelPath).replace(/\.gguf$/i, ''),
       path: modelPath,
@@ -82,19 +79,23 @@ export async function serveEmbedded(
       info,
       notice: notices.length === 0 ? null : notices.join(' '),
       blockTokens: options.blockTokens,
-      blocks: disk && { folder: disk.cache.folder.path, fileBytes: blockFileBytes(disk.blockBytes) },
+      blocks: disk?.blocks ?? null,
       startedAt: new Date(),
     };
     const engine = new EmbeddedEngine({
       supervisor,
-      disk: disk?.cache ?? null,
+      cache: new PrefixCache({
+        disk: disk?.cache ?? null,
+        blockTokens: options.blockTokens,
+        loadTimeoutMs: options.loadTimeoutMs,
+        log,
+      }),
       blockTokens: options.blockTokens,
       // Random weights turn a difference in the last bit into another word a few tokens on. Block by block, every row is
       // the same however its prompt was split.
       batchTokens: isNoise
         ? options.blockTokens
         : Math.max(1, Math.floor(batchTokens / options.blockTokens)) * options.blockTokens,
-      loadTimeoutMs: options.loadTimeoutMs,
       log,
     });
     const version = `${productVersion} (llama.cpp ${info.llamaCpp})`;
@@ -122,41 +123,6 @@ export async function serveEmbedded(
     supervisor.close();
     rmSync(runFolder, { recursive: true, force: true });
     throw error;
-  }
-}
-
-function openDisk(
-  options: EmbeddedOptions,
-  info: ModelInfo,
-  modelSha256: string,
-  samplePath: string,
-  runFolder: string,
-  log: (message: string) => void,
-): { cache: DiskCache; blockBytes: number } | null {
-  const layout = info.canTruncate ? readLayout(samplePath, log) : null;
-  if (!layout) return null;
-  const { blockTokens } = options;
-  const path = openKvNamespace(options.kvDir, {
-    formatVersion: 1,
-    modelSha256,
-    llamaCpp: info.llamaCpp,
-    layout,
-    blockTokens,
-    hashProfile,
-    positionContext: info.hasScaledPositions ? info.contextTokens : null,
-  });
-  const blockBytes = kvBytesPerToken(layout) * blockTokens;
-  const folder = new BlockFolder(path, blockBytes, runFolder, log);
-  return { cache: new DiskCache(folder, layout, blockTokens, runFolder), blockBytes };
-}
-
-function readLayout(samplePath: string, log: (message: string) => void): KvLayout | null {
-  try {
-    return parseStateFile(bufferSource(readFileSync(samplePath)), null).layout;
-  } catch (error) {
-    if (!(error instanceof StateFormatError)) throw error;
-    log(`The model's KV cache can't be cut into blocks: ${error.message}`);
-    return null;
   }
 }
 

@@ -76,7 +76,7 @@ export function buildApp(options: AppOptions): Hono {
       metricsPage({
         model,
         counters: engine.counters,
-        blocks: disk?.folder.counters ?? null,
+        blocks: disk?.counters ?? null,
         workerRestarts: supervisor.restarts,
       }),
     ),

@@ -1,83 +1,111 @@
-import { closeSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { blockFileBytes, decodeBlock, encodeBlock } from './blockFile.ts';
+import { blockFileBytes, decodeBlock, encodeBlock, pieceEndings, type PieceKind } from './blockFile.ts';
 
-/** What was done with block files since the process started. */
+/** What was done with KV files since the process started. */
 export interface BlockCounters {
   read: number;
   written: number;
-  /** Files that were not the block they should be; each was deleted. */
+  /** Files that were not the piece they should be; each was deleted. */
   damaged: number;
-  /** Blocks that could not be written, as on a full disk. They are recomputed when they are needed again. */
+  /** Pieces that could not be written, as on a full disk. They are computed again when they are needed. */
   writeFailures: number;
 }
 
+export interface BlockFolderOptions {
+  readonly path: string;
+  readonly kind: PieceKind;
+  /** Null when pieces differ in size. */
+  readonly payloadBytes: number | null;
+  /** Where a file is written before it gets its name; on the same file system as `path`. */
+  readonly runFolder: string;
+  readonly counters: BlockCounters;
+  readonly log: (message: string) => void;
+}
+
+export const newBlockCounters = (): BlockCounters => ({ read: 0, written: 0, damaged: 0, writeFailures: 0 });
+
 /**
- * One file for each KV block, `<folder>/<first two hex>/<hash>.kv`. The files are a cache: written atomically but not
- * fsynced, believed only when the checksum over name and bytes holds, deleted when it does not. Several processes may use
- * one folder. Synchronous, because a thousand small files are read several times faster that way and nothing else runs here.
+ * One file for each piece of KV, `<folder>/<first two hex>/<hash>.kv` for rows, `.state` for position states. The files are
+ * a cache: written atomically but not fsynced, believed only when the checksum over name and bytes holds, deleted when it
+ * does not. Several processes may use one folder. Synchronous, because a thousand small files are read several times faster
+ * that way and nothing else runs here.
  */
 export class BlockFolder {
   readonly path: string;
-  readonly counters: BlockCounters = { read: 0, written: 0, damaged: 0, writeFailures: 0 };
-  readonly #fileBytes: number;
+  readonly counters: BlockCounters;
+  readonly #kind: PieceKind;
+  /** Null when pieces differ in size. */
+  readonly #fileBytes: number | null;
+  /** Files of one size are read into the same memory. */
   readonly #scratch: Buffer;
   readonly #temporary: string;
   readonly #log: (message: string) => void;
+  #lastFailure: string | null = null;
 
-  /** @param runFolder where a file is written before it gets its name; on the same file system as `path`. */
-  constructor(path: string, payloadBytes: number, runFolder: string, log: (message: string) => void) {
+  constructor({ path, kind, payloadBytes, runFolder, counters, log }: BlockFolderOptions) {
     this.path = path;
-    this.#temporary = join(runFolder, 'block.tmp');
-    this.#fileBytes = blockFileBytes(payloadBytes);
+    this.counters = counters;
+    this.#kind = kind;
+    this.#temporary = join(runFolder, `block${pieceEndings[kind]}.tmp`);
+    this.#fileBytes = payloadBytes === null ? null : blockFileBytes(payloadBytes);
     // One byte more, so that a file that grew is noticed.
-    this.#scratch = Buffer.alloc(this.#fileBytes + 1);
+    this.#scratch = Buffer.alloc((this.#fileBytes ?? 0) + 1);
     this.#log = log;
   }
 
-  /** Whether a file of the right size is there; its content is checked when it is read. */
+  /** Whether a file of a possible size is there; its content is checked when it is read. */
   has(hash: string): boolean {
     try {
-      return statSync(this.#fileOf(hash), { throwIfNoEntry: false })?.size === this.#fileBytes;
+      const size = statSync(this.#fileOf(hash), { throwIfNoEntry: false })?.size;
+      return this.#fileBytes === null ? (size ?? 0) > blockFileBytes(0) : size === this.#fileBytes;
     } catch (error) {
-      this.#log(`Block ${hash} can't be looked up: ${messageOf(error)}`);
+      this.#log(`Block ${hash} cannot be looked up: ${messageOf(error)}`);
       return false;
     }
   }
 
-  /** The block's payload, valid until the next read; null when it is missing or was damaged, and then deleted. */
+  /** The piece's payload, valid until the next read; null when it is missing or was damaged, and then deleted. */
   read(hash: string): Buffer | null {
-    const length = this.#readFile(hash);
-    if (length === null) return null;
-    const payload = length === this.#fileBytes ? decodeBlock(hash, this.#scratch.subarray(0, length)) : null;
+    const bytes = this.#readFile(hash);
+    if (bytes === null) return null;
+    const payload =
+      this.#fileBytes === null || bytes.length === this.#fileBytes ? decodeBlock(hash, bytes, this.#kind) : null;
     if (payload) this.counters.read++;
     else {
       this.counters.damaged++;
-      this.#log(`Block ${hash} is damaged; it is deleted and will be recomputed.`);
+      this.#log(`Block ${hash} is damaged; it is deleted and will be computed again.`);
       this.remove(hash);
     }
     return payload;
   }
 
-  /** False when it could not be written: the caller goes on without. */
+  /** False when it could not be written: the caller continues without it. Folders that were deleted are made again. */
   write(hash: string, payload: Uint8Array): boolean {
     const file = this.#fileOf(hash);
+    const bytes = encodeBlock(hash, payload, this.#kind);
     try {
-      writeFileSync(this.#temporary, encodeBlock(hash, payload), { mode: 0o600 });
-      try {
-        renameSync(this.#temporary, file);
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-        mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-        renameSync(this.#temporary, file);
-      }
+      orInNewFolder(this.#temporary, () => writeFileSync(this.#temporary, bytes, { mode: 0o600 }));
+      orInNewFolder(file, () => renameSync(this.#temporary, file));
     } catch (error) {
       this.counters.writeFailures++;
-      if (this.counters.writeFailures === 1) {
-        this.#log(`Blocks can't be written, so they won't be reused: ${messageOf(error)}`);
-      }
+      // A full disk fails a thousand times the same way.
+      const reason = messageOf(error).replaceAll(hash, 'BLOCK').replaceAll(hash.slice(0, 2), '');
+      if (reason !== this.#lastFailure) this.#log(`KV cannot be stored, so it will not be reused: ${messageOf(error)}`);
+      this.#lastFailure = reason;
       return false;
     }
+    this.#lastFailure = null;
     this.counters.written++;
     return true;
   }
@@ -86,27 +114,40 @@ export class BlockFolder {
     try {
       rmSync(this.#fileOf(hash), { force: true, recursive: true });
     } catch (error) {
-      this.#log(`Block ${hash} can't be deleted: ${messageOf(error)}`);
+      this.#log(`Block ${hash} cannot be deleted: ${messageOf(error)}`);
     }
   }
 
-  #readFile(hash: string): number | null {
+  /** Null when the file is missing; no bytes when it cannot be read. */
+  #readFile(hash: string): Buffer | null {
     try {
+      if (this.#fileBytes === null) return readFileSync(this.#fileOf(hash));
       const file = openSync(this.#fileOf(hash), 'r');
       try {
-        return readSync(file, this.#scratch, 0, this.#scratch.length, 0);
+        return this.#scratch.subarray(0, readSync(file, this.#scratch, 0, this.#scratch.length, 0));
       } finally {
         closeSync(file);
       }
     } catch (error) {
       if (isMissing(error)) return null;
-      this.#log(`Block ${hash} can't be read: ${messageOf(error)}`);
-      return 0;
+      this.#log(`Block ${hash} cannot be read: ${messageOf(error)}`);
+      return Buffer.alloc(0);
     }
   }
 
   #fileOf(hash: string): string {
-    return join(this.path, hash.slice(0, 2), `${hash}.kv`);
+    return join(this.path, hash.slice(0, 2), `${hash}${pieceEndings[this.#kind]}`);
+  }
+}
+
+/** Tries again in a new folder when that of `path` is missing. */
+export function orInNewFolder(path: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    write();
   }
 }
 

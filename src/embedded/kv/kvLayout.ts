@@ -6,11 +6,25 @@ export interface KvRows {
   readonly rowBytes: number;
 }
 
-/** What llama.cpp keeps for each token, in the order of its state files: every layer's keys, then every layer's values. */
+/** What llama.cpp stores for each token, in the order of its state files: every layer's keys, then every layer's values. */
 export interface KvLayout {
   readonly keys: readonly KvRows[];
   readonly values: readonly KvRows[];
 }
+
+/**
+ * What the state of a model is made of. A plain attention cache is rows alone, which can be cut after any token. The rows of
+ * a sliding window and the state of a recurrent layer hold for one position only: they are the position state, which cannot
+ * be cut, only stored whole.
+ */
+export interface StateShape {
+  /** Null when no part of the state can be cut into rows: a recurrent model. */
+  readonly rows: KvLayout | null;
+  readonly hasPositionState: boolean;
+}
+
+/** Whether the sequence can be cut after any token, in memory and on disk. */
+export const canCut = (shape: StateShape): boolean => shape.rows !== null && !shape.hasPositionState;
 
 export const kvBytesPerToken = (layout: KvLayout): number =>
   [...layout.keys, ...layout.values].reduce((sum, rows) => sum + rows.rowBytes, 0);

@@ -17,7 +17,10 @@ export interface KvNamespace {
   readonly formatVersion: 1;
   readonly modelSha256: string;
   readonly llamaCpp: string;
-  readonly layout: KvLayout;
+  /** Null when no part of the state can be cut into rows. */
+  readonly layout: KvLayout | null;
+  /** As in `StateShape`. */
+  readonly hasPositionState?: true;
   readonly blockTokens: number;
   readonly hashProfile: BlockHashProfile;
   /** Context length, for models whose position encoding changes with it; null for all others. */

@@ -1,13 +1,15 @@
-import { isSameLayout, type KvLayout, type KvRows } from './kvLayout.ts';
+import { isSameLayout, type KvLayout, type KvRows, type StateShape } from './kvLayout.ts';
 
 /**
- * llama.cpp's sequence state file (`ggsq`, version 3) for one sequence with a plain attention cache, read and written
- * without llama.cpp: a file cut inside its rows aborts that process and a wrong cell count never returns, so nothing
- * reaches it unchecked:
+ * llama.cpp's sequence state file (`ggsq`, version 3) for one sequence, read and written without llama.cpp: a file cut
+ * inside its rows aborts that process and a wrong cell count never returns, so nothing reaches it unchecked:
  *
- * magic u32 · version u32 · token count u32 · token ids · stream count u32 (1) · cell count u32 · cells of {position,
+ * magic u32 · version u32 · token count u32 · token ids · rows · position state · end of file.
+ *
+ * The rows are those of the cache that holds every token: stream count u32 (1) · cell count u32 · cells of {position,
  * sequence count 1, sequence 0} · values transposed u32 (0) · layer count u32 · {type u32, row bytes u64, rows} of each
- * layer's keys · the same of each layer's values · end of file.
+ * layer's keys · the same of each layer's values. The position state is whatever follows: a sliding window's cells, a
+ * recurrent state. Its bytes are not understood here; a checksum vouches for them.
  */
 const magic = 0x6767_7371;
 const version = 3;
@@ -29,67 +31,123 @@ export const bufferSource = (bytes: Buffer): ByteSource => ({
 
 export interface StateFile {
   readonly ids: readonly number[];
-  readonly layout: KvLayout;
+  readonly shape: StateShape;
   /** Where each run of rows begins, in the layout's order. */
   readonly rowOffsets: readonly number[];
+  /** Where the position state begins; the end of the file when there is none. */
+  readonly positionOffset: number;
 }
 
-/** The file is not one that llama.cpp may see, or not of a kind that blocks can be cut from. */
+/** The file is not one that llama.cpp may see. */
 export class StateFormatError extends Error {
   override readonly name = 'StateFormatError';
 }
 
 /**
- * @param expected the layout that it must have. Null takes what is there, which misses a cut just before the values of a
- *   layer: some architectures keep none for some layers, and the file does not say how many there are.
- * @throws StateFormatError for anything but a whole, well-formed state of positions 0 … n−1.
+ * @param expected the shape that it must have. Null takes what is there: rows where the file has them for positions
+ *   0 … n−1, and everything else as position state.
+ * @throws StateFormatError for anything but a whole, well-formed state.
  */
-export function parseStateFile(source: ByteSource, expected: KvLayout | null): StateFile {
-  let at = 0;
-  const take = (length: number): Buffer => {
-    const bytes = source.read(at, length);
-    if (bytes.length < length) throw new StateFormatError(`cut at byte ${at + bytes.length}`);
-    at += length;
-    return bytes;
-  };
-  const u32 = (): number => take(4).readUInt32LE();
-  const expect = (what: string, expected: number, actual: number): void => {
-    if (actual !== expected) throw new StateFormatError(`${what} is ${actual}, not ${expected}`);
-  };
-
-  expect('magic', magic, u32());
-  expect('version', version, u32());
-  const tokenCount = u32();
+export function parseStateFile(source: ByteSource, expected: StateShape | null): StateFile {
+  const reader = new Reader(source);
+  reader.expect('magic', magic, reader.u32());
+  reader.expect('version', version, reader.u32());
+  const tokenCount = reader.u32();
   if (tokenCount * 4 > source.sizeBytes)
     throw new StateFormatError(`${tokenCount} tokens in a file of ${source.sizeBytes} bytes`);
-  const ids = Array.from(integers(take(tokenCount * 4)));
-  expect('stream count', 1, u32());
-  expect('cell count', tokenCount, u32());
-  const cells = integers(take(tokenCount * cellBytes));
+  const ids = Array.from(integers(reader.take(tokenCount * 4)));
+  const idsEnd = reader.at;
+  const rows = expected?.rows === null ? null : takeRows(reader, tokenCount, expected === null);
+  const positionOffset = rows ? reader.at : idsEnd;
+  const hasPositionState = positionOffset < source.sizeBytes;
+  if (expected?.rows && (!rows || !isSameLayout(expected.rows, rows.layout))) {
+    throw new StateFormatError('the layout is another');
+  }
+  if (expected && expected.hasPositionState !== hasPositionState) {
+    throw new StateFormatError(
+      hasPositionState
+        ? `${source.sizeBytes - positionOffset} bytes too many`
+        : 'the state of the last position is missing',
+    );
+  }
+  return {
+    ids,
+    shape: { rows: rows?.layout ?? null, hasPositionState },
+    rowOffsets: rows?.offsets ?? [],
+    positionOffset,
+  };
+}
+
+/** Reads numbers in the order in which they stand. */
+class Reader {
+  at = 0;
+  readonly source: ByteSource;
+
+  constructor(source: ByteSource) {
+    this.source = source;
+  }
+
+  take(length: number): Buffer {
+    const bytes = this.source.read(this.at, length);
+    if (bytes.length < length) throw new StateFormatError(`cut at byte ${this.at + bytes.length}`);
+    this.at += length;
+    return bytes;
+  }
+
+  u32(): number {
+    return this.take(4).readUInt32LE();
+  }
+
+  expect(what: string, expected: number, actual: number): void {
+    if (actual !== expected) throw new StateFormatError(`${what} is ${actual}, not ${expected}`);
+  }
+}
+
+interface FoundRows {
+  readonly layout: KvLayout;
+  readonly offsets: readonly number[];
+}
+
+/** @param isOptional null instead of an error for what is no rows of positions 0 … n−1. */
+function takeRows(reader: Reader, tokenCount: number, isOptional: boolean): FoundRows | null {
+  try {
+    return readRows(reader, tokenCount);
+  } catch (error) {
+    if (isOptional && error instanceof StateFormatError) return null;
+    throw error;
+  }
+}
+
+/**
+ * A file cut just before the values of a layer looks whole: some architectures have none for some layers, and the file does
+ * not say how many there are. Whoever knows the layout compares it.
+ */
+function readRows(reader: Reader, tokenCount: number): FoundRows {
+  const { sizeBytes } = reader.source;
+  reader.expect('stream count', 1, reader.u32());
+  reader.expect('cell count', tokenCount, reader.u32());
+  const cells = integers(reader.take(tokenCount * cellBytes));
   for (let index = 0; index < tokenCount; index++) {
     if (cells[index * 3] !== index || cells[index * 3 + 1] !== 1)
       throw new StateFormatError(`cell ${index} is out of place`);
   }
-  expect('transposition of values', 0, u32());
-  const layers = u32();
+  reader.expect('transposition of values', 0, reader.u32());
+  const layers = reader.u32();
   if (layers > maxLayers) throw new StateFormatError(`${layers} layers`);
-
-  const rowOffsets: number[] = [];
-  const takeRows = (): KvRows => {
-    const head = take(rowsHeadBytes);
+  const offsets: number[] = [];
+  const takeRun = (): KvRows => {
+    const head = reader.take(rowsHeadBytes);
     const rowBytes = Number(head.readBigUInt64LE(4));
     if (rowBytes < 1 || rowBytes > maxRowBytes) throw new StateFormatError(`rows of ${rowBytes} bytes`);
-    rowOffsets.push(at);
-    at += rowBytes * tokenCount;
-    if (at > source.sizeBytes) throw new StateFormatError(`cut inside the rows of section ${rowOffsets.length}`);
+    offsets.push(reader.at);
+    reader.at += rowBytes * tokenCount;
+    if (reader.at > sizeBytes) throw new StateFormatError(`cut inside the rows of section ${offsets.length}`);
     return { type: head.readUInt32LE(), rowBytes };
   };
-  const keys = Array.from({ length: layers }, takeRows);
+  const keys = Array.from({ length: layers }, takeRun);
   const values: KvRows[] = [];
-  while (at < source.sizeBytes && values.length < layers) values.push(takeRows());
-  if (at !== source.sizeBytes) throw new StateFormatError(`${source.sizeBytes - at} bytes too many`);
-  if (expected && !isSameLayout(expected, { keys, values })) throw new StateFormatError('the layout is another');
-  return { ids, layout: { keys, values }, rowOffsets };
+  while (reader.at < sizeBytes && values.length < layers) values.push(takeRun());
+  return { layout: { keys, values }, offsets };
 }
 
 // The file is in the machine's byte order, as typed arrays are.
@@ -102,46 +160,51 @@ const integers = (bytes: Buffer): Int32Array => new Int32Array(new Uint8Array(by
 /** An empty state for these ids, in which blocks of rows are then placed. */
 export class StateAssembly {
   readonly bytes: Buffer;
-  readonly #layout: readonly KvRows[];
+  readonly #runs: readonly KvRows[];
   readonly #rowOffsets: number[] = [];
 
-  constructor(layout: KvLayout, ids: readonly number[]) {
-    this.#layout = [...layout.keys, ...layout.values];
-    const cells = new Int32Array(ids.length * 3);
-    for (let position = 0; position < ids.length; position++) {
-      cells[position * 3] = position;
-      cells[position * 3 + 1] = 1;
-    }
+  /** @param positionState that of the last of these ids; empty for a model that has none. */
+  constructor(rows: KvLayout | null, ids: readonly number[], positionState: Uint8Array = new Uint8Array()) {
+    this.#runs = rows ? [...rows.keys, ...rows.values] : [];
     const head = Buffer.concat([
       bytesOf(Uint32Array.of(magic, version, ids.length)),
       bytesOf(Uint32Array.from(ids)),
-      bytesOf(Uint32Array.of(1, ids.length)),
-      bytesOf(cells),
-      bytesOf(Uint32Array.of(0, layout.keys.length)),
+      ...(rows ? [rowsHead(rows, ids.length)] : []),
     ]);
-    const rowBytes = this.#layout.reduce((sum, rows) => sum + rowsHeadBytes + rows.rowBytes * ids.length, 0);
-    this.bytes = Buffer.allocUnsafeSlow(head.length + rowBytes);
+    const rowBytes = this.#runs.reduce((sum, run) => sum + rowsHeadBytes + run.rowBytes * ids.length, 0);
+    this.bytes = Buffer.allocUnsafeSlow(head.length + rowBytes + positionState.length);
     let at = head.copy(this.bytes);
-    for (const rows of this.#layout) {
-      at = this.bytes.writeUInt32LE(rows.type, at);
-      at = this.bytes.writeBigUInt64LE(BigInt(rows.rowBytes), at);
+    for (const run of this.#runs) {
+      at = this.bytes.writeUInt32LE(run.type, at);
+      at = this.bytes.writeBigUInt64LE(BigInt(run.rowBytes), at);
       this.#rowOffsets.push(at);
-      at += rows.rowBytes * ids.length;
+      at += run.rowBytes * ids.length;
     }
+    this.bytes.set(positionState, at);
   }
 
   /** Copies a block's rows to where the tokens from `firstToken` on belong. */
   place(firstToken: number, blockTokens: number, payload: Uint8Array): void {
     let from = 0;
-    this.#layout.forEach((rows, index) => {
-      const length = rows.rowBytes * blockTokens;
-      this.bytes.set(
-        payload.subarray(from, from + length),
-        (this.#rowOffsets[index] ?? 0) + rows.rowBytes * firstToken,
-      );
+    this.#runs.forEach((run, index) => {
+      const length = run.rowBytes * blockTokens;
+      this.bytes.set(payload.subarray(from, from + length), (this.#rowOffsets[index] ?? 0) + run.rowBytes * firstToken);
       from += length;
     });
   }
+}
+
+function rowsHead(rows: KvLayout, tokenCount: number): Buffer {
+  const cells = new Int32Array(tokenCount * 3);
+  for (let position = 0; position < tokenCount; position++) {
+    cells[position * 3] = position;
+    cells[position * 3 + 1] = 1;
+  }
+  return Buffer.concat([
+    bytesOf(Uint32Array.of(1, tokenCount)),
+    bytesOf(cells),
+    bytesOf(Uint32Array.of(0, rows.keys.length)),
+  ]);
 }
 
 /** The rows of `blockCount` blocks from `firstBlock` on, one payload for each, as {@link StateAssembly.place} takes them. */
@@ -152,12 +215,13 @@ export function cutBlocks(
   blockCount: number,
   blockTokens: number,
 ): Buffer[] {
-  const layout = [...state.layout.keys, ...state.layout.values];
-  const tokenBytes = layout.reduce((sum, rows) => sum + rows.rowBytes, 0);
+  const { rows } = state.shape;
+  const layout = rows ? [...rows.keys, ...rows.values] : [];
+  const tokenBytes = layout.reduce((sum, run) => sum + run.rowBytes, 0);
   const payloads = Array.from({ length: blockCount }, () => Buffer.allocUnsafe(tokenBytes * blockTokens));
   let to = 0;
-  layout.forEach((rows, index) => {
-    const length = rows.rowBytes * blockTokens;
+  layout.forEach(({ rowBytes }, index) => {
+    const length = rowBytes * blockTokens;
     const run = source.read((state.rowOffsets[index] ?? 0) + firstBlock * length, blockCount * length);
     payloads.forEach((payload, block) => run.copy(payload, to, block * length, (block + 1) * length));
     to += length;

@@ -38,7 +38,9 @@ const operations: { [Name in keyof WorkerOperations]: (input: Parameters<WorkerO
   evaluate: ({ ids, candidates }) => evaluate([...ids] as Token[], candidates),
   truncate: async ({ length }) => {
     const { nextTokenIndex } = openSequence();
-    if (length < nextTokenIndex) await openSequence().eraseContextTokenRanges([{ start: length, end: nextTokenIndex }]);
+    if (length === 0) await openSequence().clearHistory();
+    else if (length < nextTokenIndex)
+      await openSequence().eraseContextTokenRanges([{ start: length, end: nextTokenIndex }]);
     return openSequence().nextTokenIndex;
   },
   save: async ({ path }) => void (await openSequence().saveStateToFile(path)),
@@ -74,7 +76,8 @@ async function start(config: WorkerConfig): Promise<ModelInfo> {
   model = await llama.loadModel({ modelPath: config.modelPath, gpuLayers: 0 });
   const wantedTokens = config.contextTokens ?? Math.min(model.trainContextSize, defaultContextTokens);
   const context = await openContext(model, config, wantedTokens + spareTokens, threads);
-  sequence = context.getSequence();
+  // What can be reused is decided and stored outside; copies in this process' memory would only cost.
+  sequence = context.getSequence({ checkpoints: { max: 0, interval: false } });
   const contextTokens = Math.min(wantedTokens, context.contextSize - spareTokens);
   const info = describe(model, llama.llamaCppRelease.release, contextTokens, threads, !sequence.needsCheckpoints);
   await warmUp(config);

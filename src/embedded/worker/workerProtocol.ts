@@ -27,7 +27,7 @@ export interface ModelInfo {
   /** Tokens that end an answer. */
   readonly endIds: readonly number[];
   readonly chatTemplate: string | null;
-  /** False for models whose state can't be cut at a token: recurrent, hybrid, sliding window. */
+  /** False where llama.cpp cannot forget the last tokens of a sequence: recurrent, hybrid, sliding window. */
   readonly canTruncate: boolean;
   /** Whether the position encoding is scaled, which may depend on the context length. */
   readonly hasScaledPositions: boolean;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { KvLayout } from '../../../src/embedded/kv/kvLayout.ts';
+import type { KvLayout, StateShape } from '../../../src/embedded/kv/kvLayout.ts';
 import {
   bufferSource,
   cutBlocks,
@@ -18,6 +18,7 @@ const layout: KvLayout = {
     { type: 8, rowBytes: 34 },
   ],
 };
+const shape: StateShape = { rows: layout, hasPositionState: false };
 const tokenBytes = 66;
 const blockTokens = 4;
 const ids = Array.from({ length: 12 }, (_, index) => 70_000 + index);
@@ -35,12 +36,12 @@ describe('a sequence state file', () => {
   it('says which tokens and which rows it holds', () => {
     const state = parseStateFile(bufferSource(wholeState()), null);
     expect(state.ids).toEqual(ids);
-    expect(state.layout).toEqual(layout);
+    expect(state.shape).toEqual(shape);
   });
 
   it('gives back the blocks that were placed in it', () => {
     const source = bufferSource(wholeState());
-    const state = parseStateFile(source, layout);
+    const state = parseStateFile(source, shape);
     expect(cutBlocks(source, state, 0, 3, blockTokens)).toEqual(payloads);
     expect(cutBlocks(source, state, 1, 1, blockTokens)).toEqual([payloads[1]]);
   });
@@ -48,18 +49,18 @@ describe('a sequence state file', () => {
   it('is refused when it is cut anywhere', () => {
     const whole = wholeState();
     for (let length = 0; length < whole.length; length++) {
-      expect(() => parseStateFile(bufferSource(whole.subarray(0, length)), layout)).toThrow(StateFormatError);
+      expect(() => parseStateFile(bufferSource(whole.subarray(0, length)), shape)).toThrow(StateFormatError);
     }
   });
 
   it('of another layout is refused', () => {
     const other = new StateAssembly({ ...layout, values: layout.keys }, ids);
-    expect(() => parseStateFile(bufferSource(other.bytes), layout)).toThrow(StateFormatError);
+    expect(() => parseStateFile(bufferSource(other.bytes), shape)).toThrow(StateFormatError);
   });
 
   it('is refused with bytes behind its end', () => {
     const longer = Buffer.concat([wholeState(), Buffer.alloc(100)]);
-    expect(() => parseStateFile(bufferSource(longer), layout)).toThrow(StateFormatError);
+    expect(() => parseStateFile(bufferSource(longer), shape)).toThrow(StateFormatError);
   });
 
   // Each word that llama.cpp would trust: the cell count once made it hang.
@@ -80,7 +81,7 @@ describe('a sequence state file', () => {
       const damaged = wholeState();
       if (damaged.readUInt32LE(offset) === word) continue;
       damaged.writeUInt32LE(word, offset);
-      expect(() => parseStateFile(bufferSource(damaged), layout)).toThrow(StateFormatError);
+      expect(() => parseStateFile(bufferSource(damaged), shape)).toThrow(StateFormatError);
     }
   });
 });

@@ -1,8 +1,9 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BlockFolder } from '../../../src/embedded/kv/blockFolder.ts';
+import { BlockFolder, newBlockCounters } from '../../../src/embedded/kv/blockFolder.ts';
 import { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
+import { PrefixCache } from '../../../src/embedded/kv/prefixCache.ts';
 import { EmbeddedEngine, type GenerationRequest } from '../../../src/embedded/engine.ts';
 import { kvBytesPerToken } from '../../../src/embedded/kv/kvLayout.ts';
 import {
@@ -55,7 +56,7 @@ describe('a llama.cpp process', () => {
     const { llama, path } = await startWithState();
     const saved = readFileSync(path);
     const state = parseStateFile(bufferSource(saved), null);
-    const assembly = new StateAssembly(state.layout, state.ids);
+    const assembly = new StateAssembly(state.shape.rows, state.ids);
     cutBlocks(bufferSource(saved), state, 0, 6, 50).forEach((payload, block) =>
       assembly.place(block * 50, 50, payload),
     );
@@ -117,17 +118,17 @@ describe('a llama.cpp process', () => {
         () => undefined,
       );
       const first = await supervisor.get();
-      const { layout } = parseStateFile(bufferSource(readFileSync(config.samplePath)), null);
-      blocks = new BlockFolder(folder.path, kvBytesPerToken(layout) * 32, folder.path, () => undefined);
-      const disk = new DiskCache(blocks, layout, 32, folder.path);
-      const engine = new EmbeddedEngine({
-        supervisor,
-        disk,
-        blockTokens: 32,
-        batchTokens,
-        loadTimeoutMs: 20_000,
-        log: () => undefined,
+      const { shape } = parseStateFile(bufferSource(readFileSync(config.samplePath)), null);
+      const counters = newBlockCounters();
+      const shared = { path: folder.path, runFolder: folder.path, counters, log: () => undefined };
+      blocks = new BlockFolder({
+        ...shared,
+        kind: 'rows',
+        payloadBytes: shape.rows && kvBytesPerToken(shape.rows) * 32,
       });
+      const disk = new DiskCache({ ...shared, shape, blockTokens: 32, rows: blocks, positions: null });
+      const cache = new PrefixCache({ disk, blockTokens: 32, loadTimeoutMs: 20_000, log: () => undefined });
+      const engine = new EmbeddedEngine({ supervisor, cache, blockTokens: 32, batchTokens, log: () => undefined });
       return { engine, supervisor, disk, first };
     }
 

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import type { ServedModel } from '../servedModel.ts';
+import type { ModelInfo } from '../worker/workerProtocol.ts';
+import { blockFileBytes } from './blockFile.ts';
+import { BlockFolder, newBlockCounters } from './blockFolder.ts';
+import { DiskCache } from './diskCache.ts';
+import { kvBytesPerToken, type StateShape } from './kvLayout.ts';
+import { hashProfile, openKvNamespace } from './kvNamespace.ts';
+import { bufferSource, parseStateFile, StateFormatError } from './stateFile.ts';
+
+export interface OpenDiskOptions {
+  readonly kvDir: string;
+  readonly blockTokens: number;
+  readonly info: ModelInfo;
+  readonly modelSha256: string;
+  /** A state of a few tokens, which shows its shape. */
+  readonly samplePath: string;
+  readonly runFolder: string;
+  readonly log: (message: string) => void;
+}
+
+export interface OpenedDisk {
+  readonly cache: DiskCache;
+  /** Null when the model's state has no rows that could be cut into blocks. */
+  readonly blocks: ServedModel['blocks'];
+}
+
+/**
+ * The disk cache of a model that was loaded, in a folder of its own for everything that its KV depends on.
+ *
+ * @returns null when llama.cpp's state files cannot be read.
+ * @throws CwmError WriteFailed when the folder cannot be written.
+ */
+export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
+  const { kvDir, blockTokens, info, modelSha256, samplePath, runFolder, log } = options;
+  const shape = readShape(samplePath, log);
+  if (!shape) return null;
+  const path = openKvNamespace(kvDir, {
+    formatVersion: 1,
+    modelSha256,
+    llamaCpp: info.llamaCpp,
+    layout: shape.rows,
+    // Left out where it is false, so that KV of earlier versions is still found.
+    ...(shape.hasPositionState && { hasPositionState: true }),
+    blockTokens,
+    hashProfile,
+    positionContext: info.hasScaledPositions ? info.contextTokens : null,
+  });
+  const blockBytes = shape.rows && kvBytesPerToken(shape.rows) * blockTokens;
+  const counters = newBlockCounters();
+  const shared = { path, runFolder, counters, log };
+  const cache = new DiskCache({
+    shape,
+    blockTokens,
+    rows: shape.rows && new BlockFolder({ ...shared, kind: 'rows', payloadBytes: blockBytes }),
+    positions: shape.hasPositionState ? new BlockFolder({ ...shared, kind: 'position', payloadBytes: null }) : null,
+    counters,
+    runFolder,
+  });
+  return { cache, blocks: blockBytes === null ? null : { folder: path, fileBytes: blockFileBytes(blockBytes) } };
+}
+
+function readShape(samplePath: string, log: (message: string) => void): StateShape | null {
+  try {
+    return parseStateFile(bufferSource(readFileSync(samplePath)), null).shape;
+  } catch (error) {
+    if (!(error instanceof StateFormatError)) throw error;
+    log(`The model's state cannot be read: ${error.message}`);
+    return null;
+  }
+}

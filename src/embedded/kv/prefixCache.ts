@@ -1,0 +1,164 @@
+import { commonPrefixLength } from '../../base/tokenIds.ts';
+import type { TokenSource } from '../engineCounters.ts';
+import { OperationFailedError, WorkerLostError, type Llama } from '../worker/llamaProcess.ts';
+import type { NextToken } from '../worker/workerProtocol.ts';
+import type { DiskCache } from './diskCache.ts';
+
+/** What decides which KV may be reused. */
+export interface Prompt {
+  readonly ids: readonly number[];
+  /** Prompts under different salts share no KV. */
+  readonly salt: string | null;
+  /** Names of its full blocks; none without a disk cache. */
+  readonly hashes: readonly string[];
+}
+
+export interface PrefixCacheOptions {
+  /** Null when llama.cpp's state files cannot be read: then only what is in memory is reused. */
+  readonly disk: DiskCache | null;
+  readonly blockTokens: number;
+  readonly loadTimeoutMs: number;
+  readonly log: (message: string) => void;
+}
+
+/** What llama.cpp's one sequence holds. */
+interface Live {
+  readonly llama: Llama;
+  readonly salt: string | null;
+  readonly ids: number[];
+  /** Leading full blocks that are the same on disk, byte for byte. */
+  sealedBlocks: number;
+}
+
+/**
+ * A prefix cache of two tiers: the live sequence and the files.
+ *
+ * A model whose state can be cut reuses as vLLM does: full blocks only, never the prompt's last token. One whose state
+ * cannot be cut (sliding window, recurrent, hybrid) continues the live sequence where all of it is the prompt's beginning,
+ * or the longest stored state that is.
+ */
+export class PrefixCache {
+  readonly disk: DiskCache | null;
+  readonly #options: PrefixCacheOptions;
+  #live: Live | null = null;
+
+  constructor(options: PrefixCacheOptions) {
+    this.disk = options.disk;
+    this.#options = options;
+  }
+
+  /** Whether the prompt can be continued behind any of its blocks. */
+  canCut(llama: Llama): boolean {
+    return llama.info.canTruncate && (this.disk?.cutsAnywhere ?? true);
+  }
+
+  /** The sequence is lost, or nobody knows what it holds. */
+  forget(): void {
+    this.#live = null;
+  }
+
+  /** Brings the sequence to the longest known prefix of the prompt. */
+  async reuse(llama: Llama, prompt: Prompt): Promise<{ tokens: number; source: TokenSource }> {
+    const { blockTokens } = this.#options;
+    const maxBlocks = Math.floor((prompt.ids.length - 1) / blockTokens);
+    const liveTokens = this.canCut(llama)
+      ? this.#liveBlocks(llama, prompt, maxBlocks) * blockTokens
+      : this.#wholeLive(llama, prompt);
+    if (this.disk && this.#isWorthLoading(this.disk, prompt, liveTokens, maxBlocks)) {
+      const blocks = await this.#load(llama, this.disk, prompt, liveTokens, maxBlocks);
+      if (blocks > 0) return { tokens: blocks * blockTokens, source: 'disk' };
+    }
+    const sealedBlocks = Math.min(this.#live?.sealedBlocks ?? 0, Math.floor(liveTokens / blockTokens));
+    await llama.call('truncate', { length: liveTokens });
+    this.#live = { llama, salt: prompt.salt, ids: prompt.ids.slice(0, liveTokens), sealedBlocks };
+    return { tokens: liveTokens, source: 'device' };
+  }
+
+  /** Appends tokens to the sequence. */
+  async evaluate(llama: Llama, ids: readonly number[], candidates: number | null): Promise<NextToken | null> {
+    const next = await llama.call('evaluate', { ids: Uint32Array.from(ids), candidates });
+    this.#live?.ids.push(...ids);
+    return next;
+  }
+
+  /**
+   * Writes what has no file yet of the prompt's first blocks, which the sequence holds; where a state cannot be cut it ends
+   * with them. What cannot be written is computed again when it is needed.
+   */
+  async store(llama: Llama, prompt: Prompt, blocks: number): Promise<void> {
+    const { disk } = this;
+    const live = this.#live;
+    if (!disk || !live || blocks === 0) return;
+    const hashes = prompt.hashes.slice(0, blocks);
+    if (disk.isMissingAny(hashes)) {
+      try {
+        disk.ensureStateFolder();
+        await llama.call('save', { path: disk.statePath });
+        disk.store(prompt.ids, hashes);
+      } catch (error) {
+        if (error instanceof WorkerLostError) throw error;
+        disk.counters.writeFailures++;
+        this.#options.log(`The prompt's KV was not stored: ${String(error)}`);
+      }
+    }
+    live.sealedBlocks = blocks;
+  }
+
+  /** Full blocks of the prompt that the live sequence holds. */
+  #liveBlocks(llama: Llama, { ids, salt, hashes }: Prompt, maxBlocks: number): number {
+    const live = this.#live;
+    if (!live || live.llama !== llama || live.salt !== salt) return 0;
+    const common = Math.min(Math.floor(commonPrefixLength(live.ids, ids) / this.#options.blockTokens), maxBlocks);
+    // An answer's rows, computed token by token, may differ in their last bits from those of the same tokens in an earlier
+    // prompt. The ones on disk are those that a restart brings back, so they are the ones to use.
+    for (let index = live.sealedBlocks; index < common; index++) {
+      if (this.disk?.endsWith(hashes[index] ?? '')) return index;
+    }
+    return common;
+  }
+
+  /** Tokens of the live sequence when the prompt begins with all of them and has more; else 0. */
+  #wholeLive(llama: Llama, { ids, salt }: Prompt): number {
+    const live = this.#live;
+    if (!live || live.llama !== llama || live.salt !== salt || live.ids.length >= ids.length) return 0;
+    return commonPrefixLength(live.ids, ids) === live.ids.length ? live.ids.length : 0;
+  }
+
+  #isWorthLoading(disk: DiskCache, { hashes }: Prompt, liveTokens: number, maxBlocks: number): boolean {
+    const liveBlocks = Math.floor(liveTokens / disk.blockTokens);
+    if (liveBlocks >= maxBlocks) return false;
+    return disk.cutsAnywhere ? disk.endsWith(hashes[liveBlocks] ?? '') : disk.reach(hashes, maxBlocks) > liveBlocks;
+  }
+
+  /** The number of blocks that were read from disk, when they are more than the live tokens; else 0, and nothing has changed. */
+  async #load(
+    llama: Llama,
+    disk: DiskCache,
+    { ids, salt, hashes }: Prompt,
+    liveTokens: number,
+    maxBlocks: number,
+  ): Promise<number> {
+    let blocks: number;
+    try {
+      blocks = disk.assemble(ids, hashes, maxBlocks);
+    } catch (error) {
+      this.#options.log(`Block files could not be used: ${String(error)}`);
+      return 0;
+    }
+    if (blocks * disk.blockTokens <= liveTokens) return 0;
+    const loadedIds = ids.slice(0, blocks * disk.blockTokens);
+    this.#live = null;
+    try {
+      const loaded = await llama.call('load', { path: disk.statePath }, this.#options.loadTimeoutMs);
+      if (loaded !== loadedIds.length)
+        throw new OperationFailedError(`llama.cpp loaded ${loaded} of ${loadedIds.length} tokens.`);
+    } catch (error) {
+      disk.discard(hashes.slice(0, blocks));
+      // After a refused load the sequence can't be used any more.
+      llama.kill();
+      throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
+    }
+    this.#live = { llama, salt, ids: loadedIds, sealedBlocks: blocks };
+    return blocks;
+  }
+}
