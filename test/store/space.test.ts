@@ -293,6 +293,7 @@ describe('the KV cache of the embedded engine', () => {
       [`${model}/11/${hashOf('1')}.kv`, 100],
       [`${model}/22/${hashOf('2')}.kv`, 200],
       [`${older}/11/${hashOf('1')}.kv`, 50],
+      [`${model}/22/${hashOf('2')}.state`, 400],
       [`${model}/config.json`, 1],
       [`${model}/22/notes.txt`, 2],
       ['models/noise.gguf', 4],
@@ -300,13 +301,16 @@ describe('the KV cache of the embedded engine', () => {
       ['CACHEDIR.TAG', 16],
     ]);
     await utimes(join(kv, model, '11', `${hashOf('1')}.kv`), 1000, 1000);
-    expect(await cache.sizes(signal)).toEqual({ blockBytes: 350, otherBytes: 31 });
+    expect(await cache.sizes(signal)).toEqual({ blockBytes: 750, otherBytes: 31 });
     const blocks = (await cache.list(signal)).sort((a, b) => a.sizeBytes - b.sizeBytes);
     expect(blocks).toMatchObject([
       { hash: hashOf('1'), namespace: older, sizeBytes: 50 },
       { hash: hashOf('1'), namespace: model, sizeBytes: 100, writtenAtMs: 1_000_000 },
       { hash: hashOf('2'), namespace: model, sizeBytes: 200 },
+      { hash: hashOf('2'), namespace: model, sizeBytes: 400, isState: true },
     ]);
+    expect(await cache.delete(blocks.slice(3))).toBe(400);
+    expect(await cache.sizes(signal)).toEqual({ blockBytes: 350, otherBytes: 31 });
   });
 
   it('is nothing before the engine was started once', async () => {

@@ -132,6 +132,8 @@ export class BackendEngines implements EngineRegistry {
 const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
   new VllmEngine({
     spec,
+    // It writes its files before it answers: what is missing then was not written, and will not come.
+    persistPatienceMs: 0,
     connect: async (signal) => {
       const { url, token } = await server.connect(signal);
       return { url, token, managed: true };

@@ -4,6 +4,8 @@ export interface CachedBlock {
   readonly hash: string;
   /** Which of them this one is of. */
   readonly namespace: string;
+  /** Whether it is the model's whole state at the block's end, which some models need beside the block, or instead of it. */
+  readonly isState?: boolean;
   readonly sizeBytes: number;
   /** When it was written; reading it leaves no trace. */
   readonly writtenAtMs: number;

@@ -53,9 +53,18 @@ const normalToken = 1;
 /** A whole lower-case word with the space before it: any row of these reads as text and encodes as itself. */
 const isWord = (token: string): boolean => /^Ġ[a-z]{3,}$/.test(token) && !wordFragments.has(token);
 
+/** The vocabulary of every generated model, and what its file says of it. */
+export function noiseTokenizer(): {
+  readonly vocabulary: readonly string[];
+  readonly metadata: Readonly<Record<string, GgufValue>>;
+} {
+  const vocabulary = [...byteTokens, ...mergedTokens, ...specialTokens];
+  return { vocabulary, metadata: tokenizerMetadata(vocabulary) };
+}
+
 /** Streams the bytes of a GGUF file with random weights: the same shape gives the same bytes on every machine. */
 export function* noiseModelBytes(shape: NoiseModelShape): Generator<Uint8Array> {
-  const vocabulary = [...byteTokens, ...mergedTokens, ...specialTokens];
+  const { vocabulary } = noiseTokenizer();
   const tensors = tensorsOf(shape, vocabulary.length);
   yield ggufHeader(metadataOf(shape, vocabulary), tensors);
   const random = new RandomWeights(shape.seed);
@@ -63,8 +72,6 @@ export function* noiseModelBytes(shape: NoiseModelShape): Generator<Uint8Array> 
 }
 
 function metadataOf(shape: NoiseModelShape, vocabulary: readonly string[]): Record<string, GgufValue> {
-  const u32 = (value: number): GgufValue => ({ type: 'u32', value });
-  const idOf = (token: (typeof specialTokens)[number]): GgufValue => u32(vocabulary.indexOf(token));
   return {
     'general.architecture': { type: 'string', value: 'llama' },
     'general.name': { type: 'string', value: `${noiseModelPrefix}-${noiseModelVersion}` },
@@ -82,6 +89,14 @@ function metadataOf(shape: NoiseModelShape, vocabulary: readonly string[]): Reco
     'llama.rope.dimension_count': u32(shape.headDimension),
     'llama.rope.freq_base': { type: 'f32', value: 500_000 },
     'llama.vocab_size': u32(vocabulary.length),
+    ...tokenizerMetadata(vocabulary),
+  };
+}
+
+/** A tokenizer of these tokens, of which the last are special, and the chat template that goes with it. */
+function tokenizerMetadata(vocabulary: readonly string[]): Record<string, GgufValue> {
+  const idOf = (token: (typeof specialTokens)[number]): GgufValue => u32(vocabulary.indexOf(token));
+  return {
     'tokenizer.ggml.model': { type: 'string', value: 'gpt2' },
     // GPT-2's splitting, without llama.cpp's "clean-up" of spaces: text must come back as it was.
     'tokenizer.ggml.pre': { type: 'string', value: 'trillion' },
@@ -98,6 +113,8 @@ function metadataOf(shape: NoiseModelShape, vocabulary: readonly string[]): Reco
     'tokenizer.chat_template': { type: 'string', value: chatTemplate },
   };
 }
+
+const u32 = (value: number): GgufValue => ({ type: 'u32', value });
 
 const constantTensor = 'ones';
 type Filling = number | typeof constantTensor;

@@ -16,6 +16,8 @@ export interface BlockLayout {
   readonly isLocal: boolean;
   /** Files that may hold this block, in a fixed order; whether they are there is not promised. */
   candidates(hash: string): Promise<readonly BlockFile[]>;
+  /** Paths of files that are worth nothing without the block, and are deleted with it. Default: none. */
+  companions?(hash: string): readonly string[];
 }
 
 const chunkBytes = 1024 * 1024;
@@ -65,20 +67,21 @@ export async function checksumBlock(layout: BlockLayout, hash: string, signal: A
 /** @returns the bytes that this freed. */
 export async function deleteBlock(layout: BlockLayout, hash: string): Promise<number> {
   let freedBytes = 0;
-  for (const file of await layout.candidates(hash)) {
-    const stat = await statFile(file);
+  const paths = [...(await layout.candidates(hash)).map(({ path }) => path), ...(layout.companions?.(hash) ?? [])];
+  for (const path of paths) {
+    const stat = await statFile({ path });
     if (!stat) continue;
     try {
-      await unlink(file.path);
+      await unlink(path);
       freedBytes += Number(stat.size);
     } catch (cause) {
-      if (!isMissing(cause)) throw new CwmError('WriteFailed', `${file.path} can't be deleted.`, { cause });
+      if (!isMissing(cause)) throw new CwmError('WriteFailed', `${path} cannot be deleted.`, { cause });
     }
   }
   return freedBytes;
 }
 
-async function statFile({ path }: BlockFile): Promise<BigIntStats | null> {
+async function statFile({ path }: Pick<BlockFile, 'path'>): Promise<BigIntStats | null> {
   try {
     return regular(await lstat(path, { bigint: true }));
   } catch (cause) {

@@ -84,6 +84,7 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
     metrics,
     whyUnseen: seen.last === null ? whyNotSeen(tried) : null,
     filesReachable: files.state === 'yes',
+    whyNotStored: kind === 'embedded' && identity.blockDir !== null && files.state === 'no' ? files.found : null,
   };
   const remedies = remediesOf(kind);
   const judged = judgeReuse({ tried, size, toldBlockTokens, ...connectorSharing(tier), remedies });
@@ -124,7 +125,7 @@ export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal)
   const seen: Seen = { first: null, last: null, canary: null };
   const ask = async (): Promise<TinyAnswer> => noteDown(await parts.complete(context, false), context, seen);
   const tried = await askStepByStep(['fresh'], size, ask, signal);
-  await probeFiles(parts, context.ids, [context.salt], signal);
+  await probeFiles(parts, context.ids, [context.salt], false, signal);
   return claimsOf(tried);
 }
 
@@ -144,7 +145,7 @@ async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
     return noteDown(await parts.complete(context, false), context, seen);
   };
   const tried = await askStepByStep(tinySteps, size, ask, signal);
-  return { tokenizer, tried, seen, reach: await probeFiles(parts, ids, [salt, otherSalt], signal) };
+  return { tokenizer, tried, seen, reach: await probeFiles(parts, ids, [salt, otherSalt], seen.last !== null, signal) };
 }
 
 function noteDown(completed: Completed, context: KvContext, seen: Seen): TinyAnswer {
@@ -204,15 +205,23 @@ async function probeFiles(
   { blocks, identity }: ProbeParts,
   ids: readonly number[],
   salts: readonly string[],
+  wasAnswered: boolean,
   signal: AbortSignal,
 ): Promise<Capability> {
   const remedies = remediesOf(identity.description.kind);
+  let written = 0;
   try {
     for (const salt of salts) {
       const location = await blocks.locate({ ids, salt, handle: null }, signal);
       if (!location.reachable) return capability('block-files', 'no', location.why, remedies.blockFiles);
       const left = location.blocks.filter(({ stat }) => stat !== null).map(({ hash }) => hash);
       await blocks.forget(left, signal);
+      written += left.length;
+    }
+    // A folder that is there may have become read-only, or full. This engine writes its files before it answers.
+    if (identity.description.kind === 'embedded' && wasAnswered && written === 0) {
+      const found = `The engine stored nothing of a test prompt in ${identity.blockDir}.`;
+      return capability('block-files', 'no', found, 'Check that the folder can be written and that its disk has room.');
     }
     return capability('block-files', 'yes', 'Each block can be found, checked and deleted as a file.');
   } catch (error) {

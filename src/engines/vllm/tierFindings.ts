@@ -16,6 +16,8 @@ export interface TierEvidence {
   /** Why no request could be made that would have moved them. */
   readonly whyUnseen: string | null;
   readonly filesReachable: boolean;
+  /** Why no file of the probe's own was found where there should be some; null when that was not the case. */
+  readonly whyNotStored: string | null;
 }
 
 /** Whether KV was looked for beyond the device, which is done for every prompt if there is somebody to ask. */
@@ -63,10 +65,11 @@ export const filesOfTier = (reach: Capability, metrics: ServerMetrics | null): C
     : reach;
 
 export function persistenceFound(tier: TierEvidence, remedies: Remedies): Capability {
-  const { kind, connectors, metrics, whyUnseen, filesReachable } = tier;
+  const { kind, connectors, metrics, whyUnseen, filesReachable, whyNotStored } = tier;
   const of = (state: Capability['state'], found: string): Capability =>
     capability('persistence', state, found, state === 'yes' ? '' : remedies.persistence);
   if (filesReachable) return of('yes', 'KV blocks are kept as files.');
+  if (whyNotStored !== null) return of('no', whyNotStored);
   if (whyUnseen !== null) return capability('persistence', 'unknown', whyUnseen);
   if (typeof metrics?.tierBytesWritten === 'number') return of('yes', 'It writes KV to a tier beyond its memory.');
   if (metrics?.offloads === true)

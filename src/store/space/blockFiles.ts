@@ -9,13 +9,14 @@ import { bytesBelow } from './storageSizes.ts';
 
 const namespacePattern = /^[0-9a-f]{32}$/;
 const folderPattern = /^[0-9a-f]{2}$/;
-const blockPattern = /^([0-9a-f]{64})\.kv$/;
+/** Rows of a block, or the state at its end of a model whose state cannot be cut. */
+const blockPattern = /^([0-9a-f]{64})\.(kv|state)$/;
 
 interface KnownFolder extends CacheSizes {
   readonly fingerprint: string;
 }
 
-/** {@link BlockCache} on the embedded engine's files, `<directory>/<32 hex>/<first two hex>/<hash>.kv`. No link is followed. */
+/** {@link BlockCache} on the embedded engine's files, `<directory>/<32 hex>/<first two hex>/<hash>.kv` or `.state`. No link is followed. */
 export class BlockFiles implements BlockCache {
   readonly #files: Files;
   readonly #directory: string;
@@ -53,10 +54,10 @@ export class BlockFiles implements BlockCache {
           signal.throwIfAborted();
           const entries = await entriesIfThere(this.#files, join(this.#directory, namespace.name, folder.name));
           for (const entry of entries) {
-            const hash = blockOf(entry);
-            if (hash === null) continue;
+            const block = blockOf(entry);
+            if (block === null) continue;
             const { sizeBytes, modifiedMs: writtenAtMs } = entry;
-            blocks.push({ hash, namespace: namespace.name, sizeBytes, writtenAtMs });
+            blocks.push({ ...block, namespace: namespace.name, sizeBytes, writtenAtMs });
           }
         }
       }
@@ -67,12 +68,13 @@ export class BlockFiles implements BlockCache {
   delete(blocks: readonly CachedBlock[]): Promise<number> {
     return this.#run('write', async () => {
       let freedBytes = 0;
-      for (const { hash, namespace, sizeBytes } of blocks) {
-        if (!namespacePattern.test(namespace) || !blockPattern.test(`${hash}.kv`)) {
+      for (const { hash, namespace, sizeBytes, isState } of blocks) {
+        const name = `${hash}.${isState === true ? 'state' : 'kv'}`;
+        if (!namespacePattern.test(namespace) || !blockPattern.test(name)) {
           throw new CwmError('InvalidParameter', 'A block is named by 64 hexadecimal digits, its namespace by 32.');
         }
         try {
-          await this.#files.remove(join(this.#directory, namespace, hash.slice(0, 2), `${hash}.kv`));
+          await this.#files.remove(join(this.#directory, namespace, hash.slice(0, 2), name));
           freedBytes += sizeBytes;
         } catch (error) {
           if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
@@ -127,5 +129,8 @@ export class BlockFiles implements BlockCache {
 
 const isNamespace = ({ kind, name }: DirectoryEntry): boolean => kind === 'directory' && namespacePattern.test(name);
 const isFolder = ({ kind, name }: DirectoryEntry): boolean => kind === 'directory' && folderPattern.test(name);
-const blockOf = ({ kind, name }: DirectoryEntry): string | null =>
-  kind === 'file' ? (blockPattern.exec(name)?.[1] ?? null) : null;
+
+function blockOf({ kind, name }: DirectoryEntry): Pick<CachedBlock, 'hash' | 'isState'> | null {
+  const [, hash, ending] = (kind === 'file' && blockPattern.exec(name)) || [];
+  return hash === undefined ? null : { hash, ...(ending === 'state' && { isState: true }) };
+}

@@ -103,6 +103,12 @@ export class EngineProcess {
     return join(await this.blockDir(), hash.slice(0, 2), `${hash}.kv`);
   }
 
+  /** Where a piece of KV of this name is, for models that tell no folder of blocks too. */
+  async kvFile(hash: string): Promise<string> {
+    const namespace = readdirSync(this.kvDir).find((name) => /^[0-9a-f]{32}$/.test(name)) ?? '';
+    return join(this.kvDir, namespace, hash.slice(0, 2), `${hash}.kv`);
+  }
+
   async blockDir(): Promise<string> {
     const models = await this.get<{ data: { cwm: { blockDir: string } }[] }>('/v1/models');
     return models.data[0]?.cwm.blockDir ?? '';

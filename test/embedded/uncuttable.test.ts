@@ -1,0 +1,89 @@
+import { rmSync, statSync, truncateSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { blockNames, cachedBy, EngineProcess, promptIds, saidBy } from './support/engineProcess.ts';
+import { writeOddModel, type OddArchitecture } from './support/oddModel.ts';
+import { scratch, type Scratch } from './support/smallModel.ts';
+
+describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('a model whose state cannot be cut: %s', (architecture) => {
+  let folder: Scratch;
+  let model: string;
+  let engine: EngineProcess;
+  const conversation = promptIds(300, 1);
+
+  const restart = async (): Promise<void> => {
+    await engine.kill();
+    engine = await EngineProcess.start(engine.kvDir, '--model', model);
+  };
+  /** What a place holds, whatever was computed before. */
+  const stateFile = async (ids: readonly number[], blocks: number): Promise<string> => {
+    const name = blockNames(ids)[blocks - 1] ?? '';
+    return (await engine.kvFile(name)).replace(/\.kv$/, '.state');
+  };
+
+  beforeAll(async () => {
+    folder = scratch();
+    model = writeOddModel(`${folder.path}/odd.gguf`, architecture);
+    engine = await EngineProcess.start(`${folder.path}/kv`, '--model', model);
+  });
+  afterAll(async () => {
+    await engine.kill();
+    folder[Symbol.dispose]();
+  });
+
+  it('reuses the floor of the same prompt, and says the same, bit for bit', async () => {
+    const cold = await engine.complete(conversation);
+    const again = await engine.complete(conversation);
+    expect([cold, again].map(cachedBy)).toEqual([0, 288]);
+    expect(saidBy(again)).toEqual(saidBy(cold));
+  });
+
+  it('continues a conversation in memory, from where the last answer ended', async () => {
+    const prompt = promptIds(200, 2);
+    const answer = await engine.complete(prompt);
+    const next = [...prompt, ...(answer.choices[0]?.token_ids ?? []), ...promptIds(40, 3)];
+    // The last token of an answer is said, not evaluated.
+    expect(cachedBy(await engine.complete(next))).toBe(prompt.length + 7);
+  });
+
+  it('loses nothing in kill -9: the same tokens, the same bits', async () => {
+    const prompt = promptIds(700, 4);
+    const before = await engine.complete(prompt, { max_tokens: 24 });
+    await restart();
+    const after = await engine.complete(prompt, { max_tokens: 24 });
+    expect(cachedBy(after)).toBe(672);
+    expect(saidBy(after)).toEqual(saidBy(before));
+  });
+
+  it('branches from the place where a turn ended, as if it had been computed', async () => {
+    const stem = promptIds(320, 5);
+    await engine.complete([...stem, 300], { max_tokens: 1 });
+    const first = await engine.complete([...stem, ...promptIds(64, 6)]);
+    const second = await engine.complete([...stem, ...promptIds(64, 7)]);
+    expect([first, second].map(cachedBy)).toEqual([expect.any(Number), 320]);
+    const elsewhere = await engine.complete([...stem, ...promptIds(64, 7)], { cache_salt: 'elsewhere' });
+    expect(cachedBy(elsewhere)).toBe(0);
+    expect(second.choices[0]?.token_ids).toEqual(elsewhere.choices[0]?.token_ids);
+  });
+
+  it('reuses up to one batch earlier when the end of a turn changes afterwards', async () => {
+    const prompt = promptIds(1200, 8);
+    await engine.complete(prompt);
+    await restart();
+    const changed = [...prompt.slice(0, 1160), ...promptIds(40, 9)];
+    expect(cachedBy(await engine.complete(changed))).toBe(1024);
+  });
+
+  it('never continues from a damaged state: it is deleted, computed again, and the answer is the same', async () => {
+    const prompt = promptIds(250, 10);
+    const whole = await engine.complete(prompt);
+    await restart();
+    const file = await stateFile(prompt, 7);
+    truncateSync(file, statSync(file).size - 1);
+    const healed = await engine.complete(prompt);
+    expect(cachedBy(healed)).toBe(0);
+    expect(healed.choices[0]?.token_ids).toEqual(whole.choices[0]?.token_ids);
+    await restart();
+    expect(cachedBy(await engine.complete(prompt))).toBe(224);
+    rmSync(file);
+  });
+});
