@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { CwmError } from '../protocol/errors.ts';
@@ -59,10 +59,11 @@ export async function serveEmbedded(
 
   const samplePath = join(runFolder, 'sample.state');
   const { contextTokens, threads } = options;
-  const supervisor = new LlamaSupervisor(
-    (onEnd) => LlamaProcess.start({ modelPath, contextTokens, threads, batchTokens, samplePath }, onEnd),
-    log,
-  );
+  const supervisor = new LlamaSupervisor((onEnd) => {
+    // Somebody may have deleted it since.
+    mkdirSync(runFolder, { recursive: true, mode: 0o700 });
+    return LlamaProcess.start({ modelPath, contextTokens, threads, batchTokens, samplePath }, onEnd);
+  }, log);
   try {
     const { info } = await supervisor.get().catch((cause: unknown) => {
       throw new CwmError('NotAModel', `llama.cpp can't load ${modelPath}: ${messageOf(cause)}`, { cause });

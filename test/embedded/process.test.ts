@@ -158,6 +158,22 @@ describe("the embedded engine's process", () => {
     }
   });
 
+  it('makes its folders again when somebody deleted them, and stores the next prompt', async () => {
+    const engine = await EngineProcess.start(kvDir, '--model', smallModel(folder.path));
+    try {
+      rmSync(kvDir, { recursive: true });
+      const prompt = promptIds(300, 3);
+      const first = await engine.complete(prompt);
+      await engine.complete([1, 2, 3], { max_tokens: 1 });
+      const again = await engine.complete(prompt);
+      expect(cachedBy(again)).toBe(288);
+      expect(saidBy(again)).toEqual(saidBy(first));
+      expect(await engine.metric('cwm:kv_blocks_write_failures_total')).toBe(0);
+    } finally {
+      await engine.kill();
+    }
+  });
+
   it('goes on without keeping blocks when the disk is full', async (context) => {
     mkdirSync(kvDir);
     try {
