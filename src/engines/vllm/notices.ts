@@ -1,4 +1,4 @@
-import type { ServerMetrics } from './serverMetrics.ts';
+import type { ServerMetrics } from './metrics/serverMetrics.ts';
 import { isAtLeast } from './versionNumber.ts';
 
 /**

@@ -18,14 +18,14 @@ import {
   type TinyAnswers,
   type TinyStep,
 } from '../probe/tinyRequests.ts';
-import type { BlockStore } from './blockStore.ts';
-import { readCanary } from './completion.ts';
-import { readConnectors } from './connectors.ts';
-import { remediesOf, type Remedies } from './remedies.ts';
+import type { BlockStore } from './blocks/blockStore.ts';
+import { readCanary } from './chat/completion.ts';
+import { readConnectors } from './findings/connectors.ts';
+import { remediesOf, type Remedies } from './findings/remedies.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
-import type { ServerMetrics } from './serverMetrics.ts';
-import { connectorSharing, filesOfTier, insightFound, persistenceFound } from './tierFindings.ts';
-import { tokenizeText } from './tokenize.ts';
+import type { ServerMetrics } from './metrics/serverMetrics.ts';
+import { connectorSharing, filesOfTier, insightFound, persistenceFound } from './findings/tierFindings.ts';
+import { tokenizeText } from './chat/tokenize.ts';
 import type { Completion } from './wire.ts';
 
 export interface Completed {

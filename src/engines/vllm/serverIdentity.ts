@@ -3,7 +3,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { expectedHashProfile } from './hashProfile.ts';
 import { vllmNotices } from './notices.ts';
-import { readServerMetrics, type ServerMetrics } from './serverMetrics.ts';
+import { readServerMetrics, type ServerMetrics } from './metrics/serverMetrics.ts';
 import { modelsSchema, versionSchema, type ModelEntry } from './wire.ts';
 
 /** A server as it was found, with what only this adapter needs to know. */

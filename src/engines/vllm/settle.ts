@@ -1,6 +1,6 @@
 import type { BlockLocation, KvContext } from '../../core/ports/engine.ts';
 import type { Sleep } from '../http/timing.ts';
-import type { BlockStore } from './blockStore.ts';
+import type { BlockStore } from './blocks/blockStore.ts';
 
 const firstPauseMs = 10;
 const longestPauseMs = 500;

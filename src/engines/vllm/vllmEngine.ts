@@ -23,17 +23,17 @@ import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
 import { PinnedKv, pieceTokens } from '../lmcache/pinnedKv.ts';
-import { BlockStore, type BlockFilesOptions } from './blockStore.ts';
-import { checkEcho, completionRequest, probeRequest, readCanary } from './completion.ts';
-import { converse } from './converse.ts';
+import { BlockStore, type BlockFilesOptions } from './blocks/blockStore.ts';
+import { checkEcho, completionRequest, probeRequest, readCanary } from './chat/completion.ts';
+import { converse } from './chat/converse.ts';
 import { Dialect } from './dialect.ts';
-import { weigh } from './evidence.ts';
-import { cutNote, findCut } from './promptCheck.ts';
+import { weigh } from './metrics/evidence.ts';
+import { cutNote, findCut } from './chat/promptCheck.ts';
 import { claimsWhatCannotBe, probeVllm, type Completed, type ProbeParts } from './probe.ts';
 import { identifyServer, isSameServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
-import type { ServerMetrics } from './serverMetrics.ts';
+import type { ServerMetrics } from './metrics/serverMetrics.ts';
 import { persistNotes, waitForBlocks, waitForTier } from './settle.ts';
-import { completeIds, tokenizeChat } from './tokenize.ts';
+import { completeIds, tokenizeChat } from './chat/tokenize.ts';
 import { completionSchema } from './wire.ts';
 
 export interface VllmEngineOptions {

@@ -3,10 +3,10 @@ import { parseEndpoint } from '../../../src/engines/http/address.ts';
 import { failureError } from '../../../src/engines/http/failure.ts';
 import { retryDelayMs } from '../../../src/engines/http/retry.ts';
 import { serverReason } from '../../../src/engines/http/errorWords.ts';
-import { weigh } from '../../../src/engines/vllm/evidence.ts';
+import { weigh } from '../../../src/engines/vllm/metrics/evidence.ts';
 import { identifyServer, type Asker } from '../../../src/engines/vllm/serverIdentity.ts';
-import { readServerMetrics } from '../../../src/engines/vllm/serverMetrics.ts';
-import { parseSamples } from '../../../src/engines/vllm/promText.ts';
+import { readServerMetrics } from '../../../src/engines/vllm/metrics/serverMetrics.ts';
+import { parseSamples } from '../../../src/engines/vllm/metrics/promText.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { never } from './rig.ts';
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { BlockLayout } from '../files/blockFile.ts';
+import type { BlockLayout } from '../../files/blockFile.ts';
 
 /**
  * The embedded engine's store: one folder for each model, `<blockDir>/<first two hex>/<hash>.kv`. A model whose state cannot

@@ -1,8 +1,8 @@
-import type { KvContext, Measurement } from '../../core/ports/engine.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import type { Canary } from '../../protocol/schemas/receipt.ts';
-import type { LinkRequest } from '../http/link.ts';
-import type { Completion } from './wire.ts';
+import type { KvContext, Measurement } from '../../../core/ports/engine.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { Canary } from '../../../protocol/schemas/receipt.ts';
+import type { LinkRequest } from '../../http/link.ts';
+import type { Completion } from '../wire.ts';
 
 const alternatives = 5;
 

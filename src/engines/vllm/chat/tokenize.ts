@@ -1,7 +1,7 @@
-import type { ChatMessage, GenerateRequest, Generation } from '../../core/ports/engine.ts';
-import { isCwmError } from '../../protocol/errors.ts';
-import type { Link } from '../http/link.ts';
-import { tokenizeSchema } from './wire.ts';
+import type { ChatMessage, GenerateRequest, Generation } from '../../../core/ports/engine.ts';
+import { isCwmError } from '../../../protocol/errors.ts';
+import type { Link } from '../../http/link.ts';
+import { tokenizeSchema } from '../wire.ts';
 
 /** What the server's chat template makes of these messages. It computes nothing, and needs no API key on vLLM. */
 export async function tokenizeChat(

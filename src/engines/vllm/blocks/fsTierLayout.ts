@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { CwmError } from '../../protocol/errors.ts';
-import type { BlockFile, BlockLayout } from '../files/blockFile.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { BlockFile, BlockLayout } from '../../files/blockFile.ts';
 
 /**
  * vLLM's file tier (`vllm/v1/kv_offload/file_mapper.py`): `<root>/<model>_<12 hex>_r<rank>/<hhh>/<hh>_g<group>/<hash>.bin`,

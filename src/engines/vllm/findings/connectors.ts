@@ -1,7 +1,7 @@
-import type { Link } from '../http/link.ts';
-import type { Timer } from '../http/timing.ts';
-import { unlessAborted } from '../probe/tinyRequests.ts';
-import { serverInfoSchema } from './wire.ts';
+import type { Link } from '../../http/link.ts';
+import type { Timer } from '../../http/timing.ts';
+import { unlessAborted } from '../../probe/tinyRequests.ts';
+import { serverInfoSchema } from '../wire.ts';
 
 /** The first answer to `/server_info` takes vLLM seconds, later ones none. */
 const patienceMs = 1_000;

@@ -1,5 +1,5 @@
-import type { EngineKind } from '../../core/ports/engine.ts';
-import type { ReuseRemedies } from '../probe/judgeReuse.ts';
+import type { EngineKind } from '../../../core/ports/engine.ts';
+import type { ReuseRemedies } from '../../probe/judgeReuse.ts';
 
 /** What the user of a server can change; empty where it is nothing. */
 export interface Remedies extends ReuseRemedies {

@@ -1,10 +1,10 @@
-import type { GenerateRequest } from '../../core/ports/engine.ts';
-import { isCwmError } from '../../protocol/errors.ts';
-import type { Link } from '../http/link.ts';
+import type { GenerateRequest } from '../../../core/ports/engine.ts';
+import { isCwmError } from '../../../protocol/errors.ts';
+import type { Link } from '../../http/link.ts';
 import { roomForAnswer } from './answerRoom.ts';
 import { readChat, type ChatAnswer } from './chat.ts';
 import { chatRequest } from './chatRequest.ts';
-import type { Dialect } from './dialect.ts';
+import type { Dialect } from '../dialect.ts';
 import { tokenizeChat } from './tokenize.ts';
 
 export interface Conversing {

@@ -1,11 +1,11 @@
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import { checkAnswer, quoted } from '../http/body.ts';
-import type { StreamEvent } from '../http/events.ts';
-import type { Link, LinkRequest } from '../http/link.ts';
-import { parseJson } from '../http/parseJson.ts';
-import { streamFailure } from '../http/streamFailure.ts';
+import { CwmError, isCwmError } from '../../../protocol/errors.ts';
+import { checkAnswer, quoted } from '../../http/body.ts';
+import type { StreamEvent } from '../../http/events.ts';
+import type { Link, LinkRequest } from '../../http/link.ts';
+import { parseJson } from '../../http/parseJson.ts';
+import { streamFailure } from '../../http/streamFailure.ts';
 import { contentText, plainText } from './contentText.ts';
-import { chatChunkSchema, type ChatChunk, type Usage } from './wire.ts';
+import { chatChunkSchema, type ChatChunk, type Usage } from '../wire.ts';
 
 export interface ChatAnswer {
   readonly text: string;

@@ -1,4 +1,4 @@
-import type { ChatMessage } from '../../core/ports/engine.ts';
+import type { ChatMessage } from '../../../core/ports/engine.ts';
 
 /** The longest piece of text without a space that is now and then one token, in characters. */
 const longestToken = 16;

@@ -1,12 +1,12 @@
-import { blockHashChain } from '../../base/kvBlockHash.ts';
-import type { BlockLocation, KvContext, LocatedBlock } from '../../core/ports/engine.ts';
-import type { HashProfile } from '../../protocol/schemas/window.ts';
-import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayout } from '../files/blockFile.ts';
+import { blockHashChain } from '../../../base/kvBlockHash.ts';
+import type { BlockLocation, KvContext, LocatedBlock } from '../../../core/ports/engine.ts';
+import type { HashProfile } from '../../../protocol/schemas/window.ts';
+import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayout } from '../../files/blockFile.ts';
 import { embeddedLayout } from './embeddedLayout.ts';
 import { FsTierLayout } from './fsTierLayout.ts';
-import { candidateHashProfiles } from './hashProfile.ts';
-import { mapBounded } from './mapBounded.ts';
-import type { ServerIdentity } from './serverIdentity.ts';
+import { candidateHashProfiles } from '../hashProfile.ts';
+import { mapBounded } from '../mapBounded.ts';
+import type { ServerIdentity } from '../serverIdentity.ts';
 
 /** vLLM's file tier on a disk that this machine reaches. */
 export interface BlockFilesOptions {

@@ -1,7 +1,7 @@
-import type { ReuseEvidence } from '../../core/ports/engine.ts';
-import type { KvTier } from '../../protocol/schemas/receipt.ts';
+import type { ReuseEvidence } from '../../../core/ports/engine.ts';
+import type { KvTier } from '../../../protocol/schemas/receipt.ts';
 import { bySource, cachedBySource, type ServerMetrics } from './serverMetrics.ts';
-import type { Usage } from './wire.ts';
+import type { Usage } from '../wire.ts';
 
 /** What one request showed, before it is weighed. */
 export interface Observation {

@@ -1,4 +1,4 @@
-import type { CwmError } from '../../protocol/errors.ts';
+import type { CwmError } from '../../../protocol/errors.ts';
 
 /** How servers name the length of their context, and the tokens of the prompt, when they refuse a request. */
 const limitIn = /context length (?:is|of)(?: only)? (\d+)|n_ctx[^\d]{0,12}(\d+)/i;

@@ -1,10 +1,10 @@
-import type { EngineKind } from '../../core/ports/engine.ts';
-import type { Capability } from '../../protocol/schemas/capabilities.ts';
-import { capability } from '../probe/capability.ts';
-import { saltIgnored, type ProbeEvidence } from '../probe/judgeReuse.ts';
+import type { EngineKind } from '../../../core/ports/engine.ts';
+import type { Capability } from '../../../protocol/schemas/capabilities.ts';
+import { capability } from '../../probe/capability.ts';
+import { saltIgnored, type ProbeEvidence } from '../../probe/judgeReuse.ts';
 import { ignoresSalt, keepsSalt } from './connectors.ts';
 import type { Remedies } from './remedies.ts';
-import type { ServerMetrics } from './serverMetrics.ts';
+import type { ServerMetrics } from '../metrics/serverMetrics.ts';
 
 /** What a probe saw of where a server keeps KV. */
 export interface TierEvidence {
