@@ -1,15 +1,28 @@
-/** Like `Promise.all(items.map(work))` with at most `limit` of them under way: thousands of files must not be open at once. */
+/**
+ * Maps with at most `limit` calls at once, results in order: thousands of files must not be open at the same time. The first failure
+ * ends it; calls in flight end by themselves.
+ *
+ * @throws what `work` throws, and the signal's reason when it is aborted.
+ */
 export async function mapBounded<T, R>(
   items: readonly T[],
   limit: number,
   work: (item: T, index: number) => Promise<R>,
+  signal?: AbortSignal,
 ): Promise<R[]> {
   const results: R[] = Array.from({ length: items.length });
   let next = 0;
+  let failed = false;
   const worker = async (): Promise<void> => {
-    while (next < items.length) {
+    while (!failed && next < items.length) {
       const index = next++;
-      results[index] = await work(items[index]!, index);
+      try {
+        signal?.throwIfAborted();
+        results[index] = await work(items[index] as T, index);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
     }
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));

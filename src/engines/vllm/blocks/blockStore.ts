@@ -5,7 +5,7 @@ import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayou
 import { embeddedLayout } from './embeddedLayout.ts';
 import { FsTierLayout } from './fsTierLayout.ts';
 import { candidateHashProfiles } from '../hashProfile.ts';
-import { mapBounded } from '../mapBounded.ts';
+import { mapBounded } from '../../../base/mapBounded.ts';
 import type { ServerIdentity } from '../serverIdentity.ts';
 
 /** vLLM's file tier on a disk that this machine reaches. */
@@ -57,19 +57,19 @@ export class BlockStore {
     hashes.forEach(assertBlockHash);
     const place = await this.#open();
     if ('why' in place) return hashes.map(() => null);
-    return mapBounded(hashes, filesAtOnce, signal, (hash) => checksumBlock(place.layout, hash, signal));
+    return mapBounded(hashes, filesAtOnce, (hash) => checksumBlock(place.layout, hash, signal), signal);
   }
 
   async forget(hashes: readonly string[], signal: AbortSignal): Promise<number> {
     hashes.forEach(assertBlockHash);
     const place = await this.#open();
     if ('why' in place) return 0;
-    const freedBytes = await mapBounded(hashes, filesAtOnce, signal, (hash) => deleteBlock(place.layout, hash));
+    const freedBytes = await mapBounded(hashes, filesAtOnce, (hash) => deleteBlock(place.layout, hash), signal);
     return freedBytes.reduce((a, b) => a + b, 0);
   }
 
   #stat(layout: BlockLayout, hashes: readonly string[], signal: AbortSignal): Promise<LocatedBlock[]> {
-    return mapBounded(hashes, statsAtOnce, signal, async (hash) => ({ hash, stat: await statBlock(layout, hash) }));
+    return mapBounded(hashes, statsAtOnce, async (hash) => ({ hash, stat: await statBlock(layout, hash) }), signal);
   }
 
   async #open(): Promise<Reachable | Unreachable> {
