@@ -36,12 +36,13 @@ import { ProjectFiles } from './records/projectFiles.ts';
 import type { MigrationDone } from './migrations/migrateStore.ts';
 import type { PreparedStore } from './migrations/prepareStore.ts';
 import type { StoreProblem } from './disk/quarantine.ts';
+import { ClockWatch } from './disk/clockWatch.ts';
 import { recover } from './check/recovery.ts';
 import { repairStore } from './check/repairStore.ts';
 import { SessionFiles } from './records/sessionFiles.ts';
 import { SharedBlocks } from './index/sharedBlocks.ts';
 import { measureStorage } from './space/storageSizes.ts';
-import { storageError, type Access } from './disk/storageError.ts';
+import { isFull, roomLeft, storageError, type Access } from './disk/storageError.ts';
 import { hasDirectory, type StoreParts } from './disk/storeParts.ts';
 import { guardedStates } from './states/guardedStates.ts';
 import { StateFiles } from './states/stateFiles.ts';
@@ -58,6 +59,7 @@ export class FileStore implements Store {
   readonly encryption: Encryption;
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
+  readonly #clockWatch: ClockWatch;
   readonly #sessions: SessionFiles;
   readonly #windows: WindowFiles;
   readonly #lineages: LineageFiles;
@@ -80,6 +82,7 @@ export class FileStore implements Store {
     this.#parts = parts;
     this.#intents = new FreezeIntents(parts);
     this.#trash = new Trash(parts);
+    this.#clockWatch = new ClockWatch(parts);
     this.#sessions = new SessionFiles(parts, this.#intents, this.#trash);
     this.#windows = new WindowFiles(parts, this.#sessions, this.#intents, this.#trash);
     this.#lineages = new LineageFiles(parts);
@@ -87,7 +90,7 @@ export class FileStore implements Store {
     this.#source = new IndexSource(parts, this.#sessions, this.#windows);
     this.#index = new LiveIndex(parts, this.#source, sqlWasmPath);
     this.#sharedBlocks = new SharedBlocks(this.#windows, this.#index, this.#source);
-    this.#audit = new AuditLog(parts, this.#trash);
+    this.#audit = new AuditLog(parts, this.#trash, this.#clockWatch);
     this.#states = new StateFiles(parts, this.#sessions);
     this.#verified = {
       parts,
@@ -132,7 +135,14 @@ export class FileStore implements Store {
 
   /** Part of opening; again it does nothing. */
   async recover(): Promise<void> {
-    const finished = await recover(this.#parts, this.#sessions, this.#windows, this.#intents, this.#trash);
+    const finished = await recover(
+      this.#parts,
+      this.#sessions,
+      this.#windows,
+      this.#intents,
+      this.#trash,
+      this.#clockWatch,
+    );
     await this.#states.recover();
     await this.#audit.open();
     const own = { outcome: 'ok', client: 'backend' };
@@ -380,7 +390,8 @@ export class FileStore implements Store {
     try {
       return await running;
     } catch (error) {
-      throw storageError(error, access, this.#parts.layout.root);
+      const { files, layout } = this.#parts;
+      throw storageError(error, access, layout.root, isFull(error) ? await roomLeft(files, layout.root) : null);
     } finally {
       this.#running.delete(running);
     }

@@ -6,6 +6,7 @@ import { sha256Hex } from '../../src/base/hash.ts';
 import type { AuditEntry, AuditFact, AuditReport } from '../../src/protocol/schemas/audit.ts';
 import { checkChain } from '../../src/store/audit/auditChain.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
+import { aSession, lineageId, sessionId } from './builders.ts';
 import { allEndings, endAs } from './crashEndings.ts';
 import { FaultyFiles } from './faultyFiles.ts';
 import { MemoryFiles } from './memoryFiles.ts';
@@ -292,12 +293,37 @@ describe('S0-61 the audit log', () => {
     expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true, entries: 3 });
     clock.advance(400 * dayMs);
     await record('much later');
+    clock.advance(dayMs);
     await reopen();
     expect((await readdir(join(directory, 'audit'))).sort()).toEqual(['head.json']);
     expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
     await rm(join(directory, 'audit/head.json'));
     await reopen();
     expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
+  });
+
+  it('a clock that is 20 years ahead for one start costs neither the log nor what is in the trash', async () => {
+    await record('march');
+    clock.advance(31 * dayMs);
+    await record('april');
+    await store.createLineage({ id: lineageId('l1'), salt: 'salt', generation: 0 });
+    await store.createSession(aSession());
+    await store.deleteSession(sessionId('s1'));
+    const years = 20 * 365 * dayMs;
+    clock.advance(years);
+    await reopen();
+    await record('in the far future');
+    await reopen();
+    clock.advance(-years);
+    await reopen();
+    clock.advance(2 * dayMs);
+    await reopen();
+    expect(await readdir(join(directory, 'audit'))).toContain('2026-03.jsonl');
+    expect(await store.listTrash()).toMatchObject([{ name: 's1' }]);
+    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
+    clock.advance(6 * dayMs);
+    await reopen();
+    expect(await store.listTrash()).toEqual([]);
   });
 
   it('a clock that goes backwards changes nothing in the order', async () => {

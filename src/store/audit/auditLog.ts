@@ -9,6 +9,7 @@ import {
   type AuditReport,
 } from '../../protocol/schemas/audit.ts';
 import { isDeepStrictEqual } from 'node:util';
+import type { ClockWatch } from '../disk/clockWatch.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 import type { Trash } from '../records/trash.ts';
 import { AuditArchives } from './auditArchives.ts';
@@ -36,6 +37,7 @@ type AuditSettings = NonNullable<AuditFact['settings']>;
 export class AuditLog {
   readonly #parts: StoreParts;
   readonly #archives: AuditArchives;
+  readonly #clockWatch: ClockWatch;
   readonly #queue = new SerialQueue();
   readonly #pending: AuditFact[] = [];
   #writing: Promise<void> | null = null;
@@ -48,7 +50,8 @@ export class AuditLog {
   #lost = 0;
   #settings: AuditSettings | null = null;
 
-  constructor(parts: StoreParts, trash: Trash) {
+  constructor(parts: StoreParts, trash: Trash, clockWatch: ClockWatch) {
+    this.#clockWatch = clockWatch;
     this.#parts = parts;
     this.#archives = new AuditArchives(parts, trash);
   }
@@ -121,7 +124,8 @@ export class AuditLog {
     const { quarantine, layout, lines, clock } = this.#parts;
     try {
       await this.#startMonth();
-      const expired = this.#mayHaveExpired ? await this.#archives.expired() : [];
+      const looks = this.#mayHaveExpired && (await this.#clockWatch.isSteady());
+      const expired = looks ? await this.#archives.expired() : [];
       const all = [...expired.map(({ through }) => ownFact('LOG_EXPIRED', { through })), ...facts];
       if (all.length > 0) {
         const at = clock.now().toISOString();
@@ -132,7 +136,7 @@ export class AuditLog {
         this.#lost = 0;
         void this.#saveHead();
       }
-      this.#mayHaveExpired = false;
+      if (looks) this.#mayHaveExpired = false;
       for (const archive of expired) await this.#discard(archive.name, () => this.#archives.discard(archive));
     } catch (error) {
       this.#lost += facts.length;

@@ -2,6 +2,7 @@ import { nullOn } from '../../protocol/errors.ts';
 import { dirname, join } from 'node:path';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import type { Lifecycle } from '../../protocol/schemas/session.ts';
+import type { ClockWatch } from '../disk/clockWatch.ts';
 import { hasCode, type Files } from '../disk/files.ts';
 import type { FreezeIntent, FreezeIntents } from '../records/freezeIntents.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
@@ -45,6 +46,7 @@ export async function recover(
   windows: WindowFiles,
   intents: FreezeIntents,
   trash: Trash,
+  clockWatch: ClockWatch,
 ): Promise<FinishedFreeze[]> {
   const { files, layout } = parts;
   const finished: FinishedFreeze[] = [];
@@ -60,7 +62,7 @@ export async function recover(
       parts.quarantine.note(layout.freezeIntent(intent.window), 'The disk is too full to finish this freeze.');
     }
   }
-  await trash.empty('expired');
+  if (await clockWatch.isSteady()) await trash.empty('expired');
   return finished;
 }
 

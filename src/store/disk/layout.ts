@@ -45,6 +45,8 @@ export class Layout {
   readonly auditHead: string;
   /** Sessions whose state is active, the current one first. */
   readonly activeStates: string;
+  /** What the store saw of the machine's clock. */
+  readonly clock: string;
 
   constructor(root: string) {
     this.root = root;
@@ -65,6 +67,7 @@ export class Layout {
     this.audit = join(root, 'audit');
     this.auditHead = join(this.audit, 'head.json');
     this.activeStates = join(root, 'active.json');
+    this.clock = join(root, 'clock.json');
   }
 
   /** Those that must be there. */
