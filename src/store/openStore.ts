@@ -6,7 +6,7 @@ import { Layout } from './disk/layout.ts';
 import { migrations, type Migration } from './migrations/migration.ts';
 import { latestFormat, prepareStore } from './migrations/prepareStore.ts';
 import { makeStorageDirectory } from './check/recovery.ts';
-import { storageError } from './disk/storageError.ts';
+import { isFull, roomLeft, storageError } from './disk/storageError.ts';
 
 export interface StoreOptions {
   /** Absolute. Made when it is not there, mode 0700; may be a link itself, but nothing in it. */
@@ -42,6 +42,6 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
     if (!store.isReadOnly) await store.recover();
     return store;
   } catch (error) {
-    throw storageError(error, 'write', directory);
+    throw storageError(error, 'write', directory, isFull(error) ? await roomLeft(plainFiles, directory) : null);
   }
 }

@@ -103,7 +103,7 @@ describe('S0-50 S0-60 who and what can reach the files', () => {
     await symlink(outside, join(directory, 'windows/linked'));
     await rm(join(directory, 'contexts/s2/messages'), { recursive: true });
     await symlink(outside, join(directory, 'contexts/s2/messages'));
-    const denied = { code: 'CWM-8001' };
+    const denied = { code: 'CWM-8001', hint: expect.stringMatching(/follows no links/) };
     await expect(store.getSession(sessionId('linked'))).rejects.toMatchObject(denied);
     await expect(store.deleteSession(sessionId('linked'))).rejects.toMatchObject(denied);
     await expect(store.getWindow(windowName('linked'))).rejects.toMatchObject(denied);

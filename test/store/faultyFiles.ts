@@ -8,7 +8,15 @@ export type FaultKind =
   /** It is done, and says that it failed; a change of names, which is atomic, fails before. */
   | 'after';
 
-const looks = ['list', 'entries', 'freeBytes', 'stat', 'realPath', 'read'] as const satisfies readonly (keyof Files)[];
+const looks = [
+  'list',
+  'entries',
+  'freeBytes',
+  'freeFiles',
+  'stat',
+  'realPath',
+  'read',
+] as const satisfies readonly (keyof Files)[];
 const changes = [
   'create',
   'append',

@@ -37,6 +37,7 @@ const systemError = (code: string, path: string): Error => Object.assign(new Err
 export class MemoryFiles implements Files {
   /** What is left on the disk, as a test sets it. */
   free: number | null = 1e12;
+  freeInodes: number | null = null;
   #count = 0;
   /** Changes of names that a power cut may undo, oldest first. */
   #unsynced: NameChange[][] = [];
@@ -112,6 +113,8 @@ export class MemoryFiles implements Files {
       inode: String(node.inode),
       names: node.kind === 'file' ? node.names : 1,
     }));
+
+  freeFiles = async (): Promise<number | null> => this.freeInodes;
 
   freeBytes = async (): Promise<number | null> => this.free;
 

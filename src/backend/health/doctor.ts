@@ -11,6 +11,8 @@ import { networkFileSystem, networkWarning } from './networkFileSystem.ts';
 
 const scarceBytes = 1e9;
 const fullBytes = 50e6;
+/** A window takes about ten files, and a turn two. */
+const scarceFiles = 1000;
 const maxNamedProblems = 3;
 
 export interface DoctorParts {
@@ -71,11 +73,20 @@ const backendFinding = (): Finding =>
 
 async function spaceFinding(storage: string): Promise<Finding> {
   try {
-    const { bavail, bsize } = await statfs(storage);
+    const { bavail, bsize, files, ffree } = await statfs(storage);
     const freeBytes = bavail * bsize;
     const detail = `${storage} has ${formatBytes(freeBytes)} free`;
     const remedy = 'Free some disk space, or move the storage directory.';
     if (freeBytes < fullBytes) return finding('storage', 'failed', detail, remedy);
+    // A file system without a fixed number of inodes says that it has 0 in all.
+    if (files > 0 && ffree < scarceFiles) {
+      return finding(
+        'storage',
+        ffree === 0 ? 'failed' : 'warning',
+        `${detail} and room for ${ffree} more files`,
+        remedy,
+      );
+    }
     return freeBytes < scarceBytes ? finding('storage', 'warning', detail, remedy) : finding('storage', 'ok', detail);
   } catch {
     return finding('storage', 'unknown', `the free space of ${storage} is not known`);

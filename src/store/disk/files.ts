@@ -37,6 +37,8 @@ export interface Files {
   entries(directory: string): Promise<DirectoryEntry[]>;
   /** Bytes that this user may still write to the file system of an existing path; null where the system does not tell. */
   freeBytes(path: string): Promise<number | null>;
+  /** Files (inodes) that the file system can still take; null where it has no fixed number of them, or the system does not tell. */
+  freeFiles(path: string): Promise<number | null>;
   /** Null when there is nothing; a link is not followed. */
   stat(path: string): Promise<FileStat | null>;
   /** The path without links in any part. */
@@ -100,6 +102,16 @@ export const diskFiles: Files = {
     try {
       const { bavail, bsize } = await fs.statfs(path, { bigint: true });
       return Number(bavail * bsize);
+    } catch (error) {
+      if (hasCode(error, 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP')) return null;
+      throw error;
+    }
+  },
+
+  async freeFiles(path) {
+    try {
+      const { files, ffree } = await fs.statfs(path);
+      return files === 0 ? null : ffree;
     } catch (error) {
       if (hasCode(error, 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP')) return null;
       throw error;

@@ -38,5 +38,7 @@ export async function hasDirectory(files: Files, directory: string): Promise<boo
   const stat = await files.stat(directory);
   if (stat === null) return false;
   if (stat.kind === 'directory') return true;
-  throw new CwmError('AccessDenied', `${directory} is ${stat.kind === 'link' ? 'a link' : 'not a directory'}.`);
+  throw new CwmError('AccessDenied', `${directory} is ${stat.kind === 'link' ? 'a link' : 'not a directory'}.`, {
+    hint: 'The store follows no links, because one could lead out of the storage directory: put the directory itself back.',
+  });
 }
