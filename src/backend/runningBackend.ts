@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change } from '../protocol/signals.ts';
 import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
-import type { CwmError } from '../protocol/errors.ts';
-import { productVersion } from '../protocol/version.ts';
+import { CwmError } from '../protocol/errors.ts';
+import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock } from '../base/clock.ts';
 import { createApp } from './api/app.ts';
 import { makeDispatch } from './api/dispatch.ts';
@@ -34,6 +34,8 @@ export interface BackendOptions {
   readonly logLevel?: LogLevel;
   /** Changes that every client may ask for in a minute; 0 is no limit, null the default ({@link limitsByKind}). */
   readonly ratePerMinute?: number | null;
+  /** Versions of the control API that are answered; default: those of this program. */
+  readonly api?: ApiVersions;
 }
 
 /** What the composition root makes once the storage directory is this process' own. */
@@ -41,7 +43,7 @@ export interface Services {
   readonly operations: Operations;
   /** Why the store refuses changes; null or left out when it takes them. */
   readonly readOnlyWhy?: (() => CwmError) | null;
-  readonly process: Omit<ProcessHandlers, 'shutdown'>;
+  readonly process: Omit<ProcessHandlers, 'shutdown' | 'retire'>;
   /** Hears of every request that was not done. */
   readonly onRefused?: (refusal: Refusal) => void;
   /** Ends engines and closes the store. */
@@ -93,6 +95,7 @@ class StartedBackend implements RunningBackend {
   readonly #stopped = Promise.withResolvers<void>();
   readonly #limit = new OperationLimit();
   #stopping = false;
+  #retiring = false;
   #record: BackendRecord | undefined;
   #log: Log = silentLog;
 
@@ -133,13 +136,15 @@ class StartedBackend implements RunningBackend {
 
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
     const token = process.platform === 'win32' ? randomSalt() : undefined;
+    const { api = apiVersions } = this.#options;
     const app = createApp({
       dispatch: makeDispatch({
         operations: services.operations,
-        process: { ...services.process, shutdown: async () => this.#stopSoon() },
+        process: { ...services.process, shutdown: async () => this.#stopSoon(), retire: async () => this.#retire() },
         limit: this.#limit,
         rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
         readOnlyWhy: services.readOnlyWhy ?? null,
+        noMoreWhy: () => (this.#retiring ? makesRoom() : null),
       }),
       bus,
       idle,
@@ -148,6 +153,7 @@ class StartedBackend implements RunningBackend {
       streamsEnded: this.#streamsEnded.signal,
       operationsEnded: this.#operationsEnded.signal,
       token,
+      api,
     });
     const server = await listenOnFirst(app, socketAddresses(storage));
     this.#later('close the server', () => this.#closeServer(server));
@@ -155,6 +161,7 @@ class StartedBackend implements RunningBackend {
     const record: BackendRecord = {
       pid: process.pid,
       version: productVersion,
+      api,
       address: server.address,
       startedAt: new Date().toISOString(),
       ...(token === undefined ? {} : { token }),
@@ -180,9 +187,18 @@ class StartedBackend implements RunningBackend {
     this.#stopped.resolve();
   }
 
+  /** Begins nothing new, and stops when what runs has ended. */
+  #retire(): { running: number } {
+    this.#retiring = true;
+    const { running } = this.#limit;
+    this.#log.write('info', 'retiring', { running });
+    void this.#limit.settled().then(() => this.#stopSoon('a newer backend takes its place'));
+    return { running };
+  }
+
   /** After the answer to whoever asked for it. */
-  #stopSoon(): Record<string, never> {
-    setImmediate(() => void this.stop('it was asked to'));
+  #stopSoon(reason = 'it was asked to'): Record<string, never> {
+    setImmediate(() => void this.stop(reason));
     return {};
   }
 
@@ -198,6 +214,12 @@ class StartedBackend implements RunningBackend {
     this.#undo.push({ step, run });
   }
 }
+
+const makesRoom = (): CwmError =>
+  new CwmError('BackendUnavailable', 'This backend makes room for a newer one and begins nothing new.', {
+    hint: 'Try again in a moment.',
+    context: { reconnect: true },
+  });
 
 const silentLog: Log = { write: () => undefined, failure: () => undefined };
 

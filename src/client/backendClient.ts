@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
 import { routes, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
 import type { Signal } from '../protocol/signals.ts';
-import { clientHeader, engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
-import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { apiHeader, clientHeader, engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
+import { CwmError, isCwmError, toCwmError } from '../protocol/errors.ts';
+import { apiVersions, type ApiVersions } from '../protocol/version.ts';
 import { fromAnswer, toRequest } from './routeRequest.ts';
 import { SignalReader } from './signalReader.ts';
 import { requestBackend, TransportError, type BackendAnswer, type BackendRequest } from './transport.ts';
@@ -12,11 +14,16 @@ const minuteMs = 60_000;
 /** Prefill of a long context takes minutes, and the backend has time-outs of its own; this only ends what would hang for ever. */
 const operationTimeoutMs = 60 * minuteMs;
 const readTimeoutMs = 5 * minuteMs;
+/** How long a call waits while one backend makes room for the next: the operations that still run may take minutes. */
+const successorMs = 10 * minuteMs;
+const successorPollMs = 250;
 
 /** Where a client gets its backend from, and who it is. */
 export interface BackendSource {
   /** Kind of program, like `cli` or `vscode`; default `client`. It stands in the backend's audit log. */
   readonly kind?: string;
+  /** Default: that of this program. */
+  readonly api?: ApiVersions;
   /** Finds or starts one. */
   start(signal: AbortSignal): Promise<BackendRecord>;
   /** Finds a running one. */
@@ -26,8 +33,9 @@ export interface BackendSource {
 }
 
 /**
- * The backend as its clients see it. It may be killed at any time: the next call starts another one, and the signals go on
- * with what was missed, or with one `resync`. Signals alone start no backend, so that one which was stopped stays so.
+ * The backend as its clients see it. It may be killed at any time: the next call starts another one, and the signals continue
+ * with those that were missed, or with one `resync`. A call that meets a backend which makes room for a newer one waits for that one.
+ * Signals alone start no backend, so that a stopped one stays stopped.
  */
 export class BackendClient implements Disposable {
   readonly #source: BackendSource;
@@ -65,14 +73,22 @@ export class BackendClient implements Disposable {
   ): Promise<RouteOutput<Name>> {
     const request = await this.#withEngineKey(toRequest(name, input), input);
     const reads = routes[name].kind === 'read';
-    for (let attempt = 1; ; attempt++) {
+    const deadlineMs = performance.now() + successorMs;
+    let failures = 0;
+    for (;;) {
       const record = await this.connect(signal);
       try {
         return fromAnswer(name, await this.#request(record, request, reads, signal));
       } catch (error) {
+        const isReplaced = isForAnother(error) && performance.now() < deadlineMs;
+        if ((isReplaced || error instanceof TransportError) && this.#known === record) this.#known = undefined;
+        if (isReplaced) {
+          // An abort ends the wait; `connect` reports it.
+          await delay(successorPollMs, undefined, { signal: this.#untilDisposed(signal) }).catch(() => undefined);
+          continue;
+        }
         if (!(error instanceof TransportError)) throw error;
-        if (this.#known === record) this.#known = undefined;
-        if (attempt > 1 || (error.sent && !reads)) throw lost(name, error);
+        if (++failures > 1 || (error.sent && !reads)) throw lost(name, error);
       }
     }
   }
@@ -124,13 +140,18 @@ export class BackendClient implements Disposable {
     reads: boolean,
     signal: AbortSignal | undefined,
   ): Promise<BackendAnswer> {
-    const { signal: disposed } = this.#disposed;
     const name = `${this.#source.kind ?? 'client'}.${process.pid}`;
-    const named = { ...request, headers: { [clientHeader]: name, ...request.headers } };
+    const api = String((this.#source.api ?? apiVersions).current);
+    const named = { ...request, headers: { [clientHeader]: name, [apiHeader]: api, ...request.headers } };
     return await requestBackend(record, named, {
       timeoutMs: reads ? readTimeoutMs : operationTimeoutMs,
-      signal: signal ? AbortSignal.any([signal, disposed]) : disposed,
+      signal: this.#untilDisposed(signal),
     });
+  }
+
+  #untilDisposed(signal: AbortSignal | undefined): AbortSignal {
+    const { signal: disposed } = this.#disposed;
+    return signal ? AbortSignal.any([signal, disposed]) : disposed;
   }
 
   async #withEngineKey(request: BackendRequest, input: object): Promise<BackendRequest> {
@@ -139,6 +160,10 @@ export class BackendClient implements Disposable {
     return key ? { ...request, headers: { [engineKeyHeader]: key } } : request;
   }
 }
+
+/** The backend began nothing: it makes room for a newer one, or is another one than this client found. */
+const isForAnother = (error: unknown): boolean =>
+  isCwmError(error, 'BackendUnavailable') && error.context?.['reconnect'] === true;
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return await work;

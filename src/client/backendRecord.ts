@@ -35,6 +35,12 @@ export async function askToLeave(record: BackendRecord, signal: AbortSignal): Pr
   return answer?.status === 200;
 }
 
+/** Asks the backend to end when its operations have. @returns false when it did not hear, or is too old to know how. */
+export async function askToRetire(record: BackendRecord, signal: AbortSignal): Promise<boolean> {
+  const answer = await ask(record, { method: 'POST', path: '/api/retire', body: '{}' }, signal);
+  return answer?.status === 200;
+}
+
 /** Null when there was no answer, or when another user may be the one who answers. */
 async function ask(record: BackendRecord, request: BackendRequest, signal: AbortSignal): Promise<BackendAnswer | null> {
   if (!(await isOwnAddress(record.address))) return null;

@@ -1,4 +1,4 @@
-import { productVersion } from '../protocol/version.ts';
+import { apiVersions, type ApiVersions } from '../protocol/version.ts';
 import { BackendClient } from './backendClient.ts';
 import type { BackendStart } from './backendChild.ts';
 import { findBackend, findOrStartBackend } from './findBackend.ts';
@@ -10,10 +10,12 @@ export interface ConnectOptions {
   readonly kind?: string;
   /** How to start a backend; null to use a running one only. */
   readonly start: BackendStart | null;
-  /** Default: this client's own. A backend of another version is asked to leave. */
-  readonly version?: string;
+  /** Default: that of this program. An older backend retires; an older client uses a newer backend. */
+  readonly api?: ApiVersions;
   /** How long a backend may take to answer after its start; default 30 s. */
   readonly deadlineMs?: number;
+  /** How long the operations of an older backend are waited for; default 10 minutes. */
+  readonly retireMs?: number;
   /** API key of the model server that a call is for; `engine` is what the call names, if it names one. */
   readonly engineKey?: (engine: string | undefined) => Promise<string | undefined>;
 }
@@ -22,11 +24,13 @@ export interface ConnectOptions {
 export function backendClient(options: ConnectOptions): BackendClient {
   const find = {
     storage: options.storage,
-    version: options.version ?? productVersion,
+    api: options.api ?? apiVersions,
     start: options.start,
     deadlineMs: options.deadlineMs ?? 30_000,
+    ...(options.retireMs !== undefined && { retireMs: options.retireMs }),
   };
   return new BackendClient({
+    api: find.api,
     ...(options.kind === undefined ? {} : { kind: options.kind }),
     start: (signal) => findOrStartBackend(find, signal),
     find: (signal) => findBackend(find, signal),

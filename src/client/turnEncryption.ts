@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { RouteOutput } from '../protocol/api.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { BackendStart } from './backendChild.ts';
-import { askToLeave, readBackendRecord } from './backendRecord.ts';
+import { readBackendRecord } from './backendRecord.ts';
+import { retireBackend } from './retireBackend.ts';
 import { homeDirectory } from './homeDirectory.ts';
 import { connectBackend, type ConnectOptions } from './connectBackend.ts';
 
@@ -31,7 +32,7 @@ export async function turnEncryption(
   const start = { ...options.start, args: [...(options.start.args ?? []), ...wishArguments(wish)] };
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const running = await readBackendRecord(options.storage);
-    if (running) await askToLeave(running, signal);
+    if (running) await retireBackend(running, conversionMs, signal);
     // Not to be kept: it would do the same again whenever it starts a backend.
     const client = await connectBackend({ ...options, start, deadlineMs: conversionMs }, signal);
     try {

@@ -4,6 +4,8 @@ import * as z from 'zod/mini';
 export const backendRecordSchema = z.object({
   pid: z.number(),
   version: z.string(),
+  /** Versions of the control API that it answers. */
+  api: z.optional(z.object({ current: z.number(), oldest: z.number() })),
   /** Path of a Unix domain socket, or of a named pipe on Windows. */
   address: z.string(),
   startedAt: z.string(),
@@ -21,6 +23,9 @@ export const alreadyRunningExitCode = 75;
 
 /** Request header with what the client says it is: its kind and its process, like `cli.4711`. */
 export const clientHeader = 'x-cwm-client';
+
+/** Request header with the version of the control API that the client speaks. */
+export const apiHeader = 'x-cwm-api';
 
 /** Request header with the API key of a model server that is named by its URL. Kept in memory only. */
 export const engineKeyHeader = 'x-cwm-engine-key';

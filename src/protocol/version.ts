@@ -1,2 +1,27 @@
-/** The version of this product, equal to `package.json`'s. Client and backend work together only when theirs are the same. */
+/** The version of this product, equal to `package.json`'s. For people: what works together is decided by {@link apiVersions}. */
 export const productVersion = '0.1.0';
+
+/** Which versions of the control API a backend answers: all from `oldest` to `current`. */
+export interface ApiVersions {
+  readonly current: number;
+  readonly oldest: number;
+}
+
+/**
+ * The control API of this program. Clients and backends of different releases meet on one store, so:
+ *
+ * - An addition that clients rely on (a route, a field of an answer) raises `current`. Clients ignore fields they do not know.
+ * - The backend answers a client of an earlier version (`x-cwm-api`) in that version's form: a new word of an enumeration, for one, has to
+ *   be translated.
+ * - Only what cannot be translated raises `oldest`. Clients before it are told what to update.
+ */
+export const apiVersions: ApiVersions = { current: 1, oldest: 1 };
+
+/** What becomes of a client and a backend that meet. */
+export type Meeting = 'fits' | 'backend too old' | 'client too old';
+
+/** @param backend undefined: one from before versions of the API were counted. */
+export function meet(client: ApiVersions, backend: ApiVersions | undefined): Meeting {
+  if (backend === undefined || backend.current < client.current) return 'backend too old';
+  return client.current < backend.oldest ? 'client too old' : 'fits';
+}

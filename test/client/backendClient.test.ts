@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Signal } from '../../src/protocol/signals.ts';
 import { alreadyRunningExitCode } from '../../src/protocol/backendRecord.ts';
-import { productVersion } from '../../src/protocol/version.ts';
+import { apiVersions, productVersion } from '../../src/protocol/version.ts';
 import { until } from '../support/until.ts';
 import { isRunning, killHard, readRecord, realBackends, realStart } from './support/realBackends.ts';
 
@@ -79,17 +79,6 @@ describe('backend client', () => {
     await until('the session is idle again', async () => {
       return (await one.call('getSession', { session: id })).phase === 'Idle';
     });
-  });
-
-  it('asks a backend of another version to leave and starts its own', async () => {
-    const storage = makeStorage();
-    const old = await client(storage).call('health', {});
-    const record = { ...readRecord(storage), version: '0.0.1' };
-    writeFileSync(join(storage, 'backend.json'), JSON.stringify(record));
-    const now = await client(storage).call('health', {});
-    expect(now.pid).not.toBe(old.pid);
-    expect(readRecord(storage).version).toBe(productVersion);
-    await until('the old one has ended', () => !isRunning(old.pid));
   });
 
   it('is not misled by the record of a backend that is gone, nor by one that is no record', async () => {
@@ -174,7 +163,7 @@ describe('backend client', () => {
     const odd = createHttpServer((_, response) => response.end(answer));
     servers.push(odd);
     await new Promise<void>((resolve) => odd.listen(address, resolve));
-    const record = { pid: noProcess, version: productVersion, address, startedAt: '' };
+    const record = { pid: noProcess, version: productVersion, api: apiVersions, address, startedAt: '' };
     writeFileSync(join(storage, 'backend.json'), JSON.stringify(record));
     const one = client(storage, { start: null });
     await expect(one.call('health', {})).rejects.toMatchObject({ code: 'CWM-9001' });

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ownerProblem } from '../../src/base/fileOwner.ts';
 import { sha256Hex } from '../../src/base/hash.ts';
-import { productVersion } from '../../src/protocol/version.ts';
+import { apiVersions, productVersion } from '../../src/protocol/version.ts';
 import { isRunning, readRecord, realBackends, realStart } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
 
@@ -36,7 +36,7 @@ async function impostor(storage: string): Promise<{ heard: string[]; address: st
   });
   opened.push(server);
   await new Promise<void>((resolve) => server.listen(address, resolve));
-  const record = { pid: noProcess, version: productVersion, address, startedAt: '' };
+  const record = { pid: noProcess, version: productVersion, api: apiVersions, address, startedAt: '' };
   writeFileSync(join(storage, 'backend.json'), JSON.stringify(record), { mode: 0o600 });
   return { heard, address };
 }

@@ -6,7 +6,7 @@ import { errors } from '../../src/protocol/errors.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
 
 const start = wholeBackends();
-const names = (Object.keys(routes) as RouteName[]).filter((name) => name !== 'shutdown');
+const names = (Object.keys(routes) as RouteName[]).filter((name) => name !== 'shutdown' && name !== 'retire');
 
 /** Of every kind that a field could be, and of none: among them ids that exist. */
 const strange = fc.oneof(

@@ -43,7 +43,7 @@ describe('S0-60 files that are read before anything else', () => {
         writeFileSync(join(storage, 'backend.json'), text);
         const record = await readBackendRecord(storage);
         if (record !== null) expect(typeof record.address).toBe('string');
-        expect(await findBackend({ storage, version: productVersion }, signal)).toBeNull();
+        expect(await findBackend({ storage }, signal)).toBeNull();
         expect(isAnnounced(storage, record?.pid ?? 1)).toBe(record !== null);
       }),
       { numRuns: 300 },

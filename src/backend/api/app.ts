@@ -3,8 +3,9 @@ import { Hono, type Context } from 'hono';
 import { sha256Hex } from '../../base/hash.ts';
 import { routes, type Route, type RouteName } from '../../protocol/api.ts';
 import { eventsPath } from '../../protocol/signals.ts';
-import { clientHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
+import { apiHeader, clientHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
 import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
+import type { ApiVersions } from '../../protocol/version.ts';
 import type { Refusal } from '../audit/refusals.ts';
 import type { Dispatch } from './dispatch.ts';
 import { streamSignals } from './eventStream.ts';
@@ -27,6 +28,8 @@ export interface AppParts {
   readonly operationsEnded: AbortSignal;
   /** Asked for with every request where it is given. */
   readonly token: string | undefined;
+  /** Versions of this API that are answered. */
+  readonly api: ApiVersions;
 }
 
 /**
@@ -60,6 +63,10 @@ export function createApp(parts: AppParts): Hono {
     });
   }
 
+  app.use(async (c, next) => {
+    checkApi(c.req.header(apiHeader), parts.api);
+    await next();
+  });
   app.get(eventsPath, (c) => {
     const user = parts.idle.enter();
     return streamSignals(c, parts.bus, parts.streamsEnded, () => user.dispose());
@@ -117,6 +124,17 @@ function answerFailure(c: Context, thrown: unknown, log: Log): Response {
 function retryAfter({ context }: CwmError): Record<string, string> {
   const seconds = context?.['retry_after_seconds'];
   return typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
+}
+
+/**
+ * A client knows the version of the backend that it found. Another one may listen at the same address by now: the client then looks again.
+ */
+function checkApi(header: string | undefined, { current, oldest }: ApiVersions): void {
+  const spoken = Number(header ?? current);
+  if (spoken <= current && spoken >= oldest) return;
+  throw new CwmError('BackendUnavailable', `This backend answers versions ${oldest} to ${current} of its API.`, {
+    context: { reconnect: true },
+  });
 }
 
 /** Compares digests, so that the time taken tells nothing about the token. */

@@ -13,6 +13,8 @@ export interface DispatchParts {
   readonly rates: RateLimiter;
   /** Why the store refuses changes; null when it takes them. */
   readonly readOnlyWhy: (() => CwmError) | null;
+  /** Why nothing new is begun now; null while everything is. */
+  readonly noMoreWhy: () => CwmError | null;
 }
 
 export interface OperationRequest extends RequestScope {
@@ -30,7 +32,7 @@ export type Dispatch = (request: OperationRequest, signal: AbortSignal) => Promi
  *
  * @throws CwmError AccessDenied, TooManyRequests, UnsupportedSchema (the store is read-only), TooManyOperations, and the operation's.
  */
-export function makeDispatch({ operations, process, limit, rates, readOnlyWhy }: DispatchParts): Dispatch {
+export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, noMoreWhy }: DispatchParts): Dispatch {
   const handlerOf = (name: RouteName): Handler =>
     (Object.hasOwn(coreRoutes, name) ? operations : process)[name as never];
   return async ({ route: name, input, ...scope }, signal) => {
@@ -38,6 +40,8 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy }:
     const run = (): Promise<unknown> => withRequest(scope, () => handlerOf(name)(input, signal));
     if (route.clients === 'own' && isAgent(scope.client)) throw notForAgents(name);
     if (route.kind === 'read' || route.unlimited) return run();
+    const noMore = noMoreWhy();
+    if (noMore) throw noMore;
     rates.take(scope.client);
     if (readOnlyWhy && !route.allowedReadOnly) throw readOnlyWhy();
     return limit.run(run);

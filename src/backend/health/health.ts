@@ -1,5 +1,5 @@
 import type { RouteOutput } from '../../protocol/api.ts';
-import { productVersion } from '../../protocol/version.ts';
+import { apiVersions, productVersion } from '../../protocol/version.ts';
 import type { DoctorParts } from './doctor.ts';
 import type { BackendEngines } from '../engines/backendEngines.ts';
 import type { Operations } from '../../core/operations.ts';
@@ -31,6 +31,7 @@ export async function checkHealth(
   return {
     status: !readable ? 'unhealthy' : flawless ? 'healthy' : 'degraded',
     version: productVersion,
+    api: apiVersions,
     pid: process.pid,
     storage: parts.storage,
     uptimeSeconds: Math.floor(process.uptime()),

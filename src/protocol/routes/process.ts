@@ -14,6 +14,8 @@ export const processRoutes = {
     output: z.object({
       status: z.enum(['healthy', 'degraded', 'unhealthy']),
       version: text,
+      /** Versions of the control API that it answers. */
+      api: z.optional(z.object({ current: z.number(), oldest: z.number() })),
       pid: z.number(),
       storage: text,
       uptimeSeconds: z.number(),
@@ -43,6 +45,19 @@ export const processRoutes = {
     path: '/api/shutdown',
     input: nothing,
     output: nothing,
+  }),
+  /**
+   * Makes room for a newer backend: nothing new is begun, and the backend ends when its running operations have. `running` is how many
+   * there are.
+   */
+  retire: route({
+    kind: 'change',
+    allowedReadOnly: true,
+    unlimited: true,
+    method: 'POST',
+    path: '/api/retire',
+    input: nothing,
+    output: z.object({ running: z.number() }),
   }),
   /** `known`: an entry that an earlier check printed, as `<sequence>:<hash>`. */
   verifyAudit: route({

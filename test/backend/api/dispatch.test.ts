@@ -22,6 +22,7 @@ function dispatching(parts: Partial<DispatchParts> = {}, work: Partial<Operation
     limit: new OperationLimit(),
     rates: unlimited,
     readOnlyWhy: null,
+    noMoreWhy: () => null,
     ...parts,
   });
 }
@@ -40,11 +41,17 @@ async function answered(dispatch: Dispatch, client: string, name: ErrorName): Pr
 const namesWhere = (isMeant: (name: RouteName) => boolean): RouteName[] => names.filter(isMeant);
 
 describe('dispatch', () => {
+  it('begins no change while it makes room for a newer backend; what reads is answered', async () => {
+    const dispatch = dispatching({ noMoreWhy: () => new CwmError('BackendUnavailable', 'It makes room.') });
+    const through = await answered(dispatch, 'cli.1', 'BackendUnavailable');
+    expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || routes[name].unlimited === true));
+  });
+
   it('refuses changes on a read-only store, except what the route allows there', async () => {
     const dispatch = dispatching({ readOnlyWhy: () => new CwmError('UnsupportedSchema', 'A later version wrote it.') });
     const through = await answered(dispatch, 'cli.1', 'UnsupportedSchema');
     expect(through).toEqual(
-      namesWhere((name) => routes[name].kind === 'read' || ['verify', 'shutdown'].includes(name)),
+      namesWhere((name) => routes[name].kind === 'read' || ['verify', 'shutdown', 'retire'].includes(name)),
     );
   });
 
@@ -54,7 +61,7 @@ describe('dispatch', () => {
     const dispatch = dispatching({ limit }, { prune: () => ended.promise });
     const running = dispatch({ route: 'prune', input: {}, client: 'cli.1' }, never);
     const through = await answered(dispatch, 'cli.2', 'TooManyOperations');
-    expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || name === 'shutdown'));
+    expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || routes[name].unlimited === true));
     ended.reject(new Error('The test is over.'));
     await expect(running).rejects.toThrow('The test is over.');
   });
@@ -63,7 +70,7 @@ describe('dispatch', () => {
     const none: RateLimits = { perMinute: 0, perHour: 0, burst: 0 };
     const rates = new RateLimiter(() => none, { elapsedMs: () => 0 });
     const through = await answered(dispatching({ rates }), 'cli.1', 'TooManyRequests');
-    expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || name === 'shutdown'));
+    expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || routes[name].unlimited === true));
   });
 
   it.each(['mcp.1', 'gateway'])('refuses %s what ends the work of others or cannot be undone', async (client) => {

@@ -18,6 +18,7 @@ const app = createApp({
     limit: new OperationLimit(),
     rates: new RateLimiter(() => null, systemClock),
     readOnlyWhy: null,
+    noMoreWhy: () => null,
   }),
   bus: new SignalBus(0),
   idle: new IdleWatch(0, () => undefined),
@@ -26,12 +27,24 @@ const app = createApp({
   streamsEnded: new AbortController().signal,
   operationsEnded: new AbortController().signal,
   token: 'right',
+  api: { current: 2, oldest: 1 },
 });
 
 describe('a backend with a token (named pipes, which others may open)', () => {
   it('answers whoever knows it', async () => {
     const answer = await app.request('/api/windows', { headers: { authorization: 'Bearer right' } });
     expect(answer.status).toBe(200);
+  });
+
+  it('sends a client of another version of the API away, to look for its backend again', async () => {
+    const ask = (version: string) =>
+      app.request('/api/windows', { headers: { authorization: 'Bearer right', 'x-cwm-api': version } });
+    for (const version of ['1', '2']) expect((await ask(version)).status, version).toBe(200);
+    for (const version of ['0', '3', '-1', 'x', '1e9']) {
+      const answer = await ask(version);
+      expect(answer.status, version).toBe(503);
+      expect(await answer.json()).toMatchObject({ error: { code: 'CWM-5010', context: { reconnect: true } } });
+    }
   });
 
   it.each([undefined, '', 'right', 'Bearer', 'Bearer wrong', 'Bearer righ', 'Bearer rightt', 'bearer right'])(

@@ -58,7 +58,7 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
     if (!backend) throw new Error('The directory is taken.');
     const client = new BackendClient({
       start: async () => backend.record,
-      find: (signal) => findBackend({ storage, version: productVersion }, signal),
+      find: (signal) => findBackend({ storage }, signal),
     });
     const started = {
       backend,

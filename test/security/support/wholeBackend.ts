@@ -4,7 +4,6 @@ import { startBackend, type RunningBackend } from '../../../src/backend/runningB
 import { BackendClient } from '../../../src/client/backendClient.ts';
 import { findBackend } from '../../../src/client/findBackend.ts';
 import { requestBackend, type BackendAnswer, type BackendRequest } from '../../../src/client/transport.ts';
-import { productVersion } from '../../../src/protocol/version.ts';
 import { temporaryDirectories } from '../../backend/support/temporaryDirectory.ts';
 import { FakeVllm } from '../../fakes/fakeVllm.ts';
 
@@ -50,7 +49,7 @@ export function wholeBackends(): (options?: WholeBackendOptions) => Promise<Whol
     const client = new BackendClient({
       kind: options.kind ?? 'cli',
       start: async () => backend.record,
-      find: (signal) => findBackend({ storage, version: productVersion }, signal),
+      find: (signal) => findBackend({ storage }, signal),
       ...(options.engineKey === undefined ? {} : { engineKey: async () => options.engineKey }),
     });
     const stop = async (): Promise<void> => {
