@@ -10,7 +10,8 @@ import { measureUnlessPoisoned } from './measure.ts';
 import type { KvContext, Measurement, RestoreEvidence } from '../ports/engine.ts';
 import type { Lineage } from '../ports/store.ts';
 import { checkPrefixes, type PrefixCheck } from './prefixCanaries.ts';
-import { restsOnReused, speaksForContent, verdictOf } from './reuseVerdict.ts';
+import { contentEvidence, restsOnReused, verdictOf } from './reuseVerdict.ts';
+import type { ContentEvidence } from './verdict.ts';
 import type { FrozenContext } from './frozenContext.ts';
 
 /** What the engine showed of a window's KV. Bad block files are deleted by then; nothing else is repaired. */
@@ -19,21 +20,21 @@ export interface Inspection {
   readonly restored: RestoreEvidence;
   /** Null when the engine failed over the KV that it had stored. */
   readonly measured: Measurement | null;
+  /** Whether the lineage still has the salt that the window's record is about. */
+  readonly salt: 'of-record' | 'later';
   /** Null where no block file can be seen. */
   readonly check: BlockCheck | null;
   /** Of its damaged files those that were found only after the engine had used them. */
   readonly foundLate: readonly string[];
   readonly canary: CanaryCheck | null;
+  /** How the canary was compared: bit for bit, or allowing for the rounding of KV that was computed again. */
+  readonly canaryGrain: 'exact' | 'coarse';
   /** Null where nothing was reused, or another canary had disagreed by then. */
   readonly prefixes: PrefixCheck | null;
-  /** Whether the canary was compared bit for bit. */
-  readonly isCanaryExact: boolean;
-  /** Whether a checksum or the canary spoke for what was reused. */
-  readonly isContentConfirmed: boolean;
-  /** Others may have moved the answer's last bits or damage may have, and nothing else speaks for what was reused. */
-  readonly isInDoubt: boolean;
-  /** The answer is quite another than the frozen one. */
-  readonly isOff: boolean;
+  /** `in-doubt`: the answer's last bits moved, by other requests or by damage, and nothing else speaks for what was reused. */
+  readonly content: ContentEvidence | 'in-doubt';
+  /** `another`: quite another answer than the frozen one, whatever the engine says of reuse. */
+  readonly answer: 'none' | 'as-frozen' | 'another';
 }
 
 /** Looks at the block files before any request, deletes the bad ones, sends the frozen canary's request again, and compares. */
@@ -45,58 +46,66 @@ export async function inspectKv(
 ): Promise<Inspection> {
   const { engine, ids, kv, progress, hold } = request;
   const context: KvContext = { ids, salt: saltOf(lineage), handle: kv.handle };
-  const isOfThisGeneration = lineage.generation === kv.saltGeneration;
+  const salt = lineage.generation === kv.saltGeneration ? 'of-record' : 'later';
 
   progress('Checking the blocks');
   await hold(kv.blocks.map((block) => block.hash));
+  const isOfThisGeneration = salt === 'of-record';
   const cleaned = await checkAndCleanBlocks(core, request, { ...context, isOfThisGeneration }, signal);
   progress('Restoring');
   const restored = await engine.restore(context, signal);
   progress('Measuring');
   const askCanary = () => measureUnlessPoisoned(request, context, signal);
   const measured = await askCanary();
-  if (measured) core.prefill.observe(engine.spec, measured.reuse);
+  const files = { restored, salt, canaryGrain: 'coarse', foundLate: [], prefixes: null } as const;
+  if (!measured)
+    return {
+      ...files,
+      verdict: 'damaged',
+      measured,
+      check: cleaned,
+      canary: null,
+      content: 'disagreed',
+      answer: 'none',
+    };
+  core.prefill.observe(engine.spec, measured.reuse);
 
-  const reused = measured && verdictOf(request, measured, cleaned && { ...cleaned, damaged: [] }, null);
+  const reused = verdictOf(request, measured, cleaned && { ...cleaned, damaged: [] }, null);
   const isCanaryExact =
     isOfThisGeneration &&
     kv.canaryIsExact &&
     (cleaned === null || cleaned.recomputed.length === 0) &&
     restsOnReused(kv, measured, reused);
-  const whole =
-    measured && reused
-      ? await checkCanary({
-          frozen: kv.canary,
-          measured,
-          reused,
-          isExact: isCanaryExact,
-          restoreRejected: restored.outcome === 'rejected',
-          askAgain: askCanary,
-        })
-      : null;
+  const whole = await checkCanary({
+    frozen: kv.canary,
+    measured,
+    reused,
+    isExact: isCanaryExact,
+    restoreRejected: restored.outcome === 'rejected',
+    askAgain: askCanary,
+  });
   const isReuseShown = isOfThisGeneration && (reused === 'partial' || reused === 'proven');
   const prefixes =
-    measured && isReuseShown && whole?.result !== 'disagreed'
-      ? await checkPrefixes(request, context, measured, signal)
-      : null;
-  const canary = whole && withPrefixes(whole, prefixes);
-  const isUnspoken = kv.canary !== null && canary?.result === 'not-run' && reused !== 'rebuilt';
+    isReuseShown && whole.result !== 'disagreed' ? await checkPrefixes(request, context, measured, signal) : null;
+  const canary = withPrefixes(whole, prefixes);
+  const isUnspoken = kv.canary !== null && canary.result === 'not-run' && reused !== 'rebuilt';
   const foundLate =
     cleaned && isUnspoken ? await findChanged(core, request, { ...context, check: cleaned }, signal) : [];
   const check = cleaned && withDamage(cleaned, foundLate);
-  const isContentConfirmed = measured !== null && speaksForContent(kv, measured, check, canary);
+  const content = foundLate.length > 0 ? 'disagreed' : contentEvidence(kv, measured, check, canary);
+  const isInDoubt = isReuseShown && canary.mayBeNoise === true && content === 'unconfirmed';
   return {
-    verdict: measured && foundLate.length === 0 ? verdictOf(request, measured, check, canary) : 'damaged',
+    verdict: foundLate.length > 0 ? 'damaged' : verdictOf(request, measured, check, canary),
     restored,
     measured,
+    salt,
     check,
     foundLate,
     canary,
+    canaryGrain: isCanaryExact ? 'exact' : 'coarse',
     prefixes,
-    isCanaryExact,
-    isContentConfirmed,
-    isInDoubt: isReuseShown && canary?.mayBeNoise === true && !isContentConfirmed,
-    isOff: measured !== null && canary?.result !== 'agreed' && answersOtherwise(kv, measured),
+    content: isInDoubt ? 'in-doubt' : content,
+    answer: canary.result !== 'agreed' && answersOtherwise(kv, measured) ? 'another' : 'as-frozen',
   };
 }
 

@@ -74,17 +74,13 @@ export async function warmText(core: CoreContext, request: FrozenContext, signal
   );
   return {
     verdict: decideVerdict({
-      reachable: true,
-      sameIdentity: true,
+      kind: 'request',
       promptTokens: reuse.promptTokens,
       cachedTokens: reuse.cachedTokens,
       cachedTokensFrom: reuse.cachedTokensFrom,
       blockTokens: description.blockTokens,
-      reusedChecksums: 'not-run',
-      canary: 'not-run',
-      isDamageFound: false,
-      isContentOutOfSight: true,
-      isContentUnconfirmed: false,
+      files: 'whole',
+      content: 'out-of-sight',
     }),
     measured: { reuse, canary: null },
     content: uncheckedContent(noIds),

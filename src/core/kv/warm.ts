@@ -1,15 +1,17 @@
 import type { ContentChecks, Repair, Verdict } from '../../protocol/schemas/receipt.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
+import type { BlockCheck } from '../evidence/blocks.ts';
 import { isExplainedByRounding } from '../evidence/canaryCheck.ts';
-import type { CoreContext } from '../context.ts';
-import { answersOtherwise, inspectKv, type Inspection } from '../evidence/inspectKv.ts';
-import type { Measurement } from '../ports/engine.ts';
-import type { Lineage } from '../ports/store.ts';
-import { rebuildUnderNextSalt } from './rebuildKv.ts';
 import { contentChecks } from '../evidence/contentChecks.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
-import { nothingRenewed, renewKv } from './renewKv.ts';
+import { answersOtherwise, inspectKv, type Inspection } from '../evidence/inspectKv.ts';
 import { verdictOf } from '../evidence/reuseVerdict.ts';
+import type { CoreContext } from '../context.ts';
+import type { Measurement } from '../ports/engine.ts';
+import type { Lineage } from '../ports/store.ts';
+import { findingOf, isMeasure, judge, planAfterRebuild, reportOf, type Judgement, type Rebuild } from './judge.ts';
+import { rebuildUnderNextSalt, type RebuiltKv } from './rebuildKv.ts';
+import { nothingRenewed, recordStats, renewKv, type KvRenewal } from './renewKv.ts';
 
 /** What bringing a window's KV back came to. */
 export interface Warmed {
@@ -28,56 +30,72 @@ export interface Warmed {
  * is there now. Only KV and its record change; an abort leaves the text untouched.
  */
 export async function warm(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
-  const { manifest, kv } = request;
+  const { kv } = request;
   const frozenLineage = await lineageOf(core, request);
   const inspection = await inspectKv(core, request, frozenLineage, signal);
-  const { verdict, measured, check, canary, restored, isInDoubt, isOff } = inspection;
+  const judgement = judge(kv, inspection);
+  const { check, canary, restored, foundLate } = inspection;
 
-  // Whatever the engine says of reuse, what answers otherwise than the frozen context must not be gone on from: other weights,
-  // or damage that an engine does not show. Blocks after the frozen ones may be there as well.
-  const isGivenUp = verdict === 'damaged' || isInDoubt || isOff;
-  const rebuilt = isGivenUp ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
-  const isStillOff = rebuilt !== null && answersOtherwise(kv, rebuilt.measured);
-  // Under a salt that nobody has used there is nothing to reuse, except where the engine heeds no salt.
-  const isStillReused = (rebuilt?.measured.reuse.cachedTokens ?? 0) > 0;
-  // Neither that KV, nor what an engine that a refused restore has damaged computes now, must become what the next thaw is held against.
-  const isNoMeasure = isStillReused || (isStillOff && restored.outcome === 'rejected');
-  const renewal = isNoMeasure
-    ? nothingRenewed(kv)
-    : await renewKv(
-        core,
-        {
-          ...request,
-          window: manifest.name,
-          lineage: rebuilt?.lineage ?? frozenLineage,
-          verdict: rebuilt ? 'rebuilt' : verdict,
-          tier: measured?.reuse.tier ?? null,
-          reusedTokens: rebuilt ? 0 : (measured?.reuse.cachedTokens ?? 0),
-          check: rebuilt ? null : check,
-          isCanaryOfKept: inspection.isCanaryExact && canary?.result === 'agreed' && kv.canaryTokens !== undefined,
-          isContentConfirmed: inspection.isContentConfirmed,
-        },
-        signal,
-      );
-  const isRounding = rebuilt !== null && (isInDoubt || (!isStillOff && isRounded(request, inspection, renewal.kv)));
+  const rebuilt =
+    judgement.kind === 'give-up' ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
+  const rebuild = rebuilt ? rebuildOf(kv, rebuilt.measured) : 'as-frozen';
+  const renewal = await renewAs(core, request, { judgement, inspection, rebuilt, rebuild, frozenLineage }, signal);
+  const finding = findingOf(judgement, rebuild, () => isRounded(request, inspection, renewal.kv));
   const told =
-    isRounding && canary?.result === 'disagreed' ? { ...canary, result: 'not-run' as const, why: roundingWhy } : canary;
+    finding === 'rounding' && canary?.result === 'disagreed'
+      ? { ...canary, result: 'not-run' as const, why: roundingWhy }
+      : canary;
+  const { notes, repair } = reportOf(finding, rebuild, inspection);
   return {
-    verdict: isRounding ? verdictOf(request, rebuilt.measured, null, told) : verdict,
-    measured: rebuilt?.measured ?? (measured as Measurement),
+    verdict: finding === 'rounding' && rebuilt ? verdictOf(request, rebuilt.measured, null, told) : inspection.verdict,
+    measured: rebuilt?.measured ?? (inspection.measured as Measurement),
     content: contentChecks(check, told, renewal.unreachableWhy ?? (kv.blocks.length === 0 ? noFilesThen : null)),
-    repair: rebuilt && !isStillReused ? 'salt-advanced' : check && check.damaged.length > 0 ? 'blocks-deleted' : 'none',
+    repair,
     kv: renewal.kv,
     kvBytesWritten: renewal.kvBytesWritten,
     notes: [
       ...restored.notes,
       ...renewal.notes,
-      ...damageNotes(inspection),
+      ...damageNotes(check, foundLate.length, inspection.measured),
       ...(rebuilt?.notes ?? []),
-      ...(((isOff && verdict !== 'damaged') || isRounding) && !isStillReused ? [offNote] : []),
-      ...(isStillReused ? [stillReusedNote] : isStillOff ? [stillOffNote] : []),
+      ...notes,
     ],
   };
+}
+
+interface Judged {
+  readonly judgement: Judgement;
+  readonly inspection: Inspection;
+  /** Null where no KV was given up. */
+  readonly rebuilt: RebuiltKv | null;
+  readonly rebuild: Rebuild;
+  readonly frozenLineage: Lineage;
+}
+
+/** Makes the window's KV record true again, as judged. */
+async function renewAs(
+  core: CoreContext,
+  request: FrozenContext,
+  { judgement, inspection, rebuilt, rebuild, frozenLineage }: Judged,
+  signal: AbortSignal,
+): Promise<KvRenewal> {
+  const { check, measured } = inspection;
+  if (judgement.kind === 'keep')
+    return judgement.record === 'restat' && check ? recordStats(core, request, check) : nothingRenewed(request.kv);
+  if (judgement.kind === 'renew') {
+    const reusedTokens = measured?.reuse.cachedTokens ?? 0;
+    const renewal = { lineage: frozenLineage, plan: judgement.plan, known: check?.whole ?? [], reusedTokens };
+    return renewKv(core, request, renewal, signal);
+  }
+  if (!rebuilt || !isMeasure(rebuild, inspection)) return nothingRenewed(request.kv);
+  const renewal = { lineage: rebuilt.lineage, plan: planAfterRebuild, known: [], reusedTokens: 0 };
+  return renewKv(core, request, renewal, signal);
+}
+
+/** Under a salt that nobody has used there is nothing to reuse, except where the engine heeds no salt. */
+function rebuildOf(kv: KvRecord, measured: Measurement): Rebuild {
+  if ((measured.reuse.cachedTokens ?? 0) > 0) return 'still-reused';
+  return answersOtherwise(kv, measured) ? 'another' : 'as-frozen';
 }
 
 /** As it is now. What a repair that did not end has left under the salt is given up: it would be reused, and never proven. */
@@ -86,15 +104,6 @@ async function lineageOf(core: CoreContext, { manifest, kv }: FrozenContext): Pr
   if (kv.unfinishedRepair !== lineage.generation) return lineage;
   return core.store.advanceLineage(lineage.id, lineage.generation);
 }
-
-const offNote =
-  'The answer was another than when it was frozen, so the KV was given up and the context computed again.';
-
-const stillOffNote =
-  'Even computed anew, the answer is another than when it was frozen: other weights are served, or the engine is damaged and needs a restart.';
-
-const stillReusedNote =
-  'The engine reuses KV under a cache salt that nobody has used, so what it has could not be given up: restart it with an empty cache.';
 
 const roundingWhy =
   'A fresh computation is off by as much: what was reused had been computed again since the freeze, others used the server at the freeze, or the engine is another version.';
@@ -107,10 +116,10 @@ const noFilesThen = 'The block files were out of reach when the window was froze
  */
 function isRounded(
   { kv, description }: FrozenContext,
-  { restored, measured, check, foundLate, prefixes, isOff }: Inspection,
+  { restored, measured, check, foundLate, prefixes, answer }: Inspection,
   fresh: KvRecord,
 ): boolean {
-  if (isOff || foundLate.length > 0) return false;
+  if (answer === 'another' || foundLate.length > 0) return false;
   // What came out of files that were all looked at, or out of the one that was kept, nobody has computed again meanwhile.
   const mayBeRecomputed = restored.outcome === 'on-demand' && (check === null || check.missing.length > 0);
   const isAnotherEngine = kv.engineKind !== description.kind || kv.engineVersion !== description.version;
@@ -124,16 +133,14 @@ function isRounded(
   return isExplainedByRounding(kv.canary[1], measured.canary, fresh.canary[1]);
 }
 
-function damageNotes({ check, foundLate, measured }: Inspection): string[] {
+function damageNotes(check: BlockCheck | null, foundLate: number, measured: Measurement | null): string[] {
   const notes: string[] = [];
-  const deleted = (check?.damaged.length ?? 0) - foundLate.length;
+  const deleted = (check?.damaged.length ?? 0) - foundLate;
   if (deleted > 0) {
     notes.push(`Damaged block files were found and deleted before the engine could use them: ${deleted}.`);
   }
-  if (foundLate.length > 0) {
-    notes.push(
-      `Block files had changed though they looked untouched, and what was reused was given up: ${foundLate.length}.`,
-    );
+  if (foundLate > 0) {
+    notes.push(`Block files had changed though they looked untouched, and what was reused was given up: ${foundLate}.`);
   }
   if (measured === null) notes.push('The engine failed over the KV it had stored, so that KV was given up.');
   return notes;

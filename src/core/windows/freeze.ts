@@ -200,17 +200,13 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: nu
   const canary = kv.canary ? ('agreed' as const) : ('not-run' as const);
   return {
     verdict: decideVerdict({
-      reachable: true,
-      sameIdentity: true,
+      kind: 'request',
       promptTokens: measured.reuse.promptTokens,
       cachedTokens: measured.reuse.cachedTokens,
-      blockTokens: description.blockTokens,
-      reusedChecksums: checksums,
-      canary,
       cachedTokensFrom: measured.reuse.cachedTokensFrom,
-      isDamageFound: false,
-      isContentOutOfSight: false,
-      isContentUnconfirmed: false,
+      blockTokens: description.blockTokens,
+      files: 'whole',
+      content: checksums === 'agreed' || canary === 'agreed' ? 'agreed' : 'unchecked',
     }),
     tier: onDisk ? ('disk' as const) : measured.reuse.tier,
     tokens,

@@ -1,0 +1,130 @@
+import type { Repair } from '../../protocol/schemas/receipt.ts';
+import type { KvRecord } from '../../protocol/schemas/window.ts';
+import type { Inspection } from '../evidence/inspectKv.ts';
+
+/*
+ * What a thaw does with the KV that it inspected, and what it says of that: decided here, from evidence alone. `warm.ts` carries it out.
+ */
+
+/** How a window's KV record is written after KV was computed again. */
+export interface RecordPlan {
+  /** Which canary later thaws are compared with. What nothing speaks for must not become that: then it stays the frozen one. */
+  readonly canary: 'sealed' | 'frozen';
+  /** Which canaries over beginnings are recorded: those of the seal, or the frozen ones over what was reused. */
+  readonly prefixes: 'sealed' | 'still-reused';
+  /**
+   * Whether later thaws compare the canary bit for bit: never, where the seal allows it, or, for a canary that
+   * agreed over the part that the engine stores, as long as it covers the same tokens.
+   */
+  readonly grain: 'coarse' | 'as-sealed' | 'as-before';
+}
+
+/** Why KV is given up. `off`: the answer is quite another one, though no reuse of damaged KV was shown. */
+export type GiveUpReason = 'damaged' | 'in-doubt' | 'off';
+
+export type Judgement =
+  /** The record is true. `restat`: the files are the same, and their stat fields moved. */
+  | { readonly kind: 'keep'; readonly record: 'unchanged' | 'restat' }
+  /** Some KV was computed again, so the context is sealed and recorded again. */
+  | { readonly kind: 'renew'; readonly plan: RecordPlan }
+  /** The KV must not be continued from: other weights computed it, or it is damaged. Blocks after the frozen ones may be there as well. */
+  | { readonly kind: 'give-up'; readonly why: GiveUpReason };
+
+export function judge(kv: KvRecord, inspection: Inspection): Judgement {
+  const { verdict, content, answer } = inspection;
+  if (verdict === 'damaged') return { kind: 'give-up', why: 'damaged' };
+  if (content === 'in-doubt') return { kind: 'give-up', why: 'in-doubt' };
+  if (answer === 'another') return { kind: 'give-up', why: 'off' };
+  if (verdict === 'unobserved') return { kind: 'keep', record: 'unchanged' };
+  if (verdict === 'proven' && isRecordTrue(kv, inspection)) {
+    const haveStatsMoved = (inspection.check?.hashed ?? 0) > 0;
+    return { kind: 'keep', record: haveStatsMoved ? 'restat' : 'unchanged' };
+  }
+  return { kind: 'renew', plan: planAfter(kv, inspection) };
+}
+
+/** Whether every recorded block is there as it was recorded, and the canary is as good as it can get. */
+function isRecordTrue(kv: KvRecord, { salt, check, measured }: Inspection): boolean {
+  const isWhole = !check || (check.whole.length === kv.blocks.length && check.recomputed.length === 0);
+  return salt === 'of-record' && isWhole && (kv.canaryIsExact || measured?.reuse.tier !== 'disk');
+}
+
+function planAfter(kv: KvRecord, inspection: Inspection): RecordPlan {
+  const { verdict, content, canary, canaryGrain, check, measured } = inspection;
+  const isPartial = verdict === 'partial';
+  const agreedOverStored = canaryGrain === 'exact' && canary?.result === 'agreed' && kv.canaryTokens !== undefined;
+  // After a partial thaw, some blocks are of the freeze and some were computed now, and the engine answered from memory: which it
+  // takes next time is not known.
+  const answeredFromStored =
+    verdict === 'rebuilt'
+      ? !check || check.whole.length === 0
+      : verdict === 'proven' && measured?.reuse.tier === 'disk';
+  return {
+    canary: isPartial && content !== 'agreed' ? 'frozen' : 'sealed',
+    prefixes: isPartial ? 'still-reused' : 'sealed',
+    grain: agreedOverStored ? 'as-before' : answeredFromStored ? 'as-sealed' : 'coarse',
+  };
+}
+
+/** After all of a context was computed under the next salt, the seal is the only measure. */
+export const planAfterRebuild: RecordPlan = { canary: 'sealed', prefixes: 'sealed', grain: 'as-sealed' };
+
+/**
+ * What computing the context under the next salt came to. `another`: even that answer is quite another one than the frozen one.
+ * `still-reused`: the engine reused KV under a salt that nobody has used, so it heeds none, and nothing could be given up.
+ */
+export type Rebuild = 'as-frozen' | 'another' | 'still-reused';
+
+/** Whether what was computed again may be what later thaws are compared with: not after an engine refused a restore and answers otherwise. */
+export const isMeasure = (rebuild: Rebuild, { restored }: Inspection): boolean =>
+  rebuild === 'as-frozen' || (rebuild === 'another' && restored.outcome !== 'rejected');
+
+/** What a thaw says in the end. `rounding`: what spoke against the KV was the rounding of KV that was computed again. */
+export type Finding = 'kept' | 'damaged' | 'off' | 'rounding';
+
+/** @param isExplained whether a fresh computation is off from the frozen canary by as much as the reused KV was. */
+export function findingOf(judgement: Judgement, rebuild: Rebuild, isExplained: () => boolean): Finding {
+  if (judgement.kind !== 'give-up') return 'kept';
+  if (judgement.why === 'in-doubt') return 'rounding';
+  if (judgement.why === 'off') return 'off';
+  return rebuild === 'as-frozen' && isExplained() ? 'rounding' : 'damaged';
+}
+
+const givenUpNote =
+  'The answer was another than when it was frozen, so the KV was given up and the context computed again.';
+
+/** What a receipt says of a finding, once the KV was given up. */
+const findingNotes: Readonly<Record<Finding, readonly string[]>> = {
+  kept: [],
+  damaged: [],
+  off: [givenUpNote],
+  rounding: [givenUpNote],
+};
+
+const rebuilds: Readonly<Record<Rebuild, { readonly notes: readonly string[]; readonly repair: Repair | null }>> = {
+  'as-frozen': { notes: [], repair: 'salt-advanced' },
+  another: {
+    notes: [
+      'Even computed anew, the answer is another than when it was frozen: other weights are served, or the engine is damaged and needs a restart.',
+    ],
+    repair: 'salt-advanced',
+  },
+  'still-reused': {
+    notes: [
+      'The engine reuses KV under a cache salt that nobody has used, so what it has could not be given up: restart it with an empty cache.',
+    ],
+    repair: null,
+  },
+};
+
+/** The notes and the word for the repair. */
+export function reportOf(
+  finding: Finding,
+  rebuild: Rebuild,
+  { check }: Inspection,
+): { readonly notes: readonly string[]; readonly repair: Repair } {
+  const deleted: Repair = check && check.damaged.length > 0 ? 'blocks-deleted' : 'none';
+  if (finding === 'kept') return { notes: [], repair: deleted };
+  const { notes, repair } = rebuilds[rebuild];
+  return { notes: [...(repair === null ? [] : findingNotes[finding]), ...notes], repair: repair ?? deleted };
+}
