@@ -9,7 +9,11 @@ interface VerdictWords {
 
 export const verdictWords: Readonly<Record<Verdict, VerdictWords>> = {
   proven: {
-    meaning: 'The model server reused every token it could, and no content check disagreed.',
+    meaning: 'The model server reused every token it could, and the checksums of the files agreed.',
+    tone: 'good',
+  },
+  reused: {
+    meaning: 'The model server reused every token it could. The content of what it reused could not be checked.',
     tone: 'good',
   },
   partial: {

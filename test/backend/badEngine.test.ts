@@ -96,7 +96,7 @@ async function failsEverywhere(talk: Conversation, engine: string | undefined, e
 
 async function goesOn({ client }: Conversation): Promise<void> {
   expect((await client.call('send', { session: 's', text: words, maxTokens: 4 })).text).not.toBe('');
-  expect((await client.call('thaw', { window: 'w', session: 'u' })).verdict).toBe('proven');
+  expect((await client.call('thaw', { window: 'w', session: 'u' })).verdict).toBe('reused');
 }
 
 async function listening(server: Server, scheme = 'http'): Promise<string> {
@@ -317,7 +317,7 @@ describe('a server that speaks the OpenAI API and is not vLLM', () => {
   test('one that tells cached tokens, and gives ids, is tried out once, and its word is taken from then on', async () => {
     const talk = await conversation({ ...openai, usageDetails: 'told', returnsTokenIds: true, givesLogprobs: true });
     const thawed = await talk.client.call('thaw', { window: 'w', session: 't' });
-    expect(thawed).toMatchObject({ verdict: 'proven', blockTokens: 16 });
+    expect(thawed).toMatchObject({ verdict: 'reused', blockTokens: 16 });
     const { capabilities } = await talk.client.call('doctor', {});
     expect(capabilities?.blockTokens).toBe(16);
     const triedLengths = () =>

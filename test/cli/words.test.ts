@@ -18,7 +18,7 @@ describe('cwm in words', () => {
     const lines = receiptText(aReceipt({ notes: ['A note.'] })).split('\n');
     expect(lines.slice(0, 5)).toEqual([
       '8,176 of 8,192 tokens were reused from disk.',
-      'The model server reused every token it could, and no content check disagreed.',
+      'The model server reused every token it could, and the checksums of the files agreed.',
       '  Window                 auth-refactor-1',
       '  Session                session-1',
       '  Verdict                proven (from disk)',

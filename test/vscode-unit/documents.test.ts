@@ -13,7 +13,7 @@ describe('documents', () => {
       Verdict: proven (from disk)
 
       8,176 of 8,192 tokens were reused from disk.
-      The engine reused every token it could, and no check of the content disagreed.
+      The engine reused every token it could, and the checksums of its files agreed.
 
       Evidence
         Context                8,192 tokens

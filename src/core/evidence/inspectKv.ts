@@ -84,7 +84,7 @@ export async function inspectKv(
     restoreRejected: restored.outcome === 'rejected',
     askAgain: askCanary,
   });
-  const isReuseShown = isOfThisGeneration && (reused === 'partial' || reused === 'proven');
+  const isReuseShown = isOfThisGeneration && (reused === 'partial' || reused === 'reused' || reused === 'proven');
   const prefixes =
     isReuseShown && whole.result !== 'disagreed' ? await checkPrefixes(request, context, measured, signal) : null;
   const canary = withPrefixes(whole, prefixes);

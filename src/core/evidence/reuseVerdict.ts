@@ -34,7 +34,8 @@ export function contentEvidence(
   canary: CanaryCheck | null,
 ): ContentEvidence {
   if (canary?.result === 'disagreed') return 'disagreed';
-  if (canary?.result === 'agreed' || areFilesWhole(kv, measured, check)) return 'agreed';
+  if (areFilesWhole(kv, measured, check)) return 'checksums';
+  if (canary?.result === 'agreed') return 'canary';
   if (kv.canary !== null && measured.canary === null) return 'out-of-sight';
   const hasCheckRun = (kv.canary !== null && canary !== null) || (check?.whole.length ?? 0) > 0;
   return hasCheckRun ? 'unconfirmed' : 'unchecked';

@@ -4,13 +4,14 @@ import { reuseFloor } from './reuse.ts';
 /**
  * What is known of the content of the KV that was reused.
  *
- * - `agreed`: a check spoke for all of it.
+ * - `checksums`: every block file that it can have come from has the checksum that was recorded.
+ * - `canary`: the engine answered as at the freeze, which some changes of the content do not move ("What each check misses" in `docs/kv-evidence.md`).
  * - `unchecked`: there is nothing to check it against.
  * - `out-of-sight`: the window has a canary, and the engine no longer gives one.
  * - `unconfirmed`: a check ran, and spoke neither for it nor against it.
  * - `disagreed`: it is not what was frozen.
  */
-export type ContentEvidence = 'agreed' | 'unchecked' | 'out-of-sight' | 'unconfirmed' | 'disagreed';
+export type ContentEvidence = 'checksums' | 'canary' | 'unchecked' | 'out-of-sight' | 'unconfirmed' | 'disagreed';
 
 /** What one request over the frozen ids showed. `null` is "not observed". */
 export interface RequestEvidence {
@@ -35,7 +36,7 @@ export type VerdictEvidence =
   | { readonly kind: 'another-model' }
   | RequestEvidence;
 
-/** The one place where evidence becomes a word. Pure and total; it never says `proven` when anything disagreed or was not seen. */
+/** The one place where evidence becomes a word. Pure and total; it never says `proven` of content that no checksum spoke for. */
 export function decideVerdict(evidence: VerdictEvidence): Verdict {
   switch (evidence.kind) {
     case 'no-answer':
@@ -54,10 +55,9 @@ function verdictOfRequest(evidence: RequestEvidence): Verdict {
   // Content that nobody reused is in question only when the engine itself may be damaged.
   if (content === 'disagreed') return 'damaged';
   if (cachedTokens <= 0) return 'rebuilt';
-  if (content === 'out-of-sight') return 'unobserved';
   // More cached than there were tokens is no evidence of anything but a broken counter.
   if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
   const floor = reuseFloor(promptTokens, blockTokens);
   if (floor === 0 || cachedTokens < floor || files === 'damaged') return 'partial';
-  return content === 'unconfirmed' ? 'unobserved' : 'proven';
+  return content === 'checksums' ? 'proven' : 'reused';
 }

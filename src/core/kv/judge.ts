@@ -1,4 +1,4 @@
-import type { Repair } from '../../protocol/schemas/receipt.ts';
+import type { Repair, Verdict } from '../../protocol/schemas/receipt.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import type { Inspection } from '../evidence/inspectKv.ts';
 
@@ -35,13 +35,21 @@ export function judge(kv: KvRecord, inspection: Inspection): Judgement {
   if (verdict === 'damaged') return { kind: 'give-up', why: 'damaged' };
   if (content === 'in-doubt') return { kind: 'give-up', why: 'in-doubt' };
   if (answer === 'another') return { kind: 'give-up', why: 'off' };
-  if (verdict === 'unobserved') return { kind: 'keep', record: 'unchanged' };
-  if (verdict === 'proven' && isRecordTrue(kv, inspection)) {
+  if (verdict === 'unobserved' || isUnsure(kv, inspection)) return { kind: 'keep', record: 'unchanged' };
+  if (isFull(verdict) && isRecordTrue(kv, inspection)) {
     const haveStatsMoved = (inspection.check?.hashed ?? 0) > 0;
     return { kind: 'keep', record: haveStatsMoved ? 'restat' : 'unchanged' };
   }
   return { kind: 'renew', plan: planAfter(kv, inspection) };
 }
+
+const isFull = (verdict: Verdict): boolean => verdict === 'proven' || verdict === 'reused';
+
+/** Whether all was reused, though a check that the window has could not speak for it: that must not become the measure. */
+const isUnsure = (kv: KvRecord, { verdict, content }: Inspection): boolean =>
+  verdict === 'reused' && (kv.canary !== null || kv.blocks.length > 0) && !isContentConfirmed(content);
+
+const isContentConfirmed = (content: Inspection['content']): boolean => content === 'checksums' || content === 'canary';
 
 /** Whether every recorded block is there as it was recorded, and the canary is as good as it can get. */
 function isRecordTrue(kv: KvRecord, { salt, check, measured }: Inspection): boolean {
@@ -56,11 +64,9 @@ function planAfter(kv: KvRecord, inspection: Inspection): RecordPlan {
   // After a partial thaw, some blocks are of the freeze and some were computed now, and the engine answered from memory: which it
   // takes next time is not known.
   const answeredFromStored =
-    verdict === 'rebuilt'
-      ? !check || check.whole.length === 0
-      : verdict === 'proven' && measured?.reuse.tier === 'disk';
+    verdict === 'rebuilt' ? !check || check.whole.length === 0 : isFull(verdict) && measured?.reuse.tier === 'disk';
   return {
-    canary: isPartial && content !== 'agreed' ? 'frozen' : 'sealed',
+    canary: isPartial && !isContentConfirmed(content) ? 'frozen' : 'sealed',
     prefixes: isPartial ? 'still-reused' : 'sealed',
     grain: agreedOverStored ? 'as-before' : answeredFromStored ? 'as-sealed' : 'coarse',
   };

@@ -57,7 +57,7 @@ export async function sealText(
 
 /** Sends the conversation as text, so that the server has it warm, and reports what the server says of it. */
 export async function warmText(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
-  const { engine, manifest, kv, description, progress } = request;
+  const { engine, manifest, kv, progress } = request;
   progress('Measuring');
   const lineage = await core.store.getLineage(manifest.lineage);
   const messages = await core.store.loadMessages(manifest.session, manifest.messageIds);
@@ -78,9 +78,10 @@ export async function warmText(core: CoreContext, request: FrozenContext, signal
       promptTokens: reuse.promptTokens,
       cachedTokens: reuse.cachedTokens,
       cachedTokensFrom: reuse.cachedTokensFrom,
-      blockTokens: description.blockTokens,
+      // What cannot be named cannot be held against whole blocks.
+      blockTokens: null,
       files: 'whole',
-      content: 'out-of-sight',
+      content: 'unchecked',
     }),
     measured: { reuse, canary: null },
     content: uncheckedContent(noIds),

@@ -206,7 +206,8 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: nu
       cachedTokensFrom: measured.reuse.cachedTokensFrom,
       blockTokens: description.blockTokens,
       files: 'whole',
-      content: checksums === 'agreed' || canary === 'agreed' ? 'agreed' : 'unchecked',
+      // Nothing is there yet to compare the content with; where all files are recorded, later thaws can.
+      content: onDisk ? 'checksums' : kv.canary ? 'canary' : 'unchecked',
     }),
     tier: onDisk ? ('disk' as const) : measured.reuse.tier,
     tokens,

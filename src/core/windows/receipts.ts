@@ -66,6 +66,10 @@ function kept(receipt: Summarised): string {
       return receipt.tier === 'disk'
         ? 'Their KV is on disk and was seen to be reusable.'
         : 'Their KV was seen to be reusable; that it outlives a restart was not seen.';
+    case 'reused':
+      return receipt.tier === 'disk'
+        ? 'Their KV is on disk and was seen to be reusable; a thaw cannot check its content.'
+        : 'Their KV was seen to be reusable; a thaw cannot check its content, and that it outlives a restart was not seen.';
     case 'partial':
       return `Only ${amount(receipt.cachedTokens)} of ${amount(receipt.promptTokens)} tokens were seen to be reusable.`;
     case 'rebuilt':
@@ -79,15 +83,15 @@ function thawSummary(receipt: Summarised): string {
   const { verdict, cachedTokens, promptTokens, repair } = receipt;
   switch (verdict) {
     case 'proven':
-      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were recomputed, the fewest this engine can.${unseenContent(receipt)}`;
+      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were recomputed, the fewest this engine can.`;
+    case 'reused':
+      return `Reused: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were recomputed, the fewest this engine can. ${unseenContent(receipt)}`;
     case 'partial':
       return `Partial: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused; the other ${rest(receipt)} were recomputed.`;
     case 'rebuilt':
       return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. The context is warm now.`;
     case 'unobserved':
-      return receipt.cachedTokensFrom === 'usage' || receipt.cachedTokensFrom === 'timings'
-        ? `Unobserved: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused, but whether they are what was frozen could not be told. Nothing is claimed.`
-        : 'Unobserved: the context was sent, but this engine does not tell what it reused. Nothing is claimed.';
+      return 'Unobserved: the context was sent, but this engine does not tell what it reused. Nothing is claimed.';
     case 'damaged':
       return `Damaged: the engine reused KV that is not what was frozen. ${
         repair === 'none'
@@ -101,9 +105,11 @@ function thawSummary(receipt: Summarised): string {
   }
 }
 
-/** Reuse is a proof of its own; of what was reused it says nothing. */
+/** Reuse is a proof of its own; of the content of what was reused it says nothing. */
 const unseenContent = ({ content }: Summarised): string =>
-  content.checksums === 'not-run' && content.canary === 'not-run' ? ' Their content could not be checked.' : '';
+  content.canary === 'agreed'
+    ? 'The canary answered as at the freeze, which cannot show every change; their content could not be checked further.'
+    : 'Their content could not be checked.';
 
 const place = ({ tier }: Summarised): string =>
   ({

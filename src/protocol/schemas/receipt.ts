@@ -2,7 +2,16 @@ import * as z from 'zod/mini';
 import { sessionIdSchema, windowNameSchema } from './ids.ts';
 
 /** The only words for a result (`docs/architecture.md`, "Verdicts"). */
-export const verdicts = ['proven', 'partial', 'rebuilt', 'unobserved', 'damaged', 'mismatch', 'text-only'] as const;
+export const verdicts = [
+  'proven',
+  'reused',
+  'partial',
+  'rebuilt',
+  'unobserved',
+  'damaged',
+  'mismatch',
+  'text-only',
+] as const;
 export type Verdict = (typeof verdicts)[number];
 
 /** Where reused tokens came from, by the engine's own account: vLLM's `source` label of `prompt_tokens_cached_by_source_total`. */

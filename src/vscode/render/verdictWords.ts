@@ -15,7 +15,13 @@ export const verdictWords: Readonly<Record<Verdict, VerdictWords>> = {
   proven: {
     icon: 'pass-filled',
     color: 'testing.iconPassed',
-    meaning: 'The engine reused every token it could, and no check of the content disagreed.',
+    meaning: 'The engine reused every token it could, and the checksums of its files agreed.',
+    tone: 'good',
+  },
+  reused: {
+    icon: 'pass',
+    color: 'testing.iconPassed',
+    meaning: 'The engine reused every token it could. The content of what it reused could not be checked.',
     tone: 'good',
   },
   partial: {

@@ -12,7 +12,7 @@ describe('damage that something else hides', () => {
     fixture.engine.damage(2, { silently: true });
     fixture.engine.noise = noise;
     const receipt = await thaw(fixture);
-    expect(receipt).toMatchObject({ verdict: 'unobserved', content: { canary: 'not-run' } });
+    expect(receipt).toMatchObject({ verdict: 'reused', content: { canary: 'not-run' } });
   });
 
   test('a later freeze does not make damage of an earlier one its own', async () => {
@@ -79,7 +79,7 @@ describe('KV that can not be given up', () => {
     fixture.engine.evict();
     expect((await thaw(fixture)).verdict).toBe('rebuilt');
     fixture.engine.restart();
-    expect((await thaw(fixture)).verdict).toBe('proven');
+    expect((await thaw(fixture)).verdict).toBe('reused');
   });
 });
 

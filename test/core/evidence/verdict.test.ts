@@ -9,7 +9,7 @@ const full: RequestEvidence = {
   cachedTokensFrom: 'usage',
   blockTokens: 16,
   files: 'whole',
-  content: 'agreed',
+  content: 'checksums',
 };
 const verdictOf = (change: Partial<RequestEvidence>) => decideVerdict({ ...full, ...change });
 
@@ -21,8 +21,15 @@ describe('decideVerdict', () => {
 
   test('reuse of the floor with nothing against it is proven', () => {
     expect(verdictOf({})).toBe('proven');
-    expect(verdictOf({ content: 'unchecked' })).toBe('proven');
   });
+
+  test.each(['canary', 'unchecked', 'out-of-sight', 'unconfirmed'] as const)(
+    'full reuse of content that no checksum spoke for is reused, not proven: %s',
+    (content) => {
+      expect(verdictOf({ content })).toBe('reused');
+      expect(verdictOf({ content, cachedTokens: 80 })).toBe('partial');
+    },
+  );
 
   test('one block less than the floor is partial', () => {
     expect(verdictOf({ cachedTokens: 80 })).toBe('partial');
@@ -52,15 +59,6 @@ describe('decideVerdict', () => {
     expect(verdictOf({ cachedTokensFrom: 'timings' })).toBe('proven');
   });
 
-  test('reuse of content that can no longer be looked at is unobserved, not proven', () => {
-    expect(verdictOf({ content: 'out-of-sight' })).toBe('unobserved');
-  });
-
-  test('full reuse of content that nothing speaks for is unobserved; in part it is partial', () => {
-    expect(verdictOf({ content: 'unconfirmed' })).toBe('unobserved');
-    expect(verdictOf({ cachedTokens: 80, content: 'unconfirmed' })).toBe('partial');
-  });
-
   test('what was reused beside a damaged block file may be whole, but the frozen KV was not', () => {
     expect(verdictOf({ files: 'damaged' })).toBe('partial');
     expect(verdictOf({ files: 'damaged', content: 'disagreed' })).toBe('damaged');
@@ -76,7 +74,7 @@ describe('decideVerdict', () => {
 
   test('over the whole matrix of evidence, proven needs all of it', () => {
     const counts = [null, 0, 15, 16, 80, 95, 96, 99, 100, 101];
-    const contents = ['agreed', 'unchecked', 'out-of-sight', 'unconfirmed', 'disagreed'] as const;
+    const contents = ['checksums', 'canary', 'unchecked', 'out-of-sight', 'unconfirmed', 'disagreed'] as const;
     const seen = new Set<string>();
     for (const promptTokens of [null, 1, 16, 17, 100])
       for (const cachedTokens of counts)
@@ -95,11 +93,11 @@ describe('decideVerdict', () => {
                   cachedTokens >= reuseFloor(promptTokens, blockTokens) &&
                   cachedTokens <= promptTokens &&
                   (cachedTokensFrom === 'usage' || cachedTokensFrom === 'timings') &&
-                  (content === 'agreed' || content === 'unchecked') &&
+                  content === 'checksums' &&
                   files === 'whole';
                 expect({ evidence, proven: verdict === 'proven' }).toEqual({ evidence, proven: isProof });
               }
-    expect([...seen].sort()).toEqual(['damaged', 'partial', 'proven', 'rebuilt', 'unobserved']);
+    expect([...seen].sort()).toEqual(['damaged', 'partial', 'proven', 'rebuilt', 'reused', 'unobserved']);
   });
 });
 

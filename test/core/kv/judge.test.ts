@@ -36,6 +36,7 @@ const check = {
   wholeAtStart: 2,
   whole: blocks,
 } as const;
+const frozen = { tokenId: 1, topLogprobs: [{ token: 'a', logprob: -1 }] };
 const agreed: CanaryCheck = { result: 'agreed', difference: 0, noise: 0, why: null };
 
 const proven: Inspection = {
@@ -59,7 +60,7 @@ const proven: Inspection = {
   canary: agreed,
   canaryGrain: 'exact',
   prefixes: null,
-  content: 'agreed',
+  content: 'checksums',
   answer: 'as-frozen',
 };
 const judged = (change: Partial<Inspection>, record: Partial<KvRecord> = {}): Judgement =>
@@ -82,6 +83,14 @@ describe('what a thaw does with the KV that it inspected', () => {
 
   test('where nothing is claimed, nothing is recorded either', () => {
     expect(judged({ verdict: 'unobserved' })).toEqual({ kind: 'keep', record: 'unchanged' });
+  });
+
+  test('full reuse that a canary speaks for is as good as a proof, and what nothing speaks for changes no record', () => {
+    const reused = { verdict: 'reused', check: null } as const;
+    const blind = { blocks: [], canary: [frozen, frozen] as [typeof frozen, typeof frozen] };
+    expect(judged({ ...reused, content: 'canary', salt: 'later' }, blind).kind).toBe('renew');
+    for (const content of ['out-of-sight', 'unconfirmed'] as const)
+      expect(judged({ ...reused, content, salt: 'later' }, blind)).toEqual({ kind: 'keep', record: 'unchanged' });
   });
 
   test.each<[string, Partial<Inspection>, Partial<KvRecord>]>([

@@ -12,11 +12,11 @@ describe('while others use the server, which moves the last bits of what it answ
     return fixture;
   };
 
-  test('one answer that is the same is proof', async () => {
+  test('one answer that is the same speaks for the content', async () => {
     const fixture = await frozenWhenIdle();
     fixture.engine.busyMeasurements = 4;
     expect(await thaw(fixture)).toMatchObject({
-      verdict: 'proven',
+      verdict: 'reused',
       content: { canary: 'agreed', canaryDifference: 0 },
     });
   });
@@ -30,7 +30,7 @@ describe('while others use the server, which moves the last bits of what it answ
       content: { canary: 'not-run', why: expect.stringContaining('Others used the server meanwhile') },
     });
     fixture.engine.restart();
-    expect((await thaw(fixture)).verdict).toBe('proven');
+    expect((await thaw(fixture)).verdict).toBe('reused');
   });
 
   test('how far answers are apart is seen by a freeze, and is no difference to a thaw later on', async () => {
@@ -46,7 +46,7 @@ describe('while others use the server, which moves the last bits of what it answ
     expect(frozen.content.canaryNoise).toBeGreaterThan(0);
     fixture.engine.onCall = async () => undefined;
     fixture.engine.restart();
-    expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', content: { canary: 'agreed' } });
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'reused', content: { canary: 'agreed' } });
   });
 
   test('where the files are in sight they speak instead, and no KV is thrown away', async () => {
@@ -71,7 +71,7 @@ describe('while others use the server, which moves the last bits of what it answ
     fixture.engine.busyMeasurements = Infinity;
     await savedWindow(fixture);
     fixture.engine.busyMeasurements = 0;
-    for (const verdict of [isElsewhere ? 'rebuilt' : 'proven', 'proven']) {
+    for (const verdict of isElsewhere ? ['rebuilt', 'reused'] : ['proven', 'proven']) {
       fixture.engine.restart();
       expect(await thaw(fixture)).toMatchObject({ verdict });
     }
@@ -80,7 +80,7 @@ describe('while others use the server, which moves the last bits of what it answ
     fixture.engine.busyMeasurements = Infinity;
     expect((await thaw(fixture)).verdict).toBe('rebuilt');
     fixture.engine.busyMeasurements = 0;
-    for (const verdict of [isElsewhere ? 'rebuilt' : 'proven', 'proven']) {
+    for (const verdict of isElsewhere ? ['rebuilt', 'reused'] : ['proven', 'proven']) {
       fixture.engine.restart();
       expect(await thaw(fixture)).toMatchObject({ verdict });
     }
@@ -125,7 +125,7 @@ describe('while others use the server, which moves the last bits of what it answ
     await savedWindow(fixture);
     fixture.engine.busyMeasurements = Infinity;
     const receipt = await thaw(fixture);
-    expect(receipt).toMatchObject({ verdict: 'unobserved', repair: 'none' });
+    expect(receipt).toMatchObject({ verdict: 'reused', repair: 'none' });
     expect(receipt.notes).toEqual([expect.stringContaining('could not be given up')]);
   });
 

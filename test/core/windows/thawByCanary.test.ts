@@ -83,14 +83,14 @@ describe('where only the canary can tell, and some KV was computed again since i
       content: { canary: 'disagreed' },
     });
     fixture.engine.restart();
-    expect((await thaw(fixture)).verdict).toBe('proven');
+    expect((await thaw(fixture)).verdict).toBe('reused');
   });
 
   test('a beginning that was reused whole is said to be the very same, and speaks for nothing behind it', async () => {
     const fixture = await partlyComputedAgain();
     fixture.engine.restart();
     expect(await thaw(fixture)).toMatchObject({
-      verdict: 'unobserved',
+      verdict: 'reused',
       repair: 'none',
       content: { canary: 'not-run', why: expect.stringMatching(/Over the first \d+ tokens it is the very same/) },
     });
@@ -122,13 +122,13 @@ describe('where only the canary can tell, and some KV was computed again since i
     fixture.engine.damage(behind, { silently: true });
     for (const time of ['first', 'second']) {
       const receipt = await thaw(fixture);
-      expect(receipt, time).toMatchObject({ verdict: 'unobserved', content: { canary: 'not-run' } });
+      expect(receipt, time).toMatchObject({ verdict: 'reused', content: { canary: 'not-run' } });
       expect(receipt.cachedTokens).toBe(receipt.floorTokens);
-      expect(receipt.summary).toContain('could not be told');
+      expect(receipt.summary).toContain('could not be checked');
     }
   });
 
-  test('the very answer of the freeze is proof all the same', async () => {
+  test('the very answer of the freeze speaks for the content all the same', async () => {
     const fixture = await coreFixture();
     fixture.engine.filesAreElsewhere = true;
     await savedWindow(fixture);
@@ -136,7 +136,7 @@ describe('where only the canary can tell, and some KV was computed again since i
     fixture.engine.lose(3);
     expect(await thaw(fixture)).toMatchObject({ verdict: 'partial', content: { canary: 'agreed' } });
     fixture.engine.restart();
-    expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', content: { canary: 'agreed' } });
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'reused', content: { canary: 'agreed' } });
   });
 
   test('what a turn computed again after a restart is not taken for damage, and is the measure from then on', async () => {
@@ -154,7 +154,7 @@ describe('where only the canary can tell, and some KV was computed again since i
       content: { canary: 'not-run', why: expect.stringContaining('computed again since the freeze') },
     });
     fixture.engine.restart();
-    expect((await thaw(fixture)).verdict).toBe('proven');
+    expect((await thaw(fixture)).verdict).toBe('reused');
   });
 
   test('damage is told from rounding by how much it is off', async () => {
@@ -172,6 +172,6 @@ describe('where only the canary can tell, and some KV was computed again since i
     fixture.engine.evict();
     expect((await thaw(fixture)).verdict).toBe('rebuilt');
     fixture.engine.restart();
-    expect((await thaw(fixture)).verdict).toBe('proven');
+    expect((await thaw(fixture)).verdict).toBe('reused');
   });
 });

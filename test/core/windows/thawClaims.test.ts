@@ -52,16 +52,16 @@ describe('content that nothing speaks for', () => {
     fixture.engine.hasBlockFiles = false;
     await savedWindow(fixture);
     fixture.engine.hasLogprobs = false;
-    expect((await thaw(fixture)).verdict).toBe('unobserved');
+    expect((await thaw(fixture)).verdict).toBe('reused');
   });
 
-  test('with neither block files nor log-probabilities reuse alone is proven, and the receipt says so', async () => {
+  test('with neither block files nor log-probabilities all that can be said is that it was reused', async () => {
     const fixture = await coreFixture();
     fixture.engine.filesAreElsewhere = true;
     fixture.engine.hasLogprobs = false;
     await savedWindow(fixture);
     const receipt = await thaw(fixture);
-    expect(receipt).toMatchObject({ verdict: 'proven', content: { checksums: 'not-run', canary: 'not-run' } });
+    expect(receipt).toMatchObject({ verdict: 'reused', content: { checksums: 'not-run', canary: 'not-run' } });
     expect(receipt.summary).toContain('content could not be checked');
   });
 
@@ -74,7 +74,7 @@ describe('content that nothing speaks for', () => {
     const receipt = await thaw(fixture);
     expect(receipt).toMatchObject({ content: { checksums: 'agreed', canary: 'not-run', blocksMissing: 1 } });
     expect(receipt.cachedTokens).toBe(receipt.floorTokens);
-    expect(receipt.verdict).toBe('unobserved');
+    expect(receipt.verdict).toBe('reused');
   });
 
   test('a canary that is gross at its freeze is no measure', async () => {

@@ -63,7 +63,7 @@ describe('freeze', () => {
   test('a server without a slot folder: the text is kept, and nothing lasting is promised', async () => {
     const made = await bench({ folder: 'none' });
     const receipt = await made.keep();
-    expect(receipt).toMatchObject({ verdict: 'proven', tier: 'device', kvBytes: null });
+    expect(receipt).toMatchObject({ verdict: 'reused', tier: 'device', kvBytes: null });
     expect(receipt.notes.join(' ')).toContain('--slot-save-path');
   });
 
@@ -102,7 +102,7 @@ describe('thaw after a restart of the server', () => {
   test('the same from a folder that is out of sight here', async () => {
     const made = await kept({ folder: 'out of sight' });
     expect(await made.thaw()).toMatchObject({
-      verdict: 'proven',
+      verdict: 'reused',
       tier: 'disk',
       content: { checksums: 'not-run', canary: 'agreed' },
     });
@@ -186,7 +186,7 @@ describe('damage', () => {
       cachedTokens: 0,
     });
     await made.rig.fake.restart();
-    expect((await made.thaw()).verdict).toBe('proven');
+    expect((await made.thaw()).verdict).toBe('reused');
   });
 
   test('other weights under the same name and of the same shape are caught by the canary', async () => {
@@ -235,7 +235,7 @@ describe('damage', () => {
     expect(receipt.notes.join(' ')).toContain('not given that again');
     expect(made.rig.fake.aborts).toBe(1);
     await made.rig.fake.restart();
-    expect((await made.thaw()).verdict).toBe('proven');
+    expect((await made.thaw()).verdict).toBe('reused');
   });
 
   test('stat fields that were touched cost one reading, not the context', async () => {

@@ -48,7 +48,7 @@ describe('LMCache behind vLLM', () => {
     lmcache.storesAfterLookups = 3;
     const { tokens, notes, verdict } = await core.keep(text);
     const pieces = Math.floor(tokens / 256);
-    expect(verdict).toBe('proven');
+    expect(verdict).toBe('reused');
     expect(pieces).toBeGreaterThan(2);
     expect(said(notes)).toContain(`it has ${pieces} of ${pieces} pieces of this context, ${pieces} of them where`);
     expect(said(notes)).toContain('it is pinned');
@@ -225,14 +225,14 @@ describe('LMCache behind vLLM', () => {
     const { core, lmcache, vllm } = await rig({ timeouts: { smallMs: 300 } });
     lmcache.faults.http = fault;
     const frozen = await core.keep(text);
-    expect(frozen.verdict).toBe('proven');
+    expect(frozen.verdict).toBe('reused');
     expect(said(frozen.notes)).toMatch(/LMCache's coordinator could not help: .+ \(CWM-[56]\d{3}\)/);
     lmcache.faults.http = null;
     vllm.evictAll();
     await core.thaw();
     lmcache.faults.http = fault;
     const thawed = await core.thaw();
-    expect(thawed.verdict).toBe('proven');
+    expect(thawed.verdict).toBe('reused');
     expect(said(thawed.notes)).toContain('could not help');
     await core.cwm.deleteWindow({ window: 'w' }, never);
     expect((await core.cwm.listWindows({})).total).toBe(0);
@@ -241,7 +241,7 @@ describe('LMCache behind vLLM', () => {
   test('a coordinator that is not there is a note too', async () => {
     const { core } = await rig({ coordinator: 'http://127.0.0.1:1' });
     const { verdict, notes } = await core.keep(text);
-    expect(verdict).toBe('proven');
+    expect(verdict).toBe('reused');
     expect(said(notes)).toContain('(CWM-5001)');
   });
 
