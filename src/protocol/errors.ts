@@ -166,6 +166,12 @@ export const errors = {
     retryable: true,
     hint: 'The answer ended early; what had arrived was not kept. Send again.',
   },
+  EmptyAnswer: {
+    code: 'CWM-5102',
+    status: 502,
+    retryable: true,
+    hint: 'Allow a longer answer (--max-tokens, or the setting "cwm.answer.maxTokens"), and send again.',
+  },
   EngineTimeout: {
     code: 'CWM-6001',
     status: 504,

@@ -11,6 +11,8 @@ export interface FakeServing {
   readonly schedule?: Schedule | undefined;
   /** What is done to the next exchanges. */
   readonly faults: { readonly http: HttpFault | null };
+  /** Called with each request before its fault is looked up. */
+  readonly onRequest?: (request: SeenRequest) => void;
   /** Null drops the connection. */
   answer(request: SeenRequest): Answer | null | Promise<Answer | null>;
 }
@@ -106,6 +108,7 @@ export class FakeHttpServer {
       body: text === '' ? undefined : JSON.parse(text),
       connection: this.#connections.get(request.socket) ?? 0,
     };
+    this.#serving.onRequest?.(seen);
     const fault = this.#takeFault(seen.path);
     const spoilsEarly = fault !== null && (fault.kind === 'status' || fault.kind === 'drop') && fault.late !== true;
     const answer: Answer | null = spoilsEarly ? { status: 500, json: {} } : await this.#serving.answer(seen);

@@ -34,6 +34,8 @@ export interface FakeVllmOptions {
  */
 export class FakeVllm {
   readonly faults: FakeFaults;
+  /** Called with each request before it is answered: what it does to {@link faults} holds for that request. */
+  onRequest: (request: SeenRequest) => void = () => undefined;
   readonly #options: FakeVllmOptions;
   readonly #http: FakeHttpServer;
   readonly #served: FakeServed[] = [];
@@ -49,6 +51,7 @@ export class FakeVllm {
     this.#http = new FakeHttpServer({
       faults: this.faults,
       schedule: options.schedule,
+      onRequest: (request) => this.onRequest(request),
       answer: (request) => answerRequest(this.#backEnd, request),
     });
   }

@@ -32,6 +32,7 @@ function primedText(primed: PrimeResult): string {
     leftOutSentence(primed),
     ...skipped.slice(0, maxNamedSkips).map(({ path, why }) => `  ${path}: ${why}`),
     more > 0 ? `  and ${more} more` : null,
+    ...primed.notes.map((note) => `  · ${note}`),
   ]
     .filter((line) => line !== null)
     .join('\n');

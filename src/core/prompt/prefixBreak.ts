@@ -1,3 +1,4 @@
+import { isCwmError } from '../../protocol/errors.ts';
 import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { ContextTokens, Message, PrefixBreak } from '../../protocol/schemas/session.ts';
 import type { Engine } from '../ports/engine.ts';
@@ -44,7 +45,15 @@ async function messageAt(
   let high = messages.length - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
-    const rendered = await engine.tokenize(renderPrompt(messages.slice(0, middle + 1)), false, signal);
+    const rendered = await engine
+      .tokenize(renderPrompt(messages.slice(0, middle + 1)), false, signal)
+      .catch((error: unknown) => {
+        signal.throwIfAborted();
+        if (isCwmError(error)) return null;
+        throw error;
+      });
+    // Where it is, is only told to the user: a server that can't say costs no answer.
+    if (rendered === null) return null;
     if (rendered.length > atToken) high = middle;
     else low = middle + 1;
   }

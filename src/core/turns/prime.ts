@@ -1,6 +1,6 @@
 import type { RouteInput } from '../../protocol/api.ts';
 import type { PrimeResult } from '../../protocol/schemas/turn.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
 import type { ContextFile } from '../../protocol/schemas/session.ts';
 import { progressOf } from '../changes.ts';
@@ -27,7 +27,8 @@ export async function prime(core: CoreContext, input: RouteInput<'prime'>, signa
     progress('Reading files');
     const read = await core.files.read(input.paths, input.cwd ?? '/', signal);
     if (read.files.length === 0) {
-      throw new CwmError('InvalidParameter', 'There is no text file among the given paths.', {
+      throw new CwmError('InvalidParameter', `There is no text file among the given paths${whyNone(read.skipped)}.`, {
+        hint: 'Name text files, in UTF-8 or with the mark of another Unicode encoding.',
         context: { skipped: read.skipped },
       });
     }
@@ -54,17 +55,30 @@ export async function prime(core: CoreContext, input: RouteInput<'prime'>, signa
         ...read.skipped,
         ...fitting.left.map(({ path }) => ({ path, why: 'It does not fit into the context any more.' })),
       ],
-      promptTokens: generation.promptIds.length,
+      promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
       cachedTokens: generation.reuse.cachedTokens,
       timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
       ms: core.clock.elapsedMs() - started,
+      notes: [...(fitting.isEstimate ? [estimateNote] : []), ...(generation.notes ?? [])],
     };
   });
 }
 
+const mostNamed = 3;
+
+function whyNone(skipped: readonly { readonly path: string; readonly why: string }[]): string {
+  const named = skipped.slice(0, mostNamed).map(({ path, why }) => `${path} (${why})`);
+  const more = skipped.length - named.length;
+  return named.length === 0 ? '' : `: ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+const estimateNote = 'The server does not count tokens, so the tokens of the files were estimated from their length.';
+
 interface Fitting {
   readonly files: ContextFile[];
   readonly left: ContextFile[];
+  /** The server does not count tokens. */
+  readonly isEstimate: boolean;
 }
 
 /** Takes files in order while they fit; a file that is too large is left out, and smaller ones after it may still fit. */
@@ -78,15 +92,19 @@ async function takeWhatFits(
   let budget = Math.min(room, maxTokens ?? Infinity);
   const files: ContextFile[] = [];
   const left: ContextFile[] = [];
+  let isEstimate = false;
   for (const file of candidates) {
-    const tokens = budget === Infinity ? 0 : await countTokens(engine, file, budget, signal);
+    const counted: number | null =
+      budget === Infinity || isEstimate ? null : await countTokens(engine, file, budget, signal);
+    isEstimate ||= counted === null && budget !== Infinity;
+    const tokens = isEstimate ? estimateTokens(file) : (counted ?? 0);
     if (tokens > budget) left.push(file);
     else {
       budget -= tokens;
       files.push(file);
     }
   }
-  if (files.length > 0) return { files, left };
+  if (files.length > 0) return { files, left, isEstimate };
   throw new CwmError(
     'ContextTooLong',
     `None of the ${candidates.length} files fits into the ${Math.max(0, budget)} tokens that are left.`,
@@ -96,7 +114,24 @@ async function takeWhatFits(
 /** A token has at most a few dozen characters, so a file far beyond the budget need not be tokenized to be refused. */
 const mostCharactersPerToken = 32;
 
-async function countTokens(engine: Engine, file: ContextFile, budget: number, signal: AbortSignal): Promise<number> {
+/** Null when the server has no usable tokenizer: what files cost is evidence, and no reason to refuse them. */
+async function countTokens(
+  engine: Engine,
+  file: ContextFile,
+  budget: number,
+  signal: AbortSignal,
+): Promise<number | null> {
   if (file.text.length > Math.max(1, budget) * mostCharactersPerToken) return Infinity;
-  return (await engine.tokenize([{ role: 'user', content: renderFile(file) }], false, signal)).length;
+  try {
+    return (await engine.tokenize([{ role: 'user', content: renderFile(file) }], false, signal)).length;
+  } catch (error) {
+    if (signal.aborted || !isCwmError(error) || isCwmError(error, 'Cancelled', 'EngineUnavailable')) throw error;
+    return null;
+  }
 }
+
+/** Fewer than text of most languages has, so that the estimate is rather too high. */
+const bytesPerToken = 3;
+
+const estimateTokens = (file: ContextFile): number =>
+  Math.ceil(new TextEncoder().encode(renderFile(file)).length / bytesPerToken);

@@ -8,12 +8,14 @@ import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle } from '../lifecycle.ts';
 import { saltOf } from '../lineage.ts';
+import { answerNotes, requireAnswer } from './answer.ts';
 import { nearLimitNotes } from './nearLimit.ts';
 import { advance, settled, type TurnEvent } from './machine.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
+import { requireWellFormed } from '../prompt/wellFormed.ts';
 
 const defaultAnswerTokens = 256;
 const maxAnswerTokens = 32_768;
@@ -29,6 +31,7 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
   const id = parseSessionId(input.session);
   const text = input.text;
   if (text.trim() === '') throw new CwmError('InvalidParameter', 'The message is empty.');
+  requireWellFormed(text, 'The message');
   const maxTokens = parseMaxTokens(input.maxTokens);
   const temperature = parseTemperature(input.temperature);
   return withTurn(core, id, signal, async (session) => {
@@ -38,20 +41,25 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
     const messages = [...turn.messages, userMessage];
     const generation = await generateOrKeepDraft(core, turn, messages, { maxTokens, temperature }, signal);
 
-    const answer = newMessage(core, messages, 'assistant', { type: 'text', text: generation.text });
+    const { reasoning = '' } = generation;
+    const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
+    const answer = newMessage(core, messages, 'assistant', said);
     const { session: kept, prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
     return {
       session: id,
       text: generation.text,
       messageId: answer.id,
-      promptTokens: generation.promptIds.length,
+      promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
       outputIds: [...generation.outputIds],
       cachedTokens: generation.reuse.cachedTokens,
       finishReason: generation.finishReason,
       timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
       ms: core.clock.elapsedMs() - started,
       prefixBreak,
-      notes: nearLimitNotes(kept.tokens?.count ?? 0, turn.description.model),
+      notes: [
+        ...answerNotes(generation, maxTokens),
+        ...nearLimitNotes(kept.tokens?.count ?? 0, turn.description.model),
+      ],
     };
   });
 }
@@ -165,6 +173,7 @@ export async function generate(
       },
       signal,
     );
+    if (options.addGenerationPrompt) requireAnswer(generation, options.maxTokens);
     turn.session = advance(turn.session, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return generation;
@@ -244,6 +253,7 @@ async function writeTurn(
       sha256,
       source: generation.promptIds.length === 0 ? 'none' : generation.idsSource,
       messageCount: messageIds.length,
+      ...(generation.cut && { cut: generation.cut }),
     },
     draft: keepsOutput ? null : session.draft,
     prefixBreaks: session.prefixBreaks + (prefixBreak ? 1 : 0),

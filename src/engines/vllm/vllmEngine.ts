@@ -15,7 +15,7 @@ import type {
   ReuseEvidence,
 } from '../../core/ports/engine.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { Connect } from '../http/address.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
@@ -24,7 +24,8 @@ import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, t
 import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
 import { PinnedKv, pieceTokens } from '../lmcache/pinnedKv.ts';
 import { BlockStore, type BlockFilesOptions } from './blocks/blockStore.ts';
-import { checkEcho, completionRequest, probeRequest, readCanary } from './chat/completion.ts';
+import { CanaryAsker } from './chat/canaryAsker.ts';
+import { checkEcho, completionRequest, probeRequest } from './chat/completion.ts';
 import { converse } from './chat/converse.ts';
 import { Dialect } from './dialect.ts';
 import { weigh } from './metrics/evidence.ts';
@@ -61,6 +62,7 @@ interface KnownServer {
   readonly identity: ServerIdentity;
   readonly blocks: BlockStore;
   readonly dialect: Dialect;
+  readonly canaries: CanaryAsker;
   /** What a probe found. */
   capabilities: Capabilities | null;
   /** Null until it was asked for what it can't have; false for good once it claimed to have it. */
@@ -171,7 +173,14 @@ export class VllmEngine implements Engine {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
       const complete = (context: KvContext): Promise<Completed> => this.#ask(link, server, context, false, signal);
-      const { reuse, before, after } = await complete(context);
+      let completed: Completed;
+      try {
+        completed = await complete(context);
+      } catch (error) {
+        if (!isLacking(server.identity, error)) throw error;
+        return { reuse: nothingSeen(context), handle: null, notes: [`${noIdsTaken} It said: ${error.message}`] };
+      }
+      const { reuse, before, after } = completed;
       const nudge = async (): Promise<void> => {
         await complete({ ...context, ids: context.ids.slice(0, 1) });
       };
@@ -209,9 +218,17 @@ export class VllmEngine implements Engine {
   measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
-      const completed = await this.#ask(link, server, context, true, signal);
-      const canary = readCanary(completed.completion, link.label);
-      return { reuse: await this.#weighWord(link, server, completed, signal), canary };
+      const complete = (context: KvContext, canary: boolean) => this.#ask(link, server, context, canary, signal);
+      const { blockTokens } = server.identity.description;
+      try {
+        const parts = { complete, blockTokens, label: link.label };
+        const { completed, canary, mayHaveRun } = await server.canaries.ask(context, parts);
+        const reuse = await this.#weighWord(link, server, completed, signal);
+        return { reuse: mayHaveRun && reuse.cachedTokens !== 0 ? unseen(reuse) : reuse, canary };
+      } catch (error) {
+        if (!isLacking(server.identity, error)) throw error;
+        return { reuse: nothingSeen(context), canary: null };
+      }
     });
   }
 
@@ -264,6 +281,7 @@ export class VllmEngine implements Engine {
       identity,
       blocks: new BlockStore(identity, this.#blockFiles),
       dialect: new Dialect(identity),
+      canaries: new CanaryAsker(),
       capabilities: null,
       isBelieved: null,
     };
@@ -358,6 +376,23 @@ export class VllmEngine implements Engine {
     return readMetrics(link, signal);
   }
 }
+
+const noIdsTaken =
+  'This server computes nothing over token ids, so what it reuses cannot be observed. The text is safe.';
+
+/** Whether a server that is no vLLM lacks what a measurement takes, which costs the measurement and nothing else. */
+const isLacking = ({ speaksVllm }: ServerIdentity, error: unknown): error is CwmError =>
+  !speaksVllm && isCwmError(error, 'EngineRejected', 'EngineFailed', 'NotAnEngine');
+
+const nothingSeen = ({ ids }: KvContext): ReuseEvidence => ({
+  promptTokens: ids.length,
+  cachedTokens: null,
+  cachedTokensFrom: 'none',
+  tier: null,
+  timeToFirstTokenMs: null,
+  serverIdle: null,
+  counters: {},
+});
 
 const unseen = (reuse: ReuseEvidence): ReuseEvidence => ({ ...reuse, cachedTokens: null, cachedTokensFrom: 'none' });
 

@@ -29,7 +29,12 @@ export type ContextFile = z.infer<typeof contextFileSchema>;
 
 /** What a message says. `context` is a set of files given to the model as they were at that moment. */
 export const messageContentSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({
+    type: z.literal('text'),
+    text: z.string(),
+    /** What the model wrote for itself before an answer. It is shown, and no part of any prompt. */
+    reasoning: z.optional(z.string()),
+  }),
   z.object({ type: z.literal('context'), files: z.array(contextFileSchema) }),
 ]);
 export type MessageContent = z.infer<typeof messageContentSchema>;
@@ -59,6 +64,8 @@ export const contextTokensSchema = z.object({
   promptCount: z.number(),
   /** Number of messages the ids cover. */
   messageCount: z.number(),
+  /** The server computed only a part of the last prompt, without saying so. */
+  cut: z.optional(z.object({ countedTokens: z.number(), sentTokens: z.number() })),
 });
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
 

@@ -30,5 +30,7 @@ export const primeResultSchema = z.object({
   cachedTokens: z.nullable(z.number()),
   timeToFirstTokenMs: z.nullable(z.number()),
   ms: z.number(),
+  /** What the user should know, like that the tokens of the files were estimated. */
+  notes: z.array(text),
 });
 export type PrimeResult = z.infer<typeof primeResultSchema>;

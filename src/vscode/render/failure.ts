@@ -52,6 +52,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   EngineRejected: ['doctor', 'showLog'],
   BackendUnavailable: ['showLog'],
   StreamCut: ['showLog'],
+  EmptyAnswer: ['openSettings'],
   EngineTimeout: ['doctor', 'showLog'],
   OperationTimeout: ['showLog'],
   Cancelled: [],

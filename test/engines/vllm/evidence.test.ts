@@ -168,7 +168,8 @@ describe('log-probabilities that are no numbers', () => {
     ] as const;
     for (const [body, status] of answers) {
       const rig = await makeRig();
-      await rig.engine.describe(never);
+      // It has given numbers before.
+      await rig.engine.measure(newContext(), never);
       rig.fake.faults.http =
         status === 200
           ? { kind: 'body', body, path: '/v1/completions' }
@@ -179,7 +180,7 @@ describe('log-probabilities that are no numbers', () => {
               path: '/v1/completions',
             };
       await expect(rig.engine.measure(newContext(), never)).rejects.toMatchObject({ code: 'CWM-5004' });
-      expect(rig.fake.requestsTo('/v1/completions')).toHaveLength(1);
+      expect(rig.fake.requestsTo('/v1/completions')).toHaveLength(2);
     }
   });
 });

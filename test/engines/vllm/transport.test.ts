@@ -100,11 +100,14 @@ describe('a server that is not there', () => {
 
 describe('a server that fails', () => {
   test('S0-41 500 is tried three times, then CWM-5004 with the server’s own reason', async () => {
-    const rig = await afterDescribe({ kind: 'status', status: 500, message: 'NaN in the\nlogits', path: completions });
+    const rig = await makeRig();
+    await ask(rig);
+    const before = rig.fake.requestsTo(completions).length;
+    rig.fake.faults.http = { kind: 'status', status: 500, message: 'NaN in the\nlogits', path: completions };
     const error = await failure(ask(rig));
     expect(error).toMatchObject({ code: 'CWM-5004', retryable: true });
     expect(error.message).toContain('HTTP 500: NaN in the logits');
-    expect(rig.fake.requestsTo(completions)).toHaveLength(3);
+    expect(rig.fake.requestsTo(completions)).toHaveLength(before + 3);
     expect(rig.pauses).toEqual([1000, 2000]);
   });
 

@@ -43,8 +43,9 @@ function primeCommand<Input extends { session?: string | undefined; paths?: stri
       await app.puller.all();
       return primed;
     },
-    show(app, { files, skipped, promptTokens, ms }) {
+    show(app, { files, skipped, promptTokens, ms, notes }) {
       const left = skipped.length === 0 ? '' : ` ${formatCount(skipped.length)} were left out; the log says why.`;
+      for (const note of notes) app.log.info(note);
       for (const { path, why } of skipped) app.log.info(`Prime left out ${path}: ${why}`);
       showDone(
         app,

@@ -38,10 +38,21 @@ export const send = command<CommandInput<'cwm.send'>, Request, SendResult>({
         `The prompt left its predecessor's prefix at token ${answer.prefixBreak.atToken}: ${answer.prefixBreak.likelyCause}`,
       );
     }
-    for (const note of answer.notes) void window.showWarningMessage(note);
+    for (const [index, note] of answer.notes.entries()) {
+      const isOfCut = index === 0 && answer.finishReason === 'length';
+      void showNote(app, session, note, isOfCut ? [continueAction] : []);
+    }
     return answer;
   },
 });
+
+const continueAction = 'Continue';
+
+/** An answer that was cut at its limit comes with the way to have the rest. */
+async function showNote(app: App, session: Session, note: string, actions: readonly string[]): Promise<void> {
+  const chosen = await window.showWarningMessage(note, ...actions);
+  if (chosen === continueAction) await send(app, { session: session.id, text: continueAction });
+}
 
 /** Opens the conversation as it is. */
 export const showConversation = command<CommandInput<'cwm.showConversation'>, Session, undefined>({

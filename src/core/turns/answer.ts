@@ -1,0 +1,33 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { Generation } from '../ports/engine.ts';
+
+/**
+ * A model that only thought has given no answer: an empty one is not stored, and the next prompt does not hold it.
+ *
+ * @throws CwmError EmptyAnswer.
+ */
+export function requireAnswer(
+  { text, reasoning = '', finishReason }: Pick<Generation, 'text' | 'reasoning' | 'finishReason'>,
+  maxTokens: number,
+): void {
+  if (text.trim() !== '' || reasoning.trim() === '') return;
+  const limit = `${maxTokens.toLocaleString('en-US')} tokens`;
+  throw new CwmError(
+    'EmptyAnswer',
+    finishReason === 'length'
+      ? `The model spent all ${limit} of its answer on reasoning and said nothing.`
+      : 'The model only reasoned and gave no answer.',
+  );
+}
+
+/** What the user should know of an answer, in plain words. */
+export function answerNotes({ text, finishReason, notes = [] }: Generation, maxTokens: number): string[] {
+  const limit = `${maxTokens.toLocaleString('en-US')} ${maxTokens === 1 ? 'token' : 'tokens'}`;
+  return [
+    ...(finishReason === 'length'
+      ? [`The answer was cut at its limit of ${limit} or less: send "Continue" for the rest, or allow a longer answer.`]
+      : []),
+    ...(text.trim() === '' ? ['The model ended its answer at once: the answer is empty.'] : []),
+    ...notes,
+  ];
+}
