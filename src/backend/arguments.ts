@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { defaultLimits, type SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
-import { logLevels, type LogLevel } from './process/logFile.ts';
+import { logFormats, logLevels, type LogFormat, type LogLevel } from '../protocol/log.ts';
 
 export interface BackendArguments {
   readonly storage: string;
@@ -13,6 +13,7 @@ export interface BackendArguments {
   readonly defaultEngine: string;
   readonly embeddedArgs: readonly string[];
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly ratePerMinute: number | null;
   /** Undefined: states are synchronised only when somebody asks for it. */
   readonly stateSync?: AutoSyncConfig;
@@ -34,6 +35,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
       'embedded-threads': { type: 'string' },
       'embedded-context': { type: 'string' },
       'log-level': { type: 'string' },
+      'log-format': { type: 'string' },
       'rate-limit': { type: 'string' },
       'kv-budget-gb': { type: 'string' },
       'storage-quota-gb': { type: 'string' },
@@ -48,6 +50,8 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
   if (!(idleMinutes >= 0)) throw new Error('--idle-minutes must be a number, 0 for never.');
   const logLevel = logLevels.find((level) => level === (values['log-level'] ?? 'info'));
   if (logLevel === undefined) throw new Error(`--log-level must be one of ${logLevels.join(', ')}.`);
+  const logFormat = logFormats.find((format) => format === (values['log-format'] ?? 'json'));
+  if (logFormat === undefined) throw new Error(`--log-format must be one of ${logFormats.join(', ')}.`);
   const threads = values['embedded-threads'];
   const context = values['embedded-context'];
   const stateFolder = values['state-folder'];
@@ -58,6 +62,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     ...(values['take-over'] !== undefined && { takeOver: resolve(values['take-over']) }),
     idleMs: idleMinutes * 60_000,
     logLevel,
+    logFormat,
     ratePerMinute: parseRate(values['rate-limit']),
     encryption: {
       turn: parseTurn(values.encryption),

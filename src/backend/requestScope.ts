@@ -6,6 +6,8 @@ export interface RequestScope {
   readonly client: string;
   /** API key that the client sent for the model server. It lives only as long as the request. */
   readonly engineKey?: string | undefined;
+  /** What every log line of the request says. */
+  readonly facts?: Readonly<Record<string, string>> | undefined;
 }
 
 const scope = new AsyncLocalStorage<RequestScope>();
@@ -14,7 +16,12 @@ const scope = new AsyncLocalStorage<RequestScope>();
 const ownName = 'backend';
 const anonymous = 'unnamed';
 
-export const withRequest = <T>(request: RequestScope, work: () => Promise<T>): Promise<T> => scope.run(request, work);
+/** Inside another request's work, what `request` does not say stays as it is. */
+export const withRequest = <T>(request: RequestScope, work: () => Promise<T>): Promise<T> =>
+  scope.run({ ...scope.getStore(), ...request }, work);
+
+/** What the log says of the current request; empty for what the backend does by itself. */
+export const currentFacts = (): Readonly<Record<string, string>> => scope.getStore()?.facts ?? {};
 
 /** The client of the current request, by its own account. */
 export const currentClient = (): string => scope.getStore()?.client ?? ownName;

@@ -7,13 +7,15 @@ import { apiVersions, productVersion, type ApiVersions } from '../protocol/versi
 import { systemClock } from '../base/clock.ts';
 import { createApp } from './api/app.ts';
 import { makeDispatch } from './api/dispatch.ts';
+import { loggedDispatch } from './api/loggedDispatch.ts';
 import type { Refusal } from './audit/refusals.ts';
 import { takeBackendLock } from './process/backendLock.ts';
 import { listenOnFirst, type ControlServer } from './process/controlServer.ts';
 import type { ProcessHandlers } from './api/processHandlers.ts';
 import type { Operations } from '../core/operations.ts';
 import { IdleWatch } from './process/idleWatch.ts';
-import { LogFile, type Log, type LogLevel } from './process/logFile.ts';
+import type { LogFormat, LogLevel } from '../protocol/log.ts';
+import { LogFile, type Log } from './process/logFile.ts';
 import { networkFileSystem, networkWarning } from './health/networkFileSystem.ts';
 import { OperationLimit } from './api/operationLimit.ts';
 import { limitsByKind, RateLimiter } from './api/rateLimit.ts';
@@ -30,8 +32,10 @@ export interface BackendOptions {
   readonly idleMs: number;
   /** What operations in work get before a stop aborts them. */
   readonly graceMs: number;
-  /** What is less urgent is not written to the log. Default: everything is. */
+  /** What is less urgent is not written to the log. Default: `info`. */
   readonly logLevel?: LogLevel;
+  /** Default: `json`. */
+  readonly logFormat?: LogFormat;
   /** Changes that every client may ask for in a minute; 0 is no limit, null the default ({@link limitsByKind}). */
   readonly ratePerMinute?: number | null;
   /** Versions of the control API that are answered; default: those of this program. */
@@ -123,7 +127,10 @@ class StartedBackend implements RunningBackend {
 
   async start(compose: Compose): Promise<void> {
     const { storage } = this.#options;
-    const log = new LogFile(join(storage, backendLogFile), this.#options.logLevel);
+    const log = new LogFile(join(storage, backendLogFile), {
+      level: this.#options.logLevel,
+      format: this.#options.logFormat,
+    });
     this.#later('close the log', () => log.close());
     this.#log = log;
     const network = await networkFileSystem(storage);
@@ -137,15 +144,16 @@ class StartedBackend implements RunningBackend {
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
     const token = process.platform === 'win32' ? randomSalt() : undefined;
     const { api = apiVersions } = this.#options;
+    const dispatch = makeDispatch({
+      operations: services.operations,
+      process: { ...services.process, shutdown: async () => this.#stopSoon(), retire: async () => this.#retire() },
+      limit: this.#limit,
+      rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
+      readOnlyWhy: services.readOnlyWhy ?? null,
+      noMoreWhy: () => (this.#retiring ? makesRoom() : null),
+    });
     const app = createApp({
-      dispatch: makeDispatch({
-        operations: services.operations,
-        process: { ...services.process, shutdown: async () => this.#stopSoon(), retire: async () => this.#retire() },
-        limit: this.#limit,
-        rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
-        readOnlyWhy: services.readOnlyWhy ?? null,
-        noMoreWhy: () => (this.#retiring ? makesRoom() : null),
-      }),
+      dispatch: loggedDispatch(dispatch, log, systemClock),
       bus,
       idle,
       log,

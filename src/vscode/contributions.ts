@@ -1,3 +1,4 @@
+import { logLevels, type LogLevel } from '../protocol/log.ts';
 import * as z from 'zod/mini';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { RouteOutput } from '../protocol/api.ts';
@@ -134,9 +135,6 @@ export const treeContextValues = [
 ] as const;
 export type TreeContextValue = (typeof treeContextValues)[number];
 
-export const logLevels = ['info', 'warning', 'error'] as const;
-export type LogLevelName = (typeof logLevels)[number];
-
 /** A setting's default, the range of a number, the values of a choice; package.json must say the same. */
 export const settings = {
   'cwm.engine': { default: 'embedded' },
@@ -161,7 +159,7 @@ export interface SettingTypes {
   'cwm.kvBudgetGb': number;
   /** Of everything in the storage directory, in gigabytes; 0: no limit. */
   'cwm.storageQuotaGb': number;
-  'cwm.logLevel': LogLevelName;
+  'cwm.logLevel': LogLevel;
 }
 export type SettingId = keyof SettingTypes & keyof typeof settings;
 

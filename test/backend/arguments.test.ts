@@ -33,3 +33,16 @@ describe('synchronising states by itself', () => {
     expect(() => syncOf(`--state-sync-seconds=${value}`)).toThrow('--state-sync-seconds must be a whole number');
   });
 });
+
+describe('the log', () => {
+  const logOf = (...args: string[]) => {
+    const { logLevel, logFormat } = parseBackendArguments(['--storage', '/s', ...args]);
+    return [logLevel, logFormat];
+  };
+
+  it('S0-82 has changes and failures as JSON, unless it is told otherwise', () => {
+    expect(logOf()).toEqual(['info', 'json']);
+    expect(logOf('--log-level', 'debug', '--log-format', 'text')).toEqual(['debug', 'text']);
+    expect(() => logOf('--log-format', 'xml')).toThrow('--log-format must be one of json, text.');
+  });
+});

@@ -8,6 +8,7 @@ import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
 import type { ApiVersions } from '../../protocol/version.ts';
 import type { Refusal } from '../audit/refusals.ts';
 import type { Dispatch } from './dispatch.ts';
+import { levelOf } from './loggedDispatch.ts';
 import { streamSignals } from './eventStream.ts';
 import type { IdleWatch } from '../process/idleWatch.ts';
 import type { Log } from '../process/logFile.ts';
@@ -38,7 +39,10 @@ export interface AppParts {
  */
 export function createApp(parts: AppParts): Hono {
   const app = new Hono();
-  app.onError((error, c) => answerFailure(c, error, parts.log));
+  app.onError((error, c) => {
+    logRefusal(c, error, parts.log);
+    return answerFailure(error);
+  });
   app.notFound((c) => {
     throw new CwmError('RouteNotFound', `The backend has no ${c.req.method} ${c.req.path}.`);
   });
@@ -81,6 +85,8 @@ export function createApp(parts: AppParts): Hono {
         return c.json(await abortable(c, parts.operationsEnded, (signal) => parts.dispatch(request, signal)));
       } catch (error) {
         parts.onRefused({ route: name, input, error: toCwmError(error), client });
+        // What was dispatched is logged there; input that was not understood is not.
+        if (input !== null) return answerFailure(error);
         throw error;
       }
     });
@@ -109,11 +115,15 @@ async function abortable<T>(c: Context, ended: AbortSignal, work: (signal: Abort
   }
 }
 
-function answerFailure(c: Context, thrown: unknown, log: Log): Response {
+function logRefusal(c: Context, thrown: unknown, log: Log): void {
   const error = toCwmError(thrown);
-  const route = { method: c.req.method, route: c.req.routePath, code: error.code };
-  if (error.name === 'Internal') log.failure('request failed', thrown, route);
-  else log.write('info', 'request refused', route);
+  const request = { method: c.req.method, route: c.req.routePath, code: error.code, client: clientOf(c) };
+  if (error.name === 'Internal') log.failure('request failed', thrown, request);
+  else log.write(levelOf(error), 'request refused', request);
+}
+
+function answerFailure(thrown: unknown): Response {
+  const error = toCwmError(thrown);
   // 499 and the like are no statuses that the library's type knows.
   return new Response(JSON.stringify({ error: error.report() }), {
     status: errors[error.name].status,

@@ -1,8 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
 import { routes, type Route, type RouteName } from '../../protocol/api.ts';
 import type { AuditEvent, AuditFact } from '../../protocol/schemas/audit.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
+import type { CwmError } from '../../protocol/errors.ts';
+import { operationIds } from '../operationFacts.ts';
 
 /** A request that was not done, and why. */
 export interface Refusal {
@@ -50,7 +50,7 @@ export class Refusals {
         outcome: error.code,
         client,
         ...(route !== null && { route }),
-        ...idsOf(route, input),
+        ...operationIds(route, input),
         ...parameterOf(route, error),
         ...(unrecorded > 0 && { unrecorded }),
       },
@@ -65,25 +65,6 @@ function eventOf({ code, name }: CwmError, route: RouteName | null): AuditEvent 
   // The one of its family that is about the store, not about what was asked for.
   if (code.startsWith('CWM-1') && name !== 'UnsupportedSchema') return 'VALIDATION_FAILURE';
   return (route && operation(route).audited) ?? null;
-}
-
-/** Only what is an id: anything else may be a text, or a secret in the wrong place. */
-function idsOf(route: RouteName | null, input: unknown): Pick<AuditFact, 'session' | 'window' | 'source'> {
-  if (typeof input !== 'object' || input === null) return {};
-  const { id, session = id, window, target } = input as Record<string, unknown>;
-  const names = route === 'clone' ? { source: window, window: target } : { window };
-  const ids: Record<string, string | null> = { session: idOrNull(session, parseSessionId) };
-  for (const [key, value] of Object.entries(names)) ids[key] = idOrNull(value, parseWindowName);
-  return Object.fromEntries(Object.entries(ids).filter(([, value]) => value !== null));
-}
-
-function idOrNull(value: unknown, parse: (text: string) => string): string | null {
-  try {
-    return typeof value === 'string' ? parse(value) : null;
-  } catch (error) {
-    if (error instanceof CwmError) return null;
-    throw error;
-  }
 }
 
 /** Only when the route has it: other names are what somebody sent. */

@@ -1,47 +1,64 @@
 import { copyFileSync, fstatSync, openSync, closeSync, truncateSync, writeSync } from 'node:fs';
 import { CwmError } from '../../protocol/errors.ts';
+import { logLevels, type LogFormat, type LogLevel } from '../../protocol/log.ts';
+import { currentFacts } from '../requestScope.ts';
 
 const defaultMaxBytes = 2 * 1024 * 1024;
-
-/** From the least urgent to the most urgent. */
-export const logLevels = ['info', 'warning', 'error'] as const;
-export type LogLevel = (typeof logLevels)[number];
 
 /** Facts of one event. Never a message's text, a cache salt or a key. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 export interface Log {
   write(level: LogLevel, event: string, fields?: LogFields): void;
-  /** An error with its causes and stacks: what is kept from the user. */
+  /** An error with its causes and stack, which no client gets to see. */
   failure(event: string, error: unknown, fields?: LogFields): void;
 }
 
+export interface LogFileOptions {
+  /** What is less urgent is not written. */
+  readonly level?: LogLevel | undefined;
+  readonly format?: LogFormat | undefined;
+  readonly maxBytes?: number | undefined;
+}
+
+type Format = (at: string, level: LogLevel, event: string, fields: LogFields) => string;
+
+const formats: Readonly<Record<LogFormat, Format>> = {
+  json: (at, level, event, fields) => JSON.stringify({ at, level, event, ...fields }),
+  text: (at, level, event, fields) => [at, level.padEnd(7), event, ...Object.entries(fields).flatMap(pair)].join(' '),
+};
+
+const pair = ([name, value]: [string, LogFields[string]]): string[] =>
+  value === undefined
+    ? []
+    : [`${name}=${typeof value === 'string' && !/^[\w.:-]+$/.test(value) ? JSON.stringify(value) : value}`];
+
 /**
- * The backend's log: JSON lines, never more than `maxBytes` in the file and as much again in `<path>.1`.
+ * The backend's log: never more than `maxBytes` in the file and as much again in `<path>.1`. A line that is written while a request is worked
+ * on says which operation, session and window it is about.
  *
- * A full file is copied away and emptied instead of renamed, because the process' own stdout and stderr are open on it too.
- * Writing is synchronous, so that the last line before a crash is there.
+ * A full file is copied and emptied instead of renamed, because the process' own stdout and stderr are open on it too.
+ * Writing is synchronous, so that the file has the last line before a crash.
  */
 export class LogFile implements Log {
   readonly #path: string;
   readonly #maxBytes: number;
   readonly #least: LogLevel;
+  readonly #format: LogFormat;
   readonly #descriptor: number;
 
-  /**
-   * @param least what is less urgent is not written; default `info`, which is everything.
-   * @param maxBytes default 2 MiB.
-   */
-  constructor(path: string, least: LogLevel = 'info', maxBytes: number = defaultMaxBytes) {
+  /** Defaults: level `info`, format `json`, 2 MiB. */
+  constructor(path: string, options: LogFileOptions = {}) {
     this.#path = path;
-    this.#least = least;
-    this.#maxBytes = maxBytes;
+    this.#maxBytes = options.maxBytes ?? defaultMaxBytes;
+    this.#least = options.level ?? 'info';
+    this.#format = options.format ?? 'json';
     this.#descriptor = openSync(path, 'a', 0o600);
   }
 
   write(level: LogLevel, event: string, fields: LogFields = {}): void {
     if (logLevels.indexOf(level) < logLevels.indexOf(this.#least)) return;
-    const line = `${JSON.stringify({ at: new Date().toISOString(), level, event, ...fields })}\n`;
+    const line = `${formats[this.#format](new Date().toISOString(), level, event, { ...currentFacts(), ...fields })}\n`;
     try {
       if (fstatSync(this.#descriptor).size + Buffer.byteLength(line) > this.#maxBytes) this.#rotate();
       writeSync(this.#descriptor, line);

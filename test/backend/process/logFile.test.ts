@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LogFile } from '../../../src/backend/process/logFile.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
+import { logLevels } from '../../../src/protocol/log.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
@@ -34,7 +35,7 @@ describe('log file', () => {
 
   it('stays within its size, and keeps as much again', () => {
     const path = join(makeDirectory(), 'backend.log');
-    const log = new LogFile(path, 'info', 4096);
+    const log = new LogFile(path, { maxBytes: 4096 });
     for (let index = 0; index < 500; index++) log.write('info', 'event', { index });
     log.close();
     expect(statSync(path).size).toBeLessThanOrEqual(4096);
@@ -46,10 +47,20 @@ describe('log file', () => {
 
   it('leaves out what is less urgent than asked for', () => {
     const path = join(makeDirectory(), 'backend.log');
-    const log = new LogFile(path, 'warning');
-    for (const level of ['info', 'warning', 'error'] as const) log.write(level, level);
+    const log = new LogFile(path, { level: 'warning' });
+    for (const level of logLevels) log.write(level, level);
     log.close();
     expect(linesOf(path).map(({ event }) => event)).toEqual(['warning', 'error']);
+  });
+
+  it('S0-82 has a line for people when it is asked for text', () => {
+    const path = join(makeDirectory(), 'backend.log');
+    const log = new LogFile(path, { format: 'text' });
+    log.write('warning', 'operation failed', { code: 'CWM-5001', ms: 12, reason: 'two words', nothing: undefined });
+    log.close();
+    expect(readFileSync(path, 'utf8')).toMatch(
+      /^\d{4}-\S+Z warning operation failed code=CWM-5001 ms=12 reason="two words"\n$/,
+    );
   });
 
   it('goes on after what others have written', () => {
