@@ -5,8 +5,8 @@ import type { RouteOutput } from '../protocol/api.ts';
 import type { Session } from '../protocol/schemas/session.ts';
 
 /*
- * Every id that package.json and the code share, once, with the types that hang on it. A test holds the two together in
- * both directions.
+ * Every id that package.json and the code share, with its type, and every command's title. A test compares the two in both
+ * directions.
  */
 
 const text = z.optional(z.string());
@@ -14,20 +14,20 @@ const flag = z.optional(z.boolean());
 const nothing = z.object({});
 
 /**
- * What each command may be given: by a tree item, a keybinding, another extension. Whatever is left out is asked of the user.
- * Fields not named here are ignored, so that tree items can be handed over as they are.
+ * The input of each command, from a tree item, a keybinding or another extension. A command asks the user for missing fields. It
+ * ignores other fields, so that a tree item can be its input as it is.
  */
 export const commandInputs = {
   'cwm.newSession': z.object({ id: text, title: text }),
   'cwm.switchSession': z.object({ session: text }),
   'cwm.prime': z.object({ session: text, paths: z.optional(z.array(z.string())) }),
-  /** From the explorer: the files and folders that are selected there. */
+  /** The files and folders that are selected in the explorer. */
   'cwm.primeSelection': z.object({ paths: z.optional(z.array(z.string())) }),
   'cwm.send': z.object({ session: text, text }),
   'cwm.showConversation': z.object({ session: text }),
   'cwm.freeze': z.object({ session: text, name: text }),
   'cwm.checkpoint': z.object({ session: text, name: text }),
-  /** Go on in the session that the window froze. */
+  /** Continues the session that the window froze. */
   'cwm.resume': z.object({ session: text }),
   'cwm.thaw': z.object({ window: text, insist: flag }),
   'cwm.clone': z.object({ window: text, target: text }),
@@ -40,14 +40,14 @@ export const commandInputs = {
   'cwm.usage': nothing,
   'cwm.prune': z.object({
     olderThanDays: z.optional(z.number()),
-    /** So many of those used last stay. */
+    /** How many of the windows used last stay. */
     keep: z.optional(z.number()),
     confirmed: flag,
   }),
-  /** `item` is its id in the trash. */
+  /** `item` is an id in the trash. */
   'cwm.restoreFromTrash': z.object({ item: text }),
   'cwm.emptyTrash': z.object({ confirmed: flag }),
-  /** `keyFile` is made where there is none. */
+  /** `keyFile` is created if it does not exist. */
   'cwm.encryptStorage': z.object({ keyFile: text, confirmed: flag }),
   'cwm.decryptStorage': z.object({ confirmed: flag }),
   'cwm.listWindows': nothing,
@@ -69,10 +69,50 @@ export const commandInputs = {
 export type CommandId = keyof typeof commandInputs;
 export type CommandInput<Id extends CommandId> = z.infer<(typeof commandInputs)[Id]>;
 
-/** `changed` is false where the storage was as wanted already. */
+/** What each command is called: in the palette, in menus, on buttons and in messages. */
+export const commandTitles: Readonly<Record<CommandId, string>> = {
+  'cwm.newSession': 'New Session',
+  'cwm.switchSession': 'Switch Session',
+  'cwm.prime': 'Add Files to Context',
+  'cwm.primeSelection': 'Add to Context',
+  'cwm.send': 'Send Message',
+  'cwm.showConversation': 'Show Conversation',
+  'cwm.freeze': 'Freeze',
+  'cwm.checkpoint': 'Checkpoint',
+  'cwm.resume': 'Resume',
+  'cwm.thaw': 'Thaw',
+  'cwm.clone': 'Clone',
+  'cwm.deleteWindow': 'Delete Window',
+  'cwm.deleteSession': 'Delete Session',
+  'cwm.goBack': 'Go Back to a Recovery Point',
+  'cwm.pinWindow': 'Pin Window',
+  'cwm.unpinWindow': 'Unpin Window',
+  'cwm.usage': 'Usage',
+  'cwm.prune': 'Prune Windows',
+  'cwm.restoreFromTrash': 'Restore from Trash',
+  'cwm.emptyTrash': 'Empty Trash',
+  'cwm.encryptStorage': 'Encrypt Storage…',
+  'cwm.decryptStorage': 'Decrypt Storage…',
+  'cwm.listWindows': 'List Windows',
+  'cwm.status': 'Status',
+  'cwm.showReceipt': 'Show Receipt',
+  'cwm.verify': 'Verify',
+  'cwm.doctor': 'Doctor',
+  'cwm.startEngine': 'Start Model Server',
+  'cwm.setApiKey': 'Set API Key',
+  'cwm.showLog': 'Show Log',
+  'cwm.openSettings': 'Open Settings',
+  'cwm.showActions': 'Show Main Actions',
+  'cwm.refresh': 'Refresh',
+  'cwm.showMore': 'Show More',
+  'cwm.showAllFolders': 'Show Sessions of All Folders',
+  'cwm.showThisFolder': 'Show Sessions of This Folder Only',
+};
+
+/** `changed` is false when the storage was already as wanted. */
 export type TurnedEncryption = RouteOutput<'encryption'> & { readonly changed: boolean };
 
-/** What a command that is not listed here resolves to is `undefined`. */
+/** A command that is not listed here resolves to `undefined`. */
 interface CommandOutputs {
   'cwm.newSession': Session;
   'cwm.switchSession': Session;
@@ -101,7 +141,7 @@ interface CommandOutputs {
 }
 export type CommandOutput<Id extends CommandId> = Id extends keyof CommandOutputs ? CommandOutputs[Id] : undefined;
 
-/** In the palette every command stands behind this word. */
+/** The palette shows it before every command. */
 export const commandCategory = 'Context Windows';
 
 export const viewContainerId = 'cwm';
@@ -111,7 +151,7 @@ export const statusBarItemId = 'cwm.active';
 /** Context keys for `when` clauses, with the values they may have. */
 export interface ContextKeys {
   'cwm.connection': 'idle' | 'starting' | 'connected' | 'failed';
-  /** Whether the tree shows the sessions of this folder or of all. */
+  /** Whether the tree shows the sessions of this folder or of all folders. */
   'cwm.scope': 'folder' | 'all';
   'cwm.hasFolder': boolean;
 }

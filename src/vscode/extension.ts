@@ -3,7 +3,7 @@ import type { App } from './app.ts';
 import { inBackground } from './ui/background.ts';
 import { BackendConnection } from './connection/backendConnection.ts';
 import { registerCommands } from './commands/registerCommands.ts';
-import { contribute } from './startPart.ts';
+import { startPart } from './startPart.ts';
 import { Conversations } from './documents/conversations.ts';
 import { documentTexts, type Reports } from './documents/documentTexts.ts';
 import { Documents } from './documents/documents.ts';
@@ -21,19 +21,19 @@ import { registerSessionsTree } from './views/sessionsTree.ts';
 import { registerStatusBar } from './views/statusBar.ts';
 import { wakeUp } from './following/wakeUp.ts';
 
-/** Registers everything and returns at once; the backend is looked for afterwards. */
+/** Registers everything and returns at once. The search for the backend starts afterwards. */
 export function activate(context: ExtensionContext): ExtensionApi {
   const started = performance.now();
   const log = window.createOutputChannel('Context Windows', { log: true });
   context.subscriptions.push(log);
   const app = createApp(context, log);
-  contribute(app, 'commands', registerCommands);
-  contribute(app, 'documents', registerDocuments);
-  contribute(app, 'tree', registerSessionsTree);
-  contribute(app, 'status bar', registerStatusBar);
-  contribute(app, 'context keys', registerContextKeys);
-  contribute(app, 'signals', followBackend);
-  contribute(app, 'settings', followSettings);
+  startPart(app, 'commands', registerCommands);
+  startPart(app, 'documents', registerDocuments);
+  startPart(app, 'tree', registerSessionsTree);
+  startPart(app, 'status bar', registerStatusBar);
+  startPart(app, 'context keys', registerContextKeys);
+  startPart(app, 'signals', followBackend);
+  startPart(app, 'settings', followSettings);
   inBackground(log, 'Looking for sessions', wakeUp(app));
   return extensionApi(app, performance.now() - started);
 }

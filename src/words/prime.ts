@@ -2,11 +2,11 @@ import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/
 import type { PrimeResult } from '../protocol/schemas/turn.ts';
 import { plural } from './amounts.ts';
 
-/** Which files the model has read, and at what cost. */
+/** Which files are new in the context, and what reading them cost. */
 export function primedSentence({ files, promptTokens, cachedTokens, ms }: PrimeResult): string {
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} of them reused`;
-  return `The model has read ${plural(files.length, 'file')} (${formatBytes(bytes)}): ${formatTokens(promptTokens)}${reused}, in ${formatDuration(ms)}.`;
+  return `Added ${plural(files.length, 'file')} (${formatBytes(bytes)}) to the context: ${formatTokens(promptTokens)}${reused}, in ${formatDuration(ms)}.`;
 }
 
 /** Null when nothing was left out. */

@@ -125,7 +125,9 @@ describe('cwm, the main job on the embedded engine', () => {
   it('tells a person the same in words, on stdout, and nothing else there', async () => {
     const cwm = cliOn(makeStorage(), makeProject());
     expect((await cwm.run('session', 'new', '--id', 'w')).stdout).toBe('Started session w on embedded.\n');
-    expect((await cwm.run('prime', 'w', 'src/one.ts')).stdout).toMatch(/^The model has read 1 file \(.*\): .* tokens/);
+    expect((await cwm.run('prime', 'w', 'src/one.ts')).stdout).toMatch(
+      /^Added 1 file \(.*\) to the context: .* tokens/,
+    );
     const sent = await cwm.run('send', 'w', 'Go on.', '--max-tokens', '4');
     expect(sent.stderr).toMatch(/^\[[\d,]+ tokens, [\d,]+ reused/);
     expect((await cwm.run('freeze', 'w', 'kept', '--checkpoint')).stdout).toMatch(/^Saved: .*\n {2}window/);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { receiptText, windowReceiptsText } from '../../src/vscode/render/receiptText.ts';
-import { doctorReport, statusReport } from '../../src/vscode/render/reports.ts';
+import { doctorReport } from '../../src/vscode/render/doctorReport.ts';
+import { statusReport } from '../../src/vscode/render/statusReport.ts';
 import { healthAnswer } from './fakeBackend.ts';
 import { aReceipt, aSession, aState, aWindow } from './builders.ts';
 import { windowName } from '../support/ids.ts';
@@ -13,24 +14,24 @@ describe('documents', () => {
       Verdict: proven (from disk)
 
       8,176 of 8,192 tokens were reused from disk.
-      The engine reused every token it could, and the checksums of its files agreed.
+      The model server reused every token it could, and the checksums of the files agreed.
 
       Evidence
         Context                8,192 tokens
         Prompt tokens          8,192
         Reused tokens          8,176 (from the response's usage)
-        Most it could reuse    8,176 (blocks of 16 tokens)
+        Reusable at most       8,176 (blocks of 16 tokens)
         Served from            disk
         Server otherwise idle  yes
         Block checksums        agreed (511 blocks, 0 hashed again, 0 damaged, 0 missing)
-        Canary                 agreed (difference 0 nats, noise of the engine 0 nats)
+        Canary                 agreed (difference 0 nats, noise of the model server 0 nats)
         Repair                 none was needed
         KV on disk             12.6 MB
-        KV written by this     0 B
+        KV written             0 B
         Time to first token    46 ms
         Whole operation        120 ms
-        Without KV             about 4.2 s
-        Engine                 embedded 0.1.0
+        Time without KV        about 4.2 s
+        Model server           embedded 0.1.0
         Model                  tiny
 
       Change of the server's counters
@@ -57,7 +58,7 @@ describe('documents', () => {
     );
     expect(text).toMatch(/Reused tokens +not observed \(nothing was reported\)/);
     expect(text).toMatch(/KV on disk +not observed/);
-    expect(text).toMatch(/Why not all checks +The engine gives no logprobs\./);
+    expect(text).toMatch(/Why a check did not run +The engine gives no logprobs\./);
     expect(text).not.toMatch(/Block checksums.*511/);
   });
 
@@ -91,14 +92,14 @@ describe('documents', () => {
     const doctor = doctorReport({ engine, findings, capabilities: null });
     expect(doctor).toContain('| Reach | ✗\u{a0}failed | refused \\| twice | Start it. |');
     expect(doctor).toContain('CWM-5001');
-    expect(doctor).not.toContain('What the engine can do');
+    expect(doctor).not.toContain('What the model server can do');
     const items = [{ name: 'isolation', state: 'no', found: 'The salt | is ignored.', remedy: 'Change it.' }] as const;
     const capabilities = { items: [...items], blockTokens: 16, cost: { requests: 4, promptTokens: 194, ms: 80 } };
     const probed = doctorReport({ engine, findings, capabilities });
     expect(probed).toContain('with 4 tiny requests of 194 tokens in all');
     expect(probed).toContain('| Keeps conversations apart | ✗\u{a0}no | The salt \\| is ignored. | Change it. |');
     const status = statusReport(aState({ active: { kind: 'session', session: aSession() } }), null);
-    expect(status).toContain('8,192 tokens of 32,000 (26 %)');
+    expect(status).toContain('26 % full: 8,192 tokens of 32,000 tokens');
     expect(status).toContain('The backend is not running');
   });
 
@@ -107,7 +108,7 @@ describe('documents', () => {
     const plain = { state: 'off', keyId: null, keyFile: null } as const;
     const encrypted = { state: 'on', keyId: '0123456789abcdef', keyFile: '/stick/store.key' } as const;
     expect(statusReport(aState(), { health, encryption: encrypted })).toContain(
-      '\n\nStorage: encrypted with key `0123456789abcdef`, which lies in `/stick/store.key`.\n\n',
+      '\n- Encrypted: with key 0123456789abcdef, stored in /stick/store.key\n',
     );
     expect(statusReport(aState(), { health, encryption: plain })).not.toContain('ncrypted');
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatShortCount } from '../../src/vscode/render/format.ts';
+import { formatShortCount } from '../../src/vscode/render/shortCount.ts';
 import { markdownTable, plain } from '../../src/vscode/render/markdown.ts';
 
 describe('the status bar', () => {
@@ -23,6 +23,6 @@ describe('markdown', () => {
     const hostile = '[x](command:evil) <img src=x> a|b\nnext `code` $(icon)';
     expect(plain(hostile)).toBe('\\[x\\]\\(command:evil\\) &lt;img src=x\\> a\\|b next \\`code\\` \\$\\(icon\\)');
     expect(plain('a\u202egpj.exe\u2066')).toBe('agpj.exe');
-    expect(markdownTable(['a'], [[plain(hostile)]]).split('\n')).toHaveLength(3);
+    expect(markdownTable({ head: ['a'], rows: [[hostile]] }).split('\n')).toHaveLength(3);
   });
 });

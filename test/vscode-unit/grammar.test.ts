@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { verdicts } from '../../src/protocol/schemas/receipt.ts';
 import { receiptText } from '../../src/vscode/render/receiptText.ts';
-import { verdictWords } from '../../src/vscode/render/verdictWords.ts';
+import { verdictWords } from '../../src/words/verdicts.ts';
 import { aReceipt } from './builders.ts';
 
 interface Rule {

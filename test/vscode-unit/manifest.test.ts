@@ -6,6 +6,7 @@ import { productVersion } from '../../src/protocol/version.ts';
 import {
   commandCategory,
   commandInputs,
+  commandTitles,
   contextKeys,
   receiptLanguageId,
   sessionsViewId,
@@ -62,6 +63,12 @@ describe('package.json and the code', () => {
     expect(contributes.commands.map(({ command }) => command).sort()).toEqual(Object.keys(commandInputs).sort());
   });
 
+  test('a command has one title, in the manifest and in the code', () => {
+    expect(Object.fromEntries(contributes.commands.map(({ command, title }) => [command, title]))).toEqual(
+      commandTitles,
+    );
+  });
+
   test('V1 every command is found in the palette under one category and by a title of its own', () => {
     expect(contributes.commands.filter(({ category }) => category !== commandCategory)).toEqual([]);
     const titles = contributes.commands.map(({ title }) => title);
@@ -104,7 +111,7 @@ describe('package.json and the code', () => {
     for (const bad of ['', 'localhost:8000', 'embedded:', 'embeddedx', 'ftp://x']) expect(bad).not.toMatch(pattern);
   });
 
-  test('an untrusted folder has no say in what is everybody’s: engine, storage, its limits (a small budget evicts the KV of all)', () => {
+  test('an untrusted folder cannot change what all folders share: model server, storage, and its limits', () => {
     const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
     const ofOneAnswer = ['cwm.answer.maxTokens'];
     expect([...restricted, ...ofOneAnswer].sort()).toEqual(Object.keys(settings).sort());

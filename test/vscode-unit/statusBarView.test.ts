@@ -6,7 +6,7 @@ import { aReceipt, aSession, aState } from './builders.ts';
 describe('V3 the status bar', () => {
   const active = { kind: 'session', session: aSession() } as const;
 
-  test('shows the active window, tokens of the limit, and the last verdict in words', () => {
+  test('shows the current window, tokens of the limit, and the last verdict in words', () => {
     const session = aSession({ thawedFrom: { window: 'auth-refactor', verdict: 'proven' }, lifecycle: 'thawed' });
     const view = statusBarView(aState({ active: { kind: 'session', session } }));
     expect(view.text).toBe('$(archive) auth-refactor 8.2K/32K proven');
@@ -62,9 +62,9 @@ describe('V3 the status bar', () => {
   });
 
   test('while something runs it says what', () => {
-    const view = statusBarView(aState({ active, operations: [{ title: 'Thawing w', step: 'Restoring' }] }));
+    const view = statusBarView(aState({ active, operations: [{ title: 'Thawing w', step: 'Loading KV' }] }));
     expect(view.text).toBe('$(sync~spin) Thawing w');
-    expect(view.label).toBe('Thawing w: Restoring');
+    expect(view.label).toBe('Thawing w: Loading KV');
   });
 
   test('a name cannot smuggle an icon in, and a long one is cut', () => {

@@ -10,7 +10,7 @@ import { aSession, aState, aWindow, now } from './builders.ts';
 describe('V2 the tree', () => {
   const project = { kind: 'folder', uri: parseProjectUri('file:///home/me/project'), name: 'project' } as const;
 
-  test('has the active session first, even when it is not on the page, and each row once', () => {
+  test('has the current session first, even when it is not on the page, and each row once', () => {
     const sessions = { kind: 'loaded', items: [aSession({ id: 'a' }), aSession({ id: 'b' })], total: 2 } as const;
     const nodes = rootNodes({ sessions, active: { kind: 'session', session: aSession({ id: 'b' }) } });
     expect(nodes.map(nodeId)).toEqual(['session:b', 'session:a']);
@@ -52,7 +52,7 @@ describe('V2 the tree', () => {
       const active = isActive ? ({ kind: 'session', session: value } as const) : ({ kind: 'none' } as const);
       return treeRow({ kind: 'session', session: value.id, value }, { active, project }, now);
     };
-    expect(row({}, true).description).toBe('active · 8,192 tokens · 3 min ago');
+    expect(row({}, true).description).toBe('current · 8,192 tokens · 3 min ago');
     expect(row({ project: 'file:///home/me/other%20one' }).description).toContain('other one');
     expect(row({ lifecycle: 'frozen', frozenAs: 'w' }).contextValue).toBe('session.frozen');
     expect(row({ phase: 'StreamingLLMResponse' })).toMatchObject({

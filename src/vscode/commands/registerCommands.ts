@@ -4,31 +4,33 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { App } from '../app.ts';
 import { type CommandId, type CommandInput, type CommandOutput, commandInputs } from '../contributions.ts';
 import { showFailure } from '../ui/notifications.ts';
-import { clone } from './windows/clone.ts';
-import type { CommandResult, RunCommand } from './command.ts';
-import { deleteSession } from './sessions/deleteSession.ts';
-import { deleteWindow } from './windows/deleteWindow.ts';
 import { decryptStorage, encryptStorage } from './backend/encryption.ts';
-import { checkpoint, freeze } from './windows/freeze.ts';
+import { doctor, startEngine } from './backend/doctor.ts';
+import { setApiKey } from './backend/setApiKey.ts';
+import { status } from './backend/status.ts';
+import { emptyTrash, restoreFromTrash } from './backend/trash.ts';
+import { usage } from './backend/usage.ts';
+import { verify } from './backend/verify.ts';
+import { openSettings } from './editor/openSettings.ts';
+import { refresh, showAllFolders, showMore, showThisFolder } from './editor/sessionsTree.ts';
+import { showActions } from './editor/showActions.ts';
+import { showLog } from './editor/showLog.ts';
+import { deleteSession } from './sessions/deleteSession.ts';
 import { goBack } from './sessions/goBack.ts';
-import { listWindows } from './windows/listWindows.ts';
 import { newSession } from './sessions/newSession.ts';
 import { prime, primeSelection } from './sessions/prime.ts';
-import { doctor, showReceipt, startEngine, status, verify } from './backend/reports.ts';
 import { send, showConversation } from './sessions/send.ts';
-import { setApiKey } from './backend/setApiKey.ts';
-import { emptyTrash, pinWindow, prune, restoreFromTrash, unpinWindow, usage } from './backend/space.ts';
 import { switchSession } from './sessions/switchSession.ts';
-import { resume, thaw } from './windows/thaw.ts';
-import {
-  openSettings,
-  refresh,
-  showActions,
-  showAllFolders,
-  showLog,
-  showMore,
-  showThisFolder,
-} from './editor/views.ts';
+import { clone } from './windows/clone.ts';
+import { deleteWindow } from './windows/deleteWindow.ts';
+import { checkpoint, freeze } from './windows/freeze.ts';
+import { listWindows } from './windows/listWindows.ts';
+import { pinWindow, unpinWindow } from './windows/pinWindow.ts';
+import { prune } from './windows/prune.ts';
+import { resume } from './windows/resume.ts';
+import { showReceipt } from './windows/showReceipt.ts';
+import { thaw } from './windows/thaw.ts';
+import type { CommandResult, RunCommand } from './command.ts';
 
 const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, CommandOutput<Id>> } = {
   'cwm.newSession': newSession,
@@ -69,26 +71,26 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.showThisFolder': showThisFolder,
 };
 
-/** Every command of `contributions.ts`; one that is missing here does not compile. */
+/** Registers every command of `contributions.ts`. A missing handler does not compile. */
 export function registerCommands(app: App): Disposable[] {
   return (Object.keys(handlers) as CommandId[]).map((id) => register(app, id));
 }
 
 function register(app: App, id: CommandId): Disposable {
-  // The schema of this id makes its input what this handler takes.
+  // The schema of this id checks that the input is what its handler takes.
   const run = handlers[id] as RunCommand<unknown, unknown>;
   return commands.registerCommand(id, async (given: unknown, selection: unknown): Promise<CommandResult<unknown>> => {
     const input = z.safeParse(commandInputs[id], commandInput(given, selection));
     if (input.success) return run(app, input.data);
-    const error = new CwmError('InvalidParameter', `The command ${id} was given what it does not understand.`, {
-      hint: 'Correct the arguments in the keybinding or the extension that calls it.',
+    const error = new CwmError('InvalidParameter', `The command ${id} was called with invalid arguments.`, {
+      hint: 'Correct the arguments in the keybinding or in the extension that calls the command.',
     });
     showFailure(app, id, error, null);
     return { kind: 'failed', error: error.report() };
   });
 }
 
-/** What VS Code passes from a menu as the input it stands for: the explorer gives the clicked file and all selected ones. */
+/** A menu of the explorer passes the clicked file and all selected files; everything else is an input already. */
 function commandInput(given: unknown, selection: unknown): unknown {
   if (!(given instanceof Uri)) return given ?? {};
   const uris = Array.isArray(selection) ? selection.filter((one) => one instanceof Uri) : [];

@@ -2,8 +2,10 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import type { Conversations } from './conversations.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
-import { doctorReport, statusReport, verifyReport, type AboutBackend } from '../render/reports.ts';
-import { usageReport } from '../render/spaceReport.ts';
+import { doctorReport } from '../render/doctorReport.ts';
+import { statusReport, type AboutBackend } from '../render/statusReport.ts';
+import { usageReport } from '../render/usageReport.ts';
+import { verificationReport } from '../render/verificationReport.ts';
 import type { StateStore } from '../state.ts';
 import type { DocumentKind } from './documentUri.ts';
 import type { DocumentText } from './documents.ts';
@@ -29,7 +31,7 @@ export function documentTexts(
     verification: async () =>
       reports.verification === null
         ? outdated('Verify')
-        : verifyReport(reports.verification.result, reports.verification.window),
+        : verificationReport(reports.verification.result, reports.verification.window),
     usage: async () => usageReport(await connection.call('usage', {}), new Date()),
   };
 }
@@ -40,4 +42,4 @@ async function aboutBackend(connection: BackendConnection): Promise<AboutBackend
 }
 
 /** After a restart VS Code shows the tab again, and the result is gone. */
-const outdated = (command: string): string => `Run “Context Windows: ${command}” to see this again.\n`;
+const outdated = (command: string): string => `Run "Context Windows: ${command}" to see this again.\n`;

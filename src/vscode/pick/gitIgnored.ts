@@ -1,14 +1,14 @@
 import ignore from 'ignore';
 
-/** A .gitignore file: the folder it is in, relative to the workspace folder and '' for that itself, and its text. */
+/** A .gitignore file: its text and its folder, relative to the workspace folder ('' is the workspace folder). */
 export interface IgnoreFile {
   readonly folder: string;
   readonly text: string;
 }
 
 /**
- * Tells which paths git would leave out. As git does, a rule of a deeper folder wins over one of a folder above. Paths are relative
- * to the workspace folder, with `/`.
+ * Tells which paths git ignores. As in git, a rule of a deeper folder wins over a rule of its parent. Paths are relative to the
+ * workspace folder, with `/`.
  */
 export function gitIgnored(files: readonly IgnoreFile[]): (path: string) => boolean {
   const rules = [...files]

@@ -1,7 +1,7 @@
 import { CwmError } from '../../protocol/errors.ts';
 import { maxWindowNameLength, parseSessionId, parseWindowName } from '../../protocol/ids.ts';
 
-/** A window name made of a session's title and the time, valid by the rules whatever the title holds. */
+/** A window name made of a session's title and the time; valid for any title. */
 export function defaultWindowName(title: string, now: Date): string {
   const stamp = now.toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const words = title
@@ -11,10 +11,10 @@ export function defaultWindowName(title: string, now: Date): string {
   return `${(words === '' ? 'window' : words).slice(0, maxWindowNameLength - stamp.length - 1)}-${stamp}`;
 }
 
-/** Why `value` is no window name, in words for an input box; null when it is one. */
+/** Why `value` is not a valid window name, in words for an input box; null when it is one. */
 export const windowNameProblem = (value: string): string | null => problemOf(() => parseWindowName(value));
 
-/** Why `value` is no session id; null when it is one. */
+/** Why `value` is not a valid session id; null when it is one. */
 export const sessionIdProblem = (value: string): string | null => problemOf(() => parseSessionId(value));
 
 function problemOf(parse: () => unknown): string | null {

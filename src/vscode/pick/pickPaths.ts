@@ -1,13 +1,14 @@
 import { Uri, type WorkspaceFolder, RelativePattern, window, workspace } from 'vscode';
 import { CwmError } from '../../protocol/errors.ts';
 import { formatCount } from '../../base/format.ts';
+import { commandTitles } from '../contributions.ts';
 import { gitIgnored } from './gitIgnored.ts';
 import { type PathChoice, pathChoices } from './pathChoices.ts';
 
-/** Enough to choose from; whole folders can be chosen anyway. */
+/** A longer list is no help; the user can choose whole folders. */
 const mostFilesListed = 5000;
 
-/** Lets the user pick files and folders of the workspace. What .gitignore names is not offered. Absolute paths. */
+/** Lets the user pick files and folders of the workspace, without those that .gitignore excludes. Absolute paths. */
 export async function pickPaths(folder: WorkspaceFolder | null): Promise<string[] | undefined> {
   if (folder === null) {
     throw new CwmError('InvalidParameter', 'No folder is open, so there are no files to choose from.', {
@@ -15,8 +16,8 @@ export async function pickPaths(folder: WorkspaceFolder | null): Promise<string[
     });
   }
   const chosen = await window.showQuickPick(choicesOf(folder), {
-    title: 'Prime from Workspace Files',
-    placeHolder: 'Files and folders to give to the model',
+    title: commandTitles['cwm.prime'],
+    placeHolder: 'Select files and folders to add to the context',
     matchOnDescription: true,
     canPickMany: true,
   });

@@ -2,28 +2,29 @@ import { type QuickPickItem, ThemeIcon, window } from 'vscode';
 import type { RouteInput } from '../../protocol/api.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
+import { commandTitles } from '../contributions.ts';
 import { treeRow } from '../render/treeRow.ts';
 import { createSession } from '../commands/sessions/createSession.ts';
 
-/** Of this folder, and of all. */
+/** At most this many of this folder, and of all folders. */
 const mostListed = 100;
 
 type SessionItem = QuickPickItem & ({ readonly session: Session } | { readonly session: null });
 
-/** The session that was named; else the active one; else the one the user picks. */
+/** The named session; else the current one; else the one that the user picks. */
 export async function targetSession(app: App, named: string | undefined, prompt: string): Promise<Session | undefined> {
   if (named !== undefined) return app.connection.call('getSession', { session: named });
-  await knowActive(app);
+  await learnCurrent(app);
   const { active } = app.state.current;
-  // Asked for again, so that a stale state never decides what is frozen.
+  // Fetched again, so that a stale state never decides what is frozen.
   if (active.kind === 'session') return app.connection.call('getSession', { session: active.session.id });
   return pickSession(app, prompt);
 }
 
-/** Lets the user pick a session, those of this folder first, or make a new one. */
+/** Lets the user pick a session, those of this folder first, or create one. */
 export async function pickSession(app: App, prompt: string): Promise<Session | undefined> {
   const newSession: SessionItem = {
-    label: 'New Session',
+    label: commandTitles['cwm.newSession'],
     iconPath: new ThemeIcon('add'),
     alwaysShow: true,
     session: null,
@@ -33,7 +34,7 @@ export async function pickSession(app: App, prompt: string): Promise<Session | u
   return chosen.session ?? createSession(app, {});
 }
 
-/** Lets the user pick among the sessions there are; with `lifecycle` among those in that state. */
+/** Lets the user pick an existing session; `lifecycle` limits the choice. */
 export async function pickExistingSession(
   app: App,
   prompt: string,
@@ -46,7 +47,7 @@ export async function pickExistingSession(
 const showSessions = (items: readonly SessionItem[], placeHolder: string): Thenable<SessionItem | undefined> =>
   window.showQuickPick(items, { placeHolder, matchOnDescription: true });
 
-/** This folder's first, however many newer ones there are elsewhere. */
+/** This folder's sessions first, even if other folders have newer ones. */
 async function sessionItems(app: App, filter: Pick<RouteInput<'listSessions'>, 'lifecycle'>): Promise<SessionItem[]> {
   const { project } = app.state.current;
   const page = { ...filter, limit: mostListed };
@@ -68,8 +69,8 @@ function sessionItem(app: App, session: Session): SessionItem {
   };
 }
 
-/** Right after start-up the folder's active session may not have been asked for yet. */
-async function knowActive(app: App): Promise<void> {
+/** Right after the start the folder's current session may be unknown. */
+async function learnCurrent(app: App): Promise<void> {
   await app.project.settled;
   await app.connection.open();
   if (app.state.current.active.kind === 'unknown') await app.puller.active();

@@ -10,15 +10,15 @@ interface WindowItem extends QuickPickItem {
 }
 
 /**
- * Lets the user pick a window. What is typed is searched for by the backend, in names and descriptions, so that windows past the
- * first page are found too.
+ * Lets the user pick a window. The backend searches names and descriptions for the typed text, so that it also finds windows beyond
+ * the first page.
  */
 export async function pickWindow(app: App, prompt: string): Promise<string | undefined> {
-  // The first page outside the picker: a backend that is down is a failure of the command, not an empty list.
+  // Fetched before the picker opens: a backend that is down fails the command instead of showing an empty list.
   const first = await app.connection.call('listWindows', { limit: 100 });
   const pick = window.createQuickPick<WindowItem>();
   pick.title = prompt;
-  pick.placeholder = first.total === 0 ? 'There are no windows yet: freeze a session first' : 'Type to search';
+  pick.placeholder = first.total === 0 ? 'There are no windows yet. Freeze a session first.' : 'Type to search';
   pick.matchOnDescription = true;
   pick.items = first.items.map((item) => windowItem(app, item, false));
   const search = searchAsTyped(app, pick, first.items);
@@ -53,7 +53,7 @@ function searchAsTyped(app: App, pick: QuickPick<WindowItem>, everything: readon
       pick.items = found.items.map((item) => windowItem(app, item, true));
     } catch (thrown) {
       const error = toCwmError(thrown);
-      if (error.name !== 'Cancelled') showFailure(app, 'List Windows', error, null);
+      if (error.name !== 'Cancelled') showFailure(app, 'cwm.listWindows', error, null);
     } finally {
       if (!signal.aborted) pick.busy = false;
     }
@@ -68,7 +68,7 @@ function windowItem(app: App, value: WindowSummary, isFound: boolean): WindowIte
     description: row.description,
     ...(value.description === '' ? {} : { detail: value.description }),
     ...(row.icon === null ? {} : { iconPath: new ThemeIcon(row.icon) }),
-    // What the backend found need not match by VS Code's own filter.
+    // VS Code's own filter would hide windows whose description matched.
     alwaysShow: isFound,
     window: value.name,
   };

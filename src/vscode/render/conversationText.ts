@@ -7,7 +7,7 @@ export interface Conversation {
   readonly messages: readonly Message[];
   /** Messages before the first of `messages` that were not loaded. */
   readonly earlier: number;
-  /** What was sent and what has arrived of the answer, until the backend has both. */
+  /** A message in progress: its text, and the part of the answer that has arrived. Null once the backend has stored both. */
   readonly pending: { readonly text: string; readonly answer: string } | null;
 }
 
@@ -27,14 +27,14 @@ export function conversationText(conversation: Conversation): string {
   if (pending !== null) {
     parts.push(section('You', pending.text), section('Model', pending.answer === '' ? '…' : `${pending.answer} …`));
   }
-  if (parts.length === 1) parts.push('*Nothing has been said yet.*');
+  if (parts.length === 1) parts.push('*There are no messages yet.*');
   return `${parts.join('\n\n')}\n`;
 }
 
 function messageText({ role, content }: Message): string {
   if (content.type === 'text') return section(speakers[role], content.text);
   const lines = content.files.map(({ path, text }) => `- ${plain(path)} (${formatBytes(Buffer.byteLength(text))})`);
-  return section('Files given as context', lines.join('\n'));
+  return section('Files added to the context', lines.join('\n'));
 }
 
 const section = (name: string, text: string): string =>

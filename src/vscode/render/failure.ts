@@ -1,21 +1,24 @@
 import { type CwmError, type ErrorName } from '../../protocol/errors.ts';
-import { problemText } from './problem.ts';
+import { problemText } from '../../words/failure.ts';
+import { commandTitles, type CommandId } from '../contributions.ts';
 
-/** What a message about a failure offers besides being closed. */
-export const failureActions = {
-  retry: 'Retry',
-  startEngine: 'Start Engine',
-  openSettings: 'Open Settings',
-  setApiKey: 'Set API Key',
-  listWindows: 'List Windows',
-  switchSession: 'Switch Session',
-  verify: 'Verify',
-  doctor: 'Doctor',
-  showLog: 'Show Log',
-} as const;
-export type FailureAction = keyof typeof failureActions;
+/** What the buttons of a failure message do. */
+export const failureCommands = {
+  startEngine: 'cwm.startEngine',
+  openSettings: 'cwm.openSettings',
+  setApiKey: 'cwm.setApiKey',
+  listWindows: 'cwm.listWindows',
+  switchSession: 'cwm.switchSession',
+  verify: 'cwm.verify',
+  doctor: 'cwm.doctor',
+  showLog: 'cwm.showLog',
+} as const satisfies Record<string, CommandId>;
+export type FailureAction = keyof typeof failureCommands | 'retry';
 
-/** For every code, what helps. `retry` is offered besides wherever the code is retryable. */
+export const actionLabel = (action: FailureAction): string =>
+  action === 'retry' ? 'Retry' : commandTitles[failureCommands[action]];
+
+/** Which actions help with each error. A retryable error also gets `retry`. */
 const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   InvalidSessionId: [],
   InvalidWindowName: [],
@@ -71,10 +74,10 @@ export interface FailureMessage {
   readonly actions: readonly FailureAction[];
 }
 
-/** A failure as the user reads it: what happened, its code, what to do next. */
-export function failureMessage(title: string, error: CwmError, canRetry: boolean): FailureMessage {
+/** A failure as the user reads it: what happened, its code, what to do next. @param what the command or the attempt that failed. */
+export function failureMessage(what: string, error: CwmError, canRetry: boolean): FailureMessage {
   return {
-    text: `${title}: ${problemText(error)}`,
+    text: `${what}: ${problemText(error)}`,
     actions: [...(canRetry && error.retryable ? (['retry'] as const) : []), ...helpful[error.name]],
   };
 }

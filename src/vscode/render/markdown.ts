@@ -1,13 +1,27 @@
-/** Embeddings, overrides and isolates: left open, they turn round what stands behind the text. */
+import type { Row, Table } from '../../words/rows.ts';
+
+/** Embeddings, overrides and isolates: unclosed ones would reverse the text behind them. */
 const directionControls = /[\u202a-\u202e\u2066-\u2069]/g;
 
-/** Text that stands for itself inside markdown: no markup, no HTML, no table cell's end, no line break, no turned direction. */
+/** Text without a meaning in markdown: no markup, no HTML, no end of a table cell, no line break, no reversed direction. */
 export const plain = (text: string): string =>
   text
     .replace(directionControls, '')
-    .replace(/\s+/g, ' ')
+    .replace(/[^\S\u{a0}]+/gu, ' ')
     .replace(/[\\`*_{}[\]()#+!|~>$]/g, '\\$&')
     .replaceAll('<', '&lt;');
 
-export const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+export const markdownTable = ({ head, rows }: Table): string =>
+  [head, head.map(() => '---'), ...rows.map((cells) => cells.map(plain))]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
+
+/** Facts as a list. */
+export const markdownFacts = (rows: readonly Row[]): string =>
+  rows.map(([name, value]) => `- ${name}: ${plain(value ?? 'not observed')}`).join('\n');
+
+export const markdownList = (items: readonly string[]): string => items.map((item) => `- ${plain(item)}`).join('\n');
+
+/** Paragraphs under a heading; one without text is left out. */
+export const markdownPage = (heading: string, paragraphs: readonly string[]): string =>
+  `${[`# ${heading}`, ...paragraphs].filter((paragraph) => paragraph !== '').join('\n\n')}\n`;

@@ -1,16 +1,18 @@
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { State } from '../state.ts';
 import { formatCount, formatTokens } from '../../base/format.ts';
-import { formatShortCount } from './format.ts';
+import { percent } from '../../words/amounts.ts';
+import { problemText } from '../../words/failure.ts';
+import { sessionActivity } from '../../words/session.ts';
+import { formatShortCount } from './shortCount.ts';
 import { plain } from './markdown.ts';
-import { problemText } from './problem.ts';
 
 /** What the one status-bar item shows. `severity` colours its background. */
 export interface StatusBarView {
   readonly text: string;
   /** Markdown. */
   readonly tooltip: string;
-  /** Read out instead of `text`, whose icons have no words. */
+  /** For screen readers, because the icons in `text` have no words. */
   readonly label: string;
   readonly severity: 'normal' | 'warning' | 'error';
 }
@@ -33,8 +35,8 @@ function emptyView({ connection }: State): StatusBarView {
   if (connection.kind !== 'failed') {
     return {
       text: '$(archive) Context Windows',
-      tooltip: 'No session is active. Click for the main actions.',
-      label: 'Context Windows: no session is active',
+      tooltip: 'There is no current session. Click for the main actions.',
+      label: 'Context Windows: no current session',
       severity: 'normal',
     };
   }
@@ -47,7 +49,7 @@ function emptyView({ connection }: State): StatusBarView {
 }
 
 function sessionView(session: Session, state: State): StatusBarView {
-  const name = activeName(session);
+  const name = currentName(session);
   const used = session.tokens?.count ?? 0;
   const limit = session.model?.maxModelLen ?? null;
   const verdict = lastVerdict(session, state);
@@ -55,22 +57,22 @@ function sessionView(session: Session, state: State): StatusBarView {
   const severity = fill >= errorFill ? 'error' : fill >= warningFill ? 'warning' : 'normal';
   const tokens = limit === null ? formatShortCount(used) : `${formatShortCount(used)}/${formatShortCount(limit)}`;
   const inWords = limit === null ? formatTokens(used) : `${formatCount(used)} of ${formatTokens(limit)}`;
-  const percent = limit === null ? '' : ` (${Math.round(fill * 100)} %)`;
+  const full = limit === null ? '' : ` (${percent(used, limit)})`;
   const down = whatIsDown(state);
   return {
     text: [sessionIcon(session), shorten(name), tokens, verdict ?? '', down?.icon ?? '']
       .filter((part) => part !== '')
       .join(' '),
     tooltip: [
-      `**${plain(session.title)}** — ${sessionStateWords(session)}`,
-      `${inWords}${percent}${severity === 'normal' ? '' : ': the context is nearly full'}`,
+      `**${plain(session.title)}** — ${sessionActivity(session)}`,
+      `${inWords}${full}${severity === 'normal' ? '' : ': the context is nearly full'}`,
       ...(verdict === null ? [] : [`Last verdict: **${verdict}**`]),
       ...(down === null ? [] : [down.text]),
       'Click for the main actions.',
     ].join('\n\n'),
     label: [
       `Context Windows: ${name}`,
-      sessionStateWords(session),
+      sessionActivity(session),
       `${inWords} used`,
       ...(verdict === null ? [] : [`last verdict ${verdict}`]),
       ...(severity === 'normal' ? [] : ['nearly full']),
@@ -80,12 +82,13 @@ function sessionView(session: Session, state: State): StatusBarView {
   };
 }
 
-/** The name of what is worked on: the window once there is one, before that the session's title. */
-export const activeName = (session: Session): string => session.frozenAs ?? session.thawedFrom?.window ?? session.title;
+/** The window's name where the session has one, else the session's title. */
+export const currentName = (session: Session): string =>
+  session.frozenAs ?? session.thawedFrom?.window ?? session.title;
 
 /**
- * Verdict of the last operation on a session; null when none was measured. Of thaws the session itself knows the last one, whoever
- * did it; a receipt that this window of VS Code has seen may be older.
+ * Verdict of the last operation on a session; null when nothing was measured. The session records the last thaw by any client, while
+ * this window of VS Code knows only its own receipts, so that the receipt may be older.
  */
 export function lastVerdict({ id, thawedFrom }: Session, { receipts }: Pick<State, 'receipts'>): string | null {
   const receipt = receipts.get(id);
@@ -93,12 +96,6 @@ export function lastVerdict({ id, thawedFrom }: Session, { receipts }: Pick<Stat
   if (receipt === undefined) return thawed;
   const isThawedSince = receipt.operation === 'thaw' || receipt.window === thawedFrom?.window;
   return isThawedSince ? (thawed ?? receipt.verdict) : (receipt.verdict ?? thawed);
-}
-
-export function sessionStateWords({ lifecycle, phase }: Session): string {
-  if (phase === 'PermanentFailure') return 'failed';
-  if (phase !== 'Idle') return 'working';
-  return lifecycle;
 }
 
 function sessionIcon(session: Session): string {
@@ -118,13 +115,13 @@ function whatIsDown({ connection, engine }: State): { icon: string; text: string
   const { problem } = engine.status;
   return {
     icon: '$(warning)',
-    text: problem === null ? 'The engine cannot be reached.' : plain(problemText(problem)),
-    spoken: 'the engine cannot be reached',
+    text: problem === null ? 'The model server cannot be reached.' : plain(problemText(problem)),
+    spoken: 'the model server cannot be reached',
   };
 }
 
 const longestName = 28;
-/** `$(` would start an icon. */
+/** Cuts a long name; `$(` would start an icon. */
 const shorten = (name: string): string => {
   const text = name.replaceAll('$(', '$ (');
   return text.length > longestName ? `${text.slice(0, longestName - 1)}…` : text;

@@ -3,8 +3,8 @@ import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Listing, State } from '../state.ts';
 
 /**
- * A row of the tree. Rows are handed to commands as their input, so their fields are named as the inputs in
- * `contributions.ts` are.
+ * A row of the tree. VS Code passes rows to commands as their input, so the fields have the names that the inputs in
+ * `contributions.ts` have.
  */
 export type TreeNode =
   | { readonly kind: 'session'; readonly session: string; readonly value: Session }
@@ -13,12 +13,12 @@ export type TreeNode =
   /** `session` is the parent row; absent at the root. */
   | { readonly kind: 'more'; readonly session?: string; readonly shown: number; readonly total: number };
 
-/** The active session first, the others as the backend sorted them. */
+/** The current session first, the others in the backend's order. */
 export function rootNodes({ sessions, active }: Pick<State, 'sessions' | 'active'>): TreeNode[] {
   if (sessions.kind === 'unknown') return [];
-  const activeSession = active.kind === 'session' ? active.session : null;
-  const others = sessions.items.filter(({ id }) => id !== activeSession?.id);
-  const ordered = activeSession === null ? others : [activeSession, ...others];
+  const currentSession = active.kind === 'session' ? active.session : null;
+  const others = sessions.items.filter(({ id }) => id !== currentSession?.id);
+  const ordered = currentSession === null ? others : [currentSession, ...others];
   const nodes: TreeNode[] = ordered.map((session) => ({ kind: 'session', session: session.id, value: session }));
   return [...nodes, ...moreNode(sessions)];
 }
@@ -35,7 +35,7 @@ function moreNode({ items, total }: Extract<Listing<unknown>, { kind: 'loaded' }
   return [{ kind: 'more', shown: items.length, total, ...(session === undefined ? {} : { session }) }];
 }
 
-/** Stable across refreshes and restarts, so that VS Code keeps selection and expansion. */
+/** Stable across refreshes and restarts, so that VS Code preserves selection and expansion. */
 export function nodeId(node: TreeNode): string {
   switch (node.kind) {
     case 'session':

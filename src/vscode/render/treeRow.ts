@@ -3,10 +3,13 @@ import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { TreeContextValue } from '../contributions.ts';
 import type { State } from '../state.ts';
 import { formatAge, formatBytes, formatCount, formatTokens } from '../../base/format.ts';
-import { plain } from './markdown.ts';
-import { sessionStateWords } from './statusBarView.ts';
+import type { ShowTime } from '../../words/rows.ts';
+import { sessionActivity, sessionRows } from '../../words/session.ts';
+import { asVerdict, verdictWords } from '../../words/verdicts.ts';
+import { windowRows } from '../../words/window.ts';
+import { markdownFacts, plain } from './markdown.ts';
 import type { TreeNode } from './treeNodes.ts';
-import { asVerdict, verdictWords } from './verdictWords.ts';
+import { verdictIcons } from './verdictIcons.ts';
 
 /** What a row shows, free of VS Code's classes. */
 export interface TreeRow {
@@ -47,35 +50,19 @@ const bareRow: TreeRow = {
 };
 
 function sessionRow(session: Session, { active, project }: Pick<State, 'active' | 'project'>, now: Date): TreeRow {
-  const isActive = active.kind === 'session' && active.session.id === session.id;
-  const stateWords = sessionStateWords(session);
+  const isCurrent = active.kind === 'session' && active.session.id === session.id;
+  const activity = sessionActivity(session);
   const tokens = session.tokens === null ? 'empty' : formatTokens(session.tokens.count);
   const folder = session.project === null ? 'no folder' : folderName(session.project);
   const elsewhere = project.kind === 'folder' && project.uri === session.project ? [] : [folder];
-  const facts = [...(isActive ? ['active'] : []), tokens, ...(isActive && stateWords === 'active' ? [] : [stateWords])];
-  const age = formatAge(session.updatedAt, now);
+  const facts = [...(isCurrent ? ['current'] : []), tokens, ...(isCurrent && activity === 'open' ? [] : [activity])];
+  const ageOf: ShowTime = (stamp) => formatAge(stamp, now);
+  const age = ageOf(session.updatedAt);
   return {
     label: session.title,
     description: [...facts, age, ...elsewhere].join(' · '),
-    ...sessionIcon(session, isActive),
-    tooltip: [
-      `**${plain(session.title)}**`,
-      list([
-        ['Session', `\`${session.id}\``],
-        ['State', stateWords],
-        ['Context', tokens],
-        ['Model', session.model === null ? 'none yet' : plain(session.model.id)],
-        ['Engine', plain(session.engine)],
-        ['Folder', plain(folder)],
-        ['Frozen as', session.frozenAs === null ? '' : plain(session.frozenAs)],
-        [
-          'Thawed from',
-          session.thawedFrom === null ? '' : `${plain(session.thawedFrom.window)} (${session.thawedFrom.verdict})`,
-        ],
-        ['Prefix breaks', session.prefixBreaks === 0 ? '' : formatCount(session.prefixBreaks)],
-        ['Changed', age],
-      ]),
-    ].join('\n\n'),
+    ...sessionIcon(session, isCurrent),
+    tooltip: `**${plain(session.title)}**\n\n${markdownFacts(sessionRows(session, ageOf, folder))}`,
     spoken: `Session ${session.title}, ${[...facts, `changed ${age}`, ...elsewhere].join(', ')}`,
     contextValue: sessionContextValue(session),
   };
@@ -86,43 +73,34 @@ function sessionContextValue({ lifecycle, phase }: Session): TreeContextValue {
   return phase === 'Idle' || phase === 'PermanentFailure' ? 'session.idle' : 'session.busy';
 }
 
-function sessionIcon(session: Session, isActive: boolean): Pick<TreeRow, 'icon' | 'iconColor'> {
+function sessionIcon(session: Session, isCurrent: boolean): Pick<TreeRow, 'icon' | 'iconColor'> {
   if (session.phase === 'PermanentFailure') return { icon: 'error', iconColor: 'list.errorForeground' };
   if (session.phase !== 'Idle') return { icon: 'loading~spin', iconColor: null };
   if (session.lifecycle === 'frozen') return { icon: 'lock', iconColor: null };
-  return { icon: 'comment-discussion', iconColor: isActive ? 'charts.blue' : null };
+  return { icon: 'comment-discussion', iconColor: isCurrent ? 'charts.blue' : null };
 }
 
 function windowRow(window: WindowSummary, now: Date): TreeRow {
   const verdict = asVerdict(window.lastThaw?.verdict);
-  const words = verdict === null ? null : verdictWords[verdict];
-  const stateWords = window.lastThaw === null ? 'not thawed yet' : window.lastThaw.verdict;
+  const icon = verdict === null ? null : verdictIcons[verdict];
+  const lastThaw = window.lastThaw?.verdict ?? 'not thawed yet';
   const tokens = formatTokens(window.tokens);
   const bytes = window.kvBytes === null ? [] : [formatBytes(window.kvBytes)];
-  const age = formatAge(window.createdAt, now);
+  const ageOf: ShowTime = (stamp) => formatAge(stamp, now);
+  const age = ageOf(window.createdAt);
   const pinned = window.pinned ? ['pinned'] : [];
   return {
     label: window.name,
-    description: [tokens, ...bytes, age, stateWords, ...pinned].join(' · '),
-    icon: words?.icon ?? 'archive',
-    iconColor: words?.color ?? null,
+    description: [tokens, ...bytes, age, lastThaw, ...pinned].join(' · '),
+    icon: icon?.icon ?? 'archive',
+    iconColor: icon?.color ?? null,
     tooltip: [
       `**${plain(window.name)}**`,
       ...(window.description === '' ? [] : [plain(window.description)]),
-      list([
-        ['Kind', window.mode],
-        ['Context', tokens],
-        ['KV on disk', bytes[0] ?? 'not observed'],
-        ['Model', plain(window.model)],
-        ['Engine', plain(window.engine)],
-        ['Cloned from', window.parentWindow === null ? '' : plain(window.parentWindow)],
-        ['Tags', window.tags.map(plain).join(', ')],
-        ['Created', age],
-        ['Last thaw', window.lastThaw === null ? 'never' : `${stateWords}, ${formatAge(window.lastThaw.at, now)}`],
-      ]),
-      ...(words === null ? [] : [words.meaning]),
+      markdownFacts(windowRows(window, ageOf)),
+      ...(verdict === null ? [] : [verdictWords[verdict].meaning]),
     ].join('\n\n'),
-    spoken: `Window ${window.name}, ${[tokens, ...bytes, `created ${age}`, stateWords, ...pinned].join(', ')}`,
+    spoken: `Window ${window.name}, ${[tokens, ...bytes, `created ${age}`, lastThaw, ...pinned].join(', ')}`,
     contextValue: window.pinned ? 'window.pinned' : 'window',
   };
 }
@@ -136,9 +114,3 @@ export function folderName(uri: string): string {
     return last;
   }
 }
-
-const list = (rows: readonly (readonly [name: string, value: string])[]): string =>
-  rows
-    .filter(([, value]) => value !== '')
-    .map(([name, value]) => `- ${name}: ${value}`)
-    .join('\n');

@@ -7,7 +7,7 @@ export interface ProgressText {
   readonly title: string;
   /** Session or window whose progress signals belong to it. */
   readonly subject: string;
-  /** False: what has begun goes on to its end. Default true. */
+  /** False: the work cannot be cancelled once it has begun. Default true. */
   readonly cancellable?: boolean;
 }
 

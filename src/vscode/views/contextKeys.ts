@@ -4,7 +4,7 @@ import type { App } from '../app.ts';
 import { inBackground } from '../ui/background.ts';
 import type { ContextKeys } from '../contributions.ts';
 
-/** Keeps the `when` clauses of menus and welcome texts in step with the state. */
+/** Sets the context keys that the `when` clauses of menus and welcome texts read. */
 export function registerContextKeys(app: App): Disposable {
   return app.state.render(['connection', 'scope', 'project'], ({ connection, scope, project }) => {
     const set = <Key extends keyof ContextKeys>(key: Key, value: ContextKeys[Key]): void =>

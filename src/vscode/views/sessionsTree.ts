@@ -19,7 +19,7 @@ import { type TreeNode, nodeId, rootNodes, windowNodes } from '../render/treeNod
 import { treeRow } from '../render/treeRow.ts';
 import { wakeUp } from '../following/wakeUp.ts';
 
-/** The tree of sessions and their windows, and the line above it that says what is down. */
+/** The tree of sessions and their windows, and the line above it that says which part is down. */
 export function registerSessionsTree(app: App): Disposable {
   const store = new DisposableStore();
   const provider = store.add(new SessionsTree(app));
@@ -29,7 +29,7 @@ export function registerSessionsTree(app: App): Disposable {
   store.add(
     view.onDidChangeVisibility(({ visible }) => {
       if (!visible) return;
-      // Ages are drawn once and grow old unseen.
+      // Ages are drawn only once, so they are out of date by now.
       provider.redraw();
       inBackground(app.log, 'Fetching the sessions', wakeUp(app));
     }),

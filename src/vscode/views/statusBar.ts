@@ -11,7 +11,7 @@ const backgrounds: Readonly<Record<StatusBarView['severity'], string | null>> = 
   error: 'statusBarItem.errorBackground',
 };
 
-/** The one item: what is active, how full it is, the last verdict. */
+/** The one item: the current session, how full its context is, and the last verdict. */
 export function registerStatusBar(app: App): Disposable {
   const store = new DisposableStore();
   const item = store.add(window.createStatusBarItem(statusBarItemId, StatusBarAlignment.Left, 50));

@@ -69,7 +69,7 @@ describe('S0-61 encryption of the storage', function () {
     assert.deepEqual(filesHolding(planted, storage.path), []);
     await done('cwm.status', {});
     const document = await workspace.openTextDocument(documentUri('status', 'Status'));
-    await until('the status to name the key', () => document.getText().includes(`which lies in \`${keyFile}\``));
+    await until('the status to name the key', () => document.getText().includes('- Encrypted: with key '));
   });
 
   it('a backend that starts by itself finds the key; one that cannot says so, and nothing is lost', async () => {

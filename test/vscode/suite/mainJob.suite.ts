@@ -151,8 +151,8 @@ describe('the main job in the editor', function () {
       ['fork'],
     );
     await done('cwm.usage', {});
-    const document = await workspace.openTextDocument(documentUri('usage', 'Space'));
-    assert.match(document.getText(), /before-lunch \(pinned\)/);
+    const document = await workspace.openTextDocument(documentUri('usage', 'Usage'));
+    assert.match(document.getText(), /\| before-lunch \|.*\| pinned \|/);
     await done('cwm.restoreFromTrash', { item: trashItem(storage.path, 'fork') });
     assert.equal((await done('cwm.thaw', { window: 'fork' })).window, 'fork');
     await done('cwm.emptyTrash', { confirmed: true });

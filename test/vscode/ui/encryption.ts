@@ -25,12 +25,12 @@ export function encryption(first: Workbench, second: () => Workbench, storage: s
         assert.notDeepEqual(asked(), []);
         await first.runCommand('Context Windows: Encrypt Storage…');
         await first.screenshot(artifactPath('ui-11-encrypt.png'));
-        await first.answerDialog('Encrypt everything that is kept?', 'Choose Key File…');
-        await first.quickInput.fill(keyFile, 'Encrypt Storage');
-        const told = await first.notification('The storage is encrypted now', workMs);
+        await first.answerDialog('Encrypt the storage?', 'Choose Key File…');
+        await first.quickInput.fill(keyFile, 'Encrypt Storage…');
+        const told = await first.notification('The storage is now encrypted', workMs);
         assert.ok(told.includes(keyFile));
         await first.screenshot(artifactPath('ui-12-encrypted.png'));
-        await first.answerNotification('The storage is encrypted now', 'Copy Path');
+        await first.answerNotification('The storage is now encrypted', 'Copy Path');
         assert.deepEqual(asked(), []);
         await cloneAppearsInBoth('while-encrypted');
       },
@@ -39,8 +39,8 @@ export function encryption(first: Workbench, second: () => Workbench, storage: s
       title: 'S0-61 it is decrypted again, and both go on',
       async run() {
         await first.runCommand('Context Windows: Decrypt Storage…');
-        await first.answerDialog('Decrypt everything that is kept?', 'Decrypt');
-        await first.notification('The storage lies as plain files again', workMs);
+        await first.answerDialog('Decrypt the storage?', 'Decrypt');
+        await first.notification('The storage is no longer encrypted', workMs);
         assert.notDeepEqual(asked(), []);
         await cloneAppearsInBoth('after-decryption');
       },

@@ -40,7 +40,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
     {
       title: 'workspace files are offered with their folders and given to the model, ignored ones are not',
       async run() {
-        await workbench.runCommand('Context Windows: Prime from Workspace Files');
+        await workbench.runCommand('Context Windows: Add Files to Context');
         await page.locator('.quick-input-list .monaco-list-row', { hasText: 'src/' }).first().waitFor();
         assert.ok(!(await quickInput.labels()).some((label) => label.includes('secret.txt')));
         await page
@@ -49,8 +49,8 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
           .click();
         await shot('2-prime');
         await page.keyboard.press('Enter');
-        const done = await workbench.notification('in the context', workMs);
-        assert.match(done, /^5 files are in the context: [\d,]+ tokens/);
+        const done = await workbench.notification('Added ', workMs);
+        assert.match(done, /^Added 5 files \(.+\) to the context: [\d,]+ tokens/);
         await workbench.clearNotifications();
       },
     },
@@ -58,7 +58,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       title: 'the answer to a message is shown beside, as it arrives',
       async run() {
         await workbench.runCommand('Context Windows: Send Message');
-        await quickInput.fill('How many plums are ripe?', 'Send to “orchard”');
+        await quickInput.fill('How many plums are ripe?', 'Send to "orchard"');
         const answered = async (): Promise<true | undefined> => {
           const text = await workbench.editorText().catch(() => '');
           return /## You[\s\S]*How many plums are ripe\?[\s\S]*## Model\s+\S/.test(text) &&
@@ -169,11 +169,11 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
           };
           await waitUntil('a session on the other engine', onSilentEngine, { timeoutMs: workMs });
           await workbench.runCommand('Context Windows: Send Message');
-          await quickInput.fill('Anybody there?', 'Send to “stuck”');
-          await workbench.answerNotification('Waiting for the answer in “stuck”', 'Cancel', workMs);
+          await quickInput.fill('Anybody there?', 'Send to "stuck"');
+          await workbench.answerNotification('Waiting for the answer in "stuck"', 'Cancel', workMs);
           await workbench.statusBar('stuck 0', workMs);
           await workbench.runCommand('Context Windows: Send Message');
-          await quickInput.type('Anybody there?!', 'Send to “stuck”');
+          await quickInput.type('Anybody there?!', 'Send to "stuck"');
           await quickInput.cancel();
           await changeSettings({ 'cwm.engine': 'embedded' });
           await workbench.runCommand('Context Windows: Switch Session');

@@ -73,7 +73,7 @@ export function twoWindows(first: Workbench, openSecond: () => Promise<Workbench
       title: 'a window that is deleted in one is gone in the other',
       async run() {
         await second.tree(view).chooseMenuItem('after-the-kill', 'Delete Window');
-        await second.answerDialog('Delete window “after-the-kill”?', 'Delete');
+        await second.answerDialog('Delete window "after-the-kill"?', 'Delete');
         const gone = async (): Promise<true | undefined> =>
           (await first.tree(view).texts()).some((text) => text.includes('after-the-kill')) ? undefined : true;
         await waitUntil('the row to go', gone, { timeoutMs: workMs });

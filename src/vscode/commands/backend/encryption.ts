@@ -1,38 +1,38 @@
 import { UIKind, Uri, commands, env, window } from 'vscode';
 import { defaultKeyFile, turnEncryption, type EncryptionWish } from '../../../client/turnEncryption.ts';
+import { decryptQuestion, encryptQuestion, turnedSentences, type Question } from '../../../words/encryption.ts';
 import type { App } from '../../app.ts';
-import { inBackground } from '../../ui/background.ts';
-import type { CommandInput, TurnedEncryption } from '../../contributions.ts';
-import { showDone } from '../../ui/notifications.ts';
-import { decryptQuestion, encryptQuestion, turnedText, type Question } from '../../render/encryptionText.ts';
 import { connectOptions } from '../../connection/startBackend.ts';
+import { commandTitles, type TurnedEncryption } from '../../contributions.ts';
 import { userPath } from '../../settings/userPath.ts';
+import { inBackground } from '../../ui/background.ts';
+import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
 
-export const encryptStorage = command<CommandInput<'cwm.encryptStorage'>, EncryptionWish, TurnedEncryption>({
-  title: 'Encrypt Storage',
-  async ask(app, { keyFile, confirmed }) {
+export const encryptStorage = command('cwm.encryptStorage', {
+  async ask(app, { keyFile, confirmed }): Promise<EncryptionWish | undefined> {
     const now = await app.connection.call('encryption', {});
     if (now.keyFile !== null) return { state: 'on', keyFile: now.keyFile };
     if (confirmed !== true && !(await agrees(encryptQuestion))) return undefined;
     const file = keyFile ?? (await askForKeyFile());
     return file === undefined ? undefined : { state: 'on', keyFile: userPath(file.trim()) };
   },
-  progress: () => ({ title: 'Encrypting everything that is kept', subject: '', cancellable: false }),
+  progress: () => ({ title: 'Encrypting the storage', subject: '', cancellable: false }),
   perform: turn,
   show: (app, turned) => inBackground(app.log, 'Showing a key file', offerKeyFile(turned)),
 });
 
-export const decryptStorage = command<CommandInput<'cwm.decryptStorage'>, EncryptionWish, TurnedEncryption>({
-  title: 'Decrypt Storage',
-  async ask(app, { confirmed }) {
+export const decryptStorage = command('cwm.decryptStorage', {
+  async ask(app, { confirmed }): Promise<EncryptionWish | undefined> {
     const { state } = await app.connection.call('encryption', {});
     return state === 'off' || confirmed === true || (await agrees(decryptQuestion)) ? { state: 'off' } : undefined;
   },
-  progress: () => ({ title: 'Decrypting everything that is kept', subject: '', cancellable: false }),
+  progress: () => ({ title: 'Decrypting the storage', subject: '', cancellable: false }),
   perform: turn,
   show: (app, turned) => showDone(app, turnedText(turned)),
 });
+
+const turnedText = (turned: TurnedEncryption): string => turnedSentences(turned, turned.changed).join(' ');
 
 async function turn(app: App, wish: EncryptionWish): Promise<TurnedEncryption> {
   const now = await app.connection.call('encryption', {});
@@ -49,16 +49,16 @@ async function agrees({ message, detail, yes }: Question): Promise<boolean> {
 
 const askForKeyFile = (): Thenable<string | undefined> =>
   window.showInputBox({
-    title: 'Encrypt Storage',
-    prompt: 'The key file. It is made where there is none; keep it apart from copies of the storage.',
+    title: commandTitles['cwm.encryptStorage'],
+    prompt: 'The key file. It is created if it does not exist. Store it apart from copies of the storage.',
     value: defaultKeyFile(),
     ignoreFocusOut: true,
-    validateInput: (file) => (file.trim() === '' ? 'Name a file.' : null),
+    validateInput: (file) => (file.trim() === '' ? 'Enter a file name.' : null),
   });
 
 async function offerKeyFile(turned: TurnedEncryption): Promise<void> {
   if (turned.keyFile === null) return;
-  // A file manager is at hand only where the files are.
+  // Only a local editor can show the file in a file manager.
   const isHere = env.uiKind === UIKind.Desktop && env.remoteName === undefined;
   const choice = isHere ? 'Show Key File' : 'Copy Path';
   if ((await window.showInformationMessage(turnedText(turned), choice)) !== choice) return;

@@ -1,16 +1,15 @@
 import { window } from 'vscode';
-import { type CommandInput, apiKeySecret } from '../../contributions.ts';
+import { apiKeySecret, commandTitles } from '../../contributions.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { engineSpec } from '../../settings/engineSpec.ts';
 import { command } from '../command.ts';
 
-/** Keeps the engine's API key in the secret storage; an empty one removes it. */
-export const setApiKey = command<CommandInput<'cwm.setApiKey'>, { engine: string; key: string }, undefined>({
-  title: 'Set API Key',
+/** Stores the model server's API key in the secret storage; an empty one removes it. */
+export const setApiKey = command('cwm.setApiKey', {
   async ask() {
     const engine = engineSpec();
     const key = await window.showInputBox({
-      title: 'Set API Key',
+      title: commandTitles['cwm.setApiKey'],
       prompt: `The API key of ${engine}. Leave it empty to remove the key.`,
       password: true,
       ignoreFocusOut: true,
@@ -25,6 +24,8 @@ export const setApiKey = command<CommandInput<'cwm.setApiKey'>, { engine: string
   show: (app, _done, { engine, key }) =>
     showDone(
       app,
-      key === '' ? `The API key of ${engine} was removed.` : `The API key of ${engine} is kept in the secret storage.`,
+      key === ''
+        ? `The API key of ${engine} was removed.`
+        : `The API key of ${engine} is stored in the secret storage.`,
     ),
 });

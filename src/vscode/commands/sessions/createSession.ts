@@ -2,7 +2,7 @@ import type { Session } from '../../../protocol/schemas/session.ts';
 import type { App } from '../../app.ts';
 import { engineSpec } from '../../settings/engineSpec.ts';
 
-/** Makes a session of the open folder on the engine that the settings name, and makes it the active one. */
+/** Creates a session of the open folder, on the engine that the settings name, and makes it the current one. */
 export async function createSession(app: App, names: { id?: string; title?: string }): Promise<Session> {
   await app.project.settled;
   const { project } = app.state.current;
@@ -15,7 +15,7 @@ export async function createSession(app: App, names: { id?: string; title?: stri
   return session;
 }
 
-/** Makes a session the active one of the open folder; without a folder, of this window. */
+/** Makes a session the current one of the open folder; without a folder, of this window. */
 export async function activate(app: App, session: Session): Promise<void> {
   const { project } = app.state.current;
   if (project.kind === 'folder') {

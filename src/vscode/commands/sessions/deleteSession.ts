@@ -1,11 +1,10 @@
 import { window } from 'vscode';
-import type { RouteOutput } from '../../../protocol/api.ts';
-import type { CommandInput } from '../../contributions.ts';
 import { showDone } from '../../ui/notifications.ts';
-import { formatCount } from '../../../base/format.ts';
+import { plural } from '../../../words/amounts.ts';
+import { sessionDeletedSentence } from '../../../words/deletion.ts';
 import { command } from '../command.ts';
 import { pickExistingSession } from '../../pick/pickSession.ts';
-import { trashSentence } from '../../render/trashSentence.ts';
+import { trashSentence } from '../../../words/trash.ts';
 
 interface Request {
   readonly session: string;
@@ -13,9 +12,8 @@ interface Request {
   readonly cascade: boolean;
 }
 
-export const deleteSession = command<CommandInput<'cwm.deleteSession'>, Request, RouteOutput<'deleteSession'>>({
-  title: 'Delete Session',
-  async ask(app, { session: named, confirmed, cascade }) {
+export const deleteSession = command('cwm.deleteSession', {
+  async ask(app, { session: named, confirmed, cascade }): Promise<Request | undefined> {
     const session =
       named === undefined
         ? await pickExistingSession(app, 'Delete this session')
@@ -26,11 +24,11 @@ export const deleteSession = command<CommandInput<'cwm.deleteSession'>, Request,
     const windows = await app.connection.call('listWindows', { session: session.id, limit: 1 });
     const detail =
       windows.total === 0
-        ? 'Its messages go; it has no windows.'
-        : `Its messages and its ${formatCount(windows.total)} ${windows.total === 1 ? 'window' : 'windows'} go.`;
+        ? 'This deletes its messages. It has no windows.'
+        : `This deletes its messages and its ${plural(windows.total, 'window')}.`;
     const yes = windows.total === 0 ? 'Delete' : 'Delete with Windows';
     const answer = await window.showWarningMessage(
-      `Delete session “${session.title}”?`,
+      `Delete session "${session.title}"?`,
       { modal: true, detail: `${detail} ${trashSentence}` },
       yes,
     );
@@ -41,5 +39,5 @@ export const deleteSession = command<CommandInput<'cwm.deleteSession'>, Request,
     await app.puller.all();
     return deleted;
   },
-  show: (app, _deleted, { title }) => showDone(app, `Session “${title}” was deleted.`),
+  show: (app, { deletedWindows }, { title }) => showDone(app, sessionDeletedSentence(`"${title}"`, deletedWindows)),
 });

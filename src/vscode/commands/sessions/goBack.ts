@@ -1,9 +1,8 @@
 import { window } from 'vscode';
-import type { RouteOutput } from '../../../protocol/api.ts';
-import type { RecoveryPointSummary, RecoveryReason } from '../../../protocol/schemas/tracker.ts';
-import { formatAge, formatCount, formatTokens } from '../../../base/format.ts';
+import { formatAge, formatTokens } from '../../../base/format.ts';
+import { plural } from '../../../words/amounts.ts';
+import { noRecoveryPoint, recoveryReasons, wentBackSentences } from '../../../words/recoveryPoints.ts';
 import type { App } from '../../app.ts';
-import type { CommandInput } from '../../contributions.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
 import { targetSession } from '../../pick/pickSession.ts';
@@ -13,11 +12,10 @@ interface Request {
   readonly id: string;
 }
 
-/** Takes a session back to how it was at a recovery point; that can be undone the same way. */
-export const goBack = command<CommandInput<'cwm.goBack'>, Request, RouteOutput<'restoreRecoveryPoint'>>({
-  title: 'Go Back to a Recovery Point',
-  async ask(app, { session: named, point }) {
-    const session = await targetSession(app, named, 'Take this session back');
+/** Lets a session go back to a recovery point. Another recovery point undoes it. */
+export const goBack = command('cwm.goBack', {
+  async ask(app, { session: named, point }): Promise<Request | undefined> {
+    const session = await targetSession(app, named, 'Let this session go back to a recovery point');
     if (session === undefined) return undefined;
     const id = point ?? (await pickPoint(app, session.id, session.title));
     return id === undefined ? undefined : { session: session.id, id };
@@ -27,29 +25,17 @@ export const goBack = command<CommandInput<'cwm.goBack'>, Request, RouteOutput<'
     await app.puller.all();
     return restored;
   },
-  show: (app, { restored, undo }) =>
-    showDone(
-      app,
-      `The session is as it was ${formatAge(restored.at, new Date())}: ${formatCount(restored.messages)} messages.` +
-        (undo === null ? '' : ' How it was before is the newest recovery point now.'),
-    ),
+  show: (app, result) => showDone(app, wentBackSentences(result.state.session, result).join(' ')),
 });
-
-const reasons: Readonly<Record<RecoveryReason, string>> = {
-  update: 'before its state was changed',
-  turn: 'before a turn',
-  restore: 'before going back',
-  request: 'made by hand',
-};
 
 async function pickPoint(app: App, session: string, title: string): Promise<string | undefined> {
   const { items } = await app.connection.call('listRecoveryPoints', { session });
   const now = new Date();
-  const rows = items.map((point: RecoveryPointSummary) => ({
-    label: formatAge(point.at, now),
-    description: `${formatCount(point.messages)} messages · ${formatTokens(point.tokens)} · ${reasons[point.reason]}`,
-    id: point.id,
+  const rows = items.map(({ id, at, messages, tokens, reason }) => ({
+    label: formatAge(at, now),
+    description: [plural(messages, 'message'), formatTokens(tokens), recoveryReasons[reason]].join(' · '),
+    id,
   }));
-  const placeHolder = rows.length === 0 ? 'There is no recovery point yet' : 'To how it was';
-  return (await window.showQuickPick(rows, { title: `Take “${title}” back`, placeHolder }))?.id;
+  const placeHolder = rows.length === 0 ? noRecoveryPoint : 'Select a recovery point';
+  return (await window.showQuickPick(rows, { title: `Let "${title}" go back`, placeHolder }))?.id;
 }

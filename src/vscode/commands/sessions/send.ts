@@ -1,8 +1,6 @@
 import { window } from 'vscode';
-import type { SendResult } from '../../../protocol/schemas/turn.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { App } from '../../app.ts';
-import type { CommandInput } from '../../contributions.ts';
 import { documentUri } from '../../documents/documentUri.ts';
 import { setting } from '../../settings/settings.ts';
 import { command } from '../command.ts';
@@ -13,17 +11,16 @@ interface Request {
   readonly text: string;
 }
 
-/** Sends a message; the answer appears in the conversation's document as it arrives. */
-export const send = command<CommandInput<'cwm.send'>, Request, SendResult>({
-  title: 'Send Message',
-  async ask(app, input) {
+/** Sends a message. The answer appears in the conversation's document while it arrives. */
+export const send = command('cwm.send', {
+  async ask(app, input): Promise<Request | undefined> {
     const session = await targetSession(app, input.session, 'Send to this session');
     if (session === undefined) return undefined;
     const text = input.text ?? (await askText(app, session));
     return text === undefined ? undefined : { session, text };
   },
-  progress: ({ session }) => ({ title: `Waiting for the answer in “${session.title}”`, subject: session.id }),
-  async perform(app, { session, text }, signal) {
+  progress: ({ session }: Request) => ({ title: `Waiting for the answer in "${session.title}"`, subject: session.id }),
+  async perform(app, { session, text }: Request, signal) {
     const answer = await app.conversations.during(session.id, text, async () => {
       await app.documents.showBeside(documentUri('conversation', session.title, session.id));
       return app.connection.call(
@@ -34,9 +31,7 @@ export const send = command<CommandInput<'cwm.send'>, Request, SendResult>({
     });
     await app.puller.all();
     if (answer.prefixBreak !== null) {
-      app.log.warn(
-        `The prompt left its predecessor's prefix at token ${answer.prefixBreak.atToken}: ${answer.prefixBreak.likelyCause}`,
-      );
+      app.log.warn(`Prefix break at token ${answer.prefixBreak.atToken}: ${answer.prefixBreak.likelyCause}`);
     }
     for (const [index, note] of answer.notes.entries()) {
       const isOfCut = index === 0 && answer.finishReason === 'length';
@@ -48,17 +43,16 @@ export const send = command<CommandInput<'cwm.send'>, Request, SendResult>({
 
 const continueAction = 'Continue';
 
-/** An answer that was cut at its limit comes with the way to have the rest. */
+/** Shows a note about an answer. A cut answer gets a button that asks for the rest. */
 async function showNote(app: App, session: Session, note: string, actions: readonly string[]): Promise<void> {
   const chosen = await window.showWarningMessage(note, ...actions);
   if (chosen === continueAction) await send(app, { session: session.id, text: continueAction });
 }
 
-/** Opens the conversation as it is. */
-export const showConversation = command<CommandInput<'cwm.showConversation'>, Session, undefined>({
-  title: 'Show Conversation',
+/** Opens the conversation of a session. */
+export const showConversation = command('cwm.showConversation', {
   ask: (app, input) => targetSession(app, input.session, 'Show the conversation of this session'),
-  async perform(app, session) {
+  async perform(app, session: Session) {
     await app.documents.showText(documentUri('conversation', session.title, session.id));
     return undefined;
   },
@@ -66,10 +60,10 @@ export const showConversation = command<CommandInput<'cwm.showConversation'>, Se
 
 const askText = (app: App, session: Session): Thenable<string | undefined> =>
   window.showInputBox({
-    title: `Send to “${session.title}”`,
-    prompt: 'The answer opens beside.',
-    // What could not be sent last time.
+    title: `Send to "${session.title}"`,
+    prompt: 'The answer opens in a second editor.',
+    // The message that could not be sent last time.
     value: app.conversations.unsent(session.id) ?? session.draft ?? '',
-    validateInput: (value) => (value.trim() === '' ? 'The message is empty.' : null),
+    validateInput: (value) => (value.trim() === '' ? 'Enter a message.' : null),
     ignoreFocusOut: true,
   });

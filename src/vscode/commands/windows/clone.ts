@@ -1,5 +1,3 @@
-import type { Receipt } from '../../../protocol/schemas/receipt.ts';
-import type { CommandInput } from '../../contributions.ts';
 import { showReceiptMessage } from '../../ui/notifications.ts';
 import { defaultWindowName } from '../../pick/names.ts';
 import { command } from '../command.ts';
@@ -12,13 +10,12 @@ interface Request {
   readonly target: string;
 }
 
-/** A second name for the same context: no KV is copied. */
-export const clone = command<CommandInput<'cwm.clone'>, Request, Receipt>({
-  title: 'Clone',
-  async ask(app, input) {
+/** Creates a second window over the same content. No KV is copied. */
+export const clone = command('cwm.clone', {
+  async ask(app, input): Promise<Request | undefined> {
     const source = input.window ?? (await pickWindow(app, 'Clone this window'));
     if (source === undefined) return undefined;
-    const target = input.target ?? (await askWindowName('Clone', defaultWindowName(`${source}-clone`, new Date())));
+    const target = input.target ?? (await askWindowName('cwm.clone', defaultWindowName(`${source}-clone`, new Date())));
     return target === undefined ? undefined : { window: source, target };
   },
   progress: ({ window, target }) => ({ title: `Cloning ${window} as ${target}`, subject: target }),

@@ -1,8 +1,7 @@
 import { window } from 'vscode';
-import type { Receipt } from '../../../protocol/schemas/receipt.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { App } from '../../app.ts';
-import type { CommandInput } from '../../contributions.ts';
+import { commandTitles, type CommandId } from '../../contributions.ts';
 import { showReceiptMessage } from '../../ui/notifications.ts';
 import { defaultWindowName, windowNameProblem } from '../../pick/names.ts';
 import { command } from '../command.ts';
@@ -14,22 +13,21 @@ interface Request {
   readonly name: string;
 }
 
-/** Ends the session's turn-taking: it is read-only until it is thawed. */
-export const freeze = freezeCommand('Freeze', 'Freezing', false);
-/** Keeps the session as it is and running. */
-export const checkpoint = freezeCommand('Checkpoint', 'Keeping a checkpoint of', true);
+/** Freezes a session. It is read-only until it is resumed. */
+export const freeze = freezeCommand('cwm.freeze', 'Freezing', false);
+/** Makes a window of a session and leaves the session open. */
+export const checkpoint = freezeCommand('cwm.checkpoint', 'Making a checkpoint of', true);
 
-function freezeCommand(title: string, doing: string, isCheckpoint: boolean) {
-  return command<CommandInput<'cwm.freeze'>, Request, Receipt>({
-    title,
-    async ask(app, input) {
-      const session = await targetSession(app, input.session, `${title} this session`);
+function freezeCommand(id: 'cwm.freeze' | 'cwm.checkpoint', doing: string, isCheckpoint: boolean) {
+  return command(id, {
+    async ask(app, input): Promise<Request | undefined> {
+      const session = await targetSession(app, input.session, `${commandTitles[id]} this session`);
       if (session === undefined) return undefined;
-      const name = input.name ?? (await askWindowName(title, defaultWindowName(session.title, new Date())));
+      const name = input.name ?? (await askWindowName(id, defaultWindowName(session.title, new Date())));
       return name === undefined ? undefined : { session, name };
     },
-    progress: ({ session, name }) => ({ title: `${doing} “${session.title}” as ${name}`, subject: name }),
-    async perform(app: App, { session, name }, signal) {
+    progress: ({ session, name }: Request) => ({ title: `${doing} "${session.title}" as ${name}`, subject: name }),
+    async perform(app: App, { session, name }: Request, signal) {
       const receipt = await app.connection.call(
         'freeze',
         { session: session.id, engine: session.engine, window: name, checkpoint: isCheckpoint },
@@ -42,10 +40,10 @@ function freezeCommand(title: string, doing: string, isCheckpoint: boolean) {
   });
 }
 
-/** Checks while the user types. */
-export function askWindowName(title: string, offered: string): Thenable<string | undefined> {
+/** Asks for a window's name, and checks it while the user types. */
+export function askWindowName(id: CommandId, offered: string): Thenable<string | undefined> {
   return window.showInputBox({
-    title,
+    title: commandTitles[id],
     prompt: 'A name for the window: 1 to 128 of A–Z, a–z, 0–9, "_" and "-".',
     value: offered,
     validateInput: windowNameProblem,

@@ -1,5 +1,5 @@
 import { type QuickPickItem, ThemeIcon, commands, window } from 'vscode';
-import type { CommandId, CommandInput } from '../../contributions.ts';
+import { commandTitles } from '../../contributions.ts';
 import { command } from '../command.ts';
 import { pickWindow } from '../../pick/pickWindow.ts';
 
@@ -9,36 +9,32 @@ interface ActionItem extends QuickPickItem {
   readonly command: WindowCommand;
 }
 
+const action = (command: WindowCommand, icon: string, description = ''): ActionItem => ({
+  label: commandTitles[command],
+  description,
+  iconPath: new ThemeIcon(icon),
+  command,
+});
+
 const actions: readonly ActionItem[] = [
-  { label: 'Thaw', description: 'open it as a new session', iconPath: new ThemeIcon('flame'), command: 'cwm.thaw' },
-  {
-    label: 'Clone',
-    description: 'a second name that shares every block',
-    iconPath: new ThemeIcon('repo-forked'),
-    command: 'cwm.clone',
-  },
-  {
-    label: 'Show Receipt',
-    description: 'what was measured on it',
-    iconPath: new ThemeIcon('output'),
-    command: 'cwm.showReceipt',
-  },
-  {
-    label: 'Verify',
-    description: 'check its files against their checksums',
-    iconPath: new ThemeIcon('shield'),
-    command: 'cwm.verify',
-  },
-  { label: 'Delete', iconPath: new ThemeIcon('trash'), command: 'cwm.deleteWindow' },
+  action('cwm.thaw', 'flame', 'open it as a new session'),
+  action('cwm.clone', 'repo-forked', 'create a second window that shares every KV block'),
+  action('cwm.showReceipt', 'output', 'show what was measured on it'),
+  action('cwm.verify', 'shield', 'check its files against their checksums'),
+  action('cwm.deleteWindow', 'trash'),
 ];
 
-/** All windows, searchable; the chosen one with what can be done with it. */
-export const listWindows = command<CommandInput<'cwm.listWindows'>, { window: string; command: CommandId }, undefined>({
-  title: 'List Windows',
-  async ask(app) {
+interface Request {
+  readonly window: string;
+  readonly command: WindowCommand;
+}
+
+/** Lets the user search all windows, and then select an action for one. */
+export const listWindows = command('cwm.listWindows', {
+  async ask(app): Promise<Request | undefined> {
     const name = await pickWindow(app, 'Windows');
     if (name === undefined) return undefined;
-    const action = await window.showQuickPick(actions, { title: name, placeHolder: 'What to do with it' });
+    const action = await window.showQuickPick(actions, { title: name, placeHolder: 'Select an action' });
     return action === undefined ? undefined : { window: name, command: action.command };
   },
   async perform(_app, request) {

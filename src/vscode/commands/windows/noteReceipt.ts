@@ -1,7 +1,7 @@
 import type { Receipt } from '../../../protocol/schemas/receipt.ts';
 import type { App } from '../../app.ts';
 
-/** Remembers a receipt as its session's last, and fetches what it changed. */
+/** Remembers a receipt as the last one of its session, and fetches the changes. */
 export async function noteReceipt(app: App, receipt: Receipt): Promise<void> {
   const receipts = new Map(app.state.current.receipts).set(receipt.session, receipt);
   app.state.update({ receipts });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Usage } from '../../src/protocol/schemas/space.ts';
-import { prunePreview, usageReport } from '../../src/vscode/render/spaceReport.ts';
+import { usageReport } from '../../src/vscode/render/usageReport.ts';
 import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { aState, aWindow, now } from './builders.ts';
 import { windowName } from '../support/ids.ts';
@@ -39,11 +39,11 @@ const aUsage = (changes: Partial<Usage> = {}): Usage => ({
 });
 
 describe('S0-50 what takes the space', () => {
-  test('limits are shown where there are any, and what the system does not tell is not known, never 0', () => {
+  test('limits are shown where there are any, and what the system does not report is not observed, never 0', () => {
     const report = usageReport(aUsage(), now);
-    expect(report).toContain('| KV of the embedded engine | 15 MB of at most 50 GB |');
-    expect(report).toContain('| **All of it** | **16.1 MB** |');
-    expect(report).toContain('| Free on the disk | not known |');
+    expect(report).toContain('| KV of the embedded model server | 15 MB of at most 50 GB |');
+    expect(report).toContain('| Total | 16.1 MB |');
+    expect(report).toContain('| Free on the disk | not observed |');
     expect(report).toContain('| Reused in thaws | 16,352 tokens of 16,384, in 2 thaws |');
   });
 
@@ -52,24 +52,9 @@ describe('S0-50 what takes the space', () => {
       .split('\n')
       .filter((line) => /^\| (lunch|unseen)/.test(line));
     expect(rows).toEqual([
-      expect.stringMatching(/^\| lunch \\?\(pinned\\?\) \| 12\.6 MB \| 600 kB \| 12 MB \| 40 kB \|/),
-      expect.stringMatching(/^\| unseen \| not observed \| not observed \| not observed \| 40 kB \|/),
+      expect.stringMatching(/^\| lunch \| 12\.6 MB \| 600 kB \| 12 MB \| {2}\| 40 kB \| 2 min ago \| pinned \|$/),
+      expect.stringMatching(/^\| unseen \| not observed \| not observed \| not observed \| {2}\| 40 kB \|/),
     ]);
-  });
-
-  test('a prune is asked for with names and sizes, and says what other engines are asked', () => {
-    const windows = Array.from({ length: 12 }, (_, at) => ({
-      name: windowName(`w-${at}`),
-      lastUsedAt: '2026-11-20T10:01:00.000Z',
-      tokens: 1,
-      recordBytes: 1,
-    }));
-    const result = { dryRun: true, windows, blocks: 7, bytesFreed: 7000, bytesToTrash: 12, elsewhere: 2 };
-    const words = prunePreview(result);
-    expect(words).toContain('w-9 and 2 more');
-    expect(words).toContain('7 kB are freed at once: 7 KV blocks');
-    expect(words).toContain('KV of 2 windows is with other engines');
-    expect(prunePreview({ ...result, elsewhere: 0 })).not.toContain('other engines');
   });
 
   test('a pinned window says so in the tree, and offers to be unpinned', () => {

@@ -1,0 +1,27 @@
+import { documentUri } from '../../documents/documentUri.ts';
+import { engineSpec } from '../../settings/engineSpec.ts';
+import { command } from '../command.ts';
+
+/** Finds out what the model server can do, by trying it. */
+export const doctor = command('cwm.doctor', {
+  ask: async () => ({ engine: engineSpec() }),
+  progress: ({ engine }) => ({ title: `Asking the model server ${engine} what it can do`, subject: engine }),
+  async perform(app, request, signal) {
+    const findings = await app.connection.call('doctor', request, signal);
+    app.reports.doctor = findings;
+    await app.puller.engine();
+    return findings;
+  },
+  show: (app) => app.documents.showRendered(documentUri('doctor', 'Doctor')),
+});
+
+/** Starts the embedded engine, or checks again whether the server at a URL answers. */
+export const startEngine = command('cwm.startEngine', {
+  ask: async () => ({ engine: engineSpec() }),
+  progress: ({ engine }) => ({ title: `Starting the model server ${engine}`, subject: engine }),
+  async perform(app, request, signal) {
+    const findings = await app.connection.call('doctor', request, signal);
+    await app.puller.engine();
+    return findings;
+  },
+});

@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { receiptText as cliReceipt } from '../../src/cli/receiptText.ts';
+import { formatFacts, formatTable } from '../../src/cli/terminal/layout.ts';
+import type { Usage } from '../../src/protocol/schemas/space.ts';
+import { verdicts } from '../../src/protocol/schemas/receipt.ts';
+import { receiptText as editorReceipt } from '../../src/vscode/render/receiptText.ts';
+import { usageReport } from '../../src/vscode/render/usageReport.ts';
+import { plural } from '../../src/words/amounts.ts';
+import { receiptWords } from '../../src/words/receipt.ts';
+import { usageWords } from '../../src/words/usage.ts';
+import { verdictWords } from '../../src/words/verdicts.ts';
+import { aReceipt } from '../support/aReceipt.ts';
+
+const now = new Date('2026-11-20T10:03:00.000Z');
+
+const usage: Usage = {
+  kv: { bytes: 15e6, windowBytes: 12e6, pinnedBytes: 0, looseBytes: 3e6, budgetBytes: 50e9, elsewhereBytes: 0 },
+  recordBytes: 80_000,
+  trashBytes: 0,
+  quarantineBytes: 0,
+  otherBytes: 1_000_000,
+  totalBytes: 16_080_000,
+  quotaBytes: null,
+  freeBytes: 1e9,
+  sessions: { count: 3, soft: 100, hard: 1000 },
+  windows: { count: 0, soft: 1000, hard: 10_000 },
+  reuse: { thaws: 1, promptTokens: 16_384, cachedTokens: 16_352 },
+  items: [],
+};
+
+/** The rows of a table in one of the documents: its first and its second column. */
+function documentRows(file: string): Record<string, string> {
+  const text = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+  return Object.fromEntries(
+    Array.from(text.matchAll(/^\| (?:\*\*|`)([\w-]+)(?:\*\*|`) +\| (.+?) +\|$/gm), ([, name = '', value = '']) => [
+      name,
+      value,
+    ]),
+  );
+}
+
+describe('the clients say the same', () => {
+  test.each(verdicts)('the command line and the editor say the same sentences about "%s"', (verdict) => {
+    const receipt = aReceipt({ verdict, notes: ['Change a flag.'] });
+    const { sentences } = receiptWords(receipt);
+    expect(sentences).toEqual([receipt.summary, verdictWords[verdict].meaning]);
+    for (const text of [cliReceipt(receipt), editorReceipt(receipt)]) {
+      expect(text).toContain(sentences.join('\n'));
+      expect(text).toContain('Change a flag.');
+    }
+  });
+
+  test('both show every fact of a receipt under the same name and with the same value', () => {
+    const receipt = aReceipt();
+    const facts = receiptWords(receipt).evidence.map(
+      ([name, value]) => new RegExp(`  ${name} +${escaped(value ?? '')}$`, 'm'),
+    );
+    expect(facts.length).toBeGreaterThan(10);
+    for (const fact of facts) {
+      expect(cliReceipt(receipt)).toMatch(fact);
+      expect(editorReceipt(receipt)).toMatch(fact);
+    }
+  });
+
+  test('S0-50 both show every fact of the usage under the same name and with the same value', () => {
+    const { rows } = usageWords(usage, now);
+    const [cli, editor] = [formatFacts(rows), usageReport(usage, now)];
+    for (const [name, value] of rows) {
+      expect(cli).toMatch(new RegExp(`  ${escaped(name)} +${escaped(value ?? '')}$`, 'm'));
+      expect(editor).toContain(`| ${name} | ${value} |`);
+    }
+  });
+
+  test.each(['README.md', 'docs/architecture.md'])(
+    '%s gives every verdict the meaning that the clients give it',
+    (file) => {
+      const rows = documentRows(file);
+      const meanings = Object.fromEntries(verdicts.map((verdict) => [verdict, verdictWords[verdict].meaning]));
+      expect(rows).toMatchObject(meanings);
+    },
+  );
+
+  test('amounts have a singular and a plural, and columns have headings in capital letters', () => {
+    expect([plural(1, 'file'), plural(1200, 'file')]).toEqual(['1 file', '1,200 files']);
+    expect(formatTable({ head: ['Created'], rows: [['just now']] })).toBe('CREATED\njust now');
+  });
+});
+
+const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
