@@ -1,6 +1,7 @@
 import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
 import type { CoreContext } from './context.ts';
 import { activateSession, activeSession } from './projects/activeSession.ts';
+import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listMessages, listSessions } from './sessions/sessions.ts';
 import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
 import { usage } from './space/usage.ts';
@@ -36,6 +37,7 @@ const operations: { readonly [Name in CoreRouteName]: Operation<Name> } = {
   createSession: { run: createSession },
   listSessions: { run: listSessions },
   getSession: { run: getSession },
+  setExpiry: { run: setExpiry },
   deleteSession: { run: deleteSession },
   listMessages: { run: listMessages },
 

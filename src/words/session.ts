@@ -34,5 +34,6 @@ export function sessionRows(session: Session, showTime: ShowTime, project: strin
     ...rowIf('Thawed from', thawedFrom && `${thawedFrom.window} (${thawedFrom.verdict})`),
     ...rowIf('Prefix breaks', session.prefixBreaks === 0 ? null : formatCount(session.prefixBreaks)),
     ['Changed', showTime(session.updatedAt)],
+    ...rowIf('Expires', session.expiresAt === undefined ? null : showTime(session.expiresAt)),
   ];
 }

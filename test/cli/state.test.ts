@@ -82,3 +82,18 @@ describe('cwm state', () => {
     expect((await cwm.run('state', 'deactivate')).stdout).toBe('No session is selected.\n');
   });
 });
+
+describe('cwm session set', () => {
+  it('S0-30 gives a session an expiry, changes it and takes it away', async () => {
+    const cwm = cliOn(makeStorage());
+    const created = await cwm.json('session', 'new', '--id', 's', '--expires-in', '30d');
+    expect(Date.parse(String(created['expiresAt']))).toBeGreaterThan(Date.now() + 29 * 86_400_000);
+    expect((await cwm.run('session', 'set', 's', '--expires-in', '90m')).stdout).toMatch(/^Session s expires at /);
+    expect((await cwm.run('session', 'show', 's')).stdout).toMatch(/^ *Expires /m);
+    expect((await cwm.run('session', 'set', 's', '--never-expires')).stdout).toBe('Session s does not expire.\n');
+    expect(await cwm.json('session', 'list', '--lifecycle', 'expired')).toMatchObject({ total: 0 });
+    for (const args of [[], ['--expires-in', '0d'], ['--expires-in', '1d', '--never-expires']]) {
+      expect((await cwm.run('session', 'set', 's', ...args)).code).toBe(2);
+    }
+  });
+});

@@ -51,6 +51,7 @@ describe('cwm usage', () => {
       'session new',
       'session list',
       'session show',
+      'session set',
       'session delete',
       'prime',
       'send',

@@ -1,3 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { moveLifecycle } from '../../src/core/lifecycle.ts';
 import { lifecycles } from '../../src/protocol/schemas/session.ts';
@@ -24,8 +28,29 @@ describe('lifecycle', () => {
       'thawed→active',
       'thawed→frozen',
       'thawed→deleted',
+      'expired→active',
       'expired→deleted',
     ]);
     expect(outcome(() => moveLifecycle('frozen', 'active'))).toBe('CWM-3001');
+  });
+
+  test('S0-30 no source of the core changes a lifecycle but by a move; a new session begins as it is made', () => {
+    const core = fileURLToPath(new URL('../../src/core', import.meta.url));
+    const files = readdirSync(core, { recursive: true, encoding: 'utf8' })
+      .map((file) => file.replaceAll(path.sep, '/'))
+      .filter((file) => file.endsWith('.ts') && file !== 'lifecycle.ts');
+    const writes = files.flatMap((file) => {
+      const javaScript = stripTypeScriptTypes(readFileSync(path.join(core, file), 'utf8'), { mode: 'strip' });
+      return [...javaScript.matchAll(/\blifecycle'?\s*(?::|=(?![=>]))\s*(.*)/g)].map(
+        ([, value]) => `${file}: ${value}`,
+      );
+    });
+    expect(writes.filter((write) => !write.includes('moveLifecycle('))).toEqual([
+      // A query, a new session, the filter of a list, and a session that a thaw makes.
+      expect.stringMatching(/^sessions\/expiry\.ts: 'active'/),
+      "sessions/sessions.ts: 'active',",
+      expect.stringMatching(/^sessions\/sessions\.ts: input\.lifecycle/),
+      "windows/thaw.ts: 'thawed',",
+    ]);
   });
 });

@@ -5,7 +5,7 @@ import { sessionDeletedSentence } from '../../words/deletion.ts';
 import type { Table } from '../../words/rows.ts';
 import { lifecycleWords, sessionRows } from '../../words/session.ts';
 import type { Perform } from '../action.ts';
-import { projectUri, wholeNumber } from '../arguments.ts';
+import { duration, projectUri, wholeNumber } from '../arguments.ts';
 import { formatAge, formatCount } from '../../base/format.ts';
 import { formatFacts, formatPage } from '../terminal/layout.ts';
 import { withCommonOptions } from '../run.ts';
@@ -14,6 +14,12 @@ interface NewOptions {
   readonly id?: string;
   readonly title?: string;
   readonly project?: string;
+  readonly expiresIn?: number;
+}
+
+interface ExpiryOptions {
+  readonly expiresIn?: number;
+  readonly neverExpires?: boolean;
 }
 
 interface ListOptions {
@@ -26,7 +32,10 @@ interface ListOptions {
 
 /** The stored lifecycle behind each word for it. */
 const lifecycleOf: ReadonlyMap<string, Lifecycle> = new Map(
-  (Object.keys(lifecycleWords) as Lifecycle[]).map((lifecycle) => [lifecycleWords[lifecycle], lifecycle]),
+  // A deleted session is in the trash, which has a list of its own.
+  (Object.keys(lifecycleWords) as Lifecycle[])
+    .filter((lifecycle) => lifecycle !== 'deleted')
+    .map((lifecycle) => [lifecycleWords[lifecycle], lifecycle]),
 );
 
 export function registerSession(program: Command, perform: Perform): void {
@@ -39,12 +48,14 @@ export function registerSession(program: Command, perform: Perform): void {
     .option('--id <id>', 'id of the session; a random one by default')
     .option('--title <title>', 'title of the session')
     .option('--project <folder>', 'folder of the project that the session belongs to')
-    .action(({ id, title, project, ...common }: NewOptions) =>
+    .option('--expires-in <duration>', 'it takes no more turns after this, like 12h or 30d; never by default', duration)
+    .action(({ id, title, project, expiresIn, ...common }: NewOptions) =>
       perform(common, async (run) => {
         const created = await run.call('createSession', {
           id,
           title,
           ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
+          expiresAt: expiresIn === undefined ? undefined : expiryIn(expiresIn),
           ...run.onEngine,
         });
         run.print({ session: created.id, ...created }, ({ id, engine, notes }) =>
@@ -89,6 +100,30 @@ export function registerSession(program: Command, perform: Perform): void {
       }),
     );
 
+  withCommonOptions(session.command('set'))
+    .description('change when a session expires; an expired session is open again')
+    .argument('<session>', "the session's id")
+    .addOption(
+      new Option('--expires-in <duration>', 'it takes no more turns after this, like 12h or 30d')
+        .argParser(duration)
+        .conflicts('neverExpires'),
+    )
+    .option('--never-expires', 'it does not expire')
+    .action((id: string, { expiresIn, neverExpires, ...common }: ExpiryOptions, command: Command) => {
+      if (expiresIn === undefined && !neverExpires) {
+        command.error('error: say --expires-in <duration> or --never-expires', { exitCode: 2 });
+      }
+      return perform(common, async (run) => {
+        const expiresAt = expiresIn === undefined ? null : expiryIn(expiresIn);
+        const changed = await run.call('setExpiry', { session: id, expiresAt });
+        run.print({ session: changed.id, ...changed }, (after) =>
+          after.expiresAt === undefined
+            ? `Session ${after.id} does not expire.`
+            : `Session ${after.id} expires at ${formatStamp(after.expiresAt)}.`,
+        );
+      });
+    });
+
   withCommonOptions(session.command('delete'))
     .description('move a session to the trash')
     .argument('<session>', "the session's id")
@@ -100,6 +135,8 @@ export function registerSession(program: Command, perform: Perform): void {
       }),
     );
 }
+
+const expiryIn = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
 const sessionsTable = (sessions: readonly Session[], now: Date): Table => ({
   head: ['Session', 'Lifecycle', 'Tokens', 'Changed', 'Title'],

@@ -14,6 +14,8 @@ export interface Page<T> {
 export interface SessionQuery {
   readonly project?: ProjectUri;
   readonly lifecycle?: Lifecycle;
+  /** ISO 8601: only sessions that expire at this instant or earlier. */
+  readonly dueBy?: string;
   readonly model?: string;
   /** In title and id; `%` and `_` match literally. */
   readonly search?: string;

@@ -12,6 +12,7 @@ import {
 import { initialPhase, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../lineage.ts';
+import { expireDue, parseExpiry } from './expiry.ts';
 import { parsePage } from '../paging.ts';
 import { leaveActive } from '../projects/activeSession.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
@@ -45,6 +46,7 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
     model: null,
     lineage: lineage.id,
     lifecycle: 'active',
+    ...(input.expiresAt !== undefined && { expiresAt: parseExpiry(core, input.expiresAt) }),
     phase: initialPhase,
     branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
     activeBranch: 'main',
@@ -73,6 +75,7 @@ export async function listSessions(
   input: RouteInput<'listSessions'>,
 ): Promise<RouteOutput<'listSessions'>> {
   const { limit, offset } = parsePage(input, 50);
+  await expireDue(core);
   const { items, total } = await core.store.listSessions({
     ...(input.project !== undefined && { project: parseProjectUri(input.project) }),
     ...(input.lifecycle !== undefined && { lifecycle: input.lifecycle }),

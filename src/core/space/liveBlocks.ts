@@ -1,7 +1,7 @@
 import { blockHashChain } from '../../base/kvBlockHash.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { nullOn } from '../../protocol/errors.ts';
+import { isOpen } from '../lifecycle.ts';
 import { saltOf } from '../lineage.ts';
 import type { Store } from '../ports/store.ts';
 import { sessionTokens } from '../sessionTokens.ts';
@@ -22,7 +22,7 @@ export async function blocksOfLiveSessions(
   const blocks = new Set<string>();
   for (const id of await store.sessionIds()) {
     signal.throwIfAborted();
-    const found = await sessionTokens(store, id, (session) => isGoingOn(session) && namings.has(session.lineage));
+    const found = await sessionTokens(store, id, (session) => isOpen(session) && namings.has(session.lineage));
     if (!found) continue;
     const { session, ids } = found;
     const lineage = await nullOn(store.getLineage(session.lineage), 'Corrupted');
@@ -35,5 +35,3 @@ export async function blocksOfLiveSessions(
   }
   return blocks;
 }
-
-const isGoingOn = ({ lifecycle }: Session): boolean => lifecycle === 'active' || lifecycle === 'thawed';

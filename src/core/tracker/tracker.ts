@@ -11,6 +11,7 @@ import type {
   SyncDirection,
   SyncResult,
 } from '../../protocol/schemas/tracker.ts';
+import { requireOpen } from '../lifecycle.ts';
 import type { StatePeer, StoredState } from '../ports/states.ts';
 import { RecoveryKeeper, summaryOf } from './recoveryKeeper.ts';
 import { restorePoint } from './restorePoint.ts';
@@ -167,8 +168,8 @@ export class Tracker {
 
   async #changeable(): Promise<Session> {
     const session = await this.#parts.readSession(this.session);
-    if (session.lifecycle !== 'frozen') return session;
-    throw new CwmError('AlreadyFrozen', `Session "${session.id}" is frozen as window "${session.frozenAs}".`);
+    requireOpen(session, this.#parts.clock.now());
+    return session;
   }
 
   #view({ base, ...state }: StoredState): SessionState {

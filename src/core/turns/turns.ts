@@ -6,7 +6,7 @@ import { parseSessionId, type MessageId, type SessionId } from '../../protocol/i
 import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
-import { moveLifecycle } from '../lifecycle.ts';
+import { moveLifecycle, requireOpen } from '../lifecycle.ts';
 import { saltOf } from '../lineage.ts';
 import { answerNotes, requireAnswer } from './answer.ts';
 import { nearLimitNotes } from './nearLimit.ts';
@@ -91,9 +91,7 @@ export async function withTurn<T>(
     id,
     async () => {
       const session = await requireSession(core, id);
-      if (session.lifecycle === 'frozen') {
-        throw new CwmError('AlreadyFrozen', `Session "${id}" is frozen as window "${session.frozenAs}".`);
-      }
+      requireOpen(session, core.clock.now());
       return task(settled(session));
     },
     signal,

@@ -16,7 +16,7 @@ import { deleteContradicted } from '../kv/deleteContradicted.ts';
 import { describeTried } from '../kv/describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { requireSameModel } from '../identity.ts';
-import { moveLifecycle } from '../lifecycle.ts';
+import { moveLifecycle, requireOpen } from '../lifecycle.ts';
 import { saltOf } from '../lineage.ts';
 import { advance, isAtRest, settled } from '../turns/machine.ts';
 import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
@@ -176,9 +176,7 @@ async function requireFreezable(
 ): Promise<{ session: Session; tokens: ContextTokens }> {
   const session = await core.store.getSession(id);
   if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
-  if (session.lifecycle === 'frozen') {
-    throw new CwmError('AlreadyFrozen', `Session "${id}" is frozen already, as window "${session.frozenAs}".`);
-  }
+  requireOpen(session, core.clock.now());
   if (!session.tokens) {
     throw new CwmError('InvalidParameter', `Session "${id}" has no context yet: there is nothing to freeze.`, {
       hint: 'Prime it with files or send a message first.',

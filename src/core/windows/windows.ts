@@ -4,6 +4,7 @@ import { parseProjectUri, parseSessionId, parseTags, parseWindowName, type Windo
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import { windowSummary } from '../../protocol/schemas/windowSummary.ts';
 import type { CoreContext } from '../context.ts';
+import { isOpen } from '../lifecycle.ts';
 import { saltOf } from '../lineage.ts';
 import { parsePage } from '../paging.ts';
 import type { Engine, ForgottenKv } from '../ports/engine.ts';
@@ -162,7 +163,7 @@ async function blocksOfLiveSession(
   engine: Engine,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const found = await sessionTokens(core.store, manifest.session, ({ lifecycle }) => lifecycle !== 'frozen');
+  const found = await sessionTokens(core.store, manifest.session, isOpen);
   if (!found) return [];
   const { session, ids } = found;
   const lineage = await core.store.getLineage(session.lineage);

@@ -13,6 +13,8 @@ export const sessionRoutes = {
       id: z.optional(text),
       title: z.optional(text),
       project: z.optional(z.nullable(text)),
+      /** ISO 8601, in the future. Default: it never expires. */
+      expiresAt: z.optional(text),
       ...onEngine,
     }),
     /** `notes`: sentences for the user, for example that there are very many sessions. */
@@ -36,6 +38,15 @@ export const sessionRoutes = {
     method: 'GET',
     path: '/api/contexts/:session',
     input: z.object({ session: text }),
+    output: sessionSchema,
+  }),
+  /** `expiresAt`: ISO 8601, in the future; null is never. An expired session is open again. */
+  setExpiry: route({
+    kind: 'change',
+    audited: 'SESSION_STATE_CHANGE',
+    method: 'POST',
+    path: '/api/contexts/:session/expiry',
+    input: z.object({ session: text, expiresAt: z.nullable(text) }),
     output: sessionSchema,
   }),
   deleteSession: route({

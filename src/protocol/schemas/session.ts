@@ -96,6 +96,8 @@ export const sessionSchema = z.object({
   model: z.nullable(modelIdentitySchema),
   lineage: lineageIdSchema,
   lifecycle: z.enum(lifecycles),
+  /** ISO 8601. An open session becomes `expired` at this instant: it takes no turn until it is opened again. Default: never. */
+  expiresAt: z.optional(z.string()),
   phase: z.enum(phases),
   branches: z.record(z.string(), branchSchema),
   activeBranch: z.string(),

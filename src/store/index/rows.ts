@@ -9,6 +9,7 @@ export interface SessionRow {
   readonly lifecycle: string;
   readonly model: string | null;
   readonly updatedAt: string;
+  readonly expiresAt: string | null;
   readonly stamp: string;
 }
 
@@ -26,6 +27,7 @@ export const sessionRow = (session: Session, stamp: string): SessionRow => ({
   lifecycle: session.lifecycle,
   model: session.model?.id ?? null,
   updatedAt: session.updatedAt,
+  expiresAt: session.expiresAt ?? null,
   stamp,
 });
 

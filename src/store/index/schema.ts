@@ -1,5 +1,5 @@
 /** Goes up with every change of {@link indexSchema}: an image of another version is thrown away and made anew. */
-export const indexVersion = 3;
+export const indexVersion = 4;
 
 /**
  * Rows are small: what fills a list's line or narrows it down. `stamp` is the fingerprint of the files that the row was read
@@ -13,6 +13,7 @@ export const indexSchema = `
     lifecycle TEXT NOT NULL,
     model TEXT,
     updated_at TEXT NOT NULL,
+    expires_at TEXT,
     stamp TEXT NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX sessions_by_change ON sessions (updated_at DESC, id);

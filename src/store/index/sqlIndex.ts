@@ -71,13 +71,14 @@ export class SqlIndex {
   }
 
   putSession(row: SessionRow): void {
-    this.#run('INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)', [
+    this.#run('INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)', [
       row.id,
       row.search,
       row.project,
       row.lifecycle,
       row.model,
       row.updatedAt,
+      row.expiresAt,
       row.stamp,
     ]);
   }
@@ -129,6 +130,7 @@ export class SqlIndex {
     const filter = new Filter();
     filter.equal('project', query.project);
     filter.equal('lifecycle', query.lifecycle);
+    filter.add('expires_at <= ?', query.dueBy);
     filter.equal('model', query.model);
     filter.contains('search', query.search);
     return this.#page('SELECT id, count(*) OVER () FROM sessions', filter, 'ORDER BY updated_at DESC, id', query);
@@ -169,7 +171,7 @@ export class SqlIndex {
   /** What every row of each table says, but not its stamp, in a fixed order: to compare two indexes. */
   dump(): unknown[][] {
     return [
-      'SELECT id, search, project, lifecycle, model, updated_at FROM sessions ORDER BY id',
+      'SELECT id, search, project, lifecycle, model, updated_at, expires_at FROM sessions ORDER BY id',
       'SELECT name, search, session, project, model, lineage, tokens, kv_bytes, created_at, summary FROM windows ORDER BY name',
       'SELECT tag, window FROM window_tags ORDER BY tag, window',
     ].map((sql) => this.#rows(sql, []));
