@@ -4,7 +4,8 @@ import { serveEmbedded, type RunningEngine } from './serve.ts';
 
 /**
  * The embedded engine's process. Flags: `--kv-dir DIR` (required), `--model FILE.gguf`, `--context N`, `--threads N`,
- * `--port N`, `--block-tokens N`, `--load-timeout-ms N`; the API key, where one is wanted, in `CWM_ENGINE_TOKEN`.
+ * `--gpu auto|off|metal|cuda|vulkan`, `--gpu-layers N`, `--kv-type f16|…`, `--chat-template NAME|FILE`, `--port N`,
+ * `--block-tokens N`, `--load-timeout-ms N`; the API key, where one is wanted, in `CWM_ENGINE_TOKEN`.
  *
  * When it serves, one line `{"url", "pid", "workerPid"}` goes to stdout, and the same object over IPC when it was forked.
  * When it can't, one line `{"error": {code, message, retryable, hint}}` goes the same ways, and it exits with 1. Everything
@@ -33,7 +34,9 @@ process.once('disconnect', end);
 
 try {
   const options = parseOptions(process.argv.slice(2));
-  engine = await serveEmbedded(options, process.env['CWM_ENGINE_TOKEN'] || undefined, log);
+  // A moment later, so that the request that noticed it is answered.
+  const endSoon = (): void => void setTimeout(end, 50);
+  engine = await serveEmbedded(options, process.env['CWM_ENGINE_TOKEN'] || undefined, endSoon, log);
   await tell({ url: engine.url, pid: process.pid, workerPid: engine.workerPid });
 } catch (error) {
   const cwmError = toCwmError(error);

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CwmError } from '../protocol/errors.ts';
+import { isBuiltInTemplate } from './model/builtInTemplates.ts';
+import { gpuChoices, kvTypes, type GpuChoice, type KvType } from './worker/workerProtocol.ts';
 
 /** What the process was told on its command line. */
 export interface EmbeddedOptions {
@@ -14,6 +16,13 @@ export interface EmbeddedOptions {
   readonly port: number;
   readonly blockTokens: number;
   readonly loadTimeoutMs: number;
+  /** `auto` means the CPU for the generated model, whose noise would differ from machine to machine. */
+  readonly gpu: GpuChoice;
+  /** Layers on the GPU; null for as many as fit. */
+  readonly gpuLayers: number | null;
+  readonly kvType: KvType;
+  /** Name of a built-in chat template or absolute path of a file with one; null for the model's own. */
+  readonly chatTemplate: string | null;
 }
 
 /** @throws CwmError InvalidParameter that names the flag that is wrong. */
@@ -31,6 +40,10 @@ export function parseOptions(args: readonly string[]): EmbeddedOptions {
     port: integer('port', values.port, 0, 65_535) ?? 0,
     blockTokens: integer('block-tokens', values['block-tokens'], 1, 1024) ?? 32,
     loadTimeoutMs: integer('load-timeout-ms', values['load-timeout-ms'], 1, 3_600_000) ?? 30_000,
+    gpu: choice('gpu', values.gpu, gpuChoices, 'auto'),
+    gpuLayers: integer('gpu-layers', values['gpu-layers'], 0, 10_000),
+    kvType: choice('kv-type', values['kv-type'], kvTypes, 'f16'),
+    chatTemplate: templateOf(values['chat-template']),
   };
 }
 
@@ -47,11 +60,31 @@ function readFlags(args: readonly string[]) {
         port: flag,
         'block-tokens': flag,
         'load-timeout-ms': flag,
+        gpu: flag,
+        'gpu-layers': flag,
+        'kv-type': flag,
+        'chat-template': flag,
       },
     });
   } catch (cause) {
     throw new CwmError('InvalidParameter', cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+function templateOf(text: string | undefined): string | null {
+  if (text === undefined || text === '') return null;
+  return isBuiltInTemplate(text) ? text : resolve(text);
+}
+
+function choice<Value extends string>(
+  name: string,
+  text: string | undefined,
+  known: readonly Value[],
+  byDefault: Value,
+): Value {
+  const value = text === undefined ? byDefault : known.find((one) => one === text);
+  if (value !== undefined) return value;
+  throw new CwmError('InvalidParameter', `The flag --${name} takes one of ${known.join(', ')}, not "${text}".`);
 }
 
 function integer(name: string, text: string | undefined, least: number, most: number): number | null {

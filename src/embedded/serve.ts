@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { mkdirSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { CwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
@@ -8,13 +8,16 @@ import { openDisk } from './kv/openDisk.ts';
 import { PrefixCache } from './kv/prefixCache.ts';
 import { EmbeddedEngine } from './engine.ts';
 import { buildApp } from './http/app.ts';
-import { LlamaProcess } from './worker/llamaProcess.ts';
+import { LlamaProcess, OperationFailedError, WorkerLostError } from './worker/llamaProcess.ts';
 import { LlamaSupervisor } from './worker/llamaSupervisor.ts';
-import { checkModelFile, hashModelFile } from './modelFile.ts';
+import { chooseTemplate } from './model/chooseTemplate.ts';
+import { openModel } from './model/openModel.ts';
 import { noiseModelPrefix } from './noiseModel/noiseModel.ts';
-import { defaultNoiseSha256, ensureNoiseModel, noiseNotice } from './noiseModel/noiseModelFile.ts';
+import { noiseNotice } from './noiseModel/noiseModelFile.ts';
 import type { EmbeddedOptions } from './options.ts';
 import { openRunFolder } from './worker/runFolder.ts';
+import { startFailure } from './startFailure.ts';
+import type { WorkerConfig } from './worker/workerProtocol.ts';
 import type { ServedModel } from './servedModel.ts';
 
 export interface RunningEngine {
@@ -37,47 +40,59 @@ const notStoredNotice =
  * Starts the engine: model, llama.cpp, KV folder, HTTP server on the loopback address.
  *
  * @param token what clients must know; undefined for none.
- * @throws CwmError NotAModel for a file that is no model, PathNotFound, WriteFailed, StorageFull, InvalidConfig when the port is taken.
+ * @param onModelChanged called when the model's file is another one than that which was loaded: the process must end, and
+ *   serves nothing from then on.
+ * @throws CwmError NotAModel for a file that is no model, PathNotFound, NoEngineBinary, Exhausted, EngineUnavailable when
+ *   llama.cpp died of it, WriteFailed, StorageFull, InvalidConfig for a broken chat template or a port that is taken.
  */
 export async function serveEmbedded(
   options: EmbeddedOptions,
   token: string | undefined,
+  onModelChanged: () => void,
   log: (message: string) => void,
 ): Promise<RunningEngine> {
   const runFolder = openRunFolder(options.kvDir);
-  const modelPath = options.modelPath
-    ? checkModelFile(options.modelPath)
-    : ensureNoiseModel(join(options.kvDir, 'models'));
-  const hashCache = join(options.kvDir, 'model-hashes.json');
-  let sha256 = await hashModelFile(modelPath, hashCache, log);
-  if (options.modelPath === null && sha256 !== defaultNoiseSha256) {
-    log('The generated model was damaged; it is made again.');
-    rmSync(modelPath);
-    ensureNoiseModel(join(options.kvDir, 'models'));
-    sha256 = await hashModelFile(modelPath, hashCache, log);
-  }
-
+  const files = await openModel(options.modelPath, options.kvDir, log);
   const samplePath = join(runFolder, 'sample.state');
-  const { contextTokens, threads } = options;
-  const supervisor = new LlamaSupervisor((onEnd) => {
+  const supervisor = new LlamaSupervisor(async (onEnd) => {
+    // Other weights would go on over the KV of these.
+    if (!files.isUnchanged()) return endForNewModel();
     // Somebody may have deleted it since.
     mkdirSync(runFolder, { recursive: true, mode: 0o700 });
-    return LlamaProcess.start({ modelPath, contextTokens, threads, batchTokens, samplePath }, onEnd);
+    return startLlama(
+      { ...options, modelPath: files.path, batchTokens, samplePath },
+      options.modelPath === null,
+      onEnd,
+      log,
+    );
   }, log);
+  const endForNewModel = (): never => {
+    log(
+      `${files.path} has changed since it was loaded. The engine ends; the next request starts it with the new model.`,
+    );
+    onModelChanged();
+    throw new CwmError('EngineUnavailable', `The model file ${files.path} has changed since it was loaded.`, {
+      hint: 'Try again: the engine starts with the new file.',
+    });
+  };
   try {
     const { info } = await supervisor.get().catch((cause: unknown) => {
-      throw new CwmError('NotAModel', `llama.cpp can't load ${modelPath}: ${messageOf(cause)}`, { cause });
+      throw startFailure(files.path, cause);
     });
+    const template = chooseTemplate(info, options.chatTemplate);
     const { kvDir, blockTokens } = options;
-    const disk = openDisk({ kvDir, blockTokens, info, modelSha256: sha256, samplePath, runFolder, log });
+    const disk = openDisk({ kvDir, blockTokens, info, modelSha256: files.sha256, samplePath, runFolder, log });
     disk?.cache.warmUp();
     const isNoise = info.name?.startsWith(noiseModelPrefix) === true;
-    const notices = [...(isNoise ? [noiseNotice] : []), ...(disk ? [] : [notStoredNotice])];
+    const notices = [isNoise ? noiseNotice : null, template.notice, disk ? null : notStoredNotice].filter(
+      (notice) => notice !== null,
+    );
     const model: ServedModel = {
-      id: basename(modelPath).replace(/\.gguf$/i, ''),
-      path: modelPath,
-      sha256,
+      id: files.name,
+      path: files.path,
+      sha256: files.sha256,
       info,
+      template,
       notice: notices.length === 0 ? null : notices.join(' '),
       blockTokens: options.blockTokens,
       blocks: disk?.blocks ?? null,
@@ -99,8 +114,19 @@ export async function serveEmbedded(
         : Math.max(1, Math.floor(batchTokens / options.blockTokens)) * options.blockTokens,
       log,
     });
-    const version = `${productVersion} (llama.cpp ${info.llamaCpp})`;
-    const app = buildApp({ model, engine, supervisor, disk: disk?.cache ?? null, token, version, log });
+    const version = `${productVersion} (llama.cpp ${info.llamaCpp}, ${info.device})`;
+    const app = buildApp({
+      model,
+      engine,
+      supervisor,
+      disk: disk?.cache ?? null,
+      token,
+      version,
+      checkModel: () => {
+        if (!files.isUnchanged()) endForNewModel();
+      },
+      log,
+    });
     const server = createAdaptorServer({ fetch: app.fetch, serverOptions: { keepAliveTimeout: keepAliveTimeoutMs } });
     const address = await new Promise<AddressInfo>((resolve, reject) => {
       server.once('error', (cause) =>
@@ -127,4 +153,26 @@ export async function serveEmbedded(
   }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/**
+ * With the GPU where there is one. A driver that ends the process, or a GPU that is full, costs nothing but the GPU when
+ * nobody asked for it by name.
+ */
+async function startLlama(
+  config: WorkerConfig,
+  isNoise: boolean,
+  onEnd: (reason: string) => void,
+  log: (message: string) => void,
+): Promise<LlamaProcess> {
+  if (config.gpu !== 'auto') return LlamaProcess.start(config, onEnd);
+  const onCpu = { ...config, gpu: 'off' } as const;
+  if (isNoise) return LlamaProcess.start(onCpu, onEnd);
+  try {
+    return await LlamaProcess.start(config, onEnd);
+  } catch (error) {
+    const isHardware =
+      error instanceof WorkerLostError || (error instanceof OperationFailedError && error.fault !== 'model');
+    if (!isHardware) throw error;
+    log(`The model is computed on the CPU, because the GPU failed: ${error.message}`);
+    return LlamaProcess.start(onCpu, onEnd);
+  }
+}

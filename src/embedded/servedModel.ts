@@ -1,11 +1,15 @@
+import type { ChosenTemplate } from './model/chooseTemplate.ts';
 import type { ModelInfo } from './worker/workerProtocol.ts';
 
 /** The one model of this process, as clients see it. */
 export interface ServedModel {
   readonly id: string;
+  /** As the user named it. */
   readonly path: string;
+  /** Over all its parts. */
   readonly sha256: string;
   readonly info: ModelInfo;
+  readonly template: ChosenTemplate;
   /** What the user should know about it, in plain words; null for nothing. */
   readonly notice: string | null;
   readonly blockTokens: number;

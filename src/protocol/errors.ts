@@ -154,6 +154,12 @@ export const errors = {
     retryable: false,
     hint: 'The model server refused the request; its reason is in the message.',
   },
+  NoEngineBinary: {
+    code: 'CWM-5009',
+    status: 501,
+    retryable: false,
+    hint: 'Use a model server, or install the package for this platform.',
+  },
   BackendUnavailable: {
     code: 'CWM-5010',
     status: 503,

@@ -12,12 +12,16 @@ describe("the embedded engine's flags", () => {
       port: 0,
       blockTokens: 32,
       loadTimeoutMs: 30_000,
+      gpu: 'auto',
+      gpuLayers: null,
+      kvType: 'f16',
+      chatTemplate: null,
     });
   });
 
   it('are read', () => {
     const args =
-      '--kv-dir /kv --model m.gguf --context 4096 --threads 3 --port 8000 --block-tokens 16 --load-timeout-ms 500';
+      '--kv-dir /kv --model m.gguf --context 4096 --threads 3 --port 8000 --block-tokens 16 --load-timeout-ms 500 --gpu vulkan --gpu-layers 8 --kv-type q8_0 --chat-template chatml';
     expect(parseOptions(args.split(' '))).toEqual({
       modelPath: resolve('m.gguf'),
       kvDir: resolve('/kv'),
@@ -26,6 +30,10 @@ describe("the embedded engine's flags", () => {
       port: 8000,
       blockTokens: 16,
       loadTimeoutMs: 500,
+      gpu: 'vulkan',
+      gpuLayers: 8,
+      kvType: 'q8_0',
+      chatTemplate: 'chatml',
     });
   });
 

@@ -127,7 +127,10 @@ describe("the embedded engine's process", () => {
       const path = smallModel(folder.path);
       const whole = readFileSync(path);
       writeFileSync(path, whole.subarray(0, whole.length / 2));
-      expect(await failure('--kv-dir', kvDir, '--model', path)).toMatchObject({ code: 'CWM-1201' });
+      const { code, message } = await failure('--kv-dir', kvDir, '--model', path);
+      expect(code).toBe('CWM-1201');
+      // llama.cpp's own words.
+      expect(message).toMatch(/not within the file bounds, model is corrupted or incomplete/);
     });
 
     it('for a file that is not there', async () => {
@@ -144,6 +147,24 @@ describe("the embedded engine's process", () => {
     it('for a flag that it does not know', async () => {
       expect(await failure('--kv-dir', kvDir, '--unknown', '1')).toMatchObject({ code: 'CWM-1003' });
     });
+  });
+
+  it('K7 ends when its model file became another, before anything is computed over the KV of the old one', async () => {
+    const model = smallModel(folder.path);
+    const engine = await EngineProcess.start(kvDir, '--model', model);
+    const prompt = promptIds(100, 4);
+    await engine.complete(prompt);
+    smallModel(folder.path, 8);
+    const response = await engine.post('/v1/completions', { prompt, max_tokens: 1 });
+    expect(response.status).toBe(503);
+    expect(await response.text()).toContain('has changed since it was loaded');
+    await until('the engine has ended', () => !isAlive(engine.pid));
+    const next = await EngineProcess.start(kvDir, '--model', model);
+    try {
+      expect(cachedBy(await next.complete(prompt))).toBe(0);
+    } finally {
+      await next.kill();
+    }
   });
 
   it('goes on without keeping blocks when their folder can not be written', async () => {

@@ -1,3 +1,5 @@
+import { CwmError } from '../../protocol/errors.ts';
+
 /** A failure that the client is told of, in vLLM's shape. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
@@ -9,7 +11,7 @@ export class ApiError extends Error {
   }
 }
 
-export type ApiStatus = 400 | 401 | 403 | 404 | 413 | 500;
+export type ApiStatus = 400 | 401 | 403 | 404 | 413 | 500 | 503;
 
 const types: Record<ApiStatus, string> = {
   400: 'BadRequestError',
@@ -18,6 +20,7 @@ const types: Record<ApiStatus, string> = {
   404: 'NotFoundError',
   413: 'BadRequestError',
   500: 'InternalServerError',
+  503: 'ServiceUnavailableError',
 };
 
 export const errorBody = ({ status, message }: ApiError): object => ({
@@ -26,4 +29,8 @@ export const errorBody = ({ status, message }: ApiError): object => ({
 
 /** What is not meant for clients becomes a plain 500. */
 export const toApiError = (error: unknown): ApiError =>
-  error instanceof ApiError ? error : new ApiError(500, 'The engine failed; its log has the details.');
+  error instanceof ApiError
+    ? error
+    : error instanceof CwmError
+      ? new ApiError(503, `${error.message} ${error.hint}`)
+      : new ApiError(500, 'The engine failed; its log has the details.');

@@ -33,6 +33,8 @@ export interface AppOptions {
   /** Undefined when every local program may ask. */
   readonly token: string | undefined;
   readonly version: string;
+  /** @throws CwmError when the model's file is no longer the one that was loaded. */
+  readonly checkModel: () => void;
   readonly log: (message: string) => void;
 }
 
@@ -43,7 +45,7 @@ const defaultCompletionTokens = 16;
 export function buildApp(options: AppOptions): Hono {
   const { model, engine, supervisor, disk, version } = options;
   const tokenizer = new Tokenizer(supervisor, model);
-  const template = new ChatTemplate(model.info);
+  const template = new ChatTemplate(model.info, model.template);
   const app = new Hono();
   const fail = (error: unknown, context: Context): Response => {
     // Nobody is there to read an answer.
@@ -61,6 +63,12 @@ export function buildApp(options: AppOptions): Hono {
       onError: (context) => fail(new ApiError(413, `The request is larger than ${maxBodyBytes} bytes.`), context),
     }),
   );
+
+  app.post('/v1/*', async (_, next) => {
+    // Before anything is computed: the KV of these weights must not be continued by others.
+    options.checkModel();
+    await next();
+  });
 
   app.get('/health', async (context) => {
     const ready = await supervisor.get().then(
@@ -126,7 +134,8 @@ export function buildApp(options: AppOptions): Hono {
     const promptIds = await tokenizer.chat(template.render(request));
     const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? null;
     const topLogprobs = request.logprobs === true ? (request.top_logprobs ?? 0) : null;
-    const text = textRequest(model, request, promptIds, maxTokens, topLogprobs);
+    const stops = model.template.stopStrings;
+    const text = textRequest(model, request, promptIds, maxTokens, topLogprobs, stops);
     return respond(context, request, text, chatShape(headOf(request, promptIds)));
   });
 

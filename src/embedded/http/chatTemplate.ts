@@ -1,22 +1,20 @@
-import { Template } from '@huggingface/jinja';
+import type { ChosenTemplate } from '../model/chooseTemplate.ts';
 import type { ModelInfo } from '../worker/workerProtocol.ts';
 import { ApiError } from './apiError.ts';
 import type { ChatMessage, TemplateFields } from './requests.ts';
 
-/** Renders chats with the template that came with the model. */
+/** Renders chats. */
 export class ChatTemplate {
   readonly #info: ModelInfo;
-  #template: Template | null = null;
+  readonly #chosen: ChosenTemplate;
 
-  constructor(info: ModelInfo) {
+  constructor(info: ModelInfo, chosen: ChosenTemplate) {
     this.#info = info;
+    this.#chosen = chosen;
   }
 
-  /** @throws ApiError 400 when the model has no template, or the template refuses these messages. */
+  /** @throws ApiError 400 when the template refuses these messages. */
   render(request: TemplateFields): string {
-    if (this.#info.chatTemplate === null) {
-      throw new ApiError(400, 'This model has no chat template: use /v1/completions.');
-    }
     if (request.continue_final_message === true) {
       throw new ApiError(400, '`continue_final_message` is not supported by this engine.');
     }
@@ -24,8 +22,7 @@ export class ChatTemplate {
       throw new ApiError(400, "Only the model's own chat template is used.");
     }
     try {
-      this.#template ??= new Template(this.#info.chatTemplate);
-      return this.#template.render({
+      return this.#chosen.template.render({
         bos_token: this.#info.bosText,
         eos_token: this.#info.eosText,
         ...request.chat_template_kwargs,
@@ -35,7 +32,7 @@ export class ChatTemplate {
       });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new ApiError(400, `The chat template can't render these messages: ${reason}`);
+      throw new ApiError(400, `The chat template cannot render these messages: ${reason}`);
     }
   }
 }

@@ -15,6 +15,7 @@ export const namedEndIds = (request: GenerationFields): ReadonlySet<number> => n
  * What the engine is to do for these fields.
  *
  * @param maxTokens as the client asked for; null for all that the context has room for.
+ * @param moreStops texts that end an answer besides those that the request names.
  * @throws ApiError 400 when the prompt is empty, too long, or holds ids that the model does not have.
  */
 export function textRequest(
@@ -23,6 +24,7 @@ export function textRequest(
   promptIds: readonly number[],
   maxTokens: number | null,
   topLogprobs: number | null,
+  moreStops: readonly string[] = [],
 ): TextRequest {
   const { contextTokens, vocabularySize, endIds } = model.info;
   if (promptIds.length === 0) throw new ApiError(400, 'The prompt is empty.');
@@ -52,6 +54,6 @@ export function textRequest(
     },
     topLogprobs,
     endIds: new Set([...(request.ignore_eos === true ? [] : endIds), ...(request.stop_token_ids ?? [])]),
-    stopStrings: typeof stops === 'string' ? [stops] : stops,
+    stopStrings: [...(typeof stops === 'string' ? [stops] : stops), ...moreStops],
   };
 }

@@ -21,6 +21,8 @@ export interface KvNamespace {
   readonly layout: KvLayout | null;
   /** As in `StateShape`. */
   readonly hasPositionState?: true;
+  /** The kind of GPU that computed it, whose last bits are its own; absent for the CPU. */
+  readonly gpu?: string;
   readonly blockTokens: number;
   readonly hashProfile: BlockHashProfile;
   /** Context length, for models whose position encoding changes with it; null for all others. */

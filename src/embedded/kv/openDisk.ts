@@ -42,6 +42,7 @@ export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
     layout: shape.rows,
     // Left out where it is false, so that KV of earlier versions is still found.
     ...(shape.hasPositionState && { hasPositionState: true }),
+    ...(info.gpu !== null && { gpu: info.gpu }),
     blockTokens,
     hashProfile,
     positionContext: info.hasScaledPositions ? info.contextTokens : null,

@@ -5,6 +5,7 @@ import type {
   OperationInput,
   OperationName,
   OperationOutput,
+  StartFault,
   WorkerConfig,
   WorkerReply,
 } from './workerProtocol.ts';
@@ -24,6 +25,13 @@ export class WorkerLostError extends Error {
 /** The process is well, but llama.cpp refused the operation. */
 export class OperationFailedError extends Error {
   override readonly name = 'OperationFailedError';
+  /** Which step of the start failed; null for every other operation. */
+  readonly fault: StartFault | null;
+
+  constructor(message: string, fault: StartFault | null = null) {
+    super(message);
+    this.fault = fault;
+  }
 }
 
 /** Longest that an operation may take where the caller sets no limit: a batch of a large model on a slow machine. */
@@ -159,6 +167,6 @@ export class LlamaProcess implements Llama {
     this.#pending.delete(reply.id);
     clearTimeout(pending.timer);
     if (reply.ok) pending.resolve(reply.output);
-    else pending.reject(new OperationFailedError(reply.message));
+    else pending.reject(new OperationFailedError(reply.message, reply.fault ?? null));
   }
 }

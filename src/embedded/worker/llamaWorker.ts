@@ -1,13 +1,5 @@
-import { availableParallelism } from 'node:os';
-import {
-  getLlama,
-  LlamaLogLevel,
-  type ControlledEvaluateInputItem,
-  type LlamaContext,
-  type LlamaContextSequence,
-  type LlamaModel,
-  type Token,
-} from 'node-llama-cpp';
+import type { ControlledEvaluateInputItem, LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp';
+import { loadModel, StartError } from './loadModel.ts';
 import type {
   ModelInfo,
   NextToken,
@@ -21,11 +13,6 @@ import type {
  * The process that holds llama.cpp. It may die at any moment (a bad state file aborts it, a bad model can), so it decides
  * nothing: it does what it is told and says what came out. It goes when its parent goes.
  */
-
-const defaultContextTokens = 32_768;
-const leastContextTokens = 2048;
-/** node-llama-cpp shifts the context one token before it is full; a full prompt must still fit. */
-const spareTokens = 64;
 
 let model: LlamaModel | null = null;
 let sequence: LlamaContextSequence | null = null;
@@ -62,49 +49,12 @@ function openSequence(): LlamaContextSequence {
 }
 
 async function start(config: WorkerConfig): Promise<ModelInfo> {
-  const llama = await getLlama({
-    gpu: false,
-    build: 'never',
-    skipDownload: true,
-    // Limited per context, below: the number of cores is known only now.
-    maxThreads: 0,
-    logLevel: LlamaLogLevel.error,
-    logger: (_, message) => void process.stderr.write(`${message.trimEnd()}\n`),
-  });
-  const cores = Math.min(llama.cpuMathCores, availableParallelism());
-  const threads = Math.max(1, Math.min(config.threads ?? cores - 1, availableParallelism()));
-  model = await llama.loadModel({ modelPath: config.modelPath, gpuLayers: 0 });
-  const wantedTokens = config.contextTokens ?? Math.min(model.trainContextSize, defaultContextTokens);
-  const context = await openContext(model, config, wantedTokens + spareTokens, threads);
+  const loaded = await loadModel(config);
+  model = loaded.model;
   // What can be reused is decided and stored outside; copies in this process' memory would only cost.
-  sequence = context.getSequence({ checkpoints: { max: 0, interval: false } });
-  const contextTokens = Math.min(wantedTokens, context.contextSize - spareTokens);
-  const info = describe(model, llama.llamaCppRelease.release, contextTokens, threads, !sequence.needsCheckpoints);
+  sequence = loaded.context.getSequence({ checkpoints: { max: 0, interval: false } });
   await warmUp(config);
-  return info;
-}
-
-/** Where nobody said how long the context is to be, it is as long as the memory allows. */
-async function openContext(
-  loaded: LlamaModel,
-  config: WorkerConfig,
-  contextSize: number,
-  threads: number,
-): Promise<LlamaContext> {
-  const options = {
-    sequences: 1,
-    threads,
-    batchSize: config.batchTokens,
-    // Never "auto": a state saved with flash attention can't be loaded without.
-    flashAttention: true,
-  };
-  try {
-    return await loaded.createContext({ ...options, contextSize });
-  } catch (error) {
-    if (config.contextTokens !== null) throw error;
-    const min = Math.min(leastContextTokens, contextSize);
-    return loaded.createContext({ ...options, contextSize: { min, max: contextSize } });
-  }
+  return { ...loaded.info, canTruncate: !sequence.needsCheckpoints };
 }
 
 /** Touches every weight once, so that the first request's time is a request's time, and leaves a sample of the state. */
@@ -114,34 +64,6 @@ async function warmUp(config: WorkerConfig): Promise<void> {
   await evaluate(ids.slice(0, 1), 0);
   await openSequence().saveStateToFile(config.samplePath);
   await openSequence().clearHistory();
-}
-
-function describe(
-  loaded: LlamaModel,
-  llamaCpp: string,
-  contextTokens: number,
-  threads: number,
-  canTruncate: boolean,
-): ModelInfo {
-  const { metadata } = loaded.fileInfo;
-  const { tokens } = loaded;
-  const vocabularySize = metadata.tokenizer.ggml.tokens.length;
-  const scaling: unknown = Reflect.get(Object(loaded.fileInfo.architectureMetadata.rope), 'scaling');
-  return {
-    llamaCpp,
-    name: metadata.general.name ?? null,
-    contextTokens,
-    threads,
-    vocabularySize,
-    bosId: tokens.bos,
-    bosText: tokens.bosString ?? '',
-    eosText: tokens.eosString ?? '',
-    prependBos: tokens.shouldPrependBosToken,
-    endIds: Array.from({ length: vocabularySize }, (_, id) => id).filter((id) => loaded.isEogToken(id as Token)),
-    chatTemplate: metadata.tokenizer.chat_template ?? null,
-    canTruncate,
-    hasScaledPositions: scaling !== undefined && scaling !== null,
-  };
 }
 
 async function evaluate(ids: readonly Token[], candidates: number | null): Promise<NextToken | null> {
@@ -183,7 +105,8 @@ async function answer(request: WorkerRequest): Promise<WorkerReply> {
     const operation = operations[request.name] as (input: WorkerRequest['input']) => unknown;
     return { id: request.id, ok: true, output: await operation(request.input) };
   } catch (error) {
-    return { id: request.id, ok: false, message: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    return { id: request.id, ok: false, message, ...(error instanceof StartError && { fault: error.fault }) };
   }
 }
 

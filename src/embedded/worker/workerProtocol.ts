@@ -1,3 +1,14 @@
+/** Where a model is computed: `auto` takes the best that this machine and this package have. */
+export const gpuChoices = ['auto', 'off', 'metal', 'cuda', 'vulkan'] as const;
+export type GpuChoice = (typeof gpuChoices)[number];
+
+/** Element types of the KV cache, from exact to small. */
+export const kvTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
+export type KvType = (typeof kvTypes)[number];
+
+/** Which step of the start failed: no llama.cpp for this machine, the model's file, or the memory for its context. */
+export type StartFault = 'binary' | 'model' | 'context';
+
 /** What the llama.cpp process is started with. */
 export interface WorkerConfig {
   readonly modelPath: string;
@@ -5,6 +16,10 @@ export interface WorkerConfig {
   readonly contextTokens: number | null;
   /** Null for the physical cores but one. */
   readonly threads: number | null;
+  readonly gpu: GpuChoice;
+  /** Layers on the GPU; null for as many as fit. */
+  readonly gpuLayers: number | null;
+  readonly kvType: KvType;
   /** Most tokens in one evaluation. */
   readonly batchTokens: number;
   /** A state of a few tokens is saved here, to learn the KV cache's layout. */
@@ -16,6 +31,12 @@ export interface ModelInfo {
   readonly llamaCpp: string;
   /** `general.name`, or null. */
   readonly name: string | null;
+  /** `general.architecture`. */
+  readonly architecture: string;
+  /** `metal`, `cuda` or `vulkan`; null when the CPU computes everything. */
+  readonly gpu: string | null;
+  /** What computes, in words: `CPU`, or the GPU's name. */
+  readonly device: string;
   readonly contextTokens: number;
   readonly threads: number;
   readonly vocabularySize: number;
@@ -27,6 +48,8 @@ export interface ModelInfo {
   /** Tokens that end an answer. */
   readonly endIds: readonly number[];
   readonly chatTemplate: string | null;
+  /** Those tokens of the vocabulary that built-in chat templates are recognised by. */
+  readonly markers: readonly string[];
   /** False where llama.cpp cannot forget the last tokens of a sequence: recurrent, hybrid, sliding window. */
   readonly canTruncate: boolean;
   /** Whether the position encoding is scaled, which may depend on the context length. */
@@ -73,4 +96,4 @@ export type WorkerRequest = {
 
 export type WorkerReply =
   | { readonly id: number; readonly ok: true; readonly output: unknown }
-  | { readonly id: number; readonly ok: false; readonly message: string };
+  | { readonly id: number; readonly ok: false; readonly message: string; readonly fault?: StartFault };

@@ -53,6 +53,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   NotAnEngine: ['openSettings', 'doctor'],
   EngineDenied: ['setApiKey', 'openSettings'],
   EngineRejected: ['doctor', 'showLog'],
+  NoEngineBinary: ['openSettings'],
   BackendUnavailable: ['showLog'],
   StreamCut: ['showLog'],
   EmptyAnswer: ['openSettings'],

@@ -43,6 +43,9 @@ describe('a llama.cpp process', () => {
       modelPath: smallModel(folder.path),
       contextTokens: 1024,
       threads: 1,
+      gpu: 'off',
+      gpuLayers: null,
+      kvType: 'f16',
       batchTokens: 512,
       samplePath: join(folder.path, 'sample.state'),
     };

@@ -1,0 +1,155 @@
+import { availableParallelism } from 'node:os';
+import {
+  getLlama,
+  LlamaLogLevel,
+  NoBinaryFoundError,
+  type Llama,
+  type LlamaContext,
+  type LlamaModel,
+  type Token,
+} from 'node-llama-cpp';
+import { knownMarkers } from '../model/builtInTemplates.ts';
+import type { ModelInfo, StartFault, WorkerConfig } from './workerProtocol.ts';
+
+const defaultContextTokens = 32_768;
+const leastContextTokens = 2048;
+/** node-llama-cpp shifts the context one token before it is full; a full prompt must still fit. */
+const spareTokens = 64;
+
+/** The model cannot be served. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+  readonly fault: StartFault;
+
+  constructor(fault: StartFault, message: string, cause: unknown) {
+    super(message, { cause });
+    this.fault = fault;
+  }
+}
+
+export interface LoadedModel {
+  readonly model: LlamaModel;
+  readonly context: LlamaContext;
+  readonly info: Omit<ModelInfo, 'canTruncate'>;
+}
+
+/** @throws StartError with llama.cpp's own words. */
+export async function loadModel(config: WorkerConfig): Promise<LoadedModel> {
+  const words = new LlamaWords();
+  const llama = await attempt('binary', words, () =>
+    getLlama({
+      gpu: config.gpu === 'off' ? false : config.gpu,
+      build: 'never',
+      skipDownload: true,
+      // Limited per context, below: the number of cores is known only now.
+      maxThreads: 0,
+      logLevel: LlamaLogLevel.error,
+      logger: (_, message) => words.hear(message),
+    }),
+  );
+  const cores = Math.min(llama.cpuMathCores, availableParallelism());
+  const threads = Math.max(1, Math.min(config.threads ?? cores - 1, availableParallelism()));
+  const model = await attempt('model', words, () =>
+    llama.loadModel({
+      modelPath: config.modelPath,
+      gpuLayers: llama.gpu === false ? 0 : (config.gpuLayers ?? 'auto'),
+    }),
+  );
+  const wantedTokens = config.contextTokens ?? Math.min(model.trainContextSize, defaultContextTokens);
+  const context = await attempt('context', words, () =>
+    openContext(model, config, wantedTokens + spareTokens, threads),
+  );
+  const contextTokens = Math.min(wantedTokens, context.contextSize - spareTokens);
+  return { model, context, info: { ...describe(model), ...(await hardwareOf(llama, model)), contextTokens, threads } };
+}
+
+/** What llama.cpp says of an error goes to its log; what it throws is "Failed to load model". */
+class LlamaWords {
+  #last: string[] = [];
+
+  hear(message: string): void {
+    process.stderr.write(`${message.trimEnd()}\n`);
+    this.#last = [...this.#last, message.trim()].slice(-20);
+  }
+
+  /** The first that is a reason; the later ones say only that the step before failed. */
+  get reason(): string | null {
+    const reasons = this.#last
+      .map(withoutFunction)
+      .filter((line) => line !== '' && !line.startsWith('failed to load model'));
+    return reasons[0] ?? null;
+  }
+}
+
+/** `llama_model_load: error loading model: the reason` without what only a developer knows. */
+const withoutFunction = (line: string): string =>
+  line.replace(/^[a-z_0-9]+: (?:error loading model: )?/i, '').replace(/^error loading model[^:]*: /, '');
+
+async function attempt<T>(fault: StartFault, words: LlamaWords, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (fault === 'binary' && !(cause instanceof NoBinaryFoundError)) throw cause;
+    const thrown = cause instanceof Error ? cause.message : String(cause);
+    throw new StartError(fault, words.reason ?? thrown, cause);
+  }
+}
+
+/** Where nobody said how long the context is to be, it is as long as the memory allows. */
+async function openContext(
+  model: LlamaModel,
+  config: WorkerConfig,
+  contextSize: number,
+  threads: number,
+): Promise<LlamaContext> {
+  const kvType = config.kvType.toUpperCase() as 'F16';
+  const options = {
+    sequences: 1,
+    threads,
+    batchSize: config.batchTokens,
+    // Never "auto": a state saved with flash attention cannot be loaded without.
+    flashAttention: true,
+    // A window as large as the context would allow cuts in memory, at a multiple of the memory; states on disk do as well.
+    swaFullCache: false,
+    ...(config.kvType !== 'f16' && { experimentalKvCacheKeyType: kvType, experimentalKvCacheValueType: kvType }),
+  };
+  try {
+    return await model.createContext({ ...options, contextSize });
+  } catch (error) {
+    if (config.contextTokens !== null) throw error;
+    const min = Math.min(leastContextTokens, contextSize);
+    return model.createContext({ ...options, contextSize: { min, max: contextSize } });
+  }
+}
+
+type Hardware = Pick<ModelInfo, 'llamaCpp' | 'gpu' | 'device'>;
+
+async function hardwareOf(llama: Llama, model: LlamaModel): Promise<Hardware> {
+  const llamaCpp = llama.llamaCppRelease.release;
+  const { gpu } = llama;
+  if (gpu === false || model.gpuLayers === 0) return { llamaCpp, gpu: null, device: 'CPU' };
+  const names = await llama.getGpuDeviceNames();
+  const layers = model.gpuLayers < model.fileInsights.totalLayers ? `, ${model.gpuLayers} layers` : '';
+  return { llamaCpp, gpu, device: `${names.join(' + ') || 'GPU'} (${gpu}${layers})` };
+}
+
+function describe(model: LlamaModel): Omit<ModelInfo, keyof Hardware | 'contextTokens' | 'threads' | 'canTruncate'> {
+  const { metadata } = model.fileInfo;
+  const { tokens } = model;
+  const vocabulary = metadata.tokenizer.ggml.tokens;
+  const scaling: unknown = Reflect.get(Object(model.fileInfo.architectureMetadata.rope), 'scaling');
+  const texts = new Set<unknown>(vocabulary);
+  return {
+    name: metadata.general.name ?? null,
+    architecture: metadata.general.architecture,
+    vocabularySize: vocabulary.length,
+    bosId: tokens.bos,
+    bosText: tokens.bosString ?? '',
+    eosText: tokens.eosString ?? '',
+    prependBos: tokens.shouldPrependBosToken,
+    endIds: Array.from({ length: vocabulary.length }, (_, id) => id).filter((id) => model.isEogToken(id as Token)),
+    chatTemplate: metadata.tokenizer.chat_template ?? null,
+    markers: knownMarkers.filter((marker) => texts.has(marker)),
+    hasScaledPositions: scaling !== undefined && scaling !== null,
+  };
+}
