@@ -17,16 +17,16 @@ export const freezeAndThaw: Benchmark = {
       const figures: Figure[] = [];
       for (const { tokens, freezeMs, thawMs } of limits) {
         const session = `s${tokens}`;
-        await client.call('createSession', { id: session, engine: 'embedded' }, signal);
+        await client.call('createSession', { id: session, engine: 'embedded' }, { signal });
         const files = { paths: ['src', 'docs'], cwd: root, maxTokens: tokens };
-        const primed = await client.call('prime', { session, ...files }, signal);
+        const primed = await client.call('prime', { session, ...files }, { signal });
         const prefill = primed.timeToFirstTokenMs ?? Number.NaN;
         const freezes: number[] = [];
         const thaws: number[] = [];
         for (let run = 0; run < runs; run++) {
           const window = `w${tokens}-${run}`;
-          const frozen = await timed(() => client.call('freeze', { session, window, checkpoint: true }, signal));
-          const thawed = await timed(() => client.call('thaw', { window }, signal));
+          const frozen = await timed(() => client.call('freeze', { session, window, checkpoint: true }, { signal }));
+          const thawed = await timed(() => client.call('thaw', { window }, { signal }));
           mustHold(
             frozen.result.verdict === 'proven' && thawed.result.verdict === 'proven',
             'freeze and thaw are proven',

@@ -58,11 +58,11 @@ async function manyAtOnce(signal: AbortSignal): Promise<Figure[]> {
   return withPassingBackend(async (client) => {
     const sessions = Array.from({ length: atOnce }, (_, at) => `s-${at}`);
     for (const session of sessions) {
-      await client.call('createSession', { id: session, engine: 'embedded' }, signal);
-      await client.call('prime', { session, paths: ['src/base'], cwd: root, maxTokens: 512 }, signal);
+      await client.call('createSession', { id: session, engine: 'embedded' }, { signal });
+      await client.call('prime', { session, paths: ['src/base'], cwd: root, maxTokens: 512 }, { signal });
     }
     const freezes = await timed(() =>
-      Promise.all(sessions.map((session) => client.call('freeze', { session, window: `w-${session}` }, signal))),
+      Promise.all(sessions.map((session) => client.call('freeze', { session, window: `w-${session}` }, { signal }))),
     );
     mustHold(
       freezes.result.every(({ verdict }) => verdict === 'proven'),

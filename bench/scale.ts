@@ -44,16 +44,16 @@ async function asked(client: BackendClient, windows: number, signal: AbortSignal
     for (let run = 0; run < runs; run++) times.push((await timed(task)).ms);
     return median(times);
   };
-  const first = await timed(() => client.call('listWindows', { limit: 20 }, signal));
+  const first = await timed(() => client.call('listWindows', { limit: 20 }, { signal }));
   mustHold(first.result.total === windows, `there are ${of}`);
-  const list = await ask(() => client.call('listWindows', { limit: 20 }, signal));
-  const searched = await ask(() => client.call('listWindows', { search: 'number 77', limit: 20 }, signal));
-  const status = await ask(() => client.call('getWindow', { window: 'w-500' }, signal));
-  const health = await ask(() => client.call('health', {}, signal));
-  const metadata = await ask(() => client.call('getSession', { session: 'long' }, signal));
+  const list = await ask(() => client.call('listWindows', { limit: 20 }, { signal }));
+  const searched = await ask(() => client.call('listWindows', { search: 'number 77', limit: 20 }, { signal }));
+  const status = await ask(() => client.call('getWindow', { window: 'w-500' }, { signal }));
+  const health = await ask(() => client.call('health', {}, { signal }));
+  const metadata = await ask(() => client.call('getSession', { session: 'long' }, { signal }));
   const lastPage = { session: 'long', limit: 100, offset: messages - 100 };
-  const page = await ask(() => client.call('listMessages', lastPage, signal));
-  const { pid } = await client.call('health', {}, signal);
+  const page = await ask(() => client.call('listMessages', lastPage, { signal }));
+  const { pid } = await client.call('health', {}, { signal });
   const memory = await residentBytes(pid);
   return [
     atMost('N14', `start of the backend and first list, without an index, ${of}`, first.ms, 10_000, 1),
@@ -68,7 +68,7 @@ async function asked(client: BackendClient, windows: number, signal: AbortSignal
 }
 
 async function startedAgain(client: BackendClient, windows: number, signal: AbortSignal): Promise<Figure[]> {
-  const { ms } = await timed(() => client.call('listWindows', { limit: 20 }, signal));
+  const { ms } = await timed(() => client.call('listWindows', { limit: 20 }, { signal }));
   return [atMost('N14', `start of the backend and first list, ${named(windows)}`, ms, 2000, 1)];
 }
 

@@ -10,12 +10,12 @@ export const sharing: Benchmark = {
   async run(signal) {
     return withPassingBackend(async (client) => {
       const session = 's';
-      await client.call('createSession', { id: session, engine: 'embedded' }, signal);
-      await client.call('prime', { session, paths: ['src/base', 'src/core'], cwd: root, maxTokens: 2048 }, signal);
-      const first = await client.call('freeze', { session, window: 'first', checkpoint: true }, signal);
-      const cloned = await client.call('clone', { window: 'first', target: 'clone' }, signal);
-      await client.call('send', { session, text: 'And then?', maxTokens: 32 }, signal);
-      const again = await client.call('freeze', { session, window: 'again' }, signal);
+      await client.call('createSession', { id: session, engine: 'embedded' }, { signal });
+      await client.call('prime', { session, paths: ['src/base', 'src/core'], cwd: root, maxTokens: 2048 }, { signal });
+      const first = await client.call('freeze', { session, window: 'first', checkpoint: true }, { signal });
+      const cloned = await client.call('clone', { window: 'first', target: 'clone' }, { signal });
+      await client.call('send', { session, text: 'And then?', maxTokens: 32 }, { signal });
+      const again = await client.call('freeze', { session, window: 'again' }, { signal });
       mustHold(first.verdict === 'proven' && again.verdict === 'proven', 'both freezes are proven');
       const total = again.kvBytes ?? Number.NaN;
       const added = total - (first.kvBytes ?? Number.NaN);

@@ -66,18 +66,12 @@ export class Run {
       engineKey: async () => this.terminal.env['CWM_API_KEY'],
     });
     const client = this.#client;
-    if (this.json || !this.terminal.isWatched) return await client.call(name, input, this.terminal.interrupted);
+    const signal = this.terminal.interrupted;
+    if (this.json || !this.terminal.isWatched) return await client.call(name, input, { signal });
     const progress = new Progress(this.terminal, doing);
-    const subjects = new Set(Object.values(input).filter((value) => typeof value === 'string'));
-    const subscription = client.onSignal(({ change }) => {
-      if (change.type !== 'progress') return;
-      const isOfAll = change.subject === '' && change.operation === name;
-      if (isOfAll || subjects.has(change.subject)) progress.show(change.step);
-    });
     try {
-      return await client.call(name, input, this.terminal.interrupted);
+      return await client.call(name, input, { signal, onProgress: (step) => progress.show(step) });
     } finally {
-      subscription.dispose();
       progress.dispose();
     }
   }

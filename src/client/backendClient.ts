@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { randomId } from '../base/hash.ts';
 import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
-import { routes, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
+import { routes, type Route, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
+import { eventStreamType, operationHeader } from '../protocol/operationEvents.ts';
 import type { Signal } from '../protocol/signals.ts';
 import { apiHeader, clientHeader, engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError, isCwmError, toCwmError } from '../protocol/errors.ts';
 import { apiVersions, type ApiVersions } from '../protocol/version.ts';
 import { fromAnswer, toRequest } from './routeRequest.ts';
+import { readOperation, type OperationListener } from './operationStream.ts';
 import { SignalReader } from './signalReader.ts';
 import { requestBackend, TransportError, type BackendAnswer, type BackendRequest } from './transport.ts';
 
@@ -30,6 +33,19 @@ export interface BackendSource {
   find(signal: AbortSignal): Promise<BackendRecord | null>;
   /** API key of the model server that the call is for; `engine` is what the call names, if it names one. */
   engineKey?(engine: string | undefined): Promise<string | undefined>;
+}
+
+/** How a call is made. */
+export interface CallOptions extends OperationListener {
+  /** Aborting it aborts the operation. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface RequestOptions {
+  readonly reads: boolean;
+  readonly signal: AbortSignal | undefined;
+  /** Null: only the result is wanted. */
+  readonly listener: OperationListener | null;
 }
 
 /**
@@ -63,22 +79,29 @@ export class BackendClient implements Disposable {
    * Does what the route says. A reading call is made once more when the connection broke; a changing one only when the
    * backend can't have seen it.
    *
+   * A change that succeeded returns after its signals were delivered, where this client listens to signals: a listener that pulls what
+   * they name then shows the change. The wait is at most one second.
+   *
    * @throws CwmError what the backend answered; BackendUnavailable when it is gone (then `context.unknown` is true where nobody knows
    *   whether the change was made); Cancelled when `signal` was aborted: the backend stops, nothing is half done.
    */
   async call<Name extends RouteName>(
     name: Name,
     input: RouteInput<Name>,
-    signal?: AbortSignal,
+    { signal, ...listener }: CallOptions = {},
   ): Promise<RouteOutput<Name>> {
     const request = await this.#withEngineKey(toRequest(name, input), input);
+    const streams = (routes as Readonly<Record<RouteName, Route>>)[name].streams && Object.keys(listener).length > 0;
     const reads = routes[name].kind === 'read';
     const deadlineMs = performance.now() + successorMs;
     let failures = 0;
     for (;;) {
       const record = await this.connect(signal);
       try {
-        return fromAnswer(name, await this.#request(record, request, reads, signal));
+        const answer = await this.#request(record, request, { reads, signal, listener: streams ? listener : null });
+        const output = fromAnswer(name, answer);
+        if (answer.signals !== null) await this.#reader?.caughtUp(answer.signals);
+        return output;
       } catch (error) {
         const isReplaced = isForAnother(error) && performance.now() < deadlineMs;
         if ((isReplaced || error instanceof TransportError) && this.#known === record) this.#known = undefined;
@@ -137,16 +160,16 @@ export class BackendClient implements Disposable {
   async #request(
     record: BackendRecord,
     request: BackendRequest,
-    reads: boolean,
-    signal: AbortSignal | undefined,
+    { reads, signal, listener }: RequestOptions,
   ): Promise<BackendAnswer> {
     const name = `${this.#source.kind ?? 'client'}.${process.pid}`;
     const api = String((this.#source.api ?? apiVersions).current);
-    const named = { ...request, headers: { [clientHeader]: name, [apiHeader]: api, ...request.headers } };
-    return await requestBackend(record, named, {
-      timeoutMs: reads ? readTimeoutMs : operationTimeoutMs,
-      signal: this.#untilDisposed(signal),
-    });
+    const streaming = listener && { accept: eventStreamType, [operationHeader]: randomId() };
+    const own = { [clientHeader]: name, [apiHeader]: api, ...streaming };
+    const named = { ...request, headers: { ...own, ...request.headers } };
+    const limits = { timeoutMs: reads ? readTimeoutMs : operationTimeoutMs, signal: this.#untilDisposed(signal) };
+    if (!listener) return await requestBackend(record, named, limits);
+    return await requestBackend(record, named, limits, (response) => readOperation(response, listener));
   }
 
   #untilDisposed(signal: AbortSignal | undefined): AbortSignal {

@@ -6,6 +6,8 @@ import { readSignals } from './signalStream.ts';
 
 const firstDelayMs = 250;
 const longestDelayMs = 5000;
+/** A stream that is alive delivers within milliseconds. */
+const longestWaitMs = 1000;
 
 /**
  * Keeps a stream of signals open from whatever backend is running, and goes on after the last signal it saw. The first thing
@@ -16,6 +18,9 @@ export class SignalReader implements Disposable {
   readonly #onSignal: (signal: Signal) => void;
   readonly #onClosed: () => void;
   readonly #disposed = new AbortController();
+  #isOpen = false;
+  /** Callers that wait for a signal. */
+  readonly #waiting = new Set<{ readonly sequence: number; readonly resolve: () => void }>();
   #retry = new AbortController();
   #lastSequence: number | null = null;
   #delayMs = firstDelayMs;
@@ -36,6 +41,21 @@ export class SignalReader implements Disposable {
     this.#retry.abort();
   }
 
+  /** Resolves when this signal was delivered, when the stream ends, or after {@link longestWaitMs}. */
+  async caughtUp(sequence: number): Promise<void> {
+    if (!this.#isOpen || this.#hasSeen(sequence)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = { sequence, resolve };
+    this.#waiting.add(waiting);
+    const timer = setTimeout(resolve, longestWaitMs);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(waiting);
+    }
+  }
+
   dispose(): void {
     this.#disposed.abort();
     this.#retry.abort();
@@ -49,9 +69,8 @@ export class SignalReader implements Disposable {
   }
 
   async #readOnce(): Promise<void> {
-    let open = false;
     const onOpen = (): void => {
-      open = true;
+      this.#isOpen = true;
       this.#delayMs = firstDelayMs;
     };
     try {
@@ -60,7 +79,10 @@ export class SignalReader implements Disposable {
     } catch {
       // Every way a connection can end leads to the next try.
     }
-    if (open && !this.#disposed.signal.aborted) this.#onClosed();
+    const wasOpen = this.#isOpen;
+    this.#isOpen = false;
+    for (const { resolve } of this.#waiting) resolve();
+    if (wasOpen && !this.#disposed.signal.aborted) this.#onClosed();
   }
 
   #take(signal: Signal): void {
@@ -69,6 +91,11 @@ export class SignalReader implements Disposable {
     if (signal.change.type !== 'heartbeat') this.#onSignal(signal);
     // What happened before the first stream was open, nobody heard: whoever has pulled by then pulls again.
     else if (isFirst) this.#onSignal({ ...signal, change: { type: 'resync' } });
+    for (const waiting of this.#waiting) if (this.#hasSeen(waiting.sequence)) waiting.resolve();
+  }
+
+  #hasSeen(sequence: number): boolean {
+    return this.#lastSequence !== null && this.#lastSequence >= sequence;
   }
 
   async #pause(): Promise<void> {

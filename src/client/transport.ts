@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
+import { signalsHeader } from '../protocol/operationEvents.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 
 export interface BackendRequest {
@@ -14,6 +15,8 @@ export interface BackendRequest {
 export interface BackendAnswer {
   readonly status: number;
   readonly body: string;
+  /** Sequence of the last signal that the answered change caused; null when the backend does not say. */
+  readonly signals: number | null;
 }
 
 /** The connection failed. Unless it was `sent`, the backend has not seen the request and it can be made again. */
@@ -36,18 +39,19 @@ export interface RequestLimits {
  * One request over a connection of its own: a kept one may be closed by the backend just when it is used, and then nobody
  * knows whether the request was seen.
  *
+ * @param read takes the answer; default {@link readAnswer}.
  * @throws TransportError, CwmError OperationTimeout after `timeoutMs`, Cancelled when aborted (the backend then aborts its work).
  */
 export async function requestBackend(
   record: BackendRecord,
   request: BackendRequest,
   limits: RequestLimits,
+  read: (response: IncomingMessage) => Promise<BackendAnswer> = readAnswer,
 ): Promise<BackendAnswer> {
   const timeout = AbortSignal.timeout(limits.timeoutMs);
   const signal = limits.signal ? AbortSignal.any([limits.signal, timeout]) : timeout;
   try {
-    const response = await openResponse(record, request, signal);
-    return { status: response.statusCode ?? 0, body: await readBody(response) };
+    return await read(await openResponse(record, request, signal));
   } catch (error) {
     if (timeout.aborted) {
       const message = `The backend did not answer within ${Math.round(limits.timeoutMs / 1000)} s.`;
@@ -83,6 +87,16 @@ export function openResponse(
     outgoing.once('error', (error) => reject(new TransportError(sent, error)));
     outgoing.end(request.body);
   });
+}
+
+/** The whole answer. @throws TransportError when the connection breaks. */
+export async function readAnswer(response: IncomingMessage): Promise<BackendAnswer> {
+  const signals = Number(response.headers[signalsHeader] ?? Number.NaN);
+  return {
+    status: response.statusCode ?? 0,
+    body: await readBody(response),
+    signals: Number.isSafeInteger(signals) ? signals : null,
+  };
 }
 
 async function readBody(response: IncomingMessage): Promise<string> {

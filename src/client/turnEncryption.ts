@@ -36,7 +36,7 @@ export async function turnEncryption(
     // Not to be kept: it would do the same again whenever it starts a backend.
     const client = await connectBackend({ ...options, start, deadlineMs: conversionMs }, signal);
     try {
-      const encryption = await client.call('encryption', {}, signal);
+      const encryption = await client.call('encryption', {}, { signal });
       if (encryption.state === wish.state) return encryption;
     } finally {
       client.dispose();

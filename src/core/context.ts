@@ -1,7 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
-import type { Changes } from './changes.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
@@ -16,7 +15,6 @@ export interface CoreContext {
   readonly engines: EngineRegistry;
   readonly files: ContextFileReader;
   readonly clock: Clock;
-  readonly changes: Changes;
   readonly prefill: PrefillRates;
   readonly space: Space;
   readonly trackers: Trackers;

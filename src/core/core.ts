@@ -1,10 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
-import type { Changes } from './changes.ts';
 import type { CoreContext } from './context.ts';
 import { bindOperations, type Operations } from './operations.ts';
-import { signallingStore } from './signallingStore.ts';
+import { signallingStore, type Changes } from './signallingStore.ts';
 import type { BlockCache } from './ports/blockCache.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
@@ -70,7 +69,6 @@ export function makeCore(parts: CoreParts): Core {
     engines,
     files,
     clock,
-    changes,
     prefill: new PrefillRates(),
     space,
     trackers,

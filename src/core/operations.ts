@@ -1,5 +1,6 @@
 import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
 import type { CoreContext } from './context.ts';
+import { silent, type Reporter } from './reporter.ts';
 import { activateSession, activeSession } from './projects/activeSession.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listMessages, listSessions } from './sessions/sessions.ts';
@@ -27,7 +28,12 @@ import { thaw } from './windows/thaw.ts';
 import { deleteWindow, getWindow, listWindows } from './windows/windows.ts';
 
 interface Operation<Name extends CoreRouteName> {
-  readonly run: (core: CoreContext, input: ParsedInput<Name>, signal: AbortSignal) => Promise<RouteOutput<Name>>;
+  readonly run: (
+    core: CoreContext,
+    input: ParsedInput<Name>,
+    signal: AbortSignal,
+    reporter: Reporter,
+  ) => Promise<RouteOutput<Name>>;
   /** It makes an engine write KV, so the KV budget is enforced after it, whether or not it succeeded. */
   readonly writesKv?: true;
 }
@@ -73,11 +79,14 @@ const operations: { readonly [Name in CoreRouteName]: Operation<Name> } = {
   activateSession: { run: activateSession },
 };
 
-/** An input without a required field may be left out; without a signal the operation cannot be aborted. */
+/**
+ * An input without a required field may be left out. Without a signal the operation cannot be aborted; without a reporter only its
+ * end is seen.
+ */
 type Arguments<Name extends CoreRouteName> =
   Record<string, never> extends RouteInput<Name>
-    ? [input?: RouteInput<Name>, signal?: AbortSignal]
-    : [input: RouteInput<Name>, signal?: AbortSignal];
+    ? [input?: RouteInput<Name>, signal?: AbortSignal, reporter?: Reporter]
+    : [input: RouteInput<Name>, signal?: AbortSignal, reporter?: Reporter];
 
 /** The table's operations as methods. */
 export type Operations = {
@@ -91,9 +100,10 @@ export function bindOperations(core: CoreContext, onKvWritten: () => void): Oper
     const method = async (
       input: unknown = {},
       signal: AbortSignal = new AbortController().signal,
+      reporter: Reporter = silent,
     ): Promise<unknown> => {
       try {
-        return await run(core, input as never, signal);
+        return await run(core, input as never, signal, reporter);
       } finally {
         if (writesKv) onKvWritten();
       }

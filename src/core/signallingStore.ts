@@ -1,8 +1,12 @@
 import type { SessionId } from '../protocol/ids.ts';
 import type { Change } from '../protocol/signals.ts';
-import type { Changes } from './changes.ts';
 import type { StateStore } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
+
+/** Tells clients what changed. */
+export interface Changes {
+  emit(change: Change): void;
+}
 
 type Methods = Omit<Store, 'states'>;
 type Told<Name extends keyof Methods> = (

@@ -5,9 +5,9 @@ import { parseWindowName, type WindowName } from '../protocol/ids.ts';
 import { formatBytes } from '../base/format.ts';
 import type { WindowManifest } from '../protocol/schemas/window.ts';
 import { checkBlocks } from './evidence/blocks.ts';
-import { progressOf } from './changes.ts';
 import type { OnChecked } from './ports/store.ts';
 import type { CoreContext } from './context.ts';
+import type { Reporter } from './reporter.ts';
 import { saltOf } from './lineage.ts';
 import { requireWindow } from './windows/windows.ts';
 
@@ -22,10 +22,10 @@ export async function verify(
   core: CoreContext,
   input: RouteInput<'verify'>,
   signal: AbortSignal,
+  { progress }: Reporter,
 ): Promise<RouteOutput<'verify'>> {
   const named = input.window === undefined ? null : parseWindowName(input.window);
   if (named) await requireWindow(core, named);
-  const progress = progressOf(core.changes, 'verify', named ?? '');
   const onChecked: OnChecked = (step, done, of) => progress(`${step}: ${done} of ${of}`);
   const look = async (deletes: boolean): Promise<{ steps: VerifyStep[]; repairs: string[] }> => {
     const records = await core.store.verify(signal, onChecked);

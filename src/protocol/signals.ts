@@ -19,9 +19,6 @@ export const signalSchema = z.object({
     z.object({ type: z.literal('window'), window: text }),
     z.object({ type: z.literal('engine'), spec: text }),
     z.object({ type: z.literal('project'), project: text }),
-    /** How far a long operation is. `subject` is the session or window it works on. */
-    z.object({ type: z.literal('progress'), operation: text, subject: text, step: text }),
-    z.object({ type: z.literal('delta'), session: text, text }),
     z.object({ type: z.literal('heartbeat') }),
     z.object({ type: z.literal('resync') }),
   ]),

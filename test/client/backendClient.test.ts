@@ -72,7 +72,7 @@ describe('backend client', () => {
     const { url, connections } = await silentEngine();
     const { id } = await one.call('createSession', { engine: url });
     const leave = new AbortController();
-    const sending = one.call('send', { session: id, text: 'hello' }, leave.signal);
+    const sending = one.call('send', { session: id, text: 'hello' }, { signal: leave.signal });
     await until('the engine was asked', () => connections() > 0);
     leave.abort();
     await expect(sending).rejects.toMatchObject({ code: 'CWM-6003' });

@@ -112,7 +112,7 @@ describe('the connection to the backend', () => {
     const started = Promise.withResolvers<Backend>();
     const { connection, kind } = connectionTo(() => started.promise);
     const cancel = new AbortController();
-    const first = connection.call('health', {}, cancel.signal);
+    const first = connection.call('health', {}, { signal: cancel.signal });
     const second = connection.call('health', {});
     cancel.abort();
     await expect(first).rejects.toMatchObject({ code: 'CWM-6003' });

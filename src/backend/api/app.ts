@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { sha256Hex } from '../../base/hash.ts';
 import { routes, type Route, type RouteName } from '../../protocol/api.ts';
+import { eventStreamType, operationHeader, signalsHeader } from '../../protocol/operationEvents.ts';
 import { eventsPath } from '../../protocol/signals.ts';
 import { apiHeader, clientHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
 import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
@@ -9,6 +10,8 @@ import type { ApiVersions } from '../../protocol/version.ts';
 import type { Refusal } from '../audit/refusals.ts';
 import type { Dispatch } from './dispatch.ts';
 import { levelOf } from './loggedDispatch.ts';
+import type { Reporter } from '../../core/reporter.ts';
+import { streamOperation } from './operationStream.ts';
 import { streamSignals } from './eventStream.ts';
 import type { IdleWatch } from '../process/idleWatch.ts';
 import type { Log } from '../process/logFile.ts';
@@ -78,13 +81,29 @@ export function createApp(parts: AppParts): Hono {
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
     app.on(route.method, route.path, async (c) => {
       const client = clientOf(c);
+      const operationId = operationOf(c);
+      c.header(operationHeader, operationId);
       let input: unknown = null;
+      const refuse = (error: unknown): void =>
+        parts.onRefused({ route: name, input, error: toCwmError(error), client });
       try {
         input = await readRouteInput(c, route);
-        const request = { route: name, input, client, engineKey: c.req.header(engineKeyHeader) };
-        return c.json(await abortable(c, parts.operationsEnded, (signal) => parts.dispatch(request, signal)));
+        const request = { route: name, input, client, operationId, engineKey: c.req.header(engineKeyHeader) };
+        const run = (reporter?: Reporter): Promise<unknown> =>
+          abortable(c, parts.operationsEnded, (signal) => parts.dispatch(request, signal, reporter));
+        if (route.streams && c.req.header('accept')?.includes(eventStreamType)) {
+          return await streamOperation(c, {
+            run,
+            signals: () => parts.bus.head,
+            onFailed: refuse,
+            enter: () => parts.idle.enter(),
+          });
+        }
+        const result = await run();
+        if (route.kind === 'change') c.header(signalsHeader, String(parts.bus.head));
+        return c.json(result);
       } catch (error) {
-        parts.onRefused({ route: name, input, error: toCwmError(error), client });
+        refuse(error);
         // What was dispatched is logged there; input that was not understood is not.
         if (input !== null) return answerFailure(error);
         throw error;
@@ -92,6 +111,12 @@ export function createApp(parts: AppParts): Hono {
     });
   }
   return app;
+}
+
+/** The client's id for the operation, in the form that logs may show. */
+function operationOf(c: Context): string | undefined {
+  const given = c.req.header(operationHeader);
+  return given !== undefined && /^[A-Za-z0-9-]{1,64}$/.test(given) ? given : undefined;
 }
 
 const clientOf = (c: Context): string => clientName(c.req.header(clientHeader));

@@ -1,5 +1,6 @@
 import { coreRoutes, routes, type Route, type RouteName } from '../../protocol/api.ts';
 import type { Operations } from '../../core/operations.ts';
+import { silent, type Reporter } from '../../core/reporter.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { isAgent, withRequest, type RequestScope } from '../requestScope.ts';
 import type { ProcessHandlers } from './processHandlers.ts';
@@ -21,11 +22,14 @@ export interface OperationRequest extends RequestScope {
   readonly route: RouteName;
   /** As the route's schema parsed it. */
   readonly input: unknown;
+  /** The client's name for the operation, for the log. */
+  readonly operationId?: string | undefined;
 }
 
-type Handler = (input: unknown, signal: AbortSignal) => Promise<unknown>;
+type Handler = (input: unknown, signal: AbortSignal, reporter: Reporter) => Promise<unknown>;
 
-export type Dispatch = (request: OperationRequest, signal: AbortSignal) => Promise<unknown>;
+/** @param reporter hears what the operation reports while it works; default nobody does. */
+export type Dispatch = (request: OperationRequest, signal: AbortSignal, reporter?: Reporter) => Promise<unknown>;
 
 /**
  * Runs what a route asks for, under the guards that its facts call for ({@link Route}), whatever listener it came through.
@@ -35,9 +39,9 @@ export type Dispatch = (request: OperationRequest, signal: AbortSignal) => Promi
 export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, noMoreWhy }: DispatchParts): Dispatch {
   const handlerOf = (name: RouteName): Handler =>
     (Object.hasOwn(coreRoutes, name) ? operations : process)[name as never];
-  return async ({ route: name, input, ...scope }, signal) => {
+  return async ({ route: name, input, ...scope }, signal, reporter = silent) => {
     const route: Route = routes[name];
-    const run = (): Promise<unknown> => withRequest(scope, () => handlerOf(name)(input, signal));
+    const run = (): Promise<unknown> => withRequest(scope, () => handlerOf(name)(input, signal, reporter));
     if (route.clients === 'own' && isAgent(scope.client)) throw notForAgents(name);
     if (route.kind === 'read' || route.unlimited) return run();
     const noMore = noMoreWhy();

@@ -14,26 +14,29 @@ import type { Dispatch } from './dispatch.ts';
  */
 export function loggedDispatch(dispatch: Dispatch, log: Log, clock: Pick<Clock, 'elapsedMs'>): Dispatch {
   return (request, signal, ...rest) => {
-    const { route: name, input, client } = request;
+    const { route: name, input, client, operationId } = request;
     const { kind }: Route = routes[name];
     const ids = operationIds(name, input);
-    return withRequest({ client, facts: { operation: name, ...ids } }, async () => {
-      const startedMs = clock.elapsedMs();
-      const ms = (): number => Math.round(clock.elapsedMs() - startedMs);
-      log.write('debug', 'operation started', { client });
-      try {
-        const result = await dispatch(request, signal, ...rest);
-        const facts = { ...operationCounts(result), ...operationIds(name, result), ...ids, ms: ms() };
-        log.write(kind === 'read' ? 'debug' : 'info', 'operation ended', facts);
-        return result;
-      } catch (error) {
-        const failed = toCwmError(error);
-        const facts = { code: failed.code, failure: failed.name, client, ms: ms() };
-        if (failed.name === 'Internal') log.failure('operation failed', error, facts);
-        else log.write(levelOf(failed), 'operation failed', facts);
-        throw error;
-      }
-    });
+    return withRequest(
+      { client, facts: { operation: name, ...(operationId !== undefined && { operationId }), ...ids } },
+      async () => {
+        const startedMs = clock.elapsedMs();
+        const ms = (): number => Math.round(clock.elapsedMs() - startedMs);
+        log.write('debug', 'operation started', { client });
+        try {
+          const result = await dispatch(request, signal, ...rest);
+          const facts = { ...operationCounts(result), ...operationIds(name, result), ...ids, ms: ms() };
+          log.write(kind === 'read' ? 'debug' : 'info', 'operation ended', facts);
+          return result;
+        } catch (error) {
+          const failed = toCwmError(error);
+          const facts = { code: failed.code, failure: failed.name, client, ms: ms() };
+          if (failed.name === 'Internal') log.failure('operation failed', error, facts);
+          else log.write(levelOf(failed), 'operation failed', facts);
+          throw error;
+        }
+      },
+    );
   };
 }
 

@@ -3,8 +3,8 @@ import type { Disposable } from '../../base/disposable.ts';
 import type { Change, Signal } from '../../protocol/signals.ts';
 
 const defaultKept = 4096;
-/** Room for a signal's other fields within 1 KB (S4-40). */
-const maxTextBytes = 700;
+/** With its sequence a signal then stays under 1 KB (S4-40). */
+const maxChangeBytes = 960;
 
 /**
  * Numbers the changes of this backend and keeps the latest ones, so that every reader goes at its own pace: a slow one
@@ -31,8 +31,10 @@ export class SignalBus implements Disposable {
     return this.#sequence;
   }
 
+  /** A change with a name that is too long for a signal becomes a `resync`: clients then pull everything. */
   publish(change: Change): void {
-    for (const part of withinOneKilobyte(change)) this.#kept.push({ sequence: ++this.#sequence, change: part });
+    const isShort = Buffer.byteLength(JSON.stringify(change)) <= maxChangeBytes;
+    this.#kept.push({ sequence: ++this.#sequence, change: isShort ? change : { type: 'resync' } });
     if (this.#kept.length > this.#maxKept) this.#kept.splice(0, this.#kept.length - this.#maxKept);
     this.#added.emit();
   }
@@ -53,30 +55,3 @@ export class SignalBus implements Disposable {
     this.#added.dispose();
   }
 }
-
-function withinOneKilobyte(change: Change): readonly Change[] {
-  if (change.type === 'delta') return splitText(change.text).map((text) => ({ ...change, text }));
-  if (change.type === 'progress') return [{ ...change, step: splitText(change.step)[0] ?? '' }];
-  return [change];
-}
-
-/** Cuts between characters, so that each part has at most {@link maxTextBytes} as JSON. */
-function splitText(text: string): string[] {
-  if (jsonBytes(text) <= maxTextBytes) return [text];
-  const parts: string[] = [];
-  let part = '';
-  let partBytes = 0;
-  for (const character of text) {
-    const bytes = jsonBytes(character);
-    if (partBytes + bytes > maxTextBytes) {
-      parts.push(part);
-      part = '';
-      partBytes = 0;
-    }
-    part += character;
-    partBytes += bytes;
-  }
-  return [...parts, part];
-}
-
-const jsonBytes = (text: string): number => new TextEncoder().encode(JSON.stringify(text)).length - 2;

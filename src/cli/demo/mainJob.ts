@@ -67,8 +67,8 @@ export async function runMainJob(
       `The demo kills its model server, so it runs only on the embedded one, not on ${engine}.`,
     );
   }
-  await call('createSession', { id: 'demo', title: 'Demo', project, engine }, signal);
-  const primed = await call('prime', { session: 'demo', ...files }, signal);
+  await call('createSession', { id: 'demo', title: 'Demo', project, engine }, { signal });
+  const primed = await call('prime', { session: 'demo', ...files }, { signal });
   if (primed.promptTokens < options.tokens) {
     throw new CwmError(
       'InvalidParameter',
@@ -77,24 +77,24 @@ export async function runMainJob(
   }
 
   onStep(`Freezing ${primed.promptTokens.toLocaleString('en-US')} tokens`);
-  const frozen = await call('freeze', { session: 'demo', window, checkpoint: true }, signal);
+  const frozen = await call('freeze', { session: 'demo', window, checkpoint: true }, { signal });
   onStep('Continuing without interruption, for comparison');
   const turn = { text: question, maxTokens: options.comparedTokens };
-  const uninterrupted = await call('send', { session: 'demo', ...turn }, signal);
+  const uninterrupted = await call('send', { session: 'demo', ...turn }, { signal });
 
   onStep('Killing backend and model server, and restarting them');
   await killProcesses(client, signal);
-  await call('createSession', { id: 'warm-up', engine }, signal);
-  await call('send', { session: 'warm-up', text: 'Hello', maxTokens: 1 }, signal);
+  await call('createSession', { id: 'warm-up', engine }, { signal });
+  await call('send', { session: 'warm-up', text: 'Hello', maxTokens: 1 }, { signal });
 
   onStep('Thawing');
-  const thawed = await call('thaw', { window }, signal);
-  const continued = await call('send', { session: thawed.session, ...turn }, signal);
+  const thawed = await call('thaw', { window }, { signal });
+  const continued = await call('send', { session: thawed.session, ...turn }, { signal });
 
   onStep('Computing the same context under another salt, as the control');
-  await call('createSession', { id: 'control', engine }, signal);
-  const control = await call('prime', { session: 'control', ...files }, signal);
-  for (const session of ['warm-up', 'control']) await call('deleteSession', { session }, signal);
+  await call('createSession', { id: 'control', engine }, { signal });
+  const control = await call('prime', { session: 'control', ...files }, { signal });
+  for (const session of ['warm-up', 'control']) await call('deleteSession', { session }, { signal });
 
   const identical = uninterrupted.outputIds.filter((id, index) => id === continued.outputIds[index]).length;
   return {
@@ -117,7 +117,7 @@ export async function runMainJob(
 
 /** `kill -9` of the engine and then of the backend, so that neither can tidy up. */
 async function killProcesses(client: BackendClient, signal: AbortSignal): Promise<void> {
-  const health = await client.call('health', {}, signal);
+  const health = await client.call('health', {}, { signal });
   const pids = [...health.engines.flatMap((engine) => engine.pid ?? []), health.pid];
   for (const pid of pids) process.kill(pid, 'SIGKILL');
   while (pids.some(isAlive)) await delay(10, undefined, { signal });

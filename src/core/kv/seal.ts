@@ -2,7 +2,7 @@ import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { bytesWritten, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
 import { grossDifference } from '../evidence/canary.ts';
-import type { Progress } from '../changes.ts';
+import type { Progress } from '../reporter.ts';
 import { measure } from '../evidence/measure.ts';
 import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from '../ports/engine.ts';
 import { askOverPrefixes } from '../evidence/prefixCanaries.ts';

@@ -3,7 +3,7 @@ import type { PrimeResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
 import type { ContextFile } from '../../protocol/schemas/session.ts';
-import { progressOf } from '../changes.ts';
+import type { Reporter } from '../reporter.ts';
 import type { CoreContext } from '../context.ts';
 import type { Engine } from '../ports/engine.ts';
 import { renderFile } from '../prompt/prompt.ts';
@@ -18,11 +18,15 @@ const reservedTokens = 1024;
  *
  * @throws CwmError InvalidSessionId, InvalidParameter (no files), SessionNotFound, PathNotFound (a path is not there), InvalidTransition, AlreadyFrozen, ModelMismatch, ContextTooLong, and the engine's.
  */
-export async function prime(core: CoreContext, input: RouteInput<'prime'>, signal: AbortSignal): Promise<PrimeResult> {
+export async function prime(
+  core: CoreContext,
+  input: RouteInput<'prime'>,
+  signal: AbortSignal,
+  { progress }: Reporter,
+): Promise<PrimeResult> {
   const started = core.clock.elapsedMs();
   const id = parseSessionId(input.session);
   if (input.paths.length === 0) throw new CwmError('InvalidParameter', 'No file or folder was given.');
-  const progress = progressOf(core.changes, 'prime', id);
   return withTurn(core, id, signal, async (session) => {
     progress('Reading files');
     const read = await core.files.read(input.paths, input.cwd ?? '/', signal);

@@ -13,6 +13,7 @@ import { nearLimitNotes } from './nearLimit.ts';
 import { advance, settled, type TurnEvent } from './machine.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
+import type { Reporter } from '../reporter.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
@@ -26,7 +27,12 @@ const maxAnswerTokens = 32_768;
  *
  * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, InvalidTransition (a turn is under way), AlreadyFrozen (frozen), ModelMismatch, ContextTooLong, and the engine's.
  */
-export async function send(core: CoreContext, input: RouteInput<'send'>, signal: AbortSignal): Promise<SendResult> {
+export async function send(
+  core: CoreContext,
+  input: RouteInput<'send'>,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<SendResult> {
   const started = core.clock.elapsedMs();
   const id = parseSessionId(input.session);
   const text = input.text;
@@ -39,7 +45,8 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
     const turn = await beginTurn(core, session, spec, text, signal);
     const userMessage = newMessage(core, turn.messages, 'user', { type: 'text', text });
     const messages = [...turn.messages, userMessage];
-    const generation = await generateOrKeepDraft(core, turn, messages, { maxTokens, temperature }, signal);
+    const options = { maxTokens, temperature, onText: reporter.text };
+    const generation = await generateOrKeepDraft(core, turn, messages, options, signal);
 
     const { reasoning = '' } = generation;
     const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
@@ -47,6 +54,7 @@ export async function send(core: CoreContext, input: RouteInput<'send'>, signal:
     const { session: kept, prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
     return {
       session: id,
+      version: kept.version,
       text: generation.text,
       messageId: answer.id,
       promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
@@ -138,11 +146,11 @@ async function generateOrKeepDraft(
   core: CoreContext,
   turn: Turn,
   messages: readonly Message[],
-  sampling: { readonly maxTokens: number; readonly temperature: number },
+  options: Omit<GenerateOptions, 'addGenerationPrompt'>,
   signal: AbortSignal,
 ): Promise<Generation> {
   try {
-    return await generate(core, turn, messages, { ...sampling, addGenerationPrompt: true }, signal);
+    return await generate(core, turn, messages, { ...options, addGenerationPrompt: true }, signal);
   } catch (error) {
     const failure = toCwmError(error);
     throw new CwmError(failure.name, failure.message, {
@@ -153,21 +161,25 @@ async function generateOrKeepDraft(
   }
 }
 
+interface GenerateOptions extends Pick<GenerateRequest, 'maxTokens' | 'temperature' | 'addGenerationPrompt'> {
+  /** Hears the answer's pieces. Default: only its whole text is wanted. */
+  readonly onText?: (piece: string) => void;
+}
+
 /** On failure the session is idle again, as it was before the turn but for its draft. */
 export async function generate(
   core: CoreContext,
   turn: Turn,
   messages: readonly Message[],
-  options: Pick<GenerateRequest, 'maxTokens' | 'temperature' | 'addGenerationPrompt'>,
+  { onText, ...options }: GenerateOptions,
   signal: AbortSignal,
 ): Promise<Generation> {
-  const session = turn.session.id;
   try {
     const generation = await turn.engine.generate(
       { messages: renderPrompt(messages), salt: turn.salt, ...options },
       (text) => {
         if (turn.session.phase === 'AwaitingLLMResponse') turn.session = advance(turn.session, 'stream');
-        core.changes.emit({ type: 'delta', session, text });
+        onText?.(text);
       },
       signal,
     );

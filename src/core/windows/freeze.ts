@@ -10,7 +10,7 @@ import {
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import type { RouteInput } from '../../protocol/api.ts';
-import { progressOf } from '../changes.ts';
+import type { Progress, Reporter } from '../reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { deleteContradicted } from '../kv/deleteContradicted.ts';
 import { describeTried } from '../kv/describeTried.ts';
@@ -35,6 +35,7 @@ interface Wanted {
   readonly tags: string[];
   readonly engine: string | undefined;
   readonly startedMs: number;
+  readonly progress: Progress;
 }
 
 /**
@@ -45,7 +46,12 @@ interface Wanted {
  * 3003 (name taken), 4003 (no room: nothing was written), 5003 (another model is served), 7010 (too many windows), and those of
  * the engine and the store.
  */
-export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, signal: AbortSignal): Promise<Receipt> {
+export async function freeze(
+  core: CoreContext,
+  input: RouteInput<'freeze'>,
+  signal: AbortSignal,
+  { progress }: Reporter,
+): Promise<Receipt> {
   const wanted: Wanted = {
     operation: input.checkpoint ? 'checkpoint' : 'freeze',
     session: parseSessionId(input.session),
@@ -54,6 +60,7 @@ export async function freeze(core: CoreContext, input: RouteInput<'freeze'>, sig
     tags: parseTags(input.tags ?? []),
     engine: input.engine,
     startedMs: core.clock.elapsedMs(),
+    progress,
   };
   const { windows, inUse } = core.space;
   const { session } = await requireFreezable(core, wanted.session);
@@ -75,12 +82,11 @@ async function freezeNow(
   { limitNotes, hold }: { readonly limitNotes: readonly string[]; readonly hold: Hold },
   signal: AbortSignal,
 ): Promise<Receipt> {
-  const { operation, name, description, tags } = wanted;
+  const { operation, name, description, tags, progress } = wanted;
   const { session, tokens } = await requireFreezable(core, wanted.session);
   if (await core.store.getWindow(name)) throw new CwmError('WindowExists', `A window named "${name}" exists already.`);
   const engineSpec = wanted.engine ?? session.engine;
   const engine = core.engines.get(engineSpec);
-  const progress = progressOf(core.changes, operation, name);
   progress('Asking the engine');
   const engineDescription = await describeTried(engine, signal);
   requireSameModel(session.model, engineDescription.model);

@@ -11,7 +11,7 @@ import {
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import { initialPhase, type Session } from '../../protocol/schemas/session.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
-import { progressOf, type Progress } from '../changes.ts';
+import type { Progress, Reporter } from '../reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { describeTried } from '../kv/describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
@@ -34,14 +34,19 @@ import { warm } from '../kv/warm.ts';
  * 4004 (the window's own files are damaged), 5003 (another model is served; `insist` opens the text without its KV), and
  * 7010 (too many sessions), and those of an engine that answers but refuses.
  */
-export async function thaw(core: CoreContext, input: RouteInput<'thaw'>, signal: AbortSignal): Promise<Receipt> {
+export async function thaw(
+  core: CoreContext,
+  input: RouteInput<'thaw'>,
+  signal: AbortSignal,
+  { progress }: Reporter,
+): Promise<Receipt> {
   const startedMs = core.clock.elapsedMs();
   const name = parseWindowName(input.window);
   const manifest = await core.store.getWindow(name);
   if (!manifest) throw new CwmError('WindowNotFound', `There is no window "${name}".`);
   const target = input.resume ? manifest.session : newSessionId(core, name, input.session);
   const { sessions, inUse } = core.space;
-  const request = { input, manifest, name, target, startedMs };
+  const request = { input, manifest, name, target, startedMs, progress };
   const thawInto = (limitNotes: readonly string[]): Promise<Receipt> =>
     core.kvRecords.run(
       manifest.lineage,
@@ -57,11 +62,12 @@ interface ThawRequest {
   readonly name: WindowName;
   readonly target: SessionId;
   readonly startedMs: number;
+  readonly progress: Progress;
 }
 
 async function thawNow(
   core: CoreContext,
-  { input, manifest, name, target, startedMs }: ThawRequest,
+  { input, manifest, name, target, startedMs, progress }: ThawRequest,
   { limitNotes, hold }: { readonly limitNotes: readonly string[]; readonly hold: Hold },
   signal: AbortSignal,
 ): Promise<Receipt> {
@@ -70,7 +76,6 @@ async function thawNow(
   const kv = await loadKv(core, manifest, name);
   const engineSpec = input.engine ?? manifest.engine;
   const engine = core.engines.get(engineSpec);
-  const progress = progressOf(core.changes, 'thaw', name);
   const request = { engine, manifest, ids, kv, insist: input.insist ?? false, progress, hold };
   const outcome = await bringBack(core, request, signal);
   signal.throwIfAborted();

@@ -6,6 +6,8 @@ const text = z.string();
 
 export const sendResultSchema = z.object({
   session: sessionIdSchema,
+  /** Version of the session's record that has both messages. An older backend leaves it out. */
+  version: z.optional(z.number()),
   text,
   messageId: messageIdSchema,
   promptTokens: z.number(),

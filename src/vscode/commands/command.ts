@@ -1,3 +1,4 @@
+import type { CallOptions } from '../../client/backendClient.ts';
 import { type CwmError, type ErrorReport, toCwmError } from '../../protocol/errors.ts';
 import type { App } from '../app.ts';
 import type { CommandId, CommandInput, CommandOutput } from '../contributions.ts';
@@ -19,7 +20,8 @@ export interface CommandDefinition<Input, Request, Value> {
   ask(app: App, input: Input): Promise<Request | undefined>;
   /** For work that may take longer than a moment: a notification, with a Cancel button unless it says otherwise. */
   progress?(request: Request): ProgressText;
-  perform(app: App, request: Request, signal: AbortSignal | undefined): Promise<Value>;
+  /** @param call goes with the call that does the work: it carries the Cancel button's signal, and hears the steps. */
+  perform(app: App, request: Request, call: CallOptions): Promise<Value>;
   /** Shows the result, without waiting for an answer. */
   show?(app: App, value: Value, request: Request): Promise<void> | void;
 }
@@ -50,8 +52,8 @@ async function attempt<Input, Request, Value>(
   try {
     const value =
       progress === undefined
-        ? await definition.perform(app, request, undefined)
-        : await withProgress(app, progress, (signal) => definition.perform(app, request, signal));
+        ? await definition.perform(app, request, {})
+        : await withProgress(app, progress, (call) => definition.perform(app, request, call));
     await definition.show?.(app, value, request);
     return { kind: 'done', value };
   } catch (thrown) {

@@ -1,3 +1,4 @@
+import type { CallOptions } from '../../client/backendClient.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
 import { Emitter } from '../../base/emitter.ts';
@@ -50,11 +51,11 @@ export class BackendConnection implements Disposable {
   async call<Name extends RouteName>(
     route: Name,
     input: RouteInput<Name>,
-    signal?: AbortSignal,
+    options: CallOptions = {},
   ): Promise<RouteOutput<Name>> {
-    const backend = await untilAborted(this.open(), signal);
+    const backend = await untilAborted(this.open(), options.signal);
     try {
-      return await backend.call(route, input, signal);
+      return await backend.call(route, input, options);
     } catch (error) {
       if (isCwmError(error, 'BackendUnavailable')) this.#lost(error);
       throw error;

@@ -48,15 +48,19 @@ export class Conversations implements Disposable {
     });
   }
 
-  /** Shows `text` as sent, and what arrives of the answer behind it, until `work` ends. */
-  async during<T>(session: string, text: string, work: () => Promise<T>): Promise<T> {
+  /** Shows `text` as sent, and behind it the pieces of the answer that `work` hears, until `work` ends. */
+  async during<T>(session: string, text: string, work: (onText: (piece: string) => void) => Promise<T>): Promise<T> {
     this.#unsent.set(session, text);
     // Once the backend works on it, it has the sent text among its messages, where it would show twice.
     if (!this.#loaded.has(session)) await this.#load(session);
-    this.#pending.set(session, { text, answer: '' });
+    const pending = { text, answer: '' };
+    this.#pending.set(session, pending);
     this.#changed.emit(session);
     try {
-      const done = await work();
+      const done = await work((piece) => {
+        pending.answer += piece;
+        this.#changed.emit(session);
+      });
       this.#unsent.delete(session);
       return done;
     } finally {
@@ -77,12 +81,7 @@ export class Conversations implements Disposable {
   }
 
   #follow(change: Change): void {
-    if (change.type === 'delta') {
-      const pending = this.#pending.get(change.session);
-      if (pending === undefined) return;
-      pending.answer += change.text;
-      this.#changed.emit(change.session);
-    } else if (change.type === 'session' && !this.#pending.has(change.session)) {
+    if (change.type === 'session' && !this.#pending.has(change.session)) {
       // While an answer arrives, the backend's own copy of it would show twice.
       this.#loading.delete(change.session);
       this.#loaded.delete(change.session);

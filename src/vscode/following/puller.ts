@@ -54,8 +54,7 @@ export class Puller {
       }
       case 'engine':
         return this.engine();
-      case 'progress':
-      case 'delta':
+      case 'state':
       case 'heartbeat':
         return;
     }

@@ -49,7 +49,7 @@ function searchAsTyped(app: App, pick: QuickPick<WindowItem>, everything: readon
     }
     try {
       pick.busy = true;
-      const found = await app.connection.call('listWindows', { search, limit: 100 }, signal);
+      const found = await app.connection.call('listWindows', { search, limit: 100 }, { signal });
       pick.items = found.items.map((item) => windowItem(app, item, true));
     } catch (thrown) {
       const error = toCwmError(thrown);

@@ -96,7 +96,9 @@ describe('control API', () => {
     const tested = await start();
     tested.fake.on('thaw', (_, signal) => untilAborted(signal));
     const leave = new AbortController();
-    const running = Array.from({ length: 10 }, () => tested.client.call('thaw', { window: 'w' }, leave.signal));
+    const running = Array.from({ length: 10 }, () =>
+      tested.client.call('thaw', { window: 'w' }, { signal: leave.signal }),
+    );
     const ended = Promise.allSettled(running);
     await until('ten operations run', () => tested.fake.calls.length === 10);
     await expect(tested.client.call('thaw', { window: 'w' })).rejects.toMatchObject({ code: 'CWM-7003' });
@@ -114,7 +116,7 @@ describe('control API', () => {
     const tested = await start();
     tested.fake.on('prime', (_, signal) => untilAborted(signal));
     const leave = new AbortController();
-    const call = tested.client.call('prime', { session: 's', paths: ['a'] }, leave.signal);
+    const call = tested.client.call('prime', { session: 's', paths: ['a'] }, { signal: leave.signal });
     await until('the operation runs', () => tested.fake.calls.length === 1);
     leave.abort();
     await expect(call).rejects.toMatchObject({ code: 'CWM-6003' });
@@ -175,7 +177,7 @@ describe('control API', () => {
       throw new CwmError('Cancelled', 'Cancelled.');
     });
     const leave = new AbortController();
-    const freeze = tested.client.call('freeze', { session: 's', window: 'w' }, leave.signal);
+    const freeze = tested.client.call('freeze', { session: 's', window: 'w' }, { signal: leave.signal });
     await until('the freeze runs', () => tested.fake.calls.length === 1);
     leave.abort();
     await expect(freeze).rejects.toMatchObject({ code: 'CWM-6003' });

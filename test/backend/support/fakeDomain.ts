@@ -1,3 +1,4 @@
+import type { Reporter } from '../../../src/core/reporter.ts';
 import type { Operations } from '../../../src/core/operations.ts';
 import type { RouteName } from '../../../src/protocol/api.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
@@ -36,21 +37,21 @@ const nothingFound = { items: [], total: 0, hasMore: false };
 /** A domain without rules: it writes down what it is asked and answers what the test says. */
 export class FakeDomain {
   readonly calls: DomainCall[] = [];
-  readonly #answers = new Map<string, (input: never, signal: AbortSignal) => unknown>([
+  readonly #answers = new Map<string, (input: never, signal: AbortSignal, reporter: Reporter) => unknown>([
     ['listSessions', () => nothingFound],
     ['listWindows', () => nothingFound],
   ]);
 
-  on(route: RouteName, answer: (input: never, signal: AbortSignal) => unknown): void {
+  on(route: RouteName, answer: (input: never, signal: AbortSignal, reporter: Reporter) => unknown): void {
     this.#answers.set(route, answer);
   }
 
   readonly operations: Operations = new Proxy({} as Operations, {
-    get: (_, route: string) => async (input: unknown, signal: AbortSignal) => {
+    get: (_, route: string) => async (input: unknown, signal: AbortSignal, reporter: Reporter) => {
       this.calls.push({ route, input, signal });
       const answer = this.#answers.get(route);
       if (!answer) throw new CwmError('SessionNotFound', `The fake does not answer ${route}.`);
-      return await answer(input as never, signal);
+      return await answer(input as never, signal, reporter);
     },
   });
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
+import { silent } from '../../../src/core/reporter.ts';
 import { nearLimitNotes } from '../../../src/core/turns/nearLimit.ts';
 import { CwmError, errorNameOf } from '../../../src/protocol/errors.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
@@ -17,10 +18,21 @@ describe('send', () => {
   test('the answer is heard word by word, and its pieces make its text', async () => {
     const fixture = await coreFixture();
     fixture.engine.answer = 'a cache of prefixes';
+    await fixture.cwm.createSession({ id: 's' });
+    const pieces: string[] = [];
+    const reporter = { ...silent, text: (piece: string) => void pieces.push(piece) };
+    const { text } = await fixture.cwm.send({ session: 's', text: 'What is it?' }, never(), reporter);
+    expect(pieces).toEqual(['a ', 'cache ', 'of ', 'prefixes']);
+    expect(text).toBe('a cache of prefixes');
+  });
+
+  test('S4-40 what changed is signalled, and neither the text nor the steps are', async () => {
+    const fixture = await coreFixture();
     await talkedSession(fixture);
-    const deltas = fixture.heard.flatMap((change) => (change.type === 'delta' ? [change.text] : []));
-    expect(deltas.length).toBeGreaterThan(1);
-    expect(deltas.join('')).toBe('a cache of prefixes');
+    await fixture.cwm.prime({ session: 's', paths: ['/a.ts'] }, never());
+    const kinds = new Set(fixture.heard.map(({ type }) => type));
+    expect([...kinds].sort()).toEqual(['session', 'state']);
+    expect(JSON.stringify(fixture.heard)).not.toContain(fixture.engine.answer);
   });
 
   test('EC-011 from 95 % of the context on, the answer comes with a note', async () => {

@@ -5,9 +5,9 @@ import { command } from '../command.ts';
 /** Finds out what the model server can do, by trying it. */
 export const doctor = command('cwm.doctor', {
   ask: async () => ({ engine: engineSpec() }),
-  progress: ({ engine }) => ({ title: `Asking the model server ${engine} what it can do`, subject: engine }),
-  async perform(app, request, signal) {
-    const findings = await app.connection.call('doctor', request, signal);
+  progress: ({ engine }) => ({ title: `Asking the model server ${engine} what it can do` }),
+  async perform(app, request, call) {
+    const findings = await app.connection.call('doctor', request, call);
     app.reports.doctor = findings;
     await app.puller.engine();
     return findings;
@@ -18,9 +18,9 @@ export const doctor = command('cwm.doctor', {
 /** Starts the embedded engine, or checks again whether the server at a URL answers. */
 export const startEngine = command('cwm.startEngine', {
   ask: async () => ({ engine: engineSpec() }),
-  progress: ({ engine }) => ({ title: `Starting the model server ${engine}`, subject: engine }),
-  async perform(app, request, signal) {
-    const findings = await app.connection.call('doctor', request, signal);
+  progress: ({ engine }) => ({ title: `Starting the model server ${engine}` }),
+  async perform(app, request, call) {
+    const findings = await app.connection.call('doctor', request, call);
     await app.puller.engine();
     return findings;
   },

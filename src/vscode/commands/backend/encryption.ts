@@ -17,7 +17,7 @@ export const encryptStorage = command('cwm.encryptStorage', {
     const file = keyFile ?? (await askForKeyFile());
     return file === undefined ? undefined : { state: 'on', keyFile: userPath(file.trim()) };
   },
-  progress: () => ({ title: 'Encrypting the storage', subject: '', cancellable: false }),
+  progress: () => ({ title: 'Encrypting the storage', cancellable: false }),
   perform: turn,
   show: (app, turned) => inBackground(app.log, 'Showing a key file', offerKeyFile(turned)),
 });
@@ -27,7 +27,7 @@ export const decryptStorage = command('cwm.decryptStorage', {
     const { state } = await app.connection.call('encryption', {});
     return state === 'off' || confirmed === true || (await agrees(decryptQuestion)) ? { state: 'off' } : undefined;
   },
-  progress: () => ({ title: 'Decrypting the storage', subject: '', cancellable: false }),
+  progress: () => ({ title: 'Decrypting the storage', cancellable: false }),
   perform: turn,
   show: (app, turned) => showDone(app, turnedText(turned)),
 });

@@ -19,11 +19,10 @@ export const verify = command('cwm.verify', {
   }),
   progress: ({ window, repair }: Request) => ({
     title: `${repair === true ? 'Repairing' : 'Verifying'} ${window ?? 'everything'}`,
-    subject: window ?? '',
   }),
-  async perform(app, request: Request, signal) {
+  async perform(app, request: Request, call) {
     const ofWindow = request.window === undefined ? undefined : await engineOfWindow(app, request.window);
-    const result = await app.connection.call('verify', { ...request, ...ofWindow }, signal);
+    const result = await app.connection.call('verify', { ...request, ...ofWindow }, call);
     app.reports.verification = { result, window: request.window ?? null };
     await app.puller.all();
     return result;

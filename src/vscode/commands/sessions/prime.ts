@@ -33,13 +33,12 @@ function primeCommand(id: 'cwm.prime' | 'cwm.primeSelection') {
     },
     progress: ({ session, paths }: Request) => ({
       title: `Adding ${plural(paths.length, 'path')} to the context of "${session.title}"`,
-      subject: session.id,
     }),
-    async perform(app, { session, paths, cwd }: Request, signal) {
+    async perform(app, { session, paths, cwd }: Request, call) {
       const primed = await app.connection.call(
         'prime',
         { session: session.id, engine: session.engine, paths: [...paths], ...(cwd === null ? {} : { cwd }) },
-        signal,
+        call,
       );
       await app.puller.all();
       return primed;

@@ -19,14 +19,14 @@ export const send = command('cwm.send', {
     const text = input.text ?? (await askText(app, session));
     return text === undefined ? undefined : { session, text };
   },
-  progress: ({ session }: Request) => ({ title: `Waiting for the answer in "${session.title}"`, subject: session.id }),
-  async perform(app, { session, text }: Request, signal) {
-    const answer = await app.conversations.during(session.id, text, async () => {
+  progress: ({ session }: Request) => ({ title: `Waiting for the answer in "${session.title}"` }),
+  async perform(app, { session, text }: Request, call) {
+    const answer = await app.conversations.during(session.id, text, async (onText) => {
       await app.documents.showBeside(documentUri('conversation', session.title, session.id));
       return app.connection.call(
         'send',
         { session: session.id, engine: session.engine, text, maxTokens: setting('cwm.answer.maxTokens') },
-        signal,
+        { ...call, onText },
       );
     });
     await app.puller.all();

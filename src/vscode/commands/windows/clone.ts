@@ -18,9 +18,9 @@ export const clone = command('cwm.clone', {
     const target = input.target ?? (await askWindowName('cwm.clone', defaultWindowName(`${source}-clone`, new Date())));
     return target === undefined ? undefined : { window: source, target };
   },
-  progress: ({ window, target }) => ({ title: `Cloning ${window} as ${target}`, subject: target }),
-  async perform(app, request, signal) {
-    const receipt = await app.connection.call('clone', request, signal);
+  progress: ({ window, target }) => ({ title: `Cloning ${window} as ${target}` }),
+  async perform(app, request, call) {
+    const receipt = await app.connection.call('clone', request, call);
     await noteReceipt(app, receipt);
     return receipt;
   },

@@ -26,12 +26,12 @@ function freezeCommand(id: 'cwm.freeze' | 'cwm.checkpoint', doing: string, isChe
       const name = input.name ?? (await askWindowName(id, defaultWindowName(session.title, new Date())));
       return name === undefined ? undefined : { session, name };
     },
-    progress: ({ session, name }: Request) => ({ title: `${doing} "${session.title}" as ${name}`, subject: name }),
-    async perform(app: App, { session, name }: Request, signal) {
+    progress: ({ session, name }: Request) => ({ title: `${doing} "${session.title}" as ${name}` }),
+    async perform(app: App, { session, name }: Request, call) {
       const receipt = await app.connection.call(
         'freeze',
         { session: session.id, engine: session.engine, window: name, checkpoint: isCheckpoint },
-        signal,
+        call,
       );
       await noteReceipt(app, receipt);
       return receipt;

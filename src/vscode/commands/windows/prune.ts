@@ -36,9 +36,9 @@ export const prune = command('cwm.prune', {
     const answer = await window.showWarningMessage(question, { modal: true, detail: previewText(preview) }, yes);
     return answer === yes ? which : undefined;
   },
-  progress: () => ({ title: 'Pruning windows', subject: '' }),
-  async perform(app, which: Which, signal) {
-    const pruned = await app.connection.call('prune', which, signal);
+  progress: () => ({ title: 'Pruning windows' }),
+  async perform(app, which: Which, call) {
+    const pruned = await app.connection.call('prune', which, call);
     await app.puller.all();
     return pruned;
   },

@@ -19,7 +19,7 @@ export const resume = command('cwm.resume', {
     }
     return { window: session.frozenAs, resume: true, insist: false };
   },
-  progress: ({ window }: OpenRequest) => ({ title: `Resuming from ${window}`, subject: window }),
+  progress: ({ window }: OpenRequest) => ({ title: `Resuming from ${window}` }),
   perform: openWindow,
   show: showReceiptMessage,
 });

@@ -9,7 +9,7 @@ export const thaw = command('cwm.thaw', {
     const name = input.window ?? (await pickWindow(app, 'Thaw this window'));
     return name === undefined ? undefined : { window: name, resume: false, insist: input.insist ?? false };
   },
-  progress: ({ window }: OpenRequest) => ({ title: `Thawing ${window}`, subject: window }),
+  progress: ({ window }: OpenRequest) => ({ title: `Thawing ${window}` }),
   perform: openWindow,
   show: showReceiptMessage,
 });

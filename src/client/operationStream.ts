@@ -1,0 +1,58 @@
+import type { IncomingMessage } from 'node:http';
+import { createParser } from 'eventsource-parser';
+import { eventStreamType, operationEventSchema, type OperationEvent } from '../protocol/operationEvents.ts';
+import { readAnswer, TransportError, type BackendAnswer } from './transport.ts';
+
+/** Who hears what an operation reports while it works. */
+export interface OperationListener {
+  /** A step begins, in plain words. */
+  readonly onProgress?: ((step: string) => void) | undefined;
+  /** The next piece of the answer that the engine is generating. */
+  readonly onText?: ((piece: string) => void) | undefined;
+}
+
+/**
+ * Reads an operation's events and returns the answer that the request would have got without them. An answer that is no event stream
+ * is read as it is.
+ *
+ * @throws TransportError when the stream breaks or leaves out an event.
+ */
+export async function readOperation(response: IncomingMessage, listener: OperationListener): Promise<BackendAnswer> {
+  if (!response.headers['content-type']?.startsWith(eventStreamType)) return await readAnswer(response);
+  let answer: BackendAnswer | undefined;
+  let expected = 0;
+  let text = '';
+  const take = (event: OperationEvent): void => {
+    if (event.sequence !== expected++) throw new Error('an event of the operation is missing');
+    switch (event.type) {
+      case 'progress':
+        return listener.onProgress?.(event.step);
+      case 'text':
+        text += event.text;
+        return listener.onText?.(event.text);
+      case 'result': {
+        const result = { ...(text !== '' && { text }), ...(event.result as object) };
+        answer = { status: 200, body: JSON.stringify(result), signals: event.signals ?? null };
+        return;
+      }
+      case 'error':
+        answer = { status: 500, body: JSON.stringify({ error: event.error }), signals: null };
+    }
+  };
+  const parser = createParser({
+    onEvent: ({ data }) => {
+      const event = operationEventSchema.safeParse(JSON.parse(data));
+      if (event.success) take(event.data);
+      // A later backend may have more kinds of events; they count.
+      else expected++;
+    },
+  });
+  try {
+    response.setEncoding('utf8');
+    for await (const chunk of response) parser.feed(chunk as string);
+    if (answer) return answer;
+    throw new Error('the operation has no result');
+  } catch (error) {
+    throw new TransportError(true, error);
+  }
+}
