@@ -124,21 +124,21 @@ describe('cwm, the main job on the embedded engine', () => {
 
   it('tells a person the same in words, on stdout, and nothing else there', async () => {
     const cwm = cliOn(makeStorage(), makeProject());
-    expect((await cwm.run('session', 'new', '--id', 'w')).stdout).toBe('Started session w on embedded.\n');
+    expect((await cwm.run('session', 'new', '--id', 'w')).stdout).toBe('Created session w on embedded.\n');
     expect((await cwm.run('prime', 'w', 'src/one.ts')).stdout).toMatch(
       /^Added 1 file \(.*\) to the context: .* tokens/,
     );
     const sent = await cwm.run('send', 'w', 'Go on.', '--max-tokens', '4');
     expect(sent.stderr).toMatch(/^\[[\d,]+ tokens, [\d,]+ reused/);
-    expect((await cwm.run('freeze', 'w', 'kept', '--checkpoint')).stdout).toMatch(/^Saved: .*\n {2}window/);
+    expect((await cwm.run('freeze', 'w', 'kept', '--checkpoint')).stdout).toMatch(/^Checkpoint: .*\n.*\n {2}Window/);
     expect((await cwm.run('list')).stdout).toMatch(/^WINDOW .*\nkept /);
     expect((await cwm.run('session', 'list')).stdout).toMatch(/^SESSION .*\nw /);
-    expect((await cwm.run('session', 'show', 'w')).stdout).toMatch(/^Session w is active\./);
+    expect((await cwm.run('session', 'show', 'w')).stdout).toMatch(/^Session w\n {2}Session +w\n {2}Lifecycle +open\n/);
     expect((await cwm.run('status', 'kept')).stdout).toMatch(/^Window kept holds [\d,]+ tokens of session w\./);
     const doctor = await cwm.run('doctor');
     expect(doctor).toMatchObject({ code: 0, stdout: expect.stringMatching(/^It works; .*✓ engine: /s) });
-    expect((await cwm.run('delete', 'kept')).stdout).toMatch(/^Deleted window kept: \d+ blocks? of KV/);
-    expect((await cwm.run('stop')).stdout).toMatch(/^The backend \(process \d+\) has ended\.\n$/);
+    expect((await cwm.run('delete', 'kept')).stdout).toMatch(/^Deleted window kept and \d+ KV blocks?\./);
+    expect((await cwm.run('stop')).stdout).toMatch(/^The backend \(process \d+\) has stopped\.\n$/);
   });
 
   it('engines die with their backend, however that ends', async () => {

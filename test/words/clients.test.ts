@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { receiptText as cliReceipt } from '../../src/cli/receiptText.ts';
 import { formatFacts, formatTable } from '../../src/cli/terminal/layout.ts';
+import { withSummary } from '../../src/core/windows/receipts.ts';
 import type { Usage } from '../../src/protocol/schemas/space.ts';
-import { verdicts } from '../../src/protocol/schemas/receipt.ts';
+import { verdicts, type Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { receiptText as editorReceipt } from '../../src/vscode/render/receiptText.ts';
 import { usageReport } from '../../src/vscode/render/usageReport.ts';
 import { plural } from '../../src/words/amounts.ts';
@@ -80,6 +81,18 @@ describe('the clients say the same', () => {
       expect(rows).toMatchObject(meanings);
     },
   );
+
+  test('a receipt that the core writes says of a mismatch and of no server what the clients say', () => {
+    const sentence = (verdict: Receipt['verdict']): string => withSummary(aReceipt({ verdict })).summary;
+    expect(sentence('mismatch')).toContain('the served model differs from the frozen one in name or weights');
+    expect(sentence('text-only')).toContain(
+      'no model server answered. The conversation is open, and nothing was warmed.',
+    );
+    expect(sentence('unobserved')).toContain('gives no usable evidence of reuse');
+    for (const verdict of verdicts) {
+      expect(sentence(verdict).toLowerCase().replace(' ', '-')).toMatch(new RegExp(`^${verdict}:`));
+    }
+  });
 
   test('amounts have a singular and a plural, and columns have headings in capital letters', () => {
     expect([plural(1, 'file'), plural(1200, 'file')]).toEqual(['1 file', '1,200 files']);

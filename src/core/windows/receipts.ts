@@ -29,11 +29,11 @@ export function reuseFields(
   };
 }
 
-/** Says how to have reuse proven where only the server's counters speak of it. */
+/** Says how to prove reuse that only the server's counters report. */
 export const reuseNotes = ({ cachedTokensFrom, cachedTokens, promptTokens }: ReuseEvidence): string[] =>
   cachedTokensFrom === 'metrics'
     ? [
-        `The server's own counters say that ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused, but they count everybody's. Start it with --enable-prompt-tokens-details to have each request tell.`,
+        `The server's own counters say that ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused, but they count the requests of all clients. Start the server with --enable-prompt-tokens-details, so that it reports the reuse of each request.`,
       ]
     : [];
 
@@ -54,7 +54,7 @@ function summarise(receipt: Summarised): string {
       return `Cloned: both windows share all ${amount(receipt.tokens)} tokens, and no KV was written.`;
     case 'freeze':
     case 'checkpoint':
-      return `${receipt.operation === 'freeze' ? 'Frozen' : 'Saved'}: ${amount(receipt.tokens)} tokens. ${kept(receipt)}`;
+      return `${receipt.operation === 'freeze' ? 'Frozen' : 'Checkpoint'}: ${amount(receipt.tokens)} tokens. ${kept(receipt)}`;
     case 'thaw':
       return thawSummary(receipt);
   }
@@ -64,18 +64,18 @@ function kept(receipt: Summarised): string {
   switch (receipt.verdict) {
     case 'proven':
       return receipt.tier === 'disk'
-        ? 'Their KV is on disk and was seen to be reusable.'
-        : 'Their KV was seen to be reusable; that it outlives a restart was not seen.';
+        ? 'The KV is on disk and can be reused.'
+        : 'The KV can be reused. Whether it survives a server restart was not observed.';
     case 'reused':
       return receipt.tier === 'disk'
-        ? 'Their KV is on disk and was seen to be reusable; a thaw cannot check its content.'
-        : 'Their KV was seen to be reusable; a thaw cannot check its content, and that it outlives a restart was not seen.';
+        ? 'The KV is on disk and can be reused. A thaw cannot check its content.'
+        : 'The KV can be reused. A thaw cannot check its content, and whether it survives a server restart was not observed.';
     case 'partial':
-      return `Only ${amount(receipt.cachedTokens)} of ${amount(receipt.promptTokens)} tokens were seen to be reusable.`;
+      return `Only ${amount(receipt.cachedTokens)} of ${amount(receipt.promptTokens)} tokens can be reused.`;
     case 'rebuilt':
-      return 'The text is safe, but the engine reused nothing: a thaw will have to recompute it.';
+      return 'The text is safe. The model server reused nothing, so a thaw computes the whole context again.';
     default:
-      return 'The text is safe; the engine does not tell whether its KV can be reused.';
+      return 'The text is safe. The model server does not say whether its KV can be reused.';
   }
 }
 
@@ -83,37 +83,37 @@ function thawSummary(receipt: Summarised): string {
   const { verdict, cachedTokens, promptTokens, repair } = receipt;
   switch (verdict) {
     case 'proven':
-      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were recomputed, the fewest this engine can.`;
+      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were computed again, the minimum for this model server.`;
     case 'reused':
-      return `Reused: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were recomputed, the fewest this engine can. ${unseenContent(receipt)}`;
+      return `Reused: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were computed again, the minimum for this model server. ${unseenContent(receipt)}`;
     case 'partial':
-      return `Partial: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused; the other ${rest(receipt)} were recomputed.`;
+      return `Partial: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused; the other ${rest(receipt)} were computed again.`;
     case 'rebuilt':
       return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. The context is warm now.`;
     case 'unobserved':
-      return 'Unobserved: the context was sent, but this engine does not tell what it reused. Nothing is claimed.';
+      return 'Unobserved: the context was sent, but the model server gives no usable evidence of reuse. Nothing is claimed.';
     case 'damaged':
-      return `Damaged: the engine reused KV that is not what was frozen. ${
+      return `Damaged: the model server reused KV that is not what was frozen. ${
         repair === 'none'
-          ? 'It could not be given up, so what is answered next may rest on it.'
-          : 'It was discarded and the context rebuilt from its tokens.'
+          ? 'It could not be discarded, so the next answers may rest on it.'
+          : 'It was discarded, and the context was rebuilt from its tokens.'
       }`;
     case 'mismatch':
-      return 'Mismatch: another model is served than the one this window was frozen with. The text is open; its KV was not used.';
+      return 'Mismatch: the served model differs from the frozen one in name or weights. The conversation is open, and its KV cache is not used.';
     default:
-      return 'Text only: no engine answered. The conversation is open, and nothing was warmed.';
+      return 'Text only: no model server answered. The conversation is open, and nothing was warmed.';
   }
 }
 
-/** Reuse is a proof of its own; of the content of what was reused it says nothing. */
+/** Proven reuse says nothing about the content of the reused tokens. */
 const unseenContent = ({ content }: Summarised): string =>
   content.canary === 'agreed'
-    ? 'The canary answered as at the freeze, which cannot show every change; their content could not be checked further.'
+    ? 'The canary agreed, which cannot show every change. Their content could not be checked further.'
     : 'Their content could not be checked.';
 
 const place = ({ tier }: Summarised): string =>
   ({
-    device: "the engine's memory",
+    device: "the model server's memory",
     host: 'host memory',
     disk: 'disk',
     p2p: 'another server',

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * A ratchet: the folders of src/ whose strings are clean. A folder that is added here must stay clean; in the end the list is
+ * `['src']`.
+ */
+const cleaned: readonly string[] = ['src/words', 'src/cli', 'src/vscode'];
+
+/** Words that no user should read, with what to say instead. */
+const forbidden: readonly (readonly [word: RegExp, instead: string])[] = [
+  [/\bcan't\b|\bcan not\b/i, 'cannot'],
+  [/\banew\b|\bafresh\b/i, 'again'],
+  [/\bmeanwhile\b/i, 'at the same time'],
+  [/\bwhoever\b/i, 'a noun: the user, the caller, another client'],
+  [/\b(?:is|are|was|were) kept\b/i, 'is stored'],
+  [/\bhad back\b/i, 'restore'],
+  [/\b(?:is|was|are|were) told\b/i, 'is reported'],
+  [/\bgo(?:es|ing)? on\b|\bwent on\b/i, 'continue'],
+  [/\bactive session\b|\bthe active one\b/i, 'current session, or selected session'],
+  [/\bmade (?:by|at|of|anew)\b/i, 'created'],
+  [/\bKeeping a checkpoint\b/i, 'Making a checkpoint'],
+];
+
+const filesBelow = (folder: string): string[] =>
+  readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => `${folder}/${file.replaceAll(path.sep, '/')}`);
+
+const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
+
+/** Comments, or string literals. Regular expressions of this source have no quotes and no comments in them. */
+const tokens = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g;
+
+/** Every sentence of a source file that somebody may read: its string literals that have a space in them. */
+const sentences = (source: string): string[] =>
+  Array.from(source.matchAll(tokens), ([token]) => token).filter(
+    (token) => !token.startsWith('/') && token.includes(' '),
+  );
+
+/** What is wrong with the words of a text. */
+const faults = (text: string): string[] =>
+  forbidden.flatMap(([word, instead]) => {
+    const found = word.exec(text);
+    return found === null ? [] : [`"${found[0]}" (say: ${instead}) in ${text.slice(0, 120)}`];
+  });
+
+/** All strings of a JSON value. */
+const strings = (value: unknown): string[] =>
+  typeof value === 'string'
+    ? [value]
+    : typeof value === 'object' && value !== null
+      ? Object.values(value).flatMap(strings)
+      : [];
+
+describe('words that people read', () => {
+  test.each(cleaned)('%s uses none of the forbidden words in its strings', (folder) => {
+    expect(filesBelow(folder).flatMap((file) => sentences(read(file)).flatMap(faults))).toEqual([]);
+  });
+
+  test('package.json uses none of them in what it contributes to the editor', () => {
+    const { contributes, capabilities, description } = JSON.parse(read('package.json')) as Record<string, unknown>;
+    expect([contributes, capabilities, description].flatMap(strings).flatMap(faults)).toEqual([]);
+  });
+
+  test('quotes are straight everywhere in src/ and in package.json', () => {
+    const curly = [...filesBelow('src'), 'package.json'].filter((file) =>
+      /[\u2018\u2019\u201c\u201d]/.test(read(file)),
+    );
+    expect(curly).toEqual([]);
+  });
+
+  test('a folder is listed only once, so that the ratchet has one direction', () => {
+    expect(new Set(cleaned).size).toBe(cleaned.length);
+    expect(faults("It can't be had back.")).toHaveLength(2);
+  });
+});
