@@ -6,7 +6,9 @@ import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { productVersion } from '../protocol/version.ts';
-import { openStore } from '../store/openStore.ts';
+import { isCwmError } from '../protocol/errors.ts';
+import type { FileStore } from '../store/fileStore.ts';
+import { openStore, type StoreOptions } from '../store/openStore.ts';
 import { diskFiles } from '../store/disk/files.ts';
 import { BlockFiles } from '../store/space/blockFiles.ts';
 import { StateFolders } from '../store/states/stateFolders.ts';
@@ -35,13 +37,28 @@ export interface CompositionOptions {
   readonly encryption?: EncryptionWish;
 }
 
+/** Opens the store, for reading only where the disk has no room for what opening writes. */
+async function openOrRead(options: StoreOptions): Promise<FileStore> {
+  try {
+    return await openStore(options);
+  } catch (error) {
+    if (options.readOnlyWhy || !isCwmError(error, 'StorageFull')) throw error;
+    return await openStore({ ...options, readOnlyWhy: error });
+  }
+}
+
 /** The composition root: the real store, the real engines and the core over them. */
 export const composeServices =
   ({ defaultEngine, embeddedArgs, ratePerMinute, limits, stateSync, encryption }: CompositionOptions): Compose =>
-  async (storage, emit, log) => {
-    const store = await openStore({ directory: storage, clock: systemClock, ...(encryption && { encryption }) });
+  async (storage, emit, log, readOnlyWhy) => {
+    const store = await openOrRead({
+      directory: storage,
+      clock: systemClock,
+      readOnlyWhy,
+      ...(encryption && { encryption }),
+    });
     for (const { what, ...migrated } of store.migrated) log.write('info', `migrated the store: ${what}`, migrated);
-    if (store.isReadOnly) log.write('warning', 'a later version wrote the store', { format: store.formatVersion });
+    if (store.readOnlyWhy) log.write('warning', 'the store is only read', { why: store.readOnlyWhy.message });
     // So that the first list need not wait for it.
     void store.warmIndex();
     await store.recordSettings({
@@ -75,11 +92,11 @@ export const composeServices =
     const recovered = store.isReadOnly ? [] : await core.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
     const problems = () => store.problems;
-    const limitation = store.isReadOnly ? store.laterVersion().message : null;
-    const looked = { storage, engines, problems, limitation };
+    const why = store.readOnlyWhy;
+    const looked = { storage, engines, problems, limitation: why };
     return {
       operations: core,
-      readOnlyWhy: store.isReadOnly ? () => store.laterVersion() : null,
+      readOnlyWhy: why,
       process: {
         health: ({ probe }, signal) => checkHealth({ ...looked, operations: core }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine(looked, engine, signal),

@@ -6,6 +6,7 @@ import { CwmError } from '../protocol/errors.ts';
 import { startFailureLine } from '../protocol/startFailure.ts';
 import { lockHolder } from './process/backendLock.ts';
 import { parseBackendArguments, type BackendArguments } from './arguments.ts';
+import { runDirectories } from './process/socketAddress.ts';
 import { isAnnounced } from './process/recordFile.ts';
 import { takeOverStore } from './process/takeOver.ts';
 import { startBackend, type Compose, type RunningBackend } from './runningBackend.ts';
@@ -22,13 +23,19 @@ const composeLate =
     return await composeServices(args)(...parts);
   };
 
+/** Where a backend of this storage directory may have written its lock and its record. */
+const placesOf = (storage: string): string[] =>
+  [storage, ...runDirectories(storage)].filter((path) => existsSync(path));
+
 /** @returns null when another backend is there. One that is just ending, or just starting, is waited for. */
 async function startWhenFree(args: BackendArguments): Promise<RunningBackend | null> {
   const deadlineMs = performance.now() + lockPatienceMs;
   for (;;) {
     const backend = await startBackend({ ...args, graceMs }, composeLate(args));
-    const holder = lockHolder(args.storage);
-    const isUp = holder !== null && isAnnounced(args.storage, holder.pid);
+    const isUp = placesOf(args.storage).some((place) => {
+      const holder = lockHolder(place);
+      return holder !== null && isAnnounced(place, holder.pid);
+    });
     if (backend || isUp || performance.now() > deadlineMs) return backend;
     await delay(pollMs);
   }

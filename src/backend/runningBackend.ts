@@ -22,8 +22,8 @@ import { limitsByKind, RateLimiter } from './api/rateLimit.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
 import { announceBackend, withdrawBackend } from './process/recordFile.ts';
 import { SignalBus } from './api/signalBus.ts';
-import { socketAddresses } from './process/socketAddress.ts';
-import { storageError } from '../store/disk/storageError.ts';
+import { makeRunDirectory, socketAddresses } from './process/socketAddress.ts';
+import { isUnwritable, storageError } from '../store/disk/storageError.ts';
 
 export interface BackendOptions {
   /** Absolute. Made with mode 0700 when it is not there. */
@@ -46,7 +46,7 @@ export interface BackendOptions {
 export interface Services {
   readonly operations: Operations;
   /** Why the store refuses changes; null or left out when it takes them. */
-  readonly readOnlyWhy?: (() => CwmError) | null;
+  readonly readOnlyWhy?: CwmError | null;
   readonly process: Omit<ProcessHandlers, 'shutdown' | 'retire'>;
   /** Hears of every request that was not done. */
   readonly onRefused?: (refusal: Refusal) => void;
@@ -54,7 +54,13 @@ export interface Services {
   close(): Promise<void>;
 }
 
-export type Compose = (storage: string, emit: (change: Change) => void, log: Log) => Promise<Services>;
+/** @param readOnlyWhy why nothing may be written to the storage directory; null when it may. */
+export type Compose = (
+  storage: string,
+  emit: (change: Change) => void,
+  log: Log,
+  readOnlyWhy: CwmError | null,
+) => Promise<Services>;
 
 export interface RunningBackend {
   readonly record: BackendRecord;
@@ -100,11 +106,15 @@ class StartedBackend implements RunningBackend {
   readonly #limit = new OperationLimit();
   #stopping = false;
   #retiring = false;
+  /** Where this backend writes its lock, log and record: the storage directory, or a place beside it where that cannot be written. */
+  #place: string;
+  #readOnlyWhy: CwmError | null = null;
   #record: BackendRecord | undefined;
   #log: Log = silentLog;
 
   constructor(options: BackendOptions) {
     this.#options = options;
+    this.#place = options.storage;
   }
 
   get record(): BackendRecord {
@@ -116,18 +126,29 @@ class StartedBackend implements RunningBackend {
     return this.#stopped.promise;
   }
 
+  /** A storage directory that cannot be written can still be read: then the lock is in another place. */
   takeLock(): boolean {
-    const taken = takeBackendLock(
-      this.#options.storage,
-      () => void this.stop('another process took the storage directory'),
-    );
+    const { storage } = this.#options;
+    try {
+      return this.#takeLock();
+    } catch (error) {
+      const place = isUnwritable(error) ? makeRunDirectory(storage) : null;
+      if (place === null) throw error;
+      this.#place = place;
+      this.#readOnlyWhy = storageError(error, 'write', storage);
+      return this.#takeLock();
+    }
+  }
+
+  #takeLock(): boolean {
+    const taken = takeBackendLock(this.#place, () => void this.stop('another process took the storage directory'));
     if (taken.held) this.#later('release the lock', () => taken.lock.dispose());
     return taken.held;
   }
 
   async start(compose: Compose): Promise<void> {
     const { storage } = this.#options;
-    const log = new LogFile(join(storage, backendLogFile), {
+    const log = new LogFile(join(this.#place, backendLogFile), {
       level: this.#options.logLevel,
       format: this.#options.logFormat,
     });
@@ -138,18 +159,19 @@ class StartedBackend implements RunningBackend {
       log.write('warning', 'the storage directory is on a network', { why: networkWarning(network) });
 
     const bus = new SignalBus(Date.now() * 1000);
-    const services = await compose(storage, (change) => bus.publish(change), log);
+    const services = await compose(storage, (change) => bus.publish(change), log, this.#readOnlyWhy);
     this.#later('close the services', () => services.close());
 
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
     const token = process.platform === 'win32' ? randomSalt() : undefined;
     const { api = apiVersions } = this.#options;
+    const { readOnlyWhy = null } = services;
     const dispatch = makeDispatch({
       operations: services.operations,
       process: { ...services.process, shutdown: async () => this.#stopSoon(), retire: async () => this.#retire() },
       limit: this.#limit,
       rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
-      readOnlyWhy: services.readOnlyWhy ?? null,
+      readOnlyWhy: readOnlyWhy && (() => this.#refusal(readOnlyWhy)),
       noMoreWhy: () => (this.#retiring ? makesRoom() : null),
     });
     const app = createApp({
@@ -174,8 +196,7 @@ class StartedBackend implements RunningBackend {
       startedAt: new Date().toISOString(),
       ...(token === undefined ? {} : { token }),
     };
-    this.#later('withdraw the record', () => withdrawBackend(storage, record));
-    await announceBackend(storage, record);
+    await this.#announce(record);
     this.#record = record;
     this.#later('stop watching for idleness', () => idle.dispose());
     log.write('info', 'started', { pid: process.pid, version: productVersion, address: server.address });
@@ -193,6 +214,27 @@ class StartedBackend implements RunningBackend {
       }
     }
     this.#stopped.resolve();
+  }
+
+  async #announce(record: BackendRecord): Promise<void> {
+    let place: string | null = this.#place;
+    this.#later('withdraw the record', () => withdrawBackend(place ?? this.#place, record));
+    try {
+      await announceBackend(place, record);
+    } catch (error) {
+      place = isUnwritable(error) ? makeRunDirectory(this.#options.storage) : null;
+      if (place === null) throw error;
+      await announceBackend(place, record);
+    }
+  }
+
+  /**
+   * Why a change is refused. Where the disk was full or not writable at the start, that may have changed: this backend ends, and the one
+   * that the next call starts looks again.
+   */
+  #refusal(why: CwmError): CwmError {
+    if (why.name !== 'UnsupportedSchema') this.#retire();
+    return why;
   }
 
   /** Begins nothing new, and stops when what runs has ended. */

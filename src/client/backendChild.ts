@@ -1,10 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { alreadyRunningExitCode, backendLogFile } from '../protocol/backendRecord.ts';
+import { closeSync } from 'node:fs';
+import { alreadyRunningExitCode } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { startFailureIn } from '../protocol/startFailure.ts';
-import { cannotBeWritten, makeStorageDirectory } from './storageDirectory.ts';
+import { logEnd, openBackendLog } from './backendLog.ts';
 
 /** How to start a backend: on which Node, from which file. */
 export interface BackendStart {
@@ -24,19 +23,19 @@ export interface BackendStart {
 const nodeFlags = ['--max-semi-space-size=4', '--optimize-for-size'];
 
 /**
- * A backend on its way up. It belongs to nobody: it outlives this process, and writes its stdout and stderr to the log of
- * its storage directory.
+ * A backend on its way up. It belongs to nobody: it outlives this process, and its stdout and stderr go to the log of its storage
+ * directory.
  */
 export class BackendChild {
-  readonly #storage: string;
+  readonly #logPath: string;
   readonly #child: ChildProcess;
   #failure: string | undefined;
   #exited = false;
 
-  /** @throws CwmError WriteFailed when the storage directory can't be written. */
+  /** @throws CwmError WriteFailed when there is no storage directory and none can be made. */
   constructor(storage: string, start: BackendStart) {
-    this.#storage = storage;
-    const log = openLog(storage);
+    const { path, descriptor: log } = openBackendLog(storage);
+    this.#logPath = path;
     try {
       this.#child = spawn(start.nodePath, [...nodeFlags, start.entry, '--storage', storage, ...(start.args ?? [])], {
         cwd: storage,
@@ -49,7 +48,7 @@ export class BackendChild {
       closeSync(log);
     }
     this.#child.unref();
-    this.#child.once('error', (error) => this.#end(`${start.nodePath} can't be run (${error.message})`));
+    this.#child.once('error', (error) => this.#end(`${start.nodePath} cannot be run (${error.message})`));
     this.#child.once('exit', (code, signal) => {
       this.#end(
         code === 0 || code === alreadyRunningExitCode ? undefined : `it ended with ${signal ?? `status ${code}`}`,
@@ -62,14 +61,19 @@ export class BackendChild {
     return this.#exited;
   }
 
-  /** @throws CwmError what it gave as the reason in its log; BackendUnavailable with the log's end when it could not start and gave none. */
+  /** The last lines of its log, to stand behind a message; empty when there are none. */
+  get logTail(): string {
+    const end = logEnd(this.#logPath);
+    return end === '' ? '' : ` Its log ends with:\n${end}`;
+  }
+
+  /** @throws CwmError the reason that it gave in its log; BackendUnavailable with the log's end when it could not start and gave none. */
   throwIfFailed(): void {
     if (this.#failure === undefined) return;
-    const end = logEnd(this.#storage);
-    const told = this.#child.pid === undefined ? null : startFailureIn(end, this.#child.pid);
-    if (told) throw told;
-    throw new CwmError('BackendUnavailable', `The backend could not start: ${this.#failure}.${quoted(end)}`, {
-      hint: `The log is ${join(this.#storage, backendLogFile)}.`,
+    const reason = this.#child.pid === undefined ? null : startFailureIn(logEnd(this.#logPath), this.#child.pid);
+    if (reason) throw reason;
+    throw new CwmError('BackendUnavailable', `The backend could not start: ${this.#failure}.${this.logTail}`, {
+      hint: `The log is ${this.#logPath}.`,
     });
   }
 
@@ -77,35 +81,4 @@ export class BackendChild {
     this.#exited = true;
     this.#failure = failure;
   }
-}
-
-/** A link in the log's place would have this process write to any file of its user. Windows has no such flag. */
-const appendFlags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
-
-function openLog(storage: string): number {
-  makeStorageDirectory(storage);
-  try {
-    return openSync(join(storage, backendLogFile), appendFlags, 0o600);
-  } catch (error) {
-    throw cannotBeWritten(storage, error);
-  }
-}
-
-const tailLines = 8;
-const tailCharacters = 2000;
-
-/** The last lines of the log, to be put behind a message; empty when there are none. */
-export const logTail = (storage: string): string => quoted(logEnd(storage));
-
-const quoted = (end: string): string => (end === '' ? '' : ` Its log ends with:\n${end}`);
-
-function logEnd(storage: string): string {
-  let text: string;
-  try {
-    text = readFileSync(join(storage, backendLogFile), 'utf8');
-  } catch {
-    return '';
-  }
-  const lines = text.trimEnd().split('\n').slice(-tailLines);
-  return lines.join('\n').slice(-tailCharacters);
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../protocol/backendRecord.ts';
+import { runDirectories } from './runDirectories.ts';
 import { isOwnAddress, isOwnDirectory, readOwnFile } from './ownFiles.ts';
 import { requestBackend, type BackendAnswer, type BackendRequest } from './transport.ts';
 
@@ -14,7 +15,21 @@ const pidSchema = z.object({ pid: z.number() });
  * @throws CwmError AccessDenied when the storage directory belongs to another user.
  */
 export async function readBackendRecord(storage: string): Promise<BackendRecord | null> {
-  const text = (await isOwnDirectory(storage)) ? await readOwnFile(join(storage, backendRecordFile)) : null;
+  const inStorage = (await isOwnDirectory(storage)) ? await readRecordIn(storage) : null;
+  const outside = await Promise.all(runDirectories(storage).map(readRecordIfOwn));
+  // A backend that cannot write to the storage directory cannot remove what an earlier one left there either.
+  return [inStorage, ...outside].reduce((latest, one) =>
+    one && (latest === null || one.startedAt > latest.startedAt) ? one : latest,
+  );
+}
+
+async function readRecordIfOwn(directory: string): Promise<BackendRecord | null> {
+  const isOwn = await isOwnDirectory(directory).catch(() => false);
+  return isOwn ? await readRecordIn(directory) : null;
+}
+
+async function readRecordIn(directory: string): Promise<BackendRecord | null> {
+  const text = await readOwnFile(join(directory, backendRecordFile));
   try {
     const parsed = backendRecordSchema.safeParse(JSON.parse(text ?? ''));
     return parsed.success ? parsed.data : null;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 import { apiVersions, meet, productVersion, type ApiVersions, type Meeting } from '../protocol/version.ts';
-import { BackendChild, logTail, type BackendStart } from './backendChild.ts';
+import { BackendChild, type BackendStart } from './backendChild.ts';
 import { answers, readBackendRecord } from './backendRecord.ts';
 import { retireBackend } from './retireBackend.ts';
 
@@ -90,7 +90,7 @@ async function startUntilOneAnswers(
     const seconds = Math.round(options.deadlineMs / 1000);
     const message = isTaken
       ? `Another backend has the storage directory, and did not answer within ${seconds} s.`
-      : `No backend answered within ${seconds} s.${logTail(storage)}`;
+      : `No backend answered within ${seconds} s.${child?.logTail ?? ''}`;
     const hint = 'It may be encrypting or decrypting everything first: try again in a few minutes.';
     throw new CwmError('BackendUnavailable', message, { cause: error, ...(isTaken && { hint }) });
   }

@@ -110,17 +110,14 @@ export class FileStore implements Store {
     return this.#parts.quarantine.problems;
   }
 
-  /** A later version wrote it: it can be read, and every change is refused with UnsupportedSchema. */
+  /** It can be read, and every change is refused with {@link readOnlyWhy}. */
   get isReadOnly(): boolean {
     return this.#parts.isReadOnly;
   }
 
-  /** Why a store that {@link isReadOnly} can't be changed. */
-  laterVersion(): CwmError {
-    return new CwmError(
-      'UnsupportedSchema',
-      `A later version of Context Window Manager wrote this store (format ${this.formatVersion}): it is open for reading only.`,
-    );
+  /** Null when it can be changed. */
+  get readOnlyWhy(): CwmError | null {
+    return this.#prepared.readOnlyWhy;
   }
 
   /** Format of the store. */
@@ -383,7 +380,7 @@ export class FileStore implements Store {
   }
 
   async #run<T>(access: Access, operation: () => Promise<T>): Promise<T> {
-    if (access === 'write' && this.isReadOnly) throw this.laterVersion();
+    if (access === 'write' && this.readOnlyWhy) throw this.readOnlyWhy;
     if (this.#closed) throw new CwmError('BackendUnavailable', 'The store is closed: the backend is ending.');
     const running = Promise.resolve().then(operation);
     this.#running.add(running);

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { CwmError } from '../protocol/errors.ts';
 import { openEncryption, type EncryptionWish } from './encryption/openEncryption.ts';
 import { FileStore } from './fileStore.ts';
 import { diskFiles, type Files } from './disk/files.ts';
@@ -18,13 +19,16 @@ export interface StoreOptions {
   readonly files?: Files;
   /** Default: as the store is, with the key where the store says that it is. */
   readonly encryption?: EncryptionWish;
+  /** Why nothing may be written; then the store is only read. Default: null, unless opening it shows a reason. */
+  readonly readOnlyWhy?: CwmError | null;
   /** Default: those there are. */
   readonly migrations?: readonly Migration[];
 }
 
 /**
  * Opens the store, takes it to this version's format and recovers what an earlier run left unfinished. One process at a time:
- * the caller holds the lock. A store that a later version wrote is opened for reading only.
+ * the caller holds the lock. A store that a later version wrote is opened for reading only, and so is one that cannot be written
+ * ({@link StoreOptions.readOnlyWhy}).
  *
  * @throws CwmError WriteFailed, ReadFailed or StorageFull when the directory can't be used, AccessDenied when a directory in it is a link,
  * EncryptionKey when it is encrypted and the key is missing or another one.
@@ -32,12 +36,19 @@ export interface StoreOptions {
 export async function openStore(options: StoreOptions): Promise<FileStore> {
   const { directory, clock, files: plainFiles = diskFiles } = options;
   try {
-    await makeStorageDirectory(plainFiles, directory);
+    const { readOnlyWhy = null } = options;
+    if (!readOnlyWhy) await makeStorageDirectory(plainFiles, directory);
     const root = await plainFiles.realPath(directory);
     const steps = options.migrations ?? migrations;
     const wish = options.encryption ?? { turn: null, keyFile: null };
-    const { files, encryption } = await openEncryption(plainFiles, new Layout(root), wish, latestFormat(steps));
-    const prepared = await prepareStore(files, clock, root, steps);
+    const { files, encryption } = await openEncryption(
+      plainFiles,
+      new Layout(root),
+      wish,
+      latestFormat(steps),
+      readOnlyWhy,
+    );
+    const prepared = await prepareStore(files, clock, root, steps, readOnlyWhy);
     const store = new FileStore(prepared, encryption, options.sqlWasmPath ?? null);
     if (!store.isReadOnly) await store.recover();
     return store;

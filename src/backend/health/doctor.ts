@@ -5,7 +5,7 @@ import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { EngineStatus, Finding } from '../../protocol/schemas/health.ts';
-import { errors, toCwmError } from '../../protocol/errors.ts';
+import { type CwmError, toCwmError } from '../../protocol/errors.ts';
 import { productVersion } from '../../protocol/version.ts';
 import { networkFileSystem, networkWarning } from './networkFileSystem.ts';
 
@@ -21,7 +21,7 @@ export interface DoctorParts {
   /** What the store found wrong and lived with. */
   readonly problems: () => readonly { readonly path: string; readonly what: string }[];
   /** Why the store can only be read; null when it can be changed. */
-  readonly limitation: string | null;
+  readonly limitation: CwmError | null;
 }
 
 /**
@@ -98,8 +98,8 @@ const networkFindings = (kind: string | null): Finding[] =>
     ? []
     : [finding('storage', 'warning', networkWarning(kind), 'Keep the storage directory on a disk of this machine.')];
 
-const limitationFindings = (limitation: string | null): Finding[] =>
-  limitation === null ? [] : [finding('changes', 'failed', limitation, errors.UnsupportedSchema.hint)];
+const limitationFindings = (limitation: CwmError | null): Finding[] =>
+  limitation === null ? [] : [finding('changes', 'failed', limitation.message, limitation.hint)];
 
 function recordsFinding(problems: ReturnType<DoctorParts['problems']>): Finding {
   if (problems.length === 0) return finding('records', 'ok', 'all that was read so far is as it was written');

@@ -50,7 +50,7 @@ export function takeBackendLock(directory: string, onLost: () => void): LockResu
     const next = current + 1;
     const path = lockPath(directory, next);
     if (!tryCreate(path)) continue;
-    writeFileSync(path, JSON.stringify(identifyProcess(process.pid)));
+    nameHolder(path);
     // A slow process may have judged a lock that is gone by now and made a number that was free again, or have been judged
     // dead before it wrote its name. Each writes before it looks, so at least one of the two sees the other.
     if (highestLock(directory) !== next || holderOf(directory, current).kind !== 'none') {
@@ -140,6 +140,16 @@ function tryCreate(path: string): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** A name that did not fit on the disk leaves no file, which would count as a holder for a while. */
+function nameHolder(path: string): void {
+  try {
+    writeFileSync(path, JSON.stringify(identifyProcess(process.pid)));
+  } catch (error) {
+    ignoreMissing(() => unlinkSync(path));
     throw error;
   }
 }

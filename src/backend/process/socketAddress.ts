@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ownerProblem } from '../../base/fileOwner.ts';
 import { randomId, sha256Hex } from '../../base/hash.ts';
+import { runDirectoryBases, runDirectoryName } from '../../base/runDirectory.ts';
 
 /** `sun_path` holds 108 bytes on Linux and 104 on macOS, with its terminating NUL. */
 const maxSocketPathBytes = 103;
@@ -23,9 +24,9 @@ export function* socketAddresses(storage: string): Generator<string> {
   const inStorage = join(storage, 'run');
   if (fits(inStorage) && isMadePrivate(inStorage)) yield socketIn(inStorage);
   // The number, not the name: a container's user need not stand in /etc/passwd.
-  const name = `cwm-${process.getuid?.() ?? 0}-${sha256Hex(storage).slice(0, 16)}`;
-  for (const base of new Set([process.env['XDG_RUNTIME_DIR'], tmpdir(), '/tmp'])) {
-    if (!base || !isDirectory(base)) continue;
+  const name = runDirectoryName(storage, process.getuid?.());
+  for (const base of runDirectoryBases(process.env, tmpdir(), process.platform)) {
+    if (!isDirectory(base)) continue;
     const known = join(base, name);
     if (fits(known) && isMadePrivate(known)) yield socketIn(known);
     const unguessable = fits(`${known}-XXXXXX`) ? madeWithRandomName(`${known}-`) : null;
@@ -39,6 +40,19 @@ const fits = (directory: string): boolean => Buffer.byteLength(socketIn(director
 
 function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/**
+ * A directory outside the storage directory for what this backend writes about itself; null where none can be had under a name that
+ * clients know.
+ */
+export const makeRunDirectory = (storage: string): string | null => runDirectories(storage).find(isMadePrivate) ?? null;
+
+/** The names of those directories, whether they are there or not. */
+export function runDirectories(storage: string): readonly string[] {
+  const name = runDirectoryName(storage, process.getuid?.());
+  const bases = runDirectoryBases(process.env, tmpdir(), process.platform).filter(isDirectory);
+  return bases.map((base) => join(base, name));
 }
 
 /** False where the directory cannot be made, is somebody else's, or cannot be closed to other users. */

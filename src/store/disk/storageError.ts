@@ -67,6 +67,12 @@ function full(error: Error, code: string, directory: string, left: RoomLeft | nu
   return new CwmError('StorageFull', `The disk of the storage directory ${directory} is full.`, { cause: error });
 }
 
+/** Whether the system refuses to write there, which says nothing about reading. */
+export const isUnwritable = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT'].includes(String(error.code));
+
 function hintFor(code: string, directory: string): string | null {
   switch (code) {
     case 'EACCES':

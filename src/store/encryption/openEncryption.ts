@@ -33,18 +33,20 @@ export type Encryption =
  *
  * @param knownVersion the latest format of a store that may be converted: of what a later version keeps, some files would be left.
  * @throws CwmError EncryptionKey when the key is missing or another one, UnsupportedSchema when a later version wrote what is to be converted:
- * nothing was moved or changed then.
+ * nothing was moved or changed then. `readOnlyWhy` when it is given and something would have to be written.
  */
 export async function openEncryption(
   files: Files,
   layout: Layout,
   { turn, keyFile: wanted }: EncryptionWish,
   knownVersion: number,
+  readOnlyWhy: CwmError | null,
 ): Promise<{ readonly files: Files; readonly encryption: Encryption }> {
   const found = await readEncryptionRecord(files, layout);
   const off = { files, encryption: { state: 'off' } } as const;
   if (found === null) {
     if (turn !== 'on') return off;
+    if (readOnlyWhy) throw readOnlyWhy;
     if (wanted === null) throw new CwmError('InvalidParameter', 'To encrypt the store a key file must be named.');
     await requireKnown(files, layout, knownVersion);
     await makeKeyFile(wanted);
@@ -58,9 +60,10 @@ export async function openEncryption(
   const record: EncryptionRecord = found
     ? { ...found, keyFile }
     : { state: 'encrypting', keyId: keyIdOf(key), keyFile, check: checkOf(key) };
+  if (readOnlyWhy && (turn !== null || record.state !== 'on')) throw readOnlyWhy;
   const isLeaving = turn === 'off' || (record.state === 'decrypting' && turn !== 'on');
   if (isLeaving || record.state !== 'on') await requireKnown(inEitherForm(files, key), layout, knownVersion);
-  await files.makeDirectory(layout.temporary);
+  if (!readOnlyWhy) await files.makeDirectory(layout.temporary);
   if (isLeaving) {
     await writeEncryptionRecord(files, layout, { ...record, state: 'decrypting' });
     await convertStore(files, layout, key, 'plain');
@@ -72,7 +75,7 @@ export async function openEncryption(
     await writeEncryptionRecord(files, layout, { ...record, state: 'encrypting' });
     await convertStore(files, layout, key, 'encrypted');
   }
-  if (record.state !== 'on' || record.keyFile !== found?.keyFile) {
+  if (!readOnlyWhy && (record.state !== 'on' || record.keyFile !== found?.keyFile)) {
     await writeEncryptionRecord(files, layout, { ...record, state: 'on' });
   }
   return {

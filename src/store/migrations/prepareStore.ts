@@ -1,3 +1,4 @@
+import { CwmError } from '../../protocol/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Files } from '../disk/files.ts';
 import { Layout } from '../disk/layout.ts';
@@ -13,29 +14,38 @@ export interface PreparedStore {
   readonly formatVersion: number;
   /** What was done to bring it to that format. */
   readonly migrated: readonly MigrationDone[];
+  /** Null when it can be changed. */
+  readonly readOnlyWhy: CwmError | null;
 }
 
 /** Of a store that went through all of them. */
 export const latestFormat = (migrations: readonly Migration[]): number => migrations.at(-1)?.to ?? recordFormatVersion;
 
 /**
- * Makes sure that a directory is a store of this version: makes a new one, takes an older one through its migrations. One that
- * a later version wrote is only to be read, and not touched.
+ * Makes sure that a directory is a store of this version: makes a new one, takes an older one through its migrations. A store that a later
+ * version wrote, or that cannot be written, is only read.
  *
  * @param root the storage directory, which is there, without links in its path.
- * @throws CwmError AccessDenied when a directory in it is a link, UnsupportedSchema when its format can't be told.
+ * @throws CwmError AccessDenied when a directory in it is a link, UnsupportedSchema when its format cannot be told, `readOnlyWhy` when it
+ *   would have to be changed before it can be read.
  */
 export async function prepareStore(
   files: Files,
   clock: Clock,
   root: string,
   migrations: readonly Migration[],
+  readOnlyWhy: CwmError | null,
 ): Promise<PreparedStore> {
   const layout = new Layout(root);
   const knownVersion = latestFormat(migrations);
   const format = await readStoreFormat(files, layout, knownVersion);
   if (format.kind === 'newer') {
-    return { parts: makeStoreParts(files, clock, layout, null), formatVersion: format.version, migrated: [] };
+    return readOnly(files, clock, layout, format.version, laterVersion(format.version));
+  }
+  if (readOnlyWhy) {
+    // What has to be made, migrated or repaired first cannot be read as it lies.
+    if (format.kind !== 'known' || format.version !== knownVersion || format.record.migrating) throw readOnlyWhy;
+    return readOnly(files, clock, layout, format.version, readOnlyWhy);
   }
   const parts = makeStoreParts(files, clock, layout, knownVersion);
   for (const directory of layout.directories) {
@@ -49,5 +59,18 @@ export async function prepareStore(
   }
   if (format.kind !== 'known') await parts.writes.replaceFile(layout.storeRecord, encodeStoreRecord(record, version));
   const migrated = await migrateStore(parts, migrations, version, record);
-  return { parts, formatVersion: knownVersion, migrated };
+  return { parts, formatVersion: knownVersion, migrated, readOnlyWhy: null };
 }
+
+const readOnly = (files: Files, clock: Clock, layout: Layout, formatVersion: number, why: CwmError): PreparedStore => ({
+  parts: makeStoreParts(files, clock, layout, null),
+  formatVersion,
+  migrated: [],
+  readOnlyWhy: why,
+});
+
+const laterVersion = (formatVersion: number): CwmError =>
+  new CwmError(
+    'UnsupportedSchema',
+    `A later version of Context Window Manager wrote this store (format ${formatVersion}): it is open for reading only.`,
+  );

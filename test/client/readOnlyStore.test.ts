@@ -1,0 +1,96 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { until } from '../support/until.ts';
+import { isRunning, readRecord, realBackends, realStart } from './support/realBackends.ts';
+
+const { makeStorage, client } = realBackends();
+const asUser = fileURLToPath(new URL('support/backendAsUser.ts', import.meta.url));
+
+const canMount =
+  process.platform === 'linux' && spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/tmp']).status === 0;
+
+/** Writes until the disk takes no more. */
+function fill(path: string): void {
+  const descriptor = openSync(path, 'w');
+  try {
+    for (;;) writeSync(descriptor, Buffer.alloc(4096));
+  } catch {
+    // It is full.
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+describe('a storage directory that cannot be written', () => {
+  // The administrator may write everywhere, so the backend runs as another user.
+  it.skipIf(process.getuid?.() !== 0)(
+    'is read, every change is refused with the reason, and nothing in it changes',
+    async () => {
+      const parent = makeStorage();
+      const storage = join(parent, 'store');
+      const runtime = join(parent, 'runtime');
+      await client(storage).call('createSession', { id: 'mine', title: 'kept' });
+      const { pid } = readRecord(storage);
+      await client(storage, { start: null }).call('shutdown', {});
+      await until('it has ended', () => !isRunning(pid));
+      rmSync(join(storage, 'backend.log'));
+      rmSync(join(storage, 'run'), { recursive: true, force: true });
+
+      const user = 54_321;
+      chmodSync(parent, 0o755);
+      mkdirSync(runtime, { mode: 0o700 });
+      chownSync(runtime, user, user);
+      // Owned by the administrator and readable: what a read-only mount looks like.
+      execFileSync('chmod', ['-R', 'a+rX', storage]);
+      const before = readdirSync(storage);
+      const output = execFileSync(process.execPath, [asUser, storage, String(user), realStart.entry], {
+        encoding: 'utf8',
+        env: { PATH: process.env['PATH'], XDG_RUNTIME_DIR: runtime, TMPDIR: runtime },
+        timeout: 60_000,
+      });
+      const seen = JSON.parse(output) as { sessions: string[]; refusal: unknown; status: string };
+      expect(seen.sessions).toEqual(['mine']);
+      expect(seen.refusal).toMatchObject({ code: 'CWM-4001', message: expect.stringContaining('EACCES') });
+      expect(seen.status).toBe('degraded');
+      expect(readdirSync(storage)).toEqual(before);
+      expect(existsSync(join(storage, 'backend.json'))).toBe(false);
+    },
+  );
+
+  it.skipIf(!canMount)('a full disk is read, and a change finds the room that there is since', async () => {
+    const place = makeStorage();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', place]);
+    try {
+      const storage = join(place, 'store');
+      await client(storage).call('createSession', { id: 'mine' });
+      const { pid } = readRecord(storage);
+      await client(storage, { start: null }).call('shutdown', {});
+      await until('it has ended', () => !isRunning(pid));
+      fill(join(place, 'fill'));
+
+      const one = client(storage);
+      expect((await one.call('listSessions', {})).items.map(({ id }) => id)).toEqual(['mine']);
+      await expect(one.call('createSession', { id: 'second' })).rejects.toMatchObject({ code: 'CWM-4003' });
+      rmSync(join(place, 'fill'));
+      expect((await one.call('createSession', { id: 'third' })).id).toBe('third');
+      const last = readRecord(storage).pid;
+      await one.call('shutdown', {});
+      await until('the last one has ended', () => !isRunning(last));
+    } finally {
+      execFileSync('umount', ['-l', place]);
+    }
+  });
+});
