@@ -1,3 +1,5 @@
+import { unlessAborted } from './unlessAborted.ts';
+
 /** Runs tasks one after another. A task that fails rejects its own promise and lets the next one run. */
 export class SerialQueue {
   readonly #onEmpty: () => void;
@@ -28,22 +30,7 @@ export class SerialQueue {
       }
     });
     this.#tail = result.catch(() => undefined);
-    return signal ? unlessAborted(result, signal, () => hasStarted) : result;
-  }
-}
-
-/** The result, or the signal's reason when that comes before the start. */
-async function unlessAborted<T>(result: Promise<T>, signal: AbortSignal, hasStarted: () => boolean): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => {
-    if (!hasStarted()) reject(signal.reason);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([result, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
+    return unlessAborted(result, signal, () => !hasStarted);
   }
 }
 

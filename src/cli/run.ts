@@ -5,7 +5,8 @@ import type { BackendStart } from '../client/backendChild.ts';
 import { backendClient } from '../client/connectBackend.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
 import { notEmpty } from './arguments.ts';
-import { absoluteEngine } from './engineSpec.ts';
+import { absolutePath } from '../client/absolutePath.ts';
+import { withAbsoluteModel } from '../protocol/engineSpec.ts';
 import { Progress } from './terminal/progress.ts';
 import { readableText } from './terminal/readableText.ts';
 import { storagePath } from '../client/storagePath.ts';
@@ -37,7 +38,10 @@ export class Run {
     this.terminal = terminal;
     this.storage = storagePath(options.storage, terminal.env, terminal.cwd);
     this.json = options.json ?? false;
-    this.engine = options.engine === undefined ? undefined : absoluteEngine(options.engine, terminal.cwd);
+    this.engine =
+      options.engine === undefined
+        ? undefined
+        : withAbsoluteModel(options.engine, (path) => absolutePath(path, terminal.cwd));
   }
 
   /** For a route that takes an engine. */

@@ -4,6 +4,7 @@ import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
 import { routes, type Route, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
 import { eventStreamType, operationHeader } from '../protocol/operationEvents.ts';
+import { unlessAborted } from '../base/unlessAborted.ts';
 import type { Signal } from '../protocol/signals.ts';
 import { apiHeader, clientHeader, engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError, isCwmError, toCwmError } from '../protocol/errors.ts';
@@ -72,7 +73,11 @@ export class BackendClient implements Disposable {
     this.#disposed.signal.throwIfAborted();
     if (this.#known) return this.#known;
     this.#connecting ??= this.#connect();
-    return await unlessAborted(this.#connecting, signal);
+    try {
+      return await unlessAborted(this.#connecting, signal);
+    } catch (error) {
+      throw toCwmError(error);
+    }
   }
 
   /**
@@ -187,18 +192,6 @@ export class BackendClient implements Disposable {
 /** The backend began nothing: it makes room for a newer one, or is another one than this client found. */
 const isForAnother = (error: unknown): boolean =>
   isCwmError(error, 'BackendUnavailable') && error.context?.['reconnect'] === true;
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await work;
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(toCwmError(signal.reason));
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
 
 function lost(name: RouteName, error: TransportError): CwmError {
   return error.sent

@@ -29,7 +29,7 @@ export async function verify(
   const onChecked: OnChecked = (step, done, of) => progress(`${step}: ${done} of ${of}`);
   const look = async (deletes: boolean): Promise<{ steps: VerifyStep[]; repairs: string[] }> => {
     const records = await core.store.verify(signal, onChecked);
-    const names = named ? [named] : await allWindows(core);
+    const names = named ? [named] : await core.store.windowNames();
     const { step, repairs } = await verifyBlocks(core, names, { engine: input.engine, deletes, onChecked }, signal);
     return { steps: [...records, step], repairs };
   };
@@ -40,15 +40,6 @@ export async function verify(
   repairs.push(...(await look(true)).repairs);
   const { steps } = await look(false);
   return { steps, healthy: healthy(steps), repairs };
-}
-
-async function allWindows(core: CoreContext): Promise<WindowName[]> {
-  const names: WindowName[] = [];
-  for (;;) {
-    const page = await core.store.listWindows({ sortBy: 'name', order: 'asc', limit: 100, offset: names.length });
-    names.push(...page.items.map((window) => window.name));
-    if (names.length >= page.total || page.items.length === 0) return names;
-  }
 }
 
 const blocksStep = 'KV blocks match their checksums';

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { currentEngineKey, withRequest } from '../../src/backend/requestScope.ts';
-import { parseEngineSpec } from '../../src/backend/engines/engineSpec.ts';
+import { engineSpecRules } from '../../src/backend/engines/adapters.ts';
+import * as engineSpecs from '../../src/protocol/engineSpec.ts';
+
+const parseEngineSpec = (spec: string) => engineSpecs.parseEngineSpec(spec, engineSpecRules);
 
 describe('engine spec', () => {
   it('is a URL, "embedded", or "embedded:" and an absolute path', () => {

@@ -2,7 +2,8 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { projectUri } from '../../src/cli/arguments.ts';
-import { absoluteEngine } from '../../src/cli/engineSpec.ts';
+import { absolutePath } from '../../src/client/absolutePath.ts';
+import { withAbsoluteModel } from '../../src/protocol/engineSpec.ts';
 import { formatFacts, formatTable } from '../../src/cli/terminal/layout.ts';
 import { Progress } from '../../src/cli/terminal/progress.ts';
 import { readableText } from '../../src/cli/terminal/readableText.ts';
@@ -65,12 +66,10 @@ describe('cwm in words', () => {
   });
 
   it('names files and folders so that the backend finds them, wherever it runs', async () => {
-    expect(absoluteEngine('embedded:~/a.gguf', '/cwd')).toBe(`embedded:${join(homedir(), 'a.gguf')}`);
-    expect(absoluteEngine('embedded:models/a.gguf', '/cwd')).toBe(`embedded:${resolve('/cwd/models/a.gguf')}`);
-    expect(['embedded', 'http://host:1'].map((spec) => absoluteEngine(spec, '/cwd'))).toEqual([
-      'embedded',
-      'http://host:1',
-    ]);
+    const absoluteEngine = (spec: string) => withAbsoluteModel(spec, (path) => absolutePath(path, '/cwd'));
+    expect(absoluteEngine('embedded:~/a.gguf')).toBe(`embedded:${join(homedir(), 'a.gguf')}`);
+    expect(absoluteEngine('embedded:models/a.gguf')).toBe(`embedded:${resolve('/cwd/models/a.gguf')}`);
+    expect(['embedded', 'http://host:1'].map((spec) => absoluteEngine(spec))).toEqual(['embedded', 'http://host:1']);
     expect(await projectUri('vscode-remote://x/y', '/cwd')).toBe('vscode-remote://x/y');
     expect(await projectUri('gone', '/cwd')).toBe('file:///cwd/gone');
   });

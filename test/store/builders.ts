@@ -3,9 +3,9 @@ import { encodeTokenIds } from '../../src/base/tokenIds.ts';
 import type { SessionQuery, WindowQuery } from '../../src/core/ports/store.ts';
 import type { RecoveryPoint, StoredState } from '../../src/core/ports/states.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
-import type { ContextTokens, Message, Session } from '../../src/protocol/schemas/session.ts';
+import { newSession, type ContextTokens, type Message, type Session } from '../../src/protocol/schemas/session.ts';
 import type { BlockRecord, KvRecord, WindowManifest } from '../../src/protocol/schemas/window.ts';
-import { messageId } from '../support/ids.ts';
+import { lineageId, messageId, sessionId } from '../support/ids.ts';
 import type { Plain } from '../support/plain.ts';
 
 export { lineageId, messageId, projectUri, sessionId, windowName } from '../support/ids.ts';
@@ -22,24 +22,15 @@ export const contextTokens = (ids: readonly number[]): ContextTokens => ({
 
 export const aSession = (overrides: Plain<Partial<Session>> = {}): Session =>
   ({
-    id: 's1',
-    title: 'A session',
-    project: null,
-    engine: 'embedded',
-    model: { id: 'tiny', root: null, maxModelLen: 4096, fingerprint: null },
-    lineage: 'l1',
-    lifecycle: 'active',
-    phase: 'Idle',
-    branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
-    activeBranch: 'main',
-    tokens: null,
-    draft: null,
-    thawedFrom: null,
-    frozenAs: null,
-    prefixBreaks: 0,
-    createdAt: startTime,
-    updatedAt: startTime,
-    version: 1,
+    ...newSession({
+      id: sessionId('s1'),
+      title: 'A session',
+      project: null,
+      engine: 'embedded',
+      model: { id: 'tiny', root: null, maxModelLen: 4096, fingerprint: null },
+      lineage: lineageId('l1'),
+      createdAt: startTime,
+    }),
     ...overrides,
   }) as Session;
 

@@ -1,4 +1,5 @@
-import type { Session } from '../../src/protocol/schemas/session.ts';
+import { newSession, type Session } from '../../src/protocol/schemas/session.ts';
+import { lineageId, projectUri, sessionId } from '../support/ids.ts';
 import type { WindowSummary } from '../../src/protocol/schemas/window.ts';
 import type { Plain } from '../support/plain.ts';
 import { type State, initialState } from '../../src/vscode/state.ts';
@@ -11,24 +12,17 @@ export const now = new Date('2026-11-20T10:03:00.000Z');
 
 export const aSession = (changes: Plain<Partial<Session>> = {}): Session =>
   ({
-    id: 'session-1',
-    title: 'auth-refactor',
-    project: 'file:///home/me/project',
-    engine: 'embedded',
-    model: { id: 'tiny', root: null, maxModelLen: 32_000, fingerprint: null },
-    lineage: 'lineage-1',
-    lifecycle: 'active',
-    phase: 'Idle',
+    ...newSession({
+      id: sessionId('session-1'),
+      title: 'auth-refactor',
+      project: projectUri('file:///home/me/project'),
+      engine: 'embedded',
+      model: { id: 'tiny', root: null, maxModelLen: 32_000, fingerprint: null },
+      lineage: lineageId('lineage-1'),
+      tokens: { count: 8192, promptCount: 8190, sha256: 'x', source: 'engine', messageCount: 2 },
+      createdAt: at,
+    }),
     branches: {},
-    activeBranch: 'main',
-    tokens: { count: 8192, promptCount: 8190, sha256: 'x', source: 'engine', messageCount: 2 },
-    draft: null,
-    thawedFrom: null,
-    frozenAs: null,
-    prefixBreaks: 0,
-    createdAt: at,
-    updatedAt: at,
-    version: 1,
     ...changes,
   }) as Session;
 

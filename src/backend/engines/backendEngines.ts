@@ -9,7 +9,8 @@ import type { Log } from '../process/logFile.ts';
 import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
 import { currentEngineKey } from '../requestScope.ts';
-import { parseEngineSpec } from './engineSpec.ts';
+import { parseEngineSpec } from '../../protocol/engineSpec.ts';
+import { engineSpecRules } from './adapters.ts';
 import { UrlEngine } from './urlEngine.ts';
 import { watchedEngine } from './watchedEngine.ts';
 
@@ -105,7 +106,7 @@ export class BackendEngines implements EngineRegistry {
   }
 
   #make(spec: string): { readonly engine: Engine; readonly server: EmbeddedServer | null } {
-    const parsed = parseEngineSpec(spec);
+    const parsed = parseEngineSpec(spec, engineSpecRules);
     if (parsed.kind === 'url') return { engine: urlEngine(spec, parsed.url, parsed.places), server: null };
     const server = this.#embeddedServer(spec, parsed.modelFile);
     return { engine: embeddedEngine(spec, server), server };

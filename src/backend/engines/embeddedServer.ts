@@ -1,3 +1,4 @@
+import { unlessAborted } from '../../base/unlessAborted.ts';
 import { fork, type ChildProcess } from 'node:child_process';
 import * as z from 'zod/mini';
 import { randomSalt } from '../../base/hash.ts';
@@ -59,13 +60,10 @@ export class EmbeddedServer {
     signal.throwIfAborted();
     if (this.#closed) throw new CwmError('EngineUnavailable', 'The embedded engine is ending with the backend.');
     this.#running ??= this.#start();
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = (): void => aborted.reject(toCwmError(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
     try {
-      return await Promise.race([this.#running, aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
+      return await unlessAborted(this.#running, signal);
+    } catch (error) {
+      throw toCwmError(error);
     }
   }
 

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { pidExists } from '../../base/pidExists.ts';
 
 /**
  * Names one process for ever, not only until its number is used again.
@@ -29,16 +30,6 @@ export function livenessOf(identity: ProcessIdentity): Liveness {
   if (!pidExists(identity.pid) || isZombie(identity.pid)) return 'dead';
   const startTime = startTimeOf(identity.pid);
   return identity.startTime === null || startTime === null || identity.startTime === startTime ? 'alive' : 'dead';
-}
-
-export function pidExists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it is there and belongs to somebody else.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function startTimeOf(pid: number): string | null {

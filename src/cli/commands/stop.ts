@@ -1,3 +1,4 @@
+import { pidExists } from '../../base/pidExists.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { askToLeave, readBackendRecord } from '../../client/backendRecord.ts';
@@ -22,7 +23,7 @@ async function stop(run: Run): Promise<void> {
     return;
   }
   const deadlineMs = performance.now() + stopTimeoutMs;
-  while (isRunning(record.pid)) {
+  while (pidExists(record.pid)) {
     run.terminal.interrupted.throwIfAborted();
     if (performance.now() > deadlineMs) {
       throw new CwmError(
@@ -33,13 +34,4 @@ async function stop(run: Run): Promise<void> {
     await delay(pollMs);
   }
   run.print({ stopped: true, pid: record.pid }, ({ pid }) => `The backend (process ${pid}) has stopped.`);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,3 +1,5 @@
+import { pidExists } from '../../base/pidExists.ts';
+import { isEmbedded } from '../../protocol/engineSpec.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackendClient } from '../../client/backendClient.ts';
 import { projectUriOfFolder } from '../../client/projectUri.ts';
@@ -61,7 +63,7 @@ export async function runMainJob(
   onStep('Starting the model server and computing the context');
   const project = await projectUriOfFolder(options.cwd);
   const { engine } = options;
-  if (!/^embedded(:|$)/.test(engine)) {
+  if (!isEmbedded(engine)) {
     throw new CwmError(
       'InvalidParameter',
       `The demo kills its model server, so it runs only on the embedded one, not on ${engine}.`,
@@ -120,15 +122,7 @@ async function killProcesses(client: BackendClient, signal: AbortSignal): Promis
   const health = await client.call('health', {}, { signal });
   const pids = [...health.engines.flatMap((engine) => engine.pid ?? []), health.pid];
   for (const pid of pids) process.kill(pid, 'SIGKILL');
-  while (pids.some(isAlive)) await delay(10, undefined, { signal });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+  while (pids.some(pidExists)) await delay(10, undefined, { signal });
 }
 
 /** Whether the job showed what it promises. The speed-up is a figure, not a condition: machines differ. */

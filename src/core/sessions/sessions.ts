@@ -9,7 +9,7 @@ import {
   type WindowName,
   type SessionId,
 } from '../../protocol/ids.ts';
-import { initialPhase, type Message, type Session } from '../../protocol/schemas/session.ts';
+import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../lineage.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
@@ -37,28 +37,10 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
   const engine = input.engine ?? core.engines.defaultSpec;
   core.engines.get(engine);
   const lineage = newLineage();
-  const at = core.clock.now().toISOString();
-  const session: Session = {
-    id,
-    title,
-    project: input.project ? parseProjectUri(input.project) : null,
-    engine,
-    model: null,
-    lineage: lineage.id,
-    lifecycle: 'active',
-    ...(input.expiresAt !== undefined && { expiresAt: parseExpiry(core, input.expiresAt) }),
-    phase: initialPhase,
-    branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
-    activeBranch: 'main',
-    tokens: null,
-    draft: null,
-    thawedFrom: null,
-    frozenAs: null,
-    prefixBreaks: 0,
-    createdAt: at,
-    updatedAt: at,
-    version: 1,
-  };
+  const project = input.project ? parseProjectUri(input.project) : null;
+  const expiry = input.expiresAt === undefined ? {} : { expiresAt: parseExpiry(core, input.expiresAt) };
+  const createdAt = core.clock.now().toISOString();
+  const session = newSession({ id, title, project, engine, lineage: lineage.id, createdAt, ...expiry });
   if (await core.store.getSession(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   await core.store.createLineage(lineage);
   await core.store.createSession(session);

@@ -1,11 +1,11 @@
 import type { ParsedInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { CwmError, nullOn } from '../../protocol/errors.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import { totalBytes } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { CachedBlock } from '../ports/blockCache.ts';
 import type { Store } from '../ports/store.ts';
-import { deleteWindow } from './windows.ts';
+import { deleteIfThere } from './windows.ts';
 import { blocksOfLiveSessions, type BlockNaming } from '../space/liveBlocks.ts';
 import { blocksOf, kvOf, lastUsedAt, lineageOf, windowUses, type WindowUse } from '../space/windowUses.ts';
 
@@ -137,7 +137,7 @@ async function carryOut(core: CoreContext, plan: PrunePlan, signal: AbortSignal)
   for (const planned of plan.windows) {
     signal.throwIfAborted();
     const isInUse = planned.hashes.some((hash) => space.inUse.isHeld(hash));
-    if (!isInUse && (await deleteIfThere(core, planned, signal))) windows.push(planned);
+    if (!isInUse && (await deletePlanned(core, planned, signal))) windows.push(planned);
     else for (const hash of planned.hashes) kept.add(hash);
   }
   const blocks = plan.blocks.filter(({ hash }) => !kept.has(hash));
@@ -145,17 +145,19 @@ async function carryOut(core: CoreContext, plan: PrunePlan, signal: AbortSignal)
   return answer({ windows, blocks }, false, bytesFreed);
 }
 
-/** False when somebody else deleted it meanwhile. */
-async function deleteIfThere(core: CoreContext, planned: PlannedWindow, signal: AbortSignal): Promise<boolean> {
-  const name = planned.window.name;
-  try {
-    if (planned.isElsewhere) await deleteWindow(core, { window: name }, signal);
-    else await core.store.deleteWindow(name);
-    return true;
-  } catch (error) {
-    if (isCwmError(error, 'WindowNotFound')) return false;
-    throw error;
-  }
+/** A window on another model server is deleted as a whole; of the others, the plan has the blocks. @returns false when it is gone already. */
+async function deletePlanned(
+  core: CoreContext,
+  { window, isElsewhere }: PlannedWindow,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (isElsewhere) return deleteIfThere(core, window.name, signal);
+  return (
+    (await nullOn(
+      core.store.deleteWindow(window.name).then(() => true),
+      'WindowNotFound',
+    )) !== null
+  );
 }
 
 const answer = ({ windows, blocks }: PrunePlan, dryRun: boolean, bytesFreed: number): RouteOutput<'prune'> => ({

@@ -9,7 +9,7 @@ import {
   type WindowName,
 } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import { initialPhase, type Session } from '../../protocol/schemas/session.ts';
+import { newSession, type Session } from '../../protocol/schemas/session.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress, Reporter } from '../reporter.ts';
 import type { CoreContext } from '../context.ts';
@@ -260,7 +260,8 @@ interface Opening {
 
 async function openSession(core: CoreContext, opening: Opening): Promise<string[]> {
   const { id, manifest, ids, engineSpec, thawedFrom, at } = opening;
-  const session: Session = {
+  const { messageIds } = manifest;
+  const session = newSession({
     id,
     title: manifest.name,
     project: manifest.project,
@@ -268,19 +269,11 @@ async function openSession(core: CoreContext, opening: Opening): Promise<string[
     model: manifest.model,
     lineage: manifest.lineage,
     lifecycle: 'thawed',
-    phase: initialPhase,
-    branches: { main: { name: 'main', messageIds: manifest.messageIds, parentMessageId: null } },
-    activeBranch: 'main',
+    messageIds,
     tokens: manifest.tokens,
-    draft: null,
     thawedFrom,
-    frozenAs: null,
-    prefixBreaks: 0,
     createdAt: at,
-    updatedAt: at,
-    version: 1,
-  };
-  const messageIds = manifest.messageIds;
+  });
   await core.store.createSession(session, { from: manifest.session, messageIds, tokenIds: ids });
   return leaveActive(core, session);
 }

@@ -1,3 +1,4 @@
+import { pidExists } from '../../base/pidExists.ts';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
@@ -16,7 +17,7 @@ export function openRunFolder(kvDir: string): string {
     mkdirSync(kvDir, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(kvDir)) {
       const pid = Number(name.startsWith(prefix) ? name.slice(prefix.length) : Number.NaN);
-      if (Number.isInteger(pid) && (pid === process.pid || !isAlive(pid))) {
+      if (Number.isInteger(pid) && (pid === process.pid || !pidExists(pid))) {
         rmSync(join(kvDir, name), { recursive: true, force: true });
       }
     }
@@ -25,13 +26,4 @@ export function openRunFolder(kvDir: string): string {
     throw new CwmError('WriteFailed', `The folder for KV blocks, ${kvDir}, can't be written.`, { cause });
   }
   return folder;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }

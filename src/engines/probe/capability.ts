@@ -1,6 +1,6 @@
 import type { Measurement } from '../../core/ports/engine.ts';
 import type { Capability, CapabilityName } from '../../protocol/schemas/capabilities.ts';
-import { unlessAborted } from './tinyRequests.ts';
+import { failureOrThrow } from './tinyRequests.ts';
 
 export const capability = (
   name: CapabilityName,
@@ -18,7 +18,7 @@ export async function tokenizerFound(
     const ids = await tokenize();
     return { tokenizer: capability('tokenizer', 'yes', '/tokenize answers with token ids.'), ids };
   } catch (error) {
-    const { name: failure, message } = unlessAborted(error, signal);
+    const { name: failure, message } = failureOrThrow(error, signal);
     return { tokenizer: capability('tokenizer', failure === 'NotAnEngine' ? 'no' : 'unknown', message), ids: [] };
   }
 }
@@ -34,6 +34,6 @@ export function canaryFound(
       ? capability('canary', 'no', words.no, words.remedy)
       : capability('canary', 'yes', words.yes);
   } catch (error) {
-    return capability('canary', 'unknown', unlessAborted(error, signal).message);
+    return capability('canary', 'unknown', failureOrThrow(error, signal).message);
   }
 }

@@ -72,14 +72,14 @@ export async function askStepByStep(
     try {
       answers[step] = await ask(step, tokens);
     } catch (error) {
-      return { answers, failure: unlessAborted(error, signal), requests, promptTokens };
+      return { answers, failure: failureOrThrow(error, signal), requests, promptTokens };
     }
   }
   return { answers, failure: null, requests, promptTokens };
 }
 
 /** What a server did wrong, as something to tell. @throws what is none of the server's doing. */
-export function unlessAborted(error: unknown, signal: AbortSignal): CwmError {
+export function failureOrThrow(error: unknown, signal: AbortSignal): CwmError {
   if (error instanceof CwmError && !signal.aborted) return error;
   throw error;
 }

@@ -12,7 +12,7 @@ import {
   neverSentText,
   probeSize,
   tinySteps,
-  unlessAborted,
+  failureOrThrow,
   type ProbeSize,
   type TinyAnswer,
   type TinyAnswers,
@@ -172,7 +172,7 @@ async function askWithCanary(
     seen.canary = canaryFound(() => readCanary(completed.completion, label), { ...canaryWords, remedy }, signal);
     return noteDown(completed, context, seen);
   } catch (error) {
-    const failure = unlessAborted(error, signal);
+    const failure = failureOrThrow(error, signal);
     const isRefused = failure.name === 'EngineRejected' && failure.context?.['status'] !== undefined;
     if (!isRefused) throw error;
     seen.canary = capability('canary', 'no', failure.message, remedy);
@@ -225,6 +225,6 @@ async function probeFiles(
     }
     return capability('block-files', 'yes', 'Each block can be found, checked and deleted as a file.');
   } catch (error) {
-    return capability('block-files', 'unknown', unlessAborted(error, signal).message);
+    return capability('block-files', 'unknown', failureOrThrow(error, signal).message);
   }
 }

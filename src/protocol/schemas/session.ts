@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import type { MessageId } from '../ids.ts';
 import { lineageIdSchema, messageIdSchema, projectUriSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
 
 /** A session's storage state (S0-30). */
@@ -126,3 +127,29 @@ export const prefixBreakSchema = z.object({
   likelyCause: z.string(),
 });
 export type PrefixBreak = z.infer<typeof prefixBreakSchema>;
+
+/** What a session starts with; the rest is the same for every new one. */
+export interface SessionStart
+  extends
+    Pick<Session, 'id' | 'title' | 'project' | 'engine' | 'lineage' | 'createdAt'>,
+    Partial<Pick<Session, 'model' | 'lifecycle' | 'expiresAt' | 'tokens' | 'thawedFrom' | 'updatedAt'>> {
+  /** Messages of its first branch, oldest first; default none. */
+  readonly messageIds?: readonly MessageId[];
+}
+
+/** A whole session: version 1, at rest, with one branch. */
+export const newSession = ({ messageIds = [], ...start }: SessionStart): Session => ({
+  model: null,
+  lifecycle: 'active',
+  phase: initialPhase,
+  branches: { main: { name: 'main', messageIds: [...messageIds], parentMessageId: null } },
+  activeBranch: 'main',
+  tokens: null,
+  draft: null,
+  thawedFrom: null,
+  frozenAs: null,
+  prefixBreaks: 0,
+  updatedAt: start.createdAt,
+  version: 1,
+  ...start,
+});

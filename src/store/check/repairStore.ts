@@ -2,7 +2,7 @@ import { randomId, randomSalt } from '../../base/hash.ts';
 import type { OnChecked } from '../../core/ports/store.ts';
 import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { LineageId, SessionId } from '../../protocol/ids.ts';
-import { initialPhase, type Message, type Session } from '../../protocol/schemas/session.ts';
+import { newSession, type Message } from '../../protocol/schemas/session.ts';
 import type { WindowManifest } from '../../protocol/schemas/window.ts';
 import { checkStore, type VerifiedStore } from './verifyStore.ts';
 
@@ -45,26 +45,19 @@ async function makeSessionAnew(store: VerifiedStore, id: SessionId, engine: stri
   const lineage = window?.lineage ?? (randomId() as LineageId);
   if (!window) await lineages.create({ id: lineage, salt: randomSalt(), generation: 0 });
   const at = parts.clock.now().toISOString();
-  await sessions.putRecord({
-    id,
-    title: titleOf(messages) ?? id,
-    project: window?.project ?? null,
-    engine: window?.engine ?? engine,
-    model: window?.model ?? null,
-    lineage,
-    lifecycle: 'active',
-    phase: initialPhase,
-    branches: { main: { name: 'main', messageIds: messages.map((message) => message.id), parentMessageId: null } },
-    activeBranch: 'main',
-    tokens: null,
-    draft: null,
-    thawedFrom: null,
-    frozenAs: null,
-    prefixBreaks: 0,
-    createdAt: messages[0]?.createdAt ?? at,
-    updatedAt: at,
-    version: 1,
-  } satisfies Session);
+  await sessions.putRecord(
+    newSession({
+      id,
+      title: titleOf(messages) ?? id,
+      project: window?.project ?? null,
+      engine: window?.engine ?? engine,
+      model: window?.model ?? null,
+      lineage,
+      messageIds: messages.map((message) => message.id),
+      createdAt: messages[0]?.createdAt ?? at,
+      updatedAt: at,
+    }),
+  );
   return messages.length;
 }
 

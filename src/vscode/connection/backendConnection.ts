@@ -1,4 +1,5 @@
 import type { CallOptions } from '../../client/backendClient.ts';
+import { unlessAborted } from '../../base/unlessAborted.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
 import { Emitter } from '../../base/emitter.ts';
@@ -53,7 +54,9 @@ export class BackendConnection implements Disposable {
     input: RouteInput<Name>,
     options: CallOptions = {},
   ): Promise<RouteOutput<Name>> {
-    const backend = await untilAborted(this.open(), options.signal);
+    const backend = await unlessAborted(this.open(), options.signal).catch((error: unknown) => {
+      throw toCwmError(error);
+    });
     try {
       return await backend.call(route, input, options);
     } catch (error) {
@@ -191,17 +194,3 @@ export class BackendConnection implements Disposable {
 
 const goneError = (): CwmError =>
   new CwmError('BackendUnavailable', 'The backend has ended.', { hint: 'It starts again with the next command.' });
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const cancelled = (): CwmError => new CwmError('Cancelled', 'The operation was cancelled.');
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(cancelled());
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    if (signal.aborted) throw cancelled();
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}

@@ -2,7 +2,7 @@ import type { Reporter } from '../../../src/core/reporter.ts';
 import type { Operations } from '../../../src/core/operations.ts';
 import type { RouteName } from '../../../src/protocol/api.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
-import type { Session } from '../../../src/protocol/schemas/session.ts';
+import { newSession, type Session } from '../../../src/protocol/schemas/session.ts';
 import { lineageId, sessionId } from '../../support/ids.ts';
 
 export interface DomainCall {
@@ -11,26 +11,16 @@ export interface DomainCall {
   readonly signal: AbortSignal;
 }
 
-export const someSession = (id: string): Session => ({
-  id: sessionId(id),
-  title: 'A title',
-  project: null,
-  engine: 'embedded',
-  model: null,
-  lineage: lineageId('lineage'),
-  lifecycle: 'active',
-  phase: 'Idle',
-  branches: { main: { name: 'main', messageIds: [], parentMessageId: null } },
-  activeBranch: 'main',
-  tokens: null,
-  draft: null,
-  thawedFrom: null,
-  frozenAs: null,
-  prefixBreaks: 0,
-  createdAt: '2026-01-01T00:00:00.000Z',
-  updatedAt: '2026-01-01T00:00:00.000Z',
-  version: 1,
-});
+export const someSession = (id: string): Session =>
+  newSession({
+    id: sessionId(id),
+    title: 'A title',
+    project: null,
+    engine: 'embedded',
+    model: null,
+    lineage: lineageId('lineage'),
+    createdAt: '2026-01-01T00:00:00.000Z',
+  });
 
 const nothingFound = { items: [], total: 0, hasMore: false };
 

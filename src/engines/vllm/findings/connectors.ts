@@ -1,6 +1,6 @@
 import type { Link } from '../../http/link.ts';
 import type { Timer } from '../../http/timing.ts';
-import { unlessAborted } from '../../probe/tinyRequests.ts';
+import { failureOrThrow } from '../../probe/tinyRequests.ts';
 import { serverInfoSchema } from '../wire.ts';
 
 /** The first answer to `/server_info` takes vLLM seconds, later ones none. */
@@ -44,7 +44,7 @@ export async function readConnectors(
     const parts = config?.kv_connector_extra_config?.connectors ?? [];
     return [config?.kv_connector, ...parts.map((part) => part.kv_connector)].filter((name) => typeof name === 'string');
   } catch (error) {
-    unlessAborted(error, signal);
+    failureOrThrow(error, signal);
     return timeout.signal.aborted ? 'late' : null;
   } finally {
     cancel();

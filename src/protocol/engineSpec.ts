@@ -1,8 +1,6 @@
-import { isAbsolute } from 'node:path';
-import { CwmError } from '../../protocol/errors.ts';
-import { engineAdapters } from './adapters.ts';
+import { CwmError } from './errors.ts';
 
-/** What a user names an engine by. `modelFile: null` is the generated model. */
+/** What a user names a model server by: `URL`, `URL#name=place&…`, `embedded` or `embedded:FILE`. */
 export type EngineSpec =
   | {
       readonly kind: 'url';
@@ -11,39 +9,56 @@ export type EngineSpec =
       /** Absolute paths and URLs by name, from behind "#": `#slots=/path&…`. */
       readonly places: Readonly<Record<string, string>>;
     }
+  /** `modelFile: null` is the generated model. */
   | { readonly kind: 'embedded'; readonly modelFile: string | null };
 
-const filePrefix = 'embedded:';
-const kindOfPlace = new Map(engineAdapters.flatMap(({ places }) => Object.entries(places)));
+export interface EngineSpecRules {
+  /** What may stand behind the "#" of a URL. */
+  readonly places: ReadonlyMap<string, 'folder' | 'url'>;
+  /** By the rules of this machine. */
+  readonly isAbsolute: (path: string) => boolean;
+}
+
+const embedded = 'embedded';
+const filePrefix = `${embedded}:`;
+
+/** Whether the spec names the engine that the backend itself runs. */
+export const isEmbedded = (spec: string): boolean => spec === embedded || spec.startsWith(filePrefix);
+
+/** The spec with the model file's path made absolute: the backend runs in another directory than the client. */
+export const withAbsoluteModel = (spec: string, absolute: (path: string) => string): string =>
+  spec.startsWith(filePrefix) ? filePrefix + absolute(spec.slice(filePrefix.length)) : spec;
 
 /**
  * @throws CwmError InvalidParameter when it is neither an http(s) URL nor `embedded` nor `embedded:FILE` with an absolute path, or names
- * a place that no engine knows.
+ *   a place that the rules do not know.
  */
-export function parseEngineSpec(spec: string): EngineSpec {
-  if (spec === 'embedded') return { kind: 'embedded', modelFile: null };
+export function parseEngineSpec(spec: string, rules: EngineSpecRules): EngineSpec {
+  if (spec === embedded) return { kind: embedded, modelFile: null };
   if (spec.startsWith(filePrefix)) {
     const modelFile = spec.slice(filePrefix.length);
-    if (isAbsolute(modelFile)) return { kind: 'embedded', modelFile };
+    if (rules.isAbsolute(modelFile)) return { kind: embedded, modelFile };
     throw badSpec(`The model file of the engine ${show(spec)} is not an absolute path.`);
   }
   const url = URL.canParse(spec) ? new URL(spec) : null;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') throw badSpec(`${show(spec)} names no engine.`);
-  if (url.username !== '' || url.password !== '') throw badSpec("An engine's URL must hold no user name or password.");
-  if (url.search !== '') throw badSpec("An engine's URL must have no query: a key in it would end up in records.");
-  return { kind: 'url', url: spec.replace(/#.*$/su, ''), places: parsePlaces(url.hash.slice(1)) };
+  if (url.username !== '' || url.password !== '') {
+    throw badSpec("An engine's URL must not contain a user name or a password.");
+  }
+  if (url.search !== '') throw badSpec("An engine's URL must not have a query: a key in it would end up in records.");
+  return { kind: 'url', url: spec.replace(/#.*$/su, ''), places: parsePlaces(url.hash.slice(1), rules) };
 }
 
-/** `name=/path` and `name=http://…` pairs joined by "&". Not as in a query, where "+" is a space: paths have it. */
-function parsePlaces(text: string): Record<string, string> {
+/** `name=/path` and `name=http://…` pairs joined by "&". Unlike in a query, "+" is no space: paths contain it. */
+function parsePlaces(text: string, { places: kinds, isAbsolute }: EngineSpecRules): Record<string, string> {
   const places: Record<string, string> = {};
   for (const pair of text === '' ? [] : text.split('&')) {
     const equals = pair.indexOf('=');
     const name = pair.slice(0, Math.max(0, equals));
-    const kind = kindOfPlace.get(name);
+    const kind = kinds.get(name);
     if (kind === undefined) {
-      const known = [...kindOfPlace.keys()].join(', ');
-      throw badSpec(`${show(pair)} behind the "#" names nothing of an engine; ${known} can stand there.`);
+      const known = [...kinds.keys()].join(', ');
+      throw badSpec(`${show(pair)} behind the "#" is unknown; ${known} can stand there.`);
     }
     const given = pair.slice(equals + 1);
     const place = decode(given);
@@ -51,7 +66,7 @@ function parsePlaces(text: string): Record<string, string> {
       throw badSpec(`The folder "${name}" of the engine is not an absolute path: ${show(given)}.`);
     }
     if (kind === 'url' && (place === null || !isHttpUrl(place))) {
-      throw badSpec(`"${name}" of the engine is no http or https URL without a password.`);
+      throw badSpec(`"${name}" of the engine is not an http or https URL without a password.`);
     }
     places[name] = place ?? '';
   }

@@ -1,0 +1,10 @@
+/** Whether a process with this number runs, whoever it belongs to. Numbers are used again: see `ProcessIdentity` where that matters. */
+export function pidExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it is there and belongs to another user.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
