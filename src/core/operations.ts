@@ -39,7 +39,7 @@ interface Operation<Name extends CoreRouteName> {
 }
 
 /** What the core can be asked: one row for each of its routes. */
-const operations: { readonly [Name in CoreRouteName]: Operation<Name> } = {
+export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } = {
   createSession: { run: createSession },
   listSessions: { run: listSessions },
   getSession: { run: getSession },

@@ -1,5 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { routes, type Route, type RouteName } from '../../src/protocol/api.ts';
 
@@ -26,15 +24,5 @@ describe('routes', () => {
   test('only a change needs to be allowed on a read-only store, or freed from limits', () => {
     const breaches = all.filter(([, each]) => each.kind === 'read' && (each.allowedReadOnly || each.unlimited));
     expect(breaches).toEqual([]);
-  });
-
-  test('those whose operation reports progress or text are those that stream', () => {
-    const core = path.join(import.meta.dirname, '../../src/core');
-    const sources = readdirSync(core, { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('.ts') && file !== 'changes.ts')
-      .filter((file) => /\bprogressOf\(|type: 'delta'/.test(readFileSync(path.join(core, file), 'utf8')))
-      .map((file) => path.basename(file, '.ts'));
-    const streaming = all.filter(([, { streams }]) => streams).map(([name]) => (name === 'send' ? 'turns' : name));
-    expect(streaming.sort()).toEqual(sources.sort());
   });
 });
