@@ -1,6 +1,5 @@
 import { collect } from '../../src/core/space/collect.ts';
-import { sessionId } from './builders.ts';
-import { branched, project, type World } from './crashWorld.ts';
+import { project, type World } from './crashWorld.ts';
 import { FakeClock } from './testStore.ts';
 
 export interface CrashOperation {
@@ -19,8 +18,8 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   // The words are a draft until the answer is there.
   'send a message': { run: ({ cwm, signal }) => cwm.send({ session: 's', text: 'One more?' }, signal), states: 3 },
   'give files': { run: ({ cwm, signal }) => cwm.prime({ session: 's', paths: ['a.ts'] }, signal), states: 2 },
-  branch: {
-    run: async ({ store }) => store.updateSession(branched((await store.getSession(sessionId('s')))!)),
+  'set an expiry': {
+    run: ({ cwm }) => cwm.setExpiry({ session: 's', expiresAt: '2100-01-01T00:00:00.000Z' }),
     states: 2,
   },
   'update a state': {

@@ -5,7 +5,7 @@ import { makeSpace, type Space } from '../../src/core/space/space.ts';
 import type { TrashItem } from '../../src/core/ports/store.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { SessionId, WindowName } from '../../src/protocol/ids.ts';
-import type { Message, Session } from '../../src/protocol/schemas/session.ts';
+import type { Message } from '../../src/protocol/schemas/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import type { Files } from '../../src/store/disk/files.ts';
 import { openStore } from '../../src/store/openStore.ts';
@@ -103,14 +103,23 @@ export async function look({ store }: World): Promise<object> {
 async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
   const session = await store.getSession(id);
   if (!session) throw new CwmError('Corrupted', `Session "${id}" is listed and not there.`);
-  const { lifecycle, draft, frozenAs, thawedFrom, tokens } = session;
+  const { lifecycle, draft, frozenAs, thawedFrom, tokens, expiresAt = null } = session;
   const branches: Record<string, string[]> = {};
   for (const { name, messageIds } of Object.values(session.branches)) {
     branches[name] = (await store.loadMessages(id, messageIds)).map(wordsOf);
   }
   const ids = tokens && (await store.loadTokens(id, tokens.sha256));
   const state = await store.states.load(id);
-  return { lifecycle, draft, frozenAs, thawedFrom: thawedFrom?.window, ids, branches, state: state && state.data };
+  return {
+    lifecycle,
+    expiresAt,
+    draft,
+    frozenAs,
+    thawedFrom: thawedFrom?.window,
+    ids,
+    branches,
+    state: state && state.data,
+  };
 }
 
 async function windowOf(store: FileStore, name: WindowName): Promise<object> {
@@ -125,17 +134,3 @@ async function windowOf(store: FileStore, name: WindowName): Promise<object> {
 }
 
 const wordsOf = ({ content }: Message): string => JSON.stringify(content);
-
-export const branched = (session: Session): Session => ({
-  ...session,
-  branches: {
-    ...session.branches,
-    other: {
-      ...session.branches['main']!,
-      name: 'other',
-      messageIds: session.branches['main']!.messageIds.slice(0, 2),
-    },
-  },
-  activeBranch: 'other',
-  version: session.version + 1,
-});
