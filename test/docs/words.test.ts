@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { parseAst } from 'vitest/node';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -33,14 +34,26 @@ const filesBelow = (folder: string): string[] =>
 
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
 
-/** Comments, or string literals. Regular expressions of this source have no quotes and no comments in them. */
-const tokens = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g;
+/** Every string literal of a source file that has a space in it: a sentence that somebody may read. A gap in a template is `…`. */
+function sentences(source: string): string[] {
+  const found: string[] = [];
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    if (Array.isArray(node)) return node.forEach(visit);
+    const { type, value, quasis } = node as Node;
+    if (type === 'Literal' && typeof value === 'string') found.push(value);
+    if (type === 'TemplateLiteral') found.push((quasis ?? []).map(({ value: { cooked } }) => cooked).join('…'));
+    Object.values(node).forEach(visit);
+  };
+  visit(parseAst(source, { lang: 'ts' }));
+  return found.filter((text) => text.includes(' '));
+}
 
-/** Every sentence of a source file that somebody may read: its string literals that have a space in them. */
-const sentences = (source: string): string[] =>
-  Array.from(source.matchAll(tokens), ([token]) => token).filter(
-    (token) => !token.startsWith('/') && token.includes(' '),
-  );
+interface Node {
+  readonly type?: string;
+  readonly value?: unknown;
+  readonly quasis?: readonly { readonly value: { readonly cooked: string } }[];
+}
 
 /** What is wrong with the words of a text. */
 const faults = (text: string): string[] =>
@@ -77,5 +90,9 @@ describe('words that people read', () => {
   test('a folder is listed only once, so that the ratchet has one direction', () => {
     expect(new Set(cleaned).size).toBe(cleaned.length);
     expect(faults("It can't be had back.")).toHaveLength(2);
+    expect(sentences('const a = /[`\']/; f(`one ${b} two`, "three four", "five");')).toEqual([
+      'one … two',
+      'three four',
+    ]);
   });
 });
