@@ -196,7 +196,7 @@ const isForAnother = (error: unknown): boolean =>
 function lost(name: RouteName, error: TransportError): CwmError {
   return error.sent
     ? new CwmError('BackendUnavailable', `The backend ended while it worked on "${name}".`, {
-        hint: 'Look whether it was done before you try again; whatever was not finished was undone.',
+        hint: 'Check whether the change was made before you retry. Unfinished work was rolled back.',
         context: { unknown: true },
         cause: error,
       })

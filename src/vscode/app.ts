@@ -7,7 +7,7 @@ import type { ProjectTracker } from './following/project.ts';
 import type { Puller } from './following/puller.ts';
 import type { StateStore } from './state.ts';
 
-/** What commands and views share; made once, in `activate`. */
+/** The objects that commands and views share. `activate` creates it once. */
 export interface App {
   readonly context: ExtensionContext;
   readonly log: LogOutputChannel;

@@ -1,13 +1,13 @@
 import type { App } from './app.ts';
 import type { State } from './state.ts';
 
-/** What other extensions, and the tests in the editor, get from `vscode.extensions.getExtension(…).exports`. */
+/** The exports of the extension, for other extensions and for the tests in the editor. */
 export interface ExtensionApi {
   /** How long `activate` took, in milliseconds. */
   readonly activationMs: number;
-  /** What was known of the backend when `activate` returned. */
+  /** The connection to the backend when `activate` returned. */
   readonly connectionAtActivation: State['connection']['kind'];
-  /** What the views show now. */
+  /** The state that the views show now. */
   readonly state: State;
 }
 

@@ -27,26 +27,26 @@ export type Listing<T> =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'loaded'; readonly items: readonly T[]; readonly total: number };
 
-/** The engine that the settings name. `unasked` is no failure: the embedded engine runs only when somebody needs it. */
+/** The engine that the settings name. `unasked` is not a failure: the embedded engine starts when a command needs it. */
 export type EngineState =
   | { readonly kind: 'unasked' }
   | { readonly kind: 'reachable'; readonly status: EngineStatus }
   | { readonly kind: 'down'; readonly status: EngineStatus };
 
-/** Something that takes a while, as the status bar shows it. */
+/** A running operation, as the status bar shows it. */
 export interface Operation {
   readonly title: string;
   readonly step: string;
 }
 
-/** Everything the tree, the status bar and the welcome texts are drawn from. */
+/** Everything that the tree, the status bar and the welcome texts show. */
 export interface State {
   readonly connection: ConnectionState;
   readonly project: ProjectState;
   readonly scope: ContextKeys['cwm.scope'];
   readonly active: ActiveState;
   readonly sessions: Listing<Session>;
-  /** By session id; only of those sessions that were opened in the tree. */
+  /** By session id; only for sessions that the user opened in the tree. */
   readonly windows: ReadonlyMap<string, Listing<WindowSummary>>;
   readonly engine: EngineState;
   /** Oldest first. */
@@ -67,7 +67,7 @@ export const initialState: State = {
   receipts: new Map(),
 };
 
-/** Holds the one {@link State}. Views read it whole whenever it changes; nobody hands them events. */
+/** Holds the one {@link State}. Views read the whole state after each change; there are no events to apply. */
 export class StateStore implements Disposable {
   #state: State;
   readonly #changed: Emitter<State>;
@@ -86,7 +86,7 @@ export class StateStore implements Disposable {
     this.#changed.emit(this.#state);
   }
 
-  /** Calls `render` with the state as it is, and after every change of one of `parts`. */
+  /** Calls `render` now, and after every change of one of `parts`. */
   render(parts: readonly (keyof State)[], render: (state: State) => void): Disposable {
     let shown = this.#state;
     render(shown);

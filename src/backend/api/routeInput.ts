@@ -18,13 +18,9 @@ export async function readRouteInput(c: Context, route: Route): Promise<unknown>
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.map(String).join('.') ?? '';
-  throw new CwmError(
-    'InvalidParameter',
-    `The parameter "${field}" is not as it should be. ${issue?.message ?? ''}`.trim(),
-    {
-      context: { parameter: field },
-    },
-  );
+  throw new CwmError('InvalidParameter', `"${field}" is invalid: ${issue?.message ?? 'it has the wrong form'}`, {
+    context: { parameter: field },
+  });
 }
 
 /** An empty body is an empty object. */

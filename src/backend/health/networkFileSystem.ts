@@ -38,4 +38,4 @@ export const kindOfFileSystem = (magic: number): string | null => namesByMagic.g
 
 /** What that means for the storage directory, in the words of a person. */
 export const networkWarning = (kind: string): string =>
-  `it is on ${kind}: two machines that use it at once are told apart only by clocks that agree to within 45 s, and what is acknowledged is as safe as that file system's fsync`;
+  `it is on a network file system (${kind}). Use it from one machine at a time: locking relies on clocks that agree within 45 s, and a write is only as durable as that file system's fsync`;

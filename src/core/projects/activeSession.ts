@@ -19,7 +19,7 @@ export async function leaveActive(
     await core.store.setActiveSession(project, id);
     return [];
   } catch (error) {
-    return [`It could not be kept that this is the session the folder was left with: ${toCwmError(error).message}`];
+    return [`Could not save this as the folder's current session: ${toCwmError(error).message}`];
   }
 }
 

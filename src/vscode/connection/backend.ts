@@ -3,12 +3,12 @@ import type { Disposable } from '../../base/disposable.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../../protocol/api.ts';
 import type { Signal } from '../../protocol/signals.ts';
 
-/** The backend as the extension uses it; the client satisfies it. A call to one that has gone starts another. */
+/** The part of the client that the extension uses. A call starts another backend when the last one has ended. */
 export interface Backend extends Disposable {
-  /** @throws CwmError what the backend answered, BackendUnavailable when it can't be reached, Cancelled when the options' signal aborted. */
+  /** @throws CwmError what the backend answered, BackendUnavailable when it cannot be reached, Cancelled when the options' signal aborted. */
   call<Name extends RouteName>(route: Name, input: RouteInput<Name>, options?: CallOptions): Promise<RouteOutput<Name>>;
   onSignal(listener: (signal: Signal) => void): Disposable;
-  /** Each time that the stream of signals is lost. It comes back by itself when a backend is there again. */
+  /** Calls `listener` each time that the stream of signals is lost. The stream returns by itself with the next backend. */
   onClosed(listener: () => void): Disposable;
 }
 

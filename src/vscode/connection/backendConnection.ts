@@ -16,8 +16,8 @@ type Held =
   | { readonly kind: 'open' | 'lost'; readonly backend: Backend; readonly subscriptions: DisposableStore };
 
 /**
- * The one connection of this window of VS Code to the backend: made when first needed, shared by all. What happens to it is
- * written to `state.connection`.
+ * The one connection of this window of VS Code to the backend. The first call opens it, and all parts share it. It writes its own
+ * condition to `state.connection`.
  */
 export class BackendConnection implements Disposable {
   readonly #connect: ConnectBackend;
@@ -25,7 +25,7 @@ export class BackendConnection implements Disposable {
   readonly #disposed = new AbortController();
   readonly #changes: Emitter<Change>;
   #held: Held = { kind: 'nothing' };
-  /** Counts what was let go of, so that a start that ends later knows that it came too late. */
+  /** Counts the backends that were released, so that a start that ends later knows that it is too late. */
   #letGoCount = 0;
 
   constructor(connect: ConnectBackend, state: StateStore, onError: (error: unknown) => void) {
@@ -34,20 +34,20 @@ export class BackendConnection implements Disposable {
     this.#changes = new Emitter<Change>(onError);
   }
 
-  /** Whether a call would be answered without starting anything. */
+  /** Whether a backend is connected, so that a call starts none. */
   get isOpen(): boolean {
     return this.#held.kind === 'open';
   }
 
-  /** What the backend says has changed; `resync` after each time that a backend was found. */
+  /** Passes on the backend's changes, and a `resync` after each connect. */
   onChange(listener: (change: Change) => void): Disposable {
     return this.#changes.subscribe(listener);
   }
 
   /**
-   * Asks the backend, starting it when it is not running. An abort ends the wait, not a start that others wait for too.
+   * Calls the backend, and starts it when it is not running. An abort ends this call's wait, but not a start that other calls share.
    *
-   * @throws CwmError BackendUnavailable when it can't be reached, Cancelled after an abort, else what the backend answered.
+   * @throws CwmError BackendUnavailable when it cannot be reached, Cancelled after an abort, else what the backend answered.
    */
   async call<Name extends RouteName>(
     route: Name,
@@ -84,13 +84,13 @@ export class BackendConnection implements Disposable {
   }
 
   /**
-   * Lets go of the backend, does `work`, which may end that one and start others, and connects anew, however the work ended. Calls
-   * wait for all of this. Where the new connection fails, the state says so; the work's result stands.
+   * Releases the backend, runs `work`, which may end that backend and start others, and connects again even if the work fails. Calls
+   * wait until then. When the new connection fails, the state says so; the work's result stands.
    *
    * @throws what `work` does, Cancelled after `dispose`.
    */
   async without<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    // Nobody else is to start a backend meanwhile, nor to be at other work.
+    // No other call may start a backend or run other work at the same time.
     while (this.#held.kind === 'starting') await Promise.allSettled([this.#held.backend]);
     this.#throwIfDisposed();
     this.#letGo();
@@ -105,8 +105,8 @@ export class BackendConnection implements Disposable {
   }
 
   /**
-   * Lets go of the backend; the next call makes a new connection, with the settings as they are then. Who waits for one that is
-   * starting gets the new one.
+   * Releases the backend. The next call opens a new connection with the settings of that moment. A call that waits for a start gets
+   * the new connection.
    */
   close(): void {
     this.#letGo();
@@ -149,7 +149,7 @@ export class BackendConnection implements Disposable {
     }
   }
 
-  /** Any call of a backend that was lost starts another one. */
+  /** Every call on a lost backend starts another one. */
   async #startAgain(backend: Backend): Promise<Backend> {
     try {
       await backend.call('health', {});

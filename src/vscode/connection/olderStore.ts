@@ -6,12 +6,12 @@ import { otherStoreText, takenOverText, useOlderStore } from '../render/olderSto
 import { olderStorageDirectory } from '../settings/storageDirectory.ts';
 import { inBackground } from '../ui/background.ts';
 
-/** Which older store the user was told about, so that one notice is enough. */
+/** Remembers which older store the user has seen a notice about. One notice is enough. */
 const toldKey = 'cwm.olderStoreNamed';
 
 /**
- * Earlier versions stored everything in the extension's own storage, where the command line did not look. Such a store is taken over
- * into the shared directory. Where that has sessions of its own, both stay as they are and the user hears of the other one, once.
+ * Earlier versions stored everything in the extension's own storage, where the command line did not look. Such a store moves into
+ * the shared directory. When that directory has sessions already, both stores stay, and one notice names the older one.
  */
 export async function settleOlderStore(
   context: ExtensionContext,

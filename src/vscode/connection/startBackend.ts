@@ -8,7 +8,7 @@ import { settleOlderStore } from './olderStore.ts';
 import { setting } from '../settings/settings.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';
 
-/** Settings that hold from the backend's next start on. */
+/** Settings that take effect at the next start of the backend. */
 function backendArguments(): string[] {
   const threads = setting('cwm.embedded.threads');
   const args = {
@@ -20,22 +20,22 @@ function backendArguments(): string[] {
   return Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
-/** Which backend this window uses and how one is started, as the settings say at this moment. */
+/** Which backend this window uses and how to start it, by the current settings. */
 export const connectOptions = (context: ExtensionContext): ConnectOptions & { readonly start: BackendStart } => ({
   storage: storageDirectory(),
   kind: 'vscode',
   start: {
-    // The editor's own Node. A desktop VS Code is Electron, which runs as Node when told so; a server's Node ignores it.
+    // The editor's own Node. A desktop VS Code is Electron, which this variable turns into Node; a server's Node ignores it.
     nodePath: process.execPath,
     env: { ELECTRON_RUN_AS_NODE: '1' },
     args: backendArguments(),
     entry: entryPointPath('backend', import.meta.url),
   },
-  // Only for the engine that a call names: the key of one server is never shown to another.
+  // Only the key of the engine that a call names: a server must never see another server's key.
   engineKey: async (engine) => (engine === undefined ? undefined : context.secrets.get(apiKeySecret(engine))),
 });
 
-/** Finds or starts the backend, after a look at what an earlier version stored. */
+/** Takes over the store of an earlier version, then finds or starts the backend. */
 export const startBackend =
   (context: ExtensionContext, log: LogOutputChannel): ConnectBackend =>
   async (signal) => {

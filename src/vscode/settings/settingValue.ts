@@ -1,8 +1,8 @@
 import { type SettingId, type SettingTypes, settings } from '../contributions.ts';
 
 /**
- * What a setting means, whatever the user wrote: VS Code only underlines what is out of range or of another type. A number is brought
- * into its range; what is no value at all is the default.
+ * Makes a usable value of a setting, because VS Code only underlines a value that is out of range or of the wrong type. A number moves
+ * into its range; any other unusable value becomes the default.
  */
 export function settingValue<Id extends SettingId>(id: Id, written: unknown): SettingTypes[Id] {
   return meaning(settings[id], written) as SettingTypes[Id];

@@ -4,9 +4,9 @@ import { setting } from './settings.ts';
 import { userPath } from './userPath.ts';
 
 /**
- * Where everything is stored: what the setting says, else where the command line looks as well. Absolute.
+ * The storage directory: the setting, else the command line's own default. Absolute.
  *
- * @throws CwmError InvalidParameter where the system names no home directory.
+ * @throws CwmError InvalidParameter when the system has no home directory.
  */
 export function storageDirectory(): string {
   const chosen = setting('cwm.storageDirectory');
