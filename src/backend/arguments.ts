@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultLimits, type SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
+import { embeddedFlagNames } from '../protocol/embeddedFlags.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import { logFormats, logLevels, type LogFormat, type LogLevel } from '../protocol/log.ts';
 
@@ -21,6 +22,10 @@ export interface BackendArguments {
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
 }
 
+const embeddedOptions = Object.fromEntries(
+  embeddedFlagNames.map((name) => [`embedded-${name}`, { type: 'string' } as const]),
+);
+
 const defaultIdleMinutes = 5;
 
 /** @throws Error with a message for people when the arguments are not understood. */
@@ -32,8 +37,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
       'take-over': { type: 'string' },
       'idle-minutes': { type: 'string' },
       engine: { type: 'string' },
-      'embedded-threads': { type: 'string' },
-      'embedded-context': { type: 'string' },
+      ...embeddedOptions,
       'log-level': { type: 'string' },
       'log-format': { type: 'string' },
       'rate-limit': { type: 'string' },
@@ -52,8 +56,6 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
   if (logLevel === undefined) throw new Error(`--log-level must be one of ${logLevels.join(', ')}.`);
   const logFormat = logFormats.find((format) => format === (values['log-format'] ?? 'json'));
   if (logFormat === undefined) throw new Error(`--log-format must be one of ${logFormats.join(', ')}.`);
-  const threads = values['embedded-threads'];
-  const context = values['embedded-context'];
   const stateFolder = values['state-folder'];
   const syncMs = parseSyncSeconds(values['state-sync-seconds']);
   return {
@@ -77,10 +79,10 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
       ),
     },
     defaultEngine: values.engine ?? 'embedded',
-    embeddedArgs: [
-      ...(threads === undefined ? [] : ['--threads', threads]),
-      ...(context === undefined ? [] : ['--context', context]),
-    ],
+    embeddedArgs: embeddedFlagNames.flatMap((name) => {
+      const value = Reflect.get(values, `embedded-${name}`) as string | undefined;
+      return value === undefined ? [] : [`--${name}`, value];
+    }),
   };
 }
 

@@ -175,12 +175,20 @@ export const treeContextValues = [
 ] as const;
 export type TreeContextValue = (typeof treeContextValues)[number];
 
+export const gpuChoices = ['auto', 'off', 'metal', 'cuda', 'vulkan'] as const;
+export const kvTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
+
 /** A setting's default, the range of a number, the values of a choice; package.json must say the same. */
 export const settings = {
   'cwm.engine': { default: 'embedded' },
   'cwm.storageDirectory': { default: '' },
   'cwm.answer.maxTokens': { default: 256, minimum: 1, maximum: 32_768 },
   'cwm.embedded.threads': { default: 0, minimum: 0, maximum: 512 },
+  'cwm.embedded.contextTokens': { default: 0, minimum: 0, maximum: 16_777_216 },
+  'cwm.embedded.gpu': { default: 'auto', values: gpuChoices },
+  'cwm.embedded.gpuLayers': { default: -1, minimum: -1, maximum: 10_000 },
+  'cwm.embedded.kvType': { default: 'f16', values: kvTypes },
+  'cwm.embedded.chatTemplate': { default: '' },
   'cwm.kvBudgetGb': { default: 50, minimum: 0, maximum: 1_000_000 },
   'cwm.storageQuotaGb': { default: 100, minimum: 0, maximum: 1_000_000 },
   'cwm.logLevel': { default: 'info', values: logLevels },
@@ -195,6 +203,14 @@ export interface SettingTypes {
   'cwm.answer.maxTokens': number;
   /** 0: physical cores − 1. */
   'cwm.embedded.threads': number;
+  /** 0: the model's own, at most 32,768. */
+  'cwm.embedded.contextTokens': number;
+  'cwm.embedded.gpu': (typeof gpuChoices)[number];
+  /** −1: as many as fit. */
+  'cwm.embedded.gpuLayers': number;
+  'cwm.embedded.kvType': (typeof kvTypes)[number];
+  /** A built-in name or a file; empty: the model's own. */
+  'cwm.embedded.chatTemplate': string;
   /** Of the embedded engine's KV, in gigabytes; 0: no limit. */
   'cwm.kvBudgetGb': number;
   /** Of everything in the storage directory, in gigabytes; 0: no limit. */

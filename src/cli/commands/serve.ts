@@ -6,6 +6,7 @@ import { absolutePath } from '../../client/absolutePath.ts';
 import { readBackendRecord } from '../../client/backendRecord.ts';
 import { makeStorageDirectory } from '../../client/storageDirectory.ts';
 import { alreadyRunningExitCode, type BackendRecord } from '../../protocol/backendRecord.ts';
+import { embeddedFlagNames, embeddedFlags } from '../../protocol/embeddedFlags.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Perform } from '../action.ts';
 import { amount, notEmpty, wholeNumber } from '../arguments.ts';
@@ -24,7 +25,7 @@ interface ServeOptions {
 const pollMs = 50;
 
 export function registerServe(program: Command, perform: Perform): void {
-  withCommonOptions(program.command('serve'))
+  const command = withCommonOptions(program.command('serve'))
     .description('run the backend here until Ctrl-C; without this command it starts when it is needed')
     .option('--idle-minutes <n>', 'end after this long without a client; 0 is never', wholeNumber(0), 0)
     .option('--rate-limit <n>', 'changes that each client may ask for in a minute; 0 is no limit', wholeNumber(0))
@@ -35,9 +36,15 @@ export function registerServe(program: Command, perform: Perform): void {
       'synchronise the states of selected sessions with this folder, merging changes',
       notEmpty,
     )
-    .option('--state-sync-seconds <n>', 'seconds between synchronisations; 0 is never (default: 60)', wholeNumber(0))
-    .action((options: ServeOptions) => perform(options, (run) => serve(run, options)));
+    .option('--state-sync-seconds <n>', 'seconds between synchronisations; 0 is never (default: 60)', wholeNumber(0));
+  for (const name of embeddedFlagNames) {
+    command.option(`--embedded-${name} <value>`, `embedded model server: ${embeddedFlags[name]}`, notEmpty);
+  }
+  command.action((options: ServeOptions) => perform(options, (run) => serve(run, options)));
 }
+
+/** How an option's value is found. */
+const camelCase = (name: string): string => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 async function serve(run: Run, options: ServeOptions): Promise<number> {
   makeStorageDirectory(run.storage);
@@ -52,6 +59,10 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
     ['--state-sync-seconds', options.stateSyncSeconds],
   ] as const) {
     if (value !== undefined) args.push(flag, String(value));
+  }
+  for (const name of embeddedFlagNames) {
+    const value: unknown = Reflect.get(options, camelCase(`embedded-${name}`));
+    if (typeof value === 'string') args.push(`--embedded-${name}`, value);
   }
   const child = spawn(nodePath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: run.terminal.env });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;

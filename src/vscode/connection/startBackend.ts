@@ -7,15 +7,27 @@ import { apiKeySecret } from '../contributions.ts';
 import { settleOlderStore } from './olderStore.ts';
 import { setting } from '../settings/settings.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';
+import { userPath } from '../settings/userPath.ts';
 
 /** Settings that take effect at the next start of the backend. */
 function backendArguments(): string[] {
-  const threads = setting('cwm.embedded.threads');
+  const [threads, context, layers] = [
+    setting('cwm.embedded.threads'),
+    setting('cwm.embedded.contextTokens'),
+    setting('cwm.embedded.gpuLayers'),
+  ];
+  const template = setting('cwm.embedded.chatTemplate').trim();
   const args = {
     'log-level': setting('cwm.logLevel'),
     'kv-budget-gb': setting('cwm.kvBudgetGb'),
     'storage-quota-gb': setting('cwm.storageQuotaGb'),
+    'embedded-gpu': setting('cwm.embedded.gpu'),
+    'embedded-kv-type': setting('cwm.embedded.kvType'),
     ...(threads === 0 ? {} : { 'embedded-threads': threads }),
+    ...(context === 0 ? {} : { 'embedded-context': context }),
+    ...(layers < 0 ? {} : { 'embedded-gpu-layers': layers }),
+    // A built-in one is a name, without any of these signs.
+    ...(template === '' ? {} : { 'embedded-chat-template': /[/\\.~]/.test(template) ? userPath(template) : template }),
   };
   return Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
