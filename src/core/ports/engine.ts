@@ -54,6 +54,8 @@ export interface ReuseEvidence {
   readonly serverIdle: boolean | null;
   /** Differences of the counters that were read around the request, by metric name and label. */
   readonly counters: Readonly<Record<string, number>>;
+  /** The server's counters can be read, nothing was in flight, and they did not move: something in front of the server answered. */
+  readonly isFromElsewhere?: boolean;
 }
 
 export interface Generation {

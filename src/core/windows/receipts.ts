@@ -29,13 +29,18 @@ export function reuseFields(
   };
 }
 
-/** Says how to prove reuse that only the server's counters report. */
-export const reuseNotes = ({ cachedTokensFrom, cachedTokens, promptTokens }: ReuseEvidence): string[] =>
-  cachedTokensFrom === 'metrics'
+/** What makes the counts of a request no evidence, and how to have it. */
+export function reuseNotes({ cachedTokensFrom, cachedTokens, promptTokens, isFromElsewhere }: ReuseEvidence): string[] {
+  if (isFromElsewhere)
+    return [
+      'The model server counted no request, so something in front of it answered instead: a response cache, say. Connect to the model server directly.',
+    ];
+  return cachedTokensFrom === 'metrics'
     ? [
         `The server's own counters say that ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused, but they count the requests of all clients. Start the server with --enable-prompt-tokens-details, so that it reports the reuse of each request.`,
       ]
     : [];
+}
 
 export const engineFields = (description: EngineDescription): NonNullable<Receipt['engine']> => ({
   kind: description.kind,

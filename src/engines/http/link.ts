@@ -235,6 +235,8 @@ export class Link {
     const key = this.#key;
     return {
       accept: type || '*/*',
+      // What is measured must be of this request, and counters of this moment.
+      'cache-control': 'no-store',
       ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
     };

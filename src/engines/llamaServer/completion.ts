@@ -1,6 +1,7 @@
 import type { KvContext, Measurement, ReuseEvidence } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { LinkRequest } from '../http/link.ts';
+import { nonceFields } from '../http/nonce.ts';
 import type { SlotUse } from './homeSlot.ts';
 import type { Completion, Timings } from './wire.ts';
 
@@ -26,6 +27,7 @@ export const completionRequest = (
     cache_prompt: reuse,
     n_predict: 1,
     temperature: 0,
+    ...nonceFields(),
     ...(canary ? { n_probs: alternatives } : {}),
   },
 });

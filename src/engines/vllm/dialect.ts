@@ -10,7 +10,7 @@ const vllmFields = [
   'kv_transfer_params',
 ] as const;
 /** These and no others may be left out without being named: no answer is another without them. */
-const unnamedFields: readonly string[] = [...vllmFields, 'stream_options'];
+const unnamedFields: readonly string[] = [...vllmFields, 'stream_options', 'seed', 'user'];
 
 const mostTries = 6;
 /** Fields that every server knows are left out only where their presence is what is refused, not their value. */

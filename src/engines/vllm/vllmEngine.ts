@@ -70,7 +70,7 @@ interface KnownServer {
 }
 
 /** Pauses before the counters are read once more, when they have not moved yet: the server adds up after it answers. */
-const counterPausesMs = [10, 25, 50, 100];
+const counterPausesMs = [10, 25, 50, 100, 200];
 
 /** A server that speaks vLLM's dialect of the OpenAI API: vLLM itself, the embedded engine, and what else understands it. */
 export class VllmEngine implements Engine {
@@ -224,7 +224,12 @@ export class VllmEngine implements Engine {
         const parts = { complete, blockTokens, label: link.label };
         const { completed, canary, mayHaveRun } = await server.canaries.ask(context, parts);
         const reuse = await this.#weighWord(link, server, completed, signal);
-        return { reuse: mayHaveRun && reuse.cachedTokens !== 0 ? unseen(reuse) : reuse, canary };
+        // What the server did not answer says nothing of its KV.
+        const isOfServer = !completed.reuse.isFromElsewhere;
+        return {
+          reuse: mayHaveRun && reuse.cachedTokens !== 0 ? unseen(reuse) : reuse,
+          canary: isOfServer ? canary : null,
+        };
       } catch (error) {
         if (!isLacking(server.identity, error)) throw error;
         return { reuse: nothingSeen(context), canary: null };

@@ -2,13 +2,15 @@ import type { KvContext, Measurement } from '../../../core/ports/engine.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import type { Canary } from '../../../protocol/schemas/receipt.ts';
 import type { LinkRequest } from '../../http/link.ts';
+import { nonceFields } from '../../http/nonce.ts';
 import type { Completion } from '../wire.ts';
 
 const alternatives = 5;
 
 /**
  * One greedy token over exact ids. No `echo` and no `prompt_logprobs`: either makes vLLM skip the prefix cache. The salt
- * stands at the top level of the body (vllm#17045); anywhere else it is silently ignored.
+ * stands at the top level of the body (vllm#17045); anywhere else it is silently ignored. Each request is unlike all others, for an
+ * answer from a cache in front of the server is no evidence of the server.
  */
 export const completionRequest = (model: string, context: KvContext, canary: boolean): LinkRequest => ({
   method: 'POST',
@@ -20,6 +22,7 @@ export const completionRequest = (model: string, context: KvContext, canary: boo
     prompt: context.ids,
     max_tokens: 1,
     temperature: 0,
+    ...nonceFields(),
     cache_salt: context.salt,
     // To have the prompt's ids back doubles what a long context moves, so only the request that seals it asks for them, to hold them
     // against those that were sent. A canary's alternatives are keyed by id: two tokens may read the same as text.

@@ -41,7 +41,9 @@ export function weigh(observation: Observation): ReuseEvidence {
   const { usage, before, after, triedBefore, sentTokens } = observation;
   const promptTokens = usage?.prompt_tokens ?? sentTokens;
   const deltas = before && after ? counterDeltas(before, after) : null;
-  const serverIdle = before && after && deltas ? wasIdle(before, after, deltas, promptTokens) : null;
+  const isFromElsewhere = before && after && deltas ? hasNotArrived(before, after, deltas) : false;
+  const serverIdle =
+    before && after && deltas && !isFromElsewhere ? wasIdle(before, after, deltas, promptTokens) : null;
   const clean = serverIdle === true && deltas ? deltas : null;
 
   let cachedTokens = usage?.prompt_tokens_details?.cached_tokens ?? null;
@@ -50,7 +52,8 @@ export function weigh(observation: Observation): ReuseEvidence {
   if (counted !== null && (cachedTokens === null || (clean?.cachedBySource && counted < cachedTokens)))
     [cachedTokens, cachedTokensFrom] = [counted, 'metrics'];
   const isOfAnother = sentTokens > 0 && promptTokens !== sentTokens;
-  if (isOfAnother || (triedBefore && cachedTokens !== 0)) [cachedTokens, cachedTokensFrom] = [null, 'none'];
+  if (isFromElsewhere || isOfAnother || (triedBefore && cachedTokens !== 0))
+    [cachedTokens, cachedTokensFrom] = [null, 'none'];
 
   return {
     promptTokens,
@@ -60,6 +63,7 @@ export function weigh(observation: Observation): ReuseEvidence {
     timeToFirstTokenMs: observation.timeToFirstTokenMs,
     serverIdle,
     counters: named(deltas, observation.serverTimeToFirstTokenMs),
+    ...(isFromElsewhere && { isFromElsewhere }),
   };
 }
 
@@ -95,6 +99,18 @@ function differences(
 ): ReadonlyMap<string, number> | null {
   return after && new Map([...after].map(([source, value]) => [source, value - (before?.get(source) ?? 0)]));
 }
+
+/** Whether the server, with nothing in flight, has counted neither a request nor a token. */
+const hasNotArrived = (
+  before: ServerMetrics,
+  after: ServerMetrics,
+  { finished, promptTokens }: CounterDeltas,
+): boolean =>
+  before.requestsInFlight === 0 &&
+  after.requestsInFlight === 0 &&
+  (finished !== null || promptTokens !== null) &&
+  (finished ?? 0) === 0 &&
+  (promptTokens ?? 0) === 0;
 
 /** Null when the server shows too little to tell. */
 function wasIdle(
