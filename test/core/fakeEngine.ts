@@ -59,6 +59,9 @@ export class FakeEngine implements Engine {
   blocksInPiece = 1;
   /** Says that everything is cached, and reuses nothing. */
   claimsFullReuse = false;
+  /** What computing a token costs, and loading one from a file, in milliseconds. */
+  computeMsPerToken = 0;
+  loadMsPerToken = 0;
   /** Answers 500 as long as a reused block holds noise. */
   failsOnDamage = false;
   /** Each recomputation gives other last bits, as on real hardware. */
@@ -277,12 +280,14 @@ export class FakeEngine implements Engine {
     const reusable = reuseFloor(ids.length, blockTokens) / blockTokens;
     let cached = 0;
     const tiers = new Set<KvTier>();
+    let loaded = 0;
     while (cached < reusable) {
       const hash = hashes[cached] ?? '';
       const stored = this.#disk.get(hash);
       if (this.#device.has(hash)) tiers.add('device');
       else if (stored) {
         this.#device.set(hash, stored.bytes);
+        loaded++;
         tiers.add('disk');
       } else break;
       cached++;
@@ -304,7 +309,8 @@ export class FakeEngine implements Engine {
       cachedTokens: this.isSilent ? null : this.claimsFullReuse ? reusable * blockTokens : cached * blockTokens,
       cachedTokensFrom: this.isSilent ? 'none' : this.countsFrom,
       tier: tiers.size === 1 ? ([...tiers][0] ?? null) : tiers.size > 1 ? 'mixed' : null,
-      timeToFirstTokenMs: 1,
+      timeToFirstTokenMs:
+        1 + (ids.length - cached * blockTokens) * this.computeMsPerToken + loaded * blockTokens * this.loadMsPerToken,
       serverIdle: true,
       counters: {},
     };

@@ -17,6 +17,7 @@ import type { WindowManifest } from '../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { ManualTimer } from '../engines/vllm/rig.ts';
 import { noFaults } from '../fakes/fakeFaults.ts';
+import { CachingProxy } from '../fakes/cachingProxy.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 import type { Lie } from './lies.ts';
 
@@ -72,10 +73,11 @@ export async function runCell(product: Product, lie: Lie, operation: Operation, 
     schedule: (delayMs, task) => void timer.schedule(delayMs, task),
     ...((lie.hasTier ?? true) && { tier: { rootDir } }),
   });
+  const proxy = lie.cache && (await CachingProxy.start(fake.url, lie.cache));
   const id = randomUUID();
   const engine = new VllmEngine({
     spec: `http://${id}`,
-    connect: async () => ({ url: fake.url }),
+    connect: async () => ({ url: proxy?.url ?? fake.url }),
     timer,
     sleep: async (_, signal) => signal.throwIfAborted(),
     random: () => 0,
@@ -87,6 +89,7 @@ export async function runCell(product: Product, lie: Lie, operation: Operation, 
   } finally {
     product.engines.delete(engine.spec);
     await engine.close();
+    await proxy?.[Symbol.asyncDispose]();
     await fake.stop();
     await rm(rootDir, { recursive: true, force: true });
   }

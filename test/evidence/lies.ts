@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import type { FakeFaults, HttpFault } from '../fakes/fakeFaults.ts';
+import type { CacheKey } from '../fakes/cachingProxy.ts';
 import type { FakeVllm } from '../fakes/fakeVllm.ts';
 
 /** Whom it befalls: a server with a frozen context, and the block files of that and of another text, first block first. */
@@ -16,6 +17,8 @@ export interface Lie {
   readonly faults?: Partial<FakeFaults>;
   /** Blocks that fit on the device. */
   readonly capacityBlocks?: number;
+  /** A response cache in front of the server. */
+  readonly cache?: CacheKey;
   /** Default 0.32.0. */
   readonly version?: string;
   /** False: the server keeps nothing beyond its memory. */
@@ -181,6 +184,14 @@ export const lies: readonly Lie[] = [
   { name: 'evicted in between', befalls: ({ fake }) => fake.evictAll() },
   { name: 'evicted in between, no tier', hasTier: false, befalls: ({ fake }) => fake.evictAll() },
   suddenly('claims all from now on', { usageDetails: 'claims-all' }),
+  suddenly('claims all from now on, caches nothing, and counts so', {
+    usageDetails: 'claims-all',
+    prefixCaching: false,
+    countsClaims: true,
+  }),
+  { name: 'a cache in front knows requests by their body', cache: 'whole body' },
+  { name: 'a cache in front knows requests by their prompt', cache: 'prompt' },
+  { name: 'a cache in front, no tier', cache: 'prompt', hasTier: false },
   { ...suddenly('claims all from now on, no tier', { usageDetails: 'claims-all' }), hasTier: false },
   suddenly('prompts are cut to their last tokens', { keepsLastTokens: 17 }),
   {

@@ -119,6 +119,11 @@ export class FakeVllm {
     this.#backEnd.pool.clear();
   }
 
+  /** The counters begin at 0 again, though the server goes on, and tells no other start of its process. */
+  resetCounters(): void {
+    this.#backEnd = { ...this.#backEnd, counters: new FakeCounters(this.#startSeconds) };
+  }
+
   /** `kill -9`: connections break, memory is lost, and nobody listens. */
   async kill(): Promise<void> {
     this.#tier?.crash();

@@ -56,7 +56,7 @@ export async function inspectKv(
   const restored = await engine.restore(context, signal);
   progress('Measuring');
   const askCanary = () => measureUnlessPoisoned(request, context, signal);
-  const measured = await askCanary();
+  const measured = await askBelievably(core, request, askCanary);
   const files = { restored, salt, canaryGrain: 'coarse', foundLate: [], prefixes: null } as const;
   if (!measured)
     return {
@@ -68,7 +68,6 @@ export async function inspectKv(
       content: 'disagreed',
       answer: 'none',
     };
-  core.prefill.observe(engine.spec, measured.reuse);
 
   const reused = verdictOf(request, measured, cleaned && { ...cleaned, damaged: [] }, null);
   const isCanaryExact =
@@ -107,6 +106,29 @@ export async function inspectKv(
     content: isInDoubt ? 'in-doubt' : content,
     answer: canary.result !== 'agreed' && answersOtherwise(kv, measured) ? 'another' : 'as-frozen',
   };
+}
+
+/**
+ * Full reuse takes little time. A request that took too long may have had its KV loaded from a slow disk; the next one has it in memory,
+ * and where that takes as long, the engine computes what it says it reused.
+ */
+async function askBelievably(
+  { prefill }: CoreContext,
+  { engine: { spec } }: FrozenContext,
+  ask: () => Promise<Measurement | null>,
+): Promise<Measurement | null> {
+  const measured = await ask();
+  if (!measured) return null;
+  const claimsReuse = (measured.reuse.cachedTokens ?? 0) > measured.reuse.promptTokens / 2;
+  const isTooSlow = ({ reuse }: Measurement): boolean => claimsReuse && prefill.isTooSlowForReuse(spec, reuse);
+  if (!isTooSlow(measured)) {
+    prefill.observe(spec, measured.reuse);
+    return measured;
+  }
+  const again = await ask();
+  if (!again || !isTooSlow(again)) return again && measured;
+  const { reuse } = measured;
+  return { ...measured, reuse: { ...reuse, cachedTokens: null, cachedTokensFrom: 'none', isTooSlow: true } };
 }
 
 /** A beginning that answers otherwise speaks against all of it; one that answers the same speaks for itself alone. */

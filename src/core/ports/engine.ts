@@ -56,6 +56,8 @@ export interface ReuseEvidence {
   readonly counters: Readonly<Record<string, number>>;
   /** The server's counters can be read, nothing was in flight, and they did not move: something in front of the server answered. */
   readonly isFromElsewhere?: boolean;
+  /** It claimed reuse and took as long as computing: set by the core, and then no count of it is believed. */
+  readonly isTooSlow?: boolean;
 }
 
 export interface Generation {

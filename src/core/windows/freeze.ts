@@ -146,6 +146,7 @@ async function freezeNow(
     sealed.kv,
   );
   if (operation === 'freeze') await endTurns(core, session, name, at);
+  core.prefill.observe(engineSpec, sealed.measured.reuse);
   const fields = sealedFields(sealed, engineDescription, ids.length);
   const receipt = withSummary({
     operation,

@@ -30,7 +30,12 @@ export function reuseFields(
 }
 
 /** What makes the counts of a request no evidence, and how to have it. */
-export function reuseNotes({ cachedTokensFrom, cachedTokens, promptTokens, isFromElsewhere }: ReuseEvidence): string[] {
+export function reuseNotes(reuse: ReuseEvidence): string[] {
+  const { cachedTokensFrom, cachedTokens, promptTokens, isFromElsewhere, isTooSlow } = reuse;
+  if (isTooSlow)
+    return [
+      'The model server claimed reuse and took as long as computing the context takes, twice, so its claim is not believed.',
+    ];
   if (isFromElsewhere)
     return [
       'The model server counted no request, so something in front of it answered instead: a response cache, say. Connect to the model server directly.',

@@ -65,9 +65,16 @@ interface KnownServer {
   readonly canaries: CanaryAsker;
   /** What a probe found. */
   capabilities: Capabilities | null;
-  /** Null until it was asked for what it can't have; false for good once it claimed to have it. */
+  /** Null until it was asked for what it can't have, and again when that may have changed; false for good once it claimed to have it. */
   isBelieved: boolean | null;
+  /** When it was asked last, by the monotonic clock. */
+  askedAtMs: number;
+  /** As it counted them last; less than that is another server, or one that makes its counters up. */
+  countedTokens: number;
 }
+
+/** However well it goes, a server's word on reuse is tested again after this time. */
+const beliefMs = 3_600_000;
 
 /** Pauses before the counters are read once more, when they have not moved yet: the server adds up after it answers. */
 const counterPausesMs = [10, 25, 50, 100, 200];
@@ -207,6 +214,7 @@ export class VllmEngine implements Engine {
   /** The next request finds the KV by itself, in whichever tier it is; LMCache is told to begin with it. */
   async restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
     if (signal.aborted) throw new CwmError('Cancelled', 'The restore was cancelled.');
+    if (this.#known?.isBelieved) this.#known.isBelieved = null;
     const pinned = this.#pinned;
     if (!pinned) return { outcome: 'on-demand', notes: [] };
     return this.#inTurn(signal, async (link, signal) => {
@@ -289,6 +297,8 @@ export class VllmEngine implements Engine {
       canaries: new CanaryAsker(),
       capabilities: null,
       isBelieved: null,
+      askedAtMs: 0,
+      countedTokens: 0,
     };
     return this.#known;
   }
@@ -305,15 +315,16 @@ export class VllmEngine implements Engine {
   }
 
   /**
-   * What a request showed, less what rests on the word of a server that can't be believed. The first claim of reuse, and each that no
-   * counter confirms, has the server asked at once for what it can't have.
+   * What a request showed, less what rests on the word of a server that can't be believed. The first claim of reuse of each thaw, the
+   * first after an hour or after counters went back, and each that no counter confirms, has the server asked at once for what it can't have.
    */
   async #weighWord(
     link: Link,
     server: KnownServer,
-    { reuse, after }: Completed,
+    { reuse, before, after }: Completed,
     signal: AbortSignal,
   ): Promise<ReuseEvidence> {
+    this.#endBelief(server, before, after);
     const isOurs = server.identity.description.kind === 'embedded';
     const isClaim = reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens !== 0;
     const isCounted = reuse.serverIdle === true && (after?.cachedBySource ?? null) !== null;
@@ -321,8 +332,18 @@ export class VllmEngine implements Engine {
       const claims = await claimsWhatCannotBe(this.#probeParts(link, server, signal), signal);
       if (claims === null) return unseen(reuse);
       server.isBelieved = !claims;
+      server.askedAtMs = this.#clock.elapsedMs();
     }
     return asBelieved(reuse, server);
+  }
+
+  /** A server that was honest once may be another one now, or may have begun to lie. */
+  #endBelief(server: KnownServer, before: ServerMetrics | null, after: ServerMetrics | null): void {
+    const counted = [before?.promptTokens, after?.promptTokens].filter((value) => typeof value === 'number');
+    const hasGoneBack = [server.countedTokens, ...counted].some((value, index, all) => value < (all[index - 1] ?? 0));
+    server.countedTokens = counted.at(-1) ?? server.countedTokens;
+    const isOld = this.#clock.elapsedMs() - server.askedAtMs > beliefMs;
+    if (server.isBelieved && (hasGoneBack || isOld)) server.isBelieved = null;
   }
 
   #probeParts(link: Link, { identity, blocks, dialect }: KnownServer, signal: AbortSignal): ProbeParts {

@@ -46,6 +46,43 @@ describe('what the engine says of reuse is not enough', () => {
   });
 });
 
+describe('a claim of reuse that takes as long as computing', () => {
+  const afterLongTurn = async (): Promise<CoreFixture> => {
+    const fixture = await coreFixture();
+    fixture.engine.computeMsPerToken = 5;
+    await fixture.cwm.createSession({ id: 's' });
+    await fixture.cwm.send({ session: 's', text: 'Explain this. '.repeat(40) }, never());
+    await fixture.cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+    return fixture;
+  };
+
+  test('is not believed, though its counts and its content look right', async () => {
+    const fixture = await afterLongTurn();
+    fixture.engine.onCall = async () => fixture.engine.evict();
+    fixture.engine.claimsFullReuse = true;
+    fixture.engine.hasBlockFiles = false;
+    const receipt = await thaw(fixture);
+    expect(receipt).toMatchObject({ verdict: 'unobserved', cachedTokens: null, content: { canary: 'agreed' } });
+    expect(receipt.notes.join(' ')).toContain('took as long as computing');
+  });
+
+  test('is believed where the KV came from a slow disk: asked again, it is in memory', async () => {
+    const fixture = await afterLongTurn();
+    fixture.engine.restart();
+    fixture.engine.loadMsPerToken = 5;
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'proven', tier: 'disk' });
+  });
+
+  test('is believed where computing takes too little time to measure', async () => {
+    const fixture = await coreFixture();
+    fixture.engine.computeMsPerToken = 5;
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.loadMsPerToken = 5;
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'proven' });
+  });
+});
+
 describe('content that nothing speaks for', () => {
   test('content that can no longer be held against its canary is not proven', async () => {
     const fixture = await coreFixture();

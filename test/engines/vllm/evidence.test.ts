@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { contextOf, makeRig, never, someIds, type Rig } from './rig.ts';
+import type { KvContext } from '../../../src/core/ports/engine.ts';
+import { contextOf, makeRig, never, someIds, type Rig, type RigOptions } from './rig.ts';
 
 /** 100 tokens are 6 full blocks of 16 and a rest, so 96 can be reused. */
 const floorTokens = 96;
@@ -253,6 +254,38 @@ describe('lies', () => {
     const body = '{"choices": [{"text": "x", "prompt_token_ids": [1, 2]}], "usage": {"prompt_tokens": 2}}';
     rig.fake.faults.http = { kind: 'body', body, path: '/v1/completions' };
     await expect(rig.engine.persist(newContext(), never)).rejects.toMatchObject({ code: 'CWM-5007' });
+  });
+});
+
+describe('a server that was honest, and raises its claims and its counters alike from now on', () => {
+  const lying = { usageDetails: 'claims-all', prefixCaching: false, countsClaims: true } as const;
+
+  const turned = async (options: RigOptions = {}): Promise<{ rig: Rig; context: KvContext }> => {
+    const rig = await makeRig(options);
+    const context = await cached(rig);
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: floorTokens });
+    Object.assign(rig.fake.faults, lying);
+    return { rig, context };
+  };
+
+  test('is tested by each thaw', async () => {
+    const { rig, context } = await turned();
+    await rig.engine.restore(context, never);
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: null });
+  });
+
+  test('is tested after an hour', async () => {
+    let nowMs = 0;
+    const clock = { now: () => new Date(0), elapsedMs: () => nowMs };
+    const { rig, context } = await turned({ engine: { clock } });
+    nowMs = 3_600_001;
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: null });
+  });
+
+  test('is tested when its counters went back', async () => {
+    const { rig, context } = await turned();
+    rig.fake.resetCounters();
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: null });
   });
 });
 
