@@ -148,9 +148,15 @@ async function update(
   version: number | undefined,
 ): Promise<SessionState> {
   for (let attempt = 1; ; attempt++) {
-    const { session, version: stored, data, metadata } = await run.call('getState', { session: given });
+    const {
+      session,
+      sessionCreatedAt,
+      version: stored,
+      data,
+      metadata,
+    } = await run.call('getState', { session: given });
     try {
-      const next = { session, version: (version ?? stored) + 1, data: change(data), metadata };
+      const next = { session, sessionCreatedAt, version: (version ?? stored) + 1, data: change(data), metadata };
       return await run.call('updateState', next);
     } catch (error) {
       const isOvertaken = isCwmError(error, 'VersionConflict', 'TooManyOperations');

@@ -14,10 +14,12 @@ export async function getState(
 /** @throws CwmError InvalidSessionId, InvalidState, SessionNotFound, AlreadyFrozen (frozen), NotInitialized, VersionConflict (changed meanwhile), Corrupted. */
 export async function updateState(
   { trackers }: CoreContext,
-  { session, version, data, metadata }: RouteInput<'updateState'>,
+  { session, version, sessionCreatedAt, data, metadata }: RouteInput<'updateState'>,
 ): Promise<RouteOutput<'updateState'>> {
   const id = await trackers.resolve(session);
-  return trackers.use(id, (tracker) => tracker.updateState({ version, data, metadata: metadata ?? {} }));
+  return trackers.use(id, (tracker) =>
+    tracker.updateState({ version, data, metadata: metadata ?? {} }, sessionCreatedAt),
+  );
 }
 
 /** Latest first. @throws CwmError InvalidSessionId, SessionNotFound, NotInitialized. */

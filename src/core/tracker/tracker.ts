@@ -38,6 +38,7 @@ export class Tracker {
   readonly #keeper: RecoveryKeeper;
   /** Undefined until it was asked for. */
   #stored: StoredState | undefined;
+  #createdAt: string | undefined;
 
   constructor(parts: TrackerParts, session: SessionId, config: TrackerConfig) {
     this.session = session;
@@ -47,28 +48,30 @@ export class Tracker {
 
   /** A copy: changing it changes nothing. @throws CwmError SessionNotFound, Corrupted (damaged, and set aside). */
   getState(): Promise<SessionState> {
-    return this.#queue.run(async () => this.#view(await this.#current()));
+    return this.#queue.run(async () => await this.#view(await this.#current()));
   }
 
   /**
    * Replaces the state, if its version is still one less.
    *
+   * @param sessionCreatedAt of the session that the caller read the state of. Default: not compared.
    * @throws CwmError VersionConflict when it is not, and nothing was changed; InvalidState, SessionNotFound, AlreadyFrozen (the session is frozen).
    */
-  updateState(next: NextState): Promise<SessionState> {
+  updateState(next: NextState, sessionCreatedAt?: string): Promise<SessionState> {
     return this.#queue.run(async () => {
       const content = contentOf(next);
       requireValid(content, this.#parts.validate);
       const current = await this.#current();
       if (next.version !== current.version + 1) throw this.#conflict(current.version, next.version);
       const session = await this.#changeable();
+      if (sessionCreatedAt !== undefined && sessionCreatedAt !== session.createdAt) throw this.#replaced();
       await this.#keeper.keepBefore('update', session, current);
       const lastUpdated = laterStamp(this.#parts.clock.now(), current.lastUpdated);
       await this.#save(
         { ...structuredClone(content), version: next.version, lastUpdated, base: current.base },
         current,
       );
-      return this.#view(await this.#current());
+      return await this.#view(await this.#current());
     });
   }
 
@@ -118,7 +121,7 @@ export class Tracker {
       const current = await this.#currentUnless('Corrupted');
       const { stored, ...done } = await restorePoint(this.#parts, this.#keeper, { strategy, session, current });
       this.#stored = stored;
-      return { ...done, state: this.#view(stored) };
+      return { ...done, state: await this.#view(stored) };
     });
   }
 
@@ -142,7 +145,7 @@ export class Tracker {
         beforePull: async () => this.#keeper.keepBefore('update', await this.#changeable(), current),
       });
       if (next !== current) await this.#save(next, current);
-      return { ...result, state: this.#view(await this.#current()) };
+      return { ...result, state: await this.#view(await this.#current()) };
     });
   }
 
@@ -172,12 +175,28 @@ export class Tracker {
     return session;
   }
 
-  #view({ base, ...state }: StoredState): SessionState {
+  async #view({ base, ...state }: StoredState): Promise<SessionState> {
+    const sessionCreatedAt = await this.#readCreatedAt();
     return {
       session: this.session,
+      ...(sessionCreatedAt !== null && { sessionCreatedAt }),
       ...structuredClone(state),
       synchronized: base !== null && sameContent(base, state),
     };
+  }
+
+  /** Read once: a session that is created again gets another tracker. Null when the session's record is damaged. */
+  async #readCreatedAt(): Promise<string | null> {
+    this.#createdAt ??= (await nullOn(this.#parts.readSession(this.session), 'Corrupted'))?.createdAt;
+    return this.#createdAt ?? null;
+  }
+
+  #replaced(): CwmError {
+    return new CwmError(
+      'VersionConflict',
+      `Session "${this.session}" was deleted and created again since its state was read.`,
+      { hint: 'Read the state of the new session, and decide whether your change belongs to it.' },
+    );
   }
 
   #conflict(storedVersion: number, givenVersion: number): CwmError {

@@ -29,6 +29,8 @@ export const stateRoutes = {
       session: text,
       /** The stored state's version plus one. */
       version: z.number(),
+      /** As in the state that it replaces; a session that was deleted and created again is then refused. Default: not compared. */
+      sessionCreatedAt: z.optional(text),
       data: jsonObjectSchema,
       metadata: z.optional(jsonObjectSchema),
     }),

@@ -23,6 +23,8 @@ export type VersionedState = z.infer<typeof versionedStateSchema>;
 
 export const sessionStateSchema = z.extend(versionedStateSchema, {
   session: sessionIdSchema,
+  /** Tells the session from a later one of the same id; missing when the session's own record is damaged. */
+  sessionCreatedAt: z.optional(z.string()),
   /** Whether it is what the folder it was last synchronised with had then. */
   synchronized: z.boolean(),
 });

@@ -115,3 +115,17 @@ describe('S3-08 the conversation in recovery points', () => {
     expect(await codeOf(cwm.restoreRecoveryPoint({ session: 's', ...choice }, never()))).toBe(code);
   });
 });
+
+test('S3-02 a change meant for a session that was deleted is not made to a new one of the same id', async () => {
+  const { cwm } = await coreFixture();
+  await cwm.createSession({ id: 's' });
+  const { sessionCreatedAt } = await cwm.getState({ session: 's' });
+  await cwm.deleteSession({ session: 's' });
+  await cwm.createSession({ id: 's' });
+  const change = { session: 's', version: 1, data: { goal: 'ice' } };
+  expect(await codeOf(cwm.updateState({ ...change, sessionCreatedAt }))).toBe('CWM-3103');
+  const fresh = await cwm.getState({ session: 's' });
+  expect(fresh).toMatchObject({ version: 0, data: {} });
+  const stored = await cwm.updateState({ ...change, sessionCreatedAt: fresh.sessionCreatedAt });
+  expect(stored).toMatchObject({ version: 1, sessionCreatedAt: fresh.sessionCreatedAt });
+});

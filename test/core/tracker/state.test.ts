@@ -13,6 +13,7 @@ describe('state of a session', () => {
     const tracker = await make();
     expect(await tracker.getState()).toEqual({
       session: 's1',
+      sessionCreatedAt: startTime,
       version: 0,
       lastUpdated: startTime,
       data: {},
@@ -23,6 +24,7 @@ describe('state of a session', () => {
     const state = await put(tracker, 1, { goal: ['ice', { cold: true, none: null }] }, { by: 'me' });
     expect(state).toEqual({
       session: 's1',
+      sessionCreatedAt: startTime,
       version: 1,
       lastUpdated: '2026-03-01T10:00:05.000Z',
       data: { goal: ['ice', { cold: true, none: null }] },
