@@ -43,7 +43,7 @@ export class SignalReader implements Disposable {
 
   /** Resolves when this signal was delivered, when the stream ends, or after {@link longestWaitMs}. */
   async caughtUp(sequence: number): Promise<void> {
-    if (!this.#isOpen || this.#hasSeen(sequence)) return;
+    if (this.#disposed.signal.aborted || this.#hasSeen(sequence)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = { sequence, resolve };
     this.#waiting.add(waiting);
@@ -59,6 +59,7 @@ export class SignalReader implements Disposable {
   dispose(): void {
     this.#disposed.abort();
     this.#retry.abort();
+    for (const { resolve } of this.#waiting) resolve();
   }
 
   async #run(): Promise<void> {
@@ -81,7 +82,7 @@ export class SignalReader implements Disposable {
     }
     const wasOpen = this.#isOpen;
     this.#isOpen = false;
-    for (const { resolve } of this.#waiting) resolve();
+    if (wasOpen) for (const { resolve } of this.#waiting) resolve();
     if (wasOpen && !this.#disposed.signal.aborted) this.#onClosed();
   }
 

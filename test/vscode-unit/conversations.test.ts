@@ -1,12 +1,31 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
+import type { SendResult } from '../../src/protocol/schemas/turn.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { StateStore } from '../../src/vscode/state.ts';
 import { aSession } from './builders.ts';
 import { FakeBackend } from './fakeBackend.ts';
+import type { Change } from '../../src/protocol/signals.ts';
 import { messageId } from '../support/ids.ts';
+
+const s = aSession({ id: 's', version: 5 });
+
+const answered = (text: string, versions: { fromVersion?: number; version?: number } = {}): SendResult => ({
+  session: s.id,
+  text,
+  messageId: messageId('m'),
+  promptTokens: 1,
+  outputIds: [],
+  cachedTokens: null,
+  finishReason: 'stop',
+  timeToFirstTokenMs: null,
+  ms: 1,
+  prefixBreak: null,
+  notes: [],
+  ...versions,
+});
 
 const aMessage = (sequence: number, role: Message['role'], text: string): Message => ({
   id: messageId(`m${sequence}`),
@@ -44,9 +63,9 @@ describe('a conversation as a document', () => {
   test('shows what is sent and the answer as it arrives, then what the backend kept', async () => {
     const messages: Message[] = [];
     const { backend, conversations, changed } = await conversationsWith(messages);
-    const work = Promise.withResolvers<string>();
+    const work = Promise.withResolvers<SendResult>();
     let onText: (piece: string) => void = () => undefined;
-    const sending = conversations.during('s', 'Why?', (hear) => {
+    const sending = conversations.during(s, 'Why?', (hear) => {
       onText = hear;
       return work.promise;
     });
@@ -60,8 +79,8 @@ describe('a conversation as a document', () => {
 
     messages.push(aMessage(1, 'user', 'Why?'), aMessage(2, 'assistant', 'Because of that.'));
     backend.emit({ type: 'session', session: 's' });
-    work.resolve('done');
-    await expect(sending).resolves.toBe('done');
+    work.resolve(answered('Because of that.'));
+    await expect(sending).resolves.toMatchObject({ text: 'Because of that.' });
     const text = await conversations.text('s');
     expect(text).toContain('Because of that.');
     expect(text.match(/Why\?/g)).toHaveLength(1);
@@ -69,13 +88,40 @@ describe('a conversation as a document', () => {
 
   test('what could not be sent is not left standing as if it had been, and is offered again', async () => {
     const { conversations } = await conversationsWith([]);
-    const sending = conversations.during('s', 'Why?', () => Promise.reject(new Error('engine down')));
+    const sending = conversations.during(s, 'Why?', () => Promise.reject(new Error('engine down')));
     await expect(sending).rejects.toThrow('engine down');
     expect(await conversations.text('s')).not.toContain('Why?');
     // Nor is it lost, if the backend never heard it.
     expect(conversations.unsent('s')).toBe('Why?');
-    await conversations.during('s', 'Why?', async () => 'sent');
+    await conversations.during(s, 'Why?', async () => answered('sent'));
     expect(conversations.unsent('s')).toBeUndefined();
+  });
+
+  test('a turn is added without another request, unless the session changed in other ways too', async () => {
+    const { backend, conversations } = await conversationsWith([aMessage(1, 'user', 'one')]);
+    const send = (fromVersion: number, meanwhile: Change[] = []) =>
+      conversations.during(s, 'Why?', async () => {
+        for (const change of meanwhile) backend.emit(change);
+        return answered('Because.', { fromVersion, version: fromVersion + 2 });
+      });
+    const changedTo = (version?: number): Change => ({ type: 'session', session: s.id, ...(version && { version }) });
+    const fetches = () => backend.count('listMessages');
+    await send(5, [changedTo(6), changedTo(7)]);
+    expect(await conversations.text('s')).toContain('## You\n\nWhy?\n\n## Model\n\nBecause.');
+    await send(7, [changedTo(8), changedTo(9)]);
+    backend.emit(changedTo(9));
+    await conversations.text('s');
+    expect([fetches(), backend.count('getSession')]).toEqual([1, 0]);
+    for (const [fromVersion, meanwhile] of [
+      [10, []],
+      [9, [changedTo(12)]],
+      [9, [changedTo()]],
+    ] as const) {
+      const before = fetches();
+      await send(fromVersion, [...meanwhile]);
+      expect(await conversations.text('s')).not.toContain('Because.');
+      expect(fetches()).toBe(before + 1);
+    }
   });
 
   test('a signal of the session fetches its messages again', async () => {

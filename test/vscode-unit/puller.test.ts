@@ -4,6 +4,7 @@ import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Puller, pageSize } from '../../src/vscode/following/puller.ts';
 import { StateStore } from '../../src/vscode/state.ts';
+import { sessionId } from '../support/ids.ts';
 import { aSession, aWindow } from './builders.ts';
 import { FakeBackend, healthAnswer, page } from './fakeBackend.ts';
 
@@ -138,6 +139,51 @@ describe('fetching what the views show', () => {
     await Promise.all(pulls);
     expect(backend.count('listSessions')).toBeLessThanOrEqual(2);
     expect(state.current.sessions).toMatchObject({ items: [{ title: 'last' }] });
+  });
+
+  test('a signal of a session costs one request, and none when its record is here already', async () => {
+    let version = 4;
+    const backend = new FakeBackend({
+      listSessions: () => page([aSession({ version }), aSession({ id: 'other', version: 1 })]),
+      activeSession: () => ({ session: aSession({ version }) }),
+    });
+    const { state, puller } = await pullerOf(backend);
+    state.update({ project, active: { kind: 'session', session: aSession({ version: 3 }) } });
+    const signal = (changed: number, id = 'session-1'): Promise<void> =>
+      puller.follow({ type: 'session', session: sessionId(id), version: changed });
+    await signal(4);
+    expect(state.current.active).toMatchObject({ session: { version: 4 } });
+    await signal(4);
+    await signal(1, 'other');
+    expect(backend.asked.map(({ route }) => route)).toEqual(['listSessions']);
+    version = 5;
+    await signal(5);
+    expect(state.current).toMatchObject({ active: { session: { version } }, sessions: { items: [{ version }, {}] } });
+    expect(backend.asked).toHaveLength(2);
+  });
+
+  test('only a signal of the open project asks for its current session', async () => {
+    const backend = new FakeBackend({ activeSession: () => ({ session: aSession({ id: 'b' }) }) });
+    const { state, puller } = await pullerOf(backend);
+    state.update({ project });
+    await puller.follow({ type: 'project', project: parseProjectUri('file:///elsewhere') });
+    expect(backend.asked).toEqual([]);
+    void puller.follow({ type: 'project', project: project.uri });
+    await puller.settled();
+    expect(state.current.active).toMatchObject({ session: { id: 'b' } });
+    expect(backend.asked).toHaveLength(1);
+  });
+
+  test('a current session that the list does not show is asked for, and one that was deleted is forgotten', async () => {
+    let current: ReturnType<typeof aSession> | null = aSession({ version: 2 });
+    const backend = new FakeBackend({ listSessions: () => page([]), activeSession: () => ({ session: current }) });
+    const { state, puller } = await pullerOf(backend);
+    state.update({ project, active: { kind: 'session', session: aSession() } });
+    await puller.follow({ type: 'session', session: sessionId('session-1'), version: 2 });
+    expect(state.current.active).toMatchObject({ session: { version: 2 } });
+    current = null;
+    await puller.follow({ type: 'session', session: sessionId('session-1') });
+    expect(state.current.active).toEqual({ kind: 'none' });
   });
 
   test('in the scope of a folder only its sessions are asked for', async () => {

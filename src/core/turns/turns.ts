@@ -54,6 +54,7 @@ export async function send(
     const { session: kept, prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
     return {
       session: id,
+      fromVersion: session.version,
       version: kept.version,
       text: generation.text,
       messageId: answer.id,

@@ -6,7 +6,8 @@ const text = z.string();
 
 export const sendResultSchema = z.object({
   session: sessionIdSchema,
-  /** Version of the session's record that has both messages. An older backend leaves it out. */
+  /** Version of the session's record before the turn, and of the one that has both messages. An older backend leaves them out. */
+  fromVersion: z.optional(z.number()),
   version: z.optional(z.number()),
   text,
   messageId: messageIdSchema,

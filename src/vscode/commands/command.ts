@@ -54,6 +54,8 @@ async function attempt<Input, Request, Value>(
       progress === undefined
         ? await definition.perform(app, request, {})
         : await withProgress(app, progress, (call) => definition.perform(app, request, call));
+    // The call returned after its signals were delivered: what they name is being fetched.
+    await app.puller.settled();
     await definition.show?.(app, value, request);
     return { kind: 'done', value };
   } catch (thrown) {

@@ -1,16 +1,27 @@
 import type { Disposable } from '../../base/disposable.ts';
 import { Emitter } from '../../base/emitter.ts';
 import type { Change } from '../../protocol/signals.ts';
+import type { SendResult } from '../../protocol/schemas/turn.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import { conversationText } from '../render/conversationText.ts';
 
 const messagesShown = 100;
 
+type Said = Pick<Message, 'role' | 'content'>;
+
 interface Loaded {
   readonly session: Session;
-  readonly messages: readonly Message[];
+  readonly messages: readonly Said[];
+  /** Messages before these. */
   readonly earlier: number;
+}
+
+interface Pending {
+  readonly text: string;
+  answer: string;
+  /** Another client changed the session, or may have: version of the newest record that a signal named. */
+  changedTo: number;
 }
 
 /** The conversations that are open as documents: what the backend has, and the answer that is arriving. */
@@ -18,7 +29,7 @@ export class Conversations implements Disposable {
   readonly #connection: BackendConnection;
   readonly #loaded = new Map<string, Loaded>();
   readonly #loading = new Map<string, Promise<Loaded>>();
-  readonly #pending = new Map<string, { text: string; answer: string }>();
+  readonly #pending = new Map<string, Pending>();
   readonly #unsent = new Map<string, string>();
   /** Whose text somebody reads. What could not be fetched for them is fetched when a backend is found again. */
   readonly #read = new Set<string>();
@@ -48,26 +59,51 @@ export class Conversations implements Disposable {
     });
   }
 
-  /** Shows `text` as sent, and behind it the pieces of the answer that `work` hears, until `work` ends. */
-  async during<T>(session: string, text: string, work: (onText: (piece: string) => void) => Promise<T>): Promise<T> {
-    this.#unsent.set(session, text);
-    // Once the backend works on it, it has the sent text among its messages, where it would show twice.
-    if (!this.#loaded.has(session)) await this.#load(session);
-    const pending = { text, answer: '' };
-    this.#pending.set(session, pending);
-    this.#changed.emit(session);
+  /**
+   * Shows `text` as sent, and behind it the pieces of the answer that `work` hears, until `work` ends. Then both are among the messages,
+   * without another request, unless the session changed in other ways too.
+   */
+  async during(
+    session: Session,
+    text: string,
+    work: (onText: (piece: string) => void) => Promise<SendResult>,
+  ): Promise<SendResult> {
+    const { id } = session;
+    this.#unsent.set(id, text);
+    // Loaded before the turn: afterwards the backend has the sent text among its messages, where it would show twice.
+    if (!this.#loaded.has(id)) await this.#load(id, session);
+    const pending: Pending = { text, answer: '', changedTo: 0 };
+    this.#pending.set(id, pending);
+    this.#changed.emit(id);
     try {
-      const done = await work((piece) => {
+      const result = await work((piece) => {
         pending.answer += piece;
-        this.#changed.emit(session);
+        this.#changed.emit(id);
       });
-      this.#unsent.delete(session);
-      return done;
+      this.#unsent.delete(id);
+      this.#add(id, pending, result);
+      return result;
+    } catch (error) {
+      this.#loaded.delete(id);
+      throw error;
     } finally {
-      this.#pending.delete(session);
-      this.#loaded.delete(session);
-      this.#changed.emit(session);
+      this.#pending.delete(id);
+      this.#changed.emit(id);
     }
+  }
+
+  /** Adds a turn to what is loaded. What does not follow on it is fetched by the next reader. */
+  #add(id: string, { text, changedTo }: Pending, { fromVersion, version, text: answer }: SendResult): void {
+    const loaded = this.#loaded.get(id);
+    const follows = loaded !== undefined && fromVersion === loaded.session.version;
+    if (!follows || version === undefined || changedTo > version) {
+      this.#loaded.delete(id);
+      return;
+    }
+    const all = [...loaded.messages, said('user', text), said('assistant', answer)];
+    const messages = all.slice(-messagesShown);
+    const earlier = loaded.earlier + all.length - messages.length;
+    this.#loaded.set(id, { session: { ...loaded.session, version }, messages, earlier });
   }
 
   /** What was to be sent last and was not, whoever refused it: the backend keeps a draft only of what has reached it. */
@@ -81,26 +117,39 @@ export class Conversations implements Disposable {
   }
 
   #follow(change: Change): void {
-    if (change.type === 'session' && !this.#pending.has(change.session)) {
-      // While an answer arrives, the backend's own copy of it would show twice.
-      this.#loading.delete(change.session);
-      this.#loaded.delete(change.session);
-      if (this.#read.has(change.session)) this.#changed.emit(change.session);
-    } else if (change.type === 'resync') {
-      this.#loaded.clear();
-      this.#loading.clear();
-      for (const session of this.#read) this.#changed.emit(session);
-    }
+    if (change.type === 'session') this.#followSession(change.session, change.version);
+    if (change.type !== 'resync') return;
+    this.#loaded.clear();
+    this.#loading.clear();
+    for (const session of this.#read) this.#changed.emit(session);
   }
 
-  /** Whoever asks meanwhile waits for the same; what has changed before it arrived is fetched anew. */
-  #load(id: string): Promise<Loaded> {
+  #followSession(id: string, version: number = Number.POSITIVE_INFINITY): void {
+    const pending = this.#pending.get(id);
+    if (pending) {
+      // While an answer arrives, the backend's own copy of it would show twice.
+      pending.changedTo = Math.max(pending.changedTo, version);
+      return;
+    }
+    const loaded = this.#loaded.get(id);
+    if (loaded && loaded.session.version >= version) return;
+    this.#loading.delete(id);
+    this.#loaded.delete(id);
+    if (this.#read.has(id)) this.#changed.emit(id);
+  }
+
+  /**
+   * Several callers wait for one fetch. A change before it arrives starts another one.
+   *
+   * @param known the session's record, where the caller has it.
+   */
+  #load(id: string, known?: Session): Promise<Loaded> {
     const running = this.#loading.get(id);
     if (running !== undefined) return running;
     const isCurrent = (): boolean => this.#loading.get(id) === loading;
     const load = async (): Promise<Loaded> => {
       try {
-        const loaded = await this.#fetch(id);
+        const loaded = await this.#fetch(id, known);
         if (!isCurrent()) return await this.#load(id);
         this.#loaded.set(id, loaded);
         return loaded;
@@ -113,8 +162,9 @@ export class Conversations implements Disposable {
     return loading;
   }
 
-  async #fetch(id: string): Promise<Loaded> {
-    const session = await this.#connection.call('getSession', { session: id });
+  async #fetch(id: string, known?: Session): Promise<Loaded> {
+    const session = known ?? (await this.#connection.call('getSession', { session: id }));
+    if (session.branches[session.activeBranch]?.messageIds.length === 0) return { session, messages: [], earlier: 0 };
     const first = await this.#connection.call('listMessages', { session: id, limit: messagesShown });
     const earlier = Math.max(0, first.total - messagesShown);
     const { items } =
@@ -124,3 +174,5 @@ export class Conversations implements Disposable {
     return { session, messages: items, earlier };
   }
 }
+
+const said = (role: Message['role'], text: string): Said => ({ role, content: { type: 'text', text } });

@@ -11,7 +11,7 @@ export const pageSize = 100;
 
 /**
  * Brings what the views show from the backend into the state. Signals only say what changed; this fetches it. It never starts a
- * backend: while none is connected, what is shown stays as it was.
+ * backend: while none is connected, the views stay as they are.
  */
 export class Puller {
   readonly #connection: BackendConnection;
@@ -19,6 +19,7 @@ export class Puller {
   readonly #engineSpec: () => string;
   readonly #onError: (error: CwmError) => void;
   readonly #jobs = new LatestOnly();
+  readonly #following = new Set<Promise<void>>();
   /** Rows to fetch: more than a page once the user asked for more. By session id; the sessions themselves under ''. */
   readonly #wanted = new Map<string, number>();
 
@@ -40,16 +41,30 @@ export class Puller {
     await Promise.all([this.active(), this.sessions(), this.engine(), ...opened.map((id) => this.windows(id))]);
   }
 
-  async follow(change: Change): Promise<void> {
+  /** Fetches what a signal names, as far as it is shown. */
+  follow(change: Change): Promise<void> {
+    const work = this.#follow(change);
+    this.#following.add(work);
+    return work.finally(() => this.#following.delete(work));
+  }
+
+  /** Resolves when what the signals so far name is in the state. */
+  async settled(): Promise<void> {
+    while (this.#following.size > 0) await Promise.allSettled(this.#following);
+  }
+
+  async #follow(change: Change): Promise<void> {
+    const { project, windows } = this.#state.current;
     switch (change.type) {
       case 'resync':
         return this.all();
       case 'session':
+        return this.#session(change.session, change.version);
       case 'project':
-        await Promise.all([this.active(), this.sessions()]);
+        if (project.kind === 'folder' && project.uri === change.project) await this.active();
         return;
       case 'window': {
-        await Promise.all([...this.#state.current.windows.keys()].map((id) => this.windows(id)));
+        await Promise.all([...windows.keys()].map((id) => this.windows(id)));
         return;
       }
       case 'engine':
@@ -67,8 +82,22 @@ export class Puller {
         (page) => this.#connection.call('listSessions', { ...projectFilter(this.#state.current), ...page }),
         ({ id }) => id,
       );
-      this.#state.update({ sessions });
+      const { active } = this.#state.current;
+      const fresh = active.kind === 'session' ? find(sessions, active.session.id) : undefined;
+      this.#state.update({ sessions, ...(fresh && { active: { kind: 'session', session: fresh } }) });
     });
+  }
+
+  /** The list has the current session too, as a rule: one request then. */
+  async #session(id: string, version: number | undefined): Promise<void> {
+    const has = (session: Session | undefined): boolean =>
+      session !== undefined && version !== undefined && session.version >= version;
+    const isShown = (): boolean => {
+      const { active } = this.#state.current;
+      return active.kind !== 'session' || active.session.id !== id || has(active.session);
+    };
+    if (!has(find(this.#state.current.sessions, id))) await this.sessions();
+    if (!isShown()) await this.active();
   }
 
   windows(session: string): Promise<void> {
@@ -149,6 +178,9 @@ export class Puller {
     });
   }
 }
+
+const find = (sessions: State['sessions'], id: string): Session | undefined =>
+  sessions.kind === 'loaded' ? sessions.items.find((session) => session.id === id) : undefined;
 
 const projectFilter = ({ scope, project }: State): { project?: string } =>
   scope === 'folder' && project.kind === 'folder' ? { project: project.uri } : {};

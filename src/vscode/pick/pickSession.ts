@@ -21,6 +21,18 @@ export async function targetSession(app: App, named: string | undefined, prompt:
   return pickSession(app, prompt);
 }
 
+/**
+ * The named session, else the current one, as the editor shows it: signals keep that up to date, and the backend refuses what the
+ * session no longer allows. Undefined when it is not shown.
+ */
+export function shownSession(app: App, named: string | undefined): Session | undefined {
+  if (!app.connection.isOpen) return undefined;
+  const { active, sessions } = app.state.current;
+  const current = active.kind === 'session' ? active.session : undefined;
+  if (named === undefined || named === current?.id) return current;
+  return sessions.kind === 'loaded' ? sessions.items.find(({ id }) => id === named) : undefined;
+}
+
 /** Lets the user pick a session, those of this folder first, or create one. */
 export async function pickSession(app: App, prompt: string): Promise<Session | undefined> {
   const newSession: SessionItem = {

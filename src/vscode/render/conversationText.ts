@@ -4,7 +4,7 @@ import { plain } from './markdown.ts';
 
 export interface Conversation {
   readonly title: string;
-  readonly messages: readonly Message[];
+  readonly messages: readonly Pick<Message, 'role' | 'content'>[];
   /** Messages before the first of `messages` that were not loaded. */
   readonly earlier: number;
   /** A message in progress: its text, and the part of the answer that has arrived. Null once the backend has stored both. */
@@ -31,7 +31,7 @@ export function conversationText(conversation: Conversation): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-function messageText({ role, content }: Message): string {
+function messageText({ role, content }: Pick<Message, 'role' | 'content'>): string {
   if (content.type === 'text') return section(speakers[role], content.text);
   const lines = content.files.map(({ path, text }) => `- ${plain(path)} (${formatBytes(Buffer.byteLength(text))})`);
   return section('Files added to the context', lines.join('\n'));

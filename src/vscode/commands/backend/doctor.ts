@@ -9,7 +9,6 @@ export const doctor = command('cwm.doctor', {
   async perform(app, request, call) {
     const findings = await app.connection.call('doctor', request, call);
     app.reports.doctor = findings;
-    await app.puller.engine();
     return findings;
   },
   show: (app) => app.documents.showRendered(documentUri('doctor', 'Doctor')),
@@ -21,7 +20,6 @@ export const startEngine = command('cwm.startEngine', {
   progress: ({ engine }) => ({ title: `Starting the model server ${engine}` }),
   async perform(app, request, call) {
     const findings = await app.connection.call('doctor', request, call);
-    await app.puller.engine();
     return findings;
   },
 });

@@ -39,7 +39,6 @@ async function turn(app: App, wish: EncryptionWish): Promise<TurnedEncryption> {
   if (now.state === wish.state) return { ...now, changed: false };
   const options = connectOptions(app.context);
   const turned = await app.connection.without((signal) => turnEncryption(options, wish, signal));
-  await app.puller.all();
   return { ...turned, changed: true };
 }
 

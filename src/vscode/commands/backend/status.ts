@@ -8,7 +8,6 @@ export const status = command('cwm.status', {
   async perform(app) {
     try {
       const health = await app.connection.call('health', {});
-      await app.puller.all();
       return health;
     } catch (error) {
       app.log.warn('The backend cannot be reached, so the status has only what the editor knows.', toCwmError(error));

@@ -14,9 +14,7 @@ export const restoreFromTrash = command('cwm.restoreFromTrash', {
     return chosen === undefined ? undefined : { item: chosen };
   },
   async perform(app, request) {
-    const restored = await app.connection.call('restoreFromTrash', request);
-    await app.puller.all();
-    return restored;
+    return app.connection.call('restoreFromTrash', request);
   },
   show: (app, restored) => showDone(app, restoredSentence(restored)),
 });

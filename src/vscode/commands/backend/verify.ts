@@ -24,7 +24,6 @@ export const verify = command('cwm.verify', {
     const ofWindow = request.window === undefined ? undefined : await engineOfWindow(app, request.window);
     const result = await app.connection.call('verify', { ...request, ...ofWindow }, call);
     app.reports.verification = { result, window: request.window ?? null };
-    await app.puller.all();
     return result;
   },
   async show(app, { healthy }, request: Request) {

@@ -22,5 +22,4 @@ export async function activate(app: App, session: Session): Promise<void> {
     await app.connection.call('activateSession', { project: project.uri, session: session.id });
   }
   app.state.update({ active: { kind: 'session', session } });
-  await app.puller.sessions();
 }

@@ -36,7 +36,6 @@ export const deleteSession = command('cwm.deleteSession', {
   },
   async perform(app, { session, cascade }) {
     const deleted = await app.connection.call('deleteSession', { session, cascade });
-    await app.puller.all();
     return deleted;
   },
   show: (app, { deletedWindows }, { title }) => showDone(app, sessionDeletedSentence(`"${title}"`, deletedWindows)),

@@ -21,9 +21,7 @@ export const goBack = command('cwm.goBack', {
     return id === undefined ? undefined : { session: session.id, id };
   },
   async perform(app, request) {
-    const restored = await app.connection.call('restoreRecoveryPoint', request);
-    await app.puller.all();
-    return restored;
+    return app.connection.call('restoreRecoveryPoint', request);
   },
   show: (app, result) => showDone(app, wentBackSentences(result.state.session, result).join(' ')),
 });

@@ -40,7 +40,6 @@ function primeCommand(id: 'cwm.prime' | 'cwm.primeSelection') {
         { session: session.id, engine: session.engine, paths: [...paths], ...(cwd === null ? {} : { cwd }) },
         call,
       );
-      await app.puller.all();
       return primed;
     },
     show(app, primed) {

@@ -4,7 +4,7 @@ import type { App } from '../../app.ts';
 import { documentUri } from '../../documents/documentUri.ts';
 import { setting } from '../../settings/settings.ts';
 import { command } from '../command.ts';
-import { targetSession } from '../../pick/pickSession.ts';
+import { shownSession, targetSession } from '../../pick/pickSession.ts';
 
 interface Request {
   readonly session: Session;
@@ -14,14 +14,15 @@ interface Request {
 /** Sends a message. The answer appears in the conversation's document while it arrives. */
 export const send = command('cwm.send', {
   async ask(app, input): Promise<Request | undefined> {
-    const session = await targetSession(app, input.session, 'Send to this session');
+    const session =
+      shownSession(app, input.session) ?? (await targetSession(app, input.session, 'Send to this session'));
     if (session === undefined) return undefined;
     const text = input.text ?? (await askText(app, session));
     return text === undefined ? undefined : { session, text };
   },
   progress: ({ session }: Request) => ({ title: `Waiting for the answer in "${session.title}"` }),
   async perform(app, { session, text }: Request, call) {
-    const answer = await app.conversations.during(session.id, text, async (onText) => {
+    const answer = await app.conversations.during(session, text, async (onText) => {
       await app.documents.showBeside(documentUri('conversation', session.title, session.id));
       return app.connection.call(
         'send',
@@ -29,7 +30,6 @@ export const send = command('cwm.send', {
         { ...call, onText },
       );
     });
-    await app.puller.all();
     if (answer.prefixBreak !== null) {
       app.log.warn(`Prefix break at token ${answer.prefixBreak.atToken}: ${answer.prefixBreak.likelyCause}`);
     }

@@ -21,7 +21,7 @@ export const clone = command('cwm.clone', {
   progress: ({ window, target }) => ({ title: `Cloning ${window} as ${target}` }),
   async perform(app, request, call) {
     const receipt = await app.connection.call('clone', request, call);
-    await noteReceipt(app, receipt);
+    noteReceipt(app, receipt);
     return receipt;
   },
   show: showReceiptMessage,

@@ -22,7 +22,6 @@ export const deleteWindow = command('cwm.deleteWindow', {
   },
   async perform(app, request) {
     const deleted = await app.connection.call('deleteWindow', request);
-    await app.puller.all();
     return deleted;
   },
   show: (app, deleted) => showDone(app, windowDeletedSentence(deleted)),

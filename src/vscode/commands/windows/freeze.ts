@@ -33,7 +33,7 @@ function freezeCommand(id: 'cwm.freeze' | 'cwm.checkpoint', doing: string, isChe
         { session: session.id, engine: session.engine, window: name, checkpoint: isCheckpoint },
         call,
       );
-      await noteReceipt(app, receipt);
+      noteReceipt(app, receipt);
       return receipt;
     },
     show: showReceiptMessage,

@@ -1,10 +1,9 @@
 import type { Receipt } from '../../../protocol/schemas/receipt.ts';
 import type { App } from '../../app.ts';
 
-/** Remembers a receipt as the last one of its session, and fetches the changes. */
-export async function noteReceipt(app: App, receipt: Receipt): Promise<void> {
+/** Remembers a receipt as the last one of its session. */
+export function noteReceipt(app: App, receipt: Receipt): void {
   const receipts = new Map(app.state.current.receipts).set(receipt.session, receipt);
   app.state.update({ receipts });
   app.documents.refresh('receipts', receipt.window);
-  await app.puller.all();
 }

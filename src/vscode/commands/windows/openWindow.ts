@@ -34,6 +34,6 @@ async function openNow(app: App, request: OpenRequest, call: CallOptions): Promi
   const receipt = await app.connection.call('thaw', { ...request, ...ofWindow }, call);
   const session = await app.connection.call('getSession', { session: receipt.session });
   await activate(app, session);
-  await noteReceipt(app, receipt);
+  noteReceipt(app, receipt);
   return receipt;
 }

@@ -13,7 +13,6 @@ function pinCommand(id: 'cwm.pinWindow' | 'cwm.unpinWindow', prompt: string, pin
     },
     async perform(app, request) {
       const changed = await app.connection.call('pinWindow', { ...request, pinned });
-      await app.puller.all();
       return changed;
     },
   });

@@ -38,9 +38,7 @@ export const prune = command('cwm.prune', {
   },
   progress: () => ({ title: 'Pruning windows' }),
   async perform(app, which: Which, call) {
-    const pruned = await app.connection.call('prune', which, call);
-    await app.puller.all();
-    return pruned;
+    return app.connection.call('prune', which, call);
   },
   show: (app, { windows, bytesFreed }) =>
     showDone(

@@ -1,0 +1,110 @@
+import { expect, test, vi } from 'vitest';
+import { BackendClient } from '../../src/client/backendClient.ts';
+import type { App } from '../../src/vscode/app.ts';
+import { send } from '../../src/vscode/commands/sessions/send.ts';
+import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
+import { Conversations } from '../../src/vscode/documents/conversations.ts';
+import { followBackend } from '../../src/vscode/following/followBackend.ts';
+import { Puller } from '../../src/vscode/following/puller.ts';
+import { StateStore } from '../../src/vscode/state.ts';
+import { parseProjectUri } from '../../src/protocol/ids.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
+import { socketProxy } from '../support/socketProxy.ts';
+import { until } from '../support/until.ts';
+
+/** As much of the editor as a command of this test touches. */
+vi.mock('vscode', () => ({
+  ProgressLocation: { Notification: 15 },
+  Uri: { from: (parts: object) => parts },
+  window: {
+    showWarningMessage: async () => undefined,
+    showErrorMessage: async () => undefined,
+    withProgress: (_: object, task: (progress: object, token: object) => unknown) =>
+      task({ report: () => undefined }, { onCancellationRequested: () => ({ dispose: () => undefined }) }),
+  },
+  workspace: { getConfiguration: () => ({ get: () => 64 }) },
+}));
+
+const start = wholeBackends();
+const project = { kind: 'folder', uri: parseProjectUri('file:///home/me/project'), name: 'project' } as const;
+
+/** The extension without its views, connected to a real backend through a proxy that counts. */
+async function editor() {
+  const { backend, client } = await start();
+  const session = await client.call('createSession', { title: 'Chat', project: project.uri });
+  const proxy = await socketProxy(backend.record.address);
+  const record = { ...backend.record, address: proxy.address };
+  const fail = (error: unknown): never => {
+    throw error;
+  };
+  const state = new StateStore(fail);
+  const behindProxy = new BackendClient({ start: async () => record, find: async () => record });
+  const connection = new BackendConnection(async () => behindProxy, state, fail);
+  const puller = new Puller(connection, state, () => session.engine, fail);
+  const conversations = new Conversations(connection, fail);
+  const log = { warn: fail, error: fail, info: () => undefined };
+  const documents = { showBeside: async () => void (await conversations.text(session.id)) };
+  const parts = { state, connection, puller, conversations, documents, log, project: { settled: Promise.resolve() } };
+  const app = parts as unknown as App;
+  followBackend(app);
+  conversations.onChange((id) => void conversations.text(id));
+  state.update({ project });
+  let heard = 0;
+  connection.onChange(() => heard++);
+  await connection.open();
+  // One at the connection, one when the stream of signals is open.
+  await until('the signals are heard', () => heard >= 2);
+  await puller.settled();
+  expect(state.current.active).toMatchObject({ kind: 'session', session: { id: session.id } });
+
+  /** Requests, and the bytes that crossed in both directions, while a message is sent. */
+  const cost = async (text: string) => {
+    const before = proxy.crossed().length;
+    const result = await send(app, { text });
+    if (result.kind !== 'done') throw new Error(JSON.stringify(result));
+    const shown = await conversations.text(session.id);
+    const crossed = proxy.crossed().slice(before);
+    const requests = [...crossed.matchAll(/(?:GET|POST|DELETE) \/api\S* HTTP/g)].map(([request]) => request);
+    return { answer: result.value.text, shown, requests, crossed };
+  };
+  return { cost, client, session, state, puller };
+}
+
+const timesIn = (text: string, part: string): number => text.split(part).length - 1;
+
+test('a message costs the editor at most four requests, and its answer crosses the socket once', async () => {
+  const { cost, client, session, state } = await editor();
+  for (const text of ['Please explain what a prefix cache is good for.', 'And what does it cost?']) {
+    const { answer, shown, requests, crossed } = await cost(text);
+    expect(requests.length, requests.join('; ')).toBeLessThanOrEqual(4);
+    expect(answer.length).toBeGreaterThan(20);
+    const pieces = [...crossed.matchAll(/"type":"text","text":("(?:[^"\\]|\\.)*")/g)];
+    expect(pieces.map(([, piece]) => JSON.parse(piece ?? '') as string).join('')).toBe(answer);
+    expect(timesIn(crossed, JSON.stringify(answer).slice(1, -1))).toBeLessThanOrEqual(1);
+    expect(shown).toContain(`## Model\n\n${answer.trim()}`);
+    expect(timesIn(shown, text)).toBe(1);
+    const stored = await client.call('getSession', { session: session.id });
+    expect(state.current.active).toMatchObject({ session: { phase: 'Idle', version: stored.version } });
+  }
+});
+
+test('the first message to a conversation that is not open yet costs at most four requests', async () => {
+  const { cost, client, session, state, puller } = await editor();
+  await client.call('send', { session: session.id, text: 'from elsewhere' });
+  await until('the editor shows that turn', async () => {
+    await puller.settled();
+    const { active, engine } = state.current;
+    return active.kind === 'session' && active.session.tokens !== null && engine.kind === 'reachable';
+  });
+  const { requests, shown } = await cost('And what does it cost?');
+  expect(requests.length, requests.join('; ')).toBeLessThanOrEqual(4);
+  expect(shown).toContain('from elsewhere');
+});
+
+test('what another client sends meanwhile is shown too', async () => {
+  const { cost, client, session } = await editor();
+  await cost('one');
+  await client.call('send', { session: session.id, text: 'two from elsewhere' });
+  const { shown } = await cost('three');
+  for (const text of ['one', 'two from elsewhere', 'three']) expect(timesIn(shown, `## You\n\n${text}\n`)).toBe(1);
+});
