@@ -17,6 +17,7 @@ import { parseAuditPoint } from './audit/auditPoint.ts';
 import { Refusals } from './audit/refusals.ts';
 import { DiskContextFiles } from './contextFiles/diskContextFiles.ts';
 import { examine } from './health/doctor.ts';
+import { listModels } from './engines/listModels.ts';
 import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health/health.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
@@ -100,6 +101,7 @@ export const composeServices =
       process: {
         health: ({ probe }, signal) => checkHealth({ ...looked, operations: core }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine(looked, engine, signal),
+        listModels: ({ engine }, signal) => listModels(engines, engine, signal),
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),
         verifyAudit: ({ known }, signal) => store.verifyAudit(signal, parseAuditPoint(known)),
       },

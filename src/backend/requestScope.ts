@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { parseEngineKey } from '../protocol/schemas/engineKey.ts';
+import { isCwmError } from '../protocol/errors.ts';
 
 /** What the work of a request may know about it without being given it: everything that runs inside {@link withRequest} sees it. */
 export interface RequestScope {
@@ -27,8 +29,17 @@ export const currentFacts = (): Readonly<Record<string, string>> => scope.getSto
 export const currentClient = (): string => scope.getStore()?.client ?? ownName;
 
 /** The current request's key; without one, the backend's own from `CWM_API_KEY`. */
-export const currentEngineKey = (): string | undefined =>
-  scope.getStore()?.engineKey || process.env['CWM_API_KEY'] || undefined;
+export const currentEngineKey = (): string | undefined => scope.getStore()?.engineKey || ownEngineKey();
+
+/** A key that no header can carry is none: the client that started the backend with it has been told, and others need none of it. */
+function ownEngineKey(): string | undefined {
+  try {
+    return parseEngineKey(process.env['CWM_API_KEY']);
+  } catch (error) {
+    if (isCwmError(error, 'InvalidParameter')) return undefined;
+    throw error;
+  }
+}
 
 /** A client's name in the form that logs may show: its kind, and a number or the like that distinguishes two clients of one kind. */
 export const clientName = (header: string | undefined): string =>

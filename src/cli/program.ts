@@ -9,6 +9,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerEncryption } from './commands/encryption.ts';
 import { registerFreeze } from './commands/freeze.ts';
 import { registerList } from './commands/list.ts';
+import { registerModel } from './commands/model.ts';
 import { registerPin } from './commands/pin.ts';
 import { registerPrime } from './commands/prime.ts';
 import { registerPrune } from './commands/prune.ts';
@@ -75,6 +76,7 @@ const groups = [
   registerPrune,
   registerPin,
   registerTrash,
+  registerModel,
   registerDoctor,
   registerVerify,
   registerAudit,

@@ -5,8 +5,7 @@ import type { BackendStart } from '../client/backendChild.ts';
 import { backendClient } from '../client/connectBackend.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
 import { notEmpty } from './arguments.ts';
-import { absolutePath } from '../client/absolutePath.ts';
-import { withAbsoluteModel } from '../protocol/engineSpec.ts';
+import { engineOf } from './engineSpec.ts';
 import { Progress } from './terminal/progress.ts';
 import { readableText } from './terminal/readableText.ts';
 import { storagePath } from '../client/storagePath.ts';
@@ -16,6 +15,7 @@ import type { Terminal } from './terminal/terminal.ts';
 export interface CommonOptions {
   readonly storage?: string;
   readonly engine?: string;
+  readonly model?: string;
   readonly json?: boolean;
 }
 
@@ -24,6 +24,10 @@ export const withCommonOptions = (command: Command): Command =>
     .option('--storage <dir>', 'storage directory (default: $CWM_STORAGE, else your own data directory)', notEmpty)
     .option('--engine <spec>', 'model server: a URL, "embedded" or "embedded:FILE.gguf"')
     .option('--json', 'print one JSON object');
+
+/** For commands that may meet a server with several models. */
+export const withModelOption = (command: Command): Command =>
+  command.option('--model <name>', 'model of --engine, where that server has several (see "cwm model list")', notEmpty);
 
 /** One run of one command: its options, its calls to the backend, and its output. */
 export class Run {
@@ -38,10 +42,7 @@ export class Run {
     this.terminal = terminal;
     this.storage = storagePath(options.storage, terminal.env, terminal.cwd);
     this.json = options.json ?? false;
-    this.engine =
-      options.engine === undefined
-        ? undefined
-        : withAbsoluteModel(options.engine, (path) => absolutePath(path, terminal.cwd));
+    this.engine = engineOf(options.engine, options.model, terminal.cwd);
   }
 
   /** For a route that takes an engine. */

@@ -6,6 +6,7 @@ import { routes, type Route, type RouteInput, type RouteName, type RouteOutput }
 import { eventStreamType, operationHeader } from '../protocol/operationEvents.ts';
 import { unlessAborted } from '../base/unlessAborted.ts';
 import type { Signal } from '../protocol/signals.ts';
+import { parseEngineKey } from '../protocol/schemas/engineKey.ts';
 import { apiHeader, clientHeader, engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError, isCwmError, toCwmError } from '../protocol/errors.ts';
 import { apiVersions, type ApiVersions } from '../protocol/version.ts';
@@ -184,7 +185,7 @@ export class BackendClient implements Disposable {
 
   async #withEngineKey(request: BackendRequest, input: object): Promise<BackendRequest> {
     const engine = 'engine' in input && typeof input.engine === 'string' ? input.engine : undefined;
-    const key = await this.#source.engineKey?.(engine);
+    const key = parseEngineKey(await this.#source.engineKey?.(engine));
     return key ? { ...request, headers: { [engineKeyHeader]: key } } : request;
   }
 }

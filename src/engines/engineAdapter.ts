@@ -6,14 +6,14 @@ import type { Link } from './http/link.ts';
 export interface AdapterOptions {
   readonly spec: string;
   readonly connect: Connect;
-  /** Absolute paths and URLs by the names that a spec gave them: `http://host#slots=/path`. */
+  /** Absolute paths, URLs and names by what a spec calls them: `http://host#slots=/path&model=NAME`. */
   readonly places: Readonly<Record<string, string>>;
 }
 
 /** One kind of model server. Adapters know nothing of each other: a new one is added to the list, and that is all. */
 export interface EngineAdapter {
   /** What belongs to such a server and a spec may name, because no server tells where it is. */
-  readonly places: Readonly<Record<string, 'folder' | 'url'>>;
+  readonly places: Readonly<Record<string, 'folder' | 'url' | 'name'>>;
 
   /**
    * Whether the server there is of this kind. Asks only what computes nothing.

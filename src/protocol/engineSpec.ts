@@ -6,7 +6,7 @@ export type EngineSpec =
       readonly kind: 'url';
       /** Without what stands behind "#". */
       readonly url: string;
-      /** Absolute paths and URLs by name, from behind "#": `#slots=/path&…`. */
+      /** Absolute paths, URLs and the model's name by what the spec calls them, from behind "#": `#slots=/path&…`. */
       readonly places: Readonly<Record<string, string>>;
     }
   /** `modelFile: null` is the generated model. */
@@ -14,7 +14,7 @@ export type EngineSpec =
 
 export interface EngineSpecRules {
   /** What may stand behind the "#" of a URL. */
-  readonly places: ReadonlyMap<string, 'folder' | 'url'>;
+  readonly places: ReadonlyMap<string, 'folder' | 'url' | 'name'>;
   /** By the rules of this machine. */
   readonly isAbsolute: (path: string) => boolean;
 }
@@ -28,6 +28,14 @@ export const isEmbedded = (spec: string): boolean => spec === embedded || spec.s
 /** The spec with the model file's path made absolute: the backend runs in another directory than the client. */
 export const withAbsoluteModel = (spec: string, absolute: (path: string) => string): string =>
   spec.startsWith(filePrefix) ? filePrefix + absolute(spec.slice(filePrefix.length)) : spec;
+
+/** The spec with the model to use of a server that has several, in place of one that it names; null where the spec is no URL. */
+export function withModel(spec: string, model: string): string | null {
+  if (!/^https?:/i.test(spec)) return null;
+  const [url = '', behind = ''] = spec.split(/#(.*)/su);
+  const others = behind.split('&').filter((pair) => pair !== '' && !pair.startsWith('model='));
+  return `${url}#${[...others, `model=${encodeURIComponent(model)}`].join('&')}`;
+}
 
 /**
  * @throws CwmError InvalidParameter when it is neither an http(s) URL nor `embedded` nor `embedded:FILE` with an absolute path, or names
@@ -67,6 +75,9 @@ function parsePlaces(text: string, { places: kinds, isAbsolute }: EngineSpecRule
     }
     if (kind === 'url' && (place === null || !isHttpUrl(place))) {
       throw badSpec(`"${name}" of the engine is not an http or https URL without a password.`);
+    }
+    if (kind === 'name' && (place === null || !/\S/.test(place) || /\p{Cc}/u.test(place) || !place.isWellFormed())) {
+      throw badSpec(`"${name}" of the engine is no name: ${show(given)}.`);
     }
     places[name] = place ?? '';
   }

@@ -70,7 +70,7 @@ describe('context files', () => {
       '.env': expect.stringContaining('secrets'),
       'binary.dat': 'not text',
       'large.txt': 'larger than 1 MiB',
-      'latin1.txt': 'not UTF-8 text',
+      'latin1.txt': 'not UTF-8 text, perhaps in Latin-1 or another old encoding',
       link: expect.stringContaining('link'),
       'link.txt': expect.stringContaining('link'),
     });

@@ -80,3 +80,9 @@ describe('engine key', () => {
     expect(keys).toEqual(['one', 'two', process.env['CWM_API_KEY'] || undefined]);
   });
 });
+
+it('K4 the model of a server that has several is a part of the spec, and replaces one that it names', () => {
+  expect(engineSpecs.withModel('http://h:1', 'a/b:c d')).toBe('http://h:1#model=a%2Fb%3Ac%20d');
+  expect(engineSpecs.withModel('http://h:1#tier=/x&model=old', 'new')).toBe('http://h:1#tier=/x&model=new');
+  expect(engineSpecs.withModel('embedded', 'new')).toBeNull();
+});

@@ -92,7 +92,10 @@ test('another kind of server that takes the port is noticed with the next descri
   let target = (await fakeVllm()).url;
   // Stands for the port, which two fakes can't have one after the other.
   const port = createServer(async (request, response) => {
-    const answer = await fetch(target + (request.url ?? ''));
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = chunks.length === 0 ? null : Buffer.concat(chunks);
+    const answer = await fetch(target + (request.url ?? ''), { method: request.method ?? 'GET', body });
     const type = answer.headers.get('content-type') ?? '';
     response.writeHead(answer.status, { 'content-type': type }).end(await answer.text());
   });
@@ -155,3 +158,19 @@ test('S0-43 an abort ends the question at once', async () => {
   controller.abort();
   await expect(asked).rejects.toMatchObject({ code: 'CWM-6003' });
 });
+
+test('K4 a model of several is chosen behind "#", and what is served is listed', async () => {
+  const vllm = await fakeVllm();
+  const chosen = await engineAt(`${vllm.url}#model=fake-model`).describe(never);
+  expect(chosen).toMatchObject({ model: { id: 'fake-model' }, models: [{ id: 'fake-model' }] });
+  await expect(engineAt(`${vllm.url}#model=other`).describe(never)).rejects.toMatchObject({ code: 'CWM-5003' });
+});
+
+test.each(['/props', '/apply-template', '/tokenize'])(
+  'K1 a llama-server that refuses %s is asked as any other server of the OpenAI API',
+  async (path) => {
+    const llama = await fakeLlama();
+    llama.faults.http = { kind: 'status', status: 403, path };
+    expect((await engineAt(llama.url).describe(never)).kind).toBe('openai');
+  },
+);

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { ContextFileReader, ReadFiles } from '../../core/ports/contextFiles.ts';
+import { decodeText } from '../../base/decodeText.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { ContextFile } from '../../protocol/schemas/session.ts';
 import { findPaths, shownPath, type FoundPath } from './foundPath.ts';
@@ -36,6 +37,8 @@ function oncePerPath(found: readonly FoundPath[], cwd: string): [string, FoundPa
   return [...byPath].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+const binary = 'not text';
+
 type Content = { readonly text: string; readonly sizeBytes: number } | { readonly why: string };
 
 /** @throws CwmError ReadFailed when a file that the user named can't be read. */
@@ -46,11 +49,15 @@ async function readText({ absolutePath, named, why }: FoundPath, bytesLeft: numb
     if (size > maxFileBytes) return { why: `larger than ${maxFileBytes / 1024 / 1024} MiB` };
     if (size > bytesLeft) return { why: `the files before it have ${maxTotalBytes / 1024 / 1024} MiB already` };
     const bytes = await readFile(absolutePath);
-    // NUL is valid UTF-8 and in no text: git tells binary files by it, too.
-    if (bytes.includes(0)) return { why: 'not text' };
-    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), sizeBytes: bytes.length };
+    const decoded = decodeText(bytes);
+    if ('why' in decoded) {
+      const isOfUnicode = /^(UTF-|not valid)/.test(decoded.why);
+      return bytes.includes(0) && !isOfUnicode ? { why: binary } : decoded;
+    }
+    // NUL is valid Unicode and in no text: git tells binary files by it, too.
+    if (decoded.text.includes('\0')) return { why: binary };
+    return { text: decoded.text, sizeBytes: bytes.length };
   } catch (error) {
-    if (error instanceof TypeError) return { why: 'not UTF-8 text' };
     const { code } = error as NodeJS.ErrnoException;
     if (!named) return { why: `can't be read (${code})` };
     const message = `${absolutePath} can't be read (${code}).`;

@@ -153,7 +153,7 @@ const urlEngine = (spec: string, url: string, places: Readonly<Record<string, st
   });
 
 function reachable(spec: string, description: EngineDescription): EngineStatus {
-  const { kind, version, model, blockTokens, notices } = description;
+  const { kind, version, model, blockTokens, notices, models } = description;
   return {
     ...unreachable(spec, null),
     reachable: true,
@@ -163,6 +163,7 @@ function reachable(spec: string, description: EngineDescription): EngineStatus {
     maxModelLen: model.maxModelLen,
     blockTokens,
     notices: [...notices],
+    ...(models && { models: [...models] }),
   };
 }
 

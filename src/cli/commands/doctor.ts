@@ -3,10 +3,10 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import { doctorWords, type FindingWords } from '../../words/doctor.ts';
 import type { Perform } from '../action.ts';
 import { exitCodes } from '../failure.ts';
-import { withCommonOptions } from '../run.ts';
+import { withCommonOptions, withModelOption } from '../run.ts';
 
 export function registerDoctor(program: Command, perform: Perform): void {
-  withCommonOptions(program.command('doctor'))
+  withModelOption(withCommonOptions(program.command('doctor')))
     .description('check the installation, try what the model server can do, and say what to change')
     .action((common: object) =>
       perform(common, async (run) => {

@@ -3,7 +3,7 @@ import { formatCount, formatDuration, formatTokens } from '../../base/format.ts'
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import type { Perform } from '../action.ts';
 import { amount, wholeNumber } from '../arguments.ts';
-import { withCommonOptions } from '../run.ts';
+import { withCommonOptions, withModelOption } from '../run.ts';
 
 interface SendOptions {
   readonly maxTokens?: number;
@@ -11,7 +11,7 @@ interface SendOptions {
 }
 
 export function registerSend(program: Command, perform: Perform): void {
-  withCommonOptions(program.command('send'))
+  withModelOption(withCommonOptions(program.command('send')))
     .description('send a message and print the answer')
     .argument('<session>', "the session's id")
     .argument('<text>', 'the message; "-" reads it from stdin')

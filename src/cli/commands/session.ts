@@ -8,7 +8,7 @@ import type { Perform } from '../action.ts';
 import { duration, projectUri, wholeNumber } from '../arguments.ts';
 import { formatAge, formatCount } from '../../base/format.ts';
 import { formatFacts, formatPage } from '../terminal/layout.ts';
-import { withCommonOptions } from '../run.ts';
+import { withCommonOptions, withModelOption } from '../run.ts';
 
 interface NewOptions {
   readonly id?: string;
@@ -43,7 +43,7 @@ export function registerSession(program: Command, perform: Perform): void {
     .command('session')
     .description('create, list, show and delete sessions; each is one conversation');
 
-  withCommonOptions(session.command('new'))
+  withModelOption(withCommonOptions(session.command('new')))
     .description('create a session')
     .option('--id <id>', 'id of the session; a random one by default')
     .option('--title <title>', 'title of the session')

@@ -1,4 +1,6 @@
 import { addAbortSignal } from 'node:stream';
+import { decodeText } from '../../base/decodeText.ts';
+import { CwmError } from '../../protocol/errors.ts';
 
 /** What a command sees of the process that runs it. */
 export interface Terminal {
@@ -10,7 +12,7 @@ export interface Terminal {
   readonly interrupted: AbortSignal;
   out(text: string): void;
   err(text: string): void;
-  /** Reads to the end. @throws an abort error with Ctrl-C. */
+  /** Reads text to its end. @throws an abort error with Ctrl-C, CwmError InvalidParameter for what is no Unicode text. */
   readStdin(): Promise<string>;
 }
 
@@ -26,7 +28,11 @@ export function processTerminal(interrupted: AbortSignal): Terminal {
     readStdin: async () => {
       const chunks: Uint8Array[] = [];
       for await (const chunk of addAbortSignal(interrupted, process.stdin)) chunks.push(chunk as Uint8Array);
-      return Buffer.concat(chunks).toString('utf8');
+      const decoded = decodeText(Buffer.concat(chunks));
+      if ('text' in decoded) return decoded.text;
+      throw new CwmError('InvalidParameter', `What came on standard input is ${decoded.why}.`, {
+        hint: 'Convert it to UTF-8 (iconv -t UTF-8) and send it again.',
+      });
     },
   };
 }

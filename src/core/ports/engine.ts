@@ -1,4 +1,5 @@
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
+import type { ServedModel } from '../../protocol/schemas/health.ts';
 import type { Canary, KvTier } from '../../protocol/schemas/receipt.ts';
 import type { ModelIdentity } from '../../protocol/schemas/session.ts';
 import type { BlockRecord, HashProfile } from '../../protocol/schemas/window.ts';
@@ -15,6 +16,8 @@ export interface EngineDescription {
   readonly hashProfile: HashProfile | null;
   /** It does not tell its block size, so that what it says of reuse can't be weighed; {@link Engine.probe} may find it out. */
   readonly isUntried: boolean;
+  /** Every model that the server lists, the one in use among them. */
+  readonly models?: readonly ServedModel[];
   /** What the user should know or could change, in plain words. */
   readonly notices: readonly string[];
 }

@@ -3,7 +3,16 @@ import type { EngineDescription } from '../../core/ports/engine.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { llamaServerNotices } from './notices.ts';
-import { anythingSchema, modelsSchema, propsSchema, slotsSchema, type ModelEntry, type Props } from './wire.ts';
+import {
+  anythingSchema,
+  modelsSchema,
+  propsSchema,
+  slotsSchema,
+  templateSchema,
+  tokenizeSchema,
+  type ModelEntry,
+  type Props,
+} from './wire.ts';
 
 /** A llama-server as it was found. */
 export interface ServerIdentity {
@@ -22,18 +31,24 @@ export interface ServerIdentity {
 export type Asker = Pick<Link, 'json' | 'label'>;
 
 const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'NotAnEngine' });
+const post = (path: string, body: unknown): LinkRequest => ({ ...get(path), method: 'POST', body });
 
 /**
- * Whether this is a llama-server. Asks once, twice where a proxy hides the owner of the model.
+ * Whether this is a llama-server whose slots can be used: one that is a router over several models, or stands behind a proxy that lets only
+ * `/v1` through, is asked as any other server of the OpenAI API.
  *
  * @throws CwmError EngineUnavailable, EngineFailed, EngineDenied, EngineTimeout, Cancelled: nobody can tell now.
  */
 export async function isLlamaServer(link: Asker, signal: AbortSignal): Promise<boolean> {
   const models = await unlessOther(() => link.json(get('/v1/models'), modelsSchema, signal));
-  const owner = models?.value.data[0]?.owned_by;
-  if (owner === 'llamacpp') return true;
-  if (models === null || owner === 'vllm') return false;
-  return (await unlessOther(() => link.json(get('/props'), propsSchema, signal))) !== null;
+  if (models === null || models.value.data[0]?.owned_by === 'vllm') return false;
+  if ((await unlessOther(() => link.json(get('/props'), propsSchema, signal))) === null) return false;
+  const template = post('/apply-template', { messages: [{ role: 'user', content: 'x' }] });
+  const answers = await Promise.all([
+    unlessOther(() => link.json(template, templateSchema, signal)),
+    unlessOther(() => link.json(post('/tokenize', { content: 'x' }), tokenizeSchema, signal)),
+  ]);
+  return answers.every((answer) => answer !== null);
 }
 
 /**
@@ -123,7 +138,7 @@ async function unlessOther<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
     return await ask();
   } catch (error) {
-    if (isCwmError(error, 'ModelMismatch', 'NotAnEngine', 'EngineRejected')) return null;
+    if (isCwmError(error, 'ModelMismatch', 'NotAnEngine', 'EngineRejected', 'EngineDenied')) return null;
     throw error;
   }
 }

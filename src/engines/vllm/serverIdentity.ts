@@ -2,6 +2,7 @@ import type { EngineDescription } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { expectedHashProfile } from './hashProfile.ts';
+import { choiceNotices, pickModel, useOf, type ModelChoice } from './models.ts';
 import { vllmNotices } from './notices.ts';
 import { readServerMetrics, type ServerMetrics } from './metrics/serverMetrics.ts';
 import { modelsSchema, versionSchema, type ModelEntry } from './wire.ts';
@@ -33,16 +34,13 @@ const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'sm
 /**
  * Asks a server what it is; nothing is computed for it.
  *
- * @param modelId the model to use where several are served; the first that is no adapter otherwise.
+ * @param choice which model to use where several are served.
  * @throws CwmError ModelMismatch when that model is not served, NotAnEngine when this is no model server.
  */
-export async function identifyServer(
-  link: Asker,
-  modelId: string | undefined,
-  signal: AbortSignal,
-): Promise<ServerIdentity> {
+export async function identifyServer(link: Asker, choice: ModelChoice, signal: AbortSignal): Promise<ServerIdentity> {
   const models = await link.json(get('/v1/models'), modelsSchema, signal);
-  const entry = pickModel(models.value.data, modelId, link.label);
+  const entries = models.value.data;
+  const entry = pickModel(entries, choice, link.label);
   const [version, metrics] = await Promise.all([readVersion(link, signal), readMetrics(link, signal)]);
   const cwm = entry.cwm ?? null;
   const kind = cwm ? 'embedded' : version !== null && isVllm(entry, metrics) ? 'vllm' : 'openai';
@@ -78,29 +76,17 @@ export async function identifyServer(
           ? expectedHashProfile(shownVersion, cacheConfig?.['prefix_caching_hash_algo'])
           : null,
       isUntried: !cwm && blockTokens === null,
-      notices: noticesOf(kind, shownVersion, metrics, cwm?.notice ?? null),
+      models: entries.map((served) => ({ id: served.id, use: useOf(served) })),
+      notices: [
+        ...noticesOf(kind, shownVersion, metrics, cwm?.notice ?? null),
+        ...choiceNotices(entries, entry, choice),
+      ],
     },
     // A proxy may hide everything of vLLM but the owner of its models.
     speaksVllm: cwm !== null || isVllm(entry, metrics),
     // A server elsewhere may name any folder it likes, and files there will be deleted.
     blockDir: link.isLocal ? (cwm?.blockDir ?? null) : null,
   };
-}
-
-function pickModel(entries: readonly ModelEntry[], wanted: string | undefined, label: string): ModelEntry {
-  const entry =
-    wanted === undefined
-      ? (entries.find(({ parent }) => parent === null || parent === undefined) ?? entries[0])
-      : entries.find(({ id }) => id === wanted);
-  if (entry) return entry;
-  const served = entries.map(({ id }) => `"${id}"`).join(', ') || 'none';
-  throw new CwmError(
-    'ModelMismatch',
-    wanted === undefined
-      ? `The server at ${label} serves no model.`
-      : `The server at ${label} does not serve the model "${wanted}" (it serves ${served}).`,
-    { context: { engine: label } },
-  );
 }
 
 const isVllm = (entry: ModelEntry, metrics: ServerMetrics | null): boolean =>
@@ -115,7 +101,7 @@ function noticesOf(
   if (kind === 'vllm') return vllmNotices(version, metrics);
   if (kind === 'openai') {
     return [
-      'This server is not vLLM: whether it keeps and reuses KV is known only as far as it reports cached tokens.',
+      'This server is not vLLM: it shows no KV that could be named or checked, so whether it reuses any is known only as far as it reports cached tokens. Conversations and windows keep their text.',
     ];
   }
   return notice === null ? [] : [notice];

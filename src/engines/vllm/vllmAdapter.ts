@@ -3,11 +3,11 @@ import { VllmEngine } from './vllmEngine.ts';
 
 /**
  * vLLM, and whatever else speaks the OpenAI API: the one to ask last. `#tier=DIR` names the `root_dir` of its file tier where this
- * machine reaches it, `#lmcache=URL` the coordinator of the LMCache that keeps its KV.
+ * machine reaches it, `#lmcache=URL` the coordinator of the LMCache that keeps its KV, `#model=NAME` the model to use where it has several.
  */
 export const vllmAdapter: EngineAdapter = {
-  places: { tier: 'folder', lmcache: 'url' },
+  places: { tier: 'folder', lmcache: 'url', model: 'name' },
   recognises: async () => true,
-  create: ({ spec, connect, places: { tier, lmcache } }) =>
-    new VllmEngine({ spec, connect, lmcache, blockFiles: tier === undefined ? undefined : { rootDir: tier } }),
+  create: ({ spec, connect, places: { tier, lmcache, model } }) =>
+    new VllmEngine({ spec, connect, model, lmcache, blockFiles: tier === undefined ? undefined : { rootDir: tier } }),
 };

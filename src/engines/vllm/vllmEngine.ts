@@ -288,7 +288,11 @@ export class VllmEngine implements Engine {
 
   async #identify(link: Link, signal: AbortSignal): Promise<KnownServer> {
     this.#suspect = false;
-    const identity = await identifyServer(link, this.#model, signal);
+    const identity = await identifyServer(
+      link,
+      { wanted: this.#model, before: this.#known?.identity.description.model.id },
+      signal,
+    );
     if (this.#known && isSameServer(this.#known.identity, identity)) return this.#known;
     this.#known = {
       identity,

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { auditReportSchema } from '../schemas/audit.ts';
 import { capabilitiesSchema } from '../schemas/capabilities.ts';
-import { engineStatusSchema, findingSchema } from '../schemas/health.ts';
+import { engineStatusSchema, findingSchema, servedModelSchema } from '../schemas/health.ts';
 import { nothing, onEngine, queryFlag, route, text } from './route.ts';
 
 export const processRoutes = {
@@ -35,6 +35,14 @@ export const processRoutes = {
       /** Null when the engine did not answer. */
       capabilities: z.nullable(capabilitiesSchema),
     }),
+  }),
+  /** The models of a server, asked now. `used`: the one that its spec leads to. */
+  listModels: route({
+    kind: 'read',
+    method: 'GET',
+    path: '/api/models',
+    input: z.object(onEngine),
+    output: z.object({ engine: text, used: text, models: z.array(servedModelSchema), notices: z.array(text) }),
   }),
   shutdown: route({
     kind: 'change',

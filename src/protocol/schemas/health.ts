@@ -2,6 +2,10 @@ import * as z from 'zod/mini';
 
 const text = z.string();
 
+/** A model of a server. `other`: it embeds, ranks or speaks, as far as its name and its server tell. */
+export const servedModelSchema = z.object({ id: text, use: z.enum(['chat', 'other', 'unknown']) });
+export type ServedModel = z.infer<typeof servedModelSchema>;
+
 export const engineStatusSchema = z.object({
   spec: text,
   reachable: z.boolean(),
@@ -15,6 +19,8 @@ export const engineStatusSchema = z.object({
   url: z.nullable(text),
   problem: z.nullable(z.object({ code: text, message: text, hint: text })),
   notices: z.array(text),
+  /** Every model that it lists; absent where it lists none. */
+  models: z.optional(z.array(servedModelSchema)),
 });
 export type EngineStatus = z.infer<typeof engineStatusSchema>;
 

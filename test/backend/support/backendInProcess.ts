@@ -49,6 +49,7 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
             engines: [],
           }),
           doctor: () => Promise.reject(new CwmError('Internal', 'not here')),
+          listModels: () => Promise.reject(new CwmError('Internal', 'not here')),
           encryption: async () => ({ state: 'off' as const, keyId: null, keyFile: null }),
           verifyAudit: () => Promise.reject(new CwmError('Internal', 'not here')),
         },

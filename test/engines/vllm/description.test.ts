@@ -9,6 +9,7 @@ describe('what a server is', () => {
     expect(await engine.describe(never)).toEqual({
       kind: 'vllm',
       isUntried: false,
+      models: [{ id: 'tiny', use: 'unknown' }],
       version: '0.32.0',
       model: { id: 'tiny', root: 'tiny', maxModelLen: 4096, fingerprint: null },
       blockTokens: 32,

@@ -95,8 +95,8 @@ describe('the folder that an embedded engine names', () => {
   });
 
   test('is believed only on this machine, because files in it get deleted', async () => {
-    const here = await identifyServer(asker(true), undefined, never);
-    const elsewhere = await identifyServer(asker(false), undefined, never);
+    const here = await identifyServer(asker(true), { wanted: undefined, before: undefined }, never);
+    const elsewhere = await identifyServer(asker(false), { wanted: undefined, before: undefined }, never);
     expect(here).toMatchObject({ blockDir: '/kv', description: { kind: 'embedded', blockTokens: 32 } });
     expect(elsewhere).toMatchObject({ blockDir: null, description: { kind: 'embedded', blockTokens: 32 } });
   });
