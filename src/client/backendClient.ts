@@ -201,5 +201,5 @@ function lost(name: RouteName, error: TransportError): CwmError {
         context: { unknown: true },
         cause: error,
       })
-    : new CwmError('BackendUnavailable', `The backend can't be reached (${error.message}).`, { cause: error });
+    : new CwmError('BackendUnavailable', `The backend cannot be reached (${error.message}).`, { cause: error });
 }

@@ -48,4 +48,4 @@ function toReport(name: RouteName, body: unknown): ErrorReport {
 }
 
 const unexpected = (name: RouteName, why: string, cause?: unknown): CwmError =>
-  new CwmError('Internal', `The backend's answer to "${name}" can't be used: ${why}.`, { cause });
+  new CwmError('Internal', `The backend's answer to "${name}" cannot be used: ${why}.`, { cause });

@@ -12,7 +12,7 @@ export function makeStorageDirectory(storage: string): void {
 }
 
 export const cannotBeWritten = (storage: string, cause: unknown): CwmError =>
-  new CwmError('WriteFailed', `The storage directory ${storage} can't be written.`, { cause });
+  new CwmError('WriteFailed', `The storage directory ${storage} cannot be written.`, { cause });
 
 /** One after another: with `recursive`, Node never comes back from a directory that can't be made below /proc. */
 function makeDirectories(path: string): void {

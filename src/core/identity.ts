@@ -13,5 +13,5 @@ export function modelDifference(frozen: ModelIdentity, served: ModelIdentity): s
 /** @throws CwmError ModelMismatch when another model is served than before; a session that has not met a model yet takes any. */
 export function requireSameModel(known: ModelIdentity | null, served: ModelIdentity): void {
   const difference = known && modelDifference(known, served);
-  if (difference) throw new CwmError('ModelMismatch', `This conversation can't go on here: ${difference}.`);
+  if (difference) throw new CwmError('ModelMismatch', `This conversation cannot continue here: ${difference}.`);
 }

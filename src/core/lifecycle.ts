@@ -14,7 +14,7 @@ const successors: Readonly<Record<Lifecycle, readonly Lifecycle[]>> = {
 export function moveLifecycle(from: Lifecycle, to: Lifecycle): Lifecycle {
   const allowed = successors[from];
   if (allowed.includes(to)) return to;
-  throw new CwmError('InvalidTransition', `A session that is ${from} can't become ${to}.`, {
+  throw new CwmError('InvalidTransition', `A session that is ${from} cannot become ${to}.`, {
     context: { from, to, allowed },
   });
 }

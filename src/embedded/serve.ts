@@ -130,7 +130,7 @@ export async function serveEmbedded(
     const server = createAdaptorServer({ fetch: app.fetch, serverOptions: { keepAliveTimeout: keepAliveTimeoutMs } });
     const address = await new Promise<AddressInfo>((resolve, reject) => {
       server.once('error', (cause) =>
-        reject(new CwmError('InvalidConfig', `The port ${options.port} can't be used: ${cause.message}`, { cause })),
+        reject(new CwmError('InvalidConfig', `The port ${options.port} cannot be used: ${cause.message}`, { cause })),
       );
       // A server that listens on TCP has an address object.
       server.listen(options.port, '127.0.0.1', () => resolve(server.address() as AddressInfo));

@@ -66,7 +66,12 @@ export const errors = {
     retryable: false,
     hint: 'Wait until the session is idle, or thaw it first.',
   },
-  AlreadyFrozen: { code: 'CWM-3002', status: 409, retryable: false, hint: 'Thaw one of its windows to go on with it.' },
+  AlreadyFrozen: {
+    code: 'CWM-3002',
+    status: 409,
+    retryable: false,
+    hint: 'Resume the session, or thaw one of its windows.',
+  },
   WindowExists: {
     code: 'CWM-3003',
     status: 409,
@@ -164,7 +169,7 @@ export const errors = {
     code: 'CWM-5010',
     status: 503,
     retryable: true,
-    hint: 'Run the command again; look at the log if it stays away.',
+    hint: 'Run the command again; if it keeps failing, check the log.',
   },
   StreamCut: {
     code: 'CWM-5101',

@@ -51,7 +51,7 @@ export const parseLineageId = (value: string): LineageId =>
 /** @throws CwmError InvalidParameter when one is too long, empty or has other characters, or there are more than {@link maxTags}. */
 export function parseTags(values: readonly string[]): string[] {
   if (values.length > maxTags)
-    throw new CwmError('InvalidParameter', `${values.length} tags were given; at most ${maxTags} are kept.`);
+    throw new CwmError('InvalidParameter', `${values.length} tags were given; the limit is ${maxTags}.`);
   return [...new Set(values.map((value) => parseName(value, maxTagLength, 'InvalidParameter', 'tag')))];
 }
 
@@ -61,7 +61,7 @@ export function parseDescription(value: string): string {
   if (text.length <= maxDescriptionLength) return text;
   throw new CwmError(
     'InvalidParameter',
-    `The description has ${text.length} characters; at most ${maxDescriptionLength} are kept.`,
+    `The description has ${text.length} characters; the limit is ${maxDescriptionLength}.`,
   );
 }
 

@@ -56,7 +56,7 @@ describe('S4-05 damage', () => {
     damage(fixture, /lineages.[0-9a-f]/);
     expect(await codeOf(cwm.send({ session: 's', text: 'And now?' }, never()))).toBe('CWM-4004');
     const { repairs, steps } = await cwm.verify({ repair: true }, never());
-    expect(repairs.join()).toMatch(/lineage.* was made anew/);
+    expect(repairs.join()).toMatch(/lineage.* was recreated/);
     expect(steps.filter(({ step }) => !step.includes('set aside')).flatMap(({ problems }) => problems)).toEqual([]);
     expect(await cwm.thaw({ window: 'w' }, never())).toMatchObject({ verdict: 'rebuilt' });
     expect(await cwm.send({ session: 's', text: 'And now?' }, never())).toMatchObject({

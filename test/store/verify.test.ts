@@ -85,7 +85,7 @@ describe('verify', () => {
       join(directory, 'contexts/s2/metadata.json'),
       encodeRecord(aSession({ id: 's2', title: 'Changed behind its back' })),
     );
-    expect(await problems()).toEqual(['The index does not say what the files say; repair makes it anew.']);
+    expect(await problems()).toEqual(['The index differs from the files; a repair rebuilds it.']);
     await repair(store);
     expect(await problems()).toEqual([]);
   });
@@ -137,7 +137,7 @@ describe('verify', () => {
     expect(repairs).toEqual([
       expect.stringMatching(/^contexts\/s1\/metadata\.json was damaged and lies in quarantine\//),
       expect.stringMatching(/^contexts\/s1\/messages\/m2\.json was damaged and lies in quarantine\//),
-      'The record of session "s1" was made anew from its 2 messages.',
+      'The record of session "s1" was rebuilt from its 2 messages.',
     ]);
     const anew = await store.getSession(sessionId('s1'));
     expect(anew?.branches['main']?.messageIds).toEqual(['m1', 'm3']);

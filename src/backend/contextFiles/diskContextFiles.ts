@@ -59,8 +59,8 @@ async function readText({ absolutePath, named, why }: FoundPath, bytesLeft: numb
     return { text: decoded.text, sizeBytes: bytes.length };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (!named) return { why: `can't be read (${code})` };
-    const message = `${absolutePath} can't be read (${code}).`;
+    if (!named) return { why: `cannot be read (${code})` };
+    const message = `${absolutePath} cannot be read (${code}).`;
     throw new CwmError('ReadFailed', message, { context: { path: absolutePath }, cause: error });
   }
 }

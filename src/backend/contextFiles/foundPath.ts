@@ -68,6 +68,6 @@ async function statNamed(absolutePath: string, given: string): Promise<Stats> {
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       throw new CwmError('PathNotFound', `There is no ${given}.`, { context: { path: given }, cause: error });
     }
-    throw new CwmError('ReadFailed', `${given} can't be read (${code}).`, { context: { path: given }, cause: error });
+    throw new CwmError('ReadFailed', `${given} cannot be read (${code}).`, { context: { path: given }, cause: error });
   }
 }

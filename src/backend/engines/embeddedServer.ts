@@ -123,7 +123,7 @@ function firstWord(
       fail(new CwmError('EngineTimeout', `The embedded engine did not start within ${timeoutMs / 1000} s.`));
     }, timeoutMs);
     child.once('error', (cause) =>
-      fail(new CwmError('EngineUnavailable', "The embedded engine can't be run.", { cause })),
+      fail(new CwmError('EngineUnavailable', 'The embedded engine cannot be run.', { cause })),
     );
     child.once('exit', (code, signal) => {
       const how = signal ?? `status ${code}`;

@@ -36,7 +36,8 @@ const unsteadyWhy = 'The engine answers the same request differently each time, 
 const unseenReuseWhy =
   'The answer is another than the frozen one, but the engine does not tell whether it reused KV or computed it again.';
 
-const busyWhy = 'Others used the server meanwhile, which moves the last bits of its answers, and none was the same.';
+const busyWhy =
+  'Other clients used the server at the same time, which changes the last bits of its answers, and no answer was the same.';
 
 const rejectedWhy = 'The engine refused the stored KV and computed it again; only a gross difference counts.';
 

@@ -111,7 +111,7 @@ const rebuilds: Readonly<Record<Rebuild, { readonly notes: readonly string[]; re
   'as-frozen': { notes: [], repair: 'salt-advanced' },
   another: {
     notes: [
-      'Even computed anew, the answer is another than when it was frozen: other weights are served, or the engine is damaged and needs a restart.',
+      'Even computed again, the answer differs from the frozen one: other weights are served, or the engine is damaged and needs a restart.',
     ],
     repair: 'salt-advanced',
   },

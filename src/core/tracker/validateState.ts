@@ -20,7 +20,7 @@ export const validateState: StateValidator = ({ data, metadata }) => {
   else checkMetadata(metadata, problems);
   if (problems.length > 0) return problems.slice(0, 10);
   const sizeBytes = utf8Bytes(JSON.stringify({ data, metadata }));
-  if (sizeBytes > maxStateBytes) problems.push(`It has ${sizeBytes} bytes as JSON; at most ${maxStateBytes} are kept.`);
+  if (sizeBytes > maxStateBytes) problems.push(`It has ${sizeBytes} bytes as JSON; the limit is ${maxStateBytes}.`);
   return problems;
 };
 
@@ -28,7 +28,7 @@ export const validateState: StateValidator = ({ data, metadata }) => {
 export function requireValid(content: StateContent, validate: StateValidator): void {
   const problems = validate(content);
   if (problems.length === 0) return;
-  throw new CwmError('InvalidState', `The state can't be stored. ${problems.join(' ')}`, { context: { problems } });
+  throw new CwmError('InvalidState', `The state cannot be stored. ${problems.join(' ')}`, { context: { problems } });
 }
 
 function checkJson(value: unknown, path: string, depth: number, problems: string[]): void {
@@ -56,7 +56,7 @@ function checkJson(value: unknown, path: string, depth: number, problems: string
 function checkMetadata(metadata: object, problems: string[]): void {
   const entries = Object.entries(metadata);
   if (entries.length > maxMetadataEntries) {
-    problems.push(`Its metadata has ${entries.length} entries; at most ${maxMetadataEntries} are kept.`);
+    problems.push(`Its metadata has ${entries.length} entries; the limit is ${maxMetadataEntries}.`);
   }
   for (const [name, value] of entries) {
     if (name === '__proto__') problems.push('Its metadata has the name "__proto__".');

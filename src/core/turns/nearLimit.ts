@@ -8,6 +8,6 @@ export function nearLimitNotes(tokens: number, { id, maxModelLen }: ModelIdentit
   if (maxModelLen === null || tokens < nearLimitFill * maxModelLen) return [];
   const count = (amount: number): string => amount.toLocaleString('en-US');
   return [
-    `${count(tokens)} of the ${count(maxModelLen)} tokens that ${id} can take are used: freeze this session and go on in a new one soon.`,
+    `${count(tokens)} of the ${count(maxModelLen)} tokens that ${id} can take are used: freeze this session and continue in a new one soon.`,
   ];
 }

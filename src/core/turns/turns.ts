@@ -155,7 +155,7 @@ async function generateOrKeepDraft(
   } catch (error) {
     const failure = toCwmError(error);
     throw new CwmError(failure.name, failure.message, {
-      hint: `${failure.hint} Your text is kept as a draft.`,
+      hint: `${failure.hint} Your text is saved as a draft.`,
       context: { ...failure.context, draftKept: true },
       cause: error,
     });

@@ -195,7 +195,7 @@ async function requireFreezable(
 const deletedNotes = (count: number): string[] =>
   count === 0
     ? []
-    : [`Block files that were not what an earlier window recorded were deleted and made anew: ${count}.`];
+    : [`Block files that were not what an earlier window recorded were deleted and computed again: ${count}.`];
 
 /** What a seal contributes to its receipt. */
 function sealedFields(sealed: Sealed, description: EngineDescription, tokens: number) {

@@ -222,9 +222,9 @@ async function requireFrozenAs(core: CoreContext, id: SessionId, window: string)
   if (session.lifecycle === 'frozen' && session.frozenAs === window) return session;
   throw new CwmError(
     'InvalidTransition',
-    `Session "${id}" is not frozen as "${window}", so it can't be resumed from it.`,
+    `Session "${id}" is not frozen as "${window}", so it cannot be resumed from it.`,
     {
-      hint: 'Thaw without "resume" to go on in a new session.',
+      hint: 'Thaw without "resume" to continue in a new session.',
     },
   );
 }

@@ -47,7 +47,7 @@ export function openKvNamespace(kvDir: string, namespace: KvNamespace): string {
     writeFileSync(join(kvDir, 'CACHEDIR.TAG'), cacheTag, { mode: 0o600 });
     writeFileSync(join(folder, 'config.json'), `${config}\n`, { mode: 0o600 });
   } catch (cause) {
-    throw new CwmError('WriteFailed', `The folder for KV blocks, ${kvDir}, can't be written.`, { cause });
+    throw new CwmError('WriteFailed', `The folder for KV blocks, ${kvDir}, cannot be written.`, { cause });
   }
   return folder;
 }

@@ -49,7 +49,7 @@ export function writeNoiseModel(path: string, shape: NoiseModelShape): string {
   } catch (cause) {
     rmSync(temporary, { force: true });
     const full = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
-    throw new CwmError(full ? 'StorageFull' : 'WriteFailed', `The generated model can't be written to ${path}.`, {
+    throw new CwmError(full ? 'StorageFull' : 'WriteFailed', `The generated model cannot be written to ${path}.`, {
       cause,
     });
   }

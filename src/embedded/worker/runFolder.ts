@@ -23,7 +23,7 @@ export function openRunFolder(kvDir: string): string {
     }
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new CwmError('WriteFailed', `The folder for KV blocks, ${kvDir}, can't be written.`, { cause });
+    throw new CwmError('WriteFailed', `The folder for KV blocks, ${kvDir}, cannot be written.`, { cause });
   }
   return folder;
 }

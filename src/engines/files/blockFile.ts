@@ -86,7 +86,7 @@ async function statFile({ path }: Pick<BlockFile, 'path'>): Promise<BigIntStats 
     return regular(await lstat(path, { bigint: true }));
   } catch (cause) {
     if (isMissing(cause)) return null;
-    throw new CwmError('ReadFailed', `${path} can't be read.`, { cause });
+    throw new CwmError('ReadFailed', `${path} cannot be read.`, { cause });
   }
 }
 
@@ -94,7 +94,7 @@ function statFileNow({ path }: BlockFile): BigIntStats | null {
   try {
     return regular(lstatSync(path, { bigint: true, throwIfNoEntry: false }));
   } catch (cause) {
-    throw new CwmError('ReadFailed', `${path} can't be read.`, { cause });
+    throw new CwmError('ReadFailed', `${path} cannot be read.`, { cause });
   }
 }
 
@@ -107,7 +107,7 @@ async function* readChunks(path: string, signal: AbortSignal): AsyncGenerator<'o
     file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
   } catch (cause) {
     if (isMissing(cause)) return;
-    throw new CwmError('ReadFailed', `${path} can't be read.`, { cause });
+    throw new CwmError('ReadFailed', `${path} cannot be read.`, { cause });
   }
   try {
     yield 'opened';

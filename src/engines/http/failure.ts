@@ -58,7 +58,7 @@ export function failureError(error: unknown, label: string): CwmError {
     default:
       return new CwmError(
         'EngineUnavailable',
-        `The model server at ${label} can't be reached (${errorCode(error) || 'unknown reason'}).`,
+        `The model server at ${label} cannot be reached (${errorCode(error) || 'unknown reason'}).`,
         options,
       );
   }

@@ -11,13 +11,13 @@ export interface ServerHabits {
 /** What the user of a llama-server should know or could change, in plain words. */
 export function llamaServerNotices({ savesSlots, showsSlots, folderIsNamed }: ServerHabits): string[] {
   const notices = [
-    'llama-server does not isolate conversations in memory: it has no cache salts, so one that begins like another may reuse its KV. Slot files are kept apart by name.',
+    'llama-server does not isolate conversations in memory: it has no cache salts, so one that begins like another may reuse its KV. Slot files are separate by name.',
   ];
   if (!savesSlots) {
     notices.push('This server keeps no KV over a restart: start llama-server with --slot-save-path DIR.');
   } else if (!folderIsNamed) {
     notices.push(
-      "Slot files can't be checked before they are restored, nor deleted, and a damaged one can end llama-server: if its --slot-save-path is a folder on this machine, add #slots=DIR to the engine's URL.",
+      "Slot files cannot be checked before they are restored, nor deleted, and a damaged one can end llama-server: if its --slot-save-path is a folder on this machine, add #slots=DIR to the engine's URL.",
     );
   }
   if (!showsSlots) {

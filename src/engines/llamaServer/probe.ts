@@ -27,7 +27,7 @@ export interface ProbeParts {
 }
 
 const noSalts =
-  'llama-server has no cache salts: whatever begins alike may share KV in its memory; isolation is not promised. Slot files are kept apart.';
+  'llama-server has no cache salts: conversations that begin alike may share KV in its memory; isolation is not promised. Slot files are separate.';
 const noRestart = 'KV lasts only as long as llama-server keeps it in memory.';
 
 /**

@@ -46,7 +46,7 @@ export class PinnedKv {
       if (kept !== null || placement.pieces === 0) return;
       await this.#coordinator.pin(context, signal);
       kept = `${handlePrefix}${randomId()}`;
-      notes.push('LMCache was told to keep it: it is pinned.');
+      notes.push('LMCache has pinned the KV.');
     });
     return { handle: kept, notes };
   }

@@ -95,7 +95,7 @@ export function persistNotes(location: BlockLocation, written: number | null): s
     const seen =
       written === null
         ? 'the server shows no tier beyond its memory'
-        : `the server's tier wrote ${written} bytes meanwhile`;
+        : `the server's tier wrote ${written} bytes during the operation`;
     return [`Whether the KV is on disk was not seen (${location.why}); ${seen}.`];
   }
   const missing = countMissing(location);

@@ -10,7 +10,7 @@ export const capabilityTitles = {
   'token-ids': 'Returns exact token ids',
   canary: 'Gives log-probabilities',
   tokenizer: 'Tokenizes on request',
-  insight: 'Shows what goes on inside',
+  insight: 'Reports what happens inside',
   persistence: 'Keeps KV over a restart',
   'block-files': 'KV files can be checked here',
 } as const;

@@ -24,12 +24,12 @@ export async function repairStore(
   for (const id of await store.source.sessionIds()) {
     signal.throwIfAborted();
     const messages = await makeSessionAnew(store, id, engine);
-    if (messages !== null) madeAnew.push(`The record of session "${id}" was made anew from its ${messages} messages.`);
+    if (messages !== null) madeAnew.push(`The record of session "${id}" was rebuilt from its ${messages} messages.`);
   }
   for (const id of await lostLineages(store)) {
     signal.throwIfAborted();
     await store.lineages.replaceLost(id, randomSalt());
-    madeAnew.push(`The lineage "${id}" was made anew: what was kept under it is computed again.`);
+    madeAnew.push(`The lineage "${id}" was recreated: KV that was stored under it is computed again.`);
   }
   await store.index.rebuild();
   const moved = quarantine.problems.filter((problem) => problem.movedTo !== null && !before.has(problem));

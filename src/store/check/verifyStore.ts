@@ -182,7 +182,7 @@ async function indexRows({ index, source }: VerifiedStore, signal: AbortSignal):
   const checked = (await source.sessionIds()).length + (await source.windowNames()).length;
   try {
     const differs = await differsFromFiles(index, signal);
-    const problems = differs ? ['The index does not say what the files say; repair makes it anew.'] : [];
+    const problems = differs ? ['The index differs from the files; a repair rebuilds it.'] : [];
     return { step, checked, problems };
   } catch (error) {
     signal.throwIfAborted();

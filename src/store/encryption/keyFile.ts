@@ -23,7 +23,7 @@ export async function readKeyFile(path: string): Promise<KeyObject> {
   } catch (error) {
     if (error instanceof CwmError) throw error;
     throw keyError(
-      `The key file ${path} can't be read.`,
+      `The key file ${path} cannot be read.`,
       'Mount or restore it: without it nothing of the store can be read.',
       error,
     );
@@ -41,7 +41,7 @@ export async function makeKeyFile(path: string): Promise<void> {
     await handle.sync();
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return;
-    throw new CwmError('WriteFailed', `The key file ${path} can't be written.`, { cause: error });
+    throw new CwmError('WriteFailed', `The key file ${path} cannot be written.`, { cause: error });
   }
 }
 

@@ -75,10 +75,7 @@ export class LiveIndex {
         await this.#refresh(index);
         if (this.#unsavedRows > 0) await this.#save(index);
       } catch {
-        this.#parts.quarantine.note(
-          this.#parts.layout.indexImage,
-          'The index could not be saved; it will be made anew.',
-        );
+        this.#parts.quarantine.note(this.#parts.layout.indexImage, 'The index could not be saved; it will be rebuilt.');
       } finally {
         this.#replace(null);
       }
@@ -105,7 +102,7 @@ export class LiveIndex {
     const image = stored && openImage(stored);
     const index = image && SqlIndex.fromImage(sql, image);
     if (stored && !index && !this.#parts.isReadOnly) {
-      quarantine.note(layout.indexImage, 'It was damaged or of another version, and was made anew from the files.');
+      quarantine.note(layout.indexImage, 'It was damaged or of another version, and was rebuilt from the files.');
     }
     const loaded = index ?? SqlIndex.empty(sql);
     await this.#catchUp(loaded);

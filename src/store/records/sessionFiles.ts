@@ -79,7 +79,7 @@ export class SessionFiles {
     const paths = this.#parts.layout.session(id);
     const current = await this.#require(id);
     if (next.version !== current.version + 1) {
-      throw new CwmError('VersionConflict', `Session "${id}" was changed meanwhile.`, {
+      throw new CwmError('VersionConflict', `Session "${id}" was changed by another client.`, {
         context: { storedVersion: current.version, givenVersion: next.version },
       });
     }

@@ -195,6 +195,6 @@ export class StateFiles implements StateStore {
 const noSession = (id: SessionId): CwmError => new CwmError('SessionNotFound', `There is no session "${id}".`);
 
 const changedMeanwhile = (id: SessionId, storedVersion: number, givenVersion: number | null): CwmError =>
-  new CwmError('VersionConflict', `The state of session "${id}" was changed meanwhile.`, {
+  new CwmError('VersionConflict', `The state of session "${id}" was changed by another client.`, {
     context: { storedVersion, givenVersion },
   });

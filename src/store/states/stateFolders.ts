@@ -147,7 +147,7 @@ class StateFolder {
   #overtaken(session: SessionId): CwmError {
     return new CwmError(
       'VersionConflict',
-      `The state of session "${session}" in ${this.#folder} was changed meanwhile.`,
+      `The state of session "${session}" in ${this.#folder} was changed by another client.`,
     );
   }
 }

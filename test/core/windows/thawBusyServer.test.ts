@@ -27,7 +27,7 @@ describe('while others use the server, which moves the last bits of what it answ
     expect(await thaw(fixture)).toMatchObject({
       verdict: 'rebuilt',
       repair: 'salt-advanced',
-      content: { canary: 'not-run', why: expect.stringContaining('Others used the server meanwhile') },
+      content: { canary: 'not-run', why: expect.stringContaining('Other clients used the server at the same time') },
     });
     fixture.engine.restart();
     expect((await thaw(fixture)).verdict).toBe('reused');
@@ -57,7 +57,11 @@ describe('while others use the server, which moves the last bits of what it answ
     expect(await thaw(fixture)).toMatchObject({
       verdict: 'proven',
       repair: 'none',
-      content: { checksums: 'agreed', canary: 'not-run', why: expect.stringContaining('Others used the server') },
+      content: {
+        checksums: 'agreed',
+        canary: 'not-run',
+        why: expect.stringContaining('Other clients used the server'),
+      },
     });
     fixture.engine.restart();
     fixture.engine.damage(2, { silently: true });
@@ -98,7 +102,7 @@ describe('while others use the server, which moves the last bits of what it answ
     expect(await thaw(fixture)).toMatchObject({
       verdict: 'rebuilt',
       repair: 'salt-advanced',
-      content: { canary: 'not-run', why: expect.stringContaining('Others used the server meanwhile') },
+      content: { canary: 'not-run', why: expect.stringContaining('Other clients used the server at the same time') },
     });
   });
 
@@ -114,7 +118,7 @@ describe('while others use the server, which moves the last bits of what it answ
     };
     expect(await thaw(fixture)).toMatchObject({
       verdict: 'rebuilt',
-      content: { why: expect.stringContaining('Others used the server meanwhile') },
+      content: { why: expect.stringContaining('Other clients used the server at the same time') },
     });
   });
 

@@ -199,7 +199,7 @@ describe('verify', () => {
     writeFileSync(path.join(fixture.directory, 'contexts/s/metadata.json'), 'damaged');
     expect(await codeOf(fixture.cwm.getSession({ session: 's' }))).toBe('CWM-4004');
     const { repairs } = await fixture.cwm.verify({ repair: true }, never());
-    expect(repairs.at(-1)).toBe('The record of session "s" was made anew from its 2 messages.');
+    expect(repairs.at(-1)).toBe('The record of session "s" was rebuilt from its 2 messages.');
     expect(await fixture.cwm.listMessages({ session: 's' })).toEqual(before);
     expect(await fixture.cwm.getSession({ session: 's' })).toMatchObject({
       title: 'Please explain what a prefix cache is good for.',

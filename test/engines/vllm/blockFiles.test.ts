@@ -176,7 +176,7 @@ describe('waiting for the files', () => {
     const rig = await makeRig({ tier: { lastBlock: 'next-step' }, engine: { blockFiles: undefined } });
     for (const _ of ['the first of this server', 'another']) {
       const { notes } = await rig.engine.persist(newContext(), never);
-      expect(notes.join(' ')).toContain(`wrote ${6 * 256} bytes meanwhile`);
+      expect(notes.join(' ')).toContain(`wrote ${6 * 256} bytes during the operation`);
     }
     const lengths = rig.fake
       .requestsTo('/v1/completions')

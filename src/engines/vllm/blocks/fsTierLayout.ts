@@ -90,7 +90,7 @@ async function listFolders(path: string): Promise<string[] | null> {
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) return null;
-    throw new CwmError('ReadFailed', `The folder ${path} can't be read.`, { cause });
+    throw new CwmError('ReadFailed', `The folder ${path} cannot be read.`, { cause });
   }
 }
 

@@ -54,7 +54,7 @@ export function insightFound({ metrics, whyUnseen }: TierEvidence, remedies: Rem
       'Its counters tell what came from memory and what from elsewhere; those of vLLM 0.32 also name the tier.';
     return capability('insight', 'yes', found);
   }
-  const found = 'Which tier served, and whether others used the server meanwhile, stays unknown.';
+  const found = 'Which tier served, and whether other clients used the server at the same time, stays unknown.';
   return capability('insight', metrics === null ? 'unknown' : 'no', found, remedies.insight);
 }
 
@@ -68,7 +68,7 @@ export function persistenceFound(tier: TierEvidence, remedies: Remedies): Capabi
   const { kind, connectors, metrics, whyUnseen, filesReachable, whyNotStored } = tier;
   const of = (state: Capability['state'], found: string): Capability =>
     capability('persistence', state, found, state === 'yes' ? '' : remedies.persistence);
-  if (filesReachable) return of('yes', 'KV blocks are kept as files.');
+  if (filesReachable) return of('yes', 'KV blocks are stored as files.');
   if (whyNotStored !== null) return of('no', whyNotStored);
   if (whyUnseen !== null) return capability('persistence', 'unknown', whyUnseen);
   if (typeof metrics?.tierBytesWritten === 'number') return of('yes', 'It writes KV to a tier beyond its memory.');
