@@ -1,10 +1,17 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { defaultLimits, type SpaceLimits } from '../core/space/limits.ts';
+import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import { embeddedFlagNames } from '../protocol/embeddedFlags.ts';
+import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
-import { logFormats, logLevels, type LogFormat, type LogLevel } from '../protocol/log.ts';
+import {
+  backendSettings,
+  readBackendSetting,
+  type BackendSetting,
+  type BackendSettingValues,
+} from '../protocol/backendSettings.ts';
+import type { LogFormat, LogLevel } from '../protocol/log.ts';
 
 export interface BackendArguments {
   readonly storage: string;
@@ -18,6 +25,7 @@ export interface BackendArguments {
   readonly ratePerMinute: number | null;
   /** Undefined: states are synchronised only when somebody asks for it. */
   readonly stateSync?: AutoSyncConfig;
+  readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
   readonly encryption: EncryptionWish;
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
 }
@@ -26,93 +34,57 @@ const embeddedOptions = Object.fromEntries(
   embeddedFlagNames.map((name) => [`embedded-${name}`, { type: 'string' } as const]),
 );
 
-const defaultIdleMinutes = 5;
-
 /** @throws Error with a message for people when the arguments are not understood. */
 export function parseBackendArguments(args: readonly string[], env: NodeJS.ProcessEnv = process.env): BackendArguments {
+  const rows = Object.values<BackendSetting>(backendSettings);
   const { values } = parseArgs({
     args: [...args],
     options: {
       storage: { type: 'string' },
       'take-over': { type: 'string' },
-      'idle-minutes': { type: 'string' },
-      engine: { type: 'string' },
       ...embeddedOptions,
-      'log-level': { type: 'string' },
-      'log-format': { type: 'string' },
-      'rate-limit': { type: 'string' },
-      'kv-budget-gb': { type: 'string' },
-      'storage-quota-gb': { type: 'string' },
-      encryption: { type: 'string' },
-      'encryption-key-file': { type: 'string' },
-      'state-folder': { type: 'string' },
-      'state-sync-seconds': { type: 'string' },
+      ...Object.fromEntries(rows.map(({ flag }) => [flag, { type: 'string' } as const])),
     },
   });
-  if (values.storage === undefined) throw new Error('--storage DIR is missing.');
-  const idleMinutes = Number(values['idle-minutes'] ?? defaultIdleMinutes);
-  if (!(idleMinutes >= 0)) throw new Error('--idle-minutes must be a number, 0 for never.');
-  const logLevel = logLevels.find((level) => level === (values['log-level'] ?? 'info'));
-  if (logLevel === undefined) throw new Error(`--log-level must be one of ${logLevels.join(', ')}.`);
-  const logFormat = logFormats.find((format) => format === (values['log-format'] ?? 'json'));
-  if (logFormat === undefined) throw new Error(`--log-format must be one of ${logFormats.join(', ')}.`);
-  const stateFolder = values['state-folder'];
-  const syncMs = parseSyncSeconds(values['state-sync-seconds']);
+  const written = values as Readonly<Record<string, string | undefined>>;
+  const { storage, 'take-over': takeOver } = written;
+  if (storage === undefined) throw new Error('--storage DIR is missing.');
+  const settings = Object.fromEntries(
+    Object.entries<BackendSetting>(backendSettings).map(([name, row]) => [
+      name,
+      readBackendSetting(row, written[row.flag]),
+    ]),
+  ) as unknown as BackendSettingValues;
+  const { stateFolder } = settings;
   return {
-    ...(stateFolder !== undefined && { stateSync: { folder: resolve(stateFolder), intervalMs: syncMs } }),
-    storage: resolve(values.storage),
-    ...(values['take-over'] !== undefined && { takeOver: resolve(values['take-over']) }),
-    idleMs: idleMinutes * 60_000,
-    logLevel,
-    logFormat,
-    ratePerMinute: parseRate(values['rate-limit']),
+    ...(stateFolder !== null && {
+      stateSync: { folder: resolve(stateFolder), intervalMs: settings.stateSyncSeconds * 1000 },
+    }),
+    storage: resolve(storage),
+    ...(takeOver !== undefined && { takeOver: resolve(takeOver) }),
+    idleMs: settings.idleMinutes * 60_000,
+    logLevel: settings.logLevel,
+    logFormat: settings.logFormat,
+    ratePerMinute: settings.rateLimit,
+    tracker: { autoCreate: settings.stateAutoCreate === 'on', defaultSession: settings.stateDefaultSession },
     encryption: {
-      turn: parseTurn(values.encryption),
-      keyFile: absolute(values['encryption-key-file'] ?? env['CWM_ENCRYPTION_KEY_FILE']),
+      turn: settings.encryption,
+      keyFile: absolute(settings.encryptionKeyFile ?? env['CWM_ENCRYPTION_KEY_FILE']),
     },
     limits: {
-      kvBudgetBytes: parseGigabytes('kv-budget-gb', values['kv-budget-gb'], defaultLimits.kvBudgetBytes),
-      storageQuotaBytes: parseGigabytes(
-        'storage-quota-gb',
-        values['storage-quota-gb'],
-        defaultLimits.storageQuotaBytes,
-      ),
+      kvBudgetBytes: gigabytes(settings.kvBudgetGb),
+      storageQuotaBytes: gigabytes(settings.storageQuotaGb),
     },
-    defaultEngine: values.engine ?? 'embedded',
+    defaultEngine: settings.engine,
     embeddedArgs: embeddedFlagNames.flatMap((name) => {
-      const value = Reflect.get(values, `embedded-${name}`) as string | undefined;
+      const value = written[`embedded-${name}`];
       return value === undefined ? [] : [`--${name}`, value];
     }),
   };
-}
-
-function parseTurn(value: string | undefined): EncryptionWish['turn'] {
-  if (value === undefined || value === 'on' || value === 'off') return value ?? null;
-  throw new Error('--encryption must be on or off.');
 }
 
 const absolute = (path: string | undefined): string | null =>
   path === undefined || path === '' ? null : resolve(path);
 
 /** In bytes; null is no limit. */
-function parseGigabytes(flag: string, value: string | undefined, byDefault: number | null): number | null {
-  if (value === undefined) return byDefault;
-  const bytes = /^\d+(\.\d+)?$/.test(value) ? Math.round(Number(value) * 1e9) : Number.NaN;
-  if (!Number.isSafeInteger(bytes)) throw new Error(`--${flag} must be a number of gigabytes, 0 for no limit.`);
-  return bytes === 0 ? null : bytes;
-}
-
-/** In ms; 0 is never. A timer takes no more than 24 days. */
-function parseSyncSeconds(value = '60'): number {
-  if (/^\d{1,6}$/.test(value)) return Number(value) * 1000;
-  throw new Error('--state-sync-seconds must be a whole number of seconds below a million, 0 for never.');
-}
-
-/** `120` or `120/min`; 0 is no limit. */
-function parseRate(value: string | undefined): number | null {
-  if (value === undefined) return null;
-  const perMinute = /^(\d{1,6})(?:\/min)?$/.exec(value)?.[1];
-  if (perMinute === undefined)
-    throw new Error('--rate-limit must be a whole number of changes a minute, 0 for no limit.');
-  return Number(perMinute);
-}
+const gigabytes = (count: number): number | null => (count === 0 ? null : Math.round(count * 1e9));

@@ -4,6 +4,7 @@ import { entryPointPath } from '../base/entryPoint.ts';
 import { makeCore } from '../core/core.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
+import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { productVersion } from '../protocol/version.ts';
 import { isCwmError } from '../protocol/errors.ts';
@@ -34,6 +35,8 @@ export interface CompositionOptions {
   readonly limits?: Partial<SpaceLimits>;
   /** Default: none. */
   readonly stateSync?: AutoSyncConfig;
+  /** Which sessions can be selected; default: those that exist. */
+  readonly tracker?: Partial<TrackerConfig>;
   /** Default: as the store is. */
   readonly encryption?: EncryptionWish;
 }
@@ -50,7 +53,15 @@ async function openOrRead(options: StoreOptions): Promise<FileStore> {
 
 /** The composition root: the real store, the real engines and the core over them. */
 export const composeServices =
-  ({ defaultEngine, embeddedArgs, ratePerMinute, limits, stateSync, encryption }: CompositionOptions): Compose =>
+  ({
+    defaultEngine,
+    embeddedArgs,
+    ratePerMinute,
+    limits,
+    stateSync,
+    tracker,
+    encryption,
+  }: CompositionOptions): Compose =>
   async (storage, emit, log, readOnlyWhy) => {
     const store = await openOrRead({
       directory: storage,
@@ -88,6 +99,7 @@ export const composeServices =
       blocks: new BlockFiles(diskFiles, join(storage, 'kv')),
       limits,
       stateSync,
+      tracker,
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
     const recovered = store.isReadOnly ? [] : await core.recover();

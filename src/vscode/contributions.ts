@@ -1,4 +1,5 @@
-import { logLevels, type LogLevel } from '../protocol/log.ts';
+import { backendSettings } from '../protocol/backendSettings.ts';
+import type { LogLevel } from '../protocol/log.ts';
 import * as z from 'zod/mini';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { RouteOutput } from '../protocol/api.ts';
@@ -178,6 +179,12 @@ export type TreeContextValue = (typeof treeContextValues)[number];
 export const gpuChoices = ['auto', 'off', 'metal', 'cuda', 'vulkan'] as const;
 export const kvTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
 
+const numberSetting = (row: { readonly default: number; readonly maximum: number }) => ({
+  default: row.default,
+  minimum: 0,
+  maximum: row.maximum,
+});
+
 /** A setting's default, the range of a number, the values of a choice; package.json must say the same. */
 export const settings = {
   'cwm.engine': { default: 'embedded' },
@@ -189,9 +196,9 @@ export const settings = {
   'cwm.embedded.gpuLayers': { default: -1, minimum: -1, maximum: 10_000 },
   'cwm.embedded.kvType': { default: 'f16', values: kvTypes },
   'cwm.embedded.chatTemplate': { default: '' },
-  'cwm.kvBudgetGb': { default: 50, minimum: 0, maximum: 1_000_000 },
-  'cwm.storageQuotaGb': { default: 100, minimum: 0, maximum: 1_000_000 },
-  'cwm.logLevel': { default: 'info', values: logLevels },
+  'cwm.kvBudgetGb': numberSetting(backendSettings.kvBudgetGb),
+  'cwm.storageQuotaGb': numberSetting(backendSettings.storageQuotaGb),
+  'cwm.logLevel': { default: backendSettings.logLevel.default, values: backendSettings.logLevel.values },
 } as const;
 
 export interface SettingTypes {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseBackendArguments } from '../../src/backend/arguments.ts';
+import { backendFlags, backendSettings, type BackendSetting } from '../../src/protocol/backendSettings.ts';
 
 const limitsOf = (...args: string[]) => parseBackendArguments(['--storage', '/s', ...args]).limits;
 
@@ -34,6 +35,18 @@ describe('synchronising states by itself', () => {
   });
 });
 
+describe('which session is selected', () => {
+  const trackerOf = (...args: string[]) => parseBackendArguments(['--storage', '/s', ...args]).tracker;
+
+  it('S3-04 must exist, unless the backend is told to create it, and is none until one is selected', () => {
+    expect(trackerOf()).toEqual({ autoCreate: false, defaultSession: null });
+    expect(trackerOf('--state-auto-create', 'on', '--state-default-session', 'default')).toEqual({
+      autoCreate: true,
+      defaultSession: 'default',
+    });
+  });
+});
+
 describe('the log', () => {
   const logOf = (...args: string[]) => {
     const { logLevel, logFormat } = parseBackendArguments(['--storage', '/s', ...args]);
@@ -44,5 +57,28 @@ describe('the log', () => {
     expect(logOf()).toEqual(['info', 'json']);
     expect(logOf('--log-level', 'debug', '--log-format', 'text')).toEqual(['debug', 'text']);
     expect(() => logOf('--log-format', 'xml')).toThrow('--log-format must be one of json, text.');
+  });
+});
+
+describe('the table of settings', () => {
+  const parse = (...args: string[]) => parseBackendArguments(['--storage', '/s', ...args], {});
+
+  it('gives the backend its defaults, and what it writes is read back as it was', () => {
+    const defaults = Object.fromEntries(
+      Object.entries<BackendSetting>(backendSettings).map(([name, row]) => [name, row.default ?? undefined]),
+    );
+    expect(parse(...backendFlags(defaults))).toEqual(parse());
+    expect(parse(...backendFlags({ idleMinutes: 0.5, rateLimit: 7, logLevel: 'error' }))).toMatchObject({
+      idleMs: 30_000,
+      ratePerMinute: 7,
+      logLevel: 'error',
+    });
+    expect(parse('--rate-limit', '120/min').ratePerMinute).toBe(120);
+  });
+
+  it('says what a value must be, for every row', () => {
+    for (const row of Object.values<BackendSetting>(backendSettings)) {
+      expect(() => parse(`--${row.flag}=`), row.flag).toThrow(`--${row.flag} must be ${row.means}.`);
+    }
   });
 });

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { BackendClient } from '../../src/client/backendClient.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
-import { killHard, readRecord, realBackends } from '../client/support/realBackends.ts';
+import { killHard, readRecord, realBackends, realStart } from '../client/support/realBackends.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
 
 const { makeStorage, client } = realBackends();
@@ -27,6 +27,19 @@ const increment = (by: BackendClient, session: string): Promise<number> =>
     await by.call('updateState', { session, version: version + 1, data: { ...data, count: count(data) + 1 } });
     return version + 1;
   });
+
+describe('S3-04 selecting a session that does not exist', () => {
+  it('creates it when the backend was told so', async () => {
+    const one = client(makeStorage(), { start: { ...realStart, args: ['--state-auto-create', 'on'] } });
+    expect((await one.call('activateState', { session: 'new' })).active).toEqual(['new']);
+    expect((await one.call('getSession', { session: 'new' })).id).toBe('new');
+  });
+
+  it('is refused otherwise', async () => {
+    const { client: one } = await start();
+    await expect(one.call('activateState', { session: 'new' })).rejects.toMatchObject({ code: 'CWM-2001' });
+  });
+});
 
 describe('S3-11 several clients of one backend', () => {
   it('of 20 updates at once by 20 clients all 20 are kept', async () => {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { backendSettings, type BackendSetting } from '../../src/protocol/backendSettings.ts';
 import { productVersion } from '../../src/protocol/version.ts';
 import {
   commandCategory,
@@ -97,10 +98,17 @@ describe('package.json and the code', () => {
 
   test('every setting is read somewhere, says what it does, and has a scope', () => {
     for (const [id, schema] of Object.entries(contributes.configuration.properties)) {
-      expect(source.includes(`setting('${id}')`), `${id} is read`).toBe(true);
+      const isOfBackend = Object.values<BackendSetting>(backendSettings).some(({ setting }) => setting === id);
+      expect(isOfBackend || source.includes(`setting('${id}')`), `${id} is read`).toBe(true);
       expect(schema.markdownDescription?.length ?? 0, id).toBeGreaterThan(20);
       expect(schema.scope, id).not.toBe('');
     }
+  });
+
+  test('what the table of backend settings names is a setting here', () => {
+    const named = Object.values<BackendSetting>(backendSettings).flatMap(({ setting }) => setting ?? []);
+    expect(named.length).toBeGreaterThan(2);
+    for (const id of named) expect(Object.keys(settings)).toContain(id);
   });
 
   test('the pattern of the engine takes what an engine may be, and nothing else', () => {

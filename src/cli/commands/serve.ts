@@ -1,46 +1,56 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { absolutePath } from '../../client/absolutePath.ts';
 import { readBackendRecord } from '../../client/backendRecord.ts';
 import { makeStorageDirectory } from '../../client/storageDirectory.ts';
 import { alreadyRunningExitCode, type BackendRecord } from '../../protocol/backendRecord.ts';
 import { embeddedFlagNames, embeddedFlags } from '../../protocol/embeddedFlags.ts';
+import {
+  backendFlags,
+  backendSettings,
+  readBackendSetting,
+  type BackendSetting,
+  type BackendSettingName,
+} from '../../protocol/backendSettings.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Perform } from '../action.ts';
-import { amount, notEmpty, wholeNumber } from '../arguments.ts';
+import { notEmpty } from '../arguments.ts';
 import { exitCodes } from '../failure.ts';
 import { withCommonOptions, type Run } from '../run.ts';
 
-interface ServeOptions {
-  readonly idleMinutes: number;
-  readonly rateLimit?: number;
-  readonly kvBudgetGb?: number;
-  readonly storageQuotaGb?: number;
-  readonly stateFolder?: string;
-  readonly stateSyncSeconds?: number;
-}
+/** By the name of each row of the table that has an option. */
+type ServeOptions = Readonly<Partial<Record<BackendSettingName, string | number>>>;
 
 const pollMs = 50;
 
 export function registerServe(program: Command, perform: Perform): void {
-  const command = withCommonOptions(program.command('serve'))
-    .description('run the backend here until Ctrl-C; without this command it starts when it is needed')
-    .option('--idle-minutes <n>', 'end after this long without a client; 0 is never', wholeNumber(0), 0)
-    .option('--rate-limit <n>', 'changes that each client may ask for in a minute; 0 is no limit', wholeNumber(0))
-    .option('--kv-budget-gb <n>', "gigabytes for the embedded model server's KV; 0 is no limit (default: 50)", amount)
-    .option('--storage-quota-gb <n>', 'gigabytes for the whole storage; 0 is no limit (default: 100)', amount)
-    .option(
-      '--state-folder <dir>',
-      'synchronise the states of selected sessions with this folder, merging changes',
-      notEmpty,
-    )
-    .option('--state-sync-seconds <n>', 'seconds between synchronisations; 0 is never (default: 60)', wholeNumber(0));
+  const command = withCommonOptions(program.command('serve')).description(
+    'run the backend here until Ctrl-C; without this command it starts when it is needed',
+  );
+  for (const row of Object.values<BackendSetting>(backendSettings)) addOption(command, row);
   for (const name of embeddedFlagNames) {
     command.option(`--embedded-${name} <value>`, `embedded model server: ${embeddedFlags[name]}`, notEmpty);
   }
   command.action((options: ServeOptions) => perform(options, (run) => serve(run, options)));
+}
+
+const placeholders = { number: 'n', choice: 'word', text: 'text', path: 'dir' } as const;
+
+function addOption(command: Command, row: BackendSetting): void {
+  if (row.help === undefined) return;
+  const { serveDefault } = row;
+  const shown = serveDefault ?? row.default;
+  const help = shown === null ? row.help : `${row.help} (default: ${shown})`;
+  const parse = (written: string): string | number | null => {
+    try {
+      return readBackendSetting(row, written);
+    } catch {
+      throw new InvalidArgumentError(`It must be ${row.means}.`);
+    }
+  };
+  command.option(`--${row.flag} <${placeholders[row.kind]}>`, help, parse);
 }
 
 /** How an option's value is found. */
@@ -49,17 +59,14 @@ const camelCase = (name: string): string => name.replaceAll(/-([a-z])/g, (_, let
 async function serve(run: Run, options: ServeOptions): Promise<number> {
   makeStorageDirectory(run.storage);
   const { nodePath, entry } = run.backendStart;
-  const args = [entry, '--storage', run.storage, ...(run.engine === undefined ? [] : ['--engine', run.engine])];
-  for (const [flag, value] of [
-    ['--idle-minutes', options.idleMinutes],
-    ['--rate-limit', options.rateLimit],
-    ['--kv-budget-gb', options.kvBudgetGb],
-    ['--storage-quota-gb', options.storageQuotaGb],
-    ['--state-folder', options.stateFolder && absolutePath(options.stateFolder, run.terminal.cwd)],
-    ['--state-sync-seconds', options.stateSyncSeconds],
-  ] as const) {
-    if (value !== undefined) args.push(flag, String(value));
-  }
+  const { idleMinutes = backendSettings.idleMinutes.serveDefault, stateFolder } = options;
+  const given = {
+    ...options,
+    engine: run.engine,
+    idleMinutes,
+    stateFolder: stateFolder === undefined ? undefined : absolutePath(String(stateFolder), run.terminal.cwd),
+  };
+  const args = [entry, '--storage', run.storage, ...backendFlags(given)];
   for (const name of embeddedFlagNames) {
     const value: unknown = Reflect.get(options, camelCase(`embedded-${name}`));
     if (typeof value === 'string') args.push(`--embedded-${name}`, value);

@@ -1,3 +1,5 @@
+import { backendSettings } from '../../protocol/backendSettings.ts';
+
 /** More than `soft` is noted, more than `hard` is refused. */
 export interface CountLimit {
   readonly soft: number;
@@ -17,8 +19,8 @@ export interface SpaceLimits {
 
 /** N15, S0-50. */
 export const defaultLimits: SpaceLimits = {
-  kvBudgetBytes: 50e9,
-  storageQuotaBytes: 100e9,
+  kvBudgetBytes: backendSettings.kvBudgetGb.default * 1e9,
+  storageQuotaBytes: backendSettings.storageQuotaGb.default * 1e9,
   sessions: { soft: 100, hard: 1000 },
   windows: { soft: 1000, hard: 10_000 },
   graceMs: 10 * 60 * 1000,

@@ -3,14 +3,15 @@ import { entryPointPath } from '../../base/entryPoint.ts';
 import type { BackendStart } from '../../client/backendChild.ts';
 import { connectBackend, type ConnectOptions } from '../../client/connectBackend.ts';
 import type { ConnectBackend } from './backend.ts';
-import { apiKeySecret } from '../contributions.ts';
+import { backendFlags, backendSettings, type BackendSetting } from '../../protocol/backendSettings.ts';
+import { apiKeySecret, type SettingId } from '../contributions.ts';
 import { settleOlderStore } from './olderStore.ts';
 import { setting } from '../settings/settings.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';
 import { userPath } from '../settings/userPath.ts';
 
-/** Settings that take effect at the next start of the backend. */
-function backendArguments(): string[] {
+/** What the embedded engine is started with. */
+function embeddedArguments(): string[] {
   const [threads, context, layers] = [
     setting('cwm.embedded.threads'),
     setting('cwm.embedded.contextTokens'),
@@ -18,9 +19,6 @@ function backendArguments(): string[] {
   ];
   const template = setting('cwm.embedded.chatTemplate').trim();
   const args = {
-    'log-level': setting('cwm.logLevel'),
-    'kv-budget-gb': setting('cwm.kvBudgetGb'),
-    'storage-quota-gb': setting('cwm.storageQuotaGb'),
     'embedded-gpu': setting('cwm.embedded.gpu'),
     'embedded-kv-type': setting('cwm.embedded.kvType'),
     ...(threads === 0 ? {} : { 'embedded-threads': threads }),
@@ -31,6 +29,19 @@ function backendArguments(): string[] {
   };
   return Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
+
+/** Settings that take effect at the next start of the backend. */
+const backendArguments = (): string[] => [
+  ...backendFlags(
+    Object.fromEntries(
+      Object.entries<BackendSetting>(backendSettings).map(([name, row]) => [
+        name,
+        row.setting === undefined ? undefined : setting(row.setting as SettingId),
+      ]),
+    ),
+  ),
+  ...embeddedArguments(),
+];
 
 /** Which backend this window uses and how to start it, by the current settings. */
 export const connectOptions = (context: ExtensionContext): ConnectOptions & { readonly start: BackendStart } => ({

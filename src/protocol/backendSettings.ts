@@ -1,0 +1,189 @@
+import { logFormats, logLevels } from './log.ts';
+
+interface Common {
+  /** On the backend's command line, behind `--`. */
+  readonly flag: string;
+  /** What the value is, as an error says it: "must be …". */
+  readonly means: string;
+  /** How `cwm serve` describes the option; left out where it has none. */
+  readonly help?: string;
+  /** Default of `cwm serve` where it is another one. */
+  readonly serveDefault?: number;
+  /** The setting of VS Code that has it. */
+  readonly setting?: `cwm.${string}`;
+}
+
+/** Never below 0. `default: null` leaves it to the part of the backend that uses it. */
+interface NumberSetting extends Common {
+  readonly kind: 'number';
+  readonly isWhole: boolean;
+  readonly maximum: number;
+  readonly default: number | null;
+  /** May stand behind the number. */
+  readonly suffix?: string;
+}
+
+interface ChoiceSetting extends Common {
+  readonly kind: 'choice';
+  readonly values: readonly string[];
+  readonly default: string | null;
+}
+
+/** `path`: a relative one starts from the folder in which the command runs. */
+interface TextSetting extends Common {
+  readonly kind: 'text' | 'path';
+  readonly default: string | null;
+}
+
+export type BackendSetting = NumberSetting | ChoiceSetting | TextSetting;
+
+const tera = 1_000_000;
+
+/**
+ * Everything that a backend can be told when it starts. Its arguments, the options of `cwm serve`, the defaults, and the settings of
+ * VS Code come from this table; `embeddedFlags` has what it passes on to the embedded engine. A test holds package.json against it.
+ */
+export const backendSettings = {
+  idleMinutes: {
+    flag: 'idle-minutes',
+    kind: 'number',
+    isWhole: false,
+    maximum: 35_000,
+    default: 5,
+    serveDefault: 0,
+    means: 'a number of minutes, 0 for never',
+    help: 'end after this long without a client; 0 is never',
+  },
+  engine: { flag: 'engine', kind: 'text', default: 'embedded', means: 'a URL, "embedded" or "embedded:FILE"' },
+  logLevel: {
+    flag: 'log-level',
+    kind: 'choice',
+    values: logLevels,
+    default: 'info',
+    means: `one of ${logLevels.join(', ')}`,
+    help: `the least urgent lines that the log has: ${logLevels.join(', ')}`,
+    setting: 'cwm.logLevel',
+  },
+  logFormat: {
+    flag: 'log-format',
+    kind: 'choice',
+    values: logFormats,
+    default: 'json',
+    means: `one of ${logFormats.join(', ')}`,
+    help: `how the log is written: ${logFormats.join(' or ')}`,
+  },
+  rateLimit: {
+    flag: 'rate-limit',
+    kind: 'number',
+    isWhole: true,
+    maximum: 999_999,
+    suffix: '/min',
+    default: null,
+    means: 'a whole number of changes a minute, 0 for no limit',
+    help: 'changes that each client may ask for in a minute; 0 is no limit',
+  },
+  kvBudgetGb: {
+    flag: 'kv-budget-gb',
+    kind: 'number',
+    isWhole: false,
+    maximum: tera,
+    default: 50,
+    means: 'a number of gigabytes, 0 for no limit',
+    help: "gigabytes for the embedded model server's KV; 0 is no limit",
+    setting: 'cwm.kvBudgetGb',
+  },
+  storageQuotaGb: {
+    flag: 'storage-quota-gb',
+    kind: 'number',
+    isWhole: false,
+    maximum: tera,
+    default: 100,
+    means: 'a number of gigabytes, 0 for no limit',
+    help: 'gigabytes for the whole storage; 0 is no limit',
+    setting: 'cwm.storageQuotaGb',
+  },
+  encryption: { flag: 'encryption', kind: 'choice', values: ['on', 'off'], default: null, means: 'on or off' },
+  encryptionKeyFile: { flag: 'encryption-key-file', kind: 'path', default: null, means: 'a file' },
+  stateFolder: {
+    flag: 'state-folder',
+    kind: 'path',
+    default: null,
+    means: 'a folder',
+    help: 'synchronise the states of selected sessions with this folder, merging changes',
+  },
+  stateSyncSeconds: {
+    flag: 'state-sync-seconds',
+    kind: 'number',
+    isWhole: true,
+    // A timer takes no more than 24 days.
+    maximum: 999_999,
+    default: 60,
+    means: 'a whole number of seconds below a million, 0 for never',
+    help: 'seconds between synchronisations; 0 is never',
+  },
+  stateAutoCreate: {
+    flag: 'state-auto-create',
+    kind: 'choice',
+    values: ['on', 'off'],
+    default: 'off',
+    means: 'on or off',
+    help: 'whether selecting a session that does not exist creates it: on or off',
+  },
+  stateDefaultSession: {
+    flag: 'state-default-session',
+    kind: 'text',
+    default: null,
+    means: 'the id of a session',
+    help: 'the session that is selected while nobody has selected one',
+  },
+} as const satisfies Readonly<Record<string, BackendSetting>>;
+
+export type BackendSettingName = keyof typeof backendSettings;
+
+type ValueOf<Row extends BackendSetting> =
+  | (Row extends NumberSetting ? number : Row extends ChoiceSetting ? Row['values'][number] : string)
+  | (null extends Row['default'] ? null : never);
+
+export type BackendSettingValues = {
+  readonly [Name in BackendSettingName]: ValueOf<(typeof backendSettings)[Name]>;
+};
+
+/**
+ * A value as it stands on a command line; the default where it is undefined.
+ *
+ * @returns null for the default of a row that has none.
+ * @throws Error that says what the value must be.
+ */
+export function readBackendSetting(row: BackendSetting, written: string | undefined): string | number | null {
+  if (written === undefined) return row.default;
+  const value = meaning(row, written);
+  if (value === null) throw new Error(`--${row.flag} must be ${row.means}.`);
+  return value;
+}
+
+function meaning(row: BackendSetting, written: string): string | number | null {
+  switch (row.kind) {
+    case 'choice':
+      return row.values.includes(written) ? written : null;
+    case 'text':
+    case 'path':
+      return written.trim() === '' ? null : written;
+    case 'number': {
+      const digits =
+        row.suffix !== undefined && written.endsWith(row.suffix) ? written.slice(0, -row.suffix.length) : written;
+      if (!(row.isWhole ? /^\d+$/ : /^\d+(\.\d+)?$/).test(digits)) return null;
+      return Number(digits) <= row.maximum ? Number(digits) : null;
+    }
+  }
+}
+
+/** The command line that tells a backend these values, in the table's order. Values that are undefined are left out. */
+export function backendFlags(
+  values: Readonly<Partial<Record<BackendSettingName, string | number | undefined>>>,
+): string[] {
+  const names = Object.keys(backendSettings) as BackendSettingName[];
+  return names.flatMap((name) => {
+    const value = values[name];
+    return value === undefined ? [] : [`--${backendSettings[name].flag}`, String(value)];
+  });
+}
