@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
-import { embeddedFlagNames } from '../protocol/embeddedFlags.ts';
+import { embeddedFlagNames } from '../protocol/settings/embeddedFlags.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import {
@@ -10,7 +10,7 @@ import {
   readBackendSetting,
   type BackendSetting,
   type BackendSettingValues,
-} from '../protocol/backendSettings.ts';
+} from '../protocol/settings/backendSettings.ts';
 import type { LogFormat, LogLevel } from '../protocol/log.ts';
 
 export interface BackendArguments {

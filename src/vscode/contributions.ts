@@ -1,4 +1,4 @@
-import { backendSettings } from '../protocol/backendSettings.ts';
+import { backendSettings } from '../protocol/settings/backendSettings.ts';
 import type { LogLevel } from '../protocol/log.ts';
 import * as z from 'zod/mini';
 import type { Receipt } from '../protocol/schemas/receipt.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseBackendArguments } from '../../src/backend/arguments.ts';
-import { backendFlags, backendSettings, type BackendSetting } from '../../src/protocol/backendSettings.ts';
+import { backendFlags, backendSettings, type BackendSetting } from '../../src/protocol/settings/backendSettings.ts';
 
 const limitsOf = (...args: string[]) => parseBackendArguments(['--storage', '/s', ...args]).limits;
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { backendSettings, type BackendSetting } from '../../src/protocol/backendSettings.ts';
+import { backendSettings, type BackendSetting } from '../../src/protocol/settings/backendSettings.ts';
 import { productVersion } from '../../src/protocol/version.ts';
 import {
   commandCategory,

@@ -6,14 +6,14 @@ import { absolutePath } from '../../client/absolutePath.ts';
 import { readBackendRecord } from '../../client/backendRecord.ts';
 import { makeStorageDirectory } from '../../client/storageDirectory.ts';
 import { alreadyRunningExitCode, type BackendRecord } from '../../protocol/backendRecord.ts';
-import { embeddedFlagNames, embeddedFlags } from '../../protocol/embeddedFlags.ts';
+import { embeddedFlagNames, embeddedFlags } from '../../protocol/settings/embeddedFlags.ts';
 import {
   backendFlags,
   backendSettings,
   readBackendSetting,
   type BackendSetting,
   type BackendSettingName,
-} from '../../protocol/backendSettings.ts';
+} from '../../protocol/settings/backendSettings.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Perform } from '../action.ts';
 import { notEmpty } from '../arguments.ts';

@@ -1,4 +1,4 @@
-import { backendSettings } from '../../protocol/backendSettings.ts';
+import { backendSettings } from '../../protocol/settings/backendSettings.ts';
 
 /** More than `soft` is noted, more than `hard` is refused. */
 export interface CountLimit {

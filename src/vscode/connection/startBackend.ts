@@ -3,7 +3,7 @@ import { entryPointPath } from '../../base/entryPoint.ts';
 import type { BackendStart } from '../../client/backendChild.ts';
 import { connectBackend, type ConnectOptions } from '../../client/connectBackend.ts';
 import type { ConnectBackend } from './backend.ts';
-import { backendFlags, backendSettings, type BackendSetting } from '../../protocol/backendSettings.ts';
+import { backendFlags, backendSettings, type BackendSetting } from '../../protocol/settings/backendSettings.ts';
 import { apiKeySecret, type SettingId } from '../contributions.ts';
 import { settleOlderStore } from './olderStore.ts';
 import { setting } from '../settings/settings.ts';

@@ -1,4 +1,4 @@
-import { logFormats, logLevels } from './log.ts';
+import { logFormats, logLevels } from '../log.ts';
 
 interface Common {
   /** On the backend's command line, behind `--`. */
