@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { errors, toCwmError, type ErrorReport } from '../protocol/errors.ts';
 import { whatHappened } from '../words/failure.ts';
-import { readableText } from './terminal/readableText.ts';
+import { readableText } from '../base/readableText.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;

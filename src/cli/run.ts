@@ -7,7 +7,7 @@ import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
 import { notEmpty } from './arguments.ts';
 import { engineOf } from './engineSpec.ts';
 import { Progress } from './terminal/progress.ts';
-import { readableText } from './terminal/readableText.ts';
+import { readableText } from '../base/readableText.ts';
 import { storagePath } from '../client/storagePath.ts';
 import type { Terminal } from './terminal/terminal.ts';
 

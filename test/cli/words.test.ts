@@ -6,7 +6,7 @@ import { absolutePath } from '../../src/client/absolutePath.ts';
 import { withAbsoluteModel } from '../../src/protocol/engineSpec.ts';
 import { formatFacts, formatTable } from '../../src/cli/terminal/layout.ts';
 import { Progress } from '../../src/cli/terminal/progress.ts';
-import { readableText } from '../../src/cli/terminal/readableText.ts';
+import { readableText } from '../../src/base/readableText.ts';
 import { receiptText } from '../../src/cli/receiptText.ts';
 import { storagePath } from '../../src/client/storagePath.ts';
 import { aReceipt } from '../support/aReceipt.ts';

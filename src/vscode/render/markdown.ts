@@ -1,13 +1,9 @@
+import { readableLine } from '../../base/readableText.ts';
 import type { Row, Table } from '../../words/rows.ts';
-
-/** Embeddings, overrides and isolates: unclosed ones would reverse the text behind them. */
-const directionControls = /[\u202a-\u202e\u2066-\u2069]/g;
 
 /** Text without a meaning in markdown: no markup, no HTML, no end of a table cell, no line break, no reversed direction. */
 export const plain = (text: string): string =>
-  text
-    .replace(directionControls, '')
-    .replace(/[^\S\u{a0}]+/gu, ' ')
+  readableLine(text)
     .replace(/[\\`*_{}[\]()#+!|~>$]/g, '\\$&')
     .replaceAll('<', '&lt;');
 

@@ -1,3 +1,4 @@
+import { readableLine } from '../../base/readableText.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { State } from '../state.ts';
 import { formatCount, formatTokens } from '../../base/format.ts';
@@ -84,7 +85,7 @@ function sessionView(session: Session, state: State): StatusBarView {
 
 /** The window's name where the session has one, else the session's title. */
 export const currentName = (session: Session): string =>
-  session.frozenAs ?? session.thawedFrom?.window ?? session.title;
+  session.frozenAs ?? session.thawedFrom?.window ?? readableLine(session.title);
 
 /**
  * Verdict of the last operation on a session; null when nothing was measured. The session records the last thaw by any client, while

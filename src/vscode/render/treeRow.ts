@@ -1,3 +1,4 @@
+import { readableLine } from '../../base/readableText.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { TreeContextValue } from '../contributions.ts';
@@ -57,13 +58,14 @@ function sessionRow(session: Session, { active, project }: Pick<State, 'active' 
   const elsewhere = project.kind === 'folder' && project.uri === session.project ? [] : [folder];
   const facts = [...(isCurrent ? ['current'] : []), tokens, ...(isCurrent && activity === 'open' ? [] : [activity])];
   const ageOf: ShowTime = (stamp) => formatAge(stamp, now);
+  const title = readableLine(session.title);
   const age = ageOf(session.updatedAt);
   return {
-    label: session.title,
+    label: title,
     description: [...facts, age, ...elsewhere].join(' · '),
     ...sessionIcon(session, isCurrent),
     tooltip: `**${plain(session.title)}**\n\n${markdownFacts(sessionRows(session, ageOf, folder))}`,
-    spoken: `Session ${session.title}, ${[...facts, `changed ${age}`, ...elsewhere].join(', ')}`,
+    spoken: `Session ${title}, ${[...facts, `changed ${age}`, ...elsewhere].join(', ')}`,
     contextValue: sessionContextValue(session),
   };
 }

@@ -1,0 +1,26 @@
+/**
+ * Embeddings, overrides and isolates turn the text behind them around when they are not closed; line and paragraph separators break
+ * a line where a reader of the source sees none. The single marks U+200E and U+200F stay: they move nothing but their neighbours.
+ */
+const hiddenLayout = /[\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** C0, DEL and C1, but for tabs and line ends of either kind. */
+const controls = /\r(?!\n)|[\p{Cc}--[\t\n\r]]/gv;
+
+const visible = (control: string): string => {
+  const code = control.charCodeAt(0);
+  return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '␡' : '�';
+};
+
+/**
+ * Makes text from elsewhere safe to show as lines, in a terminal above all. A title, an answer or a path could otherwise overwrite its
+ * neighbours, turn them around or send commands to the terminal. Control characters become visible symbols; line ends and tabs stay.
+ */
+export const readableText = (text: string): string => text.replace(hiddenLayout, '�').replace(controls, visible);
+
+/** Makes text from elsewhere safe to show within one line, like a title in a tree: white space is a space, and nothing hidden is left. */
+export const readableLine = (text: string): string =>
+  text
+    .replace(/[^\S\u{a0}]+/gu, ' ')
+    .replace(hiddenLayout, '')
+    .replace(/\p{Cc}/gu, visible);
