@@ -6,12 +6,12 @@ import { readSignals } from './signalStream.ts';
 
 const firstDelayMs = 250;
 const longestDelayMs = 5000;
-/** A stream that is alive delivers within milliseconds. */
+/** A live stream delivers within milliseconds. */
 const longestWaitMs = 1000;
 
 /**
- * Keeps a stream of signals open from whatever backend is running, and goes on after the last signal it saw. The first thing
- * heard is a `resync`.
+ * Holds a stream of signals from the running backend open, and continues after the last signal when the backend restarts. The first
+ * signal is a `resync`.
  */
 export class SignalReader implements Disposable {
   readonly #find: (signal: AbortSignal) => Promise<BackendRecord | null>;
@@ -36,7 +36,7 @@ export class SignalReader implements Disposable {
     void this.#run();
   }
 
-  /** Ends the pause between two tries: a backend is known to be there. */
+  /** Ends the pause between two tries, because a backend is known to run. */
   retryNow(): void {
     this.#retry.abort();
   }
@@ -78,7 +78,7 @@ export class SignalReader implements Disposable {
       const record = await this.#find(this.#disposed.signal);
       if (record) await readSignals(record, this.#lastSequence, onOpen, (s) => this.#take(s), this.#disposed.signal);
     } catch {
-      // Every way a connection can end leads to the next try.
+      // The next try follows however the connection ended.
     }
     const wasOpen = this.#isOpen;
     this.#isOpen = false;
@@ -90,7 +90,7 @@ export class SignalReader implements Disposable {
     const isFirst = this.#lastSequence === null;
     this.#lastSequence = signal.sequence;
     if (signal.change.type !== 'heartbeat') this.#onSignal(signal);
-    // What happened before the first stream was open, nobody heard: whoever has pulled by then pulls again.
+    // The listener may have pulled before the first stream was open, and has missed the changes in between.
     else if (isFirst) this.#onSignal({ ...signal, change: { type: 'resync' } });
     for (const waiting of this.#waiting) if (this.#hasSeen(waiting.sequence)) waiting.resolve();
   }
@@ -104,7 +104,7 @@ export class SignalReader implements Disposable {
     try {
       await delay(this.#delayMs, undefined, { signal: this.#retry.signal, ref: false });
     } catch {
-      // Woken early.
+      // `retryNow` or `dispose` ended the pause.
     }
     this.#delayMs = Math.min(2 * this.#delayMs, longestDelayMs);
   }

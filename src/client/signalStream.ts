@@ -3,16 +3,16 @@ import { eventsPath, signalSchema, type Signal } from '../protocol/signals.ts';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
 import { openResponse } from './transport.ts';
 
-/** The backend sends a heartbeat every 30 s; a connection that is silent for two and a half of them is dead. */
+/** The backend sends a heartbeat every 30 s. A connection that misses two of them is dead. */
 const silenceMs = 75_000;
 
 /**
- * Hands over each signal after `lastSequence` until the connection ends. Heartbeats count as signals here: they carry the
- * number that a first connection starts from.
+ * Reads the signals after `lastSequence` until the connection ends. Heartbeats are signals here: the first one has the number that a
+ * first connection starts from.
  *
  * @param lastSequence null on a first connection.
- * @param onOpen is called when the backend has taken the connection.
- * @throws TransportError, or the signal's reason, never returns normally before the backend ends the stream.
+ * @param onOpen is called when the backend has accepted the connection.
+ * @throws TransportError, or the signal's reason. It returns when the backend ends the stream.
  */
 export async function readSignals(
   record: BackendRecord,

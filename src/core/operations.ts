@@ -18,7 +18,7 @@ import {
   updateState,
 } from './tracker/operations.ts';
 import { prime } from './turns/prime.ts';
-import { send } from './turns/turns.ts';
+import { send } from './turns/send.ts';
 import { verify } from './verify.ts';
 import { clone } from './windows/clone.ts';
 import { freeze } from './windows/freeze.ts';

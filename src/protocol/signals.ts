@@ -6,8 +6,8 @@ const text = z.string();
 export const eventsPath = '/api/events';
 
 /**
- * What changed, never the data itself: the receiver pulls that (S4-40). Under 1 KB. `sequence` grows by one for each signal of a
- * backend; a client that reconnects with `Last-Event-ID` gets what it missed, or one `resync` when that is gone.
+ * What changed, never the data itself: the client pulls that (S4-40). A signal is under 1 KB. `sequence` grows by one with each signal
+ * of a backend. A client that reconnects with `Last-Event-ID` gets the signals it missed, or one `resync` when they are gone.
  */
 export const signalSchema = z.object({
   sequence: z.number(),

@@ -3,14 +3,14 @@ import { streamSSE } from 'hono/streaming';
 import type { Signal } from '../../protocol/signals.ts';
 import type { SignalBus } from './signalBus.ts';
 
-/** How often a client hears something even when nothing happens, so that it can tell silence from a dead connection. */
+/** The longest silence of a stream. A client takes a longer one for a dead connection. */
 export const heartbeatIntervalMs = 30_000;
 
 /**
- * Answers `GET /api/events`: what came after `Last-Event-ID`, then each signal as it happens, and a heartbeat after 30 s of
- * silence. A client without `Last-Event-ID` first gets a heartbeat with the number it starts from.
+ * Answers `GET /api/events`: the signals after `Last-Event-ID`, then each new signal, and a heartbeat after 30 s of silence. A client
+ * without `Last-Event-ID` first gets a heartbeat with the number that its signals start from.
  *
- * Reads from the bus at the client's pace: while the connection takes no more, nothing is collected for it.
+ * The stream reads from the bus at the client's pace, so nothing piles up for a slow client.
  *
  * @param ended ends the stream when aborted.
  * @param onClosed is called once, when the client is gone or the stream has ended.
@@ -48,7 +48,7 @@ function parseSequence(header: string | undefined): number | null {
   return Number.isSafeInteger(sequence) ? sequence : null;
 }
 
-/** Whether something was published before the time was over. An abort ends the wait. */
+/** Whether a signal was published in this time. An abort ends the wait. */
 function addedWithin(bus: SignalBus, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const end = (added: boolean): void => {

@@ -9,12 +9,12 @@ import type { Engine } from '../ports/engine.ts';
 import { renderFile } from '../prompt/prompt.ts';
 import { beginTurn, endFailedTurn, generate, keepTurn, newMessage, withTurn, type Turn } from './turns.ts';
 
-/** Left free of files for the conversation that follows, in tokens. */
+/** Tokens that files leave free for the conversation after them. */
 const reservedTokens = 1024;
 
 /**
- * Gives files to a session as context, as they are now, and has the engine compute them, so that the first message finds
- * them warm. Files that would not fit are left out and named. On failure the session is as it was.
+ * Adds files to a session's context, as they are now, and has the engine compute them, so that the first message finds them warm. The
+ * result names the files that do not fit. After a failure the session is as before.
  *
  * @throws CwmError InvalidSessionId, InvalidParameter (no files), SessionNotFound, PathNotFound (a path is not there), InvalidTransition, AlreadyFrozen, ModelMismatch, ContextTooLong, and the engine's.
  */
@@ -57,7 +57,7 @@ export async function prime(
       files: fitting.files.map((file) => ({ path: file.path, bytes: new TextEncoder().encode(file.text).length })),
       skipped: [
         ...read.skipped,
-        ...fitting.left.map(({ path }) => ({ path, why: 'It does not fit into the context any more.' })),
+        ...fitting.left.map(({ path }) => ({ path, why: 'It does not fit into the rest of the context.' })),
       ],
       promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
       cachedTokens: generation.reuse.cachedTokens,
@@ -85,7 +85,7 @@ interface Fitting {
   readonly isEstimate: boolean;
 }
 
-/** Takes files in order while they fit; a file that is too large is left out, and smaller ones after it may still fit. */
+/** Takes files in order while they fit. Behind a file that is too large, smaller ones may still fit. */
 async function takeWhatFits(
   { session, engine, description }: Turn,
   candidates: readonly ContextFile[],
@@ -115,7 +115,7 @@ async function takeWhatFits(
   );
 }
 
-/** A token has at most a few dozen characters, so a file far beyond the budget need not be tokenized to be refused. */
+/** A token has at most a few dozen characters, so a file far beyond the budget is refused without being tokenized. */
 const mostCharactersPerToken = 32;
 
 /** Null when the server has no usable tokenizer: what files cost is evidence, and no reason to refuse them. */

@@ -1,92 +1,19 @@
 import { randomId } from '../../base/hash.ts';
-import type { RouteInput } from '../../protocol/api.ts';
-import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
-import { parseSessionId, type MessageId, type SessionId } from '../../protocol/ids.ts';
+import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle, requireOpen } from '../lifecycle.ts';
 import { saltOf } from '../lineage.ts';
-import { answerNotes, requireAnswer } from './answer.ts';
-import { nearLimitNotes } from './nearLimit.ts';
+import { requireAnswer } from './answer.ts';
 import { advance, settled, type TurnEvent } from './machine.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
-import type { Reporter } from '../reporter.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
-import { requireWellFormed } from '../prompt/wellFormed.ts';
 
-const defaultAnswerTokens = 256;
-const maxAnswerTokens = 32_768;
-
-/**
- * One turn: the user's text goes to the engine with the whole conversation, and both messages are kept once the answer is
- * there. Until then the text is kept as the session's draft, so that a failure, an abort or a crash loses no word of it.
- *
- * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, InvalidTransition (a turn is under way), AlreadyFrozen (frozen), ModelMismatch, ContextTooLong, and the engine's.
- */
-export async function send(
-  core: CoreContext,
-  input: RouteInput<'send'>,
-  signal: AbortSignal,
-  reporter: Reporter,
-): Promise<SendResult> {
-  const started = core.clock.elapsedMs();
-  const id = parseSessionId(input.session);
-  const text = input.text;
-  if (text.trim() === '') throw new CwmError('InvalidParameter', 'The message is empty.');
-  requireWellFormed(text, 'The message');
-  const maxTokens = parseMaxTokens(input.maxTokens);
-  const temperature = parseTemperature(input.temperature);
-  return withTurn(core, id, signal, async (session) => {
-    const spec = input.engine ?? session.engine;
-    const turn = await beginTurn(core, session, spec, text, signal);
-    const userMessage = newMessage(core, turn.messages, 'user', { type: 'text', text });
-    const messages = [...turn.messages, userMessage];
-    const options = { maxTokens, temperature, onText: reporter.text };
-    const generation = await generateOrKeepDraft(core, turn, messages, options, signal);
-
-    const { reasoning = '' } = generation;
-    const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
-    const answer = newMessage(core, messages, 'assistant', said);
-    const { session: kept, prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
-    return {
-      session: id,
-      fromVersion: session.version,
-      version: kept.version,
-      text: generation.text,
-      messageId: answer.id,
-      promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
-      outputIds: [...generation.outputIds],
-      cachedTokens: generation.reuse.cachedTokens,
-      finishReason: generation.finishReason,
-      timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
-      ms: core.clock.elapsedMs() - started,
-      prefixBreak,
-      notes: [
-        ...answerNotes(generation, maxTokens),
-        ...nearLimitNotes(kept.tokens?.count ?? 0, turn.description.model),
-      ],
-    };
-  });
-}
-
-function parseMaxTokens(value: number | undefined): number {
-  const maxTokens = value ?? defaultAnswerTokens;
-  if (Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= maxAnswerTokens) return maxTokens;
-  throw new CwmError('InvalidParameter', `"maxTokens" must be a whole number from 1 to ${maxAnswerTokens}.`);
-}
-
-/** Greedy unless asked otherwise: an answer can then be held against the one before a thaw. */
-function parseTemperature(value: number | undefined): number {
-  const temperature = value ?? 0;
-  if (temperature >= 0 && temperature <= 2) return temperature;
-  throw new CwmError('InvalidParameter', '"temperature" must be a number from 0 to 2.');
-}
-
-/** Runs one turn of a session; a second one meanwhile is refused, not queued (S4-50). */
+/** Runs one turn of a session. A second turn at the same time is refused, not queued (S4-50). */
 export async function withTurn<T>(
   core: CoreContext,
   id: SessionId,
@@ -117,7 +44,7 @@ export interface Turn {
   readonly salt: string;
 }
 
-/** Asks the engine what it is, and writes down that a turn has begun and with which text. */
+/** Stores that a turn has begun, and with which text, and asks the engine what it is. */
 export async function beginTurn(
   core: CoreContext,
   session: Session,
@@ -143,31 +70,12 @@ export async function beginTurn(
   }
 }
 
-async function generateOrKeepDraft(
-  core: CoreContext,
-  turn: Turn,
-  messages: readonly Message[],
-  options: Omit<GenerateOptions, 'addGenerationPrompt'>,
-  signal: AbortSignal,
-): Promise<Generation> {
-  try {
-    return await generate(core, turn, messages, { ...options, addGenerationPrompt: true }, signal);
-  } catch (error) {
-    const failure = toCwmError(error);
-    throw new CwmError(failure.name, failure.message, {
-      hint: `${failure.hint} Your text is saved as a draft.`,
-      context: { ...failure.context, draftKept: true },
-      cause: error,
-    });
-  }
-}
-
-interface GenerateOptions extends Pick<GenerateRequest, 'maxTokens' | 'temperature' | 'addGenerationPrompt'> {
+export interface GenerateOptions extends Pick<GenerateRequest, 'maxTokens' | 'temperature' | 'addGenerationPrompt'> {
   /** Hears the answer's pieces. Default: only its whole text is wanted. */
   readonly onText?: (piece: string) => void;
 }
 
-/** On failure the session is idle again, as it was before the turn but for its draft. */
+/** Asks the engine for the answer. A failure ends the turn: only the session's draft differs from before. */
 export async function generate(
   core: CoreContext,
   turn: Turn,
@@ -211,8 +119,8 @@ export async function endFailedTurn(
 }
 
 /**
- * Writes what a turn brought: messages, then token ids, then the version of the session that names both. On failure the session is
- * as it was before the turn but for its draft.
+ * Ends a turn and stores what it brought: messages, then token ids, then the version of the session that names both. After a failure
+ * only the session's draft differs from before the turn.
  */
 export async function keepTurn(
   core: CoreContext,
@@ -272,7 +180,7 @@ async function writeTurn(
   return { session: kept, prefixBreak };
 }
 
-/** Null also when the ids are damaged: the turn only compares the engine's answer with them, and then replaces them. */
+/** Null also when the ids are damaged: the turn only compares its prompt with them, and then replaces them. */
 const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<number[] | null> =>
   tokens && nullOn(core.store.loadTokens(id, tokens.sha256), 'Corrupted');
 

@@ -20,18 +20,18 @@ interface Loaded {
 interface Pending {
   readonly text: string;
   answer: string;
-  /** Another client changed the session, or may have: version of the newest record that a signal named. */
+  /** Version of the newest record that a signal named; infinite when a signal named none. */
   changedTo: number;
 }
 
-/** The conversations that are open as documents: what the backend has, and the answer that is arriving. */
+/** The texts of the conversations that are open as documents: the stored messages, and the answer that is arriving. */
 export class Conversations implements Disposable {
   readonly #connection: BackendConnection;
   readonly #loaded = new Map<string, Loaded>();
   readonly #loading = new Map<string, Promise<Loaded>>();
   readonly #pending = new Map<string, Pending>();
   readonly #unsent = new Map<string, string>();
-  /** Whose text somebody reads. What could not be fetched for them is fetched when a backend is found again. */
+  /** Sessions whose text was read. A text that could not be fetched is fetched when a backend is there again. */
   readonly #read = new Set<string>();
   readonly #changed: Emitter<string>;
   readonly #subscription: Disposable;
@@ -42,12 +42,12 @@ export class Conversations implements Disposable {
     this.#subscription = connection.onChange((change) => this.#follow(change));
   }
 
-  /** With the id of the session whose text is another now. */
+  /** Calls the listener with the id of the session whose text has changed. */
   onChange(listener: (session: string) => void): Disposable {
     return this.#changed.subscribe(listener);
   }
 
-  /** @throws CwmError when the session is gone or the backend can't be reached. */
+  /** @throws CwmError when the session is gone or the backend cannot be reached. */
   async text(session: string): Promise<string> {
     this.#read.add(session);
     const loaded = this.#loaded.get(session) ?? (await this.#load(session));
@@ -60,8 +60,8 @@ export class Conversations implements Disposable {
   }
 
   /**
-   * Shows `text` as sent, and behind it the pieces of the answer that `work` hears, until `work` ends. Then both are among the messages,
-   * without another request, unless the session changed in other ways too.
+   * Shows `text` as sent until `work` ends, and behind it the pieces of the answer that `work` passes on. Then both join the messages
+   * without another request, unless another client changed the session too.
    */
   async during(
     session: Session,
@@ -70,7 +70,7 @@ export class Conversations implements Disposable {
   ): Promise<SendResult> {
     const { id } = session;
     this.#unsent.set(id, text);
-    // Loaded before the turn: afterwards the backend has the sent text among its messages, where it would show twice.
+    // Before the turn: afterwards the stored messages have the sent text, which would then show twice.
     if (!this.#loaded.has(id)) await this.#load(id, session);
     const pending: Pending = { text, answer: '', changedTo: 0 };
     this.#pending.set(id, pending);
@@ -92,7 +92,7 @@ export class Conversations implements Disposable {
     }
   }
 
-  /** Adds a turn to what is loaded. What does not follow on it is fetched by the next reader. */
+  /** Adds a turn to the loaded messages. If it does not follow on them, the next reader fetches them. */
   #add(id: string, { text, changedTo }: Pending, { fromVersion, version, text: answer }: SendResult): void {
     const loaded = this.#loaded.get(id);
     const follows = loaded !== undefined && fromVersion === loaded.session.version;
@@ -106,7 +106,7 @@ export class Conversations implements Disposable {
     this.#loaded.set(id, { session: { ...loaded.session, version }, messages, earlier });
   }
 
-  /** What was to be sent last and was not, whoever refused it: the backend keeps a draft only of what has reached it. */
+  /** The last text that could not be sent. The backend stores a draft only of a text that reached it. */
   unsent(session: string): string | undefined {
     return this.#unsent.get(session);
   }
@@ -127,7 +127,7 @@ export class Conversations implements Disposable {
   #followSession(id: string, version: number = Number.POSITIVE_INFINITY): void {
     const pending = this.#pending.get(id);
     if (pending) {
-      // While an answer arrives, the backend's own copy of it would show twice.
+      // The stored copy of an answer that is still arriving would show twice.
       pending.changedTo = Math.max(pending.changedTo, version);
       return;
     }
@@ -139,7 +139,7 @@ export class Conversations implements Disposable {
   }
 
   /**
-   * Several callers wait for one fetch. A change before it arrives starts another one.
+   * Several callers share one fetch. A change during the fetch starts another one.
    *
    * @param known the session's record, where the caller has it.
    */

@@ -41,5 +41,5 @@ async function aboutBackend(connection: BackendConnection): Promise<AboutBackend
   return { health, encryption };
 }
 
-/** After a restart VS Code shows the tab again, and the result is gone. */
+/** VS Code restores the tab after a restart, but the result is gone. */
 const outdated = (command: string): string => `Run "Context Windows: ${command}" to see this again.\n`;

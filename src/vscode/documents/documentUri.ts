@@ -13,7 +13,7 @@ const extensions: Readonly<Record<DocumentKind, string>> = {
   usage: 'md',
 };
 
-/** `id` is the session or window that it is about; '' where it is about none. */
+/** @param id of the session or window that the document is about; '' for none. */
 export function documentUri(kind: DocumentKind, name: string, id = ''): Uri {
   const tab = name.replaceAll(/[\\/:*?"<>|\s]+/g, ' ').trim() || kind;
   return Uri.from({ scheme: documentScheme, path: `/${kind}/${tab}.${extensions[kind]}`, query: id });

@@ -12,13 +12,13 @@ import { toCwmError } from '../../protocol/errors.ts';
 import { failureMessage } from '../render/failure.ts';
 import { type DocumentKind, parseDocumentUri } from './documentUri.ts';
 
-/** Makes the text of one document; asked again whenever it may have changed, and when VS Code restores its tab. */
+/** Makes the text of a document: when it opens, when it may have changed, and when VS Code restores its tab. */
 export type DocumentText = (id: string) => Promise<string>;
 
-/** The least time between two renderings of one document, so that a streamed answer doesn't flood the editor. */
+/** The least time between two renderings of one document, so that a streamed answer does not flood the editor. */
 const quietMs = 50;
 
-/** Read-only documents, made when they are looked at. */
+/** Read-only documents. Each text is made when its document opens. */
 export class Documents implements TextDocumentContentProvider, Disposable {
   readonly #texts: Readonly<Record<DocumentKind, DocumentText>>;
   readonly #changed = new EventEmitter<Uri>();
@@ -40,7 +40,7 @@ export class Documents implements TextDocumentContentProvider, Disposable {
     }
   }
 
-  /** Renders the open documents of this kind and id anew. */
+  /** Renders the open documents of this kind and id again; with null those of every id. */
   refresh(kind: DocumentKind, id: string | null): void {
     for (const { uri } of workspace.textDocuments) {
       const target = parseDocumentUri(uri);
@@ -48,12 +48,12 @@ export class Documents implements TextDocumentContentProvider, Disposable {
     }
   }
 
-  /** Opens it as text, to be read now. */
+  /** Opens a document as text and gives it the focus. */
   async showText(uri: Uri): Promise<void> {
     await window.showTextDocument(uri, { preview: false });
   }
 
-  /** Opens it as text beside what is being edited, which stays in focus; where it is in sight already, it stays there. */
+  /** Opens a document as text beside the active editor, which keeps the focus. A visible document stays where it is. */
   async showBeside(uri: Uri): Promise<void> {
     const shown = window.visibleTextEditors.find((editor) => editor.document.uri.toString() === uri.toString());
     const free = window.activeTextEditor === undefined ? ViewColumn.Active : ViewColumn.Beside;
@@ -64,7 +64,7 @@ export class Documents implements TextDocumentContentProvider, Disposable {
     });
   }
 
-  /** Opens markdown as a reader wants it; as its source where VS Code's own preview is switched off. */
+  /** Opens markdown in VS Code's preview; as source when the preview is disabled. */
   async showRendered(uri: Uri): Promise<void> {
     this.#changed.fire(uri);
     try {

@@ -5,7 +5,7 @@ import type { App } from '../app.ts';
 import { documentScheme } from '../contributions.ts';
 import { parseDocumentUri } from './documentUri.ts';
 
-/** Makes the read-only documents readable, and keeps those that are open up to date. */
+/** Registers the read-only documents, and updates the open ones. */
 export function registerDocuments(app: App): Disposable {
   const store = new DisposableStore();
   store.add(workspace.registerTextDocumentContentProvider(documentScheme, app.documents));
@@ -20,10 +20,10 @@ export function registerDocuments(app: App): Disposable {
   return store;
 }
 
-/** How far from the end a reader may be and still be taken to it. */
+/** A reader within so many lines of the end follows it. */
 const nearEndLines = 5;
 
-/** Scrolls with an answer as it arrives, unless the reader has scrolled away from its end. */
+/** Scrolls with an answer while it arrives, unless the reader has scrolled away from the end. */
 function followConversations(): Disposable {
   return workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
     if (parseDocumentUri(document.uri)?.kind !== 'conversation') return;

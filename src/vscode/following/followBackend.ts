@@ -2,6 +2,6 @@ import type { Disposable } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
 import { inBackground } from '../ui/background.ts';
 
-/** Fetches what the backend says has changed. */
+/** Fetches what the signals of the backend name. */
 export const followBackend = (app: App): Disposable =>
-  app.connection.onChange((change) => inBackground(app.log, 'Fetching what changed', app.puller.follow(change)));
+  app.connection.onChange((change) => inBackground(app.log, 'Fetching changes', app.puller.follow(change)));

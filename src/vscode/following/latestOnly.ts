@@ -1,6 +1,6 @@
 /**
- * Runs a job of each key at most once at a time; what is asked for meanwhile makes it run once more afterwards, so that the
- * last result is never older than the last request.
+ * Runs at most one job of each key at a time. Requests during a run make the job run once more, so that the last result is never older
+ * than the last request.
  */
 export class LatestOnly {
   readonly #running = new Map<string, { again: boolean; done: Promise<void> }>();

@@ -6,8 +6,8 @@ import type { Puller } from './puller.ts';
 import type { StateStore } from '../state.ts';
 
 /**
- * Follows which folder is worked in: that of the active editor, else the first. A project is named by the folder's real path, so
- * that a link to it is the same project.
+ * Follows the folder that the user works in: the active editor's folder, else the first one. A project has the name of the folder's
+ * real path, so a link to the folder is the same project.
  */
 export class ProjectTracker implements Disposable {
   readonly #state: StateStore;
@@ -52,14 +52,14 @@ export class ProjectTracker implements Disposable {
   }
 }
 
-/** That of the active editor; the first one where the editor, such as a settings page, is outside of all. */
+/** The active editor's folder; the first folder when the editor, such as a settings page, is in none. */
 export function workedInFolder(): WorkspaceFolder | null {
   const editor = window.activeTextEditor;
   const ofEditor = editor === undefined ? undefined : workspace.getWorkspaceFolder(editor.document.uri);
   return ofEditor ?? workspace.workspaceFolders?.[0] ?? null;
 }
 
-/** Null where the URI is longer than a project's name may be: work goes on there as if no folder was open. */
+/** Null when the URI is too long for a project's name: the editor then behaves as if no folder was open. */
 async function projectUri({ uri }: WorkspaceFolder): Promise<ProjectUri | null> {
   try {
     return await (uri.scheme === 'file' ? projectUriOfFolder(uri.fsPath) : projectUriOfVirtualFolder(uri.toString()));

@@ -6,7 +6,7 @@ import type { BackendConnection } from '../connection/backendConnection.ts';
 import { LatestOnly } from './latestOnly.ts';
 import type { EngineState, Listing, State, StateStore } from '../state.ts';
 
-/** Rows that one page of the tree holds. */
+/** Rows of one page of the tree. */
 export const pageSize = 100;
 
 /**
@@ -20,7 +20,7 @@ export class Puller {
   readonly #onError: (error: CwmError) => void;
   readonly #jobs = new LatestOnly();
   readonly #following = new Set<Promise<void>>();
-  /** Rows to fetch: more than a page once the user asked for more. By session id; the sessions themselves under ''. */
+  /** Rows to fetch, by session id; the sessions themselves under ''. More than a page once the user asked for more. */
   readonly #wanted = new Map<string, number>();
 
   constructor(
@@ -35,20 +35,20 @@ export class Puller {
     this.#onError = onError;
   }
 
-  /** Fetches everything that is shown. Never rejects: a failure is reported and what was there stays. */
+  /** Fetches everything that the views show. Never rejects: after a failure, which is reported, the views stay as they are. */
   async all(): Promise<void> {
     const opened = [...this.#state.current.windows.keys()];
     await Promise.all([this.active(), this.sessions(), this.engine(), ...opened.map((id) => this.windows(id))]);
   }
 
-  /** Fetches what a signal names, as far as it is shown. */
+  /** Fetches what a signal names, if a view shows it. */
   follow(change: Change): Promise<void> {
     const work = this.#follow(change);
     this.#following.add(work);
     return work.finally(() => this.#following.delete(work));
   }
 
-  /** Resolves when what the signals so far name is in the state. */
+  /** Resolves when the state has what all signals so far name. */
   async settled(): Promise<void> {
     while (this.#following.size > 0) await Promise.allSettled(this.#following);
   }
@@ -88,7 +88,7 @@ export class Puller {
     });
   }
 
-  /** The list has the current session too, as a rule: one request then. */
+  /** The list usually has the current session too. Then this is one request; none when the state has the record already. */
   async #session(id: string, version: number | undefined): Promise<void> {
     const has = (session: Session | undefined): boolean =>
       session !== undefined && version !== undefined && session.version >= version;
@@ -119,7 +119,7 @@ export class Puller {
         : active.kind === 'session'
           ? this.#sessionIfAny(active.session.id)
           : null);
-      // The folder may have changed while the backend answered; the next pull is on its way then.
+      // The folder may have changed while the backend answered. Then the next pull is on its way.
       if (this.#state.current.project !== project) return;
       this.#state.update({ active: session === null ? { kind: 'none' } : { kind: 'session', session } });
     });
@@ -138,14 +138,14 @@ export class Puller {
     });
   }
 
-  /** One page more of a session's windows, or of the sessions. */
+  /** Fetches one more page of a session's windows, or of the sessions. */
   async more(session: string | undefined): Promise<void> {
     const key = session ?? '';
     this.#wanted.set(key, (this.#wanted.get(key) ?? pageSize) + pageSize);
     await (session === undefined ? this.sessions() : this.windows(session));
   }
 
-  /** What is made between two pages moves the rest on, so that a row can come twice; VS Code refuses a tree with such a one. */
+  /** A session created between two pages shifts the rest, so a row can come twice. VS Code refuses a tree with a duplicate. */
   async #pages<T>(
     key: string,
     fetch: (page: { limit: number; offset: number }) => Promise<{ items: T[]; total: number; hasMore: boolean }>,

@@ -1,0 +1,99 @@
+import type { RouteInput } from '../../protocol/api.ts';
+import type { SendResult } from '../../protocol/schemas/turn.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { parseSessionId } from '../../protocol/ids.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import type { Generation } from '../ports/engine.ts';
+import { requireWellFormed } from '../prompt/wellFormed.ts';
+import type { Reporter } from '../reporter.ts';
+import { answerNotes } from './answer.ts';
+import { nearLimitNotes } from './nearLimit.ts';
+import { beginTurn, generate, keepTurn, newMessage, withTurn, type GenerateOptions, type Turn } from './turns.ts';
+
+const defaultAnswerTokens = 256;
+const maxAnswerTokens = 32_768;
+
+/**
+ * Sends a message. The engine gets the whole conversation and answers, and the store gets both messages. Until then the user's text is
+ * the session's draft, so a failure, an abort or a crash loses no word of it.
+ *
+ * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, InvalidTransition (a turn is under way), AlreadyFrozen (frozen), ModelMismatch, ContextTooLong, and the engine's.
+ */
+export async function send(
+  core: CoreContext,
+  input: RouteInput<'send'>,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<SendResult> {
+  const started = core.clock.elapsedMs();
+  const id = parseSessionId(input.session);
+  const text = input.text;
+  if (text.trim() === '') throw new CwmError('InvalidParameter', 'The message is empty.');
+  requireWellFormed(text, 'The message');
+  const maxTokens = parseMaxTokens(input.maxTokens);
+  const temperature = parseTemperature(input.temperature);
+  return withTurn(core, id, signal, async (session) => {
+    const spec = input.engine ?? session.engine;
+    const turn = await beginTurn(core, session, spec, text, signal);
+    const userMessage = newMessage(core, turn.messages, 'user', { type: 'text', text });
+    const messages = [...turn.messages, userMessage];
+    const options = { maxTokens, temperature, onText: reporter.text };
+    const generation = await generateOrKeepDraft(core, turn, messages, options, signal);
+
+    const { reasoning = '' } = generation;
+    const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
+    const answer = newMessage(core, messages, 'assistant', said);
+    const { session: kept, prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
+    return {
+      session: id,
+      fromVersion: session.version,
+      version: kept.version,
+      text: generation.text,
+      messageId: answer.id,
+      promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
+      outputIds: [...generation.outputIds],
+      cachedTokens: generation.reuse.cachedTokens,
+      finishReason: generation.finishReason,
+      timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
+      ms: core.clock.elapsedMs() - started,
+      prefixBreak,
+      notes: [
+        ...answerNotes(generation, maxTokens),
+        ...nearLimitNotes(kept.tokens?.count ?? 0, turn.description.model),
+      ],
+    };
+  });
+}
+
+function parseMaxTokens(value: number | undefined): number {
+  const maxTokens = value ?? defaultAnswerTokens;
+  if (Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= maxAnswerTokens) return maxTokens;
+  throw new CwmError('InvalidParameter', `"maxTokens" must be a whole number from 1 to ${maxAnswerTokens}.`);
+}
+
+/** Default: greedy, so that an answer can be compared with the one before a thaw. */
+function parseTemperature(value: number | undefined): number {
+  const temperature = value ?? 0;
+  if (temperature >= 0 && temperature <= 2) return temperature;
+  throw new CwmError('InvalidParameter', '"temperature" must be a number from 0 to 2.');
+}
+
+async function generateOrKeepDraft(
+  core: CoreContext,
+  turn: Turn,
+  messages: readonly Message[],
+  options: Omit<GenerateOptions, 'addGenerationPrompt'>,
+  signal: AbortSignal,
+): Promise<Generation> {
+  try {
+    return await generate(core, turn, messages, { ...options, addGenerationPrompt: true }, signal);
+  } catch (error) {
+    const failure = toCwmError(error);
+    throw new CwmError(failure.name, failure.message, {
+      hint: `${failure.hint} Your text is saved as a draft.`,
+      context: { ...failure.context, draftKept: true },
+      cause: error,
+    });
+  }
+}
