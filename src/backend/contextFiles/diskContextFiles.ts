@@ -9,7 +9,8 @@ const maxFileBytes = 1024 * 1024;
 /** Far more than any model's context holds; it only keeps a folder with a million files from filling the memory. */
 const maxTotalBytes = 64 * 1024 * 1024;
 
-/** Reads context from this machine's disks. Left out: what .gitignore names, `.git`, links, binary files, files over 1 MiB. */
+/** Reads context from this machine's disks. Left out, and named with the reason: what git ignores, links,
+ * likely secrets, binary files, files over 1 MiB. `.git` is never looked at. */
 export class DiskContextFiles implements ContextFileReader {
   async read(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<ReadFiles> {
     const found = await findPaths(paths, cwd, signal);
@@ -41,7 +42,7 @@ const binary = 'not text';
 
 type Content = { readonly text: string; readonly sizeBytes: number } | { readonly why: string };
 
-/** @throws CwmError ReadFailed when a file that the user named can't be read. */
+/** @throws CwmError ReadFailed when a file that the user named cannot be read. */
 async function readText({ absolutePath, named, why }: FoundPath, bytesLeft: number): Promise<Content> {
   if (why !== null) return { why };
   try {

@@ -1,8 +1,9 @@
-import type { Stats } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { globby, type GlobEntry } from 'globby';
+import type { Dirent, Stats } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
+import { folderList, gitLists } from './gitLists.ts';
+import { ignoredBy, type IgnoreRules } from './ignoreLists.ts';
 
 /** A file that may become context, and how it came to be looked at. */
 export interface FoundPath {
@@ -17,14 +18,14 @@ export interface FoundPath {
 const secretNames =
   /^(\.env(\.(?!example$|sample$|template$).*)?|\.npmrc|\.netrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12|pfx|kdbx))$/i;
 
-/** The paths themselves where they are files, and what git would not ignore below those that are folders. */
+/** The paths themselves where they are files, and everything below those that are folders, what git ignores as left out. */
 export async function findPaths(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<FoundPath[]> {
   const found: FoundPath[] = [];
   for (const path of paths) {
     signal.throwIfAborted();
     const absolutePath = resolve(cwd, path);
     const stats = await statNamed(absolutePath, path);
-    if (stats.isDirectory()) found.push(...(await walk(absolutePath)));
+    if (stats.isDirectory()) found.push(...(await walk(absolutePath, signal)));
     else found.push({ absolutePath, named: true, why: stats.isFile() ? null : 'not a file' });
   }
   return found;
@@ -37,28 +38,42 @@ export function shownPath(absolutePath: string, cwd: string): string {
   return shown.replaceAll(sep, '/');
 }
 
-async function walk(folder: string): Promise<FoundPath[]> {
-  const entries: GlobEntry[] = await globby('**', {
-    cwd: folder,
-    gitignore: true,
-    dot: true,
-    ignore: ['**/.git', '**/.git/**'],
-    onlyFiles: false,
-    followSymbolicLinks: false,
-    suppressErrors: true,
-    objectMode: true,
-  });
-  return entries
-    .filter(({ dirent }) => dirent.isFile() || dirent.isSymbolicLink())
-    .map(({ path, dirent }) => ({
-      absolutePath: join(folder, path),
-      named: false,
-      why: dirent.isSymbolicLink() ? 'a link, which is not followed' : whySecret(path),
-    }));
+/** Everything below a folder that may become context, and what is left out of it with the reason: a folder as one. */
+async function walk(folder: string, signal: AbortSignal): Promise<FoundPath[]> {
+  const { root, lists } = await gitLists(folder);
+  const found: FoundPath[] = [];
+  const visit = async (folder: string, above: readonly IgnoreRules[]): Promise<void> => {
+    signal.throwIfAborted();
+    const own = await folderList(root, folder);
+    const lists = own === null ? above : [...above, own];
+    for (const entry of await entriesOf(folder, found)) {
+      if (entry.name === '.git') continue;
+      const absolutePath = join(folder, entry.name);
+      const fromRoot = relative(root, absolutePath).replaceAll(sep, '/');
+      const list = ignoredBy(lists, entry.isDirectory() ? `${fromRoot}/` : fromRoot);
+      if (list !== null) found.push({ absolutePath, named: false, why: `ignored by git (${list})` });
+      else if (entry.isDirectory()) await visit(absolutePath, lists);
+      else if (entry.isSymbolicLink()) found.push({ absolutePath, named: false, why: 'a link, which is not followed' });
+      else if (entry.isFile()) found.push({ absolutePath, named: false, why: whySecret(entry.name) });
+    }
+  };
+  await visit(folder, lists);
+  return found;
 }
 
-const whySecret = (path: string): string | null =>
-  secretNames.test(basename(path)) ? 'may hold secrets; name the file itself to give it all the same' : null;
+/** A folder that cannot be read is named as left out. */
+async function entriesOf(folder: string, found: FoundPath[]): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    const why = `cannot be read (${(error as NodeJS.ErrnoException).code})`;
+    found.push({ absolutePath: folder, named: false, why });
+    return [];
+  }
+}
+
+const whySecret = (name: string): string | null =>
+  secretNames.test(name) ? 'may hold secrets; name the file itself to give it all the same' : null;
 
 async function statNamed(absolutePath: string, given: string): Promise<Stats> {
   try {

@@ -1,8 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DiskContextFiles } from '../../src/backend/contextFiles/diskContextFiles.ts';
-import { temporaryDirectories } from './support/temporaryDirectory.ts';
+import { DiskContextFiles } from '../../../src/backend/contextFiles/diskContextFiles.ts';
+import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
 const signal = new AbortController().signal;
@@ -44,7 +44,10 @@ describe('context files', () => {
       'src/deep/y.txt',
     ]);
     expect(files.find(({ path }) => path === 'src/deep/y.txt')?.text).toBe('ü');
-    expect(skipped).toEqual([]);
+    expect(skipped).toEqual([
+      { path: 'build', why: 'ignored by git (.gitignore)' },
+      { path: 'src/deep/x.tmp', why: 'ignored by git (src/deep/.gitignore)' },
+    ]);
   });
 
   it('respects the .gitignore of the repository above the folder', async () => {
