@@ -74,10 +74,10 @@ export interface RunningBackend {
 const abortedMs = 10_000;
 
 /**
- * Takes the storage directory, opens the services and listens. The record is written last: who finds it can connect.
+ * Takes the storage directory, opens the services and listens. The record is written last: a client that finds it can connect.
  *
  * @returns null when another process has the storage directory.
- * @throws what `compose` throws, WriteFailed when the directory can't be written, and BackendUnavailable when there is no place to listen; the
+ * @throws what `compose` throws, WriteFailed when the directory cannot be written, and BackendUnavailable when there is no place to listen; the
  *   directory is free again then.
  */
 export async function startBackend(options: BackendOptions, compose: Compose): Promise<RunningBackend | null> {
@@ -246,7 +246,7 @@ class StartedBackend implements RunningBackend {
     return { running };
   }
 
-  /** After the answer to whoever asked for it. */
+  /** After the answer to the client that asked for it. */
   #stopSoon(reason = 'it was asked to'): Record<string, never> {
     setImmediate(() => void this.stop(reason));
     return {};

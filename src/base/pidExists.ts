@@ -1,4 +1,4 @@
-/** Whether a process with this number runs, whoever it belongs to. Numbers are used again: see `ProcessIdentity` where that matters. */
+/** Whether a process with this number runs, of any user. The system reuses numbers: see `ProcessIdentity` where that matters. */
 export function pidExists(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,4 +1,4 @@
-/** Token ids as they are kept on disk: unsigned 32-bit, little endian, no header. */
+/** Token ids as files store them: unsigned 32-bit, little endian, no header. */
 export function encodeTokenIds(ids: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(ids.length * 4);
   const view = new DataView(bytes.buffer);

@@ -30,7 +30,7 @@ export function fromAnswer<Name extends RouteName>(name: Name, answer: BackendAn
   const parsed = routes[name].output.safeParse(body);
   if (parsed.success) return parsed.data as RouteOutput<Name>;
   const field = parsed.error.issues[0]?.path.map(String).join('.') ?? '';
-  throw unexpected(name, `its "${field}" is not as it should be`);
+  throw unexpected(name, `its "${field}" is invalid`);
 }
 
 function parseJson(name: RouteName, text: string): unknown {

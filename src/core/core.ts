@@ -37,7 +37,7 @@ export interface CoreParts {
   readonly onBackgroundFailure?: (error: unknown, what: string) => void;
 }
 
-/** The domain: its operations, and the work that goes on between them. */
+/** The domain: its operations, and its background work. */
 export interface Core extends Operations {
   /** Must be called once, before any operation. @returns ids of the sessions whose turn a crash had interrupted. */
   recover(): Promise<string[]>;

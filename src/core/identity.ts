@@ -1,16 +1,16 @@
 import { CwmError } from '../protocol/errors.ts';
 import type { ModelIdentity } from '../protocol/schemas/session.ts';
 
-/** Why two models can't share KV, in plain words; null when nothing speaks against it. Unknown fields count as equal. */
+/** Why two models cannot share KV, as the end of a sentence; null when they can. Unknown fields count as equal. */
 export function modelDifference(frozen: ModelIdentity, served: ModelIdentity): string | null {
-  if (frozen.id !== served.id) return `it was made with model "${frozen.id}", and "${served.id}" is served now`;
+  if (frozen.id !== served.id) return `it was created with model "${frozen.id}", and the server has "${served.id}" now`;
   if (frozen.fingerprint && served.fingerprint && frozen.fingerprint !== served.fingerprint) {
     return `model "${frozen.id}" has other weights now`;
   }
   return null;
 }
 
-/** @throws CwmError ModelMismatch when another model is served than before; a session that has not met a model yet takes any. */
+/** @throws CwmError ModelMismatch when another model is served than before; a session that no model has answered yet takes any. */
 export function requireSameModel(known: ModelIdentity | null, served: ModelIdentity): void {
   const difference = known && modelDifference(known, served);
   if (difference) throw new CwmError('ModelMismatch', `This conversation cannot continue here: ${difference}.`);

@@ -27,7 +27,7 @@ export const isDue = ({ lifecycle, expiresAt }: Pick<Session, 'lifecycle' | 'exp
 export const isOpen = ({ lifecycle }: Pick<Session, 'lifecycle'>): boolean =>
   lifecycle === 'active' || lifecycle === 'thawed';
 
-/** @throws CwmError AlreadyFrozen, InvalidTransition (expired): nothing of the session may be changed then. */
+/** @throws CwmError AlreadyFrozen, InvalidTransition (expired): the session must not change then. */
 export function requireOpen(session: Session, now: Date): void {
   const { id, lifecycle, frozenAs, expiresAt } = session;
   if (lifecycle === 'frozen') {

@@ -1,4 +1,4 @@
-/** What an operation tells its caller while it works; what it returns at the end is not part of it. */
+/** What an operation reports to its caller while it works; its result is not part of it. */
 export interface Reporter {
   /** The next step begins. */
   readonly progress: Progress;

@@ -13,8 +13,8 @@ import { requireWindow } from './windows/windows.ts';
 
 /**
  * Reads everything and believes no stat field: the records of the store, then every KV block that can be seen. Blocks that are gone
- * are no problem, since KV is perishable; blocks that are not what was frozen are. Nothing is changed without `repair`, which sets
- * damaged records aside, makes anew what follows from others, deletes damaged KV so that it is computed again, and looks again.
+ * are no problem, since KV is perishable; blocks that differ from the frozen ones are. Only `repair` changes anything: it sets damaged
+ * records aside, rebuilds records that follow from others, deletes damaged KV so that it is computed again, and verifies again.
  *
  * @throws CwmError InvalidWindowName, WindowNotFound.
  */
@@ -64,7 +64,7 @@ async function verifyBlocks(
     options.onChecked(blocksStep, at, names.length);
     try {
       const manifest = await requireWindow(core, name);
-      // A thaw that has blocks computed again changes files and record one after the other.
+      // A thaw that recomputes blocks changes first the files and then the record.
       const found = await core.kvRecords.run(
         manifest.lineage,
         () => verifyBlocksOf(core, manifest, options, signal),
@@ -77,13 +77,13 @@ async function verifyBlocks(
       signal.throwIfAborted();
       if (await isGone(core, name)) continue;
       const { code, message } = toCwmError(error);
-      problems.push(`Window "${name}": its KV blocks could not be checked. ${message} (${code})`);
+      problems.push(`Window "${name}": its KV blocks could not be verified. ${message} (${code})`);
     }
   }
   return { step: { step: blocksStep, checked, problems }, repairs };
 }
 
-/** Deleted by another client since it was listed. */
+/** Whether another client has deleted it since it was listed. */
 const isGone = (core: CoreContext, name: WindowName): Promise<boolean> =>
   core.store.getWindow(name).then(
     (manifest) => manifest === null,
@@ -114,7 +114,9 @@ async function verifyBlocksOf(
     signal,
   );
   if (damaged.length === 0) return { ...nothing, checked };
-  const problems = [`Window "${name}": ${damaged.length} of ${kv.blocks.length} KV blocks are not what was frozen.`];
+  const problems = [
+    `Window "${name}": ${damaged.length} of ${kv.blocks.length} KV blocks differ from the frozen ones.`,
+  ];
   if (!deletes) return { checked, problems, repairs: [] };
   const freed = await engine.forget({ hashes: damaged, handle: null }, signal);
   const repair = `Window "${name}": damaged KV was deleted (${formatBytes(freed)}); the next thaw computes it again.`;

@@ -175,7 +175,7 @@ export const errors = {
     code: 'CWM-5101',
     status: 502,
     retryable: true,
-    hint: 'The answer ended early; what had arrived was not kept. Send again.',
+    hint: 'The answer ended early, and its beginning was not stored. Send again.',
   },
   EmptyAnswer: {
     code: 'CWM-5102',
@@ -232,7 +232,7 @@ const namesByCode = new Map<string, ErrorName>(
 /** Null for a code that this version does not know. */
 export const errorNameOf = (code: string): ErrorName | null => namesByCode.get(code) ?? null;
 
-/** What a user, a script or another process is told of a failure. Never holds secrets, stacks or internals. */
+/** What a user, a script or another process learns about a failure. Never contains secrets, stacks or internals. */
 export interface ErrorReport {
   readonly code: ErrorCode;
   readonly message: string;

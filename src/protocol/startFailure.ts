@@ -1,6 +1,6 @@
 import { CwmError, errorNameOf } from './errors.ts';
 
-/** The last words of a backend that can't start, in one line: for people, and for the client that started it. */
+/** The last line of a backend that cannot start: for people, and for the client that started it. */
 export const startFailureLine = (pid: number, { message, code, hint }: CwmError): string =>
   `The backend (process ${pid}) could not start: ${message} (${code}) ${hint}`;
 

@@ -1,5 +1,5 @@
 /*
- * How a store looks from outside. Whoever does not hold the store's lock may read these names, and nothing below them.
+ * How a store looks from outside. A process that does not hold the store's lock may read these names, and nothing below them.
  */
 
 /** A directory is a store when it has this file. */

@@ -228,7 +228,7 @@ describe('a server that has changed since the freeze', () => {
     ]) {
       const error = await refusal(call());
       expect(error).toMatchObject({ code: 'CWM-5003', hint: expect.stringContaining('Serve the model') });
-      expect(error.message).toContain('"another-model" is served now');
+      expect(error.message).toContain('the server has "another-model" now');
     }
     expect(askedOfModel(talk)).toBe(asked);
     expect(await everything(talk)).toEqual(before);

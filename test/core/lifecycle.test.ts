@@ -46,9 +46,8 @@ describe('lifecycle', () => {
       );
     });
     expect(writes.filter((write) => !write.includes('moveLifecycle('))).toEqual([
-      // A query, a new session, the filter of a list, and a session that a thaw makes.
+      // A query, the filter of a list, and a session that a thaw makes.
       expect.stringMatching(/^sessions\/expiry\.ts: 'active'/),
-      "sessions/sessions.ts: 'active',",
       expect.stringMatching(/^sessions\/sessions\.ts: input\.lifecycle/),
       "windows/thaw.ts: 'thawed',",
     ]);

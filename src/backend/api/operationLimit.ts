@@ -1,6 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 
-/** Lets at most so many operations run at once; refuses the next one instead of making it wait (S0-62). */
+/** Lets a limited number of operations run at once; refuses the next one instead of queueing it (S0-62). */
 export class OperationLimit {
   readonly #max: number;
   readonly #running = new Set<Promise<unknown>>();
@@ -17,13 +17,9 @@ export class OperationLimit {
   /** @throws CwmError TooManyOperations when as many as allowed are running. */
   async run<T>(operation: () => Promise<T>): Promise<T> {
     if (this.#running.size >= this.#max) {
-      throw new CwmError(
-        'TooManyOperations',
-        `${this.#running.size} operations are running; no more are started at once.`,
-        {
-          context: { running: this.#running.size, limit: this.#max },
-        },
-      );
+      throw new CwmError('TooManyOperations', `${this.#running.size} operations are running, which is the limit.`, {
+        context: { running: this.#running.size, limit: this.#max },
+      });
     }
     const result = operation();
     this.#running.add(result);
@@ -34,7 +30,7 @@ export class OperationLimit {
     }
   }
 
-  /** Resolves when all that run now have ended, however they did. */
+  /** Resolves when every operation that runs now has ended, also by failing. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#running);
   }

@@ -5,7 +5,7 @@ import { isAgent } from '../requestScope.ts';
 export interface RateLimits {
   readonly perMinute: number;
   readonly perHour: number;
-  /** How many may come at once after a pause. */
+  /** How many a client may send at once after a pause. */
   readonly burst: number;
 }
 
@@ -15,10 +15,10 @@ export const agentLimits: RateLimits = { perMinute: 60, perHour: 1000, burst: 10
 /**
  * Limits for a client by its kind, or null for none.
  *
- * By default only agents have one. Whoever can open the socket is the user, so that this holds up no attacker: it stops a program
- * that runs away, and a person's own commands and scripts are none.
+ * By default only agents have limits. A client that can open the socket runs as the user, so this is no protection against attackers: it
+ * stops a program that runs away.
  *
- * @param perMinute for every client of whatever kind; 0 is no limit for anybody, null the default.
+ * @param perMinute for clients of every kind; 0 is no limit, null the default.
  */
 export const limitsByKind =
   (perMinute: number | null) =>
@@ -50,7 +50,7 @@ export class RateLimiter {
     this.#clock = clock;
   }
 
-  /** @throws CwmError TooManyRequests that says in how many seconds there is room again; what was refused does not count. */
+  /** @throws CwmError TooManyRequests with the seconds to wait; a refused change does not count. */
   take(client: string): void {
     const limits = this.#limitsOf(client);
     if (limits === null) return;
@@ -59,10 +59,14 @@ export class RateLimiter {
     const waitMs = Math.max(ofMinute.waitMs(nowMs), ofHour.waitMs(nowMs));
     if (waitMs > 0) {
       const seconds = Math.ceil(waitMs / 1000);
-      throw new CwmError('TooManyRequests', `This client asks for more than ${limits.perMinute} changes a minute.`, {
-        hint: `Wait ${seconds} s, or start the backend with a higher --rate-limit.`,
-        context: { retry_after_seconds: seconds, perMinute: limits.perMinute, perHour: limits.perHour },
-      });
+      throw new CwmError(
+        'TooManyRequests',
+        `This client has reached its limit of ${limits.perMinute} changes a minute.`,
+        {
+          hint: `Wait ${seconds} s, or start the backend with a higher --rate-limit.`,
+          context: { retry_after_seconds: seconds, perMinute: limits.perMinute, perHour: limits.perHour },
+        },
+      );
     }
     ofMinute.take();
     ofHour.take();

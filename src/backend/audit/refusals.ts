@@ -17,7 +17,7 @@ export interface Refusal {
 const maxPerMinute = 60;
 const minuteMs = 60_000;
 
-/** Tells the audit log of what was refused: at most 60 a minute, and how many more there were. */
+/** Records refusals in the audit log: at most 60 a minute, and how many more there were. */
 export class Refusals {
   readonly #record: (facts: readonly AuditFact[]) => Promise<void>;
   readonly #clock: Pick<Clock, 'elapsedMs'>;

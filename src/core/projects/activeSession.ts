@@ -6,9 +6,9 @@ import type { CoreContext } from '../context.ts';
 import { requireSession } from '../session.ts';
 
 /**
- * Makes it the one that its project was left with. It is there whether or not that can be kept.
+ * Makes a session the current one of its project. A failure to save that does not make the session unusable.
  *
- * @returns what the user should know.
+ * @returns notes for the user.
  */
 export async function leaveActive(
   core: CoreContext,
@@ -23,7 +23,7 @@ export async function leaveActive(
   }
 }
 
-/** The session a project was left with; one that is gone by now counts as none. */
+/** The current session of a project; null when there is none, or when it was deleted. */
 export async function activeSession(
   core: CoreContext,
   input: RouteInput<'activeSession'>,

@@ -5,7 +5,7 @@ import type { Engine } from '../ports/engine.ts';
 import { renderPrompt } from './prompt.ts';
 
 export interface PrefixComparison {
-  /** The ids the engine had seen before this turn, and what is known of them. */
+  /** The ids that the engine saw before this turn, and the facts about them. */
   readonly before: readonly number[];
   readonly beforeTokens: ContextTokens;
   /** The ids of this turn's prompt. */
@@ -13,7 +13,7 @@ export interface PrefixComparison {
   readonly messages: readonly Message[];
 }
 
-/** Finds where a prompt left the prefix of the one before it; null when it did not. */
+/** Finds where a prompt differs from the one before it; null when the one before is its prefix. */
 export async function findPrefixBreak(
   { before, beforeTokens, prompt, messages }: PrefixComparison,
   engine: Engine,
@@ -52,7 +52,7 @@ async function messageAt(
         if (isCwmError(error)) return null;
         throw error;
       });
-    // Where it is, is only told to the user: a server that can't say costs no answer.
+    // Only the user's information: a server that cannot tokenize must not cost the answer.
     if (rendered === null) return null;
     if (rendered.length > atToken) high = middle;
     else low = middle + 1;

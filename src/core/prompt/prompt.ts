@@ -1,7 +1,7 @@
 import type { ContextFile, Message } from '../../protocol/schemas/session.ts';
 import type { ChatMessage } from '../ports/engine.ts';
 
-/** What the model is made to have said to a set of files, so that the user's next message opens a turn of its own. */
+/** The answer that the prompt gives to a set of files, so that the user's next message opens a turn of its own. */
 const acknowledgement = 'Understood.';
 
 /**

@@ -10,7 +10,7 @@ import { recordBytesOf, requireRoom } from '../space/roomToWrite.ts';
 import { requireWindow } from './windows.ts';
 
 /**
- * A second window over the same content, under the same salt: it shares every block and copies none. No engine is asked.
+ * A second window over the same content, under the same salt: it shares every block and copies none. It asks no engine.
  *
  * @throws CwmError InvalidWindowName, InvalidParameter, WindowNotFound (no such window), WindowExists (target taken), StorageFull, Exhausted (too many windows), Corrupted (the source's files are damaged).
  */
@@ -21,7 +21,7 @@ export async function clone(core: CoreContext, input: RouteInput<'clone'>, signa
   const manifest = await requireWindow(core, source);
   const description = parseDescription(input.description ?? manifest.description);
   const tags = parseTags(input.tags ?? manifest.tags);
-  // Alone, so that nobody takes for unneeded what only the clone still has.
+  // Under the lock: a prune that runs at the same time must see the clone before it deletes blocks that only the clone still needs.
   return core.space.lock.run(
     () =>
       core.space.windows.take((notes) =>

@@ -13,7 +13,7 @@ interface PlannedWindow {
   readonly window: WindowSummary;
   readonly recordBytes: number;
   readonly hashes: readonly string[];
-  /** Its KV is with another engine than the embedded one. */
+  /** Another model server than the embedded engine has its KV. */
   readonly isElsewhere: boolean;
 }
 
@@ -24,11 +24,11 @@ interface PrunePlan {
 }
 
 /**
- * Moves windows to the trash that were not used for long, and deletes the KV that only they had. Never one that is pinned or in use.
- * With `dryRun` it changes nothing and answers what it would do. Other engines than the embedded one are asked to delete theirs, as when a
- * window is deleted; what that frees is not counted.
+ * Moves windows that nobody used for long to the trash, and deletes the KV that only they used. A pinned window, or one in use, stays.
+ * With `dryRun` it changes nothing and answers what it would do. Other model servers are asked to delete their KV, as when a
+ * window is deleted; the bytes that this frees are not counted.
  *
- * @throws CwmError InvalidParameter when it is not said which windows. An abort leaves those that have not gone yet.
+ * @throws CwmError InvalidParameter when the input has no condition. An abort leaves the windows that it has not reached.
  */
 export async function prune(
   core: CoreContext,
@@ -41,7 +41,7 @@ export async function prune(
   if (olderThanDays === undefined && keep === undefined) {
     throw new CwmError(
       'InvalidParameter',
-      'Say which windows may go: those not used for so many days, all but so many, or both.',
+      'Name a condition: a number of days without use, a number of windows to spare, or both.',
     );
   }
   return space.lock.run(
@@ -86,7 +86,7 @@ async function makePlan(core: CoreContext, which: Which, signal: AbortSignal): P
     signal.throwIfAborted();
     if (going.has(name)) continue;
     const lineage = await lineageOf(store, name);
-    // Only windows of one lineage share blocks; of one whose lineage can't be told, nothing is known.
+    // Only windows of one lineage share blocks. A window whose lineage is unreadable may share blocks with any.
     if (lineage !== null && !namings.has(lineage)) continue;
     for (const { hash } of await blocksOf(store, name)) unneeded.delete(hash);
   }
@@ -95,9 +95,9 @@ async function makePlan(core: CoreContext, which: Which, signal: AbortSignal): P
   return { windows, blocks: blocks.filter(({ hash }) => unneeded.has(hash)) };
 }
 
-/** Not used for the longest time first. */
+/** The window that was unused longest comes first. */
 function chosen({ clock }: CoreContext, all: readonly WindowUse[], { olderThanDays, keep }: Which): WindowSummary[] {
-  // No window is older than 1970, and far enough back there are no dates to write.
+  // No window is older than 1970, and a date far before that cannot be written.
   const before = Math.max(clock.now().getTime() - (olderThanDays ?? 0) * dayMs, 0);
   const usedBefore = olderThanDays === undefined ? null : new Date(before).toISOString();
   return all
@@ -119,7 +119,7 @@ async function namingsOf(store: Store, windows: readonly PlannedWindow[]): Promi
     const lineage = hashes.length === 0 ? null : await lineageOf(store, name);
     if (lineage === null) continue;
     const kv = await kvOf(store, name);
-    // Deleted by somebody else meanwhile.
+    // Another client has deleted it.
     if (kv === null) continue;
     const { hashProfile, blockTokens } = kv;
     const known = namings.get(lineage) ?? [];
@@ -145,7 +145,7 @@ async function carryOut(core: CoreContext, plan: PrunePlan, signal: AbortSignal)
   return answer({ windows, blocks }, false, bytesFreed);
 }
 
-/** A window on another model server is deleted as a whole; of the others, the plan has the blocks. @returns false when it is gone already. */
+/** Deletes KV too only for a window on another model server: the plan has the blocks of the others. @returns false when it is gone already. */
 async function deletePlanned(
   core: CoreContext,
   { window, isElsewhere }: PlannedWindow,

@@ -10,7 +10,7 @@ import { parsePage } from '../paging.ts';
 import type { Engine, ForgottenKv } from '../ports/engine.ts';
 import { sessionTokens } from '../sessionTokens.ts';
 
-/** Filters, sorts and pages windows (S0-09). @throws CwmError InvalidParameter for a limit outside 1–100 or a date that is none. */
+/** Filters, sorts and pages windows (S0-09). @throws CwmError InvalidParameter for a limit outside 1–100 or an invalid date. */
 export async function listWindows(
   core: CoreContext,
   input: RouteInput<'listWindows'>,
@@ -71,9 +71,9 @@ async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<W
 }
 
 /**
- * Deletes a window and the KV blocks that nobody else needs: those of other windows stay, and those of its session while
- * that goes on. When the engine can't be reached, or what is recorded of its KV is damaged, the window goes and its blocks stay
- * behind as cache.
+ * Deletes a window and the KV blocks that nobody else needs: blocks of other windows stay, and so do those that its open
+ * session uses. When the engine is out of reach, or the KV record is damaged, the window is deleted and its blocks stay behind
+ * as cache.
  *
  * @throws CwmError InvalidWindowName, WindowNotFound.
  */
@@ -103,11 +103,11 @@ interface KeptKv extends Pick<ForgottenKv, 'context'> {
   readonly engine: Engine;
   readonly hashes: readonly string[];
   readonly handle: string | null;
-  /** What others need of it. */
+  /** Those that another window or a session needs. */
   readonly held: ReadonlySet<string>;
 }
 
-/** What the engine stores for the window, and what others need of it; null when a record that says so is damaged. */
+/** The KV that the engine stores for the window, and which of it others need; null when a record about it is damaged. */
 const keptFor = (core: CoreContext, name: WindowName, signal: AbortSignal): Promise<KeptKv | null> =>
   nullOn(readKeptFor(core, name, signal), 'Corrupted');
 
@@ -116,7 +116,7 @@ async function readKeptFor(core: CoreContext, name: WindowName, signal: AbortSig
   const kv = await core.store.loadWindowKv(name);
   const hashes = kv.blocks.map((block) => block.hash);
   const engine = core.engines.get(manifest.engine);
-  // A window of which no block was ever seen is held by its handle alone.
+  // The handle alone names the KV of a window whose blocks were never seen.
   const handles = kv.handle === null ? [] : [kv.handle];
   const held = new Set(await core.store.blocksHeldByOthers([...hashes, ...handles], name));
   for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
@@ -124,7 +124,7 @@ async function readKeptFor(core: CoreContext, name: WindowName, signal: AbortSig
   return { engine, hashes, handle: kv.handle, held, ...(await madeOf(core, manifest, kv)) };
 }
 
-/** As {@link deleteWindow}. @returns false when somebody else deleted it meanwhile. */
+/** As {@link deleteWindow}. @returns false when another client has deleted it already. */
 export async function deleteIfThere(core: CoreContext, window: WindowName, signal: AbortSignal): Promise<boolean> {
   return (await nullOn(deleteWindow(core, { window }, signal), 'WindowNotFound')) !== null;
 }
@@ -139,7 +139,7 @@ async function forgetIfReachable(engine: Engine, target: ForgottenKv, signal: Ab
   }
 }
 
-/** What the window's KV was made of, for engines that keep it by that; nothing when it can't be read, which keeps no window from going. */
+/** The context that engines with handles find the window's KV by; empty when it cannot be read, which does not stop the deletion. */
 async function madeOf(
   core: CoreContext,
   { name, lineage }: WindowManifest,
@@ -156,7 +156,7 @@ async function madeOf(
   }
 }
 
-/** Blocks that the window's own session still works on. */
+/** Blocks that the window's own session still uses. */
 async function blocksOfLiveSession(
   core: CoreContext,
   manifest: WindowManifest,

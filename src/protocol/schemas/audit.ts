@@ -35,7 +35,7 @@ const count = z.optional(z.number());
 export const auditPointSchema = z.object({ sequence: z.number(), hash: text });
 export type AuditPoint = z.infer<typeof auditPointSchema>;
 
-/** What happened, in ids and words of this program alone: never a text, a title, a salt, a key or what was refused. */
+/** What happened, in ids and words of this program alone: never a text, a title, a salt, a key or the refused value. */
 export const auditFactSchema = z.object({
   event: z.enum(auditEvents),
   /** `ok`, or the code of the error that the caller got. */
@@ -53,7 +53,7 @@ export const auditFactSchema = z.object({
   /** Lifecycle of the session, version of its state, or format of the store, before and after. */
   from: id,
   to: id,
-  /** Name of the parameter that was not as it should be. */
+  /** Name of the invalid parameter. */
   parameter: id,
   settings: z.optional(z.record(z.string(), z.union([text, z.number(), z.boolean(), z.null()]))),
   /** How many sessions and windows went for good. */
@@ -82,7 +82,7 @@ export const auditReportSchema = z.object({
   healthy: z.boolean(),
   entries: z.number(),
   files: z.number(),
-  /** The latest entry; null while there is none. Noted down elsewhere, it proves later that nothing before it was changed. */
+  /** The latest entry; null while there is none. A copy of it elsewhere proves later that no entry before it was changed. */
   head: z.nullable(auditPointSchema),
   /** At most 100. */
   problems: z.array(z.object({ file: text, line: z.number(), what: text })),

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 
-/** What decides how far a server's KV can be kept, proven and kept apart, as people read it; in the order in which it is shown. */
+/** What decides how far a server's KV can be stored, proven and separated, in words; in the order in which clients show it. */
 export const capabilityTitles = {
   ready: 'Ready to work',
   reuse: 'Reuses a repeated context',

@@ -72,7 +72,7 @@ export const receiptSchema = z.object({
   repair: z.enum(repairs),
   /** KV bytes of this window on disk where they can be seen. */
   kvBytes: count,
-  /** KV bytes that appeared on disk during this operation; what was there before is shared, not written. */
+  /** KV bytes that appeared on disk during this operation; blocks that were there before are shared, not written. */
   kvBytesWritten: count,
   /** From request to first token of the measured request, in milliseconds. */
   timeToFirstTokenMs: count,
@@ -81,7 +81,7 @@ export const receiptSchema = z.object({
   /** What a thaw without KV would cost, in milliseconds, from the prefill that this engine was last seen to do. */
   expectedPrefillMs: count,
   engine: z.nullable(z.object({ kind: z.string(), version: z.string(), model: z.string() })),
-  /** True when the server served nobody else meanwhile, so that its counters are evidence. */
+  /** True when the server answered no other request at the same time, so that its counters are evidence. */
   serverIdle: z.nullable(z.boolean()),
   /** Counter differences the verdict used, by name. */
   counters: z.record(z.string(), z.number()),

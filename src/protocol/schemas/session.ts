@@ -52,7 +52,7 @@ export const messageSchema = z.object({
 });
 export type Message = z.infer<typeof messageSchema>;
 
-/** The token ids the engine last saw for this session, kept beside it as a file named by `sha256`. */
+/** The token ids that the engine last saw for this session; a file named by `sha256` has them. */
 export const contextTokensSchema = z.object({
   count: z.number(),
   sha256: z.string(),
@@ -103,7 +103,7 @@ export const sessionSchema = z.object({
   branches: z.record(z.string(), branchSchema),
   activeBranch: z.string(),
   tokens: z.nullable(contextTokensSchema),
-  /** Text of a turn that has begun and not ended: kept so that a failure or a crash loses no word. */
+  /** Text of a turn that has begun and not ended: stored so that a failure or a crash loses no word. */
   draft: z.nullable(z.string()),
   /** Window this session was thawed from, and the verdict of that thaw. */
   thawedFrom: z.nullable(z.object({ window: windowNameSchema, verdict: z.string() })),
@@ -122,7 +122,7 @@ export type Session = z.infer<typeof sessionSchema>;
 export const prefixBreakSchema = z.object({
   atToken: z.number(),
   lostTokens: z.number(),
-  /** 1-based sequence of the message that the diverging token belongs to; null when it can't be told. */
+  /** 1-based sequence of the message that the diverging token belongs to; null when it is unknown. */
   messageSequence: z.nullable(z.number()),
   likelyCause: z.string(),
 });

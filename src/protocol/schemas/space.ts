@@ -23,7 +23,7 @@ export const windowUsageSchema = z.object({
   lastUsedAt: text,
   tokens: number,
   recordBytes: number,
-  /** Null when the window's KV was never seen as files, or what was recorded of it is damaged. */
+  /** Null when no block files of the window were ever seen, or its KV record is damaged. */
   kv: z.nullable(windowKvUsageSchema),
 });
 export type WindowUsage = z.infer<typeof windowUsageSchema>;
@@ -36,7 +36,7 @@ export const usageSchema = z.object({
     windowBytes: number,
     /** Of `windowBytes`, those that no budget takes. */
     pinnedBytes: number,
-    /** Of no window: of sessions that go on, and left over. */
+    /** Blocks of no window: those of open sessions, and leftovers. */
     looseBytes: number,
     /** Null: there is none. */
     budgetBytes: z.nullable(number),
@@ -67,7 +67,7 @@ export const pruneResultSchema = z.object({
   dryRun: z.boolean(),
   /** Not used for the longest time first. They go to the trash, where their records stay until it is emptied. */
   windows: z.array(z.object({ name: windowNameSchema, lastUsedAt: text, tokens: number, recordBytes: number })),
-  /** Files of KV blocks that nobody else needs. */
+  /** Files of KV blocks that no other window or session needs. */
   blocks: number,
   /** Bytes that are free at once. */
   bytesFreed: number,

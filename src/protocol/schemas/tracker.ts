@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { sessionIdSchema } from './ids.ts';
 
-/** Anything that JSON can say, by name. What may be in it is for the tracker to check, which can name what is wrong (S3-06). */
+/** Any JSON object. The tracker checks its content, because it can name what is wrong (S3-06). */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -27,7 +27,7 @@ export const blockRecordSchema = z.object({
 });
 export type BlockRecord = z.infer<typeof blockRecordSchema>;
 
-/** The immutable part of a window: what was said, in which exact tokens, to which model. */
+/** The immutable part of a window: its messages, their exact tokens, and the model. */
 export const windowManifestSchema = z.object({
   formatVersion: z.literal(1),
   name: windowNameSchema,
@@ -60,13 +60,13 @@ export const prefixCanarySchema = z.object({
 export type PrefixCanary = z.infer<typeof prefixCanarySchema>;
 
 /**
- * The perishable part of a window: what was recorded of its KV when it was last known to be good. Replaced as a whole when
+ * The perishable part of a window: the record of its KV from the last time that it was known to be good. Replaced as a whole when
  * a thaw had to recompute some of it, because recomputed KV differs from the frozen one in its last bits.
  */
 export const kvRecordSchema = z.object({
   /** Generation of the lineage's salt that the KV was made under. */
   saltGeneration: z.number(),
-  /** A later generation, to which a repair moved the salt and then did not end: what lies there nobody vouches for. Default: none. */
+  /** The generation to which an unfinished repair moved the salt: KV under it is unverified. Default: none. */
   unfinishedRepair: z.optional(z.number()),
   engineKind: z.string(),
   engineVersion: z.string(),
@@ -81,13 +81,13 @@ export const kvRecordSchema = z.object({
    * can speak instead: then only a gross difference of the canary counts. The first stores did not say.
    */
   canaryIsExact: z.prefault(z.boolean(), false),
-  /** Answers over so many of the first tokens, shortest first, where the block files can't be seen. The first stores have none. */
+  /** Answers over so many of the first tokens, shortest first, where the block files are out of reach. The first stores have none. */
   prefixCanaries: z.prefault(z.array(prefixCanarySchema), []),
   /** What the engine needs to restore it, opaque to everybody else (llama-server: the slot file's name). */
   handle: z.nullable(z.string()),
-  /** Sum over the block files; null when they can't be seen. */
+  /** Sum over the block files; null when they are out of reach. */
   kvBytes: z.nullable(z.number()),
-  /** In order; empty when the block files can't be seen. */
+  /** In order; empty when the block files are out of reach. */
   blocks: z.array(blockRecordSchema),
 });
 export type KvRecord = z.infer<typeof kvRecordSchema>;

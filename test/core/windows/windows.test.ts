@@ -176,7 +176,7 @@ describe('verify', () => {
     const { healthy, steps } = await fixture.cwm.verify({ window: 'w' }, never());
     expect(healthy).toBe(false);
     expect(steps.flatMap((step) => step.problems)).toEqual([
-      expect.stringMatching(/^Window "w": 1 of \d+ KV blocks are not what was frozen\.$/),
+      expect.stringMatching(/^Window "w": 1 of \d+ KV blocks differ from the frozen ones\.$/),
     ]);
   });
 
