@@ -83,7 +83,7 @@ export class BackendClient implements Disposable {
 
   /**
    * Does what the route says. A reading call is made once more when the connection broke; a changing one only when the
-   * backend can't have seen it.
+   * backend cannot have seen it.
    *
    * A change that succeeded returns after its signals were delivered, where this client listens to signals: a listener that pulls what
    * they name then shows the change. The wait is at most one second.

@@ -14,7 +14,7 @@ export function makeStorageDirectory(storage: string): void {
 export const cannotBeWritten = (storage: string, cause: unknown): CwmError =>
   new CwmError('WriteFailed', `The storage directory ${storage} cannot be written.`, { cause });
 
-/** One after another: with `recursive`, Node never comes back from a directory that can't be made below /proc. */
+/** One after another: with `recursive`, Node never comes back from a directory that cannot be made below /proc. */
 function makeDirectories(path: string): void {
   if (existsSync(path)) return;
   makeDirectories(dirname(path));

@@ -10,7 +10,7 @@ import { connectBackend, type ConnectOptions } from './connectBackend.ts';
 /** How the store is to lie on the disk. The key file is absolute, and made where there is none. */
 export type EncryptionWish = { readonly state: 'on'; readonly keyFile: string } | { readonly state: 'off' };
 
-/** A store of months takes a while to be written anew. */
+/** Rewriting a store of months takes a while. */
 const conversionMs = 30 * 60_000;
 /** Another client may start a backend of its own in between. */
 const attempts = 5;
@@ -21,7 +21,7 @@ export const defaultKeyFile = (): string => join(homeDirectory(), '.config', 'cw
  * Encrypts or decrypts the store: has a new backend do it before it opens the store, and waits for it. That backend stays. An abort
  * ends the wait only; a conversion that has begun goes on.
  *
- * @throws CwmError EncryptionKey when the key can't be used: nothing was changed then. BackendUnavailable when another client's backend was always
+ * @throws CwmError EncryptionKey when the key cannot be used: nothing was changed then. BackendUnavailable when another client's backend was always
  *   there first, Cancelled.
  */
 export async function turnEncryption(
@@ -33,7 +33,7 @@ export async function turnEncryption(
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const running = await readBackendRecord(options.storage);
     if (running) await retireBackend(running, conversionMs, signal);
-    // Not to be kept: it would do the same again whenever it starts a backend.
+    // This client is used once: it would convert the store again whenever it starts a backend.
     const client = await connectBackend({ ...options, start, deadlineMs: conversionMs }, signal);
     try {
       const encryption = await client.call('encryption', {}, { signal });

@@ -5,7 +5,7 @@ import { randomSalt } from '../../base/hash.ts';
 import { toCwmError, CwmError, errorNameOf } from '../../protocol/errors.ts';
 import type { Log } from '../process/logFile.ts';
 
-/** What the child says over IPC once: where it serves, or why it can't. */
+/** What the child says over IPC once: where it serves, or why it cannot. */
 const readySchema = z.object({ url: z.string(), pid: z.number(), workerPid: z.number() });
 const refusalSchema = z.object({
   error: z.object({ code: z.string(), message: z.string(), hint: z.optional(z.string()) }),
@@ -34,7 +34,7 @@ const keptOutput = 4000;
 
 /**
  * The embedded engine as a child of this process: started when it is first asked for, and again when it has died. It is
- * never started twice at once, and never in a loop: one that can't start fails whoever asked.
+ * never started twice at once, and never in a loop: one that cannot start fails whoever asked.
  */
 export class EmbeddedServer {
   readonly #options: EmbeddedServerOptions;

@@ -35,7 +35,7 @@ export type LockResult =
  * room, because two processes that do so at the same time remove each other's: whoever finds a dead holder makes the next
  * number, which the file system lets exactly one process do. Older files go away later.
  *
- * A holder on another machine or in another container can't be asked whether it lives, so it keeps its file's time fresh;
+ * A holder on another machine or in another container cannot be asked whether it lives, so it keeps its file's time fresh;
  * 60 s without that count as dead.
  *
  * @param directory must exist and be writable.
@@ -57,7 +57,7 @@ export function takeBackendLock(directory: string, onLost: () => void): LockResu
       ignoreMissing(() => unlinkSync(path));
       continue;
     }
-    // The one before stays, so that a listing that runs right now can't come out empty.
+    // The one before stays, so that a listing that runs right now cannot come out empty.
     for (const older of lockNumbers(directory)) {
       if (older < current) ignoreMissing(() => unlinkSync(lockPath(directory, older)));
     }

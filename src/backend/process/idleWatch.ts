@@ -1,7 +1,7 @@
 import type { Disposable } from '../../base/disposable.ts';
 
 /**
- * Calls `onIdle` once, when nobody has used the backend for `idleMs`: no request in work and no event stream open.
+ * Calls `onIdle` once, when no request has run and no event stream has been open for `idleMs`.
  *
  * @param idleMs 0 switches it off.
  */
