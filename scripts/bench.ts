@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import type { Benchmark, Figure } from '../bench/benchmark.ts';
 import { clientOverhead } from '../bench/clientOverhead.ts';
+import { embeddedSpeed } from '../bench/embeddedSpeed.ts';
 import { encryption } from '../bench/encryption.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
 import { limits } from '../bench/limits.ts';
@@ -27,6 +28,7 @@ const benchmarks: readonly Benchmark[] = [
   limits,
   tracker,
   encryption,
+  embeddedSpeed,
 ];
 const { values, positionals } = readArguments('Usage: npm run bench [-- [ID…] [--json FILE]]', {
   options: { json: { type: 'string' } },

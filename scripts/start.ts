@@ -3,7 +3,8 @@
 //
 //   --headless   ends after the main job
 //   --json       prints the result as one JSON object on stdout (everything else goes to stderr)
-//   --tokens N   how much context; default 8192
+//   --tokens N   how much context; default 8192, with --model 2048
+//   --model FILE a GGUF file to show it on; default: a generated model, whose text is noise
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,18 +16,22 @@ import { readArguments } from './readArguments.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cli = path.join(root, 'dist', 'cli.js');
-const { values } = readArguments('Usage: npm start [-- --headless [--json] [--tokens N]]', {
+const { values } = readArguments('Usage: npm start [-- [--model FILE.gguf] [--headless [--json]] [--tokens N]]', {
   options: {
     headless: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
-    tokens: { type: 'string', default: '8192' },
+    tokens: { type: 'string' },
+    model: { type: 'string' },
   },
 });
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 
 const storage = mkdtempSync(path.join(tmpdir(), 'cwm-start-'));
-const settings = { 'cwm.storageDirectory': storage };
+const engine = values.model === undefined ? 'embedded' : `embedded:${path.resolve(values.model)}`;
+// A real model takes many times as long for each token.
+const tokens = values.tokens ?? (values.model === undefined ? '8192' : '2048');
+const settings = { 'cwm.storageDirectory': storage, 'cwm.engine': engine };
 try {
   process.exitCode = await main();
 } finally {
@@ -39,7 +44,20 @@ async function main(): Promise<number> {
   if (built !== 0 || interrupted.signal.aborted) return built;
   console.error('\nThe main job, on the embedded engine with the files of this repository as the context:\n');
   const json = values.json ? ['--json'] : [];
-  const args = [cli, 'demo', 'src', 'docs', 'README.md', '--storage', storage, '--tokens', values.tokens, ...json];
+  const args = [
+    cli,
+    'demo',
+    'src',
+    'docs',
+    'README.md',
+    '--storage',
+    storage,
+    '--engine',
+    engine,
+    '--tokens',
+    tokens,
+    ...json,
+  ];
   const done = await run(args, 'to stdout');
   if (values.headless || interrupted.signal.aborted) return done;
   if (done !== 0) console.error('\nThe main job did not end as it should; see above. VS Code opens all the same.');

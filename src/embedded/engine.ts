@@ -68,7 +68,7 @@ export class EmbeddedEngine {
 
   /**
    * Yields once the prompt is in the cache, then each token. When llama.cpp dies under it, a new one evaluates the prompt
-   * again and the answer goes on where it was.
+   * again and the answer continues where it was.
    *
    * The caller must run the generator to its end or return it: others wait for that. An abort leaves what was evaluated so
    * far to the next request.

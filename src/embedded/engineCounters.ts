@@ -1,7 +1,7 @@
 /** Where a prompt token's KV came from: computed now, left in llama.cpp's memory, or read from block files. */
 export type TokenSource = 'computed' | 'device' | 'disk';
 
-/** What the engine did since it started; `/metrics` shows it. */
+/** Counts since the engine started; `/metrics` shows them. */
 export class EngineCounters {
   readonly promptTokens: Record<TokenSource, number> = { computed: 0, device: 0, disk: 0 };
   generatedTokens = 0;

@@ -8,7 +8,7 @@ import { serveEmbedded, type RunningEngine } from './serve.ts';
  * `--block-tokens N`, `--load-timeout-ms N`; the API key, where one is wanted, in `CWM_ENGINE_TOKEN`.
  *
  * When it serves, one line `{"url", "pid", "workerPid"}` goes to stdout, and the same object over IPC when it was forked.
- * When it can't, one line `{"error": {code, message, retryable, hint}}` goes the same ways, and it exits with 1. Everything
+ * When it cannot, one line `{"error": {code, message, retryable, hint}}` goes the same ways, and it exits with 1. Everything
  * else is on stderr. It ends with SIGTERM, SIGINT, and with the process that forked it.
  */
 const log = (message: string): void => void process.stderr.write(`[embedded] ${message}\n`);

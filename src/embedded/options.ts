@@ -4,7 +4,7 @@ import { CwmError } from '../protocol/errors.ts';
 import { isBuiltInTemplate } from './model/builtInTemplates.ts';
 import { gpuChoices, kvTypes, type GpuChoice, type KvType } from './worker/workerProtocol.ts';
 
-/** What the process was told on its command line. */
+/** The process' command line. */
 export interface EmbeddedOptions {
   /** Null for the generated model. */
   readonly modelPath: string | null;

@@ -13,7 +13,7 @@ export interface ServedModel {
   /** What the user should know about it, in plain words; null for nothing. */
   readonly notice: string | null;
   readonly blockTokens: number;
-  /** Null when no blocks are kept on disk. */
+  /** Null when the model's state has no rows that could be stored as blocks. */
   readonly blocks: {
     /** Absolute path. */
     readonly folder: string;

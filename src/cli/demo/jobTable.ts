@@ -18,10 +18,19 @@ export const jobTable = (result: MainJobResult): string =>
       `${count(result.cachedTokens)} of ${count(result.tokens)}; ${count(result.floorTokens)} is the maximum`,
     ],
     ['next tokens', `${result.identicalNextTokens} of ${result.comparedTokens} match an uninterrupted run`],
+    ...answered(result),
     ['control: another salt', `${count(result.controlCachedTokens)} tokens reused`],
     ['verdict', `${result.verdict ?? unseen}${result.tier ? `, from ${result.tier}` : ''}`],
   ]);
 
+/** In one line. */
+function answered({ answer }: MainJobResult): [string, string][] {
+  const text = answer?.replaceAll(/\s+/g, ' ').trim() ?? '';
+  if (text === '') return [];
+  return [['its answer', `"${text.length > longestAnswer ? `${text.slice(0, longestAnswer)}…` : text}"`]];
+}
+
+const longestAnswer = 120;
 const unseen = 'not observed';
 
 const count = (value: number | null): string => (value === null ? unseen : formatCount(value));

@@ -38,6 +38,8 @@ export interface MainJobResult {
   readonly identicalNextTokens: number;
   readonly comparedTokens: number;
   readonly speedup: number | null;
+  /** What the model said after the thaw; null for the generated model, whose text is noise. */
+  readonly answer: string | null;
 }
 
 const window = 'demo';
@@ -114,6 +116,7 @@ export async function runMainJob(
     identicalNextTokens: identical,
     comparedTokens: uninterrupted.outputIds.length,
     speedup: control.timeToFirstTokenMs === null ? null : control.timeToFirstTokenMs / thawed.ms,
+    answer: engine === 'embedded' ? null : continued.text,
   };
 }
 

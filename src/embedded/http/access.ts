@@ -5,8 +5,9 @@ import { ApiError } from './apiError.ts';
 const loopback = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i;
 
 /**
- * Lets in only who addresses this machine by a loopback name and is no web page (a page can send requests here, and a name
- * that it controls can be made to lead here), and who knows the token where there is one. `/health` needs no token.
+ * Admits a request only when it addresses this machine by a loopback name, comes from no web page (a page can send requests
+ * here, and a name that it controls can be made to lead here), and carries the token where there is one. `/health` needs no
+ * token.
  */
 export const onlyAllowed = (token: string | undefined) =>
   createMiddleware(async (context, next) => {

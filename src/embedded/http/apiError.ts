@@ -1,6 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 
-/** A failure that the client is told of, in vLLM's shape. */
+/** A failure that the client receives, in vLLM's shape. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: ApiStatus;
@@ -27,7 +27,7 @@ export const errorBody = ({ status, message }: ApiError): object => ({
   error: { message, type: types[status], param: null, code: status },
 });
 
-/** What is not meant for clients becomes a plain 500. */
+/** Every other failure becomes a plain 500, since its words are not meant for clients. */
 export const toApiError = (error: unknown): ApiError =>
   error instanceof ApiError
     ? error

@@ -9,7 +9,7 @@ const tokenIds = z.custom<number[]>(
   'expected a list of token ids',
 );
 
-/** What completions and chats have in common. Fields that are not named here are ignored, as vLLM does. */
+/** Fields that completions and chats have in common. Others are ignored, as vLLM does. */
 const generationFields = {
   model: optional(z.string()),
   temperature: optional(z.number().check(z.nonnegative())),
@@ -39,7 +39,7 @@ export const completionRequestSchema = z.object({
 });
 export type CompletionRequest = z.infer<typeof completionRequestSchema>;
 
-/** Whatever else a message has, such as tool calls, is for the chat template. */
+/** The chat template reads every other field of a message, such as tool calls. */
 const messageSchema = z.looseObject({
   role: z.string(),
   content: optional(z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: optional(z.string()) }))])),
@@ -87,7 +87,7 @@ export function parseRequest<Schema extends z.ZodMiniType>(schema: Schema, body:
   throw new ApiError(400, `The request is not valid${where}: ${issue?.message ?? 'it is not an object'}.`);
 }
 
-/** @throws ApiError 400 for what this engine can't do and must not silently leave out. */
+/** @throws ApiError 400 for what this engine cannot do and must not silently leave out. */
 export function refuseUnsupported(request: GenerationFields & { readonly suffix?: string | null | undefined }): void {
   const refuse = (what: string): never => {
     throw new ApiError(400, `${what} is not supported by this engine.`);

@@ -1,4 +1,4 @@
-/** Finds the first stop string in a text that arrives in pieces, and keeps back what may be the beginning of one. */
+/** Finds the first stop string in a text that arrives in pieces, and holds back what may be the beginning of one. */
 export class StopStrings {
   readonly #stops: readonly string[];
   #held = '';
@@ -13,7 +13,7 @@ export class StopStrings {
     return this.#found;
   }
 
-  /** The part of the text so far that is not followed by a stop string, however the text goes on. */
+  /** The part of the text so far that no stop string can swallow, whatever follows. */
   push(text: string): string {
     if (this.#found !== null) return '';
     this.#held += text;
@@ -27,7 +27,7 @@ export class StopStrings {
     return this.#release(this.#held.length - keep, false);
   }
 
-  /** What was kept back: the text ends here. */
+  /** The text that was held back: it ends here. */
   end(): string {
     return this.#release(this.#held.length, true);
   }

@@ -52,7 +52,7 @@ export class Tokenizer {
     return new Map(ids.map((id, index) => [id, texts[index] ?? '']));
   }
 
-  /** Asks again when llama.cpp dies meanwhile, whatever it died of: a tokenizer has no state to lose. */
+  /** Asks again when llama.cpp dies during the call: a tokenizer has no state to lose. */
   async #call<Name extends OperationName>(name: Name, input: OperationInput<Name>): Promise<OperationOutput<Name>> {
     for (let attempt = 1; ; attempt++) {
       try {

@@ -91,7 +91,7 @@ export class DiskCache {
    * Writes the state of the longest run of good blocks from the first on, at most `maxBlocks`, that can be continued behind.
    *
    * @returns the number of blocks; 0, and no file, when there is no such run.
-   * @throws Error when the state can't be written, as on a full disk.
+   * @throws Error when the state cannot be written, as on a full disk.
    */
   assemble(ids: readonly number[], hashes: readonly string[], maxBlocks: number): number {
     for (let expected = this.reach(hashes, maxBlocks); expected > 0;) {

@@ -37,7 +37,7 @@ const cacheTag = `Signature: 8a477f597d28d172789f06886806bc55
 /**
  * Makes the folder of this namespace, `<kvDir>/<digest>`, with a `config.json` that says what it is.
  *
- * @throws CwmError WriteFailed when the folder can't be written.
+ * @throws CwmError WriteFailed when the folder cannot be written.
  */
 export function openKvNamespace(kvDir: string, namespace: KvNamespace): string {
   const config = JSON.stringify(namespace, null, 2);

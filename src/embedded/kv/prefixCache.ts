@@ -154,7 +154,7 @@ export class PrefixCache {
         throw new OperationFailedError(`llama.cpp loaded ${loaded} of ${loadedIds.length} tokens.`);
     } catch (error) {
       disk.discard(hashes.slice(0, blocks));
-      // After a refused load the sequence can't be used any more.
+      // After a refused load the sequence cannot be used any more.
       llama.kill();
       throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
     }

@@ -21,7 +21,7 @@ export const noiseNotice =
  * The generated model's file in `folder`, made when it is not there; takes well under a second. A file that is there was
  * written whole; whether its bytes still are the right ones is known once it was hashed.
  *
- * @throws CwmError WriteFailed, StorageFull when it can't be written.
+ * @throws CwmError WriteFailed, StorageFull when it cannot be written.
  */
 export function ensureNoiseModel(folder: string): string {
   const path = join(folder, `${noiseModelPrefix}-${noiseModelVersion}.gguf`);

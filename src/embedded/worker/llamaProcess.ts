@@ -10,10 +10,10 @@ import type {
   WorkerReply,
 } from './workerProtocol.ts';
 
-/** The llama.cpp process is gone, or was killed because it did not answer in time. What it held in memory is lost. */
+/** The llama.cpp process ended, or was killed because it did not answer in time. Its memory is lost. */
 export class WorkerLostError extends Error {
   override readonly name = 'WorkerLostError';
-  /** What was being done. */
+  /** The operation that was running. */
   readonly operation: OperationName;
 
   constructor(operation: OperationName, message: string) {
@@ -22,7 +22,7 @@ export class WorkerLostError extends Error {
   }
 }
 
-/** The process is well, but llama.cpp refused the operation. */
+/** llama.cpp refused the operation; the process still works. */
 export class OperationFailedError extends Error {
   override readonly name = 'OperationFailedError';
   /** Which step of the start failed; null for every other operation. */
@@ -44,7 +44,7 @@ interface Pending {
   readonly timer: NodeJS.Timeout;
 }
 
-/** A model that can be run, whatever happens to the process that runs it. */
+/** A loaded model in some process, which may end at any time. */
 export interface Llama {
   readonly pid: number;
   /** False once the process is gone; every operation is then refused. */
@@ -79,7 +79,7 @@ export class LlamaProcess implements Llama {
 
   /**
    * @param onEnd called once, when the process is gone, however it came about.
-   * @throws OperationFailedError, WorkerLostError when the model can't be loaded; nothing is left running then.
+   * @throws OperationFailedError, WorkerLostError when the model cannot be loaded; nothing is left running then.
    */
   static async start(config: WorkerConfig, onEnd: (reason: string) => void): Promise<LlamaProcess> {
     const started = new LlamaProcess(onEnd);
@@ -95,7 +95,7 @@ export class LlamaProcess implements Llama {
   private constructor(onEnd: (reason: string) => void) {
     this.#child = fork(workerPath, [], {
       execArgv: [],
-      // It serves nobody, so it needs no token. An abort would start a debugger first, for seconds.
+      // It serves nobody, so it needs no token. Without the last variable an abort starts a debugger first, for seconds.
       env: { ...process.env, CWM_ENGINE_TOKEN: undefined, GGML_NO_BACKTRACE: '1' },
       serialization: 'advanced',
       // What llama.cpp prints belongs in the log, not between the lines that our own parent reads.

@@ -1,7 +1,7 @@
 import type { Llama } from './llamaProcess.ts';
 
 /**
- * Keeps one llama.cpp process running: a new one is started as soon as the old one is gone. A process that can't be started
+ * Runs one llama.cpp process: a new one starts as soon as the old one is gone. A process that cannot be started
  * again is not tried in a loop, but with the next request.
  */
 export class LlamaSupervisor {
@@ -54,7 +54,7 @@ export class LlamaSupervisor {
   }
 
   #ended(reason: string): void {
-    // Before the first start succeeded, whoever asked for it hears of the failure.
+    // Before the first start has succeeded, the caller of `get` receives the failure.
     if (this.#running === null || this.#closed) return;
     this.#log(`${reason} Another is started.`);
     this.#running = null;

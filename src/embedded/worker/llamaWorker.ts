@@ -11,7 +11,7 @@ import type {
 
 /**
  * The process that holds llama.cpp. It may die at any moment (a bad state file aborts it, a bad model can), so it decides
- * nothing: it does what it is told and says what came out. It goes when its parent goes.
+ * nothing: it carries out operations and answers with their results. It ends with its parent.
  */
 
 let model: LlamaModel | null = null;
@@ -101,7 +101,7 @@ async function evaluate(ids: readonly Token[], candidates: number | null): Promi
 
 async function answer(request: WorkerRequest): Promise<WorkerReply> {
   try {
-    // The name and the input belong together, which the compiler can't see through the union.
+    // The name and the input belong together, which the compiler cannot see through the union.
     const operation = operations[request.name] as (input: WorkerRequest['input']) => unknown;
     return { id: request.id, ok: true, output: await operation(request.input) };
   } catch (error) {

@@ -9,7 +9,7 @@ const prefix = 'run-';
  * A folder for this process' passing files in the KV directory, `run-<pid>`, empty. Those of processes that are gone are
  * deleted: they hold token ids.
  *
- * @throws CwmError WriteFailed when the KV directory can't be written.
+ * @throws CwmError WriteFailed when the KV directory cannot be written.
  */
 export function openRunFolder(kvDir: string): string {
   const folder = join(kvDir, `${prefix}${process.pid}`);

@@ -25,20 +25,20 @@ export function chooseCandidate(candidates: Candidates, options: SamplingOptions
   const best = candidates.logits[0] ?? 0;
   const weights = Array.from(candidates.logits, (logit) => Math.exp((logit - best) / options.temperature));
   const allowed = sum(weights) * options.topP;
-  let kept = 0;
-  let keptWeight = 0;
-  while (kept < weights.length && keptWeight < allowed) keptWeight += weights[kept++] ?? 0;
-  let left = uniform(options.seed, step) * keptWeight;
-  for (let index = 0; index < kept; index++) {
+  let chosenCount = 0;
+  let chosenWeight = 0;
+  while (chosenCount < weights.length && chosenWeight < allowed) chosenWeight += weights[chosenCount++] ?? 0;
+  let left = uniform(options.seed, step) * chosenWeight;
+  for (let index = 0; index < chosenCount; index++) {
     left -= weights[index] ?? 0;
     if (left < 0) return index;
   }
-  return Math.max(0, kept - 1);
+  return Math.max(0, chosenCount - 1);
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** In [0, 1). Depends on nothing but seed and step, so an answer that was interrupted goes on as it would have. */
+/** In [0, 1). Depends on nothing but seed and step, so an interrupted answer continues as it would have. */
 function uniform(seed: number, step: number): number {
   return createHash('sha256').update(`${seed}/${step}`).digest().readUInt32LE() / 2 ** 32;
 }

