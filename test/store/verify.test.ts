@@ -135,8 +135,8 @@ describe('verify', () => {
     const whole = await store.getSession(sessionId('s2'));
     const repairs = await repair(store);
     expect(repairs).toEqual([
-      expect.stringMatching(/^contexts\/s1\/metadata\.json was damaged and lies in quarantine\//),
-      expect.stringMatching(/^contexts\/s1\/messages\/m2\.json was damaged and lies in quarantine\//),
+      expect.stringMatching(/^contexts\/s1\/metadata\.json was damaged\. It was moved to quarantine\//),
+      expect.stringMatching(/^contexts\/s1\/messages\/m2\.json was damaged\. It was moved to quarantine\//),
       'The record of session "s1" was rebuilt from its 2 messages.',
     ]);
     const anew = await store.getSession(sessionId('s1'));

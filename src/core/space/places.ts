@@ -41,7 +41,7 @@ export class Places {
   #note(total: number): string {
     const { what } = this.#census;
     const hint = what === 'window' ? ' "cwm prune" clears away what is no longer used.' : '';
-    return `This is ${what} number ${count(total)}; ${count(this.#limit.hard)} is the most there can be.${hint}`;
+    return `You have ${count(total)} ${what}s; the limit is ${count(this.#limit.hard)}.${hint}`;
   }
 
   async #refusal(): Promise<CwmError> {

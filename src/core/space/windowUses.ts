@@ -3,7 +3,7 @@ import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Store } from '../ports/store.ts';
 
-/** A window as those see it who look for space. */
+/** What the space operations need to know of a window. */
 export interface WindowUse {
   readonly name: WindowName;
   /** Null when its manifest can't be read: nothing of it may be taken then. */
@@ -17,12 +17,12 @@ export async function windowUses(store: Store): Promise<WindowUse[]> {
   return names.map((name) => ({ name, window: windows.get(name) ?? null }));
 }
 
-/** By its receipts: of its last thaw, or of when it was made. */
+/** Time of the window's last thaw, by its receipts, or of its creation. */
 export const lastUsedAt = ({ lastThaw, createdAt }: WindowSummary): string => lastThaw?.at ?? createdAt;
 
 /**
- * What was recorded of a window's KV: null when it was deleted meanwhile, or its record is damaged and so names no block.
- * @throws CwmError whatever else keeps the record from being read: not to know is not to name none.
+ * The KV record of a window; null when the window is gone, or its record is damaged and so names no block.
+ * @throws CwmError for every other failure: a record that cannot be read may still name blocks.
  */
 export const kvOf = (store: Store, name: WindowName): Promise<KvRecord | null> =>
   nullOn(store.loadWindowKv(name), 'WindowNotFound', 'Corrupted');

@@ -33,7 +33,7 @@ export async function repairStore(
   }
   await store.index.rebuild();
   const moved = quarantine.problems.filter((problem) => problem.movedTo !== null && !before.has(problem));
-  return [...moved.map(({ path, movedTo }) => `${path} was damaged and lies in ${movedTo} now.`), ...madeAnew];
+  return [...moved.map(({ path, movedTo }) => `${path} was damaged. It was moved to ${movedTo}.`), ...madeAnew];
 }
 
 /** @returns how many messages it has, or null when there was nothing to do. */

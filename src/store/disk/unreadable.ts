@@ -3,8 +3,8 @@ import { hasCode } from './files.ts';
 import type { Quarantine } from './quarantine.ts';
 
 /**
- * One record among many: null for what is gone, damaged (and set aside by now), written by another version, or can't be read, which
- * is noted as a problem of `path`. A list shows the rest.
+ * One record of a list. Null when the record is gone, damaged (then it is set aside), from another version or unreadable (then it is noted as a
+ * problem of `path`): the list shows the others.
  */
 export async function nullIfUnreadable<T>(
   quarantine: Quarantine,

@@ -1,4 +1,4 @@
-/** Goes up with every change of {@link indexSchema}: an image of another version is thrown away and made anew. */
+/** Goes up with every change of {@link indexSchema}: an image of another version is thrown away and rebuilt. */
 export const indexVersion = 4;
 
 /**

@@ -42,7 +42,7 @@ export class SqlIndex {
       const isWhole = version === indexVersion && check === 'ok';
       if (isWhole && schemaOf(database) === ownSchema(sql)) return new SqlIndex(database);
     } catch {
-      // SQLite's own account of what is wrong helps nobody: the image is made anew.
+      // SQLite's own message helps nobody: the image is rebuilt.
     }
     database?.close();
     return null;

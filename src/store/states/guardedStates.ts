@@ -5,8 +5,8 @@ import type { Access } from '../disk/storageError.ts';
 /**
  * The states as a part of the open store.
  *
- * @param run refuses what the store as a whole refuses, and waits for at closing.
- * @param onSession hears of a session whose record was replaced.
+ * @param run refuses an operation that the whole store refuses; closing the store waits for the operations it runs.
+ * @param onSession is called with the id of a session whose record was replaced.
  */
 export function guardedStates(
   states: StateStore,

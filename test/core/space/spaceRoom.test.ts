@@ -201,7 +201,7 @@ describe('N15 how many there may be', () => {
     expect(await cwm.createSession({ id: 'a' })).not.toHaveProperty('notes');
     await cwm.createSession({ id: 'b' });
     const third = await cwm.createSession({ id: 'c' });
-    expect(third.notes).toEqual(['This is session number 3; 3 is the most there can be.']);
+    expect(third.notes).toEqual(['You have 3 sessions; the limit is 3.']);
     await cwm.send({ session: 'a', text: 'I am in use.' }, never());
     const error = await refusal(cwm.createSession({ id: 'd' }));
     expect(error).toMatchObject({ code: 'CWM-7010', context: { limit: 3, oldest: 'b' } });
@@ -221,11 +221,11 @@ describe('N15 how many there may be', () => {
       await cwm.clone({ window: 'w1', target: 'w3' }, never()),
       await cwm.freeze({ session: 's', window: 'w4', checkpoint: true }, never()),
     ];
-    expect(made.map(({ notes }) => notes.filter((note) => note.startsWith('This is window number')))).toEqual([
+    expect(made.map(({ notes }) => notes.filter((note) => note.startsWith('You have')))).toEqual([
       [],
       [],
-      [expect.stringMatching(/^This is window number 3; 4 is the most .+cwm prune/)],
-      [expect.stringContaining('number 4')],
+      [expect.stringMatching(/^You have 3 windows; the limit is 4\..+cwm prune/)],
+      [expect.stringContaining('You have 4 windows')],
     ]);
     engine.calls = [];
     const error = await refusal(cwm.freeze({ session: 's', window: 'w5' }, never()));
@@ -241,7 +241,7 @@ describe('N15 how many there may be', () => {
     await talkedSession(fixture);
     await cwm.freeze({ session: 's', window: 'w' }, never());
     const { notes } = await cwm.thaw({ window: 'w', session: 't' }, never());
-    expect(notes).toContainEqual(expect.stringContaining('session number 2'));
+    expect(notes).toContainEqual(expect.stringContaining('You have 2 sessions'));
     expect(await codeOf(cwm.thaw({ window: 'w', session: 'u' }, never()))).toBe('CWM-7010');
     const resumed = await cwm.thaw({ window: 'w', resume: true }, never());
     expect(resumed.notes).not.toContainEqual(expect.stringContaining('session number'));
