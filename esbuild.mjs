@@ -3,7 +3,7 @@ import { build, context } from 'esbuild';
 import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { writeSlimEngine } from './scripts/slimEngine.mjs';
+import { writeSlimEngine } from './scripts/slimEngine.ts';
 
 const root = import.meta.dirname;
 const outdir = path.join(root, 'dist');
@@ -51,7 +51,7 @@ const processes = {
   ),
   outdir,
   format: 'esm',
-  // Finds its native binaries beside its own files: scripts/slimEngine.mjs puts it into dist/node_modules.
+  // Finds its native binaries beside its own files: scripts/slimEngine.ts puts it into dist/node_modules.
   external: ['node-llama-cpp'],
   banner: {
     js: [

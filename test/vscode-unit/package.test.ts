@@ -1,6 +1,12 @@
 import { PackageManager, listFiles } from '@vscode/vsce';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { promisify } from 'node:util';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { writeSlimEngine } from '../../scripts/slimEngine.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -12,5 +18,25 @@ describe('the VSIX', () => {
     expect(files.filter((file) => !wanted.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['package.json', 'media/icon.png', 'media/activity.svg']));
     expect(files.filter((file) => file.startsWith('syntaxes/'))).toHaveLength(2);
+  });
+});
+
+describe('the engine of a package', () => {
+  test('finds its binaries, also where the node_modules that it was made of are a link', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'cwm-package-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
+    const outdir = path.join(folder, 'dist');
+    await writeSlimEngine(folder, outdir);
+    const script = path.join(outdir, 'load.mjs');
+    await writeFile(
+      script,
+      `import { getLlama } from 'node-llama-cpp';
+       const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true });
+       process.stdout.write(llama.buildType);
+       await llama.dispose();`,
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [script]);
+    expect(stdout).toBe('prebuilt');
   });
 });

@@ -1,26 +1,41 @@
 // Puts node-llama-cpp into dist/node_modules as the extension ships it: its own code and all that it imports in one file, and the
 // binaries of this platform. Of the 725 MB that npm brings, 31 MB are left; llama.cpp's sources, GPU builds and the rest of
 // its dependencies stay behind, because the embedded engine only ever loads a prebuilt binary.
-import { build } from 'esbuild';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { build, type Plugin } from 'esbuild';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 
-const names = { linux: 'linux', darwin: 'mac', win32: 'win' };
+const names: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', darwin: 'mac', win32: 'win' };
 
 /** Package with the CPU build for a platform, as node-llama-cpp names it. */
-export const binaryPackage = (platform = process.platform, arch = process.arch) =>
+export const binaryPackage = (platform: NodeJS.Platform = process.platform, arch: string = process.arch): string =>
   `@node-llama-cpp/${names[platform] ?? platform}-${arch}${platform === 'darwin' && arch === 'arm64' ? '-metal' : ''}`;
 
+interface WrittenFile {
+  readonly file: string;
+  readonly bytes: number;
+}
+
 /**
- * @param {string} root the repository
- * @param {string} outdir `dist`
+ * @param root the repository
+ * @param outdir `dist`
  * @returns the files written, with their sizes; none when npm brought no binaries for this platform, where the checkout's own
  *   node_modules are used.
  */
-export async function writeSlimEngine(root, outdir) {
+export async function writeSlimEngine(root: string, outdir: string): Promise<readonly WrittenFile[]> {
   const binaries = path.join(root, 'node_modules', binaryPackage());
   if (!existsSync(binaries)) return [];
-  const source = path.join(root, 'node_modules', 'node-llama-cpp');
+  // esbuild names files by their real places, also where node_modules is a link.
+  const source = realpathSync(path.join(root, 'node_modules', 'node-llama-cpp'));
   const target = path.join(outdir, 'node_modules', 'node-llama-cpp');
   await build({
     outfile: path.join(target, 'dist', 'index.js'),
@@ -39,7 +54,9 @@ export async function writeSlimEngine(root, outdir) {
       js: "import { createRequire as bundleCreateRequire } from 'node:module'; const require = bundleCreateRequire(import.meta.url);",
     },
   });
-  const { name, version, license, type } = JSON.parse(readFileSync(path.join(source, 'package.json'), 'utf8'));
+  const { name, version, license, type } = JSON.parse(
+    readFileSync(path.join(source, 'package.json'), 'utf8'),
+  ) as Readonly<Record<string, string>>;
   const manifest = { name, version, license, type, exports: './dist/index.js' };
   writeFileSync(path.join(target, 'package.json'), JSON.stringify(manifest, null, 2));
   mkdirSync(path.join(target, 'llama'), { recursive: true });
@@ -62,13 +79,12 @@ const runsItself = 'bindings/utils/testBindingBinary.js';
 /**
  * Modules of node-llama-cpp find the package's files by where they are themselves. In one file they all would be in its place, so each
  * is told its old one.
- * @param {string} folder the package's `dist`
+ * @param folder the package's `dist`
  */
-const keepPlaces = (folder) => ({
+const keepPlaces = (folder: string): Plugin => ({
   name: 'keep-places',
-  /** @param {import('esbuild').PluginBuild} build */
-  setup(build) {
-    build.onLoad({ filter: /\.js$/ }, ({ path: file }) => {
+  setup(bundle) {
+    bundle.onLoad({ filter: /\.js$/ }, ({ path: file }) => {
       const relative = path.relative(folder, file).replaceAll(path.sep, '/');
       const text = readFileSync(file, 'utf8');
       if (relative.startsWith('../') || relative === runsItself || !text.includes('import.meta.url')) return undefined;
@@ -78,8 +94,7 @@ const keepPlaces = (folder) => ({
   },
 });
 
-/** @param {string} folder */
-const filesBelow = (folder) =>
+const filesBelow = (folder: string): readonly WrittenFile[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath, entry.name))
