@@ -18,8 +18,5 @@ export const doctor = command('cwm.doctor', {
 export const startEngine = command('cwm.startEngine', {
   ask: async () => ({ engine: engineSpec() }),
   progress: ({ engine }) => ({ title: `Starting the model server ${engine}` }),
-  async perform(app, request, call) {
-    const findings = await app.connection.call('doctor', request, call);
-    return findings;
-  },
+  perform: (app, request, call) => app.connection.call('doctor', request, call),
 });

@@ -13,9 +13,7 @@ export const restoreFromTrash = command('cwm.restoreFromTrash', {
     const chosen = item ?? (await pickFromTrash(app));
     return chosen === undefined ? undefined : { item: chosen };
   },
-  async perform(app, request) {
-    return app.connection.call('restoreFromTrash', request);
-  },
+  perform: (app, request) => app.connection.call('restoreFromTrash', request),
   show: (app, restored) => showDone(app, restoredSentence(restored)),
 });
 

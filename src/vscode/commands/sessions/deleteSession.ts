@@ -34,9 +34,6 @@ export const deleteSession = command('cwm.deleteSession', {
     );
     return answer === yes ? { ...request, cascade: windows.total > 0 } : undefined;
   },
-  async perform(app, { session, cascade }) {
-    const deleted = await app.connection.call('deleteSession', { session, cascade });
-    return deleted;
-  },
+  perform: (app, { session, cascade }) => app.connection.call('deleteSession', { session, cascade }),
   show: (app, { deletedWindows }, { title }) => showDone(app, sessionDeletedSentence(`"${title}"`, deletedWindows)),
 });

@@ -20,9 +20,7 @@ export const goBack = command('cwm.goBack', {
     const id = point ?? (await pickPoint(app, session.id, session.title));
     return id === undefined ? undefined : { session: session.id, id };
   },
-  async perform(app, request) {
-    return app.connection.call('restoreRecoveryPoint', request);
-  },
+  perform: (app, request) => app.connection.call('restoreRecoveryPoint', request),
   show: (app, result) => showDone(app, wentBackSentences(result.state.session, result).join(' ')),
 });
 

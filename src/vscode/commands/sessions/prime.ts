@@ -34,14 +34,12 @@ function primeCommand(id: 'cwm.prime' | 'cwm.primeSelection') {
     progress: ({ session, paths }: Request) => ({
       title: `Adding ${plural(paths.length, 'path')} to the context of "${session.title}"`,
     }),
-    async perform(app, { session, paths, cwd }: Request, call) {
-      const primed = await app.connection.call(
+    perform: (app, { session, paths, cwd }: Request, call) =>
+      app.connection.call(
         'prime',
         { session: session.id, engine: session.engine, paths: [...paths], ...(cwd === null ? {} : { cwd }) },
         call,
-      );
-      return primed;
-    },
+      ),
     show(app, primed) {
       for (const note of primed.notes) app.log.info(note);
       for (const { path, why } of primed.skipped) app.log.info(`Left out ${path}: ${why}`);

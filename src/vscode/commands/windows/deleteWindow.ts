@@ -20,9 +20,6 @@ export const deleteWindow = command('cwm.deleteWindow', {
     );
     return answer === yes ? { window: name } : undefined;
   },
-  async perform(app, request) {
-    const deleted = await app.connection.call('deleteWindow', request);
-    return deleted;
-  },
+  perform: (app, request) => app.connection.call('deleteWindow', request),
   show: (app, deleted) => showDone(app, windowDeletedSentence(deleted)),
 });

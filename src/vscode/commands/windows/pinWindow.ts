@@ -11,9 +11,6 @@ function pinCommand(id: 'cwm.pinWindow' | 'cwm.unpinWindow', prompt: string, pin
       const name = input.window ?? (await pickWindow(app, prompt));
       return name === undefined ? undefined : { window: name };
     },
-    async perform(app, request) {
-      const changed = await app.connection.call('pinWindow', { ...request, pinned });
-      return changed;
-    },
+    perform: (app, request) => app.connection.call('pinWindow', { ...request, pinned }),
   });
 }

@@ -37,9 +37,7 @@ export const prune = command('cwm.prune', {
     return answer === yes ? which : undefined;
   },
   progress: () => ({ title: 'Pruning windows' }),
-  async perform(app, which: Which, call) {
-    return app.connection.call('prune', which, call);
-  },
+  perform: (app, which: Which, call) => app.connection.call('prune', which, call),
   show: (app, { windows, bytesFreed }) =>
     showDone(
       app,

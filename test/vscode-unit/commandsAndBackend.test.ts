@@ -2,6 +2,9 @@ import { expect, test, vi } from 'vitest';
 import { BackendClient } from '../../src/client/backendClient.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { send } from '../../src/vscode/commands/sessions/send.ts';
+import { deleteSession } from '../../src/vscode/commands/sessions/deleteSession.ts';
+import { freeze } from '../../src/vscode/commands/windows/freeze.ts';
+import { thaw } from '../../src/vscode/commands/windows/thaw.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { followBackend } from '../../src/vscode/following/followBackend.ts';
@@ -17,6 +20,7 @@ vi.mock('vscode', () => ({
   ProgressLocation: { Notification: 15 },
   Uri: { from: (parts: object) => parts },
   window: {
+    showInformationMessage: async () => undefined,
     showWarningMessage: async () => undefined,
     showErrorMessage: async () => undefined,
     withProgress: (_: object, task: (progress: object, token: object) => unknown) =>
@@ -43,7 +47,10 @@ async function editor() {
   const puller = new Puller(connection, state, () => session.engine, fail);
   const conversations = new Conversations(connection, fail);
   const log = { warn: fail, error: fail, info: () => undefined };
-  const documents = { showBeside: async () => void (await conversations.text(session.id)) };
+  const documents = {
+    showBeside: async () => void (await conversations.text(session.id)),
+    refresh: () => undefined,
+  };
   const parts = { state, connection, puller, conversations, documents, log, project: { settled: Promise.resolve() } };
   const app = parts as unknown as App;
   followBackend(app);
@@ -67,7 +74,7 @@ async function editor() {
     const requests = [...crossed.matchAll(/(?:GET|POST|DELETE) \/api\S* HTTP/g)].map(([request]) => request);
     return { answer: result.value.text, shown, requests, crossed };
   };
-  return { cost, client, session, state, puller };
+  return { app, cost, client, session, state, puller };
 }
 
 const timesIn = (text: string, part: string): number => text.split(part).length - 1;
@@ -107,4 +114,21 @@ test('what another client sends meanwhile is shown too', async () => {
   await client.call('send', { session: session.id, text: 'two from elsewhere' });
   const { shown } = await cost('three');
   for (const text of ['one', 'two from elsewhere', 'three']) expect(timesIn(shown, `## You\n\n${text}\n`)).toBe(1);
+});
+
+test('when a command has ended, the editor shows what it changed: no command fetches for itself', async () => {
+  const { app, cost, session, state } = await editor();
+  await cost('one');
+  state.update({ windows: new Map([[session.id, { kind: 'loaded', items: [], total: 0 }]]) });
+  expect(await freeze(app, { name: 'w' })).toMatchObject({ kind: 'done' });
+  expect(state.current.active).toMatchObject({ session: { id: session.id, lifecycle: 'frozen', frozenAs: 'w' } });
+  expect(state.current.windows.get(session.id)).toMatchObject({ items: [{ name: 'w' }] });
+
+  const thawed = await thaw(app, { window: 'w' });
+  if (thawed.kind !== 'done') throw new Error(JSON.stringify(thawed));
+  expect(state.current.active).toMatchObject({ session: { id: thawed.value.session, lifecycle: 'thawed' } });
+  expect(state.current.sessions).toMatchObject({ total: 2 });
+
+  expect(await deleteSession(app, { session: thawed.value.session, confirmed: true })).toMatchObject({ kind: 'done' });
+  expect(state.current).toMatchObject({ active: { kind: 'none' }, sessions: { total: 1 } });
 });
