@@ -15,7 +15,7 @@ import type { LogFormat, LogLevel } from '../protocol/log.ts';
 
 export interface BackendArguments {
   readonly storage: string;
-  /** A store to be taken over into `storage`; then nothing else is done. */
+  /** A store to take over into `storage`; the process does nothing else. */
   readonly takeOver?: string;
   readonly idleMs: number;
   readonly defaultEngine: string;

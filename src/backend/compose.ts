@@ -27,9 +27,9 @@ import type { Compose } from './runningBackend.ts';
 export interface CompositionOptions {
   /** Engine of sessions that name none. */
   readonly defaultEngine: string;
-  /** Given to the embedded engine's program besides model and KV directory. */
+  /** Arguments of the embedded engine's program besides model and KV directory. */
   readonly embeddedArgs: readonly string[];
-  /** As given to the backend; null is the default. */
+  /** As passed to the backend; null is the default. */
   readonly ratePerMinute: number | null;
   /** Default: those of `defaultLimits`. */
   readonly limits?: Partial<SpaceLimits>;
@@ -71,7 +71,7 @@ export const composeServices =
     });
     for (const { what, ...migrated } of store.migrated) log.write('info', `migrated the store: ${what}`, migrated);
     if (store.readOnlyWhy) log.write('warning', 'the store is only read', { why: store.readOnlyWhy.message });
-    // So that the first list need not wait for it.
+    // Loaded now, so that the first list need not wait for it.
     void store.warmIndex();
     await store.recordSettings({
       version: productVersion,

@@ -15,7 +15,7 @@ const graceMs = 5000;
 const pollMs = 50;
 const lockPatienceMs = 20_000;
 
-/** Loads the services only once the storage directory is this process' own: of many that start at once, one needs them. */
+/** Loads the services only once this process holds the storage directory: of many backends that start at once, only one needs them. */
 const composeLate =
   (args: BackendArguments): Compose =>
   async (...parts) => {
@@ -27,7 +27,7 @@ const composeLate =
 const placesOf = (storage: string): string[] =>
   [storage, ...runDirectories(storage)].filter((path) => existsSync(path));
 
-/** @returns null when another backend is there. One that is just ending, or just starting, is waited for. */
+/** @returns null when another backend is there. Waits for one that is just ending or just starting. */
 async function startWhenFree(args: BackendArguments): Promise<RunningBackend | null> {
   const deadlineMs = performance.now() + lockPatienceMs;
   for (;;) {
@@ -57,7 +57,7 @@ function readArguments(): BackendArguments {
   }
 }
 
-// Every file is for this user alone, also those that libraries make.
+// Every file is for this user alone, also the files of libraries.
 process.umask(0o077);
 const args = readArguments();
 try {

@@ -10,7 +10,7 @@ export interface OperationIds {
   readonly source?: string;
 }
 
-/** The ids in an operation's input or result. Only what is an id: anything else may be a text, or a secret in the wrong place. */
+/** The ids in an operation's input or result. Any other value may be a text, or a secret in the wrong place. */
 export function operationIds(route: RouteName | null, fields: unknown): OperationIds {
   if (typeof fields !== 'object' || fields === null) return {};
   const { id, session = id, window, target } = fields as Record<string, unknown>;
@@ -29,7 +29,7 @@ function idOrNull(value: unknown, parse: (text: string) => string): string | nul
   }
 }
 
-/** The numbers in a result, and how many entries its lists have: never a text. A receipt counts the blocks that were checked. */
+/** The numbers in a result and the lengths of its lists, never a text. For a receipt, it counts the blocks that were checked. */
 export function operationCounts(result: unknown): Readonly<Record<string, number>> {
   if (typeof result !== 'object' || result === null) return {};
   const counts: Record<string, number> = {};

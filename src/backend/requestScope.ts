@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { parseEngineKey } from '../protocol/schemas/engineKey.ts';
 import { isCwmError } from '../protocol/errors.ts';
 
-/** What the work of a request may know about it without being given it: everything that runs inside {@link withRequest} sees it. */
+/** Facts about the current request. All code that runs inside {@link withRequest} can read them without a parameter. */
 export interface RequestScope {
   /** As {@link clientName} made it. */
   readonly client: string;
@@ -14,15 +14,15 @@ export interface RequestScope {
 
 const scope = new AsyncLocalStorage<RequestScope>();
 
-/** The audit log's name for what the backend does by itself. */
+/** The audit log's name for the backend's own work. */
 const ownName = 'backend';
 const anonymous = 'unnamed';
 
-/** Inside another request's work, what `request` does not say stays as it is. */
+/** Inside another request's work, fields that `request` lacks stay as they are. */
 export const withRequest = <T>(request: RequestScope, work: () => Promise<T>): Promise<T> =>
   scope.run({ ...scope.getStore(), ...request }, work);
 
-/** What the log says of the current request; empty for what the backend does by itself. */
+/** The log's facts about the current request; empty for the backend's own work. */
 export const currentFacts = (): Readonly<Record<string, string>> => scope.getStore()?.facts ?? {};
 
 /** The client of the current request, by its own account. */
@@ -31,7 +31,10 @@ export const currentClient = (): string => scope.getStore()?.client ?? ownName;
 /** The current request's key; without one, the backend's own from `CWM_API_KEY`. */
 export const currentEngineKey = (): string | undefined => scope.getStore()?.engineKey || ownEngineKey();
 
-/** A key that no header can carry is none: the client that started the backend with it has been told, and others need none of it. */
+/**
+ * A key that no header can carry counts as none: the client that started the backend with it got an error, and other clients do not
+ * need it.
+ */
 function ownEngineKey(): string | undefined {
   try {
     return parseEngineKey(process.env['CWM_API_KEY']);

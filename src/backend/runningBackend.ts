@@ -30,25 +30,25 @@ export interface BackendOptions {
   readonly storage: string;
   /** Ends by itself after this long without a client; 0 is never. */
   readonly idleMs: number;
-  /** What operations in work get before a stop aborts them. */
+  /** Time that running operations get before a stop aborts them. */
   readonly graceMs: number;
-  /** What is less urgent is not written to the log. Default: `info`. */
+  /** Lines that are less urgent are not written to the log. Default: `info`. */
   readonly logLevel?: LogLevel;
   /** Default: `json`. */
   readonly logFormat?: LogFormat;
   /** Changes that every client may ask for in a minute; 0 is no limit, null the default ({@link limitsByKind}). */
   readonly ratePerMinute?: number | null;
-  /** Versions of the control API that are answered; default: those of this program. */
+  /** Versions of the control API that the backend answers; default: those of this program. */
   readonly api?: ApiVersions;
 }
 
-/** What the composition root makes once the storage directory is this process' own. */
+/** What the composition root makes once this process holds the storage directory. */
 export interface Services {
   readonly operations: Operations;
   /** Why the store refuses changes; null or left out when it takes them. */
   readonly readOnlyWhy?: CwmError | null;
   readonly process: Omit<ProcessHandlers, 'shutdown' | 'retire'>;
-  /** Hears of every request that was not done. */
+  /** Receives every request that was refused or failed. */
   readonly onRefused?: (refusal: Refusal) => void;
   /** Ends engines and closes the store. */
   close(): Promise<void>;
@@ -64,9 +64,11 @@ export type Compose = (
 
 export interface RunningBackend {
   readonly record: BackendRecord;
-  /** Resolves when it has stopped and given the storage directory free. */
+  /** Resolves when it has stopped and released the storage directory. */
   readonly stopped: Promise<void>;
-  /** Stops once, however often it is called. Operations in work get the grace time, are then aborted, and leave nothing half done. */
+  /**
+   * Stops once, however often it is called. Running operations get the grace time and are then aborted, which leaves nothing half done.
+   */
   stop(reason: string): Promise<void>;
 }
 
@@ -126,7 +128,7 @@ class StartedBackend implements RunningBackend {
     return this.#stopped.promise;
   }
 
-  /** A storage directory that cannot be written can still be read: then the lock is in another place. */
+  /** A storage directory that cannot be written can still be read; the lock is then in another place. */
   takeLock(): boolean {
     const { storage } = this.#options;
     try {
@@ -229,15 +231,15 @@ class StartedBackend implements RunningBackend {
   }
 
   /**
-   * Why a change is refused. Where the disk was full or not writable at the start, that may have changed: this backend ends, and the one
-   * that the next call starts looks again.
+   * Why a change is refused. A disk that was full or not writable at the start may be writable by now. So this backend ends, and the
+   * next call starts one that looks again.
    */
   #refusal(why: CwmError): CwmError {
     if (why.name !== 'UnsupportedSchema') this.#retire();
     return why;
   }
 
-  /** Begins nothing new, and stops when what runs has ended. */
+  /** Begins nothing new, and stops when the running operations have ended. */
   #retire(): { running: number } {
     this.#retiring = true;
     const { running } = this.#limit;

@@ -2,7 +2,7 @@
 export type DecodedText = { readonly text: string } | { readonly why: string };
 
 const marks: readonly (readonly [mark: readonly number[], encoding: string])[] = [
-  // Before UTF-16, whose mark begins this one.
+  // UTF-32's mark begins with that of UTF-16, so it is looked for first.
   [[0xff, 0xfe, 0, 0], 'utf-32le'],
   [[0, 0, 0xfe, 0xff], 'utf-32be'],
   [[0xef, 0xbb, 0xbf], 'utf-8'],
@@ -32,7 +32,7 @@ export function decodeText(bytes: Uint8Array): DecodedText {
 
 const withoutMark = 'UTF-16 text without a byte order mark: store it as UTF-8';
 
-/** Every second byte is NUL, or nearly: what UTF-16 makes of text in most of the world's alphabets. */
+/** Whether nearly every second byte is NUL, as in UTF-16 text of most alphabets. */
 function looksLikeUtf16(bytes: Uint8Array): boolean {
   const looked = bytes.subarray(0, 1024);
   if (looked.length < 4) return false;

@@ -3,7 +3,7 @@ export interface Disposable {
   dispose(): void;
 }
 
-/** Collects disposables and disposes them in reverse order. What is added after `dispose` is disposed at once. */
+/** Collects disposables and disposes them in reverse order. A disposable that is added after `dispose` is disposed at once. */
 export class DisposableStore implements Disposable {
   readonly #items: Disposable[] = [];
   #disposed = false;

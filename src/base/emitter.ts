@@ -3,8 +3,8 @@ import type { Disposable } from './disposable.ts';
 export type Listener<T> = (value: T) => void;
 
 /**
- * Delivers each value to every listener, in order of subscription. A listener that throws does not keep the others from
- * hearing: its error goes to `onError`, which by default rethrows it outside the current call.
+ * Delivers each value to every listener, in order of subscription. A listener that throws does not stop the others: its error goes to
+ * `onError`, which by default rethrows it outside the current call.
  */
 export class Emitter<T> implements Disposable {
   readonly #listeners = new Set<Listener<T>>();

@@ -22,10 +22,10 @@ type KeyPart = Uint8Array | string | number | null | readonly KeyPart[];
 /**
  * The hashes vLLM gives the full blocks of a prompt, first block first, as 64 hex digits each.
  *
- * A hash covers the block's ids and, through its parent, everything before it; the salt enters the first block only. Ids
- * after the last full block are not hashed, so fewer than `blockTokens` ids give an empty list. About 10 ms for 32,768 ids.
+ * A hash covers the block's ids and, through its parent, everything before it; the salt enters the first block only. Ids after the last
+ * full block are not hashed, so fewer than `blockTokens` ids give an empty list. About 10 ms for 32,768 ids.
  *
- * Weights, model name and KV type are *not* covered: a store of blocks must separate those by other means.
+ * The hash does *not* cover weights, model name and KV type: a store of blocks must separate those by other means.
  *
  * @throws RangeError when an id is not an integer in 0 … 2³¹−1, or `blockTokens` is not in 1 … 8,192.
  */

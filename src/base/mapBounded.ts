@@ -1,6 +1,6 @@
 /**
  * Maps with at most `limit` calls at once, results in order: thousands of files must not be open at the same time. The first failure
- * ends it; calls in flight end by themselves.
+ * rejects the result and starts no more calls; calls in flight run to their end.
  *
  * @throws what `work` throws, and the signal's reason when it is aborted.
  */

@@ -4,7 +4,7 @@
  */
 const hiddenLayout = /[\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
-/** C0, DEL and C1, but for tabs and line ends of either kind. */
+/** C0, DEL and C1, except tabs and line ends of either kind. */
 const controls = /\r(?!\n)|[\p{Cc}--[\t\n\r]]/gv;
 
 const visible = (control: string): string => {

@@ -1,8 +1,8 @@
 import { sha256Hex } from './hash.ts';
 
 /**
- * Name, in a directory for temporary files, of what belongs to the backend of one storage directory and one user: its socket where the
- * storage path is too long for one, and everything that a backend writes about itself where the storage directory cannot be written.
+ * Name of the directory, among temporary files, that belongs to the backend of one storage directory and one user. It holds the socket
+ * when the storage path is too long for one, and the backend's lock, log and record when the storage directory cannot be written.
  */
 export const runDirectoryName = (storage: string, uid: number | undefined): string =>
   `cwm-${uid ?? 0}-${sha256Hex(storage).slice(0, 16)}`;

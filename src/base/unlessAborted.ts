@@ -1,7 +1,7 @@
 /**
  * The result of `work`, unless the signal is aborted first. The work itself is not ended: others may wait for it too.
  *
- * @param mayLeave asked at the moment of an abort; false lets the work end first. Default: it may always be left.
+ * @param mayLeave called at the moment of an abort; false waits for the work to end. Default: never waits.
  * @throws what `work` throws, or the signal's reason.
  */
 export async function unlessAborted<T>(

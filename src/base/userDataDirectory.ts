@@ -15,6 +15,6 @@ export function userDataDirectory({ platform, env, home }: UserPlaces): string |
   if (platform === 'win32') return env['LOCALAPPDATA'] || below('AppData/Local');
   if (platform === 'darwin') return below('Library/Application Support');
   const data = env['XDG_DATA_HOME'];
-  // A relative one is invalid, says the specification, and must be ignored.
+  // The XDG specification says that a relative path is invalid and must be ignored.
   return data?.startsWith('/') ? data : below('.local/share');
 }

@@ -16,7 +16,10 @@ import { SignalReader } from './signalReader.ts';
 import { requestBackend, TransportError, type BackendAnswer, type BackendRequest } from './transport.ts';
 
 const minuteMs = 60_000;
-/** Prefill of a long context takes minutes, and the backend has time-outs of its own; this only ends what would hang for ever. */
+/**
+ * Prefill of a long context takes minutes, and the backend has time-outs of its own; this limit only ends a call that would hang for
+ * ever.
+ */
 const operationTimeoutMs = 60 * minuteMs;
 const readTimeoutMs = 5 * minuteMs;
 /** How long a call waits while one backend makes room for the next: the operations that still run may take minutes. */
@@ -51,9 +54,9 @@ interface RequestOptions {
 }
 
 /**
- * The backend as its clients see it. It may be killed at any time: the next call starts another one, and the signals continue
- * with those that were missed, or with one `resync`. A call that meets a backend which makes room for a newer one waits for that one.
- * Signals alone start no backend, so that a stopped one stays stopped.
+ * The backend as its clients see it. It may be killed at any time: the next call starts another one, and the signals continue with
+ * those that were missed, or with one `resync`. A call that meets a retiring backend waits for its successor. Signals alone start no
+ * backend, so that a stopped one stays stopped.
  */
 export class BackendClient implements Disposable {
   readonly #source: BackendSource;
@@ -82,14 +85,14 @@ export class BackendClient implements Disposable {
   }
 
   /**
-   * Does what the route says. A reading call is made once more when the connection broke; a changing one only when the
-   * backend cannot have seen it.
+   * Calls the route. When the connection breaks, a reading call is made once more, a changing one only when the backend cannot have
+   * seen it.
    *
    * A change that succeeded returns after its signals were delivered, where this client listens to signals: a listener that pulls what
    * they name then shows the change. The wait is at most one second.
    *
-   * @throws CwmError what the backend answered; BackendUnavailable when it is gone (then `context.unknown` is true where nobody knows
-   *   whether the change was made); Cancelled when `signal` was aborted: the backend stops, nothing is half done.
+   * @throws CwmError what the backend answered; BackendUnavailable when it is gone (`context.unknown` is true when the change may have
+   *   been made); Cancelled when `signal` was aborted: the backend then rolls unfinished work back.
    */
   async call<Name extends RouteName>(
     name: Name,
@@ -122,7 +125,7 @@ export class BackendClient implements Disposable {
     }
   }
 
-  /** The first listener opens the stream, the last one that goes closes it. */
+  /** The first listener opens the stream; removing the last one closes it. */
   onSignal(listener: (signal: Signal) => void): Disposable {
     const subscription = this.#signals.subscribe(listener);
     this.#reader ??= new SignalReader(
@@ -140,7 +143,7 @@ export class BackendClient implements Disposable {
     };
   }
 
-  /** Each time that the stream of signals is lost. It is taken up again as soon as a backend is there. */
+  /** Each time that the stream of signals is lost. The client reconnects as soon as a backend is there. */
   onClosed(listener: () => void): Disposable {
     return this.#closed.subscribe(listener);
   }
@@ -190,7 +193,7 @@ export class BackendClient implements Disposable {
   }
 }
 
-/** The backend began nothing: it makes room for a newer one, or is another one than this client found. */
+/** The backend began nothing: it is retiring, or is not the one that this client found. */
 const isForAnother = (error: unknown): boolean =>
   isCwmError(error, 'BackendUnavailable') && error.context?.['reconnect'] === true;
 

@@ -9,8 +9,8 @@ const probeTimeoutMs = 5000;
 const pidSchema = z.object({ pid: z.number() });
 
 /**
- * What the storage directory says about its backend, which may have ended since; null when it says nothing usable, or when another
- * user may have written it.
+ * The record of the storage directory's backend, which may have ended since. Null when there is no usable record, or when another user
+ * may have written it.
  *
  * @throws CwmError AccessDenied when the storage directory belongs to another user.
  */
@@ -44,19 +44,21 @@ export async function answers(record: BackendRecord, signal: AbortSignal): Promi
   return answer?.status === 200 && pidIn(answer.body) === record.pid;
 }
 
-/** Asks the backend to end. @returns whether it heard; it ends after its answer, when its operations have. */
+/** Asks the backend to stop. @returns whether it answered; it stops after that, when its operations have ended. */
 export async function askToLeave(record: BackendRecord, signal: AbortSignal): Promise<boolean> {
   const answer = await ask(record, { method: 'POST', path: '/api/shutdown', body: '{}' }, signal);
   return answer?.status === 200;
 }
 
-/** Asks the backend to end when its operations have. @returns false when it did not hear, or is too old to know how. */
+/**
+ * Asks the backend to retire: to stop when its operations have ended. @returns false when it did not answer, or is too old to know how.
+ */
 export async function askToRetire(record: BackendRecord, signal: AbortSignal): Promise<boolean> {
   const answer = await ask(record, { method: 'POST', path: '/api/retire', body: '{}' }, signal);
   return answer?.status === 200;
 }
 
-/** Null when there was no answer, or when another user may be the one who answers. */
+/** Null when there was no answer, or when another user may be the one that answers. */
 async function ask(record: BackendRecord, request: BackendRequest, signal: AbortSignal): Promise<BackendAnswer | null> {
   if (!(await isOwnAddress(record.address))) return null;
   try {
@@ -68,7 +70,7 @@ async function ask(record: BackendRecord, request: BackendRequest, signal: Abort
   }
 }
 
-/** Nothing else of the answer is looked at: a backend of another version may describe itself otherwise. */
+/** The schema ignores all other fields, because a backend of another version may describe itself otherwise. */
 function pidIn(health: string): number | null {
   try {
     return pidSchema.parse(JSON.parse(health)).pid;

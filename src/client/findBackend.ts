@@ -31,13 +31,12 @@ export async function findBackend(
 }
 
 /**
- * The backend of this storage directory, started when there is none. However many clients do this at once, there is one backend in the
- * end: the others find the directory taken and end. A backend that is older than this program retires first: it ends when its
- * operations have ended.
+ * The backend of this storage directory, started when there is none. When several clients start one at once, one backend takes the
+ * directory and the others end. A backend that is older than this program retires first: it ends when its operations have ended.
  *
- * @throws CwmError BackendUnavailable when none answers before the deadline, with the end of the log; the reason that a backend gave when it
- *   could not start, like EncryptionKey; UnsupportedSchema when the running backend no longer speaks this program's version of the API;
- *   AccessDenied when the storage directory is another user's; Cancelled when aborted.
+ * @throws CwmError BackendUnavailable when none answers before the deadline, with the end of the log; the reason that a backend gave
+ *   when it could not start, like EncryptionKey; UnsupportedSchema when the running backend no longer speaks this program's version of
+ *   the API; AccessDenied when the storage directory is another user's; Cancelled when aborted.
  */
 export async function findOrStartBackend(options: FindOptions, signal: AbortSignal): Promise<BackendRecord> {
   for (;;) {
@@ -61,7 +60,7 @@ async function meetingWith(
   return record && (await answers(record, signal)) ? meet(api, record.api) : null;
 }
 
-/** Null when a backend answers that this program has to come to terms with first: another client was faster. */
+/** Null when another client was faster and its backend has a version that this program must deal with first. */
 async function startUntilOneAnswers(
   options: FindOptions,
   start: BackendStart,

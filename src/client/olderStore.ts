@@ -7,10 +7,10 @@ import { recordDirectories, storeMarkerFile } from '../protocol/storeMarks.ts';
 import type { BackendStart } from './backendChild.ts';
 import { askToLeave, readBackendRecord } from './backendRecord.ts';
 
-/** `waiting`: it can be taken over. `both`: so can it not, since the shared place has records too. */
+/** `waiting`: it can be taken over. `both`: it cannot, because the shared place has records too. */
 export type OlderStore = 'none' | 'waiting' | 'both';
 
-/** What there is in a place that an earlier version used, besides the place that all clients share now. Changes nothing. */
+/** Compares the place that an earlier version used with the place that all clients share now. Changes nothing. */
 export async function findOlderStore(older: string, shared: string): Promise<OlderStore> {
   if (!(await hasRecords(older)) || (await pathOf(older)) === (await pathOf(shared))) return 'none';
   return (await hasRecords(shared)) ? 'both' : 'waiting';

@@ -3,7 +3,7 @@ import { createParser } from 'eventsource-parser';
 import { eventStreamType, operationEventSchema, type OperationEvent } from '../protocol/operationEvents.ts';
 import { readAnswer, TransportError, type BackendAnswer } from './transport.ts';
 
-/** Who hears what an operation reports while it works. */
+/** Receives what an operation reports while it works. */
 export interface OperationListener {
   /** A step begins, in plain words. */
   readonly onProgress?: ((step: string) => void) | undefined;

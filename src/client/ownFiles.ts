@@ -5,8 +5,8 @@ import { ownerProblem, ownerProblemInWords } from '../base/fileOwner.ts';
 import { CwmError } from '../protocol/errors.ts';
 
 /*
- * A client sends the user's words to whatever `backend.json` names. So it looks first who can have written the storage directory,
- * that file and the socket. Another user who makes any of them beforehand gets nothing.
+ * A client sends the user's words to the address in `backend.json`. So it first checks who can have written the storage directory, that
+ * file and the socket. Another user who creates one of them beforehand gets nothing.
  */
 
 const uid = process.getuid?.();

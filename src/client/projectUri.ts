@@ -4,8 +4,8 @@ import { pathToFileURL } from 'node:url';
 import { parseProjectUri, type ProjectUri } from '../protocol/ids.ts';
 
 /**
- * The project that a folder on disk is. Named by the real path, so that every client, by whatever link it came there, means the
- * same project; a folder that is gone keeps the name it was given.
+ * The project of a folder on disk. Its name is the real path, so that all clients name the same project, whichever link they came by. A
+ * folder that is gone is named by the given path.
  */
 export async function projectUriOfFolder(folder: string): Promise<ProjectUri> {
   const path = await realpath(folder).catch(() => resolve(folder));
@@ -13,7 +13,7 @@ export async function projectUriOfFolder(folder: string): Promise<ProjectUri> {
 }
 
 /**
- * The project that a folder of a virtual file system is. One without a host is written as `scheme:/path` by VS Code.
+ * The project of a folder in a virtual file system. VS Code writes a URI without a host as `scheme:/path`.
  *
  * @throws CwmError InvalidParameter when it is longer than a project's name may be.
  */

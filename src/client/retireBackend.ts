@@ -7,8 +7,8 @@ const pollMs = 100;
 const defaultPatienceMs = 10 * 60_000;
 
 /**
- * Makes a backend end without breaking anything off: it begins nothing new, and ends when its operations have. Its clients go on with the
- * backend that comes next. Returns when it no longer answers.
+ * Makes a backend end without interrupting anything: it begins nothing new, and ends when its operations have ended. Its clients
+ * continue with the next backend. Returns when the old one no longer answers.
  *
  * A backend from before it could retire is asked to end: it gives its operations five seconds.
  *

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ownerProblem } from '../base/fileOwner.ts';
 import { runDirectoryBases, runDirectoryName } from '../base/runDirectory.ts';
 
-/** Where a backend writes its record and its log when it cannot write to the storage directory. They need not be there. */
+/** Where a backend writes its record and its log when it cannot write to the storage directory. The directories need not exist. */
 export function runDirectories(storage: string): readonly string[] {
   const name = runDirectoryName(storage, process.getuid?.());
   return runDirectoryBases(process.env, tmpdir(), process.platform).map((base) => join(base, name));

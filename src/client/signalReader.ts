@@ -90,7 +90,7 @@ export class SignalReader implements Disposable {
     const isFirst = this.#lastSequence === null;
     this.#lastSequence = signal.sequence;
     if (signal.change.type !== 'heartbeat') this.#onSignal(signal);
-    // The listener may have pulled before the first stream was open, and has missed the changes in between.
+    // A listener that pulled before the stream was open has missed the changes in between.
     else if (isFirst) this.#onSignal({ ...signal, change: { type: 'resync' } });
     for (const waiting of this.#waiting) if (this.#hasSeen(waiting.sequence)) waiting.resolve();
   }

@@ -14,14 +14,14 @@ export function makeStorageDirectory(storage: string): void {
 export const cannotBeWritten = (storage: string, cause: unknown): CwmError =>
   new CwmError('WriteFailed', `The storage directory ${storage} cannot be written.`, { cause });
 
-/** One after another: with `recursive`, Node never comes back from a directory that cannot be made below /proc. */
+/** One directory after another: with `recursive`, Node never returns when a directory below /proc cannot be made. */
 function makeDirectories(path: string): void {
   if (existsSync(path)) return;
   makeDirectories(dirname(path));
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
-    // Many may start at once.
+    // Another program may have made it at the same time.
     if (!existsSync(path)) throw error;
   }
 }

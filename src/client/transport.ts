@@ -36,8 +36,8 @@ export interface RequestLimits {
 }
 
 /**
- * One request over a connection of its own: a kept one may be closed by the backend just when it is used, and then nobody
- * knows whether the request was seen.
+ * One request over a connection of its own. The backend may close a reused connection just when a request goes out, and then nobody
+ * knows whether it saw the request.
  *
  * @param read takes the answer; default {@link readAnswer}.
  * @throws TransportError, CwmError OperationTimeout after `timeoutMs`, Cancelled when aborted (the backend then aborts its work).

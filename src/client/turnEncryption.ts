@@ -7,7 +7,7 @@ import { retireBackend } from './retireBackend.ts';
 import { homeDirectory } from './homeDirectory.ts';
 import { connectBackend, type ConnectOptions } from './connectBackend.ts';
 
-/** How the store is to lie on the disk. The key file is absolute, and made where there is none. */
+/** How the store should be stored. The key file's path is absolute; the file is created when there is none. */
 export type EncryptionWish = { readonly state: 'on'; readonly keyFile: string } | { readonly state: 'off' };
 
 /** Rewriting a store of months takes a while. */
@@ -18,11 +18,11 @@ const attempts = 5;
 export const defaultKeyFile = (): string => join(homeDirectory(), '.config', 'cwm', 'store.key');
 
 /**
- * Encrypts or decrypts the store: has a new backend do it before it opens the store, and waits for it. That backend stays. An abort
- * ends the wait only; a conversion that has begun goes on.
+ * Encrypts or decrypts the store: starts a backend that does it before it opens the store, and waits. That backend then serves the
+ * store. An abort ends the wait only; a conversion that has begun continues.
  *
- * @throws CwmError EncryptionKey when the key cannot be used: nothing was changed then. BackendUnavailable when another client's backend was always
- *   there first, Cancelled.
+ * @throws CwmError EncryptionKey when the key cannot be used: nothing was changed then. BackendUnavailable when another client started
+ *   its backend first each time, Cancelled.
  */
 export async function turnEncryption(
   options: ConnectOptions & { readonly start: BackendStart },

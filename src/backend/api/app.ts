@@ -24,15 +24,15 @@ export interface AppParts {
   readonly bus: SignalBus;
   readonly idle: IdleWatch;
   readonly log: Log;
-  /** Hears of every request that was not done. */
+  /** Receives every request that was refused or failed. */
   readonly onRefused: (refusal: Refusal) => void;
   /** Ends the event streams. */
   readonly streamsEnded: AbortSignal;
-  /** Aborts what is in work. */
+  /** Aborts the operations that run. */
   readonly operationsEnded: AbortSignal;
-  /** Asked for with every request where it is given. */
+  /** When set, every request must carry it. */
   readonly token: string | undefined;
-  /** Versions of this API that are answered. */
+  /** Versions of this API that the backend answers. */
   readonly api: ApiVersions;
 }
 
@@ -104,7 +104,7 @@ export function createApp(parts: AppParts): Hono {
         return c.json(result);
       } catch (error) {
         refuse(error);
-        // What was dispatched is logged there; input that was not understood is not.
+        // The dispatcher logs its own failures; input that was not understood never reached it.
         if (input !== null) return answerFailure(error);
         throw error;
       }
@@ -149,7 +149,7 @@ function logRefusal(c: Context, thrown: unknown, log: Log): void {
 
 function answerFailure(thrown: unknown): Response {
   const error = toCwmError(thrown);
-  // 499 and the like are no statuses that the library's type knows.
+  // The library's type does not know statuses like 499.
   return new Response(JSON.stringify({ error: error.report() }), {
     status: errors[error.name].status,
     headers: { 'content-type': 'application/json', ...retryAfter(error) },
@@ -162,7 +162,8 @@ function retryAfter({ context }: CwmError): Record<string, string> {
 }
 
 /**
- * A client knows the version of the backend that it found. Another one may listen at the same address by now: the client then looks again.
+ * A client knows the version of the backend that it found. By now another backend may listen at the same address: the client must then
+ * look again.
  */
 function checkApi(header: string | undefined, { current, oldest }: ApiVersions): void {
   const spoken = Number(header ?? current);

@@ -14,7 +14,7 @@ export interface DispatchParts {
   readonly rates: RateLimiter;
   /** Why the store refuses changes; null when it takes them. */
   readonly readOnlyWhy: (() => CwmError) | null;
-  /** Why nothing new is begun now; null while everything is. */
+  /** Why this backend begins nothing new; null while it takes requests. */
   readonly noMoreWhy: () => CwmError | null;
 }
 
@@ -28,7 +28,7 @@ export interface OperationRequest extends RequestScope {
 
 type Handler = (input: unknown, signal: AbortSignal, reporter: Reporter) => Promise<unknown>;
 
-/** @param reporter hears what the operation reports while it works; default nobody does. */
+/** @param reporter receives what the operation reports while it works; default: nothing does. */
 export type Dispatch = (request: OperationRequest, signal: AbortSignal, reporter?: Reporter) => Promise<unknown>;
 
 /**

@@ -8,9 +8,9 @@ import { withRequest } from '../requestScope.ts';
 import type { Dispatch } from './dispatch.ts';
 
 /**
- * Logs each operation (S0-82): its start at `debug`; its end with milliseconds and counts, a change at `info` and a read at `debug`; its failure
- * at the level of the error's family. Everything that is logged inside it carries the operation, its session and its window. Never a
- * text, a key or a path.
+ * Logs each operation (S0-82): its start at `debug`; its end with milliseconds and counts, a change at `info` and a read at `debug`;
+ * its failure at the level of the error's family. Every line that is logged inside it carries the operation, its session and its
+ * window, and never a text, a key or a path.
  */
 export function loggedDispatch(dispatch: Dispatch, log: Log, clock: Pick<Clock, 'elapsedMs'>): Dispatch {
   return (request, signal, ...rest) => {
@@ -41,8 +41,9 @@ export function loggedDispatch(dispatch: Dispatch, log: Log, clock: Pick<Clock, 
 }
 
 /**
- * By the error's family: what the caller can correct (1 validation, 2 not found, 3 state) is no event of the backend; what may pass by itself
- * (5 connection, 6 time-out, 7 resource) may need a look; storage, security and bugs do.
+ * By the error's family. The caller can correct errors of validation (1), not found (2) and state (3), so they are no events of the
+ * backend. Errors of connection (5), time-out (6) and resources (7) may pass by themselves. Those of storage, security and bugs need a
+ * look.
  */
 export function levelOf({ code, name }: Pick<CwmError, 'code' | 'name'>): LogLevel {
   if (name === 'Cancelled') return 'info';

@@ -12,7 +12,7 @@ export interface StreamedOperation {
   readonly run: (reporter: Reporter) => Promise<unknown>;
   /** Sequence of the last signal so far. */
   readonly signals: () => number;
-  /** Hears of a failure after the first event, which the client gets as an event. */
+  /** Receives a failure after the first event; the client gets it as an event. */
   readonly onFailed: (error: unknown) => void;
   /** Counts the stream as a user of the backend until it ends. */
   readonly enter: () => Disposable;

@@ -84,7 +84,7 @@ export class RateLimiter {
     return buckets;
   }
 
-  /** A client whose buckets are full again is as good as a new one. When all are busy, the oldest goes. */
+  /** Forgets clients whose buckets are full again, which are like new ones. When all are busy, it forgets the oldest. */
   #forgetIdle(nowMs: number): void {
     for (const [client, { ofMinute, ofHour }] of this.#clients) {
       if (ofMinute.isFull(nowMs) && ofHour.isFull(nowMs)) this.#clients.delete(client);

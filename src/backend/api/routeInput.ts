@@ -9,7 +9,8 @@ const inEnglish = z.locales.en().localeError;
 /**
  * A route's input, checked: the query or the JSON body, and over it the path's parameters.
  *
- * @throws CwmError InvalidParameter that names the invalid field, BodyTooLarge for a body over 16 MiB: no more than that is read.
+ * @throws CwmError InvalidParameter that names the invalid field, BodyTooLarge for a body over 16 MiB, of which no more than that is
+ *   read.
  */
 export async function readRouteInput(c: Context, route: Route): Promise<unknown> {
   const given = route.method === 'POST' ? await readJsonObject(c) : c.req.query();

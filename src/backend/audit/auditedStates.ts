@@ -3,7 +3,7 @@ import type { AuditFact } from '../../protocol/schemas/audit.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import { currentClient } from '../requestScope.ts';
 
-/** The states, with an entry in the audit log for every change of one: of which session, from which version to which (S3-10). */
+/** The states, with an entry in the audit log for every change: the session, the version before and the version after (S3-10). */
 export function auditedStates(states: StateStore, record: (facts: readonly AuditFact[]) => Promise<void>): StateStore {
   const tell = (event: 'STATE_UPDATE' | 'STATE_RESTORE', session: string, from: number | null, to: number) =>
     record([

@@ -7,7 +7,7 @@ import { auditedStates } from './auditedStates.ts';
 
 type Operations = Omit<Store, 'states'>;
 type Told = Omit<AuditFact, 'outcome' | 'client'>;
-/** Does what the method does, and says what there is to tell of it. */
+/** Calls the method, and returns the entries for the audit log. */
 type Observer<Name extends keyof Operations> = (
   run: () => ReturnType<Operations[Name]>,
   ...given: Parameters<Operations[Name]>
@@ -16,9 +16,9 @@ type AnyObserver = (run: () => unknown, ...given: unknown[]) => Promise<readonly
 type Observers = { readonly [Name in keyof Operations]?: Observer<Name> };
 
 /**
- * The store, with an entry in the audit log for every session and window that is made, changes its state, is thawed or deleted:
- * after the change and before the caller goes on. What the core does in several steps is told step by step, and so is what it
- * takes back.
+ * The store, with an entry in the audit log for every session and window that is created, changes its lifecycle, is thawed or deleted.
+ * The entry is written after the change and before the caller continues. An operation of several steps has an entry for each, also for
+ * a step that is taken back.
  */
 export function auditedStore(store: Store, record: (facts: readonly AuditFact[]) => Promise<void>): Store {
   const observers = makeObservers(store);
@@ -41,7 +41,7 @@ export function auditedStore(store: Store, record: (facts: readonly AuditFact[])
 }
 
 function makeObservers(store: Store): Observers {
-  /** Of the sessions that were changed since the start. */
+  /** Lifecycles of the sessions that were changed since the start. */
   const lifecycles = new Map<SessionId, Lifecycle>();
   return {
     async createSession(run, session) {

@@ -4,11 +4,11 @@ import type { AuditEvent, AuditFact } from '../../protocol/schemas/audit.ts';
 import type { CwmError } from '../../protocol/errors.ts';
 import { operationIds } from '../operationFacts.ts';
 
-/** A request that was not done, and why. */
+/** A request that was refused or failed, and why. */
 export interface Refusal {
-  /** Null: it did not get as far as a route. */
+  /** Null: the request reached no route. */
   readonly route: RouteName | null;
-  /** Null: it was not understood. */
+  /** Null: the input was not understood. */
   readonly input: unknown;
   readonly error: CwmError;
   readonly client: string;
@@ -62,12 +62,12 @@ const operation = (name: RouteName): Route => routes[name];
 
 function eventOf({ code, name }: CwmError, route: RouteName | null): AuditEvent | null {
   if (code.startsWith('CWM-8')) return 'ACCESS_DENIED';
-  // The one of its family that is about the store, not about what was asked for.
+  // Of this family, only UnsupportedSchema is about the store and not about the input.
   if (code.startsWith('CWM-1') && name !== 'UnsupportedSchema') return 'VALIDATION_FAILURE';
   return (route && operation(route).audited) ?? null;
 }
 
-/** Only when the route has it: other names are what somebody sent. */
+/** Only names that the route has: any other name is text that a client made up. */
 function parameterOf(route: RouteName | null, { context }: CwmError): Pick<AuditFact, 'parameter'> {
   const given = context?.['parameter'];
   const name = typeof given === 'string' ? given.split('.')[0] : undefined;

@@ -6,11 +6,13 @@ import type { ContextFile } from '../../protocol/schemas/session.ts';
 import { findPaths, shownPath, type FoundPath } from './foundPath.ts';
 
 const maxFileBytes = 1024 * 1024;
-/** Far more than any model's context holds; it only keeps a folder with a million files from filling the memory. */
+/** Far more than any model's context holds; the limit only stops a folder with a million files from filling the memory. */
 const maxTotalBytes = 64 * 1024 * 1024;
 
-/** Reads context from this machine's disks. Left out, and named with the reason: what git ignores, links,
- * likely secrets, binary files, files over 1 MiB. `.git` is never looked at. */
+/**
+ * Reads context from this machine's disks. It leaves out files that git ignores, links, likely secrets, binary files and files over 1
+ * MiB, and names each with the reason. It never reads `.git`.
+ */
 export class DiskContextFiles implements ContextFileReader {
   async read(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<ReadFiles> {
     const found = await findPaths(paths, cwd, signal);
@@ -28,7 +30,10 @@ export class DiskContextFiles implements ContextFileReader {
   }
 }
 
-/** By shown path, sorted by code unit, so that the order is the same everywhere. A path that was named is read as such. */
+/**
+ * Files by the path that is shown, sorted by code unit, so that the order is the same everywhere. A path that the user named is always
+ * read.
+ */
 function oncePerPath(found: readonly FoundPath[], cwd: string): [string, FoundPath][] {
   const byPath = new Map<string, FoundPath>();
   for (const one of found) {
@@ -55,7 +60,7 @@ async function readText({ absolutePath, named, why }: FoundPath, bytesLeft: numb
       const isOfUnicode = /^(UTF-|not valid)/.test(decoded.why);
       return bytes.includes(0) && !isOfUnicode ? { why: binary } : decoded;
     }
-    // NUL is valid Unicode and in no text: git tells binary files by it, too.
+    // NUL is valid Unicode, but no text file has one: git recognises binary files by it, too.
     if (decoded.text.includes('\0')) return { why: binary };
     return { text: decoded.text, sizeBytes: bytes.length };
   } catch (error) {

@@ -5,12 +5,12 @@ import { CwmError } from '../../protocol/errors.ts';
 import { folderList, gitLists } from './gitLists.ts';
 import { ignoredBy, type IgnoreRules } from './ignoreLists.ts';
 
-/** A file that may become context, and how it came to be looked at. */
+/** A file that may become context, and how it was found. */
 export interface FoundPath {
   readonly absolutePath: string;
   /** Whether the user gave this very path, so that no rule about what to leave out applies. */
   readonly named: boolean;
-  /** Why it is not even to be opened; null when it may be. */
+  /** Why it must not be opened; null when it may be. */
   readonly why: string | null;
 }
 
@@ -18,7 +18,7 @@ export interface FoundPath {
 const secretNames =
   /^(\.env(\.(?!example$|sample$|template$).*)?|\.npmrc|\.netrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12|pfx|kdbx))$/i;
 
-/** The paths themselves where they are files, and everything below those that are folders, what git ignores as left out. */
+/** The given files, and everything below the given folders. Paths that git ignores are marked as left out. */
 export async function findPaths(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<FoundPath[]> {
   const found: FoundPath[] = [];
   for (const path of paths) {
@@ -38,7 +38,10 @@ export function shownPath(absolutePath: string, cwd: string): string {
   return shown.replaceAll(sep, '/');
 }
 
-/** Everything below a folder that may become context, and what is left out of it with the reason: a folder as one. */
+/**
+ * Everything below a folder that may become context, and each path that is left out, with the reason. A folder that is left out is one
+ * entry.
+ */
 async function walk(folder: string, signal: AbortSignal): Promise<FoundPath[]> {
   const { root, lists } = await gitLists(folder);
   const found: FoundPath[] = [];
@@ -61,7 +64,7 @@ async function walk(folder: string, signal: AbortSignal): Promise<FoundPath[]> {
   return found;
 }
 
-/** A folder that cannot be read is named as left out. */
+/** A folder that cannot be read is an entry that is left out. */
 async function entriesOf(folder: string, found: FoundPath[]): Promise<Dirent[]> {
   try {
     return await readdir(folder, { withFileTypes: true });

@@ -1,15 +1,15 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 
-/** What of git's settings is read: where a user keeps the list of what to ignore everywhere. */
+/** The git settings that are read: where the user's own ignore list is. */
 export interface GitConfig {
-  /** As it is written; null where it is not set. */
+  /** The setting as written; null when it is not set. */
   readonly excludesFile: string | null;
-  /** Other files that it includes, as they are written. */
+  /** Other files that the settings include, as written. */
   readonly includes: readonly string[];
 }
 
-/** Reads git's configuration format as far as it can hold `core.excludesFile`. What it does not understand it leaves out. */
+/** Reads git's configuration format as far as `core.excludesFile` needs it, and skips the rest. */
 export function parseGitConfig(text: string): GitConfig {
   let section = '';
   let excludesFile: string | null = null;
@@ -22,14 +22,14 @@ export function parseGitConfig(text: string): GitConfig {
     if (header) section = (header[1] ?? '').toLowerCase();
     const [, key = '', value = ''] = /^\s*([A-Za-z][\w-]*)\s*=\s*(.*)$/.exec(header ? (header[2] ?? '') : line) ?? [];
     if (section === 'core' && key.toLowerCase() === 'excludesfile') excludesFile = plainValue(value);
-    // Conditions of `includeIf` are not weighed: to leave out one file too many is better than to give one away.
+    // `includeIf` counts without its condition: leaving out one file too many is better than giving one away.
     if ((section === 'include' || section === 'includeif') && key.toLowerCase() === 'path')
       includes.push(plainValue(value));
   }
   return { excludesFile, includes };
 }
 
-/** Without quotes, escapes and a comment behind it. */
+/** The value without quotes, escapes and a trailing comment. */
 function plainValue(value: string): string {
   let plain = '';
   let isQuoted = false;
@@ -51,7 +51,7 @@ export function configPath(path: string, folder: string): string {
   return isAbsolute(path) ? path : resolve(folder, path);
 }
 
-/** A user without an entry in the system's list of users may have none. */
+/** Null for a user without a home folder, as in some containers. */
 export function home(): string | null {
   try {
     return homedir() || null;
@@ -60,7 +60,7 @@ export function home(): string | null {
   }
 }
 
-/** The files of git's settings, the weakest first, but for those of one repository. */
+/** The files of git's settings, except those of a repository; the weakest first. */
 export function userConfigFiles(env: NodeJS.ProcessEnv): string[] {
   const own = home();
   const system = env['GIT_CONFIG_NOSYSTEM'] ? [] : [env['GIT_CONFIG_SYSTEM'] ?? '/etc/gitconfig'];
@@ -74,7 +74,7 @@ export function userConfigFiles(env: NodeJS.ProcessEnv): string[] {
   ];
 }
 
-/** Where git looks for a list that no setting names. */
+/** Where git looks for the user's ignore list when no setting names one. */
 export function defaultExcludesFile(env: NodeJS.ProcessEnv): string | null {
   const folder = configFolder(env);
   return folder === null ? null : join(folder, 'git', 'ignore');

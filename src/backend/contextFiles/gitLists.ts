@@ -4,9 +4,9 @@ import { decodeText } from '../../base/decodeText.ts';
 import { configPath, defaultExcludesFile, parseGitConfig, userConfigFiles } from './gitConfig.ts';
 import { rulesOf, type IgnoreRules } from './ignoreLists.ts';
 
-/** What git ignores in a folder, whoever says so. */
+/** All of git's ignore lists that apply to a folder. */
 export interface GitLists {
-  /** The working tree's root, that paths are relative to; the folder itself where it is in no repository. */
+  /** The working tree's root, which paths are relative to. Outside a repository it is the folder itself. */
   readonly root: string;
   /** The weakest first: the user's own list, the repository's unshared one, then those of the folders from the root down. */
   readonly lists: readonly IgnoreRules[];
@@ -14,7 +14,10 @@ export interface GitLists {
 
 const deepestInclude = 10;
 
-/** Git's three lists for a folder, but for that in the folder itself and below. Git is not run: its settings can name programs. */
+/**
+ * Git's three lists for a folder, without the `.gitignore` files in the folder and below it. Git itself is not run, because its
+ * settings can name programs.
+ */
 export async function gitLists(folder: string, env: NodeJS.ProcessEnv = process.env): Promise<GitLists> {
   const repository = await findRepository(folder);
   if (repository === null) return { root: folder, lists: [] };
@@ -39,7 +42,7 @@ async function listAt(file: string, folder: string, name: string): Promise<Ignor
   return text === null ? null : rulesOf({ folder, text, name });
 }
 
-/** Null where it cannot be read: git goes without such a list, too. */
+/** Null when the file cannot be read: git ignores such a list, too. */
 async function textOf(file: string): Promise<string | null> {
   try {
     const decoded = decodeText(await readFile(file));
@@ -51,7 +54,7 @@ async function textOf(file: string): Promise<string | null> {
 
 interface Repository {
   readonly root: string;
-  /** Where settings and `info/exclude` are: in a linked working tree, those of the main one. */
+  /** The folder of the repository's settings and `info/exclude`; a linked working tree uses those of the main one. */
   readonly gitFolder: string;
 }
 
@@ -63,7 +66,7 @@ async function findRepository(folder: string): Promise<Repository | null> {
   }
 }
 
-/** `.git` is a folder, or in a submodule and a linked working tree a file that names it. */
+/** `.git` is a folder. In a submodule or a linked working tree it is a file that names the folder. */
 async function gitFolderOf(path: string): Promise<string | null> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) =>
     error.code === 'EISDIR' || error.code === 'EPERM' ? '' : null,
@@ -82,7 +85,7 @@ function foldersBetween(root: string, folder: string): string[] {
   return between;
 }
 
-/** The last file that says so decides; the default where none does; null where the user wants none. */
+/** The last settings file that has the setting decides. Without one it is git's default; null when the user set it to nothing. */
 async function excludesFile(files: readonly string[], root: string, env: NodeJS.ProcessEnv): Promise<string | null> {
   let found: string | null = null;
   for (const file of files) found = (await excludesIn(file, deepestInclude)) ?? found;

@@ -5,7 +5,7 @@ export interface IgnoreList {
   /** The folder that its rules are relative to: from the root, with `/`; '' for the root itself. */
   readonly folder: string;
   readonly text: string;
-  /** What to call it to people. */
+  /** Its name for people. */
   readonly name: string;
 }
 
@@ -15,7 +15,7 @@ export interface IgnoreRules {
   readonly rules: Ignore;
 }
 
-/** macOS and Windows take `A.txt` and `a.txt` for one file, and so does git there. */
+/** On macOS and Windows `A.txt` and `a.txt` are one file, for git too. */
 const ignorecase = process.platform === 'win32' || process.platform === 'darwin';
 
 export const rulesOf = ({ folder, text, name }: IgnoreList): IgnoreRules => ({

@@ -4,7 +4,7 @@ import { llamaServerAdapter } from '../../engines/llamaServer/llamaServerAdapter
 import { vllmAdapter } from '../../engines/vllm/vllmAdapter.ts';
 import type { EngineSpecRules } from '../../protocol/engineSpec.ts';
 
-/** Every kind of model server that a URL may lead to, in the order in which they are asked. The last takes what is left. */
+/** Every kind of model server that a URL may lead to, in the order in which they are tried. The last one accepts any server. */
 export const engineAdapters: readonly EngineAdapter[] = [llamaServerAdapter, vllmAdapter];
 
 export const engineSpecRules: EngineSpecRules = {

@@ -17,7 +17,7 @@ import { watchedEngine } from './watchedEngine.ts';
 export interface BackendEnginesOptions {
   readonly storage: string;
   readonly defaultSpec: string;
-  /** Program of the embedded engine, and what it is started with besides model and KV directory. */
+  /** Program of the embedded engine, and its arguments besides model and KV directory. */
   readonly embedded: { readonly entry: string; readonly args: readonly string[] };
   readonly log: Log;
   readonly emit: (change: Change) => void;
@@ -28,7 +28,7 @@ const refreshTimeoutMs = 5000;
 interface Registered {
   readonly engine: Engine;
   readonly server: EmbeddedServer | null;
-  /** How it was last seen. */
+  /** Its status when it was last asked. */
   status: EngineStatus;
 }
 
@@ -61,7 +61,7 @@ export class BackendEngines implements EngineRegistry {
     } catch (error) {
       return unreachable(spec, error);
     }
-    // What it throws is in its status by then.
+    // Its status has the failure by then.
     await registered.engine.describe(signal).catch(() => signal.throwIfAborted());
     return withProcess(registered.status, registered.server);
   }
@@ -85,7 +85,7 @@ export class BackendEngines implements EngineRegistry {
     try {
       await engine.describe(timeout);
     } catch {
-      // Any other failure has been noted by now.
+      // Its status has any other failure by now.
       if (!timeout.aborted) return;
       const message = `${engine.spec} did not answer within ${refreshTimeoutMs / 1000} s.`;
       this.#note(registered, unreachable(engine.spec, new CwmError('EngineTimeout', message)));
@@ -133,7 +133,7 @@ export class BackendEngines implements EngineRegistry {
 const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
   new VllmEngine({
     spec,
-    // It writes its files before it answers: what is missing then was not written, and will not come.
+    // It writes its files before it answers, so a file that is missing after the answer will not appear later.
     persistPatienceMs: 0,
     connect: async (signal) => {
       const { url, token } = await server.connect(signal);
@@ -185,7 +185,7 @@ function unreachable(spec: string, error: unknown): EngineStatus {
   };
 }
 
-/** A child that has died since it was looked at is not reachable any more. */
+/** A child that has died since its last status is not reachable any more. */
 function withProcess(status: EngineStatus, server: EmbeddedServer | null): EngineStatus {
   if (!server) return status;
   const { current } = server;

@@ -33,8 +33,8 @@ const endTimeoutMs = 5000;
 const keptOutput = 4000;
 
 /**
- * The embedded engine as a child of this process: started when it is first asked for, and again when it has died. It is
- * never started twice at once, and never in a loop: one that cannot start fails whoever asked.
+ * The embedded engine as a child of this process. The first use starts it, and so does the next use after it died. It never starts
+ * twice at once, nor in a loop: when it cannot start, the calls that wait for it fail.
  */
 export class EmbeddedServer {
   readonly #options: EmbeddedServerOptions;
@@ -54,7 +54,8 @@ export class EmbeddedServer {
 
   /**
    * @throws CwmError what the child said, like NotAModel for a file that is no model; EngineUnavailable when it ended without a word;
-   *   EngineTimeout when it took too long; the signal's reason. An abort leaves the child on its way up for the next one who asks.
+   *   EngineTimeout when it took too long; the signal's reason. An abort does not stop a child that is starting: the next call can use
+   *   it.
    */
   async connect(signal: AbortSignal): Promise<RunningServer> {
     signal.throwIfAborted();
@@ -67,7 +68,7 @@ export class EmbeddedServer {
     }
   }
 
-  /** Ends the child; by force when it does not listen. */
+  /** Ends the child; by force when it does not react. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#child) await endChild(this.#child);
@@ -123,7 +124,7 @@ function firstWord(
       fail(new CwmError('EngineTimeout', `The embedded engine did not start within ${timeoutMs / 1000} s.`));
     }, timeoutMs);
     child.once('error', (cause) =>
-      fail(new CwmError('EngineUnavailable', 'The embedded engine cannot be run.', { cause })),
+      fail(new CwmError('EngineUnavailable', 'The built-in model server cannot be run.', { cause })),
     );
     child.once('exit', (code, signal) => {
       const how = signal ?? `status ${code}`;

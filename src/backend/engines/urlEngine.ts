@@ -21,8 +21,8 @@ interface Recognised {
 }
 
 /**
- * The engine behind a URL, whatever kind of server that turns out to be. It is asked when it is first needed, and again with
- * each description and after each failure, since another server may have taken the port by then.
+ * The engine behind a URL, of any kind of server. The kind is found at the first use, and again with each description and after each
+ * failure, because another server may have taken the port by then.
  */
 export class UrlEngine implements Engine {
   readonly spec: string;
@@ -30,7 +30,7 @@ export class UrlEngine implements Engine {
   readonly #links: LinkFactory;
   readonly #questions = new SerialQueue();
   #recognised: Recognised | null = null;
-  /** Engines of the kinds that were there before; what was in flight there ends by itself. */
+  /** Engines of kinds that the URL led to before; their calls in flight run to their end. */
   readonly #former: Engine[] = [];
   #mayBeAnother = false;
 
@@ -126,7 +126,7 @@ export class UrlEngine implements Engine {
   }
 
   async #recognise(signal: AbortSignal): Promise<Recognised> {
-    // Whoever was before us in the queue may have asked already.
+    // A call before this one in the queue may have asked already.
     if (this.#recognised && !this.#mayBeAnother) return this.#recognised;
     const adapter = await this.#links.use(signal, async (link, signal) => {
       for (const candidate of this.#options.adapters.slice(0, -1)) {

@@ -6,8 +6,8 @@ export interface DescriptionWatcher {
 }
 
 /**
- * The engine itself, whose descriptions are also told to `watcher`. Every operation asks for one first, so this is how it is known
- * how an engine was last seen, without asking it again. An abort says nothing about the engine and is not told.
+ * Passes each description of the engine to `watcher` as well. Every operation asks for one first, so the watcher knows the latest
+ * status without a request of its own. An abort says nothing about the engine, so the watcher does not get it.
  */
 export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engine => ({
   spec: engine.spec,

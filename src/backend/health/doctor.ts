@@ -18,15 +18,15 @@ const maxNamedProblems = 3;
 export interface DoctorParts {
   readonly storage: string;
   readonly engines: EngineRegistry;
-  /** What the store found wrong and lived with. */
+  /** Problems that the store found and could work around. */
   readonly problems: () => readonly { readonly path: string; readonly what: string }[];
   /** Why the store can only be read; null when it can be changed. */
   readonly limitation: CwmError | null;
 }
 
 /**
- * Looks at everything an operation needs, most basic first. The engine is asked, and started if it is ours; what it can do is found
- * by trying it, once for each server.
+ * Checks everything an operation needs, most basic first. It asks the engine, and starts it if it is the embedded one. It tries out
+ * what the engine can do, once for each server.
  */
 export async function examine(
   parts: DoctorParts,
@@ -78,7 +78,7 @@ async function spaceFinding(storage: string): Promise<Finding> {
     const detail = `${storage} has ${formatBytes(freeBytes)} free`;
     const remedy = 'Free some disk space, or move the storage directory.';
     if (freeBytes < fullBytes) return finding('storage', 'failed', detail, remedy);
-    // A file system without a fixed number of inodes says that it has 0 in all.
+    // A file system without a fixed number of inodes reports 0 in all.
     if (files > 0 && ffree < scarceFiles) {
       return finding(
         'storage',

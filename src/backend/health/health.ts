@@ -13,8 +13,8 @@ export interface HealthParts {
 }
 
 /**
- * How the backend is. Unless `probe` is given it asks no engine, so that it answers at once even when one hangs: they are shown
- * as last seen.
+ * The backend's health. Without `probe` it asks no engine, so that it answers at once even when one hangs, and reports each engine's
+ * last known status.
  */
 export async function checkHealth(
   parts: HealthParts,

@@ -20,15 +20,15 @@ const namesByMagic: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * The kind of network file system, or file system of a program, that a directory lies on, as far as it can be told: on Linux. Null
- * for a local one, and where nobody tells.
+ * The kind of network file system, or file system of a program, that holds a directory. Known on Linux only; null for a local file
+ * system and on other systems.
  */
 export async function networkFileSystem(directory: string): Promise<string | null> {
   if (process.platform !== 'linux') return null;
   try {
     return kindOfFileSystem((await statfs(directory)).type);
   } catch {
-    // Whatever is wrong with the directory, its first use says it better.
+    // The first use of the directory reports its fault better than this check could.
     return null;
   }
 }
@@ -36,6 +36,6 @@ export async function networkFileSystem(directory: string): Promise<string | nul
 /** @param magic as statfs gives it, which may be signed. */
 export const kindOfFileSystem = (magic: number): string | null => namesByMagic.get(magic >>> 0) ?? null;
 
-/** What that means for the storage directory, in the words of a person. */
+/** The consequence for the storage directory, in plain words. */
 export const networkWarning = (kind: string): string =>
   `it is on a network file system (${kind}). Use it from one machine at a time: locking relies on clocks that agree within 45 s, and a write is only as durable as that file system's fsync`;

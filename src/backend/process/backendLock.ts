@@ -31,16 +31,16 @@ export type LockResult =
 /**
  * Takes the storage directory for this process, or says who has it. Never waits.
  *
- * A lock is a file `backend.lock.<n>` that names its holder; the highest number counts. A stale one is never removed to make
- * room, because two processes that do so at the same time remove each other's: whoever finds a dead holder makes the next
- * number, which the file system lets exactly one process do. Older files go away later.
+ * A lock is a file `backend.lock.<n>` that names its holder; the highest number counts. A stale lock is never removed first, because
+ * two processes that do so at the same time would remove each other's. A process that finds a dead holder creates the file with the
+ * next number, which the file system lets exactly one process do. Older files are removed later.
  *
- * A holder on another machine or in another container cannot be asked whether it lives, so it keeps its file's time fresh;
- * 60 s without that count as dead.
+ * A holder on another machine or in another container cannot be asked whether it lives, so it updates its file's time regularly; after
+ * 60 s without an update it counts as dead.
  *
  * @param directory must exist and be writable.
- * @param onLost is called when another process took the lock all the same, which needs this one to have slept for long:
- *   it must stop writing then.
+ * @param onLost is called when another process took the lock all the same, which happens only after this process slept for long. This
+ *   process must then stop writing.
  */
 export function takeBackendLock(directory: string, onLost: () => void): LockResult {
   for (;;) {
@@ -51,13 +51,13 @@ export function takeBackendLock(directory: string, onLost: () => void): LockResu
     const path = lockPath(directory, next);
     if (!tryCreate(path)) continue;
     nameHolder(path);
-    // A slow process may have judged a lock that is gone by now and made a number that was free again, or have been judged
+    // A slow process may have judged a lock that is gone by now, and created a number that was free again. Or another process judged it
     // dead before it wrote its name. Each writes before it looks, so at least one of the two sees the other.
     if (highestLock(directory) !== next || holderOf(directory, current).kind !== 'none') {
       ignoreMissing(() => unlinkSync(path));
       continue;
     }
-    // The one before stays, so that a listing that runs right now cannot come out empty.
+    // The previous file stays, so that a listing at this moment is never empty.
     for (const older of lockNumbers(directory)) {
       if (older < current) ignoreMissing(() => unlinkSync(lockPath(directory, older)));
     }
@@ -65,7 +65,7 @@ export function takeBackendLock(directory: string, onLost: () => void): LockResu
   }
 }
 
-/** Who has the storage directory now, as far as it has written its name. */
+/** The holder of the storage directory, if it has written its name yet. */
 export function lockHolder(directory: string): ProcessIdentity | null {
   const holder = holderOf(directory, highestLock(directory));
   return holder.kind === 'live' ? holder.identity : null;
@@ -86,13 +86,13 @@ function keepFresh(takenIn: string, number: number, onLost: () => void): Backend
       if (disposed) return;
       disposed = true;
       clearInterval(timer);
-      // Not made again where the whole directory has gone.
+      // The file is not created again when the whole directory is gone.
       ignoreMissing(() => writeFileSync(lockPath(directory, number), released));
     },
   };
 }
 
-/** What a lock file says about its holder: a live one, one that has not written its name yet, or nobody any more. */
+/** What a lock file says about its holder: it lives, it has not written its name yet, or there is none any more. */
 type Holder = { readonly kind: 'live'; readonly identity: ProcessIdentity } | { readonly kind: 'unnamed' | 'none' };
 
 function holderOf(directory: string, number: number): Holder {
@@ -108,7 +108,7 @@ function holderOf(directory: string, number: number): Holder {
     throw error;
   }
   const identity = parseIdentity(text);
-  // A time in the future is one of a clock that was set back since.
+  // A time in the future means that the clock was set back since.
   if (!identity) return { kind: text === '' && Math.abs(ageMs) < namingMs ? 'unnamed' : 'none' };
   const liveness = livenessOf(identity);
   const live = liveness === 'alive' || (liveness === 'elsewhere' && ageMs < foreignLockMs);
@@ -144,7 +144,7 @@ function tryCreate(path: string): boolean {
   }
 }
 
-/** A name that did not fit on the disk leaves no file, which would count as a holder for a while. */
+/** When the name did not fit on the disk, removes the file: it would count as a holder for a while. */
 function nameHolder(path: string): void {
   try {
     writeFileSync(path, JSON.stringify(identifyProcess(process.pid)));

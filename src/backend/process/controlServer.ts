@@ -12,8 +12,8 @@ export interface ControlServer {
 }
 
 /**
- * Serves the app on the first of these addresses that the system accepts. Only the holder of the backend's lock may call it:
- * what an earlier backend left at an address is removed.
+ * Serves the app on the first of these addresses that the system accepts. Only the holder of the backend's lock may call it, because it
+ * removes what an earlier backend left at an address.
  *
  * @throws CwmError BackendUnavailable when none works.
  */
@@ -62,11 +62,11 @@ async function close(server: Server, address: string, graceMs: number): Promise<
   if (process.platform !== 'win32') removeIfEmpty(dirname(address));
 }
 
-/** The socket's directory, so that none with a name of its own stays in a shared place. Nothing rests on it. */
+/** Removes the socket's directory, so that none stays in a shared place. A failure does no harm. */
 function removeIfEmpty(directory: string): void {
   try {
     rmdirSync(directory);
   } catch {
-    // It is needed for something else.
+    // Something else still uses it.
   }
 }

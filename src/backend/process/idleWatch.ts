@@ -3,7 +3,7 @@ import type { Disposable } from '../../base/disposable.ts';
 /**
  * Calls `onIdle` once, when no request has run and no event stream has been open for `idleMs`.
  *
- * @param idleMs 0 switches it off.
+ * @param idleMs 0 is never.
  */
 export class IdleWatch implements Disposable {
   readonly #idleMs: number;

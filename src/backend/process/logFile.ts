@@ -15,7 +15,7 @@ export interface Log {
 }
 
 export interface LogFileOptions {
-  /** What is less urgent is not written. */
+  /** Lines that are less urgent are not written. */
   readonly level?: LogLevel | undefined;
   readonly format?: LogFormat | undefined;
   readonly maxBytes?: number | undefined;
@@ -34,11 +34,11 @@ const pair = ([name, value]: [string, LogFields[string]]): string[] =>
     : [`${name}=${typeof value === 'string' && !/^[\w.:-]+$/.test(value) ? JSON.stringify(value) : value}`];
 
 /**
- * The backend's log: never more than `maxBytes` in the file and as much again in `<path>.1`. A line that is written while a request is worked
- * on says which operation, session and window it is about.
+ * The backend's log: never more than `maxBytes` in the file and as much again in `<path>.1`. A line that belongs to a request names its
+ * operation, session and window.
  *
- * A full file is copied and emptied instead of renamed, because the process' own stdout and stderr are open on it too.
- * Writing is synchronous, so that the file has the last line before a crash.
+ * A full file is copied and emptied instead of renamed, because the process' own stdout and stderr are open on it too. Writing is
+ * synchronous, so that the file has the last line before a crash.
  */
 export class LogFile implements Log {
   readonly #path: string;

@@ -5,10 +5,10 @@ import { CwmError } from '../../protocol/errors.ts';
 const forOwner = 0o700;
 
 /**
- * Makes the storage directory for this user alone, or closes one that is there to other users.
+ * Creates the storage directory for this user alone, or closes an existing one to other users.
  *
- * @throws CwmError AccessDenied when another user owns it, or may write to it and the file system does not let that be changed; Node's own
- *   error when it cannot be made.
+ * @throws CwmError AccessDenied when another user owns it, or may write to it and the file system does not let that be changed; Node's
+ *   own error when it cannot be made.
  */
 export function makeOwnStorage(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: forOwner });
@@ -29,6 +29,6 @@ function closeToOthers(directory: string): void {
   try {
     chmodSync(directory, forOwner);
   } catch {
-    // Some file systems have no modes of their own. The caller looks at what came of it.
+    // Some file systems have no modes. The caller checks the result.
   }
 }

@@ -46,9 +46,9 @@ function startTimeOf(pid: number): string | null {
 const linuxStartTime = (pid: number): string | null => linuxStat(pid)?.[19] ?? null;
 
 /**
- * It has ended, and its parent has not asked how: in a container whose first process never asks, it stays so for ever. While one
- * of its other threads is still at the end of a system call, which may be a write, it has not. Fields 3 and 20; false where the
- * system does not tell.
+ * Whether the process has ended and its parent has not collected its status. In a container whose first process never does, it stays a
+ * zombie for ever. It has not ended while another thread is still inside a system call, which may be a write. Fields 3 and 20; false
+ * when the system does not tell.
  */
 function isZombie(pid: number): boolean {
   const stat = process.platform === 'linux' ? linuxStat(pid) : null;
@@ -58,7 +58,7 @@ function isZombie(pid: number): boolean {
 /** `/proc/<pid>/stat` (proc(5)) from field 3 on. */
 function linuxStat(pid: number): string[] | null {
   const stat = readOrNull(`/proc/${pid}/stat`);
-  // The name in field 2 may hold spaces and parentheses, so fields are counted from its last one.
+  // The name in field 2 may hold spaces and parentheses, so fields are counted from the last parenthesis.
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? null;
 }
 

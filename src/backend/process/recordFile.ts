@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../../protocol/backendRecord.ts';
 
 /**
- * Tells clients where this backend is; call it once it listens. Whoever reads the file sees the old record or the new one, whole. It is
- * written without chmod, which some file systems refuse.
+ * Tells clients where this backend is; call it once it listens. A reader of the file sees the whole old record or the whole new one. It
+ * is written without chmod, which some file systems refuse.
  */
 export async function announceBackend(storage: string, record: BackendRecord): Promise<void> {
   const path = join(storage, backendRecordFile);
   const written = `${path}.new`;
-  // Only the holder of the lock writes it, so a file in the way is what a crash left.
+  // Only the holder of the lock writes it, so a crash left any file that is in the way.
   await rm(written, { force: true });
   const handle = await open(written, 'wx', 0o600);
   try {

@@ -23,7 +23,7 @@ export function* socketAddresses(storage: string): Generator<string> {
   }
   const inStorage = join(storage, 'run');
   if (fits(inStorage) && isMadePrivate(inStorage)) yield socketIn(inStorage);
-  // The number, not the name: a container's user need not stand in /etc/passwd.
+  // The number, not the name: a container's user may be missing from /etc/passwd.
   const name = runDirectoryName(storage, process.getuid?.());
   for (const base of runDirectoryBases(process.env, tmpdir(), process.platform)) {
     if (!isDirectory(base)) continue;
@@ -42,20 +42,17 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/**
- * A directory outside the storage directory for what this backend writes about itself; null where none can be had under a name that
- * clients know.
- */
+/** A directory outside the storage directory for the backend's own files; null when none can be made under a name that clients know. */
 export const makeRunDirectory = (storage: string): string | null => runDirectories(storage).find(isMadePrivate) ?? null;
 
-/** The names of those directories, whether they are there or not. */
+/** The paths of those directories, whether or not they exist. */
 export function runDirectories(storage: string): readonly string[] {
   const name = runDirectoryName(storage, process.getuid?.());
   const bases = runDirectoryBases(process.env, tmpdir(), process.platform).filter(isDirectory);
   return bases.map((base) => join(base, name));
 }
 
-/** False where the directory cannot be made, is somebody else's, or cannot be closed to other users. */
+/** False when the directory cannot be made, belongs to another user, or cannot be closed to other users. */
 function isMadePrivate(directory: string): boolean {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });

@@ -4,7 +4,7 @@ import type { TakenOver } from '../../protocol/backendRecord.ts';
 import { recordDirectories, storeMarkerFile } from '../../protocol/storeMarks.ts';
 import { takeBackendLock } from './backendLock.ts';
 
-/** The calls that change something, so that a test can have a crash before any of them. */
+/** The calls that change something, so that a test can crash before any of them. */
 export interface TakeOverCalls {
   rename(from: string, to: string): void;
   link(target: string, path: string): void;
@@ -17,11 +17,12 @@ const diskCalls: TakeOverCalls = {
 };
 
 /**
- * Makes the store in `from` the one that is found at `to`. Nothing is ever copied: the directory is renamed, and a link stays in its
- * old place for programs of an earlier version. Where it cannot be renamed (a backend works on it, another file system, no permission),
- * `to` becomes a link to it. A crash between two steps leaves the whole store in one of the two places, and the next call does the rest.
+ * Makes the store in `from` available at `to`. It never copies: it renames the directory, and leaves a link in the old place for
+ * programs of an earlier version. When the directory cannot be renamed (a backend works on it, another file system, no permission),
+ * `to` becomes a link to it. After a crash between two steps the whole store is in one of the two places, and the next call finishes
+ * the work.
  *
- * A store without records that is in the way is set aside under another name.
+ * When a store without records is in the way, it is renamed.
  *
  * @param from absolute, like `to`.
  * @returns `none` when there is nothing to take over, or when both have records.
@@ -35,7 +36,7 @@ export function takeOverStore(from: string, to: string, calls: TakeOverCalls = d
     tryLink(to, from, calls);
     return 'moved';
   }
-  // Another process that does the same may have been faster.
+  // Another process may have done the same first.
   if (kindOf(to) !== 'nothing') return 'none';
   calls.link(from, to);
   return 'linked';
@@ -50,7 +51,7 @@ function hasRecords(directory: string): boolean {
   );
 }
 
-/** False when what lies there has to stay. */
+/** False when the directory there must stay. */
 function makeRoom(path: string, calls: TakeOverCalls): boolean {
   const kind = kindOf(path);
   if (kind !== 'directory') return kind === 'nothing';
