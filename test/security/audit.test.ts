@@ -183,7 +183,7 @@ describe('cwm audit verify', () => {
     for (const id of ['a', 'b', 'c']) await backend.client.call('createSession', { id });
     const whole = await cwm(backend.storage);
     expect(whole).toMatchObject({ code: 0, stderr: '' });
-    expect(whole.stdout).toMatch(/^4 entries, each as it was written\.\nThe last entry is 4:[0-9a-f]{64}\n$/);
+    expect(whole.stdout).toMatch(/^4 entries, all as they were written\.\nThe last entry is 4:[0-9a-f]{64}\n$/);
     const known = /4:\w+/.exec(whole.stdout)![0];
     expect(await cwm(backend.storage, '--known', known)).toMatchObject({ code: 0 });
     expect(await cwm(backend.storage, '--known', `4:${'0'.repeat(64)}`)).toMatchObject({ code: 1 });

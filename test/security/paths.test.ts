@@ -27,6 +27,7 @@ const good = {
   project: 'file:///p',
   data: {},
   folder: '/',
+  expiresAt: '2999-01-01T00:00:00Z',
 };
 
 const inputOf = (name: RouteName): Record<string, unknown> => (name === 'updateState' ? { ...good, version: 1 } : good);
