@@ -129,6 +129,19 @@ describe('the prefix cache of the embedded engine', () => {
     expect(cachedBy(await engine.complete(prompt))).toBe(96);
   });
 
+  it('K7 KV of another element type is never reused', async () => {
+    const prompt = promptIds(100, 11);
+    await engine.complete(prompt);
+    await engine.kill();
+    engine = await EngineProcess.start(engine.kvDir, '--model', model, '--kv-type', 'q8_0');
+    const first = await engine.complete(prompt);
+    await forgetLive();
+    const second = await engine.complete(prompt);
+    await restart();
+    expect([first, second, await engine.complete(prompt)].map(cachedBy)).toEqual([0, 96, 96]);
+    expect(saidBy(second)).toEqual(saidBy(first));
+  });
+
   describe('with a block file that is not what it should be', () => {
     const damages: readonly (readonly [string, (path: string, other: string) => void])[] = [
       ['is gone', (path) => rmSync(path)],

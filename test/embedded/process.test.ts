@@ -15,6 +15,7 @@ import {
   saidBy,
 } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
+import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { until } from '../support/until.ts';
 
 describe("the embedded engine's process", () => {
@@ -174,6 +175,11 @@ describe("the embedded engine's process", () => {
       rmSync(blockDir, { recursive: true });
       writeFileSync(blockDir, 'a file where a folder should be');
       await expectUnkept(engine);
+      const doctor = new VllmEngine({ spec: 'embedded', connect: async () => ({ url: engine.url }) });
+      const { items } = await doctor.probe(new AbortController().signal);
+      const stored = items.filter(({ name, state }) => /block-files|persistence/.test(name) && state === 'yes');
+      expect(stored).toEqual([]);
+      await doctor.close();
     } finally {
       await engine.kill();
     }
