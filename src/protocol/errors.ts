@@ -138,7 +138,7 @@ export const errors = {
     code: 'CWM-5003',
     status: 409,
     retryable: false,
-    hint: 'Serve the model the window was frozen with, or insist on thawing without its KV cache.',
+    hint: 'Serve the model that the conversation was made with, or thaw its window and insist, to continue with another model.',
   },
   EngineFailed: {
     code: 'CWM-5004',

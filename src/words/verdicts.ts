@@ -37,7 +37,7 @@ export const verdictWords: Readonly<Record<Verdict, VerdictWords>> = {
     tone: 'bad',
   },
   'text-only': {
-    meaning: 'No model server answered. The conversation is open, and nothing was warmed.',
+    meaning: 'The model server did not bring the KV cache back. The conversation is open, and nothing was warmed.',
     tone: 'neutral',
   },
 };

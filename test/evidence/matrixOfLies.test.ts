@@ -76,6 +76,7 @@ function whyNotClaimed({ receipt }: Cell, sight: Sight): string | null {
 function problemsOf(cell: Cell, operation: Operation, sight: Sight): string[] {
   const { receipt, errorCode, truth, lost, isNextAnswerRight } = cell;
   const problems: string[] = [];
+  if (operation !== 'freeze' && receipt === null) problems.push(`a thaw that opens nothing: ${errorCode}`);
   const isTrue = truth !== null && truth.isFullReuse && truth.isRight;
   if (receipt?.verdict === 'proven' && !isTrue) problems.push(`proven, and in truth ${JSON.stringify(truth)}`);
   if (receipt?.verdict === 'proven' && sight === 'files out of sight')

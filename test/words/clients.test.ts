@@ -86,7 +86,7 @@ describe('the clients say the same', () => {
     const sentence = (verdict: Receipt['verdict']): string => withSummary(aReceipt({ verdict })).summary;
     expect(sentence('mismatch')).toContain('the served model differs from the frozen one in name or weights');
     expect(sentence('text-only')).toContain(
-      'no model server answered. The conversation is open, and nothing was warmed.',
+      'the model server did not bring the KV cache back. The conversation is open, and nothing was warmed.',
     );
     expect(sentence('unobserved')).toContain('gives no usable evidence of reuse');
     for (const verdict of verdicts) {

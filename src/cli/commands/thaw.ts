@@ -15,7 +15,10 @@ export function registerThaw(program: Command, perform: Perform): void {
     .argument('<window>', "the window's name")
     .option('--session <id>', 'id of the new session')
     .option('--resume', 'continue the frozen session itself')
-    .option('--insist', 'open the window although another model is served; its KV cache is not used')
+    .option(
+      '--insist',
+      'let the conversation continue with another model than the frozen one; its KV cache is not used',
+    )
     .action((window: string, { session, resume, insist, ...common }: ThawOptions) =>
       perform(common, async (run) => {
         const input = { window, session, resume, insist, ...run.onEngine };

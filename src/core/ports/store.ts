@@ -55,8 +55,8 @@ export interface SessionContent {
   /** The session that has the messages. They become this one's too, without their text being written again where the file system can share it. */
   readonly from: SessionId;
   readonly messageIds: readonly MessageId[];
-  /** Those that `tokens` of the new session names. */
-  readonly tokenIds: readonly number[];
+  /** Those that `tokens` of the new session names; null where it names none. */
+  readonly tokenIds: readonly number[] | null;
 }
 
 /**

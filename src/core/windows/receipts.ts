@@ -111,7 +111,7 @@ function thawSummary(receipt: Summarised): string {
     case 'mismatch':
       return 'Mismatch: the served model differs from the frozen one in name or weights. The conversation is open, and its KV cache is not used.';
     default:
-      return 'Text only: no model server answered. The conversation is open, and nothing was warmed.';
+      return 'Text only: the model server did not bring the KV cache back. The conversation is open, and nothing was warmed.';
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput } from '../../protocol/api.ts';
-import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
 import {
   maxSessionIdLength,
   parseSessionId,
@@ -13,26 +13,21 @@ import { newSession, type Session } from '../../protocol/schemas/session.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress, Reporter } from '../reporter.ts';
 import type { CoreContext } from '../context.ts';
-import { describeTried } from '../kv/describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
-import { modelDifference, requireSameModel } from '../identity.ts';
 import { moveLifecycle } from '../lifecycle.ts';
-import type { Engine, EngineDescription } from '../ports/engine.ts';
-import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
-import { uncheckedContent } from '../evidence/contentChecks.ts';
+import { bringBack, withoutKv } from './bringBack.ts';
+import { withSummary } from './receipts.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 import { leaveActive } from '../projects/activeSession.ts';
-import { warmText } from '../kv/textContext.ts';
-import { warm } from '../kv/warm.ts';
 
 /**
- * Opens a window: its KV is brought back and measured, then a session goes on from it — a new one, or with `resume` the
- * frozen one itself. The text never depends on the engine: when none answers, the verdict is `text-only` and the session
- * opens all the same. Until the session is written, an abort or failure leaves nothing but KV, which is only cache.
+ * Opens a window: its KV is brought back and measured, then a session continues from it: a new one, or with `resume` the frozen one
+ * itself. The text never depends on the engine: whatever that does, the session opens, and the receipt says why its KV is not back.
+ * `insist` lets the opened session continue with another model than the frozen one. Until the session is written, an abort or a
+ * failure leaves nothing but KV, which is only cache.
  *
- * @throws CwmError InvalidSessionId, InvalidWindowName, WindowNotFound, InvalidTransition (`resume` of a session that is not frozen as this window), SessionExists (id taken),
- * 4004 (the window's own files are damaged), 5003 (another model is served; `insist` opens the text without its KV), and
- * 7010 (too many sessions), and those of an engine that answers but refuses.
+ * @throws CwmError InvalidSessionId, InvalidWindowName, WindowNotFound, InvalidTransition (`resume` of a session that is not frozen as this window),
+ * SessionExists (id taken), Corrupted (the window's manifest or the session's messages are damaged), LimitReached (too many sessions).
  */
 export async function thaw(
   core: CoreContext,
@@ -72,19 +67,36 @@ async function thawNow(
   signal: AbortSignal,
 ): Promise<Receipt> {
   const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
-  const ids = await core.store.loadWindowTokens(name);
-  const kv = await loadKv(core, manifest, name);
+  // Damaged token ids leave the text, which needs none.
+  const ids = await nullOn(core.store.loadWindowTokens(name), 'Corrupted');
   const engineSpec = input.engine ?? manifest.engine;
-  const engine = core.engines.get(engineSpec);
-  const request = { engine, manifest, ids, kv, insist: input.insist ?? false, progress, hold };
-  const outcome = await bringBack(core, request, signal);
+  const outcome = ids
+    ? await bringBack(
+        core,
+        { engine: core.engines.get(engineSpec), manifest, ids, kv: await loadKv(core, manifest, name), progress, hold },
+        signal,
+      )
+    : withoutKv({ kind: 'no-answer' }, { ids: [], kv: nothingKept }, noIds);
   signal.throwIfAborted();
 
   const at = core.clock.now().toISOString();
   const thawedFrom = { window: name, verdict: outcome.verdict ?? 'text-only' };
+  const isForAnyModel = input.insist === true && outcome.verdict === 'mismatch';
+  // The ids of one model mean nothing to another.
+  const continued = isForAnyModel
+    ? { model: null, tokens: null }
+    : { model: manifest.model, tokens: ids && manifest.tokens };
   const activeNotes = frozen
-    ? await resumeSession(core, frozen, thawedFrom, at)
-    : await openSession(core, { id: target, manifest, ids, engineSpec, thawedFrom, at });
+    ? await resumeSession(core, frozen, { thawedFrom, at, ...(isForAnyModel && continued) })
+    : await openSession(core, {
+        id: target,
+        manifest,
+        engineSpec,
+        thawedFrom,
+        at,
+        ids,
+        ...continued,
+      });
   const receipt = withSummary({
     operation: 'thaw',
     session: target,
@@ -92,7 +104,7 @@ async function thawNow(
     ...outcome,
     notes: [...outcome.notes, ...limitNotes, ...activeNotes],
     ms: core.clock.elapsedMs() - startedMs,
-    expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
+    expectedPrefillMs: core.prefill.expectedMs(engineSpec, manifest.tokens.count),
     at,
   });
   return keepReceipt(core, name, receipt);
@@ -110,6 +122,12 @@ async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: 
   }
 }
 
+const noIds = {
+  why: 'Without its token ids the KV cannot be found.',
+  description: null,
+  notes: ["The window's token ids are damaged, so its KV cannot be found. The text is open."],
+};
+
 const nothingKept: Omit<KvRecord, 'saltGeneration'> = {
   engineKind: 'unknown',
   engineVersion: 'unknown',
@@ -122,83 +140,6 @@ const nothingKept: Omit<KvRecord, 'saltGeneration'> = {
   kvBytes: null,
   blocks: [],
 };
-
-interface BringBack {
-  readonly engine: Engine;
-  readonly manifest: WindowManifest;
-  readonly ids: readonly number[];
-  readonly kv: KvRecord;
-  readonly insist: boolean;
-  readonly progress: Progress;
-  readonly hold: Hold;
-}
-
-type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 'expectedPrefillMs' | 'at' | 'summary'>;
-
-async function bringBack(core: CoreContext, request: BringBack, signal: AbortSignal): Promise<Outcome> {
-  const { engine, manifest, ids, kv, insist, progress, hold } = request;
-  progress('Asking the engine');
-  const reached = await describeOrAbsent(engine, signal);
-  if ('absent' in reached) {
-    const notes = [`${reached.absent.message} ${reached.absent.hint}`];
-    return withoutKv('text-only', ids.length, kv, 'No engine answered.', null, notes);
-  }
-  const { description } = reached;
-  const difference = modelDifference(manifest.model, description.model);
-  if (difference !== null) {
-    if (!insist) requireSameModel(manifest.model, description.model);
-    const notes = [`The KV was left alone, because ${difference}.`];
-    return withoutKv('mismatch', ids.length, kv, 'Another model is served.', description, notes);
-  }
-  const bringKvBack = ids.length === 0 ? warmText : warm;
-  const warmed = await bringKvBack(core, { engine, description, manifest, ids, kv, progress, hold }, signal);
-  return {
-    verdict: warmed.verdict,
-    tier: warmed.measured.reuse.tier,
-    tokens: ids.length,
-    ...reuseFields(warmed.measured.reuse, description.blockTokens),
-    content: warmed.content,
-    repair: warmed.repair,
-    kvBytes: warmed.kv.kvBytes,
-    kvBytesWritten: warmed.kvBytesWritten,
-    engine: engineFields(description),
-    notes: [...warmed.notes, ...reuseNotes(warmed.measured.reuse), ...description.notices],
-  };
-}
-
-/** An engine that is not there is a result of a thaw; one that answers and refuses is an error. */
-async function describeOrAbsent(
-  engine: Engine,
-  signal: AbortSignal,
-): Promise<{ readonly description: EngineDescription } | { readonly absent: CwmError }> {
-  try {
-    return { description: await describeTried(engine, signal) };
-  } catch (error) {
-    const isAbsence = isCwmError(error, 'EngineUnavailable', 'EngineTimeout');
-    if (!isAbsence) throw error;
-    return { absent: error };
-  }
-}
-
-const withoutKv = (
-  verdict: 'text-only' | 'mismatch',
-  tokens: number,
-  kv: KvRecord,
-  why: string,
-  description: EngineDescription | null,
-  notes: string[],
-): Outcome => ({
-  verdict,
-  tier: null,
-  tokens,
-  ...reuseFields(null, kv.blockTokens),
-  content: uncheckedContent(why),
-  repair: 'none',
-  kvBytes: kv.kvBytes,
-  kvBytesWritten: 0,
-  engine: description && engineFields(description),
-  notes,
-});
 
 function newSessionId(core: CoreContext, window: string, wanted: string | undefined): SessionId {
   if (wanted !== undefined) return parseSessionId(wanted);
@@ -231,49 +172,55 @@ async function requireFrozenAs(core: CoreContext, id: SessionId, window: string)
 
 type ThawedFrom = NonNullable<Session['thawedFrom']>;
 
+/** How the session differs from the window that it continues. */
+interface Continued {
+  readonly thawedFrom: ThawedFrom;
+  readonly model: Session['model'];
+  readonly tokens: Session['tokens'];
+  readonly at: string;
+}
+
 /** @returns what the user should know, like {@link openSession}. */
 async function resumeSession(
   core: CoreContext,
   session: Session,
-  thawedFrom: ThawedFrom,
-  at: string,
+  { at, ...continued }: Partial<Continued> & Pick<Continued, 'thawedFrom' | 'at'>,
 ): Promise<string[]> {
   await core.store.updateSession({
     ...session,
+    ...continued,
     lifecycle: moveLifecycle(session.lifecycle, 'thawed'),
     frozenAs: null,
-    thawedFrom,
     updatedAt: at,
     version: session.version + 1,
   });
   return [];
 }
 
-interface Opening {
+interface Opening extends Continued {
   readonly id: SessionId;
   readonly manifest: WindowManifest;
-  readonly ids: readonly number[];
+  /** Those that `tokens` names; null without. */
+  readonly ids: readonly number[] | null;
   readonly engineSpec: string;
-  readonly thawedFrom: ThawedFrom;
-  readonly at: string;
 }
 
 async function openSession(core: CoreContext, opening: Opening): Promise<string[]> {
-  const { id, manifest, ids, engineSpec, thawedFrom, at } = opening;
+  const { id, manifest, ids, engineSpec, thawedFrom, model, tokens, at } = opening;
   const { messageIds } = manifest;
   const session = newSession({
     id,
     title: manifest.name,
     project: manifest.project,
     engine: engineSpec,
-    model: manifest.model,
+    model,
     lineage: manifest.lineage,
     lifecycle: 'thawed',
     messageIds,
-    tokens: manifest.tokens,
+    tokens,
     thawedFrom,
     createdAt: at,
   });
-  await core.store.createSession(session, { from: manifest.session, messageIds, tokenIds: ids });
+  await core.store.createSession(session, { from: manifest.session, messageIds, tokenIds: tokens && ids });
   return leaveActive(core, session);
 }

@@ -183,9 +183,9 @@ export class SessionFiles {
 
   async #takeOver(session: Session, content: SessionContent, to: SessionPaths): Promise<void> {
     const from = this.#parts.layout.session(content.from);
-    const bytes = encodeTokenIds(content.tokenIds);
-    const sha256 = sha256Hex(bytes);
-    if (sha256 !== session.tokens?.sha256) {
+    const bytes = content.tokenIds && encodeTokenIds(content.tokenIds);
+    const sha256 = bytes && sha256Hex(bytes);
+    if (sha256 !== (session.tokens?.sha256 ?? null)) {
       throw new CwmError('Internal', `The token ids of session "${session.id}" are not those its record names.`);
     }
     await this.#requireDirectories(content.from, from);
@@ -194,7 +194,7 @@ export class SessionFiles {
       await this.#requireDirectories(content.from, from);
       await this.pool.copyTo(from, to, content.messageIds);
     });
-    await this.#parts.files.create(to.tokens(sha256), bytes);
+    if (bytes && sha256) await this.#parts.files.create(to.tokens(sha256), bytes);
   }
 
   async #require(id: SessionId): Promise<Session> {

@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import { CwmError } from '../../../src/protocol/errors.ts';
 import { codeOf, coreFixture, type CoreFixture, never, savedWindow } from '../coreFixture.ts';
 
 const thaw = (fixture: CoreFixture, session?: string) =>
@@ -153,16 +154,70 @@ describe('a thaw without the KV', () => {
     expect((await fixture.cwm.send({ session: 'opened', text: 'go on' }, never())).text).toBe('fine');
   });
 
-  test('S0-06 another model is refused with CWM-5003; insisting opens the text and leaves the KV alone', async () => {
+  test('S0-06 another model opens the text and leaves the KV alone; sending to it takes insisting', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     fixture.engine.model = { ...fixture.engine.model, id: 'another' };
     fixture.engine.calls = [];
-    expect(await codeOf(thaw(fixture))).toBe('CWM-5003');
+    expect(await thaw(fixture, 'looked')).toMatchObject({ verdict: 'mismatch', cachedTokens: null });
+    expect(await codeOf(fixture.cwm.send({ session: 'looked', text: 'go on' }, never()))).toBe('CWM-5003');
     const receipt = await fixture.cwm.thaw({ window: 'w', insist: true, session: 'insisted' }, never());
     expect(receipt.verdict).toBe('mismatch');
     expect(fixture.engine.calls.filter((call) => call !== 'describe')).toEqual([]);
-    expect((await fixture.cwm.listMessages({ session: 'insisted' })).total).toBe(2);
+    for (const session of ['looked', 'insisted']) expect((await fixture.cwm.listMessages({ session })).total).toBe(2);
+    expect(await fixture.cwm.getSession({ session: 'insisted' })).toMatchObject({ model: null, tokens: null });
+    expect((await fixture.cwm.send({ session: 'insisted', text: 'go on' }, never())).text).toBe('fine');
+  });
+
+  test.each([
+    'EngineUnavailable',
+    'EngineTimeout',
+    'EngineFailed',
+    'EngineRejected',
+    'EngineDenied',
+    'NotAnEngine',
+    'StreamCut',
+    'ContextTooLong',
+  ] as const)('whatever an engine does, the text opens, the reason is told, and the KV stays: %s', async (fault) => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    const blocks = fixture.engine.diskBlocks;
+    // First at once, then in the middle.
+    for (const at of ['describe', 'measure'] as const) {
+      const fail = (): never => {
+        throw new CwmError(fault, 'It went wrong.');
+      };
+      if (at === 'describe') fixture.engine.fault = fault;
+      else fixture.engine.onCall = async () => fail();
+      const receipt = await thaw(fixture, at);
+      expect(receipt).toMatchObject({ verdict: 'text-only', session: at, repair: 'none' });
+      expect(receipt.notes.join(' ')).toContain(new CwmError(fault, '').code);
+      expect((await fixture.cwm.listMessages({ session: at })).total).toBe(2);
+      fixture.engine.fault = null;
+      fixture.engine.onCall = async () => {};
+    }
+    expect(fixture.engine.diskBlocks).toBe(blocks);
+    expect((await thaw(fixture)).verdict).toBe('proven');
+  });
+
+  test('a model that vanishes in the middle is a mismatch', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    fixture.engine.onCall = () => Promise.reject(new CwmError('ModelMismatch', 'It is not served.'));
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'mismatch' });
+  });
+
+  test('a window whose token ids are damaged opens with its words, and goes on from them', async () => {
+    const fixture = await coreFixture();
+    await savedWindow(fixture);
+    const folder = path.join(fixture.directory, 'windows/w');
+    const ids = readdirSync(folder).find((name) => name.startsWith('tokens')) ?? '';
+    writeFileSync(path.join(folder, ids), 'damaged');
+    const receipt = await thaw(fixture, 'opened');
+    expect(receipt).toMatchObject({ verdict: 'text-only', notes: [expect.stringContaining('token ids are damaged')] });
+    expect((await fixture.cwm.listMessages({ session: 'opened' })).total).toBe(2);
+    expect((await fixture.cwm.send({ session: 'opened', text: 'go on' }, never())).text).toBe('fine');
   });
 
   test('a window whose KV record is damaged opens all the same: all is computed again, and proven from then on', async () => {

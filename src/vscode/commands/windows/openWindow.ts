@@ -1,6 +1,5 @@
 import type { CallOptions } from '../../../client/backendClient.ts';
 import { window } from 'vscode';
-import { isCwmError } from '../../../protocol/errors.ts';
 import type { Receipt } from '../../../protocol/schemas/receipt.ts';
 import type { App } from '../../app.ts';
 import { activate } from '../sessions/createSession.ts';
@@ -11,22 +10,22 @@ export interface OpenRequest {
   readonly window: string;
   /** Continues the frozen session instead of creating one. */
   readonly resume: boolean;
-  /** Opens the window although another model is served. */
+  /** Lets the conversation continue with another model than the frozen one. */
   readonly insist: boolean;
 }
 
-/** Opens a window. The backend refuses another model than the frozen one; the user may still want the text. */
+/** Opens a window. Where another model is served, the user may let the conversation continue with that one. */
 export async function openWindow(app: App, request: OpenRequest, call: CallOptions): Promise<Receipt> {
-  try {
-    return await openNow(app, request, call);
-  } catch (error) {
-    if (!isCwmError(error, 'ModelMismatch') || request.insist) throw error;
-    const yes = 'Thaw without KV';
-    const detail = 'You can open the conversation anyway. Its KV cache belongs to the other model and is not used.';
-    const answer = await window.showWarningMessage(error.message, { modal: true, detail }, yes);
-    if (answer !== yes) throw error;
-    return openNow(app, { ...request, insist: true }, call);
-  }
+  const receipt = await openNow(app, request, call);
+  if (receipt.verdict !== 'mismatch' || request.insist || request.resume) return receipt;
+  const yes = 'Continue with the Other Model';
+  const detail =
+    'The conversation is open. To send a message to the other model, continue in a session that takes any model.';
+  const answer = await window.showWarningMessage(receipt.summary, { modal: true, detail }, yes);
+  if (answer !== yes) return receipt;
+  const insisted = await openNow(app, { ...request, insist: true }, call);
+  await app.connection.call('deleteSession', { session: receipt.session }, call);
+  return insisted;
 }
 
 async function openNow(app: App, request: OpenRequest, call: CallOptions): Promise<Receipt> {

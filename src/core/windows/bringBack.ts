@@ -1,0 +1,100 @@
+import { isCwmError, isEngineFailure, toCwmError, type CwmError } from '../../protocol/errors.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
+import type { Progress } from '../reporter.ts';
+import type { CoreContext } from '../context.ts';
+import { uncheckedContent } from '../evidence/contentChecks.ts';
+import { decideVerdict, type VerdictEvidence } from '../evidence/verdict.ts';
+import { modelDifference } from '../identity.ts';
+import { describeTried } from '../kv/describeTried.ts';
+import { warmText } from '../kv/textContext.ts';
+import { warm } from '../kv/warm.ts';
+import type { Engine, EngineDescription } from '../ports/engine.ts';
+import type { Hold } from '../space/blocksInUse.ts';
+import { engineFields, reuseFields, reuseNotes } from './receipts.ts';
+
+export interface BringBack {
+  readonly engine: Engine;
+  readonly manifest: WindowManifest;
+  readonly ids: readonly number[];
+  readonly kv: KvRecord;
+  readonly progress: Progress;
+  readonly hold: Hold;
+}
+
+/** What a receipt says of a window's KV. */
+export type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 'expectedPrefillMs' | 'at' | 'summary'>;
+
+/**
+ * Brings a window's KV back, as far as the engine lets it. Whatever the engine does, be it gone, broken, another one, or too small now,
+ * is a result with its reason, never an error: the text opens without it.
+ */
+export async function bringBack(core: CoreContext, request: BringBack, signal: AbortSignal): Promise<Outcome> {
+  let description: EngineDescription | null = null;
+  try {
+    request.progress('Asking the engine');
+    description = await describeTried(request.engine, signal);
+    const difference = modelDifference(request.manifest.model, description.model);
+    if (difference !== null) return otherModel(request, description, `The KV was left alone, because ${difference}.`);
+    return await bringKvBack(core, { ...request, description }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const failure = toCwmError(error);
+    if (!isOfEngine(failure)) throw error;
+    const reason = `${failure.message} ${failure.hint} (${failure.code})`;
+    if (failure.name === 'ModelMismatch') return otherModel(request, description, reason);
+    const why = failure.name === 'EngineUnavailable' ? 'No engine answered.' : 'The engine failed or refused.';
+    return withoutKv({ kind: 'no-answer' }, request, { why, description, notes: [reason] });
+  }
+}
+
+const isOfEngine = (failure: CwmError): boolean => isEngineFailure(failure) || isCwmError(failure, 'ContextTooLong');
+
+async function bringKvBack(
+  core: CoreContext,
+  request: BringBack & { readonly description: EngineDescription },
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { description, ids } = request;
+  const warmed = await (ids.length === 0 ? warmText : warm)(core, request, signal);
+  return {
+    verdict: warmed.verdict,
+    tier: warmed.measured.reuse.tier,
+    tokens: ids.length,
+    ...reuseFields(warmed.measured.reuse, description.blockTokens),
+    content: warmed.content,
+    repair: warmed.repair,
+    kvBytes: warmed.kv.kvBytes,
+    kvBytesWritten: warmed.kvBytesWritten,
+    engine: engineFields(description),
+    notes: [...warmed.notes, ...reuseNotes(warmed.measured.reuse), ...description.notices],
+  };
+}
+
+const otherModel = (request: BringBack, description: EngineDescription | null, note: string): Outcome =>
+  withoutKv({ kind: 'another-model' }, request, { why: 'Another model is served.', description, notes: [note] });
+
+interface Reason {
+  /** Why no content check ran. */
+  readonly why: string;
+  readonly description: EngineDescription | null;
+  readonly notes: string[];
+}
+
+/** What a thaw comes to that used no KV. */
+export const withoutKv = (
+  evidence: VerdictEvidence,
+  { ids, kv }: { readonly ids: readonly number[]; readonly kv: Pick<KvRecord, 'blockTokens' | 'kvBytes'> },
+  { why, description, notes }: Reason,
+): Outcome => ({
+  verdict: decideVerdict(evidence),
+  tier: null,
+  tokens: ids.length,
+  ...reuseFields(null, kv.blockTokens),
+  content: uncheckedContent(why),
+  repair: 'none',
+  kvBytes: kv.kvBytes,
+  kvBytesWritten: 0,
+  engine: description && engineFields(description),
+  notes,
+});
