@@ -19,7 +19,7 @@ export const clientOverhead: Benchmark = {
     const agent = new Agent({ connections: 1, pipelining: 1 });
     const context = { ids: Array.from({ length: tokens }, (_, at) => 32 + (at % 90)), salt: 'salt', handle: null };
     try {
-      // The first computes; the second is the first that claims reuse, after which the server is asked for what it can't have.
+      // The first computes; the second is the first that claims reuse, after which the server is asked for what it cannot have.
       for (let warmUp = 0; warmUp < 2; warmUp++) await engine.measure(context, signal);
       server.requests.length = 0;
       await engine.measure(context, signal);

@@ -7,7 +7,7 @@ import { countingProxy } from './countingProxy.ts';
 const tokens = 32_768;
 
 /**
- * What a freeze moves between backend and server where it can't see the block files: the ids with each request, fewer where the canary is
+ * What a freeze moves between backend and server where it cannot see the block files: the ids with each request, fewer where the canary is
  * asked over a beginning; once back, to be compared; and nothing of the KV.
  */
 export const wire: Benchmark = {

@@ -29,7 +29,7 @@ export class Emitter<T> implements Disposable {
   }
 
   emit(value: T): void {
-    // A copy: a listener may subscribe another one, which hears only what comes later.
+    // A copy: a listener may subscribe another one, which gets only later values.
     const hearing = Array.from(this.#listeners);
     for (const listener of hearing) {
       try {

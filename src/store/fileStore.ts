@@ -55,7 +55,7 @@ import { WindowFiles } from './records/windowFiles.ts';
 export class FileStore implements Store {
   readonly #parts: StoreParts;
   readonly #prepared: PreparedStore;
-  /** How the store lies on the disk. */
+  /** Whether the store is encrypted on the disk. */
   readonly encryption: Encryption;
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
@@ -105,7 +105,7 @@ export class FileStore implements Store {
     this.states = guardedStates(this.#states, this.#run.bind(this), (id) => this.#index.sessionChanged(id));
   }
 
-  /** What was found wrong since the store was opened, and lived with; oldest first. */
+  /** Problems that were found since the store was opened, oldest first. */
   get problems(): readonly StoreProblem[] {
     return this.#parts.quarantine.problems;
   }
@@ -154,7 +154,7 @@ export class FileStore implements Store {
     ]);
   }
 
-  /** Waits for what is under way and saves the index. What is called afterwards is refused. */
+  /** Waits for running calls and saves the index. Refuses later calls. */
   close(): Promise<void> {
     this.#closed = true;
     return this.#closing.run(async () => {
@@ -178,7 +178,7 @@ export class FileStore implements Store {
 
   listSessions(query: SessionQuery): Promise<Page<Session>> {
     return this.#run('read', async () => {
-      // A record that turns out damaged or deleted is taken out of the index, and the page asked for again.
+      // A record that turns out damaged or deleted leaves the index, and the page is read again.
       for (let attempt = 1; ; attempt++) {
         const { items, total } = await this.#index.query((index) => index.sessions(query));
         const sessions = await Promise.all(items.map((id) => this.#listed(id)));
@@ -338,20 +338,20 @@ export class FileStore implements Store {
     if (!this.isReadOnly) await this.#run('write', () => this.#audit.recordSettings(settings));
   }
 
-  /** Follows the whole audit log. @param known an entry that was noted down elsewhere. */
+  /** Checks the whole audit log. @param known an entry that was written down elsewhere. */
   verifyAudit(signal: AbortSignal, known: AuditPoint | null = null): Promise<AuditReport> {
     return this.#run('read', () => this.#audit.verify(signal, known));
   }
 
   /**
-   * Loads the index before the first list asks for it: at 10,000 windows about a second. Nothing waits for it but lists.
-   * Never throws: the first list meets the same error and reports it.
+   * Loads the index before the first list asks for it: about a second at 10,000 windows. Only lists wait for it. Never throws: the
+   * first list meets the same error and reports it.
    */
   async warmIndex(): Promise<void> {
     await this.#run('read', () => this.#index.query(() => undefined)).catch(() => undefined);
   }
 
-  /** What was in the index and can't be read now is looked at again, and its row goes. */
+  /** The row of a record that cannot be read is made again, which removes it. */
   async #listed(id: SessionId): Promise<Session | null> {
     const { quarantine, layout } = this.#parts;
     const session = await nullIfUnreadable(quarantine, layout.session(id).metadata, () => this.#sessions.get(id));

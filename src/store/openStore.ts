@@ -17,11 +17,11 @@ export interface StoreOptions {
   readonly sqlWasmPath?: string;
   /** Default: the machine's own file system. */
   readonly files?: Files;
-  /** Default: as the store is, with the key where the store says that it is. */
+  /** Default: leave the store as it is, with the key file that the store names. */
   readonly encryption?: EncryptionWish;
   /** Why nothing may be written; then the store is only read. Default: null, unless opening it shows a reason. */
   readonly readOnlyWhy?: CwmError | null;
-  /** Default: those there are. */
+  /** Default: all steps. */
   readonly migrations?: readonly Migration[];
 }
 
@@ -30,7 +30,7 @@ export interface StoreOptions {
  * the caller holds the lock. A store that a later version wrote is opened for reading only, and so is one that cannot be written
  * ({@link StoreOptions.readOnlyWhy}).
  *
- * @throws CwmError WriteFailed, ReadFailed or StorageFull when the directory can't be used, AccessDenied when a directory in it is a link,
+ * @throws CwmError WriteFailed, ReadFailed or StorageFull when the directory cannot be used, AccessDenied when a directory in it is a link,
  * EncryptionKey when it is encrypted and the key is missing or another one.
  */
 export async function openStore(options: StoreOptions): Promise<FileStore> {

@@ -9,6 +9,6 @@ export interface ReadFiles {
 
 /** Reads files and folders that the user gives as context. `.gitignore` is respected; binary and very large files are skipped. */
 export interface ContextFileReader {
-  /** @throws CwmError PathNotFound when a path is not there, ReadFailed when one can't be read. */
+  /** @throws CwmError PathNotFound when a path is not there, ReadFailed when one cannot be read. */
   read(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<ReadFiles>;
 }

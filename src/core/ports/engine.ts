@@ -14,7 +14,7 @@ export interface EngineDescription {
   /** Tokens in one KV block: the grain of reuse. */
   readonly blockTokens: number | null;
   readonly hashProfile: HashProfile | null;
-  /** It does not tell its block size, so that what it says of reuse can't be weighed; {@link Engine.probe} may find it out. */
+  /** It does not tell its block size, so that what it says of reuse cannot be weighed; {@link Engine.probe} may find it out. */
   readonly isUntried: boolean;
   /** Every model that the server lists, the one in use among them. */
   readonly models?: readonly ServedModel[];
@@ -53,7 +53,7 @@ export interface ReuseEvidence {
   readonly cachedTokensFrom: 'usage' | 'metrics' | 'timings' | 'none';
   readonly tier: KvTier | null;
   readonly timeToFirstTokenMs: number | null;
-  /** Whether nobody else used the server meanwhile; null when it can't be told. */
+  /** Whether nobody else used the server meanwhile; null when it cannot be told. */
   readonly serverIdle: boolean | null;
   /** Differences of the counters that were read around the request, by metric name and label. */
   readonly counters: Readonly<Record<string, number>>;
@@ -168,7 +168,7 @@ export interface Engine {
   /** SHA-256 over name and bytes of each block's file, null where there is none. */
   checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]>;
 
-  /** Deletes block files (or what the handle stands for) so that they can't be reused. @returns the bytes that this freed. */
+  /** Deletes block files (or what the handle stands for) so that they cannot be reused. @returns the bytes that this freed. */
   forget(target: ForgottenKv, signal: AbortSignal): Promise<number>;
 
   /** Ends what the engine holds open. Calls in flight are aborted. */

@@ -47,7 +47,7 @@ export interface StateStore {
    * @throws CwmError VersionConflict when the stored one has another version.
    */
   save(session: SessionId, next: StoredState, fromVersion: number): Promise<void>;
-  /** Latest first. `damaged` are the ids of those that can't be read, and were set aside now. */
+  /** Latest first. `damaged` are the ids of those that cannot be read, and were set aside now. */
   recoveryPoints(session: SessionId): Promise<{ points: readonly RecoveryPoint[]; damaged: readonly string[] }>;
   /**
    * Adds one with the conversation as it is, and lets the oldest go when there are more than {@link recoveryPointsKept}.
@@ -74,11 +74,11 @@ export interface StateStore {
 export interface StatePeer {
   /** Names it: what was agreed on with one is worth nothing with another. */
   readonly location: string;
-  /** Null when it has none of this session. @throws CwmError SyncFailed when it can't be read, or what it has is damaged. */
+  /** Null when it has none of this session. @throws CwmError SyncFailed when it cannot be read, or what it has is damaged. */
   read(session: SessionId): Promise<VersionedState | null>;
   /**
    * @param fromVersion of what it replaces, 0 for nothing.
-   * @throws CwmError VersionConflict when somebody else wrote meanwhile, SyncFailed when it can't be written.
+   * @throws CwmError VersionConflict when somebody else wrote meanwhile, SyncFailed when it cannot be written.
    */
   write(session: SessionId, next: VersionedState, fromVersion: number): Promise<void>;
 }

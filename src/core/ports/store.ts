@@ -46,7 +46,7 @@ export interface WindowQuery {
 export interface Lineage {
   readonly id: LineageId;
   readonly salt: string;
-  /** Goes up by one in a repair, when damaged KV can't be deleted: no request can reach it under the next salt. */
+  /** Goes up by one in a repair, when damaged KV cannot be deleted: no request can reach it under the next salt. */
   readonly generation: number;
 }
 

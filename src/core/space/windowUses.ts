@@ -6,7 +6,7 @@ import type { Store } from '../ports/store.ts';
 /** What the space operations need to know of a window. */
 export interface WindowUse {
   readonly name: WindowName;
-  /** Null when its manifest can't be read: nothing of it may be taken then. */
+  /** Null when its manifest cannot be read: nothing of it may be taken then. */
   readonly window: WindowSummary | null;
 }
 

@@ -103,7 +103,7 @@ export class Tracker {
   /** To be called before a turn changes the conversation, by whoever runs the session's turns. */
   beforeTurn(session: Session): Promise<void> {
     return this.#queue.run(async () => {
-      // A state that can't be read holds up no turn: it is told to whoever asks for it.
+      // A state that cannot be read holds up no turn: it is told to whoever asks for it.
       const current = await this.#currentUnless('Corrupted', 'UnsupportedSchema');
       if (current) await this.#keeper.keepBefore('turn', session, current);
     });
@@ -157,7 +157,7 @@ export class Tracker {
     return this.#stored;
   }
 
-  /** Null when it can't be had for one of these reasons: damaged, of another version. */
+  /** Null when it cannot be had for one of these reasons: damaged, of another version. */
   async #currentUnless(...names: readonly [ErrorName, ...ErrorName[]]): Promise<StoredState | null> {
     return nullOn(this.#current(), ...names);
   }

@@ -4,7 +4,7 @@ import { Tracker } from './tracker.ts';
 import type { TrackerParts } from './trackerParts.ts';
 import { parseTrackerConfig, type TrackerConfig } from './trackerConfig.ts';
 
-/** Makes trackers (S3-03). Says by its answer, and not by throwing, when it can't. */
+/** Makes trackers (S3-03). Says by its answer, and not by throwing, when it cannot. */
 export class TrackerFactory {
   readonly #parts: TrackerParts | null;
   readonly #config: Partial<TrackerConfig>;

@@ -5,13 +5,13 @@ import type { Trash } from '../records/trash.ts';
 import type { AuditFile } from './auditChain.ts';
 import { lastAuditLine, splitLines } from './auditLine.ts';
 
-/** How long an entry is kept at least: whole months go (S0-61). */
+/** How long an entry stays at least: whole months are removed (S0-61). */
 export const auditRetentionMs = 90 * 24 * 60 * 60 * 1000;
 
-/** A month of the log that is old enough to go. */
+/** A month of the log that is old enough to be removed. */
 export interface ExpiredArchive {
   readonly name: string;
-  /** Its last entry: the next file of the log hangs on it. */
+  /** Its last entry: the chain of the next file begins with it. */
   readonly through: AuditPoint;
 }
 
@@ -49,12 +49,12 @@ export class AuditArchives {
     return false;
   }
 
-  /** Those from the oldest on whose last entry is past its time. One that can't be read stays, and so do all behind it. */
+  /** The oldest archives whose last entry is past its time. An archive that cannot be read stays, and so do all later ones. */
   async expired(): Promise<ExpiredArchive[]> {
     const expired: ExpiredArchive[] = [];
     const oldest = new Date(this.#parts.clock.now().getTime() - auditRetentionMs).toISOString();
     for (const name of await this.names()) {
-      // What begins in a later month can't end in time: it need not be read.
+      // An archive of a later month cannot be old enough, so it need not be read.
       if (name.slice(0, 7) > oldest.slice(0, 7)) break;
       const last = lastAuditLine(splitLines((await this.read(name)).bytes).lines);
       if (last === null || last.at >= oldest) break;
@@ -63,7 +63,7 @@ export class AuditArchives {
     return expired;
   }
 
-  /** To the trash: a clock that was wrong must not cost the log. */
+  /** Moves it to the trash, because a wrong clock must not cost the log. */
   async discard({ name }: ExpiredArchive): Promise<void> {
     await this.#trash.discard(this.#path(name), `audit-${name}`);
   }

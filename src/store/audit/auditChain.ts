@@ -10,10 +10,9 @@ export interface AuditFile {
 const maxProblems = 100;
 
 /**
- * Follows the chain through all files of the log, oldest first, and names every line that is not what was written, is not
- * where it was written, or is no longer there.
+ * Follows the chain through all files of the log, oldest first, and names every line that was changed, moved or removed.
  *
- * @param points entries that are known from elsewhere: where the log ends, and what somebody noted down.
+ * @param points entries that are known from elsewhere: the remembered end of the log, and an entry that somebody wrote down.
  */
 export function checkChain(files: readonly AuditFile[], points: readonly AuditPoint[]): AuditReport {
   const chain = new Chain(points);
@@ -87,7 +86,7 @@ class Chain {
     };
   }
 
-  /** Against the entry before it. */
+  /** Checks an entry against the one before it. */
   #compare(place: Place, line: AuditLine): void {
     const before = this.#latest;
     if (!before) return;
@@ -100,14 +99,14 @@ class Chain {
     }
   }
 
-  /** Against what is known of it from elsewhere. */
+  /** Checks an entry against the points that are known from elsewhere. */
   #expect(place: Place, line: AuditLine): void {
     if (this.#points.some(({ sequence, hash }) => sequence === line.sequence && hash !== line.hash)) {
       this.report(place, `It was changed: entry ${line.sequence} had another hash.`);
     }
   }
 
-  /** Months that are over go, and an entry says up to where: anything else that is missing at the beginning was taken away. */
+  /** Old months are removed, and an entry says which. Anything else that is missing at the beginning was taken away. */
   #checkBeginning(): void {
     const first = this.#first;
     if (!first) return;

@@ -2,10 +2,10 @@ import * as z from 'zod/mini';
 import { sha256Hex } from '../../base/hash.ts';
 import { auditFactSchema, auditPointSchema, type AuditFact, type AuditPoint } from '../../protocol/schemas/audit.ts';
 
-/** What the first entry names as the hash of the line before it. */
+/** The hash that the first entry names for the line before it. */
 export const noLine = '0'.repeat(64);
 
-/** What the chain needs of an entry: a later version may tell more, and of other events. */
+/** The fields that the chain needs: a later version may have more fields, and other events. */
 const linkSchema = z.object({
   sequence: z.number(),
   at: z.string(),
@@ -19,7 +19,7 @@ export interface AuditLine extends AuditPoint {
   readonly through: AuditPoint | null;
 }
 
-/** The lines of a log file as text, without their newlines, and what a crash left behind the last one. */
+/** The lines of a log file as text, without their newlines, and whether a crash left a part of a line at the end. */
 export function splitLines(bytes: Uint8Array): { readonly lines: readonly string[]; readonly torn: boolean } {
   const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8').split('\n');
   const rest = lines.pop();
@@ -65,7 +65,7 @@ function parseJson(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch {
-    // Its checksum holds, so somebody wrote it; it is no entry all the same.
+    // Its checksum is right, so somebody wrote it; but it is no entry.
     return null;
   }
 }

@@ -27,12 +27,12 @@ import {
 type AuditSettings = NonNullable<AuditFact['settings']>;
 
 /**
- * Who changed what: `audit.jsonl`, append-only lines of which each names the hash of the one before, over all months. Where the
- * log ends is remembered beside it, so that lines taken from its end are missed too. What was found missing is never smoothed
- * over: the log goes on after the entry that is known to have been the last.
+ * Who changed what: `audit.jsonl`, append-only lines of which each names the hash of the one before, over all months. A file beside it
+ * remembers where the log ends, so that lines taken from its end are noticed too. A gap is never smoothed over: the log continues after
+ * the entry that was the last one.
  *
- * It shows every change by whoever does not make all later lines and `audit/head.json` anew as well. Who can do that is shown up
- * by a hash that was noted down elsewhere.
+ * It shows every change, unless somebody also rewrites all later lines and `audit/head.json`. A hash that was written down elsewhere
+ * shows even that.
  */
 export class AuditLog {
   readonly #parts: StoreParts;
@@ -57,8 +57,8 @@ export class AuditLog {
   }
 
   /**
-   * Finds where the log ends, takes up what a crash left and lets old months go. Part of opening the store, which a log that can't
-   * be read does not prevent.
+   * Finds where the log ends, repairs what a crash left and removes old months. Part of opening the store; a log that cannot be read
+   * does not prevent that.
    */
   async open(): Promise<void> {
     const facts = await this.#queue.run(async () => {
@@ -73,14 +73,14 @@ export class AuditLog {
   }
 
   /**
-   * Adds entries, in this order; when it resolves they are on the disk. Never rejects, since what they tell of has happened:
-   * entries that can't be written are counted in the next one, and reported as a problem of the store.
+   * Adds entries, in this order; when it resolves they are on the disk. Never rejects, because the events have happened: entries that
+   * cannot be written are counted in the next one, and reported as a problem of the store.
    */
   async append(facts: readonly AuditFact[]): Promise<void> {
     if (facts.length > 0) await this.#append(facts);
   }
 
-  /** Adds an entry when the latest one of this month that tells the settings says something else. */
+  /** Adds an entry when the latest settings in this month's log are different. */
   async recordSettings(settings: AuditSettings): Promise<void> {
     if (isDeepStrictEqual(this.#settings, settings)) return;
     this.#settings = settings;
@@ -112,7 +112,7 @@ export class AuditLog {
 
   #append(facts: readonly AuditFact[]): Promise<void> {
     this.#pending.push(...facts);
-    // What comes while a write is under way goes into the next one together.
+    // Entries that arrive during a write are written together by the next one.
     this.#writing ??= this.#queue.run(() => {
       this.#writing = null;
       return this.#write(this.#pending.splice(0));
@@ -160,7 +160,7 @@ export class AuditLog {
     return { entries, head };
   }
 
-  /** A new month gets a new file. A log that can't be moved away just grows on. */
+  /** A new month gets a new file. A log that cannot be moved just keeps growing. */
   async #startMonth(): Promise<void> {
     const { clock, quarantine, layout, lines } = this.#parts;
     if (this.#month === null || clock.now().toISOString().slice(0, 7) <= this.#month) return;
@@ -186,7 +186,7 @@ export class AuditLog {
     }
   }
 
-  /** Nothing waits for it but the end: while one is being written, entries go on, and the next one tells of all of them. */
+  /** Saves where the log ends. Only closing waits for it: entries continue during a save, and the next save covers them all. */
   #saveHead(): Promise<void> {
     this.#saving ??= this.#saveHeads().finally(() => {
       this.#saving = null;
@@ -205,7 +205,7 @@ export class AuditLog {
     }
   }
 
-  /** The head becomes the last entry that is there, or the one remembered when that is later. @returns what there is to tell of it. */
+  /** The head becomes the last entry in the files, or the remembered one when that is later. @returns entries about what it found. */
   async #findEnd(): Promise<AuditFact[]> {
     const { layout, quarantine } = this.#parts;
     this.#savedHead = await this.#readHead();

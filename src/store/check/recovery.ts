@@ -10,7 +10,7 @@ import type { StoreParts } from '../disk/storeParts.ts';
 import type { Trash } from '../records/trash.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 
-/** Makes the directory, and its name last: in each parent that had to be made, up to the first that was there. */
+/** Creates the directory, and syncs its name in each parent that had to be created, up to the first that existed. */
 export async function makeStorageDirectory(files: Files, directory: string): Promise<void> {
   const parents: string[] = [];
   for (let path = directory; (await files.stat(path)) === null; path = dirname(path)) parents.push(dirname(path));
@@ -19,13 +19,13 @@ export async function makeStorageDirectory(files: Files, directory: string): Pro
     try {
       await files.syncDirectory(parent);
     } catch (error) {
-      // A folder that others own may be passed through and not opened; its owner's other writes bring the name to the disk.
+      // A folder of another user may allow passing through but not opening; its owner's other writes bring the name to the disk.
       if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
     }
   }
 }
 
-/** A freeze that a crash had cut short, as it was ended. */
+/** A freeze that a crash had interrupted, and how it ended. */
 export interface FinishedFreeze {
   readonly session: SessionId;
   readonly window: WindowName;
@@ -34,11 +34,11 @@ export interface FinishedFreeze {
 }
 
 /**
- * Ends what an earlier run left unfinished. Every step may itself be cut short and done again.
+ * Finishes or rolls back what an earlier run left unfinished. Every step may itself be interrupted and repeated.
  *
- * A freeze whose window is there is finished when the session still has the version it had when the freeze began: it becomes
- * frozen as that window. When the session went on, or the window never appeared, the freeze did not happen; a
- * window that is there stays, as good as a checkpoint.
+ * A freeze whose window is there is finished when the session still has the version it had when the freeze began: it becomes frozen as
+ * that window. When the session has continued, or the window never appeared, the freeze did not happen; a window that is there stays,
+ * like a checkpoint.
  */
 export async function recover(
   parts: StoreParts,

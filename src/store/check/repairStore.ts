@@ -7,8 +7,9 @@ import type { WindowManifest } from '../../protocol/schemas/window.ts';
 import { checkStore, type VerifiedStore } from './verifyStore.ts';
 
 /**
- * Sets aside what is damaged, makes the record of a session anew from its messages where it is lost, a lost lineage with another
- * salt, and the index from the files. Each part is whole by itself: an abort leaves the rest to the next repair. @param engine of sessions whose own is not known.
+ * Sets damaged records aside. Rebuilds a lost session record from its messages, a lost lineage with another salt, and the index from
+ * the files. Each step is complete by itself: an abort leaves the rest to the next repair. @param engine for sessions whose own engine
+ * is not known.
  * @returns what was done, in plain words.
  */
 export async function repairStore(
@@ -80,7 +81,7 @@ async function wholeMessages({ sessions }: VerifiedStore, id: SessionId): Promis
   return messages.sort((a, b) => a.sequence - b.sequence);
 }
 
-/** Those that sessions and windows have, and that are no longer there. */
+/** Lineages that sessions and windows name, and that no longer exist. */
 async function lostLineages({ sessions, windows, lineages, source }: VerifiedStore): Promise<LineageId[]> {
   const used = new Set<LineageId>();
   const add = async (read: () => Promise<{ readonly lineage: LineageId } | null>): Promise<void> => {
@@ -94,7 +95,7 @@ async function lostLineages({ sessions, windows, lineages, source }: VerifiedSto
   return lost;
 }
 
-/** Its newest window knows what the session's record knew. */
+/** The session's newest window has the facts of the lost record. */
 async function lastWindowOf({ windows, source }: VerifiedStore, id: SessionId): Promise<WindowManifest | null> {
   let last: WindowManifest | null = null;
   for (const name of await source.windowNames()) {

@@ -26,12 +26,12 @@ export interface VerifiedStore {
   readonly audit: AuditLog;
 }
 
-/** Reads everything once and says what is wrong, in the words of a person. Nothing is changed. */
+/** Reads everything once and says what is wrong, in plain words. Changes nothing. */
 export function verifyStore(store: VerifiedStore, onChecked: OnChecked, signal: AbortSignal): Promise<VerifyStep[]> {
   return store.parts.quarantine.withoutMoving(() => checkStore(store, onChecked, signal));
 }
 
-/** The same, and what is damaged is set aside. What is created or deleted meanwhile is not a problem. */
+/** The same, and sets damaged files aside. Records that are created or deleted during the check are no problem. */
 export async function checkStore(
   store: VerifiedStore,
   onChecked: OnChecked,
@@ -68,7 +68,7 @@ async function sessionRecords(
   each: Each,
 ): Promise<VerifyStep> {
   return each('session records and token ids', await source.sessionIds(), (id) =>
-    // Both as one: a turn that ends replaces both.
+    // Read together, because a turn that ends replaces both.
     sessions.exclusively(id, async () => {
       const session = await sessions.get(id);
       if (!session) return;
@@ -164,7 +164,10 @@ async function windowSessions(
   });
 }
 
-/** It may have gone meanwhile, with its session, and another one may have its name: a manifest never changes. */
+/**
+ * The window may have been deleted during the check, and another one may have its name. A manifest never changes, so the creation time
+ * tells.
+ */
 const isStillThere = async (windows: WindowFiles, window: WindowManifest): Promise<boolean> =>
   isDeepStrictEqual(await windows.get(window.name), window);
 
@@ -209,7 +212,7 @@ const makeEach =
       try {
         await check(item, (problem) => problems.push(problem));
       } catch (error) {
-        // Deleted while it was looked at.
+        // Deleted during the check.
         if (isCwmError(error, 'SessionNotFound', 'WindowNotFound')) continue;
         problems.push(messageOf(error));
       }
@@ -217,7 +220,7 @@ const makeEach =
     return { step, checked: items.length, problems };
   };
 
-/** @throws what is no finding about the store. */
+/** @throws an error that is no finding about the store. */
 function messageOf(error: unknown): string {
   if (error instanceof CwmError) return error.message;
   if (error instanceof Error && 'code' in error) return error.message;

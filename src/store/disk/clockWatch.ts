@@ -4,20 +4,20 @@ import { hasCode } from './files.ts';
 import type { StoreParts } from './storeParts.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
-/** A store that was not open for longer than this cannot tell a long pause from a clock that is wrong. */
+/** When the store was closed for longer than this, a long pause and a wrong clock look the same. */
 export const longestPauseMs = 31 * dayMs;
-/** How long the clock must run on after such a jump, or after it was set back, before anything expires. */
+/** How long the clock must run after such a jump, or after it was set back, before anything expires. */
 export const steadyAfterMs = dayMs;
-/** The clock may be corrected by so much without a doubt about it. */
+/** A correction of the clock by up to this much raises no doubt. */
 const correctionMs = 60 * 60 * 1000;
 
-/** `clock.json`: what the store saw of the clock, in ISO 8601. */
+/** `clock.json`: the times that the store saw, in ISO 8601. */
 const clockRecordSchema = z.object({ seen: z.string(), steadySince: z.string() });
 
 /**
- * Whether the time of the machine is good enough to remove something for its age. A clock that is years ahead for one start would
- * otherwise empty the trash and move the audit log of yesterday away. After a jump nothing expires for a day: a wrong clock is
- * usually put right by then, and a store that was really not used for so long loses one day.
+ * Whether the machine's clock can be trusted enough to remove something for its age. Without this check, a clock that is years ahead
+ * for one start would empty the trash and move yesterday's audit log away. After a jump nothing expires for a day: a wrong clock is
+ * usually corrected by then, and a store that was really unused for so long only loses one day.
  */
 export class ClockWatch {
   readonly #parts: StoreParts;
@@ -28,7 +28,7 @@ export class ClockWatch {
     this.#parts = parts;
   }
 
-  /** Looks at the clock, and remembers it once a day. Never throws for a full disk: emptying the trash is what makes room then. */
+  /** Reads the clock, and remembers it once a day. Never throws for a full disk, because emptying the trash is what makes room. */
   async isSteady(): Promise<boolean> {
     const nowMs = this.#parts.clock.now().getTime();
     if (this.#steadySinceMs === null) await this.#load();

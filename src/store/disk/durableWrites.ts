@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path';
 import { hasCode, type Files } from './files.ts';
 
 /**
- * The few ways in which the store changes the disk. Each returns when the change would survive a power cut, and when it fails
- * puts things back as they were, so that the same call can be made again.
+ * The few ways in which the store changes the disk. Each returns when the change would survive a power cut. A call that fails undoes
+ * its changes, so that it can be repeated.
  *
- * Why not write-file-atomic: it takes a short write (a disk that fills up) for a whole one, does not sync the directory, and
- * follows a link at the target.
+ * Why not write-file-atomic: it takes a short write (a disk that fills up) for a whole one, does not sync the directory, and follows a
+ * link at the target.
  */
 export class DurableWrites {
   readonly #files: Files;
@@ -18,7 +18,7 @@ export class DurableWrites {
     this.#temporary = temporaryDirectory;
   }
 
-  /** Puts a whole file in place of what is there, if anything is. */
+  /** Writes a whole file, and replaces the one that is there. */
   async replaceFile(path: string, bytes: Uint8Array): Promise<void> {
     const previous = await this.readIfThere(path);
     await this.#place(path, bytes);
@@ -37,8 +37,8 @@ export class DurableWrites {
   }
 
   /**
-   * Remembers what is at the path without copying it, so that it can be put back when there is no room to write. To be ended with
-   * one of the two.
+   * Holds what is at the path without copying it, so that it can be put back when there is no room to write. The caller must call
+   * `putBack` or `drop`.
    */
   async hold(path: string): Promise<{ readonly putBack: () => Promise<void>; readonly drop: () => Promise<void> }> {
     const held = join(this.#temporary, randomUUID());
@@ -51,7 +51,7 @@ export class DurableWrites {
         await this.#files.syncDirectory(dirname(path));
       },
       drop: async () => {
-        // What stays is in a directory that is emptied at the next start.
+        // A file that stays behind is in a directory that the next start empties.
         if (isThere) await quietly(() => this.#files.remove(held));
       },
     };
@@ -100,7 +100,7 @@ export class DurableWrites {
   /** Moves a file or directory to where nothing is. */
   async move(from: string, to: string): Promise<void> {
     await this.#files.rename(from, to);
-    // First where it arrives: a power cut in between leaves it twice rather than nowhere.
+    // The target first: a power cut between the two leaves it twice rather than nowhere.
     await this.#settle([dirname(to), dirname(from)], () => this.#files.rename(to, from));
   }
 
@@ -165,7 +165,7 @@ export class DurableWrites {
   }
 }
 
-/** For cleaning up after a failure: that failure is the one to report, and what stays behind is found at the next start. */
+/** Cleans up after a failure, which is the one to report. The next start finds what stays behind. */
 async function quietly(cleanUp: () => Promise<void>): Promise<void> {
   await cleanUp().catch(() => undefined);
 }

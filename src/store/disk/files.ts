@@ -22,7 +22,7 @@ export interface DirectoryEntry {
   readonly sizeBytes: number;
   readonly modifiedMs: number;
   readonly inode: string;
-  /** Names that the file has: with more than one, its bytes are there once all the same. */
+  /** Number of names that the file has; its bytes take space only once. */
   readonly names: number;
 }
 
@@ -33,7 +33,7 @@ export interface DirectoryEntry {
 export interface Files {
   /** Names in the directory, in no order. */
   list(directory: string): Promise<string[]>;
-  /** The same with what is known of each; what goes away meanwhile is left out. */
+  /** The same with facts about each; an entry that is deleted during the call is left out. */
   entries(directory: string): Promise<DirectoryEntry[]>;
   /** Bytes that this user may still write to the file system of an existing path; null where the system does not tell. */
   freeBytes(path: string): Promise<number | null>;
@@ -65,13 +65,13 @@ export interface Files {
 
 const privateFile = 0o600;
 const privateDirectory = 0o700;
-// Windows has no such flag, and no links that an ordinary user could plant.
+// Windows has no such flag, and no links that an ordinary user could create.
 const noFollow = constants.O_NOFOLLOW ?? 0;
 
 /** Longer than the steps of any file system's clock but FAT's. */
 const settlingMs = 100n;
 
-/** Files looked at before other work gets its turn: about two milliseconds. */
+/** Number of files to stat before other work gets its turn: about two milliseconds. */
 const entriesAtOnce = 512;
 
 /** {@link Files} on the machine's own file system. */
@@ -83,7 +83,7 @@ export const diskFiles: Files = {
     const entries: DirectoryEntry[] = [];
     for (const [at, name] of names.entries()) {
       if (at % entriesAtOnce === entriesAtOnce - 1) await nextTurn();
-      // A promise costs many times what such a call does, and there may be a hundred thousand files.
+      // A promise costs many times more than such a call, and there may be a hundred thousand files.
       const stat = lstatSync(join(directory, name), { bigint: true, throwIfNoEntry: false });
       if (!stat) continue;
       entries.push({
@@ -185,7 +185,7 @@ export const diskFiles: Files = {
   },
 };
 
-/** Some file systems know no modes (CIFS, exFAT). What keeps other users out there is how they are mounted. */
+/** Some file systems have no modes (CIFS, exFAT). There, the mount options decide which users have access. */
 async function closeToOthers(directory: string): Promise<void> {
   try {
     await fs.chmod(directory, privateDirectory);
@@ -201,7 +201,7 @@ const kindOf = (stat: BigIntStats): FileStat['kind'] =>
 async function writeAndSync(path: string, flags: number, bytes: Uint8Array): Promise<void> {
   const handle = await fs.open(path, flags, privateFile);
   try {
-    // FileHandle.writeFile goes on after a short write, which is how a disk that fills up shows itself first.
+    // FileHandle.writeFile continues after a short write, which is the first sign of a disk that fills up.
     await handle.writeFile(bytes);
     await handle.sync();
   } finally {

@@ -16,8 +16,8 @@ import {
 const sha256Pattern = /^[0-9a-f]{64}$/;
 
 /**
- * Where everything lies below the storage directory (`docs/storage-format.md`). The only place that makes paths, and only of ids
- * that pass their parse function again: a cast can't smuggle in a `..`.
+ * Where everything is below the storage directory (`docs/storage-format.md`). Only this file makes paths, and only from ids that pass
+ * their parse function again, so that a cast cannot smuggle in a `..`.
  */
 export class Layout {
   readonly root: string;
@@ -25,11 +25,11 @@ export class Layout {
   readonly windows: string;
   readonly lineages: string;
   readonly projects: string;
-  /** Operations over two records that have begun: looked through at start. */
+  /** Operations over two records that have begun; the start checks them. */
   readonly intents: string;
-  /** The embedded engine's own; nothing of the store's is in it. */
+  /** The embedded engine's directory; the store has nothing in it. */
   readonly kv: string;
-  /** Whatever is not finished is built here; emptied at start. */
+  /** Unfinished files are built here; the start empties it. */
   readonly temporary: string;
   readonly trash: string;
   readonly quarantine: string;
@@ -43,9 +43,9 @@ export class Layout {
   /** Whole months of the audit log that are over, and where the log ends. */
   readonly audit: string;
   readonly auditHead: string;
-  /** Sessions whose state is active, the current one first. */
+  /** Selected sessions, the last selected one first. */
   readonly activeStates: string;
-  /** What the store saw of the machine's clock. */
+  /** The times that the store saw on the machine's clock. */
   readonly clock: string;
 
   constructor(root: string) {
@@ -70,7 +70,7 @@ export class Layout {
     this.clock = join(root, 'clock.json');
   }
 
-  /** Those that must be there. */
+  /** Directories that must exist. */
   get directories(): readonly string[] {
     const { contexts, windows, lineages, projects, intents, audit, temporary, trash, quarantine } = this;
     return [contexts, windows, lineages, projects, intents, audit, temporary, trash, quarantine];
@@ -139,7 +139,7 @@ export interface WindowPaths {
   readonly tokens: string;
   readonly kv: string;
   readonly receipts: string;
-  /** Empty; while it is there, no budget takes the window's KV. */
+  /** An empty file; while it exists, no budget evicts the window's KV. */
   readonly pin: string;
 }
 

@@ -18,7 +18,7 @@ export class LineFiles {
     this.#quarantine = quarantine;
   }
 
-  /** Changes nothing: a line that is just being written is not seen yet. No file is no lines. */
+  /** Changes nothing, and does not see a line that is just being written. A missing file has no lines. */
   async load<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<DecodedLines<z.output<Schema>>> {
     const decoded = decodeLines((await this.#writes.readIfThere(path)) ?? new Uint8Array(), schema);
     if (decoded.damagedLines.length > 0) {
@@ -27,7 +27,7 @@ export class LineFiles {
     return decoded;
   }
 
-  /** What an earlier crash left of a last line is cut off first, so that it can't spoil the next one. */
+  /** First cuts off the part of a line that an earlier crash left, so that it cannot spoil the next one. */
   async append(path: string, values: readonly unknown[]): Promise<void> {
     await this.mend(path);
     const sizeBytes = this.#sizes.get(path) ?? 0;
@@ -42,12 +42,12 @@ export class LineFiles {
     await this.#writes.replaceFile(path, encodeLines(values));
   }
 
-  /** The file is gone or somebody else changed it. */
+  /** Call it when the file is gone or another program changed it. */
   forget(path: string): void {
     this.#sizes.delete(path);
   }
 
-  /** Cuts off what a crash left of a last line. @returns whether there was something. */
+  /** Cuts off the part of a line that a crash left. @returns whether there was one. */
   async mend(path: string): Promise<boolean> {
     if (this.#sizes.has(path)) return false;
     const bytes = (await this.#writes.readIfThere(path)) ?? new Uint8Array();

@@ -2,8 +2,8 @@ import type * as z from 'zod/mini';
 import { sha256Hex } from '../../base/hash.ts';
 
 /**
- * Append-only lines, each `<SHA-256 of the rest>\t<JSON>\n`, as npm's cacache keeps its index: a line that a crash cut short,
- * or that rotted, is known for what it is, and its neighbours stay readable.
+ * Append-only lines, each `<SHA-256 of the rest>\t<JSON>\n`, as npm's cacache keeps its index: a line that a crash cut short, or whose
+ * bits changed, is recognised, and its neighbours stay readable.
  */
 export const encodeLines = (values: readonly unknown[]): Uint8Array =>
   Buffer.from(
@@ -15,9 +15,9 @@ export const encodeLines = (values: readonly unknown[]): Uint8Array =>
 
 export interface DecodedLines<T> {
   readonly values: readonly T[];
-  /** Where the last whole line ends: what follows is the rest of a write that was cut short. */
+  /** Where the last whole line ends; the rest is part of a write that was interrupted. */
   readonly wholeBytes: number;
-  /** 1-based numbers of whole lines that are not what was written. */
+  /** 1-based numbers of whole lines whose checksum is wrong. */
   readonly damagedLines: readonly number[];
 }
 
@@ -49,7 +49,7 @@ function parseJson(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch {
-    // Somebody wrote it with the right checksum; it is no value all the same.
+    // Its checksum is right, so somebody wrote it; but it is no valid value.
     return undefined;
   }
 }

@@ -3,17 +3,17 @@ import type { Clock } from '../../base/clock.ts';
 import type { DurableWrites } from './durableWrites.ts';
 import type { Layout } from './layout.ts';
 
-/** Something the store found wrong and lived with. */
+/** A problem that the store found and could work around. */
 export interface StoreProblem {
   readonly at: string;
   /** Relative to the storage directory, with `/` between its parts. */
   readonly path: string;
   readonly what: string;
-  /** Where the damaged file lies now, relative to the storage directory; null when it was left where it is. */
+  /** Where the damaged file is now, relative to the storage directory; null when it was not moved. */
   readonly movedTo: string | null;
 }
 
-/** Sets damaged files aside, where nobody trips over them and somebody can still look at them. */
+/** Sets damaged files aside, where they do no harm and people can still examine them. */
 export class Quarantine {
   readonly #writes: DurableWrites;
   readonly #layout: Layout;
@@ -29,7 +29,7 @@ export class Quarantine {
     this.#clock = clock;
   }
 
-  /** Oldest first; at most 1,000 are kept. */
+  /** Oldest first; at most the latest 1,000. */
   get problems(): readonly StoreProblem[] {
     return this.#problems;
   }
@@ -49,7 +49,7 @@ export class Quarantine {
     }
   }
 
-  /** Never throws: a file that can't be moved is reported all the same. */
+  /** Never throws: a file that cannot be moved is reported all the same. */
   async setAside(path: string, what: string): Promise<void> {
     if (this.#onlyLooking > 0) {
       this.#add(path, what, null);
@@ -67,7 +67,7 @@ export class Quarantine {
 
   #add(path: string, what: string, movedTo: string | null): void {
     const problem = { at: this.#clock.now().toISOString(), path: this.#relative(path), what, movedTo };
-    // A line that stays damaged is met by every reader.
+    // Every reader meets a line that stays damaged.
     const isKnown = this.#problems.some((known) => known.path === problem.path && known.what === what);
     if (isKnown && movedTo === null) return;
     this.#problems.push(problem);

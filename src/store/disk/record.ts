@@ -8,7 +8,7 @@ import { CwmError } from '../../protocol/errors.ts';
  */
 export const recordFormatVersion = 1;
 
-/** Bytes are not what was written: a torn write, a flipped bit, another program. */
+/** The bytes are not those that were written: a torn write, a flipped bit, another program. */
 export class DamageError extends Error {
   override readonly name = 'DamageError';
 }
@@ -23,7 +23,7 @@ export function encodeRecord(value: unknown, formatVersion: number = recordForma
   return Buffer.from(`{"formatVersion":${formatVersion},"sha256":"${sum}","value":${text}}\n`);
 }
 
-/** A whole record of any version: what it says is not looked at. */
+/** A whole record of any version; its content is not checked. */
 export interface RawRecord {
   readonly formatVersion: number;
   readonly value: unknown;
@@ -46,7 +46,7 @@ export function openRecord(bytes: Uint8Array): RawRecord {
 }
 
 /**
- * @param knownVersion the latest version that is taken for one's own; what is later is refused, however it looks.
+ * @param knownVersion the latest version that this program can read; a later one is refused.
  * @throws DamageError when the bytes are not a whole record.
  * @throws CwmError UnsupportedSchema when the record is whole, but another version of this program wrote it.
  */
@@ -64,7 +64,7 @@ export function decodeRecord<Schema extends z.ZodMiniType>(
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  // Its checksum holds, so it is what somebody wrote: not damaged, and never to be moved away.
+  // Its checksum is right, so it is as it was written: not damaged, and never to be moved away.
   throw new CwmError('UnsupportedSchema', 'A record does not have the expected fields.', { cause: parsed.error });
 }
 

@@ -2,10 +2,10 @@ import { formatBytes } from '../../base/format.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Files } from './files.ts';
 
-/** Whether the operation that failed was there to read or to change something. */
+/** Whether the operation that failed was a read or a change. */
 export type Access = 'read' | 'write';
 
-/** What a file system can still take; null where that is not known. */
+/** The room that is left on a file system; null when that is not known. */
 export interface RoomLeft {
   readonly bytes: number | null;
   readonly files: number | null;
@@ -16,7 +16,7 @@ const fullCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
 export const isFull = (error: unknown): error is Error =>
   error instanceof Error && 'code' in error && fullCodes.includes(error.code);
 
-/** Null when the file system cannot be asked: the error it is asked for says enough by itself. */
+/** Null when the file system cannot be asked; the error itself then has to say enough. */
 export async function roomLeft(files: Files, directory: string): Promise<RoomLeft | null> {
   try {
     return { bytes: await files.freeBytes(directory), files: await files.freeFiles(directory) };

@@ -7,7 +7,7 @@ import { LineFiles } from './lineFiles.ts';
 import { Quarantine } from './quarantine.ts';
 import { RecordFiles } from './recordFiles.ts';
 
-/** What every part of the store works with. */
+/** The objects that every part of the store uses. */
 export interface StoreParts {
   readonly files: Files;
   readonly clock: Clock;
@@ -16,7 +16,7 @@ export interface StoreParts {
   readonly quarantine: Quarantine;
   readonly records: RecordFiles;
   readonly lines: LineFiles;
-  /** A later version wrote the store: what is understood of it can be read, and nothing is changed. */
+  /** A later version wrote the store: records that this version understands can be read, and nothing can be changed. */
   readonly isReadOnly: boolean;
 }
 

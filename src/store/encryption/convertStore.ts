@@ -5,8 +5,8 @@ import type { Layout } from '../disk/layout.ts';
 import { isSealed, openFrames, sealFrame } from './frames.ts';
 
 /**
- * Encrypts or decrypts every file of the store that is not yet as wanted. Each is replaced as a whole, so that it may be cut short at
- * any point and is then done again from its beginning. A file with several names keeps them.
+ * Encrypts or decrypts every file of the store that is not yet in the wanted form. It replaces each file as a whole, so that an
+ * interrupted conversion can start again from the beginning. A file with several names retains them.
  */
 export async function convertStore(
   files: Files,
@@ -17,7 +17,7 @@ export async function convertStore(
   await files.makeDirectory(layout.temporary);
   const { storeRecord, indexImage, auditLog, activeStates } = layout;
   const converter = new Converter(files, layout.temporary, key, to);
-  // What is being written is of no use to anybody, and may be in either form.
+  // Unfinished files are of no use, and may be in either form.
   for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
   for (const directory of [...layout.directories, layout.backups]) await converter.directory(directory);
   for (const path of [storeRecord, indexImage, auditLog, activeStates]) await converter.file(path, null);
@@ -61,7 +61,7 @@ class Converter {
     if (entry && entry.names > 1) this.#shared.set(entry.inode, path);
   }
 
-  /** Null when it is as wanted already. */
+  /** Null when it already has the wanted form. */
   #converted(raw: Buffer): Uint8Array | null {
     if (raw.length === 0) return null;
     if (this.#to === 'encrypted') return isSealed(raw) ? null : sealFrame(this.#key, raw);

@@ -4,10 +4,10 @@ import { hasCode, type Files } from '../disk/files.ts';
 import { openFrames, sealFrame } from './frames.ts';
 
 /**
- * {@link Files} whose contents lie encrypted on the disk. Names, sizes and times are those of the files as they are; positions in a
- * file are those of its plain text. A file that is not encrypted is damaged: somebody put it there.
+ * {@link Files} whose contents are encrypted on the disk. Names, sizes and times are those of the encrypted files; positions in a file
+ * are those of its plain text. A file that is not encrypted counts as damaged: another program put it there.
  *
- * @param temporaryDirectory on the same file system; what a crash leaves there is of no use.
+ * @param temporaryDirectory on the same file system; files that a crash leaves there are of no use.
  */
 export function encryptedFiles(inner: Files, key: KeyObject, temporaryDirectory: string): Files {
   const writes = new DurableWrites(inner, temporaryDirectory);
@@ -19,7 +19,7 @@ export function encryptedFiles(inner: Files, key: KeyObject, temporaryDirectory:
 
   const read = async (path: string) => openFrames(key, Buffer.from(await inner.read(path)));
 
-  /** Cuts off what a crash left of a last frame, which nobody was told was written. */
+  /** Cuts off the part of a frame that a crash left. No caller was told that it was written. */
   const mendEnd = async (path: string): Promise<void> => {
     if (whole.has(path)) return;
     try {
@@ -49,7 +49,7 @@ export function encryptedFiles(inner: Files, key: KeyObject, temporaryDirectory:
         await inner.truncate(path, end);
         return;
       }
-      // In the middle of a frame, as a file has it that was encrypted with a torn last line: what comes before is written anew.
+      // The cut is inside a frame, as in a file that was encrypted with a torn last line: the rest of the frame is written again.
       await writes.replaceFile(path, sealFrame(key, plain.subarray(0, sizeBytes)));
     },
     rename(from, to) {

@@ -13,10 +13,10 @@ const encryptionRecordSchema = z.object({
   keyId: z.string(),
   /** Where the key was when it was last needed; absolute. */
   keyFile: z.string(),
-  /** A known text under the key, in base64: so that a wrong key is told from damage. */
+  /** A known text under the key, in base64, so that a wrong key and damage look different. */
   check: z.string(),
 });
-/** `encryption.json`, which is never encrypted itself. There is none in a store that is not. */
+/** `encryption.json`, which is never encrypted itself. A plain store has none. */
 export type EncryptionRecord = z.infer<typeof encryptionRecordSchema>;
 
 const known = Buffer.from('context window manager');
@@ -26,7 +26,7 @@ export const checkOf = (key: KeyObject): string => sealFrame(key, known).toStrin
 export const fits = (key: KeyObject, { check }: EncryptionRecord): boolean =>
   openFrames(key, Buffer.from(check, 'base64')).plain.equals(known);
 
-/** @throws CwmError EncryptionKey when it is damaged: then nothing may be believed or written. */
+/** @throws CwmError EncryptionKey when it is damaged: then nothing can be trusted or written. */
 export async function readEncryptionRecord(files: Files, layout: Layout): Promise<EncryptionRecord | null> {
   const bytes = await new DurableWrites(files, layout.temporary).readIfThere(layout.encryption);
   if (bytes === null) return null;

@@ -11,7 +11,7 @@ const nonceBytes = 12;
 const tagBytes = 16;
 const headBytes = magic.length + lengthBytes + nonceBytes;
 
-/** What stands in the plain text for a frame that is not what was written: a line of its own, and no record. */
+/** Replaces a damaged frame in the plain text: a line of its own, and no record. */
 export const damagedMark = Buffer.from('\ndamaged\n');
 
 export interface OpenedFrames {
@@ -20,7 +20,7 @@ export interface OpenedFrames {
   readonly ends: readonly { readonly plain: number; readonly raw: number }[];
 }
 
-/** Names a key without telling anything of it: 16 hex digits. */
+/** Names a key without revealing anything of it: 16 hex digits. */
 export const keyIdOf = (key: KeyObject): string =>
   createHmac('sha256', key).update('cwm key id').digest('hex').slice(0, 16);
 
@@ -37,8 +37,8 @@ export function sealFrame(key: KeyObject, plain: Uint8Array): Buffer {
 export const isSealed = (raw: Uint8Array): boolean => raw.length === 0 || magic.equals(raw.subarray(0, magic.length));
 
 /**
- * The plain text of a file. What a crash cut short at its end is left out, as it would be cut off; a frame that is not what was
- * written gives {@link damagedMark}, and what stands behind it is found again.
+ * The plain text of a file, without a part of a frame that a crash left at its end. A damaged frame becomes {@link damagedMark}, and
+ * the frames behind it are found again.
  */
 export function openFrames(key: KeyObject, raw: Buffer): OpenedFrames {
   const parts: Buffer[] = [];
@@ -65,11 +65,11 @@ export function openFrames(key: KeyObject, raw: Buffer): OpenedFrames {
   return { plain: Buffer.concat(parts), ends };
 }
 
-/** What is left of a write that never ended: its beginning, or room that was made for it. */
+/** The remains of an interrupted write: its beginning, or the room that was reserved for it. */
 const isCutShort = (rest: Buffer): boolean =>
   rest.subarray(0, magic.length).equals(magic.subarray(0, rest.length)) || rest.every((byte) => byte === 0);
 
-/** Null when it is not there as a whole. */
+/** Null when it is incomplete. */
 function frameAt(raw: Buffer, at: number): Buffer | null {
   if (raw.length < at + headBytes || !magic.equals(raw.subarray(at, at + magic.length))) return null;
   const end = at + headBytes + raw.readUInt32BE(at + magic.length);
@@ -84,7 +84,7 @@ function openFrame(key: KeyObject, frame: Buffer): Buffer | null {
   try {
     return Buffer.concat([decipher.update(frame.subarray(headBytes, -tagBytes)), decipher.final()]);
   } catch {
-    // That is how a tag which does not fit shows itself.
+    // This error means that the tag is wrong.
     return null;
   }
 }

@@ -16,24 +16,24 @@ import { isSealed, keyIdOf, openFrames } from './frames.ts';
 import { keyError, makeKeyFile, readKeyFile } from './keyFile.ts';
 
 export interface EncryptionWish {
-  /** Null: as the store is. */
+  /** Null: leave the store as it is. */
   readonly turn: 'on' | 'off' | null;
-  /** Null: where the store says that its key is. Made where it is not there yet, when encryption is turned on. */
+  /** Null: the path that the store names. Turning encryption on creates a missing key file. */
   readonly keyFile: string | null;
 }
 
-/** How a store lies on the disk. */
+/** Whether a store is encrypted on the disk. */
 export type Encryption =
   | { readonly state: 'off' }
   | { readonly state: 'on'; readonly keyId: string; readonly keyFile: string };
 
 /**
- * Finds out whether the store is encrypted, finishes or makes the conversion that is wanted, and gives the files as the rest of
- * the store is to see them.
+ * Finds out whether the store is encrypted, finishes or makes the wanted conversion, and returns the files as the rest of the store
+ * sees them.
  *
- * @param knownVersion the latest format of a store that may be converted: of what a later version keeps, some files would be left.
- * @throws CwmError EncryptionKey when the key is missing or another one, UnsupportedSchema when a later version wrote what is to be converted:
- * nothing was moved or changed then. `readOnlyWhy` when it is given and something would have to be written.
+ * @param knownVersion the latest format of a store that may be converted: a later version may have files that this one would miss.
+ * @throws CwmError EncryptionKey when the key is missing or another one, UnsupportedSchema when a later version wrote what is to be
+ *   converted: nothing was moved or changed then. `readOnlyWhy` when it is given and something would have to be written.
  */
 export async function openEncryption(
   files: Files,
@@ -92,7 +92,7 @@ async function requireKnown(files: Files, layout: Layout, knownVersion: number):
   );
 }
 
-/** Files of which some have been converted. */
+/** Files of a store whose conversion is not finished. */
 const inEitherForm = (files: Files, key: KeyObject): Files => ({
   ...files,
   read: async (path) => {

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveIndex } from './liveIndex.ts';
 
-/** How often the two are held against each other before a difference counts, and how long is waited in between. */
+/** How often the two are compared before a difference counts, and the pause between two comparisons. */
 const comparisons = 10;
 const betweenComparisonsMs = 100;
 
 /**
- * Whether the index says something else than one that is made from the files alone. Somebody may write between the two readings:
- * only a row that differs in the same way every time is wrong.
+ * Whether the index differs from one that is made from the files alone. A write may come between the two readings, so only a row that
+ * differs in the same way every time is wrong.
  */
 export async function differsFromFiles(index: LiveIndex, signal: AbortSignal): Promise<boolean> {
   let wrong = [...(await differentRows(index))];

@@ -3,7 +3,9 @@ import { sha256Hex } from '../../base/hash.ts';
 const marker = '\ncwm index, sha256 ';
 const trailerBytes = marker.length + 64 + 1;
 
-/** A database image with its SHA-256 behind it, where SQLite does not look: its own checks do not see a flipped bit in a row. */
+/**
+ * A database image with its SHA-256 behind it, where SQLite does not look. SQLite's own checks do not notice a flipped bit in a row.
+ */
 export const sealImage = (image: Uint8Array): Uint8Array =>
   Buffer.concat([image, Buffer.from(`${marker}${sha256Hex(image)}\n`)]);
 

@@ -6,7 +6,7 @@ import { nullIfUnreadable } from '../disk/unreadable.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 import { sessionRow, windowRow, type SessionRow, type WindowRow } from './rows.ts';
 
-/** The index's rows, as the files say them: the only source there is, for a change as for a rebuild. */
+/** Makes the index's rows from the files: the only source, for a change as for a rebuild. */
 export class IndexSource {
   readonly #parts: StoreParts;
   readonly #sessions: SessionFiles;
@@ -26,7 +26,10 @@ export class IndexSource {
     return this.#ids(this.#parts.layout.windows, parseWindowName);
   }
 
-  /** Changes with everything that is in the row, and tells files apart that were put back from a backup. Empty: never to be believed. */
+  /**
+   * A stamp that changes with every change of the row's files, also when they come back from a backup. Empty: the row must not be
+   * trusted.
+   */
   async sessionStamp(id: SessionId): Promise<string> {
     const metadata = await this.#parts.files.stat(this.#parts.layout.session(id).metadata);
     return metadata?.isSettled ? metadata.fingerprint : '';
@@ -46,7 +49,7 @@ export class IndexSource {
   /** Null when there is none that can be read. */
   async session(id: SessionId): Promise<SessionRow | null> {
     const { quarantine, layout } = this.#parts;
-    // First the stamp: a change in between makes the row look old, never new.
+    // The stamp first: a change between the two reads makes the row look old, never new.
     const stamp = await this.sessionStamp(id);
     const session = await nullIfUnreadable(quarantine, layout.session(id).metadata, () => this.#sessions.get(id));
     return session && sessionRow(session, stamp);

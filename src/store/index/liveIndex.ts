@@ -8,16 +8,16 @@ import type { IndexSource } from './indexSource.ts';
 import { SqlIndex } from './sqlIndex.ts';
 import { loadSqlJs } from './sqlJs.ts';
 
-/** Changed rows after which they are read in the background instead of by the next list. */
+/** After this many changed rows, the background reads them instead of the next list. */
 const refreshAfter = 256;
-/** Changed rows after which the image is saved again. */
+/** After this many changed rows, the image is saved again. */
 const saveAfter = 2048;
 const rowsAtOnce = 500;
 
 /**
- * The index beside the files. A change of a file only names the row; the row is read again from the files before the next
- * query, so that index and files can't drift apart and a write never waits for the index. Loaded by the first query: from the
- * image, where each row must have the stamp of its files as they are now, else from the files.
+ * The index beside the files. A change of a file only names the row; the row is read again from the files before the next query, so
+ * that index and files cannot differ for long and a write never waits for the index. The first query loads it: from the image, where
+ * each row must have the stamp of its files as they are now, else from the files.
  */
 export class LiveIndex {
   readonly #parts: StoreParts;
@@ -46,12 +46,12 @@ export class LiveIndex {
     this.#refreshSoon();
   }
 
-  /** @throws CwmError ReadFailed when SQLite can't be loaded; nothing but lists needs it. */
+  /** @throws CwmError ReadFailed when SQLite cannot be loaded; nothing but lists needs it. */
   query<T>(ask: (index: SqlIndex) => T): Promise<T> {
     return this.#queue.run(async () => ask(await this.#current()));
   }
 
-  /** Throws the index away and makes it anew from the files. */
+  /** Discards the index and rebuilds it from the files. */
   rebuild(): Promise<void> {
     return this.#queue.run(async () => {
       this.#replace(null);
@@ -88,7 +88,7 @@ export class LiveIndex {
       await this.#refresh(index);
       if (this.#unsavedRows >= saveAfter) await this.#save(index);
     } catch (error) {
-      // Half a refresh would be believed for ever.
+      // A half refreshed index would be trusted for ever.
       this.#replace(null);
       throw error;
     }
@@ -166,8 +166,8 @@ export class LiveIndex {
 
   async #save(index: SqlIndex): Promise<void> {
     if (this.#parts.isReadOnly) return;
-    // Rows that were read right after a change have no stamp. By now most files have been still for a while: read them once
-    // more, or the next start would have to.
+    // Rows that were read right after a change have no stamp. By now most files have not changed for a while: read them once more, or
+    // the next start would have to.
     const { sessions, windows } = index.unstamped();
     await this.#readRows(index, sessions, windows);
     await this.#parts.writes.replaceFile(this.#parts.layout.indexImage, sealImage(index.image()));

@@ -38,5 +38,5 @@ export const windowRow = (sources: WindowSources, stamp: string): WindowRow => (
   stamp,
 });
 
-/** A line each, in lower case: a search term without a line break can't match across them. */
+/** A line each, in lower case: a search term without a line break cannot match across them. */
 const searchText = (...texts: readonly string[]): string => texts.join('\n').toLowerCase();

@@ -1,9 +1,9 @@
-/** Goes up with every change of {@link indexSchema}: an image of another version is thrown away and rebuilt. */
+/** Increases with every change of {@link indexSchema}: an image of another version is discarded and rebuilt. */
 export const indexVersion = 4;
 
 /**
- * Rows are small: what fills a list's line or narrows it down. `stamp` is the fingerprint of the files that the row was read
- * from, so that a row is believed only while they are the same. `search` is lower case, for a search that ignores case.
+ * Rows are small: the fields of a list's line, and those that filter it. `stamp` is the fingerprint of the files that the row was read
+ * from, so that a row is trusted only while they are the same. `search` is lower case, for a search that ignores case.
  */
 export const indexSchema = `
   CREATE TABLE sessions (

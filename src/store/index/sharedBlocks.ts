@@ -6,8 +6,8 @@ import type { LiveIndex } from './liveIndex.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 
 /**
- * What other windows say of a window's blocks. A block's hash covers the lineage's salt, so only windows of the same lineage need
- * to be read.
+ * What other windows recorded about a window's blocks. A block's hash covers the lineage's salt, so only windows of the same lineage
+ * need to be read.
  */
 export class SharedBlocks {
   readonly #windows: WindowFiles;
@@ -59,7 +59,9 @@ export class SharedBlocks {
     }
   }
 
-  /** Newest first. Without the index every window is looked at: slow, and better than to delete what another one needs. */
+  /**
+   * Newest first. Without the index it reads every window, which is slow, but better than deleting a block that another window needs.
+   */
   async #windowsOfLineage(lineage: string): Promise<readonly WindowName[]> {
     try {
       return await this.#index.query((rows) => rows.windowsOfLineage(lineage));

@@ -13,13 +13,13 @@ const sortColumns = {
   kvBytes: 'kv_bytes',
 } as const satisfies Record<WindowQuery['sortBy'], string>;
 
-/** Every set of filters is a statement of its own; few are ever used. */
+/** Each combination of filters has its own statement; few are ever used. */
 const maxStatements = 100;
 
 /** The index as a database in memory. All values are bound, never put into the text of a statement. */
 export class SqlIndex {
   readonly #database: Database;
-  /** By their text: to compile one takes longer than to run it. */
+  /** By their text: compiling a statement takes longer than running it. */
   readonly #statements = new Map<string, Statement>();
 
   private constructor(database: Database) {
@@ -42,7 +42,7 @@ export class SqlIndex {
       const isWhole = version === indexVersion && check === 'ok';
       if (isWhole && schemaOf(database) === ownSchema(sql)) return new SqlIndex(database);
     } catch {
-      // SQLite's own message helps nobody: the image is rebuilt.
+      // SQLite's message is not needed, because the image is rebuilt.
     }
     database?.close();
     return null;
@@ -160,7 +160,7 @@ export class SqlIndex {
     );
   }
 
-  /** Rows whose stamp says nothing. */
+  /** Rows without a stamp. */
   unstamped(): { readonly sessions: SessionId[]; readonly windows: WindowName[] } {
     return {
       sessions: this.#keys("SELECT id FROM sessions WHERE stamp = ''"),
@@ -168,7 +168,7 @@ export class SqlIndex {
     };
   }
 
-  /** What every row of each table says, but not its stamp, in a fixed order: to compare two indexes. */
+  /** Every row of each table without its stamp, in a fixed order, to compare two indexes. */
   dump(): unknown[][] {
     return [
       'SELECT id, search, project, lifecycle, model, updated_at, expires_at FROM sessions ORDER BY id',
@@ -232,7 +232,7 @@ export class SqlIndex {
   }
 }
 
-/** In the one form that stamps are kept in, which sorts as text. */
+/** In the form in which stamps are stored, which sorts as text. */
 function instant(stamp: string | undefined): string | undefined {
   if (stamp === undefined) return undefined;
   const time = new Date(stamp);

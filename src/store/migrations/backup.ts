@@ -26,7 +26,7 @@ export async function backUp(parts: StoreParts, from: number): Promise<string> {
   return `backups/${basename(target)}`;
 }
 
-/** A link is not followed: nothing that this program wrote is one. */
+/** A link is not followed, because this program writes none. */
 async function copy(parts: StoreParts, from: string, to: string): Promise<void> {
   const { files, writes } = parts;
   const stat = await files.stat(from);

@@ -11,13 +11,13 @@ export interface MigrationDone {
   readonly from: number;
   readonly to: number;
   readonly what: string;
-  /** Where everything is as it was before, relative to the storage directory. */
+  /** The backup of the records before the step, relative to the storage directory. */
   readonly backup: string;
 }
 
 /**
- * Takes the store to the latest format, step by step. Each makes a backup, then says in `store.json` that it has begun, under the
- * new version, so that an older program keeps off; a step that was cut short begins again.
+ * Takes the store to the latest format, step by step. Each step makes a backup, then writes into `store.json` that it has begun, under
+ * the new version, so that an older program refuses the store. An interrupted step begins again.
  *
  * @returns what was done; empty when there was nothing to do.
  */
@@ -67,7 +67,7 @@ function contextOf(parts: StoreParts, to: number): MigrationContext {
         const { formatVersion, value } = openRecord(bytes);
         if (formatVersion < to) await writes.replaceFile(path, encodeRecord(change(value), to));
       } catch (error) {
-        // Whoever reads it next sets it aside and says so.
+        // The next reader sets it aside and reports it.
         if (!(error instanceof DamageError)) throw error;
       }
     },

@@ -1,8 +1,8 @@
 import type { StoreParts } from '../disk/storeParts.ts';
 
-/** What a step works with. */
+/** The objects that a step uses. */
 export interface MigrationContext extends Pick<StoreParts, 'files' | 'layout' | 'writes' | 'lines'> {
-  /** Paths of the directories of all sessions, and of all windows, with those in the trash. */
+  /** Paths of the directories of all sessions and windows, also of those in the trash. */
   readonly sessions: () => Promise<readonly string[]>;
   readonly windows: () => Promise<readonly string[]>;
   /**
@@ -13,8 +13,8 @@ export interface MigrationContext extends Pick<StoreParts, 'files' | 'layout' | 
 }
 
 /**
- * One step from a format to the next. It may be cut short at any point and is then done again from its beginning, over what it
- * has already done: every part of it must be able to meet its own result.
+ * One step from a format to the next. It may be interrupted at any point and then starts again from its beginning, so every part must
+ * accept records that it has already converted.
  */
 export interface Migration {
   readonly from: number;
@@ -26,7 +26,7 @@ export interface Migration {
 }
 
 /**
- * Every step there ever was, oldest first; nothing is changed in here but its end. A new step comes with a fixture of the format
- * it starts from (`test/store/fixtures`), and the last `to` is `recordFormatVersion`.
+ * All steps, oldest first; only the end of the list may change. A new step comes with a fixture of the format it starts from
+ * (`test/store/fixtures`), and the last `to` is `recordFormatVersion`.
  */
 export const migrations: readonly Migration[] = [];

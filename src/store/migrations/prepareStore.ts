@@ -10,7 +10,7 @@ import { encodeStoreRecord, readStoreFormat } from './storeFormat.ts';
 
 export interface PreparedStore {
   readonly parts: StoreParts;
-  /** Format that the store has, also when it is later than the known one. */
+  /** The store's format, also when it is later than the known one. */
   readonly formatVersion: number;
   /** What was done to bring it to that format. */
   readonly migrated: readonly MigrationDone[];
@@ -43,7 +43,7 @@ export async function prepareStore(
     return readOnly(files, clock, layout, format.version, laterVersion(format.version));
   }
   if (readOnlyWhy) {
-    // What has to be made, migrated or repaired first cannot be read as it lies.
+    // A store that must first be created, migrated or repaired cannot be read without writing.
     if (format.kind !== 'known' || format.version !== knownVersion || format.record.migrating) throw readOnlyWhy;
     return readOnly(files, clock, layout, format.version, readOnlyWhy);
   }

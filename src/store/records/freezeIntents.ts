@@ -10,9 +10,10 @@ const intentSchema = z.object({ window: windowNameSchema, session: sessionIdSche
 export type FreezeIntent = z.infer<typeof intentSchema>;
 
 /**
- * A freeze is two writes: the window, then the session that is frozen as it. An intent, written before both, remembers the
- * session's version, so that a start after a crash in between can tell a freeze to finish from a session that went on.
- * It ends with the session's next change; one that outlives it (a crash, a full disk) is seen by its version to be over.
+ * A freeze is two writes: the window, then the session that is frozen as it. An intent, written before both, remembers the session's
+ * version. After a crash between the two writes, the start can tell by it whether to finish the freeze or whether the session has
+ * continued. The session's next change removes the intent; the version shows when one that was left behind (a crash, a full disk) is
+ * over.
  */
 export class FreezeIntents {
   readonly #parts: StoreParts;
@@ -41,7 +42,7 @@ export class FreezeIntents {
     for (const window of this.#open.get(session) ?? []) await this.end(window, session);
   }
 
-  /** Those that an earlier run left. Damaged ones are set aside: their freezes are then as if the session went on. */
+  /** Intents that an earlier run left. Damaged ones are set aside, and their freezes count as not done. */
   async left(): Promise<FreezeIntent[]> {
     const { files, layout, records } = this.#parts;
     const intents: FreezeIntent[] = [];

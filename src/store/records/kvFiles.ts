@@ -13,7 +13,7 @@ import type { StoreParts } from '../disk/storeParts.ts';
 const kvHeadSchema = z.object({
   window: windowNameSchema,
   kv: z.omit(kvRecordSchema, { blocks: true }),
-  /** Of the file's bytes, and in its name: head and blocks change as one, when the head is replaced. */
+  /** SHA-256 of the file's bytes, and a part of its name: replacing the head changes head and blocks at once. */
   blocksSha256: z.string(),
 });
 export type KvHead = z.infer<typeof kvHeadSchema>;
@@ -84,7 +84,7 @@ export class KvFiles {
         if (name.startsWith('blocks-') && name !== kept) await this.#parts.files.remove(join(paths.directory, name));
       }
     } catch {
-      // The new record is on the disk: what could not be removed costs only space, and goes with the next one.
+      // The new record is on the disk: a file that could not be removed costs only space, and the next write removes it.
       this.#parts.quarantine.note(paths.directory, `Older block lists than ${kept} could not be removed.`);
     }
   }

@@ -27,7 +27,7 @@ export class LineageFiles {
     });
   }
 
-  /** For one that is lost: another salt, under which nothing is kept yet. What is there in its place is set aside. */
+  /** Replaces a lost lineage: another salt, under which no engine has KV yet. A damaged record is set aside. */
   replaceLost(id: LineageId, salt: string): Promise<void> {
     const { files, quarantine, records, layout } = this.#parts;
     const path = layout.lineage(id);

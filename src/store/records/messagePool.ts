@@ -28,9 +28,9 @@ const entryOf = ({ id, sequence, role, content, createdAt }: Message): MessageIn
 });
 
 /**
- * The messages of a session: one file each, never changed, and one line each in an append-only index. Files come first, so a line
- * never names what is not there; a file that a crash left without its line is taken in again, as is every file when the
- * index is lost. Calls that change one session's pool must come one after another.
+ * The messages of a session: one file each, never changed, and one line each in an append-only index. Files are written first, so a
+ * line never names a missing file. A file that a crash left without its line is entered later, and so is every file when the index is
+ * lost. Calls that change one session's pool must come one after another.
  */
 export class MessagePool {
   readonly #parts: StoreParts;
@@ -61,7 +61,7 @@ export class MessagePool {
       await this.#parts.writes.addFiles(paths.messages, added);
       await this.#parts.lines.append(paths.messageIndex, entries);
     } catch (error) {
-      // Nothing of a failed call stays; what can't be removed now is found by the next check.
+      // Removes what the failed call wrote; the next check finds what cannot be removed now.
       this.#checked.delete(paths.messageIndex);
       for (const path of added.keys()) await this.#parts.files.remove(path).catch(() => undefined);
       throw error;
@@ -77,10 +77,10 @@ export class MessagePool {
     });
   }
 
-  /** Messages of one pool become those of one that is being made, whose directories are there and empty. */
+  /** Gives the messages of one pool to a new one, whose directories exist and are empty. */
   async copyTo(from: SessionPaths, to: SessionPaths, ids: readonly MessageId[]): Promise<void> {
     const wanted = [...new Set(ids)];
-    // Read in full: what is damaged must not be spread, and their lines are needed.
+    // Read in full, because damage must not spread and the lines are needed.
     const messages = await this.load(from, wanted);
     for (const id of wanted) await this.#parts.writes.share(from.message(id), to.message(id));
     await this.#parts.files.syncDirectory(to.messages);
@@ -88,8 +88,8 @@ export class MessagePool {
   }
 
   /**
-   * Reads everything and changes nothing. A whole message without its line in the index is nothing wrong: a crash left it, and
-   * the next append enters it. @returns what is wrong, in plain words.
+   * Reads everything and changes nothing. A whole message without its line in the index is no problem: a crash left it, and the next
+   * append enters it. @returns what is wrong, in plain words.
    */
   async verify(paths: SessionPaths, needed: readonly MessageId[]): Promise<string[]> {
     const { values, damagedLines } = await this.#parts.lines.load(paths.messageIndex, indexEntrySchema);
@@ -111,7 +111,7 @@ export class MessagePool {
     ];
   }
 
-  /** What is known of the session's pool was moved away. */
+  /** Forgets the session's pool, which was moved away. */
   forget(paths: SessionPaths): void {
     this.#checked.delete(paths.messageIndex);
     this.#parts.lines.forget(paths.messageIndex);
@@ -176,7 +176,7 @@ export class MessagePool {
   }
 
   async #entryOfFile(paths: SessionPaths, id: MessageId): Promise<MessageIndexEntry | null> {
-    // A damaged message is set aside and reported by then: the index gets the others.
+    // A damaged message has been set aside and reported; the index gets the others.
     const [message] = (await nullOn(this.load(paths, [id]), 'Corrupted')) ?? [];
     return message ? entryOf(message) : null;
   }

@@ -7,7 +7,7 @@ import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 
 export const projectSchema = z.object({ project: projectUriSchema, activeSession: z.nullable(sessionIdSchema) });
 
-/** What is remembered of a project: `projects/<SHA-256 of its URI>.json`. */
+/** The record of a project: `projects/<SHA-256 of its URI>.json`. */
 export class ProjectFiles {
   readonly #parts: StoreParts;
   readonly #queue = new KeyedQueue<ProjectUri>();

@@ -21,7 +21,7 @@ export class SessionFiles {
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
   readonly #queue = new KeyedQueue<SessionId>();
-  /** Sessions whose left-over token ids were removed since the store was opened. */
+  /** Sessions whose unused token ids were removed since the store was opened. */
   readonly #tidied = new Set<SessionId>();
   readonly pool: MessagePool;
 
@@ -64,7 +64,7 @@ export class SessionFiles {
       if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
       throw new CwmError('Corrupted', `The record of session "${id}" is missing or was set aside.`);
     }
-    // A file system that does not tell upper from lower case shows one session under both names.
+    // A file system that ignores case finds one session under both names.
     if (session.id.toLowerCase() === id.toLowerCase()) return null;
     throw new CwmError('Corrupted', `The record of session "${id}" is that of session "${session.id}".`);
   }
@@ -111,7 +111,10 @@ export class SessionFiles {
     });
   }
 
-  /** Takes a session back. @param from where its directory lies now. @throws CwmError SessionExists when the id is taken by now. */
+  /**
+   * Restores a session from the trash. @param from where its directory is now. @throws CwmError SessionExists when the id is taken by
+   * now.
+   */
   restore(id: SessionId, from: string): Promise<void> {
     const { files, writes, layout } = this.#parts;
     const target = layout.session(id).directory;
@@ -157,7 +160,10 @@ export class SessionFiles {
     return this.exclusively(id, () => this.loadTokensNow(id, sha256));
   }
 
-  /** For a caller that runs {@link exclusively} already: nobody replaces or heals meanwhile what is read, and may be set aside. */
+  /**
+   * For a caller that runs {@link exclusively} already: the read may set a damaged file aside, and no other call must replace it at the
+   * same time.
+   */
   async loadTokensNow(id: SessionId, sha256: string): Promise<number[]> {
     const paths = this.#parts.layout.session(id);
     await this.#requireDirectories(id, paths);
@@ -169,7 +175,7 @@ export class SessionFiles {
     throw new CwmError('Corrupted', `The token ids of session "${id}" are damaged.`);
   }
 
-  /** What is wrong with the pool, in plain words. Damaged files count, and messages that a branch names and nobody has. */
+  /** What is wrong with the pool, in plain words: damaged files, and missing messages that a branch names. */
   async verifyMessages(id: SessionId, inBranches: readonly MessageId[]): Promise<string[]> {
     const paths = this.#parts.layout.session(id);
     await this.#requireDirectories(id, paths);
@@ -189,7 +195,8 @@ export class SessionFiles {
       throw new CwmError('Internal', `The token ids of session "${session.id}" are not those its record names.`);
     }
     await this.#requireDirectories(content.from, from);
-    // So that it is not moved to the trash meanwhile. No two wait for each other: this session is not there yet, that one was.
+    // So that the source is not moved to the trash during the copy. No deadlock: nobody else can wait for a session that is just being
+    // created.
     await this.exclusively(content.from, async () => {
       await this.#requireDirectories(content.from, from);
       await this.pool.copyTo(from, to, content.messageIds);
@@ -208,7 +215,10 @@ export class SessionFiles {
     await hasDirectory(this.#parts.files, paths.messages);
   }
 
-  /** Those that a crash left beside the session before its record named them. Before the first save: later ones may be about to be named. */
+  /**
+   * Removes token ids that a crash left before the session's record named them. Only before the first save: later ones may be about to
+   * be named.
+   */
   async #dropLeftTokens(id: SessionId, paths: SessionPaths): Promise<void> {
     if (this.#tidied.has(id)) return;
     const session = await this.get(id);
@@ -225,7 +235,7 @@ export class SessionFiles {
     try {
       await this.#parts.files.remove(paths.tokens(before));
     } catch (error) {
-      // The update is on the disk: what could not be removed costs only space.
+      // The update is on the disk: a file that could not be removed costs only space.
       if (!hasCode(error, 'ENOENT')) this.#parts.quarantine.note(paths.tokens(before), 'It could not be removed.');
     }
   }

@@ -8,13 +8,13 @@ import { stampOf } from '../disk/quarantine.ts';
 import { entriesIfThere } from '../space/entriesIfThere.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 
-/** How long what was deleted can be had back. */
+/** How long a deleted item can be restored. */
 export const trashGraceMs = 7 * 24 * 60 * 60 * 1000;
 
 /** `trash/<stamp>-<what>/`: deleting is one rename, and the disk space comes back a week later. */
 export class Trash {
   readonly #parts: StoreParts;
-  /** Who takes something out does so alone: what one of two has taken is not there for the other. */
+  /** Items are taken out one after another, so that two callers cannot take the same one. */
   readonly #takers = new SerialQueue();
 
   constructor(parts: StoreParts) {
@@ -27,7 +27,7 @@ export class Trash {
     await writes.moveAside(path, join(layout.trash, `${stampOf(clock.now())}-${what}`));
   }
 
-  /** What was deleted last comes first; names without a time are left out. */
+  /** The last deleted item comes first; names without a time are left out. */
   async items(): Promise<TrashItem[]> {
     const items: TrashItem[] = [];
     for (const named of await this.#named()) items.push({ ...named, sizeBytes: await this.#bytesOnlyIn(named.id) });
@@ -35,7 +35,7 @@ export class Trash {
   }
 
   /**
-   * @param move takes what lies at the path to its place.
+   * @param move moves the item at the path to its place.
    * @throws CwmError PathNotFound when there is no such item.
    */
   takeOut(id: string, move: (item: TrashItem, path: string) => Promise<void>): Promise<TrashItem> {
@@ -47,8 +47,8 @@ export class Trash {
   }
 
   /**
-   * Removes what has been there for longer than {@link trashGraceMs}, or everything; names without a time are left alone.
-   * @returns what went.
+   * Removes items that are older than {@link trashGraceMs}, or everything; leaves names without a time alone. @returns the removed
+   * items.
    */
   empty(which: 'expired' | 'all'): Promise<TrashItem[]> {
     return this.#takers.run(() => this.#empty(which));
@@ -62,7 +62,7 @@ export class Trash {
     for (const { id, expiresAt } of await this.#named()) {
       if (which === 'expired' && expiresAt >= now) continue;
       const { item, path } = await this.#find(id);
-      // First out of the trash: what a crash leaves half removed must not be had back.
+      // First out of the trash: an item that a crash leaves half removed must not be restored.
       const doomed = join(layout.temporary, randomUUID());
       await files.rename(path, doomed);
       await files.syncDirectory(layout.trash);
@@ -99,7 +99,7 @@ export class Trash {
   }
 }
 
-/** What removing the directory frees. */
+/** The bytes that removing the directory frees. */
 async function bytesWithoutOtherName(files: Files, directory: string): Promise<number> {
   let bytes = 0;
   for (const entry of await entriesIfThere(files, directory)) {
@@ -113,7 +113,7 @@ const itemPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-(.+)$/;
 // Ids have no dots, so a number behind one is that of `moveAside`.
 const recordPattern = /^(session|window)-([A-Za-z0-9_-]+)(?:\.\d+)?$/;
 
-/** What lies in the trash under this name; null when that is none that {@link Trash.discard} gave. */
+/** The item in the trash under this name; null when {@link Trash.discard} did not give the name. */
 export function describeItem(id: string): Omit<TrashItem, 'sizeBytes'> | null {
   const parts = itemPattern.exec(id);
   if (!parts) return null;

@@ -75,7 +75,7 @@ export class WindowFiles {
       if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
       throw new CwmError('Corrupted', `The manifest of window "${name}" is missing or was set aside.`);
     }
-    // A file system that does not tell upper from lower case shows one window under both names.
+    // A file system that ignores case finds one window under both names.
     if (manifest.name.toLowerCase() === name.toLowerCase()) return null;
     throw new CwmError('Corrupted', `The manifest of window "${name}" is that of window "${manifest.name}".`);
   }
@@ -129,9 +129,10 @@ export class WindowFiles {
   }
 
   /**
-   * Takes a window back.
-   * @param from where its directory lies now.
-   * @throws CwmError WindowExists when the name is taken by now, SessionNotFound when its session is gone or another one, Corrupted when it is damaged.
+   * Restores a window from the trash.
+   * @param from where its directory is now.
+   * @throws CwmError WindowExists when the name is taken by now, SessionNotFound when its session is gone or another one, Corrupted
+   *   when it is damaged.
    */
   async restore(name: WindowName, from: string): Promise<void> {
     const { records, writes, layout } = this.#parts;
@@ -142,7 +143,7 @@ export class WindowFiles {
     return this.#sessions.exclusively(session, () =>
       this.#queue.run(name, async () => {
         await this.#requireFree(name, paths);
-        // Another one may have its id by now: without its messages it could be listed and never thawed.
+        // Another session may have its id by now: without its messages the window could be listed but never thawed.
         const stored = new Set<string>(await this.#sessions.storedMessages(session));
         const isThere = await hasDirectory(this.#parts.files, layout.session(session).directory);
         if (!isThere || manifest.messageIds.some((id) => !stored.has(id))) {

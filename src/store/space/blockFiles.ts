@@ -20,7 +20,10 @@ interface KnownFolder extends CacheSizes {
 export class BlockFiles implements BlockCache {
   readonly #files: Files;
   readonly #directory: string;
-  /** Sizes of folders whose names have not changed since. The engine writes a block elsewhere and moves it in, so they would. */
+  /**
+   * Sizes of folders whose names have not changed since. The engine writes a block elsewhere and moves it in, so a new block changes
+   * the names.
+   */
   readonly #known = new Map<string, KnownFolder>();
 
   constructor(files: Files, directory: string) {
@@ -99,7 +102,7 @@ export class BlockFiles implements BlockCache {
   }
 
   async #folderSizes(path: string): Promise<CacheSizes> {
-    // First the fingerprint: a change in between makes what is known look old, never new.
+    // The fingerprint first: a change between the two reads makes the known size look old, never new.
     const stat = await this.#files.stat(path);
     const known = this.#known.get(path);
     if (stat && known?.fingerprint === stat.fingerprint) return known;

@@ -1,6 +1,6 @@
 import { hasCode, type DirectoryEntry, type Files } from '../disk/files.ts';
 
-/** Nothing when the directory is not there: it may go while others are looked through. */
+/** Empty when the directory does not exist: it may be removed while others are listed. */
 export async function entriesIfThere(files: Files, directory: string): Promise<DirectoryEntry[]> {
   try {
     return await files.entries(directory);

@@ -7,8 +7,8 @@ import type { StoreParts } from '../disk/storeParts.ts';
 import { entriesIfThere } from './entriesIfThere.ts';
 
 /**
- * Adds up the sizes of all files below the storage directory but those of the KV cache. A message that several sessions share is
- * one file with several names, and counts once: with the records, so that the trash counts what emptying it would free.
+ * Adds up the sizes of all files below the storage directory but those of the KV cache. A message that several sessions share is one
+ * file with several names, and counts once. It counts with the records, so that the size of the trash is what emptying it would free.
  */
 export async function measureStorage({ files, layout }: StoreParts, signal: AbortSignal): Promise<StorageSizes> {
   const counted = new Set<string>();

@@ -3,7 +3,7 @@ import type { SessionId } from '../../protocol/ids.ts';
 import type { Access } from '../disk/storageError.ts';
 
 /**
- * The states as a part of the open store.
+ * The states, as a part of the open store.
  *
  * @param run refuses an operation that the whole store refuses; closing the store waits for the operations it runs.
  * @param onSession is called with the id of a session whose record was replaced.

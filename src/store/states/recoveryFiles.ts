@@ -26,7 +26,7 @@ export class RecoveryFiles {
     this.#parts = parts;
   }
 
-  /** Latest first. What is damaged is set aside, and its id told. */
+  /** Latest first. Damaged ones are set aside, and their ids returned. */
   async list(id: SessionId): Promise<{ points: RecoveryPoint[]; damaged: string[] }> {
     const paths = this.#parts.layout.session(id);
     const points: RecoveryPoint[] = [];
@@ -39,7 +39,10 @@ export class RecoveryFiles {
     return { points, damaged };
   }
 
-  /** Token ids first, then the record that names them, and only then what is too old goes, but for the one with the id `spared`. */
+  /**
+   * Writes token ids first, then the record that names them, and only then removes recovery points that are too old, except the one
+   * with the id `spared`.
+   */
   async add(session: Session, point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint> {
     const { files, writes, records, layout } = this.#parts;
     const paths = layout.session(session.id);
@@ -69,7 +72,7 @@ export class RecoveryFiles {
     return added;
   }
 
-  /** What was spared goes as well. Never throws. */
+  /** Removes the spared one as well. Never throws. */
   async removeSpared(id: SessionId): Promise<void> {
     const paths = this.#parts.layout.session(id);
     const kept = await this.#named(paths).catch(() => []);
@@ -88,7 +91,7 @@ export class RecoveryFiles {
     throw new CwmError('Corrupted', `The token ids of recovery point "${point.id}" are missing or damaged.`);
   }
 
-  /** Null also when they are lost: there is still a conversation to go back to. */
+  /** Null also when they are lost: the session can still go back to the conversation. */
   async #tokensThere({ tokens }: Session, paths: SessionPaths): Promise<ContextTokens | null> {
     if (tokens === null) return null;
     return (await this.#parts.files.stat(paths.tokens(tokens.sha256))) === null ? null : tokens;
@@ -108,7 +111,7 @@ export class RecoveryFiles {
         if (name.endsWith('.u32') && !used.has(path)) await files.remove(path);
       }
     } catch {
-      // The new one is on the disk: what could not be removed costs only space, and goes with the next one.
+      // The new one is on the disk: a file that could not be removed costs only space, and the next call removes it.
       quarantine.note(paths.recovery, 'Old recovery points could not be removed.');
     }
   }

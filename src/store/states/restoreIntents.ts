@@ -20,7 +20,7 @@ export class RestoreIntents {
     await this.#parts.records.write(this.#parts.layout.restoreIntent(intent.session.id), intent);
   }
 
-  /** Never throws: one that stays is seen by its versions to be over. */
+  /** Never throws: the versions of an intent that stays show that it is over. */
   async end(session: SessionId): Promise<void> {
     const path = this.#parts.layout.restoreIntent(session);
     try {
@@ -30,7 +30,7 @@ export class RestoreIntents {
     }
   }
 
-  /** Those that an earlier run left. Damaged ones are set aside: nothing of their restores was acknowledged. */
+  /** Intents that an earlier run left. Damaged ones are set aside: no client was told that their restore was done. */
   async left(): Promise<RestoreIntent[]> {
     const { files, layout, records } = this.#parts;
     const intents: RestoreIntent[] = [];

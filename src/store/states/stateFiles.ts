@@ -79,7 +79,7 @@ export class StateFiles implements StateStore {
     });
   }
 
-  /** Finishes the restores that a crash had cut short; those whose session or state went on since are over. */
+  /** Finishes the restores that a crash interrupted. A restore whose session or state has changed since is over. */
   async recover(): Promise<void> {
     for (const intent of await this.#intents.left()) {
       const id = intent.session.id;
@@ -132,7 +132,7 @@ export class StateFiles implements StateStore {
     return this.#records.load(id);
   }
 
-  /** The session last: while it has its old version, a restore that was cut short is known to be unfinished. */
+  /** Writes the session last: its old version shows that an interrupted restore is unfinished. */
   async #apply(session: Session, state: StoredState | null): Promise<void> {
     const id = session.id;
     if (state !== null) await this.#records.put(id, state);
@@ -145,7 +145,7 @@ export class StateFiles implements StateStore {
     await this.#sessions.updateNow(session);
   }
 
-  /** Never throws. What can't be put back is finished by the next start, which has the intent. */
+  /** Never throws. When the state cannot be put back, the next start finishes the restore from its intent. */
   async #undo(id: SessionId, held: Awaited<ReturnType<StateRecords['hold']>>): Promise<void> {
     try {
       await held.putBack();
@@ -153,7 +153,7 @@ export class StateFiles implements StateStore {
     } catch {
       this.#parts.quarantine.note(
         this.#parts.layout.restoreIntent(id),
-        'A restore that failed could not be taken back; the next start finishes it.',
+        'Going back to a recovery point failed and could not be undone; the next start finishes it.',
       );
     }
   }
@@ -168,11 +168,11 @@ export class StateFiles implements StateStore {
     await this.#apply(intent.session, intent.state);
     this.#parts.quarantine.note(
       this.#parts.layout.session(id).metadata,
-      `The backend ended while a recovery point of session "${id}" was being restored; the restore was finished.`,
+      `The backend ended while session "${id}" was going back to a recovery point. That has now been finished.`,
     );
   }
 
-  /** Not for a restore that failed long ago and whose recovery point went since. */
+  /** False for a restore that failed long ago and whose recovery point was removed since. */
   async #hasTokens({ id, tokens }: Session): Promise<boolean> {
     if (tokens === null) return true;
     const { files, layout } = this.#parts;

@@ -18,12 +18,12 @@ interface Named {
   readonly path: string;
 }
 
-/** Folders that keep states of sessions for several storage directories: on a shared drive, in a repository. */
+/** Folders that hold states of sessions for several storage directories: on a shared drive, in a repository. */
 export class StateFolders implements StatePeers {
   readonly #files: Files;
   readonly #timeoutMs: number;
 
-  /** @param timeoutMs of one reading or writing; default 30 s. A drive that does not answer must hold up nobody for ever. */
+  /** @param timeoutMs of one reading or writing; default 30 s. A drive that does not answer must not block a call for ever. */
   constructor(files: Files, timeoutMs = 30_000) {
     this.#files = files;
     this.#timeoutMs = timeoutMs;
@@ -62,8 +62,9 @@ export class StateFolders implements StatePeers {
 }
 
 /**
- * A state is one file, `state-<session>-<version it replaced>.json`. That name can be made only once, so that of two who replace
- * the same version one is told; the highest counts, and lower ones go. Nothing is locked, and nobody needs to be there.
+ * A state is one file, `state-<session>-<version it replaced>.json`. That name can be created only once, so when two clients replace
+ * the same version, one of them gets a conflict. The highest version counts, and lower ones are removed. This needs no lock and no
+ * server.
  */
 class StateFolder {
   readonly #files: Files;
@@ -81,7 +82,7 @@ class StateFolder {
       try {
         return await this.#open(latest.path, session);
       } catch (error) {
-        // Somebody replaced it between the two.
+        // Another client replaced it between listing and reading.
         if (!hasCode(error, 'ENOENT') || attempt === attempts) throw error;
       }
     }
@@ -95,11 +96,11 @@ class StateFolder {
     await this.#files.syncDirectory(this.#folder);
     const [latest, ...older] = await this.#named(session);
     if (latest?.path !== path) {
-      // What it replaced had been replaced already, and was gone: the name was free for that reason alone.
+      // The replaced version had already been replaced and removed: only for that reason was the name free.
       await this.#files.remove(path).catch(() => undefined);
       throw this.#overtaken(session);
     }
-    // What can't be removed now goes with the next one.
+    // The next write removes what cannot be removed now.
     for (const { path: old } of older) await this.#files.remove(old).catch(() => undefined);
   }
 
@@ -110,7 +111,7 @@ class StateFolder {
     try {
       await this.#files.link(temporary, path).catch((error: unknown) => {
         if (hasCode(error, 'EEXIST')) throw this.#overtaken(session);
-        // Without second names (exFAT, some network drives), a crash may leave a part: its checksum tells.
+        // Without hard links (exFAT, some network drives), a crash may leave a part of the file; its checksum shows that.
         if (hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'))
           return this.#files.create(path, bytes);
         throw error;

@@ -8,8 +8,8 @@ import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 import { stateRecordSchema } from './stateSchemas.ts';
 
 /**
- * `state/current.json` of a session. The directory comes with the record in it, so that one without is known to have lost it.
- * Calls that change one session's must come one after another.
+ * `state/current.json` of a session. The directory appears with the record in it, so a directory without it has lost its record. Calls
+ * that change one session's must come one after another.
  */
 export class StateRecords {
   readonly #parts: StoreParts;
@@ -30,7 +30,7 @@ export class StateRecords {
     throw lost(id, `is that of session "${session}"`);
   }
 
-  /** Does not look at what is there. */
+  /** Does not check what is there. */
   async put(id: SessionId, state: StoredState): Promise<void> {
     const { writes, records, files, layout } = this.#parts;
     const paths = layout.session(id);
