@@ -23,6 +23,8 @@ export interface BackendArguments {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly ratePerMinute: number | null;
+  /** Whether plain http to another machine is refused. */
+  readonly requiresTls: boolean;
   /** Undefined: states are synchronised only when somebody asks for it. */
   readonly stateSync?: AutoSyncConfig;
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
@@ -66,6 +68,8 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     logLevel: settings.logLevel,
     logFormat: settings.logFormat,
     ratePerMinute: settings.rateLimit,
+    // The command line starts backends without options.
+    requiresTls: (written['require-tls'] ?? env['CWM_REQUIRE_TLS'] ?? settings.requireTls) !== 'off',
     tracker: { autoCreate: settings.stateAutoCreate === 'on', defaultSession: settings.stateDefaultSession },
     encryption: {
       turn: settings.encryption,

@@ -29,6 +29,8 @@ export interface CompositionOptions {
   readonly defaultEngine: string;
   /** Arguments of the embedded engine's program besides model and KV directory. */
   readonly embeddedArgs: readonly string[];
+  /** Default: on. */
+  readonly requiresTls?: boolean;
   /** As passed to the backend; null is the default. */
   readonly ratePerMinute: number | null;
   /** Default: those of `defaultLimits`. */
@@ -56,6 +58,7 @@ export const composeServices =
   ({
     defaultEngine,
     embeddedArgs,
+    requiresTls = true,
     ratePerMinute,
     limits,
     stateSync,
@@ -86,6 +89,7 @@ export const composeServices =
       storage,
       defaultSpec: defaultEngine,
       embedded: { entry: entryPointPath('embedded', import.meta.url), args: embeddedArgs },
+      requiresTls,
       log,
       emit,
     });

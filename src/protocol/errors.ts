@@ -218,6 +218,12 @@ export const errors = {
     retryable: false,
     hint: 'Name the key file that the store was encrypted with.',
   },
+  TlsRequired: {
+    code: 'CWM-8004',
+    status: 403,
+    retryable: false,
+    hint: 'Use https://, or a tunnel to this machine. If you trust the network, turn off "cwm.requireTls" (CWM_REQUIRE_TLS=off).',
+  },
   Internal: { code: 'CWM-9001', status: 500, retryable: false, hint: 'This is a bug; the log has the details.' },
 } as const satisfies Record<string, { code: `CWM-${number}`; status: number; retryable: boolean; hint: string }>;
 

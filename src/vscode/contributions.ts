@@ -198,6 +198,7 @@ export const settings = {
   'cwm.embedded.chatTemplate': { default: '' },
   'cwm.kvBudgetGb': numberSetting(backendSettings.kvBudgetGb),
   'cwm.storageQuotaGb': numberSetting(backendSettings.storageQuotaGb),
+  'cwm.requireTls': { default: backendSettings.requireTls.default, values: backendSettings.requireTls.values },
   'cwm.logLevel': { default: backendSettings.logLevel.default, values: backendSettings.logLevel.values },
 } as const;
 
@@ -222,6 +223,7 @@ export interface SettingTypes {
   'cwm.kvBudgetGb': number;
   /** Of everything in the storage directory, in gigabytes; 0: no limit. */
   'cwm.storageQuotaGb': number;
+  'cwm.requireTls': 'on' | 'off';
   'cwm.logLevel': LogLevel;
 }
 export type SettingId = keyof SettingTypes & keyof typeof settings;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { BackendEngines } from '../../src/backend/engines/backendEngines.ts';
+import { requireTls } from '../../src/backend/engines/requireTls.ts';
 import { withRequest } from '../../src/backend/requestScope.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { FakeLlamaServer, type FakeLlamaOptions } from '../fakes/fakeLlamaServer.ts';
@@ -174,3 +175,15 @@ test.each(['/props', '/apply-template', '/tokenize'])(
     expect((await engineAt(llama.url).describe(never)).kind).toBe('openai');
   },
 );
+
+test('S0-60 plain http to another machine is refused before anything is sent; this machine and https are not', async () => {
+  for (const url of ['http://192.0.2.7:8000', 'http://models.invalid', 'http://127.0.0.1.invalid']) {
+    await expect(engineAt(url).describe(never)).rejects.toMatchObject({ code: 'CWM-8004' });
+  }
+  for (const url of ['http://127.0.0.1:9', 'http://localhost:9', 'http://[::1]:9', 'https://models.invalid']) {
+    expect(() => requireTls(url)).not.toThrow();
+  }
+  await expect(engineAt('http://127.0.0.1:9#lmcache=http://192.0.2.7').describe(never)).rejects.toMatchObject({
+    code: 'CWM-8004',
+  });
+});

@@ -11,6 +11,7 @@ import { EmbeddedServer } from './embeddedServer.ts';
 import { currentEngineKey } from '../requestScope.ts';
 import { parseEngineSpec } from '../../protocol/engineSpec.ts';
 import { engineSpecRules } from './adapters.ts';
+import { requireTls } from './requireTls.ts';
 import { UrlEngine } from './urlEngine.ts';
 import { watchedEngine } from './watchedEngine.ts';
 
@@ -19,6 +20,8 @@ export interface BackendEnginesOptions {
   readonly defaultSpec: string;
   /** Program of the embedded engine, and its arguments besides model and KV directory. */
   readonly embedded: { readonly entry: string; readonly args: readonly string[] };
+  /** Whether plain http to another machine is refused (S0-60). Default: yes. */
+  readonly requiresTls?: boolean;
   readonly log: Log;
   readonly emit: (change: Change) => void;
 }
@@ -107,7 +110,9 @@ export class BackendEngines implements EngineRegistry {
 
   #make(spec: string): { readonly engine: Engine; readonly server: EmbeddedServer | null } {
     const parsed = parseEngineSpec(spec, engineSpecRules);
-    if (parsed.kind === 'url') return { engine: urlEngine(spec, parsed.url, parsed.places), server: null };
+    if (parsed.kind === 'url') {
+      return { engine: urlEngine(spec, parsed.url, parsed.places, this.#options.requiresTls ?? true), server: null };
+    }
     const server = this.#embeddedServer(spec, parsed.modelFile);
     return { engine: embeddedEngine(spec, server), server };
   }
@@ -141,12 +146,13 @@ const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
     },
   });
 
-const urlEngine = (spec: string, url: string, places: Readonly<Record<string, string>>): Engine =>
+const urlEngine = (spec: string, url: string, places: Readonly<Record<string, string>>, requiresTls: boolean): Engine =>
   new UrlEngine({
     spec,
     places,
     adapters: engineAdapters,
     connect: async () => {
+      for (const dialled of [url, places['lmcache'] ?? url]) if (requiresTls) requireTls(dialled);
       const token = currentEngineKey();
       return token === undefined ? { url } : { url, token };
     },

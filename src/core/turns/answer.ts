@@ -1,5 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { Generation } from '../ports/engine.ts';
+import { cutNotes } from '../prompt/cutPrompt.ts';
 
 /**
  * A model that only thought has given no answer: an empty one is not stored, and the next prompt does not hold it.
@@ -21,13 +22,14 @@ export function requireAnswer(
 }
 
 /** What the user should know of an answer, in plain words. */
-export function answerNotes({ text, finishReason, notes = [] }: Generation, maxTokens: number): string[] {
+export function answerNotes({ text, finishReason, cut, notes = [] }: Generation, maxTokens: number): string[] {
   const limit = `${maxTokens.toLocaleString('en-US')} ${maxTokens === 1 ? 'token' : 'tokens'}`;
   return [
     ...(finishReason === 'length'
       ? [`The answer was cut at its limit of ${limit} or less: send "Continue" for the rest, or allow a longer answer.`]
       : []),
     ...(text.trim() === '' ? ['The model ended its answer at once: the answer is empty.'] : []),
+    ...cutNotes(cut),
     ...notes,
   ];
 }

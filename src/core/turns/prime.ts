@@ -7,6 +7,7 @@ import type { Reporter } from '../reporter.ts';
 import type { CoreContext } from '../context.ts';
 import type { Engine } from '../ports/engine.ts';
 import { renderFile } from '../prompt/prompt.ts';
+import { cutNotes } from '../prompt/cutPrompt.ts';
 import { beginTurn, endFailedTurn, generate, keepTurn, newMessage, withTurn, type Turn } from './turns.ts';
 
 /** Tokens that files leave free for the conversation after them. */
@@ -63,7 +64,7 @@ export async function prime(
       cachedTokens: generation.reuse.cachedTokens,
       timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
       ms: core.clock.elapsedMs() - started,
-      notes: [...(fitting.isEstimate ? [estimateNote] : []), ...(generation.notes ?? [])],
+      notes: [...(fitting.isEstimate ? [estimateNote] : []), ...cutNotes(generation.cut), ...(generation.notes ?? [])],
     };
   });
 }

@@ -21,6 +21,7 @@ import { saltOf } from '../lineage.ts';
 import { advance, isAtRest, settled } from '../turns/machine.ts';
 import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
+import { cutNotes } from '../prompt/cutPrompt.ts';
 import { seal, type Sealed } from '../kv/seal.ts';
 import { hashesOf, type Hold } from '../space/blocksInUse.ts';
 import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from '../space/roomToWrite.ts';
@@ -153,7 +154,13 @@ async function freezeNow(
     session: session.id,
     window: name,
     ...fields,
-    notes: [...fields.notes, ...deletedNotes(deleted), ...limitNotes, ...rememberKv(core.space, engineSpec, sealed.kv)],
+    notes: [
+      ...fields.notes,
+      ...cutNotes(tokens.cut),
+      ...deletedNotes(deleted),
+      ...limitNotes,
+      ...rememberKv(core.space, engineSpec, sealed.kv),
+    ],
     ms: core.clock.elapsedMs() - wanted.startedMs,
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
     at,

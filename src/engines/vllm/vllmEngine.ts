@@ -29,7 +29,7 @@ import { checkEcho, completionRequest, probeRequest } from './chat/completion.ts
 import { converse } from './chat/converse.ts';
 import { Dialect } from './dialect.ts';
 import { weigh } from './metrics/evidence.ts';
-import { cutNote, findCut } from './chat/promptCheck.ts';
+import { findCut } from './chat/promptCheck.ts';
 import { claimsWhatCannotBe, probeVllm, type Completed, type ProbeParts } from './probe.ts';
 import { identifyServer, isSameServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './metrics/serverMetrics.ts';
@@ -171,7 +171,6 @@ export class VllmEngine implements Engine {
         finishReason: answer.finishReason,
         reuse: asBelieved(weigh({ ...answer, sentTokens: ids.promptIds.length, before: null, after: null }), server),
         cut,
-        notes: cut ? [cutNote(cut)] : [],
       };
     });
   }
@@ -188,6 +187,7 @@ export class VllmEngine implements Engine {
         return { reuse: nothingSeen(context), handle: null, notes: [`${noIdsTaken} It said: ${error.message}`] };
       }
       const { reuse, before, after } = completed;
+      const others = reuse.promptTokens === context.ids.length ? [] : [otherTokens(reuse, context)];
       const nudge = async (): Promise<void> => {
         await complete({ ...context, ids: context.ids.slice(0, 1) });
       };
@@ -198,7 +198,7 @@ export class VllmEngine implements Engine {
         location.reachable || !after?.offloads
           ? null
           : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
-      if (!this.#pinned) return { reuse, handle: null, notes: persistNotes(location, written) };
+      if (!this.#pinned) return { reuse, handle: null, notes: [...others, ...persistNotes(location, written)] };
       const { handle, notes } = await this.#pinned.keep(named(server.identity, context), context.handle, signal);
       // For the canary alone: with pieces of another size it stands on more than was kept, and then it counts for less.
       const keptTokens = context.ids.length - (context.ids.length % pieceTokens);
@@ -206,7 +206,7 @@ export class VllmEngine implements Engine {
         reuse,
         handle,
         keptTokens,
-        notes: [...(location.reachable ? persistNotes(location, written) : []), ...notes],
+        notes: [...others, ...(location.reachable ? persistNotes(location, written) : []), ...notes],
       };
     });
   }
@@ -413,6 +413,9 @@ const noIdsTaken =
 /** Whether a server that is no vLLM lacks what a measurement takes, which costs the measurement and nothing else. */
 const isLacking = ({ speaksVllm }: ServerIdentity, error: unknown): error is CwmError =>
   !speaksVllm && isCwmError(error, 'EngineRejected', 'EngineFailed', 'NotAnEngine');
+
+const otherTokens = ({ promptTokens }: ReuseEvidence, { ids }: KvContext): string =>
+  `The server counted ${promptTokens} tokens of the ${ids.length} that it was sent, so what it reuses of them was not observed.`;
 
 const nothingSeen = ({ ids }: KvContext): ReuseEvidence => ({
   promptTokens: ids.length,

@@ -102,6 +102,15 @@ export const backendSettings = {
     help: 'gigabytes for the whole storage; 0 is no limit',
     setting: 'cwm.storageQuotaGb',
   },
+  requireTls: {
+    flag: 'require-tls',
+    kind: 'choice',
+    values: ['on', 'off'],
+    default: 'on',
+    means: 'on or off',
+    help: 'whether a model server on another machine must have an https URL: on or off',
+    setting: 'cwm.requireTls',
+  },
   encryption: { flag: 'encryption', kind: 'choice', values: ['on', 'off'], default: null, means: 'on or off' },
   encryptionKeyFile: { flag: 'encryption-key-file', kind: 'path', default: null, means: 'a file' },
   stateFolder: {

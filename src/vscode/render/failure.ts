@@ -67,6 +67,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   BodyTooLarge: [],
   AccessDenied: ['openSettings', 'showLog'],
   EncryptionKey: ['showLog'],
+  TlsRequired: ['openSettings'],
   Internal: ['showLog'],
 };
 

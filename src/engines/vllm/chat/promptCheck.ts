@@ -36,8 +36,3 @@ export function findCut(
   const sentTokens = Math.max(ids?.length ?? 0, fewestTokens(messages));
   return counted < sentTokens ? { countedTokens: counted, sentTokens } : null;
 }
-
-export const cutNote = ({ countedTokens, sentTokens }: CutPrompt): string =>
-  `The server computed ${count(countedTokens)} tokens of a conversation of at least ${count(sentTokens)}: it cut the conversation without saying so, and the model did not see all of it. Give the model a longer context at the server, or continue in a new session.`;
-
-const count = (tokens: number): string => tokens.toLocaleString('en-US');
