@@ -50,6 +50,8 @@ export class FakeEngine implements Engine {
   hasLogprobs = true;
   /** Counts of reuse come from the response, or from counters of the whole server. */
   countsFrom: 'usage' | 'metrics' = 'usage';
+  /** Whether its ids are its own, or were worked out. */
+  idsSource: 'engine' | 'tokenize' = 'engine';
   /** A server that speaks the OpenAI API and gives no token ids. */
   givesIds = true;
   hasBlockFiles = true;
@@ -129,7 +131,7 @@ export class FakeEngine implements Engine {
       text: this.answer,
       promptIds: this.givesIds ? promptIds : [],
       outputIds: this.givesIds ? outputIds : [],
-      idsSource: 'engine',
+      idsSource: this.idsSource,
       finishReason: 'stop',
       reuse,
     };

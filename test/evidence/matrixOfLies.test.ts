@@ -65,6 +65,7 @@ function whyNotClaimed({ receipt }: Cell, sight: Sight): string | null {
   if (cachedTokens === null || cachedTokensFrom !== 'usage') return 'the server does not show it of this request';
   if (cachedTokens > (promptTokens ?? 0)) return 'the server shows what can not be';
   if (receipt.verdict === 'reused') {
+    if (receipt.summary.includes('worked out from the text')) return 'the ids may not be those of the conversation';
     if (sight === 'files out of sight') return 'no checksum could speak for the content';
     if (content.blocksChecked === 0 || content.blocksMissing > 0) return 'not every file was there to be checked';
   }

@@ -4,11 +4,11 @@ import type { BlockCheck } from './blocks.ts';
 import type { CanaryCheck } from './canaryCheck.ts';
 import type { FrozenContext } from './frozenContext.ts';
 import type { Measurement } from '../ports/engine.ts';
-import { decideVerdict, type ContentEvidence } from './verdict.ts';
+import { decideVerdict, idsEvidence, type ContentEvidence } from './verdict.ts';
 
 /** What one request over frozen ids, and what was looked at besides, come to. */
 export function verdictOf(
-  { description, kv }: FrozenContext,
+  { description, kv, manifest }: FrozenContext,
   measured: Measurement,
   check: BlockCheck | null,
   canary: CanaryCheck | null,
@@ -23,6 +23,7 @@ export function verdictOf(
     blockTokens: kv.blockTokens === null || kv.blockTokens === description.blockTokens ? description.blockTokens : null,
     files: check !== null && check.damaged.length > 0 ? 'damaged' : 'whole',
     content: contentEvidence(kv, measured, check, canary),
+    ids: idsEvidence(manifest.tokens),
   });
 }
 

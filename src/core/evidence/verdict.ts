@@ -1,4 +1,5 @@
 import type { Receipt, Verdict } from '../../protocol/schemas/receipt.ts';
+import type { ContextTokens } from '../../protocol/schemas/session.ts';
 import { reuseFloor } from './reuse.ts';
 
 /**
@@ -27,6 +28,8 @@ export interface RequestEvidence {
   /** `damaged`: a block file was bad and deleted before the request. What was reused instead may be whole; the frozen KV was not. */
   readonly files: 'whole' | 'damaged';
   readonly content: ContentEvidence;
+  /** `worked-out`: the server did not return the conversation's ids whole, so they were tokenized from its text and may be others. */
+  readonly ids: 'exact' | 'worked-out';
 }
 
 /** All that a verdict rests on. */
@@ -35,6 +38,10 @@ export type VerdictEvidence =
   /** Model or token ids are not those of the manifest. */
   | { readonly kind: 'another-model' }
   | RequestEvidence;
+
+/** Of a session's or a window's token ids. */
+export const idsEvidence = ({ source }: Pick<ContextTokens, 'source'>): RequestEvidence['ids'] =>
+  source === 'engine' ? 'exact' : 'worked-out';
 
 /** The one place where evidence becomes a word. Pure and total; it never says `proven` of content that no checksum spoke for. */
 export function decideVerdict(evidence: VerdictEvidence): Verdict {
@@ -49,7 +56,7 @@ export function decideVerdict(evidence: VerdictEvidence): Verdict {
 }
 
 function verdictOfRequest(evidence: RequestEvidence): Verdict {
-  const { promptTokens, cachedTokens, cachedTokensFrom, blockTokens, files, content } = evidence;
+  const { promptTokens, cachedTokens, cachedTokensFrom, blockTokens, files, content, ids } = evidence;
   if (promptTokens === null || cachedTokens === null) return 'unobserved';
   if (cachedTokensFrom === 'metrics' || cachedTokensFrom === 'none') return 'unobserved';
   // Content that nobody reused is in question only when the engine itself may be damaged.
@@ -59,5 +66,5 @@ function verdictOfRequest(evidence: RequestEvidence): Verdict {
   if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
   const floor = reuseFloor(promptTokens, blockTokens);
   if (floor === 0 || cachedTokens < floor || files === 'damaged') return 'partial';
-  return content === 'checksums' ? 'proven' : 'reused';
+  return content === 'checksums' && ids === 'exact' ? 'proven' : 'reused';
 }

@@ -82,6 +82,7 @@ export async function warmText(core: CoreContext, request: FrozenContext, signal
       blockTokens: null,
       files: 'whole',
       content: 'unchecked',
+      ids: 'worked-out',
     }),
     measured: { reuse, canary: null },
     content: uncheckedContent(noIds),

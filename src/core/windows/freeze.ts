@@ -26,7 +26,7 @@ import { seal, type Sealed } from '../kv/seal.ts';
 import { hashesOf, type Hold } from '../space/blocksInUse.ts';
 import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from '../space/roomToWrite.ts';
 import { sealText } from '../kv/textContext.ts';
-import { decideVerdict } from '../evidence/verdict.ts';
+import { decideVerdict, idsEvidence } from '../evidence/verdict.ts';
 
 interface Wanted {
   readonly operation: 'freeze' | 'checkpoint';
@@ -148,7 +148,7 @@ async function freezeNow(
   );
   if (operation === 'freeze') await endTurns(core, session, name, at);
   core.prefill.observe(engineSpec, sealed.measured.reuse);
-  const fields = sealedFields(sealed, engineDescription, ids.length);
+  const fields = sealedFields(sealed, engineDescription, tokens);
   const receipt = withSummary({
     operation,
     session: session.id,
@@ -205,7 +205,7 @@ const deletedNotes = (count: number): string[] =>
     : [`Block files that were not what an earlier window recorded were deleted and computed again: ${count}.`];
 
 /** What a seal contributes to its receipt. */
-function sealedFields(sealed: Sealed, description: EngineDescription, tokens: number) {
+function sealedFields(sealed: Sealed, description: EngineDescription, tokens: ContextTokens) {
   const { kv, measured } = sealed;
   const onDisk = kv.blocks.length > 0 && sealed.blocksMissing === 0;
   const checksums = kv.blocks.length === 0 ? ('not-run' as const) : ('agreed' as const);
@@ -220,9 +220,10 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: nu
       files: 'whole',
       // Nothing is there yet to compare the content with; where all files are recorded, later thaws can.
       content: onDisk ? 'checksums' : kv.canary ? 'canary' : 'unchecked',
+      ids: idsEvidence(tokens),
     }),
     tier: onDisk ? ('disk' as const) : measured.reuse.tier,
-    tokens,
+    tokens: tokens.count,
     ...reuseFields(measured.reuse, description.blockTokens),
     content: {
       checksums,

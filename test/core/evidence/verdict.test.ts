@@ -10,6 +10,7 @@ const full: RequestEvidence = {
   blockTokens: 16,
   files: 'whole',
   content: 'checksums',
+  ids: 'exact',
 };
 const verdictOf = (change: Partial<RequestEvidence>) => decideVerdict({ ...full, ...change });
 
@@ -30,6 +31,10 @@ describe('decideVerdict', () => {
       expect(verdictOf({ content, cachedTokens: 80 })).toBe('partial');
     },
   );
+
+  test('F4 ids that were worked out from the text may not be those of the conversation: reused at most', () => {
+    expect(verdictOf({ ids: 'worked-out' })).toBe('reused');
+  });
 
   test('one block less than the floor is partial', () => {
     expect(verdictOf({ cachedTokens: 80 })).toBe('partial');

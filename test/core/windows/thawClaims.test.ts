@@ -46,6 +46,16 @@ describe('what the engine says of reuse is not enough', () => {
   });
 });
 
+test('F4 a context whose ids the server did not return whole is never proven, however well its files are', async () => {
+  const fixture = await coreFixture();
+  fixture.engine.idsSource = 'tokenize';
+  await savedWindow(fixture);
+  fixture.engine.restart();
+  const receipt = await thaw(fixture);
+  expect(receipt).toMatchObject({ verdict: 'reused', content: { checksums: 'agreed' } });
+  expect(receipt.summary).toContain('worked out from the text');
+});
+
 describe('a claim of reuse that takes as long as computing', () => {
   const afterLongTurn = async (): Promise<CoreFixture> => {
     const fixture = await coreFixture();
