@@ -13,9 +13,7 @@ export function startFailure(path: string, cause: unknown): CwmError {
   }
   const fault = cause instanceof OperationFailedError ? cause.fault : null;
   if (fault === 'binary') {
-    return new CwmError('NoEngineBinary', `This package has no engine for ${process.platform}-${process.arch}.`, {
-      cause,
-    });
+    return new CwmError('NoEngineBinary', `This package has no engine for ${words}.`, { cause });
   }
   if (fault === 'context') {
     return new CwmError('Exhausted', `llama.cpp cannot make a context for ${path}: ${words}`, {

@@ -12,9 +12,9 @@ describe('K3 a model that cannot be served', () => {
     ],
     [
       'there is no llama.cpp for this machine',
-      new OperationFailedError('NoBinary', 'binary'),
+      new OperationFailedError('win32-x64 with cuda', 'binary'),
       'NoEngineBinary',
-      `no engine for ${process.platform}-${process.arch}`,
+      'This package has no engine for win32-x64 with cuda.',
     ],
     [
       'the memory is too small',

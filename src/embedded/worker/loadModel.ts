@@ -1,13 +1,5 @@
 import { availableParallelism } from 'node:os';
-import {
-  getLlama,
-  LlamaLogLevel,
-  NoBinaryFoundError,
-  type Llama,
-  type LlamaContext,
-  type LlamaModel,
-  type Token,
-} from 'node-llama-cpp';
+import type { Llama, LlamaContext, LlamaModel, Token } from 'node-llama-cpp';
 import { knownMarkers } from '../model/builtInTemplates.ts';
 import type { ModelInfo, StartFault, WorkerConfig } from './workerProtocol.ts';
 
@@ -36,17 +28,7 @@ export interface LoadedModel {
 /** @throws StartError with llama.cpp's own words. */
 export async function loadModel(config: WorkerConfig): Promise<LoadedModel> {
   const words = new LlamaWords();
-  const llama = await attempt('binary', words, () =>
-    getLlama({
-      gpu: config.gpu === 'off' ? false : config.gpu,
-      build: 'never',
-      skipDownload: true,
-      // Limited per context, below: the number of cores is known only now.
-      maxThreads: 0,
-      logLevel: LlamaLogLevel.error,
-      logger: (_, message) => words.hear(message),
-    }),
-  );
+  const llama = await openLlama(config, words);
   const cores = Math.min(llama.cpuMathCores, availableParallelism());
   const threads = Math.max(1, Math.min(config.threads ?? cores - 1, availableParallelism()));
   const model = await attempt('model', words, () =>
@@ -61,6 +43,28 @@ export async function loadModel(config: WorkerConfig): Promise<LoadedModel> {
   );
   const contextTokens = Math.min(wantedTokens, context.contextSize - spareTokens);
   return { model, context, info: { ...describe(model), ...(await hardwareOf(llama, model)), contextTokens, threads } };
+}
+
+/** @throws StartError when this package has no llama.cpp that runs here; its message says where. */
+async function openLlama({ gpu }: WorkerConfig, words: LlamaWords): Promise<Llama> {
+  const here = `${process.platform}-${process.arch}${gpu === 'auto' || gpu === 'off' ? '' : ` with ${gpu}`}`;
+  // Imported here, so that a package without it is told like one without its binary.
+  const llamaCpp = await import('node-llama-cpp').catch((cause: unknown) => {
+    throw new StartError('binary', here, cause);
+  });
+  try {
+    return await llamaCpp.getLlama({
+      gpu: gpu === 'off' ? false : gpu,
+      build: 'never',
+      skipDownload: true,
+      // Limited per context, below: the number of cores is known only now.
+      maxThreads: 0,
+      logLevel: llamaCpp.LlamaLogLevel.error,
+      logger: (_, message) => words.hear(message),
+    });
+  } catch (cause) {
+    throw cause instanceof llamaCpp.NoBinaryFoundError ? new StartError('binary', here, cause) : cause;
+  }
 }
 
 /** What llama.cpp says of an error goes to its log; what it throws is "Failed to load model". */
@@ -85,11 +89,10 @@ class LlamaWords {
 const withoutFunction = (line: string): string =>
   line.replace(/^[a-z_0-9]+: (?:error loading model: )?/i, '').replace(/^error loading model[^:]*: /, '');
 
-async function attempt<T>(fault: StartFault, words: LlamaWords, step: () => Promise<T>): Promise<T> {
+async function attempt<T>(fault: Exclude<StartFault, 'binary'>, words: LlamaWords, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (cause) {
-    if (fault === 'binary' && !(cause instanceof NoBinaryFoundError)) throw cause;
     const thrown = cause instanceof Error ? cause.message : String(cause);
     throw new StartError(fault, words.reason ?? thrown, cause);
   }
