@@ -9,7 +9,7 @@ import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Space } from './space/space.ts';
 import type { Trackers } from './tracker/trackers.ts';
 
-/** What every operation of the core works with. */
+/** The objects that every operation of the core uses. */
 export interface CoreContext {
   readonly store: Store;
   readonly engines: EngineRegistry;
@@ -18,13 +18,13 @@ export interface CoreContext {
   readonly prefill: PrefillRates;
   readonly space: Space;
   readonly trackers: Trackers;
-  /** What a session's state can be synchronised with. */
+  /** The folders that a session's state can be synchronised with. */
   readonly peers: StatePeers;
-  /** What changes a session runs one after another for that session. */
+  /** Operations that change a session run one after another for that session. */
   readonly turns: KeyedQueue<SessionId>;
   /**
-   * What records a lineage's KV runs one after another for it, always inside `turns`: its windows share block files, and one that is
-   * computed again by one of them looks damaged to the others until that is recorded.
+   * Operations that record a lineage's KV run one after another for that lineage, always inside `turns`. Its windows share block files:
+   * a file that one window computed again looks damaged to the others until the new checksum is recorded.
    */
   readonly kvRecords: KeyedQueue<LineageId>;
 }

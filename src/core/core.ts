@@ -33,7 +33,7 @@ export interface CoreParts {
   readonly stateSync?: AutoSyncConfig;
   /** Default: {@link defaultLimits}. */
   readonly limits?: Partial<SpaceLimits>;
-  /** Hears of failures in background work, which has no caller to throw to. Default: they are thrown. */
+  /** Receives failures of background work, which has no caller to throw to. Default: they are thrown. */
   readonly onBackgroundFailure?: (error: unknown, what: string) => void;
 }
 
@@ -43,7 +43,7 @@ export interface Core extends Operations {
   recover(): Promise<string[]>;
   /** Resolves when no background work is running. */
   settled(): Promise<void>;
-  /** Ends the background work; ending operations is up to their callers. */
+  /** Ends the background work; callers end their own operations. */
   close(): Promise<void>;
 }
 

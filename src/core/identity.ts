@@ -10,7 +10,7 @@ export function modelDifference(frozen: ModelIdentity, served: ModelIdentity): s
   return null;
 }
 
-/** @throws CwmError ModelMismatch when another model is served than before; a session that no model has answered yet takes any. */
+/** @throws CwmError ModelMismatch when the engine serves another model than before; a session without an answer yet takes any model. */
 export function requireSameModel(known: ModelIdentity | null, served: ModelIdentity): void {
   const difference = known && modelDifference(known, served);
   if (difference) throw new CwmError('ModelMismatch', `This conversation cannot continue here: ${difference}.`);

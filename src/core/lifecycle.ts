@@ -1,7 +1,7 @@
 import { CwmError } from '../protocol/errors.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
 
-/** Which storage states a session may go to from each (S0-30). An expired session can also be reopened, because expiry deletes nothing. */
+/** The lifecycles that may follow each lifecycle (S0-30). An expired session can also be reopened, because expiry deletes nothing. */
 const successors: Readonly<Record<Lifecycle, readonly Lifecycle[]>> = {
   active: ['frozen', 'expired', 'deleted'],
   frozen: ['thawed', 'deleted'],
@@ -23,7 +23,7 @@ export function moveLifecycle(from: Lifecycle, to: Lifecycle): Lifecycle {
 export const isDue = ({ lifecycle, expiresAt }: Pick<Session, 'lifecycle' | 'expiresAt'>, now: Date): boolean =>
   lifecycle === 'active' && expiresAt !== undefined && Date.parse(expiresAt) <= now.getTime();
 
-/** Whether its next turn may come. */
+/** Whether the session takes another turn. */
 export const isOpen = ({ lifecycle }: Pick<Session, 'lifecycle'>): boolean =>
   lifecycle === 'active' || lifecycle === 'thawed';
 

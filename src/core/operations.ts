@@ -38,7 +38,7 @@ interface Operation<Name extends CoreRouteName> {
   readonly writesKv?: true;
 }
 
-/** What the core can be asked: one row for each of its routes. */
+/** The operations of the core: one row for each of its routes. */
 export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } = {
   createSession: { run: createSession },
   listSessions: { run: listSessions },
@@ -80,8 +80,8 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
 };
 
 /**
- * An input without a required field may be left out. Without a signal the operation cannot be aborted; without a reporter only its
- * end is seen.
+ * An input without a required field may be left out. Without a signal the operation cannot be aborted; without a reporter the caller
+ * sees only its result.
  */
 type Arguments<Name extends CoreRouteName> =
   Record<string, never> extends RouteInput<Name>

@@ -14,8 +14,8 @@ type Told<Name extends keyof Methods> = (
   ...given: Parameters<Methods[Name]>
 ) => readonly Change[];
 /**
- * `reads`: the method changes nothing. `unseen`: clients see what it writes only once a record names it, and the write of that
- * record is what they hear of; or they have no view of it.
+ * `reads`: the method changes nothing. `unseen`: clients have no view of what it writes, or see it only once a record names it, and the
+ * write of that record has its own signal.
  */
 type Effect<Name extends keyof Methods> = 'reads' | 'unseen' | Told<Name>;
 
@@ -75,8 +75,8 @@ export const effects: { readonly [Name in keyof Methods]: Effect<Name> } = {
 };
 
 /**
- * The store, which tells clients of every change once it is stored and before the caller continues. A change that fails is not
- * told. An operation of several writes is told write by write.
+ * The store, which sends clients a signal for every change, once it is stored and before the caller continues. A change that fails
+ * sends none. An operation of several writes sends one for each write.
  */
 export function signallingStore(store: Store, changes: Changes): Store {
   const states = signallingStates(store.states, changes);
@@ -122,7 +122,7 @@ function signallingStates(states: StateStore, changes: Changes): StateStore {
       tell([restored.id]);
     },
     async setActiveSessions(ids) {
-      // What cannot be read is about to be replaced: only what was selected stays unknown.
+      // A list that cannot be read is about to be replaced; only the previous selection stays unknown.
       const before = await states.activeSessions().catch((): SessionId[] => []);
       await states.setActiveSessions(ids);
       tell(new Set([...before, ...ids]));

@@ -12,8 +12,8 @@ import { saltOf } from './lineage.ts';
 import { requireWindow } from './windows/windows.ts';
 
 /**
- * Reads everything and believes no stat field: the records of the store, then every KV block that can be seen. Blocks that are gone
- * are no problem, since KV is perishable; blocks that differ from the frozen ones are. Only `repair` changes anything: it sets damaged
+ * Reads everything and trusts no stat field: the records of the store, then every KV block that can be read. Missing blocks are no
+ * problem, because KV is perishable; blocks that differ from the frozen ones are. Only `repair` changes anything: it sets damaged
  * records aside, rebuilds records that follow from others, deletes damaged KV so that it is computed again, and verifies again.
  *
  * @throws CwmError InvalidWindowName, WindowNotFound.

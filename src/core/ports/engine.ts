@@ -14,7 +14,7 @@ export interface EngineDescription {
   /** Tokens in one KV block: the grain of reuse. */
   readonly blockTokens: number | null;
   readonly hashProfile: HashProfile | null;
-  /** It does not tell its block size, so that what it says of reuse cannot be weighed; {@link Engine.probe} may find it out. */
+  /** It does not tell its block size, so its counts of reuse cannot be judged; {@link Engine.probe} may find the size. */
   readonly isUntried: boolean;
   /** Every model that the server lists, the one in use among them. */
   readonly models?: readonly ServedModel[];
@@ -22,7 +22,7 @@ export interface EngineDescription {
   readonly notices: readonly string[];
 }
 
-/** What decides whether KV can be reused: the exact ids and the salt they were computed under. The model is the engine's. */
+/** The ids and the salt that decide whether KV can be reused. The model is the engine's. */
 export interface KvContext {
   readonly ids: readonly number[];
   readonly salt: string;
@@ -42,7 +42,7 @@ export interface GenerateRequest {
   readonly maxTokens: number;
   /** 0 to 2; 0 is greedy: the same context gives the same answer. */
   readonly temperature: number;
-  /** False when the prompt is only to be computed and no answer is wanted: nothing opens an assistant's turn. */
+  /** False to compute the prompt without an answer: nothing opens an assistant's turn. */
   readonly addGenerationPrompt: boolean;
 }
 
@@ -53,13 +53,13 @@ export interface ReuseEvidence {
   readonly cachedTokensFrom: 'usage' | 'metrics' | 'timings' | 'none';
   readonly tier: KvTier | null;
   readonly timeToFirstTokenMs: number | null;
-  /** Whether nobody else used the server meanwhile; null when it cannot be told. */
+  /** Whether no other client used the server during the request; null when that is not known. */
   readonly serverIdle: boolean | null;
   /** Differences of the counters that were read around the request, by metric name and label. */
   readonly counters: Readonly<Record<string, number>>;
   /** The server's counters can be read, nothing was in flight, and they did not move: something in front of the server answered. */
   readonly isFromElsewhere?: boolean;
-  /** It claimed reuse and took as long as computing: set by the core, and then no count of it is believed. */
+  /** It claimed reuse but took as long as computing. The core sets this, and then trusts none of its counts. */
   readonly isTooSlow?: boolean;
 }
 
@@ -67,7 +67,7 @@ export interface Generation {
   readonly text: string;
   /** What the model wrote for itself before it answered, where the server tells it apart; it is no part of `text`. */
   readonly reasoning?: string;
-  /** The server computed only a part of the prompt, without saying so: its own count against what it was sent. */
+  /** The server computed only a part of the prompt without saying so: its own count and the number of tokens that it was sent. */
   readonly cut?: { readonly countedTokens: number; readonly sentTokens: number } | null;
   /** What the user should know of this answer, in plain words. */
   readonly notes?: readonly string[];
@@ -83,9 +83,9 @@ export interface PersistEvidence {
   readonly reuse: ReuseEvidence;
   /** What {@link Engine.restore} needs later; null when the ids and the salt are enough. */
   readonly handle: string | null;
-  /** How many of the first tokens are kept, where that is coarser than blocks. Default: those of every full block. */
+  /** How many of the first tokens were stored, where that is coarser than blocks. Default: those of every full block. */
   readonly keptTokens?: number;
-  /** Anything that makes the KV less lasting than it looks, in plain words. */
+  /** Reasons why the KV may last less long than it seems, in plain words. */
   readonly notes: readonly string[];
 }
 
@@ -107,11 +107,11 @@ export interface LocatedBlock {
   readonly stat: Pick<BlockRecord, 'sizeBytes' | 'mtimeNs' | 'ctimeNs' | 'inode'> | null;
 }
 
-/** What is not needed any more. */
+/** The blocks and the handle that are not needed any more. */
 export interface ForgottenKv {
   readonly hashes: readonly string[];
   readonly handle: string | null;
-  /** What the handle was made for; only engines that keep KV by its content need it. */
+  /** The context that the handle was made for; only engines that store KV by its content need it. */
   readonly context?: Pick<KvContext, 'ids' | 'salt'>;
 }
 
@@ -119,17 +119,17 @@ export type BlockLocation =
   | { readonly reachable: false; readonly why: string }
   | {
       readonly reachable: true;
-      /** Every full block of the context, in order, present or not; one entry where a context is kept as a whole. */
+      /** Every full block of the context, in order, present or not; one entry where a context is stored as a whole. */
       readonly blocks: readonly LocatedBlock[];
     };
 
 /**
- * A model server whose KV cache can outlive a request. Every call returns evidence, not success: what it means is decided
- * by the core. Calls that change the cache run one after another for each engine.
+ * A model server whose KV cache can outlive a request. Every call returns evidence, not success: the core decides what it means. Calls
+ * that change the cache run one after another for each engine.
  *
- * All methods throw `CwmError`: EngineUnavailable not reachable, EngineFailed it failed, NotAnEngine it is no model server, EngineDenied key
- * missing or wrong, EngineRejected it refused the request, StreamCut its stream was cut, EngineTimeout no answer in time, ContextTooLong too
- * many tokens, Cancelled when `signal` was aborted. An abort leaves at most some blocks in the engine's cache.
+ * All methods throw `CwmError`: EngineUnavailable not reachable, EngineFailed it failed, NotAnEngine it is no model server,
+ * EngineDenied key missing or wrong, EngineRejected it refused the request, StreamCut its stream was cut, EngineTimeout no answer in
+ * time, ContextTooLong too many tokens, Cancelled when `signal` was aborted. An abort leaves at most some blocks in the engine's cache.
  */
 export interface Engine {
   /** As given to `--engine`: a URL, perhaps with a folder behind "#", `embedded` or `embedded:FILE`. */
@@ -139,8 +139,8 @@ export interface Engine {
   describe(signal: AbortSignal): Promise<EngineDescription>;
 
   /**
-   * Finds out what the engine can do by trying it: at most four requests of at most `3 · blockTokens + 1` tokens to its model,
-   * and no more while the server stays the same. What goes wrong on the way makes a capability `unknown`, not this fail.
+   * Finds out what the engine can do by trying it: at most four requests of at most `3 · blockTokens + 1` tokens to its model, and no
+   * more while the server stays the same. A failure on the way makes a capability `unknown` and does not reject.
    */
   probe(signal: AbortSignal): Promise<Capabilities>;
 
@@ -150,10 +150,10 @@ export interface Engine {
     signal: AbortSignal,
   ): Promise<readonly number[]>;
 
-  /** `onDelta` gets text as it arrives; joined it is the answer's text. Nothing is kept when it throws. */
+  /** `onDelta` gets text as it arrives; joined it is the answer's text. Nothing is stored when it throws. */
   generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation>;
 
-  /** Makes the engine keep the KV of every full block of these ids, computing what it lacks, and waits until it is kept. */
+  /** Makes the engine compute and store the KV of every full block of these ids, and waits until it is stored. */
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence>;
 
   /** Brings persisted KV back where the engine does not do so by itself. */
@@ -168,9 +168,9 @@ export interface Engine {
   /** SHA-256 over name and bytes of each block's file, null where there is none. */
   checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]>;
 
-  /** Deletes block files (or what the handle stands for) so that they cannot be reused. @returns the bytes that this freed. */
+  /** Deletes block files (or the KV of the handle) so that they cannot be reused. @returns the bytes that this freed. */
   forget(target: ForgottenKv, signal: AbortSignal): Promise<number>;
 
-  /** Ends what the engine holds open. Calls in flight are aborted. */
+  /** Closes the engine's connections. Calls in flight are aborted. */
   close(): Promise<void>;
 }

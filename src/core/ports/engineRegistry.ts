@@ -9,6 +9,6 @@ export interface EngineRegistry {
   /** Starts nothing yet. @throws CwmError InvalidParameter when it is neither an http(s) URL nor `embedded` nor `embedded:FILE`. */
   get(spec: string): Engine;
 
-  /** Never throws for an engine that is down: that is what it reports. */
+  /** Never throws for an engine that is down: its report says so. */
   status(spec: string, signal: AbortSignal): Promise<EngineStatus>;
 }

@@ -2,9 +2,9 @@ import type { SessionId } from '../../protocol/ids.ts';
 import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import type { RecoveryReason, StateContent, VersionedState } from '../../protocol/schemas/tracker.ts';
 
-/** What both sides had when they were last synchronised: what changed on which side since is told by it. */
+/** The content of both sides after the last synchronisation. It shows which side has changed what since. */
 export interface SyncBase extends StateContent {
-  /** Of the peer, as it was given. */
+  /** The location of the peer, as the caller gave it. */
   readonly peer: string;
 }
 
@@ -50,9 +50,9 @@ export interface StateStore {
   /** Latest first. `damaged` are the ids of those that cannot be read, and were set aside now. */
   recoveryPoints(session: SessionId): Promise<{ points: readonly RecoveryPoint[]; damaged: readonly string[] }>;
   /**
-   * Adds one with the conversation as it is, and lets the oldest go when there are more than {@link recoveryPointsKept}.
+   * Adds one with the current conversation, and removes the oldest when there are more than {@link recoveryPointsKept}.
    *
-   * @param spared id of one that stays all the same, because it is about to be restored: {@link restore} lets it go.
+   * @param spared id of one that stays all the same, because the session is about to go back to it: {@link restore} removes it.
    */
   addRecoveryPoint(point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint>;
   /** @throws CwmError Corrupted when token ids or messages that the recovery point names are missing or damaged. */
@@ -62,29 +62,29 @@ export interface StateStore {
    *
    * @param state null leaves it as it is.
    * @param fromVersion of the state that `state` replaces, 0 for none, null for one that is damaged.
-   * @throws CwmError VersionConflict when the session or the state was changed meanwhile.
+   * @throws CwmError VersionConflict when the session or the state has been changed since.
    */
   restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void>;
-  /** Sessions whose state is active, the current one first; those that are gone are left out. */
+  /** Selected sessions, the last selected one first; deleted ones are left out. */
   activeSessions(): Promise<readonly SessionId[]>;
   setActiveSessions(ids: readonly SessionId[]): Promise<void>;
 }
 
-/** The other side of a synchronisation: somewhere that keeps states of sessions too. */
+/** The other side of a synchronisation: another place that stores states of sessions. */
 export interface StatePeer {
-  /** Names it: what was agreed on with one is worth nothing with another. */
+  /** Its name. A base that was agreed on with one peer says nothing about another. */
   readonly location: string;
-  /** Null when it has none of this session. @throws CwmError SyncFailed when it cannot be read, or what it has is damaged. */
+  /** Null when it has no state of this session. @throws CwmError SyncFailed when it cannot be read, or what it has is damaged. */
   read(session: SessionId): Promise<VersionedState | null>;
   /**
-   * @param fromVersion of what it replaces, 0 for nothing.
-   * @throws CwmError VersionConflict when somebody else wrote meanwhile, SyncFailed when it cannot be written.
+   * @param fromVersion of the state that it replaces, 0 for none.
+   * @throws CwmError VersionConflict when another client wrote first, SyncFailed when it cannot be written.
    */
   write(session: SessionId, next: VersionedState, fromVersion: number): Promise<void>;
 }
 
 /** Finds the peer behind a location, like a folder's path. */
 export interface StatePeers {
-  /** @throws CwmError InvalidParameter when the location is none. */
+  /** @throws CwmError InvalidParameter when it is no location. */
   open(location: string): StatePeer;
 }

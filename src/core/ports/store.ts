@@ -28,7 +28,7 @@ export interface WindowQuery {
   readonly session?: SessionId;
   readonly project?: ProjectUri;
   readonly model?: string;
-  /** All of them must be there. */
+  /** The window must have all of them. */
   readonly tags?: readonly string[];
   /** In name and description; `%` and `_` match literally (S0-09). */
   readonly search?: string;
@@ -46,13 +46,15 @@ export interface WindowQuery {
 export interface Lineage {
   readonly id: LineageId;
   readonly salt: string;
-  /** Goes up by one in a repair, when damaged KV cannot be deleted: no request can reach it under the next salt. */
+  /** A repair increases it by one when damaged KV cannot be deleted: no request can reach that KV under the next salt. */
   readonly generation: number;
 }
 
-/** What a session begins with that goes on from the content of another one. */
+/** The content of a session that continues another one. */
 export interface SessionContent {
-  /** The session that has the messages. They become this one's too, without their text being written again where the file system can share it. */
+  /**
+   * The session that has the messages. The new session shares them, without writing their text again where the file system allows that.
+   */
   readonly from: SessionId;
   readonly messageIds: readonly MessageId[];
   /** Those that `tokens` of the new session names; null where it names none. */
@@ -68,7 +70,8 @@ export interface SessionStore {
    * With its content, or not at all.
    *
    * @param content default: none.
-   * @throws CwmError SessionExists when the id is taken, SessionNotFound and MessageNotFound when the session or a message of the content is not there.
+   * @throws CwmError SessionExists when the id is taken, SessionNotFound and MessageNotFound when the session or a message of the
+   *   content does not exist.
    */
   createSession(session: Session, content?: SessionContent): Promise<void>;
   getSession(id: SessionId): Promise<Session | null>;
@@ -76,19 +79,22 @@ export interface SessionStore {
   updateSession(next: Session): Promise<void>;
   /** Latest change first; equal stamps by id. */
   listSessions(query: SessionQuery): Promise<Page<Session>>;
-  /** Every session that is there, whether or not it can be read: asks the directory alone. */
+  /** Every session, whether or not it can be read: lists the directory only. */
   sessionIds(): Promise<readonly SessionId[]>;
   /** Moves it to the trash with its messages. */
   deleteSession(id: SessionId): Promise<void>;
 
-  /** Adds to the pool. A message is there whole or not at all, and never changes. */
+  /** Adds to the pool. A message is stored whole or not at all, and never changes. */
   appendMessages(id: SessionId, messages: readonly Message[]): Promise<void>;
-  /** In the order asked for. @throws CwmError MessageNotFound when one is not there. */
+  /** In the order asked for. @throws CwmError MessageNotFound when one does not exist. */
   loadMessages(id: SessionId, messageIds: readonly MessageId[]): Promise<Message[]>;
 
-  /** Keeps token ids beside the session under their SHA-256; unreferenced ones may go once the session names another. @returns the SHA-256. */
+  /**
+   * Stores token ids beside the session under their SHA-256; the store may remove them once the session names others. @returns the
+   * SHA-256.
+   */
   saveTokens(id: SessionId, ids: readonly number[]): Promise<string>;
-  /** @throws CwmError Corrupted when they are not what the SHA-256 says. */
+  /** @throws CwmError Corrupted when their SHA-256 is another one. */
   loadTokens(id: SessionId, sha256: string): Promise<number[]>;
 }
 
@@ -96,7 +102,7 @@ export interface WindowStore {
   /** All of it or nothing appears. @throws CwmError WindowExists when the name is taken. */
   createWindow(manifest: WindowManifest, ids: readonly number[], kv: KvRecord): Promise<void>;
   getWindow(name: WindowName): Promise<WindowManifest | null>;
-  /** @throws CwmError WindowNotFound, or Corrupted when they are not what the manifest says. */
+  /** @throws CwmError WindowNotFound, or Corrupted when they differ from the manifest's SHA-256. */
   loadWindowTokens(name: WindowName): Promise<number[]>;
   loadWindowKv(name: WindowName): Promise<KvRecord>;
   replaceWindowKv(name: WindowName, kv: KvRecord): Promise<void>;
@@ -105,10 +111,10 @@ export interface WindowStore {
    * a block's hash covers the lineage's salt. @throws CwmError WindowNotFound.
    */
   blocksHeldByOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlySet<string>>;
-  /** Which checksums other windows than `except` have recorded for these block hashes; hashes nobody else has are absent. */
+  /** The checksums that windows other than `except` recorded for these block hashes; a hash that no other window has is absent. */
   checksumsOfOthers(hashes: readonly string[], except: WindowName): Promise<ReadonlyMap<string, readonly string[]>>;
   /**
-   * What windows of a lineage have recorded for these block hashes, the newest window's record first; hashes without any are absent.
+   * The records of a lineage's windows for these block hashes, the newest window's first; hashes without a record are absent.
    *
    * @param mostWindows how many of the newest windows are read; default all.
    */
@@ -123,7 +129,7 @@ export interface WindowStore {
   listWindows(query: WindowQuery): Promise<Page<WindowSummary>>;
   /** Every window whose manifest can be read, in no order. */
   allWindows(): Promise<readonly WindowSummary[]>;
-  /** Every window that is there, whether or not it can be read: asks the directory alone. */
+  /** Every window, whether or not it can be read: lists the directory only. */
   windowNames(): Promise<readonly WindowName[]>;
   setPinned(name: WindowName, isPinned: boolean): Promise<void>;
   isPinned(name: WindowName): Promise<boolean>;
@@ -133,35 +139,35 @@ export interface WindowStore {
 
 export interface LineageStore {
   createLineage(lineage: Lineage): Promise<void>;
-  /** @throws CwmError Corrupted when it is not there: a session or window without its lineage is damaged. */
+  /** @throws CwmError Corrupted when it does not exist: a session or window without its lineage is damaged. */
   getLineage(id: LineageId): Promise<Lineage>;
-  /** Moves on to the next generation, unless somebody already did. @returns the lineage as it is now. */
+  /** Advances to the next generation, unless another call already did. @returns the current lineage. */
   advanceLineage(id: LineageId, fromGeneration: number): Promise<Lineage>;
 }
 
 export interface ProjectStore {
-  /** The session that was last active in this project, or null. */
+  /** The current session of this project, or null. */
   activeSession(project: ProjectUri): Promise<SessionId | null>;
   setActiveSession(project: ProjectUri, id: SessionId | null): Promise<void>;
 }
 
-/** Sizes as the files say them. A file with several names, as messages of a clone have them, counts once. */
+/** Sizes of the files. A file with several names, like a message of a clone, counts once. */
 export interface StorageSizes {
-  /** Sessions, windows and what belongs to them: nothing of it can be computed again. */
+  /** Sessions, windows and their files, which cannot be computed again. */
   readonly recordBytes: number;
   /** Of `recordBytes`, those of each window. */
   readonly windowBytes: ReadonlyMap<string, number>;
-  /** What emptying the trash would free. */
+  /** The bytes that emptying the trash would free. */
   readonly trashBytes: number;
   readonly quarantineBytes: number;
   /** Index, logs, unfinished writes; nothing of the KV cache. */
   readonly otherBytes: number;
 }
 
-/** Something that was deleted and can still be had back. */
+/** A deleted item that can still be restored. */
 export interface TrashItem {
   readonly id: string;
-  /** `other` is of no use to {@link SpaceStore.restore}. */
+  /** {@link SpaceStore.restore} cannot restore `other`. */
   readonly kind: 'session' | 'window' | 'other';
   readonly name: string;
   readonly deletedAt: string;
@@ -176,30 +182,30 @@ export interface SpaceStore {
   measure(signal: AbortSignal): Promise<StorageSizes>;
   /** Bytes that may still be written to the disk; null where the system does not tell. */
   freeBytes(): Promise<number | null>;
-  /** What was deleted last comes first. */
+  /** The last deleted item comes first. */
   listTrash(): Promise<readonly TrashItem[]>;
   /**
-   * Takes a deleted session or window back, as it was. @throws CwmError PathNotFound when it is not in the trash, WindowExists or SessionExists
-   * when the name is taken by now, SessionNotFound when a window's session is gone.
+   * Restores a deleted session or window. @throws CwmError PathNotFound when it is not in the trash, WindowExists or SessionExists when
+   * the name is taken by now, SessionNotFound when a window's session is gone.
    */
   restore(trashId: string): Promise<TrashItem>;
-  /** Removes for good what is in the trash for longer than its grace time, or everything. @returns what went. */
+  /** Removes for good the items in the trash that are past their grace time, or all. @returns the removed items. */
   emptyTrash(which: 'expired' | 'all'): Promise<readonly TrashItem[]>;
 }
 
 export type OnChecked = (step: string, done: number, of: number) => void;
 
 export interface Store extends SessionStore, WindowStore, LineageStore, ProjectStore, SpaceStore {
-  /** What clients keep with sessions, and recovery points. */
+  /** The states that clients store with sessions, and recovery points. */
   readonly states: StateStore;
   /**
-   * Reads every record and checks it against its checksums and against the others. Changes nothing. `onChecked` hears how many
-   * things a step has looked at, and of how many.
+   * Reads every record and checks it against its checksums and against the others. Changes nothing. `onChecked` gets the number of
+   * items that a step has checked, and their total.
    */
   verify(signal: AbortSignal, onChecked?: OnChecked): Promise<VerifyStep[]>;
   /**
-   * Sets aside what is damaged, makes lost records of sessions anew from their messages, and the index from the files.
-   * @param engine of sessions whose own is not known any more. @returns what was done, in plain words.
+   * Sets damaged files aside, rebuilds lost session records from their messages, and the index from the files. @param engine for
+   * sessions whose own engine is not known any more. @returns what was done, in plain words.
    */
   repair(engine: string, signal: AbortSignal, onChecked?: OnChecked): Promise<string[]>;
 }

@@ -52,7 +52,7 @@ async function messageAt(
         if (isCwmError(error)) return null;
         throw error;
       });
-    // Only the user's information: a server that cannot tokenize must not cost the answer.
+    // This only informs the user: a server that cannot tokenize must not cost the answer.
     if (rendered === null) return null;
     if (rendered.length > atToken) high = middle;
     else low = middle + 1;

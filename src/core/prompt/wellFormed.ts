@@ -1,7 +1,7 @@
 import { CwmError } from '../../protocol/errors.ts';
 
 /**
- * Text with half of a surrogate pair in it is no Unicode: servers refuse it, and with it every later request of the conversation.
+ * Checks that text has no half of a surrogate pair. Servers refuse such text, and with it every later request of the conversation.
  *
  * @throws CwmError InvalidParameter, with the place of the first one.
  */

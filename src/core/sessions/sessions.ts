@@ -19,7 +19,10 @@ import { activeMessageIds, requireSession } from '../session.ts';
 import { advance, isAtRest } from '../turns/machine.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
-/** Starts empty and active, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine), SessionExists (id taken), Exhausted. */
+/**
+ * Starts empty and open, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine), SessionExists (id
+ * taken), Exhausted.
+ */
 export async function createSession(
   core: CoreContext,
   input: RouteInput<'createSession'>,
@@ -70,7 +73,8 @@ export async function listSessions(
 }
 
 /**
- * Messages of the active branch, oldest first. One that is lost has its place, and says so (S4-05): others can still be read.
+ * Messages of the active branch, oldest first. A lost message keeps its place, with a text that says so (S4-05), so that the others can
+ * be read.
  *
  * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound.
  */
@@ -153,7 +157,7 @@ export async function deleteSession(
 }
 
 /**
- * Deletes the session when it has no windows, and does so alone: nobody clones one or takes one back from the trash meanwhile.
+ * Deletes the session when it has no windows. No window of it can be cloned or restored from the trash during this call.
  * @returns the windows that it has.
  */
 function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<WindowName[]> {
@@ -165,8 +169,8 @@ function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSigna
 }
 
 /**
- * After a crash: a session that was in the middle of a turn is idle again, with its draft (S4-12). Called once, before
- * anything else. @returns the ids of those sessions.
+ * Recovery after a crash: a session that was in the middle of a turn becomes idle, with its draft (S4-12). Called once, before anything
+ * else. @returns the ids of those sessions.
  */
 export async function recoverInterrupted(core: CoreContext): Promise<SessionId[]> {
   const recovered: SessionId[] = [];
@@ -178,7 +182,7 @@ export async function recoverInterrupted(core: CoreContext): Promise<SessionId[]
         await core.store.updateSession({ ...advance(session, 'recover'), version: session.version + 1 });
         recovered.push(session.id);
       } catch (error) {
-        // Its next turn recovers it all the same. A backend that refused to start on a full disk could not free space.
+        // Its next turn recovers it. A backend that refused to start on a full disk could not free space.
         if (!isCwmError(error, 'StorageFull')) throw error;
       }
     }
@@ -201,7 +205,7 @@ async function windowsOf(core: CoreContext, session: SessionId): Promise<WindowN
   }
 }
 
-/** Asked before the deletion: a deleted session is no project's current one. @returns what to do after the deletion. */
+/** Called before the deletion, because a deleted session is no project's current one. @returns what to do after the deletion. */
 async function leavingProject(core: CoreContext, session: Session): Promise<() => Promise<void>> {
   const project = session.project;
   if (project === null || (await core.store.activeSession(project)) !== session.id) return async () => {};

@@ -1,15 +1,15 @@
 import { SerialQueue } from '../../base/serialQueue.ts';
 import type { BlockLocation } from '../ports/engine.ts';
 
-/** Keeps these blocks from being taken until the operation ends. What was being deleted is gone when it returns. */
+/** Protects these blocks from deletion until the operation ends. Deletions that had begun are done when it returns. */
 export type Hold = (hashes: readonly string[]) => Promise<void>;
 
 export const hashesOf = (located: BlockLocation): string[] =>
   located.reachable ? located.blocks.map(({ hash }) => hash) : [];
 
 /**
- * What operations under way rely on. A freeze finds blocks, has the engine add what is missing, and only then is there a window
- * that names them: meanwhile nobody may take them.
+ * The blocks that running operations rely on. A freeze finds blocks and has the engine add missing ones, before a window names them.
+ * Until then no other operation may delete them.
  */
 export class BlocksInUse {
   readonly #holders = new Map<string, number>();
@@ -29,7 +29,7 @@ export class BlocksInUse {
     try {
       return await operation(hold);
     } finally {
-      // Who is looking for blocks to take may have read the list of windows before this operation's own was there.
+      // A running collection may have listed the windows before this operation stored its own.
       if (this.#collections > 0) this.#releasedMeanwhile.push(...held);
       else this.#release(held);
     }
@@ -39,7 +39,7 @@ export class BlocksInUse {
     return this.#holders.has(hash);
   }
 
-  /** Around finding out which blocks are of no use and deleting them: what is let go of meanwhile stays held. */
+  /** Runs a search for unused blocks and their deletion. Blocks that are released during it stay held until its end. */
   async collecting<T>(collection: () => Promise<T>): Promise<T> {
     this.#collections++;
     try {
@@ -49,7 +49,7 @@ export class BlocksInUse {
     }
   }
 
-  /** @param remove is given those of the blocks that nobody holds. */
+  /** @param remove gets the blocks that no operation holds. */
   delete<Block extends { readonly hash: string }>(
     blocks: readonly Block[],
     remove: (free: readonly Block[]) => Promise<number>,

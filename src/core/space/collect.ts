@@ -5,14 +5,14 @@ import { evictionOrder, type BlockUse } from './evictionOrder.ts';
 import type { Space } from './space.ts';
 import { blocksOf, lastUsedAt, windowUses } from './windowUses.ts';
 
-/** Of the budget: what a little more is left free for, so that not every operation has to look for blocks to take. */
+/** Part of the budget that is freed in addition, so that not every operation has to evict blocks. */
 const fillAgainTo = 0.95;
-/** Deleted at a time; who wants to hold blocks waits for no more than these. */
+/** Blocks deleted at a time: an operation that wants to hold blocks waits for no more than these. */
 const blocksAtOnce = 256;
 
 /**
- * Brings the embedded engine's blocks back under the budget, when they are over it, in the order of {@link evictionOrder}. Only
- * cache goes: a thaw computes again what it misses, and says so. An abort leaves what is not deleted yet.
+ * When the embedded engine's blocks are over the budget, deletes blocks in the order of {@link evictionOrder}. They are only cache: a
+ * thaw computes missing blocks again, and says so. An abort leaves the rest.
  *
  * @returns the bytes that this freed.
  */
@@ -44,7 +44,7 @@ export async function collect(space: Space, clock: Clock, signal: AbortSignal): 
   });
 }
 
-/** How windows use these blocks; one that no window names is absent. */
+/** How windows use these blocks; a block that no window names is absent. */
 async function usesOf(
   store: Store,
   blocks: readonly CachedBlock[],

@@ -11,16 +11,16 @@ export class Collector {
   #isWaiting = false;
   #last: Promise<void> = Promise.resolve();
 
-  /** @param onFailure hears what went wrong; the next operation tries again. */
+  /** @param onFailure gets the error; the next operation tries again. */
   constructor(space: Space, clock: Clock, onFailure: (error: unknown) => void) {
     this.#space = space;
     this.#clock = clock;
     this.#onFailure = onFailure;
   }
 
-  /** To be called when an operation has ended that may have made the engine write blocks. */
+  /** Call it after each operation that may have made the engine write blocks. */
   collectSoon(): void {
-    // One that has not begun yet will see these blocks too.
+    // A collection that has not begun yet will see these blocks too.
     if (this.#isWaiting || this.#ended.signal.aborted || this.#space.limits.kvBudgetBytes === null) return;
     this.#isWaiting = true;
     const { signal } = this.#ended;
@@ -35,12 +35,12 @@ export class Collector {
       });
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no collection is running. */
   async settled(): Promise<void> {
     await this.#last;
   }
 
-  /** Stops what is under way: half of it done is as good as none. */
+  /** Stops a running collection; half of it does no harm. */
   async close(): Promise<void> {
     this.#ended.abort();
     await this.#last;

@@ -2,7 +2,7 @@ import type { CachedBlock } from '../ports/blockCache.ts';
 
 /** How the windows that have a block use it. */
 export interface BlockUse {
-  /** Of the window that was used last. */
+  /** When the most recently used of the windows was used. */
   readonly lastUsedMs: number;
   /** Whether any of them is pinned. */
   readonly isPinned: boolean;
@@ -11,9 +11,9 @@ export interface BlockUse {
 }
 
 /**
- * The blocks that a budget may take, those that are missed least first: blocks of no window, the oldest first; then those of
- * windows, as long ago as they were used, and of each window the last ones first, since a block is of no use without those
- * before it. Never those of a pinned window, nor fresh ones of no window.
+ * The blocks that a budget may evict, the least useful first. Blocks of no window come first, the oldest before the others. Blocks of
+ * windows follow, those of the longest unused window first, and of each window the last block first, because a block is of no use
+ * without those before it. Blocks of pinned windows and fresh blocks of no window are never evicted.
  */
 export function evictionOrder(
   blocks: readonly CachedBlock[],

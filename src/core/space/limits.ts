@@ -1,15 +1,15 @@
 import { backendSettings } from '../../protocol/settings/backendSettings.ts';
 
-/** More than `soft` is noted, more than `hard` is refused. */
+/** Above `soft` the receipt has a note; above `hard` the operation is refused. */
 export interface CountLimit {
   readonly soft: number;
   readonly hard: number;
 }
 
 export interface SpaceLimits {
-  /** Of the embedded engine's blocks together; null is none. */
+  /** For all blocks of the embedded engine; null is no limit. */
   readonly kvBudgetBytes: number | null;
-  /** Of everything below the storage directory; null is none. */
+  /** For everything below the storage directory; null is no limit. */
   readonly storageQuotaBytes: number | null;
   readonly sessions: CountLimit;
   readonly windows: CountLimit;

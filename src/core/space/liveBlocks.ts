@@ -6,13 +6,13 @@ import { saltOf } from '../lineage.ts';
 import type { Store } from '../ports/store.ts';
 import { sessionTokens } from '../sessionTokens.ts';
 
-/** How the blocks of a lineage are named, by what was recorded of one of its windows. */
+/** How the blocks of a lineage are named, as one of its windows recorded it. */
 export type BlockNaming = Pick<KvRecord, 'hashProfile' | 'blockTokens'>;
 
 /**
- * The blocks that sessions of these lineages work on while they go on. Worked out from their token ids: no engine is asked.
+ * The blocks that the open sessions of these lineages use. Computed from their token ids, without asking an engine.
  *
- * @param namings of each lineage, those that its windows were recorded with.
+ * @param namings for each lineage, the namings that its windows recorded.
  */
 export async function blocksOfLiveSessions(
   store: Store,

@@ -1,11 +1,11 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { CountLimit } from './limits.ts';
 
-/** What is counted: how many there are, and which is the oldest. */
+/** What a limit needs to know of sessions, or windows: how many there are, and which is the oldest. */
 export interface Census {
   readonly what: 'session' | 'window';
   count(): Promise<number>;
-  /** Named in a refusal, with when it was used last or made; null when there is none. */
+  /** The item that a refusal names, and when it was last used or created; null when there is none. */
   oldest(): Promise<{ readonly name: string; readonly at: string } | null>;
 }
 
@@ -21,13 +21,13 @@ export class Places {
   }
 
   /**
-   * Runs `make` when there is room for one more.
+   * Runs `make` when the limit allows one more.
    *
-   * @param make is given what the user should know, in plain words: nothing up to the soft limit.
+   * @param make gets the notes for the user, in plain words; none up to the soft limit.
    * @throws CwmError Exhausted beyond the hard limit, which names the oldest one (EC-021).
    */
   async take<T>(make: (notes: readonly string[]) => Promise<T>): Promise<T> {
-    // Counted before anything is awaited: of two that come for the last place, the second is refused.
+    // Counted before the first await: of two calls for the last place, the second is refused.
     const place = ++this.#beingTaken;
     try {
       const total = (await this.#census.count()) + place;

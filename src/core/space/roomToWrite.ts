@@ -4,7 +4,7 @@ import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import type { Space } from './space.ts';
 
-/** What an operation is about to write below the storage directory. */
+/** The bytes that an operation is about to write below the storage directory. */
 export interface Need {
   /** Begins the sentence: `To freeze session "s"` so much is needed. */
   readonly doing: string;
@@ -13,7 +13,7 @@ export interface Need {
 }
 
 /**
- * Looks whether there is room, before the first byte is written (EC-020).
+ * Checks that there is room, before the first byte is written (EC-020).
  *
  * @throws CwmError StorageFull when the disk or the storage quota lacks room; it says how much, and nothing was changed.
  */
@@ -27,7 +27,7 @@ export async function requireRoom(space: Space, need: Need, signal: AbortSignal)
   if (storageQuotaBytes === null) return;
   const leftBytes = storageQuotaBytes - (await space.used.bytes(signal));
   if (leftBytes < neededBytes) {
-    // What was freed since it was last measured counts.
+    // Measured again, because space may have been freed since the last time.
     const leftNow = storageQuotaBytes - (await space.used.measure(signal));
     if (leftNow < neededBytes) {
       throw noRoom(need, 'quota', leftNow, `is left of the storage quota of ${formatBytes(storageQuotaBytes)}`);
@@ -39,7 +39,7 @@ export async function requireRoom(space: Space, need: Need, signal: AbortSignal)
 function noRoom(
   { doing, kvBytes, recordBytes }: Need,
   limit: 'disk' | 'quota',
-  /** Below 0 when more is used than there may be. */
+  /** Below 0 when more is used than the quota allows. */
   leftBytes: number,
   what: string,
 ): CwmError {
@@ -57,8 +57,8 @@ function noRoom(
 }
 
 /**
- * What the blocks of this context that have no file yet will take on the disk of the storage directory, by the size of the others, or
- * else of those this engine wrote last: 0 for an engine that keeps its KV elsewhere, and where no size was ever seen.
+ * The bytes that the missing blocks of this context will take on the disk of the storage directory. The size of the other blocks tells,
+ * or else that of the engine's latest blocks. 0 for an engine that stores its KV elsewhere, and when no size is known yet.
  */
 export function expectedKvBytes(
   space: Space,
@@ -74,7 +74,7 @@ export function expectedKvBytes(
   return missing * (blockBytes ?? 0);
 }
 
-/** Remembers what a seal has shown of the size of blocks. @returns what the user should know of it, in plain words. */
+/** Remembers the size of blocks that a seal wrote. @returns notes for the user, in plain words. */
 export function rememberKv(
   space: Space,
   spec: string,
@@ -89,7 +89,7 @@ export function rememberKv(
   ];
 }
 
-/** Of a window's records at most, and what a receipt and the directories take. */
+/** Upper limits for a window's records; `bytesOfTheRest` is for a receipt and the directories. */
 const bytesPerBlockRecord = 320;
 const bytesPerMessageId = 64;
 const bytesOfTheRest = 64 * 1024;

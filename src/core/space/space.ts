@@ -7,7 +7,7 @@ import type { SpaceLimits } from './limits.ts';
 import { Places, type Census } from './places.ts';
 import { UsedBytes } from './usedBytes.ts';
 
-/** What every operation shares that takes up space or gives it back. */
+/** The objects that all operations share which take or free space. */
 export interface Space {
   readonly store: Store;
   readonly cache: BlockCache;
@@ -18,7 +18,7 @@ export interface Space {
   readonly windows: Places;
   /** Size of a block's file, by the engine that wrote it. */
   readonly blockBytes: Map<string, number>;
-  /** Whoever takes blocks, or changes which may be taken, does so alone. */
+  /** Operations that evict blocks, or change which blocks may be evicted, run one after another. */
   readonly lock: SerialQueue;
 }
 

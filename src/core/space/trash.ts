@@ -13,7 +13,7 @@ export async function restoreFromTrash(
   return space.lock.run(() => store.restore(input.item));
 }
 
-/** Removes for good what is past its grace time, or with `all` everything. */
+/** Removes for good the items that are past their grace time, or with `all` every item. */
 export async function emptyTrash(
   { store }: CoreContext,
   input: ParsedInput<'emptyTrash'>,

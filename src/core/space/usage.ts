@@ -5,7 +5,7 @@ import type { CoreContext } from '../context.ts';
 import type { Space } from './space.ts';
 import { kvOf, lastUsedAt, lineageOf } from './windowUses.ts';
 
-/** Measures everything: looks at every file once, and reads the block list of every window. */
+/** Measures everything: stats every file once, and reads the block list of every window. */
 export async function usage(
   { space }: CoreContext,
   _input: RouteInput<'usage'>,
@@ -65,7 +65,10 @@ const sumReuse = (windows: readonly WindowSummary[]): ReuseTotals =>
     { thaws: 0, promptTokens: 0, cachedTokens: 0 },
   );
 
-/** Only windows of one lineage share blocks: a block's hash covers the lineage's salt. So never are all hashes needed at once. */
+/**
+ * Only windows of one lineage share blocks: a block's hash covers the lineage's salt. So the hashes of one lineage at a time are
+ * enough.
+ */
 async function byLineage({ store }: Space, windows: readonly WindowSummary[]): Promise<WindowSummary[][]> {
   const groups = new Map<string, WindowSummary[]>();
   for (const window of windows) {

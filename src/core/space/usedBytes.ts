@@ -4,7 +4,7 @@ import type { Store } from '../ports/store.ts';
 
 const goodForMs = 60_000;
 
-/** Everything below the storage directory, in bytes. To measure it means to look at every file, so it is not done each time. */
+/** The size of everything below the storage directory, in bytes. Measuring stats every file, so the result is remembered. */
 export class UsedBytes {
   readonly #store: Pick<Store, 'measure'>;
   readonly #cache: BlockCache;
@@ -17,7 +17,7 @@ export class UsedBytes {
     this.#clock = clock;
   }
 
-  /** As measured within the last minute, with what was announced since. */
+  /** The size as measured within the last minute, plus the bytes that were announced since. */
   async bytes(signal: AbortSignal): Promise<number> {
     const known = this.#known;
     if (known && this.#clock.elapsedMs() - known.atMs < goodForMs) return known.bytes;
@@ -32,7 +32,7 @@ export class UsedBytes {
     return bytes;
   }
 
-  /** Announces what is about to be written. */
+  /** Announces bytes that are about to be written. */
   add(bytes: number): void {
     if (this.#known) this.#known = { ...this.#known, bytes: this.#known.bytes + bytes };
   }

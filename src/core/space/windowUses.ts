@@ -6,11 +6,11 @@ import type { Store } from '../ports/store.ts';
 /** What the space operations need to know of a window. */
 export interface WindowUse {
   readonly name: WindowName;
-  /** Null when its manifest cannot be read: nothing of it may be taken then. */
+  /** Null when its manifest cannot be read: then none of its blocks may be deleted. */
   readonly window: WindowSummary | null;
 }
 
-/** Every window there is. By the directory, so that none is left out that could still name a block. */
+/** All windows, as listed in the directory, so that none is missing that could still name a block. */
 export async function windowUses(store: Store): Promise<WindowUse[]> {
   const names = await store.windowNames();
   const windows = new Map((await store.allWindows()).map((window) => [window.name, window]));

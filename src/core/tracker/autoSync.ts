@@ -10,8 +10,8 @@ export interface AutoSyncConfig {
 }
 
 /**
- * Synchronises the states of the active sessions with a folder, again and again. Where both sides were changed they are merged: nobody
- * is there to ask, and what is replaced has its recovery point.
+ * Synchronises the states of the selected sessions with a folder, again and again. When both sides were changed, it merges them: nobody
+ * is there to ask, and the replaced state has a recovery point.
  */
 export class AutoSync {
   readonly #trackers: Trackers;
@@ -21,7 +21,7 @@ export class AutoSync {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
-  /** @param onFailure hears what went wrong; the next round tries again. */
+  /** @param onFailure gets the error; the next round tries again. */
   constructor(trackers: Trackers, peers: StatePeers, config: AutoSyncConfig, onFailure: (error: unknown) => void) {
     this.#trackers = trackers;
     this.#peers = peers;
@@ -37,7 +37,7 @@ export class AutoSync {
     this.#timer.unref();
   }
 
-  /** Waits for nothing: a folder that does not answer holds up no end, and what is half done is taken up by the next round. */
+  /** Does not wait for a running round, because a folder may not answer. The next round finishes what is half done. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);

@@ -10,7 +10,7 @@ import { TrackerFactory } from './trackerFactory.ts';
 import { Trackers } from './trackers.ts';
 import { validateState } from './validateState.ts';
 
-/** The trackers over a store. @param createSession for sessions that are made by activating them. */
+/** The trackers over a store. @param createSession for sessions that are created by selecting them. */
 export function makeTrackers(
   store: Store,
   clock: Clock,
@@ -29,7 +29,7 @@ export function makeTrackers(
   return new Trackers({ factory, states, clock, createSession }, config);
 }
 
-/** Where there is nothing to synchronise with. */
+/** For a core without folders to synchronise with. */
 export const noPeers: StatePeers = {
   open: (location) => {
     throw new CwmError(

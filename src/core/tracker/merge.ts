@@ -1,15 +1,15 @@
 import type { JsonObject, StateContent } from '../../protocol/schemas/tracker.ts';
 import { isJsonObject, sameJson } from './state.ts';
 
-/** Nothing is there under this name. */
+/** There is no value under this name. */
 const absent = Symbol('absent');
 type Value = unknown;
 
 /**
- * Both sides' changes since `base`, name by name and into objects within objects; a list is one value. Where both changed the same
- * value, `latest` has its way; where one removed what the other changed, the change stays.
+ * Both sides' changes since `base`, name by name and into objects within objects; a list is one value. When both changed the same
+ * value, that of `latest` wins; when one removed what the other changed, the change stays.
  *
- * Equal for whichever side does it: with the sides swapped, `latest` is the same one.
+ * Both sides get the same result, because with the sides swapped `latest` is the same one.
  */
 export function mergeContent(base: StateContent, latest: StateContent, other: StateContent): StateContent {
   return {

@@ -11,7 +11,10 @@ export async function getState(
   return trackers.use(await trackers.resolve(input.session), (tracker) => tracker.getState());
 }
 
-/** @throws CwmError InvalidSessionId, InvalidState, SessionNotFound, AlreadyFrozen (frozen), NotInitialized, VersionConflict (changed meanwhile), Corrupted. */
+/**
+ * @throws CwmError InvalidSessionId, InvalidState, SessionNotFound, AlreadyFrozen (frozen), NotInitialized, VersionConflict (changed
+ *   since), Corrupted.
+ */
 export async function updateState(
   { trackers }: CoreContext,
   { session, version, sessionCreatedAt, data, metadata }: RouteInput<'updateState'>,

@@ -6,7 +6,7 @@ import { canonicalJson, contentOf, sameContent } from './state.ts';
 export interface Sides {
   readonly local: VersionedState;
   readonly peer: VersionedState;
-  /** What both had when they last agreed. */
+  /** The content of both sides when they last agreed. */
   readonly base: StateContent;
 }
 
@@ -17,7 +17,8 @@ export interface Agreement {
 }
 
 /**
- * What both sides agree on (S3-05). A side that was not changed since the base takes what the other one has, under every policy.
+ * The content that both sides agree on (S3-05). A side without changes since the base takes the other side's content, under every
+ * policy.
  *
  * @throws CwmError SyncConflict that lists both, when both were changed and the policy is `manual`.
  */
@@ -38,7 +39,7 @@ export function reconcile({ local, peer, base }: Sides, policy: ConflictPolicy):
   }
 }
 
-/** The same for whichever side asks: by time, then by version, then by what it says. */
+/** Both sides get the same order: by time, then by version, then by content. */
 function isLater(a: VersionedState, b: VersionedState): boolean {
   if (a.lastUpdated !== b.lastUpdated) return a.lastUpdated > b.lastUpdated;
   if (a.version !== b.version) return a.version > b.version;

@@ -4,12 +4,12 @@ import type { RecoveryPointSummary, RecoveryReason, VersionedState } from '../..
 import type { Conversation, RecoveryPoint } from '../ports/states.ts';
 import type { TrackerParts } from './trackerParts.ts';
 
-/** Makes the recovery points of one session (S3-08). */
+/** Makes and lists the recovery points of one session (S3-08). */
 export class RecoveryKeeper {
   readonly #parts: TrackerParts;
   readonly #session: SessionId;
   readonly #coalesceMs: number;
-  /** Of the latest recovery point; undefined until it was asked for. */
+  /** The latest recovery point; undefined until it was read. */
   #latest: Kept | null | undefined;
   readonly #damaged = new Set<string>();
 
@@ -27,8 +27,8 @@ export class RecoveryKeeper {
   }
 
   /**
-   * Keeps the session as it is, before it is changed: the first time within {@link TrackerConfig.coalesceMs}, so that a burst of
-   * changes can be undone as one. Nothing happens when there is nothing to keep, or the latest recovery point has it already.
+   * Makes a recovery point before a change: the first time within {@link TrackerConfig.coalesceMs}, so that a burst of changes can be
+   * undone as one. Does nothing when the session is empty, or the latest recovery point has the same content.
    */
   async keepBefore(reason: RecoveryReason, session: Session, state: VersionedState): Promise<void> {
     if (this.#latest === undefined) {
@@ -42,7 +42,7 @@ export class RecoveryKeeper {
     await this.add(reason, state);
   }
 
-  /** @param spared id of a recovery point that must not go for it, however old it is. */
+  /** @param spared id of a recovery point that must stay, however old it is. */
   async add(
     reason: RecoveryReason,
     { version, lastUpdated, data, metadata }: VersionedState,
@@ -60,7 +60,7 @@ export class RecoveryKeeper {
     return point;
   }
 
-  /** Not when the clock was set back: then nobody knows how long ago it was. */
+  /** False when the clock was set back: then its age is unknown. */
   #isRecent({ at }: Kept): boolean {
     const ageMs = this.#parts.clock.now().getTime() - Date.parse(at);
     return ageMs >= 0 && ageMs < this.#coalesceMs;
@@ -77,7 +77,7 @@ export const summaryOf = ({ id, session, at, reason, state, conversation }: Reco
   tokens: conversation.tokens?.count ?? 0,
 });
 
-/** What is remembered of a recovery point: a hundred sessions' states would be too much. */
+/** The part of a recovery point that stays in memory: a hundred sessions' states would be too much. */
 interface Kept {
   readonly at: string;
   readonly content: string;

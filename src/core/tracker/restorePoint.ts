@@ -7,7 +7,9 @@ import { selectPoint, type RecoveryStrategy } from './selectPoint.ts';
 import { contentOf, laterStamp, sameContent } from './state.ts';
 import type { TrackerParts } from './trackerParts.ts';
 
-/** After damage, nobody knows which versions clients have seen: none of them may be given again. */
+/**
+ * After damage, nobody knows which versions clients have seen. The next version is far above all of them, so that none is used twice.
+ */
 const versionsLeftOut = 1_000_000;
 
 interface RestoreRequest {
@@ -19,7 +21,7 @@ interface RestoreRequest {
 
 type Restored = Omit<RestoreResult, 'state'> & { readonly stored: StoredState };
 
-/** Chooses, keeps what is there as a recovery point of its own, and takes state and conversation back as one change. */
+/** Chooses a recovery point, makes one of the current state, and sets state and conversation back as one change. */
 export async function restorePoint(
   { states, clock }: TrackerParts,
   keeper: RecoveryKeeper,

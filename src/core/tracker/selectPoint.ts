@@ -8,10 +8,10 @@ export type RecoveryStrategy =
   | { readonly by: 'version'; readonly version: number }
   | { readonly by: 'time'; readonly at: string }
   | { readonly by: 'id'; readonly id: string }
-  /** Gets those there are, latest first. Null: none of them. */
+  /** Gets all recovery points, latest first. Null: none of them. */
   | { readonly by: 'custom'; readonly select: (points: readonly RecoveryPoint[]) => RecoveryPoint | null };
 
-/** @throws CwmError InvalidParameter when more than one is chosen, or the time is none. */
+/** @throws CwmError InvalidParameter for more than one choice, or an invalid time. */
 export function strategyOf({ id, version, at }: RecoveryChoice): RecoveryStrategy {
   if ([id, version, at].filter((given) => given !== undefined).length > 1) {
     throw new CwmError(
@@ -31,7 +31,7 @@ export function strategyOf({ id, version, at }: RecoveryChoice): RecoveryStrateg
 
 /**
  * @param points latest first.
- * @returns null when there is none that fits.
+ * @returns null when none fits.
  * @throws CwmError RecoveryFailed when a custom strategy fails, or takes what is not among them.
  */
 export function selectPoint(points: readonly RecoveryPoint[], strategy: RecoveryStrategy): RecoveryPoint | null {
@@ -43,7 +43,7 @@ export function selectPoint(points: readonly RecoveryPoint[], strategy: Recovery
     case 'version':
       return points.find(({ state }) => state.version === strategy.version) ?? null;
     case 'time':
-      // Not simply the first: the clock may have been set back in between.
+      // Not simply the first one, because the clock may have been set back.
       return points
         .filter(({ at }) => at <= strategy.at)
         .reduce<RecoveryPoint | null>((latest, point) => (latest && latest.at >= point.at ? latest : point), null);

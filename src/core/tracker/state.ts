@@ -1,6 +1,6 @@
 import type { JsonObject, StateContent, VersionedState } from '../../protocol/schemas/tracker.ts';
 
-/** What a session has before anything was stored. */
+/** A session's state before anything was stored. */
 export const emptyState = (lastUpdated: string): VersionedState => ({
   version: 0,
   lastUpdated,
@@ -10,7 +10,7 @@ export const emptyState = (lastUpdated: string): VersionedState => ({
 
 export const contentOf = ({ data, metadata }: StateContent): StateContent => ({ data, metadata });
 
-/** Of JSON values: the order of an object's names does not count. */
+/** Compares JSON values; the order of an object's names does not count. */
 export const sameJson = (a: unknown, b: unknown): boolean => a === b || canonicalJson(a) === canonicalJson(b);
 
 export const sameContent = (a: StateContent, b: StateContent): boolean =>
@@ -26,7 +26,7 @@ export function canonicalJson(value: unknown): string {
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Times of states never go back, so that "latest" means the same on both sides of a clock that was set. */
+/** Times of states never decrease, so that "latest" stays right when a clock is set back. */
 export function laterStamp(now: Date, before: string): string {
   const stamp = now.toISOString();
   return stamp > before ? stamp : before;

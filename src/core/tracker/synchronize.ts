@@ -12,7 +12,7 @@ import { reconcile } from './reconcile.ts';
 import { contentOf, emptyState, sameContent } from './state.ts';
 import { requireValid, type StateValidator } from './validateState.ts';
 
-/** How often somebody else may write to the peer in between. */
+/** How often another client may write to the peer during one synchronisation. */
 const maxAttempts = 5;
 
 export interface SyncRequest {
@@ -23,18 +23,18 @@ export interface SyncRequest {
   readonly policy: ConflictPolicy;
   readonly now: Date;
   readonly validate: StateValidator;
-  /** Called before anything is changed, when the session's state is going to be. */
+  /** Called before the first change, when the session's state is about to change. */
   readonly beforePull: () => Promise<void>;
 }
 
 type Synchronized = Omit<SyncResult, 'state'> & {
-  /** What the session is to have from now on; `local` itself when nothing is to be written. */
+  /** The session's new state; `local` itself when nothing needs to be written. */
   readonly next: StoredState;
 };
 
 /**
- * Brings the peer up to date and says what the session is to have. The peer comes first: when writing the session fails after it, the
- * next time there is only something to pull.
+ * Updates the peer and returns the session's new state. The peer is written first: when writing the session then fails, the next
+ * synchronisation only has to pull.
  */
 export async function synchronize(request: SyncRequest): Promise<Synchronized> {
   for (let attempt = 1; ; attempt++) {
@@ -56,7 +56,7 @@ async function synchronizeOnce(request: SyncRequest): Promise<Synchronized> {
   const base = local.base?.peer === location ? local.base : null;
   const agreed = base ?? emptyState('');
   const stored = await peer.read(session);
-  // Nothing there counts as not changed: what was agreed on is put there again.
+  // A missing state counts as not changed: the agreed content is written there again.
   const theirs: VersionedState = stored ?? { ...emptyState(''), ...contentOf(agreed) };
   const { content, conflict } = reconcile({ local, peer: theirs, base: agreed }, policy);
   requireValid(content, request.validate);
@@ -73,7 +73,7 @@ async function synchronizeOnce(request: SyncRequest): Promise<Synchronized> {
   return { next, pulled, pushed, conflict };
 }
 
-/** Version and time of what both have now: those of the side that had it, if its version is the higher one. */
+/** Version and time of the new content: those of the side that had it, if its version is the higher one. */
 function stampOf(
   content: StateContent,
   local: VersionedState,

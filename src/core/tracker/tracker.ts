@@ -22,21 +22,21 @@ import type { TrackerConfig } from './trackerConfig.ts';
 import type { TrackerParts } from './trackerParts.ts';
 import { requireValid } from './validateState.ts';
 
-/** What replaces the state that has one version less. */
+/** The replacement for the state of the previous version. */
 export interface NextState extends StateContent {
   readonly version: number;
 }
 
 /**
- * Holds the state of one session (S3-02). What it answers is on the disk; changes come one after another, and each must name the
- * version that follows the stored one. There must be no second one of the session that changes it.
+ * Holds the state of one session (S3-02). Its answers are on the disk. Changes run one after another, and each must name the version
+ * that follows the stored one. No second tracker may change the same session.
  */
 export class Tracker {
   readonly session: SessionId;
   readonly #parts: TrackerParts;
   readonly #queue = new SerialQueue();
   readonly #keeper: RecoveryKeeper;
-  /** Undefined until it was asked for. */
+  /** Undefined until it was read. */
   #stored: StoredState | undefined;
   #createdAt: string | undefined;
 
@@ -55,7 +55,8 @@ export class Tracker {
    * Replaces the state, if its version is still one less.
    *
    * @param sessionCreatedAt of the session that the caller read the state of. Default: not compared.
-   * @throws CwmError VersionConflict when it is not, and nothing was changed; InvalidState, SessionNotFound, AlreadyFrozen (the session is frozen).
+   * @throws CwmError VersionConflict when it is not (then nothing was changed), InvalidState, SessionNotFound, AlreadyFrozen (the
+   *   session is frozen).
    */
   updateState(next: NextState, sessionCreatedAt?: string): Promise<SessionState> {
     return this.#queue.run(async () => {
@@ -80,7 +81,7 @@ export class Tracker {
     return this.#parts.validate(content).length === 0;
   }
 
-  /** Whether what is stored can be read, and may be stored. @throws CwmError SessionNotFound. */
+  /** Checks that the stored state can be read and is valid. @throws CwmError SessionNotFound. */
   isValid(): Promise<boolean> {
     return this.#queue.run(async () => {
       const current = await this.#currentUnless('Corrupted', 'UnsupportedSchema');
@@ -100,21 +101,22 @@ export class Tracker {
     return this.#queue.run(async () => summaryOf(await this.#keeper.add('request', await this.#current())));
   }
 
-  /** To be called before a turn changes the conversation, by whoever runs the session's turns. */
+  /** Call it before a turn changes the conversation, inside the session's turn queue. */
   beforeTurn(session: Session): Promise<void> {
     return this.#queue.run(async () => {
-      // A state that cannot be read holds up no turn: it is told to whoever asks for it.
+      // A state that cannot be read does not stop a turn; reading the state reports the damage.
       const current = await this.#currentUnless('Corrupted', 'UnsupportedSchema');
       if (current) await this.#keeper.keepBefore('turn', session, current);
     });
   }
 
   /**
-   * Takes state and conversation back to a recovery point. One that turns out damaged is passed over for the next that fits, unless
-   * it was asked for by its id.
+   * Sets state and conversation back to a recovery point. A damaged one is skipped for the next that fits, unless the caller named its
+   * id.
    *
-   * @param session as it is, at rest; nothing else may change it meanwhile.
-   * @throws CwmError RecoveryPointNotFound when none fits, NoValidRecoveryPoint when there is none that is whole, RecoveryFailed when the one asked for is damaged.
+   * @param session the current record, at rest; nothing else may change it during the call.
+   * @throws CwmError RecoveryPointNotFound when none fits, NoValidRecoveryPoint when all are damaged, RecoveryFailed when the named one
+   *   is damaged.
    */
   restore(strategy: RecoveryStrategy, session: Session): Promise<RestoreResult> {
     return this.#queue.run(async () => {
@@ -126,7 +128,7 @@ export class Tracker {
   }
 
   /**
-   * S3-05. When a part of it fails, the session keeps the state it had, and the same call can be made again.
+   * S3-05. When a part of it fails, the session's state is unchanged, and the call can be repeated.
    *
    * @throws CwmError SyncConflict (manual, and both were changed), SyncFailed (the peer), InvalidState (the peer's state is not valid),
    *   AlreadyFrozen (frozen, and there is something to pull).
@@ -157,13 +159,13 @@ export class Tracker {
     return this.#stored;
   }
 
-  /** Null when it cannot be had for one of these reasons: damaged, of another version. */
+  /** Null when reading it fails with one of these errors. */
   async #currentUnless(...names: readonly [ErrorName, ...ErrorName[]]): Promise<StoredState | null> {
     return nullOn(this.#current(), ...names);
   }
 
   async #save(next: StoredState, current: StoredState): Promise<void> {
-    // Whatever happens: what is on the disk is read again rather than guessed.
+    // After a failure the state is read from the disk again rather than guessed.
     this.#stored = undefined;
     await this.#parts.states.save(this.session, next, current.version);
     this.#stored = next;

@@ -3,15 +3,15 @@ import { CwmError } from '../../protocol/errors.ts';
 export interface TrackerConfig {
   /** Changes of one session that follow each other within this time share one recovery point; 0: each has its own. */
   readonly coalesceMs: number;
-  /** Trackers that are kept in memory; the one used the longest ago goes first (S3-09). */
+  /** Trackers that stay in memory; the least recently used one is removed first (S3-09). */
   readonly maxLoaded: number;
-  /** A tracker that nobody used for so long leaves the memory (S3-09). */
+  /** A tracker that was not used for so long is removed from memory (S3-09). */
   readonly idleMs: number;
-  /** Sessions that can be active at once (S3-04). */
+  /** Sessions that can be selected at once (S3-04). */
   readonly maxActive: number;
-  /** Whether activating a session that is not there makes it. Off: a wrong letter would make one. */
+  /** Whether selecting a missing session creates it. Default off, because a typing mistake would create one. */
   readonly autoCreate: boolean;
-  /** Session that is active when nobody activated one; null for none. */
+  /** Session that is selected when no client selected one; null for none. */
   readonly defaultSession: string | null;
 }
 

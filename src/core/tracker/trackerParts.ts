@@ -4,7 +4,7 @@ import type { Session } from '../../protocol/schemas/session.ts';
 import type { StateStore } from '../ports/states.ts';
 import type { StateValidator } from './validateState.ts';
 
-/** Everything a tracker works with; each can be replaced. */
+/** The objects that a tracker uses; each can be replaced. */
 export interface TrackerParts {
   readonly states: StateStore;
   /** @throws CwmError SessionNotFound when it is gone. */

@@ -8,7 +8,7 @@ import type { Tracker } from './tracker.ts';
 import type { TrackerConfig } from './trackerConfig.ts';
 import type { TrackerFactory } from './trackerFactory.ts';
 
-/** In place of a session's id: the one that was activated last. No id has this character. */
+/** Stands for the last selected session in place of an id. No id has this character. */
 export const activeSessionSign = '@';
 
 export interface TrackersParts {
@@ -26,13 +26,13 @@ interface Loaded {
 }
 
 /**
- * One tracker for each session that is in use (S3-09), and which sessions are active (S3-04). Activating one more than
- * {@link TrackerConfig.maxActive} deactivates the one that was activated the longest ago.
+ * One tracker for each session in use (S3-09), and the selected sessions (S3-04). Selecting more than {@link TrackerConfig.maxActive}
+ * deselects the one that was selected the longest ago.
  */
 export class Trackers {
   readonly #parts: TrackersParts;
   readonly #config: TrackerConfig;
-  /** Used the longest ago first. */
+  /** Least recently used first. */
   readonly #loaded = new Map<SessionId, Loaded>();
   readonly #activation = new SerialQueue();
 
@@ -49,7 +49,7 @@ export class Trackers {
   async use<T>(id: SessionId, task: (tracker: Tracker) => Promise<T>): Promise<T> {
     const loaded = this.#loaded.get(id) ?? { tracker: this.#make(id), users: 0, usedMs: 0 };
     loaded.users++;
-    // The last in the map is the one that was used last.
+    // The last entry of the map is the most recently used one.
     this.#loaded.delete(id);
     this.#loaded.set(id, loaded);
     try {
@@ -61,12 +61,12 @@ export class Trackers {
     }
   }
 
-  /** The session is gone, or is another one by now. */
+  /** Call it when the session was deleted, or replaced by another one. */
   forget(id: SessionId): void {
     this.#loaded.delete(id);
   }
 
-  /** @throws CwmError InvalidSessionId, or NotInitialized for {@link activeSessionSign} while no session is active. */
+  /** @throws CwmError InvalidSessionId, or NotInitialized for {@link activeSessionSign} while no session is selected. */
   async resolve(session: string): Promise<SessionId> {
     if (session !== activeSessionSign) return parseSessionId(session);
     const [current] = await this.#activation.run(() => this.#activeIds());
@@ -74,7 +74,7 @@ export class Trackers {
     throw new CwmError('NotInitialized', 'No session is active.');
   }
 
-  /** Makes it the current one, also when it is active already. @throws CwmError SessionNotFound. */
+  /** Makes it the last selected one, also when it was selected already. @throws CwmError SessionNotFound. */
   activate(id: SessionId): Promise<ActiveStates> {
     return this.#activation.run(async () => {
       await this.#ofActivated(id);
@@ -86,7 +86,7 @@ export class Trackers {
     });
   }
 
-  /** The one that was activated before becomes the current one. Nothing happens when none is active. */
+  /** Deselects the last selected session; the one before becomes the last selected. Does nothing when none is selected. */
   deactivate(): Promise<ActiveStates> {
     return this.#activation.run(async () => {
       const [current, ...others] = await this.#parts.states.activeSessions();
@@ -131,12 +131,12 @@ export class Trackers {
   async #make(id: SessionId): Promise<Tracker> {
     const made = await this.#parts.factory.create(id);
     if (!(made instanceof CwmError)) return made;
-    // One that is made later must not be missing for ever.
+    // A session that is created later must be found then.
     this.#loaded.delete(id);
     throw made;
   }
 
-  /** One that is in use stays: a second one of its session would not know what it does. */
+  /** A tracker in use stays, because a second one of its session would not know its changes. */
   #unload(nowMs: number): void {
     let tooMany = this.#loaded.size - this.#config.maxLoaded;
     for (const [id, { users, usedMs }] of this.#loaded) {

@@ -2,10 +2,10 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { StateContent } from '../../protocol/schemas/tracker.ts';
 import { isJsonObject } from './state.ts';
 
-/** What is wrong with a state, in plain words; none: it may be stored. */
+/** What is wrong with a state, in plain words; empty when it may be stored. */
 export type StateValidator = (content: StateContent) => readonly string[];
 
-/** Of the whole state as JSON. */
+/** Size of the whole state as JSON. */
 export const maxStateBytes = 256 * 1024;
 export const maxStateDepth = 32;
 export const maxMetadataEntries = 64;
@@ -47,7 +47,7 @@ function checkJson(value: unknown, path: string, depth: number, problems: string
     return;
   }
   for (const [name, inner] of Object.entries(value)) {
-    // As a name it would change what kind of object many programs make of it.
+    // Many programs would take a value under this name for the object's prototype.
     if (name === '__proto__') problems.push(`"${shorten(path)}" has the name "__proto__".`);
     else checkJson(inner, `${path}.${name}`, depth + 1, problems);
   }

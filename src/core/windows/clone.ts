@@ -10,9 +10,10 @@ import { recordBytesOf, requireRoom } from '../space/roomToWrite.ts';
 import { requireWindow } from './windows.ts';
 
 /**
- * A second window over the same content, under the same salt: it shares every block and copies none. It asks no engine.
+ * Creates a second window over the same content, under the same salt: it shares every block and copies none. It asks no engine.
  *
- * @throws CwmError InvalidWindowName, InvalidParameter, WindowNotFound (no such window), WindowExists (target taken), StorageFull, Exhausted (too many windows), Corrupted (the source's files are damaged).
+ * @throws CwmError InvalidWindowName, InvalidParameter, WindowNotFound (no such window), WindowExists (target taken), StorageFull,
+ *   Exhausted (too many windows), Corrupted (the source's files are damaged).
  */
 export async function clone(core: CoreContext, input: RouteInput<'clone'>, signal: AbortSignal): Promise<Receipt> {
   const startedMs = core.clock.elapsedMs();

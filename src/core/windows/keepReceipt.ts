@@ -4,8 +4,8 @@ import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { CoreContext } from '../context.ts';
 
 /**
- * Keeps the receipt of what was done with the window. When that cannot be (the window was deleted meanwhile, the disk is full), the
- * receipt says so itself: what it tells of is done all the same, and calling it a failure would be wrong.
+ * Stores the receipt of an operation on the window. When it cannot be stored (the window has been deleted, the disk is full), the
+ * receipt says so itself. The operation is done all the same, and calling it a failure would be wrong.
  *
  * @returns the receipt to answer with.
  */

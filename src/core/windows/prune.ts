@@ -13,7 +13,7 @@ interface PlannedWindow {
   readonly window: WindowSummary;
   readonly recordBytes: number;
   readonly hashes: readonly string[];
-  /** Another model server than the embedded engine has its KV. */
+  /** Its KV is on another model server than the embedded engine. */
   readonly isElsewhere: boolean;
 }
 
@@ -24,8 +24,8 @@ interface PrunePlan {
 }
 
 /**
- * Moves windows that nobody used for long to the trash, and deletes the KV that only they used. A pinned window, or one in use, stays.
- * With `dryRun` it changes nothing and answers what it would do. Other model servers are asked to delete their KV, as when a
+ * Moves windows that were not used for long to the trash, and deletes the KV that only they used. A pinned window, or one in use,
+ * stays. With `dryRun` it changes nothing and answers what it would do. Other model servers are asked to delete their KV, as when a
  * window is deleted; the bytes that this frees are not counted.
  *
  * @throws CwmError InvalidParameter when the input has no condition. An abort leaves the windows that it has not reached.

@@ -29,7 +29,7 @@ export function reuseFields(
   };
 }
 
-/** What makes the counts of a request no evidence, and how to have it. */
+/** Why the counts of a request are no evidence, and how the user can get evidence. */
 export function reuseNotes(reuse: ReuseEvidence): string[] {
   const { cachedTokensFrom, cachedTokens, promptTokens, isFromElsewhere, isTooSlow } = reuse;
   if (isTooSlow)

@@ -71,9 +71,8 @@ async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<W
 }
 
 /**
- * Deletes a window and the KV blocks that nobody else needs: blocks of other windows stay, and so do those that its open
- * session uses. When the engine is out of reach, or the KV record is damaged, the window is deleted and its blocks stay behind
- * as cache.
+ * Deletes a window and the KV blocks that only it needs: blocks of other windows stay, and so do those that its open session uses. When
+ * the engine is out of reach, or the KV record is damaged, the window is deleted and its blocks stay behind as cache.
  *
  * @throws CwmError InvalidWindowName, WindowNotFound.
  */
@@ -103,7 +102,7 @@ interface KeptKv extends Pick<ForgottenKv, 'context'> {
   readonly engine: Engine;
   readonly hashes: readonly string[];
   readonly handle: string | null;
-  /** Those that another window or a session needs. */
+  /** The blocks that another window or a session needs. */
   readonly held: ReadonlySet<string>;
 }
 
