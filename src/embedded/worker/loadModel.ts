@@ -52,8 +52,9 @@ async function openLlama({ gpu }: WorkerConfig, words: LlamaWords): Promise<Llam
   const llamaCpp = await import('node-llama-cpp').catch((cause: unknown) => {
     throw new StartError('binary', here, cause);
   });
+  let llama: Llama;
   try {
-    return await llamaCpp.getLlama({
+    llama = await llamaCpp.getLlama({
       gpu: gpu === 'off' ? false : gpu,
       build: 'never',
       skipDownload: true,
@@ -65,6 +66,9 @@ async function openLlama({ gpu }: WorkerConfig, words: LlamaWords): Promise<Llam
   } catch (cause) {
     throw cause instanceof llamaCpp.NoBinaryFoundError ? new StartError('binary', here, cause) : cause;
   }
+  // A kind of GPU that this system never has is passed over in silence.
+  if (gpu !== 'auto' && gpu !== 'off' && llama.gpu !== gpu) throw new StartError('binary', here, null);
+  return llama;
 }
 
 /** What llama.cpp says of an error goes to its log; what it throws is "Failed to load model". */
