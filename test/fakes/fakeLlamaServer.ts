@@ -31,6 +31,8 @@ export interface FakeLlamaFaults {
   hidesSlots: boolean;
   /** Works in another slot than asked for, as for an id beyond the last. */
   worksElsewhere: boolean;
+  /** How many of the last tokens are computed again besides the very last, as with a sliding window. */
+  lostTokens: number;
   /** `do-not-add-up`: everything was reused, and everything computed. */
   timings: 'true' | 'none' | 'do-not-add-up';
   givesLogprobs: boolean;
@@ -52,6 +54,7 @@ const noFaults: FakeLlamaFaults = {
   strangerBeforeSave: false,
   hidesSlots: false,
   worksElsewhere: false,
+  lostTokens: 0,
   timings: 'true',
   givesLogprobs: true,
   answer: null,

@@ -39,10 +39,17 @@ export class FakeSlots {
   }
 
   /** Brings the slot to hold exactly these ids. */
-  evaluate(slot: FakeSlot, ids: readonly number[], weights: string, reuse: boolean, filesHelp: boolean): Evaluated {
+  evaluate(
+    slot: FakeSlot,
+    ids: readonly number[],
+    weights: string,
+    reuse: boolean,
+    filesHelp: boolean,
+    lostTokens = 0,
+  ): Evaluated {
     this.#swap(slot, ids, reuse);
     const alike = reuse && (filesHelp || !slot.isRestored) ? commonLength(slot.ids, ids) : 0;
-    const cached = Math.min(alike, ids.length - 1);
+    const cached = Math.max(0, Math.min(alike, ids.length - 1 - lostTokens));
     slot.kv.length = cached;
     slot.ids = [...ids];
     slot.isRestored = false;

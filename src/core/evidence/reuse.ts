@@ -1,7 +1,36 @@
+import type { ReuseEvidence } from '../ports/engine.ts';
+
 /**
  * The most tokens of a prompt that an engine can take from its cache: whole blocks only, and never the last token, since
  * something has to be computed for an answer to come out (vLLM PR #17999).
+ *
+ * @param most what was seen to be the most for this context, where that is less (see {@link mostReusable}).
  */
-export function reuseFloor(promptTokens: number, blockTokens: number): number {
-  return promptTokens < 1 ? 0 : Math.floor((promptTokens - 1) / blockTokens) * blockTokens;
+export function reuseFloor(promptTokens: number, blockTokens: number, most = Infinity): number {
+  return promptTokens < 1 ? 0 : Math.min(most, Math.floor((promptTokens - 1) / blockTokens) * blockTokens);
 }
+
+/** More than this is lost by eviction or by a neighbour, not by the kind of the model. */
+const mostLostTokens = 16;
+
+/**
+ * The most tokens that can be reused of a context that the engine holds whole, as the engine showed it: a cache with a sliding window
+ * computes a few of the last tokens again each time. Undefined where the usual floor holds.
+ */
+export function mostReusable(
+  { promptTokens, cachedTokens, cachedTokensFrom }: ReuseEvidence,
+  blockTokens: number | null,
+): number | undefined {
+  if (blockTokens !== 1 || cachedTokensFrom !== 'timings' || cachedTokens === null || cachedTokens < 1)
+    return undefined;
+  const lost = reuseFloor(promptTokens, blockTokens) - cachedTokens;
+  return lost > 0 && lost <= mostLostTokens ? cachedTokens : undefined;
+}
+
+/** What the user should know of a floor that is lower than usual. */
+export const mostReusableNotes = (most: number | undefined, tokens: number): string[] =>
+  most === undefined
+    ? []
+    : [
+        `Of ${tokens} tokens this model can reuse at most ${most}: its cache has a sliding window, so the last ${tokens - most} are computed each time.`,
+      ];

@@ -21,6 +21,7 @@ export function verdictOf(
     cachedTokensFrom,
     // Blocks of another size have other hashes: a server that tells one now and reuses them contradicts itself.
     blockTokens: kv.blockTokens === null || kv.blockTokens === description.blockTokens ? description.blockTokens : null,
+    mostReusable: kv.mostReusable,
     files: check !== null && check.damaged.length > 0 ? 'damaged' : 'whole',
     content: contentEvidence(kv, measured, check, canary),
     ids: idsEvidence(manifest.tokens),

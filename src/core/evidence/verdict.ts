@@ -25,6 +25,8 @@ export interface RequestEvidence {
    */
   readonly cachedTokensFrom: Receipt['cachedTokensFrom'];
   readonly blockTokens: number | null;
+  /** Of this context, as the freeze saw it, where that is less than its blocks allow. */
+  readonly mostReusable?: number | undefined;
   /** `damaged`: a block file was bad and deleted before the request. What was reused instead may be whole; the frozen KV was not. */
   readonly files: 'whole' | 'damaged';
   readonly content: ContentEvidence;
@@ -56,7 +58,7 @@ export function decideVerdict(evidence: VerdictEvidence): Verdict {
 }
 
 function verdictOfRequest(evidence: RequestEvidence): Verdict {
-  const { promptTokens, cachedTokens, cachedTokensFrom, blockTokens, files, content, ids } = evidence;
+  const { promptTokens, cachedTokens, cachedTokensFrom, blockTokens, mostReusable, files, content, ids } = evidence;
   if (promptTokens === null || cachedTokens === null) return 'unobserved';
   if (cachedTokensFrom === 'metrics' || cachedTokensFrom === 'none') return 'unobserved';
   // Content that nobody reused is in question only when the engine itself may be damaged.
@@ -64,7 +66,7 @@ function verdictOfRequest(evidence: RequestEvidence): Verdict {
   if (cachedTokens <= 0) return 'rebuilt';
   // More cached than there were tokens is no evidence of anything but a broken counter.
   if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
-  const floor = reuseFloor(promptTokens, blockTokens);
+  const floor = reuseFloor(promptTokens, blockTokens, mostReusable);
   if (floor === 0 || cachedTokens < floor || files === 'damaged') return 'partial';
   return content === 'checksums' && ids === 'exact' ? 'proven' : 'reused';
 }

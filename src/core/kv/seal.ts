@@ -3,6 +3,7 @@ import { bytesWritten, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
 import { grossDifference } from '../evidence/canary.ts';
 import type { Progress } from '../reporter.ts';
+import { mostReusable, mostReusableNotes } from '../evidence/reuse.ts';
 import { measure } from '../evidence/measure.ts';
 import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from '../ports/engine.ts';
 import { askOverPrefixes } from '../evidence/prefixCanaries.ts';
@@ -65,6 +66,8 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
     steady && isKeptByTokens && blocks.length === 0
       ? await askOverPrefixes(engine, { ...context, blockTokens: description.blockTokens }, signal)
       : [];
+  const most = isKeptByTokens ? undefined : mostReusable(measured.reuse, description.blockTokens);
+  notes.push(...mostReusableNotes(most, context.ids.length));
   const blocksMissing = after.reachable ? after.blocks.length - blocks.length : 0;
   return {
     kv: {
@@ -74,6 +77,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       blockTokens: description.blockTokens,
       hashProfile: description.hashProfile,
       ...(canaryTokens !== undefined && { canaryTokens }),
+      ...(most !== undefined && { mostReusable: most }),
       // Where the files can be read instead, what others have moved is nothing to compare bit for bit.
       canaryIsExact: !isBusy || blocks.length === 0,
       prefixCanaries,

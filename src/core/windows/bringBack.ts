@@ -61,7 +61,7 @@ async function bringKvBack(
     verdict: warmed.verdict,
     tier: warmed.measured.reuse.tier,
     tokens: ids.length,
-    ...reuseFields(warmed.measured.reuse, description.blockTokens),
+    ...reuseFields(warmed.measured.reuse, description.blockTokens, request.kv.mostReusable),
     content: warmed.content,
     repair: warmed.repair,
     kvBytes: warmed.kv.kvBytes,

@@ -217,6 +217,7 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: Co
       cachedTokens: measured.reuse.cachedTokens,
       cachedTokensFrom: measured.reuse.cachedTokensFrom,
       blockTokens: description.blockTokens,
+      mostReusable: kv.mostReusable,
       files: 'whole',
       // Nothing is there yet to compare the content with; where all files are recorded, later thaws can.
       content: onDisk ? 'checksums' : kv.canary ? 'canary' : 'unchecked',
@@ -224,7 +225,7 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: Co
     }),
     tier: onDisk ? ('disk' as const) : measured.reuse.tier,
     tokens: tokens.count,
-    ...reuseFields(measured.reuse, description.blockTokens),
+    ...reuseFields(measured.reuse, description.blockTokens, kv.mostReusable),
     content: {
       checksums,
       canary,

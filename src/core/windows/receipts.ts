@@ -6,6 +6,7 @@ import { reuseFloor } from '../evidence/reuse.ts';
 export function reuseFields(
   reuse: ReuseEvidence | null,
   blockTokens: number | null,
+  mostReusable?: number,
 ): Pick<
   Receipt,
   | 'promptTokens'
@@ -21,7 +22,7 @@ export function reuseFields(
     promptTokens: reuse?.promptTokens ?? null,
     cachedTokens: reuse?.cachedTokens ?? null,
     cachedTokensFrom: reuse?.cachedTokensFrom ?? 'none',
-    floorTokens: reuse && blockTokens !== null ? reuseFloor(reuse.promptTokens, blockTokens) : null,
+    floorTokens: reuse && blockTokens !== null ? reuseFloor(reuse.promptTokens, blockTokens, mostReusable) : null,
     blockTokens,
     timeToFirstTokenMs: reuse?.timeToFirstTokenMs ?? null,
     serverIdle: reuse?.serverIdle ?? null,

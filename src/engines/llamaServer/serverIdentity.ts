@@ -80,7 +80,7 @@ export async function identifyServer(
       kind: 'llama-server',
       version: readVersion(props.value),
       model: {
-        id: entry.id,
+        id: modelName(entry.id),
         root: props.value.model_path ?? null,
         maxModelLen: props.value.default_generation_settings.n_ctx || null,
         fingerprint: shapeFingerprint(entry),
@@ -100,6 +100,15 @@ const pickProps = ({ total_slots, default_generation_settings, model_path, build
   model_path,
   build_info,
 ];
+
+/** A server that was given no name for its model calls it by its file: `/models/gemma-3-270m-Q4_K_M.gguf`. */
+export const modelName = (id: string): string =>
+  /\.gguf$/i.test(id)
+    ? id
+        .replace(/^.*[\\/]/, '')
+        .replace(/\.gguf$/i, '')
+        .replace(/-\d{5}-of-\d{5}$/, '')
+    : id;
 
 /** A build outside llama.cpp's own calls itself this. */
 const readVersion = ({ build_info }: Props): string =>

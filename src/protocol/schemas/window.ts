@@ -83,6 +83,8 @@ export const kvRecordSchema = z.object({
   canaryIsExact: z.prefault(z.boolean(), false),
   /** Answers over so many of the first tokens, shortest first, where the block files are out of reach. The first stores have none. */
   prefixCanaries: z.prefault(z.array(prefixCanarySchema), []),
+  /** The most tokens that the engine can reuse of this context, where that is less than its blocks allow. Default: what they allow. */
+  mostReusable: z.optional(z.number()),
   /** What the engine needs to restore it, opaque to everybody else (llama-server: the slot file's name). */
   handle: z.nullable(z.string()),
   /** Sum over the block files; null when they are out of reach. */

@@ -1,3 +1,5 @@
+import { modelDifference } from '../../../src/core/identity.ts';
+import { modelName } from '../../../src/engines/llamaServer/serverIdentity.ts';
 import { describe, expect, test } from 'vitest';
 import type { Capabilities, CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
 import type { FakeLlamaFaults } from '../../fakes/fakeLlamaServer.ts';
@@ -131,4 +133,13 @@ describe('a probe of llama-server', () => {
     controller.abort();
     expect(await probed).toMatchObject({ code: 'CWM-6003' });
   });
+});
+
+test('a model that has no other name than its file is called by that, without folder, ending and number of its part', () => {
+  expect(modelName('/models/gemma-3-270m-Q4_K_M.gguf')).toBe('gemma-3-270m-Q4_K_M');
+  expect(modelName('C:\\models\\big-00001-of-00003.gguf')).toBe('big');
+  expect(modelName('ggml-org/gemma-3-270m-GGUF')).toBe('ggml-org/gemma-3-270m-GGUF');
+  const model = { root: null, maxModelLen: null, fingerprint: null };
+  expect(modelDifference({ id: '/models/a.gguf', ...model }, { id: 'a', ...model })).toBeNull();
+  expect(modelDifference({ id: 'one/a', ...model }, { id: 'two/a', ...model })).not.toBeNull();
 });

@@ -41,6 +41,28 @@ const flipOneBit = (bytes: Buffer): void => {
   bytes[at] = (bytes[at] ?? 0) ^ 0x20;
 };
 
+describe('a model with a sliding window, which computes a few of the last tokens again each time', () => {
+  test('is thawed as whole as it can be: the floor is what the freeze saw, and nothing is written again', async () => {
+    const made = await kept({ fake: { faults: { lostTokens: 1 } } });
+    const receipt = await made.thaw();
+    expect(receipt).toMatchObject({ verdict: 'proven', kvBytesWritten: 0 });
+    expect(receipt.floorTokens).toBe((receipt.promptTokens ?? 0) - 2);
+    expect(receipt.cachedTokens).toBe(receipt.floorTokens);
+  });
+
+  test('says at the freeze what a thaw can reuse at most', async () => {
+    const made = await bench({ fake: { faults: { lostTokens: 2 } } });
+    expect((await made.keep()).notes.join(' ')).toContain('the last 3 are computed each time');
+  });
+
+  test('more than a few lost tokens are no property of the model', async () => {
+    const made = await bench({ fake: { faults: { lostTokens: 20 } } });
+    const receipt = await made.keep();
+    expect(receipt.floorTokens).toBe((receipt.promptTokens ?? 0) - 1);
+    expect(receipt.verdict).toBe('partial');
+  });
+});
+
 describe('freeze', () => {
   test('one file holds the whole context, and the receipt says that it is on disk', async () => {
     const made = await bench();
