@@ -2,14 +2,13 @@ import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change } from '../protocol/signals.ts';
 import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
-import { CwmError } from '../protocol/errors.ts';
+import type { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock } from '../base/clock.ts';
 import { createApp } from './api/app.ts';
 import { makeDispatch } from './api/dispatch.ts';
 import { loggedDispatch } from './api/loggedDispatch.ts';
 import type { Refusal } from './audit/refusals.ts';
-import { takeBackendLock } from './process/backendLock.ts';
 import { listenOnFirst, type ControlServer } from './process/controlServer.ts';
 import type { ProcessHandlers } from './api/processHandlers.ts';
 import type { Operations } from '../core/operations.ts';
@@ -19,11 +18,12 @@ import { LogFile, type Log } from './process/logFile.ts';
 import { networkFileSystem, networkWarning } from './health/networkFileSystem.ts';
 import { OperationLimit } from './api/operationLimit.ts';
 import { limitsByKind, RateLimiter } from './api/rateLimit.ts';
+import { OwnPlace } from './process/ownPlace.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
-import { announceBackend, withdrawBackend } from './process/recordFile.ts';
+import { Retirement } from './process/retirement.ts';
 import { SignalBus } from './api/signalBus.ts';
-import { makeRunDirectory, socketAddresses } from './process/socketAddress.ts';
-import { isUnwritable, storageError } from '../store/disk/storageError.ts';
+import { socketAddresses } from './process/socketAddress.ts';
+import { storageError } from '../store/disk/storageError.ts';
 
 export interface BackendOptions {
   /** Absolute. Made with mode 0700 when it is not there. */
@@ -106,17 +106,20 @@ class StartedBackend implements RunningBackend {
   readonly #operationsEnded = new AbortController();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #limit = new OperationLimit();
+  readonly #place: OwnPlace;
+  readonly #retirement: Retirement;
   #stopping = false;
-  #retiring = false;
-  /** Where this backend writes its lock, log and record: the storage directory, or a place beside it where that cannot be written. */
-  #place: string;
-  #readOnlyWhy: CwmError | null = null;
   #record: BackendRecord | undefined;
   #log: Log = silentLog;
 
   constructor(options: BackendOptions) {
     this.#options = options;
-    this.#place = options.storage;
+    this.#place = new OwnPlace(options.storage);
+    this.#retirement = new Retirement(
+      this.#limit,
+      (running) => this.#log.write('info', 'retiring', { running }),
+      () => this.#stopSoon('a newer backend takes its place'),
+    );
   }
 
   get record(): BackendRecord {
@@ -128,29 +131,15 @@ class StartedBackend implements RunningBackend {
     return this.#stopped.promise;
   }
 
-  /** A storage directory that cannot be written can still be read; the lock is then in another place. */
   takeLock(): boolean {
-    const { storage } = this.#options;
-    try {
-      return this.#takeLock();
-    } catch (error) {
-      const place = isUnwritable(error) ? makeRunDirectory(storage) : null;
-      if (place === null) throw error;
-      this.#place = place;
-      this.#readOnlyWhy = storageError(error, 'write', storage);
-      return this.#takeLock();
-    }
-  }
-
-  #takeLock(): boolean {
-    const taken = takeBackendLock(this.#place, () => void this.stop('another process took the storage directory'));
+    const taken = this.#place.takeLock(() => void this.stop('another process took the storage directory'));
     if (taken.held) this.#later('release the lock', () => taken.lock.dispose());
     return taken.held;
   }
 
   async start(compose: Compose): Promise<void> {
     const { storage } = this.#options;
-    const log = new LogFile(join(this.#place, backendLogFile), {
+    const log = new LogFile(join(this.#place.directory, backendLogFile), {
       level: this.#options.logLevel,
       format: this.#options.logFormat,
     });
@@ -161,7 +150,7 @@ class StartedBackend implements RunningBackend {
       log.write('warning', 'the storage directory is on a network', { why: networkWarning(network) });
 
     const bus = new SignalBus(Date.now() * 1000);
-    const services = await compose(storage, (change) => bus.publish(change), log, this.#readOnlyWhy);
+    const services = await compose(storage, (change) => bus.publish(change), log, this.#place.readOnlyWhy);
     this.#later('close the services', () => services.close());
 
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
@@ -170,11 +159,15 @@ class StartedBackend implements RunningBackend {
     const { readOnlyWhy = null } = services;
     const dispatch = makeDispatch({
       operations: services.operations,
-      process: { ...services.process, shutdown: async () => this.#stopSoon(), retire: async () => this.#retire() },
+      process: {
+        ...services.process,
+        shutdown: async () => this.#stopSoon(),
+        retire: async () => this.#retirement.begin(),
+      },
       limit: this.#limit,
       rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
-      readOnlyWhy: readOnlyWhy && (() => this.#refusal(readOnlyWhy)),
-      noMoreWhy: () => (this.#retiring ? makesRoom() : null),
+      readOnlyWhy: readOnlyWhy && (() => this.#retirement.refusal(readOnlyWhy)),
+      noMoreWhy: () => this.#retirement.noMoreWhy,
     });
     const app = createApp({
       dispatch: loggedDispatch(dispatch, log, systemClock),
@@ -198,7 +191,8 @@ class StartedBackend implements RunningBackend {
       startedAt: new Date().toISOString(),
       ...(token === undefined ? {} : { token }),
     };
-    await this.#announce(record);
+    this.#later('withdraw the record', () => this.#place.withdraw(record));
+    await this.#place.announce(record);
     this.#record = record;
     this.#later('stop watching for idleness', () => idle.dispose());
     log.write('info', 'started', { pid: process.pid, version: productVersion, address: server.address });
@@ -216,36 +210,6 @@ class StartedBackend implements RunningBackend {
       }
     }
     this.#stopped.resolve();
-  }
-
-  async #announce(record: BackendRecord): Promise<void> {
-    let place: string | null = this.#place;
-    this.#later('withdraw the record', () => withdrawBackend(place ?? this.#place, record));
-    try {
-      await announceBackend(place, record);
-    } catch (error) {
-      place = isUnwritable(error) ? makeRunDirectory(this.#options.storage) : null;
-      if (place === null) throw error;
-      await announceBackend(place, record);
-    }
-  }
-
-  /**
-   * Why a change is refused. A disk that was full or not writable at the start may be writable by now. So this backend ends, and the
-   * next call starts one that looks again.
-   */
-  #refusal(why: CwmError): CwmError {
-    if (why.name !== 'UnsupportedSchema') this.#retire();
-    return why;
-  }
-
-  /** Begins nothing new, and stops when the running operations have ended. */
-  #retire(): { running: number } {
-    this.#retiring = true;
-    const { running } = this.#limit;
-    this.#log.write('info', 'retiring', { running });
-    void this.#limit.settled().then(() => this.#stopSoon('a newer backend takes its place'));
-    return { running };
   }
 
   /** After the answer to the client that asked for it. */
@@ -266,12 +230,6 @@ class StartedBackend implements RunningBackend {
     this.#undo.push({ step, run });
   }
 }
-
-const makesRoom = (): CwmError =>
-  new CwmError('BackendUnavailable', 'This backend makes room for a newer one and begins nothing new.', {
-    hint: 'Try again in a moment.',
-    context: { reconnect: true },
-  });
 
 const silentLog: Log = { write: () => undefined, failure: () => undefined };
 
