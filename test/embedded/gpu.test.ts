@@ -13,7 +13,7 @@ function whyNot(): string | null {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'the binary is for linux-x64';
   if (!existsSync(driver)) return 'mesa-vulkan-drivers is not installed';
   try {
-    createRequire(import.meta.url).resolve('@node-llama-cpp/linux-x64-vulkan/package.json');
+    createRequire(import.meta.url).resolve('@node-llama-cpp/linux-x64-vulkan');
     return null;
   } catch {
     return '@node-llama-cpp/linux-x64-vulkan is not installed';
