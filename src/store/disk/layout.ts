@@ -76,6 +76,12 @@ export class Layout {
     return [contexts, windows, lineages, projects, intents, audit, temporary, trash, quarantine];
   }
 
+  /** The store's files that lie directly in its root; `encryption.json` is no part of them, because it is never encrypted. */
+  get rootFiles(): readonly string[] {
+    const { storeRecord, indexImage, auditLog, activeStates, clock } = this;
+    return [storeRecord, indexImage, auditLog, activeStates, clock];
+  }
+
   session(id: SessionId): SessionPaths {
     return sessionPaths(join(this.contexts, fileNameOf(id, parseSessionId)));
   }

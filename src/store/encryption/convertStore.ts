@@ -15,12 +15,11 @@ export async function convertStore(
   to: 'encrypted' | 'plain',
 ): Promise<void> {
   await files.makeDirectory(layout.temporary);
-  const { storeRecord, indexImage, auditLog, activeStates } = layout;
   const converter = new Converter(files, layout.temporary, key, to);
   // Unfinished files are of no use, and may be in either form.
   for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
   for (const directory of [...layout.directories, layout.backups]) await converter.directory(directory);
-  for (const path of [storeRecord, indexImage, auditLog, activeStates]) await converter.file(path, null);
+  for (const path of layout.rootFiles) await converter.file(path, null);
   await files.syncDirectory(layout.root);
 }
 
