@@ -1,11 +1,11 @@
-/** One figure, held against a baseline of the same run: machines differ, ratios less so. */
+/** One figure, compared with a baseline of the same run, because ratios differ less between machines than times. */
 export interface Figure {
   readonly id: string;
   readonly what: string;
   readonly unit: 'ms' | 'bytes' | 'tokens' | 'files';
   readonly value: number;
   readonly baseline: { readonly what: string; readonly value: number } | null;
-  /** How many times less than the baseline, where little is wanted of both; else how many times the baseline. Null without one. */
+  /** How many times less than the baseline when less is better for both, else how many times the baseline. Null without a baseline. */
   readonly ratio: number | null;
   /** What is wanted, in words. */
   readonly wanted: string;
@@ -15,9 +15,9 @@ export interface Figure {
 }
 
 export interface Benchmark {
-  /** Names on the command line that choose it. */
+  /** Names on the command line that select it. */
   readonly ids: readonly string[];
-  /** @throws when a result is not correct: only that fails a run, never a time. */
+  /** @throws when a result is wrong: only that fails a run, never a time. */
   run(signal: AbortSignal): Promise<Figure[]>;
 }
 

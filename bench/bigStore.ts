@@ -18,10 +18,10 @@ export interface BigStore {
 const blocksPerWindow = 32;
 const ids = Array.from({ length: 16 * blocksPerWindow }, (_, at) => 1000 + at);
 
-/** As long as those that the product makes. */
+/** Ids as long as the product's own. */
 const messageName = (at: number): MessageId => messageId(`m-${sha256Hex(String(at)).slice(0, 24)}`);
 
-/** Nothing is at stake while a store is filled for a measurement. */
+/** Syncs nothing: losing a store that is filled for a measurement does no harm. */
 const hastyFiles: Files = {
   ...diskFiles,
   create: (path, bytes) => writeFile(path, bytes, { flag: 'wx', mode: 0o600 }),
@@ -29,7 +29,7 @@ const hastyFiles: Files = {
   syncDirectory: async () => undefined,
 };
 
-/** Fills a storage directory the way the product does, but for waiting for the disk. */
+/** Fills a storage directory as the product does, but without waiting for the disk. */
 export async function fillStore(directory: string, size: BigStore): Promise<void> {
   const store = await openStore({ directory, clock: systemClock, files: hastyFiles });
   const model = { id: 'big', root: null, maxModelLen: 131_072, fingerprint: null };

@@ -8,8 +8,8 @@ const tokens = 1024;
 const runs = 200;
 
 /**
- * What the client adds to each request over undici alone, which sends the very same requests and parses the same answers. The two
- * take turns, so that whatever else the machine does hits both.
+ * What the client adds to each request over undici alone, which sends the very same requests and parses the same answers. The two take
+ * turns, so that other load on the machine affects both.
  */
 export const clientOverhead: Benchmark = {
   ids: ['CLIENT'],

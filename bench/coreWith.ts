@@ -14,7 +14,7 @@ export interface PassingCore extends AsyncDisposable {
   readonly cwm: Core;
   readonly store: FileStore;
   readonly directory: string;
-  /** `s`, as the store wants it. */
+  /** The id `s` as a branded id, which the store wants. */
   readonly id: SessionId;
 }
 

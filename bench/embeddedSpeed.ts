@@ -44,7 +44,7 @@ export const embeddedSpeed: Benchmark = {
       const speeds: { ours: Speed; theirs: Speed }[] = [];
       for (let round = 0; round <= rounds; round++) {
         signal.throwIfAborted();
-        // Other ids each time, so that nobody reuses anything; the first round warms up.
+        // Other ids each time, so that no server reuses anything; the first round warms up.
         const prompt = Array.from(
           { length: promptTokens },
           (_, at) => 1000 + ((at * 7919 + round * 104_729) % 100_000),
@@ -64,7 +64,7 @@ export const embeddedSpeed: Benchmark = {
   },
 };
 
-/** By the wall clock of a client, which both servers know in the same form. */
+/** Measured by a client's clock, because that works the same for both servers. */
 async function speedOf(url: string, prompt: readonly number[]): Promise<Speed> {
   const ask = async (tokens: number): Promise<number> => {
     const started = performance.now();
@@ -89,7 +89,7 @@ function figure(
   of: (speed: Speed) => number,
   wanted: number,
 ): Figure {
-  // Of pairs that ran one after the other, so that a machine that is busy for a while is busy for both.
+  // Ratios of pairs that ran one after the other, so that a temporary load affects both.
   const ratio = median(speeds.map(({ ours, theirs }) => of(theirs) / of(ours)));
   return {
     id: 'EMBEDDED',

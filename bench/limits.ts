@@ -12,7 +12,7 @@ const mebibyte = 1024 * 1024;
 const longTokens = 131_072;
 const atOnce = 10;
 
-/** The largest things that are promised to work, and ten operations at once. */
+/** The largest windows that are promised to work, and ten operations at once. */
 export const limits: Benchmark = {
   ids: ['N15'],
   async run(signal) {
@@ -20,7 +20,7 @@ export const limits: Benchmark = {
   },
 };
 
-/** A window of 128K tokens on an engine that computes nothing, so that what is left is ours. */
+/** A window of 128K tokens on an engine that computes nothing, so that only the product's own time is left. */
 async function longWindow(signal: AbortSignal): Promise<Figure[]> {
   const faults = { maxModelLen: 2 * longTokens };
   const server = await FakeVllm.start({ faults, capacityBlocks: longTokens / 8 });

@@ -14,10 +14,10 @@ import { mustHold, timed, type Benchmark, type Figure } from './benchmark.ts';
 import { sessionId } from '../test/support/ids.ts';
 
 const operations = 1000;
-/** One of so many operations of a task stores something; the others read. */
+/** One of this many operations of a task stores something; the others read. */
 const readsAndUpdate = 10;
 
-/** S3-11: what the tracker does under contention, with every fsync, against one task alone. */
+/** S3-11: the tracker under contention, with every fsync, compared with one task alone. */
 export const tracker: Benchmark = {
   ids: ['N22'],
   async run(signal) {
@@ -106,7 +106,7 @@ async function work(trackers: Trackers, id: SessionId, signal: AbortSignal): Pro
   }
 }
 
-/** As a caller does who must not lose its change. */
+/** Repeats an update until it is stored, like a caller that must not lose its change. */
 async function increment(trackers: Trackers, id: SessionId, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();

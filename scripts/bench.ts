@@ -1,4 +1,4 @@
-// Measures what is promised, as ratios within one run, and prints a table. Only a wrong result fails, never a time.
+// Measures the promised figures, as ratios within one run, and prints a table. Only a wrong result fails, never a time.
 //
 //   npm run bench                    everything
 //   npm run bench -- MAIN N13        a choice

@@ -1,5 +1,5 @@
-// Measures which lines of src/ the unit, contract and process tests reach, also those in the processes that they start, and fails
-// where a file that runs without an editor has fewer than 90 % (S1-10). Takes vitest's arguments; with some, nothing fails.
+// Measures the lines of src/ that the unit, contract and process tests reach, also in the processes that they start. Fails when a file
+// that runs without an editor has less than 90 % (S1-10). Takes vitest's arguments; with some of them, nothing fails.
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -18,7 +18,7 @@ const families: Readonly<Record<string, string>> = {
   9: 'Internal',
 };
 
-/** Numbers that are never given another meaning: what they once meant, or what they wait for. */
+/** Numbers that never get another meaning: their former meaning, or the feature that they wait for. */
 const reserved: Readonly<Record<string, string>> = {
   'CWM-1005': 'Until 0.1: an invalid state, now CWM-1103.',
   'CWM-1102': 'A directory that is not absolute, does not exist or is no directory. Waits for projects.',

@@ -1,5 +1,5 @@
-// What takes too long for every commit, one after the other: the coverage gate, the whole live suite with its long runs, the soak and
-// the benchmarks. The last line is `N passed, N failed`. Arguments choose parts by name: `npm run nightly -- soak`.
+// Runs the checks that take too long for every commit, one after the other: the coverage gate, the whole live suite with its long runs,
+// the soak and the benchmarks. The last line is `N passed, N failed`. Arguments choose parts by name: `npm run nightly -- soak`.
 import { performance } from 'node:perf_hooks';
 import { run } from './vitestRun.ts';
 

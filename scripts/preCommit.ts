@@ -1,4 +1,5 @@
-// The pre-commit hook: format, lint, types, and the tests of what is staged. It checks the files as they lie in the working tree.
+// The pre-commit hook: format, lint, types, and the tests of what is staged. It checks the files in the working tree, not their staged
+// versions.
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';

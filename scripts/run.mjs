@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Runs a script of this repository on a fresh clone as on an old one: installs what package-lock.json names when that has not
-// been done yet, then hands over to the Node.js 24 that the project carries. Has no dependencies and runs on Node.js 18 and later.
+// Runs a script of this repository, also on a fresh clone: installs the packages in package-lock.json if needed, then starts the script
+// on the project's own Node.js 24. Has no dependencies and runs on Node.js 18 and later.
 //
 //   node scripts/run.mjs SCRIPT [ARG ...]
 import { spawn, spawnSync } from 'node:child_process';
@@ -42,7 +42,7 @@ function installIfNeeded() {
   writeFileSync(stamp, wanted);
 }
 
-/** The carried Node.js, or this one where it is new enough. */
+/** The project's own Node.js, or this one when it is new enough. */
 function findNode() {
   const own = Number(process.versions.node.split('.')[0]);
   if (own >= neededMajor) return process.execPath;

@@ -73,7 +73,7 @@ export async function writeSlimEngine(root: string, outdir: string): Promise<rea
   return [...filesBelow(target), ...filesBelow(binariesTarget)];
 }
 
-/** Starts its own file as a process, to try the binaries there: the one file that there is now. */
+/** Starts its own file as a process, to try the binaries there; after bundling that file is the bundle. */
 const runsItself = 'bindings/utils/testBindingBinary.js';
 
 /**

@@ -1,5 +1,5 @@
-// Kills the backend again and again while several clients work with it, and checks after each kill that nothing that was
-// acknowledged is lost. Ends with 1 and a folder to look at when something is.
+// Kills the backend again and again while several clients work with it, and checks after each kill that no acknowledged change is lost.
+// When one is lost, it exits with 1 and names a folder with the evidence.
 //
 //   npm run soak                     for ten minutes
 //   npm run soak -- --minutes 60

@@ -65,7 +65,7 @@ async function main(): Promise<number> {
   return done;
 }
 
-/** Desktop VS Code where there is one, else the same VS Code in a browser. Comes back when the user has had enough. */
+/** Desktop VS Code if it is installed, else the same VS Code in a browser. Returns when the user closes it. */
 async function openEditor(): Promise<void> {
   if (await openDesktop()) return;
   console.error('\nNo desktop VS Code was found ("code"), so the browser build is prepared.');

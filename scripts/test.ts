@@ -1,5 +1,4 @@
-// The README's test command: everything that says whether this checkout is sound. The last line it prints is
-// `N passed, N failed, N skipped`.
+// The README's test command: all checks of this checkout. The last line it prints is `N passed, N failed, N skipped`.
 //
 //   --no-vscode   leaves out the suites that run in a real VS Code
 import { mkdirSync, rmSync } from 'node:fs';
@@ -38,13 +37,13 @@ async function step(name: string, task: () => Promise<Outcome>): Promise<Outcome
   return outcome;
 }
 
-/** One command that is right or wrong as a whole. */
+/** One command that passes or fails as a whole. */
 async function check(command: string, args: readonly string[]): Promise<Outcome> {
   const isRight = (await run(command, args)) === 0;
   return { passed: isRight ? 1 : 0, failed: isRight ? 0 : 1, skipped: 0 };
 }
 
-/** A script that writes `{passed, failed, skipped}` into the file it is given. */
+/** A script that writes `{passed, failed, skipped}` into the file that its argument names. */
 async function suite(script: string): Promise<Outcome> {
   const file = path.join(results, `${path.basename(script, '.ts')}.json`);
   const status = await run(process.execPath, [script, file]);

@@ -1,4 +1,4 @@
-// The live suite: the product against a real vLLM, LMCache and llama-server, which `npm run engines:install` brings. Arguments are
+// The live suite: the product against a real vLLM, LMCache and llama-server, which `npm run engines:install` installs. Arguments are
 // vitest's, such as a part of a file's name. The last line it prints is `N passed, N failed, N skipped`.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';

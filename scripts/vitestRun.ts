@@ -30,7 +30,7 @@ export async function runVitest(file: string, args: readonly string[]): Promise<
   });
 }
 
-/** A run without a report has failed, and so has one that ended badly without a failed test. */
+/** A run without a report has failed, and so has one that exits with an error but no failed test. */
 export function countedOutcome(status: number, file: string, fields: Record<keyof Outcome, string>): Outcome {
   let report: Record<string, unknown>;
   try {
@@ -48,7 +48,7 @@ export function countedOutcome(status: number, file: string, fields: Record<keyo
 const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Whoever ends this process by a signal ends the command with it, which may have servers to end.
+ * A signal that ends this process also ends the command, which may have servers to end.
  *
  * @returns the exit status; 1 when the command could not be started or was killed.
  */

@@ -8,7 +8,7 @@ export interface RequestScope {
   readonly client: string;
   /** API key that the client sent for the model server. It lives only as long as the request. */
   readonly engineKey?: string | undefined;
-  /** What every log line of the request says. */
+  /** Facts that every log line of the request has. */
   readonly facts?: Readonly<Record<string, string>> | undefined;
 }
 

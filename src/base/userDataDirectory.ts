@@ -1,4 +1,4 @@
-/** What a system says about a user's own directories. */
+/** The facts of a system about a user's own directories. */
 export interface UserPlaces {
   readonly platform: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -7,7 +7,7 @@ export interface UserPlaces {
 }
 
 /**
- * Where programs keep a user's data on this system: `$XDG_DATA_HOME` or `~/.local/share`, `~/Library/Application Support`,
+ * Where programs store a user's data on this system: `$XDG_DATA_HOME` or `~/.local/share`, `~/Library/Application Support`,
  * `%LOCALAPPDATA%`. Null where the system names neither that nor a home directory. Joined with `/`, which Windows takes as well.
  */
 export function userDataDirectory({ platform, env, home }: UserPlaces): string | null {

@@ -15,7 +15,7 @@ const noFollow = constants.O_NOFOLLOW ?? 0;
 const pipePrefix = String.raw`\\.\pipe\cwm-`;
 
 /**
- * Whether other users are kept out of this directory. False also where there is none.
+ * Whether other users cannot enter this directory. False also when there is none.
  *
  * @throws CwmError AccessDenied when it belongs to another user.
  */

@@ -9,13 +9,13 @@ export const backendRecordSchema = z.object({
   /** Path of a Unix domain socket, or of a named pipe on Windows. */
   address: z.string(),
   startedAt: z.string(),
-  /** Asked for as a bearer token where the address alone does not keep other users out (named pipes). */
+  /** The bearer token that a request must carry when the address alone does not exclude other users (named pipes). */
   token: z.optional(z.string()),
 });
 export type BackendRecord = z.infer<typeof backendRecordSchema>;
 
 export const backendRecordFile = 'backend.json';
-/** JSON lines, and whatever the process itself writes to stdout and stderr. */
+/** JSON lines, and the process' own output to stdout and stderr. */
 export const backendLogFile = 'backend.log';
 
 /** Exit status of a backend that found another one holding the storage directory: not a failure, use that one. */

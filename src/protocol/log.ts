@@ -1,4 +1,4 @@
-/** What the backend's log can be told to leave out: everything less urgent. From the least urgent to the most urgent. */
+/** The log's level leaves out less urgent lines. From the least urgent to the most urgent. */
 export const logLevels = ['debug', 'info', 'warning', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 

@@ -1,4 +1,6 @@
-/** The version of this product, equal to `package.json`'s. For people: what works together is decided by {@link apiVersions}. */
+/**
+ * The version of this product, equal to `package.json`'s. For people only: {@link apiVersions} decides which programs work together.
+ */
 export const productVersion = '0.1.0';
 
 /** Which versions of the control API a backend answers: all from `oldest` to `current`. */
@@ -11,13 +13,13 @@ export interface ApiVersions {
  * The control API of this program. Clients and backends of different releases meet on one store, so:
  *
  * - An addition that clients rely on (a route, a field of an answer) raises `current`. Clients ignore fields they do not know.
- * - The backend answers a client of an earlier version (`x-cwm-api`) in that version's form: a new word of an enumeration, for one, has to
- *   be translated.
- * - Only what cannot be translated raises `oldest`. Clients before it are told what to update.
+ * - The backend answers a client of an earlier version (`x-cwm-api`) in that version's form: a new word of an enumeration, for one, has
+ *   to be translated.
+ * - Only a change that cannot be translated raises `oldest`. Clients before it get a message that says what to update.
  */
 export const apiVersions: ApiVersions = { current: 1, oldest: 1 };
 
-/** What becomes of a client and a backend that meet. */
+/** Whether a client and a backend fit. */
 export type Meeting = 'fits' | 'backend too old' | 'client too old';
 
 /** @param backend undefined: one from before versions of the API were counted. */

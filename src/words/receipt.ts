@@ -12,7 +12,7 @@ export interface ReceiptWords {
   readonly verdict: string | null;
   /** What was done, and what the verdict means. */
   readonly sentences: readonly string[];
-  /** Whatever the user may want to change. */
+  /** Notes on what the user may want to change. */
   readonly notes: readonly string[];
   readonly evidence: readonly Row[];
   /** How the model server's own counters changed. */

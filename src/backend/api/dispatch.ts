@@ -32,7 +32,7 @@ type Handler = (input: unknown, signal: AbortSignal, reporter: Reporter) => Prom
 export type Dispatch = (request: OperationRequest, signal: AbortSignal, reporter?: Reporter) => Promise<unknown>;
 
 /**
- * Runs what a route asks for, under the guards that its facts call for ({@link Route}), whatever listener it came through.
+ * Runs a route's operation, under the guards that its facts call for ({@link Route}). All listeners use it.
  *
  * @throws CwmError AccessDenied, TooManyRequests, UnsupportedSchema (the store is read-only), TooManyOperations, and the operation's.
  */

@@ -48,7 +48,7 @@ export class BackendEngines implements EngineRegistry {
     return this.#options.defaultSpec;
   }
 
-  /** As last seen, without asking again. */
+  /** The last known status, without asking again. */
   get lastStatuses(): EngineStatus[] {
     return Array.from(this.#registered.values(), ({ status, server }) => withProcess(status, server));
   }

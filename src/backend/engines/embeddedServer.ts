@@ -153,7 +153,7 @@ function refused({ code, message, hint }: z.infer<typeof refusalSchema>['error']
   return new CwmError(errorNameOf(code) ?? 'EngineUnavailable', message, hint === undefined ? {} : { hint });
 }
 
-/** Passes the child's stderr on to this process' own, which is the log, and keeps its end. */
+/** Passes the child's stderr on to this process' own, which is the log, and remembers its end. */
 function keepOutput(child: ChildProcess): () => string {
   let kept = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -11,7 +11,7 @@ export interface UrlEngineOptions {
   readonly spec: string;
   readonly connect: Connect;
   readonly places: Readonly<Record<string, string>>;
-  /** Asked in this order; the last must take whatever is left. */
+  /** Tried in this order; the last one must accept any server. */
   readonly adapters: readonly EngineAdapter[];
 }
 

@@ -65,7 +65,7 @@ export interface ReuseEvidence {
 
 export interface Generation {
   readonly text: string;
-  /** What the model wrote for itself before it answered, where the server tells it apart; it is no part of `text`. */
+  /** The model's reasoning before its answer, when the server separates it; it is no part of `text`. */
   readonly reasoning?: string;
   /** The server computed only a part of the prompt without saying so: its own count and the number of tokens that it was sent. */
   readonly cut?: { readonly countedTokens: number; readonly sentTokens: number } | null;

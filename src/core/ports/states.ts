@@ -32,7 +32,7 @@ export interface RecoveryPoint {
   readonly conversation: Conversation;
 }
 
-/** Of each session (S3-08). */
+/** Number of recovery points of each session (S3-08). */
 export const recoveryPointsKept = 10;
 
 /**

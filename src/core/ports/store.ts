@@ -57,7 +57,7 @@ export interface SessionContent {
    */
   readonly from: SessionId;
   readonly messageIds: readonly MessageId[];
-  /** Those that `tokens` of the new session names; null where it names none. */
+  /** The ids that `tokens` of the new session names; null when it names none. */
   readonly tokenIds: readonly number[] | null;
 }
 

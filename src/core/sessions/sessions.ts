@@ -73,8 +73,7 @@ export async function listSessions(
 }
 
 /**
- * Messages of the active branch, oldest first. A lost message keeps its place, with a text that says so (S4-05), so that the others can
- * be read.
+ * Messages of the active branch, oldest first. A text stands in for a lost message and says so (S4-05), so that the others can be read.
  *
  * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound.
  */

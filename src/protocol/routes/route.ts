@@ -24,7 +24,7 @@ export interface Route<In extends z.ZodMiniType = z.ZodMiniType, Out extends z.Z
   readonly audited?: AuditEvent;
   /** A change that a read-only store answers all the same: it decides by itself what to leave out. */
   readonly allowedReadOnly?: true;
-  /** A change that no limit holds up. */
+  /** A change that no limit refuses. */
   readonly unlimited?: true;
   /** `own`: refused to programs that act without a person (MCP, gateway), since it ends others' work or cannot be undone. Default: any. */
   readonly clients?: 'own';

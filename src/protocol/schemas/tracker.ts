@@ -8,7 +8,7 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 // Not `z.record`, which drops a key like `__proto__` without a word.
 export const jsonObjectSchema = z.custom<JsonObject>(isObject, 'Invalid input: expected object');
 
-/** What a client keeps with a session: `data` is the state itself, `metadata` says something about it. */
+/** The state of a session: `data` is the state itself, `metadata` says something about it. */
 export const stateContentSchema = z.object({ data: jsonObjectSchema, metadata: jsonObjectSchema });
 export type StateContent = z.infer<typeof stateContentSchema>;
 

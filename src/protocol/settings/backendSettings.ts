@@ -40,8 +40,8 @@ export type BackendSetting = NumberSetting | ChoiceSetting | TextSetting;
 const tera = 1_000_000;
 
 /**
- * Everything that a backend can be told when it starts. Its arguments, the options of `cwm serve`, the defaults, and the settings of
- * VS Code come from this table; `embeddedFlags` has what it passes on to the embedded engine. A test holds package.json against it.
+ * All settings of a backend at its start. Its arguments, the options of `cwm serve`, the defaults, and the settings of VS Code come
+ * from this table; `embeddedFlags` has what it passes on to the embedded engine. A test holds package.json against it.
  */
 export const backendSettings = {
   idleMinutes: {

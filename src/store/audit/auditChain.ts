@@ -2,7 +2,7 @@ import type { AuditPoint, AuditReport } from '../../protocol/schemas/audit.ts';
 import { noLine, parseAuditLine, splitLines, type AuditLine } from './auditLine.ts';
 
 export interface AuditFile {
-  /** As a person finds it, relative to the storage directory. */
+  /** Path of the file, relative to the storage directory. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }

@@ -54,7 +54,7 @@ export function lastAuditLine(lines: readonly string[]): AuditLine | null {
   return null;
 }
 
-/** What the latest entry about the backend's settings says. */
+/** The settings in the latest entry about the backend's settings. */
 export function lastSettings(lines: readonly string[]): NonNullable<AuditFact['settings']> | null {
   const line = lines.findLast((text) => text.includes('"event":"CONFIG_CHANGE"') && parseAuditLine(text) !== null);
   const parsed = line === undefined ? null : auditFactSchema.safeParse(parseJson(line.slice(65)));

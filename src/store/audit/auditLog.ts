@@ -44,7 +44,7 @@ export class AuditLog {
   #saving: Promise<void> | null = null;
   #head: AuditPoint | null = null;
   #savedHead: AuditPoint | null = null;
-  /** Of the first entry in the file that is being written, `2026-03`; null when there is none. */
+  /** Month of the first entry in the current file, like `2026-03`; null when there is none. */
   #month: string | null = null;
   #mayHaveExpired = true;
   #lost = 0;
@@ -160,7 +160,7 @@ export class AuditLog {
     return { entries, head };
   }
 
-  /** A new month gets a new file. A log that cannot be moved just keeps growing. */
+  /** A new month gets a new file. A log that cannot be moved just grows on. */
   async #startMonth(): Promise<void> {
     const { clock, quarantine, layout, lines } = this.#parts;
     if (this.#month === null || clock.now().toISOString().slice(0, 7) <= this.#month) return;

@@ -57,7 +57,7 @@ export async function recover(
       if (freeze) finished.push(freeze);
       await intents.remove(intent.window);
     } catch (error) {
-      // A full disk must not keep the store closed: an open store is what lets the user free space. A later start finishes the freeze.
+      // The store must open on a full disk, because only an open store lets the user free space. A later start finishes the freeze.
       if (!hasCode(error, 'ENOSPC', 'EDQUOT')) throw error;
       parts.quarantine.note(layout.freezeIntent(intent.window), 'The disk is too full to finish this freeze.');
     }

@@ -15,7 +15,7 @@ export interface FileStat {
   readonly isSettled: boolean;
 }
 
-/** What a directory holds, as sizes are measured by it. */
+/** The entries of a directory, with the facts that sizes are measured by. */
 export interface DirectoryEntry {
   readonly name: string;
   readonly kind: FileStat['kind'];

@@ -22,11 +22,11 @@ export interface PreparedStore {
 export const latestFormat = (migrations: readonly Migration[]): number => migrations.at(-1)?.to ?? recordFormatVersion;
 
 /**
- * Makes sure that a directory is a store of this version: makes a new one, takes an older one through its migrations. A store that a later
- * version wrote, or that cannot be written, is only read.
+ * Makes sure that a directory is a store of this version: makes a new one, takes an older one through its migrations. A store that a
+ * later version wrote, or that cannot be written, is only read.
  *
  * @param root the storage directory, which is there, without links in its path.
- * @throws CwmError AccessDenied when a directory in it is a link, UnsupportedSchema when its format cannot be told, `readOnlyWhy` when it
+ * @throws CwmError AccessDenied when a directory in it is a link, UnsupportedSchema when its format is unknown, `readOnlyWhy` when it
  *   would have to be changed before it can be read.
  */
 export async function prepareStore(
