@@ -62,6 +62,7 @@ export async function renewKv(
       context: { ids, salt: saltOf(lineage), handle: isOfThisGeneration ? kv.handle : null },
       saltGeneration: lineage.generation,
       known: isOfThisGeneration ? { ...kv, blocks: [...known] } : null,
+      replaced: kv,
       progress,
       onLocated: (located) => hold(hashesOf(located)),
     },

@@ -1,11 +1,18 @@
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { bytesWritten, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
-import { grossDifference } from '../evidence/canary.ts';
+import { canaryDifference, grossDifference } from '../evidence/canary.ts';
 import type { Progress } from '../reporter.ts';
 import { mostReusable, mostReusableNotes } from '../evidence/reuse.ts';
 import { measure } from '../evidence/measure.ts';
-import type { BlockLocation, Engine, EngineDescription, KvContext, Measurement } from '../ports/engine.ts';
+import {
+  farMs,
+  type BlockLocation,
+  type Engine,
+  type EngineDescription,
+  type KvContext,
+  type Measurement,
+} from '../ports/engine.ts';
 import { askOverPrefixes } from '../evidence/prefixCanaries.ts';
 
 /** KV that an engine was made to keep, and the evidence that it did. */
@@ -29,10 +36,23 @@ export interface SealRequest {
   readonly saltGeneration: number;
   /** What an earlier seal recorded: blocks that are still the same files are not read again. */
   readonly known: KvRecord | null;
+  /** The record that this one replaces, if any: what it says of the engine need not be asked again. */
+  readonly replaced?: KvRecord;
   readonly progress: Progress;
   /** Runs when it is known which blocks are there, and nothing is written yet. What it throws ends the seal. */
   readonly onLocated: (located: BlockLocation) => Promise<void>;
 }
+
+const farNote =
+  'The model server takes long to answer anything, so no canaries over beginnings of the context were asked. Freeze it again to have them.';
+
+/** Whether an earlier seal saw the same engine give the same answer each time. */
+const isWithoutNoise = ({ replaced, description }: SealRequest): boolean =>
+  replaced !== undefined &&
+  replaced.canary !== null &&
+  replaced.engineKind === description.kind &&
+  replaced.engineVersion === description.version &&
+  canaryDifference(...replaced.canary) === 0;
 
 /**
  * The seal: makes the engine keep every full block of a context (generated tokens are not kept by themselves), asks the
@@ -50,7 +70,9 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const beyondKept = (persisted.keptTokens || Infinity) + 1;
   const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
   const askCanary = () => measure(engine, context, canaryTokens, signal);
-  const { last: measured, pair, noise, isBusy } = await askForNoise(askCanary, 2);
+  const isTooFar = request.replaced !== undefined && (description.roundTripMs ?? 0) >= farMs;
+  const fewest = isTooFar && isWithoutNoise(request) ? 1 : 2;
+  const { last: measured, pair, noise, isBusy } = await askForNoise(askCanary, fewest);
   progress('Recording the blocks');
   const after = await engine.locate(context, signal);
   const blocks = after.reachable ? await recordBlocks(engine, after.blocks, known?.blocks ?? [], signal) : [];
@@ -62,8 +84,10 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   }
   // Where a context is kept as one, by its handle, to ask over a beginning of it would drop the rest.
   const isKeptByTokens = persisted.handle === null || persisted.keptTokens !== undefined;
+  const isWanted = steady && isKeptByTokens && blocks.length === 0;
+  if (isWanted && isTooFar) notes.push(farNote);
   const prefixCanaries =
-    steady && isKeptByTokens && blocks.length === 0
+    isWanted && !isTooFar
       ? await askOverPrefixes(engine, { ...context, blockTokens: description.blockTokens }, signal)
       : [];
   const most = isKeptByTokens ? undefined : mostReusable(measured.reuse, description.blockTokens);

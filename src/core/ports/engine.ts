@@ -4,6 +4,9 @@ import type { Canary, KvTier } from '../../protocol/schemas/receipt.ts';
 import type { ModelIdentity } from '../../protocol/schemas/session.ts';
 import type { BlockRecord, HashProfile } from '../../protocol/schemas/window.ts';
 
+/** From this round trip on, in milliseconds, each question to a server counts: a thaw asks only what it must. */
+export const farMs = 1_000;
+
 export type EngineKind = 'vllm' | 'embedded' | 'llama-server' | 'openai';
 
 /** What an engine is, found by asking it, never by its name. `null` is "not known", never "no". */
@@ -18,6 +21,8 @@ export interface EngineDescription {
   readonly isUntried: boolean;
   /** Every model that the server lists, the one in use among them. */
   readonly models?: readonly ServedModel[];
+  /** How long the server takes to answer anything, in milliseconds; absent where that was not measured. */
+  readonly roundTripMs?: number;
   /** What the user should know or could change, in plain words. */
   readonly notices: readonly string[];
 }

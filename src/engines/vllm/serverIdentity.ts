@@ -13,6 +13,8 @@ export interface ServerIdentity {
   readonly key: string;
   /** When its process started; null when it did not say, which a busy server sometimes does not in time. */
   readonly startedSeconds: number | null;
+  /** Its counters at the time it was asked. */
+  readonly metrics: ServerMetrics | null;
   /** Where it answered. */
   readonly label: string;
   readonly description: EngineDescription;
@@ -60,6 +62,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
       cwm?.blockDir,
     ]),
     startedSeconds: metrics?.processStartSeconds ?? null,
+    metrics,
     description: {
       kind,
       version: shownVersion,

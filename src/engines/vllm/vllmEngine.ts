@@ -19,6 +19,7 @@ import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { Connect } from '../http/address.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
+import { farMs } from '../../core/ports/engine.ts';
 import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
@@ -61,6 +62,8 @@ export interface VllmEngineOptions {
 interface KnownServer {
   readonly identity: ServerIdentity;
   readonly blocks: BlockStore;
+  /** How long it takes to answer anything, in milliseconds. */
+  roundTripMs: number;
   readonly dialect: Dialect;
   readonly canaries: CanaryAsker;
   /** What a probe found. */
@@ -72,6 +75,12 @@ interface KnownServer {
   /** As it counted them last; less than that is another server, or one that makes its counters up. */
   countedTokens: number;
 }
+
+/** Counters that are not older than this, in milliseconds, are those of now. */
+const freshMs = 20;
+
+/** The list of models, then version and counters together. */
+const roundsToIdentify = 2;
 
 /** However well it goes, a server's word on reuse is tested again after this time. */
 const beliefMs = 3_600_000;
@@ -93,6 +102,10 @@ export class VllmEngine implements Engine {
   readonly #pinned: PinnedKv | null;
   readonly #queue = new SerialQueue();
   #known: KnownServer | null = null;
+  /** The counters as they were read last. */
+  #latest: { readonly metrics: ServerMetrics | null; readonly atMs: number } | null = null;
+  /** The last request over a whole context, and what it showed. */
+  #lastAsked: { readonly context: KvContext; readonly completed: Completed; readonly atMs: number } | null = null;
   /** Set when the server was lost: whatever answers next may be another one. */
   #suspect = false;
 
@@ -122,11 +135,11 @@ export class VllmEngine implements Engine {
 
   describe(signal: AbortSignal): Promise<EngineDescription> {
     return this.#links.use(signal, async (link, signal) => {
-      const { identity, blocks, capabilities } = await this.#identify(link, signal);
+      const { identity, blocks, capabilities, roundTripMs } = await this.#identify(link, signal);
       const { description } = identity;
       const blockTokens = description.blockTokens ?? capabilities?.blockTokens ?? null;
       const isUntried = description.isUntried && capabilities === null;
-      return { ...description, blockTokens, hashProfile: blocks.hashProfile, isUntried };
+      return { ...description, blockTokens, hashProfile: blocks.hashProfile, isUntried, roundTripMs };
     });
   }
 
@@ -181,7 +194,7 @@ export class VllmEngine implements Engine {
       const complete = (context: KvContext): Promise<Completed> => this.#ask(link, server, context, false, signal);
       let completed: Completed;
       try {
-        completed = await complete(context);
+        completed = this.#justAsked(context) ?? (await complete(context));
       } catch (error) {
         if (!isLacking(server.identity, error)) throw error;
         return { reuse: nothingSeen(context), handle: null, notes: [`${noIdsTaken} It said: ${error.message}`] };
@@ -231,6 +244,7 @@ export class VllmEngine implements Engine {
       try {
         const parts = { complete, blockTokens, label: link.label };
         const { completed, canary, mayHaveRun } = await server.canaries.ask(context, parts);
+        this.#lastAsked = { context, completed, atMs: this.#clock.elapsedMs() };
         const reuse = await this.#weighWord(link, server, completed, signal);
         // What the server did not answer says nothing of its KV.
         const isOfServer = !completed.reuse.isFromElsewhere;
@@ -266,6 +280,18 @@ export class VllmEngine implements Engine {
     await Promise.all([this.#links.close(), this.#lmcache?.close()]);
   }
 
+  get #isFar(): boolean {
+    return (this.#known?.roundTripMs ?? 0) >= farMs;
+  }
+
+  /** What a request showed that was over this very context a moment ago: the server keeps what that one computed as well. */
+  #justAsked({ ids, salt }: KvContext): Completed | null {
+    const last = this.#lastAsked;
+    this.#lastAsked = null;
+    const isSame = this.#isFar && last?.context.ids === ids && last.context.salt === salt;
+    return isSame && this.#clock.elapsedMs() - last.atMs <= freshMs ? last.completed : null;
+  }
+
   /** What changes the engine's cache, or reads counters around a request, runs alone. */
   #inTurn<T>(signal: AbortSignal, operation: (link: Link, signal: AbortSignal) => Promise<T>): Promise<T> {
     return orAborted(
@@ -288,12 +314,19 @@ export class VllmEngine implements Engine {
 
   async #identify(link: Link, signal: AbortSignal): Promise<KnownServer> {
     this.#suspect = false;
+    const startedMs = this.#clock.elapsedMs();
     const identity = await identifyServer(
       link,
       { wanted: this.#model, before: this.#known?.identity.description.model.id },
       signal,
     );
-    if (this.#known && isSameServer(this.#known.identity, identity)) return this.#known;
+    const now = this.#clock.elapsedMs();
+    const roundTripMs = (now - startedMs) / roundsToIdentify;
+    this.#latest = { metrics: identity.metrics, atMs: now };
+    if (this.#known && isSameServer(this.#known.identity, identity)) {
+      this.#known.roundTripMs = roundTripMs;
+      return this.#known;
+    }
     this.#known = {
       identity,
       blocks: new BlockStore(identity, this.#blockFiles),
@@ -302,6 +335,7 @@ export class VllmEngine implements Engine {
       capabilities: null,
       isBelieved: null,
       askedAtMs: 0,
+      roundTripMs,
       countedTokens: 0,
     };
     return this.#known;
@@ -332,6 +366,9 @@ export class VllmEngine implements Engine {
     const isOurs = server.identity.description.kind === 'embedded';
     const isClaim = reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens !== 0;
     const isCounted = reuse.serverIdle === true && (after?.cachedBySource ?? null) !== null;
+    // To say 0, and to count so, is what the test is for.
+    if (this.#isFar && isCounted && reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens === 0)
+      server.isBelieved ??= true;
     if (!isOurs && isClaim && (server.isBelieved === null || (server.isBelieved && !isCounted))) {
       const claims = await claimsWhatCannotBe(this.#probeParts(link, server, signal), signal);
       if (claims === null) return unseen(reuse);
@@ -377,13 +414,14 @@ export class VllmEngine implements Engine {
     signal: AbortSignal,
   ): Promise<Completed> {
     assertFits(context.ids.length, identity.description.model.maxModelLen, link.label);
-    const before = await readMetrics(link, signal);
+    const before = await this.#readBefore(link, signal);
     const startedMs = this.#clock.elapsedMs();
     const send = (fitting: LinkRequest) => link.json(fitting, completionSchema, signal);
     const { value, triedBefore } = await dialect.ask(request, send);
     const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
     checkEcho(value, context.ids, link.label);
     const after = before && (await this.#readMoved(link, before, signal));
+    if (after) this.#latest = { metrics: after, atMs: this.#clock.elapsedMs() };
     const reuse = weigh({
       sentTokens: context.ids.length,
       usage: value.usage ?? null,
@@ -394,6 +432,14 @@ export class VllmEngine implements Engine {
       after,
     });
     return { completion: value, reuse, before, after };
+  }
+
+  /** The counters before a request: those after the last one, where nothing was waited for in between, since each reading takes a round. */
+  async #readBefore(link: Link, signal: AbortSignal): Promise<ServerMetrics | null> {
+    const latest = this.#latest;
+    this.#latest = null;
+    const isFresh = this.#isFar && latest !== null && this.#clock.elapsedMs() - latest.atMs <= freshMs;
+    return isFresh ? latest.metrics : readMetrics(link, signal);
   }
 
   /** The counters after a request; read again for a moment while they do not show it. */
