@@ -1,4 +1,4 @@
-import { Agent } from 'undici';
+import { Agent, buildConnector } from 'undici';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { Link, type LinkOptions } from './link.ts';
 import { orAborted } from './orAborted.ts';
@@ -6,6 +6,21 @@ import { orAborted } from './orAborted.ts';
 const maxConnections = 10;
 /** Below the 5 s after which vLLM's web server closes an idle connection, so that no request meets a closing one. */
 const keepAliveMs = 4_000;
+
+const probeIdleConnectionsMs = 60_000;
+
+/**
+ * Asks for TCP keep-alive when the connection is there, where a refusal costs nothing. undici asks before, and then a system that has no
+ * keep-alive (Wine) cannot connect at all.
+ */
+function connector(timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ allowH2: false, timeout: timeoutMs, keepAlive: false });
+  return (options, callback) =>
+    connect(options, (...result) => {
+      result[1]?.setKeepAlive(true, probeIdleConnectionsMs);
+      callback(...result);
+    });
+}
 
 /** Keeps the connections to one model server: at most ten, reused while they live. */
 export class LinkFactory {
@@ -21,7 +36,7 @@ export class LinkFactory {
       allowH2: false,
       keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: 60_000,
-      connect: { timeout: options.timeouts.connectMs },
+      connect: connector(options.timeouts.connectMs),
       headersTimeout: 0,
       bodyTimeout: 0,
     });

@@ -1,4 +1,4 @@
-import { constants, lstatSync, type BigIntStats } from 'node:fs';
+import { constants, lstatSync, realpathSync, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -134,7 +134,8 @@ export const diskFiles: Files = {
     }
   },
 
-  realPath: (path) => fs.realpath(path),
+  // Some drives have no answer for the system's call (RAM disks, long paths under Wine): Node's own follows the links one by one.
+  realPath: (path) => fs.realpath(path).catch(() => realpathSync(path)),
 
   async read(path) {
     const handle = await fs.open(path, constants.O_RDONLY | noFollow);
