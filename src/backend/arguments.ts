@@ -18,7 +18,8 @@ export interface BackendArguments {
   /** A store to take over into `storage`; the process does nothing else. */
   readonly takeOver?: string;
   readonly idleMs: number;
-  readonly defaultEngine: string;
+  /** Null: none was named. */
+  readonly defaultEngine: string | null;
   readonly embeddedArgs: readonly string[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;

@@ -16,6 +16,8 @@ import { StateFolders } from '../store/states/stateFolders.ts';
 import { auditedStore } from './audit/auditedStore.ts';
 import { parseAuditPoint } from './audit/auditPoint.ts';
 import { Refusals } from './audit/refusals.ts';
+import { discover } from './discovery/discover.ts';
+import { userMachine } from './discovery/userMachine.ts';
 import { DiskContextFiles } from './contextFiles/diskContextFiles.ts';
 import { examine } from './health/doctor.ts';
 import { listModels } from './engines/listModels.ts';
@@ -25,8 +27,8 @@ import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import type { Compose } from './runningBackend.ts';
 
 export interface CompositionOptions {
-  /** Engine of sessions that name none. */
-  readonly defaultEngine: string;
+  /** Engine of sessions that name none, when the backend was told one. Null: the chosen one, else `embedded`. */
+  readonly defaultEngine: string | null;
   /** Arguments of the embedded engine's program besides model and KV directory. */
   readonly embeddedArgs: readonly string[];
   /** Default: on. */
@@ -76,9 +78,10 @@ export const composeServices =
     if (store.readOnlyWhy) log.write('warning', 'the store is only read', { why: store.readOnlyWhy.message });
     // Loaded now, so that the first list need not wait for it.
     void store.warmIndex();
+    const engineOfNew = defaultEngine ?? (await store.chosenEngine()) ?? 'embedded';
     await store.recordSettings({
       version: productVersion,
-      engine: defaultEngine,
+      engine: engineOfNew,
       embedded: embeddedArgs.join(' '),
       ratePerMinute,
       encryption: store.encryption.state,
@@ -87,7 +90,7 @@ export const composeServices =
     const refusals = new Refusals(record, systemClock);
     const engines = new BackendEngines({
       storage,
-      defaultSpec: defaultEngine,
+      defaultSpec: engineOfNew,
       embedded: { entry: entryPointPath('embedded', import.meta.url), args: embeddedArgs },
       requiresTls,
       log,
@@ -118,6 +121,15 @@ export const composeServices =
         health: ({ probe }, signal) => checkHealth({ ...looked, operations: core }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine(looked, engine, signal),
         listModels: ({ engine }, signal) => listModels(engines, engine, signal),
+        discover: async ({ baseUrl }, signal) => ({
+          ...(await discover(userMachine(), baseUrl, signal)),
+          defaultEngine: engines.defaultSpec,
+        }),
+        useEngine: async ({ engine }) => {
+          engines.choose(engine);
+          await store.chooseEngine(engine);
+          return { engine };
+        },
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),
         verifyAudit: ({ known }, signal) => store.verifyAudit(signal, parseAuditPoint(known)),
       },

@@ -21,6 +21,7 @@ import { registerStatus } from './commands/status.ts';
 import { registerStop } from './commands/stop.ts';
 import { registerThaw } from './commands/thaw.ts';
 import { registerTrash } from './commands/trash.ts';
+import { registerUse } from './commands/use.ts';
 import { registerUsage } from './commands/usage.ts';
 import { registerVerify } from './commands/verify.ts';
 import { exitCodes, reportFailure } from './failure.ts';
@@ -76,6 +77,7 @@ const groups = [
   registerPrune,
   registerPin,
   registerTrash,
+  registerUse,
   registerModel,
   registerDoctor,
   registerVerify,

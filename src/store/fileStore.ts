@@ -13,7 +13,8 @@ import type {
 import type { StateStore } from '../core/ports/states.ts';
 import type { VerifyStep } from '../protocol/schemas/health.ts';
 import type { AuditFact, AuditPoint, AuditReport } from '../protocol/schemas/audit.ts';
-import { CwmError } from '../protocol/errors.ts';
+import * as z from 'zod/mini';
+import { CwmError, nullOn } from '../protocol/errors.ts';
 import {
   parseSessionId,
   parseWindowName,
@@ -50,6 +51,8 @@ import { Trash } from './records/trash.ts';
 import { nullIfUnreadable } from './disk/unreadable.ts';
 import { verifyStore, type VerifiedStore } from './check/verifyStore.ts';
 import { WindowFiles } from './records/windowFiles.ts';
+
+const chosenEngineSchema = z.object({ engine: z.string() });
 
 /** {@link Store} on plain files, with an index beside them (`docs/storage-format.md`). */
 export class FileStore implements Store {
@@ -336,6 +339,19 @@ export class FileStore implements Store {
   /** Tells the audit log how the backend is set up, unless it says so already. */
   async recordSettings(settings: NonNullable<AuditFact['settings']>): Promise<void> {
     if (!this.isReadOnly) await this.#run('write', () => this.#audit.recordSettings(settings));
+  }
+
+  /** The engine of sessions that name none; null where nobody chose one, and where the record of it is damaged. */
+  async chosenEngine(): Promise<string | null> {
+    const { records, layout } = this.#parts;
+    const record = await this.#run('read', () => nullOn(records.read(layout.engine, chosenEngineSchema), 'Corrupted'));
+    return record?.engine ?? null;
+  }
+
+  /** Durable when it returns. @throws CwmError WriteFailed, StorageFull. */
+  async chooseEngine(engine: string): Promise<void> {
+    const { records, layout } = this.#parts;
+    await this.#run('write', () => records.write(layout.engine, { engine }));
   }
 
   /** Checks the whole audit log. @param known an entry that was written down elsewhere. */

@@ -39,13 +39,20 @@ interface Registered {
 export class BackendEngines implements EngineRegistry {
   readonly #options: BackendEnginesOptions;
   readonly #registered = new Map<string, Registered>();
+  #chosenSpec: string | null = null;
 
   constructor(options: BackendEnginesOptions) {
     this.#options = options;
   }
 
   get defaultSpec(): string {
-    return this.#options.defaultSpec;
+    return this.#chosenSpec ?? this.#options.defaultSpec;
+  }
+
+  /** Makes it the default. @throws CwmError InvalidParameter when it is no spec. */
+  choose(spec: string): void {
+    parseEngineSpec(spec, engineSpecRules);
+    this.#chosenSpec = spec;
   }
 
   /** The last known status, without asking again. */

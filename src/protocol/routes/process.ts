@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { auditReportSchema } from '../schemas/audit.ts';
 import { capabilitiesSchema } from '../schemas/capabilities.ts';
+import { discoverySchema } from '../schemas/discovery.ts';
 import { engineStatusSchema, findingSchema, servedModelSchema } from '../schemas/health.ts';
 import { nothing, onEngine, queryFlag, route, text } from './route.ts';
 
@@ -43,6 +44,27 @@ export const processRoutes = {
     path: '/api/models',
     input: z.object(onEngine),
     output: z.object({ engine: text, used: text, models: z.array(servedModelSchema), notices: z.array(text) }),
+  }),
+  /**
+   * What this machine has that could be a model server: servers on loopback, model files of other programs. Asks no other machine.
+   * `baseUrl`: `OPENAI_BASE_URL` of the client; its port is asked too when it is on loopback.
+   */
+  discover: route({
+    kind: 'read',
+    clients: 'own',
+    method: 'GET',
+    path: '/api/discovery',
+    input: z.object({ baseUrl: z.optional(text) }),
+    output: discoverySchema,
+  }),
+  /** Makes an engine the one of new sessions that name none, for this storage directory, until another is chosen. */
+  useEngine: route({
+    kind: 'change',
+    clients: 'own',
+    method: 'POST',
+    path: '/api/engine',
+    input: z.object({ engine: text }),
+    output: z.object({ engine: text }),
   }),
   shutdown: route({
     kind: 'change',

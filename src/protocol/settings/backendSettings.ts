@@ -54,7 +54,7 @@ export const backendSettings = {
     means: 'a number of minutes, 0 for never',
     help: 'end after this long without a client; 0 is never',
   },
-  engine: { flag: 'engine', kind: 'text', default: 'embedded', means: 'a URL, "embedded" or "embedded:FILE"' },
+  engine: { flag: 'engine', kind: 'text', default: null, means: 'a URL, "embedded" or "embedded:FILE"' },
   logLevel: {
     flag: 'log-level',
     kind: 'choice',

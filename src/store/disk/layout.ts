@@ -45,6 +45,8 @@ export class Layout {
   readonly auditHead: string;
   /** Selected sessions, the last selected one first. */
   readonly activeStates: string;
+  /** The engine of sessions that name none. */
+  readonly engine: string;
   /** The times that the store saw on the machine's clock. */
   readonly clock: string;
 
@@ -67,6 +69,7 @@ export class Layout {
     this.audit = join(root, 'audit');
     this.auditHead = join(this.audit, 'head.json');
     this.activeStates = join(root, 'active.json');
+    this.engine = join(root, 'engine.json');
     this.clock = join(root, 'clock.json');
   }
 

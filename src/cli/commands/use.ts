@@ -1,0 +1,76 @@
+import type { Command } from 'commander';
+import type { Discovery } from '../../protocol/schemas/discovery.ts';
+import { firstReceipt } from '../../client/firstReceipt.ts';
+import { CwmError, toCwmError, type ErrorReport } from '../../protocol/errors.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import { engineChoices } from '../../words/discovery.ts';
+import type { Perform } from '../action.ts';
+import { engineOf } from '../engineSpec.ts';
+import { receiptText } from '../receiptText.ts';
+import { withCommonOptions, type Run } from '../run.ts';
+
+export function registerUse(program: Command, perform: Perform): void {
+  withCommonOptions(program.command('use'))
+    .description('find model servers and model files on this machine; choose the one of new sessions')
+    .argument('[choice]', 'a number of the list, a URL, "embedded" or "embedded:FILE.gguf"; without it, the list')
+    .action((choice: string | undefined, common: object) =>
+      perform(common, async (run) => {
+        if (choice === undefined) run.print(await found(run), listText);
+        else await use(run, await specOf(run, choice));
+      }),
+    );
+}
+
+function found(run: Run): Promise<Discovery> {
+  const baseUrl = run.terminal.env['OPENAI_BASE_URL'];
+  return run.call('discover', baseUrl === undefined ? {} : { baseUrl }, 'Looking for model servers and files');
+}
+
+/** @throws CwmError InvalidParameter for a number that the list does not have. */
+async function specOf(run: Run, choice: string): Promise<string> {
+  if (!/^\d+$/.test(choice)) return engineOf(choice, undefined, run.terminal.cwd) ?? choice;
+  const chosen = engineChoices(await found(run))[Number(choice) - 1];
+  if (chosen) return chosen.spec;
+  throw new CwmError('InvalidParameter', `The list has no number ${choice}.`, {
+    hint: 'Run "cwm use" to see the list.',
+  });
+}
+
+interface Used {
+  readonly engine: string;
+  /** Null where the server could not be tried. */
+  readonly receipt: Receipt | null;
+  readonly problem: ErrorReport | null;
+}
+
+/** The choice holds also when the server cannot be tried now: it may only not have been started. */
+async function use(run: Run, spec: string): Promise<void> {
+  const { engine } = await run.call('useEngine', { engine: spec });
+  const tried: Omit<Used, 'engine'> = await firstReceipt(
+    (name, input) => run.call(name, input, 'Trying the model server'),
+    engine,
+  ).then(
+    (receipt) => ({ receipt, problem: null }),
+    (error: unknown) => ({ receipt: null, problem: toCwmError(error).report() }),
+  );
+  run.print<Used>({ engine, ...tried }, usedText);
+}
+
+function usedText({ engine, receipt, problem }: Used): string {
+  const chosen = `New sessions use ${engine}.`;
+  if (receipt) return `${chosen}\n\nIts first receipt:\n${receiptText(receipt)}`;
+  return problem ? `${chosen}\n\nIt could not be tried: ${problem.message} ${problem.hint}` : chosen;
+}
+
+function listText(discovery: Discovery): string {
+  const choices = engineChoices(discovery);
+  const used = `New sessions use ${discovery.defaultEngine}.`;
+  if (choices.length === 0) {
+    return `No model server answers on this machine, and no model file was found.\n${used} "cwm use URL" or "cwm use embedded:FILE.gguf" changes that.`;
+  }
+  const rows = choices.map(({ label, description, detail }, index) => {
+    const number = String(index + 1).padStart(String(choices.length).length);
+    return `${number}  ${label}  (${description})\n${' '.repeat(number.length + 2)}${detail}`;
+  });
+  return [...rows, '', `${used} "cwm use NUMBER" changes that.`].join('\n');
+}
