@@ -21,7 +21,7 @@ export interface EngineDescription {
   readonly isUntried: boolean;
   /** Every model that the server lists, the one in use among them. */
   readonly models?: readonly ServedModel[];
-  /** How long the server takes to answer anything, in milliseconds; absent where that was not measured. */
+  /** How long the server takes to answer anything, in milliseconds; absent below {@link farMs}. */
   readonly roundTripMs?: number;
   /** What the user should know or could change, in plain words. */
   readonly notices: readonly string[];

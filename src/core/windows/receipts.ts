@@ -78,6 +78,7 @@ function kept(receipt: Summarised): string {
         ? 'The KV is on disk and can be reused.'
         : 'The KV can be reused. Whether it survives a server restart was not observed.';
     case 'reused':
+      if (receipt.content.checksums === 'agreed') return `The KV can be reused. ${unseenContent(receipt)}`;
       return receipt.tier === 'disk'
         ? 'The KV is on disk and can be reused. A thaw cannot check its content.'
         : 'The KV can be reused. A thaw cannot check its content, and whether it survives a server restart was not observed.';

@@ -139,7 +139,13 @@ export class VllmEngine implements Engine {
       const { description } = identity;
       const blockTokens = description.blockTokens ?? capabilities?.blockTokens ?? null;
       const isUntried = description.isUntried && capabilities === null;
-      return { ...description, blockTokens, hashProfile: blocks.hashProfile, isUntried, roundTripMs };
+      return {
+        ...description,
+        blockTokens,
+        hashProfile: blocks.hashProfile,
+        isUntried,
+        ...(roundTripMs >= farMs && { roundTripMs }),
+      };
     });
   }
 
