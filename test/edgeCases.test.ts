@@ -95,7 +95,7 @@ const edgeCases: Readonly<Record<`EC-${number}`, { readonly about: string; reado
   },
   'EC-042': {
     about: 'P2 a clock that goes back',
-    tests: ['EC-042 a wall clock that goes back an hour meanwhile changes no duration, and stamps are UTC'],
+    tests: ['EC-042 a wall clock that is set back an hour during a thaw changes no duration, and stamps are UTC'],
   },
   'EC-050': {
     about: 'P0 other bytes than were written',

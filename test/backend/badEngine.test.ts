@@ -281,7 +281,7 @@ describe('a server that has changed since the freeze', () => {
     await goesOn(talk);
   });
 
-  test('a turn that is longer than the model takes is refused, and its text kept', async () => {
+  test("a turn that is longer than the model's context is refused, and its text is stored", async () => {
     const talk = await conversation();
     const before = await everything(talk);
     const text = 'long '.repeat(2000);

@@ -92,7 +92,7 @@ describe('embedded server', () => {
     await until('it has ended', () => starts().every((pid) => !isRunning(pid)));
   });
 
-  it('lets go of whoever does not want to wait, and of nobody else', async () => {
+  it('an abort releases only the caller that aborted', async () => {
     const { server } = make('serve');
     const impatient = server.connect(AbortSignal.abort());
     const leave = new AbortController();

@@ -42,7 +42,7 @@ describe('S3-04 selecting a session that does not exist', () => {
 });
 
 describe('S3-11 several clients of one backend', () => {
-  it('of 20 updates at once by 20 clients all 20 are kept', async () => {
+  it('20 updates at once by 20 clients are all stored', async () => {
     const storage = makeStorage();
     const clients = Array.from({ length: 20 }, () => client(storage));
     await clients[0]!.call('createSession', { id: 's' });
@@ -97,7 +97,7 @@ describe('S3-11 several clients of one backend', () => {
 });
 
 describe('routes of the tracker', () => {
-  it('S3-10 changes are told to the audit log, by session and version and never by content', async () => {
+  it('S3-10 the audit log has each change with session and version, never with content', async () => {
     const { client: by, storage } = await start();
     await by.call('createSession', { id: 's' });
     for (const version of [1, 2]) await by.call('updateState', { session: 's', version, data: { secret: 'hunter2' } });

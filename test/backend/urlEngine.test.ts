@@ -83,7 +83,7 @@ test('so is the folder of vLLM’s file tier', async () => {
   expect(location.reachable && location.blocks.map(({ stat }) => stat !== null)).toEqual([true, true]);
 });
 
-test('a folder that this kind of server has no use for is told', async () => {
+test('a note names a folder that this kind of server does not use', async () => {
   const vllm = await fakeVllm();
   const { notices } = await engineAt(`${vllm.url}#slots=/tmp`).describe(never);
   expect(notices.join(' ')).toContain('"slots" in the engine\'s URL is for another kind of server');

@@ -9,7 +9,7 @@ const { makeStorage } = realBackends();
 const secret = 'The plums are ripe';
 
 describe('S0-61 cwm encryption', () => {
-  it('turns on, goes on by itself in every later start, tells a missing key from damage, and turns off', async () => {
+  it('turns on, stays on in every later start, distinguishes a missing key from damage, and turns off', async () => {
     const storage = makeStorage();
     const keyFile = join(makeStorage(), 'keys', 'cwm.key');
     const cwm = cliOn(storage, storage);

@@ -36,7 +36,7 @@ async function serve(storage: string): Promise<void> {
 }
 
 describe('cwm, space on the embedded engine', () => {
-  it('S0-50 S0-12 keeps the KV budget beside the running engine, measures, pins, prunes, and takes back', async () => {
+  it('S0-50 S0-12 enforces the KV budget while the engine runs, measures, pins, prunes, and restores', async () => {
     const storage = makeStorage();
     const project = makeStorage();
     await serve(storage);

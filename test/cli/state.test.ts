@@ -6,7 +6,7 @@ import { cliOn } from './support/cliProcess.ts';
 const { makeStorage } = realBackends();
 
 describe('cwm state', () => {
-  it('S3-02 S3-11 keeps values with a session, also those of several commands at once', async () => {
+  it('S3-02 S3-11 stores values with a session, also from several commands at once', async () => {
     const cwm = cliOn(makeStorage());
     await cwm.json('session', 'new', '--id', 's');
     expect((await cwm.run('state', 'get', 's')).stdout).toBe('Session s has no state.\n');

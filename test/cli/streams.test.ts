@@ -6,7 +6,7 @@ import { startCli } from './support/cliProcess.ts';
 const { makeStorage } = realBackends();
 
 describe('cwm and what it is connected to', () => {
-  it('keeps its exit code when nobody reads what it says on stderr', async () => {
+  it('has the same exit code when nobody reads its stderr', async () => {
     const { child } = startCli(['no-such-command']);
     child.stderr?.destroy();
     expect(await once(child, 'close')).toEqual([2, null]);

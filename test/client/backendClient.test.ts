@@ -41,7 +41,7 @@ describe('backend client', () => {
     await until('the others have ended', () => running().length === 1);
   });
 
-  it('S0-04 goes on with another backend after a kill -9, and nothing that was acknowledged is lost', async () => {
+  it('S0-04 continues with another backend after a kill -9, and no acknowledged change is lost', async () => {
     const storage = makeStorage();
     const one = client(storage);
     const session = await one.call('createSession', { title: 'kept' });

@@ -57,7 +57,7 @@ describe('one store for one user', () => {
     expect(existsSync(join(shared, 'contexts', 'mine'))).toBe(true);
   });
 
-  it('two stores with sessions stay as they are, and the user is told of the other one', async () => {
+  it('two stores with sessions stay unchanged, and the user learns of the other one', async () => {
     const parent = makeStorage();
     const older = join(parent, 'editor');
     const shared = join(parent, 'cwm');

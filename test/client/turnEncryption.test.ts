@@ -14,7 +14,7 @@ const turn = (storage: string, wish: EncryptionWish, start = realStart) =>
   turnEncryption({ storage, start }, wish, AbortSignal.timeout(120_000));
 
 describe('S0-61 turning encryption on and off', () => {
-  it('another backend does it, and a client from before goes on with that one', async () => {
+  it('another backend converts the store, and an earlier client continues with that backend', async () => {
     const storage = makeStorage();
     const keyFile = join(makeStorage(), 'store.key');
     const before = client(storage);
@@ -29,7 +29,7 @@ describe('S0-61 turning encryption on and off', () => {
     expect(filesHolding(secret, storage)).not.toEqual([]);
   });
 
-  it('that backend is told everything else that one is told', async () => {
+  it('that backend gets all other settings too', async () => {
     const start = { ...realStart, args: ['--log-level', 'loud'] };
     const turned = turn(makeStorage(), { state: 'off' }, start);
     await expect(turned).rejects.toMatchObject({ message: expect.stringContaining('--log-level must be one of') });

@@ -58,7 +58,7 @@ describe('versions of the API', () => {
 });
 
 describe('programs of several releases on one store', () => {
-  it('the newest backend stays: an older client uses it, a newer one replaces it, and the older one goes on', async () => {
+  it('the newest backend stays: an older client uses it, a newer client replaces it, and the older client continues', async () => {
     const storage = makeStorage();
     const older = release(storage, lastMonth);
     const newer = release(storage, today);
@@ -101,7 +101,7 @@ describe('programs of several releases on one store', () => {
     expect((await older.call('listMessages', { session: 's' })).total).toBe(2);
   });
 
-  it('a client that the backend no longer understands is told what to update, and nothing ends for it', async () => {
+  it('a client that is too old for the backend learns what to update, and the backend does not end', async () => {
     const storage = makeStorage();
     await release(storage, nextYear).call('createSession', {});
     const { pid } = readRecord(storage);

@@ -39,7 +39,7 @@ describe('S4-05 damage', () => {
     expect(await codeOf(fixture.cwm.deleteWindow({ window: 'w' }, never()))).toBe('CWM-2002');
   });
 
-  test('of what says which blocks a session needs keeps nothing from being pruned', async () => {
+  test("damage of the records that name a session's blocks does not stop a prune", async () => {
     for (const named of [/lineages.[0-9a-f]/, /contexts.s.tokens/]) {
       const fixture = await coreFixture();
       fixture.engine.kind = 'embedded';

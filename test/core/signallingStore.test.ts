@@ -84,7 +84,7 @@ describe('signals of the store', () => {
     expect(others.filter(([name, effect]) => effect === 'reads' && verbs.test(name))).toEqual([]);
   });
 
-  test('S4-40 what is stored with a session is told too, and a restore also as a change of the session', async () => {
+  test("S4-40 a change of a session's state sends a signal, and going back also one for the session", async () => {
     const restored = aSession({ version: 3 });
     const cases: [(states: StateStore) => Promise<unknown>, Change[]][] = [
       [(states) => states.save('s1' as never, {} as never, 0), [state]],
@@ -109,7 +109,7 @@ describe('signals of operations', () => {
     return fixture.heard.filter(({ type }) => type === 'session' || type === 'window' || type === 'project');
   }
 
-  test('S2-16 whatever changes the current session of a project is told: creating, thawing, choosing and deleting one', async () => {
+  test("S2-16 every change of a project's current session sends a signal: creating, thawing, choosing and deleting one", async () => {
     const fixture = await coreFixture();
     const told = { type: 'project', project };
     expect(await heardOf(fixture, ({ cwm }) => cwm.createSession({ id: 'a', project }))).toContainEqual(told);
@@ -121,7 +121,7 @@ describe('signals of operations', () => {
     expect(await heardOf(fixture, ({ cwm }) => cwm.deleteSession({ session: 'b' }, never()))).toContainEqual(told);
   });
 
-  test('S4-40 a session is told with the version of its record', async () => {
+  test('S4-40 the signal of a session has the version of its record', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const heard = await heardOf(fixture, ({ cwm }) => cwm.send({ session: 's', text: 'And then?' }, never()));

@@ -24,7 +24,7 @@ describe('errors', () => {
     expect(JSON.stringify(report)).not.toContain('hunter2');
   });
 
-  test('an abort is told from a time-out', () => {
+  test('an abort and a time-out are different errors', () => {
     expect(toCwmError(AbortSignal.abort().reason).code).toBe('CWM-6003');
     expect(toCwmError(new DOMException('late', 'TimeoutError')).code).toBe('CWM-6002');
   });

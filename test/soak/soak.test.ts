@@ -80,7 +80,7 @@ describe('what the soak would notice', () => {
     expect(acknowledged.settle(seen)).toHaveLength(1);
   });
 
-  it('a turn that was cut off is kept whole, or not at all with its text as a draft', () => {
+  it('a turn that was cut off is stored whole, or its text is the draft', () => {
     const turn = { name: 'send', input: { session: 's', text: 'and?' } } as const;
     const cutOff = (): Ledger => {
       const kept = ledger();

@@ -80,7 +80,7 @@ describe('S0-61 the audit log', () => {
     expect(await store.verifyAudit(signal)).toEqual({ healthy: true, entries: 0, files: 0, head: null, problems: [] });
   });
 
-  it('keeps all of many facts at once, in the order they were given', async () => {
+  it('stores many facts at once, all and in order', async () => {
     await Promise.all(Array.from({ length: 100 }, (_, at) => store.recordAudit([fact(`s${at}`)])));
     expect(entriesOf(await read()).map(({ session }) => session)).toEqual(
       Array.from({ length: 100 }, (_, at) => `s${at}`),
@@ -210,7 +210,7 @@ describe('S0-61 the audit log', () => {
     ]);
   });
 
-  it('an entry that was noted down shows up a log that was made anew as a whole', async () => {
+  it('an entry that was written down elsewhere detects a log that was rewritten from scratch', async () => {
     await record('s1', 's2', 's3');
     const noted = (await store.verifyAudit(signal)).head!;
     await record('s4');
@@ -225,7 +225,7 @@ describe('S0-61 the audit log', () => {
     expect((await store.verifyAudit(signal, noted)).problems).toMatchObject([{ file: 'audit.jsonl', line: 3 }]);
   });
 
-  it('S4-06 a last line that a crash cut short is removed, and that is told', async () => {
+  it('S4-06 an incomplete last line is removed, and an entry says so', async () => {
     await record('s1', 's2');
     await store.close();
     await writeFile(log(), (await read()) + 'abc\t{"half":');
@@ -240,7 +240,7 @@ describe('S0-61 the audit log', () => {
     expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true, entries: 4 });
   });
 
-  it('goes on after a head record that was lost or damaged', async () => {
+  it('continues after a head record that was lost or damaged', async () => {
     await record('s1', 's2');
     for (const damage of [
       () => rm(join(directory, 'audit/head.json')),
@@ -274,7 +274,7 @@ describe('S0-61 the audit log', () => {
     });
   });
 
-  it('a month goes to the trash when its last entry is 90 days old, and the next one hangs on what is told of it', async () => {
+  it('a month goes to the trash when its last entry is 90 days old, and the chain continues from the entry about it', async () => {
     await record('march');
     clock.advance(31 * dayMs);
     await record('april');

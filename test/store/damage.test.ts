@@ -111,7 +111,7 @@ describe('EC-050 damaged files', () => {
     await expect(again.loadMessages(s1, [messageId('m2')])).rejects.toMatchObject({ code: 'CWM-4004' });
   });
 
-  it('a session without its record is out of lists, keeps its name, and can be deleted', async () => {
+  it('a session without its record is in no list, its id stays taken, and it can be deleted', async () => {
     expect((await store.listSessions(sessionsQuery())).total).toBe(2);
     await flipBit(join(directory, 'contexts/s1/metadata.json'), 200);
     const { items, total } = await store.listSessions(sessionsQuery());
@@ -121,7 +121,7 @@ describe('EC-050 damaged files', () => {
     expect(await store.getSession(s1)).toBeNull();
   });
 
-  it('a window without its manifest is out of lists, keeps its name, and can be deleted', async () => {
+  it('a window without its manifest is in no list, its name stays taken, and it can be deleted', async () => {
     await flipBit(join(directory, 'windows/w0/manifest.json'), 200);
     await expect(store.getWindow(w0)).rejects.toMatchObject({ code: 'CWM-4004' });
     await store.close();

@@ -95,7 +95,7 @@ describe('S0-61 append-only files, encrypted', () => {
     expect(Buffer.from(await afterCrash.read(path)).toString()).toBe('one\nthree\n');
   });
 
-  it('keep what stands behind a first frame that is damaged, and begin anew after one that was cut short', async () => {
+  it('frames behind a damaged first frame stay readable, and a file begins again after one that was cut short', async () => {
     const path = join(await temporaryDirectory(), 'lines');
     const key = newKey();
     const first = sealFrame(key, Buffer.from('one\n'));

@@ -164,7 +164,7 @@ describe('a store of an older format', () => {
     expect(store.problems.map(({ path }) => path)).toEqual(how === 'lost' ? [] : ['store.json']);
   });
 
-  it('leaves a damaged record to whoever reads it, and a link alone', async () => {
+  it('leaves a damaged record to its next reader, and does not touch a link', async () => {
     const memory = await filled();
     await memory.truncate(`${root}/contexts/s2/metadata.json`, 100);
     const store = await openTestStore(root, { files: memory, migrations: steps });
@@ -334,7 +334,7 @@ describe('S0-23 a store of a later version', () => {
     expect(memory.tree(root)).toEqual(tree);
   });
 
-  it('is neither encrypted nor decrypted: what it keeps beside what is known would be left out', async () => {
+  it('is neither encrypted nor decrypted, because files of the later version would be missed', async () => {
     await store.close();
     const keyFile = join(await temporaryDirectory(), 'cwm.key');
     const open = (turn: 'on' | 'off', files: MemoryFiles): Promise<FileStore> =>

@@ -56,7 +56,7 @@ describe('sessions', () => {
     await expect(store.updateSession(aSession({ version: 2 }))).rejects.toMatchObject({ code: 'CWM-2001' });
   });
 
-  it('S3-11 N22 20 concurrent updates with retry are all kept', async () => {
+  it('S3-11 N22 20 concurrent updates with retry are all stored', async () => {
     await store.createSession(aSession({ prefixBreaks: 0 }));
     let conflicts = 0;
     const addOne = async (): Promise<void> => {
@@ -119,7 +119,7 @@ describe('sessions', () => {
       tokenIds: someIds,
     });
 
-  it('S0-11 messages and token ids that a session goes on from outlive the session they came from', async () => {
+  it('S0-11 messages and token ids that a session continues from outlive the session that they came from', async () => {
     await store.createSession(aSession());
     await store.appendMessages(id, [aMessage('m1', 1), aMessage('m2', 2)]);
     await goesOn('m1', 'm2');

@@ -187,7 +187,7 @@ describe('S4-05 the trash', () => {
     expect(await memory.list(`${root}/tmp`)).toEqual([]);
   });
 
-  it('is emptied by two at once without either failing, and what is emptied can no longer be had back', async () => {
+  it('two clients can empty it at once without a failure, and removed items cannot be restored', async () => {
     const { store } = await prepared(async (store) => {
       await store.deleteWindow(w0);
       await store.deleteSession(sessionId('s2'));
@@ -335,7 +335,7 @@ describe('the KV cache of the embedded engine', () => {
     }
   });
 
-  it('gives up what it is told to, and does not mind what is gone already', async () => {
+  it('deletes the named blocks, and accepts blocks that are already gone', async () => {
     const { kv, cache } = await cacheOf([
       [`${model}/11/${hashOf('1')}.kv`, 100],
       [`${model}/22/${hashOf('2')}.kv`, 200],

@@ -91,7 +91,7 @@ describe('windows', () => {
     expect(files.filter((file) => file.startsWith('blocks-'))).toHaveLength(1);
   });
 
-  it('receipts are kept, oldest first', async () => {
+  it('receipts are stored, oldest first', async () => {
     await store.createWindow(aManifest(), someIds, aKvRecord());
     await store.appendReceipt(name, aReceipt({ operation: 'freeze' }));
     await store.appendReceipt(name, aReceipt({ verdict: 'partial' }));

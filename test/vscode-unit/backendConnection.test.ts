@@ -158,7 +158,7 @@ describe('the connection to the backend', () => {
     expect(kind()).toBe('connected');
   });
 
-  test('work that is done without the backend is waited for by every call, and no failure is shown meanwhile', async () => {
+  test('every call waits for work that is done without the backend, and no failure is shown until then', async () => {
     const before = healthy();
     const after = healthy();
     const backends = [before, after];

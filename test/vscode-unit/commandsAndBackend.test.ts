@@ -108,7 +108,7 @@ test('the first message to a conversation that is not open yet costs at most fou
   expect(shown).toContain('from elsewhere');
 });
 
-test('what another client sends meanwhile is shown too', async () => {
+test('a message that another client sends at the same time is shown too', async () => {
   const { cost, client, session } = await editor();
   await cost('one');
   await client.call('send', { session: session.id, text: 'two from elsewhere' });

@@ -60,7 +60,7 @@ async function conversationsWith(messages: Message[], sent: () => Promise<undefi
 }
 
 describe('a conversation as a document', () => {
-  test('shows what is sent and the answer as it arrives, then what the backend kept', async () => {
+  test('shows the sent text and the answer as it arrives, then the stored messages', async () => {
     const messages: Message[] = [];
     const { backend, conversations, changed } = await conversationsWith(messages);
     const work = Promise.withResolvers<SendResult>();

@@ -52,7 +52,7 @@ describe('fetching what the views show', () => {
     expect(backend.asked.at(-1)?.input).toEqual({ project: project.uri });
   });
 
-  test('an answer for a folder that was left meanwhile is not shown', async () => {
+  test('an answer for a folder that is no longer open is not shown', async () => {
     const late = Promise.withResolvers<{ session: ReturnType<typeof aSession> }>();
     const { state, puller } = await pullerOf(new FakeBackend({ activeSession: () => late.promise }));
     state.update({ project });
@@ -65,7 +65,7 @@ describe('fetching what the views show', () => {
     expect(state.current.active).toEqual({ kind: 'none' });
   });
 
-  test('without a folder the active session is kept fresh, and forgotten when it was deleted', async () => {
+  test('without a folder the current session stays up to date, and is forgotten when it was deleted', async () => {
     let exists = true;
     const { state, puller } = await pullerOf(
       new FakeBackend({

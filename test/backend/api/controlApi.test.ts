@@ -92,7 +92,7 @@ describe('control API', () => {
     await tested.client.call('health', {});
   });
 
-  it('S0-62 runs ten operations at once and refuses the eleventh with CWM-7003; reading goes on', async () => {
+  it('S0-62 runs ten operations at once and refuses the eleventh with CWM-7003; reads still run', async () => {
     const tested = await start();
     tested.fake.on('thaw', (_, signal) => untilAborted(signal));
     const leave = new AbortController();

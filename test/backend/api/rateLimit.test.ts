@@ -48,7 +48,7 @@ describe('S0-62 rate limit', () => {
     expect(take(50)).toBe(10);
   });
 
-  it('what was refused does not count: whoever waits as long as told gets through', () => {
+  it('refused changes do not count: a client that waits for the stated time gets through', () => {
     const { take, waitSeconds, advance } = limiter();
     take(1000);
     for (let again = 0; again < 5; again++) {
@@ -68,7 +68,7 @@ describe('S0-62 rate limit', () => {
     expect(Number(waitSeconds())).toBeLessThanOrEqual(4);
   });
 
-  it('counts each client by itself, and goes on doing so with thousands of them', () => {
+  it('counts each client separately, also with thousands of clients', () => {
     const { take } = limiter();
     expect(take(20, 'mcp.1')).toBe(10);
     expect(take(20, 'mcp.2')).toBe(10);

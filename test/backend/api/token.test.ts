@@ -31,7 +31,7 @@ const app = createApp({
 });
 
 describe('a backend with a token (named pipes, which others may open)', () => {
-  it('answers whoever knows it', async () => {
+  it('answers a client that knows the token', async () => {
     const answer = await app.request('/api/windows', { headers: { authorization: 'Bearer right' } });
     expect(answer.status).toBe(200);
   });

@@ -69,7 +69,7 @@ describe('doctor', () => {
     expect((await examine(parts(down), undefined, signal)).capabilities).toBeNull();
   });
 
-  it('goes on when the engine goes away over the trying, and ends when the caller does', async () => {
+  it('continues when the engine dies during the probe, and ends when the caller aborts', async () => {
     const leaving = parts(up);
     const probe = () => Promise.reject(new CwmError('EngineUnavailable', 'It has gone.', { hint: 'Start it.' }));
     const engines = { ...leaving.engines, get: () => ({ ...unused, probe }) };

@@ -14,7 +14,7 @@ const linesOf = (path: string): Record<string, unknown>[] =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 describe('log file', () => {
-  it('S0-70 has one JSON object a line, with the causes that no client is told of', () => {
+  it('S0-70 has one JSON object per line, with the causes that no client gets', () => {
     const path = join(makeDirectory(), 'backend.log');
     const log = new LogFile(path);
     log.write('info', 'started', { pid: 7 });
@@ -63,7 +63,7 @@ describe('log file', () => {
     );
   });
 
-  it('goes on after what others have written', () => {
+  it('appends after lines that other processes wrote', () => {
     const path = join(makeDirectory(), 'backend.log');
     new LogFile(path).write('info', 'first');
     new LogFile(path).write('info', 'second');

@@ -54,7 +54,7 @@ describe('S0-50 the order in which blocks go', () => {
 });
 
 describe('blocks in use', () => {
-  test('who holds blocks waits for the deletion that has begun, and keeps them from the next', async () => {
+  test('an operation that holds blocks waits for a deletion that has begun, and protects them from the next one', async () => {
     const inUse = new BlocksInUse();
     const [a, b] = [{ hash: 'a' }, { hash: 'b' }];
     const deletion = Promise.withResolvers<void>();
@@ -163,7 +163,7 @@ describe('S0-50 the KV budget', () => {
     expect((await cwm.usage({}, never())).kv.looseBytes).toBe(0);
   });
 
-  test('takes nothing of a pinned window, nor what one shares with it, even when it is not kept then', async () => {
+  test('evicts no block of a pinned window, nor a block shared with it, even when the budget is exceeded then', async () => {
     const fixture = await embeddedFixture({ kvBudgetBytes: windowBytes });
     const { cwm, clock } = fixture;
     await frozen(fixture, 'w1');
@@ -233,7 +233,7 @@ describe('S0-50 the KV budget', () => {
     },
   );
 
-  test('a window that cannot be read keeps its blocks, and a list of blocks that cannot be read stops the whole', async () => {
+  test('blocks of an unreadable window stay, and an unreadable block list stops the whole eviction', async () => {
     const fixture = await embeddedFixture({ kvBudgetBytes: windowBytes });
     const { directory, engine, failures } = fixture;
     await frozen(fixture, 'w1');

@@ -97,7 +97,7 @@ describe('EC-020 room is looked for before the first byte is written', () => {
     expect(again.context).toMatchObject({ kvBytes: 0 });
   });
 
-  test('KV that an engine keeps elsewhere, or whose size was never seen, is not counted', async () => {
+  test('KV that an engine stores elsewhere, or whose size is not known, is not counted', async () => {
     const elsewhere = await ready();
     elsewhere.engine.kind = 'vllm';
     elsewhere.disk.freeBytes = 0;

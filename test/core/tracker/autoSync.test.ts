@@ -40,7 +40,7 @@ describe('S3-05 synchronising by itself', () => {
     sync.close();
   });
 
-  it('tells what goes wrong, and goes on', async () => {
+  it('reports a failure, and continues', async () => {
     const { peer, memory, sync, failures } = await syncing(1000);
     await memory.removeTree(folder);
     await vi.waitFor(async () => {

@@ -21,7 +21,7 @@ describe('S3-11 many at once', () => {
     expect(stored.map((state) => state?.data)).toEqual(Array.from({ length: 50 }, (_, n) => ({ n })));
   });
 
-  it('of 20 updates of one session all 20 are kept by callers that try again, and each has a version of its own', async () => {
+  it('20 updates of one session are all stored by callers that retry, and each has a version of its own', async () => {
     const { trackers, store } = await trackerFixture();
     const all = trackers();
     const id = sessionId('s1');
@@ -39,7 +39,7 @@ describe('S3-11 many at once', () => {
     });
   });
 
-  it('of 20 that name the same version exactly one is done, and the others are told', async () => {
+  it('of 20 updates that name the same version exactly one is stored, and the others get a conflict', async () => {
     const { make } = await trackerFixture();
     const tracker = await make();
     const done = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => put(tracker, 1, { n })));
@@ -67,7 +67,7 @@ describe('S3-11 many at once', () => {
     expect(all.loadedCount).toBe(3);
   });
 
-  it('20 recovery points while 20 updates run: ten whole ones stay, every update is kept', async () => {
+  it('20 recovery points during 20 updates: ten whole ones stay, and every update is stored', async () => {
     const { make } = await trackerFixture();
     const tracker = await make();
     await put(tracker, 1, { count: 0 });

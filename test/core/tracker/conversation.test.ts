@@ -17,7 +17,7 @@ async function twoTurns(): Promise<CoreFixture> {
 }
 
 describe('S3-08 the conversation in recovery points', () => {
-  test('a turn keeps how it was before, at most once a minute', async () => {
+  test('a turn makes a recovery point first, at most once a minute', async () => {
     const fixture = await twoTurns();
     expect(await points(fixture)).toMatchObject([
       { reason: 'turn', messages: 2, version: 1 },

@@ -147,7 +147,7 @@ describe('S3-08 restore', () => {
     ]);
   });
 
-  it('takes the oldest of ten, which what it keeps first pushes out, with its token ids; that can be undone', async () => {
+  it('goes back to the oldest of ten, which its own undo point would push out, with its token ids; that can be undone', async () => {
     const fixture = await trackerFixture();
     const { store } = fixture;
     const tracker = await fixture.make();

@@ -129,7 +129,7 @@ describe('S3-05 sync, pull and push', () => {
     expect(await a.peer.read(id)).toMatchObject({ data: { n: 0, a: 2, b: 1 } });
   });
 
-  it('what a pull replaces can be had back', async () => {
+  it('a state that a pull replaced can be restored', async () => {
     const [a, b] = await agreed();
     await set(a, { n: 1 });
     await a.run();
@@ -236,7 +236,7 @@ describe('S3-05 sync, pull and push', () => {
 describe('S3-05 folders', () => {
   const state = (n: number) => ({ version: n, lastUpdated: '2026-01-01', data: { n }, metadata: {} });
 
-  it('of many who replace the same version, one is told that it did', async () => {
+  it('of many that replace the same version, exactly one succeeds', async () => {
     const { peer, memory } = await trackerFixture();
     await peer.write(id, state(1), 0);
     // With versions of their own: a store of its own is further on or behind.
@@ -258,14 +258,14 @@ describe('S3-05 folders', () => {
     expect(await peer.read(id)).toEqual(state(2));
   });
 
-  it('one who replaces what the folder never had is told', async () => {
+  it('replacing a version that the folder never had is a conflict', async () => {
     const { peer } = await trackerFixture();
     await peer.write(id, state(1), 0);
     expect(await codeOf(peer.write(id, state(9), 8))).toBe('CWM-3103');
     expect(await peer.read(id)).toEqual(state(1));
   });
 
-  it('one who is overtaken twice between looking and writing is told, though the name is free by then', async () => {
+  it('a writer that is overtaken twice between reading and writing gets a conflict, though the name is free by then', async () => {
     const { peer, memory } = await trackerFixture();
     await peer.write(id, state(1), 0);
     const slow = new StateFolders(

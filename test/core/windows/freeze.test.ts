@@ -4,7 +4,7 @@ import { parseWindowName } from '../../../src/protocol/ids.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from '../coreFixture.ts';
 
 describe('freeze', () => {
-  test('S0-03 makes a window, ends the session and says what was kept', async () => {
+  test('S0-03 makes a window, freezes the session and says what was stored', async () => {
     const { cwm, engine, ...rest } = await coreFixture();
     await talkedSession({ cwm, engine, ...rest });
     const receipt = await cwm.freeze({ session: 's', window: 'w', description: 'first', tags: ['x'] }, never());
@@ -23,7 +23,7 @@ describe('freeze', () => {
     expect(summary.tokens).toBe(receipt.tokens);
   });
 
-  test('the answer is sealed too: every full block is kept, those of generated tokens included', async () => {
+  test('the answer is sealed too: every full block is stored, also those of generated tokens', async () => {
     const fixture = await coreFixture();
     await talkedSession(fixture);
     const receipt = await fixture.cwm.freeze({ session: 's', window: 'w' }, never());

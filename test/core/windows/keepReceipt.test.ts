@@ -4,7 +4,7 @@ import { coreFixture, never, savedWindow } from '../coreFixture.ts';
 
 const note = expect.stringMatching(/^This receipt could not be kept with the window: /) as string;
 
-test('what was done is no failure because its receipt could not be kept, and the receipt says so', async () => {
+test('an operation whose receipt could not be stored is no failure, and the receipt says so', async () => {
   const fixture = await coreFixture();
   const { cwm, store } = fixture;
   await savedWindow(fixture);

@@ -55,7 +55,7 @@ describe('prune', () => {
     }
   });
 
-  test('S0-12 keeps what other windows share, and what sessions that go on still need', async () => {
+  test('S0-12 leaves blocks that other windows share or open sessions still need', async () => {
     const fixture = await embedded();
     const { cwm, engine } = fixture;
     await talkedSession(fixture);
@@ -104,7 +104,7 @@ describe('prune', () => {
     expect((await cwm.listWindows({})).items).toMatchObject([{ name: 'w2' }]);
   });
 
-  test('a window that somebody else deletes meanwhile, or a session that goes on, is no failure', async () => {
+  test('a window that another client deletes during the prune, or a session that continues, is no failure', async () => {
     const fixture = await fourWindows();
     const { cwm, store } = fixture;
     await cwm.thaw({ window: 'w3', session: 'on' }, never());
@@ -141,7 +141,7 @@ describe('prune', () => {
     expect(items.map(({ name }) => name).sort()).toEqual(['w1', 'w2']);
   });
 
-  test('what it took can be had back with its text, and is computed again', async () => {
+  test('a pruned window can be restored with its text, and its KV is computed again', async () => {
     const fixture = await fourWindows();
     const { cwm, engine, heard } = fixture;
     await cwm.prune({ keep: 3 }, never());
@@ -266,7 +266,7 @@ describe('usage', () => {
     expect(used?.kv).toMatchObject({ missingBlocks: 0 });
   });
 
-  test('KV of other engines is told as it was recorded, and is none of ours to add', async () => {
+  test('KV of other engines has its recorded size, and does not count in the sum', async () => {
     const fixture = await coreFixture();
     const { cwm, engine } = fixture;
     await talkedSession(fixture);
@@ -315,7 +315,7 @@ describe('usage', () => {
     await again.close();
   });
 
-  test('a window that cannot be read is left out, and the rest is told', async () => {
+  test('an unreadable window is left out, and the others are reported', async () => {
     const fixture = await fourWindows();
     writeFileSync(path.join(fixture.directory, 'windows/w2/kv.json'), 'damaged');
     const { items } = await usageOf(fixture);

@@ -23,7 +23,7 @@ describe('a thaw opens a session', () => {
     expect(receipt.content.blocksHashed).toBe(0);
   });
 
-  test('the new session has the words and the exact ids of the window, and goes on warm', async () => {
+  test('the new session has the text and the exact ids of the window, and continues warm', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const { session } = await thaw(fixture);
@@ -37,7 +37,7 @@ describe('a thaw opens a session', () => {
     expect((await fixture.cwm.getSession({ session })).lifecycle).toBe('active');
   });
 
-  test('D4 resume goes on in the frozen session itself, once', async () => {
+  test('D4 resume continues the frozen session itself, once', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     await fixture.cwm.freeze({ session: 's', window: 'end' }, never());
@@ -48,7 +48,7 @@ describe('a thaw opens a session', () => {
     expect(await codeOf(fixture.cwm.thaw({ window: 'end', resume: true }, never()))).toBe('CWM-3001');
   });
 
-  test('EC-042 a wall clock that goes back an hour meanwhile changes no duration, and stamps are UTC', async () => {
+  test('EC-042 a wall clock that is set back an hour during a thaw changes no duration, and stamps are UTC', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     fixture.engine.onCall = async () => fixture.clock.setBack(3_600_000);
@@ -66,7 +66,7 @@ describe('a thaw opens a session', () => {
     expect(await codeOf(thaw(fixture, 's'))).toBe('CWM-3004');
   });
 
-  test('receipts are kept, oldest first', async () => {
+  test('receipts are stored, oldest first', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     await thaw(fixture);
@@ -144,7 +144,7 @@ describe('a thaw without the KV', () => {
     expect((await fixture.cwm.listMessages({ session: 'offline' })).total).toBe(2);
   });
 
-  test('a server without token ids: the conversation is kept and opened from its text, and nothing is claimed', async () => {
+  test('a server without token ids: the conversation is stored and opened from its text, and nothing is claimed', async () => {
     const fixture = await coreFixture();
     fixture.engine.givesIds = false;
     await savedWindow(fixture);
@@ -208,7 +208,7 @@ describe('a thaw without the KV', () => {
     expect(await thaw(fixture)).toMatchObject({ verdict: 'mismatch' });
   });
 
-  test('a window whose token ids are damaged opens with its words, and goes on from them', async () => {
+  test('a window whose token ids are damaged opens with its text, and continues from it', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const folder = path.join(fixture.directory, 'windows/w');

@@ -122,7 +122,7 @@ describe('while others use the server, which moves the last bits of what it answ
     });
   });
 
-  test('what an engine that heeds no salt goes on with is not said to be given up', async () => {
+  test('the receipt does not claim that KV was given up when the engine ignores the salt', async () => {
     const fixture = await coreFixture();
     fixture.engine.filesAreElsewhere = true;
     fixture.engine.heedsSalts = false;

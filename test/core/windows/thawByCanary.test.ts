@@ -157,7 +157,7 @@ describe('where only the canary can tell, and some KV was computed again since i
     expect((await thaw(fixture)).verdict).toBe('reused');
   });
 
-  test('damage is told from rounding by how much it is off', async () => {
+  test('the size of the difference separates damage from rounding', async () => {
     const fixture = await coreFixture();
     fixture.engine.filesAreElsewhere = true;
     fixture.engine.recomputesInexactly = true;

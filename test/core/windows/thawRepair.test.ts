@@ -66,7 +66,7 @@ describe('KV that is damaged is deleted or given up', () => {
     expect((await thaw(fixture)).verdict).toBe('proven');
   });
 
-  test('a damaged file beside whole KV in memory is no proof: it is deleted and written anew', async () => {
+  test('a damaged file beside good KV in memory is no proof: it is deleted and written again', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     fixture.engine.damage(2, { silently: false });

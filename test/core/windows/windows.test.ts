@@ -49,7 +49,7 @@ describe('delete', () => {
     expect(fixture.engine.diskBlocks).toBe(0);
   });
 
-  test('S0-12 what two clones were kept under as a whole goes with the last of them, also where no block was ever seen', async () => {
+  test('S0-12 the handle of two clones is deleted with the last of them, also when no block was ever seen', async () => {
     const fixture = await coreFixture();
     const { cwm, engine } = fixture;
     engine.filesAreElsewhere = true;
@@ -122,7 +122,7 @@ describe('delete', () => {
     expect((await cwm.verify({}, never())).healthy).toBe(true);
   });
 
-  test('a session goes with its windows also when somebody else deletes one of them meanwhile', async () => {
+  test('a session is deleted with its windows also when another client deletes one of them first', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const { cwm, store } = fixture;
@@ -192,7 +192,7 @@ describe('verify', () => {
     expect((await fixture.cwm.thaw({ window: 'w' }, never())).verdict).toBe('proven');
   });
 
-  test('S0-18 a session whose record is lost is made anew from its messages, and goes on', async () => {
+  test('S0-18 a session whose record is lost is rebuilt from its messages, and continues', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const before = await fixture.cwm.listMessages({ session: 's' });
@@ -208,7 +208,7 @@ describe('verify', () => {
     expect((await fixture.cwm.send({ session: 's', text: 'And now?' }, never())).cachedTokens).toBeGreaterThan(0);
   });
 
-  test('progress is told step by step', async () => {
+  test('progress is reported step by step', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const steps: string[] = [];
@@ -216,7 +216,7 @@ describe('verify', () => {
     expect(steps).toContain('messages: 0 of 1');
   });
 
-  test('a window that is deleted meanwhile is no problem', async () => {
+  test('a window that is deleted during the call is no problem', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const load = vi.spyOn(fixture.store, 'loadWindowKv').mockImplementation(async (name) => {
