@@ -37,7 +37,7 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   evidence: ['ports', 'space/blocksInUse.ts'],
   turns: ['ports', 'prompt'],
   kv: ['ports', 'prompt', 'space', 'evidence'],
-  windows: ['ports', 'space', 'evidence', 'kv', 'projects', 'turns/machine.ts', 'prompt/cutPrompt.ts'],
+  windows: ['ports', 'space', 'evidence', 'kv', 'projects', 'turns/machine.ts', 'prompt'],
   sessions: ['ports', 'windows', 'projects', 'turns/machine.ts'],
   tracker: ['ports', 'turns'],
 };

@@ -28,6 +28,7 @@ export interface BackendArguments {
   readonly requiresTls: boolean;
   /** Undefined: states are synchronised only when somebody asks for it. */
   readonly stateSync?: AutoSyncConfig;
+  readonly continueFrom: 'ids' | 'template';
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
   readonly encryption: EncryptionWish;
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
@@ -71,6 +72,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     ratePerMinute: settings.rateLimit,
     // The command line starts backends without options.
     requiresTls: (written['require-tls'] ?? env['CWM_REQUIRE_TLS'] ?? settings.requireTls) !== 'off',
+    continueFrom: settings.continueFrom,
     tracker: { autoCreate: settings.stateAutoCreate === 'on', defaultSession: settings.stateDefaultSession },
     encryption: {
       turn: settings.encryption,

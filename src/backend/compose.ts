@@ -4,6 +4,7 @@ import { entryPointPath } from '../base/entryPoint.ts';
 import { makeCore } from '../core/core.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
+import type { ContinueFrom } from '../core/prompt/planPrompt.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { productVersion } from '../protocol/version.ts';
@@ -41,6 +42,8 @@ export interface CompositionOptions {
   readonly stateSync?: AutoSyncConfig;
   /** Which sessions can be selected; default: those that exist. */
   readonly tracker?: Partial<TrackerConfig>;
+  /** Default: `ids`. */
+  readonly continueFrom?: ContinueFrom;
   /** Default: as the store is. */
   readonly encryption?: EncryptionWish;
 }
@@ -66,6 +69,7 @@ export const composeServices =
     stateSync,
     tracker,
     encryption,
+    continueFrom,
   }: CompositionOptions): Compose =>
   async (storage, emit, log, readOnlyWhy) => {
     const store = await openOrRead({
@@ -107,6 +111,7 @@ export const composeServices =
       limits,
       stateSync,
       tracker,
+      continueFrom,
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
     const recovered = store.isReadOnly ? [] : await core.recover();

@@ -21,3 +21,15 @@ export function commonPrefixLength(a: readonly number[], b: readonly number[]): 
   while (index < limit && a[index] === b[index]) index++;
   return index;
 }
+
+/** How many trailing ids two sequences share. */
+export function commonSuffixLength(a: readonly number[], b: readonly number[]): number {
+  const limit = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < limit && a.at(-1 - length) === b.at(-1 - length)) length++;
+  return length;
+}
+
+/** Whether a sequence ends with another one. */
+export const endsWithIds = (ids: readonly number[], end: readonly number[]): boolean =>
+  commonSuffixLength(ids, end) === end.length;

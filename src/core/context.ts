@@ -5,6 +5,7 @@ import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
+import type { ContinueFrom } from './prompt/planPrompt.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Space } from './space/space.ts';
 import type { Trackers } from './tracker/trackers.ts';
@@ -15,6 +16,8 @@ export interface CoreContext {
   readonly engines: EngineRegistry;
   readonly files: ContextFileReader;
   readonly clock: Clock;
+  /** What prompts continue from where a message does not say. */
+  readonly continueFrom: ContinueFrom;
   readonly prefill: PrefillRates;
   readonly space: Space;
   readonly trackers: Trackers;

@@ -9,6 +9,7 @@ import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
+import type { ContinueFrom } from './prompt/planPrompt.ts';
 import { createSession, recoverInterrupted } from './sessions/sessions.ts';
 import { Collector } from './space/collector.ts';
 import { defaultLimits, type SpaceLimits } from './space/limits.ts';
@@ -31,6 +32,8 @@ export interface CoreParts {
   readonly tracker?: Partial<TrackerConfig>;
   /** Default: states are synchronised only on request. */
   readonly stateSync?: AutoSyncConfig;
+  /** What prompts continue from where a message does not say. Default: `ids`. */
+  readonly continueFrom?: ContinueFrom | undefined;
   /** Default: {@link defaultLimits}. */
   readonly limits?: Partial<SpaceLimits>;
   /** Receives failures of background work, which has no caller to throw to. Default: they are thrown. */
@@ -69,6 +72,7 @@ export function makeCore(parts: CoreParts): Core {
     engines,
     files,
     clock,
+    continueFrom: parts.continueFrom ?? 'ids',
     prefill: new PrefillRates(),
     space,
     trackers,

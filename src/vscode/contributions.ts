@@ -190,6 +190,7 @@ export const settings = {
   'cwm.engine': { default: 'embedded' },
   'cwm.storageDirectory': { default: '' },
   'cwm.answer.maxTokens': { default: 256, minimum: 1, maximum: 32_768 },
+  'cwm.continueFrom': { default: backendSettings.continueFrom.default, values: backendSettings.continueFrom.values },
   'cwm.embedded.threads': { default: 0, minimum: 0, maximum: 512 },
   'cwm.embedded.contextTokens': { default: 0, minimum: 0, maximum: 16_777_216 },
   'cwm.embedded.gpu': { default: 'auto', values: gpuChoices },
@@ -209,6 +210,7 @@ export interface SettingTypes {
   'cwm.storageDirectory': string;
   /** In tokens. */
   'cwm.answer.maxTokens': number;
+  'cwm.continueFrom': 'ids' | 'template';
   /** 0: physical cores − 1. */
   'cwm.embedded.threads': number;
   /** 0: the model's own, at most 32,768. */

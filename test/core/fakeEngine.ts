@@ -77,6 +77,13 @@ export class FakeEngine implements Engine {
   /** Text of the next answers. */
   answer = 'fine';
   calls: string[] = [];
+  takesTokenIds = true;
+  /** Tells the text of ids. */
+  tellsText = true;
+  /** Takes no ids as a prompt, though it says so. */
+  refusesIds = false;
+  /** What its chat template makes of a conversation before it is rendered. */
+  template: (messages: readonly ChatMessage[]) => readonly ChatMessage[] = (messages) => messages;
   /** What it keeps contexts under, where it keeps each as one file. */
   handle: string | null = null;
   readonly forgottenHandles: string[] = [];
@@ -98,6 +105,7 @@ export class FakeEngine implements Engine {
       blockTokens,
       hashProfile,
       isUntried: false,
+      takesTokenIds: this.takesTokenIds,
       notices: [],
     };
   }
@@ -113,7 +121,12 @@ export class FakeEngine implements Engine {
     signal: AbortSignal,
   ): Promise<number[]> {
     this.#enter('tokenize', signal);
-    return tokensOf(messages, addGenerationPrompt);
+    return tokensOf(this.template(messages), addGenerationPrompt);
+  }
+
+  async detokenize(ids: readonly number[], signal: AbortSignal): Promise<string | null> {
+    this.#enter('detokenize', signal);
+    return this.tellsText ? new TextDecoder().decode(Uint8Array.from(ids.filter((id) => id > 2))) : null;
   }
 
   async generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
@@ -121,7 +134,10 @@ export class FakeEngine implements Engine {
     await this.onCall('generate');
     signal.throwIfAborted();
     this.#enter('generated', signal);
-    const promptIds = tokensOf(request.messages, request.addGenerationPrompt);
+    if (request.promptIds && this.refusesIds) throw new CwmError('EngineRejected', 'The fake engine takes no ids.');
+    const promptIds = [
+      ...(request.promptIds ?? tokensOf(this.template(request.messages), request.addGenerationPrompt)),
+    ];
     const reuse = this.#compute(promptIds, request.salt);
     for (const word of this.answer.split(/(?<= )/)) onDelta(word);
     const outputIds = [...encode(this.answer), 2];

@@ -60,6 +60,12 @@ export interface FakeFaults {
   evictsAfterEachRequest: boolean;
   /** Something that the chat template puts before every prompt: a date, say. */
   templateLine: string;
+  /** The chat template drops what earlier answers hold up to `</think>`. */
+  dropsReasoning: boolean;
+  /** Chats tell apart what an answer holds up to `</think>`; completions have it in their text. */
+  tellsReasoning: boolean;
+  /** Null for what the model says: the text of the next answers, which end of themselves. */
+  answer: string | null;
   /** Other weights under the same name give other KV and other answers. */
   weights: string;
   /** vLLM before 0.28 without PYTHONHASHSEED. */
@@ -95,6 +101,9 @@ export const noFaults: FakeFaults = {
   ignoresMaxOffload: false,
   evictsAfterEachRequest: false,
   templateLine: '',
+  dropsReasoning: false,
+  tellsReasoning: false,
+  answer: null,
   weights: 'weights-1',
   randomSeedAfterRestart: false,
   apiKey: null,

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { Answer, SeenRequest } from './fakeHttp.ts';
 import type { FakeLlama } from './fakeLlamaServer.ts';
-import { detokenize, tokenizeText } from './fakeModel.ts';
+import { detokenize, textOf, tokenizeText } from './fakeModel.ts';
 import { emptySlot, readSlotFile, writeSlotFile } from './fakeSlots.ts';
 
 const maybe = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(schema);
@@ -59,12 +59,14 @@ export function answerLlama(llama: FakeLlama, { method, path, headers, body }: S
         : ok(llama.state.slots.map((_, id) => ({ id, is_processing: faults.busy.includes(id) })));
     case 'POST /apply-template':
       return parsed(templateBody, body, (request) =>
-        ok({ prompt: render(request.messages, request.add_generation_prompt ?? true) }),
+        ok({ prompt: faults.templateLine + render(request.messages, request.add_generation_prompt ?? true) }),
       );
     case 'POST /tokenize':
       return parsed(tokenizeBody, body, ({ content, parse_special }) =>
         ok({ tokens: parse_special ? tokenizeSpecial(content) : tokenizeText(content) }),
       );
+    case 'POST /detokenize':
+      return parsed(z.object({ tokens: ids }), body, ({ tokens }) => ok({ content: textOf(tokens) }));
     case 'POST /completion':
       return parsed(completionBody, body, (request) => complete(llama, request));
     default:

@@ -38,6 +38,8 @@ export interface FakeLlamaFaults {
   givesLogprobs: boolean;
   /** Null for what the model says: the ids of the next answers. 257 ends one. */
   answer: readonly number[] | null;
+  /** Something that the chat template puts before every prompt: a date, say. */
+  templateLine: string;
   weights: string;
   apiKey: string | null;
   model: string;
@@ -58,6 +60,7 @@ const noFaults: FakeLlamaFaults = {
   timings: 'true',
   givesLogprobs: true,
   answer: null,
+  templateLine: '',
   weights: 'weights-1',
   apiKey: null,
   model: 'fake-llama',

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 
 const imStart = 256;
-const imEnd = 257;
+/** Ends every message, and an answer. */
+export const imEnd = 257;
 const floatsPerBlock = 64;
 /** Of one block: small, so that tests with thousands of them stay quick. */
 export const blockBytes = floatsPerBlock * 4;
@@ -18,6 +19,19 @@ export const tokenizeText = (text: string): number[] => [...Buffer.from(text, 'u
 
 export const detokenize = (ids: readonly number[]): string =>
   Buffer.from(ids.filter((id) => id > 0 && id < 256)).toString('utf8');
+
+/** As `/detokenize` tells it: special tokens have a text too. */
+export const textOf = (ids: readonly number[]): string =>
+  ids
+    .reduce<{ text: string; bytes: number[] }[]>((runs, id) => {
+      const last = runs.at(-1);
+      if (id >= 256) runs.push({ text: id === imStart ? '<|im_start|>' : '<|im_end|>', bytes: [] });
+      else if (last) last.bytes.push(id);
+      else runs.push({ text: '', bytes: [id] });
+      return runs;
+    }, [])
+    .map(({ text, bytes }) => text + Buffer.from(bytes).toString('utf8'))
+    .join('');
 
 /** ChatML, as small models have it. */
 export function renderChat(messages: readonly Message[], addGenerationPrompt: boolean, firstLine: string): number[] {

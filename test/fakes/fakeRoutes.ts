@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { detokenize, renderChat, tokenizeText } from './fakeModel.ts';
+import { detokenize, imEnd, renderChat, textOf, tokenizeText } from './fakeModel.ts';
 import { runRequest, type FakeOutcome, type FakeScheduling } from './fakeScheduler.ts';
 import type { Answer, SeenRequest } from './fakeHttp.ts';
 
@@ -23,6 +23,8 @@ const completionBody = z.object({
   ...shared,
   prompt: z.union([z.string(), ids]),
   logprobs: maybe(z.int()),
+  stream: maybe(z.boolean()),
+  stream_options: maybe(z.object({ include_usage: maybe(z.boolean()) })),
   kv_transfer_params: maybe(z.object({ max_offload_tokens: maybe(z.int()) })),
   return_tokens_as_token_ids: maybe(z.boolean()),
 });
@@ -65,6 +67,10 @@ export function answerRequest(engine: FakeBackEnd, { method, path, headers, body
       return faults.metrics ? { status: 200, text: metricsText(engine) } : notFound;
     case 'POST /tokenize':
       return faults.hasTokenize ? parsed(tokenizeBody, body, (request) => tokenize(engine, request)) : notFound;
+    case 'POST /detokenize':
+      return faults.hasTokenize
+        ? parsed(z.object({ tokens: ids }), body, ({ tokens }) => ok({ prompt: textOf(tokens) }))
+        : notFound;
     case 'POST /v1/completions':
       return parsed(completionBody, body, (request) => complete(engine, request));
     case 'POST /v1/chat/completions':
@@ -127,11 +133,19 @@ const metricsText = ({ faults, counters, blockTokens, profile, namesTiers, tier 
     { counts: faults.metrics === true, namesTiers },
   )}`;
 
+function render(
+  { dropsReasoning, templateLine }: FakeBackEnd['faults'],
+  { messages, add_generation_prompt: opens }: Pick<z.output<typeof chatBody>, 'messages' | 'add_generation_prompt'>,
+): number[] {
+  const said = messages.map(({ role, content }) => ({
+    role,
+    content: dropsReasoning && role === 'assistant' ? content.replace(/^.*<\/think>\s*/s, '') : content,
+  }));
+  return renderChat(said, opens ?? true, templateLine);
+}
+
 function tokenize({ faults }: FakeBackEnd, request: z.output<typeof tokenizeBody>): Answer {
-  const tokens =
-    'prompt' in request
-      ? tokenizeText(request.prompt)
-      : renderChat(request.messages, request.add_generation_prompt ?? true, faults.templateLine);
+  const tokens = 'prompt' in request ? tokenizeText(request.prompt) : render(faults, request);
   return ok({ count: tokens.length, max_model_len: faults.maxModelLen, tokens, token_strs: null });
 }
 
@@ -212,6 +226,24 @@ function complete(engine: FakeBackEnd, request: z.output<typeof completionBody>)
   const name = (id: number): string =>
     request.return_tokens_as_token_ids === true ? `token_id:${id}` : detokenize([id]);
   const wanted = request.logprobs;
+  if (request.stream === true) {
+    const head = { id: 'cmpl-1', object: 'text_completion', created: 1, model: faults.model };
+    const usage = usageOf(engine, prompt.length, outcome, true);
+    const piece = (id: number, index: number) => ({
+      index: 0,
+      text: detokenize([id]),
+      finish_reason: index === outputIds.length - 1 ? finishOf(outputIds) : null,
+      token_ids: showIds ? [id] : null,
+      prompt_token_ids: showIds && index === 0 ? prompt : null,
+    });
+    return {
+      status: 200,
+      events: [
+        ...outputIds.map((id, index) => ({ ...head, choices: [piece(id, index)] })),
+        ...(request.stream_options?.include_usage === true ? [{ ...head, choices: [], usage }] : []),
+      ],
+    };
+  }
   return ok({
     id: 'cmpl-1',
     object: 'text_completion',
@@ -232,7 +264,7 @@ function complete(engine: FakeBackEnd, request: z.output<typeof completionBody>)
                 ),
               }
             : null,
-        finish_reason: 'length',
+        finish_reason: finishOf(outputIds),
         stop_reason: null,
         token_ids: showIds ? outputIds : null,
         prompt_token_ids: showIds ? prompt : null,
@@ -245,7 +277,7 @@ function complete(engine: FakeBackEnd, request: z.output<typeof completionBody>)
 
 function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
   const { faults } = engine;
-  const prompt = renderChat(request.messages, request.add_generation_prompt ?? true, faults.templateLine);
+  const prompt = render(faults, request);
   const outcome = run(engine, request, prompt);
   if ('status' in outcome) return outcome;
   const outputIds = outcome.tokens.map(({ id }) => id);
@@ -257,7 +289,7 @@ function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
     return ok({
       ...head,
       object: 'chat.completion',
-      choices: [{ index: 0, message, finish_reason: 'length', token_ids: showIds ? outputIds : null }],
+      choices: [{ index: 0, message, finish_reason: finishOf(outputIds), token_ids: showIds ? outputIds : null }],
       usage,
       prompt_token_ids: showIds ? prompt : null,
     });
@@ -270,9 +302,9 @@ function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
   });
   const delta = (id: number, index: number) => ({
     index: 0,
-    delta: { content: detokenize([id]) },
+    delta: deltaOf(faults.tellsReasoning, outputIds, index),
     logprobs: null,
-    finish_reason: index === outputIds.length - 1 ? 'length' : null,
+    finish_reason: index === outputIds.length - 1 ? finishOf(outputIds) : null,
     token_ids: showIds ? [id] : null,
   });
   return {
@@ -285,4 +317,16 @@ function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
       ...(request.stream_options?.include_usage === true ? [chunk([], { usage })] : []),
     ],
   };
+}
+
+const finishOf = (outputIds: readonly number[]): string => (outputIds.at(-1) === imEnd ? 'stop' : 'length');
+
+const closing = '</think>';
+
+/** The text of one token, told apart as a reasoning parser does: marks are in neither part. */
+function deltaOf(tellsReasoning: boolean, outputIds: readonly number[], index: number): object {
+  const text = detokenize(outputIds.slice(index, index + 1));
+  const end = detokenize(outputIds).indexOf(closing);
+  if (!tellsReasoning || end < 0 || index >= end + closing.length) return { content: text };
+  return index < '<think>'.length || index >= end ? { content: '' } : { reasoning_content: text };
 }

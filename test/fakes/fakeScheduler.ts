@@ -8,8 +8,10 @@ import {
   attend,
   blockBytes,
   computeBlock,
+  imEnd,
   nextToken,
   startState,
+  tokenizeText,
   type ModelState,
   type NextToken,
 } from './fakeModel.ts';
@@ -96,8 +98,10 @@ export function runRequest(
   const sequence = [...ids];
   const kept = [...prompt];
   const tokens: NextToken[] = [];
-  while (tokens.length < maxTokens) {
-    const token = nextToken(faults.weights, state, sequence.slice(kept.length * blockTokens), noise);
+  const script = faults.answer === null ? [] : [...tokenizeText(faults.answer), imEnd];
+  while (tokens.length < maxTokens && tokens.at(-1)?.id !== imEnd) {
+    const free = nextToken(faults.weights, state, sequence.slice(kept.length * blockTokens), noise);
+    const token = { ...free, id: script[tokens.length] ?? free.id };
     tokens.push(token);
     sequence.push(token.id);
     // The last token's KV is never computed.

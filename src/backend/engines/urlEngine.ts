@@ -67,6 +67,10 @@ export class UrlEngine implements Engine {
     return this.#ask(args[2], (engine) => engine.tokenize(...args));
   }
 
+  detokenize(...args: Parameters<Engine['detokenize']>): ReturnType<Engine['detokenize']> {
+    return this.#ask(args[1], (engine) => engine.detokenize(...args));
+  }
+
   generate(
     request: GenerateRequest,
     onDelta: (text: string) => void,

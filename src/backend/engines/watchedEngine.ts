@@ -23,6 +23,7 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
   },
   probe: (...args) => engine.probe(...args),
   tokenize: (...args) => engine.tokenize(...args),
+  detokenize: (...args) => engine.detokenize(...args),
   generate: (...args) => engine.generate(...args),
   persist: (...args) => engine.persist(...args),
   restore: (...args) => engine.restore(...args),

@@ -8,6 +8,7 @@ import { withCommonOptions, withModelOption } from '../run.ts';
 interface SendOptions {
   readonly maxTokens?: number;
   readonly temperature?: number;
+  readonly rerender?: boolean;
 }
 
 export function registerSend(program: Command, perform: Perform): void {
@@ -17,12 +18,16 @@ export function registerSend(program: Command, perform: Perform): void {
     .argument('<text>', 'the message; "-" reads it from stdin')
     .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1))
     .option('--temperature <x>', '0 to 2; the default, 0, always takes the likeliest token', amount)
-    .action((session: string, given: string, { maxTokens, temperature, ...common }: SendOptions) =>
+    .option(
+      '--rerender',
+      'render the whole conversation with the chat template again instead of continuing from its token ids',
+    )
+    .action((session: string, given: string, { maxTokens, temperature, rerender, ...common }: SendOptions) =>
       perform(common, async (run) => {
         const text = given === '-' ? await run.terminal.readStdin() : given;
         const result = await run.call(
           'send',
-          { session, text, maxTokens, temperature, ...run.onEngine },
+          { session, text, maxTokens, temperature, ...(rerender && { continueFrom: 'template' }), ...run.onEngine },
           'Waiting for the model',
         );
         run.print(result, (answer) => answer.text);
@@ -32,10 +37,17 @@ export function registerSend(program: Command, perform: Perform): void {
 }
 
 /** Beside the answer, on stderr: a pipe gets only the answer. */
-function sendEvidence({ promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, notes }: SendResult): string {
+function sendEvidence(result: SendResult): string {
+  const { promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
   const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatDuration(timeToFirstTokenMs)}`;
   const line = `${formatTokens(promptTokens)}${reused}${first}, ${formatDuration(ms)} in all`;
   const broken = prefixBreak && `prefix break at token ${formatCount(prefixBreak.atToken)}: ${prefixBreak.likelyCause}`;
-  return [line, ...(broken === null ? [] : [broken]), ...notes].map((said) => `[${said}]`).join('\n');
+  const continued =
+    rerenderTokens === undefined
+      ? []
+      : [
+          `continued from the token ids; to render the conversation again would compute ${formatTokens(rerenderTokens)}`,
+        ];
+  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes].map((said) => `[${said}]`).join('\n');
 }

@@ -19,6 +19,8 @@ export interface EngineDescription {
   readonly hashProfile: HashProfile | null;
   /** It does not tell its block size, so its counts of reuse cannot be judged; {@link Engine.probe} may find the size. */
   readonly isUntried: boolean;
+  /** Whether {@link Engine.generate} takes `promptIds`. Default: no. */
+  readonly takesTokenIds?: boolean;
   /** Every model that the server lists, the one in use among them. */
   readonly models?: readonly ServedModel[];
   /** How long the server takes to answer anything, in milliseconds; absent below {@link farMs}. */
@@ -40,6 +42,12 @@ export interface ChatMessage {
   readonly content: string;
 }
 
+/**
+ * What an answer's reasoning looks like where no server tells it apart: `text`, a part of the answer; `marked`, between a mark that opens
+ * it and one that closes it; `open`, up to the closing mark, since the prompt ends with the opening one.
+ */
+export type ReasoningForm = 'text' | 'marked' | 'open';
+
 export interface GenerateRequest {
   readonly messages: readonly ChatMessage[];
   readonly salt: string;
@@ -49,6 +57,10 @@ export interface GenerateRequest {
   readonly temperature: number;
   /** False to compute the prompt without an answer: nothing opens an assistant's turn. */
   readonly addGenerationPrompt: boolean;
+  /** The prompt itself, instead of what the chat template makes of `messages`; only where the engine takes ids. */
+  readonly promptIds?: readonly number[];
+  /** Of an answer to `promptIds`, whose reasoning the server leaves in its text. Default `text`. */
+  readonly reasoning?: ReasoningForm;
 }
 
 /** What one request showed about reuse. `cachedTokens: null` is "the engine did not say". */
@@ -154,6 +166,9 @@ export interface Engine {
     addGenerationPrompt: boolean,
     signal: AbortSignal,
   ): Promise<readonly number[]>;
+
+  /** The text of these ids, special tokens included; null when the server does not tell it. */
+  detokenize(ids: readonly number[], signal: AbortSignal): Promise<string | null>;
 
   /** `onDelta` gets text as it arrives; joined it is the answer's text. Nothing is stored when it throws. */
   generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation>;

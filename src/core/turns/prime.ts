@@ -45,10 +45,10 @@ export async function prime(
     });
     const message = newMessage(core, turn.messages, 'user', { type: 'context', files: fitting.files });
     progress('Computing the context');
-    const generation = await generate(
+    const { generation } = await generate(
       core,
       turn,
-      [...turn.messages, message],
+      [message],
       { maxTokens: 1, temperature: 0, addGenerationPrompt: false },
       signal,
     );

@@ -4,12 +4,20 @@ import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
-import type { Generation } from '../ports/engine.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
 import type { Reporter } from '../reporter.ts';
 import { answerNotes } from './answer.ts';
 import { nearLimitNotes } from './nearLimit.ts';
-import { beginTurn, generate, keepTurn, newMessage, withTurn, type GenerateOptions, type Turn } from './turns.ts';
+import {
+  beginTurn,
+  generate,
+  keepTurn,
+  newMessage,
+  withTurn,
+  type Generated,
+  type GenerateOptions,
+  type Turn,
+} from './turns.ts';
 
 const defaultAnswerTokens = 256;
 const maxAnswerTokens = 32_768;
@@ -37,13 +45,13 @@ export async function send(
     const spec = input.engine ?? session.engine;
     const turn = await beginTurn(core, session, spec, text, signal);
     const userMessage = newMessage(core, turn.messages, 'user', { type: 'text', text });
-    const messages = [...turn.messages, userMessage];
-    const options = { maxTokens, temperature, onText: reporter.text };
-    const generation = await generateOrKeepDraft(core, turn, messages, options, signal);
+    const { continueFrom } = input;
+    const options = { maxTokens, temperature, onText: reporter.text, continueFrom };
+    const { generation, rerenderTokens } = await generateOrKeepDraft(core, turn, userMessage, options, signal);
 
     const { reasoning = '' } = generation;
     const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
-    const answer = newMessage(core, messages, 'assistant', said);
+    const answer = newMessage(core, [...turn.messages, userMessage], 'assistant', said);
     const { session: kept, prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
     return {
       session: id,
@@ -58,6 +66,7 @@ export async function send(
       timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
       ms: core.clock.elapsedMs() - started,
       prefixBreak,
+      ...(rerenderTokens !== undefined && { rerenderTokens }),
       notes: [
         ...answerNotes(generation, maxTokens),
         ...nearLimitNotes(kept.tokens?.count ?? 0, turn.description.model),
@@ -82,12 +91,12 @@ function parseTemperature(value: number | undefined): number {
 async function generateOrKeepDraft(
   core: CoreContext,
   turn: Turn,
-  messages: readonly Message[],
+  userMessage: Message,
   options: Omit<GenerateOptions, 'addGenerationPrompt'>,
   signal: AbortSignal,
-): Promise<Generation> {
+): Promise<Generated> {
   try {
-    return await generate(core, turn, messages, { ...options, addGenerationPrompt: true }, signal);
+    return await generate(core, turn, [userMessage], { ...options, addGenerationPrompt: true }, signal);
   } catch (error) {
     const failure = toCwmError(error);
     throw new CwmError(failure.name, failure.message, {

@@ -1,5 +1,5 @@
 import { randomId } from '../../base/hash.ts';
-import { CwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
@@ -9,6 +9,7 @@ import { saltOf } from '../lineage.ts';
 import { requireAnswer } from './answer.ts';
 import { advance, settled, type TurnEvent } from './machine.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';
+import { planPrompt, refusedIds, type ContinueFrom, type PromptPlan } from '../prompt/planPrompt.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
@@ -72,33 +73,85 @@ export async function beginTurn(
 
 export interface GenerateOptions extends Pick<GenerateRequest, 'maxTokens' | 'temperature' | 'addGenerationPrompt'> {
   /** Hears the answer's pieces. Default: only its whole text is wanted. */
-  readonly onText?: (piece: string) => void;
+  readonly onText?: ((piece: string) => void) | undefined;
+  /** Default: as the core is set. */
+  readonly continueFrom?: ContinueFrom | undefined;
+}
+
+/** An answer, and how its prompt was made. */
+export interface Generated {
+  readonly generation: Generation;
+  /** Set where the prompt continued from the stored token ids and the chat template would not have. */
+  readonly rerenderTokens?: number;
 }
 
 /** Asks the engine for the answer. A failure ends the turn: only the session's draft differs from before. */
 export async function generate(
   core: CoreContext,
   turn: Turn,
-  messages: readonly Message[],
-  { onText, ...options }: GenerateOptions,
+  added: readonly Message[],
+  { onText, continueFrom = core.continueFrom, ...options }: GenerateOptions,
   signal: AbortSignal,
-): Promise<Generation> {
+): Promise<Generated> {
   try {
-    const generation = await turn.engine.generate(
-      { messages: renderPrompt(messages), salt: turn.salt, ...options },
-      (text) => {
-        if (turn.session.phase === 'AwaitingLLMResponse') turn.session = advance(turn.session, 'stream');
-        onText?.(text);
-      },
-      signal,
-    );
+    const plan = await planTurn(core, turn, added, continueFrom, options.addGenerationPrompt, signal);
+    const generated = await ask(turn, added, plan, { ...options, onText }, signal);
+    const { generation } = generated;
     if (options.addGenerationPrompt) requireAnswer(generation, options.maxTokens);
     turn.session = advance(turn.session, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
-    return generation;
+    return generated;
   } catch (error) {
     await endFailedTurn(core, turn, error);
     throw error;
+  }
+}
+
+const rendersAll: PromptPlan = { kind: 'template', rendered: null, why: null };
+
+async function planTurn(
+  core: CoreContext,
+  { session, engine, description, messages: old }: Turn,
+  added: readonly Message[],
+  continueFrom: ContinueFrom,
+  addGenerationPrompt: boolean,
+  signal: AbortSignal,
+): Promise<PromptPlan> {
+  const { tokens } = session;
+  if (!tokens || continueFrom === 'template' || !description.takesTokenIds) return rendersAll;
+  const ids = await tokensBefore(core, session);
+  return ids ? planPrompt(engine, description, { ids, tokens, old, added, addGenerationPrompt }, signal) : rendersAll;
+}
+
+async function ask(
+  turn: Turn,
+  added: readonly Message[],
+  plan: PromptPlan,
+  { onText, ...options }: Omit<GenerateOptions, 'continueFrom'>,
+  signal: AbortSignal,
+): Promise<Generated> {
+  let isHeard = false;
+  const hear = (text: string): void => {
+    isHeard = true;
+    if (turn.session.phase === 'AwaitingLLMResponse') turn.session = advance(turn.session, 'stream');
+    onText?.(text);
+  };
+  const request = { messages: renderPrompt([...turn.messages, ...added]), salt: turn.salt, ...options };
+  const byTemplate = async (why: string | null): Promise<Generated> => {
+    const generation = await turn.engine.generate(request, hear, signal);
+    return { generation: why === null ? generation : { ...generation, notes: [why, ...(generation.notes ?? [])] } };
+  };
+  if (plan.kind === 'template') return byTemplate(plan.why);
+  try {
+    const { promptIds, reasoning, rerenderTokens } = plan;
+    return {
+      generation: await turn.engine.generate({ ...request, promptIds, reasoning }, hear, signal),
+      rerenderTokens,
+    };
+  } catch (error) {
+    // What the template drops may be what makes the ids too many.
+    if (isHeard || !isCwmError(error, 'EngineRejected', 'ContextTooLong', 'NotAnEngine')) throw error;
+    return byTemplate(refusedIds(error.message));
   }
 }
 

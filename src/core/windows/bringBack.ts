@@ -1,5 +1,5 @@
 import { isCwmError, isEngineFailure, toCwmError, type CwmError } from '../../protocol/errors.ts';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { NextMessage, Receipt, Verdict } from '../../protocol/schemas/receipt.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress } from '../reporter.ts';
 import type { CoreContext } from '../context.ts';
@@ -11,6 +11,7 @@ import { warmText } from '../kv/textContext.ts';
 import { warm } from '../kv/warm.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
 import type { Hold } from '../space/blocksInUse.ts';
+import { nextMessageNotes, weighNextMessage } from '../prompt/nextMessage.ts';
 import { engineFields, reuseFields, reuseNotes } from './receipts.ts';
 
 export interface BringBack {
@@ -57,6 +58,7 @@ async function bringKvBack(
 ): Promise<Outcome> {
   const { description, ids } = request;
   const warmed = await (ids.length === 0 ? warmText : warm)(core, request, signal);
+  const nextMessage = await weighNext(core, request, warmed.verdict, signal);
   return {
     verdict: warmed.verdict,
     tier: warmed.measured.reuse.tier,
@@ -67,8 +69,36 @@ async function bringKvBack(
     kvBytes: warmed.kv.kvBytes,
     kvBytesWritten: warmed.kvBytesWritten,
     engine: engineFields(description),
-    notes: [...warmed.notes, ...reuseNotes(warmed.measured.reuse), ...description.notices],
+    ...(nextMessage && { nextMessage }),
+    notes: [
+      ...nextMessageNotes(nextMessage),
+      ...warmed.notes,
+      ...reuseNotes(warmed.measured.reuse),
+      ...description.notices,
+    ],
   };
+}
+
+/** What was seen to be reused once will be reused again; of an engine that reused nothing, nothing is said. */
+const reusing: readonly Verdict[] = ['proven', 'reused', 'partial'];
+
+/** Only the user's information: nothing that goes wrong with it costs the thaw. */
+async function weighNext(
+  core: CoreContext,
+  { engine, manifest, ids, description }: BringBack & { readonly description: EngineDescription },
+  verdict: Verdict,
+  signal: AbortSignal,
+): Promise<NextMessage | null> {
+  if (!reusing.includes(verdict) || ids.length === 0) return null;
+  try {
+    const old = await core.store.loadMessages(manifest.session, manifest.messageIds);
+    const frozen = { ids, tokens: manifest.tokens, old };
+    return await weighNextMessage(engine, description, frozen, core.continueFrom, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isCwmError(error)) throw error;
+    return null;
+  }
 }
 
 const otherModel = (request: BringBack, description: EngineDescription | null, note: string): Outcome =>

@@ -201,6 +201,7 @@ function modelEntry(model: ServedModel): object {
       blockSizeBytes: model.blocks?.fileBytes ?? null,
       hashProfile,
       notice: model.notice,
+      stopStrings: model.template.stopStrings,
     },
   };
 }

@@ -1,7 +1,8 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { ChatMessage } from '../../core/ports/engine.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
-import { templateSchema, tokenizeSchema } from './wire.ts';
+import { isCwmError } from '../../protocol/errors.ts';
+import { detokenizeSchema, templateSchema, tokenizeSchema } from './wire.ts';
 
 /** Two ways a conversation may go on that have no first token in common. */
 const continuations = ['Yes, please.', '2 + 2'] as const;
@@ -45,6 +46,20 @@ async function renderIds(
  */
 export const answerIds = (link: Link, text: string, signal: AbortSignal, once = false): Promise<readonly number[]> =>
   tokenize(link, { content: text, add_special: false, parse_special: false }, signal, once);
+
+/**
+ * The text of ids, special tokens included; null where the server does not tell it.
+ *
+ * @throws CwmError Cancelled, EngineUnavailable.
+ */
+export async function textOfIds(link: Link, ids: readonly number[], signal: AbortSignal): Promise<string | null> {
+  try {
+    return (await link.json(post('/detokenize', { tokens: ids }), detokenizeSchema, signal)).value.content;
+  } catch (error) {
+    if (!isCwmError(error) || isCwmError(error, 'Cancelled', 'EngineUnavailable')) throw error;
+    return null;
+  }
+}
 
 async function tokenize(link: Link, body: unknown, signal: AbortSignal, once = false): Promise<readonly number[]> {
   return (await link.json({ ...post('/tokenize', body), once }, tokenizeSchema, signal)).value.tokens;

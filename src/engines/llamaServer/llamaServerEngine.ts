@@ -22,7 +22,7 @@ import type { Link } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
 import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
-import { answerIds, chatPromptIds } from './chatPrompt.ts';
+import { answerIds, chatPromptIds, textOfIds } from './chatPrompt.ts';
 import { checkSlot, completionRequest, readCanary, weigh } from './completion.ts';
 import { HomeSlot, type SlotUse } from './homeSlot.ts';
 import { probeLlamaServer } from './probe.ts';
@@ -121,10 +121,15 @@ export class LlamaServerEngine implements Engine {
     return this.#links.use(signal, (link, signal) => chatPromptIds(link, messages, addGenerationPrompt, signal));
   }
 
+  detokenize(ids: readonly number[], signal: AbortSignal): Promise<string | null> {
+    return this.#links.use(signal, (link, signal) => textOfIds(link, ids, signal));
+  }
+
   generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
     return this.#inSlot(signal, async (place, signal) => {
       const { link, server } = place;
-      const promptIds = await chatPromptIds(link, request.messages, request.addGenerationPrompt, signal);
+      const { messages, addGenerationPrompt } = request;
+      const promptIds = request.promptIds ?? (await chatPromptIds(link, messages, addGenerationPrompt, signal));
       assertFits(promptIds.length, server);
       const use = await this.#enter(place, request.salt, signal);
       const elapsedMs = (): number => this.#clock.elapsedMs();

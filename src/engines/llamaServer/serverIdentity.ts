@@ -78,6 +78,7 @@ export async function identifyServer(
     showsSlots,
     description: {
       kind: 'llama-server',
+      takesTokenIds: true,
       version: readVersion(props.value),
       model: {
         id: modelName(entry.id),

@@ -42,6 +42,7 @@ export const savedSchema = z.object({ n_saved: count, n_written: count });
 export const restoredSchema = z.object({ n_restored: count, n_read: maybe(count) });
 
 export const templateSchema = z.object({ prompt: z.string() });
+export const detokenizeSchema = z.object({ content: z.string() });
 export const tokenizeSchema = z.object({ tokens: ids });
 
 /** `cache_n` tokens of the prompt were reused, `prompt_n` were computed. */

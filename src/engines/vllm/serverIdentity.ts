@@ -20,6 +20,8 @@ export interface ServerIdentity {
   readonly description: EngineDescription;
   /** Whether it takes vLLM's own fields. */
   readonly speaksVllm: boolean;
+  /** Texts that end an answer in chats. */
+  readonly stops: readonly string[];
   /** Folder with the embedded engine's block files, when it is on this machine. */
   readonly blockDir: string | null;
 }
@@ -78,6 +80,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
         : kind === 'vllm'
           ? expectedHashProfile(shownVersion, cacheConfig?.['prefix_caching_hash_algo'])
           : null,
+      takesTokenIds: kind !== 'openai',
       isUntried: !cwm && blockTokens === null,
       models: entries.map((served) => ({ id: served.id, use: useOf(served) })),
       notices: [
@@ -85,6 +88,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
         ...choiceNotices(entries, entry, choice),
       ],
     },
+    stops: cwm?.stopStrings ?? [],
     // A proxy may hide everything of vLLM but the owner of its models.
     speaksVllm: cwm !== null || isVllm(entry, metrics),
     // A server elsewhere may name any folder it likes, and files there will be deleted.

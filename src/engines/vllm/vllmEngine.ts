@@ -35,7 +35,7 @@ import { claimsWhatCannotBe, probeVllm, type Completed, type ProbeParts } from '
 import { identifyServer, isSameServer, readMetrics, type ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './metrics/serverMetrics.ts';
 import { persistNotes, waitForBlocks, waitForTier } from './settle.ts';
-import { completeIds, tokenizeChat } from './chat/tokenize.ts';
+import { completeIds, detokenizeIds, tokenizeChat } from './chat/tokenize.ts';
 import { completionSchema } from './wire.ts';
 
 export interface VllmEngineOptions {
@@ -171,18 +171,27 @@ export class VllmEngine implements Engine {
     });
   }
 
+  detokenize(ids: readonly number[], signal: AbortSignal): Promise<string | null> {
+    return this.#links.use(signal, async (link, signal) => {
+      const { identity } = await this.#server(link, signal);
+      return detokenizeIds(link, identity.description.model.id, ids, signal);
+    });
+  }
+
   generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
       const { dialect } = server;
       const { id: model, maxModelLen } = server.identity.description.model;
       const elapsedMs = (): number => this.#clock.elapsedMs();
-      const parts = { link, model, maxModelLen, dialect, elapsedMs };
+      const { stops } = server.identity;
+      const parts = { link, model, maxModelLen, dialect, stops, elapsedMs };
       const { answer, request: asked } = await converse(parts, request, onDelta, signal);
       const countedPromptTokens = answer.usage?.prompt_tokens ?? null;
-      const answered = { ...answer, countedPromptTokens };
+      const promptIds = answer.promptIds ?? asked.promptIds ?? null;
+      const answered = { ...answer, promptIds, countedPromptTokens };
       const { tokenized, ...ids } = await completeIds(link, model, asked, answered, signal);
-      const cut = findCut(countedPromptTokens, tokenized, asked.messages);
+      const cut = findCut(countedPromptTokens, asked.promptIds ?? tokenized, asked.messages);
       return {
         text: answer.text,
         reasoning: answer.reasoning,

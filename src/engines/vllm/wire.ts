@@ -18,6 +18,8 @@ export const embeddedInfoSchema = z.object({
   blockSizeBytes: maybe(count),
   hashProfile: maybe(hashProfileSchema),
   notice: maybe(z.string()),
+  /** Texts that end a chat's answer, besides the model's own end tokens. */
+  stopStrings: maybe(z.array(z.string())),
 });
 
 /** Some servers write numbers as text. */
@@ -77,6 +79,8 @@ export const serverInfoSchema = z.object({
     ),
   }),
 });
+
+export const detokenizeSchema = z.object({ prompt: z.string() });
 
 export const tokenizeSchema = z.object({ tokens: tokenIds });
 

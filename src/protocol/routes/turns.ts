@@ -14,6 +14,8 @@ export const turnRoutes = {
       maxTokens: z.optional(z.number()),
       /** 0 to 2; default 0, greedy. */
       temperature: z.optional(z.number()),
+      /** `template` renders the whole conversation again, this time. Default: as the backend is set. */
+      continueFrom: z.optional(z.enum(['ids', 'template'])),
       ...onEngine,
     }),
     output: sendResultSchema,

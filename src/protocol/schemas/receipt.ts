@@ -52,6 +52,19 @@ export type ContentChecks = z.infer<typeof contentChecksSchema>;
 export const repairs = ['none', 'blocks-deleted', 'salt-advanced'] as const;
 export type Repair = (typeof repairs)[number];
 
+/** What the message after a thaw will cost, found by rendering one. */
+export const nextMessageSchema = z.object({
+  /** Length of its prompt, with a short message. */
+  promptTokens: z.number(),
+  /** How many of these the model server has KV for. */
+  reusedTokens: z.number(),
+  /** Tokens that would be computed again if the chat template rendered the conversation; null where the template agrees, or is used. */
+  rerenderTokens: count,
+  /** Where the prompt leaves the frozen tokens; null where it begins with all of them. */
+  leavesAtToken: count,
+});
+export type NextMessage = z.infer<typeof nextMessageSchema>;
+
 /** What one freeze, checkpoint, thaw or clone did, and everything its verdict rests on. `null` means "does not apply" or "not observed", never 0. */
 export const receiptSchema = z.object({
   operation: z.enum(['freeze', 'checkpoint', 'thaw', 'clone']),
@@ -70,6 +83,8 @@ export const receiptSchema = z.object({
   cachedTokensFrom: z.enum(['usage', 'metrics', 'timings', 'none']),
   content: contentChecksSchema,
   repair: z.enum(repairs),
+  /** Of a thaw that reused what was frozen. Left out where it cannot be told. */
+  nextMessage: z.optional(nextMessageSchema),
   /** KV bytes of this window on disk where they can be seen. */
   kvBytes: count,
   /** KV bytes that appeared on disk during this operation; blocks that were there before are shared, not written. */

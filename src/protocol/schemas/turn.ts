@@ -19,6 +19,8 @@ export const sendResultSchema = z.object({
   timeToFirstTokenMs: z.nullable(z.number()),
   ms: z.number(),
   prefixBreak: z.nullable(prefixBreakSchema),
+  /** The prompt continued from the stored token ids: tokens that would be computed again if the chat template rendered the conversation. */
+  rerenderTokens: z.optional(z.number()),
   /** What the user should know, like that the model's context is nearly full. */
   notes: z.array(text),
 });

@@ -82,6 +82,15 @@ export const backendSettings = {
     means: 'a whole number of changes a minute, 0 for no limit',
     help: 'changes that each client may ask for in a minute; 0 is no limit',
   },
+  continueFrom: {
+    flag: 'continue-from',
+    kind: 'choice',
+    values: ['ids', 'template'],
+    default: 'ids',
+    means: 'ids or template',
+    help: 'what the next prompt begins with: the token ids that the model server saw last, or the conversation rendered again: ids or template',
+    setting: 'cwm.continueFrom',
+  },
   kvBudgetGb: {
     flag: 'kv-budget-gb',
     kind: 'number',

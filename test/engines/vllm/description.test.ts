@@ -8,6 +8,7 @@ describe('what a server is', () => {
     const { engine } = await makeRig({ fake: { blockTokens: 32, faults: { model: 'tiny', maxModelLen: 4096 } } });
     expect(await engine.describe(never)).toEqual({
       kind: 'vllm',
+      takesTokenIds: true,
       isUntried: false,
       models: [{ id: 'tiny', use: 'unknown' }],
       version: '0.32.0',

@@ -19,3 +19,30 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
     stream_options: { include_usage: true },
   },
 });
+
+/**
+ * One answer to exact token ids, which no chat template touches.
+ *
+ * @param stops texts that end an answer where the model has no token for that.
+ */
+export const idsRequest = (
+  model: string,
+  request: GenerateRequest & { readonly promptIds: readonly number[] },
+  stops: readonly string[],
+): LinkRequest => ({
+  method: 'POST',
+  path: '/v1/completions',
+  patience: 'long',
+  wrongAnswer: 'EngineFailed',
+  body: {
+    model,
+    prompt: request.promptIds,
+    max_tokens: request.maxTokens,
+    temperature: request.temperature,
+    ...(stops.length > 0 && { stop: stops }),
+    cache_salt: request.salt,
+    return_token_ids: true,
+    stream: true,
+    stream_options: { include_usage: true },
+  },
+});

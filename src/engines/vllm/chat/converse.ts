@@ -1,10 +1,11 @@
 import type { GenerateRequest } from '../../../core/ports/engine.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
-import type { Link } from '../../http/link.ts';
+import type { Link, LinkRequest } from '../../http/link.ts';
 import { roomForAnswer } from './answerRoom.ts';
 import { readChat, type ChatAnswer } from './chat.ts';
-import { chatRequest } from './chatRequest.ts';
+import { chatRequest, idsRequest } from './chatRequest.ts';
 import type { Dialect } from '../dialect.ts';
+import { ReasoningSplitter } from './reasoningSplitter.ts';
 import { tokenizeChat } from './tokenize.ts';
 
 export interface Conversing {
@@ -12,6 +13,8 @@ export interface Conversing {
   readonly model: string;
   readonly maxModelLen: number | null;
   readonly dialect: Dialect;
+  /** Texts that end an answer, which the server knows of by itself in chats alone. */
+  readonly stops: readonly string[];
   readonly elapsedMs: () => number;
 }
 
@@ -48,14 +51,27 @@ export async function converse(
 }
 
 async function ask(
-  { link, model, dialect, elapsedMs }: Conversing,
+  { link, model, dialect, stops, elapsedMs }: Conversing,
   request: GenerateRequest,
   onDelta: (text: string) => void,
   signal: AbortSignal,
 ): Promise<Conversed> {
-  const send = (fitting: Parameters<typeof readChat>[1]): Promise<ChatAnswer> =>
-    readChat(link, fitting, onDelta, elapsedMs, signal);
-  return { answer: await dialect.ask(chatRequest(model, request), send), request };
+  const { promptIds } = request;
+  const read = (fitting: LinkRequest, hear: typeof onDelta): Promise<ChatAnswer> =>
+    readChat(link, fitting, hear, elapsedMs, signal);
+  if (!promptIds) {
+    return { answer: await dialect.ask(chatRequest(model, request), (fitting) => read(fitting, onDelta)), request };
+  }
+  const splitter = new ReasoningSplitter(request.reasoning ?? 'text');
+  let text = '';
+  const hear = (said: string): void => {
+    text += said;
+    if (said !== '') onDelta(said);
+  };
+  const sent = idsRequest(model, { ...request, promptIds }, stops);
+  const answer = await dialect.ask(sent, (fitting) => read(fitting, (piece) => hear(splitter.push(piece))));
+  hear(splitter.end());
+  return { answer: { ...answer, text: text.toWellFormed(), reasoning: splitter.reasoning.toWellFormed() }, request };
 }
 
 /** The request that may be answered where this one was refused; null where there is none. */
@@ -67,13 +83,14 @@ async function otherRequest(
 ): Promise<GenerateRequest | null> {
   const { messages, addGenerationPrompt, maxTokens } = request;
   if (isCwmError(refusal, 'ContextTooLong') && maxTokens > 1) {
-    const promptIds = await tokenizeChat(link, model, messages, addGenerationPrompt, signal).catch(() => null);
+    const promptIds =
+      request.promptIds ?? (await tokenizeChat(link, model, messages, addGenerationPrompt, signal).catch(() => null));
     const room = roomForAnswer(refusal, { promptTokens: promptIds?.length ?? null, maxModelLen });
     return room !== null && room < maxTokens ? { ...request, maxTokens: room } : null;
   }
   // Servers of thinking models refuse to continue an answer, and take this for one that is to be continued.
   const endsWithAnswer = messages.at(-1)?.role === 'assistant' && messages.length > 1;
-  return isCwmError(refusal, 'EngineRejected') && !addGenerationPrompt && endsWithAnswer
+  return isCwmError(refusal, 'EngineRejected') && !request.promptIds && !addGenerationPrompt && endsWithAnswer
     ? { ...request, messages: messages.slice(0, -1) }
     : null;
 }

@@ -1,7 +1,7 @@
 import type { ChatMessage, GenerateRequest, Generation } from '../../../core/ports/engine.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { Link } from '../../http/link.ts';
-import { tokenizeSchema } from '../wire.ts';
+import { detokenizeSchema, tokenizeSchema } from '../wire.ts';
 
 /** What the server's chat template makes of these messages. It computes nothing, and needs no API key on vLLM. */
 export async function tokenizeChat(
@@ -27,6 +27,33 @@ export async function tokenizeText(
   once = false,
 ): Promise<readonly number[]> {
   return ask(link, { model, prompt: text, add_special_tokens: false }, signal, once);
+}
+
+/**
+ * The text of ids, special tokens included; null where the server does not tell it.
+ *
+ * @throws CwmError Cancelled, EngineUnavailable.
+ */
+export async function detokenizeIds(
+  link: Link,
+  model: string,
+  ids: readonly number[],
+  signal: AbortSignal,
+): Promise<string | null> {
+  const body = { model, tokens: ids };
+  const request = {
+    method: 'POST',
+    path: '/detokenize',
+    body,
+    patience: 'small',
+    wrongAnswer: 'EngineFailed',
+  } as const;
+  try {
+    return (await link.json(request, detokenizeSchema, signal)).value.prompt;
+  } catch (error) {
+    if (!isCwmError(error) || isCwmError(error, 'Cancelled', 'EngineUnavailable')) throw error;
+    return null;
+  }
 }
 
 export interface AnsweredIds {

@@ -33,6 +33,11 @@ export const send = command('cwm.send', {
     if (answer.prefixBreak !== null) {
       app.log.warn(`Prefix break at token ${answer.prefixBreak.atToken}: ${answer.prefixBreak.likelyCause}`);
     }
+    if (answer.rerenderTokens !== undefined) {
+      app.log.info(
+        `Continued from the token ids: to render the conversation again would compute ${answer.rerenderTokens} tokens.`,
+      );
+    }
     for (const [index, note] of answer.notes.entries()) {
       const isOfCut = index === 0 && answer.finishReason === 'length';
       void showNote(app, session, note, isOfCut ? [continueAction] : []);
