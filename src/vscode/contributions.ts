@@ -56,6 +56,8 @@ export const commandInputs = {
   'cwm.showReceipt': z.object({ window: text }),
   'cwm.verify': z.object({ window: text, repair: flag }),
   'cwm.doctor': nothing,
+  /** `engine` is set without a list to choose from. */
+  'cwm.chooseServer': z.object({ engine: text }),
   'cwm.startEngine': nothing,
   'cwm.setApiKey': nothing,
   'cwm.showLog': nothing,
@@ -99,6 +101,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.showReceipt': 'Show Receipt',
   'cwm.verify': 'Verify',
   'cwm.doctor': 'Doctor',
+  'cwm.chooseServer': 'Choose Model Server…',
   'cwm.startEngine': 'Start Model Server',
   'cwm.setApiKey': 'Set API Key',
   'cwm.showLog': 'Show Log',

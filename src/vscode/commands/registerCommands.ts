@@ -5,6 +5,7 @@ import type { App } from '../app.ts';
 import { type CommandId, type CommandInput, type CommandOutput, commandInputs } from '../contributions.ts';
 import { showFailure } from '../ui/notifications.ts';
 import { decryptStorage, encryptStorage } from './backend/encryption.ts';
+import { chooseServer } from './backend/chooseServer.ts';
 import { doctor, startEngine } from './backend/doctor.ts';
 import { setApiKey } from './backend/setApiKey.ts';
 import { status } from './backend/status.ts';
@@ -60,6 +61,7 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.showReceipt': showReceipt,
   'cwm.verify': verify,
   'cwm.doctor': doctor,
+  'cwm.chooseServer': chooseServer,
   'cwm.startEngine': startEngine,
   'cwm.setApiKey': setApiKey,
   'cwm.showLog': showLog,
