@@ -21,6 +21,7 @@ export interface EngineSpecRules {
 
 const embedded = 'embedded';
 const filePrefix = `${embedded}:`;
+const modelPlace = 'model=';
 
 /** Whether the spec names the engine that the backend itself runs. */
 export const isEmbedded = (spec: string): boolean => spec === embedded || spec.startsWith(filePrefix);
@@ -31,10 +32,22 @@ export const withAbsoluteModel = (spec: string, absolute: (path: string) => stri
 
 /** The spec with the model to use of a server that has several, in place of one that it names; null where the spec is no URL. */
 export function withModel(spec: string, model: string): string | null {
+  const server = splitModel(spec)?.server;
+  if (server === undefined) return null;
+  return `${server}${server.includes('#') ? '&' : '#'}${modelPlace}${encodeURIComponent(model)}`;
+}
+
+/** A server's spec without the model that it names, and that model, null where it names none; null where the spec is no URL. */
+export function splitModel(spec: string): { readonly server: string; readonly model: string | null } | null {
   if (!/^https?:/i.test(spec)) return null;
   const [url = '', behind = ''] = spec.split(/#(.*)/su);
-  const others = behind.split('&').filter((pair) => pair !== '' && !pair.startsWith('model='));
-  return `${url}#${[...others, `model=${encodeURIComponent(model)}`].join('&')}`;
+  const places = behind.split('&').filter((place) => place !== '');
+  const others = places.filter((place) => !place.startsWith(modelPlace));
+  const named = places.find((place) => place.startsWith(modelPlace));
+  return {
+    server: others.length === 0 ? url : `${url}#${others.join('&')}`,
+    model: named === undefined ? null : decode(named.slice(modelPlace.length)),
+  };
 }
 
 /**

@@ -86,3 +86,11 @@ it('K4 the model of a server that has several is a part of the spec, and replace
   expect(engineSpecs.withModel('http://h:1#tier=/x&model=old', 'new')).toBe('http://h:1#tier=/x&model=new');
   expect(engineSpecs.withModel('embedded', 'new')).toBeNull();
 });
+
+it('splits a spec into the server and the model that it names', () => {
+  expect(engineSpecs.splitModel('http://h:1')).toEqual({ server: 'http://h:1', model: null });
+  expect(engineSpecs.splitModel('http://h:1#model=a%2Fb')).toEqual({ server: 'http://h:1', model: 'a/b' });
+  const whole = { server: 'http://h:1#tier=/x&slots=/y', model: 'm' };
+  expect(engineSpecs.splitModel('http://h:1#tier=/x&model=m&slots=/y')).toEqual(whole);
+  expect(engineSpecs.splitModel('embedded:/models/a#model=b')).toBeNull();
+});

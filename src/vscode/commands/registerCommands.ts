@@ -7,6 +7,7 @@ import { showFailure } from '../ui/notifications.ts';
 import { decryptStorage, encryptStorage } from './backend/encryption.ts';
 import { chooseServer } from './backend/chooseServer.ts';
 import { doctor, startEngine } from './backend/doctor.ts';
+import { chooseModel } from './backend/chooseModel.ts';
 import { setApiKey } from './backend/setApiKey.ts';
 import { status } from './backend/status.ts';
 import { emptyTrash, restoreFromTrash } from './backend/trash.ts';
@@ -64,6 +65,7 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.chooseServer': chooseServer,
   'cwm.startEngine': startEngine,
   'cwm.setApiKey': setApiKey,
+  'cwm.chooseModel': chooseModel,
   'cwm.showLog': showLog,
   'cwm.openSettings': openSettings,
   'cwm.showActions': showActions,
