@@ -59,7 +59,7 @@ export class EmbeddedServer {
    */
   async connect(signal: AbortSignal): Promise<RunningServer> {
     signal.throwIfAborted();
-    if (this.#closed) throw new CwmError('EngineUnavailable', 'The embedded engine is ending with the backend.');
+    if (this.#closed) throw new CwmError('EngineUnavailable', 'The embedded model server is ending with the backend.');
     this.#running ??= this.#start();
     try {
       return await unlessAborted(this.#running, signal);
@@ -121,17 +121,17 @@ function firstWord(
       reject(error);
     };
     const timer = setTimeout(() => {
-      fail(new CwmError('EngineTimeout', `The embedded engine did not start within ${timeoutMs / 1000} s.`));
+      fail(new CwmError('EngineTimeout', `The embedded model server did not start within ${timeoutMs / 1000} s.`));
     }, timeoutMs);
     child.once('error', (cause) =>
-      fail(new CwmError('EngineUnavailable', 'The built-in model server cannot be run.', { cause })),
+      fail(new CwmError('EngineUnavailable', 'The embedded model server cannot be run.', { cause })),
     );
     child.once('exit', (code, signal) => {
       const how = signal ?? `status ${code}`;
       fail(
         new CwmError(
           'EngineUnavailable',
-          `The embedded engine ended with ${how} before it was ready. ${lastLine(output())}`.trim(),
+          `The embedded model server ended with ${how} before it was ready. ${lastLine(output())}`.trim(),
           {
             hint: 'The log of the backend has what it wrote.',
           },
