@@ -84,8 +84,8 @@ const edgeCases: Readonly<Record<`EC-${number}`, { readonly about: string; reado
   'EC-040': {
     about: 'P0 a server that goes away in the middle',
     tests: [
-      'EC-040 a session that can not be written takes its window back with it',
-      'EC-040 finishes a freeze whose window is there and whose session did not go on',
+      'EC-040 when the session cannot be written, its window is undone too',
+      'EC-040 finishes a freeze whose window is there and whose session has not continued',
       'EC-040 a turn whose answer can not be kept leaves its session idle, with the text as its draft',
     ],
   },

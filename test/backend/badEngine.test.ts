@@ -314,7 +314,7 @@ describe('a server that speaks the OpenAI API and is not vLLM', () => {
     expect(states).toMatchObject({ ready: 'yes', reuse: 'unknown', 'reuse-told': 'no', isolation: 'unknown' });
   });
 
-  test('one that tells cached tokens, and gives ids, is tried out once, and its word is taken from then on', async () => {
+  test('a server that reports cached tokens and returns ids is probed once, and believed from then on', async () => {
     const talk = await conversation({ ...openai, usageDetails: 'told', returnsTokenIds: true, givesLogprobs: true });
     const thawed = await talk.client.call('thaw', { window: 'w', session: 't' });
     expect(thawed).toMatchObject({ verdict: 'reused', blockTokens: 16 });

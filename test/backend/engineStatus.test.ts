@@ -24,7 +24,7 @@ function enginesWith(changes: Change[]): BackendEngines {
 }
 
 describe('how an engine was last seen', () => {
-  test('nobody has looked: neither reachable nor a problem', () => {
+  test('before the first request: neither reachable nor a problem', () => {
     const engines = enginesWith([]);
     engines.get(spec);
     expect(engines.lastStatuses).toMatchObject([{ spec, reachable: false, problem: null }]);

@@ -81,7 +81,7 @@ describe('backend client', () => {
     });
   });
 
-  it('is not misled by the record of a backend that is gone, nor by one that is no record', async () => {
+  it('ignores the record of a backend that is gone, and a file that is no record', async () => {
     const storage = makeStorage();
     const gone = { pid: noProcess, version: productVersion, address: join(storage, 'gone.sock'), startedAt: '' };
     writeFileSync(join(storage, 'backend.json'), JSON.stringify(gone));
@@ -173,7 +173,7 @@ describe('backend client', () => {
     }
   });
 
-  it('S4-40 hears of changes again after the backend was killed, starting with a resync', async () => {
+  it('S4-40 gets signals again after the backend was killed, starting with a resync', async () => {
     const storage = makeStorage();
     const one = client(storage);
     const heard: Signal['change'][] = [];

@@ -122,7 +122,7 @@ describe('programs of several releases on one store', () => {
     await until('the old one has ended', () => !isRunning(old.pid));
   });
 
-  it('says so when an older backend works on and on', async () => {
+  it('reports an older backend whose operations do not end', async () => {
     const engine = await slowEngine();
     const storage = makeStorage();
     const older = release(storage, lastMonth);

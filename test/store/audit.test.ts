@@ -337,7 +337,7 @@ describe('S0-61 the audit log', () => {
     expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
   });
 
-  it('a log that can not be read does not keep the store from opening', async () => {
+  it('a log that cannot be read does not stop the store from opening', async () => {
     const memory = new MemoryFiles();
     const first = await openTestStore('/store', { files: memory });
     await first.recordAudit([fact('s1')]);

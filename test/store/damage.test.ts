@@ -205,7 +205,7 @@ describe('EC-050 damaged files', () => {
     expect(await store.activeSession(projectUri('file:///p'))).toBe('s1');
   });
 
-  it('a damaged store record or freeze intent does not keep the store from opening', async () => {
+  it('a damaged store record or freeze intent does not stop the store from opening', async () => {
     await store.close();
     await flipBit(join(directory, 'store.json'), 60);
     await writeFile(join(directory, 'intents/freeze-w0.json'), 'half');

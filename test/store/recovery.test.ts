@@ -34,7 +34,7 @@ describe('recovery at start', () => {
     await store.createSession(session);
   });
 
-  it('EC-040 finishes a freeze whose window is there and whose session did not go on', async () => {
+  it('EC-040 finishes a freeze whose window is there and whose session has not continued', async () => {
     await freezeWindow();
     expect(await store.getSession(s1)).toEqual(session);
     await reopen();
@@ -59,7 +59,7 @@ describe('recovery at start', () => {
     expect(await readdir(join(directory, 'intents'))).toEqual([]);
   });
 
-  it('does not freeze a session that went on after its window was made', async () => {
+  it('does not freeze a session that continued after its window was made', async () => {
     await freezeWindow();
     const next = nextVersion(session, { title: 'went on' });
     await store.updateSession(next);
@@ -97,7 +97,7 @@ describe('recovery at start', () => {
     expect(await store.getSession(s1)).toEqual(session);
   });
 
-  it('does not keep the store from opening when the session of a freeze is damaged', async () => {
+  it('does not stop the store from opening when the session of a freeze is damaged', async () => {
     await freezeWindow();
     await writeFile(join(directory, 'contexts/s1/metadata.json'), 'damaged');
     await reopen();
@@ -105,7 +105,7 @@ describe('recovery at start', () => {
     expect(await store.getWindow(windowName('w1'))).not.toBeNull();
   });
 
-  it('removes what was being built when the last run ended', async () => {
+  it('removes unfinished files of the last run', async () => {
     await mkdir(join(directory, 'tmp/half/messages'), { recursive: true });
     await writeFile(join(directory, 'tmp/half/metadata.json'), 'half');
     await writeFile(join(directory, 'tmp/file'), 'half');

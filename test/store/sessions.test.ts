@@ -136,7 +136,7 @@ describe('sessions', () => {
     ]);
   });
 
-  it('a session that can not have what it is to go on from is not made', async () => {
+  it('a session whose starting content is missing is not created', async () => {
     await expect(goesOn('m1')).rejects.toMatchObject({ code: 'CWM-2001' });
     await store.createSession(aSession());
     await store.appendMessages(id, [aMessage('m1', 1)]);

@@ -137,7 +137,7 @@ describe('S4-05 the trash', () => {
     await expect(store.restore(item!.id)).rejects.toMatchObject({ code: 'CWM-2009' });
   });
 
-  it('gives nothing back over what is there by now, nor a window without its session', async () => {
+  it('restores nothing over an existing item, nor a window without its session', async () => {
     const { store } = await prepared((store) => store.deleteWindow(w0));
     await store.createWindow(aManifest({ name: 'w0' }), someIds, aKvRecord());
     const window = await trashed(store);

@@ -81,7 +81,7 @@ describe('the connection to the backend', () => {
     expect(state.current.connection).toMatchObject({ kind: 'failed', error: { code: 'CWM-8003' } });
   });
 
-  test('a backend that somebody else started again is noticed by its signals', async () => {
+  test('a backend that another client started is noticed by its signals', async () => {
     const backend = healthy();
     const { connection, changes, kind } = connectionTo(async () => backend);
     await connection.open();
@@ -130,7 +130,7 @@ describe('the connection to the backend', () => {
     expect(kind()).toBe('idle');
   });
 
-  test('who waits for a start while the settings change gets the backend of the new ones', async () => {
+  test('a call that waits for a start while the settings change gets the backend of the new settings', async () => {
     const late = healthy();
     const current = healthy();
     const started = Promise.withResolvers<Backend>();
@@ -183,7 +183,7 @@ describe('the connection to the backend', () => {
     expect(changes).toEqual([{ type: 'resync' }, { type: 'resync' }]);
   });
 
-  test('when that work fails it connects all the same, and only who wanted the work hears of it', async () => {
+  test('when that work fails it connects all the same, and only its caller gets the error', async () => {
     const { connection, kind } = connectionTo(async () => healthy());
     const worked = connection.without(() => Promise.reject(new CwmError('EncryptionKey', 'Others may read the key.')));
     const asked = connection.call('health', {});

@@ -67,7 +67,7 @@ describe('control API', () => {
     await expect(freeze).rejects.toMatchObject({ code: 'CWM-3003', message: 'It is taken.', context: { window: 'w' } });
   });
 
-  it('S0-71 tells the client nothing of an error that nobody foresaw, and the log everything', async () => {
+  it('S0-71 an unexpected error is in the log with everything, and the client learns nothing of it', async () => {
     const tested = await start();
     tested.fake.on('getSession', () => {
       throw new TypeError('secret detail');

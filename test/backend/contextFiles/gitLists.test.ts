@@ -107,7 +107,7 @@ describe('K7 what git ignores is not given to the model, by whichever of its lis
   });
 });
 
-test('K11 whatever is left out of a folder is named with its reason, a folder as one', async () => {
+test('K11 each path that is left out is named with its reason, a folder as one', async () => {
   const root = makeDirectory();
   write(root, { '.gitignore': 'node_modules/\n', 'node_modules/a/b.js': '', 'a.txt': 'a', '.env': 'K=1' });
   symlinkSync('a.txt', join(root, 'link'));

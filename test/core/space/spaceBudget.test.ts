@@ -20,7 +20,7 @@ describe('S0-50 the order in which blocks go', () => {
     { selector: ({ hash }) => hash },
   );
 
-  test('everything but what is pinned or fresh goes, what no window has first, then the windows by their last use', () => {
+  test('all blocks except pinned and fresh ones are evicted: those of no window first, then those of windows by their last use', () => {
     fc.assert(
       fc.property(arbitraryBlocks, (given) => {
         const nowMs = 2 * graceMs;
@@ -74,7 +74,7 @@ describe('blocks in use', () => {
     expect(await inUse.delete([a, b], async (free) => free.length)).toBe(2);
   });
 
-  test('what is let go of while somebody looks for blocks to take is not taken by them', async () => {
+  test('a block that is released during a collection is not deleted by it', async () => {
     const inUse = new BlocksInUse();
     await inUse.collecting(async () => {
       await inUse.during((hold) => hold(['a']));
@@ -83,7 +83,7 @@ describe('blocks in use', () => {
     expect(inUse.isHeld('a')).toBe(false);
   });
 
-  test('two that hold a block must both let go of it, also when one fails', async () => {
+  test('a block stays held until both holders release it, also when one fails', async () => {
     const inUse = new BlocksInUse();
     await inUse.during(async (hold) => {
       await hold(['a']);
@@ -145,7 +145,7 @@ describe('S0-50 the KV budget', () => {
     expect(fixture.failures).toEqual([]);
   });
 
-  test('takes what no window has before anything else, but nothing fresh', async () => {
+  test('evicts blocks of no window before all others, but no fresh ones', async () => {
     const fixture = await embeddedFixture({ kvBudgetBytes: 2 * windowBytes });
     const { engine, clock, cwm } = fixture;
     const ids = (from: number): number[] => Array.from({ length: 40 }, (_, index) => from + index);

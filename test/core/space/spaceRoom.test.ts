@@ -247,7 +247,7 @@ describe('N15 how many there may be', () => {
     expect(resumed.notes).not.toContainEqual(expect.stringContaining('session number'));
   });
 
-  test('of many at once, exactly as many are made as there may be', async () => {
+  test('of many at once, exactly as many are created as the limit allows', async () => {
     const { cwm } = await coreFixture({ sessions: { soft: 5, hard: 5 } });
     const codes = await Promise.all(
       Array.from({ length: 20 }, (_, index) => codeOf(cwm.createSession({ id: `s${index}` }))),

@@ -14,14 +14,14 @@ const activate = (all: Trackers, ...ids: string[]): Promise<unknown> =>
   ids.reduce<Promise<unknown>>((before, id) => before.then(() => all.activate(sessionId(id))), Promise.resolve());
 
 describe('S3-04 activation', () => {
-  it('nothing is active at first; deactivating then is no error', async () => {
+  it('nothing is selected at first; deselecting then is no error', async () => {
     const { all } = await withSessions(1);
     const none = { current: null, active: [], deactivated: null };
     expect(await all.active()).toEqual(none);
     expect(await all.deactivate()).toEqual(none);
   });
 
-  it('activating one that is active already makes it the current one', async () => {
+  it('selecting a selected session makes it the last selected one', async () => {
     const { all, fixture } = await withSessions(3);
     await put(await fixture.make('c1'), 1, { n: 1 });
     await activate(all, 'c1', 'c2', 'c3');
@@ -32,13 +32,13 @@ describe('S3-04 activation', () => {
     });
   });
 
-  it('deactivating makes the one before it current', async () => {
+  it('deselecting makes the one before it the last selected one', async () => {
     const { all } = await withSessions(3);
     await activate(all, 'c1', 'c2', 'c3');
     expect(await all.deactivate()).toMatchObject({ current: { session: 'c2' }, active: ['c2', 'c1'] });
   });
 
-  it('the sixth takes the place of the one that was activated the longest ago, and says which', async () => {
+  it('a sixth session replaces the one that was selected the longest ago, and the answer names it', async () => {
     const { all } = await withSessions(6);
     await activate(all, 'c1', 'c2', 'c3', 'c4', 'c5', 'c1');
     expect(await all.activate(sessionId('c6'))).toMatchObject({
@@ -47,7 +47,7 @@ describe('S3-04 activation', () => {
     });
   });
 
-  it('one that is not there is CWM-2001, and nothing is made', async () => {
+  it('a missing session is CWM-2001, and nothing is created', async () => {
     const { all, fixture } = await withSessions(0);
     expect(await codeOf(all.activate(sessionId('c9')))).toBe('CWM-2001');
     expect(await fixture.store.getSession(sessionId('c9'))).toBeNull();

@@ -27,7 +27,7 @@ describe('S3-08 the conversation in recovery points', () => {
     expect(await points(fixture)).toHaveLength(2);
   });
 
-  test('a turn that fails leaves one that is like the session, and the next one no second', async () => {
+  test('a turn that fails leaves a recovery point equal to the session, and the next turn adds none', async () => {
     const fixture = await twoTurns();
     fixture.clock.advance(hourMs);
     fixture.engine.fault = 'EngineUnavailable';
@@ -38,7 +38,7 @@ describe('S3-08 the conversation in recovery points', () => {
     expect(await points(fixture)).toHaveLength(3);
   });
 
-  test('a restore takes the last turn back; the next turn reuses what was computed; the restore can be undone', async () => {
+  test('going back undoes the last turn; the next turn reuses the computed KV; going back can be undone', async () => {
     const fixture = await twoTurns();
     const { cwm } = fixture;
     const [latest] = await points(fixture);
@@ -63,7 +63,7 @@ describe('S3-08 the conversation in recovery points', () => {
     expect(steps.flatMap(({ problems }) => problems)).toEqual([]);
   });
 
-  test('a session that was taken back can be frozen and thawed', async () => {
+  test('a session that went back can be frozen and thawed', async () => {
     const { cwm } = await twoTurns();
     await cwm.restoreRecoveryPoint({ session: 's' }, never());
     await cwm.freeze({ session: 's', window: 'w' }, never());

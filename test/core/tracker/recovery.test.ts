@@ -120,7 +120,7 @@ describe('S3-08 restore', () => {
     expect(await (await (await trackerFixture(fixture.memory)).make()).getState()).toMatchObject({ version: 7 });
   });
 
-  it('takes the conversation back too, with its token ids, and forth again', async () => {
+  it('sets the conversation back too, with its token ids, and forward again', async () => {
     const fixture = await trackerFixture();
     const { store } = fixture;
     const tracker = await fixture.make();
@@ -172,7 +172,7 @@ describe('S3-08 restore', () => {
     expect(names, 'nothing stays behind').toHaveLength(10);
   });
 
-  it('passes over a damaged one for the next older, and says which', async () => {
+  it('skips a damaged one for the next older, and names it', async () => {
     const fixture = await trackerFixture();
     const tracker = await updated(fixture, 5);
     const damaged = [await damage(fixture, tracker, 4), await damage(fixture, tracker, 3)];
@@ -184,7 +184,7 @@ describe('S3-08 restore', () => {
     ]);
   });
 
-  it('passes over one whose token ids are damaged', async () => {
+  it('skips one whose token ids are damaged', async () => {
     const fixture = await trackerFixture();
     const { store, memory } = fixture;
     const tracker = await updated(fixture, 2);

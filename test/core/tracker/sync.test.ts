@@ -194,7 +194,7 @@ describe('S3-05 sync, pull and push', () => {
     expect(await a.tracker.getState()).toEqual(before);
   });
 
-  it('tries again when somebody else writes in between, and gives up when that never ends', async () => {
+  it('tries again when another client writes first, and gives up when that never ends', async () => {
     const [a] = await agreed();
     await set(a, { n: 1, a: 1 });
     let overtakings = 2;
@@ -250,7 +250,7 @@ describe('S3-05 folders', () => {
     expect(await memory.list(folder)).toHaveLength(1);
   });
 
-  it('one who was too slow does not take a name that is free again', async () => {
+  it('a writer that was too slow does not take a name that is free again', async () => {
     const { peer } = await trackerFixture();
     await peer.write(id, state(1), 0);
     await peer.write(id, state(2), 1);
@@ -311,7 +311,7 @@ describe('S3-05 folders', () => {
     expect(await codeOf(new StateFolders(hanging, 1).open(folder).read(id))).toBe('CWM-4102');
   });
 
-  it('without second names for files it works too', async () => {
+  it('works also without hard links', async () => {
     const { memory } = await trackerFixture();
     const refuse = () => Promise.reject(Object.assign(new Error('no links here'), { code: 'EPERM' }));
     const peer = new StateFolders(Object.assign({}, memory, { link: refuse })).open(folder);

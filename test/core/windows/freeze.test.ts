@@ -138,7 +138,7 @@ describe('freeze', () => {
     },
   );
 
-  test('EC-040 a session that can not be written takes its window back with it', async () => {
+  test('EC-040 when the session cannot be written, its window is undone too', async () => {
     const fixture = await coreFixture();
     await talkedSession(fixture);
     const update = fixture.store.updateSession.bind(fixture.store);

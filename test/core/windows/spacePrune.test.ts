@@ -48,7 +48,7 @@ describe('prune', () => {
     expect((await cwm.listWindows({})).total).toBe(4);
   });
 
-  test('wants to be told which, in numbers that make sense', async () => {
+  test('requires a condition, in valid numbers', async () => {
     const { cwm } = await coreFixture();
     for (const input of [{}, { dryRun: true }, { keep: -1 }, { olderThanDays: Number.NaN }]) {
       expect(await codeOf(cwm.prune(input, never()))).toBe('CWM-1003');

@@ -89,7 +89,7 @@ describe('delete', () => {
     expect((await fixture.cwm.listSessions({})).total).toBe(0);
   });
 
-  test('EC-031 a window that others make of a session while it is deleted does not stay behind without its words', async () => {
+  test('EC-031 a window that another client makes of a session during its deletion does not stay behind without its text', async () => {
     const fixture = await coreFixture({}, new MemoryFiles());
     await savedWindow(fixture);
     const { cwm, store } = fixture;
