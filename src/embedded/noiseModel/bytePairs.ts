@@ -28,14 +28,10 @@ export function mergesOf(mergedTokens: readonly string[]): Merge[] {
   });
 }
 
-/** What byte-pair encoding makes of one pre-token, given in printable bytes. */
-export function encodeWord(word: string, merges: readonly Merge[]): string[] {
-  return encode(word, new Map(merges.map(([left, right], rank) => [pairKey(left, right), rank])));
-}
-
 // A space never occurs in printable bytes.
 const pairKey = (left: string, right: string): string => `${left} ${right}`;
 
+/** What byte-pair encoding makes of one pre-token, given in printable bytes. */
 function encode(word: string, rankOf: ReadonlyMap<string, number>): string[] {
   const parts = word.split('');
   for (;;) {

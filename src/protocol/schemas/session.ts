@@ -29,7 +29,7 @@ const contextFileSchema = z.object({ path: z.string(), text: z.string() });
 export type ContextFile = z.infer<typeof contextFileSchema>;
 
 /** What a message says. `context` is a set of files given to the model as they were at that moment. */
-export const messageContentSchema = z.discriminatedUnion('type', [
+const messageContentSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('text'),
     text: z.string(),
@@ -75,7 +75,6 @@ export const branchSchema = z.object({
   messageIds: z.array(messageIdSchema),
   parentMessageId: z.nullable(messageIdSchema),
 });
-export type Branch = z.infer<typeof branchSchema>;
 
 export const modelIdentitySchema = z.object({
   id: z.string(),

@@ -1,5 +1,5 @@
 import { CwmError } from '../../protocol/errors.ts';
-import { maxWindowNameLength, parseSessionId, parseWindowName } from '../../protocol/ids.ts';
+import { maxWindowNameLength, parseWindowName } from '../../protocol/ids.ts';
 
 /** A window name made of a session's title and the time; valid for any title. */
 export function defaultWindowName(title: string, now: Date): string {
@@ -12,14 +12,9 @@ export function defaultWindowName(title: string, now: Date): string {
 }
 
 /** Why `value` is not a valid window name, in words for an input box; null when it is one. */
-export const windowNameProblem = (value: string): string | null => problemOf(() => parseWindowName(value));
-
-/** Why `value` is not a valid session id; null when it is one. */
-export const sessionIdProblem = (value: string): string | null => problemOf(() => parseSessionId(value));
-
-function problemOf(parse: () => unknown): string | null {
+export function windowNameProblem(value: string): string | null {
   try {
-    parse();
+    parseWindowName(value);
     return null;
   } catch (error) {
     if (error instanceof CwmError) return `${error.message} ${error.hint}`;
