@@ -13,10 +13,10 @@ export type ProjectUri = Brand<string, 'ProjectUri'>;
 
 export const maxSessionIdLength = 64;
 export const maxWindowNameLength = 128;
-export const maxProjectUriLength = 4096;
-export const maxTags = 10;
-export const maxTagLength = 32;
-export const maxDescriptionLength = 1000;
+const maxProjectUriLength = 4096;
+const maxTags = 10;
+const maxTagLength = 32;
+const maxDescriptionLength = 1000;
 
 /** Words that name something else in paths, queries or scripts; refused in any case (S0-24). */
 const reserved = new Set([

@@ -181,8 +181,8 @@ export const treeContextValues = [
 ] as const;
 export type TreeContextValue = (typeof treeContextValues)[number];
 
-export const gpuChoices = ['auto', 'off', 'metal', 'cuda', 'vulkan'] as const;
-export const kvTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
+const gpuChoices = ['auto', 'off', 'metal', 'cuda', 'vulkan'] as const;
+const kvTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
 
 const numberSetting = (row: { readonly default: number; readonly maximum: number }) => ({
   default: row.default,

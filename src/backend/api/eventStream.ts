@@ -4,7 +4,7 @@ import type { Signal } from '../../protocol/signals.ts';
 import type { SignalBus } from './signalBus.ts';
 
 /** The longest silence of a stream. A client takes a longer one for a dead connection. */
-export const heartbeatIntervalMs = 30_000;
+const heartbeatIntervalMs = 30_000;
 
 /**
  * Answers `GET /api/events`: the signals after `Last-Event-ID`, then each new signal, and a heartbeat after 30 s of silence. A client

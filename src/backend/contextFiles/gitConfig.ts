@@ -52,7 +52,7 @@ export function configPath(path: string, folder: string): string {
 }
 
 /** Null for a user without a home folder, as in some containers. */
-export function home(): string | null {
+function home(): string | null {
   try {
     return homedir() || null;
   } catch {

@@ -19,7 +19,7 @@ export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
   });
 }
 
-export const renderFiles = (files: readonly ContextFile[]): string =>
+const renderFiles = (files: readonly ContextFile[]): string =>
   ['These files are the context of our conversation.', ...files.map(renderFile)].join('\n\n');
 
 export function renderFile({ path, text }: ContextFile): string {

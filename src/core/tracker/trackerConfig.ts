@@ -15,7 +15,7 @@ export interface TrackerConfig {
   readonly defaultSession: string | null;
 }
 
-export const defaultTrackerConfig: TrackerConfig = {
+const defaultTrackerConfig: TrackerConfig = {
   coalesceMs: 60_000,
   maxLoaded: 100,
   idleMs: 3_600_000,

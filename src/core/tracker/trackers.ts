@@ -9,7 +9,7 @@ import type { TrackerConfig } from './trackerConfig.ts';
 import type { TrackerFactory } from './trackerFactory.ts';
 
 /** Stands for the last selected session in place of an id. No id has this character. */
-export const activeSessionSign = '@';
+const activeSessionSign = '@';
 
 export interface TrackersParts {
   readonly factory: Pick<TrackerFactory, 'create'>;

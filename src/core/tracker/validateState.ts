@@ -7,9 +7,9 @@ export type StateValidator = (content: StateContent) => readonly string[];
 
 /** Size of the whole state as JSON. */
 export const maxStateBytes = 256 * 1024;
-export const maxStateDepth = 32;
-export const maxMetadataEntries = 64;
-export const maxMetadataLength = 1000;
+const maxStateDepth = 32;
+const maxMetadataEntries = 64;
+const maxMetadataLength = 1000;
 
 /** S3-06: JSON and nothing else, of bounded size and depth; metadata are short texts. */
 export const validateState: StateValidator = ({ data, metadata }) => {

@@ -141,7 +141,7 @@ export class BlockFolder {
 }
 
 /** Tries again in a new folder when that of `path` is missing. */
-export function orInNewFolder(path: string, write: () => void): void {
+function orInNewFolder(path: string, write: () => void): void {
   try {
     write();
   } catch (error) {

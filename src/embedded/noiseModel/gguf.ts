@@ -14,7 +14,7 @@ export interface GgufTensor {
 }
 
 /** Tensor data starts at a multiple of this, and so does each tensor. */
-export const ggufAlignment = 32;
+const ggufAlignment = 32;
 
 const valueTypes = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 const tensorTypes = { f32: 0, f16: 1, q5_1: 7 } as const;

@@ -4,7 +4,7 @@ import { errorInAnswer, serverReason } from './errorWords.ts';
 import { parseJson } from './parseJson.ts';
 
 /** No honest answer comes near: 128K token ids in JSON are about 1 MB. */
-export const maxAnswerBytes = 32 * 1024 * 1024;
+const maxAnswerBytes = 32 * 1024 * 1024;
 const maxRefusalBytes = 64 * 1024;
 
 /** @throws CwmError `tooLarge` as soon as more than `maxBytes` have come; what breaks the stream is thrown as it is. */

@@ -30,7 +30,7 @@ export function candidateHashProfiles(
   return [likely, ...others.filter((profile) => !sameProfile(profile, likely))];
 }
 
-export const sameProfile = (a: HashProfile, b: HashProfile): boolean =>
+const sameProfile = (a: HashProfile, b: HashProfile): boolean =>
   a.algorithm === b.algorithm && a.seed === b.seed && a.saltEncoding === b.saltEncoding;
 
 const saltEncodingOf = (version: string): HashProfile['saltEncoding'] =>

@@ -1,5 +1,5 @@
 /** The leading `major.minor.patch` of a version such as `0.32.0rc1+cpu`; null when there is none. */
-export function parseVersion(version: string): readonly [number, number, number] | null {
+function parseVersion(version: string): readonly [number, number, number] | null {
   const match = /^v?(\d+)\.(\d+)(?:\.(\d+))?/.exec(version);
   return match && [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
 }

@@ -10,7 +10,7 @@ import { hashProfileSchema } from '../../protocol/schemas/window.ts';
 export const versionSchema = z.object({ version: z.string() });
 
 /** What the embedded engine adds to its model's entry. */
-export const embeddedInfoSchema = z.object({
+const embeddedInfoSchema = z.object({
   fingerprint: maybe(z.string()),
   /** Absolute path of the folder with the block files. */
   blockDir: maybe(z.string()),

@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
  * What the audit log tells of (S0-61). The last three are about the log itself: a line that a crash had cut short was removed,
  * entries were found missing at its end, a month was old enough to go.
  */
-export const auditEvents = [
+const auditEvents = [
   'SESSION_CREATE',
   'SESSION_STATE_CHANGE',
   'SESSION_DELETE',
@@ -68,7 +68,7 @@ export const auditFactSchema = z.object({
 export type AuditFact = z.infer<typeof auditFactSchema>;
 
 /** One line of the log. */
-export const auditEntrySchema = z.extend(auditFactSchema, {
+const auditEntrySchema = z.extend(auditFactSchema, {
   /** Starts at 1 and grows by one, over all files of the log. */
   sequence: z.number(),
   at: text,

@@ -18,7 +18,7 @@ export type CapabilityName = keyof typeof capabilityTitles;
 
 const names = Object.keys(capabilityTitles) as CapabilityName[];
 
-export const capabilitySchema = z.object({
+const capabilitySchema = z.object({
   name: z.enum(names),
   /** `unknown` is "the server did not show it", never "no". */
   state: z.enum(['yes', 'no', 'unknown']),

@@ -15,7 +15,7 @@ export const verdicts = [
 export type Verdict = (typeof verdicts)[number];
 
 /** Where reused tokens came from, by the engine's own account: vLLM's `source` label of `prompt_tokens_cached_by_source_total`. */
-export const kvTiers = ['device', 'host', 'disk', 'p2p', 'external', 'mixed', 'unknown'] as const;
+const kvTiers = ['device', 'host', 'disk', 'p2p', 'external', 'mixed', 'unknown'] as const;
 export type KvTier = (typeof kvTiers)[number];
 
 const count = z.nullable(z.number());
@@ -28,10 +28,10 @@ export const canarySchema = z.object({
 });
 export type Canary = z.infer<typeof canarySchema>;
 
-export const checkResults = ['agreed', 'disagreed', 'not-run'] as const;
+const checkResults = ['agreed', 'disagreed', 'not-run'] as const;
 export type CheckResult = (typeof checkResults)[number];
 
-export const contentChecksSchema = z.object({
+const contentChecksSchema = z.object({
   /** Block files against their recorded checksums. */
   checksums: z.enum(checkResults),
   /** The frozen canary against the one measured now. */
@@ -49,7 +49,7 @@ export const contentChecksSchema = z.object({
 });
 export type ContentChecks = z.infer<typeof contentChecksSchema>;
 
-export const repairs = ['none', 'blocks-deleted', 'salt-advanced'] as const;
+const repairs = ['none', 'blocks-deleted', 'salt-advanced'] as const;
 export type Repair = (typeof repairs)[number];
 
 /** What the message after a thaw will cost, found by rendering one. */

@@ -7,7 +7,7 @@ const number = z.number();
 const countLimit = z.object({ count: number, soft: number, hard: number });
 
 /** KV of one window. `uniqueBytes` are in blocks that no other window has, `sharedBytes` in those that others have too. */
-export const windowKvUsageSchema = z.object({
+const windowKvUsageSchema = z.object({
   bytes: number,
   uniqueBytes: number,
   sharedBytes: number,
@@ -17,7 +17,7 @@ export const windowKvUsageSchema = z.object({
   measured: z.enum(['now', 'recorded']),
 });
 
-export const windowUsageSchema = z.object({
+const windowUsageSchema = z.object({
   name: windowNameSchema,
   pinned: z.boolean(),
   lastUsedAt: text,

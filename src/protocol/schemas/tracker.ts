@@ -9,7 +9,7 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 export const jsonObjectSchema = z.custom<JsonObject>(isObject, 'Invalid input: expected object');
 
 /** The state of a session: `data` is the state itself, `metadata` says something about it. */
-export const stateContentSchema = z.object({ data: jsonObjectSchema, metadata: jsonObjectSchema });
+const stateContentSchema = z.object({ data: jsonObjectSchema, metadata: jsonObjectSchema });
 export type StateContent = z.infer<typeof stateContentSchema>;
 
 /** The content at one version (S3-01). */

@@ -51,7 +51,7 @@ export const windowManifestSchema = z.object({
 export type WindowManifest = z.infer<typeof windowManifestSchema>;
 
 /** The canary over the beginning of a context, when all its KV was served from cache. */
-export const prefixCanarySchema = z.object({
+const prefixCanarySchema = z.object({
   tokens: z.number(),
   canary: canarySchema,
   /** How far answers were apart then, in nats. */

@@ -6,7 +6,7 @@ import type { AuditFile } from './auditChain.ts';
 import { lastAuditLine, splitLines } from './auditLine.ts';
 
 /** How long an entry stays at least: whole months are removed (S0-61). */
-export const auditRetentionMs = 90 * 24 * 60 * 60 * 1000;
+const auditRetentionMs = 90 * 24 * 60 * 60 * 1000;
 
 /** A month of the log that is old enough to be removed. */
 export interface ExpiredArchive {

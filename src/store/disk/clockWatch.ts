@@ -5,9 +5,9 @@ import type { StoreParts } from './storeParts.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 /** When the store was closed for longer than this, a long pause and a wrong clock look the same. */
-export const longestPauseMs = 31 * dayMs;
+const longestPauseMs = 31 * dayMs;
 /** How long the clock must run after such a jump, or after it was set back, before anything expires. */
-export const steadyAfterMs = dayMs;
+const steadyAfterMs = dayMs;
 /** A correction of the clock by up to this much raises no doubt. */
 const correctionMs = 60 * 60 * 1000;
 

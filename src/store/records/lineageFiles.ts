@@ -6,7 +6,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { LineageId } from '../../protocol/ids.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 
-export const lineageSchema = z.object({ id: lineageIdSchema, salt: z.string(), generation: z.number() });
+const lineageSchema = z.object({ id: lineageIdSchema, salt: z.string(), generation: z.number() });
 
 /** Lineages, one small record each. */
 export class LineageFiles {

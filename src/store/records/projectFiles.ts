@@ -5,7 +5,7 @@ import { nullOn } from '../../protocol/errors.ts';
 import { parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
 
-export const projectSchema = z.object({ project: projectUriSchema, activeSession: z.nullable(sessionIdSchema) });
+const projectSchema = z.object({ project: projectUriSchema, activeSession: z.nullable(sessionIdSchema) });
 
 /** The record of a project: `projects/<SHA-256 of its URI>.json`. */
 export class ProjectFiles {

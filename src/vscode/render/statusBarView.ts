@@ -84,14 +84,14 @@ function sessionView(session: Session, state: State): StatusBarView {
 }
 
 /** The window's name where the session has one, else the session's title. */
-export const currentName = (session: Session): string =>
+const currentName = (session: Session): string =>
   session.frozenAs ?? session.thawedFrom?.window ?? readableLine(session.title);
 
 /**
  * Verdict of the last operation on a session; null when nothing was measured. The session records the last thaw by any client, while
  * this window of VS Code knows only its own receipts, so that the receipt may be older.
  */
-export function lastVerdict({ id, thawedFrom }: Session, { receipts }: Pick<State, 'receipts'>): string | null {
+function lastVerdict({ id, thawedFrom }: Session, { receipts }: Pick<State, 'receipts'>): string | null {
   const receipt = receipts.get(id);
   const thawed = thawedFrom?.verdict ?? null;
   if (receipt === undefined) return thawed;

@@ -108,7 +108,7 @@ function windowRow(window: WindowSummary, now: Date): TreeRow {
 }
 
 /** Last part of a folder's URI, readable. */
-export function folderName(uri: string): string {
+function folderName(uri: string): string {
   const last = uri.split('/').findLast((part) => part !== '') ?? uri;
   try {
     return decodeURIComponent(last);

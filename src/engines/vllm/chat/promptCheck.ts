@@ -6,7 +6,7 @@ const longestToken = 16;
 /**
  * The fewest tokens that any tokenizer makes of these messages: none has a token that spans two words of text.
  */
-export function fewestTokens(messages: readonly ChatMessage[]): number {
+function fewestTokens(messages: readonly ChatMessage[]): number {
   let tokens = 0;
   for (const { content } of messages) {
     for (const [word] of content.matchAll(/\S+/g)) tokens += Math.ceil(word.length / longestToken);
