@@ -4,7 +4,7 @@ import { servedModelSchema } from './health.ts';
 const text = z.string();
 
 /** A model server that answered on this machine. */
-export const foundServerSchema = z.object({
+const foundServerSchema = z.object({
   /** As `--engine` and the setting `cwm.engine` take it. */
   spec: text,
   /** What it is, as far as it says; else the product that usually has this port. */
@@ -18,7 +18,7 @@ export const foundServerSchema = z.object({
 export type FoundServer = z.infer<typeof foundServerSchema>;
 
 /** A model file that another program brought to this machine. */
-export const foundFileSchema = z.object({
+const foundFileSchema = z.object({
   /** As `--engine` and the setting `cwm.engine` take it: `embedded:FILE`. */
   spec: text,
   /** The program whose folder it is in. */

@@ -53,7 +53,7 @@ const repairs = ['none', 'blocks-deleted', 'salt-advanced'] as const;
 export type Repair = (typeof repairs)[number];
 
 /** What the message after a thaw will cost, found by rendering one. */
-export const nextMessageSchema = z.object({
+const nextMessageSchema = z.object({
   /** Length of its prompt, with a short message. */
   promptTokens: z.number(),
   /** How many of these the model server has KV for. */
