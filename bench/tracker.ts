@@ -64,7 +64,7 @@ async function together(store: FileStore, trackers: Trackers, signal: AbortSigna
   );
   return [
     figure('50 sessions made at once', created.ms, 5000),
-    figure('20 updates of one session at once, all kept', one.ms, 5000),
+    figure('20 updates of one session at once, all stored', one.ms, 5000),
     figure('100 reads and updates over 10 sessions at once', mixed.ms, 5000),
     figure('20 recovery points and 20 updates of one session at once', points.ms, 5000),
   ];

@@ -58,7 +58,7 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   // Three windows are not pinned.
   prune: { run: ({ cwm, signal }) => cwm.prune({ keep: 0 }, signal), states: 4 },
   // KV is no record: nothing of what is looked at changes.
-  'keep the KV budget': { run: ({ space, signal }) => collect(space, new FakeClock(), signal), states: 1 },
+  'enforce the KV budget': { run: ({ space, signal }) => collect(space, new FakeClock(), signal), states: 1 },
 };
 
 async function restore(cwm: World['cwm'], kind: 'window' | 'session'): Promise<unknown> {

@@ -48,7 +48,7 @@ export class Places {
     const { what } = this.#census;
     const oldest = await this.#census.oldest();
     const named = oldest === null ? '' : ` The oldest is "${oldest.name}", of ${oldest.at}.`;
-    return new CwmError('Exhausted', `There are ${count(this.#limit.hard)} ${what}s, the most there can be.${named}`, {
+    return new CwmError('Exhausted', `There are ${count(this.#limit.hard)} ${what}s, which is the limit.${named}`, {
       hint: `Delete a ${what} that is no longer needed${what === 'window' ? ', or prune those not used for long' : ''}.`,
       context: { limit: this.#limit.hard, oldest: oldest?.name ?? null },
     });

@@ -205,7 +205,7 @@ describe('N15 how many there may be', () => {
     await cwm.send({ session: 'a', text: 'I am in use.' }, never());
     const error = await refusal(cwm.createSession({ id: 'd' }));
     expect(error).toMatchObject({ code: 'CWM-7010', context: { limit: 3, oldest: 'b' } });
-    expect(error.message).toMatch(/^There are 3 sessions, the most there can be\. The oldest is "b", of 2026-/);
+    expect(error.message).toMatch(/^There are 3 sessions, which is the limit\. The oldest is "b", of 2026-/);
     expect((await cwm.listSessions({})).total).toBe(3);
     await cwm.deleteSession({ session: 'b' }, never());
     await cwm.createSession({ id: 'd' });
