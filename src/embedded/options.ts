@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CwmError } from '../protocol/errors.ts';
 import { isBuiltInTemplate } from './model/builtInTemplates.ts';
-import { gpuChoices, kvTypes, type GpuChoice, type KvType } from './worker/workerProtocol.ts';
+import { gpuChoices, kvTypes, type GpuChoice, type KvType } from '../protocol/settings/embeddedFlags.ts';
 
 /** The process' command line. */
 export interface EmbeddedOptions {

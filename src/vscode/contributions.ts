@@ -1,4 +1,5 @@
 import { backendSettings } from '../protocol/settings/backendSettings.ts';
+import { gpuChoices, kvTypes, type GpuChoice, type KvType } from '../protocol/settings/embeddedFlags.ts';
 import type { LogLevel } from '../protocol/log.ts';
 import * as z from 'zod/mini';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
@@ -181,9 +182,6 @@ export const treeContextValues = [
 ] as const;
 export type TreeContextValue = (typeof treeContextValues)[number];
 
-const gpuChoices = ['auto', 'off', 'metal', 'cuda', 'vulkan'] as const;
-const kvTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
-
 const numberSetting = (row: { readonly default: number; readonly maximum: number }) => ({
   default: row.default,
   minimum: 0,
@@ -220,10 +218,10 @@ export interface SettingTypes {
   'cwm.embedded.threads': number;
   /** 0: the model's own, at most 32,768. */
   'cwm.embedded.contextTokens': number;
-  'cwm.embedded.gpu': (typeof gpuChoices)[number];
+  'cwm.embedded.gpu': GpuChoice;
   /** −1: as many as fit. */
   'cwm.embedded.gpuLayers': number;
-  'cwm.embedded.kvType': (typeof kvTypes)[number];
+  'cwm.embedded.kvType': KvType;
   /** A built-in name or a file; empty: the model's own. */
   'cwm.embedded.chatTemplate': string;
   /** Of the embedded engine's KV, in gigabytes; 0: no limit. */

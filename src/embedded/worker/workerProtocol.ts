@@ -1,10 +1,4 @@
-/** Where a model is computed: `auto` takes the best that this machine and this package have. */
-export const gpuChoices = ['auto', 'off', 'metal', 'cuda', 'vulkan'] as const;
-export type GpuChoice = (typeof gpuChoices)[number];
-
-/** Element types of the KV cache, from exact to small. */
-export const kvTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
-export type KvType = (typeof kvTypes)[number];
+import type { GpuChoice, KvType } from '../../protocol/settings/embeddedFlags.ts';
 
 /** Which step of the start failed: no llama.cpp for this machine, the model's file, or the memory for its context. */
 export type StartFault = 'binary' | 'model' | 'context';

@@ -1,3 +1,11 @@
+/** Where a model is computed: `auto` takes the best that this machine and this package have. */
+export const gpuChoices = ['auto', 'off', 'metal', 'cuda', 'vulkan'] as const;
+export type GpuChoice = (typeof gpuChoices)[number];
+
+/** Element types of the KV cache, from exact to small. */
+export const kvTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
+export type KvType = (typeof kvTypes)[number];
+
 /**
  * What the embedded engine can be started with, by the name of its flag. The backend takes each as `--embedded-<name>`, and so
  * does `cwm serve`, which shows these words.
