@@ -4,7 +4,7 @@ import type { RecoveryReason, RestoreResult } from '../protocol/schemas/tracker.
 import { formatStamp, plural } from './amounts.ts';
 import type { Table } from './rows.ts';
 
-export const recoveryReasons: Readonly<Record<RecoveryReason, string>> = {
+export const reasonWords: Readonly<Record<RecoveryReason, string>> = {
   update: 'before its state changed',
   turn: 'before a turn',
   restore: 'before going back',
@@ -18,7 +18,7 @@ export const recoveryPointsTable = (items: RouteOutput<'listRecoveryPoints'>['it
   rows: items.map(({ id, at, reason, version, messages, tokens }) => [
     id,
     formatAge(at, now),
-    recoveryReasons[reason],
+    reasonWords[reason],
     formatCount(version),
     formatCount(messages),
     formatCount(tokens),

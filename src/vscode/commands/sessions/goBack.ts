@@ -1,7 +1,7 @@
 import { window } from 'vscode';
 import { formatAge, formatTokens } from '../../../base/format.ts';
 import { plural } from '../../../words/amounts.ts';
-import { noRecoveryPoint, recoveryReasons, wentBackSentences } from '../../../words/recoveryPoints.ts';
+import { noRecoveryPoint, reasonWords, wentBackSentences } from '../../../words/recoveryPoints.ts';
 import type { App } from '../../app.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
@@ -29,7 +29,7 @@ async function pickPoint(app: App, session: string, title: string): Promise<stri
   const now = new Date();
   const rows = items.map(({ id, at, messages, tokens, reason }) => ({
     label: formatAge(at, now),
-    description: [plural(messages, 'message'), formatTokens(tokens), recoveryReasons[reason]].join(' · '),
+    description: [plural(messages, 'message'), formatTokens(tokens), reasonWords[reason]].join(' · '),
     id,
   }));
   const placeHolder = rows.length === 0 ? noRecoveryPoint : 'Select a recovery point';
