@@ -52,6 +52,7 @@ const namePattern = /^[a-z][a-z-]{0,15}(?:\.[A-Za-z0-9-]{1,40})?$/;
 
 const kindOf = (client: string): string => client.split('.')[0] ?? '';
 
+/** The product has no client of these kinds yet (docs/roadmap.md); programs of other people may name themselves so. */
 const agentKinds: ReadonlySet<string> = new Set(['mcp', 'gateway']);
 
 /**

@@ -29,7 +29,7 @@ export const operationEventSchema = z.discriminatedUnion('type', [
    * {@link signalsHeader}.
    */
   z.object({ type: z.literal('result'), sequence: z.number(), result: z.unknown(), signals: z.optional(z.number()) }),
-  /** An error report ({@link ErrorReport}). */
+  /** An error report (`ErrorReport` in errors.ts). */
   z.object({ type: z.literal('error'), sequence: z.number(), error: z.unknown() }),
 ]);
 export type OperationEvent = z.infer<typeof operationEventSchema>;

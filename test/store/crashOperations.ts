@@ -11,7 +11,7 @@ export interface CrashOperation {
   readonly states: number;
 }
 
-/** What users do, on the world of {@link filledFiles}. */
+/** What users do, on the world of `filledFiles`. */
 export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   // The project's active session comes after the session.
   'create a session': { run: ({ cwm }) => cwm.createSession({ id: 'n', project }), states: 3 },

@@ -27,7 +27,7 @@ export class RecoveryKeeper {
   }
 
   /**
-   * Makes a recovery point before a change: the first time within {@link TrackerConfig.coalesceMs}, so that a burst of changes can be
+   * Makes a recovery point before a change: the first time within `coalesceMs`, so that a burst of changes can be
    * undone as one. Does nothing when the session is empty, or the latest recovery point has the same content.
    */
   async keepBefore(reason: RecoveryReason, session: Session, state: VersionedState): Promise<void> {

@@ -26,7 +26,7 @@ export interface Route<In extends z.ZodMiniType = z.ZodMiniType, Out extends z.Z
   readonly allowedReadOnly?: true;
   /** A change that no limit refuses. */
   readonly unlimited?: true;
-  /** `own`: refused to programs that act without a person (MCP, gateway), since it ends others' work or cannot be undone. Default: any. */
+  /** `own`: refused to programs that act without a person, since it ends others' work or cannot be undone. Default: any. */
   readonly clients?: 'own';
 }
 
