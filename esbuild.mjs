@@ -1,14 +1,20 @@
-// Bundles every process of the product into dist/: `node esbuild.mjs [--watch]`. Prints what each file weighs.
+// Bundles every process of the product into dist/: `node esbuild.mjs [--watch] [--outdir DIR] [--target TARGET]`. Prints what each file
+// weighs. A target is a platform of VS Code, whose engine is put there; without one, it is the engine of this machine.
 import { build, context } from 'esbuild';
 import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { engineFor } from './scripts/packageTargets.ts';
 import { writeSlimEngine } from './scripts/slimEngine.ts';
 
 const root = import.meta.dirname;
-const outdir = path.join(root, 'dist');
+const { values } = parseArgs({
+  options: { watch: { type: 'boolean' }, outdir: { type: 'string' }, target: { type: 'string' } },
+});
+const outdir = path.resolve(root, values.outdir ?? 'dist');
 const require = createRequire(import.meta.url);
-const watch = process.argv.includes('--watch');
+const watch = values.watch ?? false;
 
 /** @type {import('esbuild').BuildOptions} */
 const common = {
@@ -68,10 +74,10 @@ const processes = {
 };
 
 rmSync(outdir, { recursive: true, force: true });
-mkdirSync(outdir);
+mkdirSync(outdir, { recursive: true });
 // sql.js looks for it beside the file that it is bundled into.
 copyFileSync(require.resolve('sql.js/dist/sql-wasm.wasm'), path.join(outdir, 'sql-wasm.wasm'));
-const slimEngine = await writeSlimEngine(root, outdir);
+const slimEngine = await writeSlimEngine(root, outdir, values.target && engineFor(root, values.target));
 
 if (watch) {
   for (const options of [extension, processes]) await (await context(options)).watch();

@@ -12,6 +12,7 @@ interface Part {
 const parts: readonly Part[] = [
   { name: 'coverage', script: 'scripts/coverage.ts' },
   { name: 'engines', script: 'scripts/testEngines.ts' },
+  { name: 'packages', script: 'scripts/package.ts', args: ['--all', '--out', 'test-results'] },
   { name: 'soak', script: 'scripts/soak.ts', args: ['--minutes', '10'] },
   { name: 'bench', script: 'scripts/bench.ts', args: ['--json', 'test-results/bench.json'] },
 ];

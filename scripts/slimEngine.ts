@@ -14,11 +14,27 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 
-const names: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', darwin: 'mac', win32: 'win' };
+const names: Partial<Record<string, string>> = { linux: 'linux', darwin: 'mac', win32: 'win' };
 
-/** Package with the CPU build for a platform, as node-llama-cpp names it. */
-export const binaryPackage = (platform: NodeJS.Platform = process.platform, arch: string = process.arch): string =>
+/** Package with the CPU build for a platform (with Metal on Apple's own processors), as node-llama-cpp names it. */
+export const binaryPackage = (platform: string = process.platform, arch: string = process.arch): string =>
   `@node-llama-cpp/${names[platform] ?? platform}-${arch}${platform === 'darwin' && arch === 'arm64' ? '-metal' : ''}`;
+
+/** Where the parts of an engine lie on this disk. */
+export interface EngineParts {
+  /** The package node-llama-cpp. */
+  readonly source: string;
+  /** The package with the binaries. */
+  readonly binaries: string;
+  readonly binaryPackage: string;
+}
+
+/** What npm brought for this platform. */
+export const installedEngine = (root: string): EngineParts => ({
+  source: path.join(root, 'node_modules', 'node-llama-cpp'),
+  binaries: path.join(root, 'node_modules', binaryPackage()),
+  binaryPackage: binaryPackage(),
+});
 
 interface WrittenFile {
   readonly file: string;
@@ -31,11 +47,14 @@ interface WrittenFile {
  * @returns the files written, with their sizes; none when npm brought no binaries for this platform, where the checkout's own
  *   node_modules are used.
  */
-export async function writeSlimEngine(root: string, outdir: string): Promise<readonly WrittenFile[]> {
-  const binaries = path.join(root, 'node_modules', binaryPackage());
-  if (!existsSync(binaries)) return [];
+export async function writeSlimEngine(
+  root: string,
+  outdir: string,
+  parts: EngineParts = installedEngine(root),
+): Promise<readonly WrittenFile[]> {
+  if (!existsSync(parts.binaries)) return [];
   // esbuild names files by their real places, also where node_modules is a link.
-  const source = realpathSync(path.join(root, 'node_modules', 'node-llama-cpp'));
+  const source = realpathSync(parts.source);
   const target = path.join(outdir, 'node_modules', 'node-llama-cpp');
   await build({
     outfile: path.join(target, 'dist', 'index.js'),
@@ -49,6 +68,8 @@ export async function writeSlimEngine(root: string, outdir: string): Promise<rea
     legalComments: 'none',
     logLevel: 'error',
     plugins: [keepPlaces(path.join(source, 'dist'))],
+    // Another version than the installed one takes its dependencies from here.
+    nodePaths: [path.join(root, 'node_modules')],
     external: ['@node-llama-cpp/*', '@reflink/reflink', 'electron'],
     banner: {
       js: "import { createRequire as bundleCreateRequire } from 'node:module'; const require = bundleCreateRequire(import.meta.url);",
@@ -68,8 +89,8 @@ export async function writeSlimEngine(root: string, outdir: string): Promise<rea
   ]) {
     cpSync(path.join(source, file), path.join(target, file));
   }
-  const binariesTarget = path.join(outdir, 'node_modules', binaryPackage());
-  cpSync(binaries, binariesTarget, { recursive: true });
+  const binariesTarget = path.join(outdir, 'node_modules', parts.binaryPackage);
+  cpSync(parts.binaries, binariesTarget, { recursive: true });
   return [...filesBelow(target), ...filesBelow(binariesTarget)];
 }
 

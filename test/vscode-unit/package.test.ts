@@ -1,11 +1,13 @@
 import { PackageManager, listFiles } from '@vscode/vsce';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { packageProblems } from '../../scripts/packageProblems.ts';
+import { engineFor, packageTargets } from '../../scripts/packageTargets.ts';
 import { writeSlimEngine } from '../../scripts/slimEngine.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -38,5 +40,26 @@ describe('the engine of a package', () => {
     );
     const { stdout } = await promisify(execFile)(process.execPath, [script]);
     expect(stdout).toBe('prebuilt');
+  });
+});
+
+describe('npm run package', () => {
+  test('makes a VSIX that has the engine of its platform, and says so of one that has not', async () => {
+    const out = await mkdtemp(path.join(tmpdir(), 'cwm-package-'));
+    onTestFinished(() => rm(out, { recursive: true }));
+    const script = path.join(root, 'scripts', 'package.ts');
+    const { stdout } = await promisify(execFile)(process.execPath, [script, '--out', out]);
+    expect(stdout).toMatch(/^1 passed, 0 failed$/m);
+    const [file = ''] = await readdir(out);
+    const own = `${process.platform}-${process.arch}`;
+    for (const target of Object.keys(packageTargets).filter((one) => one !== own)) {
+      const problems = packageProblems(path.join(out, file), target);
+      expect(problems).toContain(`its manifest does not name ${target}`);
+      expect(problems.filter((problem) => problem.endsWith(`llama-addon.node is for ${own}`))).toHaveLength(1);
+    }
+  });
+
+  test('ends by name for a platform that has no engine', () => {
+    expect(() => engineFor(root, 'web')).toThrow('There is no target web. Targets: win32-x64,');
   });
 });
