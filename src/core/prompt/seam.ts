@@ -2,7 +2,7 @@ import { commonSuffixLength, endsWithIds } from '../../base/tokenIds.ts';
 import type { ChatMessage, Engine } from '../ports/engine.ts';
 
 /** Two last messages that have no last token in common, and whose last token takes nothing of what follows into itself. */
-const markers = ['alpha', '7'] as const;
+const markers = ['This is the answer alpha', 'This is the answer 7'] as const;
 /** Stands for older messages, whose text does not change how new ones are rendered. */
 const stub = 'x';
 

@@ -1,8 +1,8 @@
 import type { ChatMessage, ReasoningForm } from '../ports/engine.ts';
 import { reasoningMarks } from '../ports/reasoningMarks.ts';
 
-/** Spaces and the forms of characters are what templates and tokenizers change. */
-const normalized = (text: string): string => text.normalize('NFKC').replaceAll(/\s+/gu, '');
+/** Spaces and the forms of characters are what templates and tokenizers change; half a character has no text. */
+const normalized = (text: string): string => text.normalize('NFKC').replaceAll(/[\s\uFFFD]+/gu, '');
 
 /**
  * Whether the text of token ids holds these messages, in their order. Reasoning in an old answer is left out of account, for templates
