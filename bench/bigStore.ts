@@ -36,8 +36,8 @@ export async function fillStore(directory: string, size: BigStore): Promise<void
   try {
     for (let at = 0; at < size.sessions; at++) {
       const [id, lineage] = [`s-${at}`, `l-${at}`];
-      await store.createLineage({ id: lineageId(lineage), salt: sha256Hex(lineage), generation: 0 });
-      await store.createSession(aSession({ id, title: `Session ${at}`, lineage, model }));
+      await store.lineages.create({ id: lineageId(lineage), salt: sha256Hex(lineage), generation: 0 });
+      await store.sessions.create(aSession({ id, title: `Session ${at}`, lineage, model }));
     }
     for (let at = 0; at < size.windows; at++) {
       const of = at % size.sessions;
@@ -45,7 +45,7 @@ export async function fillStore(directory: string, size: BigStore): Promise<void
       const createdAt = new Date(Date.UTC(2026, 0, 1) + at * 60_000).toISOString();
       const [session, lineage] = [`s-${of}`, `l-${of}`];
       const tokens = contextTokens(ids);
-      await store.createWindow(
+      await store.windows.create(
         aManifest({ name: `w-${at}`, description: `Number ${at}`, session, lineage, model, tokens, createdAt }),
         ids,
         aKvRecord({ blocks, kvBytes: 4096 * blocksPerWindow }),
@@ -58,12 +58,12 @@ export async function fillStore(directory: string, size: BigStore): Promise<void
         parentId: at === 0 ? null : messageName(at - 1),
       }));
       const messageIds = messages.map((message) => message.id);
-      await store.createLineage({ id: lineageId('l-long'), salt: sha256Hex('long'), generation: 0 });
+      await store.lineages.create({ id: lineageId('l-long'), salt: sha256Hex('long'), generation: 0 });
       const branches = { main: { name: 'main', messageIds: [], parentMessageId: null } };
       const session = aSession({ id: 'long', title: 'A long one', lineage: 'l-long', model, branches });
-      await store.createSession(session);
-      await store.appendMessages(sessionId('long'), messages);
-      await store.updateSession({ ...session, branches: { main: { ...branches.main, messageIds } }, version: 2 });
+      await store.sessions.create(session);
+      await store.messages.append(sessionId('long'), messages);
+      await store.sessions.update({ ...session, branches: { main: { ...branches.main, messageIds } }, version: 2 });
     }
   } finally {
     await store.close();

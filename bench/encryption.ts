@@ -24,11 +24,11 @@ export const encryption: Benchmark = {
       const plain = await openStore({ directory: plainAt, clock: systemClock });
       const sealed = await openStore({ directory: sealedAt, clock: systemClock, encryption: { turn: 'on', keyFile } });
       const [added, addedSealed] = await inTurn(plain, sealed, (store, at) =>
-        store.appendMessages(id, [aMessage(`added-${at}`, 201 + at)]),
+        store.messages.append(id, [aMessage(`added-${at}`, 201 + at)]),
       );
-      const messageIds = (await plain.getSession(id))?.branches['main']?.messageIds ?? [];
+      const messageIds = (await plain.sessions.get(id))?.branches['main']?.messageIds ?? [];
       mustHold(messageIds.length === 200, 'the session has its messages');
-      const [read, readSealed] = await inTurn(plain, sealed, (store) => store.loadMessages(id, messageIds));
+      const [read, readSealed] = await inTurn(plain, sealed, (store) => store.messages.load(id, messageIds));
       await plain.close();
       await sealed.close();
       return [figure('add a message, durably', added, addedSealed), figure('read 200 messages', read, readSealed)];

@@ -83,7 +83,7 @@ async function addedMessage(storage: string): Promise<Figure[]> {
     const times: number[] = [];
     for (let run = 0; run < runs; run++) {
       const message = aMessage(`added-${run}`, messages + run + 1);
-      times.push((await timed(() => store.appendMessages(id, [message]))).ms);
+      times.push((await timed(() => store.messages.append(id, [message]))).ms);
     }
     const after = await readdir(storage, { recursive: true });
     const made = after.filter((name) => !before.has(name)).length;

@@ -36,7 +36,7 @@ export const tracker: Benchmark = {
 async function together(store: FileStore, trackers: Trackers, signal: AbortSignal): Promise<Figure[]> {
   const created = await timed(() => sessions(store, 50, 'c'));
   const [first] = created.result;
-  mustHold(first !== undefined && (await store.sessionIds()).length === 50, '50 sessions are made');
+  mustHold(first !== undefined && (await store.sessions.ids()).length === 50, '50 sessions are made');
   const one = await timed(() => atOnce(20, () => increment(trackers, first!, signal)));
   mustHold((await countOf(trackers, first!)) === 20, 'all 20 updates of one session are kept');
 
@@ -130,7 +130,7 @@ const atOnce = <T>(count: number, make: (at: number) => Promise<T>): Promise<T[]
 async function sessions(store: FileStore, count: number, prefix: string): Promise<SessionId[]> {
   return atOnce(count, async (n) => {
     const id = sessionId(`${prefix}${n}`);
-    await store.createSession(aSession({ id }));
+    await store.sessions.create(aSession({ id }));
     return id;
   });
 }

@@ -21,7 +21,7 @@ export const wire: Benchmark = {
       await core.cwm.createSession({ id: 's' });
       await core.cwm.send({ session: 's', text: 'x'.repeat(tokens - 64), maxTokens: 32 }, signal);
       const session = await core.cwm.getSession({ session: 's' });
-      const ids = await core.store.loadTokens(core.id, session.tokens?.sha256 ?? '');
+      const ids = await core.store.sessions.loadTokens(core.id, session.tokens?.sha256 ?? '');
       const idBytes = Buffer.byteLength(JSON.stringify(ids));
       const [sentBefore, receivedBefore] = [proxy.sentBytes, proxy.receivedBytes];
       const requestsBefore = server.requestsTo('/v1/completions').length;

@@ -82,15 +82,15 @@ export const composeServices =
     if (store.readOnlyWhy) log.write('warning', 'the store is only read', { why: store.readOnlyWhy.message });
     // Loaded now, so that the first list need not wait for it.
     void store.warmIndex();
-    const engineOfNew = defaultEngine ?? (await store.chosenEngine()) ?? 'embedded';
-    await store.recordSettings({
+    const engineOfNew = defaultEngine ?? (await store.engine.chosen()) ?? 'embedded';
+    await store.audit.recordSettings({
       version: productVersion,
       engine: engineOfNew,
       embedded: embeddedArgs.join(' '),
       ratePerMinute,
       encryption: store.encryption.state,
     });
-    const record = (facts: readonly AuditFact[]): Promise<void> => store.recordAudit(facts);
+    const record = (facts: readonly AuditFact[]): Promise<void> => store.audit.record(facts);
     const refusals = new Refusals(record, systemClock);
     const engines = new BackendEngines({
       storage,
@@ -132,11 +132,11 @@ export const composeServices =
         }),
         useEngine: async ({ engine }) => {
           engines.choose(engine);
-          await store.chooseEngine(engine);
+          await store.engine.choose(engine);
           return { engine };
         },
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),
-        verifyAudit: ({ known }, signal) => store.verifyAudit(signal, parseAuditPoint(known)),
+        verifyAudit: ({ known }, signal) => store.audit.verify(signal, parseAuditPoint(known)),
       },
       onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {

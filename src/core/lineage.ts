@@ -1,6 +1,6 @@
 import { randomId, randomSalt } from '../base/hash.ts';
 import type { LineageId } from '../protocol/ids.ts';
-import type { Lineage } from './ports/store.ts';
+import type { Lineage } from './ports/lineages.ts';
 
 export const newLineage = (): Lineage => ({ id: randomId() as LineageId, salt: randomSalt(), generation: 0 });
 

@@ -5,7 +5,7 @@ import type { CoreContext } from './context.ts';
 
 /** @throws CwmError SessionNotFound, Corrupted. */
 export async function requireSession({ store }: Pick<CoreContext, 'store'>, id: SessionId): Promise<Session> {
-  const session = await store.getSession(id);
+  const session = await store.sessions.get(id);
   if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
   return session;
 }

@@ -19,10 +19,10 @@ export async function sessionTokens(
   isWanted: (session: Session) => boolean,
 ): Promise<SessionTokens | null> {
   for (let before: string | null = null; ;) {
-    const session = await nullOn(store.getSession(id), 'Corrupted', 'SessionNotFound');
+    const session = await nullOn(store.sessions.get(id), 'Corrupted', 'SessionNotFound');
     if (!session?.tokens || session.tokens.sha256 === before || !isWanted(session)) return null;
     const { sha256 } = session.tokens;
-    const ids = await nullOn(store.loadTokens(id, sha256), 'Corrupted', 'SessionNotFound');
+    const ids = await nullOn(store.sessions.loadTokens(id, sha256), 'Corrupted', 'SessionNotFound');
     if (ids) return { session, ids };
     before = sha256;
   }

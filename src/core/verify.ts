@@ -5,7 +5,7 @@ import { parseWindowName, type WindowName } from '../protocol/ids.ts';
 import { formatBytes } from '../base/format.ts';
 import type { WindowManifest } from '../protocol/schemas/window.ts';
 import { checkBlocks } from './evidence/blocks.ts';
-import type { OnChecked } from './ports/store.ts';
+import type { OnChecked } from './ports/check.ts';
 import type { CoreContext } from './context.ts';
 import type { Reporter } from './reporter.ts';
 import { saltOf } from './lineage.ts';
@@ -28,15 +28,15 @@ export async function verify(
   if (named) await requireWindow(core, named);
   const onChecked: OnChecked = (step, done, of) => progress(`${step}: ${done} of ${of}`);
   const look = async (deletes: boolean): Promise<{ steps: VerifyStep[]; repairs: string[] }> => {
-    const records = await core.store.verify(signal, onChecked);
-    const names = named ? [named] : await core.store.windowNames();
+    const records = await core.store.check.verify(signal, onChecked);
+    const names = named ? [named] : await core.store.windows.names();
     const { step, repairs } = await verifyBlocks(core, names, { engine: input.engine, deletes, onChecked }, signal);
     return { steps: [...records, step], repairs };
   };
   const healthy = (steps: readonly VerifyStep[]): boolean => steps.every((step) => step.problems.length === 0);
   const found = await look(false);
   if (!input.repair || healthy(found.steps)) return { ...found, healthy: healthy(found.steps) };
-  const repairs = await core.store.repair(input.engine ?? core.engines.defaultSpec, signal, onChecked);
+  const repairs = await core.store.check.repair(input.engine ?? core.engines.defaultSpec, signal, onChecked);
   repairs.push(...(await look(true)).repairs);
   const { steps } = await look(false);
   return { steps, healthy: healthy(steps), repairs };
@@ -85,7 +85,7 @@ async function verifyBlocks(
 
 /** Whether another client has deleted it since it was listed. */
 const isGone = (core: CoreContext, name: WindowName): Promise<boolean> =>
-  core.store.getWindow(name).then(
+  core.store.windows.get(name).then(
     (manifest) => manifest === null,
     () => false,
   );
@@ -98,10 +98,10 @@ async function verifyBlocksOf(
 ): Promise<{ checked: number; problems: string[]; repairs: string[] }> {
   const nothing = { checked: 0, problems: [], repairs: [] };
   const window = name;
-  const kv = await core.store.loadWindowKv(window);
+  const kv = await core.store.windows.loadKv(window);
   if (kv.blocks.length === 0) return nothing;
-  const { salt } = await core.store.getLineage(lineage);
-  const ids = await core.store.loadWindowTokens(window);
+  const { salt } = await core.store.lineages.get(lineage);
+  const ids = await core.store.windows.loadTokens(window);
   const engine = core.engines.get(engineSpec ?? recordedEngine);
   const context = { ids, salt: saltOf({ salt, generation: kv.saltGeneration }), handle: kv.handle };
   const location = await engine.locate(context, signal);
@@ -110,7 +110,7 @@ async function verifyBlocksOf(
     engine,
     location.blocks,
     kv.blocks,
-    { readAll: true, checksumsOfOthers: (hashes) => core.store.checksumsOfOthers(hashes, window) },
+    { readAll: true, checksumsOfOthers: (hashes) => core.store.blocks.checksumsOfOthers(hashes, window) },
     signal,
   );
   if (damaged.length === 0) return { ...nothing, checked };

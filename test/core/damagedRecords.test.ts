@@ -35,7 +35,7 @@ describe('S4-05 damage', () => {
     await savedWindow(fixture);
     damage(fixture, named);
     expect(await codeOf(fixture.cwm.deleteWindow({ window: 'w' }, never()))).toBe('no error');
-    expect(await fixture.store.windowNames()).toEqual([]);
+    expect(await fixture.store.windows.names()).toEqual([]);
     expect(await codeOf(fixture.cwm.deleteWindow({ window: 'w' }, never()))).toBe('CWM-2002');
   });
 

@@ -1,37 +1,41 @@
 import { describe, expect, test } from 'vitest';
 import { effects, signallingStore } from '../../src/core/signallingStore.ts';
-import type { StateStore } from '../../src/core/ports/states.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import type { Change } from '../../src/protocol/signals.ts';
 import { aManifest, aPoint, aReceipt, aSession, aKvRecord } from '../store/builders.ts';
 import { coreFixture, never, savedWindow, type CoreFixture } from './coreFixture.ts';
 
-type Method = Exclude<keyof Store, 'states'>;
-
 /** What the store answers in these tests, by method. */
-const answers: Partial<Record<string, unknown>> = {
-  restore: { id: 't', kind: 'window', name: 'w' },
-  activeSessions: ['s1'],
-  addRecoveryPoint: aPoint('p1'),
+const answers: Readonly<Record<string, unknown>> = {
+  'trash.restore': { id: 't', kind: 'window', name: 'w' },
+  'states.setActiveSessions': ['s1'],
+};
+
+type Method = (...given: readonly unknown[]) => Promise<unknown>;
+/** A method of a part by its path, like `sessions.create`. */
+const methodAt = (store: Store, path: string): Method => {
+  const [part, name] = path.split('.') as [keyof Store, string];
+  return (store[part] as unknown as Record<string, Method>)[name]!;
 };
 
 function tested(failing = false) {
   const heard: Change[] = [];
   const called: string[] = [];
-  const answering = (own: Partial<Store>): object =>
-    new Proxy(own, {
-      get: (_, name: string) =>
-        name in own
-          ? own[name as keyof Store]
-          : async () => {
-              called.push(name);
-              if (failing) throw new Error('The disk is full.');
-              // Told before it is stored, a client could fetch the old record.
-              expect(heard).toEqual([]);
-              return answers[name];
-            },
-    });
-  const store = answering({ states: answering({}) as StateStore }) as Store;
+  const part = (of: string): object =>
+    new Proxy(
+      {},
+      {
+        get: (_, name: string) => async () => {
+          const path = `${of}.${name}`;
+          called.push(path);
+          if (failing) throw new Error('The disk is full.');
+          // Told before it is stored, a client could fetch the old record.
+          expect(heard).toEqual([]);
+          return answers[path];
+        },
+      },
+    );
+  const store = Object.fromEntries(Object.keys(effects).map((name) => [name, part(name)])) as unknown as Store;
   return { heard, called, store: signallingStore(store, { emit: (change) => heard.push(change) }) };
 }
 
@@ -40,63 +44,58 @@ const session = { type: 'session', session: 's1' } as const;
 const state = { type: 'state', session: 's1' } as const;
 
 /** Every method that writes what a client can see: what it is given, and which signals follow. */
-const writing: readonly (readonly [Method, readonly unknown[], readonly Change[]])[] = [
-  ['createSession', [aSession({ version: 1 })], [{ ...session, version: 1 }]],
-  ['updateSession', [aSession({ version: 7 })], [{ ...session, version: 7 }]],
-  ['deleteSession', ['s1'], [session]],
-  ['createWindow', [aManifest({ name: 'w' }), [], aKvRecord()], [window]],
-  ['replaceWindowKv', ['w', aKvRecord()], [window]],
-  ['appendReceipt', ['w', aReceipt()], [window]],
-  ['setPinned', ['w', true], [window]],
-  ['deleteWindow', ['w'], [window]],
-  ['setActiveSession', ['file:///p', 's1'], [{ type: 'project', project: 'file:///p' }]],
-  ['restore', ['t'], [window]],
-  ['repair', ['embedded', never()], [{ type: 'resync' }]],
+const writing: readonly (readonly [string, readonly unknown[], readonly Change[]])[] = [
+  ['sessions.create', [aSession({ version: 1 })], [{ ...session, version: 1 }]],
+  ['sessions.update', [aSession({ version: 7 })], [{ ...session, version: 7 }]],
+  ['sessions.delete', ['s1'], [session]],
+  ['windows.create', [aManifest({ name: 'w' }), [], aKvRecord()], [window]],
+  ['windows.replaceKv', ['w', aKvRecord()], [window]],
+  ['windows.setPinned', ['w', true], [window]],
+  ['windows.delete', ['w'], [window]],
+  ['receipts.append', ['w', aReceipt()], [window]],
+  ['projects.setCurrentSession', ['file:///p', 's1'], [{ type: 'project', project: 'file:///p' }]],
+  ['states.save', ['s1', {}, 0], [state]],
+  ['states.addRecoveryPoint', [aPoint('p1')], [state]],
+  // A restore is a change of the session too.
+  ['states.restore', [aSession({ version: 3 }), null, null], [{ ...session, version: 3 }, state]],
+  // Those that were selected before, and those that are now.
+  ['states.setActiveSessions', [['s2', 's1']], [state, { ...state, session: 's2' }]],
+  ['trash.restore', ['t'], [window]],
+  ['check.repair', ['embedded', never()], [{ type: 'resync' }]],
 ];
 
 describe('signals of the store', () => {
-  test.each(writing)('S4-40 %s is told once it is stored', async (name, given, expected) => {
+  test.each(writing)('S4-40 %s is told once it is stored', async (path, given, expected) => {
     const { store, heard, called } = tested();
-    await (store[name] as (...given: readonly unknown[]) => Promise<unknown>)(...given);
-    expect(called).toEqual([name]);
+    await methodAt(store, path)(...given);
+    expect(called).toEqual([path]);
     expect(heard).toEqual(expected);
   });
 
-  test.each(writing)('S4-40 %s that fails is not told', async (name, given) => {
+  test.each(writing)('S4-40 %s that fails is not told', async (path, given) => {
     const { store, heard } = tested(true);
-    await expect((store[name] as (...given: readonly unknown[]) => Promise<unknown>)(...given)).rejects.toThrow('full');
+    await expect(methodAt(store, path)(...given)).rejects.toThrow('full');
     expect(heard).toEqual([]);
   });
 
   test('S4-40 no method that writes is missing: the others read, or write what no client sees yet', () => {
-    const told = writing.map(([name]) => name);
-    const others = Object.entries(effects).filter(([name]) => !told.includes(name as Method));
+    const told = writing.map(([path]) => path);
+    const others = Object.entries(effects)
+      .flatMap(([part, methods]) =>
+        Object.entries(methods).map(([name, effect]) => [`${part}.${name}`, effect] as const),
+      )
+      .filter(([path]) => !told.includes(path));
     expect(others.filter(([, effect]) => typeof effect === 'function')).toEqual([]);
-    expect(others.filter(([, effect]) => effect === 'unseen').map(([name]) => name)).toEqual([
-      'appendMessages',
-      'saveTokens',
-      'createLineage',
-      'advanceLineage',
-      'emptyTrash',
+    expect(others.filter(([, effect]) => effect === 'unseen').map(([path]) => path)).toEqual([
+      'sessions.saveTokens',
+      'messages.append',
+      'lineages.create',
+      'lineages.advance',
+      'trash.empty',
     ]);
     const verbs =
-      /^(?:create|update|delete|append|save|replace|set|add|advance|restore|empty|repair|move|put|remove|write)/;
-    expect(others.filter(([name, effect]) => effect === 'reads' && verbs.test(name))).toEqual([]);
-  });
-
-  test("S4-40 a change of a session's state sends a signal, and going back also one for the session", async () => {
-    const restored = aSession({ version: 3 });
-    const cases: [(states: StateStore) => Promise<unknown>, Change[]][] = [
-      [(states) => states.save('s1' as never, {} as never, 0), [state]],
-      [(states) => states.addRecoveryPoint(aPoint('p1')), [state]],
-      [(states) => states.restore(restored, null, null), [{ ...session, version: 3 }, state]],
-      [(states) => states.setActiveSessions(['s2'] as never), [state, { ...state, session: 's2' }]],
-    ];
-    for (const [write, expected] of cases) {
-      const { store, heard } = tested();
-      await write(store.states);
-      expect(heard).toEqual(expected);
-    }
+      /\.(?:create|update|delete|append|save|replace|set|add|advance|restore|empty|repair|move|put|remove|write)/;
+    expect(others.filter(([path, effect]) => effect === 'reads' && verbs.test(path))).toEqual([]);
   });
 });
 

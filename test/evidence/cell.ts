@@ -206,14 +206,14 @@ class CellRun {
 
   async #idsOf(id: string): Promise<number[]> {
     const { tokens } = await this.#product.cwm.getSession({ session: id });
-    return tokens ? this.#product.store.loadTokens(parseSessionId(id), tokens.sha256) : [];
+    return tokens ? this.#product.store.sessions.loadTokens(parseSessionId(id), tokens.sha256) : [];
   }
 
   /** Of the session's prompt, whose blocks are kept as soon as it was asked. */
   async #filesOf(id: string): Promise<string[]> {
     if (this.#lie.hasTier === false) return [];
     const { tokens, lineage } = await this.#product.cwm.getSession({ session: id });
-    const salt = this.#lie.faults?.saltIgnored ? null : saltOf(await this.#product.store.getLineage(lineage));
+    const salt = this.#lie.faults?.saltIgnored ? null : saltOf(await this.#product.store.lineages.get(lineage));
     const profile = { algorithm: 'sha256_cbor', seed: defaultHashSeed, saltEncoding: 'tagged' } as const;
     const promptIds = (await this.#idsOf(id)).slice(0, tokens?.promptCount);
     return blockHashChain(profile, promptIds, blockTokens, salt).map((hash) => this.#scene.fake.blockPath(hash));
@@ -229,7 +229,7 @@ class CellRun {
     const windows = await Promise.all(
       items.map(async ({ name }) => {
         const { manifest } = await cwm.getWindow({ window: name });
-        return [manifest, await store.loadWindowTokens(name)] as const;
+        return [manifest, await store.windows.loadTokens(name)] as const;
       }),
     );
     return { messages, ids, windows };

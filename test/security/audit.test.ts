@@ -114,16 +114,16 @@ describe('S0-61 what the backend writes into the audit log', () => {
   it('is also what comes back from the trash, what goes for good, and a freeze that a start had to finish', async () => {
     const directory = await temporaryDirectory();
     const store = await openTestStore(directory);
-    const audited = auditedStore(store, (facts) => store.recordAudit(facts));
+    const audited = auditedStore(store, (facts) => store.audit.record(facts));
     await fill(store);
-    await audited.deleteWindow(windowName('w0'));
-    await audited.deleteSession(sessionId('s2'));
-    for (const { id } of (await audited.listTrash()).toSorted((a, b) => a.name.localeCompare(b.name)).reverse())
-      await audited.restore(id);
-    await audited.deleteSession(sessionId('s2'));
-    await audited.emptyTrash('all');
-    await audited.emptyTrash('all');
-    await store.createWindow(aManifest({ mode: 'freeze' }), someIds, aKvRecord());
+    await audited.windows.delete(windowName('w0'));
+    await audited.sessions.delete(sessionId('s2'));
+    for (const { id } of (await audited.trash.list()).toSorted((a, b) => a.name.localeCompare(b.name)).reverse())
+      await audited.trash.restore(id);
+    await audited.sessions.delete(sessionId('s2'));
+    await audited.trash.empty('all');
+    await audited.trash.empty('all');
+    await store.windows.create(aManifest({ mode: 'freeze' }), someIds, aKvRecord());
     await store.close();
     await openTestStore(directory);
     const told = entries({ storage: directory }).map(({ event, session, window, from, to, items }) =>

@@ -37,18 +37,18 @@ async function leftovers(storage: string): Promise<string[]> {
 async function read(storage: string): Promise<Examined> {
   const store = await openStore({ directory: storage, clock: systemClock });
   try {
-    const steps = await store.verify(new AbortController().signal);
+    const steps = await store.check.verify(new AbortController().signal);
     const problems = steps.flatMap(({ step, problems }) => problems.map((problem) => `${step}: ${problem}`));
     const sessions = new Map<string, SeenSession>();
     const shown: Record<string, string> = {};
-    for (const id of await store.sessionIds()) {
-      const session = await store.getSession(id);
+    for (const id of await store.sessions.ids()) {
+      const session = await store.sessions.get(id);
       if (!session) throw new Error(`Session ${id} is listed and not there.`);
       sessions.set(id, await seenSession(store, session));
       shown[id] = describe(session);
     }
     const windows = new Map<string, SeenWindow>();
-    for (const name of await store.windowNames()) windows.set(name, await seenWindow(store, name));
+    for (const name of await store.windows.names()) windows.set(name, await seenWindow(store, name));
     return { sessions, windows, problems, picture: { sessions: sorted(shown), windows: [...windows.keys()].sort() } };
   } finally {
     await store.close();
@@ -64,10 +64,10 @@ export function auditedWindows(storage: string): Set<string> {
 async function seenSession(store: FileStore, session: Session): Promise<SeenSession> {
   const id = session.id;
   const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
-  const messages = await store.loadMessages(id, messageIds);
+  const messages = await store.messages.load(id, messageIds);
   return {
     texts: messages.map(textOf),
-    ids: session.tokens && (await store.loadTokens(id, session.tokens.sha256)),
+    ids: session.tokens && (await store.sessions.loadTokens(id, session.tokens.sha256)),
     sha256: session.tokens?.sha256 ?? null,
     frozenAs: session.frozenAs,
     draft: session.draft,
@@ -76,19 +76,19 @@ async function seenSession(store: FileStore, session: Session): Promise<SeenSess
 
 async function seenWindow(
   store: FileStore,
-  name: Awaited<ReturnType<FileStore['windowNames']>>[number],
+  name: Awaited<ReturnType<FileStore['windows']['names']>>[number],
 ): Promise<SeenWindow> {
-  const manifest = await store.getWindow(name);
+  const manifest = await store.windows.get(name);
   if (!manifest) throw new Error(`Window ${name} is listed and not there.`);
-  const messages = await store.loadMessages(manifest.session, manifest.messageIds);
-  const ids = await store.loadWindowTokens(name);
-  await store.loadWindowKv(name);
+  const messages = await store.messages.load(manifest.session, manifest.messageIds);
+  const ids = await store.windows.loadTokens(name);
+  await store.windows.loadKv(name);
   return {
     session: manifest.session,
     texts: messages.map(textOf),
     ids,
     sha256: sha256Hex(encodeTokenIds(ids)),
-    pinned: await store.isPinned(name),
+    pinned: await store.windows.isPinned(name),
   };
 }
 

@@ -35,9 +35,9 @@ describe('S0-50 S0-60 who and what can reach the files', () => {
     try {
       const store = await openTestStore(directory);
       await fill(store);
-      await store.setActiveSession(projectUri('file:///p'), sessionId('s1'));
-      await store.createWindow(aManifest({ mode: 'freeze' }), someIds, aKvRecord());
-      await store.deleteSession(sessionId('s2'));
+      await store.projects.setCurrentSession(projectUri('file:///p'), sessionId('s1'));
+      await store.windows.create(aManifest({ mode: 'freeze' }), someIds, aKvRecord());
+      await store.sessions.delete(sessionId('s2'));
       await repair(store);
       await store.close();
     } finally {
@@ -68,29 +68,29 @@ describe('S0-50 S0-60 who and what can reach the files', () => {
   it.each(escapes)('an id that was only cast is refused as a path: %j', async (id) => {
     const directory = await temporaryDirectory();
     const store = await openTestStore(join(directory, 'store'));
-    await store.createSession(aSession());
+    await store.sessions.create(aSession());
     const refused = { code: expect.stringMatching(/^CWM-10/) as unknown };
-    await expect(store.createSession(aSession({ id }))).rejects.toMatchObject(refused);
-    await expect(store.getSession(sessionId(id))).rejects.toMatchObject(refused);
-    await expect(store.deleteSession(sessionId(id))).rejects.toMatchObject(refused);
-    await expect(store.createWindow(aManifest({ name: id }), someIds, aKvRecord())).rejects.toMatchObject(refused);
-    await expect(store.getWindow(windowName(id))).rejects.toMatchObject(refused);
-    await expect(store.deleteWindow(windowName(id))).rejects.toMatchObject(refused);
-    await expect(store.appendMessages(sessionId('s1'), [aMessage(id, 1)])).rejects.toMatchObject(refused);
-    await expect(store.loadMessages(sessionId('s1'), [messageId(id)])).rejects.toMatchObject(refused);
-    await expect(store.loadTokens(sessionId('s1'), id)).rejects.toMatchObject(refused);
+    await expect(store.sessions.create(aSession({ id }))).rejects.toMatchObject(refused);
+    await expect(store.sessions.get(sessionId(id))).rejects.toMatchObject(refused);
+    await expect(store.sessions.delete(sessionId(id))).rejects.toMatchObject(refused);
+    await expect(store.windows.create(aManifest({ name: id }), someIds, aKvRecord())).rejects.toMatchObject(refused);
+    await expect(store.windows.get(windowName(id))).rejects.toMatchObject(refused);
+    await expect(store.windows.delete(windowName(id))).rejects.toMatchObject(refused);
+    await expect(store.messages.append(sessionId('s1'), [aMessage(id, 1)])).rejects.toMatchObject(refused);
+    await expect(store.messages.load(sessionId('s1'), [messageId(id)])).rejects.toMatchObject(refused);
+    await expect(store.sessions.loadTokens(sessionId('s1'), id)).rejects.toMatchObject(refused);
     expect(await readdir(directory)).toEqual(['store']);
   });
 
   it('names of Windows devices are stored under names that are none', async () => {
     const directory = await temporaryDirectory();
     const store = await openTestStore(directory);
-    await store.createSession(aSession({ id: 'NUL' }));
-    await store.createWindow(aManifest({ name: 'com1', session: 'NUL' }), someIds, aKvRecord());
+    await store.sessions.create(aSession({ id: 'NUL' }));
+    await store.windows.create(aManifest({ name: 'com1', session: 'NUL' }), someIds, aKvRecord());
     expect(await readdir(join(directory, 'contexts'))).toEqual(['NUL~']);
     expect(await readdir(join(directory, 'windows'))).toEqual(['com1~']);
-    expect(await store.getSession(sessionId('NUL'))).toMatchObject({ id: 'NUL' });
-    expect((await store.listWindows(windowsQuery())).items).toMatchObject([{ name: 'com1' }]);
+    expect(await store.sessions.get(sessionId('NUL'))).toMatchObject({ id: 'NUL' });
+    expect((await store.windows.list(windowsQuery())).items).toMatchObject([{ name: 'com1' }]);
   });
 
   onPosix('a link in place of a directory is refused, and nothing behind it is touched', async () => {
@@ -104,12 +104,12 @@ describe('S0-50 S0-60 who and what can reach the files', () => {
     await rm(join(directory, 'contexts/s2/messages'), { recursive: true });
     await symlink(outside, join(directory, 'contexts/s2/messages'));
     const denied = { code: 'CWM-8001', hint: expect.stringMatching(/follows no links/) };
-    await expect(store.getSession(sessionId('linked'))).rejects.toMatchObject(denied);
-    await expect(store.deleteSession(sessionId('linked'))).rejects.toMatchObject(denied);
-    await expect(store.getWindow(windowName('linked'))).rejects.toMatchObject(denied);
-    await expect(store.appendMessages(sessionId('s2'), [aMessage('m1', 1)])).rejects.toMatchObject(denied);
-    await expect(store.createSession(aSession({ id: 'linked' }))).rejects.toMatchObject({ code: 'CWM-3004' });
-    expect((await store.listSessions({ limit: 9, offset: 0 })).items.map((session) => session.id)).toEqual([
+    await expect(store.sessions.get(sessionId('linked'))).rejects.toMatchObject(denied);
+    await expect(store.sessions.delete(sessionId('linked'))).rejects.toMatchObject(denied);
+    await expect(store.windows.get(windowName('linked'))).rejects.toMatchObject(denied);
+    await expect(store.messages.append(sessionId('s2'), [aMessage('m1', 1)])).rejects.toMatchObject(denied);
+    await expect(store.sessions.create(aSession({ id: 'linked' }))).rejects.toMatchObject({ code: 'CWM-3004' });
+    expect((await store.sessions.list({ limit: 9, offset: 0 })).items.map((session) => session.id)).toEqual([
       's1',
       's2',
     ]);
@@ -137,17 +137,17 @@ describe('S0-50 S0-60 who and what can reach the files', () => {
     await replace('contexts/s1/message_index.jsonl');
     await replace('windows/w0/receipts.jsonl');
     const hint = expect.stringContaining('symbolic link') as unknown;
-    const read = await store.getSession(sessionId('s1')).catch((error: unknown) => error);
+    const read = await store.sessions.get(sessionId('s1')).catch((error: unknown) => error);
     expect(read).toMatchObject({ code: 'CWM-4002', hint });
-    await expect(store.listReceipts(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-4002', hint });
-    await expect(store.appendMessages(sessionId('s1'), [aMessage('m2', 2)])).rejects.toMatchObject({
+    await expect(store.receipts.list(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-4002', hint });
+    await expect(store.messages.append(sessionId('s1'), [aMessage('m2', 2)])).rejects.toMatchObject({
       code: 'CWM-4001',
       hint,
     });
     expect(await readFile(secret, 'utf8')).toBe('secret');
     // The rest is listed.
-    expect((await store.listSessions({ limit: 9, offset: 0 })).items.map((session) => session.id)).toEqual(['s2']);
-    expect((await store.listWindows(windowsQuery())).total).toBe(1);
+    expect((await store.sessions.list({ limit: 9, offset: 0 })).items.map((session) => session.id)).toEqual(['s2']);
+    expect((await store.windows.list(windowsQuery())).total).toBe(1);
     expect(store.problems.map((problem) => problem.path).sort()).toEqual([
       'contexts/s1/metadata.json',
       'windows/w0/receipts.jsonl',

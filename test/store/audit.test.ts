@@ -46,11 +46,11 @@ describe('S0-61 the audit log', () => {
     store = await openTestStore(directory, { clock });
   };
   const record = async (...sessions: string[]): Promise<void> => {
-    for (const session of sessions) await store.recordAudit([fact(session)]);
+    for (const session of sessions) await store.audit.record([fact(session)]);
   };
 
   it('has a line for each fact, and each holds the hash of the one before', async () => {
-    await store.recordAudit([fact('a'), { ...fact('b'), window: 'w', verdict: 'proven' }]);
+    await store.audit.record([fact('a'), { ...fact('b'), window: 'w', verdict: 'proven' }]);
     await reopen();
     await record('c');
     const lines = linesOf(await read());
@@ -67,7 +67,7 @@ describe('S0-61 the audit log', () => {
       },
       { sequence: 3, at: expect.any(String), previous: lines[1]?.slice(0, 64), ...fact('c') },
     ]);
-    expect(await store.verifyAudit(signal)).toEqual({
+    expect(await store.audit.verify(signal)).toEqual({
       healthy: true,
       entries: 3,
       files: 1,
@@ -77,15 +77,15 @@ describe('S0-61 the audit log', () => {
   });
 
   it('is empty and whole before anything happened', async () => {
-    expect(await store.verifyAudit(signal)).toEqual({ healthy: true, entries: 0, files: 0, head: null, problems: [] });
+    expect(await store.audit.verify(signal)).toEqual({ healthy: true, entries: 0, files: 0, head: null, problems: [] });
   });
 
   it('stores many facts at once, all and in order', async () => {
-    await Promise.all(Array.from({ length: 100 }, (_, at) => store.recordAudit([fact(`s${at}`)])));
+    await Promise.all(Array.from({ length: 100 }, (_, at) => store.audit.record([fact(`s${at}`)])));
     expect(entriesOf(await read()).map(({ session }) => session)).toEqual(
       Array.from({ length: 100 }, (_, at) => `s${at}`),
     );
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true, entries: 100 });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true, entries: 100 });
   });
 
   describe('names the line', () => {
@@ -164,11 +164,11 @@ describe('S0-61 the audit log', () => {
           .map((text) => `${text}\n`)
           .join(''),
       );
-      const report = await store.verifyAudit(signal);
+      const report = await store.audit.verify(signal);
       expect(report.healthy).toBe(false);
       expect(places(report)).toEqual(found);
       for (const problem of report.problems) expect(problem.what).toMatch(what);
-      const steps = await store.verify(signal);
+      const steps = await store.check.verify(signal);
       expect(steps.find(({ step }) => step === 'audit log')?.problems[0]).toContain('audit.jsonl');
     });
 
@@ -186,7 +186,7 @@ describe('S0-61 the audit log', () => {
       await record('s7');
       await reopen();
       await record('s8');
-      const report = await store.verifyAudit(signal);
+      const report = await store.audit.verify(signal);
       expect(report.healthy).toBe(false);
       expect(report.problems.length).toBeLessThanOrEqual(2);
     });
@@ -195,7 +195,7 @@ describe('S0-61 the audit log', () => {
   it('a file that was taken away is missed', async () => {
     await record('s1', 's2');
     await rm(log());
-    expect((await store.verifyAudit(signal)).problems).toMatchObject([
+    expect((await store.audit.verify(signal)).problems).toMatchObject([
       { what: 'Entries 1 to 2 are missing at the end.' },
     ]);
     await reopen();
@@ -205,24 +205,26 @@ describe('S0-61 the audit log', () => {
       { sequence: 3, event: 'LOG_DAMAGED' },
       { sequence: 4, session: 's3' },
     ]);
-    expect((await store.verifyAudit(signal)).problems).toMatchObject([
+    expect((await store.audit.verify(signal)).problems).toMatchObject([
       { line: 1, what: 'Entries 1 to 2 are missing before it.' },
     ]);
   });
 
   it('an entry that was written down elsewhere detects a log that was rewritten from scratch', async () => {
     await record('s1', 's2', 's3');
-    const noted = (await store.verifyAudit(signal)).head!;
+    const noted = (await store.audit.verify(signal)).head!;
     await record('s4');
-    expect(await store.verifyAudit(signal, noted)).toMatchObject({ healthy: true });
-    expect((await store.verifyAudit(signal, { ...noted, hash: 'f'.repeat(64) })).problems).toMatchObject([{ line: 3 }]);
+    expect(await store.audit.verify(signal, noted)).toMatchObject({ healthy: true });
+    expect((await store.audit.verify(signal, { ...noted, hash: 'f'.repeat(64) })).problems).toMatchObject([
+      { line: 3 },
+    ]);
     await store.close();
     await rm(log());
     await rm(join(directory, 'audit/head.json'));
     store = await openTestStore(directory, { clock });
     await record('x1', 'x2', 'x3', 'x4');
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
-    expect((await store.verifyAudit(signal, noted)).problems).toMatchObject([{ file: 'audit.jsonl', line: 3 }]);
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true });
+    expect((await store.audit.verify(signal, noted)).problems).toMatchObject([{ file: 'audit.jsonl', line: 3 }]);
   });
 
   it('S4-06 an incomplete last line is removed, and an entry says so', async () => {
@@ -237,7 +239,7 @@ describe('S0-61 the audit log', () => {
       { sequence: 3, event: 'LOG_REPAIRED' },
       { sequence: 4, session: 's3' },
     ]);
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true, entries: 4 });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true, entries: 4 });
   });
 
   it('continues after a head record that was lost or damaged', async () => {
@@ -251,7 +253,7 @@ describe('S0-61 the audit log', () => {
       store = await openTestStore(directory, { clock });
       await record('s');
     }
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true, entries: 4 });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true, entries: 4 });
   });
 
   it('a month that is over becomes an archive, and the chain goes through all of them', async () => {
@@ -261,15 +263,15 @@ describe('S0-61 the audit log', () => {
     }
     expect((await readdir(join(directory, 'audit'))).sort()).toEqual(['2026-03.jsonl', '2026-04.jsonl', 'head.json']);
     expect(entriesOf(await read())).toMatchObject([{ sequence: 5, session: 'may' }, { sequence: 6 }]);
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true, entries: 6, files: 3 });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true, entries: 6, files: 3 });
     await reopen();
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true });
     const march = join(directory, 'audit/2026-03.jsonl');
     const lines = linesOf(await readFile(march, 'utf8'));
     await writeFile(march, `${lines[0]}\n`);
-    expect(places(await store.verifyAudit(signal))).toEqual(['audit/2026-04.jsonl:1']);
+    expect(places(await store.audit.verify(signal))).toEqual(['audit/2026-04.jsonl:1']);
     await rm(march);
-    expect(await store.verifyAudit(signal)).toMatchObject({
+    expect(await store.audit.verify(signal)).toMatchObject({
       problems: [{ file: 'audit/2026-04.jsonl', line: 1, what: 'Entries 1 to 2 are missing before it.' }],
     });
   });
@@ -290,25 +292,25 @@ describe('S0-61 the audit log', () => {
       'audit-2026-03.jsonl',
     ]);
     expect(entriesOf(await read()).at(-1)).toMatchObject({ event: 'LOG_EXPIRED', through: { sequence: 1 } });
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true, entries: 3 });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true, entries: 3 });
     clock.advance(400 * dayMs);
     await record('much later');
     clock.advance(dayMs);
     await reopen();
     expect((await readdir(join(directory, 'audit'))).sort()).toEqual(['head.json']);
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true });
     await rm(join(directory, 'audit/head.json'));
     await reopen();
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true });
   });
 
   it('a clock that is 20 years ahead for one start costs neither the log nor what is in the trash', async () => {
     await record('march');
     clock.advance(31 * dayMs);
     await record('april');
-    await store.createLineage({ id: lineageId('l1'), salt: 'salt', generation: 0 });
-    await store.createSession(aSession());
-    await store.deleteSession(sessionId('s1'));
+    await store.lineages.create({ id: lineageId('l1'), salt: 'salt', generation: 0 });
+    await store.sessions.create(aSession());
+    await store.sessions.delete(sessionId('s1'));
     const years = 20 * 365 * dayMs;
     clock.advance(years);
     await reopen();
@@ -319,11 +321,11 @@ describe('S0-61 the audit log', () => {
     clock.advance(2 * dayMs);
     await reopen();
     expect(await readdir(join(directory, 'audit'))).toContain('2026-03.jsonl');
-    expect(await store.listTrash()).toMatchObject([{ name: 's1' }]);
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
+    expect(await store.trash.list()).toMatchObject([{ name: 's1' }]);
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true });
     clock.advance(6 * dayMs);
     await reopen();
-    expect(await store.listTrash()).toEqual([]);
+    expect(await store.trash.list()).toEqual([]);
   });
 
   it('a clock that goes backwards changes nothing in the order', async () => {
@@ -334,13 +336,13 @@ describe('S0-61 the audit log', () => {
     clock.advance(61 * dayMs);
     await record('march');
     expect(entriesOf(await read()).map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true });
   });
 
   it('a log that cannot be read does not stop the store from opening', async () => {
     const memory = new MemoryFiles();
     const first = await openTestStore('/store', { files: memory });
-    await first.recordAudit([fact('s1')]);
+    await first.audit.record([fact('s1')]);
     await first.close();
     const files = Object.assign(Object.create(memory) as MemoryFiles, {
       read: async (path: string) => {
@@ -350,7 +352,7 @@ describe('S0-61 the audit log', () => {
     });
     const second = await openTestStore('/store', { files });
     expect(second.problems).toMatchObject([{ path: 'audit.jsonl', what: 'It could not be read (EIO).' }]);
-    await expect(second.verifyAudit(signal)).rejects.toMatchObject({ code: 'CWM-4002' });
+    await expect(second.audit.verify(signal)).rejects.toMatchObject({ code: 'CWM-4002' });
   });
 });
 
@@ -364,15 +366,15 @@ describe('EC-052 the audit log when the disk fails', () => {
       const memory = new MemoryFiles();
       const faulty = new FaultyFiles(memory);
       const store = await openTestStore('/store', { files: faulty.files });
-      await store.recordAudit([fact('s1')]);
+      await store.audit.record([fact('s1')]);
       await store.close();
       const again = await openTestStore('/store', { files: faulty.files });
       faulty.failAt(0, kind, 'ENOSPC');
-      await again.recordAudit([fact('lost'), fact('lost')]);
+      await again.audit.record([fact('lost'), fact('lost')]);
       expect(again.problems).toMatchObject([{ path: 'audit.jsonl', what: 'Entries could not be written (ENOSPC).' }]);
-      await again.recordAudit([fact('s2')]);
+      await again.audit.record([fact('s2')]);
       expect(await read(memory)).toMatchObject([{ session: 's1' }, { session: 's2', sequence: 2, lost: 2 }]);
-      expect(await again.verifyAudit(signal)).toMatchObject({ healthy: true });
+      expect(await again.audit.verify(signal)).toMatchObject({ healthy: true });
     },
   );
 
@@ -385,7 +387,7 @@ describe('EC-052 the audit log when the disk fails', () => {
           clock.advance(31 * dayMs);
           const store = await openTestStore('/store', { files: faulty.files, clock });
           for (const session of [`${month}a`, `${month}b`]) {
-            await store.recordAudit([fact(session)]);
+            await store.audit.record([fact(session)]);
             const isLost = store.problems.some(({ what }) => what.startsWith('Entries could not be written'));
             if (!isLost) acknowledged.set(session, clock.elapsedMs());
           }
@@ -405,8 +407,8 @@ describe('EC-052 the audit log when the disk fails', () => {
         await run(faulty, clock, acknowledged).catch(() => undefined);
         endAs(ending, memory, at);
         const store = await openTestStore('/store', { files: memory, clock });
-        await store.recordAudit([fact('afterwards')]);
-        const report = await store.verifyAudit(signal);
+        await store.audit.record([fact('afterwards')]);
+        const report = await store.audit.verify(signal);
         expect(report.problems, `${ending} at change ${at}, ${whole.seen[at]}`).toEqual([]);
         const archives = (await memory.list('/store/audit')).filter((name) => name !== 'head.json');
         const left = await Promise.all(
@@ -439,8 +441,8 @@ describe('the check of a chain', () => {
   it('finds every flipped bit and every lost byte of a whole log', async () => {
     const memory = new MemoryFiles();
     const store = await openTestStore('/store', { files: memory });
-    for (const session of ['a', 'b', 'c']) await store.recordAudit([fact(session)]);
-    const { head } = await store.verifyAudit(signal);
+    for (const session of ['a', 'b', 'c']) await store.audit.record([fact(session)]);
+    const { head } = await store.audit.verify(signal);
     const bytes = Buffer.from(await memory.read('/store/audit.jsonl'));
     expect(checkChain([{ name: 'log', bytes }], [head!]).healthy).toBe(true);
     for (let at = 0; at < bytes.length; at++) {

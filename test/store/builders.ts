@@ -1,6 +1,7 @@
 import { sha256Hex } from '../../src/base/hash.ts';
 import { encodeTokenIds } from '../../src/base/tokenIds.ts';
-import type { SessionQuery, WindowQuery } from '../../src/core/ports/store.ts';
+import type { SessionQuery } from '../../src/core/ports/sessions.ts';
+import type { WindowQuery } from '../../src/core/ports/windows.ts';
 import type { RecoveryPoint, StoredState } from '../../src/core/ports/states.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { newSession, type ContextTokens, type Message, type Session } from '../../src/protocol/schemas/session.ts';

@@ -41,7 +41,7 @@ async function openAgain(memory: MemoryFiles, where: string): Promise<object> {
   const world = await openWorld(memory);
   const state = await look(world);
   for (const { id, phase } of (await world.cwm.listSessions({})).items) expect(phase, `${id}, ${where}`).toBe('Idle');
-  const steps = await world.store.verify(world.signal);
+  const steps = await world.store.check.verify(world.signal);
   expect(
     steps.flatMap(({ problems }) => problems),
     where,

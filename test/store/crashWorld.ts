@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { makeCore, type Core } from '../../src/core/core.ts';
 import { defaultLimits } from '../../src/core/space/limits.ts';
 import { makeSpace, type Space } from '../../src/core/space/space.ts';
-import type { TrashItem } from '../../src/core/ports/store.ts';
+import type { TrashItem } from '../../src/core/ports/trash.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { SessionId, WindowName } from '../../src/protocol/ids.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
@@ -68,7 +68,7 @@ export async function filledFiles(): Promise<MemoryFiles> {
   await cwm.deleteWindow({ window: 'dropped', keepBlocks: true }, signal);
   await cwm.deleteSession({ session: 'gone' }, signal);
   for (const name of ['w', 'p', 'c', 'fw']) {
-    for (const { hash } of (await store.loadWindowKv(windowName(name))).blocks) {
+    for (const { hash } of (await store.windows.loadKv(windowName(name))).blocks) {
       const path = blockPath(hash);
       if ((await memory.stat(path)) !== null) continue;
       await memory.makeDirectory(join(path, '..'));
@@ -87,28 +87,28 @@ const blockPath = (hash: string): string => join(root, 'kv', '0'.repeat(32), has
  */
 export async function look({ store }: World): Promise<object> {
   const sessions: Record<string, object> = {};
-  for (const id of await store.sessionIds()) sessions[id] = await sessionOf(store, id);
+  for (const id of await store.sessions.ids()) sessions[id] = await sessionOf(store, id);
   const windows: Record<string, object> = {};
-  for (const name of await store.windowNames()) windows[name] = await windowOf(store, name);
+  for (const name of await store.windows.names()) windows[name] = await windowOf(store, name);
   const isGone = ({ name }: TrashItem): boolean => name !== 'n' && !(name in sessions) && !(name in windows);
-  const trash = (await store.listTrash()).filter(isGone).map(({ kind, name }) => `${kind} ${name}`);
+  const trash = (await store.trash.list()).filter(isGone).map(({ kind, name }) => `${kind} ${name}`);
   return {
     sessions,
     windows,
     trash: [...new Set(trash)].sort(),
-    active: await store.activeSession(projectUri(project)),
+    active: await store.projects.currentSession(projectUri(project)),
   };
 }
 
 async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
-  const session = await store.getSession(id);
+  const session = await store.sessions.get(id);
   if (!session) throw new CwmError('Corrupted', `Session "${id}" is listed and not there.`);
   const { lifecycle, draft, frozenAs, thawedFrom, tokens, expiresAt = null } = session;
   const branches: Record<string, string[]> = {};
   for (const { name, messageIds } of Object.values(session.branches)) {
-    branches[name] = (await store.loadMessages(id, messageIds)).map(wordsOf);
+    branches[name] = (await store.messages.load(id, messageIds)).map(wordsOf);
   }
-  const ids = tokens && (await store.loadTokens(id, tokens.sha256));
+  const ids = tokens && (await store.sessions.loadTokens(id, tokens.sha256));
   const state = await store.states.load(id);
   return {
     lifecycle,
@@ -123,13 +123,13 @@ async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
 }
 
 async function windowOf(store: FileStore, name: WindowName): Promise<object> {
-  const manifest = await store.getWindow(name);
+  const manifest = await store.windows.get(name);
   if (!manifest) throw new CwmError('Corrupted', `Window "${name}" is listed and not there.`);
   const { session, mode, parentWindow, messageIds } = manifest;
-  const words = (await store.loadMessages(session, messageIds)).map(wordsOf);
-  const ids = await store.loadWindowTokens(name);
-  const { blocks } = await store.loadWindowKv(name);
-  const pinned = await store.isPinned(name);
+  const words = (await store.messages.load(session, messageIds)).map(wordsOf);
+  const ids = await store.windows.loadTokens(name);
+  const { blocks } = await store.windows.loadKv(name);
+  const pinned = await store.windows.isPinned(name);
   return { session, mode, parentWindow, words, ids, pinned, blocks: blocks.length };
 }
 

@@ -18,7 +18,7 @@ const signal = new AbortController().signal;
 const secret = 'the plums are ripe on the ninth';
 const newKey = () => createSecretKey(randomBytes(32));
 const problemsOf = async (store: FileStore): Promise<string[]> =>
-  (await store.verify(signal)).flatMap(({ problems }) => problems);
+  (await store.check.verify(signal)).flatMap(({ problems }) => problems);
 
 describe('S0-61 frames', () => {
   const key = newKey();
@@ -128,10 +128,10 @@ describe('S0-61 an encrypted store', () => {
   async function filled(): Promise<FileStore> {
     const store = await open();
     await fill(store);
-    await store.appendMessages(sessionId('s1'), [aMessage('m2', 2, secret)]);
-    await store.createLineage({ id: lineageId('l9'), salt: secret, generation: 0 });
-    await store.recordAudit([{ event: 'SESSION_CREATE', outcome: 'ok', client: 'test', session: secret }]);
-    await store.listWindows(windowsQuery());
+    await store.messages.append(sessionId('s1'), [aMessage('m2', 2, secret)]);
+    await store.lineages.create({ id: lineageId('l9'), salt: secret, generation: 0 });
+    await store.audit.record([{ event: 'SESSION_CREATE', outcome: 'ok', client: 'test', session: secret }]);
+    await store.windows.list(windowsQuery());
     return store;
   }
 
@@ -150,20 +150,20 @@ describe('S0-61 an encrypted store', () => {
 
   it('has nothing in it that can be read, before and after everything that is done with it', async () => {
     const store = await filled();
-    await store.deleteSession(sessionId('s2'));
+    await store.sessions.delete(sessionId('s2'));
     await writeFile(join(directory, 'contexts/s1/messages/m1.json'), 'damaged');
-    await expect(store.loadMessages(sessionId('s1'), [messageId('m1')])).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.messages.load(sessionId('s1'), [messageId('m1')])).rejects.toMatchObject({ code: 'CWM-4004' });
     await store.close();
     expect((await readable()).length).toBeGreaterThan(8);
 
     const encrypted = await open('on', keyFile);
     expect(await readable()).toEqual(['encryption.json']);
     expect((await stat(keyFile)).mode & 0o777).toBe(0o600);
-    expect((await encrypted.loadMessages(sessionId('s1'), [messageId('m2')]))[0]?.content).toMatchObject({
+    expect((await encrypted.messages.load(sessionId('s1'), [messageId('m2')]))[0]?.content).toMatchObject({
       text: secret,
     });
-    await encrypted.appendMessages(sessionId('s1'), [aMessage('m3', 3, secret)]);
-    await encrypted.deleteWindow(windowName('w0'));
+    await encrypted.messages.append(sessionId('s1'), [aMessage('m3', 3, secret)]);
+    await encrypted.windows.delete(windowName('w0'));
     await repair(encrypted);
     await encrypted.close();
     expect(await readable()).toEqual(['encryption.json']);
@@ -174,7 +174,7 @@ describe('S0-61 an encrypted store', () => {
     await (await open('on', keyFile)).close();
     const again = await open();
     expect(again.encryption).toMatchObject({ state: 'on', keyFile, keyId: expect.stringMatching(/^[0-9a-f]{16}$/) });
-    expect(await again.loadWindowTokens(windowName('w0'))).toEqual(someIds);
+    expect(await again.windows.loadTokens(windowName('w0'))).toEqual(someIds);
     expect(await problemsOf(again)).toEqual([]);
   });
 
@@ -216,8 +216,8 @@ describe('S0-61 an encrypted store', () => {
     bytes[bytes.length - 30]! ^= 1;
     await writeFile(path, bytes);
     const store = await open();
-    await expect(store.loadMessages(sessionId('s1'), [messageId('m2')])).rejects.toMatchObject({ code: 'CWM-4004' });
-    await expect(store.getWindow(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.messages.load(sessionId('s1'), [messageId('m2')])).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.windows.get(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-4004' });
     expect(store.problems.filter(({ movedTo }) => movedTo !== null)).toHaveLength(2);
   });
 
@@ -268,7 +268,7 @@ describe('S0-61 when it ends in the middle', () => {
           );
           copy.cutPower();
           const again = await openTestStore(root, { files: copy, encryption: { turn, keyFile } });
-          expect(await again.loadWindowTokens(windowName('w0')), `${kind} ${at}`).toEqual(someIds);
+          expect(await again.windows.loadTokens(windowName('w0')), `${kind} ${at}`).toEqual(someIds);
           expect(await problemsOf(again), `${kind} ${at}`).toEqual([]);
           expect(again.encryption.state).toBe(turn);
           await again.close();
@@ -307,7 +307,7 @@ describe('S0-61 when it ends in the middle', () => {
     const store = await openTestStore(root, { files: memory });
     await fill(store);
     await store.close();
-    const [before] = await (await openTestStore(root, { files: memory.copy() })).listReceipts(windowName('w0'));
+    const [before] = await (await openTestStore(root, { files: memory.copy() })).receipts.list(windowName('w0'));
     await memory.append(`${root}/windows/w0/receipts.jsonl`, Buffer.from('{"torn'));
     await (await openOn(memory, 'on')).close();
     for (let at = 0, isOver = false; !isOver; at++) {
@@ -315,13 +315,13 @@ describe('S0-61 when it ends in the middle', () => {
       const faulty = new FaultyFiles(copy);
       const opened = await openTestStore(root, { files: faulty.files });
       faulty.dieAt(at, 'after');
-      isOver = await opened.appendReceipt(windowName('w0'), aReceipt({ window: 'w0', verdict: 'partial' })).then(
+      isOver = await opened.receipts.append(windowName('w0'), aReceipt({ window: 'w0', verdict: 'partial' })).then(
         () => true,
         () => false,
       );
       copy.cutPower();
       const again = await openTestStore(root, { files: copy });
-      const [first, second] = await again.listReceipts(windowName('w0'));
+      const [first, second] = await again.receipts.list(windowName('w0'));
       expect(first, `${at}`).toEqual(before);
       expect(second !== undefined || !isOver, `${at}`).toBe(true);
     }

@@ -63,7 +63,7 @@ describe.each(Object.entries(operations))('EC-052 %s when the disk fails', (_, o
       await store.close();
       const again = await openTestStore(root, { files: memory });
       expect(await observe(again), `state when opened again after change ${at}, ${failedAt}`).toEqual(wantedLater);
-      expect((await again.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
+      expect((await again.check.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
     }
     return failures;
   }

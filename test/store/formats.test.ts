@@ -25,7 +25,7 @@ describe.each(formats)('a store of %s', (format) => {
     expect(Object.keys(contents)).toEqual(Object.keys(expected));
     expect(contents).toMatchObject(expected);
     expect(store.problems).toEqual([]);
-    expect((await store.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
+    expect((await store.check.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
   });
 
   it('can have KV records from before they said whether their canary is exact', async () => {
@@ -34,22 +34,22 @@ describe.each(formats)('a store of %s', (format) => {
     const { canaryIsExact: _, ...before } = openRecord(await readFile(path)).value as Record<string, unknown>;
     await writeFile(path, encodeRecord(before));
     const store = await openTestStore(directory);
-    expect(await store.loadWindowKv(windowName('frozen'))).toMatchObject({ canaryIsExact: false });
-    expect((await store.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
+    expect(await store.windows.loadKv(windowName('frozen'))).toMatchObject({ canaryIsExact: false });
+    expect((await store.check.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
   });
 
   it('can be changed, and opened again', async () => {
     const directory = await storeOf(format);
     const store = await openTestStore(directory);
     const [id, name] = [sessionId('nul'), windowName('frozen')];
-    const before = (await store.getSession(id))!;
-    await store.updateSession(nextVersion(before, { title: 'Goes on' }));
-    await store.appendMessages(id, [aMessage('m6', 6)]);
-    await store.appendReceipt(name, aReceipt({ window: 'frozen' }));
+    const before = (await store.sessions.get(id))!;
+    await store.sessions.update(nextVersion(before, { title: 'Goes on' }));
+    await store.messages.append(id, [aMessage('m6', 6)]);
+    await store.receipts.append(name, aReceipt({ window: 'frozen' }));
     await store.close();
     const again = await openTestStore(directory);
-    expect(await again.getSession(id)).toEqual({ ...before, title: 'Goes on', version: before.version + 1 });
-    expect(await again.listReceipts(name)).toHaveLength(3);
-    expect((await again.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
+    expect(await again.sessions.get(id)).toEqual({ ...before, title: 'Goes on', version: before.version + 1 });
+    expect(await again.receipts.list(name)).toHaveLength(3);
+    expect((await again.check.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
   });
 });

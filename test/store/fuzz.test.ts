@@ -86,8 +86,8 @@ async function filled(): Promise<MemoryFiles> {
   const memory = new MemoryFiles();
   const store = await openTestStore(root, { files: memory });
   await fill(store);
-  await store.recordAudit([{ event: 'SESSION_CREATE', outcome: 'ok', client: 'cli', session: 's1' }]);
-  await store.listWindows(windowsQuery());
+  await store.audit.record([{ event: 'SESSION_CREATE', outcome: 'ok', client: 'cli', session: 's1' }]);
+  await store.windows.list(windowsQuery());
   await store.close();
   return memory;
 }
@@ -116,24 +116,24 @@ async function useEverything(memory: MemoryFiles): Promise<string[]> {
   const open = store;
   for (const id of ['s1', 's2'].map(sessionId)) {
     await attempt(async () => {
-      const session = await open.getSession(id);
-      if (session?.tokens) await open.loadTokens(id, session.tokens.sha256);
+      const session = await open.sessions.get(id);
+      if (session?.tokens) await open.sessions.loadTokens(id, session.tokens.sha256);
     });
-    await attempt(() => open.loadMessages(id, [messageId('m1')]));
+    await attempt(() => open.messages.load(id, [messageId('m1')]));
   }
-  await attempt(() => open.listSessions(sessionsQuery()));
-  await attempt(() => open.listWindows(windowsQuery()));
-  await attempt(() => open.getWindow(windowName('w0')));
-  await attempt(() => open.loadWindowTokens(windowName('w0')));
-  await attempt(() => open.loadWindowKv(windowName('w0')));
-  await attempt(() => open.listReceipts(windowName('w0')));
-  await attempt(() => open.blocksHeldByOthers(['aa'], windowName('w0')));
-  await attempt(() => open.measure(signal));
-  await attempt(() => open.listTrash());
-  await attempt(() => open.verify(signal));
-  await attempt(() => open.verifyAudit(signal));
+  await attempt(() => open.sessions.list(sessionsQuery()));
+  await attempt(() => open.windows.list(windowsQuery()));
+  await attempt(() => open.windows.get(windowName('w0')));
+  await attempt(() => open.windows.loadTokens(windowName('w0')));
+  await attempt(() => open.windows.loadKv(windowName('w0')));
+  await attempt(() => open.receipts.list(windowName('w0')));
+  await attempt(() => open.blocks.heldByOthers(['aa'], windowName('w0')));
+  await attempt(() => open.space.measure(signal));
+  await attempt(() => open.trash.list());
+  await attempt(() => open.check.verify(signal));
+  await attempt(() => open.audit.verify(signal));
   for (const operation of Object.values(operations)) await attempt(() => operation(open));
-  await attempt(() => open.verify(signal));
+  await attempt(() => open.check.verify(signal));
   await open.close();
   return codes;
 }
@@ -214,8 +214,8 @@ describe('S0-60 files that are whole and wrong', () => {
     );
     await put(memory, 'windows/w0/tokens.u32', bytes);
     const store = await openTestStore(root, { files: memory });
-    await expect(store.loadTokens(sessionId('s1'), sha256)).rejects.toMatchObject({ code: 'CWM-4004' });
-    await expect(store.loadWindowTokens(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.sessions.loadTokens(sessionId('s1'), sha256)).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.windows.loadTokens(windowName('w0'))).rejects.toMatchObject({ code: 'CWM-4004' });
   });
 
   it.each([
@@ -229,8 +229,8 @@ describe('S0-60 files that are whole and wrong', () => {
     const memory = await filled();
     await put(memory, 'index.sqlite', sealImage(database.export()));
     const store = await openTestStore(root, { files: memory });
-    expect((await store.listSessions(sessionsQuery())).total).toBe(2);
-    expect((await store.listWindows(windowsQuery())).items.map(({ name }) => name)).toEqual(['w0']);
-    expect((await store.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
+    expect((await store.sessions.list(sessionsQuery())).total).toBe(2);
+    expect((await store.windows.list(windowsQuery())).items.map(({ name }) => name)).toEqual(['w0']);
+    expect((await store.check.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
   });
 });

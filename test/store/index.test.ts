@@ -2,7 +2,7 @@ import { copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { WindowQuery } from '../../src/core/ports/store.ts';
+import type { WindowQuery } from '../../src/core/ports/windows.ts';
 import type { Session } from '../../src/protocol/schemas/session.ts';
 import type { WindowSummary } from '../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
@@ -26,7 +26,7 @@ import { openTestStore, repair, temporaryDirectory } from './testStore.ts';
 
 const signal = new AbortController().signal;
 const problemsOf = async (store: FileStore): Promise<string[]> =>
-  (await store.verify(signal)).flatMap((step) => step.problems);
+  (await store.check.verify(signal)).flatMap((step) => step.problems);
 
 describe('S0-22 EC-051 the index on disk', () => {
   let directory: string;
@@ -40,9 +40,12 @@ describe('S0-22 EC-051 the index on disk', () => {
     await fill(store);
   });
 
-  const lists = async (of: FileStore) => [await of.listWindows(windowsQuery()), await of.listSessions(sessionsQuery())];
+  const lists = async (of: FileStore) => [
+    await of.windows.list(windowsQuery()),
+    await of.sessions.list(sessionsQuery()),
+  ];
   const expectWindows = async (of: FileStore, names: readonly string[]): Promise<void> => {
-    expect((await of.listWindows(windowsQuery())).items.map((window) => window.name)).toEqual(names);
+    expect((await of.windows.list(windowsQuery())).items.map((window) => window.name)).toEqual(names);
   };
 
   it('is written when the store closes, and is a SQLite database', async () => {
@@ -78,30 +81,30 @@ describe('S0-22 EC-051 the index on disk', () => {
     await copyFile(image, join(directory, 'old'));
 
     const later = await openTestStore(directory);
-    await later.createWindow(aManifest({ name: 'new' }), someIds, aKvRecord());
-    await later.createWindow(aManifest({ name: 'changed' }), someIds, aKvRecord());
-    await later.deleteWindow(windowName('w0'));
-    await later.deleteSession(sessionId('s2'));
+    await later.windows.create(aManifest({ name: 'new' }), someIds, aKvRecord());
+    await later.windows.create(aManifest({ name: 'changed' }), someIds, aKvRecord());
+    await later.windows.delete(windowName('w0'));
+    await later.sessions.delete(sessionId('s2'));
     await lists(later);
     await later.close();
     await copyFile(join(directory, 'old'), image);
 
     const again = await openTestStore(directory);
     await expectWindows(again, ['changed', 'new']);
-    expect((await again.listSessions(sessionsQuery())).items.map((session) => session.id)).toEqual(['s1']);
+    expect((await again.sessions.list(sessionsQuery())).items.map((session) => session.id)).toEqual(['s1']);
     expect(await problemsOf(again)).toEqual([]);
   });
 
   it.each([
-    ['a receipt', (of: FileStore) => of.appendReceipt(windowName('w0'), aReceipt({ verdict: 'damaged' }))],
+    ['a receipt', (of: FileStore) => of.receipts.append(windowName('w0'), aReceipt({ verdict: 'damaged' }))],
     [
       'a KV record',
-      (of: FileStore) => of.replaceWindowKv(windowName('w0'), aKvRecord({ kvBytes: 5, blocks: [aBlock('cc')] })),
+      (of: FileStore) => of.windows.replaceKv(windowName('w0'), aKvRecord({ kvBytes: 5, blocks: [aBlock('cc')] })),
     ],
     [
       'a session',
       (of: FileStore) =>
-        of.updateSession(nextVersion(aSession({ version: 2, tokens: contextTokens(someIds) }), { title: 'Renamed' })),
+        of.sessions.update(nextVersion(aSession({ version: 2, tokens: contextTokens(someIds) }), { title: 'Renamed' })),
     ],
   ])('shows %s that changed after the image was saved by a process that was killed', async (_, change) => {
     await lists(store);
@@ -122,14 +125,14 @@ describe('S0-22 EC-051 the index on disk', () => {
   });
 
   it('is not needed for anything but lists: without SQLite all the rest works', async () => {
-    await store.createWindow(aManifest({ name: 'w1' }), someIds, aKvRecord({ blocks: [aBlock('aa')] }));
+    await store.windows.create(aManifest({ name: 'w1' }), someIds, aKvRecord({ blocks: [aBlock('aa')] }));
     await store.close();
     const without = await openTestStore(directory, { sqlWasmPath: join(directory, 'no.wasm') });
-    await expect(without.listWindows(windowsQuery())).rejects.toMatchObject({ code: 'CWM-4002' });
-    await expect(without.listSessions(sessionsQuery())).rejects.toMatchObject({ code: 'CWM-4002' });
-    expect(await without.loadWindowTokens(windowName('w0'))).toEqual(someIds);
-    expect(await without.blocksHeldByOthers(['aa', 'bb'], windowName('w0'))).toEqual(new Set(['aa']));
-    await without.createWindow(aManifest({ name: 'w2' }), someIds, aKvRecord());
+    await expect(without.windows.list(windowsQuery())).rejects.toMatchObject({ code: 'CWM-4002' });
+    await expect(without.sessions.list(sessionsQuery())).rejects.toMatchObject({ code: 'CWM-4002' });
+    expect(await without.windows.loadTokens(windowName('w0'))).toEqual(someIds);
+    expect(await without.blocks.heldByOthers(['aa', 'bb'], windowName('w0'))).toEqual(new Set(['aa']));
+    await without.windows.create(aManifest({ name: 'w2' }), someIds, aKvRecord());
     expect(await problemsOf(without)).toEqual([expect.stringContaining('index')]);
     await without.close();
     await expectWindows(await openTestStore(directory), ['w0', 'w1', 'w2']);
@@ -152,10 +155,10 @@ describe('S0-22 EC-051 the index on disk', () => {
     await store.close();
     const without = await openTestStore(directory, { sqlWasmPath: join(directory, 'no.wasm') });
     await without.warmIndex();
-    await expect(without.listWindows(windowsQuery())).rejects.toMatchObject({ code: 'CWM-4002' });
+    await expect(without.windows.list(windowsQuery())).rejects.toMatchObject({ code: 'CWM-4002' });
     const again = await openTestStore(directory);
     await again.warmIndex();
-    await again.createWindow(aManifest({ name: 'w1' }), someIds, aKvRecord());
+    await again.windows.create(aManifest({ name: 'w1' }), someIds, aKvRecord());
     await expectWindows(again, ['w0', 'w1']);
   });
 
@@ -266,7 +269,7 @@ describe('the index against a model', () => {
         for (const step of steps) {
           switch (step.do) {
             case 'list':
-              await store.listWindows(windowsQuery());
+              await store.windows.list(windowsQuery());
               break;
             case 'reopen':
               await store.close();
@@ -297,14 +300,14 @@ describe('the index against a model', () => {
           }
         }
         for (const query of asked) {
-          const found = await store.listWindows(windowsQuery(query));
+          const found = await store.windows.list(windowsQuery(query));
           expect(found.items.map((window) => window.name)).toEqual(model.list(windowsQuery(query)));
         }
-        const { items } = await store.listWindows(windowsQuery());
+        const { items } = await store.windows.list(windowsQuery());
         expect(items).toEqual([...model.windows.values()].sort((a, b) => (a.name < b.name ? -1 : 1)));
-        const sessions = (await store.listSessions(sessionsQuery())).items;
+        const sessions = (await store.sessions.list(sessionsQuery())).items;
         expect(sessions).toEqual([...model.sessions.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
-        const steps2 = await store.verify(signal);
+        const steps2 = await store.check.verify(signal);
         expect(steps2.find(({ step }) => step === 'index equals files')?.problems).toEqual([]);
       }),
       { numRuns: 60 },
@@ -326,7 +329,7 @@ async function apply(
       const name = windowName(step.name);
       const tokenIds = Array.from({ length: step.tokens }, () => 1);
       const manifest = aManifest({ name, tags, description, session, tokens: contextTokens(tokenIds) });
-      await store.createWindow(manifest, tokenIds, aKvRecord({ kvBytes: step.kvBytes }));
+      await store.windows.create(manifest, tokenIds, aKvRecord({ kvBytes: step.kvBytes }));
       const { mode, model: served, engine, project, parentWindow, createdAt } = manifest;
       model.windows.set(name, {
         name,
@@ -350,7 +353,7 @@ async function apply(
     case 'session': {
       if (model.sessions.has(step.id)) return;
       const session = aSession({ id: step.id, title: step.title });
-      await store.createSession(session);
+      await store.sessions.create(session);
       model.sessions.set(step.id, session);
       return;
     }
@@ -358,32 +361,32 @@ async function apply(
       const session = model.sessions.get(step.id);
       if (!session) return;
       const next = nextVersion(session, { title: step.title });
-      await store.updateSession(next);
+      await store.sessions.update(next);
       model.sessions.set(step.id, next);
       return;
     }
     case 'dropSession':
       if (!model.sessions.delete(step.id)) return;
-      await store.deleteSession(sessionId(step.id));
+      await store.sessions.delete(sessionId(step.id));
       return;
     default: {
       const window = model.windows.get(step.name);
       if (!window) return;
       const name = windowName(step.name);
       if (step.do === 'delete') {
-        await store.deleteWindow(name);
+        await store.windows.delete(name);
         model.windows.delete(step.name);
       } else if (step.do === 'receipt') {
         const receipt = aReceipt({ verdict: 'rebuilt', promptTokens: 5, cachedTokens: 4 });
-        await store.appendReceipt(name, receipt);
+        await store.receipts.append(name, receipt);
         const { thaws, promptTokens, cachedTokens } = window.reuse;
         const reuse = { thaws: thaws + 1, promptTokens: promptTokens + 5, cachedTokens: cachedTokens + 4 };
         model.windows.set(step.name, { ...window, lastThaw: { verdict: 'rebuilt', at: receipt.at }, reuse });
       } else if (step.do === 'pin') {
-        await store.setPinned(name, step.pinned);
+        await store.windows.setPinned(name, step.pinned);
         model.windows.set(step.name, { ...window, pinned: step.pinned });
       } else {
-        await store.replaceWindowKv(name, aKvRecord({ kvBytes: step.kvBytes }));
+        await store.windows.replaceKv(name, aKvRecord({ kvBytes: step.kvBytes }));
         model.windows.set(step.name, { ...window, kvBytes: step.kvBytes });
       }
     }

@@ -29,18 +29,18 @@ describe('S4-06 a process that is killed while it writes', () => {
     const points: string[] = [];
     for (const line of acknowledged) {
       const [what, name = ''] = line.split(' ');
-      if (what === 'version') expect((await store.getSession(id))!.version).toBeGreaterThanOrEqual(Number(name));
-      else if (what === 'message') expect(await store.loadMessages(id, [messageId(name)])).toHaveLength(1);
-      else if (what === 'window') expect(await store.loadWindowTokens(windowName(name))).toEqual(someIds);
+      if (what === 'version') expect((await store.sessions.get(id))!.version).toBeGreaterThanOrEqual(Number(name));
+      else if (what === 'message') expect(await store.messages.load(id, [messageId(name)])).toHaveLength(1);
+      else if (what === 'window') expect(await store.windows.loadTokens(windowName(name))).toEqual(someIds);
       else if (what === 'state') expect((await store.states.load(id))!.version).toBeGreaterThanOrEqual(Number(name));
       else if (what === 'point') points.push(name);
-      else expect(await store.listReceipts(windowName(name))).toHaveLength(1);
+      else expect(await store.receipts.list(windowName(name))).toHaveLength(1);
     }
     const kept = (await store.states.recoveryPoints(id)).points.map((point) => point.id);
     // Of the last ten, one that was not acknowledged may have taken the place of the oldest.
     expect(kept).toEqual(expect.arrayContaining(points.slice(-9)));
-    expect((await store.listSessions(sessionsQuery())).total).toBe(1);
-    const steps = await store.verify(new AbortController().signal);
+    expect((await store.sessions.list(sessionsQuery())).total).toBe(1);
+    const steps = await store.check.verify(new AbortController().signal);
     // The writer made no lineage.
     expect(steps.flatMap((step) => step.problems)).toEqual(['The lineage "l1" is missing.']);
   });

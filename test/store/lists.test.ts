@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { WindowQuery } from '../../src/core/ports/store.ts';
+import type { WindowQuery } from '../../src/core/ports/windows.ts';
 import type { WindowManifest } from '../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import {
@@ -30,18 +30,22 @@ describe('S0-09 lists of windows', () => {
     kvBytes: number | null = 1,
   ) => {
     const ids = Array.from({ length: tokens }, () => 7);
-    await store.createWindow(aManifest({ name, tokens: contextTokens(ids), ...manifest }), ids, aKvRecord({ kvBytes }));
+    await store.windows.create(
+      aManifest({ name, tokens: contextTokens(ids), ...manifest }),
+      ids,
+      aKvRecord({ kvBytes }),
+    );
   };
   const names = async (query: Partial<WindowQuery>): Promise<string[]> =>
-    (await store.listWindows(windowsQuery(query))).items.map((window) => window.name);
+    (await store.windows.list(windowsQuery(query))).items.map((window) => window.name);
 
   beforeEach(async () => {
     store = await openTestStore(await temporaryDirectory());
-    await store.createSession(aSession());
+    await store.sessions.create(aSession());
   });
 
   it('a list of nothing is empty', async () => {
-    expect(await store.listWindows(windowsQuery())).toEqual({ items: [], total: 0 });
+    expect(await store.windows.list(windowsQuery())).toEqual({ items: [], total: 0 });
   });
 
   it('a summary says what the manifest, the KV record and the last thaw say', async () => {
@@ -63,13 +67,13 @@ describe('S0-09 lists of windows', () => {
       lastThaw: null,
       reuse: { thaws: 0, promptTokens: 0, cachedTokens: 0 },
     };
-    expect((await store.listWindows(windowsQuery())).items).toEqual([summary]);
+    expect((await store.windows.list(windowsQuery())).items).toEqual([summary]);
     const name = windowName('w1');
-    await store.appendReceipt(name, aReceipt({ verdict: 'proven', at: day(2) }));
-    await store.appendReceipt(name, aReceipt({ verdict: 'partial', at: day(3) }));
-    await store.appendReceipt(name, aReceipt({ operation: 'checkpoint', verdict: 'proven', at: day(4) }));
-    await store.replaceWindowKv(name, aKvRecord({ kvBytes: null }));
-    expect((await store.listWindows(windowsQuery())).items).toEqual([
+    await store.receipts.append(name, aReceipt({ verdict: 'proven', at: day(2) }));
+    await store.receipts.append(name, aReceipt({ verdict: 'partial', at: day(3) }));
+    await store.receipts.append(name, aReceipt({ operation: 'checkpoint', verdict: 'proven', at: day(4) }));
+    await store.windows.replaceKv(name, aKvRecord({ kvBytes: null }));
+    expect((await store.windows.list(windowsQuery())).items).toEqual([
       {
         ...summary,
         kvBytes: null,
@@ -80,7 +84,7 @@ describe('S0-09 lists of windows', () => {
   });
 
   it('each filter alone and all together', async () => {
-    await store.createSession(aSession({ id: 's2' }));
+    await store.sessions.create(aSession({ id: 's2' }));
     const model = { id: 'big', root: null, maxModelLen: null, fingerprint: null };
     await add('a', { tags: ['x', 'y'], createdAt: day(1), project: 'file:///p' });
     await add('b', { tags: ['x'], createdAt: day(2), session: 's2' });
@@ -118,7 +122,7 @@ describe('S0-09 lists of windows', () => {
     expect(await names({ sortBy: 'kvBytes', order: 'desc' })).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(await names({ sortBy: 'createdAt', order: 'desc' })).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(await names({ sortBy: 'name', order: 'desc' })).toEqual(['e', 'd', 'c', 'b', 'a']);
-    const page = await store.listWindows(windowsQuery({ sortBy: 'tokens', order: 'desc', limit: 2, offset: 2 }));
+    const page = await store.windows.list(windowsQuery({ sortBy: 'tokens', order: 'desc', limit: 2, offset: 2 }));
     expect(page.items.map((window) => window.name)).toEqual(['c', 'd']);
     expect(page.total).toBe(5);
   });
@@ -130,22 +134,22 @@ describe('lists of sessions', () => {
     store = await openTestStore(await temporaryDirectory());
   });
   const ids = async (query: Parameters<typeof sessionsQuery>[0]): Promise<string[]> =>
-    (await store.listSessions(sessionsQuery(query))).items.map((session) => session.id);
+    (await store.sessions.list(sessionsQuery(query))).items.map((session) => session.id);
 
   it('the latest change comes first, equal stamps go by id', async () => {
-    await store.createSession(aSession({ id: 'b', updatedAt: day(1) }));
-    await store.createSession(aSession({ id: 'a', updatedAt: day(1) }));
-    await store.createSession(aSession({ id: 'c', updatedAt: day(2) }));
+    await store.sessions.create(aSession({ id: 'b', updatedAt: day(1) }));
+    await store.sessions.create(aSession({ id: 'a', updatedAt: day(1) }));
+    await store.sessions.create(aSession({ id: 'c', updatedAt: day(2) }));
     expect(await ids({})).toEqual(['c', 'a', 'b']);
-    await store.updateSession(nextVersion(aSession({ id: 'b' }), { updatedAt: day(3) }));
+    await store.sessions.update(nextVersion(aSession({ id: 'b' }), { updatedAt: day(3) }));
     expect(await ids({})).toEqual(['b', 'c', 'a']);
     expect(await ids({ limit: 1, offset: 1 })).toEqual(['c']);
-    expect((await store.listSessions(sessionsQuery({ limit: 1 }))).total).toBe(3);
+    expect((await store.sessions.list(sessionsQuery({ limit: 1 }))).total).toBe(3);
   });
 
   it('filters by project, lifecycle, model and a search in title and id', async () => {
-    await store.createSession(aSession({ id: 'a', title: 'Fix 50%', project: 'file:///p' }));
-    await store.createSession(aSession({ id: 'b', title: 'Other', lifecycle: 'frozen', model: null }));
+    await store.sessions.create(aSession({ id: 'a', title: 'Fix 50%', project: 'file:///p' }));
+    await store.sessions.create(aSession({ id: 'b', title: 'Other', lifecycle: 'frozen', model: null }));
     expect(await ids({ project: projectUri('file:///p') })).toEqual(['a']);
     expect(await ids({ lifecycle: 'frozen' })).toEqual(['b']);
     expect(await ids({ model: 'tiny' })).toEqual(['a']);
@@ -156,7 +160,7 @@ describe('lists of sessions', () => {
 
   it('a listed session is the whole record', async () => {
     const session = aSession({ thawedFrom: { window: 'w', verdict: 'proven' } });
-    await store.createSession(session);
-    expect((await store.listSessions(sessionsQuery())).items).toEqual([session]);
+    await store.sessions.create(session);
+    expect((await store.sessions.list(sessionsQuery())).items).toEqual([session]);
   });
 });

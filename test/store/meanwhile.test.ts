@@ -39,10 +39,10 @@ describe('while somebody reads, others', () => {
     };
     await memory.removeTree('/store');
     store = await openTestStore('/store', { files: looking, clock: new FakeClock() });
-    await store.createLineage({ id: lineageId('l1'), salt: 'salt', generation: 0 });
-    await store.createSession(aSession({ id }));
+    await store.lineages.create({ id: lineageId('l1'), salt: 'salt', generation: 0 });
+    await store.sessions.create(aSession({ id }));
     await nameTokens(someIds);
-    await store.createWindow(aManifest({ name, session: id }), someIds, aKvRecord());
+    await store.windows.create(aManifest({ name, session: id }), someIds, aKvRecord());
   });
 
   /** When a file of this path has been looked at for the first time from now on. */
@@ -51,18 +51,22 @@ describe('while somebody reads, others', () => {
   };
 
   async function nameTokens(ids: readonly number[]): Promise<void> {
-    const session = (await store.getSession(id))!;
-    await store.saveTokens(id, ids);
-    await store.updateSession(nextVersion(session, { tokens: contextTokens(ids) }));
+    const session = (await store.sessions.get(id))!;
+    await store.sessions.saveTokens(id, ids);
+    await store.sessions.update(nextVersion(session, { tokens: contextTokens(ids) }));
   }
 
   async function makeWindowAnew(): Promise<void> {
-    await store.deleteWindow(name);
-    await store.createWindow(aManifest({ name, session: id, tokens: contextTokens(otherIds) }), otherIds, aKvRecord());
+    await store.windows.delete(name);
+    await store.windows.create(
+      aManifest({ name, session: id, tokens: contextTokens(otherIds) }),
+      otherIds,
+      aKvRecord(),
+    );
   }
 
   const problems = async (): Promise<string[]> => {
-    const found = (await store.verify(new AbortController().signal)).flatMap((step) => step.problems);
+    const found = (await store.check.verify(new AbortController().signal)).flatMap((step) => step.problems);
     await others;
     return found;
   };
@@ -84,7 +88,7 @@ describe('while somebody reads, others', () => {
 
   it('delete the session, whose state is not damaged for that', async () => {
     await store.states.save(id, aState(), 0);
-    meanwhile(/contexts\/s\/state$/, () => store.deleteSession(id));
+    meanwhile(/contexts\/s\/state$/, () => store.sessions.delete(id));
     expect(await store.states.load(id)).toEqual(aState());
     await others;
     await expect(store.states.load(id)).rejects.toMatchObject({ code: 'CWM-2001' });
@@ -93,9 +97,9 @@ describe('while somebody reads, others', () => {
   it('make another window of that name, of which nothing is set aside', async () => {
     for (const path of [/windows\/w\/manifest/, /windows\/w\/tokens/]) {
       meanwhile(path, makeWindowAnew);
-      await store.loadWindowTokens(name);
+      await store.windows.loadTokens(name);
       await others;
-      expect(await store.loadWindowTokens(name)).toEqual(otherIds);
+      expect(await store.windows.loadTokens(name)).toEqual(otherIds);
     }
     expect(store.problems).toEqual([]);
   });
@@ -108,9 +112,9 @@ describe('while somebody reads, others', () => {
   it('heal damaged token ids, which are then not set aside', async () => {
     const { sha256 } = contextTokens(someIds);
     (await memory.read(`/store/contexts/s/tokens-${sha256}.u32`))[0]! ^= 1;
-    meanwhile(/contexts\/s\/tokens/, () => store.saveTokens(id, someIds));
-    await expect(store.loadTokens(id, sha256)).rejects.toMatchObject({ code: 'CWM-4004' });
+    meanwhile(/contexts\/s\/tokens/, () => store.sessions.saveTokens(id, someIds));
+    await expect(store.sessions.loadTokens(id, sha256)).rejects.toMatchObject({ code: 'CWM-4004' });
     await others;
-    expect(await store.loadTokens(id, sha256)).toEqual(someIds);
+    expect(await store.sessions.loadTokens(id, sha256)).toEqual(someIds);
   });
 });

@@ -60,7 +60,7 @@ async function filled(): Promise<MemoryFiles> {
 }
 
 const titles = async (store: FileStore): Promise<string[]> =>
-  (await store.listSessions(sessionsQuery())).items.map(({ title }) => title);
+  (await store.sessions.list(sessionsQuery())).items.map(({ title }) => title);
 
 const storeRecord = async (memory: MemoryFiles) => openRecord(await memory.read(`${root}/store.json`));
 
@@ -83,14 +83,14 @@ describe('a store of an older format', () => {
     const before = memory.tree(root);
     const store = await openTestStore(root, { files: memory, migrations: steps });
     expect(await titles(store)).toEqual(['A SESSION!', 'A SESSION!']);
-    expect(await store.listReceipts(windowName('w0'))).toEqual([]);
+    expect(await store.receipts.list(windowName('w0'))).toEqual([]);
     expect(store.formatVersion).toBe(3);
     expect(store.migrated).toMatchObject([
       { from: 1, to: 2, what: 'titles are loud' },
       { from: 2, to: 3, what: 'titles have a mark' },
     ]);
     expect(await storeRecord(memory)).toMatchObject({ formatVersion: 3, value: { createdAt: expect.any(String) } });
-    expect((await store.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
+    expect((await store.check.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
     const [first, second] = store.migrated.map(({ backup }) => memory.tree(`${root}/${backup}`));
     for (const [path, content] of Object.entries(first!)) {
       if (content !== 'directory') expect(content, path).toBe(before[path]);
@@ -110,15 +110,15 @@ describe('a store of an older format', () => {
   it('goes through with what lies in its trash, which is backed up too', async () => {
     const memory = await filled();
     const old = await openTestStore(root, { files: memory });
-    await old.deleteWindow(windowName('w0'));
-    await old.deleteSession(sessionId('s2'));
+    await old.windows.delete(windowName('w0'));
+    await old.sessions.delete(sessionId('s2'));
     await old.close();
     const store = await openTestStore(root, { files: memory, migrations: steps });
     expect(Object.keys(memory.tree(`${root}/${store.migrated[0]?.backup}/trash`)).join()).toMatch(/s2\/metadata\.json/);
-    for (const { id } of await store.listTrash()) await store.restore(id);
+    for (const { id } of await store.trash.list()) await store.trash.restore(id);
     expect(await titles(store)).toEqual(['A SESSION!', 'A SESSION!']);
-    expect(await store.listReceipts(windowName('w0'))).toEqual([]);
-    expect((await store.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
+    expect(await store.receipts.list(windowName('w0'))).toEqual([]);
+    expect((await store.check.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
   });
 
   it('is opened again without anything being done, and tells the audit log once', async () => {
@@ -142,8 +142,8 @@ describe('a store of an older format', () => {
     const store = await openTestStore(root, { files: memory, migrations: steps });
     const old = await openTestStore(`${root}/${store.migrated[0]!.backup}`, { files: memory });
     expect(await titles(old)).toEqual(['A session', 'A session']);
-    expect(await old.listReceipts(windowName('w0'))).toHaveLength(1);
-    expect((await old.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
+    expect(await old.receipts.list(windowName('w0'))).toHaveLength(1);
+    expect((await old.check.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
   });
 
   it('a new store has the latest format at once', async () => {
@@ -169,7 +169,7 @@ describe('a store of an older format', () => {
     await memory.truncate(`${root}/contexts/s2/metadata.json`, 100);
     const store = await openTestStore(root, { files: memory, migrations: steps });
     expect(await titles(store)).toEqual(['A SESSION!']);
-    await expect(store.getSession(sessionId('s2'))).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.sessions.get(sessionId('s2'))).rejects.toMatchObject({ code: 'CWM-4004' });
   });
 
   it('that can not be backed up is not touched, and goes through when there is room', async () => {
@@ -207,7 +207,7 @@ describe('a store of an older format', () => {
         const store = await openTestStore(root, { files: memory, migrations: steps });
         expect(await observe(store), where).toEqual(wanted);
         expect(
-          (await store.verify(signal)).flatMap((step) => step.problems),
+          (await store.check.verify(signal)).flatMap((step) => step.problems),
           where,
         ).toEqual([]);
         await store.close();
@@ -294,13 +294,13 @@ describe('S0-23 a store of a later version', () => {
   it('can be listed and read', async () => {
     expect(store.isReadOnly).toBe(true);
     expect(store.formatVersion).toBe(recordFormatVersion + 1);
-    expect((await store.listSessions(sessionsQuery())).items.map(({ id }) => id)).toEqual(['s1', 's2']);
-    expect((await store.listWindows(windowsQuery())).items.map(({ name }) => name)).toEqual(['w0']);
-    expect(await store.getSession(sessionId('s2'))).toEqual(aSession({ id: 's2' }));
-    expect(await store.listReceipts(windowName('w0'))).toHaveLength(1);
-    expect(await store.loadWindowKv(windowName('w0'))).toMatchObject({ kvBytes: 8192 });
-    expect((await store.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
-    expect(await store.verifyAudit(signal)).toMatchObject({ healthy: true });
+    expect((await store.sessions.list(sessionsQuery())).items.map(({ id }) => id)).toEqual(['s1', 's2']);
+    expect((await store.windows.list(windowsQuery())).items.map(({ name }) => name)).toEqual(['w0']);
+    expect(await store.sessions.get(sessionId('s2'))).toEqual(aSession({ id: 's2' }));
+    expect(await store.receipts.list(windowName('w0'))).toHaveLength(1);
+    expect(await store.windows.loadKv(windowName('w0'))).toMatchObject({ kvBytes: 8192 });
+    expect((await store.check.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
+    expect(await store.audit.verify(signal)).toMatchObject({ healthy: true });
     expect(Object.keys(await contentsOf(store, 'file:///p')).length).toBeGreaterThan(4);
   });
 
@@ -314,10 +314,10 @@ describe('S0-23 a store of a later version', () => {
   it('is not touched in any way, not even where something is damaged', async () => {
     await memory.truncate(`${root}/contexts/s2/metadata.json`, 60);
     tree = memory.tree(root);
-    await expect(store.getSession(sessionId('s2'))).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.sessions.get(sessionId('s2'))).rejects.toMatchObject({ code: 'CWM-4004' });
     await observe(store);
-    await store.recordAudit([{ event: 'SESSION_CREATE', outcome: 'ok', client: 'cli', session: 'x' }]);
-    await store.recordSettings({ version: '1' });
+    await store.audit.record([{ event: 'SESSION_CREATE', outcome: 'ok', client: 'cli', session: 'x' }]);
+    await store.audit.recordSettings({ version: '1' });
     await store.close();
     expect(memory.tree(root)).toEqual(tree);
     expect(await memory.stat(`${root}/index.sqlite`)).toEqual(await memory.stat(`${root}/index.sqlite`));
@@ -354,8 +354,8 @@ describe('S0-23 a store of a later version', () => {
     await memory.remove(`${root}/contexts/s2/metadata.json`);
     await memory.create(`${root}/contexts/s2/metadata.json`, encodeRecord({ all: 'new' }, recordFormatVersion + 1));
     const again = await openTestStore(root, { files: memory });
-    expect((await again.listSessions(sessionsQuery())).items.map(({ id }) => id)).toEqual(['s1']);
-    await expect(again.getSession(sessionId('s2'))).rejects.toMatchObject({ code: 'CWM-1004' });
+    expect((await again.sessions.list(sessionsQuery())).items.map(({ id }) => id)).toEqual(['s1']);
+    await expect(again.sessions.get(sessionId('s2'))).rejects.toMatchObject({ code: 'CWM-1004' });
   });
 
   it('on a real disk has the same files afterwards', async () => {

@@ -26,41 +26,41 @@ const project = projectUri('file:///p');
 
 /** Two sessions, one of them with a message and a window. */
 export async function fill(store: FileStore): Promise<void> {
-  await store.createLineage({ id: lineageId('l1'), salt: 'salt', generation: 0 });
-  await store.createSession(aSession({ project: 'file:///p' }));
-  await store.createSession(aSession({ id: 's2' }));
-  await store.saveTokens(sessionId('s1'), someIds);
-  await store.updateSession(nextVersion(first));
-  await store.appendMessages(sessionId('s1'), [aMessage('m1', 1)]);
+  await store.lineages.create({ id: lineageId('l1'), salt: 'salt', generation: 0 });
+  await store.sessions.create(aSession({ project: 'file:///p' }));
+  await store.sessions.create(aSession({ id: 's2' }));
+  await store.sessions.saveTokens(sessionId('s1'), someIds);
+  await store.sessions.update(nextVersion(first));
+  await store.messages.append(sessionId('s1'), [aMessage('m1', 1)]);
   await store.states.save(sessionId('s1'), aState(), 0);
   await store.states.addRecoveryPoint(aPoint('00000001'));
-  await store.createWindow(aManifest({ name: 'w0', messageIds: ['m1'] }), someIds, aKvRecord());
-  await store.appendReceipt(windowName('w0'), aReceipt({ window: 'w0' }));
+  await store.windows.create(aManifest({ name: 'w0', messageIds: ['m1'] }), someIds, aKvRecord());
+  await store.receipts.append(windowName('w0'), aReceipt({ window: 'w0' }));
 }
 
 /** Every operation that changes something of what {@link fill} made. */
 export const operations: Readonly<Record<string, (store: FileStore) => Promise<unknown>>> = {
-  createSession: (store) => store.createSession(aSession({ id: 's3' })),
-  updateSession: (store) => store.updateSession(nextVersion(nextVersion(first), { title: 'New' })),
-  deleteSession: (store) => store.deleteSession(sessionId('s2')),
-  'appendMessages of one': (store) => store.appendMessages(sessionId('s1'), [aMessage('m2', 2)]),
-  'appendMessages of two': (store) => store.appendMessages(sessionId('s1'), [aMessage('m2', 2), aMessage('m3', 3)]),
+  createSession: (store) => store.sessions.create(aSession({ id: 's3' })),
+  updateSession: (store) => store.sessions.update(nextVersion(nextVersion(first), { title: 'New' })),
+  deleteSession: (store) => store.sessions.delete(sessionId('s2')),
+  'appendMessages of one': (store) => store.messages.append(sessionId('s1'), [aMessage('m2', 2)]),
+  'appendMessages of two': (store) => store.messages.append(sessionId('s1'), [aMessage('m2', 2), aMessage('m3', 3)]),
   'createSession with content': (store) =>
-    store.createSession(aSession({ id: 's3', tokens: contextTokens(someIds), branches: mainBranch(['m1']) }), {
+    store.sessions.create(aSession({ id: 's3', tokens: contextTokens(someIds), branches: mainBranch(['m1']) }), {
       from: sessionId('s1'),
       messageIds: [messageId('m1')],
       tokenIds: someIds,
     }),
-  saveTokens: (store) => store.saveTokens(sessionId('s1'), [9, 9]),
+  saveTokens: (store) => store.sessions.saveTokens(sessionId('s1'), [9, 9]),
   'createWindow of a freeze': (store) =>
-    store.createWindow(aManifest({ mode: 'freeze', messageIds: ['m1'] }), someIds, aKvRecord()),
-  'createWindow of a checkpoint': (store) => store.createWindow(aManifest(), someIds, aKvRecord()),
+    store.windows.create(aManifest({ mode: 'freeze', messageIds: ['m1'] }), someIds, aKvRecord()),
+  'createWindow of a checkpoint': (store) => store.windows.create(aManifest(), someIds, aKvRecord()),
   replaceWindowKv: (store) =>
-    store.replaceWindowKv(windowName('w0'), aKvRecord({ blocks: [aBlock('cc')], kvBytes: 1 })),
-  appendReceipt: (store) => store.appendReceipt(windowName('w0'), aReceipt({ window: 'w0', verdict: 'partial' })),
-  pinWindow: (store) => store.setPinned(windowName('w0'), true),
-  deleteWindow: (store) => store.deleteWindow(windowName('w0')),
-  createLineage: (store) => store.createLineage({ id: lineageId('l2'), salt: 'other', generation: 0 }),
+    store.windows.replaceKv(windowName('w0'), aKvRecord({ blocks: [aBlock('cc')], kvBytes: 1 })),
+  appendReceipt: (store) => store.receipts.append(windowName('w0'), aReceipt({ window: 'w0', verdict: 'partial' })),
+  pinWindow: (store) => store.windows.setPinned(windowName('w0'), true),
+  deleteWindow: (store) => store.windows.delete(windowName('w0')),
+  createLineage: (store) => store.lineages.create({ id: lineageId('l2'), salt: 'other', generation: 0 }),
   'saveState of a first state': (store) => store.states.save(sessionId('s2'), aState({ version: 1 }), 0),
   'saveState of another state': (store) => store.states.save(sessionId('s1'), aState({ version: 2 }), 1),
   'addRecoveryPoint to the first': (store) => store.states.addRecoveryPoint(aPoint('00000002')),
@@ -76,8 +76,8 @@ export const operations: Readonly<Record<string, (store: FileStore) => Promise<u
   'restore of a conversation alone': (store) =>
     store.states.restore(nextVersion(nextVersion(first), { prefixBreaks: 7 }), null, 1),
   setActiveSessions: (store) => store.states.setActiveSessions([sessionId('s2'), sessionId('s1')]),
-  advanceLineage: (store) => store.advanceLineage(lineageId('l1'), 0),
-  setActiveSession: (store) => store.setActiveSession(project, sessionId('s1')),
+  advanceLineage: (store) => store.lineages.advance(lineageId('l1'), 0),
+  setActiveSession: (store) => store.projects.setCurrentSession(project, sessionId('s1')),
 };
 
 /** Everything that {@link operations} can change, as a caller sees it; a failure is its code. */
@@ -91,12 +91,12 @@ export async function observe(store: FileStore): Promise<Record<string, unknown>
   };
   const state: Record<string, unknown> = {};
   for (const id of ['s1', 's2', 's3'].map(sessionId)) {
-    state[id] = await seen(() => store.getSession(id));
+    state[id] = await seen(() => store.sessions.get(id));
     for (const message of ['m1', 'm2', 'm3'].map(messageId)) {
-      state[`${id} ${message}`] = await seen(() => store.loadMessages(id, [message]));
+      state[`${id} ${message}`] = await seen(() => store.messages.load(id, [message]));
     }
     for (const ids of [someIds, [9, 9]]) {
-      state[`${id} tokens ${ids.length}`] = await seen(() => store.loadTokens(id, contextTokens(ids).sha256));
+      state[`${id} tokens ${ids.length}`] = await seen(() => store.sessions.loadTokens(id, contextTokens(ids).sha256));
     }
   }
   for (const id of ['s1', 's2'].map(sessionId)) {
@@ -105,15 +105,15 @@ export async function observe(store: FileStore): Promise<Record<string, unknown>
   }
   state['active states'] = await seen(() => store.states.activeSessions());
   for (const name of ['w0', 'w1'].map(windowName)) {
-    state[name] = await seen(() => store.getWindow(name));
-    state[`${name} tokens`] = await seen(() => store.loadWindowTokens(name));
-    state[`${name} kv`] = await seen(() => store.loadWindowKv(name));
-    state[`${name} pinned`] = await seen(() => store.isPinned(name));
-    state[`${name} receipts`] = await seen(() => store.listReceipts(name));
+    state[name] = await seen(() => store.windows.get(name));
+    state[`${name} tokens`] = await seen(() => store.windows.loadTokens(name));
+    state[`${name} kv`] = await seen(() => store.windows.loadKv(name));
+    state[`${name} pinned`] = await seen(() => store.windows.isPinned(name));
+    state[`${name} receipts`] = await seen(() => store.receipts.list(name));
   }
-  for (const id of ['l1', 'l2'].map(lineageId)) state[id] = await seen(() => store.getLineage(id));
-  state['project'] = await seen(() => store.activeSession(project));
-  state['sessions'] = await seen(() => store.listSessions(sessionsQuery()));
-  state['windows'] = await seen(() => store.listWindows(windowsQuery()));
+  for (const id of ['l1', 'l2'].map(lineageId)) state[id] = await seen(() => store.lineages.get(id));
+  state['project'] = await seen(() => store.projects.currentSession(project));
+  state['sessions'] = await seen(() => store.sessions.list(sessionsQuery()));
+  state['windows'] = await seen(() => store.windows.list(windowsQuery()));
   return state;
 }

@@ -39,7 +39,7 @@ async function filled(): Promise<{ memory: MemoryFiles; faulty: FaultyFiles; sto
 async function stateOf(memory: MemoryFiles): Promise<State> {
   const store = await openTestStore(root, { files: memory });
   const state = await observe(store);
-  expect((await store.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
+  expect((await store.check.verify(new AbortController().signal)).flatMap((step) => step.problems)).toEqual([]);
   await store.close();
   return state;
 }
@@ -101,9 +101,9 @@ describe.each(allEndings)('S4-06 a $ending during a change ($kind)', ({ kind, en
   it('leaves a freeze done or not done, never a frozen session without its window', async () => {
     const session = nextVersion(aSession({ tokens: contextTokens(someIds), project: 'file:///p' }));
     const steps: Steps = [
-      (store) => store.createWindow(aManifest({ mode: 'freeze' }), someIds, aKvRecord()),
-      (store) => store.updateSession(nextVersion(session, { lifecycle: 'frozen', frozenAs: 'w1' })),
-      (store) => store.appendReceipt(windowName('w1'), aReceipt({ operation: 'freeze' })),
+      (store) => store.windows.create(aManifest({ mode: 'freeze' }), someIds, aKvRecord()),
+      (store) => store.sessions.update(nextVersion(session, { lifecycle: 'frozen', frozenAs: 'w1' })),
+      (store) => store.receipts.append(windowName('w1'), aReceipt({ operation: 'freeze' })),
     ];
     const states = await acknowledgedStates(steps);
     expect(states[1]).toMatchObject({ s1: { lifecycle: 'frozen', frozenAs: 'w1', version: 3 } });
@@ -151,7 +151,7 @@ describe.each(allEndings)('S4-06 a $ending during a change ($kind)', ({ kind, en
       endAs(ending, memory, at);
       const store = await openTestStore(root, { files: memory });
       await fill(store);
-      expect(await store.loadMessages(sessionId('s1'), [messageId('m1')])).toHaveLength(1);
+      expect(await store.messages.load(sessionId('s1'), [messageId('m1')])).toHaveLength(1);
     }
   });
 });

@@ -22,7 +22,7 @@ describe('recovery at start', () => {
   let directory: string;
   let store: FileStore;
   const session = aSession({ tokens: contextTokens(someIds) });
-  const freezeWindow = (name = 'w1') => store.createWindow(aManifest({ name, mode: 'freeze' }), someIds, aKvRecord());
+  const freezeWindow = (name = 'w1') => store.windows.create(aManifest({ name, mode: 'freeze' }), someIds, aKvRecord());
   const reopen = async (): Promise<FileStore> => {
     await store.close();
     return (store = await openTestStore(directory));
@@ -31,19 +31,19 @@ describe('recovery at start', () => {
   beforeEach(async () => {
     directory = await temporaryDirectory();
     store = await openTestStore(directory);
-    await store.createSession(session);
+    await store.sessions.create(session);
   });
 
   it('EC-040 finishes a freeze whose window is there and whose session has not continued', async () => {
     await freezeWindow();
-    expect(await store.getSession(s1)).toEqual(session);
+    expect(await store.sessions.get(s1)).toEqual(session);
     await reopen();
     const frozen = nextVersion(session, { lifecycle: 'frozen', frozenAs: 'w1' });
-    expect(await store.getSession(s1)).toEqual(frozen);
+    expect(await store.sessions.get(s1)).toEqual(frozen);
     expect(store.problems).toMatchObject([{ what: expect.stringContaining('freeze was finished') as unknown }]);
     expect(await readdir(join(directory, 'intents'))).toEqual([]);
     await reopen();
-    expect(await store.getSession(s1)).toEqual(frozen);
+    expect(await store.sessions.get(s1)).toEqual(frozen);
   });
 
   it('EC-020 on a full disk the store opens all the same, so that room can be made; a later start finishes the freeze', async () => {
@@ -52,57 +52,57 @@ describe('recovery at start', () => {
     const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
     const files: Files = { ...diskFiles, create: () => Promise.reject(full), append: () => Promise.reject(full) };
     store = await openTestStore(directory, { files });
-    expect(await store.getSession(s1)).toEqual(session);
-    await store.emptyTrash('all');
+    expect(await store.sessions.get(s1)).toEqual(session);
+    await store.trash.empty('all');
     await reopen();
-    expect(await store.getSession(s1)).toMatchObject({ lifecycle: 'frozen', frozenAs: 'w1' });
+    expect(await store.sessions.get(s1)).toMatchObject({ lifecycle: 'frozen', frozenAs: 'w1' });
     expect(await readdir(join(directory, 'intents'))).toEqual([]);
   });
 
   it('does not freeze a session that continued after its window was made', async () => {
     await freezeWindow();
     const next = nextVersion(session, { title: 'went on' });
-    await store.updateSession(next);
+    await store.sessions.update(next);
     expect(await readdir(join(directory, 'intents'))).toEqual([]);
     await reopen();
-    expect(await store.getSession(s1)).toEqual(next);
+    expect(await store.sessions.get(s1)).toEqual(next);
   });
 
   it('does not freeze again what was thawed from that window with the same context', async () => {
     await freezeWindow();
     const frozen = nextVersion(session, { lifecycle: 'frozen', frozenAs: 'w1' });
-    await store.updateSession(frozen);
+    await store.sessions.update(frozen);
     const thawed = nextVersion(frozen, {
       lifecycle: 'thawed',
       frozenAs: null,
       thawedFrom: { window: 'w1', verdict: 'proven' },
     });
-    await store.updateSession(thawed);
+    await store.sessions.update(thawed);
     await reopen();
-    expect(await store.getSession(s1)).toEqual(thawed);
+    expect(await store.sessions.get(s1)).toEqual(thawed);
   });
 
   it('forgets a freeze whose window was deleted again, or never appeared', async () => {
     await freezeWindow();
-    await store.deleteWindow(windowName('w1'));
-    await store.createWindow(aManifest({ name: 'w1', mode: 'checkpoint' }), someIds, aKvRecord());
+    await store.windows.delete(windowName('w1'));
+    await store.windows.create(aManifest({ name: 'w1', mode: 'checkpoint' }), someIds, aKvRecord());
     await reopen();
-    expect(await store.getSession(s1)).toEqual(session);
+    expect(await store.sessions.get(s1)).toEqual(session);
   });
 
   it('freezes nothing for a checkpoint or a clone', async () => {
-    await store.createWindow(aManifest({ name: 'w1', mode: 'checkpoint' }), someIds, aKvRecord());
-    await store.createWindow(aManifest({ name: 'w2', mode: 'clone' }), someIds, aKvRecord());
+    await store.windows.create(aManifest({ name: 'w1', mode: 'checkpoint' }), someIds, aKvRecord());
+    await store.windows.create(aManifest({ name: 'w2', mode: 'clone' }), someIds, aKvRecord());
     await reopen();
-    expect(await store.getSession(s1)).toEqual(session);
+    expect(await store.sessions.get(s1)).toEqual(session);
   });
 
   it('does not stop the store from opening when the session of a freeze is damaged', async () => {
     await freezeWindow();
     await writeFile(join(directory, 'contexts/s1/metadata.json'), 'damaged');
     await reopen();
-    await expect(store.getSession(s1)).rejects.toMatchObject({ code: 'CWM-4004' });
-    expect(await store.getWindow(windowName('w1'))).not.toBeNull();
+    await expect(store.sessions.get(s1)).rejects.toMatchObject({ code: 'CWM-4004' });
+    expect(await store.windows.get(windowName('w1'))).not.toBeNull();
   });
 
   it('removes unfinished files of the last run', async () => {
@@ -114,22 +114,22 @@ describe('recovery at start', () => {
   });
 
   it('removes token ids that a crash left before the session named them, when others are saved', async () => {
-    await store.saveTokens(s1, someIds);
-    const left = await store.saveTokens(s1, [4, 4]);
+    await store.sessions.saveTokens(s1, someIds);
+    const left = await store.sessions.saveTokens(s1, [4, 4]);
     const named = contextTokens(someIds).sha256;
     await reopen();
-    expect(await store.loadTokens(s1, left)).toEqual([4, 4]);
-    const saved = await store.saveTokens(s1, [5]);
-    await expect(store.loadTokens(s1, left)).rejects.toMatchObject({ code: 'CWM-4004' });
-    expect(await store.loadTokens(s1, named)).toEqual(someIds);
-    expect(await store.loadTokens(s1, saved)).toEqual([5]);
-    await store.saveTokens(s1, [6]);
-    expect(await store.loadTokens(s1, saved)).toEqual([5]);
+    expect(await store.sessions.loadTokens(s1, left)).toEqual([4, 4]);
+    const saved = await store.sessions.saveTokens(s1, [5]);
+    await expect(store.sessions.loadTokens(s1, left)).rejects.toMatchObject({ code: 'CWM-4004' });
+    expect(await store.sessions.loadTokens(s1, named)).toEqual(someIds);
+    expect(await store.sessions.loadTokens(s1, saved)).toEqual([5]);
+    await store.sessions.saveTokens(s1, [6]);
+    expect(await store.sessions.loadTokens(s1, saved)).toEqual([5]);
   });
 
   it('S4-05 empties the trash after seven days and leaves what it did not put there', async () => {
     const clock = new FakeClock();
-    await store.deleteSession(s1);
+    await store.sessions.delete(s1);
     await mkdir(join(directory, 'trash/mine'));
     const openAfter = async (ms: number): Promise<string[]> => {
       await store.close();

@@ -26,44 +26,44 @@ describe('sessions', () => {
   });
 
   it('S0-25 an unknown session is null, not an error', async () => {
-    expect(await store.getSession(id)).toBeNull();
+    expect(await store.sessions.get(id)).toBeNull();
   });
 
   it('S0-20 a created session is the same after the store was opened again', async () => {
-    await store.createSession(aSession());
+    await store.sessions.create(aSession());
     await store.close();
     const again = await openTestStore(directory);
-    expect(await again.getSession(id)).toEqual(aSession());
+    expect(await again.sessions.get(id)).toEqual(aSession());
   });
 
   it('a taken id is refused and the session that has it stays', async () => {
-    await store.createSession(aSession());
-    await expect(store.createSession(aSession({ title: 'Other' }))).rejects.toMatchObject({ code: 'CWM-3004' });
-    expect((await store.getSession(id))?.title).toBe('A session');
+    await store.sessions.create(aSession());
+    await expect(store.sessions.create(aSession({ title: 'Other' }))).rejects.toMatchObject({ code: 'CWM-3004' });
+    expect((await store.sessions.get(id))?.title).toBe('A session');
   });
 
   it('S3-02 an update must carry the next version', async () => {
-    await store.createSession(aSession());
-    await store.updateSession(nextVersion(aSession(), { title: 'New' }));
-    expect(await store.getSession(id)).toMatchObject({ title: 'New', version: 2 });
+    await store.sessions.create(aSession());
+    await store.sessions.update(nextVersion(aSession(), { title: 'New' }));
+    expect(await store.sessions.get(id)).toMatchObject({ title: 'New', version: 2 });
     for (const version of [1, 2, 4]) {
-      await expect(store.updateSession(aSession({ version }))).rejects.toMatchObject({ code: 'CWM-3103' });
+      await expect(store.sessions.update(aSession({ version }))).rejects.toMatchObject({ code: 'CWM-3103' });
     }
-    expect(await store.getSession(id)).toMatchObject({ title: 'New', version: 2 });
+    expect(await store.sessions.get(id)).toMatchObject({ title: 'New', version: 2 });
   });
 
   it('an update of a session that does not exist is refused', async () => {
-    await expect(store.updateSession(aSession({ version: 2 }))).rejects.toMatchObject({ code: 'CWM-2001' });
+    await expect(store.sessions.update(aSession({ version: 2 }))).rejects.toMatchObject({ code: 'CWM-2001' });
   });
 
   it('S3-11 N22 20 concurrent updates with retry are all stored', async () => {
-    await store.createSession(aSession({ prefixBreaks: 0 }));
+    await store.sessions.create(aSession({ prefixBreaks: 0 }));
     let conflicts = 0;
     const addOne = async (): Promise<void> => {
       for (;;) {
-        const session = (await store.getSession(id))!;
+        const session = (await store.sessions.get(id))!;
         try {
-          await store.updateSession(nextVersion(session, { prefixBreaks: session.prefixBreaks + 1 }));
+          await store.sessions.update(nextVersion(session, { prefixBreaks: session.prefixBreaks + 1 }));
           return;
         } catch (error) {
           expect(error).toMatchObject({ code: 'CWM-3103', retryable: true });
@@ -72,37 +72,37 @@ describe('sessions', () => {
       }
     };
     await Promise.all(Array.from({ length: 20 }, addOne));
-    expect(await store.getSession(id)).toMatchObject({ prefixBreaks: 20, version: 21 });
+    expect(await store.sessions.get(id)).toMatchObject({ prefixBreaks: 20, version: 21 });
     expect(conflicts).toBeGreaterThan(0);
   });
 
   it('messages come back in the order asked for', async () => {
-    await store.createSession(aSession());
-    await store.appendMessages(id, [aMessage('m1', 1), aMessage('m2', 2)]);
-    await store.appendMessages(id, [aMessage('m3', 3, 'mit Ümläuten 🧊\u2028')]);
-    const loaded = await store.loadMessages(id, ['m3', 'm1'].map(messageId));
+    await store.sessions.create(aSession());
+    await store.messages.append(id, [aMessage('m1', 1), aMessage('m2', 2)]);
+    await store.messages.append(id, [aMessage('m3', 3, 'mit Ümläuten 🧊\u2028')]);
+    const loaded = await store.messages.load(id, ['m3', 'm1'].map(messageId));
     expect(loaded).toEqual([aMessage('m3', 3, 'mit Ümläuten 🧊\u2028'), aMessage('m1', 1)]);
   });
 
   it('a message that is not there is refused by its name', async () => {
-    await store.createSession(aSession());
-    await expect(store.loadMessages(id, [messageId('m9')])).rejects.toMatchObject({ code: 'CWM-2007' });
+    await store.sessions.create(aSession());
+    await expect(store.messages.load(id, [messageId('m9')])).rejects.toMatchObject({ code: 'CWM-2007' });
   });
 
   it('a message never changes: the same again is accepted, another under its id is refused', async () => {
-    await store.createSession(aSession());
-    await store.appendMessages(id, [aMessage('m1', 1)]);
-    await store.appendMessages(id, [aMessage('m1', 1)]);
-    await expect(store.appendMessages(id, [aMessage('m2', 2), aMessage('m1', 1, 'other')])).rejects.toMatchObject({
+    await store.sessions.create(aSession());
+    await store.messages.append(id, [aMessage('m1', 1)]);
+    await store.messages.append(id, [aMessage('m1', 1)]);
+    await expect(store.messages.append(id, [aMessage('m2', 2), aMessage('m1', 1, 'other')])).rejects.toMatchObject({
       code: 'CWM-1003',
     });
-    await expect(store.loadMessages(id, [messageId('m2')])).rejects.toMatchObject({ code: 'CWM-2007' });
-    expect(await store.loadMessages(id, [messageId('m1')])).toEqual([aMessage('m1', 1)]);
+    await expect(store.messages.load(id, [messageId('m2')])).rejects.toMatchObject({ code: 'CWM-2007' });
+    expect(await store.messages.load(id, [messageId('m1')])).toEqual([aMessage('m1', 1)]);
   });
 
   it('S4-04 a new message is one file and one line', async () => {
-    await store.createSession(aSession());
-    await store.appendMessages(id, [aMessage('m1', 1)]);
+    await store.sessions.create(aSession());
+    await store.messages.append(id, [aMessage('m1', 1)]);
     expect(await readdir(join(directory, 'contexts/s1/messages'))).toEqual(['m1.json']);
     expect((await readdir(join(directory, 'contexts/s1'))).sort()).toEqual([
       'message_index.jsonl',
@@ -113,74 +113,74 @@ describe('sessions', () => {
 
   /** s2, which goes on from those messages of s1. */
   const goesOn = (...ids: string[]): Promise<void> =>
-    store.createSession(aSession({ id: 's2', tokens: contextTokens(someIds), branches: mainBranch(ids) }), {
+    store.sessions.create(aSession({ id: 's2', tokens: contextTokens(someIds), branches: mainBranch(ids) }), {
       from: id,
       messageIds: ids.map(messageId),
       tokenIds: someIds,
     });
 
   it('S0-11 messages and token ids that a session continues from outlive the session that they came from', async () => {
-    await store.createSession(aSession());
-    await store.appendMessages(id, [aMessage('m1', 1), aMessage('m2', 2)]);
+    await store.sessions.create(aSession());
+    await store.messages.append(id, [aMessage('m1', 1), aMessage('m2', 2)]);
     await goesOn('m1', 'm2');
-    await store.deleteSession(id);
+    await store.sessions.delete(id);
     const s2 = sessionId('s2');
-    expect(await store.loadMessages(s2, [messageId('m2'), messageId('m1')])).toEqual([
+    expect(await store.messages.load(s2, [messageId('m2'), messageId('m1')])).toEqual([
       aMessage('m2', 2),
       aMessage('m1', 1),
     ]);
-    expect(await store.loadTokens(s2, contextTokens(someIds).sha256)).toEqual(someIds);
-    await store.appendMessages(s2, [aMessage('m3', 3)]);
-    expect((await store.verify(new AbortController().signal)).flatMap(({ problems }) => problems)).toEqual([
+    expect(await store.sessions.loadTokens(s2, contextTokens(someIds).sha256)).toEqual(someIds);
+    await store.messages.append(s2, [aMessage('m3', 3)]);
+    expect((await store.check.verify(new AbortController().signal)).flatMap(({ problems }) => problems)).toEqual([
       'The lineage "l1" is missing.',
     ]);
   });
 
   it('a session whose starting content is missing is not created', async () => {
     await expect(goesOn('m1')).rejects.toMatchObject({ code: 'CWM-2001' });
-    await store.createSession(aSession());
-    await store.appendMessages(id, [aMessage('m1', 1)]);
+    await store.sessions.create(aSession());
+    await store.messages.append(id, [aMessage('m1', 1)]);
     await expect(goesOn('m1', 'm9')).rejects.toMatchObject({ code: 'CWM-2007' });
-    expect(await store.getSession(sessionId('s2'))).toBeNull();
+    expect(await store.sessions.get(sessionId('s2'))).toBeNull();
     await goesOn('m1');
     await expect(goesOn('m1')).rejects.toMatchObject({ code: 'CWM-3004' });
   });
 
   it('token ids come back by their SHA-256, and go when the session names others', async () => {
-    await store.createSession(aSession());
-    const first = await store.saveTokens(id, someIds);
+    await store.sessions.create(aSession());
+    const first = await store.sessions.saveTokens(id, someIds);
     expect(first).toBe(contextTokens(someIds).sha256);
-    expect(await store.loadTokens(id, first)).toEqual(someIds);
+    expect(await store.sessions.loadTokens(id, first)).toEqual(someIds);
     const named = nextVersion(aSession(), { tokens: contextTokens(someIds) });
-    await store.updateSession(named);
-    const second = await store.saveTokens(id, [7]);
-    expect(await store.loadTokens(id, first)).toEqual(someIds);
-    await store.updateSession(nextVersion(named, { tokens: contextTokens([7]) }));
-    expect(await store.loadTokens(id, second)).toEqual([7]);
-    await expect(store.loadTokens(id, first)).rejects.toMatchObject({ code: 'CWM-4004' });
+    await store.sessions.update(named);
+    const second = await store.sessions.saveTokens(id, [7]);
+    expect(await store.sessions.loadTokens(id, first)).toEqual(someIds);
+    await store.sessions.update(nextVersion(named, { tokens: contextTokens([7]) }));
+    expect(await store.sessions.loadTokens(id, second)).toEqual([7]);
+    await expect(store.sessions.loadTokens(id, first)).rejects.toMatchObject({ code: 'CWM-4004' });
   });
 
   it('every call that names an unknown session says so', async () => {
     const unknown = { code: 'CWM-2001' };
-    await expect(store.deleteSession(id)).rejects.toMatchObject(unknown);
-    await expect(store.appendMessages(id, [aMessage('m1', 1)])).rejects.toMatchObject(unknown);
-    await expect(store.loadMessages(id, [])).rejects.toMatchObject(unknown);
-    await expect(store.saveTokens(id, [1])).rejects.toMatchObject(unknown);
-    await expect(store.loadTokens(id, contextTokens([1]).sha256)).rejects.toMatchObject(unknown);
-    await store.createSession(aSession());
+    await expect(store.sessions.delete(id)).rejects.toMatchObject(unknown);
+    await expect(store.messages.append(id, [aMessage('m1', 1)])).rejects.toMatchObject(unknown);
+    await expect(store.messages.load(id, [])).rejects.toMatchObject(unknown);
+    await expect(store.sessions.saveTokens(id, [1])).rejects.toMatchObject(unknown);
+    await expect(store.sessions.loadTokens(id, contextTokens([1]).sha256)).rejects.toMatchObject(unknown);
+    await store.sessions.create(aSession());
   });
 
   it('S0-31 a deleted session is gone from the store and whole in the trash', async () => {
-    await store.createSession(aSession());
-    await store.appendMessages(id, [aMessage('m1', 1)]);
-    await store.deleteSession(id);
-    expect(await store.getSession(id)).toBeNull();
-    expect((await store.listSessions(sessionsQuery())).total).toBe(0);
+    await store.sessions.create(aSession());
+    await store.messages.append(id, [aMessage('m1', 1)]);
+    await store.sessions.delete(id);
+    expect(await store.sessions.get(id)).toBeNull();
+    expect((await store.sessions.list(sessionsQuery())).total).toBe(0);
     const [trashed] = await readdir(join(directory, 'trash'));
     expect(trashed).toMatch(/^\d{8}T\d{9}Z-session-s1$/);
     expect(await readdir(join(directory, 'trash', trashed!, 'messages'))).toEqual(['m1.json']);
-    await store.createSession(aSession());
-    await expect(store.loadMessages(id, [messageId('m1')])).rejects.toMatchObject({ code: 'CWM-2007' });
-    await store.appendMessages(id, [aMessage('m1', 1, 'a new life')]);
+    await store.sessions.create(aSession());
+    await expect(store.messages.load(id, [messageId('m1')])).rejects.toMatchObject({ code: 'CWM-2007' });
+    await store.messages.append(id, [aMessage('m1', 1, 'a new life')]);
   });
 });

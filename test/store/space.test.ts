@@ -41,18 +41,18 @@ async function prepared(setUp: Step): Promise<{ memory: MemoryFiles; faulty: Fau
 
 async function stateLater(memory: MemoryFiles): Promise<Record<string, unknown>> {
   const store = await openTestStore(root, { files: memory });
-  const state = { ...(await observe(store)), trash: await store.listTrash() };
-  expect((await store.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
+  const state = { ...(await observe(store)), trash: await store.trash.list() };
+  expect((await store.check.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
   await store.close();
   return state;
 }
 
-const trashed = async (store: FileStore): Promise<string> => (await store.listTrash())[0]!.id;
-const restoreLast: Step = async (store) => store.restore(await trashed(store));
+const trashed = async (store: FileStore): Promise<string> => (await store.trash.list())[0]!.id;
+const restoreLast: Step = async (store) => store.trash.restore(await trashed(store));
 const changes: [name: string, setUp: Step, change: Step][] = [
-  ['a window is unpinned', (store) => store.setPinned(w0, true), (store) => store.setPinned(w0, false)],
-  ['a window is restored', (store) => store.deleteWindow(w0), restoreLast],
-  ['a session is restored', (store) => store.deleteSession(sessionId('s2')), restoreLast],
+  ['a window is unpinned', (store) => store.windows.setPinned(w0, true), (store) => store.windows.setPinned(w0, false)],
+  ['a window is restored', (store) => store.windows.delete(w0), restoreLast],
+  ['a session is restored', (store) => store.sessions.delete(sessionId('s2')), restoreLast],
 ];
 
 describe.each(changes)('EC-052 when %s', (_, setUp, change) => {
@@ -104,26 +104,26 @@ describe.each(changes)('EC-052 when %s', (_, setUp, change) => {
 describe('pins', () => {
   it('S0-50 lie beside the window: they survive a restart, show in the list, and do not pass to a window of the same name', async () => {
     const { memory, store } = await prepared(async () => undefined);
-    await store.setPinned(w0, true);
-    await store.setPinned(w0, true);
+    await store.windows.setPinned(w0, true);
+    await store.windows.setPinned(w0, true);
     await store.close();
     const again = await openTestStore(root, { files: memory });
-    expect(await again.isPinned(w0)).toBe(true);
-    expect((await again.listWindows(windowsQuery())).items).toMatchObject([{ name: 'w0', pinned: true }]);
-    expect(await again.allWindows()).toMatchObject([{ name: 'w0', pinned: true }]);
-    await again.deleteWindow(w0);
-    await again.createWindow(aManifest({ name: 'w0' }), someIds, aKvRecord());
-    expect(await again.isPinned(w0)).toBe(false);
-    await expect(again.setPinned(windowName('nothing'), true)).rejects.toMatchObject({ code: 'CWM-2002' });
+    expect(await again.windows.isPinned(w0)).toBe(true);
+    expect((await again.windows.list(windowsQuery())).items).toMatchObject([{ name: 'w0', pinned: true }]);
+    expect(await again.windows.all()).toMatchObject([{ name: 'w0', pinned: true }]);
+    await again.windows.delete(w0);
+    await again.windows.create(aManifest({ name: 'w0' }), someIds, aKvRecord());
+    expect(await again.windows.isPinned(w0)).toBe(false);
+    await expect(again.windows.setPinned(windowName('nothing'), true)).rejects.toMatchObject({ code: 'CWM-2002' });
   });
 });
 
 describe('S4-05 the trash', () => {
   it('tells what is in it and gives it back as it was', async () => {
-    const { store } = await prepared((store) => store.setPinned(w0, true));
+    const { store } = await prepared((store) => store.windows.setPinned(w0, true));
     const before = await observe(store);
-    await store.deleteWindow(w0);
-    const [item] = await store.listTrash();
+    await store.windows.delete(w0);
+    const [item] = await store.trash.list();
     expect(item).toMatchObject({
       kind: 'window',
       name: 'w0',
@@ -131,40 +131,40 @@ describe('S4-05 the trash', () => {
       expiresAt: '2026-03-08T10:00:00.000Z',
     });
     expect(item!.sizeBytes).toBeGreaterThan(0);
-    await store.restore(item!.id);
+    await store.trash.restore(item!.id);
     expect(await observe(store)).toEqual(before);
-    expect(await store.listTrash()).toEqual([]);
-    await expect(store.restore(item!.id)).rejects.toMatchObject({ code: 'CWM-2009' });
+    expect(await store.trash.list()).toEqual([]);
+    await expect(store.trash.restore(item!.id)).rejects.toMatchObject({ code: 'CWM-2009' });
   });
 
   it('restores nothing over an existing item, nor a window without its session', async () => {
-    const { store } = await prepared((store) => store.deleteWindow(w0));
-    await store.createWindow(aManifest({ name: 'w0' }), someIds, aKvRecord());
+    const { store } = await prepared((store) => store.windows.delete(w0));
+    await store.windows.create(aManifest({ name: 'w0' }), someIds, aKvRecord());
     const window = await trashed(store);
-    await expect(store.restore(window)).rejects.toMatchObject({ code: 'CWM-3003' });
-    await store.deleteWindow(w0);
-    await store.deleteSession(sessionId('s1'));
-    const session = (await store.listTrash()).find((item) => item.kind === 'session')!.id;
-    await expect(store.restore(window)).rejects.toMatchObject({ code: 'CWM-2001' });
-    await store.createSession(aSession());
-    await expect(store.restore(session)).rejects.toMatchObject({ code: 'CWM-3004' });
-    await store.deleteSession(sessionId('s1'));
-    await store.restore(session);
-    await store.restore(window);
-    expect(await store.loadMessages(sessionId('s1'), [messageId('m1')])).toHaveLength(1);
-    expect(await store.loadWindowTokens(w0)).toEqual(someIds);
+    await expect(store.trash.restore(window)).rejects.toMatchObject({ code: 'CWM-3003' });
+    await store.windows.delete(w0);
+    await store.sessions.delete(sessionId('s1'));
+    const session = (await store.trash.list()).find((item) => item.kind === 'session')!.id;
+    await expect(store.trash.restore(window)).rejects.toMatchObject({ code: 'CWM-2001' });
+    await store.sessions.create(aSession());
+    await expect(store.trash.restore(session)).rejects.toMatchObject({ code: 'CWM-3004' });
+    await store.sessions.delete(sessionId('s1'));
+    await store.trash.restore(session);
+    await store.trash.restore(window);
+    expect(await store.messages.load(sessionId('s1'), [messageId('m1')])).toHaveLength(1);
+    expect(await store.windows.loadTokens(w0)).toEqual(someIds);
   });
 
   it('tells two of one name apart, and takes no path for an id', async () => {
-    const { store } = await prepared((store) => store.deleteWindow(w0));
-    await store.createWindow(aManifest({ name: 'w0', description: 'the second' }), someIds, aKvRecord());
-    await store.deleteWindow(w0);
-    const items = await store.listTrash();
+    const { store } = await prepared((store) => store.windows.delete(w0));
+    await store.windows.create(aManifest({ name: 'w0', description: 'the second' }), someIds, aKvRecord());
+    await store.windows.delete(w0);
+    const items = await store.trash.list();
     expect(items.map(({ name }) => name)).toEqual(['w0', 'w0']);
-    await store.restore(items.find(({ id }) => id.endsWith('.2'))!.id);
-    expect(await store.getWindow(w0)).toMatchObject({ description: 'the second' });
+    await store.trash.restore(items.find(({ id }) => id.endsWith('.2'))!.id);
+    expect(await store.windows.get(w0)).toMatchObject({ description: 'the second' });
     for (const id of ['../windows/w0', '', '.', `${items[0]!.id}/.`]) {
-      await expect(store.restore(id)).rejects.toMatchObject({ code: 'CWM-2009' });
+      await expect(store.trash.restore(id)).rejects.toMatchObject({ code: 'CWM-2009' });
     }
   });
 
@@ -173,50 +173,50 @@ describe('S4-05 the trash', () => {
     const memory = new MemoryFiles();
     const store = await openTestStore(root, { files: memory, clock });
     await fill(store);
-    await store.deleteWindow(w0);
+    await store.windows.delete(w0);
     clock.advance(7 * dayMs);
-    await store.deleteSession(sessionId('s2'));
-    expect(await store.emptyTrash('expired')).toEqual([]);
+    await store.sessions.delete(sessionId('s2'));
+    expect(await store.trash.empty('expired')).toEqual([]);
     clock.advance(1);
-    expect(await store.emptyTrash('expired')).toMatchObject([{ name: 'w0' }]);
-    const [session] = await store.listTrash();
-    const { trashBytes } = await store.measure(signal);
+    expect(await store.trash.empty('expired')).toMatchObject([{ name: 'w0' }]);
+    const [session] = await store.trash.list();
+    const { trashBytes } = await store.space.measure(signal);
     expect(session).toMatchObject({ kind: 'session', name: 's2', sizeBytes: trashBytes });
-    expect(await store.emptyTrash('all')).toEqual([session]);
-    expect(await store.measure(signal)).toMatchObject({ trashBytes: 0 });
+    expect(await store.trash.empty('all')).toEqual([session]);
+    expect(await store.space.measure(signal)).toMatchObject({ trashBytes: 0 });
     expect(await memory.list(`${root}/tmp`)).toEqual([]);
   });
 
   it('two clients can empty it at once without a failure, and removed items cannot be restored', async () => {
     const { store } = await prepared(async (store) => {
-      await store.deleteWindow(w0);
-      await store.deleteSession(sessionId('s2'));
+      await store.windows.delete(w0);
+      await store.sessions.delete(sessionId('s2'));
     });
-    const [window, session] = await store.listTrash();
-    const removed = await Promise.all([store.emptyTrash('all'), store.emptyTrash('all')]);
+    const [window, session] = await store.trash.list();
+    const removed = await Promise.all([store.trash.empty('all'), store.trash.empty('all')]);
     expect(removed.flat()).toHaveLength(2);
     for (const item of [window, session]) {
-      await expect(store.restore(item!.id)).rejects.toMatchObject({ code: 'CWM-2009' });
+      await expect(store.trash.restore(item!.id)).rejects.toMatchObject({ code: 'CWM-2009' });
     }
   });
 
   it('a crash while it is emptied leaves each thing whole in it, or gone', async () => {
     const setUp: Step = async (store) => {
-      await store.deleteWindow(w0);
-      await store.deleteSession(sessionId('s2'));
+      await store.windows.delete(w0);
+      await store.sessions.delete(sessionId('s2'));
     };
     const whole = await prepared(setUp);
-    await whole.store.emptyTrash('all');
+    await whole.store.trash.empty('all');
     for (const at of whole.faulty.seen.keys()) {
       const { memory, faulty, store } = await prepared(setUp);
       faulty.dieAt(at, 'after');
-      await store.emptyTrash('all').catch(() => undefined);
+      await store.trash.empty('all').catch(() => undefined);
       memory.cutPower();
       const again = await openTestStore(root, { files: memory });
-      for (const { id, kind, name } of await again.listTrash()) {
-        await again.restore(id);
-        if (kind === 'window') expect(await again.loadWindowTokens(windowName(name))).toEqual(someIds);
-        else expect(await again.getSession(sessionId(name))).not.toBeNull();
+      for (const { id, kind, name } of await again.trash.list()) {
+        await again.trash.restore(id);
+        if (kind === 'window') expect(await again.windows.loadTokens(windowName(name))).toEqual(someIds);
+        else expect(await again.sessions.get(sessionId(name))).not.toBeNull();
       }
       expect(await memory.list(`${root}/tmp`)).toEqual([]);
       await again.close();
@@ -228,39 +228,39 @@ describe('measured sizes', () => {
   it('a message that two sessions share counts once, until one of them alone has it', async () => {
     const { store } = await prepared(async () => undefined);
     const text = 'x'.repeat(10_000);
-    await store.appendMessages(sessionId('s1'), [aMessage('m2', 2, text)]);
-    const before = await store.measure(signal);
-    await store.createSession(aSession({ id: 's3', tokens: contextTokens(someIds), branches: mainBranch(['m2']) }), {
+    await store.messages.append(sessionId('s1'), [aMessage('m2', 2, text)]);
+    const before = await store.space.measure(signal);
+    await store.sessions.create(aSession({ id: 's3', tokens: contextTokens(someIds), branches: mainBranch(['m2']) }), {
       from: sessionId('s1'),
       messageIds: [messageId('m2')],
       tokenIds: someIds,
     });
-    const shared = await store.measure(signal);
+    const shared = await store.space.measure(signal);
     // A record, a line of the index, token ids, no text.
     expect(shared.recordBytes - before.recordBytes).toBeLessThan(2000);
-    await store.deleteSession(sessionId('s3'));
-    const [item] = await store.listTrash();
+    await store.sessions.delete(sessionId('s3'));
+    const [item] = await store.trash.list();
     expect(item!.sizeBytes).toBeLessThan(5000);
-    expect((await store.measure(signal)).trashBytes).toBe(item!.sizeBytes);
-    await store.emptyTrash('all');
-    expect((await store.measure(signal)).recordBytes).toBeGreaterThan(10_000);
+    expect((await store.space.measure(signal)).trashBytes).toBe(item!.sizeBytes);
+    await store.trash.empty('all');
+    expect((await store.space.measure(signal)).recordBytes).toBeGreaterThan(10_000);
   });
 
   it('every byte of the storage directory is in exactly one of the sums', async () => {
     const directory = await temporaryDirectory();
     const store = await openTestStore(directory);
     await fill(store);
-    await store.listWindows(windowsQuery());
-    await store.createSession(aSession({ id: 's3' }));
-    await store.deleteSession(sessionId('s3'));
+    await store.windows.list(windowsQuery());
+    await store.sessions.create(aSession({ id: 's3' }));
+    await store.sessions.delete(sessionId('s3'));
     await diskFiles.create(join(directory, 'backend.log'), Buffer.alloc(321));
     await repair(store);
-    const { windowBytes, ...sums } = await store.measure(signal);
+    const { windowBytes, ...sums } = await store.space.measure(signal);
     expect(windowBytes.get('w0')).toBe(await bytesBelow(join(directory, 'windows/w0')));
     expect(sums.trashBytes).toBe(await bytesBelow(join(directory, 'trash')));
     const all = sums.recordBytes + sums.trashBytes + sums.quarantineBytes + sums.otherBytes;
     expect(all).toBe(await bytesBelow(directory));
-    expect(await store.freeBytes()).toBeGreaterThan(0);
+    expect(await store.space.freeBytes()).toBeGreaterThan(0);
   });
 });
 

@@ -41,9 +41,9 @@ describe('EC-020 what stands in the way of a write is named', () => {
     memory.freeInodes = 0;
     faulty.heal();
     faulty.fillFrom(0);
-    await expect(store.createSession(aSession({ id: 'more' }))).rejects.toThrow(/no inodes left/);
+    await expect(store.sessions.create(aSession({ id: 'more' }))).rejects.toThrow(/no inodes left/);
     faulty.heal();
-    expect(await store.getSession(sessionId('more'))).toBeNull();
+    expect(await store.sessions.get(sessionId('more'))).toBeNull();
     await store.close();
   });
 

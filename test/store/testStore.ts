@@ -49,4 +49,4 @@ export async function openTestStore(
 
 const never = new AbortController().signal;
 
-export const repair = (store: FileStore): Promise<string[]> => store.repair('embedded', never);
+export const repair = (store: FileStore): Promise<string[]> => store.check.repair('embedded', never);

@@ -21,7 +21,7 @@ import { openTestStore, repair, temporaryDirectory } from './testStore.ts';
 describe('verify', () => {
   let directory: string;
   let store: FileStore;
-  const verify = () => store.verify(new AbortController().signal);
+  const verify = () => store.check.verify(new AbortController().signal);
   const problems = async (): Promise<string[]> => (await verify()).flatMap((step) => step.problems);
 
   beforeEach(async () => {
@@ -48,8 +48,8 @@ describe('verify', () => {
   it('finds nothing in a store that is being written to', async () => {
     const looked = new AbortController();
     const write = async (): Promise<void> => {
-      const session = (await store.getSession(sessionId('s2')))!;
-      await store.updateSession(nextVersion(session, { title: `Number ${session.version}` }));
+      const session = (await store.sessions.get(sessionId('s2')))!;
+      await store.sessions.update(nextVersion(session, { title: `Number ${session.version}` }));
       if (!looked.signal.aborted) await write();
     };
     const writing = write();
@@ -64,14 +64,14 @@ describe('verify', () => {
       ...diskFiles,
       read: async (path) => {
         if (path.includes('s2') && path.endsWith('message_index.jsonl') && ++reads === 1) {
-          await store.deleteSession(sessionId('s2'));
+          await store.sessions.delete(sessionId('s2'));
         }
         return diskFiles.read(path);
       },
     };
-    await store.appendMessages(sessionId('s2'), [aMessage('m2', 1)]);
-    await store.updateSession(
-      nextVersion((await store.getSession(sessionId('s2')))!, { branches: mainBranch(['m2']) }),
+    await store.messages.append(sessionId('s2'), [aMessage('m2', 1)]);
+    await store.sessions.update(
+      nextVersion((await store.sessions.get(sessionId('s2')))!, { branches: mainBranch(['m2']) }),
     );
     await store.close();
     store = await openTestStore(directory, { files });
@@ -80,7 +80,7 @@ describe('verify', () => {
   });
 
   it('finds a row of the index that its files do not say, and a repair mends it', async () => {
-    await store.listSessions(sessionsQuery());
+    await store.sessions.list(sessionsQuery());
     await writeFile(
       join(directory, 'contexts/s2/metadata.json'),
       encodeRecord(aSession({ id: 's2', title: 'Changed behind its back' })),
@@ -92,19 +92,19 @@ describe('verify', () => {
 
   it('remembers what was set aside before', async () => {
     await writeFile(join(directory, 'contexts/s1/messages/m1.json'), 'damaged');
-    await expect(store.loadMessages(sessionId('s1'), ['m1' as never])).rejects.toMatchObject({ code: 'CWM-4004' });
+    await expect(store.messages.load(sessionId('s1'), ['m1' as never])).rejects.toMatchObject({ code: 'CWM-4004' });
     await store.close();
     store = await openTestStore(directory);
     expect((await verify())[0]).toMatchObject({ checked: 1, problems: [expect.stringContaining('m1.json')] });
   });
 
   it('EC-031 finds a window without its session, its lineage or its messages', async () => {
-    await store.createWindow(aManifest({ name: 'w1', messageIds: ['m1', 'm8', 'm9'] }), someIds, aKvRecord());
+    await store.windows.create(aManifest({ name: 'w1', messageIds: ['m1', 'm8', 'm9'] }), someIds, aKvRecord());
     const missing = 'Messages that window "w1" needs and its session does not have: 2.';
     expect(await problems()).toEqual([missing]);
     await rm(join(directory, 'lineages/l1.json'));
     expect(await problems()).toEqual(['The lineage "l1" is missing.', missing]);
-    await store.deleteSession(sessionId('s1'));
+    await store.sessions.delete(sessionId('s1'));
     expect(await problems()).toEqual([
       'The lineage "l1" is missing.',
       'Window "w0" belongs to session "s1", which does not exist.',
@@ -114,8 +114,8 @@ describe('verify', () => {
 
   it('finds a branch that names a message nobody has', async () => {
     const branches = { main: { name: 'main', messageIds: ['m2', 'm9'], parentMessageId: null } };
-    await store.appendMessages(sessionId('s2'), [aMessage('m2', 1)]);
-    await store.updateSession(nextVersion(aSession({ id: 's2' }), { branches }));
+    await store.messages.append(sessionId('s2'), [aMessage('m2', 1)]);
+    await store.sessions.update(nextVersion(aSession({ id: 's2' }), { branches }));
     expect(await problems()).toEqual(['Session "s2": The session has no message "m9".']);
   });
 
@@ -129,26 +129,26 @@ describe('verify', () => {
   });
 
   it('S0-18 a repair sets damaged records aside by name, loses no message, and what is whole stays as it is', async () => {
-    await store.appendMessages(sessionId('s1'), [aMessage('m2', 2), aMessage('m3', 3)]);
+    await store.messages.append(sessionId('s1'), [aMessage('m2', 2), aMessage('m3', 3)]);
     await writeFile(join(directory, 'contexts/s1/metadata.json'), 'damaged');
     await writeFile(join(directory, 'contexts/s1/messages/m2.json'), 'damaged');
-    const whole = await store.getSession(sessionId('s2'));
+    const whole = await store.sessions.get(sessionId('s2'));
     const repairs = await repair(store);
     expect(repairs).toEqual([
       expect.stringMatching(/^contexts\/s1\/metadata\.json was damaged\. It was moved to quarantine\//),
       expect.stringMatching(/^contexts\/s1\/messages\/m2\.json was damaged\. It was moved to quarantine\//),
       'The record of session "s1" was rebuilt from its 2 messages.',
     ]);
-    const anew = await store.getSession(sessionId('s1'));
+    const anew = await store.sessions.get(sessionId('s1'));
     expect(anew?.branches['main']?.messageIds).toEqual(['m1', 'm3']);
     expect(anew?.lineage).toBe('l1');
-    expect(await store.getSession(sessionId('s2'))).toEqual(whole);
+    expect(await store.sessions.get(sessionId('s2'))).toEqual(whole);
     expect(await repair(store)).toEqual([]);
   });
 
   it('ends when it is aborted', async () => {
     const aborting = new AbortController();
     aborting.abort();
-    await expect(store.verify(aborting.signal)).rejects.toMatchObject({ code: 'CWM-6003' });
+    await expect(store.check.verify(aborting.signal)).rejects.toMatchObject({ code: 'CWM-6003' });
   });
 });

@@ -20,16 +20,16 @@ import {
  */
 const store = await openStore({ directory: process.argv[2]!, clock: systemClock });
 const id = sessionId('s1');
-await store.createSession(aSession());
+await store.sessions.create(aSession());
 for (let round = 1; ; round++) {
-  const version = (await store.getSession(id))!;
-  await store.updateSession(nextVersion(version));
+  const version = (await store.sessions.get(id))!;
+  await store.sessions.update(nextVersion(version));
   process.stdout.write(`version ${version.version + 1}\n`);
-  await store.appendMessages(id, [aMessage(`m${round}`, round)]);
+  await store.messages.append(id, [aMessage(`m${round}`, round)]);
   process.stdout.write(`message m${round}\n`);
-  await store.createWindow(aManifest({ name: `w${round}` }), someIds, aKvRecord());
+  await store.windows.create(aManifest({ name: `w${round}` }), someIds, aKvRecord());
   process.stdout.write(`window w${round}\n`);
-  await store.appendReceipt(windowName(`w${round}`), aReceipt());
+  await store.receipts.append(windowName(`w${round}`), aReceipt());
   process.stdout.write(`receipt w${round}\n`);
   await store.states.save(id, aState({ version: round }), round - 1);
   process.stdout.write(`state ${round}\n`);

@@ -1,7 +1,7 @@
 import type { BlockRecord } from '../../protocol/schemas/window.ts';
 import type { BlockLocation, Engine, LocatedBlock } from '../ports/engine.ts';
 
-/** What other windows have recorded for the same blocks (`WindowStore.checksumsOfOthers`). */
+/** What other windows have recorded for the same blocks (`BlockRecords.checksumsOfOthers`). */
 export type ChecksumsOfOthers = (hashes: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;
 
 /** How a window's recorded blocks stand against the files that are there now. */

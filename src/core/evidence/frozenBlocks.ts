@@ -16,7 +16,7 @@ export async function checkAndCleanBlocks(
   const location = await engine.locate(context, signal);
   if (!location.reachable) return null;
   const window = manifest.name;
-  const checksumsOfOthers = (hashes: readonly string[]) => core.store.checksumsOfOthers(hashes, window);
+  const checksumsOfOthers = (hashes: readonly string[]) => core.store.blocks.checksumsOfOthers(hashes, window);
   const records = context.isOfThisGeneration
     ? kv.blocks
     : recordsFrom(hashesOf(location), await checksumsOfOthers(hashesOf(location)));
@@ -40,7 +40,7 @@ export async function findChanged(
 ): Promise<readonly string[]> {
   const location = await engine.locate(context, signal);
   if (!location.reachable) return [];
-  const checksumsOfOthers = (hashes: readonly string[]) => core.store.checksumsOfOthers(hashes, manifest.name);
+  const checksumsOfOthers = (hashes: readonly string[]) => core.store.blocks.checksumsOfOthers(hashes, manifest.name);
   const options = { readAll: true, checksumsOfOthers };
   return (await checkBlocks(engine, location.blocks, check.whole, options, signal)).damaged;
 }

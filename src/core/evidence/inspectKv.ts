@@ -8,7 +8,7 @@ import { checkAndCleanBlocks, findChanged, withDamage } from './frozenBlocks.ts'
 import { saltOf } from '../lineage.ts';
 import { measureUnlessPoisoned } from './measure.ts';
 import type { KvContext, Measurement, RestoreEvidence } from '../ports/engine.ts';
-import type { Lineage } from '../ports/store.ts';
+import type { Lineage } from '../ports/lineages.ts';
 import { checkPrefixes, type PrefixCheck } from './prefixCanaries.ts';
 import { contentEvidence, restsOnReused, verdictOf } from './reuseVerdict.ts';
 import type { ContentEvidence } from './verdict.ts';

@@ -20,10 +20,10 @@ export async function deleteContradicted(
 ): Promise<number> {
   if (!located.reachable) return 0;
   const present = located.blocks.filter(({ stat }) => stat !== null).map(({ hash }) => hash);
-  const known = await store.recordsOfLineage(lineage, present, newestWindows);
+  const known = await store.blocks.recordsOfLineage(lineage, present, newestWindows);
   const newest = [...known.values()].flatMap(([record]) => record ?? []);
   const checksumsOfOthers = async (hashes: readonly string[]): Promise<Map<string, string[]>> => {
-    const all = await store.recordsOfLineage(lineage, hashes);
+    const all = await store.blocks.recordsOfLineage(lineage, hashes);
     return new Map([...all].map(([hash, records]) => [hash, records.map(({ checksum }) => checksum)]));
   };
   const options = { readAll: false, checksumsOfOthers };

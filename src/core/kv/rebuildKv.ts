@@ -3,7 +3,7 @@ import type { CoreContext } from '../context.ts';
 import { saltOf } from '../lineage.ts';
 import { measure } from '../evidence/measure.ts';
 import type { Measurement } from '../ports/engine.ts';
-import type { Lineage } from '../ports/store.ts';
+import type { Lineage } from '../ports/lineages.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
 
 export interface RebuiltKv {
@@ -24,8 +24,8 @@ export async function rebuildUnderNextSalt(
   signal: AbortSignal,
 ): Promise<RebuiltKv> {
   progress('Rebuilding from the token ids');
-  const lineage = await core.store.advanceLineage(manifest.lineage, frozen.generation);
-  await core.store.replaceWindowKv(manifest.name, { ...kv, unfinishedRepair: lineage.generation });
+  const lineage = await core.store.lineages.advance(manifest.lineage, frozen.generation);
+  await core.store.windows.replaceKv(manifest.name, { ...kv, unfinishedRepair: lineage.generation });
   const context = { ids, salt: saltOf(frozen) };
   const notes: string[] = [];
   try {

@@ -3,7 +3,7 @@ import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
 import { saltOf } from '../lineage.ts';
-import type { Lineage } from '../ports/store.ts';
+import type { Lineage } from '../ports/lineages.ts';
 import type { RecordPlan } from './judge.ts';
 import { seal } from './seal.ts';
 import { hashesOf } from '../space/blocksInUse.ts';
@@ -33,7 +33,7 @@ export async function recordStats(
   const byHash = new Map(check.whole.map((record) => [record.hash, record]));
   const blocks = kv.blocks.flatMap((record) => byHash.get(record.hash) ?? []);
   const touched = { ...kv, blocks, kvBytes: totalBytes(blocks) };
-  await core.store.replaceWindowKv(manifest.name, touched);
+  await core.store.windows.replaceKv(manifest.name, touched);
   return nothingRenewed(touched);
 }
 
@@ -82,7 +82,7 @@ export async function renewKv(
     prefixCanaries: plan.prefixes === 'still-reused' ? stillReused : sealed.kv.prefixCanaries,
     canaryIsExact: isExact,
   };
-  await core.store.replaceWindowKv(manifest.name, renewed);
+  await core.store.windows.replaceKv(manifest.name, renewed);
   return {
     kv: renewed,
     kvBytesWritten: sealed.kvBytesWritten,

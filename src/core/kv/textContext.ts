@@ -59,8 +59,8 @@ export async function sealText(
 export async function warmText(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
   const { engine, manifest, kv, progress } = request;
   progress('Measuring');
-  const lineage = await core.store.getLineage(manifest.lineage);
-  const messages = await core.store.loadMessages(manifest.session, manifest.messageIds);
+  const lineage = await core.store.lineages.get(manifest.lineage);
+  const messages = await core.store.messages.load(manifest.session, manifest.messageIds);
   const { reuse } = await engine.generate(
     {
       messages: renderPrompt(messages),

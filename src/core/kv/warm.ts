@@ -8,7 +8,7 @@ import { answersOtherwise, inspectKv, type Inspection } from '../evidence/inspec
 import { verdictOf } from '../evidence/reuseVerdict.ts';
 import type { CoreContext } from '../context.ts';
 import type { Measurement } from '../ports/engine.ts';
-import type { Lineage } from '../ports/store.ts';
+import type { Lineage } from '../ports/lineages.ts';
 import { findingOf, isMeasure, judge, planAfterRebuild, reportOf, type Judgement, type Rebuild } from './judge.ts';
 import { rebuildUnderNextSalt, type RebuiltKv } from './rebuildKv.ts';
 import { nothingRenewed, recordStats, renewKv, type KvRenewal } from './renewKv.ts';
@@ -100,9 +100,9 @@ function rebuildOf(kv: KvRecord, measured: Measurement): Rebuild {
 
 /** As it is now. What a repair that did not end has left under the salt is given up: it would be reused, and never proven. */
 async function lineageOf(core: CoreContext, { manifest, kv }: FrozenContext): Promise<Lineage> {
-  const lineage = await core.store.getLineage(manifest.lineage);
+  const lineage = await core.store.lineages.get(manifest.lineage);
   if (kv.unfinishedRepair !== lineage.generation) return lineage;
-  return core.store.advanceLineage(lineage.id, lineage.generation);
+  return core.store.lineages.advance(lineage.id, lineage.generation);
 }
 
 const roundingWhy =

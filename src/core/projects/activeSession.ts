@@ -16,7 +16,7 @@ export async function leaveActive(
 ): Promise<string[]> {
   if (project === null) return [];
   try {
-    await core.store.setActiveSession(project, id);
+    await core.store.projects.setCurrentSession(project, id);
     return [];
   } catch (error) {
     return [`Could not save this as the folder's current session: ${toCwmError(error).message}`];
@@ -28,8 +28,8 @@ export async function activeSession(
   core: CoreContext,
   input: RouteInput<'activeSession'>,
 ): Promise<RouteOutput<'activeSession'>> {
-  const id = await core.store.activeSession(parseProjectUri(input.project));
-  return { session: id && (await core.store.getSession(id)) };
+  const id = await core.store.projects.currentSession(parseProjectUri(input.project));
+  return { session: id && (await core.store.sessions.get(id)) };
 }
 
 /** @throws CwmError InvalidSessionId, SessionNotFound. */
@@ -38,6 +38,6 @@ export async function activateSession(
   input: RouteInput<'activateSession'>,
 ): Promise<RouteOutput<'activateSession'>> {
   const session = input.session === null ? null : await requireSession(core, parseSessionId(input.session));
-  await core.store.setActiveSession(parseProjectUri(input.project), session && session.id);
+  await core.store.projects.setCurrentSession(parseProjectUri(input.project), session && session.id);
   return { session };
 }

@@ -40,7 +40,7 @@ export async function setExpiry(
         updatedAt: core.clock.now().toISOString(),
         version: session.version + 1,
       };
-      await core.store.updateSession(next);
+      await core.store.sessions.update(next);
       return next;
     },
     signal,
@@ -54,7 +54,7 @@ export async function setExpiry(
 export async function expireDue(core: CoreContext): Promise<void> {
   for (let offset = 0; ;) {
     const dueBy = core.clock.now().toISOString();
-    const { items } = await core.store.listSessions({ lifecycle: 'active', dueBy, limit: pageSize, offset });
+    const { items } = await core.store.sessions.list({ lifecycle: 'active', dueBy, limit: pageSize, offset });
     for (const { id } of items) if (core.turns.isBusy(id) || !(await expire(core, id))) offset++;
     if (items.length < pageSize) return;
   }
@@ -64,10 +64,10 @@ export async function expireDue(core: CoreContext): Promise<void> {
 async function expire(core: CoreContext, id: SessionId): Promise<boolean> {
   try {
     return await core.turns.run(id, async () => {
-      const session = await core.store.getSession(id);
+      const session = await core.store.sessions.get(id);
       if (!session || !isDue(session, core.clock.now())) return false;
       const { version } = session;
-      await core.store.updateSession({
+      await core.store.sessions.update({
         ...session,
         lifecycle: moveLifecycle(session.lifecycle, 'expired'),
         version: version + 1,

@@ -44,9 +44,9 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
   const expiry = input.expiresAt === undefined ? {} : { expiresAt: parseExpiry(core, input.expiresAt) };
   const createdAt = core.clock.now().toISOString();
   const session = newSession({ id, title, project, engine, lineage: lineage.id, createdAt, ...expiry });
-  if (await core.store.getSession(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
-  await core.store.createLineage(lineage);
-  await core.store.createSession(session);
+  if (await core.store.sessions.get(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
+  await core.store.lineages.create(lineage);
+  await core.store.sessions.create(session);
   return session;
 }
 
@@ -61,7 +61,7 @@ export async function listSessions(
 ): Promise<RouteOutput<'listSessions'>> {
   const { limit, offset } = parsePage(input, 50);
   await expireDue(core);
-  const { items, total } = await core.store.listSessions({
+  const { items, total } = await core.store.sessions.list({
     ...(input.project !== undefined && { project: parseProjectUri(input.project) }),
     ...(input.lifecycle !== undefined && { lifecycle: input.lifecycle }),
     ...(input.model !== undefined && { model: input.model }),
@@ -95,7 +95,7 @@ async function messagesOrLost(
   ids: readonly MessageId[],
   before: number,
 ): Promise<Message[]> {
-  const load = (some: readonly MessageId[]): Promise<Message[]> => core.store.loadMessages(id, some);
+  const load = (some: readonly MessageId[]): Promise<Message[]> => core.store.messages.load(id, some);
   try {
     return await load(ids);
   } catch (error) {
@@ -162,7 +162,7 @@ export async function deleteSession(
 function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<WindowName[]> {
   return core.space.lock.run(async () => {
     const windows = await windowsOf(core, id);
-    if (windows.length === 0) await core.store.deleteSession(id);
+    if (windows.length === 0) await core.store.sessions.delete(id);
     return windows;
   }, signal);
 }
@@ -174,11 +174,11 @@ function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSigna
 export async function recoverInterrupted(core: CoreContext): Promise<SessionId[]> {
   const recovered: SessionId[] = [];
   for (let offset = 0; ; offset += 100) {
-    const page = await core.store.listSessions({ limit: 100, offset });
+    const page = await core.store.sessions.list({ limit: 100, offset });
     const interrupted = page.items.filter((session) => !isAtRest(session));
     for (const session of interrupted) {
       try {
-        await core.store.updateSession({ ...advance(session, 'recover'), version: session.version + 1 });
+        await core.store.sessions.update({ ...advance(session, 'recover'), version: session.version + 1 });
         recovered.push(session.id);
       } catch (error) {
         // Its next turn recovers it. A backend that refused to start on a full disk could not free space.
@@ -192,7 +192,7 @@ export async function recoverInterrupted(core: CoreContext): Promise<SessionId[]
 async function windowsOf(core: CoreContext, session: SessionId): Promise<WindowName[]> {
   const names: WindowName[] = [];
   for (;;) {
-    const page = await core.store.listWindows({
+    const page = await core.store.windows.list({
       session,
       sortBy: 'name',
       order: 'asc',
@@ -207,9 +207,9 @@ async function windowsOf(core: CoreContext, session: SessionId): Promise<WindowN
 /** Called before the deletion, because a deleted session is no project's current one. @returns what to do after the deletion. */
 async function leavingProject(core: CoreContext, session: Session): Promise<() => Promise<void>> {
   const project = session.project;
-  if (project === null || (await core.store.activeSession(project)) !== session.id) return async () => {};
+  if (project === null || (await core.store.projects.currentSession(project)) !== session.id) return async () => {};
   return async () => {
-    const isStillCurrent = (await core.store.activeSession(project)) === null;
-    if (isStillCurrent) await core.store.setActiveSession(project, null);
+    const isStillCurrent = (await core.store.projects.currentSession(project)) === null;
+    if (isStillCurrent) await core.store.projects.setCurrentSession(project, null);
   };
 }

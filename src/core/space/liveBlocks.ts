@@ -20,12 +20,12 @@ export async function blocksOfLiveSessions(
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const blocks = new Set<string>();
-  for (const id of await store.sessionIds()) {
+  for (const id of await store.sessions.ids()) {
     signal.throwIfAborted();
     const found = await sessionTokens(store, id, (session) => isOpen(session) && namings.has(session.lineage));
     if (!found) continue;
     const { session, ids } = found;
-    const lineage = await nullOn(store.getLineage(session.lineage), 'Corrupted');
+    const lineage = await nullOn(store.lineages.get(session.lineage), 'Corrupted');
     if (!lineage) continue;
     const salt = saltOf(lineage);
     for (const { hashProfile, blockTokens } of namings.get(session.lineage) ?? []) {

@@ -19,7 +19,7 @@ export interface Need {
  */
 export async function requireRoom(space: Space, need: Need, signal: AbortSignal): Promise<void> {
   const neededBytes = need.kvBytes + need.recordBytes;
-  const freeBytes = await space.store.freeBytes();
+  const freeBytes = await space.store.space.freeBytes();
   if (freeBytes !== null && freeBytes < neededBytes) {
     throw noRoom(need, 'disk', freeBytes, 'is free on the disk of the storage directory');
   }

@@ -36,19 +36,19 @@ export const makeSpace = (store: Store, cache: BlockCache, clock: Clock, limits:
 
 const sessionCensus = (store: Store): Census => ({
   what: 'session',
-  count: async () => (await store.sessionIds()).length,
+  count: async () => (await store.sessions.ids()).length,
   async oldest() {
-    const { total } = await store.listSessions({ limit: 1, offset: 0 });
-    const [session] = (await store.listSessions({ limit: 1, offset: Math.max(0, total - 1) })).items;
+    const { total } = await store.sessions.list({ limit: 1, offset: 0 });
+    const [session] = (await store.sessions.list({ limit: 1, offset: Math.max(0, total - 1) })).items;
     return session ? { name: session.id, at: session.updatedAt } : null;
   },
 });
 
 const windowCensus = (store: Store): Census => ({
   what: 'window',
-  count: async () => (await store.windowNames()).length,
+  count: async () => (await store.windows.names()).length,
   async oldest() {
-    const [window] = (await store.listWindows({ sortBy: 'createdAt', order: 'asc', limit: 1, offset: 0 })).items;
+    const [window] = (await store.windows.list({ sortBy: 'createdAt', order: 'asc', limit: 1, offset: 0 })).items;
     return window ? { name: window.name, at: window.createdAt } : null;
   },
 });

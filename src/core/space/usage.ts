@@ -12,14 +12,14 @@ export async function usage(
   signal: AbortSignal,
 ): Promise<RouteOutput<'usage'>> {
   const { store, cache, limits } = space;
-  const sizes = await store.measure(signal);
+  const sizes = await store.space.measure(signal);
   const { otherBytes: besideBlocks } = await cache.sizes(signal);
   const present = new Map<string, number>();
   for (const { hash, sizeBytes } of await cache.list(signal)) {
     present.set(hash, (present.get(hash) ?? 0) + sizeBytes);
   }
   const kvBytes = [...present.values()].reduce((sum, bytes) => sum + bytes, 0);
-  const windows = await store.allWindows();
+  const windows = await store.windows.all();
   const kv = new KvSums(present);
   for (const ofLineage of await byLineage(space, windows)) await kv.add(space, ofLineage, signal);
   const items = windows.map((window) => ({
@@ -47,9 +47,9 @@ export async function usage(
     otherBytes,
     totalBytes: kvBytes + recordBytes + trashBytes + quarantineBytes + otherBytes,
     quotaBytes: limits.storageQuotaBytes,
-    freeBytes: await store.freeBytes(),
-    sessions: { count: (await store.sessionIds()).length, ...limits.sessions },
-    windows: { count: (await store.windowNames()).length, ...limits.windows },
+    freeBytes: await store.space.freeBytes(),
+    sessions: { count: (await store.sessions.ids()).length, ...limits.sessions },
+    windows: { count: (await store.windows.names()).length, ...limits.windows },
     reuse: sumReuse(windows),
     items: items.sort((a, b) => (a.name < b.name ? -1 : 1)),
   };

@@ -6,12 +6,12 @@ const goodForMs = 60_000;
 
 /** The size of everything below the storage directory, in bytes. Measuring stats every file, so the result is remembered. */
 export class UsedBytes {
-  readonly #store: Pick<Store, 'measure'>;
+  readonly #store: Pick<Store, 'space'>;
   readonly #cache: BlockCache;
   readonly #clock: Clock;
   #known: { readonly bytes: number; readonly atMs: number } | null = null;
 
-  constructor(store: Pick<Store, 'measure'>, cache: BlockCache, clock: Clock) {
+  constructor(store: Pick<Store, 'space'>, cache: BlockCache, clock: Clock) {
     this.#store = store;
     this.#cache = cache;
     this.#clock = clock;
@@ -25,7 +25,7 @@ export class UsedBytes {
   }
 
   async measure(signal: AbortSignal): Promise<number> {
-    const { recordBytes, trashBytes, quarantineBytes, otherBytes } = await this.#store.measure(signal);
+    const { recordBytes, trashBytes, quarantineBytes, otherBytes } = await this.#store.space.measure(signal);
     const { blockBytes, otherBytes: besideBlocks } = await this.#cache.sizes(signal);
     const bytes = recordBytes + trashBytes + quarantineBytes + otherBytes + blockBytes + besideBlocks;
     this.#known = { bytes, atMs: this.#clock.elapsedMs() };

@@ -12,8 +12,8 @@ export interface WindowUse {
 
 /** All windows, as listed in the directory, so that none is missing that could still name a block. */
 export async function windowUses(store: Store): Promise<WindowUse[]> {
-  const names = await store.windowNames();
-  const windows = new Map((await store.allWindows()).map((window) => [window.name, window]));
+  const names = await store.windows.names();
+  const windows = new Map((await store.windows.all()).map((window) => [window.name, window]));
   return names.map((name) => ({ name, window: windows.get(name) ?? null }));
 }
 
@@ -25,7 +25,7 @@ export const lastUsedAt = ({ lastThaw, createdAt }: WindowSummary): string => la
  * @throws CwmError for every other failure: a record that cannot be read may still name blocks.
  */
 export const kvOf = (store: Store, name: WindowName): Promise<KvRecord | null> =>
-  nullOn(store.loadWindowKv(name), 'WindowNotFound', 'Corrupted');
+  nullOn(store.windows.loadKv(name), 'WindowNotFound', 'Corrupted');
 
 /** In order. @throws CwmError as {@link kvOf}. */
 export const blocksOf = async (store: Store, name: WindowName): Promise<readonly BlockRecord[]> =>
@@ -33,4 +33,4 @@ export const blocksOf = async (store: Store, name: WindowName): Promise<readonly
 
 /** Null when the window is gone or its manifest is damaged. */
 export const lineageOf = async (store: Store, name: WindowName): Promise<LineageId | null> =>
-  (await nullOn(store.getWindow(name), 'Corrupted'))?.lineage ?? null;
+  (await nullOn(store.windows.get(name), 'Corrupted'))?.lineage ?? null;

@@ -19,7 +19,7 @@ export function makeTrackers(
 ): Trackers {
   const config = parseTrackerConfig(given);
   const readSession: TrackerParts['readSession'] = async (id) => {
-    const session = await store.getSession(id);
+    const session = await store.sessions.get(id);
     if (session) return session;
     throw new CwmError('SessionNotFound', `There is no session "${id}".`);
   };

@@ -62,8 +62,8 @@ export async function beginTurn(
   try {
     const description = await engine.describe(signal);
     requireSameModel(session.model, description.model);
-    const messages = await core.store.loadMessages(session.id, activeMessageIds(session));
-    const lineage = await core.store.getLineage(session.lineage);
+    const messages = await core.store.messages.load(session.id, activeMessageIds(session));
+    const lineage = await core.store.lineages.get(session.lineage);
     return { session: begun, engine, description, messages, salt: saltOf(lineage) };
   } catch (error) {
     await endFailedTurn(core, { session: begun }, error, { engine: session.engine });
@@ -211,8 +211,8 @@ async function writeTurn(
           signal,
         )
       : null;
-  await core.store.appendMessages(id, added);
-  const sha256 = await core.store.saveTokens(id, ids);
+  await core.store.messages.append(id, added);
+  const sha256 = await core.store.sessions.saveTokens(id, ids);
   const branch = session.branches[session.activeBranch];
   const messageIds = [...activeMessageIds(session), ...added.map((message) => message.id)];
   const kept = await update(core, advance(session, 'answered'), {
@@ -235,7 +235,7 @@ async function writeTurn(
 
 /** Null also when the ids are damaged: the turn only compares its prompt with them, and then replaces them. */
 const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<number[] | null> =>
-  tokens && nullOn(core.store.loadTokens(id, tokens.sha256), 'Corrupted');
+  tokens && nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
 
 export function newMessage(
   core: CoreContext,
@@ -258,6 +258,6 @@ type Changed = Partial<Omit<Session, 'phase'>>;
 
 async function update(core: CoreContext, session: Session, changed: Changed): Promise<Session> {
   const next = { ...session, ...changed, updatedAt: core.clock.now().toISOString(), version: session.version + 1 };
-  await core.store.updateSession(next);
+  await core.store.sessions.update(next);
   return next;
 }

@@ -91,7 +91,7 @@ async function weighNext(
 ): Promise<NextMessage | null> {
   if (!reusing.includes(verdict) || ids.length === 0) return null;
   try {
-    const old = await core.store.loadMessages(manifest.session, manifest.messageIds);
+    const old = await core.store.messages.load(manifest.session, manifest.messageIds);
     const frozen = { ids, tokens: manifest.tokens, old };
     return await weighNextMessage(engine, description, frozen, core.continueFrom, signal);
   } catch (error) {

@@ -47,16 +47,16 @@ async function cloneNow(
   signal: AbortSignal,
 ): Promise<Receipt> {
   const manifest = await requireWindow(core, source);
-  if (await core.store.getWindow(target))
+  if (await core.store.windows.get(target))
     throw new CwmError('WindowExists', `A window named "${target}" exists already.`);
-  const ids = await core.store.loadWindowTokens(source);
-  const kv = await core.store.loadWindowKv(source);
+  const ids = await core.store.windows.loadTokens(source);
+  const kv = await core.store.windows.loadKv(source);
   const recordBytes = recordBytesOf(ids.length, kv.blocks.length, manifest.messageIds.length);
   await requireRoom(core.space, { doing: `To clone window "${source}"`, kvBytes: 0, recordBytes }, signal);
   signal.throwIfAborted();
 
   const at = core.clock.now().toISOString();
-  await core.store.createWindow(
+  await core.store.windows.create(
     { ...manifest, name: target, description, tags, mode: 'clone', parentWindow: source, createdAt: at },
     ids,
     kv,

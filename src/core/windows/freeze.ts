@@ -85,14 +85,15 @@ async function freezeNow(
 ): Promise<Receipt> {
   const { operation, name, description, tags, progress } = wanted;
   const { session, tokens } = await requireFreezable(core, wanted.session);
-  if (await core.store.getWindow(name)) throw new CwmError('WindowExists', `A window named "${name}" exists already.`);
+  if (await core.store.windows.get(name))
+    throw new CwmError('WindowExists', `A window named "${name}" exists already.`);
   const engineSpec = wanted.engine ?? session.engine;
   const engine = core.engines.get(engineSpec);
   progress('Asking the engine');
   const engineDescription = await describeTried(engine, signal);
   requireSameModel(session.model, engineDescription.model);
-  const ids = await core.store.loadTokens(wanted.session, tokens.sha256);
-  const lineage = await core.store.getLineage(session.lineage);
+  const ids = await core.store.sessions.loadTokens(wanted.session, tokens.sha256);
+  const lineage = await core.store.lineages.get(session.lineage);
   const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
   let deleted = 0;
   const onLocated = async (located: BlockLocation): Promise<void> => {
@@ -125,7 +126,7 @@ async function freezeNow(
 
   progress('Writing the window');
   const at = core.clock.now().toISOString();
-  await core.store.createWindow(
+  await core.store.windows.create(
     {
       formatVersion: 1,
       name,
@@ -171,7 +172,7 @@ async function freezeNow(
 /** If the session can't be frozen, the window goes again: a retry then finds everything as it was. */
 async function endTurns(core: CoreContext, session: Session, window: WindowName, at: string): Promise<void> {
   try {
-    await core.store.updateSession({
+    await core.store.sessions.update({
       ...advance(settled(session), 'freeze'),
       lifecycle: moveLifecycle(session.lifecycle, 'frozen'),
       frozenAs: window,
@@ -179,7 +180,7 @@ async function endTurns(core: CoreContext, session: Session, window: WindowName,
       version: session.version + 1,
     });
   } catch (error) {
-    await core.store.deleteWindow(window);
+    await core.store.windows.delete(window);
     throw error;
   }
 }
@@ -188,7 +189,7 @@ async function requireFreezable(
   core: CoreContext,
   id: SessionId,
 ): Promise<{ session: Session; tokens: ContextTokens }> {
-  const session = await core.store.getSession(id);
+  const session = await core.store.sessions.get(id);
   if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
   requireOpen(session, core.clock.now());
   if (!session.tokens) {

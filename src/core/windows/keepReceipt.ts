@@ -11,7 +11,7 @@ import type { CoreContext } from '../context.ts';
  */
 export async function keepReceipt(core: CoreContext, window: WindowName, receipt: Receipt): Promise<Receipt> {
   try {
-    await core.store.appendReceipt(window, receipt);
+    await core.store.receipts.append(window, receipt);
     return receipt;
   } catch (error) {
     const note = `This receipt could not be kept with the window: ${toCwmError(error).message}`;

@@ -9,6 +9,6 @@ export async function pinWindow(
 ): Promise<RouteOutput<'pinWindow'>> {
   const name = parseWindowName(input.window);
   // Under the lock: an operation that is choosing what to delete must see the new value.
-  await space.lock.run(() => store.setPinned(name, input.pinned));
+  await space.lock.run(() => store.windows.setPinned(name, input.pinned));
   return { window: name, pinned: input.pinned };
 }

@@ -67,7 +67,7 @@ interface Which {
 async function makePlan(core: CoreContext, which: Which, signal: AbortSignal): Promise<PrunePlan> {
   const { store, space } = core;
   const all = await windowUses(store);
-  const { windowBytes } = await store.measure(signal);
+  const { windowBytes } = await store.space.measure(signal);
   const windows: PlannedWindow[] = [];
   for (const window of chosen(core, all, which)) {
     signal.throwIfAborted();
@@ -154,7 +154,7 @@ async function deletePlanned(
   if (isElsewhere) return deleteIfThere(core, window.name, signal);
   return (
     (await nullOn(
-      core.store.deleteWindow(window.name).then(() => true),
+      core.store.windows.delete(window.name).then(() => true),
       'WindowNotFound',
     )) !== null
   );

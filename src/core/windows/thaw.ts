@@ -37,7 +37,7 @@ export async function thaw(
 ): Promise<Receipt> {
   const startedMs = core.clock.elapsedMs();
   const name = parseWindowName(input.window);
-  const manifest = await core.store.getWindow(name);
+  const manifest = await core.store.windows.get(name);
   if (!manifest) throw new CwmError('WindowNotFound', `There is no window "${name}".`);
   const target = input.resume ? manifest.session : newSessionId(core, name, input.session);
   const { sessions, inUse } = core.space;
@@ -68,7 +68,7 @@ async function thawNow(
 ): Promise<Receipt> {
   const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
   // Damaged token ids leave the text, which needs none.
-  const ids = await nullOn(core.store.loadWindowTokens(name), 'Corrupted');
+  const ids = await nullOn(core.store.windows.loadTokens(name), 'Corrupted');
   const engineSpec = input.engine ?? manifest.engine;
   const outcome = ids
     ? await bringBack(
@@ -113,11 +113,11 @@ async function thawNow(
 /** What is known of the window's KV. Where its record is damaged, nothing is: the next salt has no KV, so that all is computed again. */
 async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: WindowName): Promise<KvRecord> {
   try {
-    return await core.store.loadWindowKv(name);
+    return await core.store.windows.loadKv(name);
   } catch (error) {
     if (toCwmError(error).name !== 'Corrupted') throw error;
-    const lineage = await core.store.getLineage(id);
-    const { generation } = await core.store.advanceLineage(lineage.id, lineage.generation);
+    const lineage = await core.store.lineages.get(id);
+    const { generation } = await core.store.lineages.advance(lineage.id, lineage.generation);
     return { ...nothingKept, saltGeneration: generation };
   }
 }
@@ -150,12 +150,12 @@ function newSessionId(core: CoreContext, window: string, wanted: string | undefi
 }
 
 async function requireFree(core: CoreContext, id: SessionId): Promise<null> {
-  if (await core.store.getSession(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
+  if (await core.store.sessions.get(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   return null;
 }
 
 async function requireFrozenAs(core: CoreContext, id: SessionId, window: string): Promise<Session> {
-  const session = await core.store.getSession(id);
+  const session = await core.store.sessions.get(id);
   if (!session)
     throw new CwmError('SessionNotFound', `The session "${id}" of this window is gone.`, {
       hint: 'Thaw without "resume".',
@@ -186,7 +186,7 @@ async function resumeSession(
   session: Session,
   { at, ...continued }: Partial<Continued> & Pick<Continued, 'thawedFrom' | 'at'>,
 ): Promise<string[]> {
-  await core.store.updateSession({
+  await core.store.sessions.update({
     ...session,
     ...continued,
     lifecycle: moveLifecycle(session.lifecycle, 'thawed'),
@@ -221,6 +221,6 @@ async function openSession(core: CoreContext, opening: Opening): Promise<string[
     thawedFrom,
     createdAt: at,
   });
-  await core.store.createSession(session, { from: manifest.session, messageIds, tokenIds: tokens && ids });
+  await core.store.sessions.create(session, { from: manifest.session, messageIds, tokenIds: tokens && ids });
   return leaveActive(core, session);
 }

@@ -16,7 +16,7 @@ export async function listWindows(
   input: RouteInput<'listWindows'>,
 ): Promise<RouteOutput<'listWindows'>> {
   const { limit, offset } = parsePage(input, 20);
-  const { items, total } = await core.store.listWindows({
+  const { items, total } = await core.store.windows.list({
     ...(input.session !== undefined && { session: parseSessionId(input.session) }),
     ...(input.project !== undefined && { project: parseProjectUri(input.project) }),
     ...(input.model !== undefined && { model: input.model }),
@@ -43,8 +43,8 @@ function parseStamp(value: string, name: string): string {
 export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'>): Promise<RouteOutput<'getWindow'>> {
   const name = parseWindowName(input.window);
   const manifest = await requireWindow(core, name);
-  const { blocks: _, ...kv } = await core.store.loadWindowKv(name);
-  const receipts = await core.store.listReceipts(name);
+  const { blocks: _, ...kv } = await core.store.windows.loadKv(name);
+  const receipts = await core.store.receipts.list(name);
   return {
     manifest,
     kv,
@@ -52,7 +52,7 @@ export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'
       manifest,
       kvBytes: kv.kvBytes,
       receipts,
-      isPinned: await core.store.isPinned(name),
+      isPinned: await core.store.windows.isPinned(name),
     }),
     lineageWindows: await lineageOf(core, manifest),
     receipts,
@@ -65,7 +65,7 @@ async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<W
   // A parent may have been deleted; a circle can only come from a damaged record.
   while (parent !== null && !names.includes(parent)) {
     names.unshift(parent);
-    parent = (await core.store.getWindow(parent))?.parentWindow ?? null;
+    parent = (await core.store.windows.get(parent))?.parentWindow ?? null;
   }
   return names;
 }
@@ -83,7 +83,7 @@ export async function deleteWindow(
 ): Promise<RouteOutput<'deleteWindow'>> {
   const name = parseWindowName(input.window);
   const kept = await keptFor(core, name, signal);
-  await core.store.deleteWindow(name);
+  await core.store.windows.delete(name);
   if (kept === null) return { window: name, blocksDeleted: 0, bytesFreed: 0, blocksKept: 0 };
 
   const { engine, hashes, held, handle: wholeHandle, ...made } = kept;
@@ -112,12 +112,12 @@ const keptFor = (core: CoreContext, name: WindowName, signal: AbortSignal): Prom
 
 async function readKeptFor(core: CoreContext, name: WindowName, signal: AbortSignal): Promise<KeptKv> {
   const manifest = await requireWindow(core, name);
-  const kv = await core.store.loadWindowKv(name);
+  const kv = await core.store.windows.loadKv(name);
   const hashes = kv.blocks.map((block) => block.hash);
   const engine = core.engines.get(manifest.engine);
   // The handle alone names the KV of a window whose blocks were never seen.
   const handles = kv.handle === null ? [] : [kv.handle];
-  const held = new Set(await core.store.blocksHeldByOthers([...hashes, ...handles], name));
+  const held = new Set(await core.store.blocks.heldByOthers([...hashes, ...handles], name));
   for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
   for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
   return { engine, hashes, handle: kv.handle, held, ...(await madeOf(core, manifest, kv)) };
@@ -146,8 +146,8 @@ async function madeOf(
 ): Promise<Pick<ForgottenKv, 'context'>> {
   if (handle === null) return {};
   try {
-    const ids = await core.store.loadWindowTokens(name);
-    const { salt } = await core.store.getLineage(lineage);
+    const ids = await core.store.windows.loadTokens(name);
+    const { salt } = await core.store.lineages.get(lineage);
     return { context: { ids, salt: saltOf({ salt, generation: saltGeneration }) } };
   } catch (error) {
     if (isCwmError(error, 'Corrupted')) return {};
@@ -165,7 +165,7 @@ async function blocksOfLiveSession(
   const found = await sessionTokens(core.store, manifest.session, isOpen);
   if (!found) return [];
   const { session, ids } = found;
-  const lineage = await core.store.getLineage(session.lineage);
+  const lineage = await core.store.lineages.get(session.lineage);
   try {
     const location = await engine.locate({ ids, salt: saltOf(lineage), handle: null }, signal);
     return location.reachable ? location.blocks.map((block) => block.hash) : [];
@@ -176,7 +176,7 @@ async function blocksOfLiveSession(
 }
 
 export async function requireWindow(core: CoreContext, name: WindowName): Promise<WindowManifest> {
-  const manifest = await core.store.getWindow(name);
+  const manifest = await core.store.windows.get(name);
   if (!manifest) throw new CwmError('WindowNotFound', `There is no window "${name}".`);
   return manifest;
 }

@@ -246,7 +246,8 @@ export class AuditLog {
   }
 }
 
-const ownFact = (event: AuditFact['event'], more: Partial<AuditFact> = {}): AuditFact => ({
+/** An entry about the store itself. */
+export const ownFact = (event: AuditFact['event'], more: Partial<AuditFact> = {}): AuditFact => ({
   event,
   outcome: 'ok',
   client: 'backend',

@@ -1,5 +1,5 @@
 import { randomId, randomSalt } from '../../base/hash.ts';
-import type { OnChecked } from '../../core/ports/store.ts';
+import type { OnChecked } from '../../core/ports/check.ts';
 import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { LineageId, SessionId } from '../../protocol/ids.ts';
 import { newSession, type Message } from '../../protocol/schemas/session.ts';

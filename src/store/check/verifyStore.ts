@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { OnChecked } from '../../core/ports/store.ts';
+import type { OnChecked } from '../../core/ports/check.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { VerifyStep } from '../../protocol/schemas/health.ts';

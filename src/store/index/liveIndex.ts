@@ -8,6 +8,9 @@ import type { IndexSource } from './indexSource.ts';
 import { SqlIndex } from './sqlIndex.ts';
 import { loadSqlJs } from './sqlJs.ts';
 
+/** A record that the index lists. */
+export type IndexedRecord = { readonly session: SessionId } | { readonly window: WindowName };
+
 /** After this many changed rows, the background reads them instead of the next list. */
 const refreshAfter = 256;
 /** After this many changed rows, the image is saved again. */
@@ -36,13 +39,10 @@ export class LiveIndex {
     this.#wasmPath = wasmPath;
   }
 
-  sessionChanged(id: SessionId): void {
-    this.#changedSessions.add(id);
-    this.#refreshSoon();
-  }
-
-  windowChanged(name: WindowName): void {
-    this.#changedWindows.add(name);
+  /** The record may have changed, appeared or gone. */
+  changed(record: IndexedRecord): void {
+    if ('session' in record) this.#changedSessions.add(record.session);
+    else this.#changedWindows.add(record.window);
     this.#refreshSoon();
   }
 

@@ -1,3 +1,4 @@
+import type { BlockRecords } from '../../core/ports/blockRecords.ts';
 import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
@@ -9,7 +10,7 @@ import type { WindowFiles } from '../records/windowFiles.ts';
  * What other windows recorded about a window's blocks. A block's hash covers the lineage's salt, so only windows of the same lineage
  * need to be read.
  */
-export class SharedBlocks {
+export class SharedBlocks implements BlockRecords {
   readonly #windows: WindowFiles;
   readonly #index: LiveIndex;
   readonly #source: IndexSource;

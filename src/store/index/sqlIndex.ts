@@ -1,5 +1,7 @@
 import type { Database, SqlJsStatic, SqlValue, Statement } from 'sql.js';
-import type { Page, SessionQuery, WindowQuery } from '../../core/ports/store.ts';
+import type { Page } from '../../core/ports/page.ts';
+import type { SessionQuery } from '../../core/ports/sessions.ts';
+import type { WindowQuery } from '../../core/ports/windows.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { windowSummarySchema, type WindowSummary } from '../../protocol/schemas/window.ts';

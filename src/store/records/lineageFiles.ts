@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { lineageIdSchema } from '../../protocol/schemas/ids.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import type { Lineage } from '../../core/ports/store.ts';
+import type { Lineage, LineageStore } from '../../core/ports/lineages.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { LineageId } from '../../protocol/ids.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
@@ -9,7 +9,7 @@ import type { StoreParts } from '../disk/storeParts.ts';
 const lineageSchema = z.object({ id: lineageIdSchema, salt: z.string(), generation: z.number() });
 
 /** Lineages, one small record each. */
-export class LineageFiles {
+export class LineageFiles implements LineageStore {
   readonly #parts: StoreParts;
   readonly #queue = new KeyedQueue<LineageId>();
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { sha256Hex } from '../../base/hash.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
-import type { SessionContent } from '../../core/ports/store.ts';
+import type { SessionContent } from '../../core/ports/sessions.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import { sessionSchema, type Message, type Session } from '../../protocol/schemas/session.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { StorageSizes } from '../../core/ports/store.ts';
+import type { StorageSizes } from '../../core/ports/space.ts';
 import { parseWindowName } from '../../protocol/ids.ts';
 import type { Files } from '../disk/files.ts';
 import { idOfFileName } from '../disk/layout.ts';

@@ -99,9 +99,14 @@ export class StateFiles implements StateStore {
     return active;
   }
 
-  setActiveSessions(ids: readonly SessionId[]): Promise<void> {
+  setActiveSessions(ids: readonly SessionId[]): Promise<readonly SessionId[]> {
     const { records, layout } = this.#parts;
-    return this.#activeQueue.run('active', () => records.write(layout.activeStates, { active: ids }));
+    return this.#activeQueue.run('active', async () => {
+      // A list that cannot be read is about to be replaced; only the previous selection stays unknown.
+      const before = await this.activeSessions().catch((): SessionId[] => []);
+      await records.write(layout.activeStates, { active: ids });
+      return before;
+    });
   }
 
   /** What is wrong with the session's state and recovery points, in plain words. */

@@ -103,7 +103,7 @@ describe('S0-30 a session expires only by its own setting', () => {
   test('a list is answered although the store takes no change', async () => {
     const fixture = await expiringSession();
     fixture.clock.advance(10 * minuteMs);
-    vi.spyOn(fixture.store, 'updateSession').mockRejectedValue(new CwmError('UnsupportedSchema', 'Read-only.'));
+    vi.spyOn(fixture.store.sessions, 'update').mockRejectedValue(new CwmError('UnsupportedSchema', 'Read-only.'));
     expect((await fixture.cwm.listSessions({})).items).toMatchObject([{ id: 's', lifecycle: 'active' }]);
   });
 

@@ -50,7 +50,7 @@ describe('S3-04 activation', () => {
   it('a missing session is CWM-2001, and nothing is created', async () => {
     const { all, fixture } = await withSessions(0);
     expect(await codeOf(all.activate(sessionId('c9')))).toBe('CWM-2001');
-    expect(await fixture.store.getSession(sessionId('c9'))).toBeNull();
+    expect(await fixture.store.sessions.get(sessionId('c9'))).toBeNull();
     await fixture.addSession('c9');
     expect(await all.activate(sessionId('c9')), 'it is not missing for ever').toMatchObject({ active: ['c9'] });
   });
@@ -64,7 +64,7 @@ describe('S3-04 activation', () => {
   it('survives a restart, without those that are gone', async () => {
     const { all, fixture } = await withSessions(3);
     await activate(all, 'c1', 'c2', 'c3');
-    await fixture.store.deleteSession(sessionId('c3'));
+    await fixture.store.sessions.delete(sessionId('c3'));
     await fixture.store.close();
     const again = await trackerFixture(fixture.memory);
     expect(await again.trackers().active()).toMatchObject({ current: { session: 'c2' }, active: ['c2', 'c1'] });

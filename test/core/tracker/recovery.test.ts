@@ -25,7 +25,7 @@ async function restore(
   tracker: Tracker,
   strategy: RecoveryStrategy = { by: 'latest-version' },
 ): Promise<RestoreResult> {
-  return tracker.restore(strategy, (await store.getSession(id))!);
+  return tracker.restore(strategy, (await store.sessions.get(id))!);
 }
 
 /** Versions 1 to `last`, a minute apart, each with a recovery point of the one before. */
@@ -124,25 +124,29 @@ describe('S3-08 restore', () => {
     const fixture = await trackerFixture();
     const { store } = fixture;
     const tracker = await fixture.make();
-    await store.saveTokens(id, someIds);
-    await store.appendMessages(id, [aMessage('m1', 1)]);
+    await store.sessions.saveTokens(id, someIds);
+    await store.messages.append(id, [aMessage('m1', 1)]);
     const first = nextVersion(aSession(), { branches: mainBranch(['m1']), tokens: contextTokens(someIds) });
-    await store.updateSession(first);
+    await store.sessions.update(first);
     await tracker.beforeTurn(first);
-    await store.appendMessages(id, [aMessage('m2', 2)]);
-    await store.saveTokens(id, [9, 9]);
+    await store.messages.append(id, [aMessage('m2', 2)]);
+    await store.sessions.saveTokens(id, [9, 9]);
     const second = nextVersion(first, { branches: mainBranch(['m1', 'm2']), tokens: contextTokens([9, 9]) });
-    await store.updateSession(second);
-    expect(await codeOf(store.loadTokens(id, contextTokens(someIds).sha256))).toBe('CWM-4004');
+    await store.sessions.update(second);
+    expect(await codeOf(store.sessions.loadTokens(id, contextTokens(someIds).sha256))).toBe('CWM-4004');
 
     const { undo, restored } = await restore(fixture, tracker);
     expect(restored).toMatchObject({ reason: 'turn', messages: 1, tokens: someIds.length });
-    expect(await store.getSession(id)).toMatchObject({ branches: first.branches, tokens: first.tokens, version: 4 });
-    expect(await store.loadTokens(id, contextTokens(someIds).sha256)).toEqual(someIds);
+    expect(await store.sessions.get(id)).toMatchObject({ branches: first.branches, tokens: first.tokens, version: 4 });
+    expect(await store.sessions.loadTokens(id, contextTokens(someIds).sha256)).toEqual(someIds);
     await restore(fixture, tracker, { by: 'id', id: undo! });
-    expect(await store.getSession(id)).toMatchObject({ branches: second.branches, tokens: second.tokens, version: 5 });
-    expect(await store.loadTokens(id, contextTokens([9, 9]).sha256)).toEqual([9, 9]);
-    expect((await store.verify(new AbortController().signal)).flatMap(({ problems }) => problems)).toEqual([
+    expect(await store.sessions.get(id)).toMatchObject({
+      branches: second.branches,
+      tokens: second.tokens,
+      version: 5,
+    });
+    expect(await store.sessions.loadTokens(id, contextTokens([9, 9]).sha256)).toEqual([9, 9]);
+    expect((await store.check.verify(new AbortController().signal)).flatMap(({ problems }) => problems)).toEqual([
       'The lineage "l1" is missing.',
     ]);
   });
@@ -153,9 +157,9 @@ describe('S3-08 restore', () => {
     const tracker = await fixture.make();
     let session = aSession();
     const talk = async (turn: number): Promise<void> => {
-      await store.saveTokens(id, [turn, turn]);
+      await store.sessions.saveTokens(id, [turn, turn]);
       session = nextVersion(session, { tokens: contextTokens([turn, turn]) });
-      await store.updateSession(session);
+      await store.sessions.update(session);
     };
     for (let turn = 1; turn <= 11; turn++) {
       await talk(turn);
@@ -163,10 +167,10 @@ describe('S3-08 restore', () => {
     }
     const oldest = (await tracker.recoveryPoints()).items.at(-1)!;
     const { undo } = await restore(fixture, tracker, { by: 'id', id: oldest.id });
-    expect(await store.getSession(id)).toMatchObject({ tokens: contextTokens([1, 1]) });
-    expect(await store.loadTokens(id, contextTokens([1, 1]).sha256)).toEqual([1, 1]);
+    expect(await store.sessions.get(id)).toMatchObject({ tokens: contextTokens([1, 1]) });
+    expect(await store.sessions.loadTokens(id, contextTokens([1, 1]).sha256)).toEqual([1, 1]);
     await restore(fixture, tracker, { by: 'id', id: undo! });
-    expect(await store.loadTokens(id, contextTokens([11, 11]).sha256)).toEqual([11, 11]);
+    expect(await store.sessions.loadTokens(id, contextTokens([11, 11]).sha256)).toEqual([11, 11]);
     expect((await tracker.recoveryPoints()).items).toHaveLength(10);
     const names = (await fixture.memory.list(recoveryPath)).filter((name) => name.endsWith('.json'));
     expect(names, 'nothing stays behind').toHaveLength(10);
@@ -188,8 +192,8 @@ describe('S3-08 restore', () => {
     const fixture = await trackerFixture();
     const { store, memory } = fixture;
     const tracker = await updated(fixture, 2);
-    await store.saveTokens(id, someIds);
-    await store.updateSession(nextVersion(aSession(), { tokens: contextTokens(someIds) }));
+    await store.sessions.saveTokens(id, someIds);
+    await store.sessions.update(nextVersion(aSession(), { tokens: contextTokens(someIds) }));
     const point = await tracker.createRecoveryPoint();
     // A first session file of its own, so that only the recovery point's is damaged.
     const path = `${recoveryPath}/tokens-${contextTokens(someIds).sha256}.u32`;
@@ -251,7 +255,7 @@ describe('S3-08 restore', () => {
     for (let attempt = 0; attempt < 2; attempt++) expect(await codeOf(tracker.getState())).toBe('CWM-4004');
     expect(await tracker.isValid()).toBe(false);
     expect(await codeOf(put(tracker, 1, {})), 'it is not taken for one that never was').toBe('CWM-4004');
-    await tracker.beforeTurn((await fixture.store.getSession(id))!);
+    await tracker.beforeTurn((await fixture.store.sessions.get(id))!);
     const { state, undo } = await restore(fixture, tracker);
     expect(state).toMatchObject({ version: 1_000_004, data: { n: 4 }, metadata: { by: 'v4' } });
     expect(undo).toBeNull();
@@ -269,7 +273,7 @@ describe('S3-08 restore', () => {
       await memory.create(path, later);
     }
     const tracker = await fixture.make();
-    await tracker.beforeTurn((await store.getSession(id))!);
+    await tracker.beforeTurn((await store.sessions.get(id))!);
     expect(await codeOf(tracker.getState())).toBe('CWM-1004');
     expect(await codeOf(restore(fixture, tracker))).toBe('CWM-1004');
     expect(await tracker.recoveryPoints()).toMatchObject({ items: [{ version: 1 }], damaged: ['00000002'] });
@@ -294,21 +298,21 @@ describe('S3-08 restore', () => {
     await fixture.memory.create(`${storeRoot}/intents/restore-s1.json`, encodeRecord(intent));
     const again = await trackerFixture(fixture.memory);
     expect(await (await again.make()).getState()).toEqual(before);
-    expect(await again.store.getSession(id)).toEqual(aSession());
+    expect(await again.store.sessions.get(id)).toEqual(aSession());
     expect(await fixture.memory.list(`${storeRoot}/intents`)).toEqual([]);
   });
 
   it('that the disk refuses changes nothing', async () => {
     const fixture = await trackerFixture();
     const tracker = await updated(fixture, 3);
-    const before = [await tracker.getState(), await fixture.store.getSession(id)];
+    const before = [await tracker.getState(), await fixture.store.sessions.get(id)];
     for (let at = 0; at < 12; at++) {
       fixture.faulty.heal();
       fixture.faulty.failAt(at, 'before', 'EIO');
       const error = await restore(fixture, tracker).catch((thrown: unknown) => thrown);
       fixture.faulty.heal();
       if (!(error instanceof CwmError)) return;
-      expect([await tracker.getState(), await fixture.store.getSession(id)], `change ${at}`).toEqual(before);
+      expect([await tracker.getState(), await fixture.store.sessions.get(id)], `change ${at}`).toEqual(before);
     }
     expect.unreachable('A restore has fewer changes than that.');
   });

@@ -88,7 +88,7 @@ describe('state of a session', () => {
   it('S3-07 StateError: the state of a frozen session is refused a change with CWM-3002', async () => {
     const { make, store } = await trackerFixture();
     const tracker = await make();
-    await store.updateSession(nextVersion(aSession(), { lifecycle: 'frozen', frozenAs: 'w' }));
+    await store.sessions.update(nextVersion(aSession(), { lifecycle: 'frozen', frozenAs: 'w' }));
     expect(await codeOf(put(tracker, 1, {}))).toBe('CWM-3002');
     expect((await tracker.getState()).version).toBe(0);
   });
@@ -96,7 +96,7 @@ describe('state of a session', () => {
   it('S3-02 of a session that was deleted is CWM-2001', async () => {
     const { make, store } = await trackerFixture();
     const tracker = await make();
-    await store.deleteSession(sessionId('s1'));
+    await store.sessions.delete(sessionId('s1'));
     expect(await codeOf(put(tracker, 1, {}))).toBe('CWM-2001');
   });
 });

@@ -226,7 +226,7 @@ describe('S3-05 sync, pull and push', () => {
     const [a, b] = await agreed();
     await set(a, { n: 1 });
     await a.run();
-    await b.fixture.store.updateSession(nextVersion(aSession(), { lifecycle: 'frozen', frozenAs: 'w' }));
+    await b.fixture.store.sessions.update(nextVersion(aSession(), { lifecycle: 'frozen', frozenAs: 'w' }));
     expect(await codeOf(b.run())).toBe('CWM-3002');
     expect((await b.tracker.getState()).data).toEqual({ n: 0 });
     expect(await b.run('push')).toMatchObject({ pushed: false });

@@ -25,7 +25,7 @@ export async function trackerFixture(memory = new MemoryFiles()) {
   const faulty = new FaultyFiles(memory);
   const clock = new FakeClock();
   const store = await openTestStore(storeRoot, { files: faulty.files, clock });
-  const addSession = (id: string): Promise<void> => store.createSession(aSession({ id }));
+  const addSession = (id: string): Promise<void> => store.sessions.create(aSession({ id }));
   if (isNew) await addSession('s1');
   let points = 0;
   const parts: TrackerParts = {
@@ -34,7 +34,7 @@ export async function trackerFixture(memory = new MemoryFiles()) {
     newPointId: () => (++points).toString(16).padStart(8, '0'),
     validate: validateState,
     readSession: async (id) => {
-      const session = await store.getSession(id);
+      const session = await store.sessions.get(id);
       if (session) return session;
       throw new CwmError('SessionNotFound', 'It is gone.');
     },

@@ -96,9 +96,9 @@ describe('the template is used instead, and the answer says so,', () => {
     const session = await fixture.cwm.getSession({ session: 't' });
     const { tokens } = session;
     if (!tokens) throw new Error('the session has no tokens');
-    const ids = await fixture.store.loadTokens(session.id, tokens.sha256);
-    const sha256 = await fixture.store.saveTokens(session.id, ids.with(tokens.promptCount + 1, 99));
-    await fixture.store.updateSession({ ...session, tokens: { ...tokens, sha256 }, version: session.version + 1 });
+    const ids = await fixture.store.sessions.loadTokens(session.id, tokens.sha256);
+    const sha256 = await fixture.store.sessions.saveTokens(session.id, ids.with(tokens.promptCount + 1, 99));
+    await fixture.store.sessions.update({ ...session, tokens: { ...tokens, sha256 }, version: session.version + 1 });
     const sent = await fixture.cwm.send({ session: 't', text: 'Continue.' }, never());
     expect(sent.notes[0]).toContain('not those of this conversation');
     expect(sent.prefixBreak).not.toBeNull();

@@ -8,7 +8,7 @@ test('EC-040 a turn whose answer can not be kept leaves its session idle, with t
   const fixture = await coreFixture();
   const { cwm, store } = fixture;
   await talkedSession(fixture);
-  vi.spyOn(store, 'appendMessages').mockRejectedValueOnce(full);
+  vi.spyOn(store.messages, 'append').mockRejectedValueOnce(full);
   expect(await codeOf(cwm.send({ session: 's', text: 'And then?' }, never()))).toBe('CWM-4003');
   expect(await cwm.getSession({ session: 's' })).toMatchObject({ phase: 'Idle', draft: 'And then?' });
   expect((await cwm.listMessages({ session: 's' })).total).toBe(2);
@@ -22,8 +22,8 @@ test('EC-040 a turn whose end can not even be written holds up neither the next 
     () => cwm.send({ session: 's', text: 'Again.' }, never()),
     () => cwm.freeze({ session: 's', window: 'w' }, never()),
   ]) {
-    vi.spyOn(store, 'appendMessages').mockImplementationOnce(async () => {
-      vi.spyOn(store, 'updateSession').mockRejectedValueOnce(full);
+    vi.spyOn(store.messages, 'append').mockImplementationOnce(async () => {
+      vi.spyOn(store.sessions, 'update').mockRejectedValueOnce(full);
       throw full;
     });
     expect(await codeOf(cwm.send({ session: 's', text: 'And then?' }, never()))).toBe('CWM-4003');

@@ -136,13 +136,13 @@ describe('what is stored of a turn', () => {
     await talkedSession(fixture);
     const { store } = fixture;
     const stored: Phase[] = [];
-    const update = store.updateSession.bind(store);
-    store.updateSession = async (next) => {
+    const update = store.sessions.update.bind(store);
+    store.sessions.update = async (next) => {
       await update(next);
       stored.push(next.phase);
     };
     await act(fixture);
-    expect((await store.getSession('s' as SessionId))?.phase).toBe('Idle');
+    expect((await store.sessions.get('s' as SessionId))?.phase).toBe('Idle');
     return stored;
   }
 
@@ -166,8 +166,8 @@ describe('what is stored of a turn', () => {
 
   test('S4-13 a freeze stores one phase, also after a turn whose end could not be stored', async () => {
     const stored = await storedPhases(async ({ cwm, store }) => {
-      const session = (await store.getSession('s' as SessionId))!;
-      await store.updateSession({ ...session, phase: 'StreamingLLMResponse', version: session.version + 1 });
+      const session = (await store.sessions.get('s' as SessionId))!;
+      await store.sessions.update({ ...session, phase: 'StreamingLLMResponse', version: session.version + 1 });
       await cwm.freeze({ session: 's', window: 'w' }, never());
     });
     expect(stored).toEqual(['StreamingLLMResponse', 'Idle']);

@@ -90,9 +90,9 @@ describe('send', () => {
     const fixture = await coreFixture();
     const { cwm, store } = fixture;
     await talkedSession(fixture);
-    const session = (await store.getSession(sessionId('s')))!;
-    await store.updateSession({ ...session, phase: 'StreamingLLMResponse', version: session.version + 1 });
-    vi.spyOn(store, 'updateSession').mockRejectedValueOnce(new CwmError('StorageFull', 'The disk is full.'));
+    const session = (await store.sessions.get(sessionId('s')))!;
+    await store.sessions.update({ ...session, phase: 'StreamingLLMResponse', version: session.version + 1 });
+    vi.spyOn(store.sessions, 'update').mockRejectedValueOnce(new CwmError('StorageFull', 'The disk is full.'));
     expect(await cwm.recover()).toEqual([]);
     expect(await cwm.send({ session: 's', text: 'Go on.' }, never())).toMatchObject({ session: 's' });
   });
@@ -101,7 +101,7 @@ describe('send', () => {
     const fixture = await coreFixture();
     await talkedSession(fixture);
     const session = await fixture.cwm.getSession({ session: 's' });
-    await fixture.store.updateSession({
+    await fixture.store.sessions.update({
       ...session,
       phase: 'StreamingLLMResponse',
       draft: 'half said',
@@ -118,10 +118,10 @@ describe('send', () => {
     const session = await fixture.cwm.getSession({ session: 's' });
     const tokens = session.tokens;
     if (!tokens) throw new Error('the session has no tokens');
-    const ids = await fixture.store.loadTokens(session.id, tokens.sha256);
+    const ids = await fixture.store.sessions.loadTokens(session.id, tokens.sha256);
     const drifted = ids.with(tokens.promptCount + 1, 99);
-    const sha256 = await fixture.store.saveTokens(session.id, drifted);
-    await fixture.store.updateSession({ ...session, tokens: { ...tokens, sha256 }, version: session.version + 1 });
+    const sha256 = await fixture.store.sessions.saveTokens(session.id, drifted);
+    await fixture.store.sessions.update({ ...session, tokens: { ...tokens, sha256 }, version: session.version + 1 });
     const { prefixBreak } = await fixture.cwm.send({ session: 's', text: 'next' }, never());
     expect(prefixBreak).toMatchObject({
       atToken: tokens.promptCount + 1,

@@ -35,7 +35,7 @@ describe('freeze', () => {
     const fixture = await coreFixture();
     fixture.engine.blocksInPiece = 1_000;
     await savedWindow(fixture);
-    const { blocks, prefixCanaries } = await fixture.store.loadWindowKv(parseWindowName('w'));
+    const { blocks, prefixCanaries } = await fixture.store.windows.loadKv(parseWindowName('w'));
     expect(blocks).toEqual([]);
     expect(prefixCanaries).toHaveLength(3);
   });
@@ -84,7 +84,7 @@ describe('freeze', () => {
     };
     const receipt = await fixture.cwm.freeze({ session: 's', window: 'w' }, never());
     expect(receipt.content.blocksMissing).toBe(1);
-    const { blocks } = await fixture.store.loadWindowKv(parseWindowName('w'));
+    const { blocks } = await fixture.store.windows.loadKv(parseWindowName('w'));
     expect(blocks.length).toBeGreaterThan(0);
     expect(blocks.every(({ sizeBytes }) => sizeBytes > 0)).toBe(true);
   });
@@ -141,10 +141,10 @@ describe('freeze', () => {
   test('EC-040 when the session cannot be written, its window is undone too', async () => {
     const fixture = await coreFixture();
     await talkedSession(fixture);
-    const update = fixture.store.updateSession.bind(fixture.store);
-    fixture.store.updateSession = () => Promise.reject(new CwmError('StorageFull', 'The disk is full.'));
+    const update = fixture.store.sessions.update.bind(fixture.store);
+    fixture.store.sessions.update = () => Promise.reject(new CwmError('StorageFull', 'The disk is full.'));
     expect(await codeOf(fixture.cwm.freeze({ session: 's', window: 'w' }, never()))).toBe('CWM-4003');
-    fixture.store.updateSession = update;
+    fixture.store.sessions.update = update;
     expect((await fixture.cwm.listWindows({})).total).toBe(0);
     expect((await fixture.cwm.freeze({ session: 's', window: 'w' }, never())).verdict).toBe('proven');
   });

@@ -8,7 +8,7 @@ test('an operation whose receipt could not be stored is no failure, and the rece
   const fixture = await coreFixture();
   const { cwm, store } = fixture;
   await savedWindow(fixture);
-  vi.spyOn(store, 'appendReceipt').mockRejectedValue(new CwmError('StorageFull', 'The disk is full.'));
+  vi.spyOn(store.receipts, 'append').mockRejectedValue(new CwmError('StorageFull', 'The disk is full.'));
   const receipts = [
     await cwm.clone({ window: 'w', target: 'c' }, never()),
     await cwm.thaw({ window: 'w', session: 't' }, never()),
@@ -23,8 +23,8 @@ test('a window that is deleted while it is thawed leaves a session that is open,
   const fixture = await coreFixture();
   const { cwm, store } = fixture;
   await savedWindow(fixture);
-  const create = store.createSession.bind(store);
-  vi.spyOn(store, 'createSession').mockImplementation(async (...given) => {
+  const create = store.sessions.create.bind(store);
+  vi.spyOn(store.sessions, 'create').mockImplementation(async (...given) => {
     await create(...given);
     await cwm.deleteWindow({ window: 'w' }, never());
   });

@@ -108,14 +108,14 @@ describe('prune', () => {
     const fixture = await fourWindows();
     const { cwm, store } = fixture;
     await cwm.thaw({ window: 'w3', session: 'on' }, never());
-    const [loadKv, loadTokens] = [store.loadWindowKv.bind(store), store.loadTokens.bind(store)];
+    const [loadKv, loadTokens] = [store.windows.loadKv.bind(store), store.sessions.loadTokens.bind(store)];
     let reads = 0;
-    store.loadWindowKv = async (name) => {
+    store.windows.loadKv = async (name) => {
       if (name === 'w2' && ++reads === 2) await cwm.deleteWindow({ window: 'w2' }, never());
       return loadKv(name);
     };
-    store.loadTokens = async (id, sha256) => {
-      store.loadTokens = loadTokens;
+    store.sessions.loadTokens = async (id, sha256) => {
+      store.sessions.loadTokens = loadTokens;
       await cwm.send({ session: 'on', text: 'And then?' }, never());
       return loadTokens(id, sha256);
     };
@@ -127,8 +127,8 @@ describe('prune', () => {
   test('an abort leaves each window whole: there, or in the trash', async () => {
     const { cwm, store } = await fourWindows();
     const abort = new AbortController();
-    const original = store.deleteWindow.bind(store);
-    store.deleteWindow = async (name) => {
+    const original = store.windows.delete.bind(store);
+    store.windows.delete = async (name) => {
       await original(name);
       if (name === 'w2') abort.abort();
     };
@@ -311,7 +311,7 @@ describe('usage', () => {
     expect((await usageOf(fixture)).reuse).toEqual(reuse);
     await store.close();
     const again = await openStore({ directory: fixture.directory, clock: fixture.clock });
-    expect((await again.allWindows()).map((window) => window.reuse)).toEqual([reuse]);
+    expect((await again.windows.all()).map((window) => window.reuse)).toEqual([reuse]);
     await again.close();
   });
 

@@ -53,7 +53,7 @@ describe('where only the canary can tell, and the engine keeps blocks in pieces'
     fixture.engine.blocksInPiece = 1_000;
     await fixture.cwm.freeze({ session: 's', window: 'short', checkpoint: true }, never());
     expect(await fixture.cwm.thaw({ window: 'short' }, never())).toMatchObject({ content: { canary: 'agreed' } });
-    expect((await fixture.store.loadWindowKv(parseWindowName('short'))).canaryTokens).toBeUndefined();
+    expect((await fixture.store.windows.loadKv(parseWindowName('short'))).canaryTokens).toBeUndefined();
   });
 });
 
@@ -115,7 +115,7 @@ describe('where only the canary can tell, and some KV was computed again since i
 
   test('full reuse that answers otherwise is not proven, once or ever: damage may hide behind rounding', async () => {
     const fixture = await partlyComputedAgain();
-    const { prefixCanaries } = await fixture.store.loadWindowKv(parseWindowName('w'));
+    const { prefixCanaries } = await fixture.store.windows.loadKv(parseWindowName('w'));
     const behind = Math.floor((prefixCanaries.at(-1)?.tokens ?? 0) / 4);
     expect(behind).toBeLessThan(4);
     fixture.engine.restart();

@@ -40,8 +40,8 @@ describe('what the engine says of reuse is not enough', () => {
   test('a block size that changes between freeze and thaw proves nothing, however much is said to be reused', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
-    const kv = await fixture.store.loadWindowKv(parseWindowName('w'));
-    await fixture.store.replaceWindowKv(parseWindowName('w'), { ...kv, blockTokens: 16 });
+    const kv = await fixture.store.windows.loadKv(parseWindowName('w'));
+    await fixture.store.windows.replaceKv(parseWindowName('w'), { ...kv, blockTokens: 16 });
     expect((await thaw(fixture)).verdict).toBe('unobserved');
   });
 });

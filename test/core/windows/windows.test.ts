@@ -94,16 +94,16 @@ describe('delete', () => {
     await savedWindow(fixture);
     const { cwm, store } = fixture;
     let cloning: Promise<string> | undefined;
-    vi.spyOn(store, 'deleteWindow').mockImplementationOnce(async (name) => {
+    vi.spyOn(store.windows, 'delete').mockImplementationOnce(async (name) => {
       // What the deletion has listed by now does not have it.
       cloning = codeOf(cwm.clone({ window: 'w', target: 'c' }, never()));
       await turns(100);
-      return store.deleteWindow(name);
+      return store.windows.delete(name);
     });
     const { deletedWindows } = await cwm.deleteSession({ session: 's', cascade: true }, never());
     expect(await cloning).toBe('no error');
     expect(deletedWindows).toEqual(['w', 'c']);
-    expect(await store.windowNames()).toEqual([]);
+    expect(await store.windows.names()).toEqual([]);
   });
 
   test('EC-031 a window from the trash does not come back to another session that has the id of its own', async () => {
@@ -126,12 +126,12 @@ describe('delete', () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const { cwm, store } = fixture;
-    vi.spyOn(store, 'loadWindowKv').mockImplementationOnce(async (name) => {
+    vi.spyOn(store.windows, 'loadKv').mockImplementationOnce(async (name) => {
       await cwm.deleteWindow({ window: 'w' }, never());
-      return store.loadWindowKv(name);
+      return store.windows.loadKv(name);
     });
     expect(await cwm.deleteSession({ session: 's', cascade: true }, never())).toEqual({ deletedWindows: [] });
-    expect(await store.sessionIds()).toEqual([]);
+    expect(await store.sessions.ids()).toEqual([]);
   });
 });
 
@@ -219,15 +219,15 @@ describe('verify', () => {
   test('a window that is deleted during the call is no problem', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
-    const load = vi.spyOn(fixture.store, 'loadWindowKv').mockImplementation(async (name) => {
+    const load = vi.spyOn(fixture.store.windows, 'loadKv').mockImplementation(async (name) => {
       load.mockRestore();
       await fixture.cwm.deleteWindow({ window: 'w' }, never());
-      return fixture.store.loadWindowKv(name);
+      return fixture.store.windows.loadKv(name);
     });
     const { healthy, steps } = await fixture.cwm.verify({}, never());
     expect(steps.flatMap(({ problems }) => problems)).toEqual([]);
     expect(healthy).toBe(true);
-    expect(await fixture.store.getWindow(windowName('w'))).toBeNull();
+    expect(await fixture.store.windows.get(windowName('w'))).toBeNull();
   });
 
   test('blocks that a thaw is computing again are looked at when it is done', async () => {

@@ -74,8 +74,8 @@ export interface FrozenContext {
 export async function frozenContext({ cwm, store }: LiveProduct, window: string): Promise<FrozenContext> {
   const { manifest } = await cwm.getWindow({ window });
   const name = parseWindowName(window);
-  const [ids, kv] = [await store.loadWindowTokens(name), await store.loadWindowKv(name)];
-  const { salt } = await store.getLineage(manifest.lineage);
+  const [ids, kv] = [await store.windows.loadTokens(name), await store.windows.loadKv(name)];
+  const { salt } = await store.lineages.get(manifest.lineage);
   const full = saltOf({ salt, generation: kv.saltGeneration });
   return { ids, kv, salt: full, hashes: blockHashChain(hashProfile, ids, blockTokens, full) };
 }

@@ -97,7 +97,7 @@ const filesOf = async (salt: string): Promise<string[]> =>
 
 async function saltOfSession(session: string): Promise<string> {
   const { lineage } = await product.cwm.getSession({ session });
-  return saltOf(await product.store.getLineage(lineage));
+  return saltOf(await product.store.lineages.get(lineage));
 }
 
 const send = (session: string, text: string, maxTokens: number) =>

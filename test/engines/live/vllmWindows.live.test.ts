@@ -67,8 +67,8 @@ const start = (id: string, engine = seen(server.url, kvDir)) => product.cwm.crea
 async function contextOf(id: string) {
   const { tokens, lineage } = await product.cwm.getSession({ session: id });
   if (!tokens) throw new Error(`session ${id} has no context`);
-  const ids = await product.store.loadTokens(parseSessionId(id), tokens.sha256);
-  return { ids, tokens, salt: saltOf(await product.store.getLineage(lineage)) };
+  const ids = await product.store.sessions.loadTokens(parseSessionId(id), tokens.sha256);
+  return { ids, tokens, salt: saltOf(await product.store.lineages.get(lineage)) };
 }
 
 /** One turn, whose prompt's blocks are expected on disk from now on. */

@@ -1,0 +1,17 @@
+import type { LineageId } from '../../protocol/ids.ts';
+
+/** A session and all its clones. They share one salt, so that they can share KV. */
+export interface Lineage {
+  readonly id: LineageId;
+  readonly salt: string;
+  /** A repair increases it by one when damaged KV cannot be deleted: no request can reach that KV under the next salt. */
+  readonly generation: number;
+}
+
+export interface LineageStore {
+  create(lineage: Lineage): Promise<void>;
+  /** @throws CwmError Corrupted when it does not exist: a session or window without its lineage is damaged. */
+  get(id: LineageId): Promise<Lineage>;
+  /** Advances to the next generation, unless another call already did. @returns the current lineage. */
+  advance(id: LineageId, fromGeneration: number): Promise<Lineage>;
+}

@@ -1,0 +1,7 @@
+import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
+
+export interface ProjectStore {
+  /** The current session of this project, or null. */
+  currentSession(project: ProjectUri): Promise<SessionId | null>;
+  setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void>;
+}

@@ -1,0 +1,24 @@
+/** A deleted item that can still be restored. */
+export interface TrashItem {
+  readonly id: string;
+  /** {@link TrashStore.restore} cannot restore `other`. */
+  readonly kind: 'session' | 'window' | 'other';
+  readonly name: string;
+  readonly deletedAt: string;
+  /** Removed by the first start after this. */
+  readonly expiresAt: string;
+  /** Bytes that its removal frees. */
+  readonly sizeBytes: number;
+}
+
+export interface TrashStore {
+  /** The last deleted item comes first. */
+  list(): Promise<readonly TrashItem[]>;
+  /**
+   * Restores a deleted session or window. @throws CwmError PathNotFound when it is not in the trash, WindowExists or SessionExists when
+   * the name is taken by now, SessionNotFound when a window's session is gone.
+   */
+  restore(id: string): Promise<TrashItem>;
+  /** Removes for good the items in the trash that are past their grace time, or all. @returns the removed items. */
+  empty(which: 'expired' | 'all'): Promise<readonly TrashItem[]>;
+}

@@ -1,0 +1,40 @@
+import type { ProjectUri, SessionId, WindowName } from '../../protocol/ids.ts';
+import type { KvRecord, WindowManifest, WindowSummary } from '../../protocol/schemas/window.ts';
+import type { Page } from './page.ts';
+
+export interface WindowQuery {
+  readonly session?: SessionId;
+  readonly project?: ProjectUri;
+  readonly model?: string;
+  /** The window must have all of them. */
+  readonly tags?: readonly string[];
+  /** In name and description; `%` and `_` match literally (S0-09). */
+  readonly search?: string;
+  /** ISO 8601 stamps, exclusive. */
+  readonly createdAfter?: string;
+  readonly createdBefore?: string;
+  readonly sortBy: 'name' | 'createdAt' | 'tokens' | 'kvBytes';
+  readonly order: 'asc' | 'desc';
+  /** 1 to 100. */
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface WindowStore {
+  /** All of it or nothing appears. @throws CwmError WindowExists when the name is taken. */
+  create(manifest: WindowManifest, ids: readonly number[], kv: KvRecord): Promise<void>;
+  get(name: WindowName): Promise<WindowManifest | null>;
+  /** @throws CwmError WindowNotFound, or Corrupted when they differ from the manifest's SHA-256. */
+  loadTokens(name: WindowName): Promise<number[]>;
+  loadKv(name: WindowName): Promise<KvRecord>;
+  replaceKv(name: WindowName, kv: KvRecord): Promise<void>;
+  list(query: WindowQuery): Promise<Page<WindowSummary>>;
+  /** Every window whose manifest can be read, in no order. */
+  all(): Promise<readonly WindowSummary[]>;
+  /** Every window, whether or not it can be read: lists the directory only. */
+  names(): Promise<readonly WindowName[]>;
+  setPinned(name: WindowName, isPinned: boolean): Promise<void>;
+  isPinned(name: WindowName): Promise<boolean>;
+  /** Moves it to the trash. */
+  delete(name: WindowName): Promise<void>;
+}

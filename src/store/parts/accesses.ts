@@ -1,0 +1,82 @@
+import type { Store } from '../../core/ports/store.ts';
+import type { IndexedRecord } from '../index/liveIndex.ts';
+
+/** What a method does: it reads, it writes, or it writes a record that the index lists, and says which one. */
+type MethodAccess<Method> = Method extends (...given: infer Given) => Promise<unknown>
+  ? 'read' | 'write' | ((...given: Given) => IndexedRecord)
+  : never;
+
+export type Accesses<Part> = { readonly [Name in keyof Part]: MethodAccess<Part[Name]> };
+
+/** What each method of the store does. A method without a row does not compile. */
+export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> } = {
+  sessions: {
+    create: ({ id }) => ({ session: id }),
+    get: 'read',
+    update: ({ id }) => ({ session: id }),
+    list: 'read',
+    ids: 'read',
+    delete: (id) => ({ session: id }),
+    saveTokens: 'write',
+    loadTokens: 'read',
+  },
+  messages: {
+    append: 'write',
+    load: 'read',
+  },
+  windows: {
+    create: ({ name }) => ({ window: name }),
+    get: 'read',
+    loadTokens: 'read',
+    loadKv: 'read',
+    replaceKv: (name) => ({ window: name }),
+    list: 'read',
+    all: 'read',
+    names: 'read',
+    setPinned: (name) => ({ window: name }),
+    isPinned: 'read',
+    delete: (name) => ({ window: name }),
+  },
+  blocks: {
+    heldByOthers: 'read',
+    checksumsOfOthers: 'read',
+    recordsOfLineage: 'read',
+  },
+  receipts: {
+    append: (window) => ({ window }),
+    list: 'read',
+  },
+  lineages: {
+    create: 'write',
+    get: 'read',
+    advance: 'write',
+  },
+  projects: {
+    currentSession: 'read',
+    setCurrentSession: 'write',
+  },
+  states: {
+    load: 'read',
+    save: 'write',
+    recoveryPoints: 'read',
+    addRecoveryPoint: 'write',
+    checkRecoveryPoint: 'read',
+    restore: ({ id }) => ({ session: id }),
+    activeSessions: 'read',
+    setActiveSessions: 'write',
+  },
+  trash: {
+    list: 'read',
+    // Only the item shows which record comes back: the part tells the index itself.
+    restore: 'write',
+    empty: 'write',
+  },
+  space: {
+    measure: 'read',
+    freeBytes: 'read',
+  },
+  check: {
+    verify: 'read',
+    repair: 'write',
+  },
+};

@@ -1,0 +1,34 @@
+import type { TrashItem, TrashStore } from '../../core/ports/trash.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
+import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import type { LiveIndex } from '../index/liveIndex.ts';
+import type { SessionFiles } from '../records/sessionFiles.ts';
+import type { Trash } from '../records/trash.ts';
+import type { WindowFiles } from '../records/windowFiles.ts';
+
+/** The trash: what is restored from it goes back to where its kind of record lies. */
+export function trashPart(
+  parts: StoreParts,
+  trash: Trash,
+  sessions: SessionFiles,
+  windows: WindowFiles,
+  index: LiveIndex,
+): TrashStore {
+  const takeBack = async ({ kind, name }: TrashItem, path: string): Promise<void> => {
+    if (kind === 'other') throw new CwmError('InvalidParameter', `${name} is neither a session nor a window.`);
+    await hasDirectory(parts.files, path);
+    if (kind === 'window') {
+      const window = parseWindowName(name);
+      await windows.restore(window, path).finally(() => index.changed({ window }));
+    } else {
+      const session = parseSessionId(name);
+      await sessions.restore(session, path).finally(() => index.changed({ session }));
+    }
+  };
+  return {
+    list: () => trash.items(),
+    restore: (id) => trash.takeOut(id, takeBack),
+    empty: (which) => trash.empty(which),
+  };
+}

@@ -1,0 +1,26 @@
+import * as z from 'zod/mini';
+import { nullOn } from '../../protocol/errors.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+
+const chosenEngineSchema = z.object({ engine: z.string() });
+
+/** The engine of sessions that name none. */
+export class EngineChoice {
+  readonly #parts: StoreParts;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  /** Null where nobody chose one, and where the record of it is damaged. */
+  async chosen(): Promise<string | null> {
+    const { records, layout } = this.#parts;
+    return (await nullOn(records.read(layout.engine, chosenEngineSchema), 'Corrupted'))?.engine ?? null;
+  }
+
+  /** Durable when it returns. @throws CwmError WriteFailed, StorageFull. */
+  choose(engine: string): Promise<void> {
+    const { records, layout } = this.#parts;
+    return records.write(layout.engine, { engine });
+  }
+}
