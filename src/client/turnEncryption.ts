@@ -8,7 +8,7 @@ import { homeDirectory } from './homeDirectory.ts';
 import { connectBackend, type ConnectOptions } from './connectBackend.ts';
 
 /** How the store should be stored. The key file's path is absolute; the file is created when there is none. */
-export type EncryptionWish = { readonly state: 'on'; readonly keyFile: string } | { readonly state: 'off' };
+export type EncryptionTarget = { readonly state: 'on'; readonly keyFile: string } | { readonly state: 'off' };
 
 /** Rewriting a store of months takes a while. */
 const conversionMs = 30 * 60_000;
@@ -26,10 +26,10 @@ export const defaultKeyFile = (): string => join(homeDirectory(), '.config', 'cw
  */
 export async function turnEncryption(
   options: ConnectOptions & { readonly start: BackendStart },
-  wish: EncryptionWish,
+  target: EncryptionTarget,
   signal: AbortSignal,
 ): Promise<RouteOutput<'encryption'>> {
-  const start = { ...options.start, args: [...(options.start.args ?? []), ...wishArguments(wish)] };
+  const start = { ...options.start, args: [...(options.start.args ?? []), ...targetArguments(target)] };
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const running = await readBackendRecord(options.storage);
     if (running) await retireBackend(running, conversionMs, signal);
@@ -37,7 +37,7 @@ export async function turnEncryption(
     const client = await connectBackend({ ...options, start, deadlineMs: conversionMs }, signal);
     try {
       const encryption = await client.call('encryption', {}, { signal });
-      if (encryption.state === wish.state) return encryption;
+      if (encryption.state === target.state) return encryption;
     } finally {
       client.dispose();
     }
@@ -47,8 +47,8 @@ export async function turnEncryption(
   });
 }
 
-const wishArguments = (wish: EncryptionWish): string[] => [
+const targetArguments = (target: EncryptionTarget): string[] => [
   '--encryption',
-  wish.state,
-  ...(wish.state === 'on' ? ['--encryption-key-file', wish.keyFile] : []),
+  target.state,
+  ...(target.state === 'on' ? ['--encryption-key-file', target.keyFile] : []),
 ];

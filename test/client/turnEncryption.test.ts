@@ -2,7 +2,7 @@ import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { turnEncryption, type EncryptionWish } from '../../src/client/turnEncryption.ts';
+import { turnEncryption, type EncryptionTarget } from '../../src/client/turnEncryption.ts';
 import { filesHolding } from '../support/filesHolding.ts';
 import { until } from '../support/until.ts';
 import { backendEntry, isRunning, readRecord, realBackends, realStart } from './support/realBackends.ts';
@@ -10,8 +10,8 @@ import { backendEntry, isRunning, readRecord, realBackends, realStart } from './
 const { makeStorage, client } = realBackends();
 const secret = 'The quinces are ripe';
 
-const turn = (storage: string, wish: EncryptionWish, start = realStart) =>
-  turnEncryption({ storage, start }, wish, AbortSignal.timeout(120_000));
+const turn = (storage: string, target: EncryptionTarget, start = realStart) =>
+  turnEncryption({ storage, start }, target, AbortSignal.timeout(120_000));
 
 describe('S0-61 turning encryption on and off', () => {
   it('another backend converts the store, and an earlier client continues with that backend', async () => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { absolutePath } from '../../client/absolutePath.ts';
-import { defaultKeyFile, turnEncryption, type EncryptionWish } from '../../client/turnEncryption.ts';
+import { defaultKeyFile, turnEncryption, type EncryptionTarget } from '../../client/turnEncryption.ts';
 import { encryptionSentences, turnedSentences } from '../../words/encryption.ts';
 import type { Perform } from '../action.ts';
 import { notEmpty } from '../arguments.ts';
@@ -32,8 +32,8 @@ export function registerEncryption(program: Command, perform: Perform): void {
     .action((common: object) => perform(common, (run) => turn(run, { state: 'off' })));
 }
 
-async function turn(run: Run, wish: EncryptionWish): Promise<void> {
+async function turn(run: Run, target: EncryptionTarget): Promise<void> {
   const options = { storage: run.storage, kind: 'cli', start: run.backendStart } as const;
-  const turned = await turnEncryption(options, wish, run.terminal.interrupted);
+  const turned = await turnEncryption(options, target, run.terminal.interrupted);
   run.print(turned, (now) => turnedSentences(now, true).join('\n'));
 }

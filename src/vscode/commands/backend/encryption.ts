@@ -1,5 +1,5 @@
 import { UIKind, Uri, commands, env, window } from 'vscode';
-import { defaultKeyFile, turnEncryption, type EncryptionWish } from '../../../client/turnEncryption.ts';
+import { defaultKeyFile, turnEncryption, type EncryptionTarget } from '../../../client/turnEncryption.ts';
 import { decryptQuestion, encryptQuestion, turnedSentences, type Question } from '../../../words/encryption.ts';
 import type { App } from '../../app.ts';
 import { connectOptions } from '../../connection/startBackend.ts';
@@ -10,7 +10,7 @@ import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
 
 export const encryptStorage = command('cwm.encryptStorage', {
-  async ask(app, { keyFile, confirmed }): Promise<EncryptionWish | undefined> {
+  async ask(app, { keyFile, confirmed }): Promise<EncryptionTarget | undefined> {
     const now = await app.connection.call('encryption', {});
     if (now.keyFile !== null) return { state: 'on', keyFile: now.keyFile };
     if (confirmed !== true && !(await agrees(encryptQuestion))) return undefined;
@@ -23,7 +23,7 @@ export const encryptStorage = command('cwm.encryptStorage', {
 });
 
 export const decryptStorage = command('cwm.decryptStorage', {
-  async ask(app, { confirmed }): Promise<EncryptionWish | undefined> {
+  async ask(app, { confirmed }): Promise<EncryptionTarget | undefined> {
     const { state } = await app.connection.call('encryption', {});
     return state === 'off' || confirmed === true || (await agrees(decryptQuestion)) ? { state: 'off' } : undefined;
   },
@@ -34,11 +34,11 @@ export const decryptStorage = command('cwm.decryptStorage', {
 
 const turnedText = (turned: TurnedEncryption): string => turnedSentences(turned, turned.changed).join(' ');
 
-async function turn(app: App, wish: EncryptionWish): Promise<TurnedEncryption> {
+async function turn(app: App, target: EncryptionTarget): Promise<TurnedEncryption> {
   const now = await app.connection.call('encryption', {});
-  if (now.state === wish.state) return { ...now, changed: false };
+  if (now.state === target.state) return { ...now, changed: false };
   const options = connectOptions(app.context);
-  const turned = await app.connection.without((signal) => turnEncryption(options, wish, signal));
+  const turned = await app.connection.without((signal) => turnEncryption(options, target, signal));
   return { ...turned, changed: true };
 }
 
