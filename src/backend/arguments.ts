@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SpaceLimits } from '../core/space/limits.ts';
+import type { ContinueFrom } from '../core/prompt/planPrompt.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import { embeddedFlagNames } from '../protocol/settings/embeddedFlags.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
@@ -28,7 +29,7 @@ export interface BackendArguments {
   readonly requiresTls: boolean;
   /** Undefined: states are synchronised only when somebody asks for it. */
   readonly stateSync?: AutoSyncConfig;
-  readonly continueFrom: 'ids' | 'template';
+  readonly continueFrom: ContinueFrom;
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
   readonly encryption: EncryptionWish;
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
