@@ -51,7 +51,7 @@ describe('LMCache behind vLLM', () => {
     expect(verdict).toBe('reused');
     expect(pieces).toBeGreaterThan(2);
     expect(said(notes)).toContain(`it has ${pieces} of ${pieces} pieces of this context, ${pieces} of them where`);
-    expect(said(notes)).toContain('it is pinned');
+    expect(said(notes)).toContain('LMCache has pinned the KV.');
     expect(lmcache.pinned).toBe(pieces);
     expect(pauses.filter((pause) => pause === 250)).toHaveLength(3);
   });
@@ -86,7 +86,7 @@ describe('LMCache behind vLLM', () => {
       if (pauses.length > 500) throw new Error('it waits without end');
     };
     const { notes } = await core.cwm.freeze({ session: 's', window: 'longer', checkpoint: true }, never);
-    expect(said(notes)).toContain('it is pinned');
+    expect(said(notes)).toContain('LMCache has pinned the KV.');
   });
 
   test('a thaw looks before it asks the model, has it loaded, and proves nothing by that', async () => {
@@ -166,7 +166,7 @@ describe('LMCache behind vLLM', () => {
     const { core, lmcache } = await rig();
     lmcache.forgetsPlaces = true;
     const { tokens, notes } = await core.keep(text);
-    expect(said(notes)).toMatch(/it has 0 of \d+ pieces.+it is pinned/);
+    expect(said(notes)).toMatch(/it has 0 of \d+ pieces.+LMCache has pinned the KV/);
     expect(lmcache.pinned).toBe(Math.floor(tokens / 256));
   });
 
