@@ -159,14 +159,7 @@ function complete({ faults, state }: FakeLlama, request: z.output<typeof complet
   const worked = (faults.worksElsewhere ? id_slot + 1 : id_slot) % state.slots.length;
   const slot = state.slots[worked] ?? emptySlot();
   const filesHelp = faults.restore !== 'gives-no-reuse';
-  const { cached, computed, next } = state.evaluate(
-    slot,
-    prompt,
-    faults.weights,
-    cache_prompt,
-    filesHelp,
-    faults.lostTokens,
-  );
+  const { cached, computed, next } = state.evaluate(slot, prompt, faults.weights, cache_prompt, filesHelp, faults);
   const output: number[] = [];
   let following = next;
   while (output.length < Math.max(1, n_predict) && output.at(-1) !== endId) {

@@ -33,6 +33,8 @@ export interface FakeLlamaFaults {
   worksElsewhere: boolean;
   /** How many of the last tokens are computed again besides the very last, as with a sliding window. */
   lostTokens: number;
+  /** How many more are computed again at the first request after a restore. */
+  lostAfterRestore: number;
   /** `do-not-add-up`: everything was reused, and everything computed. */
   timings: 'true' | 'none' | 'do-not-add-up';
   givesLogprobs: boolean;
@@ -57,6 +59,7 @@ const noFaults: FakeLlamaFaults = {
   hidesSlots: false,
   worksElsewhere: false,
   lostTokens: 0,
+  lostAfterRestore: 0,
   timings: 'true',
   givesLogprobs: true,
   answer: null,

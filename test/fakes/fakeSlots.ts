@@ -45,11 +45,11 @@ export class FakeSlots {
     weights: string,
     reuse: boolean,
     filesHelp: boolean,
-    lostTokens = 0,
+    { lostTokens = 0, lostAfterRestore = 0 } = {},
   ): Evaluated {
     this.#swap(slot, ids, reuse);
     const alike = reuse && (filesHelp || !slot.isRestored) ? commonLength(slot.ids, ids) : 0;
-    const cached = Math.max(0, Math.min(alike, ids.length - 1 - lostTokens));
+    const cached = Math.max(0, Math.min(alike, ids.length - 1 - lostTokens - (slot.isRestored ? lostAfterRestore : 0)));
     slot.kv.length = cached;
     slot.ids = [...ids];
     slot.isRestored = false;

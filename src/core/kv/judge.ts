@@ -1,6 +1,7 @@
 import type { Repair, Verdict } from '../../protocol/schemas/receipt.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import type { Inspection } from '../evidence/inspectKv.ts';
+import { mostReusable } from '../evidence/reuse.ts';
 
 /*
  * What a thaw does with the KV that it inspected, and what it says of that: decided here, from evidence alone. `warm.ts` carries it out.
@@ -25,6 +26,8 @@ export type GiveUpReason = 'damaged' | 'in-doubt' | 'off';
 export type Judgement =
   /** The record is true. `restat`: the files are the same, and their stat fields moved. */
   | { readonly kind: 'keep'; readonly record: 'unchanged' | 'restat' }
+  /** The record is true but for its floor: of a context that was restored whole, the engine reuses at most this many tokens. */
+  | { readonly kind: 'lower-floor'; readonly mostReusable: number }
   /** Some KV was computed again, so the context is sealed and recorded again. */
   | { readonly kind: 'renew'; readonly plan: RecordPlan }
   /** The KV must not be continued from: other weights computed it, or it is damaged. Blocks after the frozen ones may be there as well. */
@@ -40,6 +43,8 @@ export function judge(kv: KvRecord, inspection: Inspection): Judgement {
     const haveStatsMoved = (inspection.check?.hashed ?? 0) > 0;
     return { kind: 'keep', record: haveStatsMoved ? 'restat' : 'unchanged' };
   }
+  const most = floorAfterRestore(kv, inspection);
+  if (most !== undefined) return { kind: 'lower-floor', mostReusable: most };
   return { kind: 'renew', plan: planAfter(kv, inspection) };
 }
 
@@ -52,9 +57,21 @@ const isUnsure = (kv: KvRecord, { verdict, content }: Inspection): boolean =>
 const isContentConfirmed = (content: Inspection['content']): boolean => content === 'checksums' || content === 'canary';
 
 /** Whether every recorded block is there as it was recorded, and the canary is as good as it can get. */
-function isRecordTrue(kv: KvRecord, { salt, check, measured }: Inspection): boolean {
-  const isWhole = !check || (check.whole.length === kv.blocks.length && check.recomputed.length === 0);
-  return salt === 'of-record' && isWhole && (kv.canaryIsExact || measured?.reuse.tier !== 'disk');
+const isRecordTrue = (kv: KvRecord, inspection: Inspection): boolean =>
+  areBlocksAsRecorded(kv, inspection) && (kv.canaryIsExact || inspection.measured?.reuse.tier !== 'disk');
+
+const areBlocksAsRecorded = (kv: KvRecord, { salt, check }: Inspection): boolean =>
+  salt === 'of-record' && (!check || (check.whole.length === kv.blocks.length && check.recomputed.length === 0));
+
+/**
+ * A model with a sliding window computes more of the last tokens again after a restore than a freeze sees in memory. The file is whole
+ * and was all used then, so to save the context once more would write the same again.
+ */
+function floorAfterRestore(kv: KvRecord, inspection: Inspection): number | undefined {
+  const { verdict, content, restored, measured } = inspection;
+  const isRestoredWhole = restored.outcome === 'restored' && areBlocksAsRecorded(kv, inspection);
+  if (verdict !== 'partial' || !isRestoredWhole || !isContentConfirmed(content) || !measured) return undefined;
+  return mostReusable(measured.reuse, kv.blockTokens);
 }
 
 function planAfter(kv: KvRecord, inspection: Inspection): RecordPlan {

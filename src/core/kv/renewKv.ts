@@ -2,6 +2,7 @@ import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
+import { mostReusableNotes } from '../evidence/reuse.ts';
 import { saltOf } from '../lineage.ts';
 import type { Lineage } from '../ports/lineages.ts';
 import type { RecordPlan } from './judge.ts';
@@ -35,6 +36,17 @@ export async function recordStats(
   const touched = { ...kv, blocks, kvBytes: totalBytes(blocks) };
   await core.store.windows.replaceKv(manifest.name, touched);
   return nothingRenewed(touched);
+}
+
+/** Writes down what the engine reuses at most of the context once it is restored, so that later thaws are measured against that. */
+export async function recordFloor(
+  core: CoreContext,
+  { manifest, ids, kv }: FrozenContext,
+  mostReusable: number,
+): Promise<KvRenewal> {
+  const lowered = { ...kv, mostReusable };
+  await core.store.windows.replaceKv(manifest.name, lowered);
+  return { ...nothingRenewed(lowered), notes: mostReusableNotes(mostReusable, ids.length) };
 }
 
 export interface RenewRequest {

@@ -11,7 +11,7 @@ import type { Measurement } from '../ports/engine.ts';
 import type { Lineage } from '../ports/lineages.ts';
 import { findingOf, isMeasure, judge, planAfterRebuild, reportOf, type Judgement, type Rebuild } from './judge.ts';
 import { rebuildUnderNextSalt, type RebuiltKv } from './rebuildKv.ts';
-import { nothingRenewed, recordStats, renewKv, type KvRenewal } from './renewKv.ts';
+import { nothingRenewed, recordFloor, recordStats, renewKv, type KvRenewal } from './renewKv.ts';
 
 /** What bringing a window's KV back came to. */
 export interface Warmed {
@@ -82,6 +82,7 @@ async function renewAs(
   const { check, measured } = inspection;
   if (judgement.kind === 'keep')
     return judgement.record === 'restat' && check ? recordStats(core, request, check) : nothingRenewed(request.kv);
+  if (judgement.kind === 'lower-floor') return recordFloor(core, request, judgement.mostReusable);
   if (judgement.kind === 'renew') {
     const reusedTokens = measured?.reuse.cachedTokens ?? 0;
     const renewal = { lineage: frozenLineage, plan: judgement.plan, known: check?.whole ?? [], reusedTokens };

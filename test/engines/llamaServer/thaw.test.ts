@@ -50,6 +50,22 @@ describe('a model with a sliding window, which computes a few of the last tokens
     expect(receipt.cachedTokens).toBe(receipt.floorTokens);
   });
 
+  test.each(['reachable', 'out of sight'] as const)(
+    'loses more after a restore than the freeze saw (folder %s): the thaw says so, learns it, and writes nothing again',
+    async (folder) => {
+      const made = await kept({ folder, fake: { faults: { lostAfterRestore: 1 } } });
+      const before = await stat(await slotFile(made));
+      const first = await made.thaw();
+      expect(first).toMatchObject({ verdict: 'partial', kvBytesWritten: 0, content: { canary: 'agreed' } });
+      expect(first.notes.join(' ')).toContain('the last 2 are computed each time');
+      const second = await made.thaw();
+      expect(second).toMatchObject({ verdict: folder === 'reachable' ? 'proven' : 'reused', kvBytesWritten: 0 });
+      expect(second.cachedTokens).toBe(second.floorTokens);
+      const { mtimeMs, ino } = await stat(await slotFile(made));
+      expect([mtimeMs, ino]).toEqual([before.mtimeMs, before.ino]);
+    },
+  );
+
   test('says at the freeze what a thaw can reuse at most', async () => {
     const made = await bench({ fake: { faults: { lostTokens: 2 } } });
     expect((await made.keep()).notes.join(' ')).toContain('the last 3 are computed each time');
