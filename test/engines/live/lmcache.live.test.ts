@@ -211,7 +211,7 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
 
       const receipt = await freeze(window);
       expect(inPieces(receipt.tokens)).toBe(pieces);
-      expect(receipt).toMatchObject({ verdict: 'proven', content: { canary: 'agreed', canaryNoise: 0 } });
+      expect(receipt).toMatchObject({ verdict: 'reused', content: { canary: 'agreed', canaryNoise: 0 } });
       expect(said(receipt)).toContain(`it has ${pieces} of ${pieces} pieces of this context, ${pieces} of them where`);
       expect(await pinsOf(salt)).toBe(pieces);
       expect(await filesOf(salt)).toHaveLength(pieces);
@@ -237,7 +237,7 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
     const salt = await saltOfSession('original');
     await freeze('original');
     await product.cwm.clone({ window: 'original', target: 'clone' }, never);
-    expect(await thaw('clone')).toMatchObject({ verdict: 'proven', tier: 'device' });
+    expect(await thaw('clone')).toMatchObject({ verdict: 'reused', tier: 'device' });
     expect([await pinsOf(salt), (await filesOf(salt)).length]).toEqual([pieces, pieces]);
     await product.cwm.deleteWindow({ window: 'clone' }, never);
     expect([await pinsOf(salt), (await filesOf(salt)).length]).toEqual([pieces, pieces]);
@@ -268,12 +268,12 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
       await start();
     });
 
-    test('a thaw is proven where blocks give no more than whole pieces', async () => {
+    test('all is reused where blocks give no more than whole pieces', async () => {
       const receipt = await thawAndGoOn('after kill -9, whole pieces', 'whole');
       expect(said(receipt)).toContain(`it has ${pieces} of ${pieces} pieces of this context, ${pieces} of them where`);
       expect(said(receipt)).not.toContain('could not help');
       expect(receipt).toMatchObject({
-        verdict: 'proven',
+        verdict: 'reused',
         tier: 'external',
         cachedTokens: floorOf(receipt.tokens),
         repair: 'none',
@@ -281,7 +281,7 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
       });
     });
 
-    test('elsewhere it is partial by less than a piece, and its content is proven all the same', async () => {
+    test('elsewhere it is partial by less than a piece, and its canary agrees all the same', async () => {
       const receipt = await thawAndGoOn('after kill -9, and a tail', 'tail');
       expect(receipt).toMatchObject({
         verdict: 'partial',
@@ -291,7 +291,7 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
         content: { canary: 'agreed', canaryDifference: 0 },
       });
       expect(receipt.cachedTokens).toBeLessThan(floorOf(receipt.tokens));
-      expect(await thaw('tail')).toMatchObject({ verdict: 'proven', tier: 'device', content: { canary: 'agreed' } });
+      expect(await thaw('tail')).toMatchObject({ verdict: 'reused', tier: 'device', content: { canary: 'agreed' } });
     });
 
     test.for(damages)('one file $kind: never proven, and nothing wrong is answered from it', async (damaged) => {
@@ -341,9 +341,9 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
       await coordinator.kill();
       await open('alone', 'nobody listens', 'blocks');
       const frozen = await freeze('alone');
-      expect(frozen.verdict).toBe('proven');
+      expect(frozen.verdict).toBe('reused');
       const thawed = await thaw('tail');
-      expect(thawed).toMatchObject({ verdict: 'proven', tier: 'device' });
+      expect(thawed).toMatchObject({ verdict: 'reused', tier: 'device' });
       for (const receipt of [frozen, thawed])
         expect(said(receipt)).toMatch(/LMCache's coordinator could not help: .+ \(CWM-5001\)/);
     });

@@ -96,14 +96,14 @@ describe('a server without a tier', () => {
     const rebuilt = await thaw('untold');
     expect(rebuilt).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0, repair: 'none' });
     const warm = await thaw('untold');
-    expect(warm).toMatchObject({ verdict: 'proven', tier: 'device', cachedTokens: floorOf(warm.tokens) });
+    expect(warm).toMatchObject({ verdict: 'reused', tier: 'device', cachedTokens: floorOf(warm.tokens) });
     expect(await goOn(warm.session)).toEqual(undamaged);
   });
 
   test("what a clone's thaw computed again, all at once instead of turn by turn, is not taken for damage", async () => {
     expect((await thaw('talked-clone')).verdict).toBe('rebuilt');
     const { verdict, cachedTokens, content } = await thaw('talked');
-    expect(['proven', 'rebuilt']).toContain(verdict);
+    expect(['reused', 'rebuilt']).toContain(verdict);
     noteFigure(
       `vLLM, a window thawed after its clone's thaw had computed it again: ${verdict}, ${cachedTokens} reused, canary off by ${content.canaryDifference}`,
     );
@@ -111,7 +111,7 @@ describe('a server without a tier', () => {
 
   test('what another window pushed out of a small cache is computed again, and counted as that', async () => {
     const other = await freeze(server, 'pushes', prose('another long one', 300));
-    expect(other.verdict).toBe('proven');
+    expect(other.verdict).toBe('reused');
     const pushedOut = await thaw('untold');
     expect(['partial', 'rebuilt']).toContain(pushedOut.verdict);
     expect(pushedOut.cachedTokens).toBeLessThan(floorOf(pushedOut.tokens));
@@ -122,13 +122,13 @@ describe('a server without a tier', () => {
   });
 });
 
-test('one that counts nothing and tells no block size is tried out before its word counts, and is proven then', async () => {
+test('one that counts nothing and tells no block size is tried out before its word counts, and is reused then', async () => {
   const server = await startVllm({ model, connector: 'none', logStats: false }, never);
   try {
     expect((await product.engines.get(blind(server.url)).describe(never)).blockTokens).toBeNull();
     const frozen = await freeze(server, 'uncounted', prose('counted by nobody', 250));
-    expect(frozen).toMatchObject({ verdict: 'proven', blockTokens: 32, cachedTokensFrom: 'usage' });
-    expect(await thaw('uncounted')).toMatchObject({ verdict: 'proven', cachedTokens: floorOf(frozen.tokens) });
+    expect(frozen).toMatchObject({ verdict: 'reused', blockTokens: 32, cachedTokensFrom: 'usage' });
+    expect(await thaw('uncounted')).toMatchObject({ verdict: 'reused', cachedTokens: floorOf(frozen.tokens) });
   } finally {
     await server.stop();
   }

@@ -209,19 +209,19 @@ test('every file of the tier is named as our chain computes', async () => {
   expect(files).toEqual(expected);
 });
 
-test('freeze, kill -9, restart, thaw: proven from disk to the floor, the canary bit-equal, and the same answer', async () => {
+test('freeze, kill -9, restart, thaw: from disk to the floor, proven where files are in sight, the canary bit-equal, and the same answer', async () => {
   await server.kill();
   expect(await server.ended).toBe('SIGKILL');
   server = await startVllm({ model, connector: 'tiered', kvDir, port: Number(new URL(server.url).port) }, never);
-  for (const [window, checksums] of [
-    ['turned', 'agreed'],
-    ['original', 'agreed'],
-    ['chat', 'agreed'],
-    ['blind', 'not-run'],
+  for (const [window, verdict, checksums] of [
+    ['turned', 'proven', 'agreed'],
+    ['original', 'proven', 'agreed'],
+    ['chat', 'proven', 'agreed'],
+    ['blind', 'reused', 'not-run'],
   ] as const) {
     const receipt = await product.cwm.thaw({ window }, never);
     expect(receipt, window).toMatchObject({
-      verdict: 'proven',
+      verdict,
       tier: 'disk',
       cachedTokens: floorOf(receipt.tokens),
       cachedTokensFrom: 'usage',
