@@ -2,9 +2,10 @@ import type { Clock } from '../../base/clock.ts';
 import { randomId } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import { requireSession } from '../session.ts';
 import type { StatePeers } from '../ports/states.ts';
 import type { Store } from '../ports/store.ts';
-import type { TrackerParts } from './trackerParts.ts';
 import { parseTrackerConfig, type TrackerConfig } from './trackerConfig.ts';
 import { TrackerFactory } from './trackerFactory.ts';
 import { Trackers } from './trackers.ts';
@@ -18,11 +19,7 @@ export function makeTrackers(
   createSession: (id: SessionId) => Promise<void>,
 ): Trackers {
   const config = parseTrackerConfig(given);
-  const readSession: TrackerParts['readSession'] = async (id) => {
-    const session = await store.sessions.get(id);
-    if (session) return session;
-    throw new CwmError('SessionNotFound', `There is no session "${id}".`);
-  };
+  const readSession = (id: SessionId): Promise<Session> => requireSession({ store }, id);
   const newPointId = (): string => randomId().slice(0, 8);
   const { states } = store;
   const factory = new TrackerFactory({ states, readSession, clock, newPointId, validate: validateState }, config);

@@ -26,6 +26,7 @@ import { seal, type Sealed } from '../kv/seal.ts';
 import { hashesOf, type Hold } from '../space/blocksInUse.ts';
 import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from '../space/roomToWrite.ts';
 import { sealText } from '../kv/textContext.ts';
+import { requireSession } from '../session.ts';
 import { decideVerdict, idsEvidence } from '../evidence/verdict.ts';
 
 interface Wanted {
@@ -189,8 +190,7 @@ async function requireFreezable(
   core: CoreContext,
   id: SessionId,
 ): Promise<{ session: Session; tokens: ContextTokens }> {
-  const session = await core.store.sessions.get(id);
-  if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
+  const session = await requireSession(core, id);
   requireOpen(session, core.clock.now());
   if (!session.tokens) {
     throw new CwmError('InvalidParameter', `Session "${id}" has no context yet: there is nothing to freeze.`, {

@@ -17,6 +17,7 @@ import { keepReceipt } from './keepReceipt.ts';
 import { moveLifecycle } from '../lifecycle.ts';
 import { bringBack, withoutKv } from './bringBack.ts';
 import { withSummary } from './receipts.ts';
+import { requireWindow } from './windows.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 import { leaveActive } from '../projects/activeSession.ts';
 
@@ -27,7 +28,7 @@ import { leaveActive } from '../projects/activeSession.ts';
  * failure leaves nothing but KV, which is only cache.
  *
  * @throws CwmError InvalidSessionId, InvalidWindowName, WindowNotFound, InvalidTransition (`resume` of a session that is not frozen as this window),
- * SessionExists (id taken), Corrupted (the window's manifest or the session's messages are damaged), LimitReached (too many sessions).
+ * SessionExists (id taken), Corrupted (the window's manifest or the session's messages are damaged), Exhausted (too many sessions).
  */
 export async function thaw(
   core: CoreContext,
@@ -37,8 +38,7 @@ export async function thaw(
 ): Promise<Receipt> {
   const startedMs = core.clock.elapsedMs();
   const name = parseWindowName(input.window);
-  const manifest = await core.store.windows.get(name);
-  if (!manifest) throw new CwmError('WindowNotFound', `There is no window "${name}".`);
+  const manifest = await requireWindow(core, name);
   const target = input.resume ? manifest.session : newSessionId(core, name, input.session);
   const { sessions, inUse } = core.space;
   const request = { input, manifest, name, target, startedMs, progress };
