@@ -99,14 +99,16 @@ describe('what a llama-server is', () => {
     expect(await notices({ fake: { faults: { hidesSlots: true } } })).toContain('--no-slots');
   });
 
-  test('it is known by the owner of its model, behind a proxy by its props', async () => {
+  test('it is known by its own routes, whatever its name, and never where the owner of the model is vllm', async () => {
     const asks = async (ownedBy: string, hasProps: boolean): Promise<boolean> => {
       const rig = await makeRig({ fake: { faults: { ownedBy } } });
       if (!hasProps) rig.fake.faults.http = { kind: 'status', status: 404, path: '/props' };
       return recognised(rig.fake.url);
     };
-    expect(await asks('llamacpp', false)).toBe(true);
+    expect(await asks('llamacpp', true)).toBe(true);
     expect(await asks('a proxy', true)).toBe(true);
+    // Without its props nothing can be asked of it, whatever its name.
+    expect(await asks('llamacpp', false)).toBe(false);
     expect(await asks('a proxy', false)).toBe(false);
     expect(await asks('vllm', true)).toBe(false);
   });
