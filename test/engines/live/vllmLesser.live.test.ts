@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Capability, CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
 import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
+import { CachingProxy } from '../../fakes/cachingProxy.ts';
 import { noteFigure } from './figures.ts';
 import type { ModelServer } from './guardedServer.ts';
 import { blind, floorOf, liveProduct, prose, type LiveProduct } from './liveProduct.ts';
@@ -129,6 +130,32 @@ test('one that counts nothing and tells no block size is tried out before its wo
     const frozen = await freeze(server, 'uncounted', prose('counted by nobody', 250));
     expect(frozen).toMatchObject({ verdict: 'reused', blockTokens: 32, cachedTokensFrom: 'usage' });
     expect(await thaw('uncounted')).toMatchObject({ verdict: 'reused', cachedTokens: floorOf(frozen.tokens) });
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a response cache in front replays the answers of the freeze after a restart without KV: no reuse is claimed', async () => {
+  let server = await startVllm({ model, connector: 'none' }, never);
+  try {
+    for (const key of ['whole body', 'prompt'] as const) {
+      await using gateway = await CachingProxy.start(server.url, key);
+      const name = `replayed-by-${key.replace(' ', '-')}`;
+      await product.cwm.createSession({ id: name, engine: gateway.url });
+      await product.cwm.send({ session: name, text: prose(name, 250), maxTokens: 40 }, never);
+      const frozen = await product.cwm.freeze({ session: name, window: name, checkpoint: true }, never);
+      await server.kill();
+      server = await startVllm({ model, connector: 'none', port: Number(new URL(server.url).port) }, never);
+      const before = gateway.replays;
+      const { verdict, cachedTokens } = await thaw(name);
+      noteFigure(
+        `vLLM behind a response cache by ${key}: frozen ${frozen.verdict}, thawed after a restart without KV ${verdict}, ` +
+          `${cachedTokens} claimed, ${gateway.replays - before} answers replayed`,
+      );
+      expect(['rebuilt', 'unobserved']).toContain(verdict);
+      // A cache by the whole body knows none of the requests; one that ignores the nonce is what the counters are read for.
+      if (key === 'prompt') expect(gateway.replays).toBeGreaterThan(before);
+    }
   } finally {
     await server.stop();
   }
