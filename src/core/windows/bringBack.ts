@@ -71,8 +71,8 @@ async function bringKvBack(
     engine: engineFields(description),
     ...(nextMessage && { nextMessage }),
     notes: [
-      ...nextMessageNotes(nextMessage),
       ...warmed.notes,
+      ...nextMessageNotes(nextMessage),
       ...reuseNotes(warmed.measured.reuse),
       ...description.notices,
     ],

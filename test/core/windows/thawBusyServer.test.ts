@@ -130,7 +130,7 @@ describe('while others use the server, which moves the last bits of what it answ
     fixture.engine.busyMeasurements = Infinity;
     const receipt = await thaw(fixture);
     expect(receipt).toMatchObject({ verdict: 'reused', repair: 'none' });
-    expect(receipt.notes).toEqual([expect.stringContaining('could not be given up')]);
+    expect(receipt.notes[0]).toContain('could not be given up');
   });
 
   test('damage is given up all the same', async () => {
