@@ -1,0 +1,114 @@
+import type { Clock } from '../../../base/clock.ts';
+import type { KvContext } from '../../../core/ports/engine.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { Link, LinkRequest } from '../../http/link.ts';
+import type { Sleep } from '../../http/timing.ts';
+import { checkEcho } from '../chat/completion.ts';
+import { weigh } from '../metrics/evidence.ts';
+import type { ServerMetrics } from '../metrics/serverMetrics.ts';
+import type { Completed } from '../probe.ts';
+import { readMetrics } from '../serverIdentity.ts';
+import { completionSchema } from '../wire.ts';
+import type { KnownServer } from './knownServer.ts';
+
+/** Counters that are not older than this, in milliseconds, are those of now. */
+const freshMs = 20;
+
+/** Pauses before the counters are read once more, when they have not moved yet: the server adds up after it answers. */
+const counterPausesMs = [10, 25, 50, 100, 200];
+
+/** Requests over token ids, each between two readings of the server's counters. They must not run at the same time. */
+export class CountedRequests {
+  readonly #clock: Clock;
+  readonly #sleep: Sleep;
+  readonly #isFar: () => boolean;
+  /** The counters as they were read last. */
+  #latest: { readonly metrics: ServerMetrics | null; readonly atMs: number } | null = null;
+  /** The last request over a whole context, and what it showed. */
+  #lastAsked: { readonly context: KvContext; readonly completed: Completed; readonly atMs: number } | null = null;
+
+  /** @param options.isFar whether the server's answers take so long that a reading of its counters should be used twice. */
+  constructor(options: { readonly clock: Clock; readonly sleep: Sleep; readonly isFar: () => boolean }) {
+    this.#clock = options.clock;
+    this.#sleep = options.sleep;
+    this.#isFar = options.isFar;
+  }
+
+  /** The counters as something else has just read them. */
+  noteCounters(metrics: ServerMetrics | null, atMs: number): void {
+    this.#latest = { metrics, atMs };
+  }
+
+  /** What a request over a whole context has just shown. */
+  noteAsked(context: KvContext, completed: Completed): void {
+    this.#lastAsked = { context, completed, atMs: this.#clock.elapsedMs() };
+  }
+
+  /** What a request showed that was over this very context a moment ago: the server keeps what that one computed as well. */
+  justAsked({ ids, salt }: KvContext): Completed | null {
+    const last = this.#lastAsked;
+    this.#lastAsked = null;
+    const isSame = this.#isFar() && last?.context.ids === ids && last.context.salt === salt;
+    return isSame && this.#clock.elapsedMs() - last.atMs <= freshMs ? last.completed : null;
+  }
+
+  async complete(
+    link: Link,
+    { identity, dialect }: Pick<KnownServer, 'identity' | 'dialect'>,
+    context: KvContext,
+    request: LinkRequest,
+    signal: AbortSignal,
+  ): Promise<Completed> {
+    assertFits(context.ids.length, identity.description.model.maxModelLen, link.label);
+    const before = await this.#readBefore(link, signal);
+    const startedMs = this.#clock.elapsedMs();
+    const send = (fitting: LinkRequest) => link.json(fitting, completionSchema, signal);
+    const { value, triedBefore } = await dialect.ask(request, send);
+    const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
+    checkEcho(value, context.ids, link.label);
+    const after = before && (await this.#readMoved(link, before, signal));
+    if (after) this.noteCounters(after, this.#clock.elapsedMs());
+    const reuse = weigh({
+      sentTokens: context.ids.length,
+      usage: value.usage ?? null,
+      triedBefore,
+      timeToFirstTokenMs,
+      serverTimeToFirstTokenMs: value.metrics?.time_to_first_token_ms ?? null,
+      before,
+      after,
+    });
+    return { completion: value, reuse, before, after };
+  }
+
+  /** The counters before a request: those after the last one, where nothing was waited for in between, since each reading takes a round. */
+  async #readBefore(link: Link, signal: AbortSignal): Promise<ServerMetrics | null> {
+    const latest = this.#latest;
+    this.#latest = null;
+    const isFresh = this.#isFar() && latest !== null && this.#clock.elapsedMs() - latest.atMs <= freshMs;
+    return isFresh ? latest.metrics : readMetrics(link, signal);
+  }
+
+  /** The counters after a request; read again for a moment while they do not show it. */
+  async #readMoved(link: Link, before: ServerMetrics, signal: AbortSignal): Promise<ServerMetrics | null> {
+    for (const pauseMs of counterPausesMs) {
+      const after = await readMetrics(link, signal);
+      if (!after || after.promptTokens !== before.promptTokens || after.promptTokens === null) return after;
+      await this.#sleep(pauseMs, signal);
+    }
+    return readMetrics(link, signal);
+  }
+}
+
+/** The one new token needs a place too. */
+function assertFits(tokens: number, maxModelLen: number | null, label: string): void {
+  if (tokens === 0) throw new CwmError('InvalidParameter', 'There are no token ids to ask the model server about.');
+  if (maxModelLen === null || tokens + 1 <= maxModelLen) return;
+  throw new CwmError(
+    'ContextTooLong',
+    `The context has ${tokens} tokens; the model at ${label} takes ${maxModelLen}.`,
+    {
+      hint: 'Serve the model with a larger --max-model-len.',
+      context: { tokens, maxModelLen },
+    },
+  );
+}

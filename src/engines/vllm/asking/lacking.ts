@@ -1,0 +1,20 @@
+import type { KvContext, ReuseEvidence } from '../../../core/ports/engine.ts';
+import { isCwmError, type CwmError } from '../../../protocol/errors.ts';
+import type { ServerIdentity } from '../serverIdentity.ts';
+
+export const noIdsTaken =
+  'This server computes nothing over token ids, so what it reuses cannot be observed. The text is safe.';
+
+/** Whether a server that is no vLLM lacks what a measurement takes, which costs the measurement and nothing else. */
+export const isLacking = ({ speaksVllm }: ServerIdentity, error: unknown): error is CwmError =>
+  !speaksVllm && isCwmError(error, 'EngineRejected', 'EngineFailed', 'NotAnEngine');
+
+export const nothingSeen = ({ ids }: KvContext): ReuseEvidence => ({
+  promptTokens: ids.length,
+  cachedTokens: null,
+  cachedTokensFrom: 'none',
+  tier: null,
+  timeToFirstTokenMs: null,
+  serverIdle: null,
+  counters: {},
+});

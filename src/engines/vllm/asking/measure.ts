@@ -1,0 +1,39 @@
+import type { KvContext, Measurement } from '../../../core/ports/engine.ts';
+import type { Complete } from '../chat/canaryAsker.ts';
+import type { Completed, ProbeParts } from '../probe.ts';
+import { unseen, weighWord } from './belief.ts';
+import type { KnownServer } from './knownServer.ts';
+import { isLacking, nothingSeen } from './lacking.ts';
+
+export interface MeasureParts {
+  readonly server: KnownServer;
+  readonly complete: Complete;
+  /** Is called with the request over the whole context, as soon as it was answered. */
+  readonly onAsked: (completed: Completed) => void;
+  /** For the test of a server's word. */
+  readonly probe: ProbeParts;
+}
+
+/** What the server reuses of a context, and how it continues it. */
+export async function measureContext(
+  { server, complete, onAsked, probe }: MeasureParts,
+  context: KvContext,
+  signal: AbortSignal,
+): Promise<Measurement> {
+  const { blockTokens } = server.identity.description;
+  try {
+    const parts = { complete, blockTokens, label: probe.link.label };
+    const { completed, canary, mayHaveRun } = await server.canaries.ask(context, parts);
+    onAsked(completed);
+    const reuse = await weighWord(server, completed, probe, signal);
+    // What the server did not answer says nothing of its KV.
+    const isOfServer = !completed.reuse.isFromElsewhere;
+    return {
+      reuse: mayHaveRun && reuse.cachedTokens !== 0 ? unseen(reuse) : reuse,
+      canary: isOfServer ? canary : null,
+    };
+  } catch (error) {
+    if (!isLacking(server.identity, error)) throw error;
+    return { reuse: nothingSeen(context), canary: null };
+  }
+}

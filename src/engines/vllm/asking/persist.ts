@@ -1,0 +1,62 @@
+import type { KvContext, PersistEvidence, ReuseEvidence } from '../../../core/ports/engine.ts';
+import type { Link } from '../../http/link.ts';
+import type { Sleep } from '../../http/timing.ts';
+import { pieceTokens, type PinnedKv } from '../../lmcache/pinnedKv.ts';
+import type { Completed } from '../probe.ts';
+import { readMetrics } from '../serverIdentity.ts';
+import { persistNotes, waitForBlocks, waitForTier } from '../settle.ts';
+import { named, type KnownServer } from './knownServer.ts';
+import { isLacking, nothingSeen, noIdsTaken } from './lacking.ts';
+
+export interface PersistParts {
+  readonly link: Link;
+  readonly server: KnownServer;
+  /** Null where no LMCache stores the server's KV. */
+  readonly pinned: PinnedKv | null;
+  readonly sleep: Sleep;
+  /** How long block files are waited for while none appears, in milliseconds. */
+  readonly patienceMs: number;
+  /** What a request over this very context showed a moment ago; null when there was none. */
+  readonly justAsked: (context: KvContext) => Completed | null;
+  readonly complete: (context: KvContext) => Promise<Completed>;
+}
+
+/** Has the server compute a context, waits until its KV is stored where that can be seen, and says how lasting it is. */
+export async function persistContext(
+  { link, server, pinned, sleep, patienceMs, justAsked, complete }: PersistParts,
+  context: KvContext,
+  signal: AbortSignal,
+): Promise<PersistEvidence> {
+  let completed: Completed;
+  try {
+    completed = justAsked(context) ?? (await complete(context));
+  } catch (error) {
+    if (!isLacking(server.identity, error)) throw error;
+    return { reuse: nothingSeen(context), handle: null, notes: [`${noIdsTaken} It said: ${error.message}`] };
+  }
+  const { reuse, before, after } = completed;
+  const others = reuse.promptTokens === context.ids.length ? [] : [otherTokens(reuse, context)];
+  const nudge = async (): Promise<void> => {
+    await complete({ ...context, ids: context.ids.slice(0, 1) });
+  };
+  const options = { sleep, patienceMs, nudge };
+  const location = await waitForBlocks(server.blocks, context, options, signal);
+  const bytesWritten = async () => (await readMetrics(link, signal))?.tierBytesWritten ?? null;
+  const written =
+    location.reachable || !after?.offloads
+      ? null
+      : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
+  if (!pinned) return { reuse, handle: null, notes: [...others, ...persistNotes(location, written)] };
+  const { handle, notes } = await pinned.keep(named(server.identity, context), context.handle, signal);
+  // For the canary alone: with pieces of another size it stands on more than was kept, and then it counts for less.
+  const keptTokens = context.ids.length - (context.ids.length % pieceTokens);
+  return {
+    reuse,
+    handle,
+    keptTokens,
+    notes: [...others, ...(location.reachable ? persistNotes(location, written) : []), ...notes],
+  };
+}
+
+const otherTokens = ({ promptTokens }: ReuseEvidence, { ids }: KvContext): string =>
+  `The server counted ${promptTokens} tokens of the ${ids.length} that it was sent, so what it reuses of them was not observed.`;
