@@ -59,7 +59,10 @@ describe('cwm, the main job on the embedded engine', () => {
     expect(created['project']).toMatch(/^file:\/\//);
 
     const primed = await cwm.json('prime', 'main', 'src', '.');
-    expect(primed).toMatchObject({ session: 'main', skipped: [] });
+    expect(primed).toMatchObject({
+      session: 'main',
+      skipped: [{ path: 'ignored', why: 'ignored by git (.gitignore)' }],
+    });
     const files = primed['files'] as { path: string }[];
     expect(files.map(({ path }) => path)).toEqual(['.gitignore', 'src/one.ts', 'src/three.ts', 'src/two.ts']);
 
