@@ -73,10 +73,14 @@ describe('dispatch', () => {
     expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || routes[name].unlimited === true));
   });
 
-  it.each(['mcp.1', 'gateway'])('refuses %s what ends the work of others or cannot be undone', async (client) => {
-    const through = await answered(dispatching(), client, 'AccessDenied');
-    expect(through).toEqual(namesWhere((name) => name !== 'shutdown' && name !== 'emptyTrash'));
-  });
+  it.each(['mcp.1', 'gateway'])(
+    'refuses %s what ends the work of others, cannot be undone, or looks around on the machine',
+    async (client) => {
+      const through = await answered(dispatching(), client, 'AccessDenied');
+      const ownOnly = new Set(['shutdown', 'emptyTrash', 'discover', 'useEngine']);
+      expect(through).toEqual(namesWhere((name) => !ownOnly.has(name)));
+    },
+  );
 
   it("runs an operation in its request's scope", async () => {
     const seen = async () => ({ client: currentClient(), key: currentEngineKey() }) as never;
