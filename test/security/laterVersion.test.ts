@@ -55,6 +55,7 @@ describe('S0-23 a store that a later version wrote', () => {
       version: 1,
       data: {},
       folder: '/nowhere',
+      engine: 'embedded',
       expiresAt: '2099-01-01T00:00:00.000Z',
     };
     const changing = (Object.keys(routes) as RouteName[]).filter(
