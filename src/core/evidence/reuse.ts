@@ -4,7 +4,7 @@ import type { ReuseEvidence } from '../ports/engine.ts';
  * The most tokens of a prompt that an engine can take from its cache: whole blocks only, and never the last token, since
  * something has to be computed for an answer to come out (vLLM PR #17999).
  *
- * @param most what was seen to be the most for this context, where that is less (see {@link mostReusable}).
+ * @param most the largest reuse measured for this context, where it is lower than the floor (see {@link mostReusable}).
  */
 export function reuseFloor(promptTokens: number, blockTokens: number, most = Infinity): number {
   return promptTokens < 1 ? 0 : Math.min(most, Math.floor((promptTokens - 1) / blockTokens) * blockTokens);

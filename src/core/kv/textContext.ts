@@ -1,6 +1,7 @@
 import type { CoreContext } from '../context.ts';
 import { saltOf } from '../lineage.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
+import { emptyKv } from './emptyKv.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
 import { uncheckedContent } from '../evidence/contentChecks.ts';
 import type { Sealed, SealRequest } from './seal.ts';
@@ -33,19 +34,7 @@ export async function sealText(
 ): Promise<Sealed> {
   await onLocated({ reachable: false, why: noIds });
   return {
-    kv: {
-      saltGeneration,
-      engineKind: description.kind,
-      engineVersion: description.version,
-      blockTokens: description.blockTokens,
-      hashProfile: null,
-      canary: null,
-      canaryIsExact: false,
-      prefixCanaries: [],
-      handle: null,
-      kvBytes: null,
-      blocks: [],
-    },
+    kv: emptyKv(saltGeneration, description),
     measured: { reuse: nothingSeen, canary: null },
     canaryNoise: null,
     blocksMissing: 0,

@@ -121,7 +121,7 @@ function isRounded(
   fresh: KvRecord,
 ): boolean {
   if (answer === 'another' || foundLate.length > 0) return false;
-  // What came out of files that were all looked at, or out of the one that was kept, nobody has computed again meanwhile.
+  // KV that was loaded from files which were all checked, or from one slot file, was not computed again since the freeze.
   const mayBeRecomputed = restored.outcome === 'on-demand' && (check === null || check.missing.length > 0);
   const isAnotherEngine = kv.engineKind !== description.kind || kv.engineVersion !== description.version;
   if (!mayBeRecomputed && !isAnotherEngine) return false;

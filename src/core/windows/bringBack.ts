@@ -79,7 +79,7 @@ async function bringKvBack(
   };
 }
 
-/** What was seen to be reused once will be reused again; of an engine that reused nothing, nothing is said. */
+/** An engine that reused a context will reuse it again. An engine that reused nothing gives no figure. */
 const reusing: readonly Verdict[] = ['proven', 'reused', 'partial'];
 
 /** Only the user's information: nothing that goes wrong with it costs the thaw. */

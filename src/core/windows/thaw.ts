@@ -10,6 +10,7 @@ import {
 } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import { newSession, type Session } from '../../protocol/schemas/session.ts';
+import { emptyKv } from '../kv/emptyKv.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress, Reporter } from '../reporter.ts';
 import type { CoreContext } from '../context.ts';
@@ -76,7 +77,7 @@ async function thawNow(
         { engine: core.engines.get(engineSpec), manifest, ids, kv: await loadKv(core, manifest, name), progress, hold },
         signal,
       )
-    : withoutKv({ kind: 'no-answer' }, { ids: [], kv: nothingKept }, noIds);
+    : withoutKv({ kind: 'no-answer' }, { ids: [], kv: emptyKv(0) }, noIds);
   signal.throwIfAborted();
 
   const at = core.clock.now().toISOString();
@@ -118,7 +119,7 @@ async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: 
     if (toCwmError(error).name !== 'Corrupted') throw error;
     const lineage = await core.store.lineages.get(id);
     const { generation } = await core.store.lineages.advance(lineage.id, lineage.generation);
-    return { ...nothingKept, saltGeneration: generation };
+    return emptyKv(generation);
   }
 }
 
@@ -126,19 +127,6 @@ const noIds = {
   why: 'Without its token ids the KV cannot be found.',
   description: null,
   notes: ["The window's token ids are damaged, so its KV cannot be found. The text is open."],
-};
-
-const nothingKept: Omit<KvRecord, 'saltGeneration'> = {
-  engineKind: 'unknown',
-  engineVersion: 'unknown',
-  blockTokens: null,
-  hashProfile: null,
-  canary: null,
-  canaryIsExact: false,
-  prefixCanaries: [],
-  handle: null,
-  kvBytes: null,
-  blocks: [],
 };
 
 function newSessionId(core: CoreContext, window: string, wanted: string | undefined): SessionId {

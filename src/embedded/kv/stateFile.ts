@@ -120,7 +120,7 @@ function takeRows(reader: Reader, tokenCount: number, isOptional: boolean): Foun
 
 /**
  * A file cut just before the values of a layer looks whole: some architectures have none for some layers, and the file does
- * not say how many there are. Whoever knows the layout compares it.
+ * not say how many there are. A caller that knows the layout compares it.
  */
 function readRows(reader: Reader, tokenCount: number): FoundRows {
   const { sizeBytes } = reader.source;
