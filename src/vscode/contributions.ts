@@ -238,5 +238,5 @@ export const documentScheme = 'cwm';
 /** Language of receipts, highlighted by `syntaxes/cwm-receipt.tmLanguage.json`. */
 export const receiptLanguageId = 'cwm-receipt';
 
-/** Key of the engine's API key in the secret storage, one for each engine. */
-export const apiKeySecret = (engine: string): string => `cwm.apiKey:${engine}`;
+/** Where the secret storage has the API key of an engine's server: the model and the folders behind the `#` do not change it. */
+export const apiKeySecret = (engine: string): string => `cwm.apiKey:${engine.replace(/#.*$/su, '')}`;

@@ -55,11 +55,7 @@ export const connectOptions = (context: ExtensionContext): ConnectOptions & { re
     entry: entryPointPath('backend', import.meta.url),
   },
   // Only the key of the engine that a call names: a server must never see another server's key.
-  engineKey: async (engine) => {
-    if (engine === undefined) return undefined;
-    const url = engine.replace(/#.*$/su, '');
-    return (await context.secrets.get(apiKeySecret(engine))) ?? context.secrets.get(apiKeySecret(url));
-  },
+  engineKey: async (engine) => (engine === undefined ? undefined : context.secrets.get(apiKeySecret(engine))),
 });
 
 /** Takes over the store of an earlier version, then finds or starts the backend. */
