@@ -9,6 +9,8 @@ import { engineFor } from './scripts/packageTargets.ts';
 import { writeSlimEngine } from './scripts/slimEngine.ts';
 
 const root = import.meta.dirname;
+/** VS Code reads the extension's bundle at every start. */
+const mostExtensionBytes = 150_000;
 const { values } = parseArgs({
   options: { watch: { type: 'boolean' }, outdir: { type: 'string' }, target: { type: 'string' } },
 });
@@ -85,12 +87,27 @@ if (watch) {
   for (const options of [extension, processes]) {
     const { metafile } = await build(options);
     for (const [file, { bytes }] of Object.entries(metafile.outputs)) if (!file.endsWith('.map')) print(file, bytes);
+    if (options === extension) checkExtension(metafile);
   }
   print('dist/sql-wasm.wasm', statSync(path.join(outdir, 'sql-wasm.wasm')).size);
   print(
     'dist/node_modules',
     slimEngine.reduce((sum, { bytes }) => sum + bytes, 0),
   );
+}
+
+/**
+ * The backend checks what crosses the socket; the extension has its types and no schemas.
+ *
+ * @param {import('esbuild').Metafile} metafile
+ */
+function checkExtension(metafile) {
+  const [, output] = Object.entries(metafile.outputs).find(([file]) => file.endsWith('.cjs')) ?? [];
+  if (!output) throw new Error("The extension's bundle was not built.");
+  const schemas = Object.keys(output.inputs).filter((file) => file.includes('node_modules/zod/'));
+  if (schemas.length > 0) throw new Error(`The extension's bundle has schemas: ${schemas.join(', ')}`);
+  if (output.bytes > mostExtensionBytes)
+    throw new Error(`The extension's bundle has ${output.bytes} bytes; the limit is ${mostExtensionBytes}.`);
 }
 
 /** @param {string} file @param {number} bytes */

@@ -57,6 +57,8 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@hono/node-server': ['backend', 'embedded'],
   'node-llama-cpp': ['embedded'],
   commander: ['cli'],
+  // The backend checks both directions of its socket, so that clients load no schemas.
+  zod: ['protocol', 'engines', 'embedded', 'store', 'backend'],
 };
 
 const files = sourceFiles();

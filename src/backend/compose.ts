@@ -17,6 +17,7 @@ import { StateFolders } from '../store/states/stateFolders.ts';
 import { auditedStore } from './audit/auditedStore.ts';
 import { parseAuditPoint } from './audit/auditPoint.ts';
 import { Refusals } from './audit/refusals.ts';
+import { listFiles } from './contextFiles/listFiles.ts';
 import { discover } from './discovery/discover.ts';
 import { userMachine } from './discovery/userMachine.ts';
 import { DiskContextFiles } from './contextFiles/diskContextFiles.ts';
@@ -126,6 +127,7 @@ export const composeServices =
         health: ({ probe }, signal) => checkHealth({ ...looked, operations: core }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine(looked, engine, signal),
         listModels: ({ engine }, signal) => listModels(engines, engine, signal),
+        listFiles: ({ folder }, signal) => listFiles(folder, signal),
         discover: async ({ baseUrl }, signal) => ({
           ...(await discover(userMachine(), baseUrl, signal)),
           defaultEngine: engines.defaultSpec,

@@ -6,6 +6,7 @@ import type { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock } from '../base/clock.ts';
 import { createApp } from './api/app.ts';
+import { checkedDispatch } from './api/checkedDispatch.ts';
 import { makeDispatch } from './api/dispatch.ts';
 import { loggedDispatch } from './api/loggedDispatch.ts';
 import type { Refusal } from './audit/refusals.ts';
@@ -170,7 +171,7 @@ class StartedBackend implements RunningBackend {
       noMoreWhy: () => this.#retirement.noMoreWhy,
     });
     const app = createApp({
-      dispatch: loggedDispatch(dispatch, log, systemClock),
+      dispatch: loggedDispatch(checkedDispatch(dispatch), log, systemClock),
       bus,
       idle,
       log,

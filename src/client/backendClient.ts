@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { randomId } from '../base/hash.ts';
 import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
-import { routes, type Route, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
+import { routes, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
 import { eventStreamType, operationHeader } from '../protocol/operationEvents.ts';
 import { unlessAborted } from '../base/unlessAborted.ts';
 import type { Signal } from '../protocol/signals.ts';
@@ -100,7 +100,7 @@ export class BackendClient implements Disposable {
     { signal, ...listener }: CallOptions = {},
   ): Promise<RouteOutput<Name>> {
     const request = await this.#withEngineKey(toRequest(name, input), input);
-    const streams = (routes as Readonly<Record<RouteName, Route>>)[name].streams && Object.keys(listener).length > 0;
+    const streams = routes[name].streams && Object.keys(listener).length > 0;
     const reads = routes[name].kind === 'read';
     const deadlineMs = performance.now() + successorMs;
     let failures = 0;

@@ -1,12 +1,11 @@
 import { join } from 'node:path';
-import * as z from 'zod/mini';
-import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../protocol/backendRecord.ts';
+import { readFields } from '../base/fields.ts';
+import { backendRecordFile, parseBackendRecord, type BackendRecord } from '../protocol/backendRecord.ts';
 import { runDirectories } from './runDirectories.ts';
 import { isOwnAddress, isOwnDirectory, readOwnFile } from './ownFiles.ts';
 import { requestBackend, type BackendAnswer, type BackendRequest } from './transport.ts';
 
 const probeTimeoutMs = 5000;
-const pidSchema = z.object({ pid: z.number() });
 
 /**
  * The record of the storage directory's backend, which may have ended since. Null when there is no usable record, or when another user
@@ -31,8 +30,7 @@ async function readRecordIfOwn(directory: string): Promise<BackendRecord | null>
 async function readRecordIn(directory: string): Promise<BackendRecord | null> {
   const text = await readOwnFile(join(directory, backendRecordFile));
   try {
-    const parsed = backendRecordSchema.safeParse(JSON.parse(text ?? ''));
-    return parsed.success ? parsed.data : null;
+    return parseBackendRecord(JSON.parse(text ?? ''));
   } catch {
     return null;
   }
@@ -70,10 +68,10 @@ async function ask(record: BackendRecord, request: BackendRequest, signal: Abort
   }
 }
 
-/** The schema ignores all other fields, because a backend of another version may describe itself otherwise. */
+/** Reads nothing else, because a backend of another version may describe itself otherwise. */
 function pidIn(health: string): number | null {
   try {
-    return pidSchema.parse(JSON.parse(health)).pid;
+    return readFields(JSON.parse(health), { pid: 'number' })?.pid ?? null;
   } catch {
     return null;
   }

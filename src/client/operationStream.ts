@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { createParser } from 'eventsource-parser';
-import { eventStreamType, operationEventSchema, type OperationEvent } from '../protocol/operationEvents.ts';
+import { eventStreamType, readOperationEvent, type OperationEvent } from '../protocol/operationEvents.ts';
 import { readAnswer, TransportError, type BackendAnswer } from './transport.ts';
 
 /** Receives what an operation reports while it works. */
@@ -41,8 +41,8 @@ export async function readOperation(response: IncomingMessage, listener: Operati
   };
   const parser = createParser({
     onEvent: ({ data }) => {
-      const event = operationEventSchema.safeParse(JSON.parse(data));
-      if (event.success) take(event.data);
+      const event = readOperationEvent(JSON.parse(data));
+      if (event) take(event);
       // A later backend may have more kinds of events; they count.
       else expected++;
     },

@@ -1,5 +1,5 @@
 import { createParser } from 'eventsource-parser';
-import { eventsPath, signalSchema, type Signal } from '../protocol/signals.ts';
+import { eventsPath, readSignal, type Signal } from '../protocol/signals.ts';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
 import { openResponse } from './transport.ts';
 
@@ -25,8 +25,8 @@ export async function readSignals(
   let timer = setTimeout(() => silence.abort(), silenceMs).unref();
   const parser = createParser({
     onEvent: ({ data }) => {
-      const parsed = signalSchema.safeParse(JSON.parse(data));
-      if (parsed.success) onSignal(parsed.data);
+      const heard = readSignal(JSON.parse(data));
+      if (heard) onSignal(heard);
     },
   });
   try {

@@ -7,6 +7,7 @@ import { spaceRoutes } from './routes/space.ts';
 import { stateRoutes } from './routes/state.ts';
 import { projectRoutes } from './routes/projects.ts';
 import type { Route } from './routes/route.ts';
+import type { shapes } from './shapes.ts';
 
 export type { Route } from './routes/route.ts';
 
@@ -21,18 +22,18 @@ export const coreRoutes = {
 } as const satisfies Record<string, Route>;
 
 /**
- * The control API: REST over the backend's socket. Each route says what goes in, what comes out and what it is; server and client are
- * both made from this table. Errors are `{ error: ErrorReport }` with the code's status. Sessions keep the path
- * `/api/contexts`, which other clients know.
+ * The control API: REST over the backend's socket. Each route says what it is; server and client are both made from this table. What
+ * goes in and what comes out is in {@link shapes}, which the server alone loads. Errors are `{ error: ErrorReport }` with the code's
+ * status. Sessions keep the path `/api/contexts`, which other clients know.
  */
-export const routes = { ...processRoutes, ...coreRoutes } as const satisfies Record<string, Route>;
+export const routes: Readonly<Record<RouteName, Route>> = { ...processRoutes, ...coreRoutes };
 
-export type RouteName = keyof typeof routes;
+export type RouteName = ProcessRouteName | CoreRouteName;
 /** About the backend's process and not about sessions and windows. */
 export type ProcessRouteName = keyof typeof processRoutes;
 export type CoreRouteName = keyof typeof coreRoutes;
 /** What a client gives. */
-export type RouteInput<Name extends RouteName> = z.input<(typeof routes)[Name]['input']>;
+export type RouteInput<Name extends RouteName> = z.input<(typeof shapes)[Name]['input']>;
 /** What the backend makes of it: numbers and flags are no longer strings. */
-export type ParsedInput<Name extends RouteName> = z.output<(typeof routes)[Name]['input']>;
-export type RouteOutput<Name extends RouteName> = z.output<(typeof routes)[Name]['output']>;
+export type ParsedInput<Name extends RouteName> = z.output<(typeof shapes)[Name]['input']>;
+export type RouteOutput<Name extends RouteName> = z.output<(typeof shapes)[Name]['output']>;

@@ -1,18 +1,28 @@
-import * as z from 'zod/mini';
+import { readFields } from '../base/fields.ts';
+import type { ApiVersions } from './version.ts';
 
 /** What a running backend says about itself in `<storage>/backend.json`: how clients find it. */
-export const backendRecordSchema = z.object({
-  pid: z.number(),
-  version: z.string(),
+export interface BackendRecord {
+  pid: number;
+  version: string;
   /** Versions of the control API that it answers. */
-  api: z.optional(z.object({ current: z.number(), oldest: z.number() })),
+  api?: ApiVersions | undefined;
   /** Path of a Unix domain socket, or of a named pipe on Windows. */
-  address: z.string(),
-  startedAt: z.string(),
+  address: string;
+  startedAt: string;
   /** The bearer token that a request must carry when the address alone does not exclude other users (named pipes). */
-  token: z.optional(z.string()),
-});
-export type BackendRecord = z.infer<typeof backendRecordSchema>;
+  token?: string | undefined;
+}
+
+/** Null for what is no record. A backend of another version may say more of itself. */
+export function parseBackendRecord(value: unknown): BackendRecord | null {
+  const table = { pid: 'number', version: 'string', address: 'string', startedAt: 'string', token: 'string?' } as const;
+  const record = readFields(value, table);
+  const given = (value as { api?: unknown } | null)?.api;
+  if (given === undefined || record === null) return record;
+  const api = readFields(given, { current: 'number', oldest: 'number' });
+  return api && { ...record, api };
+}
 
 export const backendRecordFile = 'backend.json';
 /** JSON lines, and the process' own output to stdout and stderr. */

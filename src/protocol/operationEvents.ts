@@ -1,4 +1,4 @@
-import * as z from 'zod/mini';
+import { readFields } from '../base/fields.ts';
 
 /** What a client asks for, by `accept`, that wants an operation's progress and text beside its result. */
 export const eventStreamType = 'text/event-stream';
@@ -19,17 +19,29 @@ export const signalsHeader = 'x-cwm-signals';
  * One event of an operation that streams (SSE), on the answer to its own request. `sequence` counts from 0 without gaps; `result` or
  * `error` is the last event, and the only one of its kind.
  */
-export const operationEventSchema = z.discriminatedUnion('type', [
+export type OperationEvent =
   /** A step begins, in plain words. A slow client misses steps that others have replaced. */
-  z.object({ type: z.literal('progress'), sequence: z.number(), step: z.string() }),
+  | { type: 'progress'; sequence: number; step: string }
   /** The next piece of the answer. A client that is far too slow gets no further pieces, and the whole text in the result. */
-  z.object({ type: z.literal('text'), sequence: z.number(), text: z.string() }),
+  | { type: 'text'; sequence: number; text: string }
   /**
    * What the route promises, with one exception: `text` is left out when the `text` events are all of it. `signals` as
    * {@link signalsHeader}.
    */
-  z.object({ type: z.literal('result'), sequence: z.number(), result: z.unknown(), signals: z.optional(z.number()) }),
+  | { type: 'result'; sequence: number; result: unknown; signals?: number | undefined }
   /** An error report (`ErrorReport` in errors.ts). */
-  z.object({ type: z.literal('error'), sequence: z.number(), error: z.unknown() }),
-]);
-export type OperationEvent = z.infer<typeof operationEventSchema>;
+  | { type: 'error'; sequence: number; error: unknown };
+
+const eventFields = {
+  progress: { sequence: 'number', step: 'string' },
+  text: { sequence: 'number', text: 'string' },
+  result: { sequence: 'number', signals: 'number?' },
+  error: { sequence: 'number' },
+} as const satisfies Record<OperationEvent['type'], object>;
+
+/** Null for what is no event of a known type: a later backend may have more of them. */
+export function readOperationEvent(value: unknown): OperationEvent | null {
+  const type = readFields(value, { type: 'string' })?.type ?? '';
+  if (!Object.hasOwn(eventFields, type)) return null;
+  return readFields(value, eventFields[type as OperationEvent['type']]) && (value as OperationEvent);
+}

@@ -1,27 +1,45 @@
-import * as z from 'zod/mini';
+import { readFields } from '../base/fields.ts';
 
-const text = z.string();
-
-/** Path of the event stream (SSE): each event's data is a {@link signalSchema}, its id the sequence. */
+/** Path of the event stream (SSE): each event's data is a {@link Signal}, its id the sequence. */
 export const eventsPath = '/api/events';
 
+/** What changed, never the data itself: the client pulls that (S4-40). */
+export type Change =
+  /** A session's record, or that the session is gone or back. `version`: that of the record, where it has one. */
+  | { type: 'session'; session: string; version?: number | undefined }
+  /** What clients store with a session, its recovery points, or whether it is selected. */
+  | { type: 'state'; session: string }
+  | { type: 'window'; window: string }
+  | { type: 'engine'; spec: string }
+  | { type: 'project'; project: string }
+  | { type: 'heartbeat' }
+  | { type: 'resync' };
+
 /**
- * What changed, never the data itself: the client pulls that (S4-40). A signal is under 1 KB. `sequence` grows by one with each signal
- * of a backend. A client that reconnects with `Last-Event-ID` gets the signals it missed, or one `resync` when they are gone.
+ * A signal is under 1 KB. `sequence` grows by one with each signal of a backend. A client that reconnects with `Last-Event-ID` gets the
+ * signals it missed, or one `resync` when they are gone.
  */
-export const signalSchema = z.object({
-  sequence: z.number(),
-  change: z.discriminatedUnion('type', [
-    /** A session's record, or that the session is gone or back. `version`: that of the record, where it has one. */
-    z.object({ type: z.literal('session'), session: text, version: z.optional(z.number()) }),
-    /** What clients store with a session, its recovery points, or whether it is selected. */
-    z.object({ type: z.literal('state'), session: text }),
-    z.object({ type: z.literal('window'), window: text }),
-    z.object({ type: z.literal('engine'), spec: text }),
-    z.object({ type: z.literal('project'), project: text }),
-    z.object({ type: z.literal('heartbeat') }),
-    z.object({ type: z.literal('resync') }),
-  ]),
-});
-export type Signal = z.infer<typeof signalSchema>;
-export type Change = Signal['change'];
+export interface Signal {
+  sequence: number;
+  change: Change;
+}
+
+const changeFields = {
+  session: { session: 'string', version: 'number?' },
+  state: { session: 'string' },
+  window: { window: 'string' },
+  engine: { spec: 'string' },
+  project: { project: 'string' },
+  heartbeat: {},
+  resync: {},
+} as const satisfies Record<Change['type'], object>;
+
+/** Null for what is no signal of a known type: a later backend may have more of them. */
+export function readSignal(value: unknown): Signal | null {
+  const sequence = readFields(value, { sequence: 'number' })?.sequence;
+  const change = (value as { change?: unknown } | null)?.change;
+  const type = readFields(change, { type: 'string' })?.type ?? '';
+  if (sequence === undefined || !Object.hasOwn(changeFields, type)) return null;
+  const fields = readFields(change, changeFields[type as Change['type']]);
+  return fields && { sequence, change: { type, ...fields } as Change };
+}

@@ -1,7 +1,7 @@
 import { backendSettings } from '../protocol/settings/backendSettings.ts';
 import { gpuChoices, kvTypes, type GpuChoice, type KvType } from '../protocol/settings/embeddedFlags.ts';
 import type { LogLevel } from '../protocol/log.ts';
-import * as z from 'zod/mini';
+import type { Fields, FieldsOf } from '../base/fields.ts';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { RouteOutput } from '../protocol/api.ts';
 import type { Session } from '../protocol/schemas/session.ts';
@@ -11,68 +11,64 @@ import type { Session } from '../protocol/schemas/session.ts';
  * directions.
  */
 
-const text = z.optional(z.string());
-const flag = z.optional(z.boolean());
-const nothing = z.object({});
-
 /**
  * The input of each command, from a tree item, a keybinding or another extension. A command asks the user for missing fields. It
  * ignores other fields, so that a tree item can be its input as it is.
  */
 export const commandInputs = {
-  'cwm.newSession': z.object({ id: text, title: text }),
-  'cwm.switchSession': z.object({ session: text }),
-  'cwm.prime': z.object({ session: text, paths: z.optional(z.array(z.string())) }),
+  'cwm.newSession': { id: 'string?', title: 'string?' },
+  'cwm.switchSession': { session: 'string?' },
+  'cwm.prime': { session: 'string?', paths: 'strings?' },
   /** The files and folders that are selected in the explorer. */
-  'cwm.primeSelection': z.object({ paths: z.optional(z.array(z.string())) }),
-  'cwm.send': z.object({ session: text, text }),
-  'cwm.showConversation': z.object({ session: text }),
-  'cwm.freeze': z.object({ session: text, name: text }),
-  'cwm.checkpoint': z.object({ session: text, name: text }),
+  'cwm.primeSelection': { paths: 'strings?' },
+  'cwm.send': { session: 'string?', text: 'string?' },
+  'cwm.showConversation': { session: 'string?' },
+  'cwm.freeze': { session: 'string?', name: 'string?' },
+  'cwm.checkpoint': { session: 'string?', name: 'string?' },
   /** Continues the session that the window froze. */
-  'cwm.resume': z.object({ session: text }),
-  'cwm.thaw': z.object({ window: text, insist: flag }),
-  'cwm.clone': z.object({ window: text, target: text }),
-  'cwm.deleteWindow': z.object({ window: text, confirmed: flag }),
-  'cwm.deleteSession': z.object({ session: text, confirmed: flag, cascade: flag }),
+  'cwm.resume': { session: 'string?' },
+  'cwm.thaw': { window: 'string?', insist: 'boolean?' },
+  'cwm.clone': { window: 'string?', target: 'string?' },
+  'cwm.deleteWindow': { window: 'string?', confirmed: 'boolean?' },
+  'cwm.deleteSession': { session: 'string?', confirmed: 'boolean?', cascade: 'boolean?' },
   /** `point` is the id of a recovery point. */
-  'cwm.goBack': z.object({ session: text, point: text }),
-  'cwm.pinWindow': z.object({ window: text }),
-  'cwm.unpinWindow': z.object({ window: text }),
-  'cwm.usage': nothing,
-  'cwm.prune': z.object({
-    olderThanDays: z.optional(z.number()),
+  'cwm.goBack': { session: 'string?', point: 'string?' },
+  'cwm.pinWindow': { window: 'string?' },
+  'cwm.unpinWindow': { window: 'string?' },
+  'cwm.usage': {},
+  'cwm.prune': {
+    olderThanDays: 'number?',
     /** How many of the windows used last stay. */
-    keep: z.optional(z.number()),
-    confirmed: flag,
-  }),
+    keep: 'number?',
+    confirmed: 'boolean?',
+  },
   /** `item` is an id in the trash. */
-  'cwm.restoreFromTrash': z.object({ item: text }),
-  'cwm.emptyTrash': z.object({ confirmed: flag }),
+  'cwm.restoreFromTrash': { item: 'string?' },
+  'cwm.emptyTrash': { confirmed: 'boolean?' },
   /** `keyFile` is created if it does not exist. */
-  'cwm.encryptStorage': z.object({ keyFile: text, confirmed: flag }),
-  'cwm.decryptStorage': z.object({ confirmed: flag }),
-  'cwm.listWindows': nothing,
-  'cwm.status': nothing,
-  'cwm.showReceipt': z.object({ window: text }),
-  'cwm.verify': z.object({ window: text, repair: flag }),
-  'cwm.doctor': nothing,
+  'cwm.encryptStorage': { keyFile: 'string?', confirmed: 'boolean?' },
+  'cwm.decryptStorage': { confirmed: 'boolean?' },
+  'cwm.listWindows': {},
+  'cwm.status': {},
+  'cwm.showReceipt': { window: 'string?' },
+  'cwm.verify': { window: 'string?', repair: 'boolean?' },
+  'cwm.doctor': {},
   /** `engine` is set without a list to choose from. */
-  'cwm.chooseServer': z.object({ engine: text }),
-  'cwm.startEngine': nothing,
-  'cwm.setApiKey': nothing,
-  'cwm.chooseModel': z.object({ model: text }),
-  'cwm.showLog': nothing,
-  'cwm.openSettings': nothing,
-  'cwm.showActions': nothing,
-  'cwm.refresh': nothing,
-  'cwm.showMore': z.object({ session: text }),
-  'cwm.showAllFolders': nothing,
-  'cwm.showThisFolder': nothing,
-} as const satisfies Record<string, z.ZodMiniType>;
+  'cwm.chooseServer': { engine: 'string?' },
+  'cwm.startEngine': {},
+  'cwm.setApiKey': {},
+  'cwm.chooseModel': { model: 'string?' },
+  'cwm.showLog': {},
+  'cwm.openSettings': {},
+  'cwm.showActions': {},
+  'cwm.refresh': {},
+  'cwm.showMore': { session: 'string?' },
+  'cwm.showAllFolders': {},
+  'cwm.showThisFolder': {},
+} as const satisfies Readonly<Record<string, Fields>>;
 
 export type CommandId = keyof typeof commandInputs;
-export type CommandInput<Id extends CommandId> = z.infer<(typeof commandInputs)[Id]>;
+export type CommandInput<Id extends CommandId> = FieldsOf<(typeof commandInputs)[Id]>;
 
 /** What each command is called: in the palette, in menus, on buttons and in messages. */
 export const commandTitles: Readonly<Record<CommandId, string>> = {

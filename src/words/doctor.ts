@@ -1,6 +1,7 @@
 import { formatTokens } from '../base/format.ts';
 import type { RouteOutput } from '../protocol/api.ts';
-import { capabilityTitles, type Capabilities, type Capability } from '../protocol/schemas/capabilities.ts';
+import type { Capabilities, Capability } from '../protocol/schemas/capabilities.ts';
+import { capabilityTitles } from './capabilityTitles.ts';
 import type { Finding } from '../protocol/schemas/health.ts';
 import { plural } from './amounts.ts';
 import { engineWords, type EngineWords } from './health.ts';

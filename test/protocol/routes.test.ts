@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { routes, type Route, type RouteName } from '../../src/protocol/api.ts';
+import { shapes } from '../../src/protocol/shapes.ts';
 
 const all = Object.entries(routes) as [RouteName, Route][];
 
@@ -15,8 +16,8 @@ describe('routes', () => {
   });
 
   test("a path's parameters are fields of the input", () => {
-    for (const [name, { path, input }] of all) {
-      const { shape } = input as unknown as { shape: object };
+    for (const [name, { path }] of all) {
+      const { shape } = shapes[name].input;
       for (const [, parameter = ''] of path.matchAll(/:(\w+)/g)) expect(Object.keys(shape), name).toContain(parameter);
     }
   });

@@ -1,7 +1,8 @@
 import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { routes, type Route, type RouteName } from '../../src/protocol/api.ts';
+import { routes, type RouteName } from '../../src/protocol/api.ts';
+import { shapes } from '../../src/protocol/shapes.ts';
 import type { CwmError } from '../../src/protocol/errors.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
@@ -13,7 +14,7 @@ const onPosix = it.skipIf(process.platform === 'win32');
 /** Fields that become part of a path, in every route that has one. */
 const idFields = ['id', 'session', 'window', 'target', 'item'] as const;
 const idRoutes = (Object.keys(routes) as RouteName[]).flatMap((name) => {
-  const shape = (routes[name].input as unknown as { shape: object }).shape;
+  const shape = shapes[name].input.shape;
   return idFields.filter((field) => field in shape).map((field) => ({ name, field }));
 });
 
@@ -82,7 +83,7 @@ async function ask(
   input: Record<string, unknown>,
   encode: boolean,
 ) {
-  const { method, path } = routes[name] as Route;
+  const { method, path } = routes[name];
   const filledPath = path.replaceAll(/:(\w+)/g, (_, field: string) => {
     const value = String(input[field]);
     return encode ? encodeURIComponent(value) : value.replaceAll(/[\0 ]/g, '%00');
@@ -105,7 +106,7 @@ describe('S0-60 ids that try to leave the storage directory', () => {
         const answer = await ask(backend, name, { ...inputOf(name), [field]: escape }, encode);
         const shown = `${name} ${field}=${JSON.stringify(escape)} → ${answer.status} ${answer.body.slice(0, 300)}`;
         // Not encoded, a path may be another route by then, which answers in its own way.
-        if (encode || !(routes[name] as Route).path.includes(`:${field}`)) {
+        if (encode || !routes[name].path.includes(`:${field}`)) {
           expect(answer.status, shown).toBeGreaterThanOrEqual(400);
           expect(answer.body, shown).toMatch(/CWM-(100\d|2\d{3})/);
         }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BackendRequest } from '../../src/client/transport.ts';
-import { routes, type Route, type RouteName } from '../../src/protocol/api.ts';
+import { routes, type RouteName } from '../../src/protocol/api.ts';
+import { shapes } from '../../src/protocol/shapes.ts';
 import { errors } from '../../src/protocol/errors.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
 
@@ -60,7 +61,7 @@ const strange = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
 );
 
-const fieldsOf = (name: RouteName): string[] => Object.keys((routes[name].input as unknown as { shape: object }).shape);
+const fieldsOf = (name: RouteName): string[] => Object.keys(shapes[name].input.shape);
 
 /** An input with any of the route's fields and some that it does not have. */
 const inputOf = (name: RouteName): fc.Arbitrary<Record<string, unknown>> =>
@@ -70,7 +71,7 @@ const inputOf = (name: RouteName): fc.Arbitrary<Record<string, unknown>> =>
 
 /** As a client sends it that knows the routes and nothing of what may be in them. */
 function requestOf(name: RouteName, input: Record<string, unknown>): { method: string; path: string; body?: string } {
-  const { method, path } = routes[name] as Route;
+  const { method, path } = routes[name];
   const text = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined'));
   const encode = (value: string): string => encodeURIComponent(value.toWellFormed());
   const filled = path.replaceAll(/:(\w+)/g, (_, field: string) => encode(text(input[field] ?? 'x1').slice(0, 2000)));
@@ -138,7 +139,7 @@ describe('S0-60 every route, whatever it is asked', () => {
       'x',
     ];
     for (const name of names) {
-      const { method, path } = routes[name] as Route;
+      const { method, path } = routes[name];
       for (const body of bodies) {
         // Node's client sends no length with a GET, so that its body would be read as the next request.
         const headers = { 'content-length': String(Buffer.byteLength(body)) };

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { gitIgnored } from '../../src/vscode/pick/gitIgnored.ts';
 import { pathChoices } from '../../src/vscode/pick/pathChoices.ts';
 
 describe('choosing files', () => {
@@ -14,31 +13,5 @@ describe('choosing files', () => {
       { path: 'src/b.ts', kind: 'file', fileCount: 1 },
     ]);
     expect(pathChoices([])).toEqual([]);
-  });
-
-  test('what .gitignore names is not offered, and the rule of a deeper folder wins', () => {
-    const isIgnored = gitIgnored([
-      { folder: 'packages/a', text: '!keep.log\n/build\n' },
-      { folder: '', text: '*.log\n/secret.txt\nnode_modules/\n' },
-    ]);
-    const paths = [
-      'x.log',
-      'packages/a/x.log',
-      'packages/a/keep.log',
-      'secret.txt',
-      'src/secret.txt',
-      'src/node_modules/p/index.js',
-      'packages/a/build/out.js',
-      'build/out.js',
-      'packages/ab/build',
-      'packages/a',
-    ];
-    expect(paths.filter(isIgnored)).toEqual([
-      'x.log',
-      'packages/a/x.log',
-      'secret.txt',
-      'src/node_modules/p/index.js',
-      'packages/a/build/out.js',
-    ]);
   });
 });

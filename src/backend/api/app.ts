@@ -87,7 +87,7 @@ export function createApp(parts: AppParts): Hono {
       const refuse = (error: unknown): void =>
         parts.onRefused({ route: name, input, error: toCwmError(error), client });
       try {
-        input = await readRouteInput(c, route);
+        input = await readRouteInput(c, name);
         const request = { route: name, input, client, operationId, engineKey: c.req.header(engineKeyHeader) };
         const run = (reporter?: Reporter): Promise<unknown> =>
           abortable(c, parts.operationsEnded, (signal) => parts.dispatch(request, signal, reporter));

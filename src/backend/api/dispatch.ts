@@ -1,4 +1,4 @@
-import { coreRoutes, routes, type Route, type RouteName } from '../../protocol/api.ts';
+import { coreRoutes, routes, type RouteName } from '../../protocol/api.ts';
 import type { Operations } from '../../core/operations.ts';
 import { silent, type Reporter } from '../../core/reporter.ts';
 import { CwmError } from '../../protocol/errors.ts';
@@ -32,7 +32,7 @@ type Handler = (input: unknown, signal: AbortSignal, reporter: Reporter) => Prom
 export type Dispatch = (request: OperationRequest, signal: AbortSignal, reporter?: Reporter) => Promise<unknown>;
 
 /**
- * Runs a route's operation, under the guards that its facts call for ({@link Route}). All listeners use it.
+ * Runs a route's operation, under the guards that its facts call for (`Route`). All listeners use it.
  *
  * @throws CwmError AccessDenied, TooManyRequests, UnsupportedSchema (the store is read-only), TooManyOperations, and the operation's.
  */
@@ -40,7 +40,7 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
   const handlerOf = (name: RouteName): Handler =>
     (Object.hasOwn(coreRoutes, name) ? operations : process)[name as never];
   return async ({ route: name, input, ...scope }, signal, reporter = silent) => {
-    const route: Route = routes[name];
+    const route = routes[name];
     const run = (): Promise<unknown> => withRequest(scope, () => handlerOf(name)(input, signal, reporter));
     if (route.clients === 'own' && isAgent(scope.client)) throw notForAgents(name);
     if (route.kind === 'read' || route.unlimited) return run();

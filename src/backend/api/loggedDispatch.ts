@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { routes, type Route } from '../../protocol/api.ts';
+import { routes } from '../../protocol/api.ts';
 import { toCwmError, type CwmError } from '../../protocol/errors.ts';
 import type { LogLevel } from '../../protocol/log.ts';
 import { operationCounts, operationIds } from '../operationFacts.ts';
@@ -15,7 +15,7 @@ import type { Dispatch } from './dispatch.ts';
 export function loggedDispatch(dispatch: Dispatch, log: Log, clock: Pick<Clock, 'elapsedMs'>): Dispatch {
   return (request, signal, ...rest) => {
     const { route: name, input, client, operationId } = request;
-    const { kind }: Route = routes[name];
+    const { kind } = routes[name];
     const ids = operationIds(name, input);
     return withRequest(
       { client, facts: { operation: name, ...(operationId !== undefined && { operationId }), ...ids } },

@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import * as z from 'zod/mini';
-import type { Route } from '../../protocol/api.ts';
+import { routes, type RouteName } from '../../protocol/api.ts';
+import { shapes } from '../../protocol/shapes.ts';
 import { CwmError } from '../../protocol/errors.ts';
 
 const maxBodyBytes = 16 * 1024 * 1024;
@@ -12,9 +13,9 @@ const inEnglish = z.locales.en().localeError;
  * @throws CwmError InvalidParameter that names the invalid field, BodyTooLarge for a body over 16 MiB, of which no more than that is
  *   read.
  */
-export async function readRouteInput(c: Context, route: Route): Promise<unknown> {
-  const given = route.method === 'POST' ? await readJsonObject(c) : c.req.query();
-  const parsed = route.input.safeParse({ ...given, ...c.req.param() }, { error: inEnglish });
+export async function readRouteInput(c: Context, name: RouteName): Promise<unknown> {
+  const given = routes[name].method === 'POST' ? await readJsonObject(c) : c.req.query();
+  const parsed = shapes[name].input.safeParse({ ...given, ...c.req.param() }, { error: inEnglish });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.map(String).join('.') ?? '';

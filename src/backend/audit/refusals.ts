@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
-import { routes, type Route, type RouteName } from '../../protocol/api.ts';
+import { routes, type RouteName } from '../../protocol/api.ts';
+import { shapes } from '../../protocol/shapes.ts';
 import type { AuditEvent, AuditFact } from '../../protocol/schemas/audit.ts';
 import type { CwmError } from '../../protocol/errors.ts';
 import { operationIds } from '../operationFacts.ts';
@@ -58,19 +59,17 @@ export class Refusals {
   }
 }
 
-const operation = (name: RouteName): Route => routes[name];
-
 function eventOf({ code, name }: CwmError, route: RouteName | null): AuditEvent | null {
   if (code.startsWith('CWM-8')) return 'ACCESS_DENIED';
   // Of this family, only UnsupportedSchema is about the store and not about the input.
   if (code.startsWith('CWM-1') && name !== 'UnsupportedSchema') return 'VALIDATION_FAILURE';
-  return (route && operation(route).audited) ?? null;
+  return (route && routes[route].audited) ?? null;
 }
 
 /** Only names that the route has: any other name is text that a client made up. */
 function parameterOf(route: RouteName | null, { context }: CwmError): Pick<AuditFact, 'parameter'> {
   const given = context?.['parameter'];
   const name = typeof given === 'string' ? given.split('.')[0] : undefined;
-  if (route === null || name === undefined || !Object.hasOwn(routes[route].input.shape, name)) return {};
+  if (route === null || name === undefined || !Object.hasOwn(shapes[route].input.shape, name)) return {};
   return { parameter: name };
 }

@@ -12,6 +12,8 @@ export interface FoundPath {
   readonly named: boolean;
   /** Why it must not be opened; null when it may be. */
   readonly why: string | null;
+  /** Whether it would be read if the user gave this very path, and git does not ignore it. */
+  readonly canBeNamed: boolean;
 }
 
 /** Names that often hold keys or passwords. They are left out of folders, and taken when the user names them. */
@@ -26,7 +28,8 @@ export async function findPaths(paths: readonly string[], cwd: string, signal: A
     const absolutePath = resolve(cwd, path);
     const stats = await statNamed(absolutePath, path);
     if (stats.isDirectory()) found.push(...(await walk(absolutePath, signal)));
-    else found.push({ absolutePath, named: true, why: stats.isFile() ? null : 'not a file' });
+    else
+      found.push({ absolutePath, named: true, why: stats.isFile() ? null : 'not a file', canBeNamed: stats.isFile() });
   }
   return found;
 }
@@ -41,23 +44,32 @@ export function shownPath(absolutePath: string, cwd: string): string {
 /**
  * Everything below a folder that may become context, and each path that is left out, with the reason. A folder that is left out is one
  * entry.
+ *
+ * @param mostFiles the walk ends when it has found that many files that can be named.
  */
-async function walk(folder: string, signal: AbortSignal): Promise<FoundPath[]> {
+export async function walk(folder: string, signal: AbortSignal, mostFiles = Infinity): Promise<FoundPath[]> {
   const { root, lists } = await gitLists(folder);
   const found: FoundPath[] = [];
+  let filesFound = 0;
+  const leaveOut = (absolutePath: string, why: string): void =>
+    void found.push({ absolutePath, named: false, why, canBeNamed: false });
   const visit = async (folder: string, above: readonly IgnoreRules[]): Promise<void> => {
     signal.throwIfAborted();
     const own = await folderList(root, folder);
     const lists = own === null ? above : [...above, own];
     for (const entry of await entriesOf(folder, found)) {
       if (entry.name === '.git') continue;
+      if (filesFound >= mostFiles) return;
       const absolutePath = join(folder, entry.name);
       const fromRoot = relative(root, absolutePath).replaceAll(sep, '/');
       const list = ignoredBy(lists, entry.isDirectory() ? `${fromRoot}/` : fromRoot);
-      if (list !== null) found.push({ absolutePath, named: false, why: `ignored by git (${list})` });
+      if (list !== null) leaveOut(absolutePath, `ignored by git (${list})`);
       else if (entry.isDirectory()) await visit(absolutePath, lists);
-      else if (entry.isSymbolicLink()) found.push({ absolutePath, named: false, why: 'a link, which is not followed' });
-      else if (entry.isFile()) found.push({ absolutePath, named: false, why: whySecret(entry.name) });
+      else if (entry.isSymbolicLink()) leaveOut(absolutePath, 'a link, which is not followed');
+      else if (entry.isFile()) {
+        filesFound++;
+        found.push({ absolutePath, named: false, why: whySecret(entry.name), canBeNamed: true });
+      }
     }
   };
   await visit(folder, lists);
@@ -70,7 +82,7 @@ async function entriesOf(folder: string, found: FoundPath[]): Promise<Dirent[]> 
     return await readdir(folder, { withFileTypes: true });
   } catch (error) {
     const why = `cannot be read (${(error as NodeJS.ErrnoException).code})`;
-    found.push({ absolutePath: folder, named: false, why });
+    found.push({ absolutePath: folder, named: false, why, canBeNamed: false });
     return [];
   }
 }

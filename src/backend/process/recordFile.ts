@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { backendRecordFile, backendRecordSchema, type BackendRecord } from '../../protocol/backendRecord.ts';
+import { backendRecordFile, parseBackendRecord, type BackendRecord } from '../../protocol/backendRecord.ts';
 
 /**
  * Tells clients where this backend is; call it once it listens. A reader of the file sees the whole old record or the whole new one. It
@@ -32,8 +32,7 @@ export const isAnnounced = (storage: string, pid: number): boolean => readRecord
 
 function readRecord(storage: string): BackendRecord | null {
   try {
-    const parsed = backendRecordSchema.safeParse(JSON.parse(readFileSync(join(storage, backendRecordFile), 'utf8')));
-    return parsed.success ? parsed.data : null;
+    return parseBackendRecord(JSON.parse(readFileSync(join(storage, backendRecordFile), 'utf8')));
   } catch {
     return null;
   }

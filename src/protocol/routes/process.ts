@@ -3,106 +3,88 @@ import { auditReportSchema } from '../schemas/audit.ts';
 import { capabilitiesSchema } from '../schemas/capabilities.ts';
 import { discoverySchema } from '../schemas/discovery.ts';
 import { engineStatusSchema, findingSchema, servedModelSchema } from '../schemas/health.ts';
-import { nothing, onEngine, queryFlag, route, text } from './route.ts';
+import { nothing, onEngine, queryFlag, text } from './fields.ts';
+import type { Route, ShapesOf } from './route.ts';
 
 export const processRoutes = {
-  health: route({
-    kind: 'read',
-    method: 'GET',
-    path: '/api/health',
-    /** `probe`: ask the engines before answering, for at most five seconds, instead of reporting their last known state. */
-    input: z.object({ probe: queryFlag }),
-    output: z.object({
-      status: z.enum(['healthy', 'degraded', 'unhealthy']),
-      version: text,
-      /** Versions of the control API that it answers. */
-      api: z.optional(z.object({ current: z.number(), oldest: z.number() })),
-      pid: z.number(),
-      storage: text,
-      uptimeSeconds: z.number(),
-      sessions: z.number(),
-      windows: z.number(),
-      engines: z.array(engineStatusSchema),
-    }),
-  }),
-  doctor: route({
-    kind: 'read',
-    method: 'GET',
-    path: '/api/doctor',
-    input: z.object(onEngine),
-    output: z.object({
-      engine: engineStatusSchema,
-      findings: z.array(findingSchema),
-      /** Null when the engine did not answer. */
-      capabilities: z.nullable(capabilitiesSchema),
-    }),
-  }),
+  health: { kind: 'read', method: 'GET', path: '/api/health' },
+  doctor: { kind: 'read', method: 'GET', path: '/api/doctor' },
   /** The models of a server, asked now. `used`: the one that its spec leads to. */
-  listModels: route({
-    kind: 'read',
-    method: 'GET',
-    path: '/api/models',
-    input: z.object(onEngine),
-    output: z.object({ engine: text, used: text, models: z.array(servedModelSchema), notices: z.array(text) }),
-  }),
+  listModels: { kind: 'read', method: 'GET', path: '/api/models' },
   /**
    * What this machine has that could be a model server: servers on loopback, model files of other programs. Asks no other machine.
    * `baseUrl`: `OPENAI_BASE_URL` of the client; its port is asked too when it is on loopback.
    */
-  discover: route({
-    kind: 'read',
-    clients: 'own',
-    method: 'GET',
-    path: '/api/discovery',
-    input: z.object({ baseUrl: z.optional(text) }),
-    output: discoverySchema,
-  }),
+  discover: { kind: 'read', clients: 'own', method: 'GET', path: '/api/discovery' },
+  /**
+   * The files below a folder that git does not ignore, for a person to choose context from; links are left out. `complete` is false
+   * when there are more than the 5,000 that are listed.
+   */
+  listFiles: { kind: 'read', clients: 'own', method: 'GET', path: '/api/files' },
   /** Makes an engine the one of new sessions that name none, for this storage directory, until another is chosen. */
-  useEngine: route({
-    kind: 'change',
-    clients: 'own',
-    method: 'POST',
-    path: '/api/engine',
-    input: z.object({ engine: text }),
-    output: z.object({ engine: text }),
-  }),
-  shutdown: route({
+  useEngine: { kind: 'change', clients: 'own', method: 'POST', path: '/api/engine' },
+  shutdown: {
     kind: 'change',
     allowedReadOnly: true,
     unlimited: true,
     clients: 'own',
     method: 'POST',
     path: '/api/shutdown',
-    input: nothing,
-    output: nothing,
-  }),
+  },
   /**
    * Makes room for a newer backend: nothing new is begun, and the backend ends when its running operations have. `running` is how many
    * there are.
    */
-  retire: route({
-    kind: 'change',
-    allowedReadOnly: true,
-    unlimited: true,
-    method: 'POST',
-    path: '/api/retire',
-    input: nothing,
-    output: z.object({ running: z.number() }),
-  }),
+  retire: { kind: 'change', allowedReadOnly: true, unlimited: true, method: 'POST', path: '/api/retire' },
   /** `known`: an entry that an earlier check printed, as `<sequence>:<hash>`. */
-  verifyAudit: route({
-    kind: 'read',
-    method: 'GET',
-    path: '/api/audit/verify',
-    input: z.object({ known: z.optional(text) }),
-    output: auditReportSchema,
-  }),
+  verifyAudit: { kind: 'read', method: 'GET', path: '/api/audit/verify' },
   /** Whether the store is encrypted. `keyFile` and `keyId` are null when it is not. */
-  encryption: route({
-    kind: 'read',
-    method: 'GET',
-    path: '/api/encryption',
-    input: nothing,
-    output: z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
-  }),
-};
+  encryption: { kind: 'read', method: 'GET', path: '/api/encryption' },
+} as const satisfies Record<string, Route>;
+
+export const processShapes = () =>
+  ({
+    health: {
+      /** `probe`: ask the engines before answering, for at most five seconds, instead of reporting their last known state. */
+      input: z.object({ probe: queryFlag }),
+      output: z.object({
+        status: z.enum(['healthy', 'degraded', 'unhealthy']),
+        version: text,
+        /** Versions of the control API that it answers. */
+        api: z.optional(z.object({ current: z.number(), oldest: z.number() })),
+        pid: z.number(),
+        storage: text,
+        uptimeSeconds: z.number(),
+        sessions: z.number(),
+        windows: z.number(),
+        engines: z.array(engineStatusSchema),
+      }),
+    },
+    doctor: {
+      input: z.object(onEngine),
+      output: z.object({
+        engine: engineStatusSchema,
+        findings: z.array(findingSchema),
+        /** Null when the engine did not answer. */
+        capabilities: z.nullable(capabilitiesSchema),
+      }),
+    },
+    listModels: {
+      input: z.object(onEngine),
+      output: z.object({ engine: text, used: text, models: z.array(servedModelSchema), notices: z.array(text) }),
+    },
+    discover: { input: z.object({ baseUrl: z.optional(text) }), output: discoverySchema },
+    listFiles: {
+      input: z.object({ folder: text }),
+      /** `files` are relative to the folder, with `/` between their parts. */
+      output: z.object({ files: z.array(text), complete: z.boolean() }),
+    },
+    useEngine: { input: z.object({ engine: text }), output: z.object({ engine: text }) },
+    shutdown: { input: nothing, output: nothing },
+    retire: { input: nothing, output: z.object({ running: z.number() }) },
+    verifyAudit: { input: z.object({ known: z.optional(text) }), output: auditReportSchema },
+    encryption: {
+      input: nothing,
+      output: z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
+    },
+  }) as const satisfies ShapesOf<typeof processRoutes>;

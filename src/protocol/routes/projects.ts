@@ -1,20 +1,18 @@
 import * as z from 'zod/mini';
 import { sessionSchema } from '../schemas/session.ts';
-import { route, text } from './route.ts';
+import { text } from './fields.ts';
+import type { Route, ShapesOf } from './route.ts';
 
 export const projectRoutes = {
-  activeSession: route({
-    kind: 'read',
-    method: 'GET',
-    path: '/api/projects/active',
-    input: z.object({ project: text }),
-    output: z.object({ session: z.nullable(sessionSchema) }),
-  }),
-  activateSession: route({
-    kind: 'change',
-    method: 'POST',
-    path: '/api/projects/active',
-    input: z.object({ project: text, session: z.nullable(text) }),
-    output: z.object({ session: z.nullable(sessionSchema) }),
-  }),
-};
+  activeSession: { kind: 'read', method: 'GET', path: '/api/projects/active' },
+  activateSession: { kind: 'change', method: 'POST', path: '/api/projects/active' },
+} as const satisfies Record<string, Route>;
+
+export const projectShapes = () =>
+  ({
+    activeSession: { input: z.object({ project: text }), output: z.object({ session: z.nullable(sessionSchema) }) },
+    activateSession: {
+      input: z.object({ project: text, session: z.nullable(text) }),
+      output: z.object({ session: z.nullable(sessionSchema) }),
+    },
+  }) as const satisfies ShapesOf<typeof projectRoutes>;

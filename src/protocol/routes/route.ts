@@ -1,18 +1,16 @@
-import * as z from 'zod/mini';
+import type * as z from 'zod/mini';
 import type { AuditEvent } from '../schemas/audit.ts';
 
 /**
- * One operation as it crosses the socket, and what it is: server, clients, audit log and read-only stores decide by these facts and
- * never by the HTTP verb.
+ * What one operation is as it crosses the socket: server, clients, audit log and read-only stores decide by these facts and never by
+ * the HTTP verb. Its shapes stand beside it, in a function that only the backend calls: a client carries no schemas.
  *
  * The path's `:name` parameters come from the input's fields of that name; what is left goes into the query (GET, DELETE) or the
  * JSON body (POST).
  */
-export interface Route<In extends z.ZodMiniType = z.ZodMiniType, Out extends z.ZodMiniType = z.ZodMiniType> {
+export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
-  readonly input: In;
-  readonly output: Out;
   /**
    * `read`: changes nothing. A client repeats it when the connection broke; nothing limits how many run at once.
    * `change`: counts against the limits on operations and on the client's changes a minute; a read-only store refuses it.
@@ -30,15 +28,11 @@ export interface Route<In extends z.ZodMiniType = z.ZodMiniType, Out extends z.Z
   readonly clients?: 'own';
 }
 
-/** Infers the schemas' types, which `satisfies` alone would widen. */
-export const route = <In extends z.ZodMiniType, Out extends z.ZodMiniType>(facts: Route<In, Out>): Route<In, Out> =>
-  facts;
+/** What goes in and what comes out. The backend checks both. */
+export interface RouteShape {
+  readonly input: z.ZodMiniObject;
+  readonly output: z.ZodMiniType;
+}
 
-export const text = z.string();
-export const flag = z.optional(z.boolean());
-export const queryFlag = z.optional(z.union([z.boolean(), z.stringbool()]));
-export const page = { limit: z.optional(z.coerce.number()), offset: z.optional(z.coerce.number()) };
-export const nothing = z.object({});
-
-/** A request that may name its engine: a URL, `embedded` or `embedded:FILE`. Default: the session's or window's own. */
-export const onEngine = { engine: z.optional(text) };
+/** A shape for each of the routes, and for nothing else. */
+export type ShapesOf<Routes> = Readonly<Record<keyof Routes, RouteShape>>;

@@ -1,39 +1,38 @@
 import * as z from 'zod/mini';
 import { primeResultSchema, sendResultSchema } from '../schemas/turn.ts';
-import { onEngine, route, text } from './route.ts';
+import { onEngine, text } from './fields.ts';
+import type { Route, ShapesOf } from './route.ts';
 
 export const turnRoutes = {
-  send: route({
-    kind: 'change',
-    streams: true,
-    method: 'POST',
-    path: '/api/contexts/:session/messages',
-    input: z.object({
-      session: text,
-      text,
-      maxTokens: z.optional(z.number()),
-      /** 0 to 2; default 0, greedy. */
-      temperature: z.optional(z.number()),
-      /** `template` renders the whole conversation again, this time. Default: as the backend is set. */
-      continueFrom: z.optional(z.enum(['ids', 'template'])),
-      ...onEngine,
-    }),
-    output: sendResultSchema,
-  }),
+  send: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/messages' },
   /** `paths` are absolute, or relative to `cwd`. */
-  prime: route({
-    kind: 'change',
-    streams: true,
-    method: 'POST',
-    path: '/api/contexts/:session/files',
-    input: z.object({
-      session: text,
-      paths: z.array(text),
-      cwd: z.optional(text),
-      /** Limit on the files' tokens: the answer names the files that were left out. Default: what fits into the model's context. */
-      maxTokens: z.optional(z.number()),
-      ...onEngine,
-    }),
-    output: primeResultSchema,
-  }),
-};
+  prime: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/files' },
+} as const satisfies Record<string, Route>;
+
+export const turnShapes = () =>
+  ({
+    send: {
+      input: z.object({
+        session: text,
+        text,
+        maxTokens: z.optional(z.number()),
+        /** 0 to 2; default 0, greedy. */
+        temperature: z.optional(z.number()),
+        /** `template` renders the whole conversation again, this time. Default: as the backend is set. */
+        continueFrom: z.optional(z.enum(['ids', 'template'])),
+        ...onEngine,
+      }),
+      output: sendResultSchema,
+    },
+    prime: {
+      input: z.object({
+        session: text,
+        paths: z.array(text),
+        cwd: z.optional(text),
+        /** Limit on the files' tokens: the answer names the files that were left out. Default: what fits into the model's context. */
+        maxTokens: z.optional(z.number()),
+        ...onEngine,
+      }),
+      output: primeResultSchema,
+    },
+  }) as const satisfies ShapesOf<typeof turnRoutes>;

@@ -2,101 +2,89 @@ import * as z from 'zod/mini';
 import { windowNameSchema } from '../schemas/ids.ts';
 import { receiptSchema } from '../schemas/receipt.ts';
 import { windowDetailsSchema, windowSummarySchema } from '../schemas/window.ts';
-import { flag, onEngine, page, queryFlag, route, text } from './route.ts';
+import { flag, onEngine, page, queryFlag, text } from './fields.ts';
+import type { Route, ShapesOf } from './route.ts';
 
 export const windowRoutes = {
-  freeze: route({
+  freeze: {
     kind: 'change',
     streams: true,
     audited: 'WINDOW_FREEZE',
     method: 'POST',
     path: '/api/contexts/:session/freeze',
-    input: z.object({
-      session: text,
-      window: text,
-      checkpoint: flag,
-      description: z.optional(text),
-      tags: z.optional(z.array(text)),
-      ...onEngine,
-    }),
-    output: receiptSchema,
-  }),
-  listWindows: route({
-    kind: 'read',
-    method: 'GET',
-    path: '/api/windows',
-    input: z.object({
-      session: z.optional(text),
-      project: z.optional(text),
-      model: z.optional(text),
-      /** Comma-separated. */
-      tags: z.optional(text),
-      search: z.optional(text),
-      createdAfter: z.optional(text),
-      createdBefore: z.optional(text),
-      sortBy: z.optional(z.enum(['name', 'createdAt', 'tokens', 'kvBytes'])),
-      order: z.optional(z.enum(['asc', 'desc'])),
-      ...page,
-    }),
-    output: z.object({ items: z.array(windowSummarySchema), total: z.number(), hasMore: z.boolean() }),
-  }),
-  getWindow: route({
-    kind: 'read',
-    method: 'GET',
-    path: '/api/windows/:window',
-    input: z.object({ window: text }),
-    output: windowDetailsSchema,
-  }),
-  thaw: route({
-    kind: 'change',
-    streams: true,
-    audited: 'WINDOW_THAW',
-    method: 'POST',
-    path: '/api/windows/:window/thaw',
-    input: z.object({
-      window: text,
-      /** Id of the new session; default `thaw-<window>-<stamp>`, cut to 64 characters. */
-      session: z.optional(text),
-      /** Continue in the frozen session itself instead of a new one. */
-      resume: flag,
-      /** Thaw even if another model is served; the KV is then not used. */
-      insist: flag,
-      ...onEngine,
-    }),
-    output: receiptSchema,
-  }),
-  clone: route({
-    kind: 'change',
-    audited: 'WINDOW_CLONE',
-    method: 'POST',
-    path: '/api/windows/:window/clone',
-    input: z.object({
-      window: text,
-      target: text,
-      description: z.optional(text),
-      tags: z.optional(z.array(text)),
-    }),
-    output: receiptSchema,
-  }),
-  deleteWindow: route({
-    kind: 'change',
-    audited: 'WINDOW_DELETE',
-    method: 'DELETE',
-    path: '/api/windows/:window',
-    input: z.object({ window: text, keepBlocks: queryFlag }),
-    output: z.object({
-      window: windowNameSchema,
-      blocksDeleted: z.number(),
-      bytesFreed: z.number(),
-      /** Blocks that stay because another window uses them too. */
-      blocksKept: z.number(),
-    }),
-  }),
-  pinWindow: route({
-    kind: 'change',
-    method: 'POST',
-    path: '/api/windows/:window/pin',
-    input: z.object({ window: text, pinned: z.boolean() }),
-    output: z.object({ window: windowNameSchema, pinned: z.boolean() }),
-  }),
-};
+  },
+  listWindows: { kind: 'read', method: 'GET', path: '/api/windows' },
+  getWindow: { kind: 'read', method: 'GET', path: '/api/windows/:window' },
+  thaw: { kind: 'change', streams: true, audited: 'WINDOW_THAW', method: 'POST', path: '/api/windows/:window/thaw' },
+  clone: { kind: 'change', audited: 'WINDOW_CLONE', method: 'POST', path: '/api/windows/:window/clone' },
+  deleteWindow: { kind: 'change', audited: 'WINDOW_DELETE', method: 'DELETE', path: '/api/windows/:window' },
+  pinWindow: { kind: 'change', method: 'POST', path: '/api/windows/:window/pin' },
+} as const satisfies Record<string, Route>;
+
+export const windowShapes = () =>
+  ({
+    freeze: {
+      input: z.object({
+        session: text,
+        window: text,
+        checkpoint: flag,
+        description: z.optional(text),
+        tags: z.optional(z.array(text)),
+        ...onEngine,
+      }),
+      output: receiptSchema,
+    },
+    listWindows: {
+      input: z.object({
+        session: z.optional(text),
+        project: z.optional(text),
+        model: z.optional(text),
+        /** Comma-separated. */
+        tags: z.optional(text),
+        search: z.optional(text),
+        createdAfter: z.optional(text),
+        createdBefore: z.optional(text),
+        sortBy: z.optional(z.enum(['name', 'createdAt', 'tokens', 'kvBytes'])),
+        order: z.optional(z.enum(['asc', 'desc'])),
+        ...page,
+      }),
+      output: z.object({ items: z.array(windowSummarySchema), total: z.number(), hasMore: z.boolean() }),
+    },
+    getWindow: { input: z.object({ window: text }), output: windowDetailsSchema },
+    thaw: {
+      input: z.object({
+        window: text,
+        /** Id of the new session; default `thaw-<window>-<stamp>`, cut to 64 characters. */
+        session: z.optional(text),
+        /** Continue in the frozen session itself instead of a new one. */
+        resume: flag,
+        /** Thaw even if another model is served; the KV is then not used. */
+        insist: flag,
+        ...onEngine,
+      }),
+      output: receiptSchema,
+    },
+    clone: {
+      input: z.object({
+        window: text,
+        target: text,
+        description: z.optional(text),
+        tags: z.optional(z.array(text)),
+      }),
+      output: receiptSchema,
+    },
+    deleteWindow: {
+      input: z.object({ window: text, keepBlocks: queryFlag }),
+      output: z.object({
+        window: windowNameSchema,
+        blocksDeleted: z.number(),
+        bytesFreed: z.number(),
+        /** Blocks that stay because another window uses them too. */
+        blocksKept: z.number(),
+      }),
+    },
+    pinWindow: {
+      input: z.object({ window: text, pinned: z.boolean() }),
+      output: z.object({ window: windowNameSchema, pinned: z.boolean() }),
+    },
+  }) as const satisfies ShapesOf<typeof windowRoutes>;

@@ -1,25 +1,23 @@
 import * as z from 'zod/mini';
 
-/** What decides how far a server's KV can be stored, proven and separated, in words; in the order in which clients show it. */
-export const capabilityTitles = {
-  ready: 'Ready to work',
-  reuse: 'Reuses a repeated context',
-  'reuse-told': 'Says how much it reused',
-  isolation: 'Keeps conversations apart',
-  'block-size': 'Size of a KV block',
-  'token-ids': 'Returns exact token ids',
-  canary: 'Gives log-probabilities',
-  tokenizer: 'Tokenizes on request',
-  insight: 'Reports what happens inside',
-  persistence: 'Keeps KV over a restart',
-  'block-files': 'KV files can be checked here',
-} as const;
-export type CapabilityName = keyof typeof capabilityTitles;
-
-const names = Object.keys(capabilityTitles) as CapabilityName[];
+/** What decides how far a server's KV can be stored, proven and separated; in the order in which clients show it. */
+export const capabilityNames = [
+  'ready',
+  'reuse',
+  'reuse-told',
+  'isolation',
+  'block-size',
+  'token-ids',
+  'canary',
+  'tokenizer',
+  'insight',
+  'persistence',
+  'block-files',
+] as const;
+export type CapabilityName = (typeof capabilityNames)[number];
 
 const capabilitySchema = z.object({
-  name: z.enum(names),
+  name: z.enum(capabilityNames),
   /** `unknown` is "the server did not show it", never "no". */
   state: z.enum(['yes', 'no', 'unknown']),
   /** What was found, in plain words. */

@@ -1,5 +1,5 @@
 import { type Disposable, Uri, commands } from 'vscode';
-import * as z from 'zod/mini';
+import { readFields } from '../../base/fields.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { App } from '../app.ts';
 import { type CommandId, type CommandInput, type CommandOutput, commandInputs } from '../contributions.ts';
@@ -81,11 +81,11 @@ export function registerCommands(app: App): Disposable[] {
 }
 
 function register(app: App, id: CommandId): Disposable {
-  // The schema of this id checks that the input is what its handler takes.
+  // The table of this id's fields checks that the input is what its handler takes.
   const run = handlers[id] as RunCommand<unknown, unknown>;
   return commands.registerCommand(id, async (given: unknown, selection: unknown): Promise<CommandResult<unknown>> => {
-    const input = z.safeParse(commandInputs[id], commandInput(given, selection));
-    if (input.success) return run(app, input.data);
+    const input = readFields(commandInput(given, selection), commandInputs[id]);
+    if (input) return run(app, input);
     const error = new CwmError('InvalidParameter', `The command ${id} was called with invalid arguments.`, {
       hint: 'Correct the arguments in the keybinding or in the extension that calls the command.',
     });

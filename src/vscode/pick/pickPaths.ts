@@ -1,21 +1,18 @@
-import { Uri, type WorkspaceFolder, RelativePattern, window, workspace } from 'vscode';
+import { Uri, type WorkspaceFolder, window } from 'vscode';
 import { CwmError } from '../../protocol/errors.ts';
 import { formatCount } from '../../base/format.ts';
+import type { App } from '../app.ts';
 import { commandTitles } from '../contributions.ts';
-import { gitIgnored } from './gitIgnored.ts';
 import { type PathChoice, pathChoices } from './pathChoices.ts';
 
-/** A longer list is no help; the user can choose whole folders. */
-const mostFilesListed = 5000;
-
-/** Lets the user pick files and folders of the workspace, without those that .gitignore excludes. Absolute paths. */
-export async function pickPaths(folder: WorkspaceFolder | null): Promise<string[] | undefined> {
+/** Lets the user pick files and folders of the workspace, without those that git ignores. Absolute paths. */
+export async function pickPaths(app: App, folder: WorkspaceFolder | null): Promise<string[] | undefined> {
   if (folder === null) {
     throw new CwmError('InvalidParameter', 'No folder is open, so there are no files to choose from.', {
       hint: 'Open a folder first.',
     });
   }
-  const chosen = await window.showQuickPick(choicesOf(folder), {
+  const chosen = await window.showQuickPick(choicesOf(app, folder), {
     title: commandTitles['cwm.prime'],
     placeHolder: 'Select files and folders to add to the context',
     matchOnDescription: true,
@@ -24,28 +21,17 @@ export async function pickPaths(folder: WorkspaceFolder | null): Promise<string[
   return chosen?.map(({ path }) => Uri.joinPath(folder.uri, path).fsPath);
 }
 
-async function choicesOf(folder: WorkspaceFolder): Promise<{ label: string; description: string; path: string }[]> {
-  const files = await workspace.findFiles(new RelativePattern(folder, '**/*'), undefined, mostFilesListed);
-  const isIgnored = gitIgnored(await ignoreFiles(folder));
-  const paths = files.map((uri) => relativePath(folder, uri)).filter((path) => !isIgnored(path));
-  return pathChoices(paths).map((choice) => ({ ...choiceLabel(choice, folder), path: choice.path }));
+async function choicesOf(
+  app: App,
+  folder: WorkspaceFolder,
+): Promise<{ label: string; description: string; path: string }[]> {
+  const { files, complete } = await app.connection.call('listFiles', { folder: folder.uri.fsPath });
+  return pathChoices(files).map((choice) => ({ ...choiceLabel(choice, folder, complete), path: choice.path }));
 }
 
-function choiceLabel({ path, kind, fileCount }: PathChoice, folder: WorkspaceFolder) {
-  const files = `${formatCount(fileCount)} ${fileCount === 1 ? 'file' : 'files'}`;
+function choiceLabel({ path, kind, fileCount }: PathChoice, folder: WorkspaceFolder, complete: boolean) {
+  const files = `${formatCount(fileCount)}${complete ? '' : ' or more'} ${fileCount === 1 ? 'file' : 'files'}`;
   if (kind === 'file') return { label: `$(file) ${path}`, description: '' };
   if (path === '') return { label: `$(root-folder) ${folder.name}/`, description: `the whole folder, ${files}` };
   return { label: `$(folder) ${path}/`, description: files };
 }
-
-async function ignoreFiles(folder: WorkspaceFolder): Promise<{ folder: string; text: string }[]> {
-  const uris = await workspace.findFiles(new RelativePattern(folder, '**/.gitignore'), undefined, 200);
-  return Promise.all(
-    uris.map(async (uri) => ({
-      folder: relativePath(folder, Uri.joinPath(uri, '..')),
-      text: new TextDecoder().decode(await workspace.fs.readFile(uri)),
-    })),
-  );
-}
-
-const relativePath = (folder: WorkspaceFolder, uri: Uri): string => uri.path.slice(folder.uri.path.length + 1);

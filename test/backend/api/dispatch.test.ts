@@ -77,7 +77,7 @@ describe('dispatch', () => {
     'refuses %s what ends the work of others, cannot be undone, or looks around on the machine',
     async (client) => {
       const through = await answered(dispatching(), client, 'AccessDenied');
-      const ownOnly = new Set(['shutdown', 'emptyTrash', 'discover', 'useEngine']);
+      const ownOnly = new Set(['shutdown', 'emptyTrash', 'discover', 'listFiles', 'useEngine']);
       expect(through).toEqual(namesWhere((name) => !ownOnly.has(name)));
     },
   );

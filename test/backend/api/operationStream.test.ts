@@ -7,7 +7,7 @@ import { BackendClient } from '../../../src/client/backendClient.ts';
 import { requestBackend } from '../../../src/client/transport.ts';
 import type { Reporter } from '../../../src/core/reporter.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
-import { operationEventSchema, type OperationEvent } from '../../../src/protocol/operationEvents.ts';
+import { readOperationEvent, type OperationEvent } from '../../../src/protocol/operationEvents.ts';
 import type { RouteOutput } from '../../../src/protocol/api.ts';
 import { sessionId, messageId } from '../../support/ids.ts';
 import { socketProxy } from '../../support/socketProxy.ts';
@@ -43,7 +43,9 @@ const sendRequest = (headers: Record<string, string> = {}) =>
 /** The events of a streamed `send`, as they cross the socket. */
 async function eventsOf({ backend }: BackendUnderTest): Promise<OperationEvent[]> {
   const { body } = await requestBackend(backend.record, sendRequest(), { timeoutMs: 10_000 });
-  return [...body.matchAll(/^data: (.*)$/gm)].map(([, data]) => operationEventSchema.parse(JSON.parse(data ?? '')));
+  return [...body.matchAll(/^data: (.*)$/gm)].map(
+    ([, data]) => readOperationEvent(JSON.parse(data ?? '')) as OperationEvent,
+  );
 }
 
 /** Lets what was reported reach the client before the next report. */

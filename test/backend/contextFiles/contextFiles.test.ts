@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { listFiles } from '../../../src/backend/contextFiles/listFiles.ts';
 import { DiskContextFiles } from '../../../src/backend/contextFiles/diskContextFiles.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
@@ -101,5 +102,33 @@ describe('context files', () => {
 
   it('does not wait for what is no file', async () => {
     expect((await read('/', '/dev/null')).skipped).toEqual([{ path: 'dev/null', why: 'not a file' }]);
+  });
+});
+
+describe('files to choose context from', () => {
+  it("are those that none of git's three lists ignores, with likely secrets and without links", async () => {
+    const root = makeTree({
+      '.git/info/exclude': 'private/\n',
+      '.gitignore': '*.log\n',
+      'private/x.txt': 'x',
+      'a.log': 'x',
+      'a.txt': 'x',
+      '.env': 'x',
+      'sub/.gitignore': '!kept.log\nlost.txt\n',
+      'sub/kept.log': 'x',
+      'sub/lost.txt': 'x',
+    });
+    if (process.platform !== 'win32') symlinkSync(join(root, 'a.txt'), join(root, 'link.txt'));
+    const { files, complete } = await listFiles(root, signal);
+    expect(files.toSorted()).toEqual(['.env', '.gitignore', 'a.txt', 'sub/.gitignore', 'sub/kept.log']);
+    expect(complete).toBe(true);
+    await expect(listFiles('sub', signal)).rejects.toMatchObject({ name: 'InvalidParameter' });
+  });
+
+  it('are at most 5,000, and the list says that there are more', async () => {
+    const names = Array.from({ length: 5001 }, (_, number) => `f${number}`);
+    const root = makeTree(Object.fromEntries(names.map((name) => [name, ''])));
+    const { files, complete } = await listFiles(root, signal);
+    expect([files.length, complete]).toEqual([5000, false]);
   });
 });

@@ -50,6 +50,7 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
           }),
           doctor: () => Promise.reject(new CwmError('Internal', 'not here')),
           listModels: () => Promise.reject(new CwmError('Internal', 'not here')),
+          listFiles: () => Promise.reject(new CwmError('Internal', 'not here')),
           discover: () => Promise.reject(new CwmError('Internal', 'not here')),
           useEngine: () => Promise.reject(new CwmError('Internal', 'not here')),
           encryption: async () => ({ state: 'off' as const, keyId: null, keyFile: null }),

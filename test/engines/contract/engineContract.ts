@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { randomSalt } from '../../../src/base/hash.ts';
-import { capabilityTitles, type CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
+import { capabilityNames, type CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
 import type { ChatMessage, Engine, KvContext } from '../../../src/core/ports/engine.ts';
 
 /** An engine under test, with what only its owner can do to it. */
@@ -80,7 +80,7 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
       const { items, cost } = found;
       expect(cost.requests).toBeLessThanOrEqual(4);
       expect(cost.promptTokens).toBeLessThanOrEqual(4 * (3 * blockTokens + 1));
-      expect(items.map(({ name }) => name)).toEqual(Object.keys(capabilityTitles));
+      expect(items.map(({ name }) => name)).toEqual(capabilityNames);
       expect(items.filter(({ found }) => found === '')).toEqual([]);
       const stateOf = (name: CapabilityName) => items.find((item) => item.name === name)?.state;
       expect(stateOf('ready')).toBe('yes');

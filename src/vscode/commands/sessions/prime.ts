@@ -27,7 +27,7 @@ function primeCommand(id: 'cwm.prime' | 'cwm.primeSelection') {
       const folder = workedInFolder();
       const session = await targetSession(app, input.session, 'Add the files to this session');
       if (session === undefined) return undefined;
-      const paths = input.paths ?? (await pickPaths(folder));
+      const paths = input.paths ?? (await pickPaths(app, folder));
       if (paths === undefined || paths.length === 0) return undefined;
       return { session, paths, cwd: folder?.uri.fsPath ?? null };
     },
