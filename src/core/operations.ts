@@ -1,6 +1,6 @@
 import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
 import type { CoreContext } from './context.ts';
-import { silent, type Reporter } from './reporter.ts';
+import { silent, type Reporter } from './ports/reporter.ts';
 import { activateSession, activeSession } from './projects/activeSession.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listMessages, listSessions } from './sessions/sessions.ts';
@@ -19,7 +19,7 @@ import {
 } from './tracker/operations.ts';
 import { prime } from './turns/prime.ts';
 import { send } from './turns/send.ts';
-import { verify } from './verify.ts';
+import { verify } from './windows/verify.ts';
 import { clone } from './windows/clone.ts';
 import { freeze } from './windows/freeze.ts';
 import { pinWindow } from './windows/pinWindow.ts';

@@ -7,7 +7,7 @@ import { spaceRoutes } from './routes/space.ts';
 import { stateRoutes } from './routes/state.ts';
 import { projectRoutes } from './routes/projects.ts';
 import type { Route } from './routes/route.ts';
-import type { shapes } from './shapes.ts';
+import type { shapes } from './routes/shapes.ts';
 
 export type { Route } from './routes/route.ts';
 

@@ -1,11 +1,13 @@
 import type { ExtensionContext, LogOutputChannel } from 'vscode';
-import type { BackendConnection } from './connection/backendConnection.ts';
-import type { Conversations } from './documents/conversations.ts';
-import type { Reports } from './documents/documentTexts.ts';
-import type { Documents } from './documents/documents.ts';
-import type { ProjectTracker } from './following/project.ts';
-import type { Puller } from './following/puller.ts';
-import type { StateStore } from './state.ts';
+import { startBackend } from './connection/startBackend.ts';
+import { engineSpec } from './settings/engineSpec.ts';
+import { BackendConnection } from './connection/backendConnection.ts';
+import { Conversations } from './documents/conversations.ts';
+import { documentTexts, type Reports } from './documents/documentTexts.ts';
+import { Documents } from './documents/documents.ts';
+import { ProjectTracker } from './following/project.ts';
+import { Puller } from './following/puller.ts';
+import { StateStore } from './state.ts';
 
 /** The objects that commands and views share. `activate` creates it once. */
 export interface App {
@@ -18,4 +20,19 @@ export interface App {
   readonly conversations: Conversations;
   readonly documents: Documents;
   readonly reports: Reports;
+}
+
+export function createApp(context: ExtensionContext, log: LogOutputChannel): App {
+  const report = (error: unknown): void => log.error('A listener failed.', error);
+  const state = new StateStore(report);
+  const connection = new BackendConnection(startBackend(context, log), state, report);
+  const puller = new Puller(connection, state, engineSpec, (error) =>
+    log.warn(`Fetching failed: ${error.message} (${error.code})`),
+  );
+  const conversations = new Conversations(connection, report);
+  const reports: Reports = { doctor: null, verification: null };
+  const documents = new Documents(documentTexts(connection, state, conversations, reports));
+  const project = new ProjectTracker(state, puller);
+  context.subscriptions.push(state, connection, conversations, documents, project);
+  return { context, log, state, connection, puller, project, conversations, documents, reports };
 }

@@ -1,25 +1,25 @@
-import { type ExtensionContext, type LogOutputChannel, window } from 'vscode';
-import type { App } from './app.ts';
-import { inBackground } from './ui/background.ts';
-import { BackendConnection } from './connection/backendConnection.ts';
+import { type ExtensionContext, window } from 'vscode';
+import { createApp, type App } from './app.ts';
+import { inBackground } from '../base/inBackground.ts';
 import { registerCommands } from './commands/registerCommands.ts';
-import { startPart } from './startPart.ts';
-import { Conversations } from './documents/conversations.ts';
-import { documentTexts, type Reports } from './documents/documentTexts.ts';
-import { Documents } from './documents/documents.ts';
+import type { Disposable } from '../base/disposable.ts';
 import { registerDocuments } from './documents/registerDocuments.ts';
 import { followBackend } from './following/followBackend.ts';
 import { followSettings } from './following/followSettings.ts';
-import { engineSpec } from './settings/engineSpec.ts';
-import { extensionApi, type ExtensionApi } from './extensionApi.ts';
-import { ProjectTracker } from './following/project.ts';
-import { Puller } from './following/puller.ts';
-import { startBackend } from './connection/startBackend.ts';
-import { StateStore } from './state.ts';
 import { registerContextKeys } from './views/contextKeys.ts';
 import { registerSessionsTree } from './views/sessionsTree.ts';
 import { registerStatusBar } from './views/statusBar.ts';
 import { wakeUp } from './following/wakeUp.ts';
+
+/** The exports of the extension, for other extensions and for the tests in the editor. */
+export interface ExtensionApi {
+  /** How long `activate` took, in milliseconds. */
+  readonly activationMs: number;
+  /** The connection to the backend when `activate` returned. */
+  readonly connectionAtActivation: App['state']['current']['connection']['kind'];
+  /** The state that the views show now. */
+  readonly state: App['state']['current'];
+}
 
 /** Registers everything and returns at once. The search for the backend starts afterwards. */
 export function activate(context: ExtensionContext): ExtensionApi {
@@ -38,17 +38,23 @@ export function activate(context: ExtensionContext): ExtensionApi {
   return extensionApi(app, performance.now() - started);
 }
 
-function createApp(context: ExtensionContext, log: LogOutputChannel): App {
-  const report = (error: unknown): void => log.error('A listener failed.', error);
-  const state = new StateStore(report);
-  const connection = new BackendConnection(startBackend(context, log), state, report);
-  const puller = new Puller(connection, state, engineSpec, (error) =>
-    log.warn(`Fetching failed: ${error.message} (${error.code})`),
-  );
-  const conversations = new Conversations(connection, report);
-  const reports: Reports = { doctor: null, verification: null };
-  const documents = new Documents(documentTexts(connection, state, conversations, reports));
-  const project = new ProjectTracker(state, puller);
-  context.subscriptions.push(state, connection, conversations, documents, project);
-  return { context, log, state, connection, puller, project, conversations, documents, reports };
+/** Starts one part of the extension. When it fails, the other parts still start, and the log says why. */
+function startPart(app: App, name: string, register: (app: App) => Disposable | readonly Disposable[]): void {
+  try {
+    const registered = register(app);
+    app.context.subscriptions.push(...('dispose' in registered ? [registered] : registered));
+  } catch (error) {
+    app.log.error(`The part "${name}" did not start.`, error);
+  }
+}
+
+function extensionApi(app: App, activationMs: number): ExtensionApi {
+  app.log.info(`Activated in ${activationMs.toFixed(1)} ms.`);
+  return {
+    activationMs,
+    connectionAtActivation: app.state.current.connection.kind,
+    get state() {
+      return app.state.current;
+    },
+  };
 }

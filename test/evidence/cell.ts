@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { blockHashChain, defaultHashSeed } from '../../src/base/kvBlockHash.ts';
 import type { Core } from '../../src/core/core.ts';
-import { saltOf } from '../../src/core/lineage.ts';
+import { saltOf } from '../../src/core/ports/lineages.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { reuseFloor } from '../../src/core/evidence/reuse.ts';
 import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';

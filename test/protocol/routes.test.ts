@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { routes, type Route, type RouteName } from '../../src/protocol/api.ts';
-import { shapes } from '../../src/protocol/shapes.ts';
+import { shapes } from '../../src/protocol/routes/shapes.ts';
 
 const all = Object.entries(routes) as [RouteName, Route][];
 

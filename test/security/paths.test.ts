@@ -2,7 +2,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { routes, type RouteName } from '../../src/protocol/api.ts';
-import { shapes } from '../../src/protocol/shapes.ts';
+import { shapes } from '../../src/protocol/routes/shapes.ts';
 import type { CwmError } from '../../src/protocol/errors.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';

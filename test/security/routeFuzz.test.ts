@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BackendRequest } from '../../src/client/transport.ts';
 import { routes, type RouteName } from '../../src/protocol/api.ts';
-import { shapes } from '../../src/protocol/shapes.ts';
+import { shapes } from '../../src/protocol/routes/shapes.ts';
 import { errors } from '../../src/protocol/errors.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
 

@@ -10,7 +10,7 @@ import type { ApiVersions } from '../../protocol/version.ts';
 import type { Refusal } from '../audit/refusals.ts';
 import type { Dispatch } from './dispatch.ts';
 import { levelOf } from './loggedDispatch.ts';
-import type { Reporter } from '../../core/reporter.ts';
+import type { Reporter } from '../../core/ports/reporter.ts';
 import { streamOperation } from './operationStream.ts';
 import { streamSignals } from './eventStream.ts';
 import type { IdleWatch } from '../process/idleWatch.ts';

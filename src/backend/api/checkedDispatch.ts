@@ -1,5 +1,5 @@
 import type { RouteName } from '../../protocol/api.ts';
-import { shapes } from '../../protocol/shapes.ts';
+import { shapes } from '../../protocol/routes/shapes.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Dispatch } from './dispatch.ts';
 

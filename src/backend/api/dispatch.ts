@@ -1,6 +1,6 @@
 import { coreRoutes, routes, type RouteName } from '../../protocol/api.ts';
 import type { Operations } from '../../core/operations.ts';
-import { silent, type Reporter } from '../../core/reporter.ts';
+import { silent, type Reporter } from '../../core/ports/reporter.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { isAgent, withRequest, type RequestScope } from '../requestScope.ts';
 import type { ProcessHandlers } from './processHandlers.ts';

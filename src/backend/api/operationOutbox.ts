@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Reporter } from '../../core/reporter.ts';
+import type { Reporter } from '../../core/ports/reporter.ts';
 
 type Report = { readonly type: 'progress'; readonly step: string } | { readonly type: 'text'; readonly text: string };
 

@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import type { Disposable } from '../../base/disposable.ts';
-import type { Reporter } from '../../core/reporter.ts';
+import type { Reporter } from '../../core/ports/reporter.ts';
 import { toCwmError } from '../../protocol/errors.ts';
 import type { OperationEvent } from '../../protocol/operationEvents.ts';
 import { OperationOutbox } from './operationOutbox.ts';

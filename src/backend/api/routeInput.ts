@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import * as z from 'zod/mini';
 import { routes, type RouteName } from '../../protocol/api.ts';
-import { shapes } from '../../protocol/shapes.ts';
+import { shapes } from '../../protocol/routes/shapes.ts';
 import { CwmError } from '../../protocol/errors.ts';
 
 const maxBodyBytes = 16 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { routes, type RouteName } from '../../protocol/api.ts';
-import { shapes } from '../../protocol/shapes.ts';
+import { shapes } from '../../protocol/routes/shapes.ts';
 import type { AuditEvent, AuditFact } from '../../protocol/schemas/audit.ts';
 import type { CwmError } from '../../protocol/errors.ts';
 import { operationIds } from '../operationFacts.ts';

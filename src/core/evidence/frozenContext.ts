@@ -1,5 +1,5 @@
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
-import type { Progress } from '../reporter.ts';
+import type { Progress } from '../ports/reporter.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 

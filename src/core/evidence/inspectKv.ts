@@ -5,7 +5,7 @@ import { differsGrossly } from './canary.ts';
 import { checkCanary, type CanaryCheck } from './canaryCheck.ts';
 import type { CoreContext } from '../context.ts';
 import { checkAndCleanBlocks, findChanged, withDamage } from './frozenBlocks.ts';
-import { saltOf } from '../lineage.ts';
+import { saltOf } from '../ports/lineages.ts';
 import { measureUnlessPoisoned } from './measure.ts';
 import type { KvContext, Measurement, RestoreEvidence } from '../ports/engine.ts';
 import type { Lineage } from '../ports/lineages.ts';

@@ -1,6 +1,6 @@
 import { CwmError, isEngineFailure } from '../../protocol/errors.ts';
 import type { CoreContext } from '../context.ts';
-import { saltOf } from '../lineage.ts';
+import { saltOf } from '../ports/lineages.ts';
 import { measure } from '../evidence/measure.ts';
 import type { Measurement } from '../ports/engine.ts';
 import type { Lineage } from '../ports/lineages.ts';

@@ -3,7 +3,7 @@ import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
 import { mostReusableNotes } from '../evidence/reuse.ts';
-import { saltOf } from '../lineage.ts';
+import { saltOf } from '../ports/lineages.ts';
 import type { Lineage } from '../ports/lineages.ts';
 import type { RecordPlan } from './judge.ts';
 import { seal } from './seal.ts';

@@ -2,7 +2,7 @@ import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { bytesWritten, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
 import { canaryDifference, grossDifference } from '../evidence/canary.ts';
-import type { Progress } from '../reporter.ts';
+import type { Progress } from '../ports/reporter.ts';
 import { mostReusable, mostReusableNotes } from '../evidence/reuse.ts';
 import { measure } from '../evidence/measure.ts';
 import {

@@ -1,5 +1,5 @@
 import type { CoreContext } from '../context.ts';
-import { saltOf } from '../lineage.ts';
+import { saltOf } from '../ports/lineages.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { emptyKv } from './emptyKv.ts';
 import { renderPrompt } from '../prompt/prompt.ts';

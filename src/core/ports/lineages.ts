@@ -1,3 +1,4 @@
+import { randomId, randomSalt } from '../../base/hash.ts';
 import type { LineageId } from '../../protocol/ids.ts';
 
 /** A session and all its clones. They share one salt, so that they can share KV. */
@@ -7,6 +8,12 @@ export interface Lineage {
   /** A repair increases it by one when damaged KV cannot be deleted: no request can reach that KV under the next salt. */
   readonly generation: number;
 }
+
+export const newLineage = (): Lineage => ({ id: randomId() as LineageId, salt: randomSalt(), generation: 0 });
+
+/** The salt that requests of this lineage carry: a request under the next generation cannot reach KV of the one before. */
+export const saltOf = ({ salt, generation }: Pick<Lineage, 'salt' | 'generation'>): string =>
+  generation === 0 ? salt : `${salt}-${generation}`;
 
 export interface LineageStore {
   create(lineage: Lineage): Promise<void>;

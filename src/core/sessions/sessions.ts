@@ -11,9 +11,9 @@ import {
 } from '../../protocol/ids.ts';
 import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
-import { newLineage } from '../lineage.ts';
+import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
-import { parsePage } from '../paging.ts';
+import { parsePage } from '../../protocol/paging.ts';
 import { leaveActive } from '../projects/activeSession.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
 import { advance, isAtRest } from '../turns/machine.ts';

@@ -2,7 +2,7 @@ import { blockHashChain } from '../../base/kvBlockHash.ts';
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { nullOn } from '../../protocol/errors.ts';
 import { isOpen } from '../lifecycle.ts';
-import { saltOf } from '../lineage.ts';
+import { saltOf } from '../ports/lineages.ts';
 import type { Store } from '../ports/store.ts';
 import { sessionTokens } from '../sessionTokens.ts';
 

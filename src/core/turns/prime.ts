@@ -3,7 +3,7 @@ import type { PrimeResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
 import type { ContextFile } from '../../protocol/schemas/session.ts';
-import type { Reporter } from '../reporter.ts';
+import type { Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import type { Engine } from '../ports/engine.ts';
 import { renderFile } from '../prompt/prompt.ts';

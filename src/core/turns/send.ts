@@ -5,7 +5,7 @@ import { parseSessionId } from '../../protocol/ids.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
-import type { Reporter } from '../reporter.ts';
+import type { Reporter } from '../ports/reporter.ts';
 import { answerNotes } from './answer.ts';
 import { nearLimitNotes } from './nearLimit.ts';
 import {

@@ -5,7 +5,7 @@ import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from 
 import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle, requireOpen } from '../lifecycle.ts';
-import { saltOf } from '../lineage.ts';
+import { saltOf } from '../ports/lineages.ts';
 import { requireAnswer } from './answer.ts';
 import { advance, settled, type TurnEvent } from './machine.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';

@@ -1,7 +1,7 @@
 import { isCwmError, isEngineFailure, toCwmError, type CwmError } from '../../protocol/errors.ts';
 import type { NextMessage, Receipt, Verdict } from '../../protocol/schemas/receipt.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
-import type { Progress } from '../reporter.ts';
+import type { Progress } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { uncheckedContent } from '../evidence/contentChecks.ts';
 import { decideVerdict, type VerdictEvidence } from '../evidence/verdict.ts';

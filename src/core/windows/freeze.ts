@@ -10,14 +10,14 @@ import {
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import type { RouteInput } from '../../protocol/api.ts';
-import type { Progress, Reporter } from '../reporter.ts';
+import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { deleteContradicted } from '../kv/deleteContradicted.ts';
 import { describeTried } from '../kv/describeTried.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle, requireOpen } from '../lifecycle.ts';
-import { saltOf } from '../lineage.ts';
+import { saltOf } from '../ports/lineages.ts';
 import { advance, isAtRest, settled } from '../turns/machine.ts';
 import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';

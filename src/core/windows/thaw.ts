@@ -12,7 +12,7 @@ import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import { newSession, type Session } from '../../protocol/schemas/session.ts';
 import { emptyKv } from '../kv/emptyKv.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
-import type { Progress, Reporter } from '../reporter.ts';
+import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { moveLifecycle } from '../lifecycle.ts';

@@ -5,8 +5,8 @@ import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts'
 import { windowSummary } from '../../protocol/schemas/windowSummary.ts';
 import type { CoreContext } from '../context.ts';
 import { isOpen } from '../lifecycle.ts';
-import { saltOf } from '../lineage.ts';
-import { parsePage } from '../paging.ts';
+import { saltOf } from '../ports/lineages.ts';
+import { parsePage } from '../../protocol/paging.ts';
 import type { Engine, ForgottenKv } from '../ports/engine.ts';
 import { sessionTokens } from '../sessionTokens.ts';
 

@@ -4,7 +4,7 @@ import { findOlderStore, takeOverOlderStore } from '../../client/olderStore.ts';
 import type { SettingId } from '../contributions.ts';
 import { otherStoreText, takenOverText, useOlderStore } from '../render/olderStoreText.ts';
 import { olderStorageDirectory } from '../settings/storageDirectory.ts';
-import { inBackground } from '../ui/background.ts';
+import { inBackground } from '../../base/inBackground.ts';
 
 /** Remembers which older store the user has seen a notice about. One notice is enough. */
 const toldKey = 'cwm.olderStoreNamed';

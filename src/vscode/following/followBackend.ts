@@ -1,6 +1,6 @@
 import type { Disposable } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
-import { inBackground } from '../ui/background.ts';
+import { inBackground } from '../../base/inBackground.ts';
 
 /** Fetches what the signals of the backend name. */
 export const followBackend = (app: App): Disposable =>

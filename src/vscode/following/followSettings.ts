@@ -1,6 +1,6 @@
 import { type Disposable, workspace } from 'vscode';
 import type { App } from '../app.ts';
-import { inBackground } from '../ui/background.ts';
+import { inBackground } from '../../base/inBackground.ts';
 import { affects } from '../settings/settings.ts';
 import { wakeUp } from './wakeUp.ts';
 

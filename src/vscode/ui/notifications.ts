@@ -2,7 +2,7 @@ import { commands, window } from 'vscode';
 import type { CwmError } from '../../protocol/errors.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { App } from '../app.ts';
-import { inBackground } from './background.ts';
+import { inBackground } from '../../base/inBackground.ts';
 import { commandTitles, type CommandId } from '../contributions.ts';
 import { actionLabel, failureCommands, failureMessage } from '../render/failure.ts';
 import { verdictWords } from '../../words/verdicts.ts';

@@ -1,7 +1,7 @@
 import { commands } from 'vscode';
 import type { Disposable } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
-import { inBackground } from '../ui/background.ts';
+import { inBackground } from '../../base/inBackground.ts';
 import type { ContextKeys } from '../contributions.ts';
 
 /** Sets the context keys that the `when` clauses of menus and welcome texts read. */

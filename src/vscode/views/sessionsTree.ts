@@ -12,7 +12,7 @@ import {
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
-import { inBackground } from '../ui/background.ts';
+import { inBackground } from '../../base/inBackground.ts';
 import { type CommandId, sessionsViewId } from '../contributions.ts';
 import { viewMessage } from '../render/viewMessage.ts';
 import { type TreeNode, nodeId, rootNodes, windowNodes } from '../render/treeNodes.ts';

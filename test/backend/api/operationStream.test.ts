@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { OperationOutbox } from '../../../src/backend/api/operationOutbox.ts';
 import { BackendClient } from '../../../src/client/backendClient.ts';
 import { requestBackend } from '../../../src/client/transport.ts';
-import type { Reporter } from '../../../src/core/reporter.ts';
+import type { Reporter } from '../../../src/core/ports/reporter.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { readOperationEvent, type OperationEvent } from '../../../src/protocol/operationEvents.ts';
 import type { RouteOutput } from '../../../src/protocol/api.ts';

@@ -1,4 +1,4 @@
-import type { Reporter } from '../../../src/core/reporter.ts';
+import type { Reporter } from '../../../src/core/ports/reporter.ts';
 import type { Operations } from '../../../src/core/operations.ts';
 import type { RouteName } from '../../../src/protocol/api.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { silent } from '../../../src/core/reporter.ts';
+import { silent } from '../../../src/core/ports/reporter.ts';
 import { nearLimitNotes } from '../../../src/core/turns/nearLimit.ts';
 import { CwmError, errorNameOf } from '../../../src/protocol/errors.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';

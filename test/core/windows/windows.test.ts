@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { MemoryFiles } from '../../store/memoryFiles.ts';
-import { silent } from '../../../src/core/reporter.ts';
+import { silent } from '../../../src/core/ports/reporter.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from '../coreFixture.ts';
 import { windowName } from '../../support/ids.ts';
 

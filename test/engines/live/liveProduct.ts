@@ -6,7 +6,7 @@ import { BackendEngines } from '../../../src/backend/engines/backendEngines.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { blockHashChain, defaultHashSeed, type BlockHashProfile } from '../../../src/base/kvBlockHash.ts';
 import { makeCore, type Core } from '../../../src/core/core.ts';
-import { saltOf } from '../../../src/core/lineage.ts';
+import { saltOf } from '../../../src/core/ports/lineages.ts';
 import type { EngineRegistry } from '../../../src/core/ports/engineRegistry.ts';
 import { parseWindowName } from '../../../src/protocol/ids.ts';
 import type { KvRecord } from '../../../src/protocol/schemas/window.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 
-import { saltOf } from '../../../src/core/lineage.ts';
+import { saltOf } from '../../../src/core/ports/lineages.ts';
 import type { Receipt, Repair, Verdict } from '../../../src/protocol/schemas/receipt.ts';
 import { engineRecipes } from './engineRecipe.ts';
 import { noteFigure } from './figures.ts';

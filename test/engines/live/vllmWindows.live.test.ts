@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
 import { commonPrefixLength } from '../../../src/base/tokenIds.ts';
-import { saltOf } from '../../../src/core/lineage.ts';
+import { saltOf } from '../../../src/core/ports/lineages.ts';
 import { parseSessionId } from '../../../src/protocol/ids.ts';
 import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
 import { noteFigure } from './figures.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { randomSalt } from '../../../src/base/hash.ts';
-import { saltOf } from '../../../src/core/lineage.ts';
+import { saltOf } from '../../../src/core/ports/lineages.ts';
 import { isLmcacheSalt } from '../../../src/engines/lmcache/salt.ts';
 import type { Timeouts } from '../../../src/engines/http/timing.ts';
 import { VllmEngine } from '../../../src/engines/vllm/vllmEngine.ts';

@@ -8,7 +8,7 @@ import type { RouteOutput } from '../../../src/protocol/api.ts';
 import type { Session } from '../../../src/protocol/schemas/session.ts';
 import type { CommandResult } from '../../../src/vscode/commands/command.ts';
 import type { CommandId, CommandInput, CommandOutput, SettingId } from '../../../src/vscode/contributions.ts';
-import type { ExtensionApi } from '../../../src/vscode/extensionApi.ts';
+import type { ExtensionApi } from '../../../src/vscode/extension.ts';
 
 const extensionId = 'context-window-manager.context-window-manager';
 

@@ -5,7 +5,7 @@ import type { App } from '../../app.ts';
 import { connectOptions } from '../../connection/startBackend.ts';
 import { commandTitles, type TurnedEncryption } from '../../contributions.ts';
 import { userPath } from '../../settings/userPath.ts';
-import { inBackground } from '../../ui/background.ts';
+import { inBackground } from '../../../base/inBackground.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
 

@@ -2,7 +2,7 @@ import { commands, window } from 'vscode';
 import { repairSentence } from '../../../words/verification.ts';
 import type { CommandId } from '../../contributions.ts';
 import { documentUri } from '../../documents/documentUri.ts';
-import { inBackground } from '../../ui/background.ts';
+import { inBackground } from '../../../base/inBackground.ts';
 import { command } from '../command.ts';
 import { engineOfWindow } from '../windows/engineOfWindow.ts';
 

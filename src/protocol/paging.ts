@@ -1,4 +1,4 @@
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from './errors.ts';
 
 const maxLimit = 100;
 

@@ -1,11 +1,11 @@
-import { processShapes } from './routes/process.ts';
-import { sessionShapes } from './routes/sessions.ts';
-import { turnShapes } from './routes/turns.ts';
-import { windowShapes } from './routes/windows.ts';
-import { spaceShapes } from './routes/space.ts';
-import { stateShapes } from './routes/state.ts';
-import { projectShapes } from './routes/projects.ts';
-import type { RouteShape } from './routes/route.ts';
+import { processShapes } from './process.ts';
+import { sessionShapes } from './sessions.ts';
+import { turnShapes } from './turns.ts';
+import { windowShapes } from './windows.ts';
+import { spaceShapes } from './space.ts';
+import { stateShapes } from './state.ts';
+import { projectShapes } from './projects.ts';
+import type { RouteShape } from './route.ts';
 
 /**
  * What goes into each route and what comes out of it. The backend checks both; clients use the types alone, so that the schemas and

@@ -1,15 +1,15 @@
-import type { RouteInput, RouteOutput } from '../protocol/api.ts';
-import type { VerifyStep } from '../protocol/schemas/health.ts';
-import { toCwmError } from '../protocol/errors.ts';
-import { parseWindowName, type WindowName } from '../protocol/ids.ts';
-import { formatBytes } from '../base/format.ts';
-import type { WindowManifest } from '../protocol/schemas/window.ts';
-import { checkBlocks } from './evidence/blocks.ts';
-import type { OnChecked } from './ports/check.ts';
-import type { CoreContext } from './context.ts';
-import type { Reporter } from './reporter.ts';
-import { saltOf } from './lineage.ts';
-import { requireWindow } from './windows/windows.ts';
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import type { VerifyStep } from '../../protocol/schemas/health.ts';
+import { toCwmError } from '../../protocol/errors.ts';
+import { parseWindowName, type WindowName } from '../../protocol/ids.ts';
+import { formatBytes } from '../../base/format.ts';
+import type { WindowManifest } from '../../protocol/schemas/window.ts';
+import { checkBlocks } from '../evidence/blocks.ts';
+import type { OnChecked } from '../ports/check.ts';
+import type { CoreContext } from '../context.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import { saltOf } from '../ports/lineages.ts';
+import { requireWindow } from './windows.ts';
 
 /**
  * Reads everything and trusts no stat field: the records of the store, then every KV block that can be read. Missing blocks are no

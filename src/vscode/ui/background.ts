@@ -1,6 +1,0 @@
-import type { LogOutputChannel } from 'vscode';
-
-/** Lets `work` run without waiting for it. A failure goes to the log. */
-export function inBackground(log: LogOutputChannel, what: string, work: PromiseLike<unknown>): void {
-  work.then(undefined, (error: unknown) => log.error(`${what} failed.`, error));
-}
