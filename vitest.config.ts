@@ -1,15 +1,81 @@
-import { defineConfig } from 'vitest/config';
+import { statfsSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** Each point of a crash, each lie of a server, thousands of random files: minutes of computing. */
+const sweeps = [
+  'test/store/{audit,crashPoints,encryption,failures,fuzz,migrations,powerCut}.test.ts',
+  'test/evidence/**/*.test.ts',
+  'test/core/evidence/*.property.test.ts',
+];
+
+/** These start processes or open sockets. */
+const processes = [
+  'test/{client,engines,security,soak}/**/*.test.ts',
+  'test/cli/!(words|usage).test.ts',
+  'test/embedded/*.test.ts',
+  'test/embedded/worker/**/*.test.ts',
+  'test/backend/!(arguments|engineSpec).test.ts',
+  'test/backend/api/!(dispatch|loggedDispatch|token).test.ts',
+  'test/backend/contextFiles/gitLists.test.ts',
+  'test/backend/process/backendLock.test.ts',
+  'test/store/kill.test.ts',
+  'test/vscode-unit/{package,commandsAndBackend}.test.ts',
+];
+
+const everything = ['test/**/*.test.ts'];
+/** `npm run test:engines` runs the first, which need servers that `npm run engines:install` brings; `npm run test:windows` the second. */
+const elsewhere = ['**/*.live.test.ts', '**/*.windows.test.ts', ...configDefaults.exclude];
+
+/**
+ * The processes that tests start are a few programs, hundreds of times. Node.js stores what it compiled of them, which halves the time of
+ * a start. Where lines are counted it does not, since V8 counts less exactly in stored code.
+ */
+const compiled =
+  process.env['CWM_PROCESS_COVERAGE'] === undefined
+    ? { NODE_COMPILE_CACHE: path.join(import.meta.dirname, 'node_modules/.cache/compiled') }
+    : {};
+
+/** Where temporary files go: into memory where there is room, since many tests would wait for the fsync of a disk and prove no more. */
+function temporaryFolder(): string {
+  const memory = '/dev/shm';
+  try {
+    const { bavail, bsize } = statfsSync(memory);
+    if (bavail * bsize > 2e9) return memory;
+  } catch {
+    // Only Linux has it.
+  }
+  return os.tmpdir();
+}
+
+const processSetup = 'test/support/processCoverage.ts';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Those need servers that `npm run engines:install` brings; `npm run test:engines` runs them.
-    // `npm run test:windows` runs those of Windows.
-    exclude: ['**/*.live.test.ts', '**/*.windows.test.ts', 'node_modules/**', 'dist/**'],
     // They end what hangs, and must never end what is only slow on a busy machine.
     testTimeout: 240_000,
     hookTimeout: 240_000,
     maxWorkers: 2,
-    setupFiles: ['test/support/processCoverage.ts'],
+    env: { TMPDIR: temporaryFolder(), ...compiled },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: everything,
+          exclude: [...sweeps, ...processes, ...elsewhere],
+          setupFiles: 'test/support/noProcesses.ts',
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'process', include: processes, exclude: elsewhere, setupFiles: processSetup },
+      },
+      {
+        extends: true,
+        test: { name: 'sweep', include: sweeps, exclude: elsewhere, setupFiles: processSetup },
+      },
+    ],
   },
 });

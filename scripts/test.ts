@@ -1,4 +1,4 @@
-// The README's test command: all checks of this checkout. The last line it prints is `N passed, N failed, N skipped`.
+// The README's test command: all checks of this checkout. It prints the time of each part; its last line is `N passed, N failed, N skipped`.
 //
 //   --no-vscode   leaves out the suites that run in a real VS Code
 import { mkdirSync, rmSync } from 'node:fs';
@@ -14,7 +14,9 @@ const outcomes: Outcome[] = [
   await step('lint', () => check(binary('oxlint'), ['--type-aware'])),
   await step('format', () => check(binary('oxfmt'), ['--check'])),
   await step('build', () => check(process.execPath, ['esbuild.mjs'])),
-  await step('unit, contract and process tests', () => runVitest(path.join(results, 'vitest.json'), [])),
+  await step('unit tests', () => projects('unit')),
+  // Together, so that the sweeps, which only compute, fill the time in which processes start.
+  await step('process tests and sweeps', () => projects('process', 'sweep')),
 ];
 if (!process.argv.includes('--no-vscode')) {
   outcomes.push(await step('extension host suite', () => suite('test/vscode/runSuite.ts')));
@@ -41,6 +43,15 @@ async function step(name: string, task: () => Promise<Outcome>): Promise<Outcome
 async function check(command: string, args: readonly string[]): Promise<Outcome> {
   const isRight = (await run(command, args)) === 0;
   return { passed: isRight ? 1 : 0, failed: isRight ? 0 : 1, skipped: 0 };
+}
+
+/** Tests of these projects of `vitest.config.ts`. */
+function projects(...names: readonly string[]): Promise<Outcome> {
+  const file = path.join(results, `vitest-${names.join('-')}.json`);
+  return runVitest(
+    file,
+    names.flatMap((name) => ['--project', name]),
+  );
 }
 
 /** A script that writes `{passed, failed, skipped}` into the file that its argument names. */

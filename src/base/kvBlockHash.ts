@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { encode as encodeCbor } from 'cborg';
 
 /** How a server names KV blocks. Each field changes every hash of a chain, so a profile is found by probing, never guessed. */
@@ -56,7 +56,7 @@ export class BlockHashChain {
       throw new RangeError(`A block of ${blockTokens} tokens cannot be hashed; 1 to 8192 can.`);
     }
     const encode = profile.algorithm === 'sha256' ? pickle : encodeCbor;
-    this.#digest = (key) => createHash('sha256').update(encode(key)).digest();
+    this.#digest = (key) => hash('sha256', encode(key), 'buffer');
     this.#blockTokens = blockTokens;
     this.#parent = this.#digest(profile.seed);
     this.#firstBlockKeys = salt === null ? null : [profile.saltEncoding === 'tagged' ? ['cache_salt', salt] : salt];

@@ -53,7 +53,12 @@ export class FakeSlots {
     slot.kv.length = cached;
     slot.ids = [...ids];
     slot.isRestored = false;
-    for (const id of ids.slice(cached)) slot.kv.push(computeBlock(weights, stateOf(slot.kv, weights), [id]));
+    let state = stateOf(slot.kv, weights);
+    for (const id of ids.slice(cached)) {
+      const bytes = computeBlock(weights, state, [id]);
+      slot.kv.push(bytes);
+      state = attend(state, bytes);
+    }
     return { cached, computed: ids.length - cached, next: this.predict(slot, weights, cached === 0 ? 1 : 0) };
   }
 
