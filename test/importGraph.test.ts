@@ -38,7 +38,7 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   turns: ['ports', 'prompt'],
   kv: ['ports', 'prompt', 'space', 'evidence'],
   windows: ['ports', 'space', 'evidence', 'kv', 'projects', 'turns/machine.ts', 'prompt'],
-  sessions: ['ports', 'windows', 'projects', 'turns/machine.ts'],
+  sessions: ['ports', 'windows', 'projects', 'turns'],
   tracker: ['ports', 'turns'],
 };
 

@@ -1,29 +1,30 @@
 import { Command } from 'commander';
 import { productVersion } from '../protocol/version.ts';
 import type { Perform } from './action.ts';
-import { registerAudit } from './commands/audit.ts';
-import { registerClone } from './commands/clone.ts';
-import { registerDelete } from './commands/delete.ts';
-import { registerDemo } from './commands/demo.ts';
-import { registerDoctor } from './commands/doctor.ts';
-import { registerEncryption } from './commands/encryption.ts';
-import { registerFreeze } from './commands/freeze.ts';
-import { registerList } from './commands/list.ts';
-import { registerModel } from './commands/model.ts';
-import { registerPin } from './commands/pin.ts';
-import { registerPrime } from './commands/prime.ts';
-import { registerPrune } from './commands/prune.ts';
-import { registerSend } from './commands/send.ts';
-import { registerServe } from './commands/serve.ts';
-import { registerSession } from './commands/session.ts';
-import { registerState } from './commands/state.ts';
-import { registerStatus } from './commands/status.ts';
-import { registerStop } from './commands/stop.ts';
-import { registerThaw } from './commands/thaw.ts';
-import { registerTrash } from './commands/trash.ts';
-import { registerUse } from './commands/use.ts';
-import { registerUsage } from './commands/usage.ts';
-import { registerVerify } from './commands/verify.ts';
+import { registerAudit } from './commands/storage/audit.ts';
+import { registerClone } from './commands/windows/clone.ts';
+import { registerDelete } from './commands/windows/delete.ts';
+import { registerDemo } from './commands/backend/demo.ts';
+import { registerDoctor } from './commands/backend/doctor.ts';
+import { registerEncryption } from './commands/storage/encryption.ts';
+import { registerFreeze } from './commands/windows/freeze.ts';
+import { registerList } from './commands/windows/list.ts';
+import { registerModel } from './commands/backend/model.ts';
+import { registerPin } from './commands/windows/pin.ts';
+import { registerPrime } from './commands/sessions/prime.ts';
+import { registerPrompt } from './commands/sessions/prompt.ts';
+import { registerPrune } from './commands/windows/prune.ts';
+import { registerSend } from './commands/sessions/send.ts';
+import { registerServe } from './commands/backend/serve.ts';
+import { registerSession } from './commands/sessions/session.ts';
+import { registerState } from './commands/sessions/state.ts';
+import { registerStatus } from './commands/backend/status.ts';
+import { registerStop } from './commands/backend/stop.ts';
+import { registerThaw } from './commands/windows/thaw.ts';
+import { registerTrash } from './commands/storage/trash.ts';
+import { registerUse } from './commands/backend/use.ts';
+import { registerUsage } from './commands/storage/usage.ts';
+import { registerVerify } from './commands/storage/verify.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { Run, withCommonOptions, type CommonOptions } from './run.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -64,6 +65,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
 
 const groups = [
   registerSession,
+  registerPrompt,
   registerPrime,
   registerSend,
   registerFreeze,

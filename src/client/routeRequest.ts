@@ -11,7 +11,7 @@ export function toRequest<Name extends RouteName>(name: Name, input: RouteInput<
     delete rest[parameter];
     return encodeURIComponent(typeof value === 'string' ? value : JSON.stringify(value));
   });
-  if (method === 'POST') return { method, path: filled, body: JSON.stringify(rest) };
+  if (method === 'POST' || method === 'PUT') return { method, path: filled, body: JSON.stringify(rest) };
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(rest)) {
     if (value !== undefined) query.set(key, typeof value === 'string' ? value : JSON.stringify(value));

@@ -4,7 +4,7 @@ import { signalsHeader } from '../protocol/operationEvents.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 
 export interface BackendRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** With its query. */
   readonly path: string;
   /** JSON. */

@@ -4,6 +4,8 @@ import { silent, type Reporter } from './ports/reporter.ts';
 import { activateSession, activeSession } from './projects/activeSession.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listMessages, listSessions } from './sessions/sessions.ts';
+import { deletePrompt, listPrompts, putPrompt } from './turns/prompts.ts';
+import { updateSession } from './turns/settings.ts';
 import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
 import { usage } from './space/usage.ts';
 import {
@@ -19,12 +21,12 @@ import {
 } from './tracker/operations.ts';
 import { prime } from './turns/prime.ts';
 import { send } from './turns/send.ts';
+import { thawAndSend } from './sessions/thawAndSend.ts';
 import { verify } from './windows/verify.ts';
 import { clone } from './windows/clone.ts';
 import { freeze } from './windows/freeze.ts';
 import { pinWindow } from './windows/pinWindow.ts';
 import { prune } from './windows/prune.ts';
-import { thaw } from './windows/thaw.ts';
 import { deleteWindow, getWindow, listWindows } from './windows/windows.ts';
 
 interface Operation<Name extends CoreRouteName> {
@@ -43,15 +45,20 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   createSession: { run: createSession },
   listSessions: { run: listSessions },
   getSession: { run: getSession },
+  updateSession: { run: updateSession },
   setExpiry: { run: setExpiry },
   deleteSession: { run: deleteSession },
   listMessages: { run: listMessages },
+
+  listPrompts: { run: listPrompts },
+  putPrompt: { run: putPrompt },
+  deletePrompt: { run: deletePrompt },
 
   send: { run: send, writesKv: true },
   prime: { run: prime, writesKv: true },
 
   freeze: { run: freeze, writesKv: true },
-  thaw: { run: thaw, writesKv: true },
+  thaw: { run: thawAndSend, writesKv: true },
   clone: { run: clone },
   listWindows: { run: listWindows },
   getWindow: { run: getWindow },

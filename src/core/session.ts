@@ -10,6 +10,10 @@ export async function requireSession({ store }: Pick<CoreContext, 'store'>, id: 
   return session;
 }
 
+/** The text of the system prompt; null for none. */
+export const systemPromptOf = ({ settings }: Pick<Session, 'settings'>): string | null =>
+  settings?.systemPrompt?.text || null;
+
 /** Messages of the active branch, oldest first. */
 export const activeMessageIds = (session: Session): MessageId[] =>
   session.branches[session.activeBranch]?.messageIds ?? [];

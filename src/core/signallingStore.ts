@@ -72,6 +72,12 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     currentSession: 'reads',
     setCurrentSession: (_, project) => [{ type: 'project', project }],
   },
+  prompts: {
+    list: 'reads',
+    get: 'reads',
+    put: 'unseen',
+    delete: 'unseen',
+  },
   states: {
     load: 'reads',
     save: (_, id) => [state(id)],

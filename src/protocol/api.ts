@@ -1,5 +1,6 @@
 import type * as z from 'zod/mini';
 import { processRoutes } from './routes/process.ts';
+import { promptRoutes } from './routes/prompts.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { windowRoutes } from './routes/windows.ts';
@@ -14,6 +15,7 @@ export type { Route } from './routes/route.ts';
 /** What the core's operations answer. */
 export const coreRoutes = {
   ...sessionRoutes,
+  ...promptRoutes,
   ...turnRoutes,
   ...windowRoutes,
   ...spaceRoutes,

@@ -60,6 +60,12 @@ export const errors = {
     hint: 'The client and the backend may be of different versions; stop the backend and try again.',
   },
   PathNotFound: { code: 'CWM-2009', status: 404, retryable: false, hint: 'Check the path.' },
+  PromptNotFound: {
+    code: 'CWM-2012',
+    status: 404,
+    retryable: false,
+    hint: 'List the system prompts to see which exist.',
+  },
   InvalidTransition: {
     code: 'CWM-3001',
     status: 409,
@@ -91,6 +97,12 @@ export const errors = {
     status: 409,
     retryable: false,
     hint: 'Choose what to keep: keep-latest, keep-oldest or merge.',
+  },
+  PrefixWouldBreak: {
+    code: 'CWM-3108',
+    status: 409,
+    retryable: false,
+    hint: 'Confirm the change with "breakPrefix", or leave the session as it is; nothing was changed.',
   },
   WriteFailed: {
     code: 'CWM-4001',

@@ -8,6 +8,8 @@ export type WindowName = Brand<string, 'WindowName'>;
 export type MessageId = Brand<string, 'MessageId'>;
 /** Names a session and all its clones: they share one cache salt. */
 export type LineageId = Brand<string, 'LineageId'>;
+/** Names a system prompt: 1 to 64 of the characters of a session id. */
+export type PromptId = Brand<string, 'PromptId'>;
 /** The canonical URI of a project's folder, as `file:///…` without a trailing slash. */
 export type ProjectUri = Brand<string, 'ProjectUri'>;
 
@@ -47,6 +49,10 @@ export const parseMessageId = (value: string): MessageId =>
 /** @throws CwmError InvalidParameter when it is not a lineage id: 1 to 128 of the characters of a session id. */
 export const parseLineageId = (value: string): LineageId =>
   parseName(value, maxWindowNameLength, 'InvalidParameter', 'lineage id') as LineageId;
+
+/** @throws CwmError InvalidParameter when it is not the id of a prompt: 1 to 64 of the characters of a session id. */
+export const parsePromptId = (value: string): PromptId =>
+  parseName(value, maxSessionIdLength, 'InvalidParameter', 'id of the prompt') as PromptId;
 
 /** @throws CwmError InvalidParameter when one is too long, empty or has other characters, or there are more than {@link maxTags}. */
 export function parseTags(values: readonly string[]): string[] {

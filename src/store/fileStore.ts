@@ -25,6 +25,7 @@ import { EngineChoice } from './records/engineChoice.ts';
 import { FreezeIntents } from './records/freezeIntents.ts';
 import { LineageFiles } from './records/lineageFiles.ts';
 import { ProjectFiles } from './records/projectFiles.ts';
+import { PromptFiles } from './records/promptFiles.ts';
 import { SessionFiles } from './records/sessionFiles.ts';
 import { Trash } from './records/trash.ts';
 import { WindowFiles } from './records/windowFiles.ts';
@@ -50,6 +51,7 @@ export class FileStore implements Store {
   readonly receipts: Store['receipts'];
   readonly lineages: Store['lineages'];
   readonly projects: Store['projects'];
+  readonly prompts: Store['prompts'];
   readonly states: Store['states'];
   readonly trash: Store['trash'];
   readonly space: Store['space'];
@@ -92,6 +94,7 @@ export class FileStore implements Store {
     });
     this.lineages = guard.part(accesses.lineages, lineages);
     this.projects = guard.part(accesses.projects, new ProjectFiles(parts));
+    this.prompts = guard.part(accesses.prompts, new PromptFiles(parts, trash));
     this.states = guard.part(accesses.states, states);
     this.trash = guard.part(accesses.trash, trashPart(parts, trash, sessions, windows, index));
     this.space = guard.part(accesses.space, {

@@ -18,6 +18,14 @@ import type { Session } from '../protocol/schemas/session.ts';
 export const commandInputs = {
   'cwm.newSession': { id: 'string?', title: 'string?' },
   'cwm.switchSession': { session: 'string?' },
+  /** Without a field to change, the user is asked. */
+  'cwm.sessionSettings': {
+    session: 'string?',
+    title: 'string?',
+    description: 'string?',
+    tags: 'strings?',
+    systemPrompt: 'string?',
+  },
   'cwm.prime': { session: 'string?', paths: 'strings?' },
   /** The files and folders that are selected in the explorer. */
   'cwm.primeSelection': { paths: 'strings?' },
@@ -27,7 +35,8 @@ export const commandInputs = {
   'cwm.checkpoint': { session: 'string?', name: 'string?' },
   /** Continues the session that the window froze. */
   'cwm.resume': { session: 'string?' },
-  'cwm.thaw': { window: 'string?', insist: 'boolean?' },
+  /** `prompt`: a message that the opened session sends. `warm` false asks the model server nothing. */
+  'cwm.thaw': { window: 'string?', insist: 'boolean?', prompt: 'string?', warm: 'boolean?' },
   'cwm.clone': { window: 'string?', target: 'string?' },
   'cwm.deleteWindow': { window: 'string?', confirmed: 'boolean?' },
   'cwm.deleteSession': { session: 'string?', confirmed: 'boolean?', cascade: 'boolean?' },
@@ -74,6 +83,7 @@ export type CommandInput<Id extends CommandId> = FieldsOf<(typeof commandInputs)
 export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.newSession': 'New Session',
   'cwm.switchSession': 'Switch Session',
+  'cwm.sessionSettings': 'Session Settings…',
   'cwm.prime': 'Add Files to Context',
   'cwm.primeSelection': 'Add to Context',
   'cwm.send': 'Send Message',
@@ -119,6 +129,7 @@ export type TurnedEncryption = RouteOutput<'encryption'> & { readonly changed: b
 interface CommandOutputs {
   'cwm.newSession': Session;
   'cwm.switchSession': Session;
+  'cwm.sessionSettings': Session;
   'cwm.prime': RouteOutput<'prime'>;
   'cwm.primeSelection': RouteOutput<'prime'>;
   'cwm.send': RouteOutput<'send'>;

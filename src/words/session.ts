@@ -23,17 +23,42 @@ export function sessionRows(session: Session, showTime: ShowTime, project: strin
   const messages = session.branches[session.activeBranch]?.messageIds.length;
   return [
     ['Session', session.id],
+    ...rowIf('Description', session.description),
+    ...rowIf('Tags', session.tags?.join(', ')),
     ['Lifecycle', sessionActivity(session)],
     ['Context', tokens === null ? 'empty' : formatTokens(tokens.count)],
     ...rowIf('Limit', model?.maxModelLen ? formatTokens(model.maxModelLen) : null),
     ...rowIf('Messages', messages === undefined ? null : formatCount(messages)),
     ['Model', model?.id ?? 'none yet'],
     ['Model server', session.engine],
+    ...settingsRows(session),
     ['Project', project ?? 'none'],
     ...rowIf('Frozen as', session.frozenAs),
     ...rowIf('Thawed from', thawedFrom && `${thawedFrom.window} (${thawedFrom.verdict})`),
     ...rowIf('Prefix breaks', session.prefixBreaks === 0 ? null : formatCount(session.prefixBreaks)),
     ['Changed', showTime(session.updatedAt)],
     ...rowIf('Expires', session.expiresAt === undefined ? null : showTime(session.expiresAt)),
+  ];
+}
+
+function settingsRows({ settings = {} }: Session): readonly Row[] {
+  const { systemPrompt, sampling = {}, mode, role } = settings;
+  const drawn = [
+    ...(sampling.temperature === undefined ? [] : [`temperature ${sampling.temperature}`]),
+    ...(sampling.topP === undefined ? [] : [`top-p ${sampling.topP}`]),
+    ...(sampling.maxTokens === undefined ? [] : [`at most ${formatTokens(sampling.maxTokens)}`]),
+    ...(sampling.stop === undefined
+      ? []
+      : [`stops at ${sampling.stop.map((stop) => JSON.stringify(stop)).join(', ')}`]),
+    ...(sampling.seed === undefined ? [] : [`seed ${sampling.seed}`]),
+  ];
+  return [
+    ...rowIf(
+      'System prompt',
+      systemPrompt?.text ? `${systemPrompt.id} (${formatCount(systemPrompt.text.length)} characters)` : null,
+    ),
+    ...rowIf('Sampling', drawn.join(', ')),
+    ...rowIf('Mode', mode),
+    ...rowIf('Role', role),
   ];
 }

@@ -91,6 +91,8 @@ describe('signals of the store', () => {
       'messages.append',
       'lineages.create',
       'lineages.advance',
+      'prompts.put',
+      'prompts.delete',
       'trash.empty',
     ]);
     const verbs =

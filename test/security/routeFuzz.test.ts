@@ -75,7 +75,7 @@ function requestOf(name: RouteName, input: Record<string, unknown>): { method: s
   const text = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined'));
   const encode = (value: string): string => encodeURIComponent(value.toWellFormed());
   const filled = path.replaceAll(/:(\w+)/g, (_, field: string) => encode(text(input[field] ?? 'x1').slice(0, 2000)));
-  if (method === 'POST') return { method, path: filled, body: JSON.stringify(input) };
+  if (method === 'POST' || method === 'PUT') return { method, path: filled, body: JSON.stringify(input) };
   const query = Object.entries(input).map(([field, value]) => `${encode(field)}=${encode(text(value).slice(0, 2000))}`);
   return { method, path: `${filled}?${query.join('&')}` };
 }

@@ -14,7 +14,8 @@ const inEnglish = z.locales.en().localeError;
  *   read.
  */
 export async function readRouteInput(c: Context, name: RouteName): Promise<unknown> {
-  const given = routes[name].method === 'POST' ? await readJsonObject(c) : c.req.query();
+  const { method } = routes[name];
+  const given = method === 'POST' || method === 'PUT' ? await readJsonObject(c) : c.req.query();
   const parsed = shapes[name].input.safeParse({ ...given, ...c.req.param() }, { error: inEnglish });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

@@ -2,7 +2,8 @@ import type { CoreContext } from '../context.ts';
 import { saltOf } from '../ports/lineages.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { emptyKv } from './emptyKv.ts';
-import { renderPrompt } from '../prompt/prompt.ts';
+import { renderConversation } from '../prompt/prompt.ts';
+import { systemPromptOf } from '../session.ts';
 import { uncheckedContent } from '../evidence/contentChecks.ts';
 import type { Sealed, SealRequest } from './seal.ts';
 import { decideVerdict } from '../evidence/verdict.ts';
@@ -52,7 +53,7 @@ export async function warmText(core: CoreContext, request: FrozenContext, signal
   const messages = await core.store.messages.load(manifest.session, manifest.messageIds);
   const { reuse } = await engine.generate(
     {
-      messages: renderPrompt(messages),
+      messages: renderConversation(systemPromptOf(manifest), messages),
       salt: saltOf(lineage),
       maxTokens: 1,
       temperature: 0,

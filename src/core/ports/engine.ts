@@ -55,6 +55,12 @@ export interface GenerateRequest {
   readonly maxTokens: number;
   /** 0 to 2; 0 is greedy: the same context gives the same answer. */
   readonly temperature: number;
+  /** Share of the probability to draw from, above 0 and up to 1. Default 1. */
+  readonly topP?: number | undefined;
+  /** Texts that end the answer and are no part of it. Default none. */
+  readonly stop?: readonly string[] | undefined;
+  /** Default: the engine's choice. */
+  readonly seed?: number | undefined;
   /** False to compute the prompt without an answer: nothing opens an assistant's turn. */
   readonly addGenerationPrompt: boolean;
   /** The prompt itself, instead of what the chat template makes of `messages`; only where the engine takes ids. */

@@ -3,6 +3,7 @@ import type { StoreCheck } from './check.ts';
 import type { LineageStore } from './lineages.ts';
 import type { MessageStore } from './messages.ts';
 import type { ProjectStore } from './projects.ts';
+import type { PromptStore } from './prompts.ts';
 import type { ReceiptStore } from './receipts.ts';
 import type { SessionStore } from './sessions.ts';
 import type { SpaceStore } from './space.ts';
@@ -24,6 +25,7 @@ export interface Store {
   readonly receipts: ReceiptStore;
   readonly lineages: LineageStore;
   readonly projects: ProjectStore;
+  readonly prompts: PromptStore;
   /** The states that clients store with sessions, and recovery points. */
   readonly states: StateStore;
   readonly trash: TrashStore;

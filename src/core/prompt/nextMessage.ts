@@ -24,7 +24,7 @@ const anyMessage = (before: Message | undefined): Message => ({
 export async function weighNextMessage(
   engine: Engine,
   description: Pick<EngineDescription, 'takesTokenIds' | 'blockTokens'>,
-  frozen: Pick<Planned, 'ids' | 'tokens' | 'old'>,
+  frozen: Pick<Planned, 'system' | 'ids' | 'tokens' | 'old'>,
   continueFrom: ContinueFrom,
   signal: AbortSignal,
 ): Promise<NextMessage | null> {

@@ -2,7 +2,7 @@ import { commonPrefixLength } from '../../base/tokenIds.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
 import type { Engine, EngineDescription, ReasoningForm } from '../ports/engine.ts';
-import { renderPrompt } from './prompt.ts';
+import { renderConversation, renderPrompt } from './prompt.ts';
 import { joinIds, renderBehind } from './seam.ts';
 import { reasoningForm, spells } from './spelling.ts';
 
@@ -29,6 +29,8 @@ export type PromptPlan =
     };
 
 export interface Planned {
+  /** The system prompt of the next prompt; null: it has none. */
+  readonly system: string | null;
   /** What the engine saw last, and the facts about it. */
   readonly ids: readonly number[];
   readonly tokens: ContextTokens;
@@ -51,15 +53,15 @@ export async function planPrompt(
   planned: Planned,
   signal: AbortSignal,
 ): Promise<PromptPlan> {
-  const { ids, tokens, old, added, addGenerationPrompt } = planned;
+  const { system, ids, tokens, old, added, addGenerationPrompt } = planned;
   if (ids.length === 0 || old.length === 0 || tokens.cut) return byTemplate(null, null);
   try {
-    const before = renderPrompt(old);
+    const before = renderConversation(system, old);
     const messages = [...before, ...renderPrompt(added)];
     const rendered = await engine.tokenize(messages, addGenerationPrompt, signal);
     const shared = commonPrefixLength(ids, rendered);
     if (shared === ids.length || !description.takesTokenIds) return byTemplate(rendered, null);
-    if (tokens.messageCount !== old.length) return byTemplate(rendered, changedHistory);
+    if (tokens.outdated || tokens.messageCount !== old.length) return byTemplate(rendered, changedHistory);
     const conversation = { messages, oldCount: before.length, addGenerationPrompt };
     const behind = await renderBehind(engine, conversation, rendered, signal);
     if (!behind) return byTemplate(rendered, noSeam);

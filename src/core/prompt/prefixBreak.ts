@@ -2,7 +2,7 @@ import { isCwmError } from '../../protocol/errors.ts';
 import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { ContextTokens, Message, PrefixBreak } from '../../protocol/schemas/session.ts';
 import type { Engine } from '../ports/engine.ts';
-import { renderPrompt } from './prompt.ts';
+import { renderConversation } from './prompt.ts';
 
 export interface PrefixComparison {
   /** The ids that the engine saw before this turn, and the facts about them. */
@@ -10,18 +10,25 @@ export interface PrefixComparison {
   readonly beforeTokens: ContextTokens;
   /** The ids of this turn's prompt. */
   readonly prompt: readonly number[];
+  readonly system: string | null;
   readonly messages: readonly Message[];
 }
 
 /** Finds where a prompt differs from the one before it; null when the one before is its prefix. */
 export async function findPrefixBreak(
-  { before, beforeTokens, prompt, messages }: PrefixComparison,
+  { before, beforeTokens, prompt, system, messages }: PrefixComparison,
   engine: Engine,
   signal: AbortSignal,
 ): Promise<PrefixBreak | null> {
   const atToken = commonPrefixLength(before, prompt);
   if (atToken === before.length) return null;
-  const messageSequence = await messageAt(atToken, messages.slice(0, beforeTokens.messageCount), engine, signal);
+  const messageSequence = await messageAt(
+    atToken,
+    system,
+    messages.slice(0, beforeTokens.messageCount),
+    engine,
+    signal,
+  );
   return {
     atToken,
     lostTokens: before.length - atToken,
@@ -37,6 +44,7 @@ export async function findPrefixBreak(
 /** Binary search over the number of messages whose rendering still ends before the token. */
 async function messageAt(
   atToken: number,
+  system: string | null,
   messages: readonly Message[],
   engine: Engine,
   signal: AbortSignal,
@@ -46,7 +54,7 @@ async function messageAt(
   while (low < high) {
     const middle = (low + high) >> 1;
     const rendered = await engine
-      .tokenize(renderPrompt(messages.slice(0, middle + 1)), false, signal)
+      .tokenize(renderConversation(system, messages.slice(0, middle + 1)), false, signal)
       .catch((error: unknown) => {
         signal.throwIfAborted();
         if (isCwmError(error)) return null;
@@ -61,6 +69,7 @@ async function messageAt(
 }
 
 function likelyCause(atToken: number, before: ContextTokens, message: Message | undefined): string {
+  if (before.outdated) return 'The system prompt of the session was changed.';
   if (atToken >= before.promptCount) {
     return 'The chat template renders the last answer differently than the model wrote it, for example without its reasoning.';
   }

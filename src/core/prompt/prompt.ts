@@ -4,6 +4,12 @@ import type { ChatMessage } from '../ports/engine.ts';
 /** The answer that the prompt gives to a set of files, so that the user's next message opens a turn of its own. */
 const acknowledgement = 'Understood.';
 
+/** The chat messages of a conversation, and of the system prompt before them; null: there is none. */
+export const renderConversation = (system: string | null, messages: readonly Message[]): ChatMessage[] => [
+  ...(system === null ? [] : [{ role: 'system', content: system } as const]),
+  ...renderPrompt(messages),
+];
+
 /**
  * The chat messages of a conversation. Appending a message only ever appends to the result, so that each prompt has the one
  * before as its prefix; user and assistant alternate, which many chat templates demand.

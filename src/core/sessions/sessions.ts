@@ -5,6 +5,7 @@ import {
   parseDescription,
   parseProjectUri,
   parseSessionId,
+  parseTags,
   type MessageId,
   type WindowName,
   type SessionId,
@@ -16,6 +17,7 @@ import { expireDue, parseExpiry } from './expiry.ts';
 import { parsePage } from '../../protocol/paging.ts';
 import { leaveActive } from '../projects/activeSession.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
+import { settingsOfNew } from '../turns/settings.ts';
 import { advance, isAtRest } from '../turns/machine.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
@@ -43,7 +45,18 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
   const project = input.project ? parseProjectUri(input.project) : null;
   const expiry = input.expiresAt === undefined ? {} : { expiresAt: parseExpiry(core, input.expiresAt) };
   const createdAt = core.clock.now().toISOString();
-  const session = newSession({ id, title, project, engine, lineage: lineage.id, createdAt, ...expiry });
+  const session = newSession({
+    id,
+    title,
+    ...(input.description !== undefined && { description: parseDescription(input.description) }),
+    ...(input.tags && { tags: parseTags(input.tags) }),
+    settings: await settingsOfNew(core, input),
+    project,
+    engine,
+    lineage: lineage.id,
+    createdAt,
+    ...expiry,
+  });
   if (await core.store.sessions.get(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   await core.store.lineages.create(lineage);
   await core.store.sessions.create(session);

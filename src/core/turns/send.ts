@@ -2,7 +2,8 @@ import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
-import type { Message } from '../../protocol/schemas/session.ts';
+import type { Message, Session } from '../../protocol/schemas/session.ts';
+import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
 import type { Reporter } from '../ports/reporter.ts';
@@ -20,7 +21,6 @@ import {
 } from './turns.ts';
 
 const defaultAnswerTokens = 256;
-const maxAnswerTokens = 32_768;
 
 /**
  * Sends a message. The engine gets the whole conversation and answers, and the store gets both messages. Until then the user's text is
@@ -37,16 +37,16 @@ export async function send(
   const started = core.clock.elapsedMs();
   const id = parseSessionId(input.session);
   const text = input.text;
-  if (text.trim() === '') throw new CwmError('InvalidParameter', 'The message is empty.');
-  requireWellFormed(text, 'The message');
-  const maxTokens = parseMaxTokens(input.maxTokens);
-  const temperature = parseTemperature(input.temperature);
+  requireMessage(text);
+  const given = { maxTokens: parseMaxTokens(input.maxTokens), temperature: parseTemperature(input.temperature) };
   return withTurn(core, id, signal, async (session) => {
     const spec = input.engine ?? session.engine;
     const turn = await beginTurn(core, session, spec, text, signal);
     const userMessage = newMessage(core, turn.messages, 'user', { type: 'text', text });
     const { continueFrom } = input;
-    const options = { maxTokens, temperature, onText: reporter.text, continueFrom };
+    const sampling = samplingOf(session, given);
+    const { maxTokens } = sampling;
+    const options = { ...sampling, onText: reporter.text, continueFrom };
     const { generation, rerenderTokens } = await generateOrKeepDraft(core, turn, userMessage, options, signal);
 
     const { reasoning = '' } = generation;
@@ -75,16 +75,33 @@ export async function send(
   });
 }
 
-function parseMaxTokens(value: number | undefined): number {
-  const maxTokens = value ?? defaultAnswerTokens;
-  if (Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= maxAnswerTokens) return maxTokens;
+/** @throws CwmError InvalidParameter for a text that cannot be sent. */
+export function requireMessage(text: string): void {
+  if (text.trim() === '') throw new CwmError('InvalidParameter', 'The message is empty.');
+  requireWellFormed(text, 'The message');
+}
+
+/** What the message says, else what the session is set to, else the defaults. */
+function samplingOf(
+  { settings }: Session,
+  given: { readonly maxTokens: number | undefined; readonly temperature: number | undefined },
+): Pick<GenerateOptions, 'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed'> {
+  const { sampling = {} } = settings ?? {};
+  return {
+    ...sampling,
+    maxTokens: given.maxTokens ?? sampling.maxTokens ?? defaultAnswerTokens,
+    // Greedy, so that an answer can be compared with the one before a thaw.
+    temperature: given.temperature ?? sampling.temperature ?? 0,
+  };
+}
+
+function parseMaxTokens(value: number | undefined): number | undefined {
+  if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= maxAnswerTokens)) return value;
   throw new CwmError('InvalidParameter', `"maxTokens" must be a whole number from 1 to ${maxAnswerTokens}.`);
 }
 
-/** Default: greedy, so that an answer can be compared with the one before a thaw. */
-function parseTemperature(value: number | undefined): number {
-  const temperature = value ?? 0;
-  if (temperature >= 0 && temperature <= 2) return temperature;
+function parseTemperature(value: number | undefined): number | undefined {
+  if (value === undefined || (value >= 0 && value <= 2)) return value;
   throw new CwmError('InvalidParameter', '"temperature" must be a number from 0 to 2.');
 }
 

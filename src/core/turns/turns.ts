@@ -8,11 +8,12 @@ import { moveLifecycle, requireOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
 import { requireAnswer } from './answer.ts';
 import { advance, settled, type TurnEvent } from './machine.ts';
+import { titleAfter } from './title.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';
 import { planPrompt, refusedIds, type ContinueFrom, type PromptPlan } from '../prompt/planPrompt.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
-import { renderPrompt } from '../prompt/prompt.ts';
-import { activeMessageIds, requireSession } from '../session.ts';
+import { renderConversation } from '../prompt/prompt.ts';
+import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
 
 /** Runs one turn of a session. A second turn at the same time is refused, not queued (S4-50). */
 export async function withTurn<T>(
@@ -71,7 +72,10 @@ export async function beginTurn(
   }
 }
 
-export interface GenerateOptions extends Pick<GenerateRequest, 'maxTokens' | 'temperature' | 'addGenerationPrompt'> {
+export interface GenerateOptions extends Pick<
+  GenerateRequest,
+  'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed' | 'addGenerationPrompt'
+> {
   /** Hears the answer's pieces. Default: only its whole text is wanted. */
   readonly onText?: ((piece: string) => void) | undefined;
   /** Default: as the core is set. */
@@ -120,7 +124,14 @@ async function planTurn(
   const { tokens } = session;
   if (!tokens || continueFrom === 'template' || !description.takesTokenIds) return rendersAll;
   const ids = await tokensBefore(core, session);
-  return ids ? planPrompt(engine, description, { ids, tokens, old, added, addGenerationPrompt }, signal) : rendersAll;
+  return ids
+    ? planPrompt(
+        engine,
+        description,
+        { system: systemPromptOf(session), ids, tokens, old, added, addGenerationPrompt },
+        signal,
+      )
+    : rendersAll;
 }
 
 async function ask(
@@ -136,7 +147,11 @@ async function ask(
     if (turn.session.phase === 'AwaitingLLMResponse') turn.session = advance(turn.session, 'stream');
     onText?.(text);
   };
-  const request = { messages: renderPrompt([...turn.messages, ...added]), salt: turn.salt, ...options };
+  const request = {
+    messages: renderConversation(systemPromptOf(turn.session), [...turn.messages, ...added]),
+    salt: turn.salt,
+    ...options,
+  };
   const byTemplate = async (why: string | null): Promise<Generated> => {
     const generation = await turn.engine.generate(request, hear, signal);
     return { generation: why === null ? generation : { ...generation, notes: [why, ...(generation.notes ?? [])] } };
@@ -206,7 +221,13 @@ async function writeTurn(
   const prefixBreak =
     session.tokens && before
       ? await findPrefixBreak(
-          { before, beforeTokens: session.tokens, prompt: generation.promptIds, messages: turn.messages },
+          {
+            before,
+            beforeTokens: session.tokens,
+            prompt: generation.promptIds,
+            system: systemPromptOf(session),
+            messages: turn.messages,
+          },
           engine,
           signal,
         )
@@ -216,6 +237,7 @@ async function writeTurn(
   const branch = session.branches[session.activeBranch];
   const messageIds = [...activeMessageIds(session), ...added.map((message) => message.id)];
   const kept = await update(core, advance(session, 'answered'), {
+    title: titleAfter(session, added),
     lifecycle: session.lifecycle === 'thawed' ? moveLifecycle('thawed', 'active') : session.lifecycle,
     model: description.model,
     branches: { ...session.branches, ...(branch && { [branch.name]: { ...branch, messageIds } }) },

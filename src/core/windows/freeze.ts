@@ -142,6 +142,7 @@ async function freezeNow(
       lineage: session.lineage,
       tokens,
       model: engineDescription.model,
+      ...(session.settings && { settings: session.settings }),
       engine: engineSpec,
       createdAt: at,
     },

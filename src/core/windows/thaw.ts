@@ -16,7 +16,7 @@ import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { moveLifecycle } from '../lifecycle.ts';
-import { bringBack, withoutKv } from './bringBack.ts';
+import { bringBack, withoutKv, type Outcome } from './bringBack.ts';
 import { withSummary } from './receipts.ts';
 import { requireWindow } from './windows.ts';
 import type { Hold } from '../space/blocksInUse.ts';
@@ -33,7 +33,7 @@ import { leaveActive } from '../projects/activeSession.ts';
  */
 export async function thaw(
   core: CoreContext,
-  input: RouteInput<'thaw'>,
+  input: Omit<RouteInput<'thaw'>, 'prompt'>,
   signal: AbortSignal,
   { progress }: Reporter,
 ): Promise<Receipt> {
@@ -53,7 +53,7 @@ export async function thaw(
 }
 
 interface ThawRequest {
-  readonly input: RouteInput<'thaw'>;
+  readonly input: Omit<RouteInput<'thaw'>, 'prompt'>;
   readonly manifest: WindowManifest;
   readonly name: WindowName;
   readonly target: SessionId;
@@ -71,13 +71,23 @@ async function thawNow(
   // Damaged token ids leave the text, which needs none.
   const ids = await nullOn(core.store.windows.loadTokens(name), 'Corrupted');
   const engineSpec = input.engine ?? manifest.engine;
-  const outcome = ids
-    ? await bringBack(
-        core,
-        { engine: core.engines.get(engineSpec), manifest, ids, kv: await loadKv(core, manifest, name), progress, hold },
-        signal,
-      )
-    : withoutKv({ kind: 'no-answer' }, { ids: [], kv: emptyKv(0) }, noIds);
+  const outcome =
+    input.warm === false
+      ? notAsked(manifest)
+      : ids
+        ? await bringBack(
+            core,
+            {
+              engine: core.engines.get(engineSpec),
+              manifest,
+              ids,
+              kv: await loadKv(core, manifest, name),
+              progress,
+              hold,
+            },
+            signal,
+          )
+        : withoutKv({ kind: 'no-answer' }, { ids: [], kv: emptyKv(0) }, noIds);
   signal.throwIfAborted();
 
   const at = core.clock.now().toISOString();
@@ -122,6 +132,19 @@ async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: 
     return emptyKv(generation);
   }
 }
+
+const notAsked = ({ tokens }: WindowManifest): Outcome => ({
+  ...withoutKv(
+    { kind: 'no-answer' },
+    { ids: [], kv: emptyKv(0) },
+    {
+      why: 'The thaw was to ask the model server nothing.',
+      description: null,
+      notes: ['The KV was not loaded, as asked: the next message loads or computes it.'],
+    },
+  ),
+  tokens: tokens.count,
+});
 
 const noIds = {
   why: 'Without its token ids the KV cannot be found.',
@@ -199,6 +222,7 @@ async function openSession(core: CoreContext, opening: Opening): Promise<string[
   const session = newSession({
     id,
     title: manifest.name,
+    ...(manifest.settings && { settings: manifest.settings }),
     project: manifest.project,
     engine: engineSpec,
     model,

@@ -17,7 +17,7 @@ const path = '/completion';
  */
 export const streamRequest = (
   ids: readonly number[],
-  { maxTokens, temperature }: GenerateRequest,
+  { maxTokens, temperature, topP, stop, seed }: GenerateRequest,
   { slot, reuse }: SlotUse,
 ): LinkRequest => ({
   method: 'POST',
@@ -30,6 +30,9 @@ export const streamRequest = (
     cache_prompt: reuse,
     n_predict: maxTokens,
     temperature,
+    ...(topP !== undefined && { top_p: topP }),
+    ...(stop && stop.length > 0 && { stop }),
+    ...(seed !== undefined && { seed }),
     stream: true,
     return_tokens: true,
   },

@@ -6,10 +6,10 @@ import type { AuditEvent } from '../schemas/audit.ts';
  * the HTTP verb. Its shapes stand beside it, in a function that only the backend calls: a client carries no schemas.
  *
  * The path's `:name` parameters come from the input's fields of that name; what is left goes into the query (GET, DELETE) or the
- * JSON body (POST).
+ * JSON body (POST, PUT).
  */
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   /**
    * `read`: changes nothing. A client repeats it when the connection broke; nothing limits how many run at once.

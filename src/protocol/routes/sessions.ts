@@ -1,29 +1,49 @@
 import * as z from 'zod/mini';
 import { windowNameSchema } from '../schemas/ids.ts';
 import { lifecycles, messageSchema, sessionSchema } from '../schemas/session.ts';
-import { onEngine, page, queryFlag, text } from './fields.ts';
+import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
+import { prefixCostSchema, samplingChangeSchema } from '../schemas/sessionSettings.ts';
+import { flag, onEngine, page, queryFlag, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const sessionRoutes = {
   createSession: { kind: 'change', audited: 'SESSION_CREATE', method: 'POST', path: '/api/contexts' },
   listSessions: { kind: 'read', method: 'GET', path: '/api/contexts' },
   getSession: { kind: 'read', method: 'GET', path: '/api/contexts/:session' },
+  /**
+   * Fields that are left out stay as they are. A change after which the model server must compute tokens again is refused with
+   * PrefixWouldBreak, unless `breakPrefix` confirms it.
+   */
+  updateSession: { kind: 'change', audited: 'SESSION_STATE_CHANGE', method: 'PUT', path: '/api/contexts/:session' },
   /** `expiresAt`: ISO 8601, in the future; null is never. An expired session is open again. */
   setExpiry: { kind: 'change', audited: 'SESSION_STATE_CHANGE', method: 'POST', path: '/api/contexts/:session/expiry' },
   deleteSession: { kind: 'change', audited: 'SESSION_DELETE', method: 'DELETE', path: '/api/contexts/:session' },
   listMessages: { kind: 'read', method: 'GET', path: '/api/contexts/:session/messages' },
 } as const satisfies Record<string, Route>;
 
+/** What a session is created with, and what can be changed later. */
+const ownSettings = () => ({
+  /** Default: the first words of the first message. */
+  title: z.optional(text),
+  description: z.optional(text),
+  tags: z.optional(z.array(text)),
+  /** Id of a named prompt; the session takes its text as it is now. Default `default`. */
+  systemPrompt: z.optional(text),
+  sampling: z.optional(samplingChangeSchema),
+  mode: z.optional(z.enum(sessionModes)),
+  role: z.optional(z.enum(agentRoles)),
+  ...onEngine,
+});
+
 export const sessionShapes = () =>
   ({
     createSession: {
       input: z.object({
         id: z.optional(text),
-        title: z.optional(text),
+        ...ownSettings(),
         project: z.optional(z.nullable(text)),
         /** ISO 8601, in the future. Default: it never expires. */
         expiresAt: z.optional(text),
-        ...onEngine,
       }),
       /** `notes`: sentences for the user, for example that there are very many sessions. */
       output: z.extend(sessionSchema, { notes: z.optional(z.array(text)) }),
@@ -39,6 +59,17 @@ export const sessionShapes = () =>
       output: z.object({ items: z.array(sessionSchema), total: z.number(), hasMore: z.boolean() }),
     },
     getSession: { input: z.object({ session: text }), output: sessionSchema },
+    updateSession: {
+      input: z.object({
+        session: text,
+        ...ownSettings(),
+        breakPrefix: flag,
+        /** Only finds out what the change costs. */
+        preview: flag,
+      }),
+      /** `prefix`: what the change costs; null where the next prompt continues from the stored tokens. */
+      output: z.extend(sessionSchema, { prefix: z.nullable(prefixCostSchema) }),
+    },
     setExpiry: { input: z.object({ session: text, expiresAt: z.nullable(text) }), output: sessionSchema },
     deleteSession: {
       input: z.object({ session: text, cascade: queryFlag }),

@@ -1,4 +1,5 @@
 import { processShapes } from './process.ts';
+import { promptShapes } from './prompts.ts';
 import { sessionShapes } from './sessions.ts';
 import { turnShapes } from './turns.ts';
 import { windowShapes } from './windows.ts';
@@ -14,6 +15,7 @@ import type { RouteShape } from './route.ts';
 export const shapes = {
   ...processShapes(),
   ...sessionShapes(),
+  ...promptShapes(),
   ...turnShapes(),
   ...windowShapes(),
   ...spaceShapes(),

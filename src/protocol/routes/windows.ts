@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { windowNameSchema } from '../schemas/ids.ts';
 import { receiptSchema } from '../schemas/receipt.ts';
+import { thawResultSchema } from '../schemas/turn.ts';
 import { windowDetailsSchema, windowSummarySchema } from '../schemas/window.ts';
 import { flag, onEngine, page, queryFlag, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
@@ -60,9 +61,13 @@ export const windowShapes = () =>
         resume: flag,
         /** Thaw even if another model is served; the KV is then not used. */
         insist: flag,
+        /** False opens the conversation and asks the model server nothing. Default true. */
+        warm: flag,
+        /** A message that the opened session sends. */
+        prompt: z.optional(text),
         ...onEngine,
       }),
-      output: receiptSchema,
+      output: thawResultSchema,
     },
     clone: {
       input: z.object({

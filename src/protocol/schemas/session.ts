@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { MessageId } from '../ids.ts';
 import { lineageIdSchema, messageIdSchema, projectUriSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
+import { sessionSettingsSchema } from './sessionSettings.ts';
 
 /** A session's storage state (S0-30). */
 export const lifecycles = ['active', 'frozen', 'thawed', 'expired', 'deleted'] as const;
@@ -67,6 +68,8 @@ export const contextTokensSchema = z.object({
   messageCount: z.number(),
   /** The server computed only a part of the last prompt, without saying so. */
   cut: z.optional(z.object({ countedTokens: z.number(), sentTokens: z.number() })),
+  /** The system prompt changed since: the next prompt does not begin with these ids. */
+  outdated: z.optional(z.literal(true)),
 });
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
 
@@ -88,7 +91,11 @@ export type ModelIdentity = z.infer<typeof modelIdentitySchema>;
 
 export const sessionSchema = z.object({
   id: sessionIdSchema,
+  /** The id until the first message gives it a title, unless the user gave it one. */
   title: z.string(),
+  description: z.optional(z.string()),
+  tags: z.optional(z.array(z.string())),
+  settings: z.optional(sessionSettingsSchema),
   /** Canonical folder URI, or null for a session of no project. */
   project: z.nullable(projectUriSchema),
   /** Engine of this session, as given to `--engine`: a URL, `embedded` or `embedded:FILE`. */
@@ -131,7 +138,20 @@ export type PrefixBreak = z.infer<typeof prefixBreakSchema>;
 export interface SessionStart
   extends
     Pick<Session, 'id' | 'title' | 'project' | 'engine' | 'lineage' | 'createdAt'>,
-    Partial<Pick<Session, 'model' | 'lifecycle' | 'expiresAt' | 'tokens' | 'thawedFrom' | 'updatedAt'>> {
+    Partial<
+      Pick<
+        Session,
+        | 'description'
+        | 'tags'
+        | 'settings'
+        | 'model'
+        | 'lifecycle'
+        | 'expiresAt'
+        | 'tokens'
+        | 'thawedFrom'
+        | 'updatedAt'
+      >
+    > {
   /** Messages of its first branch, oldest first; default none. */
   readonly messageIds?: readonly MessageId[];
 }

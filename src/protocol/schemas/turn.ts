@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { messageIdSchema, sessionIdSchema } from './ids.ts';
+import { receiptSchema } from './receipt.ts';
 import { prefixBreakSchema } from './session.ts';
 
 const text = z.string();
@@ -39,3 +40,7 @@ export const primeResultSchema = z.object({
   notes: z.array(text),
 });
 export type PrimeResult = z.infer<typeof primeResultSchema>;
+
+/** A thaw's receipt. `answer`: that to the prompt which the opened session sent; left out where there was none, or it failed. */
+export const thawResultSchema = z.extend(receiptSchema, { answer: z.optional(sendResultSchema) });
+export type ThawResult = z.infer<typeof thawResultSchema>;

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { lineageIdSchema, messageIdSchema, projectUriSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
 import { canarySchema, receiptSchema } from './receipt.ts';
 import { contextTokensSchema, modelIdentitySchema } from './session.ts';
+import { sessionSettingsSchema } from './sessionSettings.ts';
 
 /** How block hashes are made, so that a window's block files can be named without asking the engine (`docs/kv-evidence.md`). */
 export const hashProfileSchema = z.object({
@@ -44,6 +45,8 @@ export const windowManifestSchema = z.object({
   lineage: lineageIdSchema,
   tokens: contextTokensSchema,
   model: modelIdentitySchema,
+  /** Of the session then. */
+  settings: z.optional(sessionSettingsSchema),
   /** As given to `--engine`. */
   engine: z.string(),
   createdAt: z.string(),

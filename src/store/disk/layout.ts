@@ -4,11 +4,13 @@ import { CwmError } from '../../protocol/errors.ts';
 import {
   parseLineageId,
   parseMessageId,
+  parsePromptId,
   parseSessionId,
   parseWindowName,
   type LineageId,
   type MessageId,
   type ProjectUri,
+  type PromptId,
   type SessionId,
   type WindowName,
 } from '../../protocol/ids.ts';
@@ -25,6 +27,8 @@ export class Layout {
   readonly windows: string;
   readonly lineages: string;
   readonly projects: string;
+  /** Named system prompts. */
+  readonly prompts: string;
   /** Operations over two records that have begun; the start checks them. */
   readonly intents: string;
   /** The embedded engine's directory; the store has nothing in it. */
@@ -56,6 +60,7 @@ export class Layout {
     this.windows = join(root, 'windows');
     this.lineages = join(root, 'lineages');
     this.projects = join(root, 'projects');
+    this.prompts = join(root, 'prompts');
     this.intents = join(root, 'intents');
     this.kv = join(root, 'kv');
     this.temporary = join(root, 'tmp');
@@ -75,8 +80,8 @@ export class Layout {
 
   /** Directories that must exist. */
   get directories(): readonly string[] {
-    const { contexts, windows, lineages, projects, intents, audit, temporary, trash, quarantine } = this;
-    return [contexts, windows, lineages, projects, intents, audit, temporary, trash, quarantine];
+    const { contexts, windows, lineages, projects, prompts, intents, audit, temporary, trash, quarantine } = this;
+    return [contexts, windows, lineages, projects, prompts, intents, audit, temporary, trash, quarantine];
   }
 
   /** The store's files that lie directly in its root; `encryption.json` is no part of them, because it is never encrypted. */
@@ -99,6 +104,10 @@ export class Layout {
 
   project(uri: ProjectUri): string {
     return join(this.projects, `${sha256Hex(uri)}.json`);
+  }
+
+  prompt(id: PromptId): string {
+    return join(this.prompts, `${fileNameOf(id, parsePromptId)}.json`);
   }
 
   freezeIntent(window: WindowName): string {

@@ -55,6 +55,12 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     currentSession: 'read',
     setCurrentSession: 'write',
   },
+  prompts: {
+    list: 'read',
+    get: 'read',
+    put: 'write',
+    delete: 'write',
+  },
   states: {
     load: 'read',
     save: 'write',

@@ -22,6 +22,7 @@ import { goBack } from './sessions/goBack.ts';
 import { newSession } from './sessions/newSession.ts';
 import { prime, primeSelection } from './sessions/prime.ts';
 import { send, showConversation } from './sessions/send.ts';
+import { sessionSettings } from './sessions/sessionSettings.ts';
 import { switchSession } from './sessions/switchSession.ts';
 import { clone } from './windows/clone.ts';
 import { deleteWindow } from './windows/deleteWindow.ts';
@@ -37,6 +38,7 @@ import type { CommandResult, RunCommand } from './command.ts';
 const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, CommandOutput<Id>> } = {
   'cwm.newSession': newSession,
   'cwm.switchSession': switchSession,
+  'cwm.sessionSettings': sessionSettings,
   'cwm.prime': prime,
   'cwm.primeSelection': primeSelection,
   'cwm.send': send,

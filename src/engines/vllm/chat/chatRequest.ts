@@ -12,6 +12,7 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
     messages: request.messages,
     max_tokens: request.maxTokens,
     temperature: request.temperature,
+    ...drawing(request, []),
     add_generation_prompt: request.addGenerationPrompt,
     cache_salt: request.salt,
     return_token_ids: true,
@@ -39,10 +40,17 @@ export const idsRequest = (
     prompt: request.promptIds,
     max_tokens: request.maxTokens,
     temperature: request.temperature,
-    ...(stops.length > 0 && { stop: stops }),
+    ...drawing(request, stops),
     cache_salt: request.salt,
     return_token_ids: true,
     stream: true,
     stream_options: { include_usage: true },
   },
+});
+
+/** Only what differs from the server's own: a field more is one more that a server may refuse. */
+const drawing = ({ topP, stop = [], seed }: GenerateRequest, stops: readonly string[]): object => ({
+  ...(topP !== undefined && { top_p: topP }),
+  ...(stops.length + stop.length > 0 && { stop: [...stops, ...stop] }),
+  ...(seed !== undefined && { seed }),
 });

@@ -26,7 +26,12 @@ export const send = command('cwm.send', {
       await app.documents.showBeside(documentUri('conversation', session.title, session.id));
       return app.connection.call(
         'send',
-        { session: session.id, engine: session.engine, text, maxTokens: setting('cwm.answer.maxTokens') },
+        {
+          session: session.id,
+          engine: session.engine,
+          text,
+          maxTokens: session.settings?.sampling?.maxTokens ?? setting('cwm.answer.maxTokens'),
+        },
         { ...call, onText },
       );
     });

@@ -12,6 +12,10 @@ export interface OpenRequest {
   readonly resume: boolean;
   /** Lets the conversation continue with another model than the frozen one. */
   readonly insist: boolean;
+  /** A message that the opened session sends. */
+  readonly prompt?: string | undefined;
+  /** False asks the model server nothing. */
+  readonly warm?: boolean | undefined;
 }
 
 /** Opens a window. Where another model is served, the user may let the conversation continue with that one. */

@@ -7,7 +7,8 @@ import { openWindow, type OpenRequest } from './openWindow.ts';
 export const thaw = command('cwm.thaw', {
   async ask(app, input): Promise<OpenRequest | undefined> {
     const name = input.window ?? (await pickWindow(app, 'Thaw this window'));
-    return name === undefined ? undefined : { window: name, resume: false, insist: input.insist ?? false };
+    const { insist = false, prompt, warm } = input;
+    return name === undefined ? undefined : { window: name, resume: false, insist, prompt, warm };
   },
   progress: ({ window }: OpenRequest) => ({ title: `Thawing ${window}` }),
   perform: openWindow,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { RouteOutput } from '../../protocol/api.ts';
-import type { Perform } from '../action.ts';
-import { withCommonOptions } from '../run.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import type { Perform } from '../../action.ts';
+import { withCommonOptions } from '../../run.ts';
 
 export function registerPin(program: Command, perform: Perform): void {
   for (const [command, pinned, what] of [

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { emptiedSentence, emptyTrashSentence, restoredSentence, trashDays, trashTable } from '../../words/trash.ts';
-import type { Perform } from '../action.ts';
-import { withCommonOptions } from '../run.ts';
-import { formatTable } from '../terminal/layout.ts';
+import { emptiedSentence, emptyTrashSentence, restoredSentence, trashDays, trashTable } from '../../../words/trash.ts';
+import type { Perform } from '../../action.ts';
+import { withCommonOptions } from '../../run.ts';
+import { formatTable } from '../../terminal/layout.ts';
 
 export function registerTrash(program: Command, perform: Perform): void {
   const trash = program.command('trash').description('list, restore or remove deleted sessions and windows');

@@ -2,23 +2,23 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidArgumentError, type Command } from 'commander';
-import { absolutePath } from '../../client/absolutePath.ts';
-import { readBackendRecord } from '../../client/backendRecord.ts';
-import { makeStorageDirectory } from '../../client/storageDirectory.ts';
-import { alreadyRunningExitCode, type BackendRecord } from '../../protocol/backendRecord.ts';
-import { embeddedFlagNames, embeddedFlags } from '../../protocol/settings/embeddedFlags.ts';
+import { absolutePath } from '../../../client/absolutePath.ts';
+import { readBackendRecord } from '../../../client/backendRecord.ts';
+import { makeStorageDirectory } from '../../../client/storageDirectory.ts';
+import { alreadyRunningExitCode, type BackendRecord } from '../../../protocol/backendRecord.ts';
+import { embeddedFlagNames, embeddedFlags } from '../../../protocol/settings/embeddedFlags.ts';
 import {
   backendFlags,
   backendSettings,
   readBackendSetting,
   type BackendSetting,
   type BackendSettingName,
-} from '../../protocol/settings/backendSettings.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import type { Perform } from '../action.ts';
-import { notEmpty } from '../arguments.ts';
-import { exitCodes } from '../failure.ts';
-import { withCommonOptions, type Run } from '../run.ts';
+} from '../../../protocol/settings/backendSettings.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { Perform } from '../../action.ts';
+import { notEmpty } from '../../arguments.ts';
+import { exitCodes } from '../../failure.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
 
 /** By the name of each row of the table that has an option. */
 type ServeOptions = Readonly<Partial<Record<BackendSettingName, string | number>>>;

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
-import { plural, formatStamp } from '../../words/amounts.ts';
-import type { RouteOutput } from '../../protocol/api.ts';
-import { healthWords } from '../../words/health.ts';
-import { rowIf } from '../../words/rows.ts';
-import { windowRows } from '../../words/window.ts';
-import type { Perform } from '../action.ts';
-import { receiptText } from '../receiptText.ts';
-import { withCommonOptions } from '../run.ts';
-import { formatFacts } from '../terminal/layout.ts';
+import { plural, formatStamp } from '../../../words/amounts.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { healthWords } from '../../../words/health.ts';
+import { rowIf } from '../../../words/rows.ts';
+import { windowRows } from '../../../words/window.ts';
+import type { Perform } from '../../action.ts';
+import { receiptText } from '../../receiptText.ts';
+import { withCommonOptions } from '../../run.ts';
+import { formatFacts } from '../../terminal/layout.ts';
 
 export function registerStatus(program: Command, perform: Perform): void {
   withCommonOptions(program.command('status'))

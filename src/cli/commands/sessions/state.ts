@@ -1,21 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
-import { absolutePath } from '../../client/absolutePath.ts';
-import type { RouteOutput } from '../../protocol/api.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { absolutePath } from '../../../client/absolutePath.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { CwmError, isCwmError } from '../../../protocol/errors.ts';
 import {
   conflictPolicies,
   type ActiveStates,
   type ConflictPolicy,
   type SessionState,
   type SyncResult,
-} from '../../protocol/schemas/tracker.ts';
-import type { Perform } from '../action.ts';
-import { wholeNumber } from '../arguments.ts';
-import { formatAge } from '../../base/format.ts';
-import { noRecoveryPoint, recoveryPointsTable, wentBackSentences } from '../../words/recoveryPoints.ts';
-import { formatTable } from '../terminal/layout.ts';
-import { withCommonOptions, type Run } from '../run.ts';
+} from '../../../protocol/schemas/tracker.ts';
+import type { Perform } from '../../action.ts';
+import { wholeNumber } from '../../arguments.ts';
+import { formatAge } from '../../../base/format.ts';
+import { noRecoveryPoint, recoveryPointsTable, wentBackSentences } from '../../../words/recoveryPoints.ts';
+import { formatTable } from '../../terminal/layout.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
 
 const sessionArgument = ['<session>', 'id of the session, or @ for the session that was selected last'] as const;
 const maxAttempts = 50;

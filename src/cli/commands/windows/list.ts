@@ -1,11 +1,11 @@
 import { Option, type Command } from 'commander';
-import { formatAge, formatBytes, formatCount } from '../../base/format.ts';
-import type { WindowSummary } from '../../protocol/schemas/window.ts';
-import type { Table } from '../../words/rows.ts';
-import type { Perform } from '../action.ts';
-import { collect, projectUri, wholeNumber } from '../arguments.ts';
-import { withCommonOptions } from '../run.ts';
-import { formatPage } from '../terminal/layout.ts';
+import { formatAge, formatBytes, formatCount } from '../../../base/format.ts';
+import type { WindowSummary } from '../../../protocol/schemas/window.ts';
+import type { Table } from '../../../words/rows.ts';
+import type { Perform } from '../../action.ts';
+import { collect, projectUri, wholeNumber } from '../../arguments.ts';
+import { withCommonOptions } from '../../run.ts';
+import { formatPage } from '../../terminal/layout.ts';
 
 interface ListOptions {
   readonly session?: string;

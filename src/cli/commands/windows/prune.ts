@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { PruneResult } from '../../protocol/schemas/space.ts';
-import { pruneWords } from '../../words/prune.ts';
-import type { Perform } from '../action.ts';
-import { amount, wholeNumber } from '../arguments.ts';
-import { withCommonOptions } from '../run.ts';
-import { formatTable } from '../terminal/layout.ts';
+import type { PruneResult } from '../../../protocol/schemas/space.ts';
+import { pruneWords } from '../../../words/prune.ts';
+import type { Perform } from '../../action.ts';
+import { amount, wholeNumber } from '../../arguments.ts';
+import { withCommonOptions } from '../../run.ts';
+import { formatTable } from '../../terminal/layout.ts';
 
 interface PruneOptions {
   readonly olderThan?: number;

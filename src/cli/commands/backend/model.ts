@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { RouteOutput } from '../../protocol/api.ts';
-import type { Perform } from '../action.ts';
-import { withCommonOptions, withModelOption } from '../run.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import type { Perform } from '../../action.ts';
+import { withCommonOptions, withModelOption } from '../../run.ts';
 
 export function registerModel(program: Command, perform: Perform): void {
   const model = program.command('model').description('list the models of a model server');

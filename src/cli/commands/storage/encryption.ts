@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { absolutePath } from '../../client/absolutePath.ts';
-import { defaultKeyFile, turnEncryption, type EncryptionTarget } from '../../client/turnEncryption.ts';
-import { encryptionSentences, turnedSentences } from '../../words/encryption.ts';
-import type { Perform } from '../action.ts';
-import { notEmpty } from '../arguments.ts';
-import { withCommonOptions, type Run } from '../run.ts';
+import { absolutePath } from '../../../client/absolutePath.ts';
+import { defaultKeyFile, turnEncryption, type EncryptionTarget } from '../../../client/turnEncryption.ts';
+import { encryptionSentences, turnedSentences } from '../../../words/encryption.ts';
+import type { Perform } from '../../action.ts';
+import { notEmpty } from '../../arguments.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
 
 export function registerEncryption(program: Command, perform: Perform): void {
   const encryption = program.command('encryption').description('encrypt the storage on the disk, or decrypt it');

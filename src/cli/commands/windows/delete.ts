@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { windowDeletedSentence } from '../../words/deletion.ts';
-import type { Perform } from '../action.ts';
-import { withCommonOptions } from '../run.ts';
+import { windowDeletedSentence } from '../../../words/deletion.ts';
+import type { Perform } from '../../action.ts';
+import { withCommonOptions } from '../../run.ts';
 
 export function registerDelete(program: Command, perform: Perform): void {
   withCommonOptions(program.command('delete'))

@@ -1,23 +1,24 @@
 import { Option, type Command } from 'commander';
-import type { Lifecycle, Session } from '../../protocol/schemas/session.ts';
-import { formatStamp } from '../../words/amounts.ts';
-import { sessionDeletedSentence } from '../../words/deletion.ts';
-import type { Table } from '../../words/rows.ts';
-import { lifecycleWords, sessionRows } from '../../words/session.ts';
-import type { Perform } from '../action.ts';
-import { duration, projectUri, wholeNumber } from '../arguments.ts';
-import { formatAge, formatCount } from '../../base/format.ts';
-import { formatFacts, formatPage } from '../terminal/layout.ts';
-import { withCommonOptions, withModelOption } from '../run.ts';
+import type { Lifecycle, Session } from '../../../protocol/schemas/session.ts';
+import { formatStamp } from '../../../words/amounts.ts';
+import { sessionDeletedSentence } from '../../../words/deletion.ts';
+import type { Table } from '../../../words/rows.ts';
+import { lifecycleWords, sessionRows } from '../../../words/session.ts';
+import type { Perform } from '../../action.ts';
+import { duration, projectUri, wholeNumber } from '../../arguments.ts';
+import { formatAge, formatCount } from '../../../base/format.ts';
+import { formatFacts, formatPage } from '../../terminal/layout.ts';
+import { withCommonOptions, withModelOption } from '../../run.ts';
+import { settingsInput, withSettingsOptions, type SettingsOptions } from './sessionSettings.ts';
 
-interface NewOptions {
+interface NewOptions extends SettingsOptions {
   readonly id?: string;
-  readonly title?: string;
   readonly project?: string;
   readonly expiresIn?: number;
 }
 
-interface ExpiryOptions {
+interface SetOptions extends SettingsOptions {
+  readonly breakPrefix?: boolean;
   readonly expiresIn?: number;
   readonly neverExpires?: boolean;
 }
@@ -43,17 +44,16 @@ export function registerSession(program: Command, perform: Perform): void {
     .command('session')
     .description('create, list, show and delete sessions; each is one conversation');
 
-  withModelOption(withCommonOptions(session.command('new')))
+  withSettingsOptions(withModelOption(withCommonOptions(session.command('new'))))
     .description('create a session')
     .option('--id <id>', 'id of the session; a random one by default')
-    .option('--title <title>', 'title of the session')
     .option('--project <folder>', 'folder of the project that the session belongs to')
     .option('--expires-in <duration>', 'it takes no more turns after this, like 12h or 30d; never by default', duration)
-    .action(({ id, title, project, expiresIn, ...common }: NewOptions) =>
-      perform(common, async (run) => {
+    .action(({ id, project, expiresIn, ...rest }: NewOptions) =>
+      perform(rest, async (run) => {
         const created = await run.call('createSession', {
           id,
-          title,
+          ...settingsInput(rest),
           ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
           expiresAt: expiresIn === undefined ? undefined : expiryIn(expiresIn),
           ...run.onEngine,
@@ -100,20 +100,28 @@ export function registerSession(program: Command, perform: Perform): void {
       }),
     );
 
-  withCommonOptions(session.command('set'))
-    .description('change when a session expires; an expired session is open again')
+  withSettingsOptions(withModelOption(withCommonOptions(session.command('set'))))
+    .description('change the settings of a session, its model server (--engine), or when it expires')
     .argument('<session>', "the session's id")
     .addOption(
       new Option('--expires-in <duration>', 'it takes no more turns after this, like 12h or 30d')
         .argParser(duration)
         .conflicts('neverExpires'),
     )
-    .option('--never-expires', 'it does not expire')
-    .action((id: string, { expiresIn, neverExpires, ...common }: ExpiryOptions, command: Command) => {
-      if (expiresIn === undefined && !neverExpires) {
-        command.error('error: say --expires-in <duration> or --never-expires', { exitCode: 2 });
-      }
-      return perform(common, async (run) => {
+    .option('--never-expires', 'it does not expire; an expired session is open again')
+    .option('--break-prefix', 'change it even if the model server must compute the context again')
+    .action((id: string, { expiresIn, neverExpires, breakPrefix, ...rest }: SetOptions, command: Command) => {
+      const settings = settingsInput(rest);
+      const setsExpiry = expiresIn !== undefined || neverExpires === true;
+      return perform(rest, async (run) => {
+        const change = { ...settings, ...run.onEngine };
+        const setsMore = Object.keys(change).length > 0;
+        if (!setsExpiry && !setsMore) command.error('error: say what to change, for example --title', { exitCode: 2 });
+        if (setsMore) {
+          const changed = await run.call('updateSession', { session: id, ...change, breakPrefix });
+          if (!setsExpiry) run.print({ session: changed.id, ...changed }, sessionText);
+        }
+        if (!setsExpiry) return;
         const expiresAt = expiresIn === undefined ? null : expiryIn(expiresIn);
         const changed = await run.call('setExpiry', { session: id, expiresAt });
         run.print({ session: changed.id, ...changed }, (after) =>

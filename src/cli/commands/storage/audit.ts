@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { RouteOutput } from '../../protocol/api.ts';
-import { plural } from '../../words/amounts.ts';
-import type { Perform } from '../action.ts';
-import { exitCodes } from '../failure.ts';
-import { withCommonOptions } from '../run.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { plural } from '../../../words/amounts.ts';
+import type { Perform } from '../../action.ts';
+import { exitCodes } from '../../failure.ts';
+import { withCommonOptions } from '../../run.ts';
 
 export function registerAudit(program: Command, perform: Perform): void {
   const audit = program.command('audit').description('the log of who changed what');

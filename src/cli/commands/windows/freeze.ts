@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { Perform } from '../action.ts';
-import { withNotes, type Notes } from '../notes.ts';
-import { receiptText } from '../receiptText.ts';
-import { withCommonOptions } from '../run.ts';
+import type { Perform } from '../../action.ts';
+import { withNotes, type Notes } from '../../notes.ts';
+import { receiptText } from '../../receiptText.ts';
+import { withCommonOptions } from '../../run.ts';
 
 export function registerFreeze(program: Command, perform: Perform): void {
   withNotes(withCommonOptions(program.command('freeze')))

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { Usage } from '../../protocol/schemas/space.ts';
-import { usageWords } from '../../words/usage.ts';
-import type { Perform } from '../action.ts';
-import { withCommonOptions } from '../run.ts';
-import { formatFacts, formatTable } from '../terminal/layout.ts';
+import type { Usage } from '../../../protocol/schemas/space.ts';
+import { usageWords } from '../../../words/usage.ts';
+import type { Perform } from '../../action.ts';
+import { withCommonOptions } from '../../run.ts';
+import { formatFacts, formatTable } from '../../terminal/layout.ts';
 
 export function registerUsage(program: Command, perform: Perform): void {
   withCommonOptions(program.command('usage'))

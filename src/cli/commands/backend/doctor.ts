@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { RouteOutput } from '../../protocol/api.ts';
-import { doctorWords, type FindingWords } from '../../words/doctor.ts';
-import type { Perform } from '../action.ts';
-import { exitCodes } from '../failure.ts';
-import { withCommonOptions, withModelOption } from '../run.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { doctorWords, type FindingWords } from '../../../words/doctor.ts';
+import type { Perform } from '../../action.ts';
+import { exitCodes } from '../../failure.ts';
+import { withCommonOptions, withModelOption } from '../../run.ts';
 
 export function registerDoctor(program: Command, perform: Perform): void {
   withModelOption(withCommonOptions(program.command('doctor')))

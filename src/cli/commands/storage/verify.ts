@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { RouteOutput } from '../../protocol/api.ts';
-import { verificationWords } from '../../words/verification.ts';
-import type { Perform } from '../action.ts';
-import { exitCodes } from '../failure.ts';
-import { withCommonOptions } from '../run.ts';
-import { formatTable } from '../terminal/layout.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { verificationWords } from '../../../words/verification.ts';
+import type { Perform } from '../../action.ts';
+import { exitCodes } from '../../failure.ts';
+import { withCommonOptions } from '../../run.ts';
+import { formatTable } from '../../terminal/layout.ts';
 
 export function registerVerify(program: Command, perform: Perform): void {
   withCommonOptions(program.command('verify'))

@@ -1,10 +1,10 @@
-import { pidExists } from '../../base/pidExists.ts';
+import { pidExists } from '../../../base/pidExists.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { askToLeave, readBackendRecord } from '../../client/backendRecord.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import type { Perform } from '../action.ts';
-import { withCommonOptions, type Run } from '../run.ts';
+import { askToLeave, readBackendRecord } from '../../../client/backendRecord.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { Perform } from '../../action.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
 
 const pollMs = 50;
 const stopTimeoutMs = 30_000;

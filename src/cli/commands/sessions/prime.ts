@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { absolutePath } from '../../client/absolutePath.ts';
-import type { PrimeResult } from '../../protocol/schemas/turn.ts';
-import { leftOutSentence, primedSentence } from '../../words/prime.ts';
-import type { Perform } from '../action.ts';
-import { wholeNumber } from '../arguments.ts';
-import { withCommonOptions } from '../run.ts';
+import { absolutePath } from '../../../client/absolutePath.ts';
+import type { PrimeResult } from '../../../protocol/schemas/turn.ts';
+import { leftOutSentence, primedSentence } from '../../../words/prime.ts';
+import type { Perform } from '../../action.ts';
+import { wholeNumber } from '../../arguments.ts';
+import { withCommonOptions } from '../../run.ts';
 
 const maxNamedSkips = 10;
 

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
-import type { Discovery } from '../../protocol/schemas/discovery.ts';
-import { firstReceipt } from '../../client/firstReceipt.ts';
-import { CwmError, toCwmError, type ErrorReport } from '../../protocol/errors.ts';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import { engineChoices } from '../../words/discovery.ts';
-import type { Perform } from '../action.ts';
-import { engineOf } from '../engineSpec.ts';
-import { receiptText } from '../receiptText.ts';
-import { withCommonOptions, type Run } from '../run.ts';
+import type { Discovery } from '../../../protocol/schemas/discovery.ts';
+import { firstReceipt } from '../../../client/firstReceipt.ts';
+import { CwmError, toCwmError, type ErrorReport } from '../../../protocol/errors.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import { engineChoices } from '../../../words/discovery.ts';
+import type { Perform } from '../../action.ts';
+import { engineOf } from '../../engineSpec.ts';
+import { receiptText } from '../../receiptText.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
 
 export function registerUse(program: Command, perform: Perform): void {
   withCommonOptions(program.command('use'))

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { formatCount, formatDuration, formatTokens } from '../../base/format.ts';
-import type { SendResult } from '../../protocol/schemas/turn.ts';
-import type { Perform } from '../action.ts';
-import { amount, wholeNumber } from '../arguments.ts';
-import { withCommonOptions, withModelOption } from '../run.ts';
+import { formatCount, formatDuration, formatTokens } from '../../../base/format.ts';
+import type { SendResult } from '../../../protocol/schemas/turn.ts';
+import type { Perform } from '../../action.ts';
+import { amount, wholeNumber } from '../../arguments.ts';
+import { withCommonOptions, withModelOption } from '../../run.ts';
 
 interface SendOptions {
   readonly maxTokens?: number;

@@ -1,0 +1,57 @@
+import { Option, type Command } from 'commander';
+import type { RouteInput } from '../../../protocol/api.ts';
+import { agentRoles, sessionModes } from '../../../protocol/settings/sessionChoices.ts';
+import { amount, collect, wholeNumber } from '../../arguments.ts';
+
+/** What `cwm session new` and `cwm session set` have in common. */
+export interface SettingsOptions {
+  readonly title?: string;
+  readonly description?: string;
+  readonly tag?: readonly string[];
+  readonly systemPrompt?: string;
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly maxTokens?: number;
+  readonly stop?: readonly string[];
+  readonly seed?: number;
+  readonly mode?: (typeof sessionModes)[number];
+  readonly role?: (typeof agentRoles)[number];
+}
+
+export const withSettingsOptions = (command: Command): Command =>
+  command
+    .option('--title <title>', 'title of the session; by default the first words of its first message')
+    .option('--description <text>', 'what the session is about')
+    .option('--tag <tag>', 'a tag; may be given several times', collect)
+    .option('--system-prompt <name>', 'system prompt of the session (see "cwm prompt list")')
+    .option('--temperature <x>', '0 to 2; the default, 0, always takes the likeliest token', amount)
+    .option('--top-p <x>', 'share of the probability to draw from, up to 1', amount)
+    .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1))
+    .option('--stop <text>', 'a text that ends an answer; may be given several times', collect)
+    .option('--seed <n>', 'the same seed draws the same answer', wholeNumber(0))
+    .addOption(new Option('--mode <mode>', 'whether answers are plans').choices(sessionModes))
+    .addOption(new Option('--role <role>', 'whether tools may change things').choices(agentRoles));
+
+type Settings = Pick<
+  RouteInput<'updateSession'>,
+  'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role'
+>;
+
+/** The options as a route takes them; empty when none was given. */
+export function settingsInput(options: SettingsOptions): Settings {
+  const { title, description, tag, systemPrompt, temperature, topP, maxTokens, stop, seed, mode, role } = options;
+  const sampling = defined({ temperature, topP, maxTokens, stop: stop && [...stop], seed });
+  return defined({
+    title,
+    description,
+    tags: tag && [...tag],
+    systemPrompt,
+    sampling: Object.keys(sampling).length === 0 ? undefined : sampling,
+    mode,
+    role,
+  });
+}
+
+/** Without the fields that are undefined. */
+const defined = <T extends object>(fields: T): Partial<T> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;

@@ -1,0 +1,146 @@
+import { formatCount } from '../../base/format.ts';
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError, nullOn } from '../../protocol/errors.ts';
+import { parseDescription, parseSessionId, parseTags } from '../../protocol/ids.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type {
+  PrefixCost,
+  Sampling,
+  SamplingChange,
+  SessionSettings,
+  SystemPrompt,
+} from '../../protocol/schemas/sessionSettings.ts';
+import type { CoreContext } from '../context.ts';
+import { modelDifference } from '../identity.ts';
+import { requireOpen } from '../lifecycle.ts';
+import { prefixCost } from '../prompt/prefixCost.ts';
+import { requireWellFormed } from '../prompt/wellFormed.ts';
+import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
+import { defaultPromptId, takePrompt } from './prompts.ts';
+
+type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role'>;
+
+/** Settings of a new session. @throws CwmError InvalidParameter, PromptNotFound. */
+export async function settingsOfNew(core: CoreContext, given: Given): Promise<SessionSettings> {
+  const systemPrompt = await takePrompt(core, given.systemPrompt ?? defaultPromptId);
+  const { mode, role } = given;
+  return {
+    ...((given.systemPrompt !== undefined || systemPrompt.text !== '') && { systemPrompt }),
+    ...(given.sampling && { sampling: changedSampling({}, given.sampling) }),
+    ...(mode && { mode }),
+    ...(role && { role }),
+  };
+}
+
+/**
+ * Changes what a session is called and how its answers are made. Where the next prompt would leave the tokens that the engine has KV for,
+ * nothing is changed, and the error says what it would cost, unless `breakPrefix` confirms it. `preview` only finds that out.
+ *
+ * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, PromptNotFound, PrefixWouldBreak, AlreadyFrozen and
+ *   InvalidTransition (what the answers depend on cannot change while the session takes no turn).
+ */
+export async function updateSession(
+  core: CoreContext,
+  input: RouteInput<'updateSession'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'updateSession'>> {
+  const id = parseSessionId(input.session);
+  return core.turns.run(
+    id,
+    async () => {
+      const session = await requireSession(core, id);
+      const { systemPrompt, sampling, mode, role, engine } = input;
+      const isOfAnswers = [systemPrompt, sampling, mode, role, engine].some((given) => given !== undefined);
+      if (isOfAnswers) requireOpen(session, core.clock.now());
+      if (engine !== undefined) core.engines.get(engine);
+      const taken = systemPrompt === undefined ? undefined : await takePrompt(core, systemPrompt);
+      const cost = await costOf(core, session, { systemPrompt: taken, engine }, signal);
+      if (input.preview) return { ...session, prefix: cost };
+      if (cost && cost.lostTokens > 0 && !input.breakPrefix) throw wouldBreak(cost);
+      const next = changed(core, session, input, taken, cost);
+      await core.store.sessions.update(next);
+      return { ...next, prefix: cost };
+    },
+    signal,
+  );
+}
+
+function changed(
+  core: CoreContext,
+  session: Session,
+  { title, description, tags, sampling, mode, role, engine }: RouteInput<'updateSession'>,
+  systemPrompt: SystemPrompt | undefined,
+  cost: Cost | null,
+): Session {
+  const { tokens, settings = {} } = session;
+  return {
+    ...session,
+    ...(title !== undefined && { title: parseTitle(title) }),
+    ...(description !== undefined && { description: parseDescription(description) }),
+    ...(tags && { tags: parseTags(tags) }),
+    ...(engine !== undefined && { engine }),
+    settings: {
+      ...settings,
+      ...(systemPrompt && { systemPrompt }),
+      ...(sampling && { sampling: changedSampling(settings.sampling ?? {}, sampling) }),
+      ...(mode && { mode }),
+      ...(role && { role }),
+    },
+    // Another model's ids mean nothing, and it may be any.
+    ...(cost?.otherModel && { model: null, tokens: null }),
+    ...(cost && !cost.otherModel && tokens && { tokens: { ...tokens, outdated: true as const } }),
+    updatedAt: core.clock.now().toISOString(),
+    version: session.version + 1,
+  };
+}
+
+function parseTitle(value: string): string {
+  const title = parseDescription(value);
+  if (title === '') throw new CwmError('InvalidParameter', 'The title is empty.');
+  return title;
+}
+
+/** @throws CwmError InvalidParameter for half a character. */
+function changedSampling(before: Sampling, change: SamplingChange): Sampling {
+  for (const stop of change.stop ?? []) requireWellFormed(stop, 'A text that ends answers');
+  const all = Object.entries({ ...before, ...change }).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(all) as Sampling;
+}
+
+interface Cost extends PrefixCost {
+  /** The new engine serves another model, so that nothing of the context can be reused. */
+  readonly otherModel?: true;
+}
+
+/** Null where the change leaves the prompt as it is. */
+async function costOf(
+  core: CoreContext,
+  session: Session,
+  { systemPrompt, engine }: { readonly systemPrompt: SystemPrompt | undefined; readonly engine: string | undefined },
+  signal: AbortSignal,
+): Promise<Cost | null> {
+  const { tokens } = session;
+  if (!tokens) return null;
+  if (engine !== undefined && engine !== session.engine && !(await servesSame(core, session, engine, signal))) {
+    return { keptTokens: 0, lostTokens: tokens.count, otherModel: true };
+  }
+  if (!systemPrompt || systemPrompt.text === (systemPromptOf(session) ?? '')) return null;
+  const ids = await nullOn(core.store.sessions.loadTokens(session.id, tokens.sha256), 'Corrupted');
+  if (!ids) return { keptTokens: 0, lostTokens: tokens.count };
+  const messages = await core.store.messages.load(session.id, activeMessageIds(session));
+  const next = { system: systemPrompt.text || null, messages };
+  return prefixCost(core.engines.get(engine ?? session.engine), ids, next, signal);
+}
+
+async function servesSame(core: CoreContext, { model }: Session, spec: string, signal: AbortSignal): Promise<boolean> {
+  if (model === null) return true;
+  const { model: served } = await core.engines.get(spec).describe(signal);
+  return modelDifference(model, served) === null;
+}
+
+const wouldBreak = ({ lostTokens, keptTokens }: PrefixCost): CwmError =>
+  new CwmError(
+    'PrefixWouldBreak',
+    `After this change the model server must compute ${formatCount(lostTokens)} of the context's ${formatCount(lostTokens + keptTokens)} tokens again.`,
+    { context: { lostTokens, keptTokens } },
+  );

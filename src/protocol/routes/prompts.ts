@@ -1,0 +1,20 @@
+import * as z from 'zod/mini';
+import { promptIdSchema } from '../schemas/ids.ts';
+import { namedPromptSchema } from '../schemas/sessionSettings.ts';
+import { nothing, text } from './fields.ts';
+import type { Route, ShapesOf } from './route.ts';
+
+export const promptRoutes = {
+  /** All named system prompts, `default` among them. */
+  listPrompts: { kind: 'read', method: 'GET', path: '/api/prompts' },
+  /** Creates or replaces one. Sessions that took it earlier retain the earlier text. */
+  putPrompt: { kind: 'change', method: 'PUT', path: '/api/prompts/:prompt' },
+  deletePrompt: { kind: 'change', method: 'DELETE', path: '/api/prompts/:prompt' },
+} as const satisfies Record<string, Route>;
+
+export const promptShapes = () =>
+  ({
+    listPrompts: { input: nothing, output: z.object({ items: z.array(namedPromptSchema) }) },
+    putPrompt: { input: z.object({ prompt: text, text }), output: namedPromptSchema },
+    deletePrompt: { input: z.object({ prompt: text }), output: z.object({ prompt: promptIdSchema }) },
+  }) as const satisfies ShapesOf<typeof promptRoutes>;
