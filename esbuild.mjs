@@ -58,6 +58,7 @@ const processes = {
       backend: 'src/backend/main.ts',
       embedded: 'src/embedded/main.ts',
       llamaWorker: 'src/embedded/worker/llamaWorker.ts',
+      kvThread: 'src/embedded/kv/kvThread.ts',
       cli: 'src/cli/main.ts',
     }).filter(([, entry]) => existsSync(path.join(root, entry))),
   ),

@@ -5,6 +5,8 @@ import { createAdaptorServer } from '@hono/node-server';
 import { CwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
 import { openDisk } from './kv/openDisk.ts';
+import { KvThreads } from './kv/kvThreads.ts';
+import { openMemoryFile, PassingState } from './kv/passingState.ts';
 import { PrefixCache } from './kv/prefixCache.ts';
 import { EmbeddedEngine } from './engine.ts';
 import { buildApp } from './http/app.ts';
@@ -53,16 +55,20 @@ export async function serveEmbedded(
 ): Promise<RunningEngine> {
   const runFolder = openRunFolder(options.kvDir);
   const files = await openModel(options.modelPath, options.kvDir, log);
+  const passing = new PassingState(runFolder, openMemoryFile());
+  const threads = new KvThreads();
+  threads.start();
   const samplePath = join(runFolder, 'sample.state');
   const supervisor = new LlamaSupervisor(async (onEnd) => {
     // Other weights would go on over the KV of these.
     if (!files.isUnchanged()) return endForNewModel();
     // Somebody may have deleted it since.
     mkdirSync(runFolder, { recursive: true, mode: 0o700 });
+    const config = { ...options, modelPath: files.path, batchTokens, samplePath };
     return startLlama(
-      { ...options, modelPath: files.path, batchTokens, samplePath },
+      config,
       options.modelPath === null,
-      onEnd,
+      (one) => LlamaProcess.start(one, onEnd, passing.memoryFile),
       log,
     );
   }, log);
@@ -81,7 +87,17 @@ export async function serveEmbedded(
     });
     const template = chooseTemplate(info, options.chatTemplate);
     const { kvDir, blockTokens } = options;
-    const disk = openDisk({ kvDir, blockTokens, info, modelSha256: files.sha256, samplePath, runFolder, log });
+    const disk = openDisk({
+      kvDir,
+      blockTokens,
+      info,
+      modelSha256: files.sha256,
+      samplePath,
+      runFolder,
+      passing,
+      threads,
+      log,
+    });
     disk?.cache.warmUp();
     const isNoise = info.name?.startsWith(noiseModelPrefix) === true;
     const notices = [isNoise ? noiseNotice : null, template.notice, disk ? null : notStoredNotice].filter(
@@ -160,19 +176,19 @@ export async function serveEmbedded(
 async function startLlama(
   config: WorkerConfig,
   isNoise: boolean,
-  onEnd: (reason: string) => void,
+  start: (config: WorkerConfig) => Promise<LlamaProcess>,
   log: (message: string) => void,
 ): Promise<LlamaProcess> {
-  if (config.gpu !== 'auto') return LlamaProcess.start(config, onEnd);
+  if (config.gpu !== 'auto') return start(config);
   const onCpu = { ...config, gpu: 'off' } as const;
-  if (isNoise) return LlamaProcess.start(onCpu, onEnd);
+  if (isNoise) return start(onCpu);
   try {
-    return await LlamaProcess.start(config, onEnd);
+    return await start(config);
   } catch (error) {
     const isHardware =
       error instanceof WorkerLostError || (error instanceof OperationFailedError && error.fault !== 'model');
     if (!isHardware) throw error;
     log(`The model is computed on the CPU, because the GPU failed: ${error.message}`);
-    return LlamaProcess.start(onCpu, onEnd);
+    return start(onCpu);
   }
 }

@@ -63,7 +63,7 @@ describe("the embedded engine's HTTP dialect", () => {
           cwm: {
             fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
             blockTokens: 32,
-            blockSizeBytes: 32 * 512 + 72,
+            blockSizeBytes: 32 * 512 + 116,
             hashProfile: { algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' },
           },
         },

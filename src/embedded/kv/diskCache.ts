@@ -1,27 +1,13 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { fstatSync, readSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { blockHashChain } from '../../base/kvBlockHash.ts';
+import type { BlockJob, RowRun } from './blockJob.ts';
 import type { BlockCounters, BlockFolder } from './blockFolder.ts';
 import { hashProfile } from './kvNamespace.ts';
 import { canCut, type StateShape } from './kvLayout.ts';
-import {
-  bufferSource,
-  cutBlocks,
-  parseStateFile,
-  StateAssembly,
-  type ByteSource,
-  type StateFile,
-} from './stateFile.ts';
+import type { KvThreads } from './kvThreads.ts';
+import type { PassingState, StateFileAt } from './passingState.ts';
+import { bufferSource, parseStateFile, stateBytes, stateFrame, type ByteSource, type StateFrame } from './stateFile.ts';
 
 export interface DiskCacheOptions {
   readonly shape: StateShape;
@@ -32,38 +18,54 @@ export interface DiskCacheOptions {
   readonly positions: BlockFolder | null;
   readonly counters: BlockCounters;
   readonly runFolder: string;
+  readonly passing: PassingState;
+  readonly threads: KvThreads;
+}
+
+/** A state that was put together, and the number of blocks in it. */
+export interface Assembled {
+  readonly blocks: number;
+  readonly state: StateFileAt;
 }
 
 /**
  * KV of prompts on disk: the rows of each full block and, for models that need one, position states at the ends of some
- * blocks. A run of blocks becomes a state file that llama.cpp loads; a state file that it saved is cut into blocks.
+ * blocks. A run of blocks becomes a state file that llama.cpp loads; a state file that it saved is cut into blocks. The state file
+ * passes through memory where the system has files in memory, so that the disk sees each byte once.
  */
 export class DiskCache {
   readonly blockTokens: number;
   readonly counters: BlockCounters;
   /** Whether a prompt can be continued behind any block, not only where a position state was stored. */
   readonly cutsAnywhere: boolean;
-  /** Where llama.cpp saves a state for {@link store}, and finds one that was assembled. */
-  readonly statePath: string;
   readonly #shape: StateShape;
   readonly #rows: BlockFolder | null;
   readonly #positions: BlockFolder | null;
+  readonly #runFolder: string;
+  readonly #passing: PassingState;
+  readonly #threads: KvThreads;
+  /** Bytes of the largest position state that was seen. */
+  #positionBytes = 0;
 
-  constructor({ shape, blockTokens, rows, positions, counters, runFolder }: DiskCacheOptions) {
+  constructor(options: DiskCacheOptions) {
+    const { shape, blockTokens, rows, positions, counters, runFolder, passing, threads } = options;
     this.blockTokens = blockTokens;
     this.counters = counters;
     this.cutsAnywhere = canCut(shape);
-    this.statePath = join(runFolder, 'sequence.state');
     this.#shape = shape;
     this.#rows = rows;
     this.#positions = positions;
+    this.#runFolder = runFolder;
+    this.#passing = passing;
+    this.#threads = threads;
   }
 
   /** Has the code that every request runs compiled before the first one comes. */
   warmUp(): void {
     const ids = Array.from({ length: warmUpTokens }, (_, index) => index);
     this.hashes(ids, null);
-    parseStateFile(bufferSource(new StateAssembly({ keys: [], values: [] }, ids).bytes), null);
+    const [head] = stateFrame({ keys: [], values: [] }, ids).pieces;
+    if (head) parseStateFile(bufferSource(Buffer.from(head.bytes)), null);
   }
 
   /** Names of the full blocks of a prompt. */
@@ -88,29 +90,38 @@ export class DiskCache {
   }
 
   /**
-   * Writes the state of the longest run of good blocks from the first on, at most `maxBlocks`, that can be continued behind.
+   * Puts together the state of the longest run of good blocks from the first on, at most `maxBlocks`, that can be continued behind.
+   * It takes room until {@link release}.
    *
-   * @returns the number of blocks; 0, and no file, when there is no such run.
+   * @returns null when there is no such run.
    * @throws Error when the state cannot be written, as on a full disk.
    */
-  assemble(ids: readonly number[], hashes: readonly string[], maxBlocks: number): number {
+  async assemble(ids: readonly number[], hashes: readonly string[], maxBlocks: number): Promise<Assembled | null> {
     for (let expected = this.reach(hashes, maxBlocks); expected > 0;) {
       const positionState = this.#positions ? this.#positions.read(hashes[expected - 1] ?? '') : new Uint8Array();
       if (!positionState) {
         expected = this.reach(hashes, expected - 1);
         continue;
       }
-      const state = new StateAssembly(this.#shape.rows, ids.slice(0, expected * this.blockTokens), positionState);
-      const good = this.#fill(state, hashes, expected);
+      const frame = stateFrame(this.#shape.rows, ids.slice(0, expected * this.blockTokens), positionState);
+      const state = this.#passing.place(frame.sizeBytes);
+      const file = state.open();
+      for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
+      const good = await this.#place(frame, file, hashes.slice(0, expected));
       if (good === expected) {
         // Nothing that was not checked reaches llama.cpp, whatever made it.
-        parseStateFile(bufferSource(state.bytes), this.#shape);
-        this.#write(state.bytes);
-        return expected;
+        parseStateFile(fileSource(file), this.#shape);
+        return { blocks: expected, state };
       }
+      this.release();
       expected = this.reach(hashes, good);
     }
-    return 0;
+    return null;
+  }
+
+  /** Frees what the state takes that was assembled or saved last. */
+  release(): void {
+    this.#passing.release();
   }
 
   /** Whether anything of these blocks has no file: rows, or the position state behind the last. */
@@ -126,37 +137,26 @@ export class DiskCache {
     return rows ? [...hashes.keys()].filter((index) => !rows.has(hashes[index] ?? '')) : [];
   }
 
-  /** Prepares {@link statePath} for llama.cpp, which makes no folders. */
-  ensureStateFolder(): void {
-    mkdirSync(dirname(this.statePath), { recursive: true, mode: 0o700 });
-  }
-
   /**
-   * Cuts the missing rows out of the saved state and writes them, and the position state behind the last block.
+   * Has llama.cpp save its state, cuts the missing rows out of it and writes them, and the position state behind the last block.
    *
    * @param ids begins with the tokens of these blocks; the saved state holds all of them, and ends with them when the model
    *   has position states.
+   * @param savedTokens how many tokens the state will hold.
    * @throws StateFormatError, Error when the state is not that of these ids; nothing is written then.
    */
-  store(ids: readonly number[], hashes: readonly string[]): void {
-    const missing = this.missing(hashes);
-    const file = openSync(this.statePath, 'r');
+  async store(
+    ids: readonly number[],
+    hashes: readonly string[],
+    savedTokens: number,
+    save: (path: string) => Promise<void>,
+  ): Promise<void> {
+    const place = this.#passing.place(stateBytes(this.#shape.rows, savedTokens) + 2 * this.#positionBytes);
     try {
-      const source = fileSource(file);
-      const state = parseStateFile(source, this.#shape);
-      const end = hashes.length * this.blockTokens;
-      const isLonger = this.#positions ? state.ids.length !== end : state.ids.length < end;
-      if (isLonger || state.ids.some((id, index) => index < end && id !== ids[index])) {
-        throw new Error("llama.cpp's state is not that of the prompt.");
-      }
-      this.#storeRows(source, state, hashes, missing);
-      const last = hashes.at(-1);
-      // Where rows were computed again, a position state that lies there may be as wrong as they were.
-      if (this.#positions && last !== undefined && (missing.length > 0 || !this.#positions.has(last))) {
-        this.#positions.write(last, source.read(state.positionOffset, source.sizeBytes - state.positionOffset));
-      }
+      await save(place.path);
+      await this.#store(place.open(), ids, hashes);
     } finally {
-      closeSync(file);
+      this.release();
     }
   }
 
@@ -165,49 +165,66 @@ export class DiskCache {
     const last = hashes.at(-1);
     if (this.#positions && last !== undefined) this.#positions.remove(last);
     for (const hash of hashes) this.#rows?.remove(hash);
-    rmSync(this.statePath, { force: true });
+    this.release();
   }
 
-  #storeRows(source: ByteSource, state: StateFile, hashes: readonly string[], missing: readonly number[]): void {
-    const first = missing[0];
-    const last = missing.at(-1);
-    if (first === undefined || last === undefined) return;
-    const payloads = cutBlocks(source, state, first, last - first + 1, this.blockTokens);
-    for (const index of missing) {
-      const payload = payloads[index - first];
-      if (payload) this.#rows?.write(hashes[index] ?? '', payload);
+  async #store(file: number, ids: readonly number[], hashes: readonly string[]): Promise<void> {
+    const missing = this.missing(hashes);
+    const source = fileSource(file);
+    const state = parseStateFile(source, this.#shape);
+    const end = hashes.length * this.blockTokens;
+    const isLonger = this.#positions ? state.ids.length !== end : state.ids.length < end;
+    if (isLonger || state.ids.some((id, index) => index < end && id !== ids[index])) {
+      throw new Error("llama.cpp's state is not that of the prompt.");
+    }
+    if (this.#rows && missing.length > 0) {
+      const blocks = missing.map((index) => ({ hash: hashes[index] ?? '', index }));
+      const outcomes = await this.#threads.run(this.#job('cut', this.#rows, state.runs, file, blocks));
+      outcomes.forEach((outcome, at) => {
+        if (outcome === 'done') this.counters.written++;
+        else this.#rows?.failedToWrite(blocks[at]?.hash ?? '', typeof outcome === 'object' ? outcome.failure : outcome);
+      });
+    }
+    const last = hashes.at(-1);
+    // Where rows were computed again, a position state that lies there may be as wrong as they were.
+    if (this.#positions && last !== undefined && (missing.length > 0 || !this.#positions.has(last))) {
+      this.#positionBytes = Math.max(this.#positionBytes, source.sizeBytes - state.positionOffset);
+      const position = source.read(state.positionOffset, source.sizeBytes - state.positionOffset);
+      this.#positions.write(last, position, join(this.#runFolder, 'position.tmp'));
     }
   }
 
-  #fill(state: StateAssembly, hashes: readonly string[], blocks: number): number {
-    if (!this.#rows) return blocks;
-    for (let index = 0; index < blocks; index++) {
-      const payload = this.#rows.read(hashes[index] ?? '');
-      if (!payload) return index;
-      state.place(index * this.blockTokens, this.blockTokens, payload);
-    }
-    return blocks;
+  /** How many of these blocks are in the state now, from the first on without a gap. Damaged ones are deleted. */
+  async #place(frame: StateFrame, file: number, hashes: readonly string[]): Promise<number> {
+    if (!this.#rows) return hashes.length;
+    const blocks = hashes.map((hash, index) => ({ hash, index }));
+    const outcomes = await this.#threads.run(this.#job('place', this.#rows, frame.runs, file, blocks));
+    outcomes.forEach((outcome, at) => {
+      if (outcome === 'done') this.counters.read++;
+      if (outcome === 'damaged') this.#rows?.removeDamaged(hashes[at] ?? '');
+    });
+    const bad = outcomes.findIndex((outcome) => outcome !== 'done');
+    return bad < 0 ? hashes.length : bad;
   }
 
-  #write(bytes: Buffer): void {
-    this.ensureStateFolder();
-    // Written over in place: its pages are already there, which is faster than a new file.
-    const file = openSync(this.statePath, constants.O_RDWR | constants.O_CREAT, 0o600);
-    try {
-      for (let at = 0; at < bytes.length;) {
-        at += writeSync(file, bytes, at, Math.min(bytes.length - at, maxWriteBytes), at);
-      }
-      ftruncateSync(file, bytes.length);
-    } finally {
-      closeSync(file);
-    }
+  #job(
+    task: BlockJob['task'],
+    { path, seal }: BlockFolder,
+    runs: readonly RowRun[],
+    stateFile: number,
+    blocks: BlockJob['blocks'],
+  ): BlockJob {
+    const temporary = join(this.#runFolder, 'block.tmp');
+    return { task, folder: path, seal, blocks, blockTokens: this.blockTokens, runs, stateFile, temporary, stripBytes };
   }
 }
 
 const warmUpTokens = 8192;
 
-/** Less than what one write call can take on every system. */
-const maxWriteBytes = 1 << 30;
+const stripBytes = 1 << 20;
+
+/** Less than what one read call can take on every system. */
+const maxReadBytes = 1 << 30;
 
 function fileSource(file: number): ByteSource {
   return {
@@ -216,7 +233,7 @@ function fileSource(file: number): ByteSource {
       const bytes = Buffer.allocUnsafe(length);
       let at = 0;
       while (at < length) {
-        const got = readSync(file, bytes, at, Math.min(length - at, maxWriteBytes), offset + at);
+        const got = readSync(file, bytes, at, Math.min(length - at, maxReadBytes), offset + at);
         if (got === 0) break;
         at += got;
       }

@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../../base/hash.ts';
 import { defaultHashSeed, type BlockHashProfile } from '../../base/kvBlockHash.ts';
@@ -12,9 +13,12 @@ export const hashProfile: BlockHashProfile = {
   saltEncoding: 'tagged',
 };
 
+/** Of block files. KV is cache, so that files of an older format are deleted, not read. */
+const formatVersion = 2;
+
 /** Everything that the bytes of a block depend on, and its name does not contain. */
 export interface KvNamespace {
-  readonly formatVersion: 1;
+  readonly formatVersion: typeof formatVersion;
   readonly modelSha256: string;
   readonly llamaCpp: string;
   /** Null when no part of the state can be cut into rows. */
@@ -39,7 +43,8 @@ const cacheTag = `Signature: 8a477f597d28d172789f06886806bc55
  *
  * @throws CwmError WriteFailed when the folder cannot be written.
  */
-export function openKvNamespace(kvDir: string, namespace: KvNamespace): string {
+export function openKvNamespace(kvDir: string, settings: Omit<KvNamespace, 'formatVersion'>): string {
+  const namespace: KvNamespace = { formatVersion, ...settings };
   const config = JSON.stringify(namespace, null, 2);
   const folder = join(kvDir, sha256Hex(JSON.stringify(namespace)).slice(0, 32));
   try {
@@ -50,4 +55,23 @@ export function openKvNamespace(kvDir: string, namespace: KvNamespace): string {
     throw new CwmError('WriteFailed', `The folder for KV blocks, ${kvDir}, cannot be written.`, { cause });
   }
   return folder;
+}
+
+/** Deletes the folders of older formats, which no engine reads any more. One that cannot be deleted stays until the budget evicts it. */
+export async function deleteOlderKv(kvDir: string): Promise<void> {
+  for (const name of await readdir(kvDir)) {
+    if (!/^[0-9a-f]{32}$/.test(name)) continue;
+    const folder = join(kvDir, name);
+    const version = await readFile(join(folder, 'config.json'), 'utf8').then(versionOf, () => null);
+    if (version !== null && version < formatVersion) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function versionOf(config: string): number | null {
+  try {
+    const version: unknown = Reflect.get(Object(JSON.parse(config)), 'formatVersion');
+    return typeof version === 'number' ? version : null;
+  } catch {
+    return null;
+  }
 }

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { ServedModel } from '../servedModel.ts';
 import type { ModelInfo } from '../worker/workerProtocol.ts';
-import { blockFileBytes } from './blockFile.ts';
+import { blockFileBytes, clearSeal } from './blockFile.ts';
 import { BlockFolder, newBlockCounters } from './blockFolder.ts';
 import { DiskCache } from './diskCache.ts';
 import { kvBytesPerToken, type StateShape } from './kvLayout.ts';
-import { hashProfile, openKvNamespace } from './kvNamespace.ts';
+import { deleteOlderKv, hashProfile, openKvNamespace } from './kvNamespace.ts';
+import type { KvThreads } from './kvThreads.ts';
+import type { PassingState } from './passingState.ts';
 import { bufferSource, parseStateFile, StateFormatError } from './stateFile.ts';
 
 export interface OpenDiskOptions {
@@ -16,6 +18,8 @@ export interface OpenDiskOptions {
   /** A state of a few tokens, which shows its shape. */
   readonly samplePath: string;
   readonly runFolder: string;
+  readonly passing: PassingState;
+  readonly threads: KvThreads;
   readonly log: (message: string) => void;
 }
 
@@ -32,24 +36,23 @@ export interface OpenedDisk {
  * @throws CwmError WriteFailed when the folder cannot be written.
  */
 export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
-  const { kvDir, blockTokens, info, modelSha256, samplePath, runFolder, log } = options;
+  const { kvDir, blockTokens, info, modelSha256, samplePath, runFolder, passing, threads, log } = options;
   const shape = readShape(samplePath, log);
   if (!shape) return null;
   const path = openKvNamespace(kvDir, {
-    formatVersion: 1,
     modelSha256,
     llamaCpp: info.llamaCpp,
     layout: shape.rows,
-    // Left out where it is false, so that KV of earlier versions is still found.
     ...(shape.hasPositionState && { hasPositionState: true }),
     ...(info.gpu !== null && { gpu: info.gpu }),
     blockTokens,
     hashProfile,
     positionContext: info.hasScaledPositions ? info.contextTokens : null,
   });
+  deleteOlderKv(kvDir).catch((error: unknown) => log(`KV of an older format cannot be deleted: ${String(error)}`));
   const blockBytes = shape.rows && kvBytesPerToken(shape.rows) * blockTokens;
   const counters = newBlockCounters();
-  const shared = { path, runFolder, counters, log };
+  const shared = { path, seal: clearSeal, counters, log };
   const cache = new DiskCache({
     shape,
     blockTokens,
@@ -57,6 +60,8 @@ export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
     positions: shape.hasPositionState ? new BlockFolder({ ...shared, kind: 'position', payloadBytes: null }) : null,
     counters,
     runFolder,
+    passing,
+    threads,
   });
   return { cache, blocks: blockBytes === null ? null : { folder: path, fileBytes: blockFileBytes(blockBytes) } };
 }

@@ -92,9 +92,7 @@ export class PrefixCache {
     const hashes = prompt.hashes.slice(0, blocks);
     if (disk.isMissingAny(hashes)) {
       try {
-        disk.ensureStateFolder();
-        await llama.call('save', { path: disk.statePath });
-        disk.store(prompt.ids, hashes);
+        await disk.store(prompt.ids, hashes, live.ids.length, (path) => llama.call('save', { path }));
       } catch (error) {
         if (error instanceof WorkerLostError) throw error;
         disk.counters.writeFailures++;
@@ -138,18 +136,19 @@ export class PrefixCache {
     liveTokens: number,
     maxBlocks: number,
   ): Promise<number> {
-    let blocks: number;
-    try {
-      blocks = disk.assemble(ids, hashes, maxBlocks);
-    } catch (error) {
+    const assembled = await disk.assemble(ids, hashes, maxBlocks).catch((error: unknown) => {
       this.#options.log(`Block files could not be used: ${String(error)}`);
+      return null;
+    });
+    const blocks = assembled?.blocks ?? 0;
+    if (!assembled || blocks * disk.blockTokens <= liveTokens) {
+      disk.release();
       return 0;
     }
-    if (blocks * disk.blockTokens <= liveTokens) return 0;
     const loadedIds = ids.slice(0, blocks * disk.blockTokens);
     this.#live = null;
     try {
-      const loaded = await llama.call('load', { path: disk.statePath }, this.#options.loadTimeoutMs);
+      const loaded = await llama.call('load', { path: assembled.state.path }, this.#options.loadTimeoutMs);
       if (loaded !== loadedIds.length)
         throw new OperationFailedError(`llama.cpp loaded ${loaded} of ${loadedIds.length} tokens.`);
     } catch (error) {
@@ -158,6 +157,7 @@ export class PrefixCache {
       llama.kill();
       throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
     }
+    disk.release();
     this.#live = { llama, salt, ids: loadedIds, sealedBlocks: blocks };
     return blocks;
   }

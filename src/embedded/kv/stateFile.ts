@@ -1,4 +1,5 @@
-import { isSameLayout, type KvLayout, type KvRows, type StateShape } from './kvLayout.ts';
+import type { RowRun } from './blockJob.ts';
+import { isSameLayout, kvBytesPerToken, type KvLayout, type KvRows, type StateShape } from './kvLayout.ts';
 
 /**
  * llama.cpp's sequence state file (`ggsq`, version 3) for one sequence, read and written without llama.cpp: a file cut
@@ -32,8 +33,8 @@ export const bufferSource = (bytes: Buffer): ByteSource => ({
 export interface StateFile {
   readonly ids: readonly number[];
   readonly shape: StateShape;
-  /** Where each run of rows begins, in the layout's order. */
-  readonly rowOffsets: readonly number[];
+  /** In the layout's order. */
+  readonly runs: readonly RowRun[];
   /** Where the position state begins; the end of the file when there is none. */
   readonly positionOffset: number;
 }
@@ -73,7 +74,7 @@ export function parseStateFile(source: ByteSource, expected: StateShape | null):
   return {
     ids,
     shape: { rows: rows?.layout ?? null, hasPositionState },
-    rowOffsets: rows?.offsets ?? [],
+    runs: rows?.runs ?? [],
     positionOffset,
   };
 }
@@ -105,7 +106,7 @@ class Reader {
 
 interface FoundRows {
   readonly layout: KvLayout;
-  readonly offsets: readonly number[];
+  readonly runs: readonly RowRun[];
 }
 
 /** @param isOptional null instead of an error for what is no rows of positions 0 … n−1. */
@@ -134,20 +135,20 @@ function readRows(reader: Reader, tokenCount: number): FoundRows {
   reader.expect('transposition of values', 0, reader.u32());
   const layers = reader.u32();
   if (layers > maxLayers) throw new StateFormatError(`${layers} layers`);
-  const offsets: number[] = [];
+  const runs: RowRun[] = [];
   const takeRun = (): KvRows => {
     const head = reader.take(rowsHeadBytes);
     const rowBytes = Number(head.readBigUInt64LE(4));
     if (rowBytes < 1 || rowBytes > maxRowBytes) throw new StateFormatError(`rows of ${rowBytes} bytes`);
-    offsets.push(reader.at);
+    runs.push({ offset: reader.at, rowBytes });
     reader.at += rowBytes * tokenCount;
-    if (reader.at > sizeBytes) throw new StateFormatError(`cut inside the rows of section ${offsets.length}`);
+    if (reader.at > sizeBytes) throw new StateFormatError(`cut inside the rows of section ${runs.length}`);
     return { type: head.readUInt32LE(), rowBytes };
   };
   const keys = Array.from({ length: layers }, takeRun);
   const values: KvRows[] = [];
   while (reader.at < sizeBytes && values.length < layers) values.push(takeRun());
-  return { layout: { keys, values }, offsets };
+  return { layout: { keys, values }, runs };
 }
 
 // The file is in the machine's byte order, as typed arrays are.
@@ -157,42 +158,45 @@ const bytesOf = (values: Uint32Array | Int32Array): Buffer =>
 /** A copy, because the bytes may begin anywhere. */
 const integers = (bytes: Buffer): Int32Array => new Int32Array(new Uint8Array(bytes).buffer);
 
-/** An empty state for these ids, in which blocks of rows are then placed. */
-export class StateAssembly {
-  readonly bytes: Buffer;
-  readonly #runs: readonly KvRows[];
-  readonly #rowOffsets: number[] = [];
-
-  /** @param positionState that of the last of these ids; empty for a model that has none. */
-  constructor(rows: KvLayout | null, ids: readonly number[], positionState: Uint8Array = new Uint8Array()) {
-    this.#runs = rows ? [...rows.keys, ...rows.values] : [];
-    const head = Buffer.concat([
-      bytesOf(Uint32Array.of(magic, version, ids.length)),
-      bytesOf(Uint32Array.from(ids)),
-      ...(rows ? [rowsHead(rows, ids.length)] : []),
-    ]);
-    const rowBytes = this.#runs.reduce((sum, run) => sum + rowsHeadBytes + run.rowBytes * ids.length, 0);
-    this.bytes = Buffer.allocUnsafeSlow(head.length + rowBytes + positionState.length);
-    let at = head.copy(this.bytes);
-    for (const run of this.#runs) {
-      at = this.bytes.writeUInt32LE(run.type, at);
-      at = this.bytes.writeBigUInt64LE(BigInt(run.rowBytes), at);
-      this.#rowOffsets.push(at);
-      at += run.rowBytes * ids.length;
-    }
-    this.bytes.set(positionState, at);
-  }
-
-  /** Copies a block's rows to where the tokens from `firstToken` on belong. */
-  place(firstToken: number, blockTokens: number, payload: Uint8Array): void {
-    let from = 0;
-    this.#runs.forEach((run, index) => {
-      const length = run.rowBytes * blockTokens;
-      this.bytes.set(payload.subarray(from, from + length), (this.#rowOffsets[index] ?? 0) + run.rowBytes * firstToken);
-      from += length;
-    });
-  }
+/** Everything of a state file but the rows, and where they belong. */
+export interface StateFrame {
+  readonly sizeBytes: number;
+  readonly pieces: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  /** In the layout's order. */
+  readonly runs: readonly RowRun[];
 }
+
+/** @param positionState that of the last of these ids; empty for a model that has none. */
+export function stateFrame(
+  rows: KvLayout | null,
+  ids: readonly number[],
+  positionState: Uint8Array = new Uint8Array(),
+): StateFrame {
+  const head = Buffer.concat([
+    bytesOf(Uint32Array.of(magic, version, ids.length)),
+    bytesOf(Uint32Array.from(ids)),
+    ...(rows ? [rowsHead(rows, ids.length)] : []),
+  ]);
+  const pieces = [{ offset: 0, bytes: head as Uint8Array }];
+  let at = head.length;
+  const runs = (rows ? [...rows.keys, ...rows.values] : []).map(({ type, rowBytes }): RowRun => {
+    const runHead = Buffer.alloc(rowsHeadBytes);
+    runHead.writeUInt32LE(type);
+    runHead.writeBigUInt64LE(BigInt(rowBytes), 4);
+    pieces.push({ offset: at, bytes: runHead });
+    const offset = at + rowsHeadBytes;
+    at = offset + rowBytes * ids.length;
+    return { offset, rowBytes };
+  });
+  if (positionState.length > 0) pieces.push({ offset: at, bytes: positionState });
+  return { sizeBytes: at + positionState.length, pieces, runs };
+}
+
+/** How large the state of so many tokens is, without its position state. */
+export const stateBytes = (rows: KvLayout | null, tokens: number): number =>
+  rows
+    ? 28 + (16 + kvBytesPerToken(rows)) * tokens + rowsHeadBytes * (rows.keys.length + rows.values.length)
+    : 12 + 4 * tokens;
 
 function rowsHead(rows: KvLayout, tokenCount: number): Buffer {
   const cells = new Int32Array(tokenCount * 3);
@@ -205,26 +209,4 @@ function rowsHead(rows: KvLayout, tokenCount: number): Buffer {
     bytesOf(cells),
     bytesOf(Uint32Array.of(0, rows.keys.length)),
   ]);
-}
-
-/** The rows of `blockCount` blocks from `firstBlock` on, one payload for each, as {@link StateAssembly.place} takes them. */
-export function cutBlocks(
-  source: ByteSource,
-  state: StateFile,
-  firstBlock: number,
-  blockCount: number,
-  blockTokens: number,
-): Buffer[] {
-  const { rows } = state.shape;
-  const layout = rows ? [...rows.keys, ...rows.values] : [];
-  const tokenBytes = layout.reduce((sum, run) => sum + run.rowBytes, 0);
-  const payloads = Array.from({ length: blockCount }, () => Buffer.allocUnsafe(tokenBytes * blockTokens));
-  let to = 0;
-  layout.forEach(({ rowBytes }, index) => {
-    const length = rowBytes * blockTokens;
-    const run = source.read((state.rowOffsets[index] ?? 0) + firstBlock * length, blockCount * length);
-    payloads.forEach((payload, block) => run.copy(payload, to, block * length, (block + 1) * length));
-    to += length;
-  });
-  return payloads;
 }

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { KvLayout, StateShape } from '../../../src/embedded/kv/kvLayout.ts';
 import {
   bufferSource,
-  cutBlocks,
   parseStateFile,
-  StateAssembly,
+  stateBytes,
+  stateFrame,
   StateFormatError,
 } from '../../../src/embedded/kv/stateFile.ts';
 
@@ -19,17 +19,14 @@ const layout: KvLayout = {
   ],
 };
 const shape: StateShape = { rows: layout, hasPositionState: false };
-const tokenBytes = 66;
-const blockTokens = 4;
 const ids = Array.from({ length: 12 }, (_, index) => 70_000 + index);
-const payloads = [1, 2, 3].map((seed) =>
-  Buffer.from(Array.from({ length: tokenBytes * blockTokens }, (_, index) => (index * 7 + seed * 13) % 256)),
-);
 
-function wholeState(): Buffer {
-  const state = new StateAssembly(layout, ids);
-  payloads.forEach((payload, block) => state.place(block * blockTokens, blockTokens, payload));
-  return state.bytes;
+function wholeState(rows = layout): Buffer {
+  const { sizeBytes, pieces, runs } = stateFrame(rows, ids);
+  const bytes = Buffer.alloc(sizeBytes);
+  for (const piece of pieces) bytes.set(piece.bytes, piece.offset);
+  runs.forEach(({ offset, rowBytes }, run) => bytes.fill(run + 1, offset, offset + rowBytes * ids.length));
+  return bytes;
 }
 
 describe('a sequence state file', () => {
@@ -39,11 +36,17 @@ describe('a sequence state file', () => {
     expect(state.shape).toEqual(shape);
   });
 
-  it('gives back the blocks that were placed in it', () => {
-    const source = bufferSource(wholeState());
-    const state = parseStateFile(source, shape);
-    expect(cutBlocks(source, state, 0, 3, blockTokens)).toEqual(payloads);
-    expect(cutBlocks(source, state, 1, 1, blockTokens)).toEqual([payloads[1]]);
+  it('says where each run of rows lies, and how large it will be', () => {
+    const whole = wholeState();
+    const { runs } = parseStateFile(bufferSource(whole), shape);
+    expect(runs).toEqual(stateFrame(layout, ids).runs);
+    expect(runs.map(({ offset, rowBytes }) => [whole[offset], whole[offset + rowBytes * ids.length - 1]])).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+      [4, 4],
+    ]);
+    expect(stateBytes(layout, ids.length)).toBe(whole.length);
   });
 
   it('is refused when it is cut anywhere', () => {
@@ -54,8 +57,8 @@ describe('a sequence state file', () => {
   });
 
   it('of another layout is refused', () => {
-    const other = new StateAssembly({ ...layout, values: layout.keys }, ids);
-    expect(() => parseStateFile(bufferSource(other.bytes), shape)).toThrow(StateFormatError);
+    const other = wholeState({ ...layout, values: layout.keys });
+    expect(() => parseStateFile(bufferSource(other), shape)).toThrow(StateFormatError);
   });
 
   it('is refused with bytes behind its end', () => {

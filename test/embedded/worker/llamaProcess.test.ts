@@ -1,11 +1,14 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { clearSeal } from '../../../src/embedded/kv/blockFile.ts';
 import { BlockFolder, newBlockCounters } from '../../../src/embedded/kv/blockFolder.ts';
 import { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
 import { PrefixCache } from '../../../src/embedded/kv/prefixCache.ts';
 import { EmbeddedEngine, type GenerationRequest } from '../../../src/embedded/engine.ts';
 import { kvBytesPerToken } from '../../../src/embedded/kv/kvLayout.ts';
+import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { PassingState } from '../../../src/embedded/kv/passingState.ts';
 import {
   LlamaProcess,
   OperationFailedError,
@@ -13,8 +16,8 @@ import {
   type Llama,
 } from '../../../src/embedded/worker/llamaProcess.ts';
 import { LlamaSupervisor } from '../../../src/embedded/worker/llamaSupervisor.ts';
-import { bufferSource, cutBlocks, parseStateFile, StateAssembly } from '../../../src/embedded/kv/stateFile.ts';
-import type { WorkerConfig } from '../../../src/embedded/worker/workerProtocol.ts';
+import { bufferSource, parseStateFile } from '../../../src/embedded/kv/stateFile.ts';
+import type { OperationInput, WorkerConfig } from '../../../src/embedded/worker/workerProtocol.ts';
 import { promptIds } from '../support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from '../support/smallModel.ts';
 
@@ -22,6 +25,7 @@ describe('a llama.cpp process', () => {
   let folder: Scratch;
   let config: WorkerConfig;
   const running: Llama[] = [];
+  const threads = new KvThreads(2);
 
   const start = async (onEnd: (reason: string) => void = () => undefined): Promise<Llama> => {
     const llama = await LlamaProcess.start(config, onEnd);
@@ -50,22 +54,10 @@ describe('a llama.cpp process', () => {
       samplePath: join(folder.path, 'sample.state'),
     };
   });
+  afterAll(() => threads.close());
   afterEach(() => {
     for (const llama of running.splice(0)) llama.kill();
     folder[Symbol.dispose]();
-  });
-
-  it('writes states that are what is put together from their blocks, byte for byte', async () => {
-    const { llama, path } = await startWithState();
-    const saved = readFileSync(path);
-    const state = parseStateFile(bufferSource(saved), null);
-    const assembly = new StateAssembly(state.shape.rows, state.ids);
-    cutBlocks(bufferSource(saved), state, 0, 6, 50).forEach((payload, block) =>
-      assembly.place(block * 50, 50, payload),
-    );
-    expect(assembly.bytes.equals(saved)).toBe(true);
-    writeFileSync(path, assembly.bytes);
-    expect(await llama.call('load', { path })).toBe(300);
   });
 
   it('that aborts over a cut state ends its operation with an error, and only itself', async () => {
@@ -123,13 +115,22 @@ describe('a llama.cpp process', () => {
       const first = await supervisor.get();
       const { shape } = parseStateFile(bufferSource(readFileSync(config.samplePath)), null);
       const counters = newBlockCounters();
-      const shared = { path: folder.path, runFolder: folder.path, counters, log: () => undefined };
+      const shared = { path: folder.path, seal: clearSeal, counters, log: () => undefined };
       blocks = new BlockFolder({
         ...shared,
         kind: 'rows',
         payloadBytes: shape.rows && kvBytesPerToken(shape.rows) * 32,
       });
-      const disk = new DiskCache({ ...shared, shape, blockTokens: 32, rows: blocks, positions: null });
+      const disk = new DiskCache({
+        counters,
+        shape,
+        blockTokens: 32,
+        rows: blocks,
+        positions: null,
+        runFolder: folder.path,
+        passing: new PassingState(folder.path),
+        threads,
+      });
       const cache = new PrefixCache({ disk, blockTokens: 32, loadTimeoutMs: 20_000, log: () => undefined });
       const engine = new EmbeddedEngine({ supervisor, cache, blockTokens: 32, batchTokens, log: () => undefined });
       return { engine, supervisor, disk, first };
@@ -180,9 +181,7 @@ describe('a llama.cpp process', () => {
     });
 
     it('EC-022 that aborts while it loads, as one without memory does, costs the blocks it was given, one process, and no answer', async () => {
-      const { engine, supervisor, disk, first } = await engineOver((llama) =>
-        cutBeforeLoad(llama, () => disk.statePath),
-      );
+      const { engine, supervisor, disk, first } = await engineOver((llama) => cutBeforeLoad(llama));
       const computed = await generate(engine);
       expect(computed.cached).toBe(0);
       first.kill();
@@ -227,7 +226,7 @@ const facade = (llama: Llama): Pick<Llama, 'pid' | 'info' | 'kill'> => ({
 });
 
 /** A process whose state file is cut between the check and the load, the first time: what no check can see. */
-function cutBeforeLoad(llama: Llama, statePath: () => string): Llama {
+function cutBeforeLoad(llama: Llama): Llama {
   let isCut = false;
   return {
     ...facade(llama),
@@ -237,7 +236,8 @@ function cutBeforeLoad(llama: Llama, statePath: () => string): Llama {
     call: (name, input, timeoutMs) => {
       if (name === 'load' && !isCut) {
         isCut = true;
-        truncateSync(statePath(), readFileSync(statePath()).length - 100);
+        const { path } = input as OperationInput<'load'>;
+        truncateSync(path, statSync(path).size - 100);
       }
       return llama.call(name, input, timeoutMs);
     },

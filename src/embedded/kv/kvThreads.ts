@@ -1,0 +1,74 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type { BlockJob, BlockOutcome } from './blockJob.ts';
+import type { SharedJob, ThreadReply } from './kvThread.ts';
+
+/** More do not read faster from one disk. */
+const mostThreads = 4;
+
+const threadPath = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './kvThread.ts' : './kvThread.js', import.meta.url),
+);
+
+/** Threads that read, check and write the files of blocks. One job at a time; they do not hold the process. */
+export class KvThreads {
+  readonly #threads: (Worker | null)[];
+
+  /** @param count default: one for each core, at most 4. */
+  constructor(count = Math.min(mostThreads, availableParallelism())) {
+    this.#threads = Array.from({ length: Math.max(1, count) }, () => null);
+  }
+
+  /** Starts them, so that the first job need not wait for that. */
+  start(): void {
+    for (const index of this.#threads.keys()) this.#thread(index);
+  }
+
+  /**
+   * What became of each block, in the job's order.
+   *
+   * @throws Error when a thread could not work, as over a state file that ends too early.
+   */
+  async run(job: BlockJob): Promise<BlockOutcome[]> {
+    const next = new Int32Array(new SharedArrayBuffer(4));
+    const outcomes = job.blocks.map((): BlockOutcome => 'not-reached');
+    const failures: string[] = [];
+    const replies = this.#threads.map((_, index) => this.#ask(index, { job, next }));
+    for (const reply of await Promise.all(replies)) {
+      if ('failure' in reply) failures.push(reply.failure);
+      else for (const [index, outcome] of reply.outcomes) outcomes[index] = outcome;
+    }
+    if (failures[0] !== undefined) throw new Error(failures[0]);
+    return outcomes;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map(async (thread) => thread?.terminate()));
+  }
+
+  #ask(index: number, shared: SharedJob): Promise<ThreadReply> {
+    return new Promise((resolve) => {
+      const thread = this.#thread(index);
+      const settle = (reply: ThreadReply): void => {
+        thread.off('message', settle).off('error', failed).off('exit', ended).unref();
+        resolve(reply);
+      };
+      const failed = (error: Error): void => settle({ failure: error.message });
+      const ended = (): void => settle({ failure: 'A thread for KV ended.' });
+      thread.on('message', settle).on('error', failed).on('exit', ended).ref();
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, which has no origin
+      thread.postMessage(shared);
+    });
+  }
+
+  #thread(index: number): Worker {
+    const running = this.#threads[index];
+    if (running) return running;
+    const thread = new Worker(threadPath, { workerData: { thread: index }, execArgv: [] });
+    const forget = (): void => void (this.#threads[index] === thread && (this.#threads[index] = null));
+    thread.on('error', forget).on('exit', forget).unref();
+    this.#threads[index] = thread;
+    return thread;
+  }
+}

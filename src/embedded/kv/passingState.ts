@@ -1,0 +1,81 @@
+import { closeSync, constants, existsSync, ftruncateSync, mkdirSync, openSync, rmSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** A state on its way between the block files and llama.cpp. */
+export interface StateFileAt {
+  /** As llama.cpp's process opens it. */
+  readonly path: string;
+  /** Opens it in this process; closed by {@link PassingState.release}. */
+  open(): number;
+}
+
+/** Number of the memory file in llama.cpp's process. */
+const passedFile = 4;
+
+const memoryFolder = '/dev/shm';
+/** `TMPFS_MAGIC` of Linux. */
+const tmpfs = 0x0102_1994;
+/** `__O_TMPFILE | O_DIRECTORY` of Linux: a file without a name, which is gone with the last process that has it open. */
+const withoutName = 0o20_000_000 | constants.O_DIRECTORY;
+/** Memory that must be left for everything else. */
+const spareBytes = 256 << 20;
+
+/**
+ * The one state that passes between block files and llama.cpp, which takes nothing but files. On Linux it is a file in memory that
+ * has no name, so that `kill -9` leaves nothing behind; its memory is freed after each use. Elsewhere, and where memory is short,
+ * it is a file in the run folder, deleted after each use.
+ */
+export class PassingState {
+  /** To be handed to llama.cpp's process as number 4; null where there are no memory files. */
+  readonly memoryFile: number | null;
+  readonly #diskPath: string;
+  #opened: number | null = null;
+  #isOnDisk = false;
+
+  constructor(runFolder: string, memoryFile: number | null = null) {
+    this.#diskPath = join(runFolder, 'sequence.state');
+    this.memoryFile = memoryFile;
+  }
+
+  /** In memory where this size has room there. */
+  place(sizeBytes: number): StateFileAt {
+    return this.memoryFile !== null && hasRoomInMemory(sizeBytes) ? this.#inMemory(this.memoryFile) : this.onDisk();
+  }
+
+  onDisk(): StateFileAt {
+    // llama.cpp makes no folders.
+    mkdirSync(dirname(this.#diskPath), { recursive: true, mode: 0o700 });
+    this.#isOnDisk = true;
+    const open = (): number => (this.#opened ??= openSync(this.#diskPath, constants.O_RDWR | constants.O_CREAT, 0o600));
+    return { path: this.#diskPath, open };
+  }
+
+  /** Frees what it takes. */
+  release(): void {
+    if (this.#opened !== null) closeSync(this.#opened);
+    this.#opened = null;
+    if (this.#isOnDisk) rmSync(this.#diskPath, { force: true });
+    this.#isOnDisk = false;
+    if (this.memoryFile !== null) ftruncateSync(this.memoryFile, 0);
+  }
+
+  #inMemory(file: number): StateFileAt {
+    return { path: `/proc/self/fd/${passedFile}`, open: () => file };
+  }
+}
+
+/** A file in memory without a name; null on systems that have none. It is closed with the process. */
+export function openMemoryFile(): number | null {
+  try {
+    if (process.platform !== 'linux' || !existsSync('/proc/self/fd') || statfsSync(memoryFolder).type !== tmpfs)
+      return null;
+    return openSync(memoryFolder, constants.O_RDWR | withoutName, 0o600);
+  } catch {
+    return null;
+  }
+}
+
+function hasRoomInMemory(sizeBytes: number): boolean {
+  const { bavail, bsize } = statfsSync(memoryFolder);
+  return sizeBytes + spareBytes / 16 < bavail * bsize && sizeBytes + spareBytes < process.availableMemory();
+}

@@ -1,0 +1,184 @@
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sha256Hex } from '../../../src/base/hash.ts';
+import { clearSeal, type BlockSeal } from '../../../src/embedded/kv/blockFile.ts';
+import { pieceFile } from '../../../src/embedded/kv/blockFolder.ts';
+import type { BlockJob } from '../../../src/embedded/kv/blockJob.ts';
+import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { stateFrame } from '../../../src/embedded/kv/stateFile.ts';
+import { scratch, type Scratch } from '../support/smallModel.ts';
+
+const hashOf = (index: number): string => sha256Hex(`block ${index}`);
+
+/** A state of random rows, and its blocks. */
+interface Sample {
+  readonly bytes: Buffer;
+  readonly runs: BlockJob['runs'];
+  readonly blockTokens: number;
+  readonly blocks: BlockJob['blocks'];
+  readonly stripBytes: number;
+}
+
+const samples: fc.Arbitrary<Sample> = fc
+  .record({
+    rowBytes: fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 2, maxLength: 6 }),
+    blockTokens: fc.integer({ min: 1, max: 16 }),
+    count: fc.integer({ min: 1, max: 40 }),
+    rest: fc.nat(30),
+    seed: fc.nat(255),
+    stripBytes: fc.constantFrom(0, 3000, 20_000, 1 << 20),
+  })
+  .map(({ rowBytes, blockTokens, count, rest, seed, stripBytes }) => {
+    const rows = rowBytes.map((bytes) => ({ type: 1, rowBytes: bytes }));
+    const half = rows.length >> 1;
+    const ids = Array.from({ length: count * blockTokens + (rest % blockTokens) }, (_, index) => index);
+    const { sizeBytes, pieces, runs } = stateFrame({ keys: rows.slice(half), values: rows.slice(0, half) }, ids);
+    const bytes = Buffer.from(Array.from({ length: sizeBytes }, (_, at) => (at * 131 + (at >> 8) * 17 + seed) % 256));
+    for (const piece of pieces) bytes.set(piece.bytes, piece.offset);
+    return {
+      bytes,
+      runs,
+      blockTokens,
+      blocks: Array.from({ length: count }, (_, index) => ({ hash: hashOf(index), index })),
+      stripBytes,
+    };
+  });
+
+describe.each<[string, BlockSeal]>([
+  ['in clear', clearSeal],
+  ['encrypted', { key: Buffer.alloc(32, 9) }],
+])('blocks of a state, %s', (_, seal) => {
+  const threads = new KvThreads(3);
+  let folder: Scratch;
+  beforeEach(() => (folder = scratch()));
+  afterEach(() => folder[Symbol.dispose]());
+  afterAll(() => threads.close());
+
+  const withState = async <T>(bytes: Buffer, work: (file: number) => Promise<T>): Promise<T> => {
+    const path = join(folder.path, 'state');
+    writeFileSync(path, bytes);
+    const file = openSync(path, 'r+');
+    try {
+      return await work(file);
+    } finally {
+      closeSync(file);
+    }
+  };
+  const jobOf = (sample: Sample, task: BlockJob['task'], stateFile: number): BlockJob => ({
+    task,
+    folder: join(folder.path, 'blocks'),
+    seal,
+    blocks: sample.blocks,
+    blockTokens: sample.blockTokens,
+    runs: sample.runs,
+    stripBytes: sample.stripBytes,
+    stateFile,
+    temporary: join(folder.path, 'tmp', 'block.tmp'),
+  });
+  const emptied = ({ bytes, runs, blocks, blockTokens }: Sample): Buffer => {
+    const empty = Buffer.from(bytes);
+    for (const { offset, rowBytes } of runs) empty.fill(0, offset, offset + rowBytes * blocks.length * blockTokens);
+    return empty;
+  };
+  const cut = (sample: Sample) => withState(sample.bytes, (file) => threads.run(jobOf(sample, 'cut', file)));
+  const fresh = (): void => rmSync(join(folder.path, 'blocks'), { recursive: true, force: true });
+
+  it('that were cut out of it make it again, byte for byte', async () => {
+    await fc.assert(
+      fc.asyncProperty(samples, async (sample) => {
+        fresh();
+        expect(await cut(sample)).toEqual(sample.blocks.map(() => 'done'));
+        await withState(emptied(sample), async (file) => {
+          expect(await threads.run(jobOf(sample, 'place', file))).toEqual(sample.blocks.map(() => 'done'));
+        });
+        expect(readFileSync(join(folder.path, 'state')).equals(sample.bytes)).toBe(true);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('of a prefix, and cut out of a longer state with gaps, are the same files', async () => {
+    await fc.assert(
+      fc.asyncProperty(samples, fc.nat(60), async (sample, stride) => {
+        fresh();
+        const some = sample.blocks.filter(({ index }) => index % (1 + (stride % 4)) === 0);
+        await cut({ ...sample, blocks: some });
+        await cut({ ...sample, blocks: sample.blocks.filter((block) => !some.includes(block)) });
+        const prefix = { ...sample, blocks: sample.blocks.slice(0, 1 + (stride % sample.blocks.length)) };
+        await withState(emptied(prefix), (file) => threads.run(jobOf(prefix, 'place', file)));
+        expect(readFileSync(join(folder.path, 'state')).equals(sample.bytes)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('EC-004 are good up to the first that is damaged at any byte, cut, evicted, or another one under its name', async () => {
+    const damages = fc.constantFrom('flip', 'cut', 'evict', 'swap', 'zero');
+    await fc.assert(
+      fc.asyncProperty(samples, damages, fc.nat(), fc.nat(), async (sample, damage, which, where) => {
+        fresh();
+        await cut(sample);
+        const bad = which % sample.blocks.length;
+        const path = pieceFile(join(folder.path, 'blocks'), hashOf(bad), 'rows');
+        const bytes = readFileSync(path);
+        const at = where % bytes.length;
+        if (damage === 'flip') bytes[at] = (bytes[at] ?? 0) ^ (1 << (where & 7));
+        if (damage === 'zero') bytes.fill(0);
+        if (damage === 'evict') rmSync(path);
+        else writeFileSync(path, damage === 'cut' ? bytes.subarray(0, at) : bytes);
+        if (damage === 'swap') {
+          const other = pieceFile(join(folder.path, 'blocks'), hashOf((bad + 1) % sample.blocks.length), 'rows');
+          writeFileSync(path, readFileSync(other));
+          if (sample.blocks.length === 1) return;
+        }
+        const outcomes = await withState(emptied(sample), (file) => threads.run(jobOf(sample, 'place', file)));
+        expect(outcomes.findIndex((outcome) => outcome !== 'done')).toBe(bad);
+        expect(outcomes[bad]).toBe(damage === 'evict' ? 'missing' : 'damaged');
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('EC-003 have their name only once they are whole: what a killed engine leaves is no block', async () => {
+    const [sample] = fc.sample(samples, { numRuns: 1, seed: 4 });
+    if (!sample) throw new Error('No sample.');
+    await cut(sample);
+    const path = pieceFile(join(folder.path, 'blocks'), hashOf(0), 'rows');
+    const whole = readFileSync(path);
+    for (const length of [0, 1, 115, 116, whole.length - 1]) {
+      // A kill in the middle of a write leaves the passing file; a power cut may leave a short file under the name.
+      rmSync(path);
+      writeFileSync(join(folder.path, 'tmp', 'block.tmp0'), whole.subarray(0, length));
+      const killed = await withState(emptied(sample), (file) => threads.run(jobOf(sample, 'place', file)));
+      expect(killed[0]).toBe('missing');
+      writeFileSync(path, whole.subarray(0, length));
+      const cutShort = await withState(emptied(sample), (file) => threads.run(jobOf(sample, 'place', file)));
+      expect(cutShort[0]).toBe('damaged');
+      expect(await cut(sample)).toEqual(sample.blocks.map(() => 'done'));
+      expect((await withState(emptied(sample), (file) => threads.run(jobOf(sample, 'place', file))))[0]).toBe('done');
+    }
+  });
+
+  it('that cannot be written say why, and the others are written', async () => {
+    const [sample] = fc.sample(samples, { numRuns: 1, seed: 5 });
+    if (!sample) throw new Error('No sample.');
+    const path = pieceFile(join(folder.path, 'blocks'), hashOf(0), 'rows');
+    mkdirSync(join(path, 'in the way'), { recursive: true });
+    const [first, ...others] = await cut(sample);
+    expect(first).toEqual({ failure: expect.stringMatching(/EISDIR|ENOTEMPTY|EPERM|EEXIST/) as string });
+    expect(others.every((outcome) => outcome === 'done')).toBe(true);
+  });
+
+  it('cannot be cut out of a state that ends too early', async () => {
+    const [sample] = fc.sample(samples, { numRuns: 1, seed: 6 });
+    if (!sample) throw new Error('No sample.');
+    await withState(sample.bytes, async (file) => {
+      truncateSync(join(folder.path, 'state'), sample.bytes.length >> 1);
+      await expect(threads.run(jobOf(sample, 'cut', file))).rejects.toThrow("llama.cpp's state ends before its rows");
+      writeSync(file, sample.bytes, 0, sample.bytes.length, 0);
+      expect(await threads.run(jobOf(sample, 'cut', file))).toEqual(sample.blocks.map(() => 'done'));
+    });
+  });
+});
