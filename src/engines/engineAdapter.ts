@@ -18,7 +18,7 @@ export interface EngineAdapter {
   /**
    * Whether the server there is of this kind. Asks only what computes nothing.
    *
-   * @throws CwmError EngineUnavailable, EngineFailed, EngineDenied, EngineTimeout, Cancelled: nobody can tell now.
+   * @throws CwmError EngineUnavailable, EngineFailed, EngineDenied, EngineTimeout, Cancelled: the answer is unknown for now.
    */
   recognises(link: Link, signal: AbortSignal): Promise<boolean>;
 

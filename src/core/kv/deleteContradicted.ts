@@ -3,14 +3,14 @@ import { checkBlocks } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { BlockLocation, Engine } from '../ports/engine.ts';
 
-/** Of a long conversation with a checkpoint after each turn, the newest ones have recorded all there is to hold blocks against. */
+/** In a long conversation with a checkpoint after each turn, the newest windows record every block that can be compared. */
 const newestWindows = 8;
 
 /**
- * Deletes block files that are not what any window of the lineage has recorded, so that the engine makes them anew. A freeze that took
- * them as they are would vouch for damage, and earlier windows would take it for KV that was computed again.
+ * Deletes block files that differ from the record of every window of the lineage, so that the engine writes them again. A freeze that
+ * accepted them would vouch for damage, and earlier windows would take the damage for KV that was computed again.
  *
- * @returns how many.
+ * @returns the number of deleted files.
  */
 export async function deleteContradicted(
   { store }: Pick<CoreContext, 'store'>,

@@ -1,8 +1,8 @@
 import type { Engine, EngineDescription } from '../ports/engine.ts';
 
 /**
- * What an engine is, for an operation that will weigh what it says of reuse: one that shows too little for that is tried out first,
- * once for as long as it stays the same.
+ * The description of an engine, for an operation that will judge the engine's claims of reuse. An engine that shows too little for that
+ * is probed first, once for as long as it stays the same.
  */
 export async function describeTried(engine: Engine, signal: AbortSignal): Promise<EngineDescription> {
   const description = await engine.describe(signal);

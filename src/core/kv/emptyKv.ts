@@ -1,7 +1,7 @@
 import type { KvRecord } from '../../protocol/schemas/window.ts';
 import type { EngineDescription } from '../ports/engine.ts';
 
-/** The record of a window that has no KV: its text is stored, and nothing is known of what an engine holds. */
+/** The record of a window that has no KV: its text is stored, and the engine's cache is unknown. */
 export const emptyKv = (
   saltGeneration: number,
   engine?: Pick<EngineDescription, 'kind' | 'version' | 'blockTokens'>,

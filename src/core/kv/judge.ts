@@ -4,12 +4,12 @@ import type { Inspection } from '../evidence/inspectKv.ts';
 import { mostReusable } from '../evidence/reuse.ts';
 
 /*
- * What a thaw does with the KV that it inspected, and what it says of that: decided here, from evidence alone. `warm.ts` carries it out.
+ * Decides, from evidence alone, what a thaw does with the KV that it inspected, and what its receipt says. `warm.ts` carries the decision out.
  */
 
 /** How a window's KV record is written after KV was computed again. */
 export interface RecordPlan {
-  /** Which canary later thaws are compared with. What nothing speaks for must not become that: then it stays the frozen one. */
+  /** Which canary later thaws are compared with. Without evidence for the new one, this stays the frozen one. */
   readonly canary: 'sealed' | 'frozen';
   /** Which canaries over beginnings are recorded: those of the seal, or the frozen ones over what was reused. */
   readonly prefixes: 'sealed' | 'still-reused';
@@ -20,7 +20,7 @@ export interface RecordPlan {
   readonly grain: 'coarse' | 'as-sealed' | 'as-before';
 }
 
-/** Why KV is given up. `off`: the answer is quite another one, though no reuse of damaged KV was shown. */
+/** Why KV is given up. `off`: the answer differs much, though no evidence shows the reuse of damaged KV. */
 export type GiveUpReason = 'damaged' | 'in-doubt' | 'off';
 
 export type Judgement =
@@ -30,7 +30,7 @@ export type Judgement =
   | { readonly kind: 'lower-floor'; readonly mostReusable: number }
   /** Some KV was computed again, so the context is sealed and recorded again. */
   | { readonly kind: 'renew'; readonly plan: RecordPlan }
-  /** The KV must not be continued from: other weights computed it, or it is damaged. Blocks after the frozen ones may be there as well. */
+  /** The conversation must not continue from this KV: other weights computed it, or it is damaged. Blocks after the frozen ones may exist as well. */
   | { readonly kind: 'give-up'; readonly why: GiveUpReason };
 
 export function judge(kv: KvRecord, inspection: Inspection): Judgement {
@@ -50,13 +50,13 @@ export function judge(kv: KvRecord, inspection: Inspection): Judgement {
 
 const isFull = (verdict: Verdict): boolean => verdict === 'proven' || verdict === 'reused';
 
-/** Whether all was reused, though a check that the window has could not speak for it: that must not become the measure. */
+/** Whether the engine reused everything, but a check that the window has could not confirm it. Such KV must not become the measure. */
 const isUnsure = (kv: KvRecord, { verdict, content }: Inspection): boolean =>
   verdict === 'reused' && (kv.canary !== null || kv.blocks.length > 0) && !isContentConfirmed(content);
 
 const isContentConfirmed = (content: Inspection['content']): boolean => content === 'checksums' || content === 'canary';
 
-/** Whether every recorded block is there as it was recorded, and the canary is as good as it can get. */
+/** Whether every recorded block exists unchanged, and no canary could agree better. */
 const isRecordTrue = (kv: KvRecord, inspection: Inspection): boolean =>
   areBlocksAsRecorded(kv, inspection) && (kv.canaryIsExact || inspection.measured?.reuse.tier !== 'disk');
 
@@ -64,8 +64,8 @@ const areBlocksAsRecorded = (kv: KvRecord, { salt, check }: Inspection): boolean
   salt === 'of-record' && (!check || (check.whole.length === kv.blocks.length && check.recomputed.length === 0));
 
 /**
- * A model with a sliding window computes more of the last tokens again after a restore than a freeze sees in memory. The file is whole
- * and was all used then, so to save the context once more would write the same again.
+ * After a restore, a model with a sliding window computes more of the last tokens again than a freeze sees in memory. The file is whole
+ * then, and the engine used all of it: a second save would write the same bytes.
  */
 function floorAfterRestore(kv: KvRecord, inspection: Inspection): number | undefined {
   const { verdict, content, restored, measured } = inspection;
@@ -89,20 +89,20 @@ function planAfter(kv: KvRecord, inspection: Inspection): RecordPlan {
   };
 }
 
-/** After all of a context was computed under the next salt, the seal is the only measure. */
+/** Once the whole context was computed under the next salt, the seal is the only measure. */
 export const planAfterRebuild: RecordPlan = { canary: 'sealed', prefixes: 'sealed', grain: 'as-sealed' };
 
 /**
- * What computing the context under the next salt came to. `another`: even that answer is quite another one than the frozen one.
- * `still-reused`: the engine reused KV under a salt that nobody has used, so it heeds none, and nothing could be given up.
+ * The result of computing the context under the next salt. `another`: even that answer differs much from the frozen one.
+ * `still-reused`: the engine reused KV under a fresh salt, so it ignores salts, and no KV could be given up.
  */
 export type Rebuild = 'as-frozen' | 'another' | 'still-reused';
 
-/** Whether what was computed again may be what later thaws are compared with: not after an engine refused a restore and answers otherwise. */
+/** Whether later thaws may be compared with KV that was computed again: not after an engine refused a restore and answers differently. */
 export const isMeasure = (rebuild: Rebuild, { restored }: Inspection): boolean =>
   rebuild === 'as-frozen' || (rebuild === 'another' && restored.outcome !== 'rejected');
 
-/** What a thaw says in the end. `rounding`: what spoke against the KV was the rounding of KV that was computed again. */
+/** The final finding of a thaw. `rounding`: the canary differed only by the rounding of KV that was computed again. */
 export type Finding = 'kept' | 'damaged' | 'off' | 'rounding';
 
 /** @param isExplained whether a fresh computation is off from the frozen canary by as much as the reused KV was. */
@@ -116,7 +116,7 @@ export function findingOf(judgement: Judgement, rebuild: Rebuild, isExplained: (
 const givenUpNote =
   'The answer was another than when it was frozen, so the KV was given up and the context computed again.';
 
-/** What a receipt says of a finding, once the KV was given up. */
+/** The receipt's words for a finding, once the KV was given up. */
 const findingNotes: Readonly<Record<Finding, readonly string[]>> = {
   kept: [],
   damaged: [],

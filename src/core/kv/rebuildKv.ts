@@ -14,8 +14,8 @@ export interface RebuiltKv {
 }
 
 /**
- * No request can reach what was computed under the old salt; the context is computed again under the next one. Until the window's KV is
- * recorded anew, its record says that this repair has not ended.
+ * No request can reach what was computed under the old salt; the context is computed again under the next one. Until the
+ * window's KV is recorded again, its record says that this repair has not ended.
  */
 export async function rebuildUnderNextSalt(
   core: CoreContext,
@@ -31,7 +31,7 @@ export async function rebuildUnderNextSalt(
   try {
     await engine.forget({ hashes: kv.blocks.map((block) => block.hash), handle: kv.handle, context }, signal);
   } catch (error) {
-    // It only takes up space now. An engine that is gone altogether fails the next request, and with that the thaw.
+    // The old KV only takes up space now. An engine that is gone altogether fails the next request, and with that the thaw.
     if (signal.aborted || !(error instanceof CwmError && isEngineFailure(error))) throw error;
     notes.push(`The KV that was given up could not be deleted everywhere: ${error.message} (${error.code})`);
   }

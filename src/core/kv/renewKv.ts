@@ -12,12 +12,12 @@ import { hashesOf } from '../space/blocksInUse.ts';
 export interface KvRenewal {
   readonly kv: KvRecord;
   readonly kvBytesWritten: number | null;
-  /** Why the block files can't be seen; null when they can, or nobody looked. */
+  /** Why the block files cannot be read; null when they can, or when no check read them. */
   readonly unreachableWhy: string | null;
   readonly notes: readonly string[];
 }
 
-/** The record as it was. */
+/** The record before this thaw. */
 export const nothingRenewed = (kv: KvRecord): KvRenewal => ({
   kv,
   kvBytesWritten: 0,
@@ -25,7 +25,7 @@ export const nothingRenewed = (kv: KvRecord): KvRenewal => ({
   notes: [],
 });
 
-/** Writes down where the files of a window are the same and only their stat fields moved, so that the next thaw need not read them. */
+/** Records new stat fields of files whose content is unchanged, so that the next thaw need not read them. */
 export async function recordStats(
   core: CoreContext,
   { manifest, kv }: FrozenContext,
@@ -38,7 +38,7 @@ export async function recordStats(
   return nothingRenewed(touched);
 }
 
-/** Writes down what the engine reuses at most of the context once it is restored, so that later thaws are measured against that. */
+/** Records the most tokens that the engine reuses of the restored context, so that later thaws are compared with that number. */
 export async function recordFloor(
   core: CoreContext,
   { manifest, ids, kv }: FrozenContext,

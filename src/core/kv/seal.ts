@@ -15,7 +15,7 @@ import {
 } from '../ports/engine.ts';
 import { askOverPrefixes } from '../evidence/prefixCanaries.ts';
 
-/** KV that an engine was made to keep, and the evidence that it did. */
+/** KV that an engine stored on request, and the evidence for it. */
 export interface Sealed {
   readonly kv: KvRecord;
   /** The last of the canary requests: served from cache, if the engine caches at all. */
@@ -34,12 +34,12 @@ export interface SealRequest {
   readonly description: EngineDescription;
   readonly context: KvContext;
   readonly saltGeneration: number;
-  /** What an earlier seal recorded: blocks that are still the same files are not read again. */
+  /** The record of an earlier seal: files that have not changed since are not read again. */
   readonly known: KvRecord | null;
-  /** The record that this one replaces, if any: what it says of the engine need not be asked again. */
+  /** The record that this one replaces, if any: its facts about the engine need no second request. */
   readonly replaced?: KvRecord;
   readonly progress: Progress;
-  /** Runs when it is known which blocks are there, and nothing is written yet. What it throws ends the seal. */
+  /** Runs once the existing blocks are known, before any write. An error from it ends the seal. */
   readonly onLocated: (located: BlockLocation) => Promise<void>;
 }
 
@@ -55,8 +55,9 @@ const isWithoutNoise = ({ replaced, description }: SealRequest): boolean =>
   canaryDifference(...replaced.canary) === 0;
 
 /**
- * The seal: makes the engine keep every full block of a context (generated tokens are not kept by themselves), asks the
- * canary twice or more, and records the block files where they can be seen, or canaries over beginnings where they can't. An abort leaves blocks behind, which are only cache.
+ * The seal: makes the engine store every full block of a context (engines do not store generated tokens by themselves), asks for the
+ * canary twice or more, and records the block files where this machine can read them, else canaries over beginnings. An abort leaves
+ * blocks behind, which are only cache.
  */
 export async function seal(request: SealRequest, signal: AbortSignal): Promise<Sealed> {
   const { engine, description, saltGeneration, known, progress } = request;
@@ -66,7 +67,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const persisted = await engine.persist(request.context, signal);
   const context = { ...request.context, handle: persisted.handle };
   progress('Asking the canary');
-  // One token more, so that one is left to compute.
+  // One token more, since an engine always computes the last one.
   const beyondKept = (persisted.keptTokens || Infinity) + 1;
   const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
   const askCanary = () => measure(engine, context, canaryTokens, signal);
@@ -82,7 +83,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   if (noise !== null && !steady) {
     notes.push('The engine answers the same request differently each time, so the canary can prove nothing here.');
   }
-  // Where a context is kept as one, by its handle, to ask over a beginning of it would drop the rest.
+  // Where an engine stores a context as a whole, under its handle, a request over a beginning would drop the rest.
   const isKeptByTokens = persisted.handle === null || persisted.keptTokens !== undefined;
   const isWanted = steady && isKeptByTokens && blocks.length === 0;
   if (isWanted && isTooFar) notes.push(farNote);
@@ -102,7 +103,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       hashProfile: description.hashProfile,
       ...(canaryTokens !== undefined && { canaryTokens }),
       ...(most !== undefined && { mostReusable: most }),
-      // Where the files can be read instead, what others have moved is nothing to compare bit for bit.
+      // Where the files can be read instead, a canary that other users' requests have changed needs no comparison bit for bit.
       canaryIsExact: !isBusy || blocks.length === 0,
       prefixCanaries,
       canary: steady ? pair : null,

@@ -12,7 +12,7 @@ import type { Warmed } from './warm.ts';
 
 /*
  * Some servers speak the OpenAI API and give no token ids. Their KV can be neither named nor checked, but their conversations
- * can be kept and opened like any other: from the text.
+ * can be stored and opened like any other: from the text.
  */
 
 const noIds = 'This server gives no token ids, so its KV can be neither named nor checked. The text is safe.';
@@ -27,7 +27,7 @@ const nothingSeen: ReuseEvidence = {
   counters: {},
 };
 
-/** What a seal comes to without ids: no request, and nothing claimed. */
+/** The result of a seal without ids: it sent no request and claims nothing. */
 export async function sealText(
   description: EngineDescription,
   saltGeneration: number,
@@ -45,7 +45,7 @@ export async function sealText(
   };
 }
 
-/** Sends the conversation as text, so that the server has it warm, and reports what the server says of it. */
+/** Sends the conversation as text, so that the server computes it, and reports the server's own account of its reuse. */
 export async function warmText(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
   const { engine, manifest, kv, progress } = request;
   progress('Measuring');
@@ -68,7 +68,7 @@ export async function warmText(core: CoreContext, request: FrozenContext, signal
       promptTokens: reuse.promptTokens,
       cachedTokens: reuse.cachedTokens,
       cachedTokensFrom: reuse.cachedTokensFrom,
-      // What cannot be named cannot be held against whole blocks.
+      // Reuse without names cannot be compared with whole blocks.
       blockTokens: null,
       files: 'whole',
       content: 'unchecked',

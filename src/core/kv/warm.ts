@@ -13,7 +13,7 @@ import { findingOf, isMeasure, judge, planAfterRebuild, reportOf, type Judgement
 import { rebuildUnderNextSalt, type RebuiltKv } from './rebuildKv.ts';
 import { nothingRenewed, recordFloor, recordStats, renewKv, type KvRenewal } from './renewKv.ts';
 
-/** What bringing a window's KV back came to. */
+/** The result of loading a window's KV. */
 export interface Warmed {
   readonly verdict: Verdict;
   /** The request that the user's context rests on: after a repair, the one that rebuilt it. */
@@ -26,8 +26,8 @@ export interface Warmed {
 }
 
 /**
- * Brings the KV of a window back and proves what came back: inspects it, gives it up where it is not what was frozen, and records what
- * is there now. Only KV and its record change; an abort leaves the text untouched.
+ * Loads the KV of a window and proves what the engine reuses: inspects it, gives it up where it differs from the frozen KV, and records
+ * the KV that exists now. Only KV and its record change; an abort leaves the text untouched.
  */
 export async function warm(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
   const { kv } = request;
@@ -93,13 +93,13 @@ async function renewAs(
   return renewKv(core, request, renewal, signal);
 }
 
-/** Under a salt that nobody has used there is nothing to reuse, except where the engine heeds no salt. */
+/** Under a fresh salt an engine has nothing to reuse, unless it ignores salts. */
 function rebuildOf(kv: KvRecord, measured: Measurement): Rebuild {
   if ((measured.reuse.cachedTokens ?? 0) > 0) return 'still-reused';
   return answersOtherwise(kv, measured) ? 'another' : 'as-frozen';
 }
 
-/** As it is now. What a repair that did not end has left under the salt is given up: it would be reused, and never proven. */
+/** The lineage of this moment. KV that an unfinished repair left under its salt is given up: the engine would reuse it, and no check could prove it. */
 async function lineageOf(core: CoreContext, { manifest, kv }: FrozenContext): Promise<Lineage> {
   const lineage = await core.store.lineages.get(manifest.lineage);
   if (kv.unfinishedRepair !== lineage.generation) return lineage;
@@ -112,8 +112,8 @@ const roundingWhy =
 const noFilesThen = 'The block files were out of reach when the window was frozen.';
 
 /**
- * Whether what spoke against the reused KV was the rounding of KV that was computed again: then a fresh computation is off from the
- * frozen canary by as much.
+ * Whether the reused KV differs only by the rounding of KV that was computed again: then a fresh computation differs from the frozen
+ * canary by as much.
  */
 function isRounded(
   { kv, description }: FrozenContext,

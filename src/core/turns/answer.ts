@@ -21,7 +21,7 @@ export function requireAnswer(
   );
 }
 
-/** What the user should know of an answer, in plain words. */
+/** Warnings about an answer for the user, in plain words. */
 export function answerNotes({ text, finishReason, cut, notes = [] }: Generation, maxTokens: number): string[] {
   const limit = `${maxTokens.toLocaleString('en-US')} ${maxTokens === 1 ? 'token' : 'tokens'}`;
   return [

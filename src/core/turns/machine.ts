@@ -25,7 +25,7 @@ export type TurnEvent =
   | 'fail'
   /** The failed step starts again. */
   | 'retry'
-  /** The turn ends with its failure; the session can go on. */
+  /** The turn ends with its failure; the session can continue. */
   | 'abandon'
   /** No retry is left. */
   | 'giveUp'

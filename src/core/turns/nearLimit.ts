@@ -1,9 +1,9 @@
 import type { ModelIdentity } from '../../protocol/schemas/session.ts';
 
-/** Share of the model's context length from which on the user is told (EC-011). */
+/** Share of the model's context length above which the user gets a warning (EC-011). */
 const nearLimitFill = 0.95;
 
-/** What the user should know of a conversation that the model's context will soon be too short for. */
+/** Warns the user of a conversation that will soon be too long for the model's context. */
 export function nearLimitNotes(tokens: number, { id, maxModelLen }: ModelIdentity): string[] {
   if (maxModelLen === null || tokens < nearLimitFill * maxModelLen) return [];
   const count = (amount: number): string => amount.toLocaleString('en-US');

@@ -2,17 +2,17 @@ import type { ReuseEvidence } from '../ports/engine.ts';
 
 /** Fewer computed tokens than this say more about latency than about prefill. */
 const leastComputedTokens = 256;
-/** A prefill that takes less than this, in milliseconds, cannot be told from latency. */
+/** A prefill that takes less than this, in milliseconds, says nothing: latency hides it. */
 const measurableMs = 1_000;
 
 interface Seen {
-  /** Of the fastest request so far: what every request costs, whatever it computes. */
+  /** Of the fastest request so far: the cost that every request has, even when it computes nothing. */
   leastMs: number;
   /** Of the last request that computed enough to tell. */
   computed: { readonly tokens: number; readonly ms: number } | null;
 }
 
-/** How fast each engine was last seen to prefill, so that a thaw can say beforehand what it would cost without KV. */
+/** The prefill rate of each engine at its last request, so that a thaw can estimate its cost without KV beforehand. */
 export class PrefillRates {
   readonly #seen = new Map<string, Seen>();
 
@@ -25,7 +25,7 @@ export class PrefillRates {
     this.#seen.set(engineSpec, seen);
   }
 
-  /** Milliseconds, by the rate seen last; attention makes long contexts slower than that. Null when nothing was seen yet. */
+  /** Milliseconds, at the last rate; attention makes long contexts slower than that. Null when no rate is known yet. */
   expectedMs(engineSpec: string, tokens: number): number | null {
     const computed = this.#seen.get(engineSpec)?.computed;
     return computed ? (computed.ms / computed.tokens) * tokens : null;

@@ -119,7 +119,7 @@ async function takeWhatFits(
 /** A token has at most a few dozen characters, so a file far beyond the budget is refused without being tokenized. */
 const mostCharactersPerToken = 32;
 
-/** Null when the server has no usable tokenizer: what files cost is evidence, and no reason to refuse them. */
+/** Null when the server has no usable tokenizer: without one, the cost of the files is unknown, which is no reason to refuse them. */
 async function countTokens(
   engine: Engine,
   file: ContextFile,
@@ -135,7 +135,7 @@ async function countTokens(
   }
 }
 
-/** Fewer than text of most languages has, so that the estimate is rather too high. */
+/** Text of most languages has more, so that the estimate is too high rather than too low. */
 const bytesPerToken = 3;
 
 const estimateTokens = (file: ContextFile): number =>

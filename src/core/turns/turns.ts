@@ -36,9 +36,9 @@ export async function withTurn<T>(
   );
 }
 
-/** A turn under way, and what it works with. */
+/** A turn under way, and the records that it works with. */
 export interface Turn {
-  /** As stored last, but for the phase, which is that of this moment. */
+  /** As last stored, with the phase of this moment. */
   session: Session;
   readonly engine: Engine;
   readonly description: EngineDescription;
@@ -46,7 +46,7 @@ export interface Turn {
   readonly salt: string;
 }
 
-/** Stores that a turn has begun, and with which text, and asks the engine what it is. */
+/** Stores the beginning of a turn and the user's text, and asks the engine for its description. */
 export async function beginTurn(
   core: CoreContext,
   session: Session,
@@ -164,7 +164,7 @@ async function ask(
       rerenderTokens,
     };
   } catch (error) {
-    // What the template drops may be what makes the ids too many.
+    // The ids may be too many only because of text that the template drops.
     if (isHeard || !isCwmError(error, 'EngineRejected', 'ContextTooLong', 'NotAnEngine')) throw error;
     return byTemplate(refusedIds(error.message));
   }
@@ -187,7 +187,7 @@ export async function endFailedTurn(
 }
 
 /**
- * Ends a turn and stores what it brought: messages, then token ids, then the version of the session that names both. After a failure
+ * Ends a turn and stores its results: messages, then token ids, then the version of the session that names both. After a failure
  * only the session's draft differs from before the turn.
  */
 export async function keepTurn(
@@ -255,7 +255,7 @@ async function writeTurn(
   return { session: kept, prefixBreak };
 }
 
-/** Null also when the ids are damaged: the turn only compares its prompt with them, and then replaces them. */
+/** Null also when the ids are damaged: the turn only compares its prompt with them, then replaces them. */
 const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<number[] | null> =>
   tokens && nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
 

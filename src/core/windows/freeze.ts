@@ -41,11 +41,11 @@ interface Wanted {
 }
 
 /**
- * Makes a window of a session. `freeze` ends the session's turn-taking until a thaw, `checkpoint` leaves it running. Whatever
- * fails before the window is written leaves everything as it was, but for KV blocks, which are only cache.
+ * Makes a window of a session. `freeze` ends the session's turn-taking until a thaw, `checkpoint` leaves it running. A
+ * failure before the window is written changes nothing except KV blocks, which are only cache.
  *
  * @throws CwmError InvalidSessionId, InvalidWindowName, InvalidParameter (bad ids, nothing to freeze), SessionNotFound, InvalidTransition (a turn is under way), AlreadyFrozen (frozen already),
- * 3003 (name taken), 4003 (no room: nothing was written), 5003 (another model is served), 7010 (too many windows), and those of
+ * WindowExists (name taken), StorageFull (no room: nothing was written), ModelMismatch (another model is served), Exhausted (too many windows), and those of
  * the engine and the store.
  */
 export async function freeze(
@@ -171,7 +171,7 @@ async function freezeNow(
   return keepReceipt(core, name, receipt);
 }
 
-/** If the session can't be frozen, the window goes again: a retry then finds everything as it was. */
+/** Deletes the window again when the session cannot be frozen, so that a retry finds the state of before. */
 async function endTurns(core: CoreContext, session: Session, window: WindowName, at: string): Promise<void> {
   try {
     await core.store.sessions.update({
@@ -221,7 +221,7 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: Co
       blockTokens: description.blockTokens,
       mostReusable: kv.mostReusable,
       files: 'whole',
-      // Nothing is there yet to compare the content with; where all files are recorded, later thaws can.
+      // A freeze has no earlier record to compare the content with; later thaws have, where all files are recorded.
       content: onDisk ? 'checksums' : kv.canary ? 'canary' : 'unchecked',
       ids: idsEvidence(tokens),
     }),

@@ -23,8 +23,8 @@ import type { Hold } from '../space/blocksInUse.ts';
 import { leaveActive } from '../projects/activeSession.ts';
 
 /**
- * Opens a window: its KV is brought back and measured, then a session continues from it: a new one, or with `resume` the frozen one
- * itself. The text never depends on the engine: whatever that does, the session opens, and the receipt says why its KV is not back.
+ * Opens a window: loads its KV and measures the reuse, then continues from it in a session: a new one, or with `resume` the frozen one
+ * itself. The text never depends on the engine: the session opens in any case, and the receipt says why KV is missing.
  * `insist` lets the opened session continue with another model than the frozen one. Until the session is written, an abort or a
  * failure leaves nothing but KV, which is only cache.
  *
@@ -121,7 +121,7 @@ async function thawNow(
   return keepReceipt(core, name, receipt);
 }
 
-/** What is known of the window's KV. Where its record is damaged, nothing is: the next salt has no KV, so that all is computed again. */
+/** The record of the window's KV. Where it is damaged, the thaw takes the next salt, which has no KV, so that the engine computes everything. */
 async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: WindowName): Promise<KvRecord> {
   try {
     return await core.store.windows.loadKv(name);
@@ -191,7 +191,7 @@ interface Continued {
   readonly at: string;
 }
 
-/** @returns what the user should know, like {@link openSession}. */
+/** @returns notes for the user, like {@link openSession}. */
 async function resumeSession(
   core: CoreContext,
   session: Session,

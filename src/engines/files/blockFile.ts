@@ -10,7 +10,7 @@ export interface BlockFile {
   readonly path: string;
 }
 
-/** Where an engine keeps block files. */
+/** The folder of an engine's block files. */
 export interface BlockLayout {
   /** Whether the files lie on a disk of this machine, so that asking for one takes microseconds. */
   readonly isLocal: boolean;

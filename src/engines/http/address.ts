@@ -1,23 +1,23 @@
 import { CwmError } from '../../protocol/errors.ts';
 
-/** Where a model server is now. */
+/** The present address of a model server. */
 export interface EngineAddress {
   /** `http(s)://host:port`, with a base path if it has one; a trailing `/v1` is understood. */
   readonly url: string;
   /** Sent as a bearer token; wins over the API key of the settings. */
   readonly token?: string;
-  /** True when whoever gave the address also starts the server, so that asking again may start it anew. */
+  /** True when the giver of the address also starts the server, so that a second call may restart it. */
   readonly managed?: boolean;
 }
 
 /**
  * Asked once for each operation, and again after a connection failure. May start the server, so it may take seconds.
  *
- * @throws CwmError when there is no server to be had.
+ * @throws CwmError when no server can be found or started.
  */
 export type Connect = (signal: AbortSignal) => Promise<EngineAddress>;
 
-/** An address taken apart: what to dial, what goes before each path, and how to name it to people (no credentials). */
+/** The parts of an address: origin, prefix of each path, and a name for people (no credentials). */
 export interface Endpoint {
   readonly origin: string;
   readonly basePath: string;

@@ -7,7 +7,7 @@ import { parseJson } from './parseJson.ts';
 const maxAnswerBytes = 32 * 1024 * 1024;
 const maxRefusalBytes = 64 * 1024;
 
-/** @throws CwmError `tooLarge` as soon as more than `maxBytes` have come; what breaks the stream is thrown as it is. */
+/** @throws CwmError `tooLarge` as soon as more than `maxBytes` have come; an error of the stream itself passes unchanged. */
 export async function readText(
   body: AsyncIterable<Uint8Array>,
   onChunk: () => void,
@@ -79,7 +79,7 @@ export function checkAnswer<Schema extends z.ZodMiniType>(
   });
 }
 
-/** The beginning of what a server said, to be put behind a message. */
+/** The beginning of a server's words, for the end of a message. */
 export function quoted(text: string): string {
   const reason = serverReason(text);
   return reason === '' ? '' : `: ${JSON.stringify(reason)}`;

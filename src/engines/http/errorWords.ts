@@ -1,4 +1,4 @@
-/** Where servers write what went wrong, the most telling field first. */
+/** The fields in which servers name an error, the most precise first. */
 const wordFields = [
   'error',
   'message',
@@ -35,13 +35,13 @@ function wordsOfField(field: string, value: unknown, depth: number): string {
   return errorWords(isByName ? Object.values(value) : value, depth + 1);
 }
 
-/** Without what another part says as well. */
+/** Without the parts that another part repeats. */
 function join(parts: readonly string[]): string {
   const distinct = [...new Set(parts.filter((part) => part !== ''))];
   return distinct.filter((part) => !distinct.some((other) => other !== part && other.includes(part))).join(': ');
 }
 
-/** What a server that answered with success says went wrong all the same; null when the answer is none of an error. */
+/** The error that an answer with status 2xx contains; null when it contains none. */
 export function errorInAnswer(value: unknown): string | null {
   if (typeof value !== 'object' || value === null) return null;
   const record = value as Readonly<Record<string, unknown>>;

@@ -2,7 +2,7 @@ import { CwmError } from '../../protocol/errors.ts';
 
 /**
  * Why no answer came. `refused`: nobody listens, so the request never arrived. `lost`: the connection ended before the
- * answer began, so the request may have been worked on. The rest is not tried again.
+ * answer began, so the request may have been worked on. No other failure leads to a retry.
  */
 export type FailureKind = 'refused' | 'lost' | 'tls' | 'unreachable' | 'protocol' | 'other';
 
@@ -33,7 +33,7 @@ export function classifyFailure(error: unknown): FailureKind {
   return 'other';
 }
 
-/** What the user is told when no answer came at all. */
+/** The error for a request that got no answer at all. */
 export function failureError(error: unknown, label: string): CwmError {
   const options = { cause: error, context: { engine: label, reason: errorCode(error) } };
   switch (classifyFailure(error)) {
@@ -64,7 +64,7 @@ export function failureError(error: unknown, label: string): CwmError {
   }
 }
 
-/** A server that speaks TLS hangs up on who does not. */
+/** A server that speaks TLS closes a connection without TLS. */
 const tlsHint = (label: string): string =>
   label.startsWith('http:') ? ' If it speaks TLS there, give its URL as https://.' : '';
 

@@ -1,7 +1,7 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { Timer } from './timing.ts';
 
-/** Ends one request when its caller aborts or its time is over, and tells the two apart afterwards. */
+/** Ends one request when its caller aborts or its time is over, and knows afterwards which of the two happened. */
 export class RequestGuard {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal;

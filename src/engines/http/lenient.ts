@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 
-/** A field that serves evidence only: absent, null or malformed is "not told", and costs nothing else. */
+/** A field that serves evidence only: absent, null or malformed means that the server gave no value, and the rest of the answer stays valid. */
 export const maybe = <Schema extends z.ZodMiniType>(schema: Schema) =>
   // oxlint-disable-next-line promise/valid-params -- zod's catch, not a promise's
   z.catch(z.optional(z.nullable(schema)), undefined);

@@ -19,7 +19,7 @@ export interface LinkOptions {
   readonly sleep: Sleep;
   /** Spreads retries; in 0 … 1. */
   readonly random: () => number;
-  /** Told of every try that found no server, or lost it. */
+  /** Runs after every try that found no server, or lost it. */
   readonly onConnectionFailure: () => void;
 }
 
@@ -31,7 +31,7 @@ export interface LinkRequest {
   readonly patience: 'small' | 'brief' | 'long';
   /** What an answer of the wrong kind means: NotAnEngine while it is not known what answers, EngineFailed later. */
   readonly wrongAnswer: ErrorName;
-  /** Never tried again: whoever asks wants to know how this one goes. */
+  /** No retry: the caller wants the result of this very request. */
   readonly once?: boolean;
 }
 
@@ -41,7 +41,7 @@ export interface Answer<T> {
   readonly triedBefore: boolean;
 }
 
-/** What is shorter is no secret, and would take words of the message with it. */
+/** A shorter string is no secret, and its removal would damage ordinary words of a message. */
 const shortestSecret = 4;
 const drainMs = 1_000;
 const drainBytes = 64 * 1024;
@@ -54,7 +54,7 @@ interface Reply {
 
 /**
  * The way to one model server for one operation. Retries only what is safe: nobody listened, or the server answered with
- * 5xx; a lost connection only where asking again is free, or where the server is ours and starts anew. All throw
+ * 5xx; a lost connection only where a second request is free, or where the server is ours and restarts. All throw
  * `CwmError` (see `Engine`).
  */
 export class Link {
@@ -76,8 +76,8 @@ export class Link {
   }
 
   /**
-   * What a server says, without what it must not say again: a proxy that refuses a key, or quotes the request, would carry the
-   * key and the cache salt into messages and logs.
+   * A server's words without secrets: a proxy that quotes a refused key, or the whole request, would carry the key and the cache salt
+   * into messages and logs.
    */
   withoutSecrets({ body }: LinkRequest, text: string): string {
     const salt = typeof body === 'object' && body !== null && 'cache_salt' in body ? body.cache_salt : undefined;
@@ -110,7 +110,7 @@ export class Link {
     return (await this.#whole(request, 'text/plain', signal)).text;
   }
 
-  /** Resolves when the server answers with success, whatever it says. */
+  /** Resolves when the server answers with success; the body does not matter. */
   async reaches(request: LinkRequest, signal: AbortSignal): Promise<void> {
     await this.#whole(request, '', signal);
   }
@@ -142,7 +142,7 @@ export class Link {
     }
   }
 
-  /** Reads what little follows the end mark, so that the connection can be used again; a server that goes on is cut off. */
+  /** Reads the few bytes after the end mark, so that the connection can be used again; a server that sends more loses its connection. */
   #release(body: Reply['body']): void {
     const cancel = this.#options.timer.schedule(drainMs, () => body.destroy());
     body
@@ -217,7 +217,7 @@ export class Link {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      // A body that is dropped half read still reports that as an error, which nobody else would hear.
+      // A half-read body that is dropped reports an error, which has no other listener.
       response.body.on('error', () => undefined);
       const failed = await this.#refusal(request, response, signal);
       if (!failed) return { body: response.body, guard };
@@ -235,7 +235,7 @@ export class Link {
     const key = this.#key;
     return {
       accept: type || '*/*',
-      // What is measured must be of this request, and counters of this moment.
+      // A measurement must belong to this request, and counters to this moment.
       'cache-control': 'no-store',
       ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
@@ -253,7 +253,7 @@ export class Link {
     signal: AbortSignal,
   ): Promise<Failed | null> {
     const { path } = request;
-    // What an answer is, its body says: servers and proxies send streams and JSON under every content type.
+    // The body shows the kind of an answer: servers and proxies send streams and JSON under every content type.
     if (status >= 200 && status < 300) return null;
     const text = this.withoutSecrets(request, await readRefusal(body));
     body.destroy();
@@ -272,7 +272,7 @@ export class Link {
     if (kind === 'refused') return new Failed(error, { retry: true, reconnect: true });
     const small = request.patience === 'small';
     const retry = kind === 'lost' && (small || this.#address.managed === true);
-    // A connection that was kept from before the server's restart: the next one is fresh.
+    // The connection was opened before the server's restart; the next try opens another one.
     return new Failed(error, { retry, atOnce: small, reconnect: true, mayHaveRun: true });
   }
 
@@ -284,7 +284,7 @@ export class Link {
     }
   }
 
-  /** The server may come back elsewhere. */
+  /** The server may restart at another address. */
   async #reconnect(signal: AbortSignal): Promise<void> {
     this.#address = await orAborted(this.#options.connect(signal), signal);
     this.#endpoint = parseEndpoint(this.#address.url);

@@ -22,7 +22,7 @@ function connector(timeoutMs: number): buildConnector.connector {
     });
 }
 
-/** Keeps the connections to one model server: at most ten, reused while they live. */
+/** Holds the connections to one model server: at most ten, reused while they live. */
 export class LinkFactory {
   readonly #agent: Agent;
   readonly #options: LinkOptions;

@@ -4,7 +4,7 @@ import { CwmError } from '../../protocol/errors.ts';
 /**
  * {@link unlessAborted} for a request to a model server.
  *
- * @throws CwmError Cancelled when the signal was aborted first, and for whatever the abort made the request fail with; else what it throws.
+ * @throws CwmError Cancelled when the signal was aborted first, also when the abort made the request fail; else the request's own error.
  */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   try {

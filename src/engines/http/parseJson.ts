@@ -5,10 +5,10 @@ const notJson = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
 const impossible = '-9999';
 
 /**
- * JSON with what servers get wrong in it: a byte order mark before it; `-Infinity`, a token that can't come next; `NaN` and
+ * JSON with the mistakes that servers make: a byte order mark before it; `-Infinity`, a token that cannot come next; `NaN` and
  * `Infinity`, which become null.
  *
- * @throws SyntaxError for what is no JSON.
+ * @throws SyntaxError for other text.
  */
 export function parseJson(text: string): unknown {
   const plain = text.startsWith('\uFEFF') ? text.slice(1) : text;

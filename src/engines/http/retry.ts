@@ -1,4 +1,4 @@
-/** Three tries, and between them 1 s, then 2 s, each with up to a quarter more, so that clients do not come back in step (S0-41). */
+/** Three tries, and between them 1 s, then 2 s, each with up to a quarter more, so that clients do not return at the same moment (S0-41). */
 export const maxTries = 3;
 const baseDelayMs = 1_000;
 const maxDelayMs = 10_000;

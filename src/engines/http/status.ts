@@ -11,7 +11,7 @@ export interface Refusal {
   readonly keySent: boolean;
 }
 
-/** vLLM names the parameter at fault; no room for one new token is told as `max_tokens` that came out as 0. */
+/** vLLM names the parameter at fault; where no new token fits, it complains of a `max_tokens` of 0. */
 function isTooLong(text: string, reason: string): boolean {
   const param = paramOf(parseLoosely(text));
   return (
@@ -29,7 +29,7 @@ function paramOf(value: unknown): unknown {
   return param ?? paramOf(error);
 }
 
-/** @returns what a status other than 2xx means to the user. */
+/** @returns the error that a status other than 2xx means. */
 export function statusError(refusal: Refusal): CwmError {
   const { status, label, path, keySent } = refusal;
   const reason = serverReason(refusal.text);

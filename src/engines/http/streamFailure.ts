@@ -4,7 +4,7 @@ import type { StreamEvent } from './events.ts';
 import type { Link, LinkRequest } from './link.ts';
 import { statusError } from './status.ts';
 
-/** What a server reports as one more event after its answer has begun; null when the event reports no failure. */
+/** The failure that a server reports in an event after its answer has begun; null when the event reports none. */
 export function streamFailure(
   event: Pick<StreamEvent, 'name' | 'data'>,
   value: unknown,

@@ -4,14 +4,14 @@ import type { Link, LinkRequest } from '../http/link.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import { detokenizeSchema, templateSchema, tokenizeSchema } from './wire.ts';
 
-/** Two ways a conversation may go on that have no first token in common. */
+/** Two continuations of a conversation that differ in their first token. */
 const continuations = ['Yes, please.', '2 + 2'] as const;
 
 /**
  * The exact ids that the server's chat template makes of these messages; it computes nothing.
  *
- * llama-server takes an answer at the end for one that is to be continued, and leaves it open. Where it is to be closed, what
- * every next prompt begins with is wanted: the ids that two different continuations have in common.
+ * llama-server continues an answer that stands at the end, and so leaves it open. Where the caller wants it closed, the result is the
+ * beginning of every next prompt: the ids that two different continuations have in common.
  */
 export async function chatPromptIds(
   link: Link,

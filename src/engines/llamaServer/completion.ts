@@ -10,7 +10,7 @@ const alternatives = 5;
 /**
  * One greedy token over exact ids. Afterwards the slot holds exactly these ids: the new token is not evaluated.
  *
- * @param canary also asks for the log-probabilities, those before sampling: afterwards the greedy one is 1 and the rest nothing.
+ * @param canary also asks for the log-probabilities before sampling: after it, the greedy token has probability 1 and all others 0.
  */
 export const completionRequest = (
   { ids }: Pick<KvContext, 'ids'>,
@@ -38,7 +38,7 @@ export function probeRequest(ids: readonly number[], use: Pick<SlotUse, 'slot' |
   return { ...request, patience: 'brief', once: true, body: { ...(request.body as object), return_tokens: true } };
 }
 
-/** @throws CwmError EngineFailed when another slot worked than was asked: what it shows is not about this context's slot. */
+/** @throws CwmError EngineFailed when another slot worked than the requested one: its numbers say nothing about this context. */
 export function checkSlot(worked: number | null | undefined, { slot }: Pick<SlotUse, 'slot'>, label: string): void {
   if (worked === null || worked === undefined || worked === slot) return;
   throw new CwmError('EngineFailed', `llama-server at ${label} worked in slot ${worked} instead of slot ${slot}.`, {
@@ -47,14 +47,14 @@ export function checkSlot(worked: number | null | undefined, { slot }: Pick<Slot
   });
 }
 
-/** What one request showed, before it is weighed. */
+/** The numbers of one request, before any judgement. */
 export interface Observation {
   readonly sentTokens: number;
   readonly timings: Timings | null | undefined;
   /** An earlier try may have filled the slot that this one found. */
   readonly triedBefore: boolean;
   readonly timeToFirstTokenMs: number | null;
-  /** What the slot held beforehand came from a file. */
+  /** A file filled the slot before this request. */
   readonly isFromFile: boolean;
 }
 

@@ -3,14 +3,14 @@ import type { Sleep } from '../http/timing.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
 import { slotsSchema } from './wire.ts';
 
-/** What this client last put into its slot. */
+/** The content that this client last put into its slot. */
 interface SlotContent {
   readonly salt: string;
   /** It came from a file, and no turn has built on it since: whether it is sound may not be known yet. */
   readonly isFromFile: boolean;
 }
 
-/** How a request has to treat what its slot holds. */
+/** How a request must treat the content of its slot. */
 export interface SlotUse {
   readonly slot: number;
   readonly salt: string;
@@ -18,7 +18,7 @@ export interface SlotUse {
   readonly erase: boolean;
   /** Let the server reuse what it has: from the slot, or from its own prompt cache in memory. */
   readonly reuse: boolean;
-  /** What would be reused came from a file. */
+  /** The reusable content came from a file. */
   readonly isFromFile: boolean;
 }
 
@@ -26,12 +26,12 @@ export interface SlotUse {
 const leavingPausesMs = [5, 20, 50, 100];
 
 /**
- * The one slot that this client works in, so that the others stay with whoever uses them. It moves only when somebody
- * else's request runs in it.
+ * The one slot that this client works in, so that other clients retain theirs. The client moves only when another client's request
+ * runs in its slot.
  *
- * llama-server reuses whatever begins alike. Conversations are told apart here: one that this process has not seen before
- * computes everything, and KV from a file that may turn out to be damaged is erased when another conversation comes, so that
- * the server's prompt cache never gets to keep it.
+ * llama-server reuses any content with the same beginning. This class separates conversations: one that this process has not seen before
+ * computes everything, and KV from a file that may be damaged is erased when another conversation comes, so that the server's prompt
+ * cache never stores it.
  */
 export class HomeSlot {
   readonly #sleep: Sleep;
@@ -45,7 +45,7 @@ export class HomeSlot {
     this.#sleep = sleep;
   }
 
-  /** It is another server now. */
+  /** Another server answers now. */
   reset(): void {
     this.#slot = null;
     this.#content = null;
@@ -53,12 +53,12 @@ export class HomeSlot {
     this.#knownSalts.clear();
   }
 
-  /** The server was lost for a moment: if it was started anew, its slots are as good as new. */
+  /** The connection broke for a moment: if the server was restarted, its slots are empty and sound. */
   lost(): void {
     this.#unfit.clear();
   }
 
-  /** Finds a slot that nobody works in. When all are busy, the server lets our request wait for its turn. */
+  /** Finds an idle slot. When all are busy, the server lets our request wait for its turn. */
   async find(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number> {
     const home = this.#slot !== null && !this.#unfit.has(this.#slot) ? this.#slot : null;
     let idle = await idleSlots(link, server, signal);
@@ -74,7 +74,7 @@ export class HomeSlot {
     return (this.#slot = next);
   }
 
-  /** A slot for what no conversation needs: an idle one that is not our own, where there is one. */
+  /** A slot for requests that belong to no conversation: an idle one that is not our own, where there is one. */
   async findSpare(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number> {
     const idle = await idleSlots(link, server, signal);
     const spare = server.showsSlots
@@ -117,7 +117,7 @@ export class HomeSlot {
     if (this.#content) this.#content = { ...this.#content, isFromFile: false };
   }
 
-  /** The slot is empty, or nobody knows what is in it. */
+  /** The slot is empty, or its content is unknown. */
   emptied(): void {
     this.#content = null;
   }

@@ -47,7 +47,7 @@ export interface LlamaServerEngineOptions {
   readonly random?: () => number;
 }
 
-/** A save is repeated so often when somebody else used the slot in between. */
+/** How often a save is repeated when another client used the slot in between. */
 const maxSaves = 3;
 
 /** A context that may be used, and the slot to use it in. */
@@ -59,7 +59,7 @@ interface Place {
 
 /**
  * llama.cpp's own HTTP server. Its KV lives in slots; a slot can be written to a file and read back, whole. A context is
- * kept as one such file, and what was really reused is read from the `timings` of the next request.
+ * stored as one such file, and the `timings` of the next request show the real reuse.
  */
 export class LlamaServerEngine implements Engine {
   readonly spec: string;
@@ -70,9 +70,9 @@ export class LlamaServerEngine implements Engine {
   readonly #home: HomeSlot;
   readonly #queue = new SerialQueue();
   #known: ServerIdentity | null = null;
-  /** What a probe of {@link #known} found. */
+  /** The result of a probe of {@link #known}. */
   #capabilities: Capabilities | null = null;
-  /** Set when the server was lost: whatever answers next may be another one. */
+  /** Set when the connection broke: the next answer may come from another server. */
   #suspect = false;
   /** Files over whose restore the server went away: they would end it again. */
   readonly #deadly = new Set<string>();
@@ -170,7 +170,7 @@ export class LlamaServerEngine implements Engine {
     });
   }
 
-  /** Empties the slot first, so that whatever is reused afterwards came from the file. */
+  /** Empties the slot first, so that everything reused afterwards came from the file. */
   restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
     return this.#inSlot(signal, async (place, signal) => {
       const hash = slotHash(context);
@@ -178,7 +178,7 @@ export class LlamaServerEngine implements Engine {
       if (why !== null) return { outcome: 'missing', notes: [why] };
       const { link, slot } = place;
       if (!(await eraseSlot(link, slot, signal))) return { outcome: 'missing', notes: [memoryOnly] };
-      // Even if nobody waits for the answer any more, the server may still do it.
+      // The server may still do it, even when the caller waits no longer.
       this.#home.filledFromFile(context.salt);
       const outcome = await restoreSlot(link, slot, slotFileName(hash), signal);
       if (outcome.kind === 'restored') {
@@ -223,7 +223,7 @@ export class LlamaServerEngine implements Engine {
     return this.#links.close();
   }
 
-  /** What uses the slot runs alone. */
+  /** Runs operations on the slot one at a time. */
   #inSlot<T>(signal: AbortSignal, operation: (place: Place, signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);

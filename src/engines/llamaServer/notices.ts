@@ -1,4 +1,4 @@
-/** What is known of how a llama-server was started. */
+/** The known start settings of a llama-server. */
 export interface ServerHabits {
   /** Started with `--slot-save-path`. */
   readonly savesSlots: boolean;
@@ -8,7 +8,7 @@ export interface ServerHabits {
   readonly folderIsNamed: boolean;
 }
 
-/** What the user of a llama-server should know or could change, in plain words. */
+/** Notices and advice for the user of a llama-server, in plain words. */
 export function llamaServerNotices({ savesSlots, showsSlots, folderIsNamed }: ServerHabits): string[] {
   const notices = [
     'llama-server does not isolate conversations in memory: it has no cache salts, so one that begins like another may reuse its KV. Slot files are separate by name.',

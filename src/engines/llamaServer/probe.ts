@@ -20,7 +20,7 @@ import { completionSchema, type Completion } from './wire.ts';
 export interface ProbeParts {
   readonly link: Link;
   readonly server: ServerIdentity;
-  /** Where the tiny requests are computed; what it held is lost to it. */
+  /** The slot that computes the tiny requests; its content is lost. */
   readonly slot: number;
   readonly folder: SlotFolder;
   readonly elapsedMs: () => number;
@@ -34,7 +34,7 @@ const noRestart = 'KV lasts only as long as llama-server keeps it in memory.';
  * Finds out what a llama-server can do, with three requests of a few tokens. Whether a restored slot is reused depends on the
  * model and is left to the first thaw: a file that is refused may damage the slot.
  *
- * @throws CwmError Cancelled; whatever else goes wrong makes a capability `unknown`.
+ * @throws CwmError Cancelled; every other failure makes a capability `unknown`.
  */
 export async function probeLlamaServer(
   parts: ProbeParts,

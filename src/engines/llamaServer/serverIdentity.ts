@@ -20,14 +20,14 @@ export interface ServerIdentity {
   readonly key: string;
   /** Where it answered. */
   readonly label: string;
-  /** Slot ids are 0 to this, exclusive. A larger one is taken modulo by the server, which would be somebody else's slot. */
+  /** Slot ids are 0 to this, exclusive. The server takes a larger one modulo this number, and so works in another client's slot. */
   readonly slots: number;
   readonly savesSlots: boolean;
   readonly showsSlots: boolean;
   readonly description: EngineDescription;
 }
 
-/** The part of {@link Link} that asking takes. */
+/** The part of {@link Link} that these requests use. */
 export type Asker = Pick<Link, 'json' | 'label'>;
 
 const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'NotAnEngine' });
@@ -37,7 +37,7 @@ const post = (path: string, body: unknown): LinkRequest => ({ ...get(path), meth
  * Whether this is a llama-server whose slots can be used: one that is a router over several models, or stands behind a proxy that lets only
  * `/v1` through, is asked as any other server of the OpenAI API.
  *
- * @throws CwmError EngineUnavailable, EngineFailed, EngineDenied, EngineTimeout, Cancelled: nobody can tell now.
+ * @throws CwmError EngineUnavailable, EngineFailed, EngineDenied, EngineTimeout, Cancelled: the answer is unknown for now.
  */
 export async function isLlamaServer(link: Asker, signal: AbortSignal): Promise<boolean> {
   const models = await unlessOther(() => link.json(get('/v1/models'), modelsSchema, signal));
@@ -52,7 +52,7 @@ export async function isLlamaServer(link: Asker, signal: AbortSignal): Promise<b
 }
 
 /**
- * Asks a llama-server what it is; nothing is computed for it, and no slot changes.
+ * Asks a llama-server for its identity. The server computes nothing, and no slot changes.
  *
  * @throws CwmError NotAnEngine when it is none, EngineFailed while it loads its model.
  */
@@ -115,7 +115,7 @@ export const modelName = (id: string): string =>
 const readVersion = ({ build_info }: Props): string =>
   !build_info || build_info === 'b0-unknown' ? 'unknown' : build_info;
 
-/** The server tells no digest of its weights, but what it tells is another for another quantisation or size. */
+/** The server gives no digest of its weights, but these numbers differ between quantisations and sizes. */
 function shapeFingerprint({ meta }: ModelEntry): string | null {
   if (!meta?.size || !meta.n_params) return null;
   const { n_vocab, n_embd, n_params, size, ftype } = meta;

@@ -3,8 +3,8 @@ import type { Link, LinkRequest } from '../http/link.ts';
 import { anythingSchema, restoredSchema, savedSchema } from './wire.ts';
 
 /**
- * An action on a slot. It waits at the server while somebody works in that slot, so it is given a prefill's time; and it is
- * not sent again when the connection is lost, since what ended the server would end it again.
+ * An action on a slot. It waits at the server while a request runs in that slot, so its time limit is that of a prefill. After a lost
+ * connection it is not sent again, since an action that ended the server would end it again.
  */
 const action = (slot: number, name: 'save' | 'restore' | 'erase', body: unknown): LinkRequest => ({
   method: 'POST',
@@ -17,7 +17,7 @@ const action = (slot: number, name: 'save' | 'restore' | 'erase', body: unknown)
 /** The server answered, and did not do it. */
 const isAnswer = (error: unknown): boolean => isCwmError(error, 'EngineFailed', 'NotAnEngine', 'EngineRejected');
 
-/** @returns false when the server, started anew without a slot folder, does no such thing: its slots are then empty of files. */
+/** @returns false when the server was restarted without a slot folder and refuses the action: its slots then hold nothing from files. */
 export async function eraseSlot(link: Link, slot: number, signal: AbortSignal): Promise<boolean> {
   try {
     await link.json(action(slot, 'erase', {}), anythingSchema, signal);
@@ -31,7 +31,7 @@ export async function eraseSlot(link: Link, slot: number, signal: AbortSignal): 
 export type SaveOutcome = { readonly tokens: number; readonly sizeBytes: number } | { readonly why: string };
 
 /**
- * Writes what the slot holds into a file of the server's slot folder, over one of the same name. An empty slot must not be
+ * Writes the slot's content into a file of the server's slot folder, over one of the same name. An empty slot must not be
  * saved: restoring that ends older servers (llama.cpp#14434).
  */
 export async function saveSlot(link: Link, slot: number, filename: string, signal: AbortSignal): Promise<SaveOutcome> {
@@ -44,7 +44,7 @@ export async function saveSlot(link: Link, slot: number, filename: string, signa
   }
 }
 
-/** `lost`: the server went away over it. */
+/** `lost`: the server ended during the action. */
 export type RestoreOutcome =
   | { readonly kind: 'restored'; readonly tokens: number }
   | { readonly kind: 'refused' | 'lost'; readonly error: CwmError };

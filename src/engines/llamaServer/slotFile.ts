@@ -12,10 +12,10 @@ import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayou
 export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>): string =>
   sha256Hex(`cwm slot 1\0${salt}\0`, encodeTokenIds(ids));
 
-/** llama-server takes a plain name and no path. The prefix tells our files from others in the same folder. */
+/** llama-server takes a plain name and no path. The prefix marks our files among others in the same folder. */
 export const slotFileName = (hash: string): string => `cwm-${hash}.slot`;
 
-/** What `persist` hands out: which file, and how many bytes the server said it wrote. */
+/** The result of `persist`: the file, and the number of bytes by the server's account. */
 export interface SlotHandle {
   readonly hash: string;
   readonly sizeBytes: number;
@@ -23,7 +23,7 @@ export interface SlotHandle {
 
 export const formatHandle = ({ hash, sizeBytes }: SlotHandle): string => `${slotFileName(hash)}:${sizeBytes}`;
 
-/** Null for what is no handle of ours. */
+/** Null for a foreign handle. */
 export function parseHandle(handle: string | null): SlotHandle | null {
   const match = /^cwm-([0-9a-f]{64})\.slot:(\d{1,15})$/.exec(handle ?? '');
   return match ? { hash: match[1] ?? '', sizeBytes: Number(match[2]) } : null;
@@ -42,7 +42,7 @@ export class SlotFolder {
     };
   }
 
-  /** Why its files can't be looked at, in plain words; null when they can. */
+  /** Why its files cannot be read, in plain words; null when they can. */
   async whyUnreachable(): Promise<string | null> {
     if (this.#directory === undefined) {
       return "The folder of llama-server's slot files is not known here: add #slots=DIR to the engine's URL.";

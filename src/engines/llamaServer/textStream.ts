@@ -40,7 +40,7 @@ export const streamRequest = (
 
 export interface StreamedText {
   readonly text: string;
-  /** Null when the server told fewer ids than it made tokens: it leaves out those inside a character of several tokens. */
+  /** Null when the server sent fewer ids than it made tokens: it leaves out those inside a character of several tokens. */
   readonly outputIds: readonly number[] | null;
   /** The id that ended the answer, where one did. */
   readonly endId: number | null;

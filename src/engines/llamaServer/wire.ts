@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { count, maybe, tokenIds as ids } from '../http/lenient.ts';
 
-/** What of llama-server's answers is read (llama.cpp `tools/server/README.md`). Everything optional is missing in some version. */
+/** The fields that are read of llama-server's answers (llama.cpp `tools/server/README.md`). Everything optional is missing in some version. */
 
 export const modelsSchema = z.object({
   data: z
@@ -35,7 +35,7 @@ export type Props = z.infer<typeof propsSchema>;
 
 export const slotsSchema = z.array(z.object({ id: count, is_processing: z.boolean() }));
 
-/** What says only that it worked. */
+/** An answer that only confirms success. */
 export const anythingSchema = z.unknown();
 
 export const savedSchema = z.object({ n_saved: count, n_written: count });
@@ -50,7 +50,7 @@ const timings = z.object({ cache_n: maybe(count), prompt_n: maybe(count), prompt
 export type Timings = z.infer<typeof timings>;
 
 export const completionSchema = z.object({
-  /** The slot that worked, which an id beyond the last one makes another than was asked for. */
+  /** The slot that worked. For an id beyond the last slot, this is another one than the requested one. */
   id_slot: maybe(z.int()),
   timings: maybe(timings),
   /** Only if asked for. */

@@ -9,7 +9,7 @@ export const capability = (
   remedy = '',
 ): Capability => ({ name, state, found, remedy });
 
-/** Whether text is tokenized on request, and the ids that came of it. */
+/** Whether the server tokenizes text on request, and the resulting ids. */
 export async function tokenizerFound(
   tokenize: () => Promise<readonly number[]>,
   signal: AbortSignal,

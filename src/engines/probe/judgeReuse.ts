@@ -2,7 +2,7 @@ import type { Capability } from '../../protocol/schemas/capabilities.ts';
 import { capability } from './capability.ts';
 import type { ProbeSize, TinyAnswers } from './tinyRequests.ts';
 
-/** What the user of this kind of server can change. */
+/** Advice for the user of this kind of server. */
 export interface ReuseRemedies {
   readonly reuse: string;
   readonly told: string;
@@ -12,13 +12,13 @@ export interface ReuseRemedies {
 export interface ProbeEvidence {
   readonly tried: TinyAnswers;
   readonly size: ProbeSize;
-  /** As the server tells it. */
+  /** By the server's own account. */
   readonly toldBlockTokens: number | null;
   /** Known beforehand to share KV across salts, and why. */
   readonly sharedBecause: string | null;
-  /** Who is to blame when a salt has no effect. */
+  /** The part that is to blame when a salt has no effect. */
   readonly saltReader: string;
-  /** Something at work that may share KV of longer contexts, whatever these short ones show. */
+  /** A part that may share the KV of longer contexts, even where these short ones show no sharing. */
   readonly mayBeSharedBecause: string | null;
   readonly remedies: ReuseRemedies;
 }
@@ -26,13 +26,13 @@ export interface ProbeEvidence {
 const nothingSaid = 'The server does not say how much it reused.';
 const notBelieved = 'What the server says about reuse is not believed.';
 
-/** What the tiny requests show about reuse, and nothing beyond that: silence and failures are `unknown`. */
+/** Concludes only what the tiny requests show about reuse: silence and failures are `unknown`. */
 export function judgeReuse(evidence: ProbeEvidence): { items: Capability[]; blockTokens: number | null } {
   const { items, blockTokens } = blockSize(evidence);
   return { items: [reuse(evidence), reuseTold(evidence), isolation(evidence), ...items], blockTokens };
 }
 
-/** Why nothing can be concluded yet; null when the context was asked for twice, and what was said can be true. */
+/** Why no conclusion is possible yet; null when the server answered the context twice, with counts that can be true. */
 function obstacle({ tried: { answers, failure } }: ProbeEvidence): string | null {
   const { fresh, repeated } = answers;
   if (!fresh || !repeated) return failure?.message ?? nothingSaid;
@@ -103,7 +103,7 @@ function isolation(evidence: ProbeEvidence): Capability {
     : capability('isolation', 'unknown', mayBeSharedBecause, remedies.isolation);
 }
 
-/** What it means that a salt has no effect. */
+/** The finding for a salt without effect. */
 export const saltIgnored = (who: string): string =>
   `${who} ignores the cache salt: others who know the text may hit your KV; isolation is not promised.`;
 

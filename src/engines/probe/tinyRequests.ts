@@ -1,12 +1,12 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { CwmError } from '../../protocol/errors.ts';
 
-/** What a server was seen to reuse in one tiny request. Null is "it did not say". */
+/** The reuse that one tiny request showed. Null means that the server gave no number. */
 export interface TinyAnswer {
   readonly sentTokens: number;
   /** Reused tokens by the answer's own account. */
   readonly told: number | null;
-  /** The same after weighing it against the server's counters. */
+  /** The same after a comparison with the server's counters. */
   readonly cached: number | null;
 }
 
@@ -17,7 +17,7 @@ export interface TinyAnswer {
 export const tinySteps = ['fresh', 'repeated', 'shorter', 'otherSalt'] as const;
 export type TinyStep = (typeof tinySteps)[number];
 
-/** What was seen. After the first failure nothing more is asked. */
+/** The answers so far. After the first failure no further request follows. */
 export interface TinyAnswers {
   readonly answers: Readonly<Partial<Record<TinyStep, TinyAnswer>>>;
   readonly failure: CwmError | null;
@@ -25,9 +25,9 @@ export interface TinyAnswers {
   readonly promptTokens: number;
 }
 
-/** Taken where the server does not tell its block size. */
+/** Assumed where the server names no block size. */
 const usualBlockTokens = 16;
-/** No block is known to have more; a server that says so is not given a prompt of that size. */
+/** No known server has larger blocks; one that names a larger size gets no prompt of that size. */
 const maxBlockTokens = 1024;
 const blocksPerPrompt = 3;
 
@@ -36,7 +36,7 @@ export interface ProbeSize {
   readonly promptTokens: number;
   /** The block size that this stands for. */
   readonly blockTokens: number;
-  /** The server told no size that can be true. */
+  /** The server named no size that can be true. */
   readonly isAssumed: boolean;
 }
 
@@ -78,13 +78,13 @@ export async function askStepByStep(
   return { answers, failure: null, requests, promptTokens };
 }
 
-/** What a server did wrong, as something to tell. @throws what is none of the server's doing. */
+/** The server's failure as an error for the user. @throws every other error. */
 export function failureOrThrow(error: unknown, signal: AbortSignal): CwmError {
   if (error instanceof CwmError && !signal.aborted) return error;
   throw error;
 }
 
-/** Text of at least that many tokens that nobody has ever sent. */
+/** Random text of at least that many tokens, which no cache can know. */
 export const neverSentText = (tokens: number): string =>
   Array.from(randomBytes(tokens), (byte) => byte.toString(16)).join(' ');
 
