@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { durationExample, parseDuration } from '../base/parseDuration.ts';
 import { absolutePath } from '../client/absolutePath.ts';
 import { projectUriOfFolder } from '../client/projectUri.ts';
 
@@ -17,13 +18,11 @@ export function amount(value: string): number {
   throw new InvalidArgumentError('It must be a number, 0 or more.');
 }
 
-const unitMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** For commander: a duration like `90m`, `12h` or `30d`, in milliseconds. */
 export function duration(value: string): number {
-  const [, count, unit] = /^([1-9]\d{0,5})([mhd])$/.exec(value) ?? [];
-  if (count !== undefined && unit !== undefined) return Number(count) * (unitMs[unit] ?? 0);
-  throw new InvalidArgumentError('It must be a duration like 90m, 12h or 30d.');
+  const ms = parseDuration(value);
+  if (ms !== null) return ms;
+  throw new InvalidArgumentError(`It must be a duration like ${durationExample}.`);
 }
 
 /** For commander: an option that names something. An empty value comes from a script whose variable was never set. */

@@ -42,6 +42,8 @@ export const commandInputs = {
   'cwm.deleteSession': { session: 'string?', confirmed: 'boolean?', cascade: 'boolean?' },
   /** `point` is the id of a recovery point. */
   'cwm.goBack': { session: 'string?', point: 'string?' },
+  /** `expiresAt`: ISO 8601, in the future. */
+  'cwm.setExpiry': { session: 'string?', expiresAt: 'string?', never: 'boolean?' },
   'cwm.pinWindow': { window: 'string?' },
   'cwm.unpinWindow': { window: 'string?' },
   'cwm.usage': {},
@@ -96,6 +98,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.deleteWindow': 'Delete Window',
   'cwm.deleteSession': 'Delete Session',
   'cwm.goBack': 'Go Back to a Recovery Point',
+  'cwm.setExpiry': 'Set When a Session Expires',
   'cwm.pinWindow': 'Pin Window',
   'cwm.unpinWindow': 'Unpin Window',
   'cwm.usage': 'Usage',
@@ -141,6 +144,7 @@ interface CommandOutputs {
   'cwm.deleteWindow': RouteOutput<'deleteWindow'>;
   'cwm.deleteSession': RouteOutput<'deleteSession'>;
   'cwm.goBack': RouteOutput<'restoreRecoveryPoint'>;
+  'cwm.setExpiry': Session;
   'cwm.pinWindow': RouteOutput<'pinWindow'>;
   'cwm.unpinWindow': RouteOutput<'pinWindow'>;
   'cwm.prune': RouteOutput<'prune'>;
@@ -177,12 +181,13 @@ export const contextKeys = [
 
 /**
  * `contextValue` of a tree item, for `viewItem ==` and `viewItem =~`. A session's value ends in its state:
- * `session.idle`, `session.busy`, `session.frozen`; that of a pinned window is `window.pinned`.
+ * `session.idle`, `session.busy`, `session.frozen`, `session.expired`; that of a pinned window is `window.pinned`.
  */
 export const treeContextValues = [
   'session.idle',
   'session.busy',
   'session.frozen',
+  'session.expired',
   'window',
   'window.pinned',
   'more',

@@ -1,5 +1,6 @@
 import { formatCount, formatTokens } from '../base/format.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
+import { formatStamp } from './amounts.ts';
 import { type Row, rowIf, type ShowTime } from './rows.ts';
 
 /** A session that takes turns is `open` for people; the stored word is older. */
@@ -16,6 +17,12 @@ export function sessionActivity({ lifecycle, phase }: Session): string {
   if (phase === 'PermanentFailure') return 'failed';
   return phase === 'Idle' ? lifecycleWords[lifecycle] : 'working';
 }
+
+/** When a session expires, after that was changed. */
+export const expirySentence = (session: string, expiresAt: string | undefined): string =>
+  expiresAt === undefined
+    ? `Session ${session} does not expire.`
+    : `Session ${session} expires at ${formatStamp(expiresAt)}.`;
 
 /** What is known of a session. @param project its project as this client names it. */
 export function sessionRows(session: Session, showTime: ShowTime, project: string | null): Row[] {
@@ -37,7 +44,7 @@ export function sessionRows(session: Session, showTime: ShowTime, project: strin
     ...rowIf('Thawed from', thawedFrom && `${thawedFrom.window} (${thawedFrom.verdict})`),
     ...rowIf('Prefix breaks', session.prefixBreaks === 0 ? null : formatCount(session.prefixBreaks)),
     ['Changed', showTime(session.updatedAt)],
-    ...rowIf('Expires', session.expiresAt === undefined ? null : showTime(session.expiresAt)),
+    ...rowIf('Expires', session.expiresAt === undefined ? null : formatStamp(session.expiresAt)),
   ];
 }
 

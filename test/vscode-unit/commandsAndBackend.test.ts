@@ -3,6 +3,7 @@ import { BackendClient } from '../../src/client/backendClient.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { send } from '../../src/vscode/commands/sessions/send.ts';
 import { deleteSession } from '../../src/vscode/commands/sessions/deleteSession.ts';
+import { setExpiry } from '../../src/vscode/commands/sessions/setExpiry.ts';
 import { freeze } from '../../src/vscode/commands/windows/freeze.ts';
 import { thaw } from '../../src/vscode/commands/windows/thaw.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
@@ -15,6 +16,9 @@ import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { socketProxy } from '../support/socketProxy.ts';
 import { until } from '../support/until.ts';
 
+/** What the user chooses from a list, and types. */
+const user = vi.hoisted(() => ({ picks: '', types: '' }));
+
 /** As much of the editor as a command of this test touches. */
 vi.mock('vscode', () => ({
   ProgressLocation: { Notification: 15 },
@@ -23,6 +27,8 @@ vi.mock('vscode', () => ({
     showInformationMessage: async () => undefined,
     showWarningMessage: async () => undefined,
     showErrorMessage: async () => undefined,
+    showQuickPick: async (items: { label: string }[]) => items.find(({ label }) => label === user.picks),
+    showInputBox: async () => user.types,
     withProgress: (_: object, task: (progress: object, token: object) => unknown) =>
       task({ report: () => undefined }, { onCancellationRequested: () => ({ dispose: () => undefined }) }),
   },
@@ -131,4 +137,34 @@ test('when a command has ended, the editor shows what it changed: no command fet
 
   expect(await deleteSession(app, { session: thawed.value.session, confirmed: true })).toMatchObject({ kind: 'done' });
   expect(state.current).toMatchObject({ active: { kind: 'none' }, sessions: { total: 1 } });
+});
+
+test.each([
+  ['In 7 days', '', 7 * 24],
+  ['After another time…', ' 12h ', 12],
+])('S0-30 a session expires when the user says: %s%s', async (picks, types, hours) => {
+  const { app, session, state } = await editor();
+  Object.assign(user, { picks, types });
+  const before = Date.now();
+  const result = await setExpiry(app, { session: session.id });
+  if (result.kind !== 'done') throw new Error(JSON.stringify(result));
+  const afterMs = Date.parse(result.value.expiresAt ?? '') - hours * 3_600_000;
+  expect(afterMs).toBeGreaterThanOrEqual(before);
+  expect(afterMs).toBeLessThanOrEqual(Date.now());
+  expect(state.current.active).toMatchObject({ session: { expiresAt: result.value.expiresAt } });
+
+  user.picks = 'Never';
+  const never = await setExpiry(app, {});
+  expect(never).toMatchObject({ kind: 'done', value: { id: session.id } });
+  expect(state.current.active).not.toHaveProperty('session.expiresAt');
+});
+
+test('S0-30 an expiry of the past is refused, and a user who chooses none changes nothing', async () => {
+  const { app, client, session } = await editor();
+  Object.assign(app.log, { error: () => undefined });
+  const expiresAt = '2020-01-01T00:00:00Z';
+  expect(await setExpiry(app, { expiresAt })).toMatchObject({ kind: 'failed', error: { code: 'CWM-1003' } });
+  user.picks = 'none of them';
+  expect(await setExpiry(app, {})).toEqual({ kind: 'cancelled' });
+  expect(await client.call('getSession', { session: session.id })).toEqual(session);
 });

@@ -23,6 +23,7 @@ import { newSession } from './sessions/newSession.ts';
 import { prime, primeSelection } from './sessions/prime.ts';
 import { send, showConversation } from './sessions/send.ts';
 import { sessionSettings } from './sessions/sessionSettings.ts';
+import { setExpiry } from './sessions/setExpiry.ts';
 import { switchSession } from './sessions/switchSession.ts';
 import { clone } from './windows/clone.ts';
 import { deleteWindow } from './windows/deleteWindow.ts';
@@ -51,6 +52,7 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.deleteWindow': deleteWindow,
   'cwm.deleteSession': deleteSession,
   'cwm.goBack': goBack,
+  'cwm.setExpiry': setExpiry,
   'cwm.pinWindow': pinWindow,
   'cwm.unpinWindow': unpinWindow,
   'cwm.usage': usage,

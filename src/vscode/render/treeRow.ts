@@ -72,6 +72,7 @@ function sessionRow(session: Session, { active, project }: Pick<State, 'active' 
 
 function sessionContextValue({ lifecycle, phase }: Session): TreeContextValue {
   if (lifecycle === 'frozen') return 'session.frozen';
+  if (lifecycle === 'expired') return 'session.expired';
   return phase === 'Idle' || phase === 'PermanentFailure' ? 'session.idle' : 'session.busy';
 }
 
@@ -79,6 +80,7 @@ function sessionIcon(session: Session, isCurrent: boolean): Pick<TreeRow, 'icon'
   if (session.phase === 'PermanentFailure') return { icon: 'error', iconColor: 'list.errorForeground' };
   if (session.phase !== 'Idle') return { icon: 'loading~spin', iconColor: null };
   if (session.lifecycle === 'frozen') return { icon: 'lock', iconColor: null };
+  if (session.lifecycle === 'expired') return { icon: 'watch', iconColor: null };
   return { icon: 'comment-discussion', iconColor: isCurrent ? 'charts.blue' : null };
 }
 

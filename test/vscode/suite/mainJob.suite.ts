@@ -140,6 +140,12 @@ describe('the main job in the editor', function () {
     await done('cwm.switchSession', { session });
   });
 
+  it('S0-30 a session that will expire says when, and one that never does is as before', async () => {
+    const expiresAt = '2999-01-31T12:00:00.000Z';
+    assert.equal((await done('cwm.setExpiry', { session, expiresAt })).expiresAt, expiresAt);
+    assert.equal((await done('cwm.setExpiry', { session, never: true })).expiresAt, undefined);
+  });
+
   it('S0-50 a pinned window is no window to prune, an unpinned one goes to the trash and comes back', async () => {
     await done('cwm.pinWindow', { window: 'fork' });
     await done('cwm.pinWindow', { window: 'before-lunch' });

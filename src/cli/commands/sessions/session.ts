@@ -3,7 +3,7 @@ import type { Lifecycle, Session } from '../../../protocol/schemas/session.ts';
 import { formatStamp } from '../../../words/amounts.ts';
 import { sessionDeletedSentence } from '../../../words/deletion.ts';
 import type { Table } from '../../../words/rows.ts';
-import { lifecycleWords, sessionRows } from '../../../words/session.ts';
+import { expirySentence, lifecycleWords, sessionRows } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { duration, projectUri, wholeNumber } from '../../arguments.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
@@ -124,11 +124,7 @@ export function registerSession(program: Command, perform: Perform): void {
         if (!setsExpiry) return;
         const expiresAt = expiresIn === undefined ? null : expiryIn(expiresIn);
         const changed = await run.call('setExpiry', { session: id, expiresAt });
-        run.print({ session: changed.id, ...changed }, (after) =>
-          after.expiresAt === undefined
-            ? `Session ${after.id} does not expire.`
-            : `Session ${after.id} expires at ${formatStamp(after.expiresAt)}.`,
-        );
+        run.print({ session: changed.id, ...changed }, (after) => expirySentence(after.id, after.expiresAt));
       });
     });
 

@@ -46,6 +46,8 @@ function sessionActions(app: App): ActionItem[] {
   if (active.kind !== 'session') return [];
   const { title, lifecycle } = active.session;
   if (lifecycle === 'frozen') return [action('cwm.resume', 'debug-continue', title)];
+  if (lifecycle === 'expired')
+    return [action('cwm.setExpiry', 'watch', `${title} has expired; it can be opened again`)];
   return [
     action('cwm.send', 'comment', title),
     action('cwm.prime', 'files'),
