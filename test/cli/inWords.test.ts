@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { runCommandLine } from '../../src/cli/program.ts';
+import { wholeBackends, type WholeBackend } from '../security/support/wholeBackend.ts';
+import { FakeTerminal, type Outcome } from './support/fakeTerminal.ts';
+
+const start = wholeBackends();
+
+/** The command line of a person, in this process and on a backend of this process. */
+const person =
+  ({ storage }: WholeBackend, isWatched = false) =>
+  async (...args: string[]): Promise<Outcome> => {
+    const terminal = new FakeTerminal({ isWatched });
+    const code = await runCommandLine([...args, '--storage', storage], terminal);
+    return { code, stdout: terminal.stdout, stderr: terminal.stderr };
+  };
+
+/** Session `s` with a turn, and its window `w`. */
+async function withWindow(backend: WholeBackend): Promise<void> {
+  await backend.client.call('createSession', { id: 's' });
+  await backend.client.call('send', { session: 's', text: 'What is a prefix cache good for?', maxTokens: 4 });
+  await backend.client.call('freeze', { session: 's', window: 'w', description: 'The first one', checkpoint: true });
+}
+
+describe('cwm tells a person', () => {
+  it('S0-12 that a window is pinned, and no longer pinned', async () => {
+    const backend = await start();
+    await withWindow(backend);
+    const cwm = person(backend);
+    expect((await cwm('pin', 'w')).stdout).toBe('Window w is pinned: no budget evicts its KV.\n');
+    expect((await cwm('unpin', 'w')).stdout).toBe('Window w is no longer pinned.\n');
+  });
+
+  it('which deleted things the trash holds, and what became of each', async () => {
+    const backend = await start();
+    await withWindow(backend);
+    const cwm = person(backend);
+    expect((await cwm('trash', 'list')).stdout).toBe('The trash is empty.\n');
+    await cwm('delete', 'w');
+    const listed = (await cwm('trash', 'list')).stdout;
+    expect(listed).toMatch(
+      /^ITEM +KIND +NAME +SIZE +DELETED +REMOVED AFTER\n\S+ +window +w +\S+ \S+ +just now +\d{4}-/,
+    );
+    const item = /\n(\S+)/.exec(listed)?.[1] ?? '';
+    expect((await cwm('trash', 'restore', item)).stdout).toBe('Restored window w from the trash.\n');
+    await cwm('delete', 'w');
+    expect((await cwm('trash', 'empty', '--all')).stdout).toMatch(
+      /^Removed 1 item for good\. This freed [\d.]+ \w+\.\n$/,
+    );
+  });
+
+  it('a window with its description, and how the backend is', async () => {
+    const backend = await start();
+    await withWindow(backend);
+    const cwm = person(backend);
+    const window = await cwm('status', 'w');
+    expect(window.stdout).toMatch(/^Window w holds [\d,]+ tokens of session s\.\n.*Description +The first one\n/s);
+    const health = await cwm('status');
+    expect(health.code).toBe(0);
+    expect(health.stdout).toContain(`${backend.engine} `);
+  });
+
+  it('S0-65 what the check of the audit log found, also from an entry that an earlier check printed', async () => {
+    const backend = await start();
+    await withWindow(backend);
+    const cwm = person(backend);
+    const first = await cwm('audit', 'verify');
+    expect(first).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^\d+ entries, all as they were written\.\n/),
+    });
+    const known = /The last entry is (\S+)/.exec(first.stdout)?.[1] ?? '';
+    expect((await cwm('audit', 'verify', '--known', known)).code).toBe(0);
+    const rewritten = await cwm(
+      'audit',
+      'verify',
+      '--known',
+      known.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')),
+    );
+    expect(rewritten).toMatchObject({ code: 1, stdout: expect.stringMatching(/^\d+ entries, 1 problem\.\n✗ /) });
+    expect(await cwm('audit', 'verify', '--known', 'the first')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('(CWM-1003)'),
+    });
+  });
+
+  it('which models a server has, and that --model needs a server', async () => {
+    const backend = await start();
+    const cwm = person(backend);
+    const models = await cwm('model', 'list', '--engine', backend.engine);
+    expect(models.stdout).toMatch(/^\* \S+\n.*\* is used\. Another: --model NAME/s);
+    expect(await cwm('model', 'list', '--model', 'other')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('name that as --engine URL'),
+    });
+  });
+
+  it('the first receipt of a server that new sessions use from now on, or why it could not be tried', async () => {
+    const backend = await start();
+    const cwm = person(backend);
+    expect((await cwm('use', backend.engine)).stdout).toMatch(
+      /^New sessions use http.*\n\nIts first receipt:\nReused: \d+ of \d+ tokens /s,
+    );
+    expect((await cwm('use', 'http://127.0.0.1:9')).stdout).toMatch(
+      /^New sessions use http:\/\/127\.0\.0\.1:9\.\n\nIt could not be tried: /,
+    );
+  });
+
+  it('the same on a terminal, where the progress goes to stderr', async () => {
+    const backend = await start();
+    await withWindow(backend);
+    const cwm = person(backend, true);
+    expect(await cwm('verify', 'w')).toMatchObject({ code: 0, stdout: expect.stringMatching(/\S/) });
+    expect((await cwm('list')).stdout).toMatch(/^WINDOW .*\nw /);
+  });
+});
