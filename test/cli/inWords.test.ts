@@ -59,7 +59,7 @@ describe('cwm tells a person', () => {
     expect(health.stdout).toContain(`${backend.engine} `);
   });
 
-  it('S0-65 what the check of the audit log found, also from an entry that an earlier check printed', async () => {
+  it('S0-61 what the check of the audit log found, also from an entry that an earlier check printed', async () => {
     const backend = await start();
     await withWindow(backend);
     const cwm = person(backend);

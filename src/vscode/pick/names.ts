@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { toCwmError } from '../../protocol/errors.ts';
 import { maxWindowNameLength, parseWindowName } from '../../protocol/ids.ts';
 
 /** A window name made of a session's title and the time; valid for any title. */
@@ -17,7 +17,7 @@ export function windowNameProblem(value: string): string | null {
     parseWindowName(value);
     return null;
   } catch (error) {
-    if (error instanceof CwmError) return `${error.message} ${error.hint}`;
-    throw error;
+    const { message, hint } = toCwmError(error);
+    return `${message} ${hint}`;
   }
 }
