@@ -57,13 +57,16 @@ export async function fillStore(directory: string, size: BigStore): Promise<void
         role: at % 2 === 0 ? ('user' as const) : ('assistant' as const),
         parentId: at === 0 ? null : messageName(at - 1),
       }));
-      const messageIds = messages.map((message) => message.id);
       await store.lineages.create({ id: lineageId('l-long'), salt: sha256Hex('long'), generation: 0 });
-      const branches = { main: { name: 'main', messageIds: [], parentMessageId: null } };
+      const branches = { main: { name: 'main', head: null, length: 0, parentMessageId: null } };
       const session = aSession({ id: 'long', title: 'A long one', lineage: 'l-long', model, branches });
       await store.sessions.create(session);
       await store.messages.append(sessionId('long'), messages);
-      await store.sessions.update({ ...session, branches: { main: { ...branches.main, messageIds } }, version: 2 });
+      await store.sessions.update({
+        ...session,
+        branches: { main: { ...branches.main, head: messages.at(-1)!.id, length: messages.length } },
+        version: 2,
+      });
     }
   } finally {
     await store.close();

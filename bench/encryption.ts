@@ -26,7 +26,8 @@ export const encryption: Benchmark = {
       const [added, addedSealed] = await inTurn(plain, sealed, (store, at) =>
         store.messages.append(id, [aMessage(`added-${at}`, 201 + at)]),
       );
-      const messageIds = (await plain.sessions.get(id))?.branches['main']?.messageIds ?? [];
+      const head = (await plain.sessions.get(id))?.branches['main']?.head ?? null;
+      const messageIds = await plain.messages.chain(id, head);
       mustHold(messageIds.length === 200, 'the session has its messages');
       const [read, readSealed] = await inTurn(plain, sealed, (store) => store.messages.load(id, messageIds));
       await plain.close();

@@ -6,6 +6,7 @@ import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import type { ContinueFrom } from './prompt/planPrompt.ts';
+import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Space } from './space/space.ts';
 import type { Trackers } from './tracker/trackers.ts';
@@ -19,6 +20,7 @@ export interface CoreContext {
   /** What prompts continue from where a message does not say. */
   readonly continueFrom: ContinueFrom;
   readonly prefill: PrefillRates;
+  readonly conversations: Conversations;
   readonly space: Space;
   readonly trackers: Trackers;
   /** The folders that a session's state can be synchronised with. */

@@ -17,6 +17,7 @@ import { makeSpace } from './space/space.ts';
 import { AutoSync, type AutoSyncConfig } from './tracker/autoSync.ts';
 import { makeTrackers, noPeers } from './tracker/makeTrackers.ts';
 import type { TrackerConfig } from './tracker/trackerConfig.ts';
+import { Conversations } from './turns/conversations.ts';
 import { PrefillRates } from './turns/prefillRates.ts';
 
 export interface CoreParts {
@@ -74,6 +75,7 @@ export function makeCore(parts: CoreParts): Core {
     clock,
     continueFrom: parts.continueFrom ?? 'ids',
     prefill: new PrefillRates(),
+    conversations: new Conversations(store.messages),
     space,
     trackers,
     peers,

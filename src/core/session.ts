@@ -14,6 +14,8 @@ export async function requireSession({ store }: Pick<CoreContext, 'store'>, id: 
 export const systemPromptOf = ({ settings }: Pick<Session, 'settings'>): string | null =>
   settings?.systemPrompt?.text || null;
 
-/** Messages of the active branch, oldest first. */
-export const activeMessageIds = (session: Session): MessageId[] =>
-  session.branches[session.activeBranch]?.messageIds ?? [];
+/** Ids of the active branch's messages, oldest first. @throws CwmError Corrupted. */
+export const activeMessageIds = (
+  { store }: Pick<CoreContext, 'store'>,
+  { id, branches, activeBranch }: Session,
+): Promise<readonly MessageId[]> => store.messages.chain(id, branches[activeBranch]?.head ?? null);

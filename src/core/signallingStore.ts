@@ -39,6 +39,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   },
   messages: {
     append: 'unseen',
+    chain: 'reads',
     load: 'reads',
   },
   windows: {

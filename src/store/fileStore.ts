@@ -84,6 +84,7 @@ export class FileStore implements Store {
     this.sessions = guard.part(accesses.sessions, sessionPart(parts, sessions, index, source));
     this.messages = guard.part(accesses.messages, {
       append: (id, messages) => sessions.appendMessages(id, messages),
+      chain: (id, head) => sessions.chainOfMessages(id, head),
       load: (id, ids) => sessions.loadMessages(id, ids),
     });
     this.windows = guard.part(accesses.windows, windowPart(windows, index, source));

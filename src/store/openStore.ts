@@ -4,7 +4,8 @@ import { openEncryption, type EncryptionWish } from './encryption/openEncryption
 import { FileStore } from './fileStore.ts';
 import { diskFiles, type Files } from './disk/files.ts';
 import { Layout } from './disk/layout.ts';
-import { migrations, type Migration } from './migrations/migration.ts';
+import type { Migration } from './migrations/migration.ts';
+import { migrations } from './migrations/migrations.ts';
 import { latestFormat, prepareStore } from './migrations/prepareStore.ts';
 import { makeStorageDirectory } from './check/recovery.ts';
 import { isFull, roomLeft, storageError } from './disk/storageError.ts';

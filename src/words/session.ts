@@ -27,7 +27,7 @@ export const expirySentence = (session: string, expiresAt: string | undefined): 
 /** What is known of a session. @param project its project as this client names it. */
 export function sessionRows(session: Session, showTime: ShowTime, project: string | null): Row[] {
   const { tokens, model, thawedFrom } = session;
-  const messages = session.branches[session.activeBranch]?.messageIds.length;
+  const messages = session.branches[session.activeBranch]?.length;
   return [
     ['Session', session.id],
     ...rowIf('Description', session.description),

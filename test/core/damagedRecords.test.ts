@@ -18,7 +18,7 @@ describe('S4-05 damage', () => {
   test('of what a session last had as token ids costs it no turn: the engine tells them again', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
-    damage(fixture, /contexts.s.tokens-/);
+    damage(fixture, /contexts.s.token_log/);
     expect(await fixture.cwm.send({ session: 's', text: 'And now?' }, never())).toMatchObject({ prefixBreak: null });
     expect(await fixture.cwm.freeze({ session: 's', window: 'after' }, never())).toMatchObject({ operation: 'freeze' });
   });
@@ -29,7 +29,7 @@ describe('S4-05 damage', () => {
     /windows.w.manifest/,
     /windows.w.tokens/,
     /lineages.[0-9a-f]/,
-    /contexts.s.(metadata|tokens)/,
+    /contexts.s.(metadata|token_log)/,
   ])('of %s keeps no window from being deleted', async (named) => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
@@ -40,7 +40,7 @@ describe('S4-05 damage', () => {
   });
 
   test("damage of the records that name a session's blocks does not stop a prune", async () => {
-    for (const named of [/lineages.[0-9a-f]/, /contexts.s.tokens/]) {
+    for (const named of [/lineages.[0-9a-f]/, /contexts.s.token_log/]) {
       const fixture = await coreFixture();
       fixture.engine.kind = 'embedded';
       await savedWindow(fixture);
@@ -70,12 +70,14 @@ describe('S4-05 damage', () => {
     await savedWindow(fixture);
     await cwm.send({ session: 's', text: 'And now?' }, never());
     const { items } = await cwm.listMessages({ session: 's' });
-    damage(fixture, new RegExp(`messages.${items[1]?.id}`));
+    // Another session, whose messages are not in memory; both have one file.
+    await cwm.thaw({ window: 'w', session: 't' }, never());
+    damage(fixture, new RegExp(`contexts.t.messages.${items[1]?.id}`));
     const after = await cwm.listMessages({ session: 's' });
     expect(after).toMatchObject({ total: 4, hasMore: false });
     expect(after.items.toSpliced(1, 1)).toEqual(items.toSpliced(1, 1));
     expect(after.items[1]).toMatchObject({ id: items[1]?.id, role: 'system', sequence: 2 });
     expect(after.items[1]?.content).toMatchObject({ text: expect.stringMatching(/damaged/) });
-    expect(await codeOf(cwm.send({ session: 's', text: 'Go on.' }, never())), 'no model is told that').toBe('CWM-4004');
+    expect(await codeOf(cwm.send({ session: 't', text: 'Go on.' }, never())), 'no model is told that').toBe('CWM-4004');
   });
 });

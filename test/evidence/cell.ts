@@ -206,7 +206,7 @@ class CellRun {
 
   async #idsOf(id: string): Promise<number[]> {
     const { tokens } = await this.#product.cwm.getSession({ session: id });
-    return tokens ? this.#product.store.sessions.loadTokens(parseSessionId(id), tokens.sha256) : [];
+    return tokens ? [...(await this.#product.store.sessions.loadTokens(parseSessionId(id), tokens.sha256))] : [];
   }
 
   /** Of the session's prompt, whose blocks are kept as soon as it was asked. */

@@ -63,7 +63,7 @@ export function auditedWindows(storage: string): Set<string> {
 
 async function seenSession(store: FileStore, session: Session): Promise<SeenSession> {
   const id = session.id;
-  const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
+  const messageIds = await store.messages.chain(id, session.branches[session.activeBranch]?.head ?? null);
   const messages = await store.messages.load(id, messageIds);
   return {
     texts: messages.map(textOf),

@@ -62,5 +62,5 @@ export class Mirror {
 }
 
 export function describe({ lifecycle, branches, activeBranch }: Session): string {
-  return `${lifecycle}, ${branches[activeBranch]?.messageIds.length ?? 0} messages`;
+  return `${lifecycle}, ${branches[activeBranch]?.length ?? 0} messages`;
 }

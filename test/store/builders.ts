@@ -36,7 +36,7 @@ export const aSession = (overrides: Plain<Partial<Session>> = {}): Session =>
   }) as Session;
 
 export const mainBranch = (messageIds: readonly string[]): Session['branches'] => ({
-  main: { name: 'main', messageIds: messageIds.map(messageId), parentMessageId: null },
+  main: { name: 'main', head: messageId(messageIds.at(-1)!), length: messageIds.length, parentMessageId: null },
 });
 
 export const nextVersion = (session: Session, overrides: Plain<Partial<Session>> = {}): Session =>
@@ -45,7 +45,7 @@ export const nextVersion = (session: Session, overrides: Plain<Partial<Session>>
 export const aMessage = (id: string, sequence: number, text = `text of ${id}`): Message => ({
   id: messageId(id),
   role: 'user',
-  parentId: null,
+  parentId: sequence > 1 && /^m\d+$/.test(id) ? messageId(`m${sequence - 1}`) : null,
   sequence,
   content: { type: 'text', text },
   createdAt: startTime,

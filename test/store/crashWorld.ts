@@ -105,8 +105,8 @@ async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
   if (!session) throw new CwmError('Corrupted', `Session "${id}" is listed and not there.`);
   const { lifecycle, draft, frozenAs, thawedFrom, tokens, expiresAt = null } = session;
   const branches: Record<string, string[]> = {};
-  for (const { name, messageIds } of Object.values(session.branches)) {
-    branches[name] = (await store.messages.load(id, messageIds)).map(wordsOf);
+  for (const { name, head } of Object.values(session.branches)) {
+    branches[name] = (await store.messages.load(id, await store.messages.chain(id, head))).map(wordsOf);
   }
   const ids = tokens && (await store.sessions.loadTokens(id, tokens.sha256));
   const state = await store.states.load(id);

@@ -31,11 +31,6 @@ const kinds: readonly { what: string; file: RegExp; read: (store: FileStore) => 
     file: /^contexts\/s1\/messages\/m1\.json$/,
     read: (store) => store.messages.load(s1, [messageId('m1')]),
   },
-  {
-    what: 'token ids of a session',
-    file: /^contexts\/s1\/tokens-/,
-    read: (store) => store.sessions.loadTokens(s1, tokens.sha256),
-  },
   { what: 'a window manifest', file: /^windows\/w0\/manifest\.json$/, read: (store) => store.windows.get(w0) },
   { what: 'token ids of a window', file: /^windows\/w0\/tokens\.u32$/, read: (store) => store.windows.loadTokens(w0) },
   { what: 'a KV record', file: /^windows\/w0\/kv\.json$/, read: (store) => store.windows.loadKv(w0) },
@@ -192,7 +187,11 @@ describe('EC-050 damaged files', () => {
   });
 
   it('token ids that are saved again heal a damaged file', async () => {
-    await flipBit(await pathOf(/^contexts\/s1\/tokens-/), 3);
+    await flipBit(await pathOf(/^contexts\/s1\/token_log/), 100);
+    await expect(store.sessions.loadTokens(s1, tokens.sha256)).rejects.toMatchObject({ code: 'CWM-4004' });
+    expect((await store.check.verify(new AbortController().signal)).flatMap((step) => step.problems)).toContainEqual(
+      expect.stringContaining('token ids'),
+    );
     await store.sessions.saveTokens(s1, someIds);
     expect(await store.sessions.loadTokens(s1, tokens.sha256)).toEqual(someIds);
   });

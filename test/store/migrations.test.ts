@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import { migrations, type Migration } from '../../src/store/migrations/migration.ts';
+import type { Migration } from '../../src/store/migrations/migration.ts';
+import { migrations } from '../../src/store/migrations/migrations.ts';
 import { encodeRecord, openRecord, recordFormatVersion } from '../../src/store/disk/record.ts';
 import { aSession, sessionId, sessionsQuery, windowName, windowsQuery } from './builders.ts';
 import { allEndings, endAs, faultKinds } from './crashEndings.ts';
@@ -20,11 +21,12 @@ interface Titled {
   readonly title: string;
 }
 
-/** To format 2: titles in capitals. To format 3: titles with a mark, which must not be set twice, and receipts gone. */
+/** To the next format: titles in capitals. To the one after: titles with a mark, which must not be set twice, and receipts gone. */
 const steps: readonly Migration[] = [
+  ...migrations,
   {
-    from: 1,
-    to: 2,
+    from: recordFormatVersion,
+    to: recordFormatVersion + 1,
     what: 'titles are loud',
     async migrate({ sessions, rewrite }) {
       for (const session of await sessions()) {
@@ -36,8 +38,8 @@ const steps: readonly Migration[] = [
     },
   },
   {
-    from: 2,
-    to: 3,
+    from: recordFormatVersion + 1,
+    to: recordFormatVersion + 2,
     what: 'titles have a mark',
     async migrate({ sessions, windows, rewrite, lines }) {
       for (const session of await sessions()) {
@@ -84,12 +86,12 @@ describe('a store of an older format', () => {
     const store = await openTestStore(root, { files: memory, migrations: steps });
     expect(await titles(store)).toEqual(['A SESSION!', 'A SESSION!']);
     expect(await store.receipts.list(windowName('w0'))).toEqual([]);
-    expect(store.formatVersion).toBe(3);
+    expect(store.formatVersion).toBe(recordFormatVersion + 2);
     expect(store.migrated).toMatchObject([
-      { from: 1, to: 2, what: 'titles are loud' },
-      { from: 2, to: 3, what: 'titles have a mark' },
+      { from: 2, to: 3, what: 'titles are loud' },
+      { from: 3, to: 4, what: 'titles have a mark' },
     ]);
-    expect(await storeRecord(memory)).toMatchObject({ formatVersion: 3, value: { createdAt: expect.any(String) } });
+    expect(await storeRecord(memory)).toMatchObject({ formatVersion: 4, value: { createdAt: expect.any(String) } });
     expect((await store.check.verify(signal)).flatMap((step) => step.problems)).toEqual([]);
     const [first, second] = store.migrated.map(({ backup }) => memory.tree(`${root}/${backup}`));
     for (const [path, content] of Object.entries(first!)) {
@@ -132,8 +134,8 @@ describe('a store of an older format', () => {
     expect(memory.tree(root)).toEqual(tree);
     const log = Buffer.from(await memory.read(`${root}/audit.jsonl`)).toString();
     expect(log.match(/"event":"STORE_MIGRATE","outcome":"ok","client":"backend","from":"\d","to":"\d"/g)).toEqual([
-      expect.stringContaining('"from":"1","to":"2"'),
       expect.stringContaining('"from":"2","to":"3"'),
+      expect.stringContaining('"from":"3","to":"4"'),
     ]);
   });
 
@@ -150,17 +152,17 @@ describe('a store of an older format', () => {
     const memory = new MemoryFiles();
     const store = await openTestStore(root, { files: memory, migrations: steps });
     expect(store.migrated).toEqual([]);
-    expect((await storeRecord(memory)).formatVersion).toBe(3);
+    expect((await storeRecord(memory)).formatVersion).toBe(recordFormatVersion + 2);
   });
 
   it.each(['lost', 'damaged'])('whose store.json is %s goes through every step, whatever was done', async (how) => {
     const memory = await filled();
-    await (await openTestStore(root, { files: memory, migrations: steps.slice(0, 1) })).close();
+    await (await openTestStore(root, { files: memory, migrations: steps.slice(0, 2) })).close();
     if (how === 'lost') await memory.remove(`${root}/store.json`);
     else await memory.truncate(`${root}/store.json`, 40);
     const store = await openTestStore(root, { files: memory, migrations: steps });
     expect(await titles(store)).toEqual(['A SESSION!', 'A SESSION!']);
-    expect((await storeRecord(memory)).formatVersion).toBe(3);
+    expect((await storeRecord(memory)).formatVersion).toBe(recordFormatVersion + 2);
     expect(store.problems.map(({ path }) => path)).toEqual(how === 'lost' ? [] : ['store.json']);
   });
 
@@ -213,12 +215,12 @@ describe('a store of an older format', () => {
         await store.close();
         // Somewhere there is a backup with everything as it was.
         const backups = await memory.list(`${root}/backups`);
-        const olds = backups.filter((name) => name.startsWith('format-1-'));
+        const olds = backups.filter((name) => name.startsWith('format-2-'));
         expect(olds.length, where).toBeGreaterThan(0);
-        expect(backups, where).toContainEqual(expect.stringMatching(/^format-2-/));
+        expect(backups, where).toContainEqual(expect.stringMatching(/^format-3-/));
         for (const name of olds) {
           const old = openRecord(await memory.read(`${root}/backups/${name}/contexts/s1/metadata.json`));
-          expect(old, where).toMatchObject({ formatVersion: 1, value: { title: 'A session' } });
+          expect(old, where).toMatchObject({ formatVersion: 2, value: { title: 'A session' } });
         }
       }
     },
@@ -256,7 +258,7 @@ describe('a store of an older format', () => {
   it('a migration that was begun is not opened by an older version for writing', async () => {
     const memory = await filled();
     const failing: Migration = {
-      ...steps[0]!,
+      ...steps.at(-2)!,
       migrate: () => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })),
     };
     await expect(openTestStore(root, { files: memory, migrations: [failing] })).rejects.toMatchObject({

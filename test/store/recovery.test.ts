@@ -113,20 +113,6 @@ describe('recovery at start', () => {
     expect(await readdir(join(directory, 'tmp'))).toEqual([]);
   });
 
-  it('removes token ids that a crash left before the session named them, when others are saved', async () => {
-    await store.sessions.saveTokens(s1, someIds);
-    const left = await store.sessions.saveTokens(s1, [4, 4]);
-    const named = contextTokens(someIds).sha256;
-    await reopen();
-    expect(await store.sessions.loadTokens(s1, left)).toEqual([4, 4]);
-    const saved = await store.sessions.saveTokens(s1, [5]);
-    await expect(store.sessions.loadTokens(s1, left)).rejects.toMatchObject({ code: 'CWM-4004' });
-    expect(await store.sessions.loadTokens(s1, named)).toEqual(someIds);
-    expect(await store.sessions.loadTokens(s1, saved)).toEqual([5]);
-    await store.sessions.saveTokens(s1, [6]);
-    expect(await store.sessions.loadTokens(s1, saved)).toEqual([5]);
-  });
-
   it('S4-05 empties the trash after seven days and leaves what it did not put there', async () => {
     const clock = new FakeClock();
     await store.sessions.delete(s1);

@@ -146,18 +146,15 @@ describe('sessions', () => {
     await expect(goesOn('m1')).rejects.toMatchObject({ code: 'CWM-3004' });
   });
 
-  it('token ids come back by their SHA-256, and go when the session names others', async () => {
+  it('token ids come back by their SHA-256, those of earlier turns, too', async () => {
     await store.sessions.create(aSession());
     const first = await store.sessions.saveTokens(id, someIds);
     expect(first).toBe(contextTokens(someIds).sha256);
     expect(await store.sessions.loadTokens(id, first)).toEqual(someIds);
-    const named = nextVersion(aSession(), { tokens: contextTokens(someIds) });
-    await store.sessions.update(named);
+    await store.sessions.update(nextVersion(aSession(), { tokens: contextTokens(someIds) }));
     const second = await store.sessions.saveTokens(id, [7]);
     expect(await store.sessions.loadTokens(id, first)).toEqual(someIds);
-    await store.sessions.update(nextVersion(named, { tokens: contextTokens([7]) }));
     expect(await store.sessions.loadTokens(id, second)).toEqual([7]);
-    await expect(store.sessions.loadTokens(id, first)).rejects.toMatchObject({ code: 'CWM-4004' });
   });
 
   it('every call that names an unknown session says so', async () => {

@@ -1,10 +1,16 @@
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 
-/** The messages of each session, a pool that only grows. The session's record says which of them make up a branch. */
+/** The messages of each session, a pool that only grows. Each names the one before it; a branch names its last one. */
 export interface MessageStore {
   /** A message is stored whole or not at all, and never changes. */
   append(session: SessionId, messages: readonly Message[]): Promise<void>;
+  /**
+   * Ids of the messages that lead to this one, oldest first, this one last; none for null.
+   *
+   * @throws CwmError Corrupted when one between is lost so that what came before it is unknown.
+   */
+  chain(session: SessionId, head: MessageId | null): Promise<readonly MessageId[]>;
   /** In the order asked for. @throws CwmError MessageNotFound when one does not exist. */
   load(session: SessionId, ids: readonly MessageId[]): Promise<Message[]>;
 }

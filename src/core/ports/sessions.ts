@@ -45,10 +45,10 @@ export interface SessionStore {
   /** Moves it to the trash with its messages. */
   delete(id: SessionId): Promise<void>;
   /**
-   * Stores token ids beside the session under their SHA-256; the store may remove them once the session names others. @returns the
-   * SHA-256.
+   * Stores token ids beside the session under their SHA-256; the store may remove them once neither the session nor a recovery point
+   * names them. They must not be changed afterwards. @returns the SHA-256.
    */
   saveTokens(id: SessionId, ids: readonly number[]): Promise<string>;
   /** @throws CwmError Corrupted when their SHA-256 is another one. */
-  loadTokens(id: SessionId, sha256: string): Promise<number[]>;
+  loadTokens(id: SessionId, sha256: string): Promise<readonly number[]>;
 }

@@ -97,7 +97,7 @@ export async function listMessages(
   const { limit, offset } = parsePage(input, 50);
   const id = parseSessionId(input.session);
   const session = await requireSession(core, id);
-  const ids = activeMessageIds(session);
+  const ids = await activeMessageIds(core, session);
   const items = await messagesOrLost(core, session, ids.slice(offset, offset + limit), offset);
   return { items, total: ids.length, hasMore: offset + items.length < ids.length };
 }
@@ -161,6 +161,7 @@ export async function deleteSession(
         for (const window of windows) if (await deleteIfThere(core, window, signal)) deletedWindows.push(window);
       }
       core.trackers.forget(id);
+      core.conversations.forget(id);
       await leave();
       return { deletedWindows };
     },

@@ -37,8 +37,7 @@ export class RecoveryKeeper {
     }
     const isKept = this.#latest?.content === contentKeyOf(state, session);
     if (this.#latest && (isKept || this.#isRecent(this.#latest))) return;
-    if (state.version === 0 && Object.values(session.branches).every(({ messageIds }) => messageIds.length === 0))
-      return;
+    if (state.version === 0 && Object.values(session.branches).every(({ length }) => length === 0)) return;
     await this.add(reason, state);
   }
 
@@ -73,7 +72,7 @@ export const summaryOf = ({ id, session, at, reason, state, conversation }: Reco
   at,
   reason,
   version: state.version,
-  messages: conversation.branches[conversation.activeBranch]?.messageIds.length ?? 0,
+  messages: conversation.branches[conversation.activeBranch]?.length ?? 0,
   tokens: conversation.tokens?.count ?? 0,
 });
 
@@ -90,10 +89,6 @@ const keptOf = ({ at, state, conversation }: RecoveryPoint): Kept => ({
 
 /** Equal for equal content: a version has one content, and messages are only ever added to a branch. */
 function contentKeyOf(state: VersionedState, at: Pick<Conversation, 'branches' | 'activeBranch'>): string {
-  const ends = Object.entries(at.branches).map(([name, { messageIds }]) => [
-    name,
-    messageIds.length,
-    messageIds.at(-1),
-  ]);
+  const ends = Object.entries(at.branches).map(([name, { head }]) => [name, head]);
   return JSON.stringify([state.version, at.activeBranch, ends]);
 }

@@ -15,7 +15,7 @@ import { modelDifference } from '../identity.ts';
 import { requireOpen } from '../lifecycle.ts';
 import { prefixCost } from '../prompt/prefixCost.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
-import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
+import { requireSession, systemPromptOf } from '../session.ts';
 import { defaultPromptId, takePrompt } from './prompts.ts';
 
 type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role'>;
@@ -127,7 +127,7 @@ async function costOf(
   if (!systemPrompt || systemPrompt.text === (systemPromptOf(session) ?? '')) return null;
   const ids = await nullOn(core.store.sessions.loadTokens(session.id, tokens.sha256), 'Corrupted');
   if (!ids) return { keptTokens: 0, lostTokens: tokens.count };
-  const messages = await core.store.messages.load(session.id, activeMessageIds(session));
+  const messages = await core.conversations.of(session);
   const next = { system: systemPrompt.text || null, messages };
   return prefixCost(core.engines.get(engine ?? session.engine), ids, next, signal);
 }

@@ -13,7 +13,7 @@ import type { Engine, EngineDescription, GenerateRequest, Generation } from '../
 import { planPrompt, refusedIds, type ContinueFrom, type PromptPlan } from '../prompt/planPrompt.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { renderConversation } from '../prompt/prompt.ts';
-import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
+import { requireSession, systemPromptOf } from '../session.ts';
 
 /** Runs one turn of a session. A second turn at the same time is refused, not queued (S4-50). */
 export async function withTurn<T>(
@@ -63,7 +63,7 @@ export async function beginTurn(
   try {
     const description = await engine.describe(signal);
     requireSameModel(session.model, description.model);
-    const messages = await core.store.messages.load(session.id, activeMessageIds(session));
+    const messages = await core.conversations.of(session);
     const lineage = await core.store.lineages.get(session.lineage);
     return { session: begun, engine, description, messages, salt: saltOf(lineage) };
   } catch (error) {
@@ -216,7 +216,7 @@ async function writeTurn(
   const id = session.id;
   const keepsOutput = added.some((message) => message.role === 'assistant');
   const output = keepsOutput ? generation.outputIds : [];
-  const ids = [...generation.promptIds, ...output];
+  const ids = generation.promptIds.concat(output);
   const before = generation.promptIds.length > 0 ? await tokensBefore(core, session) : null;
   const prefixBreak =
     session.tokens && before
@@ -235,28 +235,32 @@ async function writeTurn(
   await core.store.messages.append(id, added);
   const sha256 = await core.store.sessions.saveTokens(id, ids);
   const branch = session.branches[session.activeBranch];
-  const messageIds = [...activeMessageIds(session), ...added.map((message) => message.id)];
+  const length = turn.messages.length + added.length;
   const kept = await update(core, advance(session, 'answered'), {
     title: titleAfter(session, added),
     lifecycle: session.lifecycle === 'thawed' ? moveLifecycle('thawed', 'active') : session.lifecycle,
     model: description.model,
-    branches: { ...session.branches, ...(branch && { [branch.name]: { ...branch, messageIds } }) },
+    branches: {
+      ...session.branches,
+      ...(branch && { [branch.name]: { ...branch, head: added.at(-1)?.id ?? branch.head, length } }),
+    },
     tokens: {
       count: ids.length,
       promptCount: generation.promptIds.length,
       sha256,
       source: generation.promptIds.length === 0 ? 'none' : generation.idsSource,
-      messageCount: messageIds.length,
+      messageCount: length,
       ...(generation.cut && { cut: generation.cut }),
     },
     draft: keepsOutput ? null : session.draft,
     prefixBreaks: session.prefixBreaks + (prefixBreak ? 1 : 0),
   });
+  core.conversations.added(id, turn.messages, added);
   return { session: kept, prefixBreak };
 }
 
 /** Null also when the ids are damaged: the turn only compares its prompt with them, then replaces them. */
-const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<number[] | null> =>
+const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<readonly number[] | null> =>
   tokens && nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
 
 export function newMessage(

@@ -26,7 +26,7 @@ import { seal, type Sealed } from '../kv/seal.ts';
 import { hashesOf, type Hold } from '../space/blocksInUse.ts';
 import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from '../space/roomToWrite.ts';
 import { sealText } from '../kv/textContext.ts';
-import { requireSession } from '../session.ts';
+import { activeMessageIds, requireSession } from '../session.ts';
 import { decideVerdict, idsEvidence } from '../evidence/verdict.ts';
 
 interface Wanted {
@@ -95,7 +95,7 @@ async function freezeNow(
   requireSameModel(session.model, engineDescription.model);
   const ids = await core.store.sessions.loadTokens(wanted.session, tokens.sha256);
   const lineage = await core.store.lineages.get(session.lineage);
-  const messageIds = session.branches[session.activeBranch]?.messageIds ?? [];
+  const messageIds = [...(await activeMessageIds(core, session))];
   let deleted = 0;
   const onLocated = async (located: BlockLocation): Promise<void> => {
     const hashes = hashesOf(located);

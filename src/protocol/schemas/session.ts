@@ -46,7 +46,7 @@ export const messageSchema = z.object({
   id: messageIdSchema,
   role: z.enum(messageRoles),
   parentId: z.nullable(messageIdSchema),
-  /** 1-based position in the session, without gaps. */
+  /** 1-based position in its conversation, without gaps. */
   sequence: z.number(),
   content: messageContentSchema,
   createdAt: z.string(),
@@ -73,10 +73,17 @@ export const contextTokensSchema = z.object({
 });
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
 
+/** A line of the conversation: each message names the one before it, so that its last message is all that a branch needs to name. */
 export const branchSchema = z.object({
   name: z.string(),
-  messageIds: z.array(messageIdSchema),
+  /** Its last message; null: it has none. */
+  head: z.nullable(messageIdSchema),
+  /** How many messages lead to `head`, that one included. */
+  length: z.number(),
+  /** The message that it was made at: what leads to it is shared. Null: it was not made from another branch, or begins anew. */
   parentMessageId: z.nullable(messageIdSchema),
+  /** Token ids that the engine last saw of it, while another branch is active; those of the active one are the session's. */
+  tokens: z.optional(contextTokensSchema),
 });
 
 export const modelIdentitySchema = z.object({
@@ -161,7 +168,9 @@ export const newSession = ({ messageIds = [], ...start }: SessionStart): Session
   model: null,
   lifecycle: 'active',
   phase: initialPhase,
-  branches: { main: { name: 'main', messageIds: [...messageIds], parentMessageId: null } },
+  branches: {
+    main: { name: 'main', head: messageIds.at(-1) ?? null, length: messageIds.length, parentMessageId: null },
+  },
   activeBranch: 'main',
   tokens: null,
   draft: null,

@@ -2,7 +2,7 @@ import { randomId, randomSalt } from '../../base/hash.ts';
 import type { OnChecked } from '../../core/ports/check.ts';
 import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { LineageId, SessionId } from '../../protocol/ids.ts';
-import { newSession, type Message } from '../../protocol/schemas/session.ts';
+import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { WindowManifest } from '../../protocol/schemas/window.ts';
 import { checkStore, type VerifiedStore } from './verifyStore.ts';
 
@@ -46,20 +46,40 @@ async function makeSessionAnew(store: VerifiedStore, id: SessionId, engine: stri
   const lineage = window?.lineage ?? (randomId() as LineageId);
   if (!window) await lineages.create({ id: lineage, salt: randomSalt(), generation: 0 });
   const at = parts.clock.now().toISOString();
-  await sessions.putRecord(
-    newSession({
+  const branches = await branchesOf(store, id, messages);
+  await sessions.putRecord({
+    ...newSession({
       id,
       title: titleOf(messages) ?? id,
       project: window?.project ?? null,
       engine: window?.engine ?? engine,
       model: window?.model ?? null,
       lineage,
-      messageIds: messages.map((message) => message.id),
       createdAt: messages[0]?.createdAt ?? at,
       updatedAt: at,
     }),
-  );
+    ...(messages.length > 0 && { branches }),
+  });
   return messages.length;
+}
+
+/**
+ * A branch for each message that no other follows: the longest is `main`. A lost message that the index still names holds its place.
+ */
+async function branchesOf(
+  { sessions }: VerifiedStore,
+  id: SessionId,
+  messages: readonly Message[],
+): Promise<Session['branches']> {
+  const followed = new Set(messages.map(({ parentId }) => parentId));
+  const last = messages.filter((message) => !followed.has(message.id)).reverse();
+  const branches: Session['branches'] = {};
+  for (const [index, { id: head, sequence }] of last.entries()) {
+    const name = index === 0 ? 'main' : `recovered-${index + 1}`;
+    const chain = await nullOn(sessions.chainOfMessages(id, head), 'Corrupted');
+    branches[name] = { name, head, length: chain?.length ?? sequence, parentMessageId: null };
+  }
+  return branches;
 }
 
 async function hasNoRecord({ sessions }: VerifiedStore, id: SessionId): Promise<boolean> {

@@ -73,7 +73,10 @@ async function sessionRecords(
       const session = await sessions.get(id);
       if (!session) return;
       found.set(id, session);
-      if (session.tokens) await sessions.loadTokensNow(id, session.tokens.sha256);
+      if (session.tokens) await sessions.loadTokensNow(id, session.tokens.sha256, true);
+      for (const { tokens } of Object.values(session.branches)) {
+        if (tokens) await sessions.loadTokensNow(id, tokens.sha256);
+      }
     }),
   );
 }
@@ -84,8 +87,8 @@ async function messagePools(
   each: Each,
 ): Promise<VerifyStep> {
   return each('messages', [...found.values()], async (session, report) => {
-    const inBranches = Object.values(session.branches).flatMap((branch) => branch.messageIds);
-    const problems = await sessions.verifyMessages(session.id, inBranches);
+    const heads = Object.values(session.branches).flatMap(({ head }) => (head === null ? [] : [head]));
+    const problems = await sessions.verifyMessages(session.id, heads);
     if (problems.length > 0 && (await sessions.get(session.id)) === null) return;
     for (const problem of problems) report(problem);
   });

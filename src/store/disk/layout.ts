@@ -15,8 +15,6 @@ import {
   type WindowName,
 } from '../../protocol/ids.ts';
 
-const sha256Pattern = /^[0-9a-f]{64}$/;
-
 /**
  * Where everything is below the storage directory (`docs/storage-format.md`). Only this file makes paths, and only from ids that pass
  * their parse function again, so that a cast cannot smuggle in a `..`.
@@ -125,12 +123,11 @@ export interface SessionPaths {
   readonly messages: string;
   readonly messageIndex: string;
   message(id: MessageId): string;
-  tokens(sha256: string): string;
+  readonly tokenLog: string;
   /** Holds `current.json` from the moment it is there. */
   readonly state: string;
   readonly currentState: string;
   readonly recovery: string;
-  recoveryTokens(sha256: string): string;
 }
 
 export const sessionPaths = (directory: string): SessionPaths => ({
@@ -139,17 +136,11 @@ export const sessionPaths = (directory: string): SessionPaths => ({
   messages: join(directory, 'messages'),
   messageIndex: join(directory, 'message_index.jsonl'),
   message: (id) => join(directory, 'messages', `${fileNameOf(id, parseMessageId)}.json`),
-  tokens: (sha256) => join(directory, tokensName(sha256)),
+  tokenLog: join(directory, 'token_log.jsonl'),
   state: join(directory, 'state'),
   currentState: join(directory, 'state', 'current.json'),
   recovery: join(directory, 'recovery'),
-  recoveryTokens: (sha256) => join(directory, 'recovery', tokensName(sha256)),
 });
-
-export function tokensName(sha256: string): string {
-  if (sha256Pattern.test(sha256)) return `tokens-${sha256}.u32`;
-  throw new CwmError('InvalidParameter', 'A SHA-256 is 64 lower-case hexadecimal digits.');
-}
 
 export interface WindowPaths {
   readonly directory: string;

@@ -6,7 +6,7 @@ import { CwmError } from '../../protocol/errors.ts';
  * Version of what this program writes: of every record's envelope and content, and, as the version of `store.json`, of everything
  * else in the store. A change that an older program would misread makes it one more, with a step in `migrations/`.
  */
-export const recordFormatVersion = 1;
+export const recordFormatVersion = 2;
 
 /** The bytes are not those that were written: a torn write, a flipped bit, another program. */
 export class DamageError extends Error {

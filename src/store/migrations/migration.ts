@@ -24,9 +24,3 @@ export interface Migration {
   readonly what: string;
   migrate(context: MigrationContext): Promise<void>;
 }
-
-/**
- * All steps, oldest first; only the end of the list may change. A new step comes with a fixture of the format it starts from
- * (`test/store/fixtures`), and the last `to` is `recordFormatVersion`.
- */
-export const migrations: readonly Migration[] = [];

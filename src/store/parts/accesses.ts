@@ -22,6 +22,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   },
   messages: {
     append: 'write',
+    chain: 'read',
     load: 'read',
   },
   windows: {

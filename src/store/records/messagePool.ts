@@ -8,19 +8,22 @@ import { idOfFileName, type SessionPaths } from '../disk/layout.ts';
 import { encodeLines } from '../disk/lines.ts';
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
 import { encodeRecord } from '../disk/record.ts';
+import { MessageChains } from './messageChains.ts';
 import type { StoreParts } from '../disk/storeParts.ts';
 
 const indexEntrySchema = z.object({
   id: messageIdSchema,
+  parentId: z.nullable(messageIdSchema),
   sequence: z.number(),
   role: z.enum(messageRoles),
   type: z.string(),
   createdAt: z.string(),
 });
-export type MessageIndexEntry = z.infer<typeof indexEntrySchema>;
+type MessageIndexEntry = z.infer<typeof indexEntrySchema>;
 
-const entryOf = ({ id, sequence, role, content, createdAt }: Message): MessageIndexEntry => ({
+const entryOf = ({ id, parentId, sequence, role, content, createdAt }: Message): MessageIndexEntry => ({
   id,
+  parentId,
   sequence,
   role,
   type: content.type,
@@ -36,9 +39,14 @@ export class MessagePool {
   readonly #parts: StoreParts;
   /** Indexes that were compared with the files since the store was opened. */
   readonly #checked = new Set<string>();
+  readonly #chains: MessageChains;
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
+    this.#chains = new MessageChains(
+      (paths) => this.#entries(paths),
+      (paths, id) => this.#entryOfFile(paths, id),
+    );
   }
 
   async append(paths: SessionPaths, messages: readonly Message[]): Promise<void> {
@@ -60,12 +68,18 @@ export class MessagePool {
     try {
       await this.#parts.writes.addFiles(paths.messages, added);
       await this.#parts.lines.append(paths.messageIndex, entries);
+      this.#chains.added(paths, entries);
     } catch (error) {
       // Removes what the failed call wrote; the next check finds what cannot be removed now.
       this.#checked.delete(paths.messageIndex);
       for (const path of added.keys()) await this.#parts.files.remove(path).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** Ids of the messages that lead to this one, oldest first. @throws CwmError Corrupted. */
+  chain(paths: SessionPaths, head: MessageId | null): Promise<MessageId[]> {
+    return this.#chains.to(paths, head);
   }
 
   async load(paths: SessionPaths, ids: readonly MessageId[]): Promise<Message[]> {
@@ -91,11 +105,14 @@ export class MessagePool {
    * Reads everything and changes nothing. A whole message without its line in the index is no problem: a crash left it, and the next
    * append enters it. @returns what is wrong, in plain words.
    */
-  async verify(paths: SessionPaths, needed: readonly MessageId[]): Promise<string[]> {
+  async verify(paths: SessionPaths, heads: readonly MessageId[]): Promise<string[]> {
     const { values, damagedLines } = await this.#parts.lines.load(paths.messageIndex, indexEntrySchema);
     const listed = values.map((entry) => entry.id);
     const stored = await this.storedIds(paths);
-    const all = [...new Set([...listed, ...stored, ...needed])];
+    this.#chains.forget(paths);
+    const needed = await mapBounded(heads, 1, (head) => nullOn(this.chain(paths, head), 'Corrupted'));
+    const all = [...new Set([...listed, ...stored, ...heads, ...needed.flatMap((ids) => ids ?? [])])];
+    const broken = needed.filter((ids) => ids === null).length;
     const read = await mapBounded(all, filesAtOnce, async (id) => {
       try {
         await this.load(paths, [id]);
@@ -107,6 +124,7 @@ export class MessagePool {
     });
     return [
       ...read.filter((problem) => problem !== null),
+      ...(broken > 0 ? [`Branches whose earlier messages are lost: ${broken}.`] : []),
       ...(damagedLines.length > 0 ? [`Damaged lines of its message index: ${damagedLines.join(', ')}.`] : []),
     ];
   }
@@ -114,6 +132,7 @@ export class MessagePool {
   /** Forgets the session's pool, which was moved away. */
   forget(paths: SessionPaths): void {
     this.#checked.delete(paths.messageIndex);
+    this.#chains.forget(paths);
     this.#parts.lines.forget(paths.messageIndex);
   }
 
@@ -147,6 +166,7 @@ export class MessagePool {
         paths.messageIndex,
         entries.sort((a, b) => a.sequence - b.sequence),
       );
+      this.#chains.forget(paths);
       quarantine.note(
         paths.messageIndex,
         `Messages that were missing in it and were entered again: ${unlisted.length}.`,

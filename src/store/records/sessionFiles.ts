@@ -1,18 +1,17 @@
-import { join } from 'node:path';
 import { sha256Hex } from '../../base/hash.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
 import type { SessionContent } from '../../core/ports/sessions.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, nullOn } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import { sessionSchema, type Message, type Session } from '../../protocol/schemas/session.ts';
-import { hasCode } from '../disk/files.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
 import { sessionPaths, type SessionPaths } from '../disk/layout.ts';
 import { MessagePool } from './messagePool.ts';
 import { encodeRecord } from '../disk/record.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
-import { openTokens } from '../disk/tokenFile.ts';
+import { namedTokens } from './namedTokens.ts';
+import { TokenLog } from './tokenLog.ts';
 import type { Trash } from './trash.ts';
 
 /** Sessions as directories: record, message pool and token ids. */
@@ -21,8 +20,7 @@ export class SessionFiles {
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
   readonly #queue = new KeyedQueue<SessionId>();
-  /** Sessions whose unused token ids were removed since the store was opened. */
-  readonly #tidied = new Set<SessionId>();
+  readonly #tokens: TokenLog;
   readonly pool: MessagePool;
 
   constructor(parts: StoreParts, intents: FreezeIntents, trash: Trash) {
@@ -30,6 +28,7 @@ export class SessionFiles {
     this.#intents = intents;
     this.#trash = trash;
     this.pool = new MessagePool(parts);
+    this.#tokens = new TokenLog(parts);
   }
 
   /** Runs when nothing else changes this session. */
@@ -85,7 +84,6 @@ export class SessionFiles {
     }
     await this.#parts.records.write(paths.metadata, next);
     await this.#intents.sessionMovedOn(id);
-    await this.#dropTokens(paths, current.tokens?.sha256, next.tokens?.sha256);
   }
 
   /** Gives a session that has lost its record another one. @throws CwmError SessionExists when it has one after all. */
@@ -107,6 +105,7 @@ export class SessionFiles {
       if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(id);
       await this.#trash.discard(paths.directory, `session-${id}`);
       this.pool.forget(paths);
+      this.#tokens.forget(paths.tokenLog);
       await this.#intents.sessionMovedOn(id);
     });
   }
@@ -140,46 +139,40 @@ export class SessionFiles {
     return this.pool.load(paths, messageIds);
   }
 
+  /** Ids of the messages that lead to this one, oldest first. */
+  async chainOfMessages(id: SessionId, head: MessageId | null): Promise<MessageId[]> {
+    const paths = this.#parts.layout.session(id);
+    await this.#requireDirectories(id, paths);
+    return this.pool.chain(paths, head);
+  }
+
   saveTokens(id: SessionId, ids: readonly number[]): Promise<string> {
-    const bytes = encodeTokenIds(ids);
-    const sha256 = sha256Hex(bytes);
     const paths = this.#parts.layout.session(id);
     return this.exclusively(id, async () => {
       await this.#requireDirectories(id, paths);
-      await this.#dropLeftTokens(id, paths);
-      const present = await this.#parts.writes.readIfThere(paths.tokens(sha256));
-      // A damaged file under that name is healed by writing it again.
-      if (present === null || sha256Hex(present) !== sha256) {
-        await this.#parts.writes.replaceFile(paths.tokens(sha256), bytes);
-      }
-      return sha256;
+      const before = (await nullOn(this.get(id), 'Corrupted'))?.tokens?.sha256 ?? null;
+      return this.#tokens.save(paths.tokenLog, ids, before, () => namedTokens(this.#parts, paths));
     });
   }
 
-  loadTokens(id: SessionId, sha256: string): Promise<number[]> {
+  loadTokens(id: SessionId, sha256: string): Promise<readonly number[]> {
     return this.exclusively(id, () => this.loadTokensNow(id, sha256));
   }
 
-  /**
-   * For a caller that runs {@link exclusively} already: the read may set a damaged file aside, and no other call must replace it at the
-   * same time.
-   */
-  async loadTokensNow(id: SessionId, sha256: string): Promise<number[]> {
+  /** For a caller that runs {@link exclusively} already. @param isFresh reads the file, whatever is in memory. */
+  async loadTokensNow(id: SessionId, sha256: string, isFresh = false): Promise<readonly number[]> {
     const paths = this.#parts.layout.session(id);
     await this.#requireDirectories(id, paths);
-    const bytes = await this.#parts.writes.readIfThere(paths.tokens(sha256));
-    if (bytes === null) throw new CwmError('Corrupted', `Session "${id}" does not have the token ids ${sha256}.`);
-    const ids = openTokens(bytes, sha256);
+    const ids = await this.#tokens.load(paths.tokenLog, sha256, isFresh);
     if (ids !== null) return ids;
-    await this.#parts.quarantine.setAside(paths.tokens(sha256), 'Its SHA-256 is not the one in its name.');
-    throw new CwmError('Corrupted', `The token ids of session "${id}" are damaged.`);
+    throw new CwmError('Corrupted', `The token ids ${sha256} of session "${id}" are missing or damaged.`);
   }
 
-  /** What is wrong with the pool, in plain words: damaged files, and missing messages that a branch names. */
-  async verifyMessages(id: SessionId, inBranches: readonly MessageId[]): Promise<string[]> {
+  /** What is wrong with the pool, in plain words: damaged files, and missing messages of a branch. */
+  async verifyMessages(id: SessionId, heads: readonly MessageId[]): Promise<string[]> {
     const paths = this.#parts.layout.session(id);
     await this.#requireDirectories(id, paths);
-    const problems = await this.pool.verify(paths, inBranches);
+    const problems = await this.pool.verify(paths, heads);
     return problems.map((problem) => `Session "${id}": ${problem}`);
   }
 
@@ -201,7 +194,9 @@ export class SessionFiles {
       await this.#requireDirectories(content.from, from);
       await this.pool.copyTo(from, to, content.messageIds);
     });
-    if (bytes && sha256) await this.#parts.files.create(to.tokens(sha256), bytes);
+    if (content.tokenIds && sha256) {
+      await this.#parts.files.create(to.tokenLog, TokenLog.encode(content.tokenIds, sha256));
+    }
   }
 
   async #require(id: SessionId): Promise<Session> {
@@ -213,31 +208,6 @@ export class SessionFiles {
   async #requireDirectories(id: SessionId, paths: SessionPaths): Promise<void> {
     if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(id);
     await hasDirectory(this.#parts.files, paths.messages);
-  }
-
-  /**
-   * Removes token ids that a crash left before the session's record named them. Only before the first save: later ones may be about to
-   * be named.
-   */
-  async #dropLeftTokens(id: SessionId, paths: SessionPaths): Promise<void> {
-    if (this.#tidied.has(id)) return;
-    const session = await this.get(id);
-    const kept = session?.tokens ? paths.tokens(session.tokens.sha256) : null;
-    for (const name of await this.#parts.files.list(paths.directory)) {
-      const path = join(paths.directory, name);
-      if (name.startsWith('tokens-') && path !== kept) await this.#parts.files.remove(path);
-    }
-    this.#tidied.add(id);
-  }
-
-  async #dropTokens(paths: SessionPaths, before: string | undefined, now: string | undefined): Promise<void> {
-    if (before === undefined || before === now) return;
-    try {
-      await this.#parts.files.remove(paths.tokens(before));
-    } catch (error) {
-      // The update is on the disk: a file that could not be removed costs only space.
-      if (!hasCode(error, 'ENOENT')) this.#parts.quarantine.note(paths.tokens(before), 'It could not be removed.');
-    }
   }
 }
 

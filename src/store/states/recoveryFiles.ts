@@ -2,11 +2,10 @@ import { join } from 'node:path';
 import { recoveryPointsKept, type RecoveryPoint } from '../../core/ports/states.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
-import { tokensName, type SessionPaths } from '../disk/layout.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { SessionPaths } from '../disk/layout.ts';
 import { encodeRecord } from '../disk/record.ts';
 import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
-import { openTokens } from '../disk/tokenFile.ts';
 import { recoveryPointSchema } from './stateSchemas.ts';
 
 interface Named {
@@ -16,14 +15,17 @@ interface Named {
 }
 
 /**
- * Recovery points of a session: `recovery/<sequence>-<id>.json`, and beside them the token ids that they name, as second names of
- * the session's own files. Calls that change one session's must come one after another.
+ * Recovery points of a session: `recovery/<sequence>-<id>.json`. The messages and token ids that they name are the session's own. Calls that
+ * change one session's must come one after another.
  */
 export class RecoveryFiles {
   readonly #parts: StoreParts;
+  readonly #hasTokens: (id: SessionId, sha256: string) => Promise<boolean>;
 
-  constructor(parts: StoreParts) {
+  /** @param hasTokens whether these token ids of the session can be read: those that cannot are left out. */
+  constructor(parts: StoreParts, hasTokens: (id: SessionId, sha256: string) => Promise<boolean>) {
     this.#parts = parts;
+    this.#hasTokens = hasTokens;
   }
 
   /** Latest first. Damaged ones are set aside, and their ids returned. */
@@ -40,35 +42,25 @@ export class RecoveryFiles {
   }
 
   /**
-   * Writes token ids first, then the record that names them, and only then removes recovery points that are too old, except the one
+   * Writes the record, and only then removes recovery points that are too old, except the one
    * with the id `spared`.
    */
   async add(session: Session, point: Omit<RecoveryPoint, 'conversation'>, spared?: string): Promise<RecoveryPoint> {
     const { files, writes, records, layout } = this.#parts;
     const paths = layout.session(session.id);
     const { branches, activeBranch } = session;
-    const tokens = await this.#tokensThere(session, paths);
+    const tokens = session.tokens && (await this.#hasTokens(session.id, session.tokens.sha256)) ? session.tokens : null;
     const added: RecoveryPoint = { ...point, conversation: { branches, activeBranch, tokens } };
     const latest = (await this.#named(paths))[0]?.sequence ?? 0;
     const name = nameOf(latest + 1, point.id);
     if (!(await hasDirectory(files, paths.recovery))) {
-      await writes.addDirectory(paths.recovery, async (directory) => {
-        if (tokens) await writes.share(paths.tokens(tokens.sha256), join(directory, tokensName(tokens.sha256)));
-        await files.create(join(directory, name), encodeRecord(added));
-      });
+      await writes.addDirectory(paths.recovery, (directory) =>
+        files.create(join(directory, name), encodeRecord(added)),
+      );
       return added;
     }
-    const shared = tokens && paths.recoveryTokens(tokens.sha256);
-    const isNew = shared !== null && (await files.stat(shared)) === null;
-    try {
-      if (tokens && shared) await writes.share(paths.tokens(tokens.sha256), shared);
-      if (isNew) await files.syncDirectory(paths.recovery);
-      await records.write(join(paths.recovery, name), added);
-    } catch (error) {
-      if (isNew) await files.remove(shared).catch(() => undefined);
-      throw error;
-    }
-    await this.#removeOld(paths, session.id, spared);
+    await records.write(join(paths.recovery, name), added);
+    await this.#removeOld(paths, spared);
     return added;
   }
 
@@ -76,40 +68,16 @@ export class RecoveryFiles {
   async removeSpared(id: SessionId): Promise<void> {
     const paths = this.#parts.layout.session(id);
     const kept = await this.#named(paths).catch(() => []);
-    if (kept.length > recoveryPointsKept) await this.#removeOld(paths, id);
+    if (kept.length > recoveryPointsKept) await this.#removeOld(paths);
   }
 
-  /** @throws CwmError Corrupted when the token ids that the recovery point names are missing or damaged. */
-  async checkTokens(point: RecoveryPoint): Promise<void> {
-    const { writes, quarantine, layout } = this.#parts;
-    const { tokens } = point.conversation;
-    if (tokens === null) return;
-    const path = layout.session(point.session).recoveryTokens(tokens.sha256);
-    const bytes = await writes.readIfThere(path);
-    if (bytes !== null && openTokens(bytes, tokens.sha256) !== null) return;
-    if (bytes !== null) await quarantine.setAside(path, 'Its SHA-256 is not the one in its name.');
-    throw new CwmError('Corrupted', `The token ids of recovery point "${point.id}" are missing or damaged.`);
-  }
-
-  /** Null also when they are lost: the session can still go back to the conversation. */
-  async #tokensThere({ tokens }: Session, paths: SessionPaths): Promise<ContextTokens | null> {
-    if (tokens === null) return null;
-    return (await this.#parts.files.stat(paths.tokens(tokens.sha256))) === null ? null : tokens;
-  }
-
-  async #removeOld(paths: SessionPaths, id: SessionId, spared?: string): Promise<void> {
+  async #removeOld(paths: SessionPaths, spared?: string): Promise<void> {
     const { files, quarantine } = this.#parts;
     try {
       for (const old of (await this.#named(paths)).slice(recoveryPointsKept)) {
         if (old.id !== spared) await files.remove(join(paths.recovery, old.name));
       }
       await files.syncDirectory(paths.recovery);
-      const { points } = await this.list(id);
-      const used = new Set(points.map(({ conversation: { tokens } }) => tokens && paths.recoveryTokens(tokens.sha256)));
-      for (const name of await files.list(paths.recovery)) {
-        const path = join(paths.recovery, name);
-        if (name.endsWith('.u32') && !used.has(path)) await files.remove(path);
-      }
     } catch {
       // The new one is on the disk: a file that could not be removed costs only space, and the next call removes it.
       quarantine.note(paths.recovery, 'Old recovery points could not be removed.');

@@ -23,7 +23,7 @@ export class StateFiles implements StateStore {
     this.#parts = parts;
     this.#sessions = sessions;
     this.#records = new StateRecords(parts);
-    this.#recovery = new RecoveryFiles(parts);
+    this.#recovery = new RecoveryFiles(parts, (id, sha256) => this.#hasTokens(id, sha256));
     this.#intents = new RestoreIntents(parts);
   }
 
@@ -52,12 +52,7 @@ export class StateFiles implements StateStore {
   }
 
   async checkRecoveryPoint(point: RecoveryPoint): Promise<void> {
-    await this.#recovery.checkTokens(point);
-    const stored = new Set<string>(await this.#sessions.storedMessages(point.session));
-    const needed = Object.values(point.conversation.branches).flatMap(({ messageIds }) => messageIds);
-    const missing = needed.filter((id) => !stored.has(id)).length;
-    if (missing > 0)
-      throw new CwmError('Corrupted', `Messages of recovery point "${point.id}" are missing: ${missing}.`);
+    await this.#sessions.exclusively(point.session, () => this.#checkNow(point));
   }
 
   restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void> {
@@ -127,7 +122,7 @@ export class StateFiles implements StateStore {
     await note(() => this.#loadNow(id));
     const { points, damaged } = await this.#recovery.list(id);
     problems.push(...damaged.map((point) => `Recovery point "${point}" of session "${id}" is damaged.`));
-    for (const point of points) await note(() => this.checkRecoveryPoint(point));
+    for (const point of points) await note(() => this.#checkNow(point));
     return problems;
   }
 
@@ -141,12 +136,6 @@ export class StateFiles implements StateStore {
   async #apply(session: Session, state: StoredState | null): Promise<void> {
     const id = session.id;
     if (state !== null) await this.#records.put(id, state);
-    const paths = this.#parts.layout.session(id);
-    const sha256 = session.tokens?.sha256;
-    if (sha256 !== undefined && (await this.#parts.files.stat(paths.tokens(sha256))) === null) {
-      await this.#parts.writes.share(paths.recoveryTokens(sha256), paths.tokens(sha256));
-      await this.#parts.files.syncDirectory(paths.directory);
-    }
     await this.#sessions.updateNow(session);
   }
 
@@ -169,7 +158,9 @@ export class StateFiles implements StateStore {
     if (session === null || session.version !== intent.session.version - 1) return;
     const version = (await nullOn(this.#records.load(id), 'Corrupted'))?.version ?? intent.fromVersion ?? 0;
     if (intent.state !== null && version !== intent.fromVersion && version !== intent.state.version) return;
-    if (!(await this.#hasTokens(intent.session))) return;
+    // A restore that failed long ago, and whose recovery point was removed since.
+    const { tokens } = intent.session;
+    if (tokens && !(await this.#hasTokens(id, tokens.sha256))) return;
     await this.#apply(intent.session, intent.state);
     this.#parts.quarantine.note(
       this.#parts.layout.session(id).metadata,
@@ -177,13 +168,22 @@ export class StateFiles implements StateStore {
     );
   }
 
-  /** False for a restore that failed long ago and whose recovery point was removed since. */
-  async #hasTokens({ id, tokens }: Session): Promise<boolean> {
-    if (tokens === null) return true;
-    const { files, layout } = this.#parts;
-    const paths = layout.session(id);
-    const stats = [paths.tokens(tokens.sha256), paths.recoveryTokens(tokens.sha256)].map((path) => files.stat(path));
-    return (await Promise.all(stats)).some((stat) => stat !== null);
+  async #hasTokens(id: SessionId, sha256: string): Promise<boolean> {
+    return (await nullOn(this.#sessions.loadTokensNow(id, sha256), 'Corrupted')) !== null;
+  }
+
+  /** For a caller that has the session to itself. */
+  async #checkNow({ id: name, session: id, conversation }: RecoveryPoint): Promise<void> {
+    const lost = (what: string): CwmError =>
+      new CwmError('Corrupted', `${what} of recovery point "${name}" are missing or damaged.`);
+    const { tokens, branches } = conversation;
+    if (tokens && !(await this.#hasTokens(id, tokens.sha256))) throw lost('The token ids');
+    const stored = new Set<string>(await this.#sessions.storedMessages(id));
+    for (const { head } of Object.values(branches)) {
+      const needed = await nullOn(this.#sessions.chainOfMessages(id, head), 'Corrupted');
+      const missing = needed?.filter((message) => !stored.has(message)).length;
+      if (missing !== 0) throw lost('Messages');
+    }
   }
 
   async #requireSession(id: SessionId): Promise<void> {

@@ -164,7 +164,7 @@ export class Conversations implements Disposable {
 
   async #fetch(id: string, known?: Session): Promise<Loaded> {
     const session = known ?? (await this.#connection.call('getSession', { session: id }));
-    if (session.branches[session.activeBranch]?.messageIds.length === 0) return { session, messages: [], earlier: 0 };
+    if (session.branches[session.activeBranch]?.length === 0) return { session, messages: [], earlier: 0 };
     const first = await this.#connection.call('listMessages', { session: id, limit: messagesShown });
     const earlier = Math.max(0, first.total - messagesShown);
     const { items } =

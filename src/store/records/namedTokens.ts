@@ -1,0 +1,29 @@
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { nullOn } from '../../protocol/errors.ts';
+import { sessionSchema } from '../../protocol/schemas/session.ts';
+import type { SessionPaths } from '../disk/layout.ts';
+import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+
+const namesTokens = z.pick(sessionSchema, { branches: true, tokens: true });
+const pointSchema = z.object({ conversation: namesTokens });
+
+/** SHA-256s of all token ids that a session's record and its recovery points name, the record's own first. */
+export async function namedTokens({ files, records }: StoreParts, paths: SessionPaths): Promise<string[]> {
+  const owners: z.infer<typeof namesTokens>[] = [];
+  const session = await nullOn(records.read(paths.metadata, namesTokens), 'Corrupted');
+  if (session) owners.push(session);
+  if (await hasDirectory(files, paths.recovery)) {
+    for (const name of await files.list(paths.recovery)) {
+      if (!name.endsWith('.json')) continue;
+      const point = await nullOn(
+        records.read(join(paths.recovery, name), pointSchema),
+        'Corrupted',
+        'UnsupportedSchema',
+      );
+      if (point) owners.push(point.conversation);
+    }
+  }
+  const all = owners.flatMap(({ tokens, branches }) => [tokens, ...Object.values(branches).map((each) => each.tokens)]);
+  return [...new Set(all.flatMap((tokens) => (tokens ? [tokens.sha256] : [])))];
+}

@@ -1,0 +1,201 @@
+import { createHash, type Hash } from 'node:crypto';
+import * as z from 'zod/mini';
+import { commonPrefixLength, decodeTokenIds, encodeTokenIds } from '../../base/tokenIds.ts';
+import { encodeLines } from '../disk/lines.ts';
+import type { StoreParts } from '../disk/storeParts.ts';
+
+/**
+ * One list of token ids, named by the SHA-256 of its bytes: the first `from` ids of an earlier list, and its own behind them. So a turn
+ * writes only the ids that are new, and branches share what they have in common.
+ */
+const entrySchema = z.object({
+  sha256: z.string(),
+  /** Length of the whole list. */
+  count: z.number(),
+  /** SHA-256 of the list that it begins with; null: `ids` are all of it. */
+  parent: z.nullable(z.string()),
+  from: z.number(),
+  /** As a `.u32` file has them, in base64. */
+  ids: z.string(),
+});
+type Entry = z.infer<typeof entrySchema>;
+
+/** A line of the log; its parent stands before it. */
+interface Placed extends Entry {
+  /** Line of the parent; null where that is damaged or missing. */
+  readonly parentAt: number | null;
+}
+
+/** A list that is in memory, so that the next turn reads nothing. */
+interface Recent {
+  readonly sha256: string;
+  readonly ids: readonly number[];
+  /** Over the bytes so far: more ids cost only themselves. */
+  readonly hash: Hash;
+  /** Of the file after the last look: another program's change shows. */
+  readonly fingerprint: string;
+}
+
+/** Ids of all lists in memory together: 8 bytes each. */
+const mostRecentIds = 2_000_000;
+/** A log that is smaller is never rewritten. */
+const smallLogBytes = 1024 * 1024;
+const encodedBytesPerId = 5.4;
+
+/** Token ids of each session, in an append-only file. Calls that change one file must come one after another. */
+export class TokenLog {
+  readonly #parts: StoreParts;
+  /** The list that was used last of each file; the file that was used last comes last. */
+  readonly #recent = new Map<string, Recent>();
+  /** Below this size no rewriting is worth its cost. */
+  readonly #notBelow = new Map<string, number>();
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  /** Null when the list is not there, or a part of it is damaged. @param isFresh reads the file in any case. */
+  async load(path: string, sha256: string, isFresh = false): Promise<readonly number[] | null> {
+    const fingerprint = (await this.#parts.files.stat(path))?.fingerprint ?? null;
+    if (fingerprint === null) return null;
+    const recent = this.#recent.get(path);
+    if (!isFresh && recent?.sha256 === sha256 && recent.fingerprint === fingerprint) return recent.ids;
+    const ids = idsOf(await this.#entries(path), sha256);
+    if (ids === null) return null;
+    const hash = createHash('sha256').update(encodeTokenIds(ids));
+    if (hash.copy().digest('hex') !== sha256) return null;
+    this.#remember(path, { sha256, ids, hash, fingerprint });
+    return ids;
+  }
+
+  /**
+   * Adds a list, as what it has more than the one that was used last.
+   *
+   * @param before the list that it most likely continues.
+   * @param live lists that a rewritten log must have.
+   * @returns its SHA-256.
+   */
+  async save(
+    path: string,
+    ids: readonly number[],
+    before: string | null,
+    live: () => Promise<readonly string[]>,
+  ): Promise<string> {
+    await this.#shorten(path, ids.length, live);
+    const base = await this.#base(path, before);
+    const shared = base ? commonPrefixLength(base.ids, ids) : 0;
+    if (base && shared === ids.length && shared === base.ids.length) return base.sha256;
+    const own = shared === 0 ? ids : ids.slice(shared);
+    const bytes = encodeTokenIds(own);
+    const hash =
+      base && shared === base.ids.length
+        ? base.hash.copy().update(bytes)
+        : createHash('sha256').update(encodeTokenIds(ids));
+    const sha256 = hash.copy().digest('hex');
+    const parent = base && shared > 0 ? base.sha256 : null;
+    await this.#parts.lines.append(path, [entryOf(sha256, ids.length, parent, shared, bytes)]);
+    const stat = await this.#parts.files.stat(path);
+    this.#remember(path, { sha256, ids, hash, fingerprint: stat?.fingerprint ?? '' });
+    return sha256;
+  }
+
+  /** The bytes of a log with one list. */
+  static encode(ids: readonly number[], sha256: string): Uint8Array {
+    return encodeLines([entryOf(sha256, ids.length, null, 0, encodeTokenIds(ids))]);
+  }
+
+  /** The bytes of a log with several lists, by their SHA-256. */
+  static encodeAll(lists: ReadonlyMap<string, readonly number[]>): Uint8Array {
+    return encodeLines(Array.from(lists, ([sha256, ids]) => entryOf(sha256, ids.length, null, 0, encodeTokenIds(ids))));
+  }
+
+  forget(path: string): void {
+    this.#recent.delete(path);
+    this.#notBelow.delete(path);
+    this.#parts.lines.forget(path);
+  }
+
+  async #base(path: string, before: string | null): Promise<Recent | null> {
+    const recent = this.#recent.get(path);
+    const fingerprint = (await this.#parts.files.stat(path))?.fingerprint ?? null;
+    if (recent?.fingerprint === fingerprint) return recent;
+    this.forget(path);
+    if (before === null || fingerprint === null) return null;
+    return (await this.load(path, before)) && (this.#recent.get(path) ?? null);
+  }
+
+  /** A line after a damaged one stays readable; a list whose beginning is damaged is not. */
+  async #entries(path: string): Promise<readonly Placed[]> {
+    const { values } = await this.#parts.lines.load(path, entrySchema);
+    const at = new Map<string, number>();
+    return values.map((entry, index) => {
+      const parentAt = entry.parent === null ? null : (at.get(entry.parent) ?? null);
+      at.set(entry.sha256, index);
+      return { ...entry, parentAt };
+    });
+  }
+
+  /** Rewrites a log that is mostly lists which nothing names any more. */
+  async #shorten(path: string, idCount: number, live: () => Promise<readonly string[]>): Promise<void> {
+    const sizeBytes = (await this.#parts.files.stat(path))?.sizeBytes ?? 0;
+    const worthBytes = Math.max(smallLogBytes, 4 * encodedBytesPerId * idCount, this.#notBelow.get(path) ?? 0);
+    if (sizeBytes <= worthBytes) return;
+    const entries = await this.#entries(path);
+    const kept: Entry[] = [];
+    let last: { readonly sha256: string; readonly ids: readonly number[] } | null = null;
+    for (const sha256 of new Set(await live())) {
+      const ids = idsOf(entries, sha256);
+      if (ids === null) continue;
+      const shared: number = last ? commonPrefixLength(last.ids, ids) : 0;
+      const parent: string | null = last && shared > 0 ? last.sha256 : null;
+      kept.push(entryOf(sha256, ids.length, parent, shared, encodeTokenIds(ids.slice(shared))));
+      last = { sha256, ids };
+    }
+    const wouldBe = encodeLines(kept).length;
+    if (wouldBe > sizeBytes / 2) this.#notBelow.set(path, 2 * sizeBytes);
+    else {
+      await this.#parts.lines.replace(path, kept);
+      this.forget(path);
+    }
+  }
+
+  #remember(path: string, recent: Recent): void {
+    this.#recent.delete(path);
+    this.#recent.set(path, recent);
+    let total = 0;
+    for (const { ids } of this.#recent.values()) total += ids.length;
+    for (const [other, { ids }] of this.#recent) {
+      if (total <= mostRecentIds || other === path) return;
+      this.#recent.delete(other);
+      total -= ids.length;
+    }
+  }
+}
+
+const entryOf = (sha256: string, count: number, parent: string | null, from: number, bytes: Uint8Array): Entry => ({
+  sha256,
+  count,
+  parent,
+  from,
+  ids: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
+});
+
+function idsOf(entries: readonly Placed[], sha256: string): number[] | null {
+  let entry = entries.findLast((each) => each.sha256 === sha256);
+  const pieces: number[][] = [];
+  let end = entry?.count ?? 0;
+  while (entry) {
+    const own = decodeOwn(entry);
+    if (own === null) return null;
+    if (end > entry.from) pieces.push(own.slice(0, end - entry.from));
+    end = Math.min(end, entry.from);
+    if (end === 0) return pieces.reverse().flat();
+    entry = entry.parentAt === null ? undefined : entries[entry.parentAt];
+  }
+  return null;
+}
+
+function decodeOwn({ ids, from, count }: Entry): number[] | null {
+  const bytes = Buffer.from(ids, 'base64');
+  return bytes.length === (count - from) * 4 ? decodeTokenIds(bytes) : null;
+}
