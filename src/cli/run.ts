@@ -6,7 +6,7 @@ import { backendClient } from '../client/connectBackend.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
 import { notEmpty } from './arguments.ts';
 import { engineOf } from './engineSpec.ts';
-import { Progress } from './terminal/progress.ts';
+import { ProgressLine } from './terminal/progress.ts';
 import { readableText } from '../base/readableText.ts';
 import { storagePath } from '../client/storagePath.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -73,7 +73,7 @@ export class Run {
     const client = this.#client;
     const signal = this.terminal.interrupted;
     if (this.json || !this.terminal.isWatched) return await client.call(name, input, { signal });
-    const progress = new Progress(this.terminal, doing);
+    const progress = new ProgressLine(this.terminal, doing);
     try {
       return await client.call(name, input, { signal, onProgress: (step) => progress.show(step) });
     } finally {

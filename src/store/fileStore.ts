@@ -8,7 +8,7 @@ import { repairStore } from './check/repairStore.ts';
 import { verifyStore, type VerifiedStore } from './check/verifyStore.ts';
 import { ClockWatch } from './disk/clockWatch.ts';
 import type { StoreProblem } from './disk/quarantine.ts';
-import type { StoreParts } from './disk/storeParts.ts';
+import type { StoreDisk } from './disk/storeDisk.ts';
 import type { Encryption } from './encryption/openEncryption.ts';
 import { IndexSource } from './index/indexSource.ts';
 import { LiveIndex } from './index/liveIndex.ts';
@@ -34,7 +34,7 @@ import { StateFiles } from './states/stateFiles.ts';
 
 /** {@link Store} on plain files, with an index beside them (`docs/storage-format.md`). */
 export class FileStore implements Store {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #prepared: PreparedStore;
   readonly #index: LiveIndex;
   readonly #guard: StoreGuard;

@@ -7,13 +7,13 @@ import { documentTexts, type Reports } from './documents/documentTexts.ts';
 import { Documents } from './documents/documents.ts';
 import { ProjectTracker } from './following/project.ts';
 import { Puller } from './following/puller.ts';
-import { StateStore } from './state.ts';
+import { ViewState } from './state.ts';
 
 /** The objects that commands and views share. `activate` creates it once. */
 export interface App {
   readonly context: ExtensionContext;
   readonly log: LogOutputChannel;
-  readonly state: StateStore;
+  readonly state: ViewState;
   readonly connection: BackendConnection;
   readonly puller: Puller;
   readonly project: ProjectTracker;
@@ -24,7 +24,7 @@ export interface App {
 
 export function createApp(context: ExtensionContext, log: LogOutputChannel): App {
   const report = (error: unknown): void => log.error('A listener failed.', error);
-  const state = new StateStore(report);
+  const state = new ViewState(report);
   const connection = new BackendConnection(startBackend(context, log), state, report);
   const puller = new Puller(connection, state, engineSpec, (error) =>
     log.warn(`Fetching failed: ${error.message} (${error.code})`),

@@ -68,7 +68,7 @@ export const initialState: State = {
 };
 
 /** Holds the one {@link State}. Views read the whole state after each change; there are no events to apply. */
-export class StateStore implements Disposable {
+export class ViewState implements Disposable {
   #state: State;
   readonly #changed: Emitter<State>;
 

@@ -5,7 +5,7 @@ import { projectUri } from '../../src/cli/arguments.ts';
 import { absolutePath } from '../../src/client/absolutePath.ts';
 import { withAbsoluteModel } from '../../src/protocol/engineSpec.ts';
 import { formatFacts, formatTable } from '../../src/cli/terminal/layout.ts';
-import { Progress } from '../../src/cli/terminal/progress.ts';
+import { ProgressLine } from '../../src/cli/terminal/progress.ts';
 import { readableText } from '../../src/base/readableText.ts';
 import { receiptText } from '../../src/cli/receiptText.ts';
 import { storagePath } from '../../src/client/storagePath.ts';
@@ -79,7 +79,7 @@ describe('progress', () => {
   it('shows the step and the seconds after a second, and takes its line away at the end', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     const terminal = new FakeTerminal();
-    const progress = new Progress(terminal, 'Freezing');
+    const progress = new ProgressLine(terminal, 'Freezing');
     vi.advanceTimersByTime(900);
     expect(terminal.stderr).toBe('');
     vi.advanceTimersByTime(200);
@@ -94,7 +94,7 @@ describe('progress', () => {
   it('writes nothing for what is quick', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     const terminal = new FakeTerminal();
-    const progress = new Progress(terminal, 'Listing');
+    const progress = new ProgressLine(terminal, 'Listing');
     vi.advanceTimersByTime(500);
     progress.dispose();
     expect(terminal.stderr).toBe('');

@@ -3,14 +3,14 @@ import type { Change } from '../../src/protocol/signals.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { Backend, ConnectBackend } from '../../src/vscode/connection/backend.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
-import { StateStore } from '../../src/vscode/state.ts';
+import { ViewState } from '../../src/vscode/state.ts';
 import { FakeBackend, healthAnswer } from './fakeBackend.ts';
 
 function connectionTo(connect: ConnectBackend) {
   const fail = (error: unknown): never => {
     throw error;
   };
-  const state = new StateStore(fail);
+  const state = new ViewState(fail);
   const connection = new BackendConnection(connect, state, fail);
   const changes: Change[] = [];
   connection.onChange((change) => changes.push(change));

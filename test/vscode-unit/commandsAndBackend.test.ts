@@ -10,7 +10,7 @@ import { BackendConnection } from '../../src/vscode/connection/backendConnection
 import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { followBackend } from '../../src/vscode/following/followBackend.ts';
 import { Puller } from '../../src/vscode/following/puller.ts';
-import { StateStore } from '../../src/vscode/state.ts';
+import { ViewState } from '../../src/vscode/state.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { socketProxy } from '../support/socketProxy.ts';
@@ -47,7 +47,7 @@ async function editor() {
   const fail = (error: unknown): never => {
     throw error;
   };
-  const state = new StateStore(fail);
+  const state = new ViewState(fail);
   const behindProxy = new BackendClient({ start: async () => record, find: async () => record });
   const connection = new BackendConnection(async () => behindProxy, state, fail);
   const puller = new Puller(connection, state, () => session.engine, fail);

@@ -4,7 +4,7 @@ import type { SendResult } from '../../src/protocol/schemas/turn.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Conversations } from '../../src/vscode/documents/conversations.ts';
-import { StateStore } from '../../src/vscode/state.ts';
+import { ViewState } from '../../src/vscode/state.ts';
 import { aSession } from './builders.ts';
 import { FakeBackend } from './fakeBackend.ts';
 import type { Change } from '../../src/protocol/signals.ts';
@@ -51,7 +51,7 @@ async function conversationsWith(messages: Message[], sent: () => Promise<undefi
       return answer;
     },
   });
-  const connection = new BackendConnection(async () => backend, new StateStore(fail), fail);
+  const connection = new BackendConnection(async () => backend, new ViewState(fail), fail);
   const conversations = new Conversations(connection, fail);
   await connection.open();
   const changed: string[] = [];

@@ -3,7 +3,7 @@ import type { EngineStatus } from '../../src/protocol/schemas/health.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Puller, pageSize } from '../../src/vscode/following/puller.ts';
-import { StateStore } from '../../src/vscode/state.ts';
+import { ViewState } from '../../src/vscode/state.ts';
 import { sessionId } from '../support/ids.ts';
 import { aSession, aWindow } from './builders.ts';
 import { FakeBackend, healthAnswer, page } from './fakeBackend.ts';
@@ -14,7 +14,7 @@ async function pullerOf(backend: FakeBackend) {
   const fail = (error: unknown): never => {
     throw error;
   };
-  const state = new StateStore(fail);
+  const state = new ViewState(fail);
   const connection = new BackendConnection(async () => backend, state, fail);
   const problems: string[] = [];
   const puller = new Puller(

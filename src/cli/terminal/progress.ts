@@ -6,7 +6,7 @@ const frameMs = 100;
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 /** Shows the current step and the elapsed seconds of an operation that takes longer than a second. Clears its line at the end. */
-export class Progress implements Disposable {
+export class ProgressLine implements Disposable {
   readonly #terminal: Terminal;
   readonly #startedMs = performance.now();
   readonly #timer: NodeJS.Timeout;

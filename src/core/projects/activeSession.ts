@@ -10,7 +10,7 @@ import { requireSession } from '../session.ts';
  *
  * @returns notes for the user.
  */
-export async function leaveActive(
+export async function makeCurrent(
   core: CoreContext,
   { id, project }: Pick<Session, 'id' | 'project'>,
 ): Promise<string[]> {

@@ -15,7 +15,7 @@ import type { CoreContext } from '../context.ts';
 import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
 import { parsePage } from '../../protocol/paging.ts';
-import { leaveActive } from '../projects/activeSession.ts';
+import { makeCurrent } from '../projects/activeSession.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
 import { settingsOfNew } from '../turns/settings.ts';
 import { advance, isAtRest } from '../turns/machine.ts';
@@ -31,7 +31,7 @@ export async function createSession(
 ): Promise<RouteOutput<'createSession'>> {
   return core.space.sessions.take(async (limitNotes) => {
     const session = await createSessionNow(core, input);
-    const notes = [...limitNotes, ...(await leaveActive(core, session))];
+    const notes = [...limitNotes, ...(await makeCurrent(core, session))];
     return notes.length === 0 ? session : { ...session, notes };
   });
 }

@@ -32,5 +32,5 @@ export const blocksOf = async (store: Store, name: WindowName): Promise<readonly
   (await kvOf(store, name))?.blocks ?? [];
 
 /** Null when the window is gone or its manifest is damaged. */
-export const lineageOf = async (store: Store, name: WindowName): Promise<LineageId | null> =>
+export const lineageIdOf = async (store: Store, name: WindowName): Promise<LineageId | null> =>
   (await nullOn(store.windows.get(name), 'Corrupted'))?.lineage ?? null;

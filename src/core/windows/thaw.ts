@@ -20,7 +20,7 @@ import { bringBack, withoutKv, type Outcome } from './bringBack.ts';
 import { withSummary } from './receipts.ts';
 import { requireWindow } from './windows.ts';
 import type { Hold } from '../space/blocksInUse.ts';
-import { leaveActive } from '../projects/activeSession.ts';
+import { makeCurrent } from '../projects/activeSession.ts';
 
 /**
  * Opens a window: loads its KV and measures the reuse, then continues from it in a session: a new one, or with `resume` the frozen one
@@ -97,23 +97,18 @@ async function thawNow(
   const continued = isForAnyModel
     ? { model: null, tokens: null }
     : { model: manifest.model, tokens: ids && manifest.tokens };
-  const activeNotes = frozen
-    ? await resumeSession(core, frozen, { thawedFrom, at, ...(isForAnyModel && continued) })
-    : await openSession(core, {
-        id: target,
-        manifest,
-        engineSpec,
-        thawedFrom,
-        at,
-        ids,
-        ...continued,
-      });
+  const currentNotes: string[] = [];
+  if (frozen) await resumeSession(core, frozen, { thawedFrom, at, ...(isForAnyModel && continued) });
+  else
+    currentNotes.push(
+      ...(await openSession(core, { id: target, manifest, engineSpec, thawedFrom, at, ids, ...continued })),
+    );
   const receipt = withSummary({
     operation: 'thaw',
     session: target,
     window: name,
     ...outcome,
-    notes: [...outcome.notes, ...limitNotes, ...activeNotes],
+    notes: [...outcome.notes, ...limitNotes, ...currentNotes],
     ms: core.clock.elapsedMs() - startedMs,
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, manifest.tokens.count),
     at,
@@ -191,12 +186,11 @@ interface Continued {
   readonly at: string;
 }
 
-/** @returns notes for the user, like {@link openSession}. */
 async function resumeSession(
   core: CoreContext,
   session: Session,
   { at, ...continued }: Partial<Continued> & Pick<Continued, 'thawedFrom' | 'at'>,
-): Promise<string[]> {
+): Promise<void> {
   await core.store.sessions.update({
     ...session,
     ...continued,
@@ -205,7 +199,6 @@ async function resumeSession(
     updatedAt: at,
     version: session.version + 1,
   });
-  return [];
 }
 
 interface Opening extends Continued {
@@ -216,6 +209,7 @@ interface Opening extends Continued {
   readonly engineSpec: string;
 }
 
+/** @returns notes for the user. */
 async function openSession(core: CoreContext, opening: Opening): Promise<string[]> {
   const { id, manifest, ids, engineSpec, thawedFrom, model, tokens, at } = opening;
   const { messageIds } = manifest;
@@ -234,5 +228,5 @@ async function openSession(core: CoreContext, opening: Opening): Promise<string[
     createdAt: at,
   });
   await core.store.sessions.create(session, { from: manifest.session, messageIds, tokenIds: tokens && ids });
-  return leaveActive(core, session);
+  return makeCurrent(core, session);
 }

@@ -54,12 +54,12 @@ export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'
       receipts,
       isPinned: await core.store.windows.isPinned(name),
     }),
-    lineageWindows: await lineageOf(core, manifest),
+    lineageWindows: await ancestorsOf(core, manifest),
     receipts,
   };
 }
 
-async function lineageOf(core: CoreContext, manifest: WindowManifest): Promise<WindowName[]> {
+async function ancestorsOf(core: CoreContext, manifest: WindowManifest): Promise<WindowName[]> {
   const names = [manifest.name];
   let parent = manifest.parentWindow;
   // A parent may have been deleted; a circle can only come from a damaged record.

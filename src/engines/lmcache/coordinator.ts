@@ -27,7 +27,7 @@ export interface CoordinatorOptions extends Omit<LinkOptions, 'connect' | 'apiKe
 
 /**
  * A client of LMCache's coordinator, which knows which instance has which piece, keeps pinned ones, and deletes. It has no
- * authentication, so nothing secret but the salt goes there. All methods throw `CwmError` as {@link Engine} does.
+ * authentication, so nothing secret but the salt goes there. All methods throw `CwmError` as `Engine` does.
  */
 export class LmcacheCoordinator {
   readonly #links: LinkFactory;
@@ -72,7 +72,7 @@ export class LmcacheCoordinator {
     return instances.map(({ instance_id: id }) => id);
   }
 
-  /** @returns an id for {@link isPrefetched}, or null when there is nothing to bring. */
+  /** @returns an id for `isPrefetched`, or null when there is nothing to bring. */
   async prefetch(context: CachedContext, instance: string, signal: AbortSignal): Promise<string | null> {
     const body = { ...this.#body(context), instance_id: instance };
     const { request_id: id } = await this.#send('POST', '/cache/prefetches', body, submittedSchema, signal);
@@ -84,7 +84,7 @@ export class LmcacheCoordinator {
     return (await this.#send('GET', path, undefined, prefetchSchema, signal)).status === 'completed';
   }
 
-  /** Pins count: each one takes an {@link unpin} of its own. Pieces that are not stored yet are pinned as well. */
+  /** Pins count: each one takes an `unpin` of its own. Pieces that are not stored yet are pinned as well. */
   async pin(context: CachedContext, signal: AbortSignal): Promise<void> {
     await this.#send('POST', '/cache/pins', this.#body(context), pinsSchema, signal);
   }

@@ -3,7 +3,7 @@ import { count, maybe, tokenIds } from '../http/lenient.ts';
 import { hashProfileSchema } from '../../protocol/schemas/window.ts';
 
 /**
- * What of vLLM's answers is read. Everything that {@link maybe} wraps is missing or odd in some version, or on some server that speaks
+ * What of vLLM's answers is read. Everything that `maybe` wraps is missing or odd in some version, or on some server that speaks
  * the same dialect, and serves evidence only.
  */
 
@@ -112,7 +112,7 @@ export const completionSchema = z.object({
 });
 export type Completion = z.infer<typeof completionSchema>;
 
-/** What is said, in a piece of a stream or in a whole answer. Its text has several forms: {@link contentText} reads them. */
+/** What is said, in a piece of a stream or in a whole answer. Its text has several forms: `contentText` reads them. */
 const pieceSchema = z.object({
   content: z.optional(z.unknown()),
   /** Three names for what a model wrote before it answered. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { AuditPoint } from '../../protocol/schemas/audit.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import type { Trash } from '../records/trash.ts';
 import type { AuditFile } from './auditChain.ts';
 import { lastAuditLine, splitLines } from './auditLine.ts';
@@ -17,10 +17,10 @@ export interface ExpiredArchive {
 
 /** `audit/<year>-<month>.jsonl`: months of the log that are over. */
 export class AuditArchives {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #trash: Trash;
 
-  constructor(parts: StoreParts, trash: Trash) {
+  constructor(parts: StoreDisk, trash: Trash) {
     this.#parts = parts;
     this.#trash = trash;
   }

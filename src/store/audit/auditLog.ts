@@ -10,7 +10,7 @@ import {
 } from '../../protocol/schemas/audit.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { ClockWatch } from '../disk/clockWatch.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import type { Trash } from '../records/trash.ts';
 import { AuditArchives } from './auditArchives.ts';
 import { checkChain, type AuditFile } from './auditChain.ts';
@@ -35,7 +35,7 @@ type AuditSettings = NonNullable<AuditFact['settings']>;
  * shows even that.
  */
 export class AuditLog {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #archives: AuditArchives;
   readonly #clockWatch: ClockWatch;
   readonly #queue = new SerialQueue();
@@ -50,7 +50,7 @@ export class AuditLog {
   #lost = 0;
   #settings: AuditSettings | null = null;
 
-  constructor(parts: StoreParts, trash: Trash, clockWatch: ClockWatch) {
+  constructor(parts: StoreDisk, trash: Trash, clockWatch: ClockWatch) {
     this.#clockWatch = clockWatch;
     this.#parts = parts;
     this.#archives = new AuditArchives(parts, trash);

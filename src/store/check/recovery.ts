@@ -6,7 +6,7 @@ import type { ClockWatch } from '../disk/clockWatch.ts';
 import { hasCode, type Files } from '../disk/files.ts';
 import type { FreezeIntent, FreezeIntents } from '../records/freezeIntents.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import type { Trash } from '../records/trash.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 
@@ -41,7 +41,7 @@ export interface FinishedFreeze {
  * like a checkpoint.
  */
 export async function recover(
-  parts: StoreParts,
+  parts: StoreDisk,
   sessions: SessionFiles,
   windows: WindowFiles,
   intents: FreezeIntents,
@@ -67,7 +67,7 @@ export async function recover(
 }
 
 async function finishFreeze(
-  { quarantine, layout }: StoreParts,
+  { quarantine, layout }: StoreDisk,
   sessions: SessionFiles,
   windows: WindowFiles,
   intent: FreezeIntent,

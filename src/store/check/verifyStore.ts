@@ -12,11 +12,11 @@ import type { LiveIndex } from '../index/liveIndex.ts';
 import type { LineageFiles } from '../records/lineageFiles.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
 import type { StateFiles } from '../states/stateFiles.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 
 export interface VerifiedStore {
-  readonly parts: StoreParts;
+  readonly parts: StoreDisk;
   readonly sessions: SessionFiles;
   readonly windows: WindowFiles;
   readonly lineages: LineageFiles;

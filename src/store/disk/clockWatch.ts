@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { nullOn } from '../../protocol/errors.ts';
 import { hasCode } from './files.ts';
-import type { StoreParts } from './storeParts.ts';
+import type { StoreDisk } from './storeDisk.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 /** When the store was closed for longer than this, a long pause and a wrong clock look the same. */
@@ -20,11 +20,11 @@ const clockRecordSchema = z.object({ seen: z.string(), steadySince: z.string() }
  * usually corrected by then, and a store that was really unused for so long only loses one day.
  */
 export class ClockWatch {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   #steadySinceMs: number | null = null;
   #seenMs = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

@@ -1,18 +1,18 @@
 import { parseSessionId, parseWindowName, type SessionId, type WindowName } from '../../protocol/ids.ts';
 import { idOfFileName } from '../disk/layout.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import { nullIfUnreadable } from '../disk/unreadable.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 import { sessionRow, windowRow, type SessionRow, type WindowRow } from './rows.ts';
 
 /** Makes the index's rows from the files: the only source, for a change as for a rebuild. */
 export class IndexSource {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #sessions: SessionFiles;
   readonly #windows: WindowFiles;
 
-  constructor(parts: StoreParts, sessions: SessionFiles, windows: WindowFiles) {
+  constructor(parts: StoreDisk, sessions: SessionFiles, windows: WindowFiles) {
     this.#parts = parts;
     this.#sessions = sessions;
     this.#windows = windows;

@@ -2,7 +2,7 @@ import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import { openImage, sealImage } from './indexImage.ts';
 import type { IndexSource } from './indexSource.ts';
 import { SqlIndex } from './sqlIndex.ts';
@@ -23,7 +23,7 @@ const rowsAtOnce = 500;
  * each row must have the stamp of its files as they are now, else from the files.
  */
 export class LiveIndex {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #source: IndexSource;
   readonly #wasmPath: string | null;
   readonly #queue = new SerialQueue();
@@ -33,7 +33,7 @@ export class LiveIndex {
   #unsavedRows = 0;
   #refreshing = false;
 
-  constructor(parts: StoreParts, source: IndexSource, wasmPath: string | null) {
+  constructor(parts: StoreDisk, source: IndexSource, wasmPath: string | null) {
     this.#parts = parts;
     this.#source = source;
     this.#wasmPath = wasmPath;

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { stampOf } from '../disk/quarantine.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 /**
  * Copies all records to `backups/format-<from>-<stamp>/`: all of them or nothing appears. Files that are never changed in place
@@ -8,7 +8,7 @@ import type { StoreParts } from '../disk/storeParts.ts';
  *
  * @returns where it is, relative to the storage directory.
  */
-export async function backUp(parts: StoreParts, from: number): Promise<string> {
+export async function backUp(parts: StoreDisk, from: number): Promise<string> {
   const { files, layout, writes, clock } = parts;
   const { contexts, windows, lineages, projects, prompts, intents, trash, activeStates, storeRecord } = layout;
   if ((await files.stat(layout.backups)) === null) {
@@ -27,7 +27,7 @@ export async function backUp(parts: StoreParts, from: number): Promise<string> {
 }
 
 /** A link is not followed, because this program writes none. */
-async function copy(parts: StoreParts, from: string, to: string): Promise<void> {
+async function copy(parts: StoreDisk, from: string, to: string): Promise<void> {
   const { files, writes } = parts;
   const stat = await files.stat(from);
   if (stat?.kind === 'directory') {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { DamageError, encodeRecord, openRecord } from '../disk/record.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import { describeItem } from '../records/trash.ts';
 import { backUp } from './backup.ts';
 import type { Migration, MigrationContext } from './migration.ts';
@@ -22,7 +22,7 @@ export interface MigrationDone {
  * @returns what was done; empty when there was nothing to do.
  */
 export async function migrateStore(
-  parts: StoreParts,
+  parts: StoreDisk,
   migrations: readonly Migration[],
   version: number,
   record: StoreRecord,
@@ -45,7 +45,7 @@ export async function migrateStore(
   return done;
 }
 
-function contextOf(parts: StoreParts, to: number): MigrationContext {
+function contextOf(parts: StoreDisk, to: number): MigrationContext {
   const { files, layout, writes, lines } = parts;
   const below = async (directory: string): Promise<string[]> =>
     (await files.list(directory)).map((name) => join(directory, name));

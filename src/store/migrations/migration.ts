@@ -1,7 +1,7 @@
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 /** The objects that a step uses. */
-export interface MigrationContext extends Pick<StoreParts, 'files' | 'layout' | 'writes' | 'lines'> {
+export interface MigrationContext extends Pick<StoreDisk, 'files' | 'layout' | 'writes' | 'lines'> {
   /** Paths of the directories of all sessions and windows, also of those in the trash. */
   readonly sessions: () => Promise<readonly string[]>;
   readonly windows: () => Promise<readonly string[]>;

@@ -3,13 +3,13 @@ import type { Clock } from '../../base/clock.ts';
 import type { Files } from '../disk/files.ts';
 import { Layout } from '../disk/layout.ts';
 import { recordFormatVersion } from '../disk/record.ts';
-import { hasDirectory, makeStoreParts, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, makeStoreDisk, type StoreDisk } from '../disk/storeDisk.ts';
 import { migrateStore, type MigrationDone } from './migrateStore.ts';
 import type { Migration } from './migration.ts';
 import { encodeStoreRecord, readStoreFormat } from './storeFormat.ts';
 
 export interface PreparedStore {
-  readonly parts: StoreParts;
+  readonly parts: StoreDisk;
   /** The store's format, also when it is later than the known one. */
   readonly formatVersion: number;
   /** What was done to bring it to that format. */
@@ -47,7 +47,7 @@ export async function prepareStore(
     if (format.kind !== 'known' || format.version !== knownVersion || format.record.migrating) throw readOnlyWhy;
     return readOnly(files, clock, layout, format.version, readOnlyWhy);
   }
-  const parts = makeStoreParts(files, clock, layout, knownVersion);
+  const parts = makeStoreDisk(files, clock, layout, knownVersion);
   for (const directory of layout.directories) {
     if (!(await hasDirectory(files, directory))) await files.makeDirectory(directory);
   }
@@ -63,7 +63,7 @@ export async function prepareStore(
 }
 
 const readOnly = (files: Files, clock: Clock, layout: Layout, formatVersion: number, why: CwmError): PreparedStore => ({
-  parts: makeStoreParts(files, clock, layout, null),
+  parts: makeStoreDisk(files, clock, layout, null),
   formatVersion,
   migrated: [],
   readOnlyWhy: why,

@@ -1,7 +1,7 @@
 import type { SessionStore } from '../../core/ports/sessions.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import { nullIfUnreadable } from '../disk/unreadable.ts';
 import type { IndexSource } from '../index/indexSource.ts';
 import type { LiveIndex } from '../index/liveIndex.ts';
@@ -9,7 +9,7 @@ import type { SessionFiles } from '../records/sessionFiles.ts';
 
 /** The sessions: their files, listed by the index. */
 export function sessionPart(
-  { quarantine, layout }: StoreParts,
+  { quarantine, layout }: StoreDisk,
   files: SessionFiles,
   index: LiveIndex,
   source: IndexSource,

@@ -1,6 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 import { isFull, roomLeft, storageError, type Access } from '../disk/storageError.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import type { IndexedRecord, LiveIndex } from '../index/liveIndex.ts';
 import type { Accesses } from './accesses.ts';
 
@@ -12,14 +12,14 @@ type AnyAccess = Access | ((...given: readonly unknown[]) => IndexedRecord);
  * code, and tells the index which record a write may have changed.
  */
 export class StoreGuard {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #index: LiveIndex;
   readonly #running = new Set<Promise<unknown>>();
   /** Why nothing may be written; null when the store can be changed. */
   readonly readOnlyWhy: CwmError | null;
   #closed = false;
 
-  constructor(parts: StoreParts, index: LiveIndex, readOnlyWhy: CwmError | null) {
+  constructor(parts: StoreDisk, index: LiveIndex, readOnlyWhy: CwmError | null) {
     this.#parts = parts;
     this.#index = index;
     this.readOnlyWhy = readOnlyWhy;

@@ -1,7 +1,7 @@
 import type { TrashItem, TrashStore } from '../../core/ports/trash.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
-import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import type { LiveIndex } from '../index/liveIndex.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
 import type { Trash } from '../records/trash.ts';
@@ -9,7 +9,7 @@ import type { WindowFiles } from '../records/windowFiles.ts';
 
 /** The trash: what is restored from it goes back to where its kind of record lies. */
 export function trashPart(
-  parts: StoreParts,
+  parts: StoreDisk,
   trash: Trash,
   sessions: SessionFiles,
   windows: WindowFiles,

@@ -1,14 +1,14 @@
 import * as z from 'zod/mini';
 import { nullOn } from '../../protocol/errors.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 const chosenEngineSchema = z.object({ engine: z.string() });
 
 /** The engine of sessions that name none. */
 export class EngineChoice {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

@@ -4,7 +4,7 @@ import { sessionIdSchema, windowNameSchema } from '../../protocol/schemas/ids.ts
 import { nullOn } from '../../protocol/errors.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { hasCode } from '../disk/files.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 const intentSchema = z.object({ window: windowNameSchema, session: sessionIdSchema, sessionVersion: z.number() });
 export type FreezeIntent = z.infer<typeof intentSchema>;
@@ -16,10 +16,10 @@ export type FreezeIntent = z.infer<typeof intentSchema>;
  * over.
  */
 export class FreezeIntents {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #open = new Map<SessionId, Set<WindowName>>();
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

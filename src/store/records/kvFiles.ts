@@ -7,7 +7,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import { blockRecordSchema, kvRecordSchema, type KvRecord } from '../../protocol/schemas/window.ts';
 import type { WindowPaths } from '../disk/layout.ts';
 import { encodeRecord } from '../disk/record.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 /** Everything but the blocks, which are many: lists need a window's KV size without reading them. */
 const kvHeadSchema = z.object({
@@ -27,9 +27,9 @@ const blocksSchema = z.array(blockRecordSchema);
 
 /** A window's record of its KV: `kv.json`, which names `blocks-<sha256>.json`. */
 export class KvFiles {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

@@ -4,16 +4,16 @@ import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { Lineage, LineageStore } from '../../core/ports/lineages.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { LineageId } from '../../protocol/ids.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 const lineageSchema = z.object({ id: lineageIdSchema, salt: z.string(), generation: z.number() });
 
 /** Lineages, one small record each. */
 export class LineageFiles implements LineageStore {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #queue = new KeyedQueue<LineageId>();
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

@@ -9,7 +9,7 @@ import { encodeLines } from '../disk/lines.ts';
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
 import { encodeRecord } from '../disk/record.ts';
 import { MessageChains } from './messageChains.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 const indexEntrySchema = z.object({
   id: messageIdSchema,
@@ -36,12 +36,12 @@ const entryOf = ({ id, parentId, sequence, role, content, createdAt }: Message):
  * lost. Calls that change one session's pool must come one after another.
  */
 export class MessagePool {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   /** Indexes that were compared with the files since the store was opened. */
   readonly #checked = new Set<string>();
   readonly #chains: MessageChains;
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
     this.#chains = new MessageChains(
       (paths) => this.#entries(paths),

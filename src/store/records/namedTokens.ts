@@ -3,13 +3,13 @@ import * as z from 'zod/mini';
 import { nullOn } from '../../protocol/errors.ts';
 import { sessionSchema } from '../../protocol/schemas/session.ts';
 import type { SessionPaths } from '../disk/layout.ts';
-import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 
 const namesTokens = z.pick(sessionSchema, { branches: true, tokens: true });
 const pointSchema = z.object({ conversation: namesTokens });
 
 /** SHA-256s of all token ids that a session's record and its recovery points name, the record's own first. */
-export async function namedTokens({ files, records }: StoreParts, paths: SessionPaths): Promise<string[]> {
+export async function namedTokens({ files, records }: StoreDisk, paths: SessionPaths): Promise<string[]> {
   const owners: z.infer<typeof namesTokens>[] = [];
   const session = await nullOn(records.read(paths.metadata, namesTokens), 'Corrupted');
   if (session) owners.push(session);

@@ -4,16 +4,16 @@ import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { ProjectStore } from '../../core/ports/projects.ts';
 import { nullOn } from '../../protocol/errors.ts';
 import { parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
-import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 
 const projectSchema = z.object({ project: projectUriSchema, activeSession: z.nullable(sessionIdSchema) });
 
 /** The record of a project: `projects/<SHA-256 of its URI>.json`. */
 export class ProjectFiles implements ProjectStore {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #queue = new KeyedQueue<ProjectUri>();
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

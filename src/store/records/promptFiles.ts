@@ -4,16 +4,16 @@ import { nullOn } from '../../protocol/errors.ts';
 import { parsePromptId, type PromptId } from '../../protocol/ids.ts';
 import { namedPromptSchema, type NamedPrompt } from '../../protocol/schemas/sessionSettings.ts';
 import { idOfFileName } from '../disk/layout.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import type { Trash } from './trash.ts';
 
 /** Named system prompts: `prompts/<id>.json`, one small record each. */
 export class PromptFiles implements PromptStore {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #trash: Trash;
   readonly #queue = new KeyedQueue<PromptId>();
 
-  constructor(parts: StoreParts, trash: Trash) {
+  constructor(parts: StoreDisk, trash: Trash) {
     this.#parts = parts;
     this.#trash = trash;
   }

@@ -9,21 +9,21 @@ import type { FreezeIntents } from './freezeIntents.ts';
 import { sessionPaths, type SessionPaths } from '../disk/layout.ts';
 import { MessagePool } from './messagePool.ts';
 import { encodeRecord } from '../disk/record.ts';
-import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import { namedTokens } from './namedTokens.ts';
 import { TokenLog } from './tokenLog.ts';
 import type { Trash } from './trash.ts';
 
 /** Sessions as directories: record, message pool and token ids. */
 export class SessionFiles {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
   readonly #queue = new KeyedQueue<SessionId>();
   readonly #tokens: TokenLog;
   readonly pool: MessagePool;
 
-  constructor(parts: StoreParts, intents: FreezeIntents, trash: Trash) {
+  constructor(parts: StoreDisk, intents: FreezeIntents, trash: Trash) {
     this.#parts = parts;
     this.#intents = intents;
     this.#trash = trash;

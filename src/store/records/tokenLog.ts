@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { commonPrefixLength, decodeTokenIds, encodeTokenIds } from '../../base/tokenIds.ts';
 import { encodeLines } from '../disk/lines.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 /**
  * One list of token ids, named by the SHA-256 of its bytes: the first `from` ids of an earlier list, and its own behind them. So a turn
@@ -44,13 +44,13 @@ const encodedBytesPerId = 5.4;
 
 /** Token ids of each session, in an append-only file. Calls that change one file must come one after another. */
 export class TokenLog {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   /** The list that was used last of each file; the file that was used last comes last. */
   readonly #recent = new Map<string, Recent>();
   /** Below this size no rewriting is worth its cost. */
   readonly #notBelow = new Map<string, number>();
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

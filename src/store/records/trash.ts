@@ -6,18 +6,18 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { Files } from '../disk/files.ts';
 import { stampOf } from '../disk/quarantine.ts';
 import { entriesIfThere } from '../space/entriesIfThere.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 
 /** How long a deleted item can be restored. */
 export const trashGraceMs = 7 * 24 * 60 * 60 * 1000;
 
 /** `trash/<stamp>-<what>/`: deleting is one rename, and the disk space comes back a week later. */
 export class Trash {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   /** Items are taken out one after another, so that two callers cannot take the same one. */
   readonly #takers = new SerialQueue();
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

@@ -11,20 +11,20 @@ import { KvFiles } from './kvFiles.ts';
 import { windowPaths, type WindowPaths } from '../disk/layout.ts';
 import { encodeRecord } from '../disk/record.ts';
 import type { SessionFiles } from './sessionFiles.ts';
-import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import { openTokens } from '../disk/tokenFile.ts';
 import type { Trash } from './trash.ts';
 
 /** Windows as directories. Locks are taken in the order session, window. */
 export class WindowFiles {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #sessions: SessionFiles;
   readonly #intents: FreezeIntents;
   readonly #trash: Trash;
   readonly #queue = new KeyedQueue<WindowName>();
   readonly kv: KvFiles;
 
-  constructor(parts: StoreParts, sessions: SessionFiles, intents: FreezeIntents, trash: Trash) {
+  constructor(parts: StoreDisk, sessions: SessionFiles, intents: FreezeIntents, trash: Trash) {
     this.#parts = parts;
     this.#sessions = sessions;
     this.#intents = intents;

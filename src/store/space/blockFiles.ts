@@ -3,7 +3,7 @@ import type { BlockCache, CachedBlock, CacheSizes } from '../../core/ports/block
 import { CwmError } from '../../protocol/errors.ts';
 import { hasCode, type DirectoryEntry, type Files } from '../disk/files.ts';
 import { storageError, type Access } from '../disk/storageError.ts';
-import { hasDirectory } from '../disk/storeParts.ts';
+import { hasDirectory } from '../disk/storeDisk.ts';
 import { entriesIfThere } from './entriesIfThere.ts';
 import { bytesBelow } from './storageSizes.ts';
 

@@ -3,14 +3,14 @@ import type { StorageSizes } from '../../core/ports/space.ts';
 import { parseWindowName } from '../../protocol/ids.ts';
 import type { Files } from '../disk/files.ts';
 import { idOfFileName } from '../disk/layout.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import { entriesIfThere } from './entriesIfThere.ts';
 
 /**
  * Adds up the sizes of all files below the storage directory but those of the KV cache. A message that several sessions share is one
  * file with several names, and counts once. It counts with the records, so that the size of the trash is what emptying it would free.
  */
-export async function measureStorage({ files, layout }: StoreParts, signal: AbortSignal): Promise<StorageSizes> {
+export async function measureStorage({ files, layout }: StoreDisk, signal: AbortSignal): Promise<StorageSizes> {
   const counted = new Set<string>();
   const below = (directory: string): Promise<number> => bytesBelow(files, directory, counted, signal);
   const windowBytes = new Map<string, number>();

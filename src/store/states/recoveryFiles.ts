@@ -5,7 +5,7 @@ import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { SessionPaths } from '../disk/layout.ts';
 import { encodeRecord } from '../disk/record.ts';
-import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import { recoveryPointSchema } from './stateSchemas.ts';
 
 interface Named {
@@ -19,11 +19,11 @@ interface Named {
  * change one session's must come one after another.
  */
 export class RecoveryFiles {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #hasTokens: (id: SessionId, sha256: string) => Promise<boolean>;
 
   /** @param hasTokens whether these token ids of the session can be read: those that cannot are left out. */
-  constructor(parts: StoreParts, hasTokens: (id: SessionId, sha256: string) => Promise<boolean>) {
+  constructor(parts: StoreDisk, hasTokens: (id: SessionId, sha256: string) => Promise<boolean>) {
     this.#parts = parts;
     this.#hasTokens = hasTokens;
   }

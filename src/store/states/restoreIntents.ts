@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import type * as z from 'zod/mini';
 import type { SessionId } from '../../protocol/ids.ts';
 import { hasCode } from '../disk/files.ts';
-import type { StoreParts } from '../disk/storeParts.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
 import { restoreIntentSchema } from './stateSchemas.ts';
 
 export type RestoreIntent = z.infer<typeof restoreIntentSchema>;
 
 /** A restore changes two records. An intent that holds both, written before them, lets a start after a crash finish it. */
 export class RestoreIntents {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

@@ -4,7 +4,7 @@ import { CwmError, isCwmError, nullOn } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
-import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import { RecoveryFiles } from './recoveryFiles.ts';
 import { RestoreIntents, type RestoreIntent } from './restoreIntents.ts';
 import { StateRecords } from './stateRecords.ts';
@@ -12,14 +12,14 @@ import { activeStatesRecordSchema } from './stateSchemas.ts';
 
 /** {@link StateStore} on plain files, in the directories of the sessions. */
 export class StateFiles implements StateStore {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
   readonly #sessions: SessionFiles;
   readonly #records: StateRecords;
   readonly #recovery: RecoveryFiles;
   readonly #intents: RestoreIntents;
   readonly #activeQueue = new KeyedQueue<'active'>();
 
-  constructor(parts: StoreParts, sessions: SessionFiles) {
+  constructor(parts: StoreDisk, sessions: SessionFiles) {
     this.#parts = parts;
     this.#sessions = sessions;
     this.#records = new StateRecords(parts);

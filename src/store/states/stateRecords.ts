@@ -4,7 +4,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { DurableWrites } from '../disk/durableWrites.ts';
 import { encodeRecord } from '../disk/record.ts';
-import { hasDirectory, type StoreParts } from '../disk/storeParts.ts';
+import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import { stateRecordSchema } from './stateSchemas.ts';
 
 /**
@@ -12,9 +12,9 @@ import { stateRecordSchema } from './stateSchemas.ts';
  * that change one session's must come one after another.
  */
 export class StateRecords {
-  readonly #parts: StoreParts;
+  readonly #parts: StoreDisk;
 
-  constructor(parts: StoreParts) {
+  constructor(parts: StoreDisk) {
     this.#parts = parts;
   }
 

@@ -7,7 +7,7 @@ import type { RouteInput, RouteName, RouteOutput } from '../../protocol/api.ts';
 import type { Change } from '../../protocol/signals.ts';
 import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Backend, ConnectBackend } from './backend.ts';
-import type { StateStore } from '../state.ts';
+import type { ViewState } from '../state.ts';
 
 /** `lost`: the backend behind it ended; the next call starts another one. */
 type Held =
@@ -21,14 +21,14 @@ type Held =
  */
 export class BackendConnection implements Disposable {
   readonly #connect: ConnectBackend;
-  readonly #state: StateStore;
+  readonly #state: ViewState;
   readonly #disposed = new AbortController();
   readonly #changes: Emitter<Change>;
   #held: Held = { kind: 'nothing' };
   /** Counts the backends that were released, so that a start that ends later knows that it is too late. */
   #letGoCount = 0;
 
-  constructor(connect: ConnectBackend, state: StateStore, onError: (error: unknown) => void) {
+  constructor(connect: ConnectBackend, state: ViewState, onError: (error: unknown) => void) {
     this.#connect = connect;
     this.#state = state;
     this.#changes = new Emitter<Change>(onError);

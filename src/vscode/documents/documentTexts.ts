@@ -6,7 +6,7 @@ import { doctorReport } from '../render/doctorReport.ts';
 import { statusReport, type AboutBackend } from '../render/statusReport.ts';
 import { usageReport } from '../render/usageReport.ts';
 import { verificationReport } from '../render/verificationReport.ts';
-import type { StateStore } from '../state.ts';
+import type { ViewState } from '../state.ts';
 import type { DocumentKind } from './documentUri.ts';
 import type { DocumentText } from './documents.ts';
 
@@ -19,7 +19,7 @@ export interface Reports {
 /** How each kind of document gets its text. */
 export function documentTexts(
   connection: BackendConnection,
-  state: StateStore,
+  state: ViewState,
   conversations: Conversations,
   reports: Reports,
 ): Readonly<Record<DocumentKind, DocumentText>> {

@@ -3,19 +3,19 @@ import { DisposableStore } from '../../base/disposable.ts';
 import { projectUriOfFolder, projectUriOfVirtualFolder } from '../../client/projectUri.ts';
 import type { ProjectUri } from '../../protocol/ids.ts';
 import type { Puller } from './puller.ts';
-import type { StateStore } from '../state.ts';
+import type { ViewState } from '../state.ts';
 
 /**
  * Follows the folder that the user works in: the active editor's folder, else the first one. A project has the name of the folder's
  * real path, so a link to the folder is the same project.
  */
 export class ProjectTracker implements Disposable {
-  readonly #state: StateStore;
+  readonly #state: ViewState;
   readonly #puller: Puller;
   readonly #subscriptions = new DisposableStore();
   #settled: Promise<void> = Promise.resolve();
 
-  constructor(state: StateStore, puller: Puller) {
+  constructor(state: ViewState, puller: Puller) {
     this.#state = state;
     this.#puller = puller;
     this.#subscriptions.add(workspace.onDidChangeWorkspaceFolders(() => this.#follow()));

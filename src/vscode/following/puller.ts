@@ -4,7 +4,7 @@ import { nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import { LatestOnly } from './latestOnly.ts';
-import type { EngineState, Listing, State, StateStore } from '../state.ts';
+import type { EngineState, Listing, State, ViewState } from '../state.ts';
 
 /** Rows of one page of the tree. */
 export const pageSize = 100;
@@ -15,7 +15,7 @@ export const pageSize = 100;
  */
 export class Puller {
   readonly #connection: BackendConnection;
-  readonly #state: StateStore;
+  readonly #state: ViewState;
   readonly #engineSpec: () => string;
   readonly #onError: (error: CwmError) => void;
   readonly #jobs = new LatestOnly();
@@ -25,7 +25,7 @@ export class Puller {
 
   constructor(
     connection: BackendConnection,
-    state: StateStore,
+    state: ViewState,
     engineSpec: () => string,
     onError: (error: CwmError) => void,
   ) {

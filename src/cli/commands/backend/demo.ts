@@ -8,7 +8,7 @@ import { wholeNumber } from '../../arguments.ts';
 import { jobTable } from '../../demo/jobTable.ts';
 import { keptItsPromise, runMainJob, type MainJobResult } from '../../demo/mainJob.ts';
 import { exitCodes } from '../../failure.ts';
-import { Progress } from '../../terminal/progress.ts';
+import { ProgressLine } from '../../terminal/progress.ts';
 import { withCommonOptions, type CommonOptions, type Run } from '../../run.ts';
 
 const defaultTokens = 8192;
@@ -39,7 +39,7 @@ export function registerDemo(program: Command, perform: Perform): void {
 async function demonstrate(run: Run, isTemporary: boolean, paths: string[], tokens: number): Promise<MainJobResult> {
   const storage = isTemporary ? await mkdtemp(join(tmpdir(), 'cwm-demo-')) : run.storage;
   const client = backendClient({ storage, kind: 'cli', start: run.backendStart });
-  const progress = run.terminal.isWatched && !run.json ? new Progress(run.terminal, 'Starting') : null;
+  const progress = run.terminal.isWatched && !run.json ? new ProgressLine(run.terminal, 'Starting') : null;
   try {
     return await runMainJob(
       client,

@@ -1,7 +1,7 @@
 import type { GenerateRequest } from '../../../core/ports/engine.ts';
 import type { LinkRequest } from '../../http/link.ts';
 
-/** One answer to a conversation, with every field that any server has a use for; {@link Dialect} leaves out what this one refuses. */
+/** One answer to a conversation, with every field that any server has a use for; `Dialect` leaves out what this one refuses. */
 export const chatRequest = (model: string, request: GenerateRequest): LinkRequest => ({
   method: 'POST',
   path: '/v1/chat/completions',

@@ -8,7 +8,7 @@ import { Quarantine } from './quarantine.ts';
 import { RecordFiles } from './recordFiles.ts';
 
 /** The objects that every part of the store uses. */
-export interface StoreParts {
+export interface StoreDisk {
   readonly files: Files;
   readonly clock: Clock;
   readonly layout: Layout;
@@ -21,7 +21,7 @@ export interface StoreParts {
 }
 
 /** @param formatVersion the store's format, null for one that a later version wrote. */
-export function makeStoreParts(files: Files, clock: Clock, layout: Layout, formatVersion: number | null): StoreParts {
+export function makeStoreDisk(files: Files, clock: Clock, layout: Layout, formatVersion: number | null): StoreDisk {
   const isReadOnly = formatVersion === null;
   const writes = new DurableWrites(files, layout.temporary);
   const quarantine = new Quarantine(writes, layout, clock, isReadOnly);
