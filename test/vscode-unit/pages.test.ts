@@ -5,7 +5,7 @@ import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { documentTexts, type Reports } from '../../src/vscode/documents/documentTexts.ts';
 import { conversationText } from '../../src/vscode/render/conversationText.ts';
 import { viewMessage } from '../../src/vscode/render/viewMessage.ts';
-import { StateStore } from '../../src/vscode/state.ts';
+import { ViewState } from '../../src/vscode/state.ts';
 import { aState } from './builders.ts';
 import { FakeBackend, healthAnswer } from './fakeBackend.ts';
 
@@ -18,7 +18,7 @@ function pages(reports: Reports = { doctor: null, verification: null }) {
     health: () => healthAnswer,
     encryption: () => ({ state: 'off', keyId: null, keyFile: null }),
   });
-  const state = new StateStore(fail);
+  const state = new ViewState(fail);
   const connection = new BackendConnection(async () => backend, state, fail);
   const texts = documentTexts(connection, state, new Conversations(connection, fail), reports);
   return { backend, connection, texts };
