@@ -2,22 +2,22 @@ import type { Canary } from '../../protocol/schemas/receipt.ts';
 import { canaryDifference } from './canary.ts';
 import type { Measurement } from '../ports/engine.ts';
 
-/** How often a canary is asked at most, to tell what is noise. */
+/** The most requests for one canary to measure the noise. */
 export const mostAnswers = 5;
 
 export interface NoiseSample {
   readonly last: Measurement;
-  /** The two answers that were furthest apart; null when the engine gives no log-probabilities. */
+  /** The two answers that differed most; null when the engine gives no log-probabilities. */
   readonly pair: [Canary, Canary] | null;
-  /** How far apart they were, in nats; 0 for a single answer, null without any. */
+  /** Their difference, in nats; 0 for a single answer, null without any. */
   readonly noise: number | null;
-  /** Whether others used the server meanwhile. */
+  /** Whether others used the server during these requests. */
   readonly isBusy: boolean;
 }
 
 /**
- * Asks the same again, to see how far the engine's answers are apart: `fewest` times, and more while others use the server, which moves
- * the last bits of what it answers.
+ * Repeats one request to see how much the engine's answers differ: `fewest` times, and more while others use the server, whose requests
+ * change the last bits of its answers.
  */
 export async function askForNoise(ask: () => Promise<Measurement>, fewest: number): Promise<NoiseSample> {
   const canaries: Canary[] = [];

@@ -1,19 +1,19 @@
 import type { BlockRecord } from '../../protocol/schemas/window.ts';
 import type { BlockLocation, Engine, LocatedBlock } from '../ports/engine.ts';
 
-/** What other windows have recorded for the same blocks (`BlockRecords.checksumsOfOthers`). */
+/** Other windows' records of the same blocks (`BlockRecords.checksumsOfOthers`). */
 export type ChecksumsOfOthers = (hashes: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;
 
-/** How a window's recorded blocks stand against the files that are there now. */
+/** A comparison of a window's recorded blocks with the present files. */
 export interface BlockCheck {
   readonly checked: number;
-  /** How many had to be read, because their stat fields were not those recorded. */
+  /** The number of files that were read, because their stat fields differed from the record. */
   readonly hashed: number;
   readonly damaged: readonly string[];
   /** Other bytes than recorded here, but those that another window has recorded since: its thaw computed the block again. */
   readonly recomputed: readonly string[];
   readonly missing: readonly string[];
-  /** How many are whole from the first one on, without a gap. */
+  /** The number of whole blocks from the first one on, without a gap. */
   readonly wholeAtStart: number;
   /** The records as of now, for the blocks that are whole, recomputed ones among them. */
   readonly whole: readonly BlockRecord[];
@@ -21,7 +21,7 @@ export interface BlockCheck {
 
 /**
  * Checks recorded blocks as git checks its index: equal stat fields mean unchanged content, anything else is read and
- * hashed. `readAll` trusts no stat field, which is what a verification asks for.
+ * hashed. `readAll` trusts no stat field, as a verification requires.
  */
 export async function checkBlocks(
   engine: Engine,
@@ -69,8 +69,8 @@ export async function checkBlocks(
 }
 
 /**
- * Records every block that is there now, reading only those whose stat fields are not already `known`. An empty file is what a full
- * disk or a crash leaves of a block: it is none (EC-014).
+ * Records every block that exists now, reading only those whose stat fields are not already `known`. A full disk or a crash can leave an
+ * empty file: it counts as no block (EC-014).
  */
 export async function recordBlocks(
   engine: Engine,

@@ -1,6 +1,6 @@
 import type { Canary } from '../../protocol/schemas/receipt.ts';
 
-/** Printing a float32 in decimal and reading it back moves it by less than this, in nats. */
+/** A float32 that is printed in decimal and read back changes by less than this, in nats. */
 const printingError = 1e-6;
 
 /**
@@ -20,10 +20,10 @@ export function canaryDifference(a: Canary, b: Canary): number {
   return difference;
 }
 
-/** More than any rounding moves a log-probability, in nats. */
+/** No rounding changes a log-probability by this much, in nats. */
 export const grossDifference = 0.5;
 
-/** Whether two canaries are so far apart that recomputing in another order can't explain it. */
+/** Whether two canaries differ more than a computation in another order can explain. */
 export const differsGrossly = (a: Canary, b: Canary): boolean => canaryDifference(a, b) > grossDifference;
 
 /** Whether a difference is more than this engine's own noise, as two answers to one request showed it. */

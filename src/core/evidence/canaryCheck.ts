@@ -4,27 +4,27 @@ import { mostAnswers } from './askForNoise.ts';
 import { canaryDifference, differsGrossly, grossDifference, isBeyondNoise } from './canary.ts';
 import type { Measurement } from '../ports/engine.ts';
 
-/** What holding the measured canary against the frozen one came to. */
+/** The result of comparing the measured canary with the frozen one. */
 export interface CanaryCheck {
   readonly result: CheckResult;
   /** In nats. */
   readonly difference: number | null;
   readonly noise: number | null;
   readonly why: string | null;
-  /** It was another answer each time, by no more than others who used the server meanwhile could have brought about. */
+  /** Every answer differed, but by no more than the requests of others at the same time can explain. */
   readonly mayBeNoise?: boolean;
 }
 
 export interface CanaryComparison {
   readonly frozen: KvRecord['canary'];
   readonly measured: Measurement;
-  /** What reuse alone says of the measured request. */
+  /** The verdict of reuse alone on the measured request. */
   readonly reused: Verdict;
   /** False when some of the KV that it rests on may have been computed again since the canary was taken, or all after a repair. */
   readonly isExact: boolean;
-  /** The engine refused to restore the KV, which may have left it damaged: then what it computes anew is in question as well. */
+  /** The engine refused to restore the KV, which may have left it damaged: then fresh computation is in question as well. */
   readonly restoreRejected: boolean;
-  /** Asks once more, before a disagreement counts. */
+  /** Repeats the request before a disagreement counts. */
   readonly askAgain: () => Promise<Measurement | null>;
 }
 

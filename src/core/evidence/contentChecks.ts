@@ -15,7 +15,7 @@ export const uncheckedContent = (why: string): ContentChecks => ({
   why,
 });
 
-/** What the checks of blocks and canary came to, as a receipt tells it. `unseenWhy` says why no blocks were checked. */
+/** The results of the checks of blocks and canary for a receipt. `unseenWhy` says why no blocks were checked. */
 export function contentChecks(
   check: BlockCheck | null,
   canary: CanaryCheck | null,

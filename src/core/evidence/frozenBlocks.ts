@@ -5,7 +5,7 @@ import type { KvContext } from '../ports/engine.ts';
 import { hashesOf } from '../space/blocksInUse.ts';
 import type { FrozenContext } from './frozenContext.ts';
 
-/** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they can't be seen. */
+/** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they cannot be read. */
 export async function checkAndCleanBlocks(
   core: CoreContext,
   { engine, kv, manifest }: FrozenContext,
@@ -27,8 +27,8 @@ export async function checkAndCleanBlocks(
 }
 
 /**
- * Reads the files that stat fields spoke for: where the canary can't speak, they are not enough. Those that were missing stay out of it,
- * for the engine may have made them anew meanwhile.
+ * Reads the files that were trusted by their stat fields: where no canary can be compared, stat fields are not enough. Missing files stay
+ * excluded, since the engine may have written them again since.
  *
  * @returns the hashes of those that are not what was recorded.
  */

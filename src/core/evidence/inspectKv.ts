@@ -14,7 +14,7 @@ import { contentEvidence, restsOnReused, verdictOf } from './reuseVerdict.ts';
 import type { ContentEvidence } from './verdict.ts';
 import type { FrozenContext } from './frozenContext.ts';
 
-/** What the engine showed of a window's KV. Bad block files are deleted by then; nothing else is repaired. */
+/** The evidence about a window's KV. Bad block files are already deleted; nothing else is repaired. */
 export interface Inspection {
   readonly verdict: Verdict;
   readonly restored: RestoreEvidence;
@@ -22,7 +22,7 @@ export interface Inspection {
   readonly measured: Measurement | null;
   /** Whether the lineage still has the salt that the window's record is about. */
   readonly salt: 'of-record' | 'later';
-  /** Null where no block file can be seen. */
+  /** Null where no block file can be read. */
   readonly check: BlockCheck | null;
   /** Of its damaged files those that were found only after the engine had used them. */
   readonly foundLate: readonly string[];
@@ -33,7 +33,7 @@ export interface Inspection {
   readonly prefixes: PrefixCheck | null;
   /** `in-doubt`: the answer's last bits moved, by other requests or by damage, and nothing else speaks for what was reused. */
   readonly content: ContentEvidence | 'in-doubt';
-  /** `another`: quite another answer than the frozen one, whatever the engine says of reuse. */
+  /** `another`: the answer differs grossly from the frozen one, with or without a claim of reuse. */
   readonly answer: 'none' | 'as-frozen' | 'another';
 }
 

@@ -5,7 +5,7 @@ import type { FrozenContext } from './frozenContext.ts';
 
 /**
  * One request over a context, and its canary. With `canaryTokens` the canary is another request's, over so many of the first
- * tokens: it then rests on nothing but KV that the engine keeps for long, and what it computed again does not blur it.
+ * tokens: it then rests only on KV that the engine stores for long, and KV that was computed again does not blur it.
  */
 export async function measure(
   engine: Engine,
@@ -20,7 +20,7 @@ export async function measure(
   return { reuse: { ...measured.reuse, serverIdle }, canary };
 }
 
-/** For an engine that does not tell its block size. */
+/** For an engine that names no block size. */
 const mostLikelyBlockTokens = 256;
 
 /**

@@ -14,11 +14,11 @@ import { reuseFloor } from './reuse.ts';
 /** How many beginnings of a context are asked over, where it is long enough: they lie a quarter of it apart. */
 const prefixes = 3;
 
-/** What asking over the beginnings again came to. */
+/** The result of repeating the requests over the beginnings. */
 export interface PrefixCheck {
   /** Of the longest beginning that answered the same; 0 when none did. */
   readonly agreedTokens: number;
-  /** The first beginning that answered otherwise, then and now. */
+  /** The first beginning with a different answer, then and now. */
   readonly disagreed: {
     readonly tokens: number;
     readonly frozen: Canary;
@@ -42,7 +42,7 @@ export async function askOverPrefixes(
   const ends = Array.from({ length: prefixes }, (_, index) => Math.floor(((index + 1) * blocks) / (prefixes + 1)));
   const answers: PrefixCanary[] = [];
   for (const end of new Set(ends.filter((end) => end > 0))) {
-    // One token more, so that one is left to compute.
+    // One token more, since an engine always computes the last one.
     const tokens = end * blockTokens + 1;
     const { last, pair, noise } = await askForNoise(() => askOver(engine, context, tokens, signal), 1);
     if (isAllReused(last, tokens) && pair && noise !== null && noise <= grossDifference)

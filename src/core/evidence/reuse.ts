@@ -27,7 +27,7 @@ export function mostReusable(
   return lost > 0 && lost <= mostLostTokens ? cachedTokens : undefined;
 }
 
-/** What the user should know of a floor that is lower than usual. */
+/** A note for the user about a floor that is lower than usual. */
 export const mostReusableNotes = (most: number | undefined, tokens: number): string[] =>
   most === undefined
     ? []

@@ -28,7 +28,7 @@ export function verdictOf(
   });
 }
 
-/** What the canary and the checksums say of the KV that was reused. Files that were bad were deleted before the request. */
+/** The judgement of canary and checksums on the reused KV. Bad files were deleted before the request. */
 export function contentEvidence(
   kv: KvRecord,
   measured: Measurement,
@@ -47,7 +47,7 @@ export function contentEvidence(
 export const restsOnReused = ({ canaryTokens }: KvRecord, first: Measurement | null, reused: Verdict | null): boolean =>
   canaryTokens === undefined ? reused !== 'partial' : (first?.reuse.cachedTokens ?? Infinity) >= canaryTokens - 1;
 
-/** Whether all files are whole that what was reused can have come from. */
+/** Whether every file that the reused KV can have come from is whole. */
 const areFilesWhole = (kv: KvRecord, { reuse }: Measurement, check: BlockCheck | null): boolean =>
   check !== null && wholeTokens(kv, check, reuse) >= (reuse.cachedTokens ?? 0);
 

@@ -3,7 +3,7 @@ import type { ContextTokens } from '../../protocol/schemas/session.ts';
 import { reuseFloor } from './reuse.ts';
 
 /**
- * What is known of the content of the KV that was reused.
+ * The knowledge about the content of the reused KV.
  *
  * - `checksums`: every block file that it can have come from has the checksum that was recorded.
  * - `canary`: the engine answered as at the freeze, which some changes of the content do not move ("What each check misses" in `docs/kv-evidence.md`).
@@ -14,7 +14,7 @@ import { reuseFloor } from './reuse.ts';
  */
 export type ContentEvidence = 'checksums' | 'canary' | 'unchecked' | 'out-of-sight' | 'unconfirmed' | 'disagreed';
 
-/** What one request over the frozen ids showed. `null` is "not observed". */
+/** The observations of one request over the frozen ids. `null` is "not observed". */
 export interface RequestEvidence {
   readonly kind: 'request';
   readonly promptTokens: number | null;
@@ -34,7 +34,7 @@ export interface RequestEvidence {
   readonly ids: 'exact' | 'worked-out';
 }
 
-/** All that a verdict rests on. */
+/** The whole evidence of a verdict. */
 export type VerdictEvidence =
   | { readonly kind: 'no-answer' }
   /** Model or token ids are not those of the manifest. */
@@ -45,7 +45,7 @@ export type VerdictEvidence =
 export const idsEvidence = ({ source }: Pick<ContextTokens, 'source'>): RequestEvidence['ids'] =>
   source === 'engine' ? 'exact' : 'worked-out';
 
-/** The one place where evidence becomes a word. Pure and total; it never says `proven` of content that no checksum spoke for. */
+/** The one place where evidence becomes a word. Pure and total; it never says `proven` of content without a matching checksum. */
 export function decideVerdict(evidence: VerdictEvidence): Verdict {
   switch (evidence.kind) {
     case 'no-answer':
@@ -64,7 +64,7 @@ function verdictOfRequest(evidence: RequestEvidence): Verdict {
   // Content that nobody reused is in question only when the engine itself may be damaged.
   if (content === 'disagreed') return 'damaged';
   if (cachedTokens <= 0) return 'rebuilt';
-  // More cached than there were tokens is no evidence of anything but a broken counter.
+  // More cached tokens than the prompt has show only a broken counter.
   if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
   const floor = reuseFloor(promptTokens, blockTokens, mostReusable);
   if (floor === 0 || cachedTokens < floor || files === 'damaged') return 'partial';
