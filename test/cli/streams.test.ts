@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { realBackends } from '../client/support/realBackends.ts';
-import { startCli } from './support/cliProcess.ts';
+import { cliEntry, startCli } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();
 
@@ -26,5 +28,23 @@ describe('cwm and what it is connected to', () => {
     const { code, stderr } = await outcome;
     expect(code).toBe(130);
     expect(JSON.parse(stderr)).toMatchObject({ code: 'CWM-6003' });
+  });
+
+  it.runIf(process.platform === 'linux')('fails where its output cannot be written', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [cliEntry, '--help'], { stdio: ['ignore', full, 'pipe'] });
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    expect(await once(child, 'close')).toEqual([1, null]);
+    closeSync(full);
+    expect(stderr).toMatch(/^cwm: The output cannot be written \(ENOSPC.*\)\.\n$/);
+  });
+
+  it('refuses a message on stdin that is no text', async () => {
+    const { child, outcome } = startCli(['send', 's', '-', '--json', '--storage', makeStorage()], undefined, 'open');
+    child.stdin?.end(Buffer.from([0xff, 0xfe, 0xfd]));
+    const { code, stderr } = await outcome;
+    expect(code).toBe(1);
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'CWM-1003', hint: expect.stringContaining('UTF-8') });
   });
 });

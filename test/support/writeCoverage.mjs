@@ -2,4 +2,4 @@
 import { takeCoverage } from 'node:v8';
 
 process.prependListener('disconnect', takeCoverage);
-setInterval(takeCoverage, 2000).unref();
+setInterval(() => takeCoverage(), 2000).unref();

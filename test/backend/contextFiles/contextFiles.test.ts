@@ -131,4 +131,12 @@ describe('files to choose context from', () => {
     const { files, complete } = await listFiles(root, signal);
     expect([files.length, complete]).toEqual([5000, false]);
   });
+
+  it.runIf(process.platform === 'linux')('names a file that the system does not let it read', async () => {
+    // Reading unmapped memory is an input/output error, also for an administrator.
+    await expect(read('/proc/self', 'mem')).rejects.toMatchObject({
+      code: 'CWM-4002',
+      message: '/proc/self/mem cannot be read (EIO).',
+    });
+  });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Outcome } from './fakeTerminal.ts';
 
-const cliEntry = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+export const cliEntry = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 
 export interface CliProcess {
   readonly child: ChildProcess;
