@@ -23,7 +23,6 @@ const reserved: Readonly<Record<string, string>> = {
   'CWM-1005': 'Until 0.1: an invalid state, now CWM-1103.',
   'CWM-1102': 'A directory that is not absolute, does not exist or is no directory. Waits for projects.',
   'CWM-2003': 'A missing KV block. It is no error: a thaw computes it again and says so.',
-  'CWM-2006': 'A missing branch. Waits for branches.',
   'CWM-2010': 'Until 0.1: a missing recovery point, now CWM-2004.',
   'CWM-2011': 'Until 0.1: no valid recovery point, now CWM-2005.',
   'CWM-3101': 'Another project than the strict one. Waits for projects. Until 0.1: nothing selected, now CWM-3104.',

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { productVersion } from '../protocol/version.ts';
 import type { Perform } from './action.ts';
 import { registerAudit } from './commands/storage/audit.ts';
+import { registerBranch } from './commands/sessions/branch.ts';
 import { registerClone } from './commands/windows/clone.ts';
 import { registerDelete } from './commands/windows/delete.ts';
 import { registerDemo } from './commands/backend/demo.ts';
@@ -66,6 +67,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
 const groups = [
   registerSession,
   registerPrompt,
+  registerBranch,
   registerPrime,
   registerSend,
   registerFreeze,

@@ -19,7 +19,11 @@ import {
   syncState,
   updateState,
 } from './tracker/operations.ts';
+import { compareBranches, createBranch, deleteBranch, listBranches, rollBack, updateBranch } from './turns/branches.ts';
+import { continueAnswer } from './turns/continueAnswer.ts';
+import { mergeBranch } from './turns/mergeBranch.ts';
 import { prime } from './turns/prime.ts';
+import { editMessage, regenerate } from './turns/resend.ts';
 import { send } from './turns/send.ts';
 import { thawAndSend } from './sessions/thawAndSend.ts';
 import { verify } from './windows/verify.ts';
@@ -54,6 +58,17 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   putPrompt: { run: putPrompt },
   deletePrompt: { run: deletePrompt },
 
+  listBranches: { run: listBranches },
+  createBranch: { run: createBranch },
+  updateBranch: { run: updateBranch },
+  deleteBranch: { run: deleteBranch },
+  compareBranches: { run: compareBranches },
+  mergeBranch: { run: mergeBranch },
+  rollBack: { run: rollBack },
+
+  editMessage: { run: editMessage, writesKv: true },
+  regenerate: { run: regenerate, writesKv: true },
+  continueAnswer: { run: continueAnswer, writesKv: true },
   send: { run: send, writesKv: true },
   prime: { run: prime, writesKv: true },
 

@@ -1,6 +1,7 @@
 import { CwmError } from '../protocol/errors.ts';
 import type { MessageId, SessionId } from '../protocol/ids.ts';
 import type { Session } from '../protocol/schemas/session.ts';
+import type { SessionSettings } from '../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from './context.ts';
 
 /** @throws CwmError SessionNotFound, Corrupted. */
@@ -10,9 +11,18 @@ export async function requireSession({ store }: Pick<CoreContext, 'store'>, id: 
   return session;
 }
 
-/** The text of the system prompt; null for none. */
-export const systemPromptOf = ({ settings }: Pick<Session, 'settings'>): string | null =>
+/** The text of a window's system prompt; null for none. */
+export const promptText = ({ settings }: Pick<Session, 'settings'>): string | null =>
   settings?.systemPrompt?.text || null;
+
+/** Settings under which the active branch answers: its own system prompt comes before the session's. */
+export function activeSettings({ settings = {}, branches, activeBranch }: Session): SessionSettings {
+  const systemPrompt = branches[activeBranch]?.systemPrompt ?? settings.systemPrompt;
+  return { ...settings, ...(systemPrompt && { systemPrompt }) };
+}
+
+/** The text of the active branch's system prompt; null for none. */
+export const systemPromptOf = (session: Session): string | null => promptText({ settings: activeSettings(session) });
 
 /** Ids of the active branch's messages, oldest first. @throws CwmError Corrupted. */
 export const activeMessageIds = (

@@ -1,6 +1,7 @@
 import type * as z from 'zod/mini';
 import { processRoutes } from './routes/process.ts';
 import { promptRoutes } from './routes/prompts.ts';
+import { branchRoutes } from './routes/branches.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { windowRoutes } from './routes/windows.ts';
@@ -16,6 +17,7 @@ export type { Route } from './routes/route.ts';
 export const coreRoutes = {
   ...sessionRoutes,
   ...promptRoutes,
+  ...branchRoutes,
   ...turnRoutes,
   ...windowRoutes,
   ...spaceRoutes,

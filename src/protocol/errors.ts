@@ -52,6 +52,12 @@ export const errors = {
     retryable: false,
     hint: 'A window of the session, if it has one, can still be thawed.',
   },
+  BranchNotFound: {
+    code: 'CWM-2006',
+    status: 404,
+    retryable: false,
+    hint: 'List the branches of the session to see which exist.',
+  },
   MessageNotFound: { code: 'CWM-2007', status: 404, retryable: false, hint: 'Reload the session.' },
   RouteNotFound: {
     code: 'CWM-2008',
@@ -85,6 +91,13 @@ export const errors = {
     hint: 'Choose another name, or delete that window first.',
   },
   SessionExists: { code: 'CWM-3004', status: 409, retryable: false, hint: 'Choose another id.' },
+  BranchExists: { code: 'CWM-3005', status: 409, retryable: false, hint: 'Choose another name.' },
+  BranchInUse: {
+    code: 'CWM-3006',
+    status: 409,
+    retryable: false,
+    hint: 'Switch to another branch first. The branch "main" stays.',
+  },
   VersionConflict: {
     code: 'CWM-3103',
     status: 409,

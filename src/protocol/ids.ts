@@ -46,6 +46,10 @@ export const parseWindowName = (value: string): WindowName =>
 export const parseMessageId = (value: string): MessageId =>
   parseName(value, maxWindowNameLength, 'InvalidParameter', 'message id') as MessageId;
 
+/** @throws CwmError InvalidParameter when it is not the name of a branch: 1 to 64 of the characters of a session id. */
+export const parseBranchName = (value: string): string =>
+  parseName(value, maxSessionIdLength, 'InvalidParameter', 'name of the branch');
+
 /** @throws CwmError InvalidParameter when it is not a lineage id: 1 to 128 of the characters of a session id. */
 export const parseLineageId = (value: string): LineageId =>
   parseName(value, maxWindowNameLength, 'InvalidParameter', 'lineage id') as LineageId;

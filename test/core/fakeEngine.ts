@@ -76,6 +76,8 @@ export class FakeEngine implements Engine {
   onCall: (call: 'generate' | 'persist' | 'measure') => Promise<void> = async () => {};
   /** Text of the next answers. */
   answer = 'fine';
+  /** Why the next answers end; one that is cut has no token that ends it. */
+  finishReason: 'stop' | 'length' = 'stop';
   calls: string[] = [];
   takesTokenIds = true;
   /** Tells the text of ids. */
@@ -140,7 +142,7 @@ export class FakeEngine implements Engine {
     ];
     const reuse = this.#compute(promptIds, request.salt);
     for (const word of this.answer.split(/(?<= )/)) onDelta(word);
-    const outputIds = [...encode(this.answer), 2];
+    const outputIds = [...encode(this.answer), ...(this.finishReason === 'stop' ? [2] : [])];
     // The KV of the answer stays in memory, but for its last token, which was never computed.
     this.#compute([...promptIds, ...outputIds.slice(0, -1)], request.salt);
     return {
@@ -148,7 +150,7 @@ export class FakeEngine implements Engine {
       promptIds: this.givesIds ? promptIds : [],
       outputIds: this.givesIds ? outputIds : [],
       idsSource: this.idsSource,
-      finishReason: 'stop',
+      finishReason: this.finishReason,
       reuse,
     };
   }

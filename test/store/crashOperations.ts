@@ -22,6 +22,47 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
     run: ({ cwm }) => cwm.setExpiry({ session: 's', expiresAt: '2100-01-01T00:00:00.000Z' }),
     states: 2,
   },
+  'change the settings of a session': {
+    run: ({ cwm }) => cwm.updateSession({ session: 's', title: 'Ice', mode: 'plan' }),
+    states: 2,
+  },
+  'store a system prompt': { run: ({ cwm }) => cwm.putPrompt({ prompt: 'terse', text: 'Be brief.' }), states: 1 },
+  'make a branch': {
+    run: async ({ cwm }) => {
+      const { items } = await cwm.listMessages({ session: 's' });
+      return cwm.createBranch({ session: 's', name: 'n', at: items[1]!.id });
+    },
+    states: 2,
+  },
+  'switch to another branch': { run: ({ cwm }) => cwm.updateBranch({ session: 's', branch: 'side' }), states: 2 },
+  'rename a branch': {
+    run: ({ cwm }) => cwm.updateBranch({ session: 's', branch: 'side', rename: 'n' }),
+    states: 2,
+  },
+  'delete a branch': { run: ({ cwm }) => cwm.deleteBranch({ session: 's', branch: 'side' }), states: 2 },
+  'merge a branch': {
+    run: ({ cwm }) => cwm.mergeBranch({ session: 's', branch: 'side', how: 'append' }),
+    states: 2,
+  },
+  'roll back': {
+    run: async ({ cwm }) => {
+      const { items } = await cwm.listMessages({ session: 's' });
+      return cwm.rollBack({ session: 's', message: items[1]!.id });
+    },
+    states: 2,
+  },
+  // The branch first, then the draft, then the answer.
+  'send an edited message': {
+    run: async ({ cwm, signal }) => {
+      const { items } = await cwm.listMessages({ session: 's' });
+      return cwm.editMessage({ session: 's', message: items.at(-2)!.id, text: 'Other?', branch: 'n' }, signal);
+    },
+    states: 4,
+  },
+  'generate another answer': {
+    run: ({ cwm, signal }) => cwm.regenerate({ session: 's', branch: 'n' }, signal),
+    states: 4,
+  },
   'update a state': {
     run: ({ cwm }) => cwm.updateState({ session: 's', version: 2, data: { goal: 'water' } }),
     states: 2,

@@ -61,6 +61,9 @@ export async function filledFiles(): Promise<MemoryFiles> {
     await cwm.freeze({ session: 's', window, checkpoint: true }, signal);
     await cwm.send({ session: 's', text: `And after ${window}?` }, signal);
   }
+  await cwm.createBranch({ session: 's', name: 'side', at: (await cwm.listMessages({ session: 's' })).items[1]!.id });
+  await cwm.send({ session: 's', text: 'On the side?' }, signal);
+  await cwm.updateBranch({ session: 's', branch: 'main' });
   await cwm.updateState({ session: 's', version: 1, data: { goal: 'ice' } });
   await cwm.clone({ window: 'w', target: 'c' }, signal);
   await cwm.pinWindow({ window: 'p', pinned: true });
@@ -112,6 +115,8 @@ async function sessionOf(store: FileStore, id: SessionId): Promise<object> {
   const state = await store.states.load(id);
   return {
     lifecycle,
+    title: session.title,
+    activeBranch: session.activeBranch,
     expiresAt,
     draft,
     frozenAs,

@@ -3,7 +3,7 @@ import { saltOf } from '../ports/lineages.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { emptyKv } from './emptyKv.ts';
 import { renderConversation } from '../prompt/prompt.ts';
-import { systemPromptOf } from '../session.ts';
+import { promptText } from '../session.ts';
 import { uncheckedContent } from '../evidence/contentChecks.ts';
 import type { Sealed, SealRequest } from './seal.ts';
 import { decideVerdict } from '../evidence/verdict.ts';
@@ -53,7 +53,7 @@ export async function warmText(core: CoreContext, request: FrozenContext, signal
   const messages = await core.store.messages.load(manifest.session, manifest.messageIds);
   const { reuse } = await engine.generate(
     {
-      messages: renderConversation(systemPromptOf(manifest), messages),
+      messages: renderConversation(promptText(manifest), messages),
       salt: saltOf(lineage),
       maxTokens: 1,
       temperature: 0,

@@ -2,7 +2,7 @@ import { commonPrefixLength } from '../../base/tokenIds.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
 import type { Engine, EngineDescription, ReasoningForm } from '../ports/engine.ts';
-import { renderConversation, renderPrompt } from './prompt.ts';
+import { renderConversation, renderPrompt, systemKey } from './prompt.ts';
 import { joinIds, renderBehind } from './seam.ts';
 import { reasoningForm, spells } from './spelling.ts';
 
@@ -26,6 +26,8 @@ export type PromptPlan =
       readonly reasoning: ReasoningForm;
       /** Tokens that would be computed again if the template rendered the conversation. */
       readonly rerenderTokens: number;
+      /** No other prompt will do. */
+      readonly only?: true;
     };
 
 export interface Planned {
@@ -61,7 +63,8 @@ export async function planPrompt(
     const rendered = await engine.tokenize(messages, addGenerationPrompt, signal);
     const shared = commonPrefixLength(ids, rendered);
     if (shared === ids.length || !description.takesTokenIds) return byTemplate(rendered, null);
-    if (tokens.outdated || tokens.messageCount !== old.length) return byTemplate(rendered, changedHistory);
+    if (tokens.system !== systemKey(system) || tokens.messageCount !== old.length)
+      return byTemplate(rendered, changedHistory);
     const conversation = { messages, oldCount: before.length, addGenerationPrompt };
     const behind = await renderBehind(engine, conversation, rendered, signal);
     if (!behind) return byTemplate(rendered, noSeam);

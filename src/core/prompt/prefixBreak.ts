@@ -2,7 +2,7 @@ import { isCwmError } from '../../protocol/errors.ts';
 import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { ContextTokens, Message, PrefixBreak } from '../../protocol/schemas/session.ts';
 import type { Engine } from '../ports/engine.ts';
-import { renderConversation } from './prompt.ts';
+import { renderConversation, systemKey } from './prompt.ts';
 
 export interface PrefixComparison {
   /** The ids that the engine saw before this turn, and the facts about them. */
@@ -36,6 +36,7 @@ export async function findPrefixBreak(
     likelyCause: likelyCause(
       atToken,
       beforeTokens,
+      system,
       messages.find((message) => message.sequence === messageSequence),
     ),
   };
@@ -68,8 +69,13 @@ async function messageAt(
   return messages[low]?.sequence ?? null;
 }
 
-function likelyCause(atToken: number, before: ContextTokens, message: Message | undefined): string {
-  if (before.outdated) return 'The system prompt of the session was changed.';
+function likelyCause(
+  atToken: number,
+  before: ContextTokens,
+  system: string | null,
+  message: Message | undefined,
+): string {
+  if (before.system !== systemKey(system)) return 'The system prompt of the session was changed.';
   if (atToken >= before.promptCount) {
     return 'The chat template renders the last answer differently than the model wrote it, for example without its reasoning.';
   }

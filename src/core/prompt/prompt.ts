@@ -1,8 +1,13 @@
+import { sha256Hex } from '../../base/hash.ts';
 import type { ContextFile, Message } from '../../protocol/schemas/session.ts';
 import type { ChatMessage } from '../ports/engine.ts';
 
 /** The answer that the prompt gives to a set of files, so that the user's next message opens a turn of its own. */
 const acknowledgement = 'Understood.';
+
+/** What token ids remember of the system prompt that they begin with. */
+export const systemKey = (system: string | null): string | undefined =>
+  system === null ? undefined : sha256Hex(system);
 
 /** The chat messages of a conversation, and of the system prompt before them; null: there is none. */
 export const renderConversation = (system: string | null, messages: readonly Message[]): ChatMessage[] => [

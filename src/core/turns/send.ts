@@ -34,46 +34,76 @@ export async function send(
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<SendResult> {
-  const started = core.clock.elapsedMs();
   const id = parseSessionId(input.session);
-  const text = input.text;
-  requireMessage(text);
-  const given = { maxTokens: parseMaxTokens(input.maxTokens), temperature: parseTemperature(input.temperature) };
-  return withTurn(core, id, signal, async (session) => {
-    const spec = input.engine ?? session.engine;
-    const turn = await beginTurn(core, session, spec, text, signal);
-    const userMessage = newMessage(core, turn.messages, 'user', { type: 'text', text });
-    const { continueFrom } = input;
-    const sampling = samplingOf(session, given);
-    const { maxTokens } = sampling;
-    const options = { ...sampling, onText: reporter.text, continueFrom };
-    const { generation, rerenderTokens } = await generateOrKeepDraft(core, turn, userMessage, options, signal);
-
-    const { reasoning = '' } = generation;
-    const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
-    const answer = newMessage(core, [...turn.messages, userMessage], 'assistant', said);
-    const { session: kept, prefixBreak } = await keepTurn(core, turn, [userMessage, answer], generation, signal);
-    return {
-      session: id,
-      fromVersion: session.version,
-      version: kept.version,
-      text: generation.text,
-      messageId: answer.id,
-      promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
-      outputIds: [...generation.outputIds],
-      cachedTokens: generation.reuse.cachedTokens,
-      finishReason: generation.finishReason,
-      timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
-      ms: core.clock.elapsedMs() - started,
-      prefixBreak,
-      ...(rerenderTokens !== undefined && { rerenderTokens }),
-      notes: [
-        ...answerNotes(generation, maxTokens),
-        ...nearLimitNotes(kept.tokens?.count ?? 0, turn.description.model),
-      ],
-    };
-  });
+  requireMessage(input.text);
+  requireSampling(input);
+  return withTurn(core, id, signal, (session) => answer(core, session, { text: input.text }, input, signal, reporter));
 }
+
+type AnswerInput = Pick<RouteInput<'send'>, 'maxTokens' | 'temperature' | 'continueFrom' | 'engine'>;
+
+/**
+ * One answer, for a caller that has the turn. @param asked `message`: one of the pool, which is not stored again; default: a new one of
+ * this text.
+ */
+export async function answer(
+  core: CoreContext,
+  session: Session,
+  asked: { readonly text: string; readonly message?: Message },
+  input: AnswerInput,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<SendResult> {
+  const started = core.clock.elapsedMs();
+  const { text } = asked;
+  const { continueFrom } = input;
+  const sampling = samplingOf(session, requireSampling(input));
+  const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
+  const question = asked.message ?? newMessage(core, turn.messages, 'user', { type: 'text', text });
+  const options = { ...sampling, onText: reporter.text, continueFrom };
+  const generated = await generateOrKeepDraft(core, turn, question, options, signal);
+  const { generation } = generated;
+  const { reasoning = '', finishReason } = generation;
+  const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
+  const message = {
+    ...newMessage(core, [...turn.messages, question], 'assistant', said),
+    ...(finishReason === 'length' && { cut: 'limit' as const }),
+  };
+  const ended = await keepTurn(core, turn, [question, message], generation, signal);
+  const result = sendResult(turn, message, generated, ended, answerNotes(generation, sampling.maxTokens));
+  return { ...result, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
+}
+
+/** What the client gets of an answer that is stored. */
+export function sendResult(
+  turn: Turn,
+  message: Message,
+  { generation, rerenderTokens }: Generated,
+  { session, prefixBreak }: Awaited<ReturnType<typeof keepTurn>>,
+  notes: readonly string[],
+): SendResult {
+  return {
+    session: session.id,
+    version: session.version,
+    text: generation.text,
+    messageId: message.id,
+    promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
+    outputIds: [...generation.outputIds],
+    cachedTokens: generation.reuse.cachedTokens,
+    finishReason: generation.finishReason,
+    timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
+    ms: 0,
+    prefixBreak,
+    ...(rerenderTokens !== undefined && { rerenderTokens }),
+    notes: [...notes, ...nearLimitNotes(session.tokens?.count ?? 0, turn.description.model)],
+  };
+}
+
+/** @throws CwmError InvalidParameter. */
+const requireSampling = ({ maxTokens, temperature }: Pick<AnswerInput, 'maxTokens' | 'temperature'>) => ({
+  maxTokens: parseMaxTokens(maxTokens),
+  temperature: parseTemperature(temperature),
+});
 
 /** @throws CwmError InvalidParameter for a text that cannot be sent. */
 export function requireMessage(text: string): void {
@@ -82,7 +112,7 @@ export function requireMessage(text: string): void {
 }
 
 /** What the message says, else what the session is set to, else the defaults. */
-function samplingOf(
+export function samplingOf(
   { settings }: Session,
   given: { readonly maxTokens: number | undefined; readonly temperature: number | undefined },
 ): Pick<GenerateOptions, 'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed'> {

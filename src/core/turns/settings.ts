@@ -72,7 +72,7 @@ function changed(
   systemPrompt: SystemPrompt | undefined,
   cost: Cost | null,
 ): Session {
-  const { tokens, settings = {} } = session;
+  const { settings = {} } = session;
   return {
     ...session,
     ...(title !== undefined && { title: parseTitle(title) }),
@@ -88,7 +88,6 @@ function changed(
     },
     // Another model's ids mean nothing, and it may be any.
     ...(cost?.otherModel && { model: null, tokens: null }),
-    ...(cost && !cost.otherModel && tokens && { tokens: { ...tokens, outdated: true as const } }),
     updatedAt: core.clock.now().toISOString(),
     version: session.version + 1,
   };
@@ -124,12 +123,37 @@ async function costOf(
   if (engine !== undefined && engine !== session.engine && !(await servesSame(core, session, engine, signal))) {
     return { keptTokens: 0, lostTokens: tokens.count, otherModel: true };
   }
-  if (!systemPrompt || systemPrompt.text === (systemPromptOf(session) ?? '')) return null;
-  const ids = await nullOn(core.store.sessions.loadTokens(session.id, tokens.sha256), 'Corrupted');
+  const next = { ...session, settings: { ...session.settings, ...(systemPrompt && { systemPrompt }) } };
+  return promptCost(core, session, next, engine ?? session.engine, signal);
+}
+
+/** What it costs that the active branch has another system prompt; null where it has the same. */
+async function promptCost(
+  core: CoreContext,
+  from: Session,
+  to: Session,
+  spec: string,
+  signal: AbortSignal,
+): Promise<PrefixCost | null> {
+  const { tokens, id } = from;
+  const system = systemPromptOf(to);
+  if (!tokens || system === systemPromptOf(from)) return null;
+  const ids = await nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
   if (!ids) return { keptTokens: 0, lostTokens: tokens.count };
-  const messages = await core.conversations.of(session);
-  const next = { system: systemPrompt.text || null, messages };
-  return prefixCost(core.engines.get(engine ?? session.engine), ids, next, signal);
+  return prefixCost(core.engines.get(spec), ids, { system, messages: await core.conversations.of(from) }, signal);
+}
+
+/** A change of the active branch's system prompt, if it costs nothing or is confirmed. @throws CwmError PrefixWouldBreak. */
+export async function requireConfirmed(
+  core: CoreContext,
+  from: Session,
+  to: Session,
+  isConfirmed: boolean | undefined,
+  signal: AbortSignal,
+): Promise<Session> {
+  const cost = isConfirmed ? null : await promptCost(core, from, to, from.engine, signal);
+  if (cost && cost.lostTokens > 0) throw wouldBreak(cost);
+  return to;
 }
 
 async function servesSame(core: CoreContext, { model }: Session, spec: string, signal: AbortSignal): Promise<boolean> {

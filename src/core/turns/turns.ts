@@ -1,7 +1,14 @@
 import { randomId } from '../../base/hash.ts';
 import { CwmError, isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
-import type { Message, MessageContent, MessageRole, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
+import type {
+  ContextTokens,
+  Message,
+  MessageContent,
+  MessageRole,
+  PrefixBreak,
+  Session,
+} from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle, requireOpen } from '../lifecycle.ts';
@@ -12,7 +19,7 @@ import { titleAfter } from './title.ts';
 import type { Engine, EngineDescription, GenerateRequest, Generation } from '../ports/engine.ts';
 import { planPrompt, refusedIds, type ContinueFrom, type PromptPlan } from '../prompt/planPrompt.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
-import { renderConversation } from '../prompt/prompt.ts';
+import { renderConversation, systemKey } from '../prompt/prompt.ts';
 import { requireSession, systemPromptOf } from '../session.ts';
 
 /** Runs one turn of a session. A second turn at the same time is refused, not queued (S4-50). */
@@ -111,6 +118,44 @@ export async function generate(
   }
 }
 
+/** Asks the engine to go on behind these ids, which end in the middle of an answer. A failure ends the turn. */
+export async function continueIds(
+  core: CoreContext,
+  turn: Turn,
+  cut: Message,
+  promptIds: readonly number[],
+  { onText, ...options }: Omit<GenerateOptions, 'continueFrom' | 'addGenerationPrompt'>,
+  signal: AbortSignal,
+): Promise<Generated> {
+  try {
+    if (!turn.description.takesTokenIds) {
+      throw new CwmError(
+        'EngineRejected',
+        'The model server takes no token ids, so that it cannot continue an answer.',
+        {
+          hint: 'Send "Continue" for the rest.',
+        },
+      );
+    }
+    const plan = {
+      kind: 'ids',
+      promptIds,
+      rendered: promptIds,
+      reasoning: 'text',
+      rerenderTokens: 0,
+      only: true,
+    } as const;
+    const asked = { ...options, onText, addGenerationPrompt: true };
+    const { generation } = await ask(turn, [cut], plan, asked, signal);
+    turn.session = advance(turn.session, 'streamed');
+    core.prefill.observe(turn.engine.spec, generation.reuse);
+    return { generation };
+  } catch (error) {
+    await endFailedTurn(core, turn, error);
+    throw error;
+  }
+}
+
 const rendersAll: PromptPlan = { kind: 'template', rendered: null, why: null };
 
 async function planTurn(
@@ -165,7 +210,7 @@ async function ask(
     };
   } catch (error) {
     // The ids may be too many only because of text that the template drops.
-    if (isHeard || !isCwmError(error, 'EngineRejected', 'ContextTooLong', 'NotAnEngine')) throw error;
+    if (isHeard || plan.only || !isCwmError(error, 'EngineRejected', 'ContextTooLong', 'NotAnEngine')) throw error;
     return byTemplate(refusedIds(error.message));
   }
 }
@@ -232,10 +277,24 @@ async function writeTurn(
           signal,
         )
       : null;
-  await core.store.messages.append(id, added);
   const sha256 = await core.store.sessions.saveTokens(id, ids);
   const branch = session.branches[session.activeBranch];
   const length = turn.messages.length + added.length;
+  const system = systemPromptOf(session);
+  const tokens: ContextTokens = {
+    count: ids.length,
+    promptCount: generation.promptIds.length,
+    sha256,
+    source: generation.promptIds.length === 0 ? 'none' : generation.idsSource,
+    messageCount: length,
+    ...(system !== null && { system: systemKey(system) }),
+    ...(generation.cut && { cut: generation.cut }),
+  };
+  const stored = added.map((message, index) =>
+    index === added.length - 1 ? { ...message, context: tokens } : message,
+  );
+  // A message that gets another answer is in the pool already, and stays as it is.
+  await core.store.messages.append(id, stored);
   const kept = await update(core, advance(session, 'answered'), {
     title: titleAfter(session, added),
     lifecycle: session.lifecycle === 'thawed' ? moveLifecycle('thawed', 'active') : session.lifecycle,
@@ -244,18 +303,11 @@ async function writeTurn(
       ...session.branches,
       ...(branch && { [branch.name]: { ...branch, head: added.at(-1)?.id ?? branch.head, length } }),
     },
-    tokens: {
-      count: ids.length,
-      promptCount: generation.promptIds.length,
-      sha256,
-      source: generation.promptIds.length === 0 ? 'none' : generation.idsSource,
-      messageCount: length,
-      ...(generation.cut && { cut: generation.cut }),
-    },
+    tokens,
     draft: keepsOutput ? null : session.draft,
     prefixBreaks: session.prefixBreaks + (prefixBreak ? 1 : 0),
   });
-  core.conversations.added(id, turn.messages, added);
+  core.conversations.added(id, turn.messages, stored);
   return { session: kept, prefixBreak };
 }
 

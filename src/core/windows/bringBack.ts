@@ -10,7 +10,7 @@ import { describeTried } from '../kv/describeTried.ts';
 import { warmText } from '../kv/textContext.ts';
 import { warm } from '../kv/warm.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
-import { systemPromptOf } from '../session.ts';
+import { promptText } from '../session.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 import { nextMessageNotes, weighNextMessage } from '../prompt/nextMessage.ts';
 import { engineFields, reuseFields, reuseNotes } from './receipts.ts';
@@ -93,7 +93,7 @@ async function weighNext(
   if (!reusing.includes(verdict) || ids.length === 0) return null;
   try {
     const old = await core.store.messages.load(manifest.session, manifest.messageIds);
-    const frozen = { system: systemPromptOf(manifest), ids, tokens: manifest.tokens, old };
+    const frozen = { system: promptText(manifest), ids, tokens: manifest.tokens, old };
     return await weighNextMessage(engine, description, frozen, core.continueFrom, signal);
   } catch (error) {
     signal.throwIfAborted();

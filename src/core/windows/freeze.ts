@@ -26,7 +26,7 @@ import { seal, type Sealed } from '../kv/seal.ts';
 import { hashesOf, type Hold } from '../space/blocksInUse.ts';
 import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from '../space/roomToWrite.ts';
 import { sealText } from '../kv/textContext.ts';
-import { activeMessageIds, requireSession } from '../session.ts';
+import { activeMessageIds, activeSettings, requireSession } from '../session.ts';
 import { decideVerdict, idsEvidence } from '../evidence/verdict.ts';
 
 interface Wanted {
@@ -142,7 +142,7 @@ async function freezeNow(
       lineage: session.lineage,
       tokens,
       model: engineDescription.model,
-      ...(session.settings && { settings: session.settings }),
+      settings: activeSettings(session),
       engine: engineSpec,
       createdAt: at,
     },

@@ -1,5 +1,6 @@
 import { processShapes } from './process.ts';
 import { promptShapes } from './prompts.ts';
+import { branchShapes } from './branches.ts';
 import { sessionShapes } from './sessions.ts';
 import { turnShapes } from './turns.ts';
 import { windowShapes } from './windows.ts';
@@ -16,6 +17,7 @@ export const shapes = {
   ...processShapes(),
   ...sessionShapes(),
   ...promptShapes(),
+  ...branchShapes(),
   ...turnShapes(),
   ...windowShapes(),
   ...spaceShapes(),

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { MessageId } from '../ids.ts';
 import { lineageIdSchema, messageIdSchema, projectUriSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
-import { sessionSettingsSchema } from './sessionSettings.ts';
+import { sessionSettingsSchema, systemPromptSchema } from './sessionSettings.ts';
 
 /** A session's storage state (S0-30). */
 export const lifecycles = ['active', 'frozen', 'thawed', 'expired', 'deleted'] as const;
@@ -26,6 +26,9 @@ export const initialPhase: Phase = 'Idle';
 export const messageRoles = ['system', 'user', 'assistant', 'tool'] as const;
 export type MessageRole = (typeof messageRoles)[number];
 
+/** `limit`: at its limit of tokens. `stopped`: the user or the backend's end stopped it. `failed`: its stream was cut. */
+const cutReasons = ['limit', 'stopped', 'failed'] as const;
+
 const contextFileSchema = z.object({ path: z.string(), text: z.string() });
 export type ContextFile = z.infer<typeof contextFileSchema>;
 
@@ -40,18 +43,6 @@ const messageContentSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('context'), files: z.array(contextFileSchema) }),
 ]);
 export type MessageContent = z.infer<typeof messageContentSchema>;
-
-/** One node of a session's pool. Immutable once written. */
-export const messageSchema = z.object({
-  id: messageIdSchema,
-  role: z.enum(messageRoles),
-  parentId: z.nullable(messageIdSchema),
-  /** 1-based position in its conversation, without gaps. */
-  sequence: z.number(),
-  content: messageContentSchema,
-  createdAt: z.string(),
-});
-export type Message = z.infer<typeof messageSchema>;
 
 /** The token ids that the engine last saw for this session; a file named by `sha256` has them. */
 export const contextTokensSchema = z.object({
@@ -68,10 +59,28 @@ export const contextTokensSchema = z.object({
   messageCount: z.number(),
   /** The server computed only a part of the last prompt, without saying so. */
   cut: z.optional(z.object({ countedTokens: z.number(), sentTokens: z.number() })),
-  /** The system prompt changed since: the next prompt does not begin with these ids. */
-  outdated: z.optional(z.literal(true)),
+  /** SHA-256 of the system prompt that they begin with; left out: they have none. */
+  system: z.optional(z.string()),
 });
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
+
+/** One node of a session's pool. Immutable once written. */
+export const messageSchema = z.object({
+  id: messageIdSchema,
+  role: z.enum(messageRoles),
+  parentId: z.nullable(messageIdSchema),
+  /** 1-based position in its conversation, without gaps. */
+  sequence: z.number(),
+  content: messageContentSchema,
+  /** The token ids that the engine had seen when this message was stored: a branch that is made here continues from them. */
+  context: z.optional(contextTokensSchema),
+  /** Why an answer ended before its end. It can be continued. */
+  cut: z.optional(z.enum(cutReasons)),
+  /** The message that this one is a copy of, by a merge. */
+  copyOf: z.optional(messageIdSchema),
+  createdAt: z.string(),
+});
+export type Message = z.infer<typeof messageSchema>;
 
 /** A line of the conversation: each message names the one before it, so that its last message is all that a branch needs to name. */
 export const branchSchema = z.object({
@@ -84,7 +93,10 @@ export const branchSchema = z.object({
   parentMessageId: z.nullable(messageIdSchema),
   /** Token ids that the engine last saw of it, while another branch is active; those of the active one are the session's. */
   tokens: z.optional(contextTokensSchema),
+  /** Instead of the session's. */
+  systemPrompt: z.optional(systemPromptSchema),
 });
+export type Branch = z.infer<typeof branchSchema>;
 
 export const modelIdentitySchema = z.object({
   id: z.string(),

@@ -37,7 +37,7 @@ export const samplingChangeSchema = z.object({
 export type SamplingChange = z.infer<typeof samplingChangeSchema>;
 
 /** A named prompt as it was when the session took it: a later change of the named one does not reach the session. */
-const systemPromptSchema = z.object({ id: promptIdSchema, text: z.string() });
+export const systemPromptSchema = z.object({ id: promptIdSchema, text: z.string() });
 export type SystemPrompt = z.infer<typeof systemPromptSchema>;
 
 /** What a session's answers depend on besides its messages and its model. */

@@ -3,3 +3,9 @@ export const sessionModes = ['plan', 'act'] as const;
 
 /** `planner`: tools may only read. `actor`: tools may change things, as far as the user approves. */
 export const agentRoles = ['planner', 'actor'] as const;
+
+/**
+ * `append`: the other branch's own messages behind the active one's. `cherry-pick`: chosen ones of them. `rebase`: the active one's own
+ * messages behind all of the other's.
+ */
+export const mergeWays = ['append', 'cherry-pick', 'rebase'] as const;

@@ -3,7 +3,7 @@ import { formatCount, formatDuration, formatTokens } from '../../../base/format.
 import type { SendResult } from '../../../protocol/schemas/turn.ts';
 import type { Perform } from '../../action.ts';
 import { amount, wholeNumber } from '../../arguments.ts';
-import { withCommonOptions, withModelOption } from '../../run.ts';
+import { type Run, withCommonOptions, withModelOption } from '../../run.ts';
 
 interface SendOptions {
   readonly maxTokens?: number;
@@ -30,10 +30,61 @@ export function registerSend(program: Command, perform: Perform): void {
           { session, text, maxTokens, temperature, ...(rerender && { continueFrom: 'template' }), ...run.onEngine },
           'Waiting for the model',
         );
-        run.print(result, (answer) => answer.text);
-        if (!run.json) run.terminal.err(`${sendEvidence(result)}\n`);
+        printAnswer(run, result);
       }),
     );
+
+  withAnswerOptions(program.command('edit'))
+    .description('send another text in place of a message, on a branch of its own')
+    .argument('<session>', "the session's id")
+    .argument('<message>', 'id of the message')
+    .argument('<text>', 'the new text; "-" reads it from stdin')
+    .option('--branch <name>', 'name of the branch')
+    .action((session: string, message: string, given: string, { branch, ...options }: AnswerOptions) =>
+      perform(options, async (run) => {
+        const text = given === '-' ? await run.terminal.readStdin() : given;
+        const input = { session, message, text, branch, ...answering(options), ...run.onEngine };
+        printAnswer(run, await run.call('editMessage', input, 'Waiting for the model'));
+      }),
+    );
+
+  withAnswerOptions(program.command('regenerate'))
+    .description('generate another answer to the same message, on a branch of its own')
+    .argument('<session>', "the session's id")
+    .argument('[message]', 'id of the answer; the last one by default')
+    .option('--branch <name>', 'name of the branch')
+    .action((session: string, message: string | undefined, { branch, ...options }: AnswerOptions) =>
+      perform(options, async (run) => {
+        const input = { session, message, branch, ...answering(options), ...run.onEngine };
+        printAnswer(run, await run.call('regenerate', input, 'Waiting for the model'));
+      }),
+    );
+
+  withAnswerOptions(program.command('continue'))
+    .description('continue the last answer, which was cut, in the middle of its sentence')
+    .argument('<session>', "the session's id")
+    .action((session: string, options: AnswerOptions) =>
+      perform(options, async (run) => {
+        const input = { session, ...answering(options), ...run.onEngine };
+        printAnswer(run, await run.call('continueAnswer', input, 'Waiting for the model'));
+      }),
+    );
+}
+
+interface AnswerOptions extends SendOptions {
+  readonly branch?: string;
+}
+
+const withAnswerOptions = (command: Command): Command =>
+  withModelOption(withCommonOptions(command))
+    .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1))
+    .option('--temperature <x>', '0 to 2; 0 always takes the likeliest token', amount);
+
+const answering = ({ maxTokens, temperature }: SendOptions) => ({ maxTokens, temperature });
+
+function printAnswer(run: Run, result: SendResult): void {
+  run.print(result, (answer) => answer.text);
+  if (!run.json) run.terminal.err(`${sendEvidence(result)}\n`);
 }
 
 /** Beside the answer, on stderr: a pipe gets only the answer. */

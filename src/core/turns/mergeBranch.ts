@@ -1,0 +1,83 @@
+import { randomId } from '../../base/hash.ts';
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
+import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import { endingWith, headOf, requireBranch } from './branchAt.ts';
+import { change } from './branches.ts';
+
+/**
+ * Brings messages together, as copies: a message never changes, and what it follows is a part of it. `append` puts the other branch's own
+ * messages behind the active one's, `cherry-pick` the chosen ones of them, `rebase` the active one's own behind all of the other's.
+ *
+ * @throws CwmError InvalidSessionId, InvalidParameter (nothing to merge, or messages that cannot follow each other), SessionNotFound,
+ *   BranchNotFound, BranchInUse (the active branch itself), AlreadyFrozen, InvalidTransition.
+ */
+export function mergeBranch(
+  core: CoreContext,
+  input: RouteInput<'mergeBranch'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'mergeBranch'>> {
+  return change(core, input.session, signal, async (session) => {
+    const from = requireBranch(session, input.branch);
+    if (from.name === session.activeBranch) {
+      throw new CwmError('BranchInUse', `The branch "${from.name}" cannot be merged into itself.`);
+    }
+    const ours = await core.store.messages.chain(session.id, headOf(session));
+    const theirs = await core.store.messages.chain(session.id, from.head);
+    let shared = 0;
+    while (shared < ours.length && ours[shared] === theirs[shared]) shared++;
+    const isRebase = input.how === 'rebase';
+    const own = (isRebase ? ours : theirs).slice(shared);
+    const taken = input.how === 'cherry-pick' ? chosen(own, input.messages ?? []) : own;
+    if (taken.length === 0) throw new CwmError('InvalidParameter', `The branch "${from.name}" has nothing to merge.`);
+    const before = isRebase ? theirs : ours;
+    const last = before.at(-1);
+    const [onto] = last === undefined ? [] : await core.store.messages.load(session.id, [last]);
+    const copies = copiesOf(core, await core.store.messages.load(session.id, taken), onto ?? null);
+    await core.store.messages.append(session.id, copies);
+    return merged(session, copies, isRebase ? (from.tokens ?? null) : session.tokens);
+  });
+}
+
+/** In the order of the branch, whatever order they were named in. */
+function chosen(own: readonly MessageId[], names: readonly string[]): MessageId[] {
+  const wanted = new Set(names.map(parseMessageId));
+  const foreign = [...wanted].find((id) => !own.includes(id));
+  if (foreign !== undefined) {
+    throw new CwmError('InvalidParameter', `Message "${foreign}" is not one that only the other branch has.`);
+  }
+  return own.filter((id) => wanted.has(id));
+}
+
+/** @throws CwmError InvalidParameter where two of the same side would follow each other, which many chat templates refuse. */
+function copiesOf(core: CoreContext, messages: readonly Message[], onto: Message | null): Message[] {
+  const copies: Message[] = [];
+  for (const { context: _, ...message } of messages) {
+    const before: Message | null = copies.at(-1) ?? onto;
+    if (before && sideAfter(before) === sideOf(message) && message.role !== 'tool') {
+      throw new CwmError('InvalidParameter', `Two messages of the ${message.role} would follow each other.`, {
+        hint: 'Take the question and its answer together.',
+      });
+    }
+    copies.push({
+      ...message,
+      id: randomId() as MessageId,
+      parentId: before?.id ?? null,
+      sequence: (before?.sequence ?? 0) + 1,
+      copyOf: message.id,
+      createdAt: core.clock.now().toISOString(),
+    });
+  }
+  return copies;
+}
+
+const sideOf = ({ role }: Pick<Message, 'role'>): string => role;
+/** Files are an exchange of their own: the assistant has said that it understood. */
+const sideAfter = ({ role, content }: Message): string => (content.type === 'context' ? 'assistant' : role);
+
+function merged(session: Session, copies: readonly Message[], tokens: Session['tokens']): Session {
+  // The ids are those of the beginning; the next prompt has the copies behind them.
+  return { ...endingWith(session, copies.at(-1) ?? null), tokens };
+}

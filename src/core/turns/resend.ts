@@ -1,0 +1,77 @@
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId } from '../../protocol/ids.ts';
+import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from './branchAt.ts';
+import { answer, requireMessage } from './send.ts';
+import { withTurn } from './turns.ts';
+
+/**
+ * Sends another text in place of a message: a branch that shares what came before it. When no answer comes, the branch is there, and the
+ * text is its draft.
+ *
+ * @throws CwmError as `send`, and MessageNotFound, InvalidParameter (no message of the user), BranchExists.
+ */
+export async function editMessage(
+  core: CoreContext,
+  input: RouteInput<'editMessage'>,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<RouteOutput<'editMessage'>> {
+  requireMessage(input.text);
+  return withTurn(core, parseSessionId(input.session), signal, async (session) => {
+    const edited = await requireMessageOf(core, session, input.message);
+    requireText(edited);
+    const branched = await branchBefore(core, session, edited, input.branch);
+    return answer(core, branched, { text: input.text }, input, signal, reporter);
+  });
+}
+
+/**
+ * Another answer to the same message, on a branch that shares that message.
+ *
+ * @throws CwmError as `send`, and MessageNotFound, InvalidParameter (no answer of the model), BranchExists.
+ */
+export async function regenerate(
+  core: CoreContext,
+  input: RouteInput<'regenerate'>,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<RouteOutput<'regenerate'>> {
+  return withTurn(core, parseSessionId(input.session), signal, async (session) => {
+    const named = input.message ?? headOf(session);
+    const old = named === null ? null : await requireMessageOf(core, session, named);
+    if (!old || old.role !== 'assistant' || old.parentId === null) {
+      throw new CwmError('InvalidParameter', 'There is no answer that could be generated again.');
+    }
+    const question = await requireMessageOf(core, session, old.parentId);
+    const text = requireText(question);
+    const branched = await branchBefore(core, session, question, input.branch);
+    return answer(core, branched, { text, message: question }, input, signal, reporter);
+  });
+}
+
+function requireText({ id, role, content }: Message): string {
+  if (role === 'user' && content.type === 'text') return content.text;
+  throw new CwmError('InvalidParameter', `Message "${id}" is not a text of the user.`);
+}
+
+/** The session on a new branch that ends before this message. Durable when it returns. */
+async function branchBefore(
+  core: CoreContext,
+  session: Session,
+  { parentId }: Message,
+  name: string | undefined,
+): Promise<Session> {
+  const free = freeBranchName(session, name);
+  const at = parentId === null ? null : await requireMessageOf(core, session, parentId);
+  const next = {
+    ...switched(withBranchAt(session, free, at), free),
+    updatedAt: core.clock.now().toISOString(),
+    version: session.version + 1,
+  };
+  await core.store.sessions.update(next);
+  return next;
+}
