@@ -32,5 +32,13 @@ export const mostReusableNotes = (most: number | undefined, tokens: number): str
   most === undefined
     ? []
     : [
-        `Of ${tokens} tokens this model can reuse at most ${most}: its cache has a sliding window, so the last ${tokens - most} are computed each time.`,
+        `A thaw can reuse at most ${most} of these ${tokens} tokens: the model's cache has a sliding window, so the last ${tokens - most} are computed again.`,
       ];
+
+/** What the user should know of a context that was read back from where it is stored, at the freeze. */
+export const restoredNotes = (restored: ReuseEvidence | undefined): string[] =>
+  restored?.cachedTokens === 0
+    ? [
+        'The model server stored the KV cache and reuses nothing of it when it is read back, so a thaw computes the context again.',
+      ]
+    : [];

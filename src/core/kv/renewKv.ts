@@ -2,7 +2,6 @@ import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
-import { mostReusableNotes } from '../evidence/reuse.ts';
 import { saltOf } from '../ports/lineages.ts';
 import type { Lineage } from '../ports/lineages.ts';
 import type { RecordPlan } from './judge.ts';
@@ -41,12 +40,12 @@ export async function recordStats(
 /** Records the most tokens that the engine reuses of the restored context, so that later thaws are compared with that number. */
 export async function recordFloor(
   core: CoreContext,
-  { manifest, ids, kv }: FrozenContext,
+  { manifest, kv }: FrozenContext,
   mostReusable: number,
 ): Promise<KvRenewal> {
   const lowered = { ...kv, mostReusable };
   await core.store.windows.replaceKv(manifest.name, lowered);
-  return { ...nothingRenewed(lowered), notes: mostReusableNotes(mostReusable, ids.length) };
+  return nothingRenewed(lowered);
 }
 
 export interface RenewRequest {

@@ -3,7 +3,7 @@ import { bytesWritten, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
 import { canaryDifference, grossDifference } from '../evidence/canary.ts';
 import type { Progress } from '../ports/reporter.ts';
-import { mostReusable, mostReusableNotes } from '../evidence/reuse.ts';
+import { mostReusable, mostReusableNotes, restoredNotes } from '../evidence/reuse.ts';
 import { measure } from '../evidence/measure.ts';
 import {
   farMs,
@@ -12,6 +12,7 @@ import {
   type EngineDescription,
   type KvContext,
   type Measurement,
+  type PersistEvidence,
 } from '../ports/engine.ts';
 import { askOverPrefixes } from '../evidence/prefixCanaries.ts';
 
@@ -91,8 +92,8 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
     isWanted && !isTooFar
       ? await askOverPrefixes(engine, { ...context, blockTokens: description.blockTokens }, signal)
       : [];
-  const most = isKeptByTokens ? undefined : mostReusable(measured.reuse, description.blockTokens);
-  notes.push(...mostReusableNotes(most, context.ids.length));
+  const most = isKeptByTokens ? undefined : fewestReusable(measured, persisted, description);
+  notes.push(...mostReusableNotes(most, context.ids.length), ...restoredNotes(persisted.restored));
   const blocksMissing = after.reachable ? after.blocks.length - blocks.length : 0;
   return {
     kv: {
@@ -118,4 +119,14 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
     kvBytesWritten: bytesWritten(before, after),
     notes,
   };
+}
+
+/** A cache with a sliding window loses some of the last tokens in memory, and more of them when it is read back from a file. */
+function fewestReusable(
+  { reuse }: Measurement,
+  { restored }: PersistEvidence,
+  { blockTokens }: EngineDescription,
+): number | undefined {
+  const shown = [reuse, ...(restored ? [restored] : [])].flatMap((seen) => mostReusable(seen, blockTokens) ?? []);
+  return shown.length === 0 ? undefined : Math.min(...shown);
 }

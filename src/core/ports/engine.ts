@@ -108,6 +108,8 @@ export interface PersistEvidence {
   readonly handle: string | null;
   /** How many of the first tokens were stored, where that is coarser than blocks. Default: those of every full block. */
   readonly keptTokens?: number;
+  /** What was reused of the context when it was read back from where it is stored; absent where that was not tried. */
+  readonly restored?: ReuseEvidence;
   /** Reasons why the KV may last less long than it seems, in plain words. */
   readonly notes: readonly string[];
 }

@@ -4,6 +4,7 @@ import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts'
 import type { Progress } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { uncheckedContent } from '../evidence/contentChecks.ts';
+import { mostReusableNotes } from '../evidence/reuse.ts';
 import { decideVerdict, type VerdictEvidence } from '../evidence/verdict.ts';
 import { modelDifference } from '../identity.ts';
 import { describeTried } from '../kv/describeTried.ts';
@@ -72,7 +73,8 @@ async function bringKvBack(
     engine: engineFields(description),
     ...(nextMessage && { nextMessage }),
     notes: [
-      ...warmed.notes,
+      // A seal says it, too.
+      ...new Set([...warmed.notes, ...mostReusableNotes(warmed.kv.mostReusable, ids.length)]),
       ...nextMessageNotes(nextMessage),
       ...reuseNotes(warmed.measured.reuse),
       ...description.notices,

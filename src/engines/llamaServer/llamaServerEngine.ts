@@ -26,6 +26,7 @@ import { answerIds, chatPromptIds, textOfIds } from './chatPrompt.ts';
 import { checkSlot, completionRequest, readCanary, weigh } from './completion.ts';
 import { HomeSlot, type SlotUse } from './homeSlot.ts';
 import { probeLlamaServer } from './probe.ts';
+import { RestoreTrials } from './restoreTrial.ts';
 import { identifyServer, type ServerIdentity } from './serverIdentity.ts';
 import { eraseSlot, restoreSlot, saveSlot } from './slotActions.ts';
 import { formatHandle, parseHandle, SlotFolder, slotFileName, slotHash } from './slotFile.ts';
@@ -68,6 +69,7 @@ export class LlamaServerEngine implements Engine {
   readonly #clock: Clock;
   readonly #links: LinkFactory;
   readonly #home: HomeSlot;
+  readonly #trials = new RestoreTrials();
   readonly #queue = new SerialQueue();
   #known: ServerIdentity | null = null;
   /** The result of a probe of {@link #known}. */
@@ -151,14 +153,20 @@ export class LlamaServerEngine implements Engine {
       const { reuse } = await this.#complete(place, context, false, signal);
       if (!place.server.savesSlots) return { reuse, handle: null, notes: [memoryOnly] };
       const hash = slotHash(context);
-      this.#deadly.delete(hash);
+      const isDeadly = this.#deadly.delete(hash);
       for (let saves = 1; ; saves++) {
         const saved = await saveSlot(place.link, place.slot, slotFileName(hash), signal);
         if ('why' in saved) return { reuse, handle: null, notes: [`${saved.why} ${memoryOnly}`] };
         if (saved.sizeBytes === 0) return { reuse, handle: null, notes: [`The server saved nothing. ${memoryOnly}`] };
         if (saved.tokens === context.ids.length) {
           const handle = formatHandle({ hash, sizeBytes: saved.sizeBytes });
-          return { reuse, handle, notes: await this.#savedNotes(hash, saved.sizeBytes) };
+          const trial = isDeadly ? { notes: [] } : await this.#tryRestore(place, context, signal);
+          return {
+            reuse,
+            handle,
+            ...trial,
+            notes: [...(await this.#savedNotes(hash, saved.sizeBytes)), ...trial.notes],
+          };
         }
         this.#home.emptied();
         if (saves === maxSaves) {
@@ -168,6 +176,32 @@ export class LlamaServerEngine implements Engine {
         await this.#complete(place, context, false, signal);
       }
     });
+  }
+
+  /** Reads a file back that was just written: how much a thaw can reuse of it is known only then. Nothing about it ends the save. */
+  async #tryRestore(
+    place: Place,
+    context: KvContext,
+    signal: AbortSignal,
+  ): Promise<Pick<PersistEvidence, 'restored' | 'notes'>> {
+    const { link, slot } = place;
+    const known = this.#trials.known(context.ids.length);
+    if (known === 'whole') return { notes: [] };
+    if (known) return { restored: known, notes: [] };
+    const hash = slotHash(context);
+    if (!(await eraseSlot(link, slot, signal))) return { notes: [] };
+    this.#home.filledFromFile(context.salt);
+    const outcome = await restoreSlot(link, slot, slotFileName(hash), signal);
+    if (outcome.kind !== 'restored') {
+      this.#home.refused(slot);
+      if (outcome.kind === 'lost') this.#deadly.add(hash);
+      return { notes: [`The slot file was written, and the server did not read it back: ${outcome.error.message}`] };
+    }
+    const { reuse } = await this.#complete(place, context, false, signal);
+    // This process wrote the file itself a moment ago, out of this very slot.
+    this.#home.noLongerFromFile();
+    this.#trials.note(reuse);
+    return { restored: reuse, notes: [] };
   }
 
   /** Empties the slot first, so that everything reused afterwards came from the file. */
@@ -255,7 +289,10 @@ export class LlamaServerEngine implements Engine {
     const identity = await identifyServer(link, wasLost ? null : this.#known, this.#folderIsNamed, signal);
     const isAnother = this.#known !== null && this.#known.key !== identity.key;
     if (wasLost) this.#home.lost();
-    if (isAnother) this.#home.reset();
+    if (isAnother) {
+      this.#home.reset();
+      this.#trials.reset();
+    }
     // It does not tell when it was started.
     if (wasLost || isAnother) this.#capabilities = null;
     return (this.#known = identity);

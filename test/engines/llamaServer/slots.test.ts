@@ -27,8 +27,9 @@ describe('the slot that is used', () => {
     rig.fake.strangerAsks(1, someIds(60));
     const theirs = rig.fake.held[1];
     await rig.engine.measure(contextOf(ids), never);
+    // It asks twice: once to save, and once to see what a restore gives.
     await rig.engine.persist(contextOf(ids), never);
-    expect(asked(rig).map(({ id_slot }) => id_slot)).toEqual([1, 0, 0]);
+    expect(asked(rig).map(({ id_slot }) => id_slot)).toEqual([1, 0, 0, 0]);
     expect(rig.fake.held[1]).toEqual(theirs);
   });
 
@@ -91,9 +92,9 @@ describe('conversations that share the slot', () => {
     const [one, other] = [someIds(60), someIds(60)];
     const { handle } = await rig.engine.persist(contextOf(one, 'a'), never);
     await rig.engine.restore({ ids: one, salt: 'a', handle }, never);
-    expect(erasures(rig)).toHaveLength(1);
+    const before = erasures(rig).length;
     await cached(rig.engine, other, 'b');
-    expect(erasures(rig)).toHaveLength(2);
+    expect(erasures(rig)).toHaveLength(before + 1);
     expect(await cached(rig.engine, one, 'a')).toBe(0);
   });
 
@@ -106,8 +107,9 @@ describe('conversations that share the slot', () => {
     const request = { messages, salt: 'a', maxTokens: 2, temperature: 0, addGenerationPrompt: true };
     const { reuse } = await rig.engine.generate(request, () => undefined, never);
     expect(reuse).toMatchObject({ cachedTokens: ids.length - 1, tier: 'disk' });
+    const before = erasures(rig).length;
     await cached(rig.engine, someIds(60), 'b');
-    expect(erasures(rig)).toHaveLength(1);
+    expect(erasures(rig)).toHaveLength(before);
     expect(await cached(rig.engine, ids, 'a')).toBe(ids.length - 1);
   });
 
@@ -139,8 +141,10 @@ describe('what may be restored', () => {
       { ...context, handle: '../../etc/passwd' },
       { ...context, handle: `${handle}0` },
     ];
+    const restores = () => rig.fake.requestsTo('/slots/').filter(({ path }) => path.includes('restore')).length;
+    const before = restores();
     for (const wrong of missing) expect((await rig.engine.restore(wrong, never)).outcome).toBe('missing');
-    expect(rig.fake.requestsTo('/slots/').some(({ path }) => path.includes('restore'))).toBe(false);
+    expect(restores()).toBe(before);
     expect((await rig.engine.restore({ ...context, handle }, never)).outcome).toBe('restored');
   });
 

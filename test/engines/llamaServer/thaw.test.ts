@@ -51,24 +51,51 @@ describe('a model with a sliding window, which computes a few of the last tokens
   });
 
   test.each(['reachable', 'out of sight'] as const)(
-    'loses more after a restore than the freeze saw (folder %s): the thaw says so, learns it, and writes nothing again',
+    'loses more after a restore than in memory (folder %s): the freeze learns it, and the first thaw has the true word',
     async (folder) => {
-      const made = await kept({ folder, fake: { faults: { lostAfterRestore: 1 } } });
+      const made = await bench({ folder, fake: { faults: { lostAfterRestore: 1 } } });
+      const frozen = await made.keep();
+      expect(frozen.verdict).toBe(folder === 'reachable' ? 'proven' : 'reused');
+      expect(frozen.notes.join(' ')).toContain('the last 2 are computed again');
       const before = await stat(await slotFile(made));
-      const first = await made.thaw();
-      expect(first).toMatchObject({ verdict: 'partial', kvBytesWritten: 0, content: { canary: 'agreed' } });
-      expect(first.notes.join(' ')).toContain('the last 2 are computed each time');
-      const second = await made.thaw();
-      expect(second).toMatchObject({ verdict: folder === 'reachable' ? 'proven' : 'reused', kvBytesWritten: 0 });
-      expect(second.cachedTokens).toBe(second.floorTokens);
+      for (const thaw of [await made.thaw(), await made.thaw()]) {
+        expect(thaw).toMatchObject({ verdict: folder === 'reachable' ? 'proven' : 'reused', kvBytesWritten: 0 });
+        expect(thaw.cachedTokens).toBe(thaw.floorTokens);
+        expect(thaw.notes.join(' ')).toContain('the last 2 are computed again');
+      }
       const { mtimeMs, ino } = await stat(await slotFile(made));
       expect([mtimeMs, ino]).toEqual([before.mtimeMs, before.ino]);
     },
   );
 
+  test('a window of an earlier version learns its floor at its first thaw, and nothing is written again', async () => {
+    const made = await kept();
+    made.rig.fake.faults.lostAfterRestore = 1;
+    expect(await made.thaw()).toMatchObject({ verdict: 'partial', kvBytesWritten: 0, content: { canary: 'agreed' } });
+    expect(await made.thaw()).toMatchObject({ verdict: 'proven', kvBytesWritten: 0 });
+  });
+
+  test('a server that reuses nothing of what it restores is found at the freeze, and not tried a second time', async () => {
+    const made = await bench({ fake: { faults: { restore: 'gives-no-reuse' } } });
+    const frozen = await made.keep();
+    expect(frozen.notes.join(' ')).toContain('a thaw computes the context again');
+    const restores = () =>
+      made.rig.fake.requestsTo('/slots/').filter(({ path }) => path.includes('action=restore')).length;
+    expect(restores()).toBe(1);
+    expect((await made.cwm.freeze({ session: 's', window: 'w2', checkpoint: true }, never)).notes).toEqual(
+      expect.arrayContaining([expect.stringContaining('a thaw computes the context again')]),
+    );
+    expect(restores()).toBe(1);
+  });
+
+  test('a server that refuses what it wrote a moment ago costs no freeze, and the receipt says so', async () => {
+    const made = await bench({ fake: { faults: { restore: 'refuses' } } });
+    expect((await made.keep()).notes.join(' ')).toContain('the server did not read it back');
+  });
+
   test('says at the freeze what a thaw can reuse at most', async () => {
     const made = await bench({ fake: { faults: { lostTokens: 2 } } });
-    expect((await made.keep()).notes.join(' ')).toContain('the last 3 are computed each time');
+    expect((await made.keep()).notes.join(' ')).toContain('the last 3 are computed again');
   });
 
   test('more than a few lost tokens are no property of the model', async () => {
