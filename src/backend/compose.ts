@@ -96,7 +96,7 @@ export const composeServices =
     const engines = new BackendEngines({
       storage,
       defaultSpec: engineOfNew,
-      embedded: { entry: entryPointPath('embedded', import.meta.url), args: embeddedArgs },
+      embedded: { entry: entryPointPath('embedded', import.meta.url), args: embeddedArgs, kvKey: store.kvKey },
       requiresTls,
       log,
       emit,

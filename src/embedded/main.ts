@@ -1,11 +1,12 @@
-import { toCwmError } from '../protocol/errors.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
 import { parseOptions } from './options.ts';
 import { serveEmbedded, type RunningEngine } from './serve.ts';
 
 /**
  * The embedded engine's process. Flags: `--kv-dir DIR` (required), `--model FILE.gguf`, `--context N`, `--threads N`,
  * `--gpu auto|off|metal|cuda|vulkan`, `--gpu-layers N`, `--kv-type f16|…`, `--chat-template NAME|FILE`, `--port N`,
- * `--block-tokens N`, `--load-timeout-ms N`; the API key, where one is wanted, in `CWM_ENGINE_TOKEN`.
+ * `--block-tokens N`, `--load-timeout-ms N`; the API key, where one is wanted, in `CWM_ENGINE_TOKEN`, and the key for KV, where it is
+ * to be encrypted, in `CWM_KV_KEY`.
  *
  * When it serves, one line `{"url", "pid", "workerPid"}` goes to stdout, and the same object over IPC when it was forked.
  * When it cannot, one line `{"error": {code, message, retryable, hint}}` goes the same ways, and it exits with 1. Everything
@@ -19,6 +20,15 @@ async function tell(message: object): Promise<void> {
     if (process.send) process.send(message, () => resolve());
     else resolve();
   });
+}
+
+/** From the environment, where the llama worker must not find it. @throws CwmError InvalidConfig for anything but 64 hex digits. */
+function takeKvKey(): Uint8Array | null {
+  const text = process.env['CWM_KV_KEY'] ?? '';
+  delete process.env['CWM_KV_KEY'];
+  if (text === '') return null;
+  if (/^[0-9a-f]{64}$/.test(text)) return Buffer.from(text, 'hex');
+  throw new CwmError('InvalidConfig', 'The key for KV in CWM_KV_KEY is not 64 hex digits.');
 }
 
 let engine: RunningEngine | null = null;
@@ -36,7 +46,8 @@ try {
   const options = parseOptions(process.argv.slice(2));
   // A moment later, so that the request that noticed it is answered.
   const endSoon = (): void => void setTimeout(end, 50);
-  engine = await serveEmbedded(options, process.env['CWM_ENGINE_TOKEN'] || undefined, endSoon, log);
+  const secrets = { token: process.env['CWM_ENGINE_TOKEN'] || undefined, kvKey: takeKvKey() };
+  engine = await serveEmbedded(options, secrets, endSoon, log);
   await tell({ url: engine.url, pid: process.pid, workerPid: engine.workerPid });
 } catch (error) {
   const cwmError = toCwmError(error);

@@ -22,6 +22,13 @@ import { startFailure } from './startFailure.ts';
 import type { WorkerConfig } from './worker/workerProtocol.ts';
 import type { ServedModel } from './servedModel.ts';
 
+export interface Secrets {
+  /** What clients must know; undefined for none. */
+  readonly token: string | undefined;
+  /** What KV is encrypted with, 32 bytes; null for KV in clear. */
+  readonly kvKey: Uint8Array | null;
+}
+
 export interface RunningEngine {
   readonly url: string;
   /** Of the llama.cpp process as it is now; another after it died. */
@@ -41,7 +48,6 @@ const notStoredNotice =
 /**
  * Starts the engine: model, llama.cpp, KV folder, HTTP server on the loopback address.
  *
- * @param token what clients must know; undefined for none.
  * @param onModelChanged called when the model's file is another one than that which was loaded: the process must end, and
  *   serves nothing from then on.
  * @throws CwmError NotAModel for a file that is no model, PathNotFound, NoEngineBinary, Exhausted, EngineUnavailable when
@@ -49,7 +55,7 @@ const notStoredNotice =
  */
 export async function serveEmbedded(
   options: EmbeddedOptions,
-  token: string | undefined,
+  { token, kvKey }: Secrets,
   onModelChanged: () => void,
   log: (message: string) => void,
 ): Promise<RunningEngine> {
@@ -93,6 +99,7 @@ export async function serveEmbedded(
       info,
       modelSha256: files.sha256,
       samplePath,
+      kvKey,
       runFolder,
       passing,
       threads,

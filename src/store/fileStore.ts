@@ -44,6 +44,8 @@ export class FileStore implements Store {
   readonly #closing = new SerialQueue();
   /** Whether the store is encrypted on the disk. */
   readonly encryption: Encryption;
+  /** What the embedded engine encrypts KV with; null where the store is not encrypted. */
+  readonly kvKey: Uint8Array | null;
   readonly sessions: Store['sessions'];
   readonly messages: Store['messages'];
   readonly windows: Store['windows'];
@@ -60,7 +62,7 @@ export class FileStore implements Store {
   /** The engine of sessions that name none. */
   readonly engine: Pick<EngineChoice, 'chosen' | 'choose'>;
 
-  constructor(prepared: PreparedStore, encryption: Encryption, sqlWasmPath: string | null) {
+  constructor(prepared: PreparedStore, encryption: Encryption, kvKey: Uint8Array | null, sqlWasmPath: string | null) {
     const { parts } = prepared;
     const intents = new FreezeIntents(parts);
     const trash = new Trash(parts);
@@ -81,6 +83,7 @@ export class FileStore implements Store {
     this.#guard = guard;
     this.#audit = audit;
     this.encryption = encryption;
+    this.kvKey = kvKey;
     this.sessions = guard.part(accesses.sessions, sessionPart(parts, sessions, index, source));
     this.messages = guard.part(accesses.messages, {
       append: (id, messages) => sessions.appendMessages(id, messages),

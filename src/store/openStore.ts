@@ -42,7 +42,7 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
     const root = await plainFiles.realPath(directory);
     const steps = options.migrations ?? migrations;
     const wish = options.encryption ?? { turn: null, keyFile: null };
-    const { files, encryption } = await openEncryption(
+    const { files, encryption, kvKey } = await openEncryption(
       plainFiles,
       new Layout(root),
       wish,
@@ -50,7 +50,7 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
       readOnlyWhy,
     );
     const prepared = await prepareStore(files, clock, root, steps, readOnlyWhy);
-    const store = new FileStore(prepared, encryption, options.sqlWasmPath ?? null);
+    const store = new FileStore(prepared, encryption, kvKey, options.sqlWasmPath ?? null);
     if (!store.isReadOnly) await store.recover();
     return store;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
-import { chmod, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encryptedFiles } from '../../src/store/encryption/encryptedFiles.ts';
@@ -167,6 +167,29 @@ describe('S0-61 an encrypted store', () => {
     await repair(encrypted);
     await encrypted.close();
     expect(await readable()).toEqual(['encryption.json']);
+  });
+
+  it('has no KV in clear any more, the models stay, and the engine gets one key for it', async () => {
+    const plain = await filled();
+    expect(plain.kvKey).toBeNull();
+    await plain.close();
+    const kept = join(directory, 'kv', 'models', 'model.gguf');
+    for (const path of [
+      join(directory, 'kv', '0'.repeat(32), 'ab', 'rows.kv'),
+      join(directory, 'kv', 'run-1', 's'),
+      kept,
+    ]) {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, path === kept ? 'a model' : secret);
+    }
+    const encrypted = await open('on', keyFile);
+    expect(await readable()).toEqual(['encryption.json']);
+    expect(await readFile(kept, 'utf8')).toBe('a model');
+    const { kvKey } = encrypted;
+    expect(kvKey).toHaveLength(32);
+    expect(Buffer.from(kvKey ?? '').toString('hex')).not.toBe((await readFile(keyFile, 'utf8')).trim());
+    await encrypted.close();
+    expect((await open()).kvKey).toEqual(kvKey);
   });
 
   it('opens again without being told where the key is, and says what it is', async () => {

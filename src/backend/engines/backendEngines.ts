@@ -19,7 +19,12 @@ export interface BackendEnginesOptions {
   readonly storage: string;
   readonly defaultSpec: string;
   /** Program of the embedded engine, and its arguments besides model and KV directory. */
-  readonly embedded: { readonly entry: string; readonly args: readonly string[] };
+  readonly embedded: {
+    readonly entry: string;
+    readonly args: readonly string[];
+    /** What it encrypts KV with; null, the default, for KV in clear. */
+    readonly kvKey?: Uint8Array | null;
+  };
   /** Whether plain http to another machine is refused (S0-60). Default: yes. */
   readonly requiresTls?: boolean;
   readonly log: Log;
@@ -136,6 +141,7 @@ export class BackendEngines implements EngineRegistry {
     return new EmbeddedServer({
       entry: embedded.entry,
       args: ['--kv-dir', join(storage, 'kv'), ...(modelFile === null ? [] : ['--model', modelFile]), ...embedded.args],
+      kvKey: embedded.kvKey ?? null,
       log,
       onChange: () => emit({ type: 'engine', spec }),
     });

@@ -15,6 +15,8 @@ export interface EmbeddedServerOptions {
   /** `dist/embedded.js`, or `src/embedded/main.ts` in a checkout. */
   readonly entry: string;
   readonly args: readonly string[];
+  /** What it encrypts KV with; null, the default, for KV in clear. */
+  readonly kvKey?: Uint8Array | null;
   readonly log: Log;
   /** Called when it has come up and when it has gone. */
   readonly onChange: () => void;
@@ -75,11 +77,16 @@ export class EmbeddedServer {
   }
 
   async #start(): Promise<RunningServer> {
-    const { entry, args, log, onChange, startTimeoutMs = 300_000 } = this.#options;
+    const { entry, args, kvKey, log, onChange, startTimeoutMs = 300_000 } = this.#options;
     const token = randomSalt();
     const child = fork(entry, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...process.env, CWM_API_KEY: undefined, CWM_ENGINE_TOKEN: token },
+      env: {
+        ...process.env,
+        CWM_API_KEY: undefined,
+        CWM_ENGINE_TOKEN: token,
+        CWM_KV_KEY: kvKey ? Buffer.from(kvKey).toString('hex') : undefined,
+      },
       execArgv: [],
     });
     this.#child = child;

@@ -69,8 +69,9 @@ export async function checkBlocks(
 }
 
 /**
- * Records every block that exists now, reading only those whose stat fields are not already `known`. A full disk or a crash can leave an
- * empty file: it counts as no block (EC-014).
+ * Records every block that exists now, asking only for those whose stat fields are not already `known`. The record has what the engine
+ * wrote, where it says that: damage since then is no part of the record, and shows later. A full disk or a crash can leave an empty file:
+ * it counts as no block (EC-014).
  */
 export async function recordBlocks(
   engine: Engine,
@@ -87,6 +88,7 @@ export async function recordBlocks(
   const checksums = await engine.checksum(
     unknown.map((block) => block.hash),
     signal,
+    true,
   );
   const checksumByHash = new Map(unknown.map((block, index) => [block.hash, checksums[index] ?? null]));
   return present.flatMap(({ hash, stat }) => {

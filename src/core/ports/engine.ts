@@ -193,8 +193,13 @@ export interface Engine {
   /** Looks for the block files without any request to the engine's model. */
   locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation>;
 
-  /** SHA-256 over name and bytes of each block's file, null where there is none. */
-  checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]>;
+  /**
+   * SHA-256 over name and bytes of each block's file, null where there is none.
+   *
+   * @param asWritten true takes the checksum that the engine computed when it wrote the file, where it stores one: what the bytes should
+   *   be, not what they are. Default: false, which reads every byte.
+   */
+  checksum(hashes: readonly string[], signal: AbortSignal, asWritten?: boolean): Promise<readonly (string | null)[]>;
 
   /** Deletes block files (or the KV of the handle) so that they cannot be reused. @returns the bytes that this freed. */
   forget(target: ForgottenKv, signal: AbortSignal): Promise<number>;

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { kvBlockHead } from '../../base/kvBlockHead.ts';
 
 /**
  * A piece of KV on disk: magic · name (32 bytes) · SHA-256 over name and body (32) · nonce (12) · tag of the body (16) · tag of
@@ -21,24 +22,16 @@ export type PieceKind = keyof typeof magics;
 export const pieceEndings = { rows: '.kv', position: '.state' } as const satisfies Record<PieceKind, string>;
 
 const formatVersion = 2;
-const nameAt = 8;
-const sha256At = nameAt + 32;
-const nonceAt = sha256At + 32;
-const tagAt = nonceAt + 12;
-const headTagAt = tagAt + 16;
-/** Where the body begins. */
-const blockHeadBytes = headTagAt + 16;
+const { nameAt, sha256At, nonceAt, tagAt, headTagAt, bodyAt } = kvBlockHead;
 
 /** Size of a block's file. */
-export const blockFileBytes = (payloadBytes: number): number => blockHeadBytes + payloadBytes;
+export const blockFileBytes = (payloadBytes: number): number => bodyAt + payloadBytes;
 
 /** What a file is written and read with. */
 export interface BlockSeal {
   /** 32 bytes; null where KV is stored in clear. */
   readonly key: Uint8Array | null;
 }
-
-export const clearSeal: BlockSeal = { key: null };
 
 /** Head and body of a file, to be written one after the other. */
 export interface EncodedBlock {
@@ -48,7 +41,7 @@ export interface EncodedBlock {
 
 /** @param name The block's hash, 64 hex digits. */
 export function encodeBlock(name: string, payload: Uint8Array, kind: PieceKind, { key }: BlockSeal): EncodedBlock {
-  const head = Buffer.alloc(blockHeadBytes);
+  const head = Buffer.alloc(bodyAt);
   head.write(`${magics[kind]}${key ? 'E' : '\0'}${String.fromCharCode(formatVersion)}`, 'latin1');
   head.write(name, nameAt, 'hex');
   let body = payload;
@@ -74,11 +67,11 @@ export function encodeBlock(name: string, payload: Uint8Array, kind: PieceKind, 
  * written with this seal.
  */
 export function decodeBlock(name: string, file: Buffer, kind: PieceKind, { key }: BlockSeal): Buffer | null {
-  if (file.length < blockHeadBytes) return null;
+  if (file.length < bodyAt) return null;
   const magic = `${magics[kind]}${key ? 'E' : '\0'}${String.fromCharCode(formatVersion)}`;
   if (file.toString('latin1', 0, nameAt) !== magic || file.toString('hex', nameAt, sha256At) !== name) return null;
-  if (!checkTag(file.subarray(0, headTagAt)).equals(file.subarray(headTagAt, blockHeadBytes))) return null;
-  const body = file.subarray(blockHeadBytes);
+  if (!checkTag(file.subarray(0, headTagAt)).equals(file.subarray(headTagAt, bodyAt))) return null;
+  const body = file.subarray(bodyAt);
   const tag = file.subarray(tagAt, headTagAt);
   if (!key) return checkTag(body).equals(tag) ? body : null;
   const decipher = createDecipheriv('aes-256-gcm', key, file.subarray(nonceAt, tagAt), { authTagLength: 16 });

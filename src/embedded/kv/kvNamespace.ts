@@ -25,6 +25,8 @@ export interface KvNamespace {
   readonly layout: KvLayout | null;
   /** As in `StateShape`. */
   readonly hasPositionState?: true;
+  /** Which key encrypts it; absent for KV in clear. */
+  readonly keyId?: string;
   /** The kind of GPU that computed it, whose last bits are its own; absent for the CPU. */
   readonly gpu?: string;
   readonly blockTokens: number;
@@ -57,20 +59,24 @@ export function openKvNamespace(kvDir: string, settings: Omit<KvNamespace, 'form
   return folder;
 }
 
-/** Deletes the folders of older formats, which no engine reads any more. One that cannot be deleted stays until the budget evicts it. */
-export async function deleteOlderKv(kvDir: string): Promise<void> {
+/**
+ * Deletes folders that no engine of this store reads any more: of older formats, in clear where KV is encrypted now, or encrypted with
+ * another key. One that cannot be deleted stays until the budget evicts it.
+ */
+export async function deleteUnreadableKv(kvDir: string, keyId: string | null): Promise<void> {
   for (const name of await readdir(kvDir)) {
     if (!/^[0-9a-f]{32}$/.test(name)) continue;
     const folder = join(kvDir, name);
-    const version = await readFile(join(folder, 'config.json'), 'utf8').then(versionOf, () => null);
-    if (version !== null && version < formatVersion) await rm(folder, { recursive: true, force: true });
+    const found = await readFile(join(folder, 'config.json'), 'utf8').then(settingsOf, () => null);
+    if (!found || found.version > formatVersion || (found.version === formatVersion && found.keyId === keyId)) continue;
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-function versionOf(config: string): number | null {
+function settingsOf(config: string): { readonly version: number; readonly keyId: string | null } | null {
   try {
-    const version: unknown = Reflect.get(Object(JSON.parse(config)), 'formatVersion');
-    return typeof version === 'number' ? version : null;
+    const { formatVersion: version, keyId } = JSON.parse(config) as Partial<Record<keyof KvNamespace, unknown>>;
+    return typeof version === 'number' ? { version, keyId: typeof keyId === 'string' ? keyId : null } : null;
   } catch {
     return null;
   }

@@ -1,11 +1,12 @@
+import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ServedModel } from '../servedModel.ts';
 import type { ModelInfo } from '../worker/workerProtocol.ts';
-import { blockFileBytes, clearSeal } from './blockFile.ts';
+import { blockFileBytes } from './blockFile.ts';
 import { BlockFolder, newBlockCounters } from './blockFolder.ts';
 import { DiskCache } from './diskCache.ts';
 import { kvBytesPerToken, type StateShape } from './kvLayout.ts';
-import { deleteOlderKv, hashProfile, openKvNamespace } from './kvNamespace.ts';
+import { deleteUnreadableKv, hashProfile, openKvNamespace } from './kvNamespace.ts';
 import type { KvThreads } from './kvThreads.ts';
 import type { PassingState } from './passingState.ts';
 import { bufferSource, parseStateFile, StateFormatError } from './stateFile.ts';
@@ -17,6 +18,8 @@ export interface OpenDiskOptions {
   readonly modelSha256: string;
   /** A state of a few tokens, which shows its shape. */
   readonly samplePath: string;
+  /** What KV is encrypted with, 32 bytes; null for KV in clear. */
+  readonly kvKey: Uint8Array | null;
   readonly runFolder: string;
   readonly passing: PassingState;
   readonly threads: KvThreads;
@@ -36,23 +39,25 @@ export interface OpenedDisk {
  * @throws CwmError WriteFailed when the folder cannot be written.
  */
 export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
-  const { kvDir, blockTokens, info, modelSha256, samplePath, runFolder, passing, threads, log } = options;
+  const { kvDir, blockTokens, info, modelSha256, samplePath, kvKey, runFolder, passing, threads, log } = options;
   const shape = readShape(samplePath, log);
   if (!shape) return null;
+  const keyId = kvKey && hash('sha256', kvKey, 'hex').slice(0, 16);
   const path = openKvNamespace(kvDir, {
     modelSha256,
     llamaCpp: info.llamaCpp,
     layout: shape.rows,
     ...(shape.hasPositionState && { hasPositionState: true }),
+    ...(keyId !== null && { keyId }),
     ...(info.gpu !== null && { gpu: info.gpu }),
     blockTokens,
     hashProfile,
     positionContext: info.hasScaledPositions ? info.contextTokens : null,
   });
-  deleteOlderKv(kvDir).catch((error: unknown) => log(`KV of an older format cannot be deleted: ${String(error)}`));
+  deleteUnreadableKv(kvDir, keyId).catch((error: unknown) => log(`Old KV cannot be deleted: ${String(error)}`));
   const blockBytes = shape.rows && kvBytesPerToken(shape.rows) * blockTokens;
   const counters = newBlockCounters();
-  const shared = { path, seal: clearSeal, counters, log };
+  const shared = { path, seal: { key: kvKey }, counters, log };
   const cache = new DiskCache({
     shape,
     blockTokens,

@@ -10,6 +10,9 @@ export interface BlockFile {
   readonly path: string;
 }
 
+/** What a checksum is computed from: every byte, or what the file's head says of them where the engine writes such a head. */
+export type ChecksumOf = 'bytes' | 'head';
+
 /** The folder of an engine's block files. */
 export interface BlockLayout {
   /** Whether the files lie on a disk of this machine, so that asking for one takes microseconds. */
@@ -18,6 +21,8 @@ export interface BlockLayout {
   candidates(hash: string): Promise<readonly BlockFile[]>;
   /** Paths of files that are worth nothing without the block, and are deleted with it. Default: none. */
   companions?(hash: string): readonly string[];
+  /** The checksum of one file where the engine's files have their own; null when there is none. */
+  checksum?(path: string, of: ChecksumOf, signal: AbortSignal): Promise<string | null>;
 }
 
 const chunkBytes = 1024 * 1024;
@@ -50,7 +55,16 @@ function combine(stats: readonly BigIntStats[]): LocatedBlock['stat'] {
 }
 
 /** SHA-256 over the label and the bytes of each of the block's files, in hex; null when there is none. */
-export async function checksumBlock(layout: BlockLayout, hash: string, signal: AbortSignal): Promise<string | null> {
+export async function checksumBlock(
+  layout: BlockLayout,
+  hash: string,
+  of: ChecksumOf,
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (layout.checksum) {
+    const [file] = await layout.candidates(hash);
+    return file ? layout.checksum(file.path, of, signal) : null;
+  }
   const digest = createHash('sha256');
   let found = false;
   for (const { label, path } of await layout.candidates(hash)) {
@@ -124,5 +138,5 @@ async function* readChunks(path: string, signal: AbortSignal): AsyncGenerator<'o
 }
 
 /** `ELOOP`: a symbolic link where a file should be. */
-const isMissing = (error: unknown): boolean =>
+export const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(String(error.code));

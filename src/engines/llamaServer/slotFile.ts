@@ -69,7 +69,7 @@ export class SlotFolder {
   async checksum(hashes: readonly string[], signal: AbortSignal): Promise<(string | null)[]> {
     hashes.forEach(assertBlockHash);
     const checksums: (string | null)[] = [];
-    for (const hash of hashes) checksums.push(await checksumBlock(this.#layout, hash, signal));
+    for (const hash of hashes) checksums.push(await checksumBlock(this.#layout, hash, 'bytes', signal));
     return checksums;
   }
 

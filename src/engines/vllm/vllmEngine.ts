@@ -220,8 +220,8 @@ export class VllmEngine implements Engine {
     return this.#withBlocks(signal, (blocks, signal) => blocks.locate(context, signal));
   }
 
-  checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]> {
-    return this.#withBlocks(signal, (blocks, signal) => blocks.checksum(hashes, signal));
+  checksum(hashes: readonly string[], signal: AbortSignal, asWritten = false): Promise<readonly (string | null)[]> {
+    return this.#withBlocks(signal, (blocks, signal) => blocks.checksum(hashes, asWritten ? 'head' : 'bytes', signal));
   }
 
   async forget({ hashes, handle, context }: ForgottenKv, signal: AbortSignal): Promise<number> {

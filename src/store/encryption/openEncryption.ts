@@ -1,4 +1,5 @@
-import type { KeyObject } from 'node:crypto';
+import { hkdfSync, type KeyObject } from 'node:crypto';
+import { join } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Files } from '../disk/files.ts';
 import type { Layout } from '../disk/layout.ts';
@@ -27,6 +28,13 @@ export type Encryption =
   | { readonly state: 'off' }
   | { readonly state: 'on'; readonly keyId: string; readonly keyFile: string };
 
+export interface OpenedEncryption {
+  readonly files: Files;
+  readonly encryption: Encryption;
+  /** What the embedded engine encrypts KV with: 32 bytes that the store's key decides. Null where the store is not encrypted. */
+  readonly kvKey: Uint8Array | null;
+}
+
 /**
  * Finds out whether the store is encrypted, finishes or makes the wanted conversion, and returns the files as the rest of the store
  * sees them.
@@ -41,9 +49,9 @@ export async function openEncryption(
   { turn, keyFile: wanted }: EncryptionWish,
   knownVersion: number,
   readOnlyWhy: CwmError | null,
-): Promise<{ readonly files: Files; readonly encryption: Encryption }> {
+): Promise<OpenedEncryption> {
   const found = await readEncryptionRecord(files, layout);
-  const off = { files, encryption: { state: 'off' } } as const;
+  const off = { files, encryption: { state: 'off' }, kvKey: null } as const;
   if (found === null) {
     if (turn !== 'on') return off;
     if (readOnlyWhy) throw readOnlyWhy;
@@ -74,6 +82,7 @@ export async function openEncryption(
   if (record.state !== 'on') {
     await writeEncryptionRecord(files, layout, { ...record, state: 'encrypting' });
     await convertStore(files, layout, key, 'encrypted');
+    await deleteKv(files, layout);
   }
   if (!readOnlyWhy && (record.state !== 'on' || record.keyFile !== found?.keyFile)) {
     await writeEncryptionRecord(files, layout, { ...record, state: 'on' });
@@ -81,7 +90,16 @@ export async function openEncryption(
   return {
     files: encryptedFiles(files, key, layout.temporary),
     encryption: { state: 'on', keyId: record.keyId, keyFile },
+    kvKey: new Uint8Array(hkdfSync('sha256', key.export(), '', 'context-window-manager kv', 32)),
   };
+}
+
+/** KV is cache: what was stored in clear is deleted, not converted. */
+async function deleteKv(files: Files, layout: Layout): Promise<void> {
+  if ((await files.stat(layout.kv))?.kind !== 'directory') return;
+  for (const { name, kind } of await files.entries(layout.kv)) {
+    if (kind === 'directory' && /^([0-9a-f]{32}|run-\d+)$/.test(name)) await files.removeTree(join(layout.kv, name));
+  }
 }
 
 async function requireKnown(files: Files, layout: Layout, knownVersion: number): Promise<void> {

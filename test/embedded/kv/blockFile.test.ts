@@ -3,12 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   blockFileBytes,
-  clearSeal,
   decodeBlock,
   encodeBlock,
   type BlockSeal,
   type PieceKind,
 } from '../../../src/embedded/kv/blockFile.ts';
+
+const clearSeal: BlockSeal = { key: null };
 
 const name = createHash('sha256').update('a name').digest('hex');
 const otherName = createHash('sha256').update('another').digest('hex');

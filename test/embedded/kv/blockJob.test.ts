@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../../src/base/hash.ts';
-import { clearSeal, type BlockSeal } from '../../../src/embedded/kv/blockFile.ts';
+import { type BlockSeal } from '../../../src/embedded/kv/blockFile.ts';
 import { pieceFile } from '../../../src/embedded/kv/blockFolder.ts';
 import type { BlockJob } from '../../../src/embedded/kv/blockJob.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
 import { stateFrame } from '../../../src/embedded/kv/stateFile.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
+
+const clearSeal: BlockSeal = { key: null };
 
 const hashOf = (index: number): string => sha256Hex(`block ${index}`);
 

@@ -1,14 +1,15 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { deleteOlderKv, hashProfile, openKvNamespace } from '../../../src/embedded/kv/kvNamespace.ts';
+import { deleteUnreadableKv, hashProfile, openKvNamespace } from '../../../src/embedded/kv/kvNamespace.ts';
 import { scratch } from '../support/smallModel.ts';
 
-it('KV of an older format is deleted as the cache that it is; everything else in the folder stays', async () => {
+it('KV of an older format, in clear or under another key is deleted where KV is encrypted; everything else in the folder stays', async () => {
   using folder = scratch();
   const current = openKvNamespace(folder.path, {
     modelSha256: 'a'.repeat(64),
     llamaCpp: 'v1',
+    keyId: 'ours',
     layout: null,
     blockTokens: 32,
     hashProfile,
@@ -19,13 +20,17 @@ it('KV of an older format is deleted as the cache that it is; everything else in
     writeFileSync(join(folder.path, name, 'config.json'), config);
     return join(folder.path, name);
   };
-  const older = make('0'.repeat(32), '{"formatVersion":1}');
+  const unreadable = [
+    make('0'.repeat(32), '{"formatVersion":1}'),
+    make('3'.repeat(32), '{"formatVersion":2}'),
+    make('4'.repeat(32), '{"formatVersion":2,"keyId":"theirs"}'),
+  ];
   const others = [
     make('1'.repeat(32), '{"formatVersion":3}'),
     make('2'.repeat(32), '{'),
     make('models', '{"formatVersion":1}'),
   ];
-  await deleteOlderKv(folder.path);
-  expect(existsSync(older)).toBe(false);
+  await deleteUnreadableKv(folder.path, 'ours');
+  expect(unreadable.some((path) => existsSync(path))).toBe(false);
   expect([current, ...others].every((path) => existsSync(path))).toBe(true);
 });

@@ -43,8 +43,13 @@ export class EngineProcess {
   readonly kvDir: string;
   readonly #child: ChildProcess;
 
-  static async start(kvDir: string, ...flags: string[]): Promise<EngineProcess> {
-    const child = forkEngine(['--kv-dir', kvDir, '--threads', '1', ...flags]);
+  static start(kvDir: string, ...flags: string[]): Promise<EngineProcess> {
+    return EngineProcess.startWith({}, kvDir, ...flags);
+  }
+
+  /** @param env besides this process' own. */
+  static async startWith(env: NodeJS.ProcessEnv, kvDir: string, ...flags: string[]): Promise<EngineProcess> {
+    const child = forkEngine(['--kv-dir', kvDir, '--threads', '1', ...flags], env);
     const message = await firstMessage(child);
     if (!('url' in message)) throw new Error(`The engine did not start: ${JSON.stringify(message)}`);
     return new EngineProcess(child, kvDir, message);

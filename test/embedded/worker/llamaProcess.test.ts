@@ -1,7 +1,6 @@
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { clearSeal } from '../../../src/embedded/kv/blockFile.ts';
 import { BlockFolder, newBlockCounters } from '../../../src/embedded/kv/blockFolder.ts';
 import { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
 import { PrefixCache } from '../../../src/embedded/kv/prefixCache.ts';
@@ -115,7 +114,7 @@ describe('a llama.cpp process', () => {
       const first = await supervisor.get();
       const { shape } = parseStateFile(bufferSource(readFileSync(config.samplePath)), null);
       const counters = newBlockCounters();
-      const shared = { path: folder.path, seal: clearSeal, counters, log: () => undefined };
+      const shared = { path: folder.path, seal: { key: null }, counters, log: () => undefined };
       blocks = new BlockFolder({
         ...shared,
         kind: 'rows',

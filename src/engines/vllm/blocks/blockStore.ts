@@ -1,7 +1,14 @@
 import { blockHashChain } from '../../../base/kvBlockHash.ts';
 import type { BlockLocation, KvContext, LocatedBlock } from '../../../core/ports/engine.ts';
 import type { HashProfile } from '../../../protocol/schemas/window.ts';
-import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayout } from '../../files/blockFile.ts';
+import {
+  assertBlockHash,
+  checksumBlock,
+  deleteBlock,
+  statBlock,
+  type BlockLayout,
+  type ChecksumOf,
+} from '../../files/blockFile.ts';
 import { embeddedLayout } from './embeddedLayout.ts';
 import { FsTierLayout } from './fsTierLayout.ts';
 import { candidateHashProfiles } from '../hashProfile.ts';
@@ -53,11 +60,11 @@ export class BlockStore {
     return 'why' in place ? hashes.map((hash) => ({ hash, stat: null })) : this.#stat(place.layout, hashes, signal);
   }
 
-  async checksum(hashes: readonly string[], signal: AbortSignal): Promise<(string | null)[]> {
+  async checksum(hashes: readonly string[], of: ChecksumOf, signal: AbortSignal): Promise<(string | null)[]> {
     hashes.forEach(assertBlockHash);
     const place = await this.#open();
     if ('why' in place) return hashes.map(() => null);
-    return mapBounded(hashes, filesAtOnce, (hash) => checksumBlock(place.layout, hash, signal), signal);
+    return mapBounded(hashes, filesAtOnce, (hash) => checksumBlock(place.layout, hash, of, signal), signal);
   }
 
   async forget(hashes: readonly string[], signal: AbortSignal): Promise<number> {

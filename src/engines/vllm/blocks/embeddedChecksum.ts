@@ -1,0 +1,55 @@
+import { createHash, hash } from 'node:crypto';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { kvBlockHead } from '../../../base/kvBlockHead.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import { isMissing, type ChecksumOf } from '../../files/blockFile.ts';
+
+const { nameAt, sha256At, bodyAt } = kvBlockHead;
+const chunkBytes = 1024 * 1024;
+const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0);
+
+/**
+ * The checksum of one of the embedded engine's files, in hex: SHA-256 over its head, which has the SHA-256 over name and body that the
+ * engine computed when it wrote them. `bytes` computes that again, so a body that is not what the head says gives another checksum.
+ *
+ * @returns null when there is no file.
+ */
+export async function embeddedChecksum(path: string, of: ChecksumOf, signal: AbortSignal): Promise<string | null> {
+  try {
+    return of === 'head' ? headChecksum(path) : await bytesChecksum(path, signal);
+  } catch (cause) {
+    if (isMissing(cause)) return null;
+    if (signal.aborted) throw cause;
+    throw new CwmError('ReadFailed', `${path} cannot be read.`, { cause });
+  }
+}
+
+/** Synchronous: the file is on this machine, and a promise costs many times what such a read does. */
+function headChecksum(path: string): string {
+  const file = openSync(path, flags);
+  try {
+    const head = Buffer.alloc(bodyAt);
+    return hash('sha256', head.subarray(0, readSync(file, head, 0, bodyAt, 0)), 'hex');
+  } finally {
+    closeSync(file);
+  }
+}
+
+async function bytesChecksum(path: string, signal: AbortSignal): Promise<string> {
+  await using file = await open(path, flags);
+  const buffer = Buffer.alloc(chunkBytes);
+  const { bytesRead } = await file.read(buffer, 0, bodyAt, 0);
+  const head = Buffer.from(buffer.subarray(0, bytesRead));
+  const body = createHash('sha256').update(head.subarray(nameAt, sha256At));
+  for (let at = bodyAt; ;) {
+    signal.throwIfAborted();
+    const chunk = await file.read(buffer, 0, chunkBytes, at);
+    if (chunk.bytesRead === 0) break;
+    body.update(buffer.subarray(0, chunk.bytesRead));
+    at += chunk.bytesRead;
+  }
+  const sha256 = body.digest();
+  const isAsWritten = sha256.equals(head.subarray(sha256At, sha256At + sha256.length));
+  return hash('sha256', isAsWritten ? head : Buffer.concat([head, sha256]), 'hex');
+}
