@@ -14,11 +14,16 @@ export interface Figure {
   readonly runs: number;
 }
 
+export interface BenchmarkOptions {
+  /** `small=2048,8192;big=1024`: what THAW measures. Undefined for sizes that take minutes. */
+  readonly sizes?: string;
+}
+
 export interface Benchmark {
   /** Names on the command line that select it. */
   readonly ids: readonly string[];
   /** @throws when a result is wrong: only that fails a run, never a time. */
-  run(signal: AbortSignal): Promise<Figure[]>;
+  run(signal: AbortSignal, options: BenchmarkOptions): Promise<Figure[]>;
 }
 
 export function median(values: readonly number[]): number {

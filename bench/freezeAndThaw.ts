@@ -7,6 +7,7 @@ const runs = 3;
 const limits = [
   { tokens: 1024, freezeMs: 100, thawMs: 500 },
   { tokens: 8192, freezeMs: 500, thawMs: 2000 },
+  { tokens: 32_512, freezeMs: 2000, thawMs: 5000 },
 ] as const;
 
 /** Whole operations through the backend, on a warm engine, against the prefill that they save. */

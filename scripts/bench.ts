@@ -2,6 +2,7 @@
 //
 //   npm run bench                    everything
 //   npm run bench -- MAIN N13        a choice
+//   npm run bench -- THAW --sizes "small=2048,32768;big=4096,16384"     other sizes of the generated models
 //   npm run bench -- --json FILE     also writes the results as JSON; `-` is stdout
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -14,6 +15,7 @@ import { limits } from '../bench/limits.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { sharing } from '../bench/sharing.ts';
+import { thaw } from '../bench/thaw/thaw.ts';
 import { tracker } from '../bench/tracker.ts';
 import { wire } from '../bench/wire.ts';
 import { readArguments } from './readArguments.ts';
@@ -29,9 +31,10 @@ const benchmarks: readonly Benchmark[] = [
   tracker,
   encryption,
   embeddedSpeed,
+  thaw,
 ];
-const { values, positionals } = readArguments('Usage: npm run bench [-- [ID…] [--json FILE]]', {
-  options: { json: { type: 'string' } },
+const { values, positionals } = readArguments('Usage: npm run bench [-- [ID…] [--sizes SIZES] [--json FILE]]', {
+  options: { json: { type: 'string' }, sizes: { type: 'string' } },
   allowPositionals: true,
 });
 const unknown = positionals.filter((id) => !benchmarks.some((benchmark) => benchmark.ids.includes(id)));
@@ -54,7 +57,9 @@ for (const benchmark of benchmarks) {
   if (positionals.length > 0 && !positionals.some((id) => benchmark.ids.includes(id))) continue;
   console.error(`${benchmark.ids.join(', ')} …`);
   try {
-    results.push(...(await benchmark.run(interrupted.signal)));
+    results.push(
+      ...(await benchmark.run(interrupted.signal, values.sizes === undefined ? {} : { sizes: values.sizes })),
+    );
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;

@@ -1,0 +1,54 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { defaultNoiseShape, noiseModelPrefix, type NoiseModelShape } from '../../src/embedded/noiseModel/noiseModel.ts';
+import { writeNoiseModel } from '../../src/embedded/noiseModel/noiseModelFile.ts';
+
+export interface BenchModel {
+  readonly name: 'small' | 'big';
+  readonly shape: NoiseModelShape;
+  /** Sizes of a run that names none: they take minutes. */
+  readonly defaultTokens: readonly number[];
+}
+
+/** The generated model that people try the product with, and one with the KV of a model of 7 or 8 billion parameters: 128 KiB a token. */
+export const benchModels: readonly BenchModel[] = [
+  { name: 'small', shape: defaultNoiseShape, defaultTokens: [2048, 8192] },
+  {
+    name: 'big',
+    shape: {
+      layers: 32,
+      embedding: 256,
+      feedForward: 1024,
+      heads: 8,
+      keyValueHeads: 8,
+      headDimension: 128,
+      contextTokens: 131_072,
+      seed: 3,
+    },
+    defaultTokens: [1024, 4096],
+  },
+];
+
+/** Writes the model under a name that the engine does not know as generated: it then computes in batches, as with any model. */
+export function writeBenchModel(path: string, { shape }: BenchModel): void {
+  writeNoiseModel(path, shape);
+  const bytes = readFileSync(path);
+  bytes.write('bench', bytes.indexOf(noiseModelPrefix));
+  writeFileSync(path, bytes);
+}
+
+export const kvBytesPerToken = ({ shape }: BenchModel): number =>
+  shape.layers * shape.keyValueHeads * shape.headDimension * 2 * 2;
+
+/** `small=2048,8192;big=4096`; a model that is not named is left out. @throws Error when it reads otherwise. */
+export function parseSizes(text: string): ReadonlyMap<string, readonly number[]> {
+  return new Map(
+    text.split(';').map((part): [string, number[]] => {
+      const [name = '', list = ''] = part.split('=');
+      const sizes = list.split(',').map(Number);
+      if (!benchModels.some((model) => model.name === name) || !sizes.every((size) => size >= 64 && size <= 65_536)) {
+        throw new Error(`--sizes takes "small=2048,8192;big=1024,4096", from 64 to 65536 tokens, not "${text}".`);
+      }
+      return [name, sizes.toSorted((a, b) => a - b)];
+    }),
+  );
+}

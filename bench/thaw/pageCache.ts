@@ -1,0 +1,28 @@
+import { execFileSync } from 'node:child_process';
+import { fsyncSync, openSync, closeSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Every file below a folder. */
+export const filesBelow = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+
+/** Has the system forget what it holds of these files in memory; false where that cannot be done, as everywhere but on Linux. */
+export function dropCaches(paths: readonly string[]): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    for (const path of paths) {
+      const file = openSync(path, 'r+');
+      fsyncSync(file);
+      closeSync(file);
+    }
+    // `nocache` of GNU dd is `posix_fadvise(POSIX_FADV_DONTNEED)`, which Node does not have.
+    const script = 'for file do dd if="$file" iflag=nocache count=0 status=none || exit 1; done';
+    for (let at = 0; at < paths.length; at += 500)
+      execFileSync('sh', ['-c', script, 'sh', ...paths.slice(at, at + 500)]);
+    return true;
+  } catch {
+    return false;
+  }
+}
