@@ -91,10 +91,11 @@ export async function inspectKv(
   const foundLate =
     cleaned && isUnspoken ? await findChanged(core, request, { ...context, check: cleaned }, signal) : [];
   const check = cleaned && withDamage(cleaned, foundLate);
-  const content = foundLate.length > 0 ? 'disagreed' : contentEvidence(kv, measured, check, canary);
+  const isKnownBad = foundLate.length > 0 || isStillThere(kv, measured);
+  const content = isKnownBad ? 'disagreed' : contentEvidence(kv, measured, check, canary);
   const isInDoubt = isReuseShown && canary.mayBeNoise === true && content === 'unconfirmed';
   return {
-    verdict: foundLate.length > 0 ? 'damaged' : verdictOf(request, measured, check, canary),
+    verdict: isKnownBad ? 'damaged' : verdictOf(request, measured, check, canary),
     restored,
     measured,
     salt,
@@ -137,6 +138,13 @@ function withPrefixes(whole: CanaryCheck, prefixes: PrefixCheck | null): CanaryC
   if (whole.result === 'agreed' || !prefixes?.agreedTokens) return whole;
   return { ...whole, why: `${whole.why} Over the first ${prefixes.agreedTokens} tokens it is the very same.` };
 }
+
+/**
+ * Whether KV that an earlier thaw wanted to give up is reused all the same: its repair did not end, so the salt is one that nobody has used
+ * yet, and an engine that heeds salts would have nothing under it.
+ */
+const isStillThere = ({ unfinishedRepair }: KvRecord, { reuse }: Measurement): boolean =>
+  unfinishedRepair !== undefined && (reuse.cachedTokens ?? 0) > 0;
 
 /** Whether this is quite another answer than the frozen one. */
 export const answersOtherwise = ({ canary }: KvRecord, measured: Measurement): boolean =>

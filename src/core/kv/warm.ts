@@ -99,10 +99,13 @@ function rebuildOf(kv: KvRecord, measured: Measurement): Rebuild {
   return answersOtherwise(kv, measured) ? 'another' : 'as-frozen';
 }
 
-/** The lineage of this moment. KV that an unfinished repair left under its salt is given up: the engine would reuse it, and no check could prove it. */
+/**
+ * The lineage of this moment. KV that an unfinished repair left under its salt is given up: the engine would reuse it, and no check could
+ * prove it. A clone that was made since then has that unfinished repair in its record, too, under whichever salt.
+ */
 async function lineageOf(core: CoreContext, { manifest, kv }: FrozenContext): Promise<Lineage> {
   const lineage = await core.store.lineages.get(manifest.lineage);
-  if (kv.unfinishedRepair !== lineage.generation) return lineage;
+  if (kv.unfinishedRepair === undefined) return lineage;
   return core.store.lineages.advance(lineage.id, lineage.generation);
 }
 

@@ -129,6 +129,34 @@ describe('KV that is damaged is deleted or given up', () => {
   );
 });
 
+describe('an engine that heeds no salts keeps what should be given up', () => {
+  const unrepairable = async (): Promise<CoreFixture> => {
+    const fixture = await coreFixture();
+    fixture.engine.heedsSalts = false;
+    fixture.engine.filesAreElsewhere = true;
+    fixture.engine.recomputesInexactly = true;
+    await savedWindow(fixture);
+    fixture.engine.restart();
+    fixture.engine.damage(2, { silently: true });
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', repair: 'none' });
+    return fixture;
+  };
+
+  test('known damage stays damage in each later thaw, of a clone too, until its cache is empty', async () => {
+    const fixture = await unrepairable();
+    await fixture.cwm.clone({ window: 'w', target: 'c' }, never());
+    for (const window of ['w', 'w', 'c']) {
+      const receipt = await fixture.cwm.thaw({ window }, never());
+      expect(receipt, window).toMatchObject({ verdict: 'damaged', repair: 'none' });
+      expect(receipt.notes.join(' ')).toContain('restart it with an empty cache');
+    }
+    fixture.engine.evict();
+    expect((await thaw(fixture)).verdict).toBe('rebuilt');
+    fixture.engine.restart();
+    expect((await thaw(fixture)).verdict).toBe('reused');
+  });
+});
+
 describe('other weights under the same name', () => {
   test('other weights under the same name are caught by the canary', async () => {
     const fixture = await coreFixture();
