@@ -1,3 +1,4 @@
+import { ofWord } from '../protocol/schemas/growing.ts';
 import { formatTokens } from '../base/format.ts';
 import type { RouteOutput } from '../protocol/api.ts';
 import type { Capabilities, Capability } from '../protocol/schemas/capabilities.ts';
@@ -55,8 +56,8 @@ function resultSentence(findings: readonly Finding[], capabilities: Capabilities
 const capabilityWords = ({ items, cost }: Capabilities, spec: string): DoctorWords['capabilities'] => ({
   sentence: `What ${spec} can do, tried with ${plural(cost.requests, 'tiny request')} of ${formatTokens(cost.promptTokens)} in all:`,
   findings: items.map(({ name, state, found, remedy }) => ({
-    name: capabilityTitles[name],
-    mark: answerMarks[state],
+    name: ofWord(capabilityTitles, name) ?? name,
+    mark: ofWord(answerMarks, state) ?? answerMarks.unknown,
     result: state,
     found,
     remedy,

@@ -1,8 +1,9 @@
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
+import { ofWord, type OtherWord } from '../protocol/schemas/growing.ts';
 import type { CheckResult, ContentChecks, Receipt } from '../protocol/schemas/receipt.ts';
 import { bytesOrNull, capitalised, formatStamp, plural } from './amounts.ts';
 import { type Row, rowIf } from './rows.ts';
-import { verdictWords } from './verdicts.ts';
+import { asVerdict, verdictWords } from './verdicts.ts';
 
 /** A receipt in words: the result in sentences, then the evidence it rests on. */
 export interface ReceiptWords {
@@ -21,10 +22,11 @@ export interface ReceiptWords {
 
 export function receiptWords(receipt: Receipt): ReceiptWords {
   const { verdict, tier, counters } = receipt;
+  const known = asVerdict(verdict);
   return {
     heading: `${capitalised(receipt.operation)} at ${formatStamp(receipt.at)}`,
     verdict: verdict === null ? null : `${verdict}${tier === null ? '' : ` (from ${tier})`}`,
-    sentences: [receipt.summary, ...(verdict === null ? [] : [verdictWords[verdict].meaning])],
+    sentences: [receipt.summary, ...(known === null ? [] : [verdictWords[known].meaning])],
     notes: receipt.notes,
     evidence: [
       ['Context', formatTokens(receipt.tokens)],
@@ -38,7 +40,7 @@ export function receiptWords(receipt: Receipt): ReceiptWords {
   };
 }
 
-const reuseSources: Readonly<Record<Receipt['cachedTokensFrom'], string>> = {
+const reuseSources: Readonly<Record<Exclude<Receipt['cachedTokensFrom'], OtherWord>, string>> = {
   usage: "from the response's usage",
   metrics: "from the server's counters",
   timings: "from the server's timings",
@@ -51,7 +53,12 @@ function reuseRows(receipt: Receipt): Row[] {
   const blocks = blockTokens === null ? '' : ` (blocks of ${formatTokens(blockTokens)})`;
   return [
     ['Prompt tokens', promptTokens === null ? null : formatCount(promptTokens)],
-    ['Reused tokens', promptTokens === null ? null : `${reused} (${reuseSources[receipt.cachedTokensFrom]})`],
+    [
+      'Reused tokens',
+      promptTokens === null
+        ? null
+        : `${reused} (${ofWord(reuseSources, receipt.cachedTokensFrom) ?? receipt.cachedTokensFrom})`,
+    ],
     ['Reusable at most', floorTokens === null ? null : `${formatCount(floorTokens)}${blocks}`],
     ['Served from', receipt.tier],
     ['Server otherwise idle', serverIdle === null ? null : serverIdle ? 'yes' : 'no'],
@@ -74,13 +81,13 @@ function contentRows(content: ContentChecks): Row[] {
   const noise = canaryNoise === null ? '' : `, noise of the model server ${nats(canaryNoise)}`;
   const difference = canaryDifference === null ? '' : ` (difference ${nats(canaryDifference)}${noise})`;
   return [
-    ['Block checksums', `${checkWords[checksums]}${blocks}`],
-    ['Canary', `${checkWords[content.canary]}${difference}`],
+    ['Block checksums', `${ofWord(checkWords, checksums) ?? checksums}${blocks}`],
+    ['Canary', `${ofWord(checkWords, content.canary) ?? content.canary}${difference}`],
     ...rowIf('Why a check did not run', content.why),
   ];
 }
 
-const repairWords: Readonly<Record<Receipt['repair'], string>> = {
+const repairWords: Readonly<Record<Exclude<Receipt['repair'], OtherWord>, string>> = {
   none: 'none was needed',
   'blocks-deleted': 'damaged blocks were deleted, so that the model server computes them again',
   'salt-advanced': 'the salt has a new generation, so that no request reaches the damaged blocks',
@@ -91,7 +98,7 @@ function costRows(receipt: Receipt): Row[] {
   const took: Row = ['Whole operation', formatDuration(receipt.ms)];
   if (receipt.operation === 'clone') return [['KV written', formatBytes(kvBytesWritten ?? 0)], took];
   return [
-    ['Repair', repairWords[receipt.repair]],
+    ['Repair', ofWord(repairWords, receipt.repair) ?? receipt.repair],
     ['KV on disk', bytesOrNull(kvBytes)],
     ['KV written', bytesOrNull(kvBytesWritten)],
     ['Time to first token', timeToFirstTokenMs === null ? null : formatDuration(timeToFirstTokenMs)],

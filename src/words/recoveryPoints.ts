@@ -1,15 +1,18 @@
 import { formatAge, formatCount } from '../base/format.ts';
 import type { RouteOutput } from '../protocol/api.ts';
+import { ofWord, type OtherWord } from '../protocol/schemas/growing.ts';
 import type { RecoveryReason, RestoreResult } from '../protocol/schemas/tracker.ts';
 import { formatStamp, plural } from './amounts.ts';
 import type { Table } from './rows.ts';
 
-export const reasonWords: Readonly<Record<RecoveryReason, string>> = {
+const reasons: Readonly<Record<RecoveryReason, string>> = {
   update: 'before its state changed',
   turn: 'before a turn',
   restore: 'before going back',
   request: 'by request',
 };
+
+export const reasonWords = (reason: RecoveryReason | OtherWord): string => ofWord(reasons, reason) ?? reason;
 
 export const noRecoveryPoint = 'There is no recovery point yet.';
 
@@ -18,7 +21,7 @@ export const recoveryPointsTable = (items: RouteOutput<'listRecoveryPoints'>['it
   rows: items.map(({ id, at, reason, version, messages, tokens }) => [
     id,
     formatAge(at, now),
-    reasonWords[reason],
+    reasonWords(reason),
     formatCount(version),
     formatCount(messages),
     formatCount(tokens),

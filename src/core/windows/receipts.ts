@@ -66,7 +66,7 @@ function summarise(receipt: Summarised): string {
     case 'freeze':
     case 'checkpoint':
       return `${receipt.operation === 'freeze' ? 'Frozen' : 'Checkpoint'}: ${amount(receipt.tokens)} tokens. ${kept(receipt)}`;
-    case 'thaw':
+    default:
       return thawSummary(receipt);
   }
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { growing } from './growing.ts';
 
 /**
  * What the audit log tells of (S0-61). The last three are about the log itself: a line that a crash had cut short was removed,
@@ -37,7 +38,7 @@ export type AuditPoint = z.infer<typeof auditPointSchema>;
 
 /** What happened, in ids and words of this program alone: never a text, a title, a salt, a key or the refused value. */
 export const auditFactSchema = z.object({
-  event: z.enum(auditEvents),
+  event: growing(auditEvents),
   /** `ok`, or the code of the error that the caller got. */
   outcome: text,
   /** What the client says it is, like `cli.4711`; `backend` for what the backend does by itself. */

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { growing } from './growing.ts';
 
 /** What decides how far a server's KV can be stored, proven and separated; in the order in which clients show it. */
 export const capabilityNames = [
@@ -17,9 +18,9 @@ export const capabilityNames = [
 export type CapabilityName = (typeof capabilityNames)[number];
 
 const capabilitySchema = z.object({
-  name: z.enum(capabilityNames),
+  name: growing(capabilityNames),
   /** `unknown` is "the server did not show it", never "no". */
-  state: z.enum(['yes', 'no', 'unknown']),
+  state: growing(['yes', 'no', 'unknown']),
   /** What was found, in plain words. */
   found: z.string(),
   /** What the user can change; empty when there is nothing to do. */

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { growing } from './growing.ts';
 import { sessionIdSchema, windowNameSchema } from './ids.ts';
 
 /** The only words for a result (`docs/architecture.md`, "Verdicts"). */
@@ -33,9 +34,9 @@ export type CheckResult = (typeof checkResults)[number];
 
 const contentChecksSchema = z.object({
   /** Block files against their recorded checksums. */
-  checksums: z.enum(checkResults),
+  checksums: growing(checkResults),
   /** The frozen canary against the one measured now. */
-  canary: z.enum(checkResults),
+  canary: growing(checkResults),
   blocksChecked: z.number(),
   blocksHashed: z.number(),
   blocksDamaged: z.number(),
@@ -67,11 +68,11 @@ export type NextMessage = z.infer<typeof nextMessageSchema>;
 
 /** What one freeze, checkpoint, thaw or clone did, and everything its verdict rests on. `null` means "does not apply" or "not observed", never 0. */
 export const receiptSchema = z.object({
-  operation: z.enum(['freeze', 'checkpoint', 'thaw', 'clone']),
+  operation: growing(['freeze', 'checkpoint', 'thaw', 'clone']),
   session: sessionIdSchema,
   window: windowNameSchema,
-  verdict: z.nullable(z.enum(verdicts)),
-  tier: z.nullable(z.enum(kvTiers)),
+  verdict: z.nullable(growing(verdicts)),
+  tier: z.nullable(growing(kvTiers)),
   /** Length of the context, in tokens. */
   tokens: z.number(),
   promptTokens: count,
@@ -80,9 +81,9 @@ export const receiptSchema = z.object({
   floorTokens: count,
   blockTokens: count,
   /** Where `cachedTokens` was read: the response, clean counters, llama-server's timings, or nowhere. */
-  cachedTokensFrom: z.enum(['usage', 'metrics', 'timings', 'none']),
+  cachedTokensFrom: growing(['usage', 'metrics', 'timings', 'none']),
   content: contentChecksSchema,
-  repair: z.enum(repairs),
+  repair: growing(repairs),
   /** Of a thaw that reused what was frozen. Left out where it cannot be told. */
   nextMessage: z.optional(nextMessageSchema),
   /** KV bytes of this window on disk where they can be seen. */

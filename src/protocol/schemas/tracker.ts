@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { growing } from './growing.ts';
 import { sessionIdSchema } from './ids.ts';
 
 /** Any JSON object. The tracker checks its content, because it can name what is wrong (S3-06). */
@@ -41,7 +42,7 @@ export const recoveryPointSummarySchema = z.object({
   id: z.string(),
   session: sessionIdSchema,
   at: z.string(),
-  reason: z.enum(recoveryReasons),
+  reason: growing(recoveryReasons),
   /** Version of the state in it. */
   version: z.number(),
   /** Of the active branch. */

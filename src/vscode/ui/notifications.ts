@@ -5,7 +5,7 @@ import type { App } from '../app.ts';
 import { inBackground } from '../../base/inBackground.ts';
 import { commandTitles, type CommandId } from '../contributions.ts';
 import { actionLabel, failureCommands, failureMessage } from '../render/failure.ts';
-import { verdictWords } from '../../words/verdicts.ts';
+import { asVerdict, verdictWords } from '../../words/verdicts.ts';
 
 /** Shows a failure of a command: what happened, its code, what to do next, and buttons that do it. Does not wait for the user. */
 export function showFailure(app: App, id: CommandId, error: CwmError, retry: (() => Promise<unknown>) | null): void {
@@ -26,7 +26,8 @@ export function showFailure(app: App, id: CommandId, error: CwmError, retry: (()
 
 /** Shows the result of a freeze, thaw or clone, with a button for the receipt. Does not wait for the user. */
 export function showReceiptMessage(app: App, receipt: Receipt): void {
-  const bad = receipt.verdict !== null && verdictWords[receipt.verdict].tone === 'bad';
+  const verdict = asVerdict(receipt.verdict);
+  const bad = verdict !== null && verdictWords[verdict].tone === 'bad';
   const text = `${receipt.window}: ${receipt.summary}`;
   const showReceipt = commandTitles['cwm.showReceipt'];
   const ask = async (): Promise<void> => {

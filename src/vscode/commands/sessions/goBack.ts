@@ -29,7 +29,7 @@ async function pickPoint(app: App, session: string, title: string): Promise<stri
   const now = new Date();
   const rows = items.map(({ id, at, messages, tokens, reason }) => ({
     label: formatAge(at, now),
-    description: [plural(messages, 'message'), formatTokens(tokens), reasonWords[reason]].join(' · '),
+    description: [plural(messages, 'message'), formatTokens(tokens), reasonWords(reason)].join(' · '),
     id,
   }));
   const placeHolder = rows.length === 0 ? noRecoveryPoint : 'Select a recovery point';
