@@ -8,6 +8,9 @@ export function modelDifference(frozen: ModelIdentity, served: ModelIdentity): s
   if (frozen.fingerprint && served.fingerprint && frozen.fingerprint !== served.fingerprint) {
     return `model "${frozen.id}" has other weights now`;
   }
+  if (frozen.adapters && served.adapters && frozen.adapters !== served.adapters) {
+    return `model "${frozen.id}" has other LoRA adapters, or other scales of them, now`;
+  }
   return null;
 }
 

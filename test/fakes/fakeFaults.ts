@@ -74,6 +74,8 @@ export interface FakeFaults {
   apiKey: string | null;
   model: string;
   maxModelLen: number;
+  /** The model is a LoRA adapter, loaded from here. */
+  adapterFrom: string | null;
   metrics: boolean | 'no token counts';
   returnsTokenIds: boolean;
   hasTokenize: boolean;
@@ -109,6 +111,7 @@ export const noFaults: FakeFaults = {
   apiKey: null,
   model: 'fake-model',
   maxModelLen: 8192,
+  adapterFrom: null,
   metrics: true,
   returnsTokenIds: true,
   hasTokenize: true,

@@ -53,6 +53,8 @@ export function answerLlama(llama: FakeLlama, { method, path, headers, body }: S
       });
     case 'GET /props':
       return ok(props(llama));
+    case 'GET /lora-adapters':
+      return faults.adapters === null ? notFound : ok(faults.adapters);
     case 'GET /slots':
       return faults.hidesSlots
         ? refuse(501, 'This server does not support slots endpoint. Start it with `--slots`', 'not_supported_error')

@@ -43,6 +43,8 @@ export interface FakeLlamaFaults {
   /** Something that the chat template puts before every prompt: a date, say. */
   templateLine: string;
   weights: string;
+  /** Its LoRA adapters; null for a build that does not know them. */
+  adapters: readonly { readonly id: number; readonly path: string; readonly scale: number }[] | null;
   apiKey: string | null;
   model: string;
   ownedBy: string;
@@ -65,6 +67,7 @@ const noFaults: FakeLlamaFaults = {
   answer: null,
   templateLine: '',
   weights: 'weights-1',
+  adapters: [],
   apiKey: null,
   model: 'fake-llama',
   ownedBy: 'llamacpp',

@@ -98,8 +98,8 @@ const modelEntry = ({ faults, tier }: FakeBackEnd) => ({
   object: 'model',
   created: 1_700_000_000,
   owned_by: 'vllm',
-  root: tier?.modelPath ?? faults.model,
-  parent: null,
+  root: faults.adapterFrom ?? tier?.modelPath ?? faults.model,
+  parent: faults.adapterFrom === null ? null : 'base',
   max_model_len: faults.maxModelLen,
   permission: [],
 });

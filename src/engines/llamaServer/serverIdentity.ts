@@ -1,9 +1,11 @@
+import type * as z from 'zod/mini';
 import { sha256Hex } from '../../base/hash.ts';
 import type { EngineDescription } from '../../core/ports/engine.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { llamaServerNotices } from './notices.ts';
 import {
+  adaptersSchema,
   anythingSchema,
   modelsSchema,
   propsSchema,
@@ -62,12 +64,13 @@ export async function identifyServer(
   folderIsNamed: boolean,
   signal: AbortSignal,
 ): Promise<ServerIdentity> {
-  const [models, props] = await Promise.all([
+  const [models, props, adapters] = await Promise.all([
     link.json(get('/v1/models'), modelsSchema, signal),
     link.json(get('/props'), propsSchema, signal),
+    readAdapters(link, signal),
   ]);
   const entry = models.value.data[0] as ModelEntry;
-  const key = JSON.stringify([link.label, entry.id, entry.meta, pickProps(props.value)]);
+  const key = JSON.stringify([link.label, entry.id, entry.meta, pickProps(props.value), adapters]);
   if (known?.key === key) return known;
   const [savesSlots, showsSlots] = await Promise.all([asksToSave(link, signal), asksForSlots(link, signal)]);
   return {
@@ -85,6 +88,7 @@ export async function identifyServer(
         root: props.value.model_path ?? null,
         maxModelLen: props.value.default_generation_settings.n_ctx || null,
         fingerprint: shapeFingerprint(entry),
+        ...(adapters !== null && { adapters }),
       },
       // Any prefix of a slot can be reused, token by token.
       blockTokens: 1,
@@ -120,6 +124,19 @@ function shapeFingerprint({ meta }: ModelEntry): string | null {
   if (!meta?.size || !meta.n_params) return null;
   const { n_vocab, n_embd, n_params, size, ftype } = meta;
   return `shape-${sha256Hex(JSON.stringify([n_vocab, n_embd, n_params, size, ftype])).slice(0, 16)}`;
+}
+
+/** Anybody may change their scales while the server runs, and they decide what KV is worth. Null where the server does not tell. */
+async function readAdapters(link: Asker, signal: AbortSignal): Promise<string | null> {
+  let listed: z.infer<typeof adaptersSchema>;
+  try {
+    listed = (await link.json({ ...get('/lora-adapters'), once: true }, adaptersSchema, signal)).value;
+  } catch (error) {
+    if (!isCwmError(error) || isCwmError(error, 'Cancelled', 'EngineUnavailable')) throw error;
+    return null;
+  }
+  const active = listed.filter(({ scale }) => scale !== 0).map(({ id, path, scale }) => [path ?? id, scale]);
+  return active.length === 0 ? 'none' : `lora-${sha256Hex(JSON.stringify(active)).slice(0, 16)}`;
 }
 
 /** Asks for an action that does not exist: with a slot folder that is what is wrong, without one it is the action as such. */

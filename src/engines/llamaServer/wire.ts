@@ -33,6 +33,9 @@ export const propsSchema = z.object({
 });
 export type Props = z.infer<typeof propsSchema>;
 
+/** Adapters that the server was started with. A scale of 0 leaves the weights as they are. */
+export const adaptersSchema = z.array(z.object({ id: z.int(), path: maybe(z.string()), scale: z.number() }));
+
 export const slotsSchema = z.array(z.object({ id: count, is_processing: z.boolean() }));
 
 /** An answer that only confirms success. */

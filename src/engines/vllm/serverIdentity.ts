@@ -1,3 +1,4 @@
+import { sha256Hex } from '../../base/hash.ts';
 import type { EngineDescription } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
@@ -59,6 +60,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
       version,
       entry.id,
       entry.root,
+      entry.parent,
       entry.max_model_len,
       cwm?.fingerprint,
       cwm?.blockDir,
@@ -73,6 +75,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
         root: entry.root ?? null,
         maxModelLen: entry.max_model_len ?? null,
         fingerprint: cwm?.fingerprint ?? null,
+        ...adaptersOf(entry),
       },
       blockTokens,
       hashProfile: cwm
@@ -95,6 +98,10 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
     blockDir: link.isLocal ? (cwm?.blockDir ?? null) : null,
   };
 }
+
+/** A LoRA adapter is an entry of its own, with its base model and the place that it was loaded from: its name alone may come to mean another. */
+const adaptersOf = ({ parent, root }: ModelEntry): Pick<EngineDescription['model'], 'adapters'> =>
+  parent ? { adapters: `lora-${sha256Hex(JSON.stringify([parent, root ?? null])).slice(0, 16)}` } : {};
 
 const isVllm = (entry: ModelEntry, metrics: ServerMetrics | null): boolean =>
   entry.owned_by === 'vllm' || metrics?.isVllm === true;

@@ -105,6 +105,8 @@ export const modelIdentitySchema = z.object({
   maxModelLen: z.nullable(z.number()),
   /** A digest of the weights where the engine tells one. */
   fingerprint: z.nullable(z.string()),
+  /** A digest of the LoRA adapters that change its weights, or `none`; absent where the engine does not tell. */
+  adapters: z.optional(z.string()),
 });
 export type ModelIdentity = z.infer<typeof modelIdentitySchema>;
 

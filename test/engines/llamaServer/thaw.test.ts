@@ -259,6 +259,27 @@ describe('damage', () => {
     expect(await made.thaw()).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
   });
 
+  const style = { id: 0, path: '/loras/style.gguf', scale: 1 };
+  test.each([
+    ['another scale', [style], [{ ...style, scale: 0.5 }]],
+    ['an adapter that came', [], [style]],
+    ['an adapter that was switched off', [style], [{ ...style, scale: 0 }]],
+  ])(
+    'LoRA adapters are a part of the model: %s is a mismatch, and no turn continues there',
+    async (_what, then, now) => {
+      const made = await kept({ fake: { faults: { adapters: then } } }, { adapters: now });
+      const thawed = await made.thaw();
+      expect(thawed).toMatchObject({ verdict: 'mismatch' });
+      expect(thawed.notes.join(' ')).toContain('LoRA adapters');
+      await expect(made.answer('s')).rejects.toMatchObject({ code: 'CWM-5003' });
+    },
+  );
+
+  test('a server that does not tell its adapters is taken as it is', async () => {
+    const made = await kept({ fake: { faults: { adapters: [style] } } }, { adapters: null });
+    expect((await made.thaw()).verdict).toBe('proven');
+  });
+
   test('weights of another shape are another model', async () => {
     const made = await kept({}, { weights: 'weights of another shape' });
     expect(await made.thaw()).toMatchObject({ verdict: 'mismatch' });

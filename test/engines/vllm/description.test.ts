@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { modelDifference } from '../../../src/core/identity.ts';
 import { vllmNotices } from '../../../src/engines/vllm/notices.ts';
 import { isAtLeast } from '../../../src/engines/vllm/versionNumber.ts';
 import { contextOf, makeRig, never, someIds } from './rig.ts';
@@ -17,6 +18,16 @@ describe('what a server is', () => {
       hashProfile: { algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' },
       notices: [],
     });
+  });
+
+  test('a LoRA adapter is its base model and the place it came from: under the same name, another one is another model', async () => {
+    const { engine, fake } = await makeRig({ fake: { faults: { adapterFrom: '/loras/one' } } });
+    const { model: one } = await engine.describe(never);
+    fake.faults.adapterFrom = '/loras/two';
+    const { model: two } = await engine.describe(never);
+    expect([one.id, one.adapters]).toEqual([two.id, expect.stringMatching(/^lora-/)]);
+    expect(modelDifference(one, two)).toContain('LoRA adapters');
+    expect(modelDifference(one, one)).toBeNull();
   });
 
   test('an older vLLM names salted blocks otherwise and is told what the next update costs', async () => {
