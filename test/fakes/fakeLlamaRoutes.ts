@@ -158,6 +158,7 @@ function complete({ faults, state }: FakeLlama, request: z.output<typeof complet
     const more = { n_prompt_tokens: prompt.length, n_ctx: faults.contextTokens };
     return refuse(400, message, 'exceed_context_size_error', more);
   }
+  if (faults.refusesLogprobs && request.n_probs) return refuse(400, 'n_probs is not supported here');
   const worked = (faults.worksElsewhere ? id_slot + 1 : id_slot) % state.slots.length;
   const slot = state.slots[worked] ?? emptySlot();
   const filesHelp = faults.restore !== 'gives-no-reuse';

@@ -38,6 +38,8 @@ export interface FakeLlamaFaults {
   /** `do-not-add-up`: everything was reused, and everything computed. */
   timings: 'true' | 'none' | 'do-not-add-up';
   givesLogprobs: boolean;
+  /** Answers 400 to a request for log-probabilities. */
+  refusesLogprobs: boolean;
   /** Null for what the model says: the ids of the next answers. 257 ends one. */
   answer: readonly number[] | null;
   /** Something that the chat template puts before every prompt: a date, say. */
@@ -64,6 +66,7 @@ const noFaults: FakeLlamaFaults = {
   lostAfterRestore: 0,
   timings: 'true',
   givesLogprobs: true,
+  refusesLogprobs: false,
   answer: null,
   templateLine: '',
   weights: 'weights-1',

@@ -16,7 +16,7 @@ import type {
   ReuseEvidence,
 } from '../../core/ports/engine.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { Connect } from '../http/address.ts';
 import type { Link } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
@@ -76,6 +76,8 @@ export class LlamaServerEngine implements Engine {
   #capabilities: Capabilities | null = null;
   /** Set when the connection broke: the next answer may come from another server. */
   #suspect = false;
+  /** The key of a server that refused log-probabilities. */
+  #refusesLogprobsOf: string | null = null;
   /** Files over whose restore the server went away: they would end it again. */
   readonly #deadly = new Set<string>();
 
@@ -231,7 +233,7 @@ export class LlamaServerEngine implements Engine {
 
   measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
     return this.#inSlot(signal, async (place, signal) => {
-      const { reuse, completion } = await this.#complete(place, context, true, signal);
+      const { reuse, completion } = await this.#completeWithCanary(place, context, signal);
       return { reuse, canary: readCanary(completion, place.link.label) };
     });
   }
@@ -304,6 +306,26 @@ export class LlamaServerEngine implements Engine {
     if (use.erase) await eraseSlot(link, slot, signal);
     this.#home.enter(use);
     return use;
+  }
+
+  /** Log-probabilities are evidence only: a server that refuses them is asked without them, from then on. */
+  async #completeWithCanary(
+    place: Place,
+    context: KvContext,
+    signal: AbortSignal,
+  ): Promise<{ completion: Completion; reuse: ReuseEvidence }> {
+    if (this.#refusesLogprobsOf !== place.server.key) {
+      try {
+        return await this.#complete(place, context, true, signal);
+      } catch (error) {
+        if (!isCwmError(error, 'EngineRejected')) throw error;
+      }
+      const plain = await this.#complete(place, context, false, signal);
+      // Only now is it known that the log-probabilities were what it refused.
+      this.#refusesLogprobsOf = place.server.key;
+      return plain;
+    }
+    return this.#complete(place, context, false, signal);
   }
 
   async #complete(

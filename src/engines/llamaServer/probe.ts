@@ -129,7 +129,11 @@ const insightFound = ({ showsSlots }: ServerIdentity): Capability =>
 
 const persistenceFound = ({ savesSlots }: ServerIdentity): Capability =>
   savesSlots
-    ? capability('persistence', 'yes', 'Slots are saved as files; whether this model reuses one, the first thaw shows.')
+    ? capability(
+        'persistence',
+        'yes',
+        'Slots are saved as files; whether this model reuses one, the first freeze shows.',
+      )
     : capability('persistence', 'no', noRestart, 'Start llama-server with --slot-save-path DIR.');
 
 async function filesFound({ folder, server }: ProbeParts): Promise<Capability> {

@@ -275,6 +275,15 @@ describe('damage', () => {
     },
   );
 
+  test('K1 a server that refuses log-probabilities costs no freeze and no thaw, and is asked for them once', async () => {
+    const made = await bench({ fake: { faults: { refusesLogprobs: true } } });
+    const asked = () =>
+      made.rig.fake.requestsTo('/completion').filter(({ body }) => 'n_probs' in (body as object)).length;
+    expect(await made.keep()).toMatchObject({ verdict: 'proven', content: { checksums: 'agreed', canary: 'not-run' } });
+    expect(await made.thaw()).toMatchObject({ verdict: 'proven', content: { checksums: 'agreed', canary: 'not-run' } });
+    expect(asked()).toBe(1);
+  });
+
   test('a server that does not tell its adapters is taken as it is', async () => {
     const made = await kept({ fake: { faults: { adapters: [style] } } }, { adapters: null });
     expect((await made.thaw()).verdict).toBe('proven');
