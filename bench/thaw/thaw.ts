@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blockNames, cachedBy, EngineProcess, promptIds } from '../../test/embedded/support/engineProcess.ts';
-import { median, mustHold, timed, type Benchmark, type Figure } from '../benchmark.ts';
+import { mustHold, timed, type Benchmark, type Figure } from '../benchmark.ts';
 import { benchModels, kvBytesPerToken, parseSizes, writeBenchModel, type BenchModel } from './models.ts';
 import { dropCaches } from './pageCache.ts';
 import { peakMemory } from './peakMemory.ts';
@@ -13,20 +13,23 @@ const rounds = 5;
 const blockTokens = 32;
 const key = '5'.repeat(64);
 
-/** Times of one size. What must be computed (the tail behind the last block) is taken off: the same request, while the KV is in memory. */
+/** Times of one size: the fastest of all rounds, because other programs only add time. Thaw and freeze are the engine's own clock: from the
+ * first read until llama.cpp has the state, and from llama.cpp's save until the last file is written. */
 interface EngineTimes {
   readonly warmMs: number;
   readonly coldMs: number | null;
   readonly plainReadMs: number | null;
   readonly freezeMs: number;
+  /** The same request while the KV is in memory: the tail behind the last block, and everything around it. */
   readonly tailMs: number;
+  /** A whole request that loads. */
+  readonly requestMs: number;
   readonly prefillMs: number;
   readonly peakBytes: number | null;
 }
 
 /**
- * KV between disk and llama.cpp: how long a thaw and a freeze take, against what the machine can do. At the request's level; N12, N13 and
- * MAIN measure whole operations. `npm run bench -- THAW --sizes "small=2048,8192,32768;big=1024,4096,16384"` chooses sizes.
+ * KV between disk and llama.cpp: how long a thaw and a freeze take, against what the machine can do. N12, N13 and MAIN measure whole operations. `npm run bench -- THAW --sizes "small=2048,8192,32768;big=1024,4096,16384"` chooses sizes.
  */
 export const thaw: Benchmark = {
   ids: ['THAW'],
@@ -87,6 +90,12 @@ async function measureEngine(
     mustHold(cached === null || cachedBy(result) === cached, `${cachedBy(result)} tokens were reused, not ${cached}`);
     return ms;
   };
+  const added = async <T>(what: 'load' | 'store', task: () => Promise<T>) => {
+    const total = (): Promise<number> => engine.metric(`cwm:kv_blocks_${what}_ms_total`);
+    const before = await total();
+    const result = await task();
+    return { result, addedMs: (await total()) - before };
+  };
   try {
     const times = new Map<number, EngineTimes>();
     for (const size of sizes) {
@@ -96,30 +105,41 @@ async function measureEngine(
       const prefillMs = await ask(ids, null, { cache_salt: `prefill ${size}` });
       // Other blocks in memory are no longer of use, and those of this prompt are stored from here on.
       await ask(ids, null);
-      const [tails, warm, cold, reads, freezes]: number[][] = [[], [], [], [], []];
+      const rows: Record<'tail' | 'request' | 'warm' | 'cold' | 'read' | 'freeze', number[]> = {
+        tail: [],
+        request: [],
+        warm: [],
+        cold: [],
+        read: [],
+        freeze: [],
+      };
       let peakBytes: number | null = 0;
+      const forget = (why: string): Promise<number> => ask([301, 302, 303], 0, { cache_salt: `${size} ${why}` });
       for (let round = 0; round < rounds; round++) {
-        tails?.push(await ask(ids, reusable));
-        await ask([301, 302, 303], 0, { cache_salt: `${size} ${round}` });
-        const { bytes, result } = await peakMemory([engine.pid, engine.workerPid], () => ask(ids, reusable));
-        warm?.push(result);
+        rows.tail.push(await ask(ids, reusable));
+        await forget(`${round}`);
+        const { bytes, result } = await peakMemory([engine.pid, engine.workerPid], () =>
+          added('load', () => ask(ids, reusable)),
+        );
+        rows.warm.push(result.addedMs);
+        rows.request.push(result.result);
         peakBytes = bytes === null || peakBytes === null ? null : Math.max(bytes, peakBytes);
-        await ask([301, 302, 303], 0, { cache_salt: `${size} ${round} cold` });
+        await forget(`${round} cold`);
         if (dropCaches(files)) {
-          cold?.push(await ask(ids, reusable));
+          rows.cold.push((await added('load', () => ask(ids, reusable))).addedMs);
           dropCaches(files);
-          reads?.push((await timed(async () => files.forEach((path) => readFileSync(path)))).ms);
+          rows.read.push((await timed(async () => files.forEach((path) => readFileSync(path)))).ms);
         }
         for (const path of files) rmSync(path);
-        freezes?.push(await ask(ids, reusable));
+        rows.freeze.push((await added('store', () => ask(ids, reusable))).addedMs);
       }
-      const tailMs = median(tails ?? []);
       times.set(size, {
-        warmMs: median(warm ?? []) - tailMs,
-        coldMs: cold?.length === rounds ? median(cold) - tailMs : null,
-        plainReadMs: reads?.length === rounds ? median(reads) : null,
-        freezeMs: median(freezes ?? []) - tailMs,
-        tailMs,
+        warmMs: Math.min(...rows.warm),
+        coldMs: rows.cold.length === rounds ? Math.min(...rows.cold) : null,
+        plainReadMs: rows.read.length === rounds ? Math.min(...rows.read) : null,
+        freezeMs: Math.min(...rows.freeze),
+        tailMs: Math.min(...rows.tail),
+        requestMs: Math.min(...rows.request),
         prefillMs,
         peakBytes,
       });
@@ -140,7 +160,7 @@ function rows(
 ): Figure[] {
   const kvBytes = kvBytesPerToken(model) * Math.floor((size - 3) / blockTokens) * blockTokens;
   const isLarge = kvBytes >= 100e6;
-  const name = `${size} tokens, ${Math.round(kvBytes / 1e6)} MB`;
+  const name = `${size} tokens, ${(kvBytes / 1e6).toFixed(kvBytes < 10e6 ? 1 : 0)} MB`;
   const figure = (what: string, value: number, against: string, baseline: number, wanted: number | null): Figure => ({
     id: 'THAW',
     what: `${what}, ${name}`,
@@ -154,7 +174,7 @@ function rows(
   });
   const cold = (what: string, value: number | null, against: string, baseline: number | null, wanted: number | null) =>
     value === null || baseline === null ? [] : [figure(what, value, against, baseline, wanted)];
-  const everything = ours.warmMs + ours.tailMs;
+  const everything = ours.requestMs;
   const memoryLimit = Math.max(1.2 * kvBytes, 256 << 20);
   return [
     figure('thaw, warm', ours.warmMs, 'raw load', raw.warmLoadMs, isLarge ? 4 : null),

@@ -1,4 +1,6 @@
+import * as z from 'zod/mini';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { prefetchBlocks } from './kv/prefetch.ts';
 import { parseOptions } from './options.ts';
 import { serveEmbedded, type RunningEngine } from './serve.ts';
 
@@ -31,6 +33,9 @@ function takeKvKey(): Uint8Array | null {
   throw new CwmError('InvalidConfig', 'The key for KV in CWM_KV_KEY is not 64 hex digits.');
 }
 
+/** What the parent may say at any time: blocks that a request will load. */
+const hintSchema = z.object({ prefetch: z.array(z.string()) });
+
 let engine: RunningEngine | null = null;
 
 function end(): void {
@@ -44,6 +49,11 @@ process.once('disconnect', end);
 
 try {
   const options = parseOptions(process.argv.slice(2));
+  // Its parent knows which KV it will need first; the model's loading leaves the disk idle.
+  process.on('message', (message) => {
+    const hashes = hintSchema.safeParse(message).data?.prefetch ?? [];
+    void prefetchBlocks(options.kvDir, hashes, AbortSignal.timeout(options.loadTimeoutMs)).catch(() => undefined);
+  });
   // A moment later, so that the request that noticed it is answered.
   const endSoon = (): void => void setTimeout(end, 50);
   const secrets = { token: process.env['CWM_ENGINE_TOKEN'] || undefined, kvKey: takeKvKey() };

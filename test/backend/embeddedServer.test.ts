@@ -21,6 +21,8 @@ interface Made {
   /** Ids of the processes that were started. */
   readonly starts: () => number[];
   readonly changes: () => number;
+  /** Everything that the children were told, one line of JSON each. */
+  readonly hints: () => string;
 }
 
 function make(play: string, startTimeoutMs?: number): Made {
@@ -37,7 +39,8 @@ function make(play: string, startTimeoutMs?: number): Made {
   // A child that is killed early enough has not written itself down.
   const starts = (): number[] =>
     existsSync(`${kvDir}.starts`) ? readFileSync(`${kvDir}.starts`, 'utf8').trim().split('\n').map(Number) : [];
-  return { server, starts, changes: () => changes };
+  const hints = (): string => (existsSync(`${kvDir}.hints`) ? readFileSync(`${kvDir}.hints`, 'utf8') : '');
+  return { server, starts, changes: () => changes, hints };
 }
 
 describe('embedded server', () => {
@@ -49,6 +52,23 @@ describe('embedded server', () => {
     expect(new Set(all).size).toBe(1);
     expect(starts()).toEqual([server.current?.pid]);
     expect(changes()).toBe(1);
+  });
+
+  it('tells a child that starts which blocks will be loaded, and one that serves nothing', async () => {
+    const { server, hints, starts } = make('serve');
+    server.expect(['one', 'two']);
+    expect(starts()).toEqual([]);
+    const connected = server.connect(signal);
+    server.expect(['three']);
+    await connected;
+    await until('both hints have arrived', () => hints().split('\n').length > 2);
+    expect(hints()).toBe('{"prefetch":["one","two"]}\n{"prefetch":["three"]}\n');
+    server.expect(['four']);
+    const { pid } = await server.connect(signal);
+    await killHard(pid);
+    await until('its end is noticed', () => server.current === null);
+    await server.connect(signal);
+    expect(hints()).not.toContain('four');
   });
 
   it('gives each child a secret of its own', async () => {

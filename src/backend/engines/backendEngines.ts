@@ -153,6 +153,7 @@ const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
     spec,
     // It writes its files before it answers, so a file that is missing after the answer will not appear later.
     persistPatienceMs: 0,
+    expect: (hashes) => server.expect(hashes),
     connect: async (signal) => {
       const { url, token } = await server.connect(signal);
       return { url, token, managed: true };

@@ -44,6 +44,7 @@ export class EmbeddedServer {
   #running: Promise<RunningServer> | undefined;
   #known: RunningServer | null = null;
   #closed = false;
+  #expected: readonly string[] = [];
 
   constructor(options: EmbeddedServerOptions) {
     this.#options = options;
@@ -70,6 +71,13 @@ export class EmbeddedServer {
     }
   }
 
+  /** Has the next child read the files of these blocks while its model loads. No effect on one that serves already. */
+  expect(hashes: readonly string[]): void {
+    if (this.#known) return;
+    if (this.#child) this.#child.send({ prefetch: hashes }, () => undefined);
+    else this.#expected = hashes;
+  }
+
   /** Ends the child; by force when it does not react. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -90,6 +98,8 @@ export class EmbeddedServer {
       execArgv: [],
     });
     this.#child = child;
+    if (this.#expected.length > 0) child.send({ prefetch: this.#expected }, () => undefined);
+    this.#expected = [];
     const output = keepOutput(child);
     child.once('exit', (code, signal) => {
       log.write('warning', 'embedded engine ended', { pid: child.pid ?? null, code, signal });

@@ -26,6 +26,7 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
   detokenize: (...args) => engine.detokenize(...args),
   generate: (...args) => engine.generate(...args),
   persist: (...args) => engine.persist(...args),
+  expect: (hashes) => engine.expect?.(hashes),
   restore: (...args) => engine.restore(...args),
   measure: (...args) => engine.measure(...args),
   locate: (...args) => engine.locate(...args),

@@ -184,6 +184,12 @@ export interface Engine {
   /** Makes the engine compute and store the KV of every full block of these ids, and waits until it is stored. */
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence>;
 
+  /**
+   * Says which blocks a request will soon load. Only a hint, which starts nothing: an engine that is being started reads them while its
+   * model loads.
+   */
+  expect?(hashes: readonly string[]): void;
+
   /** Brings persisted KV back where the engine does not do so by itself. */
   restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence>;
 

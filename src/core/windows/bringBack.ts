@@ -35,6 +35,7 @@ export type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 
 export async function bringBack(core: CoreContext, request: BringBack, signal: AbortSignal): Promise<Outcome> {
   let description: EngineDescription | null = null;
   try {
+    request.engine.expect?.(request.kv.blocks.map(({ hash }) => hash));
     request.progress('Asking the engine');
     description = await describeTried(request.engine, signal);
     const difference = modelDifference(request.manifest.model, description.model);

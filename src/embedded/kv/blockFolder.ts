@@ -11,6 +11,10 @@ export interface BlockCounters {
   damaged: number;
   /** Pieces that could not be written, as on a full disk. They are computed again when they are needed. */
   writeFailures: number;
+  /** Milliseconds from the first read until llama.cpp had the state, over all loads. */
+  loadMs: number;
+  /** Milliseconds from the start of llama.cpp's save until all files were written, over all stores. */
+  storeMs: number;
 }
 
 export interface BlockFolderOptions {
@@ -23,7 +27,14 @@ export interface BlockFolderOptions {
   readonly log: (message: string) => void;
 }
 
-export const newBlockCounters = (): BlockCounters => ({ read: 0, written: 0, damaged: 0, writeFailures: 0 });
+export const newBlockCounters = (): BlockCounters => ({
+  read: 0,
+  written: 0,
+  damaged: 0,
+  writeFailures: 0,
+  loadMs: 0,
+  storeMs: 0,
+});
 
 /** Where the piece of this name is, `<folder>/<first two hex>/<hash>.kv` for rows, `.state` for position states. */
 export const pieceFile = (folder: string, hash: string, kind: PieceKind): string =>

@@ -92,7 +92,9 @@ export class PrefixCache {
     const hashes = prompt.hashes.slice(0, blocks);
     if (disk.isMissingAny(hashes)) {
       try {
+        const startedMs = performance.now();
         await disk.store(prompt.ids, hashes, live.ids.length, (path) => llama.call('save', { path }));
+        disk.counters.storeMs += performance.now() - startedMs;
       } catch (error) {
         if (error instanceof WorkerLostError) throw error;
         disk.counters.writeFailures++;
@@ -136,6 +138,7 @@ export class PrefixCache {
     liveTokens: number,
     maxBlocks: number,
   ): Promise<number> {
+    const startedMs = performance.now();
     const assembled = await disk.assemble(ids, hashes, maxBlocks).catch((error: unknown) => {
       this.#options.log(`Block files could not be used: ${String(error)}`);
       return null;
@@ -158,6 +161,7 @@ export class PrefixCache {
       throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
     }
     disk.release();
+    disk.counters.loadMs += performance.now() - startedMs;
     this.#live = { llama, salt, ids: loadedIds, sealedBlocks: blocks };
     return blocks;
   }

@@ -52,6 +52,8 @@ export interface VllmEngineOptions {
   readonly timeouts?: Partial<Timeouts>;
   /** How long `persist` waits for block files while none appears. Default 30 s. */
   readonly persistPatienceMs?: number;
+  /** Gets what {@link Engine.expect} says. */
+  readonly expect?: (hashes: readonly string[]) => void;
   readonly clock?: Clock;
   readonly timer?: Timer;
   readonly sleep?: Sleep;
@@ -68,6 +70,7 @@ export class VllmEngine implements Engine {
   readonly #model: string | undefined;
   readonly #blockFiles: BlockFilesOptions | undefined;
   readonly #persistPatienceMs: number;
+  readonly #expect: (hashes: readonly string[]) => void;
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #sleep: Sleep;
@@ -85,6 +88,7 @@ export class VllmEngine implements Engine {
     this.#model = options.model;
     this.#blockFiles = options.blockFiles;
     this.#persistPatienceMs = options.persistPatienceMs ?? 30_000;
+    this.#expect = options.expect ?? (() => undefined);
     this.#clock = options.clock ?? systemClock;
     this.#timer = options.timer ?? systemTimer;
     this.#sleep = options.sleep ?? systemSleep;
@@ -192,6 +196,10 @@ export class VllmEngine implements Engine {
   }
 
   /** The next request finds the KV by itself, in whichever tier it is; LMCache is told to begin with it. */
+  expect(hashes: readonly string[]): void {
+    this.#expect(hashes);
+  }
+
   async restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
     if (signal.aborted) throw new CwmError('Cancelled', 'The restore was cancelled.');
     if (this.#known?.isBelieved) this.#known.isBelieved = null;

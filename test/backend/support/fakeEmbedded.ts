@@ -5,6 +5,7 @@ const [kvDir, play] = [process.argv[3] ?? '', process.argv[5]];
 appendFileSync(`${kvDir}.starts`, `${process.pid}\n`);
 process.once('disconnect', () => process.exit(0));
 process.once('SIGTERM', () => (play === 'deaf' ? undefined : process.exit(0)));
+process.on('message', (hint) => appendFileSync(`${kvDir}.hints`, `${JSON.stringify(hint)}\n`));
 // Keeps it alive.
 setInterval(() => undefined, 60_000);
 
