@@ -8,12 +8,17 @@ export interface AdapterOptions {
   readonly connect: Connect;
   /** Absolute paths, URLs and names by what a spec calls them: `http://host#slots=/path&model=NAME`. */
   readonly places: Readonly<Record<string, string>>;
+  /** Where the client found a place that the spec does not name, in words, by the place's name. */
+  readonly foundIn?: Readonly<Record<string, string>>;
 }
 
 /** One kind of model server. Adapters know nothing of each other: a new one is added to the list, and that is all. */
 export interface EngineAdapter {
   /** What belongs to such a server and a spec may name, because no server tells where it is. */
   readonly places: Readonly<Record<string, 'folder' | 'url' | 'name'>>;
+
+  /** The folders that the command line of such a server names, as they stand there, by the names of places. */
+  foldersIn?(args: readonly string[]): Readonly<Record<string, string>>;
 
   /**
    * Whether the server there is of this kind. Asks only what computes nothing.

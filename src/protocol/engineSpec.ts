@@ -19,6 +19,9 @@ export interface EngineSpecRules {
   readonly isAbsolute: (path: string) => boolean;
 }
 
+/** Stands for a folder that must not be used, nor looked for: `#slots=off`. */
+export const noFolder = 'off';
+
 const embedded = 'embedded';
 const filePrefix = `${embedded}:`;
 const modelPlace = 'model=';
@@ -35,6 +38,14 @@ export function withModel(spec: string, model: string): string | null {
   const server = splitModel(spec)?.server;
   if (server === undefined) return null;
   return `${server}${server.includes('#') ? '&' : '#'}${modelPlace}${encodeURIComponent(model)}`;
+}
+
+/** The spec of a server at a URL with these folders behind the "#". */
+export function withPlaces(url: string, places: Readonly<Record<string, string>>): string {
+  // encodeURI leaves what separates places as it is.
+  const encoded = (folder: string): string => encodeURI(folder).replaceAll('&', '%26').replaceAll('#', '%23');
+  const pairs = Object.entries(places).map(([name, folder]) => `${name}=${encoded(folder)}`);
+  return pairs.length === 0 ? url : `${url}#${pairs.join('&')}`;
 }
 
 /** A server's spec without the model that it names, and that model, null where it names none; null where the spec is no URL. */
@@ -83,7 +94,7 @@ function parsePlaces(text: string, { places: kinds, isAbsolute }: EngineSpecRule
     }
     const given = pair.slice(equals + 1);
     const place = decode(given);
-    if (kind === 'folder' && (place === null || !isAbsolute(place))) {
+    if (kind === 'folder' && place !== noFolder && (place === null || !isAbsolute(place))) {
       throw badSpec(`The folder "${name}" of the engine is not an absolute path: ${show(given)}.`);
     }
     if (kind === 'url' && (place === null || !isHttpUrl(place))) {

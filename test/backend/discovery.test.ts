@@ -8,7 +8,7 @@ import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { discover, type Machine } from '../../src/backend/discovery/discover.ts';
 import { quantisationIn } from '../../src/backend/discovery/ggufFiles.ts';
-import { loopbackPort } from '../../src/backend/discovery/loopbackServers.ts';
+import { loopbackPort } from '../../src/backend/engines/loopbackPort.ts';
 import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 

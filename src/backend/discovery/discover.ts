@@ -1,7 +1,9 @@
 import type { UserPlaces } from '../../base/userDataDirectory.ts';
 import type { Discovery, FoundFile } from '../../protocol/schemas/discovery.ts';
 import { ggufFiles, type ModelFile } from './ggufFiles.ts';
-import { loopbackPort, loopbackServers, usualPorts } from './loopbackServers.ts';
+import { systemProcesses, type ProcessView } from '../engines/listeningProcess.ts';
+import { loopbackPort } from '../engines/loopbackPort.ts';
+import { loopbackServers, usualPorts } from './loopbackServers.ts';
 import { modelFolders, ollamaFolders } from './modelFolders.ts';
 import { ollamaModels } from './ollamaModels.ts';
 
@@ -9,6 +11,8 @@ export interface Machine extends UserPlaces {
   readonly memoryBytes: number;
   /** Default: {@link usualPorts}. */
   readonly ports?: Readonly<Record<number, string>>;
+  /** Where the folders of servers are looked for. Default: this machine's processes. */
+  readonly processes?: ProcessView;
 }
 
 /** Weights stay in memory whole; KV cache and buffers take about a fifth more, and the system wants its part. */
@@ -29,7 +33,7 @@ export async function discover(
   const ports = machine.ports ?? usualPorts;
   const asked = named === null || named in ports ? ports : { ...ports, [named]: 'OpenAI-compatible server' };
   const [servers, ...files] = await Promise.all([
-    loopbackServers(asked, signal),
+    loopbackServers(asked, machine.processes ?? systemProcesses(), signal),
     ...ollamaFolders(machine).map((folder) => ollamaModels(folder, signal)),
     ...modelFolders(machine).map((folder) => ggufFiles(folder, signal)),
   ]);

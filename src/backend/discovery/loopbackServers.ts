@@ -2,6 +2,9 @@ import { request } from 'undici';
 import * as z from 'zod/mini';
 import type { FoundServer } from '../../protocol/schemas/discovery.ts';
 import { engineAdapters } from '../engines/adapters.ts';
+import { findPlaces } from '../engines/findPlaces.ts';
+import type { ProcessView } from '../engines/listeningProcess.ts';
+import { withPlaces } from '../../protocol/engineSpec.ts';
 import { UrlEngine } from '../engines/urlEngine.ts';
 
 /** Where model servers listen when nobody tells them otherwise. */
@@ -38,30 +41,30 @@ const owners: Readonly<Record<string, string>> = {
  */
 export async function loopbackServers(
   ports: Readonly<Record<number, string>>,
+  processes: ProcessView,
   signal: AbortSignal,
 ): Promise<FoundServer[]> {
-  const asked = Object.entries(ports).map(([port, product]) => askServer(`http://127.0.0.1:${port}`, product, signal));
+  const asked = Object.entries(ports).map(([port, product]) =>
+    askServer(`http://127.0.0.1:${port}`, product, processes, signal),
+  );
   const found = (await Promise.all(asked)).filter((server) => server !== null);
   signal.throwIfAborted();
   return found;
 }
 
-/** The port of a base URL on loopback, as `OPENAI_BASE_URL` has it; null for any other machine, and for what is no http URL. */
-export function loopbackPort(baseUrl: string | undefined): number | null {
-  if (baseUrl === undefined || !URL.canParse(baseUrl)) return null;
-  const { protocol, hostname, port } = new URL(baseUrl);
-  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
-  return protocol === 'http:' && isLoopback ? Number(port || 80) : null;
-}
-
-async function askServer(url: string, usual: string, signal: AbortSignal): Promise<FoundServer | null> {
+async function askServer(
+  url: string,
+  usual: string,
+  processes: ProcessView,
+  signal: AbortSignal,
+): Promise<FoundServer | null> {
   const listed = await listedModels(url, signal);
   if (listed === null) return null;
   const server: FoundServer = { spec: url, product: usual, kind: null, version: null, models: [], wantsKey: false };
   if (listed === 'wants key') return { ...server, wantsKey: true };
   const [owner] = listed.map(({ owned_by }) => (typeof owned_by === 'string' ? owners[owned_by] : undefined));
   const models = listed.map(({ id }) => ({ id, use: 'unknown' as const }));
-  return { ...server, product: owner ?? usual, models, ...(await described(url, signal)) };
+  return { ...server, product: owner ?? usual, models, ...(await described(url, processes, signal)) };
 }
 
 type Listed = z.infer<typeof modelListSchema>['data'];
@@ -81,12 +84,19 @@ async function listedModels(url: string, signal: AbortSignal): Promise<Listed | 
 }
 
 /** What the engine adapters find out; nothing where the server does not answer them in time. */
-async function described(url: string, signal: AbortSignal): Promise<Partial<FoundServer>> {
-  const engine = new UrlEngine({ spec: url, places: {}, adapters: engineAdapters, connect: async () => ({ url }) });
+async function described(url: string, processes: ProcessView, signal: AbortSignal): Promise<Partial<FoundServer>> {
+  const engine = new UrlEngine({
+    spec: url,
+    places: {},
+    adapters: engineAdapters,
+    connect: async () => ({ url }),
+    find: (adapter) => findPlaces(url, adapter, processes),
+  });
   try {
     const within = AbortSignal.any([signal, AbortSignal.timeout(describeTimeoutMs)]);
     const { kind, version, models } = await engine.describe(within);
-    return { kind, version, ...(models && { models: [...models] }) };
+    const spec = withPlaces(url, engine.foundPlaces);
+    return { spec, kind, version, ...(models && { models: [...models] }) };
   } catch {
     return {};
   } finally {

@@ -11,6 +11,8 @@ import { EmbeddedServer } from './embeddedServer.ts';
 import { currentEngineKey } from '../requestScope.ts';
 import { parseEngineSpec } from '../../protocol/engineSpec.ts';
 import { engineSpecRules } from './adapters.ts';
+import { findPlaces } from './findPlaces.ts';
+import { systemProcesses, type ProcessView } from './listeningProcess.ts';
 import { requireTls } from './requireTls.ts';
 import { UrlEngine } from './urlEngine.ts';
 import { watchedEngine } from './watchedEngine.ts';
@@ -27,6 +29,8 @@ export interface BackendEnginesOptions {
   };
   /** Whether plain http to another machine is refused (S0-60). Default: yes. */
   readonly requiresTls?: boolean;
+  /** Where the folders of servers on this machine are looked for. Default: its processes. */
+  readonly processes?: ProcessView;
   readonly log: Log;
   readonly emit: (change: Change) => void;
 }
@@ -123,7 +127,7 @@ export class BackendEngines implements EngineRegistry {
   #make(spec: string): { readonly engine: Engine; readonly server: EmbeddedServer | null } {
     const parsed = parseEngineSpec(spec, engineSpecRules);
     if (parsed.kind === 'url') {
-      return { engine: urlEngine(spec, parsed.url, parsed.places, this.#options.requiresTls ?? true), server: null };
+      return { engine: urlEngine(spec, parsed.url, parsed.places, this.#options), server: null };
     }
     const server = this.#embeddedServer(spec, parsed.modelFile);
     return { engine: embeddedEngine(spec, server), server };
@@ -160,11 +164,17 @@ const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
     },
   });
 
-const urlEngine = (spec: string, url: string, places: Readonly<Record<string, string>>, requiresTls: boolean): Engine =>
+const urlEngine = (
+  spec: string,
+  url: string,
+  places: Readonly<Record<string, string>>,
+  { requiresTls = true, processes = systemProcesses() }: BackendEnginesOptions,
+): Engine =>
   new UrlEngine({
     spec,
     places,
     adapters: engineAdapters,
+    find: (adapter) => findPlaces(url, adapter, processes),
     connect: async () => {
       for (const dialled of [url, places['lmcache'] ?? url]) if (requiresTls) requireTls(dialled);
       const token = currentEngineKey();

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import type { Engine, EngineDescription, GenerateRequest } from '../../core/ports/engine.ts';
 import type { EngineAdapter } from '../../engines/engineAdapter.ts';
@@ -5,7 +6,9 @@ import type { Connect } from '../../engines/http/address.ts';
 import { LinkFactory } from '../../engines/http/linkFactory.ts';
 import { orAborted } from '../../engines/http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer } from '../../engines/http/timing.ts';
+import { noFolder } from '../../protocol/engineSpec.ts';
 import { CwmError } from '../../protocol/errors.ts';
+import { nothingFound, type FoundPlaces } from './findPlaces.ts';
 
 export interface UrlEngineOptions {
   readonly spec: string;
@@ -13,11 +16,14 @@ export interface UrlEngineOptions {
   readonly places: Readonly<Record<string, string>>;
   /** Tried in this order; the last one must accept any server. */
   readonly adapters: readonly EngineAdapter[];
+  /** Looks for places of a server that the spec does not name. Default: nothing is looked for. */
+  readonly find?: (adapter: EngineAdapter) => Promise<FoundPlaces>;
 }
 
 interface Recognised {
   readonly adapter: EngineAdapter;
   readonly engine: Engine;
+  readonly found: FoundPlaces;
 }
 
 /**
@@ -48,6 +54,11 @@ export class UrlEngine implements Engine {
     });
   }
 
+  /** Places that the spec does not name and the server's command line does. Known after a description. */
+  get foundPlaces(): Readonly<Record<string, string>> {
+    return this.#recognised?.found.places ?? {};
+  }
+
   async describe(signal: AbortSignal): Promise<EngineDescription> {
     this.#mayBeAnother = true;
     const description = await this.#ask(signal, (engine) => engine.describe(signal));
@@ -55,7 +66,9 @@ export class UrlEngine implements Engine {
       (name) => !Object.hasOwn(this.#recognised?.adapter.places ?? {}, name),
     );
     const notices = unused.map((name) => `"${name}" in the engine's URL is for another kind of server than this one.`);
-    return { ...description, notices: [...description.notices, ...notices] };
+    const { places, foundIn } = this.#recognised?.found ?? nothingFound;
+    const finds = Object.entries(places).map(([name, folder]) => foundNotice(name, folder, foundIn[name] ?? ''));
+    return { ...description, notices: [...description.notices, ...notices, ...finds] };
   }
 
   probe(signal: AbortSignal): ReturnType<Engine['probe']> {
@@ -138,11 +151,33 @@ export class UrlEngine implements Engine {
       }
       return this.#options.adapters.at(-1) as EngineAdapter;
     });
-    if (this.#recognised?.adapter !== adapter) {
+    const found = await this.#find(adapter);
+    if (this.#recognised?.adapter !== adapter || !isDeepStrictEqual(this.#recognised.found.places, found.places)) {
       if (this.#recognised) this.#former.push(this.#recognised.engine);
-      this.#recognised = { adapter, engine: adapter.create(this.#options) };
+      const given = Object.entries(this.#options.places).filter(([, place]) => place !== noFolder);
+      const places = { ...found.places, ...Object.fromEntries(given) };
+      this.#recognised = {
+        adapter,
+        engine: adapter.create({ ...this.#options, places, foundIn: found.foundIn }),
+        found,
+      };
     }
     this.#mayBeAnother = false;
     return this.#recognised;
   }
+
+  /** The places that the spec leaves open: an explicit one wins, also one that says `off`. */
+  async #find(adapter: EngineAdapter): Promise<FoundPlaces> {
+    const folders = Object.keys(adapter.places).filter((name) => adapter.places[name] === 'folder');
+    if (folders.every((name) => Object.hasOwn(this.#options.places, name))) return nothingFound;
+    const found = (await this.#options.find?.(adapter)) ?? nothingFound;
+    const isOpen = ([name]: readonly [string, string]): boolean => !Object.hasOwn(this.#options.places, name);
+    return {
+      places: Object.fromEntries(Object.entries(found.places).filter(isOpen)),
+      foundIn: Object.fromEntries(Object.entries(found.foundIn).filter(isOpen)),
+    };
+  }
 }
+
+const foundNotice = (name: string, folder: string, where: string): string =>
+  `The folder of its KV files is ${folder}, found in ${where}. #${name}=${noFolder} behind the engine's URL turns this off.`;

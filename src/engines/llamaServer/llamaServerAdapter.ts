@@ -1,3 +1,4 @@
+import { optionIn } from '../commandLine.ts';
 import type { EngineAdapter } from '../engineAdapter.ts';
 import { LlamaServerEngine } from './llamaServerEngine.ts';
 import { isLlamaServer } from './serverIdentity.ts';
@@ -5,6 +6,11 @@ import { isLlamaServer } from './serverIdentity.ts';
 /** llama-server; `#slots=DIR` names its `--slot-save-path` where this machine reaches it. */
 export const llamaServerAdapter: EngineAdapter = {
   places: { slots: 'folder', model: 'name' },
+  foldersIn(args): Record<string, string> {
+    const slots = optionIn(args, '--slot-save-path');
+    return slots === null ? {} : { slots };
+  },
   recognises: isLlamaServer,
-  create: ({ spec, connect, places }) => new LlamaServerEngine({ spec, connect, slotDir: places['slots'] }),
+  create: ({ spec, connect, places, foundIn }) =>
+    new LlamaServerEngine({ spec, connect, slotDir: places['slots'], slotDirFoundIn: foundIn?.['slots'] }),
 };

@@ -40,6 +40,8 @@ export interface LlamaServerEngineOptions {
   readonly apiKey?: string | undefined;
   /** The server's `--slot-save-path`, where this machine reaches it. */
   readonly slotDir?: string | undefined;
+  /** Where the client found that folder, in words; undefined where the user named it. It is used once a file of a probe appeared there. */
+  readonly slotDirFoundIn?: string | undefined;
   readonly timeouts?: Partial<Timeouts>;
   readonly clock?: Clock;
   readonly timer?: Timer;
@@ -78,12 +80,14 @@ export class LlamaServerEngine implements Engine {
   #suspect = false;
   /** The key of a server that refused log-probabilities. */
   #refusesLogprobsOf: string | null = null;
+  /** The folder that the client found was tried with this server. */
+  #hasTriedFolder = false;
   /** Files over whose restore the server went away: they would end it again. */
   readonly #deadly = new Set<string>();
 
   constructor(options: LlamaServerEngineOptions) {
     this.spec = options.spec;
-    this.#folder = new SlotFolder(options.slotDir);
+    this.#folder = new SlotFolder(options.slotDir, options.slotDirFoundIn ?? null);
     this.#folderIsNamed = options.slotDir !== undefined;
     this.#clock = options.clock ?? systemClock;
     const sleep = options.sleep ?? systemSleep;
@@ -110,6 +114,7 @@ export class LlamaServerEngine implements Engine {
       const slot = await this.#home.findSpare(link, server, signal);
       if (this.#home.isAt(slot)) await this.#enter({ link, server, slot }, randomSalt(), signal);
       const elapsedMs = (): number => this.#clock.elapsedMs();
+      await this.#confirmFolder(link, server, signal);
       const parts = { link, server, slot, folder: this.#folder, elapsedMs };
       const { capabilities, isComplete } = await probeLlamaServer(parts, signal);
       if (isComplete) this.#capabilities = capabilities;
@@ -154,6 +159,7 @@ export class LlamaServerEngine implements Engine {
     return this.#inSlot(signal, async (place, signal) => {
       const { reuse } = await this.#complete(place, context, false, signal);
       if (!place.server.savesSlots) return { reuse, handle: null, notes: [memoryOnly] };
+      await this.#confirmFolder(place.link, place.server, signal);
       const hash = slotHash(context);
       const isDeadly = this.#deadly.delete(hash);
       for (let saves = 1; ; saves++) {
@@ -238,7 +244,8 @@ export class LlamaServerEngine implements Engine {
     });
   }
 
-  locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
+  async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
+    if (this.#folder.isInDoubt) await this.#tryFolder(signal);
     return this.#onDisk(signal, () => this.#folder.locate(context));
   }
 
@@ -296,8 +303,31 @@ export class LlamaServerEngine implements Engine {
       this.#trials.reset();
     }
     // It does not tell when it was started.
-    if (wasLost || isAnother) this.#capabilities = null;
+    if (wasLost || isAnother) {
+      this.#capabilities = null;
+      this.#folder.doubt();
+      this.#hasTriedFolder = false;
+    }
     return (this.#known = identity);
+  }
+
+  /** A server that does not answer leaves the folder in doubt, until it answers. */
+  async #tryFolder(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#inTurn(signal, async (link, signal) =>
+        this.#confirmFolder(link, await this.#server(link, signal), signal),
+      );
+    } catch (error) {
+      if (!isCwmError(error) || isCwmError(error, 'Cancelled')) throw error;
+    }
+  }
+
+  /** Has the server save an idle slot as it is, which computes nothing and changes no slot. */
+  async #confirmFolder(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<void> {
+    if (!this.#folder.isInDoubt || this.#hasTriedFolder || !server.savesSlots) return;
+    const slot = await this.#home.findSpare(link, server, signal);
+    await this.#folder.confirm((name) => saveSlot(link, slot, name, signal));
+    this.#hasTriedFolder = true;
   }
 
   /** Prepares the slot for a request under this salt. */

@@ -138,7 +138,10 @@ const persistenceFound = ({ savesSlots }: ServerIdentity): Capability =>
 
 async function filesFound({ folder, server }: ProbeParts): Promise<Capability> {
   const why = server.savesSlots ? await folder.whyUnreachable() : noRestart;
-  if (why === null) return capability('block-files', 'yes', 'Slot files are checked before they are restored.');
+  if (why === null) {
+    const where = folder.foundIn === null ? '' : ` Their folder was found in ${folder.foundIn}.`;
+    return capability('block-files', 'yes', `Slot files are checked before they are restored.${where}`);
+  }
   const remedy = "If its --slot-save-path is on this machine, add #slots=DIR to the engine's URL.";
   return capability('block-files', 'no', why, server.savesSlots ? remedy : '');
 }

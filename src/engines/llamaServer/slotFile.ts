@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256Hex } from '../../base/hash.ts';
+import { randomSalt, sha256Hex } from '../../base/hash.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
 import type { BlockLocation, KvContext } from '../../core/ports/engine.ts';
 import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayout } from '../files/blockFile.ts';
@@ -33,9 +33,15 @@ export function parseHandle(handle: string | null): SlotHandle | null {
 export class SlotFolder {
   readonly #directory: string | undefined;
   readonly #layout: BlockLayout;
+  readonly #foundIn: string | null;
+  /** Why a folder that nobody named is not used; null once a file of the server was seen in it. */
+  #doubt: string | null;
 
-  constructor(directory: string | undefined) {
+  /** @param foundIn where the client found it; null where the user named it. A folder that was found counts once {@link confirm} says so. */
+  constructor(directory: string | undefined, foundIn: string | null = null) {
     this.#directory = directory;
+    this.#foundIn = foundIn;
+    this.#doubt = this.#firstDoubt();
     this.#layout = {
       isLocal: false,
       candidates: async (hash) => (directory ? [{ label: hash, path: join(directory, slotFileName(hash)) }] : []),
@@ -51,7 +57,51 @@ export class SlotFolder {
       (entry) => entry.isDirectory(),
       () => false,
     );
-    return isFolder ? null : `The folder ${this.#directory} is not there.`;
+    return isFolder ? this.#doubt : `The folder ${this.#directory} is not there.`;
+  }
+
+  /** Whether it was found and not confirmed yet. */
+  get isInDoubt(): boolean {
+    return this.#doubt !== null;
+  }
+
+  /** Where it was found, in words; null where the user named it. */
+  get foundIn(): string | null {
+    return this.#foundIn;
+  }
+
+  /** Another server may answer now. */
+  doubt(): void {
+    this.#doubt = this.#firstDoubt();
+  }
+
+  /**
+   * Has the server save a file under a name that nobody can guess, and looks whether it appears in the folder. The file is deleted.
+   *
+   * @param save returns the size by the server's account, in bytes, or why it saved nothing.
+   */
+  async confirm(
+    save: (fileName: string) => Promise<{ readonly sizeBytes: number } | { readonly why: string }>,
+  ): Promise<void> {
+    const hash = sha256Hex('cwm slot probe\0', randomSalt());
+    const saved = await save(slotFileName(hash));
+    if ('why' in saved) {
+      this.#doubt = `${this.#described()} was not tried: ${saved.why}`;
+      return;
+    }
+    const isHere = saved.sizeBytes > 0 && (await this.sizeBytes(hash)) === saved.sizeBytes;
+    await deleteBlock(this.#layout, hash);
+    this.#doubt = isHere
+      ? null
+      : `${this.#described()} is not used: a file that the server saved did not appear there.`;
+  }
+
+  #firstDoubt(): string | null {
+    return this.#foundIn === null ? null : `${this.#described()} was not tried yet.`;
+  }
+
+  #described(): string {
+    return `The folder ${this.#directory}, found in ${this.#foundIn},`;
   }
 
   /** The one file of a context, there or not. */

@@ -1,4 +1,5 @@
 import type { EngineAdapter } from '../engineAdapter.ts';
+import { fileTierIn } from './findings/fileTierIn.ts';
 import { VllmEngine } from './vllmEngine.ts';
 
 /**
@@ -7,6 +8,10 @@ import { VllmEngine } from './vllmEngine.ts';
  */
 export const vllmAdapter: EngineAdapter = {
   places: { tier: 'folder', lmcache: 'url', model: 'name' },
+  foldersIn(args): Record<string, string> {
+    const tier = fileTierIn(args);
+    return tier === null ? {} : { tier };
+  },
   recognises: async () => true,
   create: ({ spec, connect, places: { tier, lmcache, model } }) =>
     new VllmEngine({ spec, connect, model, lmcache, blockFiles: tier === undefined ? undefined : { rootDir: tier } }),

@@ -60,7 +60,7 @@ export async function liveProduct(): Promise<LiveProduct> {
 
 /** The engine of a URL, with its block files in sight or out of it. */
 export const seen = (url: string, kvDir: string): string => `${url}#tier=${encodeURI(kvDir)}`;
-export const blind = (url: string): string => url;
+export const blind = (url: string): string => `${url}#tier=off`;
 
 /** Everything that decides about a window's KV, as the product keeps it. */
 export interface FrozenContext {

@@ -40,6 +40,8 @@ export async function startLlamaServer(start: LlamaServerStart, signal: AbortSig
     args: [
       join(import.meta.dirname, 'python', 'serve_llama.py'),
       JSON.stringify({ ...start, port, contextTokens, slots, threads }),
+      // The wheel has llama.cpp's server without its program, so its options stand here for whoever reads the command line.
+      ...(start.slotDir === undefined ? [] : ['--slot-save-path', start.slotDir]),
     ],
     cwd: import.meta.dirname,
     env: process.env,

@@ -1,0 +1,52 @@
+import { access, constants, stat } from 'node:fs/promises';
+import type { EngineAdapter } from '../../engines/engineAdapter.ts';
+import { listeningProcesses, pathOf, type ProcessView } from './listeningProcess.ts';
+import { loopbackPort } from './loopbackPort.ts';
+
+/** Places of a server that its own command line names. */
+export interface FoundPlaces {
+  /** By the names that a spec calls them. */
+  readonly places: Readonly<Record<string, string>>;
+  /** Where each was found, in words that stand behind "found in". */
+  readonly foundIn: Readonly<Record<string, string>>;
+}
+
+export const nothingFound: FoundPlaces = { places: {}, foundIn: {} };
+
+/**
+ * Looks at the command line of the server behind a URL for folders that no protocol tells. Only a server on this machine whose process
+ * belongs to this user is looked at, and only a folder that this user can read counts. Asks the server nothing.
+ */
+export async function findPlaces(url: string, adapter: EngineAdapter, view: ProcessView): Promise<FoundPlaces> {
+  const port = loopbackPort(url);
+  if (port === null || !adapter.foldersIn) return nothingFound;
+  const processes = await listeningProcesses(port, view);
+  if ('why' in processes) return nothingFound;
+  const places: Record<string, string> = {};
+  const foundIn: Record<string, string> = {};
+  const ambiguous = new Set<string>();
+  for (const server of processes) {
+    for (const [name, path] of Object.entries(adapter.foldersIn(server.args))) {
+      const folder = pathOf(server, path);
+      if (folder === null || !(await isReadableFolder(folder))) continue;
+      if (places[name] !== undefined && places[name] !== folder) ambiguous.add(name);
+      places[name] ??= folder;
+      foundIn[name] ??= `the command line of process ${server.pid}`;
+    }
+  }
+  // Two processes on one port that name different folders: nobody knows which one answers.
+  for (const name of ambiguous) {
+    delete places[name];
+    delete foundIn[name];
+  }
+  return { places, foundIn };
+}
+
+async function isReadableFolder(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK | constants.X_OK);
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
