@@ -12,6 +12,7 @@ import { embeddedSpeed } from '../bench/embeddedSpeed.ts';
 import { encryption } from '../bench/encryption.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
 import { limits } from '../bench/limits.ts';
+import { longSession } from '../bench/longSession.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { sharing } from '../bench/sharing.ts';
@@ -28,6 +29,7 @@ const benchmarks: readonly Benchmark[] = [
   wire,
   scale,
   limits,
+  longSession,
   tracker,
   encryption,
   embeddedSpeed,

@@ -51,17 +51,20 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
     },
     states: 2,
   },
-  // The branch first, then the draft, then the answer.
+  // The branch with the draft, then the answer.
   'send an edited message': {
     run: async ({ cwm, signal }) => {
-      const { items } = await cwm.listMessages({ session: 's' });
-      return cwm.editMessage({ session: 's', message: items.at(-2)!.id, text: 'Other?', branch: 'n' }, signal);
+      const message = (await ownOfMain(cwm)).at(-2)!;
+      return cwm.editMessage({ session: 's', message, text: 'Other?', branch: 'n' }, signal);
     },
-    states: 4,
+    states: 3,
   },
   'generate another answer': {
-    run: ({ cwm, signal }) => cwm.regenerate({ session: 's', branch: 'n' }, signal),
-    states: 4,
+    run: async ({ cwm, signal }) => {
+      const message = (await ownOfMain(cwm)).at(-1)!;
+      return cwm.regenerate({ session: 's', message, branch: 'n' }, signal);
+    },
+    states: 3,
   },
   'update a state': {
     run: ({ cwm }) => cwm.updateState({ session: 's', version: 2, data: { goal: 'water' } }),
@@ -101,6 +104,10 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   // KV is no record: nothing of what is looked at changes.
   'enforce the KV budget': { run: ({ space, signal }) => collect(space, new FakeClock(), signal), states: 1 },
 };
+
+/** Messages that `main` alone has, whichever branch is active. */
+const ownOfMain = async (cwm: World['cwm']): Promise<readonly string[]> =>
+  (await cwm.compareBranches({ session: 's', branch: 'main', with: 'side' })).one.messages;
 
 async function restore(cwm: World['cwm'], kind: 'window' | 'session'): Promise<unknown> {
   const { items } = await cwm.listTrash();

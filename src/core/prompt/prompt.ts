@@ -20,14 +20,15 @@ export const renderConversation = (system: string | null, messages: readonly Mes
  * before as its prefix; user and assistant alternate, which many chat templates demand.
  */
 export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
-  return messages.flatMap((message): ChatMessage[] => {
-    const { content, role } = message;
-    if (content.type === 'text') return [{ role, content: content.text }];
-    return [
-      { role: 'user', content: renderFiles(content.files) },
-      { role: 'assistant', content: acknowledgement },
-    ];
-  });
+  const rendered: ChatMessage[] = [];
+  for (const { content, role } of messages) {
+    if (content.type === 'text') rendered.push({ role, content: content.text });
+    else {
+      rendered.push({ role: 'user', content: renderFiles(content.files) });
+      rendered.push({ role: 'assistant', content: acknowledgement });
+    }
+  }
+  return rendered;
 }
 
 const renderFiles = (files: readonly ContextFile[]): string =>

@@ -4,13 +4,13 @@ import { parseSessionId } from '../../protocol/ids.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from './branchAt.ts';
+import { freeBranchName, headOf, mainBranch, requireMessageOf, switched, withBranchAt } from './branchAt.ts';
 import { answer, requireMessage } from './send.ts';
 import { withTurn } from './turns.ts';
 
 /**
- * Sends another text in place of a message: a branch that shares what came before it. When no answer comes, the branch is there, and the
- * text is its draft.
+ * Sends another text in place of a message: a branch that shares what came before it. When no answer comes, the branch is there with the
+ * text as its draft, and the same call goes on there.
  *
  * @throws CwmError as `send`, and MessageNotFound, InvalidParameter (no message of the user), BranchExists.
  */
@@ -24,7 +24,7 @@ export async function editMessage(
   return withTurn(core, parseSessionId(input.session), signal, async (session) => {
     const edited = await requireMessageOf(core, session, input.message);
     requireText(edited);
-    const branched = await branchBefore(core, session, edited, input.branch);
+    const branched = await branchBefore(core, session, edited, input.text, input.branch);
     return answer(core, branched, { text: input.text }, input, signal, reporter);
   });
 }
@@ -48,7 +48,7 @@ export async function regenerate(
     }
     const question = await requireMessageOf(core, session, old.parentId);
     const text = requireText(question);
-    const branched = await branchBefore(core, session, question, input.branch);
+    const branched = await branchBefore(core, session, question, text, input.branch);
     return answer(core, branched, { text, message: question }, input, signal, reporter);
   });
 }
@@ -58,20 +58,18 @@ function requireText({ id, role, content }: Message): string {
   throw new CwmError('InvalidParameter', `Message "${id}" is not a text of the user.`);
 }
 
-/** The session on a new branch that ends before this message. Durable when it returns. */
+/** The session on a new branch that ends before this message. It stores nothing: the beginning of the turn does. */
 async function branchBefore(
   core: CoreContext,
   session: Session,
   { parentId }: Message,
+  text: string,
   name: string | undefined,
 ): Promise<Session> {
+  // A try that got no answer has left its branch.
+  const isLeft = session.draft === text && headOf(session) === parentId && session.activeBranch !== mainBranch;
+  if (isLeft && (name ?? session.activeBranch) === session.activeBranch) return session;
   const free = freeBranchName(session, name);
   const at = parentId === null ? null : await requireMessageOf(core, session, parentId);
-  const next = {
-    ...switched(withBranchAt(session, free, at), free),
-    updatedAt: core.clock.now().toISOString(),
-    version: session.version + 1,
-  };
-  await core.store.sessions.update(next);
-  return next;
+  return switched(withBranchAt(session, free, at), free);
 }

@@ -42,14 +42,19 @@ export async function send(
 
 type AnswerInput = Pick<RouteInput<'send'>, 'maxTokens' | 'temperature' | 'continueFrom' | 'engine'>;
 
+interface Asked {
+  readonly text: string;
+  /** One of the pool, which is not stored again; default: a new one of this text. */
+  readonly message?: Message;
+}
+
 /**
- * One answer, for a caller that has the turn. @param asked `message`: one of the pool, which is not stored again; default: a new one of
- * this text.
+ * One answer, for a caller that has the turn.
  */
 export async function answer(
   core: CoreContext,
   session: Session,
-  asked: { readonly text: string; readonly message?: Message },
+  asked: Asked,
   input: AnswerInput,
   signal: AbortSignal,
   reporter: Reporter,

@@ -132,7 +132,15 @@ describe('another try', () => {
     const { cachedTokens } = await cwm.editMessage({ session: 's', message: messages[2]!.id, text: 'And how big?' });
     expect(cachedTokens).toBeGreaterThanOrEqual(floorOf(messages[1]!.context!.count));
     expect(await textsOf(fixture)).toEqual(['What is a prefix cache?', 'fine', 'And how big?', 'fine']);
-    await cwm.editMessage({ session: 's', message: messages[0]!.id, text: 'Hello?', branch: 'fresh' });
+    fixture.engine.onCall = async () => {
+      fixture.engine.fault = 'EngineFailed';
+    };
+    const failing = { session: 's', message: messages[0]!.id, text: 'Hello?', branch: 'fresh' };
+    expect(await codeOf(cwm.editMessage(failing))).not.toBe('no error');
+    expect(await cwm.getSession({ session: 's' })).toMatchObject({ activeBranch: 'fresh', draft: 'Hello?' });
+    fixture.engine.onCall = async () => {};
+    fixture.engine.fault = null;
+    await cwm.editMessage(failing);
     expect(await textsOf(fixture)).toEqual(['Hello?', 'fine']);
     await cwm.updateBranch({ session: 's', branch: 'main' });
     expect(await textsOf(fixture)).toHaveLength(4);
