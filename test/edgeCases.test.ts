@@ -27,7 +27,7 @@ const edgeCases: Readonly<Record<`EC-${number}`, { readonly about: string; reado
   'EC-004': {
     about: 'P3 one block under the name of another',
     tests: [
-      'EC-004 is nothing under another name',
+      'EC-004 is nothing under another name, nor as another kind of piece',
       'EC-004 a good block under another block’s name has another checksum',
     ],
   },

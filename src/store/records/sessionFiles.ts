@@ -14,6 +14,8 @@ import { namedTokens } from './namedTokens.ts';
 import { TokenLog } from './tokenLog.ts';
 import type { Trash } from './trash.ts';
 
+const sha256Pattern = /^[0-9a-f]{64}$/;
+
 /** Sessions as directories: record, message pool and token ids. */
 export class SessionFiles {
   readonly #parts: StoreDisk;
@@ -161,6 +163,9 @@ export class SessionFiles {
 
   /** For a caller that runs {@link exclusively} already. @param isFresh reads the file, whatever is in memory. */
   async loadTokensNow(id: SessionId, sha256: string, isFresh = false): Promise<readonly number[]> {
+    if (!sha256Pattern.test(sha256)) {
+      throw new CwmError('InvalidParameter', 'A SHA-256 is 64 lower-case hexadecimal digits.');
+    }
     const paths = this.#parts.layout.session(id);
     await this.#requireDirectories(id, paths);
     const ids = await this.#tokens.load(paths.tokenLog, sha256, isFresh);
