@@ -30,6 +30,10 @@ export const commandInputs = {
   /** The files and folders that are selected in the explorer. */
   'cwm.primeSelection': { paths: 'strings?' },
   'cwm.send': { session: 'string?', text: 'string?' },
+  /** `branch` is the name of one. */
+  'cwm.switchBranch': { session: 'string?', branch: 'string?' },
+  'cwm.regenerate': { session: 'string?' },
+  'cwm.continueAnswer': { session: 'string?' },
   'cwm.showConversation': { session: 'string?' },
   'cwm.freeze': { session: 'string?', name: 'string?' },
   'cwm.checkpoint': { session: 'string?', name: 'string?' },
@@ -89,6 +93,9 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.prime': 'Add Files to Context',
   'cwm.primeSelection': 'Add to Context',
   'cwm.send': 'Send Message',
+  'cwm.switchBranch': 'Switch Branch',
+  'cwm.regenerate': 'Regenerate Answer',
+  'cwm.continueAnswer': 'Continue Answer',
   'cwm.showConversation': 'Show Conversation',
   'cwm.freeze': 'Freeze',
   'cwm.checkpoint': 'Checkpoint',
@@ -136,6 +143,9 @@ interface CommandOutputs {
   'cwm.prime': RouteOutput<'prime'>;
   'cwm.primeSelection': RouteOutput<'prime'>;
   'cwm.send': RouteOutput<'send'>;
+  'cwm.switchBranch': RouteOutput<'updateBranch'>;
+  'cwm.regenerate': RouteOutput<'regenerate'>;
+  'cwm.continueAnswer': RouteOutput<'continueAnswer'>;
   'cwm.freeze': Receipt;
   'cwm.checkpoint': Receipt;
   'cwm.resume': Receipt;

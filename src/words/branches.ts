@@ -7,7 +7,7 @@ type BranchSummary = RouteOutput<'listBranches'>['items'][number];
 type BranchComparison = RouteOutput<'compareBranches'>;
 
 /** How much of a branch the model server can reuse from a sibling; empty: nothing. */
-function sharedWords({ sharedTokens, sharedBlocks, sharedWith }: BranchSummary): string {
+export function sharedWords({ sharedTokens, sharedBlocks, sharedWith }: BranchSummary): string {
   if (sharedWith === null) return '';
   const blocks = sharedBlocks === null ? '' : ` (${plural(sharedBlocks, 'KV block')})`;
   return `${formatTokens(sharedTokens)}${blocks} with ${sharedWith}`;

@@ -22,6 +22,8 @@ import { goBack } from './sessions/goBack.ts';
 import { newSession } from './sessions/newSession.ts';
 import { prime, primeSelection } from './sessions/prime.ts';
 import { send, showConversation } from './sessions/send.ts';
+import { continueAnswer, regenerate } from './sessions/anotherAnswer.ts';
+import { switchBranch } from './sessions/switchBranch.ts';
 import { sessionSettings } from './sessions/sessionSettings.ts';
 import { setExpiry } from './sessions/setExpiry.ts';
 import { switchSession } from './sessions/switchSession.ts';
@@ -43,6 +45,9 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.prime': prime,
   'cwm.primeSelection': primeSelection,
   'cwm.send': send,
+  'cwm.switchBranch': switchBranch,
+  'cwm.regenerate': regenerate,
+  'cwm.continueAnswer': continueAnswer,
   'cwm.showConversation': showConversation,
   'cwm.freeze': freeze,
   'cwm.checkpoint': checkpoint,
