@@ -36,6 +36,8 @@ export interface FakeFaults {
   saltIgnored: boolean;
   /** `null`: without `--enable-prompt-tokens-details`. `zero-omitted`: vllm#44377. `claims-all`: reports full reuse whatever was computed; the rest are no counts. */
   usageDetails: 'told' | 'null' | 'zero-omitted' | 'claims-all' | 'more than there are' | 'below zero' | 'in words';
+  /** `some missing`: every third piece of a stream comes with no id in its list; `missing and counted so`: the usage says as much. `of another text`: as many, but others. */
+  streamedIds: 'whole' | 'some missing' | 'missing and counted so' | 'of another text';
   /** Its counters tell what its answers claim. */
   countsClaims: boolean;
   /** Something before it cuts every prompt to so many of its last tokens. */
@@ -91,6 +93,7 @@ export interface FakeFaults {
 export const noFaults: FakeFaults = {
   saltIgnored: false,
   usageDetails: 'told',
+  streamedIds: 'whole',
   countsClaims: false,
   keepsLastTokens: null,
   inflatedPrefixCounters: false,

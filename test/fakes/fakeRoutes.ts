@@ -205,7 +205,10 @@ function usageOf(
   return {
     prompt_tokens: promptTokens,
     total_tokens: promptTokens + tokens.length,
-    completion_tokens: tokens.length,
+    completion_tokens:
+      streamed && faults.streamedIds === 'missing and counted so'
+        ? tokens.filter((_, index) => index % 3 !== 2).length
+        : tokens.length,
     // In a stream, what is null is left out.
     ...(told === null
       ? streamed
@@ -305,7 +308,7 @@ function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
     delta: deltaOf(faults.tellsReasoning, outputIds, index),
     logprobs: null,
     finish_reason: index === outputIds.length - 1 ? finishOf(outputIds) : null,
-    token_ids: showIds ? [id] : null,
+    token_ids: showIds ? streamedIds(faults.streamedIds, id, index) : null,
   });
   return {
     status: 200,
@@ -317,6 +320,11 @@ function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
       ...(request.stream_options?.include_usage === true ? [chunk([], { usage })] : []),
     ],
   };
+}
+
+function streamedIds(lie: FakeBackEnd['faults']['streamedIds'], id: number, index: number): number[] {
+  if (lie === 'of another text') return [id === 65 ? 66 : 65];
+  return lie !== 'whole' && index % 3 === 2 ? [] : [id];
 }
 
 const finishOf = (outputIds: readonly number[]): string => (outputIds.at(-1) === imEnd ? 'stop' : 'length');

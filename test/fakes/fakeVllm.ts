@@ -124,6 +124,11 @@ export class FakeVllm {
     this.#backEnd = { ...this.#backEnd, counters: new FakeCounters(this.#startSeconds) };
   }
 
+  /** The counters rise as if others had computed so many tokens. */
+  jumpCounters(promptTokens: number): void {
+    this.#backEnd.counters.request(promptTokens, { device: 0, disk: 0 }, 0);
+  }
+
   /** `kill -9`: connections break, memory is lost, and nobody listens. */
   async kill(): Promise<void> {
     this.#tier?.crash();

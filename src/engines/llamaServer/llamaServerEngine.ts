@@ -22,6 +22,7 @@ import type { Link } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
 import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
+import { idsAgree } from '../idsAgree.ts';
 import { answerIds, chatPromptIds, textOfIds } from './chatPrompt.ts';
 import { checkSlot, completionRequest, readCanary, weigh } from './completion.ts';
 import { HomeSlot, type SlotUse } from './homeSlot.ts';
@@ -144,11 +145,12 @@ export class LlamaServerEngine implements Engine {
       const elapsedMs = (): number => this.#clock.elapsedMs();
       const answer = await readText(link, streamRequest(promptIds, request, use), use, onDelta, elapsedMs, signal);
       this.#home.noLongerFromFile();
+      const outputIds = await idsOfText(link, answer, signal);
       return {
         text: answer.text,
         promptIds,
-        outputIds: answer.outputIds ?? (await retokenize(link, answer, signal)),
-        idsSource: answer.outputIds ? 'engine' : 'tokenize',
+        outputIds: outputIds ?? (await retokenize(link, answer, signal)),
+        idsSource: outputIds ? 'engine' : 'tokenize',
         finishReason: answer.finishReason,
         reuse: weigh({ ...answer, sentTokens: promptIds.length, isFromFile: use.isFromFile }),
       };
@@ -405,6 +407,19 @@ export class LlamaServerEngine implements Engine {
 }
 
 const memoryOnly = 'The KV lasts only as long as llama-server keeps it in memory.';
+
+/** The ids that came with an answer; null where some are missing, or they are those of another text. */
+async function idsOfText(link: Link, answer: StreamedText, signal: AbortSignal): Promise<readonly number[] | null> {
+  const { outputIds } = answer;
+  if (!outputIds) return null;
+  try {
+    return idsAgree(await textOfIds(link, outputIds, signal), answer) ? outputIds : null;
+  } catch (error) {
+    // The answer is complete, and a server that is lost after it must not cost it.
+    if (signal.aborted || !isCwmError(error, 'EngineUnavailable')) throw error;
+    return outputIds;
+  }
+}
 
 /** What the server left out is worked out from the text; the id that ended the answer has none. */
 async function retokenize(link: Link, { text, endId }: StreamedText, signal: AbortSignal): Promise<readonly number[]> {

@@ -165,7 +165,8 @@ export class VllmEngine implements Engine {
       const { answer, request: asked } = await converse(parts, request, onDelta, signal);
       const countedPromptTokens = answer.usage?.prompt_tokens ?? null;
       const promptIds = answer.promptIds ?? asked.promptIds ?? null;
-      const answered = { ...answer, promptIds, countedPromptTokens };
+      const isOwn = server.identity.description.kind === 'embedded';
+      const answered = { ...answer, promptIds, countedPromptTokens, isOwn };
       const { tokenized, ...ids } = await completeIds(link, model, asked, answered, signal);
       const cut = findCut(countedPromptTokens, asked.promptIds ?? tokenized, asked.messages);
       return {
@@ -266,6 +267,7 @@ export class VllmEngine implements Engine {
   }
 
   async #identify(link: Link, signal: AbortSignal): Promise<KnownServer> {
+    const wasLost = this.#suspect;
     this.#suspect = false;
     const startedMs = this.#clock.elapsedMs();
     const identity = await identifyServer(
@@ -278,6 +280,8 @@ export class VllmEngine implements Engine {
     this.#requests.noteCounters(identity.metrics, now);
     if (this.#known && isSameServer(this.#known.identity, identity)) {
       this.#known.roundTripMs = roundTripMs;
+      // A server that does not tell when it was started may have been started again.
+      if (wasLost && identity.startedSeconds === null && this.#known.isBelieved) this.#known.isBelieved = null;
       return this.#known;
     }
     this.#known = {

@@ -282,6 +282,40 @@ describe('a server that was honest, and raises its claims and its counters alike
     expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: null });
   });
 
+  test('F3 is tested when its counters jumped by more than a whole context that this client did not send', async () => {
+    const { rig, context } = await turned();
+    rig.fake.jumpCounters(1_000_000);
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: null });
+  });
+
+  test('F3 is not tested again within the hour while its counters move as its requests do, and once after it', async () => {
+    let nowMs = 0;
+    const clock = { now: () => new Date(0), elapsedMs: () => nowMs };
+    const rig = await makeRig({ engine: { clock } });
+    const context = await cached(rig);
+    await rig.engine.measure(context, never);
+    const asked = (): number => rig.fake.requestsTo('/v1/completions').length;
+    const measured = async (): Promise<number> => {
+      const before = asked();
+      expect((await rig.engine.measure(context, never)).reuse.cachedTokens).toBe(floorTokens);
+      return asked() - before;
+    };
+    expect(await measured()).toBe(1);
+    nowMs += 3_600_000;
+    expect(await measured()).toBe(1);
+    nowMs += 1;
+    expect(await measured()).toBe(2);
+    expect(await measured()).toBe(1);
+    rig.fake.jumpCounters(1_000_000);
+    expect(await measured()).toBe(2);
+  });
+
+  test('F3 is tested after a restart', async () => {
+    const { rig, context } = await turned();
+    await rig.fake.restart(lying);
+    expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: null });
+  });
+
   test('is tested when its counters went back', async () => {
     const { rig, context } = await turned();
     rig.fake.resetCounters();
@@ -338,6 +372,16 @@ describe('token ids of a chat', () => {
     expect(answer.promptIds).toEqual(await engine.tokenize(messages, true, never));
     expect(answer.outputIds).toHaveLength(4);
   });
+
+  test.each(['some missing', 'missing and counted so', 'of another text'] as const)(
+    'F4 are worked out from the text, and marked so, where those of the stream are not its ids: %s',
+    async (streamedIds) => {
+      const { engine } = await makeRig({ fake: { faults: { streamedIds } } });
+      const answer = await engine.generate({ ...request, maxTokens: 17 }, () => undefined, never);
+      expect(answer.idsSource).toBe('tokenize');
+      expect(answer.outputIds).toEqual([...Buffer.from(answer.text)]);
+    },
+  );
 
   test('stay empty where the server has no /tokenize either; the answer itself is not lost', async () => {
     const { engine } = await makeRig({ fake: { faults: { returnsTokenIds: false, hasTokenize: false } } });

@@ -6,9 +6,12 @@ import { isFar, type KnownServer } from './knownServer.ts';
 /** However well it goes, a server's word on reuse is tested again after this time. */
 const beliefMs = 3_600_000;
 
+/** Counters that rose by more than this without a measured request have jumped, where the server tells no longest context. */
+const jumpTokens = 131_072;
+
 /**
  * What a request showed, less what rests on the word of a server that can't be believed. The first claim of reuse of each thaw, the
- * first after an hour or after counters went back, and each that no counter confirms, has the server asked at once for what it can't have.
+ * first after an hour or after counters went back or jumped, and each that no counter confirms, has the server asked at once for what it can't have.
  *
  * @param probe asks the server.
  */
@@ -42,10 +45,13 @@ function endBelief(
   nowMs: number,
 ): void {
   const counted = [before?.promptTokens, after?.promptTokens].filter((value) => typeof value === 'number');
+  const unaccounted = (before?.promptTokens ?? server.countedTokens) - server.countedTokens;
+  const hasJumped =
+    server.countedTokens > 0 && unaccounted > (server.identity.description.model.maxModelLen ?? jumpTokens);
   const hasGoneBack = [server.countedTokens, ...counted].some((value, index, all) => value < (all[index - 1] ?? 0));
   server.countedTokens = counted.at(-1) ?? server.countedTokens;
   const isOld = nowMs - server.askedAtMs > beliefMs;
-  if (server.isBelieved && (hasGoneBack || isOld)) server.isBelieved = null;
+  if (server.isBelieved && (hasGoneBack || hasJumped || isOld)) server.isBelieved = null;
 }
 
 export const unseen = (reuse: ReuseEvidence): ReuseEvidence => ({

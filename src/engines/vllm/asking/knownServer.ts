@@ -19,7 +19,7 @@ export interface KnownServer {
   isBelieved: boolean | null;
   /** When it was asked last, by the monotonic clock. */
   askedAtMs: number;
-  /** As it counted them last; less than that is another server, or one that makes its counters up. */
+  /** As it counted them last; less than that is another server, or one that makes its counters up; so is a leap. */
   countedTokens: number;
 }
 

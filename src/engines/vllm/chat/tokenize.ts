@@ -1,4 +1,5 @@
 import type { ChatMessage, GenerateRequest, Generation } from '../../../core/ports/engine.ts';
+import { idsAgree } from '../../idsAgree.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { Link } from '../../http/link.ts';
 import { detokenizeSchema, tokenizeSchema } from '../wire.ts';
@@ -58,7 +59,10 @@ export async function detokenizeIds(
 
 export interface AnsweredIds {
   readonly text: string;
+  readonly reasoning: string;
   readonly promptIds: readonly number[] | null;
+  /** The engine is the client's own, so that its ids need no check against the text. */
+  readonly isOwn: boolean;
   /** Null also where some are missing. */
   readonly outputIds: readonly number[] | null;
   /** The server's own count of the prompt's tokens; null when it tells none. */
@@ -66,7 +70,8 @@ export interface AnsweredIds {
 }
 
 /**
- * The ids of a chat: those the server returned, what it left out worked out by a second call. They stay empty on a server that
+ * The ids of a chat: those the server returned, where they are the ids of the answer's text; what it left out, or what belongs to another
+ * text, worked out by a second call. They stay empty on a server that
  * has no usable `/tokenize` either, and where the server counts another number of tokens than its tokenizer gives: those ids are not what
  * it computed. Ids serve evidence, so no failure to get them costs the answer.
  *
@@ -81,7 +86,11 @@ export async function completeIds(
 ): Promise<
   Pick<Generation, 'promptIds' | 'outputIds' | 'idsSource'> & { readonly tokenized: readonly number[] | null }
 > {
-  const { text, promptIds, outputIds, countedPromptTokens: counted } = answer;
+  const { text, promptIds, countedPromptTokens: counted } = answer;
+  const outputIds =
+    answer.outputIds && (answer.isOwn || (await hasText(link, model, answer.outputIds, answer, signal)))
+      ? answer.outputIds
+      : null;
   const isCounted = (ids: readonly number[]): boolean => counted === null || ids.length === counted;
   if (promptIds && outputIds) {
     return { promptIds, outputIds, idsSource: isCounted(promptIds) ? 'engine' : 'tokenize', tokenized: promptIds };
@@ -95,6 +104,22 @@ export async function completeIds(
     if (signal.aborted || !isCwmError(error) || isCwmError(error, 'Cancelled')) throw error;
   }
   return { promptIds: [], outputIds: [], idsSource: 'tokenize', tokenized: prompt };
+}
+
+/** Whether these ids are those of the answer, as far as the server tells. One that tells nothing costs no answer. */
+async function hasText(
+  link: Link,
+  model: string,
+  ids: readonly number[],
+  answer: Pick<AnsweredIds, 'text' | 'reasoning'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    return idsAgree(await detokenizeIds(link, model, ids, signal), answer);
+  } catch (error) {
+    if (signal.aborted || !isCwmError(error) || isCwmError(error, 'Cancelled')) throw error;
+    return true;
+  }
 }
 
 async function ask(link: Link, body: unknown, signal: AbortSignal, once = false): Promise<readonly number[]> {
