@@ -112,7 +112,7 @@ export class FileStore implements Store {
     this.audit = auditTrail(audit, guard);
     this.engine = guard.part({ chosen: 'read', choose: 'write' }, new EngineChoice(parts));
     this.#recover = async () => {
-      const finished = await recover(parts, sessions, windows, intents, trash, clockWatch);
+      const finished = await recover({ disk: parts, sessions, windows, intents, trash, clockWatch });
       await states.recover();
       await audit.open();
       return finished.map((freeze) => ownFact('SESSION_STATE_CHANGE', { ...freeze, to: 'frozen' }));

@@ -143,7 +143,10 @@ export class LlamaServerEngine implements Engine {
       assertFits(promptIds.length, server);
       const use = await this.#enter(place, request.salt, signal);
       const elapsedMs = (): number => this.#clock.elapsedMs();
-      const answer = await readText(link, streamRequest(promptIds, request, use), use, onDelta, elapsedMs, signal);
+      const answer = await readText(
+        { link, request: streamRequest(promptIds, request, use), use, onDelta, elapsedMs },
+        signal,
+      );
       this.#home.noLongerFromFile();
       const outputIds = await idsOfText(link, answer, signal);
       return {

@@ -50,17 +50,23 @@ export interface StreamedText {
   readonly triedBefore: boolean;
 }
 
+interface TextReading {
+  readonly link: Link;
+  readonly request: LinkRequest;
+  /** The slot that must have worked. */
+  readonly use: SlotUse;
+  readonly onDelta: (text: string) => void;
+  /** The monotonic clock, in milliseconds. */
+  readonly elapsedMs: () => number;
+}
+
 /**
  * Reads an answer to its last chunk. Its end is the chunk that says `stop`; nothing follows it.
  *
  * @throws CwmError StreamCut when the stream ends before that.
  */
 export async function readText(
-  link: Link,
-  request: LinkRequest,
-  use: SlotUse,
-  onDelta: (text: string) => void,
-  elapsedMs: () => number,
+  { link, request, use, onDelta, elapsedMs }: TextReading,
   signal: AbortSignal,
 ): Promise<StreamedText> {
   const startedMs = elapsedMs();

@@ -33,6 +33,16 @@ export interface FinishedFreeze {
   readonly from: Lifecycle;
 }
 
+/** The parts of the store in which an earlier run can have left something unfinished. */
+interface Recovered {
+  readonly disk: StoreDisk;
+  readonly sessions: SessionFiles;
+  readonly windows: WindowFiles;
+  readonly intents: FreezeIntents;
+  readonly trash: Trash;
+  readonly clockWatch: ClockWatch;
+}
+
 /**
  * Finishes or rolls back what an earlier run left unfinished. Every step may itself be interrupted and repeated.
  *
@@ -40,14 +50,14 @@ export interface FinishedFreeze {
  * that window. When the session has continued, or the window never appeared, the freeze did not happen; a window that is there stays,
  * like a checkpoint.
  */
-export async function recover(
-  parts: StoreDisk,
-  sessions: SessionFiles,
-  windows: WindowFiles,
-  intents: FreezeIntents,
-  trash: Trash,
-  clockWatch: ClockWatch,
-): Promise<FinishedFreeze[]> {
+export async function recover({
+  disk: parts,
+  sessions,
+  windows,
+  intents,
+  trash,
+  clockWatch,
+}: Recovered): Promise<FinishedFreeze[]> {
   const { files, layout } = parts;
   const finished: FinishedFreeze[] = [];
   for (const name of await files.list(layout.temporary)) await files.removeTree(join(layout.temporary, name));
