@@ -136,7 +136,9 @@ describe('cwm, the main job on the embedded engine', () => {
     expect((await cwm.run('freeze', 'w', 'kept', '--checkpoint')).stdout).toMatch(/^Checkpoint: .*\n.*\n {2}Window/);
     expect((await cwm.run('list')).stdout).toMatch(/^WINDOW .*\nkept /);
     expect((await cwm.run('session', 'list')).stdout).toMatch(/^SESSION .*\nw /);
-    expect((await cwm.run('session', 'show', 'w')).stdout).toMatch(/^Session w\n {2}Session +w\n {2}Lifecycle +open\n/);
+    expect((await cwm.run('session', 'show', 'w')).stdout).toMatch(
+      /^Session Go on\.\n {2}Session +w\n {2}Lifecycle +open\n/,
+    );
     expect((await cwm.run('status', 'kept')).stdout).toMatch(/^Window kept holds [\d,]+ tokens of session w\./);
     const doctor = await cwm.run('doctor');
     expect(doctor).toMatchObject({ code: 0, stdout: expect.stringMatching(/^It works; .*✓ engine: /s) });
