@@ -41,6 +41,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     append: 'unseen',
     chain: 'reads',
     load: 'reads',
+    loadOrStandIns: 'reads',
   },
   windows: {
     create: (_, { name }) => [window(name)],

@@ -89,6 +89,7 @@ export class FileStore implements Store {
       append: (id, messages) => sessions.appendMessages(id, messages),
       chain: (id, head) => sessions.chainOfMessages(id, head),
       load: (id, ids) => sessions.loadMessages(id, ids),
+      loadOrStandIns: (id, ids, first) => sessions.loadMessagesOrStandIns(id, ids, first),
     });
     this.windows = guard.part(accesses.windows, windowPart(windows, index, source));
     this.blocks = guard.part(accesses.blocks, new SharedBlocks(windows, index, source));

@@ -13,4 +13,10 @@ export interface MessageStore {
   chain(session: SessionId, head: MessageId | null): Promise<readonly MessageId[]>;
   /** In the order asked for. @throws CwmError MessageNotFound when one does not exist. */
   load(session: SessionId, ids: readonly MessageId[]): Promise<Message[]>;
+  /**
+   * As {@link load}, but a stand-in, marked `lost`, takes the place of each message that is damaged or missing.
+   *
+   * @param firstSequence place of the first of `ids` in its conversation; default 1.
+   */
+  loadOrStandIns(session: SessionId, ids: readonly MessageId[], firstSequence?: number): Promise<Message[]>;
 }

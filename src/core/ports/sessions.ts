@@ -1,5 +1,5 @@
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { Lifecycle, Session } from '../../protocol/schemas/session.ts';
+import type { Lifecycle, Message, Session } from '../../protocol/schemas/session.ts';
 import type { Page } from './page.ts';
 
 export interface SessionQuery {
@@ -22,6 +22,8 @@ export interface SessionContent {
    */
   readonly from: SessionId;
   readonly messageIds: readonly MessageId[];
+  /** Of `messageIds`, those that are lost in `from`, with the texts in their place. Default: none is lost. */
+  readonly standIns?: readonly Message[];
   /** The ids that `tokens` of the new session names; null when it names none. */
   readonly tokenIds: readonly number[] | null;
 }

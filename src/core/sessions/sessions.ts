@@ -6,11 +6,10 @@ import {
   parseProjectUri,
   parseSessionId,
   parseTags,
-  type MessageId,
   type WindowName,
   type SessionId,
 } from '../../protocol/ids.ts';
-import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
+import { newSession, type Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
@@ -98,38 +97,10 @@ export async function listMessages(
   const id = parseSessionId(input.session);
   const session = await requireSession(core, id);
   const ids = await activeMessageIds(core, session);
-  const items = await messagesOrLost(core, session, ids.slice(offset, offset + limit), offset);
+  const page = ids.slice(offset, offset + limit);
+  const items = await core.store.messages.loadOrStandIns(id, page, offset + 1);
   return { items, total: ids.length, hasMore: offset + items.length < ids.length };
 }
-
-async function messagesOrLost(
-  core: CoreContext,
-  { id, createdAt }: Session,
-  ids: readonly MessageId[],
-  before: number,
-): Promise<Message[]> {
-  const load = (some: readonly MessageId[]): Promise<Message[]> => core.store.messages.load(id, some);
-  try {
-    return await load(ids);
-  } catch (error) {
-    if (!isLoss(error)) throw error;
-  }
-  const each = ids.map(async (one, at) => {
-    try {
-      return await load([one]);
-    } catch (error) {
-      if (!isLoss(error)) throw error;
-      // It may have been deleted while it was read.
-      await requireSession(core, id);
-      const text = 'This message is damaged or missing. "cwm verify" names its file.';
-      const content = { type: 'text', text } as const;
-      return [{ id: one, role: 'system', parentId: null, sequence: before + at + 1, content, createdAt } as const];
-    }
-  });
-  return (await Promise.all(each)).flat();
-}
-
-const isLoss = (error: unknown): boolean => isCwmError(error, 'Corrupted', 'MessageNotFound');
 
 /**
  * Moves a session to the trash. Its windows need its messages: with windows it is refused, unless `cascade` deletes them too

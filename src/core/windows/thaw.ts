@@ -9,16 +9,18 @@ import {
   type WindowName,
 } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import { newSession, type Session } from '../../protocol/schemas/session.ts';
+import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
 import { emptyKv } from '../kv/emptyKv.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { keepReceipt } from './keepReceipt.ts';
 import { moveLifecycle } from '../lifecycle.ts';
-import { bringBack, withoutKv, type Outcome } from './bringBack.ts';
+import { bringBack, type Outcome } from './bringBack.ts';
+import { lostSince } from './lostMessages.ts';
+import { notAsked, withoutIds, withoutLineage, withoutMessages } from './openedWithoutKv.ts';
 import { withSummary } from './receipts.ts';
-import { requireWindow } from './windows.ts';
+import { requireManifest } from './damagedManifest.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 import { makeCurrent } from '../projects/activeSession.ts';
 
@@ -29,7 +31,7 @@ import { makeCurrent } from '../projects/activeSession.ts';
  * failure leaves nothing but KV, which is only cache.
  *
  * @throws CwmError InvalidSessionId, InvalidWindowName, WindowNotFound, InvalidTransition (`resume` of a session that is not frozen as this window),
- * SessionExists (id taken), Corrupted (the window's manifest or the session's messages are damaged), Exhausted (too many sessions).
+ * SessionExists (id taken), Corrupted (the window's manifest is damaged; the error names what can still be opened), Exhausted (too many sessions).
  */
 export async function thaw(
   core: CoreContext,
@@ -39,7 +41,7 @@ export async function thaw(
 ): Promise<Receipt> {
   const startedMs = core.clock.elapsedMs();
   const name = parseWindowName(input.window);
-  const manifest = await requireWindow(core, name);
+  const manifest = await requireManifest(core, name);
   const target = input.resume ? manifest.session : newSessionId(core, name, input.session);
   const { sessions, inUse } = core.space;
   const request = { input, manifest, name, target, startedMs, progress };
@@ -70,38 +72,36 @@ async function thawNow(
   const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
   // Damaged token ids leave the text, which needs none.
   const ids = await nullOn(core.store.windows.loadTokens(name), 'Corrupted');
+  const standIns = await lostSince(core, manifest);
   const engineSpec = input.engine ?? manifest.engine;
+  const bringBackNow = async (known: readonly number[]): Promise<Outcome> => {
+    const kv = await loadKv(core, manifest, name);
+    return bringBack(core, { engine: core.engines.get(engineSpec), manifest, ids: known, kv, progress, hold }, signal);
+  };
   const outcome =
-    input.warm === false
-      ? notAsked(manifest)
-      : ids
-        ? await bringBack(
-            core,
-            {
-              engine: core.engines.get(engineSpec),
-              manifest,
-              ids,
-              kv: await loadKv(core, manifest, name),
-              progress,
-              hold,
-            },
-            signal,
-          )
-        : withoutKv({ kind: 'no-answer' }, { ids: [], kv: emptyKv(0) }, noIds);
+    standIns.length > 0
+      ? withoutMessages(manifest, standIns)
+      : input.warm === false
+        ? notAsked(manifest)
+        : ids
+          ? ((await nullOn(bringBackNow(ids), 'Corrupted')) ?? withoutLineage(manifest))
+          : withoutIds;
   signal.throwIfAborted();
 
   const at = core.clock.now().toISOString();
   const thawedFrom = { window: name, verdict: outcome.verdict ?? 'text-only' };
   const isForAnyModel = input.insist === true && outcome.verdict === 'mismatch';
-  // The ids of one model mean nothing to another.
+  // The ids of one model mean nothing to another, and ids of a lost text would show the model what the user cannot read.
   const continued = isForAnyModel
     ? { model: null, tokens: null }
-    : { model: manifest.model, tokens: ids && manifest.tokens };
+    : { model: manifest.model, tokens: standIns.length > 0 ? null : ids && manifest.tokens };
   const currentNotes: string[] = [];
-  if (frozen) await resumeSession(core, frozen, { thawedFrom, at, ...(isForAnyModel && continued) });
-  else
+  if (frozen) {
+    await core.store.messages.append(target, standIns);
+    await resumeSession(core, frozen, { thawedFrom, at, ...((isForAnyModel || standIns.length > 0) && continued) });
+  } else
     currentNotes.push(
-      ...(await openSession(core, { id: target, manifest, engineSpec, thawedFrom, at, ids, ...continued })),
+      ...(await openSession(core, { id: target, manifest, engineSpec, thawedFrom, at, ids, standIns, ...continued })),
     );
   const receipt = withSummary({
     operation: 'thaw',
@@ -127,25 +127,6 @@ async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: 
     return emptyKv(generation);
   }
 }
-
-const notAsked = ({ tokens }: WindowManifest): Outcome => ({
-  ...withoutKv(
-    { kind: 'no-answer' },
-    { ids: [], kv: emptyKv(0) },
-    {
-      why: 'The thaw was to ask the model server nothing.',
-      description: null,
-      notes: ['The KV was not loaded, as asked: the next message loads or computes it.'],
-    },
-  ),
-  tokens: tokens.count,
-});
-
-const noIds = {
-  why: 'Without its token ids the KV cannot be found.',
-  description: null,
-  notes: ["The window's token ids are damaged, so its KV cannot be found. The text is open."],
-};
 
 function newSessionId(core: CoreContext, window: string, wanted: string | undefined): SessionId {
   if (wanted !== undefined) return parseSessionId(wanted);
@@ -206,12 +187,14 @@ interface Opening extends Continued {
   readonly manifest: WindowManifest;
   /** Those that `tokens` names; null without. */
   readonly ids: readonly number[] | null;
+  /** In place of messages that are lost. */
+  readonly standIns: readonly Message[];
   readonly engineSpec: string;
 }
 
 /** @returns notes for the user. */
 async function openSession(core: CoreContext, opening: Opening): Promise<string[]> {
-  const { id, manifest, ids, engineSpec, thawedFrom, model, tokens, at } = opening;
+  const { id, manifest, ids, engineSpec, thawedFrom, model, tokens, at, standIns } = opening;
   const { messageIds } = manifest;
   const session = newSession({
     id,
@@ -227,6 +210,6 @@ async function openSession(core: CoreContext, opening: Opening): Promise<string[
     thawedFrom,
     createdAt: at,
   });
-  await core.store.sessions.create(session, { from: manifest.session, messageIds, tokenIds: tokens && ids });
+  await core.store.sessions.create(session, { from: manifest.session, messageIds, standIns, tokenIds: tokens && ids });
   return makeCurrent(core, session);
 }

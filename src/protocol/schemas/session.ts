@@ -76,6 +76,8 @@ export const messageSchema = z.object({
   context: z.optional(contextTokensSchema),
   /** Why an answer ended before its end. It can be continued. */
   cut: z.optional(z.enum(cutReasons)),
+  /** The message with this id was found lost at this instant (ISO 8601): this text stands in its place. */
+  lost: z.optional(z.string()),
   /** The message that this one is a copy of, by a merge. */
   copyOf: z.optional(messageIdSchema),
   createdAt: z.string(),

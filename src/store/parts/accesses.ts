@@ -24,6 +24,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     append: 'write',
     chain: 'read',
     load: 'read',
+    loadOrStandIns: 'read',
   },
   windows: {
     create: ({ name }) => ({ window: name }),

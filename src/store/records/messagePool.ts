@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import type { SessionContent } from '../../core/ports/sessions.ts';
 import { messageIdSchema } from '../../protocol/schemas/ids.ts';
 import { CwmError, nullOn } from '../../protocol/errors.ts';
 import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
@@ -9,6 +10,7 @@ import { encodeLines } from '../disk/lines.ts';
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
 import { encodeRecord } from '../disk/record.ts';
 import { MessageChains } from './messageChains.ts';
+import { standIn } from './standIn.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
 
 const indexEntrySchema = z.object({
@@ -20,6 +22,8 @@ const indexEntrySchema = z.object({
   createdAt: z.string(),
 });
 type MessageIndexEntry = z.infer<typeof indexEntrySchema>;
+
+type CopiedMessages = Pick<SessionContent, 'messageIds' | 'standIns'>;
 
 const entryOf = ({ id, parentId, sequence, role, content, createdAt }: Message): MessageIndexEntry => ({
   id,
@@ -91,13 +95,34 @@ export class MessagePool {
     });
   }
 
+  /** As {@link load}; a stand-in takes the place of each message that is damaged or missing. */
+  async loadOrStandIns(paths: SessionPaths, ids: readonly MessageId[], firstSequence: number): Promise<Message[]> {
+    const whole = await mapBounded(ids, filesAtOnce, async (id) => {
+      const [message = null] = (await nullOn(this.load(paths, [id]), 'Corrupted', 'MessageNotFound')) ?? [];
+      return message;
+    });
+    if (!whole.includes(null)) return whole.filter((message) => message !== null);
+    const listed = new Map((await this.#entries(paths)).map((entry) => [entry.id, entry]));
+    const lost = this.#parts.clock.now().toISOString();
+    const messages: Message[] = [];
+    for (const [at, id] of ids.entries()) {
+      const place = { id, sequence: firstSequence + at, before: messages.at(-1) ?? null, lost };
+      messages.push(whole[at] ?? standIn(place, listed.get(id)));
+    }
+    return messages;
+  }
+
   /** Gives the messages of one pool to a new one, whose directories exist and are empty. */
-  async copyTo(from: SessionPaths, to: SessionPaths, ids: readonly MessageId[]): Promise<void> {
-    const wanted = [...new Set(ids)];
+  async copyTo(from: SessionPaths, to: SessionPaths, { messageIds, standIns = [] }: CopiedMessages): Promise<void> {
+    const replaced = new Map(standIns.map((message) => [message.id, message]));
+    const wanted = [...new Set(messageIds)];
+    const shared = wanted.filter((id) => !replaced.has(id));
     // Read in full, because damage must not spread and the lines are needed.
-    const messages = await this.load(from, wanted);
-    for (const id of wanted) await this.#parts.writes.share(from.message(id), to.message(id));
+    const whole = new Map((await this.load(from, shared)).map((message) => [message.id, message]));
+    for (const id of shared) await this.#parts.writes.share(from.message(id), to.message(id));
+    for (const message of standIns) await this.#parts.files.create(to.message(message.id), encodeRecord(message));
     await this.#parts.files.syncDirectory(to.messages);
+    const messages = wanted.map((id) => replaced.get(id) ?? whole.get(id)).filter((message) => message !== undefined);
     await this.#parts.files.create(to.messageIndex, encodeLines(messages.map(entryOf)));
   }
 

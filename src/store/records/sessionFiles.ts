@@ -141,6 +141,15 @@ export class SessionFiles {
     return this.pool.load(paths, messageIds);
   }
 
+  async loadMessagesOrStandIns(id: SessionId, messageIds: readonly MessageId[], firstSequence = 1): Promise<Message[]> {
+    const paths = this.#parts.layout.session(id);
+    await this.#requireDirectories(id, paths);
+    const read = await this.pool.loadOrStandIns(paths, messageIds, firstSequence);
+    // It may have been deleted while it was read.
+    await this.#requireDirectories(id, paths);
+    return read;
+  }
+
   /** Ids of the messages that lead to this one, oldest first. */
   async chainOfMessages(id: SessionId, head: MessageId | null): Promise<MessageId[]> {
     const paths = this.#parts.layout.session(id);
@@ -197,7 +206,7 @@ export class SessionFiles {
     // created.
     await this.exclusively(content.from, async () => {
       await this.#requireDirectories(content.from, from);
-      await this.pool.copyTo(from, to, content.messageIds);
+      await this.pool.copyTo(from, to, content);
     });
     if (content.tokenIds && sha256) {
       await this.#parts.files.create(to.tokenLog, TokenLog.encode(content.tokenIds, sha256));

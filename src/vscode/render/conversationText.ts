@@ -2,9 +2,11 @@ import type { Message } from '../../protocol/schemas/session.ts';
 import { formatBytes } from '../../base/format.ts';
 import { plain } from './markdown.ts';
 
+type ShownMessage = Pick<Message, 'role' | 'content' | 'lost'>;
+
 export interface Conversation {
   readonly title: string;
-  readonly messages: readonly Pick<Message, 'role' | 'content'>[];
+  readonly messages: readonly ShownMessage[];
   /** Messages before the first of `messages` that were not loaded. */
   readonly earlier: number;
   /** A message in progress: its text, and the part of the answer that has arrived. Null once the backend has stored both. */
@@ -31,7 +33,8 @@ export function conversationText(conversation: Conversation): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-function messageText({ role, content }: Pick<Message, 'role' | 'content'>): string {
+function messageText({ role, content, lost }: ShownMessage): string {
+  if (lost) return section('Lost message', content.type === 'text' ? content.text : '');
   if (content.type === 'text') return section(speakers[role], content.text);
   const lines = content.files.map(({ path, text }) => `- ${plain(path)} (${formatBytes(Buffer.byteLength(text))})`);
   return section('Files added to the context', lines.join('\n'));

@@ -1,0 +1,27 @@
+import type { Message } from '../../protocol/schemas/session.ts';
+import type { WindowManifest } from '../../protocol/schemas/window.ts';
+import type { CoreContext } from '../context.ts';
+
+/**
+ * Stand-ins for the window's messages that are lost. A stand-in that an earlier thaw stored counts, unless the window was frozen later:
+ * then its token ids are those of the stand-in. A clone is as old as the window that it was made of, which may be gone.
+ */
+export async function lostSince(
+  core: CoreContext,
+  { session, messageIds, createdAt, mode }: WindowManifest,
+): Promise<Message[]> {
+  const messages = await core.store.messages.loadOrStandIns(session, messageIds);
+  return messages.filter(({ lost }) => lost !== undefined && (lost > createdAt || mode === 'clone'));
+}
+
+/** What a receipt says of them. */
+export function lossInWords(standIns: readonly Message[]): string {
+  const listed = standIns.map(({ id, sequence }) => `${sequence} (${id})`).join(', ');
+  const isOne = standIns.length === 1;
+  return [
+    `Damaged and lost: ${isOne ? 'message' : 'messages'} ${listed}.`,
+    `A placeholder stands in ${isOne ? 'its' : 'each'} place, and the rest is whole.`,
+    'The KV was not loaded, because it contains the lost text: the next message sends the conversation as it is shown.',
+    '"cwm verify" names the damaged files.',
+  ].join(' ');
+}
