@@ -135,6 +135,7 @@ export const composeServices =
         useEngine: async ({ engine }) => {
           engines.choose(engine);
           await store.engine.choose(engine);
+          emit({ type: 'engine', spec: engine });
           return { engine };
         },
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),

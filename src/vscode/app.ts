@@ -1,6 +1,6 @@
 import type { ExtensionContext, LogOutputChannel } from 'vscode';
 import { startBackend } from './connection/startBackend.ts';
-import { engineSpec } from './settings/engineSpec.ts';
+import { engineOfSetting } from './settings/engineSpec.ts';
 import { BackendConnection } from './connection/backendConnection.ts';
 import { Conversations } from './documents/conversations.ts';
 import { documentTexts, type Reports } from './documents/documentTexts.ts';
@@ -26,7 +26,7 @@ export function createApp(context: ExtensionContext, log: LogOutputChannel): App
   const report = (error: unknown): void => log.error('A listener failed.', error);
   const state = new ViewState(report);
   const connection = new BackendConnection(startBackend(context, log), state, report);
-  const puller = new Puller(connection, state, engineSpec, (error) =>
+  const puller = new Puller(connection, state, engineOfSetting, (error) =>
     log.warn(`Fetching failed: ${error.message} (${error.code})`),
   );
   const conversations = new Conversations(connection, report);

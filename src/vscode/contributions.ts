@@ -212,7 +212,7 @@ const numberSetting = (row: { readonly default: number; readonly maximum: number
 
 /** A setting's default, the range of a number, the values of a choice; package.json must say the same. */
 export const settings = {
-  'cwm.engine': { default: 'embedded' },
+  'cwm.engine': { default: '' },
   'cwm.storageDirectory': { default: '' },
   'cwm.answer.maxTokens': { default: 256, minimum: 1, maximum: 32_768 },
   'cwm.continueFrom': { default: backendSettings.continueFrom.default, values: backendSettings.continueFrom.values },
@@ -229,7 +229,7 @@ export const settings = {
 } as const;
 
 export interface SettingTypes {
-  /** A URL, `embedded` or `embedded:FILE`. */
+  /** A URL, `embedded` or `embedded:FILE`; empty: the store's choice. */
   'cwm.engine': string;
   /** Empty: the directory that the command line uses too. */
   'cwm.storageDirectory': string;

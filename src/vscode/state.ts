@@ -27,7 +27,7 @@ export type Listing<T> =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'loaded'; readonly items: readonly T[]; readonly total: number };
 
-/** The engine that the settings name. `unasked` is not a failure: the embedded engine starts when a command needs it. */
+/** The engine of new sessions. `unasked` is not a failure: the embedded engine starts when a command needs it. */
 export type EngineState =
   | { readonly kind: 'unasked' }
   | { readonly kind: 'reachable'; readonly status: EngineStatus }

@@ -35,6 +35,7 @@ test('cwm use finds a server and a model file, makes one the default for good, a
     receipt: { operation: 'thaw', engine: { model: 'fake-model' } },
   });
   expect(await cwm.json('session', 'list')).toMatchObject({ total: 0 });
+  expect(await cwm.json('status')).toMatchObject({ defaultEngine: server.url });
   await cwm.json('stop');
   expect(await cwm.json('session', 'new')).toMatchObject({ engine: server.url });
 

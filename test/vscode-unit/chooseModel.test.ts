@@ -2,7 +2,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import type { RouteOutput } from '../../src/protocol/api.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { chooseModel } from '../../src/vscode/commands/backend/chooseModel.ts';
-import { FakeBackend } from './fakeBackend.ts';
+import { FakeBackend, healthAnswer } from './fakeBackend.ts';
 
 interface Row {
   readonly label: string;
@@ -66,7 +66,11 @@ const served: RouteOutput<'listModels'> = {
 };
 
 function anApp() {
-  const connection = new FakeBackend({ listModels: () => served });
+  const connection = new FakeBackend({
+    listModels: () => served,
+    health: () => ({ ...healthAnswer, defaultEngine: 'http://h:1' }),
+    useEngine: (input) => input,
+  });
   const ignore = (): undefined => undefined;
   const app = { connection, log: { error: ignore, warn: ignore }, puller: { settled: async () => undefined } };
   return { app: app as unknown as App, asked: connection.asked };
@@ -123,4 +127,17 @@ test('the embedded model server has nothing to choose, and says what to do inste
   const { app, asked } = anApp();
   expect(await chooseModel(app, {})).toMatchObject({ kind: 'failed', error: { code: 'CWM-1003' } });
   expect(asked).toEqual([]);
+});
+
+test('without a value of the setting the store has the choice for all clients, and the setting stays empty', async () => {
+  editor.engine = '';
+  editor.accepts = ['gemma3'];
+  const { app, asked } = anApp();
+  expect(await chooseModel(app, {})).toMatchObject({ kind: 'done' });
+  expect(asked).toEqual([
+    { route: 'health', input: {} },
+    { route: 'listModels', input: { engine: 'http://h:1' } },
+    { route: 'useEngine', input: { engine: 'http://h:1#model=gemma3' } },
+  ]);
+  expect(editor.updates).toEqual([]);
 });

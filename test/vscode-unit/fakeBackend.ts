@@ -60,6 +60,7 @@ export const healthAnswer: RouteOutput<'health'> = {
   sessions: 1,
   windows: 2,
   engines: [],
+  defaultEngine: 'embedded',
 };
 
 /** A page as the backend's lists answer. */

@@ -113,10 +113,10 @@ describe('package.json and the code', () => {
 
   test('the pattern of the engine takes what an engine may be, and nothing else', () => {
     const pattern = new RegExp(contributes.configuration.properties['cwm.engine']?.pattern ?? '(?!)');
-    for (const good of ['embedded', 'embedded:/models/a b.gguf', 'http://localhost:8000', 'https://gpu.lan/v1']) {
+    for (const good of ['', 'embedded', 'embedded:/models/a b.gguf', 'http://localhost:8000', 'https://gpu.lan/v1']) {
       expect(good).toMatch(pattern);
     }
-    for (const bad of ['', 'localhost:8000', 'embedded:', 'embeddedx', 'ftp://x']) expect(bad).not.toMatch(pattern);
+    for (const bad of ['localhost:8000', 'embedded:', 'embeddedx', 'ftp://x']) expect(bad).not.toMatch(pattern);
   });
 
   test('an untrusted folder cannot change what all folders share: model server, storage, and its limits', () => {

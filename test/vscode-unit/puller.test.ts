@@ -10,7 +10,7 @@ import { FakeBackend, healthAnswer, page } from './fakeBackend.ts';
 
 const project = { kind: 'folder', uri: parseProjectUri('file:///home/me/project'), name: 'project' } as const;
 
-async function pullerOf(backend: FakeBackend) {
+async function pullerOf(backend: FakeBackend, ofSetting: string | null = 'embedded') {
   const fail = (error: unknown): never => {
     throw error;
   };
@@ -20,7 +20,7 @@ async function pullerOf(backend: FakeBackend) {
   const puller = new Puller(
     connection,
     state,
-    () => 'embedded',
+    () => ofSetting,
     (error) => problems.push(error.code),
   );
   await connection.open();
@@ -213,6 +213,14 @@ describe('fetching what the views show', () => {
       kinds.push(state.current.engine.kind);
     }
     expect(kinds).toEqual(['unasked', 'unasked', 'down', 'reachable', 'unasked']);
+  });
+
+  test('without a setting, the engine is the one that the store has for all clients', async () => {
+    const engines = [anEngine({}), anEngine({ spec: 'http://chosen:1', version: '9' })];
+    const health = () => ({ ...healthAnswer, engines, defaultEngine: 'http://chosen:1' });
+    const { state, puller } = await pullerOf(new FakeBackend({ health }), null);
+    await puller.engine();
+    expect(state.current.engine).toMatchObject({ kind: 'reachable', status: { spec: 'http://chosen:1' } });
   });
 
   test('a failure leaves what was shown and is reported; without a backend nothing is asked', async () => {

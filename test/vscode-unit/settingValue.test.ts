@@ -14,10 +14,10 @@ describe('V5 a setting is always a usable value', () => {
     expect(settingValue('cwm.logLevel', 'loud')).toBe('info');
   });
 
-  test('a text is trimmed, and an empty engine is the embedded one', () => {
+  test('a text is trimmed, and an empty engine leaves the choice to the store', () => {
     expect(settingValue('cwm.engine', ' http://localhost:8000 ')).toBe('http://localhost:8000');
-    expect(settingValue('cwm.engine', ' ')).toBe('embedded');
-    expect(settingValue('cwm.engine', 8000)).toBe('embedded');
+    expect(settingValue('cwm.engine', ' ')).toBe('');
+    expect(settingValue('cwm.engine', 8000)).toBe('');
     expect(settingValue('cwm.storageDirectory', '~/cwm')).toBe('~/cwm');
   });
 });

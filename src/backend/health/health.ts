@@ -7,7 +7,7 @@ import type { Operations } from '../../core/operations.ts';
 export interface HealthParts {
   readonly storage: string;
   readonly operations: Pick<Operations, 'listSessions' | 'listWindows'>;
-  readonly engines: Pick<BackendEngines, 'lastStatuses' | 'refresh'>;
+  readonly engines: Pick<BackendEngines, 'lastStatuses' | 'refresh' | 'defaultSpec'>;
   readonly problems: DoctorParts['problems'];
   readonly limitation: DoctorParts['limitation'];
 }
@@ -38,6 +38,7 @@ export async function checkHealth(
     sessions: sessions ?? 0,
     windows: windows ?? 0,
     engines,
+    defaultEngine: parts.engines.defaultSpec,
   };
 }
 

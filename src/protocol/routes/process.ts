@@ -58,6 +58,8 @@ export const processShapes = () =>
         sessions: z.number(),
         windows: z.number(),
         engines: z.array(engineStatusSchema),
+        /** The model server of sessions that name none. */
+        defaultEngine: text,
       }),
     },
     doctor: {

@@ -16,7 +16,7 @@ export const pageSize = 100;
 export class Puller {
   readonly #connection: BackendConnection;
   readonly #state: ViewState;
-  readonly #engineSpec: () => string;
+  readonly #engineSpec: () => string | null;
   readonly #onError: (error: CwmError) => void;
   readonly #jobs = new LatestOnly();
   readonly #following = new Set<Promise<void>>();
@@ -26,7 +26,7 @@ export class Puller {
   constructor(
     connection: BackendConnection,
     state: ViewState,
-    engineSpec: () => string,
+    engineSpec: () => string | null,
     onError: (error: CwmError) => void,
   ) {
     this.#connection = connection;
@@ -127,8 +127,8 @@ export class Puller {
 
   engine(): Promise<void> {
     return this.#pull('engine', async () => {
-      const { engines } = await this.#connection.call('health', {});
-      const spec = this.#engineSpec();
+      const { engines, defaultEngine } = await this.#connection.call('health', {});
+      const spec = this.#engineSpec() ?? defaultEngine;
       const status = engines.find((engine) => engine.spec === spec);
       const engine: EngineState =
         status === undefined || (!status.reachable && status.problem === null)

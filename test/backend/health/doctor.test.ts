@@ -116,6 +116,7 @@ describe('health', () => {
   const enginesOf = (lastStatuses: EngineStatus[]) => ({
     lastStatuses,
     refresh: async () => void lastStatuses.splice(0),
+    defaultSpec: 'http://chosen:1',
   });
 
   it('is healthy, degraded or unhealthy by what was found, and asks engines only when told to', async () => {

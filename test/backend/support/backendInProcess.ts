@@ -47,6 +47,7 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
             sessions: 0,
             windows: 0,
             engines: [],
+            defaultEngine: 'embedded',
           }),
           doctor: () => Promise.reject(new CwmError('Internal', 'not here')),
           listModels: () => Promise.reject(new CwmError('Internal', 'not here')),

@@ -1,25 +1,23 @@
-import { ConfigurationTarget, workspace } from 'vscode';
 import { CwmError } from '../../../protocol/errors.ts';
 import { splitModel, withModel } from '../../../protocol/engineSpec.ts';
-import { commandTitles, type SettingId } from '../../contributions.ts';
+import { commandTitles } from '../../contributions.ts';
 import { pickModel } from '../../pick/pickModel.ts';
 import { modelItems } from '../../render/modelItems.ts';
-import { engineSpec } from '../../settings/engineSpec.ts';
+import { engineOfNewSessions } from '../../settings/engineSpec.ts';
+import { useEngine } from '../../settings/useEngine.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
-
-const id: SettingId = 'cwm.engine';
 
 /** Sets which model of the server new sessions use. */
 export const chooseModel = command('cwm.chooseModel', {
   async ask(app, input): Promise<{ engine: string; model: string } | undefined> {
-    const spec = splitModel(engineSpec());
+    const spec = splitModel(await engineOfNewSessions(app.connection));
     if (spec === null) {
       throw new CwmError(
         'InvalidParameter',
         'The embedded model server runs one model file, so there is nothing to choose.',
         {
-          hint: `Set "${id}" to the URL of a model server, or to "embedded:" and another file.`,
+          hint: `"${commandTitles['cwm.chooseServer']}" changes the model server or the file.`,
         },
       );
     }
@@ -33,11 +31,8 @@ export const chooseModel = command('cwm.chooseModel', {
     const engine = model === undefined ? null : withModel(server, model);
     return model === undefined || engine === null ? undefined : { engine, model };
   },
-  async perform(_app, { engine }) {
-    const settings = workspace.getConfiguration();
-    // Where a workspace names the server, a user setting would have no effect.
-    const isOfWorkspace = settings.inspect(id)?.workspaceValue !== undefined;
-    await settings.update(id, engine, isOfWorkspace ? ConfigurationTarget.Workspace : ConfigurationTarget.Global);
+  async perform(app, { engine }) {
+    await useEngine(app.connection, engine);
     return undefined;
   },
   show: (app, _done, { model }) => showDone(app, `New sessions use the model ${model}.`),

@@ -1,8 +1,9 @@
-import { ConfigurationTarget, window, workspace, type QuickPickItem } from 'vscode';
+import { window, type QuickPickItem } from 'vscode';
 import { firstReceipt } from '../../../client/firstReceipt.ts';
 import { engineChoices, type EngineChoice } from '../../../words/discovery.ts';
 import type { App } from '../../app.ts';
-import { commandTitles, type SettingId } from '../../contributions.ts';
+import { commandTitles } from '../../contributions.ts';
+import { useEngine } from '../../settings/useEngine.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
 
@@ -14,8 +15,7 @@ export const chooseServer = command('cwm.chooseServer', {
   },
   progress: ({ engine }) => ({ title: `Trying the model server ${engine}` }),
   async perform(app, { engine }, call) {
-    const id: SettingId = 'cwm.engine';
-    await workspace.getConfiguration().update(id, engine, ConfigurationTarget.Global);
+    await useEngine(app.connection, engine);
     const receipt = await firstReceipt((name, input) => app.connection.call(name, input, call), engine);
     showDone(app, `New sessions use ${engine}. Its first receipt: ${receipt.summary}`);
     return undefined;

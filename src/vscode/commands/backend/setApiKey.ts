@@ -1,13 +1,13 @@
 import { window } from 'vscode';
 import { apiKeySecret, commandTitles } from '../../contributions.ts';
 import { showDone } from '../../ui/notifications.ts';
-import { engineSpec } from '../../settings/engineSpec.ts';
+import { engineOfNewSessions } from '../../settings/engineSpec.ts';
 import { command } from '../command.ts';
 
 /** Stores the model server's API key in the secret storage; an empty one removes it. */
 export const setApiKey = command('cwm.setApiKey', {
-  async ask() {
-    const engine = engineSpec();
+  async ask(app) {
+    const engine = await engineOfNewSessions(app.connection);
     const key = await window.showInputBox({
       title: commandTitles['cwm.setApiKey'],
       prompt: `The API key of ${engine}. Leave it empty to remove the key.`,

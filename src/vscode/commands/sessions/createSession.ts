@@ -1,14 +1,14 @@
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { App } from '../../app.ts';
-import { engineSpec } from '../../settings/engineSpec.ts';
+import { engineOfNewSessions } from '../../settings/engineSpec.ts';
 
-/** Creates a session of the open folder, on the engine that the settings name, and makes it the current one. */
+/** Creates a session of the open folder, on the model server of new sessions, and makes it the current one. */
 export async function createSession(app: App, names: { id?: string; title?: string }): Promise<Session> {
   await app.project.settled;
   const { project } = app.state.current;
   const session = await app.connection.call('createSession', {
     ...names,
-    engine: engineSpec(),
+    engine: await engineOfNewSessions(app.connection),
     project: project.kind === 'folder' ? project.uri : null,
   });
   await activate(app, session);
