@@ -43,6 +43,14 @@ interface Manifest {
     readonly viewsContainers: { readonly activitybar: readonly { id: string; icon: string }[] };
     readonly views: Readonly<Record<string, readonly { id: string; icon: string }[]>>;
     readonly viewsWelcome: readonly { view: string; contents: string; when: string }[];
+    readonly walkthroughs: readonly {
+      readonly steps: readonly {
+        readonly id: string;
+        readonly description: string;
+        readonly completionEvents: readonly string[];
+        readonly media: Readonly<Record<string, string>>;
+      }[];
+    }[];
     readonly menus: Readonly<Record<string, readonly MenuEntry[]>>;
     readonly languages: readonly { id: string; configuration?: string }[];
     readonly grammars: readonly { language: string; path: string }[];
@@ -52,6 +60,7 @@ interface Manifest {
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as Manifest;
 const { contributes } = manifest;
+const steps = contributes.walkthroughs.flatMap((walkthrough) => walkthrough.steps);
 const menuEntries = Object.values(contributes.menus).flat();
 const whens = [...menuEntries, ...contributes.viewsWelcome].flatMap(({ when }) => when ?? []);
 const sourceFiles = readdirSync(path.join(root, 'src/vscode'), { recursive: true, encoding: 'utf8' }).filter((file) =>
@@ -60,6 +69,10 @@ const sourceFiles = readdirSync(path.join(root, 'src/vscode'), { recursive: true
 const source = sourceFiles.map((file) => readFileSync(path.join(root, 'src/vscode', file), 'utf8')).join('\n');
 
 describe('package.json and the code', () => {
+  test('the walkthrough leads from the choice of a model server to the receipt', () => {
+    expect(steps.map(({ id }) => id)).toEqual(['server', 'session', 'freeze', 'thaw', 'receipt']);
+  });
+
   test('V1 the manifest declares exactly the commands that the code registers', () => {
     expect(contributes.commands.map(({ command }) => command).sort()).toEqual(Object.keys(commandInputs).sort());
   });
@@ -76,12 +89,16 @@ describe('package.json and the code', () => {
     expect(new Set(titles).size).toBe(titles.length);
   });
 
-  test('every menu entry and every link of a welcome text names a command that exists', () => {
-    const linked = contributes.viewsWelcome.flatMap(({ contents }) =>
-      Array.from(contents.matchAll(/\(command:([\w.]+)\)/g), ([, command = '']) => command),
-    );
-    expect(linked.length).toBeGreaterThan(0);
-    const unknown = [...menuEntries.map(({ command }) => command), ...linked].filter(
+  test('every menu entry, every link of a welcome text and every step of the walkthrough names a command that exists', () => {
+    const linked = [
+      ...contributes.viewsWelcome.map(({ contents }) => contents),
+      ...steps.map(({ description }) => description),
+    ].map((text) => Array.from(text.matchAll(/\(command:([\w.]+)\)/g), ([, command = '']) => command));
+    const completing = steps.flatMap(({ completionEvents }) => completionEvents);
+    expect(linked.filter((commands) => commands.length === 0)).toEqual([]);
+    expect(completing.filter((event) => !event.startsWith('onCommand:'))).toEqual([]);
+    const named = [...linked.flat(), ...completing.map((event) => event.slice('onCommand:'.length))];
+    const unknown = [...menuEntries.map(({ command }) => command), ...named].filter(
       (command) => !Object.hasOwn(commandInputs, command),
     );
     expect(unknown).toEqual([]);
@@ -168,6 +185,7 @@ describe('package.json and the code', () => {
       ...Object.values(contributes.views).flatMap((views) => views.map(({ icon }) => icon)),
       ...contributes.languages.flatMap(({ configuration }) => configuration ?? []),
       ...contributes.grammars.map((grammar) => grammar.path),
+      ...steps.flatMap(({ media }) => media['image'] ?? media['svg'] ?? 'a step without a picture'),
     ];
     expect(files.filter((file) => !existsSync(path.join(root, file)))).toEqual([]);
   });
