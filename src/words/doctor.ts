@@ -1,4 +1,4 @@
-import { ofWord } from '../protocol/schemas/growing.ts';
+import { ofWord } from '../protocol/schemas/otherWord.ts';
 import { formatTokens } from '../base/format.ts';
 import type { RouteOutput } from '../protocol/api.ts';
 import type { Capabilities, Capability } from '../protocol/schemas/capabilities.ts';

@@ -1,5 +1,5 @@
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
-import { ofWord, type OtherWord } from '../protocol/schemas/growing.ts';
+import { ofWord, type OtherWord } from '../protocol/schemas/otherWord.ts';
 import type { CheckResult, ContentChecks, Receipt } from '../protocol/schemas/receipt.ts';
 import { bytesOrNull, capitalised, formatStamp, plural } from './amounts.ts';
 import { type Row, rowIf } from './rows.ts';

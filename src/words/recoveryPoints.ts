@@ -1,6 +1,6 @@
 import { formatAge, formatCount } from '../base/format.ts';
 import type { RouteOutput } from '../protocol/api.ts';
-import { ofWord, type OtherWord } from '../protocol/schemas/growing.ts';
+import { ofWord, type OtherWord } from '../protocol/schemas/otherWord.ts';
 import type { RecoveryReason, RestoreResult } from '../protocol/schemas/tracker.ts';
 import { formatStamp, plural } from './amounts.ts';
 import type { Table } from './rows.ts';
