@@ -4,9 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { alreadyRunningExitCode, type TakenOver } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { startFailureLine } from '../protocol/startFailure.ts';
+import { runSystem } from './process/runSystem.ts';
 import { lockHolder } from './process/backendLock.ts';
 import { parseBackendArguments, type BackendArguments } from './arguments.ts';
-import { runDirectories } from './process/socketAddress.ts';
+import { runDirectories } from '../base/runDirectory.ts';
 import { isAnnounced } from './process/recordFile.ts';
 import { takeOverStore } from './process/takeOver.ts';
 import { startBackend, type Compose, type RunningBackend } from './runningBackend.ts';
@@ -25,7 +26,7 @@ const composeLate =
 
 /** Where a backend of this storage directory may have written its lock and its record. */
 const placesOf = (storage: string): string[] =>
-  [storage, ...runDirectories(storage)].filter((path) => existsSync(path));
+  [storage, ...runDirectories(storage, runSystem())].filter((path) => existsSync(path));
 
 /** @returns null when another backend is there. Waits for one that is just ending or just starting. */
 async function startWhenFree(args: BackendArguments): Promise<RunningBackend | null> {

@@ -1,16 +1,9 @@
 import { homedir } from 'node:os';
-import { isAbsolute } from 'node:path';
+import { homeOrNull } from '../base/homeDirectory.ts';
 import { CwmError } from '../protocol/errors.ts';
 
-/** Null where there is none: a user id without an entry in /etc/passwd and without `HOME`, as in some containers. */
-export function homeDirectoryOrNull(): string | null {
-  try {
-    const home = homedir();
-    return isAbsolute(home) ? home : null;
-  } catch {
-    return null;
-  }
-}
+/** Null where there is none. */
+export const homeDirectoryOrNull = (): string | null => homeOrNull(homedir);
 
 /** @throws CwmError InvalidParameter where there is none. */
 export function homeDirectory(): string {

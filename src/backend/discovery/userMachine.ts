@@ -1,19 +1,11 @@
 import { homedir, totalmem } from 'node:os';
+import { homeOrNull } from '../../base/homeDirectory.ts';
 import type { Machine } from './discover.ts';
 
 /** This machine, as the user of this process sees it. */
 export const userMachine = (): Machine => ({
   platform: process.platform,
   env: process.env,
-  home: homeOrNull(),
+  home: homeOrNull(homedir),
   memoryBytes: totalmem(),
 });
-
-/** Null for a user id without an entry in /etc/passwd and without `HOME`. */
-function homeOrNull(): string | null {
-  try {
-    return homedir();
-  } catch {
-    return null;
-  }
-}

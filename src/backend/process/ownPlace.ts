@@ -2,8 +2,9 @@ import type { BackendRecord } from '../../protocol/backendRecord.ts';
 import type { CwmError } from '../../protocol/errors.ts';
 import { isUnwritable, storageError } from '../../store/disk/storageError.ts';
 import { takeBackendLock, type LockResult } from './backendLock.ts';
+import { runSystem } from './runSystem.ts';
 import { announceBackend, withdrawBackend } from './recordFile.ts';
-import { makeRunDirectory } from './socketAddress.ts';
+import { makeRunDirectory } from '../../base/runDirectory.ts';
 
 /**
  * Where a backend writes its lock, log and record: the storage directory, or a run directory when the storage directory cannot be
@@ -35,7 +36,7 @@ export class OwnPlace {
     try {
       return takeBackendLock(this.#directory, onLost);
     } catch (error) {
-      const runDirectory = isUnwritable(error) ? makeRunDirectory(this.#storage) : null;
+      const runDirectory = isUnwritable(error) ? makeRunDirectory(this.#storage, runSystem()) : null;
       if (runDirectory === null) throw error;
       this.#directory = runDirectory;
       this.#readOnlyWhy = storageError(error, 'write', this.#storage);
@@ -48,7 +49,7 @@ export class OwnPlace {
     try {
       await announceBackend(this.#directory, record);
     } catch (error) {
-      this.#recordDirectory = isUnwritable(error) ? makeRunDirectory(this.#storage) : null;
+      this.#recordDirectory = isUnwritable(error) ? makeRunDirectory(this.#storage, runSystem()) : null;
       if (this.#recordDirectory === null) throw error;
       await announceBackend(this.#recordDirectory, record);
     }
