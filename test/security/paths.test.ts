@@ -29,6 +29,9 @@ const good = {
   data: {},
   folder: '/',
   expiresAt: '2999-01-01T00:00:00Z',
+  branch: 'main',
+  message: 'm',
+  how: 'append',
 };
 
 const inputOf = (name: RouteName): Record<string, unknown> => (name === 'updateState' ? { ...good, version: 1 } : good);

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { availableParallelism } from 'node:os';
 import type { Llama, LlamaContext, LlamaModel, Token } from 'node-llama-cpp';
 import { knownMarkers } from '../model/builtInTemplates.ts';
@@ -80,8 +81,14 @@ class LlamaWords {
     this.#last = [...this.#last, message.trim()].slice(-20);
   }
 
+  /** The reason, for which it waits at most half a second: llama.cpp logs on a thread of its own, so its words may follow the failure. */
+  async heard(): Promise<string | null> {
+    for (let round = 0; round < 50 && this.#reason === null; round++) await setTimeout(10);
+    return this.#reason;
+  }
+
   /** The first that is a reason; the later ones say only that the step before failed. */
-  get reason(): string | null {
+  get #reason(): string | null {
     const reasons = this.#last
       .map(withoutFunction)
       .filter((line) => line !== '' && !line.startsWith('failed to load model'));
@@ -98,7 +105,7 @@ async function attempt<T>(fault: Exclude<StartFault, 'binary'>, words: LlamaWord
     return await step();
   } catch (cause) {
     const thrown = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError(fault, words.reason ?? thrown, cause);
+    throw new StartError(fault, (await words.heard()) ?? thrown, cause);
   }
 }
 

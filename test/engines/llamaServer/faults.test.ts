@@ -26,12 +26,13 @@ async function afterDescribe(http: HttpFault, options: RigOptions = {}): Promise
 }
 
 describe('a server that refuses or fails', () => {
-  test('400 is CWM-5007 with its reason, and not tried again', async () => {
+  test('400 is CWM-5007 with its reason, and tried again only without log-probabilities', async () => {
     const rig = await afterDescribe({ kind: 'status', status: 400, message: 'No such thing.', path: completion });
     const error = await failure(ask(rig));
     expect(error).toMatchObject({ code: 'CWM-5007' });
     expect(error.message).toContain('No such thing.');
-    expect(rig.fake.requestsTo(completion)).toHaveLength(1);
+    const asked = rig.fake.requestsTo(completion).map(({ body }) => JSON.stringify(body).includes('n_probs'));
+    expect(asked).toEqual([true, false]);
   });
 
   test('404 where a completion should be is no llama-server: CWM-5005', async () => {
