@@ -1,8 +1,9 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { ContinueFrom } from '../core/prompt/planPrompt.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
+import { httpTokenFile } from '../protocol/backendRecord.ts';
 import { embeddedFlagNames } from '../protocol/settings/embeddedFlags.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
@@ -32,6 +33,8 @@ export interface BackendArguments {
   readonly continueFrom: ContinueFrom;
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
   readonly encryption: EncryptionWish;
+  /** Null: the API answers on its socket only. */
+  readonly http: { readonly address: string; readonly remote: boolean; readonly tokenFile: string } | null;
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
 }
 
@@ -79,6 +82,14 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
       turn: settings.encryption,
       keyFile: absolute(settings.encryptionKeyFile ?? env['CWM_ENCRYPTION_KEY_FILE']),
     },
+    http:
+      settings.http === null
+        ? null
+        : {
+            address: settings.http,
+            remote: settings.httpRemote === 'on',
+            tokenFile: absolute(settings.httpTokenFile ?? undefined) ?? join(resolve(storage), httpTokenFile),
+          },
     limits: {
       kvBudgetBytes: gigabytes(settings.kvBudgetGb),
       storageQuotaBytes: gigabytes(settings.storageQuotaGb),

@@ -52,11 +52,14 @@ const namePattern = /^[a-z][a-z-]{0,15}(?:\.[A-Za-z0-9-]{1,40})?$/;
 
 const kindOf = (client: string): string => client.split('.')[0] ?? '';
 
+/** Every client over TCP, whatever it says of itself: the socket is how the user's own clients come. */
+export const httpClientKind = 'http';
+
 /** The product has no client of these kinds yet (docs/roadmap.md); programs of other people may name themselves so. */
-const agentKinds: ReadonlySet<string> = new Set(['mcp', 'gateway']);
+const agentKinds: ReadonlySet<string> = new Set(['mcp', 'gateway', httpClientKind]);
 
 /**
  * Whether the client is a program that acts without a person. A client names itself, so this stops a program that runs away, not an
- * attacker: every program that can open the socket runs as the user.
+ * attacker: every program that can open the socket runs as the user. Clients over TCP all count as such programs.
  */
 export const isAgent = (client: string): boolean => agentKinds.has(kindOf(client));

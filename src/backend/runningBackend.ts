@@ -5,7 +5,7 @@ import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts
 import type { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock } from '../base/clock.ts';
-import { createApp } from './api/app.ts';
+import { createApp, type AppParts } from './api/app.ts';
 import { checkedDispatch } from './api/checkedDispatch.ts';
 import { makeDispatch } from './api/dispatch.ts';
 import { loggedDispatch } from './api/loggedDispatch.ts';
@@ -23,6 +23,8 @@ import { OwnPlace } from './process/ownPlace.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
 import { SignalBus } from './api/signalBus.ts';
+import { serveHttp, type HttpWish } from './api/serveHttp.ts';
+import { checkToken } from './api/pipeToken.ts';
 import { socketAddresses } from './process/socketAddress.ts';
 import { storageError } from '../store/disk/storageError.ts';
 
@@ -41,6 +43,8 @@ export interface BackendOptions {
   readonly ratePerMinute?: number | null;
   /** Versions of the control API that the backend answers; default: those of this program. */
   readonly api?: ApiVersions;
+  /** Null, the default: the API answers on its socket only. */
+  readonly http?: HttpWish | null;
 }
 
 /** What the composition root makes once this process holds the storage directory. */
@@ -170,7 +174,7 @@ class StartedBackend implements RunningBackend {
       readOnlyWhy: readOnlyWhy && (() => this.#retirement.refusal(readOnlyWhy)),
       noMoreWhy: () => this.#retirement.noMoreWhy,
     });
-    const app = createApp({
+    const parts: AppParts = {
       dispatch: loggedDispatch(checkedDispatch(dispatch), log, systemClock),
       bus,
       idle,
@@ -178,11 +182,16 @@ class StartedBackend implements RunningBackend {
       onRefused: (refusal) => services.onRefused?.(refusal),
       streamsEnded: this.#streamsEnded.signal,
       operationsEnded: this.#operationsEnded.signal,
-      token,
       api,
-    });
+      admit: token === undefined ? undefined : (headers) => checkToken(headers, token),
+    };
+    const app = createApp(parts);
     const server = await listenOnFirst(app, socketAddresses(storage));
     this.#later('close the server', () => this.#closeServer(server));
+
+    const { http } = this.#options;
+    const listener = http ? await serveHttp(http, parts) : null;
+    if (listener) this.#later('close the TCP server', () => this.#closeServer(listener));
 
     const record: BackendRecord = {
       pid: process.pid,
@@ -191,6 +200,7 @@ class StartedBackend implements RunningBackend {
       address: server.address,
       startedAt: new Date().toISOString(),
       ...(token === undefined ? {} : { token }),
+      ...(listener && { http: listener.url }),
     };
     this.#later('withdraw the record', () => this.#place.withdraw(record));
     await this.#place.announce(record);
@@ -219,7 +229,7 @@ class StartedBackend implements RunningBackend {
     return {};
   }
 
-  async #closeServer(server: ControlServer): Promise<void> {
+  async #closeServer(server: Pick<ControlServer, 'close'>): Promise<void> {
     this.#streamsEnded.abort();
     const abort = setTimeout(() => this.#operationsEnded.abort(), this.#options.graceMs);
     await server.close(this.#options.graceMs + abortedMs / 2);

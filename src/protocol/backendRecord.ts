@@ -10,13 +10,22 @@ export interface BackendRecord {
   /** Path of a Unix domain socket, or of a named pipe on Windows. */
   address: string;
   startedAt: string;
+  /** `http://HOST:PORT`, where it answers on TCP too. */
+  http?: string | undefined;
   /** The bearer token that a request must carry when the address alone does not exclude other users (named pipes). */
   token?: string | undefined;
 }
 
 /** Null for what is no record. A backend of another version may say more of itself. */
 export function parseBackendRecord(value: unknown): BackendRecord | null {
-  const table = { pid: 'number', version: 'string', address: 'string', startedAt: 'string', token: 'string?' } as const;
+  const table = {
+    pid: 'number',
+    version: 'string',
+    address: 'string',
+    startedAt: 'string',
+    http: 'string?',
+    token: 'string?',
+  } as const;
   const record = readFields(value, table);
   const given = (value as { api?: unknown } | null)?.api;
   if (given === undefined || record === null) return record;
@@ -25,6 +34,8 @@ export function parseBackendRecord(value: unknown): BackendRecord | null {
 }
 
 export const backendRecordFile = 'backend.json';
+/** Where the token of clients over TCP lies, unless a setting names another file. */
+export const httpTokenFile = 'http-token';
 /** JSON lines, and the process' own output to stdout and stderr. */
 export const backendLogFile = 'backend.log';
 

@@ -216,6 +216,12 @@ export const errors = {
   },
   OperationTimeout: { code: 'CWM-6002', status: 504, retryable: true, hint: 'Try again.' },
   Cancelled: { code: 'CWM-6003', status: 499, retryable: true, hint: 'It was cancelled; nothing was changed.' },
+  RequestTimeout: {
+    code: 'CWM-6004',
+    status: 408,
+    retryable: true,
+    hint: 'Send the whole request at once.',
+  },
   TooManyRequests: { code: 'CWM-7002', status: 429, retryable: true, hint: 'Wait for a moment and try again.' },
   TooManyOperations: { code: 'CWM-7003', status: 429, retryable: true, hint: 'Wait for a running operation to end.' },
   Exhausted: {
@@ -248,6 +254,12 @@ export const errors = {
     status: 403,
     retryable: false,
     hint: 'Use https://, or a tunnel to this machine. If you trust the network, turn off "cwm.requireTls" (CWM_REQUIRE_TLS=off).',
+  },
+  TokenRequired: {
+    code: 'CWM-8005',
+    status: 401,
+    retryable: false,
+    hint: 'Send "authorization: Bearer TOKEN"; the file that "cwm serve" names has the token.',
   },
   Internal: { code: 'CWM-9001', status: 500, retryable: false, hint: 'This is a bug; the log has the details.' },
 } as const satisfies Record<string, { code: `CWM-${number}`; status: number; retryable: boolean; hint: string }>;

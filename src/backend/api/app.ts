@@ -1,6 +1,4 @@
-import { timingSafeEqual } from 'node:crypto';
 import { Hono, type Context } from 'hono';
-import { sha256Hex } from '../../base/hash.ts';
 import { routes, type Route, type RouteName } from '../../protocol/api.ts';
 import { eventStreamType, operationHeader, signalsHeader } from '../../protocol/operationEvents.ts';
 import { eventsPath } from '../../protocol/signals.ts';
@@ -30,8 +28,12 @@ export interface AppParts {
   readonly streamsEnded: AbortSignal;
   /** Aborts the operations that run. */
   readonly operationsEnded: AbortSignal;
-  /** When set, every request must carry it. */
-  readonly token: string | undefined;
+  /** Throws for a request that it refuses; left out where the address alone excludes other users. */
+  readonly admit?: ((headers: Headers) => void) | undefined;
+  /** The kind of every client of this listener, for audit log and guards; default: what clients say of themselves. */
+  readonly clientKind?: string | undefined;
+  /** Default 30 s. */
+  readonly bodyMs?: number | undefined;
   /** Versions of this API that the backend answers. */
   readonly api: ApiVersions;
 }
@@ -42,8 +44,10 @@ export interface AppParts {
  */
 export function createApp(parts: AppParts): Hono {
   const app = new Hono();
+  const { admit, clientKind } = parts;
+  const clientOf = (c: Context): string => clientKind ?? clientName(c.req.header(clientHeader));
   app.onError((error, c) => {
-    logRefusal(c, error, parts.log);
+    logRefusal(c, error, clientOf(c), parts.log);
     return answerFailure(error);
   });
   app.notFound((c) => {
@@ -57,11 +61,10 @@ export function createApp(parts: AppParts): Hono {
       user.dispose();
     }
   });
-  const { token } = parts;
-  if (token !== undefined) {
+  if (admit) {
     app.use(async (c, next) => {
       try {
-        checkToken(c.req.header('authorization'), token);
+        admit(c.req.raw.headers);
       } catch (error) {
         parts.onRefused({ route: null, input: null, error: toCwmError(error), client: clientOf(c) });
         throw error;
@@ -87,7 +90,7 @@ export function createApp(parts: AppParts): Hono {
       const refuse = (error: unknown): void =>
         parts.onRefused({ route: name, input, error: toCwmError(error), client });
       try {
-        input = await readRouteInput(c, name);
+        input = await readRouteInput(c, name, parts.bodyMs);
         const request = { route: name, input, client, operationId, engineKey: c.req.header(engineKeyHeader) };
         const run = (reporter?: Reporter): Promise<unknown> =>
           abortable(c, parts.operationsEnded, (signal) => parts.dispatch(request, signal, reporter));
@@ -119,8 +122,6 @@ function operationOf(c: Context): string | undefined {
   return given !== undefined && /^[A-Za-z0-9-]{1,64}$/.test(given) ? given : undefined;
 }
 
-const clientOf = (c: Context): string => clientName(c.req.header(clientHeader));
-
 /** Runs an operation with a signal of its own, which the client's leaving and the backend's end abort. */
 async function abortable<T>(c: Context, ended: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const operation = new AbortController();
@@ -140,9 +141,9 @@ async function abortable<T>(c: Context, ended: AbortSignal, work: (signal: Abort
   }
 }
 
-function logRefusal(c: Context, thrown: unknown, log: Log): void {
+function logRefusal(c: Context, thrown: unknown, client: string, log: Log): void {
   const error = toCwmError(thrown);
-  const request = { method: c.req.method, route: c.req.routePath, code: error.code, client: clientOf(c) };
+  const request = { method: c.req.method, route: c.req.routePath, code: error.code, client };
   if (error.name === 'Internal') log.failure('request failed', thrown, request);
   else log.write(levelOf(error), 'request refused', request);
 }
@@ -152,11 +153,12 @@ function answerFailure(thrown: unknown): Response {
   // The library's type does not know statuses like 499.
   return new Response(JSON.stringify({ error: error.report() }), {
     status: errors[error.name].status,
-    headers: { 'content-type': 'application/json', ...retryAfter(error) },
+    headers: { 'content-type': 'application/json', ...headersOf(error) },
   });
 }
 
-function retryAfter({ context }: CwmError): Record<string, string> {
+function headersOf({ name, context }: CwmError): Record<string, string> {
+  if (name === 'TokenRequired') return { 'www-authenticate': 'Bearer' };
   const seconds = context?.['retry_after_seconds'];
   return typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
 }
@@ -171,13 +173,4 @@ function checkApi(header: string | undefined, { current, oldest }: ApiVersions):
   throw new CwmError('BackendUnavailable', `This backend answers versions ${oldest} to ${current} of its API.`, {
     context: { reconnect: true },
   });
-}
-
-/** Compares digests, so that the time taken tells nothing about the token. */
-function checkToken(header: string | undefined, token: string): void {
-  const given = Buffer.from(sha256Hex(header ?? ''));
-  const expected = Buffer.from(sha256Hex(`Bearer ${token}`));
-  if (!timingSafeEqual(given, expected)) {
-    throw new CwmError('AccessDenied', 'The request does not carry the token of this backend.');
-  }
 }

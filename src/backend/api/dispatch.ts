@@ -2,7 +2,7 @@ import { coreRoutes, routes, type RouteName } from '../../protocol/api.ts';
 import type { Operations } from '../../core/operations.ts';
 import { silent, type Reporter } from '../../core/ports/reporter.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { isAgent, withRequest, type RequestScope } from '../requestScope.ts';
+import { httpClientKind, isAgent, withRequest, type RequestScope } from '../requestScope.ts';
 import type { ProcessHandlers } from './processHandlers.ts';
 import type { OperationLimit } from './operationLimit.ts';
 import type { RateLimiter } from './rateLimit.ts';
@@ -43,6 +43,7 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
     const route = routes[name];
     const run = (): Promise<unknown> => withRequest(scope, () => handlerOf(name)(input, signal, reporter));
     if (route.clients === 'own' && isAgent(scope.client)) throw notForAgents(name);
+    if (route.clients === 'socket' && scope.client === httpClientKind) throw notForAgents(name);
     if (route.kind === 'read' || route.unlimited) return run();
     const noMore = noMoreWhy();
     if (noMore) throw noMore;
@@ -53,6 +54,6 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
 }
 
 const notForAgents = (name: RouteName): CwmError =>
-  new CwmError('AccessDenied', `Programs that act without a person cannot call "${name}".`, {
+  new CwmError('AccessDenied', `Programs that act without a person, and clients over TCP, cannot call "${name}".`, {
     hint: 'Do it in the editor or with the command line.',
   });

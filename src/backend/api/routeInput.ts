@@ -11,11 +11,11 @@ const inEnglish = z.locales.en().localeError;
  * A route's input, checked: the query or the JSON body, and over it the path's parameters.
  *
  * @throws CwmError InvalidParameter that names the invalid field, BodyTooLarge for a body over 16 MiB, of which no more than that is
- *   read.
+ *   read, RequestTimeout for one that did not come within `bodyMs`.
  */
-export async function readRouteInput(c: Context, name: RouteName): Promise<unknown> {
+export async function readRouteInput(c: Context, name: RouteName, bodyMs = 30_000): Promise<unknown> {
   const { method } = routes[name];
-  const given = method === 'POST' || method === 'PUT' ? await readJsonObject(c) : c.req.query();
+  const given = method === 'POST' || method === 'PUT' ? await readJsonObject(c, bodyMs) : c.req.query();
   const parsed = shapes[name].input.safeParse({ ...given, ...c.req.param() }, { error: inEnglish });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
@@ -26,8 +26,8 @@ export async function readRouteInput(c: Context, name: RouteName): Promise<unkno
 }
 
 /** An empty body is an empty object. */
-async function readJsonObject(c: Context): Promise<object> {
-  const text = await readBoundedText(c.req.raw);
+async function readJsonObject(c: Context, bodyMs: number): Promise<object> {
+  const text = await readBoundedText(c.req.raw, bodyMs);
   if (text === '') return {};
   let body: unknown;
   try {
@@ -39,19 +39,31 @@ async function readJsonObject(c: Context): Promise<object> {
   throw new CwmError('InvalidParameter', 'The body of the request is not a JSON object.');
 }
 
-async function readBoundedText(request: Request): Promise<string> {
+async function readBoundedText(request: Request, bodyMs: number): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > maxBodyBytes) throw bodyTooLarge();
+  if (!request.body) return '';
+  const reader = request.body.getReader();
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(tooSlow(bodyMs)), bodyMs);
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
-  for await (const chunk of request.body ?? []) {
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > maxBodyBytes) throw bodyTooLarge();
-    chunks.push(chunk);
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      if (done) return Buffer.concat(chunks).toString('utf8');
+      sizeBytes += value.byteLength;
+      if (sizeBytes > maxBodyBytes) throw bodyTooLarge();
+      chunks.push(value);
+    }
+  } finally {
+    clearTimeout(timer);
   }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 const bodyTooLarge = (): CwmError =>
   new CwmError('BodyTooLarge', `The request is larger than ${maxBodyBytes / 1024 / 1024} MiB.`, {
     context: { limitBytes: maxBodyBytes },
   });
+
+const tooSlow = (bodyMs: number): CwmError =>
+  new CwmError('RequestTimeout', `The body of the request did not come within ${bodyMs / 1000} s.`);

@@ -35,7 +35,14 @@ export const processRoutes = {
    * Makes room for a newer backend: nothing new is begun, and the backend ends when its running operations have. `running` is how many
    * there are.
    */
-  retire: { kind: 'change', allowedReadOnly: true, unlimited: true, method: 'POST', path: '/api/retire' },
+  retire: {
+    kind: 'change',
+    clients: 'socket',
+    allowedReadOnly: true,
+    unlimited: true,
+    method: 'POST',
+    path: '/api/retire',
+  },
   /** `known`: an entry that an earlier check printed, as `<sequence>:<hash>`. */
   verifyAudit: { kind: 'read', method: 'GET', path: '/api/audit/verify' },
   /** Whether the store is encrypted. `keyFile` and `keyId` are null when it is not. */

@@ -24,8 +24,11 @@ export interface Route {
   readonly allowedReadOnly?: true;
   /** A change that no limit refuses. */
   readonly unlimited?: true;
-  /** `own`: refused to programs that act without a person, since it ends others' work or cannot be undone. Default: any. */
-  readonly clients?: 'own';
+  /**
+   * `own`: refused to programs that act without a person and to clients over TCP, since it ends others' work or cannot be undone.
+   * `socket`: refused to clients over TCP. Default: any.
+   */
+  readonly clients?: 'own' | 'socket';
 }
 
 /** What goes in and what comes out. The backend checks both. */

@@ -120,6 +120,28 @@ export const backendSettings = {
     help: 'whether a model server on another machine must have an https URL: on or off',
     setting: 'cwm.requireTls',
   },
+  http: {
+    flag: 'http',
+    kind: 'text',
+    default: null,
+    means: '[HOST:]PORT',
+    help: 'answer the API on TCP too, on loopback unless --http-remote is on: [HOST:]PORT',
+  },
+  httpRemote: {
+    flag: 'http-remote',
+    kind: 'choice',
+    values: ['on', 'off'],
+    default: 'off',
+    means: 'on or off',
+    help: 'whether --http may name an address that other machines can reach: on or off',
+  },
+  httpTokenFile: {
+    flag: 'http-token-file',
+    kind: 'path',
+    default: null,
+    means: 'a file',
+    help: 'file with the token that clients of --http must send; it is made where there is none (default: http-token in the storage directory)',
+  },
   encryption: { flag: 'encryption', kind: 'choice', values: ['on', 'off'], default: null, means: 'on or off' },
   encryptionKeyFile: { flag: 'encryption-key-file', kind: 'path', default: null, means: 'a file' },
   stateFolder: {

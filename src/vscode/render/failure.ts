@@ -66,6 +66,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   EngineTimeout: ['doctor', 'showLog'],
   OperationTimeout: ['showLog'],
   Cancelled: [],
+  RequestTimeout: [],
   TooManyRequests: [],
   TooManyOperations: [],
   Exhausted: ['listWindows'],
@@ -74,6 +75,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   AccessDenied: ['openSettings', 'showLog'],
   EncryptionKey: ['showLog'],
   TlsRequired: ['openSettings'],
+  TokenRequired: [],
   Internal: ['showLog'],
 };
 

@@ -7,6 +7,7 @@ import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
 import type { Refusal } from '../../../src/backend/audit/refusals.ts';
 import { RateLimiter } from '../../../src/backend/api/rateLimit.ts';
 import { SignalBus } from '../../../src/backend/api/signalBus.ts';
+import { checkToken } from '../../../src/backend/api/pipeToken.ts';
 import type { ProcessHandlers } from '../../../src/backend/api/processHandlers.ts';
 import { FakeDomain } from '../support/fakeDomain.ts';
 
@@ -26,7 +27,7 @@ const app = createApp({
   onRefused: (refusal) => refused.push(refusal),
   streamsEnded: new AbortController().signal,
   operationsEnded: new AbortController().signal,
-  token: 'right',
+  admit: (headers) => checkToken(headers, 'right'),
   api: { current: 2, oldest: 1 },
 });
 

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidArgumentError, type Command } from 'commander';
 import { absolutePath } from '../../../client/absolutePath.ts';
 import { readBackendRecord } from '../../../client/backendRecord.ts';
 import { makeStorageDirectory } from '../../../client/storageDirectory.ts';
-import { alreadyRunningExitCode, type BackendRecord } from '../../../protocol/backendRecord.ts';
+import { alreadyRunningExitCode, httpTokenFile, type BackendRecord } from '../../../protocol/backendRecord.ts';
 import { embeddedFlagNames, embeddedFlags } from '../../../protocol/settings/embeddedFlags.ts';
 import {
   backendFlags,
@@ -59,12 +60,15 @@ const camelCase = (name: string): string => name.replaceAll(/-([a-z])/g, (_, let
 async function serve(run: Run, options: ServeOptions): Promise<number> {
   makeStorageDirectory(run.storage);
   const { nodePath, entry } = run.backendStart;
-  const { idleMinutes = backendSettings.idleMinutes.serveDefault, stateFolder } = options;
+  const { idleMinutes = backendSettings.idleMinutes.serveDefault } = options;
+  const absolute = (path: string | number | undefined): string | undefined =>
+    path === undefined ? undefined : absolutePath(String(path), run.terminal.cwd);
   const given = {
     ...options,
     engine: run.engine,
     idleMinutes,
-    stateFolder: stateFolder === undefined ? undefined : absolutePath(String(stateFolder), run.terminal.cwd),
+    stateFolder: absolute(options.stateFolder),
+    httpTokenFile: absolute(options.httpTokenFile),
   };
   const args = [entry, '--storage', run.storage, ...backendFlags(given)];
   for (const name of embeddedFlagNames) {
@@ -80,8 +84,15 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
   run.terminal.interrupted.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   const record = await announced(run.storage, child.pid, ended.signal);
   if (record) {
-    run.print({ storage: run.storage, ...record, token: undefined }, ({ storage, address }) =>
-      [`The backend is running for ${storage}. Ctrl-C ends it.`, `  socket  ${address}`].join('\n'),
+    const tokenFile = record.http === undefined ? undefined : (given.httpTokenFile ?? join(run.storage, httpTokenFile));
+    run.print(
+      { storage: run.storage, ...record, token: undefined, httpTokenFile: tokenFile },
+      ({ storage, address, http }) =>
+        [
+          `The backend is running for ${storage}. Ctrl-C ends it.`,
+          `  socket  ${address}`,
+          ...(http === undefined ? [] : [`  http    ${http}`, `  token   in ${tokenFile}`]),
+        ].join('\n'),
     );
   }
   const [code, signal] = await exited;

@@ -1,0 +1,43 @@
+import { isIP } from 'node:net';
+import { CwmError } from '../../protocol/errors.ts';
+import { isSameSecret } from './sameSecret.ts';
+import { hostInUrl, isLoopback, type HttpAddress } from './httpAddress.ts';
+
+export interface AdmissionRules {
+  readonly address: HttpAddress;
+  readonly token: string;
+}
+
+/**
+ * Refuses a request over TCP that no client of the user's sent. A page in a browser can reach loopback too: `Host` stops a page whose
+ * name was made to lead here (DNS rebinding), `Origin` one that says where it comes from, the token all others.
+ *
+ * @throws CwmError AccessDenied for `Host` and `Origin`, TokenRequired.
+ */
+export function admit(headers: Headers, { address, token }: AdmissionRules): void {
+  const host = headers.get('host') ?? '';
+  if (!isOwnHost(host, address)) {
+    throw new CwmError('AccessDenied', 'The request names another host than this backend.', {
+      hint: `Send the request to ${isLoopback(address.host) ? 'localhost or 127.0.0.1' : 'an address of this machine'}.`,
+    });
+  }
+  const origin = headers.get('origin');
+  const isForeign = origin !== null && origin.toLowerCase() !== `http://${host.toLowerCase()}`;
+  if (isForeign || headers.get('sec-fetch-site') === 'cross-site') {
+    throw new CwmError('AccessDenied', 'A page of another origin cannot call this backend.', {
+      hint: 'Call it from a program, not from a page in a browser.',
+    });
+  }
+  if (!isSameSecret(headers.get('authorization') ?? '', `Bearer ${token}`)) {
+    throw new CwmError('TokenRequired', 'The request does not carry the token of this backend.');
+  }
+}
+
+/** An address cannot be made to lead elsewhere, as a name can. On loopback, only addresses of loopback count. */
+function isOwnHost(header: string, { host, port }: HttpAddress): boolean {
+  const [, bracketed, name, digits = '80'] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(header) ?? [];
+  const named = (bracketed ?? name)?.toLowerCase();
+  if (named === undefined || Number(digits) !== port) return false;
+  if (named === host.toLowerCase() || hostInUrl(named) === host) return true;
+  return isLoopback(host) ? isLoopback(named) : isIP(named) !== 0;
+}

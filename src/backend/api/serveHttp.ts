@@ -1,0 +1,40 @@
+import { createApp, type AppParts } from './app.ts';
+import { httpClientKind } from '../requestScope.ts';
+import { admit } from './admission.ts';
+import { parseHttpAddress } from './httpAddress.ts';
+import { listenHttp, type HttpListener, type HttpTimes } from './httpListener.ts';
+import { readHttpToken } from './httpToken.ts';
+
+export interface HttpWish {
+  /** `[HOST:]PORT` */
+  readonly address: string;
+  /** Whether other machines may reach it. */
+  readonly remote: boolean;
+  /** Absolute. */
+  readonly tokenFile: string;
+  readonly times?: HttpTimes & { readonly bodyMs?: number };
+}
+
+/**
+ * Answers the same API on TCP, for programs that are no clients of this product. Each of them counts as one that acts without a person.
+ *
+ * @throws CwmError InvalidConfig for the token file or the address.
+ */
+export async function serveHttp(
+  { address, remote, tokenFile, times }: HttpWish,
+  parts: AppParts,
+): Promise<HttpListener> {
+  const wanted = parseHttpAddress(address, remote);
+  const token = await readHttpToken(tokenFile);
+  // The port is known only once it listens; until then nobody can ask.
+  let bound = wanted;
+  const app = createApp({
+    ...parts,
+    admit: (headers) => admit(headers, { address: bound, token }),
+    clientKind: httpClientKind,
+    bodyMs: times?.bodyMs,
+  });
+  const listener = await listenHttp((request) => app.fetch(request), wanted, times);
+  bound = listener.address;
+  return listener;
+}
