@@ -1,4 +1,5 @@
 import type { Engine } from '../core/ports/engine.ts';
+import type { PlaceKind } from '../protocol/engineSpec.ts';
 import type { Connect } from './http/address.ts';
 import type { Link } from './http/link.ts';
 
@@ -15,7 +16,7 @@ export interface AdapterOptions {
 /** One kind of model server. Adapters know nothing of each other: a new one is added to the list, and that is all. */
 export interface EngineAdapter {
   /** What belongs to such a server and a spec may name, because no server tells where it is. */
-  readonly places: Readonly<Record<string, 'folder' | 'url' | 'name'>>;
+  readonly places: Readonly<Record<string, PlaceKind>>;
 
   /** The folders that the command line of such a server names, as they stand there, by the names of places. */
   foldersIn?(args: readonly string[]): Readonly<Record<string, string>>;

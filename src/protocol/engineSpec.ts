@@ -12,9 +12,12 @@ export type EngineSpec =
   /** `modelFile: null` is the generated model. */
   | { readonly kind: 'embedded'; readonly modelFile: string | null };
 
+/** `socket` is a Unix socket (`ipc:///PATH`) or a loopback address (`tcp://127.0.0.1:PORT`). */
+export type PlaceKind = 'folder' | 'url' | 'socket' | 'name';
+
 export interface EngineSpecRules {
   /** What may stand behind the "#" of a URL. */
-  readonly places: ReadonlyMap<string, 'folder' | 'url' | 'name'>;
+  readonly places: ReadonlyMap<string, PlaceKind>;
   /** By the rules of this machine. */
   readonly isAbsolute: (path: string) => boolean;
 }
@@ -100,6 +103,11 @@ function parsePlaces(text: string, { places: kinds, isAbsolute }: EngineSpecRule
     if (kind === 'url' && (place === null || !isHttpUrl(place))) {
       throw badSpec(`"${name}" of the engine is not an http or https URL without a password.`);
     }
+    if (kind === 'socket' && (place === null || !isOwnSocket(place))) {
+      throw badSpec(
+        `"${name}" of the engine is neither ipc:///PATH nor tcp://127.0.0.1:PORT: what is sent there must not leave this machine.`,
+      );
+    }
     if (kind === 'name' && (place === null || !/\S/.test(place) || /\p{Cc}/u.test(place) || !place.isWellFormed())) {
       throw badSpec(`"${name}" of the engine is no name: ${show(given)}.`);
     }
@@ -114,6 +122,10 @@ function isHttpUrl(text: string): boolean {
   const { protocol, username, password } = new URL(text);
   return /^https?:$/.test(protocol) && username === '' && password === '';
 }
+
+/** `ipc:///PATH`, or a port of the loopback address: salts travel there in the clear. */
+const isOwnSocket = (text: string): boolean =>
+  /^ipc:\/\/\/[^\0]+$/.test(text) || /^tcp:\/\/(?:127\.0\.0\.1|localhost|\[::1\]):[1-9]\d{0,4}$/.test(text);
 
 function decode(text: string): string | null {
   try {

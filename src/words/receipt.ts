@@ -42,6 +42,7 @@ export function receiptWords(receipt: Receipt): ReceiptWords {
 
 const reuseSources: Readonly<Record<Exclude<Receipt['cachedTokensFrom'], OtherWord>, string>> = {
   usage: "from the response's usage",
+  events: "by the engine's block events",
   metrics: "from the server's counters",
   timings: "from the server's timings",
   none: 'nothing was reported',
@@ -57,13 +58,19 @@ function reuseRows(receipt: Receipt): Row[] {
       'Reused tokens',
       promptTokens === null
         ? null
-        : `${reused} (${ofWord(reuseSources, receipt.cachedTokensFrom) ?? receipt.cachedTokensFrom})`,
+        : `${reused} (${ofWord(reuseSources, receipt.cachedTokensFrom) ?? receipt.cachedTokensFrom}${eventBlocks(receipt)})`,
     ],
     ['Reusable at most', floorTokens === null ? null : `${formatCount(floorTokens)}${blocks}`],
     ['Served from', receipt.tier],
     ['Server otherwise idle', serverIdle === null ? null : serverIdle ? 'yes' : 'no'],
   ];
 }
+
+/** How many blocks the events named. */
+const eventBlocks = ({ cachedTokensFrom, cachedTokens, blockTokens }: Receipt): string =>
+  cachedTokensFrom === 'events' && cachedTokens !== null && blockTokens !== null
+    ? `: ${plural(Math.floor(cachedTokens / blockTokens), 'block')}`
+    : '';
 
 const checkWords: Readonly<Record<CheckResult, string>> = {
   agreed: 'agreed',

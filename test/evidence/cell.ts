@@ -15,7 +15,7 @@ import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import type { WindowManifest } from '../../src/protocol/schemas/window.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
-import { ManualTimer } from '../engines/vllm/rig.ts';
+import { ManualTimer, noPatience } from '../engines/vllm/rig.ts';
 import { noFaults } from '../fakes/fakeFaults.ts';
 import { CachingProxy } from '../fakes/cachingProxy.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
@@ -81,6 +81,8 @@ export async function runCell(product: Product, lie: Lie, operation: Operation, 
     timer,
     sleep: async (_, signal) => signal.throwIfAborted(),
     random: () => 0,
+    eventTimer: noPatience,
+    events: lie.hasEvents ? fake.events : undefined,
     ...(sight === 'files in sight' && (lie.hasTier ?? true) && { blockFiles: { rootDir } }),
   });
   product.engines.set(engine.spec, engine);

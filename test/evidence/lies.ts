@@ -19,6 +19,8 @@ export interface Lie {
   readonly capacityBlocks?: number;
   /** A response cache in front of the server. */
   readonly cache?: CacheKey;
+  /** The client gets the server's events about its KV blocks. */
+  readonly hasEvents?: boolean;
   /** Default 0.32.0. */
   readonly version?: string;
   /** False: the server keeps nothing beyond its memory. */
@@ -192,6 +194,43 @@ export const lies: readonly Lie[] = [
   { name: 'a cache in front knows requests by their body', cache: 'whole body' },
   { name: 'a cache in front knows requests by their prompt', cache: 'prompt' },
   { name: 'a cache in front, no tier', cache: 'prompt', hasTier: false },
+  { name: 'events: an honest server', hasEvents: true },
+  { name: 'events: a cache in front', hasEvents: true, cache: 'prompt' },
+  {
+    name: 'events: a cache in front, no tier, no metrics',
+    hasEvents: true,
+    cache: 'prompt',
+    hasTier: false,
+    faults: { metrics: false },
+  },
+  {
+    name: 'events: evicted in between, no tier',
+    hasEvents: true,
+    hasTier: false,
+    befalls: ({ fake }) => fake.evictAll(),
+  },
+  {
+    ...suddenly('events: claims all from now on, evicts all, and counts so', {
+      usageDetails: 'claims-all',
+      evictsAfterEachRequest: true,
+      countsClaims: true,
+    }),
+    hasEvents: true,
+    hasTier: false,
+  },
+  {
+    ...suddenly('events: claims all from now on, caches nothing, and counts so', {
+      usageDetails: 'claims-all',
+      prefixCaching: false,
+      countsClaims: true,
+    }),
+    hasEvents: true,
+  },
+  { ...lastingly('events: usage is null', { usageDetails: 'null' }), hasEvents: true },
+  { ...lastingly('events: of another request', { events: 'of another request' }), hasEvents: true },
+  { ...lastingly('events: with other hashes', { events: 'with other hashes' }), hasEvents: true },
+  { ...suddenly('events: lost from now on', { events: 'lost' }), hasEvents: true },
+  { ...suddenly('events: the tier claims only from now on', { tier: 'claims-only' }), hasEvents: true },
   { ...suddenly('claims all from now on, no tier', { usageDetails: 'claims-all' }), hasTier: false },
   suddenly('prompts are cut to their last tokens', { keepsLastTokens: 17 }),
   {

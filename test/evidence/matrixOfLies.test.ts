@@ -62,7 +62,8 @@ const row = (entries: readonly string[]): string => `| ${entries.join(' | ')} |`
 function whyNotClaimed({ receipt }: Cell, sight: Sight): string | null {
   if (!receipt) return 'it ended with an error';
   const { cachedTokens, promptTokens, cachedTokensFrom, content, blockTokens } = receipt;
-  if (cachedTokens === null || cachedTokensFrom !== 'usage') return 'the server does not show it of this request';
+  if (cachedTokens === null || (cachedTokensFrom !== 'usage' && cachedTokensFrom !== 'events'))
+    return 'the server does not show it of this request';
   if (cachedTokens > (promptTokens ?? 0)) return 'the server shows what can not be';
   if (receipt.verdict === 'reused') {
     if (receipt.summary.includes('worked out from the text')) return 'the ids may not be those of the conversation';

@@ -8,6 +8,7 @@ interface PooledBlock {
 export class FakeBlockPool {
   readonly #blocks = new Map<string, PooledBlock>();
   readonly #capacityBlocks: number;
+  readonly #onRemoved: (hashes: readonly string[]) => void;
   #tick = 0;
   /**
    * How many tokens of noise a request left in its last, partial block, which is given out next. Attention multiplies what a
@@ -15,8 +16,9 @@ export class FakeBlockPool {
    */
   staleNoiseTokens = 0;
 
-  constructor(capacityBlocks: number) {
+  constructor(capacityBlocks: number, onRemoved: (hashes: readonly string[]) => void) {
     this.#capacityBlocks = capacityBlocks;
+    this.#onRemoved = onRemoved;
   }
 
   get size(): number {
@@ -34,10 +36,13 @@ export class FakeBlockPool {
     const excess = this.#blocks.size - this.#capacityBlocks;
     if (excess <= 0) return;
     const oldest = [...this.#blocks].sort(([, a], [, b]) => a.lastUsed - b.lastUsed || b.depth - a.depth);
-    for (const [hash] of oldest.slice(0, excess)) this.#blocks.delete(hash);
+    const removed = oldest.slice(0, excess).map(([hash]) => hash);
+    for (const hash of removed) this.#blocks.delete(hash);
+    this.#onRemoved(removed);
   }
 
   clear(): void {
+    this.#onRemoved([...this.#blocks.keys()]);
     this.#blocks.clear();
   }
 }

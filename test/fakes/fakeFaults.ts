@@ -56,6 +56,8 @@ export interface FakeFaults {
   prefixCaching: boolean;
   /** What `/metrics` says; null for the block size that it has. */
   toldBlockTokens: string | null;
+  /** What becomes of its events about its KV blocks. */
+  events: 'published' | 'lost' | 'of another request' | 'with other hashes';
   /** Keeps in its tier what it was asked not to, as versions that don't know `max_offload_tokens`. */
   ignoresMaxOffload: boolean;
   /** Another conversation fills the cache after each request. */
@@ -103,6 +105,7 @@ export const noFaults: FakeFaults = {
   devMode: false,
   prefixCaching: true,
   toldBlockTokens: null,
+  events: 'published',
   ignoresMaxOffload: false,
   evictsAfterEachRequest: false,
   templateLine: '',

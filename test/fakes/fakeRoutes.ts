@@ -51,6 +51,8 @@ const notFound: Answer = { status: 404, json: { detail: 'Not Found' } };
 /** vLLM's OpenAI server, as far as a client of the KV cache meets it. */
 export function answerRequest(engine: FakeBackEnd, { method, path, headers, body }: SeenRequest): Answer {
   const { faults } = engine;
+  const xargs = (body as { vllm_xargs?: { kv_cache_report_mode?: unknown } } | undefined)?.vllm_xargs;
+  engine.events.begin((headers['x-session-id'] as string | undefined) ?? null, xargs?.kv_cache_report_mode);
   // vLLM guards only what is under /v1.
   if (path.startsWith('/v1') && faults.apiKey !== null && headers.authorization !== `Bearer ${faults.apiKey}`)
     return { status: 401, json: { error: 'Unauthorized' } };

@@ -1,5 +1,6 @@
 import { blockHashChain, type BlockHashProfile } from '../../src/base/kvBlockHash.ts';
 import type { FakeExampleConnector } from './fakeExampleConnector.ts';
+import type { FakeBlockEvents } from './fakeBlockEvents.ts';
 import type { FakeBlockPool } from './fakeBlockPool.ts';
 import type { FakeCounters } from './fakeCounters.ts';
 import type { FakeFaults } from './fakeFaults.ts';
@@ -21,6 +22,7 @@ export interface FakeScheduling {
   readonly blockTokens: number;
   readonly profile: BlockHashProfile;
   readonly pool: FakeBlockPool;
+  readonly events: FakeBlockEvents;
   readonly tier: FakeFsTier | null;
   readonly counters: FakeCounters;
   readonly example: FakeExampleConnector;
@@ -65,12 +67,14 @@ export function runRequest(
   const reusable = faults.prefixCaching ? Math.floor((ids.length - 1) / blockTokens) : 0;
 
   const prompt: FakeBlock[] = [];
+  const loaded: string[] = [];
   const sources = { device: 0, disk: 0 };
   for (const hash of hashes.slice(0, reusable)) {
     const onDevice = pool.get(hash);
     const bytes = onDevice ?? loadFromTier(engine, hash);
     if (!bytes) break;
     prompt.push({ hash, bytes });
+    if (!onDevice) loaded.push(hash);
     sources[onDevice ? 'device' : 'disk'] += blockTokens;
   }
   for (const block of faults.connector === 'ExampleConnector' ? engine.example.find(ids).slice(prompt.length) : []) {
@@ -79,6 +83,7 @@ export function runRequest(
   }
   const cachedTokens = prompt.length * blockTokens;
 
+  if (faults.prefixCaching) engine.events.ran({ hashes, reused: prompt.length, loaded, ids, blockTokens, salt });
   let state: ModelState | null = startState(faults.weights);
   for (const { bytes } of prompt) state = attend(state, bytes);
   const grow = (sequence: readonly number[], names: readonly string[], into: FakeBlock[]): void => {

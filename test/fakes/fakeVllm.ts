@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { defaultHashSeed, type BlockHashProfile } from '../../src/base/kvBlockHash.ts';
+import { FakeBlockEvents } from './fakeBlockEvents.ts';
 import { FakeBlockPool } from './fakeBlockPool.ts';
 import { FakeExampleConnector } from './fakeExampleConnector.ts';
 import { FakeCounters } from './fakeCounters.ts';
@@ -34,6 +35,8 @@ export interface FakeVllmOptions {
  */
 export class FakeVllm {
   readonly faults: FakeFaults;
+  /** Its events about its KV blocks. */
+  readonly events: FakeBlockEvents;
   /** Called with each request before it is answered: what it does to {@link faults} holds for that request. */
   onRequest: (request: SeenRequest) => void = () => undefined;
   readonly #options: FakeVllmOptions;
@@ -46,6 +49,7 @@ export class FakeVllm {
   private constructor(options: FakeVllmOptions) {
     this.#options = options;
     this.faults = { ...noFaults, ...options.faults };
+    this.events = new FakeBlockEvents(this.faults);
     this.#tier = options.tier ? new FakeFsTier(options.tier, options.blockTokens ?? 16, blockBytes) : null;
     this.#backEnd = this.#boot(options.hashSeed ?? defaultHashSeed);
     this.#http = new FakeHttpServer({
@@ -140,6 +144,7 @@ export class FakeVllm {
     if (this.#http.isListening) await this.kill();
     Object.assign(this.faults, change);
     this.#startSeconds += 100;
+    this.events.restart();
     const seed = this.faults.randomSeedAfterRestart ? randomBytes(8).toString('hex') : this.#backEnd.profile.seed;
     this.#backEnd = this.#boot(seed);
     await this.#http.listen();
@@ -162,7 +167,8 @@ export class FakeVllm {
         seed,
         saltEncoding: minor >= 31 ? 'tagged' : 'bare',
       },
-      pool: new FakeBlockPool(this.#options.capacityBlocks ?? 4096),
+      pool: new FakeBlockPool(this.#options.capacityBlocks ?? 4096, (hashes) => this.events.removed(hashes)),
+      events: this.events,
       tier: this.#tier,
       counters: new FakeCounters(this.#startSeconds),
       example: new FakeExampleConnector(this.#options.blockTokens ?? 16),

@@ -121,7 +121,8 @@ async function askBelievably(
   const measured = await ask();
   if (!measured) return null;
   const claimsReuse = (measured.reuse.cachedTokens ?? 0) > measured.reuse.promptTokens / 2;
-  const isTooSlow = ({ reuse }: Measurement): boolean => claimsReuse && prefill.isTooSlowForReuse(spec, reuse);
+  const isTooSlow = ({ reuse }: Measurement): boolean =>
+    claimsReuse && reuse.cachedTokensFrom !== 'events' && prefill.isTooSlowForReuse(spec, reuse);
   if (!isTooSlow(measured)) {
     prefill.observe(spec, measured.reuse);
     return measured;

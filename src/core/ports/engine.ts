@@ -73,7 +73,7 @@ export interface GenerateRequest {
 export interface ReuseEvidence {
   readonly promptTokens: number;
   readonly cachedTokens: number | null;
-  readonly cachedTokensFrom: 'usage' | 'metrics' | 'timings' | 'none';
+  readonly cachedTokensFrom: 'usage' | 'events' | 'metrics' | 'timings' | 'none';
   readonly tier: KvTier | null;
   readonly timeToFirstTokenMs: number | null;
   /** Whether no other client used the server during the request; null when that is not known. */
@@ -82,6 +82,10 @@ export interface ReuseEvidence {
   readonly counters: Readonly<Record<string, number>>;
   /** The server's counters can be read, nothing was in flight, and they did not move: something in front of the server answered. */
   readonly isFromElsewhere?: boolean;
+  /** The server publishes events about its KV blocks, and none of this request came: it never arrived, or its events were lost. */
+  readonly isUnannounced?: boolean;
+  /** The server's events say that it had not stored what its answer claims to have reused, or the other way round. */
+  readonly isContradicted?: boolean;
   /** It claimed reuse but took as long as computing. The core sets this, and then trusts none of its counts. */
   readonly isTooSlow?: boolean;
 }

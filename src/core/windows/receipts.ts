@@ -32,7 +32,8 @@ export function reuseFields(
 
 /** Why the counts of a request are no evidence, and how the user can get evidence. */
 export function reuseNotes(reuse: ReuseEvidence): string[] {
-  const { cachedTokensFrom, cachedTokens, promptTokens, isFromElsewhere, isTooSlow } = reuse;
+  const { cachedTokensFrom, cachedTokens, promptTokens, isFromElsewhere, isTooSlow, isUnannounced, isContradicted } =
+    reuse;
   if (isTooSlow)
     return [
       'The model server claimed reuse and took as long as computing the context takes, twice, so its claim is not believed.',
@@ -40,6 +41,14 @@ export function reuseNotes(reuse: ReuseEvidence): string[] {
   if (isFromElsewhere)
     return [
       'The model server counted no request, so something in front of it answered instead: a response cache, say. Connect to the model server directly.',
+    ];
+  if (isUnannounced)
+    return [
+      'The model server publishes events about its KV blocks, and none of this request arrived: something else answered it, or the events were lost. Connect to the model server directly, or thaw again.',
+    ];
+  if (isContradicted)
+    return [
+      "The model server's own events contradict its claim of reuse: they do not show these blocks as stored before. Its claim is not believed.",
     ];
   return cachedTokensFrom === 'metrics'
     ? [

@@ -27,6 +27,8 @@ export interface LinkRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
+  /** Besides those of every request. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** `small` computes nothing, `brief` a few tokens: both must end within their time; `long` may spend minutes on its first token. */
   readonly patience: 'small' | 'brief' | 'long';
   /** What an answer of the wrong kind means: NotAnEngine while it is not known what answers, EngineFailed later. */
@@ -237,6 +239,7 @@ export class Link {
       accept: type || '*/*',
       // A measurement must belong to this request, and counters to this moment.
       'cache-control': 'no-store',
+      ...request.headers,
       ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
     };

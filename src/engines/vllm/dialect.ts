@@ -8,6 +8,7 @@ const vllmFields = [
   'return_token_ids',
   'return_tokens_as_token_ids',
   'kv_transfer_params',
+  'vllm_xargs',
 ] as const;
 /** These and no others may be left out without being named: no answer is another without them. */
 const unnamedFields: readonly string[] = [...vllmFields, 'stream_options', 'seed', 'user'];

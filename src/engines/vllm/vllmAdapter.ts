@@ -1,18 +1,27 @@
 import type { EngineAdapter } from '../engineAdapter.ts';
 import { fileTierIn } from './findings/fileTierIn.ts';
+import { ZmtpSubscriber } from './events/zmtpSubscriber.ts';
 import { VllmEngine } from './vllmEngine.ts';
 
 /**
  * vLLM, and whatever else speaks the OpenAI API: the one to ask last. `#tier=DIR` names the `root_dir` of its file tier where this
- * machine reaches it, `#lmcache=URL` the coordinator of the LMCache that keeps its KV, `#model=NAME` the model to use where it has several.
+ * machine reaches it, `#lmcache=URL` the coordinator of the LMCache that keeps its KV, `#events=ipc:///PATH` the
+ * endpoint of `--kv-events-config`, `#model=NAME` the model to use where it has several.
  */
 export const vllmAdapter: EngineAdapter = {
-  places: { tier: 'folder', lmcache: 'url', model: 'name' },
+  places: { tier: 'folder', lmcache: 'url', events: 'socket', model: 'name' },
   foldersIn(args): Record<string, string> {
     const tier = fileTierIn(args);
     return tier === null ? {} : { tier };
   },
   recognises: async () => true,
-  create: ({ spec, connect, places: { tier, lmcache, model } }) =>
-    new VllmEngine({ spec, connect, model, lmcache, blockFiles: tier === undefined ? undefined : { rootDir: tier } }),
+  create: ({ spec, connect, places: { tier, lmcache, events, model } }) =>
+    new VllmEngine({
+      spec,
+      connect,
+      model,
+      lmcache,
+      blockFiles: tier === undefined ? undefined : { rootDir: tier },
+      events: events === undefined ? undefined : new ZmtpSubscriber(events),
+    }),
 };

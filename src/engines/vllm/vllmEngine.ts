@@ -32,6 +32,8 @@ import { BlockStore, type BlockFilesOptions } from './blocks/blockStore.ts';
 import { CanaryAsker } from './chat/canaryAsker.ts';
 import { completionRequest, probeRequest } from './chat/completion.ts';
 import { converse } from './chat/converse.ts';
+import { BlockEvents } from './events/blockEvents.ts';
+import type { EventSource } from './events/eventSource.ts';
 import { Dialect } from './dialect.ts';
 import { weigh } from './metrics/evidence.ts';
 import { findCut } from './chat/promptCheck.ts';
@@ -49,6 +51,10 @@ export interface VllmEngineOptions {
   readonly blockFiles?: BlockFilesOptions | undefined;
   /** URL of the coordinator of the LMCache that keeps its KV. */
   readonly lmcache?: string | undefined;
+  /** Its events about its KV blocks. */
+  readonly events?: EventSource | undefined;
+  /** For the second that events may take. Default: `timer`. */
+  readonly eventTimer?: Timer;
   readonly timeouts?: Partial<Timeouts>;
   /** How long `persist` waits for block files while none appears. Default 30 s. */
   readonly persistPatienceMs?: number;
@@ -80,6 +86,7 @@ export class VllmEngine implements Engine {
   readonly #queue = new SerialQueue();
   #known: KnownServer | null = null;
   readonly #requests: CountedRequests;
+  readonly #events: BlockEvents | null;
   /** Set when the server was lost: whatever answers next may be another one. */
   #suspect = false;
 
@@ -92,7 +99,13 @@ export class VllmEngine implements Engine {
     this.#clock = options.clock ?? systemClock;
     this.#timer = options.timer ?? systemTimer;
     this.#sleep = options.sleep ?? systemSleep;
-    this.#requests = new CountedRequests({ clock: this.#clock, sleep: this.#sleep, isFar: () => isFar(this.#known) });
+    this.#events = options.events ? new BlockEvents(options.events, options.eventTimer ?? this.#timer) : null;
+    this.#requests = new CountedRequests({
+      clock: this.#clock,
+      sleep: this.#sleep,
+      isFar: () => isFar(this.#known),
+      events: this.#events,
+    });
     const http = {
       timeouts: { ...defaultTimeouts, ...options.timeouts },
       timer: this.#timer,
@@ -120,6 +133,7 @@ export class VllmEngine implements Engine {
         blockTokens,
         hashProfile: blocks.hashProfile,
         isUntried,
+        notices: [...description.notices, ...(await this.#eventNotices())],
         ...(roundTripMs >= farMs && { roundTripMs }),
       };
     });
@@ -243,6 +257,7 @@ export class VllmEngine implements Engine {
   }
 
   async close(): Promise<void> {
+    this.#events?.close();
     await Promise.all([this.#links.close(), this.#lmcache?.close()]);
   }
 
@@ -309,6 +324,13 @@ export class VllmEngine implements Engine {
     return this.#requests.complete(link, server, context, request, signal);
   }
 
+  async #eventNotices(): Promise<string[]> {
+    if (!this.#events || (await this.#events.ready())) return [];
+    return [
+      `The events that "#events" names cannot be read (${this.#events.problem}), so reuse is judged without them. Start vLLM with --kv-events-config, and the same endpoint.`,
+    ];
+  }
+
   #probeParts(link: Link, { identity, blocks, dialect }: KnownServer, signal: AbortSignal): ProbeParts {
     const { kind, model } = identity.description;
     return {
@@ -320,7 +342,7 @@ export class VllmEngine implements Engine {
       complete: (context, canary) =>
         this.#requests.complete(
           link,
-          { identity, dialect },
+          { identity, dialect, blocks },
           context,
           probeRequest(model.id, context, canary, kind === 'vllm'),
           signal,

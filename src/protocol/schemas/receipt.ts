@@ -80,8 +80,8 @@ export const receiptSchema = z.object({
   /** Most tokens this engine could have reused: `floor((promptTokens - 1) / blockTokens) * blockTokens`. */
   floorTokens: count,
   blockTokens: count,
-  /** Where `cachedTokens` was read: the response, clean counters, llama-server's timings, or nowhere. */
-  cachedTokensFrom: growing(['usage', 'metrics', 'timings', 'none']),
+  /** Where `cachedTokens` was read: the response, the response and the engine's events about its blocks, clean counters, llama-server's timings, or nowhere. */
+  cachedTokensFrom: growing(['usage', 'events', 'metrics', 'timings', 'none']),
   content: contentChecksSchema,
   repair: growing(repairs),
   /** Of a thaw that reused what was frozen. Left out where it cannot be told. */

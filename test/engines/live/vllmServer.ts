@@ -48,6 +48,8 @@ export interface VllmStart {
   /** How block hashes are made. Default `sha256_cbor`; vLLM's own default is `sha256`. */
   readonly hashAlgorithm?: 'sha256_cbor' | 'sha256';
   readonly apiKey?: string;
+  /** Where it publishes events about its KV blocks, as `ipc:///PATH`: nothing else on the machine may read them. Default: nowhere. */
+  readonly eventsEndpoint?: string;
 }
 
 const defaultHostTierBytes = 256 * 2 ** 20;
@@ -111,12 +113,15 @@ function serverArguments(start: VllmStart, port: number, engineId: string): stri
     '--disable-log-stats': !logStats,
     '--enable-per-request-metrics': perRequestMetrics,
     '--kv-transfer-config': transfer && JSON.stringify(transfer),
+    '--kv-events-config': start.eventsEndpoint && JSON.stringify(eventsConfig(start.eventsEndpoint)),
   };
   return Object.entries(flags).flatMap(([flag, value]) => {
     if (value === undefined || value === false) return [];
     return value === true ? [flag] : [flag, String(value)];
   });
 }
+
+const eventsConfig = (endpoint: string): object => ({ enable_kv_cache_events: true, publisher: 'zmq', endpoint });
 
 function transferConfig(
   { connector, kvDir, lmcachePort, hostTierBytes = defaultHostTierBytes }: VllmStart,

@@ -56,6 +56,8 @@ export interface RigOptions {
   readonly tier?: { readonly modelPath?: string; readonly lastBlock?: 'soon' | 'next-step' };
   readonly engine?: Partial<VllmEngineOptions>;
   readonly managed?: boolean;
+  /** Whether the client gets the server's events about its KV blocks. */
+  readonly events?: boolean;
   /** Done in each pause of the client. */
   readonly onPause?: (rig: Rig) => Promise<void> | void;
 }
@@ -83,6 +85,8 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       await options.onPause?.(rig);
     },
     random: () => 0,
+    events: options.events ? fake.events : undefined,
+    eventTimer: noPatience,
     blockFiles: options.tier ? { rootDir } : undefined,
     ...options.engine,
   });
@@ -94,6 +98,14 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   });
   return rig;
 }
+
+/** The fakes publish events before they answer: what has not come by then never comes. */
+export const noPatience: Timer = {
+  schedule: (_, task) => {
+    task();
+    return () => undefined;
+  },
+};
 
 /** Token ids that differ from one call to the next. */
 let nextSeed = 1;

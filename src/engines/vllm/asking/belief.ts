@@ -61,4 +61,4 @@ export const unseen = (reuse: ReuseEvidence): ReuseEvidence => ({
 });
 
 export const asBelieved = (reuse: ReuseEvidence, { isBelieved }: KnownServer): ReuseEvidence =>
-  isBelieved === false ? unseen(reuse) : reuse;
+  isBelieved === false && reuse.cachedTokensFrom !== 'events' ? unseen(reuse) : reuse;

@@ -1,8 +1,11 @@
+import { randomId } from '../../../base/hash.ts';
 import type { Clock } from '../../../base/clock.ts';
-import type { KvContext } from '../../../core/ports/engine.ts';
+import type { KvContext, ReuseEvidence } from '../../../core/ports/engine.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../../http/link.ts';
 import type { Sleep } from '../../http/timing.ts';
+import type { BlockEvents } from '../events/blockEvents.ts';
+import { reusableBlocks, weighEvents } from '../events/weighEvents.ts';
 import { checkEcho } from '../chat/completion.ts';
 import { weigh } from '../metrics/evidence.ts';
 import type { ServerMetrics } from '../metrics/serverMetrics.ts';
@@ -22,16 +25,26 @@ export class CountedRequests {
   readonly #clock: Clock;
   readonly #sleep: Sleep;
   readonly #isFar: () => boolean;
+  readonly #events: BlockEvents | null;
   /** The counters as they were read last. */
   #latest: { readonly metrics: ServerMetrics | null; readonly atMs: number } | null = null;
   /** The last request over a whole context, and what it showed. */
   #lastAsked: { readonly context: KvContext; readonly completed: Completed; readonly atMs: number } | null = null;
 
-  /** @param options.isFar whether the server's answers take so long that a reading of its counters should be used twice. */
-  constructor(options: { readonly clock: Clock; readonly sleep: Sleep; readonly isFar: () => boolean }) {
+  /**
+   * @param options.isFar whether the server's answers take so long that a reading of its counters should be used twice.
+   * @param options.events the server's events about its KV blocks, where its spec names them.
+   */
+  constructor(options: {
+    readonly clock: Clock;
+    readonly sleep: Sleep;
+    readonly isFar: () => boolean;
+    readonly events: BlockEvents | null;
+  }) {
     this.#clock = options.clock;
     this.#sleep = options.sleep;
     this.#isFar = options.isFar;
+    this.#events = options.events;
   }
 
   /** The counters as something else has just read them. */
@@ -54,22 +67,28 @@ export class CountedRequests {
 
   async complete(
     link: Link,
-    { identity, dialect }: Pick<KnownServer, 'identity' | 'dialect'>,
+    { identity, dialect, blocks }: Pick<KnownServer, 'identity' | 'dialect' | 'blocks'>,
     context: KvContext,
     request: LinkRequest,
     signal: AbortSignal,
   ): Promise<Completed> {
     assertFits(context.ids.length, identity.description.model.maxModelLen, link.label);
+    const announced = await this.#watch(identity, blocks, context);
     const before = await this.#readBefore(link, signal);
     const startedMs = this.#clock.elapsedMs();
     const send = (fitting: LinkRequest) => link.json(fitting, completionSchema, signal);
-    const { value, triedBefore } = await dialect.ask(request, send);
+    const asked = announced ? announced.mark(request) : request;
+    const { value, triedBefore } = await dialect.ask(asked, send).catch((error: unknown) => {
+      announced?.end();
+      throw error;
+    });
     const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
     checkEcho(value, context.ids, link.label);
     const after = before && (await this.#readMoved(link, before, signal));
     if (after) this.noteCounters(after, this.#clock.elapsedMs());
-    const reuse = weigh({
-      sentTokens: context.ids.length,
+    const sentTokens = context.ids.length;
+    const weighed = weigh({
+      sentTokens,
       usage: value.usage ?? null,
       triedBefore,
       timeToFirstTokenMs,
@@ -77,7 +96,31 @@ export class CountedRequests {
       before,
       after,
     });
+    const reuse = announced ? await announced.weigh(weighed, { triedBefore, sentTokens }) : weighed;
     return { completion: value, reuse, before, after };
+  }
+
+  /** Has the server announce the blocks of the next request under a nonce of its own. Null where no events arrive, or its blocks have no known names. */
+  async #watch({ description }: KnownServer['identity'], { hashProfile }: KnownServer['blocks'], context: KvContext) {
+    const { kind, blockTokens } = description;
+    const events = this.#events;
+    if (!events || kind !== 'vllm' || hashProfile === null || blockTokens === null) return null;
+    if (!(await events.ready())) return null;
+    const nonce = `cwm-${randomId()}`;
+    const watched = events.watch(nonce);
+    return {
+      mark: (request: LinkRequest): LinkRequest => ({
+        ...request,
+        headers: { ...request.headers, 'x-session-id': nonce },
+        body: { ...(request.body as object), vllm_xargs: { kv_cache_report_mode: 'full' } },
+      }),
+      weigh: async (reuse: ReuseEvidence, sent: { triedBefore: boolean; sentTokens: number }) => {
+        const expected = reusableBlocks(context, hashProfile, blockTokens);
+        const outcome = await watched.outcome(expected).finally(() => watched.end());
+        return weighEvents(reuse, outcome, expected, sent);
+      },
+      end: () => watched.end(),
+    };
   }
 
   /** The counters before a request: those after the last one, where nothing was waited for in between, since each reading takes a round. */

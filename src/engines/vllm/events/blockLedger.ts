@@ -1,0 +1,131 @@
+import { readBatch, type BlockEvent } from './blockEvent.ts';
+import type { EventSink } from './eventSource.ts';
+
+type Stored = Extract<BlockEvent, { type: 'stored' }>;
+
+/** A block that was announced for a request. */
+interface Announced {
+  readonly parent: string | null;
+  readonly ids: readonly number[];
+  readonly keys: readonly unknown[];
+  /** It had been announced before, and not removed since: the server did not compute it for this request. */
+  readonly wasThere: boolean;
+}
+
+/** What a context's blocks are expected to be. */
+export interface ExpectedBlocks {
+  /** Whole hashes, first block first. */
+  readonly hashes: readonly string[];
+  readonly ids: readonly number[];
+  readonly blockTokens: number;
+  readonly salt: string;
+}
+
+/** What the events say of one request. */
+export interface AnnouncedReuse {
+  /** Blocks from the first on that were announced for the request, with the right hashes, tokens and salt. */
+  readonly announced: number;
+  /** Those of them, from the first on, that the server had before. */
+  readonly reused: number;
+  /** Everything that the server has published since it started was seen, so that a block that is not known was not there. */
+  readonly isComplete: boolean;
+}
+
+/**
+ * Which KV blocks a server has, by its own events. vLLM announces reused and newly computed blocks of a request in the same form, so only what
+ * was announced before tells them apart. A gap in the sequence may hide a removal: after one, nothing is known.
+ */
+export class BlockLedger implements EventSink {
+  readonly #onDevice = new Set<string>();
+  readonly #inTiers = new Set<string>();
+  #next: bigint | null = null;
+  #isComplete = false;
+  /** By nonce, only of requests that are being measured. */
+  readonly #watched = new Map<string, Map<string, Announced>>();
+  #onChange: () => void = () => undefined;
+
+  connected(): void {
+    this.#forget(null);
+  }
+
+  message(parts: readonly Uint8Array[]): void {
+    const batch = readBatch(parts);
+    if (batch === null) {
+      this.#forget(null);
+      return;
+    }
+    if (batch.sequence === 0n || batch.sequence !== this.#next) this.#forget(batch.sequence);
+    this.#next = batch.sequence + 1n;
+    for (const event of batch.events) this.#apply(event);
+    this.#onChange();
+  }
+
+  watch(nonce: string, onChange: () => void): void {
+    this.#watched.set(nonce, new Map());
+    this.#onChange = onChange;
+  }
+
+  unwatch(nonce: string): void {
+    this.#watched.delete(nonce);
+    this.#onChange = () => undefined;
+  }
+
+  reuseOf(nonce: string, { hashes, ids, blockTokens, salt }: ExpectedBlocks): AnnouncedReuse {
+    const blocks = this.#watched.get(nonce);
+    let announced = 0;
+    let reused = 0;
+    for (const [index, hash] of hashes.map(shortened).entries()) {
+      const block = blocks?.get(hash);
+      const expectedIds = ids.slice(index * blockTokens, (index + 1) * blockTokens);
+      const parent = index === 0 ? null : shortened(hashes[index - 1] ?? '');
+      if (!block || block.parent !== parent || !isSame(block.ids, expectedIds)) break;
+      if (index === 0 && !hasSalt(block.keys, salt)) break;
+      if (block.wasThere && reused === announced) reused++;
+      announced++;
+    }
+    return { announced, reused, isComplete: this.#isComplete };
+  }
+
+  /** @param sequence of the first batch that is seen from here on; null where none has come. */
+  #forget(sequence: bigint | null): void {
+    this.#onDevice.clear();
+    this.#inTiers.clear();
+    for (const blocks of this.#watched.values()) blocks.clear();
+    this.#isComplete = sequence === 0n;
+    this.#next = null;
+  }
+
+  #apply(event: BlockEvent): void {
+    if (event.type === 'cleared') {
+      this.#onDevice.clear();
+      this.#inTiers.clear();
+    } else if (event.type === 'removed') {
+      const place = event.isOnDevice ? this.#onDevice : this.#inTiers;
+      for (const hash of event.hashes) place.delete(hash);
+    } else this.#store(event);
+  }
+
+  #store(event: Stored): void {
+    const { hashes, session, ids, blockTokens, isOnDevice } = event;
+    const blocks = isOnDevice && session !== null ? this.#watched.get(session) : undefined;
+    hashes.forEach((hash, index) => {
+      // Announced twice for one request, the first time decides: the second one finds what the first one left.
+      if (blocks && !blocks.has(hash))
+        blocks.set(hash, {
+          parent: index === 0 ? event.parent : (hashes[index - 1] ?? null),
+          ids: ids.slice(index * blockTokens, (index + 1) * blockTokens),
+          keys: index === 0 ? event.firstKeys : [],
+          wasThere: this.#onDevice.has(hash) || this.#inTiers.has(hash),
+        });
+    });
+    const place = isOnDevice ? this.#onDevice : this.#inTiers;
+    for (const hash of hashes) place.add(hash);
+  }
+}
+
+const shortened = (hash: string): string => hash.slice(-16);
+const isSame = (one: readonly number[], two: readonly number[]): boolean =>
+  one.length === two.length && one.every((id, index) => id === two[index]);
+
+/** Bare, or with its name, as versions differ. */
+const hasSalt = (keys: readonly unknown[], salt: string): boolean => keys.flat().includes(salt);
