@@ -28,7 +28,8 @@ export const branchRoutes = {
 } as const satisfies Record<string, Route>;
 
 const answering = () => ({ maxTokens: z.optional(z.number()), temperature: z.optional(z.number()), ...onEngine });
-const optionalText = z.optional(text);
+/** A function, as every schema here: clients load this module for its facts, and a schema at its top would come with them. */
+const optionalText = () => z.optional(text);
 
 export const branchShapes = () =>
   ({
@@ -37,7 +38,7 @@ export const branchShapes = () =>
       input: z.object({
         session: text,
         /** Default: `branch-2` and so on. */
-        name: optionalText,
+        name: optionalText(),
         /** Id of the last message that is shared; null: none is. Default: the last one of the active branch. */
         at: z.optional(z.nullable(text)),
         /** Default true. */
@@ -49,7 +50,7 @@ export const branchShapes = () =>
       input: z.object({
         session: text,
         branch: text,
-        rename: optionalText,
+        rename: optionalText(),
         /** Id of a named prompt; null: that of the session. */
         systemPrompt: z.optional(z.nullable(text)),
         breakPrefix: flag,
@@ -58,7 +59,7 @@ export const branchShapes = () =>
     },
     deleteBranch: { input: z.object({ session: text, branch: text }), output: sessionSchema },
     compareBranches: {
-      input: z.object({ session: text, branch: text, /** Default: the active one. */ with: optionalText }),
+      input: z.object({ session: text, branch: text, /** Default: the active one. */ with: optionalText() }),
       output: branchComparisonSchema,
     },
     mergeBranch: {
@@ -73,14 +74,14 @@ export const branchShapes = () =>
     },
     rollBack: { input: z.object({ session: text, message: z.nullable(text) }), output: sessionSchema },
     editMessage: {
-      input: z.object({ session: text, message: text, text, branch: optionalText, ...answering() }),
+      input: z.object({ session: text, message: text, text, branch: optionalText(), ...answering() }),
       output: sendResultSchema,
     },
     regenerate: {
       input: z.object({
         session: text,
-        /** The answer. Default: the last one. */ message: optionalText,
-        branch: optionalText,
+        /** The answer. Default: the last one. */ message: optionalText(),
+        branch: optionalText(),
         ...answering(),
       }),
       output: sendResultSchema,
