@@ -3,6 +3,7 @@ import { productVersion } from '../protocol/version.ts';
 import type { Perform } from './action.ts';
 import { registerAudit } from './commands/storage/audit.ts';
 import { registerBranch } from './commands/sessions/branch.ts';
+import { registerChat } from './commands/sessions/chat.ts';
 import { registerClone } from './commands/windows/clone.ts';
 import { registerDelete } from './commands/windows/delete.ts';
 import { registerDemo } from './commands/backend/demo.ts';
@@ -70,6 +71,7 @@ const groups = [
   registerBranch,
   registerPrime,
   registerSend,
+  registerChat,
   registerFreeze,
   registerThaw,
   registerClone,

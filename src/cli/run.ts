@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { entryPointPath } from '../base/entryPoint.ts';
-import type { BackendClient } from '../client/backendClient.ts';
+import type { BackendClient, CallOptions } from '../client/backendClient.ts';
 import type { BackendStart } from '../client/backendChild.ts';
 import { backendClient } from '../client/connectBackend.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
@@ -55,14 +55,16 @@ export class Run {
   }
 
   /**
-   * Calls the backend, starts it when none runs, and shows the progress on a terminal. Ctrl-C aborts the call.
+   * Calls the backend, starts it when none runs, and shows the progress on a terminal, until text arrives.
    *
    * @param doing the step to show until the backend names one, like "Freezing".
+   * @param options `signal` aborts the call; default: Ctrl-C.
    */
   async call<Name extends RouteName>(
     name: Name,
     input: RouteInput<Name>,
     doing = 'Working',
+    { signal = this.terminal.interrupted, onText }: Pick<CallOptions, 'signal' | 'onText'> = {},
   ): Promise<RouteOutput<Name>> {
     this.#client ??= backendClient({
       storage: this.storage,
@@ -71,11 +73,19 @@ export class Run {
       engineKey: async () => this.terminal.env['CWM_API_KEY'],
     });
     const client = this.#client;
-    const signal = this.terminal.interrupted;
-    if (this.json || !this.terminal.isWatched) return await client.call(name, input, { signal });
+    if (this.json || !this.terminal.isWatched)
+      return await client.call(name, input, { signal, ...(onText && { onText }) });
     const progress = new ProgressLine(this.terminal, doing);
+    const hear = (piece: string): void => {
+      progress.dispose();
+      onText?.(piece);
+    };
     try {
-      return await client.call(name, input, { signal, onProgress: (step) => progress.show(step) });
+      return await client.call(name, input, {
+        signal,
+        onProgress: (step) => progress.show(step),
+        ...(onText && { onText: hear }),
+      });
     } finally {
       progress.dispose();
     }

@@ -26,6 +26,7 @@ export class ProgressLine implements Disposable {
   dispose(): void {
     clearInterval(this.#timer);
     if (this.#frame > 0) this.#terminal.err('\r\u001b[K');
+    this.#frame = 0;
   }
 
   #draw(): void {

@@ -1,6 +1,7 @@
 import { addAbortSignal } from 'node:stream';
 import { decodeText } from '../../base/decodeText.ts';
 import { CwmError } from '../../protocol/errors.ts';
+import { processPrompter, type Prompter } from './prompter.ts';
 
 /** What a command sees of the process that runs it. */
 export interface Terminal {
@@ -14,6 +15,8 @@ export interface Terminal {
   err(text: string): void;
   /** Reads text to its end. @throws an abort error with Ctrl-C, CwmError InvalidParameter for what is no Unicode text. */
   readStdin(): Promise<string>;
+  /** From now on the person's lines go to it. */
+  prompter(): Prompter;
 }
 
 /** The terminal of this process. */
@@ -25,6 +28,7 @@ export function processTerminal(interrupted: AbortSignal): Terminal {
     interrupted,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
+    prompter: () => processPrompter(interrupted),
     readStdin: async () => {
       const chunks: Uint8Array[] = [];
       for await (const chunk of addAbortSignal(interrupted, process.stdin)) chunks.push(chunk as Uint8Array);

@@ -1,5 +1,6 @@
 import { runCommandLine } from '../../../src/cli/program.ts';
 import type { Terminal } from '../../../src/cli/terminal/terminal.ts';
+import { linesOf, type ScriptedPrompter } from './scriptedPrompter.ts';
 
 export interface Outcome {
   readonly code: number;
@@ -13,18 +14,27 @@ export class FakeTerminal implements Terminal {
   readonly cwd: string;
   readonly isWatched: boolean;
   readonly interrupted: AbortSignal;
+  readonly person: ScriptedPrompter;
+  /** Hears each piece of stdout. */
+  onOut: () => void = () => undefined;
   stdout = '';
   stderr = '';
 
-  constructor(fields: Partial<Pick<Terminal, 'env' | 'cwd' | 'isWatched' | 'interrupted'>> = {}) {
+  constructor(
+    fields: Partial<Pick<Terminal, 'env' | 'cwd' | 'isWatched' | 'interrupted'>> & {
+      readonly prompter?: ScriptedPrompter;
+    } = {},
+  ) {
     this.env = fields.env ?? {};
     this.cwd = fields.cwd ?? '/somewhere';
     this.isWatched = fields.isWatched ?? false;
+    this.person = fields.prompter ?? linesOf([]);
     this.interrupted = fields.interrupted ?? new AbortController().signal;
   }
 
   out(text: string): void {
     this.stdout += text;
+    this.onOut();
   }
 
   err(text: string): void {
@@ -33,6 +43,10 @@ export class FakeTerminal implements Terminal {
 
   async readStdin(): Promise<string> {
     return '';
+  }
+
+  prompter(): ScriptedPrompter {
+    return this.person;
   }
 }
 

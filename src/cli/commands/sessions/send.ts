@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { formatCount, formatDuration, formatTokens } from '../../../base/format.ts';
-import type { SendResult } from '../../../protocol/schemas/turn.ts';
 import type { Perform } from '../../action.ts';
 import { amount, wholeNumber } from '../../arguments.ts';
-import { type Run, withCommonOptions, withModelOption } from '../../run.ts';
+import { withCommonOptions, withModelOption } from '../../run.ts';
+import { streamAnswer } from './answer.ts';
 
 interface SendOptions {
   readonly maxTokens?: number;
@@ -25,12 +24,8 @@ export function registerSend(program: Command, perform: Perform): void {
     .action((session: string, given: string, { maxTokens, temperature, rerender, ...common }: SendOptions) =>
       perform(common, async (run) => {
         const text = given === '-' ? await run.terminal.readStdin() : given;
-        const result = await run.call(
-          'send',
-          { session, text, maxTokens, temperature, ...(rerender && { continueFrom: 'template' }), ...run.onEngine },
-          'Waiting for the model',
-        );
-        printAnswer(run, result);
+        const rendering = rerender && { continueFrom: 'template' as const };
+        await streamAnswer(run, 'send', { session, text, maxTokens, temperature, ...rendering, ...run.onEngine });
       }),
     );
 
@@ -44,7 +39,7 @@ export function registerSend(program: Command, perform: Perform): void {
       perform(options, async (run) => {
         const text = given === '-' ? await run.terminal.readStdin() : given;
         const input = { session, message, text, branch, ...answering(options), ...run.onEngine };
-        printAnswer(run, await run.call('editMessage', input, 'Waiting for the model'));
+        await streamAnswer(run, 'editMessage', input);
       }),
     );
 
@@ -56,7 +51,7 @@ export function registerSend(program: Command, perform: Perform): void {
     .action((session: string, message: string | undefined, { branch, ...options }: AnswerOptions) =>
       perform(options, async (run) => {
         const input = { session, message, branch, ...answering(options), ...run.onEngine };
-        printAnswer(run, await run.call('regenerate', input, 'Waiting for the model'));
+        await streamAnswer(run, 'regenerate', input);
       }),
     );
 
@@ -66,7 +61,7 @@ export function registerSend(program: Command, perform: Perform): void {
     .action((session: string, options: AnswerOptions) =>
       perform(options, async (run) => {
         const input = { session, ...answering(options), ...run.onEngine };
-        printAnswer(run, await run.call('continueAnswer', input, 'Waiting for the model'));
+        await streamAnswer(run, 'continueAnswer', input);
       }),
     );
 }
@@ -81,24 +76,3 @@ const withAnswerOptions = (command: Command): Command =>
     .option('--temperature <x>', '0 to 2; 0 always takes the likeliest token', amount);
 
 const answering = ({ maxTokens, temperature }: SendOptions) => ({ maxTokens, temperature });
-
-function printAnswer(run: Run, result: SendResult): void {
-  run.print(result, (answer) => answer.text);
-  if (!run.json) run.terminal.err(`${sendEvidence(result)}\n`);
-}
-
-/** Beside the answer, on stderr: a pipe gets only the answer. */
-function sendEvidence(result: SendResult): string {
-  const { promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;
-  const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
-  const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatDuration(timeToFirstTokenMs)}`;
-  const line = `${formatTokens(promptTokens)}${reused}${first}, ${formatDuration(ms)} in all`;
-  const broken = prefixBreak && `prefix break at token ${formatCount(prefixBreak.atToken)}: ${prefixBreak.likelyCause}`;
-  const continued =
-    rerenderTokens === undefined
-      ? []
-      : [
-          `continued from the token ids; to render the conversation again would compute ${formatTokens(rerenderTokens)}`,
-        ];
-  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes].map((said) => `[${said}]`).join('\n');
-}

@@ -1,0 +1,63 @@
+import { formatCount, formatDuration, formatTokens } from '../../../base/format.ts';
+import { readableText } from '../../../base/readableText.ts';
+import type { RouteInput } from '../../../protocol/api.ts';
+import type { SendResult } from '../../../protocol/schemas/turn.ts';
+import type { Run } from '../../run.ts';
+
+type AnsweringRoute = 'send' | 'editMessage' | 'regenerate' | 'continueAnswer';
+
+/**
+ * Asks for an answer and prints it while it arrives; a script gets it as one JSON object. What it cost is printed beside it, on stderr, so
+ * that a pipe gets only the answer.
+ *
+ * @param signal aborts it; default: Ctrl-C.
+ */
+export async function streamAnswer<Name extends AnsweringRoute>(
+  run: Run,
+  name: Name,
+  input: RouteInput<Name>,
+  signal?: AbortSignal,
+): Promise<void> {
+  let isAtLineStart = true;
+  const write = (text: string): void => {
+    if (text === '') return;
+    run.terminal.out(readableText(text));
+    isAtLineStart = text.endsWith('\n');
+  };
+  const endLine = (): void => {
+    if (!isAtLineStart) run.terminal.out('\n');
+    isAtLineStart = true;
+  };
+  let hasStreamed = false;
+  const onText = (piece: string): void => {
+    hasStreamed = true;
+    write(piece);
+  };
+  try {
+    const answer = (await run.call(name, input, 'Waiting for the model', {
+      signal,
+      ...(!run.json && { onText }),
+    })) as SendResult;
+    if (run.json) return run.print(answer, ({ text }) => text);
+    if (!hasStreamed) write(answer.text);
+    endLine();
+    run.terminal.err(`${evidence(answer)}\n`);
+  } finally {
+    endLine();
+  }
+}
+
+function evidence(result: SendResult): string {
+  const { promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;
+  const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
+  const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatDuration(timeToFirstTokenMs)}`;
+  const line = `${formatTokens(promptTokens)}${reused}${first}, ${formatDuration(ms)} in all`;
+  const broken = prefixBreak && `prefix break at token ${formatCount(prefixBreak.atToken)}: ${prefixBreak.likelyCause}`;
+  const continued =
+    rerenderTokens === undefined
+      ? []
+      : [
+          `continued from the token ids; to render the conversation again would compute ${formatTokens(rerenderTokens)}`,
+        ];
+  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes].map((said) => `[${said}]`).join('\n');
+}

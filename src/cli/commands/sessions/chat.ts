@@ -1,0 +1,122 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { formatTokens } from '../../../base/format.ts';
+import { readableLine } from '../../../base/readableText.ts';
+import { projectUriOfFolder } from '../../../client/projectUri.ts';
+import { isCwmError } from '../../../protocol/errors.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import { plural } from '../../../words/amounts.ts';
+import type { Perform } from '../../action.ts';
+import { exitCodes, reportFailure } from '../../failure.ts';
+import { receiptText } from '../../receiptText.ts';
+import { withCommonOptions, withModelOption, type Run } from '../../run.ts';
+import type { Prompter } from '../../terminal/prompter.ts';
+import { streamAnswer } from './answer.ts';
+
+export function registerChat(program: Command, perform: Perform): void {
+  withModelOption(withCommonOptions(program.command('chat')))
+    .description('talk in a session: each line is a message, Ctrl-C stops an answer, Ctrl-D ends')
+    .argument('[session]', "the session's id; by default the current one of this folder, else a new one")
+    .action((id: string | undefined, common: object) =>
+      perform(common, async (run) => {
+        const session = id === undefined ? await sessionOfFolder(run) : await run.call('getSession', { session: id });
+        const prompter = run.terminal.prompter();
+        try {
+          run.terminal.err(`${introduction(session)}\n`);
+          return await talk(run, session.id, prompter);
+        } finally {
+          prompter.dispose();
+        }
+      }),
+    );
+}
+
+async function sessionOfFolder(run: Run): Promise<Session> {
+  const project = await projectUriOfFolder(run.terminal.cwd);
+  const { session } = await run.call('activeSession', { project });
+  if (session) return session;
+  const created = await run.call('createSession', { project, ...run.onEngine });
+  await run.call('activateSession', { project, session: created.id });
+  return created;
+}
+
+function introduction({ id, title, tokens, branches, activeBranch, draft }: Session): string {
+  const messages = branches[activeBranch]?.length ?? 0;
+  const name = title === id ? `Session ${id}` : `${readableLine(title)} (session ${id})`;
+  const size = messages === 0 ? 'empty' : `${plural(messages, 'message')}, ${formatTokens(tokens?.count ?? 0)}`;
+  const unsent = draft === null ? '' : `\nA message got no answer: ${readableLine(draft)}`;
+  return `${name}: ${size}. Type /help for what else can be done here.${unsent}`;
+}
+
+/** @returns the exit code. */
+async function talk(run: Run, session: string, prompter: Prompter): Promise<number> {
+  let wasStopped = false;
+  for (;;) {
+    const line = await readMessage(prompter);
+    if (line === null || line === '/exit')
+      return run.terminal.interrupted.aborted ? exitCodes.interrupted : exitCodes.ok;
+    if (line.trim() === '') continue;
+    try {
+      await prompter.interruptible((signal) => {
+        const attempt = (): Promise<void> => answer(run, session, line, signal);
+        return wasStopped ? whenFree(attempt, signal) : attempt();
+      });
+      wasStopped = false;
+    } catch (error) {
+      wasStopped = isCwmError(error, 'Cancelled');
+      if (wasStopped) run.terminal.err('[The answer was stopped.]\n');
+      else reportFailure(run.terminal, error, run.json, '');
+    }
+  }
+}
+
+const freeWithinAttempts = 100;
+const freePollMs = 100;
+
+/** The backend stores what it has of an answer that was stopped, and the session is busy until then. */
+async function whenFree(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (let left = freeWithinAttempts; ; left--) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (left === 0 || !isCwmError(error, 'InvalidTransition')) throw error;
+      await delay(freePollMs, undefined, { signal });
+    }
+  }
+}
+
+/** A line that ends with a backslash continues on the next one. */
+async function readMessage(prompter: Prompter): Promise<string | null> {
+  let message = '';
+  for (let prompt = '> '; ; prompt = '… ') {
+    const line = await prompter.ask(prompt);
+    if (line === null) return message === '' ? null : message;
+    if (!line.endsWith('\\')) return message + line;
+    message += `${line.slice(0, -1)}\n`;
+  }
+}
+
+const help = `/again         another answer to the last message, on a branch of its own
+/continue      continue the last answer, which was cut
+/freeze NAME   store the context window under a name; the session stays open
+/exit          end (also Ctrl-D)
+A line that ends with \\ continues on the next one. Ctrl-C stops an answer.
+`;
+
+async function answer(run: Run, session: string, line: string, signal: AbortSignal): Promise<void> {
+  const [command = '', ...rest] = line.split(/\s+/);
+  switch (command) {
+    case '/help':
+      return run.terminal.err(help);
+    case '/again':
+      return await streamAnswer(run, 'regenerate', { session, ...run.onEngine }, signal);
+    case '/continue':
+      return await streamAnswer(run, 'continueAnswer', { session, ...run.onEngine }, signal);
+    case '/freeze': {
+      const input = { session, window: rest.join(' '), checkpoint: true, ...run.onEngine };
+      return run.print(await run.call('freeze', input, 'Making a checkpoint', { signal }), receiptText);
+    }
+  }
+  if (/^\/\w+$/.test(command)) return run.terminal.err(`There is no command ${command}. /help lists them.\n`);
+  return await streamAnswer(run, 'send', { session, text: line, ...run.onEngine }, signal);
+}
