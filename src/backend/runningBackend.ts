@@ -24,7 +24,7 @@ import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
 import { SignalBus } from './api/signalBus.ts';
 import { serveHttp, type HttpWish } from './api/serveHttp.ts';
-import { checkToken } from './api/pipeToken.ts';
+import { checkToken } from './api/socketToken.ts';
 import { socketAddresses } from './process/socketAddress.ts';
 import { storageError } from '../store/disk/storageError.ts';
 
@@ -159,7 +159,8 @@ class StartedBackend implements RunningBackend {
     this.#later('close the services', () => services.close());
 
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
-    const token = process.platform === 'win32' ? randomSalt() : undefined;
+    const token = randomSalt();
+    let address = '';
     const { api = apiVersions } = this.#options;
     const { readOnlyWhy = null } = services;
     const dispatch = makeDispatch({
@@ -183,10 +184,14 @@ class StartedBackend implements RunningBackend {
       streamsEnded: this.#streamsEnded.signal,
       operationsEnded: this.#operationsEnded.signal,
       api,
-      admit: token === undefined ? undefined : (headers) => checkToken(headers, token),
     };
-    const app = createApp(parts);
+    const app = createApp({
+      ...parts,
+      admit: (headers) => checkToken(headers, token),
+      identity: { token, address: () => address },
+    });
     const server = await listenOnFirst(app, socketAddresses(storage));
+    address = server.address;
     this.#later('close the server', () => this.#closeServer(server));
 
     const { http } = this.#options;
@@ -199,7 +204,7 @@ class StartedBackend implements RunningBackend {
       api,
       address: server.address,
       startedAt: new Date().toISOString(),
-      ...(token === undefined ? {} : { token }),
+      token,
       ...(listener && { http: listener.url }),
     };
     this.#later('withdraw the record', () => this.#place.withdraw(record));

@@ -90,7 +90,9 @@ async function startUntilOneAnswers(
     const message = isTaken
       ? `Another backend has the storage directory, and did not answer within ${seconds} s.`
       : `No backend answered within ${seconds} s.${child?.logTail ?? ''}`;
-    const hint = 'It may be encrypting or decrypting everything first: try again in a few minutes.';
+    const hint =
+      'It may be encrypting or decrypting everything first: try again in a few minutes. ' +
+      'A backend of an older version cannot prove on Windows who it is: end its process.';
     throw new CwmError('BackendUnavailable', message, { cause: error, ...(isTaken && { hint }) });
   }
 }

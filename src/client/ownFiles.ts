@@ -45,8 +45,8 @@ export async function readOwnFile(path: string): Promise<string | null> {
 }
 
 /**
- * Whether only this user can listen at this address. On Windows the name of a pipe says only that it is meant for a backend: the token
- * keeps other users out, and `answers` (backendRecord.ts) has the backend prove that it knows the token.
+ * Whether only this user can listen at this address. On Windows the name of a pipe says only that it is meant for a backend. There, as
+ * everywhere, the backend must prove on each connection that it knows the token (provenConnection.ts).
  */
 export async function isOwnAddress(address: string): Promise<boolean> {
   if (process.platform === 'win32') return address.startsWith(pipePrefix);

@@ -1,5 +1,6 @@
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { type Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
+import { connectProven } from './provenConnection.ts';
 import { signalsHeader } from '../protocol/operationEvents.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 
@@ -62,12 +63,16 @@ export async function requestBackend(
   }
 }
 
-/** Resolves with the head of the answer; its body is still to be read. Aborting `signal` ends both. */
-export function openResponse(
+/**
+ * Resolves with the head of the answer; its body is still to be read. Aborting `signal` ends both. Where the record has a token, the other
+ * end of the connection first proves that it knows it.
+ */
+export async function openResponse(
   record: BackendRecord,
   request: BackendRequest,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
+  const agent = record.token === undefined ? false : await proven(record.address, record.token, signal);
   return new Promise((resolve, reject) => {
     let sent = false;
     const options: RequestOptions = {
@@ -78,15 +83,29 @@ export function openResponse(
         ...(record.token === undefined ? {} : { authorization: `Bearer ${record.token}` }),
         ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...request.headers,
+        connection: 'close',
       },
-      agent: false,
+      agent,
       signal,
     };
     const outgoing = httpRequest(options, resolve);
-    outgoing.once('socket', (socket) => socket.once('connect', () => (sent = true)));
+    // An agent would reuse the connection, which then looks like a client that listens for as long as the backend waits for more.
+    outgoing.once('close', () => agent && agent.destroy());
+    outgoing.once('socket', (socket) => {
+      if (socket.connecting) socket.once('connect', () => (sent = true));
+      else sent = true;
+    });
     outgoing.once('error', (error) => reject(new TransportError(sent, error)));
     outgoing.end(request.body);
   });
+}
+
+async function proven(address: string, token: string, signal: AbortSignal): Promise<Agent> {
+  try {
+    return await connectProven(address, token, signal);
+  } catch (error) {
+    throw new TransportError(false, error);
+  }
 }
 
 /** The whole answer. @throws TransportError when the connection breaks. */

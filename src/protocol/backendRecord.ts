@@ -1,3 +1,4 @@
+import { hmacSha256Hex } from '../base/hash.ts';
 import { readFields } from '../base/fields.ts';
 import type { ApiVersions } from './version.ts';
 
@@ -12,7 +13,7 @@ export interface BackendRecord {
   startedAt: string;
   /** `http://HOST:PORT`, where it answers on TCP too. */
   http?: string | undefined;
-  /** The bearer token that a request must carry when the address alone does not exclude other users (named pipes). */
+  /** The bearer token that a request must carry. Older backends have it on Windows only. */
   token?: string | undefined;
 }
 
@@ -32,6 +33,18 @@ export function parseBackendRecord(value: unknown): BackendRecord | null {
   const api = readFields(given, { current: 'number', oldest: 'number' });
   return api && { ...record, api };
 }
+
+/** Where a backend proves that it knows the token, before a client sends anything else on a connection. */
+export const challengePath = '/api/challenge';
+
+/**
+ * Proves that its maker knows the token and listens at this address. With the address in it, a program at another address cannot pass the
+ * question on to the backend and the answer back.
+ *
+ * @param nonce the asker's own random text, used once.
+ */
+export const backendProof = (token: string, address: string, nonce: string): string =>
+  hmacSha256Hex(token, `cwm backend proof 1\n${address}\n${nonce}`);
 
 export const backendRecordFile = 'backend.json';
 /** Where the token of clients over TCP lies, unless a setting names another file. */

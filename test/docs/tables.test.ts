@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { routes } from '../../src/protocol/api.ts';
+import { challengePath } from '../../src/protocol/backendRecord.ts';
 import { eventsPath } from '../../src/protocol/signals.ts';
 import { FakeTerminal } from '../cli/support/fakeTerminal.ts';
 
@@ -13,7 +14,7 @@ describe('documents name what there is', () => {
     const table = /^\| route .*\n\|[-| ]+\|\n((?:\|.*\n)+)/m.exec(read('docs/protocol.md'))?.[1] ?? '';
     const documented = table.split('\n').flatMap((row) => routesOf(row.split('|')[1] ?? ''));
     const there = Object.values(routes).map(({ method, path }) => `${method} ${path}`);
-    expect(documented.sort()).toEqual([...there, `GET ${eventsPath}`].sort());
+    expect(documented.sort()).toEqual([...there, `GET ${eventsPath}`, `GET ${challengePath}`].sort());
   });
 
   test('README names every command of the command line, and none that is not there', async () => {

@@ -1,21 +1,21 @@
 import { createServer, connect, type Socket } from 'node:net';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { renameSync } from 'node:fs';
 import { onTestFinished } from 'vitest';
 
 export interface SocketProxy {
-  readonly address: string;
   /** Everything that crossed, in both directions, as text. */
   readonly crossed: () => string;
-  /** Connections so far: one for each request, since clients keep none. */
+  /** Connections so far: one for each request, since clients reuse none. */
   readonly connections: () => number;
 }
 
-/** Stands between clients and a backend's socket, and remembers what crosses. It ends with the test. */
-export async function socketProxy(target: string): Promise<SocketProxy> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'cwm-proxy-'));
-  const address = process.platform === 'win32' ? `\\\\.\\pipe\\${path.basename(directory)}` : path.join(directory, 's');
+/**
+ * Stands between clients and a backend's socket, and remembers what crosses. It ends with the test. It takes the address of the backend,
+ * whose socket gets another name: a backend proves to its clients that it listens where they ask, and a proxy elsewhere would be refused.
+ */
+export async function socketProxy(address: string): Promise<SocketProxy> {
+  const target = `${address}.b`;
+  renameSync(address, target);
   const chunks: Buffer[] = [];
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -37,7 +37,6 @@ export async function socketProxy(target: string): Promise<SocketProxy> {
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
-    rmSync(directory, { recursive: true, force: true });
   });
-  return { address, crossed: () => Buffer.concat(chunks).toString('utf8'), connections: () => connections };
+  return { crossed: () => Buffer.concat(chunks).toString('utf8'), connections: () => connections };
 }

@@ -11,6 +11,7 @@ import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { followBackend } from '../../src/vscode/following/followBackend.ts';
 import { Puller } from '../../src/vscode/following/puller.ts';
 import { ViewState } from '../../src/vscode/state.ts';
+import { challengePath } from '../../src/protocol/backendRecord.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { socketProxy } from '../support/socketProxy.ts';
@@ -43,7 +44,7 @@ async function editor() {
   const { backend, client } = await start();
   const session = await client.call('createSession', { title: 'Chat', project: project.uri });
   const proxy = await socketProxy(backend.record.address);
-  const record = { ...backend.record, address: proxy.address };
+  const { record } = backend;
   const fail = (error: unknown): never => {
     throw error;
   };
@@ -77,7 +78,9 @@ async function editor() {
     if (result.kind !== 'done') throw new Error(JSON.stringify(result));
     const shown = await conversations.text(session.id);
     const crossed = proxy.crossed().slice(before);
-    const requests = [...crossed.matchAll(/(?:GET|POST|DELETE) \/api\S* HTTP/g)].map(([request]) => request);
+    const requests = [...crossed.matchAll(/(?:GET|POST|DELETE) \/api\S* HTTP/g)]
+      .map(([request]) => request)
+      .filter((request) => !request.includes(challengePath));
     return { answer: result.value.text, shown, requests, crossed };
   };
   return { app, cost, client, session, state, puller };

@@ -6,6 +6,7 @@ import { apiHeader, clientHeader, engineKeyHeader } from '../../protocol/backend
 import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
 import type { ApiVersions } from '../../protocol/version.ts';
 import type { Refusal } from '../audit/refusals.ts';
+import { answerChallenges, type Identity } from './challenge.ts';
 import type { Dispatch } from './dispatch.ts';
 import { levelOf } from './loggedDispatch.ts';
 import type { Reporter } from '../../core/ports/reporter.ts';
@@ -28,8 +29,10 @@ export interface AppParts {
   readonly streamsEnded: AbortSignal;
   /** Aborts the operations that run. */
   readonly operationsEnded: AbortSignal;
-  /** Throws for a request that it refuses; left out where the address alone excludes other users. */
+  /** Throws for a request that it refuses. */
   readonly admit?: ((headers: Headers) => void) | undefined;
+  /** Answers the clients' question whether the backend knows the token of its socket. Left out on TCP, where strangers can ask. */
+  readonly identity?: Identity | undefined;
   /** The kind of every client of this listener, for audit log and guards; default: what clients say of themselves. */
   readonly clientKind?: string | undefined;
   /** Default 30 s. */
@@ -44,7 +47,7 @@ export interface AppParts {
  */
 export function createApp(parts: AppParts): Hono {
   const app = new Hono();
-  const { admit, clientKind } = parts;
+  const { admit, clientKind, identity } = parts;
   const clientOf = (c: Context): string => clientKind ?? clientName(c.req.header(clientHeader));
   app.onError((error, c) => {
     logRefusal(c, error, clientOf(c), parts.log);
@@ -53,6 +56,7 @@ export function createApp(parts: AppParts): Hono {
   app.notFound((c) => {
     throw new CwmError('RouteNotFound', `The backend has no ${c.req.method} ${c.req.path}.`);
   });
+  if (identity) answerChallenges(app, identity);
   app.use(async (_, next) => {
     const user = parts.idle.enter();
     try {

@@ -22,7 +22,7 @@ export interface HttpWish {
  */
 export async function serveHttp(
   { address, remote, tokenFile, times }: HttpWish,
-  parts: AppParts,
+  parts: Omit<AppParts, 'admit' | 'identity'>,
 ): Promise<HttpListener> {
   const wanted = parseHttpAddress(address, remote);
   const token = await readHttpToken(tokenFile);

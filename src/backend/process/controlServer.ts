@@ -21,6 +21,9 @@ export async function listenOnFirst(app: Hono, addresses: Iterable<string>): Pro
   const refusals: unknown[] = [];
   for (const address of addresses) {
     const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+    // A client whose connection is idle has just had the backend prove itself, and sends its request now. If the server's end cut the
+    // connection, the client could not know whether the request had arrived. An idle connection ends by itself after 5 s.
+    server.closeIdleConnections = () => undefined;
     try {
       await listen(server, address);
       return { address, close: (graceMs) => close(server, address, graceMs) };
@@ -55,7 +58,6 @@ function removeStaleSocket(path: string): void {
 
 async function close(server: Server, address: string, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(timer);

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { challengePath } from '../../../src/protocol/backendRecord.ts';
 import { requestBackend, type BackendRequest } from '../../../src/client/transport.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { backendsInProcess, type BackendUnderTest } from '../support/backendInProcess.ts';
@@ -164,6 +166,25 @@ describe('control API', () => {
     await Promise.all([tested.backend.stop('test'), expect(freeze).rejects.toThrow(CwmError)]);
     expect(order).toEqual(['rolled back, 0 closed']);
     expect(tested.closed()).toBe(1);
+  });
+
+  it('answers the request of a client to which it has just proved itself, although it stops', async () => {
+    const { backend } = await start({ graceMs: 60_000 });
+    const socket = connect(backend.record.address);
+    let heard = '';
+    socket.on('data', (bytes: Buffer) => (heard += bytes.toString()));
+    const ended = new Promise<string>((resolve, reject) => {
+      socket.on('close', () => resolve(heard));
+      socket.on('error', reject);
+    });
+    socket.write(`GET ${challengePath}?nonce=${'0'.repeat(64)} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    await until('the proof is there', () => heard.includes('"proof"'));
+    const stopped = backend.stop('it was asked to');
+    await until('it listens no more', () => !existsSync(backend.record.address));
+    const authorization = `authorization: Bearer ${backend.record.token}`;
+    socket.write(`GET /api/health HTTP/1.1\r\nhost: x\r\n${authorization}\r\nconnection: close\r\n\r\n`);
+    expect(await ended).toContain('"status":"healthy"');
+    await stopped;
   });
 
   it('waits when it stops also for an operation whose client has left', async () => {

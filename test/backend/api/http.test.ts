@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { parseHttpAddress } from '../../../src/backend/api/httpAddress.ts';
 import { readHttpToken } from '../../../src/backend/api/httpToken.ts';
 import type { HttpWish } from '../../../src/backend/api/serveHttp.ts';
+import { challengePath } from '../../../src/protocol/backendRecord.ts';
 import { backendsInProcess } from '../support/backendInProcess.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
@@ -84,6 +85,13 @@ describe('the API on TCP (S4-30)', () => {
     expect(await ask(backend)).toMatchObject({ status: 200 });
     expect(await ask(backend, { headers: { host: `localhost:${backend.port}` } })).toMatchObject({ status: 200 });
     expect(await ask(backend, { headers: { origin: backend.url } })).toMatchObject({ status: 200 });
+  });
+
+  it('says nothing about the token of the socket, with its own token or without', async () => {
+    const backend = await served();
+    const to = `${challengePath}?nonce=${'0'.repeat(64)}`;
+    expect(await ask(backend, { path: to, headers: { authorization: '' } })).toMatchObject({ code: 'CWM-8005' });
+    expect(await ask(backend, { path: to })).toMatchObject({ status: 404 });
   });
 
   it('is not there unless it is asked for', async () => {

@@ -80,7 +80,7 @@ describe('the stream of an operation', () => {
   it('S4-40 goes to the client that asked and to nobody else; its text crosses the socket once', async () => {
     const tested = await start();
     const proxy = await socketProxy(tested.backend.record.address);
-    const record = { ...tested.backend.record, address: proxy.address };
+    const { record } = tested.backend;
     const behindProxy = () => new BackendClient({ start: async () => record, find: async () => record });
     const [one, other] = [behindProxy(), behindProxy()];
     const heardByOther: string[] = [];
@@ -172,7 +172,13 @@ describe('the stream of an operation', () => {
     });
     const socket = connect(tested.backend.record.address);
     const { path, body, headers } = sendRequest();
-    const head = [`POST ${path} HTTP/1.1`, 'host: x', `accept: ${headers.accept}`, `content-length: ${body.length}`];
+    const head = [
+      `POST ${path} HTTP/1.1`,
+      'host: x',
+      `authorization: Bearer ${tested.backend.record.token}`,
+      `accept: ${headers.accept}`,
+      `content-length: ${body.length}`,
+    ];
     socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
     socket.pause();
     await until('the operation of the client that does not read has ended', () => done.length === 1);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { backendProof, challengePath } from '../../../src/protocol/backendRecord.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { createApp } from '../../../src/backend/api/app.ts';
 import { makeDispatch } from '../../../src/backend/api/dispatch.ts';
@@ -7,7 +8,7 @@ import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
 import type { Refusal } from '../../../src/backend/audit/refusals.ts';
 import { RateLimiter } from '../../../src/backend/api/rateLimit.ts';
 import { SignalBus } from '../../../src/backend/api/signalBus.ts';
-import { checkToken } from '../../../src/backend/api/pipeToken.ts';
+import { checkToken } from '../../../src/backend/api/socketToken.ts';
 import type { ProcessHandlers } from '../../../src/backend/api/processHandlers.ts';
 import { FakeDomain } from '../support/fakeDomain.ts';
 
@@ -28,10 +29,11 @@ const app = createApp({
   streamsEnded: new AbortController().signal,
   operationsEnded: new AbortController().signal,
   admit: (headers) => checkToken(headers, 'right'),
+  identity: { token: 'right', address: () => 'here' },
   api: { current: 2, oldest: 1 },
 });
 
-describe('a backend with a token (named pipes, which others may open)', () => {
+describe('a backend, which has a token', () => {
   it('answers a client that knows the token', async () => {
     const answer = await app.request('/api/windows', { headers: { authorization: 'Bearer right' } });
     expect(answer.status).toBe(200);
@@ -45,6 +47,15 @@ describe('a backend with a token (named pipes, which others may open)', () => {
       const answer = await ask(version);
       expect(answer.status, version).toBe(503);
       expect(await answer.json()).toMatchObject({ error: { code: 'CWM-5010', context: { reconnect: true } } });
+    }
+  });
+
+  it('proves that it knows the token to who has none, for one well-formed nonce', async () => {
+    const nonce = 'a'.repeat(64);
+    const answer = await app.request(`${challengePath}?nonce=${nonce}`);
+    expect(await answer.json()).toEqual({ proof: backendProof('right', 'here', nonce) });
+    for (const odd of ['', 'a', 'A'.repeat(64), `${nonce}a`, `${nonce}%0a`]) {
+      expect((await app.request(`${challengePath}?nonce=${odd}`)).status, odd).toBe(400);
     }
   });
 

@@ -1,0 +1,77 @@
+import { Agent, type ClientRequestArgs, request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { readFields } from '../base/fields.ts';
+import { randomSalt } from '../base/hash.ts';
+import { backendProof, challengePath } from '../protocol/backendRecord.ts';
+
+/** A proof is much shorter. */
+const mostAnswerBytes = 4096;
+
+/**
+ * One connection and never a second one: what was proved of a connection says nothing of the next, which may lead to another program.
+ */
+class OneConnection extends Agent {
+  readonly #address: string;
+  #isMade = false;
+
+  constructor(address: string) {
+    super({ keepAlive: true, maxSockets: 1 });
+    this.#address = address;
+  }
+
+  override createConnection(
+    _options: ClientRequestArgs,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | undefined {
+    if (!this.#isMade) {
+      this.#isMade = true;
+      return connect(this.#address);
+    }
+    callback?.(new Error('The connection to the backend ended before the request was sent.'), undefined as never);
+    return undefined;
+  }
+}
+
+/**
+ * A connection whose other end has proved that it knows the token. Neither the token nor any text is sent before that.
+ *
+ * @throws Error when the connection fails, or the other end proves nothing.
+ */
+export async function connectProven(address: string, token: string, signal: AbortSignal): Promise<Agent> {
+  const agent = new OneConnection(address);
+  try {
+    const nonce = randomSalt();
+    const proof = await askForProof(agent, address, nonce, signal);
+    // The nonce is used once, so the time that this takes tells nobody anything.
+    if (proof === backendProof(token, address, nonce)) return agent;
+    throw new Error('The program at the address of the backend does not know its token, so nothing was sent to it.');
+  } catch (error) {
+    agent.destroy();
+    throw error;
+  }
+}
+
+function askForProof(agent: Agent, address: string, nonce: string, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    // An agent finds its connections by this path.
+    const options = { socketPath: address, path: `${challengePath}?nonce=${nonce}`, agent, signal };
+    const outgoing = httpRequest(options, async (response) => {
+      try {
+        const chunks: Uint8Array[] = [];
+        let bytes = 0;
+        for await (const chunk of response) {
+          chunks.push(chunk as Uint8Array);
+          bytes += (chunk as Uint8Array).length;
+          if (bytes > mostAnswerBytes) throw new Error('The answer to the challenge is too long.');
+        }
+        const answer: unknown = response.statusCode === 200 ? JSON.parse(Buffer.concat(chunks).toString('utf8')) : null;
+        resolve(readFields(answer, { proof: 'string' })?.proof ?? '');
+      } catch (error) {
+        reject(error);
+      }
+    });
+    outgoing.once('error', reject);
+    outgoing.end();
+  });
+}
