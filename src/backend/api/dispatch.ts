@@ -43,7 +43,11 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
     const route = routes[name];
     const run = (): Promise<unknown> => withRequest(scope, () => handlerOf(name)(input, signal, reporter));
     if (route.clients === 'own' && isAgent(scope.client)) throw notForAgents(name);
-    if (route.clients === 'socket' && scope.client === httpClientKind) throw notForAgents(name);
+    if (scope.client === httpClientKind) {
+      if (route.clients === 'socket') throw notOverTcp(`cannot call "${name}"`);
+      if (namesEngine(input))
+        throw notOverTcp('use the model server of the session, or the one of new sessions, and cannot name another');
+    }
     if (route.kind === 'read' || route.unlimited) return run();
     const noMore = noMoreWhy();
     if (noMore) throw noMore;
@@ -52,6 +56,17 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
     return limit.run(run);
   };
 }
+
+/**
+ * The backend would read files of the user's that a spec names, send its own API key to a URL of the client's choice, and reach what only
+ * this machine can.
+ */
+const namesEngine = (input: unknown): boolean => (input as { engine?: unknown } | null)?.engine !== undefined;
+
+const notOverTcp = (what: string): CwmError =>
+  new CwmError('AccessDenied', `Clients over TCP ${what}.`, {
+    hint: 'Do it in the editor or with the command line.',
+  });
 
 const notForAgents = (name: RouteName): CwmError =>
   new CwmError('AccessDenied', `Programs that act without a person, and clients over TCP, cannot call "${name}".`, {

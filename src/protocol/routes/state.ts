@@ -21,7 +21,8 @@ export const stateRoutes = {
   createRecoveryPoint: { kind: 'change', method: 'POST', path: '/api/contexts/:session/tracker/points' },
   /** Goes back to a recovery point, state and conversation. */
   restoreRecoveryPoint: { kind: 'change', method: 'POST', path: '/api/contexts/:session/tracker/restore' },
-  syncState: { kind: 'change', method: 'POST', path: '/api/contexts/:session/tracker/sync' },
+  /** It reads and writes in any folder of the user's. */
+  syncState: { kind: 'change', clients: 'socket', method: 'POST', path: '/api/contexts/:session/tracker/sync' },
   activeStates: { kind: 'read', method: 'GET', path: '/api/tracker/active' },
   activateState: { kind: 'change', method: 'POST', path: '/api/tracker/active' },
   deactivateState: { kind: 'change', method: 'DELETE', path: '/api/tracker/active' },

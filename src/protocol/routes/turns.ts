@@ -5,8 +5,8 @@ import type { Route, ShapesOf } from './route.ts';
 
 export const turnRoutes = {
   send: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/messages' },
-  /** `paths` are absolute, or relative to `cwd`. */
-  prime: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/files' },
+  /** `paths` are absolute, or relative to `cwd`. It reads any file of the user's, and the conversation then shows it. */
+  prime: { kind: 'change', streams: true, clients: 'socket', method: 'POST', path: '/api/contexts/:session/files' },
 } as const satisfies Record<string, Route>;
 
 export const turnShapes = () =>

@@ -191,6 +191,36 @@ describe('the API on TCP (S4-30)', () => {
   });
 });
 
+describe('a stranger with the token of the API on TCP', () => {
+  const send = (backend: Served, method: string, to: string, body: object) =>
+    ask(backend, { method, path: to, headers: { 'x-cwm-client': 'cli.1' }, body: JSON.stringify(body) });
+  const refused = { status: 403, code: 'CWM-8001' };
+
+  it('reads no file of the user by adding it to a context, and writes none by synchronising', async () => {
+    const backend = await served();
+    expect(await send(backend, 'POST', '/api/contexts/s/files', { paths: ['/etc/passwd'] })).toMatchObject(refused);
+    expect(await send(backend, 'POST', '/api/contexts/s/tracker/sync', { folder: '/tmp' })).toMatchObject(refused);
+    expect(await ask(backend, { path: '/api/files?folder=/' })).toMatchObject(refused);
+    expect(backend.calls()).toBe(0);
+  });
+
+  it('has the backend ask no model server of its choice, which would get the API key', async () => {
+    const backend = await served();
+    for (const engine of ['http://evil.example', 'http://127.0.0.1:1#slots=/home/me', 'embedded:/home/me/x.gguf', '']) {
+      expect(await send(backend, 'POST', '/api/contexts', { title: 'T', project: null, engine })).toMatchObject(
+        refused,
+      );
+      expect(await send(backend, 'POST', '/api/contexts/s/messages', { text: 'T', engine })).toMatchObject(refused);
+      expect(await ask(backend, { path: `/api/models?engine=${encodeURIComponent(engine)}` })).toMatchObject(refused);
+      expect(await ask(backend, { path: `/api/doctor?engine=${encodeURIComponent(engine)}` })).toMatchObject(refused);
+    }
+    expect(backend.calls()).toBe(0);
+    const unnamed = await send(backend, 'POST', '/api/contexts', { title: 'T', project: null });
+    expect(unnamed).not.toMatchObject(refused);
+    expect(backend.calls()).toBe(1);
+  });
+});
+
 describe('the address of the API on TCP', () => {
   it.each([
     ['8765', '127.0.0.1', 8765],
