@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, randomBytes, type CipherGCM } from 'node:crypto';
 import { kvBlockHead } from '../../base/kvBlockHead.ts';
 
 /**
@@ -66,33 +66,68 @@ export function encodeBlock(name: string, payload: Uint8Array, kind: PieceKind, 
  * The payload, a view into `file` unless it was encrypted; null unless the file is whole, is the piece of that name and kind, and was
  * written with this seal.
  */
-export function decodeBlock(name: string, file: Buffer, kind: PieceKind, { key }: BlockSeal): Buffer | null {
-  if (file.length < bodyAt) return null;
+export function decodeBlock(name: string, file: Buffer, kind: PieceKind, seal: BlockSeal): Buffer | null {
+  const body = openBody(name, file.subarray(0, bodyAt), kind, seal);
+  const payload = body?.take(file.subarray(bodyAt));
+  return body?.isWhole() ? (payload ?? null) : null;
+}
+
+/** Bytes before the body of a file. */
+export const headBytes = bodyAt;
+
+/** The body of a file while it is read, piece by piece. Nothing of it may be believed before {@link isWhole} said so. */
+export interface OpenedBody {
+  /** The payload of the next bytes: the same view, unless they were encrypted. */
+  take(bytes: Buffer): Buffer;
+  /** Whether everything that was taken is the body that was written; asked once, at the end. */
+  isWhole(): boolean;
+}
+
+/** Null unless `head` is that of the piece of that name and kind, written with this seal. */
+export function openBody(name: string, head: Buffer, kind: PieceKind, { key }: BlockSeal): OpenedBody | null {
+  if (head.length < bodyAt) return null;
   const magic = `${magics[kind]}${key ? 'E' : '\0'}${String.fromCharCode(formatVersion)}`;
-  if (file.toString('latin1', 0, nameAt) !== magic || file.toString('hex', nameAt, sha256At) !== name) return null;
-  if (!checkTag(file.subarray(0, headTagAt)).equals(file.subarray(headTagAt, bodyAt))) return null;
-  const body = file.subarray(bodyAt);
-  const tag = file.subarray(tagAt, headTagAt);
-  if (!key) return checkTag(body).equals(tag) ? body : null;
-  const decipher = createDecipheriv('aes-256-gcm', key, file.subarray(nonceAt, tagAt), { authTagLength: 16 });
-  decipher.setAAD(file.subarray(0, sha256At));
-  decipher.setAuthTag(tag);
-  try {
-    const payload = decipher.update(body);
-    decipher.final();
-    return payload;
-  } catch {
-    return null;
+  if (head.toString('latin1', 0, nameAt) !== magic || head.toString('hex', nameAt, sha256At) !== name) return null;
+  if (!checkTag(head.subarray(0, headTagAt)).equals(head.subarray(headTagAt, bodyAt))) return null;
+  // Copies, since the caller reads the body over them.
+  const tag = Buffer.from(head.subarray(tagAt, headTagAt));
+  if (!key) {
+    const check = newCheck();
+    const take = (bytes: Buffer): Buffer => {
+      check.setAAD(bytes);
+      return bytes;
+    };
+    return { take, isWhole: () => tagOf(check).equals(tag) };
   }
+  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(head.subarray(nonceAt, tagAt)), {
+    authTagLength: 16,
+  });
+  decipher.setAAD(head.subarray(0, sha256At));
+  decipher.setAuthTag(tag);
+  const isWhole = (): boolean => {
+    try {
+      decipher.final();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return { take: (bytes) => decipher.update(bytes), isWhole };
 }
 
 const zeroKey = Buffer.alloc(16);
 const zeroNonce = Buffer.alloc(12);
 
+const newCheck = (): CipherGCM => createCipheriv('aes-128-gcm', zeroKey, zeroNonce);
+
+function tagOf(check: CipherGCM): Buffer {
+  check.final();
+  return check.getAuthTag();
+}
+
 /** 128 bits over these bytes: no secret, and no proof against a forger. */
 function checkTag(bytes: Uint8Array): Buffer {
-  const cipher = createCipheriv('aes-128-gcm', zeroKey, zeroNonce);
-  cipher.setAAD(bytes);
-  cipher.final();
-  return cipher.getAuthTag();
+  const check = newCheck();
+  check.setAAD(bytes);
+  return tagOf(check);
 }

@@ -13,8 +13,12 @@ export interface BlockCounters {
   writeFailures: number;
   /** Milliseconds from the first read until llama.cpp had the state, over all loads. */
   loadMs: number;
+  /** Of these, milliseconds until the blocks were read, checked and placed; the rest is llama.cpp's. */
+  placeMs: number;
   /** Milliseconds from the start of llama.cpp's save until all files were written, over all stores. */
   storeMs: number;
+  /** Of these, milliseconds of llama.cpp's save. */
+  saveMs: number;
 }
 
 export interface BlockFolderOptions {
@@ -33,7 +37,9 @@ export const newBlockCounters = (): BlockCounters => ({
   damaged: 0,
   writeFailures: 0,
   loadMs: 0,
+  placeMs: 0,
   storeMs: 0,
+  saveMs: 0,
 });
 
 /** Where the piece of this name is, `<folder>/<first two hex>/<hash>.kv` for rows, `.state` for position states. */

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { blockFileBytes, decodeBlock, encodeBlock, type BlockSeal } from './blockFile.ts';
+import { blockFileBytes, decodeBlock, encodeBlock, headBytes, openBody, type BlockSeal } from './blockFile.ts';
 import { pieceFile } from './blockFolder.ts';
 import { isMissing, messageOf, writePiece } from './writePiece.ts';
 
@@ -24,6 +24,8 @@ export interface BlockJob {
   readonly temporary: string;
   /** Blocks of at most so many bytes together are read or written at once, because that pays while they fit the processor's caches. */
   readonly stripBytes: number;
+  /** A larger block is read and placed in parts of about so many bytes, for the same reason. */
+  readonly partBytes: number;
 }
 
 /** What became of one block. A string is why it could not be written. */
@@ -58,21 +60,11 @@ export class BlockBench {
   #place(job: BlockJob, blocks: BlockJob['blocks'], strip: Buffer | null): BlockOutcome[] {
     const outcomes: BlockOutcome[] = [];
     for (const { hash, index } of blocks) {
-      const read = this.#read(job, hash);
-      if (typeof read === 'string') {
-        outcomes.push(read);
-        break;
-      }
-      if (strip)
-        eachRun(job, blocks.length, outcomes.length, (_, from, at, length) =>
-          read.copy(strip, at, from, from + length),
-        );
-      else {
-        eachRun(job, 1, 0, (run, from, __, length) =>
-          writeAll(job.stateFile, read.subarray(from, from + length), run.offset + index * length),
-        );
-      }
-      outcomes.push('done');
+      const outcome = strip
+        ? this.#readInto(strip, job, hash, blocks.length, outcomes.length)
+        : this.#pass(job, hash, index);
+      outcomes.push(outcome);
+      if (outcome !== 'done') break;
     }
     const done = outcomes.filter((outcome) => outcome === 'done').length;
     if (strip && blocks[0] && done > 0) {
@@ -82,6 +74,44 @@ export class BlockBench {
       );
     }
     return [...outcomes, ...Array.from({ length: blocks.length - outcomes.length }, () => 'not-reached' as const)];
+  }
+
+  #readInto(strip: Buffer, job: BlockJob, hash: string, stripBlocks: number, block: number): BlockOutcome {
+    const read = this.#read(job, hash);
+    if (typeof read === 'string') return read;
+    eachRun(job, stripBlocks, block, (_, from, at, length) => read.copy(strip, at, from, from + length));
+    return 'done';
+  }
+
+  /**
+   * Places a large block part by part, each while it is still in the processor's caches. What it wrote of a block that turns out to be
+   * damaged stays there: the caller uses nothing but blocks that are done.
+   */
+  #pass(job: BlockJob, hash: string, index: number): BlockOutcome {
+    const file = openBlock(job, hash);
+    if (typeof file === 'string') return file;
+    try {
+      const head = this.#file.subarray(0, headBytes);
+      const body = readAt(file, head, 0) ? openBody(hash, head, 'rows', job.seal) : null;
+      if (!body) return 'damaged';
+      let at = headBytes;
+      for (const { runs, bytes } of partsOf(job)) {
+        const read = this.#file.subarray(0, bytes);
+        if (!readAt(file, read, at)) return 'damaged';
+        const part = body.take(read);
+        at += bytes;
+        let from = 0;
+        for (const { offset, rowBytes } of runs) {
+          const length = rowBytes * job.blockTokens;
+          writeAll(job.stateFile, part.subarray(from, from + length), offset + index * length);
+          from += length;
+        }
+      }
+      const hasGrown = readAt(file, this.#file.subarray(0, 1), at);
+      return !hasGrown && body.isWhole() ? 'done' : 'damaged';
+    } finally {
+      closeSync(file);
+    }
   }
 
   #cut(job: BlockJob, blocks: BlockJob['blocks'], strip: Buffer | null, thread: number): BlockOutcome[] {
@@ -110,19 +140,15 @@ export class BlockBench {
   }
 
   #read(job: BlockJob, hash: string): Buffer | 'missing' | 'damaged' {
-    let length = 0;
+    const file = openBlock(job, hash);
+    if (typeof file === 'string') return file;
     try {
-      const file = openSync(pieceFile(job.folder, hash, 'rows'), 'r');
-      try {
-        length = readSync(file, this.#file, 0, this.#file.length, 0);
-      } finally {
-        closeSync(file);
-      }
-    } catch (error) {
-      return isMissing(error) ? 'missing' : 'damaged';
+      const whole = this.#file.subarray(0, -1);
+      if (!readAt(file, whole, 0) || readAt(file, this.#file.subarray(-1), whole.length)) return 'damaged';
+      return decodeBlock(hash, whole, 'rows', job.seal) ?? 'damaged';
+    } finally {
+      closeSync(file);
     }
-    if (length !== this.#file.length - 1) return 'damaged';
-    return decodeBlock(hash, this.#file.subarray(0, length), 'rows', job.seal) ?? 'damaged';
   }
 
   #stripOf(bytes: number): Buffer {
@@ -151,6 +177,46 @@ function eachRun(
 
 const areInRow = (blocks: BlockJob['blocks']): boolean =>
   blocks.every(({ index }, at) => index === (blocks[0]?.index ?? 0) + at);
+
+/** Consecutive runs whose parts of one block are together about as large as pays to read at once. */
+function partsOf({
+  runs,
+  blockTokens,
+  partBytes,
+}: BlockJob): { readonly runs: readonly RowRun[]; readonly bytes: number }[] {
+  const parts: { runs: RowRun[]; bytes: number }[] = [];
+  for (const run of runs) {
+    const bytes = run.rowBytes * blockTokens;
+    const last = parts.at(-1);
+    if (last && last.bytes + bytes <= partBytes) {
+      last.runs.push(run);
+      last.bytes += bytes;
+    } else parts.push({ runs: [run], bytes });
+  }
+  return parts;
+}
+
+function openBlock(job: BlockJob, hash: string): number | 'missing' | 'damaged' {
+  try {
+    return openSync(pieceFile(job.folder, hash, 'rows'), 'r');
+  } catch (error) {
+    return isMissing(error) ? 'missing' : 'damaged';
+  }
+}
+
+/** Whether all these bytes could be read. */
+function readAt(file: number, bytes: Buffer, offset: number): boolean {
+  try {
+    for (let at = 0; at < bytes.length;) {
+      const got = readSync(file, bytes, at, bytes.length - at, offset + at);
+      if (got === 0) return false;
+      at += got;
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function writeAll(file: number, bytes: Uint8Array, offset: number): void {
   for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, offset + at);

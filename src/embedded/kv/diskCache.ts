@@ -97,6 +97,7 @@ export class DiskCache {
    * @throws Error when the state cannot be written, as on a full disk.
    */
   async assemble(ids: readonly number[], hashes: readonly string[], maxBlocks: number): Promise<Assembled | null> {
+    const startedMs = performance.now();
     for (let expected = this.reach(hashes, maxBlocks); expected > 0;) {
       const positionState = this.#positions ? this.#positions.read(hashes[expected - 1] ?? '') : new Uint8Array();
       if (!positionState) {
@@ -104,24 +105,25 @@ export class DiskCache {
         continue;
       }
       const frame = stateFrame(this.#shape.rows, ids.slice(0, expected * this.blockTokens), positionState);
-      const state = this.#passing.place(frame.sizeBytes);
+      const state = await this.#passing.place(frame.sizeBytes);
       const file = state.open();
       for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
       const good = await this.#place(frame, file, hashes.slice(0, expected));
       if (good === expected) {
         // Nothing that was not checked reaches llama.cpp, whatever made it.
         parseStateFile(fileSource(file), this.#shape);
+        this.counters.placeMs += performance.now() - startedMs;
         return { blocks: expected, state };
       }
-      this.release();
+      await this.release();
       expected = this.reach(hashes, good);
     }
     return null;
   }
 
-  /** Frees what the state takes that was assembled or saved last. */
-  release(): void {
-    this.#passing.release();
+  /** Frees what the state takes that was assembled or saved last. The next one waits for it, so that nobody else has to. */
+  release(): Promise<void> {
+    return this.#passing.release();
   }
 
   /** Whether anything of these blocks has no file: rows, or the position state behind the last. */
@@ -151,12 +153,14 @@ export class DiskCache {
     savedTokens: number,
     save: (path: string) => Promise<void>,
   ): Promise<void> {
-    const place = this.#passing.place(stateBytes(this.#shape.rows, savedTokens) + 2 * this.#positionBytes);
+    const place = await this.#passing.place(stateBytes(this.#shape.rows, savedTokens) + 2 * this.#positionBytes);
     try {
+      const startedMs = performance.now();
       await save(place.path);
+      this.counters.saveMs += performance.now() - startedMs;
       await this.#store(place.open(), ids, hashes);
     } finally {
-      this.release();
+      void this.release();
     }
   }
 
@@ -165,7 +169,7 @@ export class DiskCache {
     const last = hashes.at(-1);
     if (this.#positions && last !== undefined) this.#positions.remove(last);
     for (const hash of hashes) this.#rows?.remove(hash);
-    this.release();
+    void this.release();
   }
 
   async #store(file: number, ids: readonly number[], hashes: readonly string[]): Promise<void> {
@@ -215,13 +219,15 @@ export class DiskCache {
     blocks: BlockJob['blocks'],
   ): BlockJob {
     const temporary = join(this.#runFolder, 'block.tmp');
-    return { task, folder: path, seal, blocks, blockTokens: this.blockTokens, runs, stateFile, temporary, stripBytes };
+    const sizes = { blockTokens: this.blockTokens, stripBytes, partBytes };
+    return { task, folder: path, seal, blocks, runs, stateFile, temporary, ...sizes };
   }
 }
 
 const warmUpTokens = 8192;
 
 const stripBytes = 1 << 20;
+const partBytes = 256 << 10;
 
 /** Less than what one read call can take on every system. */
 const maxReadBytes = 1 << 30;

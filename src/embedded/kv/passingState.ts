@@ -1,5 +1,6 @@
-import { closeSync, constants, existsSync, ftruncateSync, mkdirSync, openSync, rmSync, statfsSync } from 'node:fs';
+import { closeSync, constants, existsSync, ftruncate, mkdirSync, openSync, rmSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 
 /** A state on its way between the block files and llama.cpp. */
 export interface StateFileAt {
@@ -31,14 +32,16 @@ export class PassingState {
   readonly #diskPath: string;
   #opened: number | null = null;
   #isOnDisk = false;
+  #freeing: Promise<void> = Promise.resolve();
 
   constructor(runFolder: string, memoryFile: number | null = null) {
     this.#diskPath = join(runFolder, 'sequence.state');
     this.memoryFile = memoryFile;
   }
 
-  /** In memory where this size has room there. */
-  place(sizeBytes: number): StateFileAt {
+  /** In memory where this size has room there, once the state before it takes none any more. */
+  async place(sizeBytes: number): Promise<StateFileAt> {
+    await this.#freeing;
     return this.memoryFile !== null && hasRoomInMemory(sizeBytes) ? this.#inMemory(this.memoryFile) : this.onDisk();
   }
 
@@ -50,13 +53,15 @@ export class PassingState {
     return { path: this.#diskPath, open };
   }
 
-  /** Frees what it takes. */
-  release(): void {
+  /** Frees what it takes. Nobody has to wait: the next state does, and to free half a gigabyte takes as long as to read a tenth of it. */
+  async release(): Promise<void> {
     if (this.#opened !== null) closeSync(this.#opened);
     this.#opened = null;
     if (this.#isOnDisk) rmSync(this.#diskPath, { force: true });
     this.#isOnDisk = false;
-    if (this.memoryFile !== null) ftruncateSync(this.memoryFile, 0);
+    const file = this.memoryFile;
+    if (file !== null) this.#freeing = this.#freeing.then(() => promisify(ftruncate)(file, 0));
+    await this.#freeing;
   }
 
   #inMemory(file: number): StateFileAt {

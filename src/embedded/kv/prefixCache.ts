@@ -145,7 +145,7 @@ export class PrefixCache {
     });
     const blocks = assembled?.blocks ?? 0;
     if (!assembled || blocks * disk.blockTokens <= liveTokens) {
-      disk.release();
+      void disk.release();
       return 0;
     }
     const loadedIds = ids.slice(0, blocks * disk.blockTokens);
@@ -160,8 +160,8 @@ export class PrefixCache {
       llama.kill();
       throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
     }
-    disk.release();
     disk.counters.loadMs += performance.now() - startedMs;
+    void disk.release();
     this.#live = { llama, salt, ids: loadedIds, sealedBlocks: blocks };
     return blocks;
   }

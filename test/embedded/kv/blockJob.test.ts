@@ -21,6 +21,7 @@ interface Sample {
   readonly blockTokens: number;
   readonly blocks: BlockJob['blocks'];
   readonly stripBytes: number;
+  readonly partBytes: number;
 }
 
 const samples: fc.Arbitrary<Sample> = fc
@@ -31,8 +32,9 @@ const samples: fc.Arbitrary<Sample> = fc
     rest: fc.nat(30),
     seed: fc.nat(255),
     stripBytes: fc.constantFrom(0, 3000, 20_000, 1 << 20),
+    partBytes: fc.constantFrom(1, 200, 1000, 1 << 18),
   })
-  .map(({ rowBytes, blockTokens, count, rest, seed, stripBytes }) => {
+  .map(({ rowBytes, blockTokens, count, rest, seed, stripBytes, partBytes }) => {
     const rows = rowBytes.map((bytes) => ({ type: 1, rowBytes: bytes }));
     const half = rows.length >> 1;
     const ids = Array.from({ length: count * blockTokens + (rest % blockTokens) }, (_, index) => index);
@@ -45,6 +47,7 @@ const samples: fc.Arbitrary<Sample> = fc
       blockTokens,
       blocks: Array.from({ length: count }, (_, index) => ({ hash: hashOf(index), index })),
       stripBytes,
+      partBytes,
     };
   });
 
@@ -76,6 +79,7 @@ describe.each<[string, BlockSeal]>([
     blockTokens: sample.blockTokens,
     runs: sample.runs,
     stripBytes: sample.stripBytes,
+    partBytes: sample.partBytes,
     stateFile,
     temporary: join(folder.path, 'tmp', 'block.tmp'),
   });

@@ -8,28 +8,31 @@ describe('the state that passes between block files and llama.cpp', () => {
   beforeEach(() => (folder = scratch()));
   afterEach(() => folder[Symbol.dispose]());
 
-  it.runIf(openMemoryFile() !== null)('is in memory on Linux, has no name, and takes nothing once it was used', () => {
-    const names = readdirSync('/dev/shm');
-    const passing = new PassingState(folder.path, openMemoryFile());
-    const state = passing.place(1000);
-    expect(state.path).toBe('/proc/self/fd/4');
-    const file = state.open();
-    writeSync(file, Buffer.alloc(1000, 1));
-    expect(readdirSync('/dev/shm')).toEqual(names);
-    passing.release();
-    expect(fstatSync(file)).toMatchObject({ size: 0, blocks: 0 });
-    expect(readdirSync(folder.path)).toEqual([]);
-  });
+  it.runIf(openMemoryFile() !== null)(
+    'is in memory on Linux, has no name, and takes nothing once it was used',
+    async () => {
+      const names = readdirSync('/dev/shm');
+      const passing = new PassingState(folder.path, openMemoryFile());
+      const state = await passing.place(1000);
+      expect(state.path).toBe('/proc/self/fd/4');
+      const file = state.open();
+      writeSync(file, Buffer.alloc(1000, 1));
+      expect(readdirSync('/dev/shm')).toEqual(names);
+      await passing.release();
+      expect(fstatSync(file)).toMatchObject({ size: 0, blocks: 0 });
+      expect(readdirSync(folder.path)).toEqual([]);
+    },
+  );
 
-  it('is a file of the run folder where memory is short or has no files, and is deleted once it was used', () => {
+  it('is a file of the run folder where memory is short or has no files, and is deleted once it was used', async () => {
     for (const memoryFile of [null, openMemoryFile()]) {
       const passing = new PassingState(folder.path, memoryFile);
-      const state = passing.place(2 ** 50);
+      const state = await passing.place(2 ** 50);
       expect(state.path.startsWith(folder.path)).toBe(true);
       writeSync(state.open(), Buffer.alloc(1000, 1));
       expect(existsSync(state.path)).toBe(true);
-      passing.release();
-      passing.release();
+      await passing.release();
+      await passing.release();
       expect(readdirSync(folder.path)).toEqual([]);
     }
   });
