@@ -50,6 +50,11 @@ export interface EngineOptions {
 }
 
 const maxAttempts = 3;
+/**
+ * A store costs what llama.cpp takes to save the whole sequence, however few blocks are new: it saves no part of one. Where at least one
+ * token in so many had to be computed, that took far longer, and is stored before the answer. Else the answer does not wait for it.
+ */
+const largeShare = 8;
 
 /**
  * Generates text for one request at a time over a {@link PrefixCache}.
@@ -111,42 +116,54 @@ export class EmbeddedEngine {
     const prompt: Prompt = { ids, salt, hashes: cache.disk?.hashes(ids, salt) ?? [] };
     const reused = await cache.reuse(llama, prompt);
     this.#count(request, reused);
-    let next = await this.#evaluatePrompt(llama, prompt, reused.tokens, candidatesFor(request), signal);
-    yield { type: 'prompt', cachedTokens: reused.tokens };
-    for (let step = 0; ; step++) {
-      signal.throwIfAborted();
-      const repeated = said[step];
-      const token = repeated === undefined ? tokenOf(next, request, step) : null;
-      const id = token?.id ?? repeated ?? 0;
-      if (token) {
-        said.push(id);
-        this.counters.generatedTokens++;
-        yield token;
+    const storesLater = cache.canCut(llama) && (ids.length - reused.tokens) * largeShare < ids.length;
+    const places = storesLater ? [] : this.#placesToStore(llama, ids.length);
+    let next = await this.#evaluatePrompt(llama, prompt, reused.tokens, places, candidatesFor(request), signal);
+    let isWhole = true;
+    try {
+      yield { type: 'prompt', cachedTokens: reused.tokens };
+      for (let step = 0; ; step++) {
+        signal.throwIfAborted();
+        const repeated = said[step];
+        const token = repeated === undefined ? tokenOf(next, request, step) : null;
+        const id = token?.id ?? repeated ?? 0;
+        if (token) {
+          said.push(id);
+          this.counters.generatedTokens++;
+          yield token;
+        }
+        if (request.endIds.has(id) || step + 1 >= request.maxTokens) return;
+        next = await cache.evaluate(llama, [id], candidatesFor(request));
       }
-      if (request.endIds.has(id) || step + 1 >= request.maxTokens) return;
-      next = await cache.evaluate(llama, [id], candidatesFor(request));
+    } catch (error) {
+      // After any error but an abort, nobody knows what the sequence holds.
+      isWhole = signal.aborted && error === signal.reason;
+      throw error;
+    } finally {
+      // The answer is complete, or nobody wants it any more: a llama.cpp that dies now is replaced for the next request.
+      if (storesLater && isWhole) await this.#storeBlocks(llama, prompt, ids.length).catch(unlessLost);
     }
   }
 
-  /** Computes the prompt from a position on, and stores what can be reused of it. */
+  /** Computes the prompt from a position on, and stores what can be reused of it at these places. */
   async #evaluatePrompt(
     llama: Llama,
     prompt: Prompt,
     from: number,
+    places: readonly number[],
     candidates: number,
     signal: AbortSignal,
   ): Promise<NextToken | null> {
-    const { batchTokens, blockTokens, cache } = this.#options;
+    const { batchTokens, cache } = this.#options;
     const { ids } = prompt;
-    const tail = Math.floor((ids.length - 1) / blockTokens) * blockTokens;
-    const stored = new Set(this.#placesToStore(llama, ids.length, tail));
+    const tail = this.#tailOf(ids.length);
     let next: NextToken | null = null;
     for (let at = from; at < ids.length;) {
       signal.throwIfAborted();
       const boundary = (Math.floor(at / batchTokens) + 1) * batchTokens;
       const end = at < tail ? Math.min(boundary, tail) : ids.length;
       next = await cache.evaluate(llama, ids.slice(at, end), end === ids.length ? candidates : null);
-      if (stored.has(end)) await cache.store(llama, prompt, Math.floor(end / blockTokens));
+      if (places.includes(end)) await this.#storeBlocks(llama, prompt, end);
       at = end;
     }
     return next;
@@ -156,9 +173,10 @@ export class EmbeddedEngine {
    * Positions of a prompt at which its KV is stored. Where a state cannot be cut, that is where the same prompt, or a longer
    * one, will continue; and one batch earlier, since a chat template may change the last tokens of a turn afterwards.
    */
-  #placesToStore(llama: Llama, length: number, tail: number): readonly number[] {
+  #placesToStore(llama: Llama, length: number): readonly number[] {
     const { batchTokens, cache } = this.#options;
     if (cache.canCut(llama)) return [length];
+    const tail = this.#tailOf(length);
     return [
       Math.floor((tail - 1) / batchTokens) * batchTokens,
       tail,
@@ -166,10 +184,24 @@ export class EmbeddedEngine {
     ];
   }
 
+  /** Where the part of a prompt begins that no request reuses. */
+  #tailOf(length: number): number {
+    const { blockTokens } = this.#options;
+    return Math.floor((length - 1) / blockTokens) * blockTokens;
+  }
+
+  #storeBlocks(llama: Llama, prompt: Prompt, tokens: number): Promise<void> {
+    return this.#options.cache.store(llama, prompt, Math.floor(tokens / this.#options.blockTokens));
+  }
+
   #count({ promptIds }: GenerationRequest, reused: { tokens: number; source: TokenSource }): void {
     this.counters.promptTokens[reused.source] += reused.tokens;
     this.counters.promptTokens.computed += promptIds.length - reused.tokens;
   }
+}
+
+function unlessLost(error: unknown): void {
+  if (!(error instanceof WorkerLostError)) throw error;
 }
 
 /** Candidates to ask llama.cpp for: none where the greedy token is all there is to know. */

@@ -1,23 +1,16 @@
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BlockFolder, newBlockCounters } from '../../../src/embedded/kv/blockFolder.ts';
-import { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
-import { PrefixCache } from '../../../src/embedded/kv/prefixCache.ts';
-import { EmbeddedEngine, type GenerationRequest } from '../../../src/embedded/engine.ts';
-import { kvBytesPerToken } from '../../../src/embedded/kv/kvLayout.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
-import { PassingState } from '../../../src/embedded/kv/passingState.ts';
 import {
   LlamaProcess,
   OperationFailedError,
   WorkerLostError,
   type Llama,
 } from '../../../src/embedded/worker/llamaProcess.ts';
-import { LlamaSupervisor } from '../../../src/embedded/worker/llamaSupervisor.ts';
-import { bufferSource, parseStateFile } from '../../../src/embedded/kv/stateFile.ts';
 import type { OperationInput, WorkerConfig } from '../../../src/embedded/worker/workerProtocol.ts';
 import { promptIds } from '../support/engineProcess.ts';
+import { generate, openEngine, shortRequest } from '../support/openEngine.ts';
 import { scratch, smallModel, type Scratch } from '../support/smallModel.ts';
 
 describe('a llama.cpp process', () => {
@@ -92,62 +85,9 @@ describe('a llama.cpp process', () => {
   });
 
   describe('under an engine', () => {
-    const never = new AbortController().signal;
-    const request: GenerationRequest = {
-      promptIds: promptIds(300, 2),
-      salt: null,
-      maxTokens: 6,
-      sampling: { temperature: 0, topP: 1, seed: 0 },
-      topLogprobs: null,
-      endIds: new Set(),
-    };
-
-    async function engineOver(wrap: (llama: Llama) => Llama, batchTokens = 32) {
-      let blocks: BlockFolder | null = null;
-      const supervisor = new LlamaSupervisor(
-        async (onEnd) => {
-          const llama = await start(onEnd);
-          return blocks ? wrap(llama) : llama;
-        },
-        () => undefined,
-      );
-      const first = await supervisor.get();
-      const { shape } = parseStateFile(bufferSource(readFileSync(config.samplePath)), null);
-      const counters = newBlockCounters();
-      const shared = { path: folder.path, seal: { key: null }, counters, log: () => undefined };
-      blocks = new BlockFolder({
-        ...shared,
-        kind: 'rows',
-        payloadBytes: shape.rows && kvBytesPerToken(shape.rows) * 32,
-      });
-      const disk = new DiskCache({
-        counters,
-        shape,
-        blockTokens: 32,
-        rows: blocks,
-        positions: null,
-        runFolder: folder.path,
-        passing: new PassingState(folder.path),
-        threads,
-      });
-      const cache = new PrefixCache({ disk, blockTokens: 32, loadTimeoutMs: 20_000, log: () => undefined });
-      const engine = new EmbeddedEngine({ supervisor, cache, blockTokens: 32, batchTokens, log: () => undefined });
-      return { engine, supervisor, disk, first };
-    }
-
-    async function generate(engine: EmbeddedEngine, more: Partial<GenerationRequest> = {}) {
-      const ids: number[] = [];
-      const logprobs: (number | null)[] = [];
-      let cached = -1;
-      for await (const event of engine.generate({ ...request, ...more }, never)) {
-        if (event.type === 'prompt') cached = event.cachedTokens;
-        else {
-          ids.push(event.id);
-          logprobs.push(event.logprob);
-        }
-      }
-      return { ids, logprobs, cached };
-    }
+    const engineOver = (wrap: (llama: Llama) => Llama, batchTokens = 32) =>
+      openEngine({ start, wrap, folder: folder.path, samplePath: config.samplePath, threads, batchTokens });
+    const request = shortRequest;
 
     it('with large batches, a prompt gives the same bits computed, live, and from disk', async () => {
       const { engine } = await engineOver((llama) => llama, 512);

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { EmbeddedEngine, type GenerationRequest } from '../../../src/embedded/engine.ts';
+import { BlockFolder, newBlockCounters } from '../../../src/embedded/kv/blockFolder.ts';
+import { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
+import { kvBytesPerToken } from '../../../src/embedded/kv/kvLayout.ts';
+import type { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { PassingState } from '../../../src/embedded/kv/passingState.ts';
+import { PrefixCache } from '../../../src/embedded/kv/prefixCache.ts';
+import { bufferSource, parseStateFile } from '../../../src/embedded/kv/stateFile.ts';
+import type { Llama } from '../../../src/embedded/worker/llamaProcess.ts';
+import { LlamaSupervisor } from '../../../src/embedded/worker/llamaSupervisor.ts';
+import { promptIds } from './engineProcess.ts';
+
+export interface EngineParts {
+  readonly start: (onEnd: (reason: string) => void) => Promise<Llama>;
+  /** What the engine gets instead of each process but the first. */
+  readonly wrap: (llama: Llama) => Llama;
+  /** For block files and the passing state. */
+  readonly folder: string;
+  /** Where a process leaves the sample of its state. */
+  readonly samplePath: string;
+  readonly threads: KvThreads;
+  readonly batchTokens: number;
+}
+
+/** An engine in this process, over llama.cpp processes of its caller. */
+export async function openEngine({ start, wrap, folder, samplePath, threads, batchTokens }: EngineParts) {
+  let blocks: BlockFolder | null = null;
+  const supervisor = new LlamaSupervisor(
+    async (onEnd) => {
+      const llama = await start(onEnd);
+      return blocks ? wrap(llama) : llama;
+    },
+    () => undefined,
+  );
+  const first = await supervisor.get();
+  const { shape } = parseStateFile(bufferSource(readFileSync(samplePath)), null);
+  const counters = newBlockCounters();
+  const payloadBytes = shape.rows && kvBytesPerToken(shape.rows) * 32;
+  const seal = { key: null };
+  blocks = new BlockFolder({ path: folder, seal, counters, log: () => undefined, kind: 'rows', payloadBytes });
+  const disk = new DiskCache({
+    counters,
+    shape,
+    blockTokens: 32,
+    rows: blocks,
+    positions: null,
+    runFolder: folder,
+    passing: new PassingState(folder),
+    threads,
+  });
+  const cache = new PrefixCache({ disk, blockTokens: 32, loadTimeoutMs: 20_000, log: () => undefined });
+  const engine = new EmbeddedEngine({ supervisor, cache, blockTokens: 32, batchTokens, log: () => undefined });
+  return { engine, supervisor, disk, first };
+}
+
+export const shortRequest: GenerationRequest = {
+  promptIds: promptIds(300, 2),
+  salt: null,
+  maxTokens: 6,
+  sampling: { temperature: 0, topP: 1, seed: 0 },
+  topLogprobs: null,
+  endIds: new Set(),
+};
+
+/** What an engine says to the short request. */
+export async function generate(engine: EmbeddedEngine, more: Partial<GenerationRequest> = {}) {
+  const ids: number[] = [];
+  const logprobs: (number | null)[] = [];
+  let cached = -1;
+  for await (const event of engine.generate({ ...shortRequest, ...more }, new AbortController().signal)) {
+    if (event.type === 'prompt') cached = event.cachedTokens;
+    else {
+      ids.push(event.id);
+      logprobs.push(event.logprob);
+    }
+  }
+  return { ids, logprobs, cached };
+}
