@@ -48,8 +48,17 @@ export class EngineProcess {
   }
 
   /** @param env besides this process' own. */
-  static async startWith(env: NodeJS.ProcessEnv, kvDir: string, ...flags: string[]): Promise<EngineProcess> {
-    const child = forkEngine(['--kv-dir', kvDir, '--threads', '1', ...flags], env);
+  static startWith(env: NodeJS.ProcessEnv, kvDir: string, ...flags: string[]): Promise<EngineProcess> {
+    return EngineProcess.#startFrom(entry, env, kvDir, flags);
+  }
+
+  /** The engine of a bundle. */
+  static startBundled(bundle: string, kvDir: string, ...flags: string[]): Promise<EngineProcess> {
+    return EngineProcess.#startFrom(bundle, {}, kvDir, flags);
+  }
+
+  static async #startFrom(program: string, env: NodeJS.ProcessEnv, kvDir: string, flags: readonly string[]) {
+    const child = forkEngine(['--kv-dir', kvDir, '--threads', '1', ...flags], env, program);
     const message = await firstMessage(child);
     if (!('url' in message)) throw new Error(`The engine did not start: ${JSON.stringify(message)}`);
     return new EngineProcess(child, kvDir, message);
@@ -155,8 +164,12 @@ export interface FailureMessage {
   readonly error: { readonly code: string; readonly message: string };
 }
 
-export function forkEngine(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
-  return fork(entry, args, { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...process.env, ...env } });
+export function forkEngine(args: readonly string[], env: NodeJS.ProcessEnv = {}, program = entry): ChildProcess {
+  return fork(program, args, {
+    execArgv: [],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: { ...process.env, ...env },
+  });
 }
 
 /** The first thing the engine says over IPC. */
