@@ -15,8 +15,10 @@ export interface Figure {
 }
 
 export interface BenchmarkOptions {
-  /** `small=2048,8192;big=1024`: what THAW measures. Undefined for sizes that take minutes. */
+  /** `small=2048,8192;big=1024`: what THAW measures. Undefined for its own sizes. */
   readonly sizes?: string;
+  /** Whether THAW measures the sizes that take long, too, and the prefill of each size. Default: false. */
+  readonly whole?: boolean;
 }
 
 export interface Benchmark {

@@ -2,7 +2,8 @@
 //
 //   npm run bench                    everything
 //   npm run bench -- MAIN N13        a choice
-//   npm run bench -- THAW --sizes "small=2048,32768;big=4096,16384"     other sizes of the generated models
+//   npm run bench -- THAW --whole    with the sizes that take long
+//   npm run bench -- THAW --sizes "small=2048;big=4096,8192"            other sizes of the generated models
 //   npm run bench -- --json FILE     also writes the results as JSON; `-` is stdout
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -35,10 +36,13 @@ const benchmarks: readonly Benchmark[] = [
   embeddedSpeed,
   thaw,
 ];
-const { values, positionals } = readArguments('Usage: npm run bench [-- [ID…] [--sizes SIZES] [--json FILE]]', {
-  options: { json: { type: 'string' }, sizes: { type: 'string' } },
-  allowPositionals: true,
-});
+const { values, positionals } = readArguments(
+  'Usage: npm run bench [-- [ID…] [--whole] [--sizes SIZES] [--json FILE]]',
+  {
+    options: { json: { type: 'string' }, sizes: { type: 'string' }, whole: { type: 'boolean' } },
+    allowPositionals: true,
+  },
+);
 const unknown = positionals.filter((id) => !benchmarks.some((benchmark) => benchmark.ids.includes(id)));
 if (unknown.length > 0) {
   const known = benchmarks.flatMap((benchmark) => benchmark.ids).join(', ');
@@ -60,7 +64,10 @@ for (const benchmark of benchmarks) {
   console.error(`${benchmark.ids.join(', ')} …`);
   try {
     results.push(
-      ...(await benchmark.run(interrupted.signal, values.sizes === undefined ? {} : { sizes: values.sizes })),
+      ...(await benchmark.run(interrupted.signal, {
+        whole: values.whole === true,
+        ...(values.sizes !== undefined && { sizes: values.sizes }),
+      })),
     );
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);

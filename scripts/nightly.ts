@@ -14,7 +14,7 @@ const parts: readonly Part[] = [
   { name: 'engines', script: 'scripts/testEngines.ts' },
   { name: 'packages', script: 'scripts/package.ts', args: ['--all', '--out', 'test-results'] },
   { name: 'soak', script: 'scripts/soak.ts', args: ['--minutes', '10'] },
-  { name: 'bench', script: 'scripts/bench.ts', args: ['--json', 'test-results/bench.json'] },
+  { name: 'bench', script: 'scripts/bench.ts', args: ['--whole', '--json', 'test-results/bench.json'] },
 ];
 
 const chosen = process.argv.slice(2);

@@ -5,13 +5,23 @@ import { writeNoiseModel } from '../../src/embedded/noiseModel/noiseModelFile.ts
 export interface BenchModel {
   readonly name: 'small' | 'big';
   readonly shape: NoiseModelShape;
-  /** Sizes of a run that names none: they take minutes. */
-  readonly defaultTokens: readonly number[];
+  /** Tokens of a context; the larger ones are left out of a short run. */
+  readonly sizes: readonly number[];
+  /** Sizes of a short run. */
+  readonly shortSizes: readonly number[];
+  /** A short run computes contexts up to this size, for the column of prefill. */
+  readonly shortPrefill: number;
 }
 
 /** The generated model that people try the product with, and one with the KV of a model of 7 or 8 billion parameters: 128 KiB a token. */
 export const benchModels: readonly BenchModel[] = [
-  { name: 'small', shape: defaultNoiseShape, defaultTokens: [2048, 8192] },
+  {
+    name: 'small',
+    shape: defaultNoiseShape,
+    sizes: [2048, 8192, 32_768],
+    shortSizes: [2048, 8192, 32_768],
+    shortPrefill: 8192,
+  },
   {
     name: 'big',
     shape: {
@@ -24,7 +34,9 @@ export const benchModels: readonly BenchModel[] = [
       contextTokens: 131_072,
       seed: 3,
     },
-    defaultTokens: [1024, 4096],
+    sizes: [1024, 4096, 16_384],
+    shortSizes: [1024, 4096],
+    shortPrefill: 4096,
   },
 ];
 

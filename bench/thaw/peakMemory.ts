@@ -1,35 +1,63 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /**
- * How much memory processes take at most above what they had, during a task, with what lies in memory files of the whole machine. Null
- * where Linux's /proc does not tell.
+ * How much memory processes take at most above what they had, during a task, with what lies in their memory files. Null where Linux's
+ * /proc does not tell.
  */
 export async function peakMemory<T>(
   pids: readonly number[],
   task: () => Promise<T>,
 ): Promise<{ readonly bytes: number | null; readonly result: T }> {
   let before: number;
+  let files: readonly string[];
   try {
     for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5');
     before = sum(pids, 'VmHWM') - sum(pids, 'RssFile');
+    files = memoryFiles(pids[0] ?? 0);
   } catch {
     return { bytes: null, result: await task() };
   }
-  const sharedBefore = sharedBytes();
-  let shared = 0;
-  const timer = setInterval(() => (shared = Math.max(shared, sharedBytes() - sharedBefore)), 5);
+  let inFiles = 0;
+  const look = (): void =>
+    void (inFiles = Math.max(
+      inFiles,
+      files.reduce((total, file) => total + statSync(file).blocks * 512, 0),
+    ));
+  const timer = setInterval(look, 5);
   try {
     const result = await task();
-    return { bytes: Math.max(0, sum(pids, 'VmHWM') - sum(pids, 'RssFile') - before) + shared, result };
+    return { bytes: Math.max(0, sum(pids, 'VmHWM') - sum(pids, 'RssFile') - before) + inFiles, result };
   } finally {
     clearInterval(timer);
   }
 }
 
+/** What a process has open in the folder for files in memory. */
+function memoryFiles(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder)
+    .map((name) => join(folder, name))
+    .filter((path) => readlinkSync(path).startsWith('/dev/shm/'));
+}
+
+/** Milliseconds that the threads of these processes computed, so far; NaN where Linux's /proc does not tell. */
+export function computedMs(pids: readonly number[]): number {
+  try {
+    return pids.reduce((total, pid) => {
+      const folder = `/proc/${pid}/task`;
+      const nanoseconds = readdirSync(folder).map((thread) =>
+        Number(readFileSync(join(folder, thread, 'schedstat'), 'utf8').split(' ')[0]),
+      );
+      return total + nanoseconds.reduce((sumSoFar, each) => sumSoFar + each, 0) / 1e6;
+    }, 0);
+  } catch {
+    return Number.NaN;
+  }
+}
+
 const sum = (pids: readonly number[], field: string): number =>
   pids.reduce((total, pid) => total + kilobytes(readFileSync(`/proc/${pid}/status`, 'utf8'), field), 0);
-
-const sharedBytes = (): number => kilobytes(readFileSync('/proc/meminfo', 'utf8'), 'Shmem');
 
 const kilobytes = (text: string, field: string): number =>
   Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) * 1024;

@@ -1,90 +1,94 @@
-import { copyFileSync, rmSync, statSync, readdirSync, readFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BlockFolder, newBlockCounters } from '../../src/embedded/kv/blockFolder.ts';
 import { DiskCache } from '../../src/embedded/kv/diskCache.ts';
-import { kvBytesPerToken } from '../../src/embedded/kv/kvLayout.ts';
+import { kvBytesPerToken, type StateShape } from '../../src/embedded/kv/kvLayout.ts';
 import { KvThreads } from '../../src/embedded/kv/kvThreads.ts';
 import { PassingState } from '../../src/embedded/kv/passingState.ts';
 import { bufferSource, parseStateFile } from '../../src/embedded/kv/stateFile.ts';
 import { LlamaProcess } from '../../src/embedded/worker/llamaProcess.ts';
 import { mustHold, timed } from '../benchmark.ts';
+import { blockTokens, reusable } from './measuredEngine.ts';
 import { dropCaches } from './pageCache.ts';
-
-export interface RawTimes {
-  readonly warmLoadMs: number;
-  /** Null where caches cannot be dropped. */
-  readonly coldLoadMs: number | null;
-  readonly saveMs: number;
-}
+import { computedMs } from './peakMemory.ts';
 
 /** node-llama-cpp alone: one state file, loaded and saved, with nothing checked and nothing computed. */
 export class RawLlama {
+  readonly folder: string;
   readonly #llama: LlamaProcess;
-  readonly #folder: string;
-  readonly #cache: DiskCache;
-  readonly #threads: KvThreads;
+  readonly #shape: StateShape;
 
-  static async start(modelPath: string, contextTokens: number, kvDir: string, folder: string): Promise<RawLlama> {
+  static async start(modelPath: string, contextTokens: number, folder: string): Promise<RawLlama> {
     mkdirSync(folder, { recursive: true });
     const samplePath = join(folder, 'sample.state');
     const config = { modelPath, contextTokens, threads: 1, gpu: 'off', gpuLayers: null, kvType: 'f16' } as const;
     const llama = await LlamaProcess.start({ ...config, batchTokens: 512, samplePath }, () => undefined);
-    return new RawLlama(llama, kvDir, folder, samplePath);
+    return new RawLlama(llama, folder, parseStateFile(bufferSource(readFileSync(samplePath)), null).shape);
   }
 
-  private constructor(llama: LlamaProcess, kvDir: string, folder: string, samplePath: string) {
-    const { shape } = parseStateFile(bufferSource(readFileSync(samplePath)), null);
-    const counters = newBlockCounters();
-    const namespace = readdirSync(kvDir).find((name) => /^[0-9a-f]{32}$/.test(name)) ?? '';
-    const payloadBytes = shape.rows && kvBytesPerToken(shape.rows) * 32;
-    const log = (message: string): void => console.error(message);
-    const path = join(kvDir, namespace);
+  private constructor(llama: LlamaProcess, folder: string, shape: StateShape) {
+    this.folder = folder;
     this.#llama = llama;
-    this.#folder = folder;
-    this.#threads = new KvThreads();
-    this.#cache = new DiskCache({
-      shape,
-      blockTokens: 32,
-      rows: new BlockFolder({ path, kind: 'rows', seal: { key: null }, payloadBytes, counters, log }),
+    this.#shape = shape;
+  }
+
+  /** Of the rows of one block. */
+  get blockBytes(): number {
+    return this.#shape.rows === null ? 0 : kvBytesPerToken(this.#shape.rows) * blockTokens;
+  }
+
+  /** Makes the state file of a prompt whose blocks are in clear in `blockDir`. */
+  async prepare(ids: readonly number[], blockDir: string): Promise<void> {
+    const counters = newBlockCounters();
+    const log = (message: string): void => console.error(message);
+    const seal = { key: null };
+    const threads = new KvThreads();
+    const cache = new DiskCache({
+      shape: this.#shape,
+      blockTokens,
+      rows: new BlockFolder({ path: blockDir, kind: 'rows', seal, payloadBytes: this.blockBytes, counters, log }),
       positions: null,
       counters,
-      runFolder: folder,
-      passing: new PassingState(folder),
-      threads: this.#threads,
+      runFolder: this.folder,
+      passing: new PassingState(this.folder),
+      threads,
     });
-  }
-
-  /** @param ids a prompt whose blocks are stored. */
-  async measure(ids: readonly number[], rounds: number): Promise<RawTimes> {
-    const blocks = Math.floor((ids.length - 1) / 32);
-    const assembled = await this.#cache.assemble(ids, this.#cache.hashes(ids, null), blocks);
+    const blocks = reusable(ids) / blockTokens;
+    const assembled = await cache.assemble(ids, cache.hashes(ids, null), blocks);
     mustHold(assembled?.blocks === blocks, `${assembled?.blocks} of ${blocks} blocks are stored`);
-    const stateFile = join(this.#folder, `raw-${ids.length}.state`);
-    copyFileSync(assembled?.state.path ?? '', stateFile);
-    this.#cache.release();
-    const load = async (): Promise<number> => {
-      const { ms, result } = await timed(() => this.#llama.call('load', { path: stateFile }));
-      mustHold(result === blocks * 32, `llama.cpp loaded ${result} of ${blocks * 32} tokens`);
-      return ms;
-    };
-    await load();
-    const warm: number[] = [];
-    const cold: number[] = [];
-    const saves: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      warm.push(await load());
-      if (dropCaches([stateFile])) cold.push(await load());
-      const path = join(this.#folder, 'saved.state');
-      saves.push((await timed(() => this.#llama.call('save', { path }))).ms);
-      mustHold(statSync(path).size === statSync(stateFile).size, 'the saved state is as large as the loaded one');
-      rmSync(path);
-    }
-    const coldLoadMs = cold.length < rounds ? null : Math.min(...cold);
-    return { warmLoadMs: Math.min(...warm), coldLoadMs, saveMs: Math.min(...saves) };
+    copyFileSync(assembled?.state.path ?? '', this.#fileOf(ids));
+    await cache.release();
+    await threads.close();
+    await this.load(ids, false);
   }
 
-  async close(): Promise<void> {
+  /** Null where the system cannot forget the file. */
+  async load(
+    ids: readonly number[],
+    isCold: boolean,
+  ): Promise<{ readonly ms: number; readonly processorMs: number } | null> {
+    const path = this.#fileOf(ids);
+    if (isCold && !dropCaches([path])) return null;
+    const before = computedMs([this.#llama.pid]);
+    const { ms, result } = await timed(() => this.#llama.call('load', { path }));
+    mustHold(result === reusable(ids), `llama.cpp loaded ${result} of ${reusable(ids)} tokens`);
+    return { ms, processorMs: computedMs([this.#llama.pid]) - before };
+  }
+
+  /** Milliseconds to save what was loaded last. */
+  async save(ids: readonly number[]): Promise<number> {
+    const path = join(this.folder, 'saved.state');
+    const { ms } = await timed(() => this.#llama.call('save', { path }));
+    mustHold(statSync(path).size === statSync(this.#fileOf(ids)).size, 'the saved state is as large as the loaded one');
+    rmSync(path);
+    return ms;
+  }
+
+  close(): void {
     this.#llama.kill();
-    await this.#threads.close();
+  }
+
+  #fileOf(ids: readonly number[]): string {
+    return join(this.folder, `raw-${ids.length}.state`);
   }
 }

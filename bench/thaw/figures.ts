@@ -1,0 +1,129 @@
+import type { Figure } from '../benchmark.ts';
+import type { FreshStart } from './freshStart.ts';
+import type { BenchModel } from './models.ts';
+import type { Measure, Series } from './series.ts';
+
+/** From so many bytes on, what a thaw costs beside moving them is to be small. */
+const largeKvBytes = 100e6;
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 10e6 ? 1 : 0)} MB`;
+
+/** The rows of one size. What was not measured has none, and cold says why. `prefillMs`: null where it was not measured. */
+export function figuresOf(
+  { name: model }: BenchModel,
+  size: number,
+  kvBytes: number,
+  series: Series,
+  prefillMs: number | null,
+): Figure[] {
+  const name = `${size} tokens, ${megabytes(kvBytes)}`;
+  const large = kvBytes >= largeKvBytes;
+  const row = (what: string, measure: Measure, against: string, baseline: Measure, most: number | null): Figure[] => {
+    const [value, least] = [series.least(measure), series.least(baseline)];
+    if (value === null || least === null) return [];
+    const ratio = value / least;
+    return [
+      {
+        id: 'THAW',
+        what: `${what}, ${name}`,
+        unit: 'ms',
+        value,
+        baseline: { what: against, value: least },
+        ratio,
+        wanted: most === null ? '' : `≤ ${most} times as long`,
+        met: most === null || ratio <= most,
+        runs: series.rounds(measure),
+      },
+    ];
+  };
+  const fast = model === 'big' && size === 4096 ? 40 : null;
+  return [
+    ...row('thaw, warm', 'warm.ours', 'raw load', 'warm.raw', large ? 4 : null),
+    ...row('of it reading, checking and placing', 'warm.place', 'raw load', 'warm.raw', null),
+    ...row('processor time of the thaw, warm', 'processor.ours', 'of the raw load', 'processor.raw', null),
+    ...(series.rounds('cold.ours') === 0 ? [notCold(name)] : []),
+    ...row('thaw, cold', 'cold.ours', 'plain reading', 'plainRead', large ? 1.5 : null),
+    ...row('thaw, cold', 'cold.ours', 'raw load, cold', 'cold.raw', null),
+    ...row('thaw, warm', 'warm.ours', "llama-server's restore", 'slots.restore', null),
+    ...row('freeze of everything', 'freeze.ours', 'raw save', 'freeze.raw', large ? 2 : null),
+    ...row('freeze of everything', 'freeze.ours', "llama-server's save", 'slots.save', null),
+    ...row('thaw, warm, encrypted', 'warm.encrypted', 'in clear', 'warm.ours', null),
+    ...row('thaw, cold, encrypted', 'cold.encrypted', 'in clear', 'cold.ours', null),
+    ...row('freeze of everything, encrypted', 'freeze.encrypted', 'in clear', 'freeze.ours', null),
+    ...row('the tokens that must be computed, and the request around them', 'tail', 'thaw, warm', 'warm.ours', null),
+    ...(prefillMs === null ? [] : againstPrefill(name, series, prefillMs, fast)),
+    ...memory(name, kvBytes, series),
+  ];
+}
+
+function againstPrefill(name: string, series: Series, prefillMs: number, least: number | null): Figure[] {
+  const value = series.least('warm.request');
+  if (value === null) return [];
+  const ratio = prefillMs / value;
+  return [
+    {
+      id: 'THAW',
+      what: `thaw, warm, and the first token, ${name}`,
+      unit: 'ms',
+      value,
+      baseline: { what: 'prefill', value: prefillMs },
+      ratio,
+      wanted: least === null ? '' : `at least ${least} times as fast`,
+      met: least === null || ratio >= least,
+      runs: series.rounds('warm.request'),
+    },
+  ];
+}
+
+function memory(name: string, kvBytes: number, series: Series): Figure[] {
+  const value = series.most('peak');
+  if (value === null) return [];
+  return [
+    {
+      id: 'THAW',
+      what: `most memory of a thaw beyond the model, ${name}`,
+      unit: 'bytes',
+      value,
+      baseline: { what: 'KV', value: kvBytes },
+      ratio: value / kvBytes,
+      wanted: '≤ 1.2 times the KV, or 256 MiB',
+      met: value <= Math.max(1.2 * kvBytes, 256 << 20),
+      runs: series.rounds('peak'),
+    },
+  ];
+}
+
+/** Reading the files is to hide behind the start of the engine, as far as the disk allows. `tailMs` is the time of the computed tokens. */
+export function startFigure(
+  size: number,
+  { readyMs, firstTokenMs, readMs, rounds }: FreshStart,
+  tailMs: number,
+): Figure {
+  const value = firstTokenMs - tailMs;
+  const baseline = readyMs + 1.5 * readMs;
+  return {
+    id: 'THAW',
+    what: `start of an engine and thaw, cold, ${size} tokens, without ${tailMs.toFixed(0)} ms for the tokens that must be computed`,
+    unit: 'ms',
+    value,
+    baseline: {
+      what: `start of ${readyMs.toFixed(0)} ms + 1.5 × plain reading of ${readMs.toFixed(0)} ms`,
+      value: baseline,
+    },
+    ratio: value / baseline,
+    wanted: 'no longer',
+    met: value <= baseline,
+    runs: rounds,
+  };
+}
+
+const notCold = (name: string): Figure => ({
+  id: 'THAW',
+  what: `thaw, cold, ${name}: not measured, because this system does not drop its caches`,
+  unit: 'ms',
+  value: Number.NaN,
+  baseline: null,
+  ratio: null,
+  wanted: '',
+  met: true,
+  runs: 0,
+});

@@ -1,0 +1,130 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { blockNames, cachedBy, EngineProcess } from '../../test/embedded/support/engineProcess.ts';
+import { mustHold, timed } from '../benchmark.ts';
+import { dropCaches } from './pageCache.ts';
+import { computedMs, peakMemory } from './peakMemory.ts';
+
+export const blockTokens = 32;
+
+/** What the engine's own clock says of one load: from the first read until llama.cpp had the state. */
+export interface LoadTimes {
+  readonly ms: number;
+  /** Of it: reading, checking and placing blocks. */
+  readonly placeMs: number;
+  /** The whole request, with the tokens that must be computed. */
+  readonly requestMs: number;
+  /** Processor time of the request, over all threads of both processes. */
+  readonly processorMs: number;
+  readonly peakBytes: number | null;
+}
+
+/** An embedded engine that is asked for one token at a time, and whose counters are read around that. */
+export class MeasuredEngine {
+  readonly #engine: EngineProcess;
+  readonly #signal: AbortSignal;
+  #others = 0;
+
+  /** @param key 64 hex digits; null for KV in clear. */
+  static async start(
+    modelPath: string,
+    contextTokens: number,
+    kvDir: string,
+    key: string | null,
+    signal: AbortSignal,
+  ): Promise<MeasuredEngine> {
+    const flags = ['--model', modelPath, '--context', `${contextTokens}`, '--gpu', 'off'];
+    const engine = await EngineProcess.startWith(key === null ? {} : { CWM_KV_KEY: key }, kvDir, ...flags);
+    return new MeasuredEngine(engine, signal);
+  }
+
+  private constructor(engine: EngineProcess, signal: AbortSignal) {
+    this.#engine = engine;
+    this.#signal = signal;
+  }
+
+  blockDir(): Promise<string> {
+    return this.#engine.blockDir();
+  }
+
+  filesOf(ids: readonly number[]): Promise<string[]> {
+    return Promise.all(blockNames(ids).map((hash) => this.#engine.blockFile(hash)));
+  }
+
+  /** Milliseconds to the first token. `cached`: tokens that must be reused; null for any number. */
+  async ask(ids: readonly number[], cached: number | null, more: object = {}): Promise<number> {
+    this.#signal.throwIfAborted();
+    const { ms, result } = await timed(() => this.#engine.complete(ids, { max_tokens: 1, ...more }));
+    mustHold(cached === null || cachedBy(result) === cached, `${cachedBy(result)} tokens were reused, not ${cached}`);
+    return ms;
+  }
+
+  /** Milliseconds to compute a prompt, or what a shorter one under this salt left of it, without those for storing it. */
+  async prefill(ids: readonly number[], salt: string): Promise<number> {
+    const before = await this.#total('store');
+    const ms = await this.ask(ids, null, { cache_salt: salt });
+    return ms - ((await this.#total('store')) - before);
+  }
+
+  /** The same request while its KV is in memory: what must be computed behind the last block, and everything around it. */
+  async tail(ids: readonly number[]): Promise<{ readonly ms: number; readonly processorMs: number }> {
+    const before = this.#processorMs();
+    const ms = await this.ask(ids, reusable(ids));
+    return { ms, processorMs: this.#processorMs() - before };
+  }
+
+  /** A load from files that the system has in memory, or, with `isCold`, has not; null where it cannot forget them. */
+  async load(ids: readonly number[], isCold: boolean): Promise<LoadTimes | null> {
+    await this.ask([301, 302, 303], 0, { cache_salt: `other ${this.#others++}` });
+    if (isCold && !dropCaches(await this.filesOf(ids))) return null;
+    const [loadBefore, placeBefore, processorBefore] = [
+      await this.#total('load'),
+      await this.#total('place'),
+      this.#processorMs(),
+    ];
+    const { bytes, result } = await peakMemory(this.#pids, () => this.ask(ids, reusable(ids)));
+    return {
+      ms: (await this.#total('load')) - loadBefore,
+      placeMs: (await this.#total('place')) - placeBefore,
+      requestMs: result,
+      processorMs: this.#processorMs() - processorBefore,
+      peakBytes: bytes,
+    };
+  }
+
+  /** Milliseconds to store a context that is in memory and of which no file is there. Nothing of it waits in the system's memory then. */
+  async freeze(ids: readonly number[]): Promise<number> {
+    const files = await this.filesOf(ids);
+    for (const path of files) rmSync(path, { force: true });
+    const before = await this.#total('store');
+    await this.ask(ids, reusable(ids));
+    const ms = (await this.#total('store')) - before;
+    dropCaches(files);
+    return ms;
+  }
+
+  /** Milliseconds to read the files of a prompt, and nothing else; null where the system cannot forget them. */
+  async plainColdRead(ids: readonly number[]): Promise<number | null> {
+    const files = await this.filesOf(ids);
+    if (!dropCaches(files)) return null;
+    return (await timed(async () => files.forEach((path) => readFileSync(path)))).ms;
+  }
+
+  close(): Promise<void> {
+    return this.#engine.kill();
+  }
+
+  get #pids(): readonly number[] {
+    return [this.#engine.pid, this.#engine.workerPid];
+  }
+
+  #processorMs(): number {
+    return computedMs(this.#pids);
+  }
+
+  #total(what: 'load' | 'place' | 'store'): Promise<number> {
+    return this.#engine.metric(`cwm:kv_blocks_${what}_ms_total`);
+  }
+}
+
+/** Tokens of a prompt that an engine can reuse. */
+export const reusable = (ids: readonly number[]): number => Math.floor((ids.length - 1) / blockTokens) * blockTokens;
