@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { SessionId } from '../../src/protocol/ids.ts';
+import { diskFiles } from '../../src/store/disk/files.ts';
+import { openStore } from '../../src/store/openStore.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession, type CoreFixture } from './coreFixture.ts';
 
 /** Flips a bit in the middle of each file of the store that this names. */
@@ -138,18 +141,131 @@ describe('S0-24 a thaw opens the conversation when', () => {
     expect((await fixture.cwm.listMessages({ session: 't' })).total).toBe(2);
   });
 
-  test('its manifest is damaged, by naming what still has the conversation', async () => {
+  test.each(['frozen', 'resumed', 'continued since'] as const)(
+    'its manifest is damaged: the text is that of its session, which is %s',
+    async (kind) => {
+      const fixture = await coreFixture();
+      const { cwm, engine } = fixture;
+      await talkedSession(fixture);
+      await cwm.freeze({ session: 's', window: 'w', checkpoint: kind === 'continued since' }, never());
+      const { items } = await cwm.listMessages({ session: 's' });
+      if (kind === 'continued since') await cwm.send({ session: 's', text: 'And now?' }, never());
+      damage(fixture, /windows.w.manifest/);
+      const before = engine.calls.length;
+      const receipt = await cwm.thaw(
+        { window: 'w', ...(kind === 'resumed' ? { resume: true } : { session: 't' }) },
+        never(),
+      );
+      expect(receipt).toMatchObject({
+        verdict: 'text-only',
+        engine: null,
+        notes: [expect.stringMatching(/manifest is damaged.*branch "main" of session "s".*2 messages/)],
+      });
+      expect(engine.calls.length, 'the model server is asked nothing').toBe(before);
+      const session = kind === 'resumed' ? 's' : 't';
+      const opened = await cwm.listMessages({ session });
+      expect(opened.items.map(({ content }) => content)).toEqual(items.map(({ content }) => content));
+      expect(await codeOf(cwm.send({ session, text: 'Go on.' }, never()))).toBe('no error');
+      expect(await cwm.thaw({ window: 'w', session: 'again' }, never())).toMatchObject({ verdict: 'text-only' });
+    },
+  );
+
+  test('its manifest and a message are damaged: the rest opens', async () => {
+    const { fixture, lost } = await damagedMessage(true);
+    damage(fixture, /windows.w.manifest/);
+    expect(await fixture.cwm.thaw({ window: 'w', session: 't' }, never())).toMatchObject({
+      verdict: 'text-only',
+      notes: [expect.stringMatching(new RegExp(`manifest is damaged.*lost: message 2 \\(${lost}`))],
+    });
+    expect((await fixture.cwm.listMessages({ session: 't' })).total).toBe(2);
+  });
+
+  test('its manifest and the record of its session are damaged, by naming what still has the conversation', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     await fixture.cwm.freeze({ session: 's', window: 'later', checkpoint: true }, never());
-    damage(fixture, /windows.w.manifest/);
+    damage(fixture, /windows.w.manifest|contexts.s.metadata/);
     for (const attempt of [1, 2]) {
       await expect(fixture.cwm.thaw({ window: 'w' }, never()), `attempt ${attempt}`).rejects.toMatchObject({
         code: 'CWM-4004',
         message: expect.stringMatching(/session "s".*"later"/),
-        hint: expect.stringMatching(/Continue in session "s", or thaw window "later"/),
+        hint: expect.stringMatching(/thaw window "later"/),
         context: { session: 's' },
       });
     }
+    expect(await fixture.cwm.thaw({ window: 'later', session: 't' }, never())).toMatchObject({ session: 't' });
+  });
+
+  test.each([0, 1, 2, 3])('line %i of the index of messages is lost while its file is there', async (line) => {
+    const fixture = await coreFixture();
+    const { cwm } = fixture;
+    await talkedSession(fixture);
+    await cwm.send({ session: 's', text: 'And now?' }, never());
+    await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+    const { items } = await cwm.listMessages({ session: 's' });
+    const index = path.join(fixture.directory, 'contexts', 's', 'message_index.jsonl');
+    const lines = readFileSync(index, 'utf8').split('\n');
+    writeFileSync(index, lines.toSpliced(line, 1).join('\n'));
+    // Another store, which has nothing in memory.
+    const cold = await openStore({ directory: fixture.directory, clock: fixture.clock, files: diskFiles });
+    onTestFinished(() => cold.close());
+    const session = await cold.sessions.get('s' as SessionId);
+    const ids = await cold.messages.chain('s' as SessionId, session?.branches['main']?.head ?? null);
+    expect(await cold.messages.load('s' as SessionId, ids)).toEqual(items);
+  });
+});
+
+describe('a message to a session with a damaged message', () => {
+  /** A session `t` of four messages that nobody has in memory, whose second one is damaged. */
+  async function damaged() {
+    const fixture = await coreFixture();
+    const { cwm } = fixture;
+    await talkedSession(fixture);
+    await cwm.send({ session: 's', text: 'And now?' }, never());
+    await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+    await cwm.thaw({ window: 'w', session: 't' }, never());
+    const { items } = await cwm.listMessages({ session: 't' });
+    damage(fixture, new RegExp(`contexts.t.messages.${items[1]?.id}`));
+    return { ...fixture, items };
+  }
+
+  test('is refused, since the model would not see what the user sees, and says how to continue', async () => {
+    const { cwm } = await damaged();
+    await expect(cwm.send({ session: 't', text: 'Go on.' }, never())).rejects.toMatchObject({
+      code: 'CWM-4004',
+      message: expect.stringContaining('session "t"'),
+      hint: expect.stringMatching(/cwm verify --repair.*placeholder.*branch at an earlier message/),
+    });
+  });
+
+  test('is sent after a repair: a placeholder took the place of the lost text, whose token ids are forgotten', async () => {
+    const { cwm, engine, items } = await damaged();
+    const { repairs } = await cwm.verify({ repair: true }, never());
+    expect(repairs.join('\n')).toContain(`"${items[1]?.id}" of session "t"`);
+    expect((await cwm.getSession({ session: 't' })).tokens).toBeNull();
+    const shown: string[] = [];
+    engine.template = (messages) => {
+      shown.push(JSON.stringify(messages));
+      return messages;
+    };
+    expect(await codeOf(cwm.send({ session: 't', text: 'Go on.' }, never()))).toBe('no error');
+    expect(shown.at(-1)).toContain('was damaged, and its text is lost');
+    const { steps, repairs: none } = await cwm.verify({ repair: true }, never());
+    expect(steps.filter(({ step }) => !step.includes('set aside')).flatMap(({ problems }) => problems)).toEqual([]);
+    expect(none).toEqual([]);
+    const { items: now } = await cwm.listMessages({ session: 't' });
+    for (const [at, known] of [
+      [items[3]!.id, null],
+      [now.at(-1)!.id, expect.anything()],
+    ] as const) {
+      const branched = await cwm.createBranch({ session: 't', at }, never());
+      expect(branched.tokens, 'ids of the lost text are not continued from, later ones are').toEqual(known);
+    }
+  });
+
+  test('is sent on a branch that ends before it', async () => {
+    const { cwm, items } = await damaged();
+    await cwm.createBranch({ session: 't', at: items[0]!.id }, never());
+    expect(await codeOf(cwm.send({ session: 't', text: 'Go on.' }, never()))).toBe('no error');
   });
 });

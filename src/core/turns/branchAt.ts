@@ -1,6 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 import { parseBranchName, parseMessageId, type MessageId } from '../../protocol/ids.ts';
-import type { Branch, Message, Session } from '../../protocol/schemas/session.ts';
+import type { Branch, ContextTokens, Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 
 export const mainBranch = 'main';
@@ -36,12 +36,13 @@ export async function requireMessageOf(core: CoreContext, { id }: Session, given
  * the token ids where the engine had just seen that much. It stores nothing.
  */
 export function withBranchAt(session: Session, name: string, at: Message | null): Session {
+  const tokens = idsAt(session, at);
   const branch: Branch = {
     name,
     head: at?.id ?? null,
     length: at?.sequence ?? 0,
     parentMessageId: at?.id ?? null,
-    ...(at?.context && { tokens: at.context }),
+    ...(tokens && { tokens }),
     ...(active(session)?.systemPrompt && { systemPrompt: active(session)?.systemPrompt }),
   };
   return { ...session, branches: { ...session.branches, [name]: branch } };
@@ -67,9 +68,13 @@ export function endingWith(session: Session, at: Message | null): Session {
   return {
     ...session,
     branches: { ...session.branches, [branch.name]: { ...branch, head: at?.id ?? null, length: at?.sequence ?? 0 } },
-    tokens: at?.context ?? null,
+    tokens: idsAt(session, at),
   };
 }
+
+/** Null also where they are those of a text that is lost: the model must see what the user sees. */
+const idsAt = ({ placeholdersAt = '' }: Session, at: Message | null): ContextTokens | null =>
+  at && at.createdAt > placeholdersAt ? (at.context ?? null) : null;
 
 const active = ({ branches, activeBranch }: Session): Branch | undefined => branches[activeBranch];
 

@@ -1,3 +1,4 @@
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { MessageStore } from '../ports/messages.ts';
@@ -23,7 +24,7 @@ export class Conversations {
     this.#store = store;
   }
 
-  /** Messages of the active branch, oldest first. @throws CwmError as {@link MessageStore.load}. */
+  /** Messages of the active branch, oldest first. @throws CwmError as {@link MessageStore.load}; Corrupted says how to continue. */
   async of({ id, branches, activeBranch }: Session): Promise<readonly Message[]> {
     const head = branches[activeBranch]?.head ?? null;
     if (head === null) return [];
@@ -33,9 +34,25 @@ export class Conversations {
     const before = known?.messages ?? [];
     let shared = 0;
     while (shared < ids.length && before[shared]?.id === ids[shared]) shared++;
-    const messages = [...before.slice(0, shared), ...(await this.#store.load(id, ids.slice(shared)))];
+    const messages = [...before.slice(0, shared), ...(await this.#load(id, ids.slice(shared)))];
     this.#remember(id, { head, messages });
     return messages;
+  }
+
+  async #load(id: SessionId, ids: readonly MessageId[]): Promise<readonly Message[]> {
+    try {
+      return await this.#store.load(id, ids);
+    } catch (error) {
+      if (!isCwmError(error, 'Corrupted')) throw error;
+      // A model that is not told of the gap would answer another conversation than the one that the user reads.
+      throw new CwmError('Corrupted', `A message of session "${id}" is damaged. ${error.message}`, {
+        cause: error,
+        hint:
+          'Run "cwm verify --repair": a marked placeholder takes the place of the lost text, and the session continues. ' +
+          'Or continue on a branch at an earlier message.',
+        context: { session: id },
+      });
+    }
   }
 
   /** What a turn added to its conversation is in memory, too. */

@@ -28,6 +28,14 @@ export const withoutIds: Outcome = unasked(
 export const withoutMessages = ({ tokens }: WindowManifest, standIns: readonly Message[]): Outcome =>
   unasked(tokens.count, 'Messages of the conversation are lost, so its KV was not used.', lossInWords(standIns));
 
+/** The manifest is lost; the session's text stands in. */
+export const withoutManifest = (damage: string, standIns: readonly Message[]): Outcome =>
+  unasked(
+    0,
+    'Without the manifest of the window its KV cannot be found.',
+    [damage, ...(standIns.length > 0 ? [lossInWords(standIns)] : [])].join(' '),
+  );
+
 /** The KV is filed under the salt of its lineage. */
 export const withoutLineage = ({ tokens }: WindowManifest): Outcome =>
   unasked(

@@ -18,9 +18,9 @@ import { keepReceipt } from './keepReceipt.ts';
 import { moveLifecycle } from '../lifecycle.ts';
 import { bringBack, type Outcome } from './bringBack.ts';
 import { lostSince } from './lostMessages.ts';
-import { notAsked, withoutIds, withoutLineage, withoutMessages } from './openedWithoutKv.ts';
+import { notAsked, withoutIds, withoutLineage, withoutManifest, withoutMessages } from './openedWithoutKv.ts';
 import { withSummary } from './receipts.ts';
-import { requireManifest } from './damagedManifest.ts';
+import { findWindow, type FoundWindow } from './damagedManifest.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 import { makeCurrent } from '../projects/activeSession.ts';
 
@@ -31,7 +31,7 @@ import { makeCurrent } from '../projects/activeSession.ts';
  * failure leaves nothing but KV, which is only cache.
  *
  * @throws CwmError InvalidSessionId, InvalidWindowName, WindowNotFound, InvalidTransition (`resume` of a session that is not frozen as this window),
- * SessionExists (id taken), Corrupted (the window's manifest is damaged; the error names what can still be opened), Exhausted (too many sessions).
+ * SessionExists (id taken), Corrupted (the window's manifest and its session are damaged; the error names what can still be opened), Exhausted (too many sessions).
  */
 export async function thaw(
   core: CoreContext,
@@ -41,10 +41,11 @@ export async function thaw(
 ): Promise<Receipt> {
   const startedMs = core.clock.elapsedMs();
   const name = parseWindowName(input.window);
-  const manifest = await requireManifest(core, name);
+  const found = await findWindow(core, name);
+  const { manifest } = found;
   const target = input.resume ? manifest.session : newSessionId(core, name, input.session);
   const { sessions, inUse } = core.space;
-  const request = { input, manifest, name, target, startedMs, progress };
+  const request = { input, found, name, target, startedMs, progress };
   const thawInto = (limitNotes: readonly string[]): Promise<Receipt> =>
     core.kvRecords.run(
       manifest.lineage,
@@ -56,7 +57,7 @@ export async function thaw(
 
 interface ThawRequest {
   readonly input: Omit<RouteInput<'thaw'>, 'prompt'>;
-  readonly manifest: WindowManifest;
+  readonly found: FoundWindow;
   readonly name: WindowName;
   readonly target: SessionId;
   readonly startedMs: number;
@@ -65,13 +66,13 @@ interface ThawRequest {
 
 async function thawNow(
   core: CoreContext,
-  { input, manifest, name, target, startedMs, progress }: ThawRequest,
+  { input, found: { manifest, damage }, name, target, startedMs, progress }: ThawRequest,
   { limitNotes, hold }: { readonly limitNotes: readonly string[]; readonly hold: Hold },
   signal: AbortSignal,
 ): Promise<Receipt> {
   const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
   // Damaged token ids leave the text, which needs none.
-  const ids = await nullOn(core.store.windows.loadTokens(name), 'Corrupted');
+  const ids = damage === null ? await nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null;
   const standIns = await lostSince(core, manifest);
   const engineSpec = input.engine ?? manifest.engine;
   const bringBackNow = async (known: readonly number[]): Promise<Outcome> => {
@@ -79,13 +80,15 @@ async function thawNow(
     return bringBack(core, { engine: core.engines.get(engineSpec), manifest, ids: known, kv, progress, hold }, signal);
   };
   const outcome =
-    standIns.length > 0
-      ? withoutMessages(manifest, standIns)
-      : input.warm === false
-        ? notAsked(manifest)
-        : ids
-          ? ((await nullOn(bringBackNow(ids), 'Corrupted')) ?? withoutLineage(manifest))
-          : withoutIds;
+    damage !== null
+      ? withoutManifest(damage, standIns)
+      : standIns.length > 0
+        ? withoutMessages(manifest, standIns)
+        : input.warm === false
+          ? notAsked(manifest)
+          : ids
+            ? ((await nullOn(bringBackNow(ids), 'Corrupted')) ?? withoutLineage(manifest))
+            : withoutIds;
   signal.throwIfAborted();
 
   const at = core.clock.now().toISOString();
@@ -95,13 +98,29 @@ async function thawNow(
   const continued = isForAnyModel
     ? { model: null, tokens: null }
     : { model: manifest.model, tokens: standIns.length > 0 ? null : ids && manifest.tokens };
+  const placeholders = standIns.length > 0 ? { placeholdersAt: at } : {};
   const currentNotes: string[] = [];
   if (frozen) {
     await core.store.messages.append(target, standIns);
-    await resumeSession(core, frozen, { thawedFrom, at, ...((isForAnyModel || standIns.length > 0) && continued) });
+    await resumeSession(core, frozen, {
+      thawedFrom,
+      at,
+      ...((isForAnyModel || standIns.length > 0) && continued),
+      ...placeholders,
+    });
   } else
     currentNotes.push(
-      ...(await openSession(core, { id: target, manifest, engineSpec, thawedFrom, at, ids, standIns, ...continued })),
+      ...(await openSession(core, {
+        id: target,
+        manifest,
+        engineSpec,
+        thawedFrom,
+        at,
+        ids,
+        standIns,
+        ...continued,
+        ...placeholders,
+      })),
     );
   const receipt = withSummary({
     operation: 'thaw',
@@ -165,6 +184,7 @@ interface Continued {
   readonly model: Session['model'];
   readonly tokens: Session['tokens'];
   readonly at: string;
+  readonly placeholdersAt?: string;
 }
 
 async function resumeSession(
@@ -194,9 +214,9 @@ interface Opening extends Continued {
 
 /** @returns notes for the user. */
 async function openSession(core: CoreContext, opening: Opening): Promise<string[]> {
-  const { id, manifest, ids, engineSpec, thawedFrom, model, tokens, at, standIns } = opening;
+  const { id, manifest, ids, engineSpec, thawedFrom, model, tokens, at, standIns, placeholdersAt } = opening;
   const { messageIds } = manifest;
-  const session = newSession({
+  const opened = newSession({
     id,
     title: manifest.name,
     ...(manifest.settings && { settings: manifest.settings }),
@@ -210,6 +230,7 @@ async function openSession(core: CoreContext, opening: Opening): Promise<string[
     thawedFrom,
     createdAt: at,
   });
+  const session = { ...opened, ...(placeholdersAt !== undefined && { placeholdersAt }) };
   await core.store.sessions.create(session, { from: manifest.session, messageIds, standIns, tokenIds: tokens && ids });
   return makeCurrent(core, session);
 }

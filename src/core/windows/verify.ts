@@ -9,6 +9,7 @@ import type { OnChecked } from '../ports/check.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { saltOf } from '../ports/lineages.ts';
+import { replaceLost } from './replaceLost.ts';
 import { requireWindow } from './windows.ts';
 
 /**
@@ -37,7 +38,7 @@ export async function verify(
   const found = await look(false);
   if (!input.repair || healthy(found.steps)) return { ...found, healthy: healthy(found.steps) };
   const repairs = await core.store.check.repair(input.engine ?? core.engines.defaultSpec, signal, onChecked);
-  repairs.push(...(await look(true)).repairs);
+  repairs.push(...(await replaceLost(core, signal)), ...(await look(true)).repairs);
   const { steps } = await look(false);
   return { steps, healthy: healthy(steps), repairs };
 }

@@ -132,6 +132,8 @@ export const sessionSchema = z.object({
   branches: z.record(z.string(), branchSchema),
   activeBranch: z.string(),
   tokens: z.nullable(contextTokensSchema),
+  /** ISO 8601: when placeholders took the place of lost messages. Token ids of messages that are older may be those of the lost text. */
+  placeholdersAt: z.optional(z.string()),
   /** Text of a turn that has begun and not ended: stored so that a failure or a crash loses no word. */
   draft: z.nullable(z.string()),
   /** Window this session was thawed from, and the verdict of that thaw. */
