@@ -170,6 +170,15 @@ export const lies: readonly Lie[] = [
   lastingly('others use the server', { otherTraffic: true, othersRunning: 2 }),
   lastingly('no log-probabilities', { givesLogprobs: false }),
   lastingly('no token ids', { returnsTokenIds: false }),
+  lastingly('some ids of a stream are missing', { streamedIds: 'some missing' }),
+  lastingly('some ids of a stream are missing, and counted so', { streamedIds: 'missing and counted so' }),
+  lastingly('the ids of a stream are of another text', { streamedIds: 'of another text' }),
+  {
+    ...lastingly('some ids of a stream are missing, and counted so, no tier', {
+      streamedIds: 'missing and counted so',
+    }),
+    hasTier: false,
+  },
   lastingly('prefix caching is off', { prefixCaching: false }),
   lastingly('a block size of 8 is told', { toldBlockTokens: '8' }),
   lastingly('a block size of 32 is told', { toldBlockTokens: '32' }),

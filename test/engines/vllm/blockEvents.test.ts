@@ -77,7 +77,7 @@ describe("the server's events about its KV blocks", () => {
     },
   );
 
-  test('after a gap prove only that the request arrived, so the count is that of the answer', async () => {
+  test('count again from nothing after an eviction that nobody announced', async () => {
     const rig = await makeRig({ events: true });
     const ids = someIds(100);
     await reuseOf(rig, ids);
