@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
 import { makeCore, type Core } from '../src/core/core.ts';
-import type { Engine, Generation } from '../src/core/ports/engine.ts';
+import type { Engine, Generation, OnPiece } from '../src/core/ports/engine.ts';
 import { diskFiles, type Files } from '../src/store/disk/files.ts';
 import type { FileStore } from '../src/store/fileStore.ts';
 import { openStore } from '../src/store/openStore.ts';
@@ -123,9 +123,10 @@ class PassingEngine {
     return { kind: 'vllm', version: '1', model, blockTokens: 16, hashProfile: null, isUntried: false, notices: [] };
   }
 
-  async generate(_request: unknown, onDelta: (text: string) => void): Promise<Generation> {
+  async generate(_request: unknown, onPiece: OnPiece): Promise<Generation> {
     const promptIds = this.#promptIds;
-    onDelta('And so it went. '.repeat(10));
+    onPiece({ promptIds });
+    onPiece({ text: 'And so it went. '.repeat(10), ids: piece });
     return {
       text: 'And so it went. '.repeat(10),
       promptIds,

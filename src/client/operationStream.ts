@@ -9,6 +9,8 @@ export interface OperationListener {
   readonly onProgress?: ((step: string) => void) | undefined;
   /** The next piece of the answer that the engine is generating. */
   readonly onText?: ((piece: string) => void) | undefined;
+  /** The same of what the model writes for itself before it answers. */
+  readonly onReasoning?: ((piece: string) => void) | undefined;
 }
 
 /**
@@ -27,6 +29,10 @@ export async function readOperation(response: IncomingMessage, listener: Operati
     switch (event.type) {
       case 'progress':
         return listener.onProgress?.(event.step);
+      case 'answer':
+        return;
+      case 'reasoning':
+        return listener.onReasoning?.(event.text);
       case 'text':
         text += event.text;
         return listener.onText?.(event.text);

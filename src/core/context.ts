@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
+import type { Changes } from './signallingStore.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
@@ -8,6 +9,7 @@ import type { Store } from './ports/store.ts';
 import type { ContinueFrom } from './prompt/planPrompt.ts';
 import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
+import type { Turn } from './turns/turn.ts';
 import type { Space } from './space/space.ts';
 import type { Trackers } from './tracker/trackers.ts';
 
@@ -21,6 +23,10 @@ export interface CoreContext {
   readonly continueFrom: ContinueFrom;
   readonly prefill: PrefillRates;
   readonly conversations: Conversations;
+  /** Turns whose answer comes at this moment; also one whose answer could not be stored, until the session's next operation stores it. */
+  readonly underWay: Map<SessionId, Turn>;
+  /** For what changes without a write; the store tells of each write. */
+  readonly changes: Changes;
   readonly space: Space;
   readonly trackers: Trackers;
   /** The folders that a session's state can be synchronised with. */

@@ -10,7 +10,8 @@ import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import type { ContinueFrom } from './prompt/planPrompt.ts';
-import { createSession, recoverInterrupted } from './sessions/sessions.ts';
+import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
+import { createSession } from './sessions/sessions.ts';
 import { Collector } from './space/collector.ts';
 import { defaultLimits, type SpaceLimits } from './space/limits.ts';
 import { makeSpace } from './space/space.ts';
@@ -76,6 +77,8 @@ export function makeCore(parts: CoreParts): Core {
     continueFrom: parts.continueFrom ?? 'ids',
     prefill: new PrefillRates(),
     conversations: new Conversations(store.messages),
+    underWay: new Map(),
+    changes,
     space,
     trackers,
     peers,

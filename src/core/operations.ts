@@ -19,6 +19,7 @@ import {
   syncState,
   updateState,
 } from './tracker/operations.ts';
+import { answerChunks } from './turns/answerChunks.ts';
 import { compareBranches, createBranch, deleteBranch, listBranches, rollBack, updateBranch } from './turns/branches.ts';
 import { continueAnswer } from './turns/continueAnswer.ts';
 import { mergeBranch } from './turns/mergeBranch.ts';
@@ -53,6 +54,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   setExpiry: { run: setExpiry },
   deleteSession: { run: deleteSession },
   listMessages: { run: listMessages },
+  answerChunks: { run: answerChunks },
 
   listPrompts: { run: listPrompts },
   putPrompt: { run: putPrompt },

@@ -43,6 +43,11 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     load: 'reads',
     loadOrStandIns: 'reads',
   },
+  answers: {
+    append: 'unseen',
+    left: 'reads',
+    ended: 'unseen',
+  },
   windows: {
     create: (_, { name }) => [window(name)],
     get: 'reads',

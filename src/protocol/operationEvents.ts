@@ -22,8 +22,15 @@ export const signalsHeader = 'x-cwm-signals';
 export type OperationEvent =
   /** A step begins, in plain words. A slow client misses steps that others have replaced. */
   | { type: 'progress'; sequence: number; step: string }
-  /** The next piece of the answer. A client that is far too slow gets no further pieces, and the whole text in the result. */
-  | { type: 'text'; sequence: number; text: string }
+  /** An answer is asked for: its chunks can be pulled by this id of its message, if this stream should break. */
+  | { type: 'answer'; sequence: number; message: string }
+  /**
+   * The next piece of the answer. A client that is far too slow gets no further pieces, and the whole text in the result. `chunk`: sequence
+   * of the last of the answer's chunks in it.
+   */
+  | { type: 'text'; sequence: number; text: string; chunk?: number | undefined }
+  /** The same of what the model writes for itself before it answers. */
+  | { type: 'reasoning'; sequence: number; text: string; chunk?: number | undefined }
   /**
    * What the route promises, with one exception: `text` is left out when the `text` events are all of it. `signals` as
    * {@link signalsHeader}.
@@ -34,7 +41,9 @@ export type OperationEvent =
 
 const eventFields = {
   progress: { sequence: 'number', step: 'string' },
-  text: { sequence: 'number', text: 'string' },
+  answer: { sequence: 'number', message: 'string' },
+  text: { sequence: 'number', text: 'string', chunk: 'number?' },
+  reasoning: { sequence: 'number', text: 'string', chunk: 'number?' },
   result: { sequence: 'number', signals: 'number?' },
   error: { sequence: 'number' },
 } as const satisfies Record<OperationEvent['type'], object>;

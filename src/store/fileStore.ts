@@ -21,6 +21,7 @@ import { sessionPart } from './parts/sessionPart.ts';
 import { StoreGuard } from './parts/storeGuard.ts';
 import { trashPart } from './parts/trashPart.ts';
 import { windowPart } from './parts/windowPart.ts';
+import { AnswerLogFile } from './records/answerLogFile.ts';
 import { EngineChoice } from './records/engineChoice.ts';
 import { FreezeIntents } from './records/freezeIntents.ts';
 import { LineageFiles } from './records/lineageFiles.ts';
@@ -48,6 +49,7 @@ export class FileStore implements Store {
   readonly kvKey: Uint8Array | null;
   readonly sessions: Store['sessions'];
   readonly messages: Store['messages'];
+  readonly answers: Store['answers'];
   readonly windows: Store['windows'];
   readonly blocks: Store['blocks'];
   readonly receipts: Store['receipts'];
@@ -91,6 +93,7 @@ export class FileStore implements Store {
       load: (id, ids) => sessions.loadMessages(id, ids),
       loadOrStandIns: (id, ids, first) => sessions.loadMessagesOrStandIns(id, ids, first),
     });
+    this.answers = guard.part(accesses.answers, new AnswerLogFile(parts));
     this.windows = guard.part(accesses.windows, windowPart(windows, index, source));
     this.blocks = guard.part(accesses.blocks, new SharedBlocks(windows, index, source));
     this.receipts = guard.part(accesses.receipts, {

@@ -5,9 +5,9 @@ import type { FakeEngine } from './fakeEngine.ts';
 export function collectRequests(engine: FakeEngine): readonly GenerateRequest[] {
   const requests: GenerateRequest[] = [];
   const generate = engine.generate.bind(engine);
-  engine.generate = (request, onDelta, signal) => {
+  engine.generate = (request, onPiece, signal) => {
     requests.push(request);
-    return generate(request, onDelta, signal);
+    return generate(request, onPiece, signal);
   };
   return requests;
 }

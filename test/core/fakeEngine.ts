@@ -4,6 +4,7 @@ import type {
   BlockLocation,
   ChatMessage,
   Engine,
+  OnPiece,
   EngineDescription,
   EngineKind,
   Generation,
@@ -78,6 +79,8 @@ export class FakeEngine implements Engine {
   answer = 'fine';
   /** Why the next answers end; one that is cut has no token that ends it. */
   finishReason: 'stop' | 'length' = 'stop';
+  /** Instead of the rest of the answer, behind so many of its words; what it throws ends the stream. */
+  breaksAfter: { readonly words: number; readonly by: (signal: AbortSignal) => Promise<void> } | null = null;
   calls: string[] = [];
   takesTokenIds = true;
   /** Tells the text of ids. */
@@ -131,7 +134,7 @@ export class FakeEngine implements Engine {
     return this.tellsText ? new TextDecoder().decode(Uint8Array.from(ids.filter((id) => id > 2))) : null;
   }
 
-  async generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
+  async generate(request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation> {
     this.#enter('generate', signal);
     await this.onCall('generate');
     signal.throwIfAborted();
@@ -141,7 +144,12 @@ export class FakeEngine implements Engine {
       ...(request.promptIds ?? tokensOf(this.template(request.messages), request.addGenerationPrompt)),
     ];
     const reuse = this.#compute(promptIds, request.salt);
-    for (const word of this.answer.split(/(?<= )/)) onDelta(word);
+    onPiece({ promptIds: this.givesIds ? promptIds : undefined });
+    const words = this.answer.split(/(?<= )/);
+    for (const [at, text] of words.entries()) {
+      if (at === this.breaksAfter?.words) await this.breaksAfter.by(signal);
+      onPiece({ text, ids: this.givesIds ? encode(text) : [] });
+    }
     const outputIds = [...encode(this.answer), ...(this.finishReason === 'stop' ? [2] : [])];
     // The KV of the answer stays in memory, but for its last token, which was never computed.
     this.#compute([...promptIds, ...outputIds.slice(0, -1)], request.salt);

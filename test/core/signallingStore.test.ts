@@ -89,6 +89,8 @@ describe('signals of the store', () => {
     expect(others.filter(([, effect]) => effect === 'unseen').map(([path]) => path)).toEqual([
       'sessions.saveTokens',
       'messages.append',
+      'answers.append',
+      'answers.ended',
       'lineages.create',
       'lineages.advance',
       'prompts.put',
@@ -128,6 +130,9 @@ describe('signals of operations', () => {
     const heard = await heardOf(fixture, ({ cwm }) => cwm.send({ session: 's', text: 'And then?' }, never()));
     const { version } = await fixture.cwm.getSession({ session: 's' });
     expect(heard).toEqual([
+      { type: 'session', session: 's', version: version - 1 },
+      // The answer begins, and ends.
+      { type: 'session', session: 's', version: version - 1 },
       { type: 'session', session: 's', version: version - 1 },
       { type: 'session', session: 's', version },
     ]);

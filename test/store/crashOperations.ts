@@ -1,5 +1,7 @@
+import { CwmError } from '../../src/protocol/errors.ts';
 import { collect } from '../../src/core/space/collect.ts';
 import { project, type World } from './crashWorld.ts';
+import { sessionId } from '../support/ids.ts';
 import { FakeClock } from './testStore.ts';
 
 export interface CrashOperation {
@@ -9,6 +11,8 @@ export interface CrashOperation {
    * it does several things one after another, each of which is done or not done.
    */
   readonly states: number;
+  /** It ends with a refusal, also where all is well: a write that fails cannot be told from that. */
+  readonly isRefusal?: true;
 }
 
 /** What users do, on the world of `filledFiles`. */
@@ -17,6 +21,10 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   'create a session': { run: ({ cwm }) => cwm.createSession({ id: 'n', project }), states: 3 },
   // The words are a draft until the answer is there.
   'send a message': { run: ({ cwm, signal }) => cwm.send({ session: 's', text: 'One more?' }, signal), states: 3 },
+  // The words are a draft until what came of the answer is there.
+  'stop an answer': { run: stoppedAnswer, states: 3, isRefusal: true },
+  // The draft, the first part of the answer, then two parts: what comes after a part is on the disk only with the whole.
+  'send a message with a long answer': { run: longAnswer, states: 5 },
   'give files': { run: ({ cwm, signal }) => cwm.prime({ session: 's', paths: ['a.ts'] }, signal), states: 2 },
   'set an expiry': {
     run: ({ cwm }) => cwm.setExpiry({ session: 's', expiresAt: '2100-01-01T00:00:00.000Z' }),
@@ -104,6 +112,26 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   // KV is no record: nothing of what is looked at changes.
   'enforce the KV budget': { run: ({ space, signal }) => collect(space, new FakeClock(), signal), states: 1 },
 };
+
+/** An answer of which two batches go to the log, one after the other. */
+async function longAnswer({ cwm, store, engine, signal }: World): Promise<unknown> {
+  engine.answer = 'word '.repeat(1000);
+  engine.breaksAfter = { words: 600, by: async () => void (await store.answers.left(sessionId('s'))) };
+  return cwm.send({ session: 's', text: 'And all of it?' }, signal);
+}
+
+async function stoppedAnswer({ cwm, engine }: World): Promise<void> {
+  const user = new AbortController();
+  engine.answer = 'One word. Two words.';
+  engine.breaksAfter = {
+    words: 2,
+    by: async (signal) => {
+      user.abort(new CwmError('Cancelled', 'The user stopped it.'));
+      signal.throwIfAborted();
+    },
+  };
+  await cwm.send({ session: 's', text: 'Is it long?' }, user.signal).catch(() => undefined);
+}
 
 /** Messages that `main` alone has, whichever branch is active. */
 const ownOfMain = async (cwm: World['cwm']): Promise<readonly string[]> =>

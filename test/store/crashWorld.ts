@@ -24,6 +24,7 @@ export interface World {
   readonly cwm: Core;
   readonly store: FileStore;
   readonly space: Space;
+  readonly engine: FakeEngine;
   readonly signal: AbortSignal;
 }
 
@@ -43,7 +44,7 @@ export async function openWorld(files: Files, engine = new FakeEngine()): Promis
   const reader = { read: () => Promise.resolve({ files: [file], skipped: [] }) };
   const cwm = makeCore({ store, engines, files: reader, clock, changes: { emit: () => undefined }, blocks, limits });
   await cwm.recover();
-  return { cwm, store, signal: never, space: makeSpace(store, blocks, clock, { ...limits, kvBudgetBytes: 1 }) };
+  return { cwm, store, engine, signal: never, space: makeSpace(store, blocks, clock, { ...limits, kvBudgetBytes: 1 }) };
 }
 
 /**

@@ -53,6 +53,13 @@ describe('pages to read', () => {
     expect(text).toMatch(/## Repaired\n\n- window w was set aside/);
   });
 
+  test('S4-20 a conversation says why an answer in it is not whole', () => {
+    const content = { type: 'text', text: 'Because of the' } as const;
+    const messages = [{ role: 'assistant', content, cut: 'crashed' }] as const;
+    const text = conversationText({ title: 'T', earlier: 0, pending: null, messages });
+    expect(text).toContain('*The backend ended in the middle of this answer. "Continue Answer" asks for the rest.*');
+  });
+
   test('a conversation names the files in it with their sizes, and its messages that are not shown', () => {
     const files = [{ path: 'a.ts', text: 'export {};\n', sha256: 'x' }];
     const text = conversationText({

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import type { Engine, EngineDescription, GenerateRequest } from '../../core/ports/engine.ts';
+import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
 import type { EngineAdapter } from '../../engines/engineAdapter.ts';
 import type { Connect } from '../../engines/http/address.ts';
 import { LinkFactory } from '../../engines/http/linkFactory.ts';
@@ -84,12 +84,8 @@ export class UrlEngine implements Engine {
     return this.#ask(args[1], (engine) => engine.detokenize(...args));
   }
 
-  generate(
-    request: GenerateRequest,
-    onDelta: (text: string) => void,
-    signal: AbortSignal,
-  ): ReturnType<Engine['generate']> {
-    return this.#ask(signal, (engine) => engine.generate(request, onDelta, signal));
+  generate(...args: Parameters<Engine['generate']>): ReturnType<Engine['generate']> {
+    return this.#ask(args[2], (engine) => engine.generate(...args));
   }
 
   persist(...args: Parameters<Engine['persist']>): ReturnType<Engine['persist']> {

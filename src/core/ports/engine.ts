@@ -69,6 +69,18 @@ export interface GenerateRequest {
   readonly reasoning?: ReasoningForm;
 }
 
+/** A piece of an answer, as it arrives. A field that is left out holds nothing. */
+export interface AnswerPiece {
+  readonly text?: string;
+  /** What the model writes for itself. Joined, it is the answer's reasoning but for white space around it. */
+  readonly reasoning?: string;
+  /** Token ids that came with it. Text that they stand for may come with a later piece. */
+  readonly ids?: readonly number[];
+  /** The whole prompt's, with one of the first pieces. */
+  readonly promptIds?: readonly number[];
+}
+export type OnPiece = (piece: AnswerPiece) => void;
+
 /** What one request showed about reuse. `cachedTokens: null` is "the engine did not say". */
 export interface ReuseEvidence {
   readonly promptTokens: number;
@@ -182,8 +194,8 @@ export interface Engine {
   /** The text of these ids, special tokens included; null when the server does not tell it. */
   detokenize(ids: readonly number[], signal: AbortSignal): Promise<string | null>;
 
-  /** `onDelta` gets text as it arrives; joined it is the answer's text. Nothing is stored when it throws. */
-  generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation>;
+  /** `onPiece` gets the answer as it arrives: its texts joined are the answer's text. Nothing is stored when it throws. */
+  generate(request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation>;
 
   /** Makes the engine compute and store the KV of every full block of these ids, and waits until it is stored. */
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence>;

@@ -1,3 +1,4 @@
+import type { AnswerLog } from './answerLog.ts';
 import type { BlockRecords } from './blockRecords.ts';
 import type { StoreCheck } from './check.ts';
 import type { LineageStore } from './lineages.ts';
@@ -20,6 +21,8 @@ import type { WindowStore } from './windows.ts';
 export interface Store {
   readonly sessions: SessionStore;
   readonly messages: MessageStore;
+  /** Answers that are not stored as messages yet. */
+  readonly answers: AnswerLog;
   readonly windows: WindowStore;
   readonly blocks: BlockRecords;
   readonly receipts: ReceiptStore;

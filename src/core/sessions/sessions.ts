@@ -1,6 +1,6 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import {
   parseDescription,
   parseProjectUri,
@@ -17,7 +17,6 @@ import { parsePage } from '../../protocol/paging.ts';
 import { makeCurrent } from '../projects/activeSession.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
 import { settingsOfNew } from '../turns/settings.ts';
-import { advance, isAtRest } from '../turns/machine.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
 /**
@@ -63,8 +62,18 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
 }
 
 /** @throws CwmError InvalidSessionId, SessionNotFound, Corrupted. */
-export async function getSession(core: CoreContext, input: RouteInput<'getSession'>): Promise<Session> {
-  return requireSession(core, parseSessionId(input.session));
+export async function getSession(
+  core: CoreContext,
+  input: RouteInput<'getSession'>,
+): Promise<RouteOutput<'getSession'>> {
+  return asItIs(core, await requireSession(core, parseSessionId(input.session)));
+}
+
+/** The record, with the phase of this moment and the answer that comes. */
+function asItIs(core: CoreContext, session: Session): RouteOutput<'getSession'> {
+  const turn = core.underWay.get(session.id);
+  if (!turn?.answer || turn.session.version !== session.version) return session;
+  return { ...turn.session, answering: turn.answer.begun.answer.id };
 }
 
 export async function listSessions(
@@ -81,7 +90,7 @@ export async function listSessions(
     limit,
     offset,
   });
-  return { items: [...items], total, hasMore: offset + items.length < total };
+  return { items: items.map((session) => asItIs(core, session)), total, hasMore: offset + items.length < total };
 }
 
 /**
@@ -150,28 +159,6 @@ function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSigna
     if (windows.length === 0) await core.store.sessions.delete(id);
     return windows;
   }, signal);
-}
-
-/**
- * Recovery after a crash: a session that was in the middle of a turn becomes idle, with its draft (S4-12). Called once, before anything
- * else. @returns the ids of those sessions.
- */
-export async function recoverInterrupted(core: CoreContext): Promise<SessionId[]> {
-  const recovered: SessionId[] = [];
-  for (let offset = 0; ; offset += 100) {
-    const page = await core.store.sessions.list({ limit: 100, offset });
-    const interrupted = page.items.filter((session) => !isAtRest(session));
-    for (const session of interrupted) {
-      try {
-        await core.store.sessions.update({ ...advance(session, 'recover'), version: session.version + 1 });
-        recovered.push(session.id);
-      } catch (error) {
-        // Its next turn recovers it. A backend that refused to start on a full disk could not free space.
-        if (!isCwmError(error, 'StorageFull')) throw error;
-      }
-    }
-    if (offset + page.items.length >= page.total || page.items.length === 0) return recovered;
-  }
 }
 
 async function windowsOf(core: CoreContext, session: SessionId): Promise<WindowName[]> {

@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Generation } from '../ports/engine.ts';
 import { cutNotes } from '../prompt/cutPrompt.ts';
 
@@ -20,6 +20,10 @@ export function requireAnswer(
       : 'The model only reasoned and gave no answer.',
   );
 }
+
+/** What the user should know where a crash would have cost more of the answer than it does else. */
+export const logNotes = (failure: unknown): string[] =>
+  failure === null ? [] : [`While the answer came, it could not be copied to the disk: ${toCwmError(failure).message}`];
 
 /** Warnings about an answer for the user, in plain words. */
 export function answerNotes({ text, finishReason, cut, notes = [] }: Generation, maxTokens: number): string[] {

@@ -3,10 +3,14 @@ import { CwmError, nullOn } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
+import type { Generation } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { answerNotes } from './answer.ts';
 import { samplingOf, sendResult } from './send.ts';
-import { beginTurn, continueIds, keepTurn, newMessage, withTurn } from './turns.ts';
+import { continueIds } from './generate.ts';
+import { keepTurn } from './keepTurn.ts';
+import { newMessage } from './turn.ts';
+import { beginAnswer, beginTurn, withTurn } from './turns.ts';
 
 /**
  * Continues the last answer, which was cut, from its exact token ids: the model goes on in the middle of the sentence. The whole answer
@@ -28,11 +32,14 @@ export async function continueAnswer(
     const begun = await beginTurn(core, session, input.engine ?? session.engine, null, signal);
     // Until the whole answer is stored, the branch has the cut one.
     const turn = { ...begun, messages: begun.messages.slice(0, -1) };
-    const generated = await continueIds(core, turn, cut, ids, { ...sampling, onText: reporter.text }, signal);
+    const blank = newMessage(core, turn.messages, 'assistant', { type: 'text', text: '' });
+    await beginAnswer(core, turn, null, blank, cut.content);
+    reporter.begun(blank.id);
+    const generated = await continueIds(core, turn, cut, ids, { ...sampling, reporter }, signal);
     const { generation } = generated;
-    const { text: _, ...said } = cut.content;
     const message: Message = {
-      ...newMessage(core, turn.messages, 'assistant', { ...said, text: cut.content.text + generation.text }),
+      ...blank,
+      content: joined(cut.content, generation),
       ...(generation.finishReason === 'length' && { cut: 'limit' as const }),
     };
     const ended = await keepTurn(core, turn, [message], generation, signal);
@@ -40,6 +47,15 @@ export async function continueAnswer(
     return { ...result, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
   });
 }
+
+const joined = (
+  { text, reasoning: before = '' }: TextMessage['content'],
+  { text: rest, reasoning = '' }: Generation,
+): TextMessage['content'] => ({
+  type: 'text',
+  text: text + rest,
+  ...(before + reasoning !== '' && { reasoning: before + reasoning }),
+});
 
 type TextMessage = Message & { readonly content: Extract<Message['content'], { readonly type: 'text' }> };
 

@@ -8,7 +8,10 @@ import type { CoreContext } from '../context.ts';
 import type { Engine } from '../ports/engine.ts';
 import { renderFile } from '../prompt/prompt.ts';
 import { cutNotes } from '../prompt/cutPrompt.ts';
-import { beginTurn, endFailedTurn, generate, keepTurn, newMessage, withTurn, type Turn } from './turns.ts';
+import { generate } from './generate.ts';
+import { keepTurn } from './keepTurn.ts';
+import { endFailedTurn, newMessage, type Turn } from './turn.ts';
+import { beginTurn, withTurn } from './turns.ts';
 
 /** Tokens that files leave free for the conversation after them. */
 const reservedTokens = 1024;

@@ -7,18 +7,12 @@ import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { answerNotes } from './answer.ts';
+import { answerNotes, logNotes } from './answer.ts';
 import { nearLimitNotes } from './nearLimit.ts';
-import {
-  beginTurn,
-  generate,
-  keepTurn,
-  newMessage,
-  withTurn,
-  type Generated,
-  type GenerateOptions,
-  type Turn,
-} from './turns.ts';
+import { generate, type Generated, type GenerateOptions } from './generate.ts';
+import { keepTurn } from './keepTurn.ts';
+import { newMessage, type Turn } from './turn.ts';
+import { beginAnswer, beginTurn, withTurn } from './turns.ts';
 
 const defaultAnswerTokens = 256;
 
@@ -65,13 +59,17 @@ export async function answer(
   const sampling = samplingOf(session, requireSampling(input));
   const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
   const question = asked.message ?? newMessage(core, turn.messages, 'user', { type: 'text', text });
-  const options = { ...sampling, onText: reporter.text, continueFrom };
+  const blank = newMessage(core, [...turn.messages, question], 'assistant', { type: 'text', text: '' });
+  await beginAnswer(core, turn, asked.message ? null : question, blank);
+  reporter.begun(blank.id);
+  const options = { ...sampling, reporter, continueFrom };
   const generated = await generateOrKeepDraft(core, turn, question, options, signal);
   const { generation } = generated;
   const { reasoning = '', finishReason } = generation;
   const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
   const message = {
-    ...newMessage(core, [...turn.messages, question], 'assistant', said),
+    ...blank,
+    content: said,
     ...(finishReason === 'length' && { cut: 'limit' as const }),
   };
   const ended = await keepTurn(core, turn, [question, message], generation, signal);
@@ -100,7 +98,11 @@ export function sendResult(
     ms: 0,
     prefixBreak,
     ...(rerenderTokens !== undefined && { rerenderTokens }),
-    notes: [...notes, ...nearLimitNotes(session.tokens?.count ?? 0, turn.description.model)],
+    notes: [
+      ...notes,
+      ...logNotes(turn.answer?.logFailure ?? null),
+      ...nearLimitNotes(session.tokens?.count ?? 0, turn.description.model),
+    ],
   };
 }
 
@@ -151,6 +153,7 @@ async function generateOrKeepDraft(
     return await generate(core, turn, [userMessage], { ...options, addGenerationPrompt: true }, signal);
   } catch (error) {
     const failure = toCwmError(error);
+    if (failure.context?.['answer'] !== undefined) throw failure;
     throw new CwmError(failure.name, failure.message, {
       hint: `${failure.hint} Your text is saved as a draft.`,
       context: { ...failure.context, draftKept: true },

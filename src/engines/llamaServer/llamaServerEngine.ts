@@ -8,6 +8,7 @@ import type {
   EngineDescription,
   ForgottenKv,
   GenerateRequest,
+  OnPiece,
   Generation,
   KvContext,
   Measurement,
@@ -135,16 +136,17 @@ export class LlamaServerEngine implements Engine {
     return this.#links.use(signal, (link, signal) => textOfIds(link, ids, signal));
   }
 
-  generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
+  generate(request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation> {
     return this.#inSlot(signal, async (place, signal) => {
       const { link, server } = place;
       const { messages, addGenerationPrompt } = request;
       const promptIds = request.promptIds ?? (await chatPromptIds(link, messages, addGenerationPrompt, signal));
       assertFits(promptIds.length, server);
       const use = await this.#enter(place, request.salt, signal);
+      onPiece({ promptIds });
       const elapsedMs = (): number => this.#clock.elapsedMs();
       const answer = await readText(
-        { link, request: streamRequest(promptIds, request, use), use, onDelta, elapsedMs },
+        { link, request: streamRequest(promptIds, request, use), use, onPiece, elapsedMs },
         signal,
       );
       this.#home.noLongerFromFile();

@@ -1,4 +1,4 @@
-import type { GenerateRequest } from '../../core/ports/engine.ts';
+import type { GenerateRequest, OnPiece } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { checkAnswer, quoted } from '../http/body.ts';
 import type { StreamEvent } from '../http/events.ts';
@@ -55,7 +55,7 @@ interface TextReading {
   readonly request: LinkRequest;
   /** The slot that must have worked. */
   readonly use: SlotUse;
-  readonly onDelta: (text: string) => void;
+  readonly onPiece: OnPiece;
   /** The monotonic clock, in milliseconds. */
   readonly elapsedMs: () => number;
 }
@@ -66,7 +66,7 @@ interface TextReading {
  * @throws CwmError StreamCut when the stream ends before that.
  */
 export async function readText(
-  { link, request, use, onDelta, elapsedMs }: TextReading,
+  { link, request, use, onPiece, elapsedMs }: TextReading,
   signal: AbortSignal,
 ): Promise<StreamedText> {
   const startedMs = elapsedMs();
@@ -81,7 +81,7 @@ export async function readText(
     ids.push(...(chunk.tokens ?? []));
     text += chunk.content;
     if (chunk.content !== '' || ids.length > 0) firstTokenMs ??= elapsedMs();
-    if (chunk.content !== '') onDelta(chunk.content);
+    onPiece({ text: chunk.content, ids: chunk.tokens ?? [] });
     if (!chunk.stop) continue;
     checkSlot(chunk.id_slot, use, link.label);
     const isComplete = chunk.tokens_predicted === ids.length;

@@ -7,6 +7,7 @@ import type {
   EngineDescription,
   ForgottenKv,
   GenerateRequest,
+  OnPiece,
   Generation,
   KvContext,
   Measurement,
@@ -168,7 +169,7 @@ export class VllmEngine implements Engine {
     });
   }
 
-  generate(request: GenerateRequest, onDelta: (text: string) => void, signal: AbortSignal): Promise<Generation> {
+  generate(request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
       const { dialect } = server;
@@ -176,7 +177,7 @@ export class VllmEngine implements Engine {
       const elapsedMs = (): number => this.#clock.elapsedMs();
       const { stops } = server.identity;
       const parts = { link, model, maxModelLen, dialect, stops, elapsedMs };
-      const { answer, request: asked } = await converse(parts, request, onDelta, signal);
+      const { answer, request: asked } = await converse(parts, request, onPiece, signal);
       const countedPromptTokens = answer.usage?.prompt_tokens ?? null;
       const promptIds = answer.promptIds ?? asked.promptIds ?? null;
       const isOwn = server.identity.description.kind === 'embedded';

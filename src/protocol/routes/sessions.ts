@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { windowNameSchema } from '../schemas/ids.ts';
+import { messageIdSchema, windowNameSchema } from '../schemas/ids.ts';
 import { lifecycles, messageSchema, sessionSchema } from '../schemas/session.ts';
 import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
 import { prefixCostSchema, samplingChangeSchema } from '../schemas/sessionSettings.ts';
@@ -35,6 +35,9 @@ const ownSettings = () => ({
   ...onEngine,
 });
 
+/** A session's record; `answering`: id of the answer that comes at this moment. */
+const shownSession = () => z.extend(sessionSchema, { answering: z.optional(messageIdSchema) });
+
 export const sessionShapes = () =>
   ({
     createSession: {
@@ -56,9 +59,9 @@ export const sessionShapes = () =>
         search: z.optional(text),
         ...page,
       }),
-      output: z.object({ items: z.array(sessionSchema), total: z.number(), hasMore: z.boolean() }),
+      output: z.object({ items: z.array(shownSession()), total: z.number(), hasMore: z.boolean() }),
     },
-    getSession: { input: z.object({ session: text }), output: sessionSchema },
+    getSession: { input: z.object({ session: text }), output: shownSession() },
     updateSession: {
       input: z.object({
         session: text,

@@ -1,10 +1,13 @@
 import * as z from 'zod/mini';
+import { answerChunksSchema } from '../schemas/answerChunk.ts';
 import { primeResultSchema, sendResultSchema } from '../schemas/turn.ts';
 import { onEngine, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const turnRoutes = {
   send: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/messages' },
+  /** Chunks of an answer while it comes; the whole message once it is stored. */
+  answerChunks: { kind: 'read', method: 'GET', path: '/api/contexts/:session/messages/:message/chunks' },
   /** `paths` are absolute, or relative to `cwd`. It reads any file of the user's, and the conversation then shows it. */
   prime: { kind: 'change', streams: true, clients: 'socket', method: 'POST', path: '/api/contexts/:session/files' },
 } as const satisfies Record<string, Route>;
@@ -23,6 +26,17 @@ export const turnShapes = () =>
         ...onEngine,
       }),
       output: sendResultSchema,
+    },
+    answerChunks: {
+      input: z.object({
+        session: text,
+        message: text,
+        /** Sequence of the last chunk that the client has. Default 0: it has none. */
+        after: z.optional(z.coerce.number()),
+        /** 1 to 100, the default. */
+        limit: z.optional(z.coerce.number()),
+      }),
+      output: answerChunksSchema,
     },
     prime: {
       input: z.object({

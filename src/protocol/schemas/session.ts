@@ -26,8 +26,12 @@ export const initialPhase: Phase = 'Idle';
 export const messageRoles = ['system', 'user', 'assistant', 'tool'] as const;
 export type MessageRole = (typeof messageRoles)[number];
 
-/** `limit`: at its limit of tokens. `stopped`: the user or the backend's end stopped it. `failed`: its stream was cut. */
-const cutReasons = ['limit', 'stopped', 'failed'] as const;
+/**
+ * `limit`: at its limit of tokens. `stopped`: the user or the backend's end stopped it. `failed`: its stream was cut. `crashed`: the backend
+ * was killed; up to half a second of it may be missing.
+ */
+const cutReasons = ['limit', 'stopped', 'failed', 'crashed'] as const;
+export type CutReason = (typeof cutReasons)[number];
 
 const contextFileSchema = z.object({ path: z.string(), text: z.string() });
 export type ContextFile = z.infer<typeof contextFileSchema>;

@@ -49,6 +49,8 @@ export class Layout {
   readonly activeStates: string;
   /** The engine of sessions that name none. */
   readonly engine: string;
+  /** Answers while they come; absent while none does. */
+  readonly answers: string;
   /** The times that the store saw on the machine's clock. */
   readonly clock: string;
 
@@ -73,6 +75,7 @@ export class Layout {
     this.auditHead = join(this.audit, 'head.json');
     this.activeStates = join(root, 'active.json');
     this.engine = join(root, 'engine.json');
+    this.answers = join(root, 'answers.jsonl');
     this.clock = join(root, 'clock.json');
   }
 
@@ -84,8 +87,8 @@ export class Layout {
 
   /** The store's files that lie directly in its root; `encryption.json` is no part of them, because it is never encrypted. */
   get rootFiles(): readonly string[] {
-    const { storeRecord, indexImage, auditLog, activeStates, clock } = this;
-    return [storeRecord, indexImage, auditLog, activeStates, clock];
+    const { storeRecord, indexImage, auditLog, activeStates, answers, clock } = this;
+    return [storeRecord, indexImage, auditLog, activeStates, answers, clock];
   }
 
   session(id: SessionId): SessionPaths {

@@ -26,6 +26,11 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     load: 'read',
     loadOrStandIns: 'read',
   },
+  answers: {
+    append: 'write',
+    left: 'read',
+    ended: 'write',
+  },
   windows: {
     create: ({ name }) => ({ window: name }),
     get: 'read',

@@ -8,7 +8,7 @@ import { conversationText } from '../render/conversationText.ts';
 
 const messagesShown = 100;
 
-type Said = Pick<Message, 'role' | 'content'>;
+type Said = Pick<Message, 'role' | 'content' | 'cut'>;
 
 interface Loaded {
   readonly session: Session;
@@ -84,6 +84,8 @@ export class Conversations implements Disposable {
       this.#add(id, pending, result);
       return result;
     } catch (error) {
+      // The backend has it as a message, with what came of the answer.
+      if (pending.answer !== '') this.#unsent.delete(id);
       this.#loaded.delete(id);
       throw error;
     } finally {

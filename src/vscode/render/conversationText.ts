@@ -1,8 +1,9 @@
 import type { Message } from '../../protocol/schemas/session.ts';
 import { formatBytes } from '../../base/format.ts';
+import { cutSentence } from '../../words/cut.ts';
 import { plain } from './markdown.ts';
 
-type ShownMessage = Pick<Message, 'role' | 'content' | 'lost'>;
+type ShownMessage = Pick<Message, 'role' | 'content' | 'lost' | 'cut'>;
 
 export interface Conversation {
   readonly title: string;
@@ -33,9 +34,12 @@ export function conversationText(conversation: Conversation): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-function messageText({ role, content, lost }: ShownMessage): string {
+function messageText({ role, content, lost, cut }: ShownMessage): string {
   if (lost) return section('Lost message', content.type === 'text' ? content.text : '');
-  if (content.type === 'text') return section(speakers[role], content.text);
+  if (content.type === 'text') {
+    const text = section(speakers[role], content.text);
+    return cut === undefined ? text : `${text}\n\n*${cutSentence(cut)}*`;
+  }
   const lines = content.files.map(({ path, text }) => `- ${plain(path)} (${formatBytes(Buffer.byteLength(text))})`);
   return section('Files added to the context', lines.join('\n'));
 }

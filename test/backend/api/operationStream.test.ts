@@ -59,7 +59,7 @@ describe('the stream of an operation', () => {
       reporter.progress('Asking the engine');
       await aMoment();
       for (const piece of pieces) {
-        reporter.text(piece);
+        reporter.text(piece, 1);
         await aMoment();
       }
       return answered(pieces.join(''));
@@ -88,7 +88,7 @@ describe('the stream of an operation', () => {
     await until('the other client listens', () => heardByOther.includes('resync'));
     tested.fake.on('send', async (_, __, reporter: Reporter) => {
       for (const piece of ['An answer ', 'of one marker: ', 'xyzzy-plugh']) {
-        reporter.text(piece);
+        reporter.text(piece, 1);
         await aMoment();
       }
       tested.emit({ type: 'session', session: sessionId('s'), version: 3 });
@@ -120,7 +120,7 @@ describe('the stream of an operation', () => {
   it('is not sent to a client that only wants the result', async () => {
     const tested = await start();
     tested.fake.on('send', async (_, __, reporter: Reporter) => {
-      reporter.text('Yes.');
+      reporter.text('Yes.', 1);
       return answered('Yes.');
     });
     expect(await tested.client.call('send', { session: 's', text: 'Well?' })).toEqual(answered('Yes.'));
@@ -130,7 +130,7 @@ describe('the stream of an operation', () => {
     const tested = await start();
     let reports = false;
     tested.fake.on('send', async (_, __, reporter: Reporter) => {
-      if (reports) reporter.text('Be');
+      if (reports) reporter.text('Be', 1);
       await aMoment();
       throw new CwmError('EngineFailed', 'The engine broke.');
     });
@@ -148,7 +148,7 @@ describe('the stream of an operation', () => {
   it('a client that leaves aborts its operation', async () => {
     const tested = await start();
     tested.fake.on('send', async (_, signal, reporter: Reporter) => {
-      reporter.text('Be');
+      reporter.text('Be', 1);
       return await untilAborted(signal);
     });
     const leave = new AbortController();
@@ -164,7 +164,7 @@ describe('the stream of an operation', () => {
     const done: string[] = [];
     tested.fake.on('send', async (input: { session: string }, __, reporter: Reporter) => {
       for (let count = 0; count < 2000; count++) {
-        reporter.text(piece);
+        reporter.text(piece, 1);
         if (count % 50 === 0) await aMoment();
       }
       done.push(input.session);
@@ -194,7 +194,7 @@ describe('the stream of an operation', () => {
     const tested = await start({ idleMs: 1000 });
     const finish = Promise.withResolvers<void>();
     tested.fake.on('send', async (_, __, reporter: Reporter) => {
-      reporter.text('Be');
+      reporter.text('Be', 1);
       await finish.promise;
       return answered('Be');
     });
@@ -230,26 +230,28 @@ describe('what a client has not taken yet', () => {
   it('is one step and the text since then', async () => {
     const outbox = new OperationOutbox();
     for (const step of ['one', 'two']) outbox.progress(step);
-    for (const piece of ['Be', 'cause']) outbox.text(piece);
+    outbox.begun(messageId('m'));
+    for (const [at, piece] of ['Be', 'cause'].entries()) outbox.text(piece, at + 1);
     expect(outbox.take()).toEqual([
       { type: 'progress', step: 'two' },
-      { type: 'text', text: 'Because' },
+      { type: 'answer', message: 'm' },
+      { type: 'text', text: 'Because', chunk: 2 },
     ]);
-    outbox.text('!');
+    outbox.text('!', 1);
     outbox.close();
     expect(await outbox.hasMore()).toBe(true);
-    expect(outbox.take()).toEqual([{ type: 'text', text: '!' }]);
+    expect(outbox.take()).toEqual([{ type: 'text', text: '!', chunk: 1 }]);
     expect(await outbox.hasMore()).toBe(false);
     expect(outbox.hasGiven('Because!')).toBe(true);
   });
 
   it('never grows past its limit: then the result brings the whole text', () => {
     const outbox = new OperationOutbox(10);
-    outbox.text('012345678');
-    expect(outbox.take()).toEqual([{ type: 'text', text: '012345678' }]);
-    for (let count = 0; count < 5; count++) outbox.text('abc');
+    outbox.text('012345678', 1);
+    expect(outbox.take()).toEqual([{ type: 'text', text: '012345678', chunk: 1 }]);
+    for (let count = 0; count < 5; count++) outbox.text('abc', 1);
     expect(outbox.take()).toEqual([]);
-    outbox.text('def');
+    outbox.text('def', 1);
     expect(outbox.take()).toEqual([]);
     expect(outbox.hasGiven('012345678abcabcabcabcabcdef')).toBe(false);
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { randomSalt } from '../../../src/base/hash.ts';
 import { capabilityNames, type CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
-import type { ChatMessage, Engine, KvContext } from '../../../src/core/ports/engine.ts';
+import type { ChatMessage, Engine, KvContext, OnPiece } from '../../../src/core/ports/engine.ts';
 
 /** An engine under test, with what only its owner can do to it. */
 export interface EngineUnderTest {
@@ -97,8 +97,17 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
     test('generate streams its text, and returns the ids of prompt and answer', async () => {
       const deltas: string[] = [];
       const request = { messages: chat, salt: randomSalt(), maxTokens: 8, temperature: 0, addGenerationPrompt: true };
-      const answer = await engine.generate(request, (text) => deltas.push(text), never);
+      const ids: number[] = [];
+      let promptIds: readonly number[] | undefined;
+      const hear: OnPiece = (piece) => {
+        deltas.push(piece.text ?? '');
+        ids.push(...(piece.ids ?? []));
+        promptIds ??= piece.promptIds;
+      };
+      const answer = await engine.generate(request, hear, never);
       expect(deltas.join('')).toBe(answer.text);
+      if (answer.idsSource === 'engine')
+        expect({ ids, promptIds }).toEqual({ ids: answer.outputIds, promptIds: answer.promptIds });
       expect(answer.promptIds).toEqual(await engine.tokenize(chat, true, never));
       expect(answer.outputIds.length).toBeGreaterThan(0);
       expect(answer.outputIds.length).toBeLessThanOrEqual(8);
@@ -227,7 +236,7 @@ export function engineContract(name: string, makeEngine: () => Promise<EngineUnd
 
       const controller = new AbortController();
       const request = { messages: chat, salt: randomSalt(), maxTokens: 64, temperature: 0, addGenerationPrompt: true };
-      const answer = engine.generate(request, () => controller.abort(), controller.signal);
+      const answer = engine.generate(request, ({ text }) => text && controller.abort(), controller.signal);
       await expect(answer).rejects.toMatchObject({ code: 'CWM-6003' });
       expect((await engine.measure(context, never)).reuse.promptTokens).toBe(context.ids.length);
     });

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { OnPiece } from '../../../src/core/ports/engine.ts';
 import type { HttpFault } from '../../fakes/fakeFaults.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig, type RigOptions } from './rig.ts';
 
 const completion = '/completion';
 const ask = ({ engine }: Rig, signal = never) => engine.measure(contextOf(someIds(40)), signal);
-const chat = ({ engine }: Rig, onDelta: (text: string) => void = () => undefined, signal = never) =>
+const chat = ({ engine }: Rig, onPiece: OnPiece = () => undefined, signal = never) =>
   engine.generate(
     {
       messages: [{ role: 'user', content: 'Hello' }],
@@ -13,7 +14,7 @@ const chat = ({ engine }: Rig, onDelta: (text: string) => void = () => undefined
       temperature: 0,
       addGenerationPrompt: true,
     },
-    onDelta,
+    onPiece,
     signal,
   );
 

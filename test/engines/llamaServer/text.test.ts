@@ -54,7 +54,7 @@ describe('token ids of a turn', () => {
     const bytes = [...Buffer.from('é😀!')];
     const rig = await makeRig({ fake: { faults: { answer: [...bytes, 257] } } });
     const deltas: string[] = [];
-    const answer = await rig.engine.generate(request([hello]), (text) => deltas.push(text), never);
+    const answer = await rig.engine.generate(request([hello]), ({ text }) => text && deltas.push(text), never);
     expect(deltas).toEqual(['é', '😀', '!']);
     expect(answer).toMatchObject({ text: 'é😀!', outputIds: [...bytes, 257], idsSource: 'tokenize' });
   });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { silent } from '../../../src/core/ports/reporter.ts';
 import { ReasoningSplitter } from '../../../src/engines/vllm/chat/reasoningSplitter.ts';
 import { coreOver, type CoreOver } from '../llamaServer/coreOver.ts';
 import type { FakeFaults } from '../../fakes/fakeFaults.ts';
@@ -67,7 +68,7 @@ describe('vLLM goes on from what a thaw proved', () => {
     );
     const { session } = await core.thaw();
     const pieces: string[] = [];
-    const reporter = { progress: () => undefined, text: (piece: string) => void pieces.push(piece) };
+    const reporter = { ...silent, text: (piece: string) => void pieces.push(piece) };
     const sent = await cwm.send({ session, text: 'Continue.', maxTokens: 40 }, never, reporter);
     expect([sent.text, pieces.join('')]).toEqual(['yes', 'yes']);
     const { items } = await cwm.listMessages({ session });

@@ -60,7 +60,7 @@ describe('forms of an answer', () => {
   ])('K2 %s: the answer is whole', async (_, body) => {
     for (const type of ['text/event-stream', 'application/json', 'text/html; charset=utf-8']) {
       const heard: string[] = [];
-      const { text, finishReason } = await chat(await saying(body, type), (piece) => heard.push(piece));
+      const { text, finishReason } = await chat(await saying(body, type), ({ text }) => text && heard.push(text));
       expect(text).toBe('Hello');
       expect(heard.join('')).toBe('Hello');
       expect(finishReason).toBe('stop');

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { blockHashChain, defaultHashSeed } from '../../../src/base/kvBlockHash.ts';
+import type { OnPiece } from '../../../src/core/ports/engine.ts';
 import type { Timer } from '../../../src/engines/http/timing.ts';
 import { VllmEngine, type VllmEngineOptions } from '../../../src/engines/vllm/vllmEngine.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
@@ -122,7 +123,7 @@ export const blockNames = (ids: readonly number[], salt = 'salt-1', blockTokens 
 
 export const completions = '/v1/completions';
 export const ask = ({ engine }: Rig, signal = never) => engine.measure(contextOf(someIds(40)), signal);
-export const chat = ({ engine }: Rig, onDelta: (text: string) => void = () => undefined, signal = never) =>
+export const chat = ({ engine }: Rig, onPiece: OnPiece = () => undefined, signal = never) =>
   engine.generate(
     {
       messages: [{ role: 'user', content: 'Hello' }],
@@ -131,7 +132,7 @@ export const chat = ({ engine }: Rig, onDelta: (text: string) => void = () => un
       temperature: 0,
       addGenerationPrompt: true,
     },
-    onDelta,
+    onPiece,
     signal,
   );
 

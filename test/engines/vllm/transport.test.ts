@@ -231,7 +231,7 @@ describe('a server that never answers', () => {
     const rig = await afterDescribe({ kind: 'silence', afterChunks: 2 });
     let hear: () => void = () => undefined;
     const heard = new Promise<void>((resolve) => (hear = resolve));
-    const answer = failure(chat(rig, () => hear()));
+    const answer = failure(chat(rig, ({ text }) => text && hear()));
     await heard;
     expect(await isPending(answer)).toBe(true);
     rig.timer.advance(2 * 60_000 - 1);

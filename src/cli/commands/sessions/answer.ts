@@ -1,6 +1,7 @@
 import { formatCount, formatDuration, formatTokens } from '../../../base/format.ts';
 import { readableText } from '../../../base/readableText.ts';
 import type { RouteInput } from '../../../protocol/api.ts';
+import { isCwmError } from '../../../protocol/errors.ts';
 import type { SendResult } from '../../../protocol/schemas/turn.ts';
 import type { Run } from '../../run.ts';
 
@@ -42,10 +43,17 @@ export async function streamAnswer<Name extends AnsweringRoute>(
     if (!hasStreamed) write(answer.text);
     endLine();
     run.terminal.err(`${evidence(answer)}\n`);
+  } catch (error) {
+    endLine();
+    if (hasStreamed && signal === undefined && isCwmError(error, 'Cancelled')) run.terminal.err(stopped(input.session));
+    throw error;
   } finally {
     endLine();
   }
 }
+
+const stopped = (session: string): string =>
+  `[What came of the answer is stored: "cwm continue ${session}" asks for the rest.]\n`;
 
 function evidence(result: SendResult): string {
   const { promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;

@@ -64,7 +64,7 @@ async function talk(run: Run, session: string, prompter: Prompter): Promise<numb
       wasStopped = false;
     } catch (error) {
       wasStopped = isCwmError(error, 'Cancelled');
-      if (wasStopped) run.terminal.err('[The answer was stopped.]\n');
+      if (wasStopped) run.terminal.err('[The answer was stopped. /continue asks for the rest.]\n');
       else reportFailure(run.terminal, error, run.json, '');
     }
   }

@@ -1,3 +1,4 @@
+import type { OnPiece } from '../../../core/ports/engine.ts';
 import { CwmError, isCwmError } from '../../../protocol/errors.ts';
 import { checkAnswer, quoted } from '../../http/body.ts';
 import type { StreamEvent } from '../../http/events.ts';
@@ -33,7 +34,7 @@ export interface ChatAnswer {
 export async function readChat(
   link: Link,
   request: LinkRequest,
-  onDelta: (text: string) => void,
+  onPiece: OnPiece,
   elapsedMs: () => number,
   signal: AbortSignal,
 ): Promise<ChatAnswer> {
@@ -62,7 +63,9 @@ export async function readChat(
       usage = chunk.usage ?? usage;
       serverTimeToFirstTokenMs = chunk.metrics?.time_to_first_token_ms ?? serverTimeToFirstTokenMs;
       const choice = firstChoice(chunk);
-      promptIds ??= chunk.prompt_token_ids ?? choice?.prompt_token_ids ?? null;
+      const told: readonly number[] | undefined = chunk.prompt_token_ids ?? choice?.prompt_token_ids ?? undefined;
+      if (told && !promptIds) onPiece({ promptIds: told });
+      promptIds ??= told ?? null;
       isStrange = chunk.choices === undefined && chunk.usage === undefined && firstTokenMs === null;
       if (!choice) continue;
       // An answer that came in one piece, where a stream was asked for.
@@ -75,7 +78,8 @@ export async function readChat(
       finishReason = choice.finish_reason || finishReason;
       reasoning += said.reasoning;
       text += said.text;
-      if (said.text !== '') onDelta(said.text);
+      if (said.text !== '' || said.reasoning !== '' || choice.token_ids)
+        onPiece({ ...said, ids: choice.token_ids ?? [] });
     }
   } catch (error) {
     if (!isWhole() || !isCwmError(error, 'StreamCut', 'EngineTimeout')) throw error;

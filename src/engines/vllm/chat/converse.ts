@@ -1,4 +1,4 @@
-import type { GenerateRequest } from '../../../core/ports/engine.ts';
+import type { GenerateRequest, OnPiece } from '../../../core/ports/engine.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../../http/link.ts';
 import { roomForAnswer } from './answerRoom.ts';
@@ -33,13 +33,13 @@ export interface Conversed {
 export async function converse(
   conversing: Conversing,
   request: GenerateRequest,
-  onDelta: (text: string) => void,
+  onPiece: OnPiece,
   signal: AbortSignal,
 ): Promise<Conversed> {
   let hasBegun = false;
-  const hear = (text: string): void => {
-    hasBegun = true;
-    onDelta(text);
+  const hear: OnPiece = (piece) => {
+    hasBegun ||= Boolean(piece.text) || Boolean(piece.reasoning);
+    onPiece(piece);
   };
   try {
     return await ask(conversing, request, hear, signal);
@@ -53,24 +53,27 @@ export async function converse(
 async function ask(
   { link, model, dialect, stops, elapsedMs }: Conversing,
   request: GenerateRequest,
-  onDelta: (text: string) => void,
+  onPiece: OnPiece,
   signal: AbortSignal,
 ): Promise<Conversed> {
   const { promptIds } = request;
-  const read = (fitting: LinkRequest, hear: typeof onDelta): Promise<ChatAnswer> =>
+  const read = (fitting: LinkRequest, hear: OnPiece): Promise<ChatAnswer> =>
     readChat(link, fitting, hear, elapsedMs, signal);
   if (!promptIds) {
-    return { answer: await dialect.ask(chatRequest(model, request), (fitting) => read(fitting, onDelta)), request };
+    return { answer: await dialect.ask(chatRequest(model, request), (fitting) => read(fitting, onPiece)), request };
   }
   const splitter = new ReasoningSplitter(request.reasoning ?? 'text');
   let text = '';
-  const hear = (said: string): void => {
+  const hear = (said: string, ids: readonly number[]): void => {
     text += said;
-    if (said !== '') onDelta(said);
+    onPiece({ text: said, reasoning: splitter.takeReasoning(), ids });
   };
+  onPiece({ promptIds });
   const sent = idsRequest(model, { ...request, promptIds }, stops);
-  const answer = await dialect.ask(sent, (fitting) => read(fitting, (piece) => hear(splitter.push(piece))));
-  hear(splitter.end());
+  const answer = await dialect.ask(sent, (fitting) =>
+    read(fitting, ({ text = '', ids = [] }) => hear(splitter.push(text), ids)),
+  );
+  hear(splitter.end(), []);
   return { answer: { ...answer, text: text.toWellFormed(), reasoning: splitter.reasoning.toWellFormed() }, request };
 }
 

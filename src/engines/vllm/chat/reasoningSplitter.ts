@@ -11,6 +11,7 @@ export class ReasoningSplitter {
   #held = '';
   #closers: readonly string[];
   #reasoning = '';
+  #takenReasoning = 0;
 
   constructor(form: ReasoningForm) {
     this.#stage = { text: 'saying', marked: 'start', open: 'thinking' }[form] as 'saying' | 'start' | 'thinking';
@@ -20,6 +21,14 @@ export class ReasoningSplitter {
   /** What the model wrote for itself so far, without the white space around it. */
   get reasoning(): string {
     return this.#reasoning.trim();
+  }
+
+  /** What of it came since the last call, without the white space before all of it. */
+  takeReasoning(): string {
+    const from = this.#takenReasoning || this.#reasoning.search(/\S/);
+    if (from < 0) return '';
+    this.#takenReasoning = this.#reasoning.length;
+    return this.#reasoning.slice(from);
   }
 
   /** @returns the text of the answer that this piece completes. */

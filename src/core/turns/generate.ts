@@ -1,0 +1,149 @@
+import { isCwmError, CwmError } from '../../protocol/errors.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import type { GenerateRequest, Generation, OnPiece } from '../ports/engine.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import { planPrompt, refusedIds, type ContinueFrom, type PromptPlan } from '../prompt/planPrompt.ts';
+import { renderConversation } from '../prompt/prompt.ts';
+import { systemPromptOf } from '../session.ts';
+import { requireAnswer } from './answer.ts';
+import { endCutTurn } from './cutAnswer.ts';
+import { movePhase, tokensBefore, type Turn } from './turn.ts';
+
+export interface GenerateOptions extends Pick<
+  GenerateRequest,
+  'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed' | 'addGenerationPrompt'
+> {
+  /** Hears the answer's pieces. Default: only its whole text is wanted. */
+  readonly reporter?: Reporter | undefined;
+  /** Default: as the core is set. */
+  readonly continueFrom?: ContinueFrom | undefined;
+}
+
+/** An answer, and how its prompt was made. */
+export interface Generated {
+  readonly generation: Generation;
+  /** Set where the prompt continued from the stored token ids and the chat template would not have. */
+  readonly rerenderTokens?: number;
+}
+
+/** Asks the engine for the answer. A failure ends the turn: the session has what came of the answer, or else the draft. */
+export async function generate(
+  core: CoreContext,
+  turn: Turn,
+  added: readonly Message[],
+  { reporter, continueFrom = core.continueFrom, ...options }: GenerateOptions,
+  signal: AbortSignal,
+): Promise<Generated> {
+  try {
+    const plan = await planTurn(core, turn, added, continueFrom, options.addGenerationPrompt, signal);
+    const generated = await ask(core, turn, added, plan, { ...options, reporter }, signal);
+    const { generation } = generated;
+    if (options.addGenerationPrompt) requireAnswer(generation, options.maxTokens);
+    movePhase(core, turn, 'streamed');
+    core.prefill.observe(turn.engine.spec, generation.reuse);
+    return generated;
+  } catch (error) {
+    throw await endCutTurn(core, turn, error);
+  }
+}
+
+/** Asks the engine to go on behind these ids, which end in the middle of an answer. A failure ends the turn. */
+export async function continueIds(
+  core: CoreContext,
+  turn: Turn,
+  cut: Message,
+  promptIds: readonly number[],
+  { reporter, ...options }: Omit<GenerateOptions, 'continueFrom' | 'addGenerationPrompt'>,
+  signal: AbortSignal,
+): Promise<Generated> {
+  try {
+    if (!turn.description.takesTokenIds) {
+      throw new CwmError(
+        'EngineRejected',
+        'The model server takes no token ids, so that it cannot continue an answer.',
+        {
+          hint: 'Send "Continue" for the rest.',
+        },
+      );
+    }
+    const plan = {
+      kind: 'ids',
+      promptIds,
+      rendered: promptIds,
+      // It was cut while it still thought.
+      reasoning: cut.content.type === 'text' && cut.content.text === '' ? 'open' : 'text',
+      rerenderTokens: 0,
+      only: true,
+    } as const;
+    const asked = { ...options, reporter, addGenerationPrompt: true };
+    const { generation } = await ask(core, turn, [cut], plan, asked, signal);
+    movePhase(core, turn, 'streamed');
+    core.prefill.observe(turn.engine.spec, generation.reuse);
+    return { generation };
+  } catch (error) {
+    throw await endCutTurn(core, turn, error);
+  }
+}
+
+const rendersAll: PromptPlan = { kind: 'template', rendered: null, why: null };
+
+async function planTurn(
+  core: CoreContext,
+  { session, engine, description, messages: old }: Turn,
+  added: readonly Message[],
+  continueFrom: ContinueFrom,
+  addGenerationPrompt: boolean,
+  signal: AbortSignal,
+): Promise<PromptPlan> {
+  const { tokens } = session;
+  if (!tokens || continueFrom === 'template' || !description.takesTokenIds) return rendersAll;
+  const ids = await tokensBefore(core, session);
+  return ids
+    ? planPrompt(
+        engine,
+        description,
+        { system: systemPromptOf(session), ids, tokens, old, added, addGenerationPrompt },
+        signal,
+      )
+    : rendersAll;
+}
+
+async function ask(
+  core: CoreContext,
+  turn: Turn,
+  added: readonly Message[],
+  plan: PromptPlan,
+  { reporter, ...options }: Omit<GenerateOptions, 'continueFrom'>,
+  signal: AbortSignal,
+): Promise<Generated> {
+  let isHeard = false;
+  const hear: OnPiece = (piece) => {
+    const chunks = turn.answer?.take(piece) ?? [];
+    if (!piece.text && !piece.reasoning) return;
+    isHeard = true;
+    for (const { part, text, sequence } of chunks) reporter?.[part](text, sequence);
+    if (turn.session.phase === 'AwaitingLLMResponse') movePhase(core, turn, 'stream');
+  };
+  const request = {
+    messages: renderConversation(systemPromptOf(turn.session), [...turn.messages, ...added]),
+    salt: turn.salt,
+    ...options,
+  };
+  const byTemplate = async (why: string | null): Promise<Generated> => {
+    const generation = await turn.engine.generate(request, hear, signal);
+    return { generation: why === null ? generation : { ...generation, notes: [why, ...(generation.notes ?? [])] } };
+  };
+  if (plan.kind === 'template') return byTemplate(plan.why);
+  try {
+    const { promptIds, reasoning, rerenderTokens } = plan;
+    return {
+      generation: await turn.engine.generate({ ...request, promptIds, reasoning }, hear, signal),
+      rerenderTokens,
+    };
+  } catch (error) {
+    // The ids may be too many only because of text that the template drops.
+    if (isHeard || plan.only || !isCwmError(error, 'EngineRejected', 'ContextTooLong', 'NotAnEngine')) throw error;
+    return byTemplate(refusedIds(error.message));
+  }
+}

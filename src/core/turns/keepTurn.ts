@@ -1,0 +1,66 @@
+import type { Message, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import type { Generation } from '../ports/engine.ts';
+import { findPrefixBreak } from '../prompt/prefixBreak.ts';
+import { systemPromptOf } from '../session.ts';
+import { storeAnswer } from './storeAnswer.ts';
+import { endFailedTurn, forgetAnswer, tokensBefore, type Turn } from './turn.ts';
+
+/**
+ * Ends a turn and stores its results: token ids, then messages, then the version of the session that names both. After a failure only the
+ * session's draft differs from before the turn.
+ */
+export async function keepTurn(
+  core: CoreContext,
+  turn: Turn,
+  added: readonly Message[],
+  generation: Generation,
+  signal: AbortSignal,
+): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
+  try {
+    turn.answer?.close();
+    const kept = await writeTurn(core, turn, added, generation, signal);
+    await forgetAnswer(core, turn);
+    return kept;
+  } catch (error) {
+    await endFailedTurn(core, turn, error);
+    throw error;
+  }
+}
+
+async function writeTurn(
+  core: CoreContext,
+  turn: Turn,
+  messages: readonly Message[],
+  { promptIds, outputIds, idsSource, cut = null }: Generation,
+  signal: AbortSignal,
+): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
+  const { session, description } = turn;
+  const prefixBreak = await breakOf(core, turn, promptIds, signal);
+  const hasAnswer = messages.some((message) => message.role === 'assistant');
+  const stored = await storeAnswer(core, session, {
+    messages,
+    length: turn.messages.length + messages.length,
+    ids: { prompt: promptIds, output: hasAnswer ? outputIds : [], source: idsSource, cut },
+    events: ['answered'],
+    changed: {
+      model: description.model,
+      draft: hasAnswer ? null : session.draft,
+      prefixBreaks: session.prefixBreaks + (prefixBreak ? 1 : 0),
+    },
+  });
+  core.conversations.added(session.id, turn.messages, stored.messages);
+  return { session: stored.session, prefixBreak };
+}
+
+async function breakOf(
+  core: CoreContext,
+  { session, engine, messages }: Turn,
+  prompt: readonly number[],
+  signal: AbortSignal,
+): Promise<PrefixBreak | null> {
+  const before = prompt.length > 0 ? await tokensBefore(core, session) : null;
+  if (!session.tokens || !before) return null;
+  const compared = { before, beforeTokens: session.tokens, prompt, system: systemPromptOf(session), messages };
+  return findPrefixBreak(compared, engine, signal);
+}

@@ -1,0 +1,87 @@
+import { randomId } from '../../base/hash.ts';
+import { nullOn, toCwmError } from '../../protocol/errors.ts';
+import type { MessageId } from '../../protocol/ids.ts';
+import type { Message, MessageContent, MessageRole, Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import type { Engine, EngineDescription } from '../ports/engine.ts';
+import type { AnswerUnderWay } from './answerUnderWay.ts';
+import { advance, type TurnEvent } from './machine.ts';
+
+/** A turn under way, and the records that it works with. */
+export interface Turn {
+  /** As last stored, with the phase of this moment. */
+  session: Session;
+  /** The answer that comes; null while none is asked for. */
+  answer: AnswerUnderWay | null;
+  readonly engine: Engine;
+  readonly description: EngineDescription;
+  readonly messages: readonly Message[];
+  readonly salt: string;
+}
+
+export function newMessage(
+  core: CoreContext,
+  before: readonly Message[],
+  role: MessageRole,
+  content: MessageContent,
+): Message {
+  const last = before.at(-1);
+  return {
+    id: randomId() as MessageId,
+    role,
+    parentId: last?.id ?? null,
+    sequence: (last?.sequence ?? 0) + 1,
+    content,
+    createdAt: core.clock.now().toISOString(),
+  };
+}
+
+export type Changed = Partial<Omit<Session, 'phase'>>;
+
+export async function updateRecord(core: CoreContext, session: Session, changed: Changed): Promise<Session> {
+  const next = { ...session, ...changed, updatedAt: core.clock.now().toISOString(), version: session.version + 1 };
+  await core.store.sessions.update(next);
+  return next;
+}
+
+/** The turn's phase moves. It is not stored, since after a crash each of them ends the same way; clients see it while the turn runs. */
+export function movePhase(core: CoreContext, turn: Pick<Turn, 'session' | 'answer'>, event: TurnEvent): void {
+  turn.session = advance(turn.session, event);
+  if (!turn.answer) return;
+  core.changes.emit({ type: 'session', session: turn.session.id, version: turn.session.version });
+}
+
+/** What a failure, or whoever stopped the turn, does to its session. */
+export const endingEvents = (error: unknown): readonly TurnEvent[] =>
+  toCwmError(error).name === 'Cancelled' ? ['cancel'] : ['fail', 'abandon'];
+
+/** Ends a turn that `error` stopped: the session is idle again. When that cannot be stored, the session's next operation recovers it. */
+export async function endFailedTurn(
+  core: CoreContext,
+  turn: Pick<Turn, 'session' | 'answer'>,
+  error: unknown,
+  changed: Changed = {},
+): Promise<void> {
+  try {
+    turn.session = await updateRecord(core, advance(turn.session, ...endingEvents(error)), changed);
+  } catch {
+    // The error that stopped the turn says more, and the caller throws it.
+  }
+  // The caller says that the text is a draft: the next turn must not find it answered.
+  await forgetAnswer(core, turn);
+}
+
+/** The turn's answer is stored, or there is nothing of it to store. */
+export async function forgetAnswer(
+  core: CoreContext,
+  { session, answer }: Pick<Turn, 'session' | 'answer'>,
+): Promise<void> {
+  if (!answer) return;
+  answer.close();
+  core.underWay.delete(session.id);
+  if (answer.isLogged) await core.store.answers.ended(session.id);
+}
+
+/** Null also when the ids are damaged: the turn only compares its prompt with them, then replaces them. */
+export const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<readonly number[] | null> =>
+  tokens && nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
