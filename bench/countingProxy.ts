@@ -8,15 +8,25 @@ export interface CountingProxy extends AsyncDisposable {
   readonly receivedBytes: number;
 }
 
-/** A way to a server on this machine that counts what goes over it. */
-export async function countingProxy(target: string): Promise<CountingProxy> {
+/**
+ * A way to a server on this machine that counts what goes over it.
+ *
+ * @param onReceived gets what the server sends, before it is passed on.
+ */
+export async function countingProxy(
+  target: string,
+  onReceived: (chunk: Buffer) => void = () => undefined,
+): Promise<CountingProxy> {
   const { hostname, port } = new URL(target);
   let sentBytes = 0;
   let receivedBytes = 0;
   const server = createServer((client) => {
     const upstream = connect(Number(port), hostname);
     client.on('data', (chunk) => (sentBytes += chunk.length));
-    upstream.on('data', (chunk) => (receivedBytes += chunk.length));
+    upstream.on('data', (chunk) => {
+      receivedBytes += chunk.length;
+      onReceived(chunk);
+    });
     client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy());
     upstream.on('error', () => client.destroy()).on('close', () => client.destroy());
     client.pipe(upstream).pipe(client);

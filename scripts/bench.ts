@@ -11,6 +11,7 @@ import type { Benchmark, Figure } from '../bench/benchmark.ts';
 import { clientOverhead } from '../bench/clientOverhead.ts';
 import { embeddedSpeed } from '../bench/embeddedSpeed.ts';
 import { encryption } from '../bench/encryption.ts';
+import { firstPiece } from '../bench/firstPiece.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
 import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
@@ -28,6 +29,7 @@ const benchmarks: readonly Benchmark[] = [
   freezeAndThaw,
   clientOverhead,
   wire,
+  firstPiece,
   scale,
   limits,
   longSession,
