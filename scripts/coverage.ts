@@ -148,8 +148,7 @@ interface ScriptCoverage {
 function linesReachedInProcesses(): Map<string, Set<number>> {
   const reached = new Map<string, Set<number>>();
   for (const file of parts.flatMap(processReports)) {
-    const { result } = JSON.parse(readFileSync(file, 'utf8')) as { result: readonly ScriptCoverage[] };
-    for (const script of result) {
+    for (const script of readScripts(file)) {
       if (!script.url.startsWith('file://')) continue;
       const source = fileURLToPath(script.url);
       if (!source.startsWith(path.join(root, 'src') + path.sep)) continue;
@@ -159,6 +158,17 @@ function linesReachedInProcesses(): Map<string, Set<number>> {
     }
   }
   return reached;
+}
+
+/** None of a report that a process could not finish, since it was killed while it wrote: what it reached is in its reports before. */
+function readScripts(file: string): readonly ScriptCoverage[] {
+  try {
+    return (JSON.parse(readFileSync(file, 'utf8')) as { result: readonly ScriptCoverage[] }).result;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    console.log(`Skipped, since its process was killed while it wrote: ${path.relative(root, file)}`);
+    return [];
+  }
 }
 
 function processReports(part: string): string[] {
