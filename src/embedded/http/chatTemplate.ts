@@ -21,13 +21,14 @@ export class ChatTemplate {
     if ((request.chat_template ?? null) !== null) {
       throw new ApiError(400, "Only the model's own chat template is used.");
     }
+    const messages = request.messages.map(withPlainContent);
     try {
       return this.#chosen.template.render({
         bos_token: this.#info.bosText,
         eos_token: this.#info.eosText,
         ...request.chat_template_kwargs,
         ...(request.tools ? { tools: request.tools } : {}),
-        messages: request.messages.map(withPlainContent),
+        messages,
         add_generation_prompt: request.add_generation_prompt ?? true,
       });
     } catch (error) {

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
 import {
@@ -47,7 +57,8 @@ export function writeNoiseModel(path: string, shape: NoiseModelShape): string {
     }
     renameSync(temporary, path);
   } catch (cause) {
-    rmSync(temporary, { force: true });
+    // Not `force`, which fails where the folder is a file, and would hide the failure itself.
+    if (existsSync(temporary)) rmSync(temporary);
     const full = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
     throw new CwmError(full ? 'StorageFull' : 'WriteFailed', `The generated model cannot be written to ${path}.`, {
       cause,
