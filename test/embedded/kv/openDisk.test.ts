@@ -1,0 +1,112 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openDisk, type OpenDiskOptions } from '../../../src/embedded/kv/openDisk.ts';
+import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { blockFileBytes } from '../../../src/embedded/kv/blockFile.ts';
+import { PassingState } from '../../../src/embedded/kv/passingState.ts';
+import { stateFrame } from '../../../src/embedded/kv/stateFile.ts';
+import { aModel } from '../support/aModel.ts';
+import { scratch, type Scratch } from '../support/smallModel.ts';
+
+const rows = { keys: [{ type: 1, rowBytes: 8 }], values: [{ type: 1, rowBytes: 24 }] };
+const blockTokens = 4;
+
+/** A state of these ids, as llama.cpp saves it; the rows of a token are made of its position. */
+function stateOf(ids: readonly number[], position: Uint8Array = new Uint8Array()): Buffer {
+  const { sizeBytes, pieces, runs } = stateFrame(rows, ids, position);
+  const bytes = Buffer.alloc(sizeBytes);
+  for (const piece of pieces) bytes.set(piece.bytes, piece.offset);
+  for (const { offset, rowBytes } of runs) {
+    for (let at = 0; at < ids.length; at++) bytes.fill(at + 1, offset + at * rowBytes, offset + (at + 1) * rowBytes);
+  }
+  return bytes;
+}
+
+const ids = Array.from({ length: 10 }, (_, index) => 500 + index);
+
+describe('the disk cache of a model that was loaded', () => {
+  const threads = new KvThreads(1);
+  let folder: Scratch;
+  let said: string[];
+  beforeEach(() => {
+    folder = scratch();
+    said = [];
+  });
+  afterEach(() => folder[Symbol.dispose]());
+  afterAll(() => threads.close());
+
+  const optionsWith = (changes: Partial<OpenDiskOptions> = {}, sample = stateOf([1, 2, 3])): OpenDiskOptions => {
+    const samplePath = join(folder.path, 'sample.state');
+    writeFileSync(samplePath, sample);
+    const runFolder = join(folder.path, 'run');
+    return {
+      kvDir: join(folder.path, 'kv'),
+      blockTokens,
+      info: aModel(),
+      modelSha256: 'a'.repeat(64),
+      samplePath,
+      kvKey: null,
+      runFolder,
+      passing: new PassingState(runFolder),
+      threads,
+      log: (message) => said.push(message),
+      ...changes,
+    };
+  };
+  const folderOf = (changes: Partial<OpenDiskOptions> = {}): string | undefined =>
+    openDisk(optionsWith(changes))?.blocks?.folder;
+
+  it('cuts a state that llama.cpp saved into blocks, and puts the same rows together again', async () => {
+    const { cache } = openDisk(optionsWith()) ?? {};
+    const hashes = cache?.hashes(ids, 'salt') ?? [];
+    expect(hashes).toHaveLength(2);
+    const saved = stateOf(ids);
+    await cache?.store(ids, hashes, ids.length, async (path) => writeFileSync(path, saved));
+    expect(cache?.isMissingAny(hashes)).toBe(false);
+    const assembled = await cache?.assemble(ids, hashes, 2);
+    expect(assembled?.blocks).toBe(2);
+    expect(readFileSync(assembled?.state.path ?? '')).toEqual(stateOf(ids.slice(0, 8)));
+    cache?.release();
+  });
+
+  it('stores nothing of a state that is not that of the prompt', async () => {
+    const { cache } = openDisk(optionsWith()) ?? {};
+    const hashes = cache?.hashes(ids, null) ?? [];
+    const others = stateOf(ids.map((id) => id + 1));
+    const store = cache?.store(ids, hashes, ids.length, async (path) => writeFileSync(path, others));
+    await expect(store).rejects.toThrow("llama.cpp's state is not that of the prompt.");
+    expect(cache?.missing(hashes)).toEqual([0, 1]);
+  });
+
+  it("has a folder of its own for everything that KV depends on, and tells the size of a block's file", () => {
+    const opened = openDisk(optionsWith());
+    expect(opened?.blocks?.fileBytes).toBe(blockFileBytes((8 + 24) * blockTokens));
+    expect(dirname(opened?.blocks?.folder ?? '')).toBe(join(folder.path, 'kv'));
+    const others = [
+      folderOf({ modelSha256: 'b'.repeat(64) }),
+      folderOf({ info: aModel({ llamaCpp: 'b1001' }) }),
+      folderOf({ info: aModel({ gpu: 'cuda' }) }),
+      folderOf({ info: aModel({ hasScaledPositions: true }) }),
+      folderOf({ info: aModel({ hasScaledPositions: true, contextTokens: 8192 }) }),
+      folderOf({ blockTokens: 8 }),
+    ];
+    expect(new Set([opened?.blocks?.folder, ...others]).size).toBe(7);
+    // It changes nothing in a model whose positions do not depend on it.
+    expect(folderOf({ info: aModel({ contextTokens: 8192 }) })).toBe(opened?.blocks?.folder);
+  });
+
+  it('has another folder for each key, and none of them shows the key', () => {
+    const keys = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+    const folders = keys.map((kvKey) => folderOf({ kvKey }));
+    expect(new Set([...folders, folderOf()]).size).toBe(3);
+    const config = readFileSync(join(folders[1] ?? '', 'config.json'), 'utf8');
+    expect(config).toMatch(/"keyId": "[0-9a-f]{16}"/);
+    expect(config).not.toContain(keys[1]?.toString('hex').slice(0, 16));
+  });
+
+  it('is none, and the log says why, for a state in a form that is not known', () => {
+    expect(openDisk(optionsWith({}, Buffer.from('another format of a later llama.cpp')))).toBeNull();
+    expect(said).toEqual([expect.stringContaining("The model's state cannot be read: ")]);
+  });
+});
