@@ -5,23 +5,11 @@ import { openDisk, type OpenDiskOptions } from '../../../src/embedded/kv/openDis
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
 import { blockFileBytes } from '../../../src/embedded/kv/blockFile.ts';
 import { PassingState } from '../../../src/embedded/kv/passingState.ts';
-import { stateFrame } from '../../../src/embedded/kv/stateFile.ts';
 import { aModel } from '../support/aModel.ts';
+import { rowState } from '../support/rowState.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
 
-const rows = { keys: [{ type: 1, rowBytes: 8 }], values: [{ type: 1, rowBytes: 24 }] };
 const blockTokens = 4;
-
-/** A state of these ids, as llama.cpp saves it; the rows of a token are made of its position. */
-function stateOf(ids: readonly number[], position: Uint8Array = new Uint8Array()): Buffer {
-  const { sizeBytes, pieces, runs } = stateFrame(rows, ids, position);
-  const bytes = Buffer.alloc(sizeBytes);
-  for (const piece of pieces) bytes.set(piece.bytes, piece.offset);
-  for (const { offset, rowBytes } of runs) {
-    for (let at = 0; at < ids.length; at++) bytes.fill(at + 1, offset + at * rowBytes, offset + (at + 1) * rowBytes);
-  }
-  return bytes;
-}
 
 const ids = Array.from({ length: 10 }, (_, index) => 500 + index);
 
@@ -36,7 +24,7 @@ describe('the disk cache of a model that was loaded', () => {
   afterEach(() => folder[Symbol.dispose]());
   afterAll(() => threads.close());
 
-  const optionsWith = (changes: Partial<OpenDiskOptions> = {}, sample = stateOf([1, 2, 3])): OpenDiskOptions => {
+  const optionsWith = (changes: Partial<OpenDiskOptions> = {}, sample = rowState([1, 2, 3])): OpenDiskOptions => {
     const samplePath = join(folder.path, 'sample.state');
     writeFileSync(samplePath, sample);
     const runFolder = join(folder.path, 'run');
@@ -61,19 +49,19 @@ describe('the disk cache of a model that was loaded', () => {
     const { cache } = openDisk(optionsWith()) ?? {};
     const hashes = cache?.hashes(ids, 'salt') ?? [];
     expect(hashes).toHaveLength(2);
-    const saved = stateOf(ids);
+    const saved = rowState(ids);
     await cache?.store(ids, hashes, ids.length, async (path) => writeFileSync(path, saved));
     expect(cache?.isMissingAny(hashes)).toBe(false);
     const assembled = await cache?.assemble(ids, hashes, 2);
     expect(assembled?.blocks).toBe(2);
-    expect(readFileSync(assembled?.state.path ?? '')).toEqual(stateOf(ids.slice(0, 8)));
+    expect(readFileSync(assembled?.state.path ?? '')).toEqual(rowState(ids.slice(0, 8)));
     cache?.release();
   });
 
   it('stores nothing of a state that is not that of the prompt', async () => {
     const { cache } = openDisk(optionsWith()) ?? {};
     const hashes = cache?.hashes(ids, null) ?? [];
-    const others = stateOf(ids.map((id) => id + 1));
+    const others = rowState(ids.map((id) => id + 1));
     const store = cache?.store(ids, hashes, ids.length, async (path) => writeFileSync(path, others));
     await expect(store).rejects.toThrow("llama.cpp's state is not that of the prompt.");
     expect(cache?.missing(hashes)).toEqual([0, 1]);
