@@ -4,7 +4,7 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { Emitter } from '../../src/base/emitter.ts';
-import { makeCore } from '../../src/core/core.ts';
+import { makeCore, type CoreParts } from '../../src/core/core.ts';
 import type { ReadFiles } from '../../src/core/ports/contextFiles.ts';
 import type { SpaceLimits } from '../../src/core/space/limits.ts';
 import type { Change } from '../../src/protocol/signals.ts';
@@ -16,8 +16,16 @@ import { FakeEngine } from './fakeEngine.ts';
 
 export type CoreFixture = Awaited<ReturnType<typeof coreFixture>>;
 
-/** The core over the real store in a fresh directory, with a fake engine and a clock that only moves when it is read. */
-export async function coreFixture(limits: Partial<SpaceLimits> = {}, inner: Files = diskFiles) {
+/**
+ * The core over the real store in a fresh directory, with a fake engine and a clock that only moves when it is read.
+ *
+ * @param change gives other parts in place of the fixture's own.
+ */
+export async function coreFixture(
+  limits: Partial<SpaceLimits> = {},
+  inner: Files = diskFiles,
+  change: (own: CoreParts) => CoreParts = (own) => own,
+) {
   const directory = mkdtempSync(path.join(tmpdir(), 'cwm-core-'));
   const clock = new SteppingClock();
   const disk = { freeBytes: null as number | null };
@@ -31,7 +39,7 @@ export async function coreFixture(limits: Partial<SpaceLimits> = {}, inner: File
   const context: ReadFiles = { files: [{ path: 'a.ts', text: 'export const a = 1;\n' }], skipped: [] };
   const fixture = { files: context };
   const failures: unknown[] = [];
-  const cwm = makeCore({
+  const parts: CoreParts = {
     store,
     clock,
     changes,
@@ -47,7 +55,8 @@ export async function coreFixture(limits: Partial<SpaceLimits> = {}, inner: File
     blocks: engine.blockCache(),
     limits,
     onBackgroundFailure: (error) => failures.push(error),
-  });
+  };
+  const cwm = makeCore(change(parts));
   onTestFinished(async () => {
     await cwm.close();
     await store.close();
