@@ -24,3 +24,15 @@ export const readableLine = (text: string): string =>
     .replace(/[^\S\u{a0}]+/gu, ' ')
     .replace(hiddenLayout, '')
     .replace(/\p{Cc}/gu, visible);
+
+/** Most characters of a title that is made of a text, without the ellipsis. */
+const titleLength = 60;
+
+/** A title of a text: its whole words as far as they fit into a line, and no half of a character. Empty for a text without words. */
+export function firstWords(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  if (line.length <= titleLength) return line;
+  const cut = line.slice(0, titleLength);
+  const end = cut.lastIndexOf(' ');
+  return `${(end > 0 ? cut.slice(0, end) : cut).toWellFormed().replaceAll('\uFFFD', '')}…`;
+}

@@ -149,6 +149,17 @@ describe('verify', () => {
     expect(await repair(store)).toEqual([]);
   });
 
+  it.each([
+    [`${'x'.repeat(59)}😀 and more`, `${'x'.repeat(59)}…`],
+    [' \n ', 's3'],
+  ])('S0-18 a rebuilt session is called by the first words of its messages, as a new one: %j', async (text, title) => {
+    await store.sessions.create(aSession({ id: 's3', lineage: 'l1' }));
+    await store.messages.append(sessionId('s3'), [aMessage('m1', 1, text)]);
+    await rm(join(directory, 'contexts/s3/metadata.json'));
+    await repair(store);
+    expect((await store.sessions.get(sessionId('s3')))?.title).toBe(title);
+  });
+
   it('ends when it is aborted', async () => {
     const aborting = new AbortController();
     aborting.abort();

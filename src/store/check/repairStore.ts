@@ -1,3 +1,4 @@
+import { firstWords } from '../../base/readableText.ts';
 import { randomId, randomSalt } from '../../base/hash.ts';
 import type { OnChecked } from '../../core/ports/check.ts';
 import { isCwmError, nullOn } from '../../protocol/errors.ts';
@@ -50,7 +51,7 @@ async function makeSessionAnew(store: VerifiedStore, id: SessionId, engine: stri
   await sessions.putRecord({
     ...newSession({
       id,
-      title: titleOf(messages) ?? id,
+      title: titleOf(messages) || id,
       project: window?.project ?? null,
       engine: window?.engine ?? engine,
       model: window?.model ?? null,
@@ -125,9 +126,7 @@ async function lastWindowOf({ windows, source }: VerifiedStore, id: SessionId): 
   return last;
 }
 
-const titleLength = 60;
-
-function titleOf(messages: readonly Message[]): string | null {
+function titleOf(messages: readonly Message[]): string {
   const first = messages.find(({ role, content }) => role === 'user' && content.type === 'text');
-  return first?.content.type === 'text' ? first.content.text.replaceAll(/\s+/g, ' ').slice(0, titleLength) : null;
+  return first?.content.type === 'text' ? firstWords(first.content.text) : '';
 }
