@@ -55,7 +55,7 @@ describe('the disk cache of a model that was loaded', () => {
     const assembled = await cache?.assemble(ids, hashes, 2);
     expect(assembled?.blocks).toBe(2);
     expect(readFileSync(assembled?.state.path ?? '')).toEqual(rowState(ids.slice(0, 8)));
-    cache?.release();
+    await cache?.release();
   });
 
   it('stores nothing of a state that is not that of the prompt', async () => {
