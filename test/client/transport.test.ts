@@ -11,7 +11,7 @@ const limits = { timeoutMs: 60_000 };
 const get = { method: 'GET', path: '/api/health' } as const;
 
 /** A backend that answers like this, on a socket of its own. */
-async function backend(answer: RequestListener, record: Partial<BackendRecord> = {}): Promise<BackendRecord> {
+async function backend(answer: RequestListener): Promise<BackendRecord> {
   const folder = mkdtempSync(join(tmpdir(), 'cwm-transport-'));
   const address = process.platform === 'win32' ? `\\\\.\\pipe\\${folder.slice(-20)}` : join(folder, 's');
   const server = createServer(answer);
@@ -21,25 +21,22 @@ async function backend(answer: RequestListener, record: Partial<BackendRecord> =
     await new Promise((resolve) => server.close(resolve));
     rmSync(folder, { recursive: true, force: true });
   });
-  return { pid: process.pid, version: '1', address, startedAt: '2026-11-29', ...record };
+  return { pid: process.pid, version: '1', address, startedAt: '2026-11-29' };
 }
 
 describe('a request to the backend', () => {
-  it('carries the token where the record has one, and says what its body is', async () => {
+  it('says what its body is, and sends the headers of its caller', async () => {
     const asked: object[] = [];
-    const listening = await backend(
-      (request, response) => {
-        const { authorization, 'content-type': type, 'x-more': more } = request.headers;
-        asked.push({ method: request.method, url: request.url, authorization, type, more });
-        response.end('{}');
-      },
-      { token: 'secret' },
-    );
+    const listening = await backend((request, response) => {
+      const { authorization, 'content-type': type, 'x-more': more } = request.headers;
+      asked.push({ method: request.method, url: request.url, authorization, type, more });
+      response.end('{}');
+    });
     await requestBackend(listening, get, limits);
     const body = { method: 'POST', path: '/api/sessions', body: '{}', headers: { 'x-more': '1' } } as const;
-    await requestBackend({ ...listening, token: undefined }, body, limits);
+    await requestBackend(listening, body, limits);
     expect(asked).toEqual([
-      { method: 'GET', url: '/api/health', authorization: 'Bearer secret', type: undefined, more: undefined },
+      { method: 'GET', url: '/api/health', authorization: undefined, type: undefined, more: undefined },
       { method: 'POST', url: '/api/sessions', authorization: undefined, type: 'application/json', more: '1' },
     ]);
   });
