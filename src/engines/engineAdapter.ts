@@ -21,6 +21,9 @@ export interface EngineAdapter {
   /** The folders that the command line of such a server names, as they stand there, by the names of places. */
   foldersIn?(args: readonly string[]): Readonly<Record<string, string>>;
 
+  /** `locate` of its engine reaches a folder that was found only after a file that the server was asked to write appeared there. */
+  readonly triesFolders?: true;
+
   /**
    * Whether the server there is of this kind. Asks only what computes nothing.
    *

@@ -281,22 +281,47 @@ test.each(['off', 'another folder'])('a place in the spec wins over what would b
   expect(location.reachable && location.blocks[0]?.stat).toBe(given === 'off' ? false : null);
 });
 
-test('discovery proposes the spec with the folder', async () => {
-  const [slotDir, rootDir] = [makeFolder(), path.join(makeFolder(), 'a & b')];
-  mkdirSync(rootDir);
-  const { fake, port } = await serve({ slotDir }, slotDir);
-  const vllm = await FakeVllm.start({ tier: { rootDir } });
-  onTestFinished(() => vllm.stop());
-  const vllmPort = Number(new URL(vllm.url).port);
-  const config = JSON.stringify({ secondary_tiers: [{ type: 'fs', root_dir: rootDir }] });
-  const processes = fakeProc(
-    { port, args: ['--slot-save-path', slotDir] },
-    { port: vllmPort, args: ['vllm', 'serve', '--kv-transfer-config', config] },
-  );
-  const machine = { platform: 'linux', env: {}, home: null, memoryBytes: 16e9, processes } as const;
-  const ports = { [port]: 'llama-server', [vllmPort]: 'vLLM' };
-  const { servers } = await discover({ ...machine, ports }, undefined, never);
-  expect(servers.map(({ spec }) => spec).toSorted()).toEqual(
-    [`${fake.url}#slots=${slotDir}`, `${vllm.url}#tier=${path.dirname(rootDir)}/a%20%26%20b`].toSorted(),
-  );
+test.each(['saves there', 'saves elsewhere', 'refuses to save'] as const)(
+  'discovery proposes the folder that the command line names only where a file of the server is seen in it: it %s',
+  async (kind) => {
+    const named = path.join(makeFolder(), 'a & b');
+    mkdirSync(named);
+    const slotDir = kind === 'saves elsewhere' ? makeFolder() : named;
+    const { fake, port } = await serve(
+      { slotDir, ...(kind === 'refuses to save' && { faults: { save: 'fails' } }) },
+      named,
+    );
+    const processes = fakeProc({ port, args: ['llama-server', '--slot-save-path', named] });
+    const machine = {
+      platform: 'linux',
+      env: {},
+      home: makeFolder(),
+      memoryBytes: 1e12,
+      ports: { [port]: 'x' },
+    } as const;
+    const { servers } = await discover({ ...machine, processes }, undefined, never);
+    const url = `http://127.0.0.1:${new URL(fake.url).port}`;
+    expect(servers).toMatchObject([
+      { kind: 'llama-server', spec: kind === 'saves there' ? `${url}#slots=${path.dirname(named)}/a%20%26%20b` : url },
+    ]);
+    expect(readdirSync(named), 'nothing is left behind').toEqual([]);
+  },
+);
+
+test('discovery proposes the plain URL of vLLM, whose tier can show no file without a computation', async () => {
+  const tier = makeFolder();
+  const fake = await FakeVllm.start({});
+  onTestFinished(() => fake.stop());
+  const port = Number(new URL(fake.url).port);
+  const config = JSON.stringify({ kv_connector_extra_config: { type: 'fs', root_dir: tier } });
+  const processes = fakeProc({ port, args: ['vllm', '--kv-transfer-config', config] });
+  const machine = {
+    platform: 'linux',
+    env: {},
+    home: makeFolder(),
+    memoryBytes: 1e12,
+    ports: { [port]: 'x' },
+  } as const;
+  const { servers } = await discover({ ...machine, processes }, undefined, never);
+  expect(servers).toMatchObject([{ kind: 'vllm', spec: `http://127.0.0.1:${port}` }]);
 });

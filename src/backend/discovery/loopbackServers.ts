@@ -95,7 +95,9 @@ async function described(url: string, processes: ProcessView, signal: AbortSigna
   try {
     const within = AbortSignal.any([signal, AbortSignal.timeout(describeTimeoutMs)]);
     const { kind, version, models } = await engine.describe(within);
-    const spec = withPlaces(url, engine.foundPlaces);
+    // Without it, the plain URL leads to the same folder, which is then looked for and tried again at each start of the server.
+    const places = await engine.seenPlaces(within).catch(() => ({}));
+    const spec = withPlaces(url, places);
     return { spec, kind, version, ...(models && { models: [...models] }) };
   } catch {
     return {};

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { randomSalt } from '../../base/hash.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
 import type { EngineAdapter } from '../../engines/engineAdapter.ts';
@@ -54,9 +55,13 @@ export class UrlEngine implements Engine {
     });
   }
 
-  /** Places that the spec does not name and the server's command line does. Known after a description. */
-  get foundPlaces(): Readonly<Record<string, string>> {
-    return this.#recognised?.found.places ?? {};
+  /** Places that the spec does not name and the server's command line does, where a file of the server was seen to appear. */
+  async seenPlaces(signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
+    const engine = await this.#engine(signal);
+    const { adapter, found } = this.#recognised ?? {};
+    if (!adapter?.triesFolders || !found || Object.keys(found.places).length === 0) return {};
+    const { reachable } = await engine.locate({ ids: [], salt: randomSalt(), handle: null }, signal);
+    return reachable ? found.places : {};
   }
 
   async describe(signal: AbortSignal): Promise<EngineDescription> {

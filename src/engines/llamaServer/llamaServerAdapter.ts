@@ -10,6 +10,7 @@ export const llamaServerAdapter: EngineAdapter = {
     const slots = optionIn(args, '--slot-save-path');
     return slots === null ? {} : { slots };
   },
+  triesFolders: true,
   recognises: isLlamaServer,
   create: ({ spec, connect, places, foundIn }) =>
     new LlamaServerEngine({ spec, connect, slotDir: places['slots'], slotDirFoundIn: foundIn?.['slots'] }),
