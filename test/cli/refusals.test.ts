@@ -35,6 +35,8 @@ describe('cwm refuses', () => {
       ['CWM-2002', ['thaw', 'nothing']],
       ['CWM-2002', ['clone', 'nothing', 'copy']],
       ['CWM-2009', ['prime', 'taken', 'no-such-file']],
+      ['CWM-2009', ['send', 'taken', 'What is this?', '--image', 'no-such-picture.png']],
+      ['CWM-1003', ['send', 'taken', 'What is this?', '--image', import.meta.filename]],
       ['CWM-1003', ['session', 'new', '--engine', 'ftp://x']],
     ];
     for (const [code, args] of refused) {

@@ -83,6 +83,8 @@ export class FakeEngine implements Engine {
   breaksAfter: { readonly words: number; readonly by: (signal: AbortSignal) => Promise<void> } | null = null;
   calls: string[] = [];
   takesTokenIds = true;
+  /** Whether its model sees pictures; undefined where it does not say. Its ids are the same for every picture. */
+  takesPictures: boolean | undefined = undefined;
   /** Tells the text of ids. */
   tellsText = true;
   /** Takes no ids as a prompt, though it says so. */
@@ -111,6 +113,7 @@ export class FakeEngine implements Engine {
       hashProfile,
       isUntried: false,
       takesTokenIds: this.takesTokenIds,
+      ...(this.takesPictures !== undefined && { takesPictures: this.takesPictures }),
       notices: [],
     };
   }

@@ -77,6 +77,8 @@ export interface FakeFaults {
   /** What the API key must be; null for none. */
   apiKey: string | null;
   model: string;
+  /** The model sees pictures; each is the same placeholder. */
+  seesPictures: boolean;
   maxModelLen: number;
   /** The model is a LoRA adapter, loaded from here. */
   adapterFrom: string | null;
@@ -115,6 +117,7 @@ export const noFaults: FakeFaults = {
   weights: 'weights-1',
   randomSeedAfterRestart: false,
   apiKey: null,
+  seesPictures: false,
   model: 'fake-model',
   maxModelLen: 8192,
   adapterFrom: null,

@@ -10,7 +10,22 @@ export interface FakeBackEnd extends FakeScheduling {
 }
 
 const maybe = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(z.nullable(schema));
-const messages = z.array(z.object({ role: z.string(), content: z.string() }));
+/** Every picture is the same placeholder. */
+const placeholder = '<image>';
+const part = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({
+    type: z.literal('image_url'),
+    image_url: z.object({ url: z.string().check(z.startsWith('data:image/')) }),
+  }),
+]);
+const content = z.pipe(
+  z.union([z.string(), z.array(part)]),
+  z.transform((given) =>
+    typeof given === 'string' ? given : given.map((it) => (it.type === 'text' ? it.text : placeholder)).join(''),
+  ),
+);
+const messages = z.array(z.object({ role: z.string(), content }));
 const ids = z.array(z.int().check(z.nonnegative()));
 const shared = {
   model: maybe(z.string()),
@@ -282,6 +297,8 @@ function complete(engine: FakeBackEnd, request: z.output<typeof completionBody>)
 
 function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
   const { faults } = engine;
+  if (!faults.seesPictures && request.messages.some(({ content }) => content.includes(placeholder)))
+    return refuse(400, `${faults.model} is not a multimodal model`);
   const prompt = render(faults, request);
   const outcome = run(engine, request, prompt);
   if ('status' in outcome) return outcome;

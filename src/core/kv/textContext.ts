@@ -1,7 +1,9 @@
+import type { ContextTokens } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { saltOf } from '../ports/lineages.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { emptyKv } from './emptyKv.ts';
+import { requireSight, saltWithPictures } from '../prompt/pictures.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { promptText } from '../session.ts';
 import { uncheckedContent } from '../evidence/contentChecks.ts';
@@ -11,11 +13,18 @@ import type { FrozenContext } from '../evidence/frozenContext.ts';
 import type { Warmed } from './warm.ts';
 
 /*
- * Some servers speak the OpenAI API and give no token ids. Their KV can be neither named nor checked, but their conversations
- * can be stored and opened like any other: from the text.
+ * Some servers speak the OpenAI API and give no token ids, and ids do not tell one picture from another. Such KV can be neither named nor
+ * checked, but the conversations can be stored and opened like any other: from the text and the pictures.
  */
 
 const noIds = 'This server gives no token ids, so its KV can be neither named nor checked. The text is safe.';
+
+/** Said where ids were not stored on purpose. */
+const anyPicture =
+  'The conversation has pictures, and token ids are the same for different pictures, so the KV can be neither named nor checked by them. ' +
+  'Text and pictures are safe, and the next message sends both.';
+
+const whyWithoutIds = ({ media }: Pick<ContextTokens, 'media'>): string => (media ? anyPicture : noIds);
 
 const nothingSeen: ReuseEvidence = {
   promptTokens: 0,
@@ -30,31 +39,35 @@ const nothingSeen: ReuseEvidence = {
 /** The result of a seal without ids: it sent no request and claims nothing. */
 export async function sealText(
   description: EngineDescription,
+  tokens: ContextTokens,
   saltGeneration: number,
   onLocated: SealRequest['onLocated'],
 ): Promise<Sealed> {
-  await onLocated({ reachable: false, why: noIds });
+  const why = whyWithoutIds(tokens);
+  await onLocated({ reachable: false, why });
   return {
     kv: emptyKv(saltGeneration, description),
     measured: { reuse: nothingSeen, canary: null },
     canaryNoise: null,
     blocksMissing: 0,
-    blocksUnreachable: noIds,
+    blocksUnreachable: why,
     kvBytesWritten: null,
-    notes: [noIds],
+    notes: [why],
   };
 }
 
 /** Sends the conversation as text, so that the server computes it, and reports the server's own account of its reuse. */
 export async function warmText(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
-  const { engine, manifest, kv, progress } = request;
+  const { engine, description, manifest, kv, progress } = request;
+  const why = whyWithoutIds(manifest.tokens);
   progress('Measuring');
   const lineage = await core.store.lineages.get(manifest.lineage);
   const messages = await core.store.messages.load(manifest.session, manifest.messageIds);
+  requireSight(description, messages);
   const { reuse } = await engine.generate(
     {
       messages: renderConversation(promptText(manifest), messages),
-      salt: saltOf(lineage),
+      salt: saltWithPictures(saltOf(lineage), messages),
       maxTokens: 1,
       temperature: 0,
       addGenerationPrompt: true,
@@ -68,17 +81,17 @@ export async function warmText(core: CoreContext, request: FrozenContext, signal
       promptTokens: reuse.promptTokens,
       cachedTokens: reuse.cachedTokens,
       cachedTokensFrom: reuse.cachedTokensFrom,
-      // Reuse without names cannot be compared with whole blocks.
-      blockTokens: null,
+      // A server that gives no ids names no blocks either; beside pictures, its own count of tokens can be compared.
+      blockTokens: manifest.tokens.media ? description.blockTokens : null,
       files: 'whole',
       content: 'unchecked',
       ids: 'worked-out',
     }),
     measured: { reuse, canary: null },
-    content: uncheckedContent(noIds),
+    content: uncheckedContent(why),
     repair: 'none',
     kv,
     kvBytesWritten: null,
-    notes: [noIds],
+    notes: [why],
   };
 }

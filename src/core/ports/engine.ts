@@ -1,7 +1,7 @@
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import type { ServedModel } from '../../protocol/schemas/health.ts';
 import type { Canary, KvTier } from '../../protocol/schemas/receipt.ts';
-import type { ModelIdentity } from '../../protocol/schemas/session.ts';
+import type { ModelIdentity, Picture } from '../../protocol/schemas/session.ts';
 import type { BlockRecord, HashProfile } from '../../protocol/schemas/window.ts';
 
 /** From this round trip on, in milliseconds, each question to a server counts: a thaw asks only what it must. */
@@ -21,6 +21,8 @@ export interface EngineDescription {
   readonly isUntried: boolean;
   /** Whether {@link Engine.generate} takes `promptIds`. Default: no. */
   readonly takesTokenIds?: boolean;
+  /** Whether its model sees pictures; absent where only a request tells. */
+  readonly takesPictures?: boolean;
   /** Every model that the server lists, the one in use among them. */
   readonly models?: readonly ServedModel[];
   /** How long the server takes to answer anything, in milliseconds; absent below {@link farMs}. */
@@ -40,6 +42,8 @@ export interface KvContext {
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
   readonly content: string;
+  /** Pictures before the text. A request with pictures never has `promptIds`: the ids would stand for any picture. */
+  readonly media?: readonly Picture[];
 }
 
 /**

@@ -2,6 +2,7 @@ import { commonPrefixLength } from '../../base/tokenIds.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
 import type { Engine, EngineDescription, ReasoningForm } from '../ports/engine.ts';
+import { hasPictures } from './pictures.ts';
 import { renderConversation, renderPrompt, systemKey } from './prompt.ts';
 import { joinIds, renderBehind } from './seam.ts';
 import { reasoningForm, spells } from './spelling.ts';
@@ -56,7 +57,8 @@ export async function planPrompt(
   signal: AbortSignal,
 ): Promise<PromptPlan> {
   const { system, ids, tokens, old, added, addGenerationPrompt } = planned;
-  if (ids.length === 0 || old.length === 0 || tokens.cut) return byTemplate(null, null);
+  if (ids.length === 0 || old.length === 0 || tokens.cut || hasPictures([...old, ...added]))
+    return byTemplate(null, null);
   try {
     const before = renderConversation(system, old);
     const messages = [...before, ...renderPrompt(added)];

@@ -22,7 +22,8 @@ export const renderConversation = (system: string | null, messages: readonly Mes
 export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
   const rendered: ChatMessage[] = [];
   for (const { content, role } of messages) {
-    if (content.type === 'text') rendered.push({ role, content: content.text });
+    if (content.type === 'text')
+      rendered.push({ role, content: content.text, ...(content.media && { media: content.media }) });
     else {
       rendered.push({ role: 'user', content: renderFiles(content.files) });
       rendered.push({ role: 'assistant', content: acknowledgement });

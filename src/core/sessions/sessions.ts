@@ -9,7 +9,7 @@ import {
   type WindowName,
   type SessionId,
 } from '../../protocol/ids.ts';
-import { newSession, type Session } from '../../protocol/schemas/session.ts';
+import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
@@ -108,7 +108,14 @@ export async function listMessages(
   const ids = await activeMessageIds(core, session);
   const page = ids.slice(offset, offset + limit);
   const items = await core.store.messages.loadOrStandIns(id, page, offset + 1);
-  return { items, total: ids.length, hasMore: offset + items.length < ids.length };
+  return { items: items.map(withoutPictureData), total: ids.length, hasMore: offset + items.length < ids.length };
+}
+
+/** Lists show that a picture is there; its bytes may be many. */
+function withoutPictureData(message: Message): Message {
+  const { content } = message;
+  if (content.type !== 'text' || !content.media) return message;
+  return { ...message, content: { ...content, media: content.media.map(({ data: _, ...picture }) => picture) } };
 }
 
 /**

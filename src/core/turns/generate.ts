@@ -3,6 +3,7 @@ import type { Message } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { GenerateRequest, Generation, OnPiece } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
+import { hasPictures, requireSight, saltWithPictures, withoutIds, withoutPieceIds } from '../prompt/pictures.ts';
 import { planPrompt, refusedIds, type ContinueFrom, type PromptPlan } from '../prompt/planPrompt.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
@@ -36,6 +37,7 @@ export async function generate(
   signal: AbortSignal,
 ): Promise<Generated> {
   try {
+    requireSight(turn.description, [...turn.messages, ...added]);
     const plan = await planTurn(core, turn, added, continueFrom, options.addGenerationPrompt, signal);
     const generated = await ask(core, turn, added, plan, { ...options, reporter }, signal);
     const { generation } = generated;
@@ -118,7 +120,10 @@ async function ask(
   signal: AbortSignal,
 ): Promise<Generated> {
   let isHeard = false;
-  const hear: OnPiece = (piece) => {
+  const conversation = [...turn.messages, ...added];
+  const seesPictures = hasPictures(conversation);
+  const hear: OnPiece = (given) => {
+    const piece = seesPictures ? withoutPieceIds(given) : given;
     const chunks = turn.answer?.take(piece) ?? [];
     if (!piece.text && !piece.reasoning) return;
     isHeard = true;
@@ -126,12 +131,13 @@ async function ask(
     if (turn.session.phase === 'AwaitingLLMResponse') movePhase(core, turn, 'stream');
   };
   const request = {
-    messages: renderConversation(systemPromptOf(turn.session), [...turn.messages, ...added]),
-    salt: turn.salt,
+    messages: renderConversation(systemPromptOf(turn.session), conversation),
+    salt: saltWithPictures(turn.salt, conversation),
     ...options,
   };
   const byTemplate = async (why: string | null): Promise<Generated> => {
-    const generation = await turn.engine.generate(request, hear, signal);
+    const answered = await turn.engine.generate(request, hear, signal);
+    const generation = seesPictures ? withoutIds(answered) : answered;
     return { generation: why === null ? generation : { ...generation, notes: [why, ...(generation.notes ?? [])] } };
   };
   if (plan.kind === 'template') return byTemplate(plan.why);

@@ -1,6 +1,7 @@
 import type { Message, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Generation } from '../ports/engine.ts';
+import { hasPictures } from '../prompt/pictures.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { systemPromptOf } from '../session.ts';
 import { storeAnswer } from './storeAnswer.ts';
@@ -41,7 +42,13 @@ async function writeTurn(
   const stored = await storeAnswer(core, session, {
     messages,
     length: turn.messages.length + messages.length,
-    ids: { prompt: promptIds, output: hasAnswer ? outputIds : [], source: idsSource, cut },
+    ids: {
+      prompt: promptIds,
+      output: hasAnswer ? outputIds : [],
+      source: idsSource,
+      cut,
+      media: hasPictures([...turn.messages, ...messages]),
+    },
     events: ['answered'],
     changed: {
       model: description.model,

@@ -9,7 +9,7 @@ import { answer, requireMessage } from './send.ts';
 import { withTurn } from './turns.ts';
 
 /**
- * Sends another text in place of a message: a branch that shares what came before it. When no answer comes, the branch is there with the
+ * Sends another text in place of a message, with the same pictures: a branch that shares what came before it. When no answer comes, the branch is there with the
  * text as its draft, and the same call goes on there.
  *
  * @throws CwmError as `send`, and MessageNotFound, InvalidParameter (no message of the user), BranchExists.
@@ -23,9 +23,9 @@ export async function editMessage(
   requireMessage(input.text);
   return withTurn(core, parseSessionId(input.session), signal, async (session) => {
     const edited = await requireMessageOf(core, session, input.message);
-    requireText(edited);
+    const { media } = requireText(edited);
     const branched = await branchBefore(core, session, edited, input.text, input.branch);
-    return answer(core, branched, { text: input.text }, input, signal, reporter);
+    return answer(core, branched, { text: input.text, ...(media && { media }) }, input, signal, reporter);
   });
 }
 
@@ -47,14 +47,14 @@ export async function regenerate(
       throw new CwmError('InvalidParameter', 'There is no answer that could be generated again.');
     }
     const question = await requireMessageOf(core, session, old.parentId);
-    const text = requireText(question);
+    const { text } = requireText(question);
     const branched = await branchBefore(core, session, question, text, input.branch);
     return answer(core, branched, { text, message: question }, input, signal, reporter);
   });
 }
 
-function requireText({ id, role, content }: Message): string {
-  if (role === 'user' && content.type === 'text') return content.text;
+function requireText({ id, role, content }: Message): Extract<Message['content'], { readonly type: 'text' }> {
+  if (role === 'user' && content.type === 'text') return content;
   throw new CwmError('InvalidParameter', `Message "${id}" is not a text of the user.`);
 }
 

@@ -2,9 +2,10 @@ import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
-import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { Message, Picture, Session } from '../../protocol/schemas/session.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
+import { hasPictures, parsePictures } from '../prompt/pictures.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { answerNotes, logNotes } from './answer.ts';
@@ -31,13 +32,18 @@ export async function send(
   const id = parseSessionId(input.session);
   requireMessage(input.text);
   requireSampling(input);
-  return withTurn(core, id, signal, (session) => answer(core, session, { text: input.text }, input, signal, reporter));
+  const media = parsePictures(input.images);
+  return withTurn(core, id, signal, (session) =>
+    answer(core, session, { text: input.text, media }, input, signal, reporter),
+  );
 }
 
 type AnswerInput = Pick<RouteInput<'send'>, 'maxTokens' | 'temperature' | 'continueFrom' | 'engine'>;
 
 interface Asked {
   readonly text: string;
+  /** Default: none. */
+  readonly media?: readonly Picture[];
   /** One of the pool, which is not stored again; default: a new one of this text. */
   readonly message?: Message;
 }
@@ -54,11 +60,17 @@ export async function answer(
   reporter: Reporter,
 ): Promise<SendResult> {
   const started = core.clock.elapsedMs();
-  const { text } = asked;
+  const { text, media = [] } = asked;
   const { continueFrom } = input;
   const sampling = samplingOf(session, requireSampling(input));
   const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
-  const question = asked.message ?? newMessage(core, turn.messages, 'user', { type: 'text', text });
+  const question =
+    asked.message ??
+    newMessage(core, turn.messages, 'user', {
+      type: 'text',
+      text,
+      ...(media.length > 0 && { media: [...media] }),
+    });
   const blank = newMessage(core, [...turn.messages, question], 'assistant', { type: 'text', text: '' });
   await beginAnswer(core, turn, asked.message ? null : question, blank);
   reporter.begun(blank.id);
@@ -155,7 +167,7 @@ async function generateOrKeepDraft(
     const failure = toCwmError(error);
     if (failure.context?.['answer'] !== undefined) throw failure;
     throw new CwmError(failure.name, failure.message, {
-      hint: `${failure.hint} Your text is saved as a draft.`,
+      hint: `${failure.hint} Your text is saved as a draft${hasPictures([userMessage]) ? ', without its pictures' : ''}.`,
       context: { ...failure.context, draftKept: true },
       cause: error,
     });

@@ -19,6 +19,7 @@ export interface Added {
     readonly output: readonly number[];
     readonly source: ContextTokens['source'];
     readonly cut?: ContextTokens['cut'] | null;
+    readonly media?: boolean;
   } | null;
   readonly events: readonly TurnEvent[];
   readonly changed: Changed;
@@ -55,7 +56,7 @@ async function storeTokens(
   core: CoreContext,
   session: Session,
   messageCount: number,
-  { prompt, output, source, cut }: NonNullable<Added['ids']>,
+  { prompt, output, source, cut, media }: NonNullable<Added['ids']>,
 ): Promise<ContextTokens> {
   const ids = prompt.concat(output);
   const system = systemPromptOf(session);
@@ -67,5 +68,6 @@ async function storeTokens(
     messageCount,
     ...(system !== null && { system: systemKey(system) }),
     ...(cut && { cut }),
+    ...(media && { media }),
   };
 }

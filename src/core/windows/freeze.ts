@@ -110,7 +110,7 @@ async function freezeNow(
   };
   const sealed =
     ids.length === 0
-      ? await sealText(engineDescription, lineage.generation, onLocated)
+      ? await sealText(engineDescription, tokens, lineage.generation, onLocated)
       : await seal(
           {
             engine,

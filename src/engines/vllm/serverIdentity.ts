@@ -84,6 +84,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
           ? expectedHashProfile(shownVersion, cacheConfig?.['prefix_caching_hash_algo'])
           : null,
       takesTokenIds: kind !== 'openai',
+      ...(kind === 'embedded' && { takesPictures: false }),
       isUntried: !cwm && blockTokens === null,
       models: entries.map((served) => ({ id: served.id, use: useOf(served) })),
       notices: [

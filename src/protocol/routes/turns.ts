@@ -18,6 +18,8 @@ export const turnShapes = () =>
       input: z.object({
         session: text,
         text,
+        /** Pictures in base64: PNG, JPEG, GIF or WebP; at most 8, of 5 MiB each and 10 MiB together. */
+        images: z.optional(z.array(text)),
         maxTokens: z.optional(z.number()),
         /** 0 to 2; default 0, greedy. */
         temperature: z.optional(z.number()),

@@ -36,11 +36,27 @@ export type CutReason = (typeof cutReasons)[number];
 const contextFileSchema = z.object({ path: z.string(), text: z.string() });
 export type ContextFile = z.infer<typeof contextFileSchema>;
 
+const imageTypes = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'] as const;
+
+/** A picture beside a message's text. Its hash is a part of what the KV of the conversation is known by. */
+const pictureSchema = z.object({
+  type: z.literal('image'),
+  mediaType: z.enum(imageTypes),
+  /** Of the picture's bytes, in hex. */
+  sha256: z.string(),
+  sizeBytes: z.number(),
+  /** The bytes in base64; lists of messages leave them out. */
+  data: z.optional(z.string()),
+});
+export type Picture = z.infer<typeof pictureSchema>;
+
 /** What a message says. `context` is a set of files given to the model as they were at that moment. */
 const messageContentSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('text'),
     text: z.string(),
+    /** Pictures that the model sees before the text. */
+    media: z.optional(z.array(pictureSchema)),
     /** What the model wrote for itself before an answer. It is shown, and no part of any prompt. */
     reasoning: z.optional(z.string()),
   }),
@@ -65,6 +81,8 @@ export const contextTokensSchema = z.object({
   cut: z.optional(z.object({ countedTokens: z.number(), sentTokens: z.number() })),
   /** SHA-256 of the system prompt that they begin with; left out: they have none. */
   system: z.optional(z.string()),
+  /** The conversation has pictures. Token ids are the same for different pictures, so that none are stored. */
+  media: z.optional(z.boolean()),
 });
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
 

@@ -1,4 +1,4 @@
-import type { Message } from '../../protocol/schemas/session.ts';
+import type { Message, Picture } from '../../protocol/schemas/session.ts';
 import { formatBytes } from '../../base/format.ts';
 import { cutSentence } from '../../words/cut.ts';
 import { plain } from './markdown.ts';
@@ -37,12 +37,16 @@ export function conversationText(conversation: Conversation): string {
 function messageText({ role, content, lost, cut }: ShownMessage): string {
   if (lost) return section('Lost message', content.type === 'text' ? content.text : '');
   if (content.type === 'text') {
-    const text = section(speakers[role], content.text);
+    const pictures = (content.media ?? []).map(pictureLine);
+    const text = section(speakers[role], [...pictures, content.text].join('\n\n'));
     return cut === undefined ? text : `${text}\n\n*${cutSentence(cut)}*`;
   }
   const lines = content.files.map(({ path, text }) => `- ${plain(path)} (${formatBytes(Buffer.byteLength(text))})`);
   return section('Files added to the context', lines.join('\n'));
 }
+
+const pictureLine = ({ mediaType, sizeBytes }: Picture): string =>
+  `*(picture: ${mediaType.replace('image/', '').toUpperCase()}, ${formatBytes(sizeBytes)})*`;
 
 const section = (name: string, text: string): string =>
   `## ${name}\n\n${text.trim() === '' ? '*(empty)*' : text.trim()}`;

@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Perform } from '../../action.ts';
-import { amount, wholeNumber } from '../../arguments.ts';
+import { absolutePath } from '../../../client/absolutePath.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import { amount, collect, wholeNumber } from '../../arguments.ts';
 import { withCommonOptions, withModelOption } from '../../run.ts';
 import { streamAnswer } from './answer.ts';
 
@@ -8,6 +11,7 @@ interface SendOptions {
   readonly maxTokens?: number;
   readonly temperature?: number;
   readonly rerender?: boolean;
+  readonly image?: readonly string[];
 }
 
 export function registerSend(program: Command, perform: Perform): void {
@@ -15,18 +19,24 @@ export function registerSend(program: Command, perform: Perform): void {
     .description('send a message and print the answer')
     .argument('<session>', "the session's id")
     .argument('<text>', 'the message; "-" reads it from stdin')
+    .option('--image <file>', 'a picture before the text, PNG, JPEG, GIF or WebP; may be given several times', collect)
     .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1))
     .option('--temperature <x>', '0 to 2; the default, 0, always takes the likeliest token', amount)
     .option(
       '--rerender',
       'render the whole conversation with the chat template again instead of continuing from its token ids',
     )
-    .action((session: string, given: string, { maxTokens, temperature, rerender, ...common }: SendOptions) =>
-      perform(common, async (run) => {
-        const text = given === '-' ? await run.terminal.readStdin() : given;
-        const rendering = rerender && { continueFrom: 'template' as const };
-        await streamAnswer(run, 'send', { session, text, maxTokens, temperature, ...rendering, ...run.onEngine });
-      }),
+    .action(
+      (session: string, given: string, { maxTokens, temperature, rerender, image = [], ...common }: SendOptions) =>
+        perform(common, async (run) => {
+          const text = given === '-' ? await run.terminal.readStdin() : given;
+          const images = await Promise.all(image.map((file) => readPicture(absolutePath(file, run.terminal.cwd))));
+          const more = {
+            ...(images.length > 0 && { images }),
+            ...(rerender && { continueFrom: 'template' as const }),
+          };
+          await streamAnswer(run, 'send', { session, text, maxTokens, temperature, ...more, ...run.onEngine });
+        }),
     );
 
   withAnswerOptions(program.command('edit'))
@@ -76,3 +86,13 @@ const withAnswerOptions = (command: Command): Command =>
     .option('--temperature <x>', '0 to 2; 0 always takes the likeliest token', amount);
 
 const answering = ({ maxTokens, temperature }: SendOptions) => ({ maxTokens, temperature });
+
+/** The file in base64; the backend looks at what it is. */
+async function readPicture(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'base64');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CwmError('PathNotFound', `The picture ${path} cannot be read (${reason}).`, { cause });
+  }
+}

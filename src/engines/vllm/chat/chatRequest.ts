@@ -1,5 +1,6 @@
 import type { GenerateRequest } from '../../../core/ports/engine.ts';
 import type { LinkRequest } from '../../http/link.ts';
+import { openAiMessages } from '../../openAiMessages.ts';
 
 /** One answer to a conversation, with every field that any server has a use for; `Dialect` leaves out what this one refuses. */
 export const chatRequest = (model: string, request: GenerateRequest): LinkRequest => ({
@@ -9,7 +10,7 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
   wrongAnswer: 'EngineFailed',
   body: {
     model,
-    messages: request.messages,
+    messages: openAiMessages(request.messages),
     max_tokens: request.maxTokens,
     temperature: request.temperature,
     ...drawing(request, []),

@@ -2,6 +2,7 @@ import type { ChatMessage, GenerateRequest, Generation } from '../../../core/por
 import { idsAgree } from '../../idsAgree.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { Link } from '../../http/link.ts';
+import { openAiMessages } from '../../openAiMessages.ts';
 import { detokenizeSchema, tokenizeSchema } from '../wire.ts';
 
 /** What the server's chat template makes of these messages. It computes nothing, and needs no API key on vLLM. */
@@ -12,7 +13,7 @@ export async function tokenizeChat(
   addGenerationPrompt: boolean,
   signal: AbortSignal,
 ): Promise<readonly number[]> {
-  return ask(link, { model, messages, add_generation_prompt: addGenerationPrompt }, signal);
+  return ask(link, { model, messages: openAiMessages(messages), add_generation_prompt: addGenerationPrompt }, signal);
 }
 
 /**

@@ -1,0 +1,18 @@
+import type { ChatMessage } from '../core/ports/engine.ts';
+
+/** Chat messages as the OpenAI API has them: one with pictures is a list of parts, the pictures first. */
+export const openAiMessages = (messages: readonly ChatMessage[]): readonly object[] =>
+  messages.map(({ role, content, media = [] }) =>
+    media.length === 0
+      ? { role, content }
+      : {
+          role,
+          content: [
+            ...media.map(({ mediaType, data = '' }) => ({
+              type: 'image_url',
+              image_url: { url: `data:${mediaType};base64,${data}` },
+            })),
+            { type: 'text', text: content },
+          ],
+        },
+  );
