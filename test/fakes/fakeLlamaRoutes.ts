@@ -6,8 +6,9 @@ import { emptySlot, readSlotFile, writeSlotFile } from './fakeSlots.ts';
 
 const maybe = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(schema);
 const ids = z.array(z.int().check(z.nonnegative()));
+const picturePrompt = z.object({ prompt_string: z.string(), multimodal_data: z.array(z.string()) });
 const completionBody = z.object({
-  prompt: ids.check(z.minLength(1)),
+  prompt: z.union([ids.check(z.minLength(1)), picturePrompt]),
   id_slot: z.int(),
   cache_prompt: z.boolean(),
   n_predict: z.int(),
@@ -16,8 +17,19 @@ const completionBody = z.object({
   stream: maybe(z.boolean()),
   return_tokens: maybe(z.boolean()),
 });
+const part = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({
+    type: z.literal('image_url'),
+    image_url: z.object({ url: z.string().check(z.startsWith('data:image/')) }),
+  }),
+]);
+const content = z.union([z.string(), z.array(part)]);
+const pictureMark = '<__media_fake__>';
+const textOfParts = (given: z.output<typeof content>): string =>
+  typeof given === 'string' ? given : given.map((it) => (it.type === 'text' ? it.text : pictureMark)).join('');
 const templateBody = z.object({
-  messages: z.array(z.object({ role: z.string(), content: z.string() })),
+  messages: z.array(z.object({ role: z.string(), content: z.pipe(content, z.transform(textOfParts)) })),
   add_generation_prompt: maybe(z.boolean()),
 });
 const tokenizeBody = z.object({
@@ -99,6 +111,7 @@ const props = ({ faults, state }: FakeLlama) => ({
   model_alias: faults.model,
   model_path: '/models/fake.gguf',
   build_info: 'b7000-fake',
+  ...(faults.seesPictures !== undefined && { modalities: { vision: faults.seesPictures, audio: false } }),
 });
 
 /** An answer at the end is left open, to be continued. */
@@ -126,6 +139,7 @@ function act(llama: FakeLlama, id: number, action: string, body: unknown): Answe
       'not_supported_error',
     );
   if (action !== 'save' && action !== 'restore' && action !== 'erase') return refuse(400, 'Invalid action');
+  if (faults.seesPictures) return refuse(501, 'This feature is not supported by multimodal', 'not_supported_error');
   const index = id % state.slots.length;
   const slot = state.slots[index] ?? emptySlot();
   if (action === 'erase') {
@@ -151,8 +165,24 @@ function act(llama: FakeLlama, id: number, action: string, body: unknown): Answe
   return ok({ id_slot: id, filename: file, n_restored: read.ids.length, n_read: 1, timings: { restore_ms: 0.1 } });
 }
 
-function complete({ faults, state }: FakeLlama, request: z.output<typeof completionBody>): Answer {
-  const { prompt, id_slot, cache_prompt, n_predict } = request;
+/** Each picture is eight placeholders, the same for every picture. */
+function withPictures(
+  { faults }: FakeLlama,
+  { prompt_string, multimodal_data }: z.output<typeof picturePrompt>,
+): number[] | string {
+  if (!faults.seesPictures) return 'Multimodal data provided, but model does not support multimodal requests.';
+  const texts = prompt_string.split(pictureMark);
+  if (texts.length - 1 !== multimodal_data.length)
+    return 'The number of media markers is another one than that of files';
+  const placeholders = Array<number>(8).fill(258);
+  return texts.flatMap((text, index) => [...(index > 0 ? placeholders : []), ...tokenizeSpecial(text)]);
+}
+
+function complete(llama: FakeLlama, request: z.output<typeof completionBody>): Answer {
+  const { faults, state } = llama;
+  const { id_slot, cache_prompt, n_predict } = request;
+  const prompt = 'prompt_string' in request.prompt ? withPictures(llama, request.prompt) : request.prompt;
+  if (typeof prompt === 'string') return refuse(400, prompt);
   if (prompt.length >= faults.contextTokens) {
     const message = `request (${prompt.length} tokens) exceeds the available context size (${faults.contextTokens} tokens), try increasing it`;
     const more = { n_prompt_tokens: prompt.length, n_ctx: faults.contextTokens };

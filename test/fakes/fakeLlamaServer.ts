@@ -23,6 +23,8 @@ export interface FakeLlamaFaults {
   refusedRestoreDamages: 'none' | 'answers' | 'numbers';
   /** `fails`: 500, as with a folder that is not there. `writes-nothing`: 200 with 0 bytes. */
   save: 'works' | 'fails' | 'writes-nothing';
+  /** Its model sees pictures, so that it takes no action on slots; undefined for a build that does not say. */
+  seesPictures: boolean | undefined;
   /** Slots that others work in at this moment. */
   busy: readonly number[];
   /** Somebody else's prompt comes into the slot before each save. */
@@ -58,6 +60,7 @@ const noFaults: FakeLlamaFaults = {
   restore: 'works',
   refusedRestoreDamages: 'none',
   save: 'works',
+  seesPictures: false,
   busy: [],
   strangerBeforeSave: false,
   hidesSlots: false,

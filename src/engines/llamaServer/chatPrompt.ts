@@ -1,6 +1,7 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { ChatMessage } from '../../core/ports/engine.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
+import { openAiMessages } from '../openAiMessages.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import { detokenizeSchema, templateSchema, tokenizeSchema } from './wire.ts';
 
@@ -34,9 +35,40 @@ async function renderIds(
   addGenerationPrompt: boolean,
   signal: AbortSignal,
 ): Promise<readonly number[]> {
-  const body = { messages, add_generation_prompt: addGenerationPrompt };
-  const { value } = await link.json(post('/apply-template', body), templateSchema, signal);
-  return tokenize(link, { content: value.prompt, add_special: true, parse_special: true }, signal);
+  const content = await renderText(link, messages, addGenerationPrompt, signal);
+  return tokenize(link, { content, add_special: true, parse_special: true }, signal);
+}
+
+async function renderText(
+  link: Link,
+  messages: readonly ChatMessage[],
+  addGenerationPrompt: boolean,
+  signal: AbortSignal,
+): Promise<string> {
+  const body = { messages: openAiMessages(messages), add_generation_prompt: addGenerationPrompt };
+  return (await link.json(post('/apply-template', body), templateSchema, signal)).value.prompt;
+}
+
+/** A prompt with pictures, in the form of llama-server: the text has a mark in the place of each. */
+export interface PicturePrompt {
+  readonly prompt_string: string;
+  /** In base64, in the order of the marks. */
+  readonly multimodal_data: readonly string[];
+}
+
+/** Null where the messages have no picture, so that ids are the prompt. */
+export async function picturePrompt(
+  link: Link,
+  messages: readonly ChatMessage[],
+  addGenerationPrompt: boolean,
+  signal: AbortSignal,
+): Promise<PicturePrompt | null> {
+  const pictures = messages.flatMap(({ media = [] }) => media);
+  if (pictures.length === 0) return null;
+  return {
+    prompt_string: await renderText(link, messages, addGenerationPrompt, signal),
+    multimodal_data: pictures.map(({ data = '' }) => data),
+  };
 }
 
 /**

@@ -82,6 +82,7 @@ export async function identifyServer(
     description: {
       kind: 'llama-server',
       takesTokenIds: true,
+      takesPictures: props.value.modalities?.vision ?? false,
       version: readVersion(props.value),
       model: {
         id: modelName(entry.id),
@@ -99,11 +100,12 @@ export async function identifyServer(
   };
 }
 
-const pickProps = ({ total_slots, default_generation_settings, model_path, build_info }: Props) => [
+const pickProps = ({ total_slots, default_generation_settings, model_path, build_info, modalities }: Props) => [
   total_slots,
   default_generation_settings.n_ctx,
   model_path,
   build_info,
+  modalities,
 ];
 
 /** A server that was given no name for its model calls it by its file: `/models/gemma-3-270m-Q4_K_M.gguf`. */

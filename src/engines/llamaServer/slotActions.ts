@@ -39,10 +39,16 @@ export async function saveSlot(link: Link, slot: number, filename: string, signa
     const { value } = await link.json(action(slot, 'save', { filename }), savedSchema, signal);
     return { tokens: value.n_saved, sizeBytes: value.n_written };
   } catch (error) {
-    if (error instanceof CwmError && isAnswer(error)) return { why: error.message };
+    if (error instanceof CwmError && isAnswer(error)) return { why: whyNotSaved(error) };
     throw error;
   }
 }
+
+/** llama.cpp saves no slot of a server that loaded a projector for pictures, not even one that holds text alone. */
+const whyNotSaved = ({ message, context }: CwmError): string =>
+  context?.['status'] === 501 && /multimodal/i.test(message)
+    ? 'llama-server saves no slots while its model sees pictures (HTTP 501: "This feature is not supported by multimodal"). To save the KV of text, start it without --mmproj.'
+    : message;
 
 /** `lost`: the server ended during the action. */
 export type RestoreOutcome =

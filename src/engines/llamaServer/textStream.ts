@@ -5,6 +5,7 @@ import type { StreamEvent } from '../http/events.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { parseJson } from '../http/parseJson.ts';
 import { streamFailure } from '../http/streamFailure.ts';
+import type { PicturePrompt } from './chatPrompt.ts';
 import { checkSlot } from './completion.ts';
 import type { SlotUse } from './homeSlot.ts';
 import { chunkSchema, type Chunk, type Timings } from './wire.ts';
@@ -12,11 +13,11 @@ import { chunkSchema, type Chunk, type Timings } from './wire.ts';
 const path = '/completion';
 
 /**
- * The raw completion, not the chat: its prompt is token ids, so they are known exactly. Progress is not asked for, because those
+ * The raw completion, not the chat: its prompt is token ids, so they are known exactly, except beside pictures. Progress is not asked for, because those
  * chunks carry an id that is none.
  */
 export const streamRequest = (
-  ids: readonly number[],
+  prompt: readonly number[] | PicturePrompt,
   { maxTokens, temperature, topP, stop, seed }: GenerateRequest,
   { slot, reuse }: SlotUse,
 ): LinkRequest => ({
@@ -25,7 +26,7 @@ export const streamRequest = (
   patience: 'long',
   wrongAnswer: 'EngineFailed',
   body: {
-    prompt: ids,
+    prompt,
     id_slot: slot,
     cache_prompt: reuse,
     n_predict: maxTokens,

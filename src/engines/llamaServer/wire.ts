@@ -30,6 +30,8 @@ export const propsSchema = z.object({
   default_generation_settings: z.object({ n_ctx: maybe(count) }),
   model_path: maybe(z.string()),
   build_info: maybe(z.string()),
+  /** Missing in builds before pictures. */
+  modalities: maybe(z.object({ vision: maybe(z.boolean()) })),
 });
 export type Props = z.infer<typeof propsSchema>;
 
