@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { decodeText } from '../../base/decodeText.ts';
 import { configPath, defaultExcludesFile, parseGitConfig, userConfigFiles } from './gitConfig.ts';
@@ -68,10 +68,9 @@ async function findRepository(folder: string): Promise<Repository | null> {
 
 /** `.git` is a folder. In a submodule or a linked working tree it is a file that names the folder. */
 async function gitFolderOf(path: string): Promise<string | null> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) =>
-    error.code === 'EISDIR' || error.code === 'EPERM' ? '' : null,
-  );
-  if (text === null) return null;
+  const found = await stat(path).catch(() => null);
+  if (!found) return null;
+  const text = found.isDirectory() ? '' : ((await textOf(path)) ?? '');
   const named = /^gitdir:\s*(.+?)\s*$/m.exec(text)?.[1];
   const folder = named === undefined ? path : resolve(dirname(path), named);
   const common = await textOf(join(folder, 'commondir'));

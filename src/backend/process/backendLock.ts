@@ -75,8 +75,7 @@ function keepFresh(takenIn: string, number: number, onLost: () => void): Backend
   let directory = takenIn;
   const timer = setInterval(() => {
     if (highestLock(directory) !== number) return onLost();
-    const now = new Date();
-    ignoreMissing(() => utimesSync(lockPath(directory, number), now, now));
+    touch(lockPath(directory, number));
   }, touchIntervalMs);
   timer.unref();
   let disposed = false;
@@ -151,6 +150,23 @@ function nameHolder(path: string): void {
   } catch (error) {
     ignoreMissing(() => unlinkSync(path));
     throw error;
+  }
+}
+
+/**
+ * Makes the file look fresh. Where its times cannot be set (another owner, some network drives), its bytes are written again. A file that
+ * cannot be touched at all looks old to other machines only, and costs the backend nothing.
+ */
+function touch(path: string): void {
+  try {
+    const now = new Date();
+    utimesSync(path, now, now);
+  } catch {
+    try {
+      writeFileSync(path, readFileSync(path), { flag: 'r+' });
+    } catch {
+      // The next tick tries again.
+    }
   }
 }
 

@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { sha256Hex } from '../../base/hash.ts';
 import { formatBytes } from '../../base/format.ts';
 import { CwmError } from '../../protocol/errors.ts';

@@ -9,7 +9,7 @@ import {
   type WindowName,
   type SessionId,
 } from '../../protocol/ids.ts';
-import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
+import { newSession, type Message, type Picture, type Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
@@ -111,11 +111,16 @@ export async function listMessages(
   return { items: items.map(withoutPictureData), total: ids.length, hasMore: offset + items.length < ids.length };
 }
 
+function withoutData(picture: Picture): Picture {
+  const { data: _, ...facts } = picture;
+  return facts;
+}
+
 /** Lists show that a picture is there; its bytes may be many. */
 function withoutPictureData(message: Message): Message {
   const { content } = message;
   if (content.type !== 'text' || !content.media) return message;
-  return { ...message, content: { ...content, media: content.media.map(({ data: _, ...picture }) => picture) } };
+  return { ...message, content: { ...content, media: content.media.map(withoutData) } };
 }
 
 /**

@@ -80,7 +80,12 @@ export function openMemoryFile(): number | null {
   }
 }
 
+/** No where the system does not tell. */
 function hasRoomInMemory(sizeBytes: number): boolean {
-  const { bavail, bsize } = statfsSync(memoryFolder);
-  return sizeBytes + spareBytes / 16 < bavail * bsize && sizeBytes + spareBytes < process.availableMemory();
+  try {
+    const { bavail, bsize } = statfsSync(memoryFolder);
+    return sizeBytes + spareBytes / 16 < bavail * bsize && sizeBytes + spareBytes < process.availableMemory();
+  } catch {
+    return false;
+  }
 }

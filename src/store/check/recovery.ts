@@ -15,14 +15,7 @@ export async function makeStorageDirectory(files: Files, directory: string): Pro
   const parents: string[] = [];
   for (let path = directory; (await files.stat(path)) === null; path = dirname(path)) parents.push(dirname(path));
   await files.makeDirectory(directory);
-  for (const parent of parents) {
-    try {
-      await files.syncDirectory(parent);
-    } catch (error) {
-      // A folder of another user may allow passing through but not opening; its owner's other writes bring the name to the disk.
-      if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
-    }
-  }
+  for (const parent of parents) await files.syncDirectory(parent);
 }
 
 /** A freeze that a crash had interrupted, and how it ended. */

@@ -2,6 +2,7 @@ import { constants, lstatSync, realpathSync, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isRefusal } from './refusal.ts';
 
 export interface FileStat {
   readonly kind: 'file' | 'directory' | 'link' | 'other';
@@ -103,7 +104,7 @@ export const diskFiles: Files = {
       const { bavail, bsize } = await fs.statfs(path, { bigint: true });
       return Number(bavail * bsize);
     } catch (error) {
-      if (hasCode(error, 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP')) return null;
+      if (isRefusal(error)) return null;
       throw error;
     }
   },
@@ -113,7 +114,7 @@ export const diskFiles: Files = {
       const { files, ffree } = await fs.statfs(path);
       return files === 0 ? null : ffree;
     } catch (error) {
-      if (hasCode(error, 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP')) return null;
+      if (isRefusal(error)) return null;
       throw error;
     }
   },
@@ -174,14 +175,12 @@ export const diskFiles: Files = {
 
   async syncDirectory(path) {
     if (process.platform === 'win32') return;
-    const handle = await fs.open(path, constants.O_RDONLY);
     try {
-      await handle.sync();
+      const handle = await fs.open(path, constants.O_RDONLY);
+      await handle.sync().finally(() => handle.close());
     } catch (error) {
-      // Some network file systems have no fsync for directories; there is nothing better to do.
-      if (!hasCode(error, 'EINVAL', 'ENOTSUP')) throw error;
-    } finally {
-      await handle.close();
+      // Some file systems have no fsync for directories, and some directories may be passed through but not opened.
+      if (!isRefusal(error)) throw error;
     }
   },
 };
@@ -192,7 +191,7 @@ async function closeToOthers(directory: string): Promise<void> {
     await fs.chmod(directory, privateDirectory);
   } catch (error) {
     const isOwn = (await fs.lstat(directory)).uid === process.getuid?.();
-    if (!isOwn || !hasCode(error, 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP')) throw error;
+    if (!isOwn || !isRefusal(error)) throw error;
   }
 }
 

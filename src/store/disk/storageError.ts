@@ -1,6 +1,7 @@
 import { formatBytes } from '../../base/format.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
-import type { Files } from './files.ts';
+import { hasCode, type Files } from './files.ts';
+import { isRefusal } from './refusal.ts';
 
 /** Whether the operation that failed was a read or a change. */
 export type Access = 'read' | 'write';
@@ -67,11 +68,8 @@ function full(error: Error, code: string, directory: string, left: RoomLeft | nu
   return new CwmError('StorageFull', `The disk of the storage directory ${directory} is full.`, { cause: error });
 }
 
-/** Whether the system refuses to write there, which says nothing about reading. */
-export const isUnwritable = (error: unknown): boolean =>
-  error instanceof Error &&
-  'code' in error &&
-  ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT'].includes(String(error.code));
+/** Whether the system refuses to write there, or has no room, which says nothing about reading. */
+export const isUnwritable = (error: unknown): boolean => isRefusal(error) || hasCode(error, 'ENOSPC', 'EDQUOT', 'EIO');
 
 function hintFor(code: string, directory: string): string | null {
   switch (code) {

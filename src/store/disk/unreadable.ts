@@ -1,6 +1,7 @@
 import { CwmError } from '../../protocol/errors.ts';
 import { hasCode } from './files.ts';
 import type { Quarantine } from './quarantine.ts';
+import { systemCode } from './refusal.ts';
 
 /**
  * One record of a list. Null when the record is gone, damaged (then it is set aside), from another version or unreadable (then it is noted as a
@@ -18,7 +19,8 @@ export async function nullIfUnreadable<T>(
       if (noted.has(error.name)) quarantine.note(path, error.message);
       return null;
     }
-    if (!hasCode(error, 'EACCES', 'EPERM', 'ELOOP', 'EISDIR', 'EIO')) throw error;
+    // A machine without handles or memory can read no record at all.
+    if (systemCode(error) === null || hasCode(error, 'EMFILE', 'ENFILE', 'ENOMEM')) throw error;
     quarantine.note(path, 'It could not be read.');
     return null;
   }

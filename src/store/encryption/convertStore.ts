@@ -2,6 +2,7 @@ import { randomUUID, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import type { DirectoryEntry, Files } from '../disk/files.ts';
 import type { Layout } from '../disk/layout.ts';
+import { isRefusal } from '../disk/refusal.ts';
 import { isSealed, openFrames, sealFrame } from './frames.ts';
 
 /**
@@ -51,13 +52,24 @@ class Converter {
     if (entry === null && (await this.#files.stat(path)) === null) return;
     const temporary = join(this.#temporary, randomUUID());
     const twin = entry && entry.names > 1 ? this.#shared.get(entry.inode) : undefined;
-    if (twin === undefined) {
+    if (twin === undefined || !(await this.#isLinked(twin, temporary))) {
       const converted = this.#converted(Buffer.from(await this.#files.read(path)));
       if (converted === null) return;
       await this.#files.create(temporary, converted);
-    } else await this.#files.link(twin, temporary);
+    }
     await this.#files.rename(temporary, path);
     if (entry && entry.names > 1) this.#shared.set(entry.inode, path);
+  }
+
+  /** False where the file system takes no second name now: the file is then converted as one of its own. */
+  async #isLinked(from: string, to: string): Promise<boolean> {
+    try {
+      await this.#files.link(from, to);
+      return true;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return false;
+    }
   }
 
   /** Null when it already has the wanted form. */

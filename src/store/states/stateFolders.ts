@@ -8,6 +8,7 @@ import type { SessionId } from '../../protocol/ids.ts';
 import { versionedStateSchema, type VersionedState } from '../../protocol/schemas/tracker.ts';
 import { hasCode, type Files } from '../disk/files.ts';
 import { DamageError, decodeRecord, encodeRecord } from '../disk/record.ts';
+import { isRefusal } from '../disk/refusal.ts';
 
 const stateInFolderSchema = z.extend(versionedStateSchema, { session: sessionIdSchema });
 const maxFileBytes = 8 * 1024 * 1024;
@@ -112,8 +113,7 @@ class StateFolder {
       await this.#files.link(temporary, path).catch((error: unknown) => {
         if (hasCode(error, 'EEXIST')) throw this.#overtaken(session);
         // Without hard links (exFAT, some network drives), a crash may leave a part of the file; its checksum shows that.
-        if (hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'))
-          return this.#files.create(path, bytes);
+        if (isRefusal(error)) return this.#files.create(path, bytes);
         throw error;
       });
     } catch (error) {
