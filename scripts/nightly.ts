@@ -1,5 +1,5 @@
-// Runs the checks that take too long for every commit, one after the other: the coverage gate, the whole live suite with its long runs,
-// the soak and the benchmarks. The last line is `N passed, N failed`. Arguments choose parts by name: `npm run nightly -- soak`.
+// Runs the checks that take too long for every commit, one after the other: the coverage gate, every case of the sweeps of which `npm test`
+// runs a sample, the whole live suite with its long runs, the soak and the benchmarks. The last line is `N passed, N failed`. Arguments choose parts by name: `npm run nightly -- soak`.
 import { performance } from 'node:perf_hooks';
 import { run } from './vitestRun.ts';
 
@@ -11,6 +11,7 @@ interface Part {
 
 const parts: readonly Part[] = [
   { name: 'coverage', script: 'scripts/coverage.ts' },
+  { name: 'sweeps', script: 'scripts/sweeps.ts' },
   { name: 'engines', script: 'scripts/testEngines.ts' },
   { name: 'packages', script: 'scripts/package.ts', args: ['--all', '--out', 'test-results'] },
   { name: 'soak', script: 'scripts/soak.ts', args: ['--minutes', '10'] },
@@ -24,7 +25,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-/** Tests that are too long for a commit run only where this is set. */
+/** `test/support/nightly.ts` reads it. */
 process.env['CWM_NIGHTLY'] = '1';
 const failed: string[] = [];
 const ran = parts.filter(({ name }) => chosen.length === 0 || chosen.includes(name));

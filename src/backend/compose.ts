@@ -4,6 +4,7 @@ import { entryPointPath } from '../base/entryPoint.ts';
 import { makeCore } from '../core/core.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
+import type { Sleep } from '../engines/http/timing.ts';
 import type { ContinueFrom } from '../core/prompt/planPrompt.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
@@ -47,6 +48,8 @@ export interface CompositionOptions {
   readonly continueFrom?: ContinueFrom;
   /** Default: as the store is. */
   readonly encryption?: EncryptionWish;
+  /** How an engine waits before it asks its server again. Default: by the clock. */
+  readonly sleep?: Sleep;
 }
 
 /** Opens the store, for reading only where the disk has no room for what opening writes. */
@@ -71,6 +74,7 @@ export const composeServices =
     tracker,
     encryption,
     continueFrom,
+    sleep,
   }: CompositionOptions): Compose =>
   async (storage, emit, log, readOnlyWhy) => {
     const store = await openOrRead({
@@ -98,6 +102,7 @@ export const composeServices =
       defaultSpec: engineOfNew,
       embedded: { entry: entryPointPath('embedded', import.meta.url), args: embeddedArgs, kvKey: store.kvKey },
       requiresTls,
+      sleep,
       log,
       emit,
     });

@@ -2,6 +2,7 @@ import type { Engine } from '../core/ports/engine.ts';
 import type { PlaceKind } from '../protocol/engineSpec.ts';
 import type { Connect } from './http/address.ts';
 import type { Link } from './http/link.ts';
+import type { Sleep } from './http/timing.ts';
 
 /** What an adapter makes an engine of. */
 export interface AdapterOptions {
@@ -11,6 +12,8 @@ export interface AdapterOptions {
   readonly places: Readonly<Record<string, string>>;
   /** Where the client found a place that the spec does not name, in words, by the place's name. */
   readonly foundIn?: Readonly<Record<string, string>>;
+  /** How it waits before it asks again; default: by the clock. */
+  readonly sleep?: Sleep;
 }
 
 /** One kind of model server. Adapters know nothing of each other: a new one is added to the list, and that is all. */

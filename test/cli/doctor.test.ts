@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { realBackends } from '../client/support/realBackends.ts';
 import type { FakeFaults } from '../fakes/fakeFaults.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
-import { cliOn } from './support/cliProcess.ts';
+import { cliOn } from './support/cli.ts';
 
 const { makeStorage } = realBackends();
 

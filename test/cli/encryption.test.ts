@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readRecord, realBackends } from '../client/support/realBackends.ts';
 import { filesHolding } from '../support/filesHolding.ts';
-import { cliOn } from './support/cliProcess.ts';
+import { cliOn } from './support/cli.ts';
 
 const { makeStorage } = realBackends();
 const secret = 'The plums are ripe';

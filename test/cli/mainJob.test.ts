@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { killHard, readRecord, realBackends, isRunning } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
-import { cliOn } from './support/cliProcess.ts';
+import { cliOn, cliProcessOn } from './support/cli.ts';
 
 const { makeStorage } = realBackends();
 
@@ -126,7 +126,7 @@ describe('cwm, the main job on the embedded engine', () => {
   });
 
   it('tells a person the same in words, on stdout, and nothing else there', async () => {
-    const cwm = cliOn(makeStorage(), makeProject());
+    const cwm = cliProcessOn(makeStorage(), makeProject());
     expect((await cwm.run('session', 'new', '--id', 'w')).stdout).toBe('Created session w on embedded.\n');
     expect((await cwm.run('prime', 'w', 'src/one.ts')).stdout).toMatch(
       /^Added 1 file \(.*\) to the context: .* tokens/,

@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isRunning, readRecord, realBackends } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
-import { cliOn, startCli } from './support/cliProcess.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
+import { cliOn } from './support/cli.ts';
+import { startCli } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();
+const startHere = wholeBackends();
 const servers: Server[] = [];
 
 afterEach(() => {
@@ -65,7 +68,7 @@ describe('cwm refuses', () => {
   });
 
   it('an engine that is not there', async () => {
-    const cwm = cliOn(makeStorage());
+    const cwm = cliOn((await startHere()).storage);
     await cwm.json('session', 'new', '--id', 's', '--engine', 'http://127.0.0.1:9');
     expect(await cwm.refusal('send', 's', 'hello')).toMatchObject({ code: 'CWM-5001', retryable: true });
     const doctor = await cwm.run('doctor', '--engine', 'http://127.0.0.1:9', '--json');

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { PruneResult, TrashItem, Usage } from '../../src/protocol/schemas/space.ts';
 import { readRecord, realBackends } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
-import { cliOn, startCli, type Cli } from './support/cliProcess.ts';
+import { cliOn, type Cli } from './support/cli.ts';
+import { startCli } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();
 const budgetBytes = 2e6;

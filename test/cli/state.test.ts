@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { realBackends } from '../client/support/realBackends.ts';
-import { cliOn } from './support/cliProcess.ts';
+import { cliOn } from './support/cli.ts';
 
 const { makeStorage } = realBackends();
 

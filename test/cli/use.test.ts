@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { realBackends } from '../client/support/realBackends.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
-import { cliOn } from './support/cliProcess.ts';
+import { cliOn } from './support/cli.ts';
 
 const { makeStorage } = realBackends();
 

@@ -6,12 +6,14 @@ import { makeCore } from '../../src/core/core.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { MemoryFiles } from '../store/memoryFiles.ts';
+import { isSampled } from '../support/nightly.ts';
 import { operations, runCell, sights, type Cell, type Operation, type Product, type Sight } from './cell.ts';
 import { lies } from './lies.ts';
 
 /*
  * Every lie and fault of a server, and every damage to what it keeps, against every operation, with its block files in sight
- * and out of it. The fake knows what it truly reused; a verdict is held against that.
+ * and out of it. The fake knows what it truly reused; a verdict is held against that. `npm test` runs a quarter of the cells: every lie in
+ * two or three columns, every column against a quarter of the lies.
  */
 
 const columns = operations.flatMap((operation) => sights.map((sight) => [operation, sight] as const));
@@ -100,13 +102,14 @@ function problemsOf(cell: Cell, operation: Operation, sight: Sight): string[] {
 }
 
 describe('the matrix of lies: never proven unless it is true, nothing lost, nothing hangs', () => {
-  test.for(lies)('$name', async (lie) => {
+  test.for(lies.map((lie, index) => ({ ...lie, index })))('$name', async (lie) => {
     await using product = await openProduct();
     const problems: string[] = [];
     const words: string[] = [];
-    for (const [operation, sight] of columns) {
-      if (lie.isOfFrozenOnly && operation === 'freeze') {
-        words.push('–');
+    for (const [column, [operation, sight]] of columns.entries()) {
+      const isNoCase = lie.isOfFrozenOnly === true && operation === 'freeze';
+      if (isNoCase || !isSampled(lie.index + column, 4)) {
+        words.push(isNoCase ? '–' : '');
         continue;
       }
       const cell = await runCell(product, lie, operation, sight);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 import { until } from '../support/until.ts';
-import { cliOn } from '../cli/support/cliProcess.ts';
+import { cliOn } from '../cli/support/cli.ts';
 import { smallModel } from '../embedded/support/smallModel.ts';
 
 const makeDirectory = temporaryDirectories();

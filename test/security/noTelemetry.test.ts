@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
-import { cliOn } from '../cli/support/cliProcess.ts';
+import { cliProcessOn, type Cli } from '../cli/support/cli.ts';
 import { realBackends } from '../client/support/realBackends.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 
@@ -46,15 +46,13 @@ describe('S0-63 no telemetry', () => {
   });
 });
 
-async function recordedTargets(
-  work: (cwm: ReturnType<typeof cliOn>, storage: string) => Promise<void>,
-): Promise<string[]> {
+async function recordedTargets(work: (cwm: Cli, storage: string) => Promise<void>): Promise<string[]> {
   const storage = makeStorage();
   const file = join(storage, 'connections.txt');
   writeFileSync(file, '');
   process.env['NODE_OPTIONS'] = `--import=${recorder}`;
   process.env['CWM_CONNECTIONS'] = file;
-  await work(cliOn(storage), storage);
+  await work(cliProcessOn(storage), storage);
   return [
     ...new Set(
       readFileSync(file, 'utf8')

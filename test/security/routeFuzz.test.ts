@@ -4,6 +4,7 @@ import type { BackendRequest } from '../../src/client/transport.ts';
 import { routes, type RouteName } from '../../src/protocol/api.ts';
 import { shapes } from '../../src/protocol/routes/shapes.ts';
 import { errors } from '../../src/protocol/errors.ts';
+import { runs } from '../support/nightly.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
 
 const start = wholeBackends();
@@ -116,7 +117,7 @@ describe('S0-60 every route, whatever it is asked', () => {
       fc.asyncProperty(inputOf(name), async (input) => {
         await expectTyped(backend, requestOf(name, input));
       }),
-      { numRuns: 60, endOnFailure: false },
+      { numRuns: runs(20, 60), endOnFailure: false },
     );
     await backend.client.call('health', {});
     const { steps } = await backend.client.call('verify', {});

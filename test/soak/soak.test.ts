@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { SeenSession, SeenWindow } from './facts.ts';
 import { Ledger } from './ledger.ts';
 import { soak } from './soak.ts';
+import { runs } from '../support/nightly.ts';
 
-const rounds = 24;
+/** A night has the soak itself, of ten minutes (`npm run soak`). */
+const rounds = runs(6, 24);
 
 describe('S4-06 backends that are killed while two windows of VS Code, the command line and a script work with them', () => {
   it(

@@ -13,6 +13,7 @@ import { messageId, sessionId, sessionsQuery, windowName, windowsQuery } from '.
 import { MemoryFiles } from './memoryFiles.ts';
 import { fill, operations } from './operations.ts';
 import { openTestStore } from './testStore.ts';
+import { runs } from '../support/nightly.ts';
 
 const root = '/home/me/store';
 const signal = new AbortController().signal;
@@ -45,7 +46,7 @@ describe('S0-60 parsers of stored files', () => {
       fc.property(anyBytes, (bytes) => {
         expect(() => openRecord(bytes)).toThrow(DamageError);
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(500, 2000) },
     );
   });
 
@@ -58,7 +59,7 @@ describe('S0-60 parsers of stored files', () => {
           if (!(error instanceof DamageError)) expect(error).toMatchObject({ code: 'CWM-1004' });
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(500, 2000) },
     );
   });
 
@@ -77,7 +78,7 @@ describe('S0-60 parsers of stored files', () => {
           expect(decodeLines(bytes, schema).values).toEqual([]);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(500, 2000) },
     );
   });
 });
@@ -161,7 +162,7 @@ describe.each(files)('S0-60 a store whose %s', (path) => {
         await put(memory, path, bytes);
         for (const code of await useEverything(memory)) expect(code).toMatch(/^CWM-(1004|[234]\d{3})$/);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(8, 25) },
     );
   });
 
@@ -175,7 +176,7 @@ describe.each(files)('S0-60 a store whose %s', (path) => {
         else await put(memory, path, sealed(text, version));
         for (const code of await useEverything(memory)) expect(code).toMatch(/^CWM-(1004|[234]\d{3})$/);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(8, 25) },
     );
   });
 
@@ -194,7 +195,7 @@ describe.each(files)('S0-60 a store whose %s', (path) => {
           for (const code of await useEverything(memory))
             expect(code, `${field}=${JSON.stringify(value)}`).toMatch(/^CWM-(1\d{3}|[234]\d{3}|8001)$/);
         }),
-        { numRuns: 60 },
+        { numRuns: runs(20, 60) },
       );
     },
   );

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
+import type { Sleep } from '../../engines/http/timing.ts';
 import type { EngineStatus } from '../../protocol/schemas/health.ts';
 import type { Change } from '../../protocol/signals.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
@@ -31,6 +32,8 @@ export interface BackendEnginesOptions {
   readonly requiresTls?: boolean;
   /** Where the folders of servers on this machine are looked for. Default: its processes. */
   readonly processes?: ProcessView;
+  /** How an engine waits before it asks its server again. Default: by the clock. */
+  readonly sleep?: Sleep;
   readonly log: Log;
   readonly emit: (change: Change) => void;
 }
@@ -130,7 +133,7 @@ export class BackendEngines implements EngineRegistry {
       return { engine: urlEngine(spec, parsed.url, parsed.places, this.#options), server: null };
     }
     const server = this.#embeddedServer(spec, parsed.modelFile);
-    return { engine: embeddedEngine(spec, server), server };
+    return { engine: embeddedEngine(spec, server, this.#options.sleep), server };
   }
 
   #note(registered: Registered, status: EngineStatus): void {
@@ -152,9 +155,10 @@ export class BackendEngines implements EngineRegistry {
   }
 }
 
-const embeddedEngine = (spec: string, server: EmbeddedServer): Engine =>
+const embeddedEngine = (spec: string, server: EmbeddedServer, sleep: Sleep | undefined): Engine =>
   new VllmEngine({
     spec,
+    sleep,
     // It writes its files before it answers, so a file that is missing after the answer will not appear later.
     persistPatienceMs: 0,
     expect: (hashes) => server.expect(hashes),
@@ -168,11 +172,12 @@ const urlEngine = (
   spec: string,
   url: string,
   places: Readonly<Record<string, string>>,
-  { requiresTls = true, processes = systemProcesses() }: BackendEnginesOptions,
+  { requiresTls = true, processes = systemProcesses(), sleep }: BackendEnginesOptions,
 ): Engine =>
   new UrlEngine({
     spec,
     places,
+    sleep,
     adapters: engineAdapters,
     find: (adapter) => findPlaces(url, adapter, processes),
     connect: async () => {

@@ -6,7 +6,7 @@ import type { EngineAdapter } from '../../engines/engineAdapter.ts';
 import type { Connect } from '../../engines/http/address.ts';
 import { LinkFactory } from '../../engines/http/linkFactory.ts';
 import { orAborted } from '../../engines/http/orAborted.ts';
-import { defaultTimeouts, systemSleep, systemTimer } from '../../engines/http/timing.ts';
+import { defaultTimeouts, systemSleep, systemTimer, type Sleep } from '../../engines/http/timing.ts';
 import { noFolder } from '../../protocol/engineSpec.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { nothingFound, type FoundPlaces } from './findPlaces.ts';
@@ -19,6 +19,8 @@ export interface UrlEngineOptions {
   readonly adapters: readonly EngineAdapter[];
   /** Looks for places of a server that the spec does not name. Default: nothing is looked for. */
   readonly find?: (adapter: EngineAdapter) => Promise<FoundPlaces>;
+  /** How it waits before it asks again; default: by the clock. */
+  readonly sleep?: Sleep;
 }
 
 interface Recognised {
@@ -49,7 +51,7 @@ export class UrlEngine implements Engine {
       apiKey: undefined,
       timeouts: defaultTimeouts,
       timer: systemTimer,
-      sleep: systemSleep,
+      sleep: options.sleep ?? systemSleep,
       random: Math.random,
       onConnectionFailure: () => undefined,
     });

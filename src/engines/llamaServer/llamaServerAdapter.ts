@@ -12,6 +12,6 @@ export const llamaServerAdapter: EngineAdapter = {
   },
   triesFolders: true,
   recognises: isLlamaServer,
-  create: ({ spec, connect, places, foundIn }) =>
-    new LlamaServerEngine({ spec, connect, slotDir: places['slots'], slotDirFoundIn: foundIn?.['slots'] }),
+  create: ({ spec, connect, sleep, places, foundIn }) =>
+    new LlamaServerEngine({ spec, connect, sleep, slotDir: places['slots'], slotDirFoundIn: foundIn?.['slots'] }),
 };

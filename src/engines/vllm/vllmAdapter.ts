@@ -15,10 +15,11 @@ export const vllmAdapter: EngineAdapter = {
     return tier === null ? {} : { tier };
   },
   recognises: async () => true,
-  create: ({ spec, connect, places: { tier, lmcache, events, model } }) =>
+  create: ({ spec, connect, sleep, places: { tier, lmcache, events, model } }) =>
     new VllmEngine({
       spec,
       connect,
+      sleep,
       model,
       lmcache,
       blockFiles: tier === undefined ? undefined : { rootDir: tier },

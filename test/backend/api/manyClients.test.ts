@@ -9,11 +9,13 @@ import { backendEntry, killHard, readRecord, realBackends } from '../../client/s
 import { ClientProcess } from '../../soak/clientProcess.ts';
 import { outputOf, type Outcome } from '../../soak/request.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
+import { runs } from '../../support/nightly.ts';
 import { until } from '../../support/until.ts';
 
 const { makeStorage } = realBackends();
 const makeDirectory = temporaryDirectories();
 const processes: ClientProcess[] = [];
+const manyClients = runs(6, 20);
 
 afterEach(() => {
   for (const process of processes.splice(0)) process.end();
@@ -29,9 +31,9 @@ const pidOf = (outcome: Outcome): number =>
   outcome.kind === 'done' ? outputOf('health', outcome.output).pid : expect.unreachable(JSON.stringify(outcome));
 
 describe('one backend for many', () => {
-  it('S0-04 of the backends that 20 client processes start at once, one stays; so it is after each kill -9 of it', async () => {
+  it(`S0-04 of the backends that ${manyClients} client processes start at once, one stays; so it is after each kill -9 of it`, async () => {
     const storage = makeStorage();
-    const clients = clientProcesses(storage, Array<string>(20).fill('script'));
+    const clients = clientProcesses(storage, Array<string>(manyClients).fill('script'));
     const seen = new Set<number>();
     for (let kills = 0; kills < 3; kills++) {
       const answers = await Promise.all(clients.map((client) => client.ask({ name: 'health', input: {} })));

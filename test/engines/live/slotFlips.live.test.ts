@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { isNightly } from '../../support/nightly.ts';
 import { noteFigure } from './figures.ts';
 import { FlippedSlot, type BitKind } from './flippedSlot.ts';
 import { gemmaModel } from './gemmaModel.ts';
@@ -16,7 +17,6 @@ import { missRates, type Flip, type MissRate } from './missRate.ts';
  */
 
 const never = new AbortController().signal;
-const isNightly = process.env['CWM_NIGHTLY'] === '1';
 const wanted = new Map(
   (process.env['CWM_FLIPS'] ?? '').split(',').flatMap((part) => {
     const [model, count] = part.split('=');

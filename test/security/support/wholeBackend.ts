@@ -1,6 +1,7 @@
 import { afterEach } from 'vitest';
 import { composeServices } from '../../../src/backend/compose.ts';
 import { startBackend, type RunningBackend } from '../../../src/backend/runningBackend.ts';
+import type { Sleep } from '../../../src/engines/http/timing.ts';
 import { BackendClient } from '../../../src/client/backendClient.ts';
 import { findBackend } from '../../../src/client/findBackend.ts';
 import { requestBackend, type BackendAnswer, type BackendRequest } from '../../../src/client/transport.ts';
@@ -28,7 +29,12 @@ export interface WholeBackend {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts backends as the program does, within the test's process and on a fake vLLM; all of it is ended after each test. */
+const noPause: Sleep = async (_, signal) => signal.throwIfAborted();
+
+/**
+ * Starts backends as the program does, within the test's process and on a fake vLLM; all of it is ended after each test. Their engines ask
+ * a server that fails as often as the program's do, without a pause in between.
+ */
 export function wholeBackends(): (options?: WholeBackendOptions) => Promise<WholeBackend> {
   const makeDirectory = temporaryDirectories();
   const running: (() => Promise<void>)[] = [];
@@ -43,7 +49,7 @@ export function wholeBackends(): (options?: WholeBackendOptions) => Promise<Whol
     const ratePerMinute = options.ratePerMinute ?? null;
     const backend = await startBackend(
       { storage, idleMs: 0, graceMs: 0, ratePerMinute },
-      composeServices({ defaultEngine: engine, embeddedArgs: [], ratePerMinute }),
+      composeServices({ defaultEngine: engine, embeddedArgs: [], ratePerMinute, sleep: noPause }),
     );
     if (!backend) throw new Error('The directory is taken.');
     const client = new BackendClient({
