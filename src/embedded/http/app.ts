@@ -123,7 +123,7 @@ export function buildApp(options: AppOptions): Hono {
     refuseUnsupported(request);
     const promptIds = await completionPrompt(request);
     const maxTokens = request.max_tokens ?? defaultCompletionTokens;
-    const text = textRequest(model, request, promptIds, maxTokens, request.logprobs ?? null);
+    const text = textRequest(model, request, { promptIds, maxTokens, topLogprobs: request.logprobs ?? null });
     return respond(context, request, text, completionShape(headOf(request, promptIds)));
   });
 
@@ -134,8 +134,8 @@ export function buildApp(options: AppOptions): Hono {
     const promptIds = await tokenizer.chat(template.render(request));
     const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? null;
     const topLogprobs = request.logprobs === true ? (request.top_logprobs ?? 0) : null;
-    const stops = model.template.stopStrings;
-    const text = textRequest(model, request, promptIds, maxTokens, topLogprobs, stops);
+    const moreStops = model.template.stopStrings;
+    const text = textRequest(model, request, { promptIds, maxTokens, topLogprobs, moreStops });
     return respond(context, request, text, chatShape(headOf(request, promptIds)));
   });
 

@@ -11,20 +11,25 @@ const maxLogprobs = 20;
 /** Ids that end an answer because the request named them; all others that do are the model's own. */
 export const namedEndIds = (request: GenerationFields): ReadonlySet<number> => new Set(request.stop_token_ids ?? []);
 
+/** What a completion and a chat each say in their own fields. */
+interface Asked {
+  readonly promptIds: readonly number[];
+  /** As the client asked for; null for all that the context has room for. */
+  readonly maxTokens: number | null;
+  readonly topLogprobs: number | null;
+  /** Texts that end an answer besides those that the request names. Default: none. */
+  readonly moreStops?: readonly string[];
+}
+
 /**
- * What the engine is to do for these fields.
+ * The engine's task for these fields.
  *
- * @param maxTokens as the client asked for; null for all that the context has room for.
- * @param moreStops texts that end an answer besides those that the request names.
  * @throws ApiError 400 when the prompt is empty, too long, or holds ids that the model does not have.
  */
 export function textRequest(
   model: ServedModel,
   request: GenerationFields,
-  promptIds: readonly number[],
-  maxTokens: number | null,
-  topLogprobs: number | null,
-  moreStops: readonly string[] = [],
+  { promptIds, maxTokens, topLogprobs, moreStops = [] }: Asked,
 ): TextRequest {
   const { contextTokens, vocabularySize, endIds } = model.info;
   if (promptIds.length === 0) throw new ApiError(400, 'The prompt is empty.');
