@@ -1,7 +1,7 @@
 import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
 import type { CoreContext } from './context.ts';
 import { silent, type Reporter } from './ports/reporter.ts';
-import { activateSession, activeSession } from './projects/activeSession.ts';
+import { setCurrentSession, currentSession } from './projects/currentSession.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listMessages, listSessions } from './sessions/sessions.ts';
 import { deletePrompt, listPrompts, putPrompt } from './turns/prompts.ts';
@@ -9,10 +9,10 @@ import { updateSession } from './turns/settings.ts';
 import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
 import { usage } from './space/usage.ts';
 import {
-  activateState,
-  activeStates,
+  selectSession,
+  selectedSessions,
   createRecoveryPoint,
-  deactivateState,
+  deselectSession,
   getState,
   listRecoveryPoints,
   restoreRecoveryPoint,
@@ -95,12 +95,12 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   createRecoveryPoint: { run: createRecoveryPoint },
   restoreRecoveryPoint: { run: restoreRecoveryPoint },
   syncState: { run: syncState },
-  activeStates: { run: activeStates },
-  activateState: { run: activateState },
-  deactivateState: { run: deactivateState },
+  selectedSessions: { run: selectedSessions },
+  selectSession: { run: selectSession },
+  deselectSession: { run: deselectSession },
 
-  activeSession: { run: activeSession },
-  activateSession: { run: activateSession },
+  currentSession: { run: currentSession },
+  setCurrentSession: { run: setCurrentSession },
 };
 
 /**

@@ -92,8 +92,8 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     addRecoveryPoint: (_, point) => [state(point.session)],
     checkRecoveryPoint: 'reads',
     restore: (_, { id, version }) => [session(id, version), state(id)],
-    activeSessions: 'reads',
-    setActiveSessions: (before, ids) => [...new Set([...before, ...ids])].map(state),
+    selectedSessions: 'reads',
+    setSelectedSessions: (before, ids) => [...new Set([...before, ...ids])].map(state),
   },
   trash: {
     list: 'reads',

@@ -174,7 +174,7 @@ export const commandCategory = 'Context Windows';
 
 export const viewContainerId = 'cwm';
 export const sessionsViewId = 'cwm.sessions';
-export const statusBarItemId = 'cwm.active';
+export const statusBarItemId = 'cwm.currentSession';
 
 /** Context keys for `when` clauses, with the values they may have. */
 export interface ContextKeys {

@@ -18,7 +18,7 @@ export type ProjectState =
   | { readonly kind: 'none' }
   | { readonly kind: 'folder'; readonly uri: ProjectUri; readonly name: string };
 
-export type ActiveState =
+export type CurrentSession =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'none' }
   | { readonly kind: 'session'; readonly session: Session };
@@ -44,7 +44,7 @@ export interface State {
   readonly connection: ConnectionState;
   readonly project: ProjectState;
   readonly scope: ContextKeys['cwm.scope'];
-  readonly active: ActiveState;
+  readonly currentSession: CurrentSession;
   readonly sessions: Listing<Session>;
   /** By session id; only for sessions that the user opened in the tree. */
   readonly windows: ReadonlyMap<string, Listing<WindowSummary>>;
@@ -59,7 +59,7 @@ export const initialState: State = {
   connection: { kind: 'idle' },
   project: { kind: 'none' },
   scope: 'folder',
-  active: { kind: 'unknown' },
+  currentSession: { kind: 'unknown' },
   sessions: { kind: 'unknown' },
   windows: new Map(),
   engine: { kind: 'unasked' },

@@ -31,13 +31,13 @@ const increment = (by: BackendClient, session: string): Promise<number> =>
 describe('S3-04 selecting a session that does not exist', () => {
   it('creates it when the backend was told so', async () => {
     const one = client(makeStorage(), { start: { ...realStart, args: ['--state-auto-create', 'on'] } });
-    expect((await one.call('activateState', { session: 'new' })).active).toEqual(['new']);
+    expect((await one.call('selectSession', { session: 'new' })).active).toEqual(['new']);
     expect((await one.call('getSession', { session: 'new' })).id).toBe('new');
   });
 
   it('is refused otherwise', async () => {
     const { client: one } = await start();
-    await expect(one.call('activateState', { session: 'new' })).rejects.toMatchObject({ code: 'CWM-2001' });
+    await expect(one.call('selectSession', { session: 'new' })).rejects.toMatchObject({ code: 'CWM-2001' });
   });
 });
 
@@ -116,10 +116,10 @@ describe('routes of the tracker', () => {
     const { client: by } = await start();
     await expect(by.call('syncState', { session: '@', folder: '/tmp' })).rejects.toMatchObject({ code: 'CWM-3104' });
     for (const id of ['s1', 's2']) await by.call('createSession', { id });
-    await by.call('activateState', { session: 's2' });
+    await by.call('selectSession', { session: 's2' });
     await by.call('updateState', { session: '@', version: 1, data: { n: 2 } });
-    expect(await by.call('activeStates', {})).toMatchObject({ current: { session: 's2', data: { n: 2 } } });
-    await by.call('deactivateState', {});
+    expect(await by.call('selectedSessions', {})).toMatchObject({ current: { session: 's2', data: { n: 2 } } });
+    await by.call('deselectSession', {});
     await expect(by.call('getState', { session: '@' })).rejects.toMatchObject({ code: 'CWM-3104' });
   });
 });

@@ -8,7 +8,7 @@ import { coreFixture, never, savedWindow, type CoreFixture } from './coreFixture
 /** What the store answers in these tests, by method. */
 const answers: Readonly<Record<string, unknown>> = {
   'trash.restore': { id: 't', kind: 'window', name: 'w' },
-  'states.setActiveSessions': ['s1'],
+  'states.setSelectedSessions': ['s1'],
 };
 
 type Method = (...given: readonly unknown[]) => Promise<unknown>;
@@ -59,7 +59,7 @@ const writing: readonly (readonly [string, readonly unknown[], readonly Change[]
   // A restore is a change of the session too.
   ['states.restore', [aSession({ version: 3 }), null, null], [{ ...session, version: 3 }, state]],
   // Those that were selected before, and those that are now.
-  ['states.setActiveSessions', [['s2', 's1']], [state, { ...state, session: 's2' }]],
+  ['states.setSelectedSessions', [['s2', 's1']], [state, { ...state, session: 's2' }]],
   ['trash.restore', ['t'], [window]],
   ['check.repair', ['embedded', never()], [{ type: 'resync' }]],
 ];
@@ -119,8 +119,8 @@ describe('signals of operations', () => {
     await fixture.cwm.send({ session: 'a', text: 'What is a prefix cache?' }, never());
     await fixture.cwm.freeze({ session: 'a', window: 'w', checkpoint: true }, never());
     expect(await heardOf(fixture, ({ cwm }) => cwm.thaw({ window: 'w', session: 'b' }, never()))).toContainEqual(told);
-    expect(await heardOf(fixture, ({ cwm }) => cwm.activateSession({ project, session: 'a' }))).toEqual([told]);
-    expect(await heardOf(fixture, ({ cwm }) => cwm.activateSession({ project, session: 'b' }))).toEqual([told]);
+    expect(await heardOf(fixture, ({ cwm }) => cwm.setCurrentSession({ project, session: 'a' }))).toEqual([told]);
+    expect(await heardOf(fixture, ({ cwm }) => cwm.setCurrentSession({ project, session: 'b' }))).toEqual([told]);
     expect(await heardOf(fixture, ({ cwm }) => cwm.deleteSession({ session: 'b' }, never()))).toContainEqual(told);
   });
 

@@ -39,7 +39,7 @@ describe('S0-23 a store that a later version wrote', () => {
     expect((await client.call('listWindows', {})).items.map(({ name }) => name)).toEqual(['w']);
     expect((await client.call('getWindow', { window: 'w' })).receipts).toHaveLength(1);
     expect((await client.call('listMessages', { session: 's' })).items).toHaveLength(2);
-    expect((await client.call('activeSession', { project: 'file:///p' })).session?.id).toBe('s');
+    expect((await client.call('currentSession', { project: 'file:///p' })).session?.id).toBe('s');
     expect(await client.call('verifyAudit', {})).toMatchObject({ healthy: true });
     expect((await client.call('health', {})).status).toBe('degraded');
 

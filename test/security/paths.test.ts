@@ -37,7 +37,7 @@ const good = {
 const inputOf = (name: RouteName): Record<string, unknown> => (name === 'updateState' ? { ...good, version: 1 } : good);
 
 /** Answered from memory after a turn, which follows nothing. */
-const remembered: ReadonlySet<RouteName> = new Set(['getState', 'activateState']);
+const remembered: ReadonlySet<RouteName> = new Set(['getState', 'selectSession']);
 
 const escapes = [
   '..',

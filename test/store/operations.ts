@@ -75,7 +75,7 @@ export const operations: Readonly<Record<string, (store: FileStore) => Promise<u
     store.states.restore(nextVersion(aSession({ id: 's2' }), { prefixBreaks: 7 }), aState(), 0),
   'restore of a conversation alone': (store) =>
     store.states.restore(nextVersion(nextVersion(first), { prefixBreaks: 7 }), null, 1),
-  setActiveSessions: (store) => store.states.setActiveSessions([sessionId('s2'), sessionId('s1')]),
+  setSelectedSessions: (store) => store.states.setSelectedSessions([sessionId('s2'), sessionId('s1')]),
   advanceLineage: (store) => store.lineages.advance(lineageId('l1'), 0),
   setActiveSession: (store) => store.projects.setCurrentSession(project, sessionId('s1')),
 };
@@ -103,7 +103,7 @@ export async function observe(store: FileStore): Promise<Record<string, unknown>
     state[`${id} state`] = await seen(() => store.states.load(id));
     state[`${id} recovery points`] = await seen(() => store.states.recoveryPoints(id));
   }
-  state['active states'] = await seen(() => store.states.activeSessions());
+  state['active states'] = await seen(() => store.states.selectedSessions());
   for (const name of ['w0', 'w1'].map(windowName)) {
     state[name] = await seen(() => store.windows.get(name));
     state[`${name} tokens`] = await seen(() => store.windows.loadTokens(name));

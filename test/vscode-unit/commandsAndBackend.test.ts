@@ -69,7 +69,7 @@ async function editor() {
   // One at the connection, one when the stream of signals is open.
   await until('the signals are heard', () => heard >= 2);
   await puller.settled();
-  expect(state.current.active).toMatchObject({ kind: 'session', session: { id: session.id } });
+  expect(state.current.currentSession).toMatchObject({ kind: 'session', session: { id: session.id } });
 
   /** Requests, and the bytes that crossed in both directions, while a message is sent. */
   const cost = async (text: string) => {
@@ -100,7 +100,7 @@ test('a message costs the editor at most four requests, and its answer crosses t
     expect(shown).toContain(`## Model\n\n${answer.trim()}`);
     expect(timesIn(shown, text)).toBe(1);
     const stored = await client.call('getSession', { session: session.id });
-    expect(state.current.active).toMatchObject({ session: { phase: 'Idle', version: stored.version } });
+    expect(state.current.currentSession).toMatchObject({ session: { phase: 'Idle', version: stored.version } });
   }
 });
 
@@ -109,8 +109,8 @@ test('the first message to a conversation that is not open yet costs at most fou
   await client.call('send', { session: session.id, text: 'from elsewhere' });
   await until('the editor shows that turn', async () => {
     await puller.settled();
-    const { active, engine } = state.current;
-    return active.kind === 'session' && active.session.tokens !== null && engine.kind === 'reachable';
+    const { currentSession, engine } = state.current;
+    return currentSession.kind === 'session' && currentSession.session.tokens !== null && engine.kind === 'reachable';
   });
   const { requests, shown } = await cost('And what does it cost?');
   expect(requests.length, requests.join('; ')).toBeLessThanOrEqual(4);
@@ -130,16 +130,18 @@ test('when a command has ended, the editor shows what it changed: no command fet
   await cost('one');
   state.update({ windows: new Map([[session.id, { kind: 'loaded', items: [], total: 0 }]]) });
   expect(await freeze(app, { name: 'w' })).toMatchObject({ kind: 'done' });
-  expect(state.current.active).toMatchObject({ session: { id: session.id, lifecycle: 'frozen', frozenAs: 'w' } });
+  expect(state.current.currentSession).toMatchObject({
+    session: { id: session.id, lifecycle: 'frozen', frozenAs: 'w' },
+  });
   expect(state.current.windows.get(session.id)).toMatchObject({ items: [{ name: 'w' }] });
 
   const thawed = await thaw(app, { window: 'w' });
   if (thawed.kind !== 'done') throw new Error(JSON.stringify(thawed));
-  expect(state.current.active).toMatchObject({ session: { id: thawed.value.session, lifecycle: 'thawed' } });
+  expect(state.current.currentSession).toMatchObject({ session: { id: thawed.value.session, lifecycle: 'thawed' } });
   expect(state.current.sessions).toMatchObject({ total: 2 });
 
   expect(await deleteSession(app, { session: thawed.value.session, confirmed: true })).toMatchObject({ kind: 'done' });
-  expect(state.current).toMatchObject({ active: { kind: 'none' }, sessions: { total: 1 } });
+  expect(state.current).toMatchObject({ currentSession: { kind: 'none' }, sessions: { total: 1 } });
 });
 
 test.each([
@@ -154,12 +156,12 @@ test.each([
   const afterMs = Date.parse(result.value.expiresAt ?? '') - hours * 3_600_000;
   expect(afterMs).toBeGreaterThanOrEqual(before);
   expect(afterMs).toBeLessThanOrEqual(Date.now());
-  expect(state.current.active).toMatchObject({ session: { expiresAt: result.value.expiresAt } });
+  expect(state.current.currentSession).toMatchObject({ session: { expiresAt: result.value.expiresAt } });
 
   user.picks = 'Never';
   const never = await setExpiry(app, {});
   expect(never).toMatchObject({ kind: 'done', value: { id: session.id } });
-  expect(state.current.active).not.toHaveProperty('session.expiresAt');
+  expect(state.current.currentSession).not.toHaveProperty('session.expiresAt');
 });
 
 test('S0-30 an expiry of the past is refused, and a user who chooses none changes nothing', async () => {

@@ -98,7 +98,7 @@ describe('documents', () => {
     const probed = doctorReport({ engine, findings, capabilities });
     expect(probed).toContain('with 4 tiny requests of 194 tokens in all');
     expect(probed).toContain('| Keeps conversations apart | ✗\u{a0}no | The salt \\| is ignored. | Change it. |');
-    const status = statusReport(aState({ active: { kind: 'session', session: aSession() } }), null);
+    const status = statusReport(aState({ currentSession: { kind: 'session', session: aSession() } }), null);
     expect(status).toContain('26 % full: 8,192 tokens of 32,000 tokens');
     expect(status).toContain('The backend is not running');
   });

@@ -43,26 +43,26 @@ const anEngine = (changes: Partial<EngineStatus>): EngineStatus => ({
 });
 
 describe('fetching what the views show', () => {
-  test('V4 the last session of the folder becomes the active one', async () => {
-    const backend = new FakeBackend({ activeSession: () => ({ session: aSession() }) });
+  test('V4 the last session of the folder becomes the current one', async () => {
+    const backend = new FakeBackend({ currentSession: () => ({ session: aSession() }) });
     const { state, puller } = await pullerOf(backend);
     state.update({ project });
-    await puller.active();
-    expect(state.current.active).toMatchObject({ kind: 'session', session: { id: 'session-1' } });
+    await puller.currentSession();
+    expect(state.current.currentSession).toMatchObject({ kind: 'session', session: { id: 'session-1' } });
     expect(backend.asked.at(-1)?.input).toEqual({ project: project.uri });
   });
 
   test('an answer for a folder that is no longer open is not shown', async () => {
     const late = Promise.withResolvers<{ session: ReturnType<typeof aSession> }>();
-    const { state, puller } = await pullerOf(new FakeBackend({ activeSession: () => late.promise }));
+    const { state, puller } = await pullerOf(new FakeBackend({ currentSession: () => late.promise }));
     state.update({ project });
-    const pulled = puller.active();
+    const pulled = puller.currentSession();
     await Promise.resolve();
     await Promise.resolve();
-    state.update({ project: { kind: 'none' }, active: { kind: 'none' } });
+    state.update({ project: { kind: 'none' }, currentSession: { kind: 'none' } });
     late.resolve({ session: aSession() });
     await pulled;
-    expect(state.current.active).toEqual({ kind: 'none' });
+    expect(state.current.currentSession).toEqual({ kind: 'none' });
   });
 
   test('without a folder the current session stays up to date, and is forgotten when it was deleted', async () => {
@@ -75,12 +75,12 @@ describe('fetching what the views show', () => {
         },
       }),
     );
-    state.update({ active: { kind: 'session', session: aSession() } });
-    await puller.active();
-    expect(state.current.active).toMatchObject({ session: { title: 'fresh' } });
+    state.update({ currentSession: { kind: 'session', session: aSession() } });
+    await puller.currentSession();
+    expect(state.current.currentSession).toMatchObject({ session: { title: 'fresh' } });
     exists = false;
-    await puller.active();
-    expect(state.current.active).toEqual({ kind: 'none' });
+    await puller.currentSession();
+    expect(state.current.currentSession).toEqual({ kind: 'none' });
   });
 
   test('V2 lists are fetched in pages of 100, and one page more when it is asked for', async () => {
@@ -145,45 +145,48 @@ describe('fetching what the views show', () => {
     let version = 4;
     const backend = new FakeBackend({
       listSessions: () => page([aSession({ version }), aSession({ id: 'other', version: 1 })]),
-      activeSession: () => ({ session: aSession({ version }) }),
+      currentSession: () => ({ session: aSession({ version }) }),
     });
     const { state, puller } = await pullerOf(backend);
-    state.update({ project, active: { kind: 'session', session: aSession({ version: 3 }) } });
+    state.update({ project, currentSession: { kind: 'session', session: aSession({ version: 3 }) } });
     const signal = (changed: number, id = 'session-1'): Promise<void> =>
       puller.follow({ type: 'session', session: sessionId(id), version: changed });
     await signal(4);
-    expect(state.current.active).toMatchObject({ session: { version: 4 } });
+    expect(state.current.currentSession).toMatchObject({ session: { version: 4 } });
     await signal(4);
     await signal(1, 'other');
     expect(backend.asked.map(({ route }) => route)).toEqual(['listSessions']);
     version = 5;
     await signal(5);
-    expect(state.current).toMatchObject({ active: { session: { version } }, sessions: { items: [{ version }, {}] } });
+    expect(state.current).toMatchObject({
+      currentSession: { session: { version } },
+      sessions: { items: [{ version }, {}] },
+    });
     expect(backend.asked).toHaveLength(2);
   });
 
   test('only a signal of the open project asks for its current session', async () => {
-    const backend = new FakeBackend({ activeSession: () => ({ session: aSession({ id: 'b' }) }) });
+    const backend = new FakeBackend({ currentSession: () => ({ session: aSession({ id: 'b' }) }) });
     const { state, puller } = await pullerOf(backend);
     state.update({ project });
     await puller.follow({ type: 'project', project: parseProjectUri('file:///elsewhere') });
     expect(backend.asked).toEqual([]);
     void puller.follow({ type: 'project', project: project.uri });
     await puller.settled();
-    expect(state.current.active).toMatchObject({ session: { id: 'b' } });
+    expect(state.current.currentSession).toMatchObject({ session: { id: 'b' } });
     expect(backend.asked).toHaveLength(1);
   });
 
   test('a current session that the list does not show is asked for, and one that was deleted is forgotten', async () => {
     let current: ReturnType<typeof aSession> | null = aSession({ version: 2 });
-    const backend = new FakeBackend({ listSessions: () => page([]), activeSession: () => ({ session: current }) });
+    const backend = new FakeBackend({ listSessions: () => page([]), currentSession: () => ({ session: current }) });
     const { state, puller } = await pullerOf(backend);
-    state.update({ project, active: { kind: 'session', session: aSession() } });
+    state.update({ project, currentSession: { kind: 'session', session: aSession() } });
     await puller.follow({ type: 'session', session: sessionId('session-1'), version: 2 });
-    expect(state.current.active).toMatchObject({ session: { version: 2 } });
+    expect(state.current.currentSession).toMatchObject({ session: { version: 2 } });
     current = null;
     await puller.follow({ type: 'session', session: sessionId('session-1') });
-    expect(state.current.active).toEqual({ kind: 'none' });
+    expect(state.current.currentSession).toEqual({ kind: 'none' });
   });
 
   test('in the scope of a folder only its sessions are asked for', async () => {

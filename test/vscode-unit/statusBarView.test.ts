@@ -4,11 +4,11 @@ import { statusBarView } from '../../src/vscode/render/statusBarView.ts';
 import { aReceipt, aSession, aState } from './builders.ts';
 
 describe('V3 the status bar', () => {
-  const active = { kind: 'session', session: aSession() } as const;
+  const currentSession = { kind: 'session', session: aSession() } as const;
 
   test('shows the current window, tokens of the limit, and the last verdict in words', () => {
     const session = aSession({ thawedFrom: { window: 'auth-refactor', verdict: 'proven' }, lifecycle: 'thawed' });
-    const view = statusBarView(aState({ active: { kind: 'session', session } }));
+    const view = statusBarView(aState({ currentSession: { kind: 'session', session } }));
     expect(view.text).toBe('$(archive) auth-refactor 8.2K/32K proven');
     expect(view.label).toContain('8,192 of 32,000 tokens used, last verdict proven');
     expect(view.severity).toBe('normal');
@@ -18,7 +18,7 @@ describe('V3 the status bar', () => {
     const shown = (thawedFrom: { window: string; verdict: string }, receipt: Parameters<typeof aReceipt>[0]) => {
       const session = aSession({ thawedFrom });
       const receipts = new Map([[session.id, aReceipt(receipt)]]);
-      return statusBarView(aState({ active: { kind: 'session', session }, receipts })).text;
+      return statusBarView(aState({ currentSession: { kind: 'session', session }, receipts })).text;
     };
     const before = { window: 'w1', verdict: 'proven' };
     expect(shown(before, { operation: 'checkpoint', window: 'w2', verdict: 'rebuilt' })).toContain('rebuilt');
@@ -31,7 +31,7 @@ describe('V3 the status bar', () => {
   test('EC-011 warns from 0.85 of the limit on and alarms from 0.95 on, also in words', () => {
     const at = (count: number): string => {
       const tokens = { count, promptCount: count, sha256: 'x', source: 'engine', messageCount: 1 } as const;
-      return statusBarView(aState({ active: { kind: 'session', session: aSession({ tokens }) } })).severity;
+      return statusBarView(aState({ currentSession: { kind: 'session', session: aSession({ tokens }) } })).severity;
     };
     expect([27_199, 27_200, 30_399, 30_400, 40_000].map(at)).toEqual([
       'normal',
@@ -41,19 +41,19 @@ describe('V3 the status bar', () => {
       'error',
     ]);
     const tokens = { count: 31_000, promptCount: 1, sha256: 'x', source: 'engine', messageCount: 1 } as const;
-    expect(statusBarView(aState({ active: { kind: 'session', session: aSession({ tokens }) } })).label).toContain(
-      'nearly full',
-    );
+    expect(
+      statusBarView(aState({ currentSession: { kind: 'session', session: aSession({ tokens }) } })).label,
+    ).toContain('nearly full');
   });
 
   test('an unknown limit is left out, not guessed', () => {
-    const view = statusBarView(aState({ active: { kind: 'session', session: aSession({ model: null }) } }));
+    const view = statusBarView(aState({ currentSession: { kind: 'session', session: aSession({ model: null }) } }));
     expect(view.text).toBe('$(comment-discussion) auth-refactor 8.2K');
   });
 
   test('a backend or an engine that is down is shown by an icon, in words and with its code', () => {
     const error = new CwmError('BackendUnavailable', 'The backend has ended.');
-    const gone = statusBarView(aState({ active, connection: { kind: 'failed', error } }));
+    const gone = statusBarView(aState({ currentSession, connection: { kind: 'failed', error } }));
     expect(gone.text).toContain('$(debug-disconnect)');
     expect(gone.tooltip).toContain('CWM-5010');
     expect(gone.label).toContain('the backend is not running');
@@ -62,14 +62,14 @@ describe('V3 the status bar', () => {
   });
 
   test('while something runs it says what', () => {
-    const view = statusBarView(aState({ active, operations: [{ title: 'Thawing w', step: 'Loading KV' }] }));
+    const view = statusBarView(aState({ currentSession, operations: [{ title: 'Thawing w', step: 'Loading KV' }] }));
     expect(view.text).toBe('$(sync~spin) Thawing w');
     expect(view.label).toBe('Thawing w: Loading KV');
   });
 
   test('a name cannot smuggle an icon in, and a long one is cut', () => {
     const session = aSession({ title: `$(error) ${'x'.repeat(60)}` });
-    const view = statusBarView(aState({ active: { kind: 'session', session } }));
+    const view = statusBarView(aState({ currentSession: { kind: 'session', session } }));
     expect(view.text).not.toContain('$(error)');
     expect(view.text.length).toBeLessThan(60);
   });

@@ -12,9 +12,9 @@ describe('V2 the tree', () => {
 
   test('has the current session first, even when it is not on the page, and each row once', () => {
     const sessions = { kind: 'loaded', items: [aSession({ id: 'a' }), aSession({ id: 'b' })], total: 2 } as const;
-    const nodes = rootNodes({ sessions, active: { kind: 'session', session: aSession({ id: 'b' }) } });
+    const nodes = rootNodes({ sessions, currentSession: { kind: 'session', session: aSession({ id: 'b' }) } });
     expect(nodes.map(nodeId)).toEqual(['session:b', 'session:a']);
-    const elsewhere = rootNodes({ sessions, active: { kind: 'session', session: aSession({ id: 'c' }) } });
+    const elsewhere = rootNodes({ sessions, currentSession: { kind: 'session', session: aSession({ id: 'c' }) } });
     expect(elsewhere.map(nodeId)).toEqual(['session:c', 'session:a', 'session:b']);
   });
 
@@ -47,10 +47,10 @@ describe('V2 the tree', () => {
   });
 
   test('a session says what it is doing, and its folder when that is another one', () => {
-    const row = (changes: Parameters<typeof aSession>[0], isActive = false) => {
+    const row = (changes: Parameters<typeof aSession>[0], isCurrent = false) => {
       const value = aSession(changes);
-      const active = isActive ? ({ kind: 'session', session: value } as const) : ({ kind: 'none' } as const);
-      return treeRow({ kind: 'session', session: value.id, value }, { active, project }, now);
+      const currentSession = isCurrent ? ({ kind: 'session', session: value } as const) : ({ kind: 'none' } as const);
+      return treeRow({ kind: 'session', session: value.id, value }, { currentSession, project }, now);
     };
     expect(row({}, true).description).toBe('current · 8,192 tokens · 3 min ago');
     expect(row({ project: 'file:///home/me/other%20one' }).description).toContain('other one');

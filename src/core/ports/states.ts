@@ -35,7 +35,7 @@ export interface RecoveryPoint {
 /** Number of recovery points of each session (S3-08). */
 export const recoveryPointsKept = 10;
 
-/** All methods but `activeSessions` and `setActiveSessions` throw CwmError SessionNotFound when the session is gone. */
+/** All methods but `selectedSessions` and `setSelectedSessions` throw CwmError SessionNotFound when the session is gone. */
 export interface StateStore {
   /** Null when nothing was ever stored. @throws CwmError Corrupted also when it was set aside earlier. */
   load(session: SessionId): Promise<StoredState | null>;
@@ -63,9 +63,9 @@ export interface StateStore {
    */
   restore(session: Session, state: StoredState | null, fromVersion: number | null): Promise<void>;
   /** Selected sessions, the last selected one first; deleted ones are left out. */
-  activeSessions(): Promise<readonly SessionId[]>;
+  selectedSessions(): Promise<readonly SessionId[]>;
   /** @returns the sessions that were selected before; none when the list could not be read. */
-  setActiveSessions(ids: readonly SessionId[]): Promise<readonly SessionId[]>;
+  setSelectedSessions(ids: readonly SessionId[]): Promise<readonly SessionId[]>;
 }
 
 /** The other side of a synchronisation: another place that stores states of sessions. */

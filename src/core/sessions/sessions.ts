@@ -14,7 +14,7 @@ import type { CoreContext } from '../context.ts';
 import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
 import { parsePage } from '../../protocol/paging.ts';
-import { makeCurrent } from '../projects/activeSession.ts';
+import { makeCurrent } from '../projects/currentSession.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
 import { settingsOfNew } from '../turns/settings.ts';
 import { deleteIfThere } from '../windows/windows.ts';

@@ -46,7 +46,7 @@ export class AutoSync {
   /** Never rejects. */
   async #syncAll(): Promise<void> {
     try {
-      const { active } = await this.#trackers.active();
+      const { active } = await this.#trackers.selected();
       for (const id of active) if (!this.#isClosed) await this.#syncOne(id);
     } catch (error) {
       if (!this.#isClosed) this.#onFailure(error);

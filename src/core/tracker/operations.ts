@@ -64,15 +64,16 @@ export async function syncState(
   return trackers.use(id, (tracker) => tracker.sync(peer, direction ?? 'sync', policy ?? 'manual'));
 }
 
-export const activeStates = ({ trackers }: CoreContext): Promise<RouteOutput<'activeStates'>> => trackers.active();
+export const selectedSessions = ({ trackers }: CoreContext): Promise<RouteOutput<'selectedSessions'>> =>
+  trackers.selected();
 
 /** @throws CwmError InvalidSessionId, SessionNotFound. */
-export async function activateState(
+export async function selectSession(
   { trackers }: CoreContext,
-  input: RouteInput<'activateState'>,
-): Promise<RouteOutput<'activateState'>> {
-  return trackers.activate(await trackers.resolve(input.session));
+  input: RouteInput<'selectSession'>,
+): Promise<RouteOutput<'selectSession'>> {
+  return trackers.select(await trackers.resolve(input.session));
 }
 
-export const deactivateState = ({ trackers }: CoreContext): Promise<RouteOutput<'deactivateState'>> =>
-  trackers.deactivate();
+export const deselectSession = ({ trackers }: CoreContext): Promise<RouteOutput<'deselectSession'>> =>
+  trackers.deselect();

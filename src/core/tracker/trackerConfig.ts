@@ -8,7 +8,7 @@ export interface TrackerConfig {
   /** A tracker that was not used for so long is removed from memory (S3-09). */
   readonly idleMs: number;
   /** Sessions that can be selected at once (S3-04). */
-  readonly maxActive: number;
+  readonly maxSelected: number;
   /** Whether selecting a missing session creates it. Default off, because a typing mistake would create one. */
   readonly autoCreate: boolean;
   /** Session that is selected when no client selected one; null for none. */
@@ -19,7 +19,7 @@ const defaultTrackerConfig: TrackerConfig = {
   coalesceMs: 60_000,
   maxLoaded: 100,
   idleMs: 3_600_000,
-  maxActive: 5,
+  maxSelected: 5,
   autoCreate: false,
   defaultSession: null,
 };
@@ -27,7 +27,7 @@ const defaultTrackerConfig: TrackerConfig = {
 /** @throws CwmError InvalidConfig that names what is out of range. */
 export function parseTrackerConfig(given: Partial<TrackerConfig>): TrackerConfig {
   const config = { ...defaultTrackerConfig, ...given };
-  const lowest = { coalesceMs: 0, maxLoaded: 1, idleMs: 1, maxActive: 1 };
+  const lowest = { coalesceMs: 0, maxLoaded: 1, idleMs: 1, maxSelected: 1 };
   for (const [name, least] of Object.entries(lowest)) {
     const value = config[name as keyof typeof lowest];
     if (!Number.isSafeInteger(value) || value < least) {

@@ -2,18 +2,18 @@ import type { Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
-import type { ActiveStates } from '../../protocol/schemas/tracker.ts';
+import type { SelectedSessions } from '../../protocol/schemas/tracker.ts';
 import type { StateStore } from '../ports/states.ts';
 import type { Tracker } from './tracker.ts';
 import type { TrackerConfig } from './trackerConfig.ts';
 import type { TrackerFactory } from './trackerFactory.ts';
 
 /** Stands for the last selected session in place of an id. No id has this character. */
-const activeSessionSign = '@';
+const lastSelectedSign = '@';
 
 export interface TrackersParts {
   readonly factory: Pick<TrackerFactory, 'create'>;
-  readonly states: Pick<StateStore, 'activeSessions' | 'setActiveSessions'>;
+  readonly states: Pick<StateStore, 'selectedSessions' | 'setSelectedSessions'>;
   readonly clock: Pick<Clock, 'elapsedMs'>;
   /** For {@link TrackerConfig.autoCreate}. */
   readonly createSession: (id: SessionId) => Promise<void>;
@@ -26,7 +26,7 @@ interface Loaded {
 }
 
 /**
- * One tracker for each session in use (S3-09), and the selected sessions (S3-04). Selecting more than {@link TrackerConfig.maxActive}
+ * One tracker for each session in use (S3-09), and the selected sessions (S3-04). Selecting more than {@link TrackerConfig.maxSelected}
  * deselects the one that was selected the longest ago.
  */
 export class Trackers {
@@ -34,7 +34,7 @@ export class Trackers {
   readonly #config: TrackerConfig;
   /** Least recently used first. */
   readonly #loaded = new Map<SessionId, Loaded>();
-  readonly #activation = new SerialQueue();
+  readonly #selection = new SerialQueue();
 
   constructor(parts: TrackersParts, config: TrackerConfig) {
     this.#parts = parts;
@@ -66,50 +66,50 @@ export class Trackers {
     this.#loaded.delete(id);
   }
 
-  /** @throws CwmError InvalidSessionId, or NotInitialized for {@link activeSessionSign} while no session is selected. */
+  /** @throws CwmError InvalidSessionId, or NotInitialized for {@link lastSelectedSign} while no session is selected. */
   async resolve(session: string): Promise<SessionId> {
-    if (session !== activeSessionSign) return parseSessionId(session);
-    const [current] = await this.#activation.run(() => this.#activeIds());
+    if (session !== lastSelectedSign) return parseSessionId(session);
+    const [current] = await this.#selection.run(() => this.#selectedIds());
     if (current !== undefined) return current;
-    throw new CwmError('NotInitialized', 'No session is active.');
+    throw new CwmError('NotInitialized', 'No session is selected.');
   }
 
   /** Makes it the last selected one, also when it was selected already. @throws CwmError SessionNotFound. */
-  activate(id: SessionId): Promise<ActiveStates> {
-    return this.#activation.run(async () => {
-      await this.#ofActivated(id);
-      const others = (await this.#parts.states.activeSessions()).filter((other) => other !== id);
-      const active = [id, ...others];
-      const kept = active.slice(0, this.#config.maxActive);
-      await this.#parts.states.setActiveSessions(kept);
-      return this.#view(kept, active[this.#config.maxActive] ?? null);
+  select(id: SessionId): Promise<SelectedSessions> {
+    return this.#selection.run(async () => {
+      await this.#requireSelectable(id);
+      const others = (await this.#parts.states.selectedSessions()).filter((other) => other !== id);
+      const wanted = [id, ...others];
+      const selected = wanted.slice(0, this.#config.maxSelected);
+      await this.#parts.states.setSelectedSessions(selected);
+      return this.#view(selected, wanted[this.#config.maxSelected] ?? null);
     });
   }
 
   /** Deselects the last selected session; the one before becomes the last selected. Does nothing when none is selected. */
-  deactivate(): Promise<ActiveStates> {
-    return this.#activation.run(async () => {
-      const [current, ...others] = await this.#parts.states.activeSessions();
-      if (current !== undefined) await this.#parts.states.setActiveSessions(others);
+  deselect(): Promise<SelectedSessions> {
+    return this.#selection.run(async () => {
+      const [current, ...others] = await this.#parts.states.selectedSessions();
+      if (current !== undefined) await this.#parts.states.setSelectedSessions(others);
       return this.#view(others, null);
     });
   }
 
-  active(): Promise<ActiveStates> {
-    return this.#activation.run(async () => this.#view(await this.#activeIds(), null));
+  selected(): Promise<SelectedSessions> {
+    return this.#selection.run(async () => this.#view(await this.#selectedIds(), null));
   }
 
-  async #activeIds(): Promise<readonly SessionId[]> {
-    const ids = await this.#parts.states.activeSessions();
+  async #selectedIds(): Promise<readonly SessionId[]> {
+    const ids = await this.#parts.states.selectedSessions();
     const { defaultSession } = this.#config;
     if (ids.length > 0 || defaultSession === null) return ids;
     const id = parseSessionId(defaultSession);
-    await this.#ofActivated(id);
-    await this.#parts.states.setActiveSessions([id]);
+    await this.#requireSelectable(id);
+    await this.#parts.states.setSelectedSessions([id]);
     return [id];
   }
 
-  async #ofActivated(id: SessionId): Promise<void> {
+  async #requireSelectable(id: SessionId): Promise<void> {
     try {
       await this.use(id, async () => undefined);
     } catch (error) {
@@ -119,12 +119,12 @@ export class Trackers {
     }
   }
 
-  async #view(active: readonly SessionId[], deactivated: SessionId | null): Promise<ActiveStates> {
-    const [current] = active;
+  async #view(selected: readonly SessionId[], deselected: SessionId | null): Promise<SelectedSessions> {
+    const [current] = selected;
     return {
       current: current === undefined ? null : await this.use(current, (tracker) => tracker.getState()),
-      active: [...active],
-      deactivated,
+      active: [...selected],
+      deactivated: deselected,
     };
   }
 

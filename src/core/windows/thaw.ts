@@ -22,7 +22,7 @@ import { notAsked, withoutIds, withoutLineage, withoutManifest, withoutMessages 
 import { withSummary } from './receipts.ts';
 import { findWindow, type FoundWindow } from './damagedManifest.ts';
 import type { Hold } from '../space/blocksInUse.ts';
-import { makeCurrent } from '../projects/activeSession.ts';
+import { makeCurrent } from '../projects/currentSession.ts';
 
 /**
  * Opens a window: loads its KV and measures the reuse, then continues from it in a session: a new one, or with `resume` the frozen one

@@ -4,14 +4,14 @@ import { text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const projectRoutes = {
-  activeSession: { kind: 'read', method: 'GET', path: '/api/projects/active' },
-  activateSession: { kind: 'change', method: 'POST', path: '/api/projects/active' },
+  currentSession: { kind: 'read', method: 'GET', path: '/api/projects/active' },
+  setCurrentSession: { kind: 'change', method: 'POST', path: '/api/projects/active' },
 } as const satisfies Record<string, Route>;
 
 export const projectShapes = () =>
   ({
-    activeSession: { input: z.object({ project: text }), output: z.object({ session: z.nullable(sessionSchema) }) },
-    activateSession: {
+    currentSession: { input: z.object({ project: text }), output: z.object({ session: z.nullable(sessionSchema) }) },
+    setCurrentSession: {
       input: z.object({ project: text, session: z.nullable(text) }),
       output: z.object({ session: z.nullable(sessionSchema) }),
     },

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import {
-  activeStatesSchema,
+  selectedSessionsSchema,
   conflictPolicies,
   jsonObjectSchema,
   recoveryChoiceSchema,
@@ -23,9 +23,9 @@ export const stateRoutes = {
   restoreRecoveryPoint: { kind: 'change', method: 'POST', path: '/api/contexts/:session/tracker/restore' },
   /** It reads and writes in any folder of the user's. */
   syncState: { kind: 'change', clients: 'socket', method: 'POST', path: '/api/contexts/:session/tracker/sync' },
-  activeStates: { kind: 'read', method: 'GET', path: '/api/tracker/active' },
-  activateState: { kind: 'change', method: 'POST', path: '/api/tracker/active' },
-  deactivateState: { kind: 'change', method: 'DELETE', path: '/api/tracker/active' },
+  selectedSessions: { kind: 'read', method: 'GET', path: '/api/tracker/active' },
+  selectSession: { kind: 'change', method: 'POST', path: '/api/tracker/active' },
+  deselectSession: { kind: 'change', method: 'DELETE', path: '/api/tracker/active' },
 } as const satisfies Record<string, Route>;
 
 export const stateShapes = () =>
@@ -62,7 +62,7 @@ export const stateShapes = () =>
       }),
       output: syncResultSchema,
     },
-    activeStates: { input: nothing, output: activeStatesSchema },
-    activateState: { input: z.object({ session: text }), output: activeStatesSchema },
-    deactivateState: { input: nothing, output: activeStatesSchema },
+    selectedSessions: { input: nothing, output: selectedSessionsSchema },
+    selectSession: { input: z.object({ session: text }), output: selectedSessionsSchema },
+    deselectSession: { input: nothing, output: selectedSessionsSchema },
   }) as const satisfies ShapesOf<typeof stateRoutes>;

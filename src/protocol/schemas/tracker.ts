@@ -91,12 +91,12 @@ export const syncResultSchema = z.object({
 });
 export type SyncResult = z.infer<typeof syncResultSchema>;
 
-export const activeStatesSchema = z.object({
-  /** State of the session that was activated last; null when none is active. */
+export const selectedSessionsSchema = z.object({
+  /** State of the session that was selected last; null when none is selected. */
   current: z.nullable(sessionStateSchema),
-  /** Ids of all active sessions, the current one first. */
+  /** Ids of all selected sessions; the last selected one comes first. */
   active: z.array(sessionIdSchema),
-  /** The session that had to make room: it was used the longest ago. */
+  /** The session that was deselected to make room: it was selected the longest ago. */
   deactivated: z.nullable(sessionIdSchema),
 });
-export type ActiveStates = z.infer<typeof activeStatesSchema>;
+export type SelectedSessions = z.infer<typeof selectedSessionsSchema>;

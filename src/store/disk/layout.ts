@@ -46,7 +46,7 @@ export class Layout {
   readonly audit: string;
   readonly auditHead: string;
   /** Selected sessions, the last selected one first. */
-  readonly activeStates: string;
+  readonly selection: string;
   /** The engine of sessions that name none. */
   readonly engine: string;
   /** Answers while they come; absent while none does. */
@@ -73,7 +73,7 @@ export class Layout {
     this.auditLog = join(root, 'audit.jsonl');
     this.audit = join(root, 'audit');
     this.auditHead = join(this.audit, 'head.json');
-    this.activeStates = join(root, 'active.json');
+    this.selection = join(root, 'active.json');
     this.engine = join(root, 'engine.json');
     this.answers = join(root, 'answers.jsonl');
     this.clock = join(root, 'clock.json');
@@ -87,8 +87,8 @@ export class Layout {
 
   /** The store's files that lie directly in its root; `encryption.json` is no part of them, because it is never encrypted. */
   get rootFiles(): readonly string[] {
-    const { storeRecord, indexImage, auditLog, activeStates, answers, clock } = this;
-    return [storeRecord, indexImage, auditLog, activeStates, answers, clock];
+    const { storeRecord, indexImage, auditLog, selection, answers, clock } = this;
+    return [storeRecord, indexImage, auditLog, selection, answers, clock];
   }
 
   session(id: SessionId): SessionPaths {

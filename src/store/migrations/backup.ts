@@ -10,7 +10,7 @@ import type { StoreDisk } from '../disk/storeDisk.ts';
  */
 export async function backUp(parts: StoreDisk, from: number): Promise<string> {
   const { files, layout, writes, clock } = parts;
-  const { contexts, windows, lineages, projects, prompts, intents, trash, activeStates, storeRecord } = layout;
+  const { contexts, windows, lineages, projects, prompts, intents, trash, selection, storeRecord } = layout;
   if ((await files.stat(layout.backups)) === null) {
     await files.makeDirectory(layout.backups);
     await files.syncDirectory(layout.root);
@@ -19,7 +19,7 @@ export async function backUp(parts: StoreDisk, from: number): Promise<string> {
   let target = wanted;
   for (let copy = 2; (await files.stat(target)) !== null; copy++) target = `${wanted}.${copy}`;
   await writes.addDirectory(target, async (directory) => {
-    for (const path of [contexts, windows, lineages, projects, prompts, intents, trash, activeStates, storeRecord]) {
+    for (const path of [contexts, windows, lineages, projects, prompts, intents, trash, selection, storeRecord]) {
       await copy(parts, path, join(directory, basename(path)));
     }
   });

@@ -75,8 +75,8 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     addRecoveryPoint: 'write',
     checkRecoveryPoint: 'read',
     restore: ({ id }) => ({ session: id }),
-    activeSessions: 'read',
-    setActiveSessions: 'write',
+    selectedSessions: 'read',
+    setSelectedSessions: 'write',
   },
   trash: {
     list: 'read',

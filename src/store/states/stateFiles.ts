@@ -1,4 +1,4 @@
-import { KeyedQueue } from '../../base/serialQueue.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
 import type { RecoveryPoint, StateStore, StoredState } from '../../core/ports/states.ts';
 import { CwmError, isCwmError, nullOn } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
@@ -8,7 +8,7 @@ import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import { RecoveryFiles } from './recoveryFiles.ts';
 import { RestoreIntents, type RestoreIntent } from './restoreIntents.ts';
 import { StateRecords } from './stateRecords.ts';
-import { activeStatesRecordSchema } from './stateSchemas.ts';
+import { selectionRecordSchema } from './stateSchemas.ts';
 
 /** {@link StateStore} on plain files, in the directories of the sessions. */
 export class StateFiles implements StateStore {
@@ -17,7 +17,7 @@ export class StateFiles implements StateStore {
   readonly #records: StateRecords;
   readonly #recovery: RecoveryFiles;
   readonly #intents: RestoreIntents;
-  readonly #activeQueue = new KeyedQueue<'active'>();
+  readonly #selectionQueue = new SerialQueue();
 
   constructor(parts: StoreDisk, sessions: SessionFiles) {
     this.#parts = parts;
@@ -83,23 +83,23 @@ export class StateFiles implements StateStore {
     }
   }
 
-  async activeSessions(): Promise<SessionId[]> {
+  async selectedSessions(): Promise<SessionId[]> {
     const { records, layout, files } = this.#parts;
-    const record = await nullOn(records.read(layout.activeStates, activeStatesRecordSchema), 'Corrupted');
-    const active: SessionId[] = [];
+    const record = await nullOn(records.read(layout.selection, selectionRecordSchema), 'Corrupted');
+    const selected: SessionId[] = [];
     for (const name of record?.active ?? []) {
       const id = parseSessionId(name);
-      if (await hasDirectory(files, layout.session(id).directory)) active.push(id);
+      if (await hasDirectory(files, layout.session(id).directory)) selected.push(id);
     }
-    return active;
+    return selected;
   }
 
-  setActiveSessions(ids: readonly SessionId[]): Promise<readonly SessionId[]> {
+  setSelectedSessions(ids: readonly SessionId[]): Promise<readonly SessionId[]> {
     const { records, layout } = this.#parts;
-    return this.#activeQueue.run('active', async () => {
+    return this.#selectionQueue.run(async () => {
       // A list that cannot be read is about to be replaced; only the previous selection stays unknown.
-      const before = await this.activeSessions().catch((): SessionId[] => []);
-      await records.write(layout.activeStates, { active: ids });
+      const before = await this.selectedSessions().catch((): SessionId[] => []);
+      await records.write(layout.selection, { active: ids });
       return before;
     });
   }

@@ -33,4 +33,4 @@ export const restoreIntentSchema = z.object({
 });
 
 /** `active.json` */
-export const activeStatesRecordSchema = z.object({ active: z.array(sessionIdSchema) });
+export const selectionRecordSchema = z.object({ active: z.array(sessionIdSchema) });

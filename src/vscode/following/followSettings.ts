@@ -10,7 +10,7 @@ export const followSettings = (app: App): Disposable =>
     if (affects(event, ['cwm.storageDirectory'])) {
       app.connection.close();
       app.state.update({
-        active: { kind: 'unknown' },
+        currentSession: { kind: 'unknown' },
         sessions: { kind: 'unknown' },
         windows: new Map(),
         receipts: new Map(),

@@ -43,10 +43,10 @@ export class ProjectTracker implements Disposable {
     const uri = folder === null ? null : await projectUri(folder);
     if (folder === null || uri === null) {
       if (project.kind === 'none') return;
-      this.#state.update({ project: { kind: 'none' }, active: { kind: 'none' } });
+      this.#state.update({ project: { kind: 'none' }, currentSession: { kind: 'none' } });
     } else {
       if (project.kind === 'folder' && project.uri === uri) return;
-      this.#state.update({ project: { kind: 'folder', uri, name: folder.name }, active: { kind: 'unknown' } });
+      this.#state.update({ project: { kind: 'folder', uri, name: folder.name }, currentSession: { kind: 'unknown' } });
     }
     void this.#puller.all();
   }

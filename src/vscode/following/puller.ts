@@ -38,7 +38,7 @@ export class Puller {
   /** Fetches everything that the views show. Never rejects: after a failure, which is reported, the views stay as they are. */
   async all(): Promise<void> {
     const opened = [...this.#state.current.windows.keys()];
-    await Promise.all([this.active(), this.sessions(), this.engine(), ...opened.map((id) => this.windows(id))]);
+    await Promise.all([this.currentSession(), this.sessions(), this.engine(), ...opened.map((id) => this.windows(id))]);
   }
 
   /** Fetches what a signal names, if a view shows it. */
@@ -61,7 +61,7 @@ export class Puller {
       case 'session':
         return this.#session(change.session, change.version);
       case 'project':
-        if (project.kind === 'folder' && project.uri === change.project) await this.active();
+        if (project.kind === 'folder' && project.uri === change.project) await this.currentSession();
         return;
       case 'window': {
         await Promise.all([...windows.keys()].map((id) => this.windows(id)));
@@ -82,9 +82,9 @@ export class Puller {
         (page) => this.#connection.call('listSessions', { ...projectFilter(this.#state.current), ...page }),
         ({ id }) => id,
       );
-      const { active } = this.#state.current;
-      const fresh = active.kind === 'session' ? find(sessions, active.session.id) : undefined;
-      this.#state.update({ sessions, ...(fresh && { active: { kind: 'session', session: fresh } }) });
+      const { currentSession } = this.#state.current;
+      const fresh = currentSession.kind === 'session' ? find(sessions, currentSession.session.id) : undefined;
+      this.#state.update({ sessions, ...(fresh && { currentSession: { kind: 'session', session: fresh } }) });
     });
   }
 
@@ -93,11 +93,11 @@ export class Puller {
     const has = (session: Session | undefined): boolean =>
       session !== undefined && version !== undefined && session.version >= version;
     const isShown = (): boolean => {
-      const { active } = this.#state.current;
-      return active.kind !== 'session' || active.session.id !== id || has(active.session);
+      const { currentSession } = this.#state.current;
+      return currentSession.kind !== 'session' || currentSession.session.id !== id || has(currentSession.session);
     };
     if (!has(find(this.#state.current.sessions, id))) await this.sessions();
-    if (!isShown()) await this.active();
+    if (!isShown()) await this.currentSession();
   }
 
   windows(session: string): Promise<void> {
@@ -111,17 +111,17 @@ export class Puller {
     });
   }
 
-  active(): Promise<void> {
-    return this.#pull('active', async () => {
-      const { project, active } = this.#state.current;
+  currentSession(): Promise<void> {
+    return this.#pull('currentSession', async () => {
+      const { project, currentSession } = this.#state.current;
       const session = await (project.kind === 'folder'
-        ? this.#connection.call('activeSession', { project: project.uri }).then((answer) => answer.session)
-        : active.kind === 'session'
-          ? this.#sessionIfAny(active.session.id)
+        ? this.#connection.call('currentSession', { project: project.uri }).then((answer) => answer.session)
+        : currentSession.kind === 'session'
+          ? this.#sessionIfAny(currentSession.session.id)
           : null);
       // The folder may have changed while the backend answered. Then the next pull is on its way.
       if (this.#state.current.project !== project) return;
-      this.#state.update({ active: session === null ? { kind: 'none' } : { kind: 'session', session } });
+      this.#state.update({ currentSession: session === null ? { kind: 'none' } : { kind: 'session', session } });
     });
   }
 

@@ -11,7 +11,7 @@ export async function wakeUp(app: App): Promise<void> {
   await app.project.settled;
   if (app.connection.isOpen) return;
   if (!(await somethingIsStored(app.context))) {
-    app.state.update({ active: { kind: 'none' }, sessions: { kind: 'loaded', items: [], total: 0 } });
+    app.state.update({ currentSession: { kind: 'none' }, sessions: { kind: 'loaded', items: [], total: 0 } });
     return;
   }
   // Connecting fetches everything; a failure is in the state and stands above the tree.

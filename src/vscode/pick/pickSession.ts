@@ -15,9 +15,10 @@ type SessionItem = QuickPickItem & ({ readonly session: Session } | { readonly s
 export async function targetSession(app: App, named: string | undefined, prompt: string): Promise<Session | undefined> {
   if (named !== undefined) return app.connection.call('getSession', { session: named });
   await learnCurrent(app);
-  const { active } = app.state.current;
+  const { currentSession } = app.state.current;
   // Fetched again, so that a stale state never decides what is frozen.
-  if (active.kind === 'session') return app.connection.call('getSession', { session: active.session.id });
+  if (currentSession.kind === 'session')
+    return app.connection.call('getSession', { session: currentSession.session.id });
   return pickSession(app, prompt);
 }
 
@@ -27,8 +28,8 @@ export async function targetSession(app: App, named: string | undefined, prompt:
  */
 export function shownSession(app: App, named: string | undefined): Session | undefined {
   if (!app.connection.isOpen) return undefined;
-  const { active, sessions } = app.state.current;
-  const current = active.kind === 'session' ? active.session : undefined;
+  const { currentSession, sessions } = app.state.current;
+  const current = currentSession.kind === 'session' ? currentSession.session : undefined;
   if (named === undefined || named === current?.id) return current;
   return sessions.kind === 'loaded' ? sessions.items.find(({ id }) => id === named) : undefined;
 }
@@ -85,5 +86,5 @@ function sessionItem(app: App, session: Session): SessionItem {
 async function learnCurrent(app: App): Promise<void> {
   await app.project.settled;
   await app.connection.open();
-  if (app.state.current.active.kind === 'unknown') await app.puller.active();
+  if (app.state.current.currentSession.kind === 'unknown') await app.puller.currentSession();
 }

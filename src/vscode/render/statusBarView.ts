@@ -28,8 +28,8 @@ export function statusBarView(state: State): StatusBarView {
     const words = step === '' ? title : `${title}: ${step}`;
     return { text: `$(sync~spin) ${title}`, tooltip: plain(words), label: words, severity: 'normal' };
   }
-  if (state.active.kind !== 'session') return emptyView(state);
-  return sessionView(state.active.session, state);
+  if (state.currentSession.kind !== 'session') return emptyView(state);
+  return sessionView(state.currentSession.session, state);
 }
 
 function emptyView({ connection }: State): StatusBarView {

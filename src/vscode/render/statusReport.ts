@@ -23,10 +23,10 @@ export function statusReport(state: State, backend: AboutBackend | null): string
   ]);
 }
 
-function currentParagraphs({ active, project, receipts }: State): string[] {
+function currentParagraphs({ currentSession, project, receipts }: State): string[] {
   const folder = project.kind === 'none' ? 'No folder is open.' : `Folder: ${plain(project.name)}.`;
-  if (active.kind !== 'session') return [`${folder} It has no current session.`];
-  const { session } = active;
+  if (currentSession.kind !== 'session') return [`${folder} It has no current session.`];
+  const { session } = currentSession;
   const limit = session.model?.maxModelLen ?? null;
   const used = session.tokens?.count ?? 0;
   const receipt = receipts.get(session.id);

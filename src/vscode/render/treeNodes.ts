@@ -14,11 +14,11 @@ export type TreeNode =
   | { readonly kind: 'more'; readonly session?: string; readonly shown: number; readonly total: number };
 
 /** The current session first, the others in the backend's order. */
-export function rootNodes({ sessions, active }: Pick<State, 'sessions' | 'active'>): TreeNode[] {
+export function rootNodes({ sessions, currentSession }: Pick<State, 'sessions' | 'currentSession'>): TreeNode[] {
   if (sessions.kind === 'unknown') return [];
-  const currentSession = active.kind === 'session' ? active.session : null;
-  const others = sessions.items.filter(({ id }) => id !== currentSession?.id);
-  const ordered = currentSession === null ? others : [currentSession, ...others];
+  const current = currentSession.kind === 'session' ? currentSession.session : null;
+  const others = sessions.items.filter(({ id }) => id !== current?.id);
+  const ordered = current === null ? others : [current, ...others];
   const nodes: TreeNode[] = ordered.map((session) => ({ kind: 'session', session: session.id, value: session }));
   return [...nodes, ...moreNode(sessions)];
 }

@@ -25,7 +25,7 @@ export interface TreeRow {
   readonly contextValue: TreeContextValue | null;
 }
 
-export function treeRow(node: TreeNode, state: Pick<State, 'active' | 'project'>, now: Date): TreeRow {
+export function treeRow(node: TreeNode, state: Pick<State, 'currentSession' | 'project'>, now: Date): TreeRow {
   switch (node.kind) {
     case 'session':
       return sessionRow(node.value, state, now);
@@ -50,8 +50,12 @@ const bareRow: TreeRow = {
   contextValue: null,
 };
 
-function sessionRow(session: Session, { active, project }: Pick<State, 'active' | 'project'>, now: Date): TreeRow {
-  const isCurrent = active.kind === 'session' && active.session.id === session.id;
+function sessionRow(
+  session: Session,
+  { currentSession, project }: Pick<State, 'currentSession' | 'project'>,
+  now: Date,
+): TreeRow {
+  const isCurrent = currentSession.kind === 'session' && currentSession.session.id === session.id;
   const activity = sessionActivity(session);
   const tokens = session.tokens === null ? 'empty' : formatTokens(session.tokens.count);
   const folder = session.project === null ? 'no folder' : folderName(session.project);

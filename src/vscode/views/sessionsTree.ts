@@ -52,7 +52,7 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
 
   constructor(app: App) {
     this.#app = app;
-    this.#subscription = app.state.render(['sessions', 'windows', 'active', 'project'], () => this.redraw());
+    this.#subscription = app.state.render(['sessions', 'windows', 'currentSession', 'project'], () => this.redraw());
   }
 
   redraw(): void {

@@ -18,7 +18,7 @@ export function registerStatusBar(app: App): Disposable {
   item.name = 'Context Windows';
   item.command = 'cwm.showActions' satisfies CommandId;
   store.add(
-    app.state.render(['connection', 'active', 'engine', 'operations', 'receipts'], (state) => {
+    app.state.render(['connection', 'currentSession', 'engine', 'operations', 'receipts'], (state) => {
       const view = statusBarView(state);
       const background = backgrounds[view.severity];
       item.text = view.text;

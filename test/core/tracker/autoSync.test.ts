@@ -15,7 +15,7 @@ async function syncing(intervalMs: number) {
   const sync = new AutoSync(trackers, peers, { folder, intervalMs }, (error) => failures.push(error));
   await fixture.addSession('s2');
   for (const id of ['s1', 's2']) await trackers.use(sessionId(id), (tracker) => put(tracker, 1, { id }));
-  await trackers.activate(sessionId('s1'));
+  await trackers.select(sessionId('s1'));
   sync.start();
   return { ...fixture, trackers, sync, failures };
 }
@@ -34,7 +34,7 @@ describe('S3-05 synchronising by itself', () => {
     await trackers.use(sessionId('s1'), (tracker) => put(tracker, 2, { id: 's1', ours: 1 }));
     await vi.waitFor(async () => {
       await vi.advanceTimersByTimeAsync(60_000);
-      expect(await trackers.active()).toMatchObject({ current: { data: { id: 's1', ours: 1, theirs: 1 } } });
+      expect(await trackers.selected()).toMatchObject({ current: { data: { id: 's1', ours: 1, theirs: 1 } } });
     });
     expect(failures).toEqual([]);
     sync.close();

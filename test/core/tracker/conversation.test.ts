@@ -91,10 +91,10 @@ describe('S3-08 the conversation in recovery points', () => {
     const fixture = await twoTurns();
     const { cwm } = fixture;
     const [state, kept] = [await cwm.getState({ session: 's' }), await points(fixture)];
-    await cwm.activateState({ session: 's' });
+    await cwm.selectSession({ session: 's' });
     await cwm.deleteSession({ session: 's' }, never());
     expect(await codeOf(cwm.getState({ session: 's' }))).toBe('CWM-2001');
-    expect(await cwm.activeStates()).toMatchObject({ current: null, active: [] });
+    expect(await cwm.selectedSessions()).toMatchObject({ current: null, active: [] });
     expect(await codeOf(cwm.getState({ session: '@' }))).toBe('CWM-3104');
     await cwm.createSession({ id: 's' });
     expect(await cwm.getState({ session: 's' })).toMatchObject({ version: 0 });

@@ -179,12 +179,12 @@ describe('projects', () => {
   test('S2-16 a project remembers its session; a new or thawed one takes its place, a deleted one leaves it', async () => {
     const fixture = await coreFixture();
     const project = 'file:///home/me/project';
-    const active = async () => (await fixture.cwm.activeSession({ project })).session?.id ?? null;
+    const active = async () => (await fixture.cwm.currentSession({ project })).session?.id ?? null;
     expect(await active()).toBeNull();
     await fixture.cwm.createSession({ id: 'a', project });
     await fixture.cwm.createSession({ id: 'b', project: `${project}/` });
     expect(await active()).toBe('b');
-    await fixture.cwm.activateSession({ project, session: 'a' });
+    await fixture.cwm.setCurrentSession({ project, session: 'a' });
     expect(await active()).toBe('a');
     await fixture.cwm.deleteSession({ session: 'a' }, never());
     expect(await active()).toBeNull();

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { commands } from 'vscode';
-import { activeSession, done, refused, set, state, until, useFreshStorage } from './support.ts';
+import { currentSession, done, refused, set, state, until, useFreshStorage } from './support.ts';
 
 /** A server that answers 500 to everything. */
 const brokenServer = (): Promise<Server> =>
@@ -31,7 +31,7 @@ describe('an engine that is not there', function () {
   it('a message is refused with CWM-5001, kept as a draft, and the session is idle again', async () => {
     assert.equal(await refused('cwm.send', { session, text: 'Anybody there?' }), 'CWM-5001');
     await until('the session to be idle with its draft', () => {
-      const session = activeSession();
+      const session = currentSession();
       return session?.phase === 'Idle' && session.draft === 'Anybody there?';
     });
   });

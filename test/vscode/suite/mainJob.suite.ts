@@ -5,7 +5,7 @@ import { workspace } from 'vscode';
 import { documentUri } from '../../../src/vscode/documents/documentUri.ts';
 import { statusBarView } from '../../../src/vscode/render/statusBarView.ts';
 import {
-  activeSession,
+  currentSession,
   backendPid,
   done,
   enginePid,
@@ -36,12 +36,12 @@ describe('the main job in the editor', function () {
   });
   after(() => storage.remove());
 
-  it('a new session belongs to the open folder and is its active one', async () => {
+  it('a new session belongs to the open folder and is its current one', async () => {
     const created = await done('cwm.newSession', { title: 'orchard' });
     session = created.id;
     assert.match(created.project ?? '', /^file:\/\/\//);
     assert.deepEqual(state().project, { kind: 'folder', uri: created.project, name: 'orchard' });
-    assert.equal(activeSession()?.id, session);
+    assert.equal(currentSession()?.id, session);
   });
 
   it('an empty session is not frozen: it has nothing to keep', async () => {
@@ -78,7 +78,7 @@ describe('the main job in the editor', function () {
     assert.equal(await refused('cwm.clone', { window: 'before-lunch', target: 'fork' }), 'CWM-3003');
   });
 
-  it('S0-05 a thaw after the engine was killed is proven, and its session is the active one', async () => {
+  it('S0-05 a thaw after the engine was killed is proven, and its session is the current one', async () => {
     const pid = await enginePid();
     process.kill(pid, 'SIGKILL');
     await until('the engine to be gone', () => !isAlive(pid));
@@ -111,10 +111,10 @@ describe('the main job in the editor', function () {
     });
   });
 
-  it('going on in the frozen session itself makes it active again', async () => {
+  it('continuing in the frozen session itself makes it the current one again', async () => {
     const receipt = await done('cwm.resume', { session });
     assert.equal(receipt.session, session);
-    assert.equal(activeSession()?.id, session);
+    assert.equal(currentSession()?.id, session);
     const answer = await done('cwm.send', { session, text: 'And here?' });
     assert.ok((answer.cachedTokens ?? 0) > 0);
   });

@@ -22,9 +22,9 @@ export const extension = () => {
 export const state = (): ExtensionApi['state'] => extension().exports.state;
 
 /** The session that the status bar shows. */
-export function activeSession(): Session | undefined {
-  const { active } = state();
-  return active.kind === 'session' ? active.session : undefined;
+export function currentSession(): Session | undefined {
+  const { currentSession } = state();
+  return currentSession.kind === 'session' ? currentSession.session : undefined;
 }
 
 /** Polls until `probe` gives something. Fails naming what it waited for. */

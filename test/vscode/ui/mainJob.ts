@@ -29,7 +29,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       },
     },
     {
-      title: 'V1 a new session is made from the palette and is the active one',
+      title: 'V1 a new session is made from the palette and is the current one',
       async run() {
         await workbench.runCommand('Context Windows: New Session');
         await quickInput.fill('orchard', 'New Session');
@@ -185,7 +185,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       },
     },
     {
-      title: 'V4 after a reload of the window the session is the active one, without any command',
+      title: 'V4 after a reload of the window the session is the current one, without any command',
       async run() {
         await workbench.reload();
         await workbench.statusBar(/before-lunch [\d.]+K\/[\d.]+K proven/, workMs);

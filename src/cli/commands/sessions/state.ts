@@ -5,7 +5,7 @@ import type { RouteOutput } from '../../../protocol/api.ts';
 import { CwmError, isCwmError } from '../../../protocol/errors.ts';
 import {
   conflictPolicies,
-  type ActiveStates,
+  type SelectedSessions,
   type ConflictPolicy,
   type SessionState,
   type SyncResult,
@@ -126,17 +126,17 @@ function registerActivation(state: Command, perform: Perform): void {
     .description('select a session; @ stands for the session that was selected last')
     .argument('<session>', 'id of the session')
     .action((session: string, common: object) =>
-      perform(common, async (run) => run.print(await run.call('activateState', { session }), selectedText)),
+      perform(common, async (run) => run.print(await run.call('selectSession', { session }), selectedText)),
     );
   withCommonOptions(state.command('deactivate'))
     .description('deselect the last session; @ stands for the one selected before it')
     .action((common: object) =>
-      perform(common, async (run) => run.print(await run.call('deactivateState', {}), selectedText)),
+      perform(common, async (run) => run.print(await run.call('deselectSession', {}), selectedText)),
     );
   withCommonOptions(state.command('active'))
     .description('list the selected sessions')
     .action((common: object) =>
-      perform(common, async (run) => run.print(await run.call('activeStates', {}), selectedText)),
+      perform(common, async (run) => run.print(await run.call('selectedSessions', {}), selectedText)),
     );
 }
 
@@ -210,7 +210,7 @@ function syncText({ state, pulled, pushed, conflict }: SyncResult): string {
   return `${what}${conflict ? '; both had changed' : ''}. The state of session ${state.session} is version ${state.version}.`;
 }
 
-const selectedText = ({ active, deactivated }: ActiveStates): string =>
+const selectedText = ({ active, deactivated }: SelectedSessions): string =>
   [
     active.length === 0 ? 'No session is selected.' : `Selected: ${active.join(', ')}.`,
     ...(deactivated === null ? [] : [`Session ${deactivated} is no longer selected, to make room.`]),

@@ -42,9 +42,9 @@ const mainActions = (app: App): ActionItem[] => [
 ];
 
 function sessionActions(app: App): ActionItem[] {
-  const { active } = app.state.current;
-  if (active.kind !== 'session') return [];
-  const { title, lifecycle } = active.session;
+  const { currentSession } = app.state.current;
+  if (currentSession.kind !== 'session') return [];
+  const { title, lifecycle } = currentSession.session;
   if (lifecycle === 'frozen') return [action('cwm.resume', 'debug-continue', title)];
   if (lifecycle === 'expired')
     return [action('cwm.setExpiry', 'watch', `${title} has expired; it can be opened again`)];

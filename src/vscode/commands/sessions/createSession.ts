@@ -19,7 +19,7 @@ export async function createSession(app: App, names: { id?: string; title?: stri
 export async function activate(app: App, session: Session): Promise<void> {
   const { project } = app.state.current;
   if (project.kind === 'folder') {
-    await app.connection.call('activateSession', { project: project.uri, session: session.id });
+    await app.connection.call('setCurrentSession', { project: project.uri, session: session.id });
   }
-  app.state.update({ active: { kind: 'session', session } });
+  app.state.update({ currentSession: { kind: 'session', session } });
 }

@@ -11,21 +11,21 @@ async function withSessions(count: number, config = {}): Promise<{ fixture: Trac
 }
 
 const activate = (all: Trackers, ...ids: string[]): Promise<unknown> =>
-  ids.reduce<Promise<unknown>>((before, id) => before.then(() => all.activate(sessionId(id))), Promise.resolve());
+  ids.reduce<Promise<unknown>>((before, id) => before.then(() => all.select(sessionId(id))), Promise.resolve());
 
 describe('S3-04 activation', () => {
   it('nothing is selected at first; deselecting then is no error', async () => {
     const { all } = await withSessions(1);
     const none = { current: null, active: [], deactivated: null };
-    expect(await all.active()).toEqual(none);
-    expect(await all.deactivate()).toEqual(none);
+    expect(await all.selected()).toEqual(none);
+    expect(await all.deselect()).toEqual(none);
   });
 
   it('selecting a selected session makes it the last selected one', async () => {
     const { all, fixture } = await withSessions(3);
     await put(await fixture.make('c1'), 1, { n: 1 });
     await activate(all, 'c1', 'c2', 'c3');
-    expect(await all.activate(sessionId('c1'))).toMatchObject({
+    expect(await all.select(sessionId('c1'))).toMatchObject({
       current: { session: 'c1', version: 1, data: { n: 1 } },
       active: ['c1', 'c3', 'c2'],
       deactivated: null,
@@ -35,13 +35,13 @@ describe('S3-04 activation', () => {
   it('deselecting makes the one before it the last selected one', async () => {
     const { all } = await withSessions(3);
     await activate(all, 'c1', 'c2', 'c3');
-    expect(await all.deactivate()).toMatchObject({ current: { session: 'c2' }, active: ['c2', 'c1'] });
+    expect(await all.deselect()).toMatchObject({ current: { session: 'c2' }, active: ['c2', 'c1'] });
   });
 
   it('a sixth session replaces the one that was selected the longest ago, and the answer names it', async () => {
     const { all } = await withSessions(6);
     await activate(all, 'c1', 'c2', 'c3', 'c4', 'c5', 'c1');
-    expect(await all.activate(sessionId('c6'))).toMatchObject({
+    expect(await all.select(sessionId('c6'))).toMatchObject({
       active: ['c6', 'c1', 'c5', 'c4', 'c3'],
       deactivated: 'c2',
     });
@@ -49,16 +49,16 @@ describe('S3-04 activation', () => {
 
   it('a missing session is CWM-2001, and nothing is created', async () => {
     const { all, fixture } = await withSessions(0);
-    expect(await codeOf(all.activate(sessionId('c9')))).toBe('CWM-2001');
+    expect(await codeOf(all.select(sessionId('c9')))).toBe('CWM-2001');
     expect(await fixture.store.sessions.get(sessionId('c9'))).toBeNull();
     await fixture.addSession('c9');
-    expect(await all.activate(sessionId('c9')), 'it is not missing for ever').toMatchObject({ active: ['c9'] });
+    expect(await all.select(sessionId('c9')), 'it is not missing for ever').toMatchObject({ active: ['c9'] });
   });
 
   it('makes it where it is set so, and the default one where there is one', async () => {
     const { all } = await withSessions(0, { autoCreate: true, defaultSession: 'default' });
-    expect(await all.active()).toMatchObject({ current: { session: 'default', version: 0 }, active: ['default'] });
-    expect(await all.activate(sessionId('c9'))).toMatchObject({ active: ['c9', 'default'] });
+    expect(await all.selected()).toMatchObject({ current: { session: 'default', version: 0 }, active: ['default'] });
+    expect(await all.select(sessionId('c9'))).toMatchObject({ active: ['c9', 'default'] });
   });
 
   it('survives a restart, without those that are gone', async () => {
@@ -67,7 +67,7 @@ describe('S3-04 activation', () => {
     await fixture.store.sessions.delete(sessionId('c3'));
     await fixture.store.close();
     const again = await trackerFixture(fixture.memory);
-    expect(await again.trackers().active()).toMatchObject({ current: { session: 'c2' }, active: ['c2', 'c1'] });
+    expect(await again.trackers().selected()).toMatchObject({ current: { session: 'c2' }, active: ['c2', 'c1'] });
   });
 
   it('S3-07 NotInitialized: "@" is the current one, and CWM-3104 while there is none', async () => {

@@ -24,19 +24,19 @@ export async function makeCurrent(
 }
 
 /** The current session of a project; null when there is none, or when it was deleted. */
-export async function activeSession(
+export async function currentSession(
   core: CoreContext,
-  input: RouteInput<'activeSession'>,
-): Promise<RouteOutput<'activeSession'>> {
+  input: RouteInput<'currentSession'>,
+): Promise<RouteOutput<'currentSession'>> {
   const id = await core.store.projects.currentSession(parseProjectUri(input.project));
   return { session: id && (await core.store.sessions.get(id)) };
 }
 
 /** @throws CwmError InvalidSessionId, SessionNotFound. */
-export async function activateSession(
+export async function setCurrentSession(
   core: CoreContext,
-  input: RouteInput<'activateSession'>,
-): Promise<RouteOutput<'activateSession'>> {
+  input: RouteInput<'setCurrentSession'>,
+): Promise<RouteOutput<'setCurrentSession'>> {
   const session = input.session === null ? null : await requireSession(core, parseSessionId(input.session));
   await core.store.projects.setCurrentSession(parseProjectUri(input.project), session && session.id);
   return { session };
