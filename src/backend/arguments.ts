@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SpaceLimits } from '../core/space/limits.ts';
-import type { ContinueFrom } from '../core/prompt/planPrompt.ts';
+import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import { httpTokenFile } from '../protocol/backendRecord.ts';
 import { embeddedFlagNames } from '../protocol/settings/embeddedFlags.ts';

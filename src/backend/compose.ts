@@ -5,7 +5,7 @@ import { makeCore } from '../core/core.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { Sleep } from '../engines/http/timing.ts';
-import type { ContinueFrom } from '../core/prompt/planPrompt.ts';
+import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { productVersion } from '../protocol/version.ts';

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { homeDirectory } from './homeDirectory.ts';
+import { userHome } from './userHome.ts';
 
 /**
  * A path as people write it, made absolute. A relative path starts from `folder`. `~` is the home directory, also where no shell
@@ -8,6 +8,6 @@ import { homeDirectory } from './homeDirectory.ts';
  * @throws CwmError InvalidParameter when the path starts with `~` and there is no home directory.
  */
 export function absolutePath(path: string, folder: string): string {
-  if (path === '~') return homeDirectory();
-  return /^~[/\\]/.test(path) ? join(homeDirectory(), path.slice(2)) : resolve(folder, path);
+  if (path === '~') return userHome();
+  return /^~[/\\]/.test(path) ? join(userHome(), path.slice(2)) : resolve(folder, path);
 }

@@ -1,7 +1,7 @@
 import { constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backendLogFile } from '../protocol/backendRecord.ts';
-import { makeRunDirectory } from './runDirectories.ts';
+import { makeUserRunDirectory } from './userRunDirectories.ts';
 import { cannotBeWritten, makeStorageDirectory } from './storageDirectory.ts';
 
 /** A link in the log's place would have this process write to any file of its user. Windows has no such flag. */
@@ -25,7 +25,7 @@ export function openBackendLog(storage: string): BackendLog {
   try {
     return openIn(storage);
   } catch (error) {
-    const place = existsSync(storage) ? makeRunDirectory(storage) : null;
+    const place = existsSync(storage) ? makeUserRunDirectory(storage) : null;
     if (place === null) throw cannotBeWritten(storage, error);
     return openIn(place);
   }

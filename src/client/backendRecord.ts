@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { readFields } from '../base/fields.ts';
 import { backendRecordFile, parseBackendRecord, type BackendRecord } from '../protocol/backendRecord.ts';
-import { runDirectories } from './runDirectories.ts';
+import { userRunDirectories } from './userRunDirectories.ts';
 import { isOwnAddress, isOwnDirectory, readOwnFile } from './ownFiles.ts';
 import { requestBackend, type BackendAnswer, type BackendRequest } from './transport.ts';
 
@@ -15,7 +15,7 @@ const probeTimeoutMs = 5000;
  */
 export async function readBackendRecord(storage: string): Promise<BackendRecord | null> {
   const inStorage = (await isOwnDirectory(storage)) ? await readRecordIn(storage) : null;
-  const outside = await Promise.all(runDirectories(storage).map(readRecordIfOwn));
+  const outside = await Promise.all(userRunDirectories(storage).map(readRecordIfOwn));
   // A backend that cannot write to the storage directory cannot remove what an earlier one left there either.
   return [inStorage, ...outside].reduce((latest, one) =>
     one && (latest === null || one.startedAt > latest.startedAt) ? one : latest,

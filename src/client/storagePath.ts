@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { userDataDirectory } from '../base/userDataDirectory.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { absolutePath } from './absolutePath.ts';
-import { homeDirectoryOrNull } from './homeDirectory.ts';
+import { userHomeOrNull } from './userHome.ts';
 
 const folder = 'context-window-manager';
 
@@ -19,7 +19,7 @@ export function storagePath(named: string | undefined, env: NodeJS.ProcessEnv, c
 }
 
 function defaultStoragePath(env: NodeJS.ProcessEnv): string {
-  const data = userDataDirectory({ platform: process.platform, env, home: homeDirectoryOrNull() });
+  const data = userDataDirectory({ platform: process.platform, env, home: userHomeOrNull() });
   if (data !== null) return join(data, folder);
   throw new CwmError('InvalidParameter', 'This system names no home directory for your user.', {
     hint: 'Name a storage directory: --storage DIR, CWM_STORAGE, or the setting cwm.storageDirectory.',

@@ -4,7 +4,7 @@ import { CwmError } from '../protocol/errors.ts';
 import type { BackendStart } from './backendChild.ts';
 import { readBackendRecord } from './backendRecord.ts';
 import { retireBackend } from './retireBackend.ts';
-import { homeDirectory } from './homeDirectory.ts';
+import { userHome } from './userHome.ts';
 import { connectBackend, type ConnectOptions } from './connectBackend.ts';
 
 /** How the store should be stored. The key file's path is absolute; the file is created when there is none. */
@@ -15,7 +15,7 @@ const conversionMs = 30 * 60_000;
 /** Another client may start a backend of its own in between. */
 const attempts = 5;
 
-export const defaultKeyFile = (): string => join(homeDirectory(), '.config', 'cwm', 'store.key');
+export const defaultKeyFile = (): string => join(userHome(), '.config', 'cwm', 'store.key');
 
 /**
  * Encrypts or decrypts the store: starts a backend that does it before it opens the store, and waits. That backend then serves the

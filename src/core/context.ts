@@ -6,7 +6,7 @@ import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
-import type { ContinueFrom } from './prompt/planPrompt.ts';
+import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Turn } from './turns/turn.ts';

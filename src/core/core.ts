@@ -9,7 +9,7 @@ import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
-import type { ContinueFrom } from './prompt/planPrompt.ts';
+import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
 import { createSession } from './sessions/sessions.ts';
 import { Collector } from './space/collector.ts';

@@ -20,7 +20,7 @@ import type { EmbeddedOptions } from './options.ts';
 import { openRunFolder } from './worker/runFolder.ts';
 import { startFailure } from './startFailure.ts';
 import type { WorkerConfig } from './worker/workerProtocol.ts';
-import type { ServedModel } from './servedModel.ts';
+import type { EngineModel } from './engineModel.ts';
 
 export interface Secrets {
   /** What clients must know; undefined for none. */
@@ -110,7 +110,7 @@ export async function serveEmbedded(
     const notices = [isNoise ? noiseNotice : null, template.notice, disk ? null : notStoredNotice].filter(
       (notice) => notice !== null,
     );
-    const model: ServedModel = {
+    const model: EngineModel = {
       id: files.name,
       path: files.path,
       sha256: files.sha256,

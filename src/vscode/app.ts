@@ -2,7 +2,7 @@ import type { ExtensionContext, LogOutputChannel } from 'vscode';
 import { startBackend } from './connection/startBackend.ts';
 import { engineOfSetting } from './settings/engineSpec.ts';
 import { BackendConnection } from './connection/backendConnection.ts';
-import { Conversations } from './documents/conversations.ts';
+import { ConversationTexts } from './documents/conversationTexts.ts';
 import { documentTexts, type Reports } from './documents/documentTexts.ts';
 import { Documents } from './documents/documents.ts';
 import { ProjectTracker } from './following/project.ts';
@@ -17,7 +17,7 @@ export interface App {
   readonly connection: BackendConnection;
   readonly puller: Puller;
   readonly project: ProjectTracker;
-  readonly conversations: Conversations;
+  readonly conversations: ConversationTexts;
   readonly documents: Documents;
   readonly reports: Reports;
 }
@@ -29,7 +29,7 @@ export function createApp(context: ExtensionContext, log: LogOutputChannel): App
   const puller = new Puller(connection, state, engineOfSetting, (error) =>
     log.warn(`Fetching failed: ${error.message} (${error.code})`),
   );
-  const conversations = new Conversations(connection, report);
+  const conversations = new ConversationTexts(connection, report);
   const reports: Reports = { doctor: null, verification: null };
   const documents = new Documents(documentTexts(connection, state, conversations, reports));
   const project = new ProjectTracker(state, puller);

@@ -1,6 +1,7 @@
 import { backendSettings } from '../protocol/settings/backendSettings.ts';
 import { gpuChoices, kvTypes, type GpuChoice, type KvType } from '../protocol/settings/embeddedFlags.ts';
 import type { LogLevel } from '../protocol/log.ts';
+import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { Fields, FieldsOf } from '../base/fields.ts';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { RouteOutput } from '../protocol/api.ts';
@@ -235,7 +236,7 @@ export interface SettingTypes {
   'cwm.storageDirectory': string;
   /** In tokens. */
   'cwm.answer.maxTokens': number;
-  'cwm.continueFrom': 'ids' | 'template';
+  'cwm.continueFrom': ContinueFrom;
   /** 0: physical cores − 1. */
   'cwm.embedded.threads': number;
   /** 0: the model's own, at most 32,768. */
@@ -250,7 +251,7 @@ export interface SettingTypes {
   'cwm.kvBudgetGb': number;
   /** Of everything in the storage directory, in gigabytes; 0: no limit. */
   'cwm.storageQuotaGb': number;
-  'cwm.requireTls': 'on' | 'off';
+  'cwm.requireTls': (typeof backendSettings.requireTls.values)[number];
   'cwm.logLevel': LogLevel;
 }
 export type SettingId = keyof SettingTypes & keyof typeof settings;

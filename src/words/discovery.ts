@@ -10,7 +10,7 @@ const abilities: Readonly<Record<NonNullable<FoundServer['kind']>, string>> = {
 };
 
 /** A choice as every client shows it. */
-export interface EngineChoice {
+export interface EngineOption {
   readonly spec: string;
   readonly label: string;
   readonly description: string;
@@ -18,12 +18,12 @@ export interface EngineChoice {
 }
 
 /** Servers before files: a running one needs no loading. */
-export const engineChoices = ({ servers, files }: Pick<Discovery, 'servers' | 'files'>): EngineChoice[] => [
+export const engineOptions = ({ servers, files }: Pick<Discovery, 'servers' | 'files'>): EngineOption[] => [
   ...servers.map(serverChoice),
   ...files.toSorted((a, b) => Number(b.fits) - Number(a.fits)).map(fileChoice),
 ];
 
-function serverChoice({ spec, product, kind, version, models, wantsKey }: FoundServer): EngineChoice {
+function serverChoice({ spec, product, kind, version, models, wantsKey }: FoundServer): EngineOption {
   const ids = models.filter(({ use }) => use !== 'other').map(({ id }) => id);
   const more = ids.length > 3 ? ` and ${ids.length - 3} more` : '';
   const [ability, served] = wantsKey
@@ -37,7 +37,7 @@ function serverChoice({ spec, product, kind, version, models, wantsKey }: FoundS
   };
 }
 
-function fileChoice({ spec, source, name, sizeBytes, quantisation, fits }: FoundFile): EngineChoice {
+function fileChoice({ spec, source, name, sizeBytes, quantisation, fits }: FoundFile): EngineOption {
   const facts = [formatBytes(sizeBytes), ...(quantisation === null ? [] : [quantisation]), source];
   return {
     spec,

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { logEnd, openBackendLog } from '../../src/client/backendLog.ts';
-import { homeDirectory, homeDirectoryOrNull } from '../../src/client/homeDirectory.ts';
+import { userHome, userHomeOrNull } from '../../src/client/userHome.ts';
 import { storagePath } from '../../src/client/storagePath.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 
@@ -12,8 +12,8 @@ afterEach(() => void vi.unstubAllEnvs());
 describe.runIf(process.platform !== 'win32')('a user without a home directory', () => {
   it('hears that, and what to name instead', () => {
     vi.stubEnv('HOME', 'nowhere');
-    expect(homeDirectoryOrNull()).toBeNull();
-    expect(() => homeDirectory()).toThrow(
+    expect(userHomeOrNull()).toBeNull();
+    expect(() => userHome()).toThrow(
       expect.objectContaining({ code: 'CWM-1003', hint: expect.stringContaining('HOME') }),
     );
     expect(() => storagePath(undefined, {}, '/')).toThrow(

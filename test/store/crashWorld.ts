@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { makeCore, type Core } from '../../src/core/core.ts';
 import { defaultLimits } from '../../src/core/space/limits.ts';
 import { makeSpace, type Space } from '../../src/core/space/space.ts';
-import type { TrashItem } from '../../src/core/ports/trash.ts';
+import type { TrashItem } from '../../src/protocol/schemas/space.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { SessionId, WindowName } from '../../src/protocol/ids.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';

@@ -103,10 +103,10 @@ export const isMeasure = (rebuild: Rebuild, { restored }: Inspection): boolean =
   rebuild === 'as-frozen' || (rebuild === 'another' && restored.outcome !== 'rejected');
 
 /** The final finding of a thaw. `rounding`: the canary differed only by the rounding of KV that was computed again. */
-export type Finding = 'kept' | 'damaged' | 'off' | 'rounding';
+export type KvFinding = 'kept' | 'damaged' | 'off' | 'rounding';
 
 /** @param isExplained whether a fresh computation is off from the frozen canary by as much as the reused KV was. */
-export function findingOf(judgement: Judgement, rebuild: Rebuild, isExplained: () => boolean): Finding {
+export function findingOf(judgement: Judgement, rebuild: Rebuild, isExplained: () => boolean): KvFinding {
   if (judgement.kind !== 'give-up') return 'kept';
   if (judgement.why === 'in-doubt') return 'rounding';
   if (judgement.why === 'off') return 'off';
@@ -117,7 +117,7 @@ const givenUpNote =
   'The answer was another than when it was frozen, so the KV was given up and the context computed again.';
 
 /** The receipt's words for a finding, once the KV was given up. */
-const findingNotes: Readonly<Record<Finding, readonly string[]>> = {
+const findingNotes: Readonly<Record<KvFinding, readonly string[]>> = {
   kept: [],
   damaged: [],
   off: [givenUpNote],
@@ -142,7 +142,7 @@ const rebuilds: Readonly<Record<Rebuild, { readonly notes: readonly string[]; re
 
 /** The notes and the word for the repair. */
 export function reportOf(
-  finding: Finding,
+  finding: KvFinding,
   rebuild: Rebuild,
   { check }: Inspection,
 ): { readonly notes: readonly string[]; readonly repair: Repair } {

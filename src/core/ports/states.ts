@@ -14,7 +14,7 @@ export interface StoredState extends VersionedState {
 }
 
 /** Where a session's conversation stands. Messages never change, so that their ids are the conversation. */
-export interface Conversation {
+export interface ConversationPlace {
   readonly branches: Session['branches'];
   readonly activeBranch: string;
   readonly tokens: ContextTokens | null;
@@ -29,7 +29,7 @@ export interface RecoveryPoint {
   readonly reason: RecoveryReason;
   /** Version 0: nothing had been stored. */
   readonly state: VersionedState;
-  readonly conversation: Conversation;
+  readonly conversation: ConversationPlace;
 }
 
 /** Number of recovery points of each session (S3-08). */

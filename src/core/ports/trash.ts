@@ -1,15 +1,4 @@
-/** A deleted item that can still be restored. */
-export interface TrashItem {
-  readonly id: string;
-  /** {@link TrashStore.restore} cannot restore `other`. */
-  readonly kind: 'session' | 'window' | 'other';
-  readonly name: string;
-  readonly deletedAt: string;
-  /** Removed by the first start after this. */
-  readonly expiresAt: string;
-  /** Bytes that its removal frees. */
-  readonly sizeBytes: number;
-}
+import type { TrashItem } from '../../protocol/schemas/space.ts';
 
 export interface TrashStore {
   /** The last deleted item comes first. */

@@ -4,7 +4,8 @@ import type { MessageId } from '../../protocol/ids.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { NextMessage } from '../../protocol/schemas/receipt.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
-import { planPrompt, type ContinueFrom, type Planned } from './planPrompt.ts';
+import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
+import { planPrompt, type Planned } from './planPrompt.ts';
 
 /** A short message in place of the one that is not written yet. */
 const anyMessage = (before: Message | undefined): Message => ({

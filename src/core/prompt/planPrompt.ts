@@ -7,9 +7,6 @@ import { renderConversation, renderPrompt, systemKey } from './prompt.ts';
 import { joinIds, renderBehind } from './seam.ts';
 import { reasoningForm, spells } from './spelling.ts';
 
-/** What the next prompt of a session is made of: the token ids that the engine saw last, or the whole conversation, rendered again. */
-export type ContinueFrom = 'ids' | 'template';
-
 /** How a prompt is sent. */
 export type PromptPlan =
   | {

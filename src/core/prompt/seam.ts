@@ -6,7 +6,7 @@ const markers = ['This is the answer alpha', 'This is the answer 7'] as const;
 /** Stands for older messages, whose text does not change how new ones are rendered. */
 const stub = 'x';
 
-export interface Conversation {
+export interface ContinuedChat {
   /** All chat messages, the new ones last. */
   readonly messages: readonly ChatMessage[];
   /** How many of them are old; at least one. */
@@ -25,7 +25,7 @@ export interface Conversation {
  */
 export async function renderBehind(
   engine: Pick<Engine, 'tokenize'>,
-  conversation: Conversation,
+  conversation: ContinuedChat,
   rendered: readonly number[],
   signal: AbortSignal,
 ): Promise<readonly number[] | null> {
@@ -43,7 +43,7 @@ export async function renderBehind(
   return null;
 }
 
-function marked({ messages, oldCount }: Conversation, marker: string, shorten: boolean): ChatMessage[] {
+function marked({ messages, oldCount }: ContinuedChat, marker: string, shorten: boolean): ChatMessage[] {
   return messages.map((message, index) => {
     if (index === oldCount - 1) return { ...message, content: marker };
     const isShort = shorten && index < oldCount - 1 && message.role !== 'system';

@@ -1,7 +1,7 @@
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { RecoveryPointSummary, RecoveryReason, VersionedState } from '../../protocol/schemas/tracker.ts';
-import type { Conversation, RecoveryPoint } from '../ports/states.ts';
+import type { ConversationPlace, RecoveryPoint } from '../ports/states.ts';
 import type { TrackerParts } from './trackerParts.ts';
 
 /** Makes and lists the recovery points of one session (S3-08). */
@@ -88,7 +88,7 @@ const keptOf = ({ at, state, conversation }: RecoveryPoint): Kept => ({
 });
 
 /** Equal for equal content: a version has one content, and messages are only ever added to a branch. */
-function contentKeyOf(state: VersionedState, at: Pick<Conversation, 'branches' | 'activeBranch'>): string {
+function contentKeyOf(state: VersionedState, at: Pick<ConversationPlace, 'branches' | 'activeBranch'>): string {
   const ends = Object.entries(at.branches).map(([name, { head }]) => [name, head]);
   return JSON.stringify([state.version, at.activeBranch, ends]);
 }

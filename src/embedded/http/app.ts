@@ -4,7 +4,7 @@ import type { DiskCache } from '../kv/diskCache.ts';
 import type { EmbeddedEngine } from '../engine.ts';
 import { hashProfile } from '../kv/kvNamespace.ts';
 import type { LlamaSupervisor } from '../worker/llamaSupervisor.ts';
-import type { ServedModel } from '../servedModel.ts';
+import type { EngineModel } from '../engineModel.ts';
 import { onlyAllowed } from './access.ts';
 import { streamAnswer, wholeAnswer, type Answer } from './answer.ts';
 import { chatShape, completionShape, type AnswerShape } from './answerShape.ts';
@@ -26,7 +26,7 @@ import { namedEndIds, textRequest } from './textRequest.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 export interface AppOptions {
-  readonly model: ServedModel;
+  readonly model: EngineModel;
   readonly engine: EmbeddedEngine;
   readonly supervisor: LlamaSupervisor;
   readonly disk: DiskCache | null;
@@ -184,7 +184,7 @@ export function buildApp(options: AppOptions): Hono {
   return app;
 }
 
-function modelEntry(model: ServedModel): object {
+function modelEntry(model: EngineModel): object {
   return {
     id: model.id,
     object: 'model',

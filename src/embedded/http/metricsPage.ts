@@ -1,10 +1,10 @@
 import type { BlockCounters } from '../kv/blockFolder.ts';
 import type { EngineCounters } from '../engineCounters.ts';
-import type { ServedModel } from '../servedModel.ts';
+import type { EngineModel } from '../engineModel.ts';
 import { hashProfile } from '../kv/kvNamespace.ts';
 
 export interface MetricsInput {
-  readonly model: ServedModel;
+  readonly model: EngineModel;
   readonly counters: EngineCounters;
   readonly blocks: BlockCounters | null;
   readonly workerRestarts: number;

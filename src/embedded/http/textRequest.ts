@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { ServedModel } from '../servedModel.ts';
+import type { EngineModel } from '../engineModel.ts';
 import { ApiError } from './apiError.ts';
 import type { TextRequest } from './generateText.ts';
 import type { GenerationFields } from './requests.ts';
@@ -27,7 +27,7 @@ interface Asked {
  * @throws ApiError 400 when the prompt is empty, too long, or holds ids that the model does not have.
  */
 export function textRequest(
-  model: ServedModel,
+  model: EngineModel,
   request: GenerationFields,
   { promptIds, maxTokens, topLogprobs, moreStops = [] }: Asked,
 ): TextRequest {

@@ -1,6 +1,6 @@
 import { WorkerLostError } from '../worker/llamaProcess.ts';
 import type { LlamaSupervisor } from '../worker/llamaSupervisor.ts';
-import type { ServedModel } from '../servedModel.ts';
+import type { EngineModel } from '../engineModel.ts';
 import type { OperationInput, OperationName, OperationOutput } from '../worker/workerProtocol.ts';
 import { ApiError } from './apiError.ts';
 import type { TokenTexts } from './logprobs.ts';
@@ -10,9 +10,9 @@ const maxAttempts = 3;
 /** The model's tokenizer; it works while a request is being computed. */
 export class Tokenizer {
   readonly #supervisor: LlamaSupervisor;
-  readonly #model: ServedModel;
+  readonly #model: EngineModel;
 
-  constructor(supervisor: LlamaSupervisor, model: ServedModel) {
+  constructor(supervisor: LlamaSupervisor, model: EngineModel) {
     this.#supervisor = supervisor;
     this.#model = model;
   }

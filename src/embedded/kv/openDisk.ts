@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { ServedModel } from '../servedModel.ts';
+import type { EngineModel } from '../engineModel.ts';
 import type { ModelInfo } from '../worker/workerProtocol.ts';
 import { blockFileBytes } from './blockFile.ts';
 import { BlockFolder, newBlockCounters } from './blockFolder.ts';
@@ -29,7 +29,7 @@ export interface OpenDiskOptions {
 export interface OpenedDisk {
   readonly cache: DiskCache;
   /** Null when the model's state has no rows that could be cut into blocks. */
-  readonly blocks: ServedModel['blocks'];
+  readonly blocks: EngineModel['blocks'];
 }
 
 /**

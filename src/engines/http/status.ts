@@ -2,7 +2,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import { parseLoosely, serverReason } from './errorWords.ts';
 
 /** An answer that is no success, as far as it was read. */
-export interface Refusal {
+export interface RefusedAnswer {
   readonly status: number;
   readonly location: string | null;
   readonly text: string;
@@ -30,7 +30,7 @@ function paramOf(value: unknown): unknown {
 }
 
 /** @returns the error that a status other than 2xx means. */
-export function statusError(refusal: Refusal): CwmError {
+export function statusError(refusal: RefusedAnswer): CwmError {
   const { status, label, path, keySent } = refusal;
   const reason = serverReason(refusal.text);
   const said = reason === '' ? '' : `: ${reason}`;
@@ -88,7 +88,7 @@ export function statusError(refusal: Refusal): CwmError {
 }
 
 /** Following one could carry the API key and the conversation to another host, so none is followed. */
-function redirectError({ status, location, label, path }: Refusal): CwmError {
+function redirectError({ status, location, label, path }: RefusedAnswer): CwmError {
   const target = location === null ? 'elsewhere' : `to ${location.slice(0, 200)}`;
   return new CwmError(
     'NotAnEngine',

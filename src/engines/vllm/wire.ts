@@ -63,7 +63,7 @@ const usageSchema = z.object({
   completion_tokens: maybe(count),
   prompt_tokens_details: maybe(z.object({ cached_tokens: maybe(count) })),
 });
-export type Usage = z.infer<typeof usageSchema>;
+export type TokenUsage = z.infer<typeof usageSchema>;
 
 /** Of `/server_info`, which holds every setting of the server, keys included: only this is read. */
 export const serverInfoSchema = z.object({

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { answerChunksSchema } from '../schemas/answerChunk.ts';
 import { primeResultSchema, sendResultSchema } from '../schemas/turn.ts';
+import { continueFromChoices } from '../settings/sessionChoices.ts';
 import { onEngine, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
@@ -24,7 +25,7 @@ export const turnShapes = () =>
         /** 0 to 2; default 0, greedy. */
         temperature: z.optional(z.number()),
         /** `template` renders the whole conversation again, this time. Default: as the backend is set. */
-        continueFrom: z.optional(z.enum(['ids', 'template'])),
+        continueFrom: z.optional(z.enum(continueFromChoices)),
         ...onEngine,
       }),
       output: sendResultSchema,

@@ -78,13 +78,15 @@ export const pruneResultSchema = z.object({
 });
 export type PruneResult = z.infer<typeof pruneResultSchema>;
 
+/** A deleted item that can still be restored, unless its kind is `other`. */
 export const trashItemSchema = z.object({
   id: text,
   kind: z.enum(['session', 'window', 'other']),
   name: text,
   deletedAt: text,
-  /** It goes for good with the first start after this. */
+  /** Removed by the first start after this. */
   expiresAt: text,
+  /** Bytes that its removal frees. */
   sizeBytes: number,
 });
 export type TrashItem = z.infer<typeof trashItemSchema>;

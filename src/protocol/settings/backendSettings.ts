@@ -1,4 +1,5 @@
 import { logFormats, logLevels } from '../log.ts';
+import { continueFromChoices } from './sessionChoices.ts';
 
 interface Common {
   /** On the backend's command line, behind `--`. */
@@ -85,9 +86,9 @@ export const backendSettings = {
   continueFrom: {
     flag: 'continue-from',
     kind: 'choice',
-    values: ['ids', 'template'],
+    values: continueFromChoices,
     default: 'ids',
-    means: 'ids or template',
+    means: continueFromChoices.join(' or '),
     help: 'what the next prompt begins with: the token ids that the model server saw last, or the conversation rendered again: ids or template',
     setting: 'cwm.continueFrom',
   },

@@ -9,3 +9,10 @@ export const agentRoles = ['planner', 'actor'] as const;
  * messages behind all of the other's.
  */
 export const mergeWays = ['append', 'cherry-pick', 'rebase'] as const;
+
+/**
+ * The beginning of a session's next prompt. `ids`: the token ids that the engine saw last. `template`: the whole conversation, rendered by
+ * the chat template again.
+ */
+export const continueFromChoices = ['ids', 'template'] as const;
+export type ContinueFrom = (typeof continueFromChoices)[number];

@@ -1,4 +1,5 @@
-import type { TrashItem, TrashStore } from '../../core/ports/trash.ts';
+import type { TrashStore } from '../../core/ports/trash.ts';
+import type { TrashItem } from '../../protocol/schemas/space.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { TrashItem } from '../../core/ports/trash.ts';
+import type { TrashItem } from '../../protocol/schemas/space.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Files } from '../disk/files.ts';

@@ -1,6 +1,6 @@
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
-import type { Conversations } from './conversations.ts';
+import type { ConversationTexts } from './conversationTexts.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
 import { doctorReport } from '../render/doctorReport.ts';
 import { statusReport, type AboutBackend } from '../render/statusReport.ts';
@@ -20,7 +20,7 @@ export interface Reports {
 export function documentTexts(
   connection: BackendConnection,
   state: ViewState,
-  conversations: Conversations,
+  conversations: ConversationTexts,
   reports: Reports,
 ): Readonly<Record<DocumentKind, DocumentText>> {
   return {

@@ -5,7 +5,7 @@ import { plain } from './markdown.ts';
 
 type ShownMessage = Pick<Message, 'role' | 'content' | 'lost' | 'cut'>;
 
-export interface Conversation {
+export interface ShownConversation {
   readonly title: string;
   readonly messages: readonly ShownMessage[];
   /** Messages before the first of `messages` that were not loaded. */
@@ -22,7 +22,7 @@ const speakers: Readonly<Record<Message['role'], string>> = {
 };
 
 /** The conversation as markdown, oldest message first. */
-export function conversationText(conversation: Conversation): string {
+export function conversationText(conversation: ShownConversation): string {
   const { title, messages, earlier, pending } = conversation;
   const parts = [`# ${plain(title)}`];
   if (earlier > 0) parts.push(`*${earlier} earlier messages are not shown.*`);

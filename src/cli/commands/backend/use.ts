@@ -3,7 +3,7 @@ import type { Discovery } from '../../../protocol/schemas/discovery.ts';
 import { firstReceipt } from '../../../client/firstReceipt.ts';
 import { CwmError, toCwmError, type ErrorReport } from '../../../protocol/errors.ts';
 import type { Receipt } from '../../../protocol/schemas/receipt.ts';
-import { engineChoices } from '../../../words/discovery.ts';
+import { engineOptions } from '../../../words/discovery.ts';
 import type { Perform } from '../../action.ts';
 import { engineOf } from '../../engineSpec.ts';
 import { receiptText } from '../../receiptText.ts';
@@ -29,7 +29,7 @@ function found(run: Run): Promise<Discovery> {
 /** @throws CwmError InvalidParameter for a number that the list does not have. */
 async function specOf(run: Run, choice: string): Promise<string> {
   if (!/^\d+$/.test(choice)) return engineOf(choice, undefined, run.terminal.cwd) ?? choice;
-  const chosen = engineChoices(await found(run))[Number(choice) - 1];
+  const chosen = engineOptions(await found(run))[Number(choice) - 1];
   if (chosen) return chosen.spec;
   throw new CwmError('InvalidParameter', `The list has no number ${choice}.`, {
     hint: 'Run "cwm use" to see the list.',
@@ -63,7 +63,7 @@ function usedText({ engine, receipt, problem }: Used): string {
 }
 
 function listText(discovery: Discovery): string {
-  const choices = engineChoices(discovery);
+  const choices = engineOptions(discovery);
   const used = `New sessions use ${discovery.defaultEngine}.`;
   if (choices.length === 0) {
     return `No model server answers on this machine, and no model file was found.\n${used} "cwm use URL" or "cwm use embedded:FILE.gguf" changes that.`;

@@ -6,7 +6,7 @@ import type { Link, LinkRequest } from '../../http/link.ts';
 import { parseJson } from '../../http/parseJson.ts';
 import { streamFailure } from '../../http/streamFailure.ts';
 import { contentText, plainText } from './contentText.ts';
-import { chatChunkSchema, type ChatChunk, type Usage } from '../wire.ts';
+import { chatChunkSchema, type ChatChunk, type TokenUsage } from '../wire.ts';
 
 export interface ChatAnswer {
   readonly text: string;
@@ -18,7 +18,7 @@ export interface ChatAnswer {
   readonly outputIds: readonly number[] | null;
   /** `length` where the answer was cut at its limit, whatever the server calls that. */
   readonly finishReason: string;
-  readonly usage: Usage | null;
+  readonly usage: TokenUsage | null;
   readonly timeToFirstTokenMs: number | null;
   readonly serverTimeToFirstTokenMs: number | null;
   readonly triedBefore: boolean;
@@ -45,7 +45,7 @@ export async function readChat(
   let outputIds: number[] | null = null;
   let finishReason: string | null = null;
   let hasEnded = false;
-  let usage: Usage | null = null;
+  let usage: TokenUsage | null = null;
   let firstTokenMs: number | null = null;
   let serverTimeToFirstTokenMs: number | null = null;
   let triedBefore = false;
@@ -116,7 +116,7 @@ function parseChunk(event: StreamEvent, link: Link, request: LinkRequest): ChatC
   return checkAnswer(value, chatChunkSchema, 'EngineFailed', what);
 }
 
-const isFewer = (ids: readonly number[] | null, usage: Usage | null): boolean =>
+const isFewer = (ids: readonly number[] | null, usage: TokenUsage | null): boolean =>
   ids !== null && typeof usage?.completion_tokens === 'number' && usage.completion_tokens !== ids.length;
 
 type Choice = NonNullable<ChatChunk['choices']>[number];

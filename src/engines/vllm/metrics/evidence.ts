@@ -1,13 +1,13 @@
 import type { ReuseEvidence } from '../../../core/ports/engine.ts';
 import type { KvTier } from '../../../protocol/schemas/receipt.ts';
 import { bySource, cachedBySource, type ServerMetrics } from './serverMetrics.ts';
-import type { Usage } from '../wire.ts';
+import type { TokenUsage } from '../wire.ts';
 
 /** What one request showed, before it is weighed. */
 export interface Observation {
   /** 0 when it is not known. */
   readonly sentTokens: number;
-  readonly usage: Usage | null;
+  readonly usage: TokenUsage | null;
   /** An earlier try may have filled the cache that this one found. */
   readonly triedBefore: boolean;
   readonly timeToFirstTokenMs: number | null;

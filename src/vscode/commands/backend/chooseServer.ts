@@ -1,6 +1,6 @@
 import { window, type QuickPickItem } from 'vscode';
 import { firstReceipt } from '../../../client/firstReceipt.ts';
-import { engineChoices, type EngineChoice } from '../../../words/discovery.ts';
+import { engineOptions, type EngineOption } from '../../../words/discovery.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { useEngine } from '../../settings/useEngine.ts';
@@ -22,13 +22,13 @@ export const chooseServer = command('cwm.chooseServer', {
   },
 });
 
-type EngineItem = QuickPickItem & Pick<EngineChoice, 'spec'>;
+type EngineItem = QuickPickItem & Pick<EngineOption, 'spec'>;
 
 async function pickEngine(app: App): Promise<string | undefined> {
   const baseUrl = process.env['OPENAI_BASE_URL'];
   const items = app.connection
     .call('discover', baseUrl === undefined ? {} : { baseUrl })
-    .then((found): EngineItem[] => [...engineChoices(found), anotherUrl]);
+    .then((found): EngineItem[] => [...engineOptions(found), anotherUrl]);
   const picked = await window.showQuickPick(items, {
     title: commandTitles['cwm.chooseServer'],
     placeHolder: 'Model servers and model files on this machine',

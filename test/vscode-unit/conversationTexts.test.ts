@@ -3,7 +3,7 @@ import { CwmError } from '../../src/protocol/errors.ts';
 import type { SendResult } from '../../src/protocol/schemas/turn.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
-import { Conversations } from '../../src/vscode/documents/conversations.ts';
+import { ConversationTexts } from '../../src/vscode/documents/conversationTexts.ts';
 import { ViewState } from '../../src/vscode/state.ts';
 import { aSession } from './builders.ts';
 import { FakeBackend } from './fakeBackend.ts';
@@ -52,7 +52,7 @@ async function conversationsWith(messages: Message[], sent: () => Promise<undefi
     },
   });
   const connection = new BackendConnection(async () => backend, new ViewState(fail), fail);
-  const conversations = new Conversations(connection, fail);
+  const conversations = new ConversationTexts(connection, fail);
   await connection.open();
   const changed: string[] = [];
   conversations.onChange((session) => changed.push(session));

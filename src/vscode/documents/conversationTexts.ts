@@ -25,7 +25,7 @@ interface Pending {
 }
 
 /** The texts of the conversations that are open as documents: the stored messages, and the answer that is arriving. */
-export class Conversations implements Disposable {
+export class ConversationTexts implements Disposable {
   readonly #connection: BackendConnection;
   readonly #loaded = new Map<string, Loaded>();
   readonly #loading = new Map<string, Promise<Loaded>>();

@@ -2,7 +2,7 @@ import type { ChosenTemplate } from './model/chooseTemplate.ts';
 import type { ModelInfo } from './worker/workerProtocol.ts';
 
 /** The one model of this process, as clients see it. */
-export interface ServedModel {
+export interface EngineModel {
   readonly id: string;
   /** As the user named it. */
   readonly path: string;

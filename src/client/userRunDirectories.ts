@@ -11,6 +11,6 @@ const system = (): base.RunDirectorySystem => ({
 });
 
 /** Where a backend writes its record and its log when it cannot write to the storage directory. */
-export const runDirectories = (storage: string): readonly string[] => base.runDirectories(storage, system());
+export const userRunDirectories = (storage: string): readonly string[] => base.runDirectories(storage, system());
 
-export const makeRunDirectory = (storage: string): string | null => base.makeRunDirectory(storage, system());
+export const makeUserRunDirectory = (storage: string): string | null => base.makeRunDirectory(storage, system());
