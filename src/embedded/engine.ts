@@ -15,7 +15,7 @@ export interface GenerationRequest {
   readonly sampling: SamplingOptions;
   /** How many alternatives to each token are to be named; null for none and no log-probabilities at all. */
   readonly topLogprobs: number | null;
-  /** Tokens that end the answer, the last of it. */
+  /** Tokens that end the answer; such a token is the answer's last one. */
   readonly endIds: ReadonlySet<number>;
 }
 
@@ -145,7 +145,7 @@ export class EmbeddedEngine {
     }
   }
 
-  /** Computes the prompt from a position on, and stores what can be reused of it at these places. */
+  /** Computes the prompt from a position on, and stores its reusable KV at these places. */
   async #evaluatePrompt(
     llama: Llama,
     prompt: Prompt,
@@ -204,7 +204,7 @@ function unlessLost(error: unknown): void {
   if (!(error instanceof WorkerLostError)) throw error;
 }
 
-/** Candidates to ask llama.cpp for: none where the greedy token is all there is to know. */
+/** Number of candidates to ask llama.cpp for: none when only the greedy token is wanted. */
 function candidatesFor({ sampling, topLogprobs }: GenerationRequest): number {
   if (sampling.temperature > 0) return sampledCandidates;
   return topLogprobs === null ? 0 : Math.max(1, topLogprobs);

@@ -10,7 +10,7 @@ export interface EngineModel {
   readonly sha256: string;
   readonly info: ModelInfo;
   readonly template: ChosenTemplate;
-  /** What the user should know about it, in plain words; null for nothing. */
+  /** A notice about it for the user; null for none. */
   readonly notice: string | null;
   readonly blockTokens: number;
   /** Null when the model's state has no rows that could be stored as blocks. */

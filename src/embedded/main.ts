@@ -33,7 +33,7 @@ function takeKvKey(): Uint8Array | null {
   throw new CwmError('InvalidConfig', 'The key for KV in CWM_KV_KEY is not 64 hex digits.');
 }
 
-/** What the parent may say at any time: blocks that a request will load. */
+/** The message that the parent may send at any time: blocks that a request will load. */
 const hintSchema = z.object({ prefetch: z.array(z.string()) });
 
 let engine: RunningEngine | null = null;
@@ -54,7 +54,7 @@ try {
     const hashes = hintSchema.safeParse(message).data?.prefetch ?? [];
     void prefetchBlocks(options.kvDir, hashes, AbortSignal.timeout(options.loadTimeoutMs)).catch(() => undefined);
   });
-  // A moment later, so that the request that noticed it is answered.
+  // A moment later, so that the request that noticed it gets its answer.
   const endSoon = (): void => void setTimeout(end, 50);
   const secrets = { token: process.env['CWM_ENGINE_TOKEN'] || undefined, kvKey: takeKvKey() };
   engine = await serveEmbedded(options, secrets, endSoon, log);

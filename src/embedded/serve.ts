@@ -33,13 +33,13 @@ export interface RunningEngine {
   readonly url: string;
   /** Of the llama.cpp process as it is now; another after it died. */
   readonly workerPid: number;
-  /** Ends everything at once; requests that run are cut off. */
+  /** Ends everything at once; requests in progress are cut off. */
   close(): void;
 }
 
 /** Tokens per evaluation: enough to keep the matrix kernels busy, few enough to notice an abort. */
 const batchTokens = 512;
-/** Longer than clients keep an idle connection, so that it is they who close it. */
+/** Longer than clients keep an idle connection, so that the clients close it. */
 const keepAliveTimeoutMs = 65_000;
 
 const notStoredNotice =
@@ -66,9 +66,9 @@ export async function serveEmbedded(
   threads.start();
   const samplePath = join(runFolder, 'sample.state');
   const supervisor = new LlamaSupervisor(async (onEnd) => {
-    // Other weights would go on over the KV of these.
+    // Other weights would continue the KV of these.
     if (!files.isUnchanged()) return endForNewModel();
-    // Somebody may have deleted it since.
+    // Somebody may have deleted it by now.
     mkdirSync(runFolder, { recursive: true, mode: 0o700 });
     const config = { ...options, modelPath: files.path, batchTokens, samplePath };
     return startLlama(
@@ -177,8 +177,8 @@ export async function serveEmbedded(
 }
 
 /**
- * With the GPU where there is one. A driver that ends the process, or a GPU that is full, costs nothing but the GPU when
- * nobody asked for it by name.
+ * Uses the GPU where there is one. When nobody named the GPU, a driver that ends the process or a GPU that is full only means that the CPU
+ * computes.
  */
 async function startLlama(
   config: WorkerConfig,

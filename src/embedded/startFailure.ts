@@ -1,7 +1,7 @@
 import { CwmError } from '../protocol/errors.ts';
 import { OperationFailedError, WorkerLostError } from './worker/llamaProcess.ts';
 
-/** What people are told when llama.cpp could not be started with a model. */
+/** The error for people when llama.cpp could not start with a model. */
 export function startFailure(path: string, cause: unknown): CwmError {
   if (cause instanceof CwmError) return cause;
   const words = cause instanceof Error ? cause.message : String(cause);

@@ -5,7 +5,7 @@ export class TurnQueue {
   readonly #queue = new SerialQueue();
 
   /**
-   * Waits for the caller's turn, which lasts until the function that it gets is called.
+   * Waits for the caller's turn, which lasts until the caller calls the function that it gets.
    *
    * @throws the signal's reason when it is aborted while waiting.
    */

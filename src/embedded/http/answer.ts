@@ -20,8 +20,8 @@ export async function wholeAnswer(answer: Answer): Promise<object> {
 }
 
 /**
- * A stream of server-sent events: one chunk for each token, the usage with no choices where it was asked for, `[DONE]`.
- * A failure after the stream began is one more event. A client that does not read holds up nobody.
+ * A stream of server-sent events: one chunk for each token, the usage with no choices where the client asked for it, `[DONE]`. A failure
+ * after the stream began is one more event. A client that does not read delays no other request.
  *
  * @param stop ends the generation when the client goes away.
  */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { TextPiece } from './generateText.ts';
 import { chatLogprobs, completionLogprobs, type TokenTexts } from './logprobs.ts';
 
-/** What an answer is made of, whole or as one chunk of a stream. */
+/** The parts of an answer, whole or as one chunk of a stream. */
 export interface AnswerPart {
   readonly pieces: readonly TextPiece[];
   readonly texts: TokenTexts | null;

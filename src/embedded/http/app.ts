@@ -48,7 +48,7 @@ export function buildApp(options: AppOptions): Hono {
   const template = new ChatTemplate(model.info, model.template);
   const app = new Hono();
   const fail = (error: unknown, context: Context): Response => {
-    // Nobody is there to read an answer.
+    // The client is gone.
     if (context.req.raw.signal.aborted) return new Response(null, { status: 499 });
     const apiError = toApiError(error);
     if (apiError !== error) options.log(`${context.req.method} ${context.req.path} failed: ${describe(error)}`);
@@ -65,7 +65,7 @@ export function buildApp(options: AppOptions): Hono {
   );
 
   app.post('/v1/*', async (_, next) => {
-    // Before anything is computed: the KV of these weights must not be continued by others.
+    // Check before computing: other weights must not continue the KV of these.
     options.checkModel();
     await next();
   });

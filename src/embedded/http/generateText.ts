@@ -24,7 +24,7 @@ export interface TextPiece {
   readonly finish: Finish | null;
 }
 
-/** Runs a request and gives its text. To be run to its end or returned, as {@link EmbeddedEngine.generate}. */
+/** Runs a request and yields its text. Run the generator to its end or return it, as with {@link EmbeddedEngine.generate}. */
 export async function* generateText(
   engine: EmbeddedEngine,
   detokenize: Detokenize,

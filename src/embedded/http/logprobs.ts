@@ -8,7 +8,7 @@ export const namedIds = (pieces: readonly TextPiece[]): number[] => [
   ...new Set(pieces.flatMap(({ id, top }) => [id, ...top.map((entry) => entry.id)])),
 ];
 
-/** The form of `/v1/completions`: parallel lists. The said token is among the alternatives, even where it is none of the best. */
+/** The form of `/v1/completions`: parallel lists. The generated token is among the alternatives even when it is not one of the best. */
 export function completionLogprobs(pieces: readonly TextPiece[], texts: TokenTexts, firstOffset: number): object {
   let offset = firstOffset;
   const offsets = pieces.map(({ text }) => {

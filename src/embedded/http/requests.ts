@@ -3,7 +3,7 @@ import { ApiError } from './apiError.ts';
 
 const optional = <Schema extends z.ZodMiniType>(schema: Schema) => z.optional(z.nullable(schema));
 const count = z.int().check(z.nonnegative());
-// One check of the whole list: a prompt of 100,000 ids is looked at in a millisecond.
+// One check for the whole list: 100,000 ids take a millisecond.
 const tokenIds = z.custom<number[]>(
   (value) => Array.isArray(value) && value.every((id) => Number.isInteger(id) && id >= 0),
   'expected a list of token ids',
@@ -87,7 +87,7 @@ export function parseRequest<Schema extends z.ZodMiniType>(schema: Schema, body:
   throw new ApiError(400, `The request is not valid${where}: ${issue?.message ?? 'it is not an object'}.`);
 }
 
-/** @throws ApiError 400 for what this engine cannot do and must not silently leave out. */
+/** @throws ApiError 400 for features that this engine lacks and must not ignore. */
 export function refuseUnsupported(request: GenerationFields & { readonly suffix?: string | null | undefined }): void {
   const refuse = (what: string): never => {
     throw new ApiError(400, `${what} is not supported by this engine.`);

@@ -2,13 +2,14 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes, type CipherG
 import { kvBlockHead } from '../../base/kvBlockHead.ts';
 
 /**
- * A piece of KV on disk: magic · name (32 bytes) · SHA-256 over name and body (32) · nonce (12) · tag of the body (16) · tag of
- * all this (16) · body.
+ * A piece of KV on disk:
  *
- * The body is the payload, or what AES-256-GCM makes of it under the store's key. A tag is AES-GCM's own; over what is not
- * encrypted it is GMAC under a key of zeros: no secret, but a checksum of 128 bits, several times as fast as SHA-256 or CRC-32.
- * A file that was cut, changed, zeroed or put under another name does not decode. The SHA-256 is not needed for that: it is what a
- * window's record says of the block, and what a verification computes again.
+ * magic · name (32 bytes) · SHA-256 over name and body (32) · nonce (12) · tag of the body (16) · tag of all this (16) · body.
+ *
+ * The body is the payload, encrypted with AES-256-GCM where the store has a key. An encrypted file has AES-GCM's own tags. A file in clear
+ * has GMAC tags under a key of zeros: no secret, but a checksum of 128 bits, several times as fast as SHA-256 or CRC-32. A file that was
+ * cut, changed, zeroed or renamed does not decode. Decoding does not need the SHA-256: a window's record stores it, and a verification
+ * computes it again.
  */
 const magics = {
   /** The rows of one block of tokens. */
@@ -18,7 +19,7 @@ const magics = {
 } as const;
 export type PieceKind = keyof typeof magics;
 
-/** What the name of each kind of file ends with. */
+/** The end of each kind's file name. */
 export const pieceEndings = { rows: '.kv', position: '.state' } as const satisfies Record<PieceKind, string>;
 
 const formatVersion = 2;

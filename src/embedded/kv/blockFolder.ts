@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { blockFileBytes, decodeBlock, encodeBlock, pieceEndings, type BlockSeal, type PieceKind } from './blockFile.ts';
 import { isMissing, messageOf, writePiece } from './writePiece.ts';
 
-/** What was done with KV files since the process started. */
+/** Counts of work on KV files since the process started. */
 export interface BlockCounters {
   read: number;
   written: number;
-  /** Files that were not the piece they should be; each was deleted. */
+  /** Files that were damaged or were not the piece of their name. Each was deleted. */
   damaged: number;
   /** Pieces that could not be written, as on a full disk. They are computed again when they are needed. */
   writeFailures: number;
@@ -109,7 +109,7 @@ export class BlockFolder {
     return true;
   }
 
-  /** Counts it, and says it unless the write before failed the same way: a full disk fails a thousand times. */
+  /** Counts the failure, and logs it unless the previous write failed in the same way: a full disk fails a thousand times. */
   failedToWrite(hash: string, message: string): void {
     this.counters.writeFailures++;
     const reason = message.replaceAll(hash, 'BLOCK').replaceAll(hash.slice(0, 2), '');

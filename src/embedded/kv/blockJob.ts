@@ -22,18 +22,18 @@ export interface BlockJob {
   readonly stateFile: number;
   /** Where a file is written before it gets its name; each thread adds its number. */
   readonly temporary: string;
-  /** Blocks of at most so many bytes together are read or written at once, because that pays while they fit the processor's caches. */
+  /** Most bytes of blocks that are read or written together. More does not fit the processor's caches, and is slower. */
   readonly stripBytes: number;
   /** A larger block is read and placed in parts of about so many bytes, for the same reason. */
   readonly partBytes: number;
 }
 
-/** What became of one block. A string is why it could not be written. */
+/** The outcome of one block. A string is the reason of a failed write. */
 export type BlockOutcome = 'done' | 'missing' | 'damaged' | 'not-reached' | { readonly failure: string };
 
 const tokenBytesOf = (runs: readonly RowRun[]): number => runs.reduce((sum, { rowBytes }) => sum + rowBytes, 0);
 
-/** How many blocks one thread takes at a time. */
+/** Number of blocks that one thread takes at a time. */
 export const blocksAtOnce = ({ runs, blockTokens, stripBytes }: BlockJob): number =>
   Math.max(1, Math.floor(stripBytes / (tokenBytesOf(runs) * blockTokens)));
 
@@ -222,7 +222,7 @@ function writeAll(file: number, bytes: Uint8Array, offset: number): void {
   for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, offset + at);
 }
 
-/** @throws Error when the file ends before. */
+/** @throws Error when the file is shorter. */
 function readAll(file: number, bytes: Uint8Array, offset: number): void {
   for (let at = 0; at < bytes.length;) {
     const got = readSync(file, bytes, at, bytes.length - at, offset + at);

@@ -78,7 +78,7 @@ export class DiskCache {
     return (this.#positions ?? this.#rows)?.has(hash) ?? false;
   }
 
-  /** The most blocks from the first on, at most `maxBlocks`, that seem to be on disk and can be continued behind. */
+  /** Number of leading blocks, at most `maxBlocks`, that seem to be on disk and behind which a prompt can continue. */
   reach(hashes: readonly string[], maxBlocks: number): number {
     let blocks = maxBlocks;
     if (this.#rows) {
@@ -90,8 +90,8 @@ export class DiskCache {
   }
 
   /**
-   * Puts together the state of the longest run of good blocks from the first on, at most `maxBlocks`, that can be continued behind.
-   * It takes room until {@link release}.
+   * Assembles the state of the longest run of good leading blocks, at most `maxBlocks`, behind which a prompt can continue. The state takes
+   * room until {@link release}.
    *
    * @returns null when there is no such run.
    * @throws Error when the state cannot be written, as on a full disk.
@@ -110,7 +110,7 @@ export class DiskCache {
       for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
       const good = await this.#place(frame, file, hashes.slice(0, expected));
       if (good === expected) {
-        // Nothing that was not checked reaches llama.cpp, whatever made it.
+        // llama.cpp gets checked states only, whatever made them.
         parseStateFile(fileSource(file), this.#shape);
         this.counters.placeMs += performance.now() - startedMs;
         return { blocks: expected, state };
@@ -121,12 +121,12 @@ export class DiskCache {
     return null;
   }
 
-  /** Frees what the state takes that was assembled or saved last. The next one waits for it, so that nobody else has to. */
+  /** Frees the room of the state that was assembled or saved last. Only the next state waits for it. */
   release(): Promise<void> {
     return this.#passing.release();
   }
 
-  /** Whether anything of these blocks has no file: rows, or the position state behind the last. */
+  /** Whether a file of these blocks is missing: rows, or the position state behind the last block. */
   isMissingAny(hashes: readonly string[]): boolean {
     const last = hashes.at(-1);
     if (last === undefined) return false;
@@ -140,11 +140,11 @@ export class DiskCache {
   }
 
   /**
-   * Has llama.cpp save its state, cuts the missing rows out of it and writes them, and the position state behind the last block.
+   * Lets llama.cpp save its state, and writes from it the missing rows of these blocks and the position state behind the last one.
    *
-   * @param ids begins with the tokens of these blocks; the saved state holds all of them, and ends with them when the model
-   *   has position states.
-   * @param savedTokens how many tokens the state will hold.
+   * @param ids begins with the tokens of these blocks; the saved state holds all of them, and ends with them when the model has position
+   *   states.
+   * @param savedTokens number of tokens in the saved state.
    * @throws StateFormatError, Error when the state is not that of these ids; nothing is written then.
    */
   async store(
@@ -190,7 +190,7 @@ export class DiskCache {
       });
     }
     const last = hashes.at(-1);
-    // Where rows were computed again, a position state that lies there may be as wrong as they were.
+    // Recomputed rows replace damaged ones; the stored position state behind them may be damaged, too.
     if (this.#positions && last !== undefined && (missing.length > 0 || !this.#positions.has(last))) {
       this.#positionBytes = Math.max(this.#positionBytes, source.sizeBytes - state.positionOffset);
       const position = source.read(state.positionOffset, source.sizeBytes - state.positionOffset);
@@ -198,7 +198,7 @@ export class DiskCache {
     }
   }
 
-  /** How many of these blocks are in the state now, from the first on without a gap. Damaged ones are deleted. */
+  /** Number of leading blocks, without a gap, that are in the state now. Deletes damaged ones. */
   async #place(frame: StateFrame, file: number, hashes: readonly string[]): Promise<number> {
     if (!this.#rows) return hashes.length;
     const blocks = hashes.map((hash, index) => ({ hash, index }));
@@ -229,7 +229,7 @@ const warmUpTokens = 8192;
 const stripBytes = 1 << 20;
 const partBytes = 256 << 10;
 
-/** Less than what one read call can take on every system. */
+/** Below the limit of one read call on every system. */
 const maxReadBytes = 1 << 30;
 
 function fileSource(file: number): ByteSource {

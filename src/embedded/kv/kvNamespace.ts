@@ -6,7 +6,7 @@ import { defaultHashSeed, type BlockHashProfile } from '../../base/kvBlockHash.t
 import { CwmError } from '../../protocol/errors.ts';
 import type { KvLayout } from './kvLayout.ts';
 
-/** How this engine names blocks: as vLLM ≥ 0.31 does with `--prefix-caching-hash-algo sha256_cbor`. */
+/** This engine names blocks as vLLM ≥ 0.31 does with `--prefix-caching-hash-algo sha256_cbor`. */
 export const hashProfile: BlockHashProfile = {
   algorithm: 'sha256_cbor',
   seed: defaultHashSeed,
@@ -16,7 +16,7 @@ export const hashProfile: BlockHashProfile = {
 /** Of block files. KV is cache, so that files of an older format are deleted, not read. */
 const formatVersion = 2;
 
-/** Everything that the bytes of a block depend on, and its name does not contain. */
+/** Everything that a block's bytes depend on and its name does not contain. */
 export interface KvNamespace {
   readonly formatVersion: typeof formatVersion;
   readonly modelSha256: string;

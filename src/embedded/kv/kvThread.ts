@@ -1,19 +1,19 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { BlockBench, blocksAtOnce, type BlockJob, type BlockOutcome } from './blockJob.ts';
 
-/** What a thread is sent: a job, and how far all threads together have come in it. */
+/** A message to a thread: a job, and the progress of all threads in it. */
 export interface SharedJob {
   readonly job: BlockJob;
   /** The number of the next block that nobody has taken. */
   readonly next: Int32Array;
 }
 
-/** What a thread answers: outcomes by the number of the block, or why it could not work. */
+/** A thread's answer: outcomes by the number of the block, or the reason of its failure. */
 export type ThreadReply =
   | { readonly outcomes: readonly (readonly [number, BlockOutcome])[] }
   | { readonly failure: string };
 
-/** Takes blocks of the job until none is left. After a block that cannot be placed, none behind it is of use. */
+/** Takes blocks of the job until none is left. When a block cannot be placed, those behind it are useless. */
 const bench = new BlockBench();
 const { thread } = workerData as { readonly thread: number };
 

@@ -11,7 +11,7 @@ const threadPath = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './kvThread.ts' : './kvThread.js', import.meta.url),
 );
 
-/** Threads that read, check and write the files of blocks. One job at a time; they do not hold the process. */
+/** Threads that read, check and write the files of blocks, one job at a time. They do not keep the process alive. */
 export class KvThreads {
   readonly #threads: (Worker | null)[];
 
@@ -26,7 +26,7 @@ export class KvThreads {
   }
 
   /**
-   * What became of each block, in the job's order.
+   * The outcome of each block, in the job's order.
    *
    * @throws Error when a thread could not work, as over a state file that ends too early.
    */

@@ -27,7 +27,7 @@ const spareBytes = 256 << 20;
  * it is a file in the run folder, deleted after each use.
  */
 export class PassingState {
-  /** To be handed to llama.cpp's process as number 4; null where there are no memory files. */
+  /** The file that llama.cpp's process gets as number 4; null where there are no memory files. */
   readonly memoryFile: number | null;
   readonly #diskPath: string;
   #opened: number | null = null;
@@ -39,7 +39,7 @@ export class PassingState {
     this.memoryFile = memoryFile;
   }
 
-  /** In memory where this size has room there, once the state before it takes none any more. */
+  /** Waits until the room of the previous state is free. In memory when there is room for this size. */
   async place(sizeBytes: number): Promise<StateFileAt> {
     await this.#freeing;
     return this.memoryFile !== null && hasRoomInMemory(sizeBytes) ? this.#inMemory(this.memoryFile) : this.onDisk();

@@ -4,7 +4,7 @@ import { OperationFailedError, WorkerLostError, type Llama } from '../worker/lla
 import type { NextToken } from '../worker/workerProtocol.ts';
 import type { DiskCache } from './diskCache.ts';
 
-/** What decides which KV may be reused. */
+/** The facts that decide which KV may be reused. */
 export interface Prompt {
   readonly ids: readonly number[];
   /** Prompts under different salts share no KV. */
@@ -52,7 +52,7 @@ export class PrefixCache {
     return llama.info.canTruncate && (this.disk?.cutsAnywhere ?? true);
   }
 
-  /** The sequence is lost, or nobody knows what it holds. */
+  /** Call it when the sequence is lost, or its content is unknown. */
   forget(): void {
     this.#live = null;
   }
@@ -82,8 +82,8 @@ export class PrefixCache {
   }
 
   /**
-   * Writes what has no file yet of the prompt's first blocks, which the sequence holds; where a state cannot be cut it ends
-   * with them. What cannot be written is computed again when it is needed.
+   * Writes the missing files of the prompt's first blocks. The sequence holds these blocks, and ends with them when its state cannot be
+   * cut. A block that cannot be written is computed again when it is needed.
    */
   async store(llama: Llama, prompt: Prompt, blocks: number): Promise<void> {
     const { disk } = this;
@@ -110,7 +110,7 @@ export class PrefixCache {
     if (!live || live.llama !== llama || live.salt !== salt) return 0;
     const common = Math.min(Math.floor(commonPrefixLength(live.ids, ids) / this.#options.blockTokens), maxBlocks);
     // An answer's rows, computed token by token, may differ in their last bits from those of the same tokens in an earlier
-    // prompt. The ones on disk are those that a restart brings back, so they are the ones to use.
+    // prompt. A restart brings back the rows on disk, so use those.
     for (let index = live.sealedBlocks; index < common; index++) {
       if (this.disk?.endsWith(hashes[index] ?? '')) return index;
     }
@@ -156,7 +156,7 @@ export class PrefixCache {
         throw new OperationFailedError(`llama.cpp loaded ${loaded} of ${loadedIds.length} tokens.`);
     } catch (error) {
       disk.discard(hashes.slice(0, blocks));
-      // After a refused load the sequence cannot be used any more.
+      // A refused load leaves the sequence unusable.
       llama.kill();
       throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
     }

@@ -39,7 +39,7 @@ export interface StateFile {
   readonly positionOffset: number;
 }
 
-/** The file is not one that llama.cpp may see. */
+/** llama.cpp must not read this file. */
 export class StateFormatError extends Error {
   override readonly name = 'StateFormatError';
 }
@@ -109,7 +109,7 @@ interface FoundRows {
   readonly runs: readonly RowRun[];
 }
 
-/** @param isOptional null instead of an error for what is no rows of positions 0 … n−1. */
+/** @param isOptional returns null instead of throwing when the rows are not those of positions 0 … n−1. */
 function takeRows(reader: Reader, tokenCount: number, isOptional: boolean): FoundRows | null {
   try {
     return readRows(reader, tokenCount);
@@ -192,7 +192,7 @@ export function stateFrame(
   return { sizeBytes: at + positionState.length, pieces, runs };
 }
 
-/** How large the state of so many tokens is, without its position state. */
+/** Size of the state of this many tokens, without its position state. */
 export const stateBytes = (rows: KvLayout | null, tokens: number): number =>
   rows
     ? 28 + (16 + kvBytesPerToken(rows)) * tokens + rowsHeadBytes * (rows.keys.length + rows.values.length)

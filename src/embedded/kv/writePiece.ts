@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { EncodedBlock } from './blockFile.ts';
 
 /**
- * Writes a file under a passing name and moves it to its own. Folders that were deleted are made again.
+ * Writes a file under a temporary name and renames it. Creates its folders again when somebody deleted them.
  *
  * @param temporary on the same file system; overwritten when a process that died left it.
  */
@@ -22,7 +22,7 @@ export function writePiece(path: string, temporary: string, { head, body }: Enco
   inFolder(path, () => renameSync(temporary, path));
 }
 
-/** Tries again in a new folder when that of `path` is missing. */
+/** Tries again in a new folder when the folder of `path` is missing. */
 function inFolder<T>(path: string, write: () => T): T {
   try {
     return write();

@@ -1,6 +1,6 @@
 /**
- * Chat templates for models that bring none, each with the tokens by which a vocabulary shows that the model was made for
- * it. They render what was said exactly as it was said, so that a longer conversation begins with the shorter one.
+ * Chat templates for models that bring none, each with the tokens by which a vocabulary shows that the model was made for it. They render
+ * each message unchanged, so that a longer conversation begins with the shorter one.
  */
 export interface BuiltInTemplate {
   /** Tokens of the vocabulary that must all be there. */

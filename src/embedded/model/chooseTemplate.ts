@@ -9,7 +9,7 @@ export interface ChosenTemplate {
   readonly template: Template;
   /** Texts that end an answer, besides the model's own end tokens. */
   readonly stopStrings: readonly string[];
-  /** What the user should know of it, in plain words; null for the model's own. */
+  /** A notice for the user; null for the model's own template. */
   readonly notice: string | null;
 }
 

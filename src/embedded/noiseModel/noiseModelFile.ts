@@ -23,13 +23,13 @@ import {
 /** Hash of the bytes that {@link defaultNoiseShape} gives: they are the same on every machine. */
 export const defaultNoiseSha256 = '5c85591ba25ab3eacd5c57e9c312f6e298b4187922b3a1a14d238a5fcc706142';
 
-/** Said wherever the model is named. */
+/** Follows the model's name wherever people read it. */
 export const noiseNotice =
   'This is a generated model with random weights: its KV cache is real, its text is noise. Choose a GGUF file for real answers.';
 
 /**
- * The generated model's file in `folder`, made when it is not there; takes well under a second. A file that is there was
- * written whole; whether its bytes still are the right ones is known once it was hashed.
+ * The generated model's file in `folder`, written when it is missing, in well under a second. A file that exists was written whole; its
+ * hash shows whether its bytes are still right.
  *
  * @throws CwmError WriteFailed, StorageFull when it cannot be written.
  */

@@ -40,7 +40,7 @@ export class RandomWeights {
     }
   }
 
-  /** Fills with what the table gives for 16 random bits, or with these bits themselves. */
+  /** Fills with the table's numbers for 16 random bits, or with these bits themselves. */
   #fill(target: Uint16Array, table: Uint16Array | null): void {
     const state = this.#state;
     let [a = 0, b = 0, c = 0, d = 0] = state;

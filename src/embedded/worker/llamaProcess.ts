@@ -53,7 +53,7 @@ export interface Llama {
 
   /**
    * @throws WorkerLostError when the process ends first, or does not answer in time and is killed.
-   * @throws OperationFailedError when llama.cpp says no.
+   * @throws OperationFailedError when llama.cpp refuses the operation.
    */
   call<Name extends OperationName>(
     name: Name,
@@ -78,8 +78,8 @@ export class LlamaProcess implements Llama {
   #info: ModelInfo | null = null;
 
   /**
-   * @param onEnd called once, when the process is gone, however it came about.
-   * @param memoryFile an open file that it gets as number 4; null for none.
+   * @param onEnd called once, when the process is gone for any reason.
+   * @param memoryFile an open file that the process gets as number 4; null for none.
    * @throws OperationFailedError, WorkerLostError when the model cannot be loaded; nothing is left running then.
    */
   static async start(

@@ -17,7 +17,7 @@ export class LlamaSupervisor {
     this.#log = log;
   }
 
-  /** How often a process had to be replaced. */
+  /** Number of processes that were replaced. */
   get restarts(): number {
     return this.#restarts;
   }

@@ -51,13 +51,13 @@ function openSequence(): LlamaContextSequence {
 async function start(config: WorkerConfig): Promise<ModelInfo> {
   const loaded = await loadModel(config);
   model = loaded.model;
-  // What can be reused is decided and stored outside; copies in this process' memory would only cost.
+  // Reuse is decided and stored outside; copies in this process' memory would only cost.
   sequence = loaded.context.getSequence({ checkpoints: { max: 0, interval: false } });
   await warmUp(config);
   return { ...loaded.info, canTruncate: !sequence.needsCheckpoints };
 }
 
-/** Touches every weight once, so that the first request's time is a request's time, and leaves a sample of the state. */
+/** Reads every weight once, so that the first request is not slower than the others, and leaves a sample of the state. */
 async function warmUp(config: WorkerConfig): Promise<void> {
   const ids = Array.from({ length: Math.min(32, config.batchTokens) }, (_, index) => index as Token);
   await evaluate(ids, 1);
@@ -79,7 +79,7 @@ async function evaluate(ids: readonly Token[], candidates: number | null): Promi
     {
       generateNext: {
         token: true,
-        // Temperature 0 leaves the logits as the model gave them; sampling is done where the request is known.
+        // Temperature 0 leaves the logits as the model gave them; the caller, who knows the request, does the sampling.
         options: { temperature: 0 },
         ...(wanted ? { totalLogitWeight: true, logits: { filter: { tokens: [], includeTop: candidates } } } : {}),
       },

@@ -49,7 +49,7 @@ export async function loadModel(config: WorkerConfig): Promise<LoadedModel> {
 /** @throws StartError when this package has no llama.cpp that runs here; its message says where. */
 async function openLlama({ gpu }: WorkerConfig, words: LlamaWords): Promise<Llama> {
   const here = `${process.platform}-${process.arch}${gpu === 'auto' || gpu === 'off' ? '' : ` with ${gpu}`}`;
-  // Imported here, so that a package without it is told like one without its binary.
+  // Imported here, so that a package without it gives the same error as one without its binary.
   const llamaCpp = await import('node-llama-cpp').catch((cause: unknown) => {
     throw new StartError('binary', here, cause);
   });
@@ -67,12 +67,12 @@ async function openLlama({ gpu }: WorkerConfig, words: LlamaWords): Promise<Llam
   } catch (cause) {
     throw cause instanceof llamaCpp.NoBinaryFoundError ? new StartError('binary', here, cause) : cause;
   }
-  // A kind of GPU that this system never has is passed over in silence.
+  // Skip silently a kind of GPU that this system never has.
   if (gpu !== 'auto' && gpu !== 'off' && llama.gpu !== gpu) throw new StartError('binary', here, null);
   return llama;
 }
 
-/** What llama.cpp says of an error goes to its log; what it throws is "Failed to load model". */
+/** llama.cpp writes the reason of an error to its log; its exception only says "Failed to load model". */
 class LlamaWords {
   #last: string[] = [];
 
@@ -96,7 +96,7 @@ class LlamaWords {
   }
 }
 
-/** `llama_model_load: error loading model: the reason` without what only a developer knows. */
+/** `llama_model_load: error loading model: the reason` without the parts that only a developer knows. */
 const withoutFunction = (line: string): string =>
   line.replace(/^[a-z_0-9]+: (?:error loading model: )?/i, '').replace(/^error loading model[^:]*: /, '');
 
@@ -109,7 +109,7 @@ async function attempt<T>(fault: Exclude<StartFault, 'binary'>, words: LlamaWord
   }
 }
 
-/** Where nobody said how long the context is to be, it is as long as the memory allows. */
+/** The context length when the user set none: as long as the memory allows. */
 async function openContext(
   model: LlamaModel,
   config: WorkerConfig,

@@ -10,7 +10,7 @@ export interface SamplingOptions {
   readonly seed: number;
 }
 
-/** How many of the best tokens are drawn from: far more than ever have a chance. */
+/** Number of best tokens to draw from: far more than ever have a chance. */
 export const sampledCandidates = 4096;
 
 /** Natural logarithm of a candidate's probability under the model, before temperature. */
@@ -19,7 +19,7 @@ export const logprobAt = (candidates: Candidates, index: number): number =>
   (candidates.logits[0] ?? 0) -
   Math.log(candidates.totalWeight);
 
-/** Index of the candidate to say at this step of the answer; 0 is the best. */
+/** Index of the chosen candidate at this step of the answer; 0 is the best. */
 export function chooseCandidate(candidates: Candidates, options: SamplingOptions, step: number): number {
   if (options.temperature === 0) return 0;
   const best = candidates.logits[0] ?? 0;
@@ -38,7 +38,7 @@ export function chooseCandidate(candidates: Candidates, options: SamplingOptions
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** In [0, 1). Depends on nothing but seed and step, so an interrupted answer continues as it would have. */
+/** In [0, 1). Depends on seed and step only, so that an interrupted answer continues unchanged. */
 function uniform(seed: number, step: number): number {
   return createHash('sha256').update(`${seed}/${step}`).digest().readUInt32LE() / 2 ** 32;
 }

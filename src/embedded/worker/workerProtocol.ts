@@ -42,7 +42,7 @@ export interface ModelInfo {
   /** Tokens that end an answer. */
   readonly endIds: readonly number[];
   readonly chatTemplate: string | null;
-  /** Those tokens of the vocabulary that built-in chat templates are recognised by. */
+  /** The tokens of the vocabulary by which built-in chat templates are recognised. */
   readonly markers: readonly string[];
   /** False where llama.cpp cannot forget the last tokens of a sequence: recurrent, hybrid, sliding window. */
   readonly canTruncate: boolean;
