@@ -1,4 +1,4 @@
-/** What a field holds; `?` when it may be missing. */
+/** The type of a field; `?` when it may be missing. */
 export type FieldKind = 'string' | 'number' | 'boolean' | 'strings' | 'string?' | 'number?' | 'boolean?' | 'strings?';
 export type Fields = Readonly<Record<string, FieldKind>>;
 

@@ -1,4 +1,4 @@
-/* Numbers as people read them, the same wherever they read them. */
+/** Numbers in the form that people read, the same in every client. */
 
 const wholeNumber = new Intl.NumberFormat('en-US');
 

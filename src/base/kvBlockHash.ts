@@ -85,7 +85,7 @@ export class BlockHashChain {
 
 const memoize = 0x94;
 
-/** What CPython ≥ 3.8 writes for such a value with `pickle.dumps(value, protocol=5)`: one frame, every object memoized. */
+/** The output of CPython ≥ 3.8 for such a value with `pickle.dumps(value, protocol=5)`: one frame, every object memoized. */
 function pickle(value: KeyPart): Buffer {
   const body: number[] = [];
   pushPickled(body, value);

@@ -1,6 +1,6 @@
 /**
- * Embeddings, overrides and isolates turn the text behind them around when they are not closed; line and paragraph separators break
- * a line where a reader of the source sees none. The single marks U+200E and U+200F stay: they move nothing but their neighbours.
+ * Embeddings, overrides and isolates reverse the text after them when they are not closed; line and paragraph separators break a line where
+ * a reader of the source sees none. The single marks U+200E and U+200F stay: they move only their neighbours.
  */
 const hiddenLayout = /[\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
@@ -18,7 +18,9 @@ const visible = (control: string): string => {
  */
 export const readableText = (text: string): string => text.replace(hiddenLayout, '�').replace(controls, visible);
 
-/** Makes text from elsewhere safe to show within one line, like a title in a tree: white space is a space, and nothing hidden is left. */
+/**
+ * Makes text from elsewhere safe to show within one line, like a title in a tree: white space becomes a space, and nothing hidden is left.
+ */
 export const readableLine = (text: string): string =>
   text
     .replace(/[^\S\u{a0}]+/gu, ' ')

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { ownerProblem, type OwnedFile } from './fileOwner.ts';
 import { sha256Hex } from './hash.ts';
 
-/** What `node:fs` does for them. */
+/** The calls of `node:fs` that they need. */
 interface DirectoryCalls {
   mkdirSync(path: string, options: { readonly recursive: true; readonly mode: number }): unknown;
   chmodSync(path: string, mode: number): void;
@@ -10,7 +10,10 @@ interface DirectoryCalls {
   statSync(path: string, options: { readonly throwIfNoEntry: false }): { isDirectory(): boolean } | undefined;
 }
 
-/** What run directories need of the system. The backend and its clients make the same ones, so they trust the same ones. */
+/**
+ * The facts and calls of the system behind run directories. The backend and its clients use the same ones, so they trust the same
+ * directories.
+ */
 export interface RunDirectorySystem {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: string;

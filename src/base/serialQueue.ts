@@ -6,7 +6,7 @@ export class SerialQueue {
   #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /** @param onEmpty is called each time that the last task has ended. */
+  /** @param onEmpty called each time that the last task has ended. */
   constructor(onEmpty: () => void = () => undefined) {
     this.#onEmpty = onEmpty;
   }

@@ -1,8 +1,8 @@
 /**
- * The result of `work`, unless the signal is aborted first. The work itself is not ended: others may wait for it too.
+ * The result of `work`, unless the signal is aborted first. The work itself continues: others may wait for it, too.
  *
  * @param mayLeave called at the moment of an abort; false waits for the work to end. Default: never waits.
- * @throws what `work` throws, or the signal's reason.
+ * @throws the error of `work`, or the signal's reason.
  */
 export async function unlessAborted<T>(
   work: Promise<T>,

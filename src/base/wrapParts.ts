@@ -6,9 +6,9 @@ type PartRows<Parts, Row> = {
 };
 
 /**
- * `parts`, with every method that has a row replaced by what `wrap` makes of the row and the method. The others stay as they are.
+ * `parts`, with every method that has a row replaced by the result of `wrap` for the row and the method. The others stay as they are.
  *
- * @param wrap is asked at each call, and given the method as its part has it then.
+ * @param wrap is called at each call, with the method that its part has then.
  */
 export function wrapParts<Parts extends object, Row>(
   parts: Parts,

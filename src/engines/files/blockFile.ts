@@ -10,18 +10,18 @@ export interface BlockFile {
   readonly path: string;
 }
 
-/** What a checksum is computed from: every byte, or what the file's head says of them where the engine writes such a head. */
+/** The source of a checksum: every byte, or the file's head where the engine writes one that covers the bytes. */
 export type ChecksumOf = 'bytes' | 'head';
 
 /** The folder of an engine's block files. */
 export interface BlockLayout {
   /** Whether the files lie on a disk of this machine, so that asking for one takes microseconds. */
   readonly isLocal: boolean;
-  /** Files that may hold this block, in a fixed order; whether they are there is not promised. */
+  /** Paths of the files that may hold this block, in a fixed order. They need not exist. */
   candidates(hash: string): Promise<readonly BlockFile[]>;
-  /** Paths of files that are worth nothing without the block, and are deleted with it. Default: none. */
+  /** Paths of files that are useless without the block, and are deleted with it. Default: none. */
   companions?(hash: string): readonly string[];
-  /** The checksum of one file where the engine's files have their own; null when there is none. */
+  /** The checksum of one file where the engine's files contain one; null when there is none. */
   checksum?(path: string, of: ChecksumOf, signal: AbortSignal): Promise<string | null>;
 }
 
@@ -39,7 +39,7 @@ export function assertBlockHash(hash: string): void {
 /** Stat fields of a block; those of several files stand side by side. Null when there is no file. */
 export async function statBlock(layout: BlockLayout, hash: string): Promise<LocatedBlock['stat']> {
   const files = await layout.candidates(hash);
-  // A promise costs many times what such a call does, and a long context has a thousand blocks.
+  // A promise costs many times as much as such a call, and a long context has a thousand blocks.
   const stats = layout.isLocal ? files.map(statFileNow) : await Promise.all(files.map(statFile));
   return combine(stats.filter((stat) => stat !== null));
 }
@@ -112,7 +112,7 @@ function statFileNow({ path }: BlockFile): BigIntStats | null {
   }
 }
 
-/** Null for what is no regular file: a link could lead anywhere. */
+/** Null for anything but a regular file: a link could lead anywhere. */
 const regular = (stat: BigIntStats | undefined): BigIntStats | null => (stat?.isFile() === true ? stat : null);
 
 async function* readChunks(path: string, signal: AbortSignal): AsyncGenerator<'opened' | Uint8Array> {

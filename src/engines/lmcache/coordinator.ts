@@ -6,17 +6,17 @@ import type { LinkOptions, LinkRequest } from '../http/link.ts';
 import { isLmcacheSalt } from './salt.ts';
 import { deletedSchema, instancesSchema, lookupSchema, pinsSchema, prefetchSchema, submittedSchema } from './wire.ts';
 
-/** A context as LMCache names it. */
+/** A context in LMCache's terms. */
 export type CachedContext = Pick<KvContext, 'ids' | 'salt'> & { readonly model: string };
 
-/** Where the pieces of a context are: a hint, fed by events, and empty after a restart of the coordinator. */
+/** Places of the pieces of a context. It is only a hint, made from events, and empty after a restart of the coordinator. */
 export interface Placement {
   readonly pieces: number;
-  /** Pieces that are anywhere; from the first one on, without a gap. */
+  /** Number of leading pieces, without a gap, that exist anywhere. */
   readonly found: number;
-  /** Of those, pieces in the tier that outlives a restart. */
+  /** Number of those in the tier that outlives a restart. */
   readonly lasting: number;
-  /** Instances that told of some of it; what is on disk is told of by one that may be gone. */
+  /** Instances that reported some of it. An instance that reported pieces on disk may have ended. */
   readonly instances: readonly string[];
 }
 
@@ -26,8 +26,8 @@ export interface CoordinatorOptions extends Omit<LinkOptions, 'connect' | 'apiKe
 }
 
 /**
- * A client of LMCache's coordinator, which knows which instance has which piece, keeps pinned ones, and deletes. It has no
- * authentication, so nothing secret but the salt goes there. All methods throw `CwmError` as `Engine` does.
+ * A client of LMCache's coordinator, which knows the pieces of each instance, pins them and deletes them. It has no authentication, so
+ * nothing secret but the salt goes there. All methods throw `CwmError` as `Engine` does.
  */
 export class LmcacheCoordinator {
   readonly #links: LinkFactory;
@@ -66,13 +66,13 @@ export class LmcacheCoordinator {
     };
   }
 
-  /** Those that run now. One that was started without a name of its own has another after a restart. */
+  /** The running instances. An instance without a name of its own gets another one after a restart. */
   async instances(signal: AbortSignal): Promise<readonly string[]> {
     const { instances } = await this.#send('GET', '/instances', undefined, instancesSchema, signal);
     return instances.map(({ instance_id: id }) => id);
   }
 
-  /** @returns an id for `isPrefetched`, or null when there is nothing to bring. */
+  /** @returns an id for `isPrefetched`, or null when there is nothing to load. */
   async prefetch(context: CachedContext, instance: string, signal: AbortSignal): Promise<string | null> {
     const body = { ...this.#body(context), instance_id: instance };
     const { request_id: id } = await this.#send('POST', '/cache/prefetches', body, submittedSchema, signal);
@@ -84,7 +84,7 @@ export class LmcacheCoordinator {
     return (await this.#send('GET', path, undefined, prefetchSchema, signal)).status === 'completed';
   }
 
-  /** Pins count: each one takes an `unpin` of its own. Pieces that are not stored yet are pinned as well. */
+  /** Pins are counted: each one takes an `unpin` of its own. Pieces that are not stored yet are pinned as well. */
   async pin(context: CachedContext, signal: AbortSignal): Promise<void> {
     await this.#send('POST', '/cache/pins', this.#body(context), pinsSchema, signal);
   }
@@ -93,7 +93,7 @@ export class LmcacheCoordinator {
     await this.#send('DELETE', '/cache/pins', this.#body(context), pinsSchema, signal);
   }
 
-  /** Pieces that somebody has pinned stay. */
+  /** Deletes only pieces that nobody has pinned. */
   async delete(context: CachedContext, instance: string, signal: AbortSignal): Promise<void> {
     const body = { ...this.#body(context), instance_id: instance, tier: 'all', force: false };
     await this.#send('POST', '/cache/delete', body, deletedSchema, signal);

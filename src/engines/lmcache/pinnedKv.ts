@@ -4,17 +4,17 @@ import type { Sleep } from '../http/timing.ts';
 import type { CachedContext, LmcacheCoordinator, Placement } from './coordinator.ts';
 
 const pauseMs = 250;
-/** How long nothing may move before LMCache is taken to be done with what it stores or brings. */
+/** Time without progress after which LMCache counts as done with storing or loading. */
 const patienceMs = 10_000;
 
-/** What LMCache keeps is whole pieces: of so many tokens, unless it was started with another `--chunk-size`. */
+/** LMCache stores whole pieces of this many tokens, unless it was started with another `--chunk-size`. */
 export const pieceTokens = 256;
 
 const handlePrefix = 'lmcache:';
 
 /**
- * KV that LMCache keeps for windows, pinned. What its coordinator says is told in notes and proves nothing, and what it fails at
- * is a note too: a thaw works without it.
+ * The KV that LMCache stores for windows, pinned. The coordinator's statements go into notes and prove nothing. Its failures are notes,
+ * too: a thaw works without it.
  */
 export class PinnedKv {
   readonly #coordinator: LmcacheCoordinator;
@@ -26,11 +26,11 @@ export class PinnedKv {
   }
 
   /**
-   * Waits until LMCache has stored what was just computed, and pins it.
+   * Waits until LMCache has stored newly computed KV, and pins it.
    *
-   * @param handle of a pin that it has already. Then nothing is waited for: a coordinator that was restarted may never be told of
-   *   what is stored, and each thaw would wait in vain.
-   * @returns the pin's handle, to be given to {@link release}; null when it could not be pinned.
+   * @param handle of an existing pin. Then this does not wait: a restarted coordinator may never hear of the stored KV, and each thaw would
+   *   wait in vain.
+   * @returns the pin's handle for {@link release}; null when the KV could not be pinned.
    */
   async keep(
     context: CachedContext,
@@ -51,7 +51,7 @@ export class PinnedKv {
     return { handle: kept, notes };
   }
 
-  /** Looks where a context is, and has what lies on disk only brought into memory. */
+  /** Finds out where a context is, and has KV that is only on disk loaded into memory. */
   async bring(context: CachedContext, signal: AbortSignal): Promise<string[]> {
     const notes: string[] = [];
     await this.#orNote(notes, signal, async () => {
@@ -61,15 +61,15 @@ export class PinnedKv {
       const running = await this.#coordinator.instances(signal);
       const tellers = running.filter((instance) => placement.instances.includes(instance));
       const others = running.filter((instance) => !tellers.includes(instance));
-      // Whoever told of what is on disk may be gone, and still be on the list; then anyone that runs may share that disk.
+      // The instance that reported KV on disk may have ended and still be on the list; then any running instance may share that disk.
       notes.push(...(await this.#load(context, [tellers, others], signal)));
     });
     return notes;
   }
 
   /**
-   * Lets go of one pin, and of what nobody else has pinned, in every instance that runs: who told of it may be gone, with its disk
-   * in other hands. Does nothing for a handle that is none of ours.
+   * Releases one pin, and deletes the pieces that nobody else has pinned, in every running instance: the one that reported them may have
+   * ended, and its disk may belong to another. Does nothing for a foreign handle.
    */
   async release(context: CachedContext, handle: string | null, signal: AbortSignal): Promise<void> {
     if (handle?.startsWith(handlePrefix) !== true) return;
@@ -87,13 +87,13 @@ export class PinnedKv {
     for (let quietMs = 0; placement.lasting < placement.pieces && quietMs < patienceMs; quietMs += pauseMs) {
       await this.#sleep(pauseMs, signal);
       placement = await this.#coordinator.lookup(context, signal);
-      // More than ever: one that loses track and finds it again makes no progress.
+      // More than ever before: an instance that loses track and finds it again makes no progress.
       if (placement.lasting > most) [most, quietMs] = [placement.lasting, 0];
     }
     return placement;
   }
 
-  /** Has the first group of instances load it in which any can; the first failure is thrown when none can. */
+  /** Has the first group of instances that can do so load it. Throws the first failure when none can. */
   async #load(
     context: CachedContext,
     groups: readonly (readonly string[])[],
@@ -110,7 +110,7 @@ export class PinnedKv {
     return [];
   }
 
-  /** @returns what there is to say of it. */
+  /** @returns the note about it. */
   async #prefetch(context: CachedContext, instance: string, signal: AbortSignal): Promise<readonly string[]> {
     const id = await this.#coordinator.prefetch(context, instance, signal);
     if (id === null) return [];

@@ -1,7 +1,7 @@
 import { isCwmError, type CwmError } from '../../protocol/errors.ts';
 import type { LinkRequest } from '../http/link.ts';
 
-/** What only vLLM knows. */
+/** Fields that only vLLM knows. */
 const vllmFields = [
   'add_generation_prompt',
   'cache_salt',
@@ -10,17 +10,17 @@ const vllmFields = [
   'kv_transfer_params',
   'vllm_xargs',
 ] as const;
-/** These and no others may be left out without being named: no answer is another without them. */
+/** Only these may be left out when the refusal does not name them: no answer is different without them. */
 const unnamedFields: readonly string[] = [...vllmFields, 'stream_options', 'seed', 'user'];
 
 const mostTries = 6;
-/** Fields that every server knows are left out only where their presence is what is refused, not their value. */
+/** Fields that every server knows. They are left out only when the server refuses their presence, not their value. */
 const refusesPresence =
   /not (be )?(supported|permitted|allowed|recognized)|unsupported|unknown|unrecognized|unexpected|extra (inputs|fields)|forbidden|only the default/i;
 
 /**
- * Which fields a server takes. vLLM's own are never sent to a server that showed it is none; what a server refuses is left out and
- * the request sent again, and the same holds for all later requests to this server.
+ * The fields that a server takes. vLLM's own are never sent to a server that is not vLLM. A field that the server refuses is left out and
+ * the request sent again, and later requests to this server omit it, too.
  */
 export class Dialect {
   #left: ReadonlySet<string>;
@@ -30,8 +30,7 @@ export class Dialect {
   }
 
   /**
-   * Sends a request in the form that the server takes. `send` must not have given anything of an answer away when it throws
-   * EngineRejected.
+   * Sends a request in the form that the server takes. `send` must not have passed on any part of an answer when it throws EngineRejected.
    */
   async ask<T>(request: LinkRequest, send: (request: LinkRequest) => Promise<T>): Promise<T> {
     let left = this.#left;
@@ -44,7 +43,7 @@ export class Dialect {
       } catch (error) {
         const sent = Object.keys(fitting.body as object);
         const named = refusedFields(error, sent, request.once === true);
-        // A server that names one after another would have as many tries.
+        // As many tries as a server needs that names one field after another.
         const refused = tries > 1 && named.length > 0 ? [...named, ...sent.filter(isUnneeded)] : named;
         if (refused.length === 0 || tries === mostTries) throw error;
         left = new Set([...left, ...refused]);
@@ -63,7 +62,10 @@ function without(request: LinkRequest, left: ReadonlySet<string>): LinkRequest {
   return { ...request, body: Object.fromEntries(entries) };
 }
 
-/** The fields that a refusal names; all that may be left out where it names none and not `onlyNamed`; none where no field is refused. */
+/**
+ * The fields that a refusal names. When it names none: all that may be left out, or none with `onlyNamed`, or none where no field is
+ * refused.
+ */
 function refusedFields(error: unknown, sent: readonly string[], onlyNamed: boolean): readonly string[] {
   if (!isCwmError(error, 'EngineRejected') || !isOfTheBody(error)) return [];
   const { message } = error;

@@ -5,8 +5,8 @@ import { isAtLeast } from './versionNumber.ts';
 const algorithms: readonly HashProfile['algorithm'][] = ['sha256', 'sha256_cbor'];
 
 /**
- * How this server makes block hashes, by what it says of itself: the algorithm from `vllm:cache_config_info`, the salt's
- * form from the version (vllm#51899: tagged from 0.31). Null when it hashes in a way that can't be followed.
+ * This server's way to hash blocks, by its own statements: the algorithm from `vllm:cache_config_info`, the form of the salt from the
+ * version (vllm#51899: tagged from 0.31). Null when it hashes in a way that this client does not know.
  */
 export function expectedHashProfile(version: string, algorithm: string | undefined): HashProfile | null {
   const known = algorithms.find((name) => name === algorithm);
@@ -14,7 +14,7 @@ export function expectedHashProfile(version: string, algorithm: string | undefin
   return { algorithm: known, seed: defaultHashSeed, saltEncoding: saltEncodingOf(version) };
 }
 
-/** Every profile worth looking for among the files, likeliest first. `seeds` are further values of the server's PYTHONHASHSEED. */
+/** Every profile to look for among the files, the likeliest first. `seeds` are further values of the server's PYTHONHASHSEED. */
 export function candidateHashProfiles(
   expected: HashProfile | null,
   version: string,

@@ -2,12 +2,12 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { ServedModel } from '../../protocol/schemas/health.ts';
 import type { ModelEntry } from './wire.ts';
 
-/** What people call models that turn text into vectors, sound or pictures, or sort it. */
+/** Words in the names of models that turn text into vectors, sound or pictures, or sort it. */
 const otherNames =
   /embed|rerank|minilm|moderation|whisper|dall-?e|stable-diffusion|(^|[-_/:])(bge|e5|gte|tts|asr|clip)([-_/:.]|$)/i;
 const otherUses = /embed|rerank|rank|classif|score|speech|audio|image|transcri|moderation/i;
 
-/** Whether a model is one to talk to, as far as its name and its server tell. */
+/** Whether people can chat with a model, as far as its name and its server show. */
 export function useOf({ id, type, task, capabilities }: ModelEntry): ServedModel['use'] {
   const told = [type, task].filter((word) => typeof word === 'string').join(' ');
   if (capabilities?.completion_chat === false || otherUses.test(told) || otherNames.test(id)) return 'other';
@@ -17,18 +17,18 @@ export function useOf({ id, type, task, capabilities }: ModelEntry): ServedModel
 export interface ModelChoice {
   /** As `#model=NAME` of the engine's spec gives it. */
   readonly wanted: string | undefined;
-  /** What was used before; lists come in another order now and then. */
+  /** The model used before; the order of lists changes now and then. */
   readonly before: string | undefined;
 }
 
 /**
- * The model to use: the one that was chosen, else the one that was used before, else the first that one can talk to and that is no adapter.
+ * The model to use: the chosen one, else the one used before, else the first chat model that is no adapter.
  *
  * @throws CwmError ModelMismatch when the chosen one is not served, or none is.
  */
 export function pickModel(entries: readonly ModelEntry[], { wanted, before }: ModelChoice, label: string): ModelEntry {
   if (wanted !== undefined) {
-    // Ollama adds the tag by itself. Some servers list nothing and serve what they are asked for.
+    // Ollama adds the tag by itself. Some servers list nothing and serve any name that a client asks for.
     const entry =
       entries.find(({ id }) => id === wanted) ??
       entries.find(({ id }) => id === `${wanted}:latest`) ??
@@ -60,7 +60,7 @@ const namesOf = (entries: readonly ModelEntry[]): string => entries.map(({ id })
 
 const mostNamed = 8;
 
-/** What the user should know where a server has several models and none was chosen. */
+/** A notice for the user when a server has several models and none was chosen. */
 export function choiceNotices(entries: readonly ModelEntry[], used: ModelEntry, { wanted }: ModelChoice): string[] {
   const others = entries.filter((entry) => entry.id !== used.id && useOf(entry) !== 'other');
   if (wanted !== undefined || others.length === 0) return [];

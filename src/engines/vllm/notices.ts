@@ -2,10 +2,9 @@ import type { ServerMetrics } from './metrics/serverMetrics.ts';
 import { isAtLeast } from './versionNumber.ts';
 
 /**
- * What the user of a vLLM of this version and configuration should know, in plain words. A version that can't be read is taken for
- * a current one.
+ * Notices for the user of a vLLM of this version and configuration. A version that cannot be read counts as a current one.
  *
- * @param metrics null where it shows none.
+ * @param metrics null when the server shows none.
  */
 export function vllmNotices(
   version: string,

@@ -47,13 +47,16 @@ export interface ProbeParts {
 
 export interface Probed {
   readonly capabilities: Capabilities;
-  /** Nothing failed on the way, so that the result holds until the server is another one. */
+  /** Whether nothing failed, so that the result holds until the server is another one. */
   readonly isComplete: boolean;
-  /** Whether it claimed reuse of a context that it had never been sent, so that nothing it says of reuse counts; null when it was not seen. */
+  /**
+   * Whether it claimed reuse of a context that nobody had ever sent, so that none of its claims of reuse count; null when that was not
+   * seen.
+   */
   readonly claims: boolean | null;
 }
 
-/** What the tiny requests showed besides reuse. */
+/** Observations of the tiny requests besides reuse. */
 interface Seen {
   first: Completed | null;
   last: Completed | null;
@@ -61,10 +64,10 @@ interface Seen {
 }
 
 /**
- * Finds out what a server of vLLM's kind can do. Four requests to the model at most: a new context; the same again; the same
- * with a token less; that under another salt. Block files that they leave are deleted.
+ * Finds out the capabilities of a server of vLLM's kind, with at most four requests to the model: a new context; the same again; the same
+ * without its last token; the same under another salt. Deletes the block files that they leave.
  *
- * @throws CwmError Cancelled; whatever else goes wrong makes a capability `unknown`.
+ * @throws CwmError Cancelled; any other failure makes a capability `unknown`.
  */
 export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise<Probed> {
   const { link, identity, timer, elapsedMs } = parts;
@@ -99,7 +102,7 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
     files,
   ];
   const { requests, promptTokens } = tried;
-  // A late answer is asked for again only where it would have told something.
+  // Ask again after a late answer only where the answer matters.
   const isSettled =
     connectors !== 'late' || items.every(({ name, state }) => name !== 'isolation' || state !== 'unknown');
   return {
@@ -114,7 +117,7 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
 }
 
 /**
- * The first of these requests alone: whether the server claims to have what nobody ever sent. Null when it does not answer.
+ * Only the first of these requests: whether the server claims KV that nobody ever sent. Null when it does not answer.
  *
  * @throws CwmError Cancelled.
  */
@@ -158,7 +161,7 @@ function noteDown(completed: Completed, context: KvContext, seen: Seen): TinyAns
   };
 }
 
-/** A server that refuses log-probabilities refuses nothing else by that. */
+/** A server that refuses log-probabilities may still take everything else. */
 async function askWithCanary(
   parts: ProbeParts,
   context: KvContext,
@@ -200,7 +203,7 @@ function tokenIds({ first }: Seen, tried: TinyAnswers, remedies: Remedies): Capa
 
 const whyNotSeen = ({ failure }: TinyAnswers): string => failure?.message ?? 'It was not asked.';
 
-/** Whether block files are in reach, and none of the probe's are left. */
+/** Whether block files can be reached, and none of the probe's own are left. */
 async function probeFiles(
   { blocks, identity }: ProbeParts,
   ids: readonly number[],
@@ -218,7 +221,7 @@ async function probeFiles(
       await blocks.forget(left, signal);
       written += left.length;
     }
-    // A folder that is there may have become read-only, or full. This engine writes its files before it answers.
+    // An existing folder may have become read-only, or full. This engine writes its files before it answers.
     if (identity.description.kind === 'embedded' && wasAnswered && written === 0) {
       const found = `The engine stored nothing of a test prompt in ${identity.blockDir}.`;
       return capability('block-files', 'no', found, 'Check that the folder can be written and that its disk has room.');

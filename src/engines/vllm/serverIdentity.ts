@@ -8,15 +8,15 @@ import { vllmNotices } from './notices.ts';
 import { readServerMetrics, type ServerMetrics } from './metrics/serverMetrics.ts';
 import { modelsSchema, versionSchema, type ModelEntry } from './wire.ts';
 
-/** A server as it was found, with what only this adapter needs to know. */
+/** The facts about a server, with those that only this adapter needs. */
 export interface ServerIdentity {
-  /** Another one is another server, version, model or length of its context. */
+  /** A change of server, version, model or context length changes this. */
   readonly key: string;
-  /** When its process started; null when it did not say, which a busy server sometimes does not in time. */
+  /** Start time of its process; null when it did not say in time, as a busy server may. */
   readonly startedSeconds: number | null;
-  /** Its counters at the time it was asked. */
+  /** Its counters at that time. */
   readonly metrics: ServerMetrics | null;
-  /** Where it answered. */
+  /** The address that answered. */
   readonly label: string;
   readonly description: EngineDescription;
   /** Whether it takes vLLM's own fields. */
@@ -27,19 +27,19 @@ export interface ServerIdentity {
   readonly blockDir: string | null;
 }
 
-/** Whether what is known of one still holds for the other. */
+/** Whether knowledge of one server still holds for the other. */
 export const isSameServer = (known: ServerIdentity, now: ServerIdentity): boolean =>
   known.key === now.key && (now.startedSeconds === null || known.startedSeconds === now.startedSeconds);
 
-/** The part of {@link Link} that asking takes. */
+/** The part of {@link Link} that this needs. */
 export type Asker = Pick<Link, 'json' | 'text' | 'label' | 'isLocal'>;
 
 const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'NotAnEngine' });
 
 /**
- * Asks a server what it is; nothing is computed for it.
+ * Asks a server for its identity. The server computes nothing for it.
  *
- * @param choice which model to use where several are served.
+ * @param choice the model to use on a server with several.
  * @throws CwmError ModelMismatch when that model is not served, NotAnEngine when this is no model server.
  */
 export async function identifyServer(link: Asker, choice: ModelChoice, signal: AbortSignal): Promise<ServerIdentity> {
@@ -93,14 +93,17 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
       ],
     },
     stops: cwm?.stopStrings ?? [],
-    // A proxy may hide everything of vLLM but the owner of its models.
+    // A proxy may hide every sign of vLLM but the owner of its models.
     speaksVllm: cwm !== null || isVllm(entry, metrics),
-    // A server elsewhere may name any folder it likes, and files there will be deleted.
+    // A server elsewhere could name any folder here, and files in it would be deleted.
     blockDir: link.isLocal ? (cwm?.blockDir ?? null) : null,
   };
 }
 
-/** A LoRA adapter is an entry of its own, with its base model and the place that it was loaded from: its name alone may come to mean another. */
+/**
+ * A LoRA adapter is an entry of its own, with its base model and the path that it was loaded from: its name alone may mean another one
+ * later.
+ */
 const adaptersOf = ({ parent, root }: ModelEntry): Pick<EngineDescription['model'], 'adapters'> =>
   parent ? { adapters: `lora-${sha256Hex(JSON.stringify([parent, root ?? null])).slice(0, 16)}` } : {};
 
@@ -122,17 +125,21 @@ function noticesOf(
   return notice === null ? [] : [notice];
 }
 
-/** Null when the server tells none: it is then not vLLM. */
+/** Null when the server gives none: then it is not vLLM. */
 async function readVersion(link: Asker, signal: AbortSignal): Promise<string | null> {
   return unlessAbsent(async () => (await link.json(get('/version'), versionSchema, signal)).value.version);
 }
 
-/** The counters as they are now; null where the server shows none. @throws CwmError EngineUnavailable, Cancelled. */
+/**
+ * The present counters; null when the server shows none.
+ *
+ * @throws CwmError EngineUnavailable, Cancelled.
+ */
 export async function readMetrics(link: Asker, signal: AbortSignal): Promise<ServerMetrics | null> {
   return unlessAbsent(async () => readServerMetrics(await link.text(get('/metrics'), signal)));
 }
 
-/** What a server need not have is missing, not wrong; only a server that is gone, or a caller who left, ends the operation. */
+/** An optional part that cannot be read is missing, not wrong. Only a lost server, or a caller who left, ends the operation. */
 async function unlessAbsent<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
     return await ask();

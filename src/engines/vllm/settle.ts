@@ -5,15 +5,15 @@ import type { BlockStore } from './blocks/blockStore.ts';
 const firstPauseMs = 10;
 const longestPauseMs = 500;
 const pauseGrowth = 1.6;
-/** Pauses without progress before the engine is taken to have gone idle. */
+/** Number of pauses without progress after which the engine counts as idle. */
 const quietPauses = 4;
 
 /**
- * Waits until every full block of a context has its file: a file tier writes them after the answer, the last one sometimes
- * only when the engine takes its next step. `nudge` makes it take one; it is called at most once.
+ * Waits until every full block of a context has its file. A file tier writes after the answer, and sometimes writes the last file only when
+ * the engine takes its next step; `nudge` makes the engine take one, and is called at most once.
  *
- * @param patienceMs how long nothing may appear before this gives up.
- * @returns where the blocks are at the end, complete or not.
+ * @param patienceMs time without a new file after which this gives up.
+ * @returns the files of the blocks at the end, complete or not.
  */
 export async function waitForBlocks(
   store: BlockStore,
@@ -43,7 +43,7 @@ export async function waitForBlocks(
   return location;
 }
 
-/** While no file is there, it is not known either how they are named; afterwards only the missing ones are looked for. */
+/** While there is no file, its naming is unknown, too; afterwards this looks only for the missing ones. */
 async function look(
   store: BlockStore,
   context: KvContext,
@@ -63,8 +63,8 @@ const tierPauseMs = 250;
 const longestTierWaitMs = 10_000;
 
 /**
- * The same for a tier whose files can't be seen from here: nudges the engine once, because what a tier wrote is counted
- * with the engine's next step, then waits until the server writes no more.
+ * The same for a tier whose files cannot be seen from here. Nudges the engine once, because the server counts written bytes with the
+ * engine's next step, then waits until the server stops writing.
  *
  * @param options.before bytes that the tier had written before the request; null when it had shown none.
  * @returns the bytes that it wrote since; null when it shows no such tier.
@@ -89,7 +89,11 @@ export async function waitForTier(
   return last === null ? null : last - (options.before ?? 0);
 }
 
-/** What `persist` has to say about how lasting the KV is. @param written what {@link waitForTier} returned. */
+/**
+ * The statement of `persist` about the durability of the KV.
+ *
+ * @param written the result of {@link waitForTier}.
+ */
 export function persistNotes(location: BlockLocation, written: number | null): string[] {
   if (!location.reachable) {
     const seen =

@@ -4,7 +4,7 @@ function parseVersion(version: string): readonly [number, number, number] | null
   return match && [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
 }
 
-/** Whether a version is that one or later; null when it can't be read (a build from source says `dev`). */
+/** Whether a version is that one or later; null when it cannot be read (a build from source says `dev`). */
 export function isAtLeast(version: string, major: number, minor: number, patch = 0): boolean | null {
   const parsed = parseVersion(version);
   if (!parsed) return null;

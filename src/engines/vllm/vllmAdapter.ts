@@ -4,9 +4,9 @@ import { ZmtpSubscriber } from './events/zmtpSubscriber.ts';
 import { VllmEngine } from './vllmEngine.ts';
 
 /**
- * vLLM, and whatever else speaks the OpenAI API: the one to ask last. `#tier=DIR` names the `root_dir` of its file tier where this
- * machine reaches it, `#lmcache=URL` the coordinator of the LMCache that keeps its KV, `#events=ipc:///PATH` the
- * endpoint of `--kv-events-config`, `#model=NAME` the model to use where it has several.
+ * vLLM, and any other server that speaks the OpenAI API: the last one to ask. `#tier=DIR` names the `root_dir` of its file tier as this
+ * machine sees it, `#lmcache=URL` the coordinator of the LMCache that stores its KV, `#events=ipc:///PATH` the endpoint of
+ * `--kv-events-config`, `#model=NAME` the model to use on a server with several.
  */
 export const vllmAdapter: EngineAdapter = {
   places: { tier: 'folder', lmcache: 'url', events: 'socket', model: 'name' },

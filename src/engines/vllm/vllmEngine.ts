@@ -45,12 +45,12 @@ import { completeIds, detokenizeIds, tokenizeChat } from './chat/tokenize.ts';
 export interface VllmEngineOptions {
   readonly spec: string;
   readonly connect: Connect;
-  /** Sent as a bearer token where the address brings none of its own. */
+  /** Sent as a bearer token when the address has none of its own. */
   readonly apiKey?: string | undefined;
-  /** Model to use where the server has several; its first one otherwise. */
+  /** The model to use on a server with several. Default: the first one. */
   readonly model?: string | undefined;
   readonly blockFiles?: BlockFilesOptions | undefined;
-  /** URL of the coordinator of the LMCache that keeps its KV. */
+  /** URL of the coordinator of the LMCache that stores its KV. */
   readonly lmcache?: string | undefined;
   /** Its events about its KV blocks. */
   readonly events?: EventSource | undefined;
@@ -59,7 +59,7 @@ export interface VllmEngineOptions {
   readonly timeouts?: Partial<Timeouts>;
   /** How long `persist` waits for block files while none appears. Default 30 s. */
   readonly persistPatienceMs?: number;
-  /** Gets what {@link Engine.expect} says. */
+  /** Receives the blocks of {@link Engine.expect}. */
   readonly expect?: (hashes: readonly string[]) => void;
   readonly clock?: Clock;
   readonly timer?: Timer;
@@ -71,7 +71,7 @@ export interface VllmEngineOptions {
 /** The list of models, then version and counters together. */
 const roundsToIdentify = 2;
 
-/** A server that speaks vLLM's dialect of the OpenAI API: vLLM itself, the embedded engine, and what else understands it. */
+/** A server that speaks vLLM's dialect of the OpenAI API: vLLM itself, the embedded engine, and others. */
 export class VllmEngine implements Engine {
   readonly spec: string;
   readonly #model: string | undefined;
@@ -88,7 +88,7 @@ export class VllmEngine implements Engine {
   #known: KnownServer | null = null;
   readonly #requests: CountedRequests;
   readonly #events: BlockEvents | null;
-  /** Set when the server was lost: whatever answers next may be another one. */
+  /** Set when the server was lost: the next server at this address may be another one. */
   #suspect = false;
 
   constructor(options: VllmEngineOptions) {
@@ -211,7 +211,7 @@ export class VllmEngine implements Engine {
     });
   }
 
-  /** The next request finds the KV by itself, in whichever tier it is; LMCache is told to begin with it. */
+  /** The next request finds the KV by itself in any tier. Only LMCache must be told, to start loading. */
   expect(hashes: readonly string[]): void {
     this.#expect(hashes);
   }
@@ -262,7 +262,7 @@ export class VllmEngine implements Engine {
     await Promise.all([this.#links.close(), this.#lmcache?.close()]);
   }
 
-  /** What changes the engine's cache, or reads counters around a request, runs alone. */
+  /** A call that changes the engine's cache, or reads counters around a request, runs alone. */
   #inTurn<T>(signal: AbortSignal, operation: (link: Link, signal: AbortSignal) => Promise<T>): Promise<T> {
     return orAborted(
       this.#queue.run(() => this.#links.use(signal, operation), signal),
@@ -276,7 +276,7 @@ export class VllmEngine implements Engine {
     );
   }
 
-  /** The server as it was last seen, asked again only when it was lost since. */
+  /** The last known server. Asks again only when the server was lost since. */
   async #server(link: Link, signal: AbortSignal): Promise<KnownServer> {
     if (this.#known && !this.#suspect && this.#known.identity.label === link.label) return this.#known;
     return this.#identify(link, signal);
@@ -296,7 +296,7 @@ export class VllmEngine implements Engine {
     this.#requests.noteCounters(identity.metrics, now);
     if (this.#known && isSameServer(this.#known.identity, identity)) {
       this.#known.roundTripMs = roundTripMs;
-      // A server that does not tell when it was started may have been started again.
+      // A server that does not say when it started may have restarted.
       if (wasLost && identity.startedSeconds === null && this.#known.isBelieved) this.#known.isBelieved = null;
       return this.#known;
     }

@@ -3,13 +3,13 @@ import { count, maybe, tokenIds } from '../http/lenient.ts';
 import { hashProfileSchema } from '../../protocol/schemas/window.ts';
 
 /**
- * What of vLLM's answers is read. Everything that `maybe` wraps is missing or odd in some version, or on some server that speaks
- * the same dialect, and serves evidence only.
+ * The parts of vLLM's answers that this client reads. Every field inside `maybe` is missing or odd in some version, or on some server that
+ * speaks the same dialect, and only serves evidence.
  */
 
 export const versionSchema = z.object({ version: z.string() });
 
-/** What the embedded engine adds to its model's entry. */
+/** The embedded engine's additions to its model's entry. */
 const embeddedInfoSchema = z.object({
   fingerprint: maybe(z.string()),
   /** Absolute path of the folder with the block files. */
@@ -33,14 +33,14 @@ const modelEntrySchema = z.object({
   parent: maybe(z.string()),
   max_model_len: maybe(length),
   cwm: maybe(embeddedInfoSchema),
-  /** What it is for, as some servers tell. */
+  /** Its purpose, on some servers. */
   type: maybe(z.string()),
   task: maybe(z.string()),
   capabilities: maybe(z.object({ completion_chat: maybe(z.boolean()) })),
 });
 export type ModelEntry = z.infer<typeof modelEntrySchema>;
 
-/** A list under `data` or `models`, or bare; null and no list at all are a list of none. */
+/** A list under `data` or `models`, or bare. Null, or no list, is an empty list. */
 export const modelsSchema = z.union([
   z.pipe(
     z.array(modelEntrySchema),
@@ -112,10 +112,10 @@ export const completionSchema = z.object({
 });
 export type Completion = z.infer<typeof completionSchema>;
 
-/** What is said, in a piece of a stream or in a whole answer. Its text has several forms: `contentText` reads them. */
+/** The text of an answer, in a piece of a stream or whole. It has several forms: `contentText` reads them. */
 const pieceSchema = z.object({
   content: z.optional(z.unknown()),
-  /** Three names for what a model wrote before it answered. */
+  /** Three names for the model's reasoning. */
   reasoning_content: z.optional(z.unknown()),
   reasoning: z.optional(z.unknown()),
   thinking: z.optional(z.unknown()),

@@ -3,17 +3,18 @@ import type { ServerMetrics } from '../metrics/serverMetrics.ts';
 import { claimsWhatCannotBe, type Completed, type ProbeParts } from '../probe.ts';
 import { isFar, type KnownServer } from './knownServer.ts';
 
-/** However well it goes, a server's word on reuse is tested again after this time. */
+/** A server's claims of reuse are tested again after this time. */
 const beliefMs = 3_600_000;
 
 /** Counters that rose by more than this without a measured request have jumped, where the server tells no longest context. */
 const jumpTokens = 131_072;
 
 /**
- * What a request showed, less what rests on the word of a server that can't be believed. The first claim of reuse of each thaw, the
- * first after an hour or after counters went back or jumped, and each that no counter confirms, has the server asked at once for what it can't have.
+ * A request's observation, without what rests on the word of a server that cannot be believed. The server is tested (asked for KV that it
+ * cannot have) on the first claim of reuse of each thaw, on the first claim after an hour or after counters went back or jumped, and on
+ * each claim that no counter confirms.
  *
- * @param probe asks the server.
+ * @param probe tests the server.
  */
 export async function weighWord(
   server: KnownServer,
@@ -25,7 +26,7 @@ export async function weighWord(
   const isOurs = server.identity.description.kind === 'embedded';
   const isClaim = reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens !== 0;
   const isCounted = reuse.serverIdle === true && (after?.cachedBySource ?? null) !== null;
-  // To say 0, and to count so, is what the test is for.
+  // An honest server answers 0 here, and its counters say 0.
   if (isFar(server) && isCounted && reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens === 0)
     server.isBelieved ??= true;
   if (!isOurs && isClaim && (server.isBelieved === null || (server.isBelieved && !isCounted))) {
@@ -37,7 +38,7 @@ export async function weighWord(
   return asBelieved(reuse, server);
 }
 
-/** A server that was honest once may be another one now, or may have begun to lie. */
+/** The server behind the address may be another one now, or may have begun to lie. */
 function endBelief(
   server: KnownServer,
   before: ServerMetrics | null,

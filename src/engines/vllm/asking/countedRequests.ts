@@ -14,10 +14,10 @@ import { readMetrics } from '../serverIdentity.ts';
 import { completionSchema } from '../wire.ts';
 import type { KnownServer } from './knownServer.ts';
 
-/** Counters that are not older than this, in milliseconds, are those of now. */
+/** Counters that are at most this old, in milliseconds, count as current. */
 const freshMs = 20;
 
-/** Pauses before the counters are read once more, when they have not moved yet: the server adds up after it answers. */
+/** Pauses before another reading of counters that have not moved yet: the server adds up after it answers. */
 const counterPausesMs = [10, 25, 50, 100, 200];
 
 /** Requests over token ids, each between two readings of the server's counters. They must not run at the same time. */
@@ -26,9 +26,9 @@ export class CountedRequests {
   readonly #sleep: Sleep;
   readonly #isFar: () => boolean;
   readonly #events: BlockEvents | null;
-  /** The counters as they were read last. */
+  /** The last reading of the counters. */
   #latest: { readonly metrics: ServerMetrics | null; readonly atMs: number } | null = null;
-  /** The last request over a whole context, and what it showed. */
+  /** The last request over a whole context, and its observation. */
   #lastAsked: { readonly context: KvContext; readonly completed: Completed; readonly atMs: number } | null = null;
 
   /**
@@ -47,17 +47,17 @@ export class CountedRequests {
     this.#events = options.events;
   }
 
-  /** The counters as something else has just read them. */
+  /** Takes counters that another request has just read. */
   noteCounters(metrics: ServerMetrics | null, atMs: number): void {
     this.#latest = { metrics, atMs };
   }
 
-  /** What a request over a whole context has just shown. */
+  /** Takes the observation of a request over a whole context. */
   noteAsked(context: KvContext, completed: Completed): void {
     this.#lastAsked = { context, completed, atMs: this.#clock.elapsedMs() };
   }
 
-  /** What a request showed that was over this very context a moment ago: the server keeps what that one computed as well. */
+  /** The observation of a request over this very context a moment ago: the server has the KV that it computed, too. */
   justAsked({ ids, salt }: KvContext): Completed | null {
     const last = this.#lastAsked;
     this.#lastAsked = null;
@@ -100,7 +100,10 @@ export class CountedRequests {
     return { completion: value, reuse, before, after };
   }
 
-  /** Has the server announce the blocks of the next request under a nonce of its own. Null where no events arrive, or its blocks have no known names. */
+  /**
+   * Prepares the reading of events for the next request, under a nonce of its own. Null where no events arrive, or where the names of the
+   * blocks are not known.
+   */
   async #watch({ description }: KnownServer['identity'], { hashProfile }: KnownServer['blocks'], context: KvContext) {
     const { kind, blockTokens } = description;
     const events = this.#events;
@@ -123,7 +126,7 @@ export class CountedRequests {
     };
   }
 
-  /** The counters before a request: those after the last one, where nothing was waited for in between, since each reading takes a round. */
+  /** The counters before a request: those after the last one where no pause lies between them, since each reading takes a round trip. */
   async #readBefore(link: Link, signal: AbortSignal): Promise<ServerMetrics | null> {
     const latest = this.#latest;
     this.#latest = null;
@@ -131,7 +134,7 @@ export class CountedRequests {
     return isFresh ? latest.metrics : readMetrics(link, signal);
   }
 
-  /** The counters after a request; read again for a moment while they do not show it. */
+  /** The counters after a request. Reads them again for a moment while they do not include the request. */
   async #readMoved(link: Link, before: ServerMetrics, signal: AbortSignal): Promise<ServerMetrics | null> {
     for (const pauseMs of counterPausesMs) {
       const after = await readMetrics(link, signal);

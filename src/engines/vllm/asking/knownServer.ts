@@ -5,28 +5,31 @@ import type { CanaryAsker } from '../chat/canaryAsker.ts';
 import type { Dialect } from '../dialect.ts';
 import type { ServerIdentity } from '../serverIdentity.ts';
 
-/** A server, and everything that holds as long as it is this one. */
+/** A server, and every fact that holds as long as the server is the same. */
 export interface KnownServer {
   readonly identity: ServerIdentity;
   readonly blocks: BlockStore;
-  /** How long it takes to answer anything, in milliseconds. */
+  /** Its latency for any answer, in milliseconds. */
   roundTripMs: number;
   readonly dialect: Dialect;
   readonly canaries: CanaryAsker;
-  /** What a probe found. */
+  /** The result of a probe. */
   capabilities: Capabilities | null;
-  /** Null until it was asked for what it can't have, and again when that may have changed; false for good once it claimed to have it. */
+  /**
+   * Whether its claims of reuse can be believed. Null until the server was tested, and again when that may have changed; false for good
+   * once it claimed KV that it cannot have.
+   */
   isBelieved: boolean | null;
-  /** When it was asked last, by the monotonic clock. */
+  /** Time of the last test, by the monotonic clock. */
   askedAtMs: number;
-  /** As it counted them last; less than that is another server, or one that makes its counters up; so is a leap. */
+  /** Its last counters. Lower ones belong to another server, or to one that makes its counters up; so do counters that jump. */
   countedTokens: number;
 }
 
-/** Whether it takes so long to answer that no round may be wasted. */
+/** Whether its latency is so high that no round trip may be wasted. */
 export const isFar = (server: KnownServer | null): boolean => (server?.roundTripMs ?? 0) >= farMs;
 
-/** LMCache knows a model by what the server was started with. */
+/** The name of the model that the server was started with: LMCache knows the model by it. */
 export const named = ({ description: { model } }: ServerIdentity, { ids, salt }: Pick<KvContext, 'ids' | 'salt'>) => ({
   ids,
   salt,

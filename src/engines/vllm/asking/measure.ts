@@ -8,13 +8,13 @@ import { isLacking, nothingSeen } from './lacking.ts';
 export interface MeasureParts {
   readonly server: KnownServer;
   readonly complete: Complete;
-  /** Is called with the request over the whole context, as soon as it was answered. */
+  /** Called with the request over the whole context, as soon as it was answered. */
   readonly onAsked: (completed: Completed) => void;
-  /** For the test of a server's word. */
+  /** Time of the test of the server's claims. */
   readonly probe: ProbeParts;
 }
 
-/** What the server reuses of a context, and how it continues it. */
+/** Measures the server's reuse of a context, and how it continues the context. */
 export async function measureContext(
   { server, complete, onAsked, probe }: MeasureParts,
   context: KvContext,
@@ -26,7 +26,7 @@ export async function measureContext(
     const { completed, canary, mayHaveRun } = await server.canaries.ask(context, parts);
     onAsked(completed);
     const reuse = await weighWord(server, completed, probe, signal);
-    // What the server did not answer says nothing of its KV.
+    // No answer says nothing about the KV.
     const isOfServer = !completed.reuse.isFromElsewhere;
     return {
       reuse: mayHaveRun && reuse.cachedTokens !== 0 ? unseen(reuse) : reuse,

@@ -14,14 +14,14 @@ export interface PersistParts {
   /** Null where no LMCache stores the server's KV. */
   readonly pinned: PinnedKv | null;
   readonly sleep: Sleep;
-  /** How long block files are waited for while none appears, in milliseconds. */
+  /** Time to wait for block files while none appears, in milliseconds. */
   readonly patienceMs: number;
-  /** What a request over this very context showed a moment ago; null when there was none. */
+  /** The observation of a request over this very context a moment ago; null when there was none. */
   readonly justAsked: (context: KvContext) => Completed | null;
   readonly complete: (context: KvContext) => Promise<Completed>;
 }
 
-/** Has the server compute a context, waits until its KV is stored where that can be seen, and says how lasting it is. */
+/** Lets the server compute a context, waits until its KV is stored where that can be seen, and says how durable the KV is. */
 export async function persistContext(
   { link, server, pinned, sleep, patienceMs, justAsked, complete }: PersistParts,
   context: KvContext,
@@ -48,7 +48,7 @@ export async function persistContext(
       : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
   if (!pinned) return { reuse, handle: null, notes: [...others, ...persistNotes(location, written)] };
   const { handle, notes } = await pinned.keep(named(server.identity, context), context.handle, signal);
-  // For the canary alone: with pieces of another size it stands on more than was kept, and then it counts for less.
+  // For the canary alone: with pieces of another size it also depends on tokens that were not stored, and then it counts for less.
   const keptTokens = context.ids.length - (context.ids.length % pieceTokens);
   return {
     reuse,

@@ -29,7 +29,7 @@ const filesAtOnce = 4;
 type Reachable = { readonly layout: BlockLayout; readonly blockTokens: number; readonly stride: number };
 type Unreachable = { readonly why: string };
 
-/** The block files of one server, as it is described now. Asks the disk only, never the server. */
+/** The block files of one server in its present configuration. Reads the disk only, never asks the server. */
 export class BlockStore {
   readonly #identity: ServerIdentity;
   readonly #options: BlockFilesOptions | undefined;
@@ -41,7 +41,7 @@ export class BlockStore {
     this.#options = options;
   }
 
-  /** How blocks are named: as the files show it once one was found, else as the server's version and settings let expect. */
+  /** How blocks are named: as the files show once one was found, else as the server's version and settings suggest. */
   get hashProfile(): HashProfile | null {
     return this.#found ?? this.#identity.description.hashProfile;
   }
@@ -54,7 +54,7 @@ export class BlockStore {
     return { reachable: true, blocks: await this.#stat(place.layout, hashes, signal) };
   }
 
-  /** Looks at these blocks once more. */
+  /** Reads the stat of these blocks again. */
   async restat(hashes: readonly string[], signal: AbortSignal): Promise<LocatedBlock[]> {
     const place = await this.#open();
     return 'why' in place ? hashes.map((hash) => ({ hash, stat: null })) : this.#stat(place.layout, hashes, signal);
@@ -97,7 +97,7 @@ export class BlockStore {
     return { layout, blockTokens: tokens, stride: layout.blocksPerFile };
   }
 
-  /** The hashes under the profile that fits: the one whose first file is there, the expected one while there is none. */
+  /** The hashes under the right profile: the one whose first file exists, or the expected one while there is no file. */
   async #name(place: Reachable, { ids, salt }: KvContext): Promise<string[] | null> {
     const { description } = this.#identity;
     const chain = (profile: HashProfile, length: number): string[] =>
@@ -113,7 +113,7 @@ export class BlockStore {
       const [hash] = chain(profile, first);
       if (hash === undefined || !(await statBlock(place.layout, hash))) continue;
       this.#found = profile;
-      // Files that an older server left may fit another profile: only the expected one settles the question.
+      // Files of an older server may fit another profile: only a file of the expected one settles the question.
       this.#settled = expected !== null && profile === expected;
       return chain(profile, ids.length);
     }

@@ -10,8 +10,8 @@ const chunkBytes = 1024 * 1024;
 const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0);
 
 /**
- * The checksum of one of the embedded engine's files, in hex: SHA-256 over its head, which has the SHA-256 over name and body that the
- * engine computed when it wrote them. `bytes` computes that again, so a body that is not what the head says gives another checksum.
+ * The checksum of one of the embedded engine's files, in hex: SHA-256 over its head. The head has the SHA-256 over name and body that the
+ * engine computed when it wrote them. `bytes` computes that one again, so that a changed body gives another checksum.
  *
  * @returns null when there is no file.
  */
@@ -25,7 +25,7 @@ export async function embeddedChecksum(path: string, of: ChecksumOf, signal: Abo
   }
 }
 
-/** Synchronous: the file is on this machine, and a promise costs many times what such a read does. */
+/** Synchronous: the file is on this machine, and a promise costs many times as much as such a read. */
 function headChecksum(path: string): string {
   const file = openSync(path, flags);
   try {

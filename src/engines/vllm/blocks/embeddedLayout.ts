@@ -3,8 +3,8 @@ import type { BlockLayout } from '../../files/blockFile.ts';
 import { embeddedChecksum } from './embeddedChecksum.ts';
 
 /**
- * The embedded engine's store: one folder for each model, `<blockDir>/<first two hex>/<hash>.kv`. A model whose state cannot
- * be cut has `<hash>.state` beside some blocks. The engine checks those itself; here they only go when their block goes.
+ * The embedded engine's store: one folder for each model, `<blockDir>/<first two hex>/<hash>.kv`. A model whose state cannot be cut has
+ * `<hash>.state` beside some blocks. The engine checks those files itself; here they are only deleted with their block.
  */
 export const embeddedLayout = (blockDir: string): BlockLayout => ({
   isLocal: true,

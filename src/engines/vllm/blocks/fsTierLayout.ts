@@ -12,7 +12,7 @@ import type { BlockFile, BlockLayout } from '../../files/blockFile.ts';
 export class FsTierLayout implements BlockLayout {
   /** It may be a network disk. */
   readonly isLocal = false;
-  /** Tokens that one hash covers, by the tier's own record; null when it has none. */
+  /** Tokens that one hash covers, as the tier's `config.json` says; null when there is none. */
   readonly blockTokens: number | null;
   /** Blocks in one file: the file is named by the last of them. */
   readonly blocksPerFile: number;
@@ -25,10 +25,10 @@ export class FsTierLayout implements BlockLayout {
   }
 
   /**
-   * Looks at what is there now: a server makes its folder with its first block.
+   * Reads the folders that exist now: a server creates its folder with its first block.
    *
-   * @param modelName as the server was given it; folders of others are left alone unless only those are there.
-   * @param blockTokens of the server; folders that were made with another block size are left alone.
+   * @param modelName as the server was given it; folders of other models are used only when there are no others.
+   * @param blockTokens of the server; folders of another block size are not used.
    * @returns null when `rootDir` does not exist.
    */
   static async open(
@@ -94,7 +94,7 @@ async function listFolders(path: string): Promise<string[] | null> {
   }
 }
 
-/** Only a help in telling folders apart, so a missing or damaged one is no failure. */
+/** It only helps to tell folders apart, so that a missing or damaged file is no failure. */
 async function readConfig(folder: string): Promise<TierFolder['config']> {
   try {
     const parsed = configSchema.safeParse(JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')));

@@ -6,8 +6,8 @@ const promptIn =
   /prompt contains (?:at least )?(\d+)|(\d+) in the (?:messages|prompt)|(\d+) input tokens|n_prompt_tokens[^\d]{0,12}(\d+)/i;
 
 /**
- * How many tokens are left for an answer where prompt and answer together were refused as too long; null where it is not known, or
- * nothing is left.
+ * Tokens left for an answer after the server refused prompt and answer together as too long; null when the number is unknown or nothing is
+ * left.
  */
 export function roomForAnswer(
   refusal: CwmError,

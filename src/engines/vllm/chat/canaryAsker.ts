@@ -12,22 +12,25 @@ export interface AskedCanary {
   readonly completed: Completed;
   /** Null when the server gives no usable log-probabilities. */
   readonly canary: Measurement['canary'];
-  /** A try that failed may have computed the context, so that reuse proves nothing of what the server had kept. */
+  /** A failed try may have computed the context, so that reuse proves nothing about the KV from before. */
   readonly mayHaveRun: boolean;
 }
 
 const usualBlockTokens = 16;
 
 /**
- * Asks for canaries as long as a server gives them. A server that refuses log-probabilities, fails over them or gives none that are numbers
- * costs a window its canary and nothing else. Damaged KV makes a server fail in the same ways, but not over a fresh prompt: that
- * is how the two are told apart.
+ * Asks for canaries as long as a server answers them. When a server refuses log-probabilities, fails over them or gives none that are
+ * numbers, the window gets no canary, and nothing else is lost. Damaged KV makes a server fail in the same ways, but not over a fresh
+ * prompt: this tells the two apart.
  */
 export class CanaryAsker {
-  /** Null until it was seen. */
+  /** Null until an answer has shown it. */
   #givesLogprobs: boolean | null = null;
 
-  /** @throws CwmError as `complete`; EngineFailed when the server gives log-probabilities, and none that are numbers over this context. */
+  /**
+   * @throws CwmError as `complete`; EngineFailed when the server gives log-probabilities in general, and none that are numbers over this
+   *   context.
+   */
   async ask(
     context: KvContext,
     {
@@ -53,21 +56,21 @@ export class CanaryAsker {
       const failsFresh = await fails(() => askWith(fresh));
       if (!failsFresh || (await fails(() => complete(fresh, false)))) throw error;
       this.#givesLogprobs = false;
-      // What is refused was not computed.
+      // A refused request was not computed.
       const mayHaveRun = !isCwmError(error, 'EngineRejected');
       return { completed: await complete(context, false), canary: null, mayHaveRun };
     }
   }
 }
 
-/** A server that is only busy, or gone, says nothing of log-probabilities. */
+/** The failure of a busy or lost server says nothing about log-probabilities. */
 function mayBeOfLogprobs(error: unknown): boolean {
   if (!isCwmError(error, 'EngineRejected', 'EngineFailed')) return false;
   const status = error.context?.['status'];
   return status === undefined || [400, 422, 500, 501].includes(status as number);
 }
 
-/** @throws what is no answer of the server. */
+/** @throws the error unless it is an answer of the server. */
 async function fails(ask: () => Promise<unknown>): Promise<boolean> {
   try {
     await ask();

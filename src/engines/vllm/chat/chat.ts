@@ -10,13 +10,13 @@ import { chatChunkSchema, type ChatChunk, type TokenUsage } from '../wire.ts';
 
 export interface ChatAnswer {
   readonly text: string;
-  /** What the model wrote for itself before it answered, where the server tells it apart. */
+  /** The model's reasoning, where the server separates it from the answer. */
   readonly reasoning: string;
   /** Null when the server does not return ids. */
   readonly promptIds: readonly number[] | null;
-  /** Null also when it left some out: those of text that came without, or fewer than it counts. */
+  /** Null also when the server left some out: when a text came without ids, or with fewer than the server counts. */
   readonly outputIds: readonly number[] | null;
-  /** `length` where the answer was cut at its limit, whatever the server calls that. */
+  /** `length` when the answer was cut at its limit, whatever word the server uses. */
   readonly finishReason: string;
   readonly usage: TokenUsage | null;
   readonly timeToFirstTokenMs: number | null;
@@ -25,9 +25,9 @@ export interface ChatAnswer {
 }
 
 /**
- * Reads a chat to the last chunk: that is where the usage is, after the one with the finish reason. An answer is whole when the
- * server says why it ended, or that nothing follows: some servers say only one of the two. A connection that breaks after that costs the
- * evidence that was still to come, not the answer.
+ * Reads a chat to the last chunk, which has the usage and follows the one with the finish reason. An answer is whole when the server says
+ * why it ended, or that nothing follows: some servers say only one of the two. When the connection breaks after that, the evidence still to
+ * come is lost, not the answer.
  *
  * @throws CwmError StreamCut when the stream ends before that, EngineFailed and others for a failure that the server reports.
  */
@@ -131,7 +131,7 @@ function saidIn({ delta, message, text }: Choice): { readonly text: string; read
   return { text: said + plainText(piece.refusal), reasoning: (reasoning ?? '') + thought };
 }
 
-/** What servers call the reason that an answer reached its limit. */
+/** The words of servers for an answer that reached its limit. */
 const cutReasons = /^(length|limit|max_?_?(output_|completion_|new_)?(tokens|length|context)|model_length)$/i;
 
 const commonReason = (reason: string | null): string =>

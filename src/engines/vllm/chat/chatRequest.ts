@@ -2,7 +2,9 @@ import type { GenerateRequest } from '../../../core/ports/engine.ts';
 import type { LinkRequest } from '../../http/link.ts';
 import { openAiMessages } from '../../openAiMessages.ts';
 
-/** One answer to a conversation, with every field that any server has a use for; `Dialect` leaves out what this one refuses. */
+/**
+ * A request for one answer to a conversation, with every field that any server uses; `Dialect` leaves out the fields that this one refuses.
+ */
 export const chatRequest = (model: string, request: GenerateRequest): LinkRequest => ({
   method: 'POST',
   path: '/v1/chat/completions',
@@ -23,7 +25,7 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
 });
 
 /**
- * One answer to exact token ids, which no chat template touches.
+ * A request for one answer to exact token ids, which no chat template changes.
  *
  * @param stops texts that end an answer where the model has no token for that.
  */
@@ -49,7 +51,7 @@ export const idsRequest = (
   },
 });
 
-/** Only what differs from the server's own: a field more is one more that a server may refuse. */
+/** Only fields that differ from the server's defaults: a server may refuse each one that is sent. */
 const drawing = ({ topP, stop = [], seed }: GenerateRequest, stops: readonly string[]): object => ({
   ...(topP !== undefined && { top_p: topP }),
   ...(stops.length + stop.length > 0 && { stop: [...stops, ...stop] }),

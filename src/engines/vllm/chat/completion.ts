@@ -8,9 +8,9 @@ import type { Completion } from '../wire.ts';
 const alternatives = 5;
 
 /**
- * One greedy token over exact ids. No `echo` and no `prompt_logprobs`: either makes vLLM skip the prefix cache. The salt
- * stands at the top level of the body (vllm#17045); anywhere else it is silently ignored. Each request is unlike all others, for an
- * answer from a cache in front of the server is no evidence of the server.
+ * A request for one greedy token over exact ids. No `echo` and no `prompt_logprobs`: either makes vLLM skip the prefix cache. The salt
+ * stands at the top level of the body (vllm#17045); anywhere else it is silently ignored. Each request is unlike all others, because an
+ * answer from a cache in front of the server is no evidence about the server.
  */
 export const completionRequest = (model: string, context: KvContext, canary: boolean): LinkRequest => ({
   method: 'POST',
@@ -24,21 +24,21 @@ export const completionRequest = (model: string, context: KvContext, canary: boo
     temperature: 0,
     ...nonceFields(),
     cache_salt: context.salt,
-    // To have the prompt's ids back doubles what a long context moves, so only the request that seals it asks for them, to hold them
-    // against those that were sent. A canary's alternatives are keyed by id: two tokens may read the same as text.
+    // Returning the prompt's ids doubles the traffic of a long context, so only the sealing request asks for them, to compare
+    // them with the ids that were sent. A canary's alternatives are keyed by id: two tokens may have the same text.
     ...(canary ? { logprobs: alternatives, return_tokens_as_token_ids: true } : { return_token_ids: true }),
   },
 });
 
-/** The same as part of a probe: answered soon or not at all, and kept nowhere beyond the server's memory. */
+/** The same request as part of a probe: answered soon or not at all, and stored nowhere but in the server's memory. */
 export function probeRequest(model: string, context: KvContext, canary: boolean, isVllm: boolean): LinkRequest {
   const request = completionRequest(model, context, canary);
-  // Not on other servers: some refuse fields that they don't know.
+  // Not on other servers: some refuse unknown fields.
   const unkept = isVllm ? { kv_transfer_params: { max_offload_tokens: 0 } } : {};
   return { ...request, patience: 'brief', once: true, body: { ...(request.body as object), ...unkept } };
 }
 
-/** @throws CwmError EngineRejected when the server says that it worked on other ids: nothing it shows is about this context. */
+/** @throws CwmError EngineRejected when the server says that it used other ids: its answer is not about this context. */
 export function checkEcho(completion: Completion, ids: readonly number[], label: string): void {
   const echoed = completion.choices[0]?.prompt_token_ids;
   if (!echoed || (echoed.length === ids.length && echoed.every((id, index) => id === ids[index]))) return;
@@ -49,9 +49,9 @@ export function checkEcho(completion: Completion, ids: readonly number[], label:
 }
 
 /**
- * Null when the server gave no log-probabilities. A token id that it does not tell is −1.
+ * Null when the server gave no log-probabilities. A missing token id is −1.
  *
- * @throws CwmError EngineFailed when they are no numbers, which is what KV of noise makes of them.
+ * @throws CwmError EngineFailed when they are not numbers, as with KV of random bytes.
  */
 export function readCanary(completion: Completion, label: string): Measurement['canary'] {
   const choice = completion.choices[0];

@@ -7,7 +7,7 @@ export interface ContentText {
   readonly thought: string;
 }
 
-/** The text of a message's content in any form that servers give it: a string, null, or parts, some of which may be thoughts. */
+/** The text of a message's content in any form of any server: a string, null, or parts, some of which may be thoughts. */
 export function contentText(content: unknown): ContentText {
   if (typeof content === 'string') return { said: content, thought: '' };
   if (Array.isArray(content)) {

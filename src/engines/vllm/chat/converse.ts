@@ -13,22 +13,22 @@ export interface Conversing {
   readonly model: string;
   readonly maxModelLen: number | null;
   readonly dialect: Dialect;
-  /** Texts that end an answer, which the server knows of by itself in chats alone. */
+  /** Texts that end an answer. The server knows them by itself in chats only. */
   readonly stops: readonly string[];
   readonly elapsedMs: () => number;
 }
 
 export interface Conversed {
   readonly answer: ChatAnswer;
-  /** What was asked for in the end: a shorter answer, or without an answer of the assistant at the end. */
+  /** The request that succeeded in the end: maybe with a shorter answer, or without a message of the assistant at the end. */
   readonly request: GenerateRequest;
 }
 
 /**
- * Has one answer, in whichever form the server takes the request: without fields that it refuses, in the room that its context
- * leaves, and, where only a prompt is to be computed, without an assistant's message at the end.
+ * Gets one answer, in the form that the server takes: without fields that it refuses, in the room that its context leaves, and, where only
+ * a prompt is to be computed, without an assistant's message at the end.
  *
- * @throws CwmError as {@link readChat}, and what the server refuses.
+ * @throws CwmError as {@link readChat}, and the server's refusal.
  */
 export async function converse(
   conversing: Conversing,
@@ -77,7 +77,7 @@ async function ask(
   return { answer: { ...answer, text: text.toWellFormed(), reasoning: splitter.reasoning.toWellFormed() }, request };
 }
 
-/** The request that may be answered where this one was refused; null where there is none. */
+/** The request to send after this one was refused; null when there is none. */
 async function otherRequest(
   { link, model, maxModelLen }: Conversing,
   request: GenerateRequest,
@@ -91,7 +91,7 @@ async function otherRequest(
     const room = roomForAnswer(refusal, { promptTokens: promptIds?.length ?? null, maxModelLen });
     return room !== null && room < maxTokens ? { ...request, maxTokens: room } : null;
   }
-  // Servers of thinking models refuse to continue an answer, and take this for one that is to be continued.
+  // Servers of thinking models refuse to continue an answer, and take this request for a continuation.
   const endsWithAnswer = messages.at(-1)?.role === 'assistant' && messages.length > 1;
   return isCwmError(refusal, 'EngineRejected') && !request.promptIds && !addGenerationPrompt && endsWithAnswer
     ? { ...request, messages: messages.slice(0, -1) }

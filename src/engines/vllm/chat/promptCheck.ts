@@ -1,11 +1,9 @@
 import type { ChatMessage } from '../../../core/ports/engine.ts';
 
-/** The longest piece of text without a space that is now and then one token, in characters. */
+/** The longest piece of text without a space that is sometimes one token, in characters. */
 const longestToken = 16;
 
-/**
- * The fewest tokens that any tokenizer makes of these messages: none has a token that spans two words of text.
- */
+/** The least number of tokens of these messages in any tokenizer: none has a token that spans two words of text. */
 function fewestTokens(messages: readonly ChatMessage[]): number {
   let tokens = 0;
   for (const { content } of messages) {
@@ -17,15 +15,15 @@ function fewestTokens(messages: readonly ChatMessage[]): number {
 /** A prompt of which the server computed only a part, without saying so. */
 export interface CutPrompt {
   readonly countedTokens: number;
-  /** As its own tokenizer has it, or the fewest that the text can have. */
+  /** The count of its own tokenizer, or the least that the text can have. */
   readonly sentTokens: number;
 }
 
 /**
- * Whether a server cut a conversation: it counts fewer tokens than it was sent. Null where nothing speaks for that.
+ * Detects that a server cut a conversation: it counts fewer tokens than the client sent. Null when nothing suggests that.
  *
- * @param counted its own count of the prompt; null when it tells none.
- * @param ids the prompt as its tokenizer has it; null when that is not known.
+ * @param counted its own count of the prompt; null when it gives none.
+ * @param ids the prompt's ids by its tokenizer; null when they are not known.
  */
 export function findCut(
   counted: number | null,

@@ -2,7 +2,7 @@ import type { ReasoningForm } from '../../../core/ports/engine.ts';
 import { reasoningMarks } from '../../../core/ports/reasoningMarks.ts';
 
 /**
- * Tells a model's reasoning from its answer in text that comes piece by piece. The server does so for chats, but not for prompts of token
+ * Separates a model's reasoning from its answer in text that arrives in pieces. The server does so for chats, but not for prompts of token
  * ids.
  */
 export class ReasoningSplitter {
@@ -18,7 +18,7 @@ export class ReasoningSplitter {
     this.#closers = reasoningMarks.map(({ close }) => close);
   }
 
-  /** What the model wrote for itself so far, without the white space around it. */
+  /** The reasoning so far, without the white space around it. */
   get reasoning(): string {
     return this.#reasoning.trim();
   }
@@ -82,7 +82,7 @@ export class ReasoningSplitter {
   }
 }
 
-/** How many characters at the end of the text may be the beginning of the mark. */
+/** Number of characters at the end of the text that may be the beginning of the mark. */
 function startedLength(text: string, mark: string): number {
   let length = Math.min(text.length, mark.length - 1);
   while (!text.endsWith(mark.slice(0, length))) length--;

@@ -5,7 +5,7 @@ import type { Link } from '../../http/link.ts';
 import { openAiMessages } from '../../openAiMessages.ts';
 import { detokenizeSchema, tokenizeSchema } from '../wire.ts';
 
-/** What the server's chat template makes of these messages. It computes nothing, and needs no API key on vLLM. */
+/** The ids of these messages under the server's chat template. The server computes nothing for it, and vLLM needs no API key. */
 export async function tokenizeChat(
   link: Link,
   model: string,
@@ -19,7 +19,7 @@ export async function tokenizeChat(
 /**
  * The ids of a piece of text inside a prompt, so without a beginning-of-text token.
  *
- * @param once asks no second time after a failure.
+ * @param once does not try again after a failure.
  */
 export async function tokenizeText(
   link: Link,
@@ -32,7 +32,7 @@ export async function tokenizeText(
 }
 
 /**
- * The text of ids, special tokens included; null where the server does not tell it.
+ * The text of ids, special tokens included; null when the server does not give it.
  *
  * @throws CwmError Cancelled, EngineUnavailable.
  */
@@ -62,7 +62,7 @@ export interface AnsweredIds {
   readonly text: string;
   readonly reasoning: string;
   readonly promptIds: readonly number[] | null;
-  /** The engine is the client's own, so that its ids need no check against the text. */
+  /** The engine is the client's own: its ids need no check against the text. */
   readonly isOwn: boolean;
   /** Null also where some are missing. */
   readonly outputIds: readonly number[] | null;
@@ -71,10 +71,10 @@ export interface AnsweredIds {
 }
 
 /**
- * The ids of a chat: those the server returned, where they are the ids of the answer's text; what it left out, or what belongs to another
- * text, worked out by a second call. They stay empty on a server that
- * has no usable `/tokenize` either, and where the server counts another number of tokens than its tokenizer gives: those ids are not what
- * it computed. Ids serve evidence, so no failure to get them costs the answer.
+ * The ids of a chat: those that the server returned, where they are the ids of the answer's text. A second call works out ids that it left
+ * out or that belong to another text. They stay empty on a server without a usable `/tokenize`, and where the server counts another number
+ * of tokens than its tokenizer gives: those ids are not the computed ones. Ids serve evidence, so that a failure to get them does not cost
+ * the answer.
  *
  * @throws CwmError Cancelled.
  */
@@ -107,7 +107,7 @@ export async function completeIds(
   return { promptIds: [], outputIds: [], idsSource: 'tokenize', tokenized: prompt };
 }
 
-/** Whether these ids are those of the answer, as far as the server tells. One that tells nothing costs no answer. */
+/** Whether these ids are those of the answer, as far as the server shows. True for a server that shows nothing. */
 async function hasText(
   link: Link,
   model: string,

@@ -1,7 +1,7 @@
 import { Decoder } from '@msgpack/msgpack';
 import * as z from 'zod/mini';
 
-/** What a server says of its KV blocks. Hashes are the last 8 bytes of those that it uses inside, in hex. */
+/** A server's event about its KV blocks. Hashes are the last 8 bytes of its internal ones, in hex. */
 export type BlockEvent =
   | {
       readonly type: 'stored';
@@ -12,7 +12,7 @@ export type BlockEvent =
       readonly ids: readonly number[];
       readonly blockTokens: number;
       readonly isOnDevice: boolean;
-      /** What entered the first block's hash besides its tokens: the salt, bare. */
+      /** The part of the first block's hash besides its tokens: the salt, bare. */
       readonly firstKeys: readonly unknown[];
       /** The `X-Session-ID` of the request. */
       readonly session: string | null;
@@ -75,7 +75,7 @@ function asEvent(event: z.output<typeof eventSchema>): BlockEvent | null {
   };
 }
 
-/** An event has a number, or, as the server may be set, the whole hash. */
+/** An event has a number, or the whole hash, depending on the server's settings. */
 function shortHash(value: bigint | number | Uint8Array): string {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex').slice(-16);
   return BigInt.asUintN(64, BigInt(value)).toString(16).padStart(16, '0');

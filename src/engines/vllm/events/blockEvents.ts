@@ -5,9 +5,9 @@ import type { EventSource } from './eventSource.ts';
 /** Events follow an answer within milliseconds; one that has not come by then is lost. */
 const patienceMs = 1_000;
 
-/** A request whose events are waited for. */
+/** A request whose events are awaited. */
 export interface WatchedRequest {
-  /** What was announced by the time that every block was, or after a second. */
+  /** The events so far, once every block was announced, or after a second. */
   outcome(expected: ExpectedBlocks): Promise<AnnouncedReuse>;
   end(): void;
 }

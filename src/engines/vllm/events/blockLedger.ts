@@ -8,11 +8,11 @@ interface Announced {
   readonly parent: string | null;
   readonly ids: readonly number[];
   readonly keys: readonly unknown[];
-  /** It had been announced before, and not removed since: the server did not compute it for this request. */
+  /** It was announced before, and not removed since: the server did not compute it for this request. */
   readonly wasThere: boolean;
 }
 
-/** What a context's blocks are expected to be. */
+/** The expected blocks of a context. */
 export interface ExpectedBlocks {
   /** Whole hashes, first block first. */
   readonly hashes: readonly string[];
@@ -21,19 +21,19 @@ export interface ExpectedBlocks {
   readonly salt: string;
 }
 
-/** What the events say of one request. */
+/** The result of the events of one request. */
 export interface AnnouncedReuse {
-  /** Blocks from the first on that were announced for the request, with the right hashes, tokens and salt. */
+  /** Number of leading blocks that were announced for the request, with the right hashes, tokens and salt. */
   readonly announced: number;
-  /** Those of them, from the first on, that the server had before. */
+  /** Number of leading blocks among them that the server had before. */
   readonly reused: number;
-  /** Everything that the server has published since it started was seen, so that a block that is not known was not there. */
+  /** Whether all events since the server's start were received, so that an unknown block did not exist. */
   readonly isComplete: boolean;
 }
 
 /**
- * Which KV blocks a server has, by its own events. vLLM announces reused and newly computed blocks of a request in the same form, so only what
- * was announced before tells them apart. A gap in the sequence may hide a removal: after one, nothing is known.
+ * The KV blocks that a server has, by its own events. vLLM announces reused and newly computed blocks of a request in the same form, so
+ * that only earlier announcements tell them apart. A gap in the sequence may hide a removal: after one, nothing is known.
  */
 export class BlockLedger implements EventSink {
   readonly #onDevice = new Set<string>();
@@ -86,7 +86,7 @@ export class BlockLedger implements EventSink {
     return { announced, reused, isComplete: this.#isComplete };
   }
 
-  /** @param sequence of the first batch that is seen from here on; null where none has come. */
+  /** @param sequence of the first batch that arrives from now on; null while none has arrived. */
   #forget(sequence: bigint | null): void {
     this.#onDevice.clear();
     this.#inTiers.clear();
@@ -109,7 +109,7 @@ export class BlockLedger implements EventSink {
     const { hashes, session, ids, blockTokens, isOnDevice } = event;
     const blocks = isOnDevice && session !== null ? this.#watched.get(session) : undefined;
     hashes.forEach((hash, index) => {
-      // Announced twice for one request, the first time decides: the second one finds what the first one left.
+      // When a block is announced twice for one request, the first time decides: the second one finds the block of the first one.
       if (blocks && !blocks.has(hash))
         blocks.set(hash, {
           parent: index === 0 ? event.parent : (hashes[index - 1] ?? null),
@@ -127,5 +127,5 @@ const shortened = (hash: string): string => hash.slice(-16);
 const isSame = (one: readonly number[], two: readonly number[]): boolean =>
   one.length === two.length && one.every((id, index) => id === two[index]);
 
-/** Bare, or with its name, as versions differ. */
+/** The salt bare, or with its name: versions differ. */
 const hasSalt = (keys: readonly unknown[], salt: string): boolean => keys.flat().includes(salt);

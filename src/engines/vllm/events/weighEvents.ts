@@ -3,7 +3,7 @@ import type { KvContext, ReuseEvidence } from '../../../core/ports/engine.ts';
 import type { HashProfile } from '../../../protocol/schemas/window.ts';
 import type { AnnouncedReuse, ExpectedBlocks } from './blockLedger.ts';
 
-/** The blocks of a context that a server can reuse: all but the one of the last token, which is always computed. */
+/** The blocks of a context that a server can reuse: all but the block of the last token, which is always computed. */
 export function reusableBlocks(context: KvContext, profile: HashProfile, blockTokens: number): ExpectedBlocks {
   const count = Math.floor((context.ids.length - 1) / blockTokens);
   const ids = context.ids.slice(0, count * blockTokens);
@@ -25,13 +25,13 @@ export function weighEvents(
 ): ReuseEvidence {
   if (hashes.length === 0 || reuse.isFromElsewhere) return reuse;
   if (announced < hashes.length) return { ...reuse, ...nothing, isUnannounced: true };
-  // The first try may have filled the cache that this one found.
+  // The first try may have filled the cache that this one used.
   if (triedBefore || reuse.promptTokens !== sentTokens) return reuse;
   const byEvents = reused * blockTokens;
   const { cachedTokens } = reuse;
-  // Of a context of whole blocks, vLLM's tiers count the last one as well.
+  // For a context of whole blocks, vLLM's tiers count the last one, too.
   const told = cachedTokens === null ? null : Math.min(cachedTokens, ids.length);
-  // A server may lose on the way what it had: then it computes more than its events say, never less.
+  // A server may lose blocks before it uses them: then it computes more than its events say, never less.
   const isWithin = told === null ? isComplete : told === byEvents || (told >= 0 && told < byEvents);
   if (isWithin) return { ...reuse, cachedTokens: cachedTokens ?? byEvents, cachedTokensFrom: 'events' };
   return isComplete ? { ...reuse, ...nothing, isContradicted: true } : reuse;

@@ -10,7 +10,7 @@ const greetingBytes = 64;
 /** A longer frame is no batch of events: a context of a million tokens takes about 5 MB. */
 const maxFrameBytes = 64 * 2 ** 20;
 
-/** What a subscriber sends first: signature, version 3.0, the mechanism NULL. */
+/** A subscriber's first bytes: signature, version 3.0, the mechanism NULL. */
 export function zmtpGreeting(): Buffer {
   const greeting = Buffer.alloc(greetingBytes);
   greeting[0] = 0xff;
@@ -39,12 +39,12 @@ export function readyCommand(socketType: 'SUB' | 'PUB'): Buffer {
   return zmtpFrame(head, true);
 }
 
-/** Cuts the bytes of a peer into frames, behind its greeting. */
+/** Splits the bytes of a peer after its greeting into frames. */
 export class ZmtpReader {
   #rest: Buffer = Buffer.alloc(0);
   #hasGreeted = false;
 
-  /** @throws Error where the peer speaks no ZMTP 3 without encryption, or sends a frame that is too long. */
+  /** @throws Error when the peer does not speak ZMTP 3 without encryption, or sends a frame that is too long. */
   *read(chunk: Buffer): Generator<ZmtpFrame> {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     if (!this.#hasGreeted) {

@@ -8,8 +8,8 @@ const retryMs = 250;
 const openMs = 2_000;
 
 /**
- * Subscribes to everything that a ZeroMQ publisher sends: ZMTP 3.0 without encryption, over a Unix socket or loopback TCP. Connects
- * again by itself until it is closed. Own code because the npm package `zeromq` brings native binaries for each platform and an install script.
+ * Subscribes to every message of a ZeroMQ publisher: ZMTP 3.0 without encryption, over a Unix socket or loopback TCP. Reconnects by itself
+ * until it is closed. Own code, because the npm package `zeromq` brings native binaries for each platform and an install script.
  */
 export class ZmtpSubscriber implements EventSource {
   readonly #endpoint: string;
@@ -96,7 +96,7 @@ export class ZmtpSubscriber implements EventSource {
     });
   }
 
-  /** Events hold salts in the clear, and whoever made the socket decides what they say. */
+  /** Events hold salts in the clear, and the owner of the socket decides their content. */
   async #assertOwn(): Promise<void> {
     if (!this.#endpoint.startsWith('ipc://')) return;
     const stat = await lstat(addressOf(this.#endpoint).path ?? '');

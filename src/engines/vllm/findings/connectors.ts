@@ -6,23 +6,23 @@ import { serverInfoSchema } from '../wire.ts';
 /** The first answer to `/server_info` takes vLLM seconds, later ones none. */
 const patienceMs = 1_000;
 
-/** Connectors that find KV by the text alone (LMCache#2878, vllm#53495). */
+/** Connectors that find KV by the text only (LMCache#2878, vllm#53495). */
 const saltBlind: ReadonlySet<string> = new Set([
   'LMCacheConnectorV1',
   'LMCacheConnector',
   'ExampleConnector',
   'SharedStorageConnector',
 ]);
-/** Connectors that find KV by vLLM's own block hashes, in which the salt is. */
+/** Connectors that find KV by vLLM's own block hashes, which include the salt. */
 const saltBound: ReadonlySet<string> = new Set(['OffloadingConnector', 'SimpleCPUOffloadConnector']);
 
 export const ignoresSalt = (connector: string): boolean => saltBlind.has(connector);
 export const keepsSalt = (connector: string): boolean => saltBound.has(connector);
 
 /**
- * Names of the KV connectors, which only a server in development mode tells.
+ * Names of the KV connectors, which only a server in development mode gives.
  *
- * @returns null when it does not tell; `late` when it did not answer soon.
+ * @returns null when it does not give them; `late` when it did not answer soon.
  */
 export async function readConnectors(
   link: Link,

@@ -1,7 +1,7 @@
 import type { EngineKind } from '../../../core/ports/engine.ts';
 import type { ReuseRemedies } from '../../probe/judgeReuse.ts';
 
-/** What the user of a server can change; empty where it is nothing. */
+/** The user's remedy on the server; empty where there is none. */
 export interface Remedies extends ReuseRemedies {
   readonly tokenIds: string;
   readonly canary: string;

@@ -6,27 +6,24 @@ import { ignoresSalt, keepsSalt } from './connectors.ts';
 import type { Remedies } from './remedies.ts';
 import type { ServerMetrics } from '../metrics/serverMetrics.ts';
 
-/** What a probe saw of where a server keeps KV. */
+/** A probe's observations of where a server stores KV. */
 export interface TierEvidence {
   readonly kind: EngineKind;
-  /** Empty when there is none; null when the server does not tell. */
+  /** Empty when there is none; null when the server does not say. */
   readonly connectors: readonly string[] | null;
-  /** The counters after the last request; null where they can't be read. */
+  /** The counters after the last request; null when they cannot be read. */
   readonly metrics: ServerMetrics | null;
-  /** Why no request could be made that would have moved them. */
+  /** The reason why no request could be made that would have moved them. */
   readonly whyUnseen: string | null;
   readonly filesReachable: boolean;
-  /** Why no file of the probe's own was found where there should be some; null when that was not the case. */
+  /** The reason why the probe found no file of its own where it expected some; null otherwise. */
   readonly whyNotStored: string | null;
 }
 
-/** Whether KV was looked for beyond the device, which is done for every prompt if there is somebody to ask. */
+/** Whether the server looked for KV beyond the device, which it does for every prompt when it has a connector. */
 const asksConnector = ({ metrics }: TierEvidence): boolean => (metrics?.externalQueries ?? 0) > 0;
 
-/**
- * What the short contexts of a probe can't show: a connector may keep KV in pieces that are longer than they are (LMCache's
- * have 256 tokens).
- */
+/** The limit of a probe's short contexts: a connector may store KV in longer pieces (LMCache's have 256 tokens). */
 export function connectorSharing(
   tier: TierEvidence,
 ): Pick<ProbeEvidence, 'saltReader' | 'sharedBecause' | 'mayBeSharedBecause'> {
@@ -58,7 +55,7 @@ export function insightFound({ metrics, whyUnseen }: TierEvidence, remedies: Rem
   return capability('insight', metrics === null ? 'unknown' : 'no', found, remedies.insight);
 }
 
-/** A folder that is there need not be the one that the server writes to. */
+/** An existing folder need not be the one that the server writes to. */
 export const filesOfTier = (reach: Capability, metrics: ServerMetrics | null): Capability =>
   reach.state === 'yes' && metrics?.offloads === false
     ? capability('block-files', 'unknown', 'The named folder is there, but the server shows no tier that writes to it.')

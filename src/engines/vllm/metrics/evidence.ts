@@ -3,17 +3,17 @@ import type { KvTier } from '../../../protocol/schemas/receipt.ts';
 import { bySource, cachedBySource, type ServerMetrics } from './serverMetrics.ts';
 import type { TokenUsage } from '../wire.ts';
 
-/** What one request showed, before it is weighed. */
+/** The raw observation of one request. */
 export interface Observation {
-  /** 0 when it is not known. */
+  /** 0 when it is unknown. */
   readonly sentTokens: number;
   readonly usage: TokenUsage | null;
-  /** An earlier try may have filled the cache that this one found. */
+  /** An earlier try may have filled the cache that this one used. */
   readonly triedBefore: boolean;
   readonly timeToFirstTokenMs: number | null;
   /** The server's own measure, without queueing; only with `--enable-per-request-metrics`. */
   readonly serverTimeToFirstTokenMs: number | null;
-  /** The counters around the request; null where they can't be read. */
+  /** The counters around the request; null when they cannot be read. */
   readonly before: ServerMetrics | null;
   readonly after: ServerMetrics | null;
 }
@@ -29,13 +29,10 @@ const tiers: Readonly<Record<string, KvTier>> = {
 };
 
 /**
- * Counters belong to the whole server, so they count only when they moved by exactly this one request. The number of
- * cached tokens is the answer's own; the counters' where the answer is silent, or claims more than every tier together
- * gave.
- *
- * After a try that failed on the way the engine may have computed the prompt and kept it, and "cached" then proves
- * nothing about what was kept before: only a 0 is still true. Of a prompt of another length than was sent, no count is about
- * what was sent.
+ * Counters belong to the whole server, so they count only when they moved by exactly this one request. The number of cached tokens is the
+ * answer's own, or the counters' where the answer gives none, or claims more than all tiers together gave. After a failed try the engine
+ * may have computed the prompt and stored its KV; then "cached" proves nothing about earlier KV, and only a 0 is still true. When the
+ * server counts another length of the prompt than was sent, no count is about this prompt.
  */
 export function weigh(observation: Observation): ReuseEvidence {
   const { usage, before, after, triedBefore, sentTokens } = observation;
@@ -88,7 +85,7 @@ function counterDeltas(before: ServerMetrics, after: ServerMetrics): CounterDelt
   return all.some((value) => value !== null && value < 0) ? null : deltas;
 }
 
-/** A series that is not there before its first event counts from 0. */
+/** A series is missing before its first event, and then counts from 0. */
 function difference(before: number | null, after: number | null): number | null {
   return after === null ? null : after - (before ?? 0);
 }
@@ -112,7 +109,7 @@ const hasNotArrived = (
   (finished ?? 0) === 0 &&
   (promptTokens ?? 0) === 0;
 
-/** Null when the server shows too little to tell. */
+/** Null when the server shows too little to decide. */
 function wasIdle(
   before: ServerMetrics,
   after: ServerMetrics,
@@ -141,7 +138,7 @@ function servingTier(clean: CounterDeltas | null): KvTier {
     .filter(([source, tokens]) => tokens > 0 && source !== 'local_compute')
     .map(([source]) => tiers[source] ?? 'unknown');
   const distinct = new Set(served);
-  // Without the finer counter a transferred block is also a local hit: the transfer says more.
+  // Without the finer counter a transferred block is also a local hit: the transfer is the better fact.
   if (!clean?.cachedBySource && distinct.has('external')) return 'external';
   if (distinct.size > 1) return 'mixed';
   return served[0] ?? 'unknown';

@@ -8,10 +8,7 @@ export interface Sample {
 const line = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$/;
 const label = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?/gy;
 
-/**
- * Reads only the series that are asked for: a server's page has thousands of histogram lines. Lines that are no samples
- * are left out.
- */
+/** Reads only the wanted series: a server's page has thousands of histogram lines. Ignores lines that are not samples. */
 export function parseSamples(text: string, wanted: ReadonlySet<string>): Sample[] {
   const samples: Sample[] = [];
   for (const row of text.split('\n')) {

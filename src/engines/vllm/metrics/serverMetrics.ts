@@ -9,7 +9,7 @@ export const cachedBySource = 'vllm:prompt_tokens_cached_by_source_total';
 const cacheConfig = 'vllm:cache_config_info';
 const processStart = 'process_start_time_seconds';
 
-/** What moves between vLLM's tiers: shown beside a verdict, never the ground of one. */
+/** Traffic between vLLM's tiers: shown beside a verdict, never its reason. */
 const tierTraffic = [
   'vllm:external_prefix_cache_hits_total',
   'vllm:kv_offload_total_bytes_total',
@@ -45,11 +45,11 @@ export interface ServerMetrics {
   readonly cachedBySource: ReadonlyMap<string, number> | null;
   /** Counters of {@link tierTraffic}, by name and the label that tells them apart. */
   readonly tierTraffic: ReadonlyMap<string, number>;
-  /** Whether the server moves KV out of its device memory at all, as far as it has shown. */
+  /** Whether the server moves KV out of its device memory at all, as far as its metrics show. */
   readonly offloads: boolean;
   /** Bytes that the server wrote to tiers beyond its memory; null when it has none. */
   readonly tierBytesWritten: number | null;
-  /** Tokens that were looked for beyond the device, which only a KV connector does; null where that is not counted. */
+  /** Tokens that the server looked for beyond the device, which only a KV connector does; null when the server does not count them. */
   readonly externalQueries: number | null;
   /** Whether LMCache runs inside the server: its own counters are among vLLM's then. */
   readonly hasLmcacheInside: boolean;
