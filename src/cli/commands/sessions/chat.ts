@@ -33,10 +33,10 @@ export function registerChat(program: Command, perform: Perform): void {
 
 async function sessionOfFolder(run: Run): Promise<Session> {
   const project = await projectUriOfFolder(run.terminal.cwd);
-  const { session } = await run.call('activeSession', { project });
+  const { session } = await run.call('currentSession', { project });
   if (session) return session;
   const created = await run.call('createSession', { project, ...run.onEngine });
-  await run.call('activateSession', { project, session: created.id });
+  await run.call('setCurrentSession', { project, session: created.id });
   return created;
 }
 
