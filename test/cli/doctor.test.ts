@@ -1,15 +1,15 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { realBackends } from '../client/support/realBackends.ts';
 import type { FakeFaults } from '../fakes/fakeFaults.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { cliOn } from './support/cli.ts';
 
-const { makeStorage } = realBackends();
+const startHere = wholeBackends();
 
 async function doctorOn(faults: Partial<FakeFaults>) {
   const fake = await FakeVllm.start({ faults });
   onTestFinished(() => fake.stop());
-  const cwm = cliOn(makeStorage());
+  const cwm = cliOn((await startHere()).storage);
   return { fake, run: (...args: string[]) => cwm.run('doctor', '--engine', fake.url, ...args) };
 }
 

@@ -26,7 +26,8 @@ async function silentEngine(): Promise<{ url: string; connections: () => number 
 
 describe('cwm refuses', () => {
   it('S0-24 S0-70 bad ids, taken names and missing things, each with its code, as one JSON object on stderr', async () => {
-    const cwm = cliOn(makeStorage());
+    const { storage } = await startHere();
+    const cwm = cliOn(storage, storage);
     await cwm.json('session', 'new', '--id', 'taken');
     const refused: [code: string, args: string[]][] = [
       ['CWM-1001', ['session', 'new', '--id', 'has spaces']],
@@ -54,13 +55,13 @@ describe('cwm refuses', () => {
   });
 
   it('in words: what happened, its code, and what to do', async () => {
-    const { code, stdout, stderr } = await cliOn(makeStorage()).run('thaw', 'nothing');
+    const { code, stdout, stderr } = await cliOn((await startHere()).storage).run('thaw', 'nothing');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^cwm: .*"nothing".* \(CWM-2002\)\n {5}List the windows to see which exist\.\n$/);
   });
 
   it('S0-04 an empty session to freeze, and leaves it as it was', async () => {
-    const cwm = cliOn(makeStorage());
+    const cwm = cliOn((await startHere()).storage);
     await cwm.json('session', 'new', '--id', 'empty');
     expect(await cwm.refusal('freeze', 'empty', 'w')).toMatchObject({ code: 'CWM-1003' });
     expect(await cwm.json('session', 'show', 'empty')).toMatchObject({ lifecycle: 'active', phase: 'Idle' });
@@ -77,7 +78,7 @@ describe('cwm refuses', () => {
   });
 
   it('a GGUF that is none, and one that is not there, given relative to the working directory', async () => {
-    const storage = makeStorage();
+    const { storage } = await startHere();
     const cwm = cliOn(storage, storage);
     writeFileSync(join(storage, 'model.gguf'), 'This is no model.');
     await cwm.json('session', 'new', '--id', 's', '--engine', 'embedded:model.gguf');
@@ -87,7 +88,7 @@ describe('cwm refuses', () => {
   });
 
   it('to hang: Ctrl-C ends with 130, and the session is as it was', async () => {
-    const storage = makeStorage();
+    const { storage } = await startHere();
     const cwm = cliOn(storage);
     const { url, connections } = await silentEngine();
     await cwm.json('session', 'new', '--id', 's', '--engine', url);

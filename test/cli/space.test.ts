@@ -4,10 +4,12 @@ import { describe, expect, it } from 'vitest';
 import type { PruneResult, TrashItem, Usage } from '../../src/protocol/schemas/space.ts';
 import { readRecord, realBackends } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { cliOn, type Cli } from './support/cli.ts';
 import { startCli } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();
+const startHere = wholeBackends();
 const budgetBytes = 2e6;
 
 /** Sizes of the block files, by name. */
@@ -103,7 +105,7 @@ describe('cwm, space on the embedded engine', () => {
 
 describe('cwm refuses', () => {
   it('a prune that says nothing, and things that are not there', async () => {
-    const cwm = cliOn(makeStorage());
+    const cwm = cliOn((await startHere()).storage);
     expect(await cwm.refusal('prune')).toMatchObject({ code: 'CWM-1003' });
     expect(await cwm.refusal('pin', 'nothing')).toMatchObject({ code: 'CWM-2002' });
     expect(await cwm.refusal('trash', 'restore', '../windows/w')).toMatchObject({ code: 'CWM-2009' });

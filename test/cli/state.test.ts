@@ -1,13 +1,15 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { realBackends } from '../client/support/realBackends.ts';
+import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { cliOn } from './support/cli.ts';
 
-const { makeStorage } = realBackends();
+const makeDirectory = temporaryDirectories();
+const startHere = wholeBackends();
 
 describe('cwm state', () => {
   it('S3-02 S3-11 stores values with a session, also from several commands at once', async () => {
-    const cwm = cliOn(makeStorage());
+    const cwm = cliOn((await startHere()).storage);
     await cwm.json('session', 'new', '--id', 's');
     expect((await cwm.run('state', 'get', 's')).stdout).toBe('Session s has no state.\n');
     await Promise.all(['a', 'b', 'c', 'd'].map((name) => cwm.json('state', 'set', 's', name, `["${name}"]`)));
@@ -28,7 +30,7 @@ describe('cwm state', () => {
   });
 
   it('S3-08 lists recovery points and takes a session back', async () => {
-    const cwm = cliOn(makeStorage());
+    const cwm = cliOn((await startHere()).storage);
     await cwm.json('session', 'new', '--id', 's');
     expect((await cwm.run('state', 'recovery-points', 's')).stdout).toBe('There is no recovery point yet.\n');
     expect(await cwm.refusal('state', 'go-back', 's')).toMatchObject({ code: 'CWM-2005' });
@@ -47,8 +49,8 @@ describe('cwm state', () => {
   });
 
   it('S3-05 synchronises two storage directories through a folder', async () => {
-    const folder = makeStorage();
-    const [here, there] = [cliOn(makeStorage(), folder), cliOn(makeStorage(), folder)];
+    const folder = makeDirectory();
+    const [here, there] = [cliOn((await startHere()).storage, folder), cliOn((await startHere()).storage, folder)];
     for (const cwm of [here, there]) await cwm.json('session', 'new', '--id', 's');
     await here.json('state', 'set', 's', 'n', '1');
     expect((await here.run('state', 'push', 's', '.')).stdout).toBe(
@@ -72,7 +74,7 @@ describe('cwm state', () => {
   });
 
   it('S3-04 "@" is the session that was selected last', async () => {
-    const cwm = cliOn(makeStorage());
+    const cwm = cliOn((await startHere()).storage);
     expect(await cwm.refusal('state', 'get', '@')).toMatchObject({ code: 'CWM-3104' });
     expect((await cwm.run('state', 'active')).stdout).toBe('No session is selected.\n');
     await cwm.json('session', 'new', '--id', 's');
@@ -85,7 +87,7 @@ describe('cwm state', () => {
 
 describe('cwm session set', () => {
   it('S0-30 gives a session an expiry, changes it and takes it away', async () => {
-    const cwm = cliOn(makeStorage());
+    const cwm = cliOn((await startHere()).storage);
     const created = await cwm.json('session', 'new', '--id', 's', '--expires-in', '30d');
     expect(Date.parse(String(created['expiresAt']))).toBeGreaterThan(Date.now() + 29 * 86_400_000);
     expect((await cwm.run('session', 'set', 's', '--expires-in', '90m')).stdout).toMatch(/^Session s expires at /);

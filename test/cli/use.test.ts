@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { realBackends } from '../client/support/realBackends.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { cliOn } from './support/cli.ts';
 
 const { makeStorage } = realBackends();
+const startHere = wholeBackends();
 
 test('cwm use finds a server and a model file, makes one the default for good, and shows its first receipt', async () => {
   const server = await FakeVllm.start();
@@ -41,6 +43,6 @@ test('cwm use finds a server and a model file, makes one the default for good, a
 
   expect(await cwm.refusal('use', '999')).toMatchObject({ code: 'CWM-1003' });
   expect(await cwm.refusal('use', 'ftp://x')).toMatchObject({ code: 'CWM-1003' });
-  const absent = await cwm.json('use', 'http://127.0.0.1:9');
+  const absent = await cliOn((await startHere()).storage).json('use', 'http://127.0.0.1:9');
   expect(absent).toMatchObject({ engine: 'http://127.0.0.1:9', receipt: null, problem: { code: 'CWM-5001' } });
 });
