@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
 import { makeCore, type Core } from '../src/core/core.ts';
-import type { Engine, Generation, OnPiece } from '../src/core/ports/engine.ts';
+import { noEvidence, type Engine, type Generation, type OnPiece } from '../src/core/ports/engine.ts';
 import { diskFiles, type Files } from '../src/store/disk/files.ts';
 import type { FileStore } from '../src/store/fileStore.ts';
 import { openStore } from '../src/store/openStore.ts';
@@ -133,15 +133,7 @@ class PassingEngine {
       outputIds: piece,
       idsSource: 'engine',
       finishReason: 'stop',
-      reuse: {
-        promptTokens: promptIds.length,
-        cachedTokens: null,
-        cachedTokensFrom: 'none',
-        tier: null,
-        timeToFirstTokenMs: null,
-        serverIdle: null,
-        counters: {},
-      },
+      reuse: noEvidence(promptIds.length),
     };
   }
 }

@@ -7,6 +7,7 @@ import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { newSession, type ContextTokens, type Message, type Session } from '../../src/protocol/schemas/session.ts';
 import type { BlockRecord, KvRecord, WindowManifest } from '../../src/protocol/schemas/window.ts';
 import { lineageId, messageId, sessionId } from '../support/ids.ts';
+import { aReceipt as aReceiptOf } from '../support/aReceipt.ts';
 import type { Plain } from '../support/plain.ts';
 
 export { lineageId, messageId, projectUri, sessionId, windowName } from '../support/ids.ts';
@@ -98,43 +99,19 @@ export const aKvRecord = (overrides: Partial<KvRecord> = {}): KvRecord => ({
 });
 
 export const aReceipt = (overrides: Plain<Partial<Receipt>> = {}): Receipt =>
-  ({
-    operation: 'thaw',
+  aReceiptOf({
     session: 's1',
     window: 'w1',
-    verdict: 'proven',
-    tier: 'disk',
     tokens: 5,
     promptTokens: 5,
     cachedTokens: 4,
     floorTokens: 4,
     blockTokens: 4,
-    cachedTokensFrom: 'usage',
-    content: {
-      checksums: 'agreed',
-      canary: 'agreed',
-      blocksChecked: 1,
-      blocksHashed: 0,
-      blocksDamaged: 0,
-      blocksMissing: 0,
-      canaryDifference: 0,
-      canaryNoise: 0,
-      why: null,
-    },
-    repair: 'none',
     kvBytes: 8192,
-    kvBytesWritten: 0,
-    timeToFirstTokenMs: 12,
-    ms: 20,
-    expectedPrefillMs: null,
-    engine: { kind: 'embedded', version: '1', model: 'tiny' },
-    serverIdle: true,
     counters: {},
-    summary: 'Proven.',
-    notes: [],
     at: startTime,
     ...overrides,
-  }) as Receipt;
+  });
 
 export const aState = (overrides: Partial<StoredState> = {}): StoredState => ({
   version: 1,

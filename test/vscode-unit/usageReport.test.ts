@@ -3,6 +3,7 @@ import type { Usage } from '../../src/protocol/schemas/space.ts';
 import { usageReport } from '../../src/vscode/render/usageReport.ts';
 import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { aState, aWindow, now } from './builders.ts';
+import { aUsage } from '../support/aUsage.ts';
 import { windowName } from '../support/ids.ts';
 
 const aWindowUsage = (changes: Partial<Usage['items'][number]> = {}): Usage['items'][number] => ({
@@ -15,32 +16,11 @@ const aWindowUsage = (changes: Partial<Usage['items'][number]> = {}): Usage['ite
   ...changes,
 });
 
-const aUsage = (changes: Partial<Usage> = {}): Usage => ({
-  kv: {
-    bytes: 15_000_000,
-    windowBytes: 12_600_000,
-    pinnedBytes: 0,
-    looseBytes: 2_400_000,
-    budgetBytes: 50e9,
-    elsewhereBytes: 0,
-  },
-  recordBytes: 80_000,
-  trashBytes: 0,
-  quarantineBytes: 0,
-  otherBytes: 1_000_000,
-  totalBytes: 16_080_000,
-  quotaBytes: null,
-  freeBytes: null,
-  sessions: { count: 3, soft: 100, hard: 1000 },
-  windows: { count: 2, soft: 1000, hard: 10_000 },
-  reuse: { thaws: 2, promptTokens: 16_384, cachedTokens: 16_352 },
-  items: [aWindowUsage({ name: windowName('unseen'), kv: null }), aWindowUsage({ pinned: true })],
-  ...changes,
-});
+const items = [aWindowUsage({ name: windowName('unseen'), kv: null }), aWindowUsage({ pinned: true })];
 
 describe('S0-50 what takes the space', () => {
   test('limits are shown where there are any, and what the system does not report is not observed, never 0', () => {
-    const report = usageReport(aUsage(), now);
+    const report = usageReport(aUsage({ items }), now);
     expect(report).toContain('| KV of the embedded model server | 15 MB of at most 50 GB |');
     expect(report).toContain('| Total | 16.1 MB |');
     expect(report).toContain('| Free on the disk | not observed |');
@@ -48,7 +28,7 @@ describe('S0-50 what takes the space', () => {
   });
 
   test('windows come largest first, with what is their own and what others share, pinned ones named', () => {
-    const rows = usageReport(aUsage(), now)
+    const rows = usageReport(aUsage({ items }), now)
       .split('\n')
       .filter((line) => /^\| (lunch|unseen)/.test(line));
     expect(rows).toEqual([

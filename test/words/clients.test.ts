@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { receiptText as cliReceipt } from '../../src/cli/receiptText.ts';
 import { formatFacts, formatTable } from '../../src/cli/terminal/layout.ts';
 import { withSummary } from '../../src/core/windows/receipts.ts';
-import type { Usage } from '../../src/protocol/schemas/space.ts';
 import { verdicts, type Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { receiptText as editorReceipt } from '../../src/vscode/render/receiptText.ts';
 import { usageReport } from '../../src/vscode/render/usageReport.ts';
@@ -12,23 +11,9 @@ import { receiptWords } from '../../src/words/receipt.ts';
 import { usageWords } from '../../src/words/usage.ts';
 import { verdictWords } from '../../src/words/verdicts.ts';
 import { aReceipt } from '../support/aReceipt.ts';
+import { aUsage } from '../support/aUsage.ts';
 
 const now = new Date('2026-11-20T10:03:00.000Z');
-
-const usage: Usage = {
-  kv: { bytes: 15e6, windowBytes: 12e6, pinnedBytes: 0, looseBytes: 3e6, budgetBytes: 50e9, elsewhereBytes: 0 },
-  recordBytes: 80_000,
-  trashBytes: 0,
-  quarantineBytes: 0,
-  otherBytes: 1_000_000,
-  totalBytes: 16_080_000,
-  quotaBytes: null,
-  freeBytes: 1e9,
-  sessions: { count: 3, soft: 100, hard: 1000 },
-  windows: { count: 0, soft: 1000, hard: 10_000 },
-  reuse: { thaws: 1, promptTokens: 16_384, cachedTokens: 16_352 },
-  items: [],
-};
 
 /** The rows of a table in one of the documents: its first and its second column. */
 function documentRows(file: string): Record<string, string> {
@@ -65,6 +50,7 @@ describe('the clients say the same', () => {
   });
 
   test('S0-50 both show every fact of the usage under the same name and with the same value', () => {
+    const usage = aUsage({ freeBytes: 1e9 });
     const { rows } = usageWords(usage, now);
     const [cli, editor] = [formatFacts(rows), usageReport(usage, now)];
     for (const [name, value] of rows) {

@@ -1,7 +1,7 @@
 import type { ContextTokens } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { saltOf } from '../ports/lineages.ts';
-import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
+import { noEvidence, type EngineDescription } from '../ports/engine.ts';
 import { emptyKv } from './emptyKv.ts';
 import { requireSight, saltWithPictures } from '../prompt/pictures.ts';
 import { renderConversation } from '../prompt/prompt.ts';
@@ -26,16 +26,6 @@ const anyPicture =
 
 const whyWithoutIds = ({ media }: Pick<ContextTokens, 'media'>): string => (media ? anyPicture : noIds);
 
-const nothingSeen: ReuseEvidence = {
-  promptTokens: 0,
-  cachedTokens: null,
-  cachedTokensFrom: 'none',
-  tier: null,
-  timeToFirstTokenMs: null,
-  serverIdle: null,
-  counters: {},
-};
-
 /** The result of a seal without ids: it sent no request and claims nothing. */
 export async function sealText(
   description: EngineDescription,
@@ -47,7 +37,7 @@ export async function sealText(
   await onLocated({ reachable: false, why });
   return {
     kv: emptyKv(saltGeneration, description),
-    measured: { reuse: nothingSeen, canary: null },
+    measured: { reuse: noEvidence(0), canary: null },
     canaryNoise: null,
     blocksMissing: 0,
     blocksUnreachable: why,

@@ -106,6 +106,17 @@ export interface ReuseEvidence {
   readonly isTooSlow?: boolean;
 }
 
+/** The evidence of a request that shows nothing of reuse. */
+export const noEvidence = (promptTokens: number): ReuseEvidence => ({
+  promptTokens,
+  cachedTokens: null,
+  cachedTokensFrom: 'none',
+  tier: null,
+  timeToFirstTokenMs: null,
+  serverIdle: null,
+  counters: {},
+});
+
 export interface Generation {
   readonly text: string;
   /** The model's reasoning before its answer, when the server separates it; it is no part of `text`. */

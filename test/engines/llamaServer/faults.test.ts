@@ -1,22 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { OnPiece } from '../../../src/core/ports/engine.ts';
 import type { HttpFault } from '../../fakes/fakeFaults.ts';
+import { ask, chat } from '../vllm/rig.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig, type RigOptions } from './rig.ts';
 
 const completion = '/completion';
-const ask = ({ engine }: Rig, signal = never) => engine.measure(contextOf(someIds(40)), signal);
-const chat = ({ engine }: Rig, onPiece: OnPiece = () => undefined, signal = never) =>
-  engine.generate(
-    {
-      messages: [{ role: 'user', content: 'Hello' }],
-      salt: 's',
-      maxTokens: 6,
-      temperature: 0,
-      addGenerationPrompt: true,
-    },
-    onPiece,
-    signal,
-  );
 
 /** A rig whose server is known already, and then does this to what follows. */
 async function afterDescribe(http: HttpFault, options: RigOptions = {}): Promise<Rig> {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { blockHashChain, defaultHashSeed } from '../../../src/base/kvBlockHash.ts';
-import type { OnPiece } from '../../../src/core/ports/engine.ts';
+import type { Engine, OnPiece } from '../../../src/core/ports/engine.ts';
 import type { Timer } from '../../../src/engines/http/timing.ts';
 import { VllmEngine, type VllmEngineOptions } from '../../../src/engines/vllm/vllmEngine.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
@@ -122,8 +122,10 @@ export const blockNames = (ids: readonly number[], salt = 'salt-1', blockTokens 
   blockHashChain({ algorithm: 'sha256_cbor', seed: defaultHashSeed, saltEncoding: 'tagged' }, ids, blockTokens, salt);
 
 export const completions = '/v1/completions';
-export const ask = ({ engine }: Rig, signal = never) => engine.measure(contextOf(someIds(40)), signal);
-export const chat = ({ engine }: Rig, onPiece: OnPiece = () => undefined, signal = never) =>
+/** The next two ask any engine. */
+export const ask = ({ engine }: { readonly engine: Engine }, signal = never) =>
+  engine.measure(contextOf(someIds(40)), signal);
+export const chat = ({ engine }: { readonly engine: Engine }, onPiece: OnPiece = () => undefined, signal = never) =>
   engine.generate(
     {
       messages: [{ role: 'user', content: 'Hello' }],

@@ -1,4 +1,3 @@
-import type { KvContext, ReuseEvidence } from '../../../core/ports/engine.ts';
 import { isCwmError, type CwmError } from '../../../protocol/errors.ts';
 import type { ServerIdentity } from '../serverIdentity.ts';
 
@@ -8,13 +7,3 @@ export const noIdsTaken =
 /** Whether the error says that a server that is not vLLM lacks what a measurement needs. The measurement is then lost, and nothing else. */
 export const isLacking = ({ speaksVllm }: ServerIdentity, error: unknown): error is CwmError =>
   !speaksVllm && isCwmError(error, 'EngineRejected', 'EngineFailed', 'NotAnEngine');
-
-export const nothingSeen = ({ ids }: KvContext): ReuseEvidence => ({
-  promptTokens: ids.length,
-  cachedTokens: null,
-  cachedTokensFrom: 'none',
-  tier: null,
-  timeToFirstTokenMs: null,
-  serverIdle: null,
-  counters: {},
-});

@@ -1,9 +1,9 @@
-import type { KvContext, Measurement } from '../../../core/ports/engine.ts';
+import { noEvidence, type KvContext, type Measurement } from '../../../core/ports/engine.ts';
 import type { Complete } from '../chat/canaryAsker.ts';
 import type { Completed, ProbeParts } from '../probe.ts';
 import { unseen, weighWord } from './belief.ts';
 import type { KnownServer } from './knownServer.ts';
-import { isLacking, nothingSeen } from './lacking.ts';
+import { isLacking } from './lacking.ts';
 
 export interface MeasureParts {
   readonly server: KnownServer;
@@ -34,6 +34,6 @@ export async function measureContext(
     };
   } catch (error) {
     if (!isLacking(server.identity, error)) throw error;
-    return { reuse: nothingSeen(context), canary: null };
+    return { reuse: noEvidence(context.ids.length), canary: null };
   }
 }

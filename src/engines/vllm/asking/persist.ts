@@ -1,4 +1,4 @@
-import type { KvContext, PersistEvidence, ReuseEvidence } from '../../../core/ports/engine.ts';
+import { noEvidence, type KvContext, type PersistEvidence, type ReuseEvidence } from '../../../core/ports/engine.ts';
 import type { Link } from '../../http/link.ts';
 import type { Sleep } from '../../http/timing.ts';
 import { pieceTokens, type PinnedKv } from '../../lmcache/pinnedKv.ts';
@@ -6,7 +6,7 @@ import type { Completed } from '../probe.ts';
 import { readMetrics } from '../serverIdentity.ts';
 import { persistNotes, waitForBlocks, waitForTier } from '../settle.ts';
 import { named, type KnownServer } from './knownServer.ts';
-import { isLacking, nothingSeen, noIdsTaken } from './lacking.ts';
+import { isLacking, noIdsTaken } from './lacking.ts';
 
 export interface PersistParts {
   readonly link: Link;
@@ -32,7 +32,7 @@ export async function persistContext(
     completed = justAsked(context) ?? (await complete(context));
   } catch (error) {
     if (!isLacking(server.identity, error)) throw error;
-    return { reuse: nothingSeen(context), handle: null, notes: [`${noIdsTaken} It said: ${error.message}`] };
+    return { reuse: noEvidence(context.ids.length), handle: null, notes: [`${noIdsTaken} It said: ${error.message}`] };
   }
   const { reuse, before, after } = completed;
   const others = reuse.promptTokens === context.ids.length ? [] : [otherTokens(reuse, context)];
