@@ -56,6 +56,15 @@ const maxAttempts = 3;
  */
 const largeShare = 8;
 
+/** The part of a prompt that is not reused. */
+interface PromptRest {
+  readonly from: number;
+  /** Positions at which the KV is stored. */
+  readonly places: readonly number[];
+  /** Number of alternatives to the token after the prompt. */
+  readonly candidates: number;
+}
+
 /**
  * Generates text for one request at a time over a {@link PrefixCache}.
  *
@@ -118,7 +127,8 @@ export class EmbeddedEngine {
     this.#count(request, reused);
     const storesLater = cache.canCut(llama) && (ids.length - reused.tokens) * largeShare < ids.length;
     const places = storesLater ? [] : this.#placesToStore(llama, ids.length);
-    let next = await this.#evaluatePrompt(llama, prompt, reused.tokens, places, candidatesFor(request), signal);
+    const rest = { from: reused.tokens, places, candidates: candidatesFor(request) };
+    let next = await this.#evaluatePrompt(llama, prompt, rest, signal);
     let isWhole = true;
     try {
       yield { type: 'prompt', cachedTokens: reused.tokens };
@@ -149,9 +159,7 @@ export class EmbeddedEngine {
   async #evaluatePrompt(
     llama: Llama,
     prompt: Prompt,
-    from: number,
-    places: readonly number[],
-    candidates: number,
+    { from, places, candidates }: PromptRest,
     signal: AbortSignal,
   ): Promise<NextToken | null> {
     const { batchTokens, cache } = this.#options;

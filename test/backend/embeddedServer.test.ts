@@ -33,6 +33,7 @@ function make(play: string, startTimeoutMs?: number): Made {
     args: ['--kv-dir', kvDir, '--play', play],
     log: { write: () => undefined, failure: () => undefined },
     onChange: () => changes++,
+    endTimeoutMs: 100,
     ...(startTimeoutMs === undefined ? {} : { startTimeoutMs }),
   });
   servers.push(server);

@@ -52,9 +52,9 @@ describe('background work', () => {
 describe('S3-04 selecting a session that does not exist', () => {
   it('is refused, or creates the session where the core is set so', async () => {
     const plain = await coreFixture();
-    expect(await codeOf(plain.cwm.activateState({ session: 'new' }))).toBe('CWM-2001');
+    expect(await codeOf(plain.cwm.selectSession({ session: 'new' }))).toBe('CWM-2001');
     const creating = await coreWith((own) => ({ ...own, tracker: { autoCreate: true } }));
-    expect(await creating.cwm.activateState({ session: 'new' })).toMatchObject({ active: ['new'] });
+    expect(await creating.cwm.selectSession({ session: 'new' })).toMatchObject({ active: ['new'] });
     expect(await creating.cwm.getSession({ session: 'new' })).toMatchObject({ id: 'new', lifecycle: 'active' });
   });
 });

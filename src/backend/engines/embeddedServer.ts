@@ -22,6 +22,8 @@ export interface EmbeddedServerOptions {
   readonly onChange: () => void;
   /** Hashing and loading many gigabytes takes a while; default 5 min. */
   readonly startTimeoutMs?: number;
+  /** Between the request to end and the end by force; default 5 s. */
+  readonly endTimeoutMs?: number;
 }
 
 export interface RunningServer {
@@ -31,7 +33,6 @@ export interface RunningServer {
   readonly token: string;
 }
 
-const endTimeoutMs = 5000;
 const keptOutput = 4000;
 
 /**
@@ -81,7 +82,7 @@ export class EmbeddedServer {
   /** Ends the child; by force when it does not react. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#child) await endChild(this.#child);
+    if (this.#child) await endChild(this.#child, this.#options.endTimeoutMs ?? 5_000);
   }
 
   async #start(): Promise<RunningServer> {
@@ -182,7 +183,7 @@ function keepOutput(child: ChildProcess): () => string {
 
 const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)?.slice(0, 300) ?? '';
 
-async function endChild(child: ChildProcess): Promise<void> {
+async function endChild(child: ChildProcess, endTimeoutMs: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.kill('SIGTERM');
