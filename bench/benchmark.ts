@@ -43,3 +43,16 @@ export async function timed<T>(task: () => Promise<T>): Promise<{ ms: number; re
 export function mustHold(holds: boolean, what: string): void {
   if (!holds) throw new Error(`Not correct: ${what}.`);
 }
+
+/** A time with a limit and no peer. */
+export const atMost = (id: string, what: string, ms: number, limitMs: number, runs: number): Figure => ({
+  id,
+  what,
+  unit: 'ms',
+  value: ms,
+  baseline: null,
+  ratio: null,
+  wanted: `< ${limitMs} ms`,
+  met: ms < limitMs,
+  runs,
+});

@@ -5,7 +5,7 @@ import { systemClock } from '../src/base/clock.ts';
 import type { BackendClient } from '../src/client/backendClient.ts';
 import { openStore } from '../src/store/openStore.ts';
 import { aMessage } from '../test/store/builders.ts';
-import { median, mustHold, timed, type Benchmark, type Figure } from './benchmark.ts';
+import { atMost, median, mustHold, timed, type Benchmark, type Figure } from './benchmark.ts';
 import { fillStore } from './bigStore.ts';
 import { withBackendOn } from './passingBackend.ts';
 import { sessionId } from '../test/support/ids.ts';
@@ -117,18 +117,6 @@ async function residentBytes(pid: number): Promise<number | null> {
     return null;
   }
 }
-
-const atMost = (id: string, what: string, ms: number, limitMs: number, runs: number): Figure => ({
-  id,
-  what,
-  unit: 'ms',
-  value: ms,
-  baseline: null,
-  ratio: null,
-  wanted: `< ${limitMs} ms`,
-  met: ms < limitMs,
-  runs,
-});
 
 const bytesAtMost = (id: string, what: string, value: number, limit: number): Figure => ({
   id,

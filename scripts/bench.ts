@@ -17,6 +17,7 @@ import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
+import { search } from '../bench/search.ts';
 import { sharing } from '../bench/sharing.ts';
 import { thaw } from '../bench/thaw/thaw.ts';
 import { tracker } from '../bench/tracker.ts';
@@ -31,6 +32,7 @@ const benchmarks: readonly Benchmark[] = [
   wire,
   firstPiece,
   scale,
+  search,
   limits,
   longSession,
   tracker,

@@ -16,6 +16,7 @@ import { registerPin } from './commands/windows/pin.ts';
 import { registerPrime } from './commands/sessions/prime.ts';
 import { registerPrompt } from './commands/sessions/prompt.ts';
 import { registerPrune } from './commands/windows/prune.ts';
+import { registerSearch } from './commands/sessions/search.ts';
 import { registerSend } from './commands/sessions/send.ts';
 import { registerServe } from './commands/backend/serve.ts';
 import { registerSession } from './commands/sessions/session.ts';
@@ -72,6 +73,7 @@ const groups = [
   registerPrime,
   registerSend,
   registerChat,
+  registerSearch,
   registerFreeze,
   registerThaw,
   registerClone,

@@ -26,6 +26,7 @@ import { mergeBranch } from './turns/mergeBranch.ts';
 import { prime } from './turns/prime.ts';
 import { editMessage, regenerate } from './turns/resend.ts';
 import { send } from './turns/send.ts';
+import { searchMessages } from './sessions/searchMessages.ts';
 import { thawAndSend } from './sessions/thawAndSend.ts';
 import { verify } from './windows/verify.ts';
 import { clone } from './windows/clone.ts';
@@ -55,6 +56,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   deleteSession: { run: deleteSession },
   listMessages: { run: listMessages },
   answerChunks: { run: answerChunks },
+  searchMessages: { run: searchMessages },
 
   listPrompts: { run: listPrompts },
   putPrompt: { run: putPrompt },

@@ -48,6 +48,9 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     left: 'reads',
     ended: 'unseen',
   },
+  search: {
+    messages: 'reads',
+  },
   windows: {
     create: (_, { name }) => [window(name)],
     get: 'reads',

@@ -3,6 +3,7 @@ import { processRoutes } from './routes/process.ts';
 import { promptRoutes } from './routes/prompts.ts';
 import { branchRoutes } from './routes/branches.ts';
 import { sessionRoutes } from './routes/sessions.ts';
+import { searchRoutes } from './routes/search.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { windowRoutes } from './routes/windows.ts';
 import { spaceRoutes } from './routes/space.ts';
@@ -19,6 +20,7 @@ export const coreRoutes = {
   ...promptRoutes,
   ...branchRoutes,
   ...turnRoutes,
+  ...searchRoutes,
   ...windowRoutes,
   ...spaceRoutes,
   ...stateRoutes,

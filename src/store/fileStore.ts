@@ -1,6 +1,6 @@
 import { SerialQueue } from '../base/serialQueue.ts';
 import type { Store } from '../core/ports/store.ts';
-import type { CwmError } from '../protocol/errors.ts';
+import { nullOn, type CwmError } from '../protocol/errors.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { AuditLog, ownFact } from './audit/auditLog.ts';
 import { recover } from './check/recovery.ts';
@@ -11,7 +11,7 @@ import type { StoreProblem } from './disk/quarantine.ts';
 import type { StoreDisk } from './disk/storeDisk.ts';
 import type { Encryption } from './encryption/openEncryption.ts';
 import { IndexSource } from './index/indexSource.ts';
-import { LiveIndex } from './index/liveIndex.ts';
+import { LiveIndex, type RecordListener } from './index/liveIndex.ts';
 import { SharedBlocks } from './index/sharedBlocks.ts';
 import type { MigrationDone } from './migrations/migrateStore.ts';
 import type { PreparedStore } from './migrations/prepareStore.ts';
@@ -31,6 +31,7 @@ import { SessionFiles } from './records/sessionFiles.ts';
 import { Trash } from './records/trash.ts';
 import { WindowFiles } from './records/windowFiles.ts';
 import { measureStorage } from './space/storageSizes.ts';
+import { LiveMessageSearch } from './index/messageSearch.ts';
 import { StateFiles } from './states/stateFiles.ts';
 
 /** {@link Store} on plain files, with an index beside them (`docs/storage-format.md`). */
@@ -38,6 +39,7 @@ export class FileStore implements Store {
   readonly #parts: StoreDisk;
   readonly #prepared: PreparedStore;
   readonly #index: LiveIndex;
+  readonly #search: LiveMessageSearch;
   readonly #guard: StoreGuard;
   readonly #audit: AuditLog;
   /** Part of opening. */
@@ -50,6 +52,7 @@ export class FileStore implements Store {
   readonly sessions: Store['sessions'];
   readonly messages: Store['messages'];
   readonly answers: Store['answers'];
+  readonly search: Store['search'];
   readonly windows: Store['windows'];
   readonly blocks: Store['blocks'];
   readonly receipts: Store['receipts'];
@@ -77,11 +80,28 @@ export class FileStore implements Store {
     const index = new LiveIndex(parts, source, sqlWasmPath);
     const audit = new AuditLog(parts, trash, clockWatch);
     const verified: VerifiedStore = { parts, sessions, windows, lineages, states, source, index, audit };
-    const guard = new StoreGuard(parts, index, prepared.readOnlyWhy);
+    const search = new LiveMessageSearch(
+      parts,
+      {
+        ids: () => source.sessionIds(),
+        messageIds: (id) => sessions.storedMessages(id),
+        load: (id, ids) => sessions.loadMessages(id, ids),
+        projectOf: async (id) => (await nullOn(sessions.get(id), 'Corrupted'))?.project ?? null,
+      },
+      sqlWasmPath,
+    );
+    const indexes: RecordListener = {
+      changed: (record) => {
+        index.changed(record);
+        if ('session' in record) search.changed(record.session);
+      },
+    };
+    const guard = new StoreGuard(parts, indexes, prepared.readOnlyWhy);
 
     this.#parts = parts;
     this.#prepared = prepared;
     this.#index = index;
+    this.#search = search;
     this.#guard = guard;
     this.#audit = audit;
     this.encryption = encryption;
@@ -94,6 +114,7 @@ export class FileStore implements Store {
       loadOrStandIns: (id, ids, first) => sessions.loadMessagesOrStandIns(id, ids, first),
     });
     this.answers = guard.part(accesses.answers, new AnswerLogFile(parts));
+    this.search = guard.part(accesses.search, search);
     this.windows = guard.part(accesses.windows, windowPart(windows, index, source));
     this.blocks = guard.part(accesses.blocks, new SharedBlocks(windows, index, source));
     this.receipts = guard.part(accesses.receipts, {
@@ -104,7 +125,7 @@ export class FileStore implements Store {
     this.projects = guard.part(accesses.projects, new ProjectFiles(parts));
     this.prompts = guard.part(accesses.prompts, new PromptFiles(parts, trash));
     this.states = guard.part(accesses.states, states);
-    this.trash = guard.part(accesses.trash, trashPart(parts, trash, sessions, windows, index));
+    this.trash = guard.part(accesses.trash, trashPart(parts, trash, sessions, windows, indexes));
     this.space = guard.part(accesses.space, {
       measure: (signal) => measureStorage(parts, signal),
       freeBytes: () => parts.files.freeBytes(parts.layout.root),
@@ -157,13 +178,14 @@ export class FileStore implements Store {
     await this.#audit.append([...migrated, ...finished]);
   }
 
-  /** Waits for running calls and saves the index. Refuses later calls. */
+  /** Waits for running calls and saves the indexes. Refuses later calls. */
   close(): Promise<void> {
     this.#guard.close();
     return this.#closing.run(async () => {
       await this.#guard.rest();
       await this.#audit.close();
       await this.#index.close();
+      await this.#search.close();
     });
   }
 

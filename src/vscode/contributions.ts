@@ -36,6 +36,8 @@ export const commandInputs = {
   'cwm.regenerate': { session: 'string?' },
   'cwm.continueAnswer': { session: 'string?' },
   'cwm.showConversation': { session: 'string?' },
+  /** `text` is what is searched for first. */
+  'cwm.search': { text: 'string?' },
   'cwm.freeze': { session: 'string?', name: 'string?' },
   'cwm.checkpoint': { session: 'string?', name: 'string?' },
   /** Continues the session that the window froze. */
@@ -98,6 +100,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.regenerate': 'Regenerate Answer',
   'cwm.continueAnswer': 'Continue Answer',
   'cwm.showConversation': 'Show Conversation',
+  'cwm.search': 'Search Conversations…',
   'cwm.freeze': 'Freeze',
   'cwm.checkpoint': 'Checkpoint',
   'cwm.resume': 'Resume',

@@ -48,6 +48,20 @@ describe('cwm tells a person', () => {
     );
   });
 
+  it('where something was said, with the words around it', async () => {
+    const backend = await start();
+    await withWindow(backend);
+    const cwm = person(backend);
+    const { stdout, stderr } = await cwm('search', 'prefix', 'cache');
+    expect(stdout).toMatch(
+      /^\d{4}-\S+ \S+ UTC {2}You, in What is a prefix cache good for\? \(s\)\n {2}What is a prefix cache/,
+    );
+    expect(stderr).toMatch(/^\d+ messages?\.\n$/);
+    const marked = await person(backend, true)('search', 'cache');
+    expect(marked.stdout).toContain('\u001b[1mcache\u001b[22m');
+    expect((await cwm('search', 'neverSaid')).stderr).toBe('Nothing was found.\n');
+  });
+
   it('a window with its description, and how the backend is', async () => {
     const backend = await start();
     await withWindow(backend);

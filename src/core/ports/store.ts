@@ -6,6 +6,7 @@ import type { MessageStore } from './messages.ts';
 import type { ProjectStore } from './projects.ts';
 import type { PromptStore } from './prompts.ts';
 import type { ReceiptStore } from './receipts.ts';
+import type { MessageSearch } from './search.ts';
 import type { SessionStore } from './sessions.ts';
 import type { SpaceStore } from './space.ts';
 import type { StateStore } from './states.ts';
@@ -23,6 +24,7 @@ export interface Store {
   readonly messages: MessageStore;
   /** Answers that are not stored as messages yet. */
   readonly answers: AnswerLog;
+  readonly search: MessageSearch;
   readonly windows: WindowStore;
   readonly blocks: BlockRecords;
   readonly receipts: ReceiptStore;

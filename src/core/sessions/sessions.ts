@@ -3,6 +3,7 @@ import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import {
   parseDescription,
+  parseMessageId,
   parseProjectUri,
   parseSessionId,
   parseTags,
@@ -94,9 +95,9 @@ export async function listSessions(
 }
 
 /**
- * Messages of the active branch, oldest first. A text stands in for a lost message and says so (S4-05), so that the others can be read.
+ * Messages of the active branch, or those that lead to one message, oldest first. A text stands in for a lost message and says so (S4-05), so that the others can be read.
  *
- * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound.
+ * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, Corrupted (what leads to the message is lost).
  */
 export async function listMessages(
   core: CoreContext,
@@ -105,7 +106,10 @@ export async function listMessages(
   const { limit, offset } = parsePage(input, 50);
   const id = parseSessionId(input.session);
   const session = await requireSession(core, id);
-  const ids = await activeMessageIds(core, session);
+  const ids =
+    input.upTo === undefined
+      ? await activeMessageIds(core, session)
+      : await core.store.messages.chain(id, parseMessageId(input.upTo));
   const page = ids.slice(offset, offset + limit);
   const items = await core.store.messages.loadOrStandIns(id, page, offset + 1);
   return { items: items.map(withoutPictureData), total: ids.length, hasMore: offset + items.length < ids.length };

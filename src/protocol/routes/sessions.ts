@@ -79,7 +79,12 @@ export const sessionShapes = () =>
       output: z.object({ deletedWindows: z.array(windowNameSchema) }),
     },
     listMessages: {
-      input: z.object({ session: text, ...page }),
+      input: z.object({
+        session: text,
+        /** Id of a message: the conversation that leads to it, whatever branch it is on. Default: the active branch. */
+        upTo: z.optional(text),
+        ...page,
+      }),
       output: z.object({
         items: z.array(messageSchema),
         total: z.number(),

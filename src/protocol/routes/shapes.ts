@@ -2,6 +2,7 @@ import { processShapes } from './process.ts';
 import { promptShapes } from './prompts.ts';
 import { branchShapes } from './branches.ts';
 import { sessionShapes } from './sessions.ts';
+import { searchShapes } from './search.ts';
 import { turnShapes } from './turns.ts';
 import { windowShapes } from './windows.ts';
 import { spaceShapes } from './space.ts';
@@ -19,6 +20,7 @@ export const shapes = {
   ...promptShapes(),
   ...branchShapes(),
   ...turnShapes(),
+  ...searchShapes(),
   ...windowShapes(),
   ...spaceShapes(),
   ...stateShapes(),

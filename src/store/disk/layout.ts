@@ -41,6 +41,7 @@ export class Layout {
   /** Whether and with which key the store is encrypted; never encrypted itself. */
   readonly encryption: string;
   readonly indexImage: string;
+  readonly searchImage: string;
   readonly auditLog: string;
   /** Whole months of the audit log that are over, and where the log ends. */
   readonly audit: string;
@@ -70,6 +71,7 @@ export class Layout {
     this.storeRecord = join(root, 'store.json');
     this.encryption = join(root, 'encryption.json');
     this.indexImage = join(root, 'index.sqlite');
+    this.searchImage = join(root, 'search.sqlite');
     this.auditLog = join(root, 'audit.jsonl');
     this.audit = join(root, 'audit');
     this.auditHead = join(this.audit, 'head.json');
@@ -87,8 +89,8 @@ export class Layout {
 
   /** The store's files that lie directly in its root; `encryption.json` is no part of them, because it is never encrypted. */
   get rootFiles(): readonly string[] {
-    const { storeRecord, indexImage, auditLog, selection, answers, clock } = this;
-    return [storeRecord, indexImage, auditLog, selection, answers, clock];
+    const { storeRecord, indexImage, searchImage, auditLog, selection, answers, clock } = this;
+    return [storeRecord, indexImage, searchImage, auditLog, selection, answers, clock];
   }
 
   session(id: SessionId): SessionPaths {

@@ -11,6 +11,11 @@ import { loadSqlJs } from './sqlJs.ts';
 /** A record that the index lists. */
 export type IndexedRecord = { readonly session: SessionId } | { readonly window: WindowName };
 
+/** Hears which record may have changed, appeared or gone. */
+export interface RecordListener {
+  changed(record: IndexedRecord): void;
+}
+
 /** After this many changed rows, the background reads them instead of the next list. */
 const refreshAfter = 256;
 /** After this many changed rows, the image is saved again. */
@@ -22,7 +27,7 @@ const rowsAtOnce = 500;
  * that index and files cannot differ for long and a write never waits for the index. The first query loads it: from the image, where
  * each row must have the stamp of its files as they are now, else from the files.
  */
-export class LiveIndex {
+export class LiveIndex implements RecordListener {
   readonly #parts: StoreDisk;
   readonly #source: IndexSource;
   readonly #wasmPath: string | null;

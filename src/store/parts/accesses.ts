@@ -21,7 +21,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     loadTokens: 'read',
   },
   messages: {
-    append: 'write',
+    append: (session) => ({ session }),
     chain: 'read',
     load: 'read',
     loadOrStandIns: 'read',
@@ -30,6 +30,9 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     append: 'write',
     left: 'read',
     ended: 'write',
+  },
+  search: {
+    messages: 'read',
   },
   windows: {
     create: ({ name }) => ({ window: name }),

@@ -1,7 +1,7 @@
 import { CwmError } from '../../protocol/errors.ts';
 import { isFull, roomLeft, storageError, type Access } from '../disk/storageError.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
-import type { IndexedRecord, LiveIndex } from '../index/liveIndex.ts';
+import type { IndexedRecord, RecordListener } from '../index/liveIndex.ts';
 import type { Accesses } from './accesses.ts';
 
 type AnyMethod = (...given: readonly unknown[]) => Promise<unknown>;
@@ -9,19 +9,19 @@ type AnyAccess = Access | ((...given: readonly unknown[]) => IndexedRecord);
 
 /**
  * Stands before every part of the open store. It refuses writes to a read-only store and everything after the close, gives failures their
- * code, and tells the index which record a write may have changed.
+ * code, and tells the indexes which record a write may have changed.
  */
 export class StoreGuard {
   readonly #parts: StoreDisk;
-  readonly #index: LiveIndex;
+  readonly #indexes: RecordListener;
   readonly #running = new Set<Promise<unknown>>();
   /** Why nothing may be written; null when the store can be changed. */
   readonly readOnlyWhy: CwmError | null;
   #closed = false;
 
-  constructor(parts: StoreDisk, index: LiveIndex, readOnlyWhy: CwmError | null) {
+  constructor(parts: StoreDisk, indexes: RecordListener, readOnlyWhy: CwmError | null) {
     this.#parts = parts;
-    this.#index = index;
+    this.#indexes = indexes;
     this.readOnlyWhy = readOnlyWhy;
   }
 
@@ -66,6 +66,7 @@ export class StoreGuard {
   #guarded(access: AnyAccess, method: AnyMethod): AnyMethod {
     if (typeof access !== 'function') return (...given) => this.run(access, () => method(...given));
     // Also after a failure: a part of the write may be on the disk.
-    return (...given) => this.run('write', () => method(...given).finally(() => this.#index.changed(access(...given))));
+    return (...given) =>
+      this.run('write', () => method(...given).finally(() => this.#indexes.changed(access(...given))));
   }
 }

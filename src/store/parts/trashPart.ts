@@ -3,7 +3,7 @@ import type { TrashItem } from '../../protocol/schemas/space.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
-import type { LiveIndex } from '../index/liveIndex.ts';
+import type { RecordListener } from '../index/liveIndex.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
 import type { Trash } from '../records/trash.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
@@ -14,17 +14,17 @@ export function trashPart(
   trash: Trash,
   sessions: SessionFiles,
   windows: WindowFiles,
-  index: LiveIndex,
+  indexes: RecordListener,
 ): TrashStore {
   const takeBack = async ({ kind, name }: TrashItem, path: string): Promise<void> => {
     if (kind === 'other') throw new CwmError('InvalidParameter', `${name} is neither a session nor a window.`);
     await hasDirectory(parts.files, path);
     if (kind === 'window') {
       const window = parseWindowName(name);
-      await windows.restore(window, path).finally(() => index.changed({ window }));
+      await windows.restore(window, path).finally(() => indexes.changed({ window }));
     } else {
       const session = parseSessionId(name);
-      await sessions.restore(session, path).finally(() => index.changed({ session }));
+      await sessions.restore(session, path).finally(() => indexes.changed({ session }));
     }
   };
   return {

@@ -21,6 +21,7 @@ import { deleteSession } from './sessions/deleteSession.ts';
 import { goBack } from './sessions/goBack.ts';
 import { newSession } from './sessions/newSession.ts';
 import { prime, primeSelection } from './sessions/prime.ts';
+import { search } from './sessions/search.ts';
 import { send, showConversation } from './sessions/send.ts';
 import { continueAnswer, regenerate } from './sessions/anotherAnswer.ts';
 import { switchBranch } from './sessions/switchBranch.ts';
@@ -49,6 +50,7 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.regenerate': regenerate,
   'cwm.continueAnswer': continueAnswer,
   'cwm.showConversation': showConversation,
+  'cwm.search': search,
   'cwm.freeze': freeze,
   'cwm.checkpoint': checkpoint,
   'cwm.resume': resume,

@@ -1,6 +1,7 @@
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import type { ConversationTexts } from './conversationTexts.ts';
+import { conversationText } from '../render/conversationText.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
 import { doctorReport } from '../render/doctorReport.ts';
 import { statusReport, type AboutBackend } from '../render/statusReport.ts';
@@ -25,6 +26,7 @@ export function documentTexts(
 ): Readonly<Record<DocumentKind, DocumentText>> {
   return {
     conversation: (session) => conversations.text(session),
+    found: (id) => foundText(connection, id),
     receipts: async (window) => windowReceiptsText(await connection.call('getWindow', { window })),
     status: async () => statusReport(state.current, connection.isOpen ? await aboutBackend(connection) : null),
     doctor: async () => (reports.doctor === null ? outdated('Doctor') : doctorReport(reports.doctor)),
@@ -34,6 +36,21 @@ export function documentTexts(
         : verificationReport(reports.verification.result, reports.verification.window),
     usage: async () => usageReport(await connection.call('usage', {}), new Date()),
   };
+}
+
+const messagesAround = 20;
+
+/** The conversation that leads to one message. @param id `SESSION/MESSAGE`. */
+async function foundText(connection: BackendConnection, id: string): Promise<string> {
+  const [session = '', upTo = ''] = id.split('/');
+  const { title } = await connection.call('getSession', { session });
+  const first = await connection.call('listMessages', { session, upTo, limit: messagesAround });
+  const earlier = Math.max(0, first.total - messagesAround);
+  const { items } =
+    earlier === 0
+      ? first
+      : await connection.call('listMessages', { session, upTo, limit: messagesAround, offset: earlier });
+  return conversationText({ title, messages: items, earlier, pending: null });
 }
 
 async function aboutBackend(connection: BackendConnection): Promise<AboutBackend> {

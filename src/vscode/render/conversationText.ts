@@ -1,6 +1,7 @@
 import type { Message, Picture } from '../../protocol/schemas/session.ts';
 import { formatBytes } from '../../base/format.ts';
 import { cutSentence } from '../../words/cut.ts';
+import { speakers } from '../../words/search.ts';
 import { plain } from './markdown.ts';
 
 type ShownMessage = Pick<Message, 'role' | 'content' | 'lost' | 'cut'>;
@@ -13,13 +14,6 @@ export interface ShownConversation {
   /** A message in progress: its text, and the part of the answer that has arrived. Null once the backend has stored both. */
   readonly pending: { readonly text: string; readonly answer: string } | null;
 }
-
-const speakers: Readonly<Record<Message['role'], string>> = {
-  system: 'System',
-  user: 'You',
-  assistant: 'Model',
-  tool: 'Tool',
-};
 
 /** The conversation as markdown, oldest message first. */
 export function conversationText(conversation: ShownConversation): string {

@@ -1,0 +1,154 @@
+import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
+import type { FoundMessage, MessageQuery, MessageSearch } from '../../core/ports/search.ts';
+import type { Page } from '../../core/ports/page.ts';
+import { CwmError, nullOn } from '../../protocol/errors.ts';
+import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
+import { openImage, sealImage } from './indexImage.ts';
+import type { StoreDisk } from '../disk/storeDisk.ts';
+import { loadSqlJs } from './sqlJs.ts';
+import { excerptOf } from './excerpt.ts';
+import { MessageIndex } from './messageIndex.ts';
+import { searchedWords } from './searchWords.ts';
+
+/** Where the messages come from. */
+export interface MessageSource {
+  ids(): Promise<readonly SessionId[]>;
+  /** Of a session's pool, in no order; none when the session is gone. */
+  messageIds(session: SessionId): Promise<readonly MessageId[]>;
+  /** @throws CwmError Corrupted, MessageNotFound. */
+  load(session: SessionId, ids: readonly MessageId[]): Promise<readonly Message[]>;
+  /** Null also when its record cannot be read. */
+  projectOf(session: SessionId): Promise<ProjectUri | null>;
+}
+
+/**
+ * The index of what was said. The first search loads its image and reads what was said since; each later one reads the sessions that were
+ * changed. The image is saved when the store closes. It is cache: without it the messages' files are read again.
+ */
+export class LiveMessageSearch implements MessageSearch {
+  readonly #parts: StoreDisk;
+  readonly #source: MessageSource;
+  readonly #wasmPath: string | null;
+  readonly #queue = new SerialQueue();
+  readonly #changed = new Set<SessionId>();
+  #index: MessageIndex | null = null;
+  #isSaved = true;
+
+  constructor(parts: StoreDisk, source: MessageSource, wasmPath: string | null) {
+    this.#parts = parts;
+    this.#source = source;
+    this.#wasmPath = wasmPath;
+  }
+
+  /** The session's messages may be others now. */
+  changed(session: SessionId): void {
+    if (this.#index) this.#changed.add(session);
+  }
+
+  messages({ limit, offset, ...query }: MessageQuery): Promise<Page<FoundMessage>> {
+    return this.#queue.run(async () => {
+      const index = await this.#current();
+      const found = index.find(query);
+      const words = searchedWords(query.text);
+      const items = found.slice(offset, offset + limit).map((number) => {
+        const { id, text, ...message } = index.message(number);
+        return { message: id, ...message, excerpt: excerptOf(text, words) };
+      });
+      return { items, total: found.length };
+    });
+  }
+
+  /** Saves the image. Never throws: without it the next first search takes longer. */
+  close(): Promise<void> {
+    return this.#queue.run(async () => {
+      const index = this.#index;
+      this.#index = null;
+      if (!index) return;
+      try {
+        const { writes, layout, isReadOnly } = this.#parts;
+        if (!this.#isSaved && !isReadOnly) await writes.replaceFile(layout.searchImage, sealImage(index.image()));
+      } catch {
+        this.#parts.quarantine.note(
+          this.#parts.layout.searchImage,
+          'The search index could not be saved; it will be rebuilt.',
+        );
+      } finally {
+        index.close();
+      }
+    });
+  }
+
+  async #current(): Promise<MessageIndex> {
+    const index = this.#index ?? (await this.#load());
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    try {
+      for (const session of changed) await this.#readSession(index, session, await this.#stampOf(session));
+    } catch (error) {
+      for (const session of changed) this.#changed.add(session);
+      throw error;
+    }
+    return index;
+  }
+
+  async #load(): Promise<MessageIndex> {
+    const sql = await this.#sql();
+    const { writes, layout } = this.#parts;
+    const stored = await writes.readIfThere(layout.searchImage);
+    const image = stored && openImage(stored);
+    const index = (image && MessageIndex.fromImage(sql, image)) ?? MessageIndex.empty(sql);
+    this.#changed.clear();
+    await this.#catchUp(index);
+    this.#index = index;
+    return index;
+  }
+
+  async #catchUp(index: MessageIndex): Promise<void> {
+    const present = await this.#source.ids();
+    const known = index.stamps();
+    const stamps = await mapBounded(present, filesAtOnce, (session) => this.#stampOf(session));
+    for (const [at, session] of present.entries()) {
+      const stamp = stamps[at]!;
+      if (stamp === '' || known.get(session) !== stamp) await this.#readSession(index, session, stamp);
+      known.delete(session);
+    }
+    for (const gone of known.keys()) {
+      index.remove(gone);
+      this.#isSaved = false;
+    }
+  }
+
+  /** Changes with each message that is added. Empty: the directory was changed just now, or is not there. */
+  async #stampOf(session: SessionId): Promise<string> {
+    const stat = await this.#parts.files.stat(this.#parts.layout.session(session).messages);
+    return stat?.isSettled ? stat.fingerprint : '';
+  }
+
+  async #readSession(index: MessageIndex, session: SessionId, stamp: string): Promise<void> {
+    const ids = await this.#source.messageIds(session);
+    const unknown = ids.filter((id) => !index.knows(id));
+    const loaded = await mapBounded(unknown, filesAtOnce, async (id) => {
+      // A damaged message has been set aside and reported; it cannot be found.
+      const [message] = (await nullOn(this.#source.load(session, [id]), 'Corrupted', 'MessageNotFound')) ?? [];
+      return message;
+    });
+    const added = loaded.filter((message) => message !== undefined);
+    added.sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
+    if (ids.length === 0) index.remove(session);
+    else index.put({ id: session, project: await this.#source.projectOf(session), stamp }, ids, added);
+    this.#isSaved = false;
+  }
+
+  async #sql(): Promise<Awaited<ReturnType<typeof loadSqlJs>>> {
+    try {
+      return await loadSqlJs(this.#wasmPath);
+    } catch (error) {
+      throw new CwmError('ReadFailed', 'The search index could not be loaded, so nothing can be searched.', {
+        hint: 'Install again: sql-wasm.wasm is missing or damaged.',
+        cause: error,
+      });
+    }
+  }
+}

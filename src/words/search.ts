@@ -1,0 +1,28 @@
+import type { FoundMessage } from '../protocol/schemas/search.ts';
+import { readableLine } from '../base/readableText.ts';
+import type { MessageRole } from '../protocol/schemas/session.ts';
+import { plural } from './amounts.ts';
+
+export const speakers: Readonly<Record<MessageRole, string>> = {
+  system: 'System',
+  user: 'You',
+  assistant: 'Model',
+  tool: 'Tool',
+};
+
+/** Who said it and in which session, in one line. */
+export function foundWhere({ role, title, alsoIn }: FoundMessage): string {
+  const others = alsoIn === 0 ? '' : `, and in ${plural(alsoIn, 'other session')}`;
+  return `${speakers[role]}, in ${readableLine(title)}${others}`;
+}
+
+/** The excerpt with what was searched for between `open` and `close`. */
+export function markedExcerpt({ text, matches }: FoundMessage['excerpt'], open: string, close: string): string {
+  let marked = '';
+  let at = 0;
+  for (const [begin, end] of matches) {
+    marked += `${readableLine(text.slice(at, begin))}${open}${readableLine(text.slice(begin, end))}${close}`;
+    at = end;
+  }
+  return marked + readableLine(text.slice(at));
+}
