@@ -132,7 +132,7 @@ export const composeServices =
         health: ({ probe }, signal) => checkHealth({ ...looked, operations: core }, probe ?? false, signal),
         doctor: ({ engine }, signal) => examine(looked, engine, signal),
         listModels: ({ engine }, signal) => listModels(engines, engine, signal),
-        listFiles: ({ folder }, signal) => listFiles(folder, signal),
+        listFiles: ({ folder, exclude }, signal) => listFiles(folder, exclude, signal),
         discover: async ({ baseUrl }, signal) => ({
           ...(await discover(userMachine(), baseUrl, signal)),
           defaultEngine: engines.defaultSpec,

@@ -1,8 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { ContextFileReader, ReadFiles } from '../../core/ports/contextFiles.ts';
+import type { ContextFileReader, ExcludedPaths, ReadFiles } from '../../core/ports/contextFiles.ts';
 import { decodeText } from '../../base/decodeText.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { ContextFile } from '../../protocol/schemas/session.ts';
+import { clientRules } from './clientRules.ts';
 import { findPaths, shownPath, type FoundPath } from './foundPath.ts';
 
 const maxFileBytes = 1024 * 1024;
@@ -10,12 +11,17 @@ const maxFileBytes = 1024 * 1024;
 const maxTotalBytes = 64 * 1024 * 1024;
 
 /**
- * Reads context from this machine's disks. It leaves out files that git ignores, links, likely secrets, binary files and files over 1
+ * Reads context from this machine's disks. It leaves out files that git ignores or the client excludes, links, likely secrets, binary files and files over 1
  * MiB, and names each with the reason. It never reads `.git`.
  */
 export class DiskContextFiles implements ContextFileReader {
-  async read(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<ReadFiles> {
-    const found = await findPaths(paths, cwd, signal);
+  async read(
+    paths: readonly string[],
+    cwd: string,
+    excluded: readonly ExcludedPaths[],
+    signal: AbortSignal,
+  ): Promise<ReadFiles> {
+    const found = await findPaths(paths, cwd, clientRules(excluded, cwd), signal);
     const files: ContextFile[] = [];
     const skipped: { path: string; why: string }[] = [];
     let totalBytes = 0;

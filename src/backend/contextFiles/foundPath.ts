@@ -2,6 +2,7 @@ import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
+import type { WhoExcludes } from './clientRules.ts';
 import { folderList, gitLists } from './gitLists.ts';
 import { ignoredBy, type IgnoreRules } from './ignoreLists.ts';
 
@@ -12,7 +13,7 @@ export interface FoundPath {
   readonly named: boolean;
   /** Why it must not be opened; null when it may be. */
   readonly why: string | null;
-  /** Whether it would be read if the user gave this very path, and git does not ignore it. */
+  /** Whether it would be read if the user gave this very path, and neither git nor the client leaves it out. */
   readonly canBeNamed: boolean;
 }
 
@@ -20,14 +21,19 @@ export interface FoundPath {
 const secretNames =
   /^(\.env(\.(?!example$|sample$|template$).*)?|\.npmrc|\.netrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12|pfx|kdbx))$/i;
 
-/** The given files, and everything below the given folders. Paths that git ignores are marked as left out. */
-export async function findPaths(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<FoundPath[]> {
+/** The given files, and everything below the given folders. Paths that git ignores or the client excludes are marked as left out. */
+export async function findPaths(
+  paths: readonly string[],
+  cwd: string,
+  whoExcludes: WhoExcludes,
+  signal: AbortSignal,
+): Promise<FoundPath[]> {
   const found: FoundPath[] = [];
   for (const path of paths) {
     signal.throwIfAborted();
     const absolutePath = resolve(cwd, path);
     const stats = await statNamed(absolutePath, path);
-    if (stats.isDirectory()) found.push(...(await walk(absolutePath, signal)));
+    if (stats.isDirectory()) found.push(...(await walk(absolutePath, whoExcludes, signal)));
     else
       found.push({ absolutePath, named: true, why: stats.isFile() ? null : 'not a file', canBeNamed: stats.isFile() });
   }
@@ -47,7 +53,12 @@ export function shownPath(absolutePath: string, cwd: string): string {
  *
  * @param mostFiles the walk ends when it has found that many files that can be named.
  */
-export async function walk(folder: string, signal: AbortSignal, mostFiles = Infinity): Promise<FoundPath[]> {
+export async function walk(
+  folder: string,
+  whoExcludes: WhoExcludes,
+  signal: AbortSignal,
+  mostFiles = Infinity,
+): Promise<FoundPath[]> {
   const { root, lists } = await gitLists(folder);
   const found: FoundPath[] = [];
   let filesFound = 0;
@@ -63,7 +74,9 @@ export async function walk(folder: string, signal: AbortSignal, mostFiles = Infi
       const absolutePath = join(folder, entry.name);
       const fromRoot = relative(root, absolutePath).replaceAll(sep, '/');
       const list = ignoredBy(lists, entry.isDirectory() ? `${fromRoot}/` : fromRoot);
+      const excluder = list === null ? whoExcludes(absolutePath, entry.isDirectory()) : null;
       if (list !== null) leaveOut(absolutePath, `ignored by git (${list})`);
+      else if (excluder !== null) leaveOut(absolutePath, `excluded by ${excluder}`);
       else if (entry.isDirectory()) await visit(absolutePath, lists);
       else if (entry.isSymbolicLink()) leaveOut(absolutePath, 'a link, which is not followed');
       else if (entry.isFile()) {

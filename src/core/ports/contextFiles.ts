@@ -7,8 +7,21 @@ export interface ReadFiles {
   readonly skipped: readonly { readonly path: string; readonly why: string }[];
 }
 
+/** Paths that a client leaves out of folders besides those that git ignores. */
+export interface ExcludedPaths {
+  /** Who leaves them out, for people: `VS Code's "files.exclude"`. */
+  readonly by: string;
+  /** In the form of a `.gitignore` in `cwd`. */
+  readonly rules: string;
+}
+
 /** Reads files and folders that the user gives as context. `.gitignore` is respected; binary and very large files are skipped. */
 export interface ContextFileReader {
   /** @throws CwmError PathNotFound when a path does not exist, ReadFailed when one cannot be read. */
-  read(paths: readonly string[], cwd: string, signal: AbortSignal): Promise<ReadFiles>;
+  read(
+    paths: readonly string[],
+    cwd: string,
+    excluded: readonly ExcludedPaths[],
+    signal: AbortSignal,
+  ): Promise<ReadFiles>;
 }

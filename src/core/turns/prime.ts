@@ -33,7 +33,7 @@ export async function prime(
   if (input.paths.length === 0) throw new CwmError('InvalidParameter', 'No file or folder was given.');
   return withTurn(core, id, signal, async (session) => {
     progress('Reading files');
-    const read = await core.files.read(input.paths, input.cwd ?? '/', signal);
+    const read = await core.files.read(input.paths, input.cwd ?? '/', input.exclude ?? [], signal);
     if (read.files.length === 0) {
       throw new CwmError('InvalidParameter', `There is no text file among the given paths${whyNone(read.skipped)}.`, {
         hint: 'Name text files, in UTF-8 or with the mark of another Unicode encoding.',

@@ -84,7 +84,8 @@ export const processShapes = () =>
     },
     discover: { input: z.object({ baseUrl: z.optional(text) }), output: discoverySchema },
     listFiles: {
-      input: z.object({ folder: text }),
+      /** `exclude`: rules in the form of a `.gitignore` in the folder, for what else is left out. */
+      input: z.object({ folder: text, exclude: z.optional(text) }),
       /** `files` are relative to the folder, with `/` between their parts. */
       output: z.object({ files: z.array(text), complete: z.boolean() }),
     },

@@ -46,6 +46,8 @@ export const turnShapes = () =>
         session: text,
         paths: z.array(text),
         cwd: z.optional(text),
+        /** What else is left out of folders, and by whom: rules in the form of a `.gitignore` in `cwd`. A file of `paths` is always read. */
+        exclude: z.optional(z.array(z.object({ by: text, rules: text }))),
         /** Limit on the files' tokens: the answer names the files that were left out. Default: what fits into the model's context. */
         maxTokens: z.optional(z.number()),
         ...onEngine,

@@ -3,9 +3,10 @@ import { CwmError } from '../../protocol/errors.ts';
 import { formatCount } from '../../base/format.ts';
 import type { App } from '../app.ts';
 import { commandTitles } from '../contributions.ts';
+import { excludedPaths } from './excludedPaths.ts';
 import { type PathChoice, pathChoices } from './pathChoices.ts';
 
-/** Lets the user pick files and folders of the workspace, without those that git ignores. Absolute paths. */
+/** Lets the user pick files and folders of the workspace, without those that git ignores or VS Code's settings exclude. Absolute paths. */
 export async function pickPaths(app: App, folder: WorkspaceFolder | null): Promise<string[] | undefined> {
   if (folder === null) {
     throw new CwmError('InvalidParameter', 'No folder is open, so there are no files to choose from.', {
@@ -14,7 +15,8 @@ export async function pickPaths(app: App, folder: WorkspaceFolder | null): Promi
   }
   const chosen = await window.showQuickPick(choicesOf(app, folder), {
     title: commandTitles['cwm.prime'],
-    placeHolder: 'Select files and folders to add to the context',
+    placeHolder:
+      'Select files and folders to add to the context. What git ignores or "files.exclude" and "search.exclude" hide is not listed.',
     matchOnDescription: true,
     canPickMany: true,
   });
@@ -25,7 +27,12 @@ async function choicesOf(
   app: App,
   folder: WorkspaceFolder,
 ): Promise<{ label: string; description: string; path: string }[]> {
-  const { files, complete } = await app.connection.call('listFiles', { folder: folder.uri.fsPath });
+  const { files, complete } = await app.connection.call('listFiles', {
+    folder: folder.uri.fsPath,
+    exclude: excludedPaths(folder.uri)
+      .map(({ rules }) => rules)
+      .join('\n'),
+  });
   return pathChoices(files).map((choice) => ({ ...choiceLabel(choice, folder, complete), path: choice.path }));
 }
 

@@ -17,7 +17,7 @@ function makeTree(files: Readonly<Record<string, string | Uint8Array>>): string 
   return root;
 }
 
-const read = (root: string, ...paths: string[]) => new DiskContextFiles().read(paths, root, signal);
+const read = (root: string, ...paths: string[]) => new DiskContextFiles().read(paths, root, [], signal);
 const paths = (files: readonly { path: string }[]): string[] => files.map(({ path }) => path);
 
 describe('context files', () => {
@@ -96,8 +96,30 @@ describe('context files', () => {
     const root = makeTree({ 'a.txt': 'a' });
     await expect(read(root, 'a.txt', 'missing')).rejects.toMatchObject({ code: 'CWM-2009' });
     await expect(read(root, 'a.txt/b')).rejects.toMatchObject({ code: 'CWM-2009' });
-    const aborted = new DiskContextFiles().read(['a.txt'], root, AbortSignal.abort(new Error('enough')));
+    const aborted = new DiskContextFiles().read(['a.txt'], root, [], AbortSignal.abort(new Error('enough')));
     await expect(aborted).rejects.toThrow('enough');
+  });
+
+  it('leaves out what the client excludes, below its folder only, and names who left it out; a named file is read all the same', async () => {
+    const root = makeTree({
+      'work/a.ts': 'a',
+      'work/a.js': 'made',
+      'work/deep/node_modules/x.ts': 'x',
+      'other/b.js': 'b',
+    });
+    const excluded = [
+      { by: 'VS Code\'s "files.exclude"', rules: '**/*.js' },
+      { by: 'VS Code\'s "search.exclude"', rules: '**/node_modules' },
+    ];
+    const cwd = join(root, 'work');
+    const all = await new DiskContextFiles().read(['.', '../other'], cwd, excluded, signal);
+    expect(paths(all.files)).toEqual([join(root, 'other/b.js'), 'a.ts']);
+    expect(all.skipped).toEqual([
+      { path: 'a.js', why: 'excluded by VS Code\'s "files.exclude"' },
+      { path: 'deep/node_modules', why: 'excluded by VS Code\'s "search.exclude"' },
+    ]);
+    expect(paths((await new DiskContextFiles().read(['a.js'], cwd, excluded, signal)).files)).toEqual(['a.js']);
+    expect((await listFiles(cwd, '**/*.js\n**/node_modules', signal)).files).toEqual(['a.ts']);
   });
 
   it('does not wait for what is no file', async () => {
@@ -119,16 +141,16 @@ describe('files to choose context from', () => {
       'sub/lost.txt': 'x',
     });
     if (process.platform !== 'win32') symlinkSync(join(root, 'a.txt'), join(root, 'link.txt'));
-    const { files, complete } = await listFiles(root, signal);
+    const { files, complete } = await listFiles(root, undefined, signal);
     expect(files.toSorted()).toEqual(['.env', '.gitignore', 'a.txt', 'sub/.gitignore', 'sub/kept.log']);
     expect(complete).toBe(true);
-    await expect(listFiles('sub', signal)).rejects.toMatchObject({ name: 'InvalidParameter' });
+    await expect(listFiles('sub', undefined, signal)).rejects.toMatchObject({ name: 'InvalidParameter' });
   });
 
   it('are at most 5,000, and the list says that there are more', async () => {
     const names = Array.from({ length: 5001 }, (_, number) => `f${number}`);
     const root = makeTree(Object.fromEntries(names.map((name) => [name, ''])));
-    const { files, complete } = await listFiles(root, signal);
+    const { files, complete } = await listFiles(root, undefined, signal);
     expect([files.length, complete]).toEqual([5000, false]);
   });
 

@@ -19,7 +19,7 @@ function write(root: string, files: Readonly<Record<string, string>>): void {
 }
 
 async function given(root: string, path = '.'): Promise<string[]> {
-  const { files } = await new DiskContextFiles().read([path], root, signal);
+  const { files } = await new DiskContextFiles().read([path], root, [], signal);
   return files.map((file) => file.path);
 }
 
@@ -111,7 +111,7 @@ test('K11 each path that is left out is named with its reason, a folder as one',
   const root = makeDirectory();
   write(root, { '.gitignore': 'node_modules/\n', 'node_modules/a/b.js': '', 'a.txt': 'a', '.env': 'K=1' });
   symlinkSync('a.txt', join(root, 'link'));
-  const { skipped } = await new DiskContextFiles().read(['.'], root, signal);
+  const { skipped } = await new DiskContextFiles().read(['.'], root, [], signal);
   expect(skipped).toEqual([
     { path: '.env', why: expect.stringContaining('secrets') },
     { path: 'link', why: expect.stringContaining('link') },

@@ -38,11 +38,14 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       },
     },
     {
-      title: 'workspace files are offered with their folders and given to the model, ignored ones are not',
+      title:
+        'workspace files are offered with their folders and given to the model, those that git or VS Code leaves out are not',
       async run() {
         await workbench.runCommand('Context Windows: Add Files to Context');
         await page.locator('.quick-input-list .monaco-list-row', { hasText: 'src/' }).first().waitFor();
-        assert.ok(!(await quickInput.labels()).some((label) => label.includes('secret.txt')));
+        assert.ok(
+          !(await quickInput.labels()).some((label) => label.includes('secret.txt') || label.includes('node_modules')),
+        );
         await page
           .locator('.quick-input-check-all, .quick-input-widget .quick-input-header .monaco-checkbox')
           .first()

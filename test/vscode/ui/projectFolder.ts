@@ -7,6 +7,9 @@ export function writeProject(folder: string): void {
   writeFileSync(path.join(folder, 'README.md'), '# Orchard\n\nCounts apples and pears.\n');
   writeFileSync(path.join(folder, '.gitignore'), 'secret.txt\n');
   writeFileSync(path.join(folder, 'secret.txt'), 'not for the model\n');
+  // VS Code's own `search.exclude` names it.
+  mkdirSync(path.join(folder, 'node_modules'));
+  writeFileSync(path.join(folder, 'node_modules', 'peel.js'), 'export const peel = 0;\n');
   for (const fruit of ['apple', 'pear', 'plum']) {
     const lines = Array.from(
       { length: 25 },

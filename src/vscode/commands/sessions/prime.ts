@@ -1,16 +1,18 @@
+import type { WorkspaceFolder } from 'vscode';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { workedInFolder } from '../../following/project.ts';
 import { plural } from '../../../words/amounts.ts';
 import { leftOutSentence, primedSentence } from '../../../words/prime.ts';
 import { command } from '../command.ts';
+import { excludedPaths } from '../../pick/excludedPaths.ts';
 import { pickPaths } from '../../pick/pickPaths.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 
 interface Request {
   readonly session: Session;
   readonly paths: readonly string[];
-  readonly cwd: string | null;
+  readonly folder: WorkspaceFolder | null;
 }
 
 export const prime = primeCommand('cwm.prime');
@@ -29,15 +31,20 @@ function primeCommand(id: 'cwm.prime' | 'cwm.primeSelection') {
       if (session === undefined) return undefined;
       const paths = input.paths ?? (await pickPaths(app, folder));
       if (paths === undefined || paths.length === 0) return undefined;
-      return { session, paths, cwd: folder?.uri.fsPath ?? null };
+      return { session, paths, folder };
     },
     progress: ({ session, paths }: Request) => ({
       title: `Adding ${plural(paths.length, 'path')} to the context of "${session.title}"`,
     }),
-    perform: (app, { session, paths, cwd }: Request, call) =>
+    perform: (app, { session, paths, folder }: Request, call) =>
       app.connection.call(
         'prime',
-        { session: session.id, engine: session.engine, paths: [...paths], ...(cwd === null ? {} : { cwd }) },
+        {
+          session: session.id,
+          engine: session.engine,
+          paths: [...paths],
+          ...(folder && { cwd: folder.uri.fsPath, exclude: excludedPaths(folder.uri) }),
+        },
         call,
       ),
     show(app, primed) {
