@@ -9,19 +9,41 @@ const abilities: Readonly<Record<NonNullable<FoundServer['kind']>, string>> = {
   openai: 'conversations and windows; reuse shows only as far as the server reports it',
 };
 
+/** What people choose between. */
+export type EngineGroup = 'servers' | 'files' | 'other';
+
+export const engineGroupTitles: Readonly<Record<EngineGroup, string>> = {
+  servers: 'model servers that answer on this machine',
+  files: 'model files on this machine',
+  other: 'other',
+};
+
 /** A choice as every client shows it. */
 export interface EngineOption {
+  readonly group: EngineGroup;
   readonly spec: string;
   readonly label: string;
   readonly description: string;
   readonly detail: string;
 }
 
-/** Servers before files: a running one needs no loading. */
-export const engineOptions = ({ servers, files }: Pick<Discovery, 'servers' | 'files'>): EngineOption[] => [
-  ...servers.map(serverChoice),
-  ...files.toSorted((a, b) => Number(b.fits) - Number(a.fits)).map(fileChoice),
-];
+/** Servers before files, because a running one needs no loading; what works without either comes last. */
+export const engineOptions = ({ servers, files, defaultEngine }: Discovery): EngineOption[] =>
+  [
+    ...servers.map(serverChoice),
+    ...files.toSorted((a, b) => Number(b.fits) - Number(a.fits)).map(fileChoice),
+    generatedModel,
+  ].map((choice) =>
+    choice.spec === defaultEngine
+      ? { ...choice, description: `${choice.description} · in use for new sessions` }
+      : choice,
+  );
+
+/** Said where nothing of this machine can be offered; null otherwise. */
+export const nothingFound = ({ servers, files }: Pick<Discovery, 'servers' | 'files'>): string | null =>
+  servers.length + files.length > 0
+    ? null
+    : 'No model server answers on this machine, and no model file of another program was found.';
 
 function serverChoice({ spec, product, kind, version, models, wantsKey }: FoundServer): EngineOption {
   const ids = models.filter(({ use }) => use !== 'other').map(({ id }) => id);
@@ -30,6 +52,7 @@ function serverChoice({ spec, product, kind, version, models, wantsKey }: FoundS
     ? ['it wants an API key', '']
     : [kind === null ? 'it did not say what it is' : abilities[kind], `${ids.slice(0, 3).join(', ')}${more}`];
   return {
+    group: 'servers',
     spec,
     label: version === null || version === 'unknown' ? product : `${product} ${version}`,
     description: served === '' ? spec : `${spec} · ${served}`,
@@ -40,9 +63,18 @@ function serverChoice({ spec, product, kind, version, models, wantsKey }: FoundS
 function fileChoice({ spec, source, name, sizeBytes, quantisation, fits }: FoundFile): EngineOption {
   const facts = [formatBytes(sizeBytes), ...(quantisation === null ? [] : [quantisation]), source];
   return {
+    group: 'files',
     spec,
     label: name,
     description: facts.join(' · '),
     detail: fits ? 'Fits into the memory of this machine.' : 'Probably too large for the memory of this machine.',
   };
 }
+
+const generatedModel: EngineOption = {
+  group: 'other',
+  spec: 'embedded',
+  label: 'Generated model',
+  description: 'embedded',
+  detail: 'Random weights, to try freeze and thaw without a model: its KV cache is real, its text is noise.',
+};

@@ -8,6 +8,7 @@ import { withWorkbench } from './harness/withWorkbench.ts';
 import type { Workbench } from './harness/workbench.ts';
 import { packageExtension } from './packageExtension.ts';
 import { encryption } from './ui/encryption.ts';
+import { machineToFind } from './ui/foundHere.ts';
 import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { runSteps } from './ui/steps.ts';
@@ -24,12 +25,14 @@ const settings = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, '
 
 const outcome = { passed: 0, failed: 0, skipped: 0 };
 try {
+  await using machine = await machineToFind(path.join(temporary, 'home'));
   await withWorkbench(
     {
       name: 'ui-main-job',
       vsix: [await packageExtension(temporary)],
       folder,
       settings,
+      environment: machine.environment,
       timeoutMs: 400_000,
     },
     (workbench, { server, openWindow }) => {

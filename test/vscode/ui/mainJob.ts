@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { artifactPath } from '../harness/artifacts.ts';
 import { waitUntil } from '../harness/waitUntil.ts';
 import type { Workbench } from '../harness/workbench.ts';
+import { foundHere } from './foundHere.ts';
 import { engineOfSession, enginePid, isAlive } from './engineProcess.ts';
 import { silentServer } from './silentServer.ts';
 import type { Step } from './steps.ts';
@@ -26,6 +27,19 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
         await workbench.openView(view);
         await page.locator('.pane-body', { hasText: 'This folder has no sessions yet' }).waitFor();
         await shot('1-welcome');
+      },
+    },
+    {
+      title: 'a server and a model file of this machine are found, and one choice shows its first receipt',
+      async run() {
+        await workbench.runCommand('Context Windows: Choose Model Server…');
+        for (const found of [foundHere.server, foundHere.file]) {
+          await page.locator('.quick-input-list .monaco-list-row', { hasText: found }).first().waitFor();
+        }
+        await shot('1-choose-server');
+        await quickInput.pick('Generated model');
+        await workbench.notification('New sessions use embedded. Its first receipt: Proven', workMs);
+        await workbench.clearNotifications();
       },
     },
     {

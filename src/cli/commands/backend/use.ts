@@ -3,7 +3,7 @@ import type { Discovery } from '../../../protocol/schemas/discovery.ts';
 import { firstReceipt } from '../../../client/firstReceipt.ts';
 import { CwmError, toCwmError, type ErrorReport } from '../../../protocol/errors.ts';
 import type { Receipt } from '../../../protocol/schemas/receipt.ts';
-import { engineOptions } from '../../../words/discovery.ts';
+import { engineOptions, nothingFound } from '../../../words/discovery.ts';
 import type { Perform } from '../../action.ts';
 import { engineOf } from '../../engineSpec.ts';
 import { receiptText } from '../../receiptText.ts';
@@ -64,13 +64,15 @@ function usedText({ engine, receipt, problem }: Used): string {
 
 function listText(discovery: Discovery): string {
   const choices = engineOptions(discovery);
-  const used = `New sessions use ${discovery.defaultEngine}.`;
-  if (choices.length === 0) {
-    return `No model server answers on this machine, and no model file was found.\n${used} "cwm use URL" or "cwm use embedded:FILE.gguf" changes that.`;
-  }
+  const nothing = nothingFound(discovery);
   const rows = choices.map(({ label, description, detail }, index) => {
     const number = String(index + 1).padStart(String(choices.length).length);
     return `${number}  ${label}  (${description})\n${' '.repeat(number.length + 2)}${detail}`;
   });
-  return [...rows, '', `${used} "cwm use NUMBER" changes that.`].join('\n');
+  return [
+    ...(nothing === null ? [] : [nothing, '']),
+    ...rows,
+    '',
+    `New sessions use ${discovery.defaultEngine}. "cwm use NUMBER", "cwm use URL" or "cwm use embedded:FILE.gguf" changes that.`,
+  ].join('\n');
 }

@@ -1,6 +1,9 @@
-import { window, type QuickPickItem } from 'vscode';
+import { QuickPickItemKind, window, type QuickPickItem } from 'vscode';
 import { firstReceipt } from '../../../client/firstReceipt.ts';
-import { engineOptions, type EngineOption } from '../../../words/discovery.ts';
+import { CwmError, toCwmError } from '../../../protocol/errors.ts';
+import type { Discovery } from '../../../protocol/schemas/discovery.ts';
+import { engineOptions, engineGroupTitles, nothingFound, type EngineOption } from '../../../words/discovery.ts';
+import { engineOfSetting } from '../../settings/engineSpec.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { useEngine } from '../../settings/useEngine.ts';
@@ -16,25 +19,37 @@ export const chooseServer = command('cwm.chooseServer', {
   progress: ({ engine }) => ({ title: `Trying the model server ${engine}` }),
   async perform(app, { engine }, call) {
     await useEngine(app.connection, engine);
-    const receipt = await firstReceipt((name, input) => app.connection.call(name, input, call), engine);
+    const receipt = await firstReceipt((name, input) => app.connection.call(name, input, call), engine).catch(
+      (error: unknown) => {
+        throw untried(engine, toCwmError(error));
+      },
+    );
     showDone(app, `New sessions use ${engine}. Its first receipt: ${receipt.summary}`);
     return undefined;
   },
 });
 
-type EngineItem = QuickPickItem & Pick<EngineOption, 'spec'>;
+/** The choice holds all the same: the server may only not have been started. A user who cancels the trial needs no message. */
+function untried(engine: string, error: CwmError): CwmError {
+  if (error.name === 'Cancelled') return error;
+  const { name, message, hint, context } = error;
+  const said = `New sessions use ${engine}, but it could not be tried. ${message}`;
+  return new CwmError(name, said, { hint, cause: error, ...(context !== undefined && { context }) });
+}
+
+type EngineItem = QuickPickItem & Partial<Pick<EngineOption, 'spec'>>;
 
 async function pickEngine(app: App): Promise<string | undefined> {
   const baseUrl = process.env['OPENAI_BASE_URL'];
   const items = app.connection
     .call('discover', baseUrl === undefined ? {} : { baseUrl })
-    .then((found): EngineItem[] => [...engineOptions(found), anotherUrl]);
+    .then((found) => engineItems({ ...found, defaultEngine: engineOfSetting() ?? found.defaultEngine }));
   const picked = await window.showQuickPick(items, {
     title: commandTitles['cwm.chooseServer'],
     placeHolder: 'Model servers and model files on this machine',
     matchOnDescription: true,
   });
-  if (picked?.spec !== anotherUrl.spec) return picked?.spec;
+  if (picked !== another) return picked?.spec;
   const typed = await window.showInputBox({
     title: commandTitles['cwm.chooseServer'],
     prompt: 'The URL of a model server, or "embedded:FILE" for a GGUF file.',
@@ -45,4 +60,16 @@ async function pickEngine(app: App): Promise<string | undefined> {
   return typed?.trim();
 }
 
-const anotherUrl: EngineItem = { spec: '', label: 'Another…', description: 'enter a URL or a file' };
+const another: EngineItem = { label: 'Another…', description: 'enter a URL or a file' };
+
+/** Grouped, with a line that says so where nothing was found. */
+function engineItems(found: Discovery): EngineItem[] {
+  const choices = engineOptions(found);
+  const groups = Map.groupBy(choices, ({ group }) => group);
+  const nothing = nothingFound(found);
+  const items = [...groups].flatMap(([group, members]): EngineItem[] => [
+    { label: engineGroupTitles[group], kind: QuickPickItemKind.Separator },
+    ...members.map(({ spec, label, description, detail }) => ({ spec, label, description, detail })),
+  ]);
+  return [...items, nothing === null ? another : { ...another, detail: nothing }];
+}
