@@ -1,10 +1,11 @@
 // Bundles every process of the product into dist/: `node esbuild.mjs [--watch] [--outdir DIR] [--target TARGET]`. Prints what each file
 // weighs. A target is a platform of VS Code, whose engine is put there; without one, it is the engine of this machine.
 import { build, context } from 'esbuild';
-import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { processBundles } from './scripts/bundles.ts';
 import { engineFor } from './scripts/packageTargets.ts';
 import { writeSlimEngine } from './scripts/slimEngine.ts';
 
@@ -53,15 +54,7 @@ const extension = {
 /** The other processes run as ES modules on Node; packages in CommonJS inside them need a `require`, and some a folder. */
 const processes = {
   ...common,
-  entryPoints: Object.fromEntries(
-    Object.entries({
-      backend: 'src/backend/main.ts',
-      embedded: 'src/embedded/main.ts',
-      llamaWorker: 'src/embedded/worker/llamaWorker.ts',
-      kvThread: 'src/embedded/kv/kvThread.ts',
-      cli: 'src/cli/main.ts',
-    }).filter(([, entry]) => existsSync(path.join(root, entry))),
-  ),
+  entryPoints: processBundles,
   outdir,
   format: 'esm',
   // Finds its native binaries beside its own files: scripts/slimEngine.ts puts it into dist/node_modules.

@@ -1,15 +1,17 @@
+import { bundleFiles } from './bundles.ts';
 import { binaryPackageOf } from './packageTargets.ts';
 import { vsixFiles } from './vsixFiles.ts';
 
 const binary = /\.(node|so|dylib|dll|exe)(\.[\d.]+)?$/;
 const engineFolder = 'extension/dist/node_modules/@node-llama-cpp/';
 
-/** What is wrong with a VSIX for a target: an engine that is missing, or anything that another platform would run. */
+/** What is wrong with a VSIX for a target: a bundle or an engine that is missing, or anything that another platform would run. */
 export function packageProblems(file: string, target: string): string[] {
   const problems: string[] = [];
   const files = vsixFiles(file);
   const manifest = files.get('extension.vsixmanifest')?.().toString() ?? '';
   if (!manifest.includes(`TargetPlatform="${target}"`)) problems.push(`its manifest does not name ${target}`);
+  for (const name of bundleFiles) if (!files.has(`extension/dist/${name}`)) problems.push(`it has no dist/${name}`);
   const own = `extension/dist/node_modules/${binaryPackageOf(target)}/`;
   if (![...files.keys()].some((name) => name.startsWith(own) && name.endsWith('/llama-addon.node'))) {
     problems.push(`it has no engine in ${own}`);

@@ -1,6 +1,6 @@
 import { PackageManager, listFiles } from '@vscode/vsce';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { packageProblems } from '../../scripts/packageProblems.ts';
 import { engineFor, packageTargets } from '../../scripts/packageTargets.ts';
 import { writeSlimEngine } from '../../scripts/slimEngine.ts';
+import { vsixFiles } from '../../scripts/vsixFiles.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -16,7 +17,7 @@ describe('the VSIX', () => {
   test('holds what runs, what is shown and what is to be read, and nothing else of the repository', async () => {
     const files = await listFiles({ cwd: root, packageManager: PackageManager.None });
     const wanted =
-      /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/[\w-]+\.(js|cjs|wasm)|dist\/node_modules\/(node-llama-cpp|@node-llama-cpp\/[\w-]+)\/.+|media\/(icon\.png|activity\.svg)|syntaxes\/[\w.-]+\.json|docs\/.+)$/;
+      /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/[\w-]+\.(js|cjs|wasm)|dist\/node_modules\/(node-llama-cpp|@node-llama-cpp\/[\w-]+)\/.+|media\/(icon\.png|activity\.svg|walkthrough\/\w+\.svg)|syntaxes\/[\w.-]+\.json|docs\/.+)$/;
     expect(files.filter((file) => !wanted.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['package.json', 'media/icon.png', 'media/activity.svg']));
     expect(files.filter((file) => file.startsWith('syntaxes/'))).toHaveLength(2);
@@ -44,13 +45,14 @@ describe('the engine of a package', () => {
 });
 
 describe('npm run package', () => {
-  test('makes a VSIX that has the engine of its platform, and says so of one that has not', async () => {
+  test('makes a VSIX that has the engine of its platform and freezes and thaws with it, and says so of one that has not', async () => {
     const out = await mkdtemp(path.join(tmpdir(), 'cwm-package-'));
     onTestFinished(() => rm(out, { recursive: true }));
     const script = path.join(root, 'scripts', 'package.ts');
     const { stdout } = await promisify(execFile)(process.execPath, [script, '--out', out]);
     expect(stdout).toMatch(/^1 passed, 0 failed$/m);
     const [file = ''] = await readdir(out);
+    expect(await firstVerdict(path.join(out, file), path.join(out, 'unpacked'))).toBe('proven');
     const own = `${process.platform}-${process.arch}`;
     for (const target of Object.keys(packageTargets).filter((one) => one !== own)) {
       const problems = packageProblems(path.join(out, file), target);
@@ -63,3 +65,26 @@ describe('npm run package', () => {
     expect(() => engineFor(root, 'web')).toThrow('There is no target web. Targets: win32-x64,');
   });
 });
+
+/** Unpacks a VSIX as VS Code does, and has its command line try the engine in it. */
+async function firstVerdict(vsix: string, folder: string): Promise<unknown> {
+  for (const [name, read] of vsixFiles(vsix)) {
+    const file = path.join(folder, name);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, read());
+  }
+  const cwm = (...args: string[]): Promise<{ stdout: string }> =>
+    promisify(execFile)(process.execPath, [
+      path.join(folder, 'extension/dist/cli.js'),
+      ...args,
+      '--storage',
+      path.join(folder, 'storage'),
+      '--json',
+    ]);
+  try {
+    const { stdout } = await cwm('use', 'embedded');
+    return (JSON.parse(stdout) as { receipt: { verdict: unknown } | null }).receipt?.verdict;
+  } finally {
+    await cwm('stop');
+  }
+}
