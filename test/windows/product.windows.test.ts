@@ -2,6 +2,10 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
+import { engineRecipes } from '../engines/live/engineRecipe.ts';
+import { installedPython } from '../engines/live/installEngine.ts';
+import { llamaModel } from '../engines/live/llamaModel.ts';
+import { startLlamaServer } from '../engines/live/llamaServer.ts';
 import {
   killProcess,
   makePlace,
@@ -27,6 +31,7 @@ interface BackendRecord {
 
 /** Nothing listens there. */
 const noServer = ['--engine', 'http://127.0.0.1:9'];
+const never = new AbortController().signal;
 const cleanups: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
@@ -205,6 +210,29 @@ describe('the product on Windows', () => {
     expect(await cwm.json('thaw', 'w-l')).toMatchObject({ verdict: expect.stringMatching(/^(proven|reused)$/) });
     expect(readdirSync(slotDir.here)).not.toEqual([]);
   });
+
+  it.skipIf(installedPython(engineRecipes['llama-server']) === undefined)(
+    'freezes, and thaws after a restart, against a real llama-server on loopback',
+    async () => {
+      const { cwm, work } = start();
+      const slotDir = within(work, 'slots');
+      mkdirSync(slotDir.here);
+      const model = { modelPath: await llamaModel({ signal: never }), slotDir: slotDir.here, servedName: 'tiny' };
+      let server = await startLlamaServer(model, never);
+      cleanups.push(() => server.stop());
+      const spec = `${server.url}#slots=${slotDir.there}`;
+      await cwm.json('session', 'new', '--id', 'one', '--engine', spec);
+      await cwm.json('send', 'one', 'The herons of the northern lake count to seven. '.repeat(12), '--max-tokens', '4');
+      await cwm.json('freeze', 'one', 'w');
+      await server.kill();
+      server = await startLlamaServer({ ...model, port: Number(new URL(server.url).port) }, never);
+      const { verdict, cachedTokens, floorTokens } = await cwm.json('thaw', 'w');
+      expect({ verdict, cachedTokens }).toEqual({ verdict: 'proven', cachedTokens: floorTokens });
+      expect(await cwm.json('send', 'w', 'And the gulls?', '--max-tokens', '4')).toMatchObject({
+        text: expect.any(String),
+      });
+    },
+  );
 
   it('names what a package without an engine for this platform cannot do', async () => {
     const { cwm, work } = start();
