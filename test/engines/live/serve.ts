@@ -16,7 +16,7 @@ import { startVllm } from './vllmServer.ts';
 interface ServeOptions {
   readonly port: number;
   readonly model: string | undefined;
-  /** Where the KV cache is kept. */
+  /** Where it stores KV. */
   readonly dataDir: string;
   readonly signal: AbortSignal;
 }
@@ -55,9 +55,10 @@ async function main(): Promise<void> {
   const options: ServeOptions = { port, model: values.model, dataDir, signal: interrupted.signal };
   try {
     await using server = await (name === 'vllm' ? serveVllm(options) : serveLlama(options));
-    log(`\n${name} is ready at ${server.url} (its log: ${server.logFile}; its KV cache: ${dataDir}).`);
-    const engine = name === 'vllm' ? server.url : `${server.url}#slots=${dataDir}`;
-    log(`Put this into your VS Code settings:\n\n  "cwm.engine": "${engine}"\n\nCtrl-C ends it.`);
+    log(`\n${name} is ready at ${server.url} (its log: ${server.logFile}; its KV: ${dataDir}).`);
+    const engine = `${server.url}#${name === 'vllm' ? 'tier' : 'slots'}=${dataDir}`;
+    log('To use it for new sessions, in VS Code and on the command line, run this in another terminal:\n');
+    log(`  npm run --silent cwm -- use "${engine}"\n\nor "Choose Model Server…" in VS Code. Ctrl-C ends it.`);
     const ending = await Promise.race([server.ended, aborted(interrupted.signal)]);
     if (ending !== undefined) throw new Error(`${name} ended by itself: ${ending}.`);
   } catch (error) {
