@@ -53,6 +53,7 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   vscode: ['vscode'],
   undici: ['engines', 'client', 'backend'],
   'sql.js': ['store'],
+  '@msgpack/msgpack': ['engines'],
   hono: ['backend', 'embedded'],
   '@hono/node-server': ['backend', 'embedded'],
   'node-llama-cpp': ['embedded'],

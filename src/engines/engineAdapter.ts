@@ -14,6 +14,8 @@ export interface AdapterOptions {
   readonly foundIn?: Readonly<Record<string, string>>;
   /** How it waits before it asks again; default: by the clock. */
   readonly sleep?: Sleep;
+  /** Sockets that the server's command line names and the spec does not. They are used only where the spec names them. */
+  readonly offered?: Readonly<Record<string, string>>;
 }
 
 /** One kind of model server. Adapters know nothing of each other: a new one is added to the list, and that is all. */
@@ -26,6 +28,9 @@ export interface EngineAdapter {
 
   /** `locate` of its engine reaches a folder that was found only after a file that the server was asked to write appeared there. */
   readonly triesFolders?: true;
+
+  /** The same of sockets. */
+  socketsIn?(args: readonly string[]): Readonly<Record<string, string>>;
 
   /**
    * Whether the server there is of this kind. Asks only what computes nothing.

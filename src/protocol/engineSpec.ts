@@ -125,7 +125,8 @@ function isHttpUrl(text: string): boolean {
 
 /** `ipc:///PATH`, or a port of the loopback address: salts travel there in the clear. */
 const isOwnSocket = (text: string): boolean =>
-  /^ipc:\/\/\/[^\0]+$/.test(text) || /^tcp:\/\/(?:127\.0\.0\.1|localhost|\[::1\]):[1-9]\d{0,4}$/.test(text);
+  /^ipc:\/\/\/[^\0]+$/.test(text) ||
+  (/^tcp:\/\/(?:127\.0\.0\.1|localhost|\[::1\]):[1-9]\d{0,4}$/.test(text) && URL.canParse(text));
 
 function decode(text: string): string | null {
   try {

@@ -13,4 +13,5 @@ export const capabilityTitles: Readonly<Record<CapabilityName, string>> = {
   insight: 'Reports what happens inside',
   persistence: 'Keeps KV over a restart',
   'block-files': 'KV files can be checked here',
+  'block-events': 'Names the KV blocks that it reused',
 };

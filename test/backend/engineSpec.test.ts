@@ -33,6 +33,40 @@ describe('engine spec', () => {
     });
   });
 
+  it('may name where vLLM publishes events: a Unix socket, or a port of the loopback address', () => {
+    const eventsOf = (place: string) => parseEngineSpec(`http://host:8000#events=${place}`);
+    for (const place of [
+      'ipc:///run/user/1/vllm.sock',
+      'tcp://127.0.0.1:5557',
+      'tcp://localhost:5557',
+      'tcp://[::1]:1',
+    ])
+      expect(eventsOf(place)).toMatchObject({ places: { events: place } });
+    expect(eventsOf('ipc:///a%20b%26c')).toMatchObject({ places: { events: 'ipc:///a b&c' } });
+  });
+
+  it.each([
+    'ipc://relative',
+    'ipc://',
+    'ipc:///',
+    'ipc:///a%00b',
+    'tcp://10.0.0.5:5557',
+    'tcp://*:5557',
+    'tcp://127.0.0.1',
+    'tcp://127.0.0.1:0',
+    'tcp://127.0.0.1:99999',
+    'tcp://127.0.0.1:5557/x',
+    'tcp://127.0.0.1.example.org:5557',
+    'tcp://me@127.0.0.1:5557',
+    'http://127.0.0.1:5557',
+    'off',
+    '',
+  ])('events, which hold salts in the clear, are not read from %j: CWM-1003', (place) => {
+    expect(() => parseEngineSpec(`http://host:8000#events=${place}`)).toThrow(
+      expect.objectContaining({ code: 'CWM-1003', message: expect.stringContaining('"events"') }),
+    );
+  });
+
   it.each([
     '#lmcache=host:9300',
     '#lmcache=/kv',

@@ -70,6 +70,7 @@ test('the slot folder is read from the command line of the process that listens,
   expect(await findPlaces('http://localhost:8080/v1', llamaServerAdapter, view)).toEqual({
     places: { slots },
     foundIn: { slots: 'the command line of process 100' },
+    offered: {},
   });
 });
 
@@ -113,7 +114,11 @@ const refused: readonly [string, Partial<Process>][] = [
 
 test.each(refused)('nothing is found where the process %s', async (_, differs) => {
   const view = fakeProc({ port: 8080, args: ['--slot-save-path', makeFolder()], ...differs });
-  expect(await findPlaces('http://127.0.0.1:8080', llamaServerAdapter, view)).toEqual({ places: {}, foundIn: {} });
+  expect(await findPlaces('http://127.0.0.1:8080', llamaServerAdapter, view)).toEqual({
+    places: {},
+    foundIn: {},
+    offered: {},
+  });
 });
 
 test.runIf(me !== 0)('nothing is found where this user cannot read the folder', async () => {
@@ -208,6 +213,28 @@ async function serve(options: FakeLlamaOptions, named: string) {
   });
   return { fake, port, engines };
 }
+
+test.each([
+  ['ipc:///run/user/1000/vllm events.sock', { events: 'ipc:///run/user/1000/vllm events.sock' }],
+  // An address with "*" is open to every machine, and events hold salts in the clear; without, vLLM connects to it.
+  ['tcp://*:5557', {}],
+  ['ipc://*', {}],
+  [7, {}],
+])('events that vLLM publishes at %j are proposed, not used', async (endpoint, offered) => {
+  const config = JSON.stringify({ enable_kv_cache_events: true, publisher: 'zmq', endpoint });
+  const view = fakeProc({ port: 8000, args: ['vllm', 'serve', 'm', '--kv_events_config', config] });
+  expect(await findPlaces('http://127.0.0.1:8000', vllmAdapter, view)).toEqual({ places: {}, foundIn: {}, offered });
+});
+
+test.each([
+  JSON.stringify({ enable_kv_cache_events: false, endpoint: 'ipc:///a' }),
+  JSON.stringify({ enable_kv_cache_events: true, publisher: 'null', endpoint: 'ipc:///a' }),
+  'null',
+  '{',
+])('a vLLM started with --kv-events-config %s publishes nothing', async (config) => {
+  const view = fakeProc({ port: 8000, args: ['vllm', 'serve', 'm', '--kv-events-config', config] });
+  expect((await findPlaces('http://127.0.0.1:8000', vllmAdapter, view)).offered).toEqual({});
+});
 
 test('a thaw is proven where nobody named the slot folder', async () => {
   const slotDir = makeFolder();

@@ -82,7 +82,7 @@ export async function runCell(product: Product, lie: Lie, operation: Operation, 
     sleep: async (_, signal) => signal.throwIfAborted(),
     random: () => 0,
     eventTimer: noPatience,
-    events: lie.hasEvents ? fake.events : undefined,
+    events: lie.hasEvents ? () => Promise.resolve(fake.events) : undefined,
     ...(sight === 'files in sight' && (lie.hasTier ?? true) && { blockFiles: { rootDir } }),
   });
   product.engines.set(engine.spec, engine);

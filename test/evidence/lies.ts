@@ -238,6 +238,18 @@ export const lies: readonly Lie[] = [
   { ...lastingly('events: usage is null', { usageDetails: 'null' }), hasEvents: true },
   { ...lastingly('events: of another request', { events: 'of another request' }), hasEvents: true },
   { ...lastingly('events: with other hashes', { events: 'with other hashes' }), hasEvents: true },
+  { ...lastingly('events: not of reuse', { events: 'not of reuse' }), hasEvents: true },
+  { ...lastingly('events: not of tiers', { events: 'not of tiers' }), hasEvents: true },
+  {
+    ...suddenly('events: not of tiers, and claims all from now on, evicts all, and counts so', {
+      usageDetails: 'claims-all',
+      evictsAfterEachRequest: true,
+      countsClaims: true,
+    }),
+    faults: { events: 'not of tiers' },
+    hasEvents: true,
+    hasTier: false,
+  },
   { ...suddenly('events: lost from now on', { events: 'lost' }), hasEvents: true },
   { ...suddenly('events: the tier claims only from now on', { tier: 'claims-only' }), hasEvents: true },
   { ...suddenly('claims all from now on, no tier', { usageDetails: 'claims-all' }), hasTier: false },

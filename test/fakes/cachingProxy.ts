@@ -76,7 +76,13 @@ async function textOf(request: IncomingMessage): Promise<string> {
   return text;
 }
 
-const forwarded = ({ authorization, accept, 'content-type': type }: IncomingHttpHeaders): Record<string, string> => ({
+const forwarded = ({
+  authorization,
+  accept,
+  'content-type': type,
+  'x-session-id': session,
+}: IncomingHttpHeaders): Record<string, string> => ({
+  ...(typeof session === 'string' && { 'x-session-id': session }),
   ...(authorization !== undefined && { authorization }),
   ...(accept !== undefined && { accept }),
   ...(type !== undefined && { 'content-type': type }),

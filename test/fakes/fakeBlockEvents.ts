@@ -50,7 +50,7 @@ export class FakeBlockEvents implements EventSource {
   }
 
   ran({ hashes, reused, loaded, ids, blockTokens, salt }: Run): void {
-    for (const hash of loaded) this.#publish([{ type: 'BlockStored', block_hashes: [wire(hash)], medium: 'CPU' }]);
+    for (const hash of loaded) this.offloaded([hash]);
     const stored = (from: number, to: number): object => ({
       type: 'BlockStored',
       block_hashes: hashes.slice(from, to).map((hash) => this.#named(hash)),
@@ -58,14 +58,22 @@ export class FakeBlockEvents implements EventSource {
       token_ids: ids.slice(from * blockTokens, to * blockTokens),
       block_size: blockTokens,
       medium: 'GPU',
+      group_idx: 0,
       extra_keys: hashes.slice(from, to).map((_, index) => (from + index === 0 && salt !== null ? [salt] : null)),
       session_id: this.#faults.events === 'of another request' ? 'another' : this.#session,
     });
     const runs = [
-      ...(this.#isFull && reused > 0 ? [stored(0, reused)] : []),
+      ...(this.#isFull && reused > 0 && this.#faults.events !== 'not of reuse' ? [stored(0, reused)] : []),
       ...(reused < hashes.length ? [stored(reused, hashes.length)] : []),
     ];
     if (runs.length > 0) this.#publish(runs);
+  }
+
+  /** In the tier, as blocks come there or are loaded from there. */
+  offloaded(hashes: readonly string[]): void {
+    if (hashes.length === 0 || this.#faults.events === 'not of tiers') return;
+    const stored = { type: 'BlockStored', token_ids: [], block_size: 0, medium: 'CPU', group_idx: 0 };
+    this.#publish(hashes.map((hash) => ({ ...stored, block_hashes: [wire(hash)] })));
   }
 
   removed(hashes: readonly string[]): void {

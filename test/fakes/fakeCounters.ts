@@ -65,7 +65,7 @@ export class FakeCounters {
   text(
     inFlight: number,
     cacheConfig: Readonly<Record<string, string>>,
-    { counts, namesTiers }: { readonly counts: boolean; readonly namesTiers: boolean },
+    { counts, namesTiers, ranks }: { readonly counts: boolean; readonly namesTiers: boolean; readonly ranks: number },
   ): string {
     const labels = Object.entries(cacheConfig).map(([key, value]) => `${key}="${value}"`);
     const lines = [
@@ -74,6 +74,7 @@ export class FakeCounters {
       `process_start_time_seconds ${this.#startSeconds.toExponential(9)}`,
       `vllm:cache_config_info{${labels.join(',')}} 1.0`,
       `vllm:num_requests_running{engine="0"} ${inFlight}.0`,
+      ...Array.from({ length: ranks - 1 }, (_, rank) => `vllm:num_requests_running{engine="${rank + 1}"} 0.0`),
       'vllm:num_requests_waiting{engine="0"} 0.0',
       'vllm:time_to_first_token_seconds_bucket{engine="0",le="0.001"} 0.0',
       'vllm:time_to_first_token_seconds_bucket{engine="0",le="+Inf"} 0.0',

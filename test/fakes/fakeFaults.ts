@@ -56,8 +56,10 @@ export interface FakeFaults {
   prefixCaching: boolean;
   /** What `/metrics` says; null for the block size that it has. */
   toldBlockTokens: string | null;
-  /** What becomes of its events about its KV blocks. */
-  events: 'published' | 'lost' | 'of another request' | 'with other hashes';
+  /** What becomes of its events about its KV blocks. `not of reuse`: an older vLLM. `not of tiers`: a connector that announces nothing. */
+  events: 'published' | 'lost' | 'of another request' | 'with other hashes' | 'not of tiers' | 'not of reuse';
+  /** Processes with a KV cache of their own; only the first one's events are seen. */
+  ranks: number;
   /** Keeps in its tier what it was asked not to, as versions that don't know `max_offload_tokens`. */
   ignoresMaxOffload: boolean;
   /** Another conversation fills the cache after each request. */
@@ -108,6 +110,7 @@ export const noFaults: FakeFaults = {
   prefixCaching: true,
   toldBlockTokens: null,
   events: 'published',
+  ranks: 1,
   ignoresMaxOffload: false,
   evictsAfterEachRequest: false,
   templateLine: '',

@@ -147,7 +147,7 @@ const metricsText = ({ faults, counters, blockTokens, profile, namesTiers, tier 
       prefix_caching_hash_algo: profile.algorithm,
       sliding_window: 'None',
     },
-    { counts: faults.metrics === true, namesTiers },
+    { counts: faults.metrics === true, namesTiers, ranks: faults.ranks },
   )}`;
 
 function render(

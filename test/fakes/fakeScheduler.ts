@@ -126,7 +126,10 @@ export function runRequest(
     maxOffloadTokens === null || faults.ignoresMaxOffload
       ? prompt
       : prompt.slice(0, Math.floor(maxOffloadTokens / blockTokens));
-  if (faults.tier !== 'writes-nothing') tier?.store(offloaded);
+  if (tier && faults.tier !== 'writes-nothing') {
+    tier.store(offloaded);
+    engine.events.offloaded(offloaded.slice(reused.length).map(({ hash }) => hash));
+  }
   if (faults.evictsAfterEachRequest) pool.clear();
   const claimed = { device: Math.floor((ids.length - 1) / blockTokens) * blockTokens, disk: 0 };
   counters.request(ids.length, faults.countsClaims ? claimed : sources, tokens.length);

@@ -9,9 +9,11 @@ export interface FoundPlaces {
   readonly places: Readonly<Record<string, string>>;
   /** Where each was found, in words that stand behind "found in". */
   readonly foundIn: Readonly<Record<string, string>>;
+  /** Sockets, which are only proposed: whoever answers there is not looked at. */
+  readonly offered: Readonly<Record<string, string>>;
 }
 
-export const nothingFound: FoundPlaces = { places: {}, foundIn: {} };
+export const nothingFound: FoundPlaces = { places: {}, foundIn: {}, offered: {} };
 
 /**
  * Looks at the command line of the server behind a URL for folders that no protocol tells. Only a server on this machine whose process
@@ -19,14 +21,18 @@ export const nothingFound: FoundPlaces = { places: {}, foundIn: {} };
  */
 export async function findPlaces(url: string, adapter: EngineAdapter, view: ProcessView): Promise<FoundPlaces> {
   const port = loopbackPort(url);
-  if (port === null || !adapter.foldersIn) return nothingFound;
+  if (port === null) return nothingFound;
   const processes = await listeningProcesses(port, view);
   if ('why' in processes) return nothingFound;
   const places: Record<string, string> = {};
   const foundIn: Record<string, string> = {};
+  const offered = Object.assign({}, ...processes.map(({ args }) => adapter.socketsIn?.(args))) as Record<
+    string,
+    string
+  >;
   const ambiguous = new Set<string>();
   for (const server of processes) {
-    for (const [name, path] of Object.entries(adapter.foldersIn(server.args))) {
+    for (const [name, path] of Object.entries(adapter.foldersIn?.(server.args) ?? {})) {
       const folder = pathOf(server, path);
       if (folder === null || !(await isReadableFolder(folder))) continue;
       if (places[name] !== undefined && places[name] !== folder) ambiguous.add(name);
@@ -39,7 +45,7 @@ export async function findPlaces(url: string, adapter: EngineAdapter, view: Proc
     delete places[name];
     delete foundIn[name];
   }
-  return { places, foundIn };
+  return { places, foundIn, offered };
 }
 
 async function isReadableFolder(path: string): Promise<boolean> {

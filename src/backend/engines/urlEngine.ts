@@ -155,13 +155,13 @@ export class UrlEngine implements Engine {
       return this.#options.adapters.at(-1) as EngineAdapter;
     });
     const found = await this.#find(adapter);
-    if (this.#recognised?.adapter !== adapter || !isDeepStrictEqual(this.#recognised.found.places, found.places)) {
+    if (this.#recognised?.adapter !== adapter || !isDeepStrictEqual(usable(this.#recognised.found), usable(found))) {
       if (this.#recognised) this.#former.push(this.#recognised.engine);
       const given = Object.entries(this.#options.places).filter(([, place]) => place !== noFolder);
       const places = { ...found.places, ...Object.fromEntries(given) };
       this.#recognised = {
         adapter,
-        engine: adapter.create({ ...this.#options, places, foundIn: found.foundIn }),
+        engine: adapter.create({ ...this.#options, places, foundIn: found.foundIn, offered: found.offered }),
         found,
       };
     }
@@ -171,16 +171,20 @@ export class UrlEngine implements Engine {
 
   /** The places that the spec leaves open: an explicit one wins, also one that says `off`. */
   async #find(adapter: EngineAdapter): Promise<FoundPlaces> {
-    const folders = Object.keys(adapter.places).filter((name) => adapter.places[name] === 'folder');
-    if (folders.every((name) => Object.hasOwn(this.#options.places, name))) return nothingFound;
+    const findable = Object.keys(adapter.places).filter((name) => /folder|socket/.test(adapter.places[name] ?? ''));
+    if (findable.every((name) => Object.hasOwn(this.#options.places, name))) return nothingFound;
     const found = (await this.#options.find?.(adapter)) ?? nothingFound;
     const isOpen = ([name]: readonly [string, string]): boolean => !Object.hasOwn(this.#options.places, name);
     return {
       places: Object.fromEntries(Object.entries(found.places).filter(isOpen)),
       foundIn: Object.fromEntries(Object.entries(found.foundIn).filter(isOpen)),
+      offered: Object.fromEntries(Object.entries(found.offered).filter(isOpen)),
     };
   }
 }
+
+/** What an engine is made of. */
+const usable = ({ places, offered }: FoundPlaces): object => ({ places, offered });
 
 const foundNotice = (name: string, folder: string, where: string): string =>
   `The folder of its KV files is ${folder}, found in ${where}. #${name}=${noFolder} behind the engine's URL turns this off.`;

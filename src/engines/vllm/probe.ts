@@ -31,6 +31,8 @@ import type { Completion } from './wire.ts';
 export interface Completed {
   readonly completion: Completion;
   readonly reuse: ReuseEvidence;
+  /** What the request showed besides the server's events, where those should have named its blocks and did not; else null. */
+  readonly withoutEvents: ReuseEvidence | null;
   readonly before: ServerMetrics | null;
   readonly after: ServerMetrics | null;
 }
@@ -54,12 +56,16 @@ export interface Probed {
    * seen.
    */
   readonly claims: boolean | null;
+  /** Whether its events named the blocks that a request reused; null where no events were read, or nothing was reused. */
+  readonly announces: boolean | null;
 }
 
 /** Observations of the tiny requests besides reuse. */
 interface Seen {
   first: Completed | null;
   last: Completed | null;
+  /** Of the request that has two whole blocks of the one before it. */
+  shorter: Completed | null;
   canary: Capability | null;
 }
 
@@ -113,7 +119,15 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
     },
     isComplete: tried.failure === null && isSettled && ready.state !== 'no',
     claims: claimsOf(tried),
+    announces: announcedIn(seen.shorter),
   };
+}
+
+function announcedIn(completed: Completed | null): boolean | null {
+  if (completed === null) return null;
+  if (completed.withoutEvents !== null) return false;
+  const { cachedTokensFrom, cachedTokens } = completed.reuse;
+  return cachedTokensFrom === 'events' && cachedTokens !== 0 ? true : null;
 }
 
 /**
@@ -125,11 +139,31 @@ export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal)
   const { blockTokens, model } = parts.identity.description;
   const size = probeSize(blockTokens, model.maxModelLen);
   const context = { ids: idsOfLength(size.promptTokens, []), salt: randomSalt(), handle: null };
-  const seen: Seen = { first: null, last: null, canary: null };
+  const seen: Seen = { first: null, last: null, shorter: null, canary: null };
   const ask = async (): Promise<TinyAnswer> => noteDown(await parts.complete(context, false), context, seen);
   const tried = await askStepByStep(['fresh'], size, ask, signal);
   await probeFiles(parts, context.ids, [context.salt], false, signal);
   return claimsOf(tried);
+}
+
+/**
+ * Whether the server's events name the blocks of a request that reused them: one is sent, and again with a token less, which no cache of
+ * answers can know. Null when it does not answer.
+ *
+ * @throws CwmError Cancelled.
+ */
+export async function announcesReuse(parts: ProbeParts, signal: AbortSignal): Promise<boolean | null> {
+  const { blockTokens, model } = parts.identity.description;
+  const size = probeSize(blockTokens, model.maxModelLen);
+  const [ids, salt] = [idsOfLength(size.promptTokens, []), randomSalt()];
+  const seen: Seen = { first: null, last: null, shorter: null, canary: null };
+  const ask = async (_: TinyStep, promptTokens: number): Promise<TinyAnswer> => {
+    const context = { ids: ids.slice(0, promptTokens), salt, handle: null };
+    return noteDown(await parts.complete(context, false), context, seen);
+  };
+  const { failure } = await askStepByStep(['fresh', 'shorter'], size, ask, signal);
+  await probeFiles(parts, ids, [salt], false, signal);
+  return failure === null && seen.last ? seen.last.withoutEvents === null : null;
 }
 
 const claimsOf = ({ answers: { fresh } }: TinyAnswers): boolean | null => (fresh ? (fresh.told ?? 0) > 0 : null);
@@ -141,7 +175,7 @@ async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
   const { tokenizer, ids: given } = await tokenizerFound(tokenize, signal);
   const ids = idsOfLength(size.promptTokens, given);
   const [salt, otherSalt] = [randomSalt(), randomSalt()];
-  const seen: Seen = { first: null, last: null, canary: null };
+  const seen: Seen = { first: null, last: null, shorter: null, canary: null };
   const ask = async (step: TinyStep, promptTokens: number): Promise<TinyAnswer> => {
     const context = { ids: ids.slice(0, promptTokens), salt: step === 'otherSalt' ? otherSalt : salt, handle: null };
     if (step === 'shorter') return askWithCanary(parts, context, seen, signal);
@@ -172,6 +206,7 @@ async function askWithCanary(
   const remedy = remediesOf(description.kind).canary;
   try {
     const completed = await parts.complete(context, true);
+    seen.shorter = completed;
     seen.canary = canaryFound(() => readCanary(completed.completion, label), { ...canaryWords, remedy }, signal);
     return noteDown(completed, context, seen);
   } catch (error) {

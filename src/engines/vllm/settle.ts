@@ -92,14 +92,16 @@ export async function waitForTier(
 /**
  * The statement of `persist` about the durability of the KV.
  *
- * @param written the result of {@link waitForTier}.
+ * @param written the result of {@link waitForTier}; `not asked` where each question takes too long.
  */
-export function persistNotes(location: BlockLocation, written: number | null): string[] {
+export function persistNotes(location: BlockLocation, written: number | null | 'not asked'): string[] {
   if (!location.reachable) {
     const seen =
-      written === null
-        ? 'the server shows no tier beyond its memory'
-        : `the server's tier wrote ${written} bytes during the operation`;
+      written === 'not asked'
+        ? 'the server takes long to answer, so what its tier wrote was not asked'
+        : written === null
+          ? 'the server shows no tier beyond its memory'
+          : `the server's tier wrote ${written} bytes during the operation`;
     return [`Whether the KV is on disk was not seen (${location.why}); ${seen}.`];
   }
   const missing = countMissing(location);

@@ -1,6 +1,7 @@
 import type { EngineAdapter } from '../engineAdapter.ts';
+import type { EventSource } from './events/eventSource.ts';
+import { eventsIn } from './findings/eventsIn.ts';
 import { fileTierIn } from './findings/fileTierIn.ts';
-import { ZmtpSubscriber } from './events/zmtpSubscriber.ts';
 import { VllmEngine } from './vllmEngine.ts';
 
 /**
@@ -14,8 +15,12 @@ export const vllmAdapter: EngineAdapter = {
     const tier = fileTierIn(args);
     return tier === null ? {} : { tier };
   },
+  socketsIn(args): Record<string, string> {
+    const events = eventsIn(args);
+    return events === null ? {} : { events };
+  },
   recognises: async () => true,
-  create: ({ spec, connect, sleep, places: { tier, lmcache, events, model } }) =>
+  create: ({ spec, connect, sleep, places: { tier, lmcache, events, model }, offered }) =>
     new VllmEngine({
       spec,
       connect,
@@ -23,6 +28,13 @@ export const vllmAdapter: EngineAdapter = {
       model,
       lmcache,
       blockFiles: tier === undefined ? undefined : { rootDir: tier },
-      events: events === undefined ? undefined : new ZmtpSubscriber(events),
+      events: events === undefined ? undefined : () => subscribe(events),
+      offeredEvents: offered?.['events'],
     }),
 };
+
+/** Loaded only where a spec names events. */
+async function subscribe(endpoint: string): Promise<EventSource> {
+  const { ZmtpSubscriber } = await import('./events/zmtpSubscriber.ts');
+  return new ZmtpSubscriber(endpoint);
+}

@@ -25,6 +25,7 @@ import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, t
 import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
 import { PinnedKv } from '../lmcache/pinnedKv.ts';
 import { asBelieved } from './asking/belief.ts';
+import { eventsFound } from './findings/eventsFound.ts';
 import { CountedRequests } from './asking/countedRequests.ts';
 import { isFar, named, type KnownServer } from './asking/knownServer.ts';
 import { measureContext } from './asking/measure.ts';
@@ -33,7 +34,7 @@ import { BlockStore, type BlockFilesOptions } from './blocks/blockStore.ts';
 import { CanaryAsker } from './chat/canaryAsker.ts';
 import { completionRequest, probeRequest } from './chat/completion.ts';
 import { converse } from './chat/converse.ts';
-import { BlockEvents } from './events/blockEvents.ts';
+import type { BlockEvents } from './events/blockEvents.ts';
 import type { EventSource } from './events/eventSource.ts';
 import { Dialect } from './dialect.ts';
 import { weigh } from './metrics/evidence.ts';
@@ -52,8 +53,10 @@ export interface VllmEngineOptions {
   readonly blockFiles?: BlockFilesOptions | undefined;
   /** URL of the coordinator of the LMCache that stores its KV. */
   readonly lmcache?: string | undefined;
-  /** Its events about its KV blocks. */
-  readonly events?: EventSource | undefined;
+  /** Loads its events about its KV blocks. */
+  readonly events?: (() => Promise<EventSource>) | undefined;
+  /** Where the server's command line says that it publishes them, for the findings of a probe. */
+  readonly offeredEvents?: string | undefined;
   /** For the second that events may take. Default: `timer`. */
   readonly eventTimer?: Timer;
   readonly timeouts?: Partial<Timeouts>;
@@ -71,6 +74,9 @@ export interface VllmEngineOptions {
 /** The list of models, then version and counters together. */
 const roundsToIdentify = 2;
 
+/** How long files are waited for that did not appear the last time. */
+const briefPatienceMs = 3_000;
+
 /** A server that speaks vLLM's dialect of the OpenAI API: vLLM itself, the embedded engine, and others. */
 export class VllmEngine implements Engine {
   readonly spec: string;
@@ -87,7 +93,10 @@ export class VllmEngine implements Engine {
   readonly #queue = new SerialQueue();
   #known: KnownServer | null = null;
   readonly #requests: CountedRequests;
-  readonly #events: BlockEvents | null;
+  readonly #events: Promise<BlockEvents> | null;
+  readonly #offeredEvents: string | undefined;
+  /** No file of the last context appeared where they should, however long they were waited for. */
+  #storesNothing = false;
   /** Set when the server was lost: the next server at this address may be another one. */
   #suspect = false;
 
@@ -100,7 +109,8 @@ export class VllmEngine implements Engine {
     this.#clock = options.clock ?? systemClock;
     this.#timer = options.timer ?? systemTimer;
     this.#sleep = options.sleep ?? systemSleep;
-    this.#events = options.events ? new BlockEvents(options.events, options.eventTimer ?? this.#timer) : null;
+    this.#events = options.events ? loadEvents(options.events, options.eventTimer ?? this.#timer) : null;
+    this.#offeredEvents = options.offeredEvents;
     this.#requests = new CountedRequests({
       clock: this.#clock,
       sleep: this.#sleep,
@@ -143,11 +153,13 @@ export class VllmEngine implements Engine {
   probe(signal: AbortSignal): Promise<Capabilities> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#identify(link, signal);
-      if (server.capabilities) return server.capabilities;
-      const { capabilities, isComplete, claims } = await probeVllm(this.#probeParts(link, server, signal), signal);
+      if (server.capabilities) return this.#withEvents(server.capabilities, server);
+      const probed = await probeVllm(this.#probeParts(link, server, signal), signal);
+      const { capabilities, isComplete, claims, announces } = probed;
       if (claims !== null && server.isBelieved !== false) server.isBelieved = !claims;
+      server.announces ??= announces;
       if (isComplete) server.capabilities = capabilities;
-      return capabilities;
+      return this.#withEvents(capabilities, server);
     });
   }
 
@@ -203,7 +215,8 @@ export class VllmEngine implements Engine {
         server,
         pinned: this.#pinned,
         sleep: this.#sleep,
-        patienceMs: this.#persistPatienceMs,
+        patienceMs: this.#storesNothing ? Math.min(this.#persistPatienceMs, briefPatienceMs) : this.#persistPatienceMs,
+        onLocated: (storesNothing: boolean) => (this.#storesNothing = storesNothing),
         justAsked: (context: KvContext) => this.#requests.justAsked(context),
         complete: (context: KvContext) => this.#ask(link, server, context, false, signal),
       };
@@ -258,8 +271,7 @@ export class VllmEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    this.#events?.close();
-    await Promise.all([this.#links.close(), this.#lmcache?.close()]);
+    await Promise.all([this.#events?.then((events) => events.close()), this.#links.close(), this.#lmcache?.close()]);
   }
 
   /** A call that changes the engine's cache, or reads counters around a request, runs alone. */
@@ -307,6 +319,7 @@ export class VllmEngine implements Engine {
       canaries: new CanaryAsker(),
       capabilities: null,
       isBelieved: null,
+      announces: null,
       askedAtMs: 0,
       roundTripMs,
       countedTokens: 0,
@@ -326,13 +339,25 @@ export class VllmEngine implements Engine {
   }
 
   async #eventNotices(): Promise<string[]> {
-    if (!this.#events || (await this.#events.ready())) return [];
+    const events = await this.#events;
+    if (!events || (await events.ready())) return [];
     return [
-      `The events that "#events" names cannot be read (${this.#events.problem}), so reuse is judged without them. Start vLLM with --kv-events-config, and the same endpoint.`,
+      `The events that "#events" names cannot be read (${events.problem}), so reuse is judged without them. Start vLLM with --kv-events-config, and the same endpoint.`,
     ];
   }
 
-  #probeParts(link: Link, { identity, blocks, dialect }: KnownServer, signal: AbortSignal): ProbeParts {
+  /** Asked each time: the events may be there now. Other servers have none. */
+  async #withEvents(capabilities: Capabilities, { identity, announces }: KnownServer): Promise<Capabilities> {
+    if (identity.description.kind !== 'vllm') return capabilities;
+    const events = await this.#events;
+    const problem = events && !(await events.ready()) ? events.problem : null;
+    const ranks = identity.metrics?.ranks ?? 0;
+    const found = eventsFound({ isNamed: events !== null, offered: this.#offeredEvents, problem, ranks, announces });
+    return { ...capabilities, items: [...capabilities.items, found] };
+  }
+
+  #probeParts(link: Link, server: KnownServer, signal: AbortSignal): ProbeParts {
+    const { identity, blocks } = server;
     const { kind, model } = identity.description;
     return {
       link,
@@ -343,11 +368,17 @@ export class VllmEngine implements Engine {
       complete: (context, canary) =>
         this.#requests.complete(
           link,
-          { identity, dialect, blocks },
+          server,
           context,
           probeRequest(model.id, context, canary, kind === 'vllm'),
           signal,
         ),
     };
   }
+}
+
+/** The only place that loads what reads events: nobody pays for it whose server's spec names none. */
+async function loadEvents(load: () => Promise<EventSource>, timer: Timer): Promise<BlockEvents> {
+  const [{ BlockEvents }, source] = await Promise.all([import('./events/blockEvents.ts'), load()]);
+  return new BlockEvents(source, timer);
 }

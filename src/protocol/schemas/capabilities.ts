@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { growing } from './growing.ts';
 
-/** What decides how far a server's KV can be stored, proven and separated; in the order in which clients show it. */
+/** What decides how far a server's KV can be stored, proven and separated; in the order in which clients show it. Only vLLM can have the last. */
 export const capabilityNames = [
   'ready',
   'reuse',
@@ -14,6 +14,7 @@ export const capabilityNames = [
   'insight',
   'persistence',
   'block-files',
+  'block-events',
 ] as const;
 export type CapabilityName = (typeof capabilityNames)[number];
 

@@ -9,6 +9,7 @@ import { FlippedSlot, type BitKind } from './flippedSlot.ts';
 import { gemmaModel } from './gemmaModel.ts';
 import { llamaModel } from './llamaModel.ts';
 import { startLlamaServer } from './llamaServer.ts';
+import { pseudoRandom } from './pseudoRandom.ts';
 import { missRates, type Flip, type MissRate } from './missRate.ts';
 
 /*
@@ -25,15 +26,6 @@ const wanted = new Map(
 );
 const text = (await readFile(join(import.meta.dirname, '..', '..', '..', 'README.md'), 'utf8')).slice(0, 2600);
 const tables: (MissRate & { readonly model: string; readonly bits: BitKind })[] = [];
-
-/** The same flips in each run. */
-function pseudoRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 afterAll(() => {
   const folder = join(import.meta.dirname, '..', '..', '..', 'test-results');

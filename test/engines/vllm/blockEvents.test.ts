@@ -1,12 +1,15 @@
+import { execFile } from 'node:child_process';
 import { createServer, type Server } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ZmtpSubscriber } from '../../../src/engines/vllm/events/zmtpSubscriber.ts';
 import { readyCommand, zmtpFrame, zmtpGreeting } from '../../../src/engines/vllm/events/zmtpFrames.ts';
 import { CachingProxy } from '../../fakes/cachingProxy.ts';
-import { contextOf, makeRig, never, someIds, type Rig } from './rig.ts';
+import { completions, contextOf, makeRig, never, someIds, type Rig } from './rig.ts';
 
 const reuseOf = async ({ engine }: Rig, ids: readonly number[]) => (await engine.measure(contextOf(ids), never)).reuse;
 
@@ -67,15 +70,49 @@ describe("the server's events about its KV blocks", () => {
   });
 
   test.each(['lost', 'of another request', 'with other hashes'] as const)(
-    'that are %s leave reuse unobserved, whatever usage and counters say',
+    'that are %s leave reuse unobserved once they have named reused blocks, whatever usage and counters say',
     async (events) => {
       const rig = await makeRig({ events: true });
       const ids = someIds(100);
+      await reuseOf(rig, ids);
       await reuseOf(rig, ids);
       rig.fake.faults.events = events;
       expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: null, isUnannounced: true });
     },
   );
+
+  test('of a server that never names what it reuses cost no evidence: it is tested once, and the answer counts', async () => {
+    const rig = await makeRig({ events: true, fake: { faults: { events: 'not of reuse' } } });
+    const ids = someIds(100);
+    await reuseOf(rig, ids);
+    expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: 96, cachedTokensFrom: 'usage' });
+    const { length } = rig.fake.requestsTo(completions);
+    expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: 96, cachedTokensFrom: 'usage' });
+    expect(rig.fake.requestsTo(completions)).toHaveLength(length + 1);
+  });
+
+  test('of a server without prefix caching cost no evidence: nothing was reused, and the receipt can say so', async () => {
+    const rig = await makeRig({ events: true, fake: { faults: { prefixCaching: false } } });
+    const ids = someIds(100);
+    await reuseOf(rig, ids);
+    expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: 0, cachedTokensFrom: 'usage' });
+  });
+
+  test('that leave out what a connector stores do not contradict what it gave back after a restart', async () => {
+    const rig = await makeRig({ events: true, tier: {}, fake: { faults: { events: 'not of tiers' } } });
+    const ids = someIds(100);
+    await reuseOf(rig, ids);
+    await reuseOf(rig, ids);
+    await rig.fake.restart();
+    expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: 96, cachedTokensFrom: 'usage' });
+  });
+
+  test('of one rank of several are left alone: another one may have got the request', async () => {
+    const rig = await makeRig({ events: true, fake: { faults: { ranks: 2 } } });
+    const ids = someIds(100);
+    await reuseOf(rig, ids);
+    expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: 96, cachedTokensFrom: 'usage' });
+  });
 
   test('count again from nothing after an eviction that nobody announced', async () => {
     const rig = await makeRig({ events: true });
@@ -87,6 +124,23 @@ describe("the server's events about its KV blocks", () => {
     expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: 0 });
     expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: 96, cachedTokensFrom: 'events' });
   });
+});
+
+test('nobody loads what reads events without "#events="', async () => {
+  const script = `
+    import { registerHooks } from 'node:module';
+    const loaded = [];
+    registerHooks({ resolve: (name, context, next) => { const found = next(name, context); loaded.push(found.url); return found; } });
+    const events = () => loaded.filter((url) => /msgpack|events\\/(blockEvents|blockLedger|zmtp)/.test(url)).length;
+    const { vllmAdapter } = await import(process.argv[1]);
+    const make = (places) => vllmAdapter.create({ spec: '', connect: async () => ({ url: '' }), places });
+    await make({}).close();
+    const without = events();
+    await make({ events: 'ipc:///nowhere' }).close();
+    console.log(without, events() > 0);`;
+  const adapter = pathToFileURL(join(import.meta.dirname, '../../../src/engines/vllm/vllmAdapter.ts')).href;
+  const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, adapter]);
+  expect((await run).stdout.trim()).toBe('0 true');
 });
 
 describe('the subscription', () => {

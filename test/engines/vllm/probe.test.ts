@@ -119,8 +119,8 @@ describe('what a probe costs', () => {
 });
 
 describe('what a probe finds', () => {
-  test('everything that a current vLLM with a file tier has', async () => {
-    const rig = await makeRig({ tier: {} });
+  test('everything that a current vLLM with a file tier and events has', async () => {
+    const rig = await makeRig({ tier: {}, events: true });
     const found = await rig.engine.probe(never);
     expect(found.items.filter(({ state, remedy }) => state !== 'yes' || remedy !== '')).toEqual([]);
     expect(found.blockTokens).toBe(16);
@@ -131,6 +131,35 @@ describe('what a probe finds', () => {
     const found = await rig.engine.probe(never);
     expect(stateOf(found, 'block-files')).toBe('unknown');
     expect(stateOf(found, 'persistence')).toBe('no');
+  });
+
+  test('a server whose URL names no events: the flags, or what its own command line names', async () => {
+    const { found } = await probeWith({});
+    expect(itemOf(found, 'block-events')).toMatchObject({
+      state: 'no',
+      remedy: expect.stringMatching(/--kv-events-config.*"endpoint":"ipc:\/\/\/PATH".*#events=ipc:\/\/\/PATH/),
+    });
+    const rig = await makeRig({ engine: { offeredEvents: 'ipc:///run/vllm.sock' } });
+    expect(itemOf(await rig.engine.probe(never), 'block-events')).toMatchObject({
+      state: 'no',
+      remedy: "Add #events=ipc:///run/vllm.sock to the engine's URL.",
+    });
+  });
+
+  test('events that cannot be read, name no reuse, or are of one rank of several', async () => {
+    const unreadable = { start: () => undefined, ready: async () => 'connect ENOENT /x', close: () => undefined };
+    const lost = await makeRig({ engine: { events: async () => unreadable } });
+    const eventsOf = async ({ engine }: Rig) => itemOf(await engine.probe(never), 'block-events');
+    expect(await eventsOf(lost)).toMatchObject({
+      state: 'no',
+      found: 'The events cannot be read: connect ENOENT /x.',
+      remedy: expect.stringContaining('--kv-events-config'),
+    });
+    const older = await makeRig({ events: true, fake: { faults: { events: 'not of reuse' } } });
+    expect(await eventsOf(older)).toMatchObject({ state: 'no', remedy: expect.stringContaining('0.32') });
+    expect((await eventsOf(older)).state).toBe('no');
+    const several = await makeRig({ events: true, fake: { faults: { ranks: 2 } } });
+    expect(await eventsOf(several)).toMatchObject({ state: 'no', found: expect.stringContaining('2 ranks') });
   });
 
   /** What each lie or lack makes of the capabilities that it is about, and what has to be said. */

@@ -86,7 +86,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       await options.onPause?.(rig);
     },
     random: () => 0,
-    events: options.events ? fake.events : undefined,
+    events: options.events ? () => Promise.resolve(fake.events) : undefined,
     eventTimer: noPatience,
     blockFiles: options.tier ? { rootDir } : undefined,
     ...options.engine,

@@ -1,5 +1,6 @@
 import type { ReuseEvidence } from '../../../core/ports/engine.ts';
 import type { ServerMetrics } from '../metrics/serverMetrics.ts';
+import { hearEvents } from './hearEvents.ts';
 import { claimsWhatCannotBe, type Completed, type ProbeParts } from '../probe.ts';
 import { isFar, type KnownServer } from './knownServer.ts';
 
@@ -18,10 +19,12 @@ const jumpTokens = 131_072;
  */
 export async function weighWord(
   server: KnownServer,
-  { reuse, before, after }: Completed,
+  completed: Completed,
   probe: ProbeParts,
   signal: AbortSignal,
 ): Promise<ReuseEvidence> {
+  const { before, after } = completed;
+  const reuse = await hearEvents(server, completed, probe, signal);
   endBelief(server, before, after, probe.elapsedMs());
   const isOurs = server.identity.description.kind === 'embedded';
   const isClaim = reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens !== 0;

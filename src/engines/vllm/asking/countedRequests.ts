@@ -5,7 +5,7 @@ import { CwmError } from '../../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../../http/link.ts';
 import type { Sleep } from '../../http/timing.ts';
 import type { BlockEvents } from '../events/blockEvents.ts';
-import { reusableBlocks, weighEvents } from '../events/weighEvents.ts';
+import { reusableBlocks, weighEvents, type SentRequest } from '../events/weighEvents.ts';
 import { checkEcho } from '../chat/completion.ts';
 import { weigh } from '../metrics/evidence.ts';
 import type { ServerMetrics } from '../metrics/serverMetrics.ts';
@@ -20,12 +20,14 @@ const freshMs = 20;
 /** Pauses before another reading of counters that have not moved yet: the server adds up after it answers. */
 const counterPausesMs = [10, 25, 50, 100, 200];
 
+type AskedServer = Pick<KnownServer, 'identity' | 'dialect' | 'blocks' | 'announces'>;
+
 /** Requests over token ids, each between two readings of the server's counters. They must not run at the same time. */
 export class CountedRequests {
   readonly #clock: Clock;
   readonly #sleep: Sleep;
   readonly #isFar: () => boolean;
-  readonly #events: BlockEvents | null;
+  readonly #events: Promise<BlockEvents> | null;
   /** The last reading of the counters. */
   #latest: { readonly metrics: ServerMetrics | null; readonly atMs: number } | null = null;
   /** The last request over a whole context, and its observation. */
@@ -39,7 +41,7 @@ export class CountedRequests {
     readonly clock: Clock;
     readonly sleep: Sleep;
     readonly isFar: () => boolean;
-    readonly events: BlockEvents | null;
+    readonly events: Promise<BlockEvents> | null;
   }) {
     this.#clock = options.clock;
     this.#sleep = options.sleep;
@@ -67,13 +69,14 @@ export class CountedRequests {
 
   async complete(
     link: Link,
-    { identity, dialect, blocks }: Pick<KnownServer, 'identity' | 'dialect' | 'blocks'>,
+    server: AskedServer,
     context: KvContext,
     request: LinkRequest,
     signal: AbortSignal,
   ): Promise<Completed> {
+    const { identity, dialect } = server;
     assertFits(context.ids.length, identity.description.model.maxModelLen, link.label);
-    const announced = await this.#watch(identity, blocks, context);
+    const announced = await this.#watch(server, context);
     const before = await this.#readBefore(link, signal);
     const startedMs = this.#clock.elapsedMs();
     const send = (fitting: LinkRequest) => link.json(fitting, completionSchema, signal);
@@ -96,18 +99,22 @@ export class CountedRequests {
       before,
       after,
     });
-    const reuse = announced ? await announced.weigh(weighed, { triedBefore, sentTokens }) : weighed;
-    return { completion: value, reuse, before, after };
+    const asksConnector = (after?.externalQueries ?? 0) > 0;
+    const reuse = announced ? await announced.weigh(weighed, { triedBefore, sentTokens, asksConnector }) : weighed;
+    return { completion: value, reuse, withoutEvents: reuse.isUnannounced ? weighed : null, before, after };
   }
 
   /**
-   * Prepares the reading of events for the next request, under a nonce of its own. Null where no events arrive, or where the names of the
-   * blocks are not known.
+   * Prepares the reading of events for the next request, under a nonce of its own. Null where no events arrive, where the names of the
+   * blocks are not known, or where the server does not announce what it reuses.
    */
-  async #watch({ description }: KnownServer['identity'], { hashProfile }: KnownServer['blocks'], context: KvContext) {
-    const { kind, blockTokens } = description;
-    const events = this.#events;
-    if (!events || kind !== 'vllm' || hashProfile === null || blockTokens === null) return null;
+  async #watch({ identity, blocks, announces }: AskedServer, context: KvContext) {
+    const { hashProfile } = blocks;
+    const { kind, blockTokens } = identity.description;
+    const events = await this.#events;
+    if (!events || kind !== 'vllm' || announces === false || hashProfile === null || blockTokens === null) return null;
+    // Each rank publishes at an endpoint of its own, and nobody knows which one gets the request.
+    if ((identity.metrics?.ranks ?? 0) > 1) return null;
     if (!(await events.ready())) return null;
     const nonce = `cwm-${randomId()}`;
     const watched = events.watch(nonce);
@@ -117,7 +124,7 @@ export class CountedRequests {
         headers: { ...request.headers, 'x-session-id': nonce },
         body: { ...(request.body as object), vllm_xargs: { kv_cache_report_mode: 'full' } },
       }),
-      weigh: async (reuse: ReuseEvidence, sent: { triedBefore: boolean; sentTokens: number }) => {
+      weigh: async (reuse: ReuseEvidence, sent: SentRequest) => {
         const expected = reusableBlocks(context, hashProfile, blockTokens);
         const outcome = await watched.outcome(expected).finally(() => watched.end());
         return weighEvents(reuse, outcome, expected, sent);

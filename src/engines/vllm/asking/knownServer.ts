@@ -20,6 +20,8 @@ export interface KnownServer {
    * once it claimed KV that it cannot have.
    */
   isBelieved: boolean | null;
+  /** Whether its events name the blocks of a request that reused them; null until that was seen or tested. */
+  announces: boolean | null;
   /** Time of the last test, by the monotonic clock. */
   askedAtMs: number;
   /** Its last counters. Lower ones belong to another server, or to one that makes its counters up; so do counters that jump. */

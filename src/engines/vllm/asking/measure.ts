@@ -27,7 +27,7 @@ export async function measureContext(
     onAsked(completed);
     const reuse = await weighWord(server, completed, probe, signal);
     // No answer says nothing about the KV.
-    const isOfServer = !completed.reuse.isFromElsewhere;
+    const isOfServer = !completed.reuse.isFromElsewhere && !reuse.isUnannounced;
     return {
       reuse: mayHaveRun && reuse.cachedTokens !== 0 ? unseen(reuse) : reuse,
       canary: isOfServer ? canary : null,

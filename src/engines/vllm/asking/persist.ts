@@ -5,7 +5,7 @@ import { pieceTokens, type PinnedKv } from '../../lmcache/pinnedKv.ts';
 import type { Completed } from '../probe.ts';
 import { readMetrics } from '../serverIdentity.ts';
 import { persistNotes, waitForBlocks, waitForTier } from '../settle.ts';
-import { named, type KnownServer } from './knownServer.ts';
+import { isFar, named, type KnownServer } from './knownServer.ts';
 import { isLacking, noIdsTaken } from './lacking.ts';
 
 export interface PersistParts {
@@ -16,6 +16,8 @@ export interface PersistParts {
   readonly sleep: Sleep;
   /** Time to wait for block files while none appears, in milliseconds. */
   readonly patienceMs: number;
+  /** Receives whether none of the files appeared. */
+  readonly onLocated: (storesNothing: boolean) => void;
   /** The observation of a request over this very context a moment ago; null when there was none. */
   readonly justAsked: (context: KvContext) => Completed | null;
   readonly complete: (context: KvContext) => Promise<Completed>;
@@ -23,7 +25,7 @@ export interface PersistParts {
 
 /** Lets the server compute a context, waits until its KV is stored where that can be seen, and says how durable the KV is. */
 export async function persistContext(
-  { link, server, pinned, sleep, patienceMs, justAsked, complete }: PersistParts,
+  { link, server, pinned, sleep, patienceMs, onLocated, justAsked, complete }: PersistParts,
   context: KvContext,
   signal: AbortSignal,
 ): Promise<PersistEvidence> {
@@ -41,11 +43,14 @@ export async function persistContext(
   };
   const options = { sleep, patienceMs, nudge };
   const location = await waitForBlocks(server.blocks, context, options, signal);
+  if (location.reachable && location.blocks.length > 0) onLocated(location.blocks.every(({ stat }) => stat === null));
   const bytesWritten = async () => (await readMetrics(link, signal))?.tierBytesWritten ?? null;
   const written =
     location.reachable || !after?.offloads
       ? null
-      : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
+      : isFar(server)
+        ? ('not asked' as const)
+        : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
   if (!pinned) return { reuse, handle: null, notes: [...others, ...persistNotes(location, written)] };
   const { handle, notes } = await pinned.keep(named(server.identity, context), context.handle, signal);
   // For the canary alone: with pieces of another size it also depends on tokens that were not stored, and then it counts for less.

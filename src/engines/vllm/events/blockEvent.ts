@@ -12,12 +12,19 @@ export type BlockEvent =
       readonly ids: readonly number[];
       readonly blockTokens: number;
       readonly isOnDevice: boolean;
+      /** Index of the KV cache group: a model with layers of several kinds stores a block once for each. */
+      readonly group: number;
       /** The part of the first block's hash besides its tokens: the salt, bare. */
       readonly firstKeys: readonly unknown[];
       /** The `X-Session-ID` of the request. */
       readonly session: string | null;
     }
-  | { readonly type: 'removed'; readonly hashes: readonly string[]; readonly isOnDevice: boolean }
+  | {
+      readonly type: 'removed';
+      readonly hashes: readonly string[];
+      readonly isOnDevice: boolean;
+      readonly group: number;
+    }
   | { readonly type: 'cleared' };
 
 export interface EventBatch {
@@ -37,6 +44,7 @@ const eventSchema = z.object({
   token_ids: optional(z.array(number)),
   block_size: optional(number),
   medium: optional(z.string()),
+  group_idx: optional(number),
   extra_keys: optional(z.array(z.nullable(z.array(z.unknown())))),
   session_id: optional(z.string()),
 });
@@ -59,8 +67,9 @@ export function readBatch(parts: readonly Uint8Array[]): EventBatch | null {
 function asEvent(event: z.output<typeof eventSchema>): BlockEvent | null {
   const hashes = (event.block_hashes ?? []).map(shortHash);
   const isOnDevice = (event.medium ?? 'GPU') === 'GPU';
+  const group = Number(event.group_idx ?? 0);
   if (event.type === 'AllBlocksCleared') return { type: 'cleared' };
-  if (event.type === 'BlockRemoved') return { type: 'removed', hashes, isOnDevice };
+  if (event.type === 'BlockRemoved') return { type: 'removed', hashes, isOnDevice, group };
   if (event.type !== 'BlockStored') return null;
   const { parent_block_hash: parent, session_id: session, extra_keys: keys } = event;
   return {
@@ -70,6 +79,7 @@ function asEvent(event: z.output<typeof eventSchema>): BlockEvent | null {
     ids: (event.token_ids ?? []).map(Number),
     blockTokens: Number(event.block_size ?? 0),
     isOnDevice,
+    group,
     firstKeys: keys?.[0] ?? [],
     session: session ?? null,
   };

@@ -29,6 +29,8 @@ export interface AnnouncedReuse {
   readonly reused: number;
   /** Whether all events since the server's start were received, so that an unknown block did not exist. */
   readonly isComplete: boolean;
+  /** The server has announced a block on the device and in a tier beyond it, by one name: its tiers announce what they have. */
+  readonly announcesTiers: boolean;
 }
 
 /**
@@ -36,8 +38,9 @@ export interface AnnouncedReuse {
  * that only earlier announcements tell them apart. A gap in the sequence may hide a removal: after one, nothing is known.
  */
 export class BlockLedger implements EventSink {
-  readonly #onDevice = new Set<string>();
-  readonly #inTiers = new Set<string>();
+  readonly #onDevice = new GroupedHashes();
+  readonly #inTiers = new GroupedHashes();
+  #announcesTiers = false;
   #next: bigint | null = null;
   #isComplete = false;
   /** By nonce, only of requests that are being measured. */
@@ -83,13 +86,14 @@ export class BlockLedger implements EventSink {
       if (block.wasThere && reused === announced) reused++;
       announced++;
     }
-    return { announced, reused, isComplete: this.#isComplete };
+    return { announced, reused, isComplete: this.#isComplete, announcesTiers: this.#announcesTiers };
   }
 
   /** @param sequence of the first batch that arrives from now on; null while none has arrived. */
   #forget(sequence: bigint | null): void {
     this.#onDevice.clear();
     this.#inTiers.clear();
+    this.#announcesTiers = false;
     for (const blocks of this.#watched.values()) blocks.clear();
     this.#isComplete = sequence === 0n;
     this.#next = null;
@@ -101,12 +105,12 @@ export class BlockLedger implements EventSink {
       this.#inTiers.clear();
     } else if (event.type === 'removed') {
       const place = event.isOnDevice ? this.#onDevice : this.#inTiers;
-      for (const hash of event.hashes) place.delete(hash);
+      place.delete(event.group, event.hashes);
     } else this.#store(event);
   }
 
   #store(event: Stored): void {
-    const { hashes, session, ids, blockTokens, isOnDevice } = event;
+    const { hashes, session, ids, blockTokens, isOnDevice, group } = event;
     const blocks = isOnDevice && session !== null ? this.#watched.get(session) : undefined;
     hashes.forEach((hash, index) => {
       // When a block is announced twice for one request, the first time decides: the second one finds the block of the first one.
@@ -119,7 +123,34 @@ export class BlockLedger implements EventSink {
         });
     });
     const place = isOnDevice ? this.#onDevice : this.#inTiers;
-    for (const hash of hashes) place.add(hash);
+    place.add(group, hashes);
+    // LMCache inside vLLM announces pieces, by names of its own.
+    const other = isOnDevice ? this.#inTiers : this.#onDevice;
+    this.#announcesTiers ||= hashes.some((hash) => other.has(hash));
+  }
+}
+
+/** A block of a model with layers of several kinds is there as long as one of them has it: at most that much is reused. */
+class GroupedHashes {
+  readonly #groups = new Map<number, Set<string>>();
+
+  add(group: number, hashes: readonly string[]): void {
+    const known = this.#groups.get(group) ?? new Set();
+    this.#groups.set(group, known);
+    for (const hash of hashes) known.add(hash);
+  }
+
+  delete(group: number, hashes: readonly string[]): void {
+    const known = this.#groups.get(group);
+    for (const hash of hashes) known?.delete(hash);
+  }
+
+  has(hash: string): boolean {
+    return [...this.#groups.values()].some((known) => known.has(hash));
+  }
+
+  clear(): void {
+    this.#groups.clear();
   }
 }
 

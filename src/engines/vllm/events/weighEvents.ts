@@ -10,18 +10,26 @@ export function reusableBlocks(context: KvContext, profile: HashProfile, blockTo
   return { hashes: blockHashChain(profile, ids, blockTokens, context.salt), ids, blockTokens, salt: context.salt };
 }
 
+export interface SentRequest {
+  readonly triedBefore: boolean;
+  readonly sentTokens: number;
+  /** The server has looked for KV beyond its device, as far as its counters tell. */
+  readonly asksConnector: boolean;
+}
+
 /**
  * The reuse of one request by the server's usage and its events together. Where they contradict each other, nothing was observed.
  *
  * - No event of this request: it did not arrive, or its events were lost. Then no count is about it.
- * - Everything published since the server's start is known: the blocks that were there before are those that were reused.
+ * - Everything published since the server's start is known: the blocks that were there before are those that were reused. A connector
+ *   that announces nothing may have given more: then the events prove only that the request arrived.
  * - Else the events prove only that the request arrived, and the count is the usage's, as without events.
  */
 export function weighEvents(
   reuse: ReuseEvidence,
-  { announced, reused, isComplete }: AnnouncedReuse,
+  { announced, reused, isComplete, announcesTiers }: AnnouncedReuse,
   { hashes, ids, blockTokens }: ExpectedBlocks,
-  { triedBefore, sentTokens }: { readonly triedBefore: boolean; readonly sentTokens: number },
+  { triedBefore, sentTokens, asksConnector }: SentRequest,
 ): ReuseEvidence {
   if (hashes.length === 0 || reuse.isFromElsewhere) return reuse;
   if (announced < hashes.length) return { ...reuse, ...nothing, isUnannounced: true };
@@ -34,7 +42,7 @@ export function weighEvents(
   // A server may lose blocks before it uses them: then it computes more than its events say, never less.
   const isWithin = told === null ? isComplete : told === byEvents || (told >= 0 && told < byEvents);
   if (isWithin) return { ...reuse, cachedTokens: cachedTokens ?? byEvents, cachedTokensFrom: 'events' };
-  return isComplete ? { ...reuse, ...nothing, isContradicted: true } : reuse;
+  return isComplete && (announcesTiers || !asksConnector) ? { ...reuse, ...nothing, isContradicted: true } : reuse;
 }
 
 const nothing = { cachedTokens: null, cachedTokensFrom: 'none', tier: null } as const;

@@ -53,6 +53,8 @@ export interface ServerMetrics {
   readonly externalQueries: number | null;
   /** Whether LMCache runs inside the server: its own counters are among vLLM's then. */
   readonly hasLmcacheInside: boolean;
+  /** Processes with a KV cache of their own (`--data-parallel-size`), as far as they count by themselves; 0 where nothing is counted. */
+  readonly ranks: number;
   /** Every field of vLLM's cache configuration, as Python prints it. */
   readonly cacheConfig: Readonly<Record<string, string>> | null;
   readonly processStartSeconds: number | null;
@@ -74,6 +76,7 @@ export function readServerMetrics(text: string): ServerMetrics {
     tierBytesWritten: sum(samples, tierWrites),
     externalQueries: sum(samples, externalQueries),
     hasLmcacheInside: /^lmcache:/m.test(text),
+    ranks: new Set(samples.filter(({ name }) => name === running).map(({ labels }) => labels['engine'])).size,
     cacheConfig: samples.find(({ name }) => name === cacheConfig)?.labels ?? null,
     processStartSeconds: sum(samples, processStart),
     isVllm: samples.some(({ name }) => name.startsWith('vllm:')),
