@@ -147,13 +147,19 @@ interface ScriptCoverage {
  */
 function linesReachedInProcesses(): Map<string, Set<number>> {
   const reached = new Map<string, Set<number>>();
+  const texts = new Map<string, string>();
+  const textOf = (source: string): string => {
+    const text = texts.get(source) ?? readFileSync(source, 'utf8');
+    texts.set(source, text);
+    return text;
+  };
   for (const file of parts.flatMap(processReports)) {
     for (const script of readScripts(file)) {
       if (!script.url.startsWith('file://')) continue;
       const source = fileURLToPath(script.url);
       if (!source.startsWith(path.join(root, 'src') + path.sep)) continue;
       const lines = reached.get(source) ?? new Set<number>();
-      for (const line of linesRun(readFileSync(source, 'utf8'), script)) lines.add(line);
+      for (const line of linesRun(textOf(source), script)) lines.add(line);
       reached.set(source, lines);
     }
   }
