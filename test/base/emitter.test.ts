@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Emitter } from '../../src/base/emitter.ts';
 
 describe('Emitter', () => {
@@ -16,6 +16,22 @@ describe('Emitter', () => {
     emitter.emit(2);
     expect(heard).toEqual(['first 1', 'last 1', 'first 2']);
     expect(errors).toEqual([new Error('a broken listener'), new Error('a broken listener')]);
+  });
+
+  it('throws the error of a listener outside the call that emits, unless it is told who takes errors', () => {
+    const later: (() => void)[] = [];
+    const microtasks = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((task) => void later.push(task));
+    const emitter = new Emitter<number>();
+    const heard: number[] = [];
+    emitter.subscribe(() => {
+      throw new Error('a broken listener');
+    });
+    emitter.subscribe((value) => heard.push(value));
+    emitter.emit(1);
+    microtasks.mockRestore();
+    expect(heard).toEqual([1]);
+    expect(later).toHaveLength(1);
+    expect(later[0]).toThrow('a broken listener');
   });
 
   it('gives a listener that is added during a delivery only later values', () => {
