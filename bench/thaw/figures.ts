@@ -3,17 +3,23 @@ import type { FreshStart } from './freshStart.ts';
 import type { BenchModel } from './models.ts';
 import type { Measure, Series } from './series.ts';
 
+export interface Prefill {
+  readonly ms: number;
+  /** From the first and the last batch. */
+  readonly isEstimated: boolean;
+}
+
 /** From so many bytes on, what a thaw costs beside moving them is to be small. */
 const largeKvBytes = 100e6;
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 10e6 ? 1 : 0)} MB`;
 
-/** The rows of one size. What was not measured has none, and cold says why. `prefillMs`: null where it was not measured. */
+/** The rows of one size. What was not measured has none, and cold says why. */
 export function figuresOf(
   { name: model }: BenchModel,
   size: number,
   kvBytes: number,
   series: Series,
-  prefillMs: number | null,
+  prefill: Prefill,
 ): Figure[] {
   const name = `${size} tokens, ${megabytes(kvBytes)}`;
   const large = kvBytes >= largeKvBytes;
@@ -50,22 +56,22 @@ export function figuresOf(
     ...row('thaw, cold, encrypted', 'cold.encrypted', 'in clear', 'cold.ours', null),
     ...row('freeze of everything, encrypted', 'freeze.encrypted', 'in clear', 'freeze.ours', null),
     ...row('the tokens that must be computed, and the request around them', 'tail', 'thaw, warm', 'warm.ours', null),
-    ...(prefillMs === null ? [] : againstPrefill(name, series, prefillMs, fast)),
+    ...againstPrefill(name, series, prefill, fast),
     ...memory(name, kvBytes, series),
   ];
 }
 
-function againstPrefill(name: string, series: Series, prefillMs: number, least: number | null): Figure[] {
+function againstPrefill(name: string, series: Series, prefill: Prefill, least: number | null): Figure[] {
   const value = series.least('warm.request');
   if (value === null) return [];
-  const ratio = prefillMs / value;
+  const ratio = prefill.ms / value;
   return [
     {
       id: 'THAW',
       what: `thaw, warm, and the first token, ${name}`,
       unit: 'ms',
       value,
-      baseline: { what: 'prefill', value: prefillMs },
+      baseline: { what: prefill.isEstimated ? 'prefill, by its first and last batch' : 'prefill', value: prefill.ms },
       ratio,
       wanted: least === null ? '' : `at least ${least} times as fast`,
       met: least === null || ratio >= least,

@@ -5,6 +5,8 @@ import { dropCaches } from './pageCache.ts';
 import { computedMs, peakMemory } from './peakMemory.ts';
 
 export const blockTokens = 32;
+/** The engine evaluates a prompt in batches of so many. */
+export const batchTokens = 512;
 
 /** What the engine's own clock says of one load: from the first read until llama.cpp had the state. */
 export interface LoadTimes {
@@ -58,11 +60,22 @@ export class MeasuredEngine {
     return ms;
   }
 
-  /** Milliseconds to compute a prompt, or what a shorter one under this salt left of it, without those for storing it. */
-  async prefill(ids: readonly number[], salt: string): Promise<number> {
-    const before = await this.#total('store');
-    const ms = await this.ask(ids, null, { cache_salt: salt });
-    return ms - ((await this.#total('store')) - before);
+  /**
+   * Milliseconds to compute `to − from` tokens of a prompt whose KV before them is stored, without those for storing. In steps of one batch,
+   * since a request that lasts for minutes may be given up.
+   */
+  async prefill(ids: readonly number[], from: number, to: number): Promise<number> {
+    let total = 0;
+    for (let at = from; at < to; at += batchTokens) {
+      const end = Math.min(at + batchTokens, to);
+      if (at > 0) await this.ask(ids.slice(0, at + 1), at);
+      // Tokens that nobody has asked for yet: those of the prompt are stored.
+      const other = ++this.#others;
+      const computed = [...ids.slice(0, at), ...ids.slice(at, end).map((id) => id + other)];
+      const before = await this.#total('store');
+      total += (await this.ask(computed, at)) - ((await this.#total('store')) - before);
+    }
+    return total;
   }
 
   /** The same request while its KV is in memory: what must be computed behind the last block, and everything around it. */

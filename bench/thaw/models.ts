@@ -9,8 +9,6 @@ export interface BenchModel {
   readonly sizes: readonly number[];
   /** Sizes of a short run. */
   readonly shortSizes: readonly number[];
-  /** A short run computes contexts up to this size, for the column of prefill. */
-  readonly shortPrefill: number;
 }
 
 /** The generated model that people try the product with, and one with the KV of a model of 7 or 8 billion parameters: 128 KiB a token. */
@@ -20,7 +18,6 @@ export const benchModels: readonly BenchModel[] = [
     shape: defaultNoiseShape,
     sizes: [2048, 8192, 32_768],
     shortSizes: [2048, 8192, 32_768],
-    shortPrefill: 8192,
   },
   {
     name: 'big',
@@ -36,7 +33,6 @@ export const benchModels: readonly BenchModel[] = [
     },
     sizes: [1024, 4096, 16_384],
     shortSizes: [1024, 4096],
-    shortPrefill: 4096,
   },
 ];
 

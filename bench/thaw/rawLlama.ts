@@ -56,7 +56,7 @@ export class RawLlama {
     const blocks = reusable(ids) / blockTokens;
     const assembled = await cache.assemble(ids, cache.hashes(ids, null), blocks);
     mustHold(assembled?.blocks === blocks, `${assembled?.blocks} of ${blocks} blocks are stored`);
-    copyFileSync(assembled?.state.path ?? '', this.#fileOf(ids));
+    copyFileSync(assembled?.state.path ?? '', this.fileOf(ids));
     await cache.release();
     await threads.close();
     await this.load(ids, false);
@@ -67,7 +67,7 @@ export class RawLlama {
     ids: readonly number[],
     isCold: boolean,
   ): Promise<{ readonly ms: number; readonly processorMs: number } | null> {
-    const path = this.#fileOf(ids);
+    const path = this.fileOf(ids);
     if (isCold && !dropCaches([path])) return null;
     const before = computedMs([this.#llama.pid]);
     const { ms, result } = await timed(() => this.#llama.call('load', { path }));
@@ -79,7 +79,7 @@ export class RawLlama {
   async save(ids: readonly number[]): Promise<number> {
     const path = join(this.folder, 'saved.state');
     const { ms } = await timed(() => this.#llama.call('save', { path }));
-    mustHold(statSync(path).size === statSync(this.#fileOf(ids)).size, 'the saved state is as large as the loaded one');
+    mustHold(statSync(path).size === statSync(this.fileOf(ids)).size, 'the saved state is as large as the loaded one');
     rmSync(path);
     return ms;
   }
@@ -88,7 +88,8 @@ export class RawLlama {
     this.#llama.kill();
   }
 
-  #fileOf(ids: readonly number[]): string {
+  /** The state file of a prompt. */
+  fileOf(ids: readonly number[]): string {
     return join(this.folder, `raw-${ids.length}.state`);
   }
 }

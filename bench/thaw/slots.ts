@@ -1,16 +1,18 @@
+import { join } from 'node:path';
 import { engineRecipes } from '../../test/engines/live/engineRecipe.ts';
 import type { ModelServer } from '../../test/engines/live/guardedServer.ts';
 import { installedPython } from '../../test/engines/live/installEngine.ts';
 import { startLlamaServer } from '../../test/engines/live/llamaServer.ts';
-import { mustHold, timed } from '../benchmark.ts';
+import { timed } from '../benchmark.ts';
+import { writeSlotFile } from './slotFile.ts';
 
-const filename = 'slot.state';
+const given = 'given-slot.state';
 
-/** llama-server, which saves slots and restores them. Its state files are not ours, so it computes the prompts itself. */
+/** llama-server, which restores slots of the same rows and saves them. */
 export class Slots {
   readonly #server: ModelServer;
+  readonly #slotDir: string;
   readonly #signal: AbortSignal;
-  #savedTokens = 0;
 
   /** Null where it is not installed. */
   static async start(
@@ -20,44 +22,40 @@ export class Slots {
     signal: AbortSignal,
   ): Promise<Slots | null> {
     if (!installedPython(engineRecipes['llama-server'])) return null;
-    return new Slots(await startLlamaServer({ modelPath, slotDir, contextTokens, slots: 1 }, signal), signal);
+    return new Slots(await startLlamaServer({ modelPath, slotDir, contextTokens, slots: 1 }, signal), slotDir, signal);
   }
 
-  private constructor(server: ModelServer, signal: AbortSignal) {
+  private constructor(server: ModelServer, slotDir: string, signal: AbortSignal) {
     this.#server = server;
+    this.#slotDir = slotDir;
     this.#signal = signal;
   }
 
-  /** Computes a prompt, or what a shorter one left of it. */
-  async prefill(prompt: readonly number[]): Promise<void> {
-    await this.#post('/completion', { prompt, n_predict: 1, cache_prompt: true, id_slot: 0 });
-    await this.save();
+  /** Makes its slot file of a state file. False when this server does not take it, since its llama.cpp writes another form. */
+  async prepare(statePath: string): Promise<boolean> {
+    await writeSlotFile(statePath, join(this.#slotDir, given));
+    return (await this.#act('restore', given)) !== null;
   }
 
-  /** Milliseconds to save the slot. */
-  async save(): Promise<number> {
-    const { ms, answer } = await this.#post('/slots/0?action=save', { filename });
-    this.#savedTokens = answer.n_saved ?? 0;
-    return ms;
+  /** Milliseconds to restore what was prepared last. */
+  restore(): Promise<number | null> {
+    return this.#act('restore', given);
   }
 
-  /** Milliseconds to restore what was saved last. */
-  async restore(): Promise<number> {
-    const { ms, answer } = await this.#post('/slots/0?action=restore', { filename });
-    mustHold(answer.n_restored === this.#savedTokens, `llama-server restored ${answer.n_restored} tokens`);
-    return ms;
+  /** Milliseconds to save what was restored. */
+  save(): Promise<number | null> {
+    return this.#act('save', 'saved-slot.state');
   }
 
   stop(): Promise<void> {
     return this.#server.stop();
   }
 
-  async #post(path: string, body: object) {
+  async #act(action: 'restore' | 'save', filename: string): Promise<number | null> {
     const headers = { 'content-type': 'application/json' };
-    const request = { method: 'POST', headers, body: JSON.stringify(body), signal: this.#signal };
-    const { ms, result } = await timed(() => fetch(`${this.#server.url}${path}`, request));
-    const answer = await result.text();
-    mustHold(result.ok, `llama-server answered ${path} with ${answer}`);
-    return { ms, answer: JSON.parse(answer) as { readonly n_restored?: number; readonly n_saved?: number } };
+    const request = { method: 'POST', headers, body: JSON.stringify({ filename }), signal: this.#signal };
+    const { ms, result } = await timed(() => fetch(`${this.#server.url}/slots/0?action=${action}`, request));
+    await result.text();
+    return result.ok ? ms : null;
   }
 }

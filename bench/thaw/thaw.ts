@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promptIds } from '../../test/embedded/support/engineProcess.ts';
 import type { Benchmark, Figure } from '../benchmark.ts';
-import { figuresOf, startFigure } from './figures.ts';
+import { figuresOf, startFigure, type Prefill } from './figures.ts';
 import { freshStart } from './freshStart.ts';
-import { MeasuredEngine, reusable } from './measuredEngine.ts';
+import { batchTokens, MeasuredEngine, reusable } from './measuredEngine.ts';
 import { benchModels, kvBytesPerToken, parseSizes, writeBenchModel, type BenchModel } from './models.ts';
 import { RawLlama } from './rawLlama.ts';
 import { Series } from './series.ts';
@@ -25,8 +25,7 @@ export const thaw: Benchmark = {
     const figures: Figure[] = [];
     for (const model of benchModels) {
       const tokens = chosen ? (chosen.get(model.name) ?? []) : whole ? model.sizes : model.shortSizes;
-      const mostPrefill = whole ? Infinity : model.shortPrefill;
-      if (tokens.length > 0) figures.push(...(await measureModel(model, tokens, mostPrefill, signal)));
+      if (tokens.length > 0) figures.push(...(await measureModel(model, tokens, whole, signal)));
     }
     return figures;
   },
@@ -38,7 +37,7 @@ const promptOf = (size: number): number[] => promptIds(size - 2, 5);
 async function measureModel(
   model: BenchModel,
   sizes: readonly number[],
-  mostPrefill: number,
+  whole: boolean,
   signal: AbortSignal,
 ): Promise<Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), 'cwm-thaw-'));
@@ -60,26 +59,24 @@ async function measureModel(
     closing.push(() => slots?.stop());
 
     const figures: Figure[] = [];
-    const measured: { readonly size: number; readonly tailMs: number }[] = [];
-    let prefillMs = 0;
+    const measured: { readonly size: number; readonly kvBytes: number; readonly tailMs: number }[] = [];
     for (const size of sizes) {
       const ids = promptOf(size);
       const kvBytes = kvBytesPerToken(model) * reusable(ids);
       progress(`${model.name} model, ${size} tokens`);
-      const isComputed = size <= mostPrefill;
-      if (isComputed) prefillMs += await clear.prefill(ids, 'prefill');
-      if (isComputed) await slots?.prefill(ids);
       writeInventedKv(await clear.blockDir(), ids, raw.blockBytes, null);
       writeInventedKv(await sealed.blockDir(), ids, raw.blockBytes, Buffer.from(key, 'hex'));
       await raw.prepare(ids, await clear.blockDir());
+      const hasSlots = (await slots?.prepare(raw.fileOf(ids))) === true;
+      const prefill = await prefillOf(clear, ids, whole);
       const series = new Series();
       for (let round = 0; round < roundsFor(kvBytes); round++) {
-        await measureRound(ids, { clear, sealed, raw, slots: isComputed ? slots : null }, series);
+        await measureRound(ids, { clear, sealed, raw, slots: hasSlots ? slots : null }, series);
       }
-      figures.push(...figuresOf(model, size, kvBytes, series, isComputed ? prefillMs : null));
-      measured.push({ size, tailMs: series.least('tail') ?? 0 });
+      figures.push(...figuresOf(model, size, kvBytes, series, prefill));
+      measured.push({ size, kvBytes, tailMs: series.least('tail') ?? 0 });
     }
-    const last = measured.findLast(({ size }) => size <= model.shortPrefill);
+    const last = measured.findLast(({ kvBytes }) => kvBytes < hugeKvBytes);
     const files = last ? await clear.filesOf(promptOf(last.size)) : [];
     await close(closing);
     if (last) {
@@ -136,7 +133,21 @@ async function measureRound(
   series.add('slots.save', await slots?.save());
 }
 
-const roundsFor = (kvBytes: number): number => (kvBytes > 1e9 ? 3 : 5);
+/** Of such sizes, fewer rounds, and no start of an engine. */
+const hugeKvBytes = 1e9;
+const roundsFor = (kvBytes: number): number => (kvBytes < hugeKvBytes ? 5 : 3);
+
+/**
+ * What it takes to compute a prompt. In a short run, from its first and its last batch: in between, the time of a batch grows evenly with
+ * its place.
+ */
+async function prefillOf(engine: MeasuredEngine, ids: readonly number[], whole: boolean): Promise<Prefill> {
+  const batches = ids.length / batchTokens;
+  if (whole || batches < 3) return { ms: await engine.prefill(ids, 0, ids.length), isEstimated: false };
+  const last = Math.floor(batches - 1) * batchTokens;
+  const [first, end] = [await engine.prefill(ids, 0, batchTokens), await engine.prefill(ids, last, last + batchTokens)];
+  return { ms: ((first + end) / 2) * batches, isEstimated: true };
+}
 
 async function close(closing: (() => unknown)[]): Promise<void> {
   for (const task of closing.splice(0).reverse()) await task();
