@@ -1,10 +1,12 @@
-type Load = 'ours' | 'place' | 'request' | 'raw' | 'encrypted';
+type Load = 'ours' | 'place' | 'raw' | 'encrypted';
 
 /** What is measured in each round; milliseconds, but for the bytes of `peak`. */
 export type Measure =
   | `${'warm' | 'cold'}.${Load}`
   | 'plainRead'
+  | 'request'
   | 'tail'
+  | 'leastTail'
   | 'processor.ours'
   | 'processor.raw'
   | 'peak'

@@ -74,7 +74,7 @@ async function measureModel(
         await measureRound(ids, { clear, sealed, raw, slots: hasSlots ? slots : null }, series);
       }
       figures.push(...figuresOf(model, size, kvBytes, series, prefill));
-      measured.push({ size, kvBytes, tailMs: series.least('tail') ?? 0 });
+      measured.push({ size, kvBytes, tailMs: series.least('leastTail') ?? 0 });
     }
     const last = measured.findLast(({ kvBytes }) => kvBytes < hugeKvBytes);
     const files = last ? await clear.filesOf(promptOf(last.size)) : [];
@@ -84,7 +84,7 @@ async function measureModel(
       const flags = ['--kv-dir', join(folder, 'clear'), '--threads', '1', '--model', modelPath];
       const started = await freshStart(
         [...flags, '--context', `${contextTokens}`, '--gpu', 'off'],
-        promptOf(last.size),
+        promptOf(last.size).slice(0, reusable(promptOf(last.size)) + 1),
         files,
         signal,
       );
@@ -109,27 +109,31 @@ async function measureRound(
   { clear, sealed, raw, slots }: Contestants,
   series: Series,
 ): Promise<void> {
+  // One token behind the last block, so that what is computed weighs little beside what is loaded.
+  const loaded = ids.slice(0, reusable(ids) + 1);
   for (const isCold of [true, false]) {
     const when = isCold ? 'cold' : 'warm';
-    const loads = { ours: await clear.load(ids, isCold), raw: await raw.load(ids, isCold) };
-    const encrypted = await sealed.load(ids, isCold);
-    if (isCold) series.add('plainRead', await clear.plainColdRead(ids));
-    series.add(`${when}.ours`, loads.ours?.ms);
-    series.add(`${when}.place`, loads.ours?.placeMs);
-    series.add(`${when}.request`, loads.ours?.requestMs);
-    series.add(`${when}.raw`, loads.raw?.ms);
-    series.add(`${when}.encrypted`, encrypted?.ms);
-    if (isCold) continue;
+    const [ours, alone] = [await clear.load(loaded, isCold), await raw.load(ids, isCold)];
+    series.add(`${when}.ours`, ours?.ms);
+    series.add(`${when}.place`, ours?.placeMs);
+    series.add(`${when}.raw`, alone?.ms);
+    series.add(`${when}.encrypted`, (await sealed.load(loaded, isCold))?.ms);
+    if (isCold) {
+      series.add('plainRead', await clear.plainColdRead(ids));
+      continue;
+    }
+    const least = await clear.tail(loaded);
+    series.add('leastTail', least.ms);
+    series.add('processor.ours', ours && ours.processorMs - least.processorMs);
+    series.add('processor.raw', alone?.processorMs);
+    series.add('peak', ours?.peakBytes);
     series.add('slots.restore', await slots?.restore());
-    const tail = await clear.tail(ids);
-    series.add('tail', tail.ms);
-    series.add('processor.ours', loads.ours && Math.max(0, loads.ours.processorMs - tail.processorMs));
-    series.add('processor.raw', loads.raw?.processorMs);
-    series.add('peak', loads.ours?.peakBytes);
   }
-  series.add('freeze.ours', await clear.freeze(ids));
+  series.add('request', (await clear.load(ids, false))?.requestMs);
+  series.add('tail', (await clear.tail(ids)).ms);
+  series.add('freeze.ours', await clear.freeze(loaded));
   series.add('freeze.raw', await raw.save(ids));
-  series.add('freeze.encrypted', await sealed.freeze(ids));
+  series.add('freeze.encrypted', await sealed.freeze(loaded));
   series.add('slots.save', await slots?.save());
 }
 
