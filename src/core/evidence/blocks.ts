@@ -103,12 +103,15 @@ export function bytesWritten(before: BlockLocation, after: BlockLocation): numbe
   const statBefore = new Map(before.blocks.map((block) => [block.hash, block.stat]));
   return after.blocks.reduce((sum, { hash, stat }) => {
     const earlier = statBefore.get(hash);
-    return stat && !(earlier && isSameFile(earlier, stat)) ? sum + stat.sizeBytes : sum;
+    if (!stat) return sum;
+    const ownBytes = earlier && isSameFile(earlier, stat) ? 0 : stat.sizeBytes;
+    return sum + ownBytes + Math.max(0, (stat.besideBytes ?? 0) - (earlier?.besideBytes ?? 0));
   }, 0);
 }
 
-export const totalBytes = (blocks: readonly { readonly sizeBytes: number }[]): number =>
-  blocks.reduce((sum, block) => sum + block.sizeBytes, 0);
+/** Of the files of these blocks, those beside them included. */
+export const totalBytes = (blocks: readonly Pick<FileStat, 'sizeBytes' | 'besideBytes'>[]): number =>
+  blocks.reduce((sum, { sizeBytes, besideBytes = 0 }) => sum + sizeBytes + besideBytes, 0);
 
 type FileStat = NonNullable<LocatedBlock['stat']>;
 

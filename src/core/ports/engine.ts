@@ -160,7 +160,7 @@ export interface Measurement {
 /** A full KV block of a context and its file, if there is one. */
 export interface LocatedBlock {
   readonly hash: string;
-  readonly stat: Pick<BlockRecord, 'sizeBytes' | 'mtimeNs' | 'ctimeNs' | 'inode'> | null;
+  readonly stat: Pick<BlockRecord, 'sizeBytes' | 'besideBytes' | 'mtimeNs' | 'ctimeNs' | 'inode'> | null;
 }
 
 /** The blocks and the handle that are not needed any more. */

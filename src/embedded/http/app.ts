@@ -197,6 +197,7 @@ function modelEntry(model: EngineModel): object {
     cwm: {
       fingerprint: model.sha256,
       blockDir: model.blocks?.folder ?? null,
+      blockFiles: model.blocks?.kinds ?? null,
       blockTokens: model.blockTokens,
       blockSizeBytes: model.blocks?.fileBytes ?? null,
       hashProfile,

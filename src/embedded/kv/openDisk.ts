@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { EngineModel } from '../engineModel.ts';
+import type { KvFiles } from '../engineModel.ts';
 import type { ModelInfo } from '../worker/workerProtocol.ts';
 import { blockFileBytes } from './blockFile.ts';
 import { BlockFolder, newBlockCounters } from './blockFolder.ts';
@@ -28,8 +28,7 @@ export interface OpenDiskOptions {
 
 export interface OpenedDisk {
   readonly cache: DiskCache;
-  /** Null when the model's state has no rows that could be cut into blocks. */
-  readonly blocks: EngineModel['blocks'];
+  readonly blocks: KvFiles;
 }
 
 /**
@@ -68,7 +67,8 @@ export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
     passing,
     threads,
   });
-  return { cache, blocks: blockBytes === null ? null : { folder: path, fileBytes: blockFileBytes(blockBytes) } };
+  const kinds = blockBytes === null ? 'states' : shape.hasPositionState ? 'rows and states' : 'rows';
+  return { cache, blocks: { folder: path, kinds, fileBytes: blockBytes && blockFileBytes(blockBytes) } };
 }
 
 function readShape(samplePath: string, log: (message: string) => void): StateShape | null {

@@ -19,8 +19,13 @@ export interface BlockLayout {
   readonly isLocal: boolean;
   /** Paths of the files that may hold this block, in a fixed order. They need not exist. */
   candidates(hash: string): Promise<readonly BlockFile[]>;
-  /** Paths of files that are useless without the block, and are deleted with it. Default: none. */
+  /** Paths of files that are useless without the block: they are counted with it, and deleted with it. Default: none. */
   companions?(hash: string): readonly string[];
+  /**
+   * A block's file holds everything up to its end, and only some blocks have one. The one that is needed is the last from which a request
+   * over the context can continue. Default: every full block has a file, and all are needed.
+   */
+  readonly isSparse?: boolean;
   /** The checksum of one file where the engine's files contain one; null when there is none. */
   checksum?(path: string, of: ChecksumOf, signal: AbortSignal): Promise<string | null>;
 }
@@ -41,13 +46,19 @@ export async function statBlock(layout: BlockLayout, hash: string): Promise<Loca
   const files = await layout.candidates(hash);
   // A promise costs many times as much as such a call, and a long context has a thousand blocks.
   const stats = layout.isLocal ? files.map(statFileNow) : await Promise.all(files.map(statFile));
-  return combine(stats.filter((stat) => stat !== null));
+  const stat = combine(stats.filter((stat) => stat !== null));
+  const besides = layout.companions?.(hash).map((path) => statFileNow({ path })) ?? [];
+  return stat && besides.length > 0
+    ? { ...stat, besideBytes: sizeOf(besides.filter((beside) => beside !== null)) }
+    : stat;
 }
+
+const sizeOf = (stats: readonly BigIntStats[]): number => stats.reduce((total, { size }) => total + Number(size), 0);
 
 function combine(stats: readonly BigIntStats[]): LocatedBlock['stat'] {
   if (stats.length === 0) return null;
   return {
-    sizeBytes: stats.reduce((total, { size }) => total + Number(size), 0),
+    sizeBytes: sizeOf(stats),
     mtimeNs: stats.map(({ mtimeNs }) => mtimeNs).join(','),
     ctimeNs: stats.map(({ ctimeNs }) => ctimeNs).join(','),
     inode: stats.map(({ ino }) => ino).join(','),
@@ -104,7 +115,7 @@ async function statFile({ path }: Pick<BlockFile, 'path'>): Promise<BigIntStats 
   }
 }
 
-function statFileNow({ path }: BlockFile): BigIntStats | null {
+function statFileNow({ path }: Pick<BlockFile, 'path'>): BigIntStats | null {
   try {
     return regular(lstatSync(path, { bigint: true, throwIfNoEntry: false }));
   } catch (cause) {

@@ -1,4 +1,5 @@
 import { sha256Hex } from '../../base/hash.ts';
+import type { EmbeddedKinds } from './blocks/embeddedLayout.ts';
 import type { EngineDescription } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
@@ -25,6 +26,8 @@ export interface ServerIdentity {
   readonly stops: readonly string[];
   /** Folder with the embedded engine's block files, when it is on this machine. */
   readonly blockDir: string | null;
+  /** What the embedded engine stores of each block there. */
+  readonly blockFiles: EmbeddedKinds;
 }
 
 /** Whether knowledge of one server still holds for the other. */
@@ -97,6 +100,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
     speaksVllm: cwm !== null || isVllm(entry, metrics),
     // A server elsewhere could name any folder here, and files in it would be deleted.
     blockDir: link.isLocal ? (cwm?.blockDir ?? null) : null,
+    blockFiles: cwm?.blockFiles ?? 'rows',
   };
 }
 

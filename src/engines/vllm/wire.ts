@@ -9,11 +9,15 @@ import { hashProfileSchema } from '../../protocol/schemas/window.ts';
 
 export const versionSchema = z.object({ version: z.string() });
 
+/** Parts of a block that the embedded engine stores: its rows, the model's whole state at its end, or both. */
+export const embeddedKinds = ['rows', 'rows and states', 'states'] as const;
+
 /** The embedded engine's additions to its model's entry. */
 const embeddedInfoSchema = z.object({
   fingerprint: maybe(z.string()),
   /** Absolute path of the folder with the block files. */
   blockDir: maybe(z.string()),
+  blockFiles: maybe(z.enum(embeddedKinds)),
   blockTokens: maybe(count),
   blockSizeBytes: maybe(count),
   hashProfile: maybe(hashProfileSchema),

@@ -19,6 +19,8 @@ export const blockRecordSchema = z.object({
   /** The block's name: its hash in the chain, in hex. */
   hash: z.string(),
   sizeBytes: z.number(),
+  /** Of files that are worth nothing without the block: the embedded engine's states. Default: there are none. */
+  besideBytes: z.optional(z.number()),
   /** SHA-256 over the name and the bytes. */
   checksum: z.string(),
   /** Nanoseconds, as decimal strings: they do not fit a double. */

@@ -10,7 +10,7 @@ import { scratch } from '../../embedded/support/smallModel.ts';
 const folder = scratch();
 afterAll(() => folder[Symbol.dispose]());
 const { signal } = new AbortController();
-const layout = embeddedLayout(folder.path);
+const layout = embeddedLayout(folder.path, 'rows');
 const hash = sha256Hex('a block');
 
 it('the checksum of a block of the embedded engine is the same from its head and from all its bytes, and shows any damage', async () => {

@@ -51,7 +51,11 @@ export class BlockStore {
     if ('why' in place) return { reachable: false, why: place.why };
     const hashes = await this.#name(place, context);
     if (hashes === null) return { reachable: false, why: 'It is not known how this server names its blocks.' };
-    return { reachable: true, blocks: await this.#stat(place.layout, hashes, signal) };
+    const blocks = await this.#stat(place.layout, hashes, signal);
+    if (!place.layout.isSparse) return { reachable: true, blocks };
+    // An engine always computes the last token, so a request continues before the block that ends with it.
+    const needed = Math.floor((context.ids.length - 1) / place.blockTokens) - 1;
+    return { reachable: true, blocks: blocks.filter(({ stat }, index) => index === needed || stat !== null) };
   }
 
   /** Reads the stat of these blocks again. */
@@ -80,13 +84,13 @@ export class BlockStore {
   }
 
   async #open(): Promise<Reachable | Unreachable> {
-    const { description, blockDir } = this.#identity;
+    const { description, blockDir, blockFiles } = this.#identity;
     const { blockTokens } = description;
     if (description.kind === 'embedded') {
       if (blockDir === null)
         return { why: 'The engine does not say where its block files are, or runs on another machine.' };
       if (blockTokens === null) return { why: 'The engine does not say how many tokens a block has.' };
-      return { layout: embeddedLayout(blockDir), blockTokens, stride: 1 };
+      return { layout: embeddedLayout(blockDir, blockFiles), blockTokens, stride: 1 };
     }
     if (!this.#options) return { why: "No folder of vLLM's file tier is set for this server." };
     const { rootDir } = this.#options;

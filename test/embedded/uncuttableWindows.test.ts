@@ -1,0 +1,113 @@
+import { readdirSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { makeCore } from '../../src/core/core.ts';
+import type { SpaceLimits } from '../../src/core/space/limits.ts';
+import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
+import { diskFiles } from '../../src/store/disk/files.ts';
+import { openStore } from '../../src/store/openStore.ts';
+import { BlockFiles } from '../../src/store/space/blockFiles.ts';
+import { EngineProcess } from './support/engineProcess.ts';
+import { writeOddModel, type OddArchitecture } from './support/oddModel.ts';
+import { scratch } from './support/smallModel.ts';
+
+const never = new AbortController().signal;
+const text = (seed: string): string =>
+  Array.from({ length: 40 }, (_, at) => `${seed} line ${at}: ${at * 7919}`).join('\n');
+
+/** The core over a real store and the embedded engine with a small model of this kind. */
+async function product(architecture: OddArchitecture, limits: Partial<SpaceLimits> = {}) {
+  const folder = scratch();
+  const model = writeOddModel(join(folder.path, 'odd.gguf'), architecture);
+  const storage = join(folder.path, 'storage');
+  const kvDir = join(storage, 'kv');
+  const store = await openStore({ directory: storage, clock: systemClock });
+  const start = () => EngineProcess.start(kvDir, '--model', model, '--context', '4096');
+  let server = await start();
+  const engine = new VllmEngine({ spec: 'embedded', connect: async () => ({ url: server.url }) });
+  const cwm = makeCore({
+    store,
+    clock: systemClock,
+    changes: { emit: () => undefined },
+    engines: { defaultSpec: engine.spec, get: () => engine, status: () => Promise.reject(new Error('not needed')) },
+    files: { read: async () => ({ files: [], skipped: [] }) },
+    blocks: new BlockFiles(diskFiles, kvDir),
+    limits: { graceMs: 0, ...limits },
+  });
+  onTestFinished(async () => {
+    await cwm.close();
+    await engine.close();
+    await server.kill();
+    await store.close();
+    folder[Symbol.dispose]();
+  });
+  const kvFiles = (ending: string): string[] =>
+    readdirSync(kvDir, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith(ending))
+      .map((name) => join(kvDir, name));
+  return {
+    cwm,
+    kvFiles,
+    kvBytes: () => [...kvFiles('.kv'), ...kvFiles('.state')].reduce((sum, path) => sum + statSync(path).size, 0),
+    freeze: async (name: string) => {
+      await cwm.createSession({ id: name });
+      await cwm.send({ session: name, text: text(name), maxTokens: 12 }, never);
+      return cwm.freeze({ session: name, window: name }, never);
+    },
+    restart: async () => {
+      await server.kill();
+      server = await start();
+    },
+  };
+}
+
+describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('windows of %s', (architecture) => {
+  test('are proven after kill -9, and their KV counts rows and states', async () => {
+    const { cwm, freeze, restart, kvFiles, kvBytes } = await product(architecture);
+    const frozen = await freeze('w');
+    expect(kvFiles('.kv').length > 0).toBe(architecture !== 'mamba');
+    expect(kvFiles('.state').length).toBeGreaterThan(0);
+    expect(frozen.verdict).toBe('proven');
+    expect(frozen.kvBytes).toBe(kvBytes());
+    await restart();
+    const thawed = await cwm.thaw({ window: 'w', session: 't' }, never);
+    expect(thawed).toMatchObject({ verdict: 'proven', tier: 'disk', kvBytes: frozen.kvBytes });
+    const usage = await cwm.usage({}, never);
+    expect(usage.kv).toMatchObject({ bytes: kvBytes(), windowBytes: kvBytes(), looseBytes: 0 });
+    expect(usage.items).toMatchObject([{ kv: { bytes: kvBytes(), missingBlocks: 0 } }]);
+  });
+
+  test('with a damaged state are never proven, and the thaw after that is', async () => {
+    const { cwm, freeze, restart, kvFiles } = await product(architecture);
+    const frozen = await freeze('w');
+    await restart();
+    for (const path of kvFiles('.state')) truncateSync(path, statSync(path).size - 1);
+    const thawed = await cwm.thaw({ window: 'w', session: 't' }, never);
+    expect(thawed.verdict).toBe('rebuilt');
+    expect(thawed.cachedTokens).toBe(0);
+    await restart();
+    const again = await cwm.thaw({ window: 'w', session: 'u' }, never);
+    expect(again.verdict).toBe('proven');
+    expect(again.kvBytes).toBe(frozen.kvBytes);
+  });
+
+  test('whose KV is pinned keep all of it when the budget evicts; the others lose rows and states', async () => {
+    const { cwm, freeze, restart, kvBytes } = await product(architecture, { kvBudgetBytes: 1 });
+    const pinned = await freeze('pinned');
+    await cwm.pinWindow({ window: 'pinned', pinned: true });
+    await freeze('other');
+    await expect.poll(async () => kvBytes(), { timeout: 20_000 }).toBe(pinned.kvBytes);
+    await restart();
+    expect((await cwm.thaw({ window: 'pinned', session: 'p' }, never)).verdict).toBe('proven');
+    expect((await cwm.thaw({ window: 'other', session: 'o' }, never)).verdict).toBe('rebuilt');
+  });
+
+  test('take their states with them when they are deleted', async () => {
+    const { cwm, freeze, kvBytes } = await product(architecture);
+    await freeze('w');
+    await cwm.deleteSession({ session: 'w', cascade: true }, never);
+    await cwm.emptyTrash({}, never).catch(() => undefined);
+    expect(kvBytes()).toBe(0);
+  });
+});
