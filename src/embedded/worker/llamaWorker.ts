@@ -1,4 +1,5 @@
 import type { ControlledEvaluateInputItem, LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp';
+import { candidatesOf, scoresOf } from './candidates.ts';
 import { loadModel, StartError } from './loadModel.ts';
 import type {
   ModelInfo,
@@ -16,6 +17,8 @@ import type {
 
 let model: LlamaModel | null = null;
 let sequence: LlamaContextSequence | null = null;
+/** Whether this node-llama-cpp tells logits; the first evaluation, while the model warms up, finds out. */
+let givesLogits = true;
 
 const operations: { [Name in keyof WorkerOperations]: (input: Parameters<WorkerOperations[Name]>[0]) => unknown } = {
   start,
@@ -81,22 +84,15 @@ async function evaluate(ids: readonly Token[], candidates: number | null): Promi
         token: true,
         // Temperature 0 leaves the logits as the model gave them; the caller, who knows the request, does the sampling.
         options: { temperature: 0 },
-        ...(wanted ? { totalLogitWeight: true, logits: { filter: { tokens: [], includeTop: candidates } } } : {}),
+        ...(wanted ? scoresOf(candidates, givesLogits) : {}),
       },
     },
   ];
   const next = (await openSequence().controlledEvaluate(input))[ids.length - 1]?.next;
   if (next?.token === null || next?.token === undefined) throw new Error('llama.cpp gave no next token.');
   if (!wanted) return { greedyId: next.token, candidates: null };
-  const ranked = [...(next.logits ?? [])].sort(([, a], [, b]) => b - a);
-  return {
-    greedyId: next.token,
-    candidates: {
-      ids: Uint32Array.from(ranked, ([id]) => id),
-      logits: Float64Array.from(ranked, ([, logit]) => logit),
-      totalWeight: next.totalLogitWeight ?? 1,
-    },
-  };
+  givesLogits &&= next.logits !== undefined;
+  return { greedyId: next.token, candidates: candidatesOf(next, candidates) };
 }
 
 async function answer(request: WorkerRequest): Promise<WorkerReply> {
