@@ -44,7 +44,7 @@ async function product(architecture: OddArchitecture, limits: Partial<SpaceLimit
   });
   const kvFiles = (ending: string): string[] =>
     readdirSync(kvDir, { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith(ending))
+      .filter((name) => /[0-9a-f]{64}\.(kv|state)$/.test(name) && name.endsWith(ending))
       .map((name) => join(kvDir, name));
   return {
     cwm,
@@ -61,6 +61,9 @@ async function product(architecture: OddArchitecture, limits: Partial<SpaceLimit
     },
   };
 }
+
+/** A budget for the KV of one of these windows, and not of two, in bytes. */
+const roomForOne: Record<OddArchitecture, number> = { gemma3: 230_000, mamba: 85_000, lfm2: 280_000 };
 
 describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('windows of %s', (architecture) => {
   test('are proven after kill -9, and their KV counts rows and states', async () => {
@@ -93,21 +96,23 @@ describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('windows of %s', (ar
   });
 
   test('whose KV is pinned keep all of it when the budget evicts; the others lose rows and states', async () => {
-    const { cwm, freeze, restart, kvBytes } = await product(architecture, { kvBudgetBytes: 1 });
-    const pinned = await freeze('pinned');
+    const kvBudgetBytes = roomForOne[architecture];
+    const { cwm, freeze, restart, kvBytes } = await product(architecture, { kvBudgetBytes });
+    expect((await freeze('pinned')).kvBytes).toBeLessThan(kvBudgetBytes);
     await cwm.pinWindow({ window: 'pinned', pinned: true });
     await freeze('other');
-    await expect.poll(async () => kvBytes(), { timeout: 20_000 }).toBe(pinned.kvBytes);
+    await expect.poll(async () => kvBytes(), { timeout: 60_000 }).toBeLessThanOrEqual(kvBudgetBytes);
     await restart();
+    // The first thaw makes the engine write nothing new, so that nothing more is evicted.
     expect((await cwm.thaw({ window: 'pinned', session: 'p' }, never)).verdict).toBe('proven');
     expect((await cwm.thaw({ window: 'other', session: 'o' }, never)).verdict).toBe('rebuilt');
   });
 
   test('take their states with them when they are deleted', async () => {
     const { cwm, freeze, kvBytes } = await product(architecture);
-    await freeze('w');
-    await cwm.deleteSession({ session: 'w', cascade: true }, never);
-    await cwm.emptyTrash({}, never).catch(() => undefined);
+    const frozen = await freeze('w');
+    const deleted = await cwm.deleteWindow({ window: 'w' }, never);
+    expect(deleted.bytesFreed).toBe(frozen.kvBytes);
     expect(kvBytes()).toBe(0);
   });
 });
