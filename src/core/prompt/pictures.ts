@@ -49,7 +49,7 @@ export function requireSight(
 }
 
 /**
- * Pictures as a client sends them; their kind is what their bytes say.
+ * Pictures as a client sends them. Their bytes tell their kind.
  *
  * @param images in base64.
  * @throws CwmError InvalidParameter for what is no picture, or too many or too large.

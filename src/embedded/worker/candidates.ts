@@ -1,6 +1,6 @@
 import type { Candidates } from './workerProtocol.ts';
 
-/** What node-llama-cpp tells of the next token, as far as it is read. */
+/** Scores of the next token, as node-llama-cpp tells them. */
 export interface NextScores {
   /** From 3.22 on: the best tokens that were asked for. */
   readonly logits?: ReadonlyMap<number, number>;
@@ -10,7 +10,7 @@ export interface NextScores {
 }
 
 /**
- * What to ask for so many of the best tokens. The packages for Windows and macOS have node-llama-cpp 3.21.1, which tells no logits, but the
+ * The request for so many of the best tokens. The packages for Windows and macOS have node-llama-cpp 3.21.1, which tells no logits, but the
  * probabilities of the whole vocabulary, which take a little longer.
  */
 export const scoresOf = (count: number, givesLogits: boolean) =>
