@@ -74,6 +74,18 @@ test('the slot folder is read from the command line of the process that listens,
   });
 });
 
+test('all processes are looked through once for a socket, and again where its holder is gone', async () => {
+  const [slots, other] = [makeFolder(), makeFolder()];
+  const argsOf = (folder: string) => ['llama-server', '--slot-save-path', folder];
+  const view = fakeProc({ port: 8080, args: argsOf(slots) }, { port: 9090, args: argsOf(other) });
+  expect(await slotsAt(8080, view)).toBe(slots);
+  // A process that nobody has looked at: it shares the socket now.
+  symlinkSync('socket:[9000]', path.join(view.procFolder, '101/fd/8'));
+  expect(await slotsAt(8080, view)).toBe(slots);
+  rmSync(path.join(view.procFolder, '100'), { recursive: true });
+  expect(await slotsAt(8080, view)).toBe(other);
+});
+
 test.each([
   ['attached with "="', (folder: string) => [`--slot-save-path=${folder}/`]],
   ['named twice, where the last one counts', (folder: string) => ['--slot-save-path', '/', '--slot-save-path', folder]],

@@ -52,20 +52,44 @@ export async function listeningProcesses(
 export const pathOf = ({ directory }: ServerProcess, path: string): string | null =>
   isAbsolute(path) ? resolve(path) : directory === null ? null : resolve(directory, path);
 
-async function onLinux(port: number, uid: number, { procFolder }: ProcessView): Promise<ReturnType<typeof named>> {
+/** The holders of sockets, by the sockets' numbers. A look through the open files of all processes takes tens of milliseconds. */
+const knownHolders = new WeakMap<ProcessView, Map<string, readonly string[]>>();
+
+async function onLinux(port: number, uid: number, view: ProcessView): Promise<ReturnType<typeof named>> {
+  const { procFolder } = view;
   const tables = await Promise.all(
     ['tcp', 'tcp6'].map((name) => readFile(join(procFolder, 'net', name), 'utf8').catch(() => '')),
   );
   const sockets = tables.flatMap((table) => listeners(table, port));
   if (sockets.some((socket) => socket.uid !== uid)) return foreign(port);
   const links = new Set(sockets.map(({ inode }) => `socket:[${inode}]`));
-  const pids = links.size === 0 ? [] : (await readdir(procFolder)).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map((pid) => ownProcess(join(procFolder, pid), Number(pid), uid, links)));
+  const holders = await holdersOf(links, uid, view);
   const ownNamespace = await readlink(join(procFolder, 'self/ns/mnt')).catch(() => null);
-  const holders = found.filter((holder) => holder !== null);
   if (holders.some(({ namespace }) => namespace === null || namespace !== ownNamespace))
     return { why: `The server on port ${port} runs in a container, so its paths are not those of this machine.` };
   return named(port, holders);
+}
+
+/** Those known from before are looked at again; all processes only where one of those does not hold the sockets any more. */
+async function holdersOf(sockets: ReadonlySet<string>, uid: number, view: ProcessView): Promise<Holder[]> {
+  if (sockets.size === 0) return [];
+  const known = knownHolders.get(view) ?? new Map<string, readonly string[]>();
+  knownHolders.set(view, known);
+  const key = [...sockets].sort().join();
+  const among = async (pids: readonly string[]): Promise<Holder[]> => {
+    const found = pids.map((pid) => ownProcess(join(view.procFolder, pid), Number(pid), uid, sockets));
+    return (await Promise.all(found)).filter((holder) => holder !== null);
+  };
+  const before = known.get(key) ?? [];
+  const still = await among(before);
+  if (still.length > 0 && still.length === before.length) return still;
+  const all = await among((await readdir(view.procFolder)).filter((name) => /^\d+$/.test(name)));
+  known.clear();
+  known.set(
+    key,
+    all.map(({ pid }) => String(pid)),
+  );
+  return all;
 }
 
 const listening = '0A';
