@@ -20,6 +20,7 @@ const processes = [
   'test/backend/api/!(dispatch|loggedDispatch|token).test.ts',
   'test/backend/contextFiles/gitLists.test.ts',
   'test/backend/process/backendLock.test.ts',
+  'test/backend/tools/machineTools.test.ts',
   'test/store/kill.test.ts',
   'test/vscode-unit/{package,commandsAndBackend}.test.ts',
 ];

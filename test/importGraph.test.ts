@@ -35,7 +35,9 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   projects: ['ports'],
   space: ['ports'],
   evidence: ['ports', 'space/blocksInUse.ts'],
-  turns: ['ports', 'prompt'],
+  answers: ['ports', 'prompt'],
+  tools: ['ports'],
+  turns: ['ports', 'prompt', 'answers', 'tools'],
   kv: ['ports', 'prompt', 'space', 'evidence'],
   windows: ['ports', 'space', 'evidence', 'kv', 'projects', 'turns/machine.ts', 'prompt'],
   sessions: ['ports', 'windows', 'projects', 'turns'],
@@ -58,6 +60,7 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@hono/node-server': ['backend', 'embedded'],
   'node-llama-cpp': ['embedded'],
   commander: ['cli'],
+  '@modelcontextprotocol/sdk': ['backend'],
   // The backend checks both directions of its socket, so that clients load no schemas.
   zod: ['protocol', 'engines', 'embedded', 'store', 'backend'],
 };
@@ -121,10 +124,10 @@ describe('import graph', () => {
 describe('arrows', () => {
   // A pair of rooms counts once in each direction. Above the figure, look for a file in the wrong room or a layer that only passes on.
   test.each([
-    ['core', 72],
+    ['core', 80],
     ['store', 37],
     ['vscode', 52],
-    ['backend', 25],
+    ['backend', 28],
   ])('between the rooms of %s are at most %i', (folder, most) => {
     expect(roomsOf(folder, files, imports).arrows).toBeLessThanOrEqual(most);
   });

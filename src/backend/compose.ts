@@ -27,6 +27,7 @@ import { listModels } from './engines/listModels.ts';
 import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health/health.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
+import { MachineTools } from './tools/machineTools.ts';
 import type { Compose } from './runningBackend.ts';
 
 export interface CompositionOptions {
@@ -106,9 +107,14 @@ export const composeServices =
       log,
       emit,
     });
+    const tools = new MachineTools({
+      userConfig: join(storage, 'mcp.json'),
+      isTrusted: (project) => store.projects.isTrusted(project),
+    });
     const core = makeCore({
       store: auditedStore(store, record),
       engines,
+      tools,
       files: new DiskContextFiles(),
       clock: systemClock,
       changes: { emit },
@@ -149,6 +155,7 @@ export const composeServices =
       onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {
         await core.close();
+        await tools.close();
         await engines.close();
         await store.close();
       },

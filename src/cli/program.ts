@@ -19,6 +19,7 @@ import { registerPrune } from './commands/windows/prune.ts';
 import { registerSearch } from './commands/sessions/search.ts';
 import { registerSend } from './commands/sessions/send.ts';
 import { registerServe } from './commands/backend/serve.ts';
+import { registerTrust } from './commands/sessions/decideTools.ts';
 import { registerSession } from './commands/sessions/session.ts';
 import { registerState } from './commands/sessions/state.ts';
 import { registerStatus } from './commands/backend/status.ts';
@@ -68,6 +69,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
 
 const groups = [
   registerSession,
+  registerTrust,
   registerPrompt,
   registerBranch,
   registerPrime,

@@ -30,6 +30,7 @@ export async function readOperation(response: IncomingMessage, listener: Operati
       case 'progress':
         return listener.onProgress?.(event.step);
       case 'answer':
+      case 'tool':
         return;
       case 'reasoning':
         return listener.onReasoning?.(event.text);

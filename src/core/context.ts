@@ -7,6 +7,7 @@ import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
+import type { ToolBox } from './ports/tools.ts';
 import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Turn } from './turns/turn.ts';
@@ -25,6 +26,9 @@ export interface CoreContext {
   readonly conversations: Conversations;
   /** Turns whose answer comes at this moment; also one whose answer could not be stored, until the session's next operation stores it. */
   readonly underWay: Map<SessionId, Turn>;
+  /** By session: aborts the turn that runs. */
+  readonly running: Map<SessionId, AbortController>;
+  readonly tools: ToolBox;
   /** For what changes without a write; the store tells of each write. */
   readonly changes: Changes;
   readonly space: Space;

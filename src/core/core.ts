@@ -10,6 +10,7 @@ import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
+import { noTools, type ToolBox } from './ports/tools.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
 import { createSession } from './sessions/sessions.ts';
 import { Collector } from './space/collector.ts';
@@ -29,6 +30,8 @@ export interface CoreParts {
   readonly changes: Changes;
   /** The embedded engine's blocks. Default: none. */
   readonly blocks?: BlockCache;
+  /** Default: {@link noTools}. */
+  readonly tools?: ToolBox | undefined;
   /** Default: {@link noPeers}. */
   readonly peers?: StatePeers;
   readonly tracker?: Partial<TrackerConfig>;
@@ -78,6 +81,8 @@ export function makeCore(parts: CoreParts): Core {
     prefill: new PrefillRates(),
     conversations: new Conversations(store.messages),
     underWay: new Map(),
+    running: new Map(),
+    tools: parts.tools ?? noTools,
     changes,
     space,
     trackers,

@@ -2,6 +2,7 @@ import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../pro
 import type { CoreContext } from './context.ts';
 import { silent, type Reporter } from './ports/reporter.ts';
 import { setCurrentSession, currentSession } from './projects/currentSession.ts';
+import { trustProject } from './projects/trustProject.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listMessages, listSessions } from './sessions/sessions.ts';
 import { deletePrompt, listPrompts, putPrompt } from './turns/prompts.ts';
@@ -21,6 +22,7 @@ import {
 } from './tracker/operations.ts';
 import { answerChunks } from './turns/answerChunks.ts';
 import { compareBranches, createBranch, deleteBranch, listBranches, rollBack, updateBranch } from './turns/branches.ts';
+import { approveTools, cancelTurn, denyTools } from './turns/decideTools.ts';
 import { continueAnswer } from './turns/continueAnswer.ts';
 import { mergeBranch } from './turns/mergeBranch.ts';
 import { prime } from './turns/prime.ts';
@@ -57,6 +59,9 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   listMessages: { run: listMessages },
   answerChunks: { run: answerChunks },
   searchMessages: { run: searchMessages },
+  approveTools: { run: approveTools, writesKv: true },
+  denyTools: { run: denyTools, writesKv: true },
+  cancelTurn: { run: cancelTurn },
 
   listPrompts: { run: listPrompts },
   putPrompt: { run: putPrompt },
@@ -103,6 +108,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
 
   currentSession: { run: currentSession },
   setCurrentSession: { run: setCurrentSession },
+  trustProject: { run: trustProject },
 };
 
 /**

@@ -81,6 +81,8 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   projects: {
     currentSession: 'reads',
     setCurrentSession: (_, project) => [{ type: 'project', project }],
+    isTrusted: 'reads',
+    setTrusted: (_, project) => [{ type: 'project', project }],
   },
   prompts: {
     list: 'reads',

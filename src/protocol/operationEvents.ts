@@ -31,6 +31,8 @@ export type OperationEvent =
   | { type: 'text'; sequence: number; text: string; chunk?: number | undefined }
   /** The same of what the model writes for itself before it answers. */
   | { type: 'reasoning'; sequence: number; text: string; chunk?: number | undefined }
+  /** The same of a tool call: its name, then its arguments. */
+  | { type: 'tool'; sequence: number; text: string; chunk?: number | undefined }
   /**
    * What the route promises, with one exception: `text` is left out when the `text` events are all of it. `signals` as
    * {@link signalsHeader}.
@@ -44,6 +46,7 @@ const eventFields = {
   answer: { sequence: 'number', message: 'string' },
   text: { sequence: 'number', text: 'string', chunk: 'number?' },
   reasoning: { sequence: 'number', text: 'string', chunk: 'number?' },
+  tool: { sequence: 'number', text: 'string', chunk: 'number?' },
   result: { sequence: 'number', signals: 'number?' },
   error: { sequence: 'number' },
 } as const satisfies Record<OperationEvent['type'], object>;

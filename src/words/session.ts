@@ -15,6 +15,7 @@ export const lifecycleWords: Readonly<Record<Lifecycle, string>> = {
 /** One word for what a session is or does. */
 export function sessionActivity({ lifecycle, phase }: Session): string {
   if (phase === 'PermanentFailure') return 'failed';
+  if (phase === 'AwaitingToolApproval') return 'waits for your decision';
   return phase === 'Idle' ? lifecycleWords[lifecycle] : 'working';
 }
 
@@ -49,7 +50,7 @@ export function sessionRows(session: Session, showTime: ShowTime, project: strin
 }
 
 function settingsRows({ settings = {} }: Session): readonly Row[] {
-  const { systemPrompt, sampling = {}, mode, role } = settings;
+  const { systemPrompt, sampling = {}, mode, role, tools } = settings;
   const drawn = [
     ...(sampling.temperature === undefined ? [] : [`temperature ${sampling.temperature}`]),
     ...(sampling.topP === undefined ? [] : [`top-p ${sampling.topP}`]),
@@ -67,5 +68,6 @@ function settingsRows({ settings = {} }: Session): readonly Row[] {
     ...rowIf('Sampling', drawn.join(', ')),
     ...rowIf('Mode', mode),
     ...rowIf('Role', role),
+    ...rowIf('Tools', tools?.policy),
   ];
 }

@@ -68,8 +68,8 @@ describe('cwm chat', () => {
       await backend.client.call('createSession', { id: 's' });
       fake.faults.http = { kind: 'silence', afterChunks: 3, path: '/v1/chat', times: 1 };
       const { code, stderr } = await chat(backend, ['s'], ['Hello.', 'And now?'], { ctrlCAfterFirstText: true });
-      expect(stderr).toContain('[The answer was stopped.]\n');
-      expect(stderr).toMatch(/stopped\.\]\n\[\d+ tokens/);
+      expect(stderr).toContain('[The answer was stopped. /continue asks for the rest.]\n');
+      expect(stderr).toMatch(/rest\.\]\n\[\d+ tokens/);
       expect(code).toBe(0);
     } finally {
       await fake.stop();

@@ -12,6 +12,7 @@ import { CwmError } from '../../src/protocol/errors.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { diskFiles, type Files } from '../../src/store/disk/files.ts';
 import { FaultyFiles } from '../store/faultyFiles.ts';
+import { FakeTools } from './fakeTools.ts';
 import { FakeEngine } from './fakeEngine.ts';
 
 export type CoreFixture = Awaited<ReturnType<typeof coreFixture>>;
@@ -39,6 +40,7 @@ export async function coreFixture(
   const context: ReadFiles = { files: [{ path: 'a.ts', text: 'export const a = 1;\n' }], skipped: [] };
   const fixture = { files: context };
   const failures: unknown[] = [];
+  const tools = new FakeTools();
   const parts: CoreParts = {
     store,
     clock,
@@ -54,6 +56,7 @@ export async function coreFixture(
     files: { read: () => Promise.resolve(fixture.files) },
     blocks: engine.blockCache(),
     limits,
+    tools,
     onBackgroundFailure: (error) => failures.push(error),
   };
   const cwm = makeCore(change(parts));
@@ -62,7 +65,7 @@ export async function coreFixture(
     await store.close();
     rmSync(directory, { recursive: true, force: true });
   });
-  return { cwm, store, engine, clock, disk, heard, failures, directory, fixture };
+  return { cwm, store, engine, tools, clock, disk, heard, failures, directory, fixture };
 }
 
 /** Every reading is a second after the one before. */

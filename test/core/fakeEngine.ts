@@ -18,6 +18,7 @@ import type {
 import type { BlockCache } from '../../src/core/ports/blockCache.ts';
 import { reuseFloor } from '../../src/core/evidence/reuse.ts';
 import type { Capabilities } from '../../src/protocol/schemas/capabilities.ts';
+import type { ToolCall } from '../../src/protocol/schemas/toolCall.ts';
 import { CwmError, type ErrorName } from '../../src/protocol/errors.ts';
 import type { Canary, KvTier } from '../../src/protocol/schemas/receipt.ts';
 
@@ -81,6 +82,10 @@ export class FakeEngine implements Engine {
   finishReason: 'stop' | 'length' = 'stop';
   /** Instead of the rest of the answer, behind so many of its words; what it throws ends the stream. */
   breaksAfter: { readonly words: number; readonly by: (signal: AbortSignal) => Promise<void> } | null = null;
+  /** Tool calls of the next answers, one list each; then it says {@link answer}. */
+  toolCalls: (readonly ToolCall[])[] = [];
+  /** Tools that the requests offered, by name. */
+  readonly offered: (readonly string[])[] = [];
   calls: string[] = [];
   takesTokenIds = true;
   /** Whether its model sees pictures; undefined where it does not say. Its ids are the same for every picture. */
@@ -148,6 +153,9 @@ export class FakeEngine implements Engine {
     ];
     const reuse = this.#compute(promptIds, request.salt);
     onPiece({ promptIds: this.givesIds ? promptIds : undefined });
+    this.offered.push((request.tools ?? []).map(({ name }) => name));
+    const toolCalls = request.addGenerationPrompt ? this.toolCalls.shift() : undefined;
+    if (toolCalls) return this.#callTools(toolCalls, promptIds, reuse, onPiece);
     const words = this.answer.split(/(?<= )/);
     for (const [at, text] of words.entries()) {
       if (at === this.breaksAfter?.words) await this.breaksAfter.by(signal);
@@ -164,6 +172,17 @@ export class FakeEngine implements Engine {
       finishReason: this.finishReason,
       reuse,
     };
+  }
+
+  #callTools(
+    toolCalls: readonly ToolCall[],
+    promptIds: readonly number[],
+    reuse: ReuseEvidence,
+    onPiece: OnPiece,
+  ): Generation {
+    const outputIds = [...encode(JSON.stringify(toolCalls)), 2];
+    for (const { name, arguments: given } of toolCalls) onPiece({ toolCall: `${name} ${given}` });
+    return { text: '', toolCalls, promptIds, outputIds, idsSource: 'engine', finishReason: 'tool_calls', reuse };
   }
 
   async persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
@@ -377,6 +396,11 @@ const encode = (text: string): number[] => Array.from(new TextEncoder().encode(t
 
 /** A chat template of one token a byte: 1 and the role's letter open a message, 2 closes it. */
 const tokensOf = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): number[] => [
-  ...messages.flatMap(({ role, content }) => [1, ...encode(role.slice(0, 1)), ...encode(content), 2]),
+  ...messages.flatMap(({ role, content, toolCalls }) => [
+    1,
+    ...encode(role.slice(0, 1)),
+    ...encode(toolCalls ? content + JSON.stringify(toolCalls) : content),
+    2,
+  ]),
   ...(addGenerationPrompt ? [1, ...encode('a')] : []),
 ];

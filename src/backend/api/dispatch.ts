@@ -47,6 +47,7 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
       if (route.clients === 'socket') throw notOverTcp(`cannot call "${name}"`);
       if (namesEngine(input))
         throw notOverTcp('use the model server of the session, or the one of new sessions, and cannot name another');
+      if (givesTools(input)) throw notOverTcp('cannot give a session tools');
     }
     if (route.kind === 'read' || route.unlimited) return run();
     const noMore = noMoreWhy();
@@ -62,6 +63,9 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
  * this machine can.
  */
 const namesEngine = (input: unknown): boolean => (input as { engine?: unknown } | null)?.engine !== undefined;
+
+/** Tools read the user's files, and run the programs that the user's settings name. */
+const givesTools = (input: unknown): boolean => Boolean((input as { tools?: unknown } | null)?.tools);
 
 const notOverTcp = (what: string): CwmError =>
   new CwmError('AccessDenied', `Clients over TCP ${what}.`, {

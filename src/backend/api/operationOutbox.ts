@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Reporter } from '../../core/ports/reporter.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 
-type Piece = { readonly type: 'text' | 'reasoning'; text: string; chunk: number };
+type Piece = { readonly type: 'text' | 'reasoning' | 'tool'; text: string; chunk: number };
 type Report =
   | { readonly type: 'progress'; readonly step: string }
   | { readonly type: 'answer'; readonly message: MessageId }
@@ -41,6 +41,7 @@ export class OperationOutbox implements Reporter {
 
   readonly text = (piece: string, chunk: number): void => this.#add('text', piece, chunk);
   readonly reasoning = (piece: string, chunk: number): void => this.#add('reasoning', piece, chunk);
+  readonly tool = (piece: string, chunk: number): void => this.#add('tool', piece, chunk);
 
   /** No more reports will come. */
   close(): void {

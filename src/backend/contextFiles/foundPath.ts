@@ -100,7 +100,8 @@ async function entriesOf(folder: string, found: FoundPath[]): Promise<Dirent[]> 
   }
 }
 
-const whySecret = (name: string): string | null =>
+/** Why a file with this name is left out of folders; null where it is not. */
+export const whySecret = (name: string): string | null =>
   secretNames.test(name) ? 'may hold secrets; name the file itself to give it all the same' : null;
 
 async function statNamed(absolutePath: string, given: string): Promise<Stats> {

@@ -2,7 +2,9 @@ import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import type { ServedModel } from '../../protocol/schemas/health.ts';
 import type { Canary, KvTier } from '../../protocol/schemas/receipt.ts';
 import type { ModelIdentity, Picture } from '../../protocol/schemas/session.ts';
+import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
 import type { BlockRecord, HashProfile } from '../../protocol/schemas/window.ts';
+import type { ToolDefinition } from './tools.ts';
 
 /** From this round trip on, in milliseconds, each question to a server counts: a thaw asks only what it must. */
 export const farMs = 1_000;
@@ -44,6 +46,10 @@ export interface ChatMessage {
   readonly content: string;
   /** Pictures before the text. A request with pictures never has `promptIds`: the ids would stand for any picture. */
   readonly media?: readonly Picture[];
+  /** Of an assistant that calls tools. */
+  readonly toolCalls?: readonly ToolCall[];
+  /** Of a tool: the id of the call that it answers. */
+  readonly toolCallId?: string;
 }
 
 /**
@@ -69,6 +75,8 @@ export interface GenerateRequest {
   readonly addGenerationPrompt: boolean;
   /** The prompt itself, instead of what the chat template makes of `messages`; only where the engine takes ids. */
   readonly promptIds?: readonly number[];
+  /** Tools that the answer may call. Not together with `promptIds`. Default: none. */
+  readonly tools?: readonly ToolDefinition[];
   /** Of an answer to `promptIds`, whose reasoning the server leaves in its text. Default `text`. */
   readonly reasoning?: ReasoningForm;
 }
@@ -78,6 +86,8 @@ export interface AnswerPiece {
   readonly text?: string;
   /** What the model writes for itself. Joined, it is the answer's reasoning but for white space around it. */
   readonly reasoning?: string;
+  /** Of a tool call: its name, then its arguments. */
+  readonly toolCall?: string;
   /** Token ids that came with it. Text that they stand for may come with a later piece. */
   readonly ids?: readonly number[];
   /** The whole prompt's, with one of the first pieces. */
@@ -121,6 +131,8 @@ export interface Generation {
   readonly text: string;
   /** The model's reasoning before its answer, when the server separates it; it is no part of `text`. */
   readonly reasoning?: string;
+  /** Tools that the answer calls. Default: none. */
+  readonly toolCalls?: readonly ToolCall[];
   /** The server computed only a part of the prompt without saying so: its own count and the number of tokens that it was sent. */
   readonly cut?: { readonly countedTokens: number; readonly sentTokens: number } | null;
   /** What the user should know of this answer, in plain words. */

@@ -14,6 +14,8 @@ export interface Reporter {
   readonly text: (piece: string, sequence: number) => void;
   /** The same of what the model writes for itself. */
   readonly reasoning: (piece: string, sequence: number) => void;
+  /** The same of a tool call: its name, then its arguments. */
+  readonly tool: (piece: string, sequence: number) => void;
 }
 
 /** @param step in plain words, like "Reading files". */
@@ -25,4 +27,5 @@ export const silent: Reporter = {
   begun: () => undefined,
   text: () => undefined,
   reasoning: () => undefined,
+  tool: () => undefined,
 };

@@ -22,11 +22,19 @@ export const renderConversation = (system: string | null, messages: readonly Mes
 export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
   const rendered: ChatMessage[] = [];
   for (const { content, role } of messages) {
-    if (content.type === 'text')
-      rendered.push({ role, content: content.text, ...(content.media && { media: content.media }) });
-    else {
-      rendered.push({ role: 'user', content: renderFiles(content.files) });
-      rendered.push({ role: 'assistant', content: acknowledgement });
+    switch (content.type) {
+      case 'text':
+        rendered.push({ role, content: content.text, ...(content.media && { media: content.media }) });
+        break;
+      case 'context':
+        rendered.push({ role: 'user', content: renderFiles(content.files) });
+        rendered.push({ role: 'assistant', content: acknowledgement });
+        break;
+      case 'tool-calls':
+        rendered.push({ role, content: content.text, toolCalls: content.calls });
+        break;
+      case 'tool-result':
+        rendered.push({ role, content: content.text, toolCallId: content.call });
     }
   }
   return rendered;

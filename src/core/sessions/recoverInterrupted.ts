@@ -3,7 +3,7 @@ import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { recoverTurn } from '../turns/cutAnswer.ts';
-import { isAtRest, settled } from '../turns/machine.ts';
+import { isAtRest, isPaused, settled } from '../turns/machine.ts';
 
 /**
  * Recovery after a crash: a session that was in the middle of a turn becomes idle, with what came of its answer, or else with its draft
@@ -29,7 +29,7 @@ async function interruptedSessions(core: CoreContext): Promise<Session[]> {
   const interrupted: Session[] = [];
   for (let offset = 0; ; offset += 100) {
     const { items, total } = await core.store.sessions.list({ limit: 100, offset });
-    interrupted.push(...items.filter((session) => !isAtRest(session)));
+    interrupted.push(...items.filter((session) => !isAtRest(session) && !isPaused(session)));
     if (offset + items.length >= total || items.length === 0) return interrupted;
   }
 }

@@ -5,8 +5,9 @@ import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Generation } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { answerNotes } from './answer.ts';
-import { samplingOf, sendResult } from './send.ts';
+import { answerNotes } from '../answers/answer.ts';
+import { samplingOf } from './send.ts';
+import { sendResult } from './sendResult.ts';
 import { continueIds } from './generate.ts';
 import { keepTurn } from './keepTurn.ts';
 import { newMessage } from './turn.ts';
@@ -25,7 +26,7 @@ export async function continueAnswer(
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<RouteOutput<'continueAnswer'>> {
-  return withTurn(core, parseSessionId(input.session), signal, async (session) => {
+  return withTurn(core, parseSessionId(input.session), signal, async (session, signal) => {
     const started = core.clock.elapsedMs();
     const { cut, ids } = await requireCut(core, session);
     const sampling = samplingOf(session, { maxTokens: input.maxTokens, temperature: input.temperature });

@@ -2,8 +2,9 @@ import { CwmError, isCwmError, nullOn, toCwmError } from '../../protocol/errors.
 import type { CutReason, Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { BegunAnswer, LeftAnswer } from '../ports/answerLog.ts';
-import { withSaid, type AnswerUnderWay } from './answerUnderWay.ts';
-import { isAtRest, settled, type TurnEvent } from './machine.ts';
+import { withSaid, type AnswerUnderWay } from '../answers/answerUnderWay.ts';
+import { isAtRest, isPaused, settled, type TurnEvent } from './machine.ts';
+import { closeCalls } from './toolResults.ts';
 import { storeAnswer, type Added } from './storeAnswer.ts';
 import { endFailedTurn, endingEvents, forgetAnswer, type Changed, type Turn } from './turn.ts';
 
@@ -43,7 +44,8 @@ export async function endCutTurn(core: CoreContext, turn: Turn, error: unknown):
  * @throws CwmError as the store.
  */
 export async function recoverTurn(core: CoreContext, session: Session): Promise<Session> {
-  if (isAtRest(session)) return session;
+  if (isAtRest(session) || isPaused(session)) return session;
+  if (session.phase === 'ExecutingTools') return closeCalls(core, session, 'recover');
   const answer = core.underWay.get(session.id)?.answer;
   const cut = answer ? cutOf(answer) : await leftCut(core, session);
   if (!cut || cut.begun.version !== session.version || cut.said <= cut.begun.given) return settled(session);

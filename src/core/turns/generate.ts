@@ -8,13 +8,13 @@ import { hasPictures, requireSight, saltWithPictures, withoutIds, withoutPieceId
 import { planPrompt, refusedIds, type PromptPlan } from '../prompt/planPrompt.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
-import { requireAnswer } from './answer.ts';
+import { requireAnswer } from '../answers/answer.ts';
 import { endCutTurn } from './cutAnswer.ts';
 import { movePhase, tokensBefore, type Turn } from './turn.ts';
 
 export interface GenerateOptions extends Pick<
   GenerateRequest,
-  'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed' | 'addGenerationPrompt'
+  'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed' | 'tools' | 'addGenerationPrompt'
 > {
   /** Hears the answer's pieces. Default: only its whole text is wanted. */
   readonly reporter?: Reporter | undefined;
@@ -39,10 +39,13 @@ export async function generate(
 ): Promise<Generated> {
   try {
     requireSight(turn.description, [...turn.messages, ...added]);
-    const plan = await planTurn(core, turn, added, continueFrom, options.addGenerationPrompt, signal);
+    // Only the template knows how tools are listed.
+    const hasTools = options.tools !== undefined && options.tools.length > 0;
+    const from = hasTools ? 'template' : continueFrom;
+    const plan = await planTurn(core, turn, added, from, options.addGenerationPrompt, signal);
     const generated = await ask(core, turn, added, plan, { ...options, reporter }, signal);
     const { generation } = generated;
-    if (options.addGenerationPrompt) requireAnswer(generation, options.maxTokens);
+    if (options.addGenerationPrompt && !generation.toolCalls?.length) requireAnswer(generation, options.maxTokens);
     movePhase(core, turn, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return generated;
@@ -126,7 +129,7 @@ async function ask(
   const hear: OnPiece = (given) => {
     const piece = seesPictures ? withoutPieceIds(given) : given;
     const chunks = turn.answer?.take(piece) ?? [];
-    if (!piece.text && !piece.reasoning) return;
+    if (!piece.text && !piece.reasoning && !piece.toolCall) return;
     isHeard = true;
     for (const { part, text, sequence } of chunks) reporter?.[part](text, sequence);
     if (turn.session.phase === 'AwaitingLLMResponse') movePhase(core, turn, 'stream');

@@ -1,4 +1,5 @@
 import type { Message, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
+import type { PendingTools } from '../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../context.ts';
 import type { Generation } from '../ports/engine.ts';
 import { hasPictures } from '../prompt/pictures.ts';
@@ -7,9 +8,18 @@ import { systemPromptOf } from '../session.ts';
 import { storeAnswer } from './storeAnswer.ts';
 import { endFailedTurn, forgetAnswer, tokensBefore, type Turn } from './turn.ts';
 
+/** Tools that the answer calls: with them, the turn does not end. */
+export interface CalledTools {
+  readonly pending: PendingTools;
+  /** Whether the user must decide before anything runs. */
+  readonly event: 'needApproval' | 'runTools';
+}
+
 /**
  * Ends a turn and stores its results: token ids, then messages, then the version of the session that names both. After a failure only the
  * session's draft differs from before the turn.
+ *
+ * @param calls default: the answer calls no tools.
  */
 export async function keepTurn(
   core: CoreContext,
@@ -17,10 +27,11 @@ export async function keepTurn(
   added: readonly Message[],
   generation: Generation,
   signal: AbortSignal,
+  calls: CalledTools | null = null,
 ): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
   try {
     turn.answer?.close();
-    const kept = await writeTurn(core, turn, added, generation, signal);
+    const kept = await writeTurn(core, turn, added, generation, calls, signal);
     await forgetAnswer(core, turn);
     return kept;
   } catch (error) {
@@ -34,6 +45,7 @@ async function writeTurn(
   turn: Turn,
   messages: readonly Message[],
   { promptIds, outputIds, idsSource, cut = null }: Generation,
+  calls: CalledTools | null,
   signal: AbortSignal,
 ): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
   const { session, description } = turn;
@@ -49,14 +61,17 @@ async function writeTurn(
       cut,
       media: hasPictures([...turn.messages, ...messages]),
     },
-    events: ['answered'],
+    events: [calls?.event ?? 'answered'],
     changed: {
       model: description.model,
+      ...(calls && { pendingTools: calls.pending }),
       draft: hasAnswer ? null : session.draft,
       prefixBreaks: session.prefixBreaks + (prefixBreak ? 1 : 0),
     },
   });
   core.conversations.added(session.id, turn.messages, stored.messages);
+  turn.session = stored.session;
+  turn.messages = [...turn.messages, ...stored.messages];
   return { session: stored.session, prefixBreak };
 }
 

@@ -88,6 +88,9 @@ function next(phase: Phase, event: TurnEvent): Phase {
 /** Whether no part of a turn is under way. Only then can a session freeze (EC-003). */
 export const isAtRest = ({ phase }: Session): boolean => phase === 'Idle' || phase === 'PermanentFailure';
 
+/** Whether the turn waits for the user, who decides on its tool calls: it outlives the process. */
+export const isPaused = ({ phase }: Session): boolean => phase === 'AwaitingToolApproval';
+
 /**
  * The session as its last turn left it, for a caller who knows that no turn runs: one that a crash interrupted, or whose end
  * could not be stored, has ended.

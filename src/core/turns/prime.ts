@@ -31,7 +31,7 @@ export async function prime(
   const started = core.clock.elapsedMs();
   const id = parseSessionId(input.session);
   if (input.paths.length === 0) throw new CwmError('InvalidParameter', 'No file or folder was given.');
-  return withTurn(core, id, signal, async (session) => {
+  return withTurn(core, id, signal, async (session, signal) => {
     progress('Reading files');
     const read = await core.files.read(input.paths, input.cwd ?? '/', input.exclude ?? [], signal);
     if (read.files.length === 0) {

@@ -21,7 +21,7 @@ export async function editMessage(
   reporter: Reporter,
 ): Promise<RouteOutput<'editMessage'>> {
   requireMessage(input.text);
-  return withTurn(core, parseSessionId(input.session), signal, async (session) => {
+  return withTurn(core, parseSessionId(input.session), signal, async (session, signal) => {
     const edited = await requireMessageOf(core, session, input.message);
     const { media } = requireText(edited);
     const branched = await branchBefore(core, session, edited, input.text, input.branch);
@@ -40,7 +40,7 @@ export async function regenerate(
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<RouteOutput<'regenerate'>> {
-  return withTurn(core, parseSessionId(input.session), signal, async (session) => {
+  return withTurn(core, parseSessionId(input.session), signal, async (session, signal) => {
     const named = input.message ?? headOf(session);
     const old = named === null ? null : await requireMessageOf(core, session, named);
     if (!old || old.role !== 'assistant' || old.parentId === null) {

@@ -1,19 +1,17 @@
 import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
-import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
 import type { Message, Picture, Session } from '../../protocol/schemas/session.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
-import { hasPictures, parsePictures } from '../prompt/pictures.ts';
+import { parsePictures } from '../prompt/pictures.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { answerNotes, logNotes } from './answer.ts';
-import { nearLimitNotes } from './nearLimit.ts';
-import { generate, type Generated, type GenerateOptions } from './generate.ts';
-import { keepTurn } from './keepTurn.ts';
-import { newMessage, type Turn } from './turn.ts';
-import { beginAnswer, beginTurn, withTurn } from './turns.ts';
+import { converse } from './converse.ts';
+import type { GenerateOptions } from './generate.ts';
+import { newMessage } from './turn.ts';
+import { beginTurn, withTurn } from './turns.ts';
 
 const defaultAnswerTokens = 256;
 
@@ -33,7 +31,7 @@ export async function send(
   requireMessage(input.text);
   requireSampling(input);
   const media = parsePictures(input.images);
-  return withTurn(core, id, signal, (session) =>
+  return withTurn(core, id, signal, (session, signal) =>
     answer(core, session, { text: input.text, media }, input, signal, reporter),
   );
 }
@@ -71,51 +69,14 @@ export async function answer(
       text,
       ...(media.length > 0 && { media: [...media] }),
     });
-  const blank = newMessage(core, [...turn.messages, question], 'assistant', { type: 'text', text: '' });
-  await beginAnswer(core, turn, asked.message ? null : question, blank);
-  reporter.begun(blank.id);
-  const options = { ...sampling, reporter, continueFrom };
-  const generated = await generateOrKeepDraft(core, turn, question, options, signal);
-  const { generation } = generated;
-  const { reasoning = '', finishReason } = generation;
-  const said = { type: 'text', text: generation.text, ...(reasoning !== '' && { reasoning }) } as const;
-  const message = {
-    ...blank,
-    content: said,
-    ...(finishReason === 'length' && { cut: 'limit' as const }),
-  };
-  const ended = await keepTurn(core, turn, [question, message], generation, signal);
-  const result = sendResult(turn, message, generated, ended, answerNotes(generation, sampling.maxTokens));
-  return { ...result, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
-}
-
-/** What the client gets of an answer that is stored. */
-export function sendResult(
-  turn: Turn,
-  message: Message,
-  { generation, rerenderTokens }: Generated,
-  { session, prefixBreak }: Awaited<ReturnType<typeof keepTurn>>,
-  notes: readonly string[],
-): SendResult {
-  return {
-    session: session.id,
-    version: session.version,
-    text: generation.text,
-    messageId: message.id,
-    promptTokens: generation.promptIds.length || generation.reuse.promptTokens,
-    outputIds: [...generation.outputIds],
-    cachedTokens: generation.reuse.cachedTokens,
-    finishReason: generation.finishReason,
-    timeToFirstTokenMs: generation.reuse.timeToFirstTokenMs,
-    ms: 0,
-    prefixBreak,
-    ...(rerenderTokens !== undefined && { rerenderTokens }),
-    notes: [
-      ...notes,
-      ...logNotes(turn.answer?.logFailure ?? null),
-      ...nearLimitNotes(session.tokens?.count ?? 0, turn.description.model),
-    ],
-  };
+  const said = await converse(
+    core,
+    turn,
+    { added: [question], inPool: asked.message !== undefined, round: 1 },
+    { sampling, continueFrom, reporter },
+    signal,
+  );
+  return { ...said, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
 }
 
 /** @throws CwmError InvalidParameter. */
@@ -152,24 +113,4 @@ function parseMaxTokens(value: number | undefined): number | undefined {
 function parseTemperature(value: number | undefined): number | undefined {
   if (value === undefined || (value >= 0 && value <= 2)) return value;
   throw new CwmError('InvalidParameter', '"temperature" must be a number from 0 to 2.');
-}
-
-async function generateOrKeepDraft(
-  core: CoreContext,
-  turn: Turn,
-  userMessage: Message,
-  options: Omit<GenerateOptions, 'addGenerationPrompt'>,
-  signal: AbortSignal,
-): Promise<Generated> {
-  try {
-    return await generate(core, turn, [userMessage], { ...options, addGenerationPrompt: true }, signal);
-  } catch (error) {
-    const failure = toCwmError(error);
-    if (failure.context?.['answer'] !== undefined) throw failure;
-    throw new CwmError(failure.name, failure.message, {
-      hint: `${failure.hint} Your text is saved as a draft${hasPictures([userMessage]) ? ', without its pictures' : ''}.`,
-      context: { ...failure.context, draftKept: true },
-      cause: error,
-    });
-  }
 }

@@ -18,17 +18,18 @@ import { requireWellFormed } from '../prompt/wellFormed.ts';
 import { requireSession, systemPromptOf } from '../session.ts';
 import { defaultPromptId, takePrompt } from './prompts.ts';
 
-type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role'>;
+type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools'>;
 
 /** Settings of a new session. @throws CwmError InvalidParameter, PromptNotFound. */
 export async function settingsOfNew(core: CoreContext, given: Given): Promise<SessionSettings> {
   const systemPrompt = await takePrompt(core, given.systemPrompt ?? defaultPromptId);
-  const { mode, role } = given;
+  const { mode, role, tools } = given;
   return {
     ...((given.systemPrompt !== undefined || systemPrompt.text !== '') && { systemPrompt }),
     ...(given.sampling && { sampling: changedSampling({}, given.sampling) }),
     ...(mode && { mode }),
     ...(role && { role }),
+    ...(tools && { tools }),
   };
 }
 
@@ -49,12 +50,12 @@ export async function updateSession(
     id,
     async () => {
       const session = await requireSession(core, id);
-      const { systemPrompt, sampling, mode, role, engine } = input;
-      const isOfAnswers = [systemPrompt, sampling, mode, role, engine].some((given) => given !== undefined);
+      const { systemPrompt, sampling, mode, role, tools, engine } = input;
+      const isOfAnswers = [systemPrompt, sampling, mode, role, tools, engine].some((given) => given !== undefined);
       if (isOfAnswers) requireOpen(session, core.clock.now());
       if (engine !== undefined) core.engines.get(engine);
       const taken = systemPrompt === undefined ? undefined : await takePrompt(core, systemPrompt);
-      const cost = await costOf(core, session, { systemPrompt: taken, engine }, signal);
+      const cost = await costOf(core, session, { systemPrompt: taken, engine, tools }, signal);
       if (input.preview) return { ...session, prefix: cost };
       if (cost && cost.lostTokens > 0 && !input.breakPrefix) throw wouldBreak(cost);
       const next = changed(core, session, input, taken, cost);
@@ -68,11 +69,12 @@ export async function updateSession(
 function changed(
   core: CoreContext,
   session: Session,
-  { title, description, tags, sampling, mode, role, engine }: RouteInput<'updateSession'>,
+  { title, description, tags, sampling, mode, role, tools, engine }: RouteInput<'updateSession'>,
   systemPrompt: SystemPrompt | undefined,
   cost: Cost | null,
 ): Session {
-  const { settings = {} } = session;
+  const { tools: toolsBefore, ...settings } = session.settings ?? {};
+  const toolsNow = tools === undefined ? toolsBefore : tools;
   return {
     ...session,
     ...(title !== undefined && { title: parseTitle(title) }),
@@ -85,6 +87,7 @@ function changed(
       ...(sampling && { sampling: changedSampling(settings.sampling ?? {}, sampling) }),
       ...(mode && { mode }),
       ...(role && { role }),
+      ...(toolsNow && { tools: toolsNow }),
     },
     // Another model's ids mean nothing, and it may be any.
     ...(cost?.otherModel && { model: null, tokens: null }),
@@ -106,6 +109,12 @@ function changedSampling(before: Sampling, change: SamplingChange): Sampling {
   return Object.fromEntries(all) as Sampling;
 }
 
+interface Changing {
+  readonly systemPrompt: SystemPrompt | undefined;
+  readonly engine: string | undefined;
+  readonly tools: RouteInput<'updateSession'>['tools'];
+}
+
 interface Cost extends PrefixCost {
   /** The new engine serves another model, so that nothing of the context can be reused. */
   readonly otherModel?: true;
@@ -115,7 +124,7 @@ interface Cost extends PrefixCost {
 async function costOf(
   core: CoreContext,
   session: Session,
-  { systemPrompt, engine }: { readonly systemPrompt: SystemPrompt | undefined; readonly engine: string | undefined },
+  { systemPrompt, engine, tools }: Changing,
   signal: AbortSignal,
 ): Promise<Cost | null> {
   const { tokens } = session;
@@ -123,6 +132,9 @@ async function costOf(
   if (engine !== undefined && engine !== session.engine && !(await servesSame(core, session, engine, signal))) {
     return { keptTokens: 0, lostTokens: tokens.count, otherModel: true };
   }
+  // The list of tools stands at the very beginning of a prompt.
+  const hasTools = session.settings?.tools !== undefined;
+  if (tools !== undefined && hasTools !== (tools !== null)) return { keptTokens: 0, lostTokens: tokens.count };
   const next = { ...session, settings: { ...session.settings, ...(systemPrompt && { systemPrompt }) } };
   return promptCost(core, session, next, engine ?? session.engine, signal);
 }

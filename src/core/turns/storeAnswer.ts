@@ -4,7 +4,7 @@ import { moveLifecycle } from '../lifecycle.ts';
 import { systemKey } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
 import { advance, type TurnEvent } from './machine.ts';
-import { titleAfter } from './title.ts';
+import { titleAfter } from '../title.ts';
 import { updateRecord, type Changed } from './turn.ts';
 
 /** What a turn adds to its session. */

@@ -4,7 +4,7 @@ import type { MessageId } from '../../protocol/ids.ts';
 import type { Message, MessageContent, MessageRole, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
-import type { AnswerUnderWay } from './answerUnderWay.ts';
+import type { AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { advance, type TurnEvent } from './machine.ts';
 
 /** A turn under way, and the records that it works with. */
@@ -15,7 +15,7 @@ export interface Turn {
   answer: AnswerUnderWay | null;
   readonly engine: Engine;
   readonly description: EngineDescription;
-  readonly messages: readonly Message[];
+  messages: readonly Message[];
   readonly salt: string;
 }
 

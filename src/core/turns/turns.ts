@@ -6,17 +6,23 @@ import { requireSameModel } from '../identity.ts';
 import { requireOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
 import { requireSession } from '../session.ts';
-import { AnswerUnderWay } from './answerUnderWay.ts';
+import { AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { recoverTurn } from './cutAnswer.ts';
-import { advance } from './machine.ts';
+import { advance, isPaused } from './machine.ts';
 import { endFailedTurn, tokensBefore, updateRecord, type Turn } from './turn.ts';
 
-/** Runs one turn of a session. A second turn at the same time is refused, not queued (S4-50). */
+/**
+ * Runs one turn of a session. A second turn at the same time is refused, not queued (S4-50).
+ *
+ * @param task gets a signal that {@link cancelTurn} aborts, too.
+ * @param decides whether it is about the tool calls that the session waits with; any other turn is refused then. Default: no.
+ */
 export async function withTurn<T>(
   core: CoreContext,
   id: SessionId,
   signal: AbortSignal,
-  task: (session: Session) => Promise<T>,
+  task: (session: Session, signal: AbortSignal) => Promise<T>,
+  { decides = false }: { readonly decides?: boolean } = {},
 ): Promise<T> {
   if (core.turns.isBusy(id)) {
     throw new CwmError('InvalidTransition', `Session "${id}" is busy with another operation.`);
@@ -26,11 +32,23 @@ export async function withTurn<T>(
     async () => {
       const session = await requireSession(core, id);
       requireOpen(session, core.clock.now());
-      return task(await recoverTurn(core, session));
+      if (isPaused(session) && !decides) throw undecided(id);
+      const own = new AbortController();
+      core.running.set(id, own);
+      try {
+        return await task(await recoverTurn(core, session), AbortSignal.any([signal, own.signal]));
+      } finally {
+        core.running.delete(id);
+      }
     },
     signal,
   );
 }
+
+const undecided = (id: SessionId): CwmError =>
+  new CwmError('InvalidTransition', `Session "${id}" waits for your decision about tool calls.`, {
+    hint: 'Approve or deny them ("cwm session approve", "cwm session deny"), or cancel the turn ("cwm session cancel").',
+  });
 
 /** Stores the beginning of a turn and the user's text, and asks the engine for its description. */
 export async function beginTurn(
@@ -40,22 +58,33 @@ export async function beginTurn(
   draft: string | null,
   signal: AbortSignal,
 ): Promise<Turn> {
-  const engine = core.engines.get(spec);
+  core.engines.get(spec);
   await core.trackers.use(session.id, (tracker) => tracker.beforeTurn(session));
   const begun = await updateRecord(core, advance(session, 'send', 'request'), {
     draft: draft ?? session.draft,
     engine: spec,
   });
   try {
-    const description = await engine.describe(signal);
-    requireSameModel(session.model, description.model);
-    const messages = await core.conversations.of(session);
-    const lineage = await core.store.lineages.get(session.lineage);
-    return { session: begun, answer: null, engine, description, messages, salt: saltOf(lineage) };
+    return { ...(await resumeTurn(core, session, spec, signal)), session: begun };
   } catch (error) {
     await endFailedTurn(core, { session: begun, answer: null }, error, { engine: session.engine });
     throw error;
   }
+}
+
+/** A turn that begins behind its first steps: nothing is stored. */
+export async function resumeTurn(
+  core: CoreContext,
+  session: Session,
+  spec: string,
+  signal: AbortSignal,
+): Promise<Turn> {
+  const engine = core.engines.get(spec);
+  const description = await engine.describe(signal);
+  requireSameModel(session.model, description.model);
+  const messages = await core.conversations.of(session);
+  const lineage = await core.store.lineages.get(session.lineage);
+  return { session, answer: null, engine, description, messages, salt: saltOf(lineage) };
 }
 
 /**

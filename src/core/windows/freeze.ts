@@ -18,7 +18,7 @@ import { keepReceipt } from './keepReceipt.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle, requireOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
-import { advance, isAtRest, settled } from '../turns/machine.ts';
+import { advance, isAtRest, isPaused, settled } from '../turns/machine.ts';
 import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
 import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
 import { cutNotes } from '../prompt/cutPrompt.ts';
@@ -193,6 +193,9 @@ async function requireFreezable(
 ): Promise<{ session: Session; tokens: ContextTokens }> {
   const session = await requireSession(core, id);
   requireOpen(session, core.clock.now());
+  if (isPaused(session)) {
+    throw new CwmError('InvalidTransition', `Session "${id}" waits for your decision about tool calls.`);
+  }
   if (!session.tokens) {
     throw new CwmError('InvalidParameter', `Session "${id}" has no context yet: there is nothing to freeze.`, {
       hint: 'Prime it with files or send a message first.',

@@ -199,6 +199,7 @@ export class VllmEngine implements Engine {
       return {
         text: answer.text,
         reasoning: answer.reasoning,
+        toolCalls: answer.toolCalls,
         ...ids,
         finishReason: answer.finishReason,
         reuse: asBelieved(weigh({ ...answer, sentTokens: ids.promptIds.length, before: null, after: null }), server),

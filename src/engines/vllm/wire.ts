@@ -124,6 +124,7 @@ const pieceSchema = z.object({
   reasoning: z.optional(z.unknown()),
   thinking: z.optional(z.unknown()),
   refusal: z.optional(z.unknown()),
+  tool_calls: z.optional(z.unknown()),
 });
 
 /** In a chat stream the prompt's ids are at the top of the first chunk, the answer's in each delta, the usage in the last chunk. */

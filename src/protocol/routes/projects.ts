@@ -6,6 +6,8 @@ import type { Route, ShapesOf } from './route.ts';
 export const projectRoutes = {
   currentSession: { kind: 'read', method: 'GET', path: '/api/projects/active' },
   setCurrentSession: { kind: 'change', method: 'POST', path: '/api/projects/active' },
+  /** Whether the MCP servers that the folder's `.vscode/mcp.json` names may be started. */
+  trustProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/trust' },
 } as const satisfies Record<string, Route>;
 
 export const projectShapes = () =>
@@ -14,5 +16,9 @@ export const projectShapes = () =>
     setCurrentSession: {
       input: z.object({ project: text, session: z.nullable(text) }),
       output: z.object({ session: z.nullable(sessionSchema) }),
+    },
+    trustProject: {
+      input: z.object({ project: text, trusted: z.boolean() }),
+      output: z.object({ project: text, trusted: z.boolean() }),
     },
   }) as const satisfies ShapesOf<typeof projectRoutes>;

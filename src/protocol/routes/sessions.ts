@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { messageIdSchema, windowNameSchema } from '../schemas/ids.ts';
 import { lifecycles, messageSchema, sessionSchema } from '../schemas/session.ts';
+import { toolSettingsSchema } from '../schemas/toolCall.ts';
 import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
 import { prefixCostSchema, samplingChangeSchema } from '../schemas/sessionSettings.ts';
 import { flag, onEngine, page, queryFlag, text } from './fields.ts';
@@ -32,6 +33,8 @@ const ownSettings = () => ({
   sampling: z.optional(samplingChangeSchema),
   mode: z.optional(z.enum(sessionModes)),
   role: z.optional(z.enum(agentRoles)),
+  /** The tools that answers may call; null: none. Default null. */
+  tools: z.optional(z.nullable(toolSettingsSchema)),
   ...onEngine,
 });
 

@@ -1,17 +1,37 @@
 import * as z from 'zod/mini';
 import { answerChunksSchema } from '../schemas/answerChunk.ts';
+import { sessionSchema } from '../schemas/session.ts';
 import { primeResultSchema, sendResultSchema } from '../schemas/turn.ts';
 import { continueFromChoices } from '../settings/sessionChoices.ts';
-import { onEngine, text } from './fields.ts';
+import { flag, onEngine, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const turnRoutes = {
   send: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/messages' },
+  /** Allows tool calls that the session waits with; once each is decided on, the turn goes on. */
+  approveTools: {
+    kind: 'change',
+    streams: true,
+    clients: 'own',
+    method: 'POST',
+    path: '/api/contexts/:session/tools/approve',
+  },
+  denyTools: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/tools/deny' },
+  /** Stops the turn that runs, or ends the one that waits for a decision. What came of an answer stays. */
+  cancelTurn: { kind: 'change', unlimited: true, method: 'POST', path: '/api/contexts/:session/cancel' },
   /** Chunks of an answer while it comes; the whole message once it is stored. */
   answerChunks: { kind: 'read', method: 'GET', path: '/api/contexts/:session/messages/:message/chunks' },
   /** `paths` are absolute, or relative to `cwd`. It reads any file of the user's, and the conversation then shows it. */
   prime: { kind: 'change', streams: true, clients: 'socket', method: 'POST', path: '/api/contexts/:session/files' },
 } as const satisfies Record<string, Route>;
+
+/** `calls`: ids of the calls. Default: all that wait. */
+const deciding = () => ({
+  calls: z.optional(z.array(text)),
+  maxTokens: z.optional(z.number()),
+  temperature: z.optional(z.number()),
+  ...onEngine,
+});
 
 export const turnShapes = () =>
   ({
@@ -30,6 +50,20 @@ export const turnShapes = () =>
       }),
       output: sendResultSchema,
     },
+    approveTools: {
+      input: z.object({
+        session: text,
+        ...deciding(),
+        /** From now on these tools need no approval in this session, unless they are dangerous. */
+        forSession: flag,
+      }),
+      output: sendResultSchema,
+    },
+    denyTools: {
+      input: z.object({ session: text, ...deciding(), /** What the model is told. */ reason: z.optional(text) }),
+      output: sendResultSchema,
+    },
+    cancelTurn: { input: z.object({ session: text }), output: sessionSchema },
     answerChunks: {
       input: z.object({
         session: text,

@@ -2,8 +2,8 @@ import * as z from 'zod/mini';
 import { growing } from './growing.ts';
 import { messageSchema } from './session.ts';
 
-/** What a chunk of an answer is a part of. */
-export const answerParts = ['reasoning', 'text'] as const;
+/** What a chunk of an answer is a part of. `tool`: a call of a tool, its name and then its arguments. */
+export const answerParts = ['reasoning', 'text', 'tool'] as const;
 export type AnswerPart = (typeof answerParts)[number];
 
 const answerChunkSchema = z.object({

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { MessageId } from '../ids.ts';
 import { lineageIdSchema, messageIdSchema, projectUriSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
+import { pendingToolsSchema, toolCallSchema, toolOutcomeSchema } from './toolCall.ts';
 import { sessionSettingsSchema, systemPromptSchema } from './sessionSettings.ts';
 
 /** A session's storage state (S0-30). */
@@ -61,6 +62,22 @@ const messageContentSchema = z.discriminatedUnion('type', [
     reasoning: z.optional(z.string()),
   }),
   z.object({ type: z.literal('context'), files: z.array(contextFileSchema) }),
+  /** The model calls tools. */
+  z.object({
+    type: z.literal('tool-calls'),
+    /** What it says besides; often nothing. */
+    text: z.string(),
+    reasoning: z.optional(z.string()),
+    calls: z.array(toolCallSchema),
+  }),
+  /** What came of one call, which stands in an earlier message. */
+  z.object({
+    type: z.literal('tool-result'),
+    call: z.string(),
+    name: z.string(),
+    text: z.string(),
+    outcome: toolOutcomeSchema,
+  }),
 ]);
 export type MessageContent = z.infer<typeof messageContentSchema>;
 
@@ -158,6 +175,10 @@ export const sessionSchema = z.object({
   placeholdersAt: z.optional(z.string()),
   /** Text of a turn that has begun and not ended: stored so that a failure or a crash loses no word. */
   draft: z.nullable(z.string()),
+  /** Tool calls that the user must decide on, or that run. Default: none. */
+  pendingTools: z.optional(pendingToolsSchema),
+  /** Tools that the user approved for the rest of the session. Default: none. */
+  approvedTools: z.optional(z.array(z.string())),
   /** Window this session was thawed from, and the verdict of that thaw. */
   thawedFrom: z.nullable(z.object({ window: windowNameSchema, verdict: z.string() })),
   /** Window that froze it, while it is frozen. */

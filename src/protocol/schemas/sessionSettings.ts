@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
 import { promptIdSchema } from './ids.ts';
+import { toolSettingsSchema } from './toolCall.ts';
 
 export const maxAnswerTokens = 32_768;
 const maxStops = 8;
@@ -49,6 +50,8 @@ export const sessionSettingsSchema = z.object({
   mode: z.optional(z.enum(sessionModes)),
   /** Default `actor`. */
   role: z.optional(z.enum(agentRoles)),
+  /** Default: it has no tools. */
+  tools: z.optional(toolSettingsSchema),
 });
 export type SessionSettings = z.infer<typeof sessionSettingsSchema>;
 

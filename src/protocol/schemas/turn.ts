@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { messageIdSchema, sessionIdSchema } from './ids.ts';
 import { receiptSchema } from './receipt.ts';
+import { pendingToolsSchema } from './toolCall.ts';
 import { prefixBreakSchema } from './session.ts';
 
 const text = z.string();
@@ -22,6 +23,8 @@ export const sendResultSchema = z.object({
   prefixBreak: z.nullable(prefixBreakSchema),
   /** The prompt continued from the stored token ids: tokens that would be computed again if the chat template rendered the conversation. */
   rerenderTokens: z.optional(z.number()),
+  /** Tool calls that wait for the user's decision: the turn goes on with it. Left out: there are none. */
+  pendingTools: z.optional(pendingToolsSchema),
   /** What the user should know, like that the model's context is nearly full. */
   notes: z.array(text),
 });

@@ -5,6 +5,12 @@ export const sessionModes = ['plan', 'act'] as const;
 export const agentRoles = ['planner', 'actor'] as const;
 
 /**
+ * Which tool calls run without a question. `manual`: none. `auto-approve`: all. `white-list`: those of the tools that are named. `auto-loop`:
+ * all, for some rounds after each message of the user's. A dangerous one is asked for in any case.
+ */
+export const toolPolicies = ['manual', 'auto-approve', 'white-list', 'auto-loop'] as const;
+
+/**
  * `append`: the other branch's own messages behind the active one's. `cherry-pick`: chosen ones of them. `rebase`: the active one's own
  * messages behind all of the other's.
  */

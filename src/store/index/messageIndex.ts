@@ -220,4 +220,4 @@ export class MessageIndex {
 
 /** What was said. Of files given as context, only their names: they can be found in the project. */
 const textOf = ({ content }: Message): string =>
-  content.type === 'text' ? content.text : content.files.map(({ path }) => path).join('\n');
+  content.type === 'context' ? content.files.map(({ path }) => path).join('\n') : content.text;

@@ -64,6 +64,8 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   projects: {
     currentSession: 'read',
     setCurrentSession: 'write',
+    isTrusted: 'read',
+    setTrusted: 'write',
   },
   prompts: {
     list: 'read',

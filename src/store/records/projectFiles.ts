@@ -6,7 +6,12 @@ import { nullOn } from '../../protocol/errors.ts';
 import { parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 
-const projectSchema = z.object({ project: projectUriSchema, activeSession: z.nullable(sessionIdSchema) });
+const projectSchema = z.object({
+  project: projectUriSchema,
+  activeSession: z.nullable(sessionIdSchema),
+  trusted: z.optional(z.boolean()),
+});
+type ProjectRecord = z.infer<typeof projectSchema>;
 
 /** The record of a project: `projects/<SHA-256 of its URI>.json`. */
 export class ProjectFiles implements ProjectStore {
@@ -19,17 +24,37 @@ export class ProjectFiles implements ProjectStore {
 
   /** Null also when the session has been deleted since, or the record was damaged: it is only a convenience. */
   async currentSession(project: ProjectUri): Promise<SessionId | null> {
-    const { records, layout, files } = this.#parts;
-    const record = await nullOn(records.read(layout.project(project), projectSchema), 'Corrupted');
-    if (!record || record.project !== project || record.activeSession === null) return null;
+    const { layout, files } = this.#parts;
+    const record = await this.#record(project);
+    if (!record || record.activeSession === null) return null;
     const id = parseSessionId(record.activeSession);
     return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
   }
 
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void> {
+    return this.#change(project, { activeSession: id === null ? null : parseSessionId(id) });
+  }
+
+  async isTrusted(project: ProjectUri): Promise<boolean> {
+    return (await this.#record(project))?.trusted === true;
+  }
+
+  setTrusted(project: ProjectUri, trusted: boolean): Promise<void> {
+    return this.#change(project, { trusted });
+  }
+
+  #change(project: ProjectUri, change: Partial<ProjectRecord>): Promise<void> {
     const { records, layout } = this.#parts;
-    return this.#queue.run(project, () =>
-      records.write(layout.project(project), { project, activeSession: id === null ? null : parseSessionId(id) }),
-    );
+    return this.#queue.run(project, async () => {
+      const { activeSession = null, trusted } = (await this.#record(project)) ?? {};
+      const before = { project, activeSession, ...(trusted !== undefined && { trusted }) };
+      await records.write(layout.project(project), { ...before, ...change });
+    });
+  }
+
+  async #record(project: ProjectUri): Promise<ProjectRecord | null> {
+    const { records, layout } = this.#parts;
+    const record = await nullOn(records.read(layout.project(project), projectSchema), 'Corrupted');
+    return record?.project === project ? record : null;
   }
 }

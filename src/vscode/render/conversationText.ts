@@ -35,6 +35,11 @@ function messageText({ role, content, lost, cut }: ShownMessage): string {
     const text = section(speakers[role], [...pictures, content.text].join('\n\n'));
     return cut === undefined ? text : `${text}\n\n*${cutSentence(cut)}*`;
   }
+  if (content.type === 'tool-calls') {
+    const calls = content.calls.map(({ name, arguments: given }) => `- ${plain(name)} ${plain(given)}`);
+    return section('Model calls tools', [content.text, calls.join('\n')].filter((part) => part !== '').join('\n\n'));
+  }
+  if (content.type === 'tool-result') return section(`Tool ${plain(content.name)} (${content.outcome})`, content.text);
   const lines = content.files.map(({ path, text }) => `- ${plain(path)} (${formatBytes(Buffer.byteLength(text))})`);
   return section('Files added to the context', lines.join('\n'));
 }

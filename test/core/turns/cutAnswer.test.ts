@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { silent, type Reporter } from '../../../src/core/ports/reporter.ts';
-import { batchMs } from '../../../src/core/turns/answerBatches.ts';
+import { batchMs } from '../../../src/core/answers/answerBatches.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { MessageId } from '../../../src/protocol/ids.ts';
 import { sessionId } from '../../support/ids.ts';

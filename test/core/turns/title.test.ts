@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { titleAfter } from '../../../src/core/turns/title.ts';
+import { titleAfter } from '../../../src/core/title.ts';
 import type { Message } from '../../../src/protocol/schemas/session.ts';
 import { aSession } from '../../store/builders.ts';
 import { messageId } from '../../support/ids.ts';

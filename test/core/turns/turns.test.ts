@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { silent } from '../../../src/core/ports/reporter.ts';
-import { nearLimitNotes } from '../../../src/core/turns/nearLimit.ts';
+import { nearLimitNotes } from '../../../src/core/answers/nearLimit.ts';
 import { CwmError, errorNameOf } from '../../../src/protocol/errors.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
 import { sessionId } from '../../support/ids.ts';

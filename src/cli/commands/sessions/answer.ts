@@ -1,11 +1,11 @@
 import { formatCount, formatDuration, formatTokens } from '../../../base/format.ts';
-import { readableText } from '../../../base/readableText.ts';
+import { readableLine, readableText } from '../../../base/readableText.ts';
 import type { RouteInput } from '../../../protocol/api.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { SendResult } from '../../../protocol/schemas/turn.ts';
 import type { Run } from '../../run.ts';
 
-type AnsweringRoute = 'send' | 'editMessage' | 'regenerate' | 'continueAnswer';
+type AnsweringRoute = 'send' | 'editMessage' | 'regenerate' | 'continueAnswer' | 'approveTools' | 'denyTools';
 
 /**
  * Asks for an answer and prints it while it arrives; a script gets it as one JSON object. What it cost is printed beside it, on stderr, so
@@ -55,6 +55,16 @@ export async function streamAnswer<Name extends AnsweringRoute>(
 const stopped = (session: string): string =>
   `[What came of the answer is stored: "cwm continue ${session}" asks for the rest.]\n`;
 
+/** What the user must decide on, and how. */
+function waiting({ session, pendingTools }: SendResult): string[] {
+  const calls = pendingTools?.calls.filter(({ why, decision }) => why !== undefined && decision === undefined) ?? [];
+  if (calls.length === 0) return [];
+  const shown = calls.map(
+    ({ id, name, arguments: given, why }) => `${readableLine(`${name} ${given}`)} (${why}) call ${id}`,
+  );
+  return [...shown, `"cwm session approve ${session}" or "cwm session deny ${session}" continues the turn`];
+}
+
 function evidence(result: SendResult): string {
   const { promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
@@ -67,5 +77,7 @@ function evidence(result: SendResult): string {
       : [
           `continued from the token ids; to render the conversation again would compute ${formatTokens(rerenderTokens)}`,
         ];
-  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes].map((said) => `[${said}]`).join('\n');
+  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes, ...waiting(result)]
+    .map((said) => `[${said}]`)
+    .join('\n');
 }

@@ -9,6 +9,7 @@ import { duration, projectUri, wholeNumber } from '../../arguments.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import { formatFacts, formatPage } from '../../terminal/layout.ts';
 import { withCommonOptions, withModelOption } from '../../run.ts';
+import { registerDecideTools } from './decideTools.ts';
 import { settingsInput, withSettingsOptions, type SettingsOptions } from './sessionSettings.ts';
 
 interface NewOptions extends SettingsOptions {
@@ -127,6 +128,8 @@ export function registerSession(program: Command, perform: Perform): void {
         run.print({ session: changed.id, ...changed }, (after) => expirySentence(after.id, after.expiresAt));
       });
     });
+
+  registerDecideTools(session, perform);
 
   withCommonOptions(session.command('delete'))
     .description('move a session to the trash')

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { RouteInput } from '../../../protocol/api.ts';
-import { agentRoles, sessionModes } from '../../../protocol/settings/sessionChoices.ts';
+import { agentRoles, sessionModes, toolPolicies } from '../../../protocol/settings/sessionChoices.ts';
 import { amount, collect, wholeNumber } from '../../arguments.ts';
 
 /** What `cwm session new` and `cwm session set` have in common. */
@@ -16,6 +16,10 @@ export interface SettingsOptions {
   readonly seed?: number;
   readonly mode?: (typeof sessionModes)[number];
   readonly role?: (typeof agentRoles)[number];
+  readonly tools?: (typeof toolPolicies)[number] | 'off';
+  readonly allowTool?: readonly string[];
+  readonly toolRounds?: number;
+  readonly toolTimeout?: number;
 }
 
 export const withSettingsOptions = (command: Command): Command =>
@@ -29,17 +33,28 @@ export const withSettingsOptions = (command: Command): Command =>
     .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1))
     .option('--stop <text>', 'a text that ends an answer; may be given several times', collect)
     .option('--seed <n>', 'the same seed draws the same answer', wholeNumber(0))
+    .addOption(
+      new Option(
+        '--tools <policy>',
+        'which tool calls run without a question; "off", the default: it has no tools',
+      ).choices([...toolPolicies, 'off']),
+    )
+    .option('--allow-tool <name>', 'a tool on the white list of --tools; may be given several times', collect)
+    .option('--tool-rounds <n>', 'rounds that "--tools auto-loop" runs by itself, 1 to 20; default 5', wholeNumber(1))
+    .option('--tool-timeout <s>', 'how long a tool may take, in seconds; default 30', wholeNumber(1))
     .addOption(new Option('--mode <mode>', 'whether answers are plans').choices(sessionModes))
     .addOption(new Option('--role <role>', 'whether tools may change things').choices(agentRoles));
 
 type Settings = Pick<
   RouteInput<'updateSession'>,
-  'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role'
+  'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools'
 >;
 
 /** The options as a route takes them; empty when none was given. */
 export function settingsInput(options: SettingsOptions): Settings {
   const { title, description, tag, systemPrompt, temperature, topP, maxTokens, stop, seed, mode, role } = options;
+  const { tools, allowTool, toolRounds: rounds, toolTimeout: timeoutSeconds } = options;
+  const limits = defined({ allowed: allowTool && [...allowTool], rounds, timeoutSeconds });
   const sampling = defined({ temperature, topP, maxTokens, stop: stop && [...stop], seed });
   return defined({
     title,
@@ -49,6 +64,7 @@ export function settingsInput(options: SettingsOptions): Settings {
     sampling: Object.keys(sampling).length === 0 ? undefined : sampling,
     mode,
     role,
+    tools: tools === 'off' ? null : tools && { policy: tools, ...limits },
   });
 }
 

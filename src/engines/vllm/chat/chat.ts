@@ -1,7 +1,9 @@
 import type { OnPiece } from '../../../core/ports/engine.ts';
+import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
 import { CwmError, isCwmError } from '../../../protocol/errors.ts';
 import { checkAnswer, quoted } from '../../http/body.ts';
 import type { StreamEvent } from '../../http/events.ts';
+import { StreamedCalls } from '../../http/toolWire.ts';
 import type { Link, LinkRequest } from '../../http/link.ts';
 import { parseJson } from '../../http/parseJson.ts';
 import { streamFailure } from '../../http/streamFailure.ts';
@@ -12,6 +14,7 @@ export interface ChatAnswer {
   readonly text: string;
   /** The model's reasoning, where the server separates it from the answer. */
   readonly reasoning: string;
+  readonly toolCalls: readonly ToolCall[];
   /** Null when the server does not return ids. */
   readonly promptIds: readonly number[] | null;
   /** Null also when the server left some out: when a text came without ids, or with fewer than the server counts. */
@@ -41,6 +44,7 @@ export async function readChat(
   const startedMs = elapsedMs();
   let text = '';
   let reasoning = '';
+  const called = new StreamedCalls();
   let promptIds: readonly number[] | null = null;
   let outputIds: number[] | null = null;
   let finishReason: string | null = null;
@@ -71,15 +75,16 @@ export async function readChat(
       // An answer that came in one piece, where a stream was asked for.
       hasEnded ||= Boolean(choice.message);
       const said = saidIn(choice);
+      const toolCall = called.push((choice.delta ?? choice.message)?.tool_calls);
       if (choice.token_ids) (outputIds ??= []).push(...choice.token_ids);
       else isIncomplete ||= said.text !== '' || said.reasoning !== '';
-      if (said.text !== '' || said.reasoning !== '' || (choice.token_ids?.length ?? 0) > 0)
+      if (said.text !== '' || said.reasoning !== '' || toolCall !== '' || (choice.token_ids?.length ?? 0) > 0)
         firstTokenMs ??= elapsedMs();
       finishReason = choice.finish_reason || finishReason;
       reasoning += said.reasoning;
       text += said.text;
-      if (said.text !== '' || said.reasoning !== '' || choice.token_ids)
-        onPiece({ ...said, ids: choice.token_ids ?? [] });
+      if (said.text !== '' || said.reasoning !== '' || toolCall !== '' || choice.token_ids)
+        onPiece({ ...said, toolCall, ids: choice.token_ids ?? [] });
     }
   } catch (error) {
     if (!isWhole() || !isCwmError(error, 'StreamCut', 'EngineTimeout')) throw error;
@@ -91,6 +96,7 @@ export async function readChat(
   return {
     text: text.toWellFormed(),
     reasoning: reasoning.toWellFormed(),
+    toolCalls: called.calls,
     promptIds,
     outputIds: isIncomplete || isFewer(outputIds, usage) ? null : outputIds,
     finishReason: commonReason(finishReason),

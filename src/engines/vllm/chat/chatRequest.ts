@@ -1,4 +1,5 @@
 import type { GenerateRequest } from '../../../core/ports/engine.ts';
+import { wireTools } from '../../http/toolWire.ts';
 import type { LinkRequest } from '../../http/link.ts';
 import { openAiMessages } from '../../openAiMessages.ts';
 
@@ -13,6 +14,7 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
   body: {
     model,
     messages: openAiMessages(request.messages),
+    ...wireTools(request.tools),
     max_tokens: request.maxTokens,
     temperature: request.temperature,
     ...drawing(request, []),

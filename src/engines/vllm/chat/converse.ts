@@ -38,7 +38,7 @@ export async function converse(
 ): Promise<Conversed> {
   let hasBegun = false;
   const hear: OnPiece = (piece) => {
-    hasBegun ||= Boolean(piece.text) || Boolean(piece.reasoning);
+    hasBegun ||= Boolean(piece.text) || Boolean(piece.reasoning) || Boolean(piece.toolCall);
     onPiece(piece);
   };
   try {

@@ -1,5 +1,5 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
-import type { AnswerPart } from '../../protocol/schemas/answerChunk.ts';
+import { answerParts, type AnswerPart } from '../../protocol/schemas/answerChunk.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { AnswerLog, BegunAnswer } from '../ports/answerLog.ts';
 import type { AnswerPiece } from '../ports/engine.ts';
@@ -40,21 +40,21 @@ export class AnswerUnderWay {
     this.begun = { ...begun, given: [reasoning, text].filter((said) => said !== '').length };
     this.#before = before;
     this.#batches = new AnswerBatches(log, () => this.#head());
-    this.#add(reasoning, text, []);
+    this.#add({ reasoning, text }, []);
   }
 
   /** @returns the chunks that the piece makes. */
-  take({ text = '', reasoning = '', ids = [], promptIds }: AnswerPiece): readonly NumberedChunk[] {
+  take({ text = '', reasoning = '', toolCall = '', ids = [], promptIds }: AnswerPiece): readonly NumberedChunk[] {
     // Until something is said, the engine may take another form of the prompt.
     if (promptIds && promptIds.length > 0 && !this.hasContent) this.#promptIds = promptIds;
     this.#heldIds.push(...ids);
-    if (text === '' && reasoning === '') return [];
+    if (text === '' && reasoning === '' && toolCall === '') return [];
     // An id is missing where text comes without any.
     this.#givesIds &&= this.#heldIds.length > 0;
     const told = this.#heldIds;
     this.#heldIds = [];
     this.#outputIds.push(...told);
-    return this.#add(reasoning, text, told);
+    return this.#add({ reasoning, text, tool: toolCall }, told);
   }
 
   /** The chunks after this one. */
@@ -107,14 +107,12 @@ export class AnswerUnderWay {
     return { session, answer: answer.id, ...begun, prompt: { shared, ids: promptIds.slice(shared) } };
   }
 
-  #add(reasoning: string, text: string, ids: readonly number[]): readonly NumberedChunk[] {
-    const parts = [
-      { part: 'reasoning', text: reasoning },
-      { part: 'text', text },
-    ] as const;
-    const added = parts
-      .filter((chunk) => chunk.text !== '')
-      .map((chunk, at) => ({ sequence: this.#chunks.length + at + 1, ...chunk }));
+  #add(said: Readonly<Partial<Record<AnswerPart, string>>>, ids: readonly number[]): readonly NumberedChunk[] {
+    const added: NumberedChunk[] = [];
+    for (const part of answerParts) {
+      const text = said[part] ?? '';
+      if (text !== '') added.push({ sequence: this.#chunks.length + added.length + 1, part, text });
+    }
     this.#chunks.push(...added);
     this.#batches.add(
       added.map(({ part, text }) => ({ part, text })),
@@ -124,7 +122,7 @@ export class AnswerUnderWay {
   }
 }
 
-/** The answer with what its chunks say. */
+/** The answer with what its chunks say. Half a tool call is nothing that could be run. */
 export function withSaid(
   answer: Message,
   chunks: readonly { readonly part: AnswerPart; readonly text: string }[],

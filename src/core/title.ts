@@ -1,5 +1,5 @@
-import { firstWords } from '../../base/readableText.ts';
-import type { Message, Session } from '../../protocol/schemas/session.ts';
+import { firstWords } from '../base/readableText.ts';
+import type { Message, Session } from '../protocol/schemas/session.ts';
 
 /** The session's title after these messages: the first words of the first one, unless it has another than its id already. */
 export function titleAfter({ id, title }: Session, added: readonly Message[]): string {

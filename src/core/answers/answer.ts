@@ -26,13 +26,17 @@ export const logNotes = (failure: unknown): string[] =>
   failure === null ? [] : [`While the answer came, it could not be copied to the disk: ${toCwmError(failure).message}`];
 
 /** Warnings about an answer for the user, in plain words. */
-export function answerNotes({ text, finishReason, cut, notes = [] }: Generation, maxTokens: number): string[] {
+export function answerNotes(
+  { text, finishReason, cut, notes = [] }: Generation,
+  maxTokens: number,
+  callsTools = false,
+): string[] {
   const limit = `${maxTokens.toLocaleString('en-US')} ${maxTokens === 1 ? 'token' : 'tokens'}`;
   return [
     ...(finishReason === 'length'
       ? [`The answer was cut at its limit of ${limit} or less: send "Continue" for the rest, or allow a longer answer.`]
       : []),
-    ...(text.trim() === '' ? ['The model ended its answer at once: the answer is empty.'] : []),
+    ...(text.trim() === '' && !callsTools ? ['The model ended its answer at once: the answer is empty.'] : []),
     ...cutNotes(cut),
     ...notes,
   ];

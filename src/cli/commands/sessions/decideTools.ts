@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { projectUri } from '../../arguments.ts';
+import type { Perform } from '../../action.ts';
+import { withCommonOptions } from '../../run.ts';
+import { streamAnswer } from './answer.ts';
+
+/** Commands about tool calls that wait for the user. @param session the command "cwm session". */
+export function registerDecideTools(session: Command, perform: Perform): void {
+  const calls = (command: Command): Command =>
+    withCommonOptions(command)
+      .argument('<session>', "the session's id")
+      .argument('[call...]', 'ids of the tool calls; all that wait by default');
+
+  calls(session.command('approve'))
+    .description('allow tool calls that wait for you, and continue the turn')
+    .option('--for-session', 'do not ask for these tools again in this session, unless they are dangerous')
+    .action((id: string, named: string[], { forSession, ...common }: { forSession?: boolean }) =>
+      perform(common, (run) =>
+        streamAnswer(run, 'approveTools', { session: id, ...chosen(named), forSession, ...run.onEngine }),
+      ),
+    );
+
+  calls(session.command('deny'))
+    .description('refuse tool calls that wait for you, and continue the turn')
+    .option('--reason <text>', 'the reason that the model gets')
+    .action((id: string, named: string[], { reason, ...common }: { reason?: string }) =>
+      perform(common, (run) =>
+        streamAnswer(run, 'denyTools', { session: id, ...chosen(named), reason, ...run.onEngine }),
+      ),
+    );
+
+  withCommonOptions(session.command('cancel'))
+    .description('stop the answer that comes, or end a turn that waits for you; what came of the answer stays')
+    .argument('<session>', "the session's id")
+    .action((id: string, common: object) =>
+      perform(common, async (run) => {
+        run.print(await run.call('cancelTurn', { session: id }), () => `Session ${id} is at rest.`);
+      }),
+    );
+}
+
+/** `cwm trust`: whether the MCP servers that a folder names may be started. */
+export function registerTrust(program: Command, perform: Perform): void {
+  withCommonOptions(program.command('trust'))
+    .description("let sessions of a folder start the MCP servers that the folder's .vscode/mcp.json names")
+    .argument('[folder]', 'the folder; this one by default')
+    .option('--revoke', 'trust it no more')
+    .action((folder: string | undefined, { revoke, ...common }: { revoke?: boolean }) =>
+      perform(common, async (run) => {
+        const project = await projectUri(folder ?? '.', run.terminal.cwd);
+        run.print(await run.call('trustProject', { project, trusted: !revoke }), ({ trusted }) =>
+          trusted ? `Trusted: ${project}` : `Not trusted any more: ${project}`,
+        );
+      }),
+    );
+}
+
+const chosen = (named: readonly string[]): { calls?: string[] } => (named.length === 0 ? {} : { calls: [...named] });

@@ -1,0 +1,69 @@
+import type { ToolCall, ToolSettings, PendingCall } from '../../protocol/schemas/toolCall.ts';
+import type { SessionSettings } from '../../protocol/schemas/sessionSettings.ts';
+import type { Tool } from '../ports/tools.ts';
+
+/** Parts of names of tools that destroy, run or overwrite something: their calls are always asked for. */
+const dangerousNames =
+  /(?:^|[^a-z])(?:delete|remove|write|execute|exec|modify|edit|run|shell|command|move|rename|create|kill|drop|overwrite|install|push)(?![a-z])/;
+
+/** Words of a name, whether it is in camel case or has marks between them. */
+const wordsOf = (name: string): string => name.replaceAll(/([a-z\d])([A-Z])/g, '$1_$2').toLowerCase();
+
+export const isDangerous = ({ name, isDestructive, readsOnly }: Omit<Tool, 'description' | 'inputSchema'>): boolean =>
+  dangerousNames.test(wordsOf(name)) || (isDestructive && !readsOnly);
+
+/** Rounds after each message of the user's that `auto-loop` runs by itself. */
+const defaultRounds = 5;
+/** The user is asked after so many rounds under any policy: a model can call tools for ever. */
+const mostRounds = 20;
+/** And after so long. */
+const loopMs = 5 * 60_000;
+
+export interface Gate {
+  readonly settings: SessionSettings;
+  /** Tools that the user approved for the rest of the session. */
+  readonly approved: readonly string[];
+  readonly tools: ReadonlyMap<string, Tool>;
+  /** Rounds of tool calls since the user's last message, this one included. */
+  readonly round: number;
+  /** Since the user's last message or decision. */
+  readonly elapsedMs: number;
+}
+
+/** Each call, with why the user must decide on it, if so; and denied where nobody may allow it. */
+export const gated = (gate: Gate, calls: readonly ToolCall[]): PendingCall[] =>
+  calls.map((call) => ({ ...call, ...verdictOn(gate, call) }));
+
+function verdictOn(gate: Gate, { name }: ToolCall): Pick<PendingCall, 'why' | 'decision' | 'reason'> {
+  const tool = gate.tools.get(name);
+  // The model gets told that there is none, which needs no question.
+  if (!tool) return {};
+  const readsOnly = tool.readsOnly && !isDangerous(tool);
+  const { role, mode, tools: policy } = gate.settings;
+  if (!readsOnly && (role === 'planner' || mode === 'plan'))
+    return { decision: 'denied', reason: 'This session plans: its tools may only read.' };
+  const why = policy ? whyAsk(gate, policy, tool) : 'The session has no tools any more.';
+  return why === null ? {} : { why };
+}
+
+function whyAsk({ approved, round, elapsedMs }: Gate, settings: ToolSettings, tool: Tool): string | null {
+  if (isDangerous(tool)) return 'The tool may change or destroy something.';
+  if (round > mostRounds) return `The model has called tools ${mostRounds} times in a row.`;
+  if (elapsedMs > loopMs) return `The model has called tools for ${loopMs / 60_000} minutes.`;
+  if (approved.includes(tool.name)) return null;
+  switch (settings.policy) {
+    case 'manual':
+      return 'Every call of a tool is asked for.';
+    case 'auto-approve':
+      return null;
+    case 'white-list':
+      return settings.allowed?.includes(tool.name) ? null : 'The tool is not on the white list.';
+    case 'auto-loop': {
+      const { rounds = defaultRounds } = settings;
+      return round <= rounds ? null : `The model has called tools ${rounds} times in a row.`;
+    }
+  }
+}
+
+/** Whether the user must decide before anything runs. */
+export const isUndecided = ({ why, decision }: PendingCall): boolean => why !== undefined && decision === undefined;

@@ -1,0 +1,131 @@
+import { toCwmError, CwmError } from '../../protocol/errors.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
+import type { PendingTools } from '../../protocol/schemas/toolCall.ts';
+import type { SendResult } from '../../protocol/schemas/turn.ts';
+import { answerNotes } from '../answers/answer.ts';
+import type { CoreContext } from '../context.ts';
+import type { Generation } from '../ports/engine.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import type { Tool } from '../ports/tools.ts';
+import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
+import { hasPictures } from '../prompt/pictures.ts';
+import { gated, isUndecided } from '../tools/policy.ts';
+import { namedCalls } from '../tools/toolCalls.ts';
+import { generate, type Generated, type GenerateOptions } from './generate.ts';
+import { keepTurn } from './keepTurn.ts';
+import { runCalls } from './runCalls.ts';
+import { sendResult } from './sendResult.ts';
+import { newMessage, type Turn } from './turn.ts';
+import { beginAnswer } from './turns.ts';
+
+export interface Conversing {
+  readonly sampling: Pick<GenerateOptions, 'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed'>;
+  readonly continueFrom: ContinueFrom | undefined;
+  readonly reporter: Reporter;
+}
+
+/** Where a conversation stands. */
+export interface Standing {
+  /** Messages that the model has not answered: the user's, or none behind results of tools. */
+  readonly added: readonly Message[];
+  /** They are stored already. */
+  readonly inPool: boolean;
+  /** Rounds of tool calls since the user's last message, the next one included. */
+  readonly round: number;
+}
+
+/**
+ * Has the model answer. When it calls tools, they run and the model gets their results, again and again, until it calls none or the user must
+ * decide: the result says which.
+ */
+export async function converse(
+  core: CoreContext,
+  turn: Turn,
+  from: Standing,
+  conversing: Conversing,
+  signal: AbortSignal,
+): Promise<SendResult> {
+  const startedMs = core.clock.elapsedMs();
+  let { added, inPool, round } = from;
+  const toolNotes: string[] = [];
+  for (;;) {
+    const found = await toolsOf(core, turn, signal);
+    toolNotes.push(...found.notes.filter((note) => !toolNotes.includes(note)));
+    const { blank, generated } = await answerOnce(
+      core,
+      turn,
+      { added, inPool, tools: found.tools },
+      conversing,
+      signal,
+    );
+    const { generation } = generated;
+    const calls = namedCalls(generation.toolCalls ?? []);
+    const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
+    const gate = {
+      settings: turn.session.settings ?? {},
+      approved: turn.session.approvedTools ?? [],
+      tools,
+      round,
+      elapsedMs: core.clock.elapsedMs() - startedMs,
+    };
+    const pending: PendingTools | null = calls.length === 0 ? null : { calls: gated(gate, calls), round };
+    const event = pending?.calls.some(isUndecided) ? 'needApproval' : 'runTools';
+    const message = { ...blank, ...contentOf(generation, pending) };
+    const ended = await keepTurn(core, turn, [...added, message], generation, signal, pending && { pending, event });
+    const notes = [...answerNotes(generation, conversing.sampling.maxTokens, pending !== null), ...toolNotes];
+    const result = sendResult(turn, message, generated, ended, notes);
+    if (!pending) return result;
+    if (event === 'needApproval') return { ...result, pendingTools: pending };
+    await runCalls(core, turn, tools, signal, conversing.reporter);
+    [added, inPool, round] = [[], true, round + 1];
+  }
+}
+
+async function toolsOf(
+  core: CoreContext,
+  { session }: Turn,
+  signal: AbortSignal,
+): Promise<{ readonly tools: readonly Tool[]; readonly notes: readonly string[] }> {
+  return session.settings?.tools ? core.tools.list(session.project, signal) : { tools: [], notes: [] };
+}
+
+interface Asked extends Omit<Standing, 'round'> {
+  readonly tools: readonly Tool[];
+}
+
+async function answerOnce(
+  core: CoreContext,
+  turn: Turn,
+  { added, inPool, tools }: Asked,
+  { sampling, continueFrom, reporter }: Conversing,
+  signal: AbortSignal,
+): Promise<{ readonly blank: Message; readonly generated: Generated }> {
+  const [question = null] = added;
+  const blank = newMessage(core, [...turn.messages, ...added], 'assistant', { type: 'text', text: '' });
+  await beginAnswer(core, turn, inPool ? null : question, blank);
+  reporter.begun(blank.id);
+  const options = { ...sampling, continueFrom, reporter, tools, addGenerationPrompt: true };
+  try {
+    return { blank, generated: await generate(core, turn, added, options, signal) };
+  } catch (error) {
+    const failure = toCwmError(error);
+    if (failure.context?.['answer'] !== undefined || turn.session.draft === null) throw failure;
+    throw new CwmError(failure.name, failure.message, {
+      hint: `${failure.hint} Your text is saved as a draft${hasPictures(added) ? ', without its pictures' : ''}.`,
+      context: { ...failure.context, draftKept: true },
+      cause: error,
+    });
+  }
+}
+
+function contentOf(
+  { text, reasoning = '', finishReason }: Generation,
+  pending: PendingTools | null,
+): Pick<Message, 'content' | 'cut'> {
+  const said = { text, ...(reasoning !== '' && { reasoning }) };
+  if (!pending) {
+    return { content: { type: 'text', ...said }, ...(finishReason === 'length' && { cut: 'limit' as const }) };
+  }
+  const calls = pending.calls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given }));
+  return { content: { type: 'tool-calls', ...said, calls } };
+}

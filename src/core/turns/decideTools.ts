@@ -1,0 +1,141 @@
+import type { RouteInput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId, type MessageId } from '../../protocol/ids.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { PendingCall, PendingTools } from '../../protocol/schemas/toolCall.ts';
+import type { SendResult } from '../../protocol/schemas/turn.ts';
+import type { CoreContext } from '../context.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import { isDangerous, isUndecided } from '../tools/policy.ts';
+import { headOf } from './branchAt.ts';
+import { converse } from './converse.ts';
+import { advance, isPaused } from './machine.ts';
+import { runCalls } from './runCalls.ts';
+import { samplingOf } from './send.ts';
+import { closeCalls } from './toolResults.ts';
+import { updateRecord } from './turn.ts';
+import { resumeTurn, withTurn } from './turns.ts';
+
+/**
+ * Allows tool calls that the session waits with, all or the named ones. Once each is decided on, they run and the turn goes on.
+ *
+ * @throws CwmError InvalidSessionId, SessionNotFound, InvalidTransition (nothing waits), InvalidParameter (no such call), and as `send`.
+ */
+export const approveTools = (
+  core: CoreContext,
+  input: RouteInput<'approveTools'>,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<SendResult> => decide(core, input, { decision: 'approved' }, input.forSession ?? false, signal, reporter);
+
+/** Refuses them; the model is told so, and why. @throws CwmError as {@link approveTools}. */
+export const denyTools = (
+  core: CoreContext,
+  input: RouteInput<'denyTools'>,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<SendResult> =>
+  decide(core, input, { decision: 'denied', ...(input.reason && { reason: input.reason }) }, false, signal, reporter);
+
+/**
+ * Stops the turn that runs, or ends the one that waits for a decision. What came of an answer stays.
+ *
+ * @throws CwmError InvalidSessionId, SessionNotFound.
+ */
+export async function cancelTurn(
+  core: CoreContext,
+  input: RouteInput<'cancelTurn'>,
+  signal: AbortSignal,
+): Promise<Session> {
+  const id = parseSessionId(input.session);
+  core.running.get(id)?.abort(new CwmError('Cancelled', 'The turn was cancelled.'));
+  return core.turns.run(
+    id,
+    async () => {
+      const session = await core.store.sessions.get(id);
+      if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
+      return isPaused(session) ? closeCalls(core, session, 'cancel') : session;
+    },
+    signal,
+  );
+}
+
+type Decision = Pick<PendingCall, 'decision' | 'reason'>;
+type Deciding = Pick<RouteInput<'approveTools'>, 'session' | 'calls' | 'engine' | 'maxTokens' | 'temperature'>;
+
+function decide(
+  core: CoreContext,
+  input: Deciding,
+  decision: Decision,
+  forSession: boolean,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<SendResult> {
+  const startedMs = core.clock.elapsedMs();
+  return withTurn(
+    core,
+    parseSessionId(input.session),
+    signal,
+    async (session, signal) => {
+      const pending = decided(session, input.calls, decision);
+      if (pending.calls.some(isUndecided)) {
+        const waiting = await updateRecord(core, session, { pendingTools: pending });
+        return stillWaiting(waiting, pending);
+      }
+      // A model server that does not answer leaves the decision to be made again.
+      const turn = await resumeTurn(core, session, input.engine ?? session.engine, signal);
+      const { tools: found } = await core.tools.list(session.project, signal);
+      const tools = new Map(found.map((tool) => [tool.name, tool]));
+      const approved = forSession
+        ? pending.calls.map(({ name }) => tools.get(name)).filter((tool) => tool && !isDangerous(tool))
+        : [];
+      const runs = pending.calls.some((call) => call.decision !== 'denied');
+      turn.session = await updateRecord(core, runs ? advance(session, 'runTools') : session, {
+        pendingTools: pending,
+        approvedTools: [...new Set([...(session.approvedTools ?? []), ...approved.map((tool) => tool?.name ?? '')])],
+      });
+      await runCalls(core, turn, tools, signal, reporter);
+      const sampling = samplingOf(session, { maxTokens: input.maxTokens, temperature: input.temperature });
+      const standing = { added: [], inPool: true, round: pending.round + 1 };
+      const said = await converse(core, turn, standing, { sampling, continueFrom: undefined, reporter }, signal);
+      return { ...said, fromVersion: session.version, ms: core.clock.elapsedMs() - startedMs };
+    },
+    { decides: true },
+  );
+}
+
+/** @throws CwmError InvalidTransition, InvalidParameter. */
+function decided(session: Session, named: readonly string[] | undefined, decision: Decision): PendingTools {
+  const { pendingTools, id } = session;
+  if (!isPaused(session) || !pendingTools)
+    throw new CwmError('InvalidTransition', `Session "${id}" waits for no decision about tool calls.`);
+  const open = pendingTools.calls.filter(isUndecided).map((call) => call.id);
+  const foreign = named?.find((call) => !open.includes(call));
+  if (foreign !== undefined) {
+    throw new CwmError(
+      'InvalidParameter',
+      `No tool call "${foreign}" waits for a decision. These do: ${open.join(', ')}.`,
+    );
+  }
+  const chosen = new Set(named ?? open);
+  return {
+    ...pendingTools,
+    calls: pendingTools.calls.map((call) => (chosen.has(call.id) ? { ...call, ...decision } : call)),
+  };
+}
+
+const stillWaiting = (session: Session, pendingTools: PendingTools): SendResult => ({
+  session: session.id,
+  version: session.version,
+  text: '',
+  messageId: headOf(session) as MessageId,
+  promptTokens: 0,
+  outputIds: [],
+  cachedTokens: null,
+  finishReason: 'tool_calls',
+  timeToFirstTokenMs: null,
+  ms: 0,
+  prefixBreak: null,
+  pendingTools,
+  notes: [],
+});

@@ -1,0 +1,77 @@
+import { toCwmError } from '../../protocol/errors.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { PendingCall } from '../../protocol/schemas/toolCall.ts';
+import type { CoreContext } from '../context.ts';
+import type { Reporter } from '../ports/reporter.ts';
+import type { Tool } from '../ports/tools.ts';
+import { parseArguments } from '../tools/toolCalls.ts';
+import { isPaused } from './machine.ts';
+import { closeCalls, storeResult, type ToolResult } from './toolResults.ts';
+import type { Turn } from './turn.ts';
+
+const defaultTimeoutSeconds = 30;
+
+/**
+ * Runs the pending calls one after another and stores what comes of each at once. Whoever stops the turn stops it after the tool that runs.
+ *
+ * @throws what `signal` was aborted with; each call has a result then, too.
+ */
+export async function runCalls(
+  core: CoreContext,
+  turn: Turn,
+  tools: ReadonlyMap<string, Tool>,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<void> {
+  const last = isPaused(turn.session) ? 'denied' : 'toolsDone';
+  for (;;) {
+    const call = turn.session.pendingTools?.calls[0];
+    if (!call) return;
+    if (signal.aborted) {
+      turn.session = await closeCalls(core, turn.session, 'cancel');
+      signal.throwIfAborted();
+    }
+    reporter.progress(`Running the tool ${call.name}`);
+    const result = await resultOf(core, turn.session, call, tools);
+    const stored = await storeResult(core, turn.session, turn.messages, result, [last]);
+    turn.session = stored.session;
+    turn.messages = stored.messages;
+  }
+}
+
+async function resultOf(
+  core: CoreContext,
+  session: Session,
+  { name, arguments: text, decision, reason }: PendingCall,
+  tools: ReadonlyMap<string, Tool>,
+): Promise<ToolResult> {
+  const failed = (why: string): ToolResult => ({ text: why, outcome: 'failed' });
+  if (decision === 'denied')
+    return { text: `This call was not allowed.${reason ? ` ${reason}` : ''}`, outcome: 'denied' };
+  if (!tools.has(name))
+    return failed(`There is no tool "${name}". There are: ${[...tools.keys()].join(', ') || 'none'}.`);
+  const parsed = parseArguments(text);
+  if ('problem' in parsed) return failed(`${parsed.problem} The tool did not run.`);
+  const seconds = session.settings?.tools?.timeoutSeconds ?? defaultTimeoutSeconds;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), seconds * 1000);
+  try {
+    const answer = await Promise.race([
+      core.tools.call(session.project, name, parsed.given, late.signal),
+      rejectedBy(late.signal),
+    ]);
+    return { text: answer.text, outcome: answer.hasFailed ? 'failed' : 'done' };
+  } catch (error) {
+    return failed(
+      late.signal.aborted
+        ? `The tool gave no result within ${seconds} seconds.`
+        : `The tool failed: ${toCwmError(error).message}`,
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A tool that heeds no abort must not hold up the turn. */
+const rejectedBy = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));

@@ -1,0 +1,63 @@
+import type { ToolDefinition } from '../../core/ports/tools.ts';
+import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
+
+export const wireTools = (tools: readonly ToolDefinition[] | undefined): { readonly tools?: object[] } =>
+  tools === undefined || tools.length === 0
+    ? {}
+    : {
+        tools: tools.map(({ name, description, inputSchema }) => ({
+          type: 'function',
+          function: { name, description, parameters: inputSchema },
+        })),
+      };
+
+/** Collects the tool calls of an answer, whose pieces come one by one and in any order of calls. */
+export class StreamedCalls {
+  readonly #calls = new Map<number, { id: string; name: string; arguments: string }>();
+
+  /**
+   * @param value what the piece has as `tool_calls`, in any form; what is no call is ignored.
+   * @returns what to show of it: names, and behind each its arguments.
+   */
+  push(value: unknown): string {
+    if (!Array.isArray(value)) return '';
+    let shown = '';
+    for (const [place, each] of value.entries()) {
+      const { index, id, function: called } = fieldsOf(each);
+      const { name, arguments: given } = fieldsOf(called);
+      if (called === undefined) continue;
+      const at = typeof index === 'number' ? index : this.#placeOf(id, place);
+      const known = this.#calls.get(at);
+      const call = known ?? { id: '', name: '', arguments: '' };
+      if (!known) {
+        if (this.#calls.size > 0) shown += '\n';
+        this.#calls.set(at, call);
+      }
+      if (typeof id === 'string' && id !== '') call.id = id;
+      if (typeof name === 'string' && name !== '' && call.name !== name) {
+        call.name += name;
+        shown += `${name} `;
+      }
+      const piece =
+        typeof given === 'string' ? given : given === undefined || given === null ? '' : JSON.stringify(given);
+      call.arguments += piece;
+      shown += piece;
+    }
+    return shown;
+  }
+
+  /** In the order in which they began. */
+  get calls(): ToolCall[] {
+    return [...this.#calls.values()];
+  }
+
+  /** Servers that give a call in one piece may number none. */
+  #placeOf(id: unknown, place: number): number {
+    if (typeof id !== 'string' || id === '') return place;
+    const known = [...this.#calls].find(([, call]) => call.id === id);
+    return known?.[0] ?? this.#calls.size;
+  }
+}
+
+const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};

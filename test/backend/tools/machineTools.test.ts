@@ -1,0 +1,157 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MachineTools } from '../../../src/backend/tools/machineTools.ts';
+import { parseProjectUri, type ProjectUri } from '../../../src/protocol/ids.ts';
+import { temporaryDirectories } from '../support/temporaryDirectory.ts';
+
+const require = createRequire(import.meta.url);
+/** The program of a package, as its package.json names it. */
+function programOf(name: string): string {
+  const manifest = require.resolve(`${name}/package.json`);
+  const { bin } = require(manifest) as { bin: Record<string, string> };
+  return join(dirname(manifest), Object.values(bin)[0]!);
+}
+const bad = fileURLToPath(new URL('badMcpServer.mjs', import.meta.url));
+
+const makeDirectory = temporaryDirectories();
+const never = new AbortController().signal;
+let folder: string;
+let project: ProjectUri;
+let userConfig: string;
+let isTrusted: boolean;
+let tools: MachineTools;
+
+beforeEach(() => {
+  folder = makeDirectory();
+  project = parseProjectUri(pathToFileURL(folder).href);
+  userConfig = join(makeDirectory(), 'mcp.json');
+  isTrusted = false;
+  tools = new MachineTools({ userConfig, isTrusted: async () => isTrusted });
+});
+afterEach(() => tools.close());
+
+const write = (path: string, text: string): void => {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), text);
+};
+const node = (...args: string[]) => ({ command: process.execPath, args });
+const call = (name: string, given: object = {}, signal = never) => tools.call(project, name, { ...given }, signal);
+const names = async (): Promise<string[]> => (await tools.list(project, never)).tools.map(({ name }) => name);
+
+describe('the workspace tools', () => {
+  beforeEach(() => {
+    write('src/a.ts', 'export const answer = 42;\nexport const Other = 1;\n');
+    write('.gitignore', 'build/\n');
+    mkdirSync(join(folder, '.git'));
+    write('build/out.js', 'answer');
+    write('.env', 'KEY=answer');
+    write('long.txt', 'line\n'.repeat(20_000));
+    writeFileSync(join(folder, 'binary'), Buffer.from([0, 1, 2]));
+  });
+
+  test('S4-14 list, read and search the project, and leave out what git ignores and what may be secret', async () => {
+    expect(await names()).toEqual(['list_files', 'read_file', 'search_files']);
+    expect(await call('list_files')).toEqual({ text: '.gitignore\nbinary\nlong.txt\nsrc/a.ts', hasFailed: false });
+    expect((await call('read_file', { path: 'src/a.ts', from: 2, lines: 1 })).text).toBe('export const Other = 1;');
+    expect((await call('search_files', { text: 'ANSWER' })).text).toBe('src/a.ts:1: export const answer = 42;');
+    const long = (await call('read_file', { path: 'long.txt' })).text;
+    expect(long.length).toBeLessThan(33_000);
+    expect(long).toMatch(/Cut behind line \d+ of 20001/);
+  });
+
+  test.each([
+    ['../secret', 'outside'],
+    ['/etc/passwd', 'outside'],
+    ['link', 'outside'],
+    ['none', 'There is no'],
+    ['build/out.js', 'ignored by git'],
+    ['.env', 'secrets'],
+    ['.git/config', 'There is no'],
+    ['binary', 'no text file'],
+    ['src', 'no text file'],
+  ])('S4-14 nothing is read of %s', async (path, why) => {
+    symlinkSync('/etc/hosts', join(folder, 'link'));
+    const { text, hasFailed } = await call('read_file', { path });
+    expect(hasFailed).toBe(true);
+    expect(text).toContain(why);
+  });
+
+  test('arguments of another form are refused in words', async () => {
+    expect(await call('read_file', { path: 5 })).toMatchObject({
+      hasFailed: true,
+      text: expect.stringContaining('"path"'),
+    });
+  });
+});
+
+describe('MCP servers', () => {
+  test('of the user and of a trusted folder are started, real ones nobody here wrote, and their tools work', async () => {
+    write('notes/today.txt', 'Buy milk.');
+    writeFileSync(
+      userConfig,
+      `{ // the user's own
+        "servers": { "all": ${JSON.stringify({ type: 'stdio', ...node(programOf('@modelcontextprotocol/server-everything')) })}, } }`,
+    );
+    write(
+      '.vscode/mcp.json',
+      JSON.stringify({
+        servers: { fs: node(programOf('@modelcontextprotocol/server-filesystem'), '${workspaceFolder}') },
+      }),
+    );
+    const before = await tools.list(project, never);
+    expect(before.tools.some(({ name }) => name.startsWith('fs_'))).toBe(false);
+    expect(before.notes).toEqual([expect.stringContaining('have not trusted')]);
+    isTrusted = true;
+    const { tools: found, notes } = await tools.list(project, never);
+    expect(notes).toEqual([]);
+    const byName = new Map(found.map((tool) => [tool.name, tool]));
+    expect(byName.get('fs_read_text_file')).toMatchObject({ readsOnly: true });
+    expect(byName.get('fs_write_file')).toMatchObject({ readsOnly: false, isDestructive: true });
+    expect([...byName.keys()]).toEqual([...byName.keys()].sort());
+    expect(await call('all_echo', { message: 'hello' })).toEqual({ text: 'Echo: hello', hasFailed: false });
+    expect(await call('fs_read_text_file', { path: join(folder, 'notes/today.txt') })).toMatchObject({
+      text: 'Buy milk.',
+    });
+    const outside = await call('fs_read_text_file', { path: '/etc/passwd' });
+    expect(outside).toMatchObject({ hasFailed: true, text: expect.stringMatching(/denied|outside/i) });
+  });
+
+  test('that cannot be used cost only themselves, and say why', async () => {
+    const servers = {
+      gone: { command: join(folder, 'no-such-program') },
+      dies: node('-e', 'console.error("no licence"); process.exit(1)'),
+      asks: { command: 'x', args: ['${input:token}'] },
+      odd: { image: 'x' },
+      bad: node(bad),
+    };
+    writeFileSync(userConfig, JSON.stringify({ servers }));
+    const { tools: found, notes } = await tools.list(project, never);
+    expect(found.map(({ name }) => name)).toContain('bad_fine');
+    expect(notes.toSorted()).toEqual([
+      expect.stringContaining('"asks" of'),
+      expect.stringContaining('"dies" cannot be used'),
+      expect.stringContaining('"gone" cannot be used'),
+      expect.stringContaining('"odd" of'),
+    ]);
+    writeFileSync(userConfig, 'no JSON at all');
+    expect((await tools.list(project, never)).notes).toEqual([`${userConfig} is no list of MCP servers.`]);
+  });
+
+  test('a server that floods, writes garbage, hangs or answers another call holds up nothing; one that dies is started again', async () => {
+    writeFileSync(userConfig, JSON.stringify({ servers: { bad: node(bad) } }));
+    expect((await call('bad_flood')).text).toHaveLength(3_000_000);
+    expect(await call('bad_garbage')).toMatchObject({ text: 'behind garbage' });
+    for (const name of ['bad_hang', 'bad_wrong_id']) {
+      const late = new AbortController();
+      const waiting = call(name, {}, late.signal);
+      expect(await call('bad_fine')).toMatchObject({ text: 'fine' });
+      late.abort();
+      await expect(waiting).rejects.toThrow();
+    }
+    await expect(call('bad_die')).rejects.toThrow();
+    expect(await call('bad_fine')).toMatchObject({ text: 'fine' });
+  });
+});
