@@ -88,6 +88,7 @@ export class FakeEngine implements Engine {
   readonly offered: (readonly string[])[] = [];
   calls: string[] = [];
   takesTokenIds = true;
+  noToolsWhy: string | undefined;
   /** Whether its model sees pictures; undefined where it does not say. Its ids are the same for every picture. */
   takesPictures: boolean | undefined = undefined;
   /** Tells the text of ids. */
@@ -118,6 +119,7 @@ export class FakeEngine implements Engine {
       hashProfile,
       isUntried: false,
       takesTokenIds: this.takesTokenIds,
+      ...(this.noToolsWhy !== undefined && { noToolsWhy: this.noToolsWhy }),
       ...(this.takesPictures !== undefined && { takesPictures: this.takesPictures }),
       notices: [],
     };

@@ -23,6 +23,8 @@ export interface EngineDescription {
   readonly isUntried: boolean;
   /** Whether {@link Engine.generate} takes `promptIds`. Default: no. */
   readonly takesTokenIds?: boolean;
+  /** Why {@link Engine.generate} has no use for `tools`, in plain words. Left out: it takes them, or its server says that it does not. */
+  readonly noToolsWhy?: string;
   /** Whether its model sees pictures; absent where only a request tells. */
   readonly takesPictures?: boolean;
   /** Every model that the server lists, the one in use among them. */

@@ -83,9 +83,11 @@ export async function converse(
 
 async function toolsOf(
   core: CoreContext,
-  { session }: Turn,
+  { session, description }: Turn,
   signal: AbortSignal,
 ): Promise<{ readonly tools: readonly Tool[]; readonly notes: readonly string[] }> {
+  const { noToolsWhy } = description;
+  if (session.settings?.tools && noToolsWhy !== undefined) return { tools: [], notes: [noToolsWhy] };
   return session.settings?.tools ? core.tools.list(session.project, signal) : { tools: [], notes: [] };
 }
 

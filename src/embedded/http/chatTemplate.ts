@@ -22,16 +22,25 @@ export class ChatTemplate {
       throw new ApiError(400, "Only the model's own chat template is used.");
     }
     const messages = request.messages.map(withPlainContent);
-    try {
-      return this.#chosen.template.render({
+    const render = (more: object): string =>
+      this.#chosen.template.render({
         bos_token: this.#info.bosText,
         eos_token: this.#info.eosText,
         ...request.chat_template_kwargs,
-        ...(request.tools ? { tools: request.tools } : {}),
+        ...more,
         messages,
         add_generation_prompt: request.add_generation_prompt ?? true,
       });
+    try {
+      const { tools } = request;
+      if (!tools || tools.length === 0) return render({});
+      const text = render({ tools });
+      // A template that has no place for tools leaves them out without a word.
+      if (text === render({}))
+        throw new ApiError(400, "This model's chat template takes no tools, so the model cannot call any.");
+      return text;
     } catch (error) {
+      if (error instanceof ApiError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       throw new ApiError(400, `The chat template cannot render these messages: ${reason}`);
     }

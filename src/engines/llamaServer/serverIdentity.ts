@@ -82,6 +82,8 @@ export async function identifyServer(
     description: {
       kind: 'llama-server',
       takesTokenIds: true,
+      noToolsWhy:
+        'The model is offered no tools: with llama-server, they do not work yet. Use vLLM or the embedded engine.',
       takesPictures: props.value.modalities?.vision ?? false,
       version: readVersion(props.value),
       model: {

@@ -188,7 +188,8 @@ export class VllmEngine implements Engine {
       const { id: model, maxModelLen } = server.identity.description.model;
       const elapsedMs = (): number => this.#clock.elapsedMs();
       const { stops } = server.identity;
-      const parts = { link, model, maxModelLen, dialect, stops, elapsedMs };
+      const leavesCallsInText = server.identity.description.kind === 'embedded';
+      const parts = { link, model, maxModelLen, dialect, stops, elapsedMs, leavesCallsInText };
       const { answer, request: asked } = await converse(parts, request, onPiece, signal);
       const countedPromptTokens = answer.usage?.prompt_tokens ?? null;
       const promptIds = answer.promptIds ?? asked.promptIds ?? null;

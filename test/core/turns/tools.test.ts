@@ -58,6 +58,13 @@ describe('tool calls', () => {
     expect(fixture.engine.offered).toEqual([[]]);
   });
 
+  test('an engine that has no use for tools is offered none, and the user is told why', async () => {
+    await sessionWith({ policy: 'manual' });
+    fixture.engine.noToolsWhy = 'This server takes no tools.';
+    expect((await ask()).notes).toEqual(['This server takes no tools.']);
+    expect(fixture.engine.offered).toEqual([[]]);
+  });
+
   test('S4-14 both roles offer the same tools in the same order; the gate refuses a planner what does not only read', async () => {
     await sessionWith({ policy: 'auto-approve' }, { role: 'planner' });
     fixture.engine.toolCalls = [[call('book_room'), call('read_file')]];

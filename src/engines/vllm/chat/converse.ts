@@ -6,6 +6,7 @@ import { readChat, type ChatAnswer } from './chat.ts';
 import { chatRequest, idsRequest } from './chatRequest.ts';
 import type { Dialect } from '../dialect.ts';
 import { ReasoningSplitter } from './reasoningSplitter.ts';
+import { TextCalls } from './textCalls.ts';
 import { tokenizeChat } from './tokenize.ts';
 
 export interface Conversing {
@@ -16,6 +17,8 @@ export interface Conversing {
   /** Texts that end an answer. The server knows them by itself in chats only. */
   readonly stops: readonly string[];
   readonly elapsedMs: () => number;
+  /** The server renders tools, and does not tell their calls apart. */
+  readonly leavesCallsInText: boolean;
 }
 
 export interface Conversed {
@@ -51,7 +54,7 @@ export async function converse(
 }
 
 async function ask(
-  { link, model, dialect, stops, elapsedMs }: Conversing,
+  { link, model, dialect, stops, elapsedMs, leavesCallsInText }: Conversing,
   request: GenerateRequest,
   onPiece: OnPiece,
   signal: AbortSignal,
@@ -60,7 +63,20 @@ async function ask(
   const read = (fitting: LinkRequest, hear: OnPiece): Promise<ChatAnswer> =>
     readChat(link, fitting, hear, elapsedMs, signal);
   if (!promptIds) {
-    return { answer: await dialect.ask(chatRequest(model, request), (fitting) => read(fitting, onPiece)), request };
+    const sent = chatRequest(model, request);
+    const tools = request.tools ?? [];
+    if (!leavesCallsInText || tools.length === 0)
+      return { answer: await dialect.ask(sent, (fitting) => read(fitting, onPiece)), request };
+    const found = new TextCalls(tools.map(({ name }) => name));
+    const answer = await dialect.ask(sent, (fitting) =>
+      read(fitting, (piece) => onPiece({ ...piece, text: found.push(piece.text ?? '') })),
+    );
+    const { rest, calls } = found.end();
+    if (rest !== '') onPiece({ text: rest });
+    if (calls.length === 0) return { answer, request };
+    const shown = calls.map(({ name, arguments: given }) => `${name} ${given}`);
+    onPiece({ toolCall: shown.join('\n') });
+    return { answer: { ...answer, text: found.told.trimEnd(), toolCalls: calls }, request };
   }
   const splitter = new ReasoningSplitter(request.reasoning ?? 'text');
   let text = '';
