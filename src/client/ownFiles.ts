@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { lstat, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ownerProblem, ownerProblemInWords } from '../base/fileOwner.ts';
+import { mostBackendRecordBytes } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 
 /*
@@ -12,6 +13,8 @@ import { CwmError } from '../protocol/errors.ts';
 const uid = process.getuid?.();
 // Windows has no such flag, and no links that an ordinary user could make.
 const noFollow = constants.O_NOFOLLOW ?? 0;
+// Opening a named pipe would wait for its other end.
+const noWait = constants.O_NONBLOCK ?? 0;
 const pipePrefix = String.raw`\\.\pipe\cwm-`;
 
 /**
@@ -32,13 +35,14 @@ const notYours = (directory: string, why: string): CwmError =>
     hint: 'Name a storage directory of your own, or make this one yours with chown.',
   });
 
-/** The text of a file that only this user can have written; null where there is none. */
+/** The text of a short file that only this user can have written; null where there is none. */
 export async function readOwnFile(path: string): Promise<string | null> {
-  const handle = await orNull(open(path, constants.O_RDONLY | noFollow));
+  const handle = await orNull(open(path, constants.O_RDONLY | noFollow | noWait));
   if (!handle) return null;
   try {
     const found = await handle.stat();
-    return found.isFile() && ownerProblem(found, uid) === null ? await handle.readFile('utf8') : null;
+    const isOwn = found.isFile() && found.size <= mostBackendRecordBytes && ownerProblem(found, uid) === null;
+    return isOwn ? await handle.readFile('utf8') : null;
   } finally {
     await handle.close();
   }

@@ -72,6 +72,8 @@ export async function openResponse(
   request: BackendRequest,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
+  // Every backend on Windows has one: without it, any program could have made the pipe.
+  if (record.token === undefined && process.platform === 'win32') throw new TransportError(false, 'no token');
   const agent = record.token === undefined ? false : await proven(record.address, record.token, signal);
   return new Promise((resolve, reject) => {
     let sent = false;

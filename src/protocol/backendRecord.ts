@@ -47,6 +47,8 @@ export const backendProof = (token: string, address: string, nonce: string): str
   hmacSha256Hex(token, `cwm backend proof 1\n${address}\n${nonce}`);
 
 export const backendRecordFile = 'backend.json';
+/** A longer file is none. */
+export const mostBackendRecordBytes = 64 * 1024;
 /** Where the token of clients over TCP lies, unless a setting names another file. */
 export const httpTokenFile = 'http-token';
 /** JSON lines, and the process' own output to stdout and stderr. */

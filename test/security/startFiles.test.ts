@@ -1,4 +1,5 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -48,6 +49,18 @@ describe('S0-60 files that are read before anything else', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it.skipIf(process.platform === 'win32').each([
+    ['is gigabytes long', (path: string) => (writeFileSync(path, '{'), truncateSync(path, 3 * 2 ** 30))],
+    ['is a named pipe', (path: string) => void execFileSync('mkfifo', ['-m', '600', path])],
+    ['is a directory', (path: string) => void mkdirSync(path)],
+    ['is a link', (path: string) => symlinkSync('/dev/zero', path)],
+  ])('backend.json that %s names no backend, and nothing waits for it', async (_, plant) => {
+    const storage = makeDirectory();
+    plant(join(storage, 'backend.json'));
+    expect(await readBackendRecord(storage)).toBeNull();
+    expect(isAnnounced(storage, 1)).toBe(false);
   });
 
   it('a lock file of any content is held by nobody, or refused, and never throws', () => {

@@ -78,6 +78,14 @@ describe('EC-050 damaged files', () => {
       expect(store.problems.filter((problem) => problem.movedTo === `quarantine/${aside}`)).toHaveLength(1);
     });
 
+    it('that has become gigabytes long is set aside without being read, and lists work', async () => {
+      const path = await pathOf(file);
+      await truncate(path, 3 * 2 ** 30);
+      await expect(read(store)).rejects.toMatchObject({ code: 'CWM-4004' });
+      expect(await readdir(join(directory, 'quarantine'))).toHaveLength(1);
+      expect((await store.sessions.list(sessionsQuery())).items.map((session) => session.id)).toContain('s2');
+    });
+
     it('is found by verify, which leaves it where it is, and the rest loads', async () => {
       const path = await pathOf(file);
       await damages['one flipped bit']!(path);

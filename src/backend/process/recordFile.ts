@@ -1,7 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { backendRecordFile, parseBackendRecord, type BackendRecord } from '../../protocol/backendRecord.ts';
+import {
+  backendRecordFile,
+  mostBackendRecordBytes,
+  parseBackendRecord,
+  type BackendRecord,
+} from '../../protocol/backendRecord.ts';
 
 /**
  * Tells clients where this backend is; call it once it listens. A reader of the file sees the whole old record or the whole new one. It
@@ -32,8 +37,20 @@ export const isAnnounced = (storage: string, pid: number): boolean => readRecord
 
 function readRecord(storage: string): BackendRecord | null {
   try {
-    return parseBackendRecord(JSON.parse(readFileSync(join(storage, backendRecordFile), 'utf8')));
+    return parseBackendRecord(JSON.parse(readShort(join(storage, backendRecordFile))));
   } catch {
     return null;
+  }
+}
+
+/** @throws Error for what is no short file: a device or a named pipe would never end. */
+function readShort(path: string): string {
+  const file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  try {
+    const found = fstatSync(file);
+    if (!found.isFile() || found.size > mostBackendRecordBytes) throw new Error(`${path} is no record.`);
+    return readFileSync(file, 'utf8');
+  } finally {
+    closeSync(file);
   }
 }

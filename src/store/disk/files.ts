@@ -139,8 +139,11 @@ export const diskFiles: Files = {
   realPath: (path) => fs.realpath(path).catch(() => realpathSync(path)),
 
   async read(path) {
-    const handle = await fs.open(path, constants.O_RDONLY | noFollow);
+    // A named pipe would be waited for.
+    const handle = await fs.open(path, constants.O_RDONLY | noFollow | (constants.O_NONBLOCK ?? 0));
     try {
+      const { size } = await handle.stat();
+      if (size > mostReadBytes) throw Object.assign(new Error(`${path} has ${size} bytes.`), { code: tooLarge });
       return await handle.readFile();
     } finally {
       await handle.close();
@@ -210,6 +213,12 @@ async function writeAndSync(path: string, flags: number, bytes: Uint8Array): Pro
 }
 
 /** Whether it is a system error with one of these codes. */
+/** No file that is read as a whole is nearly as large, and a text of twice that size fits into no string. */
+const mostReadBytes = 256 * 1024 * 1024;
+
+/** Node's own code for files over 2 GiB. */
+export const tooLarge = 'ERR_FS_FILE_TOO_LARGE';
+
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 }

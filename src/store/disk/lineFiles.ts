@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import type { DurableWrites } from './durableWrites.ts';
-import type { Files } from './files.ts';
+import { hasCode, tooLarge, type Files } from './files.ts';
 import { decodeLines, encodeLines, type DecodedLines } from './lines.ts';
 import type { Quarantine } from './quarantine.ts';
 
@@ -20,11 +20,21 @@ export class LineFiles {
 
   /** Changes nothing, and does not see a line that is just being written. A missing file has no lines. */
   async load<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<DecodedLines<z.output<Schema>>> {
-    const decoded = decodeLines((await this.#writes.readIfThere(path)) ?? new Uint8Array(), schema);
+    const decoded = await this.#decode(path, schema);
     if (decoded.damagedLines.length > 0) {
       this.#quarantine.note(path, `Damaged lines: ${decoded.damagedLines.join(', ')}.`);
     }
     return decoded;
+  }
+
+  async #decode<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<DecodedLines<z.output<Schema>>> {
+    try {
+      return decodeLines((await this.#writes.readIfThere(path)) ?? new Uint8Array(), schema);
+    } catch (error) {
+      // It stays where it is: its first lines may be whole.
+      if (!hasCode(error, tooLarge)) throw error;
+      return { values: [], damagedLines: [1], wholeBytes: 0 };
+    }
   }
 
   /** First cuts off the part of a line that an earlier crash left, so that it cannot spoil the next one. */

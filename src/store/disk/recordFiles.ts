@@ -2,6 +2,7 @@ import type * as z from 'zod/mini';
 import { basename } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
 import type { DurableWrites } from './durableWrites.ts';
+import { hasCode, tooLarge } from './files.ts';
 import type { Quarantine } from './quarantine.ts';
 import { DamageError, decodeRecord, encodeRecord } from './record.ts';
 
@@ -23,11 +24,12 @@ export class RecordFiles {
    * @throws CwmError Corrupted when it is damaged (it was set aside), UnsupportedSchema when another version wrote it.
    */
   async read<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<z.output<Schema> | null> {
-    const bytes = await this.#writes.readIfThere(path);
-    if (bytes === null) return null;
     try {
+      const bytes = await this.#writes.readIfThere(path);
+      if (bytes === null) return null;
       return decodeRecord(bytes, schema, this.#knownVersion);
-    } catch (error) {
+    } catch (thrown) {
+      const error = hasCode(thrown, tooLarge) ? new DamageError('It is larger than any record.') : thrown;
       if (!(error instanceof DamageError)) throw error;
       await this.#quarantine.setAside(path, error.message);
       throw new CwmError('Corrupted', `A record of the store was damaged (${basename(path)}): ${error.message}`, {

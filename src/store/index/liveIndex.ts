@@ -2,6 +2,7 @@ import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
+import { hasCode, tooLarge } from '../disk/files.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
 import { openImage, sealImage } from './indexImage.ts';
 import type { IndexSource } from './indexSource.ts';
@@ -103,7 +104,10 @@ export class LiveIndex implements RecordListener {
   async #load(): Promise<SqlIndex> {
     const { writes, layout, quarantine } = this.#parts;
     const sql = await this.#sql();
-    const stored = await writes.readIfThere(layout.indexImage);
+    const stored = await writes.readIfThere(layout.indexImage).catch((error: unknown) => {
+      if (hasCode(error, tooLarge)) return new Uint8Array();
+      throw error;
+    });
     const image = stored && openImage(stored);
     const index = image && SqlIndex.fromImage(sql, image);
     if (stored && !index && !this.#parts.isReadOnly) {

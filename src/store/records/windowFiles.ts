@@ -8,6 +8,7 @@ import { receiptSchema, type Receipt } from '../../protocol/schemas/receipt.ts';
 import { windowManifestSchema, type KvRecord, type WindowManifest } from '../../protocol/schemas/window.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
 import { KvFiles } from './kvFiles.ts';
+import { hasCode, tooLarge } from '../disk/files.ts';
 import { windowPaths, type WindowPaths } from '../disk/layout.ts';
 import { encodeRecord } from '../disk/record.ts';
 import type { SessionFiles } from './sessionFiles.ts';
@@ -83,7 +84,10 @@ export class WindowFiles {
   loadTokens(name: WindowName): Promise<number[]> {
     return this.#onWindow(name, async ({ tokens: path }) => {
       const { tokens } = await this.require(name);
-      const bytes = await this.#parts.writes.readIfThere(path);
+      const bytes = await this.#parts.writes.readIfThere(path).catch((error: unknown) => {
+        if (hasCode(error, tooLarge)) return new Uint8Array();
+        throw error;
+      });
       if (bytes === null) throw new CwmError('Corrupted', `The token ids of window "${name}" are missing.`);
       const ids = openTokens(bytes, tokens.sha256);
       if (ids !== null) return ids;
