@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { verdicts } from '../../src/protocol/schemas/receipt.ts';
+import { modelItems } from '../../src/vscode/render/modelItems.ts';
 import { nodeId, rootNodes, windowNodes } from '../../src/vscode/render/treeNodes.ts';
 import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { viewMessage } from '../../src/vscode/render/viewMessage.ts';
@@ -38,6 +39,23 @@ describe('V2 the tree', () => {
     const icons = verdicts.map((verdict) => row({ verdict, at }).icon);
     expect(new Set(icons).size).toBe(verdicts.length);
     expect(row({ verdict: 'damaged', at }).spoken).toContain('damaged');
+  });
+
+  test.each(['\u202e', '\u2066', '\u2028'])('no name turns its row around or breaks it: %j', (hidden) => {
+    const evil = `a${hidden}b`;
+    const project = `file:///home/me/${encodeURIComponent(evil)}`;
+    const value = aSession({ title: evil, project });
+    const session = treeRow({ kind: 'session', session: value.id, value }, aState(), now);
+    const window = treeRow(
+      { kind: 'window', window: 'w', value: aWindow({ model: evil, description: evil }) },
+      aState(),
+      now,
+    );
+    const shown = [session, window].flatMap((row) => [row.label, row.description, row.spoken, row.tooltip]);
+    const [model] = modelItems([{ id: evil, use: 'chat' }], evil);
+    expect([...shown, model?.label].join('')).not.toContain(hidden);
+    expect(session.description).toMatch(/a ?b/);
+    expect(model?.model, 'what is sent to the server stays').toBe(evil);
   });
 
   test('a size that was not observed is left out, never 0', () => {

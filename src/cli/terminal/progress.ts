@@ -1,3 +1,4 @@
+import { readableLine } from '../../base/readableText.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -20,7 +21,7 @@ export class ProgressLine implements Disposable {
   }
 
   show(step: string): void {
-    this.#step = step;
+    this.#step = readableLine(step);
   }
 
   dispose(): void {

@@ -1,3 +1,4 @@
+import { readableLine } from '../../base/readableText.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
 
 /** A model of a server as a row of a list. */
@@ -19,7 +20,7 @@ export function modelItems(models: RouteOutput<'listModels'>['models'], used: st
       ...(use === 'other' ? ['not for conversations'] : []),
       ...(isFamily ? ['a family: name one of its models in the setting'] : []),
     ];
-    return { label: id, description: notes.join(', '), model: id, isForConversations };
+    return { label: readableLine(id), description: notes.join(', '), model: id, isForConversations };
   });
   return [...items.filter((item) => item.isForConversations), ...items.filter((item) => !item.isForConversations)];
 }

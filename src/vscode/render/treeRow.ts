@@ -26,6 +26,13 @@ export interface TreeRow {
 }
 
 export function treeRow(node: TreeNode, state: Pick<State, 'currentSession' | 'project'>, now: Date): TreeRow {
+  const row = rowOf(node, state, now);
+  // Model names, folders and branches come from elsewhere, as titles do.
+  const [label, description, spoken] = [row.label, row.description, row.spoken].map(readableLine);
+  return { ...row, label: label ?? '', description: description ?? '', spoken: spoken ?? '' };
+}
+
+function rowOf(node: TreeNode, state: Pick<State, 'currentSession' | 'project'>, now: Date): TreeRow {
   switch (node.kind) {
     case 'session':
       return sessionRow(node.value, state, now);

@@ -1,3 +1,4 @@
+import { readableText } from '../../base/readableText.ts';
 import { commands, window } from 'vscode';
 import type { CwmError } from '../../protocol/errors.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
@@ -16,7 +17,7 @@ export function showFailure(app: App, id: CommandId, error: CwmError, retry: (()
   const { text, actions } = failureMessage(title, error, retry !== null);
   const ask = async (): Promise<void> => {
     const labels = actions.map(actionLabel);
-    const answer = await window.showErrorMessage(text, ...labels);
+    const answer = await window.showErrorMessage(readableText(text), ...labels);
     const chosen = actions.find((action) => actionLabel(action) === answer);
     if (chosen === 'retry') await retry?.();
     else if (chosen !== undefined) await commands.executeCommand(failureCommands[chosen]);
@@ -28,7 +29,7 @@ export function showFailure(app: App, id: CommandId, error: CwmError, retry: (()
 export function showReceiptMessage(app: App, receipt: Receipt): void {
   const verdict = asVerdict(receipt.verdict);
   const bad = verdict !== null && verdictWords[verdict].tone === 'bad';
-  const text = `${receipt.window}: ${receipt.summary}`;
+  const text = readableText(`${receipt.window}: ${receipt.summary}`);
   const showReceipt = commandTitles['cwm.showReceipt'];
   const ask = async (): Promise<void> => {
     const answer = await (bad
@@ -43,5 +44,5 @@ export function showReceiptMessage(app: App, receipt: Receipt): void {
 
 /** Shows a success in a few words. Does not wait for the user. */
 export function showDone(app: App, text: string): void {
-  inBackground(app.log, 'Showing a message', window.showInformationMessage(text));
+  inBackground(app.log, 'Showing a message', window.showInformationMessage(readableText(text)));
 }

@@ -1,3 +1,4 @@
+import { readableLine } from '../../base/readableText.ts';
 import { ProgressLocation, window } from 'vscode';
 import type { CallOptions } from '../../client/backendClient.ts';
 import type { App } from '../app.ts';
@@ -13,9 +14,10 @@ export interface ProgressText {
 /** Runs `work` with a notification, and shows the backend's steps there and in the status bar. */
 export function withProgress<T>(
   app: App,
-  { title, cancellable = true }: ProgressText,
+  { title: given, cancellable = true }: ProgressText,
   work: (call: CallOptions) => Promise<T>,
 ): Promise<T> {
+  const title = readableLine(given);
   const run = window.withProgress(
     { location: ProgressLocation.Notification, title, cancellable },
     async (progress, token) => {
@@ -24,7 +26,8 @@ export function withProgress<T>(
       let operation: Operation = { title, step: '' };
       const replace = (next: readonly Operation[]): void =>
         app.state.update({ operations: [...app.state.current.operations.filter((one) => one !== operation), ...next] });
-      const onProgress = (step: string): void => {
+      const onProgress = (said: string): void => {
+        const step = readableLine(said);
         const next = { title, step };
         replace([next]);
         operation = next;

@@ -1,3 +1,4 @@
+import { readableLine } from '../../../base/readableText.ts';
 import { QuickPickItemKind, window, type QuickPickItem } from 'vscode';
 import { firstReceipt } from '../../../client/firstReceipt.ts';
 import { CwmError, toCwmError } from '../../../protocol/errors.ts';
@@ -69,7 +70,12 @@ function engineItems(found: Discovery): EngineItem[] {
   const nothing = nothingFound(found);
   const items = [...groups].flatMap(([group, members]): EngineItem[] => [
     { label: engineGroupTitles[group], kind: QuickPickItemKind.Separator },
-    ...members.map(({ spec, label, description, detail }) => ({ spec, label, description, detail })),
+    ...members.map(({ spec, label, description, detail }) => ({
+      spec,
+      label: readableLine(label),
+      description: readableLine(description),
+      detail: readableLine(detail),
+    })),
   ]);
   return [...items, nothing === null ? another : { ...another, detail: nothing }];
 }

@@ -1,3 +1,4 @@
+import { readableLine } from '../../../base/readableText.ts';
 import { window } from 'vscode';
 import { showDone } from '../../ui/notifications.ts';
 import { plural } from '../../../words/amounts.ts';
@@ -28,7 +29,7 @@ export const deleteSession = command('cwm.deleteSession', {
         : `This deletes its messages and its ${plural(windows.total, 'window')}.`;
     const yes = windows.total === 0 ? 'Delete' : 'Delete with Windows';
     const answer = await window.showWarningMessage(
-      `Delete session "${session.title}"?`,
+      `Delete session "${readableLine(session.title)}"?`,
       { modal: true, detail: `${detail} ${trashSentence}` },
       yes,
     );

@@ -1,3 +1,4 @@
+import { readableLine } from '../../../base/readableText.ts';
 import { window } from 'vscode';
 import { formatAge, formatTokens } from '../../../base/format.ts';
 import { plural } from '../../../words/amounts.ts';
@@ -33,5 +34,5 @@ async function pickPoint(app: App, session: string, title: string): Promise<stri
     id,
   }));
   const placeHolder = rows.length === 0 ? noRecoveryPoint : 'Select a recovery point';
-  return (await window.showQuickPick(rows, { title: `Let "${title}" go back`, placeHolder }))?.id;
+  return (await window.showQuickPick(rows, { title: `Let "${readableLine(title)}" go back`, placeHolder }))?.id;
 }

@@ -1,3 +1,4 @@
+import { readableLine } from '../../../base/readableText.ts';
 import { type QuickPickItem, window } from 'vscode';
 import { durationExample, parseDuration } from '../../../base/parseDuration.ts';
 import { expirySentence } from '../../../words/session.ts';
@@ -44,7 +45,10 @@ export const setExpiry = command('cwm.setExpiry', {
 /** A duration, or `never`. */
 async function askAfter(title: string): Promise<string | undefined> {
   const placeHolder = 'It takes no more messages then. Nothing is deleted.';
-  const chosen = await window.showQuickPick(choices, { title: `When does "${title}" expire?`, placeHolder });
+  const chosen = await window.showQuickPick(choices, {
+    title: `When does "${readableLine(title)}" expire?`,
+    placeHolder,
+  });
   if (chosen?.after !== null) return chosen?.after;
   const answer = await window.showInputBox({
     title: commandTitles['cwm.setExpiry'],

@@ -1,3 +1,4 @@
+import { readableLine } from '../../../base/readableText.ts';
 import { ThemeIcon, window } from 'vscode';
 import { formatTokens } from '../../../base/format.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
@@ -50,7 +51,7 @@ async function pickBranch(app: App, { id, title }: Session): Promise<Request | u
   };
   const chosen = await window.showQuickPick([...rows, create], {
     title: commandTitles['cwm.switchBranch'],
-    placeHolder: `Select a branch of "${title}"`,
+    placeHolder: `Select a branch of "${readableLine(title)}"`,
   });
   return chosen && { session: id, branch: chosen.branch };
 }
