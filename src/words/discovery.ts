@@ -3,18 +3,18 @@ import { formatBytes } from '../base/format.ts';
 
 /** What a kind of model server can do, in one sentence. */
 const abilities: Readonly<Record<NonNullable<FoundServer['kind']>, string>> = {
-  vllm: 'reuse is measured; frozen KV comes back where the server has a file tier or LMCache',
-  'llama-server': 'reuse is measured; frozen KV comes back where it was started with --slot-save-path',
-  embedded: 'reuse is measured; frozen KV comes back from files',
-  openai: 'conversations and windows; reuse shows only as far as the server reports it',
+  vllm: 'Reuse is measured; frozen KV comes back where the server has a file tier or LMCache.',
+  'llama-server': 'Reuse is measured; frozen KV comes back where it was started with --slot-save-path.',
+  embedded: 'Reuse is measured; frozen KV comes back from files.',
+  openai: 'Conversations and windows; reuse shows only as far as the server reports it.',
 };
 
 /** What people choose between. */
 export type EngineGroup = 'servers' | 'files' | 'other';
 
 export const engineGroupTitles: Readonly<Record<EngineGroup, string>> = {
-  servers: 'model servers that answer on this machine',
-  files: 'model files on this machine',
+  servers: 'servers that answer',
+  files: 'model files',
   other: 'other',
 };
 
@@ -48,16 +48,22 @@ export const nothingFound = ({ servers, files }: Pick<Discovery, 'servers' | 'fi
 function serverChoice({ spec, product, kind, version, models, wantsKey }: FoundServer): EngineOption {
   const ids = models.filter(({ use }) => use !== 'other').map(({ id }) => id);
   const more = ids.length > 3 ? ` and ${ids.length - 3} more` : '';
-  const [ability, served] = wantsKey
-    ? ['it wants an API key', '']
-    : [kind === null ? 'it did not say what it is' : abilities[kind], `${ids.slice(0, 3).join(', ')}${more}`];
+  const [url = spec, places] = spec.split('#');
+  const served = wantsKey || ids.length === 0 ? [] : [`${ids.slice(0, 3).join(', ')}${more}`];
   return {
     group: 'servers',
     spec,
     label: version === null || version === 'unknown' ? product : `${product} ${version}`,
-    description: served === '' ? spec : `${spec} · ${served}`,
-    detail: `${ability[0]?.toUpperCase()}${ability.slice(1)}.`,
+    description: [...served, url].join(' · '),
+    detail: abilityOf(kind, places !== undefined, wantsKey),
   };
+}
+
+/** @param storesFiles whether its folder of KV files was found. */
+function abilityOf(kind: FoundServer['kind'], storesFiles: boolean, wantsKey: boolean): string {
+  if (wantsKey) return 'It wants an API key.';
+  if (kind === null) return 'It did not say what it is.';
+  return abilities[storesFiles ? 'embedded' : kind];
 }
 
 function fileChoice({ spec, source, name, sizeBytes, quantisation, fits }: FoundFile): EngineOption {
@@ -76,5 +82,5 @@ const generatedModel: EngineOption = {
   spec: 'embedded',
   label: 'Generated model',
   description: 'embedded',
-  detail: 'Random weights, to try freeze and thaw without a model: its KV cache is real, its text is noise.',
+  detail: 'To try freeze and thaw without a model: its KV cache is real, its text is noise.',
 };

@@ -5,6 +5,7 @@ import { engineAdapters } from '../engines/adapters.ts';
 import { findPlaces } from '../engines/findPlaces.ts';
 import type { ProcessView } from '../engines/listeningProcess.ts';
 import { withPlaces } from '../../protocol/engineSpec.ts';
+import { modelName } from '../../engines/llamaServer/serverIdentity.ts';
 import { UrlEngine } from '../engines/urlEngine.ts';
 
 /** Where model servers listen when nobody tells them otherwise. */
@@ -63,7 +64,7 @@ async function askServer(
   const server: FoundServer = { spec: url, product: usual, kind: null, version: null, models: [], wantsKey: false };
   if (listed === 'wants key') return { ...server, wantsKey: true };
   const [owner] = listed.map(({ owned_by }) => (typeof owned_by === 'string' ? owners[owned_by] : undefined));
-  const models = listed.map(({ id }) => ({ id, use: 'unknown' as const }));
+  const models = listed.map(({ id }) => ({ id: modelName(id), use: 'unknown' as const }));
   return { ...server, product: owner ?? usual, models, ...(await described(url, processes, signal)) };
 }
 

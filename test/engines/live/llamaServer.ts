@@ -22,7 +22,7 @@ export interface LlamaServerStart {
   readonly apiKey?: string;
 }
 
-const readyWithinMs = 60_000;
+const readyWithinMs = 300_000;
 
 /**
  * Starts llama.cpp's own HTTP server on the loopback address, with slots, metrics and props switched on.

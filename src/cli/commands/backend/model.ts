@@ -17,5 +17,6 @@ function text({ used, models }: RouteOutput<'listModels'>): string {
     const note = use === 'other' ? '  (not for conversations)' : '';
     return `${id === used ? '*' : ' '} ${id}${note}`;
   });
-  return [...lines, '', '* is used. Another: --model NAME, or #model=NAME behind the URL of --engine.'].join('\n');
+  const hint = ['', '* is used. Another: --model NAME, or #model=NAME behind the URL of --engine.'];
+  return [...lines, ...(models.length > 1 ? hint : [])].join('\n');
 }

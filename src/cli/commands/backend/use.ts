@@ -6,7 +6,7 @@ import type { Receipt } from '../../../protocol/schemas/receipt.ts';
 import { engineOptions, nothingFound } from '../../../words/discovery.ts';
 import type { Perform } from '../../action.ts';
 import { engineOf } from '../../engineSpec.ts';
-import { receiptText } from '../../receiptText.ts';
+import { receiptWords } from '../../../words/receipt.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 
 export function registerUse(program: Command, perform: Perform): void {
@@ -58,7 +58,10 @@ async function use(run: Run, spec: string): Promise<void> {
 
 function usedText({ engine, receipt, problem }: Used): string {
   const chosen = `New sessions use ${engine}.`;
-  if (receipt) return `${chosen}\n\nIts first receipt:\n${receiptText(receipt)}`;
+  if (receipt) {
+    const { sentences, notes } = receiptWords(receipt);
+    return [chosen, '', 'Its first receipt:', ...sentences, ...notes.map((note) => `  · ${note}`)].join('\n');
+  }
   return problem ? `${chosen}\n\nIt could not be tried: ${problem.message} ${problem.hint}` : chosen;
 }
 
