@@ -1,5 +1,6 @@
 // Runs the checks that take too long for every commit, one after the other: the coverage gate, every case of the sweeps of which `npm test`
-// runs a sample, the whole live suite with its long runs, the soak and the benchmarks. The last line is `N passed, N failed`. Arguments choose parts by name: `npm run nightly -- soak`.
+// runs a sample, the whole live suite with its long runs, the way from the choice of a model server to a receipt in VS Code with real servers,
+// the packages, the soak and the benchmarks. The last line is `N passed, N failed`. Arguments choose parts by name: `npm run nightly -- soak`.
 import { performance } from 'node:perf_hooks';
 import { run } from './vitestRun.ts';
 
@@ -13,6 +14,7 @@ const parts: readonly Part[] = [
   { name: 'coverage', script: 'scripts/coverage.ts' },
   { name: 'sweeps', script: 'scripts/sweeps.ts' },
   { name: 'engines', script: 'scripts/testEngines.ts' },
+  { name: 'pictures', script: 'test/vscode/runPictures.ts' },
   { name: 'packages', script: 'scripts/package.ts', args: ['--all', '--out', 'test-results'] },
   { name: 'soak', script: 'scripts/soak.ts', args: ['--minutes', '10'] },
   { name: 'bench', script: 'scripts/bench.ts', args: ['--whole', '--json', 'test-results/bench.json'] },

@@ -73,6 +73,18 @@ describe('package.json and the code', () => {
     expect(steps.map(({ id }) => id)).toEqual(['server', 'session', 'freeze', 'thaw', 'receipt']);
   });
 
+  test('every step of the walkthrough has a picture of its own, described in words; a drawing takes its colours from the theme', () => {
+    const pictures = steps.map(({ media }) => media['image'] ?? media['svg'] ?? '');
+    expect(new Set(pictures).size).toBe(steps.length);
+    expect(steps.filter(({ media }) => (media['altText'] ?? '').length < 20)).toEqual([]);
+    for (const picture of pictures) {
+      const bytes = readFileSync(path.join(root, picture));
+      if (!picture.endsWith('.svg')) continue;
+      const colours = Array.from(bytes.toString().matchAll(/(?:fill|stroke)="([^"]+)"/g), ([, colour = '']) => colour);
+      expect(colours.filter((colour) => colour !== 'none' && !colour.startsWith('var(--vscode-'))).toEqual([]);
+    }
+  });
+
   test('V1 the manifest declares exactly the commands that the code registers', () => {
     expect(contributes.commands.map(({ command }) => command).sort()).toEqual(Object.keys(commandInputs).sort());
   });

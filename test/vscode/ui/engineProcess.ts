@@ -3,10 +3,13 @@ import { connectBackend } from '../../../src/client/connectBackend.ts';
 import { HarnessError } from '../harness/harnessError.ts';
 
 /** Process id of the embedded engine that the backend of this storage directory runs. */
-export const enginePid = (storage: string): Promise<number> =>
+export const enginePid = (
+  storage: string,
+  isMeant: (spec: string) => boolean = (spec) => spec === 'embedded',
+): Promise<number> =>
   asking(storage, async (backend) => {
     const { engines } = await backend.call('health', {});
-    const pid = engines.find(({ spec }) => spec === 'embedded')?.pid;
+    const pid = engines.find(({ spec }) => isMeant(spec))?.pid;
     if (pid === null || pid === undefined) throw new HarnessError('The backend runs no embedded engine.');
     return pid;
   });
