@@ -42,6 +42,15 @@ export function showReceiptMessage(app: App, receipt: Receipt): void {
   inBackground(app.log, 'Showing a receipt', ask());
 }
 
+/** Shows a success that VS Code would cut after one line if it had no button: this one runs a command. Does not wait for the user. */
+export function showDoneWith(app: App, text: string, next: CommandId): void {
+  const ask = async (): Promise<void> => {
+    const label = commandTitles[next];
+    if ((await window.showInformationMessage(text, label)) === label) await commands.executeCommand(next);
+  };
+  inBackground(app.log, 'Showing a message', ask());
+}
+
 /** Shows a success in a few words. Does not wait for the user. */
 export function showDone(app: App, text: string): void {
   inBackground(app.log, 'Showing a message', window.showInformationMessage(readableText(text)));

@@ -8,7 +8,7 @@ import { engineOfSetting } from '../../settings/engineSpec.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { useEngine } from '../../settings/useEngine.ts';
-import { showDone } from '../../ui/notifications.ts';
+import { showDoneWith } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
 
 /** Finds what this machine has, sets the user's choice, and shows what its KV cache gives. */
@@ -25,7 +25,9 @@ export const chooseServer = command('cwm.chooseServer', {
         throw untried(engine, toCwmError(error));
       },
     );
-    showDone(app, `New sessions use ${engine}. Its first receipt: ${receipt.summary}`);
+    // The folders behind a "#" are found again by themselves and would fill the message.
+    const shown = engine.replace(/#.*$/s, '');
+    showDoneWith(app, `New sessions use ${shown}. Its first receipt: ${receipt.summary}`, 'cwm.newSession');
     return undefined;
   },
 });

@@ -1,6 +1,6 @@
 import type { WorkspaceFolder } from 'vscode';
 import type { Session } from '../../../protocol/schemas/session.ts';
-import { showDone } from '../../ui/notifications.ts';
+import { showDone, showDoneWith } from '../../ui/notifications.ts';
 import { workedInFolder } from '../../following/project.ts';
 import { plural } from '../../../words/amounts.ts';
 import { leftOutSentence, primedSentence } from '../../../words/prime.ts';
@@ -51,7 +51,8 @@ function primeCommand(id: 'cwm.prime' | 'cwm.primeSelection') {
       for (const note of primed.notes) app.log.info(note);
       for (const { path, why } of primed.skipped) app.log.info(`Left out ${path}: ${why}`);
       const leftOut = leftOutSentence(primed);
-      showDone(app, `${primedSentence(primed)}${leftOut === null ? '' : ` ${leftOut} The log says why.`}`);
+      if (leftOut === null) showDone(app, primedSentence(primed));
+      else showDoneWith(app, `${primedSentence(primed)} ${leftOut} The log says why.`, 'cwm.showLog');
     },
   });
 }
