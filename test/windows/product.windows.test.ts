@@ -226,9 +226,9 @@ describe('the product on Windows', () => {
       await cwm.json('freeze', 'one', 'w');
       await server.kill();
       server = await startLlamaServer({ ...model, port: Number(new URL(server.url).port) }, never);
-      const { verdict, cachedTokens, floorTokens } = await cwm.json('thaw', 'w');
+      const { session, verdict, cachedTokens, floorTokens } = await cwm.json('thaw', 'w');
       expect({ verdict, cachedTokens }).toEqual({ verdict: 'proven', cachedTokens: floorTokens });
-      expect(await cwm.json('send', 'w', 'And the gulls?', '--max-tokens', '4')).toMatchObject({
+      expect(await cwm.json('send', String(session), 'And the gulls?', '--max-tokens', '4')).toMatchObject({
         text: expect.any(String),
       });
     },

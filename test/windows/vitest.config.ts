@@ -6,7 +6,8 @@ export default defineConfig({
     include: ['test/windows/**/*.windows.test.ts'],
     pool: 'forks',
     fileParallelism: false,
-    testTimeout: 240_000,
-    hookTimeout: 240_000,
+    // Wine starts a process in a second, and in many on a busy machine.
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
   },
 });
