@@ -54,6 +54,7 @@ async function makePackage(target: string): Promise<string> {
     throw new Error(`The bundles for ${target} could not be built.`);
   }
   const packagePath = path.join(path.resolve(root, values.out ?? '.'), `${name}-${target}-${version}.vsix`);
+  mkdirSync(path.dirname(packagePath), { recursive: true });
   await createVSIX({
     cwd: stage,
     packagePath,

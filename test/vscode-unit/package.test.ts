@@ -46,13 +46,15 @@ describe('the engine of a package', () => {
 
 describe('npm run package', () => {
   test('makes a VSIX that has the engine of its platform and freezes and thaws with it, and says so of one that has not', async () => {
-    const out = await mkdtemp(path.join(tmpdir(), 'cwm-package-'));
-    onTestFinished(() => rm(out, { recursive: true }));
+    const folder = await mkdtemp(path.join(tmpdir(), 'cwm-package-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    // A runner's fresh checkout has no such folder yet.
+    const out = path.join(folder, 'packages');
     const script = path.join(root, 'scripts', 'package.ts');
     const { stdout } = await promisify(execFile)(process.execPath, [script, '--out', out]);
     expect(stdout).toMatch(/^1 passed, 0 failed$/m);
     const [file = ''] = await readdir(out);
-    expect(await firstVerdict(path.join(out, file), path.join(out, 'unpacked'))).toBe('proven');
+    expect(await firstVerdict(path.join(out, file), path.join(folder, 'unpacked'))).toBe('proven');
     const own = `${process.platform}-${process.arch}`;
     for (const target of Object.keys(packageTargets).filter((one) => one !== own)) {
       const problems = packageProblems(path.join(out, file), target);
