@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { openImage, sealImage } from '../../src/store/index/indexImage.ts';
 import { decodeLines, encodeLines } from '../../src/store/disk/lines.ts';
-import { DamageError, decodeRecord, encodeRecord } from '../../src/store/disk/record.ts';
+import { DamageError, decodeRecord, encodeRecord, isSameRecord } from '../../src/store/disk/record.ts';
 
 const schema = z.object({ text: z.string(), count: z.number() });
 const value = { text: 'ice 🧊 and "quotes"\u2028', count: 3 };
@@ -15,6 +15,14 @@ function* damages(bytes: Uint8Array): Generator<Uint8Array> {
     yield bytes.slice(0, at);
   }
 }
+
+it('two records are the same when their values are, in whatever order the fields stand', () => {
+  const record = encodeRecord(value);
+  expect(isSameRecord(record, encodeRecord({ count: 3, text: value.text }))).toBe(true);
+  expect(isSameRecord(record, encodeRecord({ ...value, count: 4 }))).toBe(false);
+  expect(isSameRecord(record, encodeRecord(value, 1))).toBe(false);
+  expect(isSameRecord(record, record.slice(1))).toBe(false);
+});
 
 describe('EC-050 records', () => {
   it('come back as they were, whatever text is in them', () => {

@@ -93,6 +93,8 @@ describe('sessions', () => {
     await store.sessions.create(aSession());
     await store.messages.append(id, [aMessage('m1', 1)]);
     await store.messages.append(id, [aMessage('m1', 1)]);
+    // What was read has its fields in another order than what was made.
+    await store.messages.append(id, await store.messages.load(id, [messageId('m1')]));
     await expect(store.messages.append(id, [aMessage('m2', 2), aMessage('m1', 1, 'other')])).rejects.toMatchObject({
       code: 'CWM-1003',
     });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type * as z from 'zod/mini';
 import { sha256Hex } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
@@ -71,3 +72,14 @@ export function decodeRecord<Schema extends z.ZodMiniType>(
 const headPattern = /^\{"formatVersion":([1-9]\d{0,8}),"sha256":"([0-9a-f]{64})","value":/;
 
 const checksum = (formatVersion: number, value: Uint8Array): string => sha256Hex(`${formatVersion}\n`, value);
+
+/** Whether two records have the same value, in whatever order its fields stand: what was read has them in another order than what was made. */
+export function isSameRecord(one: Uint8Array, other: Uint8Array): boolean {
+  if (Buffer.compare(one, other) === 0) return true;
+  try {
+    return isDeepStrictEqual(openRecord(one), openRecord(other));
+  } catch (error) {
+    if (error instanceof DamageError) return false;
+    throw error;
+  }
+}

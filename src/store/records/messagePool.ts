@@ -8,7 +8,7 @@ import { hasCode } from '../disk/files.ts';
 import { idOfFileName, type SessionPaths } from '../disk/layout.ts';
 import { encodeLines } from '../disk/lines.ts';
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
-import { encodeRecord } from '../disk/record.ts';
+import { encodeRecord, isSameRecord } from '../disk/record.ts';
 import { MessageChains } from './messageChains.ts';
 import { standIn } from './standIn.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
@@ -64,7 +64,7 @@ export class MessagePool {
       if (present === null) {
         added.set(path, bytes);
         entries.push(entryOf(message));
-      } else if (!Buffer.from(present).equals(bytes)) {
+      } else if (!isSameRecord(present, bytes)) {
         throw new CwmError('InvalidParameter', `Message "${message.id}" is already there and says something else.`);
       }
     }
