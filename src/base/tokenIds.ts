@@ -2,11 +2,9 @@ const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /** Token ids as files store them: unsigned 32-bit, little endian, no header. */
 export function encodeTokenIds(ids: readonly number[]): Uint8Array {
-  if (isLittleEndian) return new Uint8Array(Uint32Array.from(ids).buffer);
-  const bytes = new Uint8Array(ids.length * 4);
-  const view = new DataView(bytes.buffer);
-  ids.forEach((id, index) => view.setUint32(index * 4, id, true));
-  return bytes;
+  const words = Uint32Array.from(ids);
+  if (!isLittleEndian) Buffer.from(words.buffer).swap32();
+  return new Uint8Array(words.buffer);
 }
 
 /** @throws RangeError when the bytes are not a whole number of ids. */
