@@ -3,7 +3,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import { parseDescription, parseTags, parseWindowName, type WindowName } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { CoreContext } from '../context.ts';
-import { keepReceipt } from './keepReceipt.ts';
+import { storeReceipt } from './storeReceipt.ts';
 import { reuseFields, withSummary } from './receipts.ts';
 import { uncheckedContent } from '../evidence/contentChecks.ts';
 import { recordBytesOf, requireRoom } from '../space/roomToWrite.ts';
@@ -79,5 +79,5 @@ async function cloneNow(
     notes: [...notes],
     at,
   });
-  return keepReceipt(core, target, receipt);
+  return storeReceipt(core, target, receipt);
 }

@@ -14,7 +14,7 @@ import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { deleteContradicted } from '../kv/deleteContradicted.ts';
 import { describeTried } from '../kv/describeTried.ts';
-import { keepReceipt } from './keepReceipt.ts';
+import { storeReceipt } from './storeReceipt.ts';
 import { requireSameModel } from '../identity.ts';
 import { moveLifecycle, requireOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
@@ -168,7 +168,7 @@ async function freezeNow(
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
     at,
   });
-  return keepReceipt(core, name, receipt);
+  return storeReceipt(core, name, receipt);
 }
 
 /** Deletes the window again when the session cannot be frozen, so that a retry finds the state of before. */

@@ -14,9 +14,9 @@ import { emptyKv } from '../kv/emptyKv.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
-import { keepReceipt } from './keepReceipt.ts';
+import { storeReceipt } from './storeReceipt.ts';
 import { moveLifecycle } from '../lifecycle.ts';
-import { bringBack, type Outcome } from './bringBack.ts';
+import { bringKvBack, type Outcome } from './bringKvBack.ts';
 import { lostSince } from './lostMessages.ts';
 import { notAsked, withoutIds, withoutLineage, withoutManifest, withoutMessages } from './openedWithoutKv.ts';
 import { withSummary } from './receipts.ts';
@@ -77,7 +77,11 @@ async function thawNow(
   const engineSpec = input.engine ?? manifest.engine;
   const bringBackNow = async (known: readonly number[]): Promise<Outcome> => {
     const kv = await loadKv(core, manifest, name);
-    return bringBack(core, { engine: core.engines.get(engineSpec), manifest, ids: known, kv, progress, hold }, signal);
+    return bringKvBack(
+      core,
+      { engine: core.engines.get(engineSpec), manifest, ids: known, kv, progress, hold },
+      signal,
+    );
   };
   const outcome =
     damage !== null
@@ -132,7 +136,7 @@ async function thawNow(
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, manifest.tokens.count),
     at,
   });
-  return keepReceipt(core, name, receipt);
+  return storeReceipt(core, name, receipt);
 }
 
 /** The record of the window's KV. Where it is damaged, the thaw takes the next salt, which has no KV, so that the engine computes everything. */

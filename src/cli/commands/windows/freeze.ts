@@ -1,16 +1,16 @@
 import type { Command } from 'commander';
 import type { Perform } from '../../action.ts';
-import { withNotes, type Notes } from '../../notes.ts';
+import { withWindowNotes, type WindowNotes } from '../../windowNotes.ts';
 import { receiptText } from '../../receiptText.ts';
 import { withCommonOptions } from '../../run.ts';
 
 export function registerFreeze(program: Command, perform: Perform): void {
-  withNotes(withCommonOptions(program.command('freeze')))
+  withWindowNotes(withCommonOptions(program.command('freeze')))
     .description('freeze a session: store its text and its KV cache as a window')
     .argument('<session>', "the session's id")
     .argument('<window>', 'name of the new window')
     .option('--checkpoint', 'leave the session open')
-    .action((session: string, window: string, options: Notes & { checkpoint?: boolean }) => {
+    .action((session: string, window: string, options: WindowNotes & { checkpoint?: boolean }) => {
       const { description, tag: tags, checkpoint, ...common } = options;
       return perform(common, async (run) => {
         const input = { session, window, checkpoint, description, tags, ...run.onEngine };

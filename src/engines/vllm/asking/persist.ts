@@ -4,7 +4,7 @@ import type { Sleep } from '../../http/timing.ts';
 import { pieceTokens, type PinnedKv } from '../../lmcache/pinnedKv.ts';
 import type { Completed } from '../probe.ts';
 import { readMetrics } from '../serverIdentity.ts';
-import { persistNotes, waitForBlocks, waitForTier } from '../settle.ts';
+import { persistNotes, waitForBlocks, waitForTier } from '../waitForKv.ts';
 import { isFar, named, type KnownServer } from './knownServer.ts';
 import { isLacking, noIdsTaken } from './lacking.ts';
 

@@ -16,7 +16,7 @@ import type { Hold } from '../space/blocksInUse.ts';
 import { nextMessageNotes, weighNextMessage } from '../prompt/nextMessage.ts';
 import { engineFields, reuseFields, reuseNotes } from './receipts.ts';
 
-export interface BringBack {
+export interface KvRequest {
   readonly engine: Engine;
   readonly manifest: WindowManifest;
   readonly ids: readonly number[];
@@ -32,7 +32,7 @@ export type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 
  * Brings a window's KV back, as far as the engine lets it. Whatever the engine does, be it gone, broken, another one, or too small now,
  * is a result with its reason, never an error: the text opens without it.
  */
-export async function bringBack(core: CoreContext, request: BringBack, signal: AbortSignal): Promise<Outcome> {
+export async function bringKvBack(core: CoreContext, request: KvRequest, signal: AbortSignal): Promise<Outcome> {
   let description: EngineDescription | null = null;
   try {
     request.engine.expect?.(request.kv.blocks.map(({ hash }) => hash));
@@ -40,7 +40,7 @@ export async function bringBack(core: CoreContext, request: BringBack, signal: A
     description = await describeTried(request.engine, signal);
     const difference = modelDifference(request.manifest.model, description.model);
     if (difference !== null) return otherModel(request, description, `The KV was left alone, because ${difference}.`);
-    return await bringKvBack(core, { ...request, description }, signal);
+    return await outcomeOfWarming(core, { ...request, description }, signal);
   } catch (error) {
     signal.throwIfAborted();
     const failure = toCwmError(error);
@@ -54,9 +54,9 @@ export async function bringBack(core: CoreContext, request: BringBack, signal: A
 
 const isOfEngine = (failure: CwmError): boolean => isEngineFailure(failure) || isCwmError(failure, 'ContextTooLong');
 
-async function bringKvBack(
+async function outcomeOfWarming(
   core: CoreContext,
-  request: BringBack & { readonly description: EngineDescription },
+  request: KvRequest & { readonly description: EngineDescription },
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { description, ids } = request;
@@ -89,7 +89,7 @@ const reusing: readonly Verdict[] = ['proven', 'reused', 'partial'];
 /** Only the user's information: nothing that goes wrong with it costs the thaw. */
 async function weighNext(
   core: CoreContext,
-  { engine, manifest, ids, description }: BringBack & { readonly description: EngineDescription },
+  { engine, manifest, ids, description }: KvRequest & { readonly description: EngineDescription },
   verdict: Verdict,
   signal: AbortSignal,
 ): Promise<NextMessage | null> {
@@ -105,7 +105,7 @@ async function weighNext(
   }
 }
 
-const otherModel = (request: BringBack, description: EngineDescription | null, note: string): Outcome =>
+const otherModel = (request: KvRequest, description: EngineDescription | null, note: string): Outcome =>
   withoutKv({ kind: 'another-model' }, request, { why: 'Another model is served.', description, notes: [note] });
 
 interface Reason {

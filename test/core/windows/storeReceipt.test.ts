@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { coreFixture, never, savedWindow } from '../coreFixture.ts';
 
-const note = expect.stringMatching(/^This receipt could not be kept with the window: /) as string;
+const note = expect.stringMatching(/^This receipt could not be stored with the window: /) as string;
 
 test('an operation whose receipt could not be stored is no failure, and the receipt says so', async () => {
   const fixture = await coreFixture();

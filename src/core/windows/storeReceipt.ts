@@ -9,12 +9,12 @@ import type { CoreContext } from '../context.ts';
  *
  * @returns the receipt to answer with.
  */
-export async function keepReceipt(core: CoreContext, window: WindowName, receipt: Receipt): Promise<Receipt> {
+export async function storeReceipt(core: CoreContext, window: WindowName, receipt: Receipt): Promise<Receipt> {
   try {
     await core.store.receipts.append(window, receipt);
     return receipt;
   } catch (error) {
-    const note = `This receipt could not be kept with the window: ${toCwmError(error).message}`;
+    const note = `This receipt could not be stored with the window: ${toCwmError(error).message}`;
     return { ...receipt, notes: [...receipt.notes, note] };
   }
 }
