@@ -71,7 +71,7 @@ const edgeCases: Readonly<Record<`EC-${number}`, { readonly about: string; reado
     ],
   },
   'EC-030': {
-    about: 'P0 a state that can not follow',
+    about: 'P0 a state that cannot follow',
     tests: ['S0-30 EC-030 of the 25 pairs, just these are allowed; the others are refused with CWM-3001'],
   },
   'EC-031': {
@@ -86,7 +86,7 @@ const edgeCases: Readonly<Record<`EC-${number}`, { readonly about: string; reado
     tests: [
       'EC-040 when the session cannot be written, its window is undone too',
       'EC-040 finishes a freeze whose window is there and whose session has not continued',
-      'EC-040 a turn whose answer can not be kept leaves its session idle, with the text as its draft',
+      'EC-040 a turn whose answer cannot be kept leaves its session idle, with the text as its draft',
     ],
   },
   'EC-041': {

@@ -38,7 +38,7 @@ describe('synchronising states by itself', () => {
 describe('which session is selected', () => {
   const trackerOf = (...args: string[]) => parseBackendArguments(['--storage', '/s', ...args]).tracker;
 
-  it('S3-04 must exist, unless the backend is told to create it, and is none until one is selected', () => {
+  it('S3-04 must exist, unless the backend is set to create it, and there is none until one is selected', () => {
     expect(trackerOf()).toEqual({ autoCreate: false, defaultSession: null });
     expect(trackerOf('--state-auto-create', 'on', '--state-default-session', 'default')).toEqual({
       autoCreate: true,

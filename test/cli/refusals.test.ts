@@ -77,7 +77,7 @@ describe('cwm refuses', () => {
     expect(JSON.parse(doctor.stdout)).toMatchObject({ engine: { reachable: false, problem: { code: 'CWM-5001' } } });
   });
 
-  it('a GGUF that is none, and one that is not there, given relative to the working directory', async () => {
+  it('a file that is no GGUF, and a missing one, given relative to the working directory', async () => {
     const { storage } = await startHere();
     const cwm = cliOn(storage, storage);
     writeFileSync(join(storage, 'model.gguf'), 'This is no model.');
@@ -104,7 +104,7 @@ describe('cwm refuses', () => {
     expect(await cwm.json('session', 'show', 's')).toMatchObject({ lifecycle: 'active', tokens: null });
   });
 
-  it('a storage directory that is none', async () => {
+  it('a storage directory that is a file', async () => {
     const storage = makeStorage();
     writeFileSync(join(storage, 'file'), '');
     const { code, stderr } = await cliOn(join(storage, 'file', 'below')).run('list', '--json');
@@ -114,7 +114,7 @@ describe('cwm refuses', () => {
 });
 
 describe('cwm serve', () => {
-  it.runIf(process.platform === 'linux')('refuses a storage directory that can not be made', async () => {
+  it.runIf(process.platform === 'linux')('refuses a storage directory that cannot be created', async () => {
     expect(await cliOn('/proc/no/such').refusal('serve')).toMatchObject({ code: 'CWM-4001' });
   });
 

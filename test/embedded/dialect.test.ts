@@ -312,7 +312,7 @@ describe("the embedded engine's HTTP dialect", () => {
     expect((await engine.complete(promptIds(40, 11))).choices[0]?.token_ids).toHaveLength(8);
   });
 
-  it('serves requests one by one, and tokenizes meanwhile', async () => {
+  it('serves requests one by one, and tokenizes at the same time', async () => {
     const order: number[] = [];
     const requests = [0, 1, 2].map(async (index) => {
       await engine.complete(promptIds(1500, 20 + index), { max_tokens: 2 });

@@ -92,7 +92,7 @@ describe('S0-61 KV of an encrypted store', () => {
     expect(saidBy(after)).toEqual(saidBy(before));
   });
 
-  it('is not begun with a key that is none', async () => {
+  it('does not start with a malformed key', async () => {
     await start({}, smallModel(folder.path));
     const child = forkEngine(['--kv-dir', join(folder.path, 'other')], { CWM_KV_KEY: 'short' });
     expect(await firstMessage(child)).toMatchObject({

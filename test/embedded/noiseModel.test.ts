@@ -33,7 +33,7 @@ describe('the generated model', () => {
     expect(mergesOf(mergedTokens).map((merge) => merge.join(''))).toEqual(mergedTokens);
   });
 
-  it('refuses a vocabulary whose merges can not be told', () => {
+  it('refuses a vocabulary whose merges are ambiguous', () => {
     expect(() => mergesOf(['ab', 'abcd'])).toThrow(RangeError);
     expect(() => mergesOf(['ab', 'ab'])).toThrow(RangeError);
   });

@@ -63,7 +63,7 @@ describe("the embedded engine's process", () => {
     await next.kill();
   });
 
-  it('without a parent to tell, prints one line when it serves, and ends with SIGTERM', async () => {
+  it('without a parent, prints one line when it serves, and ends with SIGTERM', async () => {
     const entry = fileURLToPath(new URL('../../src/embedded/main.ts', import.meta.url));
     const child = spawn(process.execPath, [entry, '--kv-dir', kvDir, '--model', smallModel(folder.path)], {
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -103,7 +103,7 @@ describe("the embedded engine's process", () => {
     expect(existsSync(join(kvDir, 'CACHEDIR.TAG'))).toBe(true);
   });
 
-  describe('that can not start says so in one line, and exits with 1', () => {
+  describe('that cannot start says so in one line, and exits with 1', () => {
     const failure = async (...args: string[]): Promise<{ code: string; message: string }> => {
       const child = forkEngine(args);
       let output = '';
@@ -140,7 +140,7 @@ describe("the embedded engine's process", () => {
       });
     });
 
-    it('for a folder that it can not write', async () => {
+    it('for a folder that it cannot write', async () => {
       writeFileSync(kvDir, 'a file');
       expect(await failure('--kv-dir', kvDir)).toMatchObject({ code: 'CWM-4001' });
     });
@@ -168,7 +168,7 @@ describe("the embedded engine's process", () => {
     }
   });
 
-  it('goes on without keeping blocks when their folder can not be written', async () => {
+  it('continues without storing blocks when their folder cannot be written', async () => {
     const engine = await EngineProcess.start(kvDir, '--model', smallModel(folder.path));
     try {
       const blockDir = await engine.blockDir();
@@ -201,7 +201,7 @@ describe("the embedded engine's process", () => {
     }
   });
 
-  it('goes on without keeping blocks when the disk is full', async (context) => {
+  it('continues without storing blocks when the disk is full', async (context) => {
     mkdirSync(kvDir);
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', kvDir], { stdio: 'ignore' });

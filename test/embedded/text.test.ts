@@ -27,7 +27,7 @@ describe('stop strings', () => {
     );
   });
 
-  it('show at once what can not be the beginning of one', () => {
+  it('show at once a text that cannot be the beginning of one', () => {
     const matcher = new StopStrings(['END']);
     expect([matcher.push('some E'), matcher.push('N'), matcher.push('ough'), matcher.push(' END more')]).toEqual([
       'some ',

@@ -1,6 +1,6 @@
 import { rmSync, statSync, truncateSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { blockNames, cachedBy, EngineProcess, promptIds, saidBy } from './support/engineProcess.ts';
+import { blockNames, cachedBy, EngineProcess, promptIds, saidBy, type Completion } from './support/engineProcess.ts';
 import { writeOddModel, type OddArchitecture } from './support/oddModel.ts';
 import { scratch, type Scratch } from './support/smallModel.ts';
 
@@ -45,15 +45,6 @@ describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('a model whose state
     expect(cachedBy(await engine.complete(next))).toBe(prompt.length + 7);
   });
 
-  it('loses nothing in kill -9: the same tokens, the same bits', async () => {
-    const prompt = promptIds(700, 4);
-    const before = await engine.complete(prompt, { max_tokens: 24 });
-    await restart();
-    const after = await engine.complete(prompt, { max_tokens: 24 });
-    expect(cachedBy(after)).toBe(672);
-    expect(saidBy(after)).toEqual(saidBy(before));
-  });
-
   it('branches from the place where a turn ended, as if it had been computed', async () => {
     const stem = promptIds(320, 5);
     await engine.complete([...stem, 300], { max_tokens: 1 });
@@ -65,25 +56,41 @@ describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('a model whose state
     expect(second.choices[0]?.token_ids).toEqual(elsewhere.choices[0]?.token_ids);
   });
 
-  it('reuses up to one batch earlier when the end of a turn changes afterwards', async () => {
-    const prompt = promptIds(1200, 8);
-    await engine.complete(prompt);
-    await restart();
-    const changed = [...prompt.slice(0, 1160), ...promptIds(40, 9)];
-    expect(cachedBy(await engine.complete(changed))).toBe(1024);
-  });
+  describe('after kill -9', () => {
+    const changing = promptIds(1200, 8);
+    const damaged = promptIds(250, 10);
+    const prompt = promptIds(700, 4);
+    let before: Completion;
+    let whole: Completion;
 
-  it('never continues from a damaged state: it is deleted, computed again, and the answer is the same', async () => {
-    const prompt = promptIds(250, 10);
-    const whole = await engine.complete(prompt);
-    await restart();
-    const file = await stateFile(prompt, 7);
-    truncateSync(file, statSync(file).size - 1);
-    const healed = await engine.complete(prompt);
-    expect(cachedBy(healed)).toBe(0);
-    expect(healed.choices[0]?.token_ids).toEqual(whole.choices[0]?.token_ids);
-    await restart();
-    expect(cachedBy(await engine.complete(prompt))).toBe(224);
-    rmSync(file);
+    // One restart for all: a start takes as long as everything else here.
+    beforeAll(async () => {
+      await engine.complete(changing);
+      before = await engine.complete(prompt, { max_tokens: 24 });
+      whole = await engine.complete(damaged);
+      await restart();
+      const file = await stateFile(damaged, 7);
+      truncateSync(file, statSync(file).size - 1);
+    });
+
+    it('loses nothing: the same tokens, the same bits', async () => {
+      const after = await engine.complete(prompt, { max_tokens: 24 });
+      expect(cachedBy(after)).toBe(672);
+      expect(saidBy(after)).toEqual(saidBy(before));
+    });
+
+    it('reuses up to one batch earlier when the end of a turn changes afterwards', async () => {
+      const changed = [...changing.slice(0, 1160), ...promptIds(40, 9)];
+      expect(cachedBy(await engine.complete(changed))).toBe(1024);
+    });
+
+    it('never continues from a damaged state: it is deleted, computed again, and the answer is the same', async () => {
+      const healed = await engine.complete(damaged);
+      expect(cachedBy(healed)).toBe(0);
+      expect(healed.choices[0]?.token_ids).toEqual(whole.choices[0]?.token_ids);
+      await restart();
+      expect(cachedBy(await engine.complete(damaged))).toBe(224);
+      rmSync(await stateFile(damaged, 7));
+    });
   });
 });

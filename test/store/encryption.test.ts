@@ -83,7 +83,7 @@ describe('S0-61 append-only files, encrypted', () => {
     expect(Buffer.from(await files.read(path)).toString()).toBe('one\n2\n');
   });
 
-  it('go on after a crash that left half an addition', async () => {
+  it('continue after a crash that left half an addition', async () => {
     const directory = await temporaryDirectory();
     const path = join(directory, 'lines');
     const key = newKey();

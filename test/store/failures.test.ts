@@ -102,7 +102,7 @@ describe('errors of the file system', () => {
     expect(error?.message).toContain(root);
   });
 
-  it('a directory that can not be written to is refused when it is opened', async () => {
+  it('a directory that cannot be written to is refused when it is opened', async () => {
     const faulty = new FaultyFiles(new MemoryFiles());
     faulty.failAt(0, 'before', 'EROFS');
     await expect(openTestStore(root, { files: faulty.files })).rejects.toMatchObject({ code: 'CWM-4001' });

@@ -175,7 +175,7 @@ describe('a store of an older format', () => {
     await expect(store.sessions.get(sessionId('s2'))).rejects.toMatchObject({ code: 'CWM-4004' });
   });
 
-  it('that can not be backed up is not touched, and goes through when there is room', async () => {
+  it('that cannot be backed up is not touched, and goes through when there is room', async () => {
     const memory = await filled();
     const tree = memory.tree(root);
     const faulty = new FaultyFiles(memory);

@@ -47,7 +47,7 @@ describe('one backend for many', () => {
     expect(seen.size).toBe(3);
   });
 
-  it('S4-40 two windows of VS Code and a script show what the others did, and go on where they were after a kill -9', async () => {
+  it('S4-40 two windows of VS Code and a script show changes of the others, and continue after a kill -9', async () => {
     const storage = makeStorage();
     const [one, two, script, cli] = clientProcesses(storage, ['vscode', 'vscode', 'script', 'cli']);
     const shows = (client: ClientProcess | undefined, ...wanted: string[]): Promise<unknown> =>
@@ -65,7 +65,7 @@ describe('one backend for many', () => {
     for (const client of [one, two, script]) await shows(client, 'a', 'b', 'c');
   });
 
-  it('what a killed backend announced says nothing about who has the directory now', () => {
+  it('the record of a killed backend says nothing about the present owner of the directory', () => {
     const storage = makeDirectory();
     const record = { pid: process.ppid, version: '1', address: '/nowhere', startedAt: '' };
     writeFileSync(join(storage, 'backend.json'), JSON.stringify(record));

@@ -54,7 +54,7 @@ describe('signals', () => {
     await stop();
   });
 
-  it('S4-40 go on after the last one a client saw', async () => {
+  it('S4-40 continue after the last one that a client saw', async () => {
     const tested = await start();
     const before = await listen(tested, null);
     tested.emit(windowChange('a'));

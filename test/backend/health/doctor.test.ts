@@ -84,7 +84,7 @@ describe('doctor', () => {
     await expect(examine({ ...leaving, engines }, undefined, AbortSignal.abort())).rejects.toThrow('aborted');
   });
 
-  it('says that a thaw can not be proven where the engine does not tell its block size, and shows its notices', async () => {
+  it('says that a thaw cannot be proven where the engine does not give its block size, and shows its notices', async () => {
     const silent = parts({ ...up, blockTokens: null, notices: ['Look here.'] });
     const probe = async () => ({ ...capabilities, blockTokens: null });
     const engines = { ...silent.engines, get: () => ({ ...unused, probe }) };
@@ -104,7 +104,7 @@ describe('doctor', () => {
     expect(records?.detail).toBe('5 damaged: file0 (cut), file1 (cut), file2 (cut) and 2 more');
   });
 
-  it('does not fail where the free space can not be told', async () => {
+  it('does not fail where the free space is unknown', async () => {
     const { findings } = await examine(parts(up, { storage: '/nowhere/at/all' }), undefined, signal);
     expect(findings).toContainEqual(expect.objectContaining({ name: 'storage', state: 'unknown' }));
   });

@@ -161,7 +161,7 @@ describe('backend lock', () => {
     expect(lockHolder(directory)).toBeNull();
   });
 
-  it('notices when another process took it all the same, and keeps its time fresh until then', () => {
+  it('notices when another process took it nevertheless, and renews its time until then', () => {
     vi.useFakeTimers();
     try {
       const directory = makeDirectory();

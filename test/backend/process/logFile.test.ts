@@ -33,7 +33,7 @@ describe('log file', () => {
     ]);
   });
 
-  it('stays within its size, and keeps as much again', () => {
+  it('stays within its size, and retains as much again', () => {
     const path = join(makeDirectory(), 'backend.log');
     const log = new LogFile(path, { maxBytes: 4096 });
     for (let index = 0; index < 500; index++) log.write('info', 'event', { index });

@@ -75,7 +75,7 @@ describe('the place of a backend', () => {
     },
   );
 
-  it('is none where the lock fails for another reason', () => {
+  it('does not exist where the lock fails for another reason', () => {
     refused.codes.set(storage, 'EMFILE');
     const place = new OwnPlace(storage);
     expect(() => place.takeLock(lost)).toThrow('EMFILE');

@@ -43,7 +43,7 @@ describe('damage that something else hides', () => {
   });
 });
 
-describe('damage that no stat field shows, where the canary can not tell', () => {
+describe('damage that no stat field shows, where the canary cannot tell', () => {
   test.each([false, true])('beside a lost block it is found by reading the files (inexact: %s)', async (isInexact) => {
     const fixture = await coreFixture();
     const { engine } = fixture;
@@ -62,7 +62,7 @@ describe('damage that no stat field shows, where the canary can not tell', () =>
   });
 });
 
-describe('KV that can not be given up', () => {
+describe('KV that cannot be given up', () => {
   test('damage behind an engine that heeds no salt is never the measure, thaw after thaw', async () => {
     const fixture = await coreFixture();
     fixture.engine.filesAreElsewhere = true;

@@ -139,7 +139,7 @@ describe('what a thaw says after it gave KV up', () => {
     expect(findingOf(judgement, rebuild, () => isExplained)).toBe(finding);
   });
 
-  test('what heeds no salt can not be given up, and neither that nor a broken engine becomes the measure', () => {
+  test('what heeds no salt cannot be given up, and neither that nor a broken engine becomes the measure', () => {
     expect(reportOf('damaged', 'still-reused', proven).repair).toBe('none');
     expect(reportOf('off', 'still-reused', proven).notes.join(' ')).not.toContain('was given up');
     expect(isMeasure('still-reused', proven)).toBe(false);

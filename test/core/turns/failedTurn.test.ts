@@ -4,7 +4,7 @@ import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
 
 const full = new CwmError('StorageFull', 'The disk is full.');
 
-test('EC-040 a turn whose answer can not be kept leaves its session idle, with the text as its draft', async () => {
+test('EC-040 a turn whose answer cannot be kept leaves its session idle, with the text as its draft', async () => {
   const fixture = await coreFixture();
   const { cwm, store } = fixture;
   await talkedSession(fixture);
@@ -14,7 +14,7 @@ test('EC-040 a turn whose answer can not be kept leaves its session idle, with t
   expect((await cwm.listMessages({ session: 's' })).total).toBe(2);
 });
 
-test('EC-040 a turn whose end can not even be written holds up neither the next turn nor a freeze', async () => {
+test('EC-040 a turn whose end cannot even be written holds up neither the next turn nor a freeze', async () => {
   const fixture = await coreFixture();
   const { cwm, store } = fixture;
   await talkedSession(fixture);

@@ -93,7 +93,7 @@ describe('the disk cache of a model that was loaded', () => {
     expect(config).not.toContain(keys[1]?.toString('hex').slice(0, 16));
   });
 
-  it('is none, and the log says why, for a state in a form that is not known', () => {
+  it('does not exist for a state in an unknown form, and the log says why', () => {
     expect(openDisk(optionsWith({}, Buffer.from('another format of a later llama.cpp')))).toBeNull();
     expect(said).toEqual([expect.stringContaining("The model's state cannot be read: ")]);
   });

@@ -38,7 +38,7 @@ describe("a model's files", () => {
     expect(findModelFiles(parts[0]!)).toEqual({ path: parts[0], name: 'Big-Q4', parts });
   });
 
-  it('keep the name and the folder of a link, as in a cache whose files are named by their hash', () => {
+  it('a link stays as it is named, as in a cache whose files are named by their hash', () => {
     const blobs = join(folder.path, 'blobs');
     mkdirSync(blobs);
     writeFileSync(join(blobs, '0'.repeat(64)), gguf());

@@ -77,7 +77,7 @@ describe('a llama.cpp process', () => {
     expect(llama.isAlive).toBe(true);
   });
 
-  it('that can not load its model is an error, and no process stays', async () => {
+  it('that cannot load its model is an error, and no process stays', async () => {
     writeFileSync(config.modelPath, Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(100)]));
     const ends: string[] = [];
     await expect(LlamaProcess.start(config, (reason) => ends.push(reason))).rejects.toThrow(Error);
@@ -99,7 +99,7 @@ describe('a llama.cpp process', () => {
       expect(fromDisk).toEqual({ ...cold, cached: 288 });
     });
 
-    it('that an abort stops in the middle of a prompt keeps what was evaluated', async () => {
+    it('that an abort stops in the middle of a prompt has the evaluated part for the next request', async () => {
       const aborting = new AbortController();
       const { engine, supervisor } = await engineOver((llama) => llama);
       const llama = await supervisor.get();

@@ -61,7 +61,7 @@ test('two that ask at once build once; the second waits and says so', async () =
   expect(builds).toBe(1);
 });
 
-test('a builder that was killed does not keep the next one waiting', async () => {
+test('the next builder does not wait for one that was killed', async () => {
   const builder = spawn(process.execPath, [
     '--input-type=module',
     '-e',

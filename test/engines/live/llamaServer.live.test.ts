@@ -81,7 +81,7 @@ test('an erased slot is computed again', async () => {
   expect((await complete()).timings).toMatchObject({ cache_n: 0, prompt_n: 500 });
 });
 
-test('a file that was cut short is refused, and the server goes on', async () => {
+test('a file that was cut short is refused, and the server continues', async () => {
   const cold = await complete();
   await slot('save');
   await truncate(join(slotDir, 'window.bin'), 1000);

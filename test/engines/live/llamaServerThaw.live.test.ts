@@ -96,7 +96,7 @@ describe('a real llama-server, killed and started anew', () => {
     expect((await core.answer(thawed.session)).text).toBe(before);
   });
 
-  test('a conversation goes on in the slot where the thaw left it', async () => {
+  test('a conversation continues in the slot where the thaw left it', async () => {
     await useCore('reachable');
     const { tokens } = await core.keep();
     await restart();
@@ -122,7 +122,7 @@ describe('a real llama-server, killed and started anew', () => {
     expect(sent.cachedTokens).toBe(primed.promptTokens);
   });
 
-  test('without its slot file the context is rebuilt, and kept again', async () => {
+  test('without its slot file the context is rebuilt, and saved again', async () => {
     await useCore('reachable');
     await core.keep();
     await rm(await onlyFile());

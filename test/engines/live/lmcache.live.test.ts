@@ -336,7 +336,7 @@ describe.skipIf(!isInstalled)('LMCache behind vLLM', () => {
       if (damaged.outcome.repair === 'salt-advanced') expect(receipt.content.canary).toBe('agreed');
     });
 
-    test('without a coordinator freezes and thaws go on, and say so', async () => {
+    test('without a coordinator freezes and thaws continue, and say so', async () => {
       const { coordinator } = running();
       await coordinator.kill();
       await open('alone', 'nobody listens', 'blocks');

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { coreOver } from './coreOver.ts';
 import { makeRig, never } from './rig.ts';
 
-test('llama-server goes on from what a thaw proved, whatever its template puts before the conversation', async () => {
+test('llama-server continues from the tokens that a thaw proved, whatever its template puts before the conversation', async () => {
   const rig = await makeRig({ fake: { faults: { templateLine: 'Today is Monday.' } } });
   const { cwm, ...core } = await coreOver(rig.engine);
   onTestFinished(() => core.dispose());

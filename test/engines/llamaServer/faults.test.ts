@@ -53,7 +53,7 @@ describe('a server that refuses or fails', () => {
     expect((await rig.engine.describe(never)).kind).toBe('llama-server');
   });
 
-  test('a slot that can not be saved is a note, since the text is what counts', async () => {
+  test('a slot that cannot be saved is a note, because the text is safe', async () => {
     const rig = await afterDescribe({ kind: 'status', status: 500, message: 'Unable to save slot', path: '/slots/' });
     const evidence = await rig.engine.persist(contextOf(someIds(40)), never);
     expect(evidence.handle).toBeNull();
@@ -116,7 +116,7 @@ describe('a server that breaks off', () => {
     expect(error.message).toContain('Compute error.');
   });
 
-  test('a server that is gone is CWM-5001, and one that comes back is asked anew', async () => {
+  test('a server that is gone is CWM-5001, and one that comes back is asked again', async () => {
     const rig = await makeRig();
     await ask(rig);
     await rig.fake.kill();

@@ -87,7 +87,7 @@ describe('conversations that share the slot', () => {
     expect(await cached(rig.another(), ids, 'a')).toBe(0);
   });
 
-  test('what came from a file is erased before another conversation comes, so that no cache keeps it', async () => {
+  test('KV from a file is erased before another conversation comes, so that no cache stores it', async () => {
     const rig = await makeRig({ fake: { slots: 1 } });
     const [one, other] = [someIds(60), someIds(60)];
     const { handle } = await rig.engine.persist(contextOf(one, 'a'), never);
@@ -148,7 +148,7 @@ describe('what may be restored', () => {
     expect((await rig.engine.restore({ ...context, handle }, never)).outcome).toBe('restored');
   });
 
-  test('a handle that is none of ours deletes nothing', async () => {
+  test('a foreign handle deletes nothing', async () => {
     const rig = await makeRig();
     const context = contextOf(someIds(40));
     await rig.engine.persist(context, never);

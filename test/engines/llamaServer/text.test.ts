@@ -38,7 +38,7 @@ describe('token ids of a turn', () => {
     expect(idsSource).toBe('engine');
   });
 
-  test('progress is not asked for, because its chunks carry an id that is none', async () => {
+  test('progress is not requested, because its chunks carry an id that belongs to no token', async () => {
     const rig = await makeRig();
     await rig.engine.generate(request([hello]), () => undefined, never);
     expect(rig.fake.requestsTo('/completion')[0]?.body).not.toHaveProperty('return_progress');

@@ -125,14 +125,14 @@ describe('freeze', () => {
     expect(receipt.notes.join(' ')).toContain('does not isolate conversations in memory');
   });
 
-  test('a server without a slot folder: the text is kept, and nothing lasting is promised', async () => {
+  test('a server without a slot folder: the text is stored, and no durable KV is promised', async () => {
     const made = await bench({ folder: 'none' });
     const receipt = await made.keep();
     expect(receipt).toMatchObject({ verdict: 'reused', tier: 'device', kvBytes: null });
     expect(receipt.notes.join(' ')).toContain('--slot-save-path');
   });
 
-  test('a server that can not save, or saves nothing, costs no window', async () => {
+  test('a server that cannot save, or saves nothing, costs no window', async () => {
     for (const save of ['fails', 'writes-nothing'] as const) {
       const made = await bench({ fake: { faults: { save } } });
       const receipt = await made.keep();
@@ -150,7 +150,7 @@ describe('freeze', () => {
 });
 
 describe('thaw after a restart of the server', () => {
-  test('the slot file brings the context back: proven, from disk, and the conversation goes on warm', async () => {
+  test('the slot file brings the context back: proven, from disk, and the conversation continues warm', async () => {
     const made = await kept();
     const receipt = await made.thaw();
     expect(receipt).toMatchObject({
@@ -204,7 +204,7 @@ describe('thaw after a restart of the server', () => {
     }
   });
 
-  test('a file that is gone is rebuilt and made anew', async () => {
+  test('a missing file is computed and written again', async () => {
     const made = await kept();
     await rm(await slotFile(made));
     expect(await made.thaw()).toMatchObject({ verdict: 'rebuilt', content: { blocksMissing: 1 } });
@@ -228,7 +228,7 @@ describe('damage', () => {
     expect((await made.thaw()).verdict).toBe('proven');
   });
 
-  test('a flipped bit is found by the checksum, and the file is deleted and made anew', async () => {
+  test('a flipped bit is found by the checksum, and the file is deleted and written again', async () => {
     const made = await kept();
     await spoil(await slotFile(made), flipOneBit);
     expect(await made.thaw()).toMatchObject({
@@ -343,7 +343,7 @@ describe('damage', () => {
 });
 
 describe('a restore that the server refuses (llama.cpp#27068)', () => {
-  test('the context is computed anew in another slot, and the canary has been asked', async () => {
+  test('the context is computed again in another slot, and the canary has been asked', async () => {
     const made = await kept({}, { restore: 'refuses', refusedRestoreDamages: 'answers' });
     const receipt = await made.thaw();
     expect(receipt).toMatchObject({ verdict: 'rebuilt', content: { canary: 'not-run' } });
@@ -352,7 +352,7 @@ describe('a restore that the server refuses (llama.cpp#27068)', () => {
     expect(receipt.notes.join(' ')).toContain('Unable to restore slot');
   });
 
-  test('with no slot left that is sound, the canary says damaged, and what it computes is not kept as the truth', async () => {
+  test('with no sound slot left, the canary says damaged, and its KV does not become the record', async () => {
     const options = { fake: { slots: 1 } };
     const made = await kept(options, { restore: 'refuses', refusedRestoreDamages: 'answers' });
     const receipt = await made.thaw();

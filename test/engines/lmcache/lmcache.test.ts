@@ -142,7 +142,7 @@ describe('LMCache behind vLLM', () => {
     expect([lmcache.pinned, lmcache.size]).toEqual([0, 0]);
   });
 
-  test('an instance that is lost keeps no other from deleting', async () => {
+  test('the others delete although one instance is lost', async () => {
     const { core, lmcache } = await rig();
     await core.keep(text);
     lmcache.lostInstance = 'lost';

@@ -38,7 +38,7 @@ describe("the server's events about its KV blocks", () => {
     expect(await reuseOf(rig, ids)).toMatchObject({ cachedTokens: 96, cachedTokensFrom: 'events' });
   });
 
-  test('F1 of an answer from a cache in front there are none, so nothing was observed', async () => {
+  test('F1 an answer from a cache in front has none, so nothing was observed', async () => {
     let url = '';
     const rig = await makeRig({
       events: true,

@@ -176,7 +176,7 @@ describe('waiting for the files', () => {
     expect(rig.pauses.reduce((a, b) => a + b, 0)).toBeLessThan(4_000);
   });
 
-  test('a tier whose files can not be seen is given its step too, and what it wrote is told', async () => {
+  test('a tier whose files cannot be seen gets its step, too, and its written bytes are reported', async () => {
     const rig = await makeRig({ tier: { lastBlock: 'next-step' }, engine: { blockFiles: undefined } });
     for (const _ of ['the first of this server', 'another']) {
       const { notes } = await rig.engine.persist(newContext(), never);

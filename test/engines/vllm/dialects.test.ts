@@ -81,7 +81,7 @@ describe('forms of an answer', () => {
     expect(await failure(chat(await saying(`${hello}data: {"choices": [{"del`)))).toMatchObject({ code: 'CWM-5101' });
   });
 
-  test('K5 reasoning is kept apart from the answer, whatever it is called', async () => {
+  test('K5 reasoning is separated from the answer, whatever its field is called', async () => {
     for (const thought of [
       said({ reasoning_content: 'Hm' }),
       said({ reasoning: 'Hm', content: null }),
@@ -174,7 +174,7 @@ const ask = (engine: VllmEngine, more: object = {}) =>
   );
 
 describe('fields that a server refuses', () => {
-  test('K2 a server that shows it is none is never sent what only vLLM knows', async () => {
+  test('K2 a server that is not vLLM never gets fields that only vLLM knows', async () => {
     const { engine, sent } = await otherServer((path) =>
       path === '/v1/models' ? models('library') : path.startsWith('/v1/chat') ? whole : notFound,
     );

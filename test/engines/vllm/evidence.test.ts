@@ -84,7 +84,7 @@ describe('evidence of an honest server', () => {
     });
   });
 
-  test('a small cache keeps the beginning of a context, and the number says so', async () => {
+  test('a small cache stores the beginning of a context, and the number says so', async () => {
     const rig = await makeRig({ fake: { capacityBlocks: 4 } });
     const { reuse } = await rig.engine.measure(await cached(rig), never);
     expect(reuse.cachedTokens).toBe(64);

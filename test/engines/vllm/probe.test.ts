@@ -21,7 +21,7 @@ const prompts = ({ fake }: Rig): number[][] =>
   fake.requestsTo(completions).map(({ body }) => (body as { prompt: number[] }).prompt);
 const sentTokens = (rig: Rig): number => prompts(rig).reduce((sum, { length }) => sum + length, 0);
 
-describe('a server that claims reuse that can not be', () => {
+describe('a server that claims reuse that cannot be', () => {
   test('is believed in nothing once a probe has caught it, until another one is there', async () => {
     const { rig } = await probeWith({ usageDetails: 'claims-all', metrics: false });
     const context = { ids: Array.from({ length: 100 }, (_, at) => 32 + at), salt: 's', handle: null };
@@ -95,7 +95,7 @@ describe('what a probe costs', () => {
     expect(prompts(rig)).toHaveLength(16);
   });
 
-  test('nothing of it stays in a file tier: vLLM is asked to keep it out, and what is there all the same is deleted', async () => {
+  test('nothing of it stays in a file tier: vLLM is asked not to store it, and files that appear nevertheless are deleted', async () => {
     for (const keepsAll of [false, true]) {
       const rig = await makeRig({ tier: {}, fake: { faults: { ignoresMaxOffload: keepsAll } } });
       const found = await rig.engine.probe(never);
@@ -415,7 +415,7 @@ describe('a probe of a server that does something unusual', () => {
     expect(itemOf(found, 'ready')).toMatchObject({ state: 'no', remedy: expect.stringContaining('restart') });
   });
 
-  test('numbers that are none make no canary', async () => {
+  test('values that are not numbers make no canary', async () => {
     const rig = await makeRig();
     const body = JSON.stringify({ choices: [{ text: '', logprobs: { top_logprobs: [{ a: null }] } }] });
     rig.fake.faults.http = { kind: 'body', body, path: completions, after: 2, times: 1 };

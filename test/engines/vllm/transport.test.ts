@@ -75,7 +75,7 @@ describe('a server that is not there', () => {
     expect(rig.connects.count).toBe(2);
   });
 
-  test('a model server that connect can not start is reported as connect says', async () => {
+  test('a model server that connect cannot start is reported as connect says', async () => {
     const refusal = new CwmError('NotAModel', 'This is no GGUF file.');
     const rig = await makeRig({ engine: { connect: () => Promise.reject(refusal) } });
     expect(await failure(ask(rig))).toBe(refusal);
@@ -130,7 +130,7 @@ describe('a server that fails', () => {
     }
   });
 
-  test('a prompt that an earlier, failed try computed is not taken for one that was kept', async () => {
+  test('a prompt that an earlier, failed try computed does not count as stored', async () => {
     const rig = await afterDescribe({ kind: 'status', status: 500, late: true, times: 1, path: completions });
     const { reuse } = await ask(rig);
     expect(reuse).toMatchObject({ cachedTokens: null, cachedTokensFrom: 'none', tier: null });
@@ -142,7 +142,7 @@ describe('a server that fails', () => {
     expect(rig.fake.requestsTo(completions)).toHaveLength(1);
   });
 
-  test('an engine of our own that dies over a request is asked for anew, and the request is tried again', async () => {
+  test('an engine of our own that dies over a request is started again, and the request is tried again', async () => {
     const rig = await afterDescribe({ kind: 'drop', times: 1, path: completions }, { managed: true });
     const connects = rig.connects.count;
     expect((await ask(rig)).reuse.cachedTokens).toBe(0);

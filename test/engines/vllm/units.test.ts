@@ -75,7 +75,7 @@ describe('weighing counters', () => {
     });
   });
 
-  test('the server’s own time to the first token is kept beside ours', () => {
+  test("the server's own time to the first token is stored beside ours", () => {
     const reuse = weigh({ ...observation, serverTimeToFirstTokenMs: 10.4, after: metrics(6, 1100, 596) });
     expect(reuse.counters['metrics.time_to_first_token_ms']).toBe(10.4);
     expect(reuse.timeToFirstTokenMs).toBe(1);
@@ -139,7 +139,7 @@ describe('failures', () => {
     expect(messages[2]).toContain('another host');
   });
 
-  test('a connection that can not be made in time is CWM-5001', () => {
+  test('a connection that cannot be made in time is CWM-5001', () => {
     expect(failureError(withCode('UND_ERR_CONNECT_TIMEOUT'), 'http://host').code).toBe('CWM-5001');
   });
 
@@ -150,7 +150,7 @@ describe('failures', () => {
 });
 
 describe('a server’s own reason', () => {
-  test('is found wherever servers put it, as one short line; a web page is none', () => {
+  test('is found wherever servers put it, as one short line; a web page has none', () => {
     expect(serverReason('{"error": {"message": "a\\n b", "code": 400}}')).toBe('a b');
     expect(serverReason('{"error": "Unauthorized"}')).toBe('Unauthorized');
     expect(serverReason('{"object": "error", "message": "old"}')).toBe('old');
