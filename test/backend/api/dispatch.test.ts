@@ -51,7 +51,10 @@ describe('dispatch', () => {
     const dispatch = dispatching({ readOnlyWhy: () => new CwmError('UnsupportedSchema', 'A later version wrote it.') });
     const through = await answered(dispatch, 'cli.1', 'UnsupportedSchema');
     expect(through).toEqual(
-      namesWhere((name) => routes[name].kind === 'read' || ['verify', 'shutdown', 'retire'].includes(name)),
+      // Where nothing can be stored, no turn runs that could be cancelled.
+      namesWhere(
+        (name) => routes[name].kind === 'read' || ['verify', 'shutdown', 'retire', 'cancelTurn'].includes(name),
+      ),
     );
   });
 
@@ -77,7 +80,11 @@ describe('dispatch', () => {
     'refuses %s what ends the work of others, cannot be undone, or looks around on the machine',
     async (client) => {
       const through = await answered(dispatching(), client, 'AccessDenied');
-      const ownOnly = new Set(['shutdown', 'emptyTrash', 'discover', 'listFiles', 'useEngine']);
+      const ownOnly = new Set([
+        ...['shutdown', 'emptyTrash', 'discover', 'listFiles', 'useEngine'],
+        // A model must not approve its own tool calls.
+        ...['approveTools', 'trustProject'],
+      ]);
       expect(through).toEqual(namesWhere((name) => !ownOnly.has(name)));
     },
   );
