@@ -2,24 +2,27 @@ import type { GenerateRequest, Generation, OnPiece } from '../../core/ports/engi
 import { isCwmError } from '../../protocol/errors.ts';
 import type { Link } from '../http/link.ts';
 import { idsAgree } from '../idsAgree.ts';
-import { answerIds, chatPromptIds, picturePrompt, textOfIds } from './chatPrompt.ts';
+import { chatPromptIds, picturePrompt } from './chatPrompt.ts';
 import { weigh } from './completion.ts';
 import type { HomeSlot } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import { requireRoom, type SlotRequests } from './slotRequests.ts';
+import type { PromptTokens } from './promptTokens.ts';
 import { readText, streamRequest, type StreamedText } from './textStream.ts';
+import { answerIds, textOfIds } from './tokenizing.ts';
 
 interface Parts {
   readonly place: Place;
   readonly requests: SlotRequests;
   readonly home: HomeSlot;
+  readonly prompts: PromptTokens;
   /** The monotonic clock, in milliseconds. */
   readonly elapsedMs: () => number;
 }
 
 /** One answer, in the client's slot. A prompt with pictures is sent as text and pictures, and its ids stay unknown. */
 export async function generateText(
-  { place, requests, home, elapsedMs }: Parts,
+  { place, requests, home, prompts, elapsedMs }: Parts,
   request: GenerateRequest,
   onPiece: OnPiece,
   signal: AbortSignal,
@@ -29,7 +32,7 @@ export async function generateText(
   const pictures = await picturePrompt(link, messages, addGenerationPrompt, signal);
   const promptIds = pictures
     ? []
-    : (request.promptIds ?? (await chatPromptIds(link, messages, addGenerationPrompt, signal)));
+    : (request.promptIds ?? (await chatPromptIds({ link, prompts }, messages, addGenerationPrompt, signal)));
   if (!pictures) requireRoom(promptIds.length, server);
   const use = await requests.enter(place, request.salt, signal);
   onPiece({ promptIds });

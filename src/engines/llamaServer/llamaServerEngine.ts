@@ -22,16 +22,18 @@ import type { Link } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
 import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
-import { chatPromptIds, textOfIds } from './chatPrompt.ts';
+import { chatPromptIds } from './chatPrompt.ts';
 import { generateText } from './generateText.ts';
 import { HomeSlot } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import { probeLlamaServer } from './probe.ts';
+import { PromptTokens } from './promptTokens.ts';
 import { identifyServer, type ServerIdentity } from './serverIdentity.ts';
 import { saveSlot } from './slotActions.ts';
 import { parseHandle, SlotFolder } from './slotFile.ts';
 import { SlotRequests } from './slotRequests.ts';
 import { StoredSlots } from './storedSlots.ts';
+import { textOfIds } from './tokenizing.ts';
 
 export interface LlamaServerEngineOptions {
   readonly spec: string;
@@ -63,6 +65,7 @@ export class LlamaServerEngine implements Engine {
   readonly #home: HomeSlot;
   readonly #requests: SlotRequests;
   readonly #stored: StoredSlots;
+  readonly #prompts = new PromptTokens();
   readonly #queue = new SerialQueue();
   #known: ServerIdentity | null = null;
   /** The result of a probe of {@link #known}. */
@@ -116,7 +119,9 @@ export class LlamaServerEngine implements Engine {
     addGenerationPrompt: boolean,
     signal: AbortSignal,
   ): Promise<readonly number[]> {
-    return this.#links.use(signal, (link, signal) => chatPromptIds(link, messages, addGenerationPrompt, signal));
+    return this.#links.use(signal, (link, signal) =>
+      chatPromptIds({ link, prompts: this.#prompts }, messages, addGenerationPrompt, signal),
+    );
   }
 
   detokenize(ids: readonly number[], signal: AbortSignal): Promise<string | null> {
@@ -126,7 +131,12 @@ export class LlamaServerEngine implements Engine {
   generate(request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation> {
     return this.#inSlot(signal, (place, signal) => {
       const elapsedMs = (): number => this.#clock.elapsedMs();
-      return generateText({ place, requests: this.#requests, home: this.#home, elapsedMs }, request, onPiece, signal);
+      return generateText(
+        { place, requests: this.#requests, home: this.#home, prompts: this.#prompts, elapsedMs },
+        request,
+        onPiece,
+        signal,
+      );
     });
   }
 
@@ -208,6 +218,7 @@ export class LlamaServerEngine implements Engine {
     // It does not tell when it was started.
     if (wasLost || isAnother) {
       this.#capabilities = null;
+      this.#prompts.reset();
       this.#folder.doubt();
       this.#hasTriedFolder = false;
     }

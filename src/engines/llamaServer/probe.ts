@@ -11,7 +11,7 @@ import {
   type ProbeSize,
   type TinyAnswer,
 } from '../probe/tinyRequests.ts';
-import { answerIds } from './chatPrompt.ts';
+import { answerIds } from './tokenizing.ts';
 import { checkSlot, probeRequest, readCanary, weigh } from './completion.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
 import type { SlotFolder } from './slotFile.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Link } from '../../../src/engines/http/link.ts';
-import { textOfIds } from '../../../src/engines/llamaServer/chatPrompt.ts';
+import { textOfIds } from '../../../src/engines/llamaServer/tokenizing.ts';
 import { eraseSlot, restoreSlot, saveSlot } from '../../../src/engines/llamaServer/slotActions.ts';
 import { CwmError, type ErrorName } from '../../../src/protocol/errors.ts';
 
