@@ -40,7 +40,7 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   turns: ['ports', 'prompt', 'answers', 'tools'],
   kv: ['ports', 'prompt', 'space', 'evidence'],
   windows: ['ports', 'space', 'evidence', 'kv', 'projects', 'turns/machine.ts', 'prompt'],
-  sessions: ['ports', 'windows', 'projects', 'turns'],
+  sessions: ['ports', 'prompt', 'windows', 'projects', 'turns'],
   tracker: ['ports', 'turns'],
 };
 

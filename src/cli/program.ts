@@ -25,6 +25,7 @@ import { registerState } from './commands/sessions/state.ts';
 import { registerStatus } from './commands/backend/status.ts';
 import { registerStop } from './commands/backend/stop.ts';
 import { registerThaw } from './commands/windows/thaw.ts';
+import { registerTransfer } from './commands/sessions/transfer.ts';
 import { registerTrash } from './commands/storage/trash.ts';
 import { registerUse } from './commands/backend/use.ts';
 import { registerUsage } from './commands/storage/usage.ts';
@@ -76,6 +77,7 @@ const groups = [
   registerSend,
   registerChat,
   registerSearch,
+  registerTransfer,
   registerFreeze,
   registerThaw,
   registerClone,

@@ -28,6 +28,7 @@ import { mergeBranch } from './turns/mergeBranch.ts';
 import { prime } from './turns/prime.ts';
 import { editMessage, regenerate } from './turns/resend.ts';
 import { send } from './turns/send.ts';
+import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { searchMessages } from './sessions/searchMessages.ts';
 import { thawAndSend } from './sessions/thawAndSend.ts';
 import { verify } from './windows/verify.ts';
@@ -62,6 +63,8 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   approveTools: { run: approveTools, writesKv: true },
   denyTools: { run: denyTools, writesKv: true },
   cancelTurn: { run: cancelTurn },
+  importConversation: { run: importConversation },
+  exportConversation: { run: exportConversation },
 
   listPrompts: { run: listPrompts },
   putPrompt: { run: putPrompt },

@@ -4,6 +4,7 @@ import { promptRoutes } from './routes/prompts.ts';
 import { branchRoutes } from './routes/branches.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { searchRoutes } from './routes/search.ts';
+import { transferRoutes } from './routes/transfer.ts';
 import { turnRoutes } from './routes/turns.ts';
 import { windowRoutes } from './routes/windows.ts';
 import { spaceRoutes } from './routes/space.ts';
@@ -21,6 +22,7 @@ export const coreRoutes = {
   ...branchRoutes,
   ...turnRoutes,
   ...searchRoutes,
+  ...transferRoutes,
   ...windowRoutes,
   ...spaceRoutes,
   ...stateRoutes,

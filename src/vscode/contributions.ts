@@ -38,6 +38,9 @@ export const commandInputs = {
   'cwm.showConversation': { session: 'string?' },
   /** `text` is what is searched for first. */
   'cwm.search': { text: 'string?' },
+  /** `path` is absolute. */
+  'cwm.importConversation': { path: 'string?' },
+  'cwm.exportConversation': { session: 'string?', path: 'string?' },
   'cwm.freeze': { session: 'string?', name: 'string?' },
   'cwm.checkpoint': { session: 'string?', name: 'string?' },
   /** Continues the session that the window froze. */
@@ -101,6 +104,8 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.continueAnswer': 'Continue Answer',
   'cwm.showConversation': 'Show Conversation',
   'cwm.search': 'Search Conversations…',
+  'cwm.importConversation': 'Import Conversation…',
+  'cwm.exportConversation': 'Export Conversation…',
   'cwm.freeze': 'Freeze',
   'cwm.checkpoint': 'Checkpoint',
   'cwm.resume': 'Resume',
@@ -150,6 +155,8 @@ interface CommandOutputs {
   'cwm.switchBranch': RouteOutput<'updateBranch'>;
   'cwm.regenerate': RouteOutput<'regenerate'>;
   'cwm.continueAnswer': RouteOutput<'continueAnswer'>;
+  'cwm.importConversation': RouteOutput<'importConversation'>;
+  'cwm.exportConversation': { readonly path: string };
   'cwm.freeze': Receipt;
   'cwm.checkpoint': Receipt;
   'cwm.resume': Receipt;

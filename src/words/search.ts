@@ -1,14 +1,7 @@
 import type { FoundMessage } from '../protocol/schemas/search.ts';
 import { readableLine } from '../base/readableText.ts';
-import type { MessageRole } from '../protocol/schemas/session.ts';
 import { plural } from './amounts.ts';
-
-export const speakers: Readonly<Record<MessageRole, string>> = {
-  system: 'System',
-  user: 'You',
-  assistant: 'Model',
-  tool: 'Tool',
-};
+import { speakers } from './conversationText.ts';
 
 /** Who said it and in which session, in one line. */
 export function foundWhere({ role, title, alsoIn }: FoundMessage): string {

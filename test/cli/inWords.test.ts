@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { wholeBackends, type WholeBackend } from '../security/support/wholeBackend.ts';
@@ -60,6 +62,32 @@ describe('cwm tells a person', () => {
     const marked = await person(backend, true)('search', 'cache');
     expect(marked.stdout).toContain('\u001b[1mcache\u001b[22m');
     expect((await cwm('search', 'neverSaid')).stderr).toBe('Nothing was found.\n');
+  });
+
+  it('what was imported and what was left out, and writes what is exported to a new file of their own', async () => {
+    const backend = await start();
+    const cwm = person(backend);
+    const file = join(backend.storage, 'talk.json');
+    writeFileSync(
+      file,
+      JSON.stringify([{ role: 'user', content: [{ type: 'text', text: 'Hello.' }, { type: 'input_audio' }] }]),
+    );
+    const { stdout } = await cwm('import', file, '--id', 'i');
+    expect(stdout).toBe(
+      'Imported 1 message (openai) as session i: Hello.\n  · Parts of the kind "input_audio" that were left out: 1.\n',
+    );
+    expect((await cwm('export', 'i')).stdout).toBe('# Hello.\n\n## You\n\nHello.\n');
+    const written = join(backend.storage, 'talk.cwindow');
+    expect((await cwm('export', 'i', '--format', 'cwindow', '--output', written)).stdout).toBe(`Wrote ${written}.\n`);
+    expect((await cwm('import', written, '--id', 'again')).stdout).toMatch(/^Imported 1 message \(cwindow\)/);
+    expect(await cwm('export', 'i', '--output', written)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('EEXIST'),
+    });
+    expect(await cwm('import', `${written}.gone`)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('ENOENT'),
+    });
   });
 
   it('a window with its description, and how the backend is', async () => {

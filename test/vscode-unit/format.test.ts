@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { formatShortCount } from '../../src/vscode/render/shortCount.ts';
-import { markdownTable, plain } from '../../src/vscode/render/markdown.ts';
+import { markdownTable, plain } from '../../src/words/markdown.ts';
 
 describe('the status bar', () => {
   test('has room for short counts only', () => {

@@ -3,7 +3,7 @@ import { CwmError } from '../../src/protocol/errors.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { ConversationTexts } from '../../src/vscode/documents/conversationTexts.ts';
 import { documentTexts, type Reports } from '../../src/vscode/documents/documentTexts.ts';
-import { conversationText } from '../../src/vscode/render/conversationText.ts';
+import { conversationText } from '../../src/words/conversationText.ts';
 import { viewMessage } from '../../src/vscode/render/viewMessage.ts';
 import { ViewState } from '../../src/vscode/state.ts';
 import { aState } from './builders.ts';

@@ -3,6 +3,7 @@ import { promptShapes } from './prompts.ts';
 import { branchShapes } from './branches.ts';
 import { sessionShapes } from './sessions.ts';
 import { searchShapes } from './search.ts';
+import { transferShapes } from './transfer.ts';
 import { turnShapes } from './turns.ts';
 import { windowShapes } from './windows.ts';
 import { spaceShapes } from './space.ts';
@@ -21,6 +22,7 @@ export const shapes = {
   ...branchShapes(),
   ...turnShapes(),
   ...searchShapes(),
+  ...transferShapes(),
   ...windowShapes(),
   ...spaceShapes(),
   ...stateShapes(),

@@ -28,6 +28,7 @@ import { switchBranch } from './sessions/switchBranch.ts';
 import { sessionSettings } from './sessions/sessionSettings.ts';
 import { setExpiry } from './sessions/setExpiry.ts';
 import { switchSession } from './sessions/switchSession.ts';
+import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { clone } from './windows/clone.ts';
 import { deleteWindow } from './windows/deleteWindow.ts';
 import { checkpoint, freeze } from './windows/freeze.ts';
@@ -51,6 +52,8 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.continueAnswer': continueAnswer,
   'cwm.showConversation': showConversation,
   'cwm.search': search,
+  'cwm.importConversation': importConversation,
+  'cwm.exportConversation': exportConversation,
   'cwm.freeze': freeze,
   'cwm.checkpoint': checkpoint,
   'cwm.resume': resume,

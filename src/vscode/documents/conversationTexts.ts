@@ -4,7 +4,7 @@ import type { Change } from '../../protocol/signals.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
-import { conversationText } from '../render/conversationText.ts';
+import { conversationText } from '../../words/conversationText.ts';
 
 const messagesShown = 100;
 

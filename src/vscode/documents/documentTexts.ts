@@ -1,7 +1,7 @@
 import type { RouteOutput } from '../../protocol/api.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import type { ConversationTexts } from './conversationTexts.ts';
-import { conversationText } from '../render/conversationText.ts';
+import { conversationText } from '../../words/conversationText.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
 import { doctorReport } from '../render/doctorReport.ts';
 import { statusReport, type AboutBackend } from '../render/statusReport.ts';

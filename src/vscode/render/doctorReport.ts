@@ -1,7 +1,7 @@
 import type { RouteOutput } from '../../protocol/api.ts';
 import { doctorWords, type FindingWords } from '../../words/doctor.ts';
 import { engineParagraphs } from './engineParagraphs.ts';
-import { markdownPage, markdownTable, plain } from './markdown.ts';
+import { markdownPage, markdownTable, plain } from '../../words/markdown.ts';
 
 /** What the doctor found, as markdown. */
 export function doctorReport(result: RouteOutput<'doctor'>): string {

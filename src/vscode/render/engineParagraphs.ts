@@ -1,5 +1,5 @@
 import type { EngineWords } from '../../words/health.ts';
-import { markdownList, plain } from './markdown.ts';
+import { markdownList, plain } from '../../words/markdown.ts';
 
 /** What is known of a model server, as markdown. */
 export const engineParagraphs = ({ spec, status, notices }: EngineWords): string[] => [

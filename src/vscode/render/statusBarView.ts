@@ -6,7 +6,7 @@ import { percent } from '../../words/amounts.ts';
 import { problemText } from '../../words/failure.ts';
 import { sessionActivity } from '../../words/session.ts';
 import { formatShortCount } from './shortCount.ts';
-import { plain } from './markdown.ts';
+import { plain } from '../../words/markdown.ts';
 
 /** What the one status-bar item shows. `severity` colours its background. */
 export interface StatusBarView {

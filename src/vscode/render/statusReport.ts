@@ -6,7 +6,7 @@ import { healthWords } from '../../words/health.ts';
 import { sessionRows } from '../../words/session.ts';
 import type { State } from '../state.ts';
 import { engineParagraphs } from './engineParagraphs.ts';
-import { markdownFacts, markdownPage, plain } from './markdown.ts';
+import { markdownFacts, markdownPage, plain } from '../../words/markdown.ts';
 
 /** What the backend says about itself and its store. */
 export interface AboutBackend {

@@ -8,7 +8,7 @@ import type { ShowTime } from '../../words/rows.ts';
 import { sessionActivity, sessionRows } from '../../words/session.ts';
 import { asVerdict, verdictWords } from '../../words/verdicts.ts';
 import { windowRows } from '../../words/window.ts';
-import { markdownFacts, plain } from './markdown.ts';
+import { markdownFacts, plain } from '../../words/markdown.ts';
 import type { TreeNode } from './treeNodes.ts';
 import { verdictIcons } from './verdictIcons.ts';
 

@@ -1,6 +1,6 @@
 import type { Usage } from '../../protocol/schemas/space.ts';
 import { usageWords } from '../../words/usage.ts';
-import { markdownPage, markdownTable } from './markdown.ts';
+import { markdownPage, markdownTable } from '../../words/markdown.ts';
 
 /** What takes the disk space, as markdown. */
 export function usageReport(usage: Usage, now: Date): string {

@@ -1,6 +1,6 @@
 import type { RouteOutput } from '../../protocol/api.ts';
 import { verificationWords } from '../../words/verification.ts';
-import { markdownList, markdownPage, markdownTable, plain } from './markdown.ts';
+import { markdownList, markdownPage, markdownTable, plain } from '../../words/markdown.ts';
 
 /** What a verification checked and found, as markdown. @param window null: everything. */
 export function verificationReport(result: RouteOutput<'verify'>, window: string | null): string {

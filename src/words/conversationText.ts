@@ -1,8 +1,15 @@
-import type { Message, Picture } from '../../protocol/schemas/session.ts';
-import { formatBytes } from '../../base/format.ts';
-import { cutSentence } from '../../words/cut.ts';
-import { speakers } from '../../words/search.ts';
+import type { Message, Picture } from '../protocol/schemas/session.ts';
+import { formatBytes } from '../base/format.ts';
+import { cutSentence } from './cut.ts';
 import { plain } from './markdown.ts';
+
+/** Who says a message, by its role. */
+export const speakers: Readonly<Record<Message['role'], string>> = {
+  system: 'System',
+  user: 'You',
+  assistant: 'Model',
+  tool: 'Tool',
+};
 
 type ShownMessage = Pick<Message, 'role' | 'content' | 'lost' | 'cut'>;
 

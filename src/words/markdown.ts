@@ -1,5 +1,5 @@
-import { readableLine } from '../../base/readableText.ts';
-import type { Row, Table } from '../../words/rows.ts';
+import { readableLine } from '../base/readableText.ts';
+import type { Row, Table } from './rows.ts';
 
 /** Text without a meaning in markdown: no markup, no HTML, no end of a table cell, no line break, no reversed direction. */
 export const plain = (text: string): string =>

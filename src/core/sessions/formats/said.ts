@@ -1,0 +1,76 @@
+/** A message as another program stored it. */
+export interface Said {
+  readonly role: 'user' | 'assistant';
+  readonly text: string;
+  readonly reasoning?: string;
+  /** ISO 8601, where it is known. */
+  readonly createdAt?: string;
+}
+
+export interface ReadConversation {
+  readonly title?: string;
+  readonly system: string | null;
+  /** Roles alternate, as chat templates demand. */
+  readonly said: readonly Said[];
+  /** What was left out or changed, in sentences. */
+  readonly notes: readonly string[];
+}
+
+export type ReadFormat = (documents: readonly unknown[]) => ReadConversation | null;
+
+/** Collects what a reader finds, in order. */
+export class Transcript {
+  readonly #said: Said[] = [];
+  readonly #system: string[] = [];
+  readonly #sentences: string[] = [];
+  readonly #counts = new Map<string, number>();
+
+  add(said: Said): void {
+    const text = said.text.toWellFormed();
+    if (text.trim() === '' && !said.reasoning) return;
+    const last = this.#said.at(-1);
+    if (last?.role !== said.role) {
+      this.#said.push({ ...said, text });
+      return;
+    }
+    const reasoning = [last.reasoning, said.reasoning].filter(Boolean).join('\n\n');
+    const joined = [last.text, text].filter((part) => part !== '').join('\n\n');
+    this.#said[this.#said.length - 1] = { ...last, text: joined, ...(reasoning !== '' && { reasoning }) };
+  }
+
+  addSystem(text: string): void {
+    if (text.trim() !== '') this.#system.push(text.toWellFormed());
+  }
+
+  say(sentence: string): void {
+    this.#sentences.push(sentence);
+  }
+
+  /** Counts what happened several times. @param what in the plural, like `pictures were left out`. */
+  count(what: string): void {
+    this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
+  }
+
+  conversation(title?: unknown): ReadConversation {
+    return {
+      ...(typeof title === 'string' && title.trim() !== '' && { title }),
+      system: this.#system.length === 0 ? null : this.#system.join('\n\n'),
+      said: this.#said,
+      notes: [...this.#sentences, ...Array.from(this.#counts, ([what, count]) => `${what}: ${count}.`)],
+    };
+  }
+}
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export const objectOf = (value: unknown): JsonObject | null =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : null;
+
+export const arrayOf = (value: unknown): readonly unknown[] | null => (Array.isArray(value) ? value : null);
+
+/** ISO 8601 of a time in any form that programs write; left out when it is none. */
+export function createdAtOf(value: unknown): { readonly createdAt?: string } {
+  if (typeof value !== 'string' && typeof value !== 'number') return {};
+  const time = new Date(value);
+  return Number.isNaN(time.getTime()) ? {} : { createdAt: time.toISOString() };
+}

@@ -1,0 +1,76 @@
+import { randomId } from '../../base/hash.ts';
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { parseDescription, parseSessionId, type MessageId, type PromptId } from '../../protocol/ids.ts';
+import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import { renderConversation } from '../prompt/prompt.ts';
+import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
+import { titleAfter } from '../turns/title.ts';
+import { writeCwindow } from './formats/cwindow.ts';
+import { readConversation } from './formats/readConversation.ts';
+import type { Said } from './formats/said.ts';
+import { createSession } from './sessions.ts';
+
+const importedPrompt = 'imported' as PromptId;
+
+/**
+ * Creates a session of a conversation that another program wrote. Its text alone comes in: the model server computes it with the first
+ * message. A crash in between leaves an empty session.
+ *
+ * @throws CwmError InvalidParameter (no known format, no message), InvalidSessionId, SessionExists, Exhausted.
+ */
+export async function importConversation(
+  core: CoreContext,
+  input: RouteInput<'importConversation'>,
+): Promise<RouteOutput<'importConversation'>> {
+  const { format, title, system, said, notes } = readConversation(input.content, input.format);
+  const { content: _content, format: _format, ...given } = input;
+  const { notes: ofSession = [], ...created } = await createSession(core, given);
+  const messages = chained(said, core.clock.now().toISOString());
+  await core.store.messages.append(created.id, messages);
+  const main = created.branches[created.activeBranch]!;
+  const named = given.title ?? title;
+  const session: Session = {
+    ...created,
+    title: named === undefined ? titleAfter(created, messages) : parseDescription(shortened(named)),
+    ...(system !== null && {
+      settings: { ...created.settings, systemPrompt: { id: importedPrompt, text: system } },
+    }),
+    branches: { ...created.branches, [main.name]: { ...main, head: messages.at(-1)!.id, length: messages.length } },
+    updatedAt: core.clock.now().toISOString(),
+    version: created.version + 1,
+  };
+  await core.store.sessions.update(session);
+  return { session, format, messages: messages.length, notes: [...ofSession, ...notes] };
+}
+
+/** The active branch of a session as a file. @throws CwmError InvalidSessionId, SessionNotFound, Corrupted, MessageNotFound. */
+export async function exportConversation(
+  core: CoreContext,
+  input: RouteInput<'exportConversation'>,
+): Promise<RouteOutput<'exportConversation'>> {
+  const session = await requireSession(core, parseSessionId(input.session));
+  const messages = await core.store.messages.load(session.id, await activeMessageIds(core, session));
+  const system = systemPromptOf(session);
+  if (input.format === 'cwindow') return { content: writeCwindow(session, system, messages) };
+  const rendered = renderConversation(system, messages).map(({ role, content }) => ({ role, content }));
+  return { content: `${JSON.stringify({ title: session.title, messages: rendered }, null, 2)}\n` };
+}
+
+function chained(said: readonly Said[], now: string): Message[] {
+  const messages: Message[] = [];
+  for (const { role, text, reasoning, createdAt = now } of said) {
+    messages.push({
+      id: randomId() as MessageId,
+      role,
+      parentId: messages.at(-1)?.id ?? null,
+      sequence: messages.length + 1,
+      content: { type: 'text', text, ...(reasoning !== undefined && { reasoning }) },
+      createdAt,
+    });
+  }
+  return messages;
+}
+
+const longestTitle = 200;
+const shortened = (title: string): string => title.toWellFormed().slice(0, longestTitle);

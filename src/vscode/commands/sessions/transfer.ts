@@ -1,0 +1,69 @@
+import { Uri, window, workspace } from 'vscode';
+import { decodeText } from '../../../base/decodeText.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import { plural } from '../../../words/amounts.ts';
+import type { App } from '../../app.ts';
+import { commandTitles } from '../../contributions.ts';
+import { targetSession } from '../../pick/pickSession.ts';
+import { engineOfNewSessions } from '../../settings/engineSpec.ts';
+import { showDone } from '../../ui/notifications.ts';
+import { command } from '../command.ts';
+import { activate } from './createSession.ts';
+
+/** Creates a session of a conversation that another program wrote. */
+export const importConversation = command('cwm.importConversation', {
+  async ask(_app: App, { path }): Promise<Uri | undefined> {
+    if (path !== undefined) return Uri.file(path);
+    const chosen = await window.showOpenDialog({
+      title: commandTitles['cwm.importConversation'],
+      openLabel: 'Import',
+      filters: { Conversations: ['cwindow', 'json', 'jsonl'] },
+    });
+    return chosen?.[0];
+  },
+  async perform(app, file: Uri) {
+    const decoded = decodeText(await workspace.fs.readFile(file));
+    if (!('text' in decoded)) throw new CwmError('InvalidParameter', `${file.fsPath} is ${decoded.why}.`);
+    await app.project.settled;
+    const { project } = app.state.current;
+    const imported = await app.connection.call('importConversation', {
+      content: decoded.text,
+      engine: await engineOfNewSessions(app.connection),
+      project: project.kind === 'folder' ? project.uri : null,
+    });
+    await activate(app, imported.session);
+    return imported;
+  },
+  show(app, { session, messages, notes }) {
+    showDone(app, [`Imported ${plural(messages, 'message')} as "${session.title}".`, ...notes].join(' '));
+  },
+});
+
+interface Export {
+  readonly session: Session;
+  readonly file: Uri;
+}
+
+/** Writes the conversation of a session to a file that can be imported elsewhere. */
+export const exportConversation = command('cwm.exportConversation', {
+  async ask(app: App, { session: named, path }): Promise<Export | undefined> {
+    const session = await targetSession(app, named, 'Export the conversation of this session');
+    if (session === undefined) return undefined;
+    const file =
+      path === undefined
+        ? await window.showSaveDialog({
+            title: `Export "${session.title}"`,
+            filters: { 'Conversation to import elsewhere': ['cwindow'], 'OpenAI messages': ['json'] },
+          })
+        : Uri.file(path);
+    return file && { session, file };
+  },
+  async perform(app, { session, file }: Export) {
+    const format = file.path.endsWith('.json') ? 'openai' : 'cwindow';
+    const { content } = await app.connection.call('exportConversation', { session: session.id, format });
+    await workspace.fs.writeFile(file, new TextEncoder().encode(content));
+    return { path: file.fsPath };
+  },
+  show: (app, { path }) => showDone(app, `Exported to ${path}.`),
+});

@@ -1,0 +1,207 @@
+import { describe, expect, test } from 'vitest';
+import type { RouteInput } from '../../../src/protocol/api.ts';
+import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
+
+const openAi = {
+  messages: [
+    { role: 'developer', content: 'Be brief.' },
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'Read it.' },
+        { type: 'image_url', image_url: { url: 'data:' } },
+      ],
+    },
+    {
+      role: 'assistant',
+      content: null,
+      reasoning_content: 'A file, then.',
+      tool_calls: [{ id: 'c', type: 'function', function: { name: 'read', arguments: '{"path":"a"}' } }],
+    },
+    { role: 'tool', tool_call_id: 'c', content: 'the text' },
+    { role: 'assistant', content: 'Done.' },
+  ],
+};
+const shareGpt = {
+  conversations: [
+    { from: 'system', value: 'Be brief.' },
+    { from: 'human', value: 'Hello.' },
+    { from: 'gpt', value: 'Hi.' },
+  ],
+};
+const vscodeChat = {
+  responderUsername: 'GitHub Copilot',
+  requests: [
+    {
+      message: { text: 'What is this?', parts: [] },
+      response: [{ value: 'A ' }, { kind: 'progressTask', content: {} }, { value: 'test.' }],
+      timestamp: 1_764_400_000_000,
+    },
+  ],
+};
+const claudeCode = [
+  { type: 'summary', summary: 'A short talk', leafUuid: 'd' },
+  {
+    type: 'user',
+    uuid: 'a',
+    parentUuid: null,
+    timestamp: '2026-11-01T10:00:00.000Z',
+    message: { role: 'user', content: 'Hello.' },
+  },
+  { type: 'user', uuid: 'x', parentUuid: 'a', isSidechain: true, message: { role: 'user', content: 'aside' } },
+  {
+    type: 'assistant',
+    uuid: 'b',
+    parentUuid: 'a',
+    message: { role: 'assistant', content: [{ type: 'thinking', thinking: 'Hm.' }] },
+  },
+  {
+    type: 'assistant',
+    uuid: 'c',
+    parentUuid: 'b',
+    message: { role: 'assistant', content: [{ type: 'text', text: 'Hi.' }] },
+  },
+  { type: 'user', uuid: 'm', parentUuid: 'c', isMeta: true, message: { role: 'user', content: '<put in>' } },
+  { type: 'user', uuid: 'd', parentUuid: 'm', message: { role: 'user', content: 'And you?' } },
+];
+const inLines = (values: readonly unknown[]): string => values.map((value) => JSON.stringify(value)).join('\n');
+
+async function imported(content: string, more: Partial<RouteInput<'importConversation'>> = {}) {
+  const fixture = await coreFixture();
+  const result = await fixture.cwm.importConversation({ content, id: 's', ...more });
+  const { items } = await fixture.cwm.listMessages({ session: 's' });
+  const said = items.map(({ role, content: each }) => [role, each.type === 'text' ? each.text : each.type]);
+  return { ...fixture, result, items, said };
+}
+
+describe('a conversation of another program becomes a session', () => {
+  test('OpenAI messages: the system prompt is set, calls of tools are text, and what is left out is named', async () => {
+    const { result, said, items } = await imported(JSON.stringify(openAi));
+    expect(said).toEqual([
+      ['user', 'Read it.'],
+      ['assistant', 'Tool call read: {"path":"a"}'],
+      ['user', 'Tool result: the text'],
+      ['assistant', 'Done.'],
+    ]);
+    expect(items[1]?.content).toMatchObject({ reasoning: 'A file, then.' });
+    expect(result.session.settings?.systemPrompt?.text).toBe('Be brief.');
+    expect(result.format).toBe('openai');
+    expect(result.notes).toEqual([
+      'Parts of the kind "image_url" that were left out: 1.',
+      'Tool calls that are text now: 1.',
+      'Tool results that are text now: 1.',
+    ]);
+  });
+
+  test('ShareGPT, alone and in a list', async () => {
+    for (const content of [shareGpt, [shareGpt]]) {
+      const { result, said } = await imported(JSON.stringify(content));
+      expect(result.format).toBe('sharegpt');
+      expect(said).toEqual([
+        ['user', 'Hello.'],
+        ['assistant', 'Hi.'],
+      ]);
+    }
+  });
+
+  test("VS Code's exported chat, with its times", async () => {
+    const { result, said, items } = await imported(JSON.stringify(vscodeChat));
+    expect(result.format).toBe('vscode');
+    expect(said).toEqual([
+      ['user', 'What is this?'],
+      ['assistant', 'A test.'],
+    ]);
+    expect(items[0]?.createdAt).toBe('2025-11-29T07:06:40.000Z');
+    expect(result.notes).toEqual(['Parts of the kind "progressTask" that were left out: 1.']);
+  });
+
+  test("Claude Code's log: what leads to the last message, under the log's own title", async () => {
+    const { result, said, items } = await imported(inLines(claudeCode));
+    expect(result.format).toBe('claude-code');
+    expect(result.session.title).toBe('A short talk');
+    expect(said).toEqual([
+      ['user', 'Hello.'],
+      ['assistant', 'Hi.'],
+      ['user', 'And you?'],
+    ]);
+    expect(items[1]?.content).toMatchObject({ reasoning: 'Hm.' });
+    expect(result.notes).toEqual(['Messages of other branches that were left out: 1.']);
+  });
+
+  test('it continues: the next message is answered behind what was imported', async () => {
+    const { cwm, result } = await imported(JSON.stringify(shareGpt));
+    const answer = await cwm.send({ session: 's', text: 'And now?' }, never());
+    expect(answer.promptTokens).toBeGreaterThan(0);
+    const { items, total } = await cwm.listMessages({ session: 's' });
+    expect(total).toBe(result.messages + 2);
+    expect(items.map(({ parentId }) => parentId)).toEqual([null, ...items.slice(0, -1).map(({ id }) => id)]);
+  });
+
+  const refused: Record<string, string> = {
+    nothing: '',
+    'no JSON': '# Title\n\nHello.',
+    'JSON of nobody': '{"a":1}',
+    'a number': '42',
+    'no message': '{"messages":[{"role":"system","content":"Be brief."}]}',
+    'several conversations': JSON.stringify([shareGpt, shareGpt]),
+    'lists in lists': `${'['.repeat(50_000)}${']'.repeat(50_000)}`,
+  };
+  for (const [what, content] of Object.entries(refused)) {
+    test(`refuses a file that holds ${what}, and creates no session`, async () => {
+      const { cwm } = await coreFixture();
+      expect(await codeOf(cwm.importConversation({ content }))).toBe('CWM-1003');
+      expect((await cwm.listSessions({})).total).toBe(0);
+    });
+  }
+
+  test('results of tools within results, and half characters, do no harm', async () => {
+    const depth = 5000;
+    const content = `${'[{"type":"tool_result","content":'.repeat(depth)}"innermost"${'}]'.repeat(depth)}`;
+    const { said } = await imported(
+      `{"messages":[{"role":"user","content":${content}},{"role":"user","content":"a\\ud800b"}]}`,
+    );
+    expect(said).toEqual([['user', expect.stringContaining('a\ufffdb')]]);
+  });
+
+  test('a log whose lines lead in a circle ends', async () => {
+    const circle = claudeCode.map((line) =>
+      'uuid' in line && line.uuid === 'a' ? { ...line, parentUuid: 'd' } : line,
+    );
+    const { said } = await imported(inLines(circle));
+    expect(said).toHaveLength(3);
+  });
+});
+
+describe('a session becomes a file', () => {
+  test('cwindow: imported elsewhere it says the same, under the same title', async () => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture);
+    const before = await fixture.cwm.listMessages({ session: 's' });
+    const { content } = await fixture.cwm.exportConversation({ session: 's', format: 'cwindow' });
+    const { result, items } = await imported(content, { id: 's' });
+    expect(result.notes).toEqual([]);
+    expect(result.session.title).toBe((await fixture.cwm.getSession({ session: 's' })).title);
+    const essence = (all: typeof items) => all.map(({ role, content: each, createdAt }) => ({ role, each, createdAt }));
+    expect(essence(items)).toEqual(essence(before.items));
+  });
+
+  test('cwindow: a message that was changed in the file is named', async () => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture);
+    const { content } = await fixture.cwm.exportConversation({ session: 's', format: 'cwindow' });
+    const { result } = await imported(content.replaceAll('Please explain', 'Never explain'));
+    expect(result.notes).toEqual(['Message 1 was changed since the export.']);
+  });
+
+  test('OpenAI messages, as a server takes them', async () => {
+    const { cwm } = await imported(JSON.stringify(shareGpt));
+    const { content } = await cwm.exportConversation({ session: 's', format: 'openai' });
+    expect(JSON.parse(content)).toMatchObject({
+      messages: [
+        { role: 'system', content: 'Be brief.' },
+        { role: 'user', content: 'Hello.' },
+        { role: 'assistant', content: 'Hi.' },
+      ],
+    });
+  });
+});
