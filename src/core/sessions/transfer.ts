@@ -5,7 +5,7 @@ import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
-import { titleAfter } from '../turns/title.ts';
+import { titleAfter } from '../title.ts';
 import { writeCwindow } from './formats/cwindow.ts';
 import { readConversation } from './formats/readConversation.ts';
 import type { Said } from './formats/said.ts';

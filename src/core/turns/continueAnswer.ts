@@ -9,7 +9,7 @@ import { answerNotes } from '../answers/answer.ts';
 import { samplingOf } from './send.ts';
 import { sendResult } from './sendResult.ts';
 import { continueIds } from './generate.ts';
-import { keepTurn } from './keepTurn.ts';
+import { endTurn } from './endTurn.ts';
 import { newMessage } from './turn.ts';
 import { beginAnswer, beginTurn, withTurn } from './turns.ts';
 
@@ -36,14 +36,14 @@ export async function continueAnswer(
     const blank = newMessage(core, turn.messages, 'assistant', { type: 'text', text: '' });
     await beginAnswer(core, turn, null, blank, cut.content);
     reporter.begun(blank.id);
-    const generated = await continueIds(core, turn, cut, ids, { ...sampling, reporter }, signal);
+    const generated = await continueIds(core, turn, { message: cut, ids }, { ...sampling, reporter }, signal);
     const { generation } = generated;
     const message: Message = {
       ...blank,
       content: joined(cut.content, generation),
       ...(generation.finishReason === 'length' && { cut: 'limit' as const }),
     };
-    const ended = await keepTurn(core, turn, [message], generation, signal);
+    const ended = await endTurn(core, turn, [message], generation, signal);
     const result = sendResult(turn, message, generated, ended, answerNotes(generation, sampling.maxTokens));
     return { ...result, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
   });

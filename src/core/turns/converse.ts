@@ -12,7 +12,7 @@ import { hasPictures } from '../prompt/pictures.ts';
 import { gated, isUndecided } from '../tools/policy.ts';
 import { namedCalls } from '../tools/toolCalls.ts';
 import { generate, type Generated, type GenerateOptions } from './generate.ts';
-import { keepTurn } from './keepTurn.ts';
+import { endTurn } from './endTurn.ts';
 import { runCalls } from './runCalls.ts';
 import { sendResult } from './sendResult.ts';
 import { newMessage, type Turn } from './turn.ts';
@@ -71,7 +71,7 @@ export async function converse(
     const pending: PendingTools | null = calls.length === 0 ? null : { calls: gated(gate, calls), round };
     const event = pending?.calls.some(isUndecided) ? 'needApproval' : 'runTools';
     const message = { ...blank, ...contentOf(generation, pending) };
-    const ended = await keepTurn(core, turn, [...added, message], generation, signal, pending && { pending, event });
+    const ended = await endTurn(core, turn, [...added, message], generation, signal, pending && { pending, event });
     const notes = [...answerNotes(generation, conversing.sampling.maxTokens, pending !== null), ...toolNotes];
     const result = sendResult(turn, message, generated, ended, notes);
     if (!pending) return result;

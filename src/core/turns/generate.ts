@@ -42,8 +42,8 @@ export async function generate(
     // Only the template knows how tools are listed.
     const hasTools = options.tools !== undefined && options.tools.length > 0;
     const from = hasTools ? 'template' : continueFrom;
-    const plan = await planTurn(core, turn, added, from, options.addGenerationPrompt, signal);
-    const generated = await ask(core, turn, added, plan, { ...options, reporter }, signal);
+    const plan = await planTurn(core, turn, added, { ...options, continueFrom: from }, signal);
+    const generated = await ask(core, turn, { added, plan }, { ...options, reporter }, signal);
     const { generation } = generated;
     if (options.addGenerationPrompt && !generation.toolCalls?.length) requireAnswer(generation, options.maxTokens);
     movePhase(core, turn, 'streamed');
@@ -54,12 +54,17 @@ export async function generate(
   }
 }
 
-/** Asks the engine to go on behind these ids, which end in the middle of an answer. A failure ends the turn. */
+/** An answer that was cut, and the ids of the conversation up to its last token. */
+interface CutAnswer {
+  readonly message: Message;
+  readonly ids: readonly number[];
+}
+
+/** Asks the engine to continue the answer. A failure ends the turn. */
 export async function continueIds(
   core: CoreContext,
   turn: Turn,
-  cut: Message,
-  promptIds: readonly number[],
+  { message: cut, ids }: CutAnswer,
   { reporter, ...options }: Omit<GenerateOptions, 'continueFrom' | 'addGenerationPrompt'>,
   signal: AbortSignal,
 ): Promise<Generated> {
@@ -75,15 +80,15 @@ export async function continueIds(
     }
     const plan = {
       kind: 'ids',
-      promptIds,
-      rendered: promptIds,
+      promptIds: ids,
+      rendered: ids,
       // It was cut while it still thought.
       reasoning: cut.content.type === 'text' && cut.content.text === '' ? 'open' : 'text',
       rerenderTokens: 0,
       only: true,
     } as const;
     const asked = { ...options, reporter, addGenerationPrompt: true };
-    const { generation } = await ask(core, turn, [cut], plan, asked, signal);
+    const { generation } = await ask(core, turn, { added: [cut], plan }, asked, signal);
     movePhase(core, turn, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return { generation };
@@ -98,8 +103,7 @@ async function planTurn(
   core: CoreContext,
   { session, engine, description, messages: old }: Turn,
   added: readonly Message[],
-  continueFrom: ContinueFrom,
-  addGenerationPrompt: boolean,
+  { continueFrom, addGenerationPrompt }: Pick<GenerateOptions, 'continueFrom' | 'addGenerationPrompt'>,
   signal: AbortSignal,
 ): Promise<PromptPlan> {
   const { tokens } = session;
@@ -118,8 +122,7 @@ async function planTurn(
 async function ask(
   core: CoreContext,
   turn: Turn,
-  added: readonly Message[],
-  plan: PromptPlan,
+  { added, plan }: { readonly added: readonly Message[]; readonly plan: PromptPlan },
   { reporter, ...options }: Omit<GenerateOptions, 'continueFrom'>,
   signal: AbortSignal,
 ): Promise<Generated> {

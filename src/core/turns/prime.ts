@@ -9,7 +9,7 @@ import type { Engine } from '../ports/engine.ts';
 import { renderFile } from '../prompt/prompt.ts';
 import { cutNotes } from '../prompt/cutPrompt.ts';
 import { generate } from './generate.ts';
-import { keepTurn } from './keepTurn.ts';
+import { endTurn } from './endTurn.ts';
 import { endFailedTurn, newMessage, type Turn } from './turn.ts';
 import { beginTurn, withTurn } from './turns.ts';
 
@@ -55,7 +55,7 @@ export async function prime(
       { maxTokens: 1, temperature: 0, addGenerationPrompt: false },
       signal,
     );
-    await keepTurn(core, turn, [message], generation, signal);
+    await endTurn(core, turn, [message], generation, signal);
     return {
       session: id,
       files: fitting.files.map((file) => ({ path: file.path, bytes: new TextEncoder().encode(file.text).length })),

@@ -25,7 +25,7 @@ export async function editMessage(
     const edited = await requireMessageOf(core, session, input.message);
     const { media } = requireText(edited);
     const branched = await branchBefore(core, session, edited, input.text, input.branch);
-    return answer(core, branched, { text: input.text, ...(media && { media }) }, input, signal, reporter);
+    return answer(core, branched, { text: input.text, ...(media && { media }), input }, signal, reporter);
   });
 }
 
@@ -49,7 +49,7 @@ export async function regenerate(
     const question = await requireMessageOf(core, session, old.parentId);
     const { text } = requireText(question);
     const branched = await branchBefore(core, session, question, text, input.branch);
-    return answer(core, branched, { text, message: question }, input, signal, reporter);
+    return answer(core, branched, { text, message: question, input }, signal, reporter);
   });
 }
 

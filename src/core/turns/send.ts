@@ -32,7 +32,7 @@ export async function send(
   requireSampling(input);
   const media = parsePictures(input.images);
   return withTurn(core, id, signal, (session, signal) =>
-    answer(core, session, { text: input.text, media }, input, signal, reporter),
+    answer(core, session, { text: input.text, media, input }, signal, reporter),
   );
 }
 
@@ -44,26 +44,23 @@ interface Asked {
   readonly media?: readonly Picture[];
   /** One of the pool, which is not stored again; default: a new one of this text. */
   readonly message?: Message;
+  readonly input: AnswerInput;
 }
 
-/**
- * One answer, for a caller that has the turn.
- */
+/** One answer, for a caller that has the turn. */
 export async function answer(
   core: CoreContext,
   session: Session,
-  asked: Asked,
-  input: AnswerInput,
+  { text, media = [], message: asked, input }: Asked,
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<SendResult> {
   const started = core.clock.elapsedMs();
-  const { text, media = [] } = asked;
   const { continueFrom } = input;
   const sampling = samplingOf(session, requireSampling(input));
   const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
   const question =
-    asked.message ??
+    asked ??
     newMessage(core, turn.messages, 'user', {
       type: 'text',
       text,
@@ -72,7 +69,7 @@ export async function answer(
   const said = await converse(
     core,
     turn,
-    { added: [question], inPool: asked.message !== undefined, round: 1 },
+    { added: [question], inPool: asked !== undefined, round: 1 },
     { sampling, continueFrom, reporter },
     signal,
   );

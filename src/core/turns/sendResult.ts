@@ -3,7 +3,7 @@ import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { logNotes } from '../answers/answer.ts';
 import { nearLimitNotes } from '../answers/nearLimit.ts';
 import type { Generated } from './generate.ts';
-import type { keepTurn } from './keepTurn.ts';
+import type { endTurn } from './endTurn.ts';
 import type { Turn } from './turn.ts';
 
 /** What the client gets of an answer that is stored. */
@@ -11,7 +11,7 @@ export function sendResult(
   turn: Turn,
   message: Message,
   { generation, rerenderTokens }: Generated,
-  { session, prefixBreak }: Awaited<ReturnType<typeof keepTurn>>,
+  { session, prefixBreak }: Awaited<ReturnType<typeof endTurn>>,
   notes: readonly string[],
 ): SendResult {
   return {

@@ -21,7 +21,7 @@ export interface CalledTools {
  *
  * @param calls default: the answer calls no tools.
  */
-export async function keepTurn(
+export async function endTurn(
   core: CoreContext,
   turn: Turn,
   added: readonly Message[],
@@ -31,9 +31,9 @@ export async function keepTurn(
 ): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
   try {
     turn.answer?.close();
-    const kept = await writeTurn(core, turn, added, generation, calls, signal);
+    const ended = await writeTurn(core, turn, added, generation, calls, signal);
     await forgetAnswer(core, turn);
-    return kept;
+    return ended;
   } catch (error) {
     await endFailedTurn(core, turn, error);
     throw error;
