@@ -153,7 +153,7 @@ describe('the choice of a model server', () => {
       'Reuse is mea',
       'Fits into th',
       'Probably too',
-      'Random weigh',
+      'To try freez',
     ]);
     expect(options[1]?.description).toBe('2 GB · LM Studio');
     expect(options[2]?.description).toBe('2 GB · Q4 · LM Studio');
@@ -162,7 +162,7 @@ describe('the choice of a model server', () => {
   it('names the one in use, at most three models, and no model of another kind', () => {
     const models = ['a', 'b', 'c', 'd', 'e'].map((id) => ({ id, use: id === 'e' ? 'other' : 'chat' }));
     const [option] = choices([server({ models } as Partial<FoundServer>)], [], 'http://localhost:8000');
-    expect(option?.description).toBe('http://localhost:8000 · a, b, c and 1 more · in use for new sessions');
+    expect(option?.description).toBe('a, b, c and 1 more · http://localhost:8000 · in use for new sessions');
   });
 
   it('says what is not known: a version, a kind, the models behind an API key', () => {
