@@ -21,7 +21,17 @@ describe('operations', () => {
       const bound = bindOperations(broken, () => void thatWrote.push(name));
       await expect((bound[name] as () => Promise<unknown>)(), name).rejects.toThrow();
     }
-    expect(thatWrote).toEqual(['editMessage', 'regenerate', 'continueAnswer', 'send', 'prime', 'freeze', 'thaw']);
+    expect(thatWrote).toEqual([
+      'editMessage',
+      'regenerate',
+      'continueAnswer',
+      'send',
+      'approveTools',
+      'denyTools',
+      'prime',
+      'freeze',
+      'thaw',
+    ]);
   });
 
   it('report while they work exactly where the route streams', () => {

@@ -49,18 +49,18 @@ describe('KV that was made under other settings is never reused', () => {
   test.each(Object.entries(changes))('%s', async (_, { model, before, after }) => {
     const folder = scratch();
     const path = model(folder.path);
-    const { thaw, answer, restart } = await frozenOn(path, before, folder);
-    await restart(path, after);
-    const thawed = await thaw();
+    const rig = await frozenOn(path, before, folder);
+    await rig.restart(path, after);
+    const thawed = await rig.thaw();
     expect(thawed).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
     // What was computed now is what the next message continues from.
-    expect((await answer(thawed.session)).cachedTokens).toBeGreaterThan(0);
+    expect((await rig.answer(thawed.session)).cachedTokens).toBeGreaterThan(0);
   });
 
   test('other frequencies in the model file: it is another model', async () => {
     const folder = scratch();
-    const { thaw, restart } = await frozenOn(scaledModel(folder.path), context(2048), folder);
-    await restart(otherFrequency(folder.path), context(2048));
-    expect((await thaw()).verdict).toBe('mismatch');
+    const rig = await frozenOn(scaledModel(folder.path), context(2048), folder);
+    await rig.restart(otherFrequency(folder.path), context(2048));
+    expect((await rig.thaw()).verdict).toBe('mismatch');
   });
 });

@@ -54,7 +54,7 @@ describe('S0-60 files that are read before anything else', () => {
   it.skipIf(process.platform === 'win32').each([
     ['is gigabytes long', (path: string) => (writeFileSync(path, '{'), truncateSync(path, 3 * 2 ** 30))],
     ['is a named pipe', (path: string) => void execFileSync('mkfifo', ['-m', '600', path])],
-    ['is a directory', (path: string) => void mkdirSync(path)],
+    ['is a directory', (path: string) => mkdirSync(path)],
     ['is a link', (path: string) => symlinkSync('/dev/zero', path)],
   ])('backend.json that %s names no backend, and nothing waits for it', async (_, plant) => {
     const storage = makeDirectory();

@@ -81,9 +81,14 @@ describe('dispatch', () => {
     async (client) => {
       const through = await answered(dispatching(), client, 'AccessDenied');
       const ownOnly = new Set([
-        ...['shutdown', 'emptyTrash', 'discover', 'listFiles', 'useEngine'],
+        'shutdown',
+        'emptyTrash',
+        'discover',
+        'listFiles',
+        'useEngine',
         // A model must not approve its own tool calls.
-        ...['approveTools', 'trustProject'],
+        'approveTools',
+        'trustProject',
       ]);
       expect(through).toEqual(namesWhere((name) => !ownOnly.has(name)));
     },

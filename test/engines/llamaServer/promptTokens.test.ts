@@ -29,7 +29,7 @@ function tokenize({ content, add_special, parse_special }: Body, kind: Kind): nu
     const text = kind === 'strips' && at > 0 ? piece.trimStart() : piece;
     const shift = kind === 'looks over' ? at : 0;
     return (text.match(/[^]{1,2}/gu) ?? []).map(
-      (pair) => 2000 + shift + [...pair].reduce((sum, it) => sum * 131 + (it.codePointAt(0) ?? 0), 7),
+      (pair) => 2000 + shift + Array.from(pair).reduce((sum, it) => sum * 131 + (it.codePointAt(0) ?? 0), 7),
     );
   });
   return add_special ? [first, ...ids] : ids;
