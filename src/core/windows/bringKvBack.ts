@@ -44,7 +44,7 @@ export async function bringKvBack(core: CoreContext, request: KvRequest, signal:
   } catch (error) {
     signal.throwIfAborted();
     const failure = toCwmError(error);
-    if (!isOfEngine(failure)) throw error;
+    if (!isOfKv(failure)) throw error;
     const reason = `${failure.message} ${failure.hint} (${failure.code})`;
     if (failure.name === 'ModelMismatch') return otherModel(request, description, reason);
     const why = failure.name === 'EngineUnavailable' ? 'No engine answered.' : 'The engine failed or refused.';
@@ -52,7 +52,10 @@ export async function bringKvBack(core: CoreContext, request: KvRequest, signal:
   }
 }
 
-const isOfEngine = (failure: CwmError): boolean => isEngineFailure(failure) || isCwmError(failure, 'ContextTooLong');
+/** The engine failed, or the files of its KV cannot be used. */
+const isOfKv = (failure: CwmError): boolean =>
+  isEngineFailure(failure) ||
+  isCwmError(failure, 'ContextTooLong', 'ReadFailed', 'WriteFailed', 'AccessDenied', 'StorageFull');
 
 async function outcomeOfWarming(
   core: CoreContext,

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { constants, lstatSync, type BigIntStats } from 'node:fs';
 import { lstat, open, unlink } from 'node:fs/promises';
-import type { LocatedBlock } from '../../core/ports/engine.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import type { BlockLocation, LocatedBlock } from '../../core/ports/engine.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 
 /** One of the files that hold a block: several ranks or layer groups have one each. `label` tells them apart in the checksum. */
 export interface BlockFile {
@@ -51,6 +51,34 @@ export async function statBlock(layout: BlockLayout, hash: string): Promise<Loca
   return stat && besides.length > 0
     ? { ...stat, besideBytes: sizeOf(besides.filter((beside) => beside !== null)) }
     : stat;
+}
+
+/**
+ * Block files that this process may not read are out of sight: the server may well read them. Their owner is another user, mostly.
+ *
+ * @param locate finds the blocks; ReadFailed is for files and folders that cannot be looked at.
+ */
+export async function unlessUnreadable(
+  layout: BlockLayout,
+  locate: () => Promise<BlockLocation>,
+): Promise<BlockLocation> {
+  try {
+    const location = await locate();
+    const first = location.reachable ? location.blocks.find(({ stat }) => stat !== null) : undefined;
+    for (const { path } of first ? await layout.candidates(first.hash) : []) await requireReadable(path);
+    return location;
+  } catch (error) {
+    if (isCwmError(error, 'ReadFailed')) return { reachable: false, why: error.message };
+    throw error;
+  }
+}
+
+async function requireReadable(path: string): Promise<void> {
+  try {
+    await (await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0))).close();
+  } catch (cause) {
+    if (!isMissing(cause)) throw new CwmError('ReadFailed', `${path} cannot be read.`, { cause });
+  }
 }
 
 const sizeOf = (stats: readonly BigIntStats[]): number => stats.reduce((total, { size }) => total + Number(size), 0);

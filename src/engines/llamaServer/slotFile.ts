@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { randomSalt, sha256Hex } from '../../base/hash.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
 import type { BlockLocation, KvContext } from '../../core/ports/engine.ts';
-import { assertBlockHash, checksumBlock, deleteBlock, statBlock, type BlockLayout } from '../files/blockFile.ts';
+import {
+  assertBlockHash,
+  checksumBlock,
+  deleteBlock,
+  statBlock,
+  unlessUnreadable,
+  type BlockLayout,
+} from '../files/blockFile.ts';
 
 /**
  * Names the one file that holds a context. llama-server knows no salts, so the salt is in the name: a file of another
@@ -109,7 +116,10 @@ export class SlotFolder {
     const why = await this.whyUnreachable();
     if (why !== null) return { reachable: false, why };
     const hash = slotHash(context);
-    return { reachable: true, blocks: [{ hash, stat: await statBlock(this.#layout, hash) }] };
+    return unlessUnreadable(this.#layout, async () => ({
+      reachable: true,
+      blocks: [{ hash, stat: await statBlock(this.#layout, hash) }],
+    }));
   }
 
   async sizeBytes(hash: string): Promise<number | null> {

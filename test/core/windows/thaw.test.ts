@@ -178,28 +178,35 @@ describe('a thaw without the KV', () => {
     'NotAnEngine',
     'StreamCut',
     'ContextTooLong',
-  ] as const)('whatever an engine does, the text opens, the reason is told, and the KV stays: %s', async (fault) => {
-    const fixture = await coreFixture();
-    await savedWindow(fixture);
-    fixture.engine.restart();
-    const blocks = fixture.engine.diskBlocks;
-    // First at once, then in the middle.
-    for (const at of ['describe', 'measure'] as const) {
-      const fail = (): never => {
-        throw new CwmError(fault, 'It went wrong.');
-      };
-      if (at === 'describe') fixture.engine.fault = fault;
-      else fixture.engine.onCall = async () => fail();
-      const receipt = await thaw(fixture, at);
-      expect(receipt).toMatchObject({ verdict: 'text-only', session: at, repair: 'none' });
-      expect(receipt.notes.join(' ')).toContain(new CwmError(fault, '').code);
-      expect((await fixture.cwm.listMessages({ session: at })).total).toBe(2);
-      fixture.engine.fault = null;
-      fixture.engine.onCall = async () => {};
-    }
-    expect(fixture.engine.diskBlocks).toBe(blocks);
-    expect((await thaw(fixture)).verdict).toBe('proven');
-  });
+    'ReadFailed',
+    'WriteFailed',
+    'AccessDenied',
+    'StorageFull',
+  ] as const)(
+    'whatever an engine or a disk of KV does, the text opens, the reason is told, and the KV stays: %s',
+    async (fault) => {
+      const fixture = await coreFixture();
+      await savedWindow(fixture);
+      fixture.engine.restart();
+      const blocks = fixture.engine.diskBlocks;
+      // First at once, then in the middle.
+      for (const at of ['describe', 'measure'] as const) {
+        const fail = (): never => {
+          throw new CwmError(fault, 'It went wrong.');
+        };
+        if (at === 'describe') fixture.engine.fault = fault;
+        else fixture.engine.onCall = async () => fail();
+        const receipt = await thaw(fixture, at);
+        expect(receipt).toMatchObject({ verdict: 'text-only', session: at, repair: 'none' });
+        expect(receipt.notes.join(' ')).toContain(new CwmError(fault, '').code);
+        expect((await fixture.cwm.listMessages({ session: at })).total).toBe(2);
+        fixture.engine.fault = null;
+        fixture.engine.onCall = async () => {};
+      }
+      expect(fixture.engine.diskBlocks).toBe(blocks);
+      expect((await thaw(fixture)).verdict).toBe('proven');
+    },
+  );
 
   test('a model that vanishes in the middle is a mismatch', async () => {
     const fixture = await coreFixture();

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { blockNames, contextOf, makeRig, never, someIds, type Rig } from './rig.ts';
@@ -18,6 +18,17 @@ async function persisted(rig: Rig) {
   const { notes } = await rig.engine.persist(context, never);
   expect(notes).toEqual([]);
   return context;
+}
+
+/** Root reads everything. */
+async function asAnotherUser<T>(work: () => Promise<T>): Promise<T> {
+  if (process.getuid?.() !== 0) return work();
+  process.seteuid?.(65_534);
+  try {
+    return await work();
+  } finally {
+    process.seteuid?.(0);
+  }
 }
 
 describe('vLLM’s file tier', () => {
@@ -40,6 +51,19 @@ describe('vLLM’s file tier', () => {
     expect(await present(rig, context)).toEqual([true, true, false, true, true, true]);
     expect(await present(rig, newContext())).toEqual(Array.from({ length: 6 }, () => false));
     expect(rig.fake.requestsTo('/v1/completions')).toHaveLength(asked);
+  });
+
+  test.skipIf(process.platform === 'win32').each([
+    ['block files', (rig: Rig, hash: string) => chmod(rig.fake.blockPath(hash), 0)],
+    ['folders', (rig: Rig) => chmod(rig.rootDir, 0)],
+  ])('%s that this process may not read are out of sight, which is no failure', async (_, lock) => {
+    const rig = await makeRig({ tier: {} });
+    const context = await persisted(rig);
+    for (const folder of [rig.rootDir, dirname(rig.rootDir)]) await chmod(folder, 0o755);
+    await lock(rig, blockNames(context.ids)[0] ?? '');
+    const location = await asAnotherUser(() => rig.engine.locate(context, never));
+    await chmod(rig.rootDir, 0o755);
+    expect(location).toEqual({ reachable: false, why: expect.stringContaining('cannot be read') });
   });
 
   test('which of the hash profiles fits is found by looking, whatever the server says of itself', async () => {

@@ -1,11 +1,13 @@
 import { blockHashChain } from '../../../base/kvBlockHash.ts';
 import type { BlockLocation, KvContext, LocatedBlock } from '../../../core/ports/engine.ts';
+import { isCwmError } from '../../../protocol/errors.ts';
 import type { HashProfile } from '../../../protocol/schemas/window.ts';
 import {
   assertBlockHash,
   checksumBlock,
   deleteBlock,
   statBlock,
+  unlessUnreadable,
   type BlockLayout,
   type ChecksumOf,
 } from '../../files/blockFile.ts';
@@ -47,8 +49,13 @@ export class BlockStore {
   }
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
-    const place = await this.#open();
-    if ('why' in place) return { reachable: false, why: place.why };
+    const place = await this.#openIfReadable();
+    return 'why' in place
+      ? { reachable: false, why: place.why }
+      : unlessUnreadable(place.layout, () => this.#locateIn(place, context, signal));
+  }
+
+  async #locateIn(place: Reachable, context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
     const hashes = await this.#name(place, context);
     if (hashes === null) return { reachable: false, why: 'It is not known how this server names its blocks.' };
     const blocks = await this.#stat(place.layout, hashes, signal);
@@ -81,6 +88,15 @@ export class BlockStore {
 
   #stat(layout: BlockLayout, hashes: readonly string[], signal: AbortSignal): Promise<LocatedBlock[]> {
     return mapBounded(hashes, statsAtOnce, async (hash) => ({ hash, stat: await statBlock(layout, hash) }), signal);
+  }
+
+  async #openIfReadable(): Promise<Reachable | Unreachable> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      if (isCwmError(error, 'ReadFailed')) return { why: error.message };
+      throw error;
+    }
   }
 
   async #open(): Promise<Reachable | Unreachable> {
