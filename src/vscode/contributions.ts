@@ -35,6 +35,8 @@ export const commandInputs = {
   'cwm.switchBranch': { session: 'string?', branch: 'string?' },
   'cwm.regenerate': { session: 'string?' },
   'cwm.continueAnswer': { session: 'string?' },
+  /** `decision`: `approve`, `approve-for-session` or `deny`; `reason` is what the model is told of a denial. */
+  'cwm.decideTools': { session: 'string?', decision: 'string?', reason: 'string?' },
   'cwm.showConversation': { session: 'string?' },
   /** `text` is what is searched for first. */
   'cwm.search': { text: 'string?' },
@@ -102,6 +104,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.switchBranch': 'Switch Branch',
   'cwm.regenerate': 'Regenerate Answer',
   'cwm.continueAnswer': 'Continue Answer',
+  'cwm.decideTools': 'Decide on Tool Calls…',
   'cwm.showConversation': 'Show Conversation',
   'cwm.search': 'Search Conversations…',
   'cwm.importConversation': 'Import Conversation…',
@@ -155,6 +158,7 @@ interface CommandOutputs {
   'cwm.switchBranch': RouteOutput<'updateBranch'>;
   'cwm.regenerate': RouteOutput<'regenerate'>;
   'cwm.continueAnswer': RouteOutput<'continueAnswer'>;
+  'cwm.decideTools': RouteOutput<'approveTools'>;
   'cwm.importConversation': RouteOutput<'importConversation'>;
   'cwm.exportConversation': { readonly path: string };
   'cwm.freeze': Receipt;

@@ -1,5 +1,7 @@
 import { formatCount, formatTokens } from '../base/format.ts';
+import { readableLine } from '../base/readableText.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
+import type { PendingTools } from '../protocol/schemas/toolCall.ts';
 import { formatStamp } from './amounts.ts';
 import { type Row, rowIf, type ShowTime } from './rows.ts';
 
@@ -71,3 +73,9 @@ function settingsRows({ settings = {} }: Session): readonly Row[] {
     ...rowIf('Tools', tools?.policy),
   ];
 }
+
+/** The tool calls that wait for the user, each with the reason for the question. */
+export const waitingCalls = (pending: PendingTools | undefined): string[] =>
+  (pending?.calls ?? [])
+    .filter(({ why, decision }) => why !== undefined && decision === undefined)
+    .map(({ name, arguments: given, why }) => `${readableLine(`${name} ${given}`)} (${why})`);

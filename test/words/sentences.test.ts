@@ -4,6 +4,7 @@ import { trashGraceMs } from '../../src/store/records/trash.ts';
 import { encryptionSentences, turnedSentences } from '../../src/words/encryption.ts';
 import { headline, problemText } from '../../src/words/failure.ts';
 import { pruneWords } from '../../src/words/prune.ts';
+import { waitingCalls } from '../../src/words/session.ts';
 import { trashDays, trashSentence } from '../../src/words/trash.ts';
 
 const on = { state: 'on', keyId: '0123456789abcdef', keyFile: '/stick/store.key' } as const;
@@ -54,5 +55,18 @@ describe('failures', () => {
     expect(problemText(error)).toBe('It could not start: status 1. (CWM-5010) Look at it.');
     expect(headline('Only this:\nlog')).toBe('Only this.');
     expect(headline('One line.')).toBe('One line.');
+  });
+});
+
+describe('tool calls that wait for the user', () => {
+  test('are named with the reason for the question; those that were decided on, or need no question, are not', () => {
+    const call = { id: 'c', name: 'read_file', arguments: '{"path":"a\nb"}' };
+    const calls = [
+      { ...call, why: 'the policy asks' },
+      { ...call, why: 'the policy asks', decision: 'denied' as const },
+      call,
+    ];
+    expect(waitingCalls({ calls, round: 1 })).toEqual(['read_file {"path":"a b"} (the policy asks)']);
+    expect(waitingCalls(undefined)).toEqual([]);
   });
 });

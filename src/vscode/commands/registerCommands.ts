@@ -17,6 +17,7 @@ import { openSettings } from './editor/openSettings.ts';
 import { refresh, showAllFolders, showMore, showThisFolder } from './editor/sessionsTree.ts';
 import { showActions } from './editor/showActions.ts';
 import { showLog } from './editor/showLog.ts';
+import { decideTools } from './sessions/decideTools.ts';
 import { deleteSession } from './sessions/deleteSession.ts';
 import { goBack } from './sessions/goBack.ts';
 import { newSession } from './sessions/newSession.ts';
@@ -50,6 +51,7 @@ const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, Comma
   'cwm.switchBranch': switchBranch,
   'cwm.regenerate': regenerate,
   'cwm.continueAnswer': continueAnswer,
+  'cwm.decideTools': decideTools,
   'cwm.showConversation': showConversation,
   'cwm.search': search,
   'cwm.importConversation': importConversation,

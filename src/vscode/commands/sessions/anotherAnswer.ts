@@ -3,6 +3,7 @@ import { documentUri } from '../../documents/documentUri.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 import { setting } from '../../settings/settings.ts';
 import { command } from '../command.ts';
+import { offerDecision } from './decideTools.ts';
 
 const maxTokensOf = ({ settings }: Session): number => settings?.sampling?.maxTokens ?? setting('cwm.answer.maxTokens');
 
@@ -14,6 +15,7 @@ export const regenerate = command('cwm.regenerate', {
     await app.documents.showBeside(documentUri('conversation', session.title, session.id));
     return app.connection.call('regenerate', { session: session.id, maxTokens: maxTokensOf(session) }, call);
   },
+  show: (app, answer, session) => void offerDecision(app, session, answer),
 });
 
 /** The rest of an answer that was cut, from its exact token ids. */
@@ -24,4 +26,5 @@ export const continueAnswer = command('cwm.continueAnswer', {
     await app.documents.showBeside(documentUri('conversation', session.title, session.id));
     return app.connection.call('continueAnswer', { session: session.id, maxTokens: maxTokensOf(session) }, call);
   },
+  show: (app, answer, session) => void offerDecision(app, session, answer),
 });

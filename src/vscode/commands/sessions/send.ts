@@ -4,6 +4,7 @@ import type { App } from '../../app.ts';
 import { documentUri } from '../../documents/documentUri.ts';
 import { setting } from '../../settings/settings.ts';
 import { command } from '../command.ts';
+import { offerDecision } from './decideTools.ts';
 import { shownSession, targetSession } from '../../pick/pickSession.ts';
 
 interface Request {
@@ -47,6 +48,7 @@ export const send = command('cwm.send', {
       const isOfCut = index === 0 && answer.finishReason === 'length';
       void showNote(app, session, note, isOfCut ? [continueAction] : []);
     }
+    void offerDecision(app, session, answer);
     return answer;
   },
 });

@@ -1,0 +1,80 @@
+import { ThemeIcon, window } from 'vscode';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { SendResult } from '../../../protocol/schemas/turn.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import { waitingCalls } from '../../../words/session.ts';
+import type { App } from '../../app.ts';
+import { commandTitles } from '../../contributions.ts';
+import { documentUri } from '../../documents/documentUri.ts';
+import { targetSession } from '../../pick/pickSession.ts';
+import { command } from '../command.ts';
+
+const decisions = ['approve', 'approve-for-session', 'deny'] as const;
+type Decision = (typeof decisions)[number];
+
+interface Request {
+  readonly session: Session;
+  readonly decision: Decision;
+  /** What the model is told of a denial. */
+  readonly reason?: string;
+}
+
+/** Approves or denies the tool calls that a session waits with; the turn then continues. */
+export const decideTools = command('cwm.decideTools', {
+  async ask(app: App, { session: named, decision, reason }): Promise<Request | undefined> {
+    const session = await targetSession(app, named, 'Decide on the tool calls of this session');
+    if (session === undefined) return undefined;
+    const calls = waitingCalls(session.pendingTools);
+    if (calls.length === 0)
+      throw new CwmError('InvalidParameter', `No tool call of "${session.title}" waits for a decision.`);
+    const given = decisions.find((each) => each === decision);
+    if (given) return { session, decision: given, ...(reason !== undefined && { reason }) };
+    return pickDecision(session, calls);
+  },
+  progress: ({ session }: Request) => ({ title: `Waiting for the answer in "${session.title}"` }),
+  async perform(app, { session, decision, reason }: Request, call) {
+    await app.documents.showBeside(documentUri('conversation', session.title, session.id));
+    return decision === 'deny'
+      ? app.connection.call('denyTools', { session: session.id, reason }, call)
+      : app.connection.call(
+          'approveTools',
+          { session: session.id, forSession: decision === 'approve-for-session' },
+          call,
+        );
+  },
+  show: (app, answer, { session }) => void offerDecision(app, session, answer),
+});
+
+/** Says which tool calls wait after an answer, with a button to decide on them. */
+export async function offerDecision(app: App, { id, title }: Session, answer: SendResult): Promise<void> {
+  const calls = waitingCalls(answer.pendingTools);
+  if (calls.length === 0) return;
+  const decide = 'Decide…';
+  const chosen = await window.showWarningMessage(`"${title}" wants to use tools: ${calls.join('; ')}`, decide);
+  if (chosen === decide) await decideTools(app, { session: id });
+}
+
+async function pickDecision(session: Session, calls: readonly string[]): Promise<Request | undefined> {
+  const rows = [
+    { label: 'Approve', iconPath: new ThemeIcon('check'), decision: 'approve' as const },
+    {
+      label: 'Approve for This Session',
+      description: 'these tools ask no more, unless they are dangerous',
+      iconPath: new ThemeIcon('check-all'),
+      decision: 'approve-for-session' as const,
+    },
+    { label: 'Deny…', iconPath: new ThemeIcon('close'), decision: 'deny' as const },
+  ];
+  const chosen = await window.showQuickPick(
+    rows.map((row) => ({ ...row, detail: calls.join('; ') })),
+    { title: commandTitles['cwm.decideTools'], placeHolder: `Tool calls of "${session.title}"` },
+  );
+  if (chosen === undefined) return undefined;
+  if (chosen.decision !== 'deny') return { session, decision: chosen.decision };
+  const reason = await window.showInputBox({
+    title: 'Deny',
+    prompt: 'The reason that the model gets; it may be empty',
+  });
+  if (reason === undefined) return undefined;
+  return { session, decision: 'deny', ...(reason.trim() !== '' && { reason }) };
+}
