@@ -32,6 +32,8 @@ const good = {
   branch: 'main',
   message: 'm',
   how: 'append',
+  content: '[{"role":"user","content":"Hello."}]',
+  format: 'openai',
 };
 
 const inputOf = (name: RouteName): Record<string, unknown> => (name === 'updateState' ? { ...good, version: 1 } : good);

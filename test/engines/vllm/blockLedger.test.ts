@@ -45,8 +45,16 @@ function reuseAfter(before: readonly (readonly object[])[], of: readonly object[
 
 describe('the ledger of KV blocks', () => {
   test('counts the blocks that were announced before the request as reused, from the first on', () => {
-    expect(reuseAfter([[stored(null, 0, 2)]], [stored('n')])).toEqual({ announced: 3, reused: 2, isComplete: true });
-    expect(reuseAfter([[stored(null, 1, 3)]], [stored('n')])).toEqual({ announced: 3, reused: 0, isComplete: true });
+    expect(reuseAfter([[stored(null, 0, 2)]], [stored('n')])).toMatchObject({
+      announced: 3,
+      reused: 2,
+      isComplete: true,
+    });
+    expect(reuseAfter([[stored(null, 1, 3)]], [stored('n')])).toMatchObject({
+      announced: 3,
+      reused: 0,
+      isComplete: true,
+    });
   });
 
   test('counts what another tier stored, and what was removed from one tier alone', () => {
@@ -62,13 +70,17 @@ describe('the ledger of KV blocks', () => {
   });
 
   test('is complete only since the first event of the server: a later beginning or a gap hides what was there', () => {
-    expect(reuseAfter([[stored(null)]], [stored('n')], 7)).toEqual({ announced: 3, reused: 3, isComplete: false });
+    expect(reuseAfter([[stored(null)]], [stored('n')], 7)).toMatchObject({
+      announced: 3,
+      reused: 3,
+      isComplete: false,
+    });
     const ledger = new BlockLedger();
     ledger.connected();
     ledger.message(partsOf(0, [stored(null)]));
     ledger.watch('n', () => {});
     ledger.message(partsOf(2, [stored('n')]));
-    expect(ledger.reuseOf('n', context)).toEqual({ announced: 3, reused: 0, isComplete: false });
+    expect(ledger.reuseOf('n', context)).toMatchObject({ announced: 3, reused: 0, isComplete: false });
   });
 
   test('begins again with a server that begins again, and with a message that it cannot read', () => {
@@ -76,9 +88,9 @@ describe('the ledger of KV blocks', () => {
     ledger.message(partsOf(0, [stored(null)]));
     ledger.watch('n', () => {});
     ledger.message(partsOf(0, [stored('n')]));
-    expect(ledger.reuseOf('n', context)).toEqual({ announced: 3, reused: 0, isComplete: true });
+    expect(ledger.reuseOf('n', context)).toMatchObject({ announced: 3, reused: 0, isComplete: true });
     ledger.message([Buffer.from('rubbish')]);
-    expect(ledger.reuseOf('n', context)).toEqual({ announced: 0, reused: 0, isComplete: false });
+    expect(ledger.reuseOf('n', context)).toMatchObject({ announced: 0, reused: 0, isComplete: false });
   });
 
   test.each<[string, object]>([
@@ -124,6 +136,7 @@ describe('a batch of events', () => {
           isOnDevice: true,
           firstKeys: [],
           session: null,
+          group: 0,
         },
       ],
     });
@@ -131,7 +144,7 @@ describe('a batch of events', () => {
 
   test('of a negative number names the block by its 64 bits, as the server means it', () => {
     const batch = readBatch(partsOf(0, [{ type: 'BlockRemoved', block_hashes: [-1n] }]));
-    expect(batch?.events).toEqual([{ type: 'removed', hashes: ['f'.repeat(16)], isOnDevice: true }]);
+    expect(batch?.events).toEqual([{ type: 'removed', hashes: ['f'.repeat(16)], isOnDevice: true, group: 0 }]);
   });
 
   test.each<[string, readonly Uint8Array[]]>([
