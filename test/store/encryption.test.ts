@@ -201,6 +201,19 @@ describe('S0-61 an encrypted store', () => {
     expect(await problemsOf(again)).toEqual([]);
   });
 
+  it('has the model server of new sessions as it was, and what was said can be searched', async () => {
+    const plain = await filled();
+    await plain.engine.choose('http://127.0.0.1:8000');
+    await plain.search.messages({ text: 'text', limit: 1, offset: 0 });
+    await plain.close();
+    const encrypted = await open('on', keyFile);
+    expect(await encrypted.engine.chosen()).toBe('http://127.0.0.1:8000');
+    expect((await encrypted.search.messages({ text: 'text', limit: 1, offset: 0 })).total).toBeGreaterThan(0);
+    await encrypted.close();
+    for (const file of ['engine.json', 'search.sqlite'])
+      expect((await readFile(join(directory, file))).toString('latin1'), file).not.toMatch(/8000|SQLite format/);
+  });
+
   it('turned off is as it was before it was turned on', async () => {
     await (await filled()).close();
     const before = await contents();

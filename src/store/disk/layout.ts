@@ -89,8 +89,8 @@ export class Layout {
 
   /** The store's files that lie directly in its root; `encryption.json` is no part of them, because it is never encrypted. */
   get rootFiles(): readonly string[] {
-    const { storeRecord, indexImage, searchImage, auditLog, selection, answers, clock } = this;
-    return [storeRecord, indexImage, searchImage, auditLog, selection, answers, clock];
+    const { storeRecord, indexImage, searchImage, auditLog, selection, answers, engine, clock } = this;
+    return [storeRecord, indexImage, searchImage, auditLog, selection, answers, engine, clock];
   }
 
   session(id: SessionId): SessionPaths {
