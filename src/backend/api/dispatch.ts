@@ -49,11 +49,12 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
         throw notOverTcp('use the model server of the session, or the one of new sessions, and cannot name another');
       if (givesTools(input)) throw notOverTcp('cannot give a session tools');
     }
-    if (route.kind === 'read' || route.unlimited) return run();
+    if (route.kind === 'read') return run();
+    if (readOnlyWhy && !route.allowedReadOnly) throw readOnlyWhy();
+    if (route.unlimited) return run();
     const noMore = noMoreWhy();
     if (noMore) throw noMore;
     rates.take(scope.client);
-    if (readOnlyWhy && !route.allowedReadOnly) throw readOnlyWhy();
     return limit.run(run);
   };
 }
