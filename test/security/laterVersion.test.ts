@@ -50,6 +50,7 @@ describe('S0-23 a store that a later version wrote', () => {
       target: 'w2',
       text: 'x',
       content: '[]',
+      trusted: true,
       paths: [],
       project: 'file:///p',
       item: 'i',
