@@ -125,7 +125,7 @@ export class FileStore implements Store {
     this.projects = guard.part(accesses.projects, new ProjectFiles(parts));
     this.prompts = guard.part(accesses.prompts, new PromptFiles(parts, trash));
     this.states = guard.part(accesses.states, states);
-    this.trash = guard.part(accesses.trash, trashPart(parts, trash, sessions, windows, indexes));
+    this.trash = guard.part(accesses.trash, trashPart(parts, trash, sessions, windows, { indexes, search }));
     this.space = guard.part(accesses.space, {
       measure: (signal) => measureStorage(parts, signal),
       freeBytes: () => parts.files.freeBytes(parts.layout.root),

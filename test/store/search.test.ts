@@ -170,6 +170,52 @@ describe('search for what was said', () => {
     });
   });
 
+  it('retains no word of a session that was deleted for good after the last search', async () => {
+    const directory = await temporaryDirectory();
+    const store = await openTestStore(directory);
+    await withMessages(store, 's', { one: 'a peculiarword was said' });
+    await withMessages(store, 't', { two: 'and another' });
+    await idsOf(store, 'another');
+    await store.close();
+    const again = await openTestStore(directory);
+    await again.sessions.delete(sessionId('s'));
+    await again.trash.empty('all');
+    const image = async (): Promise<string> =>
+      (await readFile(join(directory, 'search.sqlite')).catch(() => Buffer.alloc(0))).toString('latin1');
+    expect(await image()).not.toContain('peculiarword');
+    await again.close();
+    expect(await image()).not.toContain('peculiarword');
+  });
+
+  it('misses no change that is made while the index is loaded', async () => {
+    const directory = await temporaryDirectory();
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    let isLoading = false;
+    const files: Files = {
+      ...diskFiles,
+      stat: async (path) => {
+        const stat = await diskFiles.stat(path);
+        if (isLoading && path.endsWith('/t/messages')) {
+          begun.resolve();
+          await gate.promise;
+        }
+        return stat;
+      },
+    };
+    const store = await openTestStore(directory, { files });
+    await withMessages(store, 's', { one: 'words of s' });
+    await withMessages(store, 't', { two: 'words of t' });
+    isLoading = true;
+    const first = idsOf(store, 'words');
+    await begun.promise;
+    isLoading = false;
+    await store.sessions.delete(sessionId('s'));
+    gate.resolve();
+    await first;
+    expect(await idsOf(store, 'words')).toEqual(['two']);
+  });
+
   it('finds the other messages of a session when one is damaged', async () => {
     const directory = await temporaryDirectory();
     const store = await openTestStore(directory);

@@ -5,13 +5,17 @@ import { parsePage } from '../../protocol/paging.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 
-/** @throws CwmError InvalidParameter (no text, bad page), InvalidSessionId. */
+const longestSearch = 1000;
+
+/** @throws CwmError InvalidParameter (no text, too long a one, bad page), InvalidSessionId. */
 export async function searchMessages(
   { store }: CoreContext,
   input: RouteInput<'searchMessages'>,
 ): Promise<RouteOutput<'searchMessages'>> {
   const { limit, offset } = parsePage(input, 20);
   if (input.text.trim() === '') throw new CwmError('InvalidParameter', 'There is nothing to search for.');
+  if (input.text.length > longestSearch)
+    throw new CwmError('InvalidParameter', `A search takes at most ${longestSearch} characters.`);
   const { items, total } = await store.search.messages({
     text: input.text,
     ...(input.project !== undefined && { project: parseProjectUri(input.project) }),

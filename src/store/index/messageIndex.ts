@@ -50,7 +50,7 @@ export interface MatchingMessage {
 export interface HoldingSession {
   readonly id: SessionId;
   readonly project: ProjectUri | null;
-  /** Of its messages, when they were read. */
+  /** The stamp that its messages had when they were read. */
   readonly stamp: string;
 }
 
@@ -103,7 +103,7 @@ export class MessageIndex {
     );
   }
 
-  /** Which of these messages the index has, whichever session they came from. */
+  /** Whether the index has this message, whichever session it came from. */
   knows(id: MessageId): boolean {
     return this.#rows('SELECT 1 FROM messages WHERE id = ?', [id]).length > 0;
   }

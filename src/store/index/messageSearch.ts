@@ -44,7 +44,8 @@ export class LiveMessageSearch implements MessageSearch {
 
   /** The session's messages may be others now. */
   changed(session: SessionId): void {
-    if (this.#index) this.#changed.add(session);
+    // Also while the index loads, which may have read the session already. Loading clears the set before it reads.
+    this.#changed.add(session);
   }
 
   messages({ limit, offset, ...query }: MessageQuery): Promise<Page<FoundMessage>> {
@@ -64,10 +65,11 @@ export class LiveMessageSearch implements MessageSearch {
   close(): Promise<void> {
     return this.#queue.run(async () => {
       const index = this.#index;
-      this.#index = null;
       if (!index) return;
       try {
         const { writes, layout, isReadOnly } = this.#parts;
+        // What was deleted since the last search must not be saved.
+        await this.#current();
         if (!this.#isSaved && !isReadOnly) await writes.replaceFile(layout.searchImage, sealImage(index.image()));
       } catch {
         this.#parts.quarantine.note(
@@ -75,8 +77,18 @@ export class LiveMessageSearch implements MessageSearch {
           'The search index could not be saved; it will be rebuilt.',
         );
       } finally {
+        this.#index = null;
         index.close();
       }
+    });
+  }
+
+  /** Deletes the image, which may have the words of what is now gone for good. The next close saves another. */
+  forgetImage(): Promise<void> {
+    return this.#queue.run(async () => {
+      const { files, layout } = this.#parts;
+      if ((await files.stat(layout.searchImage)) !== null) await files.remove(layout.searchImage);
+      this.#isSaved = false;
     });
   }
 

@@ -4,6 +4,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import type { RecordListener } from '../index/liveIndex.ts';
+import type { LiveMessageSearch } from '../index/messageSearch.ts';
 import type { SessionFiles } from '../records/sessionFiles.ts';
 import type { Trash } from '../records/trash.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
@@ -14,7 +15,7 @@ export function trashPart(
   trash: Trash,
   sessions: SessionFiles,
   windows: WindowFiles,
-  indexes: RecordListener,
+  { indexes, search }: { readonly indexes: RecordListener; readonly search: Pick<LiveMessageSearch, 'forgetImage'> },
 ): TrashStore {
   const takeBack = async ({ kind, name }: TrashItem, path: string): Promise<void> => {
     if (kind === 'other') throw new CwmError('InvalidParameter', `${name} is neither a session nor a window.`);
@@ -30,6 +31,10 @@ export function trashPart(
   return {
     list: () => trash.items(),
     restore: (id) => trash.takeOut(id, takeBack),
-    empty: (which) => trash.empty(which),
+    empty: async (which) => {
+      const removed = await trash.empty(which);
+      if (removed.some(({ kind }) => kind === 'session')) await search.forgetImage();
+      return removed;
+    },
   };
 }
