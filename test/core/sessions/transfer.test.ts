@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RouteInput } from '../../../src/protocol/api.ts';
+import type { Message, MessageContent } from '../../../src/protocol/schemas/session.ts';
+import { messageId } from '../../support/ids.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
 
 const openAi = {
@@ -163,6 +165,24 @@ describe('a conversation of another program becomes a session', () => {
     expect(said).toEqual([['user', expect.stringContaining('a\ufffdb')]]);
   });
 
+  test('names that every object has, and names that are no texts, are no roles', async () => {
+    const conversations = ['human', 'constructor', 'toString', { toString: 1 }].map((from) => ({ from, value: 'x' }));
+    const { said, result } = await imported(JSON.stringify({ conversations }));
+    expect(said).toEqual([['user', 'x']]);
+    expect(result.notes).toEqual([
+      'Messages from "constructor" that were left out: 1.',
+      'Messages from "toString" that were left out: 1.',
+      'Messages from "object" that were left out: 1.',
+    ]);
+  });
+
+  test('thousands of messages of one role in a row become one', async () => {
+    const messages = Array.from({ length: 20_000 }, () => ({ role: 'user', content: 'the same again' }));
+    const { said } = await imported(JSON.stringify(messages));
+    expect(said).toHaveLength(1);
+    expect(said[0]?.[1]).toHaveLength(20_000 * 'the same again'.length + 19_999 * 2);
+  });
+
   test('a log whose lines lead in a circle ends', async () => {
     const circle = claudeCode.map((line) =>
       'uuid' in line && line.uuid === 'a' ? { ...line, parentUuid: 'd' } : line,
@@ -191,6 +211,49 @@ describe('a session becomes a file', () => {
     const { content } = await fixture.cwm.exportConversation({ session: 's', format: 'cwindow' });
     const { result } = await imported(content.replaceAll('Please explain', 'Never explain'));
     expect(result.notes).toEqual(['Message 1 was changed since the export.']);
+  });
+
+  test('calls of tools and their results are in it, and become text again', async () => {
+    const { cwm, store } = await coreFixture();
+    await cwm.createSession({ id: 's' });
+    const session = await cwm.getSession({ session: 's' });
+    const at = (
+      id: string,
+      sequence: number,
+      role: 'user' | 'assistant' | 'tool',
+      content: MessageContent,
+    ): Message => ({
+      id: messageId(id),
+      role,
+      parentId: sequence === 1 ? null : messageId(`m${sequence - 1}`),
+      sequence,
+      content,
+      createdAt: '2026-01-01T00:00:00.000Z',
+    });
+    const call = { id: 'c', name: 'look_up', arguments: '{"what":"ice"}' };
+    const messages = [
+      at('m1', 1, 'user', { type: 'text', text: 'What is ice?' }),
+      at('m2', 2, 'assistant', { type: 'tool-calls', text: 'I look it up.', calls: [call] }),
+      at('m3', 3, 'tool', { type: 'tool-result', call: 'c', name: 'look_up', text: 'Frozen water.', outcome: 'done' }),
+    ];
+    await store.messages.append(session.id, messages);
+    const main = { name: 'main', head: messageId('m3'), length: 3, parentMessageId: null };
+    await store.sessions.update({ ...session, branches: { main }, version: session.version + 1 });
+    const { content } = await cwm.exportConversation({ session: 's', format: 'cwindow' });
+    expect((await imported(content)).said).toEqual([
+      ['user', 'What is ice?'],
+      ['assistant', 'I look it up.\n\nTool call look_up: {"what":"ice"}'],
+      ['user', 'Tool result: Frozen water.'],
+    ]);
+    const openAiForm = JSON.parse((await cwm.exportConversation({ session: 's', format: 'openai' })).content);
+    expect(openAiForm.messages.slice(1)).toEqual([
+      {
+        role: 'assistant',
+        content: 'I look it up.',
+        tool_calls: [{ id: 'c', type: 'function', function: { name: 'look_up', arguments: '{"what":"ice"}' } }],
+      },
+      { role: 'tool', content: 'Frozen water.', tool_call_id: 'c' },
+    ]);
   });
 
   test('OpenAI messages, as a server takes them', async () => {

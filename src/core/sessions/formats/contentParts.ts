@@ -1,4 +1,4 @@
-import { arrayOf, objectOf, type Transcript } from './said.ts';
+import { arrayOf, nameOf, objectOf, type Transcript } from './said.ts';
 
 /** Results of tools hold parts, and no program puts a result into a result. */
 const deepest = 2;
@@ -25,14 +25,14 @@ export function textOfParts(content: unknown, transcript: Transcript, depth = 0)
     else if (type === 'tool_use') texts.push(toolCall(fields?.['name'], fields?.['input'], transcript));
     else if (type === 'tool_result' && depth < deepest) {
       texts.push(toolResult(textOfParts(fields?.['content'], transcript, depth + 1).text, transcript));
-    } else if (part !== null) transcript.count(`Parts of the kind "${String(type)}" that were left out`);
+    } else if (part !== null) transcript.count(`Parts of the kind "${nameOf(type)}" that were left out`);
   }
   return { text: texts.join('\n\n'), reasoning: reasoning.join('\n\n') };
 }
 
 export function toolCall(name: unknown, input: unknown, transcript: Transcript): string {
   transcript.count('Tool calls that are text now');
-  return `Tool call ${String(name)}: ${typeof input === 'string' ? input : JSON.stringify(input)}`;
+  return `Tool call ${nameOf(name)}: ${typeof input === 'string' ? input : JSON.stringify(input)}`;
 }
 
 export function toolResult(text: string, transcript: Transcript): string {

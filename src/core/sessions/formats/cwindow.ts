@@ -1,6 +1,7 @@
 import { sha256Hex } from '../../../base/hash.ts';
 import type { Message, Session } from '../../../protocol/schemas/session.ts';
-import { arrayOf, createdAtOf, objectOf, Transcript, type ReadConversation } from './said.ts';
+import { toolCall, toolResult } from './contentParts.ts';
+import { arrayOf, createdAtOf, nameOf, objectOf, type ReadConversation, Transcript } from './said.ts';
 
 const formatName = 'cwindow';
 const formatVersion = 1;
@@ -20,14 +21,13 @@ export function writeCwindow(session: Session, system: string | null, messages: 
     model: model && { id: model.id, fingerprint: model.fingerprint },
     system,
     messages: messages.map(({ role, content, createdAt }) => {
-      const text = content.type === 'text' ? content.text : null;
-      const files = content.type === 'context' ? content.files : undefined;
-      const reasoning = content.type === 'text' ? content.reasoning : undefined;
+      const reasoning = 'reasoning' in content ? content.reasoning : undefined;
       const said = {
         role,
-        ...(text !== null && { text }),
-        ...(files && { files }),
+        ...(content.type === 'context' ? { files: content.files } : { text: content.text }),
         ...(reasoning !== undefined && { reasoning }),
+        ...(content.type === 'tool-calls' && { calls: content.calls }),
+        ...(content.type === 'text' && content.media && { media: content.media }),
       };
       return { ...said, createdAt, sha256: checksum(said) };
     }),
@@ -47,19 +47,29 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
   if (typeof system === 'string') transcript.addSystem(system);
   for (const [at, message] of (arrayOf(file['messages']) ?? []).entries()) {
     const { sha256, createdAt, ...said } = objectOf(message) ?? {};
-    const { role, text, files, reasoning } = said;
+    const { role, files, reasoning, calls, media } = said;
+    const text = typeof said['text'] === 'string' ? said['text'] : null;
     if (sha256 !== checksum(said)) transcript.say(`Message ${at + 1} was changed since the export.`);
+    if (role === 'tool') {
+      transcript.add({ role: 'user', text: toolResult(text ?? '', transcript), ...createdAtOf(createdAt) });
+      continue;
+    }
     if (role !== 'user' && role !== 'assistant') {
-      transcript.count(`Messages of the role "${String(role)}" that were left out`);
+      transcript.count(`Messages of the role "${nameOf(role)}" that were left out`);
       continue;
     }
     const shown = (arrayOf(files) ?? []).map((each) => {
       const { path, text: content } = objectOf(each) ?? {};
-      return `${String(path)}\n\n${String(content)}`;
+      return `${nameOf(path)}\n\n${nameOf(content)}`;
     });
+    const called = (arrayOf(calls) ?? []).map((call) => {
+      const { name, arguments: given } = objectOf(call) ?? {};
+      return toolCall(name, given, transcript);
+    });
+    for (const _ of arrayOf(media) ?? []) transcript.count('Pictures that were left out');
     transcript.add({
       role,
-      text: typeof text === 'string' ? text : shown.join('\n\n'),
+      text: [...(text === null ? shown : [text]), ...called].filter((part) => part !== '').join('\n\n'),
       ...(typeof reasoning === 'string' && { reasoning }),
       ...createdAtOf(createdAt),
     });
@@ -68,5 +78,5 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
 }
 
 /** Over the fields that the model sees, in the order in which they are written. */
-const checksum = ({ role, text, files, reasoning }: Readonly<Record<string, unknown>>): string =>
-  sha256Hex(JSON.stringify([role, text, files, reasoning]));
+const checksum = ({ role, text, files, reasoning, calls, media }: Readonly<Record<string, unknown>>): string =>
+  sha256Hex(JSON.stringify([role, text, files, reasoning, calls, media]));

@@ -1,6 +1,6 @@
 import { CwmError } from '../../../protocol/errors.ts';
 import { textOfParts, toolCall, toolResult } from './contentParts.ts';
-import { arrayOf, createdAtOf, objectOf, Transcript, type JsonObject, type ReadConversation } from './said.ts';
+import { arrayOf, createdAtOf, type JsonObject, nameOf, objectOf, type ReadConversation, Transcript } from './said.ts';
 
 /** Messages as `/v1/chat/completions` takes them: a list, or an object that has one in `messages`. */
 export function readOpenAi(documents: readonly unknown[]): ReadConversation | null {
@@ -38,7 +38,7 @@ function readMessage(message: JsonObject, transcript: Transcript): void {
       return transcript.add({ role, text, ...(thought !== '' && { reasoning: thought }), ...time });
     }
     default:
-      transcript.count(`Messages of the role "${String(role)}" that were left out`);
+      transcript.count(`Messages of the role "${nameOf(role)}" that were left out`);
   }
 }
 

@@ -33,8 +33,8 @@ export class Transcript {
       this.#said.push({ ...said, text });
       return;
     }
-    const reasoning = [last.reasoning, said.reasoning].filter(Boolean).join('\n\n');
-    const joined = [last.text, text].filter((part) => part !== '').join('\n\n');
+    const reasoning = behind(last.reasoning ?? '', said.reasoning ?? '');
+    const joined = behind(last.text, text);
     this.#said[this.#said.length - 1] = { ...last, text: joined, ...(reasoning !== '' && { reasoning }) };
   }
 
@@ -46,7 +46,7 @@ export class Transcript {
     this.#sentences.push(sentence);
   }
 
-  /** Counts what happened several times. @param what in the plural, like `pictures were left out`. */
+  /** Counts what happened several times. @param what in the plural, like `Pictures that were left out`. */
   count(what: string): void {
     this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
   }
@@ -74,3 +74,10 @@ export function createdAtOf(value: unknown): { readonly createdAt?: string } {
   const time = new Date(value);
   return Number.isNaN(time.getTime()) ? {} : { createdAt: time.toISOString() };
 }
+
+/** A name in a note: only a text is one. */
+export const nameOf = (value: unknown): string => (typeof value === 'string' ? value : typeof value);
+
+/** `+` does not copy what is there so far, as joining does: thousands of messages in a row may have one role. */
+const behind = (before: string, text: string): string =>
+  before === '' || text === '' ? before + text : `${before}\n\n` + text;

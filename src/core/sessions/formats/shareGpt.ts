@@ -1,5 +1,5 @@
 import { severalConversations } from './openAi.ts';
-import { arrayOf, objectOf, Transcript, type ReadConversation } from './said.ts';
+import { arrayOf, nameOf, objectOf, type ReadConversation, Transcript } from './said.ts';
 
 const roles: Readonly<Record<string, 'user' | 'assistant' | 'system'>> = {
   human: 'user',
@@ -20,11 +20,11 @@ export function readShareGpt(documents: readonly unknown[]): ReadConversation | 
   const transcript = new Transcript();
   for (const message of said) {
     const { from, value } = objectOf(message) ?? {};
-    const role = roles[String(from)];
+    const role = typeof from === 'string' && Object.hasOwn(roles, from) ? roles[from] : undefined;
     const text = typeof value === 'string' ? value : '';
     if (role === 'system') transcript.addSystem(text);
     else if (role) transcript.add({ role, text });
-    else transcript.count(`Messages from "${String(from)}" that were left out`);
+    else transcript.count(`Messages from "${nameOf(from)}" that were left out`);
   }
   return transcript.conversation(all[0]?.['title']);
 }

@@ -1,4 +1,4 @@
-import { arrayOf, createdAtOf, objectOf, Transcript, type ReadConversation } from './said.ts';
+import { arrayOf, createdAtOf, nameOf, objectOf, type ReadConversation, Transcript } from './said.ts';
 
 /** What VS Code's command "Chat: Export Chat…" writes: `{ "requests": [{ "message": { "text" }, "response": [{ "value" }, …] }, …] }`. */
 export function readVscodeChat([document, ...others]: readonly unknown[]): ReadConversation | null {
@@ -15,7 +15,7 @@ export function readVscodeChat([document, ...others]: readonly unknown[]): ReadC
     for (const part of arrayOf(response) ?? []) {
       const { kind, value, content } = objectOf(part) ?? {};
       const text = typeof value === 'string' ? value : objectOf(content)?.['value'];
-      if (typeof text !== 'string') transcript.count(`Parts of the kind "${String(kind)}" that were left out`);
+      if (typeof text !== 'string') transcript.count(`Parts of the kind "${nameOf(kind)}" that were left out`);
       else if (kind === 'thinking') thoughts.push(text);
       else texts.push(text);
     }
