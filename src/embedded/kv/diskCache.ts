@@ -126,6 +126,11 @@ export class DiskCache {
     return this.#passing.release();
   }
 
+  /** The next state meets the same failure and reports it. */
+  #releaseSoon(): void {
+    this.release().catch(() => undefined);
+  }
+
   /** Whether a file of these blocks is missing: rows, or the position state behind the last block. */
   isMissingAny(hashes: readonly string[]): boolean {
     const last = hashes.at(-1);
@@ -160,7 +165,7 @@ export class DiskCache {
       this.counters.saveMs += performance.now() - startedMs;
       await this.#store(place.open(), ids, hashes);
     } finally {
-      void this.release();
+      this.#releaseSoon();
     }
   }
 
@@ -169,7 +174,7 @@ export class DiskCache {
     const last = hashes.at(-1);
     if (this.#positions && last !== undefined) this.#positions.remove(last);
     for (const hash of hashes) this.#rows?.remove(hash);
-    void this.release();
+    this.#releaseSoon();
   }
 
   async #store(file: number, ids: readonly number[], hashes: readonly string[]): Promise<void> {

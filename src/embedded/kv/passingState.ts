@@ -60,7 +60,7 @@ export class PassingState {
     if (this.#isOnDisk) rmSync(this.#diskPath, { force: true });
     this.#isOnDisk = false;
     const file = this.memoryFile;
-    if (file !== null) this.#freeing = this.#freeing.then(() => promisify(ftruncate)(file, 0));
+    if (file !== null) this.#freeing = this.#freeing.catch(() => undefined).then(() => promisify(ftruncate)(file, 0));
     await this.#freeing;
   }
 

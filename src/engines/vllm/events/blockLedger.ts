@@ -31,6 +31,8 @@ export interface AnnouncedReuse {
   readonly isComplete: boolean;
   /** The server has announced a block on the device and in a tier beyond it, by one name: its tiers announce what they have. */
   readonly announcesTiers: boolean;
+  /** The model has layers of several kinds. A block may be lost in one of them alone: `reused` is then only a limit. */
+  readonly hasGroups: boolean;
 }
 
 /**
@@ -86,7 +88,8 @@ export class BlockLedger implements EventSink {
       if (block.wasThere && reused === announced) reused++;
       announced++;
     }
-    return { announced, reused, isComplete: this.#isComplete, announcesTiers: this.#announcesTiers };
+    const hasGroups = this.#onDevice.count > 1 || this.#inTiers.count > 1;
+    return { announced, reused, isComplete: this.#isComplete, announcesTiers: this.#announcesTiers, hasGroups };
   }
 
   /** @param sequence of the first batch that arrives from now on; null while none has arrived. */
@@ -147,6 +150,10 @@ class GroupedHashes {
 
   has(hash: string): boolean {
     return [...this.#groups.values()].some((known) => known.has(hash));
+  }
+
+  get count(): number {
+    return this.#groups.size;
   }
 
   clear(): void {

@@ -27,7 +27,7 @@ export interface SentRequest {
  */
 export function weighEvents(
   reuse: ReuseEvidence,
-  { announced, reused, isComplete, announcesTiers }: AnnouncedReuse,
+  { announced, reused, isComplete, announcesTiers, hasGroups }: AnnouncedReuse,
   { hashes, ids, blockTokens }: ExpectedBlocks,
   { triedBefore, sentTokens, asksConnector }: SentRequest,
 ): ReuseEvidence {
@@ -39,6 +39,8 @@ export function weighEvents(
   const { cachedTokens } = reuse;
   // For a context of whole blocks, vLLM's tiers count the last one, too.
   const told = cachedTokens === null ? null : Math.min(cachedTokens, ids.length);
+  // Without a count of its own, a limit is none.
+  if (told === null && hasGroups) return reuse;
   // A server may lose blocks before it uses them: then it computes more than its events say, never less.
   const isWithin = told === null ? isComplete : told === byEvents || (told >= 0 && told < byEvents);
   if (isWithin) return { ...reuse, cachedTokens: cachedTokens ?? byEvents, cachedTokensFrom: 'events' };

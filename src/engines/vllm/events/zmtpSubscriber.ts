@@ -6,6 +6,8 @@ import { readyCommand, zmtpFrame, zmtpGreeting, ZmtpReader } from './zmtpFrames.
 
 const retryMs = 250;
 const openMs = 2_000;
+/** A topic, a number and the events: no message of vLLM has more. */
+const mostParts = 3;
 
 /**
  * Subscribes to every message of a ZeroMQ publisher: ZMTP 3.0 without encryption, over a Unix socket or loopback TCP. Reconnects by itself
@@ -84,7 +86,7 @@ export class ZmtpSubscriber implements EventSource {
             if (frame.body.toString('latin1', 0, 6) === '\x05READY') this.#begin(socket);
             continue;
           }
-          parts.push(frame.body);
+          if (parts.push(frame.body) > mostParts) throw new Error('it sent a message of too many parts');
           if (frame.hasMore) continue;
           this.#sink?.message(parts);
           parts = [];
