@@ -49,6 +49,8 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
         throw notOverTcp('use the model server of the session, or the one of new sessions, and cannot name another');
       if (givesTools(input)) throw notOverTcp('cannot give a session tools');
     }
+    // A model must not choose the policy that asks for its own calls.
+    if (isAgent(scope.client) && givesTools(input)) throw notForAgents(name);
     if (route.kind === 'read') return run();
     if (readOnlyWhy && !route.allowedReadOnly) throw readOnlyWhy();
     if (route.unlimited) return run();

@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Tool, ToolAnswer, ToolBox } from '../../core/ports/tools.ts';
+import { unlessAborted } from '../../base/unlessAborted.ts';
+import { isDangerous } from '../../core/tools/policy.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { ProjectUri } from '../../protocol/ids.ts';
 import type { JsonObject } from '../../protocol/schemas/tracker.ts';
+import { currentClient, httpClientKind } from '../requestScope.ts';
 import { readMcpConfig, type McpServerConfig } from './mcpConfig.ts';
 import type { McpServer } from './mcpServer.ts';
 import { callWorkspaceTool, workspaceTools } from './workspaceTools.ts';
@@ -44,8 +47,10 @@ export class MachineTools implements ToolBox {
     project: ProjectUri | null,
     signal: AbortSignal,
   ): Promise<{ readonly tools: readonly Tool[]; readonly notes: readonly string[] }> {
-    const { tools, notes } = await this.#find(project);
-    signal.throwIfAborted();
+    // Tools read the user's files and run the user's programs.
+    if (currentClient() === httpClientKind)
+      return { tools: [], notes: ['Clients over TCP get no tools, so the model was offered none.'] };
+    const { tools, notes } = await unlessAborted(this.#find(project), signal);
     const own = folderOf(project) === null ? [] : workspaceTools;
     const all = [...own, ...[...tools].map(([name, { tool }]) => ({ ...tool, name }))];
     return { tools: all.sort((a, b) => (a.name < b.name ? -1 : 1)), notes };
@@ -107,7 +112,10 @@ export class MachineTools implements ToolBox {
     const server = await this.#server(key, config, folder);
     for (const tool of await server.tools()) {
       const name = `${serverName}_${tool.name}`.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 64);
-      if (toolName.test(name) && !tools.has(name)) tools.set(name, { tool, place: { server, name: tool.name } });
+      if (!toolName.test(name) || tools.has(name)) continue;
+      // The name that the model sees may be cut before the word that tells.
+      const judged = isDangerous(tool) ? { ...tool, readsOnly: false, isDestructive: true } : tool;
+      tools.set(name, { tool: judged, place: { server, name: tool.name } });
     }
   }
 
@@ -116,6 +124,8 @@ export class MachineTools implements ToolBox {
     const running = this.#servers.get(key);
     const server = running?.config === wanted ? await running.started.catch(() => null) : null;
     if (server?.isOpen) return server;
+    // Another caller may have started it again in the meantime.
+    if (this.#servers.get(key) !== running) return this.#server(key, config, folder);
     if (running) {
       this.#servers.delete(key);
       void running.started.then((old) => old.close()).catch(() => undefined);
@@ -123,7 +133,9 @@ export class MachineTools implements ToolBox {
     // The SDK is loaded where somebody needs it.
     const started = import('./mcpServer.ts').then((loaded) => loaded.McpServer.start(config, folder ?? process.cwd()));
     this.#servers.set(key, { config: wanted, started });
-    started.catch(() => this.#servers.delete(key));
+    started.catch(() => {
+      if (this.#servers.get(key)?.started === started) this.#servers.delete(key);
+    });
     return started;
   }
 }

@@ -1,5 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import * as z from 'zod/mini';
+
+/** A folder that nobody trusts may have anything under this name. */
+const mostBytes = 256 * 1024;
 
 const texts = z.record(z.string(), z.string());
 
@@ -48,6 +51,9 @@ export async function readMcpConfig(
 ): Promise<McpConfig> {
   let text: string;
   try {
+    const stats = await stat(file);
+    if (!stats.isFile() || stats.size > mostBytes)
+      return { servers: new Map(), notes: [`${file} is no file of up to ${mostBytes / 1024} KiB.`] };
     text = await readFile(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -104,8 +110,11 @@ function filledIn(value: string, folder: string | null, env: NodeJS.ProcessEnv):
 function parseJsonc(text: string): unknown {
   const plain = text
     .replace(/^\uFEFF/, '')
-    .replaceAll(/("(?:\\.|[^"\\])*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, (_, string: string | undefined) => string ?? '')
-    .replaceAll(/("(?:\\.|[^"\\])*")|,(?=\s*[}\]])/g, (_, string: string | undefined) => string ?? '');
+    .replaceAll(
+      /("(?:\\[\s\S]?|[^"\\])*(?:"|$))|\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g,
+      (_, string: string | undefined) => string ?? '',
+    )
+    .replaceAll(/("(?:\\[\s\S]?|[^"\\])*(?:"|$))|,(?=\s*[}\]])/g, (_, string: string | undefined) => string ?? '');
   try {
     return JSON.parse(plain);
   } catch {

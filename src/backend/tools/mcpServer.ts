@@ -83,7 +83,8 @@ export class McpServer {
           description: description.slice(0, mostDescription),
           inputSchema,
           readsOnly: annotations?.readOnlyHint === true,
-          isDestructive: annotations?.destructiveHint === true,
+          // The protocol's default for a tool of which the server says that it changes something.
+          isDestructive: annotations?.destructiveHint ?? annotations?.readOnlyHint === false,
         });
       }
       cursor = found.nextCursor;

@@ -4,15 +4,19 @@ import type { Tool } from '../ports/tools.ts';
 
 /** Parts of names of tools that destroy, run or overwrite something: their calls are always asked for. */
 const dangerousNames =
-  /(?:^|[^a-z])(?:delete|remove|write|execute|exec|modify|edit|run|shell|command|move|rename|create|kill|drop|overwrite|install|push)(?![a-z])/;
+  /(?:^|[^a-z])(?:(?:delete|remove|write|overwrite|unlink|truncate)[a-z]*|rm|update|patch|replace|reset|execute|exec|modify|edit|run|shell|command|move|rename|create|kill|drop|install|push)(?![a-z])/;
 
 /** Words of a name, whether it is in camel case or has marks between them. */
-const wordsOf = (name: string): string => name.replaceAll(/([a-z\d])([A-Z])/g, '$1_$2').toLowerCase();
+const wordsOf = (name: string): string =>
+  name
+    .replaceAll(/([a-z\d])([A-Z])/g, '$1_$2')
+    .replaceAll(/([A-Z])([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase();
 
 export const isDangerous = ({ name, isDestructive, readsOnly }: Omit<Tool, 'description' | 'inputSchema'>): boolean =>
   dangerousNames.test(wordsOf(name)) || (isDestructive && !readsOnly);
 
-/** Rounds after each message of the user's that `auto-loop` runs by itself. */
+/** Rounds after each of the user's messages that `auto-loop` runs by itself. */
 const defaultRounds = 5;
 /** The user is asked after so many rounds under any policy: a model can call tools for ever. */
 const mostRounds = 20;
@@ -36,20 +40,37 @@ export const gated = (gate: Gate, calls: readonly ToolCall[]): PendingCall[] =>
 
 function verdictOn(gate: Gate, { name }: ToolCall): Pick<PendingCall, 'why' | 'decision' | 'reason'> {
   const tool = gate.tools.get(name);
-  // The model gets told that there is none, which needs no question.
-  if (!tool) return {};
-  const readsOnly = tool.readsOnly && !isDangerous(tool);
-  const { role, mode, tools: policy } = gate.settings;
-  if (!readsOnly && (role === 'planner' || mode === 'plan'))
-    return { decision: 'denied', reason: 'This session plans: its tools may only read.' };
+  const refused = refusalOf(gate.settings, tool);
+  // Nothing runs, and the model is told why. It may call the same again for ever, though.
+  if (!tool || refused) {
+    const why = whyTooLong(gate);
+    return why === null ? (refused ?? {}) : { why };
+  }
+  const { tools: policy } = gate.settings;
   const why = policy ? whyAsk(gate, policy, tool) : 'The session has no tools any more.';
   return why === null ? {} : { why };
 }
 
-function whyAsk({ approved, round, elapsedMs }: Gate, settings: ToolSettings, tool: Tool): string | null {
-  if (isDangerous(tool)) return 'The tool may change or destroy something.';
+/** A denial that nobody may overrule; null: none. */
+export function refusalOf(
+  { role, mode }: SessionSettings,
+  tool: Tool | undefined,
+): Pick<PendingCall, 'decision' | 'reason'> | null {
+  if (!tool || (tool.readsOnly && !isDangerous(tool)) || (role !== 'planner' && mode !== 'plan')) return null;
+  return { decision: 'denied', reason: 'This session plans: its tools may only read.' };
+}
+
+function whyTooLong({ round, elapsedMs }: Gate): string | null {
   if (round > mostRounds) return `The model has called tools ${mostRounds} times in a row.`;
   if (elapsedMs > loopMs) return `The model has called tools for ${loopMs / 60_000} minutes.`;
+  return null;
+}
+
+function whyAsk(gate: Gate, settings: ToolSettings, tool: Tool): string | null {
+  const { approved, round } = gate;
+  if (isDangerous(tool)) return 'The tool may change or destroy something.';
+  const tooLong = whyTooLong(gate);
+  if (tooLong !== null) return tooLong;
   if (approved.includes(tool.name)) return null;
   switch (settings.policy) {
     case 'manual':

@@ -15,7 +15,7 @@ import { generate, type Generated, type GenerateOptions } from './generate.ts';
 import { endTurn } from './endTurn.ts';
 import { runCalls } from './runCalls.ts';
 import { sendResult } from './sendResult.ts';
-import { newMessage, type Turn } from './turn.ts';
+import { endFailedTurn, newMessage, type Turn } from './turn.ts';
 import { beginAnswer } from './turns.ts';
 
 export interface Conversing {
@@ -49,7 +49,10 @@ export async function converse(
   let { added, inPool, round } = from;
   const toolNotes: string[] = [];
   for (;;) {
-    const found = await toolsOf(core, turn, signal);
+    const found = await toolsOf(core, turn, signal).catch(async (error: unknown) => {
+      await endFailedTurn(core, turn, error);
+      throw error;
+    });
     toolNotes.push(...found.notes.filter((note) => !toolNotes.includes(note)));
     const { blank, generated } = await answerOnce(
       core,
@@ -72,6 +75,9 @@ export async function converse(
     const event = pending?.calls.some(isUndecided) ? 'needApproval' : 'runTools';
     const message = { ...blank, ...contentOf(generation, pending) };
     const ended = await endTurn(core, turn, [...added, message], generation, signal, pending && { pending, event });
+    const taken = pending?.calls.length ?? 0;
+    const called = generation.toolCalls?.length ?? 0;
+    if (called > taken) toolNotes.push(`Only the first ${taken} of ${called} tool calls of an answer were taken.`);
     const notes = [...answerNotes(generation, conversing.sampling.maxTokens, pending !== null), ...toolNotes];
     const result = sendResult(turn, message, generated, ended, notes);
     if (!pending) return result;

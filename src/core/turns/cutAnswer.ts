@@ -71,14 +71,21 @@ async function finish(
   { question }: BegunAnswer,
   whole: Message,
 ): Promise<Session> {
+  const calls = whole.content.type === 'tool-calls' ? whole.content.calls : null;
   const added: Added = {
     messages: question ? [question, whole] : [whole],
     length: whole.sequence,
     ids: null,
-    events: ['recover'],
-    changed: { draft: null, ...(whole.context && { tokens: whole.context }) },
+    // Each of its calls gets a result, also when this process ends before that.
+    events: calls ? ['streamed', 'runTools'] : ['recover'],
+    changed: {
+      draft: null,
+      ...(whole.context && { tokens: whole.context }),
+      ...(calls && { pendingTools: { calls: [...calls], round: 1 } }),
+    },
   };
-  return (await storeAnswer(core, session, added)).session;
+  const { session: stored } = await storeAnswer(core, session, added);
+  return calls ? closeCalls(core, stored, 'recover') : stored;
 }
 
 /** What there is of an answer. */

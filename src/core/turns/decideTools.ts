@@ -6,7 +6,7 @@ import type { PendingCall, PendingTools } from '../../protocol/schemas/toolCall.
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { isDangerous, isUndecided } from '../tools/policy.ts';
+import { isDangerous, isUndecided, refusalOf } from '../tools/policy.ts';
 import { headOf } from './branchAt.ts';
 import { converse } from './converse.ts';
 import { advance, isPaused } from './machine.ts';
@@ -86,12 +86,19 @@ function decide(
       const turn = await resumeTurn(core, session, input.engine ?? session.engine, signal);
       const { tools: found } = await core.tools.list(session.project, signal);
       const tools = new Map(found.map((tool) => [tool.name, tool]));
-      const approved = forSession
-        ? pending.calls.map(({ name }) => tools.get(name)).filter((tool) => tool && !isDangerous(tool))
-        : [];
-      const runs = pending.calls.some((call) => call.decision !== 'denied');
+      const before = session.pendingTools?.calls ?? [];
+      const approved = pending.calls
+        .filter((call, at) => forSession && call.decision === 'approved' && before[at]?.decision === undefined)
+        .map(({ name }) => tools.get(name))
+        .filter((tool) => tool && !isDangerous(tool));
+      // The session may plan since the question was asked.
+      const calls = pending.calls.map((call) => ({
+        ...call,
+        ...refusalOf(session.settings ?? {}, tools.get(call.name)),
+      }));
+      const runs = calls.some((call) => call.decision !== 'denied');
       turn.session = await updateRecord(core, runs ? advance(session, 'runTools') : session, {
-        pendingTools: pending,
+        pendingTools: { ...pending, calls },
         approvedTools: [...new Set([...(session.approvedTools ?? []), ...approved.map((tool) => tool?.name ?? '')])],
       });
       await runCalls(core, turn, tools, signal, reporter);

@@ -84,5 +84,9 @@ async function breakOf(
   const before = prompt.length > 0 ? await tokensBefore(core, session) : null;
   if (!session.tokens || !before) return null;
   const compared = { before, beforeTokens: session.tokens, prompt, system: systemPromptOf(session), messages };
-  return findPrefixBreak(compared, engine, signal);
+  return findPrefixBreak(compared, engine, signal).catch((error: unknown) => {
+    // The answer is whole: whoever stops the turn now must not lose it.
+    if (signal.aborted) return null;
+    throw error;
+  });
 }

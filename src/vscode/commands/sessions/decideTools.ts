@@ -6,6 +6,7 @@ import { waitingCalls } from '../../../words/session.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { documentUri } from '../../documents/documentUri.ts';
+import { setting } from '../../settings/settings.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 import { command } from '../command.ts';
 
@@ -34,13 +35,13 @@ export const decideTools = command('cwm.decideTools', {
   progress: ({ session }: Request) => ({ title: `Waiting for the answer in "${session.title}"` }),
   async perform(app, { session, decision, reason }: Request, call) {
     await app.documents.showBeside(documentUri('conversation', session.title, session.id));
+    // The calls that the user was shown: by now others may wait.
+    const calls = session.pendingTools?.calls.flatMap(({ id, why, decision }) => (why && !decision ? [id] : []));
+    const maxTokens = session.settings?.sampling?.maxTokens ?? setting('cwm.answer.maxTokens');
+    const input = { session: session.id, calls, maxTokens };
     return decision === 'deny'
-      ? app.connection.call('denyTools', { session: session.id, reason }, call)
-      : app.connection.call(
-          'approveTools',
-          { session: session.id, forSession: decision === 'approve-for-session' },
-          call,
-        );
+      ? app.connection.call('denyTools', { ...input, reason }, call)
+      : app.connection.call('approveTools', { ...input, forSession: decision === 'approve-for-session' }, call);
   },
   show: (app, answer, { session }) => void offerDecision(app, session, answer),
 });
@@ -59,7 +60,7 @@ async function pickDecision(session: Session, calls: readonly string[]): Promise
     { label: 'Approve', iconPath: new ThemeIcon('check'), decision: 'approve' as const },
     {
       label: 'Approve for This Session',
-      description: 'these tools ask no more, unless they are dangerous',
+      description: 'you are not asked again for these tools, unless they are dangerous',
       iconPath: new ThemeIcon('check-all'),
       decision: 'approve-for-session' as const,
     },
