@@ -19,7 +19,7 @@ describe.runIf(process.platform !== 'win32')('a user without a home directory', 
     expect(() => storagePath(undefined, {}, '/')).toThrow(
       expect.objectContaining({ code: 'CWM-1003', hint: expect.stringContaining('--storage DIR') }),
     );
-    expect(storagePath('data', {}, '/work')).toBe('/work/data');
+    expect(storagePath('data', {}, '/home/ada')).toBe('/home/ada/data');
     expect(storagePath(undefined, { CWM_STORAGE: '/data' }, '/')).toBe('/data');
   });
 });

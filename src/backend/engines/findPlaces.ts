@@ -9,7 +9,7 @@ export interface FoundPlaces {
   readonly places: Readonly<Record<string, string>>;
   /** Where each was found, in words that stand behind "found in". */
   readonly foundIn: Readonly<Record<string, string>>;
-  /** Sockets, which are only proposed: whoever answers there is not looked at. */
+  /** Sockets, which are only proposed: nothing is asked of them. */
   readonly offered: Readonly<Record<string, string>>;
 }
 

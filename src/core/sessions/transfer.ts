@@ -3,7 +3,7 @@ import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { parseDescription, parseSessionId, type MessageId, type PromptId } from '../../protocol/ids.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
-import type { ChatMessage } from '../ports/engine.ts';
+import { openAiMessages } from '../ports/openAiMessages.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
 import { titleAfter } from '../title.ts';
@@ -54,31 +54,9 @@ export async function exportConversation(
   const messages = await core.store.messages.load(session.id, await activeMessageIds(core, session));
   const system = systemPromptOf(session);
   if (input.format === 'cwindow') return { content: writeCwindow(session, system, messages) };
-  const rendered = renderConversation(system, messages).map(asOpenAi);
+  const rendered = openAiMessages(renderConversation(system, messages));
   return { content: `${JSON.stringify({ title: session.title, messages: rendered }, null, 2)}\n` };
 }
-
-/** As `/v1/chat/completions` takes it. */
-const asOpenAi = ({ role, content, media, toolCalls, toolCallId }: ChatMessage) => ({
-  role,
-  content: media?.length
-    ? [
-        ...media.map(({ mediaType, data }) => ({
-          type: 'image_url',
-          image_url: { url: `data:${mediaType};base64,${data ?? ''}` },
-        })),
-        { type: 'text', text: content },
-      ]
-    : content,
-  ...(toolCalls && {
-    tool_calls: toolCalls.map(({ id, name, arguments: given }) => ({
-      id,
-      type: 'function',
-      function: { name, arguments: given },
-    })),
-  }),
-  ...(toolCallId !== undefined && { tool_call_id: toolCallId }),
-});
 
 function chained(said: readonly Said[], now: string): Message[] {
   const messages: Message[] = [];

@@ -85,7 +85,7 @@ async function breakOf(
   if (!session.tokens || !before) return null;
   const compared = { before, beforeTokens: session.tokens, prompt, system: systemPromptOf(session), messages };
   return findPrefixBreak(compared, engine, signal).catch((error: unknown) => {
-    // The answer is whole: whoever stops the turn now must not lose it.
+    // The answer is whole: a stop of the turn must not lose it now.
     if (signal.aborted) return null;
     throw error;
   });

@@ -1,7 +1,7 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { ChatMessage } from '../../core/ports/engine.ts';
 import type { Link } from '../http/link.ts';
-import { openAiMessages } from '../openAiMessages.ts';
+import { openAiMessages } from '../../core/ports/openAiMessages.ts';
 import type { PromptTokens } from './promptTokens.ts';
 import { post } from './tokenizing.ts';
 import { templateSchema } from './wire.ts';

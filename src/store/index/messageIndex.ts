@@ -3,6 +3,7 @@ import type { MessageQuery } from '../../core/ports/search.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageRole } from '../../protocol/schemas/session.ts';
 import { bm25 } from './bm25.ts';
+import { inTransaction } from './sqlJs.ts';
 import { indexedText, searchExpression } from './searchWords.ts';
 
 /** Increases with every change of {@link schema} or of how a text is cut into words. */
@@ -110,7 +111,7 @@ export class MessageIndex {
 
   /** Makes `ids` the messages of the session. Those of `added` are new; the index knows the others. */
   put({ id, project, stamp }: HoldingSession, ids: readonly MessageId[], added: readonly Message[]): void {
-    this.#atOnce(() => {
+    inTransaction(this.#database, () => {
       for (const message of added) this.#add(message);
       this.#database.run(
         `INSERT INTO sessions (id, project, stamp) VALUES (?, ?, ?)
@@ -129,7 +130,7 @@ export class MessageIndex {
 
   /** The session is gone, and so are the messages that no other session has. */
   remove(session: SessionId): void {
-    this.#atOnce(() => this.#forgetHolder(session));
+    inTransaction(this.#database, () => this.#forgetHolder(session));
   }
 
   /** Best first. @returns all matches up to a limit, before paging. */
@@ -199,17 +200,6 @@ export class MessageIndex {
       this.#hasDeleted = true;
       this.#database.run('DELETE FROM words WHERE docid = ?', [message!]);
       this.#database.run('DELETE FROM messages WHERE number = ?', [message!]);
-    }
-  }
-
-  #atOnce(work: () => void): void {
-    this.#database.exec('BEGIN');
-    try {
-      work();
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      this.#database.exec('ROLLBACK');
-      throw error;
     }
   }
 

@@ -7,6 +7,7 @@ import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { windowSummarySchema, type WindowSummary } from '../../protocol/schemas/window.ts';
 import type { SessionRow, WindowRow } from './rows.ts';
 import { indexSchema, indexVersion } from './schema.ts';
+import { inTransaction } from './sqlJs.ts';
 
 const sortColumns = {
   name: 'name',
@@ -62,14 +63,7 @@ export class SqlIndex {
 
   /** All changes of `work` at once: thousands of rows take a fraction of the time. */
   batch(work: () => void): void {
-    this.#database.exec('BEGIN');
-    try {
-      work();
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      this.#database.exec('ROLLBACK');
-      throw error;
-    }
+    inTransaction(this.#database, work);
   }
 
   putSession(row: SessionRow): void {

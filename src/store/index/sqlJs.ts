@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { SqlJsStatic } from 'sql.js';
+import type { Database, SqlJsStatic } from 'sql.js';
 import { hasCode } from '../disk/files.ts';
 
 /** By the path that was asked for. */
@@ -36,5 +36,17 @@ async function findWasm(): Promise<Uint8Array> {
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
     return readFile(createRequire(import.meta.url).resolve('sql.js/dist/sql-wasm.wasm'));
+  }
+}
+
+/** All changes of `work`, or none. */
+export function inTransaction(database: Database, work: () => void): void {
+  database.exec('BEGIN');
+  try {
+    work();
+    database.exec('COMMIT');
+  } catch (error) {
+    database.exec('ROLLBACK');
+    throw error;
   }
 }

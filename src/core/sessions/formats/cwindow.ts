@@ -7,8 +7,8 @@ const formatName = 'cwindow';
 const formatVersion = 1;
 
 /**
- * A conversation in one file that a person can read. It has no KV and no token ids: whoever opens it could not see what they stand for, so
- * that the model server computes the text. Each message has a checksum, which shows what was changed since.
+ * A conversation in one file that a person can read. It has no KV and no token ids, since its reader could not see what they stand for: the
+ * model server computes the text. Each message has a checksum, which shows what was changed since.
  */
 export function writeCwindow(session: Session, system: string | null, messages: readonly Message[]): string {
   const { title, description, tags, model } = session;

@@ -1,7 +1,7 @@
 import type { GenerateRequest } from '../../../core/ports/engine.ts';
 import { wireTools } from '../../http/toolWire.ts';
 import type { LinkRequest } from '../../http/link.ts';
-import { openAiMessages } from '../../openAiMessages.ts';
+import { openAiMessages } from '../../../core/ports/openAiMessages.ts';
 
 /**
  * A request for one answer to a conversation, with every field that any server uses; `Dialect` leaves out the fields that this one refuses.

@@ -1,4 +1,4 @@
-import type { ChatMessage } from '../core/ports/engine.ts';
+import type { ChatMessage } from './engine.ts';
 
 /** Chat messages as the OpenAI API has them: one with pictures is a list of parts, the pictures first. */
 export const openAiMessages = (messages: readonly ChatMessage[]): readonly object[] =>
