@@ -42,9 +42,10 @@ export class Retirement {
 
   /**
    * Why a read-only store refuses a change. A disk that was full or not writable at the start may be writable by now. So this backend
-   * retires, and the next call starts one that looks again.
+   * retires, and the next call starts one that looks again, also where it reaches this one before it has stopped.
    */
   refusal(why: CwmError): CwmError {
+    if (this.noMoreWhy) return this.noMoreWhy;
     if (why.name !== 'UnsupportedSchema') this.begin();
     return why;
   }
