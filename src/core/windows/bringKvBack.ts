@@ -9,7 +9,7 @@ import { decideVerdict, type VerdictEvidence } from '../evidence/verdict.ts';
 import { modelDifference } from '../identity.ts';
 import { describeTried } from '../kv/describeTried.ts';
 import { warmText } from '../kv/textContext.ts';
-import { warm } from '../kv/warm.ts';
+import { warm, type Warmed } from '../kv/warm.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
 import { promptText } from '../session.ts';
 import type { Hold } from '../space/blocksInUse.ts';
@@ -24,6 +24,8 @@ export interface KvRequest {
   readonly progress: Progress;
   readonly hold: Hold;
 }
+
+type DescribedRequest = KvRequest & { readonly description: EngineDescription };
 
 /** What a receipt says of a window's KV. */
 export type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 'expectedPrefillMs' | 'at' | 'summary'>;
@@ -57,14 +59,9 @@ const isOfKv = (failure: CwmError): boolean =>
   isEngineFailure(failure) ||
   isCwmError(failure, 'ContextTooLong', 'ReadFailed', 'WriteFailed', 'AccessDenied', 'StorageFull');
 
-async function outcomeOfWarming(
-  core: CoreContext,
-  request: KvRequest & { readonly description: EngineDescription },
-  signal: AbortSignal,
-): Promise<Outcome> {
+async function outcomeOfWarming(core: CoreContext, request: DescribedRequest, signal: AbortSignal): Promise<Outcome> {
   const { description, ids } = request;
-  const warmed = await (ids.length === 0 ? warmText : warm)(core, request, signal);
-  const nextMessage = await weighNext(core, request, warmed.verdict, signal);
+  const { warmed, nextMessage } = await warmAndWeigh(core, request, signal);
   return {
     verdict: warmed.verdict,
     tier: warmed.measured.reuse.tier,
@@ -89,14 +86,35 @@ async function outcomeOfWarming(
 /** An engine that reused a context will reuse it again. An engine that reused nothing gives no figure. */
 const reusing: readonly Verdict[] = ['proven', 'reused', 'partial'];
 
+/**
+ * Loads the KV, and plans the next message beside it: that takes no slot and no KV, only answers to questions about text, so it need not take
+ * time of its own.
+ */
+async function warmAndWeigh(
+  core: CoreContext,
+  request: DescribedRequest,
+  signal: AbortSignal,
+): Promise<{ readonly warmed: Warmed; readonly nextMessage: NextMessage | null }> {
+  if (request.ids.length === 0) return { warmed: await warmText(core, request, signal), nextMessage: null };
+  const unneeded = new AbortController();
+  const weighing = weighNext(core, request, AbortSignal.any([signal, unneeded.signal]));
+  // Where the KV cannot be loaded, nobody asks what became of it.
+  weighing.catch(() => undefined);
+  try {
+    const warmed = await warm(core, request, signal);
+    return { warmed, nextMessage: reusing.includes(warmed.verdict) ? await weighing : null };
+  } finally {
+    unneeded.abort();
+    await weighing.catch(() => undefined);
+  }
+}
+
 /** Only the user's information: nothing that goes wrong with it costs the thaw. */
 async function weighNext(
   core: CoreContext,
-  { engine, manifest, ids, description }: KvRequest & { readonly description: EngineDescription },
-  verdict: Verdict,
+  { engine, manifest, ids, description }: DescribedRequest,
   signal: AbortSignal,
 ): Promise<NextMessage | null> {
-  if (!reusing.includes(verdict) || ids.length === 0) return null;
   try {
     const old = await core.store.messages.load(manifest.session, manifest.messageIds);
     const frozen = { system: promptText(manifest), ids, tokens: manifest.tokens, old };

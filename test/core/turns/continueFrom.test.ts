@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ChatMessage } from '../../../src/core/ports/engine.ts';
+import { CwmError } from '../../../src/protocol/errors.ts';
 import { coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
 
 const dated =
@@ -131,4 +132,48 @@ test('an engine that does not tell the text of ids continues from them all the s
   fixture.engine.tellsText = false;
   await fixture.cwm.thaw({ window: 'w', session: 't' }, never());
   expect((await fixture.cwm.send({ session: 't', text: 'Continue.' }, never())).prefixBreak).toBeNull();
+});
+
+describe('the next message is planned while the KV is loaded,', () => {
+  /** Tokenizes nothing until it is aborted. */
+  const hang = (_: readonly ChatMessage[], __: boolean, signal: AbortSignal): Promise<number[]> =>
+    new Promise((_resolve, reject) => {
+      signal.throwIfAborted();
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+
+  test('so that it takes no time of its own', async () => {
+    const fixture = await frozenUnder(dated('Monday'), dated('Tuesday'));
+    const rendered = Promise.withResolvers<string>();
+    const template = dated('Tuesday');
+    fixture.engine.template = (messages) => {
+      rendered.resolve('beside it');
+      return template(messages);
+    };
+    const seen: string[] = [];
+    fixture.engine.onCall = async () => {
+      const late = new Promise<string>((resolve) => void setTimeout(resolve, 1000, 'after it'));
+      seen.push(await Promise.race([rendered.promise, late]));
+    };
+    expect((await fixture.cwm.thaw({ window: 'w', session: 't' }, never())).nextMessage).toBeDefined();
+    expect(seen).toContain('beside it');
+  });
+
+  test('nobody waits for it where nothing was reused', async () => {
+    const fixture = await frozenUnder(dated('Monday'), dated('Tuesday'));
+    fixture.engine.evict();
+    fixture.engine.tokenize = hang;
+    const receipt = await fixture.cwm.thaw({ window: 'w', session: 't' }, never());
+    expect(receipt).toMatchObject({ verdict: 'rebuilt' });
+    expect(receipt.nextMessage).toBeUndefined();
+  });
+
+  test('or where the engine is lost', async () => {
+    const fixture = await frozenUnder(dated('Monday'), dated('Tuesday'));
+    fixture.engine.tokenize = hang;
+    fixture.engine.onCall = async () => {
+      throw new CwmError('EngineUnavailable', 'It is gone.');
+    };
+    expect(await fixture.cwm.thaw({ window: 'w', session: 't' }, never())).toMatchObject({ verdict: 'text-only' });
+  });
 });
