@@ -39,5 +39,8 @@ export interface EngineAdapter {
    */
   recognises(link: Link, signal: AbortSignal): Promise<boolean>;
 
+  /** Where its engine describes the server as it did before, no server of another kind can have taken its place: nobody else answers so. */
+  readonly describesOnlyItself?: true;
+
   create(options: AdapterOptions): Engine;
 }

@@ -107,8 +107,22 @@ test('another kind of server that takes the port is noticed with the next descri
   target = (await fakeLlama()).url;
   expect((await engine.describe(never)).kind).toBe('llama-server');
   target = (await fakeVllm()).url;
+  expect((await engine.describe(never)).kind).toBe('vllm');
+  target = (await fakeLlama()).url;
+  expect((await engine.describe(never)).kind).toBe('llama-server');
+  target = (await fakeVllm()).url;
   const { items } = await engine.probe(never);
   expect(items.find(({ name }) => name === 'block-files')?.remedy).toContain('#tier=DIR');
+});
+
+test('a llama-server that describes itself as before is not asked again what it is', async () => {
+  const llama = await fakeLlama();
+  const engine = engineAt(llama.url);
+  const first = await engine.describe(never);
+  const asked = llama.requestsTo('/tokenize').length;
+  expect(await engine.describe(never)).toEqual(first);
+  expect(llama.requestsTo('/tokenize')).toHaveLength(asked);
+  expect(llama.requestsTo('/v1/models')).toHaveLength(3);
 });
 
 test('what the server behind a URL can do is tried once', async () => {

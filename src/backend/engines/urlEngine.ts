@@ -8,7 +8,7 @@ import { LinkFactory } from '../../engines/http/linkFactory.ts';
 import { orAborted } from '../../engines/http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep } from '../../engines/http/timing.ts';
 import { noFolder } from '../../protocol/engineSpec.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { nothingFound, type FoundPlaces } from './findPlaces.ts';
 
 export interface UrlEngineOptions {
@@ -30,8 +30,8 @@ interface Recognised {
 }
 
 /**
- * The engine behind a URL, of any kind of server. The kind is found at the first use, and again with each description and after each
- * failure, because another server may have taken the port by then.
+ * The engine behind a URL, of any kind of server. The kind is found at the first use, and again with each description (unless the
+ * server describes itself as before) and after each failure, because another server may have taken the port by then.
  */
 export class UrlEngine implements Engine {
   readonly spec: string;
@@ -39,6 +39,8 @@ export class UrlEngine implements Engine {
   readonly #links: LinkFactory;
   readonly #questions = new SerialQueue();
   #recognised: Recognised | null = null;
+  /** What the recognised engine said of its server last. */
+  #described: EngineDescription | null = null;
   /** Engines of kinds that the URL led to before; their calls in flight run to their end. */
   readonly #former: Engine[] = [];
   #mayBeAnother = false;
@@ -67,8 +69,7 @@ export class UrlEngine implements Engine {
   }
 
   async describe(signal: AbortSignal): Promise<EngineDescription> {
-    this.#mayBeAnother = true;
-    const description = await this.#ask(signal, (engine) => engine.describe(signal));
+    const description = (await this.#describeUnchanged(signal)) ?? (await this.#describeAndRecognise(signal));
     const unused = Object.keys(this.#options.places).filter(
       (name) => !Object.hasOwn(this.#recognised?.adapter.places ?? {}, name),
     );
@@ -122,6 +123,25 @@ export class UrlEngine implements Engine {
   async close(): Promise<void> {
     const engines = [...this.#former, ...(this.#recognised ? [this.#recognised.engine] : [])];
     await Promise.all([this.#links.close(), ...engines.map((engine) => engine.close())]);
+  }
+
+  /** Asks only the engine at hand; null where another kind of server may be there now. */
+  async #describeUnchanged(signal: AbortSignal): Promise<EngineDescription | null> {
+    const recognised = this.#recognised;
+    if (!recognised?.adapter.describesOnlyItself || this.#mayBeAnother) return null;
+    try {
+      const description = await this.#ask(signal, () => recognised.engine.describe(signal));
+      const isSame = isDeepStrictEqual(description, this.#described) && this.#recognised === recognised;
+      return isSame && isDeepStrictEqual(await this.#find(recognised.adapter), recognised.found) ? description : null;
+    } catch (error) {
+      if (isCwmError(error, 'NotAnEngine', 'EngineRejected', 'EngineDenied', 'ModelMismatch')) return null;
+      throw error;
+    }
+  }
+
+  async #describeAndRecognise(signal: AbortSignal): Promise<EngineDescription> {
+    this.#mayBeAnother = true;
+    return (this.#described = await this.#ask(signal, (engine) => engine.describe(signal)));
   }
 
   async #ask<T>(signal: AbortSignal, call: (engine: Engine) => Promise<T>): Promise<T> {

@@ -12,6 +12,7 @@ export const llamaServerAdapter: EngineAdapter = {
   },
   triesFolders: true,
   recognises: isLlamaServer,
+  describesOnlyItself: true,
   create: ({ spec, connect, sleep, places, foundIn }) =>
     new LlamaServerEngine({ spec, connect, sleep, slotDir: places['slots'], slotDirFoundIn: foundIn?.['slots'] }),
 };

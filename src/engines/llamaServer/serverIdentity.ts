@@ -44,9 +44,9 @@ const post = (path: string, body: unknown): LinkRequest => ({ ...get(path), meth
 export async function isLlamaServer(link: Asker, signal: AbortSignal): Promise<boolean> {
   const models = await unlessOther(() => link.json(get('/v1/models'), modelsSchema, signal));
   if (models === null || models.value.data[0]?.owned_by === 'vllm') return false;
-  if ((await unlessOther(() => link.json(get('/props'), propsSchema, signal))) === null) return false;
   const template = post('/apply-template', { messages: [{ role: 'user', content: 'x' }] });
   const answers = await Promise.all([
+    unlessOther(() => link.json(get('/props'), propsSchema, signal)),
     unlessOther(() => link.json(template, templateSchema, signal)),
     unlessOther(() => link.json(post('/tokenize', { content: 'x' }), tokenizeSchema, signal)),
   ]);
