@@ -27,6 +27,7 @@ import { listModels } from './engines/listModels.ts';
 import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health/health.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
+import { openApiDocument } from './openApi/openApiDocument.ts';
 import { MachineTools } from './tools/machineTools.ts';
 import type { Compose } from './runningBackend.ts';
 
@@ -149,6 +150,7 @@ export const composeServices =
           emit({ type: 'engine', spec: engine });
           return { engine };
         },
+        openApi: async () => openApiDocument(),
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),
         verifyAudit: ({ known }, signal) => store.audit.verify(signal, parseAuditPoint(known)),
       },

@@ -25,7 +25,8 @@ export function toRequest<Name extends RouteName>(name: Name, input: RouteInput<
  * @throws CwmError what the backend reported; Internal when its answer is not what the route promises.
  */
 export function fromAnswer<Name extends RouteName>(name: Name, answer: BackendAnswer): RouteOutput<Name> {
-  const body = parseJson(name, answer.body);
+  // 204: the route has nothing to say.
+  const body = answer.status === 204 ? {} : parseJson(name, answer.body);
   if (answer.status >= 400) throw CwmError.fromReport(toReport(name, body));
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw unexpected(name, 'it is not an object');
   return body as RouteOutput<Name>;

@@ -4,7 +4,8 @@ import { silent, type Reporter } from './ports/reporter.ts';
 import { setCurrentSession, currentSession } from './projects/currentSession.ts';
 import { trustProject } from './projects/trustProject.ts';
 import { setExpiry } from './sessions/expiry.ts';
-import { createSession, deleteSession, getSession, listMessages, listSessions } from './sessions/sessions.ts';
+import { createSession, deleteSession, getSession, listSessions } from './sessions/sessions.ts';
+import { getMessage, listMessages } from './sessions/messages.ts';
 import { deletePrompt, listPrompts, putPrompt } from './turns/prompts.ts';
 import { updateSession } from './turns/settings.ts';
 import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
@@ -28,6 +29,7 @@ import { mergeBranch } from './turns/mergeBranch.ts';
 import { prime } from './turns/prime.ts';
 import { editMessage, regenerate } from './turns/resend.ts';
 import { send } from './turns/send.ts';
+import { turnState } from './sessions/turnState.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { searchMessages } from './sessions/searchMessages.ts';
 import { thawAndSend } from './sessions/thawAndSend.ts';
@@ -58,6 +60,8 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   setExpiry: { run: setExpiry },
   deleteSession: { run: deleteSession },
   listMessages: { run: listMessages },
+  getMessage: { run: getMessage },
+  turnState: { run: turnState },
   answerChunks: { run: answerChunks },
   searchMessages: { run: searchMessages },
   approveTools: { run: approveTools, writesKv: true },

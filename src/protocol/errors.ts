@@ -72,6 +72,12 @@ export const errors = {
     retryable: false,
     hint: 'List the system prompts to see which exist.',
   },
+  MethodNotAllowed: {
+    code: 'CWM-2013',
+    status: 405,
+    retryable: false,
+    hint: 'The header "allow" of the answer has the methods of this path.',
+  },
   InvalidTransition: {
     code: 'CWM-3001',
     status: 409,
@@ -281,7 +287,8 @@ export interface ErrorReport {
   readonly message: string;
   readonly retryable: boolean;
   readonly hint: string;
-  readonly context?: Readonly<Record<string, unknown>>;
+  /** Facts for scripts: ids, sizes, limits. */
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 
 export interface CwmErrorOptions {
@@ -316,11 +323,11 @@ export class CwmError extends Error {
 
   report(): ErrorReport {
     const { code, message, retryable, hint, context } = this;
-    return context === undefined ? { code, message, retryable, hint } : { code, message, retryable, hint, context };
+    return { code, message, retryable, hint, ...(context && { details: context }) };
   }
 
-  static fromReport({ code, message, hint, context }: ErrorReport): CwmError {
-    return new CwmError(errorNameOf(code) ?? 'Internal', message, { hint, ...(context && { context }) });
+  static fromReport({ code, message, hint, details }: ErrorReport): CwmError {
+    return new CwmError(errorNameOf(code) ?? 'Internal', message, { hint, ...(details && { context: details }) });
   }
 }
 

@@ -17,7 +17,7 @@ export interface ApiVersions {
  *   to be translated.
  * - Only a change that cannot be translated raises `oldest`. Clients before it get a message that says what to update.
  */
-export const apiVersions: ApiVersions = { current: 2, oldest: 2 };
+export const apiVersions: ApiVersions = { current: 3, oldest: 3 };
 
 /** Whether a client and a backend fit. */
 export type Meeting = 'fits' | 'backend too old' | 'client too old';

@@ -25,7 +25,7 @@ describe('cwm state', () => {
     expect(await cwm.refusal('state', 'get', 's', 'a')).toMatchObject({ code: 'CWM-2009' });
     expect(await cwm.refusal('state', 'set', 's', 'a', '1', '--if-version', '3')).toMatchObject({
       code: 'CWM-3103',
-      context: { storedVersion: 6, givenVersion: 4 },
+      details: { storedVersion: 6, givenVersion: 4 },
     });
   });
 
@@ -62,7 +62,7 @@ describe('cwm state', () => {
     await here.json('state', 'sync', 's', '.');
     expect(await there.refusal('state', 'sync', 's', folder)).toMatchObject({
       code: 'CWM-3107',
-      context: { local: { data: { there: true } }, peer: { data: { here: true } } },
+      details: { local: { data: { there: true } }, peer: { data: { here: true } } },
     });
     expect((await there.run('state', 'sync', 's', '.', '--policy', 'merge')).stdout).toMatch(
       /^Session and folder were both updated; both had changed\./,

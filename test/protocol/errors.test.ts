@@ -13,7 +13,7 @@ describe('errors', () => {
       message: 'A window named "x" exists already.',
       retryable: false,
       hint: errors.WindowExists.hint,
-      context: { name: 'x' },
+      details: { name: 'x' },
     });
     expect(CwmError.fromReport(report).report()).toEqual(report);
   });

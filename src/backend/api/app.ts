@@ -54,6 +54,9 @@ export function createApp(parts: AppParts): Hono {
     return answerFailure(error);
   });
   app.notFound((c) => {
+    const methods = methodsOf(c.req.path);
+    if (methods.length > 0)
+      throw new CwmError('MethodNotAllowed', `${c.req.path} has no ${c.req.method}.`, { context: { allow: methods } });
     throw new CwmError('RouteNotFound', `The backend has no ${c.req.method} ${c.req.path}.`);
   });
   if (identity) answerChallenges(app, identity);
@@ -108,7 +111,7 @@ export function createApp(parts: AppParts): Hono {
         }
         const result = await run();
         if (route.kind === 'change') c.header(signalsHeader, String(parts.bus.head));
-        return c.json(result);
+        return answer(c, route, result);
       } catch (error) {
         refuse(error);
         // The dispatcher logs its own failures; input that was not understood never reached it.
@@ -118,6 +121,12 @@ export function createApp(parts: AppParts): Hono {
     });
   }
   return app;
+}
+
+/** 204 where the route has nothing to say. */
+function answer(c: Context, route: Route, result: unknown): Response {
+  if (Object.keys(result as object).length === 0) return c.body(null, 204);
+  return c.json(result, route.creates ? 201 : 200);
 }
 
 /** The client's id for the operation, in the form that logs may show. */
@@ -161,8 +170,20 @@ function answerFailure(thrown: unknown): Response {
   });
 }
 
+/** What a path of the API can be asked with. */
+function methodsOf(path: string): readonly string[] {
+  const all: readonly Pick<Route, 'method' | 'path'>[] = [
+    ...Object.values(routes),
+    { method: 'GET', path: eventsPath },
+  ];
+  return all
+    .filter((route) => new RegExp(`^${route.path.replaceAll(/:\w+/g, '[^/]+')}$`).test(path))
+    .map(({ method }) => method);
+}
+
 function headersOf({ name, context }: CwmError): Record<string, string> {
   if (name === 'TokenRequired') return { 'www-authenticate': 'Bearer' };
+  if (name === 'MethodNotAllowed') return { allow: (context?.['allow'] as readonly string[]).join(', ') };
   const seconds = context?.['retry_after_seconds'];
   return typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
 }

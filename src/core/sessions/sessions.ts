@@ -3,20 +3,19 @@ import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import {
   parseDescription,
-  parseMessageId,
   parseProjectUri,
   parseSessionId,
   parseTags,
   type WindowName,
   type SessionId,
 } from '../../protocol/ids.ts';
-import { newSession, type Message, type Picture, type Session } from '../../protocol/schemas/session.ts';
+import { newSession, type Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
 import { parsePage } from '../../protocol/paging.ts';
 import { makeCurrent } from '../projects/currentSession.ts';
-import { activeMessageIds, requireSession } from '../session.ts';
+import { requireSession } from '../session.ts';
 import { settingsOfNew } from '../turns/settings.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
@@ -95,39 +94,6 @@ export async function listSessions(
 }
 
 /**
- * Messages of the active branch, or those that lead to one message, oldest first. A text stands in for a lost message and says so (S4-05), so that the others can be read.
- *
- * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, Corrupted (what leads to the message is lost).
- */
-export async function listMessages(
-  core: CoreContext,
-  input: RouteInput<'listMessages'>,
-): Promise<RouteOutput<'listMessages'>> {
-  const { limit, offset } = parsePage(input, 50);
-  const id = parseSessionId(input.session);
-  const session = await requireSession(core, id);
-  const ids =
-    input.upTo === undefined
-      ? await activeMessageIds(core, session)
-      : await core.store.messages.chain(id, parseMessageId(input.upTo));
-  const page = ids.slice(offset, offset + limit);
-  const items = await core.store.messages.loadOrStandIns(id, page, offset + 1);
-  return { items: items.map(withoutPictureData), total: ids.length, hasMore: offset + items.length < ids.length };
-}
-
-function withoutData(picture: Picture): Picture {
-  const { data: _, ...facts } = picture;
-  return facts;
-}
-
-/** Lists show that a picture is there; its bytes may be many. */
-function withoutPictureData(message: Message): Message {
-  const { content } = message;
-  if (content.type !== 'text' || !content.media) return message;
-  return { ...message, content: { ...content, media: content.media.map(withoutData) } };
-}
-
-/**
  * Moves a session to the trash. Its windows need its messages: with windows it is refused, unless `cascade` deletes them too
  * (EC-031). @throws CwmError InvalidSessionId, SessionNotFound, InvalidTransition.
  */
@@ -159,7 +125,7 @@ export async function deleteSession(
       core.trackers.forget(id);
       core.conversations.forget(id);
       await leave();
-      return { deletedWindows };
+      return deletedWindows.length === 0 ? {} : { deletedWindows };
     },
     signal,
   );

@@ -37,7 +37,7 @@ export async function deletePrompt(
   const id = parsePromptId(input.prompt);
   if (!(await core.store.prompts.get(id))) throw notFound(id);
   await core.store.prompts.delete(id);
-  return { prompt: id };
+  return {};
 }
 
 /** What a session stores of the prompt with this id. @throws CwmError InvalidParameter (bad id), PromptNotFound. */

@@ -9,7 +9,7 @@ import type { Route, ShapesOf } from './route.ts';
 export const branchRoutes = {
   listBranches: { kind: 'read', method: 'GET', path: '/api/contexts/:session/branches' },
   /** At a message of the session; its messages up to there are shared. */
-  createBranch: { kind: 'change', method: 'POST', path: '/api/contexts/:session/branches' },
+  createBranch: { kind: 'change', creates: true, method: 'POST', path: '/api/contexts/:session/branches' },
   /** Renames it or gives it a system prompt of its own; with neither, the session switches to it. */
   updateBranch: { kind: 'change', method: 'PUT', path: '/api/contexts/:session/branches/:branch' },
   /** Its messages stay in the session: windows may need them. */

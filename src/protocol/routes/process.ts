@@ -47,6 +47,8 @@ export const processRoutes = {
   verifyAudit: { kind: 'read', method: 'GET', path: '/api/audit/verify' },
   /** Whether the store is encrypted. `keyFile` and `keyId` are null when it is not. */
   encryption: { kind: 'read', method: 'GET', path: '/api/encryption' },
+  /** The API as an OpenAPI 3.1 document. */
+  openApi: { kind: 'read', method: 'GET', path: '/api/openapi.json' },
 } as const satisfies Record<string, Route>;
 
 export const processShapes = () =>
@@ -97,4 +99,5 @@ export const processShapes = () =>
       input: nothing,
       output: z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
     },
+    openApi: { input: nothing, output: z.looseObject({ openapi: text }) },
   }) as const satisfies ShapesOf<typeof processRoutes>;

@@ -1,5 +1,4 @@
 import * as z from 'zod/mini';
-import { promptIdSchema } from '../schemas/ids.ts';
 import { namedPromptSchema } from '../schemas/sessionSettings.ts';
 import { nothing, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
@@ -16,5 +15,5 @@ export const promptShapes = () =>
   ({
     listPrompts: { input: nothing, output: z.object({ items: z.array(namedPromptSchema) }) },
     putPrompt: { input: z.object({ prompt: text, text }), output: namedPromptSchema },
-    deletePrompt: { input: z.object({ prompt: text }), output: z.object({ prompt: promptIdSchema }) },
+    deletePrompt: { input: z.object({ prompt: text }), output: nothing },
   }) as const satisfies ShapesOf<typeof promptRoutes>;

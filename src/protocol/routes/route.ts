@@ -16,6 +16,8 @@ export interface Route {
    * `change`: counts against the limits on operations and on the client's changes a minute; a read-only store refuses it.
    */
   readonly kind: 'read' | 'change';
+  /** It makes something that has an address of its own from then on: 201 instead of 200. An answer with nothing in it is 204. */
+  readonly creates?: true;
   /** It reports its progress, or an answer's text, while it works. */
   readonly streams?: true;
   /** How the audit log names a refusal of it. Default: a refusal is recorded only when the input was invalid or access was denied. */

@@ -1,14 +1,14 @@
 import * as z from 'zod/mini';
-import { messageIdSchema, windowNameSchema } from '../schemas/ids.ts';
-import { lifecycles, messageSchema, sessionSchema } from '../schemas/session.ts';
-import { toolSettingsSchema } from '../schemas/toolCall.ts';
+import { messageIdSchema, sessionIdSchema, windowNameSchema } from '../schemas/ids.ts';
+import { lifecycles, messageSchema, phases, sessionSchema } from '../schemas/session.ts';
+import { pendingCallSchema, toolSettingsSchema } from '../schemas/toolCall.ts';
 import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
 import { prefixCostSchema, samplingChangeSchema } from '../schemas/sessionSettings.ts';
 import { flag, onEngine, page, queryFlag, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const sessionRoutes = {
-  createSession: { kind: 'change', audited: 'SESSION_CREATE', method: 'POST', path: '/api/contexts' },
+  createSession: { kind: 'change', creates: true, audited: 'SESSION_CREATE', method: 'POST', path: '/api/contexts' },
   listSessions: { kind: 'read', method: 'GET', path: '/api/contexts' },
   getSession: { kind: 'read', method: 'GET', path: '/api/contexts/:session' },
   /**
@@ -20,6 +20,10 @@ export const sessionRoutes = {
   setExpiry: { kind: 'change', audited: 'SESSION_STATE_CHANGE', method: 'POST', path: '/api/contexts/:session/expiry' },
   deleteSession: { kind: 'change', audited: 'SESSION_DELETE', method: 'DELETE', path: '/api/contexts/:session' },
   listMessages: { kind: 'read', method: 'GET', path: '/api/contexts/:session/messages' },
+  /** With the bytes of its pictures. */
+  getMessage: { kind: 'read', method: 'GET', path: '/api/contexts/:session/messages/:message' },
+  /** Where the session's turn is, and what it waits for. */
+  turnState: { kind: 'read', method: 'GET', path: '/api/contexts/:session/state' },
 } as const satisfies Record<string, Route>;
 
 /** What a session is created with, and what can be changed later. */
@@ -79,19 +83,42 @@ export const sessionShapes = () =>
     setExpiry: { input: z.object({ session: text, expiresAt: z.nullable(text) }), output: sessionSchema },
     deleteSession: {
       input: z.object({ session: text, cascade: queryFlag }),
-      output: z.object({ deletedWindows: z.array(windowNameSchema) }),
+      /** Left out: none was deleted. */
+      output: z.object({ deletedWindows: z.optional(z.array(windowNameSchema)) }),
     },
     listMessages: {
       input: z.object({
         session: text,
         /** Id of a message: the conversation that leads to it, whatever branch it is on. Default: the active branch. */
         upTo: z.optional(text),
+        /** Name of a branch, instead of the active one. */
+        branch: z.optional(text),
+        /** Ids of messages, separated by commas: these, in this order, from whatever branch; at most 100. */
+        ids: z.optional(text),
         ...page,
       }),
       output: z.object({
         items: z.array(messageSchema),
         total: z.number(),
         hasMore: z.boolean(),
+      }),
+    },
+    getMessage: { input: z.object({ session: text, message: text }), output: messageSchema },
+    turnState: {
+      input: z.object({ session: text }),
+      output: z.object({
+        session: sessionIdSchema,
+        phase: z.enum(phases),
+        lifecycle: z.enum(lifecycles),
+        activeBranch: text,
+        /** Version of the session's record. */
+        version: z.number(),
+        /** Whether a message would be taken now. */
+        canSendMessage: z.boolean(),
+        /** Tool calls that the user must decide on. */
+        pendingToolApprovals: z.array(pendingCallSchema),
+        /** Id of the answer that comes at this moment; null: none does. */
+        answering: z.nullable(messageIdSchema),
       }),
     },
   }) as const satisfies ShapesOf<typeof sessionRoutes>;

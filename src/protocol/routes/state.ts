@@ -18,7 +18,12 @@ export const stateRoutes = {
   getState: { kind: 'read', method: 'GET', path: '/api/contexts/:session/tracker' },
   updateState: { kind: 'change', method: 'POST', path: '/api/contexts/:session/tracker' },
   listRecoveryPoints: { kind: 'read', method: 'GET', path: '/api/contexts/:session/tracker/points' },
-  createRecoveryPoint: { kind: 'change', method: 'POST', path: '/api/contexts/:session/tracker/points' },
+  createRecoveryPoint: {
+    kind: 'change',
+    creates: true,
+    method: 'POST',
+    path: '/api/contexts/:session/tracker/points',
+  },
   /** Goes back to a recovery point, state and conversation. */
   restoreRecoveryPoint: { kind: 'change', method: 'POST', path: '/api/contexts/:session/tracker/restore' },
   /** It reads and writes in any folder of the user's. */

@@ -5,7 +5,7 @@ import { onEngine, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const transferRoutes = {
-  importConversation: { kind: 'change', audited: 'SESSION_CREATE', method: 'POST', path: '/api/import' },
+  importConversation: { kind: 'change', creates: true, audited: 'SESSION_CREATE', method: 'POST', path: '/api/import' },
   exportConversation: { kind: 'read', method: 'GET', path: '/api/contexts/:session/export' },
 } as const satisfies Record<string, Route>;
 

@@ -9,6 +9,7 @@ import type { Route, ShapesOf } from './route.ts';
 export const windowRoutes = {
   freeze: {
     kind: 'change',
+    creates: true,
     streams: true,
     audited: 'WINDOW_FREEZE',
     method: 'POST',
@@ -17,7 +18,7 @@ export const windowRoutes = {
   listWindows: { kind: 'read', method: 'GET', path: '/api/windows' },
   getWindow: { kind: 'read', method: 'GET', path: '/api/windows/:window' },
   thaw: { kind: 'change', streams: true, audited: 'WINDOW_THAW', method: 'POST', path: '/api/windows/:window/thaw' },
-  clone: { kind: 'change', audited: 'WINDOW_CLONE', method: 'POST', path: '/api/windows/:window/clone' },
+  clone: { kind: 'change', creates: true, audited: 'WINDOW_CLONE', method: 'POST', path: '/api/windows/:window/clone' },
   deleteWindow: { kind: 'change', audited: 'WINDOW_DELETE', method: 'DELETE', path: '/api/windows/:window' },
   pinWindow: { kind: 'change', method: 'POST', path: '/api/windows/:window/pin' },
 } as const satisfies Record<string, Route>;

@@ -19,7 +19,7 @@ export type ToolCall = z.infer<typeof toolCallSchema>;
 const toolOutcomes = ['done', 'failed', 'denied', 'interrupted'] as const;
 export const toolOutcomeSchema = z.enum(toolOutcomes);
 
-const pendingCallSchema = z.extend(toolCallSchema, {
+export const pendingCallSchema = z.extend(toolCallSchema, {
   /** Why the user is asked, in plain words; left out: it runs without a question. */
   why: z.optional(z.string()),
   /** Left out: the user has not decided, or need not. */

@@ -35,6 +35,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   BranchInUse: [],
   MessageNotFound: [],
   RouteNotFound: ['showLog'],
+  MethodNotAllowed: ['showLog'],
   PathNotFound: [],
   PromptNotFound: [],
   RecoveryPointNotFound: [],

@@ -36,12 +36,12 @@ describe('control API', () => {
     const answer = await raw(tested, { method: 'POST', path: '/api/contexts/s/freeze', body: '{"window":5}' });
     expect(answer).toMatchObject({
       status: 400,
-      body: { error: { code: 'CWM-1003', retryable: false, context: { parameter: 'window' } } },
+      body: { error: { code: 'CWM-1003', retryable: false, details: { parameter: 'window' } } },
     });
     expect(JSON.stringify(answer.body)).toContain('expected string');
     expect(await raw(tested, { method: 'GET', path: '/api/windows?limit=many' })).toMatchObject({
       status: 400,
-      body: { error: { context: { parameter: 'limit' } } },
+      body: { error: { details: { parameter: 'limit' } } },
     });
     expect(tested.fake.calls).toEqual([]);
   });

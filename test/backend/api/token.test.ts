@@ -46,7 +46,7 @@ describe('a backend, which has a token', () => {
     for (const version of ['0', '3', '-1', 'x', '1e9']) {
       const answer = await ask(version);
       expect(answer.status, version).toBe(503);
-      expect(await answer.json()).toMatchObject({ error: { code: 'CWM-5010', context: { reconnect: true } } });
+      expect(await answer.json()).toMatchObject({ error: { code: 'CWM-5010', details: { reconnect: true } } });
     }
   });
 

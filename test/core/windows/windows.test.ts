@@ -130,7 +130,7 @@ describe('delete', () => {
       await cwm.deleteWindow({ window: 'w' }, never());
       return store.windows.loadKv(name);
     });
-    expect(await cwm.deleteSession({ session: 's', cascade: true }, never())).toEqual({ deletedWindows: [] });
+    expect(await cwm.deleteSession({ session: 's', cascade: true }, never())).toEqual({});
     expect(await store.sessions.ids()).toEqual([]);
   });
 });

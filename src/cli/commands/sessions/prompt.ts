@@ -63,10 +63,8 @@ export function registerPrompt(program: Command, perform: Perform): void {
     .argument('<name>', 'name of the prompt')
     .action((name: string, common: object) =>
       perform(common, async (run) => {
-        run.print(
-          await run.call('deletePrompt', { prompt: name }),
-          (deleted) => `Deleted system prompt ${deleted.prompt}.`,
-        );
+        await run.call('deletePrompt', { prompt: name });
+        run.print({ prompt: name }, ({ prompt: deleted }) => `Deleted system prompt ${deleted}.`);
       }),
     );
 }

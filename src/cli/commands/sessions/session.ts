@@ -138,7 +138,7 @@ export function registerSession(program: Command, perform: Perform): void {
     .action((id: string, { cascade, ...common }: { cascade?: boolean }) =>
       perform(common, async (run) => {
         const result = await run.call('deleteSession', { session: id, cascade }, 'Deleting');
-        run.print({ session: id, ...result }, ({ deletedWindows }) => sessionDeletedSentence(id, deletedWindows));
+        run.print({ session: id, ...result }, ({ deletedWindows = [] }) => sessionDeletedSentence(id, deletedWindows));
       }),
     );
 }

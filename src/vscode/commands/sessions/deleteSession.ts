@@ -36,5 +36,6 @@ export const deleteSession = command('cwm.deleteSession', {
     return answer === yes ? { ...request, cascade: windows.total > 0 } : undefined;
   },
   perform: (app, { session, cascade }) => app.connection.call('deleteSession', { session, cascade }),
-  show: (app, { deletedWindows }, { title }) => showDone(app, sessionDeletedSentence(`"${title}"`, deletedWindows)),
+  show: (app, { deletedWindows = [] }, { title }) =>
+    showDone(app, sessionDeletedSentence(`"${title}"`, deletedWindows)),
 });

@@ -1,0 +1,68 @@
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseMessageId, parseSessionId, type MessageId } from '../../protocol/ids.ts';
+import { parsePage } from '../../protocol/paging.ts';
+import type { Message, Picture, Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import { activeMessageIds, requireSession } from '../session.ts';
+import { requireBranch, requireMessageOf } from '../turns/branchAt.ts';
+
+const maxIds = 100;
+
+/**
+ * Messages of the active branch or another one, those that lead to one message, or those that are named; oldest first, or in the order of
+ * their names. A text stands in for a lost message and says so (S4-05), so that the others can be read.
+ *
+ * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, BranchNotFound, Corrupted (what leads to the message is lost).
+ */
+export async function listMessages(
+  core: CoreContext,
+  input: RouteInput<'listMessages'>,
+): Promise<RouteOutput<'listMessages'>> {
+  const { limit, offset } = parsePage(input, 50);
+  const session = await requireSession(core, parseSessionId(input.session));
+  if (input.ids !== undefined) return await namedMessages(core, session, input.ids);
+  const ids = await idsOf(core, session, input);
+  const page = ids.slice(offset, offset + limit);
+  const items = await core.store.messages.loadOrStandIns(session.id, page, offset + 1);
+  return { items: items.map(withoutPictureData), total: ids.length, hasMore: offset + items.length < ids.length };
+}
+
+/** One message, from whatever branch, with the bytes of its pictures. @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, MessageNotFound. */
+export async function getMessage(
+  core: CoreContext,
+  input: RouteInput<'getMessage'>,
+): Promise<RouteOutput<'getMessage'>> {
+  return await requireMessageOf(core, await requireSession(core, parseSessionId(input.session)), input.message);
+}
+
+async function namedMessages(core: CoreContext, { id }: Session, given: string): Promise<RouteOutput<'listMessages'>> {
+  const ids = given.split(',').map(parseMessageId);
+  if (ids.length > maxIds)
+    throw new CwmError('InvalidParameter', `"ids" names ${ids.length} messages; the limit is ${maxIds}.`);
+  const items = await core.store.messages.load(id, ids);
+  return { items: items.map(withoutPictureData), total: items.length, hasMore: false };
+}
+
+function idsOf(
+  core: CoreContext,
+  session: Session,
+  { upTo, branch }: RouteInput<'listMessages'>,
+): Promise<readonly MessageId[]> {
+  if (upTo !== undefined) return core.store.messages.chain(session.id, parseMessageId(upTo));
+  return branch === undefined
+    ? activeMessageIds(core, session)
+    : core.store.messages.chain(session.id, requireBranch(session, branch).head);
+}
+
+function withoutData(picture: Picture): Picture {
+  const { data: _, ...facts } = picture;
+  return facts;
+}
+
+/** Lists show that a picture is there; its bytes may be many. */
+function withoutPictureData(message: Message): Message {
+  const { content } = message;
+  if (content.type !== 'text' || !content.media) return message;
+  return { ...message, content: { ...content, media: content.media.map(withoutData) } };
+}
