@@ -14,6 +14,8 @@ export interface AdapterOptions {
   readonly foundIn?: Readonly<Record<string, string>>;
   /** How it waits before it asks again; default: by the clock. */
   readonly sleep?: Sleep;
+  /** Its start options that decide what KV is worth, where its process could be looked at; empty for none, absent where nobody knows. */
+  readonly kvOptions?: string | undefined;
   /** Sockets that the server's command line names and the spec does not. They are used only where the spec names them. */
   readonly offered?: Readonly<Record<string, string>>;
 }
@@ -28,6 +30,12 @@ export interface EngineAdapter {
 
   /** `locate` of its engine reaches a folder that was found only after a file that the server was asked to write appeared there. */
   readonly triesFolders?: true;
+
+  /** Start options that decide what KV is worth and that the server does not report, in words; empty for none. */
+  kvOptionsIn?(args: readonly string[], variables: Readonly<Record<string, string>>): string;
+
+  /** Names of variables of its process that {@link kvOptionsIn} needs. No other is looked at. */
+  readonly kvVariables?: RegExp;
 
   /** The same of sockets. */
   socketsIn?(args: readonly string[]): Readonly<Record<string, string>>;

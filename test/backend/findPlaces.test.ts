@@ -5,7 +5,12 @@ import { expect, onTestFinished, test } from 'vitest';
 import { discover } from '../../src/backend/discovery/discover.ts';
 import { BackendEngines } from '../../src/backend/engines/backendEngines.ts';
 import { findPlaces } from '../../src/backend/engines/findPlaces.ts';
-import { listeningProcesses, systemProcesses, type ProcessView } from '../../src/backend/engines/listeningProcess.ts';
+import {
+  listeningProcesses,
+  systemProcesses,
+  type ProcessView,
+  type ServerProcess,
+} from '../../src/backend/engines/listeningProcess.ts';
 import { makeCore } from '../../src/core/core.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { llamaServerAdapter } from '../../src/engines/llamaServer/llamaServerAdapter.ts';
@@ -34,6 +39,7 @@ interface Process {
   readonly state?: string;
   readonly namespace?: string;
   readonly directory?: string;
+  readonly variables?: readonly string[];
 }
 
 /** What Linux shows of these processes. */
@@ -50,6 +56,7 @@ function fakeProc(...processes: readonly Process[]): ProcessView {
     symlinkSync(`mnt:[${rest.namespace ?? '1'}]`, path.join(folder, 'ns/mnt'));
     symlinkSync(rest.directory ?? '/', path.join(folder, 'cwd'));
     writeFileSync(path.join(folder, 'cmdline'), args.map((arg) => `${arg}\0`).join(''));
+    writeFileSync(path.join(folder, 'environ'), (rest.variables ?? []).map((line) => `${line}\0`).join(''));
     const local = `${address}:${port.toString(16).toUpperCase().padStart(4, '0')}`;
     rows[address.length > 8 ? 'tcp6' : 'tcp'].push(
       `   ${index}: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  ${uid}        0 ${9000 + index} 1 0 100 0`,
@@ -71,6 +78,7 @@ test('the slot folder is read from the command line of the process that listens,
     places: { slots },
     foundIn: { slots: 'the command line of process 100' },
     offered: {},
+    kvOptions: '',
   });
 });
 
@@ -126,7 +134,7 @@ const refused: readonly [string, Partial<Process>][] = [
 
 test.each(refused)('nothing is found where the process %s', async (_, differs) => {
   const view = fakeProc({ port: 8080, args: ['--slot-save-path', makeFolder()], ...differs });
-  expect(await findPlaces('http://127.0.0.1:8080', llamaServerAdapter, view)).toEqual({
+  expect(await findPlaces('http://127.0.0.1:8080', llamaServerAdapter, view)).toMatchObject({
     places: {},
     foundIn: {},
     offered: {},
@@ -137,6 +145,51 @@ test.runIf(me !== 0)('nothing is found where this user cannot read the folder', 
   const slots = makeFolder();
   chmodSync(slots, 0o000);
   expect(await slotsAt(8080, fakeProc({ port: 8080, args: ['--slot-save-path', slots] }))).toBeUndefined();
+});
+
+const optionsAt = async (...processes: readonly Process[]): Promise<string | undefined> =>
+  (await findPlaces('http://127.0.0.1:8080', llamaServerAdapter, fakeProc(...processes))).kvOptions;
+
+test('K6 options that decide what KV is worth are read from the command line and from variables of llama.cpp alone', async () => {
+  const variables = [
+    'LLAMA_ARG_CACHE_TYPE_K=q8_0',
+    'LLAMA_ARG_ROPE_SCALE=4',
+    'SECRET=--rope-scale 9',
+    'LLAMA_API_KEY=x',
+  ];
+  const one = { port: 8080, args: ['llama-server', '--rope-scale', '2.0'], variables };
+  expect(await optionsAt(one)).toBe('--cache-type-k q8_0 --rope-scale 2');
+  expect(await optionsAt({ ...one, args: ['llama-server'], variables: [] })).toBe('');
+  const seen = await listeningProcesses(8080, fakeProc(one), llamaServerAdapter.kvVariables);
+  expect(Array.isArray(seen) && Object.keys((seen as readonly ServerProcess[])[0]?.variables ?? {})).toEqual([
+    'LLAMA_ARG_CACHE_TYPE_K',
+    'LLAMA_ARG_ROPE_SCALE',
+  ]);
+});
+
+test('K6 nobody knows the options of a server in a container, of another user, or of two processes that differ', async () => {
+  const one = { port: 8080, args: ['--rope-scale', '2'] };
+  expect(await optionsAt({ ...one, namespace: '2' })).toBeUndefined();
+  expect(await optionsAt({ ...one, uid: me + 1 })).toBeUndefined();
+  expect(await optionsAt(one, { ...one, args: [], address: '00000000' })).toBeUndefined();
+  expect(await optionsAt(one, { ...one, address: '00000000' })).toBe('--rope-scale 2');
+});
+
+test('K6 a server that was restarted with another type of KV is seen at the next look, also where the spec names the folder', async () => {
+  const slotDir = makeFolder();
+  const { fake, engines, processes } = await serve({ slotDir }, slotDir);
+  const engine = engines.get(`${fake.url}#slots=${slotDir}`);
+  const blockOf = async (): Promise<string | undefined> => {
+    const { notices } = await engine.describe(never);
+    const location = await engine.locate(context, never);
+    return location.reachable ? `${location.blocks[0]?.hash} ${notices.length}` : undefined;
+  };
+  const before = await blockOf();
+  writeFileSync(path.join(processes.procFolder, '100/cmdline'), 'llama-server\0-ctk\0q8_0\0');
+  expect((await engine.describe(never)).notices.join(' ')).toContain('its start options --cache-type-k q8_0');
+  expect(await blockOf()).not.toBe(before);
+  writeFileSync(path.join(processes.procFolder, '100/cmdline'), 'llama-server\0-ctk\0f16\0');
+  expect(await blockOf()).toBe(before);
 });
 
 test('two processes on one port that name different folders leave the question open', async () => {
@@ -223,7 +276,7 @@ async function serve(options: FakeLlamaOptions, named: string) {
     await engines.close();
     await fake.stop();
   });
-  return { fake, port, engines };
+  return { fake, port, engines, processes };
 }
 
 test.each([

@@ -3,7 +3,7 @@ import type { EngineAdapter } from '../../engines/engineAdapter.ts';
 import { listeningProcesses, pathOf, type ProcessView } from './listeningProcess.ts';
 import { loopbackPort } from './loopbackPort.ts';
 
-/** Places of a server that its own command line names. */
+/** What a server's own command line tells of it. */
 export interface FoundPlaces {
   /** By the names that a spec calls them. */
   readonly places: Readonly<Record<string, string>>;
@@ -11,6 +11,8 @@ export interface FoundPlaces {
   readonly foundIn: Readonly<Record<string, string>>;
   /** Sockets, which are only proposed: nothing is asked of them. */
   readonly offered: Readonly<Record<string, string>>;
+  /** Start options that decide what its KV is worth; empty for none, absent where its process cannot be looked at. */
+  readonly kvOptions?: string;
 }
 
 export const nothingFound: FoundPlaces = { places: {}, foundIn: {}, offered: {} };
@@ -22,7 +24,7 @@ export const nothingFound: FoundPlaces = { places: {}, foundIn: {}, offered: {} 
 export async function findPlaces(url: string, adapter: EngineAdapter, view: ProcessView): Promise<FoundPlaces> {
   const port = loopbackPort(url);
   if (port === null) return nothingFound;
-  const processes = await listeningProcesses(port, view);
+  const processes = await listeningProcesses(port, view, adapter.kvVariables);
   if ('why' in processes) return nothingFound;
   const places: Record<string, string> = {};
   const foundIn: Record<string, string> = {};
@@ -45,7 +47,9 @@ export async function findPlaces(url: string, adapter: EngineAdapter, view: Proc
     delete places[name];
     delete foundIn[name];
   }
-  return { places, foundIn, offered };
+  const options = new Set(processes.map(({ args, variables }) => adapter.kvOptionsIn?.(args, variables)));
+  const [kvOptions] = options.size === 1 ? options : [];
+  return { places, foundIn, offered, ...(kvOptions !== undefined && { kvOptions }) };
 }
 
 async function isReadableFolder(path: string): Promise<boolean> {

@@ -7,6 +7,8 @@ import { promisify } from 'node:util';
 export interface ServerProcess {
   readonly pid: number;
   readonly args: readonly string[];
+  /** Those of its environment that were asked for, where the system shows them. */
+  readonly variables: Readonly<Record<string, string>>;
   /** Against which its relative paths are resolved; null where that is not known. */
   readonly directory: string | null;
 }
@@ -33,16 +35,18 @@ export const systemProcesses = (): ProcessView => ({
  * The processes of this user that listen on a port of this machine's loopback address; several where a server shares its socket with its
  * children. Never a process of another user: what such a process claims about folders is not believed.
  *
+ * @param wanted names of the variables of their environment to read; default: none.
  * @returns why there is none, in a sentence, where that is so.
  */
 export async function listeningProcesses(
   port: number,
   view: ProcessView,
+  wanted?: RegExp,
 ): Promise<readonly ServerProcess[] | { readonly why: string }> {
   if (view.uid === undefined || (view.platform !== 'linux' && view.platform !== 'darwin'))
     return { why: 'On this system the command line of a server was not looked at.' };
   try {
-    return view.platform === 'linux' ? await onLinux(port, view.uid, view) : await onMac(port, view.uid, view);
+    return view.platform === 'linux' ? await onLinux(port, view.uid, view, wanted) : await onMac(port, view.uid, view);
   } catch {
     return { why: 'The processes of this machine cannot be looked at.' };
   }
@@ -55,7 +59,12 @@ export const pathOf = ({ directory }: ServerProcess, path: string): string | nul
 /** The holders of sockets, by the sockets' numbers. A look through the open files of all processes takes tens of milliseconds. */
 const knownHolders = new WeakMap<ProcessView, Map<string, readonly string[]>>();
 
-async function onLinux(port: number, uid: number, view: ProcessView): Promise<ReturnType<typeof named>> {
+async function onLinux(
+  port: number,
+  uid: number,
+  view: ProcessView,
+  wanted: RegExp | undefined,
+): Promise<ReturnType<typeof named>> {
   const { procFolder } = view;
   const tables = await Promise.all(
     ['tcp', 'tcp6'].map((name) => readFile(join(procFolder, 'net', name), 'utf8').catch(() => '')),
@@ -67,7 +76,11 @@ async function onLinux(port: number, uid: number, view: ProcessView): Promise<Re
   const ownNamespace = await readlink(join(procFolder, 'self/ns/mnt')).catch(() => null);
   if (holders.some(({ namespace }) => namespace === null || namespace !== ownNamespace))
     return { why: `The server on port ${port} runs in a container, so its paths are not those of this machine.` };
-  return named(port, holders);
+  const processes = holders.map(async (holder) => ({
+    ...holder,
+    variables: wanted ? await variablesOf(join(procFolder, String(holder.pid)), wanted) : {},
+  }));
+  return named(port, await Promise.all(processes));
 }
 
 /** Those known from before are looked at again; all processes only where one of those does not hold the sockets any more. */
@@ -124,10 +137,16 @@ async function ownProcess(
     const [directory, namespace] = await Promise.all(
       ['cwd', 'ns/mnt'].map((name) => readlink(join(folder, name)).catch(() => null)),
     );
-    return { pid, args, directory: directory ?? null, namespace: namespace ?? null };
+    return { pid, args, variables: {}, directory: directory ?? null, namespace: namespace ?? null };
   } catch {
     return null;
   }
+}
+
+async function variablesOf(folder: string, wanted: RegExp): Promise<Record<string, string>> {
+  const environment = await readFile(join(folder, 'environ'), 'utf8').catch(() => '');
+  const all = environment.split('\0').map((line) => line.split(/=(.*)/su) as [string, string?]);
+  return Object.fromEntries(all.flatMap(([name, value]) => (wanted.test(name) ? [[name, value ?? '']] : [])));
 }
 
 async function onMac(port: number, uid: number, { run }: ProcessView): Promise<ReturnType<typeof named>> {
@@ -136,7 +155,7 @@ async function onMac(port: number, uid: number, { run }: ProcessView): Promise<R
   if (owners.some(([, owner]) => owner !== uid)) return foreign(port);
   const processes = owners.map(async ([pid = 0]): Promise<ServerProcess> => {
     const line = await run('ps', ['-ww', '-o', 'command=', '-p', String(pid)]);
-    return { pid, args: splitAtOptions(line.trim()), directory: null };
+    return { pid, args: splitAtOptions(line.trim()), variables: {}, directory: null };
   });
   return named(port, await Promise.all(processes));
 }

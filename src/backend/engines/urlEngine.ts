@@ -74,9 +74,9 @@ export class UrlEngine implements Engine {
       (name) => !Object.hasOwn(this.#recognised?.adapter.places ?? {}, name),
     );
     const notices = unused.map((name) => `"${name}" in the engine's URL is for another kind of server than this one.`);
-    const { places, foundIn } = this.#recognised?.found ?? nothingFound;
+    const { places, foundIn, kvOptions = '' } = this.#recognised?.found ?? nothingFound;
     const finds = Object.entries(places).map(([name, folder]) => foundNotice(name, folder, foundIn[name] ?? ''));
-    return { ...description, notices: [...description.notices, ...notices, ...finds] };
+    return { ...description, notices: [...description.notices, ...notices, ...finds, ...optionNotices(kvOptions)] };
   }
 
   probe(signal: AbortSignal): ReturnType<Engine['probe']> {
@@ -181,7 +181,7 @@ export class UrlEngine implements Engine {
       const places = { ...found.places, ...Object.fromEntries(given) };
       this.#recognised = {
         adapter,
-        engine: adapter.create({ ...this.#options, places, foundIn: found.foundIn, offered: found.offered }),
+        engine: adapter.create({ ...this.#options, ...found, places }),
         found,
       };
     }
@@ -192,19 +192,26 @@ export class UrlEngine implements Engine {
   /** The places that the spec leaves open: an explicit one wins, also one that says `off`. */
   async #find(adapter: EngineAdapter): Promise<FoundPlaces> {
     const findable = Object.keys(adapter.places).filter((name) => /folder|socket/.test(adapter.places[name] ?? ''));
-    if (findable.every((name) => Object.hasOwn(this.#options.places, name))) return nothingFound;
+    if (!adapter.kvOptionsIn && findable.every((name) => Object.hasOwn(this.#options.places, name)))
+      return nothingFound;
     const found = (await this.#options.find?.(adapter)) ?? nothingFound;
     const isOpen = ([name]: readonly [string, string]): boolean => !Object.hasOwn(this.#options.places, name);
     return {
       places: Object.fromEntries(Object.entries(found.places).filter(isOpen)),
       foundIn: Object.fromEntries(Object.entries(found.foundIn).filter(isOpen)),
       offered: Object.fromEntries(Object.entries(found.offered).filter(isOpen)),
+      ...(found.kvOptions !== undefined && { kvOptions: found.kvOptions }),
     };
   }
 }
 
 /** What an engine is made of. */
-const usable = ({ places, offered }: FoundPlaces): object => ({ places, offered });
+const usable = ({ places, offered, kvOptions }: FoundPlaces): object => ({ places, offered, kvOptions });
+
+const optionNotices = (kvOptions: string): string[] =>
+  kvOptions === ''
+    ? []
+    : [`KV files of this server belong to its start options ${kvOptions}; under others they are not used.`];
 
 const foundNotice = (name: string, folder: string, where: string): string =>
   `The folder of its KV files is ${folder}, found in ${where}. #${name}=${noFolder} behind the engine's URL turns this off.`;

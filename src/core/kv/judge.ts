@@ -128,7 +128,7 @@ const rebuilds: Readonly<Record<Rebuild, { readonly notes: readonly string[]; re
   'as-frozen': { notes: [], repair: 'salt-advanced' },
   another: {
     notes: [
-      'Even computed again, the answer differs from the frozen one: other weights are served, or the engine is damaged and needs a restart.',
+      'Even computed again, the answer differs from the frozen one: other weights are served, the server was started with other options (RoPE, KV type), or it is damaged and needs a restart.',
     ],
     repair: 'salt-advanced',
   },

@@ -1,5 +1,6 @@
 import { optionIn } from '../commandLine.ts';
 import type { EngineAdapter } from '../engineAdapter.ts';
+import { kvOptionsIn, kvVariables } from './kvOptions.ts';
 import { LlamaServerEngine } from './llamaServerEngine.ts';
 import { isLlamaServer } from './serverIdentity.ts';
 
@@ -11,8 +12,17 @@ export const llamaServerAdapter: EngineAdapter = {
     return slots === null ? {} : { slots };
   },
   triesFolders: true,
+  kvOptionsIn,
+  kvVariables,
   recognises: isLlamaServer,
   describesOnlyItself: true,
-  create: ({ spec, connect, sleep, places, foundIn }) =>
-    new LlamaServerEngine({ spec, connect, sleep, slotDir: places['slots'], slotDirFoundIn: foundIn?.['slots'] }),
+  create: ({ spec, connect, sleep, places, foundIn, kvOptions }) =>
+    new LlamaServerEngine({
+      spec,
+      connect,
+      sleep,
+      slotDir: places['slots'],
+      slotDirFoundIn: foundIn?.['slots'],
+      kvOptions,
+    }),
 };

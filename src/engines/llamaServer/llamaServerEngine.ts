@@ -44,6 +44,8 @@ export interface LlamaServerEngineOptions {
   readonly slotDir?: string | undefined;
   /** Where the client found that folder, in words; undefined where the user named it. It is used once a file of a probe appeared there. */
   readonly slotDirFoundIn?: string | undefined;
+  /** Start options of the server that decide what its KV is worth, where its process could be looked at; empty for none. */
+  readonly kvOptions?: string | undefined;
   readonly timeouts?: Partial<Timeouts>;
   readonly clock?: Clock;
   readonly timer?: Timer;
@@ -77,7 +79,7 @@ export class LlamaServerEngine implements Engine {
 
   constructor(options: LlamaServerEngineOptions) {
     this.spec = options.spec;
-    this.#folder = new SlotFolder(options.slotDir, options.slotDirFoundIn ?? null);
+    this.#folder = new SlotFolder(options.slotDir, options.slotDirFoundIn ?? null, options.kvOptions);
     this.#folderIsNamed = options.slotDir !== undefined;
     this.#clock = options.clock ?? systemClock;
     const sleep = options.sleep ?? systemSleep;

@@ -14,10 +14,13 @@ import {
 
 /**
  * Names the one file that holds a context. llama-server knows no salts, so the salt is in the name: a file of another
- * conversation, or of a generation that was given up, is never the one that is asked for.
+ * conversation, or of a generation that was given up, is never the one that is asked for. Nor is one that was made under other start
+ * options of the server, which compute other KV for the same ids.
  */
-export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>): string =>
-  sha256Hex(`cwm slot 1\0${salt}\0`, encodeTokenIds(ids));
+export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>, kvOptions = ''): string =>
+  kvOptions === ''
+    ? sha256Hex(`cwm slot 1\0${salt}\0`, encodeTokenIds(ids))
+    : sha256Hex(`cwm slot 2\0${salt}\0${kvOptions}\0`, encodeTokenIds(ids));
 
 /** llama-server takes a plain name and no path. The prefix marks our files among others in the same folder. */
 export const slotFileName = (hash: string): string => `cwm-${hash}.slot`;
@@ -41,11 +44,16 @@ export class SlotFolder {
   readonly #directory: string | undefined;
   readonly #layout: BlockLayout;
   readonly #foundIn: string | null;
+  readonly #kvOptions: string;
   /** Why a folder that nobody named is not used; null once a file of the server was seen in it. */
   #doubt: string | null;
 
-  /** @param foundIn where the client found it; null where the user named it. A folder that was found counts once {@link confirm} says so. */
-  constructor(directory: string | undefined, foundIn: string | null = null) {
+  /**
+   * @param foundIn where the client found it; null where the user named it. A folder that was found counts once {@link confirm} says so.
+   * @param kvOptions start options of the server that decide what its KV is worth.
+   */
+  constructor(directory: string | undefined, foundIn: string | null = null, kvOptions = '') {
+    this.#kvOptions = kvOptions;
     this.#directory = directory;
     this.#foundIn = foundIn;
     this.#doubt = this.#firstDoubt();
@@ -111,11 +119,22 @@ export class SlotFolder {
     return `The folder ${this.#directory}, found in ${this.#foundIn},`;
   }
 
+  /** The name of a context's file, for this server as it was started. */
+  hashOf(context: Pick<KvContext, 'ids' | 'salt'>): string {
+    return slotHash(context, this.#kvOptions);
+  }
+
+  /** Why a file that a window names is not this server's. */
+  get otherOptions(): string {
+    const now = this.#kvOptions === '' ? 'none that decides what KV is worth' : this.#kvOptions;
+    return `Its slot file was saved under other start options of llama-server, which has ${now} now.`;
+  }
+
   /** The one file of a context, there or not. */
   async locate(context: KvContext): Promise<BlockLocation> {
     const why = await this.whyUnreachable();
     if (why !== null) return { reachable: false, why };
-    const hash = slotHash(context);
+    const hash = this.hashOf(context);
     return unlessUnreadable(this.#layout, async () => ({
       reachable: true,
       blocks: [{ hash, stat: await statBlock(this.#layout, hash) }],

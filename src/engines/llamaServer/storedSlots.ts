@@ -3,7 +3,7 @@ import type { HomeSlot } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import { RestoreTrials } from './restoreTrial.ts';
 import { eraseSlot, restoreSlot, saveSlot } from './slotActions.ts';
-import { formatHandle, parseHandle, slotFileName, slotHash, type SlotFolder } from './slotFile.ts';
+import { formatHandle, parseHandle, slotFileName, type SlotFolder } from './slotFile.ts';
 import type { SlotRequests } from './slotRequests.ts';
 
 /** How often a save is repeated when another client used the slot in between. */
@@ -39,7 +39,7 @@ export class StoredSlots {
   /** @param reuse what the request over these ids, which was made just now, showed. */
   async save(place: Place, context: KvContext, reuse: ReuseEvidence, signal: AbortSignal): Promise<PersistEvidence> {
     if (!place.server.savesSlots) return { reuse, handle: null, notes: [memoryOnly] };
-    const hash = slotHash(context);
+    const hash = this.#folder.hashOf(context);
     const isDeadly = this.#deadly.delete(hash);
     for (let saves = 1; ; saves++) {
       const saved = await saveSlot(place.link, place.slot, slotFileName(hash), signal);
@@ -74,7 +74,7 @@ export class StoredSlots {
     const known = this.#trials.known(context.ids.length);
     if (known === 'whole') return { notes: [] };
     if (known) return { restored: known, notes: [] };
-    const hash = slotHash(context);
+    const hash = this.#folder.hashOf(context);
     if (!(await eraseSlot(link, slot, signal))) return { notes: [] };
     this.#home.filledFromFile(context.salt);
     const outcome = await restoreSlot(link, slot, slotFileName(hash), signal);
@@ -91,7 +91,7 @@ export class StoredSlots {
   }
 
   async restore(place: Place, context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
-    const hash = slotHash(context);
+    const hash = this.#folder.hashOf(context);
     const why = place.server.savesSlots ? await this.#whyNotRestored(hash, context.handle) : memoryOnly;
     if (why !== null) return { outcome: 'missing', notes: [why] };
     const { link, slot } = place;
@@ -115,7 +115,8 @@ export class StoredSlots {
   /** Why a context's file is not given to the server; null when it may be. */
   async #whyNotRestored(hash: string, handle: string | null): Promise<string | null> {
     const named = parseHandle(handle);
-    if (named?.hash !== hash) return 'No slot file was saved for this context.';
+    if (named === null) return 'No slot file was saved for this context.';
+    if (named.hash !== hash) return this.#folder.otherOptions;
     if (this.#deadly.has(hash))
       return 'The server went away over its slot file before, so it was not given that again.';
     if ((await this.#folder.whyUnreachable()) !== null) return null;

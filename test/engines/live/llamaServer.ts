@@ -20,6 +20,10 @@ export interface LlamaServerStart {
   /** The model id that `/v1/models` tells. Default: the file's name. */
   readonly servedName?: string;
   readonly apiKey?: string;
+  /** The type of its KV. Default: f16. */
+  readonly cacheType?: 'f16' | 'q8_0';
+  /** Positions are divided by this. Default: as the model says. */
+  readonly ropeScale?: number;
 }
 
 const readyWithinMs = 300_000;
@@ -42,6 +46,8 @@ export async function startLlamaServer(start: LlamaServerStart, signal: AbortSig
       JSON.stringify({ ...start, port, contextTokens, slots, threads }),
       // The wheel has llama.cpp's server without its program, so its options stand here for whoever reads the command line.
       ...(start.slotDir === undefined ? [] : ['--slot-save-path', start.slotDir]),
+      ...(start.cacheType === undefined ? [] : ['--cache-type-k', start.cacheType, '-ctv', start.cacheType]),
+      ...(start.ropeScale === undefined ? [] : ['--rope-scale', String(start.ropeScale)]),
     ],
     cwd: import.meta.dirname,
     env: process.env,

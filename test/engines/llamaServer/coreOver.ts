@@ -21,15 +21,16 @@ const never = new AbortController().signal;
 const lines = (seed: string): string =>
   Array.from({ length: 24 }, (_, at) => `${seed} line ${at}: ${at * 7919}`).join('\n');
 
-/** The core over the real store in a fresh folder, with one engine. */
-export async function coreOver(engine: Engine): Promise<CoreOver> {
+/** The core over the real store in a fresh folder, with one engine, or with the one that answers now. */
+export async function coreOver(given: Engine | (() => Engine)): Promise<CoreOver> {
+  const engineNow = typeof given === 'function' ? given : () => given;
   const directory = await mkdtemp(join(tmpdir(), 'cwm-core-'));
   const store = await openStore({ directory, clock: systemClock });
   const cwm = makeCore({
     store,
     clock: systemClock,
     changes: { emit: () => undefined },
-    engines: { defaultSpec: engine.spec, get: () => engine, status: () => Promise.reject(new Error('not needed')) },
+    engines: { defaultSpec: engineNow().spec, get: engineNow, status: () => Promise.reject(new Error('not needed')) },
     files: { read: async () => ({ files: [{ path: 'notes.txt', text: lines('notes') }], skipped: [] }) },
   });
   return {

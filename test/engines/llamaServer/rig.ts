@@ -20,7 +20,7 @@ export interface Rig {
   readonly pauses: number[];
   readonly slotDir: string;
   /** Another client of the same server, as after a restart of the backend. */
-  another(): LlamaServerEngine;
+  another(options?: Partial<LlamaServerEngineOptions>): LlamaServerEngine;
 }
 
 export interface RigOptions {
@@ -39,7 +39,7 @@ export async function makeRig({ fake: fakeOptions, folder = 'reachable', ...opti
   const timer = new ManualTimer();
   const pauses: number[] = [];
   const engines: LlamaServerEngine[] = [];
-  const another = (): LlamaServerEngine => {
+  const another = (others: Partial<LlamaServerEngineOptions> = {}): LlamaServerEngine => {
     const engine = new LlamaServerEngine({
       spec: fake.url,
       connect: async () => ({ url: fake.url }),
@@ -52,6 +52,7 @@ export async function makeRig({ fake: fakeOptions, folder = 'reachable', ...opti
       random: () => 0,
       slotDir: folder === 'reachable' ? slotDir : undefined,
       ...options.engine,
+      ...others,
     });
     engines.push(engine);
     return engine;

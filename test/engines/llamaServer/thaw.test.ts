@@ -284,6 +284,35 @@ describe('damage', () => {
     expect(asked()).toBe(1);
   });
 
+  test.each([
+    ['of other RoPE', '', '--rope-scale 2'],
+    ['of another type', '--cache-type-k q8_0', ''],
+  ])(
+    'K6 a slot file that was saved with KV %s is not given to the server: it computes, and says why',
+    async (_, then, now) => {
+      const rig = await makeRig({ engine: { kvOptions: then } });
+      let engine = rig.engine;
+      const made = await coreOver(() => engine);
+      onTestFinished(() => made.dispose());
+      await made.keep();
+      const [old] = await readdir(rig.slotDir);
+      const restored = () =>
+        rig.fake
+          .requestsTo('/slots/')
+          .filter(({ path }) => path.includes('action=restore'))
+          .map(({ body }) => (body as { readonly filename?: string }).filename);
+      const before = restored().length;
+      engine = rig.another({ kvOptions: now });
+      await rig.fake.restart({});
+      const first = await made.thaw();
+      expect(first).toMatchObject({ verdict: 'rebuilt', cachedTokens: 0 });
+      expect(first.notes.join(' ')).toContain(`under other start options of llama-server, which has ${now || 'none'}`);
+      expect(restored().slice(before)).not.toContain(old);
+      await rig.fake.restart({});
+      expect(await made.thaw(), 'the file of the new options serves from now on').toMatchObject({ verdict: 'proven' });
+    },
+  );
+
   test('a server that does not tell its adapters is taken as it is', async () => {
     const made = await kept({ fake: { faults: { adapters: [style] } } }, { adapters: null });
     expect((await made.thaw()).verdict).toBe('proven');

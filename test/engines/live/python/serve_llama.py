@@ -18,6 +18,10 @@ if "slotDir" in start:
     params.slot_save_path = os.path.join(start["slotDir"], "")  # the server appends the file's name to it as it is
 if "servedName" in start:
     params.model_alias = {start["servedName"]}
+if "cacheType" in start:
+    params.cache_type_k = params.cache_type_v = getattr(xllamacpp.ggml_type, "GGML_TYPE_" + start["cacheType"].upper())
+if "ropeScale" in start:
+    params.rope_freq_scale = 1 / start["ropeScale"]
 if "apiKey" in start:
     params.api_keys = [start["apiKey"]]
 
