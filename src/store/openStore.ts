@@ -7,7 +7,7 @@ import { Layout } from './disk/layout.ts';
 import type { Migration } from './migrations/migration.ts';
 import { migrations } from './migrations/migrations.ts';
 import { latestFormat, prepareStore } from './migrations/prepareStore.ts';
-import { makeStorageDirectory } from './check/recovery.ts';
+import { makeDurableDirectory } from './check/recovery.ts';
 import { isFull, roomLeft, storageError } from './disk/storageError.ts';
 
 export interface StoreOptions {
@@ -38,7 +38,7 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
   const { directory, clock, files: plainFiles = diskFiles } = options;
   try {
     const { readOnlyWhy = null } = options;
-    if (!readOnlyWhy) await makeStorageDirectory(plainFiles, directory);
+    if (!readOnlyWhy) await makeDurableDirectory(plainFiles, directory);
     const root = await plainFiles.realPath(directory);
     const steps = options.migrations ?? migrations;
     const wish = options.encryption ?? { turn: null, keyFile: null };

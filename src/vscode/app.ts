@@ -1,5 +1,5 @@
 import type { ExtensionContext, LogOutputChannel } from 'vscode';
-import { startBackend } from './connection/startBackend.ts';
+import { findBackend } from './connection/findBackend.ts';
 import { engineOfSetting } from './settings/engineSpec.ts';
 import { BackendConnection } from './connection/backendConnection.ts';
 import { ConversationTexts } from './documents/conversationTexts.ts';
@@ -25,7 +25,7 @@ export interface App {
 export function createApp(context: ExtensionContext, log: LogOutputChannel): App {
   const report = (error: unknown): void => log.error('A listener failed.', error);
   const state = new ViewState(report);
-  const connection = new BackendConnection(startBackend(context, log), state, report);
+  const connection = new BackendConnection(findBackend(context, log), state, report);
   const puller = new Puller(connection, state, engineOfSetting, (error) =>
     log.warn(`Fetching failed: ${error.message} (${error.code})`),
   );

@@ -3,7 +3,7 @@ import { usageOf, type AnswerPart, type AnswerShape } from './answerShape.ts';
 import type { TextPiece } from './generateText.ts';
 import { namedIds, type TokenTexts } from './logprobs.ts';
 
-export interface Answer {
+export interface GeneratedAnswer {
   readonly shape: AnswerShape;
   readonly promptTokens: number;
   readonly pieces: AsyncGenerator<TextPiece, void, void>;
@@ -12,7 +12,7 @@ export interface Answer {
 }
 
 /** Collects a whole answer. */
-export async function wholeAnswer(answer: Answer): Promise<object> {
+export async function wholeAnswer(answer: GeneratedAnswer): Promise<object> {
   const pieces: TextPiece[] = [];
   for await (const piece of answer.pieces) pieces.push(piece);
   const part = await partOf(answer, pieces, 0, true);
@@ -26,7 +26,7 @@ export async function wholeAnswer(answer: Answer): Promise<object> {
  * @param stop ends the generation when the client goes away.
  */
 export function streamAnswer(
-  answer: Answer,
+  answer: GeneratedAnswer,
   includeUsage: boolean,
   stop: AbortController,
   log: (error: unknown) => void,
@@ -57,7 +57,7 @@ export function streamAnswer(
   });
 }
 
-async function* eventsOf(answer: Answer, includeUsage: boolean): AsyncGenerator<object, void, void> {
+async function* eventsOf(answer: GeneratedAnswer, includeUsage: boolean): AsyncGenerator<object, void, void> {
   let tokens = 0;
   let textOffset = 0;
   let cachedTokens = 0;
@@ -71,7 +71,7 @@ async function* eventsOf(answer: Answer, includeUsage: boolean): AsyncGenerator<
 }
 
 async function partOf(
-  answer: Answer,
+  answer: GeneratedAnswer,
   pieces: readonly TextPiece[],
   textOffset: number,
   isFirst: boolean,

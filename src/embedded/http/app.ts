@@ -6,7 +6,7 @@ import { hashProfile } from '../kv/kvNamespace.ts';
 import type { LlamaSupervisor } from '../worker/llamaSupervisor.ts';
 import type { EngineModel } from '../engineModel.ts';
 import { onlyAllowed } from './access.ts';
-import { streamAnswer, wholeAnswer, type Answer } from './answer.ts';
+import { streamAnswer, wholeAnswer, type GeneratedAnswer } from './answer.ts';
 import { chatShape, completionShape, type AnswerShape } from './answerShape.ts';
 import { ApiError, errorBody, toApiError } from './apiError.ts';
 import { ChatTemplate } from './chatTemplate.ts';
@@ -155,7 +155,7 @@ export function buildApp(options: AppOptions): Hono {
     const signal = AbortSignal.any([stop.signal, context.req.raw.signal]);
     const detokenize = (lists: readonly (readonly number[])[]) => tokenizer.texts(lists, false);
     const asIds = request.return_tokens_as_token_ids === true;
-    const answer: Answer = {
+    const answer: GeneratedAnswer = {
       shape,
       promptTokens: text.promptIds.length,
       pieces: generateText(engine, detokenize, text, namedEndIds(request), signal),

@@ -1,7 +1,7 @@
 import type { ChosenTemplate } from '../model/chooseTemplate.ts';
 import type { ModelInfo } from '../worker/workerProtocol.ts';
 import { ApiError } from './apiError.ts';
-import type { ChatMessage, TemplateFields } from './requests.ts';
+import type { RequestMessage, TemplateFields } from './requests.ts';
 
 /** Renders chats. */
 export class ChatTemplate {
@@ -48,7 +48,7 @@ export class ChatTemplate {
 }
 
 /** Text parts become one text. @throws ApiError 400 for parts that are no text. */
-function withPlainContent(message: ChatMessage): object {
+function withPlainContent(message: RequestMessage): object {
   const { content } = message;
   if (!Array.isArray(content)) return { ...message, content: content ?? '' };
   const texts = content.map(({ type, text }) => {

@@ -44,7 +44,7 @@ const messageSchema = z.looseObject({
   role: z.string(),
   content: optional(z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: optional(z.string()) }))])),
 });
-export type ChatMessage = z.infer<typeof messageSchema>;
+export type RequestMessage = z.infer<typeof messageSchema>;
 
 const templateFields = {
   messages: z.array(messageSchema).check(z.minLength(1)),

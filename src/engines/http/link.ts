@@ -37,7 +37,7 @@ export interface LinkRequest {
   readonly once?: boolean;
 }
 
-export interface Answer<T> {
+export interface Answered<T> {
   readonly value: T;
   /** An earlier try of this very request may have been worked on, so this one may have found its results. */
   readonly triedBefore: boolean;
@@ -98,7 +98,7 @@ export class Link {
     request: LinkRequest,
     schema: Schema,
     signal: AbortSignal,
-  ): Promise<Answer<z.output<Schema>>> {
+  ): Promise<Answered<z.output<Schema>>> {
     const { text, triedBefore } = await this.#whole(request, 'application/json', signal);
     const what = `The answer of ${this.label} to ${request.path}`;
     try {

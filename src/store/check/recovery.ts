@@ -11,7 +11,7 @@ import type { Trash } from '../records/trash.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 
 /** Creates the directory, and syncs its name in each parent that had to be created, up to the first that existed. */
-export async function makeStorageDirectory(files: Files, directory: string): Promise<void> {
+export async function makeDurableDirectory(files: Files, directory: string): Promise<void> {
   const parents: string[] = [];
   for (let path = directory; (await files.stat(path)) === null; path = dirname(path)) parents.push(dirname(path));
   await files.makeDirectory(directory);

@@ -2,7 +2,7 @@ import { UIKind, Uri, commands, env, window } from 'vscode';
 import { defaultKeyFile, turnEncryption, type EncryptionTarget } from '../../../client/turnEncryption.ts';
 import { decryptQuestion, encryptQuestion, turnedSentences, type Question } from '../../../words/encryption.ts';
 import type { App } from '../../app.ts';
-import { connectOptions } from '../../connection/startBackend.ts';
+import { connectOptions } from '../../connection/findBackend.ts';
 import { commandTitles, type TurnedEncryption } from '../../contributions.ts';
 import { userPath } from '../../settings/userPath.ts';
 import { inBackground } from '../../../base/inBackground.ts';

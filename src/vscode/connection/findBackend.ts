@@ -59,7 +59,7 @@ export const connectOptions = (context: ExtensionContext): ConnectOptions & { re
 });
 
 /** Takes over the store of an earlier version, then finds or starts the backend. */
-export const startBackend =
+export const findBackend =
   (context: ExtensionContext, log: LogOutputChannel): ConnectBackend =>
   async (signal) => {
     const options = connectOptions(context);
