@@ -5,12 +5,13 @@
 //   node scripts/run.mjs SCRIPT [ARG ...]
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const neededMajor = 24;
+const stamp = path.join(root, 'node_modules', '.installed');
 
 installIfNeeded();
 const [script, ...args] = process.argv.slice(2);
@@ -24,12 +25,61 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => c
 child.on('error', (error) => fail(`Node.js could not be started: ${error.message}`));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
 
+/** Two scripts that start at once install once: the second one waits. */
 function installIfNeeded() {
-  const stamp = path.join(root, 'node_modules', '.installed');
-  const wanted = createHash('sha256')
+  if (isInstalled()) return;
+  const lock = path.join(root, '.installing');
+  while (!take(lock)) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    if (isInstalled()) return;
+  }
+  process.on('exit', () => rmSync(lock, { force: true }));
+  if (!isInstalled()) install();
+  rmSync(lock, { force: true });
+}
+
+function isInstalled() {
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === wantedStamp();
+}
+
+/** Identifies the packages in package-lock.json. */
+function wantedStamp() {
+  return createHash('sha256')
     .update(readFileSync(path.join(root, 'package-lock.json')))
     .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+}
+
+/** Whether this process holds the lock now. A lock whose process has ended counts for nothing. */
+function take(lock) {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
+  if (!isHeld(lock)) rmSync(lock, { force: true });
+  return false;
+}
+
+function isHeld(lock) {
+  try {
+    const { mtimeMs } = statSync(lock);
+    const pid = Number(readFileSync(lock, 'utf8'));
+    // Between its creation and the write of the process id, the file is empty.
+    if (!pid) return Date.now() - mtimeMs < 10_000;
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function install() {
+  const folder = path.join(root, 'node_modules');
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink())
+    fail(
+      `${folder} is a link. Installing would delete the packages of the checkout that it points to: remove the link first.`,
+    );
   process.stderr.write('Installing the dependencies (npm ci), which takes about half a minute …\n');
   // What npm prints goes to stderr: stdout belongs to the script, which may print JSON.
   const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
@@ -39,7 +89,7 @@ function installIfNeeded() {
   });
   if (result.status !== 0)
     fail(`npm ci failed${result.error ? `: ${result.error.message}` : ''}. Its output is above.`);
-  writeFileSync(stamp, wanted);
+  writeFileSync(stamp, wantedStamp());
 }
 
 /** The project's own Node.js, or this one when it is new enough. */
