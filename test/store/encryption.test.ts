@@ -338,6 +338,34 @@ describe('S0-61 when it ends in the middle', () => {
     }
   });
 
+  it.each([
+    ['shared', 'on a disk that gives files a second name', null],
+    ['copied', 'K12 on one that takes no second name', 'EPERM'],
+  ])('what two sessions have in common is %s %s', async (_, __, refusal) => {
+    const directory = await temporaryDirectory();
+    const store = await openTestStore(directory);
+    await fill(store);
+    await operations['createSession with content']?.(store);
+    await store.close();
+    let links = 0;
+    const link = async (from: string, to: string): Promise<void> => {
+      links++;
+      if (refusal !== null) throw Object.assign(new Error(refusal), { code: refusal });
+      await diskFiles.link(from, to);
+    };
+    const turned = { files: { ...diskFiles, link }, encryption: { turn: 'on', keyFile } } as const;
+    await (await openTestStore(directory, turned)).close();
+    expect(links).toBe(1);
+    const inodes = ['s1', 's3'].map(
+      async (id) => (await stat(join(directory, 'contexts', id, 'messages', 'm1.json'))).ino,
+    );
+    const [one, other] = await Promise.all(inodes);
+    expect(one === other).toBe(refusal === null);
+    const back = await openTestStore(directory);
+    expect(await problemsOf(back)).toEqual([]);
+    await back.close();
+  });
+
   it('loses no line of a file that had a torn last one when it was encrypted', async () => {
     const memory = new MemoryFiles();
     const store = await openTestStore(root, { files: memory });

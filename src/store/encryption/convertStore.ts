@@ -51,7 +51,8 @@ class Converter {
   async file(path: string, entry: DirectoryEntry | null): Promise<void> {
     if (entry === null && (await this.#files.stat(path)) === null) return;
     const temporary = join(this.#temporary, randomUUID());
-    const twin = entry && entry.names > 1 ? this.#shared.get(entry.inode) : undefined;
+    // The last of its names has none beside it any more: the others are those of the converted file by now.
+    const twin = entry ? this.#shared.get(entry.inode) : undefined;
     if (twin === undefined || !(await this.#isLinked(twin, temporary))) {
       const converted = this.#converted(Buffer.from(await this.#files.read(path)));
       if (converted === null) return;
