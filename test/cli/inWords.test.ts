@@ -90,6 +90,21 @@ describe('cwm tells a person', () => {
     });
   });
 
+  it('EC-004 which checks passed, of all windows or of one, and with which exit code it ends when one did not', async () => {
+    const backend = await start();
+    await withWindow(backend);
+    const cwm = person(backend);
+    const whole = await cwm('verify');
+    expect(whole.code).toBe(0);
+    expect(whole.stdout).toMatch(/records/i);
+    expect((await cwm('verify', 'w')).code).toBe(0);
+    writeFileSync(join(backend.storage, 'contexts', 's', 'metadata.json'), 'damaged');
+    const damaged = await cwm('verify');
+    expect(damaged.code).toBe(1);
+    expect(damaged.stdout).toMatch(/^✗ .*s/m);
+    expect((await cwm('verify', '--repair')).stdout).toMatch(/^Repaired: /m);
+  });
+
   it('a window with its description, and how the backend is', async () => {
     const backend = await start();
     await withWindow(backend);

@@ -41,3 +41,48 @@ describe('lines that are typed', () => {
     await expect(prompter.interruptible(() => Promise.reject(new Error('it failed')))).rejects.toThrow('it failed');
   });
 });
+
+describe('a person at a terminal', () => {
+  // Node.js reads keys of a terminal itself; what it makes of them is written to the output.
+  const terminal = (): PassThrough => Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => undefined });
+  const ctrlC = '\u0003';
+  let stdin: PassThrough;
+  let stderr: PassThrough;
+  let prompter: Prompter;
+  beforeEach(() => {
+    stdin = terminal();
+    stderr = terminal();
+    vi.spyOn(process, 'stdin', 'get').mockReturnValue(stdin as unknown as typeof process.stdin);
+    vi.spyOn(process, 'stderr', 'get').mockReturnValue(stderr as unknown as typeof process.stderr);
+    prompter = processPrompter(new AbortController().signal);
+  });
+  afterEach(() => {
+    prompter.dispose();
+    vi.restoreAllMocks();
+  });
+
+  it('sees the prompt, empties a line with Ctrl-C, and leaves with Ctrl-C on an empty one', async () => {
+    const line = prompter.ask('you> ');
+    stdin.write(`not this${ctrlC}`);
+    stdin.write('but this\r');
+    expect(await line).toBe('but this');
+    expect(String(stderr.read())).toContain('you> ');
+    const next = prompter.ask('you> ');
+    stdin.write(ctrlC);
+    expect(await next).toBeNull();
+  });
+
+  it('stops the work with Ctrl-C, and stays', async () => {
+    const stopped = await prompter.interruptible(
+      (signal) =>
+        new Promise<boolean>((resolve) => {
+          signal.addEventListener('abort', () => resolve(true));
+          stdin.write(ctrlC);
+        }),
+    );
+    expect(stopped).toBe(true);
+    const line = prompter.ask('you> ');
+    stdin.write('still here\r');
+    expect(await line).toBe('still here');
+  });
+});

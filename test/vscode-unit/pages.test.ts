@@ -73,6 +73,30 @@ describe('pages to read', () => {
     expect(text).toMatch(/## You\n\nWhy\?\n\n## Model\n\n…\n$/);
     expect(conversationText({ title: 'T', earlier: 0, pending: null, messages: [] })).toContain('no messages yet');
   });
+
+  test('a conversation shows calls of tools with their arguments, and what came of each', () => {
+    const text = conversationText({
+      title: 'T',
+      earlier: 0,
+      pending: null,
+      messages: [
+        {
+          role: 'assistant',
+          content: {
+            type: 'tool-calls',
+            text: 'I look.',
+            calls: [{ id: 'c', name: 'read', arguments: '{"path":"a"}' }],
+          },
+        },
+        {
+          role: 'tool',
+          content: { type: 'tool-result', call: 'c', name: 'read', outcome: 'done', text: 'the text' },
+        },
+      ],
+    });
+    expect(text).toContain('## Model calls tools\n\nI look.\n\n- read \\{"path":"a"\\}');
+    expect(text).toContain('## Tool read (done)\n\nthe text');
+  });
 });
 
 describe('the line above the tree', () => {

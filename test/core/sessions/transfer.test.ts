@@ -192,6 +192,37 @@ describe('a conversation of another program becomes a session', () => {
   });
 });
 
+describe('a cwindow file', () => {
+  test('that was changed, or written by a later version, says so, and what has no place in a session is named', async () => {
+    const file = {
+      format: 'cwindow',
+      version: 2,
+      title: 'From elsewhere',
+      system: 'Be brief.',
+      messages: [
+        { role: 'user', text: 'Changed since.', sha256: 'of something else' },
+        { role: 'tool', text: 'the text', createdAt: '2026-11-01T10:00:00.000Z' },
+        { role: 'critic', text: 'Nobody knows this role.' },
+        { role: 'user', files: [{ path: 'a.ts', text: 'export {};' }], media: [{ mediaType: 'image/png' }] },
+      ],
+    };
+    const { result, said } = await imported(JSON.stringify(file));
+    expect(result.session.title).toBe('From elsewhere');
+    expect(said.map(([, text]) => text).join('\n')).toMatch(/Changed since\.[^]*the text[^]*a\.ts\n\nexport \{\};/);
+    const notes = result.notes.join('\n');
+    expect(notes).toContain('version 2 of the format');
+    expect(notes).toContain('Message 1 was changed since the export.');
+    expect(notes).toContain('"critic"');
+    expect(notes).toContain('Pictures that were left out: 1');
+  });
+
+  test('with a document behind it is no cwindow file', async () => {
+    const { cwm } = await coreFixture();
+    const content = inLines([{ format: 'cwindow', version: 1, messages: [] }, { more: true }]);
+    expect(await codeOf(cwm.importConversation({ content }))).toBe('CWM-1003');
+  });
+});
+
 describe('a session becomes a file', () => {
   test('cwindow: imported elsewhere it says the same, under the same title', async () => {
     const fixture = await coreFixture();

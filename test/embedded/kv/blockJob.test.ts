@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../../src/base/hash.ts';
 import { type BlockSeal } from '../../../src/embedded/kv/blockFile.ts';
 import { pieceFile } from '../../../src/embedded/kv/blockFolder.ts';
-import type { BlockJob } from '../../../src/embedded/kv/blockJob.ts';
+import { BlockBench, type BlockJob } from '../../../src/embedded/kv/blockJob.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
 import { stateFrame } from '../../../src/embedded/kv/stateFile.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
@@ -114,6 +114,28 @@ describe.each<[string, BlockSeal]>([
         await cut({ ...sample, blocks: sample.blocks.filter((block) => !some.includes(block)) });
         const prefix = { ...sample, blocks: sample.blocks.slice(0, 1 + (stride % sample.blocks.length)) };
         await withState(emptied(prefix), (file) => threads.run(jobOf(prefix, 'place', file)));
+        expect(readFileSync(join(folder.path, 'state')).equals(sample.bytes)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('are cut and placed alike, however many of them a thread takes at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(samples, fc.integer({ min: 1, max: 8 }), async (sample, atOnce) => {
+        fresh();
+        const all = sample.blocks.length;
+        // In this thread: the outcome must not depend on how many share the work.
+        const bench = new BlockBench();
+        const run = (task: BlockJob['task'], file: number): void => {
+          for (let at = 0; at < all; at += atOnce) {
+            const to = Math.min(at + atOnce, all);
+            const outcomes = bench.run(jobOf(sample, task, file), at, to, 0);
+            expect(outcomes).toEqual(sample.blocks.slice(at, to).map(() => 'done'));
+          }
+        };
+        await withState(sample.bytes, async (file) => run('cut', file));
+        await withState(emptied(sample), async (file) => run('place', file));
         expect(readFileSync(join(folder.path, 'state')).equals(sample.bytes)).toBe(true);
       }),
       { numRuns: 30 },

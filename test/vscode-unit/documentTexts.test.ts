@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest';
+import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
+import { ConversationTexts } from '../../src/vscode/documents/conversationTexts.ts';
+import { documentTexts } from '../../src/vscode/documents/documentTexts.ts';
+import { ViewState } from '../../src/vscode/state.ts';
+import type { Message } from '../../src/protocol/schemas/session.ts';
+import { messageId } from '../support/ids.ts';
+import { aReceipt, aSession, aWindow } from './builders.ts';
+import { FakeBackend, healthAnswer } from './fakeBackend.ts';
+
+const aMessage = (sequence: number): Message => ({
+  id: messageId(`m${sequence}`),
+  role: 'user',
+  parentId: null,
+  sequence,
+  content: { type: 'text', text: `Message ${sequence}.` },
+  createdAt: '2026-11-20T10:00:00.000Z',
+});
+const stored = Array.from({ length: 45 }, (_, at) => aMessage(at + 1));
+
+/** A backend with a session of 45 messages. */
+function textsOn() {
+  const backend = new FakeBackend({
+    getSession: () => aSession({ id: 's', title: 'A talk' }),
+    getWindow: () => ({ window: aWindow(), receipts: [aReceipt()] }) as never,
+    listMessages: (input) => {
+      const { upTo, offset, limit } = input as { upTo: string; offset?: number; limit: number };
+      const until = stored.slice(0, stored.findIndex(({ id }) => id === upTo) + 1);
+      return { items: until.slice(offset ?? 0, (offset ?? 0) + limit), total: until.length, hasMore: false } as never;
+    },
+    health: () => healthAnswer,
+    encryption: () => ({ state: 'off' }) as never,
+    usage: () => ({ bytes: 0, sessions: [], windows: [] }) as never,
+  });
+  const fail = (error: unknown): never => {
+    throw error;
+  };
+  const state = new ViewState(fail);
+  const connection = new BackendConnection(async () => backend, state, fail);
+  const reports = { doctor: null, verification: null };
+  const texts = documentTexts(connection, state, new ConversationTexts(connection, fail), reports);
+  return { backend, connection, texts };
+}
+
+describe('the text of a document', () => {
+  test('of a message that was found: the twenty messages that lead to it, and how many came before', async () => {
+    const { texts } = textsOn();
+    const late = await texts.found('s/m40');
+    expect(late).toContain('*20 earlier messages are not shown.*');
+    expect(late.match(/Message \d+/g)?.at(0)).toBe('Message 21');
+    expect(late.match(/Message \d+/g)?.at(-1)).toBe('Message 40');
+    const early = await texts.found('s/m3');
+    expect(early).not.toContain('earlier messages');
+    expect(early.match(/Message \d+/g)).toEqual(['Message 1', 'Message 2', 'Message 3']);
+  });
+
+  test('of a result that a restart of the editor took: how to get it again', async () => {
+    const { texts } = textsOn();
+    expect(await texts.doctor('')).toBe('Run "Context Windows: Doctor" to see this again.\n');
+    expect(await texts.verification('')).toBe('Run "Context Windows: Verify" to see this again.\n');
+  });
+
+  test('of the status asks the backend only where one is connected, and starts none', async () => {
+    const { backend, connection, texts } = textsOn();
+    await texts.status('');
+    expect(backend.asked).toEqual([]);
+    await connection.open();
+    await texts.status('');
+    expect(backend.asked.map(({ route }) => route)).toEqual(['health', 'encryption']);
+  });
+
+  test('of a conversation is the whole conversation', async () => {
+    const { texts } = textsOn();
+    expect(await texts.conversation('s')).toContain('# A talk');
+  });
+});
