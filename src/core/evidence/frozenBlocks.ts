@@ -1,22 +1,19 @@
 import type { BlockRecord } from '../../protocol/schemas/window.ts';
 import { checkBlocks, type BlockCheck } from './blocks.ts';
-import type { CoreContext } from '../context.ts';
 import type { KvContext } from '../ports/engine.ts';
 import { hashesOf } from '../space/blocksInUse.ts';
 import type { FrozenContext } from './frozenContext.ts';
 
 /** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they cannot be read. */
 export async function checkAndCleanBlocks(
-  core: CoreContext,
-  { engine, kv, manifest }: FrozenContext,
+  { engine, kv, record }: FrozenContext,
   context: KvContext & { readonly isOfThisGeneration: boolean },
   signal: AbortSignal,
 ): Promise<BlockCheck | null> {
   if (kv.blocks.length === 0) return null;
   const location = await engine.locate(context, signal);
   if (!location.reachable) return null;
-  const window = manifest.name;
-  const checksumsOfOthers = (hashes: readonly string[]) => core.store.blocks.checksumsOfOthers(hashes, window);
+  const checksumsOfOthers = (hashes: readonly string[]) => record.checksumsOfOthers(hashes);
   const records = context.isOfThisGeneration
     ? kv.blocks
     : recordsFrom(hashesOf(location), await checksumsOfOthers(hashesOf(location)));
@@ -33,14 +30,13 @@ export async function checkAndCleanBlocks(
  * @returns the hashes of those that are not what was recorded.
  */
 export async function findChanged(
-  core: CoreContext,
-  { engine, manifest }: FrozenContext,
+  { engine, record }: FrozenContext,
   { check, ...context }: KvContext & { readonly check: BlockCheck },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const location = await engine.locate(context, signal);
   if (!location.reachable) return [];
-  const checksumsOfOthers = (hashes: readonly string[]) => core.store.blocks.checksumsOfOthers(hashes, manifest.name);
+  const checksumsOfOthers = (hashes: readonly string[]) => record.checksumsOfOthers(hashes);
   const options = { readAll: true, checksumsOfOthers };
   return (await checkBlocks(engine, location.blocks, check.whole, options, signal)).damaged;
 }

@@ -51,7 +51,7 @@ export async function inspectKv(
   progress('Checking the blocks');
   await hold(kv.blocks.map((block) => block.hash));
   const isOfThisGeneration = salt === 'of-record';
-  const cleaned = await checkAndCleanBlocks(core, request, { ...context, isOfThisGeneration }, signal);
+  const cleaned = await checkAndCleanBlocks(request, { ...context, isOfThisGeneration }, signal);
   progress('Restoring');
   const restored = await engine.restore(context, signal);
   progress('Measuring');
@@ -89,7 +89,7 @@ export async function inspectKv(
   const canary = withPrefixes(whole, prefixes);
   const isUnspoken = kv.canary !== null && canary.result === 'not-run' && reused !== 'rebuilt';
   const foundLate =
-    cleaned && isUnspoken ? await findChanged(core, request, { ...context, check: cleaned }, signal) : [];
+    cleaned && isUnspoken ? await findChanged(request, { ...context, check: cleaned }, signal) : [];
   const check = cleaned && withDamage(cleaned, foundLate);
   const isKnownBad = foundLate.length > 0 || isStillThere(kv, measured);
   const content = isKnownBad ? 'disagreed' : contentEvidence(kv, measured, check, canary);

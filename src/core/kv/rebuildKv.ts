@@ -19,13 +19,13 @@ export interface RebuiltKv {
  */
 export async function rebuildUnderNextSalt(
   core: CoreContext,
-  { engine, ids, manifest, kv, progress }: FrozenContext,
+  { engine, ids, manifest, kv, record, progress }: FrozenContext,
   frozen: Lineage,
   signal: AbortSignal,
 ): Promise<RebuiltKv> {
   progress('Rebuilding from the token ids');
   const lineage = await core.store.lineages.advance(manifest.lineage, frozen.generation);
-  await core.store.windows.replaceKv(manifest.name, { ...kv, unfinishedRepair: lineage.generation });
+  await record.save({ ...kv, unfinishedRepair: lineage.generation });
   const context = { ids, salt: saltOf(frozen) };
   const notes: string[] = [];
   try {

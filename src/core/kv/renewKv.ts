@@ -1,6 +1,5 @@
 import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
-import type { CoreContext } from '../context.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
 import { saltOf } from '../ports/lineages.ts';
 import type { Lineage } from '../ports/lineages.ts';
@@ -26,25 +25,23 @@ export const nothingRenewed = (kv: KvRecord): KvRenewal => ({
 
 /** Records new stat fields of files whose content is unchanged, so that the next thaw need not read them. */
 export async function recordStats(
-  core: CoreContext,
-  { manifest, kv }: FrozenContext,
+  { record, kv }: FrozenContext,
   check: BlockCheck,
 ): Promise<KvRenewal> {
-  const byHash = new Map(check.whole.map((record) => [record.hash, record]));
-  const blocks = kv.blocks.flatMap((record) => byHash.get(record.hash) ?? []);
+  const byHash = new Map(check.whole.map((block) => [block.hash, block]));
+  const blocks = kv.blocks.flatMap(({ hash }) => byHash.get(hash) ?? []);
   const touched = { ...kv, blocks, kvBytes: totalBytes(blocks) };
-  await core.store.windows.replaceKv(manifest.name, touched);
+  await record.save(touched);
   return nothingRenewed(touched);
 }
 
 /** Records the most tokens that the engine reuses of the restored context, so that later thaws are compared with that number. */
 export async function recordFloor(
-  core: CoreContext,
-  { manifest, kv }: FrozenContext,
+  { record, kv }: FrozenContext,
   mostReusable: number,
 ): Promise<KvRenewal> {
   const lowered = { ...kv, mostReusable };
-  await core.store.windows.replaceKv(manifest.name, lowered);
+  await record.save(lowered);
   return nothingRenewed(lowered);
 }
 
@@ -60,8 +57,7 @@ export interface RenewRequest {
 
 /** Seals a window's context and records its KV again, so that the next thaw is compared with KV that exists. */
 export async function renewKv(
-  core: CoreContext,
-  { engine, description, manifest, ids, kv, progress, hold }: FrozenContext,
+  { engine, description, record, ids, kv, progress, hold }: FrozenContext,
   { lineage, plan, known, reusedTokens }: RenewRequest,
   signal: AbortSignal,
 ): Promise<KvRenewal> {
@@ -93,7 +89,7 @@ export async function renewKv(
     prefixCanaries: plan.prefixes === 'still-reused' ? stillReused : sealed.kv.prefixCanaries,
     canaryIsExact: isExact,
   };
-  await core.store.windows.replaceKv(manifest.name, renewed);
+  await record.save(renewed);
   return {
     kv: renewed,
     kvBytesWritten: sealed.kvBytesWritten,

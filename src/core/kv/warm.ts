@@ -39,7 +39,7 @@ export async function warm(core: CoreContext, request: FrozenContext, signal: Ab
   const rebuilt =
     judgement.kind === 'give-up' ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
   const rebuild = rebuilt ? rebuildOf(kv, rebuilt.measured) : 'as-frozen';
-  const renewal = await renewAs(core, request, { judgement, inspection, rebuilt, rebuild, frozenLineage }, signal);
+  const renewal = await renewAs(request, { judgement, inspection, rebuilt, rebuild, frozenLineage }, signal);
   const finding = findingOf(judgement, rebuild, () => isRounded(request, inspection, renewal.kv));
   const told =
     finding === 'rounding' && canary?.result === 'disagreed'
@@ -74,23 +74,22 @@ interface Judged {
 
 /** Makes the window's KV record true again, as judged. */
 async function renewAs(
-  core: CoreContext,
   request: FrozenContext,
   { judgement, inspection, rebuilt, rebuild, frozenLineage }: Judged,
   signal: AbortSignal,
 ): Promise<KvRenewal> {
   const { check, measured } = inspection;
   if (judgement.kind === 'keep')
-    return judgement.record === 'restat' && check ? recordStats(core, request, check) : nothingRenewed(request.kv);
-  if (judgement.kind === 'lower-floor') return recordFloor(core, request, judgement.mostReusable);
+    return judgement.record === 'restat' && check ? recordStats(request, check) : nothingRenewed(request.kv);
+  if (judgement.kind === 'lower-floor') return recordFloor(request, judgement.mostReusable);
   if (judgement.kind === 'renew') {
     const reusedTokens = measured?.reuse.cachedTokens ?? 0;
     const renewal = { lineage: frozenLineage, plan: judgement.plan, known: check?.whole ?? [], reusedTokens };
-    return renewKv(core, request, renewal, signal);
+    return renewKv(request, renewal, signal);
   }
   if (!rebuilt || !isMeasure(rebuild, inspection)) return nothingRenewed(request.kv);
   const renewal = { lineage: rebuilt.lineage, plan: planAfterRebuild, known: [], reusedTokens: 0 };
-  return renewKv(core, request, renewal, signal);
+  return renewKv(request, renewal, signal);
 }
 
 /** Under a fresh salt an engine has nothing to reuse, unless it ignores salts. */

@@ -4,6 +4,7 @@ import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts'
 import type { Progress } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { uncheckedContent } from '../evidence/contentChecks.ts';
+import type { KvRecordPlace } from '../evidence/frozenContext.ts';
 import { mostReusableNotes } from '../evidence/reuse.ts';
 import { decideVerdict, type VerdictEvidence } from '../evidence/verdict.ts';
 import { modelDifference } from '../identity.ts';
@@ -21,6 +22,7 @@ export interface KvRequest {
   readonly manifest: WindowManifest;
   readonly ids: readonly number[];
   readonly kv: KvRecord;
+  readonly record: KvRecordPlace;
   readonly progress: Progress;
   readonly hold: Hold;
 }

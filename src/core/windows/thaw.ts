@@ -10,6 +10,7 @@ import {
 } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
+import type { KvRecordPlace } from '../evidence/frozenContext.ts';
 import { emptyKv } from '../kv/emptyKv.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress, Reporter } from '../ports/reporter.ts';
@@ -79,7 +80,7 @@ async function thawNow(
     const kv = await loadKv(core, manifest, name);
     return bringKvBack(
       core,
-      { engine: core.engines.get(engineSpec), manifest, ids: known, kv, progress, hold },
+      { engine: core.engines.get(engineSpec), manifest, ids: known, kv, record: recordOfWindow(core, name), progress, hold },
       signal,
     );
   };
@@ -138,6 +139,11 @@ async function thawNow(
   });
   return storeReceipt(core, name, receipt);
 }
+
+const recordOfWindow = ({ store }: CoreContext, name: WindowName): KvRecordPlace => ({
+  save: (kv) => store.windows.replaceKv(name, kv),
+  checksumsOfOthers: (hashes) => store.blocks.checksumsOfOthers(hashes, name),
+});
 
 /** The record of the window's KV. Where it is damaged, the thaw takes the next salt, which has no KV, so that the engine computes everything. */
 async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: WindowName): Promise<KvRecord> {
