@@ -64,6 +64,11 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     isPinned: 'reads',
     delete: (_, name) => [window(name)],
   },
+  checkpoints: {
+    get: 'reads',
+    put: 'unseen',
+    delete: 'unseen',
+  },
   blocks: {
     heldByOthers: 'reads',
     checksumsOfOthers: 'reads',

@@ -22,6 +22,7 @@ import { StoreGuard } from './parts/storeGuard.ts';
 import { trashPart } from './parts/trashPart.ts';
 import { windowPart } from './parts/windowPart.ts';
 import { AnswerLogFile } from './records/answerLogFile.ts';
+import { CheckpointFiles } from './records/checkpointFiles.ts';
 import { EngineChoice } from './records/engineChoice.ts';
 import { FreezeIntents } from './records/freezeIntents.ts';
 import { LineageFiles } from './records/lineageFiles.ts';
@@ -54,6 +55,7 @@ export class FileStore implements Store {
   readonly answers: Store['answers'];
   readonly search: Store['search'];
   readonly windows: Store['windows'];
+  readonly checkpoints: Store['checkpoints'];
   readonly blocks: Store['blocks'];
   readonly receipts: Store['receipts'];
   readonly lineages: Store['lineages'];
@@ -116,6 +118,7 @@ export class FileStore implements Store {
     this.answers = guard.part(accesses.answers, new AnswerLogFile(parts));
     this.search = guard.part(accesses.search, search);
     this.windows = guard.part(accesses.windows, windowPart(windows, index, source));
+    this.checkpoints = guard.part(accesses.checkpoints, new CheckpointFiles(parts, sessions));
     this.blocks = guard.part(accesses.blocks, new SharedBlocks(windows, index, source));
     this.receipts = guard.part(accesses.receipts, {
       append: (window, receipt) => windows.appendReceipt(window, receipt),

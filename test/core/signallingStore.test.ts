@@ -92,6 +92,8 @@ describe('signals of the store', () => {
       'messages.append',
       'answers.append',
       'answers.ended',
+      'checkpoints.put',
+      'checkpoints.delete',
       'lineages.create',
       'lineages.advance',
       'prompts.put',

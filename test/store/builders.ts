@@ -3,6 +3,7 @@ import { encodeTokenIds } from '../../src/base/tokenIds.ts';
 import type { SessionQuery } from '../../src/core/ports/sessions.ts';
 import type { WindowQuery } from '../../src/core/ports/windows.ts';
 import type { RecoveryPoint, StoredState } from '../../src/core/ports/states.ts';
+import type { Checkpoint } from '../../src/protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { newSession, type ContextTokens, type Message, type Session } from '../../src/protocol/schemas/session.ts';
 import type { BlockRecord, KvRecord, WindowManifest } from '../../src/protocol/schemas/window.ts';
@@ -112,6 +113,12 @@ export const aReceipt = (overrides: Plain<Partial<Receipt>> = {}): Receipt =>
     at: startTime,
     ...overrides,
   });
+
+export const aCheckpoint = (manifest: Plain<Partial<WindowManifest>> = {}, kv: KvRecord = aKvRecord()): Checkpoint => ({
+  manifest: aManifest({ name: 'auto-s1', ...manifest }),
+  kv,
+  receipt: aReceipt({ operation: 'checkpoint', window: 'auto-s1' }),
+});
 
 export const aState = (overrides: Partial<StoredState> = {}): StoredState => ({
   version: 1,

@@ -1,6 +1,7 @@
 import type { FileStore } from '../../src/store/fileStore.ts';
 import {
   aBlock,
+  aCheckpoint,
   aKvRecord,
   aManifest,
   aMessage,
@@ -36,6 +37,7 @@ export async function fill(store: FileStore): Promise<void> {
   await store.states.addRecoveryPoint(aPoint('00000001'));
   await store.windows.create(aManifest({ name: 'w0', messageIds: ['m1'] }), someIds, aKvRecord());
   await store.receipts.append(windowName('w0'), aReceipt({ window: 'w0' }));
+  await store.checkpoints.put(aCheckpoint());
 }
 
 /** Every operation that changes something of what {@link fill} made. */
@@ -58,6 +60,10 @@ export const operations: Readonly<Record<string, (store: FileStore) => Promise<u
   replaceWindowKv: (store) =>
     store.windows.replaceKv(windowName('w0'), aKvRecord({ blocks: [aBlock('cc')], kvBytes: 1 })),
   appendReceipt: (store) => store.receipts.append(windowName('w0'), aReceipt({ window: 'w0', verdict: 'partial' })),
+  'putCheckpoint of a first one': (store) => store.checkpoints.put(aCheckpoint({ session: 's2' })),
+  'putCheckpoint in place of another': (store) =>
+    store.checkpoints.put(aCheckpoint({}, aKvRecord({ blocks: [aBlock('cc')], kvBytes: 1 }))),
+  deleteCheckpoint: (store) => store.checkpoints.delete(sessionId('s1')),
   pinWindow: (store) => store.windows.setPinned(windowName('w0'), true),
   deleteWindow: (store) => store.windows.delete(windowName('w0')),
   createLineage: (store) => store.lineages.create({ id: lineageId('l2'), salt: 'other', generation: 0 }),
@@ -101,6 +107,7 @@ export async function observe(store: FileStore): Promise<Record<string, unknown>
   }
   for (const id of ['s1', 's2'].map(sessionId)) {
     state[`${id} state`] = await seen(() => store.states.load(id));
+    state[`${id} checkpoint`] = await seen(() => store.checkpoints.get(id));
     state[`${id} recovery points`] = await seen(() => store.states.recoveryPoints(id));
   }
   state['active states'] = await seen(() => store.states.selectedSessions());

@@ -88,8 +88,7 @@ export async function inspectKv(
     isReuseShown && whole.result !== 'disagreed' ? await checkPrefixes(request, context, measured, signal) : null;
   const canary = withPrefixes(whole, prefixes);
   const isUnspoken = kv.canary !== null && canary.result === 'not-run' && reused !== 'rebuilt';
-  const foundLate =
-    cleaned && isUnspoken ? await findChanged(request, { ...context, check: cleaned }, signal) : [];
+  const foundLate = cleaned && isUnspoken ? await findChanged(request, { ...context, check: cleaned }, signal) : [];
   const check = cleaned && withDamage(cleaned, foundLate);
   const isKnownBad = foundLate.length > 0 || isStillThere(kv, measured);
   const content = isKnownBad ? 'disagreed' : contentEvidence(kv, measured, check, canary);

@@ -24,10 +24,7 @@ export const nothingRenewed = (kv: KvRecord): KvRenewal => ({
 });
 
 /** Records new stat fields of files whose content is unchanged, so that the next thaw need not read them. */
-export async function recordStats(
-  { record, kv }: FrozenContext,
-  check: BlockCheck,
-): Promise<KvRenewal> {
+export async function recordStats({ record, kv }: FrozenContext, check: BlockCheck): Promise<KvRenewal> {
   const byHash = new Map(check.whole.map((block) => [block.hash, block]));
   const blocks = kv.blocks.flatMap(({ hash }) => byHash.get(hash) ?? []);
   const touched = { ...kv, blocks, kvBytes: totalBytes(blocks) };
@@ -36,10 +33,7 @@ export async function recordStats(
 }
 
 /** Records the most tokens that the engine reuses of the restored context, so that later thaws are compared with that number. */
-export async function recordFloor(
-  { record, kv }: FrozenContext,
-  mostReusable: number,
-): Promise<KvRenewal> {
+export async function recordFloor({ record, kv }: FrozenContext, mostReusable: number): Promise<KvRenewal> {
   const lowered = { ...kv, mostReusable };
   await record.save(lowered);
   return nothingRenewed(lowered);

@@ -11,7 +11,7 @@ import type { SessionStore } from './sessions.ts';
 import type { SpaceStore } from './space.ts';
 import type { StateStore } from './states.ts';
 import type { TrashStore } from './trash.ts';
-import type { WindowStore } from './windows.ts';
+import type { CheckpointStore, WindowStore } from './windows.ts';
 
 /**
  * The store, in parts: one part an area, and nothing beside the parts, so that a guard or a decorator is one table over parts and methods.
@@ -26,6 +26,8 @@ export interface Store {
   readonly answers: AnswerLog;
   readonly search: MessageSearch;
   readonly windows: WindowStore;
+  /** Of sessions; made without being asked for. */
+  readonly checkpoints: CheckpointStore;
   readonly blocks: BlockRecords;
   readonly receipts: ReceiptStore;
   readonly lineages: LineageStore;

@@ -1,4 +1,5 @@
 import type { ProjectUri, SessionId, WindowName } from '../../protocol/ids.ts';
+import type { Checkpoint } from '../../protocol/schemas/checkpoint.ts';
 import type { KvRecord, WindowManifest, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { Page } from './page.ts';
 
@@ -37,4 +38,16 @@ export interface WindowStore {
   isPinned(name: WindowName): Promise<boolean>;
   /** Moves it to the trash. */
   delete(name: WindowName): Promise<void>;
+}
+
+/** The rolling checkpoints of sessions, at most one each. They are cache: one that is damaged is set aside and counts as none. */
+export interface CheckpointStore {
+  get(session: SessionId): Promise<Checkpoint | null>;
+  /**
+   * Replaces the session's checkpoint: after a crash the earlier or this one is there, whole. The session's log must have the token ids
+   * already, and retains them as long as the checkpoint names them. @throws CwmError SessionNotFound.
+   */
+  put(checkpoint: Checkpoint): Promise<void>;
+  /** Not into the trash. No error where there is none. */
+  delete(session: SessionId): Promise<void>;
 }

@@ -12,22 +12,14 @@ import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import type { RouteInput } from '../../protocol/api.ts';
 import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
-import { deleteContradicted } from '../kv/deleteContradicted.ts';
-import { describeTried } from '../kv/describeTried.ts';
 import { storeReceipt } from './storeReceipt.ts';
-import { requireSameModel } from '../identity.ts';
 import { moveLifecycle, requireOpen } from '../lifecycle.ts';
-import { saltOf } from '../ports/lineages.ts';
+import { rememberKv } from '../space/roomToWrite.ts';
+import type { Hold } from '../space/blocksInUse.ts';
+import { requireSession } from '../session.ts';
+import { withSummary } from './receipts.ts';
+import { sealSession } from './sealSession.ts';
 import { advance, isAtRest, isPaused, settled } from '../turns/machine.ts';
-import type { BlockLocation, EngineDescription } from '../ports/engine.ts';
-import { engineFields, reuseFields, reuseNotes, withSummary } from './receipts.ts';
-import { cutNotes } from '../prompt/cutPrompt.ts';
-import { seal, type Sealed } from '../kv/seal.ts';
-import { hashesOf, type Hold } from '../space/blocksInUse.ts';
-import { expectedKvBytes, recordBytesOf, rememberKv, requireRoom } from '../space/roomToWrite.ts';
-import { sealText } from '../kv/textContext.ts';
-import { activeMessageIds, activeSettings, requireSession } from '../session.ts';
-import { decideVerdict, idsEvidence } from '../evidence/verdict.ts';
 
 interface Wanted {
   readonly operation: 'freeze' | 'checkpoint';
@@ -89,40 +81,11 @@ async function freezeNow(
   if (await core.store.windows.get(name))
     throw new CwmError('WindowExists', `A window named "${name}" exists already.`);
   const engineSpec = wanted.engine ?? session.engine;
-  const engine = core.engines.get(engineSpec);
-  progress('Asking the engine');
-  const engineDescription = await describeTried(engine, signal);
-  requireSameModel(session.model, engineDescription.model);
-  const ids = await core.store.sessions.loadTokens(wanted.session, tokens.sha256);
-  const lineage = await core.store.lineages.get(session.lineage);
-  const messageIds = [...(await activeMessageIds(core, session))];
-  let deleted = 0;
-  const onLocated = async (located: BlockLocation): Promise<void> => {
-    const hashes = hashesOf(located);
-    await hold(hashes);
-    const need = {
-      doing: `To ${operation} session "${session.id}"`,
-      kvBytes: expectedKvBytes(core.space, engineSpec, engineDescription, located),
-      recordBytes: recordBytesOf(ids.length, hashes.length, messageIds.length),
-    };
-    await requireRoom(core.space, need, signal);
-    deleted = await deleteContradicted(core, engine, { lineage: lineage.id, located }, signal);
-  };
-  const sealed =
-    ids.length === 0
-      ? await sealText(engineDescription, tokens, lineage.generation, onLocated)
-      : await seal(
-          {
-            engine,
-            description: engineDescription,
-            context: { ids, salt: saltOf(lineage), handle: null },
-            saltGeneration: lineage.generation,
-            known: null,
-            progress,
-            onLocated,
-          },
-          signal,
-        );
+  const sealed = await sealSession(
+    core,
+    { session, tokens, engineSpec, doing: `To ${operation} session "${session.id}"`, progress, hold },
+    signal,
+  );
   signal.throwIfAborted();
 
   progress('Writing the window');
@@ -133,39 +96,22 @@ async function freezeNow(
       name,
       description,
       tags,
-      session: session.id,
       mode: operation,
-      branch: session.activeBranch,
-      messageIds,
-      parentWindow: session.thawedFrom?.window ?? null,
-      project: session.project,
-      lineage: session.lineage,
-      tokens,
-      model: engineDescription.model,
-      settings: activeSettings(session),
-      engine: engineSpec,
+      ...sealed.manifest,
       createdAt: at,
     },
-    ids,
+    sealed.ids,
     sealed.kv,
   );
   if (operation === 'freeze') await endTurns(core, session, name, at);
-  core.prefill.observe(engineSpec, sealed.measured.reuse);
-  const fields = sealedFields(sealed, engineDescription, tokens);
   const receipt = withSummary({
     operation,
     session: session.id,
     window: name,
-    ...fields,
-    notes: [
-      ...fields.notes,
-      ...cutNotes(tokens.cut),
-      ...deletedNotes(deleted),
-      ...limitNotes,
-      ...rememberKv(core.space, engineSpec, sealed.kv),
-    ],
+    ...sealed.fields,
+    notes: [...sealed.fields.notes, ...limitNotes, ...rememberKv(core.space, engineSpec, sealed.kv)],
     ms: core.clock.elapsedMs() - wanted.startedMs,
-    expectedPrefillMs: core.prefill.expectedMs(engineSpec, ids.length),
+    expectedPrefillMs: core.prefill.expectedMs(engineSpec, sealed.ids.length),
     at,
   });
   return storeReceipt(core, name, receipt);
@@ -202,50 +148,4 @@ async function requireFreezable(
     });
   }
   return { session, tokens: session.tokens };
-}
-
-const deletedNotes = (count: number): string[] =>
-  count === 0
-    ? []
-    : [`Block files that were not what an earlier window recorded were deleted and computed again: ${count}.`];
-
-/** What a seal contributes to its receipt. */
-function sealedFields(sealed: Sealed, description: EngineDescription, tokens: ContextTokens) {
-  const { kv, measured } = sealed;
-  const onDisk = kv.blocks.length > 0 && sealed.blocksMissing === 0;
-  const checksums = kv.blocks.length === 0 ? ('not-run' as const) : ('agreed' as const);
-  const canary = kv.canary ? ('agreed' as const) : ('not-run' as const);
-  return {
-    verdict: decideVerdict({
-      kind: 'request',
-      promptTokens: measured.reuse.promptTokens,
-      cachedTokens: measured.reuse.cachedTokens,
-      cachedTokensFrom: measured.reuse.cachedTokensFrom,
-      blockTokens: description.blockTokens,
-      mostReusable: kv.mostReusable,
-      files: 'whole',
-      // A freeze has no earlier record to compare the content with; later thaws have, where all files are recorded.
-      content: onDisk ? 'checksums' : kv.canary ? 'canary' : 'unchecked',
-      ids: idsEvidence(tokens),
-    }),
-    tier: onDisk ? ('disk' as const) : measured.reuse.tier,
-    tokens: tokens.count,
-    ...reuseFields(measured.reuse, description.blockTokens, kv.mostReusable),
-    content: {
-      checksums,
-      canary,
-      blocksChecked: kv.blocks.length,
-      blocksHashed: kv.blocks.length,
-      blocksDamaged: 0,
-      blocksMissing: sealed.blocksMissing,
-      canaryDifference: sealed.canaryNoise,
-      canaryNoise: sealed.canaryNoise,
-      why: sealed.blocksUnreachable,
-    },
-    repair: 'none' as const,
-    kvBytes: kv.kvBytes,
-    kvBytesWritten: sealed.kvBytesWritten,
-    engine: engineFields(description),
-    notes: [...sealed.notes, ...reuseNotes(measured.reuse), ...description.notices],
-  };
 }

@@ -80,7 +80,15 @@ async function thawNow(
     const kv = await loadKv(core, manifest, name);
     return bringKvBack(
       core,
-      { engine: core.engines.get(engineSpec), manifest, ids: known, kv, record: recordOfWindow(core, name), progress, hold },
+      {
+        engine: core.engines.get(engineSpec),
+        manifest,
+        ids: known,
+        kv,
+        record: recordOfWindow(core, name),
+        progress,
+        hold,
+      },
       signal,
     );
   };

@@ -125,6 +125,7 @@ export class Layout {
 export interface SessionPaths {
   readonly directory: string;
   readonly metadata: string;
+  readonly checkpoint: string;
   readonly messages: string;
   readonly messageIndex: string;
   message(id: MessageId): string;
@@ -138,6 +139,7 @@ export interface SessionPaths {
 export const sessionPaths = (directory: string): SessionPaths => ({
   directory,
   metadata: join(directory, 'metadata.json'),
+  checkpoint: join(directory, 'checkpoint.json'),
   messages: join(directory, 'messages'),
   messageIndex: join(directory, 'message_index.jsonl'),
   message: (id) => join(directory, 'messages', `${fileNameOf(id, parseMessageId)}.json`),

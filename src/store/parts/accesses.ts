@@ -47,6 +47,11 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     isPinned: 'read',
     delete: (name) => ({ window: name }),
   },
+  checkpoints: {
+    get: 'read',
+    put: 'write',
+    delete: 'write',
+  },
   blocks: {
     heldByOthers: 'read',
     checksumsOfOthers: 'read',
