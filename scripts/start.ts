@@ -4,6 +4,8 @@
 //   --headless   ends after the main job
 //   --json       prints the result as one JSON object on stdout (everything else goes to stderr)
 //   --tokens N   how much context; default 8192, with --model 2048
+//   --context PATH, --question TEXT, --chat-template NAME
+//                what the model reads and is asked, and the form of it; default: this repository's files
 //   --model FILE a GGUF file to show it on; default: a generated model, whose text is noise
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,14 +18,20 @@ import { readArguments } from './readArguments.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cli = path.join(root, 'dist', 'cli.js');
-const { values } = readArguments('Usage: npm start [-- [--model FILE.gguf] [--headless [--json]] [--tokens N]]', {
-  options: {
-    headless: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    tokens: { type: 'string' },
-    model: { type: 'string' },
+const { values } = readArguments(
+  'Usage: npm start [-- [--model FILE.gguf] [--headless [--json]] [--tokens N] [--context PATH] [--question TEXT] [--chat-template NAME]]',
+  {
+    options: {
+      headless: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      tokens: { type: 'string' },
+      model: { type: 'string' },
+      context: { type: 'string' },
+      question: { type: 'string' },
+      'chat-template': { type: 'string' },
+    },
   },
-});
+);
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 
@@ -42,22 +50,15 @@ try {
 async function main(): Promise<number> {
   const built = await run([path.join(root, 'esbuild.mjs')], 'to stderr');
   if (built !== 0 || interrupted.signal.aborted) return built;
-  console.error('\nThe main job, on the embedded engine with the files of this repository as the context:\n');
+  const { context } = values;
+  const files = context === undefined ? ['src', 'docs', 'README.md'] : [context];
+  const what = context === undefined ? 'the files of this repository' : path.relative(root, path.resolve(context));
+  console.error(`\nThe main job, on the embedded engine with ${what} as the context:\n`);
+  const asked = (['question', 'chat-template'] as const).flatMap((name) =>
+    values[name] === undefined ? [] : [`--${name}`, values[name]],
+  );
   const json = values.json ? ['--json'] : [];
-  const args = [
-    cli,
-    'demo',
-    'src',
-    'docs',
-    'README.md',
-    '--storage',
-    storage,
-    '--engine',
-    engine,
-    '--tokens',
-    tokens,
-    ...json,
-  ];
+  const args = [cli, 'demo', ...files, '--storage', storage, '--engine', engine, '--tokens', tokens, ...asked, ...json];
   const done = await run(args, 'to stdout');
   if (values.headless || interrupted.signal.aborted) return done;
   if (done !== 0) console.error('\nThe main job did not end as it should; see above. VS Code opens all the same.');

@@ -19,7 +19,12 @@ describe('cwm demo', () => {
   it("N17 shows the promise on the user's own files: backend and engine killed, every token reused, none under another salt", async () => {
     const terminal = new FakeTerminal({ cwd: makeProject() });
     const storage = makeStorage();
-    expect(await runCommandLine(['demo', 'src', '--tokens', '256', '--storage', storage], terminal)).toBe(0);
+    expect(
+      await runCommandLine(
+        ['demo', 'src', '--tokens', '256', '--question', 'Why?', '--chat-template', 'chatml', '--storage', storage],
+        terminal,
+      ),
+    ).toBe(0);
     expect(terminal.stdout).toMatch(/then +backend and model server killed with SIGKILL, then restarted\n/);
     expect(terminal.stdout).toMatch(/next tokens +(\d+) of \1 match an uninterrupted run\n/);
     expect(terminal.stdout).toMatch(/control: another salt +0 tokens reused\n/);

@@ -23,11 +23,20 @@ export const jobTable = (result: MainJobResult): string =>
     ['verdict', `${result.verdict ?? unseen}${result.tier ? `, from ${result.tier}` : ''}`],
   ]);
 
-/** In one line. */
-function answered({ answer }: MainJobResult): [string, string][] {
-  const text = answer?.replaceAll(/\s+/g, ' ').trim() ?? '';
-  if (text === '') return [];
-  return [['its answer', `"${text.length > longestAnswer ? `${text.slice(0, longestAnswer)}…` : text}"`]];
+function answered({ question, answer, answerWithout }: MainJobResult): [string, string][] {
+  if (answer === null || inOneLine(answer) === '') return [];
+  return [
+    ['asked', quoted(question)],
+    ['its answer', quoted(answer)],
+    ...(answerWithout === null ? [] : [['without the context', quoted(answerWithout)] as [string, string]]),
+  ];
+}
+
+const inOneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
+
+function quoted(text: string): string {
+  const line = inOneLine(text);
+  return `"${line.length > longestAnswer ? `${line.slice(0, longestAnswer)}…` : line}"`;
 }
 
 const longestAnswer = 120;

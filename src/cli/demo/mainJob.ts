@@ -16,6 +16,8 @@ export interface MainJobOptions {
   readonly comparedTokens: number;
   /** `embedded`, or `embedded:FILE`: the demo never kills a server of the user. */
   readonly engine: string;
+  /** The message that follows the context. Default: where to begin with a project. */
+  readonly question?: string | undefined;
   readonly onStep: (step: string) => void;
 }
 
@@ -38,12 +40,15 @@ export interface MainJobResult {
   readonly identicalNextTokens: number;
   readonly comparedTokens: number;
   readonly speedup: number | null;
+  readonly question: string;
   /** What the model said after the thaw; null for the generated model, whose text is noise. */
   readonly answer: string | null;
+  /** What it says to the same question without the context. */
+  readonly answerWithout: string | null;
 }
 
 const window = 'demo';
-const question = 'Where would you begin to read this project?';
+const usualQuestion = 'Where would you begin to read this project?';
 /** Files are added whole, so the sum needs some slack to reach the wanted size. */
 const slackTokens = 640;
 
@@ -83,13 +88,16 @@ export async function runMainJob(
   onStep(`Freezing ${primed.promptTokens.toLocaleString('en-US')} tokens`);
   const frozen = await call('freeze', { session: 'demo', window, checkpoint: true }, { signal });
   onStep('Continuing without interruption, for comparison');
+  const { question = usualQuestion } = options;
   const turn = { text: question, maxTokens: options.comparedTokens };
   const uninterrupted = await call('send', { session: 'demo', ...turn }, { signal });
 
   onStep('Killing backend and model server, and restarting them');
   await killProcesses(client, signal);
   await call('createSession', { id: 'warm-up', engine }, { signal });
-  await call('send', { session: 'warm-up', text: 'Hello', maxTokens: 1 }, { signal });
+  // The generated model takes its time for tokens that nobody can read.
+  const warmUp = engine === 'embedded' ? { text: 'Hello', maxTokens: 1 } : turn;
+  const without = await call('send', { session: 'warm-up', ...warmUp }, { signal });
 
   onStep('Thawing');
   const thawed = await call('thaw', { window }, { signal });
@@ -116,7 +124,9 @@ export async function runMainJob(
     identicalNextTokens: identical,
     comparedTokens: uninterrupted.outputIds.length,
     speedup: control.timeToFirstTokenMs === null ? null : control.timeToFirstTokenMs / thawed.ms,
+    question,
     answer: engine === 'embedded' ? null : continued.text,
+    answerWithout: engine === 'embedded' ? null : without.text,
   };
 }
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { backendClient } from '../../../client/connectBackend.ts';
 import type { Perform } from '../../action.ts';
-import { wholeNumber } from '../../arguments.ts';
+import { embeddedFlags } from '../../../protocol/settings/embeddedFlags.ts';
+import { notEmpty, wholeNumber } from '../../arguments.ts';
 import { jobTable } from '../../demo/jobTable.ts';
 import { keptItsPromise, runMainJob, type MainJobResult } from '../../demo/mainJob.ts';
 import { exitCodes } from '../../failure.ts';
@@ -17,6 +18,8 @@ const comparedTokens = 32;
 interface DemoOptions {
   readonly storage?: string;
   readonly tokens: number;
+  readonly question?: string;
+  readonly chatTemplate?: string;
 }
 
 export function registerDemo(program: Command, perform: Perform): void {
@@ -24,11 +27,13 @@ export function registerDemo(program: Command, perform: Perform): void {
     .description('freeze real files, kill backend and model server, thaw, and measure what was reused')
     .argument('[paths...]', 'files and folders to use as context', ['.'])
     .option('--tokens <n>', 'size of the context, in tokens', wholeNumber(64), defaultTokens)
-    .action((paths: string[], { tokens, ...common }: DemoOptions) =>
-      perform(common, async (run) => {
+    .option('--question <text>', 'what to ask the model after the context', notEmpty)
+    .option('--chat-template <name>', `embedded model server: ${embeddedFlags['chat-template']}`, notEmpty)
+    .action((paths: string[], options: DemoOptions) =>
+      perform(options, async (run) => {
         // Commander gives an option that the program also takes to the program, wherever it stands on the line.
-        const isChosen = (common.storage ?? program.opts<CommonOptions>().storage) !== undefined;
-        const result = await demonstrate(run, !isChosen, paths, tokens);
+        const isChosen = (options.storage ?? program.opts<CommonOptions>().storage) !== undefined;
+        const result = await demonstrate(run, !isChosen, paths, options);
         run.print(result, jobTable);
         return keptItsPromise(result) ? exitCodes.ok : exitCodes.failed;
       }),
@@ -36,9 +41,15 @@ export function registerDemo(program: Command, perform: Perform): void {
 }
 
 /** Uses a temporary storage directory unless the user names one, so that the demo leaves the user's data alone. */
-async function demonstrate(run: Run, isTemporary: boolean, paths: string[], tokens: number): Promise<MainJobResult> {
+async function demonstrate(
+  run: Run,
+  isTemporary: boolean,
+  paths: string[],
+  { tokens, question, chatTemplate }: DemoOptions,
+): Promise<MainJobResult> {
   const storage = isTemporary ? await mkdtemp(join(tmpdir(), 'cwm-demo-')) : run.storage;
-  const client = backendClient({ storage, kind: 'cli', start: run.backendStart });
+  const args = chatTemplate === undefined ? [] : ['--embedded-chat-template', chatTemplate];
+  const client = backendClient({ storage, kind: 'cli', start: { ...run.backendStart, args } });
   const progress = run.terminal.isWatched && !run.json ? new ProgressLine(run.terminal, 'Starting') : null;
   try {
     return await runMainJob(
@@ -47,6 +58,7 @@ async function demonstrate(run: Run, isTemporary: boolean, paths: string[], toke
         paths,
         cwd: run.terminal.cwd,
         tokens,
+        question,
         comparedTokens,
         engine: run.engine ?? 'embedded',
         onStep: (step) => (progress ? progress.show(step) : run.terminal.err(`${step} …\n`)),
