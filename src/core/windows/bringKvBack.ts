@@ -1,5 +1,6 @@
 import { isCwmError, isEngineFailure, toCwmError, type CwmError } from '../../protocol/errors.ts';
 import type { NextMessage, Receipt, Verdict } from '../../protocol/schemas/receipt.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
@@ -20,6 +21,8 @@ import { engineFields, reuseFields, reuseNotes } from './receipts.ts';
 export interface KvRequest {
   readonly engine: Engine;
   readonly manifest: WindowManifest;
+  /** Of the window, none of them lost. */
+  readonly messages: readonly Message[];
   readonly ids: readonly number[];
   readonly kv: KvRecord;
   readonly record: KvRecordPlace;
@@ -99,11 +102,13 @@ async function warmAndWeigh(
 ): Promise<{ readonly warmed: Warmed; readonly nextMessage: NextMessage | null }> {
   if (request.ids.length === 0) return { warmed: await warmText(core, request, signal), nextMessage: null };
   const unneeded = new AbortController();
+  // First, so that its requests leave first.
+  const warming = warm(core, request, signal);
   const weighing = weighNext(core, request, AbortSignal.any([signal, unneeded.signal]));
   // Where the KV cannot be loaded, nobody asks what became of it.
   weighing.catch(() => undefined);
   try {
-    const warmed = await warm(core, request, signal);
+    const warmed = await warming;
     return { warmed, nextMessage: reusing.includes(warmed.verdict) ? await weighing : null };
   } finally {
     unneeded.abort();
@@ -114,11 +119,10 @@ async function warmAndWeigh(
 /** Only the user's information: nothing that goes wrong with it costs the thaw. */
 async function weighNext(
   core: CoreContext,
-  { engine, manifest, ids, description }: DescribedRequest,
+  { engine, manifest, messages: old, ids, description }: DescribedRequest,
   signal: AbortSignal,
 ): Promise<NextMessage | null> {
   try {
-    const old = await core.store.messages.load(manifest.session, manifest.messageIds);
     const frozen = { system: promptText(manifest), ids, tokens: manifest.tokens, old };
     return await weighNextMessage(engine, description, frozen, core.continueFrom, signal);
   } catch (error) {

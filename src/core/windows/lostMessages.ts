@@ -2,16 +2,25 @@ import type { Message } from '../../protocol/schemas/session.ts';
 import type { WindowManifest } from '../../protocol/schemas/window.ts';
 import type { CoreContext } from '../context.ts';
 
+/** A window's conversation as it can be read now. */
+export interface ReadMessages {
+  /** All of them, stand-ins included. */
+  readonly messages: readonly Message[];
+  /** Those in place of messages that were lost since the window was frozen. */
+  readonly standIns: readonly Message[];
+}
+
 /**
- * Stand-ins for the window's messages that are lost. A stand-in that an earlier thaw stored counts, unless the window was frozen later:
- * then its token ids are those of the stand-in. A clone is as old as the window that it was made of, which may be gone.
+ * Reads the window's messages. A stand-in that an earlier thaw stored counts as lost, unless the window was frozen later: then its token
+ * ids are those of the stand-in. A clone is as old as the window that it was made of, which may be gone.
  */
-export async function lostSince(
+export async function readMessages(
   core: CoreContext,
   { session, messageIds, createdAt, mode }: WindowManifest,
-): Promise<Message[]> {
+): Promise<ReadMessages> {
   const messages = await core.store.messages.loadOrStandIns(session, messageIds);
-  return messages.filter(({ lost }) => lost !== undefined && (lost > createdAt || mode === 'clone'));
+  const isLost = ({ lost }: Message): boolean => lost !== undefined && (lost > createdAt || mode === 'clone');
+  return { messages, standIns: messages.filter(isLost) };
 }
 
 /** What a receipt says of them. */

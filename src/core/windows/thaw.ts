@@ -18,7 +18,7 @@ import type { CoreContext } from '../context.ts';
 import { storeReceipt } from './storeReceipt.ts';
 import { moveLifecycle } from '../lifecycle.ts';
 import { bringKvBack, type Outcome } from './bringKvBack.ts';
-import { lostSince } from './lostMessages.ts';
+import { readMessages } from './lostMessages.ts';
 import { notAsked, withoutIds, withoutLineage, withoutManifest, withoutMessages } from './openedWithoutKv.ts';
 import { withSummary } from './receipts.ts';
 import { findWindow, type FoundWindow } from './damagedManifest.ts';
@@ -74,7 +74,7 @@ async function thawNow(
   const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
   // Damaged token ids leave the text, which needs none.
   const ids = damage === null ? await nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null;
-  const standIns = await lostSince(core, manifest);
+  const { messages, standIns } = await readMessages(core, manifest);
   const engineSpec = input.engine ?? manifest.engine;
   const bringBackNow = async (known: readonly number[]): Promise<Outcome> => {
     const kv = await loadKv(core, manifest, name);
@@ -83,6 +83,7 @@ async function thawNow(
       {
         engine: core.engines.get(engineSpec),
         manifest,
+        messages,
         ids: known,
         kv,
         record: recordOfWindow(core, name),

@@ -8,6 +8,8 @@ interface SlotContent {
   readonly salt: string;
   /** It came from a file, and no turn has built on it since: whether it is sound may not be known yet. */
   readonly isFromFile: boolean;
+  /** The next request is the one that it was restored for. */
+  readonly isAwaited?: true;
 }
 
 /** How a request must treat the content of its slot. */
@@ -61,6 +63,11 @@ export class HomeSlot {
   /** Finds an idle slot. When all are busy, the server lets our request wait for its turn. */
   async find(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number> {
     const home = this.#slot !== null && !this.#unfit.has(this.#slot) ? this.#slot : null;
+    if (home !== null && this.#content?.isAwaited) {
+      // No other slot has it, so whether this one is idle changes nothing. Only once: later it may be busy for long.
+      this.#content = { salt: this.#content.salt, isFromFile: true };
+      return home;
+    }
     let idle = await idleSlots(link, server, signal);
     for (const pauseMs of home === null ? [] : leavingPausesMs) {
       if (idle.includes(home as number)) break;
@@ -109,12 +116,12 @@ export class HomeSlot {
   /** The slot was filled from a file. */
   filledFromFile(salt: string): void {
     this.#knownSalts.add(salt);
-    this.#content = { salt, isFromFile: true };
+    this.#content = { salt, isFromFile: true, isAwaited: true };
   }
 
   /** A turn was built on what the slot holds, so it had been found sound; or nothing of the file was left. */
   noLongerFromFile(): void {
-    if (this.#content) this.#content = { ...this.#content, isFromFile: false };
+    if (this.#content) this.#content = { salt: this.#content.salt, isFromFile: false };
   }
 
   /** The slot is empty, or its content is unknown. */
