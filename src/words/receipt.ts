@@ -107,7 +107,7 @@ function costRows(receipt: Receipt): Row[] {
   return [
     ['Repair', ofWord(repairWords, receipt.repair) ?? receipt.repair],
     ['KV on disk', bytesOrNull(kvBytes)],
-    ['KV written', bytesOrNull(kvBytesWritten)],
+    ['KV written now', bytesOrNull(kvBytesWritten)],
     ['Time to first token', timeToFirstTokenMs === null ? null : formatDuration(timeToFirstTokenMs)],
     took,
     ['Time without KV', expectedPrefillMs === null ? null : `about ${formatDuration(expectedPrefillMs)}`],

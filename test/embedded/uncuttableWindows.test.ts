@@ -73,6 +73,10 @@ describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('windows of %s', (ar
     expect(kvFiles('.state').length).toBeGreaterThan(0);
     expect(frozen.verdict).toBe('proven');
     expect(frozen.kvBytes).toBe(kvBytes());
+    const notes = frozen.notes.join(' ');
+    expect(notes).not.toContain('the rest lasts only as long');
+    // A recurrent model has states alone, so that nothing beside blocks has to be explained.
+    expect(notes.includes('of whole states beside')).toBe(architecture !== 'mamba');
     await restart();
     const thawed = await cwm.thaw({ window: 'w', session: 't' }, never);
     expect(thawed).toMatchObject({ verdict: 'proven', tier: 'disk', kvBytes: frozen.kvBytes });

@@ -27,7 +27,7 @@ describe('documents', () => {
         Canary                 agreed (difference 0 nats, noise of the model server 0 nats)
         Repair                 none was needed
         KV on disk             12.6 MB
-        KV written             0 B
+        KV written now         0 B
         Time to first token    46 ms
         Whole operation        120 ms
         Time without KV        about 4.2 s

@@ -14,6 +14,8 @@ export interface ProbeEvidence {
   readonly size: ProbeSize;
   /** By the server's own account. */
   readonly toldBlockTokens: number | null;
+  /** The model's state cannot be cut at a token, so that reuse begins only where a whole state was stored. Default: not known. */
+  readonly cannotCut?: boolean;
   /** Known beforehand to share KV across salts, and why. */
   readonly sharedBecause: string | null;
   /** The part that is to blame when a salt has no effect. */
@@ -112,8 +114,12 @@ function blockSize(evidence: ProbeEvidence): { items: Capability[]; blockTokens:
   const seen = obstacle(evidence) === null ? grainOf(tried) : null;
   const item = (state: Capability['state'], found: string): Capability[] => [capability('block-size', state, found)];
   const told = size.isAssumed ? null : toldBlockTokens;
+  if (told !== null && evidence.cannotCut) {
+    const found = `${inTokens(told)}, as the server tells. This model's state cannot be cut at a token, so a context is reused from where a turn or a freeze ended, not from each block.`;
+    return { items: item('yes', found), blockTokens: told };
+  }
   if (told !== null && seen !== null && told !== seen) {
-    const found = `The server tells ${told} tokens, but what it reuses comes in steps of ${seen}.`;
+    const found = `The server tells ${inTokens(told)}, but what it reused came in multiples of ${inTokens(seen)}.`;
     return { items: item('unknown', found), blockTokens: seen };
   }
   const tokens = seen ?? told;

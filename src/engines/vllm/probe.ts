@@ -96,7 +96,14 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
     whyNotStored: kind === 'embedded' && identity.blockDir !== null && files.state === 'no' ? files.found : null,
   };
   const remedies = remediesOf(kind);
-  const judged = judgeReuse({ tried, size, toldBlockTokens, ...connectorSharing(tier), remedies });
+  const judged = judgeReuse({
+    tried,
+    size,
+    toldBlockTokens,
+    cannotCut: kind === 'embedded' && identity.blockFiles !== 'rows',
+    ...connectorSharing(tier),
+    remedies,
+  });
   const items = [
     ready,
     ...judged.items,

@@ -1,3 +1,4 @@
+import { formatBytes } from '../../base/format.ts';
 import type { BlockLocation, KvContext } from '../../core/ports/engine.ts';
 import type { Sleep } from '../http/timing.ts';
 import type { BlockStore } from './blocks/blockStore.ts';
@@ -105,11 +106,24 @@ export function persistNotes(location: BlockLocation, written: number | null | '
     return [`Whether the KV is on disk was not seen (${location.why}); ${seen}.`];
   }
   const missing = countMissing(location);
-  if (missing === 0) return [];
+  const states = stateNotes(location);
+  if (missing === 0) return states;
   const all = location.blocks.length;
   return [
+    ...states,
     missing === all
       ? `None of the ${all} blocks appeared on disk: the KV lasts only as long as the engine keeps it in memory.`
       : `${all - missing} of ${all} blocks are on disk; the rest lasts only as long as the engine keeps it in memory.`,
+  ];
+}
+
+/** Why a window's KV is larger than its blocks. */
+function stateNotes(location: BlockLocation): string[] {
+  const blocks = location.reachable ? location.blocks : [];
+  const besides = blocks.map(({ stat }) => stat?.besideBytes ?? 0).filter((bytes) => bytes > 0);
+  if (besides.length === 0) return [];
+  const bytes = besides.reduce((sum, one) => sum + one, 0);
+  return [
+    `The KV on disk has ${formatBytes(bytes)} of whole states beside ${besides.length} of its ${blocks.length} blocks: this model's state cannot be cut at a token, so one is stored where a turn or a freeze ended.`,
   ];
 }

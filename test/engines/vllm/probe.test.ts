@@ -262,7 +262,7 @@ describe('what a probe finds', () => {
       'the block size is told too small',
       { toldBlockTokens: '8' },
       { 'block-size': 'unknown', reuse: 'yes' },
-      ['block-size', 'The server tells 8 tokens, but what it reuses comes in steps of 16.'],
+      ['block-size', 'The server tells 8 tokens, but what it reused came in multiples of 16 tokens.'],
     ],
     [
       'it is no vLLM and shows nothing',

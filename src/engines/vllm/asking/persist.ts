@@ -39,6 +39,8 @@ export async function persistContext(
   const { reuse, before, after } = completed;
   const others = reuse.promptTokens === context.ids.length ? [] : [otherTokens(reuse, context)];
   const nudge = async (): Promise<void> => {
+    // One token would take the place of the context in its memory.
+    if (server.identity.description.kind === 'embedded') return;
     await complete({ ...context, ids: context.ids.slice(0, 1) });
   };
   const options = { sleep, patienceMs, nudge };
