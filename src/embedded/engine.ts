@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { EngineCounters, type TokenSource } from './engineCounters.ts';
 import type { PrefixCache, Prompt } from './kv/prefixCache.ts';
 import { OperationFailedError, WorkerLostError, type Llama } from './worker/llamaProcess.ts';
 import type { LlamaSupervisor } from './worker/llamaSupervisor.ts';
 import { chooseCandidate, logprobAt, sampledCandidates, type SamplingOptions } from './worker/sampling.ts';
 import { TurnQueue } from './turnQueue.ts';
-import type { NextToken } from './worker/workerProtocol.ts';
+import type { NextToken, Within } from './worker/workerProtocol.ts';
 
 export interface GenerationRequest {
   readonly promptIds: readonly number[];
@@ -15,6 +16,8 @@ export interface GenerationRequest {
   readonly sampling: SamplingOptions;
   /** How many alternatives to each token are to be named; null for none and no log-probabilities at all. */
   readonly topLogprobs: number | null;
+  /** JSON schema that the answer follows. It has no log-probabilities then. Default: none. */
+  readonly schema?: object | null;
   /** Tokens that end the answer; such a token is the answer's last one. */
   readonly endIds: ReadonlySet<number>;
 }
@@ -63,6 +66,7 @@ interface PromptRest {
   readonly places: readonly number[];
   /** Number of alternatives to the token after the prompt. */
   readonly candidates: number;
+  readonly within: Within | undefined;
 }
 
 /**
@@ -127,7 +131,8 @@ export class EmbeddedEngine {
     this.#count(request, reused);
     const storesLater = cache.canCut(llama) && (ids.length - reused.tokens) * largeShare < ids.length;
     const places = storesLater ? [] : this.#placesToStore(llama, ids.length);
-    const rest = { from: reused.tokens, places, candidates: candidatesFor(request) };
+    const within = withinOf(request);
+    const rest = { from: reused.tokens, places, candidates: candidatesFor(request), within };
     let next = await this.#evaluatePrompt(llama, prompt, rest, signal);
     let isWhole = true;
     try {
@@ -137,13 +142,16 @@ export class EmbeddedEngine {
         const repeated = said[step];
         const token = repeated === undefined ? tokenOf(next, request, step) : null;
         const id = token?.id ?? repeated ?? 0;
+        // The grammar's place in the text moved with the token that was drawn.
+        if (within && next?.greedyId !== id)
+          throw new OperationFailedError('llama.cpp drew another token the second time.');
         if (token) {
           said.push(id);
           this.counters.generatedTokens++;
           yield token;
         }
         if (request.endIds.has(id) || step + 1 >= request.maxTokens) return;
-        next = await cache.evaluate(llama, [id], candidatesFor(request));
+        next = await cache.evaluate(llama, [id], candidatesFor(request), within);
       }
     } catch (error) {
       // After any error but an abort, nobody knows what the sequence holds.
@@ -159,7 +167,7 @@ export class EmbeddedEngine {
   async #evaluatePrompt(
     llama: Llama,
     prompt: Prompt,
-    { from, places, candidates }: PromptRest,
+    { from, places, candidates, within }: PromptRest,
     signal: AbortSignal,
   ): Promise<NextToken | null> {
     const { batchTokens, cache } = this.#options;
@@ -170,7 +178,7 @@ export class EmbeddedEngine {
       signal.throwIfAborted();
       const boundary = (Math.floor(at / batchTokens) + 1) * batchTokens;
       const end = at < tail ? Math.min(boundary, tail) : ids.length;
-      next = await cache.evaluate(llama, ids.slice(at, end), end === ids.length ? candidates : null);
+      next = await cache.evaluate(llama, ids.slice(at, end), end === ids.length ? candidates : null, within);
       if (places.includes(end)) await this.#storeBlocks(llama, prompt, end);
       at = end;
     }
@@ -211,6 +219,10 @@ export class EmbeddedEngine {
 function unlessLost(error: unknown): void {
   if (!(error instanceof WorkerLostError)) throw error;
 }
+
+/** A key of its own for each try: a try that failed left the grammar in the middle. */
+const withinOf = ({ schema, sampling }: GenerationRequest): Within | undefined =>
+  schema ? { key: randomUUID(), schema, ...sampling } : undefined;
 
 /** Number of candidates to ask llama.cpp for: none when only the greedy token is wanted. */
 function candidatesFor({ sampling, topLogprobs }: GenerationRequest): number {

@@ -86,6 +86,8 @@ export class FakeEngine implements Engine {
   toolCalls: (readonly ToolCall[])[] = [];
   /** Tools that the requests offered, by name. */
   readonly offered: (readonly string[])[] = [];
+  /** What they asked of the answer; left out: the model decides. */
+  readonly choices: (string | undefined)[] = [];
   calls: string[] = [];
   takesTokenIds = true;
   noToolsWhy: string | undefined;
@@ -155,6 +157,7 @@ export class FakeEngine implements Engine {
     ];
     const reuse = this.#compute(promptIds, request.salt);
     onPiece({ promptIds: this.givesIds ? promptIds : undefined });
+    this.choices.push(request.toolChoice);
     this.offered.push((request.tools ?? []).map(({ name }) => name));
     const toolCalls = request.addGenerationPrompt ? this.toolCalls.shift() : undefined;
     if (toolCalls) return this.#callTools(toolCalls, promptIds, reuse, onPiece);

@@ -79,6 +79,8 @@ export interface GenerateRequest {
   readonly promptIds?: readonly number[];
   /** Tools that the answer may call. Not together with `promptIds`. Default: none. */
   readonly tools?: readonly ToolDefinition[];
+  /** `auto`: the model decides; `required`: the answer is a call; else the name of the tool that it calls. Default `auto`. */
+  readonly toolChoice?: string | undefined;
   /** Of an answer to `promptIds`, whose reasoning the server leaves in its text. Default `text`. */
   readonly reasoning?: ReasoningForm;
 }

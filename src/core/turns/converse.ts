@@ -21,6 +21,8 @@ import { beginAnswer } from './turns.ts';
 export interface Conversing {
   readonly sampling: Pick<GenerateOptions, 'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed'>;
   readonly continueFrom: ContinueFrom | undefined;
+  /** Of the first answer; after it, the model decides. Default `auto`. */
+  readonly toolChoice?: string | undefined;
   readonly reporter: Reporter;
 }
 
@@ -49,7 +51,8 @@ export async function converse(
   let { added, inPool, round } = from;
   const toolNotes: string[] = [];
   for (;;) {
-    const found = await toolsOf(core, turn, signal).catch(async (error: unknown) => {
+    const toolChoice = round === from.round ? conversing.toolChoice : undefined;
+    const found = await toolsOf(core, turn, toolChoice, signal).catch(async (error: unknown) => {
       await endFailedTurn(core, turn, error);
       throw error;
     });
@@ -57,7 +60,7 @@ export async function converse(
     const { blank, generated } = await answerOnce(
       core,
       turn,
-      { added, inPool, tools: found.tools },
+      { added, inPool, tools: found.tools, toolChoice },
       conversing,
       signal,
     );
@@ -87,24 +90,53 @@ export async function converse(
   }
 }
 
+interface FoundTools {
+  readonly tools: readonly Tool[];
+  readonly notes: readonly string[];
+}
+
+/** @throws CwmError InvalidParameter where a call is asked for that cannot be. */
 async function toolsOf(
   core: CoreContext,
   { session, description }: Turn,
+  toolChoice: string | undefined,
   signal: AbortSignal,
-): Promise<{ readonly tools: readonly Tool[]; readonly notes: readonly string[] }> {
+): Promise<FoundTools> {
   const { noToolsWhy } = description;
-  if (session.settings?.tools && noToolsWhy !== undefined) return { tools: [], notes: [noToolsWhy] };
-  return session.settings?.tools ? core.tools.list(session.project, signal) : { tools: [], notes: [] };
+  const found: FoundTools = !session.settings?.tools
+    ? { tools: [], notes: [] }
+    : noToolsWhy !== undefined
+      ? { tools: [], notes: [noToolsWhy] }
+      : await core.tools.list(session.project, signal);
+  requireChoice(found, toolChoice);
+  return found;
+}
+
+function requireChoice({ tools, notes }: FoundTools, toolChoice: string | undefined): void {
+  if (toolChoice === undefined || toolChoice === 'auto') return;
+  if (tools.length === 0) {
+    throw new CwmError(
+      'InvalidParameter',
+      `The answer cannot call a tool: the model is offered none. ${notes.join(' ')}`.trim(),
+      {
+        hint: 'Give the session tools ("cwm session set --tools auto-loop").',
+      },
+    );
+  }
+  if (toolChoice === 'required' || tools.some(({ name }) => name === toolChoice)) return;
+  const names = tools.map(({ name }) => name).join(', ');
+  throw new CwmError('InvalidParameter', `There is no tool "${toolChoice}". There are: ${names}.`);
 }
 
 interface Asked extends Omit<Standing, 'round'> {
   readonly tools: readonly Tool[];
+  readonly toolChoice: string | undefined;
 }
 
 async function answerOnce(
   core: CoreContext,
   turn: Turn,
-  { added, inPool, tools }: Asked,
+  { added, inPool, tools, toolChoice }: Asked,
   { sampling, continueFrom, reporter }: Conversing,
   signal: AbortSignal,
 ): Promise<{ readonly blank: Message; readonly generated: Generated }> {
@@ -112,7 +144,7 @@ async function answerOnce(
   const blank = newMessage(core, [...turn.messages, ...added], 'assistant', { type: 'text', text: '' });
   await beginAnswer(core, turn, inPool ? null : question, blank);
   reporter.begun(blank.id);
-  const options = { ...sampling, continueFrom, reporter, tools, addGenerationPrompt: true };
+  const options = { ...sampling, continueFrom, reporter, tools, toolChoice, addGenerationPrompt: true };
   try {
     return { blank, generated: await generate(core, turn, added, options, signal) };
   } catch (error) {

@@ -14,7 +14,7 @@ import { movePhase, tokensBefore, type Turn } from './turn.ts';
 
 export interface GenerateOptions extends Pick<
   GenerateRequest,
-  'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed' | 'tools' | 'addGenerationPrompt'
+  'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed' | 'tools' | 'toolChoice' | 'addGenerationPrompt'
 > {
   /** Hears the answer's pieces. Default: only its whole text is wanted. */
   readonly reporter?: Reporter | undefined;

@@ -36,7 +36,7 @@ export async function send(
   );
 }
 
-type AnswerInput = Pick<RouteInput<'send'>, 'maxTokens' | 'temperature' | 'continueFrom' | 'engine'>;
+type AnswerInput = Pick<RouteInput<'send'>, 'maxTokens' | 'temperature' | 'continueFrom' | 'toolChoice' | 'engine'>;
 
 interface Asked {
   readonly text: string;
@@ -56,7 +56,7 @@ export async function answer(
   reporter: Reporter,
 ): Promise<SendResult> {
   const started = core.clock.elapsedMs();
-  const { continueFrom } = input;
+  const { continueFrom, toolChoice } = input;
   const sampling = samplingOf(session, requireSampling(input));
   const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
   const question =
@@ -70,7 +70,7 @@ export async function answer(
     core,
     turn,
     { added: [question], inPool: asked !== undefined, round: 1 },
-    { sampling, continueFrom, reporter },
+    { sampling, continueFrom, toolChoice, reporter },
     signal,
   );
   return { ...said, fromVersion: session.version, ms: core.clock.elapsedMs() - started };

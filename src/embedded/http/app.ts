@@ -153,7 +153,8 @@ export function buildApp(options: AppOptions): Hono {
   ): Promise<Response> {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, context.req.raw.signal]);
-    const detokenize = (lists: readonly (readonly number[])[]) => tokenizer.texts(lists, false);
+    const showsSpecial = request.skip_special_tokens === false;
+    const detokenize = (lists: readonly (readonly number[])[]) => tokenizer.texts(lists, showsSpecial);
     const asIds = request.return_tokens_as_token_ids === true;
     const answer: GeneratedAnswer = {
       shape,

@@ -1,7 +1,8 @@
 import type { ChosenTemplate } from '../model/chooseTemplate.ts';
 import type { ModelInfo } from '../worker/workerProtocol.ts';
 import { ApiError } from './apiError.ts';
-import type { RequestMessage, TemplateFields } from './requests.ts';
+import type { TemplateFields } from './requests.ts';
+import { oneCallEach, withPlainContent, withReadArguments } from './templateMessages.ts';
 
 /** Renders chats. */
 export class ChatTemplate {
@@ -21,22 +22,31 @@ export class ChatTemplate {
     if ((request.chat_template ?? null) !== null) {
       throw new ApiError(400, "Only the model's own chat template is used.");
     }
-    const messages = request.messages.map(withPlainContent);
-    const render = (more: object): string =>
+    const messages = request.messages.map(withPlainContent).map(withReadArguments);
+    const render = (more: object, given: readonly object[] = messages): string =>
       this.#chosen.template.render({
         bos_token: this.#info.bosText,
         eos_token: this.#info.eosText,
         ...request.chat_template_kwargs,
         ...more,
-        messages,
+        messages: given,
         add_generation_prompt: request.add_generation_prompt ?? true,
       });
     try {
       const { tools } = request;
-      if (!tools || tools.length === 0) return render({});
-      const text = render({ tools });
+      const whole = (more: object): string => {
+        try {
+          return render(more);
+        } catch (error) {
+          const split = oneCallEach(messages);
+          if (split.length === messages.length) throw error;
+          return render(more, split);
+        }
+      };
+      if (!tools || tools.length === 0) return whole({});
+      const text = whole({ tools });
       // A template that has no place for tools leaves them out without a word.
-      if (text === render({}))
+      if (text === whole({}))
         throw new ApiError(400, "This model's chat template takes no tools, so the model cannot call any.");
       return text;
     } catch (error) {
@@ -45,16 +55,4 @@ export class ChatTemplate {
       throw new ApiError(400, `The chat template cannot render these messages: ${reason}`);
     }
   }
-}
-
-/** Text parts become one text. @throws ApiError 400 for parts that are no text. */
-function withPlainContent(message: RequestMessage): object {
-  const { content } = message;
-  if (!Array.isArray(content)) return { ...message, content: content ?? '' };
-  const texts = content.map(({ type, text }) => {
-    if (type !== 'text' || typeof text !== 'string')
-      throw new ApiError(400, `Content of type "${type}" is not supported.`);
-    return text;
-  });
-  return { ...message, content: texts.join('\n') };
 }

@@ -38,6 +38,7 @@ export async function* generateText(
   let cachedTokens = 0;
   let generated = 0;
   let isCounted = false;
+  const json = request.schema ? new WholeJson() : null;
   try {
     for await (const event of engine.generate(request, signal)) {
       if (event.type === 'prompt') {
@@ -48,12 +49,10 @@ export async function* generateText(
       const isLast = event.isEnd || generated === request.maxTokens;
       let text = event.isEnd ? '' : stops.push(await stream.push(event.id));
       if (isLast) text += stops.push(await stream.end());
-      const finish = finishOf(
-        stops.found,
-        event.isEnd && namedEndIds.has(event.id) ? event.id : null,
-        event.isEnd,
-        isLast,
-      );
+      // A grammar allows white space behind its text, without an end.
+      const isWhole = json?.isWholeWith(text) ?? false;
+      const named = event.isEnd && namedEndIds.has(event.id) ? event.id : null;
+      const finish = finishOf(stops.found, named, event.isEnd || isWhole, isLast);
       if (finish && stops.found === null) text += stops.end();
       if (finish) {
         finishedRequests[finish.reason]++;
@@ -68,6 +67,22 @@ export async function* generateText(
     throw error;
   } finally {
     if (!isCounted) finishedRequests.abort++;
+  }
+}
+
+/** Says when a text that arrives in pieces has become an object or a list of JSON. */
+class WholeJson {
+  #text = '';
+
+  isWholeWith(piece: string): boolean {
+    this.#text += piece;
+    if (!/[}\]]\s*$/.test(piece)) return false;
+    try {
+      JSON.parse(this.#text);
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 

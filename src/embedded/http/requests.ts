@@ -22,6 +22,14 @@ const generationFields = {
   stream_options: optional(z.object({ include_usage: optional(z.boolean()) })),
   return_token_ids: optional(z.boolean()),
   return_tokens_as_token_ids: optional(z.boolean()),
+  /** False shows special tokens in the text. Default true. */
+  skip_special_tokens: optional(z.boolean()),
+  response_format: optional(
+    z.object({
+      type: z.string(),
+      json_schema: optional(z.object({ schema: optional(z.record(z.string(), z.unknown())) })),
+    }),
+  ),
   cache_salt: optional(z.string()),
   n: optional(z.number()),
   echo: optional(z.boolean()),
@@ -87,6 +95,12 @@ export function parseRequest<Schema extends z.ZodMiniType>(schema: Schema, body:
   throw new ApiError(400, `The request is not valid${where}: ${issue?.message ?? 'it is not an object'}.`);
 }
 
+/** The JSON schema that the answer follows; null for none. */
+export function schemaOf({ response_format: format }: Pick<GenerationFields, 'response_format'>): object | null {
+  if (format?.type === 'json_object') return { type: 'object' };
+  return format?.type === 'json_schema' ? (format.json_schema?.schema ?? {}) : null;
+}
+
 /** @throws ApiError 400 for features that this engine lacks and must not ignore. */
 export function refuseUnsupported(request: GenerationFields & { readonly suffix?: string | null | undefined }): void {
   const refuse = (what: string): never => {
@@ -97,6 +111,9 @@ export function refuseUnsupported(request: GenerationFields & { readonly suffix?
   if ((request.prompt_logprobs ?? null) !== null) refuse('`prompt_logprobs`');
   if ((request.truncate_prompt_tokens ?? null) !== null) refuse('`truncate_prompt_tokens`');
   if ((request.suffix ?? null) !== null) refuse('`suffix`');
+  const { response_format: format } = request;
+  if (format && format.type !== 'text' && format.type !== 'json_schema' && format.type !== 'json_object')
+    refuse(`\`response_format\` of type "${format.type}"`);
   if (request.cache_salt === '') {
     throw new ApiError(400, "Parameter 'cache_salt' must be a non-empty string if provided.");
   }

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { EngineModel } from '../engineModel.ts';
 import { ApiError } from './apiError.ts';
 import type { TextRequest } from './generateText.ts';
-import type { GenerationFields } from './requests.ts';
+import { schemaOf, type GenerationFields } from './requests.ts';
 
 /** vLLM's default, and its limit of alternatives. */
 const defaultTemperature = 1;
@@ -47,6 +47,8 @@ export function textRequest(
   if (topLogprobs !== null && topLogprobs > maxLogprobs) {
     throw new ApiError(400, `Requested ${topLogprobs} logprobs, which is more than the ${maxLogprobs} allowed.`);
   }
+  const schema = schemaOf(request);
+  if (schema && topLogprobs !== null) throw new ApiError(400, 'An answer of a schema has no logprobs.');
   const stops = request.stop ?? [];
   return {
     promptIds,
@@ -58,6 +60,7 @@ export function textRequest(
       seed: request.seed ?? randomInt(2 ** 31),
     },
     topLogprobs,
+    schema,
     endIds: new Set([...(request.ignore_eos === true ? [] : endIds), ...(request.stop_token_ids ?? [])]),
     stopStrings: [...(typeof stops === 'string' ? [stops] : stops), ...moreStops],
   };

@@ -1,7 +1,7 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { TokenSource } from '../engineCounters.ts';
 import { OperationFailedError, WorkerLostError, type Llama } from '../worker/llamaProcess.ts';
-import type { NextToken } from '../worker/workerProtocol.ts';
+import type { NextToken, Within } from '../worker/workerProtocol.ts';
 import type { DiskCache } from './diskCache.ts';
 
 /** The facts that decide which KV may be reused. */
@@ -75,8 +75,13 @@ export class PrefixCache {
   }
 
   /** Appends tokens to the sequence. */
-  async evaluate(llama: Llama, ids: readonly number[], candidates: number | null): Promise<NextToken | null> {
-    const next = await llama.call('evaluate', { ids: Uint32Array.from(ids), candidates });
+  async evaluate(
+    llama: Llama,
+    ids: readonly number[],
+    candidates: number | null,
+    within?: Within,
+  ): Promise<NextToken | null> {
+    const next = await llama.call('evaluate', { ids: Uint32Array.from(ids), candidates, ...(within && { within }) });
     this.#live?.ids.push(...ids);
     return next;
   }

@@ -1,9 +1,17 @@
-import type { ControlledEvaluateInputItem, LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp';
+import type {
+  ControlledEvaluateInputItem,
+  LlamaContextSequence,
+  LlamaGrammarEvaluationState,
+  LlamaModel,
+  Token,
+} from 'node-llama-cpp';
 import { candidatesOf, scoresOf } from './candidates.ts';
+import { gbnfSchema } from './gbnfSchema.ts';
 import { loadModel, StartError } from './loadModel.ts';
 import type {
   ModelInfo,
   NextToken,
+  Within,
   WorkerConfig,
   WorkerOperations,
   WorkerReply,
@@ -25,7 +33,10 @@ const operations: { [Name in keyof WorkerOperations]: (input: Parameters<WorkerO
   tokenize: ({ text, specialTokens }) => Uint32Array.from(openModel().tokenize(text, specialTokens)),
   detokenize: ({ lists, specialTokens }) =>
     lists.map((ids) => openModel().detokenize([...ids] as Token[], specialTokens)),
-  evaluate: ({ ids, candidates }) => evaluate([...ids] as Token[], candidates),
+  evaluate: ({ ids, candidates, within }) =>
+    within && candidates !== null
+      ? evaluateWithin([...ids] as Token[], within)
+      : evaluate([...ids] as Token[], candidates),
   truncate: async ({ length }) => {
     const { nextTokenIndex } = openSequence();
     if (length === 0) await openSequence().clearHistory();
@@ -93,6 +104,24 @@ async function evaluate(ids: readonly Token[], candidates: number | null): Promi
   if (!wanted) return { greedyId: next.token, candidates: null };
   givesLogits &&= next.logits !== undefined;
   return { greedyId: next.token, candidates: candidatesOf(next, candidates) };
+}
+
+/** Where the answer stands whose text a grammar decides on. */
+let grammarState: { readonly key: string; readonly state: LlamaGrammarEvaluationState } | null = null;
+
+async function evaluateWithin(ids: readonly Token[], within: Within): Promise<NextToken> {
+  const { key, schema, temperature, topP, seed } = within;
+  if (grammarState?.key !== key) {
+    const { LlamaGrammarEvaluationState } = await import('node-llama-cpp');
+    const grammar = await openModel().llama.createGrammarForJsonSchema(gbnfSchema(schema));
+    grammarState = { key, state: new LlamaGrammarEvaluationState({ model: openModel(), grammar }) };
+  }
+  const drawing = { temperature, topP, topK: 0, seed, yieldEogToken: true };
+  const steps = openSequence().evaluate([...ids], { ...drawing, grammarEvaluationState: grammarState.state });
+  const { value } = await steps.next();
+  await steps.return();
+  if (value === undefined) throw new Error('llama.cpp gave no next token within the grammar.');
+  return { greedyId: value, candidates: null };
 }
 
 async function answer(request: WorkerRequest): Promise<WorkerReply> {

@@ -64,14 +64,32 @@ export interface NextToken {
   readonly candidates: Candidates | null;
 }
 
+/** A grammar that the next tokens must follow. Its place in the text moves with each token that it gives. */
+export interface Within {
+  /** Of one answer: another key begins at the beginning of the grammar. */
+  readonly key: string;
+  /** JSON schema of the text. */
+  readonly schema: object;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: number;
+}
+
 /** Operations of the llama.cpp process; it does one at a time, except for the two that need no context. */
 export interface WorkerOperations {
   start(config: WorkerConfig): ModelInfo;
   tokenize(request: { readonly text: string; readonly specialTokens: boolean }): Uint32Array;
   /** One text for each list of ids. */
   detokenize(request: { readonly lists: readonly Uint32Array[]; readonly specialTokens: boolean }): string[];
-  /** Appends tokens. With `candidates` not null it also says what comes next: 0 for the greedy token alone. */
-  evaluate(request: { readonly ids: Uint32Array; readonly candidates: number | null }): NextToken | null;
+  /**
+   * Appends tokens. With `candidates` not null it also says what comes next: 0 for the greedy token alone. With `within`, that is the token
+   * that llama.cpp draws within the grammar, whatever the number of candidates.
+   */
+  evaluate(request: {
+    readonly ids: Uint32Array;
+    readonly candidates: number | null;
+    readonly within?: Within;
+  }): NextToken | null;
   /** Forgets everything from position `length` on; gives the length it now has. */
   truncate(request: { readonly length: number }): number;
   /** Writes the sequence's state file. */

@@ -1,10 +1,15 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
-import type { ChatMessage } from '../../core/ports/engine.ts';
+import type { ChatMessage, GenerateRequest } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import type { Link } from '../http/link.ts';
-import { openAiMessages } from '../../core/ports/openAiMessages.ts';
+import { wireMessages } from '../toolCalls/wireMessages.ts';
+import { wireTools } from '../toolCalls/toolWire.ts';
+import { noToolsInTemplate } from './serverIdentity.ts';
 import type { PromptTokens } from './promptTokens.ts';
 import { post } from './tokenizing.ts';
 import { templateSchema } from './wire.ts';
+
+type Rendered = Pick<GenerateRequest, 'messages' | 'addGenerationPrompt' | 'tools'>;
 
 /** Two continuations of a conversation that differ in their first token. */
 const continuations = ['Yes, please.', '2 + 2'] as const;
@@ -22,12 +27,13 @@ interface Renderer {
  */
 export async function chatPromptIds(
   { link, prompts }: Renderer,
-  messages: readonly ChatMessage[],
-  addGenerationPrompt: boolean,
+  { messages, addGenerationPrompt, tools = [] }: Rendered,
   signal: AbortSignal,
 ): Promise<readonly number[]> {
-  const idsOf = async (rendered: readonly ChatMessage[], opens: boolean): Promise<readonly number[]> =>
-    prompts.of(link, await renderText(link, rendered, opens, signal), signal);
+  const idsOf = async (rendered: readonly ChatMessage[], opens: boolean): Promise<readonly number[]> => {
+    const given = { messages: rendered, addGenerationPrompt: opens, tools };
+    return prompts.of(link, await renderText(link, given, signal), signal);
+  };
   if (addGenerationPrompt || messages.at(-1)?.role !== 'assistant') return idsOf(messages, addGenerationPrompt);
   const [one, other] = await Promise.all(
     continuations.map((content) => idsOf([...messages, { role: 'user', content }], false)),
@@ -35,14 +41,20 @@ export async function chatPromptIds(
   return one?.slice(0, commonPrefixLength(one, other ?? [])) ?? [];
 }
 
+/** @throws CwmError EngineRejected where the template leaves the tools out without a word. */
 async function renderText(
   link: Link,
-  messages: readonly ChatMessage[],
-  addGenerationPrompt: boolean,
+  { messages, addGenerationPrompt, tools = [] }: Rendered,
   signal: AbortSignal,
 ): Promise<string> {
-  const body = { messages: openAiMessages(messages), add_generation_prompt: addGenerationPrompt };
-  return (await link.json(post('/apply-template', body), templateSchema, signal)).value.prompt;
+  const render = async (more: object): Promise<string> => {
+    const body = { messages: wireMessages(messages), add_generation_prompt: addGenerationPrompt, ...more };
+    return (await link.json(post('/apply-template', body), templateSchema, signal)).value.prompt;
+  };
+  if (tools.length === 0) return render({});
+  const [text, without] = await Promise.all([render(wireTools(tools)), render({})]);
+  if (text === without) throw new CwmError('EngineRejected', noToolsInTemplate);
+  return text;
 }
 
 /** A prompt with pictures, in the form of llama-server: the text has a mark in the place of each. */
@@ -55,14 +67,13 @@ export interface PicturePrompt {
 /** Null where the messages have no picture, so that ids are the prompt. */
 export async function picturePrompt(
   link: Link,
-  messages: readonly ChatMessage[],
-  addGenerationPrompt: boolean,
+  rendered: Rendered,
   signal: AbortSignal,
 ): Promise<PicturePrompt | null> {
-  const pictures = messages.flatMap(({ media = [] }) => media);
+  const pictures = rendered.messages.flatMap(({ media = [] }) => media);
   if (pictures.length === 0) return null;
   return {
-    prompt_string: await renderText(link, messages, addGenerationPrompt, signal),
+    prompt_string: await renderText(link, rendered, signal),
     multimodal_data: pictures.map(({ data = '' }) => data),
   };
 }

@@ -2,6 +2,7 @@ import type { GenerateRequest, Generation, OnPiece } from '../../core/ports/engi
 import { isCwmError } from '../../protocol/errors.ts';
 import type { Link } from '../http/link.ts';
 import { idsAgree } from '../idsAgree.ts';
+import { TextCalls } from '../toolCalls/textCalls.ts';
 import { chatPromptIds, picturePrompt } from './chatPrompt.ts';
 import { weigh } from './completion.ts';
 import type { HomeSlot } from './homeSlot.ts';
@@ -28,26 +29,28 @@ export async function generateText(
   signal: AbortSignal,
 ): Promise<Generation> {
   const { link, server } = place;
-  const { messages, addGenerationPrompt } = request;
-  const pictures = await picturePrompt(link, messages, addGenerationPrompt, signal);
-  const promptIds = pictures
-    ? []
-    : (request.promptIds ?? (await chatPromptIds({ link, prompts }, messages, addGenerationPrompt, signal)));
+  const { tools = [] } = request;
+  const pictures = await picturePrompt(link, request, signal);
+  const promptIds = pictures ? [] : (request.promptIds ?? (await chatPromptIds({ link, prompts }, request, signal)));
   if (!pictures) requireRoom(promptIds.length, server);
   const use = await requests.enter(place, request.salt, signal);
   onPiece({ promptIds });
+  const found = tools.length === 0 ? null : new TextCalls(tools.map(({ name }) => name));
+  const hear: OnPiece = (piece) => onPiece(found ? { ...piece, ...found.push(piece.text ?? '') } : piece);
   const answer = await readText(
-    { link, request: streamRequest(pictures ?? promptIds, request, use), use, onPiece, elapsedMs },
+    { link, request: streamRequest(pictures ?? promptIds, request, use), use, onPiece: hear, elapsedMs },
     signal,
   );
+  if (found) onPiece(found.end());
   home.noLongerFromFile();
-  const { text, finishReason, timings } = answer;
+  const { finishReason, timings } = answer;
+  const said = found ? saidBesides(found) : { text: answer.text };
   const sentTokens = pictures ? (timings?.cache_n ?? 0) + (timings?.prompt_n ?? 0) : promptIds.length;
   const reuse = weigh({ ...answer, sentTokens, isFromFile: use.isFromFile });
-  if (pictures) return { text, promptIds: [], outputIds: [], idsSource: 'tokenize', finishReason, reuse };
+  if (pictures) return { ...said, promptIds: [], outputIds: [], idsSource: 'tokenize', finishReason, reuse };
   const outputIds = await idsOfText(link, answer, signal);
   return {
-    text,
+    ...said,
     promptIds,
     outputIds: outputIds ?? (await retokenize(link, answer, signal)),
     idsSource: outputIds ? 'engine' : 'tokenize',
@@ -55,6 +58,12 @@ export async function generateText(
     reuse,
   };
 }
+
+const saidBesides = ({ told, calls, reasoning }: TextCalls): Pick<Generation, 'text' | 'reasoning' | 'toolCalls'> => ({
+  text: calls.length === 0 ? told : told.trimEnd(),
+  reasoning,
+  toolCalls: calls,
+});
 
 /** The ids that came with an answer; null where some are missing, or they are those of another text. */
 async function idsOfText(link: Link, answer: StreamedText, signal: AbortSignal): Promise<readonly number[] | null> {

@@ -122,7 +122,7 @@ export class LlamaServerEngine implements Engine {
     signal: AbortSignal,
   ): Promise<readonly number[]> {
     return this.#links.use(signal, (link, signal) =>
-      chatPromptIds({ link, prompts: this.#prompts }, messages, addGenerationPrompt, signal),
+      chatPromptIds({ link, prompts: this.#prompts }, { messages, addGenerationPrompt }, signal),
     );
   }
 

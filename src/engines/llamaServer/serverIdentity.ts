@@ -82,8 +82,7 @@ export async function identifyServer(
     description: {
       kind: 'llama-server',
       takesTokenIds: true,
-      noToolsWhy:
-        'The model is offered no tools: with llama-server, they do not work yet. Use vLLM or the embedded engine.',
+      ...(props.value.chat_template_caps?.supports_tools === false && { noToolsWhy: noToolsInTemplate }),
       takesPictures: props.value.modalities?.vision ?? false,
       version: readVersion(props.value),
       model: {
@@ -102,7 +101,19 @@ export async function identifyServer(
   };
 }
 
-const pickProps = ({ total_slots, default_generation_settings, model_path, build_info, modalities }: Props) => [
+/** What the user should know where tools would not reach the model. */
+export const noToolsInTemplate =
+  "This model's chat template takes no tools, so the model is offered none. Start llama-server with --chat-template-file and a template that does.";
+
+const pickProps = ({
+  total_slots,
+  default_generation_settings,
+  model_path,
+  build_info,
+  modalities,
+  chat_template_caps,
+}: Props) => [
+  chat_template_caps?.supports_tools,
   total_slots,
   default_generation_settings.n_ctx,
   model_path,

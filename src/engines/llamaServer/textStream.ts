@@ -5,6 +5,8 @@ import type { StreamEvent } from '../http/events.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { parseJson } from '../http/parseJson.ts';
 import { streamFailure } from '../http/streamFailure.ts';
+import { callSchema } from '../toolCalls/callSchema.ts';
+import { callMarks } from '../toolCalls/textCalls.ts';
 import type { PicturePrompt } from './chatPrompt.ts';
 import { checkSlot } from './completion.ts';
 import type { SlotUse } from './homeSlot.ts';
@@ -18,7 +20,7 @@ const path = '/completion';
  */
 export const streamRequest = (
   prompt: readonly number[] | PicturePrompt,
-  { maxTokens, temperature, topP, stop, seed }: GenerateRequest,
+  { maxTokens, temperature, topP, stop, seed, tools = [], toolChoice = 'auto' }: GenerateRequest,
   { slot, reuse }: SlotUse,
 ): LinkRequest => ({
   method: 'POST',
@@ -34,6 +36,9 @@ export const streamRequest = (
     ...(topP !== undefined && { top_p: topP }),
     ...(stop && stop.length > 0 && { stop }),
     ...(seed !== undefined && { seed }),
+    // The server hides tokens like "[TOOL_CALLS]" in texts, but for those that it is told to show.
+    ...(tools.length > 0 && { preserved_tokens: callMarks }),
+    ...(tools.length > 0 && toolChoice !== 'auto' && { json_schema: callSchema(tools, toolChoice) }),
     stream: true,
     return_tokens: true,
   },

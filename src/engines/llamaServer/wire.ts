@@ -32,6 +32,8 @@ export const propsSchema = z.object({
   build_info: maybe(z.string()),
   /** Missing in builds before pictures. */
   modalities: maybe(z.object({ vision: maybe(z.boolean()) })),
+  /** Missing in builds before 2026. */
+  chat_template_caps: maybe(z.object({ supports_tools: maybe(z.boolean()) })),
 });
 export type Props = z.infer<typeof propsSchema>;
 

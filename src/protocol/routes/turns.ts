@@ -46,6 +46,11 @@ export const turnShapes = () =>
         temperature: z.optional(z.number()),
         /** `template` renders the whole conversation again, this time. Default: as the backend is set. */
         continueFrom: z.optional(z.enum(continueFromChoices)),
+        /**
+         * `required`: the answer begins with a tool call; else the name of the tool that it calls. Engines that can have the arguments follow
+         * their schema. Default `auto`: the model decides.
+         */
+        toolChoice: z.optional(text),
         ...onEngine,
       }),
       output: sendResultSchema,

@@ -266,3 +266,24 @@ describe('bad tools and bad calls', () => {
     expect((await ask()).text).toBe('fine');
   });
 });
+
+describe('a call that must come', () => {
+  test('is asked of the first answer only; behind its result, the model decides', async () => {
+    await sessionWith({ policy: 'auto-approve' });
+    fixture.engine.toolCalls = [[call('read_file')]];
+    await fixture.cwm.send({ session: 's', text: 'Go.', toolChoice: 'read_file' }, never());
+    expect(fixture.engine.choices).toEqual(['read_file', undefined]);
+  });
+
+  test.each([
+    ['fly_to_moon', 'There is no tool "fly_to_moon". There are: book_room'],
+    ['required', 'the model is offered none'],
+  ])('%s is refused where it cannot be, and the session is as before', async (toolChoice, told) => {
+    if (toolChoice === 'required') await fixture.cwm.createSession({ id: 's' });
+    else await sessionWith({ policy: 'manual' });
+    const sent = fixture.cwm.send({ session: 's', text: 'Go.', toolChoice }, never());
+    await expect(sent).rejects.toThrow(told);
+    expect(await session()).toMatchObject({ phase: 'Idle', draft: 'Go.' });
+    expect(fixture.engine.offered).toEqual([]);
+  });
+});

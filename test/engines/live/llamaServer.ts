@@ -19,6 +19,8 @@ export interface LlamaServerStart {
   readonly threads?: number;
   /** The model id that `/v1/models` tells. Default: the file's name. */
   readonly servedName?: string;
+  /** File with a Jinja template. Default: the model's own, or ChatML. */
+  readonly chatTemplate?: string;
   readonly apiKey?: string;
   /** The type of its KV. Default: f16. */
   readonly cacheType?: 'f16' | 'q8_0';

@@ -50,6 +50,8 @@ export interface VllmStart {
   readonly apiKey?: string;
   /** Where it publishes events about its KV blocks, as `ipc:///PATH`: nothing else on the machine may read them. Default: nowhere. */
   readonly eventsEndpoint?: string;
+  /** File with a Jinja template that lists tools in Hermes' form; the server then tells calls apart. Default: the tokenizer's own, and no tools. */
+  readonly toolTemplate?: string;
 }
 
 const defaultHostTierBytes = 256 * 2 ** 20;
@@ -112,6 +114,12 @@ function serverArguments(start: VllmStart, port: number, engineId: string): stri
     '--enable-prompt-tokens-details': promptTokensDetails,
     '--disable-log-stats': !logStats,
     '--enable-per-request-metrics': perRequestMetrics,
+    '--chat-template': start.toolTemplate,
+    '--enable-auto-tool-choice': start.toolTemplate !== undefined,
+    '--tool-call-parser': start.toolTemplate && 'hermes',
+    // A model of random weights would write spaces for ever.
+    '--structured-outputs-config':
+      start.toolTemplate && JSON.stringify({ backend: 'xgrammar', disable_any_whitespace: true }),
     '--kv-transfer-config': transfer && JSON.stringify(transfer),
     '--kv-events-config': start.eventsEndpoint && JSON.stringify(eventsConfig(start.eventsEndpoint)),
   };

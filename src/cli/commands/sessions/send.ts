@@ -12,6 +12,7 @@ interface SendOptions {
   readonly temperature?: number;
   readonly rerender?: boolean;
   readonly image?: readonly string[];
+  readonly tool?: string;
 }
 
 export function registerSend(program: Command, perform: Perform): void {
@@ -26,14 +27,20 @@ export function registerSend(program: Command, perform: Perform): void {
       '--rerender',
       'render the whole conversation with the chat template again instead of continuing from its token ids',
     )
+    .option('--tool <name>', 'tool that the answer must call; "required" is any tool')
     .action(
-      (session: string, given: string, { maxTokens, temperature, rerender, image = [], ...common }: SendOptions) =>
+      (
+        session: string,
+        given: string,
+        { maxTokens, temperature, rerender, image = [], tool, ...common }: SendOptions,
+      ) =>
         perform(common, async (run) => {
           const text = given === '-' ? await run.terminal.readStdin() : given;
           const images = await Promise.all(image.map((file) => readPicture(absolutePath(file, run.terminal.cwd))));
           const more = {
             ...(images.length > 0 && { images }),
             ...(rerender && { continueFrom: 'template' as const }),
+            ...(tool !== undefined && { toolChoice: tool }),
           };
           await streamAnswer(run, 'send', { session, text, maxTokens, temperature, ...more, ...run.onEngine });
         }),

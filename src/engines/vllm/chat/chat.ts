@@ -3,7 +3,7 @@ import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
 import { CwmError, isCwmError } from '../../../protocol/errors.ts';
 import { checkAnswer, quoted } from '../../http/body.ts';
 import type { StreamEvent } from '../../http/events.ts';
-import { StreamedCalls } from '../../http/toolWire.ts';
+import { StreamedCalls } from '../../toolCalls/toolWire.ts';
 import type { Link, LinkRequest } from '../../http/link.ts';
 import { parseJson } from '../../http/parseJson.ts';
 import { streamFailure } from '../../http/streamFailure.ts';

@@ -1,7 +1,8 @@
 import type { GenerateRequest } from '../../../core/ports/engine.ts';
-import { wireTools } from '../../http/toolWire.ts';
+import { callSchema } from '../../toolCalls/callSchema.ts';
+import { wireToolChoice, wireTools } from '../../toolCalls/toolWire.ts';
 import type { LinkRequest } from '../../http/link.ts';
-import { openAiMessages } from '../../../core/ports/openAiMessages.ts';
+import { wireMessages } from '../../toolCalls/wireMessages.ts';
 
 /**
  * A request for one answer to a conversation, with every field that any server uses; `Dialect` leaves out the fields that this one refuses.
@@ -13,8 +14,9 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
   wrongAnswer: 'EngineFailed',
   body: {
     model,
-    messages: openAiMessages(request.messages),
+    messages: wireMessages(request.messages),
     ...wireTools(request.tools),
+    ...wireToolChoice(request),
     max_tokens: request.maxTokens,
     temperature: request.temperature,
     ...drawing(request, []),
@@ -25,6 +27,18 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
     stream_options: { include_usage: true },
   },
 });
+
+/** The same for a server that renders tools but knows nothing of calls: it shows their marks, and a call that must come is JSON of a schema. */
+export function textCallsRequest(model: string, request: GenerateRequest): LinkRequest {
+  const { tools = [], toolChoice = 'auto' } = request;
+  const sent = chatRequest(model, { ...request, toolChoice: 'auto' });
+  const schema = toolChoice === 'auto' ? null : callSchema(tools, toolChoice);
+  const more = {
+    skip_special_tokens: false,
+    ...(schema && { response_format: { type: 'json_schema', json_schema: { name: 'call', schema } } }),
+  };
+  return { ...sent, body: { ...(sent.body as object), ...more } };
+}
 
 /**
  * A request for one answer to exact token ids, which no chat template changes.

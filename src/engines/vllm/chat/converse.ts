@@ -3,10 +3,10 @@ import { isCwmError } from '../../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../../http/link.ts';
 import { roomForAnswer } from './answerRoom.ts';
 import { readChat, type ChatAnswer } from './chat.ts';
-import { chatRequest, idsRequest } from './chatRequest.ts';
+import { chatRequest, idsRequest, textCallsRequest } from './chatRequest.ts';
 import type { Dialect } from '../dialect.ts';
 import { ReasoningSplitter } from './reasoningSplitter.ts';
-import { TextCalls } from './textCalls.ts';
+import { TextCalls } from '../../toolCalls/textCalls.ts';
 import { tokenizeChat } from './tokenize.ts';
 
 export interface Conversing {
@@ -63,20 +63,20 @@ async function ask(
   const read = (fitting: LinkRequest, hear: OnPiece): Promise<ChatAnswer> =>
     readChat(link, fitting, hear, elapsedMs, signal);
   if (!promptIds) {
-    const sent = chatRequest(model, request);
     const tools = request.tools ?? [];
-    if (!leavesCallsInText || tools.length === 0)
+    if (!leavesCallsInText || tools.length === 0) {
+      const sent = chatRequest(model, request);
       return { answer: await dialect.ask(sent, (fitting) => read(fitting, onPiece)), request };
+    }
+    const sent = textCallsRequest(model, request);
     const found = new TextCalls(tools.map(({ name }) => name));
     const answer = await dialect.ask(sent, (fitting) =>
-      read(fitting, (piece) => onPiece({ ...piece, text: found.push(piece.text ?? '') })),
+      read(fitting, (piece) => onPiece({ ...piece, ...found.push(piece.text ?? '') })),
     );
-    const { rest, calls } = found.end();
-    if (rest !== '') onPiece({ text: rest });
-    if (calls.length === 0) return { answer, request };
-    const shown = calls.map(({ name, arguments: given }) => `${name} ${given}`);
-    onPiece({ toolCall: shown.join('\n') });
-    return { answer: { ...answer, text: found.told.trimEnd(), toolCalls: calls }, request };
+    onPiece(found.end());
+    const { calls, told, reasoning } = found;
+    const text = calls.length === 0 ? told : told.trimEnd();
+    return { answer: { ...answer, text, reasoning: answer.reasoning + reasoning, toolCalls: calls }, request };
   }
   const splitter = new ReasoningSplitter(request.reasoning ?? 'text');
   let text = '';

@@ -2,7 +2,7 @@ import type { ChatMessage, GenerateRequest, Generation } from '../../../core/por
 import { idsAgree } from '../../idsAgree.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { Link } from '../../http/link.ts';
-import { openAiMessages } from '../../../core/ports/openAiMessages.ts';
+import { wireMessages } from '../../toolCalls/wireMessages.ts';
 import { detokenizeSchema, tokenizeSchema } from '../wire.ts';
 
 /** The ids of these messages under the server's chat template. The server computes nothing for it, and vLLM needs no API key. */
@@ -13,7 +13,7 @@ export async function tokenizeChat(
   addGenerationPrompt: boolean,
   signal: AbortSignal,
 ): Promise<readonly number[]> {
-  return ask(link, { model, messages: openAiMessages(messages), add_generation_prompt: addGenerationPrompt }, signal);
+  return ask(link, { model, messages: wireMessages(messages), add_generation_prompt: addGenerationPrompt }, signal);
 }
 
 /**

@@ -16,6 +16,9 @@ params.cpuparams.n_threads = params.cpuparams_batch.n_threads = start["threads"]
 params.endpoint_slots = params.endpoint_metrics = params.endpoint_props = True
 if "slotDir" in start:
     params.slot_save_path = os.path.join(start["slotDir"], "")  # the server appends the file's name to it as it is
+if "chatTemplate" in start:
+    with open(start["chatTemplate"], encoding="utf-8") as template:
+        params.chat_template = template.read()
 if "servedName" in start:
     params.model_alias = {start["servedName"]}
 if "cacheType" in start:

@@ -1,5 +1,14 @@
+import type { GenerateRequest } from '../../core/ports/engine.ts';
 import type { ToolDefinition } from '../../core/ports/tools.ts';
 import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
+
+/** Where a schema names arguments and does not speak of others, a model that must write a call would invent some. */
+export function closedSchema(schema: ToolDefinition['inputSchema']): object {
+  const { properties, additionalProperties } = schema;
+  return properties === undefined || additionalProperties !== undefined
+    ? schema
+    : { ...schema, additionalProperties: false };
+}
 
 export const wireTools = (tools: readonly ToolDefinition[] | undefined): { readonly tools?: object[] } =>
   tools === undefined || tools.length === 0
@@ -7,9 +16,18 @@ export const wireTools = (tools: readonly ToolDefinition[] | undefined): { reado
     : {
         tools: tools.map(({ name, description, inputSchema }) => ({
           type: 'function',
-          function: { name, description, parameters: inputSchema },
+          function: { name, description, parameters: closedSchema(inputSchema) },
         })),
       };
+
+/** Where the answer must be a call. The server then has the arguments follow their schema. */
+export const wireToolChoice = ({
+  tools = [],
+  toolChoice = 'auto',
+}: GenerateRequest): { readonly tool_choice?: unknown } =>
+  tools.length === 0 || toolChoice === 'auto'
+    ? {}
+    : { tool_choice: toolChoice === 'required' ? toolChoice : { type: 'function', function: { name: toolChoice } } };
 
 /** Collects the tool calls of an answer, whose pieces come one by one and in any order of calls. */
 export class StreamedCalls {

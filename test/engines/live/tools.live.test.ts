@@ -1,0 +1,107 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import { afterEach, expect, test } from 'vitest';
+
+import { composeServices } from '../../../src/backend/compose.ts';
+import { startBackend } from '../../../src/backend/runningBackend.ts';
+import { BackendClient } from '../../../src/client/backendClient.ts';
+import { findBackend } from '../../../src/client/findBackend.ts';
+import { noteFigure } from './figures.ts';
+import { gemmaModel } from './gemmaModel.ts';
+import { startLlamaServer } from './llamaServer.ts';
+import { vllmModel } from './vllmModel.ts';
+import { startVllm } from './vllmServer.ts';
+
+const never = new AbortController().signal;
+const template = join(import.meta.dirname, '..', 'toolCalls', 'templates', 'hermes.jinja');
+const cleanUps: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'cwm-tools-'));
+  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The whole backend over its socket, with a public MCP server that nobody here wrote. */
+async function product(embeddedArgs: readonly string[] = []): Promise<BackendClient> {
+  const storage = await temporaryFolder();
+  const require = createRequire(import.meta.url);
+  const program = require.resolve('@modelcontextprotocol/server-everything/package.json');
+  const { bin } = require(program) as { bin: Record<string, string> };
+  const all = { command: process.execPath, args: [join(dirname(program), Object.values(bin)[0] ?? '')] };
+  await writeFile(join(storage, 'mcp.json'), JSON.stringify({ servers: { all } }));
+  const options = { defaultEngine: null, embeddedArgs, ratePerMinute: null };
+  const backend = await startBackend({ storage, idleMs: 0, graceMs: 0 }, composeServices(options));
+  if (!backend) throw new Error('The storage directory is taken.');
+  cleanUps.push(() => backend.stop('the test is over'));
+  const client = new BackendClient({
+    start: async () => backend.record,
+    find: (signal) => findBackend({ storage }, signal),
+  });
+  cleanUps.push(async () => client.dispose());
+  return client;
+}
+
+/**
+ * No model that fits into a test decides by itself to call a tool, so that the request names one. What it passes to it is the model's own,
+ * within the schema that the MCP server gave: an engine that ignores it would say anything.
+ */
+async function roundTrip(client: BackendClient, engine: string, label: string): Promise<void> {
+  const tool = 'all_get-annotated-message';
+  await client.call('createSession', { id: 's', engine, tools: { policy: 'manual' } });
+  const steps: string[] = [];
+  const question = { session: 's', text: 'How is it? Use a tool.', toolChoice: tool, maxTokens: 100 };
+  const asked = await client.call('send', question);
+  const [call] = asked.pendingTools?.calls ?? [];
+  expect(call?.name).toBe(tool);
+  const given = JSON.parse(call?.arguments ?? '') as Record<string, unknown>;
+  expect(['error', 'success', 'debug']).toContain(given['messageType']);
+  expect((await client.call('getSession', { session: 's' })).phase).toBe('AwaitingToolApproval');
+
+  const answered = await client.call(
+    'approveTools',
+    { session: 's', maxTokens: 8 },
+    { onProgress: (step) => void steps.push(step) },
+  );
+  expect(steps).toContain(`Running the tool ${tool}`);
+  const { items } = await client.call('listMessages', { session: 's' });
+  const [, , result, answer] = items.map(({ content }) => content);
+  expect(items.map(({ content }) => content.type)).toEqual(['text', 'tool-calls', 'tool-result', 'text']);
+  expect(result).toMatchObject({ type: 'tool-result', call: call?.id, name: tool, outcome: 'done' });
+  expect(answer).toMatchObject({ type: 'text', text: answered.text });
+  // The second prompt begins with the first, the tools at its start included.
+  const { promptTokens, cachedTokens } = answered;
+  noteFigure(
+    `${label}: a tool call with the arguments ${call?.arguments}; after its result, ${cachedTokens} of ${promptTokens} tokens reused`,
+  );
+  expect(cachedTokens ?? 0).toBeGreaterThan(asked.promptTokens / 2);
+
+  const wrong = client.call('send', { session: 's', text: 'Again.', toolChoice: 'fly_to_moon' });
+  await expect(wrong).rejects.toThrow('There is no tool "fly_to_moon"');
+  expect((await client.call('getSession', { session: 's' })).phase).toBe('Idle');
+}
+
+test('S4-14 a tool call on llama-server: real arguments within the schema, a real MCP server, and an answer', async () => {
+  const start = { modelPath: gemmaModel(), servedName: 'gemma', contextTokens: 8192, slots: 1, chatTemplate: template };
+  const server = await startLlamaServer(start, never);
+  cleanUps.push(() => server.stop());
+  await roundTrip(await product(), server.url, 'llama-server with Gemma');
+}, 300_000);
+
+test('S4-14 a tool call on the embedded engine: real arguments within the schema, a real MCP server, and an answer', async () => {
+  const flags = ['--chat-template', template, '--context', '8192', '--threads', '1'];
+  await roundTrip(await product(flags), `embedded:${gemmaModel()}`, 'the embedded engine with Gemma');
+}, 300_000);
+
+test('S4-14 a tool call on vLLM: arguments within the schema, a real MCP server, and an answer', async () => {
+  const model = await vllmModel('tiny', { signal: never, log: (line) => console.log(line) });
+  const server = await startVllm({ model, connector: 'none', toolTemplate: template }, never);
+  cleanUps.push(() => server.stop());
+  await roundTrip(await product(), server.url, 'vLLM');
+}, 400_000);
