@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { StreamedCalls, wireTools } from '../../src/engines/http/toolWire.ts';
+import { StreamedCalls, wireTools } from '../../../src/engines/toolCalls/toolWire.ts';
 
 const call = (index: number | undefined, id: string | undefined, name: string | undefined, given: unknown) => ({
   index,
