@@ -151,7 +151,7 @@ function callOf(value: unknown): WrittenCall | null {
 }
 
 /** Behind the JSON that begins here; null where it does not end. */
-export function endOfJson(text: string, start: number): number | null {
+function endOfJson(text: string, start: number): number | null {
   let depth = 0;
   let isString = false;
   for (let at = start; at < text.length; at++) {

@@ -57,8 +57,13 @@ describe('tool calls of a streamed answer', () => {
 test('a request names tools only where there are some: servers refuse an empty list', () => {
   expect(wireTools(undefined)).toEqual({});
   expect(wireTools([])).toEqual({});
-  const inputSchema = { type: 'object', properties: {} };
+  const inputSchema = { type: 'object', properties: {} } as const;
   expect(wireTools([{ name: 'read', description: 'Reads.', inputSchema }])).toEqual({
-    tools: [{ type: 'function', function: { name: 'read', description: 'Reads.', parameters: inputSchema } }],
+    tools: [
+      {
+        type: 'function',
+        function: { name: 'read', description: 'Reads.', parameters: { ...inputSchema, additionalProperties: false } },
+      },
+    ],
   });
 });
