@@ -4,12 +4,18 @@
 //   npm run soak                     for ten minutes
 //   npm run soak -- --minutes 60
 //   npm run soak -- --rounds 1000
+//   npm run soak -- --files          with block files in sight, some of which are damaged between rounds
 //   npm run soak -- --seed 7         the same choices again; when each kill hits depends on the machine
 import { soak, SoakFailure, type SoakReport } from '../test/soak/soak.ts';
 import { readArguments } from './readArguments.ts';
 
-const { values } = readArguments('Usage: npm run soak [-- --minutes N | --rounds N] [--seed N]', {
-  options: { minutes: { type: 'string' }, rounds: { type: 'string' }, seed: { type: 'string' } },
+const { values } = readArguments('Usage: npm run soak [-- --minutes N | --rounds N] [--seed N] [--files]', {
+  options: {
+    minutes: { type: 'string' },
+    rounds: { type: 'string' },
+    seed: { type: 'string' },
+    files: { type: 'boolean' },
+  },
 });
 const number = (name: keyof typeof values, byDefault: number): number => {
   const value = Number(values[name] ?? byDefault);
@@ -30,6 +36,7 @@ try {
     seed,
     rounds,
     timeMs: minutes * 60_000,
+    kv: values.files ? 'files in sight' : 'memory',
     signal: interrupted.signal,
     onRound: ({ rounds, acknowledged }) => {
       if (rounds % 25 === 0) console.log(`${rounds} rounds, ${acknowledged} requests acknowledged`);
@@ -43,14 +50,15 @@ try {
 }
 
 function inWords(report: SoakReport, seconds: number): string {
-  const { rounds, backendKills, startKills, clientKills, acknowledged, refused, cutOff, byRoute, thawVerdicts } =
-    report;
+  const { rounds, backendKills, startKills, clientKills, acknowledged, refused, cutOff, byRoute } = report;
+  const { thawVerdicts, freezeVerdicts, damagedFiles } = report;
   return [
     `${rounds} rounds in ${Math.round(seconds)} s: nothing that was acknowledged is lost.`,
     `kill -9: ${backendKills} of the backend (${startKills} of them while it started), ${clientKills} of a client`,
     `requests: ${acknowledged} acknowledged, ${cutOff} cut off by a kill, ${refused} refused`,
     `acknowledged: ${counts(byRoute)}`,
-    `verdicts of thaws: ${counts(thawVerdicts)}`,
+    `verdicts of thaws: ${counts(thawVerdicts)}; of freezes: ${counts(freezeVerdicts)}; every proof was true`,
+    ...(damagedFiles > 0 ? [`a bit flipped in ${damagedFiles} block files of windows`] : []),
   ].join('\n');
 }
 

@@ -82,13 +82,14 @@ async function seenWindow(
   if (!manifest) throw new Error(`Window ${name} is listed and not there.`);
   const messages = await store.messages.load(manifest.session, manifest.messageIds);
   const ids = await store.windows.loadTokens(name);
-  await store.windows.loadKv(name);
+  const { blocks } = await store.windows.loadKv(name);
   return {
     session: manifest.session,
     texts: messages.map(textOf),
     ids,
     sha256: sha256Hex(encodeTokenIds(ids)),
     pinned: await store.windows.isPinned(name),
+    blocks: blocks.map(({ hash }) => hash),
   };
 }
 

@@ -52,6 +52,8 @@ export interface SeenWindow {
   readonly ids: readonly number[];
   readonly sha256: string;
   readonly pinned: boolean;
+  /** Hashes of the KV blocks whose files its record names. */
+  readonly blocks?: readonly string[];
 }
 
 /** @returns how what is seen differs from what was acknowledged; null when it does not. */

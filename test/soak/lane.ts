@@ -11,7 +11,7 @@ const maxMessages = 12;
 
 /** Refusals that other lanes can cause: what was to be used is gone, or ten operations are under way. */
 const expectedRefusals: ReadonlySet<string> = new Set(['CWM-2001', 'CWM-2002', 'CWM-2009', 'CWM-7003', 'CWM-5010']);
-const honestVerdicts: ReadonlySet<unknown> = new Set(['proven', 'reused', 'partial', 'rebuilt']);
+const honestVerdicts: ReadonlySet<unknown> = new Set(['proven', 'reused', 'partial', 'rebuilt', 'damaged']);
 
 export interface LaneWorld {
   readonly ledger: Ledger;

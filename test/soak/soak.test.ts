@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { SeenSession, SeenWindow } from './facts.ts';
 import { Ledger } from './ledger.ts';
+import { blockHashChain, defaultHashSeed } from '../../src/base/kvBlockHash.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
+import { ModelServer } from './modelServer.ts';
+import { Random } from './random.ts';
 import { soak } from './soak.ts';
 import { runs } from '../support/nightly.ts';
 
 /** A night has the soak itself, of ten minutes (`npm run soak`). */
 const rounds = runs(6, 24);
+const roundsInSight = runs(3, 24);
 
 describe('S4-06 backends that are killed while two windows of VS Code, the command line and a script work with them', () => {
   it(
@@ -18,6 +23,19 @@ describe('S4-06 backends that are killed while two windows of VS Code, the comma
       expect(report.rounds).toBe(rounds);
       expect(report.backendKills).toBeGreaterThanOrEqual(rounds);
       expect(report.acknowledged).toBeGreaterThan(rounds);
+    },
+  );
+
+  it(
+    `and prove nothing that is not so while bits of block files in sight are flipped: ${roundsInSight} rounds`,
+    { timeout: 300_000 },
+    async () => {
+      const seed = Number(process.env['CWM_SOAK_SEED'] ?? 6);
+      const timeMs = Number.POSITIVE_INFINITY;
+      const report = await soak({ seed, rounds: roundsInSight, timeMs, kv: 'files in sight' });
+      console.log(`seed ${seed}: ${JSON.stringify(report)}`);
+      expect(report.acknowledged).toBeGreaterThan(roundsInSight);
+      expect(report.freezeVerdicts['proven']).toBeGreaterThan(0);
     },
   );
 });
@@ -64,6 +82,34 @@ describe('what the soak would notice', () => {
     ['a window that nobody made', { ...seen, windows: new Map([...seen.windows, ['half', window]]) }],
   ])('%s', (_, wrong) => {
     expect(ledger().settle(wrong)).toHaveLength(1);
+  });
+
+  it('a false proof', async () => {
+    const server = await ModelServer.start('files in sight');
+    try {
+      const prompt = Array.from({ length: 40 }, (_, at) => 65 + at);
+      const [url = ''] = server.spec.split('#');
+      const ask = async (): Promise<void> => {
+        const body = JSON.stringify({ model: 'fake-model', prompt, max_tokens: 1, cache_salt: 'salt' });
+        const headers = { 'content-type': 'application/json' };
+        expect((await fetch(`${url}/v1/completions`, { method: 'POST', headers, body })).status).toBe(200);
+      };
+      const proof = (cachedTokens: number) =>
+        server.falseProof({ verdict: 'proven', cachedTokens } as Receipt, { count: 40, tail: [104], sha256: null });
+      await ask();
+      expect(proof(32)).toContain('no request');
+      await ask();
+      expect(proof(32)).toBeNull();
+      const profile = { algorithm: 'sha256_cbor', seed: defaultHashSeed, saltEncoding: 'tagged' } as const;
+      expect(server.damage(new Random(1), blockHashChain(profile, prompt, 16, 'salt'))).toBe(true);
+      await ask();
+      expect(proof(32)).toBeNull();
+      server.evict();
+      await ask();
+      expect(proof(32)).toContain('are not those');
+    } finally {
+      await server.stop();
+    }
   });
 
   it('token ids that change behind the same end', () => {

@@ -5,11 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { takeBackendLock } from '../../src/backend/process/backendLock.ts';
 import type { Disposable } from '../../src/base/disposable.ts';
-import { FakeVllm } from '../fakes/fakeVllm.ts';
 import { ClientProcess } from './clientProcess.ts';
 import { auditedWindows, examine, sorted, type Examined } from './examine.ts';
 import { Lane } from './lane.ts';
 import { Ledger } from './ledger.ts';
+import { ModelServer, type KvPlace } from './modelServer.ts';
 import { Random } from './random.ts';
 import { outputOf, type Outcome, type Request } from './request.ts';
 
@@ -18,6 +18,8 @@ export interface SoakOptions {
   readonly rounds: number;
   /** Ends earlier, after the round under way, when it is over. */
   readonly timeMs: number;
+  /** Default: in memory. */
+  readonly kv?: KvPlace;
   readonly onRound?: (report: SoakReport) => void;
   readonly signal?: AbortSignal;
 }
@@ -36,6 +38,9 @@ export interface SoakReport {
   /** Acknowledged ones by their route. */
   readonly byRoute: Record<string, number>;
   readonly thawVerdicts: Record<string, number>;
+  readonly freezeVerdicts: Record<string, number>;
+  /** Block files of windows in which a bit was flipped. */
+  damagedFiles: number;
 }
 
 /** A promise of the store or of the clients that did not hold. */
@@ -67,13 +72,15 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     cutOff: 0,
     byRoute: {},
     thawVerdicts: {},
+    freezeVerdicts: {},
+    damagedFiles: 0,
   };
   const random = new Random(options.seed);
   const endMs = performance.now() + options.timeMs;
   const isOver = (): boolean =>
     report.rounds >= options.rounds || performance.now() > endMs || options.signal?.aborted === true;
   while (!isOver()) {
-    const field = await Field.open(random, report);
+    const field = await Field.open(random, report, options.kv ?? 'memory');
     try {
       for (let round = 0; round < roundsPerStore && !isOver(); round++) {
         await field.round();
@@ -97,7 +104,7 @@ class Field {
   readonly #random: Random;
   readonly #report: SoakReport;
   readonly #storage = mkdtempSync(join(tmpdir(), 'cwm-soak-'));
-  readonly #engine: FakeVllm;
+  readonly #engine: ModelServer;
   readonly #ledger = new Ledger();
   readonly #clients: readonly [ClientProcess, ...ClientProcess[]];
   readonly #lanes: readonly Lane[];
@@ -109,11 +116,11 @@ class Field {
   /** While no backend may run. */
   #lock: Disposable | null = null;
 
-  static async open(random: Random, report: SoakReport): Promise<Field> {
-    return new Field(random, report, await FakeVllm.start());
+  static async open(random: Random, report: SoakReport, kv: KvPlace): Promise<Field> {
+    return new Field(random, report, await ModelServer.start(kv));
   }
 
-  private constructor(random: Random, report: SoakReport, engine: FakeVllm) {
+  private constructor(random: Random, report: SoakReport, engine: ModelServer) {
     this.#random = random;
     this.#report = report;
     this.#engine = engine;
@@ -123,7 +130,7 @@ class Field {
     const world = {
       ledger: this.#ledger,
       random,
-      engine: engine.url,
+      engine: engine.spec,
       prunes: () => this.#prunes,
       onEnd: (lane: string, request: Request, outcome: Outcome) => this.#note(lane, request, outcome),
     };
@@ -137,7 +144,7 @@ class Field {
   async round(): Promise<void> {
     const random = this.#random;
     this.#prunes = random.chance(0.2);
-    if (random.chance(0.2)) this.#engine.evictAll();
+    if (random.chance(0.2)) this.#engine.evict();
     let goesOn = true;
     const work = Promise.all(this.#lanes.map((lane) => lane.work(() => goesOn)));
     // What goes wrong in a lane is seen when it is waited for; until then the others go on.
@@ -155,6 +162,8 @@ class Field {
     this.#lock.dispose();
     this.#lock = null;
     await this.#allSee(examined);
+    const blocks = [...examined.windows.values()].flatMap(({ blocks }) => blocks ?? []);
+    if (random.chance(0.7) && this.#engine.damage(random, blocks)) this.#report.damagedFiles++;
   }
 
   /** @returns where what there is now can be looked at. */
@@ -176,7 +185,7 @@ class Field {
   }
 
   #note(lane: string, request: Request, outcome: Outcome): void {
-    const { byRoute, thawVerdicts } = this.#report;
+    const { byRoute, thawVerdicts, freezeVerdicts } = this.#report;
     const at = new Date().toISOString();
     this.#journal.push(JSON.stringify({ at, round: this.#report.rounds + 1, lane, ...request, outcome }));
     if (outcome.kind === 'refused') this.#report.refused++;
@@ -186,9 +195,13 @@ class Field {
     byRoute[request.name] = (byRoute[request.name] ?? 0) + 1;
     if (request.name === 'freeze') this.#madeWindows.add(request.input.window);
     if (request.name === 'clone') this.#madeWindows.add(request.input.target);
-    if (request.name !== 'thaw') return;
-    const verdict = outputOf('thaw', outcome.output).verdict ?? 'none';
-    thawVerdicts[verdict] = (thawVerdicts[verdict] ?? 0) + 1;
+    if (request.name !== 'thaw' && request.name !== 'freeze') return;
+    const receipt = outputOf(request.name, outcome.output);
+    const verdicts = request.name === 'thaw' ? thawVerdicts : freezeVerdicts;
+    verdicts[receipt.verdict ?? 'none'] = (verdicts[receipt.verdict ?? 'none'] ?? 0) + 1;
+    const window = this.#ledger.windows.get(request.input.window);
+    const wrong = window ? this.#engine.falseProof(receipt, window.ids) : null;
+    if (wrong !== null) throw new Error(`${lane}: ${wrong} (${JSON.stringify(request)})`);
   }
 
   /** Now and then while the backend starts, mostly after some requests. */
