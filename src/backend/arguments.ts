@@ -5,6 +5,7 @@ import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import { httpTokenFile } from '../protocol/backendRecord.ts';
 import { embeddedFlagNames } from '../protocol/settings/embeddedFlags.ts';
+import type { CheckpointPolicy } from '../core/windows/checkpointPolicy.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import {
@@ -32,6 +33,7 @@ export interface BackendArguments {
   readonly stateSync?: AutoSyncConfig;
   readonly continueFrom: ContinueFrom;
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
+  readonly checkpoints: Omit<CheckpointPolicy, 'shutdownMs'>;
   readonly encryption: EncryptionWish;
   /** Null: the API answers on its socket only. */
   readonly http: { readonly address: string; readonly remote: boolean; readonly tokenFile: string } | null;
@@ -78,6 +80,13 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     requiresTls: (written['require-tls'] ?? env['CWM_REQUIRE_TLS'] ?? settings.requireTls) !== 'off',
     continueFrom: settings.continueFrom,
     tracker: { autoCreate: settings.stateAutoCreate === 'on', defaultSession: settings.stateDefaultSession },
+    checkpoints: {
+      enabled: settings.checkpoints === 'on',
+      tokenThreshold: settings.checkpointAt / 100,
+      tokenCountThreshold: settings.checkpointTokens,
+      cooldownMs: settings.checkpointCooldownSeconds * 1000,
+      idleMs: settings.checkpointIdleMinutes * 60_000,
+    },
     encryption: {
       turn: settings.encryption,
       keyFile: absolute(settings.encryptionKeyFile ?? env['CWM_ENCRYPTION_KEY_FILE']),

@@ -7,6 +7,7 @@ import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { Sleep } from '../engines/http/timing.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
+import type { CheckpointPolicy } from '../core/windows/checkpointPolicy.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { productVersion } from '../protocol/version.ts';
 import { isCwmError } from '../protocol/errors.ts';
@@ -46,6 +47,8 @@ export interface CompositionOptions {
   readonly stateSync?: AutoSyncConfig;
   /** Which sessions can be selected; default: those that exist. */
   readonly tracker?: Partial<TrackerConfig>;
+  /** Default: `defaultCheckpointPolicy`. */
+  readonly checkpoints?: Partial<CheckpointPolicy>;
   /** Default: `ids`. */
   readonly continueFrom?: ContinueFrom;
   /** Default: as the store is. */
@@ -74,6 +77,7 @@ export const composeServices =
     limits,
     stateSync,
     tracker,
+    checkpoints,
     encryption,
     continueFrom,
     sleep,
@@ -124,6 +128,7 @@ export const composeServices =
       limits,
       stateSync,
       tracker,
+      checkpoints,
       continueFrom,
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });

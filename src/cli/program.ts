@@ -12,6 +12,7 @@ import { registerEncryption } from './commands/storage/encryption.ts';
 import { registerFreeze } from './commands/windows/freeze.ts';
 import { registerList } from './commands/windows/list.ts';
 import { registerModel } from './commands/backend/model.ts';
+import { registerOpen } from './commands/sessions/open.ts';
 import { registerPin } from './commands/windows/pin.ts';
 import { registerPrime } from './commands/sessions/prime.ts';
 import { registerPrompt } from './commands/sessions/prompt.ts';
@@ -76,6 +77,7 @@ const groups = [
   registerPrime,
   registerSend,
   registerChat,
+  registerOpen,
   registerSearch,
   registerTransfer,
   registerFreeze,

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { BackgroundWork } from './windows/backgroundWork.ts';
 import type { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Changes } from './signallingStore.ts';
@@ -12,6 +13,8 @@ import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Turn } from './turns/turn.ts';
 import type { Space } from './space/space.ts';
+import type { CheckpointKeeper } from './windows/checkpointKeeper.ts';
+import type { Warmings } from './windows/warmings.ts';
 import type { Trackers } from './tracker/trackers.ts';
 
 /** The objects that every operation of the core uses. */
@@ -32,6 +35,10 @@ export interface CoreContext {
   /** For what changes without a write; the store tells of each write. */
   readonly changes: Changes;
   readonly space: Space;
+  /** Work on KV for which nobody waits; a turn goes first. */
+  readonly background: BackgroundWork<SessionId>;
+  readonly checkpoints: CheckpointKeeper;
+  readonly warmings: Warmings;
   readonly trackers: Trackers;
   /** The folders that a session's state can be synchronised with. */
   readonly peers: StatePeers;

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { BackgroundWork } from './windows/backgroundWork.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { CoreContext } from './context.ts';
@@ -20,6 +21,9 @@ import { AutoSync, type AutoSyncConfig } from './tracker/autoSync.ts';
 import { makeTrackers, noPeers } from './tracker/makeTrackers.ts';
 import type { TrackerConfig } from './tracker/trackerConfig.ts';
 import { Conversations } from './turns/conversations.ts';
+import { CheckpointKeeper } from './windows/checkpointKeeper.ts';
+import type { CheckpointPolicy } from './windows/checkpointPolicy.ts';
+import { Warmings } from './windows/warmings.ts';
 import { PrefillRates } from './turns/prefillRates.ts';
 
 export interface CoreParts {
@@ -41,6 +45,8 @@ export interface CoreParts {
   readonly continueFrom?: ContinueFrom | undefined;
   /** Default: {@link defaultLimits}. */
   readonly limits?: Partial<SpaceLimits>;
+  /** When checkpoints are made without being asked for. Default: `defaultCheckpointPolicy`. */
+  readonly checkpoints?: Partial<CheckpointPolicy> | undefined;
   /** Receives failures of background work, which has no caller to throw to. Default: they are thrown. */
   readonly onBackgroundFailure?: (error: unknown, what: string) => void;
 }
@@ -72,6 +78,11 @@ export function makeCore(parts: CoreParts): Core {
   const trackers = makeTrackers(store, clock, parts.tracker ?? {}, async (id) => {
     await createSession(context, { id });
   });
+  const ownContext = (): CoreContext => context;
+  const checkpoints = new CheckpointKeeper(ownContext, parts.checkpoints ?? {}, (error) =>
+    onFailure(error, 'a checkpoint could not be made'),
+  );
+  const warmings = new Warmings(ownContext, (error) => onFailure(error, "a session's KV could not be brought back"));
   const context: CoreContext = {
     store,
     engines,
@@ -85,6 +96,9 @@ export function makeCore(parts: CoreParts): Core {
     tools: parts.tools ?? noTools,
     changes,
     space,
+    background: new BackgroundWork<SessionId>(),
+    checkpoints,
+    warmings,
     trackers,
     peers,
     turns: new KeyedQueue<SessionId>(),
@@ -95,15 +109,24 @@ export function makeCore(parts: CoreParts): Core {
     onFailure(error, 'a state could not be synchronised'),
   );
   return {
-    ...bindOperations(context, () => collector.collectSoon()),
+    ...bindOperations(context, (session) => {
+      collector.collectSoon();
+      if (session !== undefined) checkpoints.afterTurn(session);
+    }),
     recover() {
       autoSync.start();
       return recoverInterrupted(context);
     },
-    settled: () => collector.settled(),
-    close() {
+    async settled() {
+      await collector.settled();
+      await warmings.settled();
+      await checkpoints.settled();
+    },
+    async close() {
       autoSync.close();
-      return collector.close();
+      await checkpoints.close();
+      await warmings.settled();
+      await collector.close();
     },
   };
 }

@@ -1,8 +1,10 @@
 import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
+import type { SessionId } from '../protocol/ids.ts';
 import type { CoreContext } from './context.ts';
 import { silent, type Reporter } from './ports/reporter.ts';
 import { setCurrentSession, currentSession } from './projects/currentSession.ts';
 import { trustProject } from './projects/trustProject.ts';
+import { autoFreezeCheck, autoFreezeConfig, closeProject, openedProject, openProject } from './sessions/openProject.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listSessions } from './sessions/sessions.ts';
 import { getMessage, listMessages } from './sessions/messages.ts';
@@ -115,6 +117,11 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
 
   currentSession: { run: currentSession },
   setCurrentSession: { run: setCurrentSession },
+  openProject: { run: openProject },
+  openedProject: { run: openedProject },
+  closeProject: { run: closeProject },
+  autoFreezeConfig: { run: autoFreezeConfig },
+  autoFreezeCheck: { run: autoFreezeCheck },
   trustProject: { run: trustProject },
 };
 
@@ -132,8 +139,8 @@ export type Operations = {
   readonly [Name in CoreRouteName]: (...given: Arguments<Name>) => Promise<RouteOutput<Name>>;
 };
 
-/** @param onKvWritten runs after each operation that may have made an engine write KV. */
-export function bindOperations(core: CoreContext, onKvWritten: () => void): Operations {
+/** @param onKvWritten runs after each operation that may have made an engine write KV, with the session that the operation names. */
+export function bindOperations(core: CoreContext, onKvWritten: (session: SessionId | undefined) => void): Operations {
   const bound = Object.entries(operations).map(([name, operation]) => {
     const { run, writesKv } = operation as Operation<never>;
     const method = async (
@@ -144,10 +151,14 @@ export function bindOperations(core: CoreContext, onKvWritten: () => void): Oper
       try {
         return await run(core, input as never, signal, reporter);
       } finally {
-        if (writesKv) onKvWritten();
+        if (writesKv) onKvWritten(sessionNamed(input));
       }
     };
     return [name, method];
   });
   return Object.fromEntries(bound) as Operations;
 }
+
+/** As the client wrote it: one that names no session is looked up in vain. */
+const sessionNamed = (input: unknown): SessionId | undefined =>
+  (input as { readonly session?: SessionId } | null)?.session;

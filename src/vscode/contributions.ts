@@ -239,6 +239,7 @@ export const settings = {
   'cwm.embedded.chatTemplate': { default: '' },
   'cwm.kvBudgetGb': numberSetting(backendSettings.kvBudgetGb),
   'cwm.storageQuotaGb': numberSetting(backendSettings.storageQuotaGb),
+  'cwm.checkpoints': { default: backendSettings.checkpoints.default, values: backendSettings.checkpoints.values },
   'cwm.requireTls': { default: backendSettings.requireTls.default, values: backendSettings.requireTls.values },
   'cwm.logLevel': { default: backendSettings.logLevel.default, values: backendSettings.logLevel.values },
 } as const;
@@ -265,6 +266,7 @@ export interface SettingTypes {
   'cwm.kvBudgetGb': number;
   /** Of everything in the storage directory, in gigabytes; 0: no limit. */
   'cwm.storageQuotaGb': number;
+  'cwm.checkpoints': (typeof backendSettings.checkpoints.values)[number];
   'cwm.requireTls': (typeof backendSettings.requireTls.values)[number];
   'cwm.logLevel': LogLevel;
 }

@@ -1,7 +1,8 @@
-import { formatCount, formatTokens } from '../base/format.ts';
+import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
 import { readableLine } from '../base/readableText.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
 import type { PendingTools } from '../protocol/schemas/toolCall.ts';
+import type { Warming } from '../protocol/schemas/warming.ts';
 import { formatStamp } from './amounts.ts';
 import { type Row, rowIf, type ShowTime } from './rows.ts';
 
@@ -79,3 +80,28 @@ export const waitingCalls = (pending: PendingTools | undefined): string[] =>
   (pending?.calls ?? [])
     .filter(({ why, decision }) => why !== undefined && decision === undefined)
     .map(({ name, arguments: given, why }) => `${readableLine(`${name} ${given}`)} (${why})`);
+
+/** What opening a folder did about its current session's KV, in a sentence or two. */
+export function warmingSentences(warming: Warming): string[] {
+  const { state, why, tokensBehind } = warming;
+  const behind = tokensBehind === 0 ? [] : [`The next message computes ${formatTokens(tokensBehind)} that came later.`];
+  switch (state) {
+    case 'done':
+      return [why, ...behind];
+    case 'running':
+      return [`${formatCount(warming.tokens)} tokens are being brought back. ${costs(warming)}`.trimEnd(), ...behind];
+    case 'ask':
+      return [why, costs(warming)].filter((sentence) => sentence !== '');
+    default:
+      return [why];
+  }
+}
+
+/** What computing and loading would take; empty where nothing was measured yet. */
+function costs({ computeMs, kvBytes, loadMs }: Warming): string {
+  const computing = computeMs === null ? null : `Computing them takes about ${formatDuration(computeMs)}`;
+  const size = kvBytes === null ? '' : ` ${formatBytes(kvBytes)}`;
+  const loading = loadMs === null ? null : `loading${size} about ${formatDuration(loadMs)}`;
+  if (computing !== null && loading !== null) return `${computing}, ${loading}.`;
+  return computing === null ? '' : `${computing}.`;
+}

@@ -57,6 +57,7 @@ export async function coreFixture(
     blocks: engine.blockCache(),
     limits,
     tools,
+    checkpoints: { enabled: false },
     onBackgroundFailure: (error) => failures.push(error),
   };
   const cwm = makeCore(change(parts));

@@ -76,5 +76,10 @@ export const summaries: Readonly<Record<RouteName, string>> = {
 
   currentSession: 'The current session of a project',
   setCurrentSession: 'Set the current session of a project',
+  openProject: "Bring the KV of a project's current session back in the background, where that is worth it",
+  openedProject: 'What came of the last opening of a project',
+  closeProject: 'Leave a project: its current session gets a checkpoint if it has gone on',
+  autoFreezeConfig: 'The policy of checkpoints that nobody asks for, after the changes that are given',
+  autoFreezeCheck: "Whether a session's size triggers a checkpoint now",
   trustProject: 'Say whether the MCP servers that a folder names may be started',
 };

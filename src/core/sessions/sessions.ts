@@ -17,6 +17,7 @@ import { parsePage } from '../../protocol/paging.ts';
 import { makeCurrent } from '../projects/currentSession.ts';
 import { requireSession } from '../session.ts';
 import { settingsOfNew } from '../turns/settings.ts';
+import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
 /**
@@ -138,7 +139,10 @@ export async function deleteSession(
 function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<WindowName[]> {
   return core.space.lock.run(async () => {
     const windows = await windowsOf(core, id);
-    if (windows.length === 0) await core.store.sessions.delete(id);
+    if (windows.length === 0) {
+      await dropCheckpoint(core, id);
+      await core.store.sessions.delete(id);
+    }
     return windows;
   }, signal);
 }

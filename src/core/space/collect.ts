@@ -44,7 +44,7 @@ export async function collect(space: Space, clock: Clock, signal: AbortSignal): 
   });
 }
 
-/** How windows use these blocks; a block that no window names is absent. */
+/** How windows and checkpoints use these blocks; a block that none of them names is absent. */
 async function usesOf(
   store: Store,
   blocks: readonly CachedBlock[],
@@ -64,6 +64,16 @@ async function usesOf(
         lastUsedMs: Math.max(lastUsedMs, known?.lastUsedMs ?? -Infinity),
         index: Math.max(index, known?.index ?? 0),
       });
+    }
+  }
+  for (const session of await store.sessions.ids()) {
+    signal.throwIfAborted();
+    const checkpoint = await store.checkpoints.get(session);
+    if (!checkpoint) continue;
+    const lastUsedMs = Date.parse(checkpoint.manifest.createdAt);
+    for (const [index, { hash }] of checkpoint.kv.blocks.entries()) {
+      if (present.has(hash) && !uses.has(hash))
+        uses.set(hash, { isPinned: false, isCheckpoint: true, lastUsedMs, index });
     }
   }
   return uses;

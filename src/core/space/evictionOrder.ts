@@ -6,13 +6,15 @@ export interface BlockUse {
   readonly lastUsedMs: number;
   /** Whether any of them is pinned. */
   readonly isPinned: boolean;
+  /** No window has it, only the rolling checkpoint of a session. Default: no. */
+  readonly isCheckpoint?: boolean;
   /** Its place in their contexts, from 0. */
   readonly index: number;
 }
 
 /**
  * The blocks that a budget may evict, the least useful first. Blocks of no window come first, the oldest before the others. Blocks of
- * windows follow, those of the longest unused window first, and of each window the last block first, because a block is of no use
+ * rolling checkpoints follow, then those of windows: of each kind those of the longest unused window first, and of each window the last block first, because a block is of no use
  * without those before it. Blocks of pinned windows and fresh blocks of no window are never evicted.
  */
 export function evictionOrder(
@@ -27,6 +29,7 @@ export function evictionOrder(
     return use && !use.isPinned ? [{ block, use }] : [];
   });
   loose.sort((a, b) => a.writtenAtMs - b.writtenAtMs);
-  owned.sort((a, b) => a.use.lastUsedMs - b.use.lastUsedMs || b.use.index - a.use.index);
+  const kind = (use: BlockUse): number => (use.isCheckpoint === true ? 0 : 1);
+  owned.sort((a, b) => kind(a.use) - kind(b.use) || a.use.lastUsedMs - b.use.lastUsedMs || b.use.index - a.use.index);
   return [...loose, ...owned.map(({ block }) => block)];
 }

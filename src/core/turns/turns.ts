@@ -24,6 +24,7 @@ export async function withTurn<T>(
   task: (session: Session, signal: AbortSignal) => Promise<T>,
   { decides = false }: { readonly decides?: boolean } = {},
 ): Promise<T> {
+  await core.background.giveWay(id, signal);
   if (core.turns.isBusy(id)) {
     throw new CwmError('InvalidTransition', `Session "${id}" is busy with another operation.`);
   }

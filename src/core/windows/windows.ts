@@ -119,8 +119,16 @@ async function readKeptFor(core: CoreContext, name: WindowName, signal: AbortSig
   const handles = kv.handle === null ? [] : [kv.handle];
   const held = new Set(await core.store.blocks.heldByOthers([...hashes, ...handles], name));
   for (const hash of await blocksOfLiveSession(core, manifest, engine, signal)) held.add(hash);
+  const named = new Set(await namedByCheckpoint(core, manifest));
+  for (const own of [...hashes, ...handles]) if (named.has(own)) held.add(own);
   for (const hash of hashes) if (core.space.inUse.isHeld(hash)) held.add(hash);
   return { engine, hashes, handle: kv.handle, held, ...(await madeOf(core, manifest, kv)) };
+}
+
+/** The KV of the window that its session's rolling checkpoint needs as well. */
+async function namedByCheckpoint(core: CoreContext, { session }: WindowManifest): Promise<readonly string[]> {
+  const kv = (await core.store.checkpoints.get(session))?.kv;
+  return kv ? [...kv.blocks.map(({ hash }) => hash), ...(kv.handle === null ? [] : [kv.handle])] : [];
 }
 
 /** As {@link deleteWindow}. @returns false when another client has deleted it already. */

@@ -1,17 +1,86 @@
 import * as z from 'zod/mini';
+import { growing } from '../schemas/growing.ts';
+import { checkpointReasons } from '../schemas/checkpoint.ts';
 import { sessionSchema } from '../schemas/session.ts';
-import { text } from './fields.ts';
+import { receiptSchema } from '../schemas/receipt.ts';
+import { warmingSchema } from '../schemas/warming.ts';
+import { flag, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const projectRoutes = {
   currentSession: { kind: 'read', method: 'GET', path: '/api/projects/active' },
   setCurrentSession: { kind: 'change', method: 'POST', path: '/api/projects/active' },
+  /** Brings the KV of the folder's current session back in the background, where that is worth it. */
+  openProject: { kind: 'change', method: 'POST', path: '/api/projects/open' },
+  /** What came of the last opening. */
+  openedProject: { kind: 'read', method: 'GET', path: '/api/projects/open' },
+  /** A client leaves the folder: its current session gets a checkpoint if it has gone on. */
+  closeProject: { kind: 'change', method: 'POST', path: '/api/projects/close' },
+  /** The policy of checkpoints that nobody asks for, after the changes that are given. */
+  autoFreezeConfig: { kind: 'change', method: 'POST', path: '/api/checkpoints/policy' },
+  autoFreezeCheck: { kind: 'read', method: 'GET', path: '/api/checkpoints/:session' },
   /** Whether the MCP servers that the folder's `.vscode/mcp.json` names may be started. */
   trustProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/trust' },
 } as const satisfies Record<string, Route>;
 
+const opened = () =>
+  z.object({
+    project: z.string(),
+    session: z.nullable(sessionSchema),
+    /** Null without a session. */
+    warming: z.nullable(warmingSchema),
+  });
+
+const policy = () => ({
+  enabled: z.boolean(),
+  /** Share of the model's context limit, above 0 and up to 1. */
+  tokenThreshold: z.number(),
+  /** 0 is off. */
+  tokenCountThreshold: z.number(),
+  cooldownSeconds: z.number(),
+  /** 0 is never. */
+  idleMinutes: z.number(),
+});
+
 export const projectShapes = () =>
   ({
+    openProject: {
+      input: z.object({
+        project: text,
+        /** The project that the client leaves for this one. */
+        leaving: z.optional(text),
+        /** Bring the KV back whatever it costs. */
+        insist: flag,
+      }),
+      output: opened(),
+    },
+    openedProject: { input: z.object({ project: text }), output: opened() },
+    closeProject: {
+      input: z.object({ project: text }),
+      output: z.object({
+        project: z.string(),
+        session: z.nullable(z.string()),
+        receipt: z.nullable(receiptSchema),
+        /** Why no checkpoint was made; null when one was. */
+        why: z.nullable(z.string()),
+      }),
+    },
+    autoFreezeConfig: { input: z.partial(z.object(policy())), output: z.object(policy()) },
+    autoFreezeCheck: {
+      input: z.object({ session: text }),
+      output: z.object({
+        session: z.string(),
+        triggered: z.boolean(),
+        reason: growing(checkpointReasons),
+        /** Whether it has gone on since its checkpoint. */
+        isChanged: z.boolean(),
+        tokens: z.number(),
+        /** The model's context length; null when it is not known. */
+        limitTokens: z.nullable(z.number()),
+        /** Of the limit that the session takes; null without one. */
+        thresholdPercent: z.nullable(z.number()),
+      }),
+    },
     currentSession: { input: z.object({ project: text }), output: z.object({ session: z.nullable(sessionSchema) }) },
     setCurrentSession: {
       input: z.object({ project: text, session: z.nullable(text) }),

@@ -13,3 +13,7 @@ export const checkpointSchema = z.object({
   receipt: receiptSchema,
 });
 export type Checkpoint = z.infer<typeof checkpointSchema>;
+
+/** Why the size of a session triggers a checkpoint, or does not. */
+export const checkpointReasons = ['disabled', 'unchanged', 'below', 'cooldown', 'threshold', 'token-count'] as const;
+export type CheckpointReason = (typeof checkpointReasons)[number];

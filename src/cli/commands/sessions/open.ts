@@ -1,0 +1,54 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { readableLine } from '../../../base/readableText.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { warmingSentences } from '../../../words/session.ts';
+import type { Perform } from '../../action.ts';
+import { projectUri } from '../../arguments.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
+
+/** Between two looks at a loading that runs, in milliseconds. */
+const pollMs = 100;
+
+export function registerOpen(program: Command, perform: Perform): void {
+  withCommonOptions(program.command('open'))
+    .description("bring the KV of a folder's current session back, so that its next answer comes at once")
+    .argument('[folder]', 'the folder; this one by default')
+    .option('--leaving <folder>', 'a folder that you leave: its session gets a checkpoint first if it has gone on')
+    .option('--insist', 'bring the KV back also where that takes long')
+    .option('--no-wait', 'do not wait until it is back')
+    .action((folder: string | undefined, { leaving, insist, wait, ...common }: OpenOptions) =>
+      perform(common, async (run) => {
+        const { cwd } = run.terminal;
+        const project = await projectUri(folder ?? '.', cwd);
+        const opened = await run.call('openProject', {
+          project,
+          ...(leaving !== undefined && { leaving: await projectUri(leaving, cwd) }),
+          ...(insist && { insist }),
+        });
+        run.print(wait ? await whenBack(run, opened) : opened, openedText);
+      }),
+    );
+}
+
+interface OpenOptions {
+  readonly leaving?: string;
+  readonly insist?: true;
+  readonly wait: boolean;
+}
+
+type Opened = RouteOutput<'openProject'>;
+
+async function whenBack(run: Run, opened: Opened): Promise<Opened> {
+  let now = opened;
+  while (now.warming?.state === 'running') {
+    await delay(pollMs, undefined, { signal: run.terminal.interrupted });
+    now = await run.call('openedProject', { project: opened.project });
+  }
+  return now;
+}
+
+function openedText({ project, session, warming }: Opened): string {
+  if (!session || !warming) return `${project} has no current session. "cwm chat" begins one.`;
+  return [`${readableLine(session.title)} (session ${session.id})`, ...warmingSentences(warming)].join('\n');
+}

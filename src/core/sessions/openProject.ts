@@ -1,0 +1,105 @@
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseProjectUri, parseSessionId, type ProjectUri } from '../../protocol/ids.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import { requireSession } from '../session.ts';
+
+/**
+ * Opens a folder: brings its current session's KV back in the background where that is worth it, and before that saves what the client leaves.
+ * It answers at once; {@link openedProject} says what came of it. A frozen session continues, as itself.
+ *
+ * @throws CwmError InvalidParameter (no project's URI), and those of the store.
+ */
+export async function openProject(
+  core: CoreContext,
+  input: RouteInput<'openProject'>,
+): Promise<RouteOutput<'openProject'>> {
+  const project = parseProjectUri(input.project);
+  const leaving = input.leaving === undefined ? null : parseProjectUri(input.leaving);
+  if (leaving !== null && leaving !== project) await leaveWarming(core, leaving);
+  const session = await sessionOf(core, project);
+  if (!session) {
+    if (leaving !== null) await core.checkpoints.leave(null, leaving);
+    return { project, session, warming: null };
+  }
+  const warming = await core.warmings.open(session, { project, leaving, insist: input.insist ?? false });
+  return { project, session, warming };
+}
+
+/** What came of the last opening. */
+export async function openedProject(
+  core: CoreContext,
+  input: RouteInput<'openedProject'>,
+): Promise<RouteOutput<'openedProject'>> {
+  const project = parseProjectUri(input.project);
+  const session = await sessionOf(core, project);
+  return { project, session, warming: session && core.warmings.of(session.id) };
+}
+
+/** A client leaves a folder: saves its current session's KV if the session has gone on, and waits for that. */
+export async function closeProject(
+  core: CoreContext,
+  input: RouteInput<'closeProject'>,
+): Promise<RouteOutput<'closeProject'>> {
+  const project = parseProjectUri(input.project);
+  const session = await sessionOf(core, project);
+  if (!session) return { project, session: null, receipt: null, why: 'The folder has no current session.' };
+  await core.warmings.leave(session.id);
+  return { project, session: session.id, ...(await core.checkpoints.keep(session.id)) };
+}
+
+/** The policy, after the changes that are given; they last until the backend ends (S0-16). @throws CwmError InvalidParameter. */
+export async function autoFreezeConfig(
+  core: CoreContext,
+  change: RouteInput<'autoFreezeConfig'>,
+): Promise<RouteOutput<'autoFreezeConfig'>> {
+  const { enabled, tokenThreshold, tokenCountThreshold, cooldownSeconds, idleMinutes } = change;
+  if (tokenThreshold !== undefined && !(tokenThreshold > 0 && tokenThreshold <= 1))
+    throw new CwmError('InvalidParameter', '"tokenThreshold" must be a number above 0 and up to 1.');
+  for (const [name, value] of Object.entries({ tokenCountThreshold, cooldownSeconds, idleMinutes })) {
+    if (value !== undefined && !(value >= 0 && value <= 999_999))
+      throw new CwmError('InvalidParameter', `"${name}" must be a number from 0 to 999999.`);
+  }
+  const policy = core.checkpoints.configure({
+    ...(enabled !== undefined && { enabled }),
+    ...(tokenThreshold !== undefined && { tokenThreshold }),
+    ...(tokenCountThreshold !== undefined && { tokenCountThreshold }),
+    ...(cooldownSeconds !== undefined && { cooldownMs: cooldownSeconds * 1000 }),
+    ...(idleMinutes !== undefined && { idleMs: idleMinutes * 60_000 }),
+  });
+  return {
+    enabled: policy.enabled,
+    tokenThreshold: policy.tokenThreshold,
+    tokenCountThreshold: policy.tokenCountThreshold,
+    cooldownSeconds: policy.cooldownMs / 1000,
+    idleMinutes: policy.idleMs / 60_000,
+  };
+}
+
+/** Whether the size of a session triggers a checkpoint now, and why (S0-16). @throws CwmError InvalidSessionId, SessionNotFound. */
+export async function autoFreezeCheck(
+  core: CoreContext,
+  input: RouteInput<'autoFreezeCheck'>,
+): Promise<RouteOutput<'autoFreezeCheck'>> {
+  const session = await requireSession(core, parseSessionId(input.session));
+  const tokens = session.tokens?.count ?? 0;
+  const limitTokens = session.model?.maxModelLen ?? null;
+  return {
+    session: session.id,
+    ...(await core.checkpoints.check(session)),
+    tokens,
+    limitTokens,
+    thresholdPercent: limitTokens === null ? null : Math.round((1000 * tokens) / limitTokens) / 10,
+  };
+}
+
+async function sessionOf(core: CoreContext, project: ProjectUri): Promise<Session | null> {
+  const id = await core.store.projects.currentSession(project);
+  return id && (await core.store.sessions.get(id));
+}
+
+async function leaveWarming(core: CoreContext, project: ProjectUri): Promise<void> {
+  const id = await core.store.projects.currentSession(project);
+  if (id !== null) await core.warmings.leave(id);
+}

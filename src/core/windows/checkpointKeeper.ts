@@ -1,0 +1,221 @@
+import { isCwmError, toCwmError } from '../../protocol/errors.ts';
+import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import { defaultCheckpointPolicy, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
+import { hasCheckpointable, isBehind, makeCheckpoint, type SessionWithContext } from './rollingCheckpoint.ts';
+
+/** What became of an attempt: one of both is null. */
+export interface Kept {
+  readonly receipt: Receipt | null;
+  /** Why no checkpoint was made, in plain words. */
+  readonly why: string | null;
+}
+
+/** A session that had a turn in this process. */
+interface Turned {
+  /** By the monotonic clock, as all times here. */
+  readonly atMs: number;
+  /** Of its last checkpoint; null when this process made none. */
+  readonly madeAtMs: number | null;
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+const not = (why: string): Kept => ({ receipt: null, why });
+
+/**
+ * Makes the rolling checkpoints of sessions, without being asked for (S0-16, D6): when a session's size triggers one, when it has been idle,
+ * when somebody leaves it, and when the backend ends. A checkpoint gives way to every turn, and its failure costs nobody anything.
+ */
+export class CheckpointKeeper {
+  readonly #core: () => CoreContext;
+  readonly #onFailure: (error: unknown) => void;
+  #policy: CheckpointPolicy;
+  #isClosed = false;
+  /** The one whose turn was last comes last. */
+  readonly #turned = new Map<SessionId, Turned>();
+  /** By engine: the session that used it last. */
+  readonly #holders = new Map<string, SessionId>();
+  /** By engine: what its last checkpoint cost. */
+  readonly #costs = new Map<string, { readonly ms: number; readonly tokens: number }>();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(core: () => CoreContext, policy: Partial<CheckpointPolicy>, onFailure: (error: unknown) => void) {
+    this.#core = core;
+    this.#policy = { ...defaultCheckpointPolicy, ...policy };
+    this.#onFailure = onFailure;
+  }
+
+  get policy(): CheckpointPolicy {
+    return this.#policy;
+  }
+
+  /** Until the backend ends. */
+  configure(change: Partial<CheckpointPolicy>): CheckpointPolicy {
+    return (this.#policy = { ...this.#policy, ...change });
+  }
+
+  /** Call it after each operation that may have been a turn of the session. */
+  afterTurn(id: SessionId): void {
+    if (this.#isClosed) return;
+    const { clock } = this.#core();
+    const before = this.#turned.get(id);
+    this.#turned.delete(id);
+    this.#turned.set(id, { atMs: clock.elapsedMs(), madeAtMs: before?.madeAtMs ?? null, timer: before?.timer });
+    this.#later(id, this.#policy.idleMs);
+    this.#track(this.#makeIfLarge(id));
+  }
+
+  /** The session's KV was brought back. */
+  warmed({ id, engine }: Session): void {
+    this.#holders.set(engine, id);
+  }
+
+  /** Whether it had a turn in this process, and no checkpoint since. */
+  isUnsaved(id: SessionId): boolean {
+    const turned = this.#turned.get(id);
+    return turned !== undefined && (turned.madeAtMs === null || turned.madeAtMs < turned.atMs);
+  }
+
+  /** Makes a checkpoint if the session has gone on and it pays. Never rejects. */
+  async keep(id: SessionId): Promise<Kept> {
+    const { background, turns } = this.#core();
+    if (!this.#policy.enabled) return not('Checkpoints are off.');
+    if (background.isRunning(id) || turns.isBusy(id)) return not('The session is busy.');
+    if (!this.isUnsaved(id)) return not('Nothing changed since its last checkpoint.');
+    try {
+      return await background.run(id, true, (signal) => this.#make(id, signal));
+    } catch (error) {
+      if (isCwmError(toCwmError(error), 'Cancelled')) {
+        this.#later(id, this.#policy.cooldownMs);
+        return not('Something else came first.');
+      }
+      this.#onFailure(error);
+      return not(toCwmError(error).message);
+    }
+  }
+
+  /**
+   * Before `opened` takes its model server: keeps the sessions of the project that the client leaves, and the session that the server has in
+   * memory now, the last used first. Never rejects.
+   */
+  async leave(opened: Session | null, leaving: ProjectUri | null): Promise<void> {
+    for (const id of [...this.#turned.keys()].reverse()) {
+      if (id === opened?.id || !this.isUnsaved(id)) continue;
+      const session = await this.#core()
+        .store.sessions.get(id)
+        .catch(() => null);
+      if (!session) continue;
+      const isLeft = leaving !== null && session.project === leaving;
+      const isDisplaced = opened?.engine === session.engine && this.#holders.get(session.engine) === id;
+      if (isLeft || isDisplaced) await this.keep(id);
+    }
+  }
+
+  /** What {@link weighSize} says of a session, with the facts that it weighs. */
+  async check(session: Session): Promise<{
+    readonly triggered: boolean;
+    readonly reason: CheckpointReason;
+    readonly isChanged: boolean;
+  }> {
+    const isChanged =
+      hasCheckpointable(session) && isBehind(await this.#core().store.checkpoints.get(session.id), session);
+    return { ...this.#weigh(session, isChanged), isChanged };
+  }
+
+  /** Resolves when nothing runs that nobody waits for. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** Keeps every session that it can within the policy's time, the last used first. */
+  async close(): Promise<void> {
+    for (const { timer } of this.#turned.values()) clearTimeout(timer);
+    const { background } = this.#core();
+    this.#isClosed = true;
+    await background.stopAll();
+    let isOver = this.#policy.shutdownMs === 0;
+    const end = setTimeout(() => {
+      isOver = true;
+      void background.stopAll();
+    }, this.#policy.shutdownMs);
+    for (const id of [...this.#turned.keys()].reverse()) if (!isOver) await this.keep(id);
+    clearTimeout(end);
+    await this.settled();
+  }
+
+  async #make(id: SessionId, signal: AbortSignal): Promise<Kept> {
+    const core = this.#core();
+    const session = await core.store.sessions.get(id);
+    if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
+    if (!isBehind(await core.store.checkpoints.get(id), session)) {
+      this.#made(id);
+      return not('Nothing changed since its last checkpoint.');
+    }
+    const why = await this.#whyNotWorth(session, signal);
+    if (why !== null) return not(why);
+    const receipt = await makeCheckpoint(core, id, signal);
+    if (!receipt) return not('There is nothing to make a checkpoint of.');
+    this.#made(id);
+    this.#costs.set(session.engine, { ms: receipt.ms, tokens: receipt.tokens });
+    this.#holders.set(session.engine, id);
+    return { receipt, why: null };
+  }
+
+  /** llama-server writes a whole slot file each time, and only of what its slot has; a server without any way to save KV gets no request. */
+  async #whyNotWorth({ id, engine, tokens }: SessionWithContext, signal: AbortSignal): Promise<string | null> {
+    const { engines, prefill } = this.#core();
+    const { kind } = await engines.get(engine).describe(signal);
+    if (kind === 'openai') return 'The model server cannot save KV.';
+    if (kind !== 'llama-server') return null;
+    if ((this.#holders.get(engine) ?? id) !== id) return 'The model server has another conversation in its memory.';
+    const cost = this.#costs.get(engine);
+    const computeMs = prefill.expectedMs(engine, tokens.count);
+    const costMs = cost && (cost.ms / cost.tokens) * tokens.count;
+    return costMs !== undefined && computeMs !== null && costMs > computeMs
+      ? 'Computing the context again costs less than saving it.'
+      : null;
+  }
+
+  #made(id: SessionId): void {
+    const turned = this.#turned.get(id);
+    if (!turned) return;
+    clearTimeout(turned.timer);
+    this.#turned.set(id, { ...turned, madeAtMs: this.#core().clock.elapsedMs(), timer: undefined });
+  }
+
+  async #makeIfLarge(id: SessionId): Promise<void> {
+    const { store } = this.#core();
+    const session = await store.sessions.get(id).catch(() => null);
+    if (!session) return;
+    this.#holders.set(session.engine, id);
+    if (!hasCheckpointable(session) || !this.#weigh(session, true).triggered) return;
+    await this.keep(id);
+  }
+
+  #weigh(session: Session, isChanged: boolean) {
+    const madeAtMs = this.#turned.get(session.id)?.madeAtMs ?? null;
+    return weighSize(this.#policy, {
+      tokens: session.tokens?.count ?? 0,
+      limitTokens: session.model?.maxModelLen ?? null,
+      isChanged,
+      sinceLastMs: madeAtMs === null ? null : this.#core().clock.elapsedMs() - madeAtMs,
+    });
+  }
+
+  #later(id: SessionId, afterMs: number): void {
+    const turned = this.#turned.get(id);
+    if (!turned || this.#isClosed) return;
+    clearTimeout(turned.timer);
+    const timer = afterMs === 0 ? undefined : setTimeout(() => this.#track(this.keep(id)), afterMs);
+    timer?.unref();
+    this.#turned.set(id, { ...turned, timer });
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#running.add(work);
+    void work.finally(() => this.#running.delete(work));
+  }
+}

@@ -1,0 +1,54 @@
+import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
+import { backendSettings } from '../../protocol/settings/backendSettings.ts';
+
+/** When checkpoints are made without being asked for (S0-16). */
+export interface CheckpointPolicy {
+  readonly enabled: boolean;
+  /** Share of the model's context limit, above 0 and up to 1. */
+  readonly tokenThreshold: number;
+  /** Tokens; 0 is off. */
+  readonly tokenCountThreshold: number;
+  /** Between two checkpoints of a session that its size triggers. */
+  readonly cooldownMs: number;
+  /** After the session's last change; 0 is never. */
+  readonly idleMs: number;
+  /** For all sessions together when the backend ends; 0 is none. */
+  readonly shutdownMs: number;
+}
+
+const { checkpoints, checkpointAt, checkpointTokens, checkpointCooldownSeconds, checkpointIdleMinutes } =
+  backendSettings;
+
+export const defaultCheckpointPolicy: CheckpointPolicy = {
+  enabled: checkpoints.default === 'on',
+  tokenThreshold: checkpointAt.default / 100,
+  tokenCountThreshold: checkpointTokens.default,
+  cooldownMs: checkpointCooldownSeconds.default * 1000,
+  idleMs: checkpointIdleMinutes.default * 60_000,
+  shutdownMs: 4000,
+};
+
+export interface SessionSize {
+  readonly tokens: number;
+  /** The model's context length; null when it is not known. */
+  readonly limitTokens: number | null;
+  /** Whether it has gone on since its checkpoint. */
+  readonly isChanged: boolean;
+  /** Since its last checkpoint; null when this process made none. */
+  readonly sinceLastMs: number | null;
+}
+
+/** Whether the size of a session triggers a checkpoint (`check` of S0-16). */
+export function weighSize(
+  { enabled, tokenThreshold, tokenCountThreshold, cooldownMs }: CheckpointPolicy,
+  { tokens, limitTokens, isChanged, sinceLastMs }: SessionSize,
+): { readonly triggered: boolean; readonly reason: CheckpointReason } {
+  const not = (reason: CheckpointReason) => ({ triggered: false, reason });
+  if (!enabled) return not('disabled');
+  const isFull = limitTokens !== null && tokens >= tokenThreshold * limitTokens;
+  const isLong = tokenCountThreshold > 0 && tokens >= tokenCountThreshold;
+  if (!isFull && !isLong) return not('below');
+  if (!isChanged) return not('unchanged');
+  if (sinceLastMs !== null && sinceLastMs < cooldownMs) return not('cooldown');
+  return { triggered: true, reason: isFull ? 'threshold' : 'token-count' };
+}

@@ -1,0 +1,165 @@
+import { maxWindowNameLength, type SessionId, type WindowName } from '../../protocol/ids.ts';
+import type { Checkpoint } from '../../protocol/schemas/checkpoint.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import type { KvRecordPlace } from '../evidence/frozenContext.ts';
+import { isOpen } from '../lifecycle.ts';
+import { silent } from '../ports/reporter.ts';
+import type { Hold } from '../space/blocksInUse.ts';
+import { isAtRest } from '../turns/machine.ts';
+import { bringKvBack, type Outcome } from './bringKvBack.ts';
+import { readMessages } from './lostMessages.ts';
+import { withoutMessages } from './openedWithoutKv.ts';
+import { withSummary } from './receipts.ts';
+import { sealSession } from './sealSession.ts';
+
+const tag = 'auto-freeze';
+
+/** For receipts: no list has a window of this name. */
+const nameOf = (session: SessionId): WindowName => `auto-${session}`.slice(0, maxWindowNameLength) as WindowName;
+
+export type SessionWithContext = Session & { readonly tokens: ContextTokens };
+
+/** Whether a checkpoint could be made of it now. */
+export const hasCheckpointable = (session: Session): session is SessionWithContext =>
+  isOpen(session) && isAtRest(session) && session.tokens !== null && session.tokens.count > 0;
+
+/** Whether the session has gone on since its checkpoint. */
+export const isBehind = (checkpoint: Checkpoint | null, { tokens, engine }: SessionWithContext): boolean =>
+  checkpoint?.manifest.tokens.sha256 !== tokens.sha256 || checkpoint.manifest.engine !== engine;
+
+/**
+ * Replaces a session's rolling checkpoint. The session goes on. The engine stores the KV first and the record follows, so that the earlier
+ * checkpoint stays whole until this one is.
+ *
+ * @returns null when there is nothing to make it of.
+ * @throws CwmError StorageFull (nothing was written), ModelMismatch, Cancelled, and those of the engine and the store.
+ */
+export async function makeCheckpoint(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<Receipt | null> {
+  const startedMs = core.clock.elapsedMs();
+  return core.turns.run(
+    id,
+    async () => {
+      const session = await core.store.sessions.get(id);
+      if (!session || !hasCheckpointable(session)) return null;
+      return core.kvRecords.run(
+        session.lineage,
+        () => core.space.inUse.during((hold) => replaceCheckpoint(core, session, { hold, startedMs }, signal)),
+        signal,
+      );
+    },
+    signal,
+  );
+}
+
+async function replaceCheckpoint(
+  core: CoreContext,
+  session: SessionWithContext,
+  { hold, startedMs }: { readonly hold: Hold; readonly startedMs: number },
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const { id, tokens, engine } = session;
+  const doing = `To make a checkpoint of session "${id}"`;
+  const toSeal = { session, tokens, engineSpec: engine, doing, progress: silent.progress, hold };
+  const sealed = await sealSession(core, toSeal, signal);
+  const before = await core.store.checkpoints.get(id);
+  const at = core.clock.now().toISOString();
+  const name = nameOf(id);
+  const receipt = withSummary({
+    operation: 'checkpoint',
+    session: id,
+    window: name,
+    ...sealed.fields,
+    ms: core.clock.elapsedMs() - startedMs,
+    expectedPrefillMs: core.prefill.expectedMs(engine, tokens.count),
+    at,
+  });
+  const manifest: Checkpoint['manifest'] = {
+    formatVersion: 1,
+    name,
+    description: '',
+    tags: [tag],
+    mode: 'checkpoint',
+    ...sealed.manifest,
+    createdAt: at,
+  };
+  await core.store.checkpoints.put({ manifest, kv: sealed.kv, receipt });
+  if (before) await forgetReplaced(core, before, sealed.kv.handle);
+  return receipt;
+}
+
+/** Deletes a session's checkpoint, and the file that holds its whole context where the engine has one. */
+export async function dropCheckpoint(core: CoreContext, session: SessionId): Promise<void> {
+  const checkpoint = await core.store.checkpoints.get(session);
+  if (!checkpoint) return;
+  await core.store.checkpoints.delete(session);
+  await forgetReplaced(core, checkpoint, null);
+}
+
+/**
+ * Deletes the file of a context that an engine stores as a whole, unless a window has it. Blocks stay: the session's own next blocks build on
+ * them, and a budget evicts them first. An engine that cannot be reached keeps its file as cache.
+ */
+async function forgetReplaced(core: CoreContext, { manifest, kv }: Checkpoint, handle: string | null): Promise<void> {
+  if (kv.handle === null || kv.handle === handle) return;
+  const hashes = kv.blocks.map(({ hash }) => hash);
+  if ((await core.store.blocks.recordsOfLineage(manifest.lineage, hashes)).size > 0) return;
+  try {
+    await core.engines.get(manifest.engine).forget({ hashes, handle: kv.handle }, new AbortController().signal);
+  } catch {
+    // The file is only cache, and the checkpoint does not depend on it any more.
+  }
+}
+
+/**
+ * Brings the KV of a session's checkpoint back, and measures what the engine reuses. The session itself does not change: it goes on as it
+ * was, and what it said since the checkpoint is computed with its next message.
+ *
+ * @returns null when it has no checkpoint any more.
+ * @throws CwmError Cancelled, and those of the store.
+ */
+export async function warmFromCheckpoint(
+  core: CoreContext,
+  id: SessionId,
+  signal: AbortSignal,
+): Promise<Receipt | null> {
+  const startedMs = core.clock.elapsedMs();
+  return core.turns.run(
+    id,
+    async () => {
+      const checkpoint = await core.store.checkpoints.get(id);
+      if (!checkpoint) return null;
+      const { manifest, kv } = checkpoint;
+      const engine = core.engines.get(manifest.engine);
+      const ids = await core.store.sessions.loadTokens(id, manifest.tokens.sha256);
+      const record = placeOf(core, checkpoint);
+      const { progress } = silent;
+      const { messages, standIns } = await readMessages(core, manifest);
+      const bringBack = (hold: Hold): Promise<Outcome> =>
+        bringKvBack(core, { engine, manifest, messages, ids, kv, record, progress, hold }, signal);
+      const outcome =
+        standIns.length > 0
+          ? withoutMessages(manifest, standIns)
+          : await core.kvRecords.run(manifest.lineage, () => core.space.inUse.during(bringBack), signal);
+      return withSummary({
+        operation: 'thaw',
+        session: id,
+        window: manifest.name,
+        ...outcome,
+        ms: core.clock.elapsedMs() - startedMs,
+        expectedPrefillMs: core.prefill.expectedMs(manifest.engine, ids.length) ?? checkpoint.receipt.expectedPrefillMs,
+        at: core.clock.now().toISOString(),
+      });
+    },
+    signal,
+  );
+}
+
+const placeOf = ({ store }: CoreContext, checkpoint: Checkpoint): KvRecordPlace => ({
+  save: (kv) => store.checkpoints.put({ ...checkpoint, kv }),
+  async checksumsOfOthers(hashes) {
+    const records = await store.blocks.recordsOfLineage(checkpoint.manifest.lineage, hashes);
+    return new Map([...records].map(([hash, of]) => [hash, [...new Set(of.map(({ checksum }) => checksum))]]));
+  },
+});

@@ -1,0 +1,208 @@
+import { isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
+import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
+import type { Warming } from '../../protocol/schemas/warming.ts';
+import type { CoreContext } from '../context.ts';
+import { isOpen } from '../lifecycle.ts';
+import { saltOf } from '../ports/lineages.ts';
+import { silent } from '../ports/reporter.ts';
+import { warmFromCheckpoint } from './rollingCheckpoint.ts';
+import { thaw } from './thaw.ts';
+
+/** Computing this long, in milliseconds, is nothing to do unasked. */
+const askAboveMs = 30_000;
+
+/** The KV that was saved of a session, with its window where the session is frozen. */
+interface Saved {
+  readonly manifest: WindowManifest;
+  readonly kv: KvRecord;
+  /** What computing the context took or would take when it was saved; null when that is not known. */
+  readonly computeMs: number | null;
+}
+
+/** Who opens a session's project. */
+export interface Opening {
+  readonly project: ProjectUri;
+  /** The project that the same client leaves for it. */
+  readonly leaving: ProjectUri | null;
+  /** Whether the user asked for it, whatever it costs. */
+  readonly insist: boolean;
+}
+
+const idle = (why: string): Warming => ({
+  state: 'none',
+  why,
+  tokens: 0,
+  tokensBehind: 0,
+  computeMs: null,
+  kvBytes: null,
+  loadMs: null,
+  receipt: null,
+});
+
+/**
+ * Brings the KV of sessions back before anybody asks for it. A message that comes to the session waits for it, and so computes nothing
+ * twice.
+ */
+export class Warmings {
+  readonly #core: () => CoreContext;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #last = new Map<SessionId, Warming>();
+  /** How many clients opened a session whose KV is being brought back. */
+  readonly #openers = new Map<SessionId, number>();
+  /** By engine: what its last loading took. */
+  readonly #loads = new Map<string, { readonly bytes: number; readonly ms: number }>();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(core: () => CoreContext, onFailure: (error: unknown) => void) {
+    this.#core = core;
+    this.#onFailure = onFailure;
+  }
+
+  /** As of the last opening in this process. */
+  of(id: SessionId): Warming {
+    return this.#last.get(id) ?? idle('Nobody opened it since the backend started.');
+  }
+
+  /** Starts it where it is worth it, and returns at once. */
+  async open(session: Session, opening: Opening): Promise<Warming> {
+    const { background, checkpoints, turns } = this.#core();
+    const { id } = session;
+    const running = this.#openers.get(id);
+    if (running !== undefined) {
+      this.#openers.set(id, running + 1);
+      return this.of(id);
+    }
+    const isUnsaved = session.lifecycle !== 'frozen' && checkpoints.isUnsaved(id);
+    const saved = isUnsaved ? null : await this.#savedOf(session);
+    const planned = isUnsaved
+      ? idle("Its last turn was here, so its KV is in the model server's memory.")
+      : this.#plan(session, saved, opening);
+    // Another client may have opened it since.
+    if (planned.state !== 'running' || !saved || background.isRunning(id) || turns.isBusy(id)) {
+      this.#track(checkpoints.leave(session, opening.leaving));
+      return this.#tell(id, opening, planned.state === 'running' ? idle('The session is busy.') : planned);
+    }
+    this.#openers.set(id, 1);
+    this.#tell(id, opening, planned);
+    this.#track(this.#run(session, saved, planned, opening));
+    return planned;
+  }
+
+  /** The last client that leaves stops what runs. */
+  async leave(id: SessionId): Promise<void> {
+    const openers = this.#openers.get(id);
+    if (openers === undefined) return;
+    this.#openers.set(id, openers - 1);
+    if (openers <= 1) await this.#core().background.stop(id);
+  }
+
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #savedOf({ id, lifecycle, frozenAs }: Session): Promise<Saved | null> {
+    const { store } = this.#core();
+    if (lifecycle === 'frozen' && frozenAs !== null) {
+      const manifest = await nullOn(store.windows.get(frozenAs), 'Corrupted');
+      const kv = manifest && (await nullOn(store.windows.loadKv(frozenAs), 'Corrupted'));
+      const receipts = await store.receipts.list(frozenAs).catch(() => []);
+      return manifest && kv && { manifest, kv, computeMs: receipts.at(-1)?.expectedPrefillMs ?? null };
+    }
+    const checkpoint = await store.checkpoints.get(id);
+    return checkpoint && { ...checkpoint, computeMs: checkpoint.receipt.expectedPrefillMs };
+  }
+
+  /** Tokens to compute at the rate that was seen against bytes to load at the rate that was seen. What was never measured does not stop it. */
+  #plan(session: Session, saved: Saved | null, { insist }: Opening): Warming {
+    if (session.lifecycle !== 'frozen' && !isOpen(session)) return idle(`The session is ${session.lifecycle}.`);
+    if (!session.tokens) return idle('It has no context yet.');
+    if (!saved) return idle('None of its KV was saved.');
+    const { manifest, kv } = saved;
+    const { count: tokens } = manifest.tokens;
+    const computeMs = this.#core().prefill.expectedMs(manifest.engine, tokens) ?? saved.computeMs;
+    const load = this.#loads.get(manifest.engine);
+    const loadMs = load && kv.kvBytes !== null ? (load.ms / load.bytes) * kv.kvBytes : null;
+    const planned = {
+      tokens,
+      tokensBehind: Math.max(0, session.tokens.count - tokens),
+      computeMs,
+      kvBytes: kv.kvBytes,
+      loadMs,
+      receipt: null,
+    };
+    if (!insist && computeMs !== null && loadMs !== null && loadMs > computeMs)
+      return { ...planned, state: 'none', why: 'Computing the context costs less than loading it.' };
+    return { ...planned, state: 'running', why: 'Its KV is being brought back.' };
+  }
+
+  async #run(session: Session, saved: Saved, planned: Warming, opening: Opening): Promise<void> {
+    const { id } = session;
+    const core = this.#core();
+    try {
+      const ended = await core.background.run(id, false, async (signal) => {
+        await core.checkpoints.leave(session, opening.leaving);
+        signal.throwIfAborted();
+        if (!opening.insist && (await this.#isGone(session, saved, planned, signal)))
+          return { ...planned, state: 'ask' as const, why: 'Its KV is gone, and computing it again takes long.' };
+        const receipt = await this.#bringBack(session, signal);
+        if (!receipt) return idle('None of its KV was saved.');
+        this.#note(session, receipt);
+        return { ...planned, state: 'done' as const, why: receipt.summary, receipt };
+      });
+      this.#openers.delete(id);
+      this.#tell(id, opening, ended);
+    } catch (error) {
+      this.#openers.delete(id);
+      const failure = toCwmError(error);
+      const isStopped = isCwmError(failure, 'Cancelled');
+      if (!isStopped) this.#onFailure(error);
+      this.#tell(id, opening, { ...planned, state: isStopped ? 'stopped' : 'failed', why: failure.message });
+    }
+  }
+
+  #bringBack(session: Session, signal: AbortSignal): Promise<Receipt | null> {
+    const { id, lifecycle, frozenAs } = session;
+    if (lifecycle !== 'frozen' || frozenAs === null) return warmFromCheckpoint(this.#core(), id, signal);
+    return thaw(this.#core(), { window: frozenAs, resume: true }, signal, silent);
+  }
+
+  /** Whether most of it would have to be computed, for long, as far as the files can be seen. */
+  async #isGone(
+    { id, lifecycle }: Session,
+    { manifest, kv }: Saved,
+    { computeMs }: Warming,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (kv.blocks.length === 0 || (computeMs ?? 0) <= askAboveMs) return false;
+    const { engines, store } = this.#core();
+    const ids =
+      lifecycle === 'frozen'
+        ? await store.windows.loadTokens(manifest.name)
+        : await store.sessions.loadTokens(id, manifest.tokens.sha256);
+    const salt = saltOf(await store.lineages.get(manifest.lineage));
+    const located = await engines.get(manifest.engine).locate({ ids, salt, handle: kv.handle }, signal);
+    if (!located.reachable) return false;
+    return located.blocks.filter(({ stat }) => stat !== null).length < located.blocks.length / 2;
+  }
+
+  #note(session: Session, { tier, kvBytes, timeToFirstTokenMs }: Receipt): void {
+    const { checkpoints } = this.#core();
+    checkpoints.warmed(session);
+    if (tier !== 'disk' || !kvBytes || timeToFirstTokenMs === null) return;
+    this.#loads.set(session.engine, { bytes: kvBytes, ms: timeToFirstTokenMs });
+  }
+
+  #tell(id: SessionId, { project }: Opening, warming: Warming): Warming {
+    this.#last.set(id, warming);
+    this.#core().changes.emit({ type: 'project', project });
+    return warming;
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#running.add(work);
+    void work.finally(() => this.#running.delete(work));
+  }
+}

@@ -1,0 +1,342 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CwmError } from '../../../src/protocol/errors.ts';
+import type { CheckpointPolicy } from '../../../src/core/windows/checkpointPolicy.ts';
+import { coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
+import { sessionId } from '../../store/builders.ts';
+
+const s = sessionId('s');
+const minute = 60_000;
+
+beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => vi.useRealTimers());
+
+const keeping = (policy: Partial<CheckpointPolicy> = {}): Promise<CoreFixture> =>
+  coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true, ...policy } }));
+
+/** A session `s` of a folder, which is its current one, with one turn behind it. */
+async function talkedIn(fixture: CoreFixture, id: string, project: string): Promise<void> {
+  await fixture.cwm.createSession({ id, project });
+  await fixture.cwm.send({ session: id, text: `Please explain what ${id} is good for.` });
+  await fixture.cwm.settled();
+}
+
+async function idleFor({ cwm }: CoreFixture, ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+  await cwm.settled();
+}
+
+describe('S0-16 a checkpoint that nobody asked for', () => {
+  it('is made once a session has been idle for ten minutes, and the session goes on', async () => {
+    const fixture = await keeping();
+    await talkedSession(fixture);
+    await idleFor(fixture, 10 * minute - 1);
+    expect(await fixture.store.checkpoints.get(s)).toBeNull();
+    await idleFor(fixture, 1);
+    const { tokens, lifecycle } = await fixture.cwm.getSession({ session: 's' });
+    expect(lifecycle).toBe('active');
+    expect(await fixture.store.checkpoints.get(s)).toMatchObject({
+      manifest: { session: 's', mode: 'checkpoint', tokens: { sha256: tokens?.sha256 } },
+      receipt: { operation: 'checkpoint', verdict: 'proven' },
+    });
+    await fixture.cwm.send({ session: 's', text: 'And why?' });
+    expect(fixture.failures).toEqual([]);
+  });
+
+  it('is in no list, counts against no limit, and is replaced in place', async () => {
+    const fixture = await keeping();
+    await talkedSession(fixture);
+    await idleFor(fixture, 10 * minute);
+    await fixture.cwm.send({ session: 's', text: 'And why?' });
+    await idleFor(fixture, 10 * minute);
+    const { tokens } = await fixture.cwm.getSession({ session: 's' });
+    expect((await fixture.store.checkpoints.get(s))?.manifest.tokens.sha256).toBe(tokens?.sha256);
+    expect((await fixture.cwm.listWindows({})).total).toBe(0);
+    expect((await fixture.cwm.usage()).windows.count).toBe(0);
+    expect((await fixture.cwm.listTrash({})).items).toEqual([]);
+  });
+
+  it('is made only when something changed', async () => {
+    const fixture = await keeping();
+    await talkedIn(fixture, 's', 'file:///a');
+    expect((await fixture.cwm.closeProject({ project: 'file:///a' })).receipt).not.toBeNull();
+    fixture.engine.calls = [];
+    expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({
+      receipt: null,
+      why: 'Nothing changed since its last checkpoint.',
+    });
+    await idleFor(fixture, 60 * minute);
+    expect(fixture.engine.calls).not.toContain('persist');
+  });
+
+  it("is made at 0.75 of the model's limit, and again only after the cooldown of a minute", async () => {
+    const fixture = await keeping({ idleMs: 0 });
+    const made = async (): Promise<string | undefined> => {
+      await fixture.cwm.settled();
+      return (await fixture.store.checkpoints.get(s))?.manifest.tokens.sha256;
+    };
+    const current = async () => (await fixture.cwm.getSession({ session: 's' })).tokens;
+    fixture.engine.model = { ...fixture.engine.model, maxModelLen: 400 };
+    await fixture.cwm.createSession({ id: 's' });
+    await fixture.cwm.send({ session: 's', text: 'x'.repeat(100) });
+    expect((await current())?.count).toBeLessThan(300);
+    expect(await made()).toBeUndefined();
+    expect(await fixture.cwm.autoFreezeCheck({ session: 's' })).toMatchObject({ triggered: false, reason: 'below' });
+    await fixture.cwm.send({ session: 's', text: 'x'.repeat(190) });
+    expect((await current())?.count).toBeGreaterThanOrEqual(300);
+    const first = await made();
+    expect(first).toBe((await current())?.sha256);
+    await fixture.cwm.send({ session: 's', text: 'y' });
+    expect(await made()).toBe(first);
+    expect(await fixture.cwm.autoFreezeCheck({ session: 's' })).toMatchObject({ triggered: false, reason: 'cooldown' });
+    fixture.clock.advance(minute);
+    expect(await fixture.cwm.autoFreezeCheck({ session: 's' })).toMatchObject({
+      triggered: true,
+      reason: 'threshold',
+      isChanged: true,
+    });
+    await fixture.cwm.send({ session: 's', text: 'z' });
+    expect(await made()).toBe((await current())?.sha256);
+  });
+
+  it('gives way to a turn, of this session or another, and is made later', async () => {
+    const fixture = await keeping();
+    const { cwm, engine } = fixture;
+    await talkedSession(fixture);
+    await cwm.createSession({ id: 't' });
+    const sealing = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    engine.onCall = async (call) => {
+      if (call !== 'persist') return;
+      engine.onCall = async () => {};
+      sealing.resolve();
+      await ended.promise;
+    };
+    await vi.advanceTimersByTimeAsync(10 * minute);
+    await sealing.promise;
+    const answered = cwm.send({ session: 't', text: 'Now.' });
+    ended.resolve();
+    await answered;
+    await cwm.settled();
+    expect(await fixture.store.checkpoints.get(s)).toBeNull();
+    await idleFor(fixture, minute);
+    expect(await fixture.store.checkpoints.get(s)).not.toBeNull();
+    expect(fixture.failures).toEqual([]);
+  });
+
+  it('is made when the backend ends, for the last used session first, within its time', async () => {
+    const fixture = await keeping({ shutdownMs: 1000 });
+    const { cwm, engine, store } = fixture;
+    await talkedSession(fixture, 's');
+    await talkedSession(fixture, 't');
+    const order: string[] = [];
+    engine.onCall = async (call) => {
+      if (call !== 'persist') return;
+      order.push(call);
+      if (order.length === 2) await vi.advanceTimersByTimeAsync(1000);
+    };
+    await cwm.close();
+    expect(order).toHaveLength(2);
+    expect(await store.checkpoints.get(sessionId('t'))).not.toBeNull();
+    expect(await store.checkpoints.get(s)).toBeNull();
+  });
+
+  it('that fails leaves the earlier one whole, and no turn notices', async () => {
+    const fixture = await keeping();
+    const { cwm, engine } = fixture;
+    await talkedSession(fixture);
+    await idleFor(fixture, 10 * minute);
+    const before = await fixture.store.checkpoints.get(s);
+    await cwm.send({ session: 's', text: 'And why?' });
+    engine.onCall = async (call) => {
+      if (call === 'persist') throw new CwmError('EngineFailed', 'The disk of the engine is full.');
+    };
+    await idleFor(fixture, 10 * minute);
+    expect(await fixture.store.checkpoints.get(s)).toEqual(before);
+    expect(fixture.failures).toHaveLength(1);
+    await cwm.send({ session: 's', text: 'Still here?' });
+  });
+
+  it('is not made when the policy says so', async () => {
+    const fixture = await keeping();
+    await talkedSession(fixture);
+    expect(await fixture.cwm.autoFreezeConfig({ enabled: false })).toEqual({
+      enabled: false,
+      tokenThreshold: 0.75,
+      tokenCountThreshold: 0,
+      cooldownSeconds: 60,
+      idleMinutes: 10,
+    });
+    await idleFor(fixture, 10 * minute);
+    await fixture.cwm.close();
+    expect(await fixture.store.checkpoints.get(s)).toBeNull();
+  });
+
+  it.each([{ tokenThreshold: 0 }, { tokenThreshold: 1.01 }, { idleMinutes: -1 }, { cooldownSeconds: Infinity }])(
+    'a policy of %o is refused',
+    async (change) => {
+      const { cwm } = await keeping();
+      await expect(cwm.autoFreezeConfig(change)).rejects.toMatchObject({ name: 'InvalidParameter' });
+    },
+  );
+});
+
+describe('what a checkpoint takes', () => {
+  it('goes with its session, and no trash has it', async () => {
+    const fixture = await keeping();
+    await talkedIn(fixture, 's', 'file:///a');
+    await fixture.cwm.closeProject({ project: 'file:///a' });
+    await fixture.cwm.deleteSession({ session: 's' });
+    const { items } = await fixture.cwm.listTrash({});
+    expect(items).toHaveLength(1);
+    await fixture.cwm.restoreFromTrash({ item: items[0]!.id });
+    expect(await fixture.store.checkpoints.get(s)).toBeNull();
+    expect((await fixture.cwm.getSession({ session: 's' })).tokens).not.toBeNull();
+  });
+
+  it('of one more turn is only its new blocks', async () => {
+    const fixture = await keeping();
+    await talkedIn(fixture, 's', 'file:///a');
+    const first = (await fixture.cwm.closeProject({ project: 'file:///a' })).receipt;
+    await fixture.cwm.send({ session: 's', text: 'And why?' });
+    const second = (await fixture.cwm.closeProject({ project: 'file:///a' })).receipt;
+    expect(second?.kvBytesWritten).toBeGreaterThan(0);
+    expect(second?.kvBytesWritten).toBe((second?.kvBytes ?? 0) - (first?.kvBytes ?? 0));
+  });
+});
+
+describe('where each checkpoint is a whole slot file', () => {
+  async function withSlots(): Promise<CoreFixture> {
+    const fixture = await keeping();
+    fixture.engine.kind = 'llama-server';
+    fixture.engine.handle = 'slot-1';
+    return fixture;
+  }
+
+  it('the file of the earlier one is deleted once the next one is stored', async () => {
+    const fixture = await withSlots();
+    await talkedIn(fixture, 's', 'file:///a');
+    await fixture.cwm.closeProject({ project: 'file:///a' });
+    fixture.engine.handle = 'slot-2';
+    await fixture.cwm.send({ session: 's', text: 'And why?' });
+    await fixture.cwm.closeProject({ project: 'file:///a' });
+    expect((await fixture.store.checkpoints.get(s))?.kv.handle).toBe('slot-2');
+    expect(fixture.engine.forgottenHandles).toEqual(['slot-1']);
+  });
+
+  it('none is made of a session whose KV the server has lost to another one', async () => {
+    const fixture = await withSlots();
+    await talkedIn(fixture, 's', 'file:///a');
+    await talkedIn(fixture, 't', 'file:///b');
+    expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({
+      receipt: null,
+      why: 'The model server has another conversation in its memory.',
+    });
+  });
+
+  it('opening another folder saves what the server would lose, before it is displaced', async () => {
+    const fixture = await withSlots();
+    await talkedIn(fixture, 's', 'file:///a');
+    await fixture.cwm.createSession({ id: 't', project: 'file:///b' });
+    await fixture.cwm.openProject({ project: 'file:///b' });
+    await fixture.cwm.settled();
+    expect(await fixture.store.checkpoints.get(s)).not.toBeNull();
+  });
+});
+
+describe('opening a folder', () => {
+  async function closed(): Promise<CoreFixture> {
+    const fixture = await keeping();
+    await talkedIn(fixture, 's', 'file:///a');
+    await fixture.cwm.closeProject({ project: 'file:///a' });
+    fixture.engine.restart();
+    return fixture;
+  }
+
+  it('brings the KV of its current session back, and the session is as it was', async () => {
+    const fixture = await closed();
+    const before = await fixture.cwm.getSession({ session: 's' });
+    const opened = await fixture.cwm.openProject({ project: 'file:///a' });
+    expect(opened).toMatchObject({ session: { id: 's' }, warming: { state: 'running', tokensBehind: 0 } });
+    await fixture.cwm.settled();
+    const { warming } = await fixture.cwm.openedProject({ project: 'file:///a' });
+    expect(warming).toMatchObject({ state: 'done', receipt: { operation: 'thaw', verdict: 'proven' } });
+    expect(warming?.receipt?.cachedTokens).toBe(warming?.receipt?.floorTokens);
+    expect(await fixture.cwm.getSession({ session: 's' })).toEqual(before);
+    expect((await fixture.cwm.listSessions({})).total).toBe(1);
+  });
+
+  it('a message that comes meanwhile waits for the KV, and computes nothing twice', async () => {
+    const fixture = await closed();
+    const { cwm, engine } = fixture;
+    const measuring = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    engine.calls = [];
+    engine.onCall = async (call) => {
+      if (call !== 'measure') return;
+      measuring.resolve();
+      await go.promise;
+    };
+    await cwm.openProject({ project: 'file:///a' });
+    await measuring.promise;
+    const answer = cwm.send({ session: 's', text: 'And why?' });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(engine.calls).not.toContain('generate');
+    go.resolve();
+    const { cachedTokens } = await answer;
+    expect(cachedTokens).toBeGreaterThanOrEqual((await fixture.store.checkpoints.get(s))!.manifest.tokens.count - 4);
+  });
+
+  it('a frozen session continues as itself, however often it is opened', async () => {
+    const fixture = await keeping();
+    await talkedIn(fixture, 's', 'file:///a');
+    await fixture.cwm.freeze({ session: 's', window: 'w' }, never());
+    fixture.engine.restart();
+    for (let times = 1; times <= 3; times++) {
+      await fixture.cwm.openProject({ project: 'file:///a' });
+      await fixture.cwm.settled();
+    }
+    expect((await fixture.cwm.getSession({ session: 's' })).lifecycle).toBe('thawed');
+    expect((await fixture.cwm.listSessions({})).total).toBe(1);
+  });
+
+  it('two clients join one loading, and only the last one that leaves stops it', async () => {
+    const fixture = await closed();
+    const { cwm, engine } = fixture;
+    const go = Promise.withResolvers<void>();
+    const measuring = Promise.withResolvers<void>();
+    engine.onCall = async (call) => {
+      if (call !== 'measure') return;
+      measuring.resolve();
+      await go.promise;
+    };
+    engine.calls = [];
+    await cwm.openProject({ project: 'file:///a' });
+    await cwm.openProject({ project: 'file:///a' });
+    await measuring.promise;
+    await cwm.closeProject({ project: 'file:///a' });
+    expect((await cwm.openedProject({ project: 'file:///a' })).warming?.state).toBe('running');
+    const abort = vi.spyOn(AbortController.prototype, 'abort');
+    const left = cwm.openProject({ project: 'file:///b', leaving: 'file:///a' });
+    await vi.waitFor(() => expect(abort).toHaveBeenCalled());
+    abort.mockRestore();
+    go.resolve();
+    await left;
+    await cwm.settled();
+    expect((await cwm.openedProject({ project: 'file:///a' })).warming?.state).toBe('stopped');
+    expect(engine.calls.filter((call) => call === 'restore')).toHaveLength(1);
+  });
+
+  it('says why nothing is brought back', async () => {
+    const { cwm } = await keeping();
+    expect(await cwm.openProject({ project: 'file:///a' })).toEqual({
+      project: 'file:///a',
+      session: null,
+      warming: null,
+    });
+    await cwm.createSession({ id: 's', project: 'file:///a' });
+    expect((await cwm.openProject({ project: 'file:///a' })).warming).toMatchObject({
+      state: 'none',
+      why: 'It has no context yet.',
+    });
+  });
+});
