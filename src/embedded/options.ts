@@ -14,7 +14,8 @@ export interface EmbeddedOptions {
   /** Null for the physical cores but one. */
   readonly threads: number | null;
   readonly port: number;
-  readonly blockTokens: number;
+  /** Null for as many as suit the model's KV. */
+  readonly blockTokens: number | null;
   readonly loadTimeoutMs: number;
   /** `auto` means the CPU for the generated model, whose noise would differ from machine to machine. */
   readonly gpu: GpuChoice;
@@ -38,7 +39,7 @@ export function parseOptions(args: readonly string[]): EmbeddedOptions {
     contextTokens: integer('context', values.context, 64, 1 << 24),
     threads: integer('threads', values.threads, 1, 1024),
     port: integer('port', values.port, 0, 65_535) ?? 0,
-    blockTokens: integer('block-tokens', values['block-tokens'], 1, 1024) ?? 32,
+    blockTokens: integer('block-tokens', values['block-tokens'], 1, 1024),
     loadTimeoutMs: integer('load-timeout-ms', values['load-timeout-ms'], 1, 3_600_000) ?? 30_000,
     gpu: choice('gpu', values.gpu, gpuChoices, 'auto'),
     gpuLayers: integer('gpu-layers', values['gpu-layers'], 0, 10_000),

@@ -5,6 +5,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import { CwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
 import { openDisk } from './kv/openDisk.ts';
+import { usualBlockTokens } from './kv/kvLayout.ts';
 import { KvThreads } from './kv/kvThreads.ts';
 import { openMemoryFile, PassingState } from './kv/passingState.ts';
 import { PrefixCache } from './kv/prefixCache.ts';
@@ -92,10 +93,9 @@ export async function serveEmbedded(
       throw startFailure(files.path, cause);
     });
     const template = chooseTemplate(info, options.chatTemplate);
-    const { kvDir, blockTokens } = options;
     const disk = openDisk({
-      kvDir,
-      blockTokens,
+      kvDir: options.kvDir,
+      blockTokens: options.blockTokens,
       info,
       modelSha256: files.sha256,
       samplePath,
@@ -106,6 +106,7 @@ export async function serveEmbedded(
       log,
     });
     disk?.cache.warmUp();
+    const blockTokens = disk?.cache.blockTokens ?? options.blockTokens ?? usualBlockTokens(null);
     const isNoise = info.name?.startsWith(noiseModelPrefix) === true;
     const notices = [isNoise ? noiseNotice : null, template.notice, disk ? null : notStoredNotice].filter(
       (notice) => notice !== null,
@@ -117,7 +118,7 @@ export async function serveEmbedded(
       info,
       template,
       notice: notices.length === 0 ? null : notices.join(' '),
-      blockTokens: options.blockTokens,
+      blockTokens,
       blocks: disk?.blocks ?? null,
       startedAt: new Date(),
     };
@@ -125,16 +126,14 @@ export async function serveEmbedded(
       supervisor,
       cache: new PrefixCache({
         disk: disk?.cache ?? null,
-        blockTokens: options.blockTokens,
+        blockTokens,
         loadTimeoutMs: options.loadTimeoutMs,
         log,
       }),
-      blockTokens: options.blockTokens,
+      blockTokens,
       // Random weights turn a difference in the last bit into another word a few tokens on. Block by block, every row is
       // the same however its prompt was split.
-      batchTokens: isNoise
-        ? options.blockTokens
-        : Math.max(1, Math.floor(batchTokens / options.blockTokens)) * options.blockTokens,
+      batchTokens: isNoise ? blockTokens : Math.max(1, Math.floor(batchTokens / blockTokens)) * blockTokens,
       log,
     });
     const version = `${productVersion} (llama.cpp ${info.llamaCpp}, ${info.device})`;

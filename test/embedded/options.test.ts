@@ -10,7 +10,7 @@ describe("the embedded engine's flags", () => {
       contextTokens: null,
       threads: null,
       port: 0,
-      blockTokens: 32,
+      blockTokens: null,
       loadTimeoutMs: 30_000,
       gpu: 'auto',
       gpuLayers: null,

@@ -29,6 +29,19 @@ export const canCut = (shape: StateShape): boolean => shape.rows !== null && !sh
 export const kvBytesPerToken = (layout: KvLayout): number =>
   [...layout.keys, ...layout.values].reduce((sum, rows) => sum + rows.rowBytes, 0);
 
+/** Tokens of a block where nobody chose: few enough for a block of {@link goodBlockBytes}, but at least {@link leastBlockTokens}. */
+export function usualBlockTokens(layout: KvLayout | null): number {
+  let tokens = mostBlockTokens;
+  while (layout && tokens > leastBlockTokens && tokens * kvBytesPerToken(layout) > goodBlockBytes) tokens /= 2;
+  return tokens;
+}
+
+const mostBlockTokens = 32;
+/** The tokens behind the last full block are computed again after each load, so that a block should be short where a token computes long. */
+const leastBlockTokens = 8;
+/** In larger files, a byte does not take less time. */
+const goodBlockBytes = 1 << 20;
+
 export const isSameLayout = (a: KvLayout, b: KvLayout): boolean =>
   isSameRows(a.keys, b.keys) && isSameRows(a.values, b.values);
 

@@ -5,7 +5,7 @@ import type { ModelInfo } from '../worker/workerProtocol.ts';
 import { blockFileBytes } from './blockFile.ts';
 import { BlockFolder, newBlockCounters } from './blockFolder.ts';
 import { DiskCache } from './diskCache.ts';
-import { kvBytesPerToken, type StateShape } from './kvLayout.ts';
+import { kvBytesPerToken, usualBlockTokens, type StateShape } from './kvLayout.ts';
 import { deleteUnreadableKv, hashProfile, openKvNamespace } from './kvNamespace.ts';
 import type { KvThreads } from './kvThreads.ts';
 import type { PassingState } from './passingState.ts';
@@ -13,7 +13,8 @@ import { bufferSource, parseStateFile, StateFormatError } from './stateFile.ts';
 
 export interface OpenDiskOptions {
   readonly kvDir: string;
-  readonly blockTokens: number;
+  /** Null for as many as suit the model's KV. */
+  readonly blockTokens: number | null;
   readonly info: ModelInfo;
   readonly modelSha256: string;
   /** A state of a few tokens, which shows its shape. */
@@ -38,9 +39,10 @@ export interface OpenedDisk {
  * @throws CwmError WriteFailed when the folder cannot be written.
  */
 export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
-  const { kvDir, blockTokens, info, modelSha256, samplePath, kvKey, runFolder, passing, threads, log } = options;
+  const { kvDir, info, modelSha256, samplePath, kvKey, runFolder, passing, threads, log } = options;
   const shape = readShape(samplePath, log);
   if (!shape) return null;
+  const blockTokens = options.blockTokens ?? usualBlockTokens(shape.rows);
   const keyId = kvKey && hash('sha256', kvKey, 'hex').slice(0, 16);
   const path = openKvNamespace(kvDir, {
     modelSha256,
