@@ -4,12 +4,12 @@ import { kvBlockHead } from '../../base/kvBlockHead.ts';
 /**
  * A piece of KV on disk:
  *
- * magic · name (32 bytes) · SHA-256 over name and body (32) · nonce (12) · tag of the body (16) · tag of all this (16) · body.
+ * magic · name (32 bytes) · nonce (12) · tag of the body (16) · tag of all this (16) · SHA-256 over name and body (32) · body.
  *
  * The body is the payload, encrypted with AES-256-GCM where the store has a key. An encrypted file has AES-GCM's own tags. A file in clear
  * has GMAC tags under a key of zeros: no secret, but a checksum of 128 bits, several times as fast as SHA-256 or CRC-32. A file that was
  * cut, changed, zeroed or renamed does not decode. Decoding does not need the SHA-256: a window's record stores it, and a verification
- * computes it again.
+ * computes it again. So it may be written later ({@link sealBody}): until then it is zeros.
  */
 const magics = {
   /** The rows of one block of tokens. */
@@ -22,8 +22,9 @@ export type PieceKind = keyof typeof magics;
 /** The end of each kind's file name. */
 export const pieceEndings = { rows: '.kv', position: '.state' } as const satisfies Record<PieceKind, string>;
 
-const formatVersion = 2;
-const { nameAt, sha256At, nonceAt, tagAt, headTagAt, bodyAt } = kvBlockHead;
+const formatVersion = 3;
+const { nameAt, nonceAt, tagAt, headTagAt, bodyAt } = kvBlockHead;
+export const { sha256At } = kvBlockHead;
 
 /** Size of a block's file. */
 export const blockFileBytes = (payloadBytes: number): number => bodyAt + payloadBytes;
@@ -41,26 +42,43 @@ export interface EncodedBlock {
 }
 
 /** @param name The block's hash, 64 hex digits. */
-export function encodeBlock(name: string, payload: Uint8Array, kind: PieceKind, { key }: BlockSeal): EncodedBlock {
+export function encodeBlock(name: string, payload: Uint8Array, kind: PieceKind, seal: BlockSeal): EncodedBlock {
+  const sealed = sealBody(name, kind, seal);
+  const body = sealed.add(payload);
+  const head = sealed.head();
+  createHash('sha256').update(nameBytesOf(head)).update(body).digest().copy(head, sha256At);
+  return { head, body };
+}
+
+/** The body of a file while it is written, piece by piece. */
+export interface SealedBody {
+  /** The next bytes as they go into the file: the same view, unless they are encrypted. */
+  add(bytes: Uint8Array): Uint8Array;
+  /** The head over everything that was added, without the SHA-256; asked once, at the end. */
+  head(): Buffer;
+}
+
+/** @param name The block's hash, 64 hex digits. */
+export function sealBody(name: string, kind: PieceKind, { key }: BlockSeal): SealedBody {
   const head = Buffer.alloc(bodyAt);
   head.write(`${magics[kind]}${key ? 'E' : '\0'}${String.fromCharCode(formatVersion)}`, 'latin1');
   head.write(name, nameAt, 'hex');
-  let body = payload;
-  let tag: Buffer;
-  if (key) {
-    const nonce = randomBytes(12);
-    nonce.copy(head, nonceAt);
-    const cipher = createCipheriv('aes-256-gcm', key, nonce);
-    cipher.setAAD(head.subarray(0, sha256At));
-    body = cipher.update(payload);
-    cipher.final();
-    tag = cipher.getAuthTag();
-  } else tag = checkTag(payload);
-  const sha256 = createHash('sha256').update(head.subarray(nameAt, sha256At)).update(body).digest();
-  sha256.copy(head, sha256At);
-  tag.copy(head, tagAt);
-  checkTag(head.subarray(0, headTagAt)).copy(head, headTagAt);
-  return { head, body };
+  if (key) randomBytes(12).copy(head, nonceAt);
+  const cipher = key && createCipheriv('aes-256-gcm', key, head.subarray(nonceAt, tagAt));
+  cipher?.setAAD(head.subarray(0, nonceAt));
+  const check = cipher ?? newCheck();
+  return {
+    add: (bytes) => {
+      if (cipher) return cipher.update(bytes);
+      check.setAAD(bytes);
+      return bytes;
+    },
+    head: () => {
+      tagOf(check).copy(head, tagAt);
+      checkTag(head.subarray(0, headTagAt)).copy(head, headTagAt);
+      return head;
+    },
+  };
 }
 
 /**
@@ -76,6 +94,15 @@ export function decodeBlock(name: string, file: Buffer, kind: PieceKind, seal: B
 /** Bytes before the body of a file. */
 export const headBytes = bodyAt;
 
+/** The bytes of the name in a head: the beginning of what the SHA-256 is over. */
+export const nameBytesOf = (head: Buffer): Buffer => head.subarray(nameAt, nonceAt);
+
+/** The SHA-256 in a head; null when it is not computed yet. */
+export function sha256Of(head: Buffer): Buffer | null {
+  const sha256 = head.subarray(sha256At, bodyAt);
+  return sha256.every((byte) => byte === 0) ? null : sha256;
+}
+
 /** The body of a file while it is read, piece by piece. Nothing of it may be believed before {@link isWhole} said so. */
 export interface OpenedBody {
   /** The payload of the next bytes: the same view, unless they were encrypted. */
@@ -88,8 +115,8 @@ export interface OpenedBody {
 export function openBody(name: string, head: Buffer, kind: PieceKind, { key }: BlockSeal): OpenedBody | null {
   if (head.length < bodyAt) return null;
   const magic = `${magics[kind]}${key ? 'E' : '\0'}${String.fromCharCode(formatVersion)}`;
-  if (head.toString('latin1', 0, nameAt) !== magic || head.toString('hex', nameAt, sha256At) !== name) return null;
-  if (!checkTag(head.subarray(0, headTagAt)).equals(head.subarray(headTagAt, bodyAt))) return null;
+  if (head.toString('latin1', 0, nameAt) !== magic || head.toString('hex', nameAt, nonceAt) !== name) return null;
+  if (!checkTag(head.subarray(0, headTagAt)).equals(head.subarray(headTagAt, sha256At))) return null;
   // Copies, since the caller reads the body over them.
   const tag = Buffer.from(head.subarray(tagAt, headTagAt));
   if (!key) {
@@ -103,7 +130,7 @@ export function openBody(name: string, head: Buffer, kind: PieceKind, { key }: B
   const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(head.subarray(nonceAt, tagAt)), {
     authTagLength: 16,
   });
-  decipher.setAAD(head.subarray(0, sha256At));
+  decipher.setAAD(head.subarray(0, nonceAt));
   decipher.setAuthTag(tag);
   const isWhole = (): boolean => {
     try {

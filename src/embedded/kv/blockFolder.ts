@@ -19,6 +19,10 @@ export interface BlockCounters {
   storeMs: number;
   /** Of these, milliseconds of llama.cpp's save. */
   saveMs: number;
+  /** Blocks that got their SHA-256, which happens after the store. */
+  summed: number;
+  /** Milliseconds that this took. */
+  sumMs: number;
 }
 
 export interface BlockFolderOptions {
@@ -40,6 +44,8 @@ export const newBlockCounters = (): BlockCounters => ({
   placeMs: 0,
   storeMs: 0,
   saveMs: 0,
+  summed: 0,
+  sumMs: 0,
 });
 
 /** Where the piece of this name is, `<folder>/<first two hex>/<hash>.kv` for rows, `.state` for position states. */

@@ -1,13 +1,25 @@
-import { fstatSync, readSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { blockHashChain } from '../../base/kvBlockHash.ts';
-import type { BlockJob, RowRun } from './blockJob.ts';
+import type { BlockJob, BlockOutcome, RowRun } from './blockJob.ts';
 import type { BlockCounters, BlockFolder } from './blockFolder.ts';
+import { cutWhileSaving } from './cutWhileSaving.ts';
+import { fileSource } from './fileSource.ts';
 import { hashProfile } from './kvNamespace.ts';
 import { canCut, type StateShape } from './kvLayout.ts';
 import type { KvThreads } from './kvThreads.ts';
+import { LaterSums } from './laterSums.ts';
 import type { PassingState, StateFileAt } from './passingState.ts';
-import { bufferSource, parseStateFile, stateBytes, stateFrame, type ByteSource, type StateFrame } from './stateFile.ts';
+import {
+  bufferSource,
+  parseStateFile,
+  runsOf,
+  stateBytes,
+  stateFrame,
+  type ByteSource,
+  type StateFile,
+  type StateFrame,
+} from './stateFile.ts';
 
 export interface DiskCacheOptions {
   readonly shape: StateShape;
@@ -44,6 +56,7 @@ export class DiskCache {
   readonly #runFolder: string;
   readonly #passing: PassingState;
   readonly #threads: KvThreads;
+  readonly #sums: LaterSums;
   /** Bytes of the largest position state that was seen. */
   #positionBytes = 0;
 
@@ -58,6 +71,7 @@ export class DiskCache {
     this.#runFolder = runFolder;
     this.#passing = passing;
     this.#threads = threads;
+    this.#sums = new LaterSums(threads, counters);
   }
 
   /** Has the code that every request runs compiled before the first one comes. */
@@ -159,13 +173,36 @@ export class DiskCache {
     save: (path: string) => Promise<void>,
   ): Promise<void> {
     const place = await this.#passing.place(stateBytes(this.#shape.rows, savedTokens) + 2 * this.#positionBytes);
+    const missing = this.missing(hashes).map((index) => ({ hash: hashes[index] ?? '', index }));
+    const jobOf = (rows: BlockFolder, runs: readonly RowRun[]): BlockJob =>
+      this.#job('cut', rows, runs, place.open(), missing);
+    await this.#sums.pause();
+    const cutting =
+      this.#rows && this.#shape.rows && missing.length > 0 && place.isInMemory
+        ? cutWhileSaving(this.#threads, jobOf(this.#rows, runsOf(this.#shape.rows, savedTokens)))
+        : null;
     try {
       const startedMs = performance.now();
       await save(place.path);
       this.counters.saveMs += performance.now() - startedMs;
-      await this.#store(place.open(), ids, hashes);
+      const source = fileSource(place.open());
+      const state = this.#stateOf(source, ids, hashes);
+      if (this.#rows && missing.length > 0) {
+        const cut = await cutting?.end(state.runs);
+        this.#count(missing, cut ?? (await this.#threads.run(jobOf(this.#rows, state.runs))));
+        this.#sums.add({ ...jobOf(this.#rows, state.runs), task: 'sum' });
+      }
+      const last = hashes.at(-1);
+      // Recomputed rows replace damaged ones; the stored position state behind them may be damaged, too.
+      if (this.#positions && last !== undefined && (missing.length > 0 || !this.#positions.has(last))) {
+        this.#positionBytes = Math.max(this.#positionBytes, source.sizeBytes - state.positionOffset);
+        const position = source.read(state.positionOffset, source.sizeBytes - state.positionOffset);
+        this.#positions.write(last, position, join(this.#runFolder, 'position.tmp'));
+      }
     } finally {
+      await cutting?.end(null);
       this.#releaseSoon();
+      this.#sums.resume();
     }
   }
 
@@ -177,37 +214,33 @@ export class DiskCache {
     this.#releaseSoon();
   }
 
-  async #store(file: number, ids: readonly number[], hashes: readonly string[]): Promise<void> {
-    const missing = this.missing(hashes);
-    const source = fileSource(file);
+  /** @throws StateFormatError, Error when the state is not that of these ids. */
+  #stateOf(source: ByteSource, ids: readonly number[], hashes: readonly string[]): StateFile {
     const state = parseStateFile(source, this.#shape);
     const end = hashes.length * this.blockTokens;
     const isLonger = this.#positions ? state.ids.length !== end : state.ids.length < end;
     if (isLonger || state.ids.some((id, index) => index < end && id !== ids[index])) {
       throw new Error("llama.cpp's state is not that of the prompt.");
     }
-    if (this.#rows && missing.length > 0) {
-      const blocks = missing.map((index) => ({ hash: hashes[index] ?? '', index }));
-      const outcomes = await this.#threads.run(this.#job('cut', this.#rows, state.runs, file, blocks));
-      outcomes.forEach((outcome, at) => {
-        if (outcome === 'done') this.counters.written++;
-        else this.#rows?.failedToWrite(blocks[at]?.hash ?? '', typeof outcome === 'object' ? outcome.failure : outcome);
-      });
-    }
-    const last = hashes.at(-1);
-    // Recomputed rows replace damaged ones; the stored position state behind them may be damaged, too.
-    if (this.#positions && last !== undefined && (missing.length > 0 || !this.#positions.has(last))) {
-      this.#positionBytes = Math.max(this.#positionBytes, source.sizeBytes - state.positionOffset);
-      const position = source.read(state.positionOffset, source.sizeBytes - state.positionOffset);
-      this.#positions.write(last, position, join(this.#runFolder, 'position.tmp'));
-    }
+    return state;
+  }
+
+  #count(blocks: BlockJob['blocks'], outcomes: readonly BlockOutcome[]): void {
+    outcomes.forEach((outcome, at) => {
+      const hash = blocks[at]?.hash ?? '';
+      if (outcome === 'done') this.counters.written++;
+      else this.#rows?.failedToWrite(hash, typeof outcome === 'object' ? outcome.failure : outcome);
+    });
   }
 
   /** Number of leading blocks, without a gap, that are in the state now. Deletes damaged ones. */
   async #place(frame: StateFrame, file: number, hashes: readonly string[]): Promise<number> {
     if (!this.#rows) return hashes.length;
     const blocks = hashes.map((hash, index) => ({ hash, index }));
-    const outcomes = await this.#threads.run(this.#job('place', this.#rows, frame.runs, file, blocks));
+    await this.#sums.pause();
+    const outcomes = await this.#threads
+      .run(this.#job('place', this.#rows, frame.runs, file, blocks))
+      .finally(() => this.#sums.resume());
     outcomes.forEach((outcome, at) => {
       if (outcome === 'done') this.counters.read++;
       if (outcome === 'damaged') this.#rows?.removeDamaged(hashes[at] ?? '');
@@ -233,22 +266,3 @@ const warmUpTokens = 8192;
 
 const stripBytes = 1 << 20;
 const partBytes = 256 << 10;
-
-/** Below the limit of one read call on every system. */
-const maxReadBytes = 1 << 30;
-
-function fileSource(file: number): ByteSource {
-  return {
-    sizeBytes: fstatSync(file).size,
-    read: (offset, length) => {
-      const bytes = Buffer.allocUnsafe(length);
-      let at = 0;
-      while (at < length) {
-        const got = readSync(file, bytes, at, Math.min(length - at, maxReadBytes), offset + at);
-        if (got === 0) break;
-        at += got;
-      }
-      return bytes.subarray(0, at);
-    },
-  };
-}

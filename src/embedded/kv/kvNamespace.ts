@@ -14,7 +14,7 @@ export const hashProfile: BlockHashProfile = {
 };
 
 /** Of block files. KV is cache, so that files of an older format are deleted, not read. */
-const formatVersion = 2;
+const formatVersion = 3;
 
 /** Everything that a block's bytes depend on and its name does not contain. */
 export interface KvNamespace {

@@ -1,11 +1,16 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { BlockBench, blocksAtOnce, type BlockJob, type BlockOutcome } from './blockJob.ts';
+import { blocksAtOnce, type BlockJob, type BlockOutcome } from './blockJob.ts';
+import { BlockCutter } from './cutBlocks.ts';
+import { nextAt } from './jobProgress.ts';
+import { BlockPlacer } from './placeBlocks.ts';
+import { sumBlock } from './sumBlock.ts';
 
 /** A message to a thread: a job, and the progress of all threads in it. */
 export interface SharedJob {
   readonly job: BlockJob;
-  /** The number of the next block that nobody has taken. */
-  readonly next: Int32Array;
+  readonly progress: Int32Array;
+  /** How many threads share the job. */
+  readonly threads: number;
 }
 
 /** A thread's answer: outcomes by the number of the block, or the reason of its failure. */
@@ -13,8 +18,8 @@ export type ThreadReply =
   | { readonly outcomes: readonly (readonly [number, BlockOutcome])[] }
   | { readonly failure: string };
 
-/** Takes blocks of the job until none is left. When a block cannot be placed, those behind it are useless. */
-const bench = new BlockBench();
+const placer = new BlockPlacer();
+const cutter = new BlockCutter();
 const { thread } = workerData as { readonly thread: number };
 
 const answer = (reply: ThreadReply): void => {
@@ -22,19 +27,45 @@ const answer = (reply: ThreadReply): void => {
   parentPort?.postMessage(reply);
 };
 
-parentPort?.on('message', ({ job, next }: SharedJob) => {
-  const outcomes: [number, BlockOutcome][] = [];
-  const step = blocksAtOnce(job);
+parentPort?.on('message', (shared: SharedJob) => {
   try {
-    for (;;) {
-      const from = Atomics.add(next, 0, step);
-      if (from >= job.blocks.length) break;
-      const done = bench.run(job, from, Math.min(from + step, job.blocks.length), thread);
-      done.forEach((outcome, at) => outcomes.push([from + at, outcome]));
-      if (job.task === 'place' && done.some((outcome) => outcome !== 'done')) Atomics.store(next, 0, job.blocks.length);
-    }
-    answer({ outcomes });
+    answer({ outcomes: tasks[shared.job.task](shared) });
   } catch (error) {
     answer({ failure: error instanceof Error ? error.message : String(error) });
   }
 });
+
+const tasks = { place, cut, sum } satisfies Record<BlockJob['task'], unknown>;
+
+/** Takes blocks of the job until none is left. When a block cannot be placed, those behind it are useless. */
+function place({ job, progress }: SharedJob): [number, BlockOutcome][] {
+  const outcomes: [number, BlockOutcome][] = [];
+  const step = blocksAtOnce(job);
+  for (;;) {
+    const from = Atomics.add(progress, nextAt, step);
+    if (from >= job.blocks.length) return outcomes;
+    const done = placer.run(job, from, Math.min(from + step, job.blocks.length));
+    done.forEach((outcome, at) => outcomes.push([from + at, outcome]));
+    if (done.some((outcome) => outcome !== 'done')) Atomics.store(progress, nextAt, job.blocks.length);
+  }
+}
+
+/** Cuts this thread's share of the blocks: all of its files grow together, as the state does. */
+function cut({ job, progress, threads }: SharedJob): [number, BlockOutcome][] {
+  const boundary = (share: number): number => Math.floor((job.blocks.length * share) / threads);
+  const from = boundary(thread);
+  return cutter
+    .run(job, from, boundary(thread + 1), progress, thread)
+    .map((outcome, at): [number, BlockOutcome] => [from + at, outcome]);
+}
+
+/** Takes one block at a time, so that it soon stops when the job is stopped. */
+function sum({ job, progress }: SharedJob): [number, BlockOutcome][] {
+  const outcomes: [number, BlockOutcome][] = [];
+  for (;;) {
+    const at = Atomics.add(progress, nextAt, 1);
+    const block = job.blocks[at];
+    if (!block) return outcomes;
+    outcomes.push([at, sumBlock(job, block.hash)]);
+  }
+}

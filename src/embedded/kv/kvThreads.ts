@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { BlockJob, BlockOutcome } from './blockJob.ts';
+import { newProgress, nextAt, stateStatus, statusAt } from './jobProgress.ts';
 import type { SharedJob, ThreadReply } from './kvThread.ts';
 
 /** More do not read faster from one disk. */
@@ -11,9 +12,19 @@ const threadPath = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './kvThread.ts' : './kvThread.js', import.meta.url),
 );
 
-/** Threads that read, check and write the files of blocks, one job at a time. They do not keep the process alive. */
+/** A job that threads work on. */
+export interface RunningJob {
+  /** As {@link KvThreads.run} gives them; blocks that a stop left are not reached. */
+  readonly outcomes: Promise<BlockOutcome[]>;
+  readonly isStopped: boolean;
+  /** Has the threads take no further blocks of a `place` or a `sum`. */
+  stop(): void;
+}
+
+/** Threads that read, check and write the files of blocks, one job after the other. They do not keep the process alive. */
 export class KvThreads {
   readonly #threads: (Worker | null)[];
+  #previous: Promise<unknown> = Promise.resolve();
 
   /** @param count default: one for each core, at most 4. */
   constructor(count = Math.min(mostThreads, availableParallelism())) {
@@ -28,13 +39,47 @@ export class KvThreads {
   /**
    * The outcome of each block, in the job's order.
    *
+   * @param isGood where llama.cpp still writes the state file of a `cut`: settles when it is complete, with false, or a rejection, when
+   *   nothing of it may be used. Default: the file is complete.
    * @throws Error when a thread could not work, as over a state file that ends too early.
    */
-  async run(job: BlockJob): Promise<BlockOutcome[]> {
-    const next = new Int32Array(new SharedArrayBuffer(4));
+  run(job: BlockJob, isGood: Promise<boolean> | null = null): Promise<BlockOutcome[]> {
+    return this.begin(job, isGood).outcomes;
+  }
+
+  /** Like {@link run}, but can be stopped. */
+  begin(job: BlockJob, isGood: Promise<boolean> | null = null): RunningJob {
+    const progress = newProgress();
+    const judge = (status: number): void => {
+      Atomics.store(progress, statusAt, status);
+      Atomics.notify(progress, statusAt);
+    };
+    if (isGood === null) judge(stateStatus.good);
+    else {
+      isGood.then(
+        (good) => judge(good ? stateStatus.good : stateStatus.bad),
+        () => judge(stateStatus.bad),
+      );
+    }
+    let isStopped = false;
+    const outcomes = this.#previous.then(() => this.#outcomes(job, progress));
+    this.#previous = outcomes.catch(() => undefined);
+    return {
+      outcomes,
+      get isStopped() {
+        return isStopped;
+      },
+      stop: () => {
+        isStopped = true;
+        Atomics.store(progress, nextAt, job.blocks.length);
+      },
+    };
+  }
+
+  async #outcomes(job: BlockJob, progress: Int32Array): Promise<BlockOutcome[]> {
     const outcomes = job.blocks.map((): BlockOutcome => 'not-reached');
     const failures: string[] = [];
-    const replies = this.#threads.map((_, index) => this.#ask(index, { job, next }));
+    const replies = this.#threads.map((_, index) => this.#ask(index, { job, progress, threads: this.#threads.length }));
     for (const reply of await Promise.all(replies)) {
       if ('failure' in reply) failures.push(reply.failure);
       else for (const [index, outcome] of reply.outcomes) outcomes[index] = outcome;

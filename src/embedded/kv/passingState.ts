@@ -4,6 +4,8 @@ import { promisify } from 'node:util';
 
 /** A state on its way between the block files and llama.cpp. */
 export interface StateFileAt {
+  /** Whether it is in memory. llama.cpp then writes the very file that {@link open} opens, from its beginning to its end. */
+  readonly isInMemory: boolean;
   /** As llama.cpp's process opens it. */
   readonly path: string;
   /** Opens it in this process; closed by {@link PassingState.release}. */
@@ -50,7 +52,7 @@ export class PassingState {
     mkdirSync(dirname(this.#diskPath), { recursive: true, mode: 0o700 });
     this.#isOnDisk = true;
     const open = (): number => (this.#opened ??= openSync(this.#diskPath, constants.O_RDWR | constants.O_CREAT, 0o600));
-    return { path: this.#diskPath, open };
+    return { isInMemory: false, path: this.#diskPath, open };
   }
 
   /** Frees what it takes. Nobody has to wait: the next state does, and to free half a gigabyte takes as long as to read a tenth of it. */
@@ -65,7 +67,7 @@ export class PassingState {
   }
 
   #inMemory(file: number): StateFileAt {
-    return { path: `/proc/self/fd/${passedFile}`, open: () => file };
+    return { isInMemory: true, path: `/proc/self/fd/${passedFile}`, open: () => file };
   }
 }
 

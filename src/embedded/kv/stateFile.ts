@@ -179,17 +179,26 @@ export function stateFrame(
   ]);
   const pieces = [{ offset: 0, bytes: head as Uint8Array }];
   let at = head.length;
-  const runs = (rows ? [...rows.keys, ...rows.values] : []).map(({ type, rowBytes }): RowRun => {
+  const runs = rows ? runsOf(rows, ids.length) : [];
+  [...(rows?.keys ?? []), ...(rows?.values ?? [])].forEach(({ type, rowBytes }) => {
     const runHead = Buffer.alloc(rowsHeadBytes);
     runHead.writeUInt32LE(type);
     runHead.writeBigUInt64LE(BigInt(rowBytes), 4);
     pieces.push({ offset: at, bytes: runHead });
-    const offset = at + rowsHeadBytes;
-    at = offset + rowBytes * ids.length;
-    return { offset, rowBytes };
+    at += rowsHeadBytes + rowBytes * ids.length;
   });
   if (positionState.length > 0) pieces.push({ offset: at, bytes: positionState });
   return { sizeBytes: at + positionState.length, pieces, runs };
+}
+
+/** Where the rows of so many tokens lie in a state file, in the layout's order. */
+export function runsOf(rows: KvLayout, tokens: number): readonly RowRun[] {
+  let at = 28 + 16 * tokens;
+  return [...rows.keys, ...rows.values].map(({ rowBytes }): RowRun => {
+    const offset = at + rowsHeadBytes;
+    at = offset + rowBytes * tokens;
+    return { offset, rowBytes };
+  });
 }
 
 /** Size of the state of this many tokens, without its position state. */

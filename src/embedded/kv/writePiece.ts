@@ -23,7 +23,7 @@ export function writePiece(path: string, temporary: string, { head, body }: Enco
 }
 
 /** Tries again in a new folder when the folder of `path` is missing. */
-function inFolder<T>(path: string, write: () => T): T {
+export function inFolder<T>(path: string, write: () => T): T {
   try {
     return write();
   } catch (error) {

@@ -1,9 +1,22 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../../src/base/hash.ts';
-import { type BlockSeal } from '../../../src/embedded/kv/blockFile.ts';
+import { kvBlockHead } from '../../../src/base/kvBlockHead.ts';
+import { sha256Of, type BlockSeal } from '../../../src/embedded/kv/blockFile.ts';
 import { pieceFile } from '../../../src/embedded/kv/blockFolder.ts';
 import { BlockBench, type BlockJob } from '../../../src/embedded/kv/blockJob.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
@@ -151,7 +164,9 @@ describe.each<[string, BlockSeal]>([
         const bad = which % sample.blocks.length;
         const path = pieceFile(join(folder.path, 'blocks'), hashOf(bad), 'rows');
         const bytes = readFileSync(path);
-        const at = where % bytes.length;
+        // A load does not need the SHA-256 in the head.
+        const place = where % (bytes.length - 32);
+        const at = place < kvBlockHead.sha256At ? place : place + 32;
         if (damage === 'flip') bytes[at] = (bytes[at] ?? 0) ^ (1 << (where & 7));
         if (damage === 'zero') bytes.fill(0);
         if (damage === 'evict') rmSync(path);
@@ -197,6 +212,57 @@ describe.each<[string, BlockSeal]>([
     const [first, ...others] = await cut(sample);
     expect(first).toEqual({ failure: expect.stringMatching(/EISDIR|ENOTEMPTY|EPERM|EEXIST/) as string });
     expect(others.every((outcome) => outcome === 'done')).toBe(true);
+  });
+
+  it('are cut out of a state while llama.cpp writes it, and have their names only when it is found good', async () => {
+    await fc.assert(
+      fc.asyncProperty(samples, fc.boolean(), fc.nat(), async (sample, isGood, where) => {
+        fresh();
+        const written = where % (sample.bytes.length + 1);
+        const judged = Promise.withResolvers<boolean>();
+        const outcomes = await withState(sample.bytes.subarray(0, written), async (file) => {
+          const running = threads.run(jobOf(sample, 'cut', file), judged.promise);
+          writeSync(file, sample.bytes, written, sample.bytes.length - written, written);
+          expect(existsSync(join(folder.path, 'blocks'))).toBe(false);
+          judged.resolve(isGood);
+          return running;
+        });
+        expect(outcomes).toEqual(sample.blocks.map(() => (isGood ? 'done' : 'not-reached')));
+        expect(readdirSync(join(folder.path, 'tmp'))).toEqual([]);
+        expect(existsSync(join(folder.path, 'blocks'))).toBe(isGood);
+        if (!isGood) return;
+        await withState(emptied(sample), (file) => threads.run(jobOf(sample, 'place', file)));
+        expect(readFileSync(join(folder.path, 'state')).equals(sample.bytes)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('get their SHA-256 afterwards, unless they are damaged, and a stop leaves the rest', async () => {
+    const [sample] = fc.sample(samples, { numRuns: 1, seed: 7 });
+    if (!sample) throw new Error('No sample.');
+    await cut(sample);
+    const fileOf = (index: number): string => pieceFile(join(folder.path, 'blocks'), hashOf(index), 'rows');
+    const before = sample.blocks.map(({ index }) => readFileSync(fileOf(index)));
+    expect(before.every((file) => sha256Of(file) === null)).toBe(true);
+    const bad = Buffer.from(before[0] ?? []);
+    bad[bad.length - 1] = (bad.at(-1) ?? 0) ^ 1;
+    writeFileSync(fileOf(0), bad);
+    await withState(sample.bytes, async (file) => {
+      const stopped = threads.begin(jobOf(sample, 'sum', file));
+      stopped.stop();
+      expect(await stopped.outcomes).toEqual(sample.blocks.map(() => 'not-reached'));
+      const outcomes = await threads.run(jobOf(sample, 'sum', file));
+      expect(outcomes).toEqual(sample.blocks.map(({ index }) => (index === 0 ? 'damaged' : 'done')));
+    });
+    expect(readFileSync(fileOf(0)).equals(bad)).toBe(true);
+    for (const [index, file] of before.entries()) {
+      if (index === 0) continue;
+      const body = file.subarray(kvBlockHead.bodyAt);
+      const sha256 = createHash('sha256').update(hashOf(index), 'hex').update(body).digest();
+      sha256.copy(file, kvBlockHead.sha256At);
+      expect(readFileSync(fileOf(index)).equals(file)).toBe(true);
+    }
   });
 
   it('cannot be cut out of a state that ends too early', async () => {

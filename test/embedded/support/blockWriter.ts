@@ -13,13 +13,13 @@ const die = (): never => {
   throw new Error('A killed process goes on.');
 };
 let steps = 0;
+const { mkdirSync, openSync, closeSync, renameSync, writeSync } = fs;
 const step = (what: string): void => {
   const name = `${steps++} ${what}`;
   if (name === fatalStep) die();
-  fs.writeSync(1, `${name}\n`);
+  writeSync(1, `${name}\n`);
 };
 
-const { mkdirSync, openSync, closeSync, renameSync } = fs;
 const isWriting = new Set<number>();
 Object.assign(fs, {
   mkdirSync: (...args: Parameters<typeof mkdirSync>) => {
@@ -32,18 +32,17 @@ Object.assign(fs, {
     isWriting.add(file);
     return file;
   },
-  writevSync: (file: number, pieces: readonly Buffer[]) => {
+  writeSync: (file: number, bytes: Uint8Array, from: number, length: number, position: number) => {
     step('before a write');
-    const [head, body] = pieces;
-    if (!head || !body) throw new Error('A block has a head and a body.');
-    // Torn at three places: inside the head, behind it, inside the body.
-    for (const part of [head.subarray(0, 50), head.subarray(50), body.subarray(0, body.length >> 1)]) {
-      fs.writeSync(file, part);
-      step('in a write');
-    }
-    fs.writeSync(file, body.subarray(body.length >> 1));
+    // Torn inside a head, and inside a body.
+    const [third, half] = [Math.floor(length / 3), Math.floor(length / 2)];
+    writeSync(file, bytes, from, third, position);
+    step('in a write');
+    writeSync(file, bytes, from + third, half - third, position + third);
+    step('in a write');
+    writeSync(file, bytes, from + half, length - half, position + half);
     step('after a write');
-    return head.length + body.length;
+    return length;
   },
   closeSync: (file: number) => {
     closeSync(file);
@@ -64,6 +63,9 @@ const parsed = {
 };
 // Imported only now, so that it has the steps.
 syncBuiltinESMExports();
-const { BlockBench } = await import('../../../src/embedded/kv/blockJob.ts');
-const outcomes = new BlockBench().run(parsed, 0, parsed.blocks.length, 0);
+const { BlockCutter } = await import('../../../src/embedded/kv/cutBlocks.ts');
+const { newProgress, stateStatus, statusAt } = await import('../../../src/embedded/kv/jobProgress.ts');
+const progress = newProgress();
+progress[statusAt] = stateStatus.good;
+const outcomes = new BlockCutter().run(parsed, 0, parsed.blocks.length, progress, 0);
 if (outcomes.some((outcome) => outcome !== 'done')) throw new Error(JSON.stringify(outcomes));

@@ -146,9 +146,9 @@ export class EngineProcess {
   }
 }
 
-/** Names of the blocks of a prompt of the default size. */
-export const blockNames = (ids: readonly number[], salt: string | null = null): string[] =>
-  blockHashChain({ algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' }, ids, 32, salt);
+/** Names of the blocks of a prompt, of the size that suits small models. */
+export const blockNames = (ids: readonly number[], salt: string | null = null, blockTokens = 32): string[] =>
+  blockHashChain({ algorithm: 'sha256_cbor', seed: 'vllm-none-hash', saltEncoding: 'tagged' }, ids, blockTokens, salt);
 
 /** Ids of words, none like another test's. */
 export const promptIds = (length: number, seed: number): number[] =>

@@ -5,19 +5,20 @@ import { kvBlockHead } from '../../../base/kvBlockHead.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import { isMissing, type ChecksumOf } from '../../files/blockFile.ts';
 
-const { nameAt, sha256At, bodyAt } = kvBlockHead;
+const { nameAt, nonceAt, sha256At, bodyAt } = kvBlockHead;
 const chunkBytes = 1024 * 1024;
 const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0);
 
 /**
  * The checksum of one of the embedded engine's files, in hex: SHA-256 over its head. The head has the SHA-256 over name and body that the
- * engine computed when it wrote them. `bytes` computes that one again, so that a changed body gives another checksum.
+ * engine computed. `bytes` computes that one again, so that a changed body gives another checksum. Where the engine has not computed it
+ * yet, both compute it.
  *
  * @returns null when there is no file.
  */
 export async function embeddedChecksum(path: string, of: ChecksumOf, signal: AbortSignal): Promise<string | null> {
   try {
-    return of === 'head' ? headChecksum(path) : await bytesChecksum(path, signal);
+    return (of === 'head' ? headChecksum(path) : null) ?? (await bytesChecksum(path, signal));
   } catch (cause) {
     if (isMissing(cause)) return null;
     if (signal.aborted) throw cause;
@@ -25,12 +26,15 @@ export async function embeddedChecksum(path: string, of: ChecksumOf, signal: Abo
   }
 }
 
-/** Synchronous: the file is on this machine, and a promise costs many times as much as such a read. */
-function headChecksum(path: string): string {
+/**
+ * Null when the head has no SHA-256 yet. Synchronous: the file is on this machine, and a promise costs many times as much as such a read.
+ */
+function headChecksum(path: string): string | null {
   const file = openSync(path, flags);
   try {
     const head = Buffer.alloc(bodyAt);
-    return hash('sha256', head.subarray(0, readSync(file, head, 0, bodyAt, 0)), 'hex');
+    const read = head.subarray(0, readSync(file, head, 0, bodyAt, 0));
+    return isComputed(read) ? hash('sha256', read, 'hex') : null;
   } finally {
     closeSync(file);
   }
@@ -41,7 +45,7 @@ async function bytesChecksum(path: string, signal: AbortSignal): Promise<string>
   const buffer = Buffer.alloc(chunkBytes);
   const { bytesRead } = await file.read(buffer, 0, bodyAt, 0);
   const head = Buffer.from(buffer.subarray(0, bytesRead));
-  const body = createHash('sha256').update(head.subarray(nameAt, sha256At));
+  const body = createHash('sha256').update(head.subarray(nameAt, nonceAt));
   for (let at = bodyAt; ;) {
     signal.throwIfAborted();
     const chunk = await file.read(buffer, 0, chunkBytes, at);
@@ -50,6 +54,11 @@ async function bytesChecksum(path: string, signal: AbortSignal): Promise<string>
     at += chunk.bytesRead;
   }
   const sha256 = body.digest();
-  const isAsWritten = sha256.equals(head.subarray(sha256At, sha256At + sha256.length));
+  if (!isComputed(head)) sha256.copy(head, sha256At);
+  const isAsWritten = sha256.equals(head.subarray(sha256At));
   return hash('sha256', isAsWritten ? head : Buffer.concat([head, sha256]), 'hex');
 }
+
+/** Whether the head is cut short, or has its SHA-256. */
+const isComputed = (head: Buffer): boolean =>
+  head.length < bodyAt || head.subarray(sha256At).some((byte) => byte !== 0);
