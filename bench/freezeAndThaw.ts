@@ -4,8 +4,10 @@ import { withPassingBackend } from './passingBackend.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const runs = 3;
+/** Those of N12 and N13; at 2,048 tokens, what an operation costs besides the context's size (S0-29). */
 const limits = [
   { tokens: 1024, freezeMs: 100, thawMs: 500 },
+  { tokens: 2048, freezeMs: null, thawMs: 60 },
   { tokens: 8192, freezeMs: 500, thawMs: 2000 },
   { tokens: 32_512, freezeMs: 2000, thawMs: 5000 },
 ] as const;
@@ -36,15 +38,15 @@ export const freezeAndThaw: Benchmark = {
           thaws.push(thawed.ms);
         }
         const baseline = { what: 'prefill, warm engine', value: prefill };
-        const figure = (id: string, what: string, value: number, limitMs: number): Figure => ({
+        const figure = (id: string, what: string, value: number, limitMs: number | null): Figure => ({
           id,
           what: `${what} ${primed.promptTokens} tokens`,
           unit: 'ms',
           value,
           baseline,
           ratio: prefill / value,
-          wanted: `< ${limitMs} ms`,
-          met: value < limitMs,
+          wanted: limitMs === null ? '' : `< ${limitMs} ms`,
+          met: limitMs === null || value < limitMs,
           runs,
         });
         figures.push(figure('N12', 'freeze', median(freezes), freezeMs), figure('N13', 'thaw', median(thaws), thawMs));

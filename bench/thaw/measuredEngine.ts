@@ -1,10 +1,16 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { blockNames, cachedBy, EngineProcess } from '../../test/embedded/support/engineProcess.ts';
 import { mustHold, timed } from '../benchmark.ts';
-import { dropCaches } from './pageCache.ts';
+import { dropCaches, syncFiles } from './pageCache.ts';
 import { computedMs, peakMemory } from './peakMemory.ts';
 
-export const blockTokens = 32;
+/** A model's file, as the engines of a run serve it. */
+export interface ServedModel {
+  readonly path: string;
+  readonly contextTokens: number;
+  readonly blockTokens: number;
+}
+
 /** The engine evaluates a prompt in batches of so many. */
 export const batchTokens = 512;
 
@@ -23,24 +29,25 @@ export interface LoadTimes {
 /** An embedded engine that is asked for one token at a time, and whose counters are read around that. */
 export class MeasuredEngine {
   readonly #engine: EngineProcess;
+  readonly #blockTokens: number;
   readonly #signal: AbortSignal;
   #others = 0;
 
   /** @param key 64 hex digits; null for KV in clear. */
   static async start(
-    modelPath: string,
-    contextTokens: number,
+    { path, contextTokens, blockTokens }: ServedModel,
     kvDir: string,
     key: string | null,
     signal: AbortSignal,
   ): Promise<MeasuredEngine> {
-    const flags = ['--model', modelPath, '--context', `${contextTokens}`, '--gpu', 'off'];
+    const flags = ['--model', path, '--context', `${contextTokens}`, '--gpu', 'off'];
     const engine = await EngineProcess.startWith(key === null ? {} : { CWM_KV_KEY: key }, kvDir, ...flags);
-    return new MeasuredEngine(engine, signal);
+    return new MeasuredEngine(engine, blockTokens, signal);
   }
 
-  private constructor(engine: EngineProcess, signal: AbortSignal) {
+  private constructor(engine: EngineProcess, blockTokens: number, signal: AbortSignal) {
     this.#engine = engine;
+    this.#blockTokens = blockTokens;
     this.#signal = signal;
   }
 
@@ -49,7 +56,7 @@ export class MeasuredEngine {
   }
 
   filesOf(ids: readonly number[]): Promise<string[]> {
-    return Promise.all(blockNames(ids).map((hash) => this.#engine.blockFile(hash)));
+    return Promise.all(blockNames(ids, null, this.#blockTokens).map((hash) => this.#engine.blockFile(hash)));
   }
 
   /** Milliseconds to the first token. `cached`: tokens that must be reused; null for any number. */
@@ -81,7 +88,7 @@ export class MeasuredEngine {
   /** The same request while its KV is in memory: what must be computed behind the last block, and everything around it. */
   async tail(ids: readonly number[]): Promise<{ readonly ms: number; readonly processorMs: number }> {
     const before = this.#processorMs();
-    const ms = await this.ask(ids, reusable(ids));
+    const ms = await this.ask(ids, this.#reusable(ids));
     return { ms, processorMs: this.#processorMs() - before };
   }
 
@@ -94,7 +101,7 @@ export class MeasuredEngine {
       await this.#total('place'),
       this.#processorMs(),
     ];
-    const { bytes, result } = await peakMemory(this.#pids, () => this.ask(ids, reusable(ids)));
+    const { bytes, result } = await peakMemory(this.#pids, () => this.ask(ids, this.#reusable(ids)));
     return {
       ms: (await this.#total('load')) - loadBefore,
       placeMs: (await this.#total('place')) - placeBefore,
@@ -104,15 +111,19 @@ export class MeasuredEngine {
     };
   }
 
-  /** Milliseconds to store a context that is in memory and of which no file is there. Nothing of it waits in the system's memory then. */
-  async freeze(ids: readonly number[]): Promise<number> {
+  /**
+   * Milliseconds to store a context that is in memory and of which no file is there, and then until the files are on the disk. Nothing of
+   * it waits in the system's memory then.
+   */
+  async freeze(ids: readonly number[]): Promise<{ readonly ms: number; readonly syncMs: number }> {
     const files = await this.filesOf(ids);
     for (const path of files) rmSync(path, { force: true });
     const before = await this.#total('store');
-    await this.ask(ids, reusable(ids));
+    await this.ask(ids, this.#reusable(ids));
     const ms = (await this.#total('store')) - before;
+    const sync = await timed(async () => syncFiles(files));
     dropCaches(files);
-    return ms;
+    return { ms, syncMs: sync.ms };
   }
 
   /** Milliseconds to read the files of a prompt, and nothing else; null where the system cannot forget them. */
@@ -124,6 +135,10 @@ export class MeasuredEngine {
 
   close(): Promise<void> {
     return this.#engine.kill();
+  }
+
+  #reusable(ids: readonly number[]): number {
+    return reusable(ids, this.#blockTokens);
   }
 
   get #pids(): readonly number[] {
@@ -140,4 +155,5 @@ export class MeasuredEngine {
 }
 
 /** Tokens of a prompt that an engine can reuse. */
-export const reusable = (ids: readonly number[]): number => Math.floor((ids.length - 1) / blockTokens) * blockTokens;
+export const reusable = (ids: readonly number[], blockTokens: number): number =>
+  Math.floor((ids.length - 1) / blockTokens) * blockTokens;

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { defaultNoiseShape, noiseModelPrefix, type NoiseModelShape } from '../../src/embedded/noiseModel/noiseModel.ts';
+import { kvBytesPerToken as layoutBytes, usualBlockTokens, type KvLayout } from '../../src/embedded/kv/kvLayout.ts';
 import { writeNoiseModel } from '../../src/embedded/noiseModel/noiseModelFile.ts';
 
 export interface BenchModel {
@@ -44,8 +45,16 @@ export function writeBenchModel(path: string, { shape }: BenchModel): void {
   writeFileSync(path, bytes);
 }
 
-export const kvBytesPerToken = ({ shape }: BenchModel): number =>
-  shape.layers * shape.keyValueHeads * shape.headDimension * 2 * 2;
+export const kvBytesPerToken = ({ shape }: BenchModel): number => layoutBytes(layoutOf(shape));
+
+/** Tokens of a block, as the engine chooses them. */
+export const blockTokensOf = ({ shape }: BenchModel): number => usualBlockTokens(layoutOf(shape));
+
+/** In f16. */
+function layoutOf({ layers, keyValueHeads, headDimension }: NoiseModelShape): KvLayout {
+  const rows = Array.from({ length: layers }, () => ({ type: 1, rowBytes: keyValueHeads * headDimension * 2 }));
+  return { keys: rows, values: rows };
+}
 
 /** `small=2048,8192;big=4096`; a model that is not named is left out. @throws Error when it reads otherwise. */
 export function parseSizes(text: string): ReadonlyMap<string, readonly number[]> {

@@ -8,15 +8,20 @@ export const filesBelow = (folder: string): string[] =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
 
+/** Waits until the bytes of these files are on the disk. */
+export function syncFiles(paths: readonly string[]): void {
+  for (const path of paths) {
+    const file = openSync(path, 'r+');
+    fsyncSync(file);
+    closeSync(file);
+  }
+}
+
 /** Has the system forget what it holds of these files in memory; false where that cannot be done, as everywhere but on Linux. */
 export function dropCaches(paths: readonly string[]): boolean {
   if (process.platform !== 'linux') return false;
   try {
-    for (const path of paths) {
-      const file = openSync(path, 'r+');
-      fsyncSync(file);
-      closeSync(file);
-    }
+    syncFiles(paths);
     // `nocache` of GNU dd is `posix_fadvise(POSIX_FADV_DONTNEED)`, which Node does not have.
     const script = 'for file do dd if="$file" iflag=nocache count=0 status=none || exit 1; done';
     for (let at = 0; at < paths.length; at += 500)

@@ -8,8 +8,8 @@ import { PassingState } from '../../src/embedded/kv/passingState.ts';
 import { bufferSource, parseStateFile } from '../../src/embedded/kv/stateFile.ts';
 import { LlamaProcess } from '../../src/embedded/worker/llamaProcess.ts';
 import { mustHold, timed } from '../benchmark.ts';
-import { blockTokens, reusable } from './measuredEngine.ts';
-import { dropCaches } from './pageCache.ts';
+import { reusable, type ServedModel } from './measuredEngine.ts';
+import { dropCaches, syncFiles } from './pageCache.ts';
 import { computedMs } from './peakMemory.ts';
 
 /** node-llama-cpp alone: one state file, loaded and saved, with nothing checked and nothing computed. */
@@ -17,24 +17,26 @@ export class RawLlama {
   readonly folder: string;
   readonly #llama: LlamaProcess;
   readonly #shape: StateShape;
+  readonly #blockTokens: number;
 
-  static async start(modelPath: string, contextTokens: number, folder: string): Promise<RawLlama> {
+  static async start({ path: modelPath, contextTokens, blockTokens }: ServedModel, folder: string): Promise<RawLlama> {
     mkdirSync(folder, { recursive: true });
     const samplePath = join(folder, 'sample.state');
     const config = { modelPath, contextTokens, threads: 1, gpu: 'off', gpuLayers: null, kvType: 'f16' } as const;
     const llama = await LlamaProcess.start({ ...config, batchTokens: 512, samplePath }, () => undefined);
-    return new RawLlama(llama, folder, parseStateFile(bufferSource(readFileSync(samplePath)), null).shape);
+    return new RawLlama(llama, folder, parseStateFile(bufferSource(readFileSync(samplePath)), null).shape, blockTokens);
   }
 
-  private constructor(llama: LlamaProcess, folder: string, shape: StateShape) {
+  private constructor(llama: LlamaProcess, folder: string, shape: StateShape, blockTokens: number) {
     this.folder = folder;
     this.#llama = llama;
     this.#shape = shape;
+    this.#blockTokens = blockTokens;
   }
 
   /** Of the rows of one block. */
   get blockBytes(): number {
-    return this.#shape.rows === null ? 0 : kvBytesPerToken(this.#shape.rows) * blockTokens;
+    return this.#shape.rows === null ? 0 : kvBytesPerToken(this.#shape.rows) * this.#blockTokens;
   }
 
   /** Makes the state file of a prompt whose blocks are in clear in `blockDir`. */
@@ -45,7 +47,7 @@ export class RawLlama {
     const threads = new KvThreads();
     const cache = new DiskCache({
       shape: this.#shape,
-      blockTokens,
+      blockTokens: this.#blockTokens,
       rows: new BlockFolder({ path: blockDir, kind: 'rows', seal, payloadBytes: this.blockBytes, counters, log }),
       positions: null,
       counters,
@@ -53,7 +55,7 @@ export class RawLlama {
       passing: new PassingState(this.folder),
       threads,
     });
-    const blocks = reusable(ids) / blockTokens;
+    const blocks = reusable(ids, this.#blockTokens) / this.#blockTokens;
     const assembled = await cache.assemble(ids, cache.hashes(ids, null), blocks);
     mustHold(assembled?.blocks === blocks, `${assembled?.blocks} of ${blocks} blocks are stored`);
     copyFileSync(assembled?.state.path ?? '', this.fileOf(ids));
@@ -71,17 +73,19 @@ export class RawLlama {
     if (isCold && !dropCaches([path])) return null;
     const before = computedMs([this.#llama.pid]);
     const { ms, result } = await timed(() => this.#llama.call('load', { path }));
-    mustHold(result === reusable(ids), `llama.cpp loaded ${result} of ${reusable(ids)} tokens`);
+    const expected = reusable(ids, this.#blockTokens);
+    mustHold(result === expected, `llama.cpp loaded ${result} of ${expected} tokens`);
     return { ms, processorMs: computedMs([this.#llama.pid]) - before };
   }
 
-  /** Milliseconds to save what was loaded last. */
-  async save(ids: readonly number[]): Promise<number> {
+  /** Milliseconds to save what was loaded last, and then until it is on the disk. */
+  async save(ids: readonly number[]): Promise<{ readonly ms: number; readonly syncMs: number }> {
     const path = join(this.folder, 'saved.state');
     const { ms } = await timed(() => this.#llama.call('save', { path }));
     mustHold(statSync(path).size === statSync(this.fileOf(ids)).size, 'the saved state is as large as the loaded one');
+    const sync = await timed(async () => syncFiles([path]));
     rmSync(path);
-    return ms;
+    return { ms, syncMs: sync.ms };
   }
 
   close(): void {

@@ -12,7 +12,8 @@ export type Measure =
   | 'peak'
   | 'slots.restore'
   | 'slots.save'
-  | `freeze.${'ours' | 'raw' | 'encrypted'}`;
+  | `freeze.${'ours' | 'raw' | 'encrypted'}`
+  | `durable.${'ours' | 'raw'}`;
 
 /** The rounds of one size. */
 export class Series {

@@ -5,8 +5,8 @@ import { promptIds } from '../../test/embedded/support/engineProcess.ts';
 import type { Benchmark, Figure } from '../benchmark.ts';
 import { figuresOf, startFigure, type Prefill } from './figures.ts';
 import { freshStart } from './freshStart.ts';
-import { batchTokens, MeasuredEngine, reusable } from './measuredEngine.ts';
-import { benchModels, kvBytesPerToken, parseSizes, writeBenchModel, type BenchModel } from './models.ts';
+import { batchTokens, MeasuredEngine, reusable, type ServedModel } from './measuredEngine.ts';
+import { benchModels, blockTokensOf, kvBytesPerToken, parseSizes, writeBenchModel, type BenchModel } from './models.ts';
 import { RawLlama } from './rawLlama.ts';
 import { Series } from './series.ts';
 import { Slots } from './slots.ts';
@@ -42,36 +42,38 @@ async function measureModel(
 ): Promise<Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), 'cwm-thaw-'));
   const modelPath = join(folder, 'model.gguf');
-  const contextTokens = Math.max(...sizes) + 256;
+  const blockTokens = blockTokensOf(model);
+  const served: ServedModel = { path: modelPath, contextTokens: Math.max(...sizes) + 256, blockTokens };
   const closing: (() => unknown)[] = [];
   try {
     writeBenchModel(modelPath, model);
     const start = async (name: string, kvKey: string | null): Promise<MeasuredEngine> => {
-      const engine = await MeasuredEngine.start(modelPath, contextTokens, join(folder, name), kvKey, signal);
+      const engine = await MeasuredEngine.start(served, join(folder, name), kvKey, signal);
       closing.push(() => engine.close());
       return engine;
     };
     const clear = await start('clear', null);
     const sealed = await start('sealed', key);
-    const raw = await RawLlama.start(modelPath, contextTokens, join(folder, 'raw'));
+    const raw = await RawLlama.start(served, join(folder, 'raw'));
     closing.push(() => raw.close());
-    const slots = await Slots.start(modelPath, contextTokens, raw.folder, signal);
+    const slots = await Slots.start(modelPath, served.contextTokens, raw.folder, signal);
     closing.push(() => slots?.stop());
 
     const figures: Figure[] = [];
     const measured: { readonly size: number; readonly kvBytes: number; readonly tailMs: number }[] = [];
     for (const size of sizes) {
       const ids = promptOf(size);
-      const kvBytes = kvBytesPerToken(model) * reusable(ids);
+      const kvBytes = kvBytesPerToken(model) * reusable(ids, blockTokens);
       progress(`${model.name} model, ${size} tokens`);
-      writeInventedKv(await clear.blockDir(), ids, raw.blockBytes, null);
-      writeInventedKv(await sealed.blockDir(), ids, raw.blockBytes, Buffer.from(key, 'hex'));
+      const block = { blockTokens, payloadBytes: raw.blockBytes };
+      writeInventedKv(await clear.blockDir(), ids, block, null);
+      writeInventedKv(await sealed.blockDir(), ids, block, Buffer.from(key, 'hex'));
       await raw.prepare(ids, await clear.blockDir());
       const hasSlots = (await slots?.prepare(raw.fileOf(ids))) === true;
       const prefill = await prefillOf(clear, ids, whole);
       const series = new Series();
       for (let round = 0; round < roundsFor(kvBytes); round++) {
-        await measureRound(ids, { clear, sealed, raw, slots: hasSlots ? slots : null }, series);
+        await measureRound(ids, { clear, sealed, raw, slots: hasSlots ? slots : null, blockTokens }, series);
       }
       figures.push(...figuresOf(model, size, kvBytes, series, prefill));
       measured.push({ size, kvBytes, tailMs: series.least('leastTail') ?? 0 });
@@ -83,8 +85,9 @@ async function measureModel(
       progress(`${model.name} model, start with ${last.size} tokens`);
       const flags = ['--kv-dir', join(folder, 'clear'), '--threads', '1', '--model', modelPath];
       const started = await freshStart(
-        [...flags, '--context', `${contextTokens}`, '--gpu', 'off'],
-        promptOf(last.size).slice(0, reusable(promptOf(last.size)) + 1),
+        [...flags, '--context', `${served.contextTokens}`, '--gpu', 'off'],
+        blockTokens,
+        promptOf(last.size).slice(0, reusable(promptOf(last.size), blockTokens) + 1),
         files,
         signal,
       );
@@ -102,15 +105,16 @@ interface Contestants {
   readonly sealed: MeasuredEngine;
   readonly raw: RawLlama;
   readonly slots: Slots | null;
+  readonly blockTokens: number;
 }
 
 async function measureRound(
   ids: readonly number[],
-  { clear, sealed, raw, slots }: Contestants,
+  { clear, sealed, raw, slots, blockTokens }: Contestants,
   series: Series,
 ): Promise<void> {
   // One token behind the last block, so that what is computed weighs little beside what is loaded.
-  const loaded = ids.slice(0, reusable(ids) + 1);
+  const loaded = ids.slice(0, reusable(ids, blockTokens) + 1);
   for (const isCold of [true, false]) {
     const when = isCold ? 'cold' : 'warm';
     const [ours, alone] = [await clear.load(loaded, isCold), await raw.load(ids, isCold)];
@@ -131,9 +135,12 @@ async function measureRound(
   }
   series.add('request', (await clear.load(ids, false))?.requestMs);
   series.add('tail', (await clear.tail(ids)).ms);
-  series.add('freeze.ours', await clear.freeze(loaded));
-  series.add('freeze.raw', await raw.save(ids));
-  series.add('freeze.encrypted', await sealed.freeze(loaded));
+  const [frozen, saved] = [await clear.freeze(loaded), await raw.save(ids)];
+  series.add('freeze.ours', frozen.ms);
+  series.add('freeze.raw', saved.ms);
+  series.add('durable.ours', frozen.ms + frozen.syncMs);
+  series.add('durable.raw', saved.ms + saved.syncMs);
+  series.add('freeze.encrypted', (await sealed.freeze(loaded)).ms);
   series.add('slots.save', await slots?.save());
 }
 
