@@ -31,9 +31,9 @@ export const kvBytesPerToken = (layout: KvLayout): number =>
 
 /** Tokens of a block where nobody chose: few enough for a block of {@link goodBlockBytes}, but at least {@link leastBlockTokens}. */
 export function usualBlockTokens(layout: KvLayout | null): number {
-  let tokens = mostBlockTokens;
-  while (layout && tokens > leastBlockTokens && tokens * kvBytesPerToken(layout) > goodBlockBytes) tokens /= 2;
-  return tokens;
+  const fitting = layout === null ? mostBlockTokens : goodBlockBytes / kvBytesPerToken(layout);
+  const power = 2 ** Math.floor(Math.log2(Math.max(1, fitting)));
+  return Math.min(mostBlockTokens, Math.max(leastBlockTokens, power));
 }
 
 const mostBlockTokens = 32;

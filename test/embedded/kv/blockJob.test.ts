@@ -18,9 +18,13 @@ import { sha256Hex } from '../../../src/base/hash.ts';
 import { kvBlockHead } from '../../../src/base/kvBlockHead.ts';
 import { sha256Of, type BlockSeal } from '../../../src/embedded/kv/blockFile.ts';
 import { pieceFile } from '../../../src/embedded/kv/blockFolder.ts';
-import { BlockBench, type BlockJob } from '../../../src/embedded/kv/blockJob.ts';
+import type { BlockJob } from '../../../src/embedded/kv/blockJob.ts';
+import { BlockCutter } from '../../../src/embedded/kv/cutBlocks.ts';
+import { newProgress, stateStatus, statusAt } from '../../../src/embedded/kv/jobProgress.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { BlockPlacer } from '../../../src/embedded/kv/placeBlocks.ts';
 import { stateFrame } from '../../../src/embedded/kv/stateFile.ts';
+import { sumBlock } from '../../../src/embedded/kv/sumBlock.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
 
 const clearSeal: BlockSeal = { key: null };
@@ -139,15 +143,23 @@ describe.each<[string, BlockSeal]>([
         fresh();
         const all = sample.blocks.length;
         // In this thread: the outcome must not depend on how many share the work.
-        const bench = new BlockBench();
+        const [cutter, placer, progress] = [new BlockCutter(), new BlockPlacer(), newProgress()];
+        progress[statusAt] = stateStatus.good;
         const run = (task: BlockJob['task'], file: number): void => {
+          const job = jobOf(sample, task, file);
           for (let at = 0; at < all; at += atOnce) {
             const to = Math.min(at + atOnce, all);
-            const outcomes = bench.run(jobOf(sample, task, file), at, to, 0);
+            const outcomes = task === 'cut' ? cutter.run(job, at, to, progress, 0) : placer.run(job, at, to);
             expect(outcomes).toEqual(sample.blocks.slice(at, to).map(() => 'done'));
           }
         };
         await withState(sample.bytes, async (file) => run('cut', file));
+        // Once more: a block that has its SHA-256 is left alone.
+        const sumAll = (file: number) => sample.blocks.map(({ hash }) => sumBlock(jobOf(sample, 'sum', file), hash));
+        await withState(sample.bytes, async (file) => {
+          expect([...sumAll(file), ...sumAll(file)].every((outcome) => outcome === 'done')).toBe(true);
+        });
+        expect(sumBlock(jobOf(sample, 'sum', 0), hashOf(-1))).toBe('missing');
         await withState(emptied(sample), async (file) => run('place', file));
         expect(readFileSync(join(folder.path, 'state')).equals(sample.bytes)).toBe(true);
       }),
@@ -219,6 +231,7 @@ describe.each<[string, BlockSeal]>([
       fc.asyncProperty(samples, fc.boolean(), fc.nat(), async (sample, isGood, where) => {
         fresh();
         const written = where % (sample.bytes.length + 1);
+        mkdirSync(join(folder.path, 'tmp'), { recursive: true });
         const judged = Promise.withResolvers<boolean>();
         const outcomes = await withState(sample.bytes.subarray(0, written), async (file) => {
           const running = threads.run(jobOf(sample, 'cut', file), judged.promise);

@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDisk, type OpenDiskOptions } from '../../../src/embedded/kv/openDisk.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
 import { blockFileBytes } from '../../../src/embedded/kv/blockFile.ts';
-import { PassingState } from '../../../src/embedded/kv/passingState.ts';
+import { openMemoryFile, PassingState } from '../../../src/embedded/kv/passingState.ts';
 import { aModel } from '../support/aModel.ts';
 import { rowState } from '../support/rowState.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
@@ -57,6 +58,49 @@ describe('the disk cache of a model that was loaded', () => {
     expect(readFileSync(assembled?.state.path ?? '')).toEqual(rowState(ids.slice(0, 8)));
     await cache?.release();
   });
+
+  /** Writes the state into the memory file as llama.cpp does, which opens it by its name. */
+  const saveInMemory = (passing: PassingState, bytes: Buffer) => async () => {
+    writeSync(passing.memoryFile ?? -1, bytes.subarray(0, 60), 0, 60, 0);
+    await setImmediate();
+    writeSync(passing.memoryFile ?? -1, bytes, 60, bytes.length - 60, 60);
+  };
+
+  it.runIf(openMemoryFile() !== null)(
+    'cuts a state in memory while it is saved, and gives the blocks their SHA-256 afterwards',
+    async () => {
+      const passing = new PassingState(folder.path, openMemoryFile());
+      const { cache } = openDisk(optionsWith({ passing })) ?? {};
+      const hashes = cache?.hashes(ids, 'salt') ?? [];
+      await cache?.store(ids, hashes, ids.length, saveInMemory(passing, rowState(ids)));
+      expect(cache?.missing(hashes)).toEqual([]);
+      await expect.poll(() => cache?.counters.summed).toBe(2);
+      expect((await cache?.assemble(ids, hashes, 2))?.blocks).toBe(2);
+      await cache?.release();
+      expect(cache?.counters).toMatchObject({ written: 2, read: 2, writeFailures: 0 });
+    },
+  );
+
+  it.runIf(openMemoryFile() !== null)(
+    'cuts a state in memory again when its rows lie elsewhere than expected, and none that is not the prompt',
+    async () => {
+      const passing = new PassingState(folder.path, openMemoryFile());
+      const { cache } = openDisk(optionsWith({ passing })) ?? {};
+      const hashes = cache?.hashes(ids, null) ?? [];
+      const others = rowState(ids.map((id) => id + 1));
+      await expect(cache?.store(ids, hashes, ids.length, saveInMemory(passing, others))).rejects.toThrow(
+        "llama.cpp's state is not that of the prompt.",
+      );
+      const failed = cache?.store(ids, hashes, ids.length, () => Promise.reject(new Error('llama.cpp died')));
+      await expect(failed).rejects.toThrow('llama.cpp died');
+      expect(cache?.missing(hashes)).toEqual([0, 1]);
+      expect(existsSync(join(folder.path, 'run', 'block.tmp0-0'))).toBe(false);
+      await cache?.store(ids, hashes, 9, saveInMemory(passing, rowState(ids)));
+      expect(cache?.missing(hashes)).toEqual([]);
+      expect((await cache?.assemble(ids, hashes, 2))?.blocks).toBe(2);
+      await cache?.release();
+    },
+  );
 
   it('stores nothing of a state that is not that of the prompt', async () => {
     const { cache } = openDisk(optionsWith()) ?? {};
