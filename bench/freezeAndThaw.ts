@@ -4,7 +4,7 @@ import { withPassingBackend } from './passingBackend.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const runs = 3;
-/** Those of N12 and N13; at 2,048 tokens, what an operation costs besides the context's size (S0-29). */
+/** Those of N12 and N13; at 2,048 tokens, what an operation costs besides the context's size. */
 const limits = [
   { tokens: 1024, freezeMs: 100, thawMs: 500 },
   { tokens: 2048, freezeMs: null, thawMs: 60 },

@@ -54,6 +54,7 @@ export function figuresOf(
     ...row('thaw, cold', 'cold.ours', 'raw load, cold', 'cold.raw', null),
     ...row('thaw, warm', 'warm.ours', "llama-server's restore", 'slots.restore', null),
     ...row('freeze of everything', 'freeze.ours', 'raw save', 'freeze.raw', large ? 2 : null),
+    ...row('SHA-256 of it, afterwards', 'freeze.sum', 'freeze', 'freeze.ours', null),
     ...row('freeze of everything, and fsync of each file', 'durable.ours', 'raw save and fsync', 'durable.raw', null),
     ...row('freeze of everything', 'freeze.ours', "llama-server's save", 'slots.save', null),
     ...row('thaw, warm, encrypted', 'warm.encrypted', 'in clear', 'warm.ours', null),

@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { blockNames, cachedBy, EngineProcess } from '../../test/embedded/support/engineProcess.ts';
 import { mustHold, timed } from '../benchmark.ts';
 import { dropCaches, syncFiles } from './pageCache.ts';
@@ -25,6 +26,15 @@ export interface LoadTimes {
   readonly processorMs: number;
   readonly peakBytes: number | null;
 }
+
+/** Of a freeze; each begins where the one before ends. */
+export interface FreezeTimes {
+  readonly ms: number;
+  readonly sumMs: number;
+  readonly syncMs: number;
+}
+
+const summedMetric = 'cwm:kv_blocks_summed_total';
 
 /** An embedded engine that is asked for one token at a time, and whose counters are read around that. */
 export class MeasuredEngine {
@@ -112,18 +122,22 @@ export class MeasuredEngine {
   }
 
   /**
-   * Milliseconds to store a context that is in memory and of which no file is there, and then until the files are on the disk. Nothing of
-   * it waits in the system's memory then.
+   * Milliseconds to store a context that is in memory and of which no file is there, then for the SHA-256 of the blocks, and then until the
+   * files are on the disk. Nothing of it waits in the system's memory then.
    */
-  async freeze(ids: readonly number[]): Promise<{ readonly ms: number; readonly syncMs: number }> {
+  async freeze(ids: readonly number[]): Promise<FreezeTimes> {
     const files = await this.filesOf(ids);
     for (const path of files) rmSync(path, { force: true });
     const before = await this.#total('store');
+    const [summed, sumBefore] = [await this.#engine.metric(summedMetric), await this.#total('sum')];
     await this.ask(ids, this.#reusable(ids));
     const ms = (await this.#total('store')) - before;
+    while ((await this.#engine.metric(summedMetric)) < summed + files.length)
+      await setTimeout(5, null, { signal: this.#signal });
+    const sumMs = (await this.#total('sum')) - sumBefore;
     const sync = await timed(async () => syncFiles(files));
     dropCaches(files);
-    return { ms, syncMs: sync.ms };
+    return { ms, sumMs, syncMs: sync.ms };
   }
 
   /** Milliseconds to read the files of a prompt, and nothing else; null where the system cannot forget them. */
@@ -149,7 +163,7 @@ export class MeasuredEngine {
     return computedMs(this.#pids);
   }
 
-  #total(what: 'load' | 'place' | 'store'): Promise<number> {
+  #total(what: 'load' | 'place' | 'store' | 'sum'): Promise<number> {
     return this.#engine.metric(`cwm:kv_blocks_${what}_ms_total`);
   }
 }

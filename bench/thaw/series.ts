@@ -12,7 +12,7 @@ export type Measure =
   | 'peak'
   | 'slots.restore'
   | 'slots.save'
-  | `freeze.${'ours' | 'raw' | 'encrypted'}`
+  | `freeze.${'ours' | 'raw' | 'encrypted' | 'sum'}`
   | `durable.${'ours' | 'raw'}`;
 
 /** The rounds of one size. */

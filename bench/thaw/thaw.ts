@@ -138,6 +138,7 @@ async function measureRound(
   const [frozen, saved] = [await clear.freeze(loaded), await raw.save(ids)];
   series.add('freeze.ours', frozen.ms);
   series.add('freeze.raw', saved.ms);
+  series.add('freeze.sum', frozen.sumMs);
   series.add('durable.ours', frozen.ms + frozen.syncMs);
   series.add('durable.raw', saved.ms + saved.syncMs);
   series.add('freeze.encrypted', (await sealed.freeze(loaded)).ms);
