@@ -5,6 +5,7 @@ import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
 import { makeCore, type Core } from '../src/core/core.ts';
 import type { Engine } from '../src/core/ports/engine.ts';
+import type { ToolBox } from '../src/core/ports/tools.ts';
 import { CwmError } from '../src/protocol/errors.ts';
 import type { FileStore } from '../src/store/fileStore.ts';
 import { openStore } from '../src/store/openStore.ts';
@@ -18,8 +19,8 @@ export interface PassingCore extends AsyncDisposable {
   readonly id: SessionId;
 }
 
-/** The core over the real store in a directory of its own, with this engine alone. */
-export async function coreWith(engine: Engine): Promise<PassingCore> {
+/** The core over the real store in a directory of its own, with this engine alone. @param tools default: none. */
+export async function coreWith(engine: Engine, tools?: ToolBox): Promise<PassingCore> {
   const directory = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
   const store = await openStore({ directory, clock: systemClock });
   const cwm = makeCore({
@@ -32,6 +33,7 @@ export async function coreWith(engine: Engine): Promise<PassingCore> {
       status: () => Promise.reject(new CwmError('Internal', 'Nobody asks for it here.')),
     },
     files: { read: async () => ({ files: [], skipped: [] }) },
+    ...(tools && { tools }),
   });
   return {
     cwm,

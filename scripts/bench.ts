@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import type { Benchmark, Figure } from '../bench/benchmark.ts';
 import { clientOverhead } from '../bench/clientOverhead.ts';
+import { conversations } from '../bench/conversations.ts';
 import { embeddedSpeed } from '../bench/embeddedSpeed.ts';
 import { encryption } from '../bench/encryption.ts';
 import { firstPiece } from '../bench/firstPiece.ts';
@@ -34,6 +35,7 @@ const benchmarks: readonly Benchmark[] = [
   scale,
   search,
   limits,
+  conversations,
   longSession,
   tracker,
   encryption,
