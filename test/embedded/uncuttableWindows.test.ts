@@ -8,6 +8,7 @@ import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { BlockFiles } from '../../src/store/space/blockFiles.ts';
+import { isSampled } from '../support/nightly.ts';
 import { EngineProcess } from './support/engineProcess.ts';
 import { writeOddModel, type OddArchitecture } from './support/oddModel.ts';
 import { scratch } from './support/smallModel.ts';
@@ -65,8 +66,13 @@ async function product(architecture: OddArchitecture, limits: Partial<SpaceLimit
 /** A budget for the KV of one of these windows, and not of two, in bytes. */
 const roomForOne: Record<OddArchitecture, number> = { gemma3: 230_000, mamba: 60_000, lfm2: 280_000 };
 
-describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('windows of %s', (architecture) => {
-  test('are proven after kill -9, and their KV counts rows and states', async () => {
+const architectures: readonly OddArchitecture[] = ['gemma3', 'mamba', 'lfm2'];
+
+describe.each(architectures)('windows of %s', (architecture) => {
+  /** One way for each architecture, and each way with one at least. */
+  const walked = (way: number) => test.runIf(isSampled(architectures.indexOf(architecture) + way, 3));
+
+  walked(0)('are proven after kill -9, and their KV counts rows and states', async () => {
     const { cwm, freeze, restart, kvFiles, kvBytes } = await product(architecture);
     const frozen = await freeze('w');
     expect(kvFiles('.kv').length > 0).toBe(architecture !== 'mamba');
@@ -85,7 +91,7 @@ describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('windows of %s', (ar
     expect(usage.items).toMatchObject([{ kv: { bytes: kvBytes(), missingBlocks: 0 } }]);
   });
 
-  test('with a damaged state are never proven, and the thaw after that is', async () => {
+  walked(1)('with a damaged state are never proven, and the thaw after that is', async () => {
     const { cwm, freeze, restart, kvFiles } = await product(architecture);
     const frozen = await freeze('w');
     await restart();
@@ -99,7 +105,7 @@ describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('windows of %s', (ar
     expect(again.kvBytes).toBe(frozen.kvBytes);
   });
 
-  test('whose KV is pinned keep all of it when the budget evicts; the others lose rows and states', async () => {
+  walked(2)('whose KV is pinned keep all of it when the budget evicts; the others lose rows and states', async () => {
     const kvBudgetBytes = roomForOne[architecture];
     const { cwm, freeze, restart, kvBytes } = await product(architecture, { kvBudgetBytes });
     expect((await freeze('pinned')).kvBytes).toBeLessThan(kvBudgetBytes);
@@ -112,7 +118,7 @@ describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('windows of %s', (ar
     expect((await cwm.thaw({ window: 'other', session: 'o' }, never)).verdict).toBe('rebuilt');
   });
 
-  test('take their states with them when they are deleted', async () => {
+  walked(3)('take their states with them when they are deleted', async () => {
     const { cwm, freeze, kvBytes } = await product(architecture);
     const frozen = await freeze('w');
     const deleted = await cwm.deleteWindow({ window: 'w' }, never);
