@@ -9,6 +9,7 @@ import { followSettings } from './following/followSettings.ts';
 import { registerContextKeys } from './views/contextKeys.ts';
 import { registerSessionsTree } from './views/sessionsTree.ts';
 import { registerStatusBar } from './views/statusBar.ts';
+import { FolderOpener } from './following/openFolder.ts';
 import { wakeUp } from './following/wakeUp.ts';
 
 /** The exports of the extension, for other extensions and for the tests in the editor. */
@@ -34,9 +35,15 @@ export function activate(context: ExtensionContext): ExtensionApi {
   startPart(app, 'context keys', registerContextKeys);
   startPart(app, 'signals', followBackend);
   startPart(app, 'settings', followSettings);
+  startPart(app, 'folder', () => (opener = new FolderOpener(app)));
   inBackground(log, 'Looking for sessions', wakeUp(app));
   return extensionApi(app, performance.now() - started);
 }
+
+let opener: FolderOpener | null = null;
+
+/** The editor waits a few seconds for it. */
+export const deactivate = (): Promise<void> => opener?.close() ?? Promise.resolve();
 
 /** Starts one part of the extension. When it fails, the other parts still start, and the log says why. */
 function startPart(app: App, name: string, register: (app: App) => Disposable | readonly Disposable[]): void {

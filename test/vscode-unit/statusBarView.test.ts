@@ -28,6 +28,20 @@ describe('V3 the status bar', () => {
     expect(shown(elsewhere, { operation: 'thaw', window: 'w1', verdict: 'proven' })).toContain('damaged');
   });
 
+  test('what opening the folder proved is shown, whatever the session was thawed from, and its tooltip says it in a sentence', () => {
+    const session = aSession({ thawedFrom: { window: 'w1', verdict: 'partial' } });
+    const receipt = aReceipt({
+      operation: 'thaw',
+      window: `auto-${session.id}`,
+      verdict: 'proven',
+      summary: 'All came back.',
+    });
+    const receipts = new Map([[session.id, receipt]]);
+    const view = statusBarView(aState({ currentSession: { kind: 'session', session }, receipts }));
+    expect(view.text).toContain('proven');
+    expect(view.tooltip).toContain('All came back.');
+  });
+
   test('EC-011 warns from 0.85 of the limit on and alarms from 0.95 on, also in words', () => {
     const at = (count: number): string => {
       const tokens = { count, promptCount: count, sha256: 'x', source: 'engine', messageCount: 1 } as const;

@@ -1,4 +1,4 @@
-import { maxWindowNameLength, type SessionId, type WindowName } from '../../protocol/ids.ts';
+import { checkpointName, type SessionId } from '../../protocol/ids.ts';
 import type { Checkpoint } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
@@ -15,9 +15,6 @@ import { withSummary } from './receipts.ts';
 import { sealSession } from './sealSession.ts';
 
 const tag = 'auto-freeze';
-
-/** For receipts: no list has a window of this name. */
-const nameOf = (session: SessionId): WindowName => `auto-${session}`.slice(0, maxWindowNameLength) as WindowName;
 
 export type SessionWithContext = Session & { readonly tokens: ContextTokens };
 
@@ -65,7 +62,7 @@ async function replaceCheckpoint(
   const sealed = await sealSession(core, toSeal, signal);
   const before = await core.store.checkpoints.get(id);
   const at = core.clock.now().toISOString();
-  const name = nameOf(id);
+  const name = checkpointName(id);
   const receipt = withSummary({
     operation: 'checkpoint',
     session: id,

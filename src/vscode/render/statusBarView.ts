@@ -1,3 +1,4 @@
+import { checkpointName } from '../../protocol/ids.ts';
 import { readableLine } from '../../base/readableText.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { State } from '../state.ts';
@@ -59,6 +60,7 @@ function sessionView(session: Session, state: State): StatusBarView {
   const tokens = limit === null ? formatShortCount(used) : `${formatShortCount(used)}/${formatShortCount(limit)}`;
   const inWords = limit === null ? formatTokens(used) : `${formatCount(used)} of ${formatTokens(limit)}`;
   const full = limit === null ? '' : ` (${percent(used, limit)})`;
+  const receipt = state.receipts.get(session.id);
   const down = whatIsDown(state);
   return {
     text: [sessionIcon(session), shorten(name), tokens, verdict ?? '', down?.icon ?? '']
@@ -68,6 +70,7 @@ function sessionView(session: Session, state: State): StatusBarView {
       `**${plain(session.title)}** — ${sessionActivity(session)}`,
       `${inWords}${full}${severity === 'normal' ? '' : ': the context is nearly full'}`,
       ...(verdict === null ? [] : [`Last verdict: **${verdict}**`]),
+      ...(receipt !== undefined && receipt.verdict === verdict ? [plain(receipt.summary)] : []),
       ...(down === null ? [] : [down.text]),
       'Click for the main actions.',
     ].join('\n\n'),
@@ -95,7 +98,9 @@ function lastVerdict({ id, thawedFrom }: Session, { receipts }: Pick<State, 'rec
   const receipt = receipts.get(id);
   const thawed = thawedFrom?.verdict ?? null;
   if (receipt === undefined) return thawed;
-  const isThawedSince = receipt.operation === 'thaw' || receipt.window === thawedFrom?.window;
+  // Bringing a checkpoint back leaves the session as it was.
+  const isOfCheckpoint = receipt.window === checkpointName(id);
+  const isThawedSince = (receipt.operation === 'thaw' && !isOfCheckpoint) || receipt.window === thawedFrom?.window;
   return isThawedSince ? (thawed ?? receipt.verdict) : (receipt.verdict ?? thawed);
 }
 

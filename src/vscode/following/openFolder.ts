@@ -1,0 +1,59 @@
+import { inBackground } from '../../base/inBackground.ts';
+import type { Disposable } from '../../base/disposable.ts';
+import { DisposableStore } from '../../base/disposable.ts';
+import type { ProjectUri } from '../../protocol/ids.ts';
+import type { App } from '../app.ts';
+
+/**
+ * Tells the backend which folder the user works in, so that its conversation is warm before anybody asks for it, and puts the receipt of that
+ * into the state.
+ */
+export class FolderOpener implements Disposable {
+  readonly #app: Pick<App, 'state' | 'connection' | 'log'>;
+  readonly #subscriptions = new DisposableStore();
+  /** By the backend that is connected. */
+  #opened: ProjectUri | null = null;
+
+  constructor(app: Pick<App, 'state' | 'connection' | 'log'>) {
+    this.#app = app;
+    this.#subscriptions.add(app.state.render(['project', 'connection'], () => this.#follow()));
+    this.#subscriptions.add(
+      app.connection.onChange((change) => {
+        if (change.type !== 'project' || change.project !== this.#opened) return;
+        inBackground(app.log, 'Fetching what opening the folder did', this.#fetch(this.#opened));
+      }),
+    );
+  }
+
+  /** Saves what was said in the folder. Never rejects, and starts no backend. */
+  async close(): Promise<void> {
+    const project = this.#opened;
+    this.#opened = null;
+    if (project === null || !this.#app.connection.isOpen) return;
+    await this.#app.connection.call('closeProject', { project }).catch((error: unknown) => {
+      this.#app.log.error('Leaving the folder failed.', error);
+    });
+  }
+
+  dispose(): void {
+    this.#subscriptions.dispose();
+  }
+
+  #follow(): void {
+    const { project, connection } = this.#app.state.current;
+    if (connection.kind !== 'connected') this.#opened = null;
+    else if (project.kind === 'folder' && project.uri !== this.#opened) {
+      const leaving = this.#opened;
+      this.#opened = project.uri;
+      const input = { project: project.uri, ...(leaving !== null && { leaving }) };
+      inBackground(this.#app.log, 'Opening the folder', this.#app.connection.call('openProject', input));
+    }
+  }
+
+  async #fetch(project: ProjectUri): Promise<void> {
+    const { session, warming } = await this.#app.connection.call('openedProject', { project });
+    const { state } = this.#app;
+    if (!session || !warming?.receipt || this.#opened !== project) return;
+    state.update({ receipts: new Map(state.current.receipts).set(session.id, warming.receipt) });
+  }
+}

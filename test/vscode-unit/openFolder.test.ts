@@ -1,0 +1,96 @@
+import { describe, expect, test, vi } from 'vitest';
+import { parseProjectUri } from '../../src/protocol/ids.ts';
+import type { Warming } from '../../src/protocol/schemas/warming.ts';
+import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
+import { FolderOpener } from '../../src/vscode/following/openFolder.ts';
+import { ViewState } from '../../src/vscode/state.ts';
+import type { App } from '../../src/vscode/app.ts';
+import { aReceipt, aSession } from './builders.ts';
+import { FakeBackend, healthAnswer } from './fakeBackend.ts';
+
+const folder = (name: string) => ({ kind: 'folder', uri: parseProjectUri(`file:///home/me/${name}`), name }) as const;
+const a = folder('a');
+const b = folder('b');
+
+const warming = (changes: Partial<Warming>): Warming => ({
+  state: 'running',
+  why: '',
+  tokens: 8192,
+  tokensBehind: 0,
+  computeMs: null,
+  kvBytes: null,
+  loadMs: null,
+  receipt: null,
+  ...changes,
+});
+
+function opening() {
+  const receipt = aReceipt({ operation: 'thaw', window: 'auto-session-1', verdict: 'proven' });
+  const backend = new FakeBackend({
+    health: () => healthAnswer,
+    openProject: ({ project }) => ({ project, session: aSession(), warming: warming({}) }),
+    openedProject: ({ project }) => ({ project, session: aSession(), warming: warming({ state: 'done', receipt }) }),
+    closeProject: ({ project }) => ({ project, session: 'session-1', receipt: null, why: 'Nothing changed.' }),
+  });
+  const fail = (error: unknown): never => {
+    throw error;
+  };
+  const state = new ViewState(fail);
+  const connection = new BackendConnection(async () => backend, state, fail);
+  const errors: unknown[] = [];
+  const log = { error: (...given: unknown[]) => errors.push(given) } as unknown as App['log'];
+  const opener = new FolderOpener({ state, connection, log });
+  const asked = () => backend.asked.map(({ route, input }) => [route, input]);
+  return { backend, state, connection, opener, errors, asked, receipt };
+}
+
+describe('S2-16 the folder that the user works in', () => {
+  test('is opened once the backend is there, and the receipt comes into the state by itself', async () => {
+    const { backend, state, connection, asked, receipt } = opening();
+    state.update({ project: a });
+    expect(asked()).toEqual([]);
+    await connection.open();
+    await vi.waitFor(() => expect(asked()).toEqual([['openProject', { project: a.uri }]]));
+    backend.emit({ type: 'project', project: b.uri });
+    backend.emit({ type: 'project', project: a.uri });
+    await vi.waitFor(() => expect(state.current.receipts.get('session-1')).toEqual(receipt));
+    expect(backend.count('openedProject')).toBe(1);
+  });
+
+  test('leaves the one before when it changes', async () => {
+    const { state, connection, asked } = opening();
+    state.update({ project: a });
+    await connection.open();
+    state.update({ project: b });
+    state.update({ receipts: new Map() });
+    await vi.waitFor(() =>
+      expect(asked()).toEqual([
+        ['openProject', { project: a.uri }],
+        ['openProject', { project: b.uri, leaving: a.uri }],
+      ]),
+    );
+  });
+
+  test('is opened again at a backend that was started since', async () => {
+    const { state, connection, backend } = opening();
+    state.update({ project: a });
+    await connection.open();
+    backend.die();
+    await connection.open();
+    await vi.waitFor(() => expect(backend.count('openProject')).toBe(2));
+  });
+
+  test('is saved when the window closes, and no backend is started for that', async () => {
+    const { state, connection, opener, asked, backend, errors } = opening();
+    await opener.close();
+    expect(asked()).toEqual([]);
+    state.update({ project: a });
+    await connection.open();
+    await opener.close();
+    expect(asked().at(-1)).toEqual(['closeProject', { project: a.uri }]);
+    backend.die();
+    await opener.close();
+    expect(backend.count('closeProject')).toBe(1);
+    expect(errors).toEqual([]);
+  });
+});
