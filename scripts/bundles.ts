@@ -9,7 +9,9 @@ export const processBundles: Readonly<Record<string, string>> = {
 
 /** Every file of the product's own in dist/. */
 export const bundleFiles: readonly string[] = [
-  'extension.cjs',
+  'extension.js',
+  'conversation.js',
+  'conversation.css',
   'sql-wasm.wasm',
   ...Object.keys(processBundles).map((name) => `${name}.js`),
 ];

@@ -16,6 +16,7 @@ const sources = staged.filter((file) => /\.(?:ts|mjs)$/.test(file));
 await check('format', 'oxfmt', ['--check', '--no-error-on-unmatched-pattern', ...staged]);
 if (sources.length > 0) {
   await check('types', 'tsc', ['--noEmit']);
+  await check('types of the page', 'tsc', ['--noEmit', '-p', 'src/vscode/page']);
   await check('lint', 'oxlint', ['--type-aware', ...sources]);
   const tests = testsOf(sources);
   if (tests.length > 0) await check('tests of the change', 'vitest', ['run', '--reporter=dot', ...tests]);

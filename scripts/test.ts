@@ -11,6 +11,7 @@ mkdirSync(results, { recursive: true });
 
 const outcomes: Outcome[] = [
   await step('types', () => check(binary('tsc'), ['--noEmit'])),
+  await step('types of the page', () => check(binary('tsc'), ['--noEmit', '-p', 'src/vscode/page'])),
   await step('lint', () => check(binary('oxlint'), ['--type-aware'])),
   await step('format', () => check(binary('oxfmt'), ['--check'])),
   await step('build', () => check(process.execPath, ['esbuild.mjs'])),

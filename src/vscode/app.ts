@@ -2,11 +2,12 @@ import type { ExtensionContext, LogOutputChannel } from 'vscode';
 import { findBackend } from './connection/findBackend.ts';
 import { engineOfSetting } from './settings/engineSpec.ts';
 import { BackendConnection } from './connection/backendConnection.ts';
-import { ConversationTexts } from './documents/conversationTexts.ts';
+import { Conversations } from './documents/conversations.ts';
 import { documentTexts, type Reports } from './documents/documentTexts.ts';
 import { Documents } from './documents/documents.ts';
 import { ProjectTracker } from './following/project.ts';
 import { Puller } from './following/puller.ts';
+import { ReadingViews } from './documents/readingViews.ts';
 import { ViewState } from './state.ts';
 
 /** The objects that commands and views share. `activate` creates it once. */
@@ -17,8 +18,9 @@ export interface App {
   readonly connection: BackendConnection;
   readonly puller: Puller;
   readonly project: ProjectTracker;
-  readonly conversations: ConversationTexts;
+  readonly conversations: Conversations;
   readonly documents: Documents;
+  readonly readings: ReadingViews;
   readonly reports: Reports;
 }
 
@@ -29,10 +31,21 @@ export function createApp(context: ExtensionContext, log: LogOutputChannel): App
   const puller = new Puller(connection, state, engineOfSetting, (error) =>
     log.warn(`Fetching failed: ${error.message} (${error.code})`),
   );
-  const conversations = new ConversationTexts(connection, report);
+  const conversations = new Conversations(connection, report);
   const reports: Reports = { doctor: null, verification: null };
   const documents = new Documents(documentTexts(connection, state, conversations, reports));
   const project = new ProjectTracker(state, puller);
   context.subscriptions.push(state, connection, conversations, documents, project);
-  return { context, log, state, connection, puller, project, conversations, documents, reports };
+  return {
+    context,
+    log,
+    state,
+    connection,
+    puller,
+    project,
+    conversations,
+    documents,
+    readings: new ReadingViews(),
+    reports,
+  };
 }

@@ -30,14 +30,37 @@ export const commandInputs = {
   'cwm.prime': { session: 'string?', paths: 'strings?' },
   /** The files and folders that are selected in the explorer. */
   'cwm.primeSelection': { paths: 'strings?' },
-  'cwm.send': { session: 'string?', text: 'string?' },
+  /** `inView`: it was written in the reading view, which shows what happens. */
+  'cwm.send': { session: 'string?', text: 'string?', inView: 'boolean?' },
+  /** `message` is the id of a message of the session, here and below. */
+  'cwm.editMessage': { session: 'string?', message: 'string?', text: 'string?' },
   /** `branch` is the name of one. */
   'cwm.switchBranch': { session: 'string?', branch: 'string?' },
-  'cwm.regenerate': { session: 'string?' },
+  /** `message` is the last one that it shares. */
+  'cwm.newBranch': { session: 'string?', message: 'string?', name: 'string?' },
+  'cwm.renameBranch': { session: 'string?', branch: 'string?', name: 'string?' },
+  'cwm.deleteBranch': { session: 'string?', branch: 'string?', confirmed: 'boolean?' },
+  /** `how`: `append`, `cherry-pick` (of `messages`) or `rebase`. */
+  'cwm.mergeBranch': { session: 'string?', branch: 'string?', how: 'string?', messages: 'strings?' },
+  /** `systemPrompt`: the name of one; empty: that of the session. */
+  'cwm.branchPrompt': { session: 'string?', branch: 'string?', systemPrompt: 'string?' },
+  'cwm.rollBack': { session: 'string?', message: 'string?', confirmed: 'boolean?' },
+  /** `branch`, else `window`, with another branch of the session or with another window. */
+  'cwm.compare': {
+    session: 'string?',
+    branch: 'string?',
+    window: 'string?',
+    withBranch: 'string?',
+    withWindow: 'string?',
+  },
+  /** `message` is the answer; without it the last one. */
+  'cwm.regenerate': { session: 'string?', message: 'string?' },
   'cwm.continueAnswer': { session: 'string?' },
-  /** `decision`: `approve`, `approve-for-session` or `deny`; `reason` is what the model is told of a denial. */
-  'cwm.decideTools': { session: 'string?', decision: 'string?', reason: 'string?' },
+  'cwm.stopAnswer': { session: 'string?' },
+  /** `call`: id of one call; without it all that wait. `decision`: `approve`, `approve-for-session` or `deny`; `reason` is what the model is told of a denial. */
+  'cwm.decideTools': { session: 'string?', call: 'string?', decision: 'string?', reason: 'string?' },
   'cwm.showConversation': { session: 'string?' },
+  'cwm.showMarkdown': { session: 'string?' },
   /** `text` is what is searched for first. */
   'cwm.search': { text: 'string?' },
   /** `path` is absolute. */
@@ -101,11 +124,21 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.prime': 'Add Files to Context',
   'cwm.primeSelection': 'Add to Context',
   'cwm.send': 'Send Message',
+  'cwm.editMessage': 'Edit and Resend…',
   'cwm.switchBranch': 'Switch Branch',
+  'cwm.newBranch': 'New Branch',
+  'cwm.renameBranch': 'Rename Branch',
+  'cwm.deleteBranch': 'Delete Branch',
+  'cwm.mergeBranch': 'Merge Branch…',
+  'cwm.branchPrompt': 'System Prompt of a Branch…',
+  'cwm.rollBack': 'Roll Back to a Message',
+  'cwm.compare': 'Compare with…',
   'cwm.regenerate': 'Regenerate Answer',
   'cwm.continueAnswer': 'Continue Answer',
+  'cwm.stopAnswer': 'Stop Answer',
   'cwm.decideTools': 'Decide on Tool Calls…',
   'cwm.showConversation': 'Show Conversation',
+  'cwm.showMarkdown': 'Show Conversation as Markdown',
   'cwm.search': 'Search Conversations…',
   'cwm.importConversation': 'Import Conversation…',
   'cwm.exportConversation': 'Export Conversation…',
@@ -155,7 +188,15 @@ interface CommandOutputs {
   'cwm.prime': RouteOutput<'prime'>;
   'cwm.primeSelection': RouteOutput<'prime'>;
   'cwm.send': RouteOutput<'send'>;
+  'cwm.editMessage': RouteOutput<'editMessage'>;
   'cwm.switchBranch': RouteOutput<'updateBranch'>;
+  'cwm.newBranch': RouteOutput<'createBranch'>;
+  'cwm.renameBranch': RouteOutput<'updateBranch'>;
+  'cwm.deleteBranch': RouteOutput<'deleteBranch'>;
+  'cwm.mergeBranch': RouteOutput<'mergeBranch'>;
+  'cwm.branchPrompt': RouteOutput<'updateBranch'>;
+  'cwm.rollBack': RouteOutput<'rollBack'>;
+  'cwm.stopAnswer': RouteOutput<'cancelTurn'>;
   'cwm.regenerate': RouteOutput<'regenerate'>;
   'cwm.continueAnswer': RouteOutput<'continueAnswer'>;
   'cwm.decideTools': RouteOutput<'approveTools'>;
@@ -190,6 +231,8 @@ export const commandCategory = 'Context Windows';
 export const viewContainerId = 'cwm';
 export const sessionsViewId = 'cwm.sessions';
 export const statusBarItemId = 'cwm.currentSession';
+/** Type of the webviews that show a conversation. */
+export const conversationViewId = 'cwm.conversation';
 
 /** Context keys for `when` clauses, with the values they may have. */
 export interface ContextKeys {
@@ -206,13 +249,18 @@ export const contextKeys = [
 
 /**
  * `contextValue` of a tree item, for `viewItem ==` and `viewItem =~`. A session's value ends in its state:
- * `session.idle`, `session.busy`, `session.frozen`, `session.expired`; that of a pinned window is `window.pinned`.
+ * `session.idle`, `session.busy`, `session.frozen`, `session.expired`; that of a pinned window is `window.pinned`. The active branch cannot
+ * be deleted, and the first one has its name for ever.
  */
 export const treeContextValues = [
   'session.idle',
   'session.busy',
   'session.frozen',
   'session.expired',
+  'branch.main',
+  'branch.main.active',
+  'branch.other',
+  'branch.other.active',
   'window',
   'window.pinned',
   'more',

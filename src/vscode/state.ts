@@ -1,6 +1,7 @@
 import { type Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
 import type { EngineStatus } from '../protocol/schemas/health.ts';
+import type { BranchSummary } from '../protocol/schemas/branch.ts';
 import type { CwmError } from '../protocol/errors.ts';
 import type { ProjectUri } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
@@ -48,6 +49,8 @@ export interface State {
   readonly sessions: Listing<Session>;
   /** By session id; only for sessions that the user opened in the tree. */
   readonly windows: ReadonlyMap<string, Listing<WindowSummary>>;
+  /** By session id; only for sessions that the user opened in the tree and that have several. */
+  readonly branches: ReadonlyMap<string, readonly BranchSummary[]>;
   readonly engine: EngineState;
   /** Oldest first. */
   readonly operations: readonly Operation[];
@@ -62,6 +65,7 @@ export const initialState: State = {
   currentSession: { kind: 'unknown' },
   sessions: { kind: 'unknown' },
   windows: new Map(),
+  branches: new Map(),
   engine: { kind: 'unasked' },
   operations: [],
   receipts: new Map(),

@@ -14,24 +14,26 @@ export const speakers: Readonly<Record<Message['role'], string>> = {
 type ShownMessage = Pick<Message, 'role' | 'content' | 'lost' | 'cut'>;
 
 export interface ShownConversation {
-  readonly title: string;
+  /** Null: the text has no title. */
+  readonly title: string | null;
   readonly messages: readonly ShownMessage[];
   /** Messages before the first of `messages` that were not loaded. */
   readonly earlier: number;
-  /** A message in progress: its text, and the part of the answer that has arrived. Null once the backend has stored both. */
-  readonly pending: { readonly text: string; readonly answer: string } | null;
+  /** A message in progress: its text (null: it is among the messages), and the part of the answer that has arrived. Null once the backend has stored both. */
+  readonly pending: { readonly text: string | null; readonly answer: string } | null;
 }
 
 /** The conversation as markdown, oldest message first. */
 export function conversationText(conversation: ShownConversation): string {
   const { title, messages, earlier, pending } = conversation;
-  const parts = [`# ${plain(title)}`];
+  const parts = title === null ? [] : [`# ${plain(title)}`];
   if (earlier > 0) parts.push(`*${earlier} earlier messages are not shown.*`);
   parts.push(...messages.map(messageText));
   if (pending !== null) {
-    parts.push(section('You', pending.text), section('Model', pending.answer === '' ? '…' : `${pending.answer} …`));
+    if (pending.text !== null) parts.push(section('You', pending.text));
+    parts.push(section('Model', pending.answer === '' ? '…' : `${pending.answer} …`));
   }
-  if (parts.length === 1) parts.push('*There are no messages yet.*');
+  if (messages.length === 0 && pending === null) parts.push('*There are no messages yet.*');
   return `${parts.join('\n\n')}\n`;
 }
 

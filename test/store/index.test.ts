@@ -340,6 +340,7 @@ async function apply(
         engine,
         project,
         parentWindow,
+        lastMessage: manifest.messageIds.at(-1) ?? null,
         createdAt,
         model: served.id,
         tokens: step.tokens,

@@ -7,7 +7,7 @@ import { setExpiry } from '../../src/vscode/commands/sessions/setExpiry.ts';
 import { freeze } from '../../src/vscode/commands/windows/freeze.ts';
 import { thaw } from '../../src/vscode/commands/windows/thaw.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
-import { ConversationTexts } from '../../src/vscode/documents/conversationTexts.ts';
+import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { followBackend } from '../../src/vscode/following/followBackend.ts';
 import { Puller } from '../../src/vscode/following/puller.ts';
 import { ViewState } from '../../src/vscode/state.ts';
@@ -52,16 +52,23 @@ async function editor() {
   const behindProxy = new BackendClient({ start: async () => record, find: async () => record });
   const connection = new BackendConnection(async () => behindProxy, state, fail);
   const puller = new Puller(connection, state, () => session.engine, fail);
-  const conversations = new ConversationTexts(connection, fail);
+  const conversations = new Conversations(connection, fail);
   const log = { warn: fail, error: fail, info: () => undefined };
-  const documents = {
-    showBeside: async () => void (await conversations.text(session.id)),
-    refresh: () => undefined,
+  const documents = { refresh: () => undefined };
+  const readings = { show: () => void conversations.text(session.id).catch(() => undefined), isVisible: () => true };
+  const parts = {
+    state,
+    connection,
+    puller,
+    conversations,
+    documents,
+    readings,
+    log,
+    project: { settled: Promise.resolve() },
   };
-  const parts = { state, connection, puller, conversations, documents, log, project: { settled: Promise.resolve() } };
   const app = parts as unknown as App;
   followBackend(app);
-  conversations.onChange((id) => void conversations.text(id));
+  conversations.onChange((id) => void conversations.text(id).catch(() => undefined));
   state.update({ project });
   let heard = 0;
   connection.onChange(() => heard++);

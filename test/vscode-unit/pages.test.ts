@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
-import { ConversationTexts } from '../../src/vscode/documents/conversationTexts.ts';
+import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { documentTexts, type Reports } from '../../src/vscode/documents/documentTexts.ts';
 import { conversationText } from '../../src/words/conversationText.ts';
 import { viewMessage } from '../../src/vscode/render/viewMessage.ts';
@@ -20,7 +20,7 @@ function pages(reports: Reports = { doctor: null, verification: null }) {
   });
   const state = new ViewState(fail);
   const connection = new BackendConnection(async () => backend, state, fail);
-  const texts = documentTexts(connection, state, new ConversationTexts(connection, fail), reports);
+  const texts = documentTexts(connection, state, new Conversations(connection, fail), reports);
   return { backend, connection, texts };
 }
 

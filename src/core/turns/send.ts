@@ -73,7 +73,7 @@ export async function answer(
     { sampling, continueFrom, toolChoice, reporter },
     signal,
   );
-  return { ...said, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
+  return { ...said, userMessageId: question.id, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
 }
 
 /** @throws CwmError InvalidParameter. */

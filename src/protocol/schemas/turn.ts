@@ -13,6 +13,8 @@ export const sendResultSchema = z.object({
   version: z.optional(z.number()),
   text,
   messageId: messageIdSchema,
+  /** The user's message that was answered. An older backend leaves it out. */
+  userMessageId: z.optional(messageIdSchema),
   promptTokens: z.number(),
   /** Token ids of the answer, as the engine gave them. */
   outputIds: z.array(z.number()),

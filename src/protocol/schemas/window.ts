@@ -114,6 +114,8 @@ export const windowSummarySchema = z.object({
   description: z.string(),
   tags: z.array(z.string()),
   session: sessionIdSchema,
+  /** Its last message; null: it has none. An older backend leaves it out. */
+  lastMessage: z.optional(z.nullable(messageIdSchema)),
   mode: z.enum(['freeze', 'checkpoint', 'clone']),
   model: z.string(),
   engine: z.string(),

@@ -16,6 +16,7 @@ export const windowSummary = ({ manifest, kvBytes, receipts, isPinned }: WindowS
   description: manifest.description,
   tags: manifest.tags,
   session: manifest.session,
+  lastMessage: manifest.messageIds.at(-1) ?? null,
   mode: manifest.mode,
   model: manifest.model.id,
   engine: manifest.engine,

@@ -1,5 +1,5 @@
 /** Increases with every change of {@link indexSchema}: an image of another version is discarded and rebuilt. */
-export const indexVersion = 4;
+export const indexVersion = 5;
 
 /**
  * Rows are small: the fields of a list's line, and those that filter it. `stamp` is the fingerprint of the files that the row was read

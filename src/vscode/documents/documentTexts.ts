@@ -1,6 +1,7 @@
 import type { RouteOutput } from '../../protocol/api.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
-import type { ConversationTexts } from './conversationTexts.ts';
+import type { Conversations } from './conversations.ts';
 import { conversationText } from '../../words/conversationText.ts';
 import { windowReceiptsText } from '../render/receiptText.ts';
 import { doctorReport } from '../render/doctorReport.ts';
@@ -21,12 +22,14 @@ export interface Reports {
 export function documentTexts(
   connection: BackendConnection,
   state: ViewState,
-  conversations: ConversationTexts,
+  conversations: Conversations,
   reports: Reports,
 ): Readonly<Record<DocumentKind, DocumentText>> {
   return {
     conversation: (session) => conversations.text(session),
     found: (id) => foundText(connection, id),
+    branch: (id) => branchText(connection, id),
+    window: (name) => windowText(connection, name),
     receipts: async (window) => windowReceiptsText(await connection.call('getWindow', { window })),
     status: async () => statusReport(state.current, connection.isOpen ? await aboutBackend(connection) : null),
     doctor: async () => (reports.doctor === null ? outdated('Doctor') : doctorReport(reports.doctor)),
@@ -51,6 +54,37 @@ async function foundText(connection: BackendConnection, id: string): Promise<str
       ? first
       : await connection.call('listMessages', { session, upTo, limit: messagesAround, offset: earlier });
   return conversationText({ title, messages: items, earlier, pending: null });
+}
+
+/** All of a branch. @param id `SESSION/BRANCH`. */
+async function branchText(connection: BackendConnection, id: string): Promise<string> {
+  const slash = id.indexOf('/');
+  const { id: session, branches } = await connection.call('getSession', { session: id.slice(0, slash) });
+  return textUpTo(connection, session, branches[id.slice(slash + 1)]?.head ?? null);
+}
+
+/** All of a window. */
+async function windowText(connection: BackendConnection, window: string): Promise<string> {
+  const { manifest } = await connection.call('getWindow', { window });
+  return textUpTo(connection, manifest.session, manifest.messageIds.at(-1) ?? null);
+}
+
+const pageSize = 100;
+
+/** The conversation that leads to a message, without a title, so that a comparison shows only what was said. */
+async function textUpTo(connection: BackendConnection, session: string, upTo: string | null): Promise<string> {
+  const messages: Message[] = [];
+  for (let hasMore = upTo !== null; hasMore;) {
+    const page = await connection.call('listMessages', {
+      session,
+      upTo: upTo ?? '',
+      limit: pageSize,
+      offset: messages.length,
+    });
+    messages.push(...page.items);
+    hasMore = page.hasMore && page.items.length > 0;
+  }
+  return conversationText({ title: null, messages, earlier: 0, pending: null });
 }
 
 async function aboutBackend(connection: BackendConnection): Promise<AboutBackend> {

@@ -2,11 +2,22 @@ import { Uri } from 'vscode';
 import { documentScheme } from '../contributions.ts';
 
 /** A read-only document of ours: `cwm:/<kind>/<name>?<id>`. The name is what the tab shows. */
-export type DocumentKind = 'conversation' | 'found' | 'receipts' | 'status' | 'doctor' | 'verification' | 'usage';
+export type DocumentKind =
+  | 'conversation'
+  | 'found'
+  | 'branch'
+  | 'window'
+  | 'receipts'
+  | 'status'
+  | 'doctor'
+  | 'verification'
+  | 'usage';
 
 const extensions: Readonly<Record<DocumentKind, string>> = {
   conversation: 'md',
   found: 'md',
+  branch: 'md',
+  window: 'md',
   receipts: 'cwm-receipt',
   status: 'md',
   doctor: 'md',
@@ -14,7 +25,7 @@ const extensions: Readonly<Record<DocumentKind, string>> = {
   usage: 'md',
 };
 
-/** @param id of the session or window that the document is about, or `SESSION/MESSAGE`; '' for none. */
+/** @param id of the session or window that the document is about, `SESSION/MESSAGE` or `SESSION/BRANCH`; '' for none. */
 export function documentUri(kind: DocumentKind, name: string, id = ''): Uri {
   const tab = name.replaceAll(/[\\/:*?"<>|\s]+/g, ' ').trim() || kind;
   return Uri.from({ scheme: documentScheme, path: `/${kind}/${tab}.${extensions[kind]}`, query: id });

@@ -1,4 +1,5 @@
-import { Range, TextEditorRevealType, window, workspace } from 'vscode';
+import { Range, TextEditorRevealType, type WebviewPanel, window, workspace } from 'vscode';
+import { inBackground } from '../../base/inBackground.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
@@ -17,7 +18,20 @@ export function registerDocuments(app: App): Disposable {
     }),
   );
   store.add(followConversations());
+  store.add(
+    app.readings.start((panel, session) => inBackground(app.log, 'Showing a conversation', fill(app, panel, session))),
+  );
   return store;
+}
+
+/** The view is loaded with the first conversation that is shown. */
+async function fill(app: App, panel: WebviewPanel, session: string): Promise<void> {
+  let isClosed = false;
+  panel.onDidDispose(() => (isClosed = true));
+  const { ReadingView } = await import('./readingView.ts');
+  if (isClosed) return;
+  const view = new ReadingView(app, panel, session);
+  panel.onDidDispose(() => view.dispose());
 }
 
 /** A reader within so many lines of the end follows it. */

@@ -13,6 +13,7 @@ export const followSettings = (app: App): Disposable =>
         currentSession: { kind: 'unknown' },
         sessions: { kind: 'unknown' },
         windows: new Map(),
+        branches: new Map(),
         receipts: new Map(),
       });
       inBackground(app.log, 'Looking for sessions', wakeUp(app));

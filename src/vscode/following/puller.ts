@@ -39,6 +39,7 @@ export class Puller {
   async all(): Promise<void> {
     const opened = [...this.#state.current.windows.keys()];
     await Promise.all([this.currentSession(), this.sessions(), this.engine(), ...opened.map((id) => this.windows(id))]);
+    await Promise.all(opened.map((id) => this.branches(id)));
   }
 
   /** Fetches what a signal names, if a view shows it. */
@@ -98,6 +99,7 @@ export class Puller {
     };
     if (!has(find(this.#state.current.sessions, id))) await this.sessions();
     if (!isShown()) await this.currentSession();
+    if (this.#state.current.windows.has(id)) await this.branches(id);
   }
 
   windows(session: string): Promise<void> {
@@ -108,6 +110,26 @@ export class Puller {
         ({ name }) => name,
       );
       this.#state.update({ windows: new Map(this.#state.current.windows).set(session, windows) });
+    });
+  }
+
+  /** Fetches the branches of a session that has several. While a turn runs, they stay as they were. */
+  async branches(id: string): Promise<void> {
+    const { sessions, currentSession, branches } = this.#state.current;
+    const current =
+      currentSession.kind === 'session' && currentSession.session.id === id ? currentSession.session : undefined;
+    const session = find(sessions, id) ?? current;
+    if (session && Object.keys(session.branches).length < 2) {
+      if (!branches.has(id)) return;
+      const others = new Map(branches);
+      others.delete(id);
+      this.#state.update({ branches: others });
+      return;
+    }
+    if (!session || session.phase !== 'Idle') return;
+    await this.#pull(`branches ${id}`, async () => {
+      const { items } = await this.#connection.call('listBranches', { session: id });
+      this.#state.update({ branches: new Map(this.#state.current.branches).set(id, items) });
     });
   }
 

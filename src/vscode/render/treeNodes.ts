@@ -1,5 +1,6 @@
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
+import type { BranchSummary } from '../../protocol/schemas/branch.ts';
 import type { Listing, State } from '../state.ts';
 
 /**
@@ -9,6 +10,7 @@ import type { Listing, State } from '../state.ts';
 export type TreeNode =
   | { readonly kind: 'session'; readonly session: string; readonly value: Session }
   | { readonly kind: 'window'; readonly window: string; readonly value: WindowSummary }
+  | { readonly kind: 'branch'; readonly session: string; readonly branch: string; readonly value: BranchSummary }
   | { readonly kind: 'empty'; readonly parent: string; readonly text: string }
   /** `session` is the parent row; absent at the root. */
   | { readonly kind: 'more'; readonly session?: string; readonly shown: number; readonly total: number };
@@ -22,6 +24,18 @@ export function rootNodes({ sessions, currentSession }: Pick<State, 'sessions' |
   const nodes: TreeNode[] = ordered.map((session) => ({ kind: 'session', session: session.id, value: session }));
   return [...nodes, ...moreNode(sessions)];
 }
+
+/** Under a session: its branches, where it has several, then its windows. */
+export const sessionNodes = (
+  session: string,
+  { branches, windows }: Pick<State, 'branches' | 'windows'>,
+): TreeNode[] => [
+  ...branchNodes(session, branches.get(session) ?? []),
+  ...windowNodes(session, windows.get(session) ?? { kind: 'unknown' }),
+];
+
+const branchNodes = (session: string, branches: readonly BranchSummary[]): TreeNode[] =>
+  branches.length < 2 ? [] : branches.map((value) => ({ kind: 'branch', session, branch: value.name, value }));
 
 export function windowNodes(session: string, windows: Listing<WindowSummary>): TreeNode[] {
   if (windows.kind === 'unknown') return [];
@@ -42,6 +56,8 @@ export function nodeId(node: TreeNode): string {
       return `session:${node.session}`;
     case 'window':
       return `window:${node.window}`;
+    case 'branch':
+      return `branch:${node.session}/${node.branch}`;
     case 'empty':
       return `empty:${node.parent}`;
     case 'more':

@@ -4,7 +4,10 @@ import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { TreeContextValue } from '../contributions.ts';
 import type { State } from '../state.ts';
 import { formatAge, formatBytes, formatCount, formatTokens } from '../../base/format.ts';
-import type { ShowTime } from '../../words/rows.ts';
+import type { BranchSummary } from '../../protocol/schemas/branch.ts';
+import { plural } from '../../words/amounts.ts';
+import { sharedWords } from '../../words/branches.ts';
+import { type Row, rowIf, type ShowTime } from '../../words/rows.ts';
 import { sessionActivity, sessionRows } from '../../words/session.ts';
 import { asVerdict, verdictWords } from '../../words/verdicts.ts';
 import { windowRows } from '../../words/window.ts';
@@ -38,6 +41,8 @@ function rowOf(node: TreeNode, state: Pick<State, 'currentSession' | 'project'>,
       return sessionRow(node.value, state, now);
     case 'window':
       return windowRow(node.value, now);
+    case 'branch':
+      return branchRow(node.value);
     case 'empty':
       return { ...bareRow, label: node.text, spoken: node.text };
     case 'more': {
@@ -117,6 +122,30 @@ function windowRow(window: WindowSummary, now: Date): TreeRow {
     ].join('\n\n'),
     spoken: `Window ${window.name}, ${[tokens, ...bytes, `created ${age}`, lastThaw, ...pinned].join(', ')}`,
     contextValue: window.pinned ? 'window.pinned' : 'window',
+  };
+}
+
+function branchRow(branch: BranchSummary): TreeRow {
+  const { name, active, length, tokens, sharedTokens, sharedWith, systemPrompt } = branch;
+  const facts = [
+    ...(active ? ['current'] : []),
+    tokens === null ? plural(length, 'message') : formatTokens(tokens),
+    ...(sharedWith === null ? [] : [`shares ${formatCount(sharedTokens)} with ${sharedWith}`]),
+  ];
+  const rows: Row[] = [
+    ['Messages', formatCount(length)],
+    ['Tokens', tokens === null ? 'none yet' : formatCount(tokens)],
+    ['Shared', sharedWords(branch) || 'nothing'],
+    ...rowIf('System prompt', systemPrompt),
+  ];
+  return {
+    label: name,
+    description: facts.join(' · '),
+    icon: 'git-branch',
+    iconColor: active ? 'charts.blue' : null,
+    tooltip: `**${plain(name)}**\n\n${markdownFacts(rows)}`,
+    spoken: `Branch ${name}, ${facts.join(', ')}`,
+    contextValue: `branch.${name === 'main' ? 'main' : 'other'}${active ? '.active' : ''}`,
   };
 }
 

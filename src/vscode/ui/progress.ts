@@ -9,17 +9,19 @@ export interface ProgressText {
   readonly title: string;
   /** False: the work cannot be cancelled once it has begun. Default true. */
   readonly cancellable?: boolean;
+  /** True: the status bar shows it, because the user sees the work in another place. Default false. */
+  readonly isQuiet?: boolean;
 }
 
 /** Runs `work` with a notification, and shows the backend's steps there and in the status bar. */
 export function withProgress<T>(
   app: App,
-  { title: given, cancellable = true }: ProgressText,
+  { title: given, cancellable = true, isQuiet = false }: ProgressText,
   work: (call: CallOptions) => Promise<T>,
 ): Promise<T> {
   const title = readableLine(given);
   const run = window.withProgress(
-    { location: ProgressLocation.Notification, title, cancellable },
+    { location: isQuiet ? ProgressLocation.Window : ProgressLocation.Notification, title, cancellable },
     async (progress, token) => {
       const cancel = new AbortController();
       const onCancel = token.onCancellationRequested(() => cancel.abort());

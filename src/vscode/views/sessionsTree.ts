@@ -15,7 +15,7 @@ import type { App } from '../app.ts';
 import { inBackground } from '../../base/inBackground.ts';
 import { type CommandId, sessionsViewId } from '../contributions.ts';
 import { viewMessage } from '../render/viewMessage.ts';
-import { type TreeNode, nodeId, rootNodes, windowNodes } from '../render/treeNodes.ts';
+import { type TreeNode, nodeId, rootNodes, sessionNodes } from '../render/treeNodes.ts';
 import { treeRow } from '../render/treeRow.ts';
 import { wakeUp } from '../following/wakeUp.ts';
 
@@ -52,7 +52,9 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
 
   constructor(app: App) {
     this.#app = app;
-    this.#subscription = app.state.render(['sessions', 'windows', 'currentSession', 'project'], () => this.redraw());
+    this.#subscription = app.state.render(['sessions', 'windows', 'branches', 'currentSession', 'project'], () =>
+      this.redraw(),
+    );
   }
 
   redraw(): void {
@@ -63,8 +65,10 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
     const { state, puller } = this.#app;
     if (node === undefined) return rootNodes(state.current);
     if (node.kind !== 'session') return [];
-    if (!state.current.windows.has(node.session)) await puller.windows(node.session);
-    return windowNodes(node.session, state.current.windows.get(node.session) ?? { kind: 'unknown' });
+    if (!state.current.windows.has(node.session)) {
+      await Promise.all([puller.windows(node.session), puller.branches(node.session)]);
+    }
+    return sessionNodes(node.session, state.current);
   }
 
   getTreeItem(node: TreeNode): TreeItem {
@@ -79,6 +83,9 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
     if (row.tooltip !== '') item.tooltip = new MarkdownString(row.tooltip);
     if (row.contextValue !== null) item.contextValue = row.contextValue;
     item.accessibilityInformation = { label: row.spoken };
+    if (node.kind === 'session') {
+      item.command = { command: 'cwm.showConversation' satisfies CommandId, title: row.label, arguments: [node] };
+    }
     if (node.kind === 'more') {
       item.command = { command: 'cwm.showMore' satisfies CommandId, title: row.label, arguments: [node] };
     }

@@ -1,30 +1,84 @@
 import type { Session } from '../../../protocol/schemas/session.ts';
-import { documentUri } from '../../documents/documentUri.ts';
+import type { App } from '../../app.ts';
+import { pickMessageOf } from '../../pick/pickMessageOf.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 import { setting } from '../../settings/settings.ts';
 import { command } from '../command.ts';
+import { window } from 'vscode';
 import { offerDecision } from './decideTools.ts';
+import { commandTitles } from '../../contributions.ts';
 
 const maxTokensOf = ({ settings }: Session): number => settings?.sampling?.maxTokens ?? setting('cwm.answer.maxTokens');
 
-/** Another answer to the last message, on a branch that shares that message. */
+interface Request {
+  readonly session: Session;
+  /** Undefined: the last one. */
+  readonly message?: string | undefined;
+}
+
+/** Another answer to the same message, on a branch that shares that message. */
 export const regenerate = command('cwm.regenerate', {
-  ask: (app, input) => targetSession(app, input.session, 'Generate another answer in this session'),
-  progress: ({ title }: Session) => ({ title: `Waiting for another answer in "${title}"` }),
-  async perform(app, session: Session, call) {
-    await app.documents.showBeside(documentUri('conversation', session.title, session.id));
-    return app.connection.call('regenerate', { session: session.id, maxTokens: maxTokensOf(session) }, call);
+  async ask(app, { session: named, message }): Promise<Request | undefined> {
+    const session = await targetSession(app, named, 'Generate another answer in this session');
+    return session && { session, message };
   },
-  show: (app, answer, session) => void offerDecision(app, session, answer),
+  progress: ({ session }: Request) => waiting(session, 'another answer'),
+  async perform(app, { session, message }, call) {
+    app.readings.show(session, { beside: true });
+    const input = { session: session.id, message, maxTokens: maxTokensOf(session) };
+    return app.connection.call('regenerate', input, call);
+  },
+  show: (app, answer, { session }) => void offerDecision(app, session, answer),
 });
 
 /** The rest of an answer that was cut, from its exact token ids. */
 export const continueAnswer = command('cwm.continueAnswer', {
-  ask: (app, input) => targetSession(app, input.session, 'Continue the answer in this session'),
-  progress: ({ title }: Session) => ({ title: `Waiting for the rest of the answer in "${title}"` }),
-  async perform(app, session: Session, call) {
-    await app.documents.showBeside(documentUri('conversation', session.title, session.id));
+  async ask(app, input): Promise<Request | undefined> {
+    const session = await targetSession(app, input.session, 'Continue the answer in this session');
+    return session && { session };
+  },
+  progress: ({ session }: Request) => waiting(session, 'the rest of the answer'),
+  async perform(app, { session }, call) {
+    app.readings.show(session, { beside: true });
     return app.connection.call('continueAnswer', { session: session.id, maxTokens: maxTokensOf(session) }, call);
   },
-  show: (app, answer, session) => void offerDecision(app, session, answer),
+  show: (app, answer, { session }) => void offerDecision(app, session, answer),
 });
+
+/** Sends another text in place of a message, on a branch that shares what came before it. */
+export const editMessage = command('cwm.editMessage', {
+  async ask(app, input): Promise<(Required<Request> & { readonly text: string }) | undefined> {
+    const session = await targetSession(app, input.session, 'Edit a message of this session');
+    if (session === undefined) return undefined;
+    const { message, text } =
+      input.message !== undefined && input.text !== undefined ? input : await askEdit(app, session, input.message);
+    return message === undefined || text === undefined ? undefined : { session, message, text };
+  },
+  progress: ({ session }) => waiting(session, 'the answer'),
+  async perform(app, { session, message, text }, call) {
+    app.readings.show(session, { beside: true });
+    const input = { session: session.id, message: message ?? '', text, maxTokens: maxTokensOf(session) };
+    return app.connection.call('editMessage', input, call);
+  },
+  show: (app, answer, { session }) => void offerDecision(app, session, answer),
+});
+
+const waiting = ({ title }: Session, what: string) => ({ title: `Waiting for ${what} in "${title}"` });
+
+async function askEdit(
+  app: App,
+  session: Session,
+  named: string | undefined,
+): Promise<{ message?: string; text?: string | undefined }> {
+  const prompt = 'Select a message to send again with another text';
+  const found = await pickMessageOf(app, session, { prompt, role: 'user', id: named });
+  if (!found || found.content.type !== 'text') return {};
+  const text = await window.showInputBox({
+    title: commandTitles['cwm.editMessage'],
+    prompt: 'The new text, on a branch of its own.',
+    value: found.content.text,
+    validateInput: (value) => (value.trim() === '' ? 'Enter a message.' : null),
+    ignoreFocusOut: true,
+  });
+  return { message: found.id, text };
+}

@@ -5,7 +5,6 @@ import { CwmError } from '../../../protocol/errors.ts';
 import { waitingCalls } from '../../../words/session.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
-import { documentUri } from '../../documents/documentUri.ts';
 import { setting } from '../../settings/settings.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 import { command } from '../command.ts';
@@ -16,27 +15,33 @@ type Decision = (typeof decisions)[number];
 interface Request {
   readonly session: Session;
   readonly decision: Decision;
+  /** Null: all that wait. */
+  readonly call: string | null;
   /** What the model is told of a denial. */
   readonly reason?: string;
 }
 
 /** Approves or denies the tool calls that a session waits with; the turn then continues. */
 export const decideTools = command('cwm.decideTools', {
-  async ask(app: App, { session: named, decision, reason }): Promise<Request | undefined> {
+  async ask(app: App, { session: named, call = null, decision, reason }): Promise<Request | undefined> {
     const session = await targetSession(app, named, 'Decide on the tool calls of this session');
     if (session === undefined) return undefined;
     const calls = waitingCalls(session.pendingTools);
     if (calls.length === 0)
       throw new CwmError('InvalidParameter', `No tool call of "${session.title}" waits for a decision.`);
     const given = decisions.find((each) => each === decision);
-    if (given) return { session, decision: given, ...(reason !== undefined && { reason }) };
+    if (given) return { session, call, decision: given, ...(reason !== undefined && { reason }) };
     return pickDecision(session, calls);
   },
-  progress: ({ session }: Request) => ({ title: `Waiting for the answer in "${session.title}"` }),
-  async perform(app, { session, decision, reason }: Request, call) {
-    await app.documents.showBeside(documentUri('conversation', session.title, session.id));
+  progress: ({ session, call }: Request) => ({
+    title: `Waiting for the answer in "${session.title}"`,
+    isQuiet: call !== null,
+  }),
+  async perform(app, { session, call: one, decision, reason }: Request, call) {
+    app.readings.show(session, { beside: true });
     // The calls that the user was shown: by now others may wait.
-    const calls = session.pendingTools?.calls.flatMap(({ id, why, decision }) => (why && !decision ? [id] : []));
+    const waiting = session.pendingTools?.calls.flatMap(({ id, why, decision }) => (why && !decision ? [id] : []));
+    const calls = one === null ? waiting : [one];
     const maxTokens = session.settings?.sampling?.maxTokens ?? setting('cwm.answer.maxTokens');
     const input = { session: session.id, calls, maxTokens };
     return decision === 'deny'
@@ -49,7 +54,8 @@ export const decideTools = command('cwm.decideTools', {
 /** Says which tool calls wait after an answer, with a button to decide on them. */
 export async function offerDecision(app: App, { id, title }: Session, answer: SendResult): Promise<void> {
   const calls = waitingCalls(answer.pendingTools);
-  if (calls.length === 0) return;
+  // The reading view has the buttons.
+  if (calls.length === 0 || app.readings.isVisible(id)) return;
   const decide = 'Decide…';
   const chosen = await window.showWarningMessage(`"${title}" wants to use tools: ${calls.join('; ')}`, decide);
   if (chosen === decide) await decideTools(app, { session: id });
@@ -71,11 +77,11 @@ async function pickDecision(session: Session, calls: readonly string[]): Promise
     { title: commandTitles['cwm.decideTools'], placeHolder: `Tool calls of "${session.title}"` },
   );
   if (chosen === undefined) return undefined;
-  if (chosen.decision !== 'deny') return { session, decision: chosen.decision };
+  if (chosen.decision !== 'deny') return { session, call: null, decision: chosen.decision };
   const reason = await window.showInputBox({
     title: 'Deny',
     prompt: 'The reason that the model gets; it may be empty',
   });
   if (reason === undefined) return undefined;
-  return { session, decision: 'deny', ...(reason.trim() !== '' && { reason }) };
+  return { session, call: null, decision: 'deny', ...(reason.trim() !== '' && { reason }) };
 }

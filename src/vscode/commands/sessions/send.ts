@@ -1,30 +1,35 @@
 import { window } from 'vscode';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { App } from '../../app.ts';
-import { documentUri } from '../../documents/documentUri.ts';
+import { commandTitles } from '../../contributions.ts';
 import { setting } from '../../settings/settings.ts';
 import { command } from '../command.ts';
+import { continueAnswer } from './anotherAnswer.ts';
 import { offerDecision } from './decideTools.ts';
 import { shownSession, targetSession } from '../../pick/pickSession.ts';
 
 interface Request {
   readonly session: Session;
   readonly text: string;
+  readonly inView: boolean;
 }
 
-/** Sends a message. The answer appears in the conversation's document while it arrives. */
+/** Sends a message. The answer appears in the reading view while it arrives. */
 export const send = command('cwm.send', {
   async ask(app, input): Promise<Request | undefined> {
     const session =
       shownSession(app, input.session) ?? (await targetSession(app, input.session, 'Send to this session'));
     if (session === undefined) return undefined;
     const text = input.text ?? (await askText(app, session));
-    return text === undefined ? undefined : { session, text };
+    return text === undefined ? undefined : { session, text, inView: input.inView ?? false };
   },
-  progress: ({ session }: Request) => ({ title: `Waiting for the answer in "${session.title}"` }),
+  progress: ({ session, inView }: Request) => ({
+    title: `Waiting for the answer in "${session.title}"`,
+    isQuiet: inView,
+  }),
   async perform(app, { session, text }: Request, call) {
     const answer = await app.conversations.during(session, text, async (onText) => {
-      await app.documents.showBeside(documentUri('conversation', session.title, session.id));
+      app.readings.show(session, { beside: true });
       return app.connection.call(
         'send',
         {
@@ -53,22 +58,13 @@ export const send = command('cwm.send', {
   },
 });
 
-const continueAction = 'Continue';
+const continueAction = commandTitles['cwm.continueAnswer'];
 
 /** Shows a note about an answer. A cut answer gets a button that asks for the rest. */
 async function showNote(app: App, session: Session, note: string, actions: readonly string[]): Promise<void> {
   const chosen = await window.showWarningMessage(note, ...actions);
-  if (chosen === continueAction) await send(app, { session: session.id, text: continueAction });
+  if (chosen === continueAction) await continueAnswer(app, { session: session.id });
 }
-
-/** Opens the conversation of a session. */
-export const showConversation = command('cwm.showConversation', {
-  ask: (app, input) => targetSession(app, input.session, 'Show the conversation of this session'),
-  async perform(app, session: Session) {
-    await app.documents.showText(documentUri('conversation', session.title, session.id));
-    return undefined;
-  },
-});
 
 const askText = (app: App, session: Session): Thenable<string | undefined> =>
   window.showInputBox({

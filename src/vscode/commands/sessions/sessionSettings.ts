@@ -137,12 +137,15 @@ async function pickOne<Value extends string>(values: readonly Value[]): Promise<
     | undefined;
 }
 
-/** An existing prompt, or a new one that the user types. */
-async function pickPrompt(app: App): Promise<string | undefined> {
+/** An existing prompt, or a new one that the user types. @param first rows before them. */
+export async function pickPrompt(
+  app: App,
+  first: readonly { readonly label: string; readonly id: string }[] = [],
+): Promise<string | undefined> {
   const { items } = await app.connection.call('listPrompts', {});
   const create = { label: 'New System Prompt…', description: '', id: null };
   const known = items.map(({ id, text }) => ({ label: id, description: text.slice(0, 80) || 'empty', id }));
-  const chosen = await window.showQuickPick([...known, create], { placeHolder: 'Select a system prompt' });
+  const chosen = await window.showQuickPick([...first, ...known, create], { placeHolder: 'Select a system prompt' });
   if (chosen === undefined || chosen.id !== null) return chosen?.id;
   const id = await askText('A name: letters, digits, "_" and "-".', '');
   const text = id === undefined ? undefined : await askText('The prompt.', '');

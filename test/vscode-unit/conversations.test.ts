@@ -3,7 +3,7 @@ import { CwmError } from '../../src/protocol/errors.ts';
 import type { SendResult } from '../../src/protocol/schemas/turn.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
-import { ConversationTexts } from '../../src/vscode/documents/conversationTexts.ts';
+import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { ViewState } from '../../src/vscode/state.ts';
 import { aSession } from './builders.ts';
 import { FakeBackend } from './fakeBackend.ts';
@@ -16,6 +16,7 @@ const answered = (text: string, versions: { fromVersion?: number; version?: numb
   session: s.id,
   text,
   messageId: messageId('m'),
+  userMessageId: messageId('u'),
   promptTokens: 1,
   outputIds: [],
   cachedTokens: null,
@@ -52,7 +53,7 @@ async function conversationsWith(messages: Message[], sent: () => Promise<undefi
     },
   });
   const connection = new BackendConnection(async () => backend, new ViewState(fail), fail);
-  const conversations = new ConversationTexts(connection, fail);
+  const conversations = new Conversations(connection, fail);
   await connection.open();
   const changed: string[] = [];
   conversations.onChange((session) => changed.push(session));

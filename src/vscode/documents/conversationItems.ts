@@ -1,0 +1,138 @@
+import { formatBytes, formatTokens } from '../../base/format.ts';
+import { readableLine, readableText } from '../../base/readableText.ts';
+import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { WindowSummary } from '../../protocol/schemas/window.ts';
+import { speakers } from '../../words/conversationText.ts';
+import { cutSentence } from '../../words/cut.ts';
+import { type CommandId, commandTitles } from '../contributions.ts';
+import type { Conversation, SaidMessage } from './conversations.ts';
+import type { Action, Block, PageItem } from './pageMessages.ts';
+
+/** A piece of a message before its markdown is rendered. */
+type SourceBlock = Exclude<Block, { readonly type: 'html' }> | { readonly type: 'markdown'; readonly text: string };
+export type SourceItem = Omit<PageItem, 'blocks'> & { readonly blocks: readonly SourceBlock[] };
+
+/** The name of a command on a button. */
+export const action = (command: CommandId): Action => ({ command, label: commandTitles[command].replace(/…$/, '') });
+
+/** What the page shows, oldest first: the messages, the windows that end with one of them, and the answer that comes. */
+export function conversationItems(
+  { messages, inProgress }: Pick<Conversation, 'messages' | 'inProgress'>,
+  session: Session,
+  windows: readonly WindowSummary[],
+): SourceItem[] {
+  const takesTurns = session.lifecycle === 'active' || session.lifecycle === 'thawed';
+  const isAtRest =
+    takesTurns && inProgress === null && (session.phase === 'Idle' || session.phase === 'PermanentFailure');
+  const items: SourceItem[] = [];
+  for (const [at, message] of messages.entries()) {
+    const isLast = at === messages.length - 1 && inProgress === null;
+    items.push(messageItem(message, session, { isLast, isAtRest }));
+    items.push(...windows.filter(({ lastMessage }) => lastMessage === message.id).map(windowItem));
+  }
+  if (inProgress) {
+    const { text, answer, reasoning } = inProgress;
+    if (text !== null)
+      items.push({ ...bare, key: 'sent', kind: 'user', heading: speakers.user, blocks: [markdown(text)] });
+    const blocks = [...thoughts(reasoning), markdown(answer)];
+    items.push({ ...bare, key: 'answer', kind: 'model', heading: speakers.assistant, blocks, isGrowing: true });
+  }
+  return items;
+}
+
+const bare: Omit<SourceItem, 'key' | 'kind' | 'heading' | 'blocks'> = {
+  at: '',
+  note: '',
+  actions: [],
+  message: '',
+  window: '',
+  source: '',
+  isGrowing: false,
+};
+
+const kinds: Readonly<Record<Message['role'], PageItem['kind']>> = {
+  user: 'user',
+  assistant: 'model',
+  tool: 'tool',
+  system: 'system',
+};
+
+function messageItem(
+  message: SaidMessage,
+  session: Session,
+  { isLast, isAtRest }: { readonly isLast: boolean; readonly isAtRest: boolean },
+): SourceItem {
+  const { id, role, content, cut, lost, createdAt } = message;
+  const isText = content.type === 'text' && lost === undefined;
+  const actions: CommandId[] = [];
+  if (isAtRest && isText && role === 'user') actions.push('cwm.editMessage');
+  if (isAtRest && role === 'assistant') actions.push('cwm.regenerate');
+  if (isAtRest && isLast && cut !== undefined) actions.push('cwm.continueAnswer');
+  if (isAtRest) actions.push('cwm.newBranch', ...(isLast ? [] : ['cwm.rollBack' as const]));
+  return {
+    ...bare,
+    key: id,
+    kind: kinds[role],
+    heading: lost === undefined ? headingOf(message) : 'Lost message',
+    at: createdAt,
+    blocks: blocksOf(message, isLast ? session : null),
+    note: cut === undefined ? '' : cutSentence(cut),
+    actions: actions.map(action),
+    message: id,
+    source: isText ? content.text : '',
+  };
+}
+
+function headingOf({ role, content }: SaidMessage): string {
+  if (content.type === 'tool-calls') return 'Model calls tools';
+  if (content.type === 'tool-result') return `Tool ${readableLine(content.name)} (${content.outcome})`;
+  return content.type === 'context' ? 'Files added to the context' : speakers[role];
+}
+
+/** @param waiting the session that waits with the calls of this message; null: none does. */
+function blocksOf({ content }: SaidMessage, waiting: Session | null): SourceBlock[] {
+  switch (content.type) {
+    case 'text': {
+      const pictures = (content.media ?? []).map(({ mediaType, sizeBytes }): SourceBlock =>
+        plain(`Picture: ${mediaType.replace('image/', '').toUpperCase()}, ${formatBytes(sizeBytes)}`),
+      );
+      return [...pictures, ...thoughts(content.reasoning ?? ''), markdown(content.text)];
+    }
+    case 'context':
+      return content.files.map(({ path, text }) =>
+        folded(`${readableLine(path)} (${formatBytes(Buffer.byteLength(text))})`, text),
+      );
+    case 'tool-calls': {
+      const pending = waiting?.phase === 'AwaitingToolApproval' ? (waiting.pendingTools?.calls ?? []) : [];
+      const calls = content.calls.map((call): SourceBlock => {
+        const asked = pending.find(
+          ({ id, why, decision }) => id === call.id && why !== undefined && decision === undefined,
+        );
+        const title = readableLine(`${call.name} ${call.arguments}`);
+        return asked?.why === undefined ? plain(title) : { type: 'call', call: call.id, title, why: asked.why };
+      });
+      return [...thoughts(content.reasoning ?? ''), ...(content.text === '' ? [] : [markdown(content.text)]), ...calls];
+    }
+    case 'tool-result':
+      return [folded('Result', content.text)];
+  }
+}
+
+const markdown = (text: string): SourceBlock => ({ type: 'markdown', text: readableText(text) });
+const plain = (text: string): SourceBlock => ({ type: 'plain', text });
+const folded = (summary: string, text: string): SourceBlock => ({ type: 'folded', summary, text: readableText(text) });
+const thoughts = (reasoning: string): SourceBlock[] => (reasoning === '' ? [] : [folded('Reasoning', reasoning)]);
+
+const madeWords = { freeze: 'Frozen as', checkpoint: 'Checkpoint', clone: 'Clone' } as const;
+
+const windowItem = ({ name, mode, tokens, lastThaw, createdAt }: WindowSummary): SourceItem => ({
+  ...bare,
+  key: `window:${name}`,
+  kind: 'window',
+  heading: `${madeWords[mode]} ${name}`,
+  at: createdAt,
+  blocks: [],
+  note: [formatTokens(tokens), ...(lastThaw ? [`last thaw: ${readableLine(lastThaw.verdict)}`] : [])].join(' · '),
+  actions: (['cwm.showReceipt', 'cwm.thaw', 'cwm.compare'] as const).map(action),
+  window: name,
+});

@@ -1,0 +1,115 @@
+import type { Block, PageItem } from '../documents/pageMessages.ts';
+import { button, element } from './elements.ts';
+import { ask } from './host.ts';
+import { safeHtml } from './safeHtml.ts';
+import { textForm } from './textForm.ts';
+
+/** An item of the conversation with its buttons. */
+export function itemElement(item: PageItem, lessThan: string): HTMLElement {
+  const { key, kind, heading, note, isGrowing } = item;
+  const name = `heading-${key}`;
+  const title = element('h2', { id: name }, heading);
+  const head = element('header', {}, title, ...time(item.at));
+  const body = element('div', { class: 'body' }, ...item.blocks.map((block) => blockElement(block, lessThan)));
+  const article = element(
+    'article',
+    { class: kind, tabindex: '0', 'aria-labelledby': name, 'data-key': key },
+    head,
+    body,
+  );
+  if (isGrowing) {
+    article.setAttribute('aria-busy', 'true');
+    body.append(element('span', { class: 'growing', 'aria-hidden': 'true' }));
+  }
+  if (note !== '') article.append(element('p', { class: 'note' }, note));
+  if (item.actions.length > 0) article.append(actionBar(item, article, body));
+  return article;
+}
+
+function time(at: string): HTMLElement[] {
+  const date = new Date(at);
+  if (at === '' || Number.isNaN(date.getTime())) return [];
+  const shown = date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+  return [element('time', { datetime: at }, shown)];
+}
+
+function blockElement(block: Block, lessThan: string): HTMLElement {
+  switch (block.type) {
+    case 'html': {
+      const made = element('div', { class: 'markdown' });
+      made.append(safeHtml(block.html, lessThan));
+      return made;
+    }
+    case 'plain':
+      return element('p', { class: 'plain' }, block.text);
+    case 'folded':
+      return element('details', {}, element('summary', {}, block.summary), element('pre', {}, block.text));
+    case 'call':
+      return callElement(block);
+  }
+}
+
+/** A tool call that waits, with the three answers that the user may give. */
+function callElement({ call, title, why }: Extract<Block, { readonly type: 'call' }>): HTMLElement {
+  const decide = (decision: string, reason?: string): void =>
+    ask({ type: 'run', command: 'cwm.decideTools', call, decision, ...(reason && { reason }) });
+  const buttons = element('div', { class: 'buttons', role: 'group', 'aria-label': `Decide on ${title}` });
+  const deny = (): void => {
+    const back = (): void => {
+      form.replaceWith(buttons);
+      buttons.querySelector<HTMLElement>('button:last-child')?.focus();
+    };
+    const { form, field } = textForm((reason) => decide('deny', reason.trim()), {
+      label: 'The reason that the model gets; it may be empty',
+      submit: 'Deny',
+      cancel: back,
+      optional: true,
+    });
+    buttons.replaceWith(form);
+    field.focus();
+  };
+  buttons.append(
+    button('Approve', () => decide('approve'), { class: 'primary' }),
+    button('Approve for This Session', () => decide('approve-for-session')),
+    button('Deny…', deny),
+  );
+  return element('div', { class: 'call' }, element('code', {}, title), element('p', { class: 'note' }, why), buttons);
+}
+
+function actionBar(item: PageItem, article: HTMLElement, body: HTMLElement): HTMLElement {
+  const { message, window, heading, source } = item;
+  const named = { ...(message !== '' && { message }), ...(window !== '' && { window }) };
+  const bar = element('div', { class: 'actions', role: 'group', 'aria-label': `Actions: ${heading}` });
+  const edit = (): void => {
+    const back = (): void => {
+      form.replaceWith(body);
+      bar.hidden = false;
+      bar.querySelector<HTMLElement>('button')?.focus();
+    };
+    const send = (text: string): void => {
+      back();
+      ask({ type: 'run', command: 'cwm.editMessage', text, ...named });
+    };
+    const { form, field } = textForm(send, {
+      label: 'The new text, on a branch of its own',
+      submit: 'Send',
+      cancel: back,
+    });
+    field.value = source;
+    body.replaceWith(form);
+    bar.hidden = true;
+    field.focus();
+  };
+  for (const { command, label } of item.actions) {
+    const press = command === 'cwm.editMessage' ? edit : (): void => ask({ type: 'run', command, ...named });
+    bar.append(button(label, press, { 'data-command': command }));
+  }
+  if (source !== '') {
+    const copy = button('Copy', () => {
+      void navigator.clipboard.writeText(source).then(() => (copy.textContent = 'Copied'));
+    });
+    bar.append(copy);
+  }
+  article.dataset['hasActions'] = '';
+  return bar;
+}
