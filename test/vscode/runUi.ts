@@ -1,4 +1,4 @@
-// Does the main job in a real VS Code in a real browser: `node test/vscode/runUi.ts [RESULT.json]`. `node esbuild.mjs` first.
+// Does the main job in a real VS Code in a real browser: `node test/vscode/runUi.ts [RESULT.json [GROUP ...]]`. `node esbuild.mjs` first.
 // Screenshots go to test-results/vscode/. Writes `{passed, failed, skipped}`, exits 1 when a step failed.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { encryption } from './ui/encryption.ts';
 import { machineToFind } from './ui/foundHere.ts';
 import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
+import { reading } from './ui/reading.ts';
 import { runSteps } from './ui/steps.ts';
 import { twoWindows } from './ui/twoWindows.ts';
 
@@ -40,11 +41,16 @@ try {
         writeSettings(path.join(server.root, 'u'), { ...settings, ...changed });
       let second = workbench;
       const openSecond = async (): Promise<Workbench> => (second = await openWindow(otherFolder));
-      const steps = [
-        ...mainJob(workbench, storage, change),
-        ...twoWindows(workbench, openSecond, storage),
-        ...encryption(workbench, () => second, storage, path.join(temporary, 'keys', 'store.key')),
-      ];
+      const groups = {
+        mainJob: () => mainJob(workbench, storage, change),
+        reading: () => reading(workbench, change),
+        twoWindows: () => twoWindows(workbench, openSecond, storage),
+        encryption: () => encryption(workbench, () => second, storage, path.join(temporary, 'keys', 'store.key')),
+      };
+      const only = process.argv.slice(3);
+      const steps = Object.entries(groups).flatMap(([name, make]) =>
+        only.length === 0 || only.includes(name) ? make() : [],
+      );
       return runSteps(steps, outcome);
     },
   );

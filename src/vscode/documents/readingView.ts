@@ -199,7 +199,7 @@ const phaseWords: Readonly<Partial<Record<Session['phase'], string>>> = {
   AwaitingLLMResponse: 'Waiting for the model…',
   StreamingLLMResponse: 'The model answers…',
   ProcessingLLMResponse: 'Storing the answer…',
-  AwaitingToolApproval: 'The model wants to use tools. Decide on them above.',
+  AwaitingToolApproval: 'The model wants to use tools.',
   ExecutingTools: 'Tools run…',
   TransientFailure: 'The model server failed. Trying again…',
 };

@@ -17,12 +17,9 @@ export function itemElement(item: PageItem, lessThan: string): HTMLElement {
     head,
     body,
   );
-  if (isGrowing) {
-    article.setAttribute('aria-busy', 'true');
-    body.append(element('span', { class: 'growing', 'aria-hidden': 'true' }));
-  }
+  if (isGrowing) article.setAttribute('aria-busy', 'true');
   if (note !== '') article.append(element('p', { class: 'note' }, note));
-  if (item.actions.length > 0) article.append(actionBar(item, article, body));
+  if (item.actions.length > 0) article.append(actionBar(item, body));
   return article;
 }
 
@@ -76,7 +73,7 @@ function callElement({ call, title, why }: Extract<Block, { readonly type: 'call
   return element('div', { class: 'call' }, element('code', {}, title), element('p', { class: 'note' }, why), buttons);
 }
 
-function actionBar(item: PageItem, article: HTMLElement, body: HTMLElement): HTMLElement {
+function actionBar(item: PageItem, body: HTMLElement): HTMLElement {
   const { message, window, heading, source } = item;
   const named = { ...(message !== '' && { message }), ...(window !== '' && { window }) };
   const bar = element('div', { class: 'actions', role: 'group', 'aria-label': `Actions: ${heading}` });
@@ -110,6 +107,5 @@ function actionBar(item: PageItem, article: HTMLElement, body: HTMLElement): HTM
     });
     bar.append(copy);
   }
-  article.dataset['hasActions'] = '';
   return bar;
 }

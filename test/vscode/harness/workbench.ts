@@ -1,9 +1,10 @@
-import type { FrameLocator, Locator, Page } from 'playwright-core';
+import type { Frame, FrameLocator, Locator, Page } from 'playwright-core';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { QuickInput } from './quickInput.ts';
 import { exactly } from './textMatch.ts';
 import { TreeView } from './treeView.ts';
+import { waitUntil } from './waitUntil.ts';
 
 /** For a step of the user interface, on a busy machine. Work that takes longer passes its own limit. */
 const STEP_TIMEOUT_MS = 30_000;
@@ -112,7 +113,23 @@ export class Workbench {
     await dialog.waitFor({ state: 'hidden' });
   }
 
-  /** The content of the webview that is shown. With several, take the page's frames yourself. */
+  /** The content of the shown webview that has an element of this selector. */
+  async webviewWith(selector: string, timeoutMs = STEP_TIMEOUT_MS): Promise<Frame> {
+    const find = async (): Promise<Frame | undefined> => {
+      for (const frame of this.page.frames()) {
+        const isThere = await frame
+          .locator(selector)
+          .first()
+          .isVisible()
+          .catch(() => false);
+        if (isThere && frame !== this.page.mainFrame()) return frame;
+      }
+      return undefined;
+    };
+    return waitUntil(`a webview with ${selector}`, find, { timeoutMs });
+  }
+
+  /** The content of the webview that is shown. With several, use `webviewWith`. */
   webview(): FrameLocator {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');
   }

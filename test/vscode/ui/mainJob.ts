@@ -76,14 +76,9 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       async run() {
         await workbench.runCommand('Context Windows: Send Message');
         await quickInput.fill('How many plums are ripe?', 'Send to "orchard"');
-        const answered = async (): Promise<true | undefined> => {
-          const text = await workbench.editorText().catch(() => '');
-          return /## You[\s\S]*How many plums are ripe\?[\s\S]*## Model\s+\S/.test(text) &&
-            !text.trimEnd().endsWith('…')
-            ? true
-            : undefined;
-        };
-        await waitUntil('the answer', answered, { timeoutMs: workMs });
+        const view = await workbench.webviewWith('article.user >> text=How many plums are ripe?', workMs);
+        await view.locator('article.model[data-key]:not([aria-busy]) .markdown >> nth=-1').waitFor({ timeout: workMs });
+        await view.locator('article.user .markdown', { hasText: 'How many plums are ripe?' }).waitFor();
         await shot('3-conversation');
       },
     },
@@ -154,7 +149,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       title: 'the doctor answers with a table',
       async run() {
         await workbench.runCommand('Context Windows: Doctor');
-        await workbench.webview().locator('table td').first().waitFor({ timeout: workMs });
+        await workbench.webviewWith('table td', workMs);
         await shot('7-doctor');
       },
     },
