@@ -131,7 +131,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.deleteBranch': 'Delete Branch',
   'cwm.mergeBranch': 'Merge Branch…',
   'cwm.branchPrompt': 'System Prompt of a Branch…',
-  'cwm.rollBack': 'Roll Back to a Message',
+  'cwm.rollBack': 'Roll Back to Message',
   'cwm.compare': 'Compare with…',
   'cwm.regenerate': 'Regenerate Answer',
   'cwm.continueAnswer': 'Continue Answer',

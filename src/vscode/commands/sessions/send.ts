@@ -51,6 +51,8 @@ export const send = command('cwm.send', {
     }
     for (const [index, note] of answer.notes.entries()) {
       const isOfCut = index === 0 && answer.finishReason === 'length';
+      // The reading view says that the answer was cut, and has the button.
+      if (isOfCut && app.readings.isVisible(session.id)) continue;
       void showNote(app, session, note, isOfCut ? [continueAction] : []);
     }
     void offerDecision(app, session, answer);
