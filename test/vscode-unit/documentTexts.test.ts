@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
-import { ConversationTexts } from '../../src/vscode/documents/conversationTexts.ts';
+import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { documentTexts } from '../../src/vscode/documents/documentTexts.ts';
 import { ViewState } from '../../src/vscode/state.ts';
 import type { Message } from '../../src/protocol/schemas/session.ts';
@@ -38,7 +38,7 @@ function textsOn() {
   const state = new ViewState(fail);
   const connection = new BackendConnection(async () => backend, state, fail);
   const reports = { doctor: null, verification: null };
-  const texts = documentTexts(connection, state, new ConversationTexts(connection, fail), reports);
+  const texts = documentTexts(connection, state, new Conversations(connection, fail), reports);
   return { backend, connection, texts };
 }
 
