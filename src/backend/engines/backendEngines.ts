@@ -159,8 +159,8 @@ const embeddedEngine = (spec: string, server: EmbeddedServer, sleep: Sleep | und
   new VllmEngine({
     spec,
     sleep,
-    // It writes its files before the answer, or right behind it, and nothing that is asked of it makes it faster.
-    persistPatienceMs: 3_000,
+    // It writes its files before an answer, or right behind it: a second request over the context leaves none behind.
+    persistPatienceMs: 200,
     expect: (hashes) => server.expect(hashes),
     connect: async (signal) => {
       const { url, token } = await server.connect(signal);

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type * as z from 'zod/mini';
 import { CwmError, type ErrorName } from '../../protocol/errors.ts';
+import { BodyText } from './bodyText.ts';
 import { errorInAnswer, serverReason } from './errorWords.ts';
 import { parseJson } from './parseJson.ts';
 
@@ -13,7 +14,12 @@ const maxRefusalBytes = 64 * 1024;
  *
  * @throws CwmError `tooLarge` as soon as more than 32 MiB have come; an error of the stream itself passes unchanged.
  */
-export function readText(body: Readable, onChunk: () => void, tooLarge: () => CwmError): Promise<string> {
+export function readText(
+  body: Readable,
+  onChunk: () => void,
+  tooLarge: () => CwmError,
+  decoder = new BodyText(),
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
@@ -24,7 +30,7 @@ export function readText(body: Readable, onChunk: () => void, tooLarge: () => Cw
       chunks.push(chunk);
       onChunk();
     })
-    .once('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+    .once('end', () => resolve(decoder.feed(Buffer.concat(chunks)) + decoder.end()))
     .once('error', reject)
     .once('close', () => reject(new Error('The answer broke off.')));
   return promise;
@@ -79,7 +85,10 @@ export function checkAnswer<Schema extends z.ZodMiniType>(
   if (reason !== null) throw new CwmError(code, `${what} is an error: ${serverReason(reason)}`);
   const issue = result.error.issues[0];
   const field = issue?.path.join('.') ?? '';
-  const wanted = issue?.code === 'invalid_type' ? ` is not a ${issue.expected}` : ' is not as expected';
+  const wanted =
+    issue?.code === 'invalid_type'
+      ? ` is not ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`
+      : ' is not as expected';
   throw new CwmError(code, field === '' ? `${what}${wanted}.` : `${what} is malformed: "${field}"${wanted}.`, {
     context: { field },
   });

@@ -71,8 +71,10 @@ export function serverReason(text: string): string {
 }
 
 function reasonIn(text: string): string {
-  // A web page tells a user nothing but its title.
-  if (text.startsWith('<')) return /<(title|h1)[^>]*>([^<]*)</i.exec(text)?.[2] ?? '';
+  if (text.split('\uFFFD').length > text.length / 8 + 2) return 'bytes that are no text, compressed perhaps';
+  // A web page tells a user nothing but its title, and a document of errors its message.
+  if (text.startsWith('<'))
+    return /<(?:\w+:)?(title|h1|message|faultstring|description)\b[^>]*>([^<]+)</i.exec(text)?.[2] ?? '';
   const value = parseLoosely(text);
   return value === undefined ? text : errorWords(value) || text;
 }

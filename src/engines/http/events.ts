@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { createParser } from 'eventsource-parser';
 import { CwmError } from '../../protocol/errors.ts';
 import { quoted } from './body.ts';
+import { BodyText } from './bodyText.ts';
 import { parseJson } from './parseJson.ts';
 
 /** The first event of a chat holds all prompt ids: 128K of them are about 1 MB. */
@@ -25,12 +26,16 @@ export interface StreamEvent {
  *
  * @throws CwmError EngineFailed for an event beyond any honest size, and for what is no stream at all, with what the server said.
  */
-export async function* readEvents(body: Readable, onChunk: () => void, label: string): AsyncGenerator<StreamEvent> {
-  const decoder = new TextDecoder();
+export async function* readEvents(
+  body: Readable,
+  onChunk: () => void,
+  label: string,
+  decoder = new BodyText(),
+): AsyncGenerator<StreamEvent> {
   let form: Form | null = null;
   let text = '';
   for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-    text += decoder.decode(chunk, { stream: true });
+    text += decoder.feed(chunk);
     form ??= formOf(text, label);
     if (form) {
       yield* upToEnd(form.feed(text));
@@ -40,7 +45,7 @@ export async function* readEvents(body: Readable, onChunk: () => void, label: st
     onChunk();
   }
   form ??= new EventLines(label);
-  yield* upToEnd(form.feed(text + decoder.decode()));
+  yield* upToEnd(form.feed(text + decoder.end()));
   yield* upToEnd(form.finish());
 }
 

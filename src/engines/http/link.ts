@@ -2,7 +2,10 @@ import type * as z from 'zod/mini';
 import { request as send, type Agent, type Dispatcher } from 'undici';
 import { CwmError, type ErrorName } from '../../protocol/errors.ts';
 import { parseEndpoint, type Connect, type Endpoint, type EngineAddress } from './address.ts';
+import type { Readable } from 'node:stream';
 import { parseAnswer, readRefusal, readText } from './body.ts';
+import { BodyText } from './bodyText.ts';
+import { contentOf, contentTypeOf } from './contentOf.ts';
 import { readEvents, type StreamEvent } from './events.ts';
 import { classifyFailure, failureError } from './failure.ts';
 import { RequestGuard } from './guard.ts';
@@ -50,6 +53,9 @@ const drainBytes = 64 * 1024;
 
 interface Reply {
   readonly body: Dispatcher.ResponseData['body'];
+  /** The body without its compression. */
+  readonly content: Readable;
+  readonly type: string | null;
   readonly guard: RequestGuard;
   readonly triedBefore: boolean;
 }
@@ -133,14 +139,15 @@ export class Link {
     const patienceMs = { waiting: timeouts.firstByteMs, begun: timeouts.idleMs, ended: timeouts.smallMs };
     const onChunk = (): void => reply.guard.allow(patienceMs[progress()]);
     try {
-      for await (const event of readEvents(reply.body, onChunk, this.label)) {
+      for await (const event of readEvents(reply.content, onChunk, this.label, new BodyText(reply.type))) {
         yield { ...event, triedBefore: reply.triedBefore };
       }
     } catch (error) {
       throw this.#withoutSecretsIn(this.#bodyError(error, reply.guard), request);
     } finally {
       reply.guard.dispose();
-      this.#release(reply.body);
+      if (reply.content === reply.body) this.#release(reply.body);
+      else reply.body.destroy();
     }
   }
 
@@ -158,14 +165,15 @@ export class Link {
     type: string,
     signal: AbortSignal,
   ): Promise<{ text: string; triedBefore: boolean }> {
-    const { body, guard, triedBefore } = await this.#open(request, type, signal);
+    const reply = await this.#open(request, type, signal);
+    const { body, content, guard, triedBefore } = reply;
     const onChunk = (): void => {
       if (request.patience === 'long') guard.allow(this.#options.timeouts.idleMs);
     };
     const tooLarge = (): CwmError =>
       new CwmError(request.wrongAnswer, `The answer of ${this.label} to ${request.path} is far too large.`);
     try {
-      return { text: await readText(body, onChunk, tooLarge), triedBefore };
+      return { text: await readText(content, onChunk, tooLarge, new BodyText(reply.type)), triedBefore };
     } catch (error) {
       throw this.#bodyError(error, guard);
     } finally {
@@ -222,7 +230,7 @@ export class Link {
       // A half-read body that is dropped reports an error, which has no other listener.
       response.body.on('error', () => undefined);
       const failed = await this.#refusal(request, response, signal);
-      if (!failed) return { body: response.body, guard };
+      if (!failed) return { body: response.body, content: contentOf(response), type: contentTypeOf(response), guard };
       guard.dispose();
       return failed;
     } catch (error) {
@@ -250,15 +258,12 @@ export class Link {
   }
 
   /** What is wrong with an answer whose head has come; null when nothing is. */
-  async #refusal(
-    request: LinkRequest,
-    { statusCode: status, headers, body }: Dispatcher.ResponseData,
-    signal: AbortSignal,
-  ): Promise<Failed | null> {
+  async #refusal(request: LinkRequest, response: Dispatcher.ResponseData, signal: AbortSignal): Promise<Failed | null> {
     const { path } = request;
+    const { statusCode: status, headers, body } = response;
     // The body shows the kind of an answer: servers and proxies send streams and JSON under every content type.
     if (status >= 200 && status < 300) return null;
-    const text = this.withoutSecrets(request, await readRefusal(body));
+    const text = this.withoutSecrets(request, await readRefusal(contentOf(response)));
     body.destroy();
     signal.throwIfAborted();
     const { location: target } = headers;

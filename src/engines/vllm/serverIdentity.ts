@@ -1,7 +1,7 @@
 import { sha256Hex } from '../../base/hash.ts';
 import type { EmbeddedKinds } from './blocks/embeddedLayout.ts';
 import type { EngineDescription } from '../../core/ports/engine.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { Link, LinkRequest } from '../http/link.ts';
 import { expectedHashProfile } from './hashProfile.ts';
 import { choiceNotices, pickModel, useOf, type ModelChoice } from './models.ts';
@@ -46,8 +46,7 @@ const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'sm
  * @throws CwmError ModelMismatch when that model is not served, NotAnEngine when this is no model server.
  */
 export async function identifyServer(link: Asker, choice: ModelChoice, signal: AbortSignal): Promise<ServerIdentity> {
-  const models = await link.json(get('/v1/models'), modelsSchema, signal);
-  const entries = models.value.data;
+  const entries = await readModels(link, choice, signal);
   const entry = pickModel(entries, choice, link.label);
   const [version, metrics] = await Promise.all([readVersion(link, signal), readMetrics(link, signal)]);
   const cwm = entry.cwm ?? null;
@@ -152,3 +151,21 @@ async function unlessAbsent<T>(ask: () => Promise<T>): Promise<T | null> {
     throw error;
   }
 }
+
+/** A server without a list of models serves the one that the user names. */
+async function readModels(link: Asker, { wanted }: ModelChoice, signal: AbortSignal): Promise<readonly ModelEntry[]> {
+  try {
+    return (await link.json(get('/v1/models'), modelsSchema, signal)).value.data;
+  } catch (error) {
+    const isNone = isCwmError(error, 'NotAnEngine') && noRoute.has(error.context?.['status']);
+    if (!isNone) throw error;
+    if (wanted !== undefined) return [];
+    throw new CwmError('NotAnEngine', error.message, {
+      cause: error,
+      hint: 'Check that the URL is that of a model server that speaks the OpenAI API. If it lists no models, name one: #model=NAME behind the URL.',
+      ...(error.context && { context: error.context }),
+    });
+  }
+}
+
+const noRoute: ReadonlySet<unknown> = new Set([404, 405, 501]);

@@ -29,7 +29,7 @@ const embeddedInfoSchema = z.object({
 /** Some servers write numbers as text. */
 const length = z.pipe(z.pipe(z.union([z.number(), z.string()]), z.transform(Number)), z.int().check(z.positive()));
 
-const modelEntrySchema = z.object({
+const namedEntrySchema = z.object({
   id: z.string(),
   owned_by: maybe(z.string()),
   root: maybe(z.string()),
@@ -42,21 +42,45 @@ const modelEntrySchema = z.object({
   task: maybe(z.string()),
   capabilities: maybe(z.object({ completion_chat: maybe(z.boolean()) })),
 });
-export type ModelEntry = z.infer<typeof modelEntrySchema>;
+export type ModelEntry = z.infer<typeof namedEntrySchema>;
+
+/** What is listed under `models` may call its id `name` or `model`. */
+const namesOfId = z.union([z.object({ name: z.string() }), z.object({ model: z.string() })]);
+
+function entryOf(value: unknown): ModelEntry | null {
+  const entry = namedEntrySchema.safeParse(value);
+  return entry.success ? entry.data : null;
+}
+
+function namedOtherwise(value: unknown): ModelEntry | null {
+  const other = namesOfId.safeParse(value);
+  if (!other.success) return entryOf(value);
+  return entryOf({ id: 'name' in other.data ? other.data.name : other.data.model, ...(value as object) });
+}
+
+/** The entries that name a model. Entries that do not are left out, but a list of nothing else is no list of models. */
+const entriesBy = (read: (value: unknown) => ModelEntry | null) =>
+  z.pipe(
+    z
+      .array(z.unknown())
+      .check(z.refine((values) => values.length === 0 || values.some((value) => read(value) !== null))),
+    z.transform((values) => values.map(read).filter((entry) => entry !== null)),
+  );
+const modelEntriesSchema = entriesBy(entryOf);
 
 /** A list under `data` or `models`, or bare. Null, or no list, is an empty list. */
 export const modelsSchema = z.union([
   z.pipe(
-    z.array(modelEntrySchema),
+    modelEntriesSchema,
     z.transform((data) => ({ data })),
   ),
   z.pipe(
-    z.object({ data: z.optional(z.nullable(z.array(modelEntrySchema))), object: z.literal('list') }),
+    z.object({ data: z.optional(z.nullable(modelEntriesSchema)), object: z.literal('list') }),
     z.transform(({ data }) => ({ data: data ?? [] })),
   ),
-  z.object({ data: z.array(modelEntrySchema) }),
+  z.object({ data: modelEntriesSchema }),
   z.pipe(
-    z.object({ models: z.array(modelEntrySchema) }),
+    z.object({ models: entriesBy(namedOtherwise) }),
     z.transform(({ models }) => ({ data: models })),
   ),
 ]);
@@ -131,17 +155,19 @@ const pieceSchema = z.object({
 export const chatChunkSchema = z.object({
   prompt_token_ids: maybe(tokenIds),
   choices: z.optional(
-    z.array(
-      z.object({
-        index: maybe(z.number()),
-        delta: maybe(pieceSchema),
-        /** Of an answer in one piece. */
-        message: maybe(pieceSchema),
-        text: maybe(z.string()),
-        finish_reason: maybe(z.string()),
-        token_ids: maybe(tokenIds),
-        prompt_token_ids: maybe(tokenIds),
-      }),
+    z.nullable(
+      z.array(
+        z.object({
+          index: maybe(z.number()),
+          delta: maybe(pieceSchema),
+          /** Of an answer in one piece. */
+          message: maybe(pieceSchema),
+          text: maybe(z.string()),
+          finish_reason: maybe(z.string()),
+          token_ids: maybe(tokenIds),
+          prompt_token_ids: maybe(tokenIds),
+        }),
+      ),
     ),
   ),
   usage: maybe(usageSchema),

@@ -56,6 +56,8 @@ describe('forms of an answer', () => {
       'fields of another form',
       `${said({ content: 'Hello', tool_calls: 'none' }, { token_ids: 'x', logprobs: 3 })}${stop}${done}`,
     ],
+    ['values that hold nothing', `data: null\n\ndata: 7\n\ndata: []\n\ndata: true\n\n${hello}${stop}${done}`],
+    ['null for the choices', `data: {"choices": null}\n\n${hello}${stop}${done}`],
     ['a second choice', `${hello}${said({ content: '!' }, { index: 1 })}${stop}${done}`],
   ])('K2 %s: the answer is whole', async (_, body) => {
     for (const type of ['text/event-stream', 'application/json', 'text/html; charset=utf-8']) {

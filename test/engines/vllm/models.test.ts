@@ -51,6 +51,14 @@ describe('K4 one of several models', () => {
       expect(modelsSchema.parse(list).data).toMatchObject(data);
     for (const list of [{ object: 'list', data: null }, { object: 'list' }, []])
       expect(modelsSchema.parse(list)).toEqual({ data: [] });
+    for (const list of [
+      { models: [{ name: 'm' }] },
+      { models: [{ model: 'm' }] },
+      { data: [{ object: 'model' }, 7, { id: 'm' }] },
+    ])
+      expect(modelsSchema.parse(list).data.map(({ id }) => id)).toEqual(['m']);
+    for (const list of [{ data: [7, {}] }, { data: [{ name: 'm' }] }, [{}], { models: ['m'] }, 'm'])
+      expect(modelsSchema.safeParse(list).success, JSON.stringify(list)).toBe(false);
     const lengthOf = (length: unknown) =>
       modelsSchema.parse({ data: [{ id: 'm', max_model_len: length }] }).data[0]?.max_model_len;
     expect([lengthOf('8192'), lengthOf(-1), lengthOf('long'), lengthOf(null)]).toEqual([

@@ -39,9 +39,9 @@ export async function persistContext(
   const { reuse, before, after } = completed;
   const others = reuse.promptTokens === context.ids.length ? [] : [otherTokens(reuse, context)];
   const nudge = async (): Promise<void> => {
-    // One token would take the place of the context in its memory.
-    if (server.identity.description.kind === 'embedded') return;
-    await complete({ ...context, ids: context.ids.slice(0, 1) });
+    // In the embedded engine, one token would take the place of the context; the context itself is answered after its files are written.
+    const isOwn = server.identity.description.kind === 'embedded';
+    await complete(isOwn ? context : { ...context, ids: context.ids.slice(0, 1) });
   };
   const options = { sleep, patienceMs, nudge };
   const location = await waitForBlocks(server.blocks, context, options, signal);

@@ -55,6 +55,7 @@ export async function readChat(
   let triedBefore = false;
   let isStrange = false;
   let isIncomplete = false;
+  let hasSaid = false;
   const isWhole = (): boolean => hasEnded || finishReason !== null;
   const progress = () => (isWhole() ? 'ended' : firstTokenMs === null ? 'waiting' : 'begun');
 
@@ -64,13 +65,15 @@ export async function readChat(
       hasEnded ||= event.isEnd;
       if (event.isEnd) break;
       const chunk = parseChunk(event, link, request);
+      if (chunk === null) continue;
+      hasSaid = true;
       usage = chunk.usage ?? usage;
       serverTimeToFirstTokenMs = chunk.metrics?.time_to_first_token_ms ?? serverTimeToFirstTokenMs;
       const choice = firstChoice(chunk);
       const told: readonly number[] | undefined = chunk.prompt_token_ids ?? choice?.prompt_token_ids ?? undefined;
       if (told && !promptIds) onPiece({ promptIds: told });
       promptIds ??= told ?? null;
-      isStrange = chunk.choices === undefined && chunk.usage === undefined && firstTokenMs === null;
+      isStrange = (chunk.choices ?? undefined) === undefined && chunk.usage === undefined && firstTokenMs === null;
       if (!choice) continue;
       // An answer that came in one piece, where a stream was asked for.
       hasEnded ||= Boolean(choice.message);
@@ -91,6 +94,8 @@ export async function readChat(
   }
   if (!isWhole() && isStrange)
     throw new CwmError('EngineFailed', `The model server at ${link.label} sent no answer to ${request.path}.`);
+  if (!isWhole() && !hasSaid)
+    throw new CwmError('StreamCut', `The model server at ${link.label} ended its answer before it said anything.`);
   if (!isWhole())
     throw new CwmError('StreamCut', `The model server at ${link.label} ended its stream in the middle of the answer.`);
   return {
@@ -107,7 +112,8 @@ export async function readChat(
   };
 }
 
-function parseChunk(event: StreamEvent, link: Link, request: LinkRequest): ChatChunk {
+/** Null for a value that can hold nothing of an answer: a number, an empty list. */
+function parseChunk(event: StreamEvent, link: Link, request: LinkRequest): ChatChunk | null {
   const { label } = link;
   const what = `A chunk of the answer of ${label} to ${request.path}`;
   let value: unknown;
@@ -119,6 +125,9 @@ function parseChunk(event: StreamEvent, link: Link, request: LinkRequest): ChatC
   }
   const failure = streamFailure(event, value, link, request);
   if (failure) throw failure;
+  if (value === null || typeof value === 'number' || typeof value === 'boolean') return null;
+  if (Array.isArray(value) && value.length === 0) return null;
+  if (typeof value === 'string') throw new CwmError('EngineFailed', `${what} is no answer${quoted(value)}.`);
   return checkAnswer(value, chatChunkSchema, 'EngineFailed', what);
 }
 
