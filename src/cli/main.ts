@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { runCommandLine } from './program.ts';
+import { ownCommandLine, requireSoundStart } from './soundStart.ts';
 import { processTerminal } from './terminal/terminal.ts';
 
 const interrupted = new AbortController();
@@ -16,4 +17,7 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-process.exitCode = await runCommandLine(process.argv.slice(2), processTerminal(interrupted.signal));
+const args = process.argv.slice(2);
+process.exitCode = await runCommandLine(args, processTerminal(interrupted.signal), () =>
+  requireSoundStart(process.versions.node, args, ownCommandLine),
+);

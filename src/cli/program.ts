@@ -38,9 +38,14 @@ import type { Terminal } from './terminal/terminal.ts';
 /**
  * Runs one command line.
  *
+ * @param check throws where this process cannot run any command.
  * @returns the exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 ended by Ctrl-C.
  */
-export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+export async function runCommandLine(
+  args: readonly string[],
+  terminal: Terminal,
+  check: () => void = () => undefined,
+): Promise<number> {
   let exitCode: number = exitCodes.ok;
   let usage = '';
   const program = withCommonOptions(new Command('cwm'))
@@ -62,6 +67,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
   };
   for (const register of groups) register(program, perform);
   try {
+    check();
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {

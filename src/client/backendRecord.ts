@@ -45,7 +45,7 @@ export async function answers(record: BackendRecord, signal: AbortSignal): Promi
 /** Asks the backend to stop. @returns whether it answered; it stops after that, when its operations have ended. */
 export async function askToLeave(record: BackendRecord, signal: AbortSignal): Promise<boolean> {
   const answer = await ask(record, { method: 'POST', path: '/api/shutdown', body: '{}' }, signal);
-  return answer?.status === 200;
+  return isSuccess(answer);
 }
 
 /**
@@ -53,8 +53,12 @@ export async function askToLeave(record: BackendRecord, signal: AbortSignal): Pr
  */
 export async function askToRetire(record: BackendRecord, signal: AbortSignal): Promise<boolean> {
   const answer = await ask(record, { method: 'POST', path: '/api/retire', body: '{}' }, signal);
-  return answer?.status === 200;
+  return isSuccess(answer);
 }
+
+/** Those of later versions have no body, and say so: 204. */
+const isSuccess = (answer: BackendAnswer | null): boolean =>
+  answer !== null && answer.status >= 200 && answer.status < 300;
 
 /** Null when there was no answer, or when another user may be the one that answers. */
 async function ask(record: BackendRecord, request: BackendRequest, signal: AbortSignal): Promise<BackendAnswer | null> {

@@ -1,5 +1,5 @@
 import type { Dirent, Stats } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
 import type { WhoExcludes } from './clientRules.ts';
@@ -77,9 +77,11 @@ export async function walk(
       const excluder = list === null ? whoExcludes(absolutePath, entry.isDirectory()) : null;
       if (list !== null) leaveOut(absolutePath, `ignored by git (${list})`);
       else if (excluder !== null) leaveOut(absolutePath, `excluded by ${excluder}`);
+      else if (await hasLostName(entry, absolutePath)) leaveOut(absolutePath, 'its name is not UTF-8');
       else if (entry.isDirectory()) await visit(absolutePath, lists);
       else if (entry.isSymbolicLink()) leaveOut(absolutePath, 'a link, which is not followed');
-      else if (entry.isFile()) {
+      else if (!entry.isFile()) leaveOut(absolutePath, 'not a file');
+      else {
         filesFound++;
         found.push({ absolutePath, named: false, why: whySecret(entry.name), canBeNamed: true });
       }
@@ -87,6 +89,15 @@ export async function walk(
   };
   await visit(folder, lists);
   return found;
+}
+
+/** Whether its name has bytes that no text has: under the name that Node.js gives it, nothing is there. */
+async function hasLostName(entry: Dirent, path: string): Promise<boolean> {
+  if (!entry.name.includes('\uFFFD')) return false;
+  return lstat(path).then(
+    () => false,
+    () => true,
+  );
 }
 
 /** A folder that cannot be read is an entry that is left out. */

@@ -23,6 +23,23 @@ async function given(root: string, path = '.'): Promise<string[]> {
   return files.map((file) => file.path);
 }
 
+test.skipIf(process.platform !== 'linux')('K11 names what is no file and what has no name in UTF-8', async () => {
+  const root = makeDirectory();
+  write(root, { 'a.txt': 'a' });
+  execFileSync('mkfifo', [join(root, 'pipe')]);
+  const lost = (name: string): Buffer => Buffer.concat([Buffer.from(`${root}/${name}`), Buffer.from([0xff])]);
+  writeFileSync(lost('file'), 'x');
+  mkdirSync(lost('folder'));
+  writeFileSync(join(root, 'sign \uFFFD.txt'), 'b');
+  const { files, skipped } = await new DiskContextFiles().read(['.'], root, [], signal);
+  expect(files.map(({ path }) => path)).toEqual(['a.txt', 'sign \uFFFD.txt']);
+  expect(skipped).toEqual([
+    { path: 'file\uFFFD', why: 'its name is not UTF-8' },
+    { path: 'folder\uFFFD', why: 'its name is not UTF-8' },
+    { path: 'pipe', why: 'not a file' },
+  ]);
+});
+
 describe('K7 what git ignores is not given to the model, by whichever of its lists', () => {
   test('.gitignore, .git/info/exclude and the list that the repository names', async () => {
     const root = makeDirectory();
