@@ -12,7 +12,7 @@ export function parsePage(
   if (!Number.isInteger(limit) || limit < 1 || limit > maxLimit) {
     throw new CwmError('InvalidParameter', `"limit" must be a whole number from 1 to ${maxLimit}.`);
   }
-  if (!Number.isInteger(offset) || offset < 0)
+  if (!Number.isSafeInteger(offset) || offset < 0)
     throw new CwmError('InvalidParameter', '"offset" must be a whole number from 0.');
   return { limit, offset };
 }

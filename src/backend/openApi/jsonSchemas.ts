@@ -57,8 +57,7 @@ export class JsonSchemas {
     };
     const isQuery = routes[name].method === 'GET' || routes[name].method === 'DELETE';
     const fields = Object.entries(properties).map(([field, schema]): [string, JsonSchema] => {
-      const plain = isQuery && Array.isArray(schema['type']) ? { ...schema, type: 'boolean' } : schema;
-      return [field, narrowed(plain, inputField(name, field))];
+      return [field, narrowed(isQuery ? asText(schema) : schema, inputField(name, field))];
     });
     return { fields: Object.fromEntries(fields), required };
   }
@@ -77,6 +76,13 @@ export class JsonSchemas {
         // Clients ignore fields that they do not know: a later version may send more of them.
         delete jsonSchema.additionalProperties;
         delete jsonSchema.id;
+        // Programs that read OpenAPI know no tuples of their own.
+        const { prefixItems } = jsonSchema;
+        if (Array.isArray(prefixItems)) {
+          delete jsonSchema.prefixItems;
+          const { length } = prefixItems;
+          Object.assign(jsonSchema, { items: prefixItems[0] ?? {}, minItems: length, maxItems: length });
+        }
       },
     }) as JsonSchema & { $defs?: Record<string, JsonSchema> };
     for (const [name, definition] of Object.entries($defs)) this.#components[name] ??= moved(definition);
@@ -84,12 +90,18 @@ export class JsonSchemas {
   }
 }
 
+/** In a query a number or a flag is written as text, which programs need not know. */
+function asText(schema: JsonSchema): JsonSchema {
+  if (Array.isArray(schema['anyOf'])) return { type: 'number' };
+  return Array.isArray(schema['type']) ? { ...schema, type: 'boolean' } : schema;
+}
+
 /** Where a field may be null, the demand is on its other form. */
 function narrowed(schema: JsonSchema, demand: JsonSchema): JsonSchema {
-  const { type = schema['type'], ...rest } = demand;
   if (Array.isArray(schema['anyOf'])) return schema;
   const isNullable = Array.isArray(schema['type']) && schema['type'].includes('null');
-  return { ...schema, ...(type !== undefined && { type: isNullable ? [type, 'null'].flat() : type }), ...rest };
+  const type = isNullable && demand['type'] !== undefined ? [demand['type'], 'null'] : demand['type'];
+  return { ...schema, ...demand, ...(type !== undefined && { type }) };
 }
 
 /** With references into the document instead of the schema itself. */

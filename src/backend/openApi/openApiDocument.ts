@@ -3,7 +3,7 @@ import { errors } from '../../protocol/errors.ts';
 import { eventStreamType, operationHeader, signalsHeader } from '../../protocol/operationEvents.ts';
 import { eventsPath } from '../../protocol/signals.ts';
 import { productVersion } from '../../protocol/version.ts';
-import type { JsonSchema } from './inputFields.ts';
+import { inputTogether, type JsonSchema } from './inputFields.ts';
 import { JsonSchemas } from './jsonSchemas.ts';
 import { summaries } from './summaries.ts';
 
@@ -93,7 +93,7 @@ function operationOf(name: RouteName, route: Route, schemas: JsonSchemas): JsonS
     ...(route.clients && { description: notOverTcp[route.clients] }),
     tags: [tagOf(route.path)],
     ...(parameters.length > 0 && { parameters }),
-    ...(hasBody && others.length > 0 && { requestBody: bodyOf(fields, others, required) }),
+    ...(hasBody && others.length > 0 && { requestBody: bodyOf(name, fields, others, required) }),
     responses: { ...successOf(name, route, schemas), ...failuresOf(route, hasBody) },
     ...(route.clients && { 'x-clients': route.clients }),
   };
@@ -104,16 +104,22 @@ const notOverTcp = {
   socket: 'For clients on the socket: refused on TCP.',
 } as const;
 
-function bodyOf(fields: Readonly<Record<string, JsonSchema>>, names: readonly string[], required: readonly string[]) {
+function bodyOf(
+  route: RouteName,
+  fields: Readonly<Record<string, JsonSchema>>,
+  names: readonly string[],
+  required: readonly string[],
+): JsonSchema {
   const demanded = names.filter((name) => required.includes(name));
   return {
-    ...(demanded.length > 0 && { required: true }),
+    ...((demanded.length > 0 || inputTogether[route]?.['anyOf'] !== undefined) && { required: true }),
     content: {
       'application/json': {
         schema: {
           type: 'object',
           properties: Object.fromEntries(names.map((name) => [name, fields[name]])),
           ...(demanded.length > 0 && { required: demanded }),
+          ...inputTogether[route],
         },
       },
     },

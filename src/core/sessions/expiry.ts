@@ -1,5 +1,6 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { parseInstant } from '../../protocol/instant.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
@@ -10,8 +11,8 @@ const pageSize = 100;
 
 /** @returns the instant as the store writes it. @throws CwmError InvalidParameter when it is no instant of the future. */
 export function parseExpiry(core: CoreContext, value: string): string {
-  const ms = Date.parse(value);
-  if (ms > core.clock.now().getTime()) return new Date(ms).toISOString();
+  const at = parseInstant(value, 'expiresAt');
+  if (Date.parse(at) > core.clock.now().getTime()) return at;
   throw new CwmError('InvalidParameter', `${JSON.stringify(value.slice(0, 40))} is not a time in the future.`, {
     hint: 'Give "expiresAt" as ISO 8601, like 2027-01-31T12:00:00Z.',
   });

@@ -13,7 +13,7 @@ const maxIds = 100;
  * Messages of the active branch or another one, those that lead to one message, or those that are named; oldest first, or in the order of
  * their names. A text stands in for a lost message and says so (S4-05), so that the others can be read.
  *
- * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, BranchNotFound, Corrupted (what leads to the message is lost).
+ * @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, MessageNotFound, BranchNotFound, Corrupted (what leads to the message is lost).
  */
 export async function listMessages(
   core: CoreContext,
@@ -44,15 +44,15 @@ async function namedMessages(core: CoreContext, { id }: Session, given: string):
   return { items: items.map(withoutPictureData), total: items.length, hasMore: false };
 }
 
-function idsOf(
+async function idsOf(
   core: CoreContext,
   session: Session,
   { upTo, branch }: RouteInput<'listMessages'>,
 ): Promise<readonly MessageId[]> {
-  if (upTo !== undefined) return core.store.messages.chain(session.id, parseMessageId(upTo));
-  return branch === undefined
-    ? activeMessageIds(core, session)
-    : core.store.messages.chain(session.id, requireBranch(session, branch).head);
+  const { messages } = core.store;
+  if (upTo !== undefined) return await messages.chain(session.id, (await requireMessageOf(core, session, upTo)).id);
+  if (branch !== undefined) return await messages.chain(session.id, requireBranch(session, branch).head);
+  return await activeMessageIds(core, session);
 }
 
 function withoutData(picture: Picture): Picture {

@@ -1,4 +1,5 @@
 import { CwmError } from '../../protocol/errors.ts';
+import { parseInstant } from '../../protocol/instant.ts';
 import type { RecoveryChoice } from '../../protocol/schemas/tracker.ts';
 import type { RecoveryPoint } from '../ports/states.ts';
 
@@ -22,11 +23,7 @@ export function strategyOf({ id, version, at }: RecoveryChoice): RecoveryStrateg
   if (id !== undefined) return { by: 'id', id };
   if (version !== undefined) return { by: 'version', version };
   if (at === undefined) return { by: 'latest-version' };
-  const time = new Date(at);
-  if (!Number.isNaN(time.getTime())) return { by: 'time', at: time.toISOString() };
-  throw new CwmError('InvalidParameter', `${JSON.stringify(at.slice(0, 40))} is not a time.`, {
-    context: { parameter: 'at' },
-  });
+  return { by: 'time', at: parseInstant(at, 'at') };
 }
 
 /**

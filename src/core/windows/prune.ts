@@ -38,6 +38,8 @@ export async function prune(
   const { space } = core;
   const olderThanDays = atLeastZero(input.olderThanDays, 'olderThanDays');
   const keep = atLeastZero(input.keep, 'keep');
+  if (keep !== undefined && !Number.isInteger(keep))
+    throw new CwmError('InvalidParameter', '"keep" must be a whole number.');
   if (olderThanDays === undefined && keep === undefined) {
     throw new CwmError(
       'InvalidParameter',

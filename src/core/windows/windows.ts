@@ -6,6 +6,7 @@ import { windowSummary } from '../../protocol/schemas/windowSummary.ts';
 import type { CoreContext } from '../context.ts';
 import { isOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
+import { parseInstant } from '../../protocol/instant.ts';
 import { parsePage } from '../../protocol/paging.ts';
 import type { Engine, ForgottenKv } from '../ports/engine.ts';
 import { sessionTokens } from '../sessionTokens.ts';
@@ -22,21 +23,14 @@ export async function listWindows(
     ...(input.model !== undefined && { model: input.model }),
     ...(input.tags !== undefined && { tags: parseTags(input.tags.split(',').filter((tag) => tag.trim() !== '')) }),
     ...(input.search !== undefined && { search: input.search }),
-    ...(input.createdAfter !== undefined && { createdAfter: parseStamp(input.createdAfter, 'createdAfter') }),
-    ...(input.createdBefore !== undefined && { createdBefore: parseStamp(input.createdBefore, 'createdBefore') }),
+    ...(input.createdAfter !== undefined && { createdAfter: parseInstant(input.createdAfter, 'createdAfter') }),
+    ...(input.createdBefore !== undefined && { createdBefore: parseInstant(input.createdBefore, 'createdBefore') }),
     sortBy: input.sortBy ?? 'createdAt',
     order: input.order ?? 'desc',
     limit,
     offset,
   });
   return { items: [...items], total, hasMore: offset + items.length < total };
-}
-
-function parseStamp(value: string, name: string): string {
-  const date = new Date(value);
-  if (Number.isNaN(date.getTime()))
-    throw new CwmError('InvalidParameter', `"${name}" is not a date: ${JSON.stringify(value)}.`);
-  return date.toISOString();
 }
 
 /** @throws CwmError InvalidWindowName, WindowNotFound. */

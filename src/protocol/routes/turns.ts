@@ -3,7 +3,7 @@ import { answerChunksSchema } from '../schemas/answerChunk.ts';
 import { sessionSchema } from '../schemas/session.ts';
 import { primeResultSchema, sendResultSchema } from '../schemas/turn.ts';
 import { continueFromChoices } from '../settings/sessionChoices.ts';
-import { flag, onEngine, text } from './fields.ts';
+import { flag, onEngine, queryNumber, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const turnRoutes = {
@@ -74,9 +74,9 @@ export const turnShapes = () =>
         session: text,
         message: text,
         /** Sequence of the last chunk that the client has. Default 0: it has none. */
-        after: z.optional(z.coerce.number()),
+        after: queryNumber,
         /** 1 to 100, the default. */
-        limit: z.optional(z.coerce.number()),
+        limit: queryNumber,
       }),
       output: answerChunksSchema,
     },

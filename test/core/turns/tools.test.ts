@@ -96,6 +96,9 @@ describe('approval', () => {
     const { pendingTools } = await ask();
     expect(pendingTools !== undefined).toBe(asks);
     expect((await session()).phase).toBe(asks ? 'AwaitingToolApproval' : 'Idle');
+    const state = await fixture.cwm.turnState({ session: 's' });
+    expect(state.pendingToolApprovals.map((each) => each.name)).toEqual(asks ? [name] : []);
+    expect(state.canSendMessage).toBe(!asks);
     expect(fixture.tools.called).toHaveLength(asks ? 0 : 1);
   });
 

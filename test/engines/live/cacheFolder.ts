@@ -17,3 +17,11 @@ function userCacheFolder(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): str
   if (platform === 'darwin') return join(homedir(), 'Library', 'Caches');
   return env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
 }
+
+/** The same for the programs that read and drive the control API. */
+export function strangersFolder(
+  env: NodeJS.ProcessEnv = process.env,
+  platform: NodeJS.Platform = process.platform,
+): string {
+  return join(userCacheFolder(env, platform), 'context-window-manager', 'strangers');
+}
