@@ -1,6 +1,6 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import { parseInstant } from '../instant.ts';
+import { parseInstant } from '../../protocol/schemas/instant.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';

@@ -1,5 +1,5 @@
 import { CwmError } from '../../protocol/errors.ts';
-import { parseInstant } from '../instant.ts';
+import { parseInstant } from '../../protocol/schemas/instant.ts';
 import type { RecoveryChoice } from '../../protocol/schemas/tracker.ts';
 import type { RecoveryPoint } from '../ports/states.ts';
 

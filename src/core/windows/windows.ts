@@ -6,7 +6,7 @@ import { windowSummary } from '../../protocol/schemas/windowSummary.ts';
 import type { CoreContext } from '../context.ts';
 import { isOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
-import { parseInstant } from '../instant.ts';
+import { parseInstant } from '../../protocol/schemas/instant.ts';
 import { parsePage } from '../../protocol/paging.ts';
 import type { Engine, ForgottenKv } from '../ports/engine.ts';
 import { sessionTokens } from '../sessionTokens.ts';

@@ -1,4 +1,4 @@
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../errors.ts';
 
 /** A date, or a date with a time; without a zone it is in that of the backend. */
 const form = /^\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:\d{2})?)?$/;
