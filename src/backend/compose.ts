@@ -122,6 +122,7 @@ export const composeServices =
       tools,
       files: new DiskContextFiles(),
       clock: systemClock,
+      sleep,
       changes: { emit },
       peers: new StateFolders(diskFiles),
       blocks: new BlockFiles(diskFiles, join(storage, 'kv')),

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { BackgroundWork } from './windows/backgroundWork.ts';
+import type { Sleep } from '../base/sleep.ts';
 import type { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Changes } from './signallingStore.ts';
@@ -23,6 +24,8 @@ export interface CoreContext {
   readonly engines: EngineRegistry;
   readonly files: ContextFileReader;
   readonly clock: Clock;
+  /** Between two tries of the same request. */
+  readonly sleep: Sleep;
   /** What prompts continue from where a message does not say. */
   readonly continueFrom: ContinueFrom;
   readonly prefill: PrefillRates;

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { BackgroundWork } from './windows/backgroundWork.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
+import { systemSleep, type Sleep } from '../base/sleep.ts';
 import type { CoreContext } from './context.ts';
 import { bindOperations, type Operations } from './operations.ts';
 import { signallingStore, type Changes } from './signallingStore.ts';
@@ -32,6 +33,8 @@ export interface CoreParts {
   readonly files: ContextFileReader;
   readonly clock: Clock;
   readonly changes: Changes;
+  /** Between two tries of the same request. Default: by the clock. */
+  readonly sleep?: Sleep | undefined;
   /** The embedded engine's blocks. Default: none. */
   readonly blocks?: BlockCache;
   /** Default: {@link noTools}. */
@@ -88,6 +91,7 @@ export function makeCore(parts: CoreParts): Core {
     engines,
     files,
     clock,
+    sleep: parts.sleep ?? systemSleep,
     continueFrom: parts.continueFrom ?? 'ids',
     prefill: new PrefillRates(),
     conversations: new Conversations(store.messages),

@@ -1,5 +1,6 @@
 import { wrapParts } from '../base/wrapParts.ts';
 import type { Change } from '../protocol/signals.ts';
+import type { Session } from '../protocol/schemas/session.ts';
 import type { Store } from './ports/store.ts';
 
 /** Tells clients what changed. */
@@ -17,10 +18,11 @@ type Effect<Method> = Method extends (...given: infer Given) => Promise<infer Re
 type Effects<Part> = { readonly [Name in keyof Part]: Effect<Part[Name]> };
 type AnyEffect = 'reads' | 'unseen' | ((result: never, ...given: never) => readonly Change[]);
 
-const session = (id: string, version?: number): Change => ({
+/** `record`: as it is now, perhaps with a phase that no write tells of. Default: the session is gone or back. */
+export const sessionChange = (id: string, record?: Pick<Session, 'version' | 'phase'>): Change => ({
   type: 'session',
   session: id,
-  ...(version !== undefined && { version }),
+  ...(record && { version: record.version, phase: record.phase }),
 });
 const window = (name: string): Change => ({ type: 'window', window: name });
 const state = (id: string): Change => ({ type: 'state', session: id });
@@ -28,12 +30,12 @@ const state = (id: string): Change => ({ type: 'state', session: id });
 /** What each method of the store changes for clients. A method without a row does not compile. */
 export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } = {
   sessions: {
-    create: (_, { id, version }) => [session(id, version)],
+    create: (_, record) => [sessionChange(record.id, record)],
     get: 'reads',
-    update: (_, { id, version }) => [session(id, version)],
+    update: (_, record) => [sessionChange(record.id, record)],
     list: 'reads',
     ids: 'reads',
-    delete: (_, id) => [session(id)],
+    delete: (_, id) => [sessionChange(id)],
     saveTokens: 'unseen',
     loadTokens: 'reads',
   },
@@ -101,13 +103,13 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     recoveryPoints: 'reads',
     addRecoveryPoint: (_, point) => [state(point.session)],
     checkRecoveryPoint: 'reads',
-    restore: (_, { id, version }) => [session(id, version), state(id)],
+    restore: (_, record) => [sessionChange(record.id, record), state(record.id)],
     selectedSessions: 'reads',
     setSelectedSessions: (before, ids) => [...new Set([...before, ...ids])].map(state),
   },
   trash: {
     list: 'reads',
-    restore: ({ kind, name }) => (kind === 'session' ? [session(name)] : kind === 'window' ? [window(name)] : []),
+    restore: ({ kind, name }) => (kind === 'session' ? [sessionChange(name)] : kind === 'window' ? [window(name)] : []),
     empty: 'unseen',
   },
   space: {

@@ -5,8 +5,11 @@ export const eventsPath = '/api/events';
 
 /** What changed, never the data itself: the client pulls that (S4-40). */
 export type Change =
-  /** A session's record, or that the session is gone or back. `version`: that of the record, where it has one. */
-  | { type: 'session'; session: string; version?: number | undefined }
+  /**
+   * A session's record, or that the session is gone or back. `version`: that of the record, where it has one. `phase`: of its turn at that
+   * moment; a client that pulls may see a later one.
+   */
+  | { type: 'session'; session: string; version?: number | undefined; phase?: string | undefined }
   /** What clients store with a session, its recovery points, or whether it is selected. */
   | { type: 'state'; session: string }
   | { type: 'window'; window: string }
@@ -25,7 +28,7 @@ export interface Signal {
 }
 
 const changeFields = {
-  session: { session: 'string', version: 'number?' },
+  session: { session: 'string', version: 'number?', phase: 'string?' },
   state: { session: 'string' },
   window: { window: 'string' },
   engine: { spec: 'string' },

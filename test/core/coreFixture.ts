@@ -44,6 +44,7 @@ export async function coreFixture(
   const parts: CoreParts = {
     store,
     clock,
+    sleep: async (_, signal) => signal.throwIfAborted(),
     changes,
     engines: {
       defaultSpec: engine.spec,

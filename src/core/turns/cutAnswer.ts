@@ -23,7 +23,11 @@ export async function endCutTurn(core: CoreContext, turn: Turn, error: unknown):
   const reason = isCwmError(error, 'Cancelled') ? 'stopped' : 'failed';
   try {
     const changed = { model: turn.description.model };
-    turn.session = await storeCut(core, turn.session, cutOf(answer), { reason, events: endingEvents(error), changed });
+    turn.session = await storeCut(core, turn.session, cutOf(answer), {
+      reason,
+      events: endingEvents(turn.session, error),
+      changed,
+    });
     await forgetAnswer(core, turn);
   } catch {
     // It stays in memory and in the log, and the session's next operation stores it.

@@ -7,6 +7,7 @@ import type { SendResult } from '../../protocol/schemas/turn.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { isDangerous, isUndecided, refusalOf } from '../tools/policy.ts';
+import { recoverTurn } from './cutAnswer.ts';
 import { headOf } from './branchAt.ts';
 import { converse } from './converse.ts';
 import { advance, isPaused } from './machine.ts';
@@ -38,7 +39,7 @@ export const denyTools = (
   decide(core, input, { decision: 'denied', ...(input.reason && { reason: input.reason }) }, false, signal, reporter);
 
 /**
- * Stops the turn that runs, or ends the one that waits for a decision. What came of an answer stays.
+ * Stops the turn that runs, ends the one that waits for a decision, or dismisses the failure of the last one. What came of an answer stays.
  *
  * @throws CwmError InvalidSessionId, SessionNotFound.
  */
@@ -54,7 +55,10 @@ export async function cancelTurn(
     async () => {
       const session = await core.store.sessions.get(id);
       if (!session) throw new CwmError('SessionNotFound', `There is no session "${id}".`);
-      return isPaused(session) ? closeCalls(core, session, 'cancel') : session;
+      if (isPaused(session)) return closeCalls(core, session, 'cancel');
+      if (session.phase === 'PermanentFailure') return updateRecord(core, advance(session, 'reset'), {});
+      // The turn that left it so is over.
+      return recoverTurn(core, session);
     },
     signal,
   );

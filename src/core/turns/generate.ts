@@ -10,6 +10,7 @@ import { renderConversation } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
 import { requireAnswer } from '../answers/answer.ts';
 import { endCutTurn } from './cutAnswer.ts';
+import { untilAnswered } from './retry.ts';
 import { movePhase, tokensBefore, type Turn } from './turn.ts';
 
 export interface GenerateOptions extends Pick<
@@ -43,7 +44,10 @@ export async function generate(
     const hasTools = options.tools !== undefined && options.tools.length > 0;
     const from = hasTools ? 'template' : continueFrom;
     const plan = await planTurn(core, turn, added, { ...options, continueFrom: from }, signal);
-    const generated = await ask(core, turn, { added, plan }, { ...options, reporter }, signal);
+    const asked = { ...options, reporter };
+    const generated = await untilAnswered(core, turn, reporter, signal, () =>
+      ask(core, turn, { added, plan }, asked, signal),
+    );
     const { generation } = generated;
     if (options.addGenerationPrompt && !generation.toolCalls?.length) requireAnswer(generation, options.maxTokens);
     movePhase(core, turn, 'streamed');
@@ -88,7 +92,9 @@ export async function continueIds(
       only: true,
     } as const;
     const asked = { ...options, reporter, addGenerationPrompt: true };
-    const { generation } = await ask(core, turn, { added: [cut], plan }, asked, signal);
+    const { generation } = await untilAnswered(core, turn, reporter, signal, () =>
+      ask(core, turn, { added: [cut], plan }, asked, signal),
+    );
     movePhase(core, turn, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return { generation };

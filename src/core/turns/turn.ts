@@ -5,6 +5,7 @@ import type { Message, MessageContent, MessageRole, Session } from '../../protoc
 import type { CoreContext } from '../context.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
 import type { AnswerUnderWay } from '../answers/answerUnderWay.ts';
+import { sessionChange } from '../signallingStore.ts';
 import { advance, type TurnEvent } from './machine.ts';
 
 /** A turn under way, and the records that it works with. */
@@ -17,6 +18,8 @@ export interface Turn {
   readonly description: EngineDescription;
   messages: readonly Message[];
   readonly salt: string;
+  /** Tries of the request to the engine that failed, since the last one that gave an answer. */
+  failedTries: number;
 }
 
 export function newMessage(
@@ -47,13 +50,19 @@ export async function updateRecord(core: CoreContext, session: Session, changed:
 /** The turn's phase moves. It is not stored, since after a crash each of them ends the same way; clients see it while the turn runs. */
 export function movePhase(core: CoreContext, turn: Pick<Turn, 'session' | 'answer'>, event: TurnEvent): void {
   turn.session = advance(turn.session, event);
-  if (!turn.answer) return;
-  core.changes.emit({ type: 'session', session: turn.session.id, version: turn.session.version });
+  if (turn.answer) tellPhase(core, turn.session);
 }
 
+/** Signals a phase that no write tells of. */
+export const tellPhase = (core: CoreContext, session: Session): void =>
+  core.changes.emit(sessionChange(session.id, session));
+
 /** What a failure, or whoever stopped the turn, does to its session. */
-export const endingEvents = (error: unknown): readonly TurnEvent[] =>
-  toCwmError(error).name === 'Cancelled' ? ['cancel'] : ['fail', 'abandon'];
+export function endingEvents(session: Session, error: unknown): readonly TurnEvent[] {
+  if (toCwmError(error).name === 'Cancelled') return ['cancel'];
+  // The retries are used up.
+  return session.phase === 'TransientFailure' ? ['giveUp'] : ['fail', 'abandon'];
+}
 
 /** Ends a turn that `error` stopped: the session is idle again. When that cannot be stored, the session's next operation recovers it. */
 export async function endFailedTurn(
@@ -63,7 +72,7 @@ export async function endFailedTurn(
   changed: Changed = {},
 ): Promise<void> {
   try {
-    turn.session = await updateRecord(core, advance(turn.session, ...endingEvents(error)), changed);
+    turn.session = await updateRecord(core, advance(turn.session, ...endingEvents(turn.session, error)), changed);
   } catch {
     // The error that stopped the turn says more, and the caller throws it.
   }

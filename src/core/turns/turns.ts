@@ -9,7 +9,7 @@ import { requireSession } from '../session.ts';
 import { AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { recoverTurn } from './cutAnswer.ts';
 import { advance, isPaused } from './machine.ts';
-import { endFailedTurn, tokensBefore, updateRecord, type Turn } from './turn.ts';
+import { endFailedTurn, tellPhase, tokensBefore, updateRecord, type Turn } from './turn.ts';
 
 /**
  * Runs one turn of a session. A second turn at the same time is refused, not queued (S4-50).
@@ -61,7 +61,9 @@ export async function beginTurn(
 ): Promise<Turn> {
   core.engines.get(spec);
   await core.trackers.use(session.id, (tracker) => tracker.beforeTurn(session));
-  const begun = await updateRecord(core, advance(session, 'send', 'request'), {
+  const sent = advance(session, 'send');
+  tellPhase(core, sent);
+  const begun = await updateRecord(core, advance(sent, 'request'), {
     draft: draft ?? session.draft,
     engine: spec,
   });
@@ -85,7 +87,7 @@ export async function resumeTurn(
   requireSameModel(session.model, description.model);
   const messages = await core.conversations.of(session);
   const lineage = await core.store.lineages.get(session.lineage);
-  return { session, answer: null, engine, description, messages, salt: saltOf(lineage) };
+  return { session, answer: null, engine, description, messages, salt: saltOf(lineage), failedTries: 0 };
 }
 
 /**

@@ -45,6 +45,7 @@ export function failureError(error: unknown, label: string): CwmError {
         `The model server at ${label} closed the connection without an answer.`,
         {
           ...options,
+          context: { ...options.context, transient: true },
           hint: `It may have crashed or restarted: look at the model server's log, then try again.${tlsHint(label)}`,
         },
       );

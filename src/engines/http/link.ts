@@ -10,7 +10,7 @@ import { readEvents, type StreamEvent } from './events.ts';
 import { classifyFailure, failureError } from './failure.ts';
 import { RequestGuard } from './guard.ts';
 import { orAborted } from './orAborted.ts';
-import { maxTries, retryDelayMs } from './retry.ts';
+import { maxTries, retryDelayMs } from '../../base/retryDelay.ts';
 import { statusError } from './status.ts';
 import type { Sleep, Timeouts, Timer } from './timing.ts';
 
@@ -268,8 +268,11 @@ export class Link {
     signal.throwIfAborted();
     const { location: target } = headers;
     const location = typeof target === 'string' ? this.withoutSecrets(request, target) : null;
-    const error = statusError({ status, location, text, label: this.label, path, keySent: this.#key !== undefined });
-    const transient = status >= 500 && status !== 501;
+    const retryAfterMs = retryAfter(headers['retry-after']);
+    const keySent = this.#key !== undefined;
+    const error = statusError({ status, location, text, label: this.label, path, keySent, retryAfterMs });
+    // A server that says when to come back is not asked before that: the caller knows how long it can wait.
+    const transient = status >= 500 && status !== 501 && retryAfterMs === null;
     return new Failed(error, { retry: transient, mayHaveRun: transient });
   }
 
@@ -297,6 +300,13 @@ export class Link {
     this.#address = await orAborted(this.#options.connect(signal), signal);
     this.#endpoint = parseEndpoint(this.#address.url);
   }
+}
+
+/** Milliseconds of a `Retry-After` header: whole seconds, or a date. */
+function retryAfter(header: string | string[] | undefined): number | null {
+  if (typeof header !== 'string') return null;
+  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : null;
 }
 
 class Failed {

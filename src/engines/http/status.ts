@@ -9,6 +9,8 @@ export interface RefusedAnswer {
   readonly label: string;
   readonly path: string;
   readonly keySent: boolean;
+  /** When the server wants to be asked again, in milliseconds from now. Default: it does not say. */
+  readonly retryAfterMs?: number | null;
 }
 
 /** vLLM names the parameter at fault; where no new token fits, it complains of a `max_tokens` of 0. */
@@ -31,10 +33,12 @@ function paramOf(value: unknown): unknown {
 
 /** @returns the error that a status other than 2xx means. */
 export function statusError(refusal: RefusedAnswer): CwmError {
-  const { status, label, path, keySent } = refusal;
+  const { status, label, path, keySent, retryAfterMs = null } = refusal;
   const reason = serverReason(refusal.text);
   const said = reason === '' ? '' : `: ${reason}`;
-  const options = { context: { engine: label, status, path } };
+  const context = { engine: label, status, path };
+  const options = { context };
+  const later = { context: { ...context, transient: true, ...(retryAfterMs !== null && { retryAfterMs }) } };
   if (status >= 300 && status < 400) return redirectError(refusal);
   if (status === 401 || status === 403) {
     return keySent
@@ -64,11 +68,15 @@ export function statusError(refusal: RefusedAnswer): CwmError {
     return new CwmError('NotAnEngine', `The server at ${label} has no ${path}${said}.`, options);
   if (status === 408 || status === 425 || status === 429)
     return new CwmError('EngineFailed', `The model server at ${label} is too busy (HTTP ${status})${said}.`, {
-      ...options,
+      ...later,
       hint: 'Wait a moment and try again.',
     });
   if (status >= 500)
-    return new CwmError('EngineFailed', `The model server at ${label} failed with HTTP ${status}${said}.`, options);
+    return new CwmError(
+      'EngineFailed',
+      `The model server at ${label} failed with HTTP ${status}${said}.`,
+      retryAfterMs === null ? options : later,
+    );
   // vLLM 0.32 says 400 when its own logits are NaN: that is what reusing a damaged KV block looks like.
   if (/not JSON compliant/i.test(reason))
     return new CwmError('EngineFailed', `The model server at ${label} computed what are no numbers${said}.`, {

@@ -1,11 +1,10 @@
+export { systemSleep, type Sleep } from '../../base/sleep.ts';
+
 /** Timers of the client, so that a test can own time. */
 export interface Timer {
   /** Runs `task` once after that many milliseconds. @returns a function that cancels it; calling that twice does nothing. */
   schedule(delayMs: number, task: () => void): () => void;
 }
-
-/** Waits that many milliseconds. @throws the signal's reason when it is aborted first. */
-export type Sleep = (delayMs: number, signal: AbortSignal) => Promise<void>;
 
 export const systemTimer: Timer = {
   schedule: (delayMs, task) => {
@@ -13,20 +12,6 @@ export const systemTimer: Timer = {
     return () => clearTimeout(handle);
   },
 };
-
-export const systemSleep: Sleep = (delayMs, signal) =>
-  new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const onAbort = (): void => {
-      clearTimeout(handle);
-      reject(signal.reason as Error);
-    };
-    const handle = setTimeout(() => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    }, delayMs);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
 
 /** How long the client waits for a model server, in milliseconds. */
 export interface Timeouts {

@@ -10,13 +10,25 @@ export function closedSchema(schema: ToolDefinition['inputSchema']): object {
     : { ...schema, additionalProperties: false };
 }
 
-export const wireTools = (tools: readonly ToolDefinition[] | undefined): { readonly tools?: object[] } =>
+/**
+ * @param isStrict has vLLM's grammar enforce the arguments' schemas; OpenAI's own servers ask more of such a schema than tools have. Default:
+ *   false.
+ */
+export const wireTools = (
+  tools: readonly ToolDefinition[] | undefined,
+  isStrict = false,
+): { readonly tools?: object[] } =>
   tools === undefined || tools.length === 0
     ? {}
     : {
         tools: tools.map(({ name, description, inputSchema }) => ({
           type: 'function',
-          function: { name, description, parameters: closedSchema(inputSchema) },
+          function: {
+            name,
+            description,
+            parameters: closedSchema(inputSchema),
+            ...(isStrict && { strict: true }),
+          },
         })),
       };
 

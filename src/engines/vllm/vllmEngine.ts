@@ -188,8 +188,9 @@ export class VllmEngine implements Engine {
       const { id: model, maxModelLen } = server.identity.description.model;
       const elapsedMs = (): number => this.#clock.elapsedMs();
       const { stops } = server.identity;
-      const leavesCallsInText = server.identity.description.kind === 'embedded';
-      const parts = { link, model, maxModelLen, dialect, stops, elapsedMs, leavesCallsInText };
+      const { kind } = server.identity.description;
+      const forms = { leavesCallsInText: kind === 'embedded', enforcesSchemas: kind === 'vllm' };
+      const parts = { link, model, maxModelLen, dialect, stops, elapsedMs, ...forms };
       const { answer, request: asked } = await converse(parts, request, onPiece, signal);
       const countedPromptTokens = answer.usage?.prompt_tokens ?? null;
       const promptIds = answer.promptIds ?? asked.promptIds ?? null;

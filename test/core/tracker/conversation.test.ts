@@ -47,8 +47,8 @@ describe('S3-08 the conversation in recovery points', () => {
     const result = await cwm.restoreRecoveryPoint({ session: 's' }, never());
     expect(result).toMatchObject({ restored: { id: latest?.id }, state: { data: { goal: 'explain' } }, damaged: [] });
     expect(fixture.heard).toContainEqual({ type: 'state', session: 's' });
-    const { version } = await cwm.getSession({ session: 's' });
-    expect(fixture.heard).toContainEqual({ type: 'session', session: 's', version });
+    const { version, phase } = await cwm.getSession({ session: 's' });
+    expect(fixture.heard).toContainEqual({ type: 'session', session: 's', version, phase });
     expect(await texts(fixture)).toEqual(all.slice(0, 2));
 
     const before = (await cwm.getSession({ session: 's' })).tokens?.count ?? 0;

@@ -119,7 +119,7 @@ function serverArguments(start: VllmStart, port: number, engineId: string): stri
     '--tool-call-parser': start.toolTemplate && 'hermes',
     // A model of random weights would write spaces for ever.
     '--structured-outputs-config':
-      start.toolTemplate && JSON.stringify({ backend: 'xgrammar', disable_any_whitespace: true }),
+      start.toolTemplate && JSON.stringify({ backend: 'guidance', disable_any_whitespace: true }),
     '--kv-transfer-config': transfer && JSON.stringify(transfer),
     '--kv-events-config': start.eventsEndpoint && JSON.stringify(eventsConfig(start.eventsEndpoint)),
   };

@@ -6,8 +6,10 @@ import { wireMessages } from '../../toolCalls/wireMessages.ts';
 
 /**
  * A request for one answer to a conversation, with every field that any server uses; `Dialect` leaves out the fields that this one refuses.
+ *
+ * @param isStrict as {@link wireTools}.
  */
-export const chatRequest = (model: string, request: GenerateRequest): LinkRequest => ({
+export const chatRequest = (model: string, request: GenerateRequest, isStrict = false): LinkRequest => ({
   method: 'POST',
   path: '/v1/chat/completions',
   patience: 'long',
@@ -15,7 +17,7 @@ export const chatRequest = (model: string, request: GenerateRequest): LinkReques
   body: {
     model,
     messages: wireMessages(request.messages),
-    ...wireTools(request.tools),
+    ...wireTools(request.tools, isStrict),
     ...wireToolChoice(request),
     max_tokens: request.maxTokens,
     temperature: request.temperature,

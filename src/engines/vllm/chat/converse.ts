@@ -19,6 +19,8 @@ export interface Conversing {
   readonly elapsedMs: () => number;
   /** The server renders tools, and does not tell their calls apart. */
   readonly leavesCallsInText: boolean;
+  /** It can enforce the schemas of arguments. */
+  readonly enforcesSchemas: boolean;
 }
 
 export interface Conversed {
@@ -54,7 +56,7 @@ export async function converse(
 }
 
 async function ask(
-  { link, model, dialect, stops, elapsedMs, leavesCallsInText }: Conversing,
+  { link, model, dialect, stops, elapsedMs, leavesCallsInText, enforcesSchemas }: Conversing,
   request: GenerateRequest,
   onPiece: OnPiece,
   signal: AbortSignal,
@@ -65,7 +67,7 @@ async function ask(
   if (!promptIds) {
     const tools = request.tools ?? [];
     if (!leavesCallsInText || tools.length === 0) {
-      const sent = chatRequest(model, request);
+      const sent = chatRequest(model, request, enforcesSchemas);
       return { answer: await dialect.ask(sent, (fitting) => read(fitting, onPiece)), request };
     }
     const sent = textCallsRequest(model, request);
