@@ -1,6 +1,5 @@
 import { wrapParts } from '../base/wrapParts.ts';
-import type { Change } from '../protocol/signals.ts';
-import type { Session } from '../protocol/schemas/session.ts';
+import { sessionChange, type Change } from '../protocol/signals.ts';
 import type { Store } from './ports/store.ts';
 
 /** Tells clients what changed. */
@@ -18,12 +17,6 @@ type Effect<Method> = Method extends (...given: infer Given) => Promise<infer Re
 type Effects<Part> = { readonly [Name in keyof Part]: Effect<Part[Name]> };
 type AnyEffect = 'reads' | 'unseen' | ((result: never, ...given: never) => readonly Change[]);
 
-/** `record`: as it is now, perhaps with a phase that no write tells of. Default: the session is gone or back. */
-export const sessionChange = (id: string, record?: Pick<Session, 'version' | 'phase'>): Change => ({
-  type: 'session',
-  session: id,
-  ...(record && { version: record.version, phase: record.phase }),
-});
 const window = (name: string): Change => ({ type: 'window', window: name });
 const state = (id: string): Change => ({ type: 'state', session: id });
 

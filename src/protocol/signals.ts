@@ -27,6 +27,12 @@ export interface Signal {
   change: Change;
 }
 
+/** `record`: as it is now, perhaps with a phase that no write tells of. Default: the session is gone or back. */
+export const sessionChange = (id: string, record?: { readonly version: number; readonly phase: string }): Change => ({
+  type: 'session',
+  session: id,
+  ...(record && { version: record.version, phase: record.phase }),
+});
 const changeFields = {
   session: { session: 'string', version: 'number?', phase: 'string?' },
   state: { session: 'string' },

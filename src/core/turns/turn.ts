@@ -1,11 +1,11 @@
 import { randomId } from '../../base/hash.ts';
 import { nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { MessageId } from '../../protocol/ids.ts';
+import { sessionChange } from '../../protocol/signals.ts';
 import type { Message, MessageContent, MessageRole, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
 import type { AnswerUnderWay } from '../answers/answerUnderWay.ts';
-import { sessionChange } from '../signallingStore.ts';
 import { advance, type TurnEvent } from './machine.ts';
 
 /** A turn under way, and the records that it works with. */
