@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { BackgroundWork } from './windows/backgroundWork.ts';
-import type { Sleep } from '../base/sleep.ts';
+import type { Sleep } from '../base/clock.ts';
 import type { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Changes } from './signallingStore.ts';

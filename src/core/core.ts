@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { BackgroundWork } from './windows/backgroundWork.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
-import { systemSleep, type Sleep } from '../base/sleep.ts';
+import { systemSleep, type Sleep } from '../base/clock.ts';
 import type { CoreContext } from './context.ts';
 import { bindOperations, type Operations } from './operations.ts';
 import { signallingStore, type Changes } from './signallingStore.ts';

@@ -1,4 +1,4 @@
-import { retryDelayMs } from '../../base/retryDelay.ts';
+import { retryDelayMs } from '../../base/clock.ts';
 import { isCwmError, toCwmError, type CwmError } from '../../protocol/errors.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';

@@ -10,7 +10,7 @@ import { readEvents, type StreamEvent } from './events.ts';
 import { classifyFailure, failureError } from './failure.ts';
 import { RequestGuard } from './guard.ts';
 import { orAborted } from './orAborted.ts';
-import { maxTries, retryDelayMs } from '../../base/retryDelay.ts';
+import { maxTries, retryDelayMs } from '../../base/clock.ts';
 import { statusError } from './status.ts';
 import type { Sleep, Timeouts, Timer } from './timing.ts';
 

@@ -1,4 +1,4 @@
-export { systemSleep, type Sleep } from '../../base/sleep.ts';
+export { systemSleep, type Sleep } from '../../base/clock.ts';
 
 /** Timers of the client, so that a test can own time. */
 export interface Timer {

@@ -180,12 +180,7 @@ describe('one writer of the phase', () => {
   const schema = 'protocol/schemas/session.ts';
 
   /** They tell it to clients. */
-  const tellers = [
-    'protocol/signals.ts',
-    'protocol/routes/sessions.ts',
-    'core/signallingStore.ts',
-    'core/sessions/turnState.ts',
-  ];
+  const tellers = ['protocol/signals.ts', 'protocol/routes/sessions.ts', 'core/sessions/turnState.ts'];
 
   function writesOf(file: string): string[] {
     const javaScript = stripTypeScriptTypes(readFileSync(path.join(src, file), 'utf8'), { mode: 'strip' });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseEndpoint } from '../../../src/engines/http/address.ts';
 import { failureError } from '../../../src/engines/http/failure.ts';
-import { retryDelayMs } from '../../../src/base/retryDelay.ts';
+import { retryDelayMs } from '../../../src/base/clock.ts';
 import { serverReason } from '../../../src/engines/http/errorWords.ts';
 import { weigh } from '../../../src/engines/vllm/metrics/evidence.ts';
 import { identifyServer, type Asker } from '../../../src/engines/vllm/serverIdentity.ts';
