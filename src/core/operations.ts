@@ -23,7 +23,7 @@ import {
   syncState,
   updateState,
 } from './tracker/operations.ts';
-import { answerChunks } from './answers/answerChunks.ts';
+import { answerChunks } from './turns/answerChunks.ts';
 import { compareBranches, createBranch, deleteBranch, listBranches, rollBack, updateBranch } from './turns/branches.ts';
 import { approveTools, cancelTurn, denyTools } from './turns/decideTools.ts';
 import { continueAnswer } from './turns/continueAnswer.ts';
