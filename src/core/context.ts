@@ -11,7 +11,7 @@ import type { Store } from './ports/store.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { ToolBox } from './ports/tools.ts';
 import type { Conversations } from './turns/conversations.ts';
-import type { PrefillRates } from './answers/prefillRates.ts';
+import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Turn } from './turns/turn.ts';
 import type { Space } from './space/space.ts';
 import type { CheckpointKeeper } from './windows/checkpointKeeper.ts';

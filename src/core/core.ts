@@ -25,7 +25,7 @@ import { Conversations } from './turns/conversations.ts';
 import { CheckpointKeeper } from './windows/checkpointKeeper.ts';
 import type { CheckpointPolicy } from './windows/checkpointPolicy.ts';
 import { Warmings } from './windows/warmings.ts';
-import { PrefillRates } from './answers/prefillRates.ts';
+import { PrefillRates } from './turns/prefillRates.ts';
 
 export interface CoreParts {
   readonly store: Store;

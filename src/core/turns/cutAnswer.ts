@@ -4,7 +4,7 @@ import type { CoreContext } from '../context.ts';
 import type { BegunAnswer, LeftAnswer } from '../ports/answerLog.ts';
 import { withSaid, type AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { isAtRest, isPaused, settled, type TurnEvent } from './machine.ts';
-import { closeCalls } from './toolResults.ts';
+import { closeCalls } from './runCalls.ts';
 import { storeAnswer, type Added } from './storeAnswer.ts';
 import { endFailedTurn, endingEvents, forgetAnswer, type Changed, type Turn } from './turn.ts';
 

@@ -11,9 +11,8 @@ import { recoverTurn } from './cutAnswer.ts';
 import { headOf } from './branchAt.ts';
 import { converse } from './converse.ts';
 import { advance, isPaused } from './machine.ts';
-import { runCalls } from './runCalls.ts';
+import { closeCalls, runCalls } from './runCalls.ts';
 import { samplingOf } from './send.ts';
-import { closeCalls } from './toolResults.ts';
 import { updateRecord } from './turn.ts';
 import { resumeTurn, withTurn } from './turns.ts';
 
