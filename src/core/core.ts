@@ -82,10 +82,19 @@ export function makeCore(parts: CoreParts): Core {
     await createSession(context, { id });
   });
   const ownContext = (): CoreContext => context;
-  const checkpoints = new CheckpointKeeper(ownContext, parts.checkpoints ?? {}, (error) =>
-    onFailure(error, 'a checkpoint could not be made'),
+  const collector = new Collector(space, clock, (error) => onFailure(error, 'the KV budget could not be enforced'));
+  const onKvWritten = (): void => collector.collectSoon();
+  const checkpoints = new CheckpointKeeper(
+    ownContext,
+    parts.checkpoints ?? {},
+    (error) => onFailure(error, 'a checkpoint could not be made'),
+    onKvWritten,
   );
-  const warmings = new Warmings(ownContext, (error) => onFailure(error, "a session's KV could not be brought back"));
+  const warmings = new Warmings(
+    ownContext,
+    (error) => onFailure(error, "a session's KV could not be brought back"),
+    onKvWritten,
+  );
   const context: CoreContext = {
     store,
     engines,
@@ -108,13 +117,12 @@ export function makeCore(parts: CoreParts): Core {
     turns: new KeyedQueue<SessionId>(),
     kvRecords: new KeyedQueue<LineageId>(),
   };
-  const collector = new Collector(space, clock, (error) => onFailure(error, 'the KV budget could not be enforced'));
   const autoSync = new AutoSync(trackers, peers, parts.stateSync ?? { folder: '', intervalMs: 0 }, (error) =>
     onFailure(error, 'a state could not be synchronised'),
   );
   return {
     ...bindOperations(context, (session) => {
-      collector.collectSoon();
+      onKvWritten();
       if (session !== undefined) checkpoints.afterTurn(session);
     }),
     recover() {

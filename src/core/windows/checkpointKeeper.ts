@@ -32,6 +32,7 @@ const not = (why: string): Kept => ({ receipt: null, why });
 export class CheckpointKeeper {
   readonly #core: () => CoreContext;
   readonly #onFailure: (error: unknown) => void;
+  readonly #onKvWritten: () => void;
   #policy: CheckpointPolicy;
   #isClosed = false;
   /** The one whose turn was last comes last. */
@@ -42,9 +43,16 @@ export class CheckpointKeeper {
   readonly #costs = new Map<string, { readonly ms: number; readonly tokens: number }>();
   readonly #running = new Set<Promise<unknown>>();
 
-  constructor(core: () => CoreContext, policy: Partial<CheckpointPolicy>, onFailure: (error: unknown) => void) {
+  /** @param onKvWritten called after each attempt that may have made an engine write KV. */
+  constructor(
+    core: () => CoreContext,
+    policy: Partial<CheckpointPolicy>,
+    onFailure: (error: unknown) => void,
+    onKvWritten: () => void,
+  ) {
     this.#core = core;
     this.#policy = { ...defaultCheckpointPolicy, ...policy };
+    this.#onKvWritten = onKvWritten;
     this.#onFailure = onFailure;
   }
 
@@ -156,7 +164,7 @@ export class CheckpointKeeper {
     }
     const why = await this.#whyNotWorth(session, signal);
     if (why !== null) return not(why);
-    const receipt = await makeCheckpoint(core, id, signal);
+    const receipt = await makeCheckpoint(core, id, signal).finally(() => this.#onKvWritten());
     if (!receipt) return not('There is nothing to make a checkpoint of.');
     this.#made(id);
     this.#costs.set(session.engine, { ms: receipt.ms, tokens: receipt.tokens });
@@ -189,10 +197,16 @@ export class CheckpointKeeper {
   async #makeIfLarge(id: SessionId): Promise<void> {
     const { store } = this.#core();
     const session = await store.sessions.get(id).catch(() => null);
-    if (!session) return;
+    if (!session) return this.#forget(id);
     this.#holders.set(session.engine, id);
     if (!hasCheckpointable(session) || !this.#weigh(session, true).triggered) return;
     await this.keep(id);
+  }
+
+  /** The operation named a session that is not there. */
+  #forget(id: SessionId): void {
+    clearTimeout(this.#turned.get(id)?.timer);
+    this.#turned.delete(id);
   }
 
   #weigh(session: Session, isChanged: boolean) {

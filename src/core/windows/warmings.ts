@@ -49,6 +49,7 @@ const idle = (why: string): Warming => ({
 export class Warmings {
   readonly #core: () => CoreContext;
   readonly #onFailure: (error: unknown) => void;
+  readonly #onKvWritten: () => void;
   readonly #last = new Map<SessionId, Warming>();
   /** How many clients opened a session whose KV is being brought back. */
   readonly #openers = new Map<SessionId, number>();
@@ -56,7 +57,9 @@ export class Warmings {
   readonly #loads = new Map<string, { readonly bytes: number; readonly ms: number }>();
   readonly #running = new Set<Promise<unknown>>();
 
-  constructor(core: () => CoreContext, onFailure: (error: unknown) => void) {
+  /** @param onKvWritten called after each attempt that may have made an engine write KV. */
+  constructor(core: () => CoreContext, onFailure: (error: unknown) => void, onKvWritten: () => void) {
+    this.#onKvWritten = onKvWritten;
     this.#core = core;
     this.#onFailure = onFailure;
   }
@@ -121,6 +124,8 @@ export class Warmings {
     if (!session.tokens) return idle('It has no context yet.');
     if (!saved) return idle('None of its KV was saved.');
     const { manifest, kv } = saved;
+    if (session.lifecycle !== 'frozen' && manifest.engine !== session.engine)
+      return idle('Its KV was saved by another model server.');
     const { count: tokens } = manifest.tokens;
     const computeMs = this.#core().prefill.expectedMs(manifest.engine, tokens) ?? saved.computeMs;
     const load = this.#loads.get(manifest.engine);
@@ -160,6 +165,8 @@ export class Warmings {
       const isStopped = isCwmError(failure, 'Cancelled');
       if (!isStopped) this.#onFailure(error);
       this.#tell(id, opening, { ...planned, state: isStopped ? 'stopped' : 'failed', why: failure.message });
+    } finally {
+      this.#onKvWritten();
     }
   }
 

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CwmError } from '../../../src/protocol/errors.ts';
+import { collect } from '../../../src/core/space/collect.ts';
+import { defaultLimits } from '../../../src/core/space/limits.ts';
+import { makeSpace } from '../../../src/core/space/space.ts';
 import type { CheckpointPolicy } from '../../../src/core/windows/checkpointPolicy.ts';
 import { coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
-import { sessionId } from '../../store/builders.ts';
+import { sessionId, windowName } from '../../store/builders.ts';
 
 const s = sessionId('s');
 const minute = 60_000;
@@ -201,6 +204,39 @@ describe('what a checkpoint takes', () => {
     const second = (await fixture.cwm.closeProject({ project: 'file:///a' })).receipt;
     expect(second?.kvBytesWritten).toBeGreaterThan(0);
     expect(second?.kvBytesWritten).toBe((second?.kvBytes ?? 0) - (first?.kvBytes ?? 0));
+  });
+});
+
+describe('the budget of KV', () => {
+  it('holds for checkpoints too, and theirs go before those of windows', async () => {
+    const fixture = await coreFixture({ kvBudgetBytes: 1_000_000, graceMs: 0 }, undefined, (own) => ({
+      ...own,
+      checkpoints: { enabled: true },
+    }));
+    const { cwm, store, engine } = fixture;
+    await talkedIn(fixture, 'w', 'file:///w');
+    await cwm.freeze({ session: 'w', window: 'kept' }, never());
+    await talkedIn(fixture, 's', 'file:///a');
+    await cwm.closeProject({ project: 'file:///a' });
+    await cwm.settled();
+    const window = (await store.windows.loadKv(windowName('kept'))).kvBytes ?? 0;
+    const checkpoint = (await store.checkpoints.get(s))?.kv.kvBytes ?? 0;
+    expect(window).toBeGreaterThan(0);
+    expect(checkpoint).toBeGreaterThan(0);
+    const blocks = engine.blockCache();
+    const space = makeSpace(store, blocks, fixture.clock, {
+      ...defaultLimits,
+      kvBudgetBytes: Math.ceil((window + checkpoint / 2) / 0.95),
+      graceMs: 0,
+    });
+    await collect(space, fixture.clock, never());
+    const left = new Set((await blocks.list(never())).map(({ hash }) => hash));
+    const kv = await store.windows.loadKv(windowName('kept'));
+    expect(kv.blocks.filter(({ hash }) => !left.has(hash))).toEqual([]);
+    const ofCheckpoint = (await store.checkpoints.get(s))?.kv.blocks ?? [];
+    const gone = ofCheckpoint.map(({ hash }) => !left.has(hash));
+    expect(gone.at(-1)).toBe(true);
+    expect(gone[0]).toBe(false);
   });
 });
 
