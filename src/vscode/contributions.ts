@@ -324,6 +324,8 @@ export type SettingId = keyof SettingTypes & keyof typeof settings;
 export const documentScheme = 'cwm';
 /** Language of receipts, highlighted by `syntaxes/cwm-receipt.tmLanguage.json`. */
 export const receiptLanguageId = 'cwm-receipt';
+/** Language of conversations in one file, highlighted by `syntaxes/cwindow.tmLanguage.json`. */
+export const cwindowLanguageId = 'cwindow';
 
 /** Where the secret storage has the API key of an engine's server: the model and the folders behind the `#` do not change it. */
 export const apiKeySecret = (engine: string): string => `cwm.apiKey:${engine.replace(/#.*$/su, '')}`;

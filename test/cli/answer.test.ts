@@ -20,8 +20,8 @@ const answer: SendResult = {
   notes: [],
 };
 
-/** What a person sees of a turn. @param came the pieces that were streamed before it ended. */
-async function seen(came: readonly string[], ending: SendResult | CwmError) {
+/** What a person sees of a turn. @param came the pieces that were streamed before it ended. @param signal that of a chat. */
+async function seen(came: readonly string[], ending: SendResult | CwmError, signal?: AbortSignal) {
   const terminal = new FakeTerminal();
   const call = async (
     _route: string,
@@ -33,10 +33,8 @@ async function seen(came: readonly string[], ending: SendResult | CwmError) {
     if (ending instanceof CwmError) throw ending;
     return ending;
   };
-  const failure = await streamAnswer({ terminal, json: false, call } as unknown as Run, 'send', {
-    session: sessionId('s'),
-    text: 'Why?',
-  }).then(
+  const run = { terminal, json: false, call } as unknown as Run;
+  const failure = await streamAnswer(run, 'send', { session: sessionId('s'), text: 'Why?' }, signal).then(
     () => null,
     (error: unknown) => error,
   );
@@ -71,6 +69,9 @@ describe('an answer at the command line', () => {
     expect(stderr).toContain('[write {"path":"a"} (it is dangerous) call c1]');
     expect(stderr).toContain('["cwm session approve s" or "cwm session deny s" continues the turn]');
     expect(stderr).not.toContain('push');
+    const chat = await seen([], { ...answer, pendingTools: { calls } as never }, new AbortController().signal);
+    expect(chat.stderr).toContain('[/approve or /deny continues the turn]');
+    expect(chat.stderr).not.toContain('cwm session');
     expect((await seen([], { ...answer, pendingTools: { calls: [calls[1]] } as never })).stderr).not.toContain(
       'approve',
     );

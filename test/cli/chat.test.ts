@@ -87,6 +87,18 @@ describe('cwm chat', () => {
     expect(code).toBe(0);
   });
 
+  it('decides on tool calls: none waits here, and both say so; what /approve takes is said', async () => {
+    const backend = await start();
+    await backend.client.call('createSession', { id: 's' });
+    const lines = ['/approve', '/approve session', '/deny too risky', '/approve all', '/help'];
+    const { code, stderr } = await chat(backend, ['s'], lines);
+    expect(stderr.match(/\(CWM-\d+\)/g)).toHaveLength(3);
+    expect(stderr).toContain('Type "/approve" or "/approve session".');
+    expect(stderr).toContain('/deny REASON   refuse');
+    expect(await messagesOf(backend, 's')).toEqual([]);
+    expect(code).toBe(0);
+  });
+
   it('gives another answer on a branch, and makes a checkpoint', async () => {
     const backend = await start();
     await backend.client.call('createSession', { id: 's' });

@@ -40,3 +40,22 @@ describe('the grammar of receipts', () => {
     expect(unknown).toEqual([receipt.summary, verdictWords.proven.meaning]);
   });
 });
+
+describe('the grammar of conversations in one file', () => {
+  const { repository, patterns } = JSON.parse(
+    readFileSync(new URL('../../syntaxes/cwindow.tmLanguage.json', import.meta.url), 'utf8'),
+  ) as typeof grammar;
+  const rules = patterns.map(({ include }) => repository[include.slice(1)] as Rule);
+
+  test('marks who speaks, what is said, and what nobody reads', () => {
+    const first = (line: string): string => {
+      const found = rules.find((rule) => matcher(rule).test(line));
+      return Object.entries(repository).find(([, rule]) => rule === found)?.[0] ?? '';
+    };
+    expect(first('"role": "user",')).toBe('role');
+    expect(first('"text": "A \\"word\\".",')).toBe('said');
+    expect(first('"ids": "1 2 3",')).toBe('ids');
+    expect(first(`"sha256": "${'0a'.repeat(32)}"`)).toBe('checksum');
+    expect(first('"createdAt": null')).toBe('key');
+  });
+});

@@ -9,6 +9,7 @@ import {
   commandInputs,
   commandTitles,
   contextKeys,
+  cwindowLanguageId,
   receiptLanguageId,
   sessionsViewId,
   settings,
@@ -210,8 +211,9 @@ describe('package.json and the code', () => {
     expect(manifest.version).toBe(productVersion);
   });
 
-  test('the grammar belongs to the language of receipts', () => {
-    expect(contributes.languages.map(({ id }) => id)).toContain(receiptLanguageId);
-    expect(contributes.grammars.map(({ language }) => language)).toEqual([receiptLanguageId]);
+  test('receipts and conversations in one file have a language and a grammar', () => {
+    const ours = [receiptLanguageId, cwindowLanguageId];
+    expect(contributes.languages.map(({ id }) => id)).toEqual(expect.arrayContaining(ours));
+    expect(contributes.grammars.map(({ language }) => language)).toEqual(ours);
   });
 });

@@ -20,7 +20,7 @@ describe('the VSIX', () => {
       /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/[\w-]+\.(js|css|wasm)|dist\/node_modules\/(node-llama-cpp|@node-llama-cpp\/[\w-]+)\/.+|media\/(icon\.png|activity\.svg|walkthrough\/\w+\.svg)|syntaxes\/[\w.-]+\.json|docs\/.+)$/;
     expect(files.filter((file) => !wanted.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['package.json', 'media/icon.png', 'media/activity.svg']));
-    expect(files.filter((file) => file.startsWith('syntaxes/'))).toHaveLength(2);
+    expect(files.filter((file) => file.startsWith('syntaxes/'))).toHaveLength(4);
   });
 });
 

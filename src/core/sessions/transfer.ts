@@ -1,3 +1,4 @@
+import { nullOn } from '../../protocol/errors.ts';
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { parseDescription, parseSessionId, type MessageId, type PromptId } from '../../protocol/ids.ts';
@@ -7,7 +8,7 @@ import { openAiMessages } from '../ports/openAiMessages.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
 import { titleAfter } from '../title.ts';
-import { writeCwindow } from './formats/cwindow.ts';
+import { type SeenTokens, writeCwindow } from './formats/cwindow.ts';
 import { readConversation } from './formats/readConversation.ts';
 import type { Said } from './formats/said.ts';
 import { createSession } from './sessions.ts';
@@ -53,9 +54,17 @@ export async function exportConversation(
   const session = await requireSession(core, parseSessionId(input.session));
   const messages = await core.store.messages.load(session.id, await activeMessageIds(core, session));
   const system = systemPromptOf(session);
-  if (input.format === 'cwindow') return { content: writeCwindow(session, system, messages) };
+  if (input.format === 'cwindow')
+    return { content: writeCwindow(session, system, messages, await seenTokens(core, session)) };
   const rendered = openAiMessages(renderConversation(system, messages));
   return { content: `${JSON.stringify({ title: session.title, messages: rendered }, null, 2)}\n` };
+}
+
+/** Null where the model server gave none, or they are damaged: the text is whole without them. */
+async function seenTokens(core: CoreContext, { id, tokens }: Session): Promise<SeenTokens | null> {
+  if (!tokens || tokens.source === 'none') return null;
+  const ids = await nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
+  return ids && { count: tokens.count, source: tokens.source, ids };
 }
 
 function chained(said: readonly Said[], now: string): Message[] {

@@ -27,7 +27,7 @@ function register(app: App, id: CommandId): Disposable {
 function commandInput(given: unknown, selection: unknown): unknown {
   if (!(given instanceof Uri)) return given ?? {};
   const uris = Array.isArray(selection) ? selection.filter((one) => one instanceof Uri) : [];
-  return { paths: (uris.length === 0 ? [given] : uris).map((uri) => uri.fsPath) };
+  return { path: given.fsPath, paths: (uris.length === 0 ? [given] : uris).map((uri) => uri.fsPath) };
 }
 
 /** The commands are loaded with the first one that runs: VS Code waits for the rest at every start. */

@@ -223,6 +223,11 @@ describe('a cwindow file', () => {
   });
 });
 
+interface CwindowFile {
+  readonly tokens: { readonly ids: string };
+  readonly messages: readonly { readonly id: string }[];
+}
+
 describe('a session becomes a file', () => {
   test('cwindow: imported elsewhere it says the same, under the same title', async () => {
     const fixture = await coreFixture();
@@ -240,8 +245,44 @@ describe('a session becomes a file', () => {
     const fixture = await coreFixture();
     await talkedSession(fixture);
     const { content } = await fixture.cwm.exportConversation({ session: 's', format: 'cwindow' });
-    const { result } = await imported(content.replaceAll('Please explain', 'Never explain'));
+    const { result } = await imported(content.replaceAll('"text": "Please explain', '"text": "Never explain'));
     expect(result.notes).toEqual(['Message 1 was changed since the export.']);
+  });
+
+  test.each([
+    ['its title', (file: CwindowFile) => ({ ...file, title: 'Another' }), 'The title, the description'],
+    ['its system prompt', (file: CwindowFile) => ({ ...file, system: 'Obey me.' }), 'The title, the description'],
+    [
+      'a message that is gone',
+      (file: CwindowFile) => ({ ...file, messages: file.messages.slice(1) }),
+      'Messages were added',
+    ],
+    ['the order', (file: CwindowFile) => ({ ...file, messages: file.messages.toReversed() }), 'Messages were added'],
+    [
+      'its token ids',
+      (file: CwindowFile) => ({ ...file, tokens: { ...file.tokens, ids: `${file.tokens.ids} 1` } }),
+      'The token ids were changed',
+    ],
+  ])('cwindow: what was changed is named, not only messages: %s', async (_, change, note) => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture);
+    const { content } = await fixture.cwm.exportConversation({ session: 's', format: 'cwindow' });
+    const { result } = await imported(JSON.stringify(change(JSON.parse(content) as CwindowFile)));
+    expect(result.notes).toHaveLength(1);
+    expect(result.notes[0]).toContain(note);
+  });
+
+  test('cwindow: it has the ids of its messages and the token ids that the model server saw, and none of them comes in', async () => {
+    const fixture = await coreFixture();
+    await talkedSession(fixture);
+    const { content } = await fixture.cwm.exportConversation({ session: 's', format: 'cwindow' });
+    const file = JSON.parse(content) as CwindowFile;
+    const session = await fixture.cwm.getSession({ session: 's' });
+    expect(file.tokens.ids.split(' ')).toHaveLength(session.tokens?.count ?? 0);
+    const { items } = await fixture.cwm.listMessages({ session: 's' });
+    expect(file.messages.map(({ id }) => id)).toEqual(items.map(({ id }) => id));
+    // The model server of the importer computes the text: ids from elsewhere are a prompt that nobody can read.
+    expect((await imported(content)).result.session.tokens).toBeNull();
   });
 
   test('calls of tools and their results are in it, and become text again', async () => {

@@ -42,7 +42,8 @@ export async function streamAnswer<Name extends AnsweringRoute>(
     if (run.json) return run.print(answer, ({ text }) => text);
     if (!hasStreamed) write(answer.text);
     endLine();
-    run.terminal.err(`${evidence(answer)}\n`);
+    // Only a conversation in the terminal gives its own signal.
+    run.terminal.err(`${evidence(answer, signal !== undefined)}\n`);
   } catch (error) {
     endLine();
     if (hasStreamed && signal === undefined && isCwmError(error, 'Cancelled')) run.terminal.err(stopped(input.session));
@@ -56,16 +57,19 @@ const stopped = (session: string): string =>
   `[What came of the answer is stored: "cwm continue ${session}" asks for the rest.]\n`;
 
 /** What the user must decide on, and how. */
-function waiting({ session, pendingTools }: SendResult): string[] {
+function waiting({ session, pendingTools }: SendResult, inChat: boolean): string[] {
   const calls = pendingTools?.calls.filter(({ why, decision }) => why !== undefined && decision === undefined) ?? [];
   if (calls.length === 0) return [];
   const shown = calls.map(
     ({ id, name, arguments: given, why }) => `${readableLine(`${name} ${given}`)} (${why}) call ${id}`,
   );
-  return [...shown, `"cwm session approve ${session}" or "cwm session deny ${session}" continues the turn`];
+  const how = inChat
+    ? '/approve or /deny continues the turn'
+    : `"cwm session approve ${session}" or "cwm session deny ${session}" continues the turn`;
+  return [...shown, how];
 }
 
-function evidence(result: SendResult): string {
+function evidence(result: SendResult, inChat: boolean): string {
   const { promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
   const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatDuration(timeToFirstTokenMs)}`;
@@ -77,7 +81,7 @@ function evidence(result: SendResult): string {
       : [
           `continued from the token ids; to render the conversation again would compute ${formatTokens(rerenderTokens)}`,
         ];
-  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes, ...waiting(result)]
+  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes, ...waiting(result, inChat)]
     .map((said) => `[${said}]`)
     .join('\n');
 }

@@ -6,6 +6,7 @@ import { projectUriOfFolder } from '../../../client/projectUri.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import { plural } from '../../../words/amounts.ts';
+import { waitingCalls } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { exitCodes, reportFailure } from '../../failure.ts';
 import { receiptText } from '../../receiptText.ts';
@@ -40,12 +41,14 @@ async function sessionOfFolder(run: Run): Promise<Session> {
   return created;
 }
 
-function introduction({ id, title, tokens, branches, activeBranch, draft }: Session): string {
+function introduction({ id, title, tokens, branches, activeBranch, draft, pendingTools }: Session): string {
   const messages = branches[activeBranch]?.length ?? 0;
   const name = title === id ? `Session ${id}` : `${readableLine(title)} (session ${id})`;
   const size = messages === 0 ? 'empty' : `${plural(messages, 'message')}, ${formatTokens(tokens?.count ?? 0)}`;
   const unsent = draft === null ? '' : `\nA message got no answer: ${readableLine(draft)}`;
-  return `${name}: ${size}. Type /help for what else can be done here.${unsent}`;
+  const calls = waitingCalls(pendingTools);
+  const waiting = calls.length === 0 ? '' : `\nTool calls wait for you (/approve or /deny):\n${calls.join('\n')}`;
+  return `${name}: ${size}. Type /help for what else can be done here.${unsent}${waiting}`;
 }
 
 /** @returns the exit code. */
@@ -98,6 +101,8 @@ async function readMessage(prompter: Prompter): Promise<string | null> {
 
 const help = `/again         another answer to the last message, on a branch of its own
 /continue      continue the last answer, which was cut
+/approve       allow the tool calls that wait; "/approve session" does not ask for these tools again
+/deny REASON   refuse the tool calls that wait; the model gets the reason, which may be left out
 /freeze NAME   store the context window under a name; the session stays open
 /exit          end (also Ctrl-D)
 A line that ends with \\ continues on the next one. Ctrl-C stops an answer.
@@ -112,6 +117,14 @@ async function answer(run: Run, session: string, line: string, signal: AbortSign
       return await streamAnswer(run, 'regenerate', { session, ...run.onEngine }, signal);
     case '/continue':
       return await streamAnswer(run, 'continueAnswer', { session, ...run.onEngine }, signal);
+    case '/approve':
+      if (rest.length > 0 && rest.join(' ') !== 'session')
+        return run.terminal.err('Type "/approve" or "/approve session".\n');
+      return await streamAnswer(run, 'approveTools', { session, forSession: rest.length > 0, ...run.onEngine }, signal);
+    case '/deny': {
+      const reason = line.slice(command.length).trim();
+      return await streamAnswer(run, 'denyTools', { session, ...(reason && { reason }), ...run.onEngine }, signal);
+    }
     case '/freeze': {
       const input = { session, window: rest.join(' '), checkpoint: true, ...run.onEngine };
       return run.print(await run.call('freeze', input, 'Making a checkpoint', { signal }), receiptText);

@@ -1,38 +1,61 @@
 import { sha256Hex } from '../../../base/hash.ts';
-import type { Message, Session } from '../../../protocol/schemas/session.ts';
+import type { ContextTokens, Message, Session } from '../../../protocol/schemas/session.ts';
 import { toolCall, toolResult } from './contentParts.ts';
-import { arrayOf, createdAtOf, nameOf, objectOf, type ReadConversation, Transcript } from './said.ts';
+import { arrayOf, createdAtOf, type JsonObject, nameOf, objectOf, type ReadConversation, Transcript } from './said.ts';
 
 const formatName = 'cwindow';
 const formatVersion = 1;
 
+/** What the model server saw last of the conversation. */
+export interface SeenTokens extends Pick<ContextTokens, 'count' | 'source'> {
+  readonly ids: readonly number[];
+}
+
 /**
- * A conversation in one file that a person can read. It has no KV and no token ids, since its reader could not see what they stand for: the
- * model server computes the text. Each message has a checksum, which shows what was changed since.
+ * A conversation in one file that a person can read: a manifest, the messages, and the token ids that the model server saw of them. It has no
+ * KV, since its reader could not see what that stands for. Each part has a checksum, so that a reader is told what was changed since.
+ *
+ * @param seen null where no ids are known.
  */
-export function writeCwindow(session: Session, system: string | null, messages: readonly Message[]): string {
+export function writeCwindow(
+  session: Session,
+  system: string | null,
+  messages: readonly Message[],
+  seen: SeenTokens | null,
+): string {
   const { title, description, tags, model } = session;
-  const file = {
+  const head = {
     format: formatName,
     version: formatVersion,
     title,
     ...(description !== undefined && { description }),
     ...(tags && { tags }),
+    session: session.id,
+    branch: session.activeBranch,
     model: model && { id: model.id, fingerprint: model.fingerprint },
     system,
-    messages: messages.map(({ role, content, createdAt }) => {
-      const reasoning = 'reasoning' in content ? content.reasoning : undefined;
-      const said = {
-        role,
-        ...(content.type === 'context' ? { files: content.files } : { text: content.text }),
-        ...(reasoning !== undefined && { reasoning }),
-        ...(content.type === 'tool-calls' && { calls: content.calls }),
-        ...(content.type === 'text' && content.media && { media: content.media }),
-      };
-      return { ...said, createdAt, sha256: checksum(said) };
-    }),
+  };
+  const said = messages.map(fileMessage);
+  const tokens = seen && { count: seen.count, source: seen.source, ids: seen.ids.join(' ') };
+  const file = {
+    ...head,
+    ...(tokens && { tokens: { ...tokens, sha256: sha256Hex(tokens.ids) } }),
+    messages: said,
+    checksums: { head: headChecksum(head), messages: orderChecksum(said) },
   };
   return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+function fileMessage({ id, role, content, createdAt }: Message): JsonObject {
+  const reasoning = 'reasoning' in content ? content.reasoning : undefined;
+  const said = {
+    role,
+    ...(content.type === 'context' ? { files: content.files } : { text: content.text }),
+    ...(reasoning !== undefined && { reasoning }),
+    ...(content.type === 'tool-calls' && { calls: content.calls }),
+    ...(content.type === 'text' && content.media && { media: content.media }),
+  };
+  return { id, ...said, createdAt, sha256: checksum(said) };
 }
 
 export function readCwindow([document, ...others]: readonly unknown[]): ReadConversation | null {
@@ -44,12 +67,12 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
     transcript.say(
       `The file is written in version ${String(version)} of the format, which this program does not know.`,
     );
+  nameChanges(file, transcript);
   if (typeof system === 'string') transcript.addSystem(system);
-  for (const [at, message] of (arrayOf(file['messages']) ?? []).entries()) {
-    const { sha256, createdAt, ...said } = objectOf(message) ?? {};
+  for (const message of messagesOf(file)) {
+    const { createdAt, ...said } = objectOf(message) ?? {};
     const { role, files, reasoning, calls, media } = said;
     const text = typeof said['text'] === 'string' ? said['text'] : null;
-    if (sha256 !== checksum(said)) transcript.say(`Message ${at + 1} was changed since the export.`);
     if (role === 'tool') {
       transcript.add({ role: 'user', text: toolResult(text ?? '', transcript), ...createdAtOf(createdAt) });
       continue;
@@ -77,6 +100,33 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
   return transcript.conversation(file['title']);
 }
 
+const messagesOf = (file: JsonObject): readonly unknown[] => arrayOf(file['messages']) ?? [];
+
+/** Says which parts are not those that were exported. The token ids are only compared: what they stand for, nobody could see. */
+function nameChanges(file: JsonObject, transcript: Transcript): void {
+  const messages = messagesOf(file).map((message) => objectOf(message) ?? {});
+  for (const [at, message] of messages.entries())
+    if (message['sha256'] !== checksum(message)) transcript.say(`Message ${at + 1} was changed since the export.`);
+  // The first files had no other checksums.
+  const sums = objectOf(file['checksums']);
+  if (sums && sums['head'] !== headChecksum(file))
+    transcript.say(
+      'The title, the description, the tags, the model or the system prompt were changed since the export.',
+    );
+  if (sums && sums['messages'] !== orderChecksum(messages))
+    transcript.say('Messages were added, removed or moved since the export.');
+  const tokens = objectOf(file['tokens']);
+  if (tokens && tokens['sha256'] !== sha256Hex(nameOf(tokens['ids'])))
+    transcript.say('The token ids were changed since the export.');
+}
+
 /** Over the fields that the model sees, in the order in which they are written. */
-const checksum = ({ role, text, files, reasoning, calls, media }: Readonly<Record<string, unknown>>): string =>
+const checksum = ({ role, text, files, reasoning, calls, media }: JsonObject): string =>
   sha256Hex(JSON.stringify([role, text, files, reasoning, calls, media]));
+
+const headChecksum = ({ title, description, tags, session, branch, model, system }: JsonObject): string =>
+  sha256Hex(JSON.stringify([title, description, tags, session, branch, model, system]));
+
+/** Over the messages' own checksums as they are written, so that a message that was changed is named once. */
+const orderChecksum = (messages: readonly JsonObject[]): string =>
+  sha256Hex(JSON.stringify(messages.map(({ id, sha256 }) => [id, sha256])));
