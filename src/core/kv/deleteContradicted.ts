@@ -2,6 +2,7 @@ import type { LineageId } from '../../protocol/ids.ts';
 import { checkBlocks } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { BlockLocation, Engine } from '../ports/engine.ts';
+import type { DeletedBlock } from './damageInMemory.ts';
 
 /** In a long conversation with a checkpoint after each turn, the newest windows record every block that can be compared. */
 const newestWindows = 8;
@@ -10,15 +11,19 @@ const newestWindows = 8;
  * Deletes block files that differ from the record of every window of the lineage, so that the engine writes them again. A freeze that
  * accepted them would vouch for damage, and earlier windows would take the damage for KV that was computed again.
  *
- * @returns the number of deleted files.
+ * @returns the deleted ones, as they were recorded.
  */
 export async function deleteContradicted(
   { store }: Pick<CoreContext, 'store'>,
   engine: Engine,
-  { lineage, located }: { readonly lineage: LineageId; readonly located: BlockLocation },
+  {
+    lineage,
+    located,
+    tokens,
+  }: { readonly lineage: LineageId; readonly located: BlockLocation; readonly tokens: number },
   signal: AbortSignal,
-): Promise<number> {
-  if (!located.reachable) return 0;
+): Promise<DeletedBlock[]> {
+  if (!located.reachable) return [];
   const present = located.blocks.filter(({ stat }) => stat !== null).map(({ hash }) => hash);
   const known = await store.blocks.recordsOfLineage(lineage, present, newestWindows);
   const newest = [...known.values()].flatMap(([record]) => record ?? []);
@@ -29,5 +34,10 @@ export async function deleteContradicted(
   const options = { readAll: false, checksumsOfOthers };
   const { damaged } = await checkBlocks(engine, located.blocks, newest, options, signal);
   if (damaged.length > 0) await engine.forget({ hashes: damaged, handle: null }, signal);
-  return damaged.length;
+  const recorded = await checksumsOfOthers(damaged);
+  return damaged.map((hash) => ({
+    hash,
+    firstToken: located.blocks.findIndex((block) => block.hash === hash) * Math.floor(tokens / located.blocks.length),
+    checksums: recorded.get(hash) ?? [],
+  }));
 }

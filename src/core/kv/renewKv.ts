@@ -3,6 +3,7 @@ import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
 import { saltOf } from '../ports/lineages.ts';
 import type { Lineage } from '../ports/lineages.ts';
+import { hasDamageInMemory } from './damageInMemory.ts';
 import type { RecordPlan } from './judge.ts';
 import { seal } from './seal.ts';
 import { hashesOf } from '../space/blocksInUse.ts';
@@ -45,16 +46,22 @@ export interface RenewRequest {
   readonly plan: RecordPlan;
   /** The blocks whose files are known to be whole, which need not be read again. */
   readonly known: readonly BlockRecord[];
+  /** Blocks whose files were damaged and are deleted. */
+  readonly damaged: readonly string[];
   /** Of the frozen context, from its beginning on. */
   readonly reusedTokens: number;
 }
 
-/** Seals a window's context and records its KV again, so that the next thaw is compared with KV that exists. */
+/**
+ * Seals a window's context and records its KV again, so that the next thaw is compared with KV that exists.
+ *
+ * @returns null where the engine still had a damaged file in memory.
+ */
 export async function renewKv(
   { engine, description, record, ids, kv, progress, hold }: FrozenContext,
-  { lineage, plan, known, reusedTokens }: RenewRequest,
+  { lineage, plan, known, damaged, reusedTokens }: RenewRequest,
   signal: AbortSignal,
-): Promise<KvRenewal> {
+): Promise<KvRenewal | null> {
   const isOfThisGeneration = lineage.generation === kv.saltGeneration;
   const sealed = await seal(
     {
@@ -69,6 +76,11 @@ export async function renewKv(
     },
     signal,
   );
+  const tokensInFile = Math.floor(ids.length / Math.max(1, kv.blocks.length));
+  const deleted = kv.blocks.flatMap(({ hash, checksum }, index) =>
+    damaged.includes(hash) ? [{ hash, firstToken: index * tokensInFile, checksums: [checksum] }] : [],
+  );
+  if (hasDamageInMemory(deleted, sealed.kv.blocks, reusedTokens)) return null;
   const { canary, canaryTokens } = plan.canary === 'frozen' ? kv : sealed.kv;
   const stillReused = kv.prefixCanaries.filter(({ tokens }) => isOfThisGeneration && tokens - 1 <= reusedTokens);
   const isExact = {

@@ -21,6 +21,8 @@ export interface Sealed {
   readonly kv: KvRecord;
   /** The last of the canary requests: served from cache, if the engine caches at all. */
   readonly measured: Measurement;
+  /** Of the request that made the engine store the context, the first of the seal; null: not known. */
+  readonly reusedAtFirst: number | null;
   /** The largest difference between two of the canaries, in nats; null without canaries. */
   readonly canaryNoise: number | null;
   /** Full blocks of the context whose file did not appear. */
@@ -113,6 +115,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       blocks,
     },
     measured,
+    reusedAtFirst: persisted.reuse.cachedTokens,
     canaryNoise: steady ? noise : null,
     blocksMissing,
     blocksUnreachable: after.reachable ? null : after.why,

@@ -38,6 +38,7 @@ export async function sealText(
   return {
     kv: emptyKv(saltGeneration, description),
     measured: { reuse: noEvidence(0), canary: null },
+    reusedAtFirst: null,
     canaryNoise: null,
     blocksMissing: 0,
     blocksUnreachable: why,

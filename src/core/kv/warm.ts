@@ -30,16 +30,32 @@ export interface Warmed {
  * the KV that exists now. Only KV and its record change; an abort leaves the text untouched.
  */
 export async function warm(core: CoreContext, request: FrozenContext, signal: AbortSignal): Promise<Warmed> {
-  const { kv } = request;
   const frozenLineage = await lineageOf(core, request);
   const inspection = await inspectKv(core, request, frozenLineage, signal);
-  const judgement = judge(kv, inspection);
+  const judgement = judge(request.kv, inspection);
+  const warmed = await carryOut(core, request, { judgement, inspection, frozenLineage }, signal);
+  if (warmed) return warmed;
+  // The engine had loaded a damaged file before it was deleted, and has written it again.
+  const damaged = { ...inspection, verdict: 'damaged', content: 'disagreed' } as const;
+  const giveUp = { judgement: { kind: 'give-up', why: 'damaged' }, inspection: damaged, frozenLineage } as const;
+  return (await carryOut(core, request, giveUp, signal)) as Warmed;
+}
+
+/** @returns null where KV that was to be recorded again turned out to be other than the frozen one: it must be given up. */
+async function carryOut(
+  core: CoreContext,
+  request: FrozenContext,
+  { judgement, inspection, frozenLineage }: Pick<Judged, 'judgement' | 'inspection' | 'frozenLineage'>,
+  signal: AbortSignal,
+): Promise<Warmed | null> {
+  const { kv } = request;
   const { check, canary, restored, foundLate } = inspection;
 
   const rebuilt =
     judgement.kind === 'give-up' ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
   const rebuild = rebuilt ? rebuildOf(kv, rebuilt.measured) : 'as-frozen';
   const renewal = await renewAs(request, { judgement, inspection, rebuilt, rebuild, frozenLineage }, signal);
+  if (!renewal) return null;
   const finding = findingOf(judgement, rebuild, () => isRounded(request, inspection, renewal.kv));
   const told =
     finding === 'rounding' && canary?.result === 'disagreed'
@@ -77,18 +93,18 @@ async function renewAs(
   request: FrozenContext,
   { judgement, inspection, rebuilt, rebuild, frozenLineage }: Judged,
   signal: AbortSignal,
-): Promise<KvRenewal> {
+): Promise<KvRenewal | null> {
   const { check, measured } = inspection;
   if (judgement.kind === 'keep')
     return judgement.record === 'restat' && check ? recordStats(request, check) : nothingRenewed(request.kv);
   if (judgement.kind === 'lower-floor') return recordFloor(request, judgement.mostReusable);
   if (judgement.kind === 'renew') {
     const reusedTokens = measured?.reuse.cachedTokens ?? 0;
-    const renewal = { lineage: frozenLineage, plan: judgement.plan, known: check?.whole ?? [], reusedTokens };
-    return renewKv(request, renewal, signal);
+    const { damaged = [], whole: known = [] } = check ?? {};
+    return renewKv(request, { lineage: frozenLineage, plan: judgement.plan, known, damaged, reusedTokens }, signal);
   }
   if (!rebuilt || !isMeasure(rebuild, inspection)) return nothingRenewed(request.kv);
-  const renewal = { lineage: rebuilt.lineage, plan: planAfterRebuild, known: [], reusedTokens: 0 };
+  const renewal = { lineage: rebuilt.lineage, plan: planAfterRebuild, known: [], damaged: [], reusedTokens: 0 };
   return renewKv(request, renewal, signal);
 }
 

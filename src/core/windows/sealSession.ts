@@ -5,11 +5,12 @@ import type { CoreContext } from '../context.ts';
 import { decideVerdict, idsEvidence } from '../evidence/verdict.ts';
 import { requireSameModel } from '../identity.ts';
 import { deleteContradicted } from '../kv/deleteContradicted.ts';
+import { hasDamageInMemory, type DeletedBlock } from '../kv/damageInMemory.ts';
 import { describeTried } from '../kv/describeTried.ts';
 import { seal, type Sealed } from '../kv/seal.ts';
 import { sealText } from '../kv/textContext.ts';
 import type { BlockLocation, Engine, EngineDescription } from '../ports/engine.ts';
-import { saltOf } from '../ports/lineages.ts';
+import { saltOf, type Lineage } from '../ports/lineages.ts';
 import type { Progress } from '../ports/reporter.ts';
 import { cutNotes } from '../prompt/cutPrompt.ts';
 import { activeMessageIds, activeSettings } from '../session.ts';
@@ -56,10 +57,9 @@ export async function sealSession(
   const description = await describeTried(engine, signal);
   requireSameModel(session.model, description.model);
   const ids = await core.store.sessions.loadTokens(session.id, tokens.sha256);
-  const lineage = await core.store.lineages.get(session.lineage);
+  let lineage = await core.store.lineages.get(session.lineage);
   const messageIds = [...(await activeMessageIds(core, session))];
-  const context = { ids, salt: saltOf(lineage), handle: null };
-  let deleted = 0;
+  let deleted: readonly DeletedBlock[] = [];
   /** Of a context that is stored as a whole: the file that is about to be written. */
   let begun: readonly string[] = [];
   const onLocated = async (located: BlockLocation): Promise<void> => {
@@ -71,23 +71,25 @@ export async function sealSession(
       recordBytes: recordBytesOf(ids.length, hashes.length, messageIds.length),
     };
     await requireRoom(core.space, need, signal);
-    deleted = await deleteContradicted(core, engine, { lineage: lineage.id, located }, signal);
+    deleted = await deleteContradicted(core, engine, { lineage: lineage.id, located, tokens: ids.length }, signal);
     begun = wholeFileOf(description, located);
   };
-  const sealing = {
-    engine,
-    description,
-    context,
-    saltGeneration: lineage.generation,
-    known: null,
-    progress,
-    onLocated,
+  const sealUnder = ({ generation }: Lineage): Promise<Sealed> => {
+    if (ids.length === 0) return sealText(description, tokens, generation, onLocated);
+    const context = { ids, salt: saltOf(lineage), handle: null };
+    const parts = { engine, description, context, saltGeneration: generation, known: null, progress, onLocated };
+    return seal(parts, signal);
   };
   try {
-    const sealed =
-      ids.length === 0
-        ? await sealText(description, tokens, lineage.generation, onLocated)
-        : await seal(sealing, signal);
+    let sealed = await sealUnder(lineage);
+    const found = deleted;
+    const isGivenUp = hasDamageInMemory(found, sealed.kv.blocks, sealed.reusedAtFirst);
+    if (isGivenUp) {
+      progress('Computing the context again');
+      await engine.forget({ hashes: found.map(({ hash }) => hash), handle: null }, signal);
+      lineage = await core.store.lineages.advance(lineage.id, lineage.generation);
+      sealed = await sealUnder(lineage);
+    }
     signal.throwIfAborted();
     core.prefill.observe(engineSpec, sealed.measured.reuse);
     const fields = sealedFields(sealed, description, tokens);
@@ -106,7 +108,11 @@ export async function sealSession(
         settings: activeSettings(session),
         engine: engineSpec,
       },
-      fields: { ...fields, notes: [...fields.notes, ...deletedNotes(deleted)] },
+      fields: {
+        ...fields,
+        ...(isGivenUp && { repair: 'salt-advanced' as const }),
+        notes: [...fields.notes, ...deletedNotes(found.length), ...(isGivenUp ? [givenUpNote] : [])],
+      },
     };
   } catch (error) {
     await forgetBegun(engine, begun);
@@ -130,9 +136,10 @@ async function forgetBegun(engine: Engine, hashes: readonly string[]): Promise<v
 }
 
 const deletedNotes = (count: number): string[] =>
-  count === 0
-    ? []
-    : [`Block files that were not what an earlier window recorded were deleted and computed again: ${count}.`];
+  count === 0 ? [] : [`Block files that were not what an earlier window recorded were deleted: ${count}.`];
+
+const givenUpNote =
+  'The model server had read such a file and still had it in memory, so its KV was given up and the context computed again. The last answers may rest on it.';
 
 /** What a seal contributes to its receipt. */
 function sealedFields(sealed: Sealed, description: EngineDescription, tokens: ContextTokens): SealedFields {

@@ -35,7 +35,7 @@ describe('damage that something else hides', () => {
     await savedWindow(fixture);
     engine.damage(2, { silently: false });
     const { notes } = await cwm.freeze({ session: 's', window: 'later', checkpoint: true }, never());
-    expect(notes.join(' ')).toContain('deleted and computed again: 1.');
+    expect(notes.join(' ')).toContain('were deleted: 1.');
     engine.restart();
     for (const window of ['w', 'later']) {
       expect(await thaw(fixture, window)).toMatchObject({ verdict: 'proven', content: { checksums: 'agreed' } });

@@ -81,6 +81,51 @@ describe('KV that is damaged is deleted or given up', () => {
     expect((await thaw(fixture)).verdict).toBe('proven');
   });
 
+  test('a damaged file that the engine has in memory is given up, and never becomes the measure', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    engine.hasLogprobs = false;
+    await savedWindow(fixture);
+    engine.restart();
+    engine.damage(2, { silently: false });
+    await cwm.send({ session: 's', text: 'And then?' }, never());
+    expect(engine.hasReusedWrongBytes).toBe(true);
+    expect(await thaw(fixture)).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced', cachedTokens: 0 });
+    engine.restart();
+    engine.hasReusedWrongBytes = false;
+    expect((await thaw(fixture)).verdict).toBe('proven');
+    expect(engine.hasReusedWrongBytes).toBe(false);
+  });
+
+  test('nor does a freeze vouch for it: it gives the KV up and has the context computed again', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    await savedWindow(fixture);
+    engine.restart();
+    engine.damage(2, { silently: false });
+    await cwm.send({ session: 's', text: 'And then?' }, never());
+    const receipt = await cwm.freeze({ session: 's', window: 'later', checkpoint: true }, never());
+    expect(receipt).toMatchObject({ verdict: 'proven', repair: 'salt-advanced' });
+    expect(receipt.notes.join(' ')).toContain('still had it in memory');
+    for (const window of ['later', 'w']) {
+      engine.restart();
+      engine.hasReusedWrongBytes = false;
+      await cwm.thaw({ window }, never());
+      expect(engine.hasReusedWrongBytes, window).toBe(false);
+    }
+  });
+
+  test('where the engine has good KV in memory beside a damaged file, a freeze has it written again and computes nothing', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    engine.recomputesInexactly = true;
+    await savedWindow(fixture);
+    engine.damage(2, { silently: false });
+    const receipt = await cwm.freeze({ session: 's', window: 'later', checkpoint: true }, never());
+    expect(receipt).toMatchObject({ verdict: 'proven', repair: 'none' });
+    expect(receipt.notes.join(' ')).toContain('were deleted: 1.');
+  });
+
   test('damage that no stat field shows is caught by the canary, and nothing is answered from it', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
