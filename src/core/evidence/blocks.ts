@@ -15,6 +15,8 @@ export interface BlockCheck {
   readonly missing: readonly string[];
   /** The number of whole blocks from the first one on, without a gap. */
   readonly wholeAtStart: number;
+  /** Where the first block begins whose file no record names, in tokens: nothing is known of it. Absent where there is none. */
+  readonly unrecordedFrom?: number;
   /** The records as of now, for the blocks that are whole, recomputed ones among them. */
   readonly whole: readonly BlockRecord[];
 }

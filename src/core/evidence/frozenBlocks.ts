@@ -1,12 +1,12 @@
 import type { BlockRecord } from '../../protocol/schemas/window.ts';
 import { checkBlocks, type BlockCheck } from './blocks.ts';
-import type { KvContext } from '../ports/engine.ts';
+import type { KvContext, LocatedBlock } from '../ports/engine.ts';
 import { hashesOf } from '../space/blocksInUse.ts';
 import type { FrozenContext } from './frozenContext.ts';
 
 /** Checks the recorded blocks; bad ones are deleted, so that the engine computes from there. Null when they cannot be read. */
 export async function checkAndCleanBlocks(
-  { engine, kv, record }: FrozenContext,
+  { engine, description, kv, record }: FrozenContext,
   context: KvContext & { readonly isOfThisGeneration: boolean },
   signal: AbortSignal,
 ): Promise<BlockCheck | null> {
@@ -20,7 +20,21 @@ export async function checkAndCleanBlocks(
   if (records.length === 0) return null;
   const check = await checkBlocks(engine, location.blocks, records, { readAll: false, checksumsOfOthers }, signal);
   if (check.damaged.length > 0) await engine.forget({ hashes: check.damaged, handle: null }, signal);
-  return check;
+  // It checks each file that it loads, and stores states besides that a record need not have.
+  if (description.kind === 'embedded') return check;
+  const unrecordedFrom = firstUnrecorded(location.blocks, records, context.ids.length);
+  return unrecordedFrom === null ? check : { ...check, unrecordedFrom };
+}
+
+/** Of a block that was not stored yet when the window was recorded, and is now. */
+function firstUnrecorded(
+  located: readonly LocatedBlock[],
+  records: readonly BlockRecord[],
+  tokens: number,
+): number | null {
+  const recorded = new Set(records.map(({ hash }) => hash));
+  const at = located.findIndex(({ hash, stat }) => stat !== null && !recorded.has(hash));
+  return at < 0 ? null : at * Math.floor(tokens / located.length);
 }
 
 /**

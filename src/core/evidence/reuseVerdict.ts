@@ -49,7 +49,8 @@ export const restsOnReused = ({ canaryTokens }: KvRecord, first: Measurement | n
 
 /** Whether every file that the reused KV can have come from is whole. */
 const areFilesWhole = (kv: KvRecord, { reuse }: Measurement, check: BlockCheck | null): boolean =>
-  check !== null && wholeTokens(kv, check, reuse) >= (reuse.cachedTokens ?? 0);
+  check !== null &&
+  Math.min(wholeTokens(kv, check, reuse), check.unrecordedFrom ?? Infinity) >= (reuse.cachedTokens ?? 0);
 
 /** Tokens from the beginning on whose files are all whole. */
 function wholeTokens(

@@ -126,6 +126,20 @@ describe('KV that is damaged is deleted or given up', () => {
     expect(receipt.notes.join(' ')).toContain('were deleted: 1.');
   });
 
+  test('a file of a block that was not stored yet when the window was frozen is no proof', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    engine.blocksInPiece = 4;
+    await savedWindow(fixture);
+    engine.blocksInPiece = 1;
+    await cwm.send({ session: 's', text: 'And then?' }, never());
+    await cwm.freeze({ session: 's', window: 'later', checkpoint: true }, never());
+    engine.restart();
+    const receipt = await thaw(fixture);
+    expect(receipt.cachedTokens).toBe(receipt.floorTokens);
+    expect(receipt.verdict).toBe('reused');
+  });
+
   test('damage that no stat field shows is caught by the canary, and nothing is answered from it', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
