@@ -29,6 +29,9 @@ import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health/health.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import { openApiDocument } from './openApi/openApiDocument.ts';
+import { MeasuredSpace } from './metrics/measuredSpace.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { RememberedCounts } from './metrics/rememberedCounts.ts';
 import { MachineTools } from './tools/machineTools.ts';
 import type { Compose } from './runningBackend.ts';
 
@@ -82,7 +85,7 @@ export const composeServices =
     continueFrom,
     sleep,
   }: CompositionOptions): Compose =>
-  async (storage, emit, log, readOnlyWhy) => {
+  async (storage, emit, log, readOnlyWhy, queues) => {
     const store = await openOrRead({
       directory: storage,
       clock: systemClock,
@@ -103,6 +106,9 @@ export const composeServices =
     });
     const record = (facts: readonly AuditFact[]): Promise<void> => store.audit.record(facts);
     const refusals = new Refusals(record, systemClock);
+    const metrics = new Metrics(() => systemClock.elapsedMs());
+    const counts = new RememberedCounts(metrics, join(storage, 'metrics.json'), log);
+    if (!store.isReadOnly) await counts.load();
     const engines = new BackendEngines({
       storage,
       defaultSpec: engineOfNew,
@@ -111,6 +117,7 @@ export const composeServices =
       sleep,
       log,
       emit,
+      onGenerated: (kind, generation) => metrics.generated(kind, generation),
     });
     const tools = new MachineTools({
       userConfig: join(storage, 'mcp.json'),
@@ -137,6 +144,8 @@ export const composeServices =
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
     const problems = () => store.problems;
     const why = store.readOnlyWhy;
+    const space = new MeasuredSpace(core.usage, () => systemClock.elapsedMs());
+    const observed = async () => ({ space: await space.get(), engines: engines.lastStatuses, queues: queues() });
     const looked = { storage, engines, problems, limitation: why };
     return {
       operations: core,
@@ -157,12 +166,22 @@ export const composeServices =
           return { engine };
         },
         openApi: async () => openApiDocument(),
+        metrics: async () => metrics.json(await observed()),
+        prometheus: async () => ({ text: await metrics.text(await observed()) }),
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),
         verifyAudit: ({ known }, signal) => store.audit.verify(signal, parseAuditPoint(known)),
+      },
+      meter: {
+        ended: (...facts) => metrics.ended(...facts),
+        answered: (...facts) => {
+          metrics.answered(...facts);
+          if (!store.isReadOnly) counts.changed();
+        },
       },
       onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {
         await core.close();
+        await counts.save();
         await tools.close();
         await engines.close();
         await store.close();

@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change } from '../protocol/signals.ts';
 import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
-import type { CwmError } from '../protocol/errors.ts';
+import { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock } from '../base/clock.ts';
 import { createApp, type AppParts } from './api/app.ts';
 import { checkedDispatch } from './api/checkedDispatch.ts';
-import { makeDispatch } from './api/dispatch.ts';
+import { makeDispatch, type Dispatch } from './api/dispatch.ts';
 import { loggedDispatch } from './api/loggedDispatch.ts';
+import { meteredDispatch, type OperationMeter } from './api/meteredDispatch.ts';
 import type { Refusal } from './audit/refusals.ts';
 import { listenOnFirst, type ControlServer } from './process/controlServer.ts';
 import type { ProcessHandlers } from './api/processHandlers.ts';
@@ -52,11 +53,20 @@ export interface Services {
   readonly operations: Operations;
   /** Why the store refuses changes; null or left out when it takes them. */
   readonly readOnlyWhy?: CwmError | null;
-  readonly process: Omit<ProcessHandlers, 'shutdown' | 'retire'>;
+  readonly process: Omit<ProcessHandlers, 'shutdown' | 'retire' | 'live' | 'ready'>;
   /** Receives every request that was refused or failed. */
   readonly onRefused?: (refusal: Refusal) => void;
+  readonly meter?: OperationMeter;
   /** Ends engines and closes the store. */
   close(): Promise<void>;
+}
+
+/** How much runs at this moment. */
+export interface Queues {
+  readonly operations: number;
+  readonly operationLimit: number;
+  /** Clients that listen to signals. */
+  readonly clients: number;
 }
 
 /** @param readOnlyWhy why nothing may be written to the storage directory; null when it may. */
@@ -65,6 +75,7 @@ export type Compose = (
   emit: (change: Change) => void,
   log: Log,
   readOnlyWhy: CwmError | null,
+  queues: () => Queues,
 ) => Promise<Services>;
 
 export interface RunningBackend {
@@ -155,7 +166,12 @@ class StartedBackend implements RunningBackend {
       log.write('warning', 'the storage directory is on a network', { why: networkWarning(network) });
 
     const bus = new SignalBus(Date.now() * 1000);
-    const services = await compose(storage, (change) => bus.publish(change), log, this.#place.readOnlyWhy);
+    const queues = (): Queues => ({
+      operations: this.#limit.running,
+      operationLimit: this.#limit.max,
+      clients: bus.readers,
+    });
+    const services = await compose(storage, (change) => bus.publish(change), log, this.#place.readOnlyWhy, queues);
     this.#later('close the services', () => services.close());
 
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
@@ -167,6 +183,8 @@ class StartedBackend implements RunningBackend {
       operations: services.operations,
       process: {
         ...services.process,
+        live: async () => ({ alive: true }),
+        ready: async () => this.#ready(services.operations),
         shutdown: async () => this.#stopSoon(),
         retire: async () => this.#retirement.begin(),
       },
@@ -175,8 +193,10 @@ class StartedBackend implements RunningBackend {
       readOnlyWhy: readOnlyWhy && (() => this.#retirement.refusal(readOnlyWhy)),
       noMoreWhy: () => this.#retirement.noMoreWhy,
     });
+    const { meter } = services;
+    const metered = (inner: Dispatch): Dispatch => (meter ? meteredDispatch(inner, meter, systemClock) : inner);
     const parts: AppParts = {
-      dispatch: loggedDispatch(checkedDispatch(dispatch), log, systemClock),
+      dispatch: loggedDispatch(metered(checkedDispatch(dispatch)), log, systemClock),
       bus,
       idle,
       log,
@@ -226,6 +246,18 @@ class StartedBackend implements RunningBackend {
       }
     }
     this.#stopped.resolve();
+  }
+
+  /** @throws CwmError BackendUnavailable when it begins no new work, and what keeps the store from being read. */
+  async #ready(operations: Operations): Promise<{ ready: boolean }> {
+    const noMore = this.#retirement.noMoreWhy;
+    if (noMore) throw noMore;
+    try {
+      await operations.listSessions({ limit: 1 });
+    } catch (error) {
+      throw new CwmError('BackendUnavailable', 'The store cannot be read.', { cause: error });
+    }
+    return { ready: true };
   }
 
   /** After the answer to the client that asked for it. */

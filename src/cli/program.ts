@@ -11,6 +11,7 @@ import { registerDoctor } from './commands/backend/doctor.ts';
 import { registerEncryption } from './commands/storage/encryption.ts';
 import { registerFreeze } from './commands/windows/freeze.ts';
 import { registerList } from './commands/windows/list.ts';
+import { registerMetrics } from './commands/backend/metrics.ts';
 import { registerModel } from './commands/backend/model.ts';
 import { registerOpen } from './commands/sessions/open.ts';
 import { registerPin } from './commands/windows/pin.ts';
@@ -91,6 +92,7 @@ const groups = [
   registerClone,
   registerList,
   registerStatus,
+  registerMetrics,
   registerDelete,
   registerState,
   registerUsage,

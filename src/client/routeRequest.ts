@@ -26,10 +26,14 @@ export function toRequest<Name extends RouteName>(name: Name, input: RouteInput<
  */
 export function fromAnswer<Name extends RouteName>(name: Name, answer: BackendAnswer): RouteOutput<Name> {
   // 204: the route has nothing to say.
-  const body = answer.status === 204 ? {} : parseJson(name, answer.body);
+  const body = answer.status === 204 ? {} : parsed(name, answer);
   if (answer.status >= 400) throw CwmError.fromReport(toReport(name, body));
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw unexpected(name, 'it is not an object');
   return body as RouteOutput<Name>;
+}
+
+function parsed(name: RouteName, { status, body }: BackendAnswer): unknown {
+  return routes[name].answersText !== undefined && status < 400 ? { text: body } : parseJson(name, body);
 }
 
 function parseJson(name: RouteName, text: string): unknown {

@@ -95,4 +95,17 @@ describe('the API on TCP', () => {
       /^HTTP\/1\.1 405 [\s\S]*^allow: GET, PUT, DELETE/m,
     );
   });
+
+  test('promtool finds nothing wrong with the metrics', async (context) => {
+    const found = await run('promtool', ['--version']).catch(() => null);
+    if (!found) return context.skip('promtool is not installed: apt-get install prometheus');
+    await served.client.call('createSession', { id: 'm' });
+    await served.client.call('send', { session: 'm', text: 'What is ice?', maxTokens: 2 });
+    const answer = await fetch(`${served.url}/metrics`, { headers: { authorization: `Bearer ${served.token}` } });
+    expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    const checked = await run('promtool', ['check', 'metrics'], { input: await answer.text() });
+    expect(checked).toEqual({ status: 0, output: '' });
+    const bad = await run('promtool', ['check', 'metrics'], { input: 'cwm_bad_total{a="1" 2\n' });
+    expect(bad.status).not.toBe(0);
+  });
 });

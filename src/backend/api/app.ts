@@ -126,6 +126,8 @@ export function createApp(parts: AppParts): Hono {
 /** 204 where the route has nothing to say. */
 function answer(c: Context, route: Route, result: unknown): Response {
   if (Object.keys(result as object).length === 0) return c.body(null, 204);
+  if (route.answersText !== undefined)
+    return c.body((result as { text: string }).text, 200, { 'content-type': route.answersText });
   return c.json(result, route.creates ? 201 : 200);
 }
 

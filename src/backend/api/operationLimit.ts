@@ -2,12 +2,12 @@ import { CwmError } from '../../protocol/errors.ts';
 
 /** Lets a limited number of operations run at once; refuses the next one instead of queueing it (S0-62). */
 export class OperationLimit {
-  readonly #max: number;
+  readonly max: number;
   readonly #running = new Set<Promise<unknown>>();
 
   /** @param max default 10 */
   constructor(max = 10) {
-    this.#max = max;
+    this.max = max;
   }
 
   get running(): number {
@@ -16,9 +16,9 @@ export class OperationLimit {
 
   /** @throws CwmError TooManyOperations when as many as allowed are running. */
   async run<T>(operation: () => Promise<T>): Promise<T> {
-    if (this.#running.size >= this.#max) {
+    if (this.#running.size >= this.max) {
       throw new CwmError('TooManyOperations', `${this.#running.size} operations are running, which is the limit.`, {
-        context: { running: this.#running.size, limit: this.#max },
+        context: { running: this.#running.size, limit: this.max },
       });
     }
     const result = operation();

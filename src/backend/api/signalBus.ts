@@ -26,6 +26,11 @@ export class SignalBus implements Disposable {
     this.#maxRemembered = maxRemembered;
   }
 
+  /** Readers that wait for the next signal. */
+  get readers(): number {
+    return this.#added.listenerCount;
+  }
+
   /** Sequence of the latest signal. */
   get head(): number {
     return this.#sequence;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
+import type { Engine, EngineDescription, Generation } from '../../core/ports/engine.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
 import type { Sleep } from '../../engines/http/timing.ts';
@@ -36,6 +36,8 @@ export interface BackendEnginesOptions {
   readonly sleep?: Sleep;
   readonly log: Log;
   readonly emit: (change: Change) => void;
+  /** Receives each answer of an engine, with the engine's kind; null: not known. Default: nobody does. */
+  readonly onGenerated?: (kind: string | null, generation: Generation) => void;
 }
 
 const refreshTimeoutMs = 5000;
@@ -121,6 +123,7 @@ export class BackendEngines implements EngineRegistry {
     const watched = watchedEngine(engine, {
       seen: (description) => this.#note(registered, reachable(spec, description)),
       failed: (error) => this.#note(registered, unreachable(spec, error)),
+      generated: (generation) => this.#options.onGenerated?.(registered.status.kind, generation),
     });
     const registered: Registered = { engine: watched, server, status: unreachable(spec, null) };
     this.#registered.set(spec, registered);

@@ -1,8 +1,9 @@
-import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
+import type { Engine, EngineDescription, Generation } from '../../core/ports/engine.ts';
 
 export interface DescriptionWatcher {
   seen(description: EngineDescription): void;
   failed(error: unknown): void;
+  generated(generation: Generation): void;
 }
 
 /**
@@ -24,7 +25,11 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
   probe: (...args) => engine.probe(...args),
   tokenize: (...args) => engine.tokenize(...args),
   detokenize: (...args) => engine.detokenize(...args),
-  generate: (...args) => engine.generate(...args),
+  async generate(...args) {
+    const generation = await engine.generate(...args);
+    watcher.generated(generation);
+    return generation;
+  },
   persist: (...args) => engine.persist(...args),
   expect: (hashes) => engine.expect?.(hashes),
   restore: (...args) => engine.restore(...args),

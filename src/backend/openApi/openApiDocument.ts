@@ -135,7 +135,7 @@ function successOf(name: RouteName, route: Route, schemas: JsonSchemas): Record<
   const answer = {
     description: route.creates ? 'It was created' : 'The answer',
     headers: headersOf(route),
-    content: { 'application/json': { schema } },
+    content: route.answersText ? { 'text/plain': { schema: { type: 'string' } } } : { 'application/json': { schema } },
   };
   const stream = { [eventStreamType]: { schema: { type: 'string' } } };
   return {

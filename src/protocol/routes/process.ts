@@ -48,6 +48,19 @@ export const processRoutes = {
   /** Whether the store is encrypted. `keyFile` and `keyId` are null when it is not. */
   encryption: { kind: 'read', method: 'GET', path: '/api/encryption' },
   /** The API as an OpenAPI 3.1 document. */
+  /** Every figure of the backend, with what is worth a look. */
+  metrics: { kind: 'read', method: 'GET', path: '/api/metrics' },
+  /** The same figures for Prometheus. */
+  prometheus: {
+    kind: 'read',
+    answersText: 'text/plain; version=0.0.4; charset=utf-8',
+    method: 'GET',
+    path: '/metrics',
+  },
+  /** Whether the process answers at all. */
+  live: { kind: 'read', method: 'GET', path: '/api/health/live' },
+  /** Whether requests can be answered: the store can be read, and the backend begins new work. Else BackendUnavailable. */
+  ready: { kind: 'read', method: 'GET', path: '/api/health/ready' },
   openApi: { kind: 'read', method: 'GET', path: '/api/openapi.json' },
 } as const satisfies Record<string, Route>;
 
@@ -69,6 +82,18 @@ export const processShapes = () =>
         engines: z.array(engineStatusSchema),
         /** The model server of sessions that name none. */
         defaultEngine: text,
+        /** Each part by itself: the store, and each model server in use. A part that says nothing within five seconds counts as failed. */
+        components: z.optional(
+          z.array(
+            z.object({
+              name: text,
+              status: z.enum(['healthy', 'degraded', 'unhealthy']),
+              message: text,
+              /** Null: it was not asked now. */
+              latencyMs: z.nullable(z.number()),
+            }),
+          ),
+        ),
       }),
     },
     doctor: {
@@ -99,5 +124,63 @@ export const processShapes = () =>
       input: nothing,
       output: z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
     },
+    metrics: {
+      input: nothing,
+      output: z.object({
+        /** The registry: what Prometheus gets, too. */
+        metrics: z.array(
+          z.object({
+            name: text,
+            help: text,
+            type: text,
+            values: z.array(z.object({ name: text, labels: z.record(z.string(), text), value: z.number() })),
+          }),
+        ),
+        /** Turns that reused KV, over restarts. `hitRate` is null before the first one. */
+        turns: z.object({
+          hits: z.number(),
+          misses: z.number(),
+          /** The model server does not say. */
+          unknown: z.number(),
+          hitRate: z.nullable(z.number()),
+        }),
+        /** What the caches came to (S0-14). Null is not known, never 0. */
+        cache: z.object({
+          kv: z.object({ totalBytes: z.nullable(z.number()) }),
+          engines: z.array(
+            z.object({
+              kind: text,
+              connected: z.boolean(),
+              cachedTokens: z.nullable(z.number()),
+              /** Of the tokens whose reuse the server tells: the share that it reused. */
+              hitRate: z.nullable(z.number()),
+            }),
+          ),
+        }),
+        /** At most a minute old; null: it could not be measured. */
+        space: z.nullable(
+          z.object({
+            tiers: z.record(z.string(), z.number()),
+            totalBytes: z.number(),
+            quotaBytes: z.nullable(z.number()),
+            freeBytes: z.nullable(z.number()),
+          }),
+        ),
+        /** `value` and `level` are null where the figure is not known. */
+        alerts: z.array(
+          z.object({
+            name: text,
+            what: text,
+            value: z.nullable(z.number()),
+            level: z.nullable(z.enum(['ok', 'warning', 'critical'])),
+            warningAt: z.number(),
+            criticalAt: z.number(),
+          }),
+        ),
+      }),
+    },
+    prometheus: { input: nothing, output: z.object({ text }) },
+    live: { input: nothing, output: z.object({ alive: z.boolean() }) },
+    ready: { input: nothing, output: z.object({ ready: z.boolean() }) },
     openApi: { input: nothing, output: z.looseObject({ openapi: text }) },
   }) as const satisfies ShapesOf<typeof processRoutes>;

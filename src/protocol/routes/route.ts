@@ -18,6 +18,8 @@ export interface Route {
   readonly kind: 'read' | 'change';
   /** It makes something that has an address of its own from then on: 201 instead of 200. An answer with nothing in it is 204. */
   readonly creates?: true;
+  /** The answer is the output's `text` in this media type, instead of JSON. */
+  readonly answersText?: string;
   /** It reports its progress, or an answer's text, while it works. */
   readonly streams?: true;
   /** How the audit log names a refusal of it. Default: a refusal is recorded only when the input was invalid or access was denied. */

@@ -54,6 +54,36 @@ describe('control API', () => {
     }
   });
 
+  it('S0-15 is alive but not ready while its store cannot be read', async () => {
+    const tested = await start();
+    tested.fake.on('listSessions', () => {
+      throw new CwmError('ReadFailed', 'The disk is gone.');
+    });
+    expect(await tested.client.call('live', {})).toEqual({ alive: true });
+    expect(await raw(tested, { method: 'GET', path: '/api/health/ready' })).toMatchObject({
+      status: 503,
+      body: { error: { code: 'CWM-5010' } },
+    });
+  });
+
+  it('S4-30 answers 201 to what creates, 204 with no body to what has nothing to say, and 405 to a method that a path has not', async () => {
+    const tested = await start();
+    tested.fake.on('createSession', () => someSession('s'));
+    tested.fake.on('deleteSession', () => ({}));
+    expect(await raw(tested, { method: 'POST', path: '/api/contexts', body: '{}' })).toMatchObject({ status: 201 });
+    const deleted = await requestBackend(
+      tested.backend.record,
+      { method: 'DELETE', path: '/api/contexts/s' },
+      { timeoutMs: 10_000 },
+    );
+    expect([deleted.status, deleted.body]).toEqual([204, '']);
+    expect(await tested.client.call('deleteSession', { session: 's' })).toEqual({});
+    expect(await raw(tested, { method: 'PUT', path: '/api/contexts' })).toMatchObject({
+      status: 405,
+      body: { error: { code: 'CWM-2013', details: { allow: ['POST', 'GET'] } } },
+    });
+  });
+
   it('answers an unknown path with CWM-2008', async () => {
     const tested = await start();
     const answer = await raw(tested, { method: 'GET', path: '/api/nothing' });
