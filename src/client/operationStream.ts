@@ -7,7 +7,7 @@ import { readAnswer, TransportError, type BackendAnswer } from './transport.ts';
 export interface OperationListener {
   /** A step begins, in plain words. */
   readonly onProgress?: ((step: string) => void) | undefined;
-  /** The next piece of the answer that the engine is generating. */
+  /** The next piece of the answer that the engine is generating. An answer behind tool calls begins with an empty line. */
   readonly onText?: ((piece: string) => void) | undefined;
   /** The same of what the model writes for itself before it answers. */
   readonly onReasoning?: ((piece: string) => void) | undefined;
@@ -24,19 +24,25 @@ export async function readOperation(response: IncomingMessage, listener: Operati
   let answer: BackendAnswer | undefined;
   let expected = 0;
   let text = '';
+  let isNewAnswer = false;
   const take = (event: OperationEvent): void => {
     if (event.sequence !== expected++) throw new Error('an event of the operation is missing');
     switch (event.type) {
       case 'progress':
         return listener.onProgress?.(event.step);
       case 'answer':
+        // Behind tool calls comes another answer.
+        isNewAnswer = text !== '';
+        return;
       case 'tool':
         return;
       case 'reasoning':
         return listener.onReasoning?.(event.text);
       case 'text':
         text += event.text;
-        return listener.onText?.(event.text);
+        listener.onText?.(isNewAnswer ? `\n\n${event.text}` : event.text);
+        isNewAnswer = false;
+        return;
       case 'result': {
         const result = { ...(text !== '' && { text }), ...(event.result as object) };
         answer = { status: 200, body: JSON.stringify(result), signals: event.signals ?? null };

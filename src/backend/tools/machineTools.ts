@@ -38,6 +38,7 @@ export class MachineTools implements ToolBox {
   readonly #options: MachineToolsOptions;
   /** By the file that names it, and its name there. */
   readonly #servers = new Map<string, Running>();
+  readonly #closing = new AbortController();
 
   constructor(options: MachineToolsOptions) {
     this.#options = options;
@@ -65,7 +66,9 @@ export class MachineTools implements ToolBox {
     return found.place.server.call(found.place.name, given, signal);
   }
 
+  /** Servers that are still starting are ended, too. */
   async close(): Promise<void> {
+    this.#closing.abort(new CwmError('Cancelled', 'The backend ends.'));
     const running = [...this.#servers.values()];
     this.#servers.clear();
     await Promise.all(running.map(async ({ started }) => (await started.catch(() => null))?.close()));
@@ -120,6 +123,7 @@ export class MachineTools implements ToolBox {
   }
 
   async #server(key: string, config: McpServerConfig, folder: string | null): Promise<McpServer> {
+    this.#closing.signal.throwIfAborted();
     const wanted = JSON.stringify(config);
     const running = this.#servers.get(key);
     const server = running?.config === wanted ? await running.started.catch(() => null) : null;
@@ -131,7 +135,10 @@ export class MachineTools implements ToolBox {
       void running.started.then((old) => old.close()).catch(() => undefined);
     }
     // The SDK is loaded where somebody needs it.
-    const started = import('./mcpServer.ts').then((loaded) => loaded.McpServer.start(config, folder ?? process.cwd()));
+    const { signal } = this.#closing;
+    const started = import('./mcpServer.ts').then((loaded) =>
+      loaded.McpServer.start(config, folder ?? process.cwd(), signal),
+    );
     this.#servers.set(key, { config: wanted, started });
     started.catch(() => {
       if (this.#servers.get(key)?.started === started) this.#servers.delete(key);

@@ -28,13 +28,17 @@ export class McpServer {
     client.setNotificationHandler(ToolListChangedNotificationSchema, () => void (this.#tools = null));
   }
 
-  /** @param cwd folder of a program that names none. @throws Error when it does not start, or is no MCP server. */
-  static async start(config: McpServerConfig, cwd: string): Promise<McpServer> {
+  /**
+   * @param cwd folder of a program that names none.
+   * @param signal ends the start.
+   * @throws Error when it does not start, or is no MCP server.
+   */
+  static async start(config: McpServerConfig, cwd: string, signal: AbortSignal): Promise<McpServer> {
     const client = new Client({ name: 'context-window-manager', version: productVersion });
     const { transport, said } = transportOf(config, cwd);
     const server = new McpServer(client);
     try {
-      await client.connect(transport, { timeout: startMs });
+      await client.connect(transport, { timeout: startMs, signal });
       return server;
     } catch (error) {
       await client.close().catch(() => undefined);

@@ -1,4 +1,5 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import * as z from 'zod/mini';
 import { decodeText } from '../../base/decodeText.ts';
@@ -131,7 +132,12 @@ async function searched(
 ): Promise<string> {
   const wanted = text.toLowerCase();
   const found: string[] = [];
-  for (const file of await filesBelow(await within(root, path), mostSearched, signal)) {
+  const files = await filesBelow(await within(root, path), mostSearched + 1, signal);
+  const rest =
+    files.length > mostSearched
+      ? `\n[Only the first ${mostSearched.toLocaleString('en-US')} files were searched: name a folder.]`
+      : '';
+  for (const file of files.slice(0, mostSearched)) {
     signal.throwIfAborted();
     const content = await textOf(file);
     for (const [at, line] of (content ?? '').split('\n').entries()) {
@@ -140,7 +146,7 @@ async function searched(
       found.push(`${shownPath(file, root)}:${at + 1}: ${line.trim().slice(0, mostLineCharacters).toWellFormed()}`);
     }
   }
-  return found.length === 0 ? 'Nothing was found.' : found.join('\n');
+  return `${found.length === 0 ? 'Nothing was found.' : found.join('\n')}${rest}`;
 }
 
 async function filesBelow(folder: string, most: number, signal: AbortSignal): Promise<string[]> {
@@ -149,10 +155,26 @@ async function filesBelow(folder: string, most: number, signal: AbortSignal): Pr
   return found.filter(({ canBeNamed, why }) => canBeNamed && why === null).map(({ absolutePath }) => absolutePath);
 }
 
-/** Null for what is no text, or too large. */
+/**
+ * Null for what is no text, or too large, and for what is no longer at the path that was checked: a program that swaps a file or a folder
+ * for a link, between the check and the reading, would have another file read.
+ */
 async function textOf(file: string): Promise<string | null> {
-  const stats = await stat(file);
-  if (!stats.isFile() || stats.size > mostFileBytes) return null;
-  const decoded = decodeText(await readFile(file));
-  return 'text' in decoded && !decoded.text.includes('\0') ? decoded.text : null;
+  const handle = await open(file, readsWithoutLinks).catch(() => null);
+  if (!handle) return null;
+  try {
+    const stats = await handle.stat({ bigint: true });
+    if (!stats.isFile() || stats.size > mostFileBytes) return null;
+    const [real, named] = await Promise.all([realpath(file), stat(file, { bigint: true })]);
+    if (real !== file || named.ino !== stats.ino || named.dev !== stats.dev) return null;
+    const decoded = decodeText(await handle.readFile());
+    return 'text' in decoded && !decoded.text.includes('\0') ? decoded.text : null;
+  } catch {
+    return null;
+  } finally {
+    await handle.close();
+  }
 }
+
+/** Nor does opening a pipe wait for somebody who writes into it. Windows has neither flag. */
+const readsWithoutLinks = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);

@@ -43,7 +43,7 @@ export async function continueAnswer(
       content: joined(cut.content, generation),
       ...(generation.finishReason === 'length' && { cut: 'limit' as const }),
     };
-    const ended = await endTurn(core, turn, [message], generation, signal);
+    const ended = await endTurn(core, turn, { added: [message], generation }, signal);
     const result = sendResult(turn, message, generated, ended, answerNotes(generation, sampling.maxTokens));
     return { ...result, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
   });

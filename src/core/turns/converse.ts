@@ -77,7 +77,12 @@ export async function converse(
     const pending: PendingTools | null = calls.length === 0 ? null : { calls: gated(gate, calls), round };
     const event = pending?.calls.some(isUndecided) ? 'needApproval' : 'runTools';
     const message = { ...blank, ...contentOf(generation, pending) };
-    const ended = await endTurn(core, turn, [...added, message], generation, signal, pending && { pending, event });
+    const ended = await endTurn(
+      core,
+      turn,
+      { added: [...added, message], generation, calls: pending && { pending, event } },
+      signal,
+    );
     const taken = pending?.calls.length ?? 0;
     const called = generation.toolCalls?.length ?? 0;
     if (called > taken) toolNotes.push(`Only the first ${taken} of ${called} tool calls of an answer were taken.`);

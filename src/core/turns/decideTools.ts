@@ -26,7 +26,8 @@ export const approveTools = (
   input: RouteInput<'approveTools'>,
   signal: AbortSignal,
   reporter: Reporter,
-): Promise<SendResult> => decide(core, input, { decision: 'approved' }, input.forSession ?? false, signal, reporter);
+): Promise<SendResult> =>
+  decide(core, { input, decision: { decision: 'approved' }, forSession: input.forSession ?? false }, signal, reporter);
 
 /** Refuses them; the model is told so, and why. @throws CwmError as {@link approveTools}. */
 export const denyTools = (
@@ -35,7 +36,12 @@ export const denyTools = (
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<SendResult> =>
-  decide(core, input, { decision: 'denied', ...(input.reason && { reason: input.reason }) }, false, signal, reporter);
+  decide(
+    core,
+    { input, decision: { decision: 'denied', ...(input.reason && { reason: input.reason }) }, forSession: false },
+    signal,
+    reporter,
+  );
 
 /**
  * Stops the turn that runs, ends the one that waits for a decision, or dismisses the failure of the last one. What came of an answer stays.
@@ -64,13 +70,18 @@ export async function cancelTurn(
 }
 
 type Decision = Pick<PendingCall, 'decision' | 'reason'>;
-type Deciding = Pick<RouteInput<'approveTools'>, 'session' | 'calls' | 'engine' | 'maxTokens' | 'temperature'>;
+type DecidingInput = Pick<RouteInput<'approveTools'>, 'session' | 'calls' | 'engine' | 'maxTokens' | 'temperature'>;
+
+interface Deciding {
+  readonly input: DecidingInput;
+  readonly decision: Decision;
+  /** Whether the tools need no approval from now on. */
+  readonly forSession: boolean;
+}
 
 function decide(
   core: CoreContext,
-  input: Deciding,
-  decision: Decision,
-  forSession: boolean,
+  { input, decision, forSession }: Deciding,
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<SendResult> {

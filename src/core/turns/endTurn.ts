@@ -5,8 +5,9 @@ import type { Generation } from '../ports/engine.ts';
 import { hasPictures } from '../prompt/pictures.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { systemPromptOf } from '../session.ts';
+import { endCutTurn } from './cutAnswer.ts';
 import { storeAnswer } from './storeAnswer.ts';
-import { endFailedTurn, forgetAnswer, tokensBefore, type Turn } from './turn.ts';
+import { forgetAnswer, tokensBefore, type Turn } from './turn.ts';
 
 /** Tools that the answer calls: with them, the turn does not end. */
 export interface CalledTools {
@@ -15,39 +16,42 @@ export interface CalledTools {
   readonly event: 'needApproval' | 'runTools';
 }
 
+/** What a turn ends with. */
+export interface TurnEnd {
+  /** Messages that it adds, the answer last. */
+  readonly added: readonly Message[];
+  readonly generation: Generation;
+  /** Default: the answer calls no tools. */
+  readonly calls?: CalledTools | null;
+}
+
+interface Ended {
+  readonly session: Session;
+  readonly prefixBreak: PrefixBreak | null;
+}
+
 /**
- * Ends a turn and stores its results: token ids, then messages, then the version of the session that names both. After a failure only the
- * session's draft differs from before the turn.
- *
- * @param calls default: the answer calls no tools.
+ * Ends a turn and stores its results: token ids, then messages, then the version of the session that names both. An answer that cannot be
+ * stored as it is stays as one that was cut; where not even that can be stored, it waits in memory and in the log for the session's next
+ * operation.
  */
-export async function endTurn(
-  core: CoreContext,
-  turn: Turn,
-  added: readonly Message[],
-  generation: Generation,
-  signal: AbortSignal,
-  calls: CalledTools | null = null,
-): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
-  try {
-    turn.answer?.close();
-    const ended = await writeTurn(core, turn, added, generation, calls, signal);
-    await forgetAnswer(core, turn);
-    return ended;
-  } catch (error) {
-    await endFailedTurn(core, turn, error);
-    throw error;
-  }
+export async function endTurn(core: CoreContext, turn: Turn, end: TurnEnd, signal: AbortSignal): Promise<Ended> {
+  turn.answer?.close();
+  const ended = await writeTurn(core, turn, end, signal).catch(async (error: unknown) => {
+    throw await endCutTurn(core, turn, error);
+  });
+  // What the log still has is of an older version of the session, and so is ignored.
+  await forgetAnswer(core, turn).catch(() => undefined);
+  return ended;
 }
 
 async function writeTurn(
   core: CoreContext,
   turn: Turn,
-  messages: readonly Message[],
-  { promptIds, outputIds, idsSource, cut = null }: Generation,
-  calls: CalledTools | null,
+  { added: messages, generation, calls = null }: TurnEnd,
   signal: AbortSignal,
-): Promise<{ session: Session; prefixBreak: PrefixBreak | null }> {
+): Promise<Ended> {
+  const { promptIds, outputIds, idsSource, cut = null } = generation;
   const { session, description } = turn;
   const prefixBreak = await breakOf(core, turn, promptIds, signal);
   const hasAnswer = messages.some((message) => message.role === 'assistant');

@@ -55,7 +55,7 @@ export async function prime(
       { maxTokens: 1, temperature: 0, addGenerationPrompt: false },
       signal,
     );
-    await endTurn(core, turn, [message], generation, signal);
+    await endTurn(core, turn, { added: [message], generation }, signal);
     return {
       session: id,
       files: fitting.files.map((file) => ({ path: file.path, bytes: new TextEncoder().encode(file.text).length })),

@@ -1,8 +1,8 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { MachineTools } from '../../../src/backend/tools/machineTools.ts';
 import { parseProjectUri, type ProjectUri } from '../../../src/protocol/ids.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
@@ -79,6 +79,34 @@ describe('the workspace tools', () => {
     expect(text).toContain(why);
   });
 
+  test('a search that leaves files out says so', async () => {
+    for (let at = 0; at <= 5000; at++) writeFileSync(join(folder, 'src', `f${at}`), 'x');
+    expect((await call('search_files', { text: 'nowhere', path: 'src' })).text).toBe(
+      'Nothing was found.\n[Only the first 5,000 files were searched: name a folder.]',
+    );
+  });
+
+  test('a file that is swapped for a link, after it was checked, is not read', async () => {
+    const secret = join(makeDirectory(), 'secret');
+    writeFileSync(secret, 'the secret');
+    const [path, swap] = [join(folder, 'src', 'swapped'), join(folder, 'swap')];
+    let isOver = false;
+    const swapping = (async () => {
+      while (!isOver) {
+        for (const make of [() => symlinkSync(secret, swap), () => writeFileSync(swap, 'harmless')]) {
+          make();
+          renameSync(swap, path);
+          await new Promise(setImmediate);
+        }
+      }
+    })();
+    const read = new Set<string>();
+    for (let round = 0; round < 150; round++) read.add((await call('read_file', { path: 'src/swapped' })).text);
+    isOver = true;
+    await swapping;
+    expect([...read].filter((text) => text.includes('secret'))).toEqual([]);
+  });
+
   test('arguments of another form are refused in words', async () => {
     expect(await call('read_file', { path: 5 })).toMatchObject({
       hasFailed: true,
@@ -117,6 +145,18 @@ describe('MCP servers', () => {
     });
     const outside = await call('fs_read_text_file', { path: '/etc/passwd' });
     expect(outside).toMatchObject({ hasFailed: true, text: expect.stringMatching(/denied|outside/i) });
+  });
+
+  test('that are still starting hold up no end, and none is started after it', async () => {
+    const servers = { silent: node('-e', 'setInterval(() => {}, 1000)') };
+    writeFileSync(userConfig, JSON.stringify({ servers }));
+    const listing = tools.list(project, never);
+    await vi.waitFor(async () =>
+      expect((await import('../../../src/backend/tools/mcpServer.ts')).McpServer).toBeDefined(),
+    );
+    await tools.close();
+    expect((await listing).notes).toEqual([expect.stringContaining('"silent" cannot be used')]);
+    expect((await tools.list(project, never)).notes).toEqual([expect.stringContaining('The backend ends')]);
   });
 
   test('that cannot be used cost only themselves, and say why', async () => {

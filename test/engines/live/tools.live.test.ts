@@ -1,17 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import { afterEach, expect, test } from 'vitest';
 
-import { composeServices } from '../../../src/backend/compose.ts';
-import { startBackend } from '../../../src/backend/runningBackend.ts';
-import { BackendClient } from '../../../src/client/backendClient.ts';
-import { findBackend } from '../../../src/client/findBackend.ts';
+import type { BackendClient } from '../../../src/client/backendClient.ts';
 import { noteFigure } from './figures.ts';
 import { gemmaModel } from './gemmaModel.ts';
 import { startLlamaServer } from './llamaServer.ts';
+import { productWithTools } from './productWithTools.ts';
 import { vllmModel } from './vllmModel.ts';
 import { startVllm } from './vllmServer.ts';
 
@@ -21,32 +16,6 @@ const cleanUps: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
-
-async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'cwm-tools-'));
-  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-/** The whole backend over its socket, with a public MCP server that nobody here wrote. */
-async function product(embeddedArgs: readonly string[] = []): Promise<BackendClient> {
-  const storage = await temporaryFolder();
-  const require = createRequire(import.meta.url);
-  const program = require.resolve('@modelcontextprotocol/server-everything/package.json');
-  const { bin } = require(program) as { bin: Record<string, string> };
-  const all = { command: process.execPath, args: [join(dirname(program), Object.values(bin)[0] ?? '')] };
-  await writeFile(join(storage, 'mcp.json'), JSON.stringify({ servers: { all } }));
-  const options = { defaultEngine: null, embeddedArgs, ratePerMinute: null };
-  const backend = await startBackend({ storage, idleMs: 0, graceMs: 0 }, composeServices(options));
-  if (!backend) throw new Error('The storage directory is taken.');
-  cleanUps.push(() => backend.stop('the test is over'));
-  const client = new BackendClient({
-    start: async () => backend.record,
-    find: (signal) => findBackend({ storage }, signal),
-  });
-  cleanUps.push(async () => client.dispose());
-  return client;
-}
 
 /**
  * No model that fits into a test decides by itself to call a tool, so that the request names one. What it passes to it is the model's own,
@@ -100,17 +69,21 @@ test('S4-14 a tool call on llama-server: real arguments within the schema, a rea
   const start = { modelPath: gemmaModel(), servedName: 'gemma', contextTokens: 8192, slots: 1, chatTemplate: template };
   const server = await startLlamaServer(start, never);
   cleanUps.push(() => server.stop());
-  await roundTrip(await product(), server.url, 'llama-server with Gemma');
+  await roundTrip(await productWithTools(cleanUps), server.url, 'llama-server with Gemma');
 }, 300_000);
 
 test('S4-14 a tool call on the embedded engine: real arguments within the schema, a real MCP server, and an answer', async () => {
   const flags = ['--chat-template', template, '--context', '8192', '--threads', '1'];
-  await roundTrip(await product(flags), `embedded:${gemmaModel()}`, 'the embedded engine with Gemma');
+  await roundTrip(
+    await productWithTools(cleanUps, flags),
+    `embedded:${gemmaModel()}`,
+    'the embedded engine with Gemma',
+  );
 }, 300_000);
 
 test('S4-14 a tool call on vLLM: arguments within the schema, a real MCP server, and an answer', async () => {
   const model = await vllmModel('tiny', { signal: never, log: (line) => console.log(line) });
   const server = await startVllm({ model, connector: 'none', toolTemplate: template }, never);
   cleanUps.push(() => server.stop());
-  await roundTrip(await product(), server.url, 'vLLM');
+  await roundTrip(await productWithTools(cleanUps), server.url, 'vLLM');
 }, 400_000);
