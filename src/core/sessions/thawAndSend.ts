@@ -1,5 +1,7 @@
 import type { RouteInput } from '../../protocol/api.ts';
-import { toCwmError } from '../../protocol/errors.ts';
+import { nullOn, toCwmError } from '../../protocol/errors.ts';
+import { parseWindowName } from '../../protocol/ids.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { ThawResult } from '../../protocol/schemas/turn.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
@@ -19,7 +21,7 @@ export async function thawAndSend(
   reporter: Reporter,
 ): Promise<ThawResult> {
   if (prompt !== undefined) requireMessage(prompt);
-  const receipt = await thaw(core, input, signal, reporter);
+  const receipt = (await resumedUnasked(core, input, signal)) ?? (await thaw(core, input, signal, reporter));
   if (prompt === undefined) return receipt;
   reporter.progress('Sending the prompt');
   try {
@@ -28,4 +30,20 @@ export async function thawAndSend(
     const { message, hint, code } = toCwmError(error);
     return { ...receipt, notes: [...receipt.notes, `The prompt got no answer: ${message} ${hint} (${code})`] };
   }
+}
+
+/** The receipt of the thaw that resumed the session when its folder was opened; null where the window was not opened so. */
+async function resumedUnasked(
+  core: CoreContext,
+  { window, resume }: Pick<RouteInput<'thaw'>, 'window' | 'resume'>,
+  signal: AbortSignal,
+): Promise<Receipt | null> {
+  if (!resume) return null;
+  const id = (await nullOn(core.store.windows.get(parseWindowName(window)), 'Corrupted'))?.session;
+  if (id === undefined) return null;
+  await core.background.giveWay(id, signal);
+  const session = await core.store.sessions.get(id);
+  const { receipt } = core.warmings.of(id);
+  const isResumed = session?.lifecycle === 'thawed' && session.thawedFrom?.window === window;
+  return isResumed && receipt?.window === window ? receipt : null;
 }

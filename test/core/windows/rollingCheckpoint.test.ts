@@ -335,6 +335,21 @@ describe('opening a folder', () => {
     expect((await fixture.cwm.listSessions({})).total).toBe(1);
   });
 
+  it('a frozen session that is resumed by hand meanwhile, or just after, is resumed once', async () => {
+    const fixture = await keeping();
+    const { cwm, engine } = fixture;
+    await talkedIn(fixture, 's', 'file:///a');
+    await cwm.freeze({ session: 's', window: 'w' }, never());
+    engine.restart();
+    engine.calls = [];
+    await cwm.openProject({ project: 'file:///a' });
+    const byHand = await cwm.thaw({ window: 'w', resume: true });
+    const again = await cwm.thaw({ window: 'w', resume: true });
+    expect(byHand).toMatchObject({ verdict: 'proven', session: 's', window: 'w' });
+    expect(again).toEqual(byHand);
+    expect(engine.calls.filter((call) => call === 'restore')).toHaveLength(1);
+  });
+
   it('two clients join one loading, and only the last one that leaves stops it', async () => {
     const fixture = await closed();
     const { cwm, engine } = fixture;
