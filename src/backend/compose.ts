@@ -22,6 +22,7 @@ import { Refusals } from './audit/refusals.ts';
 import { listFiles } from './contextFiles/listFiles.ts';
 import { discover } from './discovery/discover.ts';
 import { userMachine } from './discovery/userMachine.ts';
+import { ProjectConfigs } from './contextFiles/projectConfigs.ts';
 import { DiskContextFiles } from './contextFiles/diskContextFiles.ts';
 import { examine } from './health/doctor.ts';
 import { listModels } from './engines/listModels.ts';
@@ -123,11 +124,13 @@ export const composeServices =
       userConfig: join(storage, 'mcp.json'),
       isTrusted: (project) => store.projects.isTrusted(project),
     });
+    const configs = new ProjectConfigs();
     const core = makeCore({
       store: auditedStore(store, record),
       engines,
       tools,
       files: new DiskContextFiles(),
+      projectConfig: (project, signal) => configs.ofProject(project, signal),
       clock: systemClock,
       sleep,
       changes: { emit },
@@ -155,6 +158,10 @@ export const composeServices =
         doctor: ({ engine }, signal) => examine(looked, engine, signal),
         listModels: ({ engine }, signal) => listModels(engines, engine, signal),
         listFiles: ({ folder, exclude }, signal) => listFiles(folder, exclude, signal),
+        projectConfig: async ({ folder }, signal) => ({
+          folder,
+          ...((await configs.find(folder, signal)) ?? { path: null, config: null }),
+        }),
         discover: async ({ baseUrl }, signal) => ({
           ...(await discover(userMachine(), baseUrl, signal)),
           defaultEngine: engines.defaultSpec,

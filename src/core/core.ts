@@ -37,6 +37,8 @@ export interface CoreParts {
   readonly sleep?: Sleep | undefined;
   /** The embedded engine's blocks. Default: none. */
   readonly blocks?: BlockCache;
+  /** Default: no project has a file. */
+  readonly projectConfig?: CoreContext['projectConfig'];
   /** Default: {@link noTools}. */
   readonly tools?: ToolBox | undefined;
   /** Default: {@link noPeers}. */
@@ -99,6 +101,7 @@ export function makeCore(parts: CoreParts): Core {
     store,
     engines,
     files,
+    projectConfig: parts.projectConfig ?? (async () => null),
     clock,
     sleep: parts.sleep ?? systemSleep,
     continueFrom: parts.continueFrom ?? 'ids',

@@ -6,6 +6,7 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   doctor: 'What the model server can do, and what to change',
   listModels: 'The models of a server, and which of them is used',
   discover: 'Model servers on loopback, and model files of other programs',
+  projectConfig: 'The nearest .cwm/config.json of a folder, upwards',
   listFiles: 'Files below a folder that neither git nor the caller leaves out',
   useEngine: 'Choose the model server of new sessions that name none',
   shutdown: 'End the backend',

@@ -3,25 +3,36 @@ import { CwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type ProjectUri } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
+import { notBegun } from '../windows/warmings.ts';
 import { requireSession } from '../session.ts';
+
+const dryRun = "The project's .cwm/config.json has dry_run: its KV would be brought back, and nothing was changed.";
+const notSwitched = "The project's .cwm/config.json switches auto_switch off.";
 
 /**
  * Opens a folder: brings its current session's KV back in the background where that is worth it, and before that saves what the client leaves.
  * It answers at once; {@link openedProject} says what came of it. A frozen session continues, as itself.
  *
- * @throws CwmError InvalidParameter (no project's URI), and those of the store.
+ * @throws CwmError InvalidParameter (no project's URI, or its `.cwm/config.json` is bad), and those of the store.
  */
 export async function openProject(
   core: CoreContext,
   input: RouteInput<'openProject'>,
+  signal: AbortSignal,
 ): Promise<RouteOutput<'openProject'>> {
   const project = parseProjectUri(input.project);
+  const config = await core.projectConfig(project, signal);
+  if (config?.dry_run) return { project, session: await sessionOf(core, project), warming: notBegun(dryRun) };
   const leaving = input.leaving === undefined ? null : parseProjectUri(input.leaving);
   if (leaving !== null && leaving !== project) await leaveWarming(core, leaving);
   const session = await sessionOf(core, project);
   if (!session) {
     if (leaving !== null) await core.checkpoints.leave(null, leaving);
     return { project, session, warming: null };
+  }
+  if (config && !config.auto_switch && !input.insist) {
+    if (leaving !== null) await core.checkpoints.leave(null, leaving);
+    return { project, session, warming: notBegun(notSwitched) };
   }
   const warming = await core.warmings.open(session, { project, leaving, insist: input.insist ?? false });
   return { project, session, warming };

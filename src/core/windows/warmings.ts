@@ -31,7 +31,8 @@ export interface Opening {
   readonly insist: boolean;
 }
 
-const idle = (why: string): Warming => ({
+/** It was not begun. */
+export const notBegun = (why: string): Warming => ({
   state: 'none',
   why,
   tokens: 0,
@@ -66,7 +67,7 @@ export class Warmings {
 
   /** As of the last opening in this process. */
   of(id: SessionId): Warming {
-    return this.#last.get(id) ?? idle('Nobody opened it since the backend started.');
+    return this.#last.get(id) ?? notBegun('Nobody opened it since the backend started.');
   }
 
   /** Starts it where it is worth it, and returns at once. */
@@ -81,12 +82,12 @@ export class Warmings {
     const isUnsaved = session.lifecycle !== 'frozen' && checkpoints.isUnsaved(id);
     const saved = isUnsaved ? null : await this.#savedOf(session);
     const planned = isUnsaved
-      ? idle("Its last turn was here, so its KV is in the model server's memory.")
+      ? notBegun("Its last turn was here, so its KV is in the model server's memory.")
       : this.#plan(session, saved, opening);
     // Another client may have opened it since.
     if (planned.state !== 'running' || !saved || background.isRunning(id) || turns.isBusy(id)) {
       this.#track(checkpoints.leave(session, opening.leaving));
-      return this.#tell(id, opening, planned.state === 'running' ? idle('The session is busy.') : planned);
+      return this.#tell(id, opening, planned.state === 'running' ? notBegun('The session is busy.') : planned);
     }
     this.#openers.set(id, 1);
     this.#tell(id, opening, planned);
@@ -120,12 +121,12 @@ export class Warmings {
 
   /** Tokens to compute at the rate that was seen against bytes to load at the rate that was seen. What was never measured does not stop it. */
   #plan(session: Session, saved: Saved | null, { insist }: Opening): Warming {
-    if (session.lifecycle !== 'frozen' && !isOpen(session)) return idle(`The session is ${session.lifecycle}.`);
-    if (!session.tokens) return idle('It has no context yet.');
-    if (!saved) return idle('None of its KV was saved.');
+    if (session.lifecycle !== 'frozen' && !isOpen(session)) return notBegun(`The session is ${session.lifecycle}.`);
+    if (!session.tokens) return notBegun('It has no context yet.');
+    if (!saved) return notBegun('None of its KV was saved.');
     const { manifest, kv } = saved;
     if (session.lifecycle !== 'frozen' && manifest.engine !== session.engine)
-      return idle('Its KV was saved by another model server.');
+      return notBegun('Its KV was saved by another model server.');
     const { count: tokens } = manifest.tokens;
     const computeMs = this.#core().prefill.expectedMs(manifest.engine, tokens) ?? saved.computeMs;
     const load = this.#loads.get(manifest.engine);
@@ -153,7 +154,7 @@ export class Warmings {
         if (!opening.insist && (await this.#isGone(session, saved, planned, signal)))
           return { ...planned, state: 'ask' as const, why: 'Its KV is gone, and computing it again takes long.' };
         const receipt = await this.#bringBack(session, signal);
-        if (!receipt) return idle('None of its KV was saved.');
+        if (!receipt) return notBegun('None of its KV was saved.');
         this.#note(session, receipt);
         return { ...planned, state: 'done' as const, why: receipt.summary, receipt };
       });

@@ -4,6 +4,7 @@ import { capabilitiesSchema } from '../schemas/capabilities.ts';
 import { discoverySchema } from '../schemas/discovery.ts';
 import { engineStatusSchema, findingSchema, servedModelSchema } from '../schemas/health.ts';
 import { nothing, onEngine, queryFlag, text } from './fields.ts';
+import { projectConfigSchema } from '../schemas/projectConfig.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const processRoutes = {
@@ -21,6 +22,8 @@ export const processRoutes = {
    * when there are more than the 5,000 that are listed.
    */
   listFiles: { kind: 'read', clients: 'own', method: 'GET', path: '/api/files' },
+  /** The nearest `.cwm/config.json` of a folder, upwards for 20 levels; null where there is none. A bad one is an error. */
+  projectConfig: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects/config' },
   /** Makes an engine the one of new sessions that name none, for this storage directory, until another is chosen. */
   useEngine: { kind: 'change', clients: 'own', method: 'POST', path: '/api/engine' },
   shutdown: {
@@ -115,6 +118,10 @@ export const processShapes = () =>
       input: z.object({ folder: text, exclude: z.optional(text) }),
       /** `files` are relative to the folder, with `/` between their parts. */
       output: z.object({ files: z.array(text), complete: z.boolean() }),
+    },
+    projectConfig: {
+      input: z.object({ folder: text }),
+      output: z.object({ folder: text, path: z.nullable(text), config: z.nullable(projectConfigSchema) }),
     },
     useEngine: { input: z.object({ engine: text }), output: z.object({ engine: text }) },
     shutdown: { input: nothing, output: nothing },

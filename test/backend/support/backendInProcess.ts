@@ -52,6 +52,7 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
           doctor: () => Promise.reject(new CwmError('Internal', 'not here')),
           listModels: () => Promise.reject(new CwmError('Internal', 'not here')),
           listFiles: () => Promise.reject(new CwmError('Internal', 'not here')),
+          projectConfig: async ({ folder }) => ({ folder, path: null, config: null }),
           discover: () => Promise.reject(new CwmError('Internal', 'not here')),
           useEngine: () => Promise.reject(new CwmError('Internal', 'not here')),
           encryption: async () => ({ state: 'off' as const, keyId: null, keyFile: null }),

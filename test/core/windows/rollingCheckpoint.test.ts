@@ -377,6 +377,37 @@ describe('opening a folder', () => {
     expect(engine.calls.filter((call) => call === 'restore')).toHaveLength(1);
   });
 
+  it('S2-12 a project that says so is not switched by itself, and a dry run changes nothing', async () => {
+    let says: object = { auto_switch: false };
+    const fixture = await coreFixture({}, undefined, (own) => ({
+      ...own,
+      checkpoints: { enabled: true },
+      projectConfig: async () => ({
+        version: '1.0',
+        project: { name: 'a' },
+        auto_switch: true,
+        strict_mode: false,
+        dry_run: false,
+        ...says,
+      }),
+    }));
+    const { cwm, engine } = fixture;
+    await talkedIn(fixture, 's', 'file:///a');
+    await cwm.closeProject({ project: 'file:///a' });
+    engine.restart();
+    engine.calls = [];
+    const opened = async (insist = false) => (await cwm.openProject({ project: 'file:///a', insist })).warming;
+    expect(await opened()).toMatchObject({ state: 'none', why: expect.stringContaining('auto_switch') as unknown });
+    says = { dry_run: true };
+    expect(await opened(true)).toMatchObject({ state: 'none', why: expect.stringContaining('dry_run') as unknown });
+    await cwm.settled();
+    expect(engine.calls).toEqual([]);
+    says = { auto_switch: false };
+    expect(await opened(true)).toMatchObject({ state: 'running' });
+    await cwm.settled();
+    expect(engine.calls).toContain('restore');
+  });
+
   it('says why nothing is brought back', async () => {
     const { cwm } = await keeping();
     expect(await cwm.openProject({ project: 'file:///a' })).toEqual({

@@ -1,0 +1,119 @@
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ProjectConfigs } from '../../../src/backend/contextFiles/projectConfigs.ts';
+import { temporaryDirectories } from '../support/temporaryDirectory.ts';
+
+const makeDirectory = temporaryDirectories();
+const never = new AbortController().signal;
+const onPosix = it.skipIf(process.platform === 'win32');
+
+function put(folder: string, text: string | Uint8Array, where = '.cwm'): string {
+  mkdirSync(join(folder, where), { recursive: true });
+  const path = join(folder, where, 'config.json');
+  writeFileSync(path, text);
+  return path;
+}
+
+const config = (name: string, more: object = {}): string =>
+  JSON.stringify({ version: '1.0', project: { name }, ...more });
+const nameOf = async (configs: ProjectConfigs, folder: string): Promise<string | undefined> =>
+  (await configs.find(folder, never))?.config.project.name;
+
+/** A folder so many levels below the first. */
+function below(root: string, levels: number): string {
+  const folder = join(root, ...Array.from({ length: levels }, () => 'd'));
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+describe('S2-08 the configuration of a project', () => {
+  it('is found upwards to the twentieth level, and not beyond', async () => {
+    const root = makeDirectory();
+    put(root, config('far'));
+    expect(await nameOf(new ProjectConfigs(), below(root, 20))).toBe('far');
+    expect(await nameOf(new ProjectConfigs(), below(root, 21))).toBeUndefined();
+  });
+
+  it('is the nearest one, and ours before that of seed 2', async () => {
+    const root = makeDirectory();
+    put(root, config('far'));
+    const near = below(root, 3);
+    put(near, config('theirs'), '.codebase-mcp');
+    expect(await nameOf(new ProjectConfigs(), near)).toBe('theirs');
+    put(near, config('ours'));
+    expect(await nameOf(new ProjectConfigs(), near)).toBe('ours');
+  });
+
+  onPosix('is that of the real folder, and links in a circle have none', async () => {
+    const root = makeDirectory();
+    put(join(root, 'real'), config('real'));
+    symlinkSync(join(root, 'real'), join(root, 'link'));
+    symlinkSync(join(root, 'circle'), join(root, 'circle'));
+    expect(await nameOf(new ProjectConfigs(), join(root, 'link'))).toBe('real');
+    expect(await new ProjectConfigs().find(join(root, 'circle'), never)).toBeNull();
+  });
+
+  it('S2-07 is refused for a path that is relative, absent or no folder', async () => {
+    const root = makeDirectory();
+    writeFileSync(join(root, 'file'), '');
+    for (const folder of ['relative', join(root, 'absent'), join(root, 'file')])
+      await expect(new ProjectConfigs().find(folder, never)).rejects.toMatchObject({ name: 'InvalidParameter' });
+  });
+});
+
+describe('S2-10 what is remembered', () => {
+  it('an edit, a deletion and a nearer file that is made later are all seen at the next look', async () => {
+    const configs = new ProjectConfigs();
+    const root = makeDirectory();
+    const folder = below(root, 2);
+    const path = put(root, config('one'));
+    expect(await nameOf(configs, folder)).toBe('one');
+    writeFileSync(path, config('another'));
+    expect(await nameOf(configs, folder)).toBe('another');
+    const near = put(folder, config('near'));
+    expect(await nameOf(configs, folder)).toBe('near');
+    rmSync(near);
+    expect(await nameOf(configs, folder)).toBe('another');
+    rmSync(path);
+    expect(await nameOf(configs, folder)).toBeUndefined();
+  });
+});
+
+describe('S2-09 S2-11 a file that exists and is bad', () => {
+  it.each<[string, string | Uint8Array, RegExp]>([
+    ['is no JSON', '{', /not JSON/],
+    ['is empty', '', /not JSON/],
+    ['is in UTF-16 without a mark', Buffer.from(config('x'), 'utf16le'), /UTF-16/],
+    ['is not UTF-8', Uint8Array.of(0x22, 0xff, 0x22), /not UTF-8/],
+    ['is huge', ' '.repeat(64 * 1024 + 1), /larger than 64 KiB/],
+    ['has no version', JSON.stringify({ project: { name: 'x' } }), /"version"/],
+    ['has a version of another form', config('x', { version: '1' }), /"version"/],
+    ['has no project', JSON.stringify({ version: '1.0' }), /"project"/],
+    ['has no name', JSON.stringify({ version: '1.0', project: {} }), /"project\.name"/],
+    ['has an empty name', config(''), /"project\.name"/],
+    ['has a name that is too long', config('x'.repeat(256)), /"project\.name"/],
+    ['has an id that is none', config('x', { project: { name: 'x', id: 'y' } }), /"project\.id"/],
+    ['has a wrong type', config('x', { auto_switch: 'yes' }), /"auto_switch"/],
+    ['is a list', '[]', /"the whole"/],
+  ])('%s: it says so with its path, and no other project is taken', async (_, text, message) => {
+    const root = makeDirectory();
+    put(root, config('another'));
+    const path = put(below(root, 1), text);
+    const found = new ProjectConfigs().find(below(root, 1), never);
+    await expect(found).rejects.toMatchObject({ name: 'InvalidParameter', context: { path } });
+    await expect(found).rejects.toThrow(message);
+  });
+
+  onPosix('S2-15 is a link, or lies behind one: nothing is read', async () => {
+    const root = makeDirectory();
+    const folder = below(root, 1);
+    mkdirSync(join(folder, '.cwm'));
+    symlinkSync('/etc/passwd', join(folder, '.cwm', 'config.json'));
+    await expect(new ProjectConfigs().find(folder, never)).rejects.toThrow(/it is a link/);
+    rmSync(join(folder, '.cwm'), { recursive: true });
+    put(join(root, 'elsewhere'), config('x'));
+    symlinkSync(join(root, 'elsewhere', '.cwm'), join(folder, '.cwm'));
+    await expect(new ProjectConfigs().find(folder, never)).rejects.toThrow(/its folder is a link/);
+  });
+});
