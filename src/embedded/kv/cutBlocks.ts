@@ -13,12 +13,22 @@ export class BlockCutter {
    * and the files get their names when the whole state was found good.
    *
    * @param thread tells the passing files of threads apart.
+   * @param mostOpen files that it may have open together; those behind them begin when these are done.
    */
-  run(job: BlockJob, from: number, to: number, progress: Int32Array, thread: number): BlockOutcome[] {
+  run(
+    job: BlockJob,
+    from: number,
+    to: number,
+    progress: Int32Array,
+    thread: number,
+    mostOpen = Number.POSITIVE_INFINITY,
+  ): BlockOutcome[] {
     const outcomes: BlockOutcome[] = [];
-    for (let at = from; at < to; at += mostOpen) {
-      const some = { ...job, blocks: job.blocks.slice(at, Math.min(at + mostOpen, to)) };
+    for (let at = from; at < to;) {
+      const end = Math.min(at + mostOpen, to);
+      const some = { ...job, blocks: job.blocks.slice(at, end) };
       outcomes.push(...this.#cut(some, new GrowingState(job.stateFile, progress), thread));
+      at = end;
     }
     return outcomes;
   }
@@ -60,8 +70,6 @@ export class BlockCutter {
   }
 }
 
-/** Files that a thread has open together. */
-const mostOpen = 256;
 const lookAgainMs = 1;
 
 /** A state file that llama.cpp may still be writing, from its beginning to its end. */

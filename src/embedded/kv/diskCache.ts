@@ -265,4 +265,4 @@ export class DiskCache {
 const warmUpTokens = 8192;
 
 const stripBytes = 1 << 20;
-const partBytes = 256 << 10;
+const partBytes = 128 << 10;

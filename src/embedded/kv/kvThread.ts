@@ -50,12 +50,15 @@ function place({ job, progress }: SharedJob): [number, BlockOutcome][] {
   }
 }
 
+/** Files that all threads together have open. */
+const mostOpen = 1024;
+
 /** Cuts this thread's share of the blocks: all of its files grow together, as the state does. */
 function cut({ job, progress, threads }: SharedJob): [number, BlockOutcome][] {
   const boundary = (share: number): number => Math.floor((job.blocks.length * share) / threads);
   const from = boundary(thread);
   return cutter
-    .run(job, from, boundary(thread + 1), progress, thread)
+    .run(job, from, boundary(thread + 1), progress, thread, Math.floor(mostOpen / threads))
     .map((outcome, at): [number, BlockOutcome] => [from + at, outcome]);
 }
 
