@@ -185,7 +185,10 @@ class StartedBackend implements RunningBackend {
         ...services.process,
         live: async () => ({ alive: true }),
         ready: async () => this.#ready(services.operations),
-        shutdown: async () => this.#stopSoon(),
+        shutdown: async () => {
+          this.#stopSoon();
+          return { pid: process.pid };
+        },
         retire: async () => this.#retirement.begin(),
       },
       limit: this.#limit,

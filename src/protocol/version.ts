@@ -17,7 +17,10 @@ export interface ApiVersions {
  *   to be translated.
  * - Only a change that cannot be translated raises `oldest`. Clients before it get a message that says what to update.
  */
-export const apiVersions: ApiVersions = { current: 3, oldest: 3 };
+export const apiVersions: ApiVersions = { current: 4, oldest: 3 };
+
+/** The first version in which an answer that has nothing to say is 204; it was 200 with `{}` before. */
+export const firstApiWithNoContent = 4;
 
 /** Whether a client and a backend fit. */
 export type Meeting = 'fits' | 'backend too old' | 'client too old';

@@ -4,7 +4,10 @@ import { plural } from './amounts.ts';
 
 export function windowDeletedSentence(deleted: RouteOutput<'deleteWindow'>): string {
   const { window, blocksDeleted, bytesFreed, blocksKept } = deleted;
-  const shared = blocksKept === 0 ? '' : ` ${plural(blocksKept, 'KV block')} stay, because other windows share them.`;
+  const shared =
+    blocksKept === 0
+      ? ''
+      : ` ${plural(blocksKept, 'KV block')} stay, because other windows or automatic checkpoints need them.`;
   return `Deleted window ${window} and ${plural(blocksDeleted, 'KV block')}. This freed ${formatBytes(bytesFreed)}.${shared}`;
 }
 

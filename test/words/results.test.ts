@@ -64,7 +64,7 @@ describe('a deletion', () => {
     const deleted = { window: windowName('w'), blocksDeleted: 1, bytesFreed: 2_500_000, blocksKept: 0 };
     expect(windowDeletedSentence(deleted)).toBe('Deleted window w and 1 KV block. This freed 2.5 MB.');
     expect(windowDeletedSentence({ ...deleted, blocksKept: 3 })).toBe(
-      'Deleted window w and 1 KV block. This freed 2.5 MB. 3 KV blocks stay, because other windows share them.',
+      'Deleted window w and 1 KV block. This freed 2.5 MB. 3 KV blocks stay, because other windows or automatic checkpoints need them.',
     );
   });
 

@@ -4,7 +4,7 @@ import { eventStreamType, operationHeader, signalsHeader } from '../../protocol/
 import { eventsPath } from '../../protocol/signals.ts';
 import { apiHeader, clientHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
 import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
-import type { ApiVersions } from '../../protocol/version.ts';
+import { firstApiWithNoContent, type ApiVersions } from '../../protocol/version.ts';
 import type { Refusal } from '../audit/refusals.ts';
 import { answerChallenges, type Identity } from './challenge.ts';
 import type { Dispatch } from './dispatch.ts';
@@ -123,9 +123,10 @@ export function createApp(parts: AppParts): Hono {
   return app;
 }
 
-/** 204 where the route has nothing to say. */
+/** 204 where the route has nothing to say, but to programs of earlier releases, which read JSON in any case. */
 function answer(c: Context, route: Route, result: unknown): Response {
-  if (Object.keys(result as object).length === 0) return c.body(null, 204);
+  const readsNoContent = Number(c.req.header(apiHeader) ?? firstApiWithNoContent) >= firstApiWithNoContent;
+  if (readsNoContent && Object.keys(result as object).length === 0) return c.body(null, 204);
   if (route.answersText !== undefined)
     return c.body((result as { text: string }).text, 200, { 'content-type': route.answersText });
   return c.json(result, route.creates ? 201 : 200);

@@ -124,7 +124,7 @@ export const processShapes = () =>
       output: z.object({ folder: text, path: z.nullable(text), config: z.nullable(projectConfigSchema) }),
     },
     useEngine: { input: z.object({ engine: text }), output: z.object({ engine: text }) },
-    shutdown: { input: nothing, output: nothing },
+    shutdown: { input: nothing, output: z.object({ /** The process that ends. */ pid: z.number() }) },
     retire: { input: nothing, output: z.object({ running: z.number() }) },
     verifyAudit: { input: z.object({ known: z.optional(text) }), output: auditReportSchema },
     encryption: {

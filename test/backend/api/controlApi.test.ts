@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { challengePath } from '../../../src/protocol/backendRecord.ts';
+import { apiHeader, challengePath } from '../../../src/protocol/backendRecord.ts';
 import { requestBackend, type BackendRequest } from '../../../src/client/transport.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { backendsInProcess, type BackendUnderTest } from '../support/backendInProcess.ts';
@@ -82,6 +82,20 @@ describe('control API', () => {
       status: 405,
       body: { error: { code: 'CWM-2013', details: { allow: ['POST', 'GET'] } } },
     });
+  });
+
+  it('says nothing with 204, and to programs of earlier releases with an empty object', async () => {
+    const { backend, fake } = await start();
+    fake.on('deletePrompt', () => ({}));
+    const answered = async (api: string | null) => {
+      const headers: Record<string, string> = api === null ? {} : { [apiHeader]: api };
+      const request = { method: 'DELETE', path: '/api/prompts/p', headers } as const;
+      const { status, body } = await requestBackend(backend.record, request, { timeoutMs: 10_000 });
+      return [status, body];
+    };
+    expect(await answered(null)).toEqual([204, '']);
+    expect(await answered('4')).toEqual([204, '']);
+    expect(await answered('3')).toEqual([200, '{}']);
   });
 
   it('answers an unknown path with CWM-2008', async () => {

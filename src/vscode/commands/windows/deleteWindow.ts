@@ -14,7 +14,7 @@ export const deleteWindow = command('cwm.deleteWindow', {
       `Delete window "${name}"?`,
       {
         modal: true,
-        detail: `This deletes its KV blocks, except blocks that other windows share. The session and its messages stay. ${trashSentence}`,
+        detail: `This deletes its KV blocks, except blocks that other windows or automatic checkpoints need. The session and its messages stay. ${trashSentence}`,
       },
       yes,
     );
