@@ -62,7 +62,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
   const settings = Object.fromEntries(
     Object.entries<BackendSetting>(backendSettings).map(([name, row]) => [
       name,
-      readBackendSetting(row, written[row.flag]),
+      readBackendSetting(row, written[row.flag], env),
     ]),
   ) as unknown as BackendSettingValues;
   const { stateFolder } = settings;
@@ -76,8 +76,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     logLevel: settings.logLevel,
     logFormat: settings.logFormat,
     ratePerMinute: settings.rateLimit,
-    // The command line starts backends without options.
-    requiresTls: (written['require-tls'] ?? env['CWM_REQUIRE_TLS'] ?? settings.requireTls) !== 'off',
+    requiresTls: settings.requireTls === 'on',
     continueFrom: settings.continueFrom,
     tracker: { autoCreate: settings.stateAutoCreate === 'on', defaultSession: settings.stateDefaultSession },
     checkpoints: {
@@ -89,7 +88,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     },
     encryption: {
       turn: settings.encryption,
-      keyFile: absolute(settings.encryptionKeyFile ?? env['CWM_ENCRYPTION_KEY_FILE']),
+      keyFile: absolute(settings.encryptionKeyFile ?? undefined),
     },
     http:
       settings.http === null

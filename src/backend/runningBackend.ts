@@ -4,7 +4,7 @@ import type { Change } from '../protocol/signals.ts';
 import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
-import { systemClock } from '../base/clock.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
 import { createApp, type AppParts } from './api/app.ts';
 import { checkedDispatch } from './api/checkedDispatch.ts';
 import { makeDispatch, type Dispatch } from './api/dispatch.ts';
@@ -42,6 +42,8 @@ export interface BackendOptions {
   readonly logFormat?: LogFormat;
   /** Changes that every client may ask for in a minute; 0 is no limit, null the default ({@link limitsByKind}). */
   readonly ratePerMinute?: number | null;
+  /** By which the changes of a minute are counted. Default: the system's. */
+  readonly clock?: Pick<Clock, 'elapsedMs'>;
   /** Versions of the control API that the backend answers; default: those of this program. */
   readonly api?: ApiVersions;
   /** Null, the default: the API answers on its socket only. */
@@ -192,7 +194,7 @@ class StartedBackend implements RunningBackend {
         retire: async () => this.#retirement.begin(),
       },
       limit: this.#limit,
-      rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), systemClock),
+      rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), this.#options.clock ?? systemClock),
       readOnlyWhy: readOnlyWhy && (() => this.#retirement.refusal(readOnlyWhy)),
       noMoreWhy: () => this.#retirement.noMoreWhy,
     });

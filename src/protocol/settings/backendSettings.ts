@@ -235,16 +235,26 @@ export type BackendSettingValues = {
   readonly [Name in BackendSettingName]: ValueOf<(typeof backendSettings)[Name]>;
 };
 
+/** The environment variable that has the setting where the command line has none. */
+export const variableOf = ({ flag }: Pick<BackendSetting, 'flag'>): string =>
+  `CWM_${flag.toUpperCase().replaceAll('-', '_')}`;
+
 /**
- * A value as it stands on a command line; the default where it is undefined.
+ * A value as it stands on a command line, else in the environment; the default where it is in neither. An empty variable is none.
  *
  * @returns null for the default of a row that has none.
- * @throws Error that says what the value must be.
+ * @throws Error that names the flag or the variable and says what the value must be.
  */
-export function readBackendSetting(row: BackendSetting, written: string | undefined): string | number | null {
-  if (written === undefined) return row.default;
-  const value = meaning(row, written);
-  if (value === null) throw new Error(`--${row.flag} must be ${row.means}.`);
+export function readBackendSetting(
+  row: BackendSetting,
+  written: string | undefined,
+  env: Readonly<Record<string, string | undefined>> = {},
+): string | number | null {
+  const [name, given] =
+    written === undefined ? [variableOf(row), env[variableOf(row)] || undefined] : [`--${row.flag}`, written];
+  if (given === undefined) return row.default;
+  const value = meaning(row, given);
+  if (value === null) throw new Error(`${name} must be ${row.means}.`);
   return value;
 }
 

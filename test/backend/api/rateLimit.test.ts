@@ -94,7 +94,8 @@ describe('S0-62 a backend', () => {
   const start = backendsInProcess();
 
   it('refuses an agent that asks for too many changes with CWM-7002, and nobody else', async () => {
-    const { backend, fake, client } = await start();
+    let nowMs = 0;
+    const { backend, fake, client } = await start({ clock: { elapsedMs: () => nowMs } });
     fake.on('createSession', () => someSession('s'));
     const agent = new BackendClient({
       kind: 'mcp',
@@ -107,13 +108,16 @@ describe('S0-62 a backend', () => {
       context: { retry_after_seconds: 1, perMinute: 60, perHour: 1000 },
     });
     expect(fake.calls).toHaveLength(10);
+    nowMs += secondMs;
+    await agent.call('createSession', {});
+    await expect(agent.call('createSession', {})).rejects.toMatchObject({ code: 'CWM-7002' });
     for (let asked = 0; asked < 50; asked++) await agent.call('listWindows', {});
     for (let asked = 0; asked < 50; asked++) await client.call('createSession', {});
     agent.dispose();
   });
 
   it('with --rate-limit refuses everybody; it can always be stopped', async () => {
-    const { backend, fake, client } = await start({ ratePerMinute: 1 });
+    const { backend, fake, client } = await start({ ratePerMinute: 1, clock: { elapsedMs: () => 0 } });
     fake.on('createSession', () => someSession('s'));
     for (let asked = 0; asked < 10; asked++) await client.call('createSession', {});
     const request = { method: 'POST', path: '/api/contexts', body: '{}' } as const;
