@@ -86,6 +86,9 @@ export async function startVllm(start: VllmStart, signal: AbortSignal): Promise<
       VLLM_NO_USAGE_STATS: '1',
       DO_NOT_TRACK: '1',
       VLLM_CPU_KVCACHE_SPACE: String(kvCacheGiB),
+      // Its structural tags allow white space between the parts of a call, and a model of random weights writes it for ever; the schemas of
+      // calls that must come do not.
+      ...(start.toolTemplate !== undefined && { VLLM_ENFORCE_STRICT_TOOL_CALLING: '0' }),
       VLLM_SERVER_DEV_MODE: devMode ? '1' : '0',
       ...(apiKey !== undefined && { VLLM_API_KEY: apiKey }),
     },
@@ -117,7 +120,6 @@ function serverArguments(start: VllmStart, port: number, engineId: string): stri
     '--chat-template': start.toolTemplate,
     '--enable-auto-tool-choice': start.toolTemplate !== undefined,
     '--tool-call-parser': start.toolTemplate && 'hermes',
-    // A model of random weights would write spaces for ever.
     '--structured-outputs-config':
       start.toolTemplate && JSON.stringify({ backend: 'guidance', disable_any_whitespace: true }),
     '--kv-transfer-config': transfer && JSON.stringify(transfer),
