@@ -38,9 +38,9 @@ export function usualBlockTokens(layout: KvLayout | null): number {
 
 const mostBlockTokens = 32;
 /** The tokens behind the last full block are computed again after each load, so that a block should be short where a token computes long. */
-const leastBlockTokens = 4;
+const leastBlockTokens = 8;
 /** In larger files, a byte takes hardly less time. */
-const goodBlockBytes = 512 << 10;
+const goodBlockBytes = 1 << 20;
 
 export const isSameLayout = (a: KvLayout, b: KvLayout): boolean =>
   isSameRows(a.keys, b.keys) && isSameRows(a.values, b.values);

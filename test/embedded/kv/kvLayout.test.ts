@@ -3,14 +3,14 @@ import { usualBlockTokens } from '../../../src/embedded/kv/kvLayout.ts';
 
 it.each([
   [1, 32],
-  [16, 32],
-  [17, 16],
-  [64, 8],
-  [65, 4],
-  [128, 4],
-  [512, 4],
+  [32, 32],
+  [33, 16],
+  [64, 16],
+  [65, 8],
+  [128, 8],
+  [512, 8],
 ])(
-  'a block of a model with %d KiB of KV a token has %d tokens: at most 512 KiB, but never fewer than 4',
+  'a block of a model with %d KiB of KV a token has %d tokens: at most 1 MiB, but never fewer than 8',
   (kib, tokens) => {
     const half = { type: 1, rowBytes: kib * 512 };
     expect(usualBlockTokens({ keys: [half], values: [half] })).toBe(tokens);
