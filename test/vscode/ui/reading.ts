@@ -134,7 +134,7 @@ export function reading(workbench: Workbench, changeSettings: ChangeSettings): S
           await placeholder(),
         );
         const unnamed = await pageOfView
-          .locator('button')
+          .locator('button:visible')
           .evaluateAll((all) => all.filter((each) => !each.textContent));
         assert.equal(unnamed.length, 0);
       },
@@ -179,7 +179,7 @@ export function reading(workbench: Workbench, changeSettings: ChangeSettings): S
 
 const themes = [
   ['vs', 'Light Modern'],
-  ['hc-black', 'Dark High Contrast'],
-  ['hc-light', 'Light High Contrast'],
+  ['hc-black', 'Default High Contrast'],
+  ['hc-light', 'Default High Contrast Light'],
   ['vs-dark', 'Dark Modern'],
 ] as const;
