@@ -170,4 +170,56 @@ describe('a conversation as a document', () => {
     expect(text).toContain('text 130.');
     expect(text).not.toContain('text 30.');
   });
+
+  test('S4-21 an answer that another client asked for is pulled piece by piece, until it is stored', async () => {
+    const stored = [aMessage(1, 'user', 'Why?')];
+    const chunks = ['Be', 'cause'];
+    const answering = {
+      ...aSession({ id: 's', phase: 'StreamingLLMResponse', draft: 'And?' }),
+      answering: messageId('m3'),
+    };
+    let isOver = false;
+    const asked: unknown[] = [];
+    const fail = (error: unknown): never => {
+      throw error;
+    };
+    const backend = new FakeBackend({
+      getSession: () => (isOver ? aSession({ id: 's', version: 9 }) : answering),
+      listMessages: () => ({ items: stored, total: stored.length, hasMore: false }),
+      answerChunks: ({ after }) => {
+        asked.push(after);
+        const items = chunks
+          .slice(Number(after))
+          .map((text, at) => ({ sequence: Number(after) + at + 1, part: 'text' as const, text }));
+        return {
+          items,
+          last: chunks.length,
+          hasMore: false,
+          message: isOver ? aMessage(3, 'assistant', 'Because.') : null,
+        };
+      },
+    });
+    const connection = new BackendConnection(async () => backend, new ViewState(fail), fail);
+    const conversations = new Conversations(connection, fail);
+    await connection.open();
+    await conversations.read('s');
+    await expect.poll(async () => (await conversations.read('s')).inProgress?.answer).toBe('Because');
+    expect((await conversations.read('s')).inProgress).toMatchObject({ text: 'And?' });
+    isOver = true;
+    stored.push(aMessage(2, 'user', 'And?'), aMessage(3, 'assistant', 'Because.'));
+    await expect.poll(async () => (await conversations.read('s')).inProgress).toBeNull();
+    expect((await conversations.read('s')).messages).toHaveLength(3);
+    // No piece crosses twice.
+    expect(asked.slice(0, 2)).toEqual([0, 2]);
+    conversations.dispose();
+  });
+
+  test('earlier messages are loaded when the reader asks for them', async () => {
+    const messages = Array.from({ length: 130 }, (_, index) => aMessage(index + 1, 'user', `text ${index + 1}.`));
+    const { conversations } = await conversationsWith(messages);
+    expect(await conversations.read('s')).toMatchObject({ earlier: 30, inProgress: null });
+    conversations.showEarlier('s');
+    const { earlier, messages: all } = await conversations.read('s');
+    expect([earlier, all.length]).toEqual([0, 130]);
+  });
 });

@@ -3,7 +3,7 @@ import { CwmError } from '../../src/protocol/errors.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { verdicts } from '../../src/protocol/schemas/receipt.ts';
 import { modelItems } from '../../src/vscode/render/modelItems.ts';
-import { nodeId, rootNodes, windowNodes } from '../../src/vscode/render/treeNodes.ts';
+import { nodeId, rootNodes, sessionNodes, windowNodes } from '../../src/vscode/render/treeNodes.ts';
 import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { viewMessage } from '../../src/vscode/render/viewMessage.ts';
 import { aSession, aState, aWindow, now } from './builders.ts';
@@ -56,6 +56,29 @@ describe('V2 the tree', () => {
     expect([...shown, model?.label].join('')).not.toContain(hidden);
     expect(session.description).toMatch(/a ?b/);
     expect(model?.model, 'what is sent to the server stays').toBe(evil);
+  });
+
+  test('S4-02 a session with several branches shows them before its windows, with their tokens and what a sibling shares', () => {
+    const branch = {
+      name: 'main',
+      active: false,
+      head: null,
+      length: 2,
+      parentMessageId: null,
+      tokens: 62,
+      sharedTokens: 38,
+    };
+    const main = { ...branch, sharedBlocks: 2, sharedWith: 'branch-2', systemPrompt: null };
+    const other = { ...main, name: 'branch-2', active: true, tokens: null, sharedWith: null, systemPrompt: 'brief' };
+    const windows = new Map([['s', { kind: 'loaded', items: [aWindow()], total: 1 } as const]]);
+    const nodes = sessionNodes('s', { branches: new Map([['s', [main, other]]]), windows });
+    expect(nodes.map(nodeId)).toEqual(['branch:s/main', 'branch:s/branch-2', 'window:auth-refactor-1']);
+    expect(sessionNodes('s', { branches: new Map([['s', [main]]]), windows })).toHaveLength(1);
+    const [first, second] = nodes.map((node) => treeRow(node, aState(), now));
+    expect(first).toMatchObject({ description: '62 tokens · shares 38 with branch-2', contextValue: 'branch.main' });
+    expect(first?.tooltip).toContain('2 KV blocks');
+    expect(second).toMatchObject({ description: 'current · 2 messages', contextValue: 'branch.other.active' });
+    expect(second?.tooltip).toContain('System prompt: brief');
   });
 
   test('a size that was not observed is left out, never 0', () => {
