@@ -45,8 +45,8 @@ const state = { type: 'state', session: 's1' } as const;
 
 /** Every method that writes what a client can see: what it is given, and which signals follow. */
 const writing: readonly (readonly [string, readonly unknown[], readonly Change[]])[] = [
-  ['sessions.create', [aSession({ version: 1 })], [{ ...session, version: 1 }]],
-  ['sessions.update', [aSession({ version: 7 })], [{ ...session, version: 7 }]],
+  ['sessions.create', [aSession({ version: 1 })], [{ ...session, version: 1, phase: 'Idle' }]],
+  ['sessions.update', [aSession({ version: 7 })], [{ ...session, version: 7, phase: 'Idle' }]],
   ['sessions.delete', ['s1'], [session]],
   ['windows.create', [aManifest({ name: 'w' }), [], aKvRecord()], [window]],
   ['windows.replaceKv', ['w', aKvRecord()], [window]],
@@ -58,7 +58,7 @@ const writing: readonly (readonly [string, readonly unknown[], readonly Change[]
   ['states.save', ['s1', {}, 0], [state]],
   ['states.addRecoveryPoint', [aPoint('p1')], [state]],
   // A restore is a change of the session too.
-  ['states.restore', [aSession({ version: 3 }), null, null], [{ ...session, version: 3 }, state]],
+  ['states.restore', [aSession({ version: 3 }), null, null], [{ ...session, version: 3, phase: 'Idle' }, state]],
   // Those that were selected before, and those that are now.
   ['states.setSelectedSessions', [['s2', 's1']], [state, { ...state, session: 's2' }]],
   ['trash.restore', ['t'], [window]],
@@ -127,17 +127,17 @@ describe('signals of operations', () => {
     expect(await heardOf(fixture, ({ cwm }) => cwm.deleteSession({ session: 'b' }, never()))).toContainEqual(told);
   });
 
-  test('S4-40 the signal of a session has the version of its record', async () => {
+  test('S4-40 the signal of a session has the version of its record, and its phase', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const heard = await heardOf(fixture, ({ cwm }) => cwm.send({ session: 's', text: 'And then?' }, never()));
     const { version } = await fixture.cwm.getSession({ session: 's' });
+    const answering = ['AwaitingLLMResponse', 'StreamingLLMResponse', 'ProcessingLLMResponse'];
     expect(heard).toEqual([
-      { type: 'session', session: 's', version: version - 1 },
-      // The answer begins, and ends.
-      { type: 'session', session: 's', version: version - 1 },
-      { type: 'session', session: 's', version: version - 1 },
-      { type: 'session', session: 's', version },
+      // Before the message is stored.
+      { type: 'session', session: 's', version: version - 2, phase: 'ProcessingUserMessage' },
+      ...answering.map((phase) => ({ type: 'session', session: 's', version: version - 1, phase })),
+      { type: 'session', session: 's', version, phase: 'Idle' },
     ]);
   });
 });

@@ -66,6 +66,7 @@ describe('S0-09 lists of windows', () => {
       pinned: false,
       lastThaw: null,
       reuse: { thaws: 0, promptTokens: 0, cachedTokens: 0 },
+      lastMessage: null,
     };
     expect((await store.windows.list(windowsQuery())).items).toEqual([summary]);
     const name = windowName('w1');
