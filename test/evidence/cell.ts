@@ -89,7 +89,6 @@ export async function runCell(product: Product, lie: Lie, operation: Operation, 
   try {
     return await new CellRun(product, lie, { fake, timer, id, spec: engine.spec }).run(operation);
   } finally {
-    product.engines.delete(engine.spec);
     await engine.close();
     await proxy?.[Symbol.asyncDispose]();
     await fake.stop();

@@ -4,6 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { makeCore } from '../../src/core/core.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
 import { openStore } from '../../src/store/openStore.ts';
 import { MemoryFiles } from '../store/memoryFiles.ts';
 import { isSampled } from '../support/nightly.ts';
@@ -36,7 +37,7 @@ async function openProduct(): Promise<Product & AsyncDisposable> {
       get: (spec) => {
         const engine = engines.get(spec);
         if (engine) return engine;
-        throw new Error(`no engine ${spec}`);
+        throw new CwmError('EngineUnavailable', `There is no engine ${spec}.`);
       },
       status: () => Promise.reject(new Error('not needed')),
     },
