@@ -179,9 +179,10 @@ function methodsOf(path: string): readonly string[] {
     ...Object.values(routes),
     { method: 'GET', path: eventsPath },
   ];
-  return all
-    .filter((route) => new RegExp(`^${route.path.replaceAll(/:\w+/g, '[^/]+')}$`).test(path))
-    .map(({ method }) => method);
+  const fitting = all.filter((route) => new RegExp(`^${route.path.replaceAll(/:\w+/g, '[^/]+')}$`).test(path));
+  // A path that is spelled out is meant before one with a parameter in its place.
+  const named = fitting.filter((route) => route.path === path);
+  return (named.length > 0 ? named : fitting).map(({ method }) => method);
 }
 
 function headersOf({ name, context }: CwmError): Record<string, string> {
