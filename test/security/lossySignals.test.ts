@@ -40,7 +40,7 @@ class LossyClient {
   pull(): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
-    this.#pulling = this.#pulling.then(async () => {
+    this.#pulling = this.#pulling.then(async (): Promise<void> => {
       this.#isWaiting = false;
       const { data } = await this.#backend.client.call('getState', { session: 's' });
       this.texts = (data['texts'] ?? []) as string[];

@@ -55,9 +55,9 @@ describe('the API on TCP', () => {
     return run(
       strangers.schemathesis(),
       [
-        ...['--config-file', 'schemathesis.toml', 'run', openApiFile, '--url', served.url],
-        ...['--header', `Authorization: Bearer ${served.token}`, '--seed', '1', '--max-examples', '10'],
-        ...['--phases', 'examples,coverage,fuzzing', '--no-shrink', '--continue-on-failure', '--warnings', 'off'],
+        '--config-file', 'schemathesis.toml', 'run', openApiFile, '--url', served.url,
+        '--header', `Authorization: Bearer ${served.token}`, '--seed', '1', '--max-examples', '10',
+        '--phases', 'examples,coverage,fuzzing', '--no-shrink', '--continue-on-failure', '--warnings', 'off',
         ...more,
       ],
       { cwd: folder },

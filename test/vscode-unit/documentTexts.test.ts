@@ -26,7 +26,7 @@ function textsOn() {
     listMessages: (input) => {
       const { upTo, offset, limit } = input as { upTo: string; offset?: number; limit: number };
       const until = stored.slice(0, stored.findIndex(({ id }) => id === upTo) + 1);
-      return { items: until.slice(offset ?? 0, (offset ?? 0) + limit), total: until.length, hasMore: false } as never;
+      return { items: until.slice(offset ?? 0, (offset ?? 0) + limit), total: until.length, hasMore: false };
     },
     health: () => healthAnswer,
     encryption: () => ({ state: 'off' }) as never,

@@ -187,7 +187,8 @@ function methodsOf(path: string): readonly string[] {
 
 function headersOf({ name, context }: CwmError): Record<string, string> {
   if (name === 'TokenRequired') return { 'www-authenticate': 'Bearer' };
-  if (name === 'MethodNotAllowed') return { allow: (context?.['allow'] as readonly string[]).join(', ') };
+  const allowed = context?.['allow'];
+  if (name === 'MethodNotAllowed' && Array.isArray(allowed)) return { allow: allowed.join(', ') };
   const seconds = context?.['retry_after_seconds'];
   return typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
 }

@@ -167,7 +167,8 @@ export class Metrics {
     this.#space.reset();
     for (const [tier, bytes] of Object.entries(space?.tiers ?? {})) this.#space.set({ tier }, bytes);
     this.#free.reset();
-    if (space?.freeBytes != null) this.#free.set(space.freeBytes);
+    const freeBytes = space?.freeBytes ?? null;
+    if (freeBytes !== null) this.#free.set(freeBytes);
     this.#queues.set({ what: 'operations' }, queues.operations);
     this.#queues.set({ what: 'clients' }, queues.clients);
     const alerts = alertsOf({

@@ -90,9 +90,9 @@ describe('the workspace tools', () => {
     const secret = join(makeDirectory(), 'secret');
     writeFileSync(secret, 'the secret');
     const [path, swap] = [join(folder, 'src', 'swapped'), join(folder, 'swap')];
-    let isOver = false;
+    const over = new AbortController();
     const swapping = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         for (const make of [() => symlinkSync(secret, swap), () => writeFileSync(swap, 'harmless')]) {
           make();
           renameSync(swap, path);
@@ -102,7 +102,7 @@ describe('the workspace tools', () => {
     })();
     const read = new Set<string>();
     for (let round = 0; round < 150; round++) read.add((await call('read_file', { path: 'src/swapped' })).text);
-    isOver = true;
+    over.abort();
     await swapping;
     expect([...read].filter((text) => text.includes('secret'))).toEqual([]);
   });

@@ -48,8 +48,14 @@ describe('S4-12 a failure that will soon be over', () => {
     expect(steps[0]).toContain('Trying again in 3 s');
     const again = ['TransientFailure', 'AwaitingLLMResponse'];
     expect(phases()).toEqual([
-      ...['ProcessingUserMessage', 'AwaitingLLMResponse', ...again, ...again, ...again],
-      ...['StreamingLLMResponse', 'ProcessingLLMResponse', 'Idle'],
+      'ProcessingUserMessage',
+      'AwaitingLLMResponse',
+      ...again,
+      ...again,
+      ...again,
+      'StreamingLLMResponse',
+      'ProcessingLLMResponse',
+      'Idle',
     ]);
   });
 
