@@ -16,9 +16,16 @@ const demo = (name: string): string => path.join(import.meta.dirname, 'demo', na
 const args = [
   path.join(import.meta.dirname, 'start.ts'),
   '--headless',
-  '--model', gemmaModel(), '--chat-template', demo('plain.jinja'),
-  '--context', demo('lighthouse.md'), '--tokens', '736',
-  '--question', 'The lamp of the lighthouse is green. It was white until',
+  '--model',
+  gemmaModel(),
+  '--chat-template',
+  demo('plain.jinja'),
+  '--context',
+  demo('lighthouse.md'),
+  '--tokens',
+  '736',
+  '--question',
+  'The lamp of the lighthouse is green. It was white until',
   ...process.argv.slice(2),
 ];
 process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1;

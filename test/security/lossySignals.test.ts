@@ -40,11 +40,14 @@ class LossyClient {
   pull(): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
-    this.#pulling = this.#pulling.then(async (): Promise<void> => {
-      this.#isWaiting = false;
-      const { data } = await this.#backend.client.call('getState', { session: 's' });
-      this.texts = (data['texts'] ?? []) as string[];
-    });
+    this.#pulling = this.#pullAfter(this.#pulling);
+  }
+
+  async #pullAfter(earlier: Promise<void>): Promise<void> {
+    await earlier;
+    this.#isWaiting = false;
+    const { data } = await this.#backend.client.call('getState', { session: 's' });
+    this.texts = (data['texts'] ?? []) as string[];
   }
 
   async settled(): Promise<void> {
