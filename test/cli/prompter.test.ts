@@ -50,6 +50,8 @@ describe('a person at a terminal', () => {
   let stderr: PassThrough;
   let prompter: Prompter;
   beforeEach(() => {
+    // Node.js edits no line in a terminal that it takes for one without a cursor.
+    vi.stubEnv('TERM', 'xterm');
     stdin = terminal();
     stderr = terminal();
     vi.spyOn(process, 'stdin', 'get').mockReturnValue(stdin as unknown as typeof process.stdin);
@@ -59,6 +61,7 @@ describe('a person at a terminal', () => {
   afterEach(() => {
     prompter.dispose();
     vi.restoreAllMocks();
+    vi.unstubAllEnvs();
   });
 
   it('sees the prompt, empties a line with Ctrl-C, and leaves with Ctrl-C on an empty one', async () => {
