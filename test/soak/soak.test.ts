@@ -9,7 +9,7 @@ import { soak } from './soak.ts';
 import { runs } from '../support/nightly.ts';
 
 /** A night has the soak itself, of ten minutes (`npm run soak`). */
-const rounds = runs(6, 24);
+const rounds = runs(3, 24);
 const roundsInSight = runs(3, 24);
 
 describe('S4-06 backends that are killed while two windows of VS Code, the command line and a script work with them', () => {
