@@ -86,7 +86,7 @@ const edgeCases: Readonly<Record<`EC-${number}`, { readonly about: string; reado
     tests: [
       'EC-040 when the session cannot be written, its window is undone too',
       'EC-040 finishes a freeze whose window is there and whose session has not continued',
-      'EC-040 an answer that cannot be stored as it is stays as one that was cut, and its session is idle',
+      'EC-040 a turn whose answer cannot be stored leaves its session idle, with the text as its draft',
     ],
   },
   'EC-041': {

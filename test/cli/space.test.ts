@@ -60,12 +60,12 @@ describe('cwm, space on the embedded engine', () => {
     await cwm.json('pin', 'first');
     await freeze('second');
     await freeze('third');
-    const within = await until('the budget is kept', async () => {
+    // The eviction may still be at work when the budget is met already.
+    const within = await until('the budget is kept, and nothing is evicted any more', async () => {
       const now = await usage(cwm);
-      return now.kv.bytes <= budgetBytes ? now : null;
+      return now.kv.bytes <= budgetBytes && now.kv.bytes === sum(blockFiles(storage).values()) ? now : null;
     });
-    const files = blockFiles(storage);
-    expect(within.kv).toMatchObject({ bytes: sum(files.values()), budgetBytes, elsewhereBytes: 0 });
+    expect(within.kv).toMatchObject({ budgetBytes, elsewhereBytes: 0 });
     expect(within.quotaBytes).toBe(50e9);
     const gone = Object.fromEntries(within.items.map(({ name, kv }) => [name, kv?.missingBlocks]));
     expect(gone).toMatchObject({ first: 0 });

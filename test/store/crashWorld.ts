@@ -42,7 +42,10 @@ export async function openWorld(files: Files, engine = new FakeEngine()): Promis
   };
   const file = { path: 'a.ts', text: 'export const a = 1;\n' };
   const reader = { read: () => Promise.resolve({ files: [file], skipped: [] }) };
-  const cwm = makeCore({ store, engines, files: reader, clock, changes: { emit: () => undefined }, blocks, limits });
+  // Those that nobody asks for would change files behind the operation whose changes are counted.
+  const checkpoints = { enabled: false };
+  const changes = { emit: () => undefined };
+  const cwm = makeCore({ store, engines, files: reader, clock, changes, blocks, limits, checkpoints });
   await cwm.recover();
   return { cwm, store, engine, signal: never, space: makeSpace(store, blocks, clock, { ...limits, kvBudgetBytes: 1 }) };
 }

@@ -5,9 +5,8 @@ import type { Generation } from '../ports/engine.ts';
 import { hasPictures } from '../prompt/pictures.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { systemPromptOf } from '../session.ts';
-import { endCutTurn } from './cutAnswer.ts';
 import { storeAnswer } from './storeAnswer.ts';
-import { forgetAnswer, tokensBefore, type Turn } from './turn.ts';
+import { endFailedTurn, forgetAnswer, tokensBefore, type Turn } from './turn.ts';
 
 /** Tools that the answer calls: with them, the turn does not end. */
 export interface CalledTools {
@@ -31,18 +30,19 @@ interface Ended {
 }
 
 /**
- * Ends a turn and stores its results: token ids, then messages, then the version of the session that names both. An answer that cannot be
- * stored as it is stays as one that was cut; where not even that can be stored, it waits in memory and in the log for the session's next
- * operation.
+ * Ends a turn and stores its results: token ids, then messages, then the version of the session that names both. After a failure only the
+ * session's draft differs from before the turn, so that the message can be sent again.
  */
 export async function endTurn(core: CoreContext, turn: Turn, end: TurnEnd, signal: AbortSignal): Promise<Ended> {
-  turn.answer?.close();
-  const ended = await writeTurn(core, turn, end, signal).catch(async (error: unknown) => {
-    throw await endCutTurn(core, turn, error);
-  });
-  // What the log still has is of an older version of the session, and so is ignored.
-  await forgetAnswer(core, turn).catch(() => undefined);
-  return ended;
+  try {
+    turn.answer?.close();
+    const ended = await writeTurn(core, turn, end, signal);
+    await forgetAnswer(core, turn);
+    return ended;
+  } catch (error) {
+    await endFailedTurn(core, turn, error);
+    throw error;
+  }
 }
 
 async function writeTurn(
