@@ -97,7 +97,7 @@ export async function compareExactly({
     if (noise > grossDifference) return { result: 'not-run', difference: least, noise, why: unsteadyWhy };
     if (answers.length === mostAnswers) break;
   }
-  // Noisier than it was at the freeze: what it would hide can't be told from damage, either way.
+  // Noisier than it was at the freeze: what it would hide cannot be told from damage, either way.
   if (!isBeyondNoise(least, noise)) return { result: 'not-run', difference: least, noise, why: unsteadyWhy };
   if (isBusy && !answers.some((answer) => differsGrossly(frozen, answer)))
     return { result: 'not-run', difference: least, noise, why: busyWhy, mayBeNoise: true };

@@ -26,7 +26,7 @@ const mostLikelyBlockTokens = 256;
 /**
  * Null when the engine fails over KV that it has: a block of noise makes it answer 500 for as long as the block is there, so it is asked twice.
  * An engine that fails on a fresh prompt as well is simply failing, and its error is passed on. The fresh prompt fills a whole
- * block: vLLM 0.32 gives the failed request's last block to whoever comes next, and fails over the noise that a shorter prompt
+ * block: vLLM 0.32 gives the failed request's last block to the next request, and fails over the noise that a shorter prompt
  * leaves standing in it.
  */
 export async function measureUnlessPoisoned(

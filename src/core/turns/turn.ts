@@ -57,7 +57,7 @@ export function movePhase(core: CoreContext, turn: Pick<Turn, 'session' | 'answe
 export const tellPhase = (core: CoreContext, session: Session): void =>
   core.changes.emit(sessionChange(session.id, session));
 
-/** What a failure, or whoever stopped the turn, does to its session. */
+/** What a failure, or the stop of a turn, does to its session. */
 export function endingEvents(session: Session, error: unknown): readonly TurnEvent[] {
   if (toCwmError(error).name === 'Cancelled') return ['cancel'];
   // The retries are used up.

@@ -46,7 +46,7 @@ export class TextCalls {
     return this.#advance(true);
   }
 
-  /** All that was called. Their ids are empty: whoever stores them names them. */
+  /** All that was called. Their ids are empty: the turn that stores them names them. */
   get calls(): readonly ToolCall[] {
     return this.#calls.map((call) => ({ id: '', ...call }));
   }

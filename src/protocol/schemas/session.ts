@@ -130,7 +130,7 @@ export const branchSchema = z.object({
   head: z.nullable(messageIdSchema),
   /** How many messages lead to `head`, that one included. */
   length: z.number(),
-  /** The message that it was made at: what leads to it is shared. Null: it was not made from another branch, or begins anew. */
+  /** The message that it was made at: what leads to it is shared. Null: it was not made from another branch, or begins with nothing. */
   parentMessageId: z.nullable(messageIdSchema),
   /** Token ids that the engine last saw of it, while another branch is active; those of the active one are the session's. */
   tokens: z.optional(contextTokensSchema),
