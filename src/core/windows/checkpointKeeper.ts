@@ -1,4 +1,4 @@
-import { isCwmError, toCwmError } from '../../protocol/errors.ts';
+import { toCwmError } from '../../protocol/errors.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
@@ -87,7 +87,7 @@ export class CheckpointKeeper {
     return turned !== undefined && (turned.madeAtMs === null || turned.madeAtMs < turned.atMs);
   }
 
-  /** Makes a checkpoint if the session has gone on and it pays. Never rejects. */
+  /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */
   async keep(id: SessionId): Promise<Kept> {
     const { background, turns } = this.#core();
     if (!this.#policy.enabled) return not('Checkpoints are off.');
@@ -96,12 +96,14 @@ export class CheckpointKeeper {
     try {
       return await background.run(id, true, (signal) => this.#make(id, signal));
     } catch (error) {
-      if (isCwmError(toCwmError(error), 'Cancelled')) {
+      const failure = toCwmError(error);
+      if (failure.name === 'Cancelled') {
         this.#later(id, this.#policy.cooldownMs);
         return not('Something else came first.');
       }
-      this.#onFailure(error);
-      return not(toCwmError(error).message);
+      // A model server that is away is no fault of this process, and its next checkpoint comes after the next turn.
+      if (failure.name !== 'EngineUnavailable') this.#onFailure(error);
+      return not(failure.message);
     }
   }
 
@@ -149,8 +151,11 @@ export class CheckpointKeeper {
       isOver = true;
       void background.stopAll();
     }, this.#policy.shutdownMs);
-    for (const id of [...this.#turned.keys()].reverse()) if (!isOver) await this.keep(id);
-    clearTimeout(end);
+    try {
+      for (const id of [...this.#turned.keys()].reverse()) if (!isOver) await this.keep(id);
+    } finally {
+      clearTimeout(end);
+    }
     await this.settled();
   }
 

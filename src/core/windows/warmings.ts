@@ -164,7 +164,7 @@ export class Warmings {
       this.#openers.delete(id);
       const failure = toCwmError(error);
       const isStopped = isCwmError(failure, 'Cancelled');
-      if (!isStopped) this.#onFailure(error);
+      if (!isCwmError(failure, 'Cancelled', 'EngineUnavailable')) this.#onFailure(error);
       this.#tell(id, opening, { ...planned, state: isStopped ? 'stopped' : 'failed', why: failure.message });
     } finally {
       this.#onKvWritten();

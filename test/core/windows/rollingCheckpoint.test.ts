@@ -58,6 +58,17 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
     expect((await fixture.cwm.listTrash({})).items).toEqual([]);
   });
 
+  it('is left out where the model server has gone, and holds up no end', async () => {
+    const fixture = await keeping();
+    await talkedSession(fixture);
+    const away = new CwmError('EngineUnavailable', 'Nothing answers.');
+    vi.spyOn(fixture.engine, 'describe').mockRejectedValue(away);
+    vi.spyOn(fixture.engine, 'measure').mockRejectedValue(away);
+    await fixture.cwm.close();
+    expect(await fixture.store.checkpoints.get(s)).toBeNull();
+    expect(fixture.failures).toEqual([]);
+  });
+
   it('is made only when something changed', async () => {
     const fixture = await keeping();
     await talkedIn(fixture, 's', 'file:///a');
