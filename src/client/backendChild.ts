@@ -40,7 +40,8 @@ export class BackendChild {
       this.#child = spawn(start.nodePath, [...nodeFlags, start.entry, '--storage', storage, ...(start.args ?? [])], {
         cwd: storage,
         detached: true,
-        env: { ...process.env, ...start.env },
+        // They are for a backend that somebody starts as such: no client converts a store or opens a port without being asked.
+        env: { ...process.env, CWM_ENCRYPTION: undefined, CWM_HTTP: undefined, ...start.env },
         stdio: ['ignore', log, log],
         windowsHide: true,
       });

@@ -148,10 +148,13 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
       signal: AbortSignal = new AbortController().signal,
       reporter: Reporter = silent,
     ): Promise<unknown> => {
+      let session = sessionNamed(input);
       try {
-        return await run(core, input as never, signal, reporter);
+        const result = await run(core, input as never, signal, reporter);
+        session ??= sessionNamed(result);
+        return result;
       } finally {
-        if (writesKv) onKvWritten(sessionNamed(input));
+        if (writesKv) onKvWritten(session);
       }
     };
     return [name, method];
@@ -159,6 +162,6 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
   return Object.fromEntries(bound) as Operations;
 }
 
-/** As the client wrote it: one that names no session is looked up in vain. */
-const sessionNamed = (input: unknown): SessionId | undefined =>
-  (input as { readonly session?: SessionId } | null)?.session;
+/** As the client wrote it, where it names one that is not there it is looked up in vain; else the one that the answer is about. */
+const sessionNamed = (value: unknown): SessionId | undefined =>
+  (value as { readonly session?: SessionId } | null)?.session;

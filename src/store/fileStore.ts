@@ -118,8 +118,9 @@ export class FileStore implements Store {
     this.answers = guard.part(accesses.answers, new AnswerLogFile(parts));
     this.search = guard.part(accesses.search, search);
     this.windows = guard.part(accesses.windows, windowPart(windows, index, source));
-    this.checkpoints = guard.part(accesses.checkpoints, new CheckpointFiles(parts, sessions));
-    this.blocks = guard.part(accesses.blocks, new SharedBlocks(windows, index, source));
+    const checkpoints = new CheckpointFiles(parts, sessions);
+    this.checkpoints = guard.part(accesses.checkpoints, checkpoints);
+    this.blocks = guard.part(accesses.blocks, new SharedBlocks(windows, checkpoints, index, source));
     this.receipts = guard.part(accesses.receipts, {
       append: (window, receipt) => windows.appendReceipt(window, receipt),
       list: (window) => windows.listReceipts(window),

@@ -123,6 +123,8 @@ async function readConfig(path: string): Promise<ProjectConfig> {
 /** A link may lead to any file of the user, so none is followed: neither the file nor its folder. */
 async function readPlainFile(path: string): Promise<Uint8Array> {
   if ((await lstat(dirname(path))).isSymbolicLink()) throw bad(path, 'its folder is a link');
+  // Windows has no O_NOFOLLOW.
+  if ((await lstat(path).catch(() => null))?.isSymbolicLink()) throw bad(path, 'it is a link');
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: NodeJS.ErrnoException) => {
       throw bad(path, error.code === 'ELOOP' ? 'it is a link' : `it cannot be read (${error.code ?? error.message})`);

@@ -166,7 +166,9 @@ async function textOf(file: string): Promise<string | null> {
     const stats = await handle.stat({ bigint: true });
     if (!stats.isFile() || stats.size > mostFileBytes) return null;
     const [real, named] = await Promise.all([realpath(file), stat(file, { bigint: true })]);
-    if (real !== file || named.ino !== stats.ino || named.dev !== stats.dev) return null;
+    // libuv 1.49 and 1.50 tell another volume of a path than of an open file on Windows (libuv#4698).
+    const isSame = named.ino === stats.ino && (process.platform === 'win32' || named.dev === stats.dev);
+    if (real !== file || !isSame) return null;
     const decoded = decodeText(await handle.readFile());
     return 'text' in decoded && !decoded.text.includes('\0') ? decoded.text : null;
   } catch {

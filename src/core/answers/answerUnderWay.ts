@@ -46,7 +46,11 @@ export class AnswerUnderWay {
   /** @returns the chunks that the piece makes. */
   take({ text = '', reasoning = '', toolCall = '', ids = [], promptIds }: AnswerPiece): readonly NumberedChunk[] {
     // Until something is said, the engine may take another form of the prompt.
-    if (promptIds && promptIds.length > 0 && !this.hasContent) this.#promptIds = promptIds;
+    if (promptIds && promptIds.length > 0 && !this.hasContent) {
+      this.#promptIds = promptIds;
+      // Of an earlier try that said nothing that a person can read.
+      this.#heldIds = [];
+    }
     this.#heldIds.push(...ids);
     if (text === '' && reasoning === '' && toolCall === '') return [];
     // An id is missing where text comes without any.

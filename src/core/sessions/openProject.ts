@@ -69,8 +69,10 @@ export async function autoFreezeConfig(
   if (tokenThreshold !== undefined && !(tokenThreshold > 0 && tokenThreshold <= 1))
     throw new CwmError('InvalidParameter', '"tokenThreshold" must be a number above 0 and up to 1.');
   for (const [name, value] of Object.entries({ tokenCountThreshold, cooldownSeconds, idleMinutes })) {
-    if (value !== undefined && !(value >= 0 && value <= 999_999))
-      throw new CwmError('InvalidParameter', `"${name}" must be a number from 0 to 999999.`);
+    // A timer takes no more than 24 days.
+    const most = name === 'idleMinutes' ? 35_000 : 999_999;
+    if (value !== undefined && !(value >= 0 && value <= most))
+      throw new CwmError('InvalidParameter', `"${name}" must be a number from 0 to ${most}.`);
   }
   const policy = core.checkpoints.configure({
     ...(enabled !== undefined && { enabled }),

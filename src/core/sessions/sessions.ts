@@ -109,6 +109,8 @@ export async function deleteSession(
     async () => {
       const leave = await leavingProject(core, await requireSession(core, id));
       const deletedWindows: WindowName[] = [];
+      // Before its windows: what a checkpoint names would outlive them.
+      if (input.cascade) await core.space.lock.run(() => dropCheckpoint(core, id), signal);
       for (;;) {
         const windows = await deleteUnlessNeeded(core, id, signal);
         if (windows.length === 0) break;

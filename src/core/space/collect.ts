@@ -72,8 +72,15 @@ async function usesOf(
     if (!checkpoint) continue;
     const lastUsedMs = Date.parse(checkpoint.manifest.createdAt);
     for (const [index, { hash }] of checkpoint.kv.blocks.entries()) {
-      if (present.has(hash) && !uses.has(hash))
-        uses.set(hash, { isPinned: false, isCheckpoint: true, lastUsedMs, index });
+      const known = uses.get(hash);
+      if (!present.has(hash) || (known && known.isCheckpoint !== true)) continue;
+      // Of several checkpoints that share it, the newest one decides.
+      uses.set(hash, {
+        isPinned: false,
+        isCheckpoint: true,
+        lastUsedMs: Math.max(lastUsedMs, known?.lastUsedMs ?? lastUsedMs),
+        index: Math.max(index, known?.index ?? 0),
+      });
     }
   }
   return uses;

@@ -24,6 +24,7 @@ interface Turned {
 }
 
 const not = (why: string): Kept => ({ receipt: null, why });
+const gaveWay = 'Something else came first.';
 
 /**
  * Makes the rolling checkpoints of sessions, without being asked for (S0-16, D6): when a session's size triggers one, when it has been idle,
@@ -89,17 +90,22 @@ export class CheckpointKeeper {
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */
   async keep(id: SessionId): Promise<Kept> {
-    const { background, turns } = this.#core();
+    const { background, turns, running } = this.#core();
     if (!this.#policy.enabled) return not('Checkpoints are off.');
     if (background.isRunning(id) || turns.isBusy(id)) return not('The session is busy.');
     if (!this.isUnsaved(id)) return not('Nothing changed since its last checkpoint.');
+    // On the same model server it would wait for that turn, or take the memory from under it.
+    if (running.size > 0) {
+      this.#later(id, Math.max(1, this.#policy.cooldownMs));
+      return not('Another session has a turn.');
+    }
     try {
       return await background.run(id, true, (signal) => this.#make(id, signal));
     } catch (error) {
       const failure = toCwmError(error);
       if (failure.name === 'Cancelled') {
-        this.#later(id, this.#policy.cooldownMs);
-        return not('Something else came first.');
+        this.#later(id, Math.max(1, this.#policy.cooldownMs));
+        return not(gaveWay);
       }
       // A model server that is away is no fault of this process, and its next checkpoint comes after the next turn.
       if (failure.name !== 'EngineUnavailable') this.#onFailure(error);
@@ -113,6 +119,7 @@ export class CheckpointKeeper {
    */
   async leave(opened: Session | null, leaving: ProjectUri | null): Promise<void> {
     for (const id of [...this.#turned.keys()].reverse()) {
+      if (this.#isClosed) return;
       if (id === opened?.id || !this.isUnsaved(id)) continue;
       const session = await this.#core()
         .store.sessions.get(id)
@@ -120,7 +127,8 @@ export class CheckpointKeeper {
       if (!session) continue;
       const isLeft = leaving !== null && session.project === leaving;
       const isDisplaced = opened?.engine === session.engine && this.#holders.get(session.engine) === id;
-      if (isLeft || isDisplaced) await this.keep(id);
+      // What came first must not wait for the next one either.
+      if ((isLeft || isDisplaced) && (await this.keep(id)).why === gaveWay) return;
     }
   }
 

@@ -1,4 +1,5 @@
-import { isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
+import { modelDifference } from '../identity.ts';
+import { CwmError, isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
@@ -153,7 +154,7 @@ export class Warmings {
         signal.throwIfAborted();
         if (!opening.insist && (await this.#isGone(session, saved, planned, signal)))
           return { ...planned, state: 'ask' as const, why: 'Its KV is gone, and computing it again takes long.' };
-        const receipt = await this.#bringBack(session, signal);
+        const receipt = await this.#bringBack(session, saved, signal);
         if (!receipt) return notBegun('None of its KV was saved.');
         this.#note(session, receipt);
         return { ...planned, state: 'done' as const, why: receipt.summary, receipt };
@@ -164,16 +165,20 @@ export class Warmings {
       this.#openers.delete(id);
       const failure = toCwmError(error);
       const isStopped = isCwmError(failure, 'Cancelled');
-      if (!isCwmError(failure, 'Cancelled', 'EngineUnavailable')) this.#onFailure(error);
+      if (!isCwmError(failure, 'Cancelled', 'EngineUnavailable', 'ModelMismatch')) this.#onFailure(error);
       this.#tell(id, opening, { ...planned, state: isStopped ? 'stopped' : 'failed', why: failure.message });
     } finally {
       this.#onKvWritten();
     }
   }
 
-  #bringBack(session: Session, signal: AbortSignal): Promise<Receipt | null> {
+  async #bringBack(session: Session, { manifest }: Saved, signal: AbortSignal): Promise<Receipt | null> {
     const { id, lifecycle, frozenAs } = session;
     if (lifecycle !== 'frozen' || frozenAs === null) return warmFromCheckpoint(this.#core(), id, signal);
+    // Nobody asked for it: where the server is away, refuses or has another model, the session stays frozen.
+    const { model } = await this.#core().engines.get(manifest.engine).describe(signal);
+    const difference = modelDifference(manifest.model, model);
+    if (difference !== null) throw new CwmError('ModelMismatch', `The session stays frozen: ${difference}`);
     return thaw(this.#core(), { window: frozenAs, resume: true }, signal, silent);
   }
 

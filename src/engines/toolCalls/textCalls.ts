@@ -62,7 +62,7 @@ export class TextCalls {
 
   #advance(isEnd: boolean): CertainPiece {
     this.#isHarmony ??= looksHarmony(this.#text) ?? (isEnd ? false : null);
-    if (this.#isHarmony === null) return {};
+    if (this.#isHarmony === null) return { text: '' };
     const piece = this.#isHarmony ? this.#fromHarmony(isEnd) : this.#fromForms(isEnd);
     this.#told += piece.text ?? '';
     this.#reasoning += piece.reasoning ?? '';

@@ -11,7 +11,7 @@ export const projectConfigSchema = z.object({
   }),
   /** Whether opening the folder brings its conversation's KV back. */
   auto_switch: z.prefault(z.boolean(), true),
-  /** Whether an operation that names another project is refused. */
+  /** Of other programs that read this file; this one refuses nothing because of it. */
   strict_mode: z.prefault(z.boolean(), false),
   /** Opening the folder only says what it would do. */
   dry_run: z.prefault(z.boolean(), false),

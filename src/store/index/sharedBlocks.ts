@@ -4,19 +4,22 @@ import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import type { IndexSource } from './indexSource.ts';
 import type { LiveIndex } from './liveIndex.ts';
+import type { CheckpointFiles } from '../records/checkpointFiles.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 
 /**
- * What other windows recorded about a window's blocks. A block's hash covers the lineage's salt, so only windows of the same lineage
+ * What other windows and automatic checkpoints recorded about a window's blocks. A block's hash covers the lineage's salt, so only windows of the same lineage
  * need to be read.
  */
 export class SharedBlocks implements BlockRecords {
   readonly #windows: WindowFiles;
+  readonly #checkpoints: CheckpointFiles;
   readonly #index: LiveIndex;
   readonly #source: IndexSource;
 
-  constructor(windows: WindowFiles, index: LiveIndex, source: IndexSource) {
+  constructor(windows: WindowFiles, checkpoints: CheckpointFiles, index: LiveIndex, source: IndexSource) {
     this.#windows = windows;
+    this.#checkpoints = checkpoints;
     this.#index = index;
     this.#source = source;
   }
@@ -51,6 +54,10 @@ export class SharedBlocks implements BlockRecords {
   async *#recordsOfOthers(except: WindowName): AsyncGenerator<KvRecord> {
     const { lineage } = await this.#windows.require(except);
     yield* this.#records(lineage, except);
+    for (const session of await this.#source.sessionIds()) {
+      const checkpoint = await nullOn(this.#checkpoints.get(session), 'UnsupportedSchema');
+      if (checkpoint?.manifest.lineage === lineage) yield checkpoint.kv;
+    }
   }
 
   async *#records(lineage: string, except: WindowName | null, mostWindows?: number): AsyncGenerator<KvRecord> {

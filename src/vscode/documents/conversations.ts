@@ -164,6 +164,11 @@ export class Conversations implements Disposable {
     this.#loaded.set(id, { session: { ...loaded.session, version }, messages, earlier });
   }
 
+  /** The text is not lost where its sending fails before the turn. */
+  hold(session: string, text: string): void {
+    this.#unsent.set(session, text);
+  }
+
   /** The last text that could not be sent. The backend stores a draft only of a text that reached it. */
   unsent(session: string): string | undefined {
     return this.#unsent.get(session);

@@ -186,6 +186,7 @@ export class ReadingView implements Disposable {
   }
 
   async #send(text: string): Promise<void> {
+    this.#app.conversations.hold(this.session, text);
     const input = { session: this.session, text, inView: true };
     const result = await commands.executeCommand<{ readonly kind: string }>('cwm.send' satisfies CommandId, input);
     if (result.kind !== 'done' && this.#app.conversations.unsent(this.session) === text) {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { absolutePath } from '../../../client/absolutePath.ts';
 import { backendClient } from '../../../client/connectBackend.ts';
 import type { Perform } from '../../action.ts';
 import { embeddedFlags } from '../../../protocol/settings/embeddedFlags.ts';
@@ -48,7 +49,10 @@ async function demonstrate(
   { tokens, question, chatTemplate }: DemoOptions,
 ): Promise<MainJobResult> {
   const storage = isTemporary ? await mkdtemp(join(tmpdir(), 'cwm-demo-')) : run.storage;
-  const args = chatTemplate === undefined ? [] : ['--embedded-chat-template', chatTemplate];
+  // The backend works in another directory. A built-in template is a name, which has none of these signs.
+  const isFile = chatTemplate !== undefined && /[/\\.]/.test(chatTemplate);
+  const template = isFile ? absolutePath(chatTemplate, run.terminal.cwd) : chatTemplate;
+  const args = template === undefined ? [] : ['--embedded-chat-template', template];
   const client = backendClient({ storage, kind: 'cli', start: { ...run.backendStart, args } });
   const progress = run.terminal.isWatched && !run.json ? new ProgressLine(run.terminal, 'Starting') : null;
   try {

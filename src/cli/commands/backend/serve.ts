@@ -84,7 +84,8 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
   run.terminal.interrupted.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   const record = await announced(run.storage, child.pid, ended.signal);
   if (record) {
-    const tokenFile = record.http === undefined ? undefined : (given.httpTokenFile ?? join(run.storage, httpTokenFile));
+    const named = given.httpTokenFile ?? run.terminal.env['CWM_HTTP_TOKEN_FILE'];
+    const tokenFile = record.http === undefined ? undefined : named || join(run.storage, httpTokenFile);
     run.print(
       { storage: run.storage, ...record, token: undefined, httpTokenFile: tokenFile },
       ({ storage, address, http }) =>

@@ -25,7 +25,7 @@ export const regenerate = command('cwm.regenerate', {
   progress: ({ session }: Request) => waiting(session, 'another answer'),
   async perform(app, { session, message }, call) {
     app.readings.show(session, { beside: true });
-    const input = { session: session.id, message, maxTokens: maxTokensOf(session) };
+    const input = { session: session.id, engine: session.engine, message, maxTokens: maxTokensOf(session) };
     return app.connection.call('regenerate', input, call);
   },
   show: (app, answer, { session }) => void offerDecision(app, session, answer),
@@ -40,7 +40,8 @@ export const continueAnswer = command('cwm.continueAnswer', {
   progress: ({ session }: Request) => waiting(session, 'the rest of the answer'),
   async perform(app, { session }, call) {
     app.readings.show(session, { beside: true });
-    return app.connection.call('continueAnswer', { session: session.id, maxTokens: maxTokensOf(session) }, call);
+    const input = { session: session.id, engine: session.engine, maxTokens: maxTokensOf(session) };
+    return app.connection.call('continueAnswer', input, call);
   },
   show: (app, answer, { session }) => void offerDecision(app, session, answer),
 });
@@ -57,7 +58,8 @@ export const editMessage = command('cwm.editMessage', {
   progress: ({ session }) => waiting(session, 'the answer'),
   async perform(app, { session, message, text }, call) {
     app.readings.show(session, { beside: true });
-    const input = { session: session.id, message: message ?? '', text, maxTokens: maxTokensOf(session) };
+    const { id, engine } = session;
+    const input = { session: id, engine, message: message ?? '', text, maxTokens: maxTokensOf(session) };
     return app.connection.call('editMessage', input, call);
   },
   show: (app, answer, { session }) => void offerDecision(app, session, answer),

@@ -43,7 +43,7 @@ export const decideTools = command('cwm.decideTools', {
     const waiting = session.pendingTools?.calls.flatMap(({ id, why, decision }) => (why && !decision ? [id] : []));
     const calls = one === null ? waiting : [one];
     const maxTokens = session.settings?.sampling?.maxTokens ?? setting('cwm.answer.maxTokens');
-    const input = { session: session.id, calls, maxTokens };
+    const input = { session: session.id, engine: session.engine, calls, maxTokens };
     return decision === 'deny'
       ? app.connection.call('denyTools', { ...input, reason }, call)
       : app.connection.call('approveTools', { ...input, forSession: decision === 'approve-for-session' }, call);
