@@ -34,7 +34,6 @@ import { MeasuredSpace } from './metrics/measuredSpace.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { RememberedCounts } from './metrics/rememberedCounts.ts';
 import { MachineTools } from './tools/machineTools.ts';
-import { currentClient, isAgent } from './requestScope.ts';
 import type { Compose } from './runningBackend.ts';
 
 export interface CompositionOptions {
@@ -131,8 +130,7 @@ export const composeServices =
       engines,
       tools,
       files: new DiskContextFiles(),
-      // It reads a file of any folder, and its error may show a piece of it.
-      projectConfig: async (project, signal) => (isAgent(currentClient()) ? null : configs.ofProject(project, signal)),
+      projectConfig: (project, signal) => configs.ofProject(project, signal),
       clock: systemClock,
       sleep,
       changes: { emit },

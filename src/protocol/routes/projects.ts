@@ -11,7 +11,7 @@ export const projectRoutes = {
   currentSession: { kind: 'read', method: 'GET', path: '/api/projects/active' },
   setCurrentSession: { kind: 'change', method: 'POST', path: '/api/projects/active' },
   /** Brings the KV of the folder's current session back in the background, where that is worth it. */
-  openProject: { kind: 'change', method: 'POST', path: '/api/projects/open' },
+  openProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/open' },
   /** What came of the last opening. */
   openedProject: { kind: 'read', method: 'GET', path: '/api/projects/open' },
   /** A client leaves the folder: its current session gets a checkpoint if it has gone on. */

@@ -82,6 +82,7 @@ describe('dispatch', () => {
         'emptyTrash',
         'discover',
         'listFiles',
+        'openProject',
         'projectConfig',
         'useEngine',
         // A model must not approve its own tool calls.
