@@ -85,8 +85,10 @@ function showItems({ order, changed, lessThan, isBusy }: PageState): void {
   );
   const focused = (document.activeElement?.closest('article') as HTMLElement | null)?.dataset['key'];
   for (const item of changed) {
-    const made = itemElement(item, lessThan);
     const old = known.get(item.key);
+    // A text that is being typed in it stays. The page asks for the item when its form closes.
+    if (old?.querySelector('textarea')) continue;
+    const made = itemElement(item, lessThan);
     if (old) {
       for (const [at, details] of [...old.querySelectorAll('details')].entries()) {
         const same = made.querySelectorAll('details')[at];

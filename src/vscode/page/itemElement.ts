@@ -55,8 +55,13 @@ function callElement({ call, title, why }: Extract<Block, { readonly type: 'call
     const back = (): void => {
       form.replaceWith(buttons);
       buttons.querySelector<HTMLElement>('button:last-child')?.focus();
+      ask({ type: 'ready' });
     };
-    const { form, field } = textForm((reason) => decide('deny', reason.trim()), {
+    const send = (reason: string): void => {
+      back();
+      decide('deny', reason.trim());
+    };
+    const { form, field } = textForm(send, {
       label: 'The reason that the model gets; it may be empty',
       submit: 'Deny',
       cancel: back,
@@ -82,6 +87,7 @@ function actionBar(item: PageItem, body: HTMLElement): HTMLElement {
       form.replaceWith(body);
       bar.hidden = false;
       bar.querySelector<HTMLElement>('button')?.focus();
+      ask({ type: 'ready' });
     };
     const send = (text: string): void => {
       back();
