@@ -66,7 +66,7 @@ async function wholeRun(run: Run): Promise<{ changes: readonly string[]; before:
 async function die(run: Run, at: number, kind: FaultKind, ending: Ending, seed: number) {
   const { memory, faulty, world } = await setUp();
   faulty.dieAt(at, kind);
-  // Whoever is dead acknowledges nothing, whatever it would have answered.
+  // A dead process acknowledges nothing, whatever it would have answered.
   await run(world).catch(() => undefined);
   const where = `${ending} at change ${at}, ${faulty.seen[at]} (${kind})`;
   endAs(ending, memory, seed);

@@ -3,7 +3,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { buildOnce } from '../engines/live/buildOnce.ts';
 import { strangersFolder } from '../engines/live/cacheFolder.ts';
-import { runLogged } from '../engines/live/loggedCommand.ts';
+import { pipInstall, runLogged } from '../engines/live/loggedCommand.ts';
 import { findPython, venvPython } from '../engines/live/python.ts';
 
 const schemathesis = 'schemathesis==4.32.5';
@@ -34,16 +34,7 @@ export async function installStrangers(signal: AbortSignal, log: (line: string) 
       const options = { logFile: path.join(place, 'install.log'), signal, cwd: place };
       const python = await findPython(10, 14, signal);
       await runLogged([python.path, '-m', 'venv', 'venv'], options);
-      const pip = [
-        '-m',
-        'pip',
-        '--disable-pip-version-check',
-        '--no-input',
-        'install',
-        '--progress-bar',
-        'off',
-      ] as const;
-      await runLogged([venvPython(place), ...pip, schemathesis], options);
+      await runLogged([...pipInstall(venvPython(place)), schemathesis], options);
       for (const file of lists) cpSync(file, path.join(place, path.basename(file)));
       await runLogged(['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], options);
       return { python: python.version };

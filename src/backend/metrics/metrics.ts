@@ -15,7 +15,7 @@ export interface Observed {
   readonly queues: { readonly operations: number; readonly operationLimit: number; readonly clients: number };
 }
 
-/** How much of a counter there was, so that the next backend of the store goes on from there. */
+/** How much of a counter there was, so that the next backend of the store continues the count. */
 export type Remembered = readonly {
   readonly name: string;
   readonly labels: Record<string, string>;

@@ -66,7 +66,7 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
 }
 
 /**
- * Compares two answers to one request over the same KV, as exactly as the engine's own noise lets it. Whoever else uses the server at the
+ * Compares two answers to one request over the same KV, as exactly as the engine's own noise lets it. Another client that uses the server at the
  * moment changes the last bits of its answers, so one answer out of several that is the same is enough: damage gives none.
  */
 export async function compareExactly({

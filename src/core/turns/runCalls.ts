@@ -12,7 +12,7 @@ import { newMessage, type Turn } from './turn.ts';
 const defaultTimeoutSeconds = 30;
 
 /**
- * Runs the pending calls one after another and stores what comes of each at once. Whoever stops the turn stops it after the tool that runs.
+ * Runs the pending calls one after another and stores what comes of each at once. A stop of the turn takes effect after the tool that runs.
  *
  * @throws what `signal` was aborted with; each call has a result then, too.
  */

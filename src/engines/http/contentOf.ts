@@ -15,7 +15,7 @@ export function contentOf({
     .toLowerCase();
   if (!/^(x-)?gzip$|^deflate$|^br$/.test(coding)) return body;
   const decoder = coding === 'br' ? createBrotliDecompress() : createUnzip();
-  // Whoever reads the decoded body hears of its errors.
+  // The reader of the decoded body hears of its errors.
   return pipeline(body, decoder, () => undefined);
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { buildOnce, builtFacts } from './buildOnce.ts';
 import { engineFolder, type EngineRecipe } from './engineRecipe.ts';
-import { runLogged } from './loggedCommand.ts';
+import { pipInstall, runLogged } from './loggedCommand.ts';
 import { findPython, venvPython, type Python } from './python.ts';
 
 const progressEveryMs = 4_000;
@@ -70,17 +70,7 @@ async function install(
       await writeFile(file, await runLogged([inVenv, listRequirements, distribution, ...without], { logFile, signal }));
       requirements.push('--requirement', file);
     }
-    const pip = [
-      inVenv,
-      '-m',
-      'pip',
-      '--disable-pip-version-check',
-      '--no-input',
-      'install',
-      '--progress-bar',
-      'off',
-    ] as const;
-    await runLogged([...pip, ...args, ...requirements], { logFile, signal, onLine: progress });
+    await runLogged([...pipInstall(inVenv), ...args, ...requirements], { logFile, signal, onLine: progress });
   }
   if (recipe.on) await seePackages(inVenv, venvPython(engineFolder(recipe.on)), { logFile, signal });
   const version = (await runLogged([inVenv, '-c', recipe.check], { logFile, signal })).trim().split('\n').at(-1);

@@ -15,6 +15,10 @@ export interface LoggedCommandOptions {
 
 const tailLines = 20;
 
+/** The beginning of a command that installs packages into the environment of this Python. */
+export const pipInstall = (python: string) =>
+  [python, '-m', 'pip', '--disable-pip-version-check', '--no-input', 'install', '--progress-bar', 'off'] as const;
+
 /**
  * Runs a command to its end. An abort ends it with SIGTERM.
  *
