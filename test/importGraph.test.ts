@@ -127,7 +127,7 @@ describe('arrows', () => {
     ['core', 80],
     ['store', 37],
     ['vscode', 52],
-    ['backend', 31],
+    ['backend', 30],
   ])('between the rooms of %s are at most %i', (folder, most) => {
     expect(roomsOf(folder, files, imports).arrows).toBeLessThanOrEqual(most);
   });

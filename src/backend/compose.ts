@@ -10,7 +10,7 @@ import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { CheckpointPolicy } from '../core/windows/checkpointPolicy.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { productVersion } from '../protocol/version.ts';
-import { isCwmError } from '../protocol/errors.ts';
+import { isCwmError, nullOn } from '../protocol/errors.ts';
 import type { FileStore } from '../store/fileStore.ts';
 import { openStore, type StoreOptions } from '../store/openStore.ts';
 import { diskFiles } from '../store/disk/files.ts';
@@ -30,9 +30,13 @@ import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health/health.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import { openApiDocument } from './openApi/openApiDocument.ts';
+import { clientKind, currentClient } from './requestScope.ts';
 import { MeasuredSpace } from './metrics/measuredSpace.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { readPrices } from './metrics/prices.ts';
 import { RememberedCounts } from './metrics/rememberedCounts.ts';
+import { tokenUsage } from './metrics/tokenUsage.ts';
+import { UsageLedger } from './metrics/usageLedger.ts';
 import { MachineTools } from './tools/machineTools.ts';
 import type { Compose } from './runningBackend.ts';
 
@@ -110,6 +114,9 @@ export const composeServices =
     const metrics = new Metrics(() => systemClock.elapsedMs());
     const counts = new RememberedCounts(metrics, join(storage, 'metrics.json'), log);
     if (!store.isReadOnly) await counts.load();
+    const usage = new UsageLedger(join(storage, 'usage.jsonl'), systemClock, log);
+    await usage.load(store.isReadOnly);
+    const pricesFile = join(storage, 'prices.json');
     const engines = new BackendEngines({
       storage,
       defaultSpec: engineOfNew,
@@ -141,6 +148,7 @@ export const composeServices =
       tracker,
       checkpoints,
       continueFrom,
+      onSpent: (spent) => usage.add(spent, clientKind(currentClient())),
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
     const recovered = store.isReadOnly ? [] : await core.recover();
@@ -148,6 +156,8 @@ export const composeServices =
     const problems = () => store.problems;
     const why = store.readOnlyWhy;
     const space = new MeasuredSpace(core.usage, () => systemClock.elapsedMs());
+    const titleOf = async (session: string): Promise<string | null> =>
+      (await nullOn(core.getSession({ session }), 'SessionNotFound', 'Corrupted', 'InvalidSessionId'))?.title ?? null;
     const observed = async () => ({ space: await space.get(), engines: engines.lastStatuses, queues: queues() });
     const looked = { storage, engines, problems, limitation: why };
     return {
@@ -173,6 +183,8 @@ export const composeServices =
           return { engine };
         },
         openApi: async () => openApiDocument(),
+        tokenUsage: async (input) =>
+          tokenUsage({ lines: usage.lines, prices: await readPrices(pricesFile), pricesFile, titleOf }, input),
         metrics: async () => metrics.json(await observed()),
         prometheus: async () => ({ text: await metrics.text(await observed()) }),
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),
@@ -189,6 +201,7 @@ export const composeServices =
       close: async () => {
         await core.close();
         await counts.save();
+        await usage.close();
         await tools.close();
         await engines.close();
         await store.close();

@@ -46,11 +46,12 @@ function ownEngineKey(): string | undefined {
 
 /** A client's name in the form that logs may show: its kind, and a number or the like that distinguishes two clients of one kind. */
 export const clientName = (header: string | undefined): string =>
-  header !== undefined && namePattern.test(header) && kindOf(header) !== ownName ? header : anonymous;
+  header !== undefined && namePattern.test(header) && clientKind(header) !== ownName ? header : anonymous;
 
 const namePattern = /^[a-z][a-z-]{0,15}(?:\.[A-Za-z0-9-]{1,40})?$/;
 
-const kindOf = (client: string): string => client.split('.')[0] ?? '';
+/** `cli` of `cli.4711`. */
+export const clientKind = (client: string): string => client.split('.')[0] ?? '';
 
 /** Every client over TCP, whatever it says of itself: the socket is how the user's own clients come. */
 export const httpClientKind = 'http';
@@ -62,4 +63,4 @@ const agentKinds: ReadonlySet<string> = new Set(['mcp', 'gateway', httpClientKin
  * Whether the client is a program that acts without a person. A client names itself, so this stops a program that runs away, not an
  * attacker: every program that can open the socket runs as the user. Clients over TCP all count as such programs.
  */
-export const isAgent = (client: string): boolean => agentKinds.has(kindOf(client));
+export const isAgent = (client: string): boolean => agentKinds.has(clientKind(client));

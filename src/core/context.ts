@@ -13,6 +13,7 @@ import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { ToolBox } from './ports/tools.ts';
 import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
+import type { Spent } from './ports/engine.ts';
 import type { Turn } from './turns/turn.ts';
 import type { Space } from './space/space.ts';
 import type { CheckpointKeeper } from './windows/checkpointKeeper.ts';
@@ -37,6 +38,8 @@ export interface CoreContext {
   readonly underWay: Map<SessionId, Turn>;
   /** By session: aborts the turn that runs. */
   readonly running: Map<SessionId, AbortController>;
+  /** Receives the tokens of each request of a turn, inside the caller's request. */
+  readonly spent: (spent: Spent) => void;
   readonly tools: ToolBox;
   /** For what changes without a write; the store tells of each write. */
   readonly changes: Changes;

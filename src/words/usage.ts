@@ -1,5 +1,6 @@
 import { formatAge, formatBytes, formatCount, formatTokens } from '../base/format.ts';
-import type { Usage, WindowUsage } from '../protocol/schemas/space.ts';
+import type { TokenSums, TokenUsage, Usage, WindowUsage } from '../protocol/schemas/space.ts';
+import type { UsageGroup } from '../protocol/settings/usageGroups.ts';
 import { bytesOfLimit, bytesOrNull, plural } from './amounts.ts';
 import type { Row, Table } from './rows.ts';
 
@@ -54,4 +55,95 @@ function windowsTable(items: readonly WindowUsage[], now: Date): Table {
       pinned ? 'pinned' : '',
     ]),
   };
+}
+
+interface TokenUsageWords {
+  /** Null when nothing was asked of a model server. */
+  readonly table: Table | null;
+  /** What the figures lack, and what to do. */
+  readonly notes: readonly string[];
+}
+
+const groupNames: Readonly<Record<UsageGroup, string>> = {
+  session: 'Session',
+  source: 'Client',
+  model: 'Model',
+  day: 'Day',
+};
+
+const sourceNames: Readonly<Record<string, string>> = {
+  vscode: 'VS Code',
+  cli: 'command line',
+  http: 'API on TCP',
+  mcp: 'MCP',
+  gateway: 'gateway',
+  backend: 'the backend itself',
+  unnamed: 'a client without a name',
+};
+
+/** Tokens that turns took, and what they cost. */
+export function tokenUsageWords(usage: TokenUsage): TokenUsageWords {
+  const { by, total, items, count, hasMore, unpriced, currency } = usage;
+  const hasCosts = [total, ...items].some(({ cost }) => cost !== null);
+  const cells = (sums: TokenSums): string[] => [...sumCells(sums), ...(hasCosts ? [costCell(sums, currency)] : [])];
+  const rows = items.map((item) => [nameOfGroup(by, item), ...cells(item)]);
+  const all = count > 1 ? [['All', ...cells(total)]] : [];
+  const head = [
+    groupNames[by],
+    'Requests',
+    'Prompted',
+    'Reused',
+    'Computed',
+    'Generated',
+    ...(hasCosts ? ['Cost'] : []),
+  ];
+  const names = unpriced.map((model) => `"${model}"`).join(', ');
+  return {
+    table: items.length === 0 ? null : { head, rows: [...rows, ...all] },
+    notes: [
+      ...(items.length === 0 ? ['No turn has used a model server in this time.'] : []),
+      ...(hasMore ? [`${formatCount(items.length)} of ${formatCount(count)} are shown.`] : []),
+      ...(total.untoldTokens > 0
+        ? [`Of ${formatTokens(total.untoldTokens)} of prompts, no model server said whether it reused them.`]
+        : []),
+      ...(total.uncounted > 0
+        ? [
+            `The tokens of ${plural(total.uncounted, 'request')} are not known: answers that were cut, or a model server that counts none.`,
+          ]
+        : []),
+      ...(unpriced.length > 0
+        ? [
+            hasCosts
+              ? `Without a price: ${names}. Prices for a million tokens go into ${usage.pricesFile}.`
+              : `For costs, write prices for a million tokens into ${usage.pricesFile}.`,
+          ]
+        : []),
+      ...usage.notes,
+    ],
+  };
+}
+
+function nameOfGroup(by: UsageGroup, { name, title }: TokenUsage['items'][number]): string {
+  if (by === 'source') return sourceNames[name] ?? name;
+  if (by !== 'session') return name;
+  if (title === null) return `${name} (deleted)`;
+  return title === undefined || title === name ? name : `${title} (${name})`;
+}
+
+const unknown = 'not known';
+
+const sumCells = (sums: TokenSums): string[] => [
+  formatCount(sums.requests),
+  ...[sums.promptTokens, sums.cachedTokens, sums.computedTokens, sums.outputTokens].map((tokens) =>
+    tokens === null ? unknown : formatCount(tokens),
+  ),
+];
+
+const costCell = ({ cost }: TokenSums, currency: string | null): string =>
+  cost === null ? unknown : formatCost(cost, currency);
+
+/** Cents where it is more than one, else so many digits that it does not look like nothing. */
+function formatCost(cost: number, currency: string | null): string {
+  const digits = cost === 0 || cost >= 1 ? 2 : Math.min(8, 2 - Math.floor(Math.log10(cost)));
+  return [cost.toFixed(digits), ...(currency === null ? [] : [currency])].join(' ');
 }

@@ -17,6 +17,7 @@ describe('cwm usage', () => {
     ['a storage directory that a script left empty', ['trash', 'empty', '--all', '--storage', '']],
     ['a temperature that is none', ['send', 's', 'text', '--temperature', 'hot']],
     ['a word that is not one of the choices', ['list', '--sort', 'colour']],
+    ['tokens by what they have not', ['usage', '--by', 'weather']],
   ])('ends with 2 for %s, and says what to do', async (_, args) => {
     const words = await runInProcess(...args);
     expect(words).toMatchObject({ code: 2, stdout: '' });

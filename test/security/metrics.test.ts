@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { wholeBackends } from './support/wholeBackend.ts';
@@ -47,4 +47,29 @@ test('S0-15 the backend says of each part how it is and how long it took, and wh
   for (const { latencyMs } of components) expect(latencyMs).toBeGreaterThanOrEqual(0);
   expect(await client.call('live', {})).toEqual({ alive: true });
   expect(await client.call('ready', {})).toEqual({ ready: true });
+});
+
+test('S1-35 the tokens of a store are those of all its backends, by the client that asked, and cost what its table says', async () => {
+  const first = await start({ kind: 'vscode' });
+  await first.client.call('createSession', { id: 's', title: 'A talk' });
+  await first.client.call('send', { session: 's', text: 'One.', maxTokens: 2 });
+  const before = await first.client.call('tokenUsage', {});
+  expect(before.total).toMatchObject({ requests: 1, uncounted: 0, cost: null });
+  expect(before.unpriced).toEqual(before.items.map(({ name }) => name));
+  await first.stop();
+  const { storage, engine } = first;
+  await writeFile(
+    before.pricesFile,
+    JSON.stringify({ currency: 'EUR', models: { [before.unpriced[0]!]: { input: 1, output: 3 } } }),
+  );
+  const { client } = await start({ storage, engine });
+  await client.call('send', { session: 's', text: 'Two.', maxTokens: 2 });
+  const { items, total, currency } = await client.call('tokenUsage', { by: 'source' });
+  expect(items.map(({ name, requests }) => `${name} ${requests}`).sort()).toEqual(['cli 1', 'vscode 1']);
+  expect(currency).toBe('EUR');
+  expect(total.cost).toBeCloseTo((total.promptTokens! + 3 * total.outputTokens!) / 1e6, 12);
+  expect((await client.call('tokenUsage', { by: 'session' })).items).toMatchObject([{ name: 's', title: 'A talk' }]);
+  await client.call('deleteSession', { session: 's' });
+  expect((await client.call('tokenUsage', { by: 'session' })).items).toMatchObject([{ requests: 2, title: null }]);
+  expect(await readFile(path.join(storage, 'usage.jsonl'), 'utf8')).not.toMatch(/One\.|A talk/);
 });

@@ -1,3 +1,4 @@
+import { aTokenUsage, aUsage } from '../support/aUsage.ts';
 import { describe, expect, test } from 'vitest';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Conversations } from '../../src/vscode/documents/conversations.ts';
@@ -30,7 +31,8 @@ function textsOn() {
     },
     health: () => healthAnswer,
     encryption: () => ({ state: 'off' }) as never,
-    usage: () => ({ bytes: 0, sessions: [], windows: [] }) as never,
+    usage: () => aUsage(),
+    tokenUsage: ({ by = 'model' }) => aTokenUsage({ by }),
   });
   const fail = (error: unknown): never => {
     throw error;
@@ -67,6 +69,13 @@ describe('the text of a document', () => {
     await connection.open();
     await texts.status('');
     expect(backend.asked.map(({ route }) => route)).toEqual(['health', 'encryption']);
+  });
+
+  test('S1-35 of the usage has the tokens by model, by client, by day and by session, and the disk space', async () => {
+    const text = await textsOn().texts.usage('');
+    const heads = Array.from(text.matchAll(/^\| (\w+) \| Requests/gm), ([, head]) => head);
+    expect(heads).toEqual(['Model', 'Client', 'Day', 'Session']);
+    expect(text).toContain('| Total | 16.1 MB |');
   });
 
   test('of a conversation is the whole conversation', async () => {

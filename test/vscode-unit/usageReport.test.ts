@@ -3,7 +3,7 @@ import type { Usage } from '../../src/protocol/schemas/space.ts';
 import { usageReport } from '../../src/vscode/render/usageReport.ts';
 import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { aState, aWindow, now } from './builders.ts';
-import { aUsage } from '../support/aUsage.ts';
+import { aTokenUsage, aUsage } from '../support/aUsage.ts';
 import { windowName } from '../support/ids.ts';
 
 const aWindowUsage = (changes: Partial<Usage['items'][number]> = {}): Usage['items'][number] => ({
@@ -20,7 +20,7 @@ const items = [aWindowUsage({ name: windowName('unseen'), kv: null }), aWindowUs
 
 describe('S0-50 what takes the space', () => {
   test('limits are shown where there are any, and what the system does not report is not observed, never 0', () => {
-    const report = usageReport(aUsage({ items }), now);
+    const report = usageReport(aUsage({ items }), [], now);
     expect(report).toContain('| KV of the embedded model server | 15 MB of at most 50 GB |');
     expect(report).toContain('| Total | 16.1 MB |');
     expect(report).toContain('| Free on the disk | not observed |');
@@ -28,13 +28,26 @@ describe('S0-50 what takes the space', () => {
   });
 
   test('windows come largest first, with what is their own and what others share, pinned ones named', () => {
-    const rows = usageReport(aUsage({ items }), now)
+    const rows = usageReport(aUsage({ items }), [], now)
       .split('\n')
       .filter((line) => /^\| (lunch|unseen)/.test(line));
     expect(rows).toEqual([
       expect.stringMatching(/^\| lunch \| 12\.6 MB \| 600 kB \| 12 MB \| {2}\| 40 kB \| 2 min ago \| pinned \|$/),
       expect.stringMatching(/^\| unseen \| not observed \| not observed \| not observed \| {2}\| 40 kB \|/),
     ]);
+  });
+
+  test('S1-35 tokens and costs come by model, with what is not known said once', () => {
+    const tokens = [aTokenUsage(), aTokenUsage({ by: 'source', items: [] })];
+    const report = usageReport(aUsage(), tokens, now);
+    expect(report).toContain('| qwen | 3 | 3,000 | 2,400 | 600 | 150 | 0.00420 EUR |');
+    expect(report).toContain('| mute | 1 | not known | not known | not known | not known | not known |');
+    expect(report.match(/Without a price/g)).toHaveLength(1);
+    expect(report).toContain('/store/prices.json');
+    const own = { ...aTokenUsage().items[0]!, cost: null };
+    const free = usageReport(aUsage(), [aTokenUsage({ items: [own] })], now);
+    expect(free).toContain('| qwen | 3 | 3,000 | 2,400 | 600 | 150 |\n');
+    expect(free).toContain('For costs, write prices');
   });
 
   test('a pinned window says so in the tree, and offers to be unpinned', () => {

@@ -52,7 +52,7 @@ describe('the clients say the same', () => {
   test('S0-50 both show every fact of the usage under the same name and with the same value', () => {
     const usage = aUsage({ freeBytes: 1e9 });
     const { rows } = usageWords(usage, now);
-    const [cli, editor] = [formatFacts(rows), usageReport(usage, now)];
+    const [cli, editor] = [formatFacts(rows), usageReport(usage, [], now)];
     for (const [name, value] of rows) {
       expect(cli).toMatch(new RegExp(`  ${escaped(name)} +${escaped(value ?? '')}$`, 'm'));
       expect(editor).toContain(`| ${name} | ${value} |`);

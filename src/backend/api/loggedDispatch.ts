@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { routes } from '../../protocol/api.ts';
 import { toCwmError, type CwmError } from '../../protocol/errors.ts';
 import type { LogLevel } from '../../protocol/log.ts';
-import { operationCounts, operationIds } from '../operationFacts.ts';
+import { operationCounts, operationIds } from '../audit/operationFacts.ts';
 import type { Log } from '../process/logFile.ts';
 import { withRequest } from '../requestScope.ts';
 import type { Dispatch } from './dispatch.ts';

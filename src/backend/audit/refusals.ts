@@ -3,7 +3,7 @@ import { routes, type RouteName } from '../../protocol/api.ts';
 import { shapes } from '../../protocol/routes/shapes.ts';
 import type { AuditEvent, AuditFact } from '../../protocol/schemas/audit.ts';
 import type { CwmError } from '../../protocol/errors.ts';
-import { operationIds } from '../operationFacts.ts';
+import { operationIds } from './operationFacts.ts';
 
 /** A request that was refused or failed, and why. */
 export interface Refusal {

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RouteName, RouteOutput } from '../../protocol/api.ts';
 import { verdicts } from '../../protocol/schemas/receipt.ts';
 import type { Generation } from '../../core/ports/engine.ts';
+import { outputTokensOf } from '../../core/answers/spent.ts';
 import type { ErrorName } from '../../protocol/errors.ts';
 import { alertsOf, levelNumbers } from './alerts.ts';
 import { Recent } from './recent.ts';
@@ -84,12 +85,12 @@ export class Metrics {
   }
 
   /** @param kind of the engine; null: not known. */
-  generated(kind: string | null, { reuse, outputIds }: Pick<Generation, 'reuse' | 'outputIds'>): void {
+  generated(kind: string | null, { reuse, ...output }: Pick<Generation, 'reuse' | 'outputIds' | 'outputTokens'>): void {
     const engine = kind ?? 'unknown';
     const add = (tokens: string, count: number): void =>
       void (count > 0 && this.#tokens.inc({ engine, tokens }, count));
     add('prompted', reuse.promptTokens);
-    add('generated', outputIds.length);
+    add('generated', outputTokensOf(output) ?? 0);
     if (reuse.cachedTokens === null) return add('not-told', reuse.promptTokens);
     add('reused', reuse.cachedTokens);
     add('computed', Math.max(0, reuse.promptTokens - reuse.cachedTokens));

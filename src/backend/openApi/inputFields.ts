@@ -59,6 +59,7 @@ const byName: Readonly<Record<string, JsonSchema>> = {
 /** Where a name means something else. */
 const byRoute: Readonly<Partial<Record<RouteName, Readonly<Record<string, JsonSchema>>>>> = {
   listWindows: { tags: { pattern: '^([A-Za-z0-9_-]{1,32}(,[A-Za-z0-9_-]{1,32}){0,9})?$' } },
+  tokenUsage: { from: { format: 'date' }, to: { format: 'date' } },
   createBranch: { at: name(maxWindowNameLength) },
   createSession: { title: { maxLength: 1000 } },
   importConversation: { title: { maxLength: 1000 } },

@@ -1,3 +1,4 @@
+import type { SessionId } from '../../protocol/ids.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import type { ServedModel } from '../../protocol/schemas/health.ts';
 import type { Canary, KvTier } from '../../protocol/schemas/receipt.ts';
@@ -145,8 +146,21 @@ export interface Generation {
   readonly outputIds: readonly number[];
   /** `tokenize` when the server did not return ids, so that they were worked out by a second call; both empty when it has no such call. */
   readonly idsSource: 'engine' | 'tokenize';
+  /** Tokens of the answer by the server's own count. Left out or null: it did not say; then `outputIds` tell, where there are any. */
+  readonly outputTokens?: number | null;
   readonly finishReason: string;
   readonly reuse: ReuseEvidence;
+}
+
+/** Tokens of one request of a turn. Null: the model server did not say. */
+export interface Spent {
+  readonly session: SessionId;
+  /** As the server names it. */
+  readonly model: string;
+  readonly promptTokens: number | null;
+  /** Of the prompt, those that it reused. */
+  readonly cachedTokens: number | null;
+  readonly outputTokens: number | null;
 }
 
 export interface PersistEvidence {

@@ -5,6 +5,7 @@ import type { BegunAnswer, LeftAnswer } from '../ports/answerLog.ts';
 import { withSaid, type AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { isAtRest, isPaused, settled, type TurnEvent } from './machine.ts';
 import { closeCalls } from './runCalls.ts';
+import { spentOnCut } from '../answers/spent.ts';
 import { storeAnswer, type Added } from './storeAnswer.ts';
 import { endFailedTurn, endingEvents, forgetAnswer, type Changed, type Turn } from './turn.ts';
 
@@ -21,6 +22,7 @@ export async function endCutTurn(core: CoreContext, turn: Turn, error: unknown):
     return error;
   }
   const reason = isCwmError(error, 'Cancelled') ? 'stopped' : 'failed';
+  core.spent(spentOnCut(turn, answer.ids));
   try {
     const changed = { model: turn.description.model };
     turn.session = await storeCut(core, turn.session, cutOf(answer), {

@@ -43,17 +43,19 @@ export async function generateText(
   );
   if (found) onPiece(found.end());
   home.noLongerFromFile();
-  const { finishReason, timings } = answer;
+  const { finishReason, timings, outputTokens } = answer;
   const said = found ? saidBesides(found) : { text: answer.text };
   const sentTokens = pictures ? (timings?.cache_n ?? 0) + (timings?.prompt_n ?? 0) : promptIds.length;
   const reuse = weigh({ ...answer, sentTokens, isFromFile: use.isFromFile });
-  if (pictures) return { ...said, promptIds: [], outputIds: [], idsSource: 'tokenize', finishReason, reuse };
+  if (pictures)
+    return { ...said, promptIds: [], outputIds: [], idsSource: 'tokenize', outputTokens, finishReason, reuse };
   const outputIds = await idsOfText(link, answer, signal);
   return {
     ...said,
     promptIds,
     outputIds: outputIds ?? (await retokenize(link, answer, signal)),
     idsSource: outputIds ? 'engine' : 'tokenize',
+    outputTokens,
     finishReason,
     reuse,
   };

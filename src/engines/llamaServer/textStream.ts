@@ -48,6 +48,8 @@ export interface StreamedText {
   readonly text: string;
   /** Null when the server sent fewer ids than it made tokens: it leaves out those inside a character of several tokens. */
   readonly outputIds: readonly number[] | null;
+  /** By the server's own count; null: it does not say. */
+  readonly outputTokens: number | null;
   /** The id that ended the answer, where one did. */
   readonly endId: number | null;
   readonly finishReason: string;
@@ -94,6 +96,7 @@ export async function readText(
     return {
       text,
       outputIds: isComplete ? ids : null,
+      outputTokens: chunk.tokens_predicted ?? null,
       endId: chunk.stop_type === 'eos' ? (ids.at(-1) ?? null) : null,
       finishReason: chunk.stop_type === 'limit' ? 'length' : 'stop',
       timings: chunk.timings ?? null,

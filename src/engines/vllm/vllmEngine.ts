@@ -203,6 +203,7 @@ export class VllmEngine implements Engine {
         reasoning: answer.reasoning,
         toolCalls: answer.toolCalls,
         ...ids,
+        outputTokens: answer.usage?.completion_tokens ?? answer.outputIds?.length ?? null,
         finishReason: answer.finishReason,
         reuse: asBelieved(weigh({ ...answer, sentTokens: ids.promptIds.length, before: null, after: null }), server),
         cut,

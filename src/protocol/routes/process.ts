@@ -3,7 +3,9 @@ import { auditReportSchema } from '../schemas/audit.ts';
 import { capabilitiesSchema } from '../schemas/capabilities.ts';
 import { discoverySchema } from '../schemas/discovery.ts';
 import { engineStatusSchema, findingSchema, servedModelSchema } from '../schemas/health.ts';
-import { nothing, onEngine, queryFlag, text } from './fields.ts';
+import { tokenUsageSchema } from '../schemas/space.ts';
+import { usageGroups } from '../settings/usageGroups.ts';
+import { nothing, onEngine, page, queryFlag, text } from './fields.ts';
 import { projectConfigSchema } from '../schemas/projectConfig.ts';
 import type { Route, ShapesOf } from './route.ts';
 
@@ -50,7 +52,8 @@ export const processRoutes = {
   verifyAudit: { kind: 'read', method: 'GET', path: '/api/audit/verify' },
   /** Whether the store is encrypted. `keyFile` and `keyId` are null when it is not. */
   encryption: { kind: 'read', method: 'GET', path: '/api/encryption' },
-  /** The API as an OpenAPI 3.1 document. */
+  /** Tokens that turns took, and what they cost by the user's own prices (`prices.json` in the storage directory). */
+  tokenUsage: { kind: 'read', method: 'GET', path: '/api/usage/tokens' },
   /** Every figure of the backend, with what is worth a look. */
   metrics: { kind: 'read', method: 'GET', path: '/api/metrics' },
   /** The same figures for Prometheus. */
@@ -64,6 +67,7 @@ export const processRoutes = {
   live: { kind: 'read', method: 'GET', path: '/api/health/live' },
   /** Whether requests can be answered: the store can be read, and the backend begins new work. Else BackendUnavailable. */
   ready: { kind: 'read', method: 'GET', path: '/api/health/ready' },
+  /** The API as an OpenAPI 3.1 document. */
   openApi: { kind: 'read', method: 'GET', path: '/api/openapi.json' },
 } as const satisfies Record<string, Route>;
 
@@ -130,6 +134,18 @@ export const processShapes = () =>
     encryption: {
       input: nothing,
       output: z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
+    },
+    tokenUsage: {
+      input: z.object({
+        /** What the groups are of; default `model`. */
+        by: z.optional(z.enum(usageGroups)),
+        /** First and last day, in the time zone of the backend's machine, like `2026-03-09`. Default: all. */
+        from: z.optional(text),
+        to: z.optional(text),
+        session: z.optional(text),
+        ...page,
+      }),
+      output: tokenUsageSchema,
     },
     metrics: {
       input: nothing,

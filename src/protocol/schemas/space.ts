@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { usageGroups } from '../settings/usageGroups.ts';
 import { windowNameSchema } from './ids.ts';
 import { reuseTotalsSchema } from './window.ts';
 
@@ -90,3 +91,49 @@ export const trashItemSchema = z.object({
   sizeBytes: number,
 });
 export type TrashItem = z.infer<typeof trashItemSchema>;
+
+const tokenSumsSchema = z.object({
+  requests: z.number(),
+  /** Of `requests`, those whose model server did not say what they took: the sums lack them. */
+  uncounted: z.number(),
+  /** Null, here and below: no model server said it. */
+  promptTokens: z.nullable(z.number()),
+  /** Of the prompts, those that were reused. */
+  cachedTokens: z.nullable(z.number()),
+  /** Of the prompts, those that were computed. */
+  computedTokens: z.nullable(z.number()),
+  /** Of the prompts, those of which the model server does not say whether it reused them. */
+  untoldTokens: z.number(),
+  outputTokens: z.nullable(z.number()),
+  /** In `currency`, of all tokens that were counted; null: one of the models has no price. */
+  cost: z.nullable(z.number()),
+});
+
+/** Tokens of turns, in groups. */
+export const tokenUsageSchema = z.object({
+  by: z.enum(usageGroups),
+  /** The label of the price table; null: it has none. */
+  currency: z.nullable(z.string()),
+  total: tokenSumsSchema,
+  items: z.array(
+    z.extend(tokenSumsSchema, {
+      /** The session's id, the kind of client, the model's name, or the day. */
+      name: z.string(),
+      /** Of a session; null: it was deleted. */
+      title: z.optional(z.nullable(z.string())),
+    }),
+  ),
+  /** How many groups there are. */
+  count: z.number(),
+  hasMore: z.boolean(),
+  /** Of what is counted; null: nothing is. */
+  firstDay: z.nullable(z.string()),
+  /** Models without a price. */
+  unpriced: z.array(z.string()),
+  /** Where the price table is, or would be. */
+  pricesFile: z.string(),
+  /** What is wrong with the price table, in plain words. */
+  notes: z.array(z.string()),
+});
+export type TokenUsage = z.infer<typeof tokenUsageSchema>;
+export type TokenSums = TokenUsage['total'];

@@ -37,8 +37,21 @@ export function documentTexts(
       reports.verification === null
         ? outdated('Verify')
         : verificationReport(reports.verification.result, reports.verification.window),
-    usage: async () => usageReport(await connection.call('usage', {}), new Date()),
+    usage: () => usageText(connection),
   };
+}
+
+/** The tables of tokens: all of the models and clients, and the latest days and largest sessions. */
+const tokenTables = [
+  { by: 'model' },
+  { by: 'source' },
+  { by: 'day', limit: 14 },
+  { by: 'session', limit: 20 },
+] as const;
+
+async function usageText(connection: BackendConnection): Promise<string> {
+  const tokens = await Promise.all(tokenTables.map((asked) => connection.call('tokenUsage', asked)));
+  return usageReport(await connection.call('usage', {}), tokens, new Date());
 }
 
 const messagesAround = 20;

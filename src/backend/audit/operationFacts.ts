@@ -1,6 +1,6 @@
-import type { RouteName } from '../protocol/api.ts';
-import { CwmError } from '../protocol/errors.ts';
-import { parseSessionId, parseWindowName } from '../protocol/ids.ts';
+import type { RouteName } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
 
 /** The ids that an operation is about. */
 export interface OperationIds {
