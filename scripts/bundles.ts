@@ -5,6 +5,7 @@ export const processBundles: Readonly<Record<string, string>> = {
   llamaWorker: 'src/embedded/worker/llamaWorker.ts',
   kvThread: 'src/embedded/kv/kvThread.ts',
   cli: 'src/cli/main.ts',
+  mcp: 'src/mcp/main.ts',
 };
 
 /** Every file of the product's own in dist/. */

@@ -17,9 +17,10 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   store: ['base', 'protocol', 'core/ports'],
   backend: ['base', 'protocol', 'core', 'engines', 'store'],
   client: ['base', 'protocol'],
+  agent: ['base', 'protocol', 'words'],
   cli: ['base', 'protocol', 'words', 'client'],
-  mcp: ['base', 'protocol', 'words', 'client'],
-  vscode: ['base', 'protocol', 'words', 'client'],
+  mcp: ['base', 'protocol', 'words', 'client', 'agent'],
+  vscode: ['base', 'protocol', 'words', 'client', 'agent'],
 };
 
 /** A layer that does not exist yet: its rules hold from the first file on. */
@@ -61,8 +62,9 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   'node-llama-cpp': ['embedded'],
   commander: ['cli'],
   '@modelcontextprotocol/sdk': ['backend'],
+  '@modelcontextprotocol/server': ['mcp'],
   // The backend checks both directions of its socket, so that clients load no schemas.
-  zod: ['protocol', 'engines', 'embedded', 'store', 'backend'],
+  zod: ['protocol', 'engines', 'embedded', 'store', 'backend', 'agent', 'mcp'],
 };
 
 const files = sourceFiles();

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 
 /** The processes of this product; each is a file of its own in a checkout and in the bundle. */
-export type EntryPoint = 'backend' | 'embedded' | 'cli';
+export type EntryPoint = 'backend' | 'embedded' | 'cli' | 'mcp';
 
 /**
  * The file that starts another process of this product: `src/<name>/main.ts` when the caller runs from a checkout, or

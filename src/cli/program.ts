@@ -11,6 +11,7 @@ import { registerDoctor } from './commands/backend/doctor.ts';
 import { registerEncryption } from './commands/storage/encryption.ts';
 import { registerFreeze } from './commands/windows/freeze.ts';
 import { registerList } from './commands/windows/list.ts';
+import { registerMcp } from './commands/backend/mcp.ts';
 import { registerMetrics } from './commands/backend/metrics.ts';
 import { registerModel } from './commands/backend/model.ts';
 import { registerOpen } from './commands/sessions/open.ts';
@@ -106,6 +107,7 @@ const groups = [
   registerAudit,
   registerEncryption,
   registerServe,
+  registerMcp,
   registerStop,
   registerDemo,
 ] as const;

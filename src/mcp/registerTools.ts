@@ -1,0 +1,59 @@
+import type { CallToolResult, InputRequiredResult, McpServer, ServerContext } from '@modelcontextprotocol/server';
+import type { AgentTool, ToolEffect } from '../agent/agentTool.ts';
+import { agentTools, agentToolShapes, type AgentToolName } from '../agent/agentTools.ts';
+import { askBeforeDelete } from './askPerson.ts';
+import { failed } from './failure.ts';
+import type { McpParts } from './mcpParts.ts';
+import { requestBackend } from './requestBackend.ts';
+import { parseInput, shown } from './toolSchema.ts';
+
+/** What a client may think of a tool before it calls it. */
+const annotations: Readonly<Record<ToolEffect, object>> = {
+  reads: { readOnlyHint: true, destructiveHint: false, idempotentHint: true },
+  adds: { readOnlyHint: false, destructiveHint: false, idempotentHint: false },
+  changes: { readOnlyHint: false, destructiveHint: false, idempotentHint: true },
+  deletes: { readOnlyHint: false, destructiveHint: true, idempotentHint: false },
+};
+
+export function registerTools(server: McpServer, parts: McpParts): void {
+  const shapes = agentToolShapes();
+  for (const name of Object.keys(agentTools) as AgentToolName[]) {
+    const { title, description, effect } = agentTools[name];
+    const { input, output } = shapes[name];
+    server.registerTool(
+      name,
+      {
+        title,
+        description,
+        annotations: { ...annotations[effect], openWorldHint: false },
+        inputSchema: shown(input, 'input'),
+        outputSchema: shown(output, 'output'),
+      },
+      (given, ctx) => callTool(server, parts, name, given, ctx),
+    );
+  }
+}
+
+async function callTool(
+  server: McpServer,
+  parts: McpParts,
+  name: AgentToolName,
+  given: unknown,
+  ctx: ServerContext,
+): Promise<CallToolResult | InputRequiredResult> {
+  try {
+    // The pair of a tool and its own input; the types of a table lose that.
+    const tool = agentTools[name] as AgentTool<unknown, Record<string, unknown>>;
+    const input = parseInput(agentToolShapes()[name].input, given);
+    const backend = requestBackend(ctx, parts.backend, parts.engine);
+    if (name === 'window_delete') {
+      const { window_name, force } = input as { window_name: string; force?: boolean };
+      const asked = force && parts.allowForce ? null : await askBeforeDelete(server, ctx, backend, window_name);
+      if (asked) return asked;
+    }
+    const answer = await tool.run(backend, input);
+    return { content: [{ type: 'text', text: JSON.stringify(answer) }], structuredContent: answer };
+  } catch (error) {
+    return failed(error);
+  }
+}

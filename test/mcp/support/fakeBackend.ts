@@ -1,0 +1,31 @@
+import type { CallOptions } from '../../../src/client/backendClient.ts';
+import type { Backend } from '../../../src/mcp/mcpParts.ts';
+import type { RouteInput, RouteName, RouteOutput } from '../../../src/protocol/api.ts';
+
+type Handlers = {
+  readonly [Name in RouteName]?: (
+    input: RouteInput<Name>,
+    options: CallOptions,
+  ) => RouteOutput<Name> | Promise<RouteOutput<Name>>;
+};
+
+/** A backend that answers what a test gives it, and remembers what it was asked. */
+export class FakeBackend implements Backend {
+  readonly calls: { readonly name: RouteName; readonly input: object }[] = [];
+  readonly #handlers: Handlers;
+
+  constructor(handlers: Handlers) {
+    this.#handlers = handlers;
+  }
+
+  async call<Name extends RouteName>(
+    name: Name,
+    input: RouteInput<Name>,
+    options: CallOptions = {},
+  ): Promise<RouteOutput<Name>> {
+    this.calls.push({ name, input });
+    const handler = this.#handlers[name];
+    if (!handler) throw new Error(`The test answers no "${name}".`);
+    return await handler(input, options);
+  }
+}
