@@ -53,5 +53,6 @@ export async function streamOperation(c: Context, operation: StreamedOperation):
 function withoutTaken(result: unknown, outbox: OperationOutbox): unknown {
   if (typeof result !== 'object' || result === null || !('text' in result)) return result;
   const { text, ...rest } = result;
-  return typeof text === 'string' && outbox.hasGiven(text) ? rest : result;
+  // An answer that only calls tools had no pieces.
+  return typeof text === 'string' && text !== '' && outbox.hasGiven(text) ? rest : result;
 }
