@@ -25,12 +25,13 @@ import {
 } from './tracker/operations.ts';
 import { answerChunks } from './turns/answerChunks.ts';
 import { compareBranches, createBranch, deleteBranch, listBranches, rollBack, updateBranch } from './turns/branches.ts';
-import { approveTools, cancelTurn, denyTools } from './turns/decideTools.ts';
+import { answerQuestion, approveTools, cancelTurn, denyTools } from './turns/decideTools.ts';
 import { continueAnswer } from './turns/continueAnswer.ts';
 import { mergeBranch } from './turns/mergeBranch.ts';
 import { prime } from './turns/prime.ts';
 import { editMessage, regenerate } from './turns/resend.ts';
 import { send } from './turns/send.ts';
+import { acceptPlan } from './sessions/acceptPlan.ts';
 import { turnState } from './sessions/turnState.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { searchMessages } from './sessions/searchMessages.ts';
@@ -68,6 +69,8 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   searchMessages: { run: searchMessages },
   approveTools: { run: approveTools, writesKv: true },
   denyTools: { run: denyTools, writesKv: true },
+  answerQuestion: { run: answerQuestion, writesKv: true },
+  acceptPlan: { run: acceptPlan, writesKv: true },
   cancelTurn: { run: cancelTurn },
   importConversation: { run: importConversation },
   exportConversation: { run: exportConversation },

@@ -59,6 +59,9 @@ export const commandInputs = {
   'cwm.stopAnswer': { session: 'string?' },
   /** `call`: id of one call; without it all that wait. `decision`: `approve`, `approve-for-session` or `deny`; `reason` is what the model is told of a denial. */
   'cwm.decideTools': { session: 'string?', call: 'string?', decision: 'string?', reason: 'string?' },
+  /** `call` asks the question; without it the first that waits. `text` is the answer. */
+  'cwm.answerQuestion': { session: 'string?', call: 'string?', text: 'string?' },
+  'cwm.acceptPlan': { session: 'string?' },
   'cwm.showConversation': { session: 'string?' },
   'cwm.showMarkdown': { session: 'string?' },
   /** `text` is what is searched for first. */
@@ -137,6 +140,8 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.continueAnswer': 'Continue Answer',
   'cwm.stopAnswer': 'Stop Answer',
   'cwm.decideTools': 'Decide on Tool Calls…',
+  'cwm.answerQuestion': 'Answer the Model…',
+  'cwm.acceptPlan': 'Accept Plan',
   'cwm.showConversation': 'Show Conversation',
   'cwm.showMarkdown': 'Show Conversation as Markdown',
   'cwm.search': 'Search Conversations…',
@@ -200,6 +205,8 @@ interface CommandOutputs {
   'cwm.regenerate': RouteOutput<'regenerate'>;
   'cwm.continueAnswer': RouteOutput<'continueAnswer'>;
   'cwm.decideTools': RouteOutput<'approveTools'>;
+  'cwm.answerQuestion': RouteOutput<'answerQuestion'>;
+  'cwm.acceptPlan': RouteOutput<'acceptPlan'>;
   'cwm.importConversation': RouteOutput<'importConversation'>;
   'cwm.exportConversation': { readonly path: string };
   'cwm.freeze': Receipt;

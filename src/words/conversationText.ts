@@ -1,4 +1,5 @@
 import type { Message, Picture } from '../protocol/schemas/session.ts';
+import type { Question } from '../protocol/schemas/toolCall.ts';
 import { formatBytes } from '../base/format.ts';
 import { cutSentence } from './cut.ts';
 import { plain } from './markdown.ts';
@@ -39,19 +40,45 @@ export function conversationText(conversation: ShownConversation): string {
 
 function messageText({ role, content, lost, cut }: ShownMessage): string {
   if (lost) return section('Lost message', content.type === 'text' ? content.text : '');
+  if (content.type === 'unknown') return section('Message of an unknown kind', unknownText(content));
+  if (content.type === 'plan') return section('Plan', textWithCut(content.text, cut));
   if (content.type === 'text') {
     const pictures = (content.media ?? []).map(pictureLine);
-    const text = section(speakers[role], [...pictures, content.text].join('\n\n'));
-    return cut === undefined ? text : `${text}\n\n*${cutSentence(cut)}*`;
+    return section(speakers[role], textWithCut([...pictures, content.text].join('\n\n'), cut));
   }
-  if (content.type === 'tool-calls') {
-    const calls = content.calls.map(({ name, arguments: given }) => `- ${plain(name)} ${plain(given)}`);
-    return section('Model calls tools', [content.text, calls.join('\n')].filter((part) => part !== '').join('\n\n'));
+  if (content.type === 'tool-calls' || content.type === 'question') {
+    const calls = content.calls.map(({ name, arguments: given, question }) =>
+      question ? questionText(question) : `- ${plain(name)} ${plain(given)}`,
+    );
+    return section(
+      callsHeading(content.type),
+      [content.text, calls.join(content.type === 'question' ? '\n\n' : '\n')]
+        .filter((part) => part !== '')
+        .join('\n\n'),
+    );
   }
   if (content.type === 'tool-result') return section(`Tool ${plain(content.name)} (${content.outcome})`, content.text);
   const lines = content.files.map(({ path, text }) => `- ${plain(path)} (${formatBytes(Buffer.byteLength(text))})`);
   return section('Files added to the context', lines.join('\n'));
 }
+
+/** Over calls of tools, of which some may ask the user. */
+export const callsHeading = (type: 'tool-calls' | 'question'): string =>
+  type === 'question' ? 'Model asks you' : 'Model calls tools';
+
+function questionText({ text, choices = [] }: Question): string {
+  const proposed = choices.map((choice, at) => `${at + 1}. ${plain(choice)}`);
+  return [text, ...(proposed.length === 0 ? [] : [proposed.join('\n')])].join('\n\n');
+}
+
+/** What can be said of a message that a later version stored. */
+export function unknownText({ kind, whole }: Extract<Message['content'], { readonly type: 'unknown' }>): string {
+  const said = typeof whole['text'] === 'string' ? `\n\n${whole['text']}` : '';
+  return `A later version of this program stored it, as "${plain(kind)}". It is stored whole.${said}`;
+}
+
+const textWithCut = (text: string, cut: Message['cut']): string =>
+  `${text.trim() === '' ? '*(empty)*' : text.trim()}${cut === undefined ? '' : `\n\n*${cutSentence(cut)}*`}`;
 
 const pictureLine = ({ mediaType, sizeBytes }: Picture): string =>
   `*(picture: ${mediaType.replace('image/', '').toUpperCase()}, ${formatBytes(sizeBytes)})*`;

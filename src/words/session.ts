@@ -1,7 +1,7 @@
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
 import { readableLine } from '../base/readableText.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
-import type { PendingTools } from '../protocol/schemas/toolCall.ts';
+import type { PendingCall, PendingTools, Question } from '../protocol/schemas/toolCall.ts';
 import type { Warming } from '../protocol/schemas/warming.ts';
 import { formatStamp } from './amounts.ts';
 import { type Row, rowIf, type ShowTime } from './rows.ts';
@@ -16,9 +16,10 @@ export const lifecycleWords: Readonly<Record<Lifecycle, string>> = {
 };
 
 /** One word for what a session is or does. */
-export function sessionActivity({ lifecycle, phase }: Session): string {
+export function sessionActivity({ lifecycle, phase, pendingTools }: Session): string {
   if (phase === 'PermanentFailure') return 'failed';
-  if (phase === 'AwaitingToolApproval') return 'waits for your decision';
+  if (phase === 'AwaitingToolApproval')
+    return waitingQuestions(pendingTools).length > 0 ? 'waits for your answer' : 'waits for your decision';
   return phase === 'Idle' ? lifecycleWords[lifecycle] : 'working';
 }
 
@@ -75,11 +76,30 @@ function settingsRows({ settings = {} }: Session): readonly Row[] {
   ];
 }
 
-/** The tool calls that wait for the user, each with the reason for the question. */
+const undecided = (pending: PendingTools | undefined): PendingCall[] =>
+  (pending?.calls ?? []).filter(({ why, decision }) => why !== undefined && decision === undefined);
+
+/** The tool calls that wait for the user, each with the reason for the question. Questions of the model are others. */
 export const waitingCalls = (pending: PendingTools | undefined): string[] =>
-  (pending?.calls ?? [])
-    .filter(({ why, decision }) => why !== undefined && decision === undefined)
-    .map(({ name, arguments: given, why }) => `${readableLine(`${name} ${given}`)} (${why})`);
+  undecided(pending).flatMap(({ name, arguments: given, why, question }) =>
+    question ? [] : [`${readableLine(`${name} ${given}`)} (${why})`],
+  );
+
+/** A question of the model that waits, and the call that asks it. */
+export interface WaitingQuestion extends Question {
+  readonly call: string;
+}
+
+export const waitingQuestions = (pending: PendingTools | undefined): WaitingQuestion[] =>
+  undecided(pending).flatMap(({ id, question }) => (question ? [{ call: id, ...question }] : []));
+
+/** What the turn waits for. */
+export function waitingSentence(pending: PendingTools | undefined): string {
+  const asks = waitingQuestions(pending).length > 0;
+  const calls = waitingCalls(pending).length > 0;
+  if (asks && calls) return 'The turn continues when you have answered, and decided on the tool calls.';
+  return `The turn continues when you have ${asks ? 'answered' : 'decided on the tool calls'}.`;
+}
 
 /** What opening a folder did about its current session's KV, in a sentence or two. */
 export function warmingSentences(warming: Warming): string[] {

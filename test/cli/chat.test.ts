@@ -99,6 +99,27 @@ describe('cwm chat', () => {
     expect(code).toBe(0);
   });
 
+  it('S4-03 shows a question with its answers: a number chooses one, and any other text is an answer', async () => {
+    const fake = await FakeVllm.start();
+    try {
+      const backend = await start({ engine: fake.url });
+      await backend.client.call('createSession', { id: 's', tools: { policy: 'manual' } });
+      const asks = { name: 'ask_user', arguments: '{"question":"Which colour?","choices":["red","blue"]}' };
+      fake.faults.toolCalls = [[asks], [asks], []];
+      const { code, stderr } = await chat(backend, ['s'], ['Paint it.', '2']);
+      expect(code).toBe(0);
+      expect(stderr).toContain('[the model asks: Which colour?]\n[1. red]\n[2. blue]');
+      const again = await chat(backend, ['s'], ['As you like.', 'And now?']);
+      expect(again.stderr).toContain('the model asks: Which colour?');
+      const { items } = await backend.client.call('listMessages', { session: 's' });
+      const results = items.flatMap(({ content }) => (content.type === 'tool-result' ? [content.text] : []));
+      expect(results).toEqual(['blue', 'As you like.']);
+      expect(items).toHaveLength(8);
+    } finally {
+      await fake.stop();
+    }
+  });
+
   it('gives another answer on a branch, and makes a checkpoint', async () => {
     const backend = await start();
     await backend.client.call('createSession', { id: 's' });

@@ -28,6 +28,8 @@ describe('operations', () => {
       'send',
       'approveTools',
       'denyTools',
+      'answerQuestion',
+      'acceptPlan',
       'prime',
       'freeze',
       'thaw',

@@ -72,6 +72,8 @@ export interface FakeFaults {
   tellsReasoning: boolean;
   /** Null for what the model says: the text of the next answers, which end of themselves. */
   answer: string | null;
+  /** Tool calls of the next chats that offer tools, one list each; an empty one is an answer in words. */
+  toolCalls: readonly (readonly { readonly name: string; readonly arguments: string }[])[];
   /** Other weights under the same name give other KV and other answers. */
   weights: string;
   /** vLLM before 0.28 without PYTHONHASHSEED. */
@@ -117,6 +119,7 @@ export const noFaults: FakeFaults = {
   dropsReasoning: false,
   tellsReasoning: false,
   answer: null,
+  toolCalls: [],
   weights: 'weights-1',
   randomSeedAfterRestart: false,
   apiKey: null,

@@ -49,6 +49,7 @@ const chatBody = z.object({
   stream: maybe(z.boolean()),
   stream_options: maybe(z.object({ include_usage: maybe(z.boolean()) })),
   add_generation_prompt: maybe(z.boolean()),
+  tools: maybe(z.array(z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }))),
 });
 const tokenizeBody = z.union([
   z.object({ messages, add_generation_prompt: maybe(z.boolean()) }),
@@ -304,6 +305,8 @@ function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
   if ('status' in outcome) return outcome;
   const outputIds = outcome.tokens.map(({ id }) => id);
   const showIds = faults.returnsTokenIds && request.return_token_ids === true;
+  const called = (request.tools ?? []).length > 0 ? (faults.toolCalls[0] ?? []) : [];
+  if ((request.tools ?? []).length > 0) faults.toolCalls = faults.toolCalls.slice(1);
   const usage = usageOf(engine, prompt.length, outcome, request.stream === true);
   const head = { id: 'chatcmpl-1', created: 1, model: faults.model };
   if (request.stream !== true) {
@@ -329,13 +332,28 @@ function chat(engine: FakeBackEnd, request: z.output<typeof chatBody>): Answer {
     finish_reason: index === outputIds.length - 1 ? finishOf(outputIds) : null,
     token_ids: showIds ? streamedIds(faults.streamedIds, id, index) : null,
   });
+  const calls = {
+    index: 0,
+    delta: {
+      tool_calls: called.map((call, index) => ({
+        index,
+        id: `chatcmpl-tool-${index}`,
+        type: 'function',
+        function: call,
+      })),
+    },
+    logprobs: null,
+    finish_reason: 'tool_calls',
+    token_ids: showIds ? outputIds : null,
+  };
   return {
     status: 200,
     events: [
       chunk([{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }], {
         prompt_token_ids: showIds ? prompt : null,
       }),
-      ...outputIds.map((id, index) => chunk([delta(id, index)])),
+      ...(called.length > 0 ? [chunk([calls])] : []),
+      ...(called.length > 0 ? [] : outputIds).map((id, index) => chunk([delta(id, index)])),
       ...(request.stream_options?.include_usage === true ? [chunk([], { usage })] : []),
     ],
   };

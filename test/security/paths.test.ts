@@ -22,6 +22,7 @@ const good = {
   session: 's',
   window: 'w',
   text: 'x',
+  answer: 'x',
   paths: ['a'],
   pinned: true,
   item: 'x',

@@ -1,6 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Message } from '../../src/protocol/schemas/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import {
   aMessage,
@@ -50,6 +51,22 @@ describe('sessions', () => {
       await expect(store.sessions.update(aSession({ version }))).rejects.toMatchObject({ code: 'CWM-3103' });
     }
     expect(await store.sessions.get(id)).toMatchObject({ title: 'New', version: 2 });
+  });
+
+  it('S4-03 a message of a kind that a later version stored is read whole, and its file stays as it is', async () => {
+    await store.sessions.create(aSession());
+    const content = { type: 'workflow', text: 'Step 1', steps: [{ run: 'it' }] };
+    const later = { ...aMessage('m1', 1), content };
+    await store.messages.append(id, [later as unknown as Message]);
+    const path = join(directory, 'contexts', 's1', 'messages', 'm1.json');
+    const before = await readFile(path);
+    await store.close();
+    const again = await openTestStore(directory);
+    const [message] = await again.messages.load(id, [messageId('m1')]);
+    expect(message?.content).toEqual({ type: 'unknown', kind: 'workflow', whole: content });
+    expect(await readFile(path)).toEqual(before);
+    await again.messages.append(id, [{ ...message!, id: messageId('m2'), parentId: messageId('m1'), sequence: 2 }]);
+    expect((await again.messages.load(id, [messageId('m2')]))[0]?.content).toEqual(message?.content);
   });
 
   it('an update of a session that does not exist is refused', async () => {

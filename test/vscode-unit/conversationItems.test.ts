@@ -71,6 +71,33 @@ describe('the reading view of a conversation', () => {
     expect(item).toMatchObject({ heading: 'Tool write (done)', blocks: [{ type: 'folded', text: 'Written.' }] });
   });
 
+  test('S4-03 a question that waits has its choices to press; once answered, it is only shown', () => {
+    const question = { text: 'Which colour?', choices: ['red', 'blue'] };
+    const call = { id: 'q', name: 'ask_user', arguments: '{}', question };
+    const asked = message('m', 'assistant', { type: 'question', text: '', calls: [call] });
+    const pendingTools = { round: 1, calls: [{ ...call, why: 'The model asks you.' }] };
+    const [waits] = shown([asked], aSession({ phase: 'AwaitingToolApproval', pendingTools }));
+    const block = { type: 'question', text: 'Which colour?', choices: ['red', 'blue'] };
+    expect(waits).toMatchObject({ heading: 'Model asks you', blocks: [{ ...block, call: 'q' }] });
+    expect(shown([asked])[0]?.blocks).toEqual([{ ...block, call: '' }]);
+  });
+
+  test('S4-03 a plan that is the last message can be accepted, and one that was cut can be continued', () => {
+    const plan = message('p', 'assistant', { type: 'plan', text: 'First, dig.' });
+    const [whole] = shown([plan]);
+    expect(whole).toMatchObject({ heading: 'Plan', source: 'First, dig.' });
+    expect(commandsOf(whole)).toContain('cwm.acceptPlan');
+    expect(commandsOf(shown([{ ...plan, cut: 'limit' }])[0])).not.toContain('cwm.acceptPlan');
+    expect(commandsOf(shown([plan, message('u', 'user', 'No.')])[0])).not.toContain('cwm.acceptPlan');
+  });
+
+  test('S4-03 a message of a kind that a later version stored is shown with all that is stored of it', () => {
+    const content = { type: 'unknown', kind: 'workflow', whole: { type: 'workflow', steps: [1] } } as const;
+    const [item] = shown([message('w', 'assistant', content)]);
+    expect(item?.heading).toBe('Message of an unknown kind');
+    expect(item?.blocks[1]).toMatchObject({ type: 'folded', text: expect.stringContaining('"steps"') });
+  });
+
   test('files are folded, pictures are named, and a lost message says so', () => {
     const files = message('f', 'user', { type: 'context', files: [{ path: 'a.ts', text: 'é' }] });
     const media = [{ type: 'image', mediaType: 'image/png', sha256: '', sizeBytes: 1200 } as const];

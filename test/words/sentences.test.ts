@@ -4,7 +4,7 @@ import { trashGraceMs } from '../../src/store/records/trash.ts';
 import { encryptionSentences, turnedSentences } from '../../src/words/encryption.ts';
 import { headline, problemText } from '../../src/words/failure.ts';
 import { pruneWords } from '../../src/words/prune.ts';
-import { waitingCalls } from '../../src/words/session.ts';
+import { waitingCalls, waitingQuestions, waitingSentence } from '../../src/words/session.ts';
 import { trashDays, trashSentence } from '../../src/words/trash.ts';
 
 const on = { state: 'on', keyId: '0123456789abcdef', keyFile: '/stick/store.key' } as const;
@@ -68,5 +68,15 @@ describe('tool calls that wait for the user', () => {
     ];
     expect(waitingCalls({ calls, round: 1 })).toEqual(['read_file {"path":"a b"} (the policy asks)']);
     expect(waitingCalls(undefined)).toEqual([]);
+  });
+
+  test('questions of the model are told apart from them', () => {
+    const asks = { id: 'q', name: 'ask_user', arguments: '{}', why: 'The model asks you.', question: { text: 'Why?' } };
+    const reads = { id: 'c', name: 'read_file', arguments: '{}', why: 'the policy asks' };
+    const pending = { calls: [asks, reads], round: 1 };
+    expect(waitingCalls(pending)).toEqual(['read_file {} (the policy asks)']);
+    expect(waitingQuestions(pending)).toEqual([{ call: 'q', text: 'Why?' }]);
+    expect(waitingSentence(pending)).toContain('answered, and decided');
+    expect(waitingSentence({ ...pending, calls: [asks] })).toMatch(/have answered\.$/);
   });
 });

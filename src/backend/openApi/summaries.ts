@@ -52,6 +52,8 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   continueAnswer: 'Continue an answer that was cut',
   approveTools: 'Allow tool calls that wait',
   denyTools: 'Refuse tool calls that wait',
+  answerQuestion: 'Answer a question that the model asks',
+  acceptPlan: 'Accept the plan that the last answer is, and have it carried out',
   cancelTurn: 'Stop the turn that runs or waits',
   prime: 'Add files to the context',
 

@@ -138,5 +138,6 @@ export function withSaid(
       .join('')
       .toWellFormed();
   const reasoning = of('reasoning').trim();
-  return { ...answer, content: { type: 'text', text: of('text'), ...(reasoning !== '' && { reasoning }) } };
+  const type = answer.content.type === 'plan' ? 'plan' : 'text';
+  return { ...answer, content: { type, text: of('text'), ...(reasoning !== '' && { reasoning }) } };
 }

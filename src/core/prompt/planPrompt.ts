@@ -70,7 +70,7 @@ export async function planPrompt(
     const promptIds = joinIds(ids, behind);
     const text = await engine.detokenize(promptIds, signal);
     if (text !== null && !spells(text, messages)) return byTemplate(rendered, changedHistory);
-    const wasToldApart = old.some(({ content }) => content.type === 'text' && Boolean(content.reasoning));
+    const wasToldApart = old.some(({ content }) => 'reasoning' in content && Boolean(content.reasoning));
     const reasoning = addGenerationPrompt ? reasoningForm(text, messages, wasToldApart) : 'text';
     if (reasoning === null) return byTemplate(rendered, unknownMarks);
     return { kind: 'ids', promptIds, rendered, reasoning, rerenderTokens: rendered.length - shared };

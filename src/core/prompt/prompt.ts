@@ -1,5 +1,6 @@
 import { sha256Hex } from '../../base/hash.ts';
 import type { ContextFile, Message } from '../../protocol/schemas/session.ts';
+import type { JsonObject } from '../../protocol/schemas/tracker.ts';
 import type { ChatMessage } from '../ports/engine.ts';
 
 /** The answer that the prompt gives to a set of files, so that the user's next message opens a turn of its own. */
@@ -30,15 +31,27 @@ export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
         rendered.push({ role: 'user', content: renderFiles(content.files) });
         rendered.push({ role: 'assistant', content: acknowledgement });
         break;
+      case 'plan':
+        rendered.push({ role, content: content.text });
+        break;
       case 'tool-calls':
+      case 'question':
         rendered.push({ role, content: content.text, toolCalls: content.calls });
         break;
       case 'tool-result':
         rendered.push({ role, content: content.text, toolCallId: content.call });
+        break;
+      case 'unknown':
+        // What a later version says to itself, it says as the system, and to no model.
+        if (role !== 'system') rendered.push({ role, content: textOfUnknown(content) });
     }
   }
   return rendered;
 }
+
+/** The other side must have its turn, so that something stands there. */
+export const textOfUnknown = ({ kind, whole }: { readonly kind: string; readonly whole: JsonObject }): string =>
+  typeof whole['text'] === 'string' ? whole['text'] : `[A message of the kind "${kind}", which cannot be shown.]`;
 
 const renderFiles = (files: readonly ContextFile[]): string =>
   ['These files are the context of our conversation.', ...files.map(renderFile)].join('\n\n');

@@ -38,7 +38,8 @@ export interface Gate {
 export const gated = (gate: Gate, calls: readonly ToolCall[]): PendingCall[] =>
   calls.map((call) => ({ ...call, ...verdictOn(gate, call) }));
 
-function verdictOn(gate: Gate, { name }: ToolCall): Pick<PendingCall, 'why' | 'decision' | 'reason'> {
+function verdictOn(gate: Gate, { name, question }: ToolCall): Pick<PendingCall, 'why' | 'decision' | 'reason'> {
+  if (question) return { why: 'The model asks you.' };
   const tool = gate.tools.get(name);
   const refused = refusalOf(gate.settings, tool);
   // Nothing runs, and the model is told why. It may call the same again for ever, though.

@@ -33,7 +33,7 @@ export async function continueAnswer(
     const begun = await beginTurn(core, session, input.engine ?? session.engine, null, signal);
     // Until the whole answer is stored, the branch has the cut one.
     const turn = { ...begun, messages: begun.messages.slice(0, -1) };
-    const blank = newMessage(core, turn.messages, 'assistant', { type: 'text', text: '' });
+    const blank = newMessage(core, turn.messages, 'assistant', { type: cut.content.type, text: '' });
     await beginAnswer(core, turn, null, blank, cut.content);
     reporter.begun(blank.id);
     const generated = await continueIds(core, turn, { message: cut, ids }, { ...sampling, reporter }, signal);
@@ -50,20 +50,20 @@ export async function continueAnswer(
 }
 
 const joined = (
-  { text, reasoning: before = '' }: TextMessage['content'],
+  { type, text, reasoning: before = '' }: TextMessage['content'],
   { text: rest, reasoning = '' }: Generation,
 ): TextMessage['content'] => ({
-  type: 'text',
+  type,
   text: text + rest,
   ...(before + reasoning !== '' && { reasoning: before + reasoning }),
 });
 
-type TextMessage = Message & { readonly content: Extract<Message['content'], { readonly type: 'text' }> };
+type TextMessage = Message & { readonly content: Extract<Message['content'], { readonly type: 'text' | 'plan' }> };
 
 async function requireCut(core: CoreContext, session: Session): Promise<{ cut: TextMessage; ids: readonly number[] }> {
   const messages = await core.conversations.of(session);
   const cut = messages.at(-1);
-  if (cut?.role !== 'assistant' || cut.cut === undefined || cut.content.type !== 'text') {
+  if (cut?.role !== 'assistant' || cut.cut === undefined || !isText(cut)) {
     throw new CwmError('InvalidParameter', 'The last answer was not cut.', { hint: 'Send "Continue" for more.' });
   }
   const { context } = cut;
@@ -73,5 +73,8 @@ async function requireCut(core: CoreContext, session: Session): Promise<{ cut: T
       hint: 'Send "Continue" for the rest.',
     });
   }
-  return { cut: cut as TextMessage, ids };
+  return { cut, ids };
 }
+
+const isText = (message: Message): message is TextMessage =>
+  message.content.type === 'text' || message.content.type === 'plan';

@@ -10,6 +10,7 @@ import type { Tool } from '../ports/tools.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
 import { hasPictures } from '../prompt/pictures.ts';
 import { gated, isUndecided } from '../tools/policy.ts';
+import { offeredTools, withQuestion } from '../tools/askUser.ts';
 import { namedCalls } from '../tools/toolCalls.ts';
 import { generate, type Generated, type GenerateOptions } from './generate.ts';
 import { endTurn } from './endTurn.ts';
@@ -49,7 +50,7 @@ export async function converse(
 ): Promise<SendResult> {
   const startedMs = core.clock.elapsedMs();
   let { added, inPool, round } = from;
-  const toolNotes: string[] = [];
+  const toolNotes: string[] = unknownNotes(turn.messages);
   for (;;) {
     const toolChoice = round === from.round ? conversing.toolChoice : undefined;
     const found = await toolsOf(core, turn, toolChoice, signal).catch(async (error: unknown) => {
@@ -65,7 +66,7 @@ export async function converse(
       signal,
     );
     const { generation } = generated;
-    const calls = namedCalls(generation.toolCalls ?? []);
+    const calls = namedCalls(generation.toolCalls ?? []).map(withQuestion);
     const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
     const gate = {
       settings: turn.session.settings ?? {},
@@ -76,7 +77,7 @@ export async function converse(
     };
     const pending: PendingTools | null = calls.length === 0 ? null : { calls: gated(gate, calls), round };
     const event = pending?.calls.some(isUndecided) ? 'needApproval' : 'runTools';
-    const message = { ...blank, ...contentOf(generation, pending) };
+    const message = { ...blank, ...contentOf(blank, generation, pending) };
     const ended = await endTurn(
       core,
       turn,
@@ -93,6 +94,15 @@ export async function converse(
     await runCalls(core, turn, tools, signal, conversing.reporter);
     [added, inPool, round] = [[], true, round + 1];
   }
+}
+
+/** What the model gets of messages that a later version stored. */
+function unknownNotes(messages: readonly Message[]): string[] {
+  const kinds = new Set(messages.flatMap(({ content }) => (content.type === 'unknown' ? [content.kind] : [])));
+  if (kinds.size === 0) return [];
+  return [
+    `Messages of a kind that this version does not know (${[...kinds].join(', ')}) are stored whole. The model gets their text, or a placeholder.`,
+  ];
 }
 
 interface FoundTools {
@@ -112,7 +122,7 @@ async function toolsOf(
     ? { tools: [], notes: [] }
     : noToolsWhy !== undefined
       ? { tools: [], notes: [noToolsWhy] }
-      : await core.tools.list(session.project, signal);
+      : await offeredTools(core.tools, session.project, signal);
   requireChoice(found, toolChoice);
   return found;
 }
@@ -146,7 +156,8 @@ async function answerOnce(
   signal: AbortSignal,
 ): Promise<{ readonly blank: Message; readonly generated: Generated }> {
   const [question = null] = added;
-  const blank = newMessage(core, [...turn.messages, ...added], 'assistant', { type: 'text', text: '' });
+  const type = turn.session.settings?.mode === 'plan' ? 'plan' : 'text';
+  const blank = newMessage(core, [...turn.messages, ...added], 'assistant', { type, text: '' });
   await beginAnswer(core, turn, inPool ? null : question, blank);
   reporter.begun(blank.id);
   const options = { ...sampling, continueFrom, reporter, tools, toolChoice, addGenerationPrompt: true };
@@ -164,13 +175,21 @@ async function answerOnce(
 }
 
 function contentOf(
+  blank: Message,
   { text, reasoning = '', finishReason }: Generation,
   pending: PendingTools | null,
 ): Pick<Message, 'content' | 'cut'> {
   const said = { text, ...(reasoning !== '' && { reasoning }) };
   if (!pending) {
-    return { content: { type: 'text', ...said }, ...(finishReason === 'length' && { cut: 'limit' as const }) };
+    const type = blank.content.type === 'plan' ? 'plan' : 'text';
+    return { content: { type, ...said }, ...(finishReason === 'length' && { cut: 'limit' as const }) };
   }
-  const calls = pending.calls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given }));
-  return { content: { type: 'tool-calls', ...said, calls } };
+  const calls = pending.calls.map(({ id, name, arguments: given, question }) => ({
+    id,
+    name,
+    arguments: given,
+    ...(question && { question }),
+  }));
+  const type = calls.some(({ question }) => question) ? 'question' : 'tool-calls';
+  return { content: { type, ...said, calls } };
 }

@@ -77,7 +77,7 @@ async function finish(
   { question }: BegunAnswer,
   whole: Message,
 ): Promise<Session> {
-  const calls = whole.content.type === 'tool-calls' ? whole.content.calls : null;
+  const calls = 'calls' in whole.content ? whole.content.calls : null;
   const added: Added = {
     messages: question ? [question, whole] : [whole],
     length: whole.sequence,

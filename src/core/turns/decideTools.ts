@@ -2,10 +2,13 @@ import type { RouteInput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type MessageId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
-import type { PendingCall, PendingTools } from '../../protocol/schemas/toolCall.ts';
+import type { PendingTools } from '../../protocol/schemas/toolCall.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
+import { requireWellFormed } from '../prompt/wellFormed.ts';
+import { offeredTools } from '../tools/askUser.ts';
+import { decided, type Decision } from '../tools/decisions.ts';
 import { isDangerous, isUndecided, refusalOf } from '../tools/policy.ts';
 import { recoverTurn } from './cutAnswer.ts';
 import { headOf } from './branchAt.ts';
@@ -44,6 +47,29 @@ export const denyTools = (
   );
 
 /**
+ * Answers a question of the model. Once nothing else waits, the turn goes on.
+ *
+ * @throws CwmError as {@link approveTools}, and InvalidParameter (the call asks nothing, an answer that says nothing).
+ */
+export function answerQuestion(
+  core: CoreContext,
+  input: RouteInput<'answerQuestion'>,
+  signal: AbortSignal,
+  reporter: Reporter,
+): Promise<SendResult> {
+  const { call, answer, ...given } = input;
+  if (answer.trim() === '') throw new CwmError('InvalidParameter', 'The answer is empty.');
+  requireWellFormed(answer, 'The answer');
+  const decision = { decision: 'approved', answer } as const;
+  return decide(
+    core,
+    { input: { ...given, ...(call !== undefined && { calls: [call] }) }, decision, forSession: false },
+    signal,
+    reporter,
+  );
+}
+
+/**
  * Stops the turn that runs, ends the one that waits for a decision, or dismisses the failure of the last one. What came of an answer stays.
  *
  * @throws CwmError InvalidSessionId, SessionNotFound.
@@ -69,7 +95,6 @@ export async function cancelTurn(
   );
 }
 
-type Decision = Pick<PendingCall, 'decision' | 'reason'>;
 type DecidingInput = Pick<RouteInput<'approveTools'>, 'session' | 'calls' | 'engine' | 'maxTokens' | 'temperature'>;
 
 interface Deciding {
@@ -91,14 +116,14 @@ function decide(
     parseSessionId(input.session),
     signal,
     async (session, signal) => {
-      const pending = decided(session, input.calls, decision);
+      const pending = decided(requireWaiting(session), input.calls, decision);
       if (pending.calls.some(isUndecided)) {
         const waiting = await updateRecord(core, session, { pendingTools: pending });
         return stillWaiting(waiting, pending);
       }
       // A model server that does not answer leaves the decision to be made again.
       const turn = await resumeTurn(core, session, input.engine ?? session.engine, signal);
-      const { tools: found } = await core.tools.list(session.project, signal);
+      const { tools: found } = await offeredTools(core.tools, session.project, signal);
       const tools = new Map(found.map((tool) => [tool.name, tool]));
       const before = session.pendingTools?.calls ?? [];
       const approved = pending.calls
@@ -125,24 +150,11 @@ function decide(
   );
 }
 
-/** @throws CwmError InvalidTransition, InvalidParameter. */
-function decided(session: Session, named: readonly string[] | undefined, decision: Decision): PendingTools {
+/** @throws CwmError InvalidTransition. */
+function requireWaiting(session: Session): PendingTools {
   const { pendingTools, id } = session;
-  if (!isPaused(session) || !pendingTools)
-    throw new CwmError('InvalidTransition', `Session "${id}" waits for no decision about tool calls.`);
-  const open = pendingTools.calls.filter(isUndecided).map((call) => call.id);
-  const foreign = named?.find((call) => !open.includes(call));
-  if (foreign !== undefined) {
-    throw new CwmError(
-      'InvalidParameter',
-      `No tool call "${foreign}" waits for a decision. These do: ${open.join(', ')}.`,
-    );
-  }
-  const chosen = new Set(named ?? open);
-  return {
-    ...pendingTools,
-    calls: pendingTools.calls.map((call) => (chosen.has(call.id) ? { ...call, ...decision } : call)),
-  };
+  if (isPaused(session) && pendingTools) return pendingTools;
+  throw new CwmError('InvalidTransition', `Session "${id}" waits for no decision about tool calls.`);
 }
 
 const stillWaiting = (session: Session, pendingTools: PendingTools): SendResult => ({

@@ -89,7 +89,7 @@ export async function continueIds(
       promptIds: ids,
       rendered: ids,
       // It was cut while it still thought.
-      reasoning: cut.content.type === 'text' && cut.content.text === '' ? 'open' : 'text',
+      reasoning: 'reasoning' in cut.content && cut.content.text === '' ? 'open' : 'text',
       rerenderTokens: 0,
       only: true,
     } as const;

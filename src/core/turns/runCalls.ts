@@ -4,6 +4,7 @@ import type { PendingCall } from '../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
+import { askUser, questionOf } from '../tools/askUser.ts';
 import { boundedResult, parseArguments } from '../tools/toolCalls.ts';
 import { advance, isAtRest, isPaused, type TurnEvent } from './machine.ts';
 import { storeAnswer } from './storeAnswer.ts';
@@ -42,10 +43,12 @@ export async function runCalls(
 async function resultOf(
   core: CoreContext,
   session: Session,
-  { name, arguments: text, decision, reason }: PendingCall,
+  call: PendingCall,
   tools: ReadonlyMap<string, Tool>,
 ): Promise<ToolResult> {
+  const { name, arguments: text, decision, reason } = call;
   const failed = (why: string): ToolResult => ({ text: why, outcome: 'failed' });
+  if (name === askUser.name) return answerTo(call);
   if (decision === 'denied')
     return { text: `This call was not allowed.${reason ? ` ${reason}` : ''}`, outcome: 'denied' };
   if (!tools.has(name))
@@ -70,6 +73,15 @@ async function resultOf(
   } finally {
     clearTimeout(timer);
   }
+}
+
+function answerTo(call: PendingCall): ToolResult {
+  const { question, answer, reason, decision } = call;
+  if (answer !== undefined) return { text: answer, outcome: 'done' };
+  if (decision === 'denied')
+    return { text: `The user did not answer.${reason ? ` ${reason}` : ''}`, outcome: 'denied' };
+  const problem = question ?? questionOf(call);
+  return { text: typeof problem === 'string' ? problem : 'The user was not asked.', outcome: 'failed' };
 }
 
 /** A tool that heeds no abort must not hold up the turn. */

@@ -17,6 +17,10 @@ export const turnRoutes = {
     path: '/api/contexts/:session/tools/approve',
   },
   denyTools: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/tools/deny' },
+  /** Answers a question that the model asks; once nothing else waits, the turn goes on. */
+  answerQuestion: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/tools/answer' },
+  /** The session acts from now on, and the model is told to carry out the plan, which is the last message. */
+  acceptPlan: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/plan/accept' },
   /** Stops the turn that runs, or ends the one that waits for a decision. What came of an answer stays. */
   cancelTurn: { kind: 'change', unlimited: true, method: 'POST', path: '/api/contexts/:session/cancel' },
   /** Chunks of an answer while it comes; the whole message once it is stored. */
@@ -25,13 +29,14 @@ export const turnRoutes = {
   prime: { kind: 'change', streams: true, clients: 'socket', method: 'POST', path: '/api/contexts/:session/files' },
 } as const satisfies Record<string, Route>;
 
-/** `calls`: ids of the calls. Default: all that wait. */
-const deciding = () => ({
-  calls: z.optional(z.array(text)),
+const answering = () => ({
   maxTokens: z.optional(z.number()),
   temperature: z.optional(z.number()),
   ...onEngine,
 });
+
+/** `calls`: ids of the calls. Default: all that wait; a question is not approved, but answered. */
+const deciding = () => ({ calls: z.optional(z.array(text)), ...answering() });
 
 export const turnShapes = () =>
   ({
@@ -66,6 +71,26 @@ export const turnShapes = () =>
     },
     denyTools: {
       input: z.object({ session: text, ...deciding(), /** What the model is told. */ reason: z.optional(text) }),
+      output: sendResultSchema,
+    },
+    answerQuestion: {
+      input: z.object({
+        session: text,
+        /** Id of the call that asks. Default: the first one that waits. */
+        call: z.optional(text),
+        /** One of the choices, or any other text. */
+        answer: text,
+        ...answering(),
+      }),
+      output: sendResultSchema,
+    },
+    acceptPlan: {
+      input: z.object({
+        session: text,
+        /** The message to the model. Default: that it may carry out the plan. */
+        text: z.optional(text),
+        ...answering(),
+      }),
       output: sendResultSchema,
     },
     cancelTurn: { input: z.object({ session: text }), output: sessionSchema },

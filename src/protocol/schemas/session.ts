@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { MessageId } from '../ids.ts';
 import { lineageIdSchema, messageIdSchema, projectUriSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
+import { jsonObjectSchema } from './tracker.ts';
 import { pendingToolsSchema, toolCallSchema, toolOutcomeSchema } from './toolCall.ts';
 import { sessionSettingsSchema, systemPromptSchema } from './sessionSettings.ts';
 
@@ -51,6 +52,13 @@ const pictureSchema = z.object({
 });
 export type Picture = z.infer<typeof pictureSchema>;
 
+const calling = {
+  /** What it says besides; often nothing. */
+  text: z.string(),
+  reasoning: z.optional(z.string()),
+  calls: z.array(toolCallSchema),
+};
+
 /** What a message says. `context` is a set of files given to the model as they were at that moment. */
 const messageContentSchema = z.discriminatedUnion('type', [
   z.object({
@@ -62,14 +70,12 @@ const messageContentSchema = z.discriminatedUnion('type', [
     reasoning: z.optional(z.string()),
   }),
   z.object({ type: z.literal('context'), files: z.array(contextFileSchema) }),
+  /** An answer of a session that plans. The user can accept it. */
+  z.object({ type: z.literal('plan'), text: z.string(), reasoning: z.optional(z.string()) }),
   /** The model calls tools. */
-  z.object({
-    type: z.literal('tool-calls'),
-    /** What it says besides; often nothing. */
-    text: z.string(),
-    reasoning: z.optional(z.string()),
-    calls: z.array(toolCallSchema),
-  }),
+  z.object({ type: z.literal('tool-calls'), ...calling }),
+  /** At least one of its calls asks the user. */
+  z.object({ type: z.literal('question'), ...calling }),
   /** What came of one call, which stands in an earlier message. */
   z.object({
     type: z.literal('tool-result'),
@@ -78,7 +84,13 @@ const messageContentSchema = z.discriminatedUnion('type', [
     text: z.string(),
     outcome: toolOutcomeSchema,
   }),
+  /** A message of a kind that this version does not know, as a later one stored it (S4-03). */
+  z.object({ type: z.literal('unknown'), kind: z.string(), whole: jsonObjectSchema }),
 ]);
+/** The kinds of messages that this version knows. */
+export const messageContentTypes: ReadonlySet<string> = new Set(
+  messageContentSchema.def.options.flatMap(({ shape }) => shape.type.def.values),
+);
 export type MessageContent = z.infer<typeof messageContentSchema>;
 
 /** The token ids that the engine last saw for this session; a file named by `sha256` has them. */

@@ -1,6 +1,14 @@
 import * as z from 'zod/mini';
 import { toolPolicies } from '../settings/sessionChoices.ts';
 
+/** What the model wants to know of the user. */
+const questionSchema = z.object({
+  text: z.string(),
+  /** Answers that it proposes; the user may give another. Default: none. */
+  choices: z.optional(z.array(z.string())),
+});
+export type Question = z.infer<typeof questionSchema>;
+
 /** What a model asks a tool for. */
 export const toolCallSchema = z.object({
   /** Unique in its message; results name it. */
@@ -9,6 +17,8 @@ export const toolCallSchema = z.object({
   name: z.string(),
   /** JSON as the model wrote it, which may be wrong. */
   arguments: z.string(),
+  /** It asks the user. Left out: it calls another tool. */
+  question: z.optional(questionSchema),
 });
 export type ToolCall = z.infer<typeof toolCallSchema>;
 
@@ -24,6 +34,8 @@ export const pendingCallSchema = z.extend(toolCallSchema, {
   why: z.optional(z.string()),
   /** Left out: the user has not decided, or need not. */
   decision: z.optional(z.enum(['approved', 'denied'])),
+  /** The user's answer to the call's question. */
+  answer: z.optional(z.string()),
   /** What the model is told of a denial. */
   reason: z.optional(z.string()),
 });

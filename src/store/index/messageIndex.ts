@@ -209,5 +209,15 @@ export class MessageIndex {
 }
 
 /** What was said. Of files given as context, only their names: they can be found in the project. */
-const textOf = ({ content }: Message): string =>
-  content.type === 'context' ? content.files.map(({ path }) => path).join('\n') : content.text;
+function textOf({ content }: Message): string {
+  switch (content.type) {
+    case 'context':
+      return content.files.map(({ path }) => path).join('\n');
+    case 'question':
+      return [content.text, ...content.calls.map(({ question }) => question?.text ?? '')].join('\n').trim();
+    case 'unknown':
+      return typeof content.whole['text'] === 'string' ? content.whole['text'] : '';
+    default:
+      return content.text;
+  }
+}

@@ -3,13 +3,14 @@ import type { SessionContent } from '../../core/ports/sessions.ts';
 import { messageIdSchema } from '../../protocol/schemas/ids.ts';
 import { CwmError, nullOn } from '../../protocol/errors.ts';
 import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
-import { messageRoles, messageSchema, type Message } from '../../protocol/schemas/session.ts';
+import { messageRoles, type Message } from '../../protocol/schemas/session.ts';
 import { hasCode } from '../disk/files.ts';
 import { idOfFileName, type SessionPaths } from '../disk/layout.ts';
 import { encodeLines } from '../disk/lines.ts';
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
 import { encodeRecord, isSameRecord } from '../disk/record.ts';
 import { MessageChains } from './messageChains.ts';
+import { storedMessageSchema } from './storedMessage.ts';
 import { standIn } from './standIn.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
 
@@ -88,7 +89,7 @@ export class MessagePool {
 
   async load(paths: SessionPaths, ids: readonly MessageId[]): Promise<Message[]> {
     return mapBounded(ids, filesAtOnce, async (id) => {
-      const message = await this.#parts.records.read(paths.message(id), messageSchema);
+      const message = await this.#parts.records.read(paths.message(id), storedMessageSchema);
       if (message === null) throw await this.#absent(paths, id);
       if (message.id !== id) throw new CwmError('Corrupted', `The file of message "${id}" holds another message.`);
       return message;

@@ -12,6 +12,7 @@ import { openSettings } from './editor/openSettings.ts';
 import { refresh, showAllFolders, showMore, showThisFolder } from './editor/sessionsTree.ts';
 import { showActions } from './editor/showActions.ts';
 import { showLog } from './editor/showLog.ts';
+import { answerQuestion } from './sessions/answerQuestion.ts';
 import { decideTools } from './sessions/decideTools.ts';
 import { deleteSession } from './sessions/deleteSession.ts';
 import { goBack } from './sessions/goBack.ts';
@@ -21,7 +22,7 @@ import { search } from './sessions/search.ts';
 import { send } from './sessions/send.ts';
 import { showConversation, showMarkdown } from './sessions/showConversation.ts';
 import { stopAnswer } from './sessions/stopAnswer.ts';
-import { continueAnswer, editMessage, regenerate } from './sessions/anotherAnswer.ts';
+import { acceptPlan, continueAnswer, editMessage, regenerate } from './sessions/anotherAnswer.ts';
 import { branchPrompt, deleteBranch, mergeBranch, newBranch, renameBranch, rollBack } from './sessions/branches.ts';
 import { compare } from './sessions/compare.ts';
 import { switchBranch } from './sessions/switchBranch.ts';
@@ -61,6 +62,8 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.continueAnswer': continueAnswer,
   'cwm.stopAnswer': stopAnswer,
   'cwm.decideTools': decideTools,
+  'cwm.answerQuestion': answerQuestion,
+  'cwm.acceptPlan': acceptPlan,
   'cwm.showConversation': showConversation,
   'cwm.showMarkdown': showMarkdown,
   'cwm.search': search,

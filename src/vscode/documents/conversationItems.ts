@@ -1,8 +1,9 @@
 import { formatBytes, formatTokens } from '../../base/format.ts';
 import { readableLine, readableText } from '../../base/readableText.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { Question } from '../../protocol/schemas/toolCall.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
-import { speakers } from '../../words/conversationText.ts';
+import { callsHeading, speakers, unknownText } from '../../words/conversationText.ts';
 import { cutSentence } from '../../words/cut.ts';
 import { type CommandId, commandTitles } from '../contributions.ts';
 import type { Conversation, SaidMessage } from './conversations.ts';
@@ -64,8 +65,10 @@ function messageItem(
 ): SourceItem {
   const { id, role, content, cut, lost, createdAt } = message;
   const isText = content.type === 'text' && lost === undefined;
+  const isPlan = content.type === 'plan';
   const actions: CommandId[] = [];
   if (isAtRest && isText && role === 'user') actions.push('cwm.editMessage');
+  if (isAtRest && isLast && isPlan && cut === undefined) actions.push('cwm.acceptPlan');
   if (isAtRest && role === 'assistant') actions.push('cwm.regenerate');
   if (isAtRest && isLast && cut !== undefined) actions.push('cwm.continueAnswer');
   if (isAtRest) actions.push('cwm.newBranch', ...(isLast ? [] : ['cwm.rollBack' as const]));
@@ -79,13 +82,15 @@ function messageItem(
     note: cut === undefined ? '' : cutSentence(cut),
     actions: actions.map(action),
     message: id,
-    source: isText ? content.text : '',
+    source: isText || isPlan ? content.text : '',
   };
 }
 
 function headingOf({ role, content }: SaidMessage): string {
-  if (content.type === 'tool-calls') return 'Model calls tools';
+  if (content.type === 'tool-calls' || content.type === 'question') return callsHeading(content.type);
   if (content.type === 'tool-result') return `Tool ${readableLine(content.name)} (${content.outcome})`;
+  if (content.type === 'plan') return 'Plan';
+  if (content.type === 'unknown') return 'Message of an unknown kind';
   return content.type === 'context' ? 'Files added to the context' : speakers[role];
 }
 
@@ -102,12 +107,18 @@ function blocksOf({ content }: SaidMessage, waiting: Session | null): SourceBloc
       return content.files.map(({ path, text }) =>
         folded(`${readableLine(path)} (${formatBytes(Buffer.byteLength(text))})`, text),
       );
-    case 'tool-calls': {
+    case 'plan':
+      return [...thoughts(content.reasoning ?? ''), markdown(content.text)];
+    case 'unknown':
+      return [plain(unknownText(content)), folded('Stored message', JSON.stringify(content.whole, null, 2))];
+    case 'tool-calls':
+    case 'question': {
       const pending = waiting?.phase === 'AwaitingToolApproval' ? (waiting.pendingTools?.calls ?? []) : [];
       const calls = content.calls.map((call): SourceBlock => {
         const asked = pending.find(
           ({ id, why, decision }) => id === call.id && why !== undefined && decision === undefined,
         );
+        if (call.question) return questionBlock(call.id, call.question, asked !== undefined);
         const title = readableLine(`${call.name} ${call.arguments}`);
         return asked?.why === undefined ? plain(title) : { type: 'call', call: call.id, title, why: asked.why };
       });
@@ -117,6 +128,13 @@ function blocksOf({ content }: SaidMessage, waiting: Session | null): SourceBloc
       return [folded('Result', content.text)];
   }
 }
+
+const questionBlock = (call: string, { text, choices = [] }: Question, isAsked: boolean): SourceBlock => ({
+  type: 'question',
+  call: isAsked ? call : '',
+  text: readableText(text),
+  choices: choices.map(readableLine),
+});
 
 const markdown = (text: string): SourceBlock => ({ type: 'markdown', text: readableText(text) });
 const plain = (text: string): SourceBlock => ({ type: 'plain', text });

@@ -10,7 +10,9 @@ export type Block =
   /** Shown on demand. */
   | { readonly type: 'folded'; readonly summary: string; readonly text: string }
   /** A tool call that the user must decide on. */
-  | { readonly type: 'call'; readonly call: string; readonly title: string; readonly why: string };
+  | { readonly type: 'call'; readonly call: string; readonly title: string; readonly why: string }
+  /** What the model asks the user. `call` is empty once that is answered. */
+  | { readonly type: 'question'; readonly call: string; readonly text: string; readonly choices: readonly string[] };
 
 /** A button. `command` is one that {@link PageRequest} may name. */
 export interface Action {

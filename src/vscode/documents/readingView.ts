@@ -6,7 +6,7 @@ import { inBackground } from '../../base/inBackground.ts';
 import { readableLine } from '../../base/readableText.ts';
 import { isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
-import { sessionActivity } from '../../words/session.ts';
+import { sessionActivity, waitingSentence } from '../../words/session.ts';
 import type { App } from '../app.ts';
 import type { CommandId } from '../contributions.ts';
 import type { Conversation } from './conversations.ts';
@@ -26,6 +26,8 @@ const pageCommands = new Set<string>([
   'cwm.switchBranch',
   'cwm.rollBack',
   'cwm.decideTools',
+  'cwm.answerQuestion',
+  'cwm.acceptPlan',
   'cwm.stopAnswer',
   'cwm.showReceipt',
   'cwm.thaw',
@@ -200,7 +202,7 @@ const phaseWords: Readonly<Partial<Record<Session['phase'], string>>> = {
   AwaitingLLMResponse: 'Waiting for the model…',
   StreamingLLMResponse: 'The model answers…',
   ProcessingLLMResponse: 'Storing the answer…',
-  AwaitingToolApproval: 'The model wants to use tools.',
+  AwaitingToolApproval: 'The model waits for you.',
   ExecutingTools: 'Tools run…',
   TransientFailure: 'The model server failed. Trying again…',
 };
@@ -236,7 +238,7 @@ function headOf(
     isBusy: status !== '',
     closed: takesTurns
       ? waits
-        ? 'The turn continues when you have decided on the tool calls.'
+        ? waitingSentence(session.pendingTools)
         : ''
       : `The session is ${sessionActivity(session)}.`,
   };

@@ -2,7 +2,7 @@ import type { Block, PageItem } from '../documents/pageMessages.ts';
 import { button, element } from './elements.ts';
 import { ask } from './host.ts';
 import { safeHtml } from './safeHtml.ts';
-import { textForm } from './textForm.ts';
+import { textForm, type TextFormOptions } from './textForm.ts';
 
 /** An item of the conversation with its buttons. */
 export function itemElement(item: PageItem, lessThan: string): HTMLElement {
@@ -43,6 +43,8 @@ function blockElement(block: Block, lessThan: string): HTMLElement {
       return element('details', {}, element('summary', {}, block.summary), element('pre', {}, block.text));
     case 'call':
       return callElement(block);
+    case 'question':
+      return questionElement(block);
   }
 }
 
@@ -51,31 +53,58 @@ function callElement({ call, title, why }: Extract<Block, { readonly type: 'call
   const decide = (decision: string, reason?: string): void =>
     ask({ type: 'run', command: 'cwm.decideTools', call, decision, ...(reason && { reason }) });
   const buttons = element('div', { class: 'buttons', role: 'group', 'aria-label': `Decide on ${title}` });
-  const deny = (): void => {
-    const back = (): void => {
-      form.replaceWith(buttons);
-      buttons.querySelector<HTMLElement>('button:last-child')?.focus();
-      ask({ type: 'ready' });
-    };
-    const send = (reason: string): void => {
-      back();
-      decide('deny', reason.trim());
-    };
-    const { form, field } = textForm(send, {
-      label: 'The reason that the model gets; it may be empty',
-      submit: 'Deny',
-      cancel: back,
-      optional: true,
-    });
-    buttons.replaceWith(form);
-    field.focus();
-  };
+  const deny = formInstead(buttons, (reason) => decide('deny', reason.trim()), {
+    label: 'The reason that the model gets; it may be empty',
+    submit: 'Deny',
+    optional: true,
+  });
   buttons.append(
     button('Approve', () => decide('approve'), { class: 'primary' }),
     button('Approve for This Session', () => decide('approve-for-session')),
     button('Deny…', deny),
   );
   return element('div', { class: 'call' }, element('code', {}, title), element('p', { class: 'note' }, why), buttons);
+}
+
+/** A question with its choices as buttons, and others for another answer and for none. Once it is answered, the choices are a list. */
+function questionElement({ call, text, choices }: Extract<Block, { readonly type: 'question' }>): HTMLElement {
+  const asked = element('p', { class: 'plain' }, text);
+  if (call === '') {
+    const list = element('ul', {}, ...choices.map((choice) => element('li', {}, choice)));
+    return element('div', { class: 'question' }, asked, ...(choices.length === 0 ? [] : [list]));
+  }
+  const answer = (given: string): void => ask({ type: 'run', command: 'cwm.answerQuestion', call, text: given });
+  const buttons = element('div', { class: 'buttons', role: 'group', 'aria-label': `Answers to: ${text}` });
+  const type = formInstead(buttons, answer, { label: 'Your answer', submit: 'Answer' });
+  buttons.append(
+    ...choices.map((choice) => button(choice, () => answer(choice), { class: 'primary' })),
+    button(choices.length === 0 ? 'Answer…' : 'Another Answer…', type),
+    button('Do Not Answer', () => ask({ type: 'run', command: 'cwm.decideTools', call, decision: 'deny' })),
+  );
+  return element('div', { class: 'call question' }, asked, buttons);
+}
+
+/** What a button does that puts a form in the place of its bar until the form is submitted or cancelled. */
+function formInstead(
+  bar: HTMLElement,
+  onSubmit: (text: string) => void,
+  options: Omit<TextFormOptions, 'cancel'>,
+): (this: void) => void {
+  return () => {
+    const pressed = document.activeElement;
+    const back = (): void => {
+      form.replaceWith(bar);
+      if (pressed instanceof HTMLElement) pressed.focus();
+      ask({ type: 'ready' });
+    };
+    const submit = (text: string): void => {
+      back();
+      onSubmit(text);
+    };
+    const { form, field } = textForm(submit, { ...options, cancel: back });
+    bar.replaceWith(form);
+    field.focus();
+  };
 }
 
 function actionBar(item: PageItem, body: HTMLElement): HTMLElement {

@@ -1,6 +1,6 @@
 import { button, element } from './elements.ts';
 
-interface TextFormOptions {
+export interface TextFormOptions {
   /** For screen readers, and shown while nothing is typed. */
   readonly label: string;
   readonly submit: string;

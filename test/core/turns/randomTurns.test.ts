@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { makeCore, type Core } from '../../../src/core/core.ts';
+import type { Core } from '../../../src/core/core.ts';
 import { CwmError, type ErrorName } from '../../../src/protocol/errors.ts';
 import { Random } from '../../soak/random.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+import { restarted } from './restarted.ts';
 
 const s = { session: 's' };
 const steps = 40;
@@ -15,10 +16,10 @@ const send: Event = (_, __, cwm) => codeOf(cwm.send({ ...s, text: 'And then?' },
 const events: Readonly<Record<string, Event>> = {
   send,
   'an answer with tool calls': (random, fixture, cwm) => {
-    const names = ['read_file', 'look_up', 'delete_file', 'no_such_tool'];
+    const names = ['read_file', 'look_up', 'delete_file', 'no_such_tool', 'ask_user'];
     const chosen = names.filter(() => random.chance(0.4));
     fixture.engine.toolCalls = [
-      chosen.map((name) => ({ id: 'x', name, arguments: random.chance(0.8) ? '{}' : '{"half' })),
+      chosen.map((name) => ({ id: 'x', name, arguments: random.chance(0.8) ? '{"question": "Which?"}' : '{"half' })),
     ];
     return send(random, fixture, cwm);
   },
@@ -50,6 +51,7 @@ const events: Readonly<Record<string, Event>> = {
   },
   approve: (_, __, cwm) => codeOf(cwm.approveTools(s, never())),
   deny: (_, __, cwm) => codeOf(cwm.denyTools({ ...s, reason: 'No.' }, never())),
+  answer: (_, __, cwm) => codeOf(cwm.answerQuestion({ ...s, answer: 'That one.' }, never())),
   cancel: (_, __, cwm) => codeOf(cwm.cancelTurn(s, never())),
   continue: (_, __, cwm) => codeOf(cwm.continueAnswer(s, never())),
   checkpoint: (random, __, cwm) =>
@@ -76,7 +78,7 @@ async function check(cwm: Core, where: string): Promise<void> {
     // Each call has one result, before anything else is said.
     if (content.type === 'tool-result') expect(open.delete(content.call), where).toBe(true);
     else expect([...open], where).toEqual([]);
-    if (content.type === 'tool-calls') for (const { id } of content.calls) open.add(id);
+    if ('calls' in content) for (const { id } of content.calls) open.add(id);
   }
   const waiting = pendingTools?.calls.map(({ id }) => id) ?? [];
   expect([...open], where).toEqual(waiting);
@@ -97,15 +99,7 @@ test.each([1, 2, 3, 4, 5, 6])(
       const name = random.pick([...Object.keys(events), 'restart']);
       happened.push(name);
       if (name === 'restart') {
-        const { store, engine, tools, clock } = fixture;
-        const engines = {
-          defaultSpec: engine.spec,
-          get: () => engine,
-          status: () => Promise.reject(new Error('not needed')),
-        };
-        const files = { read: async () => ({ files: [], skipped: [] }) };
-        cwm = makeCore({ store, engines, tools, clock, files, changes: { emit: () => undefined } });
-        await cwm.recover();
+        cwm = await restarted(fixture);
       } else await events[name]?.(random, fixture, cwm);
       await check(cwm, happened.join(', '));
     }

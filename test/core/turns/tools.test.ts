@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { ToolCall, ToolSettings } from '../../../src/protocol/schemas/toolCall.ts';
-import { makeCore } from '../../../src/core/core.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+import { restarted } from './restarted.ts';
 
 let fixture: CoreFixture;
 beforeEach(async () => {
@@ -69,7 +69,7 @@ describe('tool calls', () => {
     await sessionWith({ policy: 'auto-approve' }, { role: 'planner' });
     fixture.engine.toolCalls = [[call('book_room'), call('read_file')]];
     await ask();
-    const all = ['book_room', 'delete_file', 'look_up', 'read_file'];
+    const all = ['ask_user', 'book_room', 'delete_file', 'look_up', 'read_file'];
     expect(fixture.engine.offered).toEqual([all, all]);
     expect(fixture.tools.called.map(({ name }) => name)).toEqual(['read_file']);
     expect(await results()).toMatchObject([
@@ -106,15 +106,7 @@ describe('approval', () => {
     await sessionWith({ policy: 'manual' });
     fixture.engine.toolCalls = [[call('read_file', { path: 'a' })]];
     await ask();
-    const { store, engine, tools, clock } = fixture;
-    const engines = {
-      defaultSpec: engine.spec,
-      get: () => engine,
-      status: () => Promise.reject(new Error('not needed')),
-    };
-    const files = { read: async () => ({ files: [], skipped: [] }) };
-    const next = makeCore({ store, engines, tools, clock, files, changes: { emit: () => undefined } });
-    expect(await next.recover()).toEqual([]);
+    const next = await restarted(fixture);
     const waiting = await next.getSession({ session: 's' });
     expect(waiting).toMatchObject({
       phase: 'AwaitingToolApproval',
@@ -206,7 +198,11 @@ describe('bad tools and bad calls', () => {
   });
 
   test.each([
-    ['an invented tool', call('fly_to_moon'), 'There is no tool "fly_to_moon". There are: book_room, delete_file'],
+    [
+      'an invented tool',
+      call('fly_to_moon'),
+      'There is no tool "fly_to_moon". There are: ask_user, book_room, delete_file',
+    ],
     ['half a call', call('read_file', '{"path": "a'), 'The arguments are not JSON'],
     ['arguments that are no object', call('read_file', '[1]'), 'not a JSON object'],
   ])('%s runs nothing; the model is told what is wrong', async (_, wrong, told) => {
@@ -279,7 +275,7 @@ describe('a call that must come', () => {
   });
 
   test.each([
-    ['fly_to_moon', 'There is no tool "fly_to_moon". There are: book_room'],
+    ['fly_to_moon', 'There is no tool "fly_to_moon". There are: ask_user, book_room'],
     ['required', 'the model is offered none'],
   ])('%s is refused where it cannot be, and the session is as before', async (toolChoice, told) => {
     if (toolChoice === 'required') await fixture.cwm.createSession({ id: 's' });

@@ -3,9 +3,18 @@ import { readableLine, readableText } from '../../../base/readableText.ts';
 import type { RouteInput } from '../../../protocol/api.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { SendResult } from '../../../protocol/schemas/turn.ts';
+import { waitingQuestions, type WaitingQuestion } from '../../../words/session.ts';
 import type { Run } from '../../run.ts';
 
-type AnsweringRoute = 'send' | 'editMessage' | 'regenerate' | 'continueAnswer' | 'approveTools' | 'denyTools';
+type AnsweringRoute =
+  | 'send'
+  | 'editMessage'
+  | 'regenerate'
+  | 'continueAnswer'
+  | 'approveTools'
+  | 'denyTools'
+  | 'answerQuestion'
+  | 'acceptPlan';
 
 /**
  * Asks for an answer and prints it while it arrives; a script gets it as one JSON object. What it cost is printed beside it, on stderr, so
@@ -18,7 +27,7 @@ export async function streamAnswer<Name extends AnsweringRoute>(
   name: Name,
   input: RouteInput<Name>,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<SendResult> {
   let isAtLineStart = true;
   const write = (text: string): void => {
     if (text === '') return;
@@ -39,11 +48,15 @@ export async function streamAnswer<Name extends AnsweringRoute>(
       signal,
       ...(!run.json && { onText }),
     })) as SendResult;
-    if (run.json) return run.print(answer, ({ text }) => text);
+    if (run.json) {
+      run.print(answer, ({ text }) => text);
+      return answer;
+    }
     if (!hasStreamed) write(answer.text);
     endLine();
     // Only a conversation in the terminal gives its own signal.
     run.terminal.err(`${evidence(answer, signal !== undefined)}\n`);
+    return answer;
   } catch (error) {
     endLine();
     if (hasStreamed && signal === undefined && isCwmError(error, 'Cancelled')) run.terminal.err(stopped(input.session));
@@ -58,16 +71,33 @@ const stopped = (session: string): string =>
 
 /** What the user must decide on, and how. */
 function waiting({ session, pendingTools }: SendResult, inChat: boolean): string[] {
-  const calls = pendingTools?.calls.filter(({ why, decision }) => why !== undefined && decision === undefined) ?? [];
-  if (calls.length === 0) return [];
+  const calls =
+    pendingTools?.calls.filter(
+      ({ why, decision, question }) => why !== undefined && decision === undefined && question === undefined,
+    ) ?? [];
   const shown = calls.map(
     ({ id, name, arguments: given, why }) => `${readableLine(`${name} ${given}`)} (${why}) call ${id}`,
   );
   const how = inChat
     ? '/approve or /deny continues the turn'
     : `"cwm session approve ${session}" or "cwm session deny ${session}" continues the turn`;
-  return [...shown, how];
+  return [...questions(session, pendingTools, inChat), ...(calls.length === 0 ? [] : [...shown, how])];
 }
+
+function questions(session: string, pending: SendResult['pendingTools'], inChat: boolean): string[] {
+  const asked = waitingQuestions(pending);
+  if (asked.length === 0) return [];
+  const how = inChat
+    ? 'type the number of an answer, or another answer; /deny gives none'
+    : `"cwm session answer ${session} TEXT" continues the turn`;
+  return [...asked.flatMap(questionLines), how];
+}
+
+/** The question, and a line for each answer that it proposes. */
+export const questionLines = ({ text, choices = [] }: WaitingQuestion): string[] => [
+  `the model asks: ${readableLine(text)}`,
+  ...choices.map((choice, at) => `${at + 1}. ${readableLine(choice)}`),
+];
 
 function evidence(result: SendResult, inChat: boolean): string {
   const { promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;

@@ -6,13 +6,14 @@ import { projectUriOfFolder } from '../../../client/projectUri.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import { plural } from '../../../words/amounts.ts';
-import { waitingCalls } from '../../../words/session.ts';
+import type { SendResult } from '../../../protocol/schemas/turn.ts';
+import { waitingCalls, waitingQuestions, type WaitingQuestion } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { exitCodes, reportFailure } from '../../failure.ts';
 import { receiptText } from '../../receiptText.ts';
 import { withCommonOptions, withModelOption, type Run } from '../../run.ts';
 import type { Prompter } from '../../terminal/prompter.ts';
-import { streamAnswer } from './answer.ts';
+import { questionLines, streamAnswer } from './answer.ts';
 
 export function registerChat(program: Command, perform: Perform): void {
   withModelOption(withCommonOptions(program.command('chat')))
@@ -24,7 +25,7 @@ export function registerChat(program: Command, perform: Perform): void {
         const prompter = run.terminal.prompter();
         try {
           run.terminal.err(`${introduction(session)}\n`);
-          return await talk(run, session.id, prompter);
+          return await talk(run, session, prompter);
         } finally {
           prompter.dispose();
         }
@@ -48,12 +49,14 @@ function introduction({ id, title, tokens, branches, activeBranch, draft, pendin
   const unsent = draft === null ? '' : `\nA message got no answer: ${readableLine(draft)}`;
   const calls = waitingCalls(pendingTools);
   const waiting = calls.length === 0 ? '' : `\nTool calls wait for you (/approve or /deny):\n${calls.join('\n')}`;
-  return `${name}: ${size}. Type /help for what else can be done here.${unsent}${waiting}`;
+  const asked = waitingQuestions(pendingTools).map((question) => `\n${questionLines(question).join('\n')}`);
+  return `${name}: ${size}. Type /help for what else can be done here.${unsent}${waiting}${asked.join('')}`;
 }
 
 /** @returns the exit code. */
-async function talk(run: Run, session: string, prompter: Prompter): Promise<number> {
+async function talk(run: Run, { id, pendingTools }: Session, prompter: Prompter): Promise<number> {
   let wasStopped = false;
+  let [question] = waitingQuestions(pendingTools);
   for (;;) {
     const line = await readMessage(prompter);
     if (line === null || line === '/exit')
@@ -61,7 +64,10 @@ async function talk(run: Run, session: string, prompter: Prompter): Promise<numb
     if (line.trim() === '') continue;
     try {
       await prompter.interruptible((signal) => {
-        const attempt = (): Promise<void> => answer(run, session, line, signal);
+        const attempt = async (): Promise<void> => {
+          const said = await answer(run, { session: id, question }, line, signal);
+          if (said) [question] = waitingQuestions(said.pendingTools);
+        };
         return wasStopped ? whenFree(attempt, signal) : attempt();
       });
       wasStopped = false;
@@ -99,37 +105,63 @@ async function readMessage(prompter: Prompter): Promise<string | null> {
   }
 }
 
-const help = `/again         another answer to the last message, on a branch of its own
+const help = `1, 2, 3, …     where the model asks you: one of its answers; any other text is an answer, too
+/again         another answer to the last message, on a branch of its own
 /continue      continue the last answer, which was cut
 /approve       allow the tool calls that wait; "/approve session" does not ask for these tools again
-/deny REASON   refuse the tool calls that wait; the model gets the reason, which may be left out
+/deny REASON   refuse the tool calls or the question that wait; the model gets the reason, which may be left out
+/accept        accept the plan that is the last message, and have it carried out
 /freeze NAME   store the context window under a name; the session stays open
 /exit          end (also Ctrl-D)
 A line that ends with \\ continues on the next one. Ctrl-C stops an answer.
 `;
 
-async function answer(run: Run, session: string, line: string, signal: AbortSignal): Promise<void> {
+interface Place {
+  readonly session: string;
+  /** What the model asks; undefined: nothing. */
+  readonly question: WaitingQuestion | undefined;
+}
+
+/** @returns what came of the turn; undefined: the line began none. */
+async function answer(
+  run: Run,
+  { session, question }: Place,
+  line: string,
+  signal: AbortSignal,
+): Promise<SendResult | undefined> {
   const [command = '', ...rest] = line.split(/\s+/);
+  const input = { session, ...run.onEngine };
   switch (command) {
     case '/help':
-      return run.terminal.err(help);
+      run.terminal.err(help);
+      return undefined;
     case '/again':
-      return await streamAnswer(run, 'regenerate', { session, ...run.onEngine }, signal);
+      return await streamAnswer(run, 'regenerate', input, signal);
     case '/continue':
-      return await streamAnswer(run, 'continueAnswer', { session, ...run.onEngine }, signal);
+      return await streamAnswer(run, 'continueAnswer', input, signal);
+    case '/accept':
+      return await streamAnswer(run, 'acceptPlan', input, signal);
     case '/approve':
-      if (rest.length > 0 && rest.join(' ') !== 'session')
-        return run.terminal.err('Type "/approve" or "/approve session".\n');
-      return await streamAnswer(run, 'approveTools', { session, forSession: rest.length > 0, ...run.onEngine }, signal);
+      if (rest.length > 0 && rest.join(' ') !== 'session') {
+        run.terminal.err('Type "/approve" or "/approve session".\n');
+        return undefined;
+      }
+      return await streamAnswer(run, 'approveTools', { ...input, forSession: rest.length > 0 }, signal);
     case '/deny': {
       const reason = line.slice(command.length).trim();
-      return await streamAnswer(run, 'denyTools', { session, ...(reason && { reason }), ...run.onEngine }, signal);
+      return await streamAnswer(run, 'denyTools', { ...input, ...(reason && { reason }) }, signal);
     }
     case '/freeze': {
-      const input = { session, window: rest.join(' '), checkpoint: true, ...run.onEngine };
-      return run.print(await run.call('freeze', input, 'Making a checkpoint', { signal }), receiptText);
+      const wanted = { ...input, window: rest.join(' '), checkpoint: true };
+      run.print(await run.call('freeze', wanted, 'Making a checkpoint', { signal }), receiptText);
+      return undefined;
     }
   }
-  if (/^\/\w+$/.test(command)) return run.terminal.err(`There is no command ${command}. /help lists them.\n`);
-  return await streamAnswer(run, 'send', { session, text: line, ...run.onEngine }, signal);
+  if (/^\/\w+$/.test(command)) {
+    run.terminal.err(`There is no command ${command}. /help lists them.\n`);
+    return undefined;
+  }
+  if (!question) return await streamAnswer(run, 'send', { ...input, text: line }, signal);
+  const chosen = question.choices?.[Number(line.trim()) - 1];
+  return await streamAnswer(run, 'answerQuestion', { ...input, call: question.call, answer: chosen ?? line }, signal);
 }

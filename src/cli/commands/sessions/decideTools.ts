@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
-import { projectUri } from '../../arguments.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import { plural } from '../../../words/amounts.ts';
+import { waitingQuestions, type WaitingQuestion } from '../../../words/session.ts';
+import { projectUri, wholeNumber } from '../../arguments.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions } from '../../run.ts';
 import { streamAnswer } from './answer.ts';
@@ -15,18 +18,45 @@ export function registerDecideTools(session: Command, perform: Perform): void {
     .description('allow tool calls that wait for you, and continue the turn')
     .option('--for-session', 'do not ask for these tools again in this session, unless they are dangerous')
     .action((id: string, named: string[], { forSession, ...common }: { forSession?: boolean }) =>
-      perform(common, (run) =>
-        streamAnswer(run, 'approveTools', { session: id, ...chosen(named), forSession, ...run.onEngine }),
-      ),
+      perform(common, async (run) => {
+        await streamAnswer(run, 'approveTools', { session: id, ...chosen(named), forSession, ...run.onEngine });
+      }),
     );
 
   calls(session.command('deny'))
     .description('refuse tool calls that wait for you, and continue the turn')
     .option('--reason <text>', 'the reason that the model gets')
     .action((id: string, named: string[], { reason, ...common }: { reason?: string }) =>
-      perform(common, (run) =>
-        streamAnswer(run, 'denyTools', { session: id, ...chosen(named), reason, ...run.onEngine }),
-      ),
+      perform(common, async (run) => {
+        await streamAnswer(run, 'denyTools', { session: id, ...chosen(named), reason, ...run.onEngine });
+      }),
+    );
+
+  withCommonOptions(session.command('answer'))
+    .description('answer a question that the model asks, and continue the turn')
+    .argument('<session>', "the session's id")
+    .argument('[text]', 'the answer')
+    .option('--choice <n>', 'number of one of the proposed answers, instead of a text', wholeNumber(1))
+    .option('--call <id>', 'id of the tool call that asks; the first one that waits by default')
+    .action((id: string, text: string | undefined, { choice, call, ...common }: AnswerOptions) =>
+      perform(common, async (run) => {
+        const { pendingTools } = await run.call('getSession', { session: id });
+        const waiting = waitingQuestions(pendingTools);
+        const question = call === undefined ? waiting[0] : waiting.find((each) => each.call === call);
+        const answer = text ?? (choice === undefined ? undefined : question?.choices?.[choice - 1]);
+        if (answer === undefined) throw noAnswer(id, question, choice);
+        await streamAnswer(run, 'answerQuestion', { session: id, call, answer, ...run.onEngine });
+      }),
+    );
+
+  withCommonOptions(session.command('accept'))
+    .description('accept the plan that is the last message: the session acts from now on, and the model carries it out')
+    .argument('<session>', "the session's id")
+    .argument('[text]', 'the message to the model')
+    .action((id: string, text: string | undefined, common: object) =>
+      perform(common, async (run) => {
+        await streamAnswer(run, 'acceptPlan', { session: id, text, ...run.onEngine });
+      }),
     );
 
   withCommonOptions(session.command('cancel'))
@@ -53,6 +83,19 @@ export function registerTrust(program: Command, perform: Perform): void {
         );
       }),
     );
+}
+
+interface AnswerOptions {
+  readonly choice?: number;
+  readonly call?: string;
+}
+
+function noAnswer(id: string, question: WaitingQuestion | undefined, choice: number | undefined): CwmError {
+  if (!question) return new CwmError('InvalidTransition', `No question of session "${id}" waits for an answer.`);
+  const { length } = question.choices ?? [];
+  return choice === undefined
+    ? new CwmError('InvalidParameter', 'There is no answer.', { hint: 'Give it as a text, or with "--choice".' })
+    : new CwmError('InvalidParameter', `There is no choice ${choice}: the question has ${plural(length, 'choice')}.`);
 }
 
 const chosen = (named: readonly string[]): { calls?: string[] } => (named.length === 0 ? {} : { calls: [...named] });

@@ -1,5 +1,6 @@
 import { sha256Hex } from '../../../base/hash.ts';
 import type { ContextTokens, Message, Session } from '../../../protocol/schemas/session.ts';
+import { textOfUnknown } from '../../prompt/prompt.ts';
 import { toolCall, toolResult } from './contentParts.ts';
 import { arrayOf, createdAtOf, type JsonObject, nameOf, objectOf, type ReadConversation, Transcript } from './said.ts';
 
@@ -50,12 +51,17 @@ function fileMessage({ id, role, content, createdAt }: Message): JsonObject {
   const reasoning = 'reasoning' in content ? content.reasoning : undefined;
   const said = {
     role,
-    ...(content.type === 'context' ? { files: content.files } : { text: content.text }),
+    ...partOf(content),
     ...(reasoning !== undefined && { reasoning }),
-    ...(content.type === 'tool-calls' && { calls: content.calls }),
+    ...('calls' in content && { calls: content.calls }),
     ...(content.type === 'text' && content.media && { media: content.media }),
   };
   return { id, ...said, createdAt, sha256: checksum(said) };
+}
+
+function partOf(content: Message['content']): JsonObject {
+  if (content.type === 'context') return { files: content.files };
+  return { text: content.type === 'unknown' ? textOfUnknown(content) : content.text };
 }
 
 export function readCwindow([document, ...others]: readonly unknown[]): ReadConversation | null {

@@ -46,6 +46,21 @@ export const continueAnswer = command('cwm.continueAnswer', {
   show: (app, answer, { session }) => void offerDecision(app, session, answer),
 });
 
+/** The session acts from now on, and the model is told to carry out its plan. */
+export const acceptPlan = command('cwm.acceptPlan', {
+  async ask(app, input): Promise<Request | undefined> {
+    const session = await targetSession(app, input.session, 'Accept the plan of this session');
+    return session && { session };
+  },
+  progress: ({ session }: Request) => waiting(session, 'the answer'),
+  async perform(app, { session }, call) {
+    app.readings.show(session, { beside: true });
+    const input = { session: session.id, engine: session.engine, maxTokens: maxTokensOf(session) };
+    return app.connection.call('acceptPlan', input, call);
+  },
+  show: (app, answer, { session }) => void offerDecision(app, session, answer),
+});
+
 /** Sends another text in place of a message, on a branch that shares what came before it. */
 export const editMessage = command('cwm.editMessage', {
   async ask(app, input): Promise<(Required<Request> & { readonly text: string }) | undefined> {

@@ -1,10 +1,11 @@
-import { ThemeIcon, window } from 'vscode';
+import { commands, ThemeIcon, window } from 'vscode';
+import { readableLine } from '../../../base/readableText.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { SendResult } from '../../../protocol/schemas/turn.ts';
 import { CwmError } from '../../../protocol/errors.ts';
-import { waitingCalls } from '../../../words/session.ts';
+import { waitingCalls, waitingQuestions } from '../../../words/session.ts';
 import type { App } from '../../app.ts';
-import { commandTitles } from '../../contributions.ts';
+import { commandTitles, type CommandId } from '../../contributions.ts';
 import { setting } from '../../settings/settings.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 import { command } from '../command.ts';
@@ -27,9 +28,10 @@ export const decideTools = command('cwm.decideTools', {
     const session = await targetSession(app, named, 'Decide on the tool calls of this session');
     if (session === undefined) return undefined;
     const calls = waitingCalls(session.pendingTools);
-    if (calls.length === 0)
-      throw new CwmError('InvalidParameter', `No tool call of "${session.title}" waits for a decision.`);
     const given = decisions.find((each) => each === decision);
+    // A question can only be denied here.
+    const waits = calls.length > 0 || (given === 'deny' && waitingQuestions(session.pendingTools).length > 0);
+    if (!waits) throw new CwmError('InvalidParameter', `No tool call of "${session.title}" waits for a decision.`);
     if (given) return { session, call, decision: given, ...(reason !== undefined && { reason }) };
     return pickDecision(session, calls);
   },
@@ -40,7 +42,9 @@ export const decideTools = command('cwm.decideTools', {
   async perform(app, { session, call: one, decision, reason }: Request, call) {
     app.readings.show(session, { beside: true });
     // The calls that the user was shown: by now others may wait.
-    const waiting = session.pendingTools?.calls.flatMap(({ id, why, decision }) => (why && !decision ? [id] : []));
+    const waiting = session.pendingTools?.calls.flatMap(({ id, why, decision, question }) =>
+      why && !decision && !question ? [id] : [],
+    );
     const calls = one === null ? waiting : [one];
     const maxTokens = session.settings?.sampling?.maxTokens ?? setting('cwm.answer.maxTokens');
     const input = { session: session.id, engine: session.engine, calls, maxTokens };
@@ -53,9 +57,17 @@ export const decideTools = command('cwm.decideTools', {
 
 /** Says which tool calls wait after an answer, with a button to decide on them. */
 export async function offerDecision(app: App, { id, title }: Session, answer: SendResult): Promise<void> {
-  const calls = waitingCalls(answer.pendingTools);
   // The reading view has the buttons.
-  if (calls.length === 0 || app.readings.isVisible(id)) return;
+  if (app.readings.isVisible(id)) return;
+  const calls = waitingCalls(answer.pendingTools);
+  const [question] = waitingQuestions(answer.pendingTools);
+  if (question) {
+    const button = 'Answer…';
+    const pressed = await window.showInformationMessage(`"${title}" asks: ${readableLine(question.text)}`, button);
+    if (pressed === button) await commands.executeCommand('cwm.answerQuestion' satisfies CommandId, { session: id });
+    return;
+  }
+  if (calls.length === 0) return;
   const decide = 'Decide…';
   const chosen = await window.showWarningMessage(`"${title}" wants to use tools: ${calls.join('; ')}`, decide);
   if (chosen === decide) await decideTools(app, { session: id });
