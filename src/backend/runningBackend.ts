@@ -6,6 +6,7 @@ import { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { createApp, type AppParts } from './api/app.ts';
+import { ClientFolders } from './api/clientFolders.ts';
 import { checkedDispatch } from './api/checkedDispatch.ts';
 import { makeDispatch, type Dispatch } from './api/dispatch.ts';
 import { loggedDispatch } from './api/loggedDispatch.ts';
@@ -200,10 +201,15 @@ class StartedBackend implements RunningBackend {
     });
     const { meter } = services;
     const metered = (inner: Dispatch): Dispatch => (meter ? meteredDispatch(inner, meter, systemClock) : inner);
+    const logged = loggedDispatch(metered(checkedDispatch(dispatch)), log, systemClock);
+    const folders = new ClientFolders((client, project) =>
+      logged({ route: 'closeProject', input: { project }, client }, this.#operationsEnded.signal),
+    );
     const parts: AppParts = {
-      dispatch: loggedDispatch(metered(checkedDispatch(dispatch)), log, systemClock),
+      dispatch: folders.noting(logged),
       bus,
       idle,
+      folders,
       log,
       onRefused: (refusal) => services.onRefused?.(refusal),
       streamsEnded: this.#streamsEnded.signal,
@@ -236,6 +242,7 @@ class StartedBackend implements RunningBackend {
     await this.#place.announce(record);
     this.#record = record;
     this.#later('stop watching for idleness', () => idle.dispose());
+    this.#later('stop watching for clients that go', () => folders.dispose());
     log.write('info', 'started', { pid: process.pid, version: productVersion, address: server.address });
   }
 

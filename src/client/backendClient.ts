@@ -71,6 +71,11 @@ export class BackendClient implements Disposable {
     this.#source = source;
   }
 
+  /** Among all clients of the user. */
+  get #name(): string {
+    return `${this.#source.kind ?? 'client'}.${process.pid}`;
+  }
+
   /** Makes sure that a backend is there. @throws CwmError BackendUnavailable, Cancelled. */
   async connect(signal?: AbortSignal): Promise<BackendRecord> {
     signal?.throwIfAborted();
@@ -129,6 +134,7 @@ export class BackendClient implements Disposable {
   onSignal(listener: (signal: Signal) => void): Disposable {
     const subscription = this.#signals.subscribe(listener);
     this.#reader ??= new SignalReader(
+      this.#name,
       (signal) => this.#source.find(signal),
       (signal) => this.#signals.emit(signal),
       () => this.#closed.emit(),
@@ -171,10 +177,9 @@ export class BackendClient implements Disposable {
     request: BackendRequest,
     { reads, signal, listener }: RequestOptions,
   ): Promise<BackendAnswer> {
-    const name = `${this.#source.kind ?? 'client'}.${process.pid}`;
     const api = String((this.#source.api ?? apiVersions).current);
     const streaming = listener && { accept: eventStreamType, [operationHeader]: randomId() };
-    const own = { [clientHeader]: name, [apiHeader]: api, ...streaming };
+    const own = { [clientHeader]: this.#name, [apiHeader]: api, ...streaming };
     const named = { ...request, headers: { ...own, ...request.headers } };
     const limits = { timeoutMs: reads ? readTimeoutMs : operationTimeoutMs, signal: this.#untilDisposed(signal) };
     if (!listener) return await requestBackend(record, named, limits);

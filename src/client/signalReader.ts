@@ -14,6 +14,7 @@ const longestWaitMs = 1000;
  * signal is a `resync`.
  */
 export class SignalReader implements Disposable {
+  readonly #client: string;
   readonly #find: (signal: AbortSignal) => Promise<BackendRecord | null>;
   readonly #onSignal: (signal: Signal) => void;
   readonly #onClosed: () => void;
@@ -26,10 +27,12 @@ export class SignalReader implements Disposable {
   #delayMs = firstDelayMs;
 
   constructor(
+    client: string,
     find: (signal: AbortSignal) => Promise<BackendRecord | null>,
     onSignal: (signal: Signal) => void,
     onClosed: () => void,
   ) {
+    this.#client = client;
     this.#find = find;
     this.#onSignal = onSignal;
     this.#onClosed = onClosed;
@@ -76,7 +79,8 @@ export class SignalReader implements Disposable {
     };
     try {
       const record = await this.#find(this.#disposed.signal);
-      if (record) await readSignals(record, this.#lastSequence, onOpen, (s) => this.#take(s), this.#disposed.signal);
+      const source = record && { record, lastSequence: this.#lastSequence, client: this.#client };
+      if (source) await readSignals(source, onOpen, (s) => this.#take(s), this.#disposed.signal);
     } catch {
       // The next try follows however the connection ended.
     }

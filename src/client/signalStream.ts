@@ -1,26 +1,32 @@
 import { createParser } from 'eventsource-parser';
 import { eventsPath, readSignal, type Signal } from '../protocol/signals.ts';
-import type { BackendRecord } from '../protocol/backendRecord.ts';
+import { clientHeader, type BackendRecord } from '../protocol/backendRecord.ts';
 import { openResponse } from './transport.ts';
 
 /** The backend sends a heartbeat every 30 s. A connection that misses two of them is dead. */
 const silenceMs = 75_000;
 
+export interface SignalSource {
+  readonly record: BackendRecord;
+  readonly lastSequence: number | null;
+  readonly client?: string | undefined;
+}
+
 /**
  * Reads the signals after `lastSequence` until the connection ends. Heartbeats are signals here: the first one has the number that a
  * first connection starts from.
  *
- * @param lastSequence null on a first connection.
+ * @param source `lastSequence` is null on a first connection; `client` is who reads, by its own account.
  * @param onOpen is called when the backend has accepted the connection.
  * @throws TransportError, or the signal's reason. It returns when the backend ends the stream.
  */
 export async function readSignals(
-  record: BackendRecord,
-  lastSequence: number | null,
+  source: SignalSource,
   onOpen: () => void,
   onSignal: (signal: Signal) => void,
   signal: AbortSignal,
 ): Promise<void> {
+  const { record, lastSequence, client } = source;
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), silenceMs).unref();
   const parser = createParser({
@@ -32,6 +38,7 @@ export async function readSignals(
   try {
     const headers = {
       accept: 'text/event-stream',
+      ...(client !== undefined && { [clientHeader]: client }),
       ...(lastSequence === null ? {} : { 'last-event-id': String(lastSequence) }),
     };
     const ended = AbortSignal.any([signal, silence.signal]);

@@ -22,8 +22,7 @@ class LossyClient {
   constructor(backend: WholeBackend, loses: () => boolean) {
     this.#backend = backend;
     void readSignals(
-      backend.backend.record,
-      null,
+      { record: backend.backend.record, lastSequence: null },
       () => undefined,
       ({ sequence, change }) => {
         // The first one tells where its signals start.

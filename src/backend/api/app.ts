@@ -7,6 +7,7 @@ import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
 import { firstApiWithNoContent, type ApiVersions } from '../../protocol/version.ts';
 import type { Refusal } from '../audit/refusals.ts';
 import { answerChallenges, type Identity } from './challenge.ts';
+import type { ClientFolders } from './clientFolders.ts';
 import type { Dispatch } from './dispatch.ts';
 import { levelOf } from './loggedDispatch.ts';
 import type { Reporter } from '../../core/ports/reporter.ts';
@@ -22,6 +23,7 @@ export interface AppParts {
   readonly dispatch: Dispatch;
   readonly bus: SignalBus;
   readonly idle: IdleWatch;
+  readonly folders: Pick<ClientFolders, 'listen'>;
   readonly log: Log;
   /** Receives every request that was refused or failed. */
   readonly onRefused: (refusal: Refusal) => void;
@@ -85,8 +87,10 @@ export function createApp(parts: AppParts): Hono {
     await next();
   });
   app.get(eventsPath, (c) => {
-    const user = parts.idle.enter();
-    return streamSignals(c, parts.bus, parts.streamsEnded, () => user.dispose());
+    const users = [parts.idle.enter(), parts.folders.listen(clientOf(c))];
+    return streamSignals(c, parts.bus, parts.streamsEnded, () => {
+      for (const user of users) user.dispose();
+    });
   });
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
     app.on(route.method, route.path, async (c) => {

@@ -57,7 +57,7 @@ export async function closeProject(
   const session = await sessionOf(core, project);
   if (!session) return { project, session: null, receipt: null, why: 'The folder has no current session.' };
   await core.warmings.leave(session.id);
-  return { project, session: session.id, ...(await core.checkpoints.keep(session.id)) };
+  return { project, session: session.id, ...(await core.checkpoints.keepOfLeft(session.id)) };
 }
 
 /** The policy, after the changes that are given; they last until the backend ends (S0-16). @throws CwmError InvalidParameter. */

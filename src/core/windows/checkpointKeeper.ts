@@ -25,6 +25,8 @@ interface Turned {
 
 const not = (why: string): Kept => ({ receipt: null, why });
 const gaveWay = 'Something else came first.';
+/** After something came before the checkpoint of a session that was left: the model server may lose its KV soon. */
+const leftAgainMs = 5000;
 
 /**
  * Makes the rolling checkpoints of sessions, without being asked for (S0-16, D6): when a session's size triggers one, when it has been idle,
@@ -42,6 +44,8 @@ export class CheckpointKeeper {
   readonly #holders = new Map<string, SessionId>();
   /** By engine: what its last checkpoint cost. */
   readonly #costs = new Map<string, { readonly ms: number; readonly tokens: number }>();
+  /** Those that somebody left and that could not be kept then. */
+  readonly #left = new Set<SessionId>();
   readonly #running = new Set<Promise<unknown>>();
 
   /** @param onKvWritten called after each attempt that may have made an engine write KV. */
@@ -96,15 +100,15 @@ export class CheckpointKeeper {
     if (!this.isUnsaved(id)) return not('Nothing changed since its last checkpoint.');
     // On the same model server it would wait for that turn, or take the memory from under it.
     if (running.size > 0) {
-      this.#later(id, Math.max(1, this.#policy.cooldownMs));
-      return not('Another session has a turn.');
+      this.#again(id);
+      return not(gaveWay);
     }
     try {
       return await background.run(id, true, (signal) => this.#make(id, signal));
     } catch (error) {
       const failure = toCwmError(error);
       if (failure.name === 'Cancelled') {
-        this.#later(id, Math.max(1, this.#policy.cooldownMs));
+        this.#again(id);
         return not(gaveWay);
       }
       // A model server that is away is no fault of this process, and its next checkpoint comes after the next turn.
@@ -127,9 +131,26 @@ export class CheckpointKeeper {
       if (!session) continue;
       const isLeft = leaving !== null && session.project === leaving;
       const isDisplaced = opened?.engine === session.engine && this.#holders.get(session.engine) === id;
-      // What came first must not wait for the next one either.
-      if ((isLeft || isDisplaced) && (await this.keep(id)).why === gaveWay) return;
+      if (isLeft || isDisplaced) this.#left.add(id);
     }
+    await this.keepLeft();
+  }
+
+  /** Those that were left and not kept yet, the last used first. Never rejects. */
+  async keepLeft(): Promise<void> {
+    for (const id of [...this.#left].sort((one, other) => this.#atMs(other) - this.#atMs(one))) {
+      if (this.#isClosed) return;
+      // What came first must not wait for the next one either.
+      if ((await this.keepOfLeft(id)).why === gaveWay) return;
+    }
+  }
+
+  /** As {@link keep}, and soon again where something comes first. */
+  async keepOfLeft(id: SessionId): Promise<Kept> {
+    this.#left.add(id);
+    const kept = await this.keep(id);
+    if (kept.why !== gaveWay) this.#left.delete(id);
+    return kept;
   }
 
   /** What {@link weighSize} says of a session, with the facts that it weighs. */
@@ -232,11 +253,22 @@ export class CheckpointKeeper {
     });
   }
 
+  #atMs(id: SessionId): number {
+    return this.#turned.get(id)?.atMs ?? 0;
+  }
+
+  #again(id: SessionId): void {
+    this.#later(id, this.#left.has(id) ? leftAgainMs : Math.max(1, this.#policy.cooldownMs));
+  }
+
   #later(id: SessionId, afterMs: number): void {
     const turned = this.#turned.get(id);
     if (!turned || this.#isClosed) return;
     clearTimeout(turned.timer);
-    const timer = afterMs === 0 ? undefined : setTimeout(() => this.#track(this.keep(id)), afterMs);
+    const timer =
+      afterMs === 0
+        ? undefined
+        : setTimeout(() => this.#track(this.#left.has(id) ? this.keepLeft() : this.keep(id)), afterMs);
     timer?.unref();
     this.#turned.set(id, { ...turned, timer });
   }

@@ -24,8 +24,7 @@ async function listen({ backend }: BackendUnderTest, lastSequence: number | null
   const heard: Signal[] = [];
   const opened = Promise.withResolvers<void>();
   const ended = readSignals(
-    backend.record,
-    lastSequence,
+    { record: backend.record, lastSequence },
     opened.resolve,
     (signal) => heard.push(signal),
     stopped.signal,

@@ -24,6 +24,7 @@ const app = createApp({
   }),
   bus: new SignalBus(0),
   idle: new IdleWatch(0, () => undefined),
+  folders: { listen: () => ({ dispose: () => undefined }) },
   log: { write: () => undefined, failure: () => undefined },
   onRefused: (refusal) => refused.push(refusal),
   streamsEnded: new AbortController().signal,

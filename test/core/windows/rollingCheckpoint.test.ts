@@ -137,6 +137,31 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
     expect(fixture.failures).toEqual([]);
   });
 
+  it('of a session that was left gives way, too, and is made as soon as nothing else runs', async () => {
+    const fixture = await keeping({ idleMs: 0 });
+    const { cwm, engine, store } = fixture;
+    await talkedIn(fixture, 's', 'file:///a');
+    await cwm.createSession({ id: 't', project: 'file:///b' });
+    const sealing = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    engine.onCall = async (call) => {
+      if (call !== 'persist') return;
+      engine.onCall = async () => {};
+      sealing.resolve();
+      await ended.promise;
+    };
+    await cwm.openProject({ project: 'file:///b', leaving: 'file:///a' });
+    await sealing.promise;
+    const answered = cwm.send({ session: 't', text: 'Now.' });
+    ended.resolve();
+    await answered;
+    await cwm.settled();
+    expect(await store.checkpoints.get(s)).toBeNull();
+    await idleFor(fixture, 5000);
+    expect(await store.checkpoints.get(s)).not.toBeNull();
+    expect(fixture.failures).toEqual([]);
+  });
+
   it('is made when the backend ends, for the last used session first, within its time', async () => {
     const fixture = await keeping({ shutdownMs: 1000 });
     const { cwm, engine, store } = fixture;
