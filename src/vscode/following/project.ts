@@ -6,13 +6,14 @@ import type { Puller } from './puller.ts';
 import type { ViewState } from '../state.ts';
 
 /**
- * Follows the folder that the user works in: the active editor's folder, else the first one. A project has the name of the folder's
+ * Follows the folder that the user works in: the active editor's, else the one before, else the first. A project has the name of the folder's
  * real path, so a link to the folder is the same project.
  */
 export class ProjectTracker implements Disposable {
   readonly #state: ViewState;
   readonly #puller: Puller;
   readonly #subscriptions = new DisposableStore();
+  #last: WorkspaceFolder | null = null;
   #settled: Promise<void> = Promise.resolve();
 
   constructor(state: ViewState, puller: Puller) {
@@ -33,7 +34,7 @@ export class ProjectTracker implements Disposable {
   }
 
   #follow(): void {
-    const folder = workedInFolder();
+    const folder = (this.#last = workedInFolder(this.#last));
     const before = this.#settled;
     this.#settled = before.then(() => this.#switchTo(folder));
   }
@@ -52,11 +53,16 @@ export class ProjectTracker implements Disposable {
   }
 }
 
-/** The active editor's folder; the first folder when the editor, such as a settings page, is in none. */
-export function workedInFolder(): WorkspaceFolder | null {
+/**
+ * The active editor's folder. Where there is no editor, as for a moment between two, or one of no folder, such as a settings page: the last one
+ * that is still open, else the first.
+ */
+export function workedInFolder(last: WorkspaceFolder | null = null): WorkspaceFolder | null {
   const editor = window.activeTextEditor;
   const ofEditor = editor === undefined ? undefined : workspace.getWorkspaceFolder(editor.document.uri);
-  return ofEditor ?? workspace.workspaceFolders?.[0] ?? null;
+  const folders = workspace.workspaceFolders ?? [];
+  const stillOpen = last && folders.find(({ uri }) => uri.toString() === last.uri.toString());
+  return ofEditor ?? stillOpen ?? folders[0] ?? null;
 }
 
 /** Null when the URI is too long for a project's name: the editor then behaves as if no folder was open. */
