@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { folderStory } from './folderStory.ts';
 import { runSuite } from './harness/runSuite.ts';
 import { packageExtension } from './packageExtension.ts';
 import { writeProject } from './ui/projectFolder.ts';
@@ -12,21 +13,31 @@ const folder = path.join(temporary, 'orchard');
 mkdirSync(folder);
 writeProject(folder);
 
+/** Opens several windows, one after another. */
+const story = 'folders';
 const outcome = { passed: 0, failed: 0, skipped: 0 };
+const add = ({ passed, failed, skipped }: Readonly<typeof outcome>): void => {
+  outcome.passed += passed;
+  outcome.failed += failed;
+  outcome.skipped += skipped;
+};
 try {
   const only = process.argv.slice(3);
-  const suites = only.length > 0 ? only : ['activation', 'mainJob', 'encryption', 'engineDown'];
-  const result = await runSuite({
-    testFiles: suites.map((name) => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`)),
-    vsix: [await packageExtension(temporary)],
-    folder,
-    timeoutMs: 400_000,
-    log: (line) => console.log(line),
-  });
-  Object.assign(outcome, { passed: result.passed, failed: result.failed, skipped: result.skipped });
+  const suites = only.length > 0 ? only : ['activation', 'mainJob', 'encryption', 'engineDown', story];
+  const vsix = await packageExtension(temporary);
+  const log = (line: string): void => console.log(line);
+  const testFiles = suites
+    .filter((name) => name !== story)
+    .map((name) => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`));
+  if (testFiles.length > 0) add(await runSuite({ testFiles, vsix: [vsix], folder, timeoutMs: 400_000, log }));
+  if (suites.includes(story)) {
+    const place = path.join(temporary, 'story');
+    mkdirSync(place);
+    add(await folderStory({ vsix, place, log }));
+  }
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  outcome.failed = 1;
+  outcome.failed += 1;
 } finally {
   rmSync(temporary, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }

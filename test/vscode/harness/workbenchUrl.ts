@@ -1,5 +1,5 @@
 export interface WorkbenchTarget {
-  /** The folder to open, an absolute path. Without one: an empty window. */
+  /** The folder or `.code-workspace` file to open, an absolute path. Without one: an empty window. */
   readonly folder?: string | undefined;
   /** Extensions to load from their source folder, absolute paths. */
   readonly extensionDevelopmentPaths?: readonly string[];
@@ -22,7 +22,7 @@ export function workbenchUrl(origin: string, target: WorkbenchTarget): string {
   if (target.extensionTestsPath !== undefined) payload.push(['extensionTestsPath', remote(target.extensionTestsPath)]);
 
   if (target.folder === undefined) url.searchParams.set('ew', 'true');
-  else url.searchParams.set('folder', target.folder);
+  else url.searchParams.set(target.folder.endsWith('.code-workspace') ? 'workspace' : 'folder', target.folder);
   url.searchParams.set('payload', JSON.stringify(payload));
   return url.href;
 }

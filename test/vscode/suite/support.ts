@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigurationTarget, commands, extensions, workspace } from 'vscode';
+import { ConfigurationTarget, Uri, commands, extensions, window, workspace } from 'vscode';
 import type { RouteOutput } from '../../../src/protocol/api.ts';
 import type { Session } from '../../../src/protocol/schemas/session.ts';
 import type { CommandResult } from '../../../src/vscode/commands/command.ts';
@@ -56,6 +56,15 @@ export async function refused<Id extends CommandId>(id: Id, input: CommandInput<
   if (result.kind !== 'failed') assert.fail(`${id} ended as ${JSON.stringify(result)}`);
   assert.notEqual(result.error.hint, '');
   return result.error.code;
+}
+
+/** Opens a file of a folder, so that the user works in this folder. */
+export async function workIn(folder: string): Promise<void> {
+  await window.showTextDocument(Uri.file(path.join(folder, 'README.md')));
+  await until(`${folder} to be the folder that is worked in`, () => {
+    const { project } = state();
+    return project.kind === 'folder' && project.uri.endsWith(`/${path.basename(folder)}`);
+  });
 }
 
 /** Changes a setting; `undefined` takes it back. Resolves when the extension has heard of it, which may be after VS Code wrote it. */
