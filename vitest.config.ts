@@ -21,6 +21,7 @@ const processes = [
   'test/backend/contextFiles/gitLists.test.ts',
   'test/backend/process/backendLock.test.ts',
   'test/backend/tools/machineTools.test.ts',
+  'test/gateway/!(recognition|passing).test.ts',
   'test/store/kill.test.ts',
   'test/vscode-unit/{package,commandsAndBackend}.test.ts',
 ];

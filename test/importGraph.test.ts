@@ -15,7 +15,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   engines: ['base', 'protocol', 'core/ports'],
   embedded: ['base', 'protocol'],
   store: ['base', 'protocol', 'core/ports'],
-  backend: ['base', 'protocol', 'core', 'engines', 'store'],
+  gateway: ['base', 'protocol', 'core'],
+  backend: ['base', 'protocol', 'core', 'engines', 'store', 'gateway'],
   client: ['base', 'protocol'],
   agent: ['base', 'protocol', 'words'],
   cli: ['base', 'protocol', 'words', 'client'],
@@ -54,7 +55,7 @@ const hub = 'core/context.ts';
 /** Packages that only some folders may use: what does I/O stays out of the core, native code in its own process. */
 const packageOwners: Readonly<Record<string, readonly string[]>> = {
   vscode: ['vscode'],
-  undici: ['engines', 'client', 'backend'],
+  undici: ['engines', 'client', 'backend', 'gateway'],
   'sql.js': ['store'],
   '@msgpack/msgpack': ['engines'],
   hono: ['backend', 'embedded'],

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { entryPointPath } from '../base/entryPoint.ts';
 import { makeCore } from '../core/core.ts';
+import { Gateway } from '../gateway/gateway.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { Sleep } from '../engines/http/timing.ts';
@@ -153,6 +154,12 @@ export const composeServices =
     });
     const recovered = store.isReadOnly ? [] : await core.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
+    const gateway = new Gateway({
+      outside: core.outside,
+      engines,
+      clock: systemClock,
+      onFailure: (error, what) => log.failure(what, error),
+    });
     const problems = () => store.problems;
     const why = store.readOnlyWhy;
     const space = new MeasuredSpace(core.usage, () => systemClock.elapsedMs());
@@ -197,8 +204,10 @@ export const composeServices =
           if (!store.isReadOnly) counts.changed();
         },
       },
+      gateway: (...request) => gateway.handle(...request),
       onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {
+        await gateway.close();
         await core.close();
         await counts.save();
         await usage.close();

@@ -25,7 +25,7 @@ import { OwnPlace } from './process/ownPlace.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
 import { SignalBus } from './api/signalBus.ts';
-import { serveHttp, type HttpWish } from './api/serveHttp.ts';
+import { serveHttp, type GatewayHandler, type HttpWish } from './api/serveHttp.ts';
 import { checkToken } from './api/socketToken.ts';
 import { socketAddresses } from './process/socketAddress.ts';
 import { storageError } from '../store/disk/storageError.ts';
@@ -60,6 +60,8 @@ export interface Services {
   /** Receives every request that was refused or failed. */
   readonly onRefused?: (refusal: Refusal) => void;
   readonly meter?: OperationMeter;
+  /** Default: the backend is no gateway. */
+  readonly gateway?: GatewayHandler;
   /** Ends engines and closes the store. */
   close(): Promise<void>;
 }
@@ -226,7 +228,7 @@ class StartedBackend implements RunningBackend {
     this.#later('close the server', () => this.#closeServer(server));
 
     const { http } = this.#options;
-    const listener = http ? await serveHttp(http, parts) : null;
+    const listener = http ? await serveHttp(http, parts, services.gateway) : null;
     if (listener) this.#later('close the TCP server', () => this.#closeServer(listener));
 
     const record: BackendRecord = {

@@ -14,6 +14,7 @@ import type { Store } from './ports/store.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import { noTools, type ToolBox } from './ports/tools.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
+import { OutsideTurns } from './sessions/outsideTurns.ts';
 import { createSession } from './sessions/sessions.ts';
 import { Collector } from './space/collector.ts';
 import { defaultLimits, type SpaceLimits } from './space/limits.ts';
@@ -60,6 +61,8 @@ export interface CoreParts {
 
 /** The domain: its operations, and its background work. */
 export interface Core extends Operations {
+  /** For conversations that other programs lead. */
+  readonly outside: OutsideTurns;
   /** Must be called once, before any operation. @returns ids of the sessions whose turn a crash had interrupted. */
   recover(): Promise<string[]>;
   /** Resolves when no background work is running. */
@@ -131,6 +134,7 @@ export function makeCore(parts: CoreParts): Core {
       onKvWritten();
       if (session !== undefined) checkpoints.afterTurn(session);
     }),
+    outside: new OutsideTurns(ownContext),
     recover() {
       autoSync.start();
       return recoverInterrupted(context);

@@ -15,21 +15,26 @@ export interface AdmissionRules {
  * @throws CwmError AccessDenied for `Host` and `Origin`, TokenRequired.
  */
 export function admit(headers: Headers, { address, token }: AdmissionRules): void {
-  const host = headers.get('host') ?? '';
+  admitSender((name) => headers.get(name), address);
+  if (!isSameSecret(headers.get('authorization') ?? '', `Bearer ${token}`)) {
+    throw new CwmError('TokenRequired', 'The request does not carry the token of this backend.');
+  }
+}
+
+/** The part of {@link admit} before the token. @throws CwmError AccessDenied. */
+export function admitSender(header: (name: string) => string | null, address: HttpAddress): void {
+  const host = header('host') ?? '';
   if (!isOwnHost(host, address)) {
     throw new CwmError('AccessDenied', 'The request names another host than this backend.', {
       hint: `Send the request to ${isLoopback(address.host) ? 'localhost or 127.0.0.1' : 'an address of this machine'}.`,
     });
   }
-  const origin = headers.get('origin');
+  const origin = header('origin');
   const isForeign = origin !== null && origin.toLowerCase() !== `http://${host.toLowerCase()}`;
-  if (isForeign || headers.get('sec-fetch-site') === 'cross-site') {
+  if (isForeign || header('sec-fetch-site') === 'cross-site') {
     throw new CwmError('AccessDenied', 'A page of another origin cannot call this backend.', {
       hint: 'Call it from a program, not from a page in a browser.',
     });
-  }
-  if (!isSameSecret(headers.get('authorization') ?? '', `Bearer ${token}`)) {
-    throw new CwmError('TokenRequired', 'The request does not carry the token of this backend.');
   }
 }
 

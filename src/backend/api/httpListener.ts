@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { CwmError, errors } from '../../protocol/errors.ts';
@@ -21,12 +21,17 @@ export interface HttpTimes {
   readonly checkMs?: number;
 }
 
+/** Answers a request before the API sees it. @returns false for one that is not for it. */
+export type Before = (req: IncomingMessage, res: ServerResponse) => boolean;
+
 /** @throws CwmError InvalidConfig when the address cannot be had. */
 export async function listenHttp(
   fetch: (request: Request) => Response | Promise<Response>,
   wanted: HttpAddress,
   { headersMs = 10_000, checkMs = 1000 }: HttpTimes = {},
+  before: Before = () => false,
 ): Promise<HttpListener> {
+  const listener = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: answerMalformed });
   const server = createServer(
     {
       headersTimeout: headersMs,
@@ -35,7 +40,9 @@ export async function listenHttp(
       connectionsCheckingInterval: checkMs,
       maxHeaderSize: 16 * 1024,
     },
-    getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: answerMalformed }),
+    (req, res) => {
+      if (!before(req, res)) void listener(req, res);
+    },
   );
   server.on('clientError', answerUnreadable);
   server.maxConnections = 256;

@@ -1,4 +1,9 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
+import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
 import { createApp, type AppParts } from './app.ts';
+import { admitToGateway } from './gatewayAdmission.ts';
+import { toCwmError } from '../../protocol/errors.ts';
 import { httpClientKind } from '../requestScope.ts';
 import { admit } from './admission.ts';
 import { parseHttpAddress } from './httpAddress.ts';
@@ -15,6 +20,9 @@ export interface HttpWish {
   readonly times?: HttpTimes & { readonly bodyMs?: number };
 }
 
+/** Answers requests of other programs' clients, which may come in. Never rejects. */
+export type GatewayHandler = (req: IncomingMessage, res: ServerResponse, address: GatewayAddress) => Promise<void>;
+
 /**
  * Answers the same API on TCP, for programs that are no clients of this product. Each of them counts as one that acts without a person.
  *
@@ -23,6 +31,7 @@ export interface HttpWish {
 export async function serveHttp(
   { address, remote, tokenFile, times }: HttpWish,
   parts: Omit<AppParts, 'admit' | 'identity'>,
+  gateway?: GatewayHandler,
 ): Promise<HttpListener> {
   const wanted = parseHttpAddress(address, remote);
   const token = await readHttpToken(tokenFile);
@@ -34,7 +43,22 @@ export async function serveHttp(
     clientKind: httpClientKind,
     bodyMs: times?.bodyMs,
   });
-  const listener = await listenHttp((request) => app.fetch(request), wanted, times);
+  const before = (req: IncomingMessage, res: ServerResponse): boolean => {
+    const asked = gateway ? gatewayAddress(req.url ?? '') : null;
+    if (!gateway || !asked) return false;
+    const user = parts.idle.enter();
+    res.once('close', () => user.dispose());
+    try {
+      admitToGateway(req.headers, asked.token, { address: bound, tokens: [token] });
+      void gateway(req, res, asked);
+    } catch (error) {
+      parts.onRefused({ route: null, input: null, error: toCwmError(error), client: httpClientKind });
+      answerFailure(res, error, errorFormOf(asked.path));
+      req.resume();
+    }
+    return true;
+  };
+  const listener = await listenHttp((request) => app.fetch(request), wanted, times, before);
   bound = listener.address;
   return listener;
 }

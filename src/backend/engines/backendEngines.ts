@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Engine, EngineDescription, Generation } from '../../core/ports/engine.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
+import type { EngineAddress } from '../../engines/http/address.ts';
 import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
 import type { Sleep } from '../../engines/http/timing.ts';
 import type { EngineStatus } from '../../protocol/schemas/health.ts';
@@ -88,6 +89,15 @@ export class BackendEngines implements EngineRegistry {
     // Its status has the failure by then.
     await registered.engine.describe(signal).catch(() => signal.throwIfAborted());
     return withProcess(registered.status, registered.server);
+  }
+
+  /** Where the engine's server listens, for requests that are passed on to it. The embedded one is started. */
+  async address(spec: string, signal: AbortSignal): Promise<EngineAddress> {
+    const { server } = this.#register(spec);
+    if (server) return server.connect(signal);
+    const parsed = parseEngineSpec(spec, engineSpecRules);
+    if (parsed.kind !== 'url') throw new CwmError('InvalidParameter', `${spec} is no URL.`);
+    return addressOf(parsed.url, parsed.places, this.#options.requiresTls ?? true);
   }
 
   /** Asks every engine how it is, starting none. One that says nothing within five seconds counts as not reachable. */
@@ -183,12 +193,15 @@ const urlEngine = (
     sleep,
     adapters: engineAdapters,
     find: (adapter) => findPlaces(url, adapter, processes),
-    connect: async () => {
-      for (const dialled of [url, places['lmcache'] ?? url]) if (requiresTls) requireTls(dialled);
-      const token = currentEngineKey();
-      return token === undefined ? { url } : { url, token };
-    },
+    connect: async () => addressOf(url, places, requiresTls),
   });
+
+/** @throws CwmError TlsRequired for plain http to another machine. */
+function addressOf(url: string, places: Readonly<Record<string, string>>, requiresTls: boolean): EngineAddress {
+  for (const dialled of [url, places['lmcache'] ?? url]) if (requiresTls) requireTls(dialled);
+  const token = currentEngineKey();
+  return token === undefined ? { url } : { url, token };
+}
 
 function reachable(spec: string, description: EngineDescription): EngineStatus {
   const { kind, version, model, blockTokens, notices, models } = description;

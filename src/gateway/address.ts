@@ -1,0 +1,25 @@
+/** What a path of the gateway says. */
+export interface GatewayAddress {
+  /** Where a client can send no header. */
+  readonly token: string | null;
+  readonly project: string | null;
+  /** From `/v1` on, or `/` for the page. */
+  readonly path: string;
+}
+
+/** `/t/TOKEN` and `/p/PROJECT` may stand before `/v1/…`, in this order. @returns null for a path that is not the gateway's. */
+export function gatewayAddress(url: string): GatewayAddress | null {
+  const [path = '', query] = url.split('?', 2);
+  const found = /^(?:\/t\/([^/]+))?(?:\/p\/([^/]+))?(\/(?:v1(?:\/.*)?)?)?$/.exec(path);
+  if (!found) return null;
+  const [, token, project, rest = '/'] = found;
+  try {
+    return {
+      token: token === undefined ? null : decodeURIComponent(token),
+      project: project === undefined ? null : decodeURIComponent(project),
+      path: query === undefined ? rest : `${rest}?${query}`,
+    };
+  } catch {
+    return null;
+  }
+}

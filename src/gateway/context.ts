@@ -1,0 +1,27 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../base/clock.ts';
+import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
+import type { GatewayAddress } from './address.ts';
+import type { Targets } from './engines.ts';
+import type { Upstream } from './passing/upstream.ts';
+import type { Recogniser } from './recognition/recogniser.ts';
+import type { Recorder } from './recording/recorder.ts';
+
+/** What every route of the gateway uses. */
+export interface GatewayContext {
+  readonly outside: OutsideTurns;
+  readonly targets: Targets;
+  readonly upstream: Upstream;
+  readonly recogniser: Recogniser;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+}
+
+/** One request of a client. */
+export interface GatewayRequest {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly address: GatewayAddress;
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,109 @@
+import type { Answer, AnswerUsage } from './item.ts';
+import { chatItem } from './chatCompletions.ts';
+import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from './json.ts';
+
+interface CallUnderWay {
+  id: string;
+  name: string;
+  arguments: string;
+}
+
+/** Puts the answer of a chat together, from the events of a stream or from one whole body. */
+export class ChatAnswer {
+  #text = '';
+  #reasoning = '';
+  readonly #calls: CallUnderWay[] = [];
+  #finishReason: string | null = null;
+  #usage: AnswerUsage | null = null;
+  #promptIds: readonly number[] = [];
+  readonly #outputIds: number[] = [];
+  #hasIds = false;
+  #model: string | null = null;
+  #isDone = false;
+
+  /** @param data what stands behind `data:` of one event. */
+  event(data: string): void {
+    if (data === '[DONE]') {
+      this.#isDone = true;
+      return;
+    }
+    const chunk = objectOf(parsed(data));
+    if (!chunk) return;
+    this.#head(chunk);
+    const choice = objectOf(listOf(chunk['choices'])[0]);
+    if (!choice || (countOf(choice['index']) ?? 0) !== 0) return;
+    const delta = objectOf(choice['delta']) ?? {};
+    this.#text += textOf(delta['content']) || textOf(choice['text']);
+    this.#reasoning += textOf(delta['reasoning_content']) || textOf(delta['reasoning']);
+    for (const call of listOf(delta['tool_calls'])) this.#call(objectOf(call) ?? {});
+    this.#outputIds.push(...(listOf(choice['token_ids']) as number[]));
+    if (typeof choice['finish_reason'] === 'string') this.#finishReason = choice['finish_reason'];
+  }
+
+  /** The body of an answer that was not streamed. */
+  body(text: string): void {
+    const body = objectOf(parsed(text));
+    const choice = objectOf(listOf(body?.['choices'])[0]);
+    if (!body || !choice) return;
+    this.#head(body);
+    if (choice['prompt_token_ids']) this.#prompt(choice['prompt_token_ids']);
+    const { text: said, calls = [], reasoning = '' } = chatItem(choice['message']);
+    this.#text = said || textOf(choice['text']);
+    this.#reasoning = reasoning;
+    this.#calls.push(...calls.map((call) => ({ ...call })));
+    this.#outputIds.push(...(listOf(choice['token_ids']) as number[]));
+    this.#finishReason = textOf(choice['finish_reason']) || null;
+    this.#isDone = true;
+  }
+
+  get answer(): Answer {
+    return {
+      item: {
+        role: 'assistant',
+        text: this.#text.toWellFormed(),
+        ...(this.#calls.length > 0 && { calls: this.#calls.map((call) => ({ ...call })) }),
+        ...(this.#reasoning !== '' && { reasoning: this.#reasoning.toWellFormed() }),
+      },
+      isWhole: this.#isDone || this.#finishReason !== null,
+      finishReason: this.#finishReason,
+      usage: this.#usage,
+      ids: this.#hasIds ? { prompt: this.#promptIds, output: this.#outputIds } : null,
+      model: this.#model,
+    };
+  }
+
+  #head(chunk: JsonObject): void {
+    if (typeof chunk['model'] === 'string') this.#model = chunk['model'];
+    if (chunk['prompt_token_ids']) this.#prompt(chunk['prompt_token_ids']);
+    const first = objectOf(listOf(chunk['choices'])[0]);
+    if (first?.['prompt_token_ids']) this.#prompt(first['prompt_token_ids']);
+    this.#usage = usageOf(chunk['usage']) ?? this.#usage;
+  }
+
+  #prompt(ids: unknown): void {
+    this.#promptIds = listOf(ids) as number[];
+    this.#hasIds = this.#promptIds.length > 0;
+  }
+
+  #call(call: JsonObject): void {
+    const at = countOf(call['index']) ?? this.#calls.length;
+    const called = objectOf(call['function']) ?? {};
+    const known = (this.#calls[at] ??= { id: '', name: '', arguments: '' });
+    known.id ||= textOf(call['id']) || `call_${at}`;
+    known.name += textOf(called['name']);
+    known.arguments += textOf(called['arguments']);
+  }
+}
+
+function usageOf(value: unknown): AnswerUsage | null {
+  const usage = objectOf(value);
+  if (!usage) return null;
+  const promptTokens = countOf(usage['prompt_tokens']) ?? countOf(usage['input_tokens']);
+  if (promptTokens === null) return null;
+  const details = objectOf(usage['prompt_tokens_details']) ?? objectOf(usage['input_tokens_details']);
+  return {
+    promptTokens,
+    cachedTokens: countOf(details?.['cached_tokens']) ?? countOf(usage['cache_read_input_tokens']),
+    outputTokens: countOf(usage['completion_tokens']) ?? countOf(usage['output_tokens']) ?? 0,
+  };
+}

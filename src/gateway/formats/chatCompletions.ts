@@ -1,0 +1,55 @@
+import type { MessageRole } from '../../protocol/schemas/session.ts';
+import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
+import { contentOf } from './content.ts';
+import { type Asked, type Item, splitSystem } from './item.ts';
+import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+
+const roles: Readonly<Record<string, MessageRole>> = {
+  system: 'system',
+  developer: 'system',
+  user: 'user',
+  assistant: 'assistant',
+  tool: 'tool',
+  function: 'tool',
+};
+
+/** Reads a request of `/v1/chat/completions`; null for what has no list of messages. */
+export function readChatRequest(body: JsonObject): Asked | null {
+  if (!Array.isArray(body['messages'])) return null;
+  const items = listOf(body['messages']).map(chatItem);
+  return {
+    model: typeof body['model'] === 'string' ? body['model'] : null,
+    streams: body['stream'] === true,
+    ...splitSystem(items),
+    tools: listOf(body['tools']),
+  };
+}
+
+export function chatItem(message: unknown): Item {
+  const given = objectOf(message) ?? {};
+  const role = roles[textOf(given['role'])] ?? 'user';
+  const { text, others } = contentOf(given['content']);
+  const calls = callsOf(given['tool_calls']);
+  const reasoning = textOf(given['reasoning_content']) || textOf(given['reasoning']);
+  return {
+    role,
+    text,
+    ...(calls.length > 0 && { calls }),
+    ...(role === 'tool' && { callId: textOf(given['tool_call_id']) }),
+    ...(reasoning !== '' && { reasoning }),
+    ...(others.length > 0 && { others }),
+  };
+}
+
+/** Calls as chat completions write them. */
+const callsOf = (value: unknown): ToolCall[] =>
+  listOf(value).map((call, at) => {
+    const given = objectOf(call) ?? {};
+    const called = objectOf(given['function']) ?? {};
+    const written = called['arguments'];
+    return {
+      id: textOf(given['id']) || `call_${at}`,
+      name: textOf(called['name']),
+      arguments: typeof written === 'string' ? written : JSON.stringify(written ?? {}),
+    };
+  });

@@ -1,0 +1,61 @@
+import type { MessageRole } from '../../protocol/schemas/session.ts';
+import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
+
+/** One thing that was said, whichever wire format it came in. */
+export interface Item {
+  readonly role: MessageRole;
+  /** All its texts; empty where it only calls tools. */
+  readonly text: string;
+  /** Of an assistant that calls tools. Default: none. */
+  readonly calls?: readonly ToolCall[];
+  /** Of a tool: the id of the call that it answers. */
+  readonly callId?: string;
+  /** What the model wrote for itself. */
+  readonly reasoning?: string;
+  /** Parts that are no text, each in a form that is equal for equal parts. Default: none. */
+  readonly others?: readonly string[];
+}
+
+/** What a client asks a model for. */
+export interface Asked {
+  readonly model: string | null;
+  readonly streams: boolean;
+  /** Texts before the first other message, joined; empty for none. */
+  readonly system: string;
+  readonly items: readonly Item[];
+  /** As the client wrote them. */
+  readonly tools: readonly unknown[];
+}
+
+/** How far an answer has come. */
+export interface Answer {
+  readonly item: Item;
+  /** The server said that it ended. */
+  readonly isWhole: boolean;
+  /** Such as `stop`, `length`, `tool_calls`; null: it said none. */
+  readonly finishReason: string | null;
+  readonly usage: AnswerUsage | null;
+  /** Null where the server tells none. */
+  readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
+  /** The model that the server says it used. */
+  readonly model: string | null;
+}
+
+export interface AnswerUsage {
+  readonly promptTokens: number;
+  readonly cachedTokens: number | null;
+  readonly outputTokens: number;
+}
+
+/** Leading system messages are one text; a later one stays where it is. */
+export function splitSystem(items: readonly Item[]): Pick<Asked, 'system' | 'items'> {
+  const first = items.findIndex(({ role }) => role !== 'system');
+  const lead = first === -1 ? items.length : first;
+  return {
+    system: items
+      .slice(0, lead)
+      .map(({ text }) => text)
+      .join('\n\n'),
+    items: items.slice(lead),
+  };
+}

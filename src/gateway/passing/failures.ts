@@ -1,0 +1,44 @@
+import type { ServerResponse } from 'node:http';
+import { errors, toCwmError, type CwmError } from '../../protocol/errors.ts';
+
+/** The form in which a client reads errors. */
+export type ErrorForm = 'openai' | 'anthropic';
+
+export const errorFormOf = (path: string): ErrorForm =>
+  /^\/v1\/messages(\/|\?|$)/.test(path) ? 'anthropic' : 'openai';
+
+/** Answers an error of the gateway in the client's own form. Nothing happens once an answer has begun. */
+export function answerFailure(res: ServerResponse, thrown: unknown, form: ErrorForm): void {
+  if (res.headersSent || res.destroyed) return void res.destroy();
+  const error = toCwmError(thrown);
+  const { status } = errors[error.name];
+  const body = JSON.stringify(form === 'anthropic' ? anthropicError(error, status) : openAiError(error, status));
+  const seconds = error.context?.['retry_after_seconds'];
+  res.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    // A second try would get the same answer.
+    ...(status < 500 && { 'x-should-retry': 'false' }),
+    ...(typeof seconds === 'number' && { 'retry-after': String(seconds) }),
+    ...(error.name === 'TokenRequired' && { 'www-authenticate': 'Bearer' }),
+  });
+  res.end(body);
+}
+
+const textOf = ({ message, hint }: CwmError): string => [message, hint].filter(Boolean).join(' ');
+
+const openAiError = (error: CwmError, status: number): object => ({
+  error: { message: textOf(error), type: typeOf(status), param: null, code: error.code },
+});
+
+const anthropicError = (error: CwmError, status: number): object => ({
+  type: 'error',
+  error: { type: status === 401 ? 'authentication_error' : typeOf(status), message: textOf(error) },
+});
+
+function typeOf(status: number): string {
+  if (status === 401 || status === 403) return 'permission_error';
+  if (status === 404) return 'not_found_error';
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'api_error';
+}

@@ -1,0 +1,41 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { EventSplitter, type StreamEvent } from '../formats/eventSplitter.ts';
+
+/** Sees what passes. */
+export interface StreamTap {
+  /** @returns what the client gets of the event; null for nothing. */
+  event(event: StreamEvent): string | null;
+  /** Called once the last event has passed. @returns what the client gets besides; empty for nothing. */
+  end(): string;
+}
+
+/** Passes a stream of events on, each one when it is there: nothing waits for the next one. */
+export async function relayEvents(body: Readable, res: ServerResponse, tap: StreamTap): Promise<void> {
+  const splitter = new EventSplitter();
+  for await (const chunk of body) {
+    let passed = '';
+    for (const event of splitter.push(chunk as Uint8Array)) passed += tap.event(event) ?? '';
+    if (passed !== '') await write(res, passed);
+  }
+  await write(res, splitter.end() + tap.end());
+}
+
+/** Passes any other body on as it is. @returns its text, unless it is longer than `mostBytes`. */
+export async function relayBody(body: Readable, res: ServerResponse, mostBytes = 64 << 20): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length <= mostBytes) chunks.push(chunk);
+    await write(res, chunk);
+  }
+  return length <= mostBytes ? Buffer.concat(chunks).toString('utf8') : null;
+}
+
+/** A client that reads slowly slows the server down, so that nothing piles up here. */
+async function write(res: ServerResponse, data: string | Uint8Array): Promise<void> {
+  if (data.length === 0 || res.destroyed) return;
+  if (!res.write(data)) await Promise.race([once(res, 'drain'), once(res, 'close')]);
+}

@@ -1,0 +1,68 @@
+import type { Asked, Item } from '../formats/item.ts';
+import { shortHash, toolsKey } from './canonical.ts';
+import type { Conversation } from './conversations.ts';
+
+/** What a client asks a model for on its own account: a title, a line of progress, what to remember, a summary. */
+const errands: readonly RegExp[] = [
+  /\b(generate|create|write|craft|come up with|crafting|provide|suggest)\b[^.\n]{0,60}\b(title|name|topic)s?\b[^.\n]{0,40}\b(conversation|chat|session|thread|chatbot|user'?s?|message|request)/i,
+  /\btitle generator\b/i,
+  /\b(short|brief|concise|pithy) (title|summary)\b[^.\n]{0,60}\b(conversation|chat|session|thread|chatbot)/i,
+  /\bprogress message/i,
+  /\bmemory extraction\b|\bextract\b[^.\n]{0,60}\bmemor(y|ies)\b/i,
+  /\b(summari[sz]e|summari[sz]ing|compact|anchored summary of|detailed summary of)\b[^.\n]{0,40}\b(conversation|chat|session|history)\b/i,
+  /\bconversation (summari[sz]ation|summari[sz]er|summary)\b/i,
+  /\bindicates a new (conversation )?topic\b/i,
+];
+
+/** How much of a prompt's beginning says what it is for. */
+const telling = 1500;
+
+/** A text this short is in many others by chance. */
+const shortestQuote = 12;
+const talkedAboutMs = 30 * 60_000;
+
+export interface Recent {
+  /** Conversations of the same client and project, whenever they were used. */
+  readonly conversations: readonly Conversation[];
+  readonly nowMs: number;
+}
+
+/**
+ * Whether a request is no part of the conversation with the user. It has another system prompt than the conversation, no message in common
+ * with it, and does an errand for the client: such a request never becomes a turn.
+ *
+ * @param named the conversation whose id the request carries; null: none.
+ * @param known how many of its messages are those of a conversation.
+ */
+export function isAuxiliary(asked: Asked, named: Conversation | null, known: number, recent: Recent): boolean {
+  if (known > 0) return endsWithErrand(asked);
+  if (named) return named.systemKey !== shortHash(asked.system);
+  if (isErrand(asked.system) || (asked.system === '' && isErrand(asked.items.at(-1)?.text ?? ''))) return true;
+  const [first] = asked.items;
+  if (first && asked.system !== '' && asked.items.length <= 2 && asked.tools.length === 0 && isErrand(first.text))
+    return true;
+  return recent.conversations.some((each) => quotes(asked, each, recent.nowMs));
+}
+
+const isErrand = (text: string): boolean => errands.some((errand) => errand.test(text.slice(0, telling)));
+
+/** Some clients ask for the summary behind the whole conversation. */
+function endsWithErrand({ items }: Asked): boolean {
+  const last = items.at(-1);
+  return (
+    last?.role === 'user' &&
+    /^[^.\n]{0,200}\b(summari[sz]e|summary of) (the |this |our )?(conversation|session|chat)\b/i.test(last.text) &&
+    last.text.length > 200
+  );
+}
+
+/** It talks about the conversation under another prompt: it holds what the user said there, and more. */
+function quotes({ system, items, tools }: Asked, about: Conversation, nowMs: number): boolean {
+  if (system === '' || about.systemKey === shortHash(system) || nowMs - about.usedMs > talkedAboutMs) return false;
+  if (tools.length > 0 && toolsKey(tools) === about.toolsKey) return false;
+  return [about.firstText, about.lastText].some(
+    (said) => said.length >= shortestQuote && items.some((item) => holds(item, said)),
+  );
+}
+
+const holds = ({ text }: Item, said: string): boolean => text.length > said.length && text.includes(said);

@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import type { Item } from '../formats/item.ts';
+import { objectOf, parsed, sortedJson, type JsonObject } from '../formats/json.ts';
+
+/**
+ * One message in the form in which two spellings of it are equal: without ids of calls and items, reasoning and trailing blanks, and with
+ * arguments as the JSON that they stand for.
+ */
+export const canonical = ({ role, text, calls = [], others = [] }: Item): string =>
+  JSON.stringify([
+    role,
+    text.trimEnd(),
+    ...(calls.length > 0 || others.length > 0
+      ? [calls.map(({ name, arguments: given }) => [name, canonicalArguments(given)]), others]
+      : []),
+  ]);
+
+function canonicalArguments(written: string): string {
+  const value = parsed(written);
+  return value === null ? written.trim() : sortedJson(value);
+}
+
+/** 128 bits: no two conversations of one user meet. */
+export const shortHash = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
+
+/** Names everything that was said up to a message. */
+export const chainOf = (before: string, item: Item): string => shortHash(`${before}\n${canonical(item)}`);
+
+/** Where conversations of a project begin. */
+export const rootOf = (project: string | null): string => shortHash(`project\n${project ?? ''}`);
+
+/** Tools in any order of keys, whichever format lists them. Markers for caches move from turn to turn. */
+export const toolsKey = (tools: readonly unknown[]): string =>
+  tools.length === 0 ? '' : shortHash(tools.map((tool) => sortedJson(withoutMarkers(objectOf(tool) ?? {}))).join('\n'));
+
+const withoutMarkers = ({ cache_control: _marker, ...tool }: JsonObject): JsonObject => tool;

@@ -1,0 +1,142 @@
+import { randomId } from '../../base/hash.ts';
+import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { Item } from '../formats/item.ts';
+import { canonical, chainOf, rootOf, shortHash } from './canonical.ts';
+
+/** One conversation of a client: a session, perhaps one that is not stored yet. */
+export interface Conversation {
+  readonly session: SessionId;
+  readonly project: ProjectUri | null;
+  /** Hashes of its last request's system prompt and tools. */
+  systemKey: string;
+  toolsKey: string;
+  /** The client's own word for itself. */
+  client: string;
+  /** When it had a request last, in milliseconds of the caller's clock. */
+  usedMs: number;
+  /** The user's first and last text, by which requests about the conversation are told apart. */
+  firstText: string;
+  lastText: string;
+  /** It has an answer. */
+  hasAnswered: boolean;
+}
+
+/** A message of a conversation, in its place. */
+export interface Said {
+  readonly conversation: Conversation;
+  readonly id: MessageId;
+  readonly before: Said | null;
+  /** 1 for the first. */
+  readonly length: number;
+  readonly chain: string;
+  /** A model wrote it through this gateway. */
+  readonly isAnswer: boolean;
+  readonly role: Item['role'];
+  /** Names of the tools that it calls, by the ids of the calls. */
+  readonly callNames?: Readonly<Record<string, string>>;
+  /** Until it is stored; null afterwards. */
+  item: Item | null;
+}
+
+/** How much of a request is known. */
+export interface Match {
+  /** The last known message; null: none is. */
+  readonly last: Said | null;
+  /** How many of the request's items lead to it. */
+  readonly known: number;
+}
+
+/**
+ * Every conversation that came through the gateway, by what was said. A request is looked up by the chain of its messages, so that a
+ * client needs no id of a conversation.
+ */
+export class Conversations {
+  readonly #byChain = new Map<string, Said[]>();
+  /** An answer by what stood before the question and by the answer itself: clients change the question afterwards. */
+  readonly #byAnswer = new Map<string, Said>();
+
+  /** @param preferred the conversation that the client named; of several that fit, it is meant. */
+  find(items: readonly Item[], project: ProjectUri | null, preferred: Conversation | null): Match {
+    let chain = rootOf(project);
+    let known = 0;
+    let last: readonly Said[] = [];
+    while (known < items.length) {
+      const item = items[known]!;
+      const next = chainOf(chain, item);
+      const found = this.#byChain.get(next);
+      if (found) {
+        [chain, last] = [next, found];
+        known++;
+        continue;
+      }
+      const answer = items[known + 1];
+      const asked = item.role === 'user' && answer ? this.#byAnswer.get(answerKey(chain, answer)) : undefined;
+      if (!asked) break;
+      chain = asked.chain;
+      last = this.#byChain.get(chain) ?? [asked];
+      known += 2;
+    }
+    return { last: best(last, preferred), known };
+  }
+
+  /** Adds one message behind another. A message that is there already is returned as it is, unless `isAnswer`. */
+  add(conversation: Conversation, before: Said | null, item: Item, isAnswer: boolean): Said {
+    if (isAnswer) conversation.hasAnswered = true;
+    const chain = chainOf(before?.chain ?? rootOf(conversation.project), item);
+    const there = this.#byChain
+      .get(chain)
+      ?.find((said) => said.conversation === conversation && said.before === before);
+    if (there && !isAnswer) return there;
+    return this.put(
+      {
+        conversation,
+        id: randomId() as MessageId,
+        before,
+        length: (before?.length ?? 0) + 1,
+        chain,
+        isAnswer,
+        role: item.role,
+        ...(item.calls && { callNames: Object.fromEntries(item.calls.map(({ id, name }) => [id, name])) }),
+        item,
+      },
+      isAnswer && before ? answerKey(before.before?.chain ?? rootOf(conversation.project), item) : null,
+    );
+  }
+
+  /** Puts a message in that is known from earlier. */
+  put(said: Said, key: string | null): Said {
+    const same = this.#byChain.get(said.chain);
+    if (same) same.push(said);
+    else this.#byChain.set(said.chain, [said]);
+    if (key !== null) this.#byAnswer.set(key, said);
+    return said;
+  }
+
+  /** Forgets a conversation whose session is gone. */
+  forget(conversation: Conversation): void {
+    for (const [chain, all] of this.#byChain) {
+      const left = all.filter((said) => said.conversation !== conversation);
+      if (left.length === 0) this.#byChain.delete(chain);
+      else if (left.length < all.length) this.#byChain.set(chain, left);
+    }
+    for (const [key, said] of this.#byAnswer) if (said.conversation === conversation) this.#byAnswer.delete(key);
+  }
+}
+
+const answerKey = (before: string, answer: Item): string => shortHash(`${before}\n?\n${canonical(answer)}`);
+
+/** The one that the client named, else the one that was used last. */
+function best(all: readonly Said[], preferred: Conversation | null): Said | null {
+  let found: Said | null = null;
+  for (const said of all) {
+    if (said.conversation === preferred) return said;
+    if (!found || said.conversation.usedMs >= found.conversation.usedMs) found = said;
+  }
+  return found;
+}
+
+/** Whether a model of this gateway wrote any of what leads to the message. */
+export function hasAnswer(said: Said | null): boolean {
+  for (let at = said; at; at = at.before) if (at.isAnswer) return true;
+  return false;
+}

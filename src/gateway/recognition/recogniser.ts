@@ -1,0 +1,98 @@
+import { randomId } from '../../base/hash.ts';
+import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { Asked, Item } from '../formats/item.ts';
+import { isAuxiliary } from './auxiliary.ts';
+import { shortHash, toolsKey } from './canonical.ts';
+import { Conversations, hasAnswer, type Conversation, type Said } from './conversations.ts';
+
+/** Who asks, and for what project. */
+export interface Asker {
+  readonly client: string;
+  readonly project: ProjectUri | null;
+  /** By which the client names its conversation; null: it does not. */
+  readonly key: string | null;
+}
+
+/** What a request is. */
+export type Recognised =
+  | { readonly kind: 'auxiliary'; readonly conversation: Conversation | null }
+  | {
+      readonly kind: 'turn';
+      readonly conversation: Conversation;
+      /** The last message before the answer. */
+      readonly last: Said;
+      /** How many of the request's messages were known. */
+      readonly known: number;
+    };
+
+/** Tells which conversation a request belongs to, by the client's id of it or by what was said. Waits for nothing. */
+export class Recogniser {
+  readonly conversations = new Conversations();
+  readonly #byKey = new Map<string, Conversation>();
+  readonly #byPlace = new Map<string, Conversation[]>();
+
+  recognise(asked: Asked, asker: Asker, nowMs: number): Recognised | null {
+    const { items } = asked;
+    if (items.length === 0) return null;
+    const named = (asker.key !== null && this.#byKey.get(asker.key)) || null;
+    const match = this.conversations.find(items, asker.project, named);
+    const isContinued =
+      match.last !== null && (match.last.conversation === named || goesOn(match.last, match.known, items));
+    const known = isContinued ? match.known : 0;
+    const place = placeOf(asker);
+    const recent = { conversations: this.#byPlace.get(place) ?? [], nowMs };
+    const there = isContinued ? (match.last?.conversation ?? null) : named;
+    if (isAuxiliary(asked, named, known, recent)) return { kind: 'auxiliary', conversation: there };
+    const conversation = there ?? this.#begin(asker, place);
+    if (asker.key !== null) this.#byKey.set(asker.key, conversation);
+    this.#note(conversation, asked, nowMs);
+    let last = isContinued ? match.last : null;
+    for (const item of items.slice(known)) last = this.conversations.add(conversation, last, item, false);
+    return last && { kind: 'turn', conversation, last, known };
+  }
+
+  /** A conversation that is known from earlier. */
+  restore(conversation: Conversation, key: string | null): void {
+    if (key !== null) this.#byKey.set(key, conversation);
+  }
+
+  #begin({ client, project }: Asker, place: string): Conversation {
+    const conversation: Conversation = {
+      session: randomId() as SessionId,
+      project,
+      systemKey: '',
+      toolsKey: '',
+      client,
+      usedMs: 0,
+      firstText: '',
+      lastText: '',
+      hasAnswered: false,
+    };
+    const recent = [conversation, ...(this.#byPlace.get(place) ?? [])].slice(0, mostRecent);
+    this.#byPlace.set(place, recent);
+    return conversation;
+  }
+
+  #note(conversation: Conversation, { system, items, tools }: Asked, nowMs: number): void {
+    const said = items.filter(({ role }) => role === 'user').map(({ text }) => text.trim());
+    conversation.usedMs = nowMs;
+    conversation.systemKey = shortHash(system);
+    conversation.toolsKey = toolsKey(tools);
+    conversation.firstText = said[0] ?? '';
+    conversation.lastText = said.at(-1) ?? '';
+  }
+}
+
+/** Conversations of one client in one project that an errand may be about. */
+const mostRecent = 8;
+
+const placeOf = ({ client, project }: Asker): string => `${client}\n${project ?? ''}`;
+
+/**
+ * Whether a request goes on with what is known. Conversations often begin with the same words, so that a beginning without an answer is
+ * one only for the same request again: the answer to it has failed, or still comes.
+ */
+function goesOn(last: Said, known: number, items: readonly Item[]): boolean {
+  if (hasAnswer(last)) return true;
+  return known === items.length && !last.conversation.hasAnswered;
+}

@@ -1,0 +1,106 @@
+import type { Clock } from '../../base/clock.ts';
+import { KeyedQueue } from '../../base/serialQueue.ts';
+import type { EngineDescription } from '../../core/ports/engine.ts';
+import { outsideTag, type OutsideSession, type OutsideTurns } from '../../core/sessions/outsideTurns.ts';
+import type { Lineage } from '../../core/ports/lineages.ts';
+import { isCwmError } from '../../protocol/errors.ts';
+import type { SessionId } from '../../protocol/ids.ts';
+import type { CutReason, Message } from '../../protocol/schemas/session.ts';
+import type { Item } from '../formats/item.ts';
+import type { Said } from '../recognition/conversations.ts';
+import { asMessage } from './messages.ts';
+
+/** An answer that has come, with what led to it. */
+export interface Recording {
+  readonly answer: Said;
+  readonly cut: CutReason | null;
+  readonly system: string;
+  readonly engine: string;
+  readonly description: EngineDescription | null;
+  readonly lineage: Lineage;
+  readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
+}
+
+export interface RecorderParts {
+  readonly outside: OutsideTurns;
+  readonly clock: Clock;
+  /** Receives each message that is stored now. */
+  readonly onStored: (said: Said, system: string) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Stores what passed, behind the stream. A failure costs no answer: what could not be stored is tried again with the conversation's next
+ * answer.
+ */
+export class Recorder {
+  readonly #parts: RecorderParts;
+  readonly #queue = new KeyedQueue<SessionId>();
+  readonly #running = new Set<Promise<unknown>>();
+  /** Why the last answer of a session was not stored. */
+  readonly #unrecorded = new Map<SessionId, string>();
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts;
+  }
+
+  /** Why the session's last answer is not stored; null: it is. */
+  whyUnrecorded(session: SessionId): string | null {
+    return this.#unrecorded.get(session) ?? null;
+  }
+
+  /** Returns at once. */
+  record(recording: Recording): void {
+    const { session } = recording.answer.conversation;
+    const work = this.#queue
+      .run(session, () => this.#record(recording))
+      .then(
+        () => this.#unrecorded.delete(session),
+        (error: unknown) => {
+          this.#unrecorded.set(session, error instanceof Error ? error.message : String(error));
+          if (!isCwmError(error, 'AlreadyFrozen')) this.#parts.onFailure(error);
+        },
+      );
+    this.#running.add(work);
+    void work.finally(() => this.#running.delete(work));
+  }
+
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #record({ answer, cut, system, engine, description, lineage, ids }: Recording): Promise<void> {
+    const { outside, clock, onStored } = this.#parts;
+    const added = unstored(answer);
+    if (added.length === 0) return;
+    const { conversation } = answer;
+    const now = clock.now().toISOString();
+    const messages: Message[] = added.map(({ said, item }) => asMessage(said, item, now, said === answer ? cut : null));
+    const session: OutsideSession = {
+      id: conversation.session,
+      project: conversation.project,
+      lineage,
+      engine,
+      tags: [outsideTag, ...(tagOf(conversation.client) ?? [])],
+    };
+    const after = added[0]?.said.before?.id ?? null;
+    await outside.record({ session, after, messages, system, ids, description });
+    for (const { said } of added) {
+      said.item = null;
+      onStored(said, system);
+    }
+  }
+}
+
+/** What leads to an answer and is not stored yet, oldest first. */
+function unstored(answer: Said): { readonly said: Said; readonly item: Item }[] {
+  const found: { said: Said; item: Item }[] = [];
+  for (let at: Said | null = answer; at?.item; at = at.before) found.push({ said: at, item: at.item });
+  return found.reverse();
+}
+
+/** A client's name as a tag; null for one that is none. */
+const tagOf = (client: string): [string] | null => {
+  const name = client.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(0, 32);
+  return /^[A-Za-z0-9]/.test(name) ? [name] : null;
+};

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { composeServices } from '../../src/backend/compose.ts';
+import { startBackend } from '../../src/backend/runningBackend.ts';
+import { BackendClient } from '../../src/client/backendClient.ts';
+import { findBackend } from '../../src/client/findBackend.ts';
+import { gemmaModel } from '../engines/live/gemmaModel.ts';
+
+/** The whole backend with its gateway, over a real model. */
+export interface Served {
+  readonly url: string;
+  readonly token: string;
+  readonly client: BackendClient;
+  /** Every session with what was said on its branch. */
+  sessions(): Promise<
+    { readonly project: string | null; readonly branches: number; readonly said: readonly string[] }[]
+  >;
+  /** Ends the backend and its engine, and starts them again over the same storage and at the same address. */
+  restart(): Promise<void>;
+}
+
+export async function served(cleanUps: (() => Promise<unknown>)[], engine: string | null = null): Promise<Served> {
+  const storage = await mkdtemp(path.join(tmpdir(), 'cwm-clients-'));
+  const tokenFile = path.join(storage, 'http-token');
+  cleanUps.push(() => rm(storage, { recursive: true, force: true }));
+  const compose = composeServices({
+    defaultEngine: engine,
+    embeddedArgs: ['--model', gemmaModel()],
+    ratePerMinute: null,
+  });
+  const start = async (address: string) => {
+    const http = { address, remote: false, tokenFile };
+    const started = await startBackend({ storage, idleMs: 0, graceMs: 0, http }, compose);
+    if (!started) throw new Error('The storage directory is taken.');
+    return started;
+  };
+  let backend = await start('127.0.0.1:0');
+  cleanUps.push(() => backend.stop('the test is over'));
+  const connect = (): BackendClient =>
+    new BackendClient({ start: async () => backend.record, find: (signal) => findBackend({ storage }, signal) });
+  let client = connect();
+  cleanUps.push(async () => client.dispose());
+  const url = backend.record.http ?? '';
+  return {
+    url,
+    token: readFileSync(tokenFile, 'utf8').trim(),
+    get client() {
+      return client;
+    },
+    async sessions() {
+      const { items } = await client.call('listSessions', {});
+      return Promise.all(
+        items.map(async ({ id, project, branches }) => {
+          const said = await client.call('listMessages', { session: id });
+          const texts = said.items.map(
+            ({ role, content, cut = '' }) =>
+              `${role}${cut && ` (${cut})`}: ${'text' in content ? content.text : content.type}`,
+          );
+          return { project, branches: Object.keys(branches).length, said: texts };
+        }),
+      );
+    },
+    async restart() {
+      client.dispose();
+      await backend.stop('the test restarts it');
+      backend = await start(new URL(url).host);
+      client = connect();
+    },
+  };
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+/** Real clients against the gateway, in front of a real model. One file after the other: the model takes all cores. */
+export default defineConfig({
+  test: {
+    include: ['test/clients/**/*.live.test.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+  },
+});

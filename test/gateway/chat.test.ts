@@ -1,0 +1,217 @@
+import { describe, expect, test } from 'vitest';
+import { diskFiles } from '../../src/store/disk/files.ts';
+import { FaultyFiles } from '../store/faultyFiles.ts';
+import { chunk, gatewayFixture } from './gatewayFixture.ts';
+
+const user = (content: unknown): object => ({ role: 'user', content });
+const assistant = (content: string): object => ({ role: 'assistant', content });
+const hi = [{ role: 'system', content: 'You are terse.' }, user('Say hi')];
+
+describe('a chat through the gateway', () => {
+  test('two turns are one session with four messages, and the prompt of the client', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    await gateway.chat([...hi, assistant('Answer 1.'), user([{ type: 'text', text: 'And again' }])]);
+    const [{ session, said } = { session: null, said: [] }, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(said).toEqual([
+      { role: 'user', type: 'text', text: 'Say hi' },
+      { role: 'assistant', type: 'text', text: 'Answer 1.' },
+      { role: 'user', type: 'text', text: 'And again' },
+      { role: 'assistant', type: 'text', text: 'Answer 2.' },
+    ]);
+    expect(session).toMatchObject({ title: 'Say hi', phase: 'Idle', engine: gateway.engine.spec });
+    expect(session?.settings?.systemPrompt?.text).toBe('You are terse.');
+    expect(session?.tokens).toMatchObject({ count: 3, promptCount: 3, source: 'engine' });
+  });
+
+  test('a chat that is not streamed is the same, and shows no ids that the client did not ask for', async () => {
+    const gateway = await gatewayFixture();
+    const answer = await gateway.post('/v1/chat/completions', { model: 'm', messages: hi });
+    expect(await answer.json()).not.toHaveProperty('prompt_token_ids');
+    const [{ said } = { said: [] }] = await gateway.sessions();
+    expect(said.map(({ role }) => role)).toEqual(['user', 'assistant']);
+  });
+
+  test('the server gets what the client wrote, its own key and a salt; the client gets what it asked for', async () => {
+    const gateway = await gatewayFixture();
+    const written =
+      '{"model":"m","temperature":1.0,"stream":true,"messages":[{"role":"user","content":"Say hi"}],"x_new":{"b":1,"a":2}}';
+    const answer = await gateway.post('/v1/chat/completions', written, { authorization: 'Bearer mine', 'x-new': '1' });
+    const text = await answer.text();
+    const [sent] = gateway.passed;
+    expect(sent?.text.endsWith(written.slice(1))).toBe(true);
+    expect(sent?.headers).toMatchObject({ authorization: 'Bearer key of the server', 'x-new': '1' });
+    expect(sent?.body['cache_salt']).toMatch(/^[0-9a-f]{64}$/);
+    expect(text).not.toContain('token_ids');
+    expect(text).not.toContain('"usage"');
+    expect(text).toContain(': cwm reused 16 of 20 prompt tokens');
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+  });
+
+  test('a client that asks for usage gets it', async () => {
+    const gateway = await gatewayFixture();
+    const body = { model: 'm', messages: hi, stream: true, stream_options: { include_usage: true } };
+    expect(await (await gateway.post('/v1/chat/completions', body)).text()).toContain('"cached_tokens":16');
+  });
+
+  test('conversations of a project share their salt, other projects have another one', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat([user('Red?')], {}, '/p/one/v1');
+    await gateway.chat([user('Blue?')], {}, '/p/one/v1');
+    await gateway.chat([user('Blue?')], {}, '/p/two/v1');
+    const [one, same, other] = gateway.passed.map(({ body }) => body['cache_salt']);
+    expect(same).toBe(one);
+    expect(other).not.toBe(one);
+    const projects = (await gateway.sessions()).map(({ session }) => session.project);
+    expect(new Set(projects)).toEqual(new Set(['project://one', 'project://two']));
+    expect(projects).toHaveLength(3);
+  });
+
+  test('a fork is a branch of the session, at the message that both have', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    await gateway.chat([...hi, assistant('Answer 1.'), user('Another way')]);
+    const [{ session, said } = { session: null, said: [] }, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(Object.values(session?.branches ?? {})).toMatchObject([
+      { name: 'main', length: 4 },
+      { name: 'branch-2', length: 4, parentMessageId: expect.any(String) },
+    ]);
+    expect(said.at(-1)).toMatchObject({ text: 'Answer 3.' });
+  });
+
+  test('a call of a tool and its result are messages of their own kind', async () => {
+    const gateway = await gatewayFixture();
+    const call = { id: 'call_1', type: 'function', function: { name: 'read', arguments: '{"path": "a.txt"}' } };
+    const usual = gateway.server.answer;
+    gateway.server.answer = (_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write(chunk({ role: 'assistant', content: null, tool_calls: [{ index: 0, ...call }] }));
+      res.end('data: [DONE]\n\n');
+    };
+    await gateway.chat(hi);
+    gateway.server.answer = usual;
+    const compact = { ...call, function: { name: 'read', arguments: '{"path":"a.txt"}' } };
+    await gateway.chat([
+      ...hi,
+      { role: 'assistant', content: '', tool_calls: [compact] },
+      { role: 'tool', tool_call_id: 'call_1', content: 'Red.' },
+    ]);
+    const [{ said } = { said: [] }, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(said).toMatchObject([
+      { type: 'text' },
+      { type: 'tool-calls', calls: [{ id: 'call_1', name: 'read', arguments: '{"path": "a.txt"}' }] },
+      { type: 'tool-result', call: 'call_1', name: 'read', text: 'Red.' },
+      { type: 'text', text: 'Answer 1.' },
+    ]);
+  });
+
+  test('a client that leaves ends the answer at the server, and its part is stored as stopped', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write(chunk({ content: 'Once upon' }));
+    };
+    const stop = new AbortController();
+    const answer = await gateway.post('/v1/chat/completions', { messages: hi, stream: true }, {}, stop.signal);
+    await answer.body?.getReader().read();
+    stop.abort();
+    await gateway.passed[0]?.left;
+    await expect
+      .poll(() => gateway.sessions())
+      .toMatchObject([
+        { session: { phase: 'Idle' }, said: [{ text: 'Say hi' }, { text: 'Once upon', cut: 'stopped' }] },
+      ]);
+  });
+
+  test('a server that breaks off in the middle breaks off for the client too, and the part is stored as failed', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write(chunk({ content: 'Once upon' }), () => res.destroy());
+    };
+    const answer = await gateway.post('/v1/chat/completions', { messages: hi, stream: true });
+    await expect(answer.text()).rejects.toThrow();
+    expect(await gateway.sessions()).toMatchObject([{ said: [{}, { text: 'Once upon', cut: 'failed' }] }]);
+  });
+
+  test.each([
+    [429, { 'retry-after': '7', 'content-type': 'application/json' }, '{"error":{"message":"busy"}}'],
+    [404, { 'content-type': 'application/json' }, '{"error":{"message":"The model `x` does not exist."}}'],
+    [502, { 'content-type': 'text/html' }, '<html>Bad gateway</html>'],
+    [200, { 'content-type': 'text/html' }, '<html>Hello</html>'],
+  ])('an answer of the server with status %i comes as it is, and is no turn', async (status, headers, body) => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) => void res.writeHead(status, headers).end(body);
+    const answer = await gateway.post('/v1/chat/completions', { messages: hi, stream: true });
+    expect(answer.status).toBe(status);
+    for (const [name, value] of Object.entries(headers)) expect(answer.headers.get(name)).toBe(value);
+    expect(await answer.text()).toBe(body);
+    expect(await gateway.sessions()).toEqual([]);
+  });
+
+  test.each(['{"messages":', '[1]', '{}', '"x"'])('what is no request is refused in words: %s', async (body) => {
+    const gateway = await gatewayFixture();
+    const answer = await gateway.post('/v1/chat/completions', body);
+    expect(answer.status).toBe(400);
+    expect(answer.headers.get('x-should-retry')).toBe('false');
+    expect(await answer.json()).toMatchObject({
+      error: { message: expect.any(String), type: 'invalid_request_error' },
+    });
+    expect(gateway.passed).toEqual([]);
+  });
+
+  test('a route that is no inference is not there', async () => {
+    const gateway = await gatewayFixture();
+    for (const path of ['/v1/load_lora_adapter', '/v1/slots/0', '/v1/cache/reset'])
+      expect((await gateway.post(path, {})).status).toBe(404);
+    expect((await fetch(`${gateway.url}/v1/chat/completions`)).status).toBe(405);
+    expect(gateway.passed).toEqual([]);
+  });
+
+  test('models, embeddings and the like pass on and are no turns', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) =>
+      void res.writeHead(200, { 'content-type': 'application/json' }).end('{"data":[]}');
+    expect(await (await fetch(`${gateway.url}/v1/models`)).json()).toEqual({ data: [] });
+    await gateway.post('/v1/embeddings', { input: 'x' });
+    expect(gateway.passed.map(({ path }) => path)).toEqual(['/v1/models', '/v1/embeddings']);
+    expect(await gateway.sessions()).toEqual([]);
+  });
+
+  test('a server that is away is said in the form of the client', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.url = 'http://127.0.0.1:9';
+    const answer = await gateway.post('/v1/chat/completions', { messages: hi });
+    expect(answer.status).toBe(502);
+    expect(answer.headers.get('retry-after')).toBe('5');
+    expect(await answer.json()).toMatchObject({
+      error: { message: expect.stringContaining('cannot be reached'), code: expect.any(String) },
+    });
+  });
+
+  test('an answer that cannot be stored passes all the same, and is stored with the next one', async () => {
+    const faulty = new FaultyFiles(diskFiles);
+    const gateway = await gatewayFixture(faulty.files);
+    await gateway.chat(hi);
+    const again = [...hi, assistant('Answer 1.'), user('And again')];
+    faulty.fillFrom(0);
+    const { text } = await gateway.chat(again);
+    expect(text).toContain('Answer 2.');
+    expect(gateway.failures).toHaveLength(1);
+    faulty.heal();
+    await gateway.chat([...again, assistant('Answer 2.'), user('Once more')]);
+    const [{ said } = { said: [] }] = await gateway.sessions();
+    expect(said.map((message) => ('text' in message ? message.text : ''))).toEqual([
+      'Say hi',
+      'Answer 1.',
+      'And again',
+      'Answer 2.',
+      'Once more',
+      'Answer 3.',
+    ]);
+  });
+});

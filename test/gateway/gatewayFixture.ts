@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+import { gatewayAddress } from '../../src/gateway/address.ts';
+import { Gateway } from '../../src/gateway/gateway.ts';
+import { diskFiles, type Files } from '../../src/store/disk/files.ts';
+import { coreFixture } from '../core/coreFixture.ts';
+
+export interface Passed {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Resolves when the connection of its answer is closed before its end. */
+  readonly left: Promise<void>;
+}
+
+type Answering = (request: Passed, res: ServerResponse) => void | Promise<void>;
+
+/** One chunk of a streamed chat. */
+export const chunk = (delta: object, more: object = {}): string =>
+  `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', model: 'm', choices: [{ index: 0, delta, finish_reason: null }], ...more })}\n\n`;
+
+export const usageChunk = (prompt: number, cached: number): string =>
+  `data: ${JSON.stringify({ id: 'c', model: 'm', choices: [], usage: { prompt_tokens: prompt, completion_tokens: 2, prompt_tokens_details: { cached_tokens: cached } } })}\n\n`;
+
+/** Answers each chat with its number, streamed or whole. */
+const numbered = (): Answering => {
+  let number = 0;
+  return ({ body }, res) => {
+    const text = `Answer ${++number}.`;
+    if (body['stream'] !== true) {
+      res.writeHead(200, { 'content-type': 'application/json' });
+      const message = { role: 'assistant', content: text };
+      return void res.end(
+        JSON.stringify({
+          id: 'c',
+          model: 'm',
+          choices: [{ index: 0, message, finish_reason: 'stop', token_ids: [9] }],
+          prompt_token_ids: [1, 2],
+        }),
+      );
+    }
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    res.write(chunk({ role: 'assistant', content: '' }, { prompt_token_ids: [1, 2, number] }));
+    res.write(chunk({ content: text }));
+    res.write(usageChunk(20, 16));
+    res.end('data: [DONE]\n\n');
+  };
+};
+
+export type GatewayFixture = Awaited<ReturnType<typeof gatewayFixture>>;
+
+/** The gateway over the real core and store, in front of a server that answers what the test says. */
+export async function gatewayFixture(files: Files = diskFiles) {
+  const core = await coreFixture({}, files);
+  const passed: Passed[] = [];
+  const server: { answer: Answering; url: string } = { answer: numbered(), url: '' };
+  const upstream = createServer((req, res) => {
+    const chunks: Buffer[] = [];
+    req.on('data', (data: Buffer) => chunks.push(data));
+    req.on('end', () => {
+      const text = Buffer.concat(chunks).toString();
+      const { promise: left, resolve } = Promise.withResolvers<void>();
+      res.once('close', () => !res.writableFinished && resolve());
+      const body = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {};
+      const seen = { method: req.method ?? '', path: req.url ?? '', headers: req.headers, text, body, left };
+      passed.push(seen);
+      void server.answer(seen, res);
+    });
+  });
+  server.url = await listening(upstream);
+  const failures: unknown[] = [];
+  const gateway = new Gateway({
+    outside: core.cwm.outside,
+    engines: {
+      defaultSpec: core.engine.spec,
+      get: () => core.engine,
+      address: async () => ({ url: server.url, token: 'key of the server' }),
+    },
+    clock: { now: () => new Date(), elapsedMs: () => performance.now() },
+    onFailure: (error) => failures.push(error),
+  });
+  const front = createServer((req, res) => {
+    const address = gatewayAddress(req.url ?? '');
+    if (address) void gateway.handle(req, res, address);
+    else res.writeHead(404).end();
+  });
+  const url = await listening(front);
+  onTestFinished(async () => {
+    for (const each of [front, upstream]) {
+      each.closeAllConnections();
+      each.close();
+    }
+    await gateway.close();
+  });
+  const post = (path: string, body: unknown, headers: Record<string, string> = {}, signal?: AbortSignal) =>
+    fetch(url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      ...(signal && { signal }),
+    });
+  return {
+    ...core,
+    failures,
+    gateway,
+    passed,
+    server,
+    url,
+    post,
+    /** The text of a streamed chat's answer. */
+    async chat(messages: readonly object[], headers: Record<string, string> = {}, path = '/v1') {
+      const answer = await post(`${path}/chat/completions`, { model: 'm', messages, stream: true }, headers);
+      const text = await answer.text();
+      await gateway.settled();
+      return { answer, text };
+    },
+    /** Every session with what was said on its branch. */
+    async sessions() {
+      await gateway.settled();
+      const { items } = await core.cwm.listSessions({});
+      return Promise.all(
+        items.map(async (session) => {
+          const said = await core.cwm.listMessages({ session: session.id });
+          return {
+            session,
+            said: said.items.map(({ role, content, cut }) => ({ role, ...content, ...(cut && { cut }) })),
+          };
+        }),
+      );
+    },
+  };
+}
+
+async function listening(server: ReturnType<typeof createServer>): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}

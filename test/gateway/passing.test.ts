@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import { gatewayAddress } from '../../src/gateway/address.ts';
+import { EventSplitter } from '../../src/gateway/formats/eventSplitter.ts';
+import { withoutIds } from '../../src/gateway/passing/answerIds.ts';
+import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
+import { withFields } from '../../src/gateway/passing/splice.ts';
+
+describe('an address of the gateway', () => {
+  test.each([
+    ['/v1/models', { token: null, project: null, path: '/v1/models' }],
+    ['/p/my%20app/v1/chat/completions', { token: null, project: 'my app', path: '/v1/chat/completions' }],
+    ['/t/secret/p/a/v1/messages?beta=true', { token: 'secret', project: 'a', path: '/v1/messages?beta=true' }],
+    ['/t/secret/', { token: 'secret', project: null, path: '/' }],
+    ['/', { token: null, project: null, path: '/' }],
+  ])('%s', (url, said) => expect(gatewayAddress(url)).toEqual(said));
+
+  test.each(['/api/contexts', '/metrics', '/slots', '/v2/models', '/p/%/v1/models', '/lora-adapters', '/p//v1'])(
+    'is not %s',
+    (url) => expect(gatewayAddress(url)).toBeNull(),
+  );
+});
+
+describe('a request on its way', () => {
+  test('has fields more, and otherwise the bytes that the client wrote', () => {
+    expect(withFields('{ "a":1.0, "b" : "\\u00e9" }', { salt: 'x' })).toBe('{"salt":"x", "a":1.0, "b" : "\\u00e9" }');
+    expect(withFields('{ }', { salt: 'x' })).toBe('{"salt":"x" }');
+    expect(withFields('{"a":1}', {})).toBe('{"a":1}');
+  });
+
+  test('has what nobody here knows, without the secrets of the way here', () => {
+    const given = {
+      host: 'localhost:1',
+      authorization: 'Bearer mine',
+      'x-api-key': 'mine',
+      'x-cwm-project': 'p',
+      'x-stainless-lang': 'js',
+      // llama-server goes on with an answer under it when the client has left.
+      'x-conversation-id': 'abc',
+      'content-type': 'application/json',
+      connection: 'keep-alive',
+    };
+    expect(upstreamHeaders(given, 'theirs')).toEqual({
+      'x-stainless-lang': 'js',
+      'content-type': 'application/json',
+      authorization: 'Bearer theirs',
+    });
+  });
+
+  test('comes back with the headers of the server', () => {
+    expect(answerHeaders({ 'retry-after': '3', 'x-request-id': '7', 'transfer-encoding': 'chunked' })).toEqual({
+      'retry-after': '3',
+      'x-request-id': '7',
+    });
+  });
+});
+
+describe('token ids that only the gateway asked for', () => {
+  test.each([
+    ['{"a":1,"prompt_token_ids":[1, 2],"b":2}', '{"a":1,"b":2}'],
+    ['{"prompt_token_ids":null,"b":2}', '{"b":2}'],
+    ['{"choices":[{"index":0,"token_ids":[7]}]}', '{"choices":[{"index":0}]}'],
+    ['{"token_ids":[7]}', '{}'],
+  ])('%s', (given, left) => expect(withoutIds(given)).toBe(left));
+
+  test('a text that looks like them stays', () => {
+    const raw = `data: ${JSON.stringify({ content: 'x,"token_ids":[1], }' })}\n\n`;
+    expect(withoutIds(raw)).toBe(raw);
+  });
+});
+
+describe('a stream', () => {
+  test('is cut into its events, wherever the pieces of it end', () => {
+    const stream = 'data: {"a":"é"}\n\n: beat\n\nevent: x\ndata: 1\ndata: 2\n\ndata: [DONE]\r\n\r\nrest';
+    const bytes = Buffer.from(stream);
+    for (const size of [1, 2, 3, 7, 1000]) {
+      const splitter = new EventSplitter();
+      const events = [];
+      for (let at = 0; at < bytes.length; at += size) events.push(...splitter.push(bytes.subarray(at, at + size)));
+      expect(events.map(({ data }) => data)).toEqual(['{"a":"é"}', null, '1\n2', '[DONE]']);
+      expect(events.map(({ raw }) => raw).join('') + splitter.end()).toBe(stream);
+    }
+  });
+});

@@ -1,0 +1,259 @@
+import { describe, expect, test } from 'vitest';
+import { contentOf } from '../../src/gateway/formats/content.ts';
+import { readChatRequest } from '../../src/gateway/formats/chatCompletions.ts';
+import { chatItem } from '../../src/gateway/formats/chatCompletions.ts';
+import type { Asked } from '../../src/gateway/formats/item.ts';
+import { canonical, toolsKey } from '../../src/gateway/recognition/canonical.ts';
+import { asProject, projectOf } from '../../src/gateway/recognition/project.ts';
+import { Recogniser, type Asker } from '../../src/gateway/recognition/recogniser.ts';
+
+const same = (one: object, other: object): void => expect(canonical(chatItem(one))).toBe(canonical(chatItem(other)));
+const different = (one: object, other: object): void =>
+  expect(canonical(chatItem(one))).not.toBe(canonical(chatItem(other)));
+
+describe('the canonical form of a message', () => {
+  test('1: a text and a list of one text are the same (Claude Code switches, Pi and Qwen send parts)', () => {
+    for (const type of ['text', 'input_text', 'output_text'])
+      same({ role: 'user', content: 'Say hi' }, { role: 'user', content: [{ type, text: 'Say hi' }] });
+    different({ role: 'user', content: 'Say hi' }, { role: 'user', content: 'Say ho' });
+  });
+
+  test('2: cache_control is no part of it, since it moves with each turn (Claude Code, VS Code)', () => {
+    const marked = { type: 'text', text: 'Say hi', cache_control: { type: 'ephemeral' } };
+    same({ role: 'user', content: [marked] }, { role: 'user', content: 'Say hi' });
+    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
+    expect(contentOf([{ ...image, cache_control: {} }])).toEqual(contentOf([image]));
+    expect(toolsKey([{ name: 'read', cache_control: {} }])).toBe(toolsKey([{ name: 'read' }]));
+  });
+
+  test('3: the id of a call is no part of it (a fork of Codex has other ones)', () => {
+    const call = (id: string): object => ({
+      role: 'assistant',
+      content: null,
+      tool_calls: [{ id, type: 'function', function: { name: 'read', arguments: '{"path":"a.txt"}' } }],
+    });
+    same(call('call_1'), call('fc_ab'));
+  });
+
+  test('4: the order of keys in the schema of a tool is no part of it (Vibe, on resume)', () => {
+    const tool = (parameters: object): object => ({ type: 'function', function: { name: 'bash', parameters } });
+    const one = { type: 'object', properties: { command: { type: 'string', title: 'Command' } } };
+    const other = { properties: { command: { title: 'Command', type: 'string' } }, type: 'object' };
+    expect(toolsKey([tool(one)])).toBe(toolsKey([tool(other)]));
+    expect(toolsKey([tool(one)])).not.toBe(toolsKey([tool({ type: 'object' })]));
+  });
+
+  test('5: arguments are the JSON that they stand for (compact again in OpenCode, spaced in LangChain)', () => {
+    const call = (given: string): object => ({
+      role: 'assistant',
+      content: '',
+      tool_calls: [{ id: 'c', type: 'function', function: { name: 'read', arguments: given } }],
+    });
+    same(call('{"path": "a.txt", "lines": [1, 2]}'), call('{"lines":[1,2],"path":"a.txt"}'));
+    different(call('{"path":"a.txt"}'), call('{"path":"b.txt"}'));
+    same(call('{"path": half'), call('{"path": half '));
+  });
+
+  test('6: no content, null and "" are the same beside a call (OpenCode, VS Code and Continue send "")', () => {
+    const calls = { tool_calls: [{ id: 'c', type: 'function', function: { name: 'ls', arguments: '{}' } }] };
+    same({ role: 'assistant', content: null, ...calls }, { role: 'assistant', content: '', ...calls });
+    same({ role: 'assistant', ...calls }, { role: 'assistant', content: '', ...calls });
+  });
+
+  test('7: blanks at the end are no part of it (aider reads its history back from Markdown)', () => {
+    same({ role: 'assistant', content: 'Answer number 1.\n' }, { role: 'assistant', content: 'Answer number 1.' });
+  });
+
+  test('8: reasoning is no part of it, and is there beside it (five clients send it back, six do not)', () => {
+    const thought = { role: 'assistant', content: 'Hi.', reasoning_content: 'Let me think about 1.' };
+    same(thought, { role: 'assistant', content: 'Hi.' });
+    expect(chatItem(thought).reasoning).toBe('Let me think about 1.');
+  });
+});
+
+const asker: Asker = { client: 'OpenCode', project: null, key: null };
+const user = (content: string): object => ({ role: 'user', content });
+const assistant = (content: string): object => ({ role: 'assistant', content });
+const system = (content: string): object => ({ role: 'system', content });
+const tool = { type: 'function', function: { name: 'read', parameters: {} } };
+
+function client(recogniser = new Recogniser()) {
+  let now = 0;
+  const ask = (messages: readonly object[], as: Partial<Asker> = {}, more: object = {}) => {
+    const asked = readChatRequest({ model: 'm', messages, tools: [tool], stream: true, ...more }) as Asked;
+    return recogniser.recognise(asked, { ...asker, ...as }, (now += 1000));
+  };
+  /** A request and its answer. */
+  const turn = (messages: readonly object[], answer: string, as: Partial<Asker> = {}) => {
+    const found = ask(messages, as);
+    if (found?.kind !== 'turn') throw new Error('It is no turn.');
+    const said = recogniser.conversations.add(found.conversation, found.last, chatItem(assistant(answer)), true);
+    return {
+      session: found.conversation.session,
+      known: found.known,
+      at: said.length,
+      before: said.before?.before?.id,
+    };
+  };
+  return { ask, turn };
+}
+
+describe('whose turn a request is', () => {
+  const hi = [system('You code.'), user('Say hi')];
+  const again = [...hi, assistant('Hi.'), user('And again')];
+
+  test('a client without an id goes on where its messages end', () => {
+    const { turn } = client();
+    const first = turn(hi, 'Hi.');
+    const second = turn(again, 'Hi again.');
+    expect(second).toMatchObject({ session: first.session, known: 2, at: 4 });
+  });
+
+  test('the same first words begin another conversation, unless the first request still has no answer', () => {
+    const { ask, turn } = client();
+    const one = ask(hi);
+    const retried = ask(hi);
+    expect(retried?.conversation?.session).toBe(one?.conversation?.session);
+    const { session } = turn(hi, 'Hi.');
+    expect(ask(hi)?.conversation?.session).not.toBe(session);
+  });
+
+  test('a changed earlier message and a fork go on in the same session, behind what they have in common', () => {
+    const { turn } = client();
+    const { session } = turn(hi, 'Hi.');
+    turn(again, 'Hi again.');
+    const forked = turn([...hi, assistant('Hi.'), user('Another way')], 'Hello.', { key: 'another id' });
+    expect(forked).toMatchObject({ session, known: 2, at: 4 });
+  });
+
+  test('an answer that is asked for again stands beside the one before', () => {
+    const { turn } = client();
+    const { session } = turn(hi, 'Hi.');
+    turn(again, 'Hi again.');
+    expect(turn(again, 'Hi once more.')).toMatchObject({ session, known: 3, at: 4 });
+  });
+
+  test('9: a user message that lost its reminder is the same turn, by the answer behind it (aider, Qwen)', () => {
+    const { turn } = client();
+    const { session } = turn(
+      [system('You code.'), user('Say hi\n\n<system-reminder>Sat Nov 28</system-reminder>')],
+      'Hi.',
+    );
+    expect(turn(again, 'Hi again.')).toMatchObject({ session, known: 2, at: 4 });
+  });
+
+  test('9: another answer behind the changed message is another conversation', () => {
+    const { turn } = client();
+    const { session } = turn([system('You code.'), user('Say hi\n\nreminder')], 'Hi.');
+    expect(turn([...hi, assistant('Ho.'), user('And again')], 'Hi again.').session).not.toBe(session);
+  });
+
+  test('10: a request under the same id with another system prompt and no common message is auxiliary (OpenCode)', () => {
+    const { ask, turn } = client();
+    const { session } = turn(hi, 'Hi.', { key: 'ses_1' });
+    const title = [
+      system('You are a title generator.'),
+      user('Generate a title for this conversation:'),
+      user('Say hi'),
+    ];
+    expect(ask(title, { key: 'ses_1' }, { tools: [] })).toMatchObject({ kind: 'auxiliary', conversation: { session } });
+    expect(turn(again, 'Hi again.', { key: 'ses_1' })).toMatchObject({ session, at: 4 });
+  });
+
+  test('a system prompt that changes leaves the conversation what it was', () => {
+    const { turn } = client();
+    const { session } = turn(hi, 'Hi.');
+    expect(turn([system('You code. Today is Sunday.'), ...again.slice(1)], 'Hi again.').session).toBe(session);
+  });
+
+  test('a title before the first answer is auxiliary, with or without an id (VS Code)', () => {
+    const { ask } = client();
+    const title = [
+      system(
+        'You are an expert in crafting pithy titles for chatbot conversations. You are presented with a chat request.',
+      ),
+      user('Please write a brief title for the following request:\n\nSay hi'),
+    ];
+    expect(ask(title, {}, { tools: [] })).toMatchObject({ kind: 'auxiliary' });
+  });
+
+  test('what quotes the conversation under another prompt and other tools is auxiliary (Qwen, after a turn)', () => {
+    const { ask, turn } = client();
+    turn([system('You code.'), user('Where does the river begin?')], 'In the hills.');
+    const memory = [
+      system('You look after notes.'),
+      user('Transcript:\nuser: Where does the river begin?\nmodel: In the hills.'),
+    ];
+    const other = { type: 'function', function: { name: 'write_note', parameters: {} } };
+    expect(ask(memory, {}, { tools: [other] })).toMatchObject({ kind: 'auxiliary' });
+    expect(ask(memory, { client: 'another' }, { tools: [other] })).toMatchObject({ kind: 'turn' });
+  });
+
+  test('two clients under one id do not meet in one session', () => {
+    const { turn } = client();
+    const one = turn([user('Red?')], 'Red.', { key: 'OpenCode x' });
+    const other = turn([user('Blue?')], 'Blue.', { key: 'Vibe x', client: 'Vibe' });
+    expect(other.session).not.toBe(one.session);
+  });
+
+  test('two requests at once under one id are branches of one session', () => {
+    const { ask } = client();
+    const one = ask([user('Red?')], { key: 'x' });
+    const edited = ask([user('Reddish?')], { key: 'x' }, {});
+    expect(edited).toMatchObject({ kind: 'turn', conversation: one?.conversation });
+  });
+
+  test('the same words in another project are another conversation', () => {
+    const { turn } = client();
+    const { session } = turn(hi, 'Hi.', { project: asProject('one') });
+    expect(turn(again, 'Hi.', { project: asProject('two') }).session).not.toBe(session);
+  });
+});
+
+describe('the project of a request', () => {
+  const none = (): null => null;
+  const asked = (system: string, text = 'Say hi'): Asked => ({
+    model: null,
+    streams: true,
+    system,
+    items: [{ role: 'user', text }],
+    tools: [],
+  });
+
+  test.each([
+    ['OpenCode', '<env>\n  Working directory: /home/me/app\n  Is directory a git repo: yes\n</env>'],
+    ['Pi', 'Current date: Sat Nov 28\nCurrent working directory: /home/me/app'],
+    ['Claude Code', '# Environment\n - Primary working directory: /home/me/app\n - Platform: linux'],
+    ['VS Code', 'I am working in a workspace with the following folders:\n- /home/me/app \nI am working'],
+    ['Codex', '<environment_context>\n  <cwd>/home/me/app</cwd>\n</environment_context>'],
+    ['Qwen', "I'm currently working in the directory: /home/me/app\nHere is the folder"],
+  ])('is the folder that the prompt of %s names', (_, text) => {
+    expect(projectOf(null, none, asked(text))).toBe('file:///home/me/app');
+    expect(projectOf(null, none, asked('You code.', text))).toBe('file:///home/me/app');
+  });
+
+  test('is what path or header say before that', () => {
+    const text = 'Working directory: /home/me/app';
+    expect(projectOf('demo', none, asked(text))).toBe('project://demo');
+    expect(projectOf(null, (name) => (name === 'x-cwm-project' ? '/srv/my app/' : null), asked(text))).toBe(
+      'file:///srv/my%20app',
+    );
+  });
+
+  test('is what Codex says of its workspaces', () => {
+    const metadata = JSON.stringify({ workspaces: { '/home/me/app': { has_changes: false } } });
+    expect(projectOf(null, (name) => (name === 'x-codex-turn-metadata' ? metadata : null), null)).toBe(
+      'file:///home/me/app',
+    );
+  });
+
+  test('is none where nothing names one', () => {
+    expect(projectOf(null, none, asked('You code.'))).toBeNull();
+    expect(projectOf(null, none, asked('Working directory: none'))).toBeNull();
+  });
+
+  test('has the same name for a folder of Windows, whichever way its slashes go', () => {
+    expect(asProject('C:\\work\\app')).toBe('file:///C:/work/app');
+    expect(asProject('file:///C:/work/app/')).toBe('file:///C:/work/app');
+  });
+});
