@@ -149,7 +149,7 @@ export const composeServices =
       tracker,
       checkpoints,
       continueFrom,
-      onSpent: (spent) => usage.add(spent, clientKind(currentClient())),
+      onTook: (session, taken) => usage.add(session, clientKind(currentClient()), taken),
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
     const recovered = store.isReadOnly ? [] : await core.recover();

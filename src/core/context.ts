@@ -9,11 +9,11 @@ import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import type { ProjectConfig } from '../protocol/schemas/projectConfig.ts';
+import type { TokensTaken } from '../protocol/schemas/session.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { ToolBox } from './ports/tools.ts';
 import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
-import type { Spent } from './ports/engine.ts';
 import type { Turn } from './turns/turn.ts';
 import type { Space } from './space/space.ts';
 import type { CheckpointKeeper } from './windows/checkpointKeeper.ts';
@@ -39,7 +39,7 @@ export interface CoreContext {
   /** By session: aborts the turn that runs. */
   readonly running: Map<SessionId, AbortController>;
   /** Receives the tokens of each request of a turn, inside the caller's request. */
-  readonly spent: (spent: Spent) => void;
+  readonly took: (session: SessionId, taken: TokensTaken) => void;
   readonly tools: ToolBox;
   /** For what changes without a write; the store tells of each write. */
   readonly changes: Changes;

@@ -54,7 +54,7 @@ export interface CoreParts {
   /** When checkpoints are made without being asked for. Default: `defaultCheckpointPolicy`. */
   readonly checkpoints?: Partial<CheckpointPolicy> | undefined;
   /** Receives the tokens of each request of a turn. Default: nobody does. */
-  readonly onSpent?: CoreContext['spent'];
+  readonly onTook?: CoreContext['took'];
   /** Receives failures of background work, which has no caller to throw to. Default: they are thrown. */
   readonly onBackgroundFailure?: (error: unknown, what: string) => void;
 }
@@ -114,7 +114,7 @@ export function makeCore(parts: CoreParts): Core {
     conversations: new Conversations(store.messages),
     underWay: new Map(),
     running: new Map(),
-    spent: parts.onSpent ?? (() => undefined),
+    took: parts.onTook ?? (() => undefined),
     tools: parts.tools ?? noTools,
     changes,
     space,

@@ -103,6 +103,33 @@ describe('cwm, space on the embedded engine', () => {
   });
 });
 
+describe('cwm usage', () => {
+  it('S1-35 shows the tokens of turns and their cost by model, client, session and day', async () => {
+    const { storage, client } = await startHere({ kind: 'vscode' });
+    const cwm = cliOn(storage);
+    expect((await cwm.run('usage', '--by', 'day')).stdout).toBe('No turn has used a model server in this time.\n');
+    await client.call('createSession', { id: 's', title: 'A talk' });
+    await client.call('send', { session: 's', text: 'One.', maxTokens: 2 });
+    await cwm.json('send', 's', 'Two.', '--max-tokens', '2');
+    writeFileSync(
+      join(storage, 'prices.json'),
+      JSON.stringify({ currency: 'EUR', models: { 'fake-model': { input: 1e6, cachedInput: 0, output: 0 } } }),
+    );
+    const { total } = (await cwm.json('usage', '--by', 'model')) as { total: { computedTokens: number; cost: number } };
+    expect(total).toMatchObject({ requests: 2, cost: total.computedTokens });
+    const { stdout } = await cwm.run('usage', '--by', 'source');
+    expect(stdout).toMatch(/^CLIENT +REQUESTS +PROMPTED +REUSED +COMPUTED +GENERATED +COST$/m);
+    expect(stdout).toMatch(/^VS Code +1 .* EUR$/m);
+    expect(stdout).toMatch(/^command line +1 .* EUR$/m);
+    expect(stdout).toMatch(new RegExp(`^All +2 .* ${total.computedTokens}\\.00 EUR$`, 'm'));
+    expect((await cwm.run('usage', '--by', 'session')).stdout).toMatch(/^A talk \(s\) +2 /m);
+    expect((await cwm.run('usage', '--session', 'other')).stdout).toContain('No turn');
+    expect(await cwm.refusal('usage', '--from', 'yesterday')).toMatchObject({ code: 'CWM-1003' });
+    const all = await cwm.json('usage');
+    expect(all).toMatchObject({ tokens: { total: { requests: 2 } }, sessions: { count: 1 } });
+  });
+});
+
 describe('cwm refuses', () => {
   it('a prune that says nothing, and things that are not there', async () => {
     const cwm = cliOn((await startHere()).storage);

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RouteName, RouteOutput } from '../../protocol/api.ts';
 import { verdicts } from '../../protocol/schemas/receipt.ts';
 import type { Generation } from '../../core/ports/engine.ts';
-import { outputTokensOf } from '../../core/answers/spent.ts';
+import { outputTokensOf } from '../../core/answers/taken.ts';
 import type { ErrorName } from '../../protocol/errors.ts';
 import { alertsOf, levelNumbers } from './alerts.ts';
 import { Recent } from './recent.ts';
@@ -78,7 +78,7 @@ export class Metrics {
     if (typeof verdict === 'string') {
       const known = (verdicts as readonly string[]).includes(verdict) ? verdict : 'other';
       this.#verdicts.inc({ operation, verdict: known });
-    } else if (typeof promptTokens === 'number' && Array.isArray(outputIds)) {
+    } else if (typeof promptTokens === 'number' && promptTokens > 0 && Array.isArray(outputIds)) {
       this.#turns.inc({ reuse: typeof cachedTokens === 'number' ? (cachedTokens > 0 ? 'hit' : 'miss') : 'unknown' });
     }
     if (typeof prefixBreak === 'object' && prefixBreak !== null) this.#edgeCase('PrefixBreak');

@@ -3,7 +3,8 @@ import writeFileAtomic from 'write-file-atomic';
 import * as z from 'zod/mini';
 import type { Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import type { Spent } from '../../core/ports/engine.ts';
+import type { TokensTaken } from '../../protocol/schemas/session.ts';
+import type { SessionId } from '../../protocol/ids.ts';
 import { decodeLines, encodeLines } from '../../store/disk/lines.ts';
 import type { Log } from '../process/logFile.ts';
 
@@ -85,7 +86,8 @@ export class UsageLedger {
     return [...this.#sums.values()];
   }
 
-  add({ session, model, promptTokens, cachedTokens, outputTokens }: Spent, source: string): void {
+  add(session: SessionId, source: string, taken: TokensTaken): void {
+    const { model, promptTokens, cachedTokens, outputTokens } = taken;
     const told = promptTokens !== null && cachedTokens !== null;
     const line = {
       day: dayOf(this.#clock.now()),

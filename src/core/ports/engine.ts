@@ -1,4 +1,3 @@
-import type { SessionId } from '../../protocol/ids.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import type { ServedModel } from '../../protocol/schemas/health.ts';
 import type { Canary, KvTier } from '../../protocol/schemas/receipt.ts';
@@ -150,17 +149,6 @@ export interface Generation {
   readonly outputTokens?: number | null;
   readonly finishReason: string;
   readonly reuse: ReuseEvidence;
-}
-
-/** Tokens of one request of a turn. Null: the model server did not say. */
-export interface Spent {
-  readonly session: SessionId;
-  /** As the server names it. */
-  readonly model: string;
-  readonly promptTokens: number | null;
-  /** Of the prompt, those that it reused. */
-  readonly cachedTokens: number | null;
-  readonly outputTokens: number | null;
 }
 
 export interface PersistEvidence {

@@ -1,11 +1,11 @@
 import { CwmError, isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
-import type { CutReason, Message, Session } from '../../protocol/schemas/session.ts';
+import type { CutReason, Message, Session, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { BegunAnswer, LeftAnswer } from '../ports/answerLog.ts';
 import { withSaid, type AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { isAtRest, isPaused, settled, type TurnEvent } from './machine.ts';
 import { closeCalls } from './runCalls.ts';
-import { spentOnCut } from '../answers/spent.ts';
+import { takenByCut } from '../answers/taken.ts';
 import { storeAnswer, type Added } from './storeAnswer.ts';
 import { endFailedTurn, endingEvents, forgetAnswer, type Changed, type Turn } from './turn.ts';
 
@@ -22,12 +22,14 @@ export async function endCutTurn(core: CoreContext, turn: Turn, error: unknown):
     return error;
   }
   const reason = isCwmError(error, 'Cancelled') ? 'stopped' : 'failed';
-  core.spent(spentOnCut(turn, answer.ids));
+  const taken = takenByCut(turn.description, answer.ids);
+  core.took(turn.session.id, taken);
   try {
     const changed = { model: turn.description.model };
     turn.session = await storeCut(core, turn.session, cutOf(answer), {
       reason,
       events: endingEvents(turn.session, error),
+      taken,
       changed,
     });
     await forgetAnswer(core, turn);
@@ -135,15 +137,15 @@ async function storeCut(
   core: CoreContext,
   session: Session,
   { begun, message, ids }: Cut,
-  { reason, events, changed }: { reason: CutReason; events: readonly TurnEvent[]; changed: Changed },
+  { reason, ...added }: { reason: CutReason; events: readonly TurnEvent[]; taken?: TokensTaken; changed: Changed },
 ): Promise<Session> {
   const cut = { ...message, cut: reason };
-  const added: Added = {
+  const { session: stored } = await storeAnswer(core, session, {
     messages: begun.question ? [begun.question, cut] : [cut],
     length: message.sequence,
     ids: ids && { ...ids, source: 'engine' },
-    events,
-    changed: { ...changed, draft: null },
-  };
-  return (await storeAnswer(core, session, added)).session;
+    ...added,
+    changed: { ...added.changed, draft: null },
+  });
+  return stored;
 }

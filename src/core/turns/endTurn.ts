@@ -2,6 +2,7 @@ import type { Message, PrefixBreak, Session } from '../../protocol/schemas/sessi
 import type { PendingTools } from '../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../context.ts';
 import type { Generation } from '../ports/engine.ts';
+import { tokensTaken } from '../answers/taken.ts';
 import { hasPictures } from '../prompt/pictures.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { systemPromptOf } from '../session.ts';
@@ -65,6 +66,7 @@ async function writeTurn(
       cut,
       media: hasPictures([...turn.messages, ...messages]),
     },
+    taken: tokensTaken(description, generation),
     events: [calls?.event ?? 'answered'],
     changed: {
       model: description.model,

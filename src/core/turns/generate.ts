@@ -11,7 +11,7 @@ import { systemPromptOf } from '../session.ts';
 import { requireAnswer } from '../answers/answer.ts';
 import { endCutTurn } from './cutAnswer.ts';
 import { untilAnswered } from './retry.ts';
-import { spentOn } from '../answers/spent.ts';
+import { tokensTaken } from '../answers/taken.ts';
 import { movePhase, tokensBefore, type Turn } from './turn.ts';
 
 export interface GenerateOptions extends Pick<
@@ -50,7 +50,7 @@ export async function generate(
       ask(core, turn, { added, plan }, asked, signal),
     );
     const { generation } = generated;
-    core.spent(spentOn(turn, generation));
+    core.took(turn.session.id, tokensTaken(turn.description, generation));
     if (options.addGenerationPrompt && !generation.toolCalls?.length) requireAnswer(generation, options.maxTokens);
     movePhase(core, turn, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
@@ -97,7 +97,7 @@ export async function continueIds(
     const { generation } = await untilAnswered(core, turn, reporter, signal, () =>
       ask(core, turn, { added: [cut], plan }, asked, signal),
     );
-    core.spent(spentOn(turn, generation));
+    core.took(turn.session.id, tokensTaken(turn.description, generation));
     movePhase(core, turn, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return { generation };

@@ -54,7 +54,7 @@ function chosen(own: readonly MessageId[], names: readonly string[]): MessageId[
 /** @throws CwmError InvalidParameter where two of the same side would follow each other, which many chat templates refuse. */
 function copiesOf(core: CoreContext, messages: readonly Message[], onto: Message | null): Message[] {
   const copies: Message[] = [];
-  for (const { context: _, ...message } of messages) {
+  for (const { context: _, taken: __, ...message } of messages) {
     const before: Message | null = copies.at(-1) ?? onto;
     if (before && sideAfter(before) === sideOf(message) && message.role !== 'tool') {
       throw new CwmError('InvalidParameter', `Two messages of the ${message.role} would follow each other.`, {

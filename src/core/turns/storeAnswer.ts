@@ -1,4 +1,4 @@
-import type { ContextTokens, Message, Session } from '../../protocol/schemas/session.ts';
+import type { ContextTokens, Message, Session, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { moveLifecycle } from '../lifecycle.ts';
 import { systemKey } from '../prompt/prompt.ts';
@@ -21,6 +21,8 @@ export interface Added {
     readonly cut?: ContextTokens['cut'] | null;
     readonly media?: boolean;
   } | null;
+  /** Of the request; left out: it is not known. */
+  readonly taken?: TokensTaken;
   readonly events: readonly TurnEvent[];
   readonly changed: Changed;
 }
@@ -32,12 +34,12 @@ export interface Added {
 export async function storeAnswer(
   core: CoreContext,
   session: Session,
-  { messages, length, ids, events, changed }: Added,
+  { messages, length, ids, taken, events, changed }: Added,
 ): Promise<{ readonly session: Session; readonly messages: readonly Message[] }> {
   const id = session.id;
   const tokens = ids && (await storeTokens(core, session, length, ids));
   const stored = messages.map((message, at) =>
-    tokens && at === messages.length - 1 ? { ...message, context: tokens } : message,
+    at === messages.length - 1 ? { ...message, ...(tokens && { context: tokens }), ...(taken && { taken }) } : message,
   );
   await core.store.messages.append(id, stored);
   const branch = session.branches[session.activeBranch];

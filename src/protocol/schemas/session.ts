@@ -115,6 +115,17 @@ export const contextTokensSchema = z.object({
 });
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
 
+/** Tokens of one request to a model server. Null: it did not say. */
+const tokensTakenSchema = z.object({
+  /** As the server names it. */
+  model: z.string(),
+  promptTokens: z.nullable(z.number()),
+  /** Of the prompt, those that the server reused. */
+  cachedTokens: z.nullable(z.number()),
+  outputTokens: z.nullable(z.number()),
+});
+export type TokensTaken = z.infer<typeof tokensTakenSchema>;
+
 /** One node of a session's pool. Immutable once written. */
 export const messageSchema = z.object({
   id: messageIdSchema,
@@ -125,6 +136,8 @@ export const messageSchema = z.object({
   content: messageContentSchema,
   /** The token ids that the engine had seen when this message was stored: a branch that is made here continues from them. */
   context: z.optional(contextTokensSchema),
+  /** What the request took that this message ends: of an answer, or of files that were computed. */
+  taken: z.optional(tokensTakenSchema),
   /** Why an answer ended before its end. It can be continued. */
   cut: z.optional(z.enum(cutReasons)),
   /** The message with this id was found lost at this instant (ISO 8601): this text stands in its place. */

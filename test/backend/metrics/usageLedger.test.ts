@@ -4,14 +4,15 @@ import { describe, expect, test } from 'vitest';
 import { readPrices } from '../../../src/backend/metrics/prices.ts';
 import { tokenUsage } from '../../../src/backend/metrics/tokenUsage.ts';
 import { UsageLedger } from '../../../src/backend/metrics/usageLedger.ts';
-import type { Spent } from '../../../src/core/ports/engine.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
+import type { TokensTaken } from '../../../src/protocol/schemas/session.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
 
-const aTurn = (changes: Partial<Spent> = {}): Spent => ({
-  session: 's' as SessionId,
+const session = 's' as SessionId;
+
+const aTurn = (changes: Partial<TokensTaken> = {}): TokensTaken => ({
   model: 'qwen',
   promptTokens: 1_000,
   cachedTokens: 800,
@@ -46,13 +47,13 @@ describe('S1-35 the usage of tokens', () => {
   test('the sums are those of all processes, by day, session, client and model', async () => {
     const { open, today, failures } = ledgers();
     const first = await open();
-    first.add(aTurn(), 'vscode');
-    first.add(aTurn({ cachedTokens: 0 }), 'vscode');
+    first.add(session, 'vscode', aTurn());
+    first.add(session, 'vscode', aTurn({ cachedTokens: 0 }));
     today.now = new Date(2026, 2, 10);
-    first.add(aTurn({ session: 't' as SessionId, model: 'gpt' }), 'cli');
+    first.add('t' as SessionId, 'cli', aTurn({ model: 'gpt' }));
     await first.close();
     const second = await open();
-    second.add(aTurn({ model: 'gpt' }), 'http');
+    second.add(session, 'http', aTurn({ model: 'gpt' }));
     expect((await report(second)).total).toMatchObject({
       requests: 4,
       promptTokens: 4_000,
@@ -81,13 +82,13 @@ describe('S1-35 the usage of tokens', () => {
 
   test('what no server said is null, never 0, and a request without counts is counted as one', async () => {
     const ledger = await ledgers().open();
-    ledger.add(aTurn({ cachedTokens: null }), 'cli');
+    ledger.add(session, 'cli', aTurn({ cachedTokens: null }));
     expect((await report(ledger)).total).toMatchObject({
       promptTokens: 1_000,
       cachedTokens: null,
       untoldTokens: 1_000,
     });
-    ledger.add(aTurn({ model: 'mute', promptTokens: null, cachedTokens: null, outputTokens: null }), 'cli');
+    ledger.add(session, 'cli', aTurn({ model: 'mute', promptTokens: null, cachedTokens: null, outputTokens: null }));
     const { items, total } = await report(ledger);
     expect(items.find(({ name }) => name === 'mute')).toMatchObject({
       requests: 1,
@@ -115,7 +116,7 @@ describe('S1-35 the usage of tokens', () => {
       }),
     );
     const ledger = await open();
-    for (const model of ['qwen', 'own', 'plain']) ledger.add(aTurn({ model }), 'cli');
+    for (const model of ['qwen', 'own', 'plain']) ledger.add(session, 'cli', aTurn({ model }));
     const before = await report(ledger, {}, prices);
     const cost = (name: string) => before.items.find((item) => item.name === name)?.cost;
     expect(cost('qwen')).toBeCloseTo((200 * 2 + 800 * 0.5 + 50 * 8) / 1e6, 12);
@@ -123,7 +124,7 @@ describe('S1-35 the usage of tokens', () => {
     expect(cost('own')).toBe(0);
     expect(before).toMatchObject({ currency: 'EUR', unpriced: [], notes: [expect.stringContaining('"odd"')] });
     expect(before.total.cost).toBeCloseTo((cost('qwen') ?? 0) + (cost('plain') ?? 0), 12);
-    ledger.add(aTurn({ model: 'odd' }), 'cli');
+    ledger.add(session, 'cli', aTurn({ model: 'odd' }));
     const after = await report(ledger, {}, prices);
     expect(after.total.cost).toBeNull();
     expect(after.items.find(({ name }) => name === 'odd')?.cost).toBeNull();
@@ -135,7 +136,7 @@ describe('S1-35 the usage of tokens', () => {
   test('a kill in the middle of a line costs that line, and a damaged line costs itself', async () => {
     const { file, open, said } = ledgers();
     const first = await open();
-    for (const model of ['a', 'b', 'c']) first.add(aTurn({ model }), 'cli');
+    for (const model of ['a', 'b', 'c']) first.add(session, 'cli', aTurn({ model }));
     await first.close();
     const damaged = readFileSync(file, 'utf8').replace('"model":"b"', '"model":"x"');
     writeFileSync(file, damaged);
@@ -143,7 +144,7 @@ describe('S1-35 the usage of tokens', () => {
     const second = await open();
     expect(second.lines.map(({ model }) => model)).toEqual(['a', 'c']);
     expect(said).toEqual(['damaged lines of the usage were left out']);
-    second.add(aTurn({ model: 'd' }), 'cli');
+    second.add(session, 'cli', aTurn({ model: 'd' }));
     await second.close();
     expect((await open()).lines.map(({ model }) => model)).toEqual(['a', 'c', 'd']);
   });
@@ -151,7 +152,7 @@ describe('S1-35 the usage of tokens', () => {
   test('a file with many more lines than sums is written again at the start, and a file that is only read stays as it is', async () => {
     const { file, open } = ledgers();
     const first = await open();
-    for (let turn = 0; turn < 1_100; turn++) first.add(aTurn(), 'cli');
+    for (let turn = 0; turn < 1_100; turn++) first.add(session, 'cli', aTurn());
     await first.close();
     const long = statSync(file).size;
     expect((await open(true)).lines).toMatchObject([{ requests: 1_100 }]);
@@ -164,11 +165,11 @@ describe('S1-35 the usage of tokens', () => {
   test('while the file cannot be written nothing is lost, and the next write has it all', async () => {
     const { directory, file, failures, open } = ledgers(path.join(makeDirectory(), 'gone'));
     const first = await open();
-    first.add(aTurn(), 'cli');
+    first.add(session, 'cli', aTurn());
     await first.close();
     expect(failures).not.toEqual([]);
     mkdirSync(directory);
-    first.add(aTurn(), 'cli');
+    first.add(session, 'cli', aTurn());
     await first.close();
     expect((await open()).lines).toMatchObject([{ requests: 2 }]);
     expect(statSync(file).mode & 0o077).toBe(0);

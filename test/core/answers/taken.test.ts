@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
-import type { Spent } from '../../../src/core/ports/engine.ts';
+import type { TokensTaken } from '../../../src/protocol/schemas/session.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
 import { diskFiles } from '../../../src/store/disk/files.ts';
 
 async function spending() {
-  const spent: Spent[] = [];
-  const fixture = await coreFixture({}, diskFiles, (own) => ({ ...own, onSpent: (each) => void spent.push(each) }));
+  const spent: (TokensTaken & { session: string })[] = [];
+  const onTook = (session: string, taken: TokensTaken): void => void spent.push({ session, ...taken });
+  const fixture = await coreFixture({}, diskFiles, (own) => ({ ...own, onTook }));
   return { ...fixture, spent };
 }
 
@@ -25,6 +26,8 @@ test('S1-35 each request of a turn says what it took: prompted, reused and gener
   });
   await cwm.prime({ session: 's', paths: ['a.ts'] }, never());
   expect(spent).toHaveLength(3);
+  const { items } = await cwm.listMessages({ session: 's' });
+  expect(items.flatMap(({ taken }) => (taken ? [{ session: 's', ...taken }] : []))).toEqual(spent);
 });
 
 test('S1-35 every round of tool calls counts, since the model server computes each', async () => {
@@ -48,6 +51,8 @@ test('S1-35 an answer that was cut counts what came of it, and claims nothing of
   await codeOf(fixture.cwm.send({ session: 's', text: 'Go on.' }, never()));
   expect(fixture.spent).toMatchObject([{ cachedTokens: null, outputTokens: 'one two '.length }]);
   expect(fixture.spent[0]!.promptTokens).toBeGreaterThan(20);
+  const { items } = await fixture.cwm.listMessages({ session: 's' });
+  expect({ session: 's', ...items.at(-1)!.taken }).toEqual(fixture.spent[0]);
 });
 
 test('S1-35 a server that gives no ids and counts nothing leaves the tokens of its answer unknown', async () => {
