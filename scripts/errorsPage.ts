@@ -21,11 +21,9 @@ const families: Readonly<Record<string, string>> = {
 /** Numbers that never get another meaning: their former meaning, or the feature that they wait for. */
 const reserved: Readonly<Record<string, string>> = {
   'CWM-1005': 'Until 0.1: an invalid state, now CWM-1103.',
-  'CWM-1102': 'A directory that is not absolute, does not exist or is no directory. Waits for projects.',
   'CWM-2003': 'A missing KV block. It is no error: a thaw computes it again and says so.',
   'CWM-2010': 'Until 0.1: a missing recovery point, now CWM-2004.',
   'CWM-2011': 'Until 0.1: no valid recovery point, now CWM-2005.',
-  'CWM-3101': 'Another project than the strict one. Waits for projects. Until 0.1: nothing selected, now CWM-3104.',
   'CWM-3105': 'A tool call awaits approval. Waits for tools. Until 0.1: a failed synchronisation, now CWM-4102.',
   'CWM-3106': 'A tool call must be answered first. Waits for tools. Until 0.1: a failed recovery, now CWM-4101.',
   'CWM-5002':

@@ -46,6 +46,7 @@ async function makePackage(target: string): Promise<string> {
     'docs',
     'media',
     'syntaxes',
+    'schemas',
   ]) {
     cpSync(path.join(root, part), path.join(stage, part), { recursive: true });
   }

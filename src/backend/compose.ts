@@ -91,7 +91,7 @@ export const composeServices =
     continueFrom,
     sleep,
   }: CompositionOptions): Compose =>
-  async (storage, emit, log, readOnlyWhy, queues) => {
+  async (storage, emit, log, readOnlyWhy, queues, clients) => {
     const store = await openOrRead({
       directory: storage,
       clock: systemClock,
@@ -138,7 +138,8 @@ export const composeServices =
       engines,
       tools,
       files: new DiskContextFiles(),
-      projectConfig: (project, signal) => configs.ofProject(project, signal),
+      folders: configs,
+      ...clients,
       clock: systemClock,
       sleep,
       changes: { emit },
@@ -175,10 +176,10 @@ export const composeServices =
         doctor: ({ engine }, signal) => examine(looked, engine, signal),
         listModels: ({ engine }, signal) => listModels(engines, engine, signal),
         listFiles: ({ folder, exclude }, signal) => listFiles(folder, exclude, signal),
-        projectConfig: async ({ folder }, signal) => ({
-          folder,
-          ...((await configs.find(folder, signal)) ?? { path: null, config: null }),
-        }),
+        projectConfig: async ({ folder }, signal) => {
+          const { path = null, config = null } = (await configs.find(folder, signal)) ?? {};
+          return { folder, path, config };
+        },
         discover: async ({ baseUrl }, signal) => ({
           ...(await discover(userMachine(), baseUrl, signal)),
           defaultEngine: engines.defaultSpec,

@@ -5,6 +5,7 @@ import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts
 import { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
+import { currentCaller } from './api/currentCaller.ts';
 import { createApp, type AppParts } from './api/app.ts';
 import { ClientFolders } from './api/clientFolders.ts';
 import { checkedDispatch } from './api/checkedDispatch.ts';
@@ -74,6 +75,13 @@ export interface Queues {
   readonly clients: number;
 }
 
+export interface Clients {
+  /** Who runs the current operation. */
+  readonly caller: typeof currentCaller;
+  /** Whether a client listens to signals now. */
+  readonly isLive: (client: string) => boolean;
+}
+
 /** @param readOnlyWhy why nothing may be written to the storage directory; null when it may. */
 export type Compose = (
   storage: string,
@@ -81,6 +89,7 @@ export type Compose = (
   log: Log,
   readOnlyWhy: CwmError | null,
   queues: () => Queues,
+  clients: Clients,
 ) => Promise<Services>;
 
 export interface RunningBackend {
@@ -176,7 +185,11 @@ class StartedBackend implements RunningBackend {
       operationLimit: this.#limit.max,
       clients: bus.readers,
     });
-    const services = await compose(storage, (change) => bus.publish(change), log, this.#place.readOnlyWhy, queues);
+    let folders: ClientFolders | null = null;
+    const services = await compose(storage, (change) => bus.publish(change), log, this.#place.readOnlyWhy, queues, {
+      caller: currentCaller,
+      isLive: (client) => folders?.isListening(client) ?? false,
+    });
     this.#later('close the services', () => services.close());
 
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
@@ -204,14 +217,14 @@ class StartedBackend implements RunningBackend {
     const { meter } = services;
     const metered = (inner: Dispatch): Dispatch => (meter ? meteredDispatch(inner, meter, systemClock) : inner);
     const logged = loggedDispatch(metered(checkedDispatch(dispatch)), log, systemClock);
-    const folders = new ClientFolders((client, project) =>
+    const opened = (folders = new ClientFolders((client, project) =>
       logged({ route: 'closeProject', input: { project }, client }, this.#operationsEnded.signal),
-    );
+    ));
     const parts: AppParts = {
-      dispatch: folders.noting(logged),
+      dispatch: opened.noting(logged),
       bus,
       idle,
-      folders,
+      folders: opened,
       log,
       onRefused: (refusal) => services.onRefused?.(refusal),
       streamsEnded: this.#streamsEnded.signal,
@@ -244,7 +257,7 @@ class StartedBackend implements RunningBackend {
     await this.#place.announce(record);
     this.#record = record;
     this.#later('stop watching for idleness', () => idle.dispose());
-    this.#later('stop watching for clients that go', () => folders.dispose());
+    this.#later('stop watching for clients that go', () => opened.dispose());
     log.write('info', 'started', { pid: process.pid, version: productVersion, address: server.address });
   }
 

@@ -1,7 +1,5 @@
 import { InvalidArgumentError } from 'commander';
 import { durationExample, parseDuration } from '../base/parseDuration.ts';
-import { absolutePath } from '../client/absolutePath.ts';
-import { projectUriOfFolder } from '../client/projectUri.ts';
 
 /** For commander: a whole number from `min`. */
 export const wholeNumber =
@@ -36,7 +34,3 @@ export const collect = (value: string, before: readonly string[] | undefined): r
   ...(before ?? []),
   value,
 ];
-
-/** A project as the command line names it: its folder, or its URI. */
-export const projectUri = async (value: string, cwd: string): Promise<string> =>
-  /^[a-z][a-z0-9+.-]+:\/\//i.test(value) ? value : await projectUriOfFolder(absolutePath(value, cwd));

@@ -8,6 +8,8 @@ import { notEmpty } from './arguments.ts';
 import { engineOf } from './engineSpec.ts';
 import { ProgressLine } from './terminal/progress.ts';
 import { readableText } from '../base/readableText.ts';
+import { absolutePath } from '../client/absolutePath.ts';
+import { projectUriOfFolder } from '../client/projectUri.ts';
 import { storagePath } from '../client/storagePath.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
@@ -89,6 +91,13 @@ export class Run {
     } finally {
       progress.dispose();
     }
+  }
+
+  /** The project that a folder belongs to; a URI names one itself. @throws CwmError for a folder whose configuration is bad. */
+  async project(folder: string): Promise<string> {
+    if (/^[a-z][a-z0-9+.-]+:\/\//i.test(folder)) return folder;
+    const uri = await projectUriOfFolder(absolutePath(folder, this.terminal.cwd));
+    return (await this.call('findProject', { folder: uri })).project ?? uri;
   }
 
   /** Prints the command's one result: as one line of JSON for a script, in words for people. */

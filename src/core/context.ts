@@ -2,16 +2,17 @@ import type { Clock } from '../base/clock.ts';
 import type { BackgroundWork } from './windows/backgroundWork.ts';
 import type { Sleep } from '../base/clock.ts';
 import type { KeyedQueue } from '../base/serialQueue.ts';
-import type { LineageId, ProjectUri, SessionId } from '../protocol/ids.ts';
+import type { LineageId, SessionId } from '../protocol/ids.ts';
 import type { Changes } from './signallingStore.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
+import type { Caller, ProjectFolders } from './ports/projects.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
-import type { ProjectConfig } from '../protocol/schemas/projectConfig.ts';
 import type { TokensTaken } from '../protocol/schemas/session.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { ToolBox } from './ports/tools.ts';
+import type { SessionContextManager } from './projects/sessionContextManager.ts';
 import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Turn } from './turns/turn.ts';
@@ -25,8 +26,10 @@ export interface CoreContext {
   readonly store: Store;
   readonly engines: EngineRegistry;
   readonly files: ContextFileReader;
-  /** What a project's own file says; null where it has none. @throws CwmError when the file is bad. */
-  readonly projectConfig: (project: ProjectUri, signal: AbortSignal) => Promise<ProjectConfig | null>;
+  readonly folders: ProjectFolders;
+  /** Who runs the current operation. */
+  readonly caller: () => Caller;
+  readonly clients: SessionContextManager;
   readonly clock: Clock;
   /** Between two tries of the same request. */
   readonly sleep: Sleep;

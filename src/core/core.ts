@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { BackgroundWork } from './windows/backgroundWork.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
-import type { LineageId, SessionId } from '../protocol/ids.ts';
+import { parseProjectUri, type LineageId, type SessionId } from '../protocol/ids.ts';
 import { systemSleep, type Sleep } from '../base/clock.ts';
 import type { CoreContext } from './context.ts';
 import { bindOperations, type Operations } from './operations.ts';
@@ -9,10 +9,12 @@ import { signallingStore, type Changes } from './signallingStore.ts';
 import type { BlockCache } from './ports/blockCache.ts';
 import type { ContextFileReader } from './ports/contextFiles.ts';
 import type { EngineRegistry } from './ports/engineRegistry.ts';
+import type { ProjectFolders } from './ports/projects.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import { noTools, type ToolBox } from './ports/tools.ts';
+import { SessionContextManager } from './projects/sessionContextManager.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
 import { OutsideTurns } from './sessions/outsideTurns.ts';
 import { createSession } from './sessions/sessions.ts';
@@ -39,7 +41,11 @@ export interface CoreParts {
   /** The embedded engine's blocks. Default: none. */
   readonly blocks?: BlockCache;
   /** Default: no project has a file. */
-  readonly projectConfig?: CoreContext['projectConfig'];
+  readonly folders?: ProjectFolders;
+  /** Who runs the current operation. Default: one client, `core`. */
+  readonly caller?: CoreContext['caller'];
+  /** Whether a client is connected now. Default: none is. */
+  readonly isLive?: (client: string) => boolean;
   /** Default: {@link noTools}. */
   readonly tools?: ToolBox | undefined;
   /** Default: {@link noPeers}. */
@@ -77,6 +83,11 @@ const noBlocks: BlockCache = {
   delete: async () => 0,
 };
 
+const noFolders: ProjectFolders = {
+  config: async () => null,
+  uriOf: async (folder) => parseProjectUri(`file://${folder}`),
+};
+
 function rethrow(error: unknown): never {
   throw error;
 }
@@ -102,11 +113,16 @@ export function makeCore(parts: CoreParts): Core {
     (error) => onFailure(error, "a session's KV could not be brought back"),
     onKvWritten,
   );
+  const clients = new SessionContextManager(clock, parts.isLive ?? (() => false), (error) =>
+    onFailure(error, 'the records of clients could not be swept'),
+  );
   const context: CoreContext = {
     store,
     engines,
     files,
-    projectConfig: parts.projectConfig ?? (async () => null),
+    folders: parts.folders ?? noFolders,
+    caller: parts.caller ?? (() => ({ client: 'core', isAgent: false })),
+    clients,
     clock,
     sleep: parts.sleep ?? systemSleep,
     continueFrom: parts.continueFrom ?? 'ids',
@@ -137,6 +153,7 @@ export function makeCore(parts: CoreParts): Core {
     outside: new OutsideTurns(ownContext),
     recover() {
       autoSync.start();
+      clients.start();
       return recoverInterrupted(context);
     },
     async settled() {
@@ -146,6 +163,7 @@ export function makeCore(parts: CoreParts): Core {
     },
     async close() {
       autoSync.close();
+      clients.stop();
       await checkpoints.close();
       await warmings.settled();
       await collector.close();

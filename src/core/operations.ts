@@ -3,6 +3,9 @@ import type { SessionId } from '../protocol/ids.ts';
 import type { CoreContext } from './context.ts';
 import { silent, type Reporter } from './ports/reporter.ts';
 import { setCurrentSession, currentSession } from './projects/currentSession.ts';
+import { findProject, listClients, setWorkingDirectory, workingDirectory } from './projects/clients.ts';
+import { requireOwnProject } from './projects/strictMode.ts';
+import { noteUse } from './projects/noteUse.ts';
 import { trustProject } from './projects/trustProject.ts';
 import { autoFreezeCheck, autoFreezeConfig, closeProject, openedProject, openProject } from './sessions/openProject.ts';
 import { setExpiry } from './sessions/expiry.ts';
@@ -126,6 +129,10 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   autoFreezeConfig: { run: autoFreezeConfig },
   autoFreezeCheck: { run: autoFreezeCheck },
   trustProject: { run: trustProject },
+  findProject: { run: findProject },
+  setWorkingDirectory: { run: setWorkingDirectory },
+  workingDirectory: { run: workingDirectory },
+  listClients: { run: listClients },
 };
 
 /**
@@ -152,9 +159,12 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
       reporter: Reporter = silent,
     ): Promise<unknown> => {
       let session = sessionNamed(input);
+      const route = name as CoreRouteName;
       try {
+        await requireOwnProject(core, route, input as object);
         const result = await run(core, input as never, signal, reporter);
         session ??= sessionNamed(result);
+        await noteUse(core, route, input as object, result as object);
         return result;
       } finally {
         if (writesKv) onKvWritten(session);

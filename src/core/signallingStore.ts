@@ -80,6 +80,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   },
   projects: {
     currentSession: 'reads',
+    isKnown: 'reads',
     setCurrentSession: (_, project) => [{ type: 'project', project }],
     isTrusted: 'reads',
     setTrusted: (_, project) => [{ type: 'project', project }],

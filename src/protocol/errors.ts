@@ -31,6 +31,12 @@ export const errors = {
     hint: 'The data was written by another version; update the extension, or move the storage directory away.',
   },
   InvalidConfig: { code: 'CWM-1101', status: 400, retryable: false, hint: 'Correct the named setting.' },
+  InvalidDirectory: {
+    code: 'CWM-1102',
+    status: 400,
+    retryable: false,
+    hint: 'Name a folder that exists, by its absolute path.',
+  },
   InvalidState: {
     code: 'CWM-1103',
     status: 400,
@@ -103,6 +109,12 @@ export const errors = {
     status: 409,
     retryable: false,
     hint: 'Switch to another branch first. The branch "main" stays.',
+  },
+  OtherProject: {
+    code: 'CWM-3101',
+    status: 409,
+    retryable: false,
+    hint: "Open that project's folder first, or set strict_mode to false in .cwm/config.json.",
   },
   VersionConflict: {
     code: 'CWM-3103',

@@ -17,7 +17,13 @@ export type ConnectionState =
 
 export type ProjectState =
   | { readonly kind: 'none' }
-  | { readonly kind: 'folder'; readonly uri: ProjectUri; readonly name: string };
+  | {
+      readonly kind: 'folder';
+      readonly uri: ProjectUri;
+      readonly name: string;
+      /** The editor's folder, where its project is that of a folder above it. */
+      readonly opened?: ProjectUri;
+    };
 
 export type CurrentSession =
   | { readonly kind: 'unknown' }

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { projectUri } from '../../src/cli/arguments.ts';
+import { Run } from '../../src/cli/run.ts';
 import { absolutePath } from '../../src/client/absolutePath.ts';
 import { withAbsoluteModel } from '../../src/protocol/engineSpec.ts';
 import { formatFacts, formatTable } from '../../src/cli/terminal/layout.ts';
@@ -70,8 +70,8 @@ describe('cwm in words', () => {
     expect(absoluteEngine('embedded:~/a.gguf')).toBe(`embedded:${join(homedir(), 'a.gguf')}`);
     expect(absoluteEngine('embedded:models/a.gguf')).toBe(`embedded:${resolve('/cwd/models/a.gguf')}`);
     expect(['embedded', 'http://host:1'].map((spec) => absoluteEngine(spec))).toEqual(['embedded', 'http://host:1']);
-    expect(await projectUri('vscode-remote://x/y', '/cwd')).toBe('vscode-remote://x/y');
-    expect(await projectUri('gone', '/cwd')).toBe('file:///cwd/gone');
+    const run = new Run(new FakeTerminal(), { storage: '/nowhere' });
+    expect(await run.project('vscode-remote://x/y')).toBe('vscode-remote://x/y');
   });
 });
 

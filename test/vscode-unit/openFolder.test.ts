@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
+import type { ProjectResolution } from '../../src/protocol/schemas/projectConfig.ts';
 import type { Warming } from '../../src/protocol/schemas/warming.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { FolderOpener } from '../../src/vscode/following/openFolder.ts';
@@ -24,11 +25,14 @@ const warming = (changes: Partial<Warming>): Warming => ({
   ...changes,
 });
 
-function opening() {
+function opening(above?: ProjectResolution) {
   const receipt = aReceipt({ operation: 'thaw', window: 'auto-session-1', verdict: 'proven' });
   const backend = new FakeBackend({
     health: () => healthAnswer,
-    openProject: ({ project }) => ({ project, session: aSession(), warming: warming({}) }),
+    openProject: ({ project }) =>
+      above
+        ? { project: above.project ?? '', resolution: above, session: null, warming: null }
+        : { project, session: aSession(), warming: warming({}) },
     openedProject: ({ project }) => ({ project, session: aSession(), warming: warming({ state: 'done', receipt }) }),
     closeProject: ({ project }) => ({ project, session: 'session-1', receipt: null, why: 'Nothing changed.' }),
   });
@@ -39,9 +43,11 @@ function opening() {
   const connection = new BackendConnection(async () => backend, state, fail);
   const errors: unknown[] = [];
   const log = { error: (...given: unknown[]) => errors.push(given) } as unknown as App['log'];
-  const opener = new FolderOpener({ state, connection, log });
+  const pulls: string[] = [];
+  const puller = { all: async () => void pulls.push('all') };
+  const opener = new FolderOpener({ state, connection, log, puller });
   const asked = () => backend.asked.map(({ route, input }) => [route, input]);
-  return { backend, state, connection, opener, errors, asked, receipt };
+  return { pulls, backend, state, connection, opener, errors, asked, receipt };
 }
 
 describe('S2-16 the folder that the user works in', () => {
@@ -69,6 +75,26 @@ describe('S2-16 the folder that the user works in', () => {
         ['openProject', { project: b.uri, leaving: a.uri }],
       ]),
     );
+  });
+
+  test('is shown as the project of the folder above that has the configuration', async () => {
+    const { state, connection, opener, asked, pulls } = opening({
+      tier: 'config',
+      project: b.uri,
+      name: 'The whole',
+      id: null,
+      configPath: '/b/.cwm/config.json',
+    });
+    state.update({ project: a });
+    await connection.open();
+    const whole = { kind: 'folder', uri: b.uri, name: 'The whole', opened: a.uri };
+    await vi.waitFor(() => expect(state.current.project).toEqual(whole));
+    expect(pulls).toEqual(['all']);
+    await opener.close();
+    expect(asked()).toEqual([
+      ['openProject', { project: a.uri }],
+      ['closeProject', { project: b.uri }],
+    ]);
   });
 
   test('is opened again at a backend that was started since', async () => {

@@ -17,7 +17,7 @@ describe('the VSIX', () => {
   test('holds what runs, what is shown and what is to be read, and nothing else of the repository', async () => {
     const files = await listFiles({ cwd: root, packageManager: PackageManager.None });
     const wanted =
-      /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/[\w-]+\.(js|css|wasm)|dist\/node_modules\/(node-llama-cpp|@node-llama-cpp\/[\w-]+)\/.+|media\/(icon\.png|activity\.svg|walkthrough\/\w+\.svg)|syntaxes\/[\w.-]+\.json|docs\/.+)$/;
+      /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/[\w-]+\.(js|css|wasm)|dist\/node_modules\/(node-llama-cpp|@node-llama-cpp\/[\w-]+)\/.+|media\/(icon\.png|activity\.svg|walkthrough\/\w+\.svg)|syntaxes\/[\w.-]+\.json|schemas\/projectConfig\.json|docs\/.+)$/;
     expect(files.filter((file) => !wanted.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['package.json', 'media/icon.png', 'media/activity.svg']));
     expect(files.filter((file) => file.startsWith('syntaxes/'))).toHaveLength(4);

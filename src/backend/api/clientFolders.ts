@@ -39,6 +39,10 @@ export class ClientFolders implements Disposable {
     return { dispose: () => this.#ended(client) };
   }
 
+  isListening(client: string): boolean {
+    return this.#streams.has(client);
+  }
+
   dispose(): void {
     this.#isEnded = true;
     for (const timer of this.#gone.values()) clearTimeout(timer);

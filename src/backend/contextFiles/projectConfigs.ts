@@ -1,11 +1,13 @@
 import { constants } from 'node:fs';
-import { lstat, open, realpath, stat } from 'node:fs/promises';
+import * as fs from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as z from 'zod/mini';
 import { decodeText } from '../../base/decodeText.ts';
 import { unlessAborted } from '../../base/unlessAborted.ts';
+import type { FoundConfig, ProjectFolders } from '../../core/ports/projects.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import { projectConfigSchema, type ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
 
 /** The only files that are ever read, the first before the second. */
@@ -15,12 +17,7 @@ const mostLevels = 20;
 const mostBytes = 64 * 1024;
 const mostCached = 100;
 /** A folder on a drive that does not answer. */
-const patienceMs = 2_000;
-
-export interface FoundConfig {
-  readonly path: string;
-  readonly config: ProjectConfig;
-}
+const defaultPatienceMs = 2_000;
 
 interface Cached {
   /** Of the file when it was read. */
@@ -28,75 +25,169 @@ interface Cached {
   readonly config: ProjectConfig;
 }
 
+/** The disk, as far as it is asked here. */
+export type ConfigDisk = Pick<typeof import('node:fs/promises'), 'open' | 'realpath' | 'lstat' | 'stat'>;
+
 /**
  * The configuration files of projects, looked for from a folder upwards. Each look asks for every file again, so that a nearer one that was
  * made since is found; what a file says is remembered as long as its stat fields stay.
  */
-export class ProjectConfigs {
+export class ProjectConfigs implements ProjectFolders {
   /** The file that was used last comes last. */
   readonly #cache = new Map<string, Cached>();
+  /** Folders whose drive does not answer. No second request waits for one: it would take another thread. */
+  readonly #stuck = new Set<string>();
+  readonly #disk: ConfigDisk;
+  readonly #patienceMs: number;
+
+  /** @param patienceMs how long a drive may take to answer, in milliseconds. Default: 2,000. */
+  constructor(disk: ConfigDisk = fs, patienceMs: number = defaultPatienceMs) {
+    this.#disk = disk;
+    this.#patienceMs = patienceMs;
+  }
 
   /**
    * The nearest one; null where there is none.
    *
    * @param folder absolute.
-   * @throws CwmError InvalidParameter when the folder is no folder, or a file that exists is bad: no other one is taken in its place.
-   * OperationTimeout when its drive does not answer within two seconds.
+   * @throws CwmError InvalidDirectory when the folder is no folder, InvalidParameter when a file that exists is bad: no other one is taken in its
+   * place. OperationTimeout when its drive does not answer within two seconds.
    */
-  async find(folder: string, signal: AbortSignal): Promise<FoundConfig | null> {
-    const late = AbortSignal.timeout(patienceMs);
-    return unlessAborted(this.#find(folder), AbortSignal.any([signal, late])).catch((error: unknown) => {
-      if (!late.aborted || signal.aborted) throw error;
-      throw new CwmError('OperationTimeout', `The folder ${folder} did not answer within ${patienceMs / 1000} s.`);
-    });
+  find(folder: string, signal: AbortSignal): Promise<FoundConfig | null> {
+    return this.#inTime(folder, signal, async () => this.#find(await this.#realFolder(folder)));
   }
 
-  /** Of a project; null also where its folder is on no disk of this machine, or gone. @throws CwmError as {@link find} for a bad file. */
-  async ofProject(project: string, signal: AbortSignal): Promise<ProjectConfig | null> {
+  async config(project: ProjectUri, signal: AbortSignal): Promise<FoundConfig | null> {
     if (!project.startsWith('file:')) return null;
     try {
-      return (await this.find(fileURLToPath(project), signal))?.config ?? null;
+      return await this.find(fileURLToPath(project), signal);
     } catch (error) {
-      if (isCwmError(error, 'InvalidParameter') && error.context?.['path'] !== undefined) throw error;
-      if (isCwmError(error, 'InvalidParameter') || error instanceof TypeError) return null;
+      if (isCwmError(error, 'InvalidDirectory') || error instanceof TypeError) return null;
       throw error;
     }
   }
 
-  async #find(folder: string): Promise<FoundConfig | null> {
-    const start = await realFolder(folder);
+  uriOf(folder: string, signal: AbortSignal): Promise<ProjectUri> {
+    return this.#inTime(folder, signal, async () => {
+      const path = await this.#realFolder(folder);
+      if (path !== null) return parseProjectUri(pathToFileURL(path).href);
+      throw new CwmError('InvalidDirectory', `${folder} is a link that leads back to itself.`);
+    });
+  }
+
+  async #inTime<T>(folder: string, signal: AbortSignal, look: () => Promise<T>): Promise<T> {
+    const seconds = this.#patienceMs / 1000;
+    const dead = new CwmError('OperationTimeout', `The folder ${folder} did not answer within ${seconds} s.`);
+    if (this.#stuck.has(folder)) throw dead;
+    const late = AbortSignal.timeout(this.#patienceMs);
+    const looking = look();
+    try {
+      return await unlessAborted(looking, AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (!late.aborted || signal.aborted) throw error;
+      this.#stuck.add(folder);
+      const answers = (): boolean => this.#stuck.delete(folder);
+      void looking.then(answers, answers);
+      throw dead;
+    }
+  }
+
+  async #find(start: string | null): Promise<FoundConfig | null> {
     if (start === null) return null;
     const folders = [start];
     for (let at = start; folders.length <= mostLevels && dirname(at) !== at;) folders.push((at = dirname(at)));
     const paths = folders.flatMap((each) => names.map((name) => join(each, name)));
-    const stats = await Promise.all(paths.map((path) => lstat(path, { bigint: true }).catch(() => null)));
-    const nearest = stats.findIndex((stats) => stats !== null);
-    const [path, found] = [paths[nearest], stats[nearest]];
-    if (path === undefined || !found) return null;
-    const stamp = `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
+    const found = await Promise.all(paths.map((path) => this.#stampOf(path)));
+    const nearest = found.findIndex((stamp) => stamp !== null);
+    const [path, stamp] = [paths[nearest], found[nearest]];
+    if (path === undefined || !stamp) return null;
     const cached = this.#cache.get(path);
     this.#cache.delete(path);
-    const config = cached?.stamp === stamp ? cached.config : await readConfig(path);
+    const config = cached?.stamp === stamp ? cached.config : await this.#read(path);
     this.#cache.set(path, { stamp, config });
     for (const oldest of this.#cache.keys()) {
       if (this.#cache.size <= mostCached) break;
       this.#cache.delete(oldest);
     }
-    return { path, config };
+    const root = parseProjectUri(pathToFileURL(dirname(dirname(path))).href);
+    return { path, root, config };
+  }
+
+  /** Null where there is none, also in a folder that cannot be searched. @throws CwmError InvalidParameter where its own folder cannot be. */
+  async #stampOf(path: string): Promise<string | null> {
+    try {
+      const { ino, size, mtimeNs, ctimeNs } = await this.#disk.lstat(path, { bigint: true });
+      return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+      const hasFolder = await this.#disk.lstat(dirname(path)).then(
+        () => true,
+        () => false,
+      );
+      // It is the nearest one as far as anybody can see, so no other one is taken. The reading says what is wrong.
+      return hasFolder ? 'unreadable' : null;
+    }
+  }
+
+  async #read(path: string): Promise<ProjectConfig> {
+    const bytes = await this.#readPlainFile(path).catch((error: unknown) => {
+      if (!(error instanceof ChangedWhileRead)) throw error;
+      return this.#readPlainFile(path).catch((again: unknown) => {
+        throw again instanceof ChangedWhileRead ? bad(path, 'it changes while it is read') : again;
+      });
+    });
+    return parseConfig(path, bytes);
+  }
+
+  /** Null for links in a circle. */
+  async #realFolder(folder: string): Promise<string | null> {
+    if (!isAbsolute(folder)) {
+      throw new CwmError('InvalidDirectory', `${JSON.stringify(folder)} is not an absolute path.`);
+    }
+    let why = 'it is no folder';
+    try {
+      const path = await this.#disk.realpath(folder);
+      if ((await this.#disk.stat(path)).isDirectory()) return path;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ELOOP') return null;
+      why = code === 'ENOENT' ? 'it does not exist' : `it cannot be read (${code})`;
+    }
+    throw new CwmError('InvalidDirectory', `${folder} cannot be used: ${why}.`);
+  }
+
+  /** A link may lead to any file of the user, so none is followed: neither the file nor its folder. */
+  async #readPlainFile(path: string): Promise<Uint8Array> {
+    const isLink = (at: string): Promise<boolean> =>
+      this.#disk.lstat(at).then(
+        (stats) => stats.isSymbolicLink(),
+        () => false,
+      );
+    if (await isLink(dirname(path))) throw bad(path, 'its folder is a link');
+    // Windows has no O_NOFOLLOW.
+    if (await isLink(path)) throw bad(path, 'it is a link');
+    const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+    const file = await this.#disk.open(path, flags).catch((error: NodeJS.ErrnoException) => {
+      throw bad(path, error.code === 'ELOOP' ? 'it is a link' : `it cannot be read (${error.code ?? error.message})`);
+    });
+    try {
+      const before = await file.stat({ bigint: true });
+      if (!before.isFile()) throw bad(path, 'it is no file');
+      if (before.size > mostBytes) throw bad(path, `it is larger than ${mostBytes / 1024} KiB`);
+      const bytes = Buffer.alloc(mostBytes + 1);
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+      const after = await file.stat({ bigint: true });
+      const isSame = after.mtimeNs === before.mtimeNs && after.size === before.size;
+      if (!isSame || BigInt(bytesRead) !== before.size) throw new ChangedWhileRead();
+      return bytes.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
   }
 }
 
-/** Null for links in a circle. */
-async function realFolder(folder: string): Promise<string | null> {
-  if (!isAbsolute(folder)) throw new CwmError('InvalidParameter', `${JSON.stringify(folder)} is not an absolute path.`);
-  try {
-    const path = await realpath(folder);
-    if ((await stat(path)).isDirectory()) return path;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ELOOP') return null;
-  }
-  throw new CwmError('InvalidParameter', `${folder} is not a folder that can be read.`);
-}
+class ChangedWhileRead extends Error {}
 
 const bad = (path: string, why: string): CwmError =>
   new CwmError('InvalidParameter', `${path} is not used: ${why}.`, {
@@ -104,9 +195,9 @@ const bad = (path: string, why: string): CwmError =>
     context: { path },
   });
 
-async function readConfig(path: string): Promise<ProjectConfig> {
-  const decoded = decodeText(await readPlainFile(path));
-  if ('why' in decoded) throw bad(path, decoded.why);
+function parseConfig(path: string, bytes: Uint8Array): ProjectConfig {
+  const decoded = decodeText(bytes);
+  if ('why' in decoded) throw bad(path, `it is ${decoded.why}`);
   let value: unknown;
   try {
     value = JSON.parse(decoded.text);
@@ -118,27 +209,4 @@ async function readConfig(path: string): Promise<ProjectConfig> {
   const [issue] = parsed.error.issues;
   const where = issue?.path.join('.') || 'the whole';
   throw bad(path, `"${where}" is missing or wrong (${issue?.message ?? 'unknown'})`);
-}
-
-/** A link may lead to any file of the user, so none is followed: neither the file nor its folder. */
-async function readPlainFile(path: string): Promise<Uint8Array> {
-  if ((await lstat(dirname(path))).isSymbolicLink()) throw bad(path, 'its folder is a link');
-  // Windows has no O_NOFOLLOW.
-  if ((await lstat(path).catch(() => null))?.isSymbolicLink()) throw bad(path, 'it is a link');
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    (error: NodeJS.ErrnoException) => {
-      throw bad(path, error.code === 'ELOOP' ? 'it is a link' : `it cannot be read (${error.code ?? error.message})`);
-    },
-  );
-  try {
-    const before = await file.stat({ bigint: true });
-    if (!before.isFile()) throw bad(path, 'it is no file');
-    if (before.size > mostBytes) throw bad(path, `it is larger than ${mostBytes / 1024} KiB`);
-    const bytes = await file.readFile();
-    const after = await file.stat({ bigint: true });
-    if (after.mtimeNs !== before.mtimeNs || after.size !== before.size) throw bad(path, 'it changed while it was read');
-    return bytes;
-  } finally {
-    await file.close();
-  }
 }

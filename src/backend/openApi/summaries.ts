@@ -89,5 +89,9 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   closeProject: 'Leave a project: its current session gets a checkpoint if it has gone on',
   autoFreezeConfig: 'The policy of checkpoints that nobody asks for, after the changes that are given',
   autoFreezeCheck: "Whether a session's size triggers a checkpoint now",
+  findProject: 'Which project a folder belongs to, and how that was found',
+  setWorkingDirectory: 'Say where the caller works; the answer says which project that is',
+  workingDirectory: 'Where the caller works, and what it has open there',
+  listClients: 'Where every client works',
   trustProject: 'Say whether the MCP servers that a folder names may be started',
 };

@@ -1,8 +1,39 @@
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
+
+/** A project's own file. */
+export interface FoundConfig {
+  /** Absolute. */
+  readonly path: string;
+  /** The folder that has the file: its real path. */
+  readonly root: ProjectUri;
+  readonly config: ProjectConfig;
+}
+
+/** Looks into the folders of projects. */
+export interface ProjectFolders {
+  /**
+   * The nearest file of a project, upwards; null where it has none, and where its folder is on no disk of this machine, or gone.
+   *
+   * @throws CwmError InvalidParameter when a file that exists is bad, OperationTimeout.
+   */
+  config(project: ProjectUri, signal: AbortSignal): Promise<FoundConfig | null>;
+  /** Of the folder's real path. @throws CwmError InvalidDirectory (relative, absent, or no folder), OperationTimeout. */
+  uriOf(folder: string, signal: AbortSignal): Promise<ProjectUri>;
+}
+
+/** Who runs the current operation. */
+export interface Caller {
+  readonly client: string;
+  /** A program that acts without a person, or one over TCP. */
+  readonly isAgent: boolean;
+}
 
 export interface ProjectStore {
   /** The current session of this project, or null. */
   currentSession(project: ProjectUri): Promise<SessionId | null>;
+  /** Whether anything was ever stored of it. */
+  isKnown(project: ProjectUri): Promise<boolean>;
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void>;
   /** Whether the user trusts what the project's files say. Default: no. */
   isTrusted(project: ProjectUri): Promise<boolean>;

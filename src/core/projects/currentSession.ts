@@ -1,6 +1,6 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { toCwmError } from '../../protocol/errors.ts';
-import { parseProjectUri, parseSessionId } from '../../protocol/ids.ts';
+import { parseProjectUri, parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSession } from '../session.ts';
@@ -22,6 +22,12 @@ export async function makeCurrent(
     return [`Could not save this as the folder's current session: ${toCwmError(error).message}`];
   }
 }
+
+/** Null without a project, without a session of it, or when that was deleted. */
+export const currentSessionOf = async (
+  { store }: Pick<CoreContext, 'store'>,
+  project: ProjectUri | null,
+): Promise<SessionId | null> => (project === null ? null : store.projects.currentSession(project));
 
 /** The current session of a project; null when there is none, or when it was deleted. */
 export async function currentSession(

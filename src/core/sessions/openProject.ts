@@ -1,49 +1,73 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type ProjectUri } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
+import { enter } from '../projects/clients.ts';
+import { resolveProject } from '../projects/resolveProject.ts';
 import { notBegun } from '../windows/warmings.ts';
 import { requireSession } from '../session.ts';
 
-const dryRun = "The project's .cwm/config.json has dry_run: its KV would be brought back, and nothing was changed.";
 const notSwitched = "The project's .cwm/config.json switches auto_switch off.";
+
+const wouldSave = "The project's .cwm/config.json has dry_run, so no checkpoint was made.";
+
+/** What opening the folder would do, where its configuration has `dry_run`. */
+const wouldDo = (session: Session | null): string =>
+  "The project's .cwm/config.json has dry_run, so nothing was changed. " +
+  (session
+    ? `The KV of ${JSON.stringify(session.title)} would be brought back.`
+    : 'There is no session to bring back.');
 
 /**
  * Opens a folder: brings its current session's KV back in the background where that is worth it, and before that saves what the client leaves.
- * It answers at once; {@link openedProject} says what came of it. A frozen session continues, as itself.
+ * It answers at once; {@link openedProject} says what came of it. A frozen session continues, as itself. The caller works in the folder from then on.
  *
- * @throws CwmError InvalidParameter (no project's URI, or its `.cwm/config.json` is bad), and those of the store.
+ * @throws CwmError InvalidParameter (no project's URI, or its `.cwm/config.json` is bad), OperationTimeout, and those of the store.
  */
 export async function openProject(
   core: CoreContext,
   input: RouteInput<'openProject'>,
   signal: AbortSignal,
 ): Promise<RouteOutput<'openProject'>> {
-  const project = parseProjectUri(input.project);
-  const config = await core.projectConfig(project, signal);
-  if (config?.dry_run) return { project, session: await sessionOf(core, project), warming: notBegun(dryRun) };
-  const leaving = input.leaving === undefined ? null : parseProjectUri(input.leaving);
-  if (leaving !== null && leaving !== project) await leaveWarming(core, leaving);
+  const folder = parseProjectUri(input.project);
+  const resolved = await resolveProject(core, folder, false, signal);
+  const { project, config, resolution } = resolved;
+  enter(core, folder, resolved);
   const session = await sessionOf(core, project);
+  const opened = { project, resolution, session };
+  if (config?.dry_run) return { ...opened, warming: notBegun(wouldDo(session)) };
+  const leaving = input.leaving === undefined ? null : await resolveLeft(core, input.leaving, signal);
+  if (leaving !== null && leaving !== project) await leaveWarming(core, leaving);
   if (!session) {
     if (leaving !== null) await core.checkpoints.leave(null, leaving);
-    return { project, session, warming: null };
+    return { ...opened, warming: null };
   }
   if (config && !config.auto_switch && !input.insist) {
     if (leaving !== null) await core.checkpoints.leave(null, leaving);
-    return { project, session, warming: notBegun(notSwitched) };
+    return { ...opened, warming: notBegun(notSwitched) };
   }
   const warming = await core.warmings.open(session, { project, leaving, insist: input.insist ?? false });
-  return { project, session, warming };
+  return { ...opened, warming };
+}
+
+/** A folder that is left is left, however bad its configuration has become. */
+async function resolveLeft(core: CoreContext, given: string, signal: AbortSignal): Promise<ProjectUri> {
+  const folder = parseProjectUri(given);
+  const found = await core.folders.config(folder, signal).catch((error: unknown) => {
+    if (isCwmError(error, 'InvalidParameter', 'OperationTimeout')) return null;
+    throw error;
+  });
+  return found?.root ?? folder;
 }
 
 /** What came of the last opening. */
 export async function openedProject(
   core: CoreContext,
   input: RouteInput<'openedProject'>,
+  signal: AbortSignal,
 ): Promise<RouteOutput<'openedProject'>> {
-  const project = parseProjectUri(input.project);
+  const project = await resolveLeft(core, input.project, signal);
   const session = await sessionOf(core, project);
   return { project, session, warming: session && core.warmings.of(session.id) };
 }
@@ -52,9 +76,13 @@ export async function openedProject(
 export async function closeProject(
   core: CoreContext,
   input: RouteInput<'closeProject'>,
+  signal: AbortSignal,
 ): Promise<RouteOutput<'closeProject'>> {
-  const project = parseProjectUri(input.project);
+  const folder = parseProjectUri(input.project);
+  const project = await resolveLeft(core, folder, signal);
   const session = await sessionOf(core, project);
+  if ((await core.folders.config(folder, signal).catch(() => null))?.config.dry_run)
+    return { project, session: session && session.id, receipt: null, why: wouldSave };
   if (!session) return { project, session: null, receipt: null, why: 'The folder has no current session.' };
   await core.warmings.leave(session.id);
   return { project, session: session.id, ...(await core.checkpoints.keepOfLeft(session.id)) };

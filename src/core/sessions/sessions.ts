@@ -15,30 +15,37 @@ import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
 import { parsePage } from '../../protocol/paging.ts';
 import { makeCurrent } from '../projects/currentSession.ts';
+import { projectDefaults, type ProjectDefaults } from '../projects/projectDefaults.ts';
 import { requireSession } from '../session.ts';
 import { settingsOfNew } from '../turns/settings.ts';
 import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
 /**
- * Starts empty and open, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine), SessionExists (id
+ * Starts empty and open, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine, or a bad configuration of the project), SessionExists (id
  * taken), Exhausted.
  */
 export async function createSession(
   core: CoreContext,
   input: RouteInput<'createSession'>,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<RouteOutput<'createSession'>> {
+  const defaults = await projectDefaults(core, input.project ? parseProjectUri(input.project) : null, signal);
   return core.space.sessions.take(async (limitNotes) => {
-    const session = await createSessionNow(core, input);
-    const notes = [...limitNotes, ...(await makeCurrent(core, session))];
+    const session = await createSessionNow(core, input, defaults);
+    const notes = [...limitNotes, ...defaults.notes, ...(await makeCurrent(core, session))];
     return notes.length === 0 ? session : { ...session, notes };
   });
 }
 
-async function createSessionNow(core: CoreContext, input: RouteInput<'createSession'>): Promise<Session> {
+async function createSessionNow(
+  core: CoreContext,
+  input: RouteInput<'createSession'>,
+  defaults: ProjectDefaults,
+): Promise<Session> {
   const id = parseSessionId(input.id ?? randomId());
   const title = parseDescription(input.title ?? '') || id;
-  const engine = input.engine ?? core.engines.defaultSpec;
+  const engine = input.engine ?? defaults.engine ?? core.engines.defaultSpec;
   core.engines.get(engine);
   const lineage = newLineage();
   const project = input.project ? parseProjectUri(input.project) : null;
@@ -49,7 +56,7 @@ async function createSessionNow(core: CoreContext, input: RouteInput<'createSess
     title,
     ...(input.description !== undefined && { description: parseDescription(input.description) }),
     ...(input.tags && { tags: parseTags(input.tags) }),
-    settings: await settingsOfNew(core, input),
+    settings: await settingsOfNew(core, input, defaults),
     project,
     engine,
     lineage: lineage.id,

@@ -20,12 +20,18 @@ import { defaultPromptId, takePrompt } from './prompts.ts';
 
 type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools'>;
 
-/** Settings of a new session. @throws CwmError InvalidParameter, PromptNotFound. */
-export async function settingsOfNew(core: CoreContext, given: Given): Promise<SessionSettings> {
-  const systemPrompt = await takePrompt(core, given.systemPrompt ?? defaultPromptId);
-  const { mode, role, tools } = given;
+/** Settings of a new session. @param ofProject where nothing is given. @throws CwmError InvalidParameter, PromptNotFound. */
+export async function settingsOfNew(
+  core: CoreContext,
+  given: Given,
+  ofProject: Pick<SessionSettings, 'systemPrompt' | 'tools'> = {},
+): Promise<SessionSettings> {
+  const isGiven = given.systemPrompt !== undefined || ofProject.systemPrompt !== undefined;
+  const named = given.systemPrompt ?? defaultPromptId;
+  const systemPrompt = (given.systemPrompt === undefined && ofProject.systemPrompt) || (await takePrompt(core, named));
+  const { mode, role, tools = ofProject.tools } = given;
   return {
-    ...((given.systemPrompt !== undefined || systemPrompt.text !== '') && { systemPrompt }),
+    ...((isGiven || systemPrompt.text !== '') && { systemPrompt }),
     ...(given.sampling && { sampling: changedSampling({}, given.sampling) }),
     ...(mode && { mode }),
     ...(role && { role }),

@@ -4,6 +4,7 @@ import { checkpointReasons } from '../schemas/checkpoint.ts';
 import { sessionSchema } from '../schemas/session.ts';
 import { receiptSchema } from '../schemas/receipt.ts';
 import { warmingSchema } from '../schemas/warming.ts';
+import { projectResolutionSchema } from '../schemas/projectConfig.ts';
 import { flag, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
@@ -21,11 +22,27 @@ export const projectRoutes = {
   autoFreezeCheck: { kind: 'read', method: 'GET', path: '/api/checkpoints/:session' },
   /** Whether the MCP servers that the folder's `.vscode/mcp.json` names may be started. */
   trustProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/trust' },
+  /** Which project a folder belongs to, and how that was found. */
+  findProject: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects/find' },
+  /** Where the caller works from now on, and which project that is. It changes memory only. */
+  setWorkingDirectory: {
+    kind: 'change',
+    clients: 'socket',
+    allowedReadOnly: true,
+    method: 'POST',
+    path: '/api/clients/directory',
+  },
+  /** Where the caller works; null before it said so. */
+  workingDirectory: { kind: 'read', method: 'GET', path: '/api/clients/directory' },
+  /** Where every client works. */
+  listClients: { kind: 'read', clients: 'own', method: 'GET', path: '/api/clients' },
 } as const satisfies Record<string, Route>;
 
 const opened = () =>
   z.object({
     project: z.string(),
+    /** How the project was found. An older backend leaves it out. */
+    resolution: z.optional(projectResolutionSchema),
     session: z.nullable(sessionSchema),
     /** Null without a session. */
     warming: z.nullable(warmingSchema),
@@ -41,6 +58,26 @@ const policy = () => ({
   /** 0 is never. */
   idleMinutes: z.number(),
 });
+
+const agent = () => z.optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/)));
+
+const place = () =>
+  z.object({
+    client: z.string(),
+    /** As it was given. */
+    workingDirectory: z.string(),
+    configFound: z.boolean(),
+    configPath: z.nullable(z.string()),
+    resolution: projectResolutionSchema,
+    /** The one that the client used last; before it used any, the current one of the project. */
+    currentSession: z.nullable(z.string()),
+    /** The window that it was opened from or saved as, last. */
+    currentWindow: z.nullable(z.string()),
+    /** In the order of their opening. */
+    openSessions: z.array(z.object({ session: z.string(), lastAccess: z.string() })),
+    setAt: z.string(),
+    lastUsed: z.string(),
+  });
 
 export const projectShapes = () =>
   ({
@@ -86,6 +123,24 @@ export const projectShapes = () =>
       input: z.object({ project: text, session: z.nullable(text) }),
       output: z.object({ session: z.nullable(sessionSchema) }),
     },
+    findProject: {
+      /** `folder`: absolute path, or URI. */
+      input: z.object({ folder: text }),
+      output: z.extend(projectResolutionSchema, { trusted: z.boolean() }),
+    },
+    setWorkingDirectory: {
+      input: z.object({
+        /** Absolute path, or URI, of a folder. */
+        directory: text,
+        /** Which of the caller's agents works there, where it has several. */
+        agent: agent(),
+        /** The project by its URI, whatever the folder says. */
+        project: z.optional(text),
+      }),
+      output: z.extend(place(), { autoSwitch: z.boolean(), strictMode: z.boolean(), dryRun: z.boolean() }),
+    },
+    workingDirectory: { input: z.object({ agent: agent() }), output: z.object({ context: z.nullable(place()) }) },
+    listClients: { input: z.object({}), output: z.object({ items: z.array(place()) }) },
     trustProject: {
       input: z.object({ project: text, trusted: z.boolean() }),
       output: z.object({ project: text, trusted: z.boolean() }),

@@ -68,6 +68,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   },
   projects: {
     currentSession: 'read',
+    isKnown: 'read',
     setCurrentSession: 'write',
     isTrusted: 'read',
     setTrusted: 'write',

@@ -31,6 +31,10 @@ export class ProjectFiles implements ProjectStore {
     return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
   }
 
+  async isKnown(project: ProjectUri): Promise<boolean> {
+    return (await this.#record(project)) !== null;
+  }
+
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void> {
     return this.#change(project, { activeSession: id === null ? null : parseSessionId(id) });
   }

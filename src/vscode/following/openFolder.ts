@@ -1,20 +1,24 @@
 import { inBackground } from '../../base/inBackground.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
-import type { ProjectUri } from '../../protocol/ids.ts';
+import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import type { App } from '../app.ts';
+
+interface FolderApp extends Pick<App, 'state' | 'connection' | 'log'> {
+  readonly puller: Pick<App['puller'], 'all'>;
+}
 
 /**
  * Tells the backend which folder the user works in, so that its conversation is warm before anybody asks for it, and puts the receipt of that
  * into the state.
  */
 export class FolderOpener implements Disposable {
-  readonly #app: Pick<App, 'state' | 'connection' | 'log'>;
+  readonly #app: FolderApp;
   readonly #subscriptions = new DisposableStore();
   /** By the backend that is connected. */
   #opened: ProjectUri | null = null;
 
-  constructor(app: Pick<App, 'state' | 'connection' | 'log'>) {
+  constructor(app: FolderApp) {
     this.#app = app;
     this.#subscriptions.add(app.state.render(['project', 'connection'], () => this.#follow()));
     this.#subscriptions.add(
@@ -46,8 +50,21 @@ export class FolderOpener implements Disposable {
       const leaving = this.#opened;
       this.#opened = project.uri;
       const input = { project: project.uri, ...(leaving !== null && { leaving }) };
-      inBackground(this.#app.log, 'Opening the folder', this.#app.connection.call('openProject', input));
+      inBackground(this.#app.log, 'Opening the folder', this.#open(input));
     }
+  }
+
+  /** The project may be that of a folder above, which has the configuration. */
+  async #open(input: { readonly project: ProjectUri; readonly leaving?: ProjectUri }): Promise<void> {
+    const answer = await this.#app.connection.call('openProject', input);
+    const { project } = this.#app.state.current;
+    const uri = parseProjectUri(answer.project);
+    if (project.kind !== 'folder' || project.uri !== input.project || uri === project.uri) return;
+    this.#opened = uri;
+    const name = answer.resolution?.name ?? project.name;
+    const of = { ...project, uri, name, opened: input.project };
+    this.#app.state.update({ project: of, currentSession: { kind: 'unknown' } });
+    await this.#app.puller.all();
   }
 
   async #fetch(project: ProjectUri): Promise<void> {

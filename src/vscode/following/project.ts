@@ -46,7 +46,7 @@ export class ProjectTracker implements Disposable {
       if (project.kind === 'none') return;
       this.#state.update({ project: { kind: 'none' }, currentSession: { kind: 'none' } });
     } else {
-      if (project.kind === 'folder' && project.uri === uri) return;
+      if (project.kind === 'folder' && (project.opened ?? project.uri) === uri) return;
       this.#state.update({ project: { kind: 'folder', uri, name: folder.name }, currentSession: { kind: 'unknown' } });
     }
     void this.#puller.all();

@@ -27,6 +27,8 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   UnsupportedSchema: ['openSettings', 'showLog'],
   InvalidState: [],
   InvalidConfig: ['openSettings'],
+  InvalidDirectory: [],
+  OtherProject: ['switchSession'],
   NotAModel: ['openSettings', 'doctor'],
   SessionNotFound: ['switchSession'],
   WindowNotFound: ['listWindows'],

@@ -51,7 +51,10 @@ describe('dispatch', () => {
     const dispatch = dispatching({ readOnlyWhy: () => new CwmError('UnsupportedSchema', 'A later version wrote it.') });
     const through = await answered(dispatch, 'cli.1', 'UnsupportedSchema');
     expect(through).toEqual(
-      namesWhere((name) => routes[name].kind === 'read' || ['verify', 'shutdown', 'retire'].includes(name)),
+      namesWhere(
+        (name) =>
+          routes[name].kind === 'read' || ['setWorkingDirectory', 'verify', 'shutdown', 'retire'].includes(name),
+      ),
     );
   });
 
@@ -82,6 +85,8 @@ describe('dispatch', () => {
         'emptyTrash',
         'discover',
         'listFiles',
+        'listClients',
+        'findProject',
         'openProject',
         'projectConfig',
         'useEngine',

@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as fs from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { ProjectConfigs } from '../../../src/backend/contextFiles/projectConfigs.ts';
+import { ProjectConfigs, type ConfigDisk } from '../../../src/backend/contextFiles/projectConfigs.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
@@ -58,7 +59,7 @@ describe('S2-08 the configuration of a project', () => {
     const root = makeDirectory();
     writeFileSync(join(root, 'file'), '');
     for (const folder of ['relative', join(root, 'absent'), join(root, 'file')])
-      await expect(new ProjectConfigs().find(folder, never)).rejects.toMatchObject({ name: 'InvalidParameter' });
+      await expect(new ProjectConfigs().find(folder, never)).rejects.toMatchObject({ name: 'InvalidDirectory' });
   });
 });
 
@@ -83,6 +84,7 @@ describe('S2-10 what is remembered', () => {
 describe('S2-09 S2-11 a file that exists and is bad', () => {
   it.each<[string, string | Uint8Array, RegExp]>([
     ['is no JSON', '{', /not JSON/],
+    ['names folders of this machine for its server', config('x', { engine: 'http://a#slots=/etc' }), /"engine"/],
     ['is empty', '', /not JSON/],
     ['is in UTF-16 without a mark', Buffer.from(config('x'), 'utf16le'), /UTF-16/],
     ['is not UTF-8', Uint8Array.of(0x22, 0xff, 0x22), /not UTF-8/],
@@ -103,6 +105,115 @@ describe('S2-09 S2-11 a file that exists and is bad', () => {
     const found = new ProjectConfigs().find(below(root, 1), never);
     await expect(found).rejects.toMatchObject({ name: 'InvalidParameter', context: { path } });
     await expect(found).rejects.toThrow(message);
+  });
+
+  it('is read in UTF-8 with a mark, and in UTF-16 with one', async () => {
+    const root = makeDirectory();
+    for (const [name, text] of [
+      ['eight', Buffer.from('\uFEFF' + config('eight'))],
+      ['sixteen', Buffer.from('\uFEFF' + config('sixteen'), 'utf16le')],
+    ] as const) {
+      put(root, text);
+      expect(await nameOf(new ProjectConfigs(), root)).toBe(name);
+    }
+  });
+
+  onPosix('is in a circle of links: it says so, and no other project is taken', async () => {
+    const root = makeDirectory();
+    put(root, config('another'));
+    const folder = below(root, 1);
+    symlinkSync('.cwm', join(folder, '.cwm'));
+    await expect(new ProjectConfigs().find(folder, never)).rejects.toThrow(/its folder is a link/);
+  });
+
+  it('cannot be read: it says so', async () => {
+    const root = makeDirectory();
+    put(root, config('x'));
+    const open: ConfigDisk['open'] = () => Promise.reject(Object.assign(new Error('no'), { code: 'EACCES' }));
+    const found = new ProjectConfigs({ ...fs, open }).find(root, never);
+    await expect(found).rejects.toThrow(/it cannot be read \(EACCES\)/);
+  });
+
+  it('lies in a folder that cannot be searched: it says so; a project above such a folder is found', async () => {
+    const root = makeDirectory();
+    const near = below(root, 1);
+    put(root, config('far'));
+    put(near, config('near'));
+    const closed = (path: string): ConfigDisk['lstat'] =>
+      (async (at: string, options: never) => {
+        if (at.startsWith(path) && at !== path) throw Object.assign(new Error('no'), { code: 'EACCES' });
+        return fs.lstat(at, options);
+      }) as ConfigDisk['lstat'];
+    const open: ConfigDisk['open'] = () => Promise.reject(Object.assign(new Error('no'), { code: 'EACCES' }));
+    const whole = new ProjectConfigs({ ...fs, lstat: closed(join(near, '.cwm')), open });
+    await expect(whole.find(near, never)).rejects.toThrow(/near|cannot be read/);
+    expect(await nameOf(new ProjectConfigs({ ...fs, lstat: closed(near) }), near)).toBe('far');
+  });
+
+  it.each([
+    ['once: it is read again', 1, 'second'],
+    ['each time: it says so', 9, null],
+  ])('changes while it is read, %s', async (_, times, name) => {
+    const root = makeDirectory();
+    const path = put(root, config('first'));
+    let left: number = times;
+    const open: ConfigDisk['open'] = async (at, flags) => {
+      const file = await fs.open(at, flags);
+      const read = file.read.bind(file) as (...given: unknown[]) => unknown;
+      const changing = async (...given: unknown[]) => {
+        const result = await read(...given);
+        if (left-- > 0) writeFileSync(path, config('second', { description: 'x'.repeat(left + 1) }));
+        return result;
+      };
+      return Object.assign(file, { read: changing });
+    };
+    const found = nameOf(new ProjectConfigs({ ...fs, open }), root);
+    if (name === null) await expect(found).rejects.toThrow(/changes while it is read/);
+    else expect(await found).toBe(name);
+  });
+
+  it('N11 is remembered, a hundred of them: the one that was used longest ago is read again', async () => {
+    const root = makeDirectory();
+    let reads = 0;
+    const open: ConfigDisk['open'] = (at, flags) => {
+      reads++;
+      return fs.open(at, flags);
+    };
+    const configs = new ProjectConfigs({ ...fs, open });
+    const folders = Array.from({ length: 101 }, (_, index) => {
+      const folder = join(root, `p${index}`);
+      put(folder, config(`p${index}`));
+      return folder;
+    });
+    for (const folder of folders.slice(0, 100)) await configs.find(folder, never);
+    for (const folder of folders.slice(0, 100)) await configs.find(folder, never);
+    expect(reads).toBe(100);
+    await configs.find(folders[100] ?? '', never);
+    await configs.find(folders[1] ?? '', never);
+    expect(reads).toBe(101);
+    await configs.find(folders[0] ?? '', never);
+    expect(reads).toBe(102);
+  });
+
+  it('lies on a drive that does not answer: it ends, and no second request waits for it until it answers', async () => {
+    const root = makeDirectory();
+    const path = put(root, config('x'));
+    const { promise: answer, resolve: wake } = Promise.withResolvers<void>();
+    let asked = 0;
+    const realpath = (async (at: string) => {
+      asked++;
+      await answer;
+      return fs.realpath(at);
+    }) as ConfigDisk['realpath'];
+    const configs = new ProjectConfigs({ ...fs, realpath }, 1);
+    for (let tries = 0; tries < 3; tries++)
+      await expect(configs.find(root, never)).rejects.toMatchObject({ name: 'OperationTimeout' });
+    expect(asked).toBe(1);
+    wake();
+    await new Promise(setImmediate);
+    await expect
+      .poll(() => configs.find(root, never).catch(() => null))
+      .toMatchObject({ path: await fs.realpath(path) });
   });
 
   onPosix('S2-15 is a link, or lies behind one: nothing is read', async () => {

@@ -4,6 +4,7 @@ import { collect } from '../../../src/core/space/collect.ts';
 import { defaultLimits } from '../../../src/core/space/limits.ts';
 import { makeSpace } from '../../../src/core/space/space.ts';
 import type { CheckpointPolicy } from '../../../src/core/windows/checkpointPolicy.ts';
+import { fakeFolders } from '../fakeFolders.ts';
 import { coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
 import { sessionId, windowName } from '../../store/builders.ts';
 
@@ -418,14 +419,7 @@ describe('opening a folder', () => {
     const fixture = await coreFixture({}, undefined, (own) => ({
       ...own,
       checkpoints: { enabled: true },
-      projectConfig: async () => ({
-        version: '1.0',
-        project: { name: 'a' },
-        auto_switch: true,
-        strict_mode: false,
-        dry_run: false,
-        ...says,
-      }),
+      folders: fakeFolders(() => says),
     }));
     const { cwm, engine } = fixture;
     await talkedIn(fixture, 's', 'file:///a');
@@ -446,7 +440,7 @@ describe('opening a folder', () => {
 
   it('says why nothing is brought back', async () => {
     const { cwm } = await keeping();
-    expect(await cwm.openProject({ project: 'file:///a' })).toEqual({
+    expect(await cwm.openProject({ project: 'file:///a' })).toMatchObject({
       project: 'file:///a',
       session: null,
       warming: null,

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { CwmError } from '../../../protocol/errors.ts';
 import { plural } from '../../../words/amounts.ts';
 import { waitingQuestions, type WaitingQuestion } from '../../../words/session.ts';
-import { projectUri, wholeNumber } from '../../arguments.ts';
+import { wholeNumber } from '../../arguments.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions } from '../../run.ts';
 import { streamAnswer } from './answer.ts';
@@ -77,7 +77,7 @@ export function registerTrust(program: Command, perform: Perform): void {
     .option('--revoke', 'trust it no more')
     .action((folder: string | undefined, { revoke, ...common }: { revoke?: boolean }) =>
       perform(common, async (run) => {
-        const project = await projectUri(folder ?? '.', run.terminal.cwd);
+        const project = await run.project(folder ?? '.');
         run.print(await run.call('trustProject', { project, trusted: !revoke }), ({ trusted }) =>
           trusted ? `Trusted: ${project}` : `Not trusted any more: ${project}`,
         );

@@ -4,7 +4,6 @@ import { readableLine } from '../../../base/readableText.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { warmingSentences } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
-import { projectUri } from '../../arguments.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 
 /** Between two looks at a loading that runs, in milliseconds. */
@@ -19,11 +18,10 @@ export function registerOpen(program: Command, perform: Perform): void {
     .option('--no-wait', 'do not wait until it is back')
     .action((folder: string | undefined, { leaving, insist, wait, ...common }: OpenOptions) =>
       perform(common, async (run) => {
-        const { cwd } = run.terminal;
-        const project = await projectUri(folder ?? '.', cwd);
+        const project = await run.project(folder ?? '.');
         const opened = await run.call('openProject', {
           project,
-          ...(leaving !== undefined && { leaving: await projectUri(leaving, cwd) }),
+          ...(leaving !== undefined && { leaving: await run.project(leaving) }),
           ...(insist && { insist }),
         });
         run.print(wait ? await whenBack(run, opened) : opened, openedText);

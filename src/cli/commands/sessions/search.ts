@@ -3,7 +3,7 @@ import { formatCount } from '../../../base/format.ts';
 import { formatStamp, plural } from '../../../words/amounts.ts';
 import { foundWhere, markedExcerpt } from '../../../words/search.ts';
 import type { Perform } from '../../action.ts';
-import { projectUri, wholeNumber } from '../../arguments.ts';
+import { wholeNumber } from '../../arguments.ts';
 import { withCommonOptions } from '../../run.ts';
 
 interface SearchOptions {
@@ -30,7 +30,7 @@ export function registerSearch(program: Command, perform: Perform): void {
         const text = words.map((word) => (/\s/.test(word) ? `"${word}"` : word)).join(' ');
         const found = await run.call('searchMessages', {
           text,
-          ...(project !== undefined && { project: await projectUri(project, run.terminal.cwd) }),
+          ...(project !== undefined && { project: await run.project(project) }),
           session,
           limit,
           offset,

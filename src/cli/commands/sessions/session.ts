@@ -5,7 +5,7 @@ import { sessionDeletedSentence } from '../../../words/deletion.ts';
 import type { Table } from '../../../words/rows.ts';
 import { expirySentence, lifecycleWords, sessionRows } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
-import { duration, projectUri, wholeNumber } from '../../arguments.ts';
+import { duration, wholeNumber } from '../../arguments.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import { formatFacts, formatPage } from '../../terminal/layout.ts';
 import { withCommonOptions, withModelOption } from '../../run.ts';
@@ -55,7 +55,7 @@ export function registerSession(program: Command, perform: Perform): void {
         const created = await run.call('createSession', {
           id,
           ...settingsInput(rest),
-          ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
+          ...(project === undefined ? {} : { project: await run.project(project) }),
           expiresAt: expiresIn === undefined ? undefined : expiryIn(expiresIn),
           ...run.onEngine,
         });
@@ -77,7 +77,7 @@ export function registerSession(program: Command, perform: Perform): void {
     .action(({ project, lifecycle, search, limit, offset, ...common }: ListOptions) =>
       perform(common, async (run) => {
         const page = await run.call('listSessions', {
-          ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
+          ...(project === undefined ? {} : { project: await run.project(project) }),
           lifecycle: lifecycle === undefined ? undefined : lifecycleOf.get(lifecycle),
           search,
           limit,

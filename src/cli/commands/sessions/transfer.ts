@@ -13,7 +13,6 @@ import {
 import { plural } from '../../../words/amounts.ts';
 import { conversationText } from '../../../words/conversationText.ts';
 import type { Perform } from '../../action.ts';
-import { projectUri } from '../../arguments.ts';
 import { type Run, withCommonOptions } from '../../run.ts';
 
 interface ImportOptions {
@@ -44,7 +43,7 @@ export function registerTransfer(program: Command, perform: Perform): void {
           format,
           id,
           title,
-          ...(project !== undefined && { project: await projectUri(project, run.terminal.cwd) }),
+          ...(project !== undefined && { project: await run.project(project) }),
           ...run.onEngine,
         });
         run.print(imported, ({ session, messages, format: read, notes }) =>

@@ -3,7 +3,7 @@ import { formatAge, formatBytes, formatCount } from '../../../base/format.ts';
 import type { WindowSummary } from '../../../protocol/schemas/window.ts';
 import type { Table } from '../../../words/rows.ts';
 import type { Perform } from '../../action.ts';
-import { collect, projectUri, wholeNumber } from '../../arguments.ts';
+import { collect, wholeNumber } from '../../arguments.ts';
 import { withCommonOptions } from '../../run.ts';
 import { formatPage } from '../../terminal/layout.ts';
 
@@ -40,7 +40,7 @@ export function registerList(program: Command, perform: Perform): void {
       return perform(common, async (run) => {
         const page = await run.call('listWindows', {
           session,
-          ...(project === undefined ? {} : { project: await projectUri(project, run.terminal.cwd) }),
+          ...(project === undefined ? {} : { project: await run.project(project) }),
           model,
           tags: tag?.join(','),
           search,

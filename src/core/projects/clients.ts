@@ -1,0 +1,99 @@
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
+import type { CoreContext } from '../context.ts';
+import { currentSessionOf } from './currentSession.ts';
+import { resolveProject, type Resolved } from './resolveProject.ts';
+import type { SessionContext } from './sessionContextManager.ts';
+
+/** How the caller is known: one program may work for several agents. */
+const callerName = (core: CoreContext, agent: string | undefined): string => {
+  const { client } = core.caller();
+  return agent === undefined ? client : `${client}/${agent}`;
+};
+
+/** Notes where the caller works, and answers what is there (S2-07). @throws CwmError InvalidDirectory, InvalidParameter, OperationTimeout. */
+export async function setWorkingDirectory(
+  core: CoreContext,
+  input: RouteInput<'setWorkingDirectory'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'setWorkingDirectory'>> {
+  const { directory, project: named } = input;
+  const folder = await folderUri(core, directory, signal);
+  const resolved = await withoutContent(core, async () =>
+    named === undefined
+      ? resolveProject(core, folder, false, signal)
+      : resolveProject(core, parseProjectUri(named), true, signal),
+  );
+  const context = enter(core, directory, resolved, input.agent);
+  return {
+    ...(await shown(core, context)),
+    autoSwitch: resolved.config?.auto_switch ?? true,
+    strictMode: context.isStrict,
+    dryRun: resolved.config?.dry_run ?? false,
+  };
+}
+
+/** Which project a folder belongs to. @throws CwmError InvalidDirectory, InvalidParameter (a bad configuration), OperationTimeout. */
+export async function findProject(
+  core: CoreContext,
+  { folder }: RouteInput<'findProject'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'findProject'>> {
+  const { project, resolution } = await resolveProject(core, await folderUri(core, folder, signal), false, signal);
+  return { ...resolution, trusted: await core.store.projects.isTrusted(project) };
+}
+
+const folderUri = async (core: CoreContext, folder: string, signal: AbortSignal): Promise<ProjectUri> =>
+  /^[a-z][a-z0-9+.-]+:\/\//i.test(folder) ? parseProjectUri(folder) : core.folders.uriOf(folder, signal);
+
+/** Where the caller works. Asking makes no record of it. */
+export async function workingDirectory(
+  core: CoreContext,
+  { agent }: RouteInput<'workingDirectory'>,
+): Promise<RouteOutput<'workingDirectory'>> {
+  const context = core.clients.use(callerName(core, agent));
+  return { context: context && (await shown(core, context)) };
+}
+
+/** Where every client works. */
+export async function listClients(core: CoreContext): Promise<RouteOutput<'listClients'>> {
+  return { items: await Promise.all(core.clients.list().map((context) => shown(core, context))) };
+}
+
+/** The caller works in this project from now on. */
+export function enter(core: CoreContext, directory: string, resolved: Resolved, agent?: string): SessionContext {
+  return core.clients.setWorkingDirectory(callerName(core, agent), {
+    workingDirectory: directory,
+    resolution: resolved.resolution,
+    isStrict: resolved.config?.strict_mode ?? false,
+  });
+}
+
+async function shown(core: CoreContext, context: SessionContext): Promise<RouteOutput<'listClients'>['items'][number]> {
+  const { client, workingDirectory: directory, resolution, currentWindow, openSessions, setAt, lastUsed } = context;
+  const current = context.currentSession ?? (await currentSessionOf(core, resolution.project as ProjectUri | null));
+  return {
+    client,
+    workingDirectory: directory,
+    configFound: resolution.configPath !== null,
+    configPath: resolution.configPath,
+    resolution,
+    currentSession: current,
+    currentWindow,
+    openSessions: [...openSessions],
+    setAt,
+    lastUsed,
+  };
+}
+
+/** An agent learns that a file is bad, and nothing that is in it. */
+async function withoutContent<T>(core: CoreContext, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const path = isCwmError(error, 'InvalidParameter') ? error.context?.['path'] : undefined;
+    if (typeof path !== 'string' || !core.caller().isAgent) throw error;
+    throw new CwmError('InvalidParameter', `${path} is not used, since it is wrong.`, { context: { path } });
+  }
+}

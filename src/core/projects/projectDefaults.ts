@@ -1,0 +1,59 @@
+import type { ProjectUri, PromptId } from '../../protocol/ids.ts';
+import { withModel } from '../../protocol/engineSpec.ts';
+import type { SessionSettings } from '../../protocol/schemas/sessionSettings.ts';
+import type { CoreContext } from '../context.ts';
+
+/** What new sessions of a project have where their creator does not say. */
+export interface ProjectDefaults {
+  readonly systemPrompt?: SessionSettings['systemPrompt'];
+  readonly engine?: string;
+  readonly tools?: SessionSettings['tools'];
+  /** For the user. */
+  readonly notes: readonly string[];
+}
+
+/** How sessions name a system prompt that came from their project's configuration. */
+const projectPromptId = 'project' as PromptId;
+
+const nothing: ProjectDefaults = { notes: [] };
+
+/**
+ * What the project's configuration says. A folder that the user does not trust chooses neither a server nor tools. An agent gets nothing of
+ * the configuration of a folder that it does not work in.
+ *
+ * @throws CwmError InvalidParameter when the configuration is bad, OperationTimeout.
+ */
+export async function projectDefaults(
+  core: CoreContext,
+  project: ProjectUri | null,
+  signal: AbortSignal,
+): Promise<ProjectDefaults> {
+  if (project === null || !mayRead(core, project)) return nothing;
+  const config = (await core.folders.config(project, signal))?.config;
+  if (!config) return nothing;
+  const { system_prompt: text, engine, model, tools } = config;
+  const systemPrompt = text === undefined ? {} : { systemPrompt: { id: projectPromptId, text } };
+  const chosen = Object.entries({ engine, model, tools }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
+  if (chosen.length === 0) return { ...systemPrompt, notes: [] };
+  if (!(await core.store.projects.isTrusted(project))) return { ...systemPrompt, notes: [untrusted(chosen)] };
+  const server = engine ?? (model === undefined ? undefined : core.engines.defaultSpec);
+  const named = server !== undefined && model !== undefined ? withModel(server, model) : server;
+  const unnamed =
+    named === null ? [`The model server of new sessions has one model, so the project's "model" is not used.`] : [];
+  return {
+    ...systemPrompt,
+    ...((named ?? server) !== undefined && { engine: named ?? server }),
+    ...(tools && { tools }),
+    notes: unnamed,
+  };
+}
+
+function mayRead({ caller, clients }: CoreContext, project: ProjectUri): boolean {
+  const { client, isAgent } = caller();
+  return !isAgent || clients.peek(client)?.resolution.project === project;
+}
+
+const untrusted = (chosen: readonly string[]): string =>
+  `You do not trust this folder, so ${chosen.map((name) => `"${name}"`).join(', ')} of its .cwm/config.json ${chosen.length === 1 ? 'is' : 'are'} not used. "cwm trust" changes that.`;

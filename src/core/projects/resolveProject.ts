@@ -1,0 +1,56 @@
+import type { ProjectUri } from '../../protocol/ids.ts';
+import type { ProjectConfig, ProjectResolution } from '../../protocol/schemas/projectConfig.ts';
+import type { CoreContext } from '../context.ts';
+
+/** Which project a folder belongs to, with what the project's own file says of it. */
+export interface Resolved {
+  readonly project: ProjectUri;
+  readonly resolution: ProjectResolution;
+  /** Null: it has no file. */
+  readonly config: ProjectConfig | null;
+}
+
+/**
+ * The first tier that has an answer: a project that the caller names, the nearest configuration above the folder, what the store knows of the
+ * folder, the folder itself. A configuration that exists and is bad ends it: no other tier is asked.
+ *
+ * @param isExplicit whether the caller names the project itself, and not a folder to look from.
+ * @throws CwmError InvalidParameter (a bad configuration), OperationTimeout.
+ */
+export async function resolveProject(
+  core: CoreContext,
+  folder: ProjectUri,
+  isExplicit: boolean,
+  signal: AbortSignal,
+): Promise<Resolved> {
+  const found = await core.folders.config(folder, signal);
+  const project = isExplicit || !found ? folder : found.root;
+  const tier = isExplicit
+    ? 'explicit'
+    : found
+      ? 'config'
+      : (await core.store.projects.isKnown(folder))
+        ? 'registry'
+        : 'default';
+  return {
+    project,
+    resolution: {
+      tier,
+      project,
+      name: found?.config.project.name ?? nameOf(project),
+      id: found?.config.project.id ?? null,
+      configPath: found?.path ?? null,
+    },
+    config: found?.config ?? null,
+  };
+}
+
+/** The folder's own name, as people know it. */
+function nameOf(project: ProjectUri): string {
+  const last = project.slice(project.lastIndexOf('/') + 1);
+  try {
+    return decodeURIComponent(last) || project;
+  } catch {
+    return last;
+  }
+}
