@@ -164,7 +164,7 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
         await requireOwnProject(core, route, input as object);
         const result = await run(core, input as never, signal, reporter);
         session ??= sessionNamed(result);
-        await noteUse(core, route, input as object, result as object);
+        await noteUse(core, route, input as object, result);
         return result;
       } finally {
         if (writesKv) onKvWritten(session);

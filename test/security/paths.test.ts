@@ -29,6 +29,7 @@ const good = {
   project: 'file:///p',
   data: {},
   folder: '/',
+  directory: '/',
   expiresAt: '2999-01-01T00:00:00Z',
   branch: 'main',
   message: 'm',

@@ -26,7 +26,7 @@ interface Cached {
 }
 
 /** The disk, as far as it is asked here. */
-export type ConfigDisk = Pick<typeof import('node:fs/promises'), 'open' | 'realpath' | 'lstat' | 'stat'>;
+export type ConfigDisk = Pick<typeof fs, 'open' | 'realpath' | 'lstat' | 'stat'>;
 
 /**
  * The configuration files of projects, looked for from a folder upwards. Each look asks for every file again, so that a nearer one that was
