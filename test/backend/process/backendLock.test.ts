@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -176,6 +176,21 @@ describe('backend lock', () => {
       writeFileSync(join(directory, 'backend.lock.2'), '{}');
       vi.advanceTimersByTime(15_000);
       expect(onLost).toHaveBeenCalledOnce();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('notices that the storage directory is gone', () => {
+    vi.useFakeTimers();
+    try {
+      const directory = makeDirectory();
+      const onLost = vi.fn<() => void>();
+      const taken = takeBackendLock(directory, onLost);
+      rmSync(directory, { recursive: true });
+      vi.advanceTimersByTime(15_000);
+      expect(onLost).toHaveBeenCalledOnce();
+      if (taken.held) taken.lock.dispose();
     } finally {
       vi.useRealTimers();
     }
