@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { processBundles } from './scripts/bundles.ts';
+import { bundledProcesses } from './scripts/bundles.ts';
 import { engineFor } from './scripts/packageTargets.ts';
 import { writeSlimEngine } from './scripts/slimEngine.ts';
 
@@ -61,23 +61,7 @@ const page = {
   keepNames: false,
 };
 
-/** The other processes run as ES modules on Node; packages in CommonJS inside them need a `require`, and some a folder. */
-const processes = {
-  ...common,
-  entryPoints: processBundles,
-  outdir,
-  format: 'esm',
-  // Finds its native binaries beside its own files: scripts/slimEngine.ts puts it into dist/node_modules.
-  external: ['node-llama-cpp'],
-  banner: {
-    js: [
-      "import { createRequire as bundleCreateRequire } from 'node:module';",
-      'const require = bundleCreateRequire(import.meta.url);',
-      'const __filename = import.meta.filename;',
-      'const __dirname = import.meta.dirname;',
-    ].join('\n'),
-  },
-};
+const processes = { ...common, ...bundledProcesses, outdir };
 
 rmSync(outdir, { recursive: true, force: true });
 mkdirSync(outdir, { recursive: true });

@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs';
+import { globSync, readFileSync, statfsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
@@ -30,6 +30,11 @@ const everything = ['test/**/*.test.ts'];
 /** `npm run test:engines` runs the first, which need servers that `npm run engines:install` brings; `npm run test:windows` the second. */
 const elsewhere = ['**/*.live.test.ts', '**/*.windows.test.ts', ...configDefaults.exclude];
 
+/** A test that replaces a module has all modules for itself. The others of a project share them, so that each is read and run once. */
+const mocking = globSync('test/**/*.test.ts', { cwd: import.meta.dirname }).filter((file) =>
+  readFileSync(path.join(import.meta.dirname, file), 'utf8').includes('vi.mock('),
+);
+
 /**
  * The processes that tests start are a few programs, hundreds of times. Node.js stores what it compiled of them, which halves the time of
  * a start. Where lines are counted it does not, since V8 counts less exactly in stored code.
@@ -51,6 +56,19 @@ function temporaryFolder(): string {
   return os.tmpdir();
 }
 
+/** Where lines are counted, the programs run from their sources, since V8 counts lines of what runs. */
+const programs =
+  process.env['CWM_PROCESS_COVERAGE'] === undefined
+    ? {
+        globalSetup: 'test/support/programs.ts',
+        alias: [
+          {
+            find: /^.*\/base\/entryPoint\.ts$/,
+            replacement: path.join(import.meta.dirname, 'test/support/bundledEntryPoint.ts'),
+          },
+        ],
+      }
+    : {};
 const processSetup = 'test/support/processCoverage.ts';
 
 export default defineConfig({
@@ -66,13 +84,29 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: everything,
-          exclude: [...sweeps, ...processes, ...elsewhere],
+          exclude: [...sweeps, ...processes, ...mocking, ...elsewhere],
+          isolate: false,
           setupFiles: 'test/support/noProcesses.ts',
         },
       },
       {
         extends: true,
-        test: { name: 'process', include: processes, exclude: elsewhere, setupFiles: processSetup },
+        test: {
+          name: 'unit-mocking',
+          include: mocking,
+          exclude: [...processes, ...elsewhere],
+          setupFiles: 'test/support/noProcesses.ts',
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'process',
+          include: processes,
+          exclude: elsewhere,
+          setupFiles: processSetup,
+          ...programs,
+        },
       },
       {
         extends: true,

@@ -1,3 +1,6 @@
+import path from 'node:path';
+import type { BuildOptions } from 'esbuild';
+
 /** The processes of the product besides the extension: the name of each bundle in dist/, and its entry. One starts another by that name. */
 export const processBundles: Readonly<Record<string, string>> = {
   backend: 'src/backend/main.ts',
@@ -7,6 +10,29 @@ export const processBundles: Readonly<Record<string, string>> = {
   cli: 'src/cli/main.ts',
   mcp: 'src/mcp/main.ts',
 };
+
+/** They run as ES modules on Node; packages in CommonJS inside them need a `require`, and some a folder. */
+export const bundledProcesses = {
+  absWorkingDir: path.resolve(import.meta.dirname, '..'),
+  entryPoints: { ...processBundles },
+  bundle: true,
+  platform: 'node',
+  target: 'node22',
+  format: 'esm',
+  // Names stay readable in stack traces and logs.
+  keepNames: true,
+  define: { 'process.env.NODE_ENV': '"production"' },
+  // Finds its native binaries beside its own files: scripts/slimEngine.ts puts it into dist/node_modules.
+  external: ['node-llama-cpp'],
+  banner: {
+    js: [
+      "import { createRequire as bundleCreateRequire } from 'node:module';",
+      'const require = bundleCreateRequire(import.meta.url);',
+      'const __filename = import.meta.filename;',
+      'const __dirname = import.meta.dirname;',
+    ].join('\n'),
+  },
+} satisfies BuildOptions;
 
 /** Every file of the product's own in dist/. */
 export const bundleFiles: readonly string[] = [

@@ -8,7 +8,7 @@ import type { Signal } from '../../src/protocol/signals.ts';
 import { alreadyRunningExitCode } from '../../src/protocol/backendRecord.ts';
 import { apiVersions, productVersion } from '../../src/protocol/version.ts';
 import { until } from '../support/until.ts';
-import { isRunning, killHard, readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { backendEntry, isRunning, killHard, readRecord, realBackends, realStart } from './support/realBackends.ts';
 
 const { makeStorage, client } = realBackends();
 const servers: Server[] = [];
@@ -37,7 +37,7 @@ describe('backend client', () => {
     const running = (): string[] =>
       execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
         .split('\n')
-        .filter((line) => line.includes('backend/main.ts') && line.includes(storage));
+        .filter((line) => line.includes(backendEntry) && line.includes(storage));
     await until('the others have ended', () => running().length === 1);
   });
 

@@ -2,8 +2,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { entryPointPath } from '../../src/base/entryPoint.ts';
 import {
   cachedBy,
   ended,
@@ -64,7 +64,7 @@ describe("the embedded engine's process", () => {
   });
 
   it('without a parent, prints one line when it serves, and ends with SIGTERM', async () => {
-    const entry = fileURLToPath(new URL('../../src/embedded/main.ts', import.meta.url));
+    const entry = entryPointPath('embedded', import.meta.url);
     const child = spawn(process.execPath, [entry, '--kv-dir', kvDir, '--model', smallModel(folder.path)], {
       stdio: ['ignore', 'pipe', 'ignore'],
       env: { ...process.env, CWM_ENGINE_TOKEN: 'secret' },

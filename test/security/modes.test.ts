@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 import { until } from '../support/until.ts';
 import { cliOn } from '../cli/support/cli.ts';
+import { backendEntry } from '../client/support/realBackends.ts';
 import { smallModel } from '../embedded/support/smallModel.ts';
 
 const makeDirectory = temporaryDirectories();
@@ -34,7 +35,6 @@ describe('S0-50 S0-60 who can reach the files', () => {
       mkdirSync(join(root, 'project'));
       writeFileSync(join(root, 'project/file.ts'), 'export const a = 1;\n'.repeat(100));
       const cwm = cliOn(storage, join(root, 'project'));
-      const entry = new URL('../../src/backend/main.ts', import.meta.url).pathname;
       const engine = `embedded:${smallModel(root)}`;
       const backend = spawn(
         'sh',
@@ -42,7 +42,7 @@ describe('S0-50 S0-60 who can reach the files', () => {
           '-c',
           'umask 0; exec "$0" "$@"',
           process.execPath,
-          entry,
+          backendEntry,
           '--storage',
           storage,
           '--engine',

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { openStore, type StoreOptions } from '../../src/store/openStore.ts';
@@ -24,16 +24,10 @@ export class FakeClock implements Clock {
   }
 }
 
-const cleanUps: (() => Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
 /** A directory that is removed when the test ends. */
 export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'cwm-store-'));
-  cleanUps.push(() => rm(directory, { recursive: true, force: true }));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
   return directory;
 }
 
@@ -43,7 +37,7 @@ export async function openTestStore(
   options: Partial<Omit<StoreOptions, 'directory'>> = {},
 ): Promise<FileStore> {
   const store = await openStore({ directory, clock: new FakeClock(), ...options });
-  cleanUps.push(() => store.close());
+  onTestFinished(() => store.close());
   return store;
 }
 

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { entryPointPath } from '../../../src/base/entryPoint.ts';
 import type { Outcome } from './fakeTerminal.ts';
 
-export const cliEntry = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+export const cliEntry = entryPointPath('cli', import.meta.url);
 
 export interface CliProcess {
   readonly child: ChildProcess;

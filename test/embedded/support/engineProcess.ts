@@ -1,10 +1,10 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { entryPointPath } from '../../../src/base/entryPoint.ts';
 import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
 
-const entry = fileURLToPath(new URL('../../../src/embedded/main.ts', import.meta.url));
+const entry = entryPointPath('embedded', import.meta.url);
 
 export interface Usage {
   readonly prompt_tokens: number;

@@ -1,0 +1,37 @@
+// The programs that process tests start hundreds of times, bundled once for a run of vitest: a bundle starts in half the time of its
+// sources. vitest.config.ts puts `bundledEntryPoint.ts` in the place of `src/base/entryPoint.ts`.
+import { build } from 'esbuild';
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { bundledProcesses } from '../../scripts/bundles.ts';
+
+const cache = path.resolve(import.meta.dirname, '../../.cache');
+const prefix = 'programs-';
+
+/** @returns what removes them. */
+export async function setup(): Promise<() => void> {
+  mkdirSync(cache, { recursive: true });
+  removeAbandoned();
+  const folder = path.join(cache, `${prefix}${process.pid}`);
+  await build({ ...bundledProcesses, outdir: folder, logLevel: 'warning' });
+  copyFileSync(createRequire(import.meta.url).resolve('sql.js/dist/sql-wasm.wasm'), path.join(folder, 'sql-wasm.wasm'));
+  process.env['CWM_TEST_PROGRAMS'] = folder;
+  return () => rmSync(folder, { recursive: true, force: true });
+}
+
+/** A run that was killed left its folder. */
+function removeAbandoned(): void {
+  for (const name of readdirSync(cache)) {
+    const pid = Number(name.startsWith(prefix) ? name.slice(prefix.length) : NaN);
+    if (Number.isInteger(pid) && !isRunning(pid)) rmSync(path.join(cache, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
