@@ -1,19 +1,28 @@
 import { McpServer } from '@modelcontextprotocol/server';
 import { productVersion } from '../protocol/version.ts';
 import type { McpParts } from './mcpParts.ts';
+import { registerPrompts } from './registerPrompts.ts';
+import { registerResources } from './registerResources.ts';
 import { registerTools } from './registerTools.ts';
+import { tellChanges } from './tellChanges.ts';
 
 const instructions =
   'Context Window Manager stores conversations with a local model server. A session is a conversation. A window is a stored snapshot of ' +
   'one, with its KV cache. Freeze a session to store it, thaw a window to continue it. Verdicts are measured: only "proven" and ' +
   '"reused" mean that the model server reused the KV cache.';
 
-/** One server for one connection, with everything that it offers. */
-export function makeServer(parts: McpParts): McpServer {
+/** One server for one connection, with everything that it offers. @param isModern which form of the protocol its client speaks. */
+export function makeServer(parts: McpParts, isModern: boolean): McpServer {
   const server = new McpServer(
     { name: 'context-window-manager', title: 'Context Window Manager', version: productVersion },
-    { instructions },
+    { instructions, capabilities: { resources: { subscribe: true, listChanged: true } } },
   );
   registerTools(server, parts);
+  registerResources(server, parts);
+  registerPrompts(server, parts);
+  const changes = tellChanges(server, parts, isModern);
+  // The package has no other way to say it.
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener
+  server.server.onclose = () => changes.dispose();
   return server;
 }

@@ -1,9 +1,12 @@
+import type { Disposable } from '../base/disposable.ts';
 import type { CallOptions } from '../client/backendClient.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
+import type { Signal } from '../protocol/signals.ts';
 
 /** The part of the client that the server uses. */
 export interface Backend {
   call<Name extends RouteName>(route: Name, input: RouteInput<Name>, options?: CallOptions): Promise<RouteOutput<Name>>;
+  onSignal(listener: (signal: Signal) => void): Disposable;
 }
 
 /** What one server of the protocol is made of. */

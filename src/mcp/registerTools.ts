@@ -45,7 +45,7 @@ async function callTool(
     // The pair of a tool and its own input; the types of a table lose that.
     const tool = agentTools[name] as AgentTool<unknown, Record<string, unknown>>;
     const input = parseInput(agentToolShapes()[name].input, given);
-    const backend = requestBackend(ctx, parts.backend, parts.engine);
+    const backend = requestBackend(ctx, parts);
     if (name === 'window_delete') {
       const { window_name, force } = input as { window_name: string; force?: boolean };
       const asked = force && parts.allowForce ? null : await askBeforeDelete(server, ctx, backend, window_name);

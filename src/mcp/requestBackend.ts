@@ -1,15 +1,13 @@
 import type { ServerContext } from '@modelcontextprotocol/server';
 import type { AgentBackend } from '../agent/agentTool.ts';
 import type { RouteInput, RouteName } from '../protocol/api.ts';
-import type { Backend } from './mcpParts.ts';
+import type { McpParts } from './mcpParts.ts';
 
 /**
  * The backend for one request of the client: its cancellation aborts the call, and the call's steps are its progress, where the client
  * asked for that.
- *
- * @param engine the model server that the user named for this server; undefined: that of the session or window.
  */
-export function requestBackend({ mcpReq }: ServerContext, backend: Backend, engine: string | undefined): AgentBackend {
+export function requestBackend({ mcpReq }: ServerContext, { backend, engine }: McpParts): AgentBackend {
   const { _meta: meta } = mcpReq;
   const token = meta?.progressToken;
   let steps = 0;

@@ -40,7 +40,7 @@ export async function serveStreams(
 ): Promise<void> {
   const ended = new AbortController();
   for (const event of ['end', 'close']) input.once(event, () => ended.abort());
-  const connection = serveStdio(() => makeServer(parts), {
+  const connection = serveStdio(({ era }) => makeServer(parts, era === 'modern'), {
     transport: new StdioServerTransport(input, output),
     onerror: (error) => process.stderr.write(`cwm mcp: ${error.message}\n`),
   });

@@ -1,11 +1,12 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { agentTools } from '../../src/agent/agentTools.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { RouteOutput } from '../../src/protocol/api.ts';
 import { aReceipt } from '../support/aReceipt.ts';
 import { aSession, aWindow } from '../vscode-unit/builders.ts';
 import { FakeBackend } from './support/fakeBackend.ts';
-import { eras, McpClient, type McpClientOptions, type ToolResult } from './support/mcpClient.ts';
+import { eras, type ToolResult } from './support/mcpClient.ts';
+import { connect, openClient } from './support/openClient.ts';
 
 const details = (name = 'auth-refactor-1'): RouteOutput<'getWindow'> =>
   ({
@@ -16,17 +17,11 @@ const details = (name = 'auth-refactor-1'): RouteOutput<'getWindow'> =>
     receipts: [aReceipt()],
   }) as unknown as RouteOutput<'getWindow'>;
 
-async function open(options: McpClientOptions): Promise<McpClient> {
-  const client = await McpClient.open(options);
-  onTestFinished(() => client.close());
-  return client;
-}
-
 const code = ({ _meta: meta }: ToolResult): string | undefined => meta?.['context-window-manager/error']?.code;
 
 describe.each(eras)('the tools in the %s form of the protocol', (era) => {
   test('V8 S0-01 each has a title, annotations, and schemas of what goes in and comes out', async () => {
-    const client = await open({ era, backend: new FakeBackend({}) });
+    const client = await openClient({ era, backend: new FakeBackend({}) });
     const { result } = await client.request('tools/list');
     const tools = result?.['tools'] as { name: string; title: string; inputSchema: object; outputSchema: object }[];
     expect(tools.map(({ name }) => name)).toEqual(Object.keys(agentTools));
@@ -44,7 +39,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
 
   test('S0-02 a freeze answers with its window, in structure and as the same text', async () => {
     const backend = new FakeBackend({ freeze: () => aReceipt({ operation: 'freeze', verdict: null }) });
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     const result = await client.call('window_freeze', { session_id: 'session-1', window_name: 'w', tags: ['a'] });
     expect(result.structuredContent).toMatchObject({
       success: true,
@@ -68,7 +63,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
         return aReceipt();
       },
     });
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     const result = await client.call('window_thaw', { window_name: 'w' }, { _meta: { progressToken: 'p1' } });
     expect(result.structuredContent).toMatchObject({
       verdict: 'proven',
@@ -98,7 +93,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
         );
       },
     });
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     void client.call('window_thaw', { window_name: 'w' });
     await begun.promise;
     client.notify('notifications/cancelled', { requestId: client.lastId });
@@ -109,7 +104,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
     const backend = new FakeBackend({
       thaw: () => Promise.reject(new CwmError('WindowNotFound', 'There is no window "w".')),
     });
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     const result = await client.call('window_thaw', { window_name: 'w' });
     expect(result.isError).toBe(true);
     expect(result.content[0]?.text).toBe('There is no window "w". (CWM-2002) List the windows to see which exist.');
@@ -125,7 +120,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
     ['window_list', { cursor: '../..' }, 'is no cursor'],
   ])('S0-10 S0-13 %s refuses %j with CWM-1003', async (tool, args, words) => {
     const backend = new FakeBackend({});
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     const result = await client.call(tool, args);
     expect(code(result)).toBe('CWM-1003');
     expect(result.content[0]?.text).toContain(words);
@@ -143,7 +138,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
         hasMore: Number(offset) + Number(limit) < 5,
       }),
     });
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
@@ -162,7 +157,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
       getSession: () => aSession({ lifecycle: 'frozen', frozenAs: 'auth-refactor-1' }),
       getWindow: () => details(),
     });
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     const { structuredContent } = await client.call('window_status', { session_id: 'session-1' });
     expect(structuredContent).toMatchObject({
       type: 'session',
@@ -178,7 +173,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
       clone: () => aReceipt({ operation: 'clone', window: 'copy', kvBytesWritten: 0 }),
       getWindow: () => details('copy'),
     });
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     const { structuredContent } = await client.call('window_clone', { source_window: 'w', target_window: 'copy' });
     expect(structuredContent).toMatchObject({ target_window: 'copy', bytes_written: 0, lineage: ['root', 'copy'] });
   });
@@ -197,7 +192,7 @@ describe.each(eras)('a delete in the %s form of the protocol', (era) => {
   async function callAndAnswer(backend: FakeBackend, answer: object): Promise<{ asked: unknown; result: ToolResult }> {
     let asked: unknown;
     const args = { window_name: 'auth-refactor-1' };
-    const client = await open({
+    const client = await openClient({
       era,
       backend,
       capabilities: { elicitation: {} },
@@ -233,7 +228,7 @@ describe.each(eras)('a delete in the %s form of the protocol', (era) => {
 
   test('is refused with what to do instead by a client that cannot ask', async () => {
     const backend = deleting();
-    const client = await open({ era, backend });
+    const client = await openClient({ era, backend });
     const result = await client.call('window_delete', { window_name: 'w', force: true });
     expect(code(result)).toBe('CWM-8001');
     expect(result.content[0]?.text).toContain('run "cwm delete w"');
@@ -242,7 +237,7 @@ describe.each(eras)('a delete in the %s form of the protocol', (era) => {
 
   test('needs no question where the user started the server with --allow-force, and the agent says force', async () => {
     const backend = deleting();
-    const client = await open({ era, backend, allowForce: true });
+    const client = await openClient({ era, backend, allowForce: true });
     expect(code(await client.call('window_delete', { window_name: 'w' }))).toBe('CWM-8001');
     expect((await client.call('window_delete', { window_name: 'w', force: true })).isError).toBeUndefined();
     expect(wasDeleted(backend)).toBe(true);
@@ -259,10 +254,10 @@ test('a server ends when its client closes its end, and aborts what still runs',
       return new Promise(() => undefined);
     },
   });
-  const client = await McpClient.open({ era: 'legacy', backend });
+  const { client, leave } = await connect({ era: 'legacy', backend });
   void client.call('window_freeze', { session_id: 's', window_name: 'w' });
   await begun.promise;
-  await client.close();
+  await leave();
   await aborted.promise;
 });
 
@@ -271,7 +266,7 @@ test('the engine that the user named for the server is that of freezes and thaws
     freeze: () => aReceipt(),
     listWindows: () => ({ items: [], total: 0, hasMore: false }),
   });
-  const client = await open({ era: 'legacy', backend, engine: 'http://localhost:8000' });
+  const client = await openClient({ era: 'legacy', backend, engine: 'http://localhost:8000' });
   await client.call('window_freeze', { session_id: 's', window_name: 'w' });
   await client.call('window_list');
   expect(backend.calls.map(({ input }) => 'engine' in input)).toEqual([true, false]);

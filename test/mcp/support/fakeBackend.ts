@@ -1,6 +1,9 @@
+import type { Disposable } from '../../../src/base/disposable.ts';
+import { Emitter } from '../../../src/base/emitter.ts';
 import type { CallOptions } from '../../../src/client/backendClient.ts';
 import type { Backend } from '../../../src/mcp/mcpParts.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../../../src/protocol/api.ts';
+import type { Change, Signal } from '../../../src/protocol/signals.ts';
 
 type Handlers = {
   readonly [Name in RouteName]?: (
@@ -13,6 +16,8 @@ type Handlers = {
 export class FakeBackend implements Backend {
   readonly calls: { readonly name: RouteName; readonly input: object }[] = [];
   readonly #handlers: Handlers;
+  readonly #signals = new Emitter<Signal>();
+  #sequence = 0;
 
   constructor(handlers: Handlers) {
     this.#handlers = handlers;
@@ -27,5 +32,17 @@ export class FakeBackend implements Backend {
     const handler = this.#handlers[name];
     if (!handler) throw new Error(`The test answers no "${name}".`);
     return await handler(input, options);
+  }
+
+  onSignal(listener: (signal: Signal) => void): Disposable {
+    return this.#signals.subscribe(listener);
+  }
+
+  get listeners(): number {
+    return this.#signals.listenerCount;
+  }
+
+  signal(change: Change): void {
+    this.#signals.emit({ sequence: ++this.#sequence, change });
   }
 }

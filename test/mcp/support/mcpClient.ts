@@ -1,7 +1,5 @@
-import { PassThrough } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
-import type { Backend } from '../../../src/mcp/mcpParts.ts';
-import { serveStreams } from '../../../src/mcp/serveMcp.ts';
 
 /** The two forms of the protocol: with a handshake at first (2025), and with everything in each request (2026). */
 export const eras = ['legacy', 'modern'] as const;
@@ -28,12 +26,9 @@ interface Message {
   readonly result?: Record<string, unknown>;
 }
 
-export interface McpClientOptions {
+export interface ClientOptions {
   readonly era: Era;
-  readonly backend: Backend;
   readonly capabilities?: object;
-  readonly allowForce?: boolean;
-  readonly engine?: string;
   /** Answers what the server asks of a client in the form of 2025. */
   readonly onAsked?: (method: string, params: Record<string, unknown>) => object;
 }
@@ -41,24 +36,21 @@ export interface McpClientOptions {
 /** A client that writes the lines of the protocol itself, so that a test sees what any program would. */
 export class McpClient {
   readonly notifications: Message[] = [];
-  readonly #options: McpClientOptions;
-  readonly #toServer = new PassThrough();
+  readonly #options: ClientOptions;
+  readonly #toServer: Writable;
   readonly #waiting = new Map<number, (answer: McpResult) => void>();
   readonly #heard: (() => void)[] = [];
-  readonly #stop = new AbortController();
-  readonly served: Promise<void>;
   #lastId = 0;
 
-  private constructor(options: McpClientOptions) {
+  private constructor(options: ClientOptions, toServer: Writable, fromServer: Readable) {
     this.#options = options;
-    const fromServer = new PassThrough();
-    const { backend, engine, allowForce = false } = options;
-    this.served = serveStreams({ backend, engine, allowForce }, this.#toServer, fromServer, this.#stop.signal);
+    this.#toServer = toServer;
     createInterface({ input: fromServer }).on('line', (line) => this.#take(JSON.parse(line) as Message));
   }
 
-  static async open(options: McpClientOptions): Promise<McpClient> {
-    const client = new McpClient(options);
+  /** @param fromServer every line of it must be a message. */
+  static async open(options: ClientOptions, toServer: Writable, fromServer: Readable): Promise<McpClient> {
+    const client = new McpClient(options, toServer, fromServer);
     if (options.era === 'legacy') {
       await client.request('initialize', {
         protocolVersion: '2025-11-25',
@@ -101,9 +93,8 @@ export class McpClient {
   }
 
   /** Closes the client's end, as a program that ends does. */
-  async close(): Promise<void> {
+  end(): void {
     this.#toServer.end();
-    await this.served;
   }
 
   #stamped(params: Record<string, unknown>): Record<string, unknown> {

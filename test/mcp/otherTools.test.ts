@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest';
+import type { RouteOutput } from '../../src/protocol/api.ts';
+import { aSession } from '../vscode-unit/builders.ts';
+import { FakeBackend } from './support/fakeBackend.ts';
+import { openClient } from './support/openClient.ts';
+
+const metrics = (changes: Partial<RouteOutput<'metrics'>> = {}): RouteOutput<'metrics'> => ({
+  metrics: [
+    { name: 'cwm_turns_total', help: '', type: 'counter', values: [{ name: 'cwm_turns_total', labels: {}, value: 4 }] },
+    { name: 'cwm_sessions', help: '', type: 'gauge', values: [{ name: 'cwm_sessions', labels: {}, value: 2 }] },
+  ],
+  turns: { hits: 3, misses: 1, unknown: 0, hitRate: 0.75 },
+  cache: {
+    kv: { totalBytes: 1000 },
+    engines: [
+      { kind: 'embedded', connected: true, cachedTokens: 90, hitRate: 0.9 },
+      { kind: 'vllm', connected: false, cachedTokens: null, hitRate: null },
+    ],
+  },
+  space: null,
+  alerts: [{ name: 'storage', what: 'disk', value: null, level: null, warningAt: 80, criticalAt: 95 }],
+  ...changes,
+});
+
+test('S0-14 what the caches came to is null where it is not known, never 0', async () => {
+  const client = await openClient({ era: 'modern', backend: new FakeBackend({ metrics: () => metrics() }) });
+  const { structuredContent } = await client.call('cache_stats');
+  expect(structuredContent).toMatchObject({
+    kv_store: { total_bytes: 1000, hit_rate: 0.75, hits: 3, misses: 1 },
+    vllm: { connected: false, hit_rate: null, cached_tokens: null },
+    space: null,
+  });
+});
+
+test('S0-80 figures are found by a part of their name', async () => {
+  const client = await openClient({ era: 'modern', backend: new FakeBackend({ metrics: () => metrics() }) });
+  const { structuredContent } = await client.call('get_metrics_data', { name: 'turns' });
+  expect(structuredContent).toEqual({
+    metrics: [{ name: 'cwm_turns_total', labels: {}, value: 4, type: 'counter' }],
+    alerts: [{ name: 'storage', what: 'disk', value: null, level: null }],
+  });
+});
+
+test('S0-15 a check of health asks the parts now, and can be about one of them', async () => {
+  const health = {
+    status: 'degraded',
+    uptimeSeconds: 5,
+    version: '0.1.0',
+    components: [
+      { name: 'store', status: 'healthy', message: 'ok', latencyMs: 1 },
+      { name: 'vllm http://x', status: 'unhealthy', message: 'gone', latencyMs: null },
+    ],
+  } as unknown as RouteOutput<'health'>;
+  const backend = new FakeBackend({ health: () => health });
+  const client = await openClient({ era: 'modern', backend });
+  const { structuredContent } = await client.call('health_check', { component: 'vllm' });
+  expect(structuredContent).toEqual({
+    status: 'degraded',
+    uptime_seconds: 5,
+    version: '0.1.0',
+    components: [{ name: 'vllm http://x', status: 'unhealthy', message: 'gone', latency_ms: null }],
+  });
+  expect(backend.calls).toEqual([{ name: 'health', input: { probe: true } }]);
+});
+
+test('S0-16 the policy of automatic checkpoints is shown, and changed where a field is given', async () => {
+  const policy = { enabled: true, tokenThreshold: 0.5, tokenCountThreshold: 0, cooldownSeconds: 60, idleMinutes: 10 };
+  const backend = new FakeBackend({ autoFreezeConfig: () => policy });
+  const client = await openClient({ era: 'modern', backend });
+  const { structuredContent } = await client.call('auto_freeze_config', { token_threshold: 0.5 });
+  expect(structuredContent).toMatchObject({ token_threshold: 0.5, idle_timeout_minutes: 10 });
+  expect(backend.calls).toMatchObject([{ input: { tokenThreshold: 0.5, enabled: undefined } }]);
+  expect(await client.call('auto_freeze_config', { token_threshold: 1.5 })).toMatchObject({ isError: true });
+});
+
+test('a conversation is read in pages, and a very long message is cut and says so', async () => {
+  const message = (text: string): object => ({
+    id: 'm1',
+    role: 'user',
+    parentId: null,
+    sequence: 1,
+    content: { type: 'text', text },
+    createdAt: '2026-11-20T10:00:00.000Z',
+  });
+  const backend = new FakeBackend({
+    listMessages: () =>
+      ({ items: [message('x'.repeat(5000)), message('hi')], total: 9, hasMore: true }) as RouteOutput<'listMessages'>,
+  });
+  const client = await openClient({ era: 'modern', backend });
+  const { structuredContent } = await client.call('conversation_read', { session_id: 's', limit: 2 });
+  const messages = structuredContent?.['messages'] as { text: string; cut: boolean }[];
+  expect(messages.map(({ text, cut }) => [text.length, cut])).toEqual([
+    [4000, true],
+    [2, false],
+  ]);
+  expect(structuredContent).toMatchObject({ total: 9, next_cursor: 'at-2' });
+});
+
+test('a branch is made at a message, and the answer says which one is active', async () => {
+  const backend = new FakeBackend({ createBranch: () => aSession({ activeBranch: 'branch-2' }) });
+  const client = await openClient({ era: 'modern', backend });
+  const { structuredContent } = await client.call('branch_create', { session_id: 's', at_message: 'm1' });
+  expect(structuredContent).toMatchObject({ branch: 'branch-2' });
+  expect(backend.calls).toMatchObject([{ input: { session: 's', at: 'm1' } }]);
+});
