@@ -112,6 +112,26 @@ const autoFreezeCheck: AgentTool<Input<'auto_freeze_check'>, Output<'auto_freeze
   },
 };
 
+const setWorkingDirectory: AgentTool<Input<'set_working_directory'>, Output<'set_working_directory'>> = {
+  title: 'Set Working Directory',
+  description:
+    'Says in which folder you work. The answer names the project of the folder and its current session. Call it once at the start.',
+  effect: 'changes',
+  async run(backend, { directory }) {
+    const place = await backend.call('setWorkingDirectory', { directory });
+    const { project, name, id } = place.resolution;
+    return {
+      session_id: place.client,
+      working_directory: place.workingDirectory,
+      config_found: place.configFound,
+      config_path: place.configPath,
+      project_info: project === null ? null : { name, id, uri: project },
+      current_session: place.currentSession,
+      current_window: place.currentWindow,
+    };
+  },
+};
+
 /** How the backend and its model servers are, and what they do by themselves. */
 export const backendTools = {
   cache_stats: cacheStats,
@@ -119,6 +139,7 @@ export const backendTools = {
   get_metrics_data: getMetricsData,
   auto_freeze_config: autoFreezeConfig,
   auto_freeze_check: autoFreezeCheck,
+  set_working_directory: setWorkingDirectory,
 } as const;
 
 const policy = () => ({
@@ -192,6 +213,18 @@ export const backendToolShapes = () =>
         token_count: z.number(),
         token_limit: count(),
         threshold_percent: count(),
+      }),
+    },
+    set_working_directory: {
+      input: z.object({ directory: described(z.string(), 'Absolute path of a folder that is there.') }),
+      output: z.object({
+        session_id: described(z.string(), 'How the backend knows this client.'),
+        working_directory: z.string(),
+        config_found: z.boolean(),
+        config_path: z.nullable(z.string()),
+        project_info: z.nullable(z.object({ name: z.string(), id: z.nullable(z.string()), uri: z.string() })),
+        current_session: z.nullable(z.string()),
+        current_window: z.nullable(z.string()),
       }),
     },
   }) as const;

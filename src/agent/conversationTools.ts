@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Message } from '../protocol/schemas/session.ts';
+import { unknownText } from '../words/conversationText.ts';
 import type { AgentTool } from './agentTool.ts';
 import { count, described, pageInput, pageOutput, sessionId } from './fields.ts';
 import { pageAnswer, pageOf } from './page.ts';
@@ -33,12 +34,16 @@ const conversationRead: AgentTool<Input<'conversation_read'>, Output<'conversati
 function plainText(content: Message['content']): string {
   switch (content.type) {
     case 'text':
+    case 'plan':
     case 'tool-result':
       return content.text;
     case 'context':
       return `Files: ${content.files.map(({ path }) => path).join(', ')}`;
     case 'tool-calls':
+    case 'question':
       return [content.text, ...content.calls.map((call) => `${call.name} ${call.arguments}`)].join('\n').trim();
+    case 'unknown':
+      return unknownText(content);
   }
 }
 

@@ -24,6 +24,7 @@ const windowList: AgentTool<Input<'window_list'>, Output<'window_list'>> = {
       tags: input.tags?.join(','),
       model: input.model,
       session: input.session_id,
+      project: input.project,
       createdAfter: input.created_after,
       createdBefore: input.created_before,
       search: input.search,
@@ -42,8 +43,8 @@ const sessionList: AgentTool<Input<'session_list'>, Output<'session_list'>> = {
   effect: 'reads',
   async run(backend, input) {
     const page = pageOf(input, 50);
-    const { state_filter: lifecycle, model, search } = input;
-    const found = await backend.call('listSessions', { ...page, lifecycle, model, search });
+    const { state_filter: lifecycle, model, search, project } = input;
+    const found = await backend.call('listSessions', { ...page, lifecycle, model, search, project });
     return { sessions: found.items.map(shownSession), ...pageAnswer(page, found) };
   },
 };
@@ -151,6 +152,9 @@ const shownSession = (session: Session): Output<'session_list'>['sessions'][numb
 /** What shows windows and sessions, and changes nothing. */
 export const lookTools = { window_list: windowList, window_status: windowStatus, session_list: sessionList } as const;
 
+const project = () =>
+  z.optional(described(z.string(), 'Only those of this project: its URI, as "set_working_directory" answers it.'));
+
 export const lookToolShapes = () =>
   ({
     window_list: {
@@ -158,6 +162,7 @@ export const lookToolShapes = () =>
         tags: z.optional(described(z.array(z.string()), 'Only windows with all of these tags.')),
         model: z.optional(described(z.string(), 'Only windows of this model.')),
         session_id: z.optional(sessionId()),
+        project: project(),
         created_after: z.optional(described(z.string(), 'ISO 8601.')),
         created_before: z.optional(described(z.string(), 'ISO 8601.')),
         search: z.optional(described(z.string(), 'Text in the name or the description.')),
@@ -225,6 +230,7 @@ export const lookToolShapes = () =>
         ),
         model: z.optional(described(z.string(), 'Only sessions of this model.')),
         search: z.optional(described(z.string(), 'Text in the title.')),
+        project: project(),
         ...pageInput(50),
       }),
       output: z.object({

@@ -1,3 +1,6 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { McpClient, type ClientOptions } from '../mcp/support/mcpClient.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
@@ -52,6 +55,31 @@ describe('cwm mcp', () => {
     expect((await two.client.call('session_list')).structuredContent).toMatchObject({ total: 1 });
     two.child.kill('SIGTERM');
     expect((await two.outcome).code).toBe(0);
+  });
+
+  it('S2-07 each client works in a folder of its own, and a folder that is not there is refused', async () => {
+    const { storage } = await start();
+    const [one, two] = await Promise.all([mcp(storage, { era: 'legacy' }), mcp(storage, { era: 'modern' })]);
+    const places = await Promise.all(
+      [one, two].map(async ({ client }, index) => {
+        const directory = mkdtempSync(join(tmpdir(), `cwm-place-${index}-`));
+        const { structuredContent } = await client.call('set_working_directory', { directory });
+        expect(structuredContent).toMatchObject({
+          working_directory: directory,
+          config_found: false,
+          config_path: null,
+        });
+        return structuredContent?.['session_id'];
+      }),
+    );
+    expect(new Set(places).size).toBe(2);
+    for (const directory of ['relative', '/no/such/folder', import.meta.filename]) {
+      expect(await one.client.call('set_working_directory', { directory })).toMatchObject({ isError: true });
+    }
+    for (const { client, outcome } of [one, two]) {
+      client.end();
+      await outcome;
+    }
   });
 
   it('S0-62 an agent that runs away is slowed down, with when to try again', async () => {
