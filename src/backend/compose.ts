@@ -20,6 +20,7 @@ import { StateFolders } from '../store/states/stateFolders.ts';
 import { auditedStore } from './audit/auditedStore.ts';
 import { parseAuditPoint } from './audit/auditPoint.ts';
 import { Refusals } from './audit/refusals.ts';
+import { journalFile } from '../gateway/recording/journalFile.ts';
 import { listFiles } from './contextFiles/listFiles.ts';
 import { discover } from './discovery/discover.ts';
 import { userMachine } from './discovery/userMachine.ts';
@@ -133,6 +134,7 @@ export const composeServices =
       isTrusted: (project) => store.projects.isTrusted(project),
     });
     const configs = new ProjectConfigs();
+    let listening: Gateway | undefined;
     const core = makeCore({
       store: auditedStore(store, record),
       engines,
@@ -142,7 +144,12 @@ export const composeServices =
       ...clients,
       clock: systemClock,
       sleep,
-      changes: { emit },
+      changes: {
+        emit: (change) => {
+          if (change.type === 'session') listening?.sessionChanged(change.session);
+          emit(change);
+        },
+      },
       peers: new StateFolders(diskFiles),
       blocks: new BlockFiles(diskFiles, join(storage, 'kv')),
       limits,
@@ -159,8 +166,10 @@ export const composeServices =
       outside: core.outside,
       engines,
       clock: systemClock,
+      journal: journalFile(join(storage, 'gateway', 'said.jsonl')),
       onFailure: (error, what) => log.failure(what, error),
     });
+    listening = gateway;
     const problems = () => store.problems;
     const why = store.readOnlyWhy;
     const space = new MeasuredSpace(core.usage, () => systemClock.elapsedMs());

@@ -2,20 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
 import { CwmError } from '../protocol/errors.ts';
+import type { SessionId } from '../protocol/ids.ts';
 import type { GatewayAddress } from './address.ts';
 import type { GatewayContext, GatewayRequest } from './context.ts';
 import { Targets, type GatewayEngines } from './engines.ts';
 import { answerFailure, errorFormOf } from './passing/failures.ts';
 import { Upstream } from './passing/upstream.ts';
+import { Journal, type JournalFile } from './recording/journal.ts';
 import { Recorder } from './recording/recorder.ts';
 import { Recogniser } from './recognition/recogniser.ts';
-import { passChat } from './routes/chat.ts';
+import { chatFormat } from './formats/chatFormat.ts';
+import { converse } from './routes/converse.ts';
 import { passThrough } from './routes/through.ts';
 
 export interface GatewayParts {
   readonly outside: OutsideTurns;
   readonly engines: GatewayEngines;
   readonly clock: Clock;
+  readonly journal: JournalFile;
   readonly onFailure: (error: unknown, what: string) => void;
 }
 
@@ -24,7 +28,7 @@ type Pass = (gateway: GatewayContext, request: GatewayRequest) => Promise<void>;
 /** Every route that clients can use; nothing else of a model server is reachable. */
 const routes: readonly { readonly method: string; readonly path: RegExp; readonly pass: Pass }[] = [
   { method: 'GET', path: /^\/v1\/models(\/[^/]+)?$/, pass: passThrough },
-  { method: 'POST', path: /^\/v1\/chat\/completions$/, pass: passChat },
+  { method: 'POST', path: /^\/v1\/chat\/completions$/, pass: converse(chatFormat) },
   {
     method: 'POST',
     path: /^\/v1\/(embeddings|rerank|reranking|score|pooling|classify|completions|audio\/(transcriptions|translations|speech)|images\/generations|moderations)$/,
@@ -38,21 +42,30 @@ const routes: readonly { readonly method: string; readonly path: RegExp; readonl
  */
 export class Gateway {
   readonly #context: GatewayContext;
+  readonly #journal: Journal;
+  readonly #parts: GatewayParts;
+  #restored: Promise<void> | null = null;
 
-  constructor({ outside, engines, clock, onFailure }: GatewayParts) {
+  constructor(parts: GatewayParts) {
+    const { outside, engines, clock, onFailure } = parts;
+    this.#parts = parts;
+    this.#journal = new Journal(parts.journal);
+    const recogniser = new Recogniser();
     const recorder = new Recorder({
       outside,
       clock,
-      onStored: () => undefined,
+      journal: this.#journal,
+      onGone: (conversation) => recogniser.forget(conversation),
       onFailure: (error) => onFailure(error, 'a conversation of a client could not be recorded'),
     });
+    const upstream = new Upstream();
     this.#context = {
       outside,
       clock,
       recorder,
-      targets: new Targets(engines, clock),
-      upstream: new Upstream(),
-      recogniser: new Recogniser(),
+      targets: new Targets(engines, upstream, clock),
+      upstream,
+      recogniser,
     };
   }
 
@@ -64,6 +77,7 @@ export class Gateway {
     });
     const [path = ''] = address.path.split('?', 1);
     try {
+      await (this.#restored ??= this.#restore());
       const fitting = routes.filter((route) => route.path.test(path));
       if (fitting.length === 0) throw new CwmError('RouteNotFound', `The gateway has no ${path}.`);
       const route = fitting.find(({ method }) => method === req.method);
@@ -71,6 +85,24 @@ export class Gateway {
       await route.pass(this.#context, { req, res, address, signal: left.signal });
     } catch (error) {
       answerFailure(res, error, errorFormOf(path));
+    }
+  }
+
+  /** Something happened to a session. What the gateway itself does to it is no news. */
+  sessionChanged(session: string): void {
+    const { recogniser, recorder } = this.#context;
+    if (recorder.isRecording(session as SessionId)) return;
+    const conversation = recogniser.ofSession(session as SessionId);
+    if (conversation) conversation.mayBeCold = true;
+  }
+
+  /** A failure costs only the recognition of earlier conversations. */
+  async #restore(): Promise<void> {
+    const { outside, onFailure } = this.#parts;
+    try {
+      await this.#journal.restore(this.#context.recogniser, await outside.sessions());
+    } catch (error) {
+      onFailure(error, 'earlier conversations of clients could not be read');
     }
   }
 

@@ -1,66 +1,86 @@
-import { createRequire } from 'node:module';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { clientModules } from './install.ts';
-import { served, type Served } from './served.ts';
+import { noteFigure } from '../engines/live/figures.ts';
+import { gemmaModel } from '../engines/live/gemmaModel.ts';
+import { startLlamaServer } from '../engines/live/llamaServer.ts';
+import { prose } from '../engines/live/liveProduct.ts';
+import { ask, openAi, type Said } from './openAi.ts';
+import { served } from './served.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
+const never = new AbortController().signal;
+const user = (content: string): Said => ({ role: 'user', content });
+const assistant = (content: string): Said => ({ role: 'assistant', content });
 
-type Said = { role: string; content: string };
-interface Chunk {
-  readonly choices: readonly { readonly delta: { readonly content?: string | null } }[];
-}
-/** The part of the `openai` package that is used here; it is installed apart, so that no type of it is known. */
-interface OpenAi {
-  readonly models: { list(): Promise<{ readonly data: readonly { readonly id: string }[] }> };
-  readonly chat: { readonly completions: { create(body: object): Promise<AsyncIterable<Chunk>> } };
-}
-
-const openAi = ({ url, token }: Served, project: string): OpenAi => {
-  const { default: Client } = createRequire(clientModules('openai'))('openai') as {
-    default: new (options: object) => OpenAi;
-  };
-  return new Client({ baseURL: `${url}/p/${project}/v1`, apiKey: token, maxRetries: 0 });
-};
-
-test('the openai package: two turns are one session in the right project, a fork is a branch, a stop stores the part', async () => {
+test('two turns are one session in the right project, a fork is a branch, a stop stores the part', async () => {
   const gateway = await served(cleanUps);
   const api = openAi(gateway, 'demo');
-  const model = (await api.models.list()).data[0]?.id;
-  const ask = async (messages: readonly Said[], pieces = Infinity): Promise<string> => {
-    let answer = '';
-    let count = 0;
-    const body = { model, messages, stream: true, max_tokens: pieces === Infinity ? 12 : 400, temperature: 0.5 };
-    for await (const { choices } of await api.chat.completions.create(body)) {
-      answer += choices[0]?.delta.content ?? '';
-      if (++count > pieces) break;
-    }
-    return answer;
-  };
-  const hi = [
-    { role: 'system', content: 'You are terse.' },
-    { role: 'user', content: 'Say hi' },
-  ];
-  const first = await ask(hi);
-  const again = [...hi, { role: 'assistant', content: first }, { role: 'user', content: 'And again' }];
-  const second = await ask(again);
-  await expect
-    .poll(() => gateway.sessions())
-    .toEqual([
-      {
-        project: 'project://demo',
-        branches: 1,
-        said: ['user: Say hi', `assistant (limit): ${first}`, 'user: And again', `assistant (limit): ${second}`],
-      },
-    ]);
-  const other = await ask([...again.slice(0, 3), { role: 'user', content: 'Another way' }]);
+  const model = (await api.models.list()).data[0]?.id ?? '';
+  const hi = [{ role: 'system', content: 'You are terse.' }, user('Say hi')];
+  const { text: first } = await ask(api, model, hi);
+  const again = [...hi, assistant(first), user('And again')];
+  const { text: second } = await ask(api, model, again);
+  const said = ['user: Say hi', `assistant (limit): ${first}`, 'user: And again', `assistant (limit): ${second}`];
+  await expect.poll(() => gateway.sessions()).toEqual([{ project: 'project://demo', branches: 1, said }]);
+  const other = await ask(api, model, [...again.slice(0, 3), user('Another way')]);
   await expect
     .poll(async () => (await gateway.sessions())[0])
-    .toMatchObject({ branches: 2, said: { 3: `assistant (limit): ${other}` } });
+    .toMatchObject({ branches: 2, said: { 3: `assistant (limit): ${other.text}` } });
 
-  await ask([...again, { role: 'assistant', content: second }, { role: 'user', content: 'Tell a long story.' }], 5);
+  await ask(api, model, [...again, assistant(second), user('Tell a long story.')], 5);
   await expect.poll(async () => (await gateway.sessions())[0]?.said.at(-1)).toMatch(/^assistant \(stopped\): ./);
   expect(await gateway.sessions()).toHaveLength(1);
 });
+
+test.each(['embedded', 'llama-server'])(
+  'after kill -9 of the model server and an end of the backend, the next turn is warm: %s',
+  async (kind) => {
+    let engine: string | null = null;
+    let killServer = (): Promise<unknown> => Promise.resolve();
+    if (kind === 'llama-server') {
+      const slotDir = await mkdtemp(path.join(tmpdir(), 'cwm-slots-'));
+      cleanUps.push(() => rm(slotDir, { recursive: true, force: true }));
+      const start = {
+        modelPath: gemmaModel(),
+        slotDir,
+        servedName: 'gemma',
+        contextTokens: 4096,
+        slots: 1,
+        threads: 2,
+      };
+      let server = await startLlamaServer(start, never);
+      cleanUps.push(() => server.stop());
+      engine = `${server.url}#slots=${slotDir}`;
+      killServer = async () => {
+        await server.kill();
+        server = await startLlamaServer({ ...start, port: Number(new URL(server.url).port) }, never);
+      };
+    }
+    const gateway = await served(cleanUps, engine);
+    const api = openAi(gateway, 'demo');
+    const model = (await api.models.list()).data[0]?.id ?? '';
+    const messages = [{ role: 'system', content: prose('a system prompt', 250) }, user('Say hi')];
+    const first = await ask(api, model, messages);
+    messages.push(assistant(first.text), user('And again'));
+    const second = await ask(api, model, messages);
+    await expect.poll(async () => (await gateway.sessions())[0]?.said.length).toBe(4);
+    await gateway.killEngine();
+    if (kind === 'llama-server') await gateway.restart();
+    await killServer();
+    if (kind !== 'llama-server') await gateway.restart();
+    messages.push(assistant(second.text), user('Once more'));
+    const third = await ask(openAi(gateway, 'demo'), model, messages);
+    noteFigure(
+      `gateway on ${kind}: ${first.promptTokens} tokens cold in ${Math.round(first.firstMs)} ms to the first token; the second turn reused ` +
+        `${second.cachedTokens} of ${second.promptTokens}; after kill -9 and a new backend, ${third.cachedTokens} of ${third.promptTokens} ` +
+        `in ${Math.round(third.firstMs)} ms`,
+    );
+    await expect.poll(async () => (await gateway.sessions()).map(({ said }) => said.length)).toEqual([6]);
+    expect(third.cachedTokens).toBeGreaterThanOrEqual(first.promptTokens - 64);
+  },
+);

@@ -17,6 +17,8 @@ export interface Served {
   sessions(): Promise<
     { readonly project: string | null; readonly branches: number; readonly said: readonly string[] }[]
   >;
+  /** SIGKILL for the embedded engine, if it runs. */
+  killEngine(): Promise<void>;
   /** Ends the backend and its engine, and starts them again over the same storage and at the same address. */
   restart(): Promise<void>;
 }
@@ -61,6 +63,10 @@ export async function served(cleanUps: (() => Promise<unknown>)[], engine: strin
           return { project, branches: Object.keys(branches).length, said: texts };
         }),
       );
+    },
+    async killEngine() {
+      const { engines } = await client.call('health', {});
+      for (const { pid } of engines) if (pid !== null) process.kill(pid, 'SIGKILL');
     },
     async restart() {
       client.dispose();

@@ -214,4 +214,51 @@ describe('a chat through the gateway', () => {
       'Answer 3.',
     ]);
   });
+
+  test('the next process recognises the conversation, its forks and the id of the client', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi, { 'x-session-id': 'ses_1' });
+    await gateway.restart();
+    const again = [...hi, assistant('Answer 1.'), user('And again')];
+    await gateway.chat(again);
+    await gateway.restart();
+    await gateway.chat([
+      { role: 'system', content: 'Another date.' },
+      user('Changed'),
+      assistant('Answer 1.'),
+      user('Then'),
+    ]);
+    await gateway.restart();
+    const title = [{ role: 'system', content: 'You name things.' }, user('Name it')];
+    expect((await gateway.chat(title, { 'x-session-id': 'ses_1' })).answer.headers.get('x-cwm-recorded')).toBe('no');
+    const all = await gateway.sessions();
+    expect(all).toHaveLength(1);
+    expect(all[0]?.session.branches).toMatchObject({ main: { length: 4 }, 'branch-2': { length: 4 } });
+  });
+
+  test('a session that was deleted is begun again with all that the client sends', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const [first] = await gateway.sessions();
+    await gateway.cwm.deleteSession({ session: first?.session.id ?? '' });
+    await gateway.restart();
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    const all = await gateway.sessions();
+    expect(all).toHaveLength(1);
+    expect(all[0]?.said).toHaveLength(4);
+    expect(all[0]?.session.id).not.toBe(first?.session.id);
+  });
+
+  test('a frozen session is thawed by its next turn, as itself', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const [{ session } = { session: null }] = await gateway.sessions();
+    await gateway.cwm.freeze({ session: session?.id ?? '', window: 'w' });
+    gateway.sessionChanged(session?.id ?? '');
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    expect(gateway.failures).toEqual([]);
+    const [after] = await gateway.sessions();
+    expect(after?.session).toMatchObject({ id: session?.id, lifecycle: 'active' });
+    expect(after?.said).toHaveLength(4);
+  });
 });

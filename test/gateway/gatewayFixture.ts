@@ -73,16 +73,24 @@ export async function gatewayFixture(files: Files = diskFiles) {
   });
   server.url = await listening(upstream);
   const failures: unknown[] = [];
-  const gateway = new Gateway({
-    outside: core.cwm.outside,
-    engines: {
-      defaultSpec: core.engine.spec,
-      get: () => core.engine,
-      address: async () => ({ url: server.url, token: 'key of the server' }),
-    },
-    clock: { now: () => new Date(), elapsedMs: () => performance.now() },
-    onFailure: (error) => failures.push(error),
-  });
+  let lines: readonly string[] = [];
+  const start = (): Gateway =>
+    new Gateway({
+      outside: core.cwm.outside,
+      engines: {
+        defaultSpec: core.engine.spec,
+        get: () => core.engine,
+        address: async () => ({ url: server.url, token: 'key of the server' }),
+      },
+      clock: { now: () => new Date(), elapsedMs: () => performance.now() },
+      journal: {
+        read: async () => lines,
+        append: async (more) => void (lines = [...lines, ...more]),
+        replace: async (all) => void (lines = all),
+      },
+      onFailure: (error) => failures.push(error),
+    });
+  let gateway = start();
   const front = createServer((req, res) => {
     const address = gatewayAddress(req.url ?? '');
     if (address) void gateway.handle(req, res, address);
@@ -106,8 +114,14 @@ export async function gatewayFixture(files: Files = diskFiles) {
   return {
     ...core,
     failures,
-    gateway,
     passed,
+    settled: () => gateway.settled(),
+    sessionChanged: (session: string) => gateway.sessionChanged(session),
+    /** Another process, which knows only what is stored. */
+    async restart() {
+      await gateway.close();
+      gateway = start();
+    },
     server,
     url,
     post,

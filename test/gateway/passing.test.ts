@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { gatewayAddress } from '../../src/gateway/address.ts';
 import { EventSplitter } from '../../src/gateway/formats/eventSplitter.ts';
-import { withoutIds } from '../../src/gateway/passing/answerIds.ts';
+import { withoutIds } from '../../src/gateway/formats/answerIds.ts';
 import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
-import { withFields } from '../../src/gateway/passing/splice.ts';
+import { withFields } from '../../src/gateway/formats/withFields.ts';
 
 describe('an address of the gateway', () => {
   test.each([

@@ -2,12 +2,14 @@ import { newSession, type Message, type Session } from '../../protocol/schemas/s
 import type { MessageId, ProjectUri, PromptId, SessionId } from '../../protocol/ids.ts';
 import type { CoreContext } from '../context.ts';
 import { requireOpen } from '../lifecycle.ts';
-import type { EngineDescription } from '../ports/engine.ts';
+import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { newLineage, saltOf, type Lineage } from '../ports/lineages.ts';
+import { silent } from '../ports/reporter.ts';
 import { promptText, requireSession } from '../session.ts';
 import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../turns/branchAt.ts';
 import { recoverTurn } from '../turns/cutAnswer.ts';
 import { storeAnswer } from '../turns/storeAnswer.ts';
+import { thaw } from '../windows/thaw.ts';
 
 /** The session of a conversation that another program leads. */
 export interface OutsideSession {
@@ -31,6 +33,7 @@ export interface OutsideTurn {
   /** Null where the server told no token ids: the session has those of its last turn then. */
   readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
   readonly description: EngineDescription | null;
+  readonly reuse: ReuseEvidence;
 }
 
 /** Tag of every session that came through the gateway. */
@@ -75,6 +78,57 @@ export class OutsideTurns {
   }
 
   /**
+   * Makes a session ready for a turn that another program asks for: thaws a frozen one as itself, and has the KV of its last checkpoint
+   * brought back where the server does not find it by itself. What the server has in memory instead is saved first.
+   *
+   * @returns false where the session is gone.
+   * @throws CwmError Cancelled, and those of a thaw.
+   */
+  async makeReady(id: SessionId, signal: AbortSignal): Promise<boolean> {
+    const core = this.#core();
+    const session = await core.store.sessions.get(id);
+    if (!session) return false;
+    if (session.lifecycle === 'frozen' && session.frozenAs !== null) {
+      await thaw(core, { window: session.frozenAs, resume: true }, signal, silent);
+      return true;
+    }
+    const { kind } = await core.engines.get(session.engine).describe(signal);
+    // The others find the blocks of a prompt by themselves.
+    if (kind !== 'llama-server') return true;
+    await core.warmings.open(session, { project: session.project, leaving: null, insist: false });
+    await core.background.giveWay(id, signal);
+    return true;
+  }
+
+  /** The session whose turn an engine had last; null: not known. */
+  holderOf(engine: string): SessionId | null {
+    return this.#core().checkpoints.holderOf(engine);
+  }
+
+  /** Saves what an engine has in memory, before another conversation takes its place. Never rejects. */
+  async saveHolder(engine: string): Promise<void> {
+    const { checkpoints } = this.#core();
+    const holder = checkpoints.holderOf(engine);
+    if (holder !== null) await checkpoints.keepOfLeft(holder);
+  }
+
+  /** Something that is no session takes the engine. */
+  forgetHolder(engine: string): void {
+    this.#core().checkpoints.forgetHolder(engine);
+  }
+
+  /** Every session of this kind. */
+  async sessions(): Promise<readonly Session[]> {
+    const { store } = this.#core();
+    const found: Session[] = [];
+    for (let offset = 0; ; offset += 100) {
+      const { items } = await store.sessions.list({ limit: 100, offset });
+      found.push(...items.filter(({ tags = [] }) => tags.includes(outsideTag)));
+      if (items.length < 100) return found;
+    }
+  }
+
+  /**
    * Stores what was said. The session is made with its first turn.
    *
    * @throws CwmError AlreadyFrozen, Exhausted, and those of the store; nothing is stored then.
@@ -83,6 +137,7 @@ export class OutsideTurns {
     const core = this.#core();
     const { id } = turn.session;
     const stored = await core.turns.run(id, () => recordNow(core, turn));
+    core.prefill.observe(turn.session.engine, turn.reuse);
     core.checkpoints.afterTurn(id);
     return stored;
   }

@@ -81,6 +81,16 @@ export class CheckpointKeeper {
     this.#track(this.#makeIfLarge(id));
   }
 
+  /** The session that used an engine last; null: not known. */
+  holderOf(engine: string): SessionId | null {
+    return this.#holders.get(engine) ?? null;
+  }
+
+  /** Something that is no session took the engine. */
+  forgetHolder(engine: string): void {
+    this.#holders.delete(engine);
+  }
+
   /** The session's KV was brought back. */
   warmed({ id, engine }: Session): void {
     this.#holders.set(engine, id);

@@ -25,7 +25,8 @@ interface Saved {
 
 /** Who opens a session's project. */
 export interface Opening {
-  readonly project: ProjectUri;
+  /** Null: a session of no project. */
+  readonly project: ProjectUri | null;
   /** The project that the same client leaves for it. */
   readonly leaving: ProjectUri | null;
   /** Whether the user asked for it, whatever it costs. */
@@ -210,7 +211,7 @@ export class Warmings {
 
   #tell(id: SessionId, { project }: Opening, warming: Warming): Warming {
     this.#last.set(id, warming);
-    this.#core().changes.emit({ type: 'project', project });
+    if (project !== null) this.#core().changes.emit({ type: 'project', project });
     return warming;
   }
 

@@ -1,20 +1,19 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { EventSplitter, type StreamEvent } from '../formats/eventSplitter.ts';
-
-/** Sees what passes. */
-export interface StreamTap {
-  /** @returns what the client gets of the event; null for nothing. */
-  event(event: StreamEvent): string | null;
-  /** Called once the last event has passed. @returns what the client gets besides; empty for nothing. */
-  end(): string;
-}
+import { EventSplitter } from '../formats/eventSplitter.ts';
+import type { AnswerStream } from '../formats/format.ts';
 
 /** Passes a stream of events on, each one when it is there: nothing waits for the next one. */
-export async function relayEvents(body: Readable, res: ServerResponse, tap: StreamTap): Promise<void> {
+export async function relayEvents(
+  body: Readable,
+  res: ServerResponse,
+  tap: Pick<AnswerStream, 'event' | 'end'>,
+  onFirst: () => void,
+): Promise<void> {
   const splitter = new EventSplitter();
   for await (const chunk of body) {
+    onFirst();
     let passed = '';
     for (const event of splitter.push(chunk as Uint8Array)) passed += tap.event(event) ?? '';
     if (passed !== '') await write(res, passed);

@@ -19,6 +19,10 @@ export interface Conversation {
   lastText: string;
   /** It has an answer. */
   hasAnswered: boolean;
+  /** By which the client names it. */
+  readonly keys: Set<string>;
+  /** Its session may be frozen, or its KV may be out of the server's memory: something else than a turn of it happened. */
+  mayBeCold: boolean;
 }
 
 /** A message of a conversation, in its place. */
@@ -80,7 +84,7 @@ export class Conversations {
   }
 
   /** Adds one message behind another. A message that is there already is returned as it is, unless `isAnswer`. */
-  add(conversation: Conversation, before: Said | null, item: Item, isAnswer: boolean): Said {
+  add(conversation: Conversation, before: Said | null, item: Item, isAnswer: boolean, id?: MessageId): Said {
     if (isAnswer) conversation.hasAnswered = true;
     const chain = chainOf(before?.chain ?? rootOf(conversation.project), item);
     const there = this.#byChain
@@ -90,7 +94,7 @@ export class Conversations {
     return this.put(
       {
         conversation,
-        id: randomId() as MessageId,
+        id: id ?? (randomId() as MessageId),
         before,
         length: (before?.length ?? 0) + 1,
         chain,
@@ -122,6 +126,9 @@ export class Conversations {
     for (const [key, said] of this.#byAnswer) if (said.conversation === conversation) this.#byAnswer.delete(key);
   }
 }
+
+export const answerKeyOf = ({ isAnswer, before, conversation, item }: Said): string | null =>
+  isAnswer && before && item ? answerKey(before.before?.chain ?? rootOf(conversation.project), item) : null;
 
 const answerKey = (before: string, answer: Item): string => shortHash(`${before}\n?\n${canonical(answer)}`);
 

@@ -29,6 +29,7 @@ export type Recognised =
 export class Recogniser {
   readonly conversations = new Conversations();
   readonly #byKey = new Map<string, Conversation>();
+  readonly #bySession = new Map<SessionId, Conversation>();
   readonly #byPlace = new Map<string, Conversation[]>();
 
   recognise(asked: Asked, asker: Asker, nowMs: number): Recognised | null {
@@ -44,16 +45,38 @@ export class Recogniser {
     const there = isContinued ? (match.last?.conversation ?? null) : named;
     if (isAuxiliary(asked, named, known, recent)) return { kind: 'auxiliary', conversation: there };
     const conversation = there ?? this.#begin(asker, place);
-    if (asker.key !== null) this.#byKey.set(asker.key, conversation);
+    if (asker.key !== null) this.restore(conversation, asker.key);
     this.#note(conversation, asked, nowMs);
     let last = isContinued ? match.last : null;
     for (const item of items.slice(known)) last = this.conversations.add(conversation, last, item, false);
     return last && { kind: 'turn', conversation, last, known };
   }
 
-  /** A conversation that is known from earlier. */
-  restore(conversation: Conversation, key: string | null): void {
-    if (key !== null) this.#byKey.set(key, conversation);
+  ofSession(session: SessionId): Conversation | null {
+    return this.#bySession.get(session) ?? null;
+  }
+
+  /** A conversation of an earlier process. */
+  known(conversation: Conversation): void {
+    this.#bySession.set(conversation.session, conversation);
+  }
+
+  /** The client names the conversation so. */
+  restore(conversation: Conversation, key: string): void {
+    this.#byKey.set(key, conversation);
+    conversation.keys.add(key);
+  }
+
+  /** Its session is gone. */
+  forget(conversation: Conversation): void {
+    this.conversations.forget(conversation);
+    this.#bySession.delete(conversation.session);
+    for (const key of conversation.keys) if (this.#byKey.get(key) === conversation) this.#byKey.delete(key);
+    for (const [place, all] of this.#byPlace)
+      this.#byPlace.set(
+        place,
+        all.filter((each) => each !== conversation),
+      );
   }
 
   #begin({ client, project }: Asker, place: string): Conversation {
@@ -67,7 +90,10 @@ export class Recogniser {
       firstText: '',
       lastText: '',
       hasAnswered: false,
+      keys: new Set(),
+      mayBeCold: false,
     };
+    this.known(conversation);
     const recent = [conversation, ...(this.#byPlace.get(place) ?? [])].slice(0, mostRecent);
     this.#byPlace.set(place, recent);
     return conversation;

@@ -1,13 +1,14 @@
 import type { Clock } from '../../base/clock.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import type { EngineDescription } from '../../core/ports/engine.ts';
+import type { EngineDescription, ReuseEvidence } from '../../core/ports/engine.ts';
 import { outsideTag, type OutsideSession, type OutsideTurns } from '../../core/sessions/outsideTurns.ts';
 import type { Lineage } from '../../core/ports/lineages.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { CutReason, Message } from '../../protocol/schemas/session.ts';
 import type { Item } from '../formats/item.ts';
-import type { Said } from '../recognition/conversations.ts';
+import { answerKeyOf, type Conversation, type Said } from '../recognition/conversations.ts';
+import type { Journal } from './journal.ts';
 import { asMessage } from './messages.ts';
 
 /** An answer that has come, with what led to it. */
@@ -18,14 +19,17 @@ export interface Recording {
   readonly engine: string;
   readonly description: EngineDescription | null;
   readonly lineage: Lineage;
-  readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
+  /** What the server saw; asked behind the stream where it does not tell by itself. */
+  readonly ids: () => Promise<{ readonly prompt: readonly number[]; readonly output: readonly number[] } | null>;
+  readonly reuse: ReuseEvidence;
 }
 
 export interface RecorderParts {
   readonly outside: OutsideTurns;
   readonly clock: Clock;
-  /** Receives each message that is stored now. */
-  readonly onStored: (said: Said, system: string) => void;
+  readonly journal: Journal;
+  /** The session of a conversation is gone, so that nothing can go on there. */
+  readonly onGone: (conversation: Conversation) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -49,6 +53,11 @@ export class Recorder {
     return this.#unrecorded.get(session) ?? null;
   }
 
+  /** Whether something of the session is being stored. */
+  isRecording(session: SessionId): boolean {
+    return this.#queue.isBusy(session);
+  }
+
   /** Returns at once. */
   record(recording: Recording): void {
     const { session } = recording.answer.conversation;
@@ -69,8 +78,8 @@ export class Recorder {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  async #record({ answer, cut, system, engine, description, lineage, ids }: Recording): Promise<void> {
-    const { outside, clock, onStored } = this.#parts;
+  async #record({ answer, cut, system, engine, description, lineage, ids, reuse }: Recording): Promise<void> {
+    const { outside, clock, journal, onGone } = this.#parts;
     const added = unstored(answer);
     if (added.length === 0) return;
     const { conversation } = answer;
@@ -84,11 +93,15 @@ export class Recorder {
       tags: [outsideTag, ...(tagOf(conversation.client) ?? [])],
     };
     const after = added[0]?.said.before?.id ?? null;
-    await outside.record({ session, after, messages, system, ids, description });
-    for (const { said } of added) {
-      said.item = null;
-      onStored(said, system);
+    try {
+      await outside.record({ session, after, messages, system, ids: await ids(), reuse, description });
+    } catch (error) {
+      if (isCwmError(error, 'MessageNotFound', 'SessionNotFound')) onGone(conversation);
+      throw error;
     }
+    const stored = added.map(({ said }) => ({ said, answerKey: answerKeyOf(said) }));
+    for (const { said } of added) said.item = null;
+    await journal.stored(stored).catch(this.#parts.onFailure);
   }
 }
 

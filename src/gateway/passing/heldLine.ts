@@ -1,0 +1,25 @@
+import type { ServerResponse } from 'node:http';
+
+const firstMs = 1_000;
+const everyMs = 2_000;
+
+/**
+ * Holds a client's connection open while something has to be done before its prompt is sent: comments, which every client skips. A short wait
+ * sends nothing, so that an error can still have a status.
+ */
+export async function heldLine<T>(res: ServerResponse, streams: boolean, work: () => Promise<T>): Promise<T> {
+  if (!streams) return work();
+  let timer: NodeJS.Timeout;
+  const beat = (): void => {
+    if (res.destroyed) return;
+    if (!res.headersSent) res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+    res.write(": cwm brings the conversation's KV back\n\n");
+    timer = setTimeout(beat, everyMs);
+  };
+  timer = setTimeout(beat, firstMs);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,118 @@
+import { listOf, objectOf, parsed, textOf, countOf } from '../formats/json.ts';
+import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { Conversation, Said } from '../recognition/conversations.ts';
+import type { Recogniser } from '../recognition/recogniser.ts';
+
+/** Lines that outlive the process. They are an index: without them, conversations are not recognised, and nothing else is lost. */
+export interface JournalFile {
+  /** Oldest first; none where there is no file. */
+  read(): Promise<readonly string[]>;
+  append(lines: readonly string[]): Promise<void>;
+  /** Puts these lines in the place of all. */
+  replace(lines: readonly string[]): Promise<void>;
+}
+
+/** A session that conversations of clients can be in. */
+export interface KnownSession {
+  readonly id: SessionId;
+  readonly project: ProjectUri | null;
+}
+
+const roles = { system: 's', user: 'u', assistant: 'a', tool: 't' } as const;
+const roleOf = { s: 'system', u: 'user', a: 'assistant', t: 'tool' } as const;
+
+/** How the messages and conversations that were stored are found again by the next process. Texts are in it as hashes only. */
+export class Journal {
+  readonly #file: JournalFile;
+  readonly #last = new Map<SessionId, string>();
+
+  constructor(file: JournalFile) {
+    this.#file = file;
+  }
+
+  /** The message is stored now. */
+  async stored(all: readonly { readonly said: Said; readonly answerKey: string | null }[]): Promise<void> {
+    const lines: string[] = [];
+    for (const { said, answerKey } of all) {
+      const { conversation, id, before, chain, isAnswer, role, callNames } = said;
+      const head = conversationLine(conversation);
+      if (this.#last.get(conversation.session) !== head) lines.push(head);
+      this.#last.set(conversation.session, head);
+      lines.push(
+        JSON.stringify({
+          s: conversation.session,
+          m: id,
+          b: before?.id ?? null,
+          c: chain,
+          r: roles[role],
+          ...(isAnswer && { a: 1 }),
+          ...(answerKey !== null && { q: answerKey }),
+          ...(callNames && { n: callNames }),
+        }),
+      );
+    }
+    await this.#file.append(lines);
+  }
+
+  /** Tells the recogniser what earlier processes stored, and forgets sessions that are gone. */
+  async restore(recogniser: Recogniser, sessions: readonly KnownSession[]): Promise<void> {
+    const known = new Map(sessions.map((session) => [session.id, session]));
+    const conversations = new Map<SessionId, Conversation>();
+    const said = new Map<string, Said>();
+    const lines = await this.#file.read();
+    const kept: string[] = [];
+    for (const line of lines) {
+      const row = objectOf(parsed(line));
+      const session = known.get(textOf(row?.['s']) as SessionId);
+      if (!row || !session) continue;
+      kept.push(line);
+      let conversation = conversations.get(session.id);
+      if (!conversation) {
+        conversations.set(session.id, (conversation = restored(session)));
+        recogniser.known(conversation);
+      }
+      if (typeof row['m'] !== 'string') {
+        conversation.systemKey = textOf(row['y']);
+        conversation.toolsKey = textOf(row['t']);
+        conversation.client = textOf(row['p']);
+        for (const key of listOf(row['k'])) recogniser.restore(conversation, textOf(key));
+        this.#last.set(session.id, line);
+        continue;
+      }
+      const before = row['b'] === null ? null : said.get(textOf(row['b']));
+      if (before === undefined) continue;
+      const each: Said = {
+        conversation,
+        id: row['m'] as MessageId,
+        before,
+        length: (before?.length ?? 0) + 1,
+        chain: textOf(row['c']),
+        isAnswer: countOf(row['a']) === 1,
+        role: roleOf[textOf(row['r']) as keyof typeof roleOf] ?? 'user',
+        ...(objectOf(row['n']) && { callNames: row['n'] as Readonly<Record<string, string>> }),
+        item: null,
+      };
+      said.set(each.id, each);
+      if (each.isAnswer) conversation.hasAnswered = true;
+      recogniser.conversations.put(each, textOf(row['q']) || null);
+    }
+    if (kept.length < lines.length) await this.#file.replace(kept);
+  }
+}
+
+const conversationLine = ({ session, systemKey, toolsKey, client, keys }: Conversation): string =>
+  JSON.stringify({ s: session, y: systemKey, t: toolsKey, p: client, k: [...keys] });
+
+const restored = ({ id, project }: KnownSession): Conversation => ({
+  session: id,
+  project,
+  systemKey: '',
+  toolsKey: '',
+  client: '',
+  keys: new Set(),
+  usedMs: 0,
+  firstText: '',
+  lastText: '',
+  hasAnswered: false,
+  mayBeCold: true,
+});

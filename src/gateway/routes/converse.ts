@@ -1,0 +1,206 @@
+import type { ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { randomId } from '../../base/hash.ts';
+import type { Lineage } from '../../core/ports/lineages.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { MessageId } from '../../protocol/ids.ts';
+import type { CutReason } from '../../protocol/schemas/session.ts';
+import type { GatewayContext, GatewayRequest } from '../context.ts';
+import type { Target } from '../engines.ts';
+import { ChatAnswer } from '../formats/chatAnswer.ts';
+import type { Format, StreamOptions } from '../formats/format.ts';
+import type { Answer, Asked } from '../formats/item.ts';
+import { objectOf, parsed, type JsonObject } from '../formats/json.ts';
+import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
+import { heldLine } from '../passing/heldLine.ts';
+import { llamaIds } from '../passing/llamaIds.ts';
+import { readBody } from '../passing/readBody.ts';
+import { relayBody, relayEvents } from '../passing/relay.ts';
+import { clientOf, conversationKey, type HeaderOf } from '../recognition/clientIds.ts';
+import { projectOf } from '../recognition/project.ts';
+import type { Recognised } from '../recognition/recogniser.ts';
+import { reuseOf } from '../recording/reuseOf.ts';
+
+/** A request as the gateway understands it. */
+interface Understood {
+  readonly body: JsonObject;
+  readonly asked: Asked;
+  readonly target: Target;
+  readonly lineage: Lineage;
+  readonly recognised: Recognised | null;
+  /** Of the message that the answer becomes. */
+  readonly answerId: MessageId;
+  readonly sentMs: number;
+}
+
+/** Passes a request of a conversation on, and records it as a turn unless it is none. */
+export const converse =
+  (format: Format) =>
+  async (gateway: GatewayContext, { req, res, address, signal }: GatewayRequest): Promise<void> => {
+    const { targets, upstream, recogniser, outside, clock } = gateway;
+    const text = await readBody(req);
+    const body = objectOf(parsed(text));
+    const asked = body && format.read(body);
+    if (!body || !asked)
+      throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
+    const header: HeaderOf = (name) => headerOf(req.headers[name]);
+    const client = clientOf(header);
+    const project = projectOf(address.project, header, asked);
+    const key = conversationKey(header, body, client);
+    const target = await targets.of(targets.defaultSpec, signal);
+    const lineage = await outside.lineageOf(project);
+    const recognise = () => recogniser.recognise(asked, { client, project, key }, clock.elapsedMs());
+    let recognised = recognise();
+    const isThere = await heldLine(res, asked.streams, () => makeRoom(gateway, target, recognised, signal));
+    if (!isThere && recognised?.conversation) {
+      recogniser.forget(recognised.conversation);
+      recognised = recognise();
+    }
+    const receipt = receiptHeaders(recognised);
+    const understood: Understood = {
+      body,
+      asked,
+      target,
+      lineage,
+      recognised,
+      answerId: randomId() as MessageId,
+      sentMs: clock.elapsedMs(),
+    };
+    const reply = await upstream
+      .send(
+        target.address,
+        {
+          method: 'POST',
+          path: '/v1/chat/completions',
+          headers: upstreamHeaders(req.headers, target.address.token),
+          body: format.chatBody(text, body, addedFields(body, asked, target, outside.saltOf(lineage))),
+        },
+        signal,
+      )
+      .catch((error: unknown) => {
+        targets.doubt(target.spec);
+        throw error;
+      });
+    const hasBegun = res.headersSent;
+    if (!hasBegun) res.writeHead(reply.statusCode, { ...answerHeaders(reply.headers), ...receipt });
+    if (reply.statusCode !== 200) {
+      targets.doubt(target.spec);
+      await relayRefusal(reply, res, hasBegun);
+      return void res.end();
+    }
+    const options: StreamOptions = { body, answerId: understood.answerId, closing: reuseLine };
+    let firstMs: number | null = null;
+    if (String(reply.headers['content-type'] ?? '').includes('text/event-stream')) {
+      const stream = format.stream(options);
+      const onFirst = (): void => void (firstMs ??= clock.elapsedMs());
+      try {
+        await relayEvents(reply.body, res, stream, onFirst);
+      } finally {
+        recordAnswer(gateway, understood, stream.answer, { hasLeft: signal.aborted, firstMs });
+      }
+      return void res.end();
+    }
+    const whole = await reply.body.text();
+    const said = new ChatAnswer();
+    said.body(whole);
+    recordAnswer(gateway, understood, said.answer, { hasLeft: signal.aborted, firstMs });
+    res.end(format.whole(whole, options));
+  };
+
+/** An error of the server comes as it is; where the stream has begun already, as an event of it. */
+async function relayRefusal(reply: Dispatcher.ResponseData, res: ServerResponse, hasBegun: boolean): Promise<void> {
+  if (!hasBegun) return void (await relayBody(reply.body, res));
+  const said = await reply.body.text();
+  const error = objectOf(objectOf(parsed(said))?.['error']) ?? { message: said.slice(0, 2000), type: 'api_error' };
+  res.write(`data: ${JSON.stringify({ error: { ...error, code: reply.statusCode } })}\n\n`);
+}
+
+/**
+ * Before the prompt is sent: what the conversation needs is brought back, and what the server has instead is saved.
+ *
+ * @returns false where the conversation's session is gone.
+ */
+async function makeRoom(
+  { outside }: GatewayContext,
+  { spec, description, slots }: Target,
+  recognised: Recognised | null,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const conversation = recognised?.conversation ?? null;
+  if (conversation) await outside.giveWay(conversation.session, signal);
+  const isTurn = recognised?.kind === 'turn';
+  const hasOneSlot = description.kind === 'llama-server' && slots === 1;
+  const isElsewhere = hasOneSlot && outside.holderOf(spec) !== (isTurn ? conversation?.session : null);
+  if (isElsewhere) await outside.saveHolder(spec);
+  if (isTurn && recognised.known > 0 && (recognised.conversation.mayBeCold || isElsewhere)) {
+    const isThere = await outside.makeReady(recognised.conversation.session, signal);
+    recognised.conversation.mayBeCold = false;
+    if (!isThere) return false;
+  }
+  if (hasOneSlot && !isTurn) outside.forgetHolder(spec);
+  return true;
+}
+
+const headerOf = (value: string | string[] | undefined): string | null =>
+  value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
+
+/** What the gateway asks for besides: a salt, so that no other project meets this KV, and the evidence of reuse. */
+function addedFields(
+  body: JsonObject,
+  { streams }: Asked,
+  { description: { kind } }: Target,
+  salt: string,
+): Readonly<Record<string, unknown>> {
+  const isVllm = kind === 'vllm' || kind === 'embedded';
+  return {
+    ...(isVllm && body['cache_salt'] === undefined && { cache_salt: salt }),
+    ...(isVllm && body['return_token_ids'] === undefined && { return_token_ids: true }),
+    ...(streams && body['stream_options'] === undefined && { stream_options: { include_usage: true } }),
+  };
+}
+
+function receiptHeaders(recognised: Recognised | null): Record<string, string> {
+  if (recognised?.kind !== 'turn') return { 'x-cwm-recorded': 'no' };
+  return { 'x-cwm-recorded': 'yes', 'x-cwm-session': recognised.conversation.session };
+}
+
+const reuseLine = ({ usage }: Answer): string | null =>
+  usage === null || usage.cachedTokens === null
+    ? null
+    : `cwm reused ${usage.cachedTokens} of ${usage.promptTokens} prompt tokens`;
+
+function recordAnswer(
+  { recogniser, recorder, upstream }: GatewayContext,
+  { body, recognised, asked, target, lineage, answerId, sentMs }: Understood,
+  said: Answer,
+  { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
+): void {
+  const { item } = said;
+  if (recognised?.kind !== 'turn') return;
+  if (item.text === '' && !item.calls && !item.reasoning) return;
+  const { conversation, last } = recognised;
+  const answer = recogniser.conversations.add(conversation, last, item, true, answerId);
+  const isLlama = target.description.kind === 'llama-server';
+  recorder.record({
+    answer,
+    cut: cutOf(said, hasLeft),
+    system: asked.system,
+    engine: target.spec,
+    description: target.description,
+    lineage,
+    reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
+    ids: async () => {
+      if (said.ids || !isLlama) return said.ids;
+      const message = { role: 'assistant', content: item.text };
+      const prompt = await llamaIds(upstream, target.address, body, message, AbortSignal.timeout(30_000)).catch(
+        () => null,
+      );
+      return prompt && { prompt, output: [] };
+    },
+  });
+}
+
+function cutOf({ isWhole, finishReason }: Answer, hasLeft: boolean): CutReason | null {
+  if (isWhole) return finishReason === 'length' ? 'limit' : null;
+  return hasLeft ? 'stopped' : 'failed';
+}
