@@ -41,7 +41,7 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   tools: ['ports'],
   turns: ['ports', 'prompt', 'answers', 'tools'],
   kv: ['ports', 'prompt', 'space', 'evidence'],
-  windows: ['ports', 'space', 'evidence', 'kv', 'projects', 'turns/machine.ts', 'prompt'],
+  windows: ['ports', 'space', 'evidence', 'kv', 'projects', 'turns/machine.ts', 'turns/branchAt.ts', 'prompt'],
   sessions: ['ports', 'prompt', 'windows', 'projects', 'turns'],
   tracker: ['ports', 'turns'],
 };

@@ -44,7 +44,15 @@ const windowThaw: AgentTool<Input<'window_thaw'>, Output<'window_thaw'>> = {
   asksModel: true,
   async run(backend, { window_name, new_session_id, continuation_prompt, warm_cache, resume }) {
     const cold = warm_cache === false ? { warm: false } : {};
-    const input = { window: window_name, session: new_session_id, prompt: continuation_prompt, resume, ...cold };
+    // An agent does not move the user's own conversation.
+    const input = {
+      window: window_name,
+      session: new_session_id,
+      prompt: continuation_prompt,
+      resume,
+      copy: !resume,
+      ...cold,
+    };
     const receipt = await backend.call('thaw', input);
     const { content, floorTokens, cachedTokens, promptTokens, verdict } = receipt;
     const expected = content.checksums === 'not-run' ? null : content.blocksChecked;

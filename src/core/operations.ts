@@ -44,6 +44,7 @@ import { clone } from './windows/clone.ts';
 import { freeze } from './windows/freeze.ts';
 import { pinWindow } from './windows/pinWindow.ts';
 import { prune } from './windows/prune.ts';
+import { resumeForMessage } from './windows/resumeFrozen.ts';
 import { deleteWindow, getWindow, listWindows } from './windows/windows.ts';
 
 interface Operation<Name extends CoreRouteName> {
@@ -55,6 +56,8 @@ interface Operation<Name extends CoreRouteName> {
   ) => Promise<RouteOutput<Name>>;
   /** It makes an engine write KV, so the KV budget is enforced after it, whether or not it succeeded. */
   readonly writesKv?: true;
+  /** It is a message: a frozen session is resumed first. */
+  readonly resumes?: true;
 }
 
 /** The operations of the core: one row for each of its routes. */
@@ -90,11 +93,11 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   mergeBranch: { run: mergeBranch },
   rollBack: { run: rollBack },
 
-  editMessage: { run: editMessage, writesKv: true },
-  regenerate: { run: regenerate, writesKv: true },
-  continueAnswer: { run: continueAnswer, writesKv: true },
-  send: { run: send, writesKv: true },
-  prime: { run: prime, writesKv: true },
+  editMessage: { run: editMessage, writesKv: true, resumes: true },
+  regenerate: { run: regenerate, writesKv: true, resumes: true },
+  continueAnswer: { run: continueAnswer, writesKv: true, resumes: true },
+  send: { run: send, writesKv: true, resumes: true },
+  prime: { run: prime, writesKv: true, resumes: true },
 
   freeze: { run: freeze, writesKv: true },
   thaw: { run: thawAndSend, writesKv: true },
@@ -152,7 +155,7 @@ export type Operations = {
 /** @param onKvWritten runs after each operation that may have made an engine write KV, with the session that the operation names. */
 export function bindOperations(core: CoreContext, onKvWritten: (session: SessionId | undefined) => void): Operations {
   const bound = Object.entries(operations).map(([name, operation]) => {
-    const { run, writesKv } = operation as Operation<never>;
+    const { run, writesKv, resumes } = operation as Operation<never>;
     const method = async (
       input: unknown = {},
       signal: AbortSignal = new AbortController().signal,
@@ -162,10 +165,11 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
       const route = name as CoreRouteName;
       try {
         await requireOwnProject(core, route, input as object);
+        const resumed = resumes ? await resumeForMessage(core, input as { session: string }, signal, reporter) : null;
         const result = await run(core, input as never, signal, reporter);
         session ??= sessionNamed(result);
         await noteUse(core, route, input as object, result);
-        return result;
+        return resumed ? withNote(result, `The session was frozen, and continues. ${resumed.summary}`) : result;
       } finally {
         if (writesKv) onKvWritten(session);
       }
@@ -178,3 +182,8 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
 /** As the client wrote it, where it names one that is not there it is looked up in vain; else the one that the answer is about. */
 const sessionNamed = (value: unknown): SessionId | undefined =>
   (value as { readonly session?: SessionId } | null)?.session;
+
+const withNote = (result: { readonly notes?: readonly string[] }, note: string): object => ({
+  ...result,
+  notes: [note, ...(result.notes ?? [])],
+});

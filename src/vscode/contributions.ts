@@ -75,6 +75,8 @@ export const commandInputs = {
   'cwm.resume': { session: 'string?' },
   /** `prompt`: a message that the opened session sends. `warm` false asks the model server nothing. */
   'cwm.thaw': { window: 'string?', insist: 'boolean?', prompt: 'string?', warm: 'boolean?' },
+  /** Into a session of its own; the one of the window stays as it is. */
+  'cwm.thawCopy': { window: 'string?' },
   'cwm.clone': { window: 'string?', target: 'string?' },
   'cwm.deleteWindow': { window: 'string?', confirmed: 'boolean?' },
   'cwm.deleteSession': { session: 'string?', confirmed: 'boolean?', cascade: 'boolean?' },
@@ -151,6 +153,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.checkpoint': 'Checkpoint',
   'cwm.resume': 'Resume',
   'cwm.thaw': 'Thaw',
+  'cwm.thawCopy': 'Thaw into a Copy',
   'cwm.clone': 'Clone',
   'cwm.deleteWindow': 'Delete Window',
   'cwm.deleteSession': 'Delete Session',
@@ -213,6 +216,7 @@ interface CommandOutputs {
   'cwm.checkpoint': Receipt;
   'cwm.resume': Receipt;
   'cwm.thaw': Receipt;
+  'cwm.thawCopy': Receipt;
   'cwm.clone': Receipt;
   'cwm.deleteWindow': RouteOutput<'deleteWindow'>;
   'cwm.deleteSession': RouteOutput<'deleteSession'>;

@@ -5,7 +5,7 @@ import { send } from '../../src/vscode/commands/sessions/send.ts';
 import { deleteSession } from '../../src/vscode/commands/sessions/deleteSession.ts';
 import { setExpiry } from '../../src/vscode/commands/sessions/setExpiry.ts';
 import { freeze } from '../../src/vscode/commands/windows/freeze.ts';
-import { thaw } from '../../src/vscode/commands/windows/thaw.ts';
+import { thawCopy } from '../../src/vscode/commands/windows/thaw.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Conversations } from '../../src/vscode/documents/conversations.ts';
 import { followBackend } from '../../src/vscode/following/followBackend.ts';
@@ -142,7 +142,7 @@ test('when a command has ended, the editor shows what it changed: no command fet
   });
   expect(state.current.windows.get(session.id)).toMatchObject({ items: [{ name: 'w' }] });
 
-  const thawed = await thaw(app, { window: 'w' });
+  const thawed = await thawCopy(app, { window: 'w' });
   if (thawed.kind !== 'done') throw new Error(JSON.stringify(thawed));
   expect(state.current.currentSession).toMatchObject({ session: { id: thawed.value.session, lifecycle: 'thawed' } });
   expect(state.current.sessions).toMatchObject({ total: 2 });

@@ -35,12 +35,14 @@ export async function thawAndSend(
 /** The receipt of the thaw that resumed the session when its folder was opened; null where the window was not opened so. */
 async function resumedUnasked(
   core: CoreContext,
-  { window, resume }: Pick<RouteInput<'thaw'>, 'window' | 'resume'>,
+  { window, resume, session: wanted, copy, insist }: Omit<RouteInput<'thaw'>, 'prompt'>,
   signal: AbortSignal,
 ): Promise<Receipt | null> {
-  if (!resume) return null;
+  if (copy || insist || wanted !== undefined) return null;
   const id = (await nullOn(core.store.windows.get(parseWindowName(window)), 'Corrupted'))?.session;
   if (id === undefined) return null;
+  // Later it would be a receipt of what was, not of what is.
+  if (!resume && !core.background.isRunning(id)) return null;
   await core.background.giveWay(id, signal);
   const session = await core.store.sessions.get(id);
   const { receipt } = core.warmings.of(id);

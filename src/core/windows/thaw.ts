@@ -1,13 +1,6 @@
-import { randomId } from '../../base/hash.ts';
 import type { RouteInput } from '../../protocol/api.ts';
-import { CwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
-import {
-  maxSessionIdLength,
-  parseSessionId,
-  parseWindowName,
-  type SessionId,
-  type WindowName,
-} from '../../protocol/ids.ts';
+import { nullOn, toCwmError } from '../../protocol/errors.ts';
+import { parseWindowName, type SessionId, type WindowName } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { KvRecordPlace } from '../evidence/frozenContext.ts';
@@ -16,18 +9,18 @@ import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts'
 import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { storeReceipt } from './storeReceipt.ts';
-import { moveLifecycle } from '../lifecycle.ts';
 import { bringKvBack, type Outcome } from './bringKvBack.ts';
 import { readMessages } from './lostMessages.ts';
 import { notAsked, withoutIds, withoutLineage, withoutManifest, withoutMessages } from './openedWithoutKv.ts';
 import { withSummary } from './receipts.ts';
+import { chooseTarget, continued, requireTarget, type ThawTarget } from './thawTarget.ts';
 import { findWindow, type FoundWindow } from './damagedManifest.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 import { makeCurrent } from '../projects/currentSession.ts';
 
 /**
- * Opens a window: loads its KV and measures the reuse, then continues from it in a session: a new one, or with `resume` the frozen one
- * itself. The text never depends on the engine: the session opens in any case, and the receipt says why KV is missing.
+ * Opens a window: loads its KV and measures the reuse, then continues from it in the window's own session, or in a copy ({@link chooseTarget}).
+ * The text never depends on the engine: the session opens in any case, and the receipt says why KV is missing.
  * `insist` lets the opened session continue with another model than the frozen one. Until the session is written, an abort or a
  * failure leaves nothing but KV, which is only cache.
  *
@@ -44,7 +37,7 @@ export async function thaw(
   const name = parseWindowName(input.window);
   const found = await findWindow(core, name);
   const { manifest } = found;
-  const target = input.resume ? manifest.session : newSessionId(core, name, input.session);
+  const target = await chooseTarget(core, name, manifest, input);
   const { sessions, inUse } = core.space;
   const request = { input, found, name, target, startedMs, progress };
   const thawInto = (limitNotes: readonly string[]): Promise<Receipt> =>
@@ -53,14 +46,15 @@ export async function thaw(
       () => inUse.during((hold) => thawNow(core, request, { limitNotes, hold }, signal)),
       signal,
     );
-  return core.turns.run(target, () => (input.resume ? thawInto([]) : sessions.take(thawInto)), signal);
+  const isNew = target.kind === 'copy';
+  return core.turns.run(target.session, () => (isNew ? sessions.take(thawInto) : thawInto([])), signal);
 }
 
 interface ThawRequest {
   readonly input: Omit<RouteInput<'thaw'>, 'prompt'>;
   readonly found: FoundWindow;
   readonly name: WindowName;
-  readonly target: SessionId;
+  readonly target: ThawTarget;
   readonly startedMs: number;
   readonly progress: Progress;
 }
@@ -71,7 +65,7 @@ async function thawNow(
   { limitNotes, hold }: { readonly limitNotes: readonly string[]; readonly hold: Hold },
   signal: AbortSignal,
 ): Promise<Receipt> {
-  const frozen = input.resume ? await requireFrozenAs(core, target, name) : await requireFree(core, target);
+  const own = await requireTarget(core, target, name);
   // Damaged token ids leave the text, which needs none.
   const ids = damage === null ? await nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null;
   const { messages, standIns } = await readMessages(core, manifest);
@@ -109,39 +103,35 @@ async function thawNow(
   const thawedFrom = { window: name, verdict: outcome.verdict ?? 'text-only' };
   const isForAnyModel = input.insist === true && outcome.verdict === 'mismatch';
   // The ids of one model mean nothing to another, and ids of a lost text would show the model what the user cannot read.
-  const continued = isForAnyModel
+  const continuedWith = isForAnyModel
     ? { model: null, tokens: null }
     : { model: manifest.model, tokens: standIns.length > 0 ? null : ids && manifest.tokens };
   const placeholders = standIns.length > 0 ? { placeholdersAt: at } : {};
-  const currentNotes: string[] = [];
-  if (frozen) {
-    await core.store.messages.append(target, standIns);
-    await resumeSession(core, frozen, {
-      thawedFrom,
-      at,
-      ...((isForAnyModel || standIns.length > 0) && continued),
-      ...placeholders,
-    });
+  const whereNotes: string[] = [];
+  if (own) {
+    await core.store.messages.append(own.id, standIns);
+    const changes = { thawedFrom, ...((isForAnyModel || standIns.length > 0) && continuedWith), ...placeholders };
+    whereNotes.push(...(await continueSession(core, own, manifest, { standIns, changes, at })));
   } else
-    currentNotes.push(
-      ...(await openSession(core, {
-        id: target,
+    whereNotes.push(
+      ...(await openCopy(core, {
+        id: target.session,
         manifest,
         engineSpec,
         thawedFrom,
         at,
         ids,
         standIns,
-        ...continued,
+        ...continuedWith,
         ...placeholders,
       })),
     );
   const receipt = withSummary({
     operation: 'thaw',
-    session: target,
+    session: target.session,
     window: name,
     ...outcome,
-    notes: [...outcome.notes, ...limitNotes, ...currentNotes],
+    notes: [...outcome.notes, ...limitNotes, ...whereNotes],
     ms: core.clock.elapsedMs() - startedMs,
     expectedPrefillMs: core.prefill.expectedMs(engineSpec, manifest.tokens.count),
     at,
@@ -166,35 +156,6 @@ async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: 
   }
 }
 
-function newSessionId(core: CoreContext, window: string, wanted: string | undefined): SessionId {
-  if (wanted !== undefined) return parseSessionId(wanted);
-  const stamp = core.clock.now().toISOString().replaceAll(/[-:.]/g, '');
-  // Two thaws of one window may fall into the same millisecond.
-  const suffix = `-${stamp}-${randomId().slice(0, 4)}`;
-  return parseSessionId(`${`thaw-${window}`.slice(0, maxSessionIdLength - suffix.length)}${suffix}`);
-}
-
-async function requireFree(core: CoreContext, id: SessionId): Promise<null> {
-  if (await core.store.sessions.get(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
-  return null;
-}
-
-async function requireFrozenAs(core: CoreContext, id: SessionId, window: string): Promise<Session> {
-  const session = await core.store.sessions.get(id);
-  if (!session)
-    throw new CwmError('SessionNotFound', `The session "${id}" of this window is gone.`, {
-      hint: 'Thaw without "resume".',
-    });
-  if (session.lifecycle === 'frozen' && session.frozenAs === window) return session;
-  throw new CwmError(
-    'InvalidTransition',
-    `Session "${id}" is not frozen as "${window}", so it cannot be resumed from it.`,
-    {
-      hint: 'Thaw without "resume" to continue in a new session.',
-    },
-  );
-}
-
 type ThawedFrom = NonNullable<Session['thawedFrom']>;
 
 /** How the session differs from the window that it continues. */
@@ -206,19 +167,28 @@ interface Continued {
   readonly placeholdersAt?: string;
 }
 
-async function resumeSession(
+interface Continuing {
+  readonly standIns: readonly Message[];
+  readonly changes: Partial<Continued> & Pick<Continued, 'thawedFrom'>;
+  readonly at: string;
+}
+
+/** @returns notes for the user. */
+async function continueSession(
   core: CoreContext,
-  session: Session,
-  { at, ...continued }: Partial<Continued> & Pick<Continued, 'thawedFrom' | 'at'>,
-): Promise<void> {
-  await core.store.sessions.update({
-    ...session,
-    ...continued,
-    lifecycle: moveLifecycle(session.lifecycle, 'thawed'),
-    frozenAs: null,
-    updatedAt: at,
-    version: session.version + 1,
-  });
+  own: Session,
+  manifest: WindowManifest,
+  { standIns, changes, at }: Continuing,
+): Promise<string[]> {
+  const { session, isBranched } = await continued(core, own, manifest, standIns);
+  if (isBranched) await core.trackers.use(own.id, (tracker) => tracker.beforeTurn(own));
+  await core.store.sessions.update({ ...session, ...changes, updatedAt: at, version: own.version + 1 });
+  const notes = await makeCurrent(core, session);
+  if (!isBranched) return notes;
+  return [
+    `The session has gone on since: it continues on its branch "${session.activeBranch}", which ends with the window's last message.`,
+    ...notes,
+  ];
 }
 
 interface Opening extends Continued {
@@ -232,12 +202,13 @@ interface Opening extends Continued {
 }
 
 /** @returns notes for the user. */
-async function openSession(core: CoreContext, opening: Opening): Promise<string[]> {
+async function openCopy(core: CoreContext, opening: Opening): Promise<string[]> {
   const { id, manifest, ids, engineSpec, thawedFrom, model, tokens, at, standIns, placeholdersAt } = opening;
   const { messageIds } = manifest;
+  const origin = await nullOn(core.store.sessions.get(manifest.session), 'Corrupted');
   const opened = newSession({
     id,
-    title: manifest.name,
+    title: origin ? `Copy of ${origin.title}` : manifest.name,
     ...(manifest.settings && { settings: manifest.settings }),
     project: manifest.project,
     engine: engineSpec,

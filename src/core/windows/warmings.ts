@@ -1,5 +1,4 @@
-import { modelDifference } from '../identity.ts';
-import { CwmError, isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
+import { isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
@@ -10,7 +9,7 @@ import { isOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
 import { silent } from '../ports/reporter.ts';
 import { warmFromCheckpoint } from './rollingCheckpoint.ts';
-import { thaw } from './thaw.ts';
+import { resumeUnasked } from './resumeFrozen.ts';
 
 /** Computing this long, in milliseconds, is nothing to do unasked. */
 const askAboveMs = 30_000;
@@ -155,7 +154,7 @@ export class Warmings {
         signal.throwIfAborted();
         if (!opening.insist && (await this.#isGone(session, saved, planned, signal)))
           return { ...planned, state: 'ask' as const, why: 'Its KV is gone, and computing it again takes long.' };
-        const receipt = await this.#bringBack(session, saved, signal);
+        const receipt = await this.#bringBack(session, signal);
         if (!receipt) return notBegun('None of its KV was saved.');
         this.#note(session, receipt);
         return { ...planned, state: 'done' as const, why: receipt.summary, receipt };
@@ -173,14 +172,10 @@ export class Warmings {
     }
   }
 
-  async #bringBack(session: Session, { manifest }: Saved, signal: AbortSignal): Promise<Receipt | null> {
-    const { id, lifecycle, frozenAs } = session;
-    if (lifecycle !== 'frozen' || frozenAs === null) return warmFromCheckpoint(this.#core(), id, signal);
-    // Nobody asked for it: where the server is away, refuses or has another model, the session stays frozen.
-    const { model } = await this.#core().engines.get(manifest.engine).describe(signal);
-    const difference = modelDifference(manifest.model, model);
-    if (difference !== null) throw new CwmError('ModelMismatch', `The session stays frozen: ${difference}`);
-    return thaw(this.#core(), { window: frozenAs, resume: true }, signal, silent);
+  #bringBack({ id, lifecycle, frozenAs }: Session, signal: AbortSignal): Promise<Receipt | null> {
+    const core = this.#core();
+    if (lifecycle !== 'frozen' || frozenAs === null) return warmFromCheckpoint(core, id, signal);
+    return resumeUnasked(core, frozenAs, signal, silent);
   }
 
   /** Whether most of it would have to be computed, for long, as far as the files can be seen. */

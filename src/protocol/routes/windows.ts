@@ -56,9 +56,11 @@ export const windowShapes = () =>
     thaw: {
       input: z.object({
         window: text,
-        /** Id of the new session; default `thaw-<window>-<stamp>`, cut to 64 characters. */
+        /** Thaw into a copy with this id. */
         session: z.optional(text),
-        /** Continue in the frozen session itself instead of a new one. */
+        /** Thaw into a copy; default id `thaw-<window>-<stamp>`, cut to 64 characters. */
+        copy: flag,
+        /** Only continue the frozen session itself. */
         resume: flag,
         /** Thaw even if another model is served; the KV is then not used. */
         insist: flag,

@@ -38,7 +38,7 @@ import { pinWindow, unpinWindow } from './windows/pinWindow.ts';
 import { prune } from './windows/prune.ts';
 import { resume } from './windows/resume.ts';
 import { showReceipt } from './windows/showReceipt.ts';
-import { thaw } from './windows/thaw.ts';
+import { thaw, thawCopy } from './windows/thaw.ts';
 import type { RunCommand } from './command.ts';
 
 /** What each command does. A missing one does not compile. */
@@ -73,6 +73,7 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.checkpoint': checkpoint,
   'cwm.resume': resume,
   'cwm.thaw': thaw,
+  'cwm.thawCopy': thawCopy,
   'cwm.clone': clone,
   'cwm.deleteWindow': deleteWindow,
   'cwm.deleteSession': deleteSession,

@@ -11,7 +11,7 @@ describe('search over all conversations', () => {
     expect(items[0]).toMatchObject({ session: 's', title: 'About caches', alsoIn: 0, role: 'user' });
     expect(items[0]?.excerpt.text).toContain('prefix cache');
     expect([total, hasMore]).toEqual([items.length, false]);
-    const { session } = await cwm.thaw({ window: 'w' }, never());
+    const { session } = await cwm.thaw({ window: 'w', copy: true }, never());
     const [again] = (await cwm.searchMessages({ text: 'prefix cache' })).items;
     expect(again).toMatchObject({ session, alsoIn: 1 });
   });

@@ -73,7 +73,10 @@ describe('S3-08 the conversation in recovery points', () => {
   test('S3-07 StateError: a frozen session is not taken back (CWM-3002), one with a turn under way neither (CWM-3001)', async () => {
     const fixture = await twoTurns();
     const { cwm } = fixture;
+    const asked = Promise.withResolvers<void>();
+    fixture.engine.onCall = async () => asked.resolve();
     const turn = cwm.send({ session: 's', text: 'Meanwhile.' }, never());
+    await asked.promise;
     expect(await codeOf(cwm.restoreRecoveryPoint({ session: 's' }, never()))).toBe('CWM-3001');
     await turn;
     await cwm.freeze({ session: 's', window: 'w' }, never());

@@ -86,21 +86,21 @@ describe('a thaw opens a session', () => {
 });
 
 describe('thaws at once', () => {
-  test('S0-05 two thaws of a window in one moment open two sessions', async () => {
+  test('S0-05 two thaws of a window into copies in one moment open two sessions', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     vi.spyOn(fixture.clock, 'now').mockReturnValue(new Date('2026-11-21T09:00:00Z'));
-    const thaws = [0, 1].map(() => fixture.cwm.thaw({ window: 'w' }, never()));
+    const thaws = [0, 1].map(() => fixture.cwm.thaw({ window: 'w', copy: true }, never()));
     const sessions = (await Promise.all(thaws)).map(({ session }) => session);
     expect(new Set(sessions).size).toBe(2);
     for (const session of sessions) expect(session).toMatch(/^thaw-w-20261121T090000000Z-[0-9a-f]{4}$/);
   });
 
-  test('S0-08 EC-002 two thaws of one window give two sessions', async () => {
+  test('S0-08 EC-002 two thaws of one window into copies give two sessions', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
-    const [a, b] = await Promise.all([thaw(fixture), thaw(fixture)]);
-    expect(a.session).not.toBe(b.session);
+    const [a, b] = await Promise.all([1, 2].map(() => fixture.cwm.thaw({ window: 'w', copy: true })));
+    expect(a?.session).not.toBe(b?.session);
     expect((await fixture.cwm.listSessions({})).total).toBe(3);
   });
 

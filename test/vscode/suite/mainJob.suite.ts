@@ -84,7 +84,7 @@ describe('the main job in the editor', function () {
     await until('the engine to be gone', () => !isAlive(pid));
     const receipt = await done('cwm.thaw', { window: 'before-lunch' });
     assert.equal(receipt.verdict, 'proven');
-    assert.notEqual(receipt.session, session);
+    assert.equal(receipt.session, session);
     assert.ok((receipt.cachedTokens ?? 0) >= (receipt.floorTokens ?? Infinity));
     assert.match(statusBarView(state()).text, /before-lunch .* proven$/);
   });
@@ -107,14 +107,17 @@ describe('the main job in the editor', function () {
     assert.equal(state().connection.kind, 'connected');
     await until('the sessions to be there', () => {
       const { sessions } = state();
-      return sessions.kind === 'loaded' && sessions.total === 3;
+      return sessions.kind === 'loaded' && sessions.total === 1;
     });
   });
 
-  it('continuing in the frozen session itself makes it the current one again', async () => {
-    const receipt = await done('cwm.resume', { session });
-    assert.equal(receipt.session, session);
-    assert.equal(currentSession()?.id, session);
+  it('EC-002 a copy is a session of its own, and the one of the window goes on where it was', async () => {
+    assert.equal(currentSession()?.activeBranch, 'fork');
+    const { session: copy } = await done('cwm.thawCopy', { window: 'before-lunch' });
+    assert.notEqual(copy, session);
+    assert.equal(currentSession()?.title, 'Copy of orchard');
+    await done('cwm.deleteSession', { session: copy, confirmed: true });
+    await done('cwm.switchSession', { session });
     const answer = await done('cwm.send', { session, text: 'And here?' });
     assert.ok((answer.cachedTokens ?? 0) > 0);
   });

@@ -189,7 +189,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
           await quickInput.cancel();
           await changeSettings({ 'cwm.engine': 'embedded' });
           await workbench.runCommand('Context Windows: Switch Session');
-          await quickInput.pick('before-lunch');
+          await quickInput.pick('orchard');
           await workbench.statusBar(/before-lunch .* proven/, workMs);
         } finally {
           engine.close();

@@ -31,7 +31,7 @@ const action = (command: CommandId, icon: string, description = ''): ActionItem 
 
 const mainActions = (app: App): ActionItem[] => [
   ...sessionActions(app),
-  action('cwm.thaw', 'flame', 'open a window as a new session'),
+  action('cwm.thaw', 'flame', 'continue from a window'),
   action('cwm.switchSession', 'arrow-swap'),
   action('cwm.newSession', 'add'),
   action('cwm.listWindows', 'list-unordered'),

@@ -3,7 +3,7 @@ import { commandTitles } from '../../contributions.ts';
 import { command } from '../command.ts';
 import { pickWindow } from '../../pick/pickWindow.ts';
 
-type WindowCommand = 'cwm.thaw' | 'cwm.clone' | 'cwm.showReceipt' | 'cwm.verify' | 'cwm.deleteWindow';
+type WindowCommand = 'cwm.thaw' | 'cwm.thawCopy' | 'cwm.clone' | 'cwm.showReceipt' | 'cwm.verify' | 'cwm.deleteWindow';
 
 interface ActionItem extends QuickPickItem {
   readonly command: WindowCommand;
@@ -17,7 +17,8 @@ const action = (command: WindowCommand, icon: string, description = ''): ActionI
 });
 
 const actions: readonly ActionItem[] = [
-  action('cwm.thaw', 'flame', 'open it as a new session'),
+  action('cwm.thaw', 'flame', 'continue from it in its session'),
+  action('cwm.thawCopy', 'copy', 'continue from it in a session of its own'),
   action('cwm.clone', 'repo-forked', 'create a second window that shares every KV block'),
   action('cwm.showReceipt', 'output', 'show what was measured on it'),
   action('cwm.verify', 'shield', 'check its files against their checksums'),

@@ -8,8 +8,10 @@ import { noteReceipt } from './noteReceipt.ts';
 
 export interface OpenRequest {
   readonly window: string;
-  /** Continues the frozen session instead of creating one. */
+  /** Only continues the frozen session. */
   readonly resume: boolean;
+  /** Continues in a new session. Default: only where the one of the window cannot continue. */
+  readonly copy?: boolean | undefined;
   /** Lets the conversation continue with another model than the frozen one. */
   readonly insist: boolean;
   /** A message that the opened session sends. */
@@ -27,8 +29,11 @@ export async function openWindow(app: App, request: OpenRequest, call: CallOptio
     'The conversation is open. To send a message to the other model, continue in a session that takes any model.';
   const answer = await window.showWarningMessage(receipt.summary, { modal: true, detail }, yes);
   if (answer !== yes) return receipt;
+  const before = await app.connection.call('getWindow', { window: receipt.window }, call);
   const insisted = await openNow(app, { ...request, insist: true }, call);
-  await app.connection.call('deleteSession', { session: receipt.session }, call);
+  // A copy that cannot be used; the session of the window stays.
+  if (receipt.session !== before.summary.session)
+    await app.connection.call('deleteSession', { session: receipt.session }, call);
   return insisted;
 }
 
