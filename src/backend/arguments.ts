@@ -20,6 +20,8 @@ export interface BackendArguments {
   readonly storage: string;
   /** A store to take over into `storage`; the process does nothing else. */
   readonly takeOver?: string;
+  /** A backup that takes the place of the records before the store is opened. */
+  readonly restoreBackup?: string;
   readonly idleMs: number;
   /** Null: none was named. */
   readonly defaultEngine: string | null;
@@ -52,12 +54,13 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     options: {
       storage: { type: 'string' },
       'take-over': { type: 'string' },
+      'restore-backup': { type: 'string' },
       ...embeddedOptions,
       ...Object.fromEntries(rows.map(({ flag }) => [flag, { type: 'string' } as const])),
     },
   });
   const written = values as Readonly<Record<string, string | undefined>>;
-  const { storage, 'take-over': takeOver } = written;
+  const { storage, 'take-over': takeOver, 'restore-backup': restoreBackup } = written;
   if (storage === undefined) throw new Error('--storage DIR is missing.');
   const settings = Object.fromEntries(
     Object.entries<BackendSetting>(backendSettings).map(([name, row]) => [
@@ -71,6 +74,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
       stateSync: { folder: resolve(stateFolder), intervalMs: settings.stateSyncSeconds * 1000 },
     }),
     storage: resolve(storage),
+    ...(restoreBackup !== undefined && { restoreBackup }),
     ...(takeOver !== undefined && { takeOver: resolve(takeOver) }),
     idleMs: settings.idleMinutes * 60_000,
     logLevel: settings.logLevel,

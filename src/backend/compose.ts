@@ -63,6 +63,8 @@ export interface CompositionOptions {
   readonly continueFrom?: ContinueFrom;
   /** Default: as the store is. */
   readonly encryption?: EncryptionWish;
+  /** Id of a backup that takes the place of the records first. Default: none. */
+  readonly restoreBackup?: string | undefined;
   /** How an engine waits before it asks its server again. Default: by the clock. */
   readonly sleep?: Sleep;
 }
@@ -89,6 +91,7 @@ export const composeServices =
     tracker,
     checkpoints,
     encryption,
+    restoreBackup,
     continueFrom,
     sleep,
   }: CompositionOptions): Compose =>
@@ -98,8 +101,10 @@ export const composeServices =
       clock: systemClock,
       readOnlyWhy,
       ...(encryption && { encryption }),
+      restoreBackup: restoreBackup ?? null,
     });
     for (const { what, ...migrated } of store.migrated) log.write('info', `migrated the store: ${what}`, migrated);
+    if (store.restored) log.write('info', 'restored a backup', { ...store.restored, names: null });
     if (store.readOnlyWhy) log.write('warning', 'the store is only read', { why: store.readOnlyWhy.message });
     // Loaded now, so that the first list need not wait for it.
     void store.warmIndex();
@@ -200,6 +205,10 @@ export const composeServices =
           return { engine };
         },
         openApi: async () => openApiDocument(),
+        listBackups: async (_, signal) => ({
+          items: [...(await store.backups.list(signal))],
+          restored: store.restored?.backup ?? null,
+        }),
         tokenUsage: async (input) =>
           tokenUsage({ lines: usage.lines, prices: await readPrices(pricesFile), pricesFile, titleOf }, input),
         metrics: async () => metrics.json(await observed()),

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { productVersion } from '../protocol/version.ts';
 import type { Perform } from './action.ts';
 import { registerAudit } from './commands/storage/audit.ts';
+import { registerBackup } from './commands/storage/backup.ts';
 import { registerBranch } from './commands/sessions/branch.ts';
 import { registerChat } from './commands/sessions/chat.ts';
 import { registerClone } from './commands/windows/clone.ts';
@@ -100,6 +101,7 @@ const groups = [
   registerPrune,
   registerPin,
   registerTrash,
+  registerBackup,
   registerUse,
   registerModel,
   registerDoctor,

@@ -1,6 +1,7 @@
 import { SerialQueue } from '../base/serialQueue.ts';
 import type { Store } from '../core/ports/store.ts';
 import { nullOn, type CwmError } from '../protocol/errors.ts';
+import type { Backup } from '../protocol/schemas/space.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { AuditLog, ownFact } from './audit/auditLog.ts';
 import { recover } from './check/recovery.ts';
@@ -31,6 +32,7 @@ import { PromptFiles } from './records/promptFiles.ts';
 import { SessionFiles } from './records/sessionFiles.ts';
 import { Trash } from './records/trash.ts';
 import { WindowFiles } from './records/windowFiles.ts';
+import { listBackups } from './space/backups.ts';
 import { measureStorage } from './space/storageSizes.ts';
 import { LiveMessageSearch } from './index/messageSearch.ts';
 import { StateFiles } from './states/stateFiles.ts';
@@ -68,6 +70,8 @@ export class FileStore implements Store {
   readonly audit: AuditTrail;
   /** The engine of sessions that name none. */
   readonly engine: Pick<EngineChoice, 'chosen' | 'choose'>;
+
+  readonly backups: { list(signal: AbortSignal): Promise<readonly Backup[]> };
 
   constructor(prepared: PreparedStore, encryption: Encryption, kvKey: Uint8Array | null, sqlWasmPath: string | null) {
     const { parts } = prepared;
@@ -140,6 +144,7 @@ export class FileStore implements Store {
     });
     this.audit = auditTrail(audit, guard);
     this.engine = guard.part({ chosen: 'read', choose: 'write' }, new EngineChoice(parts));
+    this.backups = guard.part<FileStore['backups']>({ list: 'read' }, { list: (signal) => listBackups(parts, signal) });
     this.#recover = async () => {
       const finished = await recover({ disk: parts, sessions, windows, intents, trash, clockWatch });
       await states.recover();
@@ -168,6 +173,11 @@ export class FileStore implements Store {
     return this.#prepared.formatVersion;
   }
 
+  /** The backup that took the place of the records when it was opened; null: none did. */
+  get restored(): PreparedStore['restored'] {
+    return this.#prepared.restored;
+  }
+
   /** What was done to bring the store to this format when it was opened. */
   get migrated(): readonly MigrationDone[] {
     return this.#prepared.migrated;
@@ -179,7 +189,9 @@ export class FileStore implements Store {
     const migrated = this.migrated.map(({ from, to }) =>
       ownFact('STORE_MIGRATE', { from: String(from), to: String(to) }),
     );
-    await this.#audit.append([...migrated, ...finished]);
+    const { restored } = this;
+    const restore = restored ? [ownFact('STORE_RESTORE', { from: restored.backup, to: restored.aside })] : [];
+    await this.#audit.append([...restore, ...migrated, ...finished]);
   }
 
   /** Waits for running calls and saves the indexes. Refuses later calls. */

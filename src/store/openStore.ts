@@ -22,6 +22,8 @@ export interface StoreOptions {
   readonly encryption?: EncryptionWish;
   /** Why nothing may be written; then the store is only read. Default: null, unless opening it shows a reason. */
   readonly readOnlyWhy?: CwmError | null;
+  /** Id of a backup that takes the place of the records first. Default: none. */
+  readonly restoreBackup?: string | null;
   /** Default: all steps. */
   readonly migrations?: readonly Migration[];
 }
@@ -49,7 +51,7 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
       latestFormat(steps),
       readOnlyWhy,
     );
-    const prepared = await prepareStore(files, clock, root, steps, readOnlyWhy);
+    const prepared = await prepareStore(files, clock, root, steps, readOnlyWhy, options.restoreBackup ?? null);
     const store = new FileStore(prepared, encryption, kvKey, options.sqlWasmPath ?? null);
     if (!store.isReadOnly) await store.recover();
     return store;

@@ -36,6 +36,7 @@ export class MeasuredSpace {
           quarantine: quarantineBytes,
           other: otherBytes,
         },
+        kvBlocks: kv.blocks ?? null,
         totalBytes,
         quotaBytes,
         freeBytes,

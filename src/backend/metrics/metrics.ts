@@ -138,7 +138,10 @@ export class Metrics {
     return {
       metrics,
       turns: { hits, misses, unknown: ofReuse('unknown'), hitRate },
-      cache: { kv: { totalBytes: space?.tiers['kv'] ?? null }, engines: await this.#cacheOf(engines) },
+      cache: {
+        kv: { totalBlocks: space?.kvBlocks ?? null, totalBytes: space?.tiers['kv'] ?? null },
+        engines: await this.#cacheOf(engines),
+      },
       space,
       alerts,
     };

@@ -13,6 +13,7 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   retire: 'Begin nothing new, and end after the last operation',
   verifyAudit: 'Check the audit log, and name changed entries',
   encryption: 'Whether the store is encrypted, and where its key is',
+  listBackups: 'Backups of all records, from before a migration or a restore',
   tokenUsage: 'Tokens that turns took, and what they cost by your prices',
   metrics: 'Every figure of the backend, and what is worth a look',
   prometheus: 'The figures for Prometheus',

@@ -35,6 +35,7 @@ export async function usage(
   return {
     kv: {
       bytes: kvBytes,
+      blocks: present.size,
       windowBytes: kv.windowBytes,
       pinnedBytes: kv.pinnedBytes,
       looseBytes: kvBytes - kv.windowBytes,

@@ -3,7 +3,7 @@ import { auditReportSchema } from '../schemas/audit.ts';
 import { capabilitiesSchema } from '../schemas/capabilities.ts';
 import { discoverySchema } from '../schemas/discovery.ts';
 import { engineStatusSchema, findingSchema, servedModelSchema } from '../schemas/health.ts';
-import { tokenUsageSchema } from '../schemas/space.ts';
+import { backupSchema, tokenUsageSchema } from '../schemas/space.ts';
 import { usageGroups } from '../settings/usageGroups.ts';
 import { nothing, onEngine, page, queryFlag, text } from './fields.ts';
 import { projectConfigSchema } from '../schemas/projectConfig.ts';
@@ -52,6 +52,8 @@ export const processRoutes = {
   verifyAudit: { kind: 'read', method: 'GET', path: '/api/audit/verify' },
   /** Whether the store is encrypted. `keyFile` and `keyId` are null when it is not. */
   encryption: { kind: 'read', method: 'GET', path: '/api/encryption' },
+  /** Backups of the records, latest first. `restored`: the one that this backend restored when it started, which `cwm backup restore` asks for. */
+  listBackups: { kind: 'read', method: 'GET', path: '/api/backups' },
   /** Tokens that turns took, and what they cost by the user's own prices (`prices.json` in the storage directory). */
   tokenUsage: { kind: 'read', method: 'GET', path: '/api/usage/tokens' },
   /** Every figure of the backend, with what is worth a look. */
@@ -135,6 +137,10 @@ export const processShapes = () =>
       input: nothing,
       output: z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
     },
+    listBackups: {
+      input: nothing,
+      output: z.object({ items: z.array(backupSchema), restored: z.nullable(text) }),
+    },
     tokenUsage: {
       input: z.object({
         /** What the groups are of; default `model`. */
@@ -169,7 +175,7 @@ export const processShapes = () =>
         }),
         /** What the caches came to (S0-14). Null is not known, never 0. */
         cache: z.object({
-          kv: z.object({ totalBytes: z.nullable(z.number()) }),
+          kv: z.object({ totalBlocks: z.nullable(z.number()), totalBytes: z.nullable(z.number()) }),
           engines: z.array(
             z.object({
               kind: text,
@@ -184,6 +190,8 @@ export const processShapes = () =>
         space: z.nullable(
           z.object({
             tiers: z.record(z.string(), z.number()),
+            /** Blocks of KV on this disk. */
+            kvBlocks: z.nullable(z.number()),
             totalBytes: z.number(),
             quotaBytes: z.nullable(z.number()),
             freeBytes: z.nullable(z.number()),

@@ -34,6 +34,8 @@ export const usageSchema = z.object({
   kv: z.object({
     /** All block files of the embedded engine: `windowBytes` and `looseBytes`. */
     bytes: number,
+    /** How many blocks that is. An older backend leaves it out. */
+    blocks: z.optional(number),
     windowBytes: number,
     /** Of `windowBytes`, those that no budget takes. */
     pinnedBytes: number,
@@ -137,3 +139,16 @@ export const tokenUsageSchema = z.object({
 });
 export type TokenUsage = z.infer<typeof tokenUsageSchema>;
 export type TokenSums = TokenUsage['total'];
+
+/** The records of a store as they were at one moment: before a migration, or before a backup was restored. */
+export const backupSchema = z.object({
+  id: text,
+  /** Null: its record of that is missing or damaged, so that it cannot be restored. */
+  format: z.nullable(number),
+  createdAt: text,
+  sessions: number,
+  windows: number,
+  /** Sum of its files; those that the store shares with it take their space once. */
+  sizeBytes: number,
+});
+export type Backup = z.infer<typeof backupSchema>;

@@ -52,6 +52,8 @@ export class Layout {
   readonly engine: string;
   /** Answers while they come; absent while none does. */
   readonly answers: string;
+  /** A backup that is being restored; the start finishes it. */
+  readonly restoring: string;
   /** The times that the store saw on the machine's clock. */
   readonly clock: string;
 
@@ -78,6 +80,7 @@ export class Layout {
     this.selection = join(root, 'active.json');
     this.engine = join(root, 'engine.json');
     this.answers = join(root, 'answers.jsonl');
+    this.restoring = join(root, 'restoring.json');
     this.clock = join(root, 'clock.json');
   }
 
@@ -89,8 +92,8 @@ export class Layout {
 
   /** The store's files that lie directly in its root; `encryption.json` is no part of them, because it is never encrypted. */
   get rootFiles(): readonly string[] {
-    const { storeRecord, indexImage, searchImage, auditLog, selection, answers, engine, clock } = this;
-    return [storeRecord, indexImage, searchImage, auditLog, selection, answers, engine, clock];
+    const { storeRecord, indexImage, searchImage, auditLog, selection, answers, engine, restoring, clock } = this;
+    return [storeRecord, indexImage, searchImage, auditLog, selection, answers, engine, restoring, clock];
   }
 
   session(id: SessionId): SessionPaths {

@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
 import { stampOf } from '../disk/quarantine.ts';
+import type { Layout } from '../disk/layout.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
 
 /**
@@ -10,7 +11,6 @@ import type { StoreDisk } from '../disk/storeDisk.ts';
  */
 export async function backUp(parts: StoreDisk, from: number): Promise<string> {
   const { files, layout, writes, clock } = parts;
-  const { contexts, windows, lineages, projects, prompts, intents, trash, selection, storeRecord } = layout;
   if ((await files.stat(layout.backups)) === null) {
     await files.makeDirectory(layout.backups);
     await files.syncDirectory(layout.root);
@@ -18,12 +18,19 @@ export async function backUp(parts: StoreDisk, from: number): Promise<string> {
   const wanted = join(layout.backups, `format-${from}-${stampOf(clock.now())}`);
   let target = wanted;
   for (let copy = 2; (await files.stat(target)) !== null; copy++) target = `${wanted}.${copy}`;
-  await writes.addDirectory(target, async (directory) => {
-    for (const path of [contexts, windows, lineages, projects, prompts, intents, trash, selection, storeRecord]) {
-      await copy(parts, path, join(directory, basename(path)));
-    }
-  });
+  await writes.addDirectory(target, (directory) => copyRecords(parts, layout, directory));
   return `backups/${basename(target)}`;
+}
+
+/** What a backup has. */
+export const backedUp = (layout: Layout): readonly string[] => {
+  const { contexts, windows, lineages, projects, prompts, intents, trash, selection, storeRecord } = layout;
+  return [contexts, windows, lineages, projects, prompts, intents, trash, selection, storeRecord];
+};
+
+/** Copies all records of a store, or of a backup, into a directory that is there. */
+export async function copyRecords(parts: StoreDisk, from: Layout, directory: string): Promise<void> {
+  for (const path of backedUp(from)) await copy(parts, path, join(directory, basename(path)));
 }
 
 /** A link is not followed, because this program writes none. */

@@ -6,12 +6,15 @@ import { recordFormatVersion } from '../disk/record.ts';
 import { hasDirectory, makeStoreDisk, type StoreDisk } from '../disk/storeDisk.ts';
 import { migrateStore, type MigrationDone } from './migrateStore.ts';
 import type { Migration } from './migration.ts';
+import { restoreBackup, type RestoredBackup } from './restoreBackup.ts';
 import { encodeStoreRecord, readStoreFormat } from './storeFormat.ts';
 
 export interface PreparedStore {
   readonly parts: StoreDisk;
   /** The store's format, also when it is later than the known one. */
   readonly formatVersion: number;
+  /** The backup that was restored first; null: none was. */
+  readonly restored: RestoredBackup | null;
   /** What was done to bring it to that format. */
   readonly migrated: readonly MigrationDone[];
   /** Null when it can be changed. */
@@ -26,7 +29,8 @@ export const latestFormat = (migrations: readonly Migration[]): number => migrat
  * later version wrote, or that cannot be written, is only read.
  *
  * @param root the storage directory, which is there, without links in its path.
- * @throws CwmError AccessDenied when a directory in it is a link, UnsupportedSchema when its format is unknown, `readOnlyWhy` when it
+ * @param wanted the backup to restore first; null: none.
+ * @throws CwmError as {@link restoreBackup}, AccessDenied when a directory in it is a link, UnsupportedSchema when its format is unknown, `readOnlyWhy` when it
  *   would have to be changed before it can be read.
  */
 export async function prepareStore(
@@ -35,9 +39,16 @@ export async function prepareStore(
   root: string,
   migrations: readonly Migration[],
   readOnlyWhy: CwmError | null,
+  wanted: string | null,
 ): Promise<PreparedStore> {
   const layout = new Layout(root);
   const knownVersion = latestFormat(migrations);
+  const restored = await restoreFirst(
+    makeStoreDisk(files, clock, layout, knownVersion),
+    wanted,
+    readOnlyWhy,
+    knownVersion,
+  );
   const format = await readStoreFormat(files, layout, knownVersion);
   if (format.kind === 'newer') {
     return readOnly(files, clock, layout, format.version, laterVersion(format.version));
@@ -59,12 +70,24 @@ export async function prepareStore(
   }
   if (format.kind !== 'known') await parts.writes.replaceFile(layout.storeRecord, encodeStoreRecord(record, version));
   const migrated = await migrateStore(parts, migrations, version, record);
-  return { parts, formatVersion: knownVersion, migrated, readOnlyWhy: null };
+  return { parts, formatVersion: knownVersion, restored, migrated, readOnlyWhy: null };
+}
+
+async function restoreFirst(
+  parts: StoreDisk,
+  wanted: string | null,
+  readOnlyWhy: CwmError | null,
+  knownVersion: number,
+): Promise<RestoredBackup | null> {
+  if (!readOnlyWhy) return restoreBackup(parts, wanted, knownVersion);
+  if (wanted !== null || (await parts.files.stat(parts.layout.restoring)) !== null) throw readOnlyWhy;
+  return null;
 }
 
 const readOnly = (files: Files, clock: Clock, layout: Layout, formatVersion: number, why: CwmError): PreparedStore => ({
   parts: makeStoreDisk(files, clock, layout, null),
   formatVersion,
+  restored: null,
   migrated: [],
   readOnlyWhy: why,
 });

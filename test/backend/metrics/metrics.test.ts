@@ -39,7 +39,7 @@ describe('metrics', () => {
       engines: [{ kind: 'llama-server', reachable: true }],
     });
     expect(space).toBeNull();
-    expect(cache.kv.totalBytes).toBeNull();
+    expect(cache.kv).toEqual({ totalBlocks: null, totalBytes: null });
     expect(cache.engines).toContainEqual({ kind: 'llama-server', connected: true, cachedTokens: null, hitRate: null });
     expect(alerts.find(({ name }) => name === 'storage')).toMatchObject({ value: null, level: null });
     expect(await counted().text(idle)).not.toMatch(/^cwm_space_bytes\{/m);

@@ -56,6 +56,7 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
           discover: () => Promise.reject(new CwmError('Internal', 'not here')),
           useEngine: () => Promise.reject(new CwmError('Internal', 'not here')),
           encryption: async () => ({ state: 'off' as const, keyId: null, keyFile: null }),
+          listBackups: async () => ({ items: [], restored: null }),
           tokenUsage: () => Promise.reject(new CwmError('Internal', 'not here')),
           metrics: () => Promise.reject(new CwmError('Internal', 'not here')),
           prometheus: () => Promise.reject(new CwmError('Internal', 'not here')),
