@@ -11,7 +11,7 @@ const metrics = (changes: Partial<RouteOutput<'metrics'>> = {}): RouteOutput<'me
   ],
   turns: { hits: 3, misses: 1, unknown: 0, hitRate: 0.75 },
   cache: {
-    kv: { totalBytes: 1000 },
+    kv: { totalBlocks: 1, totalBytes: 1000 },
     engines: [
       { kind: 'embedded', connected: true, cachedTokens: 90, hitRate: 0.9 },
       { kind: 'vllm', connected: false, cachedTokens: null, hitRate: null },
