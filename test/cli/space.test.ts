@@ -10,7 +10,7 @@ import { startCli } from './support/cliProcess.ts';
 
 const { makeStorage } = realBackends();
 const startHere = wholeBackends();
-const budgetBytes = 2e6;
+const budgetBytes = 8e5;
 
 /** Sizes of the block files, by name. */
 function blockFiles(storage: string): Map<string, number> {
@@ -45,7 +45,7 @@ describe('cwm, space on the embedded engine', () => {
     await serve(storage);
     const cwm = cliOn(storage, project);
     const freeze = async (name: string): Promise<void> => {
-      const lines = Array.from({ length: 100 }, (_, line) => `export const ${name}${line} = ${line};`);
+      const lines = Array.from({ length: 40 }, (_, line) => `export const ${name}${line} = ${line};`);
       writeFileSync(join(project, `${name}.ts`), lines.join('\n'));
       await cwm.json('session', 'new', '--id', `s-${name}`);
       await cwm.json('prime', `s-${name}`, `${name}.ts`);
@@ -97,7 +97,7 @@ describe('cwm, space on the embedded engine', () => {
     expect(await cwm.json('trash', 'empty', '--all')).toMatchObject({ items: [{ name: 'third' }] });
 
     const inWords = await cwm.run('usage');
-    expect(inWords.stdout).toMatch(/KV of the embedded model server +\S+ \S+ of at most 2 MB/);
+    expect(inWords.stdout).toMatch(/KV of the embedded model server +\S+ \S+ of at most 800 kB/);
     expect(inWords.stdout).toMatch(/^WINDOW +KV +ITS OWN +SHARED +MISSING +RECORDS +USED +PINNED$/m);
     expect(inWords.stdout).toMatch(/^first +\S+ [kM]B/m);
   });

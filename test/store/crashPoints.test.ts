@@ -90,7 +90,7 @@ describe.each(Object.entries(crashOperations))(
       expect(allowed).toHaveLength(states);
       for (const [way, { kind, ending }] of allEndings.entries()) {
         for (const at of changes.keys()) {
-          if (!isSampled(at + way, 5)) continue;
+          if (!isSampled(at + way, 8)) continue;
           const { where, state } = await die(run, at, kind, ending, ++crashes);
           expect(allowed, where).toContainEqual(state);
         }

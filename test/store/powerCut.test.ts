@@ -70,7 +70,7 @@ async function dieEverywhere(
   expect(changes.length).toBeGreaterThan(0);
   const way = allEndings.findIndex((one) => one.kind === kind && one.ending === ending);
   for (const [at, change] of changes.entries()) {
-    if (!isSampled(at + way, 3)) continue;
+    if (!isSampled(at + way, 5)) continue;
     const { memory, faulty, store } = await filled();
     faulty.dieAt(at, kind);
     crashes++;
