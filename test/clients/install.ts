@@ -3,13 +3,17 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { buildOnce } from '../engines/live/buildOnce.ts';
 import { strangersFolder } from '../engines/live/cacheFolder.ts';
-import { runLogged } from '../engines/live/loggedCommand.ts';
+import { pipInstall, runLogged } from '../engines/live/loggedCommand.ts';
+import { findPython, venvPython } from '../engines/live/python.ts';
 
-/** Programs that nobody here wrote, and that talk to model servers. Each is installed in a folder of its own. */
+/** Programs that nobody here wrote, and that talk to model servers or to servers of MCP. Each is installed in a folder of its own. */
 export const clientPackages = {
   openai: 'openai@7.59.0',
   continue: '@continuedev/cli@1.5.47',
   codex: '@openai/codex@0.171.0',
+  inspector: '@modelcontextprotocol/inspector@2.12.0',
+  /** From PyPI. */
+  pythonMcp: 'mcp==2.3.0',
 } as const;
 export type ClientName = keyof typeof clientPackages;
 
@@ -26,7 +30,13 @@ export async function installClient(name: ClientName, signal: AbortSignal, log: 
     log(`Installing ${clientPackages[name]} into ${place} …`);
     const options = { logFile: path.join(place, 'install.log'), signal, cwd: place };
     cpSync(path.join(import.meta.dirname, 'package.json.txt'), path.join(place, 'package.json'));
-    await runLogged(['npm', 'install', '--save-exact', '--no-audit', '--no-fund', clientPackages[name]], options);
+    if (clientPackages[name].includes('==')) {
+      const python = await findPython(10, 14, signal);
+      await runLogged([python.path, '-m', 'venv', 'venv'], options);
+      await runLogged([...pipInstall(venvPython(place)), clientPackages[name]], options);
+    } else {
+      await runLogged(['npm', 'install', '--save-exact', '--no-audit', '--no-fund', clientPackages[name]], options);
+    }
     return { package: clientPackages[name] };
   };
   await buildOnce(place, work, { signal, log });
