@@ -15,6 +15,7 @@ import { registerList } from './commands/windows/list.ts';
 import { registerMcp } from './commands/backend/mcp.ts';
 import { registerMetrics } from './commands/backend/metrics.ts';
 import { registerModel } from './commands/backend/model.ts';
+import { registerBase } from './commands/sessions/base.ts';
 import { registerOpen } from './commands/sessions/open.ts';
 import { registerPin } from './commands/windows/pin.ts';
 import { registerPrime } from './commands/sessions/prime.ts';
@@ -87,6 +88,7 @@ const groups = [
   registerSend,
   registerChat,
   registerOpen,
+  registerBase,
   registerSearch,
   registerTransfer,
   registerFreeze,

@@ -57,7 +57,7 @@ export interface CoreContext {
   /** Operations that change a session run one after another for that session. */
   readonly turns: KeyedQueue<SessionId>;
   /**
-   * Operations that record a lineage's KV run one after another for that lineage, always inside `turns`. Its windows share block files:
+   * Operations that record a lineage's KV run one after another for its family, always inside `turns`. Its windows share block files:
    * a file that one window computed again looks damaged to the others until the new checksum is recorded.
    */
   readonly kvRecords: KeyedQueue<LineageId>;

@@ -84,6 +84,8 @@ const noBlocks: BlockCache = {
 };
 
 const noFolders: ProjectFolders = {
+  pathOf: () => null,
+  byChange: async (_, paths) => paths,
   config: async () => null,
   uriOf: async (folder) => parseProjectUri(`file://${folder}`),
 };

@@ -8,6 +8,7 @@ import { requireOwnProject } from './projects/strictMode.ts';
 import { noteUse } from './projects/noteUse.ts';
 import { trustProject } from './projects/trustProject.ts';
 import { autoFreezeCheck, autoFreezeConfig, closeProject, openedProject, openProject } from './sessions/openProject.ts';
+import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base/projectBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listSessions } from './sessions/sessions.ts';
 import { getMessage, listMessages } from './sessions/messages.ts';
@@ -133,6 +134,9 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   autoFreezeCheck: { run: autoFreezeCheck },
   trustProject: { run: trustProject },
   findProject: { run: findProject },
+  projectBase: { run: projectBase },
+  makeProjectBase: { run: makeProjectBase, writesKv: true },
+  deleteProjectBase: { run: deleteProjectBase },
   setWorkingDirectory: { run: setWorkingDirectory },
   workingDirectory: { run: workingDirectory },
   listClients: { run: listClients },

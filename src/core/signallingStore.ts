@@ -83,6 +83,8 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     isKnown: 'reads',
     setCurrentSession: (_, project) => [{ type: 'project', project }],
     isTrusted: 'reads',
+    base: 'reads',
+    setBase: (_, project) => [{ type: 'project', project }],
     setTrusted: (_, project) => [{ type: 'project', project }],
   },
   prompts: {

@@ -1,6 +1,7 @@
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
+import type { RouteOutput } from '../protocol/api.ts';
 import type { PrimeResult } from '../protocol/schemas/turn.ts';
-import { plural } from './amounts.ts';
+import { formatStamp, plural } from './amounts.ts';
 
 /** Which files are new in the context, and what reading them cost. */
 export function primedSentence({ files, promptTokens, cachedTokens, ms }: PrimeResult): string {
@@ -12,3 +13,57 @@ export function primedSentence({ files, promptTokens, cachedTokens, ms }: PrimeR
 /** Null when nothing was left out. */
 export const leftOutSentence = ({ skipped }: PrimeResult): string | null =>
   skipped.length === 0 ? null : `${plural(skipped.length, 'file was', 'files were')} left out.`;
+
+type BaseAnswer = RouteOutput<'projectBase'>;
+
+/** A project's base, and what changed since it was made. */
+export function baseSentences({ project, base, changes, sessions }: BaseAnswer): string[] {
+  if (!base) return [`${project} has no base. "cwm base make" makes one of its files.`];
+  return [
+    `The base has ${formatTokens(base.tokens)}: ${plural(base.files.length, 'file')}, read by ${base.model} on ${base.engine} at ${formatStamp(base.madeAt)}.`,
+    sessions === 0 ? 'No session began with it yet.' : `${plural(sessions, 'session')} began with it.`,
+    ...changesSentences(base.tokens, changes),
+  ];
+}
+
+function changesSentences(tokens: number, changes: BaseAnswer['changes']): string[] {
+  if (!changes) return ['Its files cannot be read now.'];
+  const { changed, added, removed, systemChanged, sharedTokens } = changes;
+  const parts = [
+    changed.length > 0 ? `${plural(changed.length, 'file')} changed` : null,
+    added.length > 0 ? `${plural(added.length, 'file')} came` : null,
+    removed.length > 0 ? `${plural(removed.length, 'file')} went` : null,
+    systemChanged ? 'the system prompt or a rule changed' : null,
+  ].filter((part) => part !== null);
+  if (parts.length === 0) return ['No file changed since.'];
+  const shared =
+    sharedTokens === null ? '' : `; ${formatCount(sharedTokens)} of ${formatCount(tokens)} tokens still shared`;
+  const named = [...changed, ...added, ...removed];
+  const more = named.length - mostNamedFiles;
+  return [
+    `${parts.join(', ')}${shared}. "cwm base renew" makes it again from the first difference on.`,
+    ...named.slice(0, mostNamedFiles).map((path) => `  ${path}`),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
+const mostNamedFiles = 10;
+
+/** What making it came to. */
+export function baseMadeSentences({
+  base,
+  skipped,
+  promptTokens,
+  cachedTokens,
+  timeToFirstTokenMs,
+  notes,
+}: RouteOutput<'makeProjectBase'>): string[] {
+  const time = timeToFirstTokenMs === null ? '' : ` in ${formatDuration(timeToFirstTokenMs)}`;
+  const reused = cachedTokens ? `, of which ${formatCount(cachedTokens)} were reused` : '';
+  return [
+    `New sessions begin with ${plural(base.files.length, 'file')}: ${formatTokens(promptTokens)}${reused}${time}.`,
+    ...skipped.slice(0, mostNamedFiles).map(({ path, why }) => `  ${path}: ${why}`),
+    ...(skipped.length > mostNamedFiles ? [`  and ${skipped.length - mostNamedFiles} more`] : []),
+    ...notes.map((note) => `  · ${note}`),
+  ];
+}

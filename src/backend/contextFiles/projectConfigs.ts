@@ -7,6 +7,7 @@ import { decodeText } from '../../base/decodeText.ts';
 import { unlessAborted } from '../../base/unlessAborted.ts';
 import type { FoundConfig, ProjectFolders } from '../../core/ports/projects.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { byChange } from './byChange.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import { projectConfigSchema, type ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
 
@@ -65,6 +66,18 @@ export class ProjectConfigs implements ProjectFolders {
       if (isCwmError(error, 'InvalidDirectory') || error instanceof TypeError) return null;
       throw error;
     }
+  }
+
+  pathOf(project: ProjectUri): string | null {
+    try {
+      return project.startsWith('file:') ? fileURLToPath(project) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  byChange(folder: string, paths: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    return byChange(folder, paths, signal);
   }
 
   uriOf(folder: string, signal: AbortSignal): Promise<ProjectUri> {

@@ -16,11 +16,13 @@ export interface RebuiltKv {
 /**
  * No request can reach what was computed under the old salt; the context is computed again under the next one. Until the
  * window's KV is recorded again, its record says that this repair has not ended.
+ *
+ * @param left blocks of others, which stay where they are; null: none.
  */
 export async function rebuildUnderNextSalt(
   core: CoreContext,
   { engine, ids, manifest, kv, record, progress }: FrozenContext,
-  frozen: Lineage,
+  { frozen, left }: { readonly frozen: Lineage; readonly left: ReadonlySet<string> | null },
   signal: AbortSignal,
 ): Promise<RebuiltKv> {
   progress('Rebuilding from the token ids');
@@ -29,7 +31,8 @@ export async function rebuildUnderNextSalt(
   const context = { ids, salt: saltOf(frozen) };
   const notes: string[] = [];
   try {
-    await engine.forget({ hashes: kv.blocks.map((block) => block.hash), handle: kv.handle, context }, signal);
+    const hashes = kv.blocks.map(({ hash }) => hash).filter((hash) => !left?.has(hash));
+    await engine.forget({ hashes, handle: kv.handle, context }, signal);
   } catch (error) {
     // The old KV only takes up space now. An engine that is gone altogether fails the next request, and with that the thaw.
     if (signal.aborted || !(error instanceof CwmError && isEngineFailure(error))) throw error;

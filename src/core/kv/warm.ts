@@ -10,6 +10,7 @@ import type { CoreContext } from '../context.ts';
 import type { Measurement } from '../ports/engine.ts';
 import type { Lineage } from '../ports/lineages.ts';
 import { findingOf, isMeasure, judge, planAfterRebuild, reportOf, type Judgement, type Rebuild } from './judge.ts';
+import { sharedBase } from './sharedBase.ts';
 import { rebuildUnderNextSalt, type RebuiltKv } from './rebuildKv.ts';
 import { nothingRenewed, recordFloor, recordStats, renewKv, type KvRenewal } from './renewKv.ts';
 
@@ -52,16 +53,16 @@ async function carryOut(
   const { check, canary, restored, foundLate } = inspection;
 
   const rebuilt =
-    judgement.kind === 'give-up' ? await rebuildUnderNextSalt(core, request, frozenLineage, signal) : null;
-  const rebuild = rebuilt ? rebuildOf(kv, rebuilt.measured) : 'as-frozen';
-  const renewal = await renewAs(request, { judgement, inspection, rebuilt, rebuild, frozenLineage }, signal);
+    judgement.kind === 'give-up' ? await rebuild(core, request, frozenLineage, check?.damaged, signal) : null;
+  const outcome = rebuilt ? rebuildOf(kv, rebuilt.measured) : 'as-frozen';
+  const renewal = await renewAs(request, { judgement, inspection, rebuilt, rebuild: outcome, frozenLineage }, signal);
   if (!renewal) return null;
-  const finding = findingOf(judgement, rebuild, () => isRounded(request, inspection, renewal.kv));
+  const finding = findingOf(judgement, outcome, () => isRounded(request, inspection, renewal.kv));
   const told =
     finding === 'rounding' && canary?.result === 'disagreed'
       ? { ...canary, result: 'not-run' as const, why: roundingWhy }
       : canary;
-  const { notes, repair } = reportOf(finding, rebuild, inspection);
+  const { notes, repair } = reportOf(finding, outcome, inspection);
   return {
     verdict: finding === 'rounding' && rebuilt ? verdictOf(request, rebuilt.measured, null, told) : inspection.verdict,
     measured: rebuilt?.measured ?? (inspection.measured as Measurement),
@@ -77,6 +78,19 @@ async function carryOut(
       ...notes,
     ],
   };
+}
+
+/** A session on a project's base leaves the base's blocks to it, unless they are what is damaged. */
+async function rebuild(
+  core: CoreContext,
+  request: FrozenContext,
+  frozen: Lineage,
+  damaged: readonly string[] = [],
+  signal: AbortSignal,
+): Promise<RebuiltKv> {
+  const base = await sharedBase(core, request, frozen, damaged, signal);
+  if (base?.isDamaged) await core.store.lineages.advance(base.lineage.id, base.lineage.generation);
+  return rebuildUnderNextSalt(core, request, { frozen, left: base?.isDamaged ? null : (base?.hashes ?? null) }, signal);
 }
 
 interface Judged {

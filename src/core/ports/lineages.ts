@@ -11,6 +11,21 @@ export interface Lineage {
 
 export const newLineage = (): Lineage => ({ id: randomId() as LineageId, salt: randomSalt(), generation: 0 });
 
+const between = '_';
+
+/**
+ * The lineage of a session that begins with a project's base: it has the base's salt and so shares its KV, until a repair moves it to a salt of
+ * its own. The base and its other sessions stay where they are then.
+ */
+export const lineageOn = (base: Lineage): Lineage => ({
+  id: `${familyOf(base.id)}${between}${randomId()}` as LineageId,
+  salt: saltOf(base),
+  generation: 0,
+});
+
+/** Lineages that may share KV blocks have the same family: that of a base and of the sessions on it, else the lineage alone. */
+export const familyOf = (lineage: LineageId): LineageId => lineage.split(between)[0] as LineageId;
+
 /** The salt that requests of this lineage carry: a request under the next generation cannot reach KV of the one before. */
 export const saltOf = ({ salt, generation }: Pick<Lineage, 'salt' | 'generation'>): string =>
   generation === 0 ? salt : `${salt}-${generation}`;

@@ -1,5 +1,5 @@
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
+import type { ProjectBase, ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
 
 /** A project's own file. */
 export interface FoundConfig {
@@ -18,6 +18,15 @@ export interface ProjectFolders {
    * @throws CwmError InvalidParameter when a file that exists is bad, OperationTimeout.
    */
   config(project: ProjectUri, signal: AbortSignal): Promise<FoundConfig | null>;
+  /** Where the project's folder is; null where it is on no disk of this machine. */
+  pathOf(project: ProjectUri): string | null;
+  /**
+   * These files in the order in which they changed: what git saw change least comes first, then by the last change, and files that git does not
+   * know come last, by the time of their change.
+   *
+   * @param paths relative to the folder.
+   */
+  byChange(folder: string, paths: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   /** Of the folder's real path. @throws CwmError InvalidDirectory (relative, absent, or no folder), OperationTimeout. */
   uriOf(folder: string, signal: AbortSignal): Promise<ProjectUri>;
 }
@@ -35,6 +44,8 @@ export interface ProjectStore {
   /** Whether anything was ever stored of it. */
   isKnown(project: ProjectUri): Promise<boolean>;
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void>;
+  base(project: ProjectUri): Promise<ProjectBase | null>;
+  setBase(project: ProjectUri, base: ProjectBase | null): Promise<void>;
   /** Whether the user trusts what the project's files say. Default: no. */
   isTrusted(project: ProjectUri): Promise<boolean>;
   setTrusted(project: ProjectUri, isTrusted: boolean): Promise<void>;

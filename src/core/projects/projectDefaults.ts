@@ -1,5 +1,7 @@
 import type { ProjectUri, PromptId } from '../../protocol/ids.ts';
 import { withModel } from '../../protocol/engineSpec.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
 import type { SessionSettings } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
 
@@ -31,8 +33,9 @@ export async function projectDefaults(
   if (project === null || !mayRead(core, project)) return nothing;
   const config = (await core.folders.config(project, signal))?.config;
   if (!config) return nothing;
-  const { system_prompt: text, engine, model, tools } = config;
-  const systemPrompt = text === undefined ? {} : { systemPrompt: { id: projectPromptId, text } };
+  const { engine, model, tools } = config;
+  const text = await systemPromptWith(core, core.folders.pathOf(project), config, signal);
+  const systemPrompt = text === null ? {} : { systemPrompt: { id: projectPromptId, text } };
   const chosen = Object.entries({ engine, model, tools }).flatMap(([name, value]) =>
     value === undefined ? [] : [name],
   );
@@ -48,6 +51,27 @@ export async function projectDefaults(
     ...(tools && { tools }),
     notes: unnamed,
   };
+}
+
+/** System prompt and rules, as the files say now; null: there are none. @throws CwmError PathNotFound, ReadFailed, InvalidParameter (a rule that is no text, or outside the folder). */
+export async function systemPromptWith(
+  core: Pick<CoreContext, 'files'>,
+  folder: string | null,
+  config: ProjectConfig | null,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const texts = config?.system_prompt === undefined ? [] : [config.system_prompt];
+  for (const rule of config?.rules ?? []) {
+    if (folder === null) break;
+    const { files, skipped } = await core.files.read([rule], folder, [], signal);
+    const [file] = files;
+    if (!file || files.length > 1 || /^([/\\]|[A-Za-z]:)/.test(file.path)) {
+      const why = skipped[0]?.why ?? 'it is not one text file of the project';
+      throw new CwmError('InvalidParameter', `The rule ${JSON.stringify(rule)} cannot be read: ${why}.`);
+    }
+    texts.push(file.text.trimEnd());
+  }
+  return texts.length === 0 ? null : texts.join('\n\n');
 }
 
 function mayRead({ caller, clients }: CoreContext, project: ProjectUri): boolean {

@@ -10,6 +10,7 @@ import {
   type SessionId,
 } from '../../protocol/ids.ts';
 import { newSession, type Session } from '../../protocol/schemas/session.ts';
+import type { SessionSettings } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
 import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
@@ -17,12 +18,13 @@ import { parsePage } from '../../protocol/paging.ts';
 import { makeCurrent } from '../projects/currentSession.ts';
 import { projectDefaults, type ProjectDefaults } from '../projects/projectDefaults.ts';
 import { requireSession } from '../session.ts';
-import { settingsOfNew } from '../turns/settings.ts';
+import { changedSampling, settingsOfNew } from '../turns/settings.ts';
+import { onBase } from './base/onBase.ts';
 import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
 import { deleteIfThere } from '../windows/windows.ts';
 
 /**
- * Starts empty and open, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine, or a bad configuration of the project), SessionExists (id
+ * Starts open. In a project with a base it begins with that and shares its KV, unless it has a system prompt or tools of its own; else it is empty, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine, or a bad configuration of the project), SessionExists (id
  * taken), Exhausted.
  */
 export async function createSession(
@@ -47,8 +49,10 @@ async function createSessionNow(
   const title = parseDescription(input.title ?? '') || id;
   const engine = input.engine ?? defaults.engine ?? core.engines.defaultSpec;
   core.engines.get(engine);
-  const lineage = newLineage();
   const project = input.project ? parseProjectUri(input.project) : null;
+  const asksForOwn = input.withoutBase || input.systemPrompt !== undefined || input.tools !== undefined;
+  const base = asksForOwn ? null : await onBase(core, project, engine);
+  const lineage = base?.lineage ?? newLineage();
   const expiry = input.expiresAt === undefined ? {} : { expiresAt: parseExpiry(core, input.expiresAt) };
   const createdAt = core.clock.now().toISOString();
   const session = newSession({
@@ -62,12 +66,21 @@ async function createSessionNow(
     lineage: lineage.id,
     createdAt,
     ...expiry,
+    ...base?.start,
+    ...(base && { settings: { ...base.start.settings, ...ownSettings(input) } }),
   });
   if (await core.store.sessions.get(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   await core.store.lineages.create(lineage);
-  await core.store.sessions.create(session);
+  await core.store.sessions.create(session, base?.content);
   return session;
 }
+
+/** What a session on a base may have of its own: it changes no prompt. */
+const ownSettings = ({ sampling, mode, role }: RouteInput<'createSession'>): Partial<SessionSettings> => ({
+  ...(sampling && { sampling: changedSampling({}, sampling) }),
+  ...(mode && { mode }),
+  ...(role && { role }),
+});
 
 /** @throws CwmError InvalidSessionId, SessionNotFound, Corrupted. */
 export async function getSession(

@@ -3,7 +3,7 @@ import type { WindowUsage } from '../../protocol/schemas/space.ts';
 import type { KvRecord, ReuseTotals, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { CoreContext } from '../context.ts';
 import type { Space } from './space.ts';
-import { kvOf, lastUsedAt, lineageIdOf } from './windowUses.ts';
+import { kvOf, lastUsedAt, familyIdOf } from './windowUses.ts';
 
 /** Measures everything: stats every file once, and reads the block list of every window. */
 export async function usage(
@@ -73,7 +73,7 @@ const sumReuse = (windows: readonly WindowSummary[]): ReuseTotals =>
 async function byLineage({ store }: Space, windows: readonly WindowSummary[]): Promise<WindowSummary[][]> {
   const groups = new Map<string, WindowSummary[]>();
   for (const window of windows) {
-    const lineage = await lineageIdOf(store, window.name);
+    const lineage = await familyIdOf(store, window.name);
     if (lineage === null) continue;
     groups.set(lineage, [...(groups.get(lineage) ?? []), window]);
   }

@@ -1,6 +1,7 @@
 import { nullOn } from '../../protocol/errors.ts';
 import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord, WindowSummary } from '../../protocol/schemas/window.ts';
+import { familyOf } from '../ports/lineages.ts';
 import type { Store } from '../ports/store.ts';
 
 /** What the space operations need to know of a window. */
@@ -31,6 +32,8 @@ export const kvOf = (store: Store, name: WindowName): Promise<KvRecord | null> =
 export const blocksOf = async (store: Store, name: WindowName): Promise<readonly BlockRecord[]> =>
   (await kvOf(store, name))?.blocks ?? [];
 
-/** Null when the window is gone or its manifest is damaged. */
-export const lineageIdOf = async (store: Store, name: WindowName): Promise<LineageId | null> =>
-  (await nullOn(store.windows.get(name), 'Corrupted'))?.lineage ?? null;
+/** The family of the window's lineage; null when the window is gone or its manifest is damaged. */
+export async function familyIdOf(store: Store, name: WindowName): Promise<LineageId | null> {
+  const manifest = await nullOn(store.windows.get(name), 'Corrupted');
+  return manifest && familyOf(manifest.lineage);
+}

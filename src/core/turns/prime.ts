@@ -1,8 +1,9 @@
 import type { RouteInput } from '../../protocol/api.ts';
 import type { PrimeResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import { parseSessionId } from '../../protocol/ids.ts';
+import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { ContextFile } from '../../protocol/schemas/session.ts';
+import type { ReadFiles } from '../ports/contextFiles.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import type { Engine } from '../ports/engine.ts';
@@ -28,12 +29,34 @@ export async function prime(
   signal: AbortSignal,
   { progress }: Reporter,
 ): Promise<PrimeResult> {
-  const started = core.clock.elapsedMs();
-  const id = parseSessionId(input.session);
   if (input.paths.length === 0) throw new CwmError('InvalidParameter', 'No file or folder was given.');
+  const given = { session: parseSessionId(input.session), engine: input.engine, maxTokens: input.maxTokens };
+  const read = (signal: AbortSignal): Promise<ReadFiles> =>
+    core.files.read(input.paths, input.cwd ?? '/', input.exclude ?? [], signal);
+  return addFiles(core, { ...given, read }, signal, { progress });
+}
+
+interface FilesToAdd {
+  readonly session: SessionId;
+  readonly engine: string | undefined;
+  /** Of the files together. Default: what the model's context leaves. */
+  readonly maxTokens: number | undefined;
+  /** In the order of the prompt. */
+  readonly read: (signal: AbortSignal) => Promise<ReadFiles>;
+}
+
+/** Adds files that somebody reads to a session's context, as {@link prime} does. */
+export async function addFiles(
+  core: CoreContext,
+  input: FilesToAdd,
+  signal: AbortSignal,
+  { progress }: Pick<Reporter, 'progress'>,
+): Promise<PrimeResult> {
+  const started = core.clock.elapsedMs();
+  const id = input.session;
   return withTurn(core, id, signal, async (session, signal) => {
     progress('Reading files');
-    const read = await core.files.read(input.paths, input.cwd ?? '/', input.exclude ?? [], signal);
+    const read = await input.read(signal);
     if (read.files.length === 0) {
       throw new CwmError('InvalidParameter', `There is no text file among the given paths${whyNone(read.skipped)}.`, {
         hint: 'Name text files, in UTF-8 or with the mark of another Unicode encoding.',

@@ -109,7 +109,7 @@ function parseTitle(value: string): string {
 }
 
 /** @throws CwmError InvalidParameter for half a character. */
-function changedSampling(before: Sampling, change: SamplingChange): Sampling {
+export function changedSampling(before: Sampling, change: SamplingChange): Sampling {
   for (const stop of change.stop ?? []) requireWellFormed(stop, 'A text that ends answers');
   const all = Object.entries({ ...before, ...change }).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(all) as Sampling;

@@ -12,6 +12,7 @@ import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import type { RouteInput } from '../../protocol/api.ts';
 import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
+import { familyOf } from '../ports/lineages.ts';
 import { storeReceipt } from './storeReceipt.ts';
 import { moveLifecycle, requireOpen } from '../lifecycle.ts';
 import { rememberKv } from '../space/roomToWrite.ts';
@@ -63,7 +64,7 @@ export async function freeze(
   }
   const freezeAlone = (limitNotes: readonly string[]): Promise<Receipt> =>
     core.kvRecords.run(
-      session.lineage,
+      familyOf(session.lineage),
       () => inUse.during((hold) => freezeNow(core, wanted, { limitNotes, hold }, signal)),
       signal,
     );

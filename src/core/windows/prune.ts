@@ -7,7 +7,7 @@ import type { CachedBlock } from '../ports/blockCache.ts';
 import type { Store } from '../ports/store.ts';
 import { deleteIfThere } from './windows.ts';
 import { blocksOfLiveSessions, type BlockNaming } from '../space/liveBlocks.ts';
-import { blocksOf, kvOf, lastUsedAt, lineageIdOf, windowUses, type WindowUse } from '../space/windowUses.ts';
+import { blocksOf, kvOf, lastUsedAt, familyIdOf, windowUses, type WindowUse } from '../space/windowUses.ts';
 
 interface PlannedWindow {
   readonly window: WindowSummary;
@@ -87,7 +87,7 @@ async function makePlan(core: CoreContext, which: Which, signal: AbortSignal): P
   for (const { name } of all) {
     signal.throwIfAborted();
     if (going.has(name)) continue;
-    const lineage = await lineageIdOf(store, name);
+    const lineage = await familyIdOf(store, name);
     // Only windows of one lineage share blocks. A window whose lineage is unreadable may share blocks with any.
     if (lineage !== null && !namings.has(lineage)) continue;
     for (const { hash } of await blocksOf(store, name)) unneeded.delete(hash);
@@ -118,7 +118,7 @@ async function namingsOf(store: Store, windows: readonly PlannedWindow[]): Promi
   const namings = new Map<string, BlockNaming[]>();
   for (const { window, hashes } of windows) {
     const name = window.name;
-    const lineage = hashes.length === 0 ? null : await lineageIdOf(store, name);
+    const lineage = hashes.length === 0 ? null : await familyIdOf(store, name);
     if (lineage === null) continue;
     const kv = await kvOf(store, name);
     // Another client has deleted it.

@@ -3,6 +3,7 @@ import type { Checkpoint } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
+import { familyOf } from '../ports/lineages.ts';
 import type { KvRecordPlace } from '../evidence/frozenContext.ts';
 import { isOpen } from '../lifecycle.ts';
 import { silent } from '../ports/reporter.ts';
@@ -41,7 +42,7 @@ export async function makeCheckpoint(core: CoreContext, id: SessionId, signal: A
       const session = await core.store.sessions.get(id);
       if (!session || !hasCheckpointable(session)) return null;
       return core.kvRecords.run(
-        session.lineage,
+        familyOf(session.lineage),
         () => core.space.inUse.during((hold) => replaceCheckpoint(core, session, { hold, startedMs }, signal)),
         signal,
       );
@@ -138,7 +139,7 @@ export async function warmFromCheckpoint(
       const outcome =
         standIns.length > 0
           ? withoutMessages(manifest, standIns)
-          : await core.kvRecords.run(manifest.lineage, () => core.space.inUse.during(bringBack), signal);
+          : await core.kvRecords.run(familyOf(manifest.lineage), () => core.space.inUse.during(bringBack), signal);
       return withSummary({
         operation: 'thaw',
         session: id,

@@ -8,6 +8,7 @@ import { emptyKv } from '../kv/emptyKv.ts';
 import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
+import { familyOf } from '../ports/lineages.ts';
 import { storeReceipt } from './storeReceipt.ts';
 import { bringKvBack, type Outcome } from './bringKvBack.ts';
 import { readMessages } from './lostMessages.ts';
@@ -42,7 +43,7 @@ export async function thaw(
   const request = { input, found, name, target, startedMs, progress };
   const thawInto = (limitNotes: readonly string[]): Promise<Receipt> =>
     core.kvRecords.run(
-      manifest.lineage,
+      familyOf(manifest.lineage),
       () => inUse.during((hold) => thawNow(core, request, { limitNotes, hold }, signal)),
       signal,
     );

@@ -8,7 +8,7 @@ import { checkBlocks } from '../evidence/blocks.ts';
 import type { OnChecked } from '../ports/check.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { saltOf } from '../ports/lineages.ts';
+import { familyOf, saltOf } from '../ports/lineages.ts';
 import { replaceLost } from './replaceLost.ts';
 import { requireWindow } from './windows.ts';
 
@@ -67,7 +67,7 @@ async function verifyBlocks(
       const manifest = await requireWindow(core, name);
       // A thaw that recomputes blocks changes first the files and then the record.
       const found = await core.kvRecords.run(
-        manifest.lineage,
+        familyOf(manifest.lineage),
         () => verifyBlocksOf(core, manifest, options, signal),
         signal,
       );

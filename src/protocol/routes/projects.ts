@@ -4,8 +4,8 @@ import { checkpointReasons } from '../schemas/checkpoint.ts';
 import { sessionSchema } from '../schemas/session.ts';
 import { receiptSchema } from '../schemas/receipt.ts';
 import { warmingSchema } from '../schemas/warming.ts';
-import { projectResolutionSchema } from '../schemas/projectConfig.ts';
-import { flag, text } from './fields.ts';
+import { baseChangesSchema, projectBaseSchema, projectResolutionSchema } from '../schemas/projectConfig.ts';
+import { flag, onEngine, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const projectRoutes = {
@@ -24,6 +24,20 @@ export const projectRoutes = {
   trustProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/trust' },
   /** Which project a folder belongs to, and how that was found. */
   findProject: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects/find' },
+  /** The fixed beginning of the project's new sessions, and what changed on the disk since it was made. */
+  projectBase: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects/base' },
+  /** Makes it, or renews it from the first difference on. */
+  makeProjectBase: {
+    kind: 'change',
+    streams: true,
+    creates: true,
+    clients: 'own',
+    audited: 'WINDOW_FREEZE',
+    method: 'POST',
+    path: '/api/projects/base',
+  },
+  /** New sessions have none any more; those that began with it stay. */
+  deleteProjectBase: { kind: 'change', clients: 'own', method: 'DELETE', path: '/api/projects/base' },
   /** Where the caller works from now on, and which project that is. It changes memory only. */
   setWorkingDirectory: {
     kind: 'change',
@@ -128,6 +142,38 @@ export const projectShapes = () =>
       input: z.object({ folder: text }),
       output: z.extend(projectResolutionSchema, { trusted: z.boolean() }),
     },
+    projectBase: {
+      input: z.object({ project: text }),
+      output: z.object({
+        project: text,
+        base: z.nullable(projectBaseSchema),
+        /** Null without a base, and where the files cannot be read. */
+        changes: z.nullable(baseChangesSchema),
+        /** How many sessions began with it. */
+        sessions: z.number(),
+      }),
+    },
+    makeProjectBase: {
+      input: z.object({
+        project: text,
+        /** Files and folders, relative to the project's folder. Default: as before, else `prime` of the configuration. */
+        paths: z.optional(z.array(text)),
+        ...onEngine,
+        /** Of the files together. Default: `budget.base_tokens` of the configuration, else what the model's context leaves. */
+        maxTokens: z.optional(z.number()),
+      }),
+      output: z.object({
+        project: text,
+        base: projectBaseSchema,
+        receipt: receiptSchema,
+        skipped: z.array(z.object({ path: text, why: text })),
+        promptTokens: z.number(),
+        cachedTokens: z.nullable(z.number()),
+        timeToFirstTokenMs: z.nullable(z.number()),
+        notes: z.array(text),
+      }),
+    },
+    deleteProjectBase: { input: z.object({ project: text }), output: z.object({ project: text, window: text }) },
     setWorkingDirectory: {
       input: z.object({
         /** Absolute path, or URI, of a folder. */

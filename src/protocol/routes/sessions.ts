@@ -52,6 +52,8 @@ export const sessionShapes = () =>
         id: z.optional(text),
         ...ownSettings(),
         project: z.optional(z.nullable(text)),
+        /** Do not begin with the project's base. */
+        withoutBase: flag,
         /** ISO 8601, in the future. Default: it never expires. */
         expiresAt: z.optional(text),
       }),

@@ -1,9 +1,17 @@
 import * as z from 'zod/mini';
+import { lineageIdSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
 import { toolSettingsSchema } from './toolCall.ts';
 
 const described = z.describe;
 const stamp = (what: string) =>
   z.optional(z.string().check(z.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d/), described(`${what}, as an ISO 8601 instant.`)));
+
+const mostPaths = 200;
+/** Below the folder that has the file: no absolute path, no drive, no way up. */
+const innerPath = z
+  .string()
+  .check(z.minLength(1), z.maxLength(1024), z.regex(/^(?![/\\~])(?![A-Za-z]:)(?!(?:.*[/\\])?\.\.(?:[/\\]|$))[^\0]+$/));
+const innerPaths = (what: string) => z.optional(z.array(innerPath).check(z.maxLength(mostPaths), described(what)));
 
 /** `.cwm/config.json` of a project. It can name no path outside its folder; its model server and tools count where the user trusts the folder. */
 export const projectConfigSchema = z.object({
@@ -37,6 +45,8 @@ export const projectConfigSchema = z.object({
   system_prompt: z.optional(
     z.string().check(z.maxLength(65_536), described('The system prompt of new sessions that name none.')),
   ),
+  rules: innerPaths('Text files whose content follows the system prompt, in this order. Relative to the folder.'),
+  prime: innerPaths("Files and folders at the beginning of each session: the project's base. Relative to the folder."),
   engine: z.optional(
     z.string().check(
       z.maxLength(4096),
@@ -56,6 +66,22 @@ export const projectConfigSchema = z.object({
   ),
   tools: z.optional(
     toolSettingsSchema.check(described('Tools of new sessions. Used only where you trust the folder.')),
+  ),
+  isolation: z
+    .prefault(z.enum(['project', 'session']), 'project')
+    .check(
+      described(
+        '"project": new sessions share the KV of the project\'s base. "session": each has a salt of its own, and shares nothing.',
+      ),
+    ),
+  budget: z.optional(
+    z
+      .object({
+        base_tokens: z.optional(
+          z.int().check(z.positive(), described("The most tokens of the files in the project's base.")),
+        ),
+      })
+      .check(described('Limits of what is made for the project.')),
   ),
   description: z.optional(z.string().check(z.maxLength(1000), described('What the project is.'))),
   created_at: stamp('When the project was made'),
@@ -77,3 +103,35 @@ export const projectResolutionSchema = z.object({
   configPath: z.nullable(z.string()),
 });
 export type ProjectResolution = z.infer<typeof projectResolutionSchema>;
+
+/** The fixed beginning of a project's sessions: system prompt, rules, files and tools, as they were when it was made. */
+export const projectBaseSchema = z.object({
+  window: windowNameSchema,
+  /** The session that the window is of; it takes no turns. */
+  session: sessionIdSchema,
+  lineage: lineageIdSchema,
+  /** It belongs to one model server, and one model of it. */
+  engine: z.string(),
+  model: z.string(),
+  tokens: z.number(),
+  /** In the order of the prompt. `sha256`: of the text. */
+  files: z.array(z.object({ path: z.string(), sha256: z.string() })),
+  /** SHA-256 of system prompt and rules; null: there are none. */
+  system: z.nullable(z.string()),
+  /** What it was made of, beside the configuration; null: of what that names. */
+  paths: z.nullable(z.array(z.string())),
+  madeAt: z.string(),
+});
+export type ProjectBase = z.infer<typeof projectBaseSchema>;
+
+/** How a base compares with what the files say now. */
+export const baseChangesSchema = z.object({
+  changed: z.array(z.string()),
+  added: z.array(z.string()),
+  removed: z.array(z.string()),
+  /** Whether the system prompt, a rule or the tools changed, which stand before all files. */
+  systemChanged: z.boolean(),
+  /** Of the base's tokens, those that a renewed base would begin with; null: the model server could not be asked. */
+  sharedTokens: z.nullable(z.number()),
+});
+export type BaseChanges = z.infer<typeof baseChangesSchema>;

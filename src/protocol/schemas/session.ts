@@ -206,6 +206,8 @@ export const sessionSchema = z.object({
   approvedTools: z.optional(z.array(z.string())),
   /** Window this session was thawed from, and the verdict of that thaw. */
   thawedFrom: z.nullable(z.object({ window: windowNameSchema, verdict: z.string() })),
+  /** Window of its project's base that it began with. Default: none. */
+  base: z.optional(windowNameSchema),
   /** Window that froze it, while it is frozen. */
   frozenAs: z.nullable(windowNameSchema),
   /** How often a prompt left its predecessor's prefix. */
@@ -242,6 +244,7 @@ export interface SessionStart
         | 'expiresAt'
         | 'tokens'
         | 'thawedFrom'
+        | 'base'
         | 'updatedAt'
       >
     > {

@@ -1,4 +1,5 @@
 import type { Session } from '../../protocol/schemas/session.ts';
+import { familyOf } from '../../core/ports/lineages.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import { windowSummary, type WindowSources } from '../../protocol/schemas/windowSummary.ts';
 
@@ -34,7 +35,7 @@ export const sessionRow = (session: Session, stamp: string): SessionRow => ({
 export const windowRow = (sources: WindowSources, stamp: string): WindowRow => ({
   search: searchText(sources.manifest.name, sources.manifest.description),
   summary: windowSummary(sources),
-  lineage: sources.manifest.lineage,
+  lineage: familyOf(sources.manifest.lineage),
   stamp,
 });
 

@@ -1,4 +1,5 @@
 import type { BlockRecords } from '../../core/ports/blockRecords.ts';
+import { familyOf } from '../../core/ports/lineages.ts';
 import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { LineageId, WindowName } from '../../protocol/ids.ts';
 import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
@@ -8,8 +9,8 @@ import type { CheckpointFiles } from '../records/checkpointFiles.ts';
 import type { WindowFiles } from '../records/windowFiles.ts';
 
 /**
- * What other windows and automatic checkpoints recorded about a window's blocks. A block's hash covers the lineage's salt, so only windows of the same lineage
- * need to be read.
+ * What other windows and automatic checkpoints recorded about a window's blocks. A block's hash covers the lineage's salt, so only windows of the same family of
+ * lineages need to be read.
  */
 export class SharedBlocks implements BlockRecords {
   readonly #windows: WindowFiles;
@@ -48,15 +49,15 @@ export class SharedBlocks implements BlockRecords {
     hashes: readonly string[],
     mostWindows?: number,
   ): Promise<ReadonlyMap<string, readonly BlockRecord[]>> {
-    return recordsOf(hashes, this.#records(lineage, null, mostWindows));
+    return recordsOf(hashes, this.#records(familyOf(lineage), null, mostWindows));
   }
 
   async *#recordsOfOthers(except: WindowName): AsyncGenerator<KvRecord> {
-    const { lineage } = await this.#windows.require(except);
+    const lineage = familyOf((await this.#windows.require(except)).lineage);
     yield* this.#records(lineage, except);
     for (const session of await this.#source.sessionIds()) {
       const checkpoint = await nullOn(this.#checkpoints.get(session), 'UnsupportedSchema');
-      if (checkpoint?.manifest.lineage === lineage) yield checkpoint.kv;
+      if (checkpoint && familyOf(checkpoint.manifest.lineage) === lineage) yield checkpoint.kv;
     }
   }
 
@@ -82,7 +83,8 @@ export class SharedBlocks implements BlockRecords {
   /** Null also when the window was deleted or its record is damaged: it cannot name a block any more, and its thaw rebuilds them. */
   async #record(name: WindowName, lineage: string): Promise<KvRecord | null> {
     const manifest = await nullOn(this.#windows.get(name), 'Corrupted');
-    return manifest?.lineage === lineage ? nullOn(this.#windows.loadKv(name), 'WindowNotFound', 'Corrupted') : null;
+    if (!manifest || familyOf(manifest.lineage) !== lineage) return null;
+    return nullOn(this.#windows.loadKv(name), 'WindowNotFound', 'Corrupted');
   }
 }
 

@@ -71,6 +71,8 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     isKnown: 'read',
     setCurrentSession: 'write',
     isTrusted: 'read',
+    base: 'read',
+    setBase: 'write',
     setTrusted: 'write',
   },
   prompts: {

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { projectBaseSchema, type ProjectBase } from '../../protocol/schemas/projectConfig.ts';
 import { projectUriSchema, sessionIdSchema } from '../../protocol/schemas/ids.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { ProjectStore } from '../../core/ports/projects.ts';
@@ -10,6 +11,7 @@ const projectSchema = z.object({
   project: projectUriSchema,
   activeSession: z.nullable(sessionIdSchema),
   trusted: z.optional(z.boolean()),
+  base: z.optional(z.nullable(projectBaseSchema)),
 });
 type ProjectRecord = z.infer<typeof projectSchema>;
 
@@ -47,11 +49,19 @@ export class ProjectFiles implements ProjectStore {
     return this.#change(project, { trusted });
   }
 
+  /** Null also when its record was damaged: it can be made again. */
+  async base(project: ProjectUri): Promise<ProjectBase | null> {
+    return (await this.#record(project))?.base ?? null;
+  }
+
+  setBase(project: ProjectUri, base: ProjectBase | null): Promise<void> {
+    return this.#change(project, { base });
+  }
+
   #change(project: ProjectUri, change: Partial<ProjectRecord>): Promise<void> {
     const { records, layout } = this.#parts;
     return this.#queue.run(project, async () => {
-      const { activeSession = null, trusted } = (await this.#record(project)) ?? {};
-      const before = { project, activeSession, ...(trusted !== undefined && { trusted }) };
+      const before = (await this.#record(project)) ?? { project, activeSession: null };
       await records.write(layout.project(project), { ...before, ...change });
     });
   }

@@ -84,6 +84,9 @@ describe('S2-10 what is remembered', () => {
 describe('S2-09 S2-11 a file that exists and is bad', () => {
   it.each<[string, string | Uint8Array, RegExp]>([
     ['is no JSON', '{', /not JSON/],
+    ['names a file outside', config('x', { prime: ['a', '../../secret'] }), /"prime\.1"/],
+    ['names an absolute file', config('x', { rules: ['/etc/passwd'] }), /"rules\.0"/],
+    ['names a file on a drive', config('x', { rules: ['C:secret'] }), /"rules\.0"/],
     ['names folders of this machine for its server', config('x', { engine: 'http://a#slots=/etc' }), /"engine"/],
     ['is empty', '', /not JSON/],
     ['is in UTF-16 without a mark', Buffer.from(config('x'), 'utf16le'), /UTF-16/],

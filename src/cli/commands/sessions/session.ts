@@ -13,6 +13,7 @@ import { registerDecideTools } from './decideTools.ts';
 import { settingsInput, withSettingsOptions, type SettingsOptions } from './sessionSettings.ts';
 
 interface NewOptions extends SettingsOptions {
+  readonly base: boolean;
   readonly id?: string;
   readonly project?: string;
   readonly expiresIn?: number;
@@ -49,13 +50,15 @@ export function registerSession(program: Command, perform: Perform): void {
     .description('create a session')
     .option('--id <id>', 'id of the session; a random one by default')
     .option('--project <folder>', 'folder of the project that the session belongs to')
+    .option('--no-base', 'begin empty, under a salt of its own, also where the project has a base')
     .option('--expires-in <duration>', 'it takes no more turns after this, like 12h or 30d; never by default', duration)
-    .action(({ id, project, expiresIn, ...rest }: NewOptions) =>
+    .action(({ id, project, base, expiresIn, ...rest }: NewOptions) =>
       perform(rest, async (run) => {
         const created = await run.call('createSession', {
           id,
           ...settingsInput(rest),
           ...(project === undefined ? {} : { project: await run.project(project) }),
+          ...(!base && { withoutBase: true }),
           expiresAt: expiresIn === undefined ? undefined : expiryIn(expiresIn),
           ...run.onEngine,
         });
