@@ -37,7 +37,7 @@ describe('files in the order in which they change', () => {
     commit('often.ts', '1');
     commit('ü x/seldom "1".ts', '1');
     commit('later.ts', '1');
-    commit('often.ts', '2');
+    commit('often.ts', 'twice');
     put(folder, 'new.ts', 'x', 2);
     put(folder, 'older.ts', 'x', 1);
     const paths = ['new.ts', 'later.ts', 'often.ts', 'older.ts', 'ü x/seldom "1".ts'];
