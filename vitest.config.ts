@@ -23,7 +23,7 @@ const processes = [
   'test/backend/tools/machineTools.test.ts',
   'test/gateway/!(recognition|passing).test.ts',
   'test/store/kill.test.ts',
-  'test/vscode-unit/{package,commandsAndBackend}.test.ts',
+  'test/vscode-unit/{package,commandsAndBackend,sessionCommands}.test.ts',
 ];
 
 const everything = ['test/**/*.test.ts'];

@@ -27,6 +27,10 @@ export const commandInputs = {
     tags: 'strings?',
     systemPrompt: 'string?',
   },
+  /** `text` is stored as the prompt of that name; without both, the user is asked. */
+  'cwm.systemPrompts': { prompt: 'string?', text: 'string?' },
+  /** Whether the MCP servers that the open folder names may be started. */
+  'cwm.trustFolder': { trusted: 'boolean?' },
   'cwm.prime': { session: 'string?', paths: 'strings?' },
   /** The files and folders that are selected in the explorer. */
   'cwm.primeSelection': { paths: 'strings?' },
@@ -77,6 +81,8 @@ export const commandInputs = {
   'cwm.thaw': { window: 'string?', insist: 'boolean?', prompt: 'string?', warm: 'boolean?' },
   /** Into a session of its own; the one of the window stays as it is. */
   'cwm.thawCopy': { window: 'string?' },
+  /** The user is asked with what. */
+  'cwm.thawWith': { window: 'string?' },
   'cwm.clone': { window: 'string?', target: 'string?' },
   'cwm.deleteWindow': { window: 'string?', confirmed: 'boolean?' },
   'cwm.deleteSession': { session: 'string?', confirmed: 'boolean?', cascade: 'boolean?' },
@@ -126,6 +132,8 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.newSession': 'New Session',
   'cwm.switchSession': 'Switch Session',
   'cwm.sessionSettings': 'Session Settings…',
+  'cwm.systemPrompts': 'System Prompts…',
+  'cwm.trustFolder': 'Trust MCP Servers of This Folder…',
   'cwm.prime': 'Add Files to Context',
   'cwm.primeSelection': 'Add to Context',
   'cwm.send': 'Send Message',
@@ -154,6 +162,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.resume': 'Resume',
   'cwm.thaw': 'Thaw',
   'cwm.thawCopy': 'Thaw into a Copy',
+  'cwm.thawWith': 'Thaw with…',
   'cwm.clone': 'Clone',
   'cwm.deleteWindow': 'Delete Window',
   'cwm.deleteSession': 'Delete Session',
@@ -193,6 +202,7 @@ interface CommandOutputs {
   'cwm.newSession': Session;
   'cwm.switchSession': Session;
   'cwm.sessionSettings': Session;
+  'cwm.trustFolder': RouteOutput<'trustProject'>;
   'cwm.prime': RouteOutput<'prime'>;
   'cwm.primeSelection': RouteOutput<'prime'>;
   'cwm.send': RouteOutput<'send'>;
@@ -217,6 +227,7 @@ interface CommandOutputs {
   'cwm.resume': Receipt;
   'cwm.thaw': Receipt;
   'cwm.thawCopy': Receipt;
+  'cwm.thawWith': Receipt;
   'cwm.clone': Receipt;
   'cwm.deleteWindow': RouteOutput<'deleteWindow'>;
   'cwm.deleteSession': RouteOutput<'deleteSession'>;

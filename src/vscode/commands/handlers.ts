@@ -28,7 +28,9 @@ import { compare } from './sessions/compare.ts';
 import { switchBranch } from './sessions/switchBranch.ts';
 import { sessionSettings } from './sessions/sessionSettings.ts';
 import { setExpiry } from './sessions/setExpiry.ts';
+import { systemPrompts } from './sessions/systemPrompts.ts';
 import { switchSession } from './sessions/switchSession.ts';
+import { trustFolder } from './sessions/trustFolder.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { clone } from './windows/clone.ts';
 import { deleteWindow } from './windows/deleteWindow.ts';
@@ -38,7 +40,7 @@ import { pinWindow, unpinWindow } from './windows/pinWindow.ts';
 import { prune } from './windows/prune.ts';
 import { resume } from './windows/resume.ts';
 import { showReceipt } from './windows/showReceipt.ts';
-import { thaw, thawCopy } from './windows/thaw.ts';
+import { thaw, thawCopy, thawWith } from './windows/thaw.ts';
 import type { RunCommand } from './command.ts';
 
 /** What each command does. A missing one does not compile. */
@@ -46,6 +48,8 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.newSession': newSession,
   'cwm.switchSession': switchSession,
   'cwm.sessionSettings': sessionSettings,
+  'cwm.systemPrompts': systemPrompts,
+  'cwm.trustFolder': trustFolder,
   'cwm.prime': prime,
   'cwm.primeSelection': primeSelection,
   'cwm.send': send,
@@ -74,6 +78,7 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.resume': resume,
   'cwm.thaw': thaw,
   'cwm.thawCopy': thawCopy,
+  'cwm.thawWith': thawWith,
   'cwm.clone': clone,
   'cwm.deleteWindow': deleteWindow,
   'cwm.deleteSession': deleteSession,

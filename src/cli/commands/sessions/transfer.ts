@@ -3,8 +3,8 @@ import { Option, type Command } from 'commander';
 import { decodeText } from '../../../base/decodeText.ts';
 import { readableText } from '../../../base/readableText.ts';
 import { absolutePath } from '../../../client/absolutePath.ts';
+import { allMessages } from '../../../client/allMessages.ts';
 import { CwmError } from '../../../protocol/errors.ts';
-import type { Message } from '../../../protocol/schemas/session.ts';
 import {
   conversationFormats,
   exportFormats,
@@ -77,16 +77,10 @@ export function registerTransfer(program: Command, perform: Perform): void {
     );
 }
 
-const pageSize = 100;
-
 async function markdownOf(run: Run, session: string): Promise<string> {
   const { title } = await run.call('getSession', { session });
-  const messages: Message[] = [];
-  for (;;) {
-    const page = await run.call('listMessages', { session, limit: pageSize, offset: messages.length });
-    messages.push(...page.items);
-    if (!page.hasMore) return readableText(conversationText({ title, messages, earlier: 0, pending: null }));
-  }
+  const messages = await allMessages((page) => run.call('listMessages', { session, ...page }));
+  return readableText(conversationText({ title, messages, earlier: 0, pending: null }));
 }
 
 async function readText(run: Run, file: string): Promise<string> {

@@ -1,8 +1,11 @@
 import { Uri, window, workspace } from 'vscode';
 import { decodeText } from '../../../base/decodeText.ts';
+import { readableText } from '../../../base/readableText.ts';
+import { allMessages } from '../../../client/allMessages.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import { plural } from '../../../words/amounts.ts';
+import { conversationText } from '../../../words/conversationText.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { targetSession } from '../../pick/pickSession.ts';
@@ -54,16 +57,29 @@ export const exportConversation = command('cwm.exportConversation', {
       path === undefined
         ? await window.showSaveDialog({
             title: `Export "${session.title}"`,
-            filters: { 'Conversation to import elsewhere': ['cwindow'], 'OpenAI messages': ['json'] },
+            filters: {
+              'Conversation to import elsewhere': ['cwindow'],
+              'Markdown to read': ['md'],
+              'OpenAI messages': ['json'],
+            },
           })
         : Uri.file(path);
     return file && { session, file };
   },
   async perform(app, { session, file }: Export) {
-    const format = file.path.endsWith('.json') ? 'openai' : 'cwindow';
-    const { content } = await app.connection.call('exportConversation', { session: session.id, format });
+    const content = file.path.endsWith('.md') ? await markdownOf(app, session) : await contentOf(app, session, file);
     await workspace.fs.writeFile(file, new TextEncoder().encode(content));
     return { path: file.fsPath };
   },
   show: (app, { path }) => showDone(app, `Exported to ${path}.`),
 });
+
+async function contentOf(app: App, { id }: Session, file: Uri): Promise<string> {
+  const format = file.path.endsWith('.json') ? 'openai' : 'cwindow';
+  return (await app.connection.call('exportConversation', { session: id, format })).content;
+}
+
+async function markdownOf(app: App, { id, title }: Session): Promise<string> {
+  const messages = await allMessages((page) => app.connection.call('listMessages', { session: id, ...page }));
+  return readableText(conversationText({ title, messages, earlier: 0, pending: null }));
+}

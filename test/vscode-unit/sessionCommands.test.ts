@@ -1,0 +1,157 @@
+import { expect, test, vi } from 'vitest';
+import type { App } from '../../src/vscode/app.ts';
+import { sessionSettings } from '../../src/vscode/commands/sessions/sessionSettings.ts';
+import { systemPrompts } from '../../src/vscode/commands/sessions/systemPrompts.ts';
+import { trustFolder } from '../../src/vscode/commands/sessions/trustFolder.ts';
+import { exportConversation } from '../../src/vscode/commands/sessions/transfer.ts';
+import { thawWith } from '../../src/vscode/commands/windows/thaw.ts';
+import { ViewState } from '../../src/vscode/state.ts';
+import { parseProjectUri } from '../../src/protocol/ids.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
+
+/** What the user chooses and types, one after another; what the editor has open, and what was written and said. */
+const user = vi.hoisted(() => ({ answers: [] as string[], editor: '', file: '', written: '', said: [] as string[] }));
+
+vi.mock('vscode', () => {
+  const pick = async (items: (string | { label: string })[]) => {
+    const wanted = user.answers.shift();
+    const found = items.find((item) => (typeof item === 'string' ? item : item.label) === wanted);
+    if (!found) throw new Error(`"${wanted}" is not offered: ${JSON.stringify(items)}`);
+    return found;
+  };
+  const say = async (text: string) => void user.said.push(text);
+  return {
+    ProgressLocation: { Notification: 15 },
+    Uri: { from: (parts: object) => parts, file: (path: string) => ({ path, fsPath: path }) },
+    ThemeIcon: class {},
+    window: {
+      get activeTextEditor() {
+        return user.editor === '' ? undefined : { document: { getText: () => user.editor } };
+      },
+      showInformationMessage: say,
+      showWarningMessage: say,
+      showErrorMessage: say,
+      showQuickPick: pick,
+      showInputBox: async ({ validateInput }: { validateInput?: (value: string) => string | null }) => {
+        const typed = user.answers.shift();
+        const refused = typed === undefined ? null : validateInput?.(typed);
+        if (refused) throw new Error(refused);
+        return typed;
+      },
+      showSaveDialog: async () => ({ path: user.file, fsPath: user.file }),
+      withProgress: (_: object, task: (progress: object, token: object) => unknown) =>
+        task({ report: () => undefined }, { onCancellationRequested: () => ({ dispose: () => undefined }) }),
+    },
+    workspace: {
+      getConfiguration: () => ({ get: () => 64 }),
+      fs: { writeFile: async (_: object, bytes: Uint8Array) => void (user.written = new TextDecoder().decode(bytes)) },
+    },
+  };
+});
+
+const start = wholeBackends();
+const project = { kind: 'folder', uri: parseProjectUri('file:///home/me/orchard'), name: 'orchard' } as const;
+
+/** As much of the extension as these commands touch, on a real backend. */
+async function editor() {
+  const { client } = await start();
+  Object.assign(user, { answers: [], editor: '', said: [] });
+  const session = await client.call('createSession', { id: 's', title: 'Chat', project: project.uri });
+  const state = new ViewState((error) => {
+    throw error;
+  });
+  state.update({ project, currentSession: { kind: 'session', session } });
+  const parts = {
+    connection: client,
+    puller: { settled: async () => undefined },
+    project: { settled: Promise.resolve() },
+    state,
+    documents: { refresh: () => undefined },
+    readings: { show: () => undefined, isVisible: () => false },
+    log: {
+      warn: () => undefined,
+      error: (...said: unknown[]) =>
+        void user.said.push(said.map((each) => (each instanceof Error ? each.stack : String(each))).join(' ')),
+      info: () => undefined,
+    },
+  };
+  const does = async (result: Promise<{ readonly kind: string }>, ...answers: string[]) => {
+    user.answers.push(...answers);
+    expect(await result, user.said.join('; ')).toMatchObject({ kind: 'done' });
+    expect(user.answers).toEqual([]);
+  };
+  return { app: parts as unknown as App, client, does };
+}
+
+test('a session gets stop texts and tools from its settings, and loses them there', async () => {
+  const { app, client, does } = await editor();
+  const settings = async () => (await client.call('getSession', { session: 's' })).settings;
+  const change = async (...answers: string[]): Promise<void> => {
+    user.answers.push(...answers);
+    await does(sessionSettings(app, { session: 's' }));
+  };
+  await change('Stop Texts', String.raw`END\n`);
+  await change('Stop Texts', 'Add a Stop Text…', '###');
+  expect((await settings())?.sampling?.stop).toEqual(['END\n', '###']);
+  await change('Stop Texts', String.raw`Remove "END\n"`);
+  await change('Stop Texts', 'Remove "###"');
+  expect((await settings())?.sampling?.stop).toBeUndefined();
+  await change('Tools', 'white-list', 'read_file, list_files');
+  expect((await settings())?.tools).toEqual({ policy: 'white-list', allowed: ['read_file', 'list_files'] });
+  await change('Tools', 'auto-loop', '7');
+  expect((await settings())?.tools).toEqual({ policy: 'auto-loop', rounds: 7 });
+  await change('Tools', 'manual');
+  expect((await settings())?.tools).toEqual({ policy: 'manual' });
+  await change('Tools', 'off');
+  expect((await settings())?.tools).toBeUndefined();
+});
+
+test('system prompts are created, edited, replaced with the text of an editor, and deleted', async () => {
+  const { app, client, does } = await editor();
+  const texts = async () =>
+    Object.fromEntries((await client.call('listPrompts', {})).items.map(({ id, text }) => [id, text]));
+  user.answers.push('New System Prompt…', 'terse', 'Be brief.');
+  await does(systemPrompts(app, {}));
+  user.answers.push('terse', 'Edit…', 'Be very brief.');
+  await does(systemPrompts(app, {}));
+  expect((await texts())['terse']).toBe('Be very brief.');
+  user.editor = 'Be brief.\nAnd kind.';
+  user.answers.push('terse', 'Replace with the Text of the Active Editor');
+  await does(systemPrompts(app, {}));
+  expect((await texts())['terse']).toBe('Be brief.\nAnd kind.');
+  user.answers.push('terse', 'Delete');
+  await does(systemPrompts(app, {}));
+  expect(await texts()).not.toHaveProperty('terse');
+});
+
+test('a window is thawed with a message, and without a request to the model server', async () => {
+  const { app, client, does } = await editor();
+  await client.call('send', { session: 's', text: 'Hello.' });
+  await client.call('freeze', { session: 's', window: 'w' });
+  user.answers.push('A Message…', 'And now?');
+  await does(thawWith(app, { window: 'w' }));
+  const [latest] = (await client.call('listSessions', {})).items;
+  const { items } = await client.call('listMessages', { session: latest?.id ?? '' });
+  expect(items).toHaveLength(4);
+  expect(items[2]?.content).toMatchObject({ text: 'And now?' });
+  user.answers.push('No Warming');
+  const cold = thawWith(app, { window: 'w' });
+  expect(await cold).toMatchObject({ kind: 'done', value: { verdict: 'text-only' } });
+});
+
+test('the MCP servers of the open folder are trusted, and no more', async () => {
+  const { app, does } = await editor();
+  user.answers.push('Trust Its MCP Servers');
+  await does(trustFolder(app, {}));
+  user.answers.push('Do Not Trust Them');
+  await does(trustFolder(app, {}));
+  expect(user.said.join('; ')).toMatch(/may start the MCP servers.*start no MCP servers/);
+});
+
+test('a conversation is exported as Markdown, whole', async () => {
+  const { app, client, does } = await editor();
+  await client.call('send', { session: 's', text: 'Hello.' });
+  user.file = '/tmp/chat.md';
+  await does(exportConversation(app, { session: 's' }));
+  expect(user.written).toMatch(/^# Chat\n\n## You\n\nHello\.\n\n## Model\n\n/);
+});
