@@ -7,6 +7,7 @@ import { writeSettings } from './harness/userSettings.ts';
 import { withWorkbench } from './harness/withWorkbench.ts';
 import type { Workbench } from './harness/workbench.ts';
 import { packageExtension } from './packageExtension.ts';
+import { deciding, scriptedModel } from './ui/deciding.ts';
 import { encryption } from './ui/encryption.ts';
 import { machineToFind } from './ui/foundHere.ts';
 import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
@@ -26,6 +27,7 @@ const settings = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, '
 
 const outcome = { passed: 0, failed: 0, skipped: 0 };
 try {
+  await using model = await scriptedModel();
   await using machine = await machineToFind(path.join(temporary, 'home'));
   await withWorkbench(
     {
@@ -44,6 +46,7 @@ try {
       const groups = {
         mainJob: () => mainJob(workbench, storage, change),
         reading: () => reading(workbench, change),
+        deciding: () => deciding(workbench, storage, model, change),
         twoWindows: () => twoWindows(workbench, openSecond, storage),
         encryption: () => encryption(workbench, () => second, storage, path.join(temporary, 'keys', 'store.key')),
       };

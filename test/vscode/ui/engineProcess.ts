@@ -30,7 +30,8 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-async function asking<T>(storage: string, ask: (backend: BackendClient) => Promise<T>): Promise<T> {
+/** Calls the backend of this storage directory, as another client. */
+export async function asking<T>(storage: string, ask: (backend: BackendClient) => Promise<T>): Promise<T> {
   const backend = await connectBackend({ storage, start: null });
   try {
     return await ask(backend);
