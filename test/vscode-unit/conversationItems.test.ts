@@ -71,6 +71,23 @@ describe('the reading view of a conversation', () => {
     expect(item).toMatchObject({ heading: 'Tool write (done)', blocks: [{ type: 'folded', text: 'Written.' }] });
   });
 
+  test('no button ends a branch between a call and its result, or asks for another answer to a result', () => {
+    const calls = { type: 'tool-calls', text: '', calls: [{ id: 'c', name: 'read', arguments: '{}' }] } as const;
+    const result = { type: 'tool-result', call: 'c', name: 'read', text: 'x', outcome: 'done' } as const;
+    const items = shown([
+      message('u', 'user', 'Read.'),
+      message('m', 'assistant', { ...calls, calls: [...calls.calls] }),
+      message('t', 'tool', result),
+      message('a', 'assistant', 'Read.'),
+    ]);
+    expect(items.map(commandsOf)).toEqual([
+      ['cwm.editMessage', 'cwm.newBranch', 'cwm.rollBack'],
+      ['cwm.regenerate'],
+      ['cwm.newBranch', 'cwm.rollBack'],
+      ['cwm.newBranch'],
+    ]);
+  });
+
   test('S4-03 a question that waits has its choices to press; once answered, it is only shown', () => {
     const question = { text: 'Which colour?', choices: ['red', 'blue'] };
     const call = { id: 'q', name: 'ask_user', arguments: '{}', question };

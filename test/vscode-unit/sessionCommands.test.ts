@@ -23,7 +23,7 @@ vi.mock('vscode', () => {
   return {
     ProgressLocation: { Notification: 15 },
     Uri: { from: (parts: object) => parts, file: (path: string) => ({ path, fsPath: path }) },
-    ThemeIcon: class {},
+    ThemeIcon: Object,
     window: {
       get activeTextEditor() {
         return user.editor === '' ? undefined : { document: { getText: () => user.editor } };

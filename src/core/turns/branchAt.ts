@@ -32,6 +32,26 @@ export async function requireMessageOf(core: CoreContext, { id }: Session, given
 }
 
 /**
+ * A message that a branch can end with: behind one that calls tools, each call has its result, since chat templates refuse calls without one.
+ *
+ * @throws CwmError InvalidParameter, MessageNotFound, Corrupted.
+ */
+export async function requireEnd(core: CoreContext, session: Session, given: string): Promise<Message> {
+  const end = await requireMessageOf(core, session, given);
+  const answered = new Set<string>();
+  let at: Message | null = end;
+  while (at?.content.type === 'tool-result') {
+    answered.add(at.content.call);
+    at = at.parentId === null ? null : await requireMessageOf(core, session, at.parentId);
+  }
+  const calls = at && 'calls' in at.content ? at.content.calls : [];
+  if (calls.every(({ id }) => answered.has(id))) return end;
+  throw new CwmError('InvalidParameter', 'A branch cannot end between a tool call and its result.', {
+    hint: 'Choose the last result, or the message before the call.',
+  });
+}
+
+/**
  * The session with a branch that ends with this message; null: that begins with nothing. What leads to the message is shared, and so are
  * the token ids where the engine had just seen that much. It stores nothing.
  */

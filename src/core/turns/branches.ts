@@ -12,7 +12,7 @@ import {
   headOf,
   mainBranch,
   requireBranch,
-  requireMessageOf,
+  requireEnd,
   switched,
   withBranchAt,
 } from './branchAt.ts';
@@ -72,7 +72,7 @@ export function createBranch(
   return change(core, input.session, signal, async (session) => {
     const name = freeBranchName(session, input.name);
     const at = input.at === undefined ? headOf(session) : input.at;
-    const made = withBranchAt(session, name, at === null ? null : await requireMessageOf(core, session, at));
+    const made = withBranchAt(session, name, at === null ? null : await requireEnd(core, session, at));
     return input.switch === false ? made : switched(made, name);
   });
 }
@@ -149,7 +149,7 @@ export function rollBack(
 ): Promise<RouteOutput<'rollBack'>> {
   return change(core, input.session, signal, async (session) => {
     if (input.message === null) return endingWith(session, null);
-    const at = await requireMessageOf(core, session, input.message);
+    const at = await requireEnd(core, session, input.message);
     const own = await core.store.messages.chain(session.id, headOf(session));
     if (own.includes(at.id)) return endingWith(session, at);
     throw new CwmError('InvalidParameter', `Message "${at.id}" is not one of the branch "${session.activeBranch}".`);

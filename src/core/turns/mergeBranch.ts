@@ -53,6 +53,7 @@ function chosen(own: readonly MessageId[], names: readonly string[]): MessageId[
 
 /** @throws CwmError InvalidParameter where two of the same side would follow each other, which many chat templates refuse. */
 function copiesOf(core: CoreContext, messages: readonly Message[], onto: Message | null): Message[] {
+  requireResults(messages);
   const copies: Message[] = [];
   for (const { context: _, taken: __, ...message } of messages) {
     const before: Message | null = copies.at(-1) ?? onto;
@@ -71,6 +72,21 @@ function copiesOf(core: CoreContext, messages: readonly Message[], onto: Message
     });
   }
   return copies;
+}
+
+/** @throws CwmError InvalidParameter where a tool call would be without its result, or a result without its call. */
+function requireResults(messages: readonly Message[]): void {
+  const open = new Set<string>();
+  const areWhole = messages.every(({ content }) => {
+    if (content.type === 'tool-result') return open.delete(content.call);
+    const isNext = open.size === 0;
+    if ('calls' in content) for (const { id } of content.calls) open.add(id);
+    return isNext;
+  });
+  if (areWhole && open.size === 0) return;
+  throw new CwmError('InvalidParameter', 'A tool call and its result cannot be merged without each other.', {
+    hint: 'Take the calls together with all of their results.',
+  });
 }
 
 const sideOf = ({ role }: Pick<Message, 'role'>): string => role;

@@ -28,7 +28,8 @@ export function conversationItems(
   const items: SourceItem[] = [];
   for (const [at, message] of messages.entries()) {
     const isLast = at === messages.length - 1 && inProgress === null;
-    items.push(messageItem(message, session, { isLast, isAtRest }));
+    const place = { isLast, isAtRest, before: messages[at - 1] ?? null, next: messages[at + 1] ?? null };
+    items.push(messageItem(message, session, place));
     items.push(...windows.filter(({ lastMessage }) => lastMessage === message.id).map(windowItem));
   }
   if (inProgress) {
@@ -58,20 +59,27 @@ const kinds: Readonly<Record<Message['role'], PageItem['kind']>> = {
   system: 'system',
 };
 
-function messageItem(
-  message: SaidMessage,
-  session: Session,
-  { isLast, isAtRest }: { readonly isLast: boolean; readonly isAtRest: boolean },
-): SourceItem {
+interface Place {
+  readonly isLast: boolean;
+  readonly isAtRest: boolean;
+  /** The messages around it that are shown. */
+  readonly before: SaidMessage | null;
+  readonly next: SaidMessage | null;
+}
+
+function messageItem(message: SaidMessage, session: Session, { isLast, isAtRest, before, next }: Place): SourceItem {
   const { id, role, content, cut, lost, createdAt } = message;
   const isText = content.type === 'text' && lost === undefined;
   const isPlan = content.type === 'plan';
   const actions: CommandId[] = [];
   if (isAtRest && isText && role === 'user') actions.push('cwm.editMessage');
   if (isAtRest && isLast && isPlan && cut === undefined) actions.push('cwm.acceptPlan');
-  if (isAtRest && role === 'assistant') actions.push('cwm.regenerate');
+  // Only a message of the user's can be answered once more.
+  if (isAtRest && role === 'assistant' && before?.role !== 'tool') actions.push('cwm.regenerate');
   if (isAtRest && isLast && cut !== undefined) actions.push('cwm.continueAnswer');
-  if (isAtRest) actions.push('cwm.newBranch', ...(isLast ? [] : ['cwm.rollBack' as const]));
+  // No branch ends between a tool call and its result.
+  const isEnd = next?.role !== 'tool';
+  if (isAtRest && isEnd) actions.push('cwm.newBranch', ...(isLast ? [] : ['cwm.rollBack' as const]));
   return {
     ...bare,
     key: id,

@@ -251,3 +251,28 @@ describe('S4-02 merges', () => {
     expect(await codeOf(cwm.mergeBranch({ session: 's', branch: 'other', how: 'append' }))).toBe('CWM-3006');
   });
 });
+
+describe('branches around tool calls', () => {
+  test('no branch ends between a call and its result, and no merge takes one without the other', async () => {
+    const fixture = await coreFixture();
+    const { cwm } = fixture;
+    await cwm.createSession({ id: 's', tools: { policy: 'auto-approve' } });
+    const call = (id: string) => ({ id, name: 'look_up', arguments: '{}' });
+    fixture.engine.toolCalls = [[call('a'), call('b')]];
+    await cwm.send({ session: 's', text: 'Look it up.' });
+    const [asked, calls, first, last, answer] = (await cwm.listMessages({ session: 's' })).items;
+    for (const { id } of [calls!, first!]) {
+      expect(await codeOf(cwm.createBranch({ session: 's', at: id }))).toBe('CWM-1003');
+      expect(await codeOf(cwm.rollBack({ session: 's', message: id }))).toBe('CWM-1003');
+    }
+    await cwm.rollBack({ session: 's', message: last!.id });
+    await cwm.createBranch({ session: 's', name: 'other', at: asked!.id });
+    await cwm.updateBranch({ session: 's', branch: 'other' });
+    const pick = (...messages: string[]) =>
+      codeOf(cwm.mergeBranch({ session: 's', branch: 'main', how: 'cherry-pick', messages }));
+    expect(await pick(calls!.id, first!.id)).toBe('CWM-1003');
+    expect(await pick(last!.id)).toBe('CWM-1003');
+    expect(await pick(calls!.id, first!.id, last!.id)).toBe('no error');
+    expect(answer?.role).toBe('assistant');
+  });
+});
