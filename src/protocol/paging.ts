@@ -16,3 +16,21 @@ export function parsePage(
     throw new CwmError('InvalidParameter', '"offset" must be a whole number from 0.');
   return { limit, offset };
 }
+
+const pageItems = 100;
+
+/** Every item of a list that comes in pages. @param list gives the page behind `offset` items. */
+export async function allItems<Item>(
+  list: (page: { readonly limit: number; readonly offset: number }) => Promise<{
+    readonly items: readonly Item[];
+    readonly hasMore: boolean;
+  }>,
+): Promise<Item[]> {
+  const items: Item[] = [];
+  for (let hasMore = true; hasMore;) {
+    const page = await list({ limit: pageItems, offset: items.length });
+    items.push(...page.items);
+    hasMore = page.hasMore;
+  }
+  return items;
+}

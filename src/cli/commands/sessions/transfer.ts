@@ -3,8 +3,8 @@ import { Option, type Command } from 'commander';
 import { decodeText } from '../../../base/decodeText.ts';
 import { readableText } from '../../../base/readableText.ts';
 import { absolutePath } from '../../../client/absolutePath.ts';
-import { allMessages } from '../../../client/allMessages.ts';
 import { CwmError } from '../../../protocol/errors.ts';
+import { allItems } from '../../../protocol/paging.ts';
 import {
   conversationFormats,
   exportFormats,
@@ -79,7 +79,7 @@ export function registerTransfer(program: Command, perform: Perform): void {
 
 async function markdownOf(run: Run, session: string): Promise<string> {
   const { title } = await run.call('getSession', { session });
-  const messages = await allMessages((page) => run.call('listMessages', { session, ...page }));
+  const messages = await allItems((page) => run.call('listMessages', { session, ...page }));
   return readableText(conversationText({ title, messages, earlier: 0, pending: null }));
 }
 

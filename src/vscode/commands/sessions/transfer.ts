@@ -1,8 +1,8 @@
 import { Uri, window, workspace } from 'vscode';
 import { decodeText } from '../../../base/decodeText.ts';
 import { readableText } from '../../../base/readableText.ts';
-import { allMessages } from '../../../client/allMessages.ts';
 import { CwmError } from '../../../protocol/errors.ts';
+import { allItems } from '../../../protocol/paging.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import { plural } from '../../../words/amounts.ts';
 import { conversationText } from '../../../words/conversationText.ts';
@@ -80,6 +80,6 @@ async function contentOf(app: App, { id }: Session, file: Uri): Promise<string> 
 }
 
 async function markdownOf(app: App, { id, title }: Session): Promise<string> {
-  const messages = await allMessages((page) => app.connection.call('listMessages', { session: id, ...page }));
+  const messages = await allItems((page) => app.connection.call('listMessages', { session: id, ...page }));
   return readableText(conversationText({ title, messages, earlier: 0, pending: null }));
 }
