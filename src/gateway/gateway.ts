@@ -12,7 +12,10 @@ import { Journal, type JournalFile } from './recording/journal.ts';
 import { Recorder } from './recording/recorder.ts';
 import { Recogniser } from './recognition/recogniser.ts';
 import { chatFormat } from './formats/chatFormat.ts';
+import { messagesFormat } from './formats/messagesFormat.ts';
+import { responsesFormat } from './formats/responsesFormat.ts';
 import { converse } from './routes/converse.ts';
+import { countTokens } from './routes/countTokens.ts';
 import { passThrough } from './routes/through.ts';
 
 export interface GatewayParts {
@@ -29,6 +32,9 @@ type Pass = (gateway: GatewayContext, request: GatewayRequest) => Promise<void>;
 const routes: readonly { readonly method: string; readonly path: RegExp; readonly pass: Pass }[] = [
   { method: 'GET', path: /^\/v1\/models(\/[^/]+)?$/, pass: passThrough },
   { method: 'POST', path: /^\/v1\/chat\/completions$/, pass: converse(chatFormat) },
+  { method: 'POST', path: /^\/v1\/responses$/, pass: converse(responsesFormat) },
+  { method: 'POST', path: /^\/v1\/messages$/, pass: converse(messagesFormat) },
+  { method: 'POST', path: /^\/v1\/messages\/count_tokens$/, pass: countTokens },
   {
     method: 'POST',
     path: /^\/v1\/(embeddings|rerank|reranking|score|pooling|classify|completions|audio\/(transcriptions|translations|speech)|images\/generations|moderations)$/,

@@ -4,6 +4,8 @@ import type { CoreContext } from '../context.ts';
 import { requireOpen } from '../lifecycle.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { newLineage, saltOf, type Lineage } from '../ports/lineages.ts';
+import { openAiMessages } from '../ports/openAiMessages.ts';
+import { renderConversation } from '../prompt/prompt.ts';
 import { silent } from '../ports/reporter.ts';
 import { promptText, requireSession } from '../session.ts';
 import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../turns/branchAt.ts';
@@ -100,6 +102,12 @@ export class OutsideTurns {
     return true;
   }
 
+  /** What was said up to a message, as chat messages of the OpenAI API. @throws CwmError MessageNotFound, Corrupted. */
+  async chatUpTo(id: SessionId, message: MessageId): Promise<readonly object[]> {
+    const { messages } = this.#core().store;
+    return openAiMessages(renderConversation(null, await messages.load(id, await messages.chain(id, message))));
+  }
+
   /** The session whose turn an engine had last; null: not known. */
   holderOf(engine: string): SessionId | null {
     return this.#core().checkpoints.holderOf(engine);
@@ -112,9 +120,9 @@ export class OutsideTurns {
     if (holder !== null) await checkpoints.keepOfLeft(holder);
   }
 
-  /** Something that is no session takes the engine. */
-  forgetHolder(engine: string): void {
-    this.#core().checkpoints.forgetHolder(engine);
+  /** A request takes the engine. @param by null: one of no session. */
+  tookEngine(engine: string, by: SessionId | null): void {
+    this.#core().checkpoints.tookEngine(engine, by);
   }
 
   /** Every session of this kind. */

@@ -86,9 +86,10 @@ export class CheckpointKeeper {
     return this.#holders.get(engine) ?? null;
   }
 
-  /** Something that is no session took the engine. */
-  forgetHolder(engine: string): void {
-    this.#holders.delete(engine);
+  /** A request takes the engine that no operation of this core sends. @param by null: it belongs to no session. */
+  tookEngine(engine: string, by: SessionId | null): void {
+    if (by === null) this.#holders.delete(engine);
+    else this.#holders.set(engine, by);
   }
 
   /** The session's KV was brought back. */

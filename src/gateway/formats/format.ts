@@ -25,6 +25,8 @@ export interface StreamOptions {
 export interface Format {
   /** Null for what is no request of it. */
   read(body: JsonObject): Asked | null;
+  /** The id of the answer that a request continues, where the format has such; null: the request has the whole conversation. */
+  previousOf?(body: JsonObject): string | null;
   /**
    * The request as chat completions.
    *

@@ -57,7 +57,13 @@ export interface Match {
 export class Conversations {
   readonly #byChain = new Map<string, Said[]>();
   /** An answer by what stood before the question and by the answer itself: clients change the question afterwards. */
+  readonly #answers = new Map<MessageId, Said>();
   readonly #byAnswer = new Map<string, Said>();
+
+  /** By its message's id. */
+  answer(id: MessageId): Said | null {
+    return this.#answers.get(id) ?? null;
+  }
 
   /** @param preferred the conversation that the client named; of several that fit, it is meant. */
   find(items: readonly Item[], project: ProjectUri | null, preferred: Conversation | null): Match {
@@ -112,6 +118,7 @@ export class Conversations {
     const same = this.#byChain.get(said.chain);
     if (same) same.push(said);
     else this.#byChain.set(said.chain, [said]);
+    if (said.isAnswer) this.#answers.set(said.id, said);
     if (key !== null) this.#byAnswer.set(key, said);
     return said;
   }
@@ -123,6 +130,7 @@ export class Conversations {
       if (left.length === 0) this.#byChain.delete(chain);
       else if (left.length < all.length) this.#byChain.set(chain, left);
     }
+    for (const [id, said] of this.#answers) if (said.conversation === conversation) this.#answers.delete(id);
     for (const [key, said] of this.#byAnswer) if (said.conversation === conversation) this.#byAnswer.delete(key);
   }
 }

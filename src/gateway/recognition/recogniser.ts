@@ -52,6 +52,16 @@ export class Recogniser {
     return last && { kind: 'turn', conversation, last, known };
   }
 
+  /** A request that names the answer behind which its messages stand. */
+  goOn(from: Said, asked: Asked, asker: Asker, nowMs: number): Recognised {
+    const { conversation } = from;
+    if (asker.key !== null) this.restore(conversation, asker.key);
+    this.#note(conversation, asked, nowMs);
+    let last = from;
+    for (const item of asked.items) last = this.conversations.add(conversation, last, item, false);
+    return { kind: 'turn', conversation, last, known: from.length };
+  }
+
   ofSession(session: SessionId): Conversation | null {
     return this.#bySession.get(session) ?? null;
   }

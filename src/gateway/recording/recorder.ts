@@ -58,6 +58,11 @@ export class Recorder {
     return this.#queue.isBusy(session);
   }
 
+  /** Resolves when what passed of the session until now is stored, or cannot be. */
+  storedOf(session: SessionId): Promise<void> {
+    return this.#queue.run(session, async () => undefined);
+  }
+
   /** Returns at once. */
   record(recording: Recording): void {
     const { session } = recording.answer.conversation;

@@ -18,6 +18,7 @@ import { readBody } from '../passing/readBody.ts';
 import { relayBody, relayEvents } from '../passing/relay.ts';
 import { clientOf, conversationKey, type HeaderOf } from '../recognition/clientIds.ts';
 import { projectOf } from '../recognition/project.ts';
+import type { Said } from '../recognition/conversations.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 import { reuseOf } from '../recording/reuseOf.ts';
 
@@ -48,8 +49,13 @@ export const converse =
     const project = projectOf(address.project, header, asked);
     const key = conversationKey(header, body, client);
     const target = await targets.of(targets.defaultSpec, signal);
-    const lineage = await outside.lineageOf(project);
-    const recognise = () => recogniser.recognise(asked, { client, project, key }, clock.elapsedMs());
+    const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
+    const asker = { client, project: previous?.said.conversation.project ?? project, key };
+    const recognise = () =>
+      previous
+        ? recogniser.goOn(previous.said, asked, asker, clock.elapsedMs())
+        : recogniser.recognise(asked, asker, clock.elapsedMs());
+    const lineage = await outside.lineageOf(asker.project);
     let recognised = recognise();
     const isThere = await heldLine(res, asked.streams, () => makeRoom(gateway, target, recognised, signal));
     if (!isThere && recognised?.conversation) {
@@ -73,7 +79,12 @@ export const converse =
           method: 'POST',
           path: '/v1/chat/completions',
           headers: upstreamHeaders(req.headers, target.address.token),
-          body: format.chatBody(text, body, addedFields(body, asked, target, outside.saltOf(lineage))),
+          body: format.chatBody(
+            text,
+            body,
+            addedFields(body, asked, target, outside.saltOf(lineage)),
+            previous?.messages,
+          ),
         },
         signal,
       )
@@ -107,6 +118,28 @@ export const converse =
     res.end(format.whole(whole, options));
   };
 
+interface Previous {
+  readonly said: Said;
+  /** What was said up to it, as chat messages. */
+  readonly messages: readonly object[];
+}
+
+/** The answer that a request continues by its id. @throws CwmError MessageNotFound. */
+async function previousTurn(
+  { recogniser, recorder, outside }: GatewayContext,
+  id: string | null,
+): Promise<Previous | null> {
+  if (id === null) return null;
+  const said = recogniser.conversations.answer(id as MessageId);
+  if (!said) {
+    throw new CwmError('MessageNotFound', `There is no response "${id.slice(0, 80)}" to continue.`, {
+      hint: 'Send the whole conversation without previous_response_id.',
+    });
+  }
+  await recorder.storedOf(said.conversation.session);
+  return { said, messages: await outside.chatUpTo(said.conversation.session, said.id) };
+}
+
 /** An error of the server comes as it is; where the stream has begun already, as an event of it. */
 async function relayRefusal(reply: Dispatcher.ResponseData, res: ServerResponse, hasBegun: boolean): Promise<void> {
   if (!hasBegun) return void (await relayBody(reply.body, res));
@@ -121,7 +154,7 @@ async function relayRefusal(reply: Dispatcher.ResponseData, res: ServerResponse,
  * @returns false where the conversation's session is gone.
  */
 async function makeRoom(
-  { outside }: GatewayContext,
+  { outside, recorder }: GatewayContext,
   { spec, description, slots }: Target,
   recognised: Recognised | null,
   signal: AbortSignal,
@@ -133,11 +166,12 @@ async function makeRoom(
   const isElsewhere = hasOneSlot && outside.holderOf(spec) !== (isTurn ? conversation?.session : null);
   if (isElsewhere) await outside.saveHolder(spec);
   if (isTurn && recognised.known > 0 && (recognised.conversation.mayBeCold || isElsewhere)) {
+    await recorder.storedOf(recognised.conversation.session);
     const isThere = await outside.makeReady(recognised.conversation.session, signal);
     recognised.conversation.mayBeCold = false;
     if (!isThere) return false;
   }
-  if (hasOneSlot && !isTurn) outside.forgetHolder(spec);
+  if (description.kind === 'llama-server') outside.tookEngine(spec, isTurn ? recognised.conversation.session : null);
   return true;
 }
 

@@ -1,0 +1,136 @@
+import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
+import { ChatAnswer } from './chatAnswer.ts';
+import { contentOf } from './content.ts';
+import type { Format } from './format.ts';
+import { splitSystem, type Asked, type Item } from './item.ts';
+import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+import { messageOf, MessagesStream } from './messagesAnswer.ts';
+
+/** Anthropic's Messages. */
+export const messagesFormat: Format = {
+  read: readMessagesRequest,
+  chatBody: (_text, body, added) => JSON.stringify({ ...added, ...messagesAsChat(body) }),
+  stream: (options) => new MessagesStream(options),
+  whole(text, { answerId }) {
+    const said = new ChatAnswer();
+    said.body(text);
+    return JSON.stringify(messageOf(said.answer, answerId));
+  },
+};
+
+function readMessagesRequest(body: JsonObject): Asked | null {
+  if (!Array.isArray(body['messages'])) return null;
+  const system: Item[] = [{ role: 'system', text: contentOf(body['system']).text }];
+  const items = listOf(body['messages']).flatMap((message) => itemsOf(objectOf(message) ?? {}));
+  return {
+    model: typeof body['model'] === 'string' ? body['model'] : null,
+    streams: body['stream'] === true,
+    ...splitSystem(system[0]?.text === '' ? items : [...system, ...items]),
+    tools: listOf(body['tools']),
+  };
+}
+
+const blocksOf = (content: unknown): readonly JsonObject[] =>
+  typeof content === 'string'
+    ? [{ type: 'text', text: content }]
+    : listOf(content).map((block) => objectOf(block) ?? {});
+
+/** A message of the user's has the results of calls before what the user says. */
+function itemsOf(message: JsonObject): Item[] {
+  const role = textOf(message['role']);
+  const blocks = blocksOf(message['content']);
+  const results = blocks.filter(({ type }) => type === 'tool_result');
+  const calls = callsOf(blocks);
+  const reasoning = blocks.map((block) => textOf(block['thinking'])).join('');
+  const said = contentOf(blocks.filter(({ type }) => !own.has(textOf(type))));
+  const items: Item[] = results.map((block) => ({
+    role: 'tool',
+    text: contentOf(block['content']).text,
+    callId: textOf(block['tool_use_id']),
+  }));
+  if (results.length > 0 && said.text === '' && said.others.length === 0) return items;
+  items.push({
+    role: role === 'assistant' ? 'assistant' : role === 'system' ? 'system' : 'user',
+    text: said.text,
+    ...(calls.length > 0 && { calls }),
+    ...(reasoning !== '' && { reasoning }),
+    ...(said.others.length > 0 && { others: said.others }),
+  });
+  return items;
+}
+
+const own = new Set(['tool_result', 'tool_use', 'thinking', 'redacted_thinking']);
+
+const callsOf = (blocks: readonly JsonObject[]): ToolCall[] =>
+  blocks
+    .filter(({ type }) => type === 'tool_use')
+    .map((block) => ({
+      id: textOf(block['id']),
+      name: textOf(block['name']),
+      arguments: JSON.stringify(block['input'] ?? {}),
+    }));
+
+/** The same request as chat completions. */
+export function messagesAsChat(body: JsonObject): object {
+  const system = contentOf(body['system']).text;
+  const messages = listOf(body['messages']).flatMap((message) => chatMessages(objectOf(message) ?? {}));
+  const tools = listOf(body['tools']).flatMap((tool) => chatTool(objectOf(tool) ?? {}));
+  const streams = body['stream'] === true;
+  return {
+    model: body['model'],
+    messages: [...(system === '' ? [] : [{ role: 'system', content: system }]), ...messages],
+    ...(tools.length > 0 && { tools, ...toolChoice(objectOf(body['tool_choice'])) }),
+    max_tokens: body['max_tokens'],
+    temperature: body['temperature'],
+    top_p: body['top_p'],
+    top_k: body['top_k'],
+    stop: body['stop_sequences'],
+    stream: streams,
+    ...(streams && { stream_options: { include_usage: true } }),
+  };
+}
+
+function chatMessages(message: JsonObject): object[] {
+  const blocks = blocksOf(message['content']);
+  const results = blocks
+    .filter(({ type }) => type === 'tool_result')
+    .map((block) => ({
+      role: 'tool',
+      tool_call_id: textOf(block['tool_use_id']),
+      content: contentOf(block['content']).text,
+    }));
+  const calls = callsOf(blocks).map(({ id, name, arguments: given }) => ({
+    id,
+    type: 'function',
+    function: { name, arguments: given },
+  }));
+  const said = blocks.filter(({ type }) => !own.has(textOf(type)));
+  if (results.length > 0 && said.length === 0) return results;
+  const isText = said.every(({ type }) => type === 'text');
+  const content = isText ? contentOf(said).text : said.map(chatPart);
+  return [
+    ...results,
+    { role: textOf(message['role']) || 'user', content, ...(calls.length > 0 && { tool_calls: calls }) },
+  ];
+}
+
+function chatPart(block: JsonObject): object {
+  if (block['type'] !== 'image') return { type: 'text', text: textOf(block['text']) };
+  const source = objectOf(block['source']) ?? {};
+  const url =
+    source['type'] === 'url'
+      ? textOf(source['url'])
+      : `data:${textOf(source['media_type'])};base64,${textOf(source['data'])}`;
+  return { type: 'image_url', image_url: { url } };
+}
+
+/** A tool of Anthropic's own servers has no schema, and no other server has it. */
+const chatTool = ({ name, description, input_schema: parameters }: JsonObject): object[] =>
+  parameters === undefined ? [] : [{ type: 'function', function: { name, description, parameters } }];
+
+function toolChoice(choice: JsonObject | null): object {
+  const type = textOf(choice?.['type']);
+  if (type === 'any') return { tool_choice: 'required' };
+  if (type === 'tool') return { tool_choice: { type: 'function', function: { name: choice?.['name'] } } };
+  return type === 'auto' || type === 'none' ? { tool_choice: type } : {};
+}

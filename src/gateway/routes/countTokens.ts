@@ -1,0 +1,42 @@
+import { CwmError } from '../../protocol/errors.ts';
+import type { GatewayContext, GatewayRequest } from '../context.ts';
+import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
+import { messagesAsChat } from '../formats/messagesFormat.ts';
+import { readBody } from '../passing/readBody.ts';
+
+/** Counts the tokens of a request of Messages with the model server's own template and tokenizer, which computes nothing. */
+export async function countTokens(
+  { targets, upstream }: GatewayContext,
+  { req, res, signal }: GatewayRequest,
+): Promise<void> {
+  const body = objectOf(parsed(await readBody(req)));
+  if (!body || !Array.isArray(body['messages']))
+    throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
+  const { address, description } = await targets.of(targets.defaultSpec, signal);
+  const headers = {
+    'content-type': 'application/json',
+    ...(address.token !== undefined && { authorization: `Bearer ${address.token}` }),
+  };
+  const post = async (path: string, sent: object): Promise<JsonObject> => {
+    const reply = await upstream.send(address, { method: 'POST', path, headers, body: JSON.stringify(sent) }, signal);
+    const answer = objectOf(parsed(await reply.body.text()));
+    if (reply.statusCode === 200 && answer) return answer;
+    throw new CwmError('EngineRejected', 'The model server does not count the tokens of this request.');
+  };
+  const { messages, tools } = messagesAsChat(body) as { readonly messages: unknown; readonly tools?: unknown };
+  const rendered = { messages, ...(tools !== undefined && { tools }), add_generation_prompt: true };
+  const count =
+    description.kind === 'llama-server'
+      ? listOf(
+          (
+            await post('/tokenize', {
+              content: textOf((await post('/apply-template', rendered))['prompt']),
+              add_special: true,
+            })
+          )['tokens'],
+        ).length
+      : countOf((await post('/tokenize', { model: description.model.id, ...rendered }))['count']);
+  if (count === null) throw new CwmError('EngineRejected', 'The model server does not count tokens.');
+  res.writeHead(200, { 'content-type': 'application/json' });
+  res.end(JSON.stringify({ input_tokens: count }));
+}

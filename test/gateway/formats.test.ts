@@ -1,0 +1,215 @@
+import type { ServerResponse } from 'node:http';
+import { describe, expect, test } from 'vitest';
+import { chunk, gatewayFixture, usageChunk, type Passed } from './gatewayFixture.ts';
+
+const call = { id: 'call_1', type: 'function', function: { name: 'read', arguments: '{"path":"a.txt"}' } };
+
+/** Reasoning, a text and a call, in pieces. */
+const thoughtful = (_: Passed, res: ServerResponse): void => {
+  res.writeHead(200, { 'content-type': 'text/event-stream' });
+  res.end(
+    [
+      chunk({ role: 'assistant', content: '' }),
+      chunk({ reasoning_content: 'Let me ' }),
+      chunk({ reasoning_content: 'think.' }),
+      chunk({ content: 'I will ' }),
+      chunk({ content: 'read.' }),
+      chunk({ tool_calls: [{ index: 0, ...call, function: { name: 'read', arguments: '' } }] }),
+      chunk({ tool_calls: [{ index: 0, function: { arguments: '{"path":' } }] }),
+      chunk({ tool_calls: [{ index: 0, function: { arguments: '"a.txt"}' } }] }),
+      usageChunk(20, 16),
+      'data: [DONE]\n\n',
+    ].join(''),
+  );
+};
+
+const eventsOf = (text: string): readonly Readonly<Record<string, unknown>>[] =>
+  text
+    .split('\n\n')
+    .filter((event) => event.startsWith('event: '))
+    .map((event) => JSON.parse(event.slice(event.indexOf('data: ') + 6)) as Record<string, unknown>);
+
+const block = ['content_block_start', 'content_block_delta', 'content_block_delta', 'content_block_stop'];
+
+describe('Messages', () => {
+  const tools = [{ name: 'read', description: 'Reads a file', input_schema: { type: 'object' } }];
+  const first = {
+    model: 'm',
+    max_tokens: 64,
+    system: [{ type: 'text', text: 'You code.', cache_control: { type: 'ephemeral' } }],
+    messages: [{ role: 'user', content: 'Read it' }],
+    tools,
+    stream: true,
+  };
+
+  test('the server is asked in chat completions, and the client gets its own events', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = thoughtful;
+    const answer = await gateway.post('/v1/messages', first, { 'x-api-key': 'mine' });
+    const events = eventsOf(await answer.text());
+    expect(events.map(({ type }) => type)).toEqual([
+      'message_start',
+      ...block,
+      ...block,
+      ...block,
+      'message_delta',
+      'message_stop',
+    ]);
+    expect(events[9]).toMatchObject({ index: 2, content_block: { type: 'tool_use', id: 'call_1', name: 'read' } });
+    expect(events.at(-2)).toMatchObject({
+      delta: { stop_reason: 'tool_use' },
+      usage: { input_tokens: 4, cache_read_input_tokens: 16, output_tokens: 2 },
+    });
+    expect(gateway.passed[0]).toMatchObject({
+      path: '/v1/chat/completions',
+      body: {
+        messages: [
+          { role: 'system', content: 'You code.' },
+          { role: 'user', content: 'Read it' },
+        ],
+        tools: [{ type: 'function', function: { name: 'read', parameters: { type: 'object' } } }],
+        max_tokens: 64,
+      },
+    });
+  });
+
+  test('a tool turn and the turn after it are one session, whichever form the content has', async () => {
+    const gateway = await gatewayFixture();
+    const usual = gateway.server.answer;
+    gateway.server.answer = thoughtful;
+    await (await gateway.post('/v1/messages', first)).text();
+    gateway.server.answer = usual;
+    const messages = [
+      { role: 'user', content: [{ type: 'text', text: 'Read it', cache_control: { type: 'ephemeral' } }] },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: 'Let me think.', signature: '' },
+          { type: 'text', text: 'I will read.' },
+          { type: 'tool_use', id: 'call_1', name: 'read', input: { path: 'a.txt' } },
+        ],
+      },
+      {
+        role: 'user',
+        content: [
+          { type: 'tool_result', tool_use_id: 'call_1', content: [{ type: 'text', text: 'Red.' }] },
+          { type: 'text', text: 'Go on.' },
+        ],
+      },
+    ];
+    const whole = await gateway.post('/v1/messages', { ...first, stream: false, messages });
+    expect(await whole.json()).toMatchObject({
+      type: 'message',
+      content: [{ type: 'text', text: 'Answer 1.' }],
+      stop_reason: 'end_turn',
+    });
+    const [{ said } = { said: [] }, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(said).toMatchObject([
+      { role: 'user', text: 'Read it' },
+      { type: 'tool-calls', text: 'I will read.', reasoning: 'Let me think.' },
+      { type: 'tool-result', name: 'read', text: 'Red.' },
+      { role: 'user', text: 'Go on.' },
+      { role: 'assistant', text: 'Answer 1.' },
+    ]);
+    expect(gateway.passed[1]?.body['messages']).toMatchObject([
+      { role: 'system' },
+      { role: 'user' },
+      { role: 'assistant', content: 'I will read.', tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'call_1', content: 'Red.' },
+      { role: 'user', content: 'Go on.' },
+    ]);
+  });
+
+  test('the tokens of a request are counted by the server', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) => void res.writeHead(200, {}).end('{"count":17,"tokens":[]}');
+    const answer = await gateway.post('/v1/messages/count_tokens', first);
+    expect(await answer.json()).toEqual({ input_tokens: 17 });
+    expect(gateway.passed[0]?.path).toBe('/tokenize');
+    expect(await gateway.sessions()).toEqual([]);
+  });
+
+  test('what is no request is refused in the form of Messages', async () => {
+    const gateway = await gatewayFixture();
+    const answer = await gateway.post('/v1/messages', {});
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ type: 'error', error: { type: 'invalid_request_error' } });
+  });
+});
+
+describe('Responses', () => {
+  const first = { model: 'm', instructions: 'You code.', input: 'Say hi' };
+  const json = async (answer: Response): Promise<Readonly<Record<string, unknown>>> =>
+    (await answer.json()) as Record<string, unknown>;
+
+  test('a request with only what is new goes on behind the answer that it names, also in the next process', async () => {
+    const gateway = await gatewayFixture();
+    const one = await json(await gateway.post('/v1/responses', first));
+    expect(one).toMatchObject({
+      object: 'response',
+      status: 'completed',
+      output: [{ content: [{ text: 'Answer 1.' }] }],
+    });
+    const two = await json(
+      await gateway.post('/v1/responses', { ...first, input: 'And again', previous_response_id: one['id'] }),
+    );
+    await gateway.restart();
+    const input = [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Once more' }] }];
+    const three = await json(await gateway.post('/v1/responses', { ...first, input, previous_response_id: two['id'] }));
+    expect(three).toMatchObject({ previous_response_id: two['id'] });
+    expect(gateway.passed[2]?.body['messages']).toEqual([
+      { role: 'system', content: 'You code.' },
+      { role: 'user', content: 'Say hi' },
+      { role: 'assistant', content: 'Answer 1.' },
+      { role: 'user', content: 'And again' },
+      { role: 'assistant', content: 'Answer 2.' },
+      { role: 'user', content: 'Once more' },
+    ]);
+    const [{ said } = { said: [] }, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(said).toHaveLength(6);
+    // Two requests may continue one answer.
+    await gateway.post('/v1/responses', { ...first, input: 'Another way', previous_response_id: one['id'] });
+    expect(Object.keys((await gateway.sessions())[0]?.session.branches ?? {})).toEqual(['main', 'branch-2']);
+  });
+
+  test('an answer that nobody gave cannot be continued', async () => {
+    const gateway = await gatewayFixture();
+    const answer = await gateway.post('/v1/responses', { ...first, previous_response_id: 'resp_nothing' });
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ error: { message: expect.stringContaining('no response') } });
+  });
+
+  test('a stream has the events of Responses, with calls and reasoning; the whole conversation is recognised without ids (Codex)', async () => {
+    const gateway = await gatewayFixture();
+    const usual = gateway.server.answer;
+    gateway.server.answer = thoughtful;
+    const tools = [{ type: 'function', name: 'read', parameters: { type: 'object' } }, { type: 'web_search' }];
+    const text = await (await gateway.post('/v1/responses', { ...first, tools, stream: true })).text();
+    const events = eventsOf(text);
+    expect(events.map(({ sequence_number: number }) => number)).toEqual(events.map((_, at) => at));
+    expect(events[0]?.['type']).toBe('response.created');
+    const done = events
+      .filter(({ type }) => type === 'response.output_item.done')
+      .map(({ item }) => item as { type: string });
+    expect(done.map(({ type }) => type)).toEqual(['reasoning', 'message', 'function_call']);
+    expect(done[2]).toMatchObject({ call_id: 'call_1', name: 'read', arguments: '{"path":"a.txt"}' });
+    expect(events.at(-1)).toMatchObject({
+      type: 'response.completed',
+      response: { usage: { input_tokens: 20, input_tokens_details: { cached_tokens: 16 } } },
+    });
+    expect(gateway.passed[0]?.body['tools']).toHaveLength(1);
+
+    gateway.server.answer = usual;
+    const input = [
+      { role: 'user', content: [{ type: 'input_text', text: 'Say hi' }] },
+      ...done.map((item) => ({ ...item, id: 'another id', status: undefined })),
+      { type: 'function_call_output', call_id: 'call_1', output: 'Red.' },
+    ];
+    await (await gateway.post('/v1/responses', { ...first, input, tools, stream: true })).text();
+    const [{ said } = { said: [] }, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(said.map(({ type }) => type)).toEqual(['text', 'tool-calls', 'tool-result', 'text']);
+  });
+});
