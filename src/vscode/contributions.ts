@@ -1,3 +1,4 @@
+import type { MainToolName } from '../agent/toolNames.ts';
 import { backendSettings } from '../protocol/settings/backendSettings.ts';
 import { gpuChoices, kvTypes, type GpuChoice, type KvType } from '../protocol/settings/embeddedFlags.ts';
 import type { LogLevel } from '../protocol/log.ts';
@@ -256,6 +257,14 @@ export const statusBarItemId = 'cwm.currentSession';
 /** Type of the webviews that show a conversation. */
 export const conversationViewId = 'cwm.conversation';
 
+/** The participant `@window` of VS Code's chat, and its slash commands. */
+export const chatParticipantId = 'cwm.window';
+export const chatCommands = ['freeze', 'thaw', 'clone', 'branch', 'status', 'why'] as const;
+export type ChatCommand = (typeof chatCommands)[number];
+/** What a tool is called among the tools of all extensions. */
+export const chatToolName = (tool: MainToolName): string => `cwm_${tool}`;
+export const mcpProviderId = 'cwm.mcp';
+
 /** Context keys for `when` clauses, with the values they may have. */
 export interface ContextKeys {
   'cwm.connection': 'idle' | 'starting' | 'connected' | 'failed';
@@ -312,6 +321,7 @@ export const settings = {
   'cwm.checkpoints': { default: backendSettings.checkpoints.default, values: backendSettings.checkpoints.values },
   'cwm.requireTls': { default: backendSettings.requireTls.default, values: backendSettings.requireTls.values },
   'cwm.logLevel': { default: backendSettings.logLevel.default, values: backendSettings.logLevel.values },
+  'cwm.chatTools': { default: 'extension', values: ['extension', 'mcp', 'off'] },
 } as const;
 
 export interface SettingTypes {
@@ -339,6 +349,8 @@ export interface SettingTypes {
   'cwm.checkpoints': (typeof backendSettings.checkpoints.values)[number];
   'cwm.requireTls': (typeof backendSettings.requireTls.values)[number];
   'cwm.logLevel': LogLevel;
+  /** How the agents of VS Code's chat get the operations. */
+  'cwm.chatTools': 'extension' | 'mcp' | 'off';
 }
 export type SettingId = keyof SettingTypes & keyof typeof settings;
 

@@ -2,6 +2,7 @@ import { type ExtensionContext, window } from 'vscode';
 import { createApp, type App } from './app.ts';
 import { inBackground } from '../base/inBackground.ts';
 import { registerCommands } from './commands/registerCommands.ts';
+import { registerChat } from './chat/registerChat.ts';
 import type { Disposable } from '../base/disposable.ts';
 import { registerDocuments } from './documents/registerDocuments.ts';
 import { followBackend } from './following/followBackend.ts';
@@ -35,6 +36,7 @@ export function activate(context: ExtensionContext): ExtensionApi {
   startPart(app, 'context keys', registerContextKeys);
   startPart(app, 'signals', followBackend);
   startPart(app, 'settings', followSettings);
+  startPart(app, 'chat', registerChat);
   startPart(app, 'folder', () => (opener = new FolderOpener(app)));
   inBackground(log, 'Looking for sessions', wakeUp(app));
   return extensionApi(app, performance.now() - started);

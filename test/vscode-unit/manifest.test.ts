@@ -4,12 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { backendSettings, type BackendSetting } from '../../src/protocol/settings/backendSettings.ts';
 import { productVersion } from '../../src/protocol/version.ts';
+import { languageModelTools } from '../../scripts/chatTools.ts';
 import {
+  chatCommands,
+  chatParticipantId,
   commandCategory,
   commandInputs,
   commandTitles,
   contextKeys,
   cwindowLanguageId,
+  mcpProviderId,
   receiptLanguageId,
   sessionsViewId,
   settings,
@@ -54,6 +58,9 @@ interface Manifest {
     }[];
     readonly menus: Readonly<Record<string, readonly MenuEntry[]>>;
     readonly languages: readonly { id: string; configuration?: string }[];
+    readonly chatParticipants: readonly { id: string; commands: readonly { name: string }[] }[];
+    readonly mcpServerDefinitionProviders: readonly { id: string }[];
+    readonly languageModelTools: readonly object[];
     readonly grammars: readonly { language: string; path: string }[];
   };
 }
@@ -205,6 +212,19 @@ describe('package.json and the code', () => {
 
   test('activation waits for no event but the end of the start-up', () => {
     expect(manifest.activationEvents).toEqual(['onStartupFinished']);
+  });
+
+  test('V8 the participant of the chat has the slash commands that the code answers', () => {
+    expect(contributes.chatParticipants.map(({ id }) => id)).toEqual([chatParticipantId]);
+    expect(contributes.chatParticipants.flatMap(({ commands }) => commands.map(({ name }) => name))).toEqual([
+      ...chatCommands,
+    ]);
+    expect(contributes.mcpServerDefinitionProviders.map(({ id }) => id)).toEqual([mcpProviderId]);
+  });
+
+  test('V8 S0-01 agents of the chat read of the twelve tools what the MCP server says of them: else run scripts/chatTools.ts', () => {
+    expect(contributes.languageModelTools).toEqual(languageModelTools());
+    expect(contributes.languageModelTools).toHaveLength(12);
   });
 
   test('client and backend agree on the version of the package', () => {

@@ -14,12 +14,14 @@ type SessionItem = QuickPickItem & ({ readonly session: Session } | { readonly s
 /** The named session; else the current one; else the one that the user picks. */
 export async function targetSession(app: App, named: string | undefined, prompt: string): Promise<Session | undefined> {
   if (named !== undefined) return app.connection.call('getSession', { session: named });
+  return (await currentSession(app)) ?? pickSession(app, prompt);
+}
+
+/** The current session of the folder, fetched again, so that a stale state never decides what is frozen; undefined when there is none. */
+export async function currentSession(app: App): Promise<Session | undefined> {
   await learnCurrent(app);
-  const { currentSession } = app.state.current;
-  // Fetched again, so that a stale state never decides what is frozen.
-  if (currentSession.kind === 'session')
-    return app.connection.call('getSession', { session: currentSession.session.id });
-  return pickSession(app, prompt);
+  const shown = app.state.current.currentSession;
+  return shown.kind === 'session' ? app.connection.call('getSession', { session: shown.session.id }) : undefined;
 }
 
 /**

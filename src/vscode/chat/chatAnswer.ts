@@ -1,0 +1,169 @@
+import { formatTokens } from '../../base/format.ts';
+import type { CallOptions } from '../../client/backendClient.ts';
+import type { RouteInput, RouteName, RouteOutput } from '../../protocol/api.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import { capitalised, plural } from '../../words/amounts.ts';
+import { healthWords } from '../../words/health.ts';
+import { markdownFacts, markdownList, plain } from '../../words/markdown.ts';
+import { receiptWords } from '../../words/receipt.ts';
+import type { ChatCommand, CommandId } from '../contributions.ts';
+
+/** What the chat shows: text, buttons that run commands, and the window whose receipts it refers to. */
+export interface ChatAnswer {
+  readonly markdown: string;
+  readonly buttons: readonly { readonly command: CommandId; readonly input: object }[];
+  readonly window: string | null;
+}
+
+/** What an answer needs of the editor. */
+export interface ChatDesk {
+  call<Name extends RouteName>(route: Name, input: RouteInput<Name>, options?: CallOptions): Promise<RouteOutput<Name>>;
+  /** The current session of the folder, as it is now; null: it has none. */
+  currentSession(): Promise<Session | null>;
+  /** Remembers a receipt, so that the tree and the status bar show its verdict. */
+  noteReceipt(receipt: Receipt): void;
+  /** The same, and makes the session that was opened the current one of the folder. */
+  noteOpened(receipt: Receipt): Promise<void>;
+  newWindowName(session: Session): string;
+}
+
+/**
+ * Answers what a person writes to `@window`.
+ *
+ * @param words what stands behind the command: names.
+ * @throws CwmError NotInitialized where the folder has no current session, InvalidParameter for words that are missing, and what the
+ *   backend answers.
+ */
+export function chatAnswer(desk: ChatDesk, command: ChatCommand | null, words: readonly string[]): Promise<ChatAnswer> {
+  switch (command) {
+    case 'freeze':
+      return freeze(desk, words[0]);
+    case 'thaw':
+      return thaw(desk, words[0]);
+    case 'clone':
+      return clone(desk, words);
+    case 'branch':
+      return branch(desk, words[0]);
+    case 'why':
+      return why(desk, words[0]);
+    case 'status':
+    case null:
+      return status(desk);
+  }
+}
+
+async function freeze(desk: ChatDesk, name: string | undefined): Promise<ChatAnswer> {
+  const session = await current(desk);
+  const window = name ?? desk.newWindowName(session);
+  const receipt = await desk.call('freeze', { session: session.id, engine: session.engine, window });
+  desk.noteReceipt(receipt);
+  return {
+    markdown: receiptText(receipt),
+    buttons: [
+      { command: 'cwm.thaw', input: { window: receipt.window } },
+      { command: 'cwm.resume', input: { session: session.id } },
+    ],
+    window: receipt.window,
+  };
+}
+
+async function thaw(desk: ChatDesk, name: string | undefined): Promise<ChatAnswer> {
+  const window = name ?? (await newestWindow(desk));
+  const { summary } = await desk.call('getWindow', { window });
+  const receipt = await desk.call('thaw', { window, engine: summary.engine });
+  await desk.noteOpened(receipt);
+  return {
+    markdown: receiptText(receipt),
+    buttons: [
+      { command: 'cwm.showConversation', input: { session: receipt.session } },
+      { command: 'cwm.showReceipt', input: { window } },
+    ],
+    window,
+  };
+}
+
+async function clone(desk: ChatDesk, [first, second]: readonly string[]): Promise<ChatAnswer> {
+  if (first === undefined) throw new CwmError('InvalidParameter', 'A clone needs a name.', { hint: cloneUsage });
+  const [window, target] = second === undefined ? [await newestWindow(desk), first] : [first, second];
+  const receipt = await desk.call('clone', { window, target });
+  return {
+    markdown: receiptText(receipt),
+    buttons: [{ command: 'cwm.thaw', input: { window: receipt.window } }],
+    window: receipt.window,
+  };
+}
+
+const cloneUsage = 'Write "/clone NEW" for a clone of the newest window, or "/clone WINDOW NEW".';
+
+async function branch(desk: ChatDesk, name: string | undefined): Promise<ChatAnswer> {
+  const session = await current(desk);
+  const after = await desk.call('createBranch', { session: session.id, name });
+  const made = after.branches[after.activeBranch];
+  return {
+    markdown: `The session is on branch **${plain(after.activeBranch)}** now. It shares ${plural(made?.length ?? 0, 'message')} with branch ${plain(session.activeBranch)}.`,
+    buttons: [
+      { command: 'cwm.showConversation', input: { session: session.id } },
+      { command: 'cwm.switchBranch', input: { session: session.id, branch: session.activeBranch } },
+    ],
+    window: null,
+  };
+}
+
+async function why(desk: ChatDesk, name: string | undefined): Promise<ChatAnswer> {
+  const window = name ?? (await newestWindow(desk));
+  const { receipts } = await desk.call('getWindow', { window });
+  const last = receipts.at(-1);
+  if (last === undefined)
+    return { markdown: `Nothing has been measured on window ${plain(window)} yet.`, buttons: [], window };
+  return {
+    markdown: `${receiptText(last)}\n\n**Evidence**\n\n${markdownFacts(receiptWords(last).evidence)}`,
+    buttons: [{ command: 'cwm.showReceipt', input: { window } }],
+    window,
+  };
+}
+
+async function status(desk: ChatDesk): Promise<ChatAnswer> {
+  const [session, health] = await Promise.all([desk.currentSession(), desk.call('health', { probe: true })]);
+  const { sentence, engines } = healthWords(health);
+  const about =
+    session === null
+      ? 'This folder has no current session.'
+      : `The current session is **${plain(session.title)}** (${session.lifecycle}, branch ${plain(session.activeBranch)}, ${formatTokens(session.tokens?.count ?? 0)}).`;
+  const servers = engines.map(({ spec, status: state }) => `${spec} ${state}`);
+  return {
+    markdown: [about, sentence, markdownList(servers)].filter((part) => part !== '').join('\n\n'),
+    buttons:
+      session === null
+        ? [{ command: 'cwm.newSession', input: {} }]
+        : [
+            { command: 'cwm.showConversation', input: { session: session.id } },
+            { command: 'cwm.freeze', input: { session: session.id } },
+          ],
+    window: null,
+  };
+}
+
+async function current(desk: ChatDesk): Promise<Session> {
+  const session = await desk.currentSession();
+  if (session) return session;
+  throw new CwmError('NotInitialized', 'This folder has no current session.', {
+    hint: 'Make one with New Session, or choose one with Switch Session.',
+  });
+}
+
+/** Of the current session where it has one, else of all. */
+async function newestWindow(desk: ChatDesk): Promise<string> {
+  const session = await desk.currentSession();
+  const own = session ? (await desk.call('listWindows', { session: session.id, limit: 1 })).items[0] : undefined;
+  const newest = own ?? (await desk.call('listWindows', { limit: 1 })).items[0];
+  if (newest) return newest.name;
+  throw new CwmError('WindowNotFound', 'There is no window yet.', { hint: 'Freeze a session first.' });
+}
+
+function receiptText(receipt: Receipt): string {
+  const { verdict, sentences, notes } = receiptWords(receipt);
+  const heading = `**${plain(capitalised(receipt.operation))} of ${plain(receipt.window)}${verdict === null ? '' : `: ${plain(verdict)}`}**`;
+  return [heading, ...sentences.map(plain), markdownList(notes)].filter((part) => part !== '').join('\n\n');
+}

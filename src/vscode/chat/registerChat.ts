@@ -1,0 +1,67 @@
+import {
+  chat,
+  EventEmitter,
+  lm,
+  McpStdioServerDefinition,
+  workspace,
+  type ChatRequestHandler,
+  type Disposable,
+  type LanguageModelTool,
+} from 'vscode';
+import { mainToolNames, type MainToolName } from '../../agent/toolNames.ts';
+import { entryPointPath } from '../../base/entryPoint.ts';
+import { productVersion } from '../../protocol/version.ts';
+import type { App } from '../app.ts';
+import { chatParticipantId, chatToolName, mcpProviderId } from '../contributions.ts';
+import { affects, setting } from '../settings/settings.ts';
+import { storageDirectory } from '../settings/storageDirectory.ts';
+
+/** What VS Code's own chat gets: a participant, tools for its agents, and the MCP server. Each is loaded with its first use. */
+export const registerChat = (app: App): Disposable[] => [
+  chat.createChatParticipant(chatParticipantId, participant(app)),
+  ...mainToolNames.map((name) => lm.registerTool(chatToolName(name), tool(app, name))),
+  ...mcpServer(),
+];
+
+const participant =
+  (app: App): ChatRequestHandler =>
+  async (request, _context, stream, token) => {
+    const { answerInChat } = await import('./participant.ts');
+    return await answerInChat(app, request, stream, token);
+  };
+
+const tool = (app: App, name: MainToolName): LanguageModelTool<object> => ({
+  async prepareInvocation({ input }) {
+    const { prepared } = await import('./languageModelTool.ts');
+    return prepared(name, input);
+  },
+  async invoke({ input }, token) {
+    const { invoke } = await import('./languageModelTool.ts');
+    return await invoke(app, name, input, token);
+  },
+});
+
+/** The tools of the MCP server are these tools again, so that an agent gets one or the other. */
+function mcpServer(): Disposable[] {
+  const changed = new EventEmitter<void>();
+  return [
+    changed,
+    workspace.onDidChangeConfiguration((event) => {
+      if (affects(event, ['cwm.chatTools', 'cwm.storageDirectory'])) changed.fire();
+    }),
+    lm.registerMcpServerDefinitionProvider(mcpProviderId, {
+      onDidChangeMcpServerDefinitions: changed.event,
+      provideMcpServerDefinitions: () => (setting('cwm.chatTools') === 'mcp' ? [definition()] : []),
+    }),
+  ];
+}
+
+const definition = (): McpStdioServerDefinition =>
+  new McpStdioServerDefinition(
+    'Context Windows',
+    process.execPath,
+    [entryPointPath('mcp', import.meta.url), '--storage', storageDirectory()],
+    // The editor's own Node. A desktop VS Code is Electron, which this variable turns into Node.
+    { ELECTRON_RUN_AS_NODE: '1' },
+    productVersion,
+  );

@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest';
+import type { RouteInput, RouteName, RouteOutput } from '../../src/protocol/api.ts';
+import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
+import type { Session } from '../../src/protocol/schemas/session.ts';
+import { chatAnswer, type ChatAnswer, type ChatDesk } from '../../src/vscode/chat/chatAnswer.ts';
+import { confirmation } from '../../src/vscode/chat/confirmation.ts';
+import type { ChatCommand } from '../../src/vscode/contributions.ts';
+import { aReceipt, aSession, aWindow } from './builders.ts';
+import { FakeBackend } from './fakeBackend.ts';
+
+const windows = (...names: string[]): RouteOutput<'listWindows'> => ({
+  items: names.map((name) => aWindow({ name })),
+  total: names.length,
+  hasMore: false,
+});
+const details = (receipts: readonly Receipt[] = [aReceipt()]): RouteOutput<'getWindow'> =>
+  ({ summary: aWindow({ engine: 'http://x' }), receipts }) as unknown as RouteOutput<'getWindow'>;
+
+/** A desk whose backend answers everything that a command may ask. */
+function desk(session: Session | null = aSession(), found = windows('w1')) {
+  const backend = new FakeBackend({
+    freeze: ({ window }) => aReceipt({ operation: 'freeze', verdict: null, window }),
+    thaw: ({ window }) => aReceipt({ window }),
+    clone: ({ target }) => aReceipt({ operation: 'clone', verdict: null, window: target }),
+    getWindow: () => details(),
+    listWindows: () => found,
+    createBranch: () =>
+      aSession({
+        activeBranch: 'branch-2',
+        branches: { 'branch-2': { name: 'branch-2', head: 'm', length: 3, parentMessageId: 'm' } },
+      }),
+    health: () => ({ status: 'healthy', sessions: 1, windows: 2, engines: [] }) as unknown as RouteOutput<'health'>,
+  });
+  const noted: string[] = [];
+  const made: ChatDesk = {
+    call: <Name extends RouteName>(route: Name, input: RouteInput<Name>) => backend.call(route, input),
+    currentSession: async () => session,
+    noteReceipt: ({ window }) => void noted.push(`receipt of ${window}`),
+    noteOpened: async ({ session: opened }) => void noted.push(`opened ${opened}`),
+    newWindowName: ({ title }) => `${title}-now`,
+  };
+  const ask = (command: ChatCommand | null, ...words: string[]): Promise<ChatAnswer> =>
+    chatAnswer(made, command, words);
+  const asked = (route: RouteName) => backend.asked.filter((each) => each.route === route).map(({ input }) => input);
+  return { ask, asked, noted };
+}
+
+describe('@window', () => {
+  test('freezes the current session under the name that is given, and offers the way back', async () => {
+    const { ask, asked, noted } = desk();
+    const answer = await ask('freeze', 'before-lunch');
+    expect(answer.markdown).toContain('**Freeze of before-lunch**');
+    expect(answer.buttons.map(({ command }) => command)).toEqual(['cwm.thaw', 'cwm.resume']);
+    expect(answer.window).toBe('before-lunch');
+    expect(asked('freeze')).toEqual([{ session: 'session-1', engine: 'embedded', window: 'before-lunch' }]);
+    expect(noted).toEqual(['receipt of before-lunch']);
+    expect((await ask('freeze')).window).toBe('auth-refactor-now');
+  });
+
+  test('thaws the newest window where none is named, names its model server, and opens its session', async () => {
+    const { ask, asked, noted } = desk();
+    const answer = await ask('thaw');
+    expect(answer.markdown).toContain('**Thaw of w1: proven \\(from disk\\)**');
+    expect(asked('thaw')).toEqual([{ window: 'w1', engine: 'http://x' }]);
+    expect(noted).toEqual(['opened session-1']);
+  });
+
+  test('clones the newest window, or the one that is named', async () => {
+    const { ask, asked } = desk();
+    await ask('clone', 'copy');
+    await ask('clone', 'w9', 'copy');
+    expect(asked('clone')).toEqual([
+      { window: 'w1', target: 'copy' },
+      { window: 'w9', target: 'copy' },
+    ]);
+    await expect(ask('clone')).rejects.toThrow('A clone needs a name.');
+  });
+
+  test('makes a branch, and says what it shares and how to go back', async () => {
+    const answer = await desk().ask('branch');
+    expect(answer.markdown).toBe('The session is on branch **branch-2** now. It shares 3 messages with branch main.');
+    expect(answer.buttons.at(-1)).toEqual({
+      command: 'cwm.switchBranch',
+      input: { session: 'session-1', branch: 'main' },
+    });
+  });
+
+  test('says why with the evidence of the last receipt', async () => {
+    const { markdown } = await desk().ask('why', 'w1');
+    expect(markdown).toContain('8,176 of 8,192 tokens were reused from disk.');
+    expect(markdown).toContain('- Canary: agreed');
+  });
+
+  test('shows how things are without a command, and offers a session where there is none', async () => {
+    expect((await desk().ask(null)).markdown).toContain(
+      'The current session is **auth-refactor** (active, branch main,',
+    );
+    const without = await desk(null).ask('status');
+    expect(without.markdown).toContain('This folder has no current session.');
+    expect(without.buttons).toEqual([{ command: 'cwm.newSession', input: {} }]);
+  });
+
+  test('refuses with the next step what needs a session or a window that is not there', async () => {
+    await expect(desk(null).ask('freeze')).rejects.toMatchObject({ code: 'CWM-3104' });
+    await expect(desk(null, windows()).ask('thaw')).rejects.toMatchObject({ hint: 'Freeze a session first.' });
+  });
+});
+
+describe('a tool of the chat', () => {
+  test.each([
+    ['window_delete', { window_name: 'w' }, 'Delete the window "w"?'],
+    ['window_freeze', { session_id: 's', window_name: 'w' }, 'Freeze the session "s" as the window "w"?'],
+    ['window_thaw', { window_name: 'w' }, 'Thaw the window "w"?'],
+    ['auto_freeze_config', { enabled: false }, 'Change when sessions are saved: {"enabled":false}?'],
+  ] as const)('%s asks a person first', (name, input, words) => {
+    expect(confirmation(name, input)?.message).toContain(words);
+  });
+
+  test.each([
+    'window_list',
+    'window_status',
+    'session_list',
+    'health_check',
+    'window_clone',
+    'auto_freeze_config',
+  ] as const)('%s asks nobody where it deletes and spends nothing', (name) =>
+    expect(confirmation(name, {})).toBeNull(),
+  );
+});
