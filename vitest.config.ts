@@ -20,7 +20,6 @@ const processes = [
   'test/backend/api/!(dispatch|loggedDispatch|token).test.ts',
   'test/backend/contextFiles/{gitLists,byChange}.test.ts',
   'test/backend/turns/*.test.ts',
-  'test/backend/contextFiles/gitLists.test.ts',
   'test/backend/process/backendLock.test.ts',
   'test/backend/tools/machineTools.test.ts',
   'test/gateway/!(recognition|passing).test.ts',

@@ -81,6 +81,24 @@ test('S4-14 a tool call on the embedded engine: real arguments within the schema
   );
 }, 300_000);
 
+test('S4-03 a question of the real Gemma on the embedded engine: it waits, its answer is the result, and the model answers', async () => {
+  const flags = ['--chat-template', template, '--context', '8192', '--threads', '1'];
+  const client = await productWithTools(cleanUps, flags);
+  const engine = `embedded:${gemmaModel()}`;
+  await client.call('createSession', { id: 'q', engine, tools: { policy: 'auto-approve' } });
+  const text = 'Paint the fence. Ask me which colour.';
+  const asked = await client.call('send', { session: 'q', text, toolChoice: 'ask_user', maxTokens: 300 });
+  const [call] = asked.pendingTools?.calls ?? [];
+  expect(call?.question?.text, call?.arguments).toMatch(/\S/);
+  noteFigure(`a question of Gemma: ${call?.arguments}`);
+  expect((await client.call('turnState', { session: 'q' })).pendingToolApprovals).toHaveLength(1);
+  const answered = await client.call('answerQuestion', { session: 'q', answer: 'Green.', maxTokens: 8 });
+  const { items } = await client.call('listMessages', { session: 'q' });
+  expect(items.map(({ content }) => content.type)).toEqual(['text', 'question', 'tool-result', 'text']);
+  expect(items[2]?.content).toMatchObject({ text: 'Green.', outcome: 'done' });
+  expect(answered.cachedTokens ?? 0).toBeGreaterThan(asked.promptTokens / 2);
+}, 300_000);
+
 test('S4-14 a tool call on vLLM: arguments within the schema, a real MCP server, and an answer', async () => {
   const model = await vllmModel('tiny', { signal: never, log: (line) => console.log(line) });
   const server = await startVllm({ model, connector: 'none', toolTemplate: template }, never);
