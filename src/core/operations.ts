@@ -39,10 +39,10 @@ import { acceptPlan } from './sessions/acceptPlan.ts';
 import { turnState } from './sessions/turnState.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { searchMessages } from './sessions/searchMessages.ts';
-import { thawAndSend } from './sessions/thawAndSend.ts';
+import { thawAndSend } from './sessions/windows/thawAndSend.ts';
 import { verify } from './windows/verify.ts';
 import { clone } from './windows/clone.ts';
-import { freeze } from './windows/freeze.ts';
+import { freezeComputed } from './sessions/windows/freezeComputed.ts';
 import { pinWindow } from './windows/pinWindow.ts';
 import { prune } from './windows/prune.ts';
 import { resumeForMessage } from './windows/resumeFrozen.ts';
@@ -100,7 +100,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   send: { run: send, writesKv: true, resumes: true },
   prime: { run: prime, writesKv: true, resumes: true },
 
-  freeze: { run: freeze, writesKv: true },
+  freeze: { run: freezeComputed, writesKv: true },
   thaw: { run: thawAndSend, writesKv: true },
   clone: { run: clone },
   listWindows: { run: listWindows },

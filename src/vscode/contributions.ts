@@ -71,8 +71,8 @@ export const commandInputs = {
   'cwm.showMarkdown': { session: 'string?' },
   /** `text` is what is searched for first. */
   'cwm.search': { text: 'string?' },
-  /** `path` is absolute. */
-  'cwm.importConversation': { path: 'string?' },
+  /** `path` is absolute. `window`: it is frozen as a window of that name. */
+  'cwm.importConversation': { path: 'string?', window: 'string?' },
   'cwm.exportConversation': { session: 'string?', path: 'string?' },
   'cwm.freeze': { session: 'string?', name: 'string?' },
   'cwm.checkpoint': { session: 'string?', name: 'string?' },

@@ -84,6 +84,9 @@ describe('cwm tells a person', () => {
       code: 1,
       stderr: expect.stringContaining('EEXIST'),
     });
+    const frozen = await cwm('import', written, '--id', 'whole', '--window', 'from-elsewhere');
+    expect(frozen.stdout).toMatch(/^Imported 1 message[^]*from-elsewhere/);
+    expect((await cwm('thaw', 'from-elsewhere')).stdout).toContain('from-elsewhere');
     expect(await cwm('import', `${written}.gone`)).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('ENOENT'),

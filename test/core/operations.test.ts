@@ -33,6 +33,7 @@ describe('operations', () => {
       'prime',
       'freeze',
       'thaw',
+      'makeProjectBase',
     ]);
   });
 

@@ -3,14 +3,21 @@ import type { App } from '../../src/vscode/app.ts';
 import { sessionSettings } from '../../src/vscode/commands/sessions/sessionSettings.ts';
 import { systemPrompts } from '../../src/vscode/commands/sessions/systemPrompts.ts';
 import { trustFolder } from '../../src/vscode/commands/sessions/trustFolder.ts';
-import { exportConversation } from '../../src/vscode/commands/sessions/transfer.ts';
+import { exportConversation, importConversation } from '../../src/vscode/commands/sessions/transfer.ts';
 import { thawWith } from '../../src/vscode/commands/windows/thaw.ts';
 import { ViewState } from '../../src/vscode/state.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
 
 /** What the user chooses and types, one after another; what the editor has open, and what was written and said. */
-const user = vi.hoisted(() => ({ answers: [] as string[], editor: '', file: '', written: '', said: [] as string[] }));
+const user = vi.hoisted(() => ({
+  answers: [] as string[],
+  editor: '',
+  file: '',
+  written: '',
+  read: '',
+  said: [] as string[],
+}));
 
 vi.mock('vscode', () => {
   const pick = async (items: (string | { label: string })[]) => {
@@ -44,7 +51,10 @@ vi.mock('vscode', () => {
     },
     workspace: {
       getConfiguration: () => ({ get: () => 64 }),
-      fs: { writeFile: async (_: object, bytes: Uint8Array) => void (user.written = new TextDecoder().decode(bytes)) },
+      fs: {
+        readFile: async () => new TextEncoder().encode(user.read),
+        writeFile: async (_: object, bytes: Uint8Array) => void (user.written = new TextDecoder().decode(bytes)),
+      },
     },
   };
 });
@@ -154,4 +164,17 @@ test('a conversation is exported as Markdown, whole', async () => {
   user.file = '/tmp/chat.md';
   await does(exportConversation(app, { session: 's' }));
   expect(user.written).toMatch(/^# Chat\n\n## You\n\nHello\.\n\n## Model\n\n/);
+});
+
+test('a conversation in one file becomes a window, which the model server of this machine computed', async () => {
+  const { app, client, does } = await editor();
+  await client.call('send', { session: 's', text: 'Hello.' });
+  const { content } = await client.call('exportConversation', { session: 's', format: 'cwindow' });
+  user.read = content;
+  user.answers.push('As a Window…', 'from-elsewhere');
+  await does(importConversation(app, { path: '/tmp/chat.cwindow' }));
+  const { summary } = await client.call('getWindow', { window: 'from-elsewhere' });
+  expect(summary).toMatchObject({ mode: 'freeze' });
+  expect(summary.session).not.toBe('s');
+  expect(summary.tokens).toBeGreaterThan(10);
 });

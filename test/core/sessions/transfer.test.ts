@@ -340,3 +340,30 @@ describe('a session becomes a file', () => {
     });
   });
 });
+
+test('S0-02 an imported conversation is computed on this machine when it is frozen, and its window thaws like any other', async () => {
+  const { cwm } = await coreFixture();
+  const content = JSON.stringify(openAi);
+  const { session } = await cwm.importConversation({ content });
+  expect(session.tokens).toBeNull();
+  const frozen = await cwm.freeze({ session: session.id, window: 'from-elsewhere' }, never());
+  expect(frozen.notes).not.toContain('nothing');
+  const { tokens } = await cwm.getSession({ session: session.id });
+  expect(tokens).toMatchObject({ source: 'engine', messageCount: 4 });
+  const thawed = await cwm.thaw({ window: 'from-elsewhere', resume: true }, never());
+  expect(thawed.verdict).toBe('proven');
+  expect((await cwm.send({ session: session.id, text: 'And now?' }, never())).text).toBe('fine');
+});
+
+test('a taken name is refused before an imported conversation is computed; an empty session is still refused', async () => {
+  const fixture = await coreFixture();
+  const { cwm, engine } = fixture;
+  await talkedSession(fixture);
+  await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+  const { session } = await cwm.importConversation({ content: JSON.stringify(openAi) });
+  engine.calls = [];
+  expect(await codeOf(cwm.freeze({ session: session.id, window: 'w' }, never()))).toBe('CWM-1003');
+  expect(engine.calls.filter((call) => call === 'generate')).toEqual([]);
+  await cwm.createSession({ id: 'empty' });
+  expect(await codeOf(cwm.freeze({ session: 'empty', window: 'x' }, never()))).toBe('CWM-1003');
+});

@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander';
 import { decodeText } from '../../../base/decodeText.ts';
 import { readableText } from '../../../base/readableText.ts';
 import { absolutePath } from '../../../client/absolutePath.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import { allItems } from '../../../protocol/paging.ts';
 import {
@@ -13,6 +14,7 @@ import {
 import { plural } from '../../../words/amounts.ts';
 import { conversationText } from '../../../words/conversationText.ts';
 import type { Perform } from '../../action.ts';
+import { receiptText } from '../../receiptText.ts';
 import { type Run, withCommonOptions } from '../../run.ts';
 
 interface ImportOptions {
@@ -20,6 +22,7 @@ interface ImportOptions {
   readonly id?: string;
   readonly title?: string;
   readonly project?: string;
+  readonly window?: string;
 }
 
 interface ExportOptions {
@@ -35,7 +38,8 @@ export function registerTransfer(program: Command, perform: Perform): void {
     .option('--id <id>', 'id of the session; a random one by default')
     .option('--title <text>', "title of the session; by default the file's, else its first words")
     .option('--project <folder>', 'folder of the project that the session belongs to')
-    .action((file: string, { format, id, title, project, ...common }: ImportOptions) =>
+    .option('--window <name>', 'have the model server compute it now, and freeze it as a window')
+    .action((file: string, { format, id, title, project, window, ...common }: ImportOptions) =>
       perform(common, async (run) => {
         const content = file === '-' ? await run.terminal.readStdin() : await readText(run, file);
         const imported = await run.call('importConversation', {
@@ -46,12 +50,12 @@ export function registerTransfer(program: Command, perform: Perform): void {
           ...(project !== undefined && { project: await run.project(project) }),
           ...run.onEngine,
         });
-        run.print(imported, ({ session, messages, format: read, notes }) =>
-          [
-            `Imported ${plural(messages, 'message')} (${read}) as session ${session.id}: ${session.title}`,
-            ...notes.map((note) => `  · ${note}`),
-          ].join('\n'),
-        );
+        if (window === undefined) return run.print(imported, importText);
+        if (!run.json) run.print(imported, importText);
+        const input = { session: imported.session.id, window, ...run.onEngine };
+        const receipt = await run.call('freeze', input, 'Computing the conversation');
+        if (run.json) run.print({ ...imported, receipt }, importText);
+        else run.print(receipt, receiptText);
       }),
     );
 
@@ -76,6 +80,12 @@ export function registerTransfer(program: Command, perform: Perform): void {
       }),
     );
 }
+
+const importText = ({ session, messages, format, notes }: RouteOutput<'importConversation'>): string =>
+  [
+    `Imported ${plural(messages, 'message')} (${format}) as session ${session.id}: ${session.title}`,
+    ...notes.map((note) => `  · ${note}`),
+  ].join('\n');
 
 async function markdownOf(run: Run, session: string): Promise<string> {
   const { title } = await run.call('getSession', { session });

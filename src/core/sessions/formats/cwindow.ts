@@ -14,7 +14,7 @@ export interface SeenTokens extends Pick<ContextTokens, 'count' | 'source'> {
 
 /**
  * A conversation in one file that a person can read: a manifest, the messages, and the token ids that the model server saw of them. It has no
- * KV, since its reader could not see what that stands for. Each part has a checksum, so that a reader is told what was changed since.
+ * KV (docs/storage-format.md says why). Each part has a checksum, so that a reader is told what was changed since.
  *
  * @param seen null where no ids are known.
  */

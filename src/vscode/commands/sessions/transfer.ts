@@ -10,38 +10,68 @@ import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 import { engineOfNewSessions } from '../../settings/engineSpec.ts';
-import { showDone } from '../../ui/notifications.ts';
+import { showDone, showReceiptMessage } from '../../ui/notifications.ts';
+import { defaultWindowName } from '../../pick/names.ts';
+import { askWindowName } from '../windows/freeze.ts';
 import { command } from '../command.ts';
 import { activate } from './createSession.ts';
 
-/** Creates a session of a conversation that another program wrote. */
+interface Import {
+  readonly file: Uri;
+  /** Null: it becomes a session alone. */
+  readonly window: string | null;
+}
+
+/** Creates a session of a conversation that another program wrote, or a window: the model server computes that at once. */
 export const importConversation = command('cwm.importConversation', {
-  async ask(_app: App, { path }): Promise<Uri | undefined> {
-    if (path !== undefined) return Uri.file(path);
-    const chosen = await window.showOpenDialog({
-      title: commandTitles['cwm.importConversation'],
-      openLabel: 'Import',
-      filters: { Conversations: ['cwindow', 'json', 'jsonl'] },
-    });
-    return chosen?.[0];
+  async ask(_app: App, { path, window: named }): Promise<Import | undefined> {
+    const file = path === undefined ? await chooseFile() : Uri.file(path);
+    if (file === undefined) return undefined;
+    if (named !== undefined || !file.path.endsWith('.cwindow')) return { file, window: named ?? null };
+    const chosen = await window.showQuickPick(shapes, { title: commandTitles['cwm.importConversation'] });
+    if (chosen === undefined) return undefined;
+    const name = chosen.isWindow ? await askWindowName('cwm.importConversation', nameOf(file)) : null;
+    return name === undefined ? undefined : { file, window: name };
   },
-  async perform(app, file: Uri) {
+  progress: ({ file }: Import) => ({ title: `Importing ${file.path.split('/').at(-1) ?? ''}` }),
+  async perform(app, { file, window: name }: Import, call) {
     const decoded = decodeText(await workspace.fs.readFile(file));
     if (!('text' in decoded)) throw new CwmError('InvalidParameter', `${file.fsPath} is ${decoded.why}.`);
     await app.project.settled;
     const { project } = app.state.current;
+    const engine = await engineOfNewSessions(app.connection);
     const imported = await app.connection.call('importConversation', {
       content: decoded.text,
-      engine: await engineOfNewSessions(app.connection),
+      engine,
       project: project.kind === 'folder' ? project.uri : null,
     });
     await activate(app, imported.session);
+    if (name === null) return imported;
+    const receipt = await app.connection.call('freeze', { session: imported.session.id, engine, window: name }, call);
+    showReceiptMessage(app, receipt);
     return imported;
   },
   show(app, { session, messages, notes }) {
     showDone(app, [`Imported ${plural(messages, 'message')} as "${session.title}".`, ...notes].join(' '));
   },
 });
+
+const shapes = [
+  { label: 'As a Session', description: 'your next message has it computed', isWindow: false },
+  { label: 'As a Window…', description: 'the model server computes it now; it thaws like any other', isWindow: true },
+];
+
+const chooseFile = async (): Promise<Uri | undefined> =>
+  (
+    await window.showOpenDialog({
+      title: commandTitles['cwm.importConversation'],
+      openLabel: 'Import',
+      filters: { Conversations: ['cwindow', 'json', 'jsonl'] },
+    })
+  )?.[0];
+
+const nameOf = ({ path }: Uri): string =>
+  defaultWindowName((path.split('/').at(-1) ?? '').replace(/\.cwindow$/, ''), new Date());
 
 interface Export {
   readonly session: Session;

@@ -1,12 +1,12 @@
-import type { RouteInput } from '../../protocol/api.ts';
-import { nullOn, toCwmError } from '../../protocol/errors.ts';
-import { parseWindowName } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { ThawResult } from '../../protocol/schemas/turn.ts';
-import type { CoreContext } from '../context.ts';
-import type { Reporter } from '../ports/reporter.ts';
-import { requireMessage, send } from '../turns/send.ts';
-import { thaw } from '../windows/thaw.ts';
+import type { RouteInput } from '../../../protocol/api.ts';
+import { nullOn, toCwmError } from '../../../protocol/errors.ts';
+import { parseWindowName } from '../../../protocol/ids.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import type { ThawResult } from '../../../protocol/schemas/turn.ts';
+import type { CoreContext } from '../../context.ts';
+import type { Reporter } from '../../ports/reporter.ts';
+import { requireMessage, send } from '../../turns/send.ts';
+import { thaw } from '../../windows/thaw.ts';
 
 /**
  * Opens a window, and then sends the continuation prompt in the opened session, if there is one (S0-05). The thaw is done whatever comes
