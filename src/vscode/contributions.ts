@@ -20,6 +20,7 @@ import type { Session } from '../protocol/schemas/session.ts';
 export const commandInputs = {
   'cwm.newSession': { id: 'string?', title: 'string?' },
   'cwm.switchSession': { session: 'string?' },
+  'cwm.loadKv': {},
   /** Without a field to change, the user is asked. */
   'cwm.sessionSettings': {
     session: 'string?',
@@ -131,7 +132,8 @@ export type CommandInput<Id extends CommandId> = FieldsOf<(typeof commandInputs)
 /** What each command is called: in the palette, in menus, on buttons and in messages. */
 export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.newSession': 'New Session',
-  'cwm.switchSession': 'Switch Session',
+  'cwm.switchSession': 'Switch Project or Session',
+  'cwm.loadKv': 'Bring KV Back',
   'cwm.sessionSettings': 'Session Settings…',
   'cwm.systemPrompts': 'System Prompts…',
   'cwm.trustFolder': 'Trust MCP Servers of This Folder…',

@@ -10,7 +10,7 @@ import { followSettings } from './following/followSettings.ts';
 import { registerContextKeys } from './views/contextKeys.ts';
 import { registerSessionsTree } from './views/sessionsTree.ts';
 import { registerStatusBar } from './views/statusBar.ts';
-import { FolderOpener } from './following/openFolder.ts';
+import { followFolder, leaveFolder } from './following/followFolder.ts';
 import { wakeUp } from './following/wakeUp.ts';
 
 /** The exports of the extension, for other extensions and for the tests in the editor. */
@@ -37,15 +37,13 @@ export function activate(context: ExtensionContext): ExtensionApi {
   startPart(app, 'signals', followBackend);
   startPart(app, 'settings', followSettings);
   startPart(app, 'chat', registerChat);
-  startPart(app, 'folder', () => (opener = new FolderOpener(app)));
+  startPart(app, 'folder', followFolder);
   inBackground(log, 'Looking for sessions', wakeUp(app));
   return extensionApi(app, performance.now() - started);
 }
 
-let opener: FolderOpener | null = null;
-
 /** The editor waits a few seconds for it. */
-export const deactivate = (): Promise<void> => opener?.close() ?? Promise.resolve();
+export const deactivate = leaveFolder;
 
 /** Starts one part of the extension. When it fails, the other parts still start, and the log says why. */
 function startPart(app: App, name: string, register: (app: App) => Disposable | readonly Disposable[]): void {

@@ -6,6 +6,7 @@ import type { CwmError } from '../protocol/errors.ts';
 import type { ProjectUri } from '../protocol/ids.ts';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { Session } from '../protocol/schemas/session.ts';
+import type { Warming } from '../protocol/schemas/warming.ts';
 import type { WindowSummary } from '../protocol/schemas/window.ts';
 import type { ContextKeys } from './contributions.ts';
 
@@ -62,6 +63,8 @@ export interface State {
   readonly operations: readonly Operation[];
   /** The last receipt of each session that this window of VS Code has seen. */
   readonly receipts: ReadonlyMap<string, Receipt>;
+  /** By session id: what opening its folder did about its KV. */
+  readonly warmings: ReadonlyMap<string, Warming>;
 }
 
 export const initialState: State = {
@@ -75,6 +78,7 @@ export const initialState: State = {
   engine: { kind: 'unasked' },
   operations: [],
   receipts: new Map(),
+  warmings: new Map(),
 };
 
 /** Holds the one {@link State}. Views read the whole state after each change; there are no events to apply. */

@@ -109,16 +109,19 @@ export function warmingSentences(warming: Warming): string[] {
     case 'done':
       return [why, ...behind];
     case 'running':
-      return [`${formatCount(warming.tokens)} tokens are being brought back. ${costs(warming)}`.trimEnd(), ...behind];
+      return [
+        `${formatCount(warming.tokens)} tokens are being brought back. ${warmingCosts(warming)}`.trimEnd(),
+        ...behind,
+      ];
     case 'ask':
-      return [why, costs(warming)].filter((sentence) => sentence !== '');
+      return [why, warmingCosts(warming)].filter((sentence) => sentence !== '');
     default:
       return [why];
   }
 }
 
 /** What computing and loading would take; empty where nothing was measured yet. */
-function costs({ computeMs, kvBytes, loadMs }: Warming): string {
+export function warmingCosts({ computeMs, kvBytes, loadMs }: Warming): string {
   const computing = computeMs === null ? null : `Computing them takes about ${formatDuration(computeMs)}`;
   const size = kvBytes === null ? '' : ` ${formatBytes(kvBytes)}`;
   const loading = loadMs === null ? null : `loading${size} about ${formatDuration(loadMs)}`;

@@ -41,6 +41,7 @@ interface Manifest {
   readonly main: string;
   readonly icon: string;
   readonly activationEvents: readonly string[];
+  readonly extensionKind: readonly string[];
   readonly capabilities: { readonly untrustedWorkspaces: { readonly restrictedConfigurations: readonly string[] } };
   readonly contributes: {
     readonly commands: readonly { command: string; title: string; category: string }[];
@@ -160,6 +161,15 @@ describe('package.json and the code', () => {
     const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
     const ofOneAnswer = ['cwm.answer.maxTokens'];
     expect([...restricted, ...ofOneAnswer].sort()).toEqual(Object.keys(settings).sort());
+  });
+
+  test('trust and remote are declared: little in an untrusted folder, virtual folders work, and it runs where the files are', () => {
+    expect(manifest.capabilities).toMatchObject({
+      untrustedWorkspaces: { supported: 'limited', description: expect.stringContaining('checkpoints') as unknown },
+      virtualWorkspaces: { supported: 'limited' },
+    });
+    // On a remote machine "localhost" and the folder are the remote ones; without one there, it runs beside the user.
+    expect(manifest.extensionKind).toEqual(['workspace', 'ui']);
   });
 
   test('views and their container have the ids that the code uses', () => {

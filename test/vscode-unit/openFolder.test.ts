@@ -25,7 +25,7 @@ const warming = (changes: Partial<Warming>): Warming => ({
   ...changes,
 });
 
-function opening(above?: ProjectResolution) {
+function opening(above?: ProjectResolution, mayRecord = { value: true }) {
   const receipt = aReceipt({ operation: 'thaw', window: 'auto-session-1', verdict: 'proven' });
   const backend = new FakeBackend({
     health: () => healthAnswer,
@@ -45,12 +45,24 @@ function opening(above?: ProjectResolution) {
   const log = { error: (...given: unknown[]) => errors.push(given) } as unknown as App['log'];
   const pulls: string[] = [];
   const puller = { all: async () => void pulls.push('all') };
-  const opener = new FolderOpener({ state, connection, log, puller });
+  const opener = new FolderOpener({ state, connection, log, puller }, () => mayRecord.value);
   const asked = () => backend.asked.map(({ route, input }) => [route, input]);
   return { pulls, backend, state, connection, opener, errors, asked, receipt };
 }
 
 describe('S2-16 the folder that the user works in', () => {
+  test('is opened without a record while the user does not trust it, and with one from then on', async () => {
+    const mayRecord = { value: false };
+    const { state, connection, opener, asked } = opening(undefined, mayRecord);
+    state.update({ project: a });
+    await connection.open();
+    await vi.waitFor(() => expect(asked()).toEqual([['openProject', { project: a.uri, record: false }]]));
+    mayRecord.value = true;
+    opener.again();
+    await vi.waitFor(() => expect(asked()).toHaveLength(2));
+    expect(asked().at(-1)).toEqual(['openProject', { project: a.uri }]);
+  });
+
   test('is opened once the backend is there, and the receipt comes into the state by itself', async () => {
     const { backend, state, connection, asked, receipt } = opening();
     state.update({ project: a });

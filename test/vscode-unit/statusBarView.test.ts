@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { statusBarView } from '../../src/vscode/render/statusBarView.ts';
+import { projectUri } from '../support/ids.ts';
 import { aReceipt, aSession, aState } from './builders.ts';
 
 describe('V3 the status bar', () => {
@@ -62,7 +63,7 @@ describe('V3 the status bar', () => {
 
   test('an unknown limit is left out, not guessed', () => {
     const view = statusBarView(aState({ currentSession: { kind: 'session', session: aSession({ model: null }) } }));
-    expect(view.text).toBe('$(comment-discussion) auth-refactor 8.2K');
+    expect(view.text).toBe('$(comment-discussion) auth-refactor 8.2K open');
   });
 
   test('a backend or an engine that is down is shown by an icon, in words and with its code', () => {
@@ -75,6 +76,28 @@ describe('V3 the status bar', () => {
     expect(empty.label).toContain('CWM-5010');
   });
 
+  test('V3 names the project, and what becomes of the KV of its session: it asks, and never with a pop-up', () => {
+    const project = { kind: 'folder', uri: projectUri('file:///home/me/orchard'), name: 'orchard' } as const;
+    const warming = { tokens: 8192, tokensBehind: 0, kvBytes: 50_000_000, loadMs: 120, receipt: null };
+    const shown = (state: 'running' | 'ask' | 'done') =>
+      statusBarView(
+        aState({
+          currentSession,
+          project,
+          warmings: new Map([['session-1', { ...warming, state, computeMs: 40_000, why: 'Its KV is gone.' }]]),
+        }),
+      );
+    expect(shown('running')).toMatchObject({
+      text: '$(sync~spin) orchard · auth-refactor 8.2K/32K loading',
+      label: expect.stringContaining('in orchard, open, its KV is being brought back') as unknown,
+      asks: false,
+    });
+    expect(shown('ask')).toMatchObject({ text: '$(question) orchard · auth-refactor 8.2K/32K load KV?', asks: true });
+    expect(shown('ask').tooltip).toMatch(/Its KV is gone[\s\S]*Computing them takes about 40.*s, loading 50 MB about/);
+    expect(shown('done').text).toBe('$(comment-discussion) orchard · auth-refactor 8.2K/32K open');
+    expect(shown('done').tooltip).toMatch(/Computing them takes about/);
+  });
+
   test('while something runs it says what', () => {
     const view = statusBarView(aState({ currentSession, operations: [{ title: 'Thawing w', step: 'Loading KV' }] }));
     expect(view.text).toBe('$(sync~spin) Thawing w');
@@ -85,6 +108,6 @@ describe('V3 the status bar', () => {
     const session = aSession({ title: `$(error) ${'x'.repeat(60)}` });
     const view = statusBarView(aState({ currentSession: { kind: 'session', session } }));
     expect(view.text).not.toContain('$(error)');
-    expect(view.text.length).toBeLessThan(60);
+    expect(view.text.length).toBeLessThan(70);
   });
 });

@@ -8,6 +8,8 @@ import { resolveProject } from '../projects/resolveProject.ts';
 import { notBegun } from '../windows/warmings.ts';
 import { requireSession } from '../session.ts';
 
+const notRecorded = 'Nothing of this folder is saved or brought back without being asked.';
+
 const notSwitched = "The project's .cwm/config.json switches auto_switch off.";
 
 const wouldSave = "The project's .cwm/config.json has dry_run, so no checkpoint was made.";
@@ -34,6 +36,7 @@ export async function openProject(
   const resolved = await resolveProject(core, folder, false, signal);
   const { project, config, resolution } = resolved;
   enter(core, folder, resolved);
+  core.checkpoints.record(project, input.record ?? true);
   const session = await sessionOf(core, project);
   const opened = { project, resolution, session };
   if (config?.dry_run) return { ...opened, warming: notBegun(wouldDo(session)) };
@@ -43,9 +46,10 @@ export async function openProject(
     if (leaving !== null) await core.checkpoints.leave(null, leaving);
     return { ...opened, warming: null };
   }
-  if (config && !config.auto_switch && !input.insist) {
+  const why = input.record === false ? notRecorded : config && !config.auto_switch ? notSwitched : null;
+  if (why !== null && !input.insist) {
     if (leaving !== null) await core.checkpoints.leave(null, leaving);
-    return { ...opened, warming: notBegun(notSwitched) };
+    return { ...opened, warming: notBegun(why) };
   }
   const warming = await core.warmings.open(session, { project, leaving, insist: input.insist ?? false });
   return { ...opened, warming };

@@ -44,6 +44,8 @@ export class CheckpointKeeper {
   readonly #holders = new Map<string, SessionId>();
   /** By engine: what its last checkpoint cost. */
   readonly #costs = new Map<string, { readonly ms: number; readonly tokens: number }>();
+  /** Projects of which nothing is kept. */
+  readonly #unrecorded = new Set<ProjectUri>();
   /** Those that somebody left and that could not be kept then. */
   readonly #left = new Set<SessionId>();
   readonly #running = new Set<Promise<unknown>>();
@@ -68,6 +70,12 @@ export class CheckpointKeeper {
   /** Until the backend ends. */
   configure(change: Partial<CheckpointPolicy>): CheckpointPolicy {
     return (this.#policy = { ...this.#policy, ...change });
+  }
+
+  /** Whether sessions of this project are kept, until this is called again or the backend ends. Default: they are. */
+  record(project: ProjectUri, isRecorded: boolean): void {
+    if (isRecorded) this.#unrecorded.delete(project);
+    else this.#unrecorded.add(project);
   }
 
   /** Call it after each operation that may have been a turn of the session. */
@@ -203,6 +211,8 @@ export class CheckpointKeeper {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
     if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
+    if (session.project !== null && this.#unrecorded.has(session.project))
+      return not('Nothing of its folder is saved without being asked.');
     if (!isBehind(await core.store.checkpoints.get(id), session)) {
       this.#made(id);
       return not('Nothing changed since its last checkpoint.');

@@ -100,6 +100,8 @@ export const projectShapes = () =>
         project: text,
         /** The project that the client leaves for this one. */
         leaving: z.optional(text),
+        /** False: nothing of the project is saved or brought back without being asked, until it is opened otherwise. Default true. */
+        record: flag,
         /** Bring the KV back whatever it costs. */
         insist: flag,
       }),

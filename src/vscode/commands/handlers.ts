@@ -29,6 +29,7 @@ import { switchBranch } from './sessions/switchBranch.ts';
 import { sessionSettings } from './sessions/sessionSettings.ts';
 import { setExpiry } from './sessions/setExpiry.ts';
 import { systemPrompts } from './sessions/systemPrompts.ts';
+import { loadKv } from './windows/loadKv.ts';
 import { switchSession } from './sessions/switchSession.ts';
 import { trustFolder } from './sessions/trustFolder.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
@@ -47,6 +48,7 @@ import type { RunCommand } from './command.ts';
 export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>, CommandOutput<Id>> } = {
   'cwm.newSession': newSession,
   'cwm.switchSession': switchSession,
+  'cwm.loadKv': loadKv,
   'cwm.sessionSettings': sessionSettings,
   'cwm.systemPrompts': systemPrompts,
   'cwm.trustFolder': trustFolder,

@@ -15,6 +15,7 @@ export const followSettings = (app: App): Disposable =>
         windows: new Map(),
         branches: new Map(),
         receipts: new Map(),
+        warmings: new Map(),
       });
       inBackground(app.log, 'Looking for sessions', wakeUp(app));
     } else if (affects(event, ['cwm.engine'])) {

@@ -14,12 +14,15 @@ interface FolderApp extends Pick<App, 'state' | 'connection' | 'log'> {
  */
 export class FolderOpener implements Disposable {
   readonly #app: FolderApp;
+  readonly #mayRecord: () => boolean;
   readonly #subscriptions = new DisposableStore();
   /** By the backend that is connected. */
   #opened: ProjectUri | null = null;
 
-  constructor(app: FolderApp) {
+  /** @param mayRecord whether anything of the folder may be saved without being asked. */
+  constructor(app: FolderApp, mayRecord: () => boolean) {
     this.#app = app;
+    this.#mayRecord = mayRecord;
     this.#subscriptions.add(app.state.render(['project', 'connection'], () => this.#follow()));
     this.#subscriptions.add(
       app.connection.onChange((change) => {
@@ -39,6 +42,13 @@ export class FolderOpener implements Disposable {
     });
   }
 
+  /** What may be recorded has changed. */
+  again(): void {
+    const opened = this.#opened;
+    this.#opened = null;
+    if (opened !== null) this.#follow();
+  }
+
   dispose(): void {
     this.#subscriptions.dispose();
   }
@@ -49,13 +59,21 @@ export class FolderOpener implements Disposable {
     else if (project.kind === 'folder' && project.uri !== this.#opened) {
       const leaving = this.#opened;
       this.#opened = project.uri;
-      const input = { project: project.uri, ...(leaving !== null && { leaving }) };
+      const input = {
+        project: project.uri,
+        ...(leaving !== null && { leaving }),
+        ...(!this.#mayRecord() && { record: false }),
+      };
       inBackground(this.#app.log, 'Opening the folder', this.#open(input));
     }
   }
 
   /** The project may be that of a folder above, which has the configuration. */
-  async #open(input: { readonly project: ProjectUri; readonly leaving?: ProjectUri }): Promise<void> {
+  async #open(input: {
+    readonly project: ProjectUri;
+    readonly leaving?: ProjectUri;
+    readonly record?: boolean;
+  }): Promise<void> {
     const answer = await this.#app.connection.call('openProject', input);
     const { project } = this.#app.state.current;
     const uri = parseProjectUri(answer.project);
@@ -70,7 +88,11 @@ export class FolderOpener implements Disposable {
   async #fetch(project: ProjectUri): Promise<void> {
     const { session, warming } = await this.#app.connection.call('openedProject', { project });
     const { state } = this.#app;
-    if (!session || !warming?.receipt || this.#opened !== project) return;
-    state.update({ receipts: new Map(state.current.receipts).set(session.id, warming.receipt) });
+    if (!session || !warming || this.#opened !== project) return;
+    const { receipt } = warming;
+    state.update({
+      warmings: new Map(state.current.warmings).set(session.id, warming),
+      ...(receipt && { receipts: new Map(state.current.receipts).set(session.id, receipt) }),
+    });
   }
 }

@@ -37,7 +37,7 @@ export function shownSession(app: App, named: string | undefined): Session | und
 }
 
 /** Lets the user pick a session, those of this folder first, or create one. */
-export async function pickSession(app: App, prompt: string): Promise<Session | undefined> {
+async function pickSession(app: App, prompt: string): Promise<Session | undefined> {
   const newSession: SessionItem = {
     label: commandTitles['cwm.newSession'],
     iconPath: new ThemeIcon('add'),

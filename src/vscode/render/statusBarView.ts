@@ -5,7 +5,8 @@ import type { State } from '../state.ts';
 import { formatCount, formatTokens } from '../../base/format.ts';
 import { percent } from '../../words/amounts.ts';
 import { problemText } from '../../words/failure.ts';
-import { sessionActivity } from '../../words/session.ts';
+import type { Warming } from '../../protocol/schemas/warming.ts';
+import { sessionActivity, warmingCosts } from '../../words/session.ts';
 import { formatShortCount } from './shortCount.ts';
 import { plain } from '../../words/markdown.ts';
 
@@ -17,6 +18,8 @@ export interface StatusBarView {
   /** For screen readers, because the icons in `text` have no words. */
   readonly label: string;
   readonly severity: 'normal' | 'warning' | 'error';
+  /** Whether a click brings the KV of the session back. Default: no. */
+  readonly asks?: boolean;
 }
 
 const warningFill = 0.85;
@@ -52,6 +55,7 @@ function emptyView({ connection }: State): StatusBarView {
 
 function sessionView(session: Session, state: State): StatusBarView {
   const name = currentName(session);
+  const project = state.project.kind === 'folder' ? state.project.name : null;
   const used = session.tokens?.count ?? 0;
   const limit = session.model?.maxModelLen ?? null;
   const verdict = lastVerdict(session, state);
@@ -62,21 +66,31 @@ function sessionView(session: Session, state: State): StatusBarView {
   const full = limit === null ? '' : ` (${percent(used, limit)})`;
   const receipt = state.receipts.get(session.id);
   const down = whatIsDown(state);
+  const warming = state.warmings.get(session.id) ?? null;
+  const { icon, word } = sessionState(session, warming, verdict);
+  const cost = warming === null ? '' : warmingCosts(warming);
+  const asks = warming?.state === 'ask';
   return {
-    text: [sessionIcon(session), shorten(name), tokens, verdict ?? '', down?.icon ?? '']
+    text: [icon, project === null ? '' : `${shorten(project)} ·`, shorten(name), tokens, word, down?.icon ?? '']
       .filter((part) => part !== '')
       .join(' '),
+    asks,
     tooltip: [
       `**${plain(session.title)}** — ${sessionActivity(session)}`,
       `${inWords}${full}${severity === 'normal' ? '' : ': the context is nearly full'}`,
       ...(verdict === null ? [] : [`Last verdict: **${verdict}**`]),
       ...(receipt !== undefined && receipt.verdict === verdict ? [plain(receipt.summary)] : []),
+      ...(warming === null || warming.state === 'done' ? [] : [plain(warming.why)]),
+      ...(cost === '' ? [] : [plain(cost)]),
       ...(down === null ? [] : [down.text]),
-      'Click for the main actions.',
+      asks ? 'Click to bring its KV back.' : 'Click for the main actions.',
     ].join('\n\n'),
     label: [
       `Context Windows: ${name}`,
+      ...(project === null ? [] : [`in ${project}`]),
       sessionActivity(session),
+      ...(warming?.state === 'running' ? ['its KV is being brought back'] : []),
+      ...(asks ? ['its KV is gone: press to bring it back'] : []),
       `${inWords} used`,
       ...(verdict === null ? [] : [`last verdict ${verdict}`]),
       ...(severity === 'normal' ? [] : ['nearly full']),
@@ -104,9 +118,19 @@ function lastVerdict({ id, thawedFrom }: Session, { receipts }: Pick<State, 'rec
   return isThawedSince ? (thawed ?? receipt.verdict) : (receipt.verdict ?? thawed);
 }
 
-function sessionIcon(session: Session): string {
-  if (session.phase !== 'Idle' && session.phase !== 'PermanentFailure') return '$(sync~spin)';
-  return session.lifecycle === 'frozen' || session.lifecycle === 'thawed' ? '$(archive)' : '$(comment-discussion)';
+/** What the session does now, else how it is. */
+function sessionState(
+  session: Session,
+  warming: Warming | null,
+  verdict: string | null,
+): { readonly icon: string; readonly word: string } {
+  const activity = sessionActivity(session);
+  if (session.phase !== 'Idle' && session.phase !== 'PermanentFailure') return { icon: '$(sync~spin)', word: activity };
+  if (warming?.state === 'running') return { icon: '$(sync~spin)', word: 'loading' };
+  if (warming?.state === 'ask') return { icon: '$(question)', word: 'load KV?' };
+  const isOfWindow = session.lifecycle === 'frozen' || session.lifecycle === 'thawed';
+  const icon = isOfWindow ? '$(archive)' : '$(comment-discussion)';
+  return { icon, word: verdict ?? activity };
 }
 
 function whatIsDown({ connection, engine }: State): { icon: string; text: string; spoken: string } | null {

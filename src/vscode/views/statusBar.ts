@@ -11,21 +11,25 @@ const backgrounds: Readonly<Record<StatusBarView['severity'], string | null>> = 
   error: 'statusBarItem.errorBackground',
 };
 
-/** The one item: the current session, how full its context is, and the last verdict. */
+/** The one item: project, current session, how full its context is, and how it is. */
 export function registerStatusBar(app: App): Disposable {
   const store = new DisposableStore();
   const item = store.add(window.createStatusBarItem(statusBarItemId, StatusBarAlignment.Left, 50));
   item.name = 'Context Windows';
-  item.command = 'cwm.showActions' satisfies CommandId;
   store.add(
-    app.state.render(['connection', 'currentSession', 'engine', 'operations', 'receipts'], (state) => {
-      const view = statusBarView(state);
-      const background = backgrounds[view.severity];
-      item.text = view.text;
-      item.tooltip = new MarkdownString(view.tooltip);
-      item.accessibilityInformation = { label: view.label };
-      item.backgroundColor = background === null ? undefined : new ThemeColor(background);
-    }),
+    app.state.render(
+      ['connection', 'project', 'currentSession', 'engine', 'operations', 'receipts', 'warmings'],
+      (state) => {
+        const view = statusBarView(state);
+        const background = backgrounds[view.severity];
+        const command: CommandId = view.asks ? 'cwm.loadKv' : 'cwm.showActions';
+        item.command = command;
+        item.text = view.text;
+        item.tooltip = new MarkdownString(view.tooltip);
+        item.accessibilityInformation = { label: view.label };
+        item.backgroundColor = background === null ? undefined : new ThemeColor(background);
+      },
+    ),
   );
   item.show();
   return store;

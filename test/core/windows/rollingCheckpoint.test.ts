@@ -196,6 +196,18 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
     await cwm.send({ session: 's', text: 'Still here?' });
   });
 
+  it('is not made of a folder that is opened without a record, and nothing is brought back there unasked', async () => {
+    const fixture = await keeping();
+    await talkedIn(fixture, 's', 'file:///a');
+    const { warming } = await fixture.cwm.openProject({ project: 'file:///a', record: false });
+    expect(warming).toMatchObject({ state: 'none', why: expect.stringContaining('without being asked') as unknown });
+    await idleFor(fixture, 10 * minute);
+    expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({ receipt: null });
+    expect(await fixture.store.checkpoints.get(s)).toBeNull();
+    await fixture.cwm.openProject({ project: 'file:///a' });
+    expect((await fixture.cwm.closeProject({ project: 'file:///a' })).receipt).not.toBeNull();
+  });
+
   it('is not made when the policy says so', async () => {
     const fixture = await keeping();
     await talkedSession(fixture);

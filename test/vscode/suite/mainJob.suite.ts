@@ -65,7 +65,7 @@ describe('the main job in the editor', function () {
   it('S0-02 freezing keeps a window, and the status bar shows its name, fill and verdict', async () => {
     const receipt = await done('cwm.freeze', { session, name: 'before-lunch' });
     assert.equal(receipt.operation, 'freeze');
-    assert.match(statusBarView(state()).text, /^\$\(archive\) before-lunch [\d.]+K?\/[\d.]+K/);
+    assert.match(statusBarView(state()).text, /^\$\(archive\) orchard · before-lunch [\d.]+K?\/[\d.]+K/);
   });
 
   it('S0-04 a frozen session is not frozen twice, and a taken name is refused', async () => {

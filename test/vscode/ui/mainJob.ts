@@ -188,7 +188,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
           await quickInput.type('Anybody there?!', 'Send to "stuck"');
           await quickInput.cancel();
           await changeSettings({ 'cwm.engine': 'embedded' });
-          await workbench.runCommand('Context Windows: Switch Session');
+          await workbench.runCommand('Context Windows: Switch Project or Session');
           await quickInput.pick('orchard');
           await workbench.statusBar(/before-lunch .* proven/, workMs);
         } finally {

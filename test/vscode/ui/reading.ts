@@ -164,7 +164,7 @@ export function reading(workbench: Workbench, changeSettings: ChangeSettings): S
         await workbench.clearNotifications();
         await workbench.runCommand('View: Close All Editors');
         if ((await tree.texts()).some((row) => row.startsWith('before-lunch'))) {
-          await workbench.runCommand('Context Windows: Switch Session');
+          await workbench.runCommand('Context Windows: Switch Project or Session');
           await quickInput.pick('orchard');
           await workbench.statusBar('before-lunch', workMs);
         }
