@@ -15,7 +15,7 @@ const edgeCases: Readonly<Record<`EC-${number}`, { readonly about: string; reado
   },
   'EC-002': {
     about: 'P1 two thaws of one window at once',
-    tests: ['S0-08 EC-002 two thaws of one window give two sessions'],
+    tests: ['S0-08 EC-002 two thaws of one window into copies give two sessions'],
   },
   'EC-003': {
     about: 'P1 a freeze in the middle of a turn',

@@ -238,6 +238,7 @@ describe('usage', () => {
     expect(c).toMatchObject({ sharedBytes: 0, bytes: c!.uniqueBytes });
     expect(now.kv).toEqual({
       bytes: engine.diskBlocks * 74,
+      blocks: engine.diskBlocks,
       windowBytes: b!.bytes + c!.bytes,
       pinnedBytes: a!.bytes,
       looseBytes: 74,
