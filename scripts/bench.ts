@@ -12,6 +12,7 @@ import { clientOverhead } from '../bench/clientOverhead.ts';
 import { conversations } from '../bench/conversations.ts';
 import { embeddedSpeed } from '../bench/embeddedSpeed.ts';
 import { encryption } from '../bench/encryption.ts';
+import { events } from '../bench/events.ts';
 import { firstPiece } from '../bench/firstPiece.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
 import { limits } from '../bench/limits.ts';
@@ -32,6 +33,7 @@ const benchmarks: readonly Benchmark[] = [
   clientOverhead,
   wire,
   firstPiece,
+  events,
   scale,
   search,
   limits,

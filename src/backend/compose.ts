@@ -95,7 +95,7 @@ export const composeServices =
     continueFrom,
     sleep,
   }: CompositionOptions): Compose =>
-  async (storage, emit, log, readOnlyWhy, queues, clients) => {
+  async (storage, emit, log, readOnlyWhy, queues, clients, tell) => {
     const store = await openOrRead({
       directory: storage,
       clock: systemClock,
@@ -154,6 +154,7 @@ export const composeServices =
           if (change.type === 'session') listening?.sessionChanged(change.session);
           emit(change);
         },
+        tell,
       },
       peers: new StateFolders(diskFiles),
       blocks: new BlockFiles(diskFiles, join(storage, 'kv')),

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
-import type { Change } from '../protocol/signals.ts';
+import type { Change, NamedEvent } from '../protocol/signals.ts';
 import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
@@ -25,7 +25,7 @@ import { limitsByKind, RateLimiter } from './api/rateLimit.ts';
 import { OwnPlace } from './process/ownPlace.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
-import { SignalBus } from './api/signalBus.ts';
+import { NamedEvents, SignalBus } from './api/signalBus.ts';
 import { serveHttp, type GatewayHandler, type HttpWish } from './api/serveHttp.ts';
 import { checkToken } from './api/socketToken.ts';
 import { socketAddresses } from './process/socketAddress.ts';
@@ -90,6 +90,7 @@ export type Compose = (
   readOnlyWhy: CwmError | null,
   queues: () => Queues,
   clients: Clients,
+  tell: (event: NamedEvent) => void,
 ) => Promise<Services>;
 
 export interface RunningBackend {
@@ -179,17 +180,28 @@ class StartedBackend implements RunningBackend {
     if (network !== null)
       log.write('warning', 'the storage directory is on a network', { why: networkWarning(network) });
 
-    const bus = new SignalBus(Date.now() * 1000);
+    const first = Date.now() * 1000;
+    const bus = new SignalBus(first);
+    const events = new NamedEvents(first);
+    const emit = (change: Change): void => {
+      bus.publish(change);
+      events.changed(change);
+    };
     const queues = (): Queues => ({
       operations: this.#limit.running,
       operationLimit: this.#limit.max,
-      clients: bus.readers,
+      clients: bus.readers + events.bus.readers,
     });
     let folders: ClientFolders | null = null;
-    const services = await compose(storage, (change) => bus.publish(change), log, this.#place.readOnlyWhy, queues, {
-      caller: currentCaller,
-      isLive: (client) => folders?.isListening(client) ?? false,
-    });
+    const services = await compose(
+      storage,
+      emit,
+      log,
+      this.#place.readOnlyWhy,
+      queues,
+      { caller: currentCaller, isLive: (client) => folders?.isListening(client) ?? false },
+      (event) => events.tell(event),
+    );
     this.#later('close the services', () => services.close());
 
     const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
@@ -223,6 +235,7 @@ class StartedBackend implements RunningBackend {
     const parts: AppParts = {
       dispatch: opened.noting(logged),
       bus,
+      events,
       idle,
       folders: opened,
       log,

@@ -1,10 +1,14 @@
 import { wrapParts } from '../base/wrapParts.ts';
-import { sessionChange, type Change } from '../protocol/signals.ts';
+import type { SessionId } from '../protocol/ids.ts';
+import type { Message, Session } from '../protocol/schemas/session.ts';
+import { sessionChange, type Change, type NamedEvent } from '../protocol/signals.ts';
 import type { Store } from './ports/store.ts';
 
 /** Tells clients what changed. */
 export interface Changes {
   emit(change: Change): void;
+  /** For programs of other people. Default: nobody listens. */
+  tell?(event: NamedEvent): void;
 }
 
 /**
@@ -123,7 +127,8 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
  * sends none. An operation of several writes sends one for each write.
  */
 export function signallingStore(store: Store, changes: Changes): Store {
-  return wrapParts<Store, AnyEffect>(store, effects, (effect, method) => {
+  const named = changes.tell ? namedStore(store, (event) => changes.tell?.(event)) : store;
+  return wrapParts<Store, AnyEffect>(named, effects, (effect, method) => {
     if (typeof effect !== 'function') return method;
     const told = effect as (result: unknown, ...given: readonly unknown[]) => readonly Change[];
     return async (...given) => {
@@ -133,3 +138,46 @@ export function signallingStore(store: Store, changes: Changes): Store {
     };
   });
 }
+
+/** Sessions whose last title and calls are remembered; an event too many costs a client a pull. */
+const mostRemembered = 10_000;
+
+type Teller = (...given: never) => readonly NamedEvent[];
+
+/** The store, which tells of messages, titles and tool calls once they are stored. */
+function namedStore(store: Store, tell: (event: NamedEvent) => void): Store {
+  const known = new Map<SessionId, { readonly title: string; readonly calls: ReadonlySet<string> }>();
+  const seen = ({ id, title, pendingTools }: Session): readonly NamedEvent[] => {
+    const before = known.get(id);
+    const asked = (pendingTools?.calls ?? []).filter(
+      ({ why, decision }) => why !== undefined && decision === undefined,
+    );
+    if (known.size >= mostRemembered) known.clear();
+    known.set(id, { title, calls: new Set(asked.map((call) => call.id)) });
+    return [
+      ...(before && before.title !== title ? [{ name: 'TitleUpdated', data: { context_id: id } } as const] : []),
+      ...asked
+        .filter((call) => !before?.calls.has(call.id))
+        .map(
+          (call) =>
+            ({ name: 'ToolCallRequested', data: { context_id: id, call_id: call.id, tool: call.name } }) as const,
+        ),
+    ];
+  };
+  const tellers = {
+    sessions: { create: seen, update: seen },
+    messages: {
+      append: (id: SessionId, messages: readonly Message[]) => messages.map((message) => stored(id, message)),
+    },
+  };
+  return wrapParts<Store, Teller>(store, tellers, (teller, method) => async (...given) => {
+    const result = await method(...given);
+    for (const event of (teller as (...args: readonly unknown[]) => readonly NamedEvent[])(...given)) tell(event);
+    return result;
+  });
+}
+
+const stored = (context_id: SessionId, { id: message_id, role }: Message): NamedEvent =>
+  role === 'assistant'
+    ? { name: 'MessageCompleted', data: { context_id, message_id } }
+    : { name: 'MessageCreated', data: { context_id, message_id, role } };

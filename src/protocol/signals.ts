@@ -19,6 +19,29 @@ export type Change =
   | { type: 'resync' };
 
 /**
+ * The same for programs of other people, under the names that the API has for them (`GET /api/events?named=true`). It is the event's name and its
+ * data; ids are those of the session, the message and the call.
+ */
+export type NamedEvent =
+  /** `new_state`: the phase of the turn; null: the session is gone or back. */
+  | { name: 'StateChanged'; data: { context_id: string; new_state: string | null; version?: number | undefined } }
+  /** An answer that begins, or another message that is stored. */
+  | { name: 'MessageCreated'; data: { context_id: string; message_id: string; role: string } }
+  /** An answer is stored, whole or cut. */
+  | { name: 'MessageCompleted'; data: { context_id: string; message_id: string } }
+  /** A piece of an answer, by the number under which it can be pulled. Only for those who ask for it, and not repeated. */
+  | { name: 'ContentDelta'; data: { context_id: string; message_id: string; delta: string; sequence: number } }
+  | { name: 'ToolCallRequested'; data: { context_id: string; call_id: string; tool: string } }
+  | { name: 'TitleUpdated'; data: { context_id: string } }
+  | { name: 'TrackerChanged'; data: { context_id: string } }
+  | { name: 'WindowChanged'; data: { window: string } }
+  | { name: 'EngineChanged'; data: { engine: string } }
+  | { name: 'ProjectChanged'; data: { project: string } }
+  | { name: 'Heartbeat'; data: { timestamp: string } }
+  /** Events are missing: pull everything. */
+  | { name: 'Resync'; data: Record<string, never> };
+
+/**
  * A signal is under 1 KB. `sequence` grows by one with each signal of a backend. A client that reconnects with `Last-Event-ID` gets the
  * signals it missed, or one `resync` when they are gone.
  */

@@ -12,16 +12,17 @@ import type { Dispatch } from './dispatch.ts';
 import { levelOf } from './loggedDispatch.ts';
 import type { Reporter } from '../../core/ports/reporter.ts';
 import { streamOperation } from './operationStream.ts';
-import { streamSignals } from './eventStream.ts';
+import { streamEvents } from './eventStream.ts';
 import type { IdleWatch } from '../process/idleWatch.ts';
 import type { Log } from '../process/logFile.ts';
 import { clientName } from '../requestScope.ts';
 import { readRouteInput } from './routeInput.ts';
-import type { SignalBus } from './signalBus.ts';
+import type { NamedEvents, SignalBus } from './signalBus.ts';
 
 export interface AppParts {
   readonly dispatch: Dispatch;
   readonly bus: SignalBus;
+  readonly events: NamedEvents;
   readonly idle: IdleWatch;
   readonly folders: Pick<ClientFolders, 'listen'>;
   readonly log: Log;
@@ -88,9 +89,15 @@ export function createApp(parts: AppParts): Hono {
   });
   app.get(eventsPath, (c) => {
     const users = [parts.idle.enter(), parts.folders.listen(clientOf(c))];
-    return streamSignals(c, parts.bus, parts.streamsEnded, () => {
+    const leave = (): void => {
       for (const user of users) user.dispose();
-    });
+    };
+    try {
+      return streamEvents(c, { signals: parts.bus, events: parts.events }, parts.streamsEnded, leave);
+    } catch (error) {
+      leave();
+      throw error;
+    }
   });
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
     app.on(route.method, route.path, async (c) => {

@@ -3,7 +3,7 @@ import { errors } from '../../protocol/errors.ts';
 import { eventStreamType, operationHeader, signalsHeader } from '../../protocol/operationEvents.ts';
 import { eventsPath } from '../../protocol/signals.ts';
 import { productVersion } from '../../protocol/version.ts';
-import { inputTogether, type JsonSchema } from './inputFields.ts';
+import { inputField, inputTogether, type JsonSchema } from './inputFields.ts';
 import { JsonSchemas } from './jsonSchemas.ts';
 import { summaries } from './summaries.ts';
 
@@ -223,6 +223,13 @@ const errorSchema: JsonSchema = {
   required: ['error'],
 };
 
+const queryFlag = (name: string, description: string): JsonSchema => ({
+  name,
+  in: 'query',
+  description,
+  schema: { type: 'boolean' },
+});
+
 const events: JsonSchema = {
   operationId: 'events',
   summary: 'Signals of what changed, as server-sent events',
@@ -233,6 +240,14 @@ const events: JsonSchema = {
       in: 'header',
       description: 'The id of the last signal that the client has: it gets those after it',
       schema: { type: 'string' },
+    },
+    queryFlag('named', 'Events with names, for programs of other people'),
+    queryFlag('delta', 'With `named`: also the pieces of answers'),
+    {
+      name: 'session',
+      in: 'query',
+      description: 'With `named`: leaves out the events of other sessions',
+      schema: { type: 'string', ...inputField('getSession', 'session') },
     },
   ],
   responses: {

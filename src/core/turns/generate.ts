@@ -143,7 +143,10 @@ async function ask(
     const chunks = turn.answer?.take(piece) ?? [];
     if (!piece.text && !piece.reasoning && !piece.toolCall) return;
     isHeard = true;
-    for (const { part, text, sequence } of chunks) reporter?.[part](text, sequence);
+    for (const { part, text, sequence } of chunks) {
+      reporter?.[part](text, sequence);
+      if (part === 'text') tellDelta(core, turn, text, sequence);
+    }
     if (turn.session.phase === 'AwaitingLLMResponse') movePhase(core, turn, 'stream');
   };
   const request = {
@@ -168,4 +171,10 @@ async function ask(
     if (isHeard || plan.only || !isCwmError(error, 'EngineRejected', 'ContextTooLong', 'NotAnEngine')) throw error;
     return byTemplate(refusedIds(error.message));
   }
+}
+
+function tellDelta(core: CoreContext, { session, answer }: Turn, delta: string, sequence: number): void {
+  if (!answer) return;
+  const data = { context_id: session.id, message_id: answer.begun.answer.id, delta, sequence };
+  core.changes.tell?.({ name: 'ContentDelta', data });
 }

@@ -108,4 +108,6 @@ export async function beginAnswer(
   const before = (await tokensBefore(core, turn.session)) ?? [];
   turn.answer = new AnswerUnderWay(core.store.answers, begun, before, continued);
   core.underWay.set(session, turn);
+  const data = { context_id: session, message_id: answer.id, role: answer.role };
+  core.changes.tell?.({ name: 'MessageCreated', data });
 }

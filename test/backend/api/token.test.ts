@@ -7,7 +7,7 @@ import { IdleWatch } from '../../../src/backend/process/idleWatch.ts';
 import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
 import type { Refusal } from '../../../src/backend/audit/refusals.ts';
 import { RateLimiter } from '../../../src/backend/api/rateLimit.ts';
-import { SignalBus } from '../../../src/backend/api/signalBus.ts';
+import { NamedEvents, SignalBus } from '../../../src/backend/api/signalBus.ts';
 import { checkToken } from '../../../src/backend/api/socketToken.ts';
 import type { ProcessHandlers } from '../../../src/backend/api/processHandlers.ts';
 import { FakeDomain } from '../support/fakeDomain.ts';
@@ -23,6 +23,7 @@ const app = createApp({
     noMoreWhy: () => null,
   }),
   bus: new SignalBus(0),
+  events: new NamedEvents(0),
   idle: new IdleWatch(0, () => undefined),
   folders: { listen: () => ({ dispose: () => undefined }) },
   log: { write: () => undefined, failure: () => undefined },

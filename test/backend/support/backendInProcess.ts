@@ -3,7 +3,7 @@ import { BackendClient } from '../../../src/client/backendClient.ts';
 import { findBackend } from '../../../src/client/findBackend.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { productVersion } from '../../../src/protocol/version.ts';
-import type { Change } from '../../../src/protocol/signals.ts';
+import type { Change, NamedEvent } from '../../../src/protocol/signals.ts';
 import { startBackend, type BackendOptions, type RunningBackend } from '../../../src/backend/runningBackend.ts';
 import { FakeDomain } from './fakeDomain.ts';
 import { temporaryDirectories } from './temporaryDirectory.ts';
@@ -14,6 +14,7 @@ export interface BackendUnderTest {
   readonly storage: string;
   readonly client: BackendClient;
   emit(change: Change): void;
+  tell(event: NamedEvent): void;
   /** How often the services were closed. */
   readonly closed: () => number;
 }
@@ -33,39 +34,44 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
     const fake = new FakeDomain();
     let closed = 0;
     let emitChange: (change: Change) => void = () => undefined;
-    const backend = await startBackend({ storage, idleMs: 0, graceMs: 0, ...options }, async (_, emit) => {
-      emitChange = emit;
-      return {
-        operations: fake.operations,
-        process: {
-          health: async () => ({
-            status: 'healthy',
-            version: productVersion,
-            pid: process.pid,
-            storage,
-            uptimeSeconds: 0,
-            sessions: 0,
-            windows: 0,
-            engines: [],
-            defaultEngine: 'embedded',
-          }),
-          doctor: () => Promise.reject(new CwmError('Internal', 'not here')),
-          listModels: () => Promise.reject(new CwmError('Internal', 'not here')),
-          listFiles: () => Promise.reject(new CwmError('Internal', 'not here')),
-          projectConfig: async ({ folder }) => ({ folder, path: null, config: null }),
-          discover: () => Promise.reject(new CwmError('Internal', 'not here')),
-          useEngine: () => Promise.reject(new CwmError('Internal', 'not here')),
-          encryption: async () => ({ state: 'off' as const, keyId: null, keyFile: null }),
-          listBackups: async () => ({ items: [], restored: null }),
-          tokenUsage: () => Promise.reject(new CwmError('Internal', 'not here')),
-          metrics: () => Promise.reject(new CwmError('Internal', 'not here')),
-          prometheus: () => Promise.reject(new CwmError('Internal', 'not here')),
-          openApi: async () => ({ openapi: '3.1.0' }),
-          verifyAudit: () => Promise.reject(new CwmError('Internal', 'not here')),
-        },
-        close: async () => void closed++,
-      };
-    });
+    let tellEvent: (event: NamedEvent) => void = () => undefined;
+    const backend = await startBackend(
+      { storage, idleMs: 0, graceMs: 0, ...options },
+      async (...[, emit, , , , , tell]) => {
+        emitChange = emit;
+        tellEvent = tell;
+        return {
+          operations: fake.operations,
+          process: {
+            health: async () => ({
+              status: 'healthy',
+              version: productVersion,
+              pid: process.pid,
+              storage,
+              uptimeSeconds: 0,
+              sessions: 0,
+              windows: 0,
+              engines: [],
+              defaultEngine: 'embedded',
+            }),
+            doctor: () => Promise.reject(new CwmError('Internal', 'not here')),
+            listModels: () => Promise.reject(new CwmError('Internal', 'not here')),
+            listFiles: () => Promise.reject(new CwmError('Internal', 'not here')),
+            projectConfig: async ({ folder }) => ({ folder, path: null, config: null }),
+            discover: () => Promise.reject(new CwmError('Internal', 'not here')),
+            useEngine: () => Promise.reject(new CwmError('Internal', 'not here')),
+            encryption: async () => ({ state: 'off' as const, keyId: null, keyFile: null }),
+            listBackups: async () => ({ items: [], restored: null }),
+            tokenUsage: () => Promise.reject(new CwmError('Internal', 'not here')),
+            metrics: () => Promise.reject(new CwmError('Internal', 'not here')),
+            prometheus: () => Promise.reject(new CwmError('Internal', 'not here')),
+            openApi: async () => ({ openapi: '3.1.0' }),
+            verifyAudit: () => Promise.reject(new CwmError('Internal', 'not here')),
+          },
+          close: async () => void closed++,
+        };
+      },
+    );
     if (!backend) throw new Error('The directory is taken.');
     const client = new BackendClient({
       start: async () => backend.record,
@@ -77,6 +83,7 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
       storage,
       client,
       emit: (change: Change) => emitChange(change),
+      tell: (event: NamedEvent) => tellEvent(event),
       closed: () => closed,
     };
     running.push(started);

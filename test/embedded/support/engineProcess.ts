@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { entryPointPath } from '../../../src/base/entryPoint.ts';
 import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
 
-const entry = entryPointPath('embedded', import.meta.url);
+// The benchmarks start it from its source; the tests, from its bundle.
+const entry = entryPointPath('embedded', new URL('../../../src/base/entryPoint.ts', import.meta.url).href);
 
 export interface Usage {
   readonly prompt_tokens: number;
