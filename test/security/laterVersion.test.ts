@@ -49,6 +49,7 @@ describe('S0-23 a store that a later version wrote', () => {
       window: 'w',
       target: 'w2',
       text: 'x',
+      answer: 'x',
       content: '[]',
       trusted: true,
       paths: [],

@@ -40,8 +40,8 @@ const good = {
 
 const inputOf = (name: RouteName): Record<string, unknown> => (name === 'updateState' ? { ...good, version: 1 } : good);
 
-/** Answered from memory after a turn, which follows nothing. */
-const remembered: ReadonlySet<RouteName> = new Set(['getState', 'selectSession']);
+/** Answered from memory after a turn, or from figures that the session's folder has no part in: nothing is followed. */
+const remembered: ReadonlySet<RouteName> = new Set(['getState', 'selectSession', 'tokenUsage']);
 
 const escapes = [
   '..',
