@@ -4,9 +4,11 @@ import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotoc
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema, type CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import { unlessAborted } from '../../base/unlessAborted.ts';
 import type { Tool, ToolAnswer } from '../../core/ports/tools.ts';
 import type { JsonObject } from '../../protocol/schemas/tracker.ts';
 import { productVersion } from '../../protocol/version.ts';
+import { ArgumentsCheck } from './argumentsCheck.ts';
 import type { McpServerConfig } from './mcpConfig.ts';
 
 const startMs = 20_000;
@@ -19,6 +21,7 @@ export class McpServer {
   readonly #client: Client;
   /** Its tools under the names that it gives them; null until they are asked for. */
   #tools: Promise<readonly Tool[]> | null = null;
+  readonly #check = new ArgumentsCheck();
   #isOpen = true;
 
   private constructor(client: Client) {
@@ -61,6 +64,12 @@ export class McpServer {
   }
 
   async call(name: string, given: JsonObject, signal: AbortSignal): Promise<ToolAnswer> {
+    const tool = (await unlessAborted(this.tools(), signal)).find((each) => each.name === name);
+    const problem = tool ? this.#check.problemOf(tool, given) : null;
+    if (problem !== null) {
+      const text = `The arguments do not fit the schema of the tool: ${problem}. The tool did not run.`;
+      return { text, hasFailed: true };
+    }
     // The caller has a time limit of its own, which the signal brings.
     const options = { signal, timeout: 2 ** 31 - 1 };
     const result = (await this.#client.callTool(

@@ -6,6 +6,18 @@ const tools = ['hang', 'flood', 'die', 'wrong_id', 'garbage', 'fine'].map((name)
   name,
   inputSchema: { type: 'object' },
 }));
+tools.push(
+  {
+    name: 'picky',
+    inputSchema: {
+      $id: 'picky',
+      type: 'object',
+      properties: { level: { enum: ['low', 'high'] }, times: { type: 'integer', minimum: 1 } },
+      required: ['level'],
+    },
+  },
+  { name: 'odd_schema', inputSchema: { type: 'object', properties: { a: { $ref: '#/nowhere' } } } },
+);
 const text = (said) => ({ content: [{ type: 'text', text: said }] });
 
 const faults = {
@@ -18,6 +30,8 @@ const faults = {
     send({ id, result: text('behind garbage') });
   },
   fine: (id) => send({ id, result: text('fine') }),
+  picky: (id) => send({ id, result: text('whatever you say') }),
+  odd_schema: (id) => send({ id, result: text('fine') }),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -180,6 +180,23 @@ describe('MCP servers', () => {
     expect((await tools.list(project, never)).notes).toEqual([`${userConfig} is no list of MCP servers.`]);
   });
 
+  test('S4-14 arguments that do not fit the schema reach no server, and the model is told what is wrong', async () => {
+    writeFileSync(userConfig, JSON.stringify({ servers: { bad: node(bad) } }));
+    expect(await call('bad_picky', { level: 'low', times: 2 })).toMatchObject({ text: 'whatever you say' });
+    for (const [given, told] of [
+      [{}, "must have required property 'level'"],
+      [{ level: 'middle' }, 'must be equal to one of the allowed values'],
+      [{ level: 'low', times: 0 }, 'must be >= 1'],
+    ] as const) {
+      const { text, hasFailed } = await call('bad_picky', given);
+      expect(hasFailed).toBe(true);
+      expect(text).toContain(told);
+      expect(text).toContain('The tool did not run.');
+    }
+    // A schema that is none is the server's own affair.
+    expect(await call('bad_odd_schema', { a: 1 })).toMatchObject({ text: 'fine' });
+  });
+
   test('a server that floods, writes garbage, hangs or answers another call holds up nothing; one that dies is started again', async () => {
     writeFileSync(userConfig, JSON.stringify({ servers: { bad: node(bad) } }));
     expect((await call('bad_flood')).text).toHaveLength(3_000_000);
