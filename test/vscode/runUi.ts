@@ -14,6 +14,7 @@ import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { reading } from './ui/reading.ts';
 import { runSteps } from './ui/steps.ts';
+import { inThemes } from './ui/themes.ts';
 import { twoWindows } from './ui/twoWindows.ts';
 
 const temporary = mkdtempSync(path.join(tmpdir(), 'cwm-ui-'));
@@ -45,6 +46,7 @@ try {
       const openSecond = async (): Promise<Workbench> => (second = await openWindow(otherFolder));
       const groups = {
         mainJob: () => mainJob(workbench, storage, change),
+        themes: () => inThemes(workbench, change),
         reading: () => reading(workbench, change),
         deciding: () => deciding(workbench, storage, model, change),
         twoWindows: () => twoWindows(workbench, openSecond, storage),

@@ -99,6 +99,15 @@ export async function recordBlocks(
   });
 }
 
+/** How many of these files were read to record them: those that `known` does not have as they are. */
+export function countRead(blocks: readonly BlockRecord[], known: readonly BlockRecord[]): number {
+  const knownByHash = new Map(known.map((record) => [record.hash, record]));
+  return blocks.filter((block) => {
+    const record = knownByHash.get(block.hash);
+    return !record || !isSameFile(block, record);
+  }).length;
+}
+
 /** Bytes of the blocks in `after` that were not there, or were other files, in `before`. */
 export function bytesWritten(before: BlockLocation, after: BlockLocation): number | null {
   if (!before.reachable || !after.reachable) return null;

@@ -1,5 +1,5 @@
 import type { KvRecord } from '../../protocol/schemas/window.ts';
-import { bytesWritten, recordBlocks, totalBytes } from '../evidence/blocks.ts';
+import { bytesWritten, countRead, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
 import { canaryDifference, grossDifference } from '../evidence/canary.ts';
 import type { Progress } from '../ports/reporter.ts';
@@ -27,6 +27,8 @@ export interface Sealed {
   readonly canaryNoise: number | null;
   /** Full blocks of the context whose file did not appear. */
   readonly blocksMissing: number;
+  /** Files that were read; the others are as an earlier seal recorded them. */
+  readonly blocksHashed: number;
   readonly blocksUnreachable: string | null;
   readonly kvBytesWritten: number | null;
   readonly notes: readonly string[];
@@ -41,6 +43,8 @@ export interface SealRequest {
   readonly known: KvRecord | null;
   /** The record that this one replaces, if any: its facts about the engine need no second request. */
   readonly replaced?: KvRecord;
+  /** Asks the canary once where the earlier seal saw no noise. Default: only where the server takes long to answer. */
+  readonly asksOnce?: boolean;
   readonly progress: Progress;
   /** Runs once the existing blocks are known, before any write. An error from it ends the seal. */
   readonly onLocated: (located: BlockLocation) => Promise<void>;
@@ -75,7 +79,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
   const askCanary = () => measure(engine, context, canaryTokens, signal);
   const isTooFar = request.replaced !== undefined && (description.roundTripMs ?? 0) >= farMs;
-  const fewest = isTooFar && isWithoutNoise(request) ? 1 : 2;
+  const fewest = (isTooFar || request.asksOnce) && isWithoutNoise(request) ? 1 : 2;
   const { last: measured, pair, noise, isBusy } = await askForNoise(askCanary, fewest);
   progress('Recording the blocks');
   const after = await engine.locate(context, signal);
@@ -118,6 +122,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
     reusedAtFirst: persisted.reuse.cachedTokens,
     canaryNoise: steady ? noise : null,
     blocksMissing,
+    blocksHashed: countRead(blocks, known?.blocks ?? []),
     blocksUnreachable: after.reachable ? null : after.why,
     kvBytesWritten: bytesWritten(before, after),
     notes,

@@ -41,6 +41,7 @@ export async function sealText(
     reusedAtFirst: null,
     canaryNoise: null,
     blocksMissing: 0,
+    blocksHashed: 0,
     blocksUnreachable: why,
     kvBytesWritten: null,
     notes: [why],

@@ -59,9 +59,10 @@ async function replaceCheckpoint(
 ): Promise<Receipt> {
   const { id, tokens, engine } = session;
   const doing = `To make a checkpoint of session "${id}"`;
-  const toSeal = { session, tokens, engineSpec: engine, doing, progress: silent.progress, hold };
-  const sealed = await sealSession(core, toSeal, signal);
   const before = await core.store.checkpoints.get(id);
+  const earlier = before?.manifest.engine === engine ? before.kv : undefined;
+  const toSeal = { session, tokens, engineSpec: engine, doing, progress: silent.progress, hold, earlier };
+  const sealed = await sealSession(core, toSeal, signal);
   const at = core.clock.now().toISOString();
   const name = checkpointName(id);
   const receipt = withSummary({

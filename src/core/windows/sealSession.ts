@@ -1,6 +1,6 @@
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
-import type { WindowManifest } from '../../protocol/schemas/window.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { CoreContext } from '../context.ts';
 import { decideVerdict, idsEvidence } from '../evidence/verdict.ts';
 import { requireSameModel } from '../identity.ts';
@@ -26,6 +26,8 @@ export interface SessionToSeal {
   readonly doing: string;
   readonly progress: Progress;
   readonly hold: Hold;
+  /** What an earlier seal of the session recorded: its files are not read again, and the canary is asked once. */
+  readonly earlier?: KvRecord | undefined;
 }
 
 /** What a seal says in a receipt. */
@@ -49,7 +51,7 @@ export interface SealedSession extends Pick<Sealed, 'kv'> {
  */
 export async function sealSession(
   core: CoreContext,
-  { session, tokens, engineSpec, doing, progress, hold }: SessionToSeal,
+  { session, tokens, engineSpec, doing, progress, hold, earlier }: SessionToSeal,
   signal: AbortSignal,
 ): Promise<SealedSession> {
   const engine = core.engines.get(engineSpec);
@@ -77,7 +79,9 @@ export async function sealSession(
   const sealUnder = ({ generation }: Lineage): Promise<Sealed> => {
     if (ids.length === 0) return sealText(description, tokens, generation, onLocated);
     const context = { ids, salt: saltOf(lineage), handle: null };
-    const parts = { engine, description, context, saltGeneration: generation, known: null, progress, onLocated };
+    const known = earlier?.saltGeneration === generation ? earlier : null;
+    const less = known && { replaced: known, asksOnce: true };
+    const parts = { engine, description, context, saltGeneration: generation, known, ...less, progress, onLocated };
     return seal(parts, signal);
   };
   try {
@@ -167,7 +171,7 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: Co
       checksums,
       canary,
       blocksChecked: kv.blocks.length,
-      blocksHashed: kv.blocks.length,
+      blocksHashed: sealed.blocksHashed,
       blocksDamaged: 0,
       blocksMissing: sealed.blocksMissing,
       canaryDifference: sealed.canaryNoise,

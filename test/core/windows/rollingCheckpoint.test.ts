@@ -253,6 +253,10 @@ describe('what a checkpoint takes', () => {
     const second = (await fixture.cwm.closeProject({ project: 'file:///a' })).receipt;
     expect(second?.kvBytesWritten).toBeGreaterThan(0);
     expect(second?.kvBytesWritten).toBe((second?.kvBytes ?? 0) - (first?.kvBytes ?? 0));
+    const { blocksChecked = 0, blocksHashed } = second?.content ?? {};
+    expect(blocksHashed).toBe(blocksChecked - (first?.content.blocksChecked ?? 0));
+    const canaries = (calls: readonly string[]) => calls.filter((call) => call === 'measure').length;
+    expect(canaries(fixture.engine.calls)).toBe(3);
   });
 });
 

@@ -201,7 +201,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       async run() {
         await workbench.reload();
         await workbench.statusBar(/before-lunch [\d.]+K\/[\d.]+K proven/, workMs);
-        await tree.waitFor('before-lunch');
+        await tree.waitFor('orchard');
         await shot('9-reloaded');
       },
     },
