@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { entryPointPath } from '../base/entryPoint.ts';
 import { makeCore } from '../core/core.ts';
+import { Clients } from '../gateway/clients/clients.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
@@ -168,10 +169,13 @@ export const composeServices =
     });
     const recovered = store.isReadOnly ? [] : await core.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
+    const gatewayClients = new Clients(join(storage, 'gateway', 'clients.json'));
+    await gatewayClients.load();
     const gateway = new Gateway({
       outside: core.outside,
       engines,
       clock: systemClock,
+      clients: gatewayClients,
       journal: journalFile(join(storage, 'gateway', 'said.jsonl')),
       onFailure: (error, what) => log.failure(what, error),
     });
@@ -205,6 +209,12 @@ export const composeServices =
           emit({ type: 'engine', spec: engine });
           return { engine };
         },
+        gatewayClients: async () => gateway.clients(),
+        putGatewayClient: ({ name, ...change }) => gateway.putClient(name, change),
+        deleteGatewayClient: async ({ name }) => {
+          await gatewayClients.delete(name);
+          return {};
+        },
         openApi: async () => openApiDocument(),
         listBackups: async (_, signal) => ({
           items: [...(await store.backups.list(signal))],
@@ -224,7 +234,7 @@ export const composeServices =
           if (!store.isReadOnly) counts.changed();
         },
       },
-      gateway: (...request) => gateway.handle(...request),
+      gateway,
       onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {
         await gateway.close();

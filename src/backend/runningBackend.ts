@@ -255,6 +255,7 @@ class StartedBackend implements RunningBackend {
 
     const { http } = this.#options;
     const listener = http ? await serveHttp(http, parts, services.gateway) : null;
+    if (listener) services.gateway?.listensAt(listener.url);
     if (listener) this.#later('close the TCP server', () => this.#closeServer(listener));
 
     const record: BackendRecord = {

@@ -5,6 +5,8 @@ import { registerAudit } from './commands/storage/audit.ts';
 import { registerBackup } from './commands/storage/backup.ts';
 import { registerBranch } from './commands/sessions/branch.ts';
 import { registerChat } from './commands/sessions/chat.ts';
+import { registerClients } from './commands/gateway/clients.ts';
+import { registerConnect } from './commands/gateway/connect.ts';
 import { registerClone } from './commands/windows/clone.ts';
 import { registerDelete } from './commands/windows/delete.ts';
 import { registerDemo } from './commands/backend/demo.ts';
@@ -111,6 +113,8 @@ const groups = [
   registerAudit,
   registerEncryption,
   registerServe,
+  registerConnect,
+  registerClients,
   registerMcp,
   registerStop,
   registerDemo,

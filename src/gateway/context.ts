@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
 import type { GatewayAddress } from './address.ts';
+import type { Client } from './clients/clients.ts';
+import type { Figures } from './clients/figures.ts';
 import type { Targets } from './engines.ts';
 import type { Upstream } from './passing/upstream.ts';
 import type { Recogniser } from './recognition/recogniser.ts';
@@ -14,6 +16,7 @@ export interface GatewayContext {
   readonly upstream: Upstream;
   readonly recogniser: Recogniser;
   readonly recorder: Recorder;
+  readonly figures: Figures;
   readonly clock: Clock;
 }
 
@@ -22,6 +25,8 @@ export interface GatewayRequest {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly address: GatewayAddress;
+  /** The client whose token it has; null: it has the token of the file. */
+  readonly client: Client | null;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
 }

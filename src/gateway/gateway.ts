@@ -2,9 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
 import { CwmError } from '../protocol/errors.ts';
+import type { RouteOutput } from '../protocol/api.ts';
 import type { SessionId } from '../protocol/ids.ts';
 import type { GatewayAddress } from './address.ts';
 import type { GatewayContext, GatewayRequest } from './context.ts';
+import type { Clients } from './clients/clients.ts';
+import { Figures } from './clients/figures.ts';
 import { Targets, type GatewayEngines } from './engines.ts';
 import { answerFailure, errorFormOf } from './passing/failures.ts';
 import { Upstream } from './passing/upstream.ts';
@@ -22,6 +25,7 @@ export interface GatewayParts {
   readonly outside: OutsideTurns;
   readonly engines: GatewayEngines;
   readonly clock: Clock;
+  readonly clients: Clients;
   readonly journal: JournalFile;
   readonly onFailure: (error: unknown, what: string) => void;
 }
@@ -50,6 +54,7 @@ export class Gateway {
   readonly #context: GatewayContext;
   readonly #journal: Journal;
   readonly #parts: GatewayParts;
+  #url: string | null = null;
   #restored: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
@@ -72,11 +77,17 @@ export class Gateway {
       targets: new Targets(engines, upstream, clock),
       upstream,
       recogniser,
+      figures: new Figures(),
     };
   }
 
   /** Answers a request that may come in. Never rejects. */
-  async handle(req: IncomingMessage, res: ServerResponse, address: GatewayAddress): Promise<void> {
+  async handle(
+    req: IncomingMessage,
+    res: ServerResponse,
+    address: GatewayAddress,
+    client: string | null,
+  ): Promise<void> {
     const left = new AbortController();
     res.once('close', () => {
       if (!res.writableFinished) left.abort(new CwmError('Cancelled', 'The client left.'));
@@ -88,10 +99,53 @@ export class Gateway {
       if (fitting.length === 0) throw new CwmError('RouteNotFound', `The gateway has no ${path}.`);
       const route = fitting.find(({ method }) => method === req.method);
       if (!route) throw new CwmError('MethodNotAllowed', `${path} has no ${req.method}.`);
-      await route.pass(this.#context, { req, res, address, signal: left.signal });
+      await route.pass(this.#context, {
+        req,
+        res,
+        address,
+        client: client === null ? null : this.#parts.clients.named(client),
+        signal: left.signal,
+      });
     } catch (error) {
       answerFailure(res, error, errorFormOf(path));
     }
+  }
+
+  clientOf(token: string): string | null {
+    return this.#parts.clients.of(token)?.name ?? null;
+  }
+
+  /** The gateway can be reached now. */
+  listensAt(url: string): void {
+    this.#url = url;
+  }
+
+  /** Every client that has a token of its own or had a request. */
+  clients(): RouteOutput<'gatewayClients'> {
+    const { figures } = this.#context;
+    const known = this.#parts.clients.all;
+    const others = figures.names.filter((name) => !known.some((client) => client.name === name));
+    const items = [
+      ...known.map(({ name, createdAt, records }) => ({ name, createdAt, records })),
+      ...others.map((name) => ({ name, createdAt: null, records: true })),
+    ];
+    return {
+      url: this.#url,
+      items: items.map((item) => {
+        const { sessions, ...figure } = figures.of(item.name);
+        return { ...item, ...figure, sessions: sessions.size };
+      }),
+    };
+  }
+
+  /** @throws CwmError InvalidParameter. */
+  async putClient(
+    name: string,
+    change: { readonly records?: boolean | undefined; readonly rotate?: boolean | undefined },
+  ): Promise<RouteOutput<'putGatewayClient'>> {
+    const now = this.#parts.clock.now().toISOString();
+    const { client, token } = await this.#parts.clients.put(name, change, now);
+    return { name, records: client.records, token, url: this.#url };
   }
 
   /** Something happened to a session. What the gateway itself does to it is no news. */

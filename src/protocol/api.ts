@@ -1,4 +1,5 @@
 import type * as z from 'zod/mini';
+import { gatewayRoutes } from './routes/gateway.ts';
 import { processRoutes } from './routes/process.ts';
 import { promptRoutes } from './routes/prompts.ts';
 import { branchRoutes } from './routes/branches.ts';
@@ -34,11 +35,11 @@ export const coreRoutes = {
  * goes in and what comes out is in {@link shapes}, which the server alone loads. Errors are `{ error: ErrorReport }` with the code's
  * status. Sessions keep the path `/api/contexts`, which other clients know.
  */
-export const routes: Readonly<Record<RouteName, Route>> = { ...processRoutes, ...coreRoutes };
+export const routes: Readonly<Record<RouteName, Route>> = { ...processRoutes, ...gatewayRoutes, ...coreRoutes };
 
 export type RouteName = ProcessRouteName | CoreRouteName;
 /** About the backend's process and not about sessions and windows. */
-export type ProcessRouteName = keyof typeof processRoutes;
+export type ProcessRouteName = keyof typeof processRoutes | keyof typeof gatewayRoutes;
 export type CoreRouteName = keyof typeof coreRoutes;
 /** What a client gives. */
 export type RouteInput<Name extends RouteName> = z.input<(typeof shapes)[Name]['input']>;

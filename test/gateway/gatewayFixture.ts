@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { gatewayAddress } from '../../src/gateway/address.ts';
+import { Clients } from '../../src/gateway/clients/clients.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { diskFiles, type Files } from '../../src/store/disk/files.ts';
 import { coreFixture } from '../core/coreFixture.ts';
@@ -73,6 +75,7 @@ export async function gatewayFixture(files: Files = diskFiles) {
   });
   server.url = await listening(upstream);
   const failures: unknown[] = [];
+  const clients = new Clients(path.join(core.directory, 'gateway', 'clients.json'));
   let lines: readonly string[] = [];
   const start = (): Gateway =>
     new Gateway({
@@ -83,6 +86,7 @@ export async function gatewayFixture(files: Files = diskFiles) {
         address: async () => ({ url: server.url, token: 'key of the server' }),
       },
       clock: { now: () => new Date(), elapsedMs: () => performance.now() },
+      clients,
       journal: {
         read: async () => lines,
         append: async (more) => void (lines = [...lines, ...more]),
@@ -93,7 +97,7 @@ export async function gatewayFixture(files: Files = diskFiles) {
   let gateway = start();
   const front = createServer((req, res) => {
     const address = gatewayAddress(req.url ?? '');
-    if (address) void gateway.handle(req, res, address);
+    if (address) void gateway.handle(req, res, address, gateway.clientOf(String(req.headers['x-api-key'] ?? '')));
     else res.writeHead(404).end();
   });
   const url = await listening(front);
@@ -115,6 +119,9 @@ export async function gatewayFixture(files: Files = diskFiles) {
     ...core,
     failures,
     passed,
+    clients: () => gateway.clients(),
+    putClient: (name: string, change = {}) => gateway.putClient(name, change),
+    revoke: (name: string) => clients.delete(name),
     settled: () => gateway.settled(),
     sessionChanged: (session: string) => gateway.sessionChanged(session),
     /** Another process, which knows only what is stored. */

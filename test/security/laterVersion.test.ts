@@ -45,6 +45,7 @@ describe('S0-23 a store that a later version wrote', () => {
 
     const input = {
       id: 'n',
+      name: 'n',
       session: 's',
       window: 'w',
       target: 'w2',

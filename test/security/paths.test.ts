@@ -20,6 +20,7 @@ const idRoutes = (Object.keys(routes) as RouteName[]).flatMap((name) => {
 
 const good = {
   session: 's',
+  name: 'n',
   window: 'w',
   text: 'x',
   answer: 'x',

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
 import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
+import { answerPage } from '../../gateway/page.ts';
 import { createApp, type AppParts } from './app.ts';
-import { admitToGateway } from './gatewayAdmission.ts';
+import { admitToGateway, admitToPage } from './gatewayAdmission.ts';
 import { toCwmError } from '../../protocol/errors.ts';
 import { httpClientKind } from '../requestScope.ts';
 import { admit } from './admission.ts';
@@ -20,8 +21,15 @@ export interface HttpWish {
   readonly times?: HttpTimes & { readonly bodyMs?: number };
 }
 
-/** Answers requests of other programs' clients, which may come in. Never rejects. */
-export type GatewayHandler = (req: IncomingMessage, res: ServerResponse, address: GatewayAddress) => Promise<void>;
+/** Answers requests of other programs' clients. */
+export interface GatewayHandler {
+  /** Where it can be reached. */
+  listensAt(url: string): void;
+  /** Who has this token; null: nobody. */
+  clientOf(token: string): string | null;
+  /** Answers a request that may come in. Never rejects. @param client null: it has the token of the file. */
+  handle(req: IncomingMessage, res: ServerResponse, address: GatewayAddress, client: string | null): Promise<void>;
+}
 
 /**
  * Answers the same API on TCP, for programs that are no clients of this product. Each of them counts as one that acts without a person.
@@ -49,8 +57,12 @@ export async function serveHttp(
     const user = parts.idle.enter();
     res.once('close', () => user.dispose());
     try {
-      admitToGateway(req.headers, asked.token, { address: bound, tokens: [token] });
-      void gateway(req, res, asked);
+      admitToPage(req.headers, bound);
+      if (asked.path === '/' && req.method === 'GET') answerPage(res);
+      else {
+        const client = admitToGateway(req.headers, asked.token, { token, clientOf: (each) => gateway.clientOf(each) });
+        void gateway.handle(req, res, asked, client);
+      }
     } catch (error) {
       parts.onRefused({ route: null, input: null, error: toCwmError(error), client: httpClientKind });
       answerFailure(res, error, errorFormOf(asked.path));

@@ -35,6 +35,9 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   importConversation: 'Create a session of a conversation that another program wrote',
   exportConversation: 'The conversation as a file',
 
+  gatewayClients: 'Programs that use the gateway, and what they did',
+  putGatewayClient: 'Make a client of the gateway, or give it another token',
+  deleteGatewayClient: 'Revoke the token of a client of the gateway',
   listPrompts: 'List named system prompts',
   putPrompt: 'Create or replace a named system prompt',
   deletePrompt: 'Delete a named system prompt',

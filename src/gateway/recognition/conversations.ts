@@ -10,6 +10,8 @@ export interface Conversation {
   /** Hashes of its last request's system prompt and tools. */
   systemKey: string;
   toolsKey: string;
+  /** The system prompt of its last request in this process; empty before the first one. */
+  system: string;
   /** The client's own word for itself. */
   client: string;
   /** When it had a request last, in milliseconds of the caller's clock. */
@@ -57,6 +59,7 @@ export interface Match {
 export class Conversations {
   readonly #byChain = new Map<string, Said[]>();
   /** An answer by what stood before the question and by the answer itself: clients change the question afterwards. */
+  readonly #followed = new WeakSet<Said>();
   readonly #answers = new Map<MessageId, Said>();
   readonly #byAnswer = new Map<string, Said>();
 
@@ -89,6 +92,11 @@ export class Conversations {
     return { last: best(last, preferred), known };
   }
 
+  /** Whether something of the same conversation stands behind a message already. */
+  hasNext(said: Said | null): boolean {
+    return said !== null && this.#followed.has(said);
+  }
+
   /** Adds one message behind another. A message that is there already is returned as it is, unless `isAnswer`. */
   add(conversation: Conversation, before: Said | null, item: Item, isAnswer: boolean, id?: MessageId): Said {
     if (isAnswer) conversation.hasAnswered = true;
@@ -118,6 +126,7 @@ export class Conversations {
     const same = this.#byChain.get(said.chain);
     if (same) same.push(said);
     else this.#byChain.set(said.chain, [said]);
+    if (said.before) this.#followed.add(said.before);
     if (said.isAnswer) this.#answers.set(said.id, said);
     if (key !== null) this.#byAnswer.set(key, said);
     return said;

@@ -2,6 +2,7 @@ import { randomId } from '../../base/hash.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Asked, Item } from '../formats/item.ts';
 import { isAuxiliary } from './auxiliary.ts';
+import { breakOf, type PrefixBreak } from './breaks.ts';
 import { shortHash, toolsKey } from './canonical.ts';
 import { Conversations, hasAnswer, type Conversation, type Said } from './conversations.ts';
 
@@ -23,6 +24,8 @@ export type Recognised =
       readonly last: Said;
       /** How many of the request's messages were known. */
       readonly known: number;
+      /** Null: its prompt begins with all of the one before it. */
+      readonly prefixBreak: PrefixBreak | null;
     };
 
 /** Tells which conversation a request belongs to, by the client's id of it or by what was said. Waits for nothing. */
@@ -46,20 +49,21 @@ export class Recogniser {
     if (isAuxiliary(asked, named, known, recent)) return { kind: 'auxiliary', conversation: there };
     const conversation = there ?? this.#begin(asker, place);
     if (asker.key !== null) this.restore(conversation, asker.key);
-    this.#note(conversation, asked, nowMs);
+    const isBranch = known > 0 && known < items.length && this.conversations.hasNext(match.last);
+    const prefixBreak = this.#note(conversation, asked, nowMs, isBranch);
     let last = isContinued ? match.last : null;
     for (const item of items.slice(known)) last = this.conversations.add(conversation, last, item, false);
-    return last && { kind: 'turn', conversation, last, known };
+    return last && { kind: 'turn', conversation, last, known, prefixBreak };
   }
 
   /** A request that names the answer behind which its messages stand. */
   goOn(from: Said, asked: Asked, asker: Asker, nowMs: number): Recognised {
     const { conversation } = from;
     if (asker.key !== null) this.restore(conversation, asker.key);
-    this.#note(conversation, asked, nowMs);
+    const prefixBreak = this.#note(conversation, asked, nowMs, this.conversations.hasNext(from));
     let last = from;
     for (const item of asked.items) last = this.conversations.add(conversation, last, item, false);
-    return { kind: 'turn', conversation, last, known: from.length };
+    return { kind: 'turn', conversation, last, known: from.length, prefixBreak };
   }
 
   ofSession(session: SessionId): Conversation | null {
@@ -95,6 +99,7 @@ export class Recogniser {
       project,
       systemKey: '',
       toolsKey: '',
+      system: '',
       client,
       usedMs: 0,
       firstText: '',
@@ -109,13 +114,23 @@ export class Recogniser {
     return conversation;
   }
 
-  #note(conversation: Conversation, { system, items, tools }: Asked, nowMs: number): void {
+  #note(
+    conversation: Conversation,
+    { system, items, tools }: Asked,
+    nowMs: number,
+    isBranch: boolean,
+  ): PrefixBreak | null {
     const said = items.filter(({ role }) => role === 'user').map(({ text }) => text.trim());
+    const now = { system, toolsKey: toolsKey(tools) };
+    const isFirst = conversation.usedMs === 0;
+    const found = breakOf(isFirst ? null : { ...conversation }, now, isBranch);
     conversation.usedMs = nowMs;
+    conversation.system = system;
     conversation.systemKey = shortHash(system);
-    conversation.toolsKey = toolsKey(tools);
+    conversation.toolsKey = now.toolsKey;
     conversation.firstText = said[0] ?? '';
     conversation.lastText = said.at(-1) ?? '';
+    return found;
   }
 }
 

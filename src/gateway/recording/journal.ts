@@ -108,6 +108,7 @@ const restored = ({ id, project }: KnownSession): Conversation => ({
   project,
   systemKey: '',
   toolsKey: '',
+  system: '',
   client: '',
   keys: new Set(),
   usedMs: 0,

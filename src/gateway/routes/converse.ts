@@ -32,12 +32,13 @@ interface Understood {
   /** Of the message that the answer becomes. */
   readonly answerId: MessageId;
   readonly sentMs: number;
+  readonly client: string;
 }
 
 /** Passes a request of a conversation on, and records it as a turn unless it is none. */
 export const converse =
   (format: Format) =>
-  async (gateway: GatewayContext, { req, res, address, signal }: GatewayRequest): Promise<void> => {
+  async (gateway: GatewayContext, { req, res, address, client: known, signal }: GatewayRequest): Promise<void> => {
     const { targets, upstream, recogniser, outside, clock } = gateway;
     const text = await readBody(req);
     const body = objectOf(parsed(text));
@@ -45,16 +46,19 @@ export const converse =
     if (!body || !asked)
       throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
     const header: HeaderOf = (name) => headerOf(req.headers[name]);
-    const client = clientOf(header);
+    const client = known?.name ?? clientOf(header);
+    const records = known?.records ?? true;
     const project = projectOf(address.project, header, asked);
     const key = conversationKey(header, body, client);
     const target = await targets.of(targets.defaultSpec, signal);
     const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
     const asker = { client, project: previous?.said.conversation.project ?? project, key };
-    const recognise = () =>
-      previous
+    const recognise = (): Recognised | null => {
+      if (!records) return null;
+      return previous
         ? recogniser.goOn(previous.said, asked, asker, clock.elapsedMs())
         : recogniser.recognise(asked, asker, clock.elapsedMs());
+    };
     const lineage = await outside.lineageOf(asker.project);
     let recognised = recognise();
     const isThere = await heldLine(res, asked.streams, () => makeRoom(gateway, target, recognised, signal));
@@ -63,12 +67,14 @@ export const converse =
       recognised = recognise();
     }
     const receipt = receiptHeaders(recognised);
+    noteRequest(gateway, client, recognised);
     const understood: Understood = {
       body,
       asked,
       target,
       lineage,
       recognised,
+      client,
       answerId: randomId() as MessageId,
       sentMs: clock.elapsedMs(),
     };
@@ -99,7 +105,7 @@ export const converse =
       await relayRefusal(reply, res, hasBegun);
       return void res.end();
     }
-    const options: StreamOptions = { body, answerId: understood.answerId, closing: reuseLine };
+    const options: StreamOptions = { body, answerId: understood.answerId, closing: reuseLine(recognised) };
     let firstMs: number | null = null;
     if (String(reply.headers['content-type'] ?? '').includes('text/event-stream')) {
       const stream = format.stream(options);
@@ -198,18 +204,37 @@ function receiptHeaders(recognised: Recognised | null): Record<string, string> {
   return { 'x-cwm-recorded': 'yes', 'x-cwm-session': recognised.conversation.session };
 }
 
-const reuseLine = ({ usage }: Answer): string | null =>
-  usage === null || usage.cachedTokens === null
-    ? null
-    : `cwm reused ${usage.cachedTokens} of ${usage.promptTokens} prompt tokens`;
+const reuseLine =
+  (recognised: Recognised | null) =>
+  ({ usage }: Answer): string | null => {
+    if (usage === null || usage.cachedTokens === null) return null;
+    const prefixBreak = recognised?.kind === 'turn' ? recognised.prefixBreak : null;
+    const why = prefixBreak ? `; ${prefixBreak.what}` : '';
+    return `cwm reused ${usage.cachedTokens} of ${usage.promptTokens} prompt tokens${why}`;
+  };
+
+function noteRequest({ figures, clock }: GatewayContext, client: string, recognised: Recognised | null): void {
+  const figure = figures.of(client);
+  figure.requests++;
+  figure.lastRequestAt = clock.now().toISOString();
+  if (recognised?.kind !== 'turn') return;
+  const { conversation, prefixBreak } = recognised;
+  figure.turns++;
+  figure.sessions.add(conversation.session);
+  figure.project = conversation.project;
+  if (!prefixBreak) return;
+  figure.breaks[prefixBreak.cause]++;
+  figure.lastBreak = prefixBreak.what;
+}
 
 function recordAnswer(
-  { recogniser, recorder, upstream }: GatewayContext,
-  { body, recognised, asked, target, lineage, answerId, sentMs }: Understood,
+  { recogniser, recorder, upstream, figures }: GatewayContext,
+  { body, client, recognised, asked, target, lineage, answerId, sentMs }: Understood,
   said: Answer,
   { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
 ): void {
   const { item } = said;
+  figures.answered(client, said.usage);
   if (recognised?.kind !== 'turn') return;
   if (item.text === '' && !item.calls && !item.reasoning) return;
   const { conversation, last } = recognised;

@@ -1,3 +1,4 @@
+import { gatewayShapes } from './gateway.ts';
 import { processShapes } from './process.ts';
 import { promptShapes } from './prompts.ts';
 import { branchShapes } from './branches.ts';
@@ -17,6 +18,7 @@ import type { RouteShape } from './route.ts';
  */
 export const shapes = {
   ...processShapes(),
+  ...gatewayShapes(),
   ...sessionShapes(),
   ...promptShapes(),
   ...branchShapes(),

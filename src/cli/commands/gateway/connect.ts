@@ -1,0 +1,151 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { Perform } from '../../action.ts';
+import { clientConfigs, type ClientConfig, type ClientSetup, type ConfigChange } from '../../otherClients/clientConfigs.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
+
+interface ConnectOptions {
+  readonly yes?: boolean;
+  readonly undo?: boolean;
+  readonly project?: string;
+  readonly served?: string;
+}
+
+const waitMs = 120_000;
+const names = Object.keys(clientConfigs).join(', ');
+
+export function registerConnect(program: Command, perform: Perform): void {
+  withCommonOptions(program.command('connect'))
+    .description("set a client up for the gateway: shows the change to the client's configuration, and makes it on yes")
+    .argument('<client>', names)
+    .option('--project <name>', 'project of its conversations (default: the folder that its prompts name)')
+    .option('--served <model>', 'model that it asks for (default: the first one of the model server)')
+    .option('--yes', 'make the change without a question')
+    .option('--undo', 'take the change back, and revoke the token')
+    .action((kind: string, options: ConnectOptions) =>
+      perform(options, async (run) => {
+        const config = Object.hasOwn(clientConfigs, kind) ? clientConfigs[kind] : undefined;
+        if (!config)
+          throw new CwmError('InvalidParameter', `"${kind}" is no client that is known. There are: ${names}.`);
+        await (options.undo ? undo(run, kind, config) : connect(run, kind, config, options));
+      }),
+    );
+}
+
+async function connect(run: Run, kind: string, config: ClientConfig, options: ConnectOptions): Promise<void> {
+  const { url } = await run.call('gatewayClients', {});
+  if (url === null) {
+    throw new CwmError('BackendUnavailable', 'The gateway does not listen.', {
+      hint: 'Run "cwm stop" and then "cwm serve --http 8765", and connect the client after that.',
+    });
+  }
+  const model = options.served ?? (await run.call('listModels', run.onEngine)).models[0]?.id;
+  if (model === undefined)
+    throw new CwmError('InvalidParameter', 'The model server lists no model. Name one with --served.');
+  const base = options.project === undefined ? url : `${url}/p/${encodeURIComponent(options.project)}`;
+  const shown = config.change({ ...places(run), base, model, token: 'TOKEN' });
+  if (shown && !options.yes) {
+    const before = await textOf(shown.file);
+    run.terminal.err(`${shown.file} becomes:\n\n${applied(shown, before)}\n`);
+    if (!(await agreed(run))) throw new CwmError('Cancelled', 'Nothing was changed.');
+  }
+  const { token } = await run.call('putGatewayClient', { name: kind });
+  const setup: ClientSetup = { ...places(run), base, model, token: token ?? '' };
+  const change = config.change(setup);
+  if (change) await write(change.file, applied(change, await textOf(change.file)));
+  run.print({ client: kind, file: change?.file ?? null, url: `${base}/v1`, model }, () =>
+    [
+      change ? `${config.label} is set up in ${change.file}.` : `${config.label} needs no file.`,
+      config.hint(setup),
+    ].join('\n'),
+  );
+  if (!run.terminal.isWatched || run.json) return;
+  run.terminal.err('Waiting for its first request; Ctrl-C ends that.\n');
+  run.terminal.err((await firstRequest(run, kind)) ? `${config.label} works.\n` : 'None came within two minutes.\n');
+}
+
+async function undo(run: Run, kind: string, config: ClientConfig): Promise<void> {
+  const change = config.change({ ...places(run), base: '', model: '', token: '' });
+  if (change && existsSync(change.file)) {
+    const rest = undone(change, await readFile(change.file, 'utf8'));
+    if (rest === null) await rm(change.file);
+    else await write(change.file, rest);
+  }
+  const { items } = await run.call('gatewayClients', {});
+  if (items.some(({ name, createdAt }) => name === kind && createdAt !== null)) {
+    await run.call('deleteGatewayClient', { name: kind });
+  }
+  run.print({ client: kind, file: change?.file ?? null }, () =>
+    change
+      ? `${change.file} has nothing of the gateway any more.`
+      : `The token of ${config.label} does not work any more.`,
+  );
+}
+
+/** Asks the person; without one, the answer is no. */
+async function agreed(run: Run): Promise<boolean> {
+  const prompter = run.terminal.prompter();
+  try {
+    return /^y(es)?$/i.test(((await prompter.ask('Make this change? [y/N] ')) ?? '').trim());
+  } finally {
+    prompter.dispose();
+  }
+}
+
+async function firstRequest(run: Run, name: string): Promise<boolean> {
+  for (const deadlineMs = performance.now() + waitMs; performance.now() < deadlineMs;) {
+    const { items } = await run.call('gatewayClients', {});
+    if (items.some((item) => item.name === name && item.requests > 0)) return true;
+    await delay(1000, undefined, { signal: run.terminal.interrupted }).catch(() => undefined);
+    if (run.terminal.interrupted.aborted) return false;
+  }
+  return false;
+}
+
+function applied(change: ConfigChange, before: string | null): string {
+  try {
+    return change.apply(before);
+  } catch (error) {
+    throw notUnderstood(change, error);
+  }
+}
+
+function undone(change: ConfigChange, now: string): string | null {
+  try {
+    return change.undo(now);
+  } catch (error) {
+    throw notUnderstood(change, error);
+  }
+}
+
+const notUnderstood = ({ file }: ConfigChange, cause: unknown): CwmError =>
+  new CwmError('InvalidConfig', `${file} is in a form that cannot be changed safely, so it stays as it is.`, {
+    hint: 'Comments in a JSON file are one reason. Change it by hand.',
+    cause,
+  });
+
+const textOf = async (file: string): Promise<string | null> => (existsSync(file) ? readFile(file, 'utf8') : null);
+
+/** Whole or not at all. It has a token. */
+async function write(file: string, text: string): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  const beside = `${file}.cwm-new`;
+  await writeFile(beside, text, { mode: 0o600 });
+  await rename(beside, file);
+}
+
+function places({ terminal }: Run): Pick<ClientSetup, 'home' | 'codeUser'> {
+  const { env } = terminal;
+  const home = env['HOME'] || env['USERPROFILE'] || homedir();
+  const codeUser = {
+    linux: path.join(env['XDG_CONFIG_HOME'] || path.join(home, '.config'), 'Code', 'User'),
+    darwin: path.join(home, 'Library', 'Application Support', 'Code', 'User'),
+    win32: env['APPDATA'] ? path.join(env['APPDATA'], 'Code', 'User') : null,
+  } as Readonly<Record<string, string | null>>;
+  return { home, codeUser: codeUser[process.platform] ?? null };
+}

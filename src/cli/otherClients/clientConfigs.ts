@@ -1,0 +1,212 @@
+import path from 'node:path';
+
+/** What a client is set up with. */
+export interface ClientSetup {
+  /** Without `/v1`. */
+  readonly base: string;
+  readonly token: string;
+  readonly model: string;
+  readonly home: string;
+  /** Folder of VS Code's user files; null: not known on this system. */
+  readonly codeUser: string | null;
+}
+
+/** A change to the file of a client. */
+export interface ConfigChange {
+  readonly file: string;
+  /** @param before null: there is no file. @throws Error for a file that cannot be understood. */
+  apply(before: string | null): string;
+  /** @returns null: the file is not needed any more. @throws as {@link apply}. */
+  undo(now: string): string | null;
+}
+
+export interface ClientConfig {
+  readonly label: string;
+  /** Null where nothing is written: the hint says it all. */
+  change(setup: ClientSetup): ConfigChange | null;
+  /** How to use it then. */
+  hint(setup: ClientSetup): string;
+}
+
+type JsonValue = Record<string, unknown>;
+
+const marks = ['# >>> cwm (written by "cwm connect")', '# <<< cwm'] as const;
+
+/** Lines between two marks at the end of a file, or a file of their own. */
+const block = (file: string, lines: readonly string[]): ConfigChange => {
+  const without = (text: string): string => {
+    const [start, end] = [text.indexOf(marks[0]), text.indexOf(marks[1])];
+    if (start === -1 || end < start) return text;
+    return text.slice(0, start) + text.slice(end + marks[1].length).replace(/^\n/, '');
+  };
+  return {
+    file,
+    apply: (before) => {
+      const rest = without(before ?? '');
+      const gap = rest === '' || rest.endsWith('\n') ? '' : '\n';
+      return `${rest}${gap}${marks[0]}\n${lines.join('\n')}\n${marks[1]}\n`;
+    },
+    undo: (now) => without(now) || null,
+  };
+};
+
+/** Fields of a JSON file, which otherwise stays what it was. */
+const jsonFields = (
+  file: string,
+  set: (value: JsonValue) => void,
+  unset: (value: JsonValue) => void,
+  empty = '{}',
+): ConfigChange => {
+  const changed = (text: string, change: (value: JsonValue) => void): string => {
+    const value = JSON.parse(text) as JsonValue;
+    change(value);
+    return `${JSON.stringify(value, null, 2)}\n`;
+  };
+  return {
+    file,
+    apply: (before) => changed(before === null || before.trim() === '' ? empty : before, set),
+    undo: (now) => {
+      const rest = changed(now, unset);
+      return rest.trim() === empty ? null : rest;
+    },
+  };
+};
+
+const objectIn = (value: JsonValue, name: string): JsonValue => (value[name] ??= {}) as JsonValue;
+
+function removeIn(value: JsonValue, outer: string, names: readonly string[]): void {
+  const inner = value[outer] as JsonValue | undefined;
+  if (!inner) return;
+  for (const name of names) delete inner[name];
+  if (Object.keys(inner).length === 0) delete value[outer];
+}
+
+const claudeNames = ['ANTHROPIC_BASE_URL', 'ANTHROPIC_AUTH_TOKEN', 'ANTHROPIC_MODEL'] as const;
+
+/** What `cwm connect` knows. Each change leaves everything else of the client's as it was, and can be undone. */
+export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
+  continue: {
+    label: 'Continue',
+    change: ({ base, token, model, home }) =>
+      block(path.join(home, '.continue', 'cwm.yaml'), [
+        'name: cwm',
+        'version: 1.0.0',
+        'schema: v1',
+        'models:',
+        `  - name: ${JSON.stringify(model)}`,
+        '    provider: openai',
+        `    model: ${JSON.stringify(model)}`,
+        `    apiBase: ${base}/v1`,
+        `    apiKey: ${token}`,
+        '    capabilities: [tool_use]',
+      ]),
+    hint: ({ home }) => `Run: cn --config ${path.join(home, '.continue', 'cwm.yaml')}`,
+  },
+  opencode: {
+    label: 'OpenCode',
+    change: ({ base, token, model, home }) =>
+      jsonFields(
+        path.join(home, '.config', 'opencode', 'opencode.json'),
+        (value) => {
+          objectIn(value, 'provider')['cwm'] = {
+            npm: '@ai-sdk/openai-compatible',
+            name: 'Context Window Manager',
+            options: { baseURL: `${base}/v1`, apiKey: token },
+            models: { [model]: {} },
+          };
+        },
+        (value) => removeIn(value, 'provider', ['cwm']),
+      ),
+    hint: ({ model }) => `Run: opencode -m cwm/${model}`,
+  },
+  codex: {
+    label: 'Codex',
+    change: ({ base, token, home }) =>
+      block(path.join(home, '.codex', 'config.toml'), [
+        '[model_providers.cwm]',
+        'name = "Context Window Manager"',
+        `base_url = "${base}/v1"`,
+        'wire_api = "responses"',
+        `http_headers = { "x-cwm-token" = "${token}" }`,
+      ]),
+    hint: ({ model }) => `Run: codex -c model_provider=cwm -m ${model}`,
+  },
+  'claude-code': {
+    label: 'Claude Code',
+    change: ({ base, token, model, home }) =>
+      jsonFields(
+        path.join(home, '.claude', 'settings.json'),
+        (value) =>
+          Object.assign(objectIn(value, 'env'), {
+            [claudeNames[0]]: base,
+            [claudeNames[1]]: token,
+            [claudeNames[2]]: model,
+          }),
+        (value) => removeIn(value, 'env', claudeNames),
+      ),
+    hint: () =>
+      'Run: claude. Every session of Claude Code uses your own model server until "cwm connect claude-code --undo".',
+  },
+  cline: {
+    label: 'Cline',
+    change: () => null,
+    hint: ({ base, token, model }) => `Run: cline auth -p openai -k ${token} -m ${model} -b ${base}/v1`,
+  },
+  qwen: {
+    label: 'Qwen Code',
+    change: ({ base, token, model, home }) =>
+      block(path.join(home, '.qwen', '.env'), [
+        `OPENAI_BASE_URL=${base}/v1`,
+        `OPENAI_API_KEY=${token}`,
+        `OPENAI_MODEL=${model}`,
+      ]),
+    hint: () => 'Run: qwen --auth-type openai',
+  },
+  vscode: {
+    label: "VS Code's chat",
+    change: ({ base, token, model, codeUser }) =>
+      codeUser === null
+        ? null
+        : listEntry(path.join(codeUser, 'chatLanguageModels.json'), {
+            name: 'cwm',
+            vendor: 'customendpoint',
+            apiType: 'chat-completions',
+            // The key that is written here does not arrive; the path does.
+            models: [
+              {
+                id: model,
+                name: `${model} (Context Window Manager)`,
+                url: `${base.replace(/^(https?:\/\/[^/]+)/, `$1/t/${token}`)}/v1/chat/completions`,
+                toolCalling: true,
+                vision: false,
+              },
+            ],
+          }),
+    hint: ({ model }) => `Choose the model "${model} (Context Window Manager)" in VS Code's chat.`,
+  },
+  curl: {
+    label: 'curl',
+    change: () => null,
+    hint: ({ base, token, model }) =>
+      `Run: curl ${base}/v1/chat/completions -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' ` +
+      `-d '{"model": "${model}", "messages": [{"role": "user", "content": "Hello."}]}'`,
+  },
+};
+
+/** One entry of a JSON list, known by its name. */
+function listEntry(file: string, entry: { readonly name: string; readonly [field: string]: unknown }): ConfigChange {
+  const others = (text: string): unknown[] => {
+    const list: unknown = JSON.parse(text);
+    if (!Array.isArray(list)) throw new Error('It is no list.');
+    return list.filter((each) => (each as { name?: unknown } | null)?.name !== entry.name);
+  };
+  const write = (list: readonly unknown[]): string => `${JSON.stringify(list, null, 2)}\n`;
+  return {
+    file,
+    apply: (before) => write([...others(before ?? '[]'), entry]),
+    undo: (now) => {
+      const rest = others(now);
+      return rest.length === 0 ? null : write(rest);
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import type { SessionId } from '../../protocol/ids.ts';
+import type { AnswerUsage } from '../formats/item.ts';
+
+/** Why a prompt left what the one before it had in common with it. */
+export type BreakCause = 'system' | 'tools' | 'messages';
+
+/** What one client did since the backend started. */
+export interface ClientFigures {
+  requests: number;
+  turns: number;
+  readonly sessions: Set<SessionId>;
+  promptTokens: number;
+  cachedTokens: number;
+  readonly breaks: Record<BreakCause, number>;
+  lastBreak: string | null;
+  lastRequestAt: string | null;
+  project: string | null;
+}
+
+/** Figures of the clients, by name. */
+export class Figures {
+  readonly #byName = new Map<string, ClientFigures>();
+
+  of(name: string): ClientFigures {
+    let found = this.#byName.get(name);
+    if (!found) {
+      found = {
+        requests: 0,
+        turns: 0,
+        sessions: new Set(),
+        promptTokens: 0,
+        cachedTokens: 0,
+        breaks: { system: 0, tools: 0, messages: 0 },
+        lastBreak: null,
+        lastRequestAt: null,
+        project: null,
+      };
+      this.#byName.set(name, found);
+    }
+    return found;
+  }
+
+  get names(): readonly string[] {
+    return [...this.#byName.keys()];
+  }
+
+  answered(name: string, usage: AnswerUsage | null): void {
+    const figures = this.of(name);
+    // A server that does not tell its reuse must not lower the share of those that do.
+    if (!usage || usage.cachedTokens === null) return;
+    figures.promptTokens += usage.promptTokens;
+    figures.cachedTokens += usage.cachedTokens;
+  }
+}

@@ -1,0 +1,60 @@
+import * as z from 'zod/mini';
+import { flag, nothing, text } from './fields.ts';
+import type { Route, ShapesOf } from './route.ts';
+
+/** Programs of others that talk to the model server through the gateway. They reach none of these routes. */
+export const gatewayRoutes = {
+  /** Each with what it did since the backend started. */
+  gatewayClients: { kind: 'read', clients: 'own', method: 'GET', path: '/api/gateway/clients' },
+  /** Makes a client, or gives it another token: the earlier one stops working. */
+  putGatewayClient: { kind: 'change', clients: 'own', method: 'PUT', path: '/api/gateway/clients/:name' },
+  /** Its token stops working. Its sessions stay. */
+  deleteGatewayClient: { kind: 'change', clients: 'own', method: 'DELETE', path: '/api/gateway/clients/:name' },
+} as const satisfies Record<string, Route>;
+
+export const gatewayShapes = () =>
+  ({
+    gatewayClients: {
+      input: nothing,
+      output: z.object({
+        /** Where the gateway listens; null: it does not. */
+        url: z.nullable(text),
+        items: z.array(
+          z.object({
+            name: text,
+            /** ISO 8601; null for a program that uses the token of the file. */
+            createdAt: z.nullable(text),
+            /** Whether its conversations become sessions. */
+            records: z.boolean(),
+            requests: z.number(),
+            /** Requests that became turns. */
+            turns: z.number(),
+            sessions: z.number(),
+            promptTokens: z.number(),
+            /** Of those, the ones that the model server reused. */
+            cachedTokens: z.number(),
+            /** How often a prompt left what the one before it had in common with it, by cause. */
+            breaks: z.object({ system: z.number(), tools: z.number(), messages: z.number() }),
+            /** The last one, in words; null: none. */
+            lastBreak: z.nullable(text),
+            /** ISO 8601; null: none since the backend started. */
+            lastRequestAt: z.nullable(text),
+            /** Of the last turn. */
+            project: z.nullable(text),
+          }),
+        ),
+      }),
+    },
+    putGatewayClient: {
+      input: z.object({
+        name: text,
+        /** Default: as it was; true for a new client. */
+        records: flag,
+        /** False leaves the token as it is. Default true. */
+        rotate: flag,
+      }),
+      /** `token` is shown this once; null where it stays as it was. */
+      output: z.object({ name: text, records: z.boolean(), token: z.nullable(text), url: z.nullable(text) }),
+    },
+    deleteGatewayClient: { input: z.object({ name: text }), output: nothing },
+  }) as const satisfies ShapesOf<typeof gatewayRoutes>;

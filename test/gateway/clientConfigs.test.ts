@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'vitest';
+import { clientConfigs, type ClientSetup } from '../../src/cli/otherClients/clientConfigs.ts';
+
+const setup: ClientSetup = {
+  base: 'http://127.0.0.1:8765/p/demo',
+  token: 'SECRET',
+  model: 'gemma',
+  home: '/home/me',
+  codeUser: '/home/me/.config/Code/User',
+};
+const changeOf = (name: string) => clientConfigs[name]?.change(setup) ?? null;
+const written = Object.keys(clientConfigs).filter((name) => changeOf(name) !== null);
+
+describe('the configuration of a client', () => {
+  test.each(written)('%s: a file of its own comes and goes', (name) => {
+    const change = changeOf(name);
+    const text = change?.apply(null) ?? '';
+    expect(text).toContain('SECRET');
+    expect(text).toContain('127.0.0.1:8765');
+    expect(change?.apply(text)).toBe(text);
+    expect(change?.undo(text)).toBeNull();
+  });
+
+  test.each([
+    ['codex', 'model = "other"\n\n[profiles.x]\nmodel = "y"\n'],
+    ['qwen', 'OTHER=1\n'],
+    ['opencode', '{\n  "theme": "dark",\n  "provider": {\n    "other": {}\n  }\n}\n'],
+    ['claude-code', '{\n  "env": {\n    "OTHER": "1"\n  }\n}\n'],
+    ['vscode', '[\n  {\n    "name": "other"\n  }\n]\n'],
+  ])('%s: everything else stays what it was', (name, before) => {
+    const change = changeOf(name);
+    const text = change?.apply(before) ?? '';
+    expect(text).not.toBe(before);
+    expect(change?.undo(text)).toBe(before);
+  });
+
+  test('a file that cannot be understood is refused, and so stays', () => {
+    expect(() => changeOf('opencode')?.apply('{ // a comment\n}')).toThrow();
+    expect(() => changeOf('vscode')?.apply('{}')).toThrow();
+  });
+
+  test("VS Code's token stands in the path, since its key does not arrive", () => {
+    expect(changeOf('vscode')?.apply(null)).toContain('"http://127.0.0.1:8765/t/SECRET/p/demo/v1/chat/completions"');
+  });
+});
