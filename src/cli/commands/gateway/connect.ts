@@ -6,7 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CwmError } from '../../../protocol/errors.ts';
 import type { Perform } from '../../action.ts';
-import { clientConfigs, type ClientConfig, type ClientSetup, type ConfigChange } from '../../otherClients/clientConfigs.ts';
+import {
+  clientConfigs,
+  type ClientConfig,
+  type ClientSetup,
+  type ConfigChange,
+} from '../../otherClients/clientConfigs.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 
 interface ConnectOptions {
