@@ -18,7 +18,7 @@ const processes = [
   'test/embedded/worker/!(llamaSupervisor|loadModel).test.ts',
   'test/backend/!(arguments|engineSpec).test.ts',
   'test/backend/api/!(dispatch|loggedDispatch|token).test.ts',
-  'test/backend/contextFiles/{gitLists,byChange}.test.ts',
+  'test/backend/contextFiles/{gitLists,byChange,projectIdentity}.test.ts',
   'test/backend/turns/*.test.ts',
   'test/backend/process/backendLock.test.ts',
   'test/backend/tools/machineTools.test.ts',

@@ -17,6 +17,7 @@ import { registerList } from './commands/windows/list.ts';
 import { registerMcp } from './commands/backend/mcp.ts';
 import { registerMetrics } from './commands/backend/metrics.ts';
 import { registerModel } from './commands/backend/model.ts';
+import { registerProject } from './commands/sessions/project.ts';
 import { registerBase } from './commands/sessions/base.ts';
 import { registerOpen } from './commands/sessions/open.ts';
 import { registerPin } from './commands/windows/pin.ts';
@@ -91,6 +92,7 @@ const groups = [
   registerChat,
   registerOpen,
   registerBase,
+  registerProject,
   registerSearch,
   registerTransfer,
   registerFreeze,

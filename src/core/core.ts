@@ -84,6 +84,9 @@ const noBlocks: BlockCache = {
 };
 
 const noFolders: ProjectFolders = {
+  canonical: async (project) => project,
+  hints: async () => ({ remote: null, firstCommit: null }),
+  exists: async () => null,
   pathOf: () => null,
   byChange: async (_, paths) => paths,
   config: async () => null,

@@ -4,6 +4,7 @@ import type { CoreContext } from './context.ts';
 import { silent, type Reporter } from './ports/reporter.ts';
 import { setCurrentSession, currentSession } from './projects/currentSession.ts';
 import { findProject, listClients, setWorkingDirectory, workingDirectory } from './projects/clients.ts';
+import { adoptProject, listProjects } from './projects/knownProjects.ts';
 import { requireOwnProject } from './projects/strictMode.ts';
 import { noteUse } from './projects/noteUse.ts';
 import { trustProject } from './projects/trustProject.ts';
@@ -134,6 +135,8 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   autoFreezeCheck: { run: autoFreezeCheck },
   trustProject: { run: trustProject },
   findProject: { run: findProject },
+  listProjects: { run: listProjects },
+  adoptProject: { run: adoptProject },
   projectBase: { run: projectBase },
   makeProjectBase: { run: makeProjectBase, writesKv: true },
   deleteProjectBase: { run: deleteProjectBase },

@@ -84,7 +84,10 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   },
   projects: {
     currentSession: 'reads',
-    isKnown: 'reads',
+    known: 'reads',
+    list: 'reads',
+    note: 'unseen',
+    forget: (_, project) => [{ type: 'project', project }],
     setCurrentSession: (_, project) => [{ type: 'project', project }],
     isTrusted: 'reads',
     base: 'reads',

@@ -10,6 +10,9 @@ export const fakeFolders = (says: (folder: string) => object | null): ProjectFol
     const config = projectConfigSchema.parse({ version: '1.0', project: { name: 'a' }, ...more });
     return { path: `${folder}/.cwm/config.json`, root: folder, config };
   },
+  canonical: async (project) => project,
+  hints: async () => ({ remote: null, firstCommit: null }),
+  exists: async () => null,
   pathOf: (project) => project.slice('file://'.length),
   byChange: async (_, paths) => [...paths].sort(),
   uriOf: async (folder) => parseProjectUri(`file://${folder}`),

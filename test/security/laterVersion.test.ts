@@ -55,6 +55,7 @@ describe('S0-23 a store that a later version wrote', () => {
       trusted: true,
       paths: [],
       project: 'file:///p',
+      from: 'file:///q',
       item: 'i',
       version: 1,
       data: {},

@@ -31,6 +31,7 @@ const good = {
   data: {},
   folder: '/',
   directory: '/',
+  from: 'file:///q',
   expiresAt: '2999-01-01T00:00:00Z',
   branch: 'main',
   message: 'm',

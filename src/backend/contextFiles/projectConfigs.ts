@@ -5,9 +5,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as z from 'zod/mini';
 import { decodeText } from '../../base/decodeText.ts';
 import { unlessAborted } from '../../base/unlessAborted.ts';
-import type { FoundConfig, ProjectFolders } from '../../core/ports/projects.ts';
+import type { FoundConfig, ProjectFolders, ProjectHints } from '../../core/ports/projects.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import { byChange } from './byChange.ts';
+import { byChange, gitHints } from './git.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import { projectConfigSchema, type ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
 
@@ -65,6 +65,33 @@ export class ProjectConfigs implements ProjectFolders {
     } catch (error) {
       if (isCwmError(error, 'InvalidDirectory') || error instanceof TypeError) return null;
       throw error;
+    }
+  }
+
+  async canonical(project: ProjectUri, signal: AbortSignal): Promise<ProjectUri> {
+    const path = this.pathOf(project);
+    if (path === null) return canonicalUri(project);
+    try {
+      return await this.uriOf(path, signal);
+    } catch (error) {
+      if (!isCwmError(error, 'InvalidDirectory')) throw error;
+      return parseProjectUri(pathToFileURL(path).href);
+    }
+  }
+
+  async hints(project: ProjectUri, signal: AbortSignal): Promise<ProjectHints> {
+    const path = this.pathOf(project);
+    return path === null ? { remote: null, firstCommit: null } : gitHints(path, signal);
+  }
+
+  async exists(project: ProjectUri, signal: AbortSignal): Promise<boolean | null> {
+    const path = this.pathOf(project);
+    if (path === null) return null;
+    try {
+      await this.uriOf(path, signal);
+      return true;
+    } catch (error) {
+      return isCwmError(error, 'InvalidDirectory') ? false : null;
     }
   }
 
@@ -199,6 +226,10 @@ export class ProjectConfigs implements ProjectFolders {
     }
   }
 }
+
+/** A folder of a virtual or remote file system: scheme and host in lower case, one form of its letters. */
+const canonicalUri = (project: ProjectUri): ProjectUri =>
+  parseProjectUri(project.normalize('NFC').replace(/^[^/]*\/\/[^/]*/, (head) => head.toLowerCase()));
 
 class ChangedWhileRead extends Error {}
 

@@ -32,6 +32,7 @@ const byName: Readonly<Record<string, JsonSchema>> = {
   rename: name(maxSessionIdLength),
   with: name(maxSessionIdLength),
   project: { pattern: String.raw`^[a-z][a-z0-9+.-]*://\S+$`, maxLength: 4096 },
+  from: { pattern: String.raw`^[a-z][a-z0-9+.-]*://\S+$`, maxLength: 4096 },
   leaving: { pattern: String.raw`^[a-z][a-z0-9+.-]*://\S+$`, maxLength: 4096 },
   limit: whole(1, 100),
   offset: whole(0, Number.MAX_SAFE_INTEGER),

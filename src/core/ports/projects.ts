@@ -18,6 +18,11 @@ export interface ProjectFolders {
    * @throws CwmError InvalidParameter when a file that exists is bad, OperationTimeout.
    */
   config(project: ProjectUri, signal: AbortSignal): Promise<FoundConfig | null>;
+  /** The one name of the folder, whichever link, spelling or case it was named by. A folder that is gone has the name that was given. */
+  canonical(project: ProjectUri, signal: AbortSignal): Promise<ProjectUri>;
+  hints(project: ProjectUri, signal: AbortSignal): Promise<ProjectHints>;
+  /** Whether its folder is there; null where it is on no disk of this machine, or its drive does not answer. */
+  exists(project: ProjectUri, signal: AbortSignal): Promise<boolean | null>;
   /** Where the project's folder is; null where it is on no disk of this machine. */
   pathOf(project: ProjectUri): string | null;
   /**
@@ -38,11 +43,33 @@ export interface Caller {
   readonly isAgent: boolean;
 }
 
+/** What lets a project be recognised in another folder. It only proposes: a fork or a hostile clone has the same. */
+export interface ProjectHints {
+  /** URL of the repository's `origin`, without a user or password. */
+  readonly remote: string | null;
+  /** The repository's first commit. */
+  readonly firstCommit: string | null;
+}
+
+export interface KnownProject {
+  readonly project: ProjectUri;
+  readonly name: string | null;
+  /** `project.id` of its configuration. */
+  readonly id: string | null;
+  readonly hints: ProjectHints;
+}
+
 export interface ProjectStore {
+  /** Every project that anything was stored of, in no order. */
+  list(): Promise<readonly KnownProject[]>;
+  /** Remembers how to recognise it. */
+  note(known: KnownProject): Promise<void>;
+  /** Forgets what was stored of it; its sessions stay. */
+  forget(project: ProjectUri): Promise<void>;
   /** The current session of this project, or null. */
   currentSession(project: ProjectUri): Promise<SessionId | null>;
-  /** Whether anything was ever stored of it. */
-  isKnown(project: ProjectUri): Promise<boolean>;
+  /** Null where nothing was ever stored of it. */
+  known(project: ProjectUri): Promise<KnownProject | null>;
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void>;
   base(project: ProjectUri): Promise<ProjectBase | null>;
   setBase(project: ProjectUri, base: ProjectBase | null): Promise<void>;

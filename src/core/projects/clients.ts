@@ -2,6 +2,7 @@ import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import type { CoreContext } from '../context.ts';
+import { candidatesFor } from './knownProjects.ts';
 import { currentSessionOf } from './currentSession.ts';
 import { resolveProject, type Resolved } from './resolveProject.ts';
 import type { SessionContext } from './sessionContextManager.ts';
@@ -40,8 +41,15 @@ export async function findProject(
   { folder }: RouteInput<'findProject'>,
   signal: AbortSignal,
 ): Promise<RouteOutput<'findProject'>> {
-  const { project, resolution } = await resolveProject(core, await folderUri(core, folder, signal), false, signal);
-  return { ...resolution, trusted: await core.store.projects.isTrusted(project) };
+  const resolved = await resolveProject(core, await folderUri(core, folder, signal), false, signal);
+  const { project, resolution } = resolved;
+  const { total } = await core.store.sessions.list({ project, limit: 1, offset: 0 });
+  return {
+    ...resolution,
+    trusted: await core.store.projects.isTrusted(project),
+    sessions: total,
+    candidates: total > 0 ? [] : await candidatesFor(core, resolved, signal),
+  };
 }
 
 const folderUri = async (core: CoreContext, folder: string, signal: AbortSignal): Promise<ProjectUri> =>

@@ -19,17 +19,18 @@ export interface Resolved {
  */
 export async function resolveProject(
   core: CoreContext,
-  folder: ProjectUri,
+  given: ProjectUri,
   isExplicit: boolean,
   signal: AbortSignal,
 ): Promise<Resolved> {
+  const folder = await core.folders.canonical(given, signal);
   const found = await core.folders.config(folder, signal);
   const project = isExplicit || !found ? folder : found.root;
   const tier = isExplicit
     ? 'explicit'
     : found
       ? 'config'
-      : (await core.store.projects.isKnown(folder))
+      : (await core.store.projects.known(folder)) !== null
         ? 'registry'
         : 'default';
   return {
@@ -37,7 +38,7 @@ export async function resolveProject(
     resolution: {
       tier,
       project,
-      name: found?.config.project.name ?? nameOf(project),
+      name: found?.config.project.name ?? nameOfFolder(project),
       id: found?.config.project.id ?? null,
       configPath: found?.path ?? null,
     },
@@ -46,7 +47,7 @@ export async function resolveProject(
 }
 
 /** The folder's own name, as people know it. */
-function nameOf(project: ProjectUri): string {
+export function nameOfFolder(project: ProjectUri): string {
   const last = project.slice(project.lastIndexOf('/') + 1);
   try {
     return decodeURIComponent(last) || project;

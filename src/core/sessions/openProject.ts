@@ -4,6 +4,7 @@ import { parseProjectUri, parseSessionId, type ProjectUri } from '../../protocol
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { enter } from '../projects/clients.ts';
+import { noteProject } from '../projects/knownProjects.ts';
 import { resolveProject } from '../projects/resolveProject.ts';
 import { notBegun } from '../windows/warmings.ts';
 import { requireSession } from '../session.ts';
@@ -37,6 +38,7 @@ export async function openProject(
   const { project, config, resolution } = resolved;
   enter(core, folder, resolved);
   core.checkpoints.record(project, input.record ?? true);
+  if (!config?.dry_run) await noteProject(core, resolved, signal);
   const session = await sessionOf(core, project);
   const opened = { project, resolution, session };
   if (config?.dry_run) return { ...opened, warming: notBegun(wouldDo(session)) };

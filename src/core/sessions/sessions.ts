@@ -16,6 +16,7 @@ import { newLineage } from '../ports/lineages.ts';
 import { expireDue, parseExpiry } from './expiry.ts';
 import { parsePage } from '../../protocol/paging.ts';
 import { makeCurrent } from '../projects/currentSession.ts';
+import { noteNewProject } from '../projects/knownProjects.ts';
 import { projectDefaults, type ProjectDefaults } from '../projects/projectDefaults.ts';
 import { requireSession } from '../session.ts';
 import { changedSampling, settingsOfNew } from '../turns/settings.ts';
@@ -36,6 +37,7 @@ export async function createSession(
   return core.space.sessions.take(async (limitNotes) => {
     const session = await createSessionNow(core, input, defaults);
     const notes = [...limitNotes, ...defaults.notes, ...(await makeCurrent(core, session))];
+    await noteNewProject(core, session.project, signal);
     return notes.length === 0 ? session : { ...session, notes };
   });
 }

@@ -27,7 +27,7 @@ export async function importConversation(
 ): Promise<RouteOutput<'importConversation'>> {
   const { format, title, system, said, notes } = readConversation(input.content, input.format);
   const { content: _content, format: _format, ...given } = input;
-  const { notes: ofSession = [], ...created } = await createSession(core, given);
+  const { notes: ofSession = [], ...created } = await createSession(core, { ...given, withoutBase: true });
   const messages = chained(said, core.clock.now().toISOString());
   await core.store.messages.append(created.id, messages);
   const main = created.branches[created.activeBranch]!;

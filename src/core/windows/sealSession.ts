@@ -104,7 +104,7 @@ export async function sealSession(
         session: session.id,
         branch: session.activeBranch,
         messageIds,
-        parentWindow: session.thawedFrom?.window ?? null,
+        parentWindow: session.thawedFrom?.window ?? session.base ?? null,
         project: session.project,
         lineage: session.lineage,
         tokens,

@@ -211,7 +211,7 @@ async function openCopy(core: CoreContext, opening: Opening): Promise<string[]> 
     id,
     title: origin ? `Copy of ${origin.title}` : manifest.name,
     ...(manifest.settings && { settings: manifest.settings }),
-    project: manifest.project,
+    project: (await nullOn(core.store.sessions.get(manifest.session), 'Corrupted'))?.project ?? manifest.project,
     engine: engineSpec,
     model,
     lineage: manifest.lineage,

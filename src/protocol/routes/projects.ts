@@ -4,7 +4,12 @@ import { checkpointReasons } from '../schemas/checkpoint.ts';
 import { sessionSchema } from '../schemas/session.ts';
 import { receiptSchema } from '../schemas/receipt.ts';
 import { warmingSchema } from '../schemas/warming.ts';
-import { baseChangesSchema, projectBaseSchema, projectResolutionSchema } from '../schemas/projectConfig.ts';
+import {
+  baseChangesSchema,
+  projectBaseSchema,
+  projectCandidateSchema,
+  projectResolutionSchema,
+} from '../schemas/projectConfig.ts';
 import { flag, onEngine, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
@@ -24,6 +29,10 @@ export const projectRoutes = {
   trustProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/trust' },
   /** Which project a folder belongs to, and how that was found. */
   findProject: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects/find' },
+  /** Every project that the store knows. */
+  listProjects: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects' },
+  /** A person says that the project `from` is this one: its sessions belong here from then on. */
+  adoptProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/adopt' },
   /** The fixed beginning of the project's new sessions, and what changed on the disk since it was made. */
   projectBase: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects/base' },
   /** Makes it, or renews it from the first difference on. */
@@ -142,7 +151,31 @@ export const projectShapes = () =>
     findProject: {
       /** `folder`: absolute path, or URI. */
       input: z.object({ folder: text }),
-      output: z.extend(projectResolutionSchema, { trusted: z.boolean() }),
+      output: z.extend(projectResolutionSchema, {
+        trusted: z.boolean(),
+        sessions: z.number(),
+        /** Where it has no session: projects in other folders that may be this one. A person decides. */
+        candidates: z.array(projectCandidateSchema),
+      }),
+    },
+    listProjects: {
+      input: z.object({}),
+      output: z.object({
+        items: z.array(
+          z.object({
+            project: z.string(),
+            name: z.string(),
+            id: z.nullable(z.string()),
+            sessions: z.number(),
+            isGone: z.boolean(),
+            currentSession: z.nullable(z.string()),
+          }),
+        ),
+      }),
+    },
+    adoptProject: {
+      input: z.object({ project: text, from: text }),
+      output: z.object({ project: text, from: text, sessions: z.number() }),
     },
     projectBase: {
       input: z.object({ project: text }),

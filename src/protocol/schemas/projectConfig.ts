@@ -104,6 +104,18 @@ export const projectResolutionSchema = z.object({
 });
 export type ProjectResolution = z.infer<typeof projectResolutionSchema>;
 
+/** A project in another folder that may be the same one. */
+export const projectCandidateSchema = z.object({
+  project: z.string(),
+  name: z.string(),
+  /** What both have: the id in the configuration, the repository's first commit, or its remote. */
+  why: z.enum(['id', 'first-commit', 'remote']),
+  sessions: z.number(),
+  /** Its folder is not there any more. */
+  isGone: z.boolean(),
+});
+export type ProjectCandidate = z.infer<typeof projectCandidateSchema>;
+
 /** The fixed beginning of a project's sessions: system prompt, rules, files and tools, as they were when it was made. */
 export const projectBaseSchema = z.object({
   window: windowNameSchema,

@@ -135,7 +135,9 @@ export class SqlIndex {
   windows(query: WindowQuery): Page<WindowSummary> {
     const filter = new Filter();
     filter.equal('session', query.session);
-    filter.equal('project', query.project);
+    // A window belongs to the project that its session belongs to now; the manifest says where it was made.
+    const ofSession = '(SELECT sessions.project FROM sessions WHERE sessions.id = windows.session)';
+    filter.add(`COALESCE(${ofSession}, project) = ?`, query.project);
     filter.equal('model', query.model);
     filter.contains('search', query.search);
     filter.add('created_at > ?', instant(query.createdAfter));

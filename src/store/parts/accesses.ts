@@ -68,7 +68,10 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   },
   projects: {
     currentSession: 'read',
-    isKnown: 'read',
+    known: 'read',
+    list: 'read',
+    note: 'write',
+    forget: 'write',
     setCurrentSession: 'write',
     isTrusted: 'read',
     base: 'read',

@@ -1,10 +1,11 @@
+import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { projectBaseSchema, type ProjectBase } from '../../protocol/schemas/projectConfig.ts';
 import { projectUriSchema, sessionIdSchema } from '../../protocol/schemas/ids.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import type { ProjectStore } from '../../core/ports/projects.ts';
+import type { KnownProject, ProjectStore } from '../../core/ports/projects.ts';
 import { nullOn } from '../../protocol/errors.ts';
-import { parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
+import { parseProjectUri, parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 
 const projectSchema = z.object({
@@ -12,6 +13,14 @@ const projectSchema = z.object({
   activeSession: z.nullable(sessionIdSchema),
   trusted: z.optional(z.boolean()),
   base: z.optional(z.nullable(projectBaseSchema)),
+  known: z.optional(
+    z.object({
+      name: z.nullable(z.string()),
+      id: z.nullable(z.string()),
+      remote: z.nullable(z.string()),
+      firstCommit: z.nullable(z.string()),
+    }),
+  ),
 });
 type ProjectRecord = z.infer<typeof projectSchema>;
 
@@ -33,8 +42,9 @@ export class ProjectFiles implements ProjectStore {
     return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
   }
 
-  async isKnown(project: ProjectUri): Promise<boolean> {
-    return (await this.#record(project)) !== null;
+  async known(project: ProjectUri): Promise<KnownProject | null> {
+    const record = await this.#record(project);
+    return record && knownOf(project, record);
   }
 
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void> {
@@ -47,6 +57,32 @@ export class ProjectFiles implements ProjectStore {
 
   setTrusted(project: ProjectUri, trusted: boolean): Promise<void> {
     return this.#change(project, { trusted });
+  }
+
+  async list(): Promise<readonly KnownProject[]> {
+    const { files, layout, records } = this.#parts;
+    const found: KnownProject[] = [];
+    if ((await files.stat(layout.projects)) === null) return found;
+    for (const name of await files.list(layout.projects)) {
+      if (!/^[0-9a-f]{64}\.json$/.test(name)) continue;
+      const record = await nullOn(records.read(join(layout.projects, name), projectSchema), 'Corrupted');
+      if (!record) continue;
+      const project = parseProjectUri(record.project);
+      if (layout.project(project) !== join(layout.projects, name)) continue;
+      found.push(knownOf(project, record));
+    }
+    return found;
+  }
+
+  note({ project, name, id, hints }: KnownProject): Promise<void> {
+    return this.#change(project, { known: { name, id, ...hints } });
+  }
+
+  forget(project: ProjectUri): Promise<void> {
+    const path = this.#parts.layout.project(project);
+    return this.#queue.run(project, async () => {
+      if ((await this.#parts.files.stat(path)) !== null) await this.#parts.files.remove(path);
+    });
   }
 
   /** Null also when its record was damaged: it can be made again. */
@@ -71,4 +107,9 @@ export class ProjectFiles implements ProjectStore {
     const record = await nullOn(records.read(layout.project(project), projectSchema), 'Corrupted');
     return record?.project === project ? record : null;
   }
+}
+
+function knownOf(project: ProjectUri, { known }: ProjectRecord): KnownProject {
+  const { name = null, id = null, remote = null, firstCommit = null } = known ?? {};
+  return { project, name, id, hints: { remote, firstCommit } };
 }

@@ -90,6 +90,8 @@ describe('dispatch', () => {
         'putGatewayClient',
         'deleteGatewayClient',
         'findProject',
+        'listProjects',
+        'adoptProject',
         'projectBase',
         'makeProjectBase',
         'deleteProjectBase',

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { byChange } from '../../../src/backend/contextFiles/byChange.ts';
+import { byChange } from '../../../src/backend/contextFiles/git.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { ProjectHints } from '../../core/ports/projects.ts';
 
 const run = promisify(execFile);
 
@@ -31,18 +32,9 @@ export async function byChange(folder: string, paths: readonly string[], signal:
 
 const order = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
-/** By path, relative to the folder. A repository's own settings can name programs; none that reading the log would start is let through. */
+/** By path, relative to the folder. */
 async function historyOf(folder: string, signal: AbortSignal): Promise<ReadonlyMap<string, History>> {
   const found = new Map<string, History>();
-  const safe = [
-    '-c',
-    'core.fsmonitor=false',
-    '-c',
-    'log.showSignature=false',
-    '-c',
-    'core.quotePath=false',
-    '--no-pager',
-  ];
   const log = [
     'log',
     `--max-count=${mostCommits}`,
@@ -57,9 +49,7 @@ async function historyOf(folder: string, signal: AbortSignal): Promise<ReadonlyM
     '.',
   ];
   try {
-    const options = { cwd: folder, signal, timeout: gitPatienceMs, maxBuffer: mostOutputBytes, windowsHide: true };
-    const env = { ...process.env, GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0' };
-    const { stdout } = await run('git', [...safe, ...log], { ...options, env });
+    const stdout = await git(folder, log, signal);
     for (const commit of stdout.split('\u0001').slice(1)) {
       const [at = '', ...names] = commit.split(/[\0\n]+/);
       for (const name of names.filter((each) => each !== '')) {
@@ -75,8 +65,49 @@ async function historyOf(folder: string, signal: AbortSignal): Promise<ReadonlyM
   return found;
 }
 
+/** A repository's own settings can name programs; none that reading would start is let through. @throws what git says. */
+async function git(folder: string, given: readonly string[], signal: AbortSignal): Promise<string> {
+  const safe = [
+    '-c',
+    'core.fsmonitor=false',
+    '-c',
+    'log.showSignature=false',
+    '-c',
+    'core.quotePath=false',
+    '--no-pager',
+  ];
+  const options = { cwd: folder, signal, timeout: gitPatienceMs, maxBuffer: mostOutputBytes, windowsHide: true };
+  const env = { ...process.env, GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0' };
+  return (await run('git', [...safe, ...given], { ...options, env })).stdout;
+}
+
 const modifiedMs = (path: string): Promise<number> =>
   stat(path).then(
     ({ mtimeMs }) => mtimeMs,
     () => Infinity,
   );
+
+/** The repository that a folder is in; nulls without git, and in a folder that git does not know. A shallow clone says no first commit. */
+export async function gitHints(folder: string, signal: AbortSignal): Promise<ProjectHints> {
+  const [remote, isShallow, roots] = await Promise.all([
+    ask(folder, ['config', '--get', 'remote.origin.url'], signal),
+    ask(folder, ['rev-parse', '--is-shallow-repository'], signal),
+    ask(folder, ['rev-list', '--max-parents=0', 'HEAD'], signal),
+  ]);
+  const [first] = (roots ?? '').split('\n').sort();
+  return { remote: remote && withoutUser(remote), firstCommit: isShallow === 'true' ? null : first || null };
+}
+
+/** Null where git fails. */
+async function ask(folder: string, given: readonly string[], signal: AbortSignal): Promise<string | null> {
+  try {
+    return (await git(folder, given, signal)).trim() || null;
+  } catch {
+    signal.throwIfAborted();
+    return null;
+  }
+}
+
+/** A URL may hold a token. */
+const withoutUser = (remote: string): string =>
+  remote.replace(/^([a-z+]+:\/\/)[^/@]*@/i, '$1').replace(/(\.git)?\/?$/, '');

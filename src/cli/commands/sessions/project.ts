@@ -1,0 +1,94 @@
+import type { Command } from 'commander';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { formatFacts, formatTable } from '../../terminal/layout.ts';
+import { plural } from '../../../words/amounts.ts';
+import type { Perform } from '../../action.ts';
+import { withCommonOptions } from '../../run.ts';
+import { absolutePath } from '../../../client/absolutePath.ts';
+
+/** `cwm project`: which project a folder belongs to, and one that moved. */
+export function registerProject(program: Command, perform: Perform): void {
+  const project = program
+    .command('project')
+    .description('show, list and adopt projects; each is a folder with its sessions');
+
+  withCommonOptions(project.command('show'))
+    .description(
+      'which project a folder belongs to, how that was found, and projects elsewhere that may be the same one',
+    )
+    .argument('[folder]', 'the folder; this one by default')
+    .action((folder: string | undefined, common: object) =>
+      perform(common, async (run) => {
+        const given = folder ?? '.';
+        const isUri = /^[a-z][a-z0-9+.-]*:\/\//i.test(given);
+        const found = await run.call('findProject', { folder: isUri ? given : absolutePath(given, run.terminal.cwd) });
+        run.print(found, projectText);
+      }),
+    );
+
+  withCommonOptions(project.command('list'))
+    .description('all projects, with their sessions')
+    .action((common: object) =>
+      perform(common, async (run) => {
+        const { items } = await run.call('listProjects', {});
+        run.print({ items }, () =>
+          items.length === 0
+            ? 'There are no projects. A session with "--project" makes one.'
+            : formatTable({
+                head: ['NAME', 'SESSIONS', 'FOLDER'],
+                rows: items.map(({ name, sessions, project, isGone }) => [
+                  name,
+                  String(sessions),
+                  isGone ? `${project} (not there any more)` : project,
+                ]),
+              }),
+        );
+      }),
+    );
+
+  withCommonOptions(project.command('adopt'))
+    .description('say that a project is this one: its folder was moved or renamed, or two are to be one')
+    .argument('<other>', 'folder or URI of the project whose sessions come here')
+    .option('--into <folder>', 'folder of the project that gets them; this one by default')
+    .action((other: string, { into, ...common }: { into?: string }) =>
+      perform(common, async (run) => {
+        const adopted = await run.call('adoptProject', {
+          project: await run.project(into ?? '.'),
+          from: await run.project(other),
+        });
+        run.print(
+          adopted,
+          ({ project, from, sessions }) =>
+            `${plural(sessions, 'session')} of ${from} now ${sessions === 1 ? 'belongs' : 'belong'} to ${project}.`,
+        );
+      }),
+    );
+}
+
+const tiers: Readonly<Record<RouteOutput<'findProject'>['tier'], string>> = {
+  explicit: 'named',
+  config: 'by its configuration',
+  registry: 'known folder',
+  default: 'a folder that nothing is stored of',
+};
+
+const reasons = { id: 'the same id', 'first-commit': 'the same first commit', remote: 'the same remote' } as const;
+
+function projectText(found: RouteOutput<'findProject'>): string {
+  const { project, name, tier, configPath, trusted, sessions, candidates } = found;
+  const facts: [string, string][] = [
+    ['Project', name],
+    ['Folder', project ?? ''],
+    ['Found', tiers[tier]],
+    ...(configPath === null ? [] : [['Configuration', configPath] satisfies [string, string]]),
+    ['Trusted', trusted ? 'yes' : 'no'],
+    ['Sessions', String(sessions)],
+  ];
+  return [
+    formatFacts(facts),
+    ...candidates.map(
+      ({ project: other, why, sessions, isGone }) =>
+        `It may be ${other}${isGone ? ', which is not there any more' : ''}: ${reasons[why]}, ${plural(sessions, 'session')}. "cwm project adopt ${other}" brings them here.`,
+    ),
+  ].join('\n');
+}

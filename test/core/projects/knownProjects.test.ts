@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import type { ProjectHints } from '../../../src/core/ports/projects.ts';
+import { coreFixture, never } from '../coreFixture.ts';
+import { fakeFolders } from '../fakeFolders.ts';
+
+interface Folder extends Partial<ProjectHints> {
+  readonly id?: string;
+  readonly isGone?: boolean;
+}
+
+const uuid = (digit: number): string => `${String(digit).repeat(8)}-0000-4000-8000-000000000000`;
+
+/** Folders as a test says that they are, by their last name. */
+async function withFolders(folders: Record<string, Folder>) {
+  const of = (project: string): Folder => folders[project.slice(project.lastIndexOf('/') + 1)] ?? {};
+  const fixture = await coreFixture({}, undefined, (own) => ({
+    ...own,
+    folders: {
+      ...fakeFolders((folder) => {
+        const { id } = of(folder);
+        return id === undefined ? null : { project: { name: 'named', id } };
+      }),
+      hints: async (project) => ({ remote: of(project).remote ?? null, firstCommit: of(project).firstCommit ?? null }),
+      exists: async (project) => !of(project).isGone,
+    },
+  }));
+  const talked = async (name: string, ids: readonly string[]): Promise<void> => {
+    for (const id of ids) await fixture.cwm.createSession({ id, project: `file:///${name}` });
+  };
+  const found = async (name: string) => fixture.cwm.findProject({ folder: `file:///${name}` }, never());
+  return { ...fixture, talked, found };
+}
+
+describe('a project in another folder', () => {
+  it('is proposed by its id, its first commit or its remote, the one whose folder is gone first', async () => {
+    const { cwm, talked, found } = await withFolders({
+      a: { firstCommit: 'c', remote: 'r' },
+      b: { remote: 'r', isGone: true },
+      c: { id: uuid(1) },
+      other: { firstCommit: 'x', remote: 'y' },
+      empty: { firstCommit: 'c' },
+      here: { id: uuid(1), firstCommit: 'c', remote: 'r' },
+    });
+    await talked('a', ['a1', 'a2']);
+    await talked('b', ['b1']);
+    await talked('c', ['c1']);
+    await talked('other', ['o1']);
+    await talked('empty', ['e1']);
+    await cwm.deleteSession({ session: 'e1' }, never());
+    const { candidates } = await found('here');
+    expect(candidates.map(({ project, why, sessions, isGone }) => [project, why, sessions, isGone])).toEqual([
+      ['file:///b', 'remote', 1, true],
+      ['file:///c', 'id', 1, false],
+      ['file:///a', 'first-commit', 2, false],
+    ]);
+  });
+
+  it('is only proposed: a hostile clone with the same history opens, lists and begins nothing of it', async () => {
+    const { cwm, talked, found } = await withFolders({
+      mine: { firstCommit: 'c', remote: 'r', id: uuid(1) },
+      hostile: { firstCommit: 'c', remote: 'r', id: uuid(1) },
+    });
+    await talked('mine', ['m1']);
+    const opened = await cwm.openProject({ project: 'file:///hostile' }, never());
+    expect(opened).toMatchObject({ session: null, warming: null });
+    expect((await cwm.currentSession({ project: 'file:///hostile' })).session).toBeNull();
+    expect((await cwm.listSessions({ project: 'file:///hostile' })).total).toBe(0);
+    expect((await found('hostile')).candidates).toHaveLength(1);
+    // Nor does it appear as a project by being looked at.
+    expect((await cwm.listProjects({}, never())).items.map(({ project }) => project)).toEqual(['file:///mine']);
+  });
+
+  it('is not proposed where the folder has sessions, nor where nothing is known of both', async () => {
+    const { talked, found } = await withFolders({ a: { firstCommit: 'c' }, b: { firstCommit: 'c' } });
+    await talked('a', ['a1']);
+    expect((await found('nothing')).candidates).toEqual([]);
+    expect((await found('b')).candidates).toHaveLength(1);
+    await talked('b', ['b1']);
+    expect((await found('b')).candidates).toEqual([]);
+  });
+});
+
+describe('adopting a project', () => {
+  it('moves its sessions, their windows and the current one; a thaw stays where the session is now', async () => {
+    const { cwm, talked, store } = await withFolders({});
+    await talked('old', ['s', 't']);
+    await cwm.send({ session: 's', text: 'What is ice?' }, never());
+    await cwm.freeze({ session: 's', window: 'w' }, never());
+    await cwm.setCurrentSession({ project: 'file:///old', session: 's' });
+    await cwm.trustProject({ project: 'file:///old', trusted: true });
+    const before = (await cwm.listSessions({})).items.map(({ id }) => id);
+    expect(await cwm.adoptProject({ project: 'file:///new', from: 'file:///old' }, never())).toMatchObject({
+      sessions: 2,
+    });
+    expect((await cwm.listSessions({ project: 'file:///new' })).items.map(({ id }) => id)).toEqual(before);
+    expect((await cwm.listSessions({ project: 'file:///old' })).total).toBe(0);
+    expect((await cwm.listWindows({ project: 'file:///new' })).items.map(({ name }) => name)).toEqual(['w']);
+    expect((await cwm.listWindows({ project: 'file:///old' })).total).toBe(0);
+    expect((await cwm.currentSession({ project: 'file:///new' })).session?.id).toBe('s');
+    const { session } = await cwm.thaw({ window: 'w' }, never());
+    expect((await cwm.getSession({ session })).project).toBe('file:///new');
+    // Trust is about a folder.
+    expect((await cwm.findProject({ folder: 'file:///new' }, never())).trusted).toBe(false);
+    expect((await cwm.listProjects({}, never())).items.map(({ project }) => project)).toEqual(['file:///new']);
+    expect((await store.check.verify(never())).flatMap(({ problems }) => problems)).toEqual([]);
+  });
+
+  it('merges two: the current session of the one that stays remains current', async () => {
+    const { cwm, talked } = await withFolders({});
+    await talked('one', ['s1']);
+    await talked('two', ['s2']);
+    await cwm.adoptProject({ project: 'file:///one', from: 'file:///two/' }, never());
+    expect((await cwm.listSessions({ project: 'file:///one' })).total).toBe(2);
+    expect((await cwm.currentSession({ project: 'file:///one' })).session?.id).toBe('s1');
+  });
+
+  it('is refused for one and the same project, and for one without a session', async () => {
+    const { cwm, talked } = await withFolders({});
+    await talked('one', ['s1']);
+    const adopt = (from: string) => cwm.adoptProject({ project: 'file:///one', from }, never());
+    await expect(adopt('file:///one/')).rejects.toThrow('one project already');
+    await expect(adopt('file:///two')).rejects.toThrow('has no session');
+  });
+});
