@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ProjectHints } from '../../core/ports/projects.ts';
+import type { ProjectHints } from '../../protocol/schemas/projectConfig.ts';
 
 const run = promisify(execFile);
 

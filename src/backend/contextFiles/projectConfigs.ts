@@ -5,11 +5,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as z from 'zod/mini';
 import { decodeText } from '../../base/decodeText.ts';
 import { unlessAborted } from '../../base/unlessAborted.ts';
-import type { FoundConfig, ProjectFolders, ProjectHints } from '../../core/ports/projects.ts';
+import type { FoundConfig, ProjectFolders } from '../../core/ports/projects.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { byChange, gitHints } from './git.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
-import { projectConfigSchema, type ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
+import { projectConfigSchema, type ProjectConfig, type ProjectHints } from '../../protocol/schemas/projectConfig.ts';
 
 /** The only files that are ever read, the first before the second. */
 const names = [join('.cwm', 'config.json'), join('.codebase-mcp', 'config.json')] as const;

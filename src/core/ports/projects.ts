@@ -1,5 +1,5 @@
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { ProjectBase, ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
+import type { ProjectBase, ProjectConfig, KnownProject, ProjectHints } from '../../protocol/schemas/projectConfig.ts';
 
 /** A project's own file. */
 export interface FoundConfig {
@@ -41,22 +41,6 @@ export interface Caller {
   readonly client: string;
   /** A program that acts without a person, or one over TCP. */
   readonly isAgent: boolean;
-}
-
-/** What lets a project be recognised in another folder. It only proposes: a fork or a hostile clone has the same. */
-export interface ProjectHints {
-  /** URL of the repository's `origin`, without a user or password. */
-  readonly remote: string | null;
-  /** The repository's first commit. */
-  readonly firstCommit: string | null;
-}
-
-export interface KnownProject {
-  readonly project: ProjectUri;
-  readonly name: string | null;
-  /** `project.id` of its configuration. */
-  readonly id: string | null;
-  readonly hints: ProjectHints;
 }
 
 export interface ProjectStore {

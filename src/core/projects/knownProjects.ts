@@ -1,10 +1,9 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
-import type { ProjectCandidate } from '../../protocol/schemas/projectConfig.ts';
+import type { KnownProject, ProjectCandidate } from '../../protocol/schemas/projectConfig.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
-import type { KnownProject } from '../ports/projects.ts';
 import { nameOfFolder, resolveProject, type Resolved } from './resolveProject.ts';
 
 const nothing = { remote: null, firstCommit: null };

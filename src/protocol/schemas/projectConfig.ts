@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import type { ProjectUri } from '../ids.ts';
 import { lineageIdSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
 import { toolSettingsSchema } from './toolCall.ts';
 
@@ -103,6 +104,22 @@ export const projectResolutionSchema = z.object({
   configPath: z.nullable(z.string()),
 });
 export type ProjectResolution = z.infer<typeof projectResolutionSchema>;
+
+/** What lets a project be recognised in another folder. It only proposes: a fork or a hostile clone has the same. */
+export interface ProjectHints {
+  /** URL of the repository's `origin`, without a user or password. */
+  readonly remote: string | null;
+  /** The repository's first commit. */
+  readonly firstCommit: string | null;
+}
+
+export interface KnownProject {
+  readonly project: ProjectUri;
+  readonly name: string | null;
+  /** `project.id` of its configuration. */
+  readonly id: string | null;
+  readonly hints: ProjectHints;
+}
 
 /** A project in another folder that may be the same one. */
 export const projectCandidateSchema = z.object({

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { projectBaseSchema, type ProjectBase } from '../../protocol/schemas/projectConfig.ts';
 import { projectUriSchema, sessionIdSchema } from '../../protocol/schemas/ids.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import type { KnownProject, ProjectStore } from '../../core/ports/projects.ts';
+import type { ProjectStore } from '../../core/ports/projects.ts';
 import { nullOn } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
+import { projectBaseSchema, type KnownProject, type ProjectBase } from '../../protocol/schemas/projectConfig.ts';
 import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 
 const projectSchema = z.object({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ProjectHints } from '../../../src/core/ports/projects.ts';
+import type { ProjectHints } from '../../../src/protocol/schemas/projectConfig.ts';
 import { coreFixture, never } from '../coreFixture.ts';
 import { fakeFolders } from '../fakeFolders.ts';
 
