@@ -23,6 +23,7 @@ const cacheStats: AgentTool<Input<'cache_stats'>, Output<'cache_stats'>> = {
     }));
     return {
       kv_store: {
+        total_blocks: cache.kv.totalBlocks,
         total_bytes: cache.kv.totalBytes,
         hit_rate: turns.hitRate,
         hits: turns.hits,
@@ -162,6 +163,7 @@ export const backendToolShapes = () =>
       input: z.object({}),
       output: z.object({
         kv_store: z.object({
+          total_blocks: count(),
           total_bytes: count(),
           hit_rate: count(),
           hits: z.number(),

@@ -26,7 +26,7 @@ test('S0-14 what the caches came to is null where it is not known, never 0', asy
   const client = await openClient({ era: 'modern', backend: new FakeBackend({ metrics: () => metrics() }) });
   const { structuredContent } = await client.call('cache_stats');
   expect(structuredContent).toMatchObject({
-    kv_store: { total_bytes: 1000, hit_rate: 0.75, hits: 3, misses: 1 },
+    kv_store: { total_blocks: 1, total_bytes: 1000, hit_rate: 0.75, hits: 3, misses: 1 },
     vllm: { connected: false, hit_rate: null, cached_tokens: null },
     space: null,
   });
