@@ -1,6 +1,6 @@
-import { type Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { Agent, IncomingMessage, RequestOptions } from 'node:http';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
-import { connectProven } from './provenConnection.ts';
+import { connectProven, nodeHttp } from './provenConnection.ts';
 import { signalsHeader } from '../protocol/operationEvents.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 
@@ -90,7 +90,7 @@ export async function openResponse(
       agent,
       signal,
     };
-    const outgoing = httpRequest(options, resolve);
+    const outgoing = nodeHttp.request(options, resolve);
     // An agent would reuse the connection, which then looks like a client that listens for as long as the backend waits for more.
     outgoing.once('close', () => agent && agent.destroy());
     outgoing.once('socket', (socket) => {

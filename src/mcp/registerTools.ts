@@ -1,4 +1,5 @@
 import type { CallToolResult, InputRequiredResult, McpServer, ServerContext } from '@modelcontextprotocol/server';
+import type * as z from 'zod/mini';
 import type { AgentTool, ToolEffect } from '../agent/agentTool.ts';
 import { agentTools, agentToolShapes, type AgentToolName } from '../agent/agentTools.ts';
 import { askBeforeDelete } from './askPerson.ts';
@@ -29,22 +30,27 @@ export function registerTools(server: McpServer, parts: McpParts): void {
         inputSchema: shown(input, 'input'),
         outputSchema: shown(output, 'output'),
       },
-      (given, ctx) => callTool(server, parts, name, given, ctx),
+      (given, ctx) => callTool({ server, parts, name, input, ctx }, given),
     );
   }
 }
 
+interface ToolCall {
+  readonly server: McpServer;
+  readonly parts: McpParts;
+  readonly name: AgentToolName;
+  readonly input: z.ZodMiniType;
+  readonly ctx: ServerContext;
+}
+
 async function callTool(
-  server: McpServer,
-  parts: McpParts,
-  name: AgentToolName,
+  { server, parts, name, input: schema, ctx }: ToolCall,
   given: unknown,
-  ctx: ServerContext,
 ): Promise<CallToolResult | InputRequiredResult> {
   try {
     // The pair of a tool and its own input; the types of a table lose that.
     const tool = agentTools[name] as AgentTool<unknown, Record<string, unknown>>;
-    const input = parseInput(agentToolShapes()[name].input, given);
+    const input = parseInput(schema, given);
     const backend = requestBackend(ctx, parts);
     if (name === 'window_delete') {
       const { window_name, force } = input as { window_name: string; force?: boolean };

@@ -1,4 +1,6 @@
 import type { StandardSchemaWithJSON } from '@modelcontextprotocol/server';
+// By itself: the index would bring fifty languages.
+import english from 'zod/v4/locales/en.js';
 import * as z from 'zod/mini';
 import { CwmError } from '../protocol/errors.ts';
 
@@ -18,7 +20,7 @@ export function shown(schema: z.ZodMiniType, io: 'input' | 'output'): StandardSc
   };
 }
 
-const inEnglish = z.locales.en().localeError;
+const inEnglish = english().localeError;
 
 /** @throws CwmError InvalidParameter, which names the first field that is wrong. */
 export function parseInput<Schema extends z.ZodMiniType>(schema: Schema, value: unknown): z.output<Schema> {
