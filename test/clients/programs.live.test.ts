@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
+import { clientConfigs, type ClientSetup } from '../../src/cli/otherClients/clientConfigs.ts';
 import { clientModules, type ClientName } from './install.ts';
 import { served } from './served.ts';
 import { stubServer } from './stubServer.ts';
@@ -35,26 +36,19 @@ async function place(client: ClientName) {
   return { home, folder, stub, gateway, run };
 }
 
+/** As `cwm connect` does it. @returns the file. */
+async function setUp(client: string, where: Pick<ClientSetup, 'base' | 'token' | 'home'>): Promise<string> {
+  const change = clientConfigs[client]?.change({ ...where, model: 'stub-model', codeUser: null });
+  if (!change) throw new Error(`${client} has no file.`);
+  await mkdir(path.dirname(change.file), { recursive: true });
+  await writeFile(change.file, change.apply(null));
+  return change.file;
+}
+
 describe('programs that nobody here wrote', () => {
   test('Continue: two turns, another process between them, are one session in the project that its prompt names', async () => {
     const { home, folder, gateway, run } = await place('continue');
-    const config = path.join(home, 'c.yaml');
-    await writeFile(
-      config,
-      [
-        'name: cwm',
-        'version: 1.0.0',
-        'schema: v1',
-        'models:',
-        '  - name: m',
-        '    provider: openai',
-        '    model: stub-model',
-        `    apiBase: ${gateway.url}/v1`,
-        `    apiKey: ${gateway.token}`,
-        '    capabilities: [tool_use]',
-        '',
-      ].join('\n'),
-    );
+    const config = await setUp('continue', { base: gateway.url, token: gateway.token, home });
     const env = { CONTINUE_TELEMETRY_ENABLED: '0', CONTINUE_CLI_ENABLE_TELEMETRY: '0' };
     expect(await run('cn', ['--config', config, '-p', 'Say hi'], env)).toContain('Answer number 1.');
     expect(await run('cn', ['--config', config, '-p', '--resume', 'And again'], env)).toContain('Answer number 2.');
@@ -71,23 +65,10 @@ describe('programs that nobody here wrote', () => {
 
   test('Codex, which speaks only Responses: two turns and a tool turn, each a process of its own, are one session in its folder', async () => {
     const { home, folder, gateway, run } = await place('codex');
-    const codexHome = path.join(home, '.codex');
-    await mkdir(codexHome);
-    await writeFile(
-      path.join(codexHome, 'config.toml'),
-      [
-        'model = "stub-model"',
-        'model_provider = "cwm"',
-        '[model_providers.cwm]',
-        'name = "cwm"',
-        `base_url = "${gateway.url}/v1"`,
-        'env_key = "CWM_TOKEN"',
-        'wire_api = "responses"',
-        '',
-      ].join('\n'),
-    );
-    const env = { CODEX_HOME: codexHome, CWM_TOKEN: gateway.token };
-    const exec = (...args: string[]): Promise<string> => run('codex', ['exec', '--skip-git-repo-check', ...args], env);
+    await setUp('codex', { base: gateway.url, token: gateway.token, home });
+    const model = ['-c', 'model_provider=cwm', '-m', 'stub-model'];
+    const exec = (...args: string[]): Promise<string> =>
+      run('codex', ['exec', '--skip-git-repo-check', ...model, ...args]);
     await exec('Say hi');
     await exec('resume', '--last', 'And again');
     await exec('resume', '--last', 'USETOOL please');
