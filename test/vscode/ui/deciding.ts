@@ -77,15 +77,15 @@ export function deciding(
     },
     {
       title:
-        'one is denied with a reason, and the reason that is being typed stays while the conversation is drawn again',
+        'one is denied with a reason, and the reason that is being typed stays when another client decides on the call beside it',
       async run() {
-        says([reads]);
+        says([reads, reads]);
         await write('And again?');
         await reading.locator('article .call code').last().waitFor({ timeout: workMs });
         await press('Deny…');
         const field = reading.locator('article .call textarea');
         await field.fill('Not');
-        await asking(storage, (backend) => renamed(backend, 'quinces'));
+        await asking(storage, (backend) => deniedAndRenamed(backend, 'quinces'));
         await reading.locator('h1', { hasText: 'quinces!' }).waitFor({ timeout: workMs });
         assert.equal(await field.inputValue(), 'Not');
         await field.press('End');
@@ -158,8 +158,11 @@ export function deciding(
 
 type Backend = Parameters<Parameters<typeof asking>[1]>[0];
 
-/** Another client gives the session another title. */
-async function renamed(backend: Backend, title: string): Promise<void> {
+/** Another client denies the first call that waits, and gives the session another title, which shows when the page has heard of both. */
+async function deniedAndRenamed(backend: Backend, title: string): Promise<void> {
   const { items } = await backend.call('listSessions', { search: title });
-  await backend.call('updateSession', { session: items[0]?.id ?? '', title: `${title}!` });
+  const session = items[0]?.id ?? '';
+  const { pendingToolApprovals } = await backend.call('turnState', { session });
+  await backend.call('denyTools', { session, calls: [pendingToolApprovals[0]?.id ?? ''] });
+  await backend.call('updateSession', { session, title: `${title}!` });
 }
