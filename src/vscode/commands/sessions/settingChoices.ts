@@ -18,6 +18,7 @@ export async function askChange(app: App, session: Session): Promise<Change | un
   const chosen = await window.showQuickPick([...naming(session), ...answering(app, session), ...acting(session)], {
     title: commandTitles['cwm.sessionSettings'],
     placeHolder: 'Select a setting to change',
+    ignoreFocusOut: true,
   });
   return chosen?.ask();
 }
@@ -109,6 +110,7 @@ const askText = (
   Promise.resolve(
     window.showInputBox({
       title: commandTitles['cwm.sessionSettings'],
+      ignoreFocusOut: true,
       prompt,
       value,
       ...(validateInput && { validateInput }),
@@ -119,7 +121,8 @@ const isNumber = (value: string): string | null =>
   value === '' || Number.isFinite(Number(value)) ? null : 'Enter a number, or nothing.';
 
 async function pickOne<Value extends string>(values: readonly Value[]): Promise<Value | undefined> {
-  return (await window.showQuickPick([...values], { title: commandTitles['cwm.sessionSettings'] })) as
-    | Value
-    | undefined;
+  return (await window.showQuickPick([...values], {
+    title: commandTitles['cwm.sessionSettings'],
+    ignoreFocusOut: true,
+  })) as Value | undefined;
 }

@@ -13,11 +13,16 @@ export async function askStops(before: readonly string[]): Promise<readonly stri
   const chosen =
     before.length === 0
       ? rows[0]
-      : await window.showQuickPick(rows, { title, placeHolder: 'Texts that end an answer; they are no part of it' });
+      : await window.showQuickPick(rows, {
+          title,
+          placeHolder: 'Texts that end an answer; they are no part of it',
+          ignoreFocusOut: true,
+        });
   if (!chosen) return undefined;
   if (chosen.stop !== null) return before.filter((stop) => stop !== chosen.stop);
   const typed = await window.showInputBox({
     title,
+    ignoreFocusOut: true,
     prompt: 'A text that ends answers. "\\n" is the end of a line, and "\\t" a tab.',
     validateInput: (value) => (value === '' ? 'Enter a text.' : null),
   });

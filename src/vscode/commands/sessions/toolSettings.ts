@@ -21,7 +21,11 @@ export async function askTools(before: ToolSettings | undefined): Promise<ToolSe
     { label: 'off', description: 'the model is offered no tools', policy: null },
     ...toolPolicies.map((policy) => ({ label: policy, description: meanings[policy], policy })),
   ];
-  const chosen = await window.showQuickPick(rows, { title, placeHolder: 'Which tool calls run without a question?' });
+  const chosen = await window.showQuickPick(rows, {
+    title,
+    placeHolder: 'Which tool calls run without a question?',
+    ignoreFocusOut: true,
+  });
   if (chosen === undefined) return undefined;
   const { policy } = chosen;
   if (policy === null) return null;
@@ -34,6 +38,7 @@ export async function askTools(before: ToolSettings | undefined): Promise<ToolSe
 async function withAllowed(settings: ToolSettings, before: readonly string[]): Promise<ToolSettings | undefined> {
   const typed = await window.showInputBox({
     title,
+    ignoreFocusOut: true,
     prompt: 'The names of the tools on the white list, separated by commas.',
     value: before.join(', '),
   });
@@ -45,6 +50,7 @@ async function withAllowed(settings: ToolSettings, before: readonly string[]): P
 async function withRounds(settings: ToolSettings, before: number | undefined): Promise<ToolSettings | undefined> {
   const typed = await window.showInputBox({
     title,
+    ignoreFocusOut: true,
     prompt: 'How many rounds of tool calls run by themselves, 1 to 20; empty: 5.',
     value: before === undefined ? '' : String(before),
     validateInput: (value) => (/^(?:|[1-9]|1\d|20)$/.test(value.trim()) ? null : 'Enter a number from 1 to 20.'),
