@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { entryPointPath } from '../../src/base/entryPoint.ts';
+import { programOf } from '../support/programOf.ts';
 import {
   cachedBy,
   ended,
@@ -64,7 +64,7 @@ describe("the embedded engine's process", () => {
   });
 
   it('without a parent, prints one line when it serves, and ends with SIGTERM', async () => {
-    const entry = entryPointPath('embedded', import.meta.url);
+    const entry = programOf('embedded');
     const child = spawn(process.execPath, [entry, '--kv-dir', kvDir, '--model', smallModel(folder.path)], {
       stdio: ['ignore', 'pipe', 'ignore'],
       env: { ...process.env, CWM_ENGINE_TOKEN: 'secret' },

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { entryPointPath } from '../../../src/base/entryPoint.ts';
+import { programOf } from '../../support/programOf.ts';
 import type { Outcome } from './fakeTerminal.ts';
 
-export const cliEntry = entryPointPath('cli', import.meta.url);
+export const cliEntry = programOf('cli');
 
 export interface CliProcess {
   readonly child: ChildProcess;

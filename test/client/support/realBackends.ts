@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
-import { entryPointPath } from '../../../src/base/entryPoint.ts';
+import { programOf } from '../../support/programOf.ts';
 import type { BackendClient } from '../../../src/client/backendClient.ts';
 import type { BackendStart } from '../../../src/client/backendChild.ts';
 import { backendClient, type ConnectOptions } from '../../../src/client/connectBackend.ts';
@@ -9,7 +9,7 @@ import { backendRecordFile, type BackendRecord } from '../../../src/protocol/bac
 import { temporaryDirectories } from '../../backend/support/temporaryDirectory.ts';
 import { until } from '../../support/until.ts';
 
-export const backendEntry = entryPointPath('backend', import.meta.url);
+export const backendEntry = programOf('backend');
 
 export const realStart: BackendStart = { nodePath: process.execPath, entry: backendEntry };
 

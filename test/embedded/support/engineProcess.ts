@@ -1,11 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { entryPointPath } from '../../../src/base/entryPoint.ts';
+import { programOf } from '../../support/programOf.ts';
 import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
 
 // The benchmarks start it from its source; the tests, from its bundle.
-const entry = entryPointPath('embedded', new URL('../../../src/base/entryPoint.ts', import.meta.url).href);
+const entry = programOf('embedded');
 
 export interface Usage {
   readonly prompt_tokens: number;
