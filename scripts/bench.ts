@@ -21,6 +21,7 @@ import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { search } from '../bench/search.ts';
 import { projectBase } from '../bench/projectBase.ts';
+import { checkpoints } from '../bench/checkpoints.ts';
 import { sharing } from '../bench/sharing.ts';
 import { thaw } from '../bench/thaw/thaw.ts';
 import { tracker } from '../bench/tracker.ts';
@@ -29,6 +30,7 @@ import { readArguments } from './readArguments.ts';
 
 const benchmarks: readonly Benchmark[] = [
   mainJob,
+  checkpoints,
   sharing,
   projectBase,
   freezeAndThaw,
