@@ -130,6 +130,18 @@ describe('Messages', () => {
     expect(await gateway.sessions()).toEqual([]);
   });
 
+  test('a page in the place of an answer comes as it is, and is no turn', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) =>
+      void res.writeHead(200, { 'content-type': 'text/html' }).end('<html>Hello</html>');
+    for (const to of ['/v1/messages', '/v1/responses']) {
+      expect(await (await gateway.post(to, { ...first, input: 'Say hi', stream: false })).text()).toBe(
+        '<html>Hello</html>',
+      );
+    }
+    expect(await gateway.sessions()).toEqual([]);
+  });
+
   test('what is no request is refused in the form of Messages', async () => {
     const gateway = await gatewayFixture();
     const answer = await gateway.post('/v1/messages', {});

@@ -121,7 +121,8 @@ export const converse =
     const said = new ChatAnswer();
     said.body(whole);
     recordAnswer(gateway, understood, said.answer, { hasLeft: signal.aborted, firstMs });
-    res.end(format.whole(whole, options));
+    // What is no answer of a model comes as the server wrote it, in any format.
+    res.end(objectOf(parsed(whole)) ? format.whole(whole, options) : whole);
   };
 
 interface Previous {
