@@ -25,14 +25,14 @@ const warming = (changes: Partial<Warming>): Warming => ({
   ...changes,
 });
 
-function opening(above?: ProjectResolution, mayRecord = { value: true }) {
+function opening(above?: ProjectResolution, mayRecord = { value: true }, begun: Warming = warming({})) {
   const receipt = aReceipt({ operation: 'thaw', window: 'auto-session-1', verdict: 'proven' });
   const backend = new FakeBackend({
     health: () => healthAnswer,
     openProject: ({ project }) =>
       above
         ? { project: above.project ?? '', resolution: above, session: null, warming: null }
-        : { project, session: aSession(), warming: warming({}) },
+        : { project, session: aSession(), warming: begun },
     openedProject: ({ project }) => ({ project, session: aSession(), warming: warming({ state: 'done', receipt }) }),
     closeProject: ({ project }) => ({ project, session: 'session-1', receipt: null, why: 'Nothing changed.' }),
   });
@@ -107,6 +107,14 @@ describe('S2-16 the folder that the user works in', () => {
       ['openProject', { project: a.uri }],
       ['closeProject', { project: b.uri }],
     ]);
+  });
+
+  test('S2-12 is offered where the project does not switch by itself', async () => {
+    const offered = warming({ state: 'ask', why: 'auto_switch is off.' });
+    const { state, connection } = opening(undefined, undefined, offered);
+    state.update({ project: a });
+    await connection.open();
+    await vi.waitFor(() => expect(state.current.warmings.get('session-1')).toEqual(offered));
   });
 
   test('is opened again at a backend that was started since', async () => {

@@ -51,11 +51,16 @@ export async function openProject(
   const why = input.record === false ? notRecorded : config && !config.auto_switch ? notSwitched : null;
   if (why !== null && !input.insist) {
     if (leaving !== null) await core.checkpoints.leave(null, leaving);
-    return { ...opened, warming: notBegun(why) };
+    const isOffered = why === notSwitched && (await hasSavedKv(core, session));
+    return { ...opened, warming: isOffered ? { ...notBegun(why), state: 'ask' } : notBegun(why) };
   }
   const warming = await core.warmings.open(session, { project, leaving, insist: input.insist ?? false });
   return { ...opened, warming };
 }
+
+/** Whether there is KV to bring back that the model server has not in memory. */
+const hasSavedKv = async ({ store, checkpoints }: CoreContext, { id, lifecycle }: Session): Promise<boolean> =>
+  lifecycle === 'frozen' || (!checkpoints.isUnsaved(id) && (await store.checkpoints.get(id)) !== null);
 
 /** A folder that is left is left, however bad its configuration has become. */
 async function resolveLeft(core: CoreContext, given: string, signal: AbortSignal): Promise<ProjectUri> {

@@ -75,7 +75,10 @@ export class FolderOpener implements Disposable {
     readonly record?: boolean;
   }): Promise<void> {
     const answer = await this.#app.connection.call('openProject', input);
-    const { project } = this.#app.state.current;
+    const { project, warmings } = this.#app.state.current;
+    const { session, warming } = answer;
+    if (session && warming?.state === 'ask')
+      this.#app.state.update({ warmings: new Map(warmings).set(session.id, warming) });
     const uri = parseProjectUri(answer.project);
     if (project.kind !== 'folder' || project.uri !== input.project || uri === project.uri) return;
     this.#opened = uri;

@@ -443,7 +443,7 @@ describe('opening a folder', () => {
     engine.restart();
     engine.calls = [];
     const opened = async (insist = false) => (await cwm.openProject({ project: 'file:///a', insist })).warming;
-    expect(await opened()).toMatchObject({ state: 'none', why: expect.stringContaining('auto_switch') as unknown });
+    expect(await opened()).toMatchObject({ state: 'ask', why: expect.stringContaining('auto_switch') as unknown });
     says = { dry_run: true };
     expect(await opened(true)).toMatchObject({ state: 'none', why: expect.stringContaining('dry_run') as unknown });
     await cwm.settled();
