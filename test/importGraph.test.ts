@@ -61,6 +61,7 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   hono: ['backend', 'embedded'],
   '@hono/node-server': ['backend', 'embedded'],
   'node-llama-cpp': ['embedded'],
+  'jsonc-parser': ['cli'],
   commander: ['cli'],
   '@modelcontextprotocol/sdk': ['backend'],
   '@modelcontextprotocol/server': ['mcp'],

@@ -34,9 +34,20 @@ describe('the configuration of a client', () => {
     expect(change?.undo(text)).toBe(before);
   });
 
+  test.each([
+    ['opencode', '{\n\t// mine\n\t"theme": "dark", /* x */\n\t"provider": {\n\t\t"other": {}\n\t},\n}\n'],
+    ['claude-code', '{\r\n  "env": { "A": "b" }, // mine\r\n  "hooks": {}\r\n}\r\n'],
+    ['vscode', '[\n  // mine\n  { "name": "other" }\n]\n'],
+  ])('%s: comments and commas stay', (name, before) => {
+    const text = changeOf(name)?.apply(before) ?? '';
+    for (const comment of before.match(/\/\/ mine|\/\* x \*\/|\r\n/g) ?? []) expect(text).toContain(comment);
+    expect(changeOf(name)?.apply(text)).toBe(text);
+  });
+
   test('a file that cannot be understood is refused, and so stays', () => {
-    expect(() => changeOf('opencode')?.apply('{ // a comment\n}')).toThrow();
+    expect(() => changeOf('opencode')?.apply('{ "provider": [] }')).toThrow();
     expect(() => changeOf('vscode')?.apply('{}')).toThrow();
+    expect(() => changeOf('claude-code')?.apply('{')).toThrow();
   });
 
   test("VS Code's token stands in the path, since its key does not arrive", () => {

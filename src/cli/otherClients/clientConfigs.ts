@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { isEmptyJson, removeJsonItem, setJson, unsetJson, upsertJsonItem } from './jsonEdit.ts';
 
 /** What a client is set up with. */
 export interface ClientSetup {
@@ -28,8 +29,6 @@ export interface ClientConfig {
   hint(setup: ClientSetup): string;
 }
 
-type JsonValue = Record<string, unknown>;
-
 const marks = ['# >>> cwm (written by "cwm connect")', '# <<< cwm'] as const;
 
 /** Lines between two marks at the end of a file, or a file of their own. */
@@ -50,38 +49,19 @@ const block = (file: string, lines: readonly string[]): ConfigChange => {
   };
 };
 
-/** Fields of a JSON file, which otherwise stays what it was. */
-const jsonFields = (
-  file: string,
-  set: (value: JsonValue) => void,
-  unset: (value: JsonValue) => void,
-  empty = '{}',
-): ConfigChange => {
-  const changed = (text: string, change: (value: JsonValue) => void): string => {
-    const value = JSON.parse(text) as JsonValue;
-    change(value);
-    return `${JSON.stringify(value, null, 2)}\n`;
-  };
-  return {
-    file,
-    apply: (before) => changed(before === null || before.trim() === '' ? empty : before, set),
-    undo: (now) => {
-      const rest = changed(now, unset);
-      return rest.trim() === empty ? null : rest;
-    },
-  };
-};
-
-const objectIn = (value: JsonValue, name: string): JsonValue => (value[name] ??= {}) as JsonValue;
-
-function removeIn(value: JsonValue, outer: string, names: readonly string[]): void {
-  const inner = value[outer] as JsonValue | undefined;
-  if (!inner) return;
-  for (const name of names) delete inner[name];
-  if (Object.keys(inner).length === 0) delete value[outer];
-}
-
-const claudeNames = ['ANTHROPIC_BASE_URL', 'ANTHROPIC_AUTH_TOKEN', 'ANTHROPIC_MODEL'] as const;
+/** Fields of one object of a JSON file. Comments, order and everything else stay what they were. */
+const jsonFields = (file: string, outer: string, fields: Readonly<Record<string, unknown>>): ConfigChange => ({
+  file,
+  apply: (before) =>
+    setJson(
+      before ?? '',
+      Object.entries(fields).map(([name, value]) => ({ path: [outer, name], value })),
+    ),
+  undo: (now) => {
+    const rest = unsetJson(now, outer, Object.keys(fields));
+    return isEmptyJson(rest) ? null : rest;
+  },
+});
 
 /** What `cwm connect` knows. Each change leaves everything else of the client's as it was, and can be undone. */
 export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
@@ -105,18 +85,14 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
   opencode: {
     label: 'OpenCode',
     change: ({ base, token, model, home }) =>
-      jsonFields(
-        path.join(home, '.config', 'opencode', 'opencode.json'),
-        (value) => {
-          objectIn(value, 'provider')['cwm'] = {
-            npm: '@ai-sdk/openai-compatible',
-            name: 'Context Window Manager',
-            options: { baseURL: `${base}/v1`, apiKey: token },
-            models: { [model]: {} },
-          };
+      jsonFields(path.join(home, '.config', 'opencode', 'opencode.json'), 'provider', {
+        cwm: {
+          npm: '@ai-sdk/openai-compatible',
+          name: 'Context Window Manager',
+          options: { baseURL: `${base}/v1`, apiKey: token },
+          models: { [model]: {} },
         },
-        (value) => removeIn(value, 'provider', ['cwm']),
-      ),
+      }),
     hint: ({ model }) => `Run: opencode -m cwm/${model}`,
   },
   codex: {
@@ -134,16 +110,11 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
   'claude-code': {
     label: 'Claude Code',
     change: ({ base, token, model, home }) =>
-      jsonFields(
-        path.join(home, '.claude', 'settings.json'),
-        (value) =>
-          Object.assign(objectIn(value, 'env'), {
-            [claudeNames[0]]: base,
-            [claudeNames[1]]: token,
-            [claudeNames[2]]: model,
-          }),
-        (value) => removeIn(value, 'env', claudeNames),
-      ),
+      jsonFields(path.join(home, '.claude', 'settings.json'), 'env', {
+        ANTHROPIC_BASE_URL: base,
+        ANTHROPIC_AUTH_TOKEN: token,
+        ANTHROPIC_MODEL: model,
+      }),
     hint: () =>
       'Run: claude. Every session of Claude Code uses your own model server until "cwm connect claude-code --undo".',
   },
@@ -194,19 +165,14 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
 };
 
 /** One entry of a JSON list, known by its name. */
-function listEntry(file: string, entry: { readonly name: string; readonly [field: string]: unknown }): ConfigChange {
-  const others = (text: string): unknown[] => {
-    const list: unknown = JSON.parse(text);
-    if (!Array.isArray(list)) throw new Error('It is no list.');
-    return list.filter((each) => (each as { name?: unknown } | null)?.name !== entry.name);
-  };
-  const write = (list: readonly unknown[]): string => `${JSON.stringify(list, null, 2)}\n`;
-  return {
-    file,
-    apply: (before) => write([...others(before ?? '[]'), entry]),
-    undo: (now) => {
-      const rest = others(now);
-      return rest.length === 0 ? null : write(rest);
-    },
-  };
-}
+const listEntry = (
+  file: string,
+  entry: { readonly name: string; readonly [field: string]: unknown },
+): ConfigChange => ({
+  file,
+  apply: (before) => upsertJsonItem(before ?? '', 'name', entry),
+  undo: (now) => {
+    const rest = removeJsonItem(now, 'name', entry.name);
+    return isEmptyJson(rest) ? null : rest;
+  },
+});

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +10,7 @@ import {
   type ClientSetup,
   type ConfigChange,
 } from '../../otherClients/clientConfigs.ts';
+import { changeFile, putBack, readConfigFile, rewriteFile } from '../../otherClients/configFile.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 
 interface ConnectOptions {
@@ -55,14 +54,18 @@ async function connect(run: Run, kind: string, config: ClientConfig, options: Co
   const base = options.project === undefined ? url : `${url}/p/${encodeURIComponent(options.project)}`;
   const shown = config.change({ ...places(run), base, model, token: 'TOKEN' });
   if (shown && !options.yes) {
-    const before = await textOf(shown.file);
+    const { bytes, text } = await readConfigFile(shown.file);
+    const before = bytes && text;
     run.terminal.err(`${shown.file} becomes:\n\n${applied(shown, before)}\n`);
     if (!(await agreed(run))) throw new CwmError('Cancelled', 'Nothing was changed.');
   }
+  const file = shown && (await readConfigFile(shown.file));
+  // What cannot be changed safely costs no token.
+  if (shown && file) applied(shown, file.bytes && file.text);
   const { token } = await run.call('putGatewayClient', { name: kind });
   const setup: ClientSetup = { ...places(run), base, model, token: token ?? '' };
   const change = config.change(setup);
-  if (change) await write(change.file, applied(change, await textOf(change.file)));
+  if (change && file) await changeFile(file, applied(change, file.bytes && file.text));
   run.print({ client: kind, file: change?.file ?? null, url: `${base}/v1`, model }, () =>
     [
       change ? `${config.label} is set up in ${change.file}.` : `${config.label} needs no file.`,
@@ -76,11 +79,9 @@ async function connect(run: Run, kind: string, config: ClientConfig, options: Co
 
 async function undo(run: Run, kind: string, config: ClientConfig): Promise<void> {
   const change = config.change({ ...places(run), base: '', model: '', token: '' });
-  if (change && existsSync(change.file)) {
-    const rest = undone(change, await readFile(change.file, 'utf8'));
-    if (rest === null) await rm(change.file);
-    else await write(change.file, rest);
-  }
+  const file = change && (await readConfigFile(change.file));
+  // What was there before, byte for byte; where somebody changed the file since, only what is the gateway's is taken out.
+  if (file?.bytes && !(await putBack(file))) await rewriteFile(file, undone(change!, file.text));
   const { items } = await run.call('gatewayClients', {});
   if (items.some(({ name, createdAt }) => name === kind && createdAt !== null)) {
     await run.call('deleteGatewayClient', { name: kind });
@@ -130,19 +131,9 @@ function undone(change: ConfigChange, now: string): string | null {
 
 const notUnderstood = ({ file }: ConfigChange, cause: unknown): CwmError =>
   new CwmError('InvalidConfig', `${file} is in a form that cannot be changed safely, so it stays as it is.`, {
-    hint: 'Comments in a JSON file are one reason. Change it by hand.',
+    hint: `${cause instanceof Error ? cause.message : ''} Correct it, or change it by hand.`.trim(),
     cause,
   });
-
-const textOf = async (file: string): Promise<string | null> => (existsSync(file) ? readFile(file, 'utf8') : null);
-
-/** Whole or not at all. It has a token. */
-async function write(file: string, text: string): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const beside = `${file}.cwm-new`;
-  await writeFile(beside, text, { mode: 0o600 });
-  await rename(beside, file);
-}
 
 function places({ terminal }: Run): Pick<ClientSetup, 'home' | 'codeUser'> {
   const { env } = terminal;
