@@ -105,8 +105,9 @@ export class NamedEvents {
 function named(change: Change): NamedEvent | null {
   switch (change.type) {
     case 'session': {
-      const { session, version, phase = null } = change;
-      return { name: 'StateChanged', data: { context_id: session, new_state: phase, ...(version && { version }) } };
+      const { session, version } = change;
+      const told = { context_id: session, new_state: change.phase ?? null, ...(version && { version }) };
+      return { name: 'StateChanged', data: told };
     }
     case 'state':
       return { name: 'TrackerChanged', data: { context_id: change.session } };
