@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change, NamedEvent } from '../protocol/signals.ts';
-import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
+import { backendLogFile, httpTokenFile, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
@@ -26,6 +26,7 @@ import { OwnPlace } from './process/ownPlace.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
 import { NamedEvents, SignalBus } from './api/signalBus.ts';
+import type { HttpListener } from './api/httpListener.ts';
 import { serveHttp, type GatewayHandler, type HttpWish } from './api/serveHttp.ts';
 import { checkToken } from './api/socketToken.ts';
 import { socketAddresses } from './process/socketAddress.ts';
@@ -204,7 +205,13 @@ class StartedBackend implements RunningBackend {
     );
     this.#later('close the services', () => services.close());
 
-    const idle = new IdleWatch(this.#options.idleMs, () => void this.stop('nobody used it'));
+    let listener: HttpListener | null = null;
+    const idle = new IdleWatch(
+      this.#options.idleMs,
+      () => void this.stop('nobody used it'),
+      // Clients of the gateway start no backend.
+      () => listener !== null && (services.gateway?.clientsAddress ?? null) !== null,
+    );
     const token = randomSalt();
     let address = '';
     const { api = apiVersions } = this.#options;
@@ -253,10 +260,12 @@ class StartedBackend implements RunningBackend {
     address = server.address;
     this.#later('close the server', () => this.#closeServer(server));
 
-    const { http } = this.#options;
-    const listener = http ? await serveHttp(http, parts, services.gateway) : null;
-    if (listener) services.gateway?.listensAt(listener.url);
-    if (listener) this.#later('close the TCP server', () => this.#closeServer(listener));
+    listener = await this.#listenHttp(parts, services.gateway);
+    if (listener) {
+      const open = listener;
+      services.gateway?.listensAt(open.url);
+      this.#later('close the TCP server', () => this.#closeServer(open));
+    }
 
     const record: BackendRecord = {
       pid: process.pid,
@@ -299,6 +308,20 @@ class StartedBackend implements RunningBackend {
       throw new CwmError('BackendUnavailable', 'The store cannot be read.', { cause: error });
     }
     return { ready: true };
+  }
+
+  /** An address that the user names must be had; that of the gateway's clients may be taken, and the backend serves its socket all the same. */
+  async #listenHttp(parts: AppParts, gateway: GatewayHandler | undefined): Promise<HttpListener | null> {
+    const { http, storage } = this.#options;
+    if (http) return await serveHttp(http, parts, gateway);
+    const address = gateway?.clientsAddress ?? null;
+    if (address === null) return null;
+    try {
+      return await serveHttp({ address, remote: false, tokenFile: join(storage, httpTokenFile) }, parts, gateway);
+    } catch (error) {
+      this.#log.failure('the gateway cannot listen where its clients look for it', error);
+      return null;
+    }
   }
 
   /** After the answer to the client that asked for it. */

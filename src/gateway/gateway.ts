@@ -115,6 +115,10 @@ export class Gateway {
     return this.#parts.clients.of(token)?.name ?? null;
   }
 
+  get clientsAddress(): string | null {
+    return this.#parts.clients.address;
+  }
+
   /** The gateway can be reached now. */
   listensAt(url: string): void {
     this.#url = url;
@@ -144,7 +148,9 @@ export class Gateway {
     change: { readonly records?: boolean | undefined; readonly rotate?: boolean | undefined },
   ): Promise<RouteOutput<'putGatewayClient'>> {
     const now = this.#parts.clock.now().toISOString();
-    const { client, token } = await this.#parts.clients.put(name, change, now);
+    const { clients } = this.#parts;
+    const { client, token } = await clients.put(name, change, now);
+    if (this.#url !== null) await clients.setUpAt(this.#url.replace(/^http:\/\//, ''));
     return { name, records: client.records, token, url: this.#url };
   }
 

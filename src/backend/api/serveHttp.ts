@@ -23,6 +23,8 @@ export interface HttpWish {
 
 /** Answers requests of other programs' clients. */
 export interface GatewayHandler {
+  /** `HOST:PORT` where its clients look for it; null: it has none. */
+  readonly clientsAddress: string | null;
   /** Where it can be reached. */
   listensAt(url: string): void;
   /** Who has this token; null: nobody. */

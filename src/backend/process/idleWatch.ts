@@ -4,16 +4,19 @@ import type { Disposable } from '../../base/disposable.ts';
  * Calls `onIdle` once, when no request has run and no event stream has been open for `idleMs`.
  *
  * @param idleMs 0 is never.
+ * @param isNeeded whether it must not end yet, although nobody uses it now; it waits for the same time again then.
  */
 export class IdleWatch implements Disposable {
   readonly #idleMs: number;
   readonly #onIdle: () => void;
+  readonly #isNeeded: () => boolean;
   #users = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(idleMs: number, onIdle: () => void) {
+  constructor(idleMs: number, onIdle: () => void, isNeeded: () => boolean = () => false) {
     this.#idleMs = idleMs;
     this.#onIdle = onIdle;
+    this.#isNeeded = isNeeded;
     this.#restart();
   }
 
@@ -37,7 +40,12 @@ export class IdleWatch implements Disposable {
     this.#users = Number.POSITIVE_INFINITY;
   }
 
+  #idled(): void {
+    if (this.#isNeeded()) this.#restart();
+    else this.#onIdle();
+  }
+
   #restart(): void {
-    if (this.#idleMs > 0 && this.#users === 0) this.#timer = setTimeout(this.#onIdle, this.#idleMs);
+    if (this.#idleMs > 0 && this.#users === 0) this.#timer = setTimeout(() => this.#idled(), this.#idleMs);
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sha256Hex } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { objectOf, parsed, textOf } from '../formats/json.ts';
@@ -17,6 +17,7 @@ export interface Client {
 /** The clients of the gateway and their tokens, in one file. */
 export class Clients {
   readonly #path: string;
+  #address: string | null = null;
   readonly #byName = new Map<string, Client>();
   readonly #byHash = new Map<string, Client>();
 
@@ -24,15 +25,26 @@ export class Clients {
     this.#path = path;
   }
 
+  /** `HOST:PORT` that the clients' configurations name; null where there are no clients, or none was set up while the gateway listened. */
+  get address(): string | null {
+    return this.#byName.size === 0 ? null : this.#address;
+  }
+
+  /** The next process listens there, too. */
+  async setUpAt(address: string): Promise<void> {
+    if (this.#address === address) return;
+    await replace(this.#addressPath, `${address}\n`);
+    this.#address = address;
+  }
+
+  get #addressPath(): string {
+    return join(dirname(this.#path), 'address');
+  }
+
   /** A file that is not there has no clients. @throws what the file system throws. */
   async load(): Promise<void> {
-    let text: string;
-    try {
-      text = await readFile(this.#path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw error;
-    }
+    this.#address = (await readIfThere(this.#addressPath))?.trim() || null;
+    const text = (await readIfThere(this.#path)) ?? '';
     for (const [name, value] of Object.entries(objectOf(parsed(text)) ?? {})) {
       const row = objectOf(value) ?? {};
       const tokenHash = textOf(row['tokenHash']);
@@ -97,9 +109,22 @@ export class Clients {
 
   async #save(all: readonly Client[]): Promise<void> {
     const rows = Object.fromEntries(all.map(({ name, ...row }) => [name, row]));
-    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-    const beside = `${this.#path}.new`;
-    await writeFile(beside, `${JSON.stringify(rows, null, 2)}\n`, { mode: 0o600, flush: true });
-    await rename(beside, this.#path);
+    await replace(this.#path, `${JSON.stringify(rows, null, 2)}\n`);
   }
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+async function replace(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const beside = `${path}.new`;
+  await writeFile(beside, text, { mode: 0o600, flush: true });
+  await rename(beside, path);
 }

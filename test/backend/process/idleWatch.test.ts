@@ -17,6 +17,18 @@ describe('idle watch', () => {
     watch.dispose();
   });
 
+  it('does not end a backend that clients need although none is there, and ends it later', () => {
+    const onIdle = vi.fn<() => void>();
+    let isNeeded = true;
+    const watch = new IdleWatch(minutes(5), onIdle, () => isNeeded);
+    vi.advanceTimersByTime(minutes(12));
+    expect(onIdle).not.toHaveBeenCalled();
+    isNeeded = false;
+    vi.advanceTimersByTime(minutes(5));
+    expect(onIdle).toHaveBeenCalledOnce();
+    watch.dispose();
+  });
+
   it('waits while one of two users is left, and then starts counting again', () => {
     const onIdle = vi.fn<() => void>();
     const watch = new IdleWatch(minutes(5), onIdle);

@@ -18,6 +18,8 @@ export interface WholeBackendOptions {
   readonly kind?: string;
   /** API key that the client hands over for the model server. */
   readonly engineKey?: string;
+  /** Port of loopback on which it listens; default: none. */
+  readonly port?: number;
 }
 
 export interface WholeBackend {
@@ -47,8 +49,10 @@ export function wholeBackends(): (options?: WholeBackendOptions) => Promise<Whol
     if (fake) running.push(() => fake.stop());
     const engine = options.engine ?? fake?.url ?? '';
     const ratePerMinute = options.ratePerMinute ?? null;
+    const tokenFile = `${storage}/http-token`;
+    const http = options.port === undefined ? null : { address: String(options.port), remote: false, tokenFile };
     const backend = await startBackend(
-      { storage, idleMs: 0, graceMs: 0, ratePerMinute },
+      { storage, idleMs: 0, graceMs: 0, ratePerMinute, http },
       composeServices({ defaultEngine: engine, embeddedArgs: [], ratePerMinute, sleep: noPause }),
     );
     if (!backend) throw new Error('The directory is taken.');
