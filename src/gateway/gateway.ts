@@ -10,6 +10,7 @@ import type { Clients } from './clients/clients.ts';
 import { Figures } from './clients/figures.ts';
 import { Targets, type GatewayEngines } from './engines.ts';
 import { answerFailure, errorFormOf } from './passing/failures.ts';
+import { plainPath } from './passing/plainPath.ts';
 import { Upstream } from './passing/upstream.ts';
 import { Journal, type JournalFile } from './recording/journal.ts';
 import { Recorder } from './recording/recorder.ts';
@@ -34,7 +35,7 @@ type Pass = (gateway: GatewayContext, request: GatewayRequest) => Promise<void>;
 
 /** Every route that clients can use; nothing else of a model server is reachable. */
 const routes: readonly { readonly method: string; readonly path: RegExp; readonly pass: Pass }[] = [
-  { method: 'GET', path: /^\/v1\/models(\/[^/]+)?$/, pass: passThrough },
+  { method: 'GET', path: /^\/v1\/models(\/[\w.:%@+~-]+)?$/, pass: passThrough },
   { method: 'POST', path: /^\/v1\/chat\/completions$/, pass: converse(chatFormat) },
   { method: 'POST', path: /^\/v1\/responses$/, pass: converse(responsesFormat) },
   { method: 'POST', path: /^\/v1\/messages$/, pass: converse(messagesFormat) },
@@ -92,17 +93,18 @@ export class Gateway {
     res.once('close', () => {
       if (!res.writableFinished) left.abort(new CwmError('Cancelled', 'The client left.'));
     });
-    const [path = ''] = address.path.split('?', 1);
+    const plain = plainPath(address.path);
+    const path = plain?.path ?? '';
     try {
       await (this.#restored ??= this.#restore());
       const fitting = routes.filter((route) => route.path.test(path));
-      if (fitting.length === 0) throw new CwmError('RouteNotFound', `The gateway has no ${path}.`);
+      if (!plain || fitting.length === 0) throw new CwmError('RouteNotFound', `The gateway has no ${address.path}.`);
       const route = fitting.find(({ method }) => method === req.method);
       if (!route) throw new CwmError('MethodNotAllowed', `${path} has no ${req.method}.`);
       await route.pass(this.#context, {
         req,
         res,
-        address,
+        address: { ...address, path: path + plain.query },
         client: client === null ? null : this.#parts.clients.named(client),
         signal: left.signal,
       });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { FaultyFiles } from '../store/faultyFiles.ts';
@@ -170,6 +172,36 @@ describe('a chat through the gateway', () => {
       expect((await gateway.post(path, {})).status).toBe(404);
     expect((await fetch(`${gateway.url}/v1/chat/completions`)).status).toBe(405);
     expect(gateway.passed).toEqual([]);
+  });
+
+  test('no spelling of a path leads to another route of the server', async () => {
+    const gateway = await gatewayFixture();
+    const { port } = new URL(gateway.url);
+    for (const path of [
+      '..\\..\\slots',
+      '%2e%2e%2fslots',
+      '..%5cslots',
+      '..',
+      '.%2e/slots',
+      '%252e%252e%252fslots',
+      'a\tb',
+    ]) {
+      const raw = request({ port, path: `/v1/models/${path.replace('\t', '%09')}` }).end();
+      const [answer] = (await once(raw, 'response')) as [IncomingMessage];
+      expect([path, answer.resume().statusCode]).toEqual([path, 404]);
+    }
+    expect(gateway.passed).toEqual([]);
+    gateway.server.answer = (_, res) => void res.end('{}');
+    await fetch(`${gateway.url}/v1/models/google%2Fgemma-3:270m?x=%2e%2e`);
+    expect(gateway.passed).toMatchObject([{ path: '/v1/models/google%2Fgemma-3:270m?x=%2e%2e' }]);
+  });
+
+  test('a body that is no text passes as its bytes', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) => void res.end('{}');
+    const bytes = Uint8Array.of(0x52, 0x49, 0xff, 0xfe, 0x00, 0x80);
+    await gateway.post('/v1/audio/transcriptions', new Blob([bytes]), { 'content-type': 'audio/wav' });
+    expect(gateway.passed[0]?.bytes).toEqual(Buffer.from(bytes));
   });
 
   test('models, embeddings and the like pass on and are no turns', async () => {

@@ -13,6 +13,7 @@ export interface Passed {
   readonly method: string;
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
+  readonly bytes: Buffer;
   readonly text: string;
   readonly body: Readonly<Record<string, unknown>>;
   /** Resolves when the connection of its answer is closed before its end. */
@@ -64,11 +65,12 @@ export async function gatewayFixture(files: Files = diskFiles) {
     const chunks: Buffer[] = [];
     req.on('data', (data: Buffer) => chunks.push(data));
     req.on('end', () => {
-      const text = Buffer.concat(chunks).toString();
+      const bytes = Buffer.concat(chunks);
+      const text = bytes.toString();
       const { promise: left, resolve } = Promise.withResolvers<void>();
       res.once('close', () => !res.writableFinished && resolve());
       const body = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {};
-      const seen = { method: req.method ?? '', path: req.url ?? '', headers: req.headers, text, body, left };
+      const seen = { method: req.method ?? '', path: req.url ?? '', headers: req.headers, bytes, text, body, left };
       passed.push(seen);
       void server.answer(seen, res);
     });
@@ -112,7 +114,7 @@ export async function gatewayFixture(files: Files = diskFiles) {
     fetch(url + path, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
-      body: typeof body === 'string' ? body : JSON.stringify(body),
+      body: typeof body === 'string' || body instanceof Blob ? body : JSON.stringify(body),
       ...(signal && { signal }),
     });
   return {

@@ -9,7 +9,7 @@ export interface BodyLimits {
 }
 
 /** @throws CwmError BodyTooLarge, RequestTimeout, Cancelled (its sender left). */
-export function readBody(req: IncomingMessage, { bytes = 64 << 20, ms = 30_000 }: BodyLimits = {}): Promise<string> {
+export function readBody(req: IncomingMessage, { bytes = 64 << 20, ms = 30_000 }: BodyLimits = {}): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -31,7 +31,7 @@ export function readBody(req: IncomingMessage, { bytes = 64 << 20, ms = 30_000 }
     req.on('data', take);
     req.once('end', () => {
       clearTimeout(timer);
-      resolve(Buffer.concat(chunks).toString('utf8'));
+      resolve(Buffer.concat(chunks));
     });
     req.once('error', () => fail(new CwmError('Cancelled', 'The client left.')));
     req.once('close', () => {

@@ -12,7 +12,7 @@ export interface UpstreamRequest {
   /** From `/v1` on. */
   readonly path: string;
   readonly headers: Record<string, string>;
-  readonly body: string | null;
+  readonly body: string | Uint8Array | null;
 }
 
 /** The connections to model servers. A request is sent once: the client decides whether it asks again. */

@@ -40,7 +40,7 @@ export const converse =
   (format: Format) =>
   async (gateway: GatewayContext, { req, res, address, client: known, signal }: GatewayRequest): Promise<void> => {
     const { targets, upstream, recogniser, outside, clock } = gateway;
-    const text = await readBody(req);
+    const text = (await readBody(req)).toString('utf8');
     const body = objectOf(parsed(text));
     const asked = body && format.read(body);
     if (!body || !asked)

@@ -9,7 +9,7 @@ export async function countTokens(
   { targets, upstream }: GatewayContext,
   { req, res, signal }: GatewayRequest,
 ): Promise<void> {
-  const body = objectOf(parsed(await readBody(req)));
+  const body = objectOf(parsed((await readBody(req)).toString('utf8')));
   if (!body || !Array.isArray(body['messages']))
     throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
   const { address, description } = await targets.of(targets.defaultSpec, signal);
