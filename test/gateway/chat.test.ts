@@ -268,6 +268,27 @@ describe('a chat through the gateway', () => {
     expect(all[0]?.session.branches).toMatchObject({ main: { length: 4 }, 'branch-2': { length: 4 } });
   });
 
+  test('the same key of a cache in two projects is two sessions', async () => {
+    const gateway = await gatewayFixture();
+    for (const project of ['one', 'two']) {
+      const body = { messages: [user(`In ${project}`)], prompt_cache_key: 'constant' };
+      await (await gateway.post(`/p/${project}/v1/chat/completions`, body)).text();
+    }
+    const all = await gateway.sessions();
+    expect(new Set(all.map(({ session }) => session.project))).toEqual(new Set(['project://one', 'project://two']));
+    expect(all.map(({ said }) => said.length)).toEqual([2, 2]);
+  });
+
+  test('what is about a conversation of the last process becomes no session', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat([hi[0]!, user('Where does the river begin?')]);
+    await gateway.restart();
+    await gateway.chat([hi[0]!, user('Where does the river begin?'), assistant('Answer 1.'), user('And its end?')]);
+    const notes = [{ role: 'system', content: 'You look after notes.' }, user('Transcript:\nuser: And its end?')];
+    expect((await gateway.chat(notes)).answer.headers.get('x-cwm-recorded')).toBe('no');
+    expect(await gateway.sessions()).toHaveLength(1);
+  });
+
   test('a session that was deleted is begun again with all that the client sends', async () => {
     const gateway = await gatewayFixture();
     await gateway.chat(hi);

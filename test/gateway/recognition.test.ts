@@ -4,6 +4,7 @@ import { readChatRequest } from '../../src/gateway/formats/chatCompletions.ts';
 import { chatItem } from '../../src/gateway/formats/chatCompletions.ts';
 import type { Asked } from '../../src/gateway/formats/item.ts';
 import { canonical, toolsKey } from '../../src/gateway/recognition/canonical.ts';
+import { clientOf, conversationName } from '../../src/gateway/recognition/clientIds.ts';
 import { asProject, projectOf } from '../../src/gateway/recognition/project.ts';
 import { Recogniser, type Asker } from '../../src/gateway/recognition/recogniser.ts';
 
@@ -189,18 +190,80 @@ describe('whose turn a request is', () => {
     expect(ask(memory, { client: 'another' }, { tools: [other] })).toMatchObject({ kind: 'turn' });
   });
 
-  test('two clients under one id do not meet in one session', () => {
+  test('an id decides between two conversations that fit', () => {
     const { turn } = client();
-    const one = turn([user('Red?')], 'Red.', { key: 'OpenCode x' });
-    const other = turn([user('Blue?')], 'Blue.', { key: 'Vibe x', client: 'Vibe' });
+    const one = turn(hi, 'Hi.', { key: 'x' });
+    const other = turn(hi, 'Hi.', { key: 'y' });
     expect(other.session).not.toBe(one.session);
+    expect(turn(again, 'Hi again.', { key: 'x' }).session).toBe(one.session);
   });
 
-  test('two requests at once under one id are branches of one session', () => {
-    const { ask } = client();
-    const one = ask([user('Red?')], { key: 'x' });
-    const edited = ask([user('Reddish?')], { key: 'x' }, {});
-    expect(edited).toMatchObject({ kind: 'turn', conversation: one?.conversation });
+  test('an id brings nothing together that has nothing in common', () => {
+    const { turn } = client();
+    const one = turn([system('You code.'), user('Red?')], 'Red.', { key: 'x' });
+    expect(turn([system('You code.'), user('Blue?')], 'Blue.', { key: 'x' }).session).not.toBe(one.session);
+  });
+
+  test('a key of a cache is no name: under another system prompt, another conversation begins', () => {
+    const { ask, turn } = client();
+    const { session } = turn(hi, 'Hi.', { key: 'x', isOfCache: true });
+    const other = ask([system('You cook.'), user('Say hi')], { key: 'x', isOfCache: true });
+    expect(other?.kind).toBe('turn');
+    expect(other?.conversation?.session).not.toBe(session);
+  });
+
+  test('two clients and two projects under one id do not meet', () => {
+    const header = (name: string): string | null => (name === 'x-session-id' ? 'ses_1' : null);
+    const key = (client: string, project: string | null): string | null =>
+      conversationName(header, {}, client, project === null ? null : asProject(project)).key;
+    expect(new Set([key('OpenCode', null), key('Vibe', null), key('Vibe', 'one'), key('Vibe', 'two')]).size).toBe(4);
+    expect(key('Vibe', 'one')).toBe(key('Vibe', 'one'));
+  });
+
+  test('programs on one library are told apart by their titles', () => {
+    const of = (title: string | null): string =>
+      clientOf((name) => (name === 'user-agent' ? 'OpenAI/JS 4.1' : name === 'x-title' ? title : null));
+    expect([of('Cline'), of('Roo'), of(null), of('openai')]).toEqual([
+      'OpenAI Cline',
+      'OpenAI Roo',
+      'OpenAI',
+      'OpenAI',
+    ]);
+  });
+
+  test('what repeats the words of another conversation is no errand, nor is its next turn', () => {
+    const { ask, turn } = client();
+    turn([system('You code.'), user('Explain the code')], 'It adds.');
+    const architect = [system('You plan.'), user('Explain the code in foo.ts and fix it')];
+    const other = { tools: [{ type: 'function', function: { name: 'plan', parameters: {} } }] };
+    expect(ask(architect, {}, other)).toMatchObject({ kind: 'turn' });
+    expect(ask([system('You plan.'), user('Explain the code\nin foo.ts')], {}, other)).toMatchObject({ kind: 'turn' });
+    const next = [...architect, assistant('Done.'), user('Thanks')];
+    expect(ask(next, {}, other)).toMatchObject({ kind: 'turn' });
+  });
+
+  test.each(['Always provide the file name in your message.', 'Suggest a branch name with each request.'])(
+    'a system prompt that speaks of names is no errand: %s',
+    (prompt) => {
+      expect(client().ask([system(prompt), user('Say hi')])).toMatchObject({ kind: 'turn' });
+    },
+  );
+
+  test('who asks for a summary behind the conversation is told by what else the request has', () => {
+    const { ask, turn } = client();
+    turn(hi, 'Hi.');
+    const words = `Summarize the conversation so far. ${'Leave nothing out. '.repeat(20)}`;
+    const behind = [...hi, assistant('Hi.'), user(words)];
+    expect(ask(behind, {}, { tools: [] })).toMatchObject({ kind: 'auxiliary' });
+    expect(ask(behind)).toMatchObject({ kind: 'turn' });
+  });
+
+  test('a conversation is recent by its last use, so that what is about it is told after many others', () => {
+    const { ask, turn } = client();
+    for (let i = 0; i < 20; i++) turn([system('You code.'), user(`Other ${i}`)], 'Yes.');
+    turn([system('You code.'), user('Other 0'), assistant('Yes.'), user('Where does it end?')], 'There.');
+    const notes = [system('You look after notes.'), user('Transcript:\nuser: Where does it end?\nmodel: There.')];
+    expect(ask(notes, {}, { tools: [] })).toMatchObject({ kind: 'auxiliary' });
   });
 
   test('the same words in another project are another conversation', () => {

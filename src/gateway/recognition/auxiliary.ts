@@ -4,7 +4,7 @@ import type { Conversation } from './conversations.ts';
 
 /** What a client asks a model for on its own account: a title, a line of progress, what to remember, a summary. */
 const errands: readonly RegExp[] = [
-  /\b(generate|create|write|craft|come up with|crafting|provide|suggest)\b[^.\n]{0,60}\b(title|name|topic)s?\b[^.\n]{0,40}\b(conversation|chat|session|thread|chatbot|user'?s?|message|request)/i,
+  /\b(generate|create|write|craft|come up with|crafting|provide|suggest)\b[^.\n]{0,60}\b(title|topic)s?\b[^.\n]{0,40}\b(conversation|chat|session|thread|chatbot|user'?s|first message|request)/i,
   /\btitle generator\b/i,
   /\b(short|brief|concise|pithy) (title|summary)\b[^.\n]{0,60}\b(conversation|chat|session|thread|chatbot)/i,
   /\bprogress message/i,
@@ -31,12 +31,15 @@ export interface Recent {
  * Whether a request is no part of the conversation with the user. It has another system prompt than the conversation, no message in common
  * with it, and does an errand for the client: such a request never becomes a turn.
  *
- * @param named the conversation whose id the request carries; null: none.
- * @param known how many of its messages are those of a conversation.
+ * @param about its messages go on with those of `continued`; it carries the id of `named`.
  */
-export function isAuxiliary(asked: Asked, named: Conversation | null, known: number, recent: Recent): boolean {
-  if (known > 0) return endsWithErrand(asked);
-  if (named) return named.systemKey !== shortHash(asked.system);
+export function isAuxiliary(
+  asked: Asked,
+  { continued, named }: { readonly continued: Conversation | null; readonly named: Conversation | null },
+  recent: Recent,
+): boolean {
+  if (continued) return isOfAnother(asked, continued) && endsWithErrand(asked);
+  if (named && named.systemKey !== shortHash(asked.system) && !hasToolsOf(asked, named)) return true;
   if (isErrand(asked.system) || (asked.system === '' && isErrand(asked.items.at(-1)?.text ?? ''))) return true;
   const [first] = asked.items;
   if (first && asked.system !== '' && asked.items.length <= 2 && asked.tools.length === 0 && isErrand(first.text))
@@ -56,13 +59,34 @@ function endsWithErrand({ items }: Asked): boolean {
   );
 }
 
-/** It talks about the conversation under another prompt: it holds what the user said there, and more. */
-function quotes({ system, items, tools }: Asked, about: Conversation, nowMs: number): boolean {
+/** The user of a conversation goes on under what its last turn had: a client that wants something of it brings its own. */
+const isOfAnother = ({ system, tools }: Asked, { systemKey, toolsKey: known }: Conversation): boolean =>
+  shortHash(system) !== systemKey || toolsKey(tools) !== known;
+
+const hasToolsOf = ({ tools }: Asked, about: Conversation): boolean =>
+  tools.length > 0 && toolsKey(tools) === about.toolsKey;
+
+/** It talks about the conversation under another prompt: it has what the user said there in a transcript. */
+function quotes(asked: Asked, about: Conversation, nowMs: number): boolean {
+  const { system, items } = asked;
   if (system === '' || about.systemKey === shortHash(system) || nowMs - about.usedMs > talkedAboutMs) return false;
-  if (tools.length > 0 && toolsKey(tools) === about.toolsKey) return false;
+  if (hasToolsOf(asked, about)) return false;
   return [about.firstText, about.lastText].some(
     (said) => said.length >= shortestQuote && items.some((item) => holds(item, said)),
   );
 }
 
-const holds = ({ text }: Item, said: string): boolean => text.length > said.length && text.includes(said);
+/** Who speaks, at the beginning of a line. */
+const speaker = /^[\s*_#[(<"'-]*(user|human|assistant|model|ai)\b[\s*_\])>"']*(:|>|$)|"role": ?"user"/im;
+
+/** People repeat their own words in longer ones: only whole lines beside the name of a speaker are a transcript. */
+function holds({ text }: Item, said: string): boolean {
+  if (!speaker.test(text)) return false;
+  for (let at = text.indexOf(said); at !== -1; at = text.indexOf(said, at + 1)) {
+    const before = text.slice(text.lastIndexOf('\n', at - 1) + 1, at);
+    const behind = text[at + said.length] ?? '\n';
+    const isWhole = behind === '\n' || behind === '\r' || behind === '<' || behind === '"';
+    if (isWhole && text.length > said.length && (before.trim() === '' || speaker.test(before))) return true;
+  }
+  return false;
+}

@@ -1,3 +1,4 @@
+import type { ProjectUri } from '../../protocol/ids.ts';
 import { objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import { shortHash } from './canonical.ts';
 
@@ -19,28 +20,49 @@ const idHeaders: readonly string[] = [
 /** A header of a request; null where it has none. */
 export type HeaderOf = (name: string) => string | null;
 
-/**
- * What a client names its conversation by, as a key; null: it names none. Two clients that use the same id do not meet.
- *
- * @param client who asks.
- */
-export function conversationKey(header: HeaderOf, body: JsonObject, client: string): string | null {
-  const named = idHeaders.map(header).find((value) => value !== null && value !== '') ?? idInBody(body);
-  return named ? shortHash(`${client}\n${named}`) : null;
+/** What a client names its conversation by. */
+export interface ConversationName {
+  /** Two clients or two projects that use the same id do not meet. Null: the client names none. */
+  readonly key: string | null;
+  /** It says where KV may be shared: many conversations may have the same one. */
+  readonly isOfCache: boolean;
 }
 
-function idInBody(body: JsonObject): string | null {
-  const cacheKey = textOf(body['prompt_cache_key']) || textOf(body['promptCacheKey']);
-  if (cacheKey !== '') return cacheKey;
+/** @param client who asks. */
+export function conversationName(
+  header: HeaderOf,
+  body: JsonObject,
+  client: string,
+  project: ProjectUri | null,
+): ConversationName {
+  const id = idHeaders.map(header).find((value) => value !== null && value !== '') ?? sessionOfUser(body);
+  const named = id ?? (textOf(body['prompt_cache_key']) || textOf(body['promptCacheKey']));
+  return {
+    key: named === '' ? null : shortHash(`${client}\n${project ?? ''}\n${named}`),
+    isOfCache: id === null && named !== '',
+  };
+}
+
+function sessionOfUser(body: JsonObject): string | null {
   const userId = textOf(objectOf(body['metadata'])?.['user_id']);
   return textOf(objectOf(parsed(userId))?.['session_id']) || null;
 }
 
-/** Which program asks: the product of its `User-Agent`, without its version. */
+/**
+ * Which program asks: the product of its `User-Agent`, without its version, and its title. Programs on the same library have the same
+ * product.
+ */
 export function clientOf(header: HeaderOf): string {
   const agent = header('user-agent') ?? '';
   const named = header('x-cwm-client-name') ?? '';
   if (named !== '') return named.slice(0, 64);
   const title = header('x-title') ?? '';
-  return (/^[^\s/]+/.exec(agent)?.[0] ?? title).slice(0, 64) || 'unknown';
+  const product = /^[^\s/]+/.exec(agent)?.[0] ?? '';
+  const names = product.toLowerCase() === title.toLowerCase() ? [product] : [product, title];
+  return (
+    names
+      .filter((name) => name !== '')
+      .join(' ')
+      .slice(0, 64) || 'unknown'
+  );
 }

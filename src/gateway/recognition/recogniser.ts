@@ -12,6 +12,8 @@ export interface Asker {
   readonly project: ProjectUri | null;
   /** By which the client names its conversation; null: it does not. */
   readonly key: string | null;
+  /** The key only says where KV may be shared: it chooses between several that fit, and proves nothing. Default: false. */
+  readonly isOfCache?: boolean;
 }
 
 /** What a request is. */
@@ -40,17 +42,19 @@ export class Recogniser {
     if (items.length === 0) return null;
     const named = (asker.key !== null && this.#byKey.get(asker.key)) || null;
     const match = this.conversations.find(items, asker.project, named);
+    const meant = asker.isOfCache ? null : named;
     const isContinued =
-      match.last !== null && (match.last.conversation === named || goesOn(match.last, match.known, items));
+      match.last !== null && (match.last.conversation === meant || goesOn(match.last, match.known, items));
     const known = isContinued ? match.known : 0;
     const place = placeOf(asker);
     const recent = { conversations: this.#byPlace.get(place) ?? [], nowMs };
-    const there = isContinued ? (match.last?.conversation ?? null) : named;
-    if (isAuxiliary(asked, named, known, recent)) return { kind: 'auxiliary', conversation: there };
-    const conversation = there ?? this.#begin(asker, place);
-    if (asker.key !== null) this.restore(conversation, asker.key);
+    const there = isContinued ? (match.last?.conversation ?? null) : null;
+    if (isAuxiliary(asked, { continued: there, named: meant }, recent))
+      return { kind: 'auxiliary', conversation: there ?? named };
+    const conversation = there ?? this.#begin(asker);
+    if (asker.key !== null) this.nameBy(conversation, asker.key);
     const isBranch = known > 0 && known < items.length && this.conversations.hasNext(match.last);
-    const prefixBreak = this.#note(conversation, asked, nowMs, isBranch);
+    const prefixBreak = this.#note(conversation, asked, asker, nowMs, isBranch);
     let last = isContinued ? match.last : null;
     for (const item of items.slice(known)) last = this.conversations.add(conversation, last, item, false);
     return last && { kind: 'turn', conversation, last, known, prefixBreak };
@@ -59,8 +63,8 @@ export class Recogniser {
   /** A request that names the answer behind which its messages stand. */
   goOn(from: Said, asked: Asked, asker: Asker, nowMs: number): Recognised {
     const { conversation } = from;
-    if (asker.key !== null) this.restore(conversation, asker.key);
-    const prefixBreak = this.#note(conversation, asked, nowMs, this.conversations.hasNext(from));
+    if (asker.key !== null) this.nameBy(conversation, asker.key);
+    const prefixBreak = this.#note(conversation, asked, asker, nowMs, this.conversations.hasNext(from));
     let last = from;
     for (const item of asked.items) last = this.conversations.add(conversation, last, item, false);
     return { kind: 'turn', conversation, last, known: from.length, prefixBreak };
@@ -76,7 +80,7 @@ export class Recogniser {
   }
 
   /** The client names the conversation so. */
-  restore(conversation: Conversation, key: string): void {
+  nameBy(conversation: Conversation, key: string): void {
     this.#byKey.set(key, conversation);
     conversation.keys.add(key);
   }
@@ -93,7 +97,7 @@ export class Recogniser {
       );
   }
 
-  #begin({ client, project }: Asker, place: string): Conversation {
+  #begin({ client, project }: Asker): Conversation {
     const conversation: Conversation = {
       session: randomId() as SessionId,
       project,
@@ -109,14 +113,19 @@ export class Recogniser {
       mayBeCold: false,
     };
     this.known(conversation);
-    const recent = [conversation, ...(this.#byPlace.get(place) ?? [])].slice(0, mostRecent);
-    this.#byPlace.set(place, recent);
     return conversation;
+  }
+
+  /** Requests about it come from where it was used last, whichever process it began in. */
+  #usedIn(place: string, conversation: Conversation): void {
+    const others = (this.#byPlace.get(place) ?? []).filter((each) => each !== conversation);
+    this.#byPlace.set(place, [conversation, ...others].slice(0, mostRecent));
   }
 
   #note(
     conversation: Conversation,
     { system, items, tools }: Asked,
+    asker: Asker,
     nowMs: number,
     isBranch: boolean,
   ): PrefixBreak | null {
@@ -124,6 +133,7 @@ export class Recogniser {
     const now = { system, toolsKey: toolsKey(tools) };
     const isFirst = conversation.usedMs === 0;
     const found = breakOf(isFirst ? null : { ...conversation }, now, isBranch);
+    this.#usedIn(placeOf(asker), conversation);
     conversation.usedMs = nowMs;
     conversation.system = system;
     conversation.systemKey = shortHash(system);

@@ -75,7 +75,7 @@ export class Journal {
         conversation.systemKey = textOf(row['y']);
         conversation.toolsKey = textOf(row['t']);
         conversation.client = textOf(row['p']);
-        for (const key of listOf(row['k'])) recogniser.restore(conversation, textOf(key));
+        for (const key of listOf(row['k'])) recogniser.nameBy(conversation, textOf(key));
         this.#last.set(session.id, line);
         continue;
       }

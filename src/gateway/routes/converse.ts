@@ -16,7 +16,7 @@ import { heldLine } from '../passing/heldLine.ts';
 import { llamaIds } from '../passing/llamaIds.ts';
 import { readBody } from '../passing/readBody.ts';
 import { relayBody, relayEvents } from '../passing/relay.ts';
-import { clientOf, conversationKey, type HeaderOf } from '../recognition/clientIds.ts';
+import { clientOf, conversationName, type HeaderOf } from '../recognition/clientIds.ts';
 import { projectOf } from '../recognition/project.ts';
 import type { Said } from '../recognition/conversations.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
@@ -49,10 +49,10 @@ export const converse =
     const client = known?.name ?? clientOf(header);
     const records = known?.records ?? true;
     const project = projectOf(address.project, header, asked);
-    const key = conversationKey(header, body, client);
     const target = await targets.of(targets.defaultSpec, signal);
     const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
-    const asker = { client, project: previous?.said.conversation.project ?? project, key };
+    const of = previous ? previous.said.conversation.project : project;
+    const asker = { client, project: of, ...conversationName(header, body, client, of) };
     const recognise = (): Recognised | null => {
       if (!records) return null;
       return previous
