@@ -98,6 +98,7 @@ describe('signals of the store', () => {
       'checkpoints.delete',
       'lineages.create',
       'lineages.advance',
+      'projects.note',
       'prompts.put',
       'prompts.delete',
       'trash.empty',

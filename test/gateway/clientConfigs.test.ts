@@ -18,7 +18,7 @@ describe('the configuration of a client', () => {
     expect(text).toContain('SECRET');
     expect(text).toContain('127.0.0.1:8765');
     expect(change?.apply(text)).toBe(text);
-    expect(change?.undo(text)).toBeNull();
+    expect(change?.undo(text, null)).toBeNull();
   });
 
   test.each([
@@ -31,7 +31,28 @@ describe('the configuration of a client', () => {
     const change = changeOf(name);
     const text = change?.apply(before) ?? '';
     expect(text).not.toBe(before);
-    expect(change?.undo(text)).toBe(before);
+    expect(change?.undo(text, before)).toBe(before);
+  });
+
+  test.each([
+    ['claude-code', '{"env":{"ANTHROPIC_AUTH_TOKEN":"sk-mine","ANTHROPIC_BASE_URL":"https://corp"}}'],
+    ['opencode', '{"provider":{"cwm":{"npm":"mine"}}}'],
+    ['vscode', '[{"name":"cwm","vendor":"mine"}]'],
+  ])('%s: values that the change replaced come back, also into a file that was changed since', (name, before) => {
+    const change = changeOf(name);
+    const since = JSON.stringify(JSON.parse(change?.apply(before) ?? ''), null, 4);
+    expect(JSON.parse(change?.undo(since, before) ?? '')).toEqual(JSON.parse(before));
+  });
+
+  test.each(written)('%s: a file that may have been there before is not removed', (name) => {
+    const text = changeOf(name)?.apply(null) ?? '';
+    expect(changeOf(name)?.undo(text, '')).not.toBeNull();
+    expect(changeOf(name)?.undo(text, undefined)).not.toBeNull();
+  });
+
+  test("claude-code: without a backup, the user's own values stay", () => {
+    const own = '{"env":{"ANTHROPIC_AUTH_TOKEN":"sk-mine"}}';
+    expect(changeOf('claude-code')?.undo(own, undefined)).toBe(own);
   });
 
   test.each([

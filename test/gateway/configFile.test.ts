@@ -10,7 +10,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { changeFile, putBack, readConfigFile } from '../../src/cli/otherClients/configFile.ts';
+import {
+  beforeChange,
+  changeFile,
+  putBack,
+  readConfigFile,
+  rewriteFile,
+} from '../../src/cli/otherClients/configFile.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
@@ -46,6 +52,22 @@ describe('the file of a client', () => {
     writeFileSync(path, 'y');
     expect(await putBack(await readConfigFile(path))).toBe(false);
     expect(readFileSync(path, 'utf8')).toBe('y');
+  });
+
+  test('that somebody changed since still says what was there before, until it is taken back', async () => {
+    const folder = makeDirectory();
+    const path = join(folder, 'a.json');
+    writeFileSync(path, 'mine');
+    await change(path, 'x');
+    expect(await beforeChange(await readConfigFile(path))).toBeUndefined();
+    writeFileSync(path, 'x and y');
+    expect(await beforeChange(await readConfigFile(path))).toBe('mine');
+    await changeFile(await readConfigFile(path), 'z and y', 'mine and y');
+    expect(readdirSync(folder)).toHaveLength(2);
+    writeFileSync(path, 'z and w');
+    expect(await beforeChange(await readConfigFile(path))).toBe('mine and y');
+    await rewriteFile(await readConfigFile(path), 'mine and w');
+    expect(readdirSync(folder)).toEqual(['a.json']);
   });
 
   test('may be a link, which stays one', async () => {

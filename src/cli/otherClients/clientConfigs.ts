@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { isEmptyJson, removeJsonItem, setJson, unsetJson, upsertJsonItem } from './jsonEdit.ts';
+import { isEmptyJson, restoreJson, restoreJsonItem, setJson, upsertJsonItem } from './jsonEdit.ts';
 
 /** What a client is set up with. */
 export interface ClientSetup {
@@ -17,8 +17,11 @@ export interface ConfigChange {
   readonly file: string;
   /** @param before null: there is no file. @throws Error for a file that cannot be understood. */
   apply(before: string | null): string;
-  /** @returns null: the file is not needed any more. @throws as {@link apply}. */
-  undo(now: string): string | null;
+  /**
+   * @param before what was there before the change, whose values come back; null: there was no file; undefined: nobody knows.
+   * @returns null: there was no file, and nothing but the change is in this one. @throws as {@link apply}.
+   */
+  undo(now: string, before: string | null | undefined): string | null;
 }
 
 export interface ClientConfig {
@@ -45,7 +48,7 @@ const block = (file: string, lines: readonly string[]): ConfigChange => {
       const gap = rest === '' || rest.endsWith('\n') ? '' : '\n';
       return `${rest}${gap}${marks[0]}\n${lines.join('\n')}\n${marks[1]}\n`;
     },
-    undo: (now) => without(now) || null,
+    undo: (now, before) => without(now) || (before === null ? null : ''),
   };
 };
 
@@ -57,9 +60,11 @@ const jsonFields = (file: string, outer: string, fields: Readonly<Record<string,
       before ?? '',
       Object.entries(fields).map(([name, value]) => ({ path: [outer, name], value })),
     ),
-  undo: (now) => {
-    const rest = unsetJson(now, outer, Object.keys(fields));
-    return isEmptyJson(rest) ? null : rest;
+  undo: (now, before) => {
+    // Without a backup, values under a client's own names may be the user's.
+    const names = Object.keys(fields).filter((name) => before !== undefined || name === 'cwm');
+    const rest = restoreJson(now, before ?? '', outer, names);
+    return before === null && isEmptyJson(rest) ? null : rest;
   },
 });
 
@@ -171,8 +176,8 @@ const listEntry = (
 ): ConfigChange => ({
   file,
   apply: (before) => upsertJsonItem(before ?? '', 'name', entry),
-  undo: (now) => {
-    const rest = removeJsonItem(now, 'name', entry.name);
-    return isEmptyJson(rest) ? null : rest;
+  undo: (now, before) => {
+    const rest = restoreJsonItem(now, before ?? '', 'name', entry.name);
+    return before === null && isEmptyJson(rest) ? null : rest;
   },
 });

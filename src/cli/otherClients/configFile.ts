@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { decodeText } from '../../base/decodeText.ts';
 import { sha256Hex } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
@@ -82,18 +82,32 @@ async function replaceFile(target: string, bytes: Uint8Array, mode: number): Pro
  * Writes a changed text and stores what was there before beside the file, under a name that says which content it belongs to. A second change
  * to the same content keeps the first backup.
  *
+ * @param without what the file would be without an earlier change, where somebody changed it since; null: no file. Default: as it is.
  * @throws CwmError WriteFailed.
  */
-export async function changeFile(file: ConfigFile, text: string): Promise<void> {
+export async function changeFile(file: ConfigFile, text: string, without?: string | null): Promise<void> {
   const { target, bytes, mode } = file;
   const next = bytesFor(file, text);
   if (bytes?.equals(next)) return;
   const earlier = bytes === null ? null : await readIfThere(backupOf(target, bytes));
+  const clean = typeof without === 'string' ? bytesFor(file, without) : without;
   const backup = backupOf(target, next);
   // Backup first: a crash between the two leaves a backup of what is there.
-  await replaceFile(backup, earlier ?? stored(bytes), mode);
+  await replaceFile(backup, earlier ?? stored(clean === undefined ? bytes : clean), mode);
   await replaceFile(target, next, mode);
-  if (bytes !== null && earlier !== null) await removeFile(backupOf(target, bytes));
+  await removeBackups(target, backup);
+}
+
+/**
+ * What was there before a change of {@link changeFile} that somebody changed since: null where there was no file, undefined where there is no
+ * backup, or only that of this content.
+ */
+export async function beforeChange({ target, bytes }: ConfigFile): Promise<string | null | undefined> {
+  const backups = await backupsOf(target);
+  if (bytes !== null && backups.includes(backupOf(target, bytes))) return undefined;
+  const found = backups[0] === undefined ? null : await readIfThere(backups[0]);
+  if (found === null) return undefined;
+  return found[0] === there ? found.subarray(1).toString().replace(byteOrderMark, '') : null;
 }
 
 /** Puts back what {@link changeFile} found, byte for byte. @returns false where somebody changed the file since, and leaves it then. */
@@ -104,13 +118,15 @@ export async function putBack({ target, bytes, mode }: ConfigFile): Promise<bool
   if (found === null) return false;
   if (found[0] === there) await replaceFile(target, found.subarray(1), mode);
   else await removeFile(target);
-  await removeFile(backup);
+  await removeBackups(target);
   return true;
 }
 
-/** Writes a text without a backup; null removes the file. @throws CwmError WriteFailed. */
-export const rewriteFile = (file: ConfigFile, text: string | null): Promise<void> =>
-  text === null ? removeFile(file.target) : replaceFile(file.target, bytesFor(file, text), file.mode);
+/** Writes a text, and removes the backups; null removes the file too. @throws CwmError WriteFailed. */
+export async function rewriteFile(file: ConfigFile, text: string | null): Promise<void> {
+  await (text === null ? removeFile(file.target) : replaceFile(file.target, bytesFor(file, text), file.mode));
+  await removeBackups(file.target);
+}
 
 /** The first byte of a backup: whether there was a file. The rest is its content. */
 const [there, missing] = [0x2b, 0x2d];
@@ -119,6 +135,19 @@ const stored = (bytes: Buffer | null): Buffer =>
   bytes === null ? Buffer.from([missing]) : Buffer.concat([Buffer.from([there]), bytes]);
 
 const backupOf = (target: string, after: Uint8Array): string => `${target}.before-cwm-${sha256Hex(after).slice(0, 12)}`;
+
+/** There is one, unless a crash or another program came between. */
+async function backupsOf(target: string): Promise<string[]> {
+  const start = `${basename(target)}.before-cwm-`;
+  const names = await readdir(dirname(target)).catch(() => []);
+  return names
+    .filter((name) => name.startsWith(start) && /^[0-9a-f]{12}$/.test(name.slice(start.length)))
+    .map((name) => join(dirname(target), name));
+}
+
+async function removeBackups(target: string, except?: string): Promise<void> {
+  for (const backup of await backupsOf(target)) if (backup !== except) await removeFile(backup);
+}
 
 async function readIfThere(path: string): Promise<Buffer | null> {
   try {

@@ -44,7 +44,7 @@ export function upsertJsonItem(text: string, key: string, item: Readonly<Record<
  *
  * @throws CwmError InvalidConfig for what is no JSON object.
  */
-export function unsetJson(text: string, outer: string, names: readonly string[]): string {
+function unsetJson(text: string, outer: string, names: readonly string[]): string {
   const root = objectIn(readJson(text));
   const inner = root[outer];
   if (typeof inner !== 'object' || inner === null) return text;
@@ -53,8 +53,34 @@ export function unsetJson(text: string, outer: string, names: readonly string[])
   return present.reduce((now, name) => changed(now, [outer, name], undefined), text);
 }
 
+/**
+ * Gives values that are still there what an earlier text has for them, and takes out those that it does not have.
+ *
+ * @throws CwmError InvalidConfig for what is no JSON object.
+ */
+export function restoreJson(text: string, earlier: string, outer: string, names: readonly string[]): string {
+  const [now, before] = [membersOf(text, outer), membersOf(earlier, outer)];
+  const had = names.filter((name) => Object.hasOwn(now, name) && Object.hasOwn(before, name));
+  const restored = setJson(
+    text,
+    had.map((name) => ({ path: [outer, name], value: before[name] })),
+  );
+  const others = names.filter((name) => !had.includes(name));
+  return unsetJson(restored, outer, others);
+}
+
+/** Puts the object of an earlier text back, or takes it out. @throws as {@link upsertJsonItem}. */
+export function restoreJsonItem(text: string, earlier: string, key: string, value: unknown): string {
+  const isIt = (each: unknown): boolean => (each as Record<string, unknown> | null)?.[key] === value;
+  const before = listIn(earlier).find(isIt);
+  const isThere = listIn(text).some(isIt);
+  return before && isThere
+    ? upsertJsonItem(text, key, before as Record<string, unknown>)
+    : removeJsonItem(text, key, value);
+}
+
 /** Takes the object with this value under `key` out of a JSON array. @throws CwmError InvalidConfig for what is no JSON array. */
-export function removeJsonItem(text: string, key: string, value: unknown): string {
+function removeJsonItem(text: string, key: string, value: unknown): string {
   const at = listIn(text).findIndex((each: unknown) => (each as Record<string, unknown> | null)?.[key] === value);
   return at < 0 ? text : changed(text, [at], undefined);
 }
@@ -72,8 +98,13 @@ function readJson(text: string): unknown {
   throw new CwmError('InvalidConfig', `The file is no JSON: ${printParseErrorCode(first.error)} in line ${line}.`);
 }
 
+function membersOf(text: string, outer: string): Record<string, unknown> {
+  const inner = text.trim() === '' ? null : objectIn(readJson(text))[outer];
+  return typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>) : {};
+}
+
 function listIn(text: string): unknown[] {
-  const list = readJson(text);
+  const list = text.trim() === '' ? [] : readJson(text);
   if (Array.isArray(list)) return list;
   throw new CwmError('InvalidConfig', 'The file holds no JSON array.');
 }

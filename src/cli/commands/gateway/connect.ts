@@ -4,13 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CwmError } from '../../../protocol/errors.ts';
 import type { Perform } from '../../action.ts';
+import { applied, undone, writeWithToken } from '../../otherClients/changeWithToken.ts';
 import {
   clientConfigs,
   type ClientConfig,
   type ClientSetup,
   type ConfigChange,
 } from '../../otherClients/clientConfigs.ts';
-import { changeFile, putBack, readConfigFile, rewriteFile } from '../../otherClients/configFile.ts';
+import { beforeChange, putBack, readConfigFile, rewriteFile } from '../../otherClients/configFile.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 
 interface ConnectOptions {
@@ -42,7 +43,7 @@ export function registerConnect(program: Command, perform: Perform): void {
 }
 
 async function connect(run: Run, kind: string, config: ClientConfig, options: ConnectOptions): Promise<void> {
-  const { url } = await run.call('gatewayClients', {});
+  const { url, items } = await run.call('gatewayClients', {});
   if (url === null) {
     throw new CwmError('BackendUnavailable', 'The gateway does not listen.', {
       hint: 'Run "cwm stop" and then "cwm serve --http 8765", and connect the client after that.',
@@ -59,36 +60,43 @@ async function connect(run: Run, kind: string, config: ClientConfig, options: Co
     run.terminal.err(`${shown.file} becomes:\n\n${applied(shown, before)}\n`);
     if (!(await agreed(run))) throw new CwmError('Cancelled', 'Nothing was changed.');
   }
-  const file = shown && (await readConfigFile(shown.file));
-  // What cannot be changed safely costs no token.
-  if (shown && file) applied(shown, file.bytes && file.text);
-  const { token } = await run.call('putGatewayClient', { name: kind });
-  const setup: ClientSetup = { ...places(run), base, model, token: token ?? '' };
-  const change = config.change(setup);
-  if (change && file) await changeFile(file, applied(change, file.bytes && file.text));
-  run.print({ client: kind, file: change?.file ?? null, url: `${base}/v1`, model }, () =>
+  const newToken = async (): Promise<string> => (await run.call('putGatewayClient', { name: kind })).token ?? '';
+  const withToken = (token: string): ConfigChange | null => config.change({ ...places(run), base, model, token });
+  const token = shown ? await writeWithToken(shown, newToken, withToken) : await newToken();
+  run.print({ client: kind, file: shown?.file ?? null, url: `${base}/v1`, model }, () =>
     [
-      change ? `${config.label} is set up in ${change.file}.` : `${config.label} needs no file.`,
-      config.hint(setup),
+      shown ? `${config.label} is set up in ${shown.file}.` : `${config.label} needs no file.`,
+      config.hint({ ...places(run), base, model, token }),
     ].join('\n'),
   );
   if (!run.terminal.isWatched || run.json) return;
   run.terminal.err('Waiting for its first request; Ctrl-C ends that.\n');
-  run.terminal.err((await firstRequest(run, kind)) ? `${config.label} works.\n` : 'None came within two minutes.\n');
+  const before = items.find(({ name }) => name === kind)?.requests ?? 0;
+  run.terminal.err(
+    (await firstRequest(run, kind, before)) ? `${config.label} works.\n` : 'None came within two minutes.\n',
+  );
 }
 
 async function undo(run: Run, kind: string, config: ClientConfig): Promise<void> {
   const change = config.change({ ...places(run), base: '', model: '', token: '' });
   const file = change && (await readConfigFile(change.file));
-  // What was there before, byte for byte; where somebody changed the file since, only what is the gateway's is taken out.
-  if (file?.bytes && !(await putBack(file))) await rewriteFile(file, undone(change!, file.text));
+  let isUnknown = false;
+  // What was there before, byte for byte; where somebody changed the file since, only the gateway's values go back.
+  if (change && file?.bytes && !(await putBack(file))) {
+    const before = await beforeChange(file);
+    const rest = undone(change, file.text, before);
+    isUnknown = before === undefined && rest === file.text;
+    if (!isUnknown) await rewriteFile(file, rest);
+  }
   const { items } = await run.call('gatewayClients', {});
   if (items.some(({ name, createdAt }) => name === kind && createdAt !== null)) {
     await run.call('deleteGatewayClient', { name: kind });
   }
   run.print({ client: kind, file: change?.file ?? null }, () =>
     change
-      ? `${change.file} has nothing of the gateway any more.`
+      ? isUnknown
+        ? `${change.file} stays as it is: nothing says that "cwm connect" changed it.`
+        : `${change.file} has nothing of the gateway any more.`
       : `The token of ${config.label} does not work any more.`,
   );
 }
@@ -103,37 +111,16 @@ async function agreed(run: Run): Promise<boolean> {
   }
 }
 
-async function firstRequest(run: Run, name: string): Promise<boolean> {
+/** @param before requests of earlier. */
+async function firstRequest(run: Run, name: string, before: number): Promise<boolean> {
   for (const deadlineMs = performance.now() + waitMs; performance.now() < deadlineMs;) {
     const { items } = await run.call('gatewayClients', {});
-    if (items.some((item) => item.name === name && item.requests > 0)) return true;
+    if (items.some((item) => item.name === name && item.requests > before)) return true;
     await delay(1000, undefined, { signal: run.terminal.interrupted }).catch(() => undefined);
     if (run.terminal.interrupted.aborted) return false;
   }
   return false;
 }
-
-function applied(change: ConfigChange, before: string | null): string {
-  try {
-    return change.apply(before);
-  } catch (error) {
-    throw notUnderstood(change, error);
-  }
-}
-
-function undone(change: ConfigChange, now: string): string | null {
-  try {
-    return change.undo(now);
-  } catch (error) {
-    throw notUnderstood(change, error);
-  }
-}
-
-const notUnderstood = ({ file }: ConfigChange, cause: unknown): CwmError =>
-  new CwmError('InvalidConfig', `${file} is in a form that cannot be changed safely, so it stays as it is.`, {
-    hint: `${cause instanceof Error ? cause.message : ''} Correct it, or change it by hand.`.trim(),
-    cause,
-  });
 
 function places({ terminal }: Run): Pick<ClientSetup, 'home' | 'codeUser'> {
   const { env } = terminal;

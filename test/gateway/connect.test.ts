@@ -1,0 +1,55 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { writeWithToken } from '../../src/cli/otherClients/changeWithToken.ts';
+import { clientConfigs } from '../../src/cli/otherClients/clientConfigs.ts';
+import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
+
+const makeDirectory = temporaryDirectories();
+const setup = { base: 'http://127.0.0.1:1', model: 'm', codeUser: null };
+
+function claude(home: string) {
+  const change = (token: string) => clientConfigs['claude-code']?.change({ ...setup, home, token }) ?? null;
+  const write = (newToken: () => Promise<string>) => writeWithToken(change('TOKEN')!, newToken, change);
+  return { write, file: change('')!.file };
+}
+const refused = () => Promise.reject(new Error('no token'));
+
+describe('cwm connect', () => {
+  test('writes the token into the file of the client', async () => {
+    const { write, file } = claude(makeDirectory());
+    expect(await write(async () => 'SECRET')).toBe('SECRET');
+    expect(readFileSync(file, 'utf8')).toContain('"SECRET"');
+  });
+
+  test('takes no token where the file cannot be written', async () => {
+    const home = makeDirectory();
+    writeFileSync(path.join(home, '.claude'), 'a file in the place of the folder');
+    let taken = 0;
+    const { write } = claude(home);
+    await expect(write(async () => `t${++taken}`)).rejects.toThrow();
+    expect(taken).toBe(0);
+  });
+
+  test('leaves the file as it was where there is no token', async () => {
+    const { write, file } = claude(makeDirectory());
+    await expect(write(refused)).rejects.toThrow('no token');
+    expect(existsSync(file)).toBe(false);
+    writeFileSync(file, '{"env":{}}');
+    await expect(write(refused)).rejects.toThrow('no token');
+    expect(readFileSync(file, 'utf8')).toBe('{"env":{}}');
+  });
+
+  test('a second time, after the client wrote its file again, still knows what was there first', async () => {
+    const home = makeDirectory();
+    const { write, file } = claude(home);
+    mkdirSync(path.dirname(file));
+    writeFileSync(file, '{"env":{"ANTHROPIC_AUTH_TOKEN":"sk-mine"}}');
+    await write(async () => 'ONE');
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), theme: 'dark' }));
+    await write(async () => 'TWO');
+    const [backup] = readdirSync(path.dirname(file)).filter((name) => name.includes('.before-cwm-'));
+    const before = JSON.parse(readFileSync(path.join(path.dirname(file), backup ?? ''), 'utf8').slice(1));
+    expect(before).toEqual({ env: { ANTHROPIC_AUTH_TOKEN: 'sk-mine' }, theme: 'dark' });
+  });
+});
