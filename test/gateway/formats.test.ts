@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { chunk, gatewayFixture, usageChunk, type Passed } from './gatewayFixture.ts';
 
 const call = { id: 'call_1', type: 'function', function: { name: 'read', arguments: '{"path":"a.txt"}' } };
@@ -128,6 +128,77 @@ describe('Messages', () => {
     expect(await answer.json()).toEqual({ input_tokens: 17 });
     expect(gateway.passed[0]?.path).toBe('/tokenize');
     expect(await gateway.sessions()).toEqual([]);
+  });
+
+  describe.each([
+    ['/v1/messages', 'error', ['message_stop']],
+    ['/v1/responses', 'response.failed', ['response.completed', 'response.incomplete']],
+  ])('%s', (to, failed, ended) => {
+    const body = { ...first, input: 'Say hi' };
+    const error = 'data: {"error":{"message":"Out of memory","type":"server_error","code":500}}\n\ndata: [DONE]\n\n';
+
+    test.each([
+      ['an error', chunk({ content: 'Once' }) + error, 'Out of memory', 1],
+      ['an error of llama-server', 'error: {"code":500,"message":"Out of memory"}\n\n', 'Out of memory', 0],
+      ['no end', chunk({ content: 'Once' }), 'too early', 1],
+      ['nothing', '', 'too early', 0],
+    ])('an answer with %s has failed', async (_what, stream, message, sessions) => {
+      const gateway = await gatewayFixture();
+      gateway.server.answer = (_, res) => void res.writeHead(200, { 'content-type': 'text/event-stream' }).end(stream);
+      const events = eventsOf(await (await gateway.post(to, body)).text());
+      expect(events.at(-1)?.['type']).toBe(failed);
+      expect(JSON.stringify(events.at(-1))).toContain(message);
+      expect(events.filter(({ type }) => ended.includes(String(type)))).toEqual([]);
+      const all = await gateway.sessions();
+      expect(all).toHaveLength(sessions);
+      for (const { said } of all) expect(said.at(-1)).toMatchObject({ text: 'Once', cut: 'failed' });
+    });
+
+    test('a body that is no answer is refused in words', async () => {
+      const gateway = await gatewayFixture();
+      gateway.server.answer = (_, res) => void res.writeHead(200, {}).end('{"error":{"message":"Out of memory"}}');
+      const answer = await gateway.post(to, { ...body, stream: false });
+      expect(answer.status).toBe(502);
+      expect(await answer.json()).toMatchObject({ error: { message: expect.stringContaining('Out of memory') } });
+    });
+
+    test('the ids of an answer of llama-server are those of the whole chat, as it was asked', async () => {
+      const gateway = await gatewayFixture();
+      gateway.engine.kind = 'llama-server';
+      gateway.server.answer = (request, res) => {
+        if (request.path === '/v1/chat/completions') return thoughtful(request, res);
+        return void res.writeHead(200, {}).end('{"prompt":"rendered","tokens":[1]}');
+      };
+      await (await gateway.post(to, { ...body, instructions: 'You code.', input: 'Read it' })).text();
+      await gateway.settled();
+      const rendered = gateway.passed.find(({ path }) => path === '/apply-template');
+      expect(rendered?.body['messages']).toMatchObject([
+        { role: 'system', content: 'You code.' },
+        { role: 'user', content: 'Read it' },
+        { role: 'assistant', content: 'I will read.', tool_calls: [call] },
+        { role: 'user' },
+      ]);
+    });
+
+    test('a refusal behind the first comment is an event in the form of the client', async () => {
+      const gateway = await gatewayFixture();
+      await (await gateway.post(to, body)).text();
+      const [{ session } = { session: null }] = await gateway.sessions();
+      const { outside } = gateway.cwm;
+      const { promise: waits, resolve: goOn } = Promise.withResolvers<void>();
+      vi.spyOn(outside, 'giveWay').mockImplementation(() => waits);
+      gateway.server.answer = (_, res) =>
+        void res.writeHead(400, {}).end('{"error":{"message":"Too long","code":400}}');
+      const again = { role: 'user', content: 'Again' };
+      const said = [{ role: 'user', content: 'Say hi' }, { role: 'assistant', content: 'Answer 1.' }, again];
+      const before = { messages: [{ role: 'user', content: 'Read it' }, ...said.slice(1)], input: said };
+      const answer = await gateway.post(to, { ...body, ...before });
+      goOn();
+      expect(answer.headers.get('x-cwm-session')).toBe(session?.id);
+      const events = eventsOf(await answer.text());
+      expect(events.at(-1)?.['type']).toBe(failed);
+      expect(JSON.stringify(events.at(-1))).toContain('Too long');
+    });
   });
 
   test('a page in the place of an answer comes as it is, and is no turn', async () => {

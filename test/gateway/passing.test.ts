@@ -1,8 +1,12 @@
-import { describe, expect, test } from 'vitest';
+import { EventEmitter } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { describe, expect, test, vi } from 'vitest';
 import { gatewayAddress } from '../../src/gateway/address.ts';
 import { EventSplitter } from '../../src/gateway/formats/eventSplitter.ts';
 import { withoutIds } from '../../src/gateway/formats/answerIds.ts';
 import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
+import { relayBody } from '../../src/gateway/passing/relay.ts';
 import { withFields } from '../../src/gateway/formats/withFields.ts';
 
 describe('an address of the gateway', () => {
@@ -69,6 +73,27 @@ describe('token ids that only the gateway asked for', () => {
 });
 
 describe('a stream', () => {
+  test('an event is searched once, however long it is', () => {
+    const splitter = new EventSplitter();
+    const exec = vi.spyOn(RegExp.prototype, 'exec');
+    const piece = Buffer.alloc(64 << 10, 'x');
+    for (let pieces = 0; pieces < 64; pieces++) splitter.push(piece);
+    const searched = exec.mock.calls.reduce((sum, [text]) => sum + text.length, 0);
+    exec.mockRestore();
+    expect(searched).toBeLessThan(66 * piece.length);
+    expect(splitter.push(Buffer.from('\n\n')).map(({ raw }) => raw.length)).toEqual([64 * piece.length + 2]);
+  });
+
+  test('a client that reads slowly costs no listeners', async () => {
+    const res = Object.assign(new EventEmitter(), {
+      destroyed: false,
+      write: () => void setImmediate(() => res.emit('drain')),
+    });
+    const body = Readable.from(Array.from({ length: 20 }, () => Buffer.from('data: {}\n\n')));
+    await relayBody(body, res as unknown as ServerResponse);
+    expect([res.listenerCount('close'), res.listenerCount('error')]).toEqual([0, 0]);
+  });
+
   test('is cut into its events, wherever the pieces of it end', () => {
     const stream = 'data: {"a":"é"}\n\n: beat\n\nevent: x\ndata: 1\ndata: 2\n\ndata: [DONE]\r\n\r\nrest';
     const bytes = Buffer.from(stream);
@@ -77,7 +102,7 @@ describe('a stream', () => {
       const events = [];
       for (let at = 0; at < bytes.length; at += size) events.push(...splitter.push(bytes.subarray(at, at + size)));
       expect(events.map(({ data }) => data)).toEqual(['{"a":"é"}', null, '1\n2', '[DONE]']);
-      expect(events.map(({ raw }) => raw).join('') + splitter.end()).toBe(stream);
+      expect(events.map(({ raw }) => raw).join('') + splitter.end()?.raw).toBe(stream);
     }
   });
 });

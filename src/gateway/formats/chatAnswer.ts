@@ -1,3 +1,4 @@
+import { answerErrorOf, type AnswerError } from './answerError.ts';
 import type { Answer, AnswerUsage } from './item.ts';
 import { chatItem } from './chatCompletions.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from './json.ts';
@@ -20,6 +21,7 @@ export class ChatAnswer {
   #hasIds = false;
   #model: string | null = null;
   #isDone = false;
+  #error: AnswerError | null = null;
 
   /** @param data what stands behind `data:` of one event. */
   event(data: string): void {
@@ -29,6 +31,7 @@ export class ChatAnswer {
     }
     const chunk = objectOf(parsed(data));
     if (!chunk) return;
+    this.#error ??= answerErrorOf(chunk);
     this.#head(chunk);
     const choice = objectOf(listOf(chunk['choices'])[0]);
     if (!choice || (countOf(choice['index']) ?? 0) !== 0) return;
@@ -43,6 +46,7 @@ export class ChatAnswer {
   /** The body of an answer that was not streamed. */
   body(text: string): void {
     const body = objectOf(parsed(text));
+    this.#error = answerErrorOf(body);
     const choice = objectOf(listOf(body?.['choices'])[0]);
     if (!body || !choice) return;
     this.#head(body);
@@ -64,7 +68,8 @@ export class ChatAnswer {
         ...(this.#calls.length > 0 && { calls: this.#calls.map((call) => ({ ...call })) }),
         ...(this.#reasoning !== '' && { reasoning: this.#reasoning.toWellFormed() }),
       },
-      isWhole: this.#isDone || this.#finishReason !== null,
+      isWhole: this.#error === null && (this.#isDone || this.#finishReason !== null),
+      error: this.#error,
       finishReason: this.#finishReason,
       usage: this.#usage,
       ids: this.#hasIds ? { prompt: this.#promptIds, output: this.#outputIds } : null,

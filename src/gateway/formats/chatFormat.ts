@@ -1,5 +1,6 @@
 import { ChatAnswer } from './chatAnswer.ts';
 import { readChatRequest } from './chatCompletions.ts';
+import type { AnswerError } from './answerError.ts';
 import type { StreamEvent } from './eventSplitter.ts';
 import { comment, type AnswerStream, type Format, type StreamOptions } from './format.ts';
 import type { Answer } from './item.ts';
@@ -42,5 +43,9 @@ class ChatStream implements AnswerStream {
 
   end(): string {
     return '';
+  }
+
+  fail({ message, type, code }: AnswerError): string {
+    return `data: ${JSON.stringify({ error: { message, type, param: null, code } })}\n\n`;
   }
 }

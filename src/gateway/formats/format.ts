@@ -1,4 +1,5 @@
 import type { StreamEvent } from './eventSplitter.ts';
+import type { AnswerError } from './answerError.ts';
 import type { Answer, Asked } from './item.ts';
 import type { JsonObject } from './json.ts';
 
@@ -10,6 +11,8 @@ export interface AnswerStream {
   event(event: StreamEvent): string | null;
   /** Called once the last event has passed. @returns what the client gets besides; empty for nothing. */
   end(): string;
+  /** The answer has failed, perhaps before its first event. @returns what tells the client so; empty once the answer has ended. */
+  fail(error: AnswerError): string;
 }
 
 export interface StreamOptions {
@@ -40,8 +43,13 @@ export interface Format {
     before?: readonly object[],
   ): string;
   stream(options: StreamOptions): AnswerStream;
-  /** The body of an answer that is not streamed. @param text as the model server wrote it. */
-  whole(text: string, options: StreamOptions): string;
+  /**
+   * The body of an answer that is not streamed.
+   *
+   * @param text as the model server wrote it.
+   * @returns null for what is no answer.
+   */
+  whole(text: string, options: StreamOptions): string | null;
 }
 
 /** One line that every client of a stream skips. */

@@ -1,5 +1,6 @@
 import type { MessageRole } from '../../protocol/schemas/session.ts';
 import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
+import type { AnswerError } from './answerError.ts';
 
 /** One thing that was said, whichever wire format it came in. */
 export interface Item {
@@ -30,8 +31,9 @@ export interface Asked {
 /** How far an answer has come. */
 export interface Answer {
   readonly item: Item;
-  /** The server said that it ended. */
+  /** The server said that it ended, and named no error. */
   readonly isWhole: boolean;
+  readonly error: AnswerError | null;
   /** Such as `stop`, `length`, `tool_calls`; null: it said none. */
   readonly finishReason: string | null;
   readonly usage: AnswerUsage | null;
@@ -46,6 +48,19 @@ export interface AnswerUsage {
   readonly cachedTokens: number | null;
   readonly outputTokens: number;
 }
+
+/** The answer of a model as a chat has it in the next request. */
+export const chatMessageOf = ({ text, calls = [] }: Item): object => ({
+  role: 'assistant',
+  content: text,
+  ...(calls.length > 0 && {
+    tool_calls: calls.map(({ id, name, arguments: given }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: given },
+    })),
+  }),
+});
 
 /** Leading system messages are one text; a later one stays where it is. */
 export function splitSystem(items: readonly Item[]): Pick<Asked, 'system' | 'items'> {

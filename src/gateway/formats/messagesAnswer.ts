@@ -1,3 +1,4 @@
+import { endedEarly, type AnswerError } from './answerError.ts';
 import { ChatAnswer } from './chatAnswer.ts';
 import { chatDelta, namedEvent } from './chatDelta.ts';
 import type { StreamEvent } from './eventSplitter.ts';
@@ -40,6 +41,14 @@ const usageOf = (usage: Answer['usage']): object => ({
   output_tokens: usage?.outputTokens ?? 0,
 });
 
+const errorTypes = ['invalid_request_error', 'authentication_error', 'permission_error', 'not_found_error'];
+
+/** Clients of Messages know a few types only. */
+function errorType(type: string, code: AnswerError['code']): string {
+  if (errorTypes.includes(type) || type === 'rate_limit_error') return type;
+  return typeof code === 'number' && code >= 400 && code < 500 ? 'invalid_request_error' : 'api_error';
+}
+
 type BlockType = 'thinking' | 'text' | 'tool_use';
 
 /** A streamed chat as the events of Messages. */
@@ -62,7 +71,10 @@ export class MessagesStream implements AnswerStream {
 
   event({ raw, data }: StreamEvent): string | null {
     if (data === null) return raw;
+    if (this.#hasEnded) return null;
     this.#answer.event(data);
+    const { error } = this.answer;
+    if (error) return this.fail(error);
     if (data === '[DONE]') return this.#end();
     const delta = chatDelta(data);
     if (!delta) return null;
@@ -87,7 +99,13 @@ export class MessagesStream implements AnswerStream {
   }
 
   end(): string {
-    return this.#hasBegun ? this.#end() : '';
+    return this.answer.isWhole ? this.#end() : this.fail(endedEarly);
+  }
+
+  fail({ message, type, code }: AnswerError): string {
+    if (this.#hasEnded) return '';
+    this.#hasEnded = true;
+    return namedEvent('error', { error: { type: errorType(type, code), message } });
   }
 
   #begin(): string {

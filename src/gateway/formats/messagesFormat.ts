@@ -14,7 +14,7 @@ export const messagesFormat: Format = {
   whole(text, { answerId }) {
     const said = new ChatAnswer();
     said.body(text);
-    return JSON.stringify(messageOf(said.answer, answerId));
+    return said.answer.isWhole ? JSON.stringify(messageOf(said.answer, answerId)) : null;
   },
 };
 

@@ -1,10 +1,11 @@
+import { endedEarly, type AnswerError } from './answerError.ts';
 import { ChatAnswer } from './chatAnswer.ts';
 import { chatDelta } from './chatDelta.ts';
 import type { StreamEvent } from './eventSplitter.ts';
 import { comment, type AnswerStream, type StreamOptions } from './format.ts';
 import type { Answer } from './item.ts';
 
-type Status = 'in_progress' | 'completed' | 'incomplete';
+type Status = 'in_progress' | 'completed' | 'incomplete' | 'failed';
 
 /** An answer as Responses have it. */
 export function responseOf(answer: Answer, { answerId, body }: StreamOptions, status: Status): object {
@@ -100,7 +101,10 @@ export class ResponsesStream implements AnswerStream {
 
   event({ raw, data }: StreamEvent): string | null {
     if (data === null) return raw;
+    if (this.#hasEnded) return null;
     this.#answer.event(data);
+    const { error } = this.answer;
+    if (error) return this.fail(error);
     if (data === '[DONE]') return this.#end();
     const delta = chatDelta(data);
     if (!delta) return null;
@@ -120,7 +124,17 @@ export class ResponsesStream implements AnswerStream {
   }
 
   end(): string {
-    return this.#hasBegun ? this.#end() : '';
+    return this.answer.isWhole ? this.#end() : this.fail(endedEarly);
+  }
+
+  fail({ message, code }: AnswerError): string {
+    if (this.#hasEnded) return '';
+    this.#hasEnded = true;
+    const begun = this.#begin() + this.#close('incomplete');
+    const isOurs = typeof code === 'number' && code >= 400 && code < 500;
+    const error = { code: isOurs ? 'invalid_prompt' : 'server_error', message };
+    const response = { ...responseOf(this.answer, this.#options, 'failed'), error };
+    return begun + this.#event('response.failed', { response });
   }
 
   #event(type: string, fields: object): string {
@@ -166,7 +180,7 @@ export class ResponsesStream implements AnswerStream {
     return callItem(id, { id: callId, name, arguments: text }, status);
   }
 
-  #close(): string {
+  #close(status: Status = 'completed'): string {
     const open = this.#open;
     if (!open) return '';
     this.#open = null;
@@ -181,7 +195,7 @@ export class ResponsesStream implements AnswerStream {
     };
     const done = parts[open.type]();
     return (
-      done + this.#event('response.output_item.done', { output_index: open.index, item: this.#item(open, 'completed') })
+      done + this.#event('response.output_item.done', { output_index: open.index, item: this.#item(open, status) })
     );
   }
 

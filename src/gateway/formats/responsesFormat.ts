@@ -14,7 +14,7 @@ export const responsesFormat: Format = {
   whole(text, options) {
     const said = new ChatAnswer();
     said.body(text);
-    return JSON.stringify(responseOf(said.answer, options, 'completed'));
+    return said.answer.isWhole ? JSON.stringify(responseOf(said.answer, options, 'completed')) : null;
   },
 };
 

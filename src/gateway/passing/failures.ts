@@ -25,15 +25,15 @@ export function answerFailure(res: ServerResponse, thrown: unknown, form: ErrorF
   res.end(body);
 }
 
-const textOf = ({ message, hint }: CwmError): string => [message, hint].filter(Boolean).join(' ');
+export const messageWithHint = ({ message, hint }: CwmError): string => [message, hint].filter(Boolean).join(' ');
 
 const openAiError = (error: CwmError, status: number): object => ({
-  error: { message: textOf(error), type: typeOf(status), param: null, code: error.code },
+  error: { message: messageWithHint(error), type: typeOf(status), param: null, code: error.code },
 });
 
 const anthropicError = (error: CwmError, status: number): object => ({
   type: 'error',
-  error: { type: status === 401 ? 'authentication_error' : typeOf(status), message: textOf(error) },
+  error: { type: status === 401 ? 'authentication_error' : typeOf(status), message: messageWithHint(error) },
 });
 
 function typeOf(status: number): string {

@@ -6,13 +6,20 @@ const everyMs = 2_000;
 /**
  * Holds a client's connection open while something has to be done before its prompt is sent: comments, which every client skips. A short wait
  * sends nothing, so that an error can still have a status.
+ *
+ * @param headers of the answer; false for one that is not streamed, which has no comments.
  */
-export async function heldLine<T>(res: ServerResponse, streams: boolean, work: () => Promise<T>): Promise<T> {
-  if (!streams) return work();
+export async function heldLine<T>(
+  res: ServerResponse,
+  headers: false | Readonly<Record<string, string>>,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (headers === false) return work();
   let timer: NodeJS.Timeout;
   const beat = (): void => {
     if (res.destroyed) return;
-    if (!res.headersSent) res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+    if (!res.headersSent)
+      res.writeHead(200, { ...headers, 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
     res.write(": cwm brings the conversation's KV back\n\n");
     timer = setTimeout(beat, everyMs);
   };

@@ -18,7 +18,9 @@ export async function relayEvents(
     for (const event of splitter.push(chunk as Uint8Array)) passed += tap.event(event) ?? '';
     if (passed !== '') await write(res, passed);
   }
-  await write(res, splitter.end() + tap.end());
+  const rest = splitter.end();
+  const passed = rest === null ? null : tap.event(rest);
+  await write(res, (passed ?? '') + tap.end());
 }
 
 /** Passes any other body on as it is. @returns its text, unless it is longer than `mostBytes`. */
@@ -36,5 +38,12 @@ export async function relayBody(body: Readable, res: ServerResponse, mostBytes =
 /** A client that reads slowly slows the server down, so that nothing piles up here. */
 async function write(res: ServerResponse, data: string | Uint8Array): Promise<void> {
   if (data.length === 0 || res.destroyed) return;
-  if (!res.write(data)) await Promise.race([once(res, 'drain'), once(res, 'close')]);
+  if (res.write(data)) return;
+  const isOver = new AbortController();
+  const { signal } = isOver;
+  try {
+    await Promise.race([once(res, 'drain', { signal }), once(res, 'close', { signal })]);
+  } finally {
+    isOver.abort();
+  }
 }

@@ -1,16 +1,16 @@
-import type { ServerResponse } from 'node:http';
-import type { Dispatcher } from 'undici';
 import { randomId } from '../../base/hash.ts';
 import type { Lineage } from '../../core/ports/lineages.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason } from '../../protocol/schemas/session.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import type { Target } from '../engines.ts';
+import { answerErrorOf, type AnswerError } from '../formats/answerError.ts';
 import { ChatAnswer } from '../formats/chatAnswer.ts';
 import type { Format, StreamOptions } from '../formats/format.ts';
-import type { Answer, Asked } from '../formats/item.ts';
+import { chatMessageOf, type Answer, type Asked } from '../formats/item.ts';
 import { objectOf, parsed, type JsonObject } from '../formats/json.ts';
+import { messageWithHint } from '../passing/failures.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { heldLine } from '../passing/heldLine.ts';
 import { llamaIds } from '../passing/llamaIds.ts';
@@ -24,7 +24,8 @@ import { reuseOf } from '../recording/reuseOf.ts';
 
 /** A request as the gateway understands it. */
 interface Understood {
-  readonly body: JsonObject;
+  /** What the model server was asked. */
+  readonly sent: string;
   readonly asked: Asked;
   readonly target: Target;
   readonly lineage: Lineage;
@@ -36,9 +37,9 @@ interface Understood {
 }
 
 /** Passes a request of a conversation on, and records it as a turn unless it is none. */
-export const converse =
-  (format: Format) =>
-  async (gateway: GatewayContext, { req, res, address, client: known, signal }: GatewayRequest): Promise<void> => {
+const pass =
+  (format: Format, gateway: GatewayContext, isAnswering: () => void) =>
+  async ({ req, res, address, client: known, signal }: GatewayRequest): Promise<void> => {
     const { targets, upstream, recogniser, outside, clock } = gateway;
     const text = (await readBody(req)).toString('utf8');
     const body = objectOf(parsed(text));
@@ -61,15 +62,19 @@ export const converse =
     };
     const lineage = await outside.lineageOf(asker.project);
     let recognised = recognise();
-    const isThere = await heldLine(res, asked.streams, () => makeRoom(gateway, target, recognised, signal));
+    const isThere = await heldLine(res, asked.streams && receiptHeaders(recognised), () =>
+      makeRoom(gateway, target, recognised, signal),
+    );
     if (!isThere && recognised?.conversation) {
       recogniser.forget(recognised.conversation);
       recognised = recognise();
     }
     const receipt = receiptHeaders(recognised);
     noteRequest(gateway, client, recognised);
+    const added = addedFields(body, asked, target, outside.saltOf(lineage));
+    const sent = format.chatBody(text, body, added, previous?.messages);
     const understood: Understood = {
-      body,
+      sent,
       asked,
       target,
       lineage,
@@ -85,12 +90,7 @@ export const converse =
           method: 'POST',
           path: '/v1/chat/completions',
           headers: upstreamHeaders(req.headers, target.address.token),
-          body: format.chatBody(
-            text,
-            body,
-            addedFields(body, asked, target, outside.saltOf(lineage)),
-            previous?.messages,
-          ),
+          body: sent,
         },
         signal,
       )
@@ -99,10 +99,14 @@ export const converse =
         throw error;
       });
     const hasBegun = res.headersSent;
-    if (!hasBegun) res.writeHead(reply.statusCode, { ...answerHeaders(reply.headers), ...receipt });
+    const begin = (): void => {
+      if (!hasBegun) res.writeHead(reply.statusCode, { ...answerHeaders(reply.headers), ...receipt });
+    };
     if (reply.statusCode !== 200) {
       targets.doubt(target.spec);
-      await relayRefusal(reply, res, hasBegun);
+      if (hasBegun) throw new Refused(await reply.body.text(), reply.statusCode);
+      begin();
+      await relayBody(reply.body, res);
       return void res.end();
     }
     const options: StreamOptions = { body, answerId: understood.answerId, closing: reuseLine(recognised) };
@@ -110,6 +114,8 @@ export const converse =
     if (String(reply.headers['content-type'] ?? '').includes('text/event-stream')) {
       const stream = format.stream(options);
       const onFirst = (): void => void (firstMs ??= clock.elapsedMs());
+      begin();
+      isAnswering();
       try {
         await relayEvents(reply.body, res, stream, onFirst);
       } finally {
@@ -122,8 +128,45 @@ export const converse =
     said.body(whole);
     recordAnswer(gateway, understood, said.answer, { hasLeft: signal.aborted, firstMs });
     // What is no answer of a model comes as the server wrote it, in any format.
-    res.end(objectOf(parsed(whole)) ? format.whole(whole, options) : whole);
+    const written = objectOf(parsed(whole)) ? format.whole(whole, options) : whole;
+    if (written === null || hasBegun) throw noAnswer(said.answer.error);
+    begin();
+    res.end(written);
   };
+
+const noAnswer = (error: AnswerError | null): CwmError =>
+  new CwmError('EngineRejected', error?.message ?? 'The model server sent no answer.');
+
+/** The model server refused a request whose stream had begun here. */
+class Refused extends Error {
+  readonly error: AnswerError;
+
+  constructor(said: string, status: number) {
+    super('refused');
+    const error = answerErrorOf(objectOf(parsed(said))) ?? { message: said.slice(0, 2000), type: 'api_error' };
+    this.error = { ...error, code: status };
+  }
+}
+
+/** What goes wrong before the answer, and behind the first comment, is an event in the client's format. */
+export const converse =
+  (format: Format) =>
+  async (gateway: GatewayContext, request: GatewayRequest): Promise<void> => {
+    const { res } = request;
+    let isAnswering = false;
+    try {
+      await pass(format, gateway, () => void (isAnswering = true))(request);
+    } catch (thrown) {
+      if (!res.headersSent || res.destroyed || isAnswering) throw thrown;
+      const error = thrown instanceof Refused ? thrown.error : errorOf(thrown);
+      res.end(format.stream({ body: {}, answerId: randomId(), closing: () => null }).fail(error));
+    }
+  };
+
+function errorOf(thrown: unknown): AnswerError {
+  const error = toCwmError(thrown);
+  return { message: messageWithHint(error), type: 'api_error', code: errors[error.name].status };
+}
 
 interface Previous {
   readonly said: Said;
@@ -145,14 +188,6 @@ async function previousTurn(
   }
   await recorder.storedOf(said.conversation.session);
   return { said, messages: await outside.chatUpTo(said.conversation.session, said.id) };
-}
-
-/** An error of the server comes as it is; where the stream has begun already, as an event of it. */
-async function relayRefusal(reply: Dispatcher.ResponseData, res: ServerResponse, hasBegun: boolean): Promise<void> {
-  if (!hasBegun) return void (await relayBody(reply.body, res));
-  const said = await reply.body.text();
-  const error = objectOf(objectOf(parsed(said))?.['error']) ?? { message: said.slice(0, 2000), type: 'api_error' };
-  res.write(`data: ${JSON.stringify({ error: { ...error, code: reply.statusCode } })}\n\n`);
 }
 
 /**
@@ -230,7 +265,7 @@ function noteRequest({ figures, clock }: GatewayContext, client: string, recogni
 
 function recordAnswer(
   { recogniser, recorder, upstream, figures }: GatewayContext,
-  { body, client, recognised, asked, target, lineage, answerId, sentMs }: Understood,
+  { sent, client, recognised, asked, target, lineage, answerId, sentMs }: Understood,
   said: Answer,
   { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
 ): void {
@@ -251,10 +286,14 @@ function recordAnswer(
     reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
     ids: async () => {
       if (said.ids || !isLlama) return said.ids;
-      const message = { role: 'assistant', content: item.text };
-      const prompt = await llamaIds(upstream, target.address, body, message, AbortSignal.timeout(30_000)).catch(
-        () => null,
-      );
+      const body = objectOf(parsed(sent)) ?? {};
+      const prompt = await llamaIds(
+        upstream,
+        target.address,
+        body,
+        chatMessageOf(item),
+        AbortSignal.timeout(30_000),
+      ).catch(() => null);
       return prompt && { prompt, output: [] };
     },
   });
