@@ -40,7 +40,12 @@ const good = {
   format: 'openai',
 };
 
-const inputOf = (name: RouteName): Record<string, unknown> => (name === 'updateState' ? { ...good, version: 1 } : good);
+/** Where a name means something else. */
+const different: Partial<Record<RouteName, object>> = {
+  updateState: { version: 1 },
+  tokenUsage: { from: '2026-01-01' },
+};
+const inputOf = (name: RouteName): Record<string, unknown> => ({ ...good, ...different[name] });
 
 /** Answered from memory after a turn, or from figures that the session's folder has no part in: nothing is followed. */
 const remembered: ReadonlySet<RouteName> = new Set(['getState', 'selectSession', 'tokenUsage']);
