@@ -60,7 +60,7 @@ describe('S2-16 the folder that the user works in', () => {
     mayRecord.value = true;
     opener.again();
     await vi.waitFor(() => expect(asked()).toHaveLength(2));
-    expect(asked().at(-1)).toEqual(['openProject', { project: a.uri }]);
+    expect(asked().at(-1)).toEqual(['openProject', { project: a.uri, record: true }]);
   });
 
   test('is opened once the backend is there, and the receipt comes into the state by itself', async () => {
@@ -68,7 +68,7 @@ describe('S2-16 the folder that the user works in', () => {
     state.update({ project: a });
     expect(asked()).toEqual([]);
     await connection.open();
-    await vi.waitFor(() => expect(asked()).toEqual([['openProject', { project: a.uri }]]));
+    await vi.waitFor(() => expect(asked()).toEqual([['openProject', { project: a.uri, record: true }]]));
     backend.emit({ type: 'project', project: b.uri });
     backend.emit({ type: 'project', project: a.uri });
     await vi.waitFor(() => expect(state.current.receipts.get('session-1')).toEqual(receipt));
@@ -83,8 +83,8 @@ describe('S2-16 the folder that the user works in', () => {
     state.update({ receipts: new Map() });
     await vi.waitFor(() =>
       expect(asked()).toEqual([
-        ['openProject', { project: a.uri }],
-        ['openProject', { project: b.uri, leaving: a.uri }],
+        ['openProject', { project: a.uri, record: true }],
+        ['openProject', { project: b.uri, leaving: a.uri, record: true }],
       ]),
     );
   });
@@ -104,7 +104,7 @@ describe('S2-16 the folder that the user works in', () => {
     expect(pulls).toEqual(['all']);
     await opener.close();
     expect(asked()).toEqual([
-      ['openProject', { project: a.uri }],
+      ['openProject', { project: a.uri, record: true }],
       ['closeProject', { project: b.uri }],
     ]);
   });

@@ -37,7 +37,8 @@ export async function openProject(
   const resolved = await resolveProject(core, folder, false, signal);
   const { project, config, resolution } = resolved;
   enter(core, folder, resolved);
-  core.checkpoints.record(project, input.record ?? true);
+  // A switch, or a client that knows nothing of trust, must not undo what the user's editor said.
+  if (input.record !== undefined) core.checkpoints.record(project, input.record);
   if (!config?.dry_run) await noteProject(core, resolved, signal);
   const session = await sessionOf(core, project);
   const opened = { project, resolution, session };
@@ -48,7 +49,7 @@ export async function openProject(
     if (leaving !== null) await core.checkpoints.leave(null, leaving);
     return { ...opened, warming: null };
   }
-  const why = input.record === false ? notRecorded : config && !config.auto_switch ? notSwitched : null;
+  const why = !core.checkpoints.isRecorded(project) ? notRecorded : config && !config.auto_switch ? notSwitched : null;
   if (why !== null && !input.insist) {
     if (leaving !== null) await core.checkpoints.leave(null, leaving);
     const isOffered = why === notSwitched && (await hasSavedKv(core, session));

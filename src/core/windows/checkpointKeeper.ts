@@ -78,6 +78,10 @@ export class CheckpointKeeper {
     else this.#unrecorded.add(project);
   }
 
+  isRecorded(project: ProjectUri): boolean {
+    return !this.#unrecorded.has(project);
+  }
+
   /** Call it after each operation that may have been a turn of the session. */
   afterTurn(id: SessionId): void {
     if (this.#isClosed) return;
@@ -211,7 +215,7 @@ export class CheckpointKeeper {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
     if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
-    if (session.project !== null && this.#unrecorded.has(session.project))
+    if (session.project !== null && !this.isRecorded(session.project))
       return not('Nothing of its folder is saved without being asked.');
     if (!isBehind(await core.store.checkpoints.get(id), session)) {
       this.#made(id);

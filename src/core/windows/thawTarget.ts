@@ -22,7 +22,7 @@ export interface ThawTarget {
 export async function chooseTarget(
   core: CoreContext,
   name: WindowName,
-  { session: own, engine, project }: WindowManifest,
+  { session: own, engine }: WindowManifest,
   input: Omit<RouteInput<'thaw'>, 'prompt'>,
 ): Promise<ThawTarget> {
   if (input.resume) return { kind: 'resume', session: own };
@@ -30,9 +30,8 @@ export async function chooseTarget(
   if (input.copy || input.session !== undefined || input.insist) return copy();
   const origin = await core.store.sessions.get(own);
   if (!origin || !(isOpen(origin) || origin.lifecycle === 'frozen')) return copy();
-  // KV of one model server means nothing to another, and another folder's conversation is not this one's.
-  const isElsewhere = origin.engine !== (input.engine ?? engine) || origin.project !== project;
-  return isElsewhere ? copy() : { kind: 'origin', session: own };
+  // KV of one model server means nothing to another. The folder says nothing: a project that another folder adopted has windows of the old one.
+  return origin.engine === (input.engine ?? engine) ? { kind: 'origin', session: own } : copy();
 }
 
 function copyId(core: CoreContext, window: string, wanted: string | undefined): SessionId {

@@ -109,7 +109,7 @@ export const projectShapes = () =>
         project: text,
         /** The project that the client leaves for this one. */
         leaving: z.optional(text),
-        /** False: nothing of the project is saved or brought back without being asked, until it is opened otherwise. Default true. */
+        /** False: nothing of the project is saved or loaded without being asked, until a client opens it with true. Default: as the last client said, else true. */
         record: flag,
         /** Bring the KV back whatever it costs. */
         insist: flag,

@@ -62,7 +62,7 @@ export class FolderOpener implements Disposable {
       const input = {
         project: project.uri,
         ...(leaving !== null && { leaving }),
-        ...(!this.#mayRecord() && { record: false }),
+        record: this.#mayRecord(),
       };
       inBackground(this.#app.log, 'Opening the folder', this.#open(input));
     }

@@ -97,8 +97,9 @@ describe('adopting a project', () => {
     expect((await cwm.listWindows({ project: 'file:///new' })).items.map(({ name }) => name)).toEqual(['w']);
     expect((await cwm.listWindows({ project: 'file:///old' })).total).toBe(0);
     expect((await cwm.currentSession({ project: 'file:///new' })).session?.id).toBe('s');
-    const { session } = await cwm.thaw({ window: 'w' }, never());
-    expect((await cwm.getSession({ session })).project).toBe('file:///new');
+    for (let times = 1; times <= 2; times++) expect((await cwm.thaw({ window: 'w' }, never())).session).toBe('s');
+    expect((await cwm.listSessions({ project: 'file:///new' })).total).toBe(2);
+    expect((await cwm.getSession({ session: 's' })).project).toBe('file:///new');
     // Trust is about a folder.
     expect((await cwm.findProject({ folder: 'file:///new' }, never())).trusted).toBe(false);
     expect((await cwm.listProjects({}, never())).items.map(({ project }) => project)).toEqual(['file:///new']);

@@ -204,7 +204,11 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
     await idleFor(fixture, 10 * minute);
     expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({ receipt: null });
     expect(await fixture.store.checkpoints.get(s)).toBeNull();
-    await fixture.cwm.openProject({ project: 'file:///a' });
+    // A switch to a session, and a plain "cwm open", say nothing about a record.
+    expect((await fixture.cwm.openProject({ project: 'file:///a' })).warming).toEqual(warming);
+    await fixture.cwm.openProject({ project: 'file:///a', insist: true });
+    expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({ receipt: null });
+    await fixture.cwm.openProject({ project: 'file:///a', record: true });
     expect((await fixture.cwm.closeProject({ project: 'file:///a' })).receipt).not.toBeNull();
   });
 

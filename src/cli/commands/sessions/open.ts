@@ -14,7 +14,8 @@ export function registerOpen(program: Command, perform: Perform): void {
     .description("bring the KV of a folder's current session back, so that its next answer comes at once")
     .argument('[folder]', 'the folder; this one by default')
     .option('--leaving <folder>', 'a folder that you leave: its session gets a checkpoint first if it has gone on')
-    .option('--no-record', 'save nothing of this folder without being asked, and bring nothing back')
+    .option('--record', 'save this folder again without being asked, after --no-record')
+    .option('--no-record', 'save nothing of this folder without being asked, and load nothing, until --record')
     .option('--insist', 'bring the KV back also where that takes long')
     .option('--no-wait', 'do not wait until it is back')
     .action((folder: string | undefined, { leaving, record, insist, wait, ...common }: OpenOptions) =>
@@ -23,7 +24,7 @@ export function registerOpen(program: Command, perform: Perform): void {
         const opened = await run.call('openProject', {
           project,
           ...(leaving !== undefined && { leaving: await run.project(leaving) }),
-          ...(!record && { record }),
+          ...(record !== undefined && { record }),
           ...(insist && { insist }),
         });
         run.print(wait ? await whenBack(run, opened) : opened, openedText);
@@ -33,7 +34,7 @@ export function registerOpen(program: Command, perform: Perform): void {
 
 interface OpenOptions {
   readonly leaving?: string;
-  readonly record: boolean;
+  readonly record?: boolean;
   readonly insist?: true;
   readonly wait: boolean;
 }
