@@ -1,15 +1,10 @@
-import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { ProjectHints } from '../../protocol/schemas/projectConfig.ts';
-
-const run = promisify(execFile);
+import { runGit } from './runGit.ts';
 
 /** Of the history, the newest so many commits are looked at. */
 const mostCommits = 5_000;
-const gitPatienceMs = 5_000;
-const mostOutputBytes = 32 * 1024 * 1024;
 
 interface History {
   commits: number;
@@ -49,7 +44,7 @@ async function historyOf(folder: string, signal: AbortSignal): Promise<ReadonlyM
     '.',
   ];
   try {
-    const stdout = await git(folder, log, signal);
+    const stdout = await runGit(folder, log, signal);
     for (const commit of stdout.split('\u0001').slice(1)) {
       const [at = '', ...names] = commit.split(/[\0\n]+/);
       for (const name of names.filter((each) => each !== '')) {
@@ -63,22 +58,6 @@ async function historyOf(folder: string, signal: AbortSignal): Promise<ReadonlyM
     signal.throwIfAborted();
   }
   return found;
-}
-
-/** A repository's own settings can name programs; none that reading would start is let through. @throws what git says. */
-async function git(folder: string, given: readonly string[], signal: AbortSignal): Promise<string> {
-  const safe = [
-    '-c',
-    'core.fsmonitor=false',
-    '-c',
-    'log.showSignature=false',
-    '-c',
-    'core.quotePath=false',
-    '--no-pager',
-  ];
-  const options = { cwd: folder, signal, timeout: gitPatienceMs, maxBuffer: mostOutputBytes, windowsHide: true };
-  const env = { ...process.env, GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0' };
-  return (await run('git', [...safe, ...given], { ...options, env })).stdout;
 }
 
 const modifiedMs = (path: string): Promise<number> =>
@@ -101,7 +80,7 @@ export async function gitHints(folder: string, signal: AbortSignal): Promise<Pro
 /** Null where git fails. */
 async function ask(folder: string, given: readonly string[], signal: AbortSignal): Promise<string | null> {
   try {
-    return (await git(folder, given, signal)).trim() || null;
+    return (await runGit(folder, given, signal)).trim() || null;
   } catch {
     signal.throwIfAborted();
     return null;

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { byChange } from '../../../src/backend/contextFiles/git.ts';
+import { chmodSync, existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { delimiter, join, relative } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { byChange, gitHints } from '../../../src/backend/contextFiles/git.ts';
+import { findGit } from '../../../src/backend/contextFiles/runGit.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
@@ -29,6 +30,8 @@ function repository() {
   };
   return { folder, git, commit };
 }
+
+afterEach(() => vi.unstubAllEnvs());
 
 describe('files in the order in which they change', () => {
   it('begin with what git saw change least, then the older change; what git does not know comes last', async () => {
@@ -80,6 +83,51 @@ describe('files in the order in which they change', () => {
     git('config', 'filter.evil.clean', program);
     expect(await byChange(folder, ['b', 'a'], never)).toEqual(['a', 'b']);
     expect(() => execFileSync('ls', [join(folder, 'ran')], { stdio: 'ignore' })).toThrow();
+  });
+
+  it.skipIf(process.platform === 'win32')('fetch nothing that a partial clone lacks', async () => {
+    const { folder, git, commit } = repository();
+    commit('a', '1');
+    commit('b', '1');
+    const program = join(folder, 'evil.sh');
+    writeFileSync(program, `#!/bin/sh\ntouch "${join(folder, 'ran')}"\n`);
+    chmodSync(program, 0o755);
+    const parent = execFileSync('git', ['rev-parse', 'HEAD~1'], { cwd: folder, encoding: 'utf8' }).trim();
+    const tree = execFileSync('git', ['rev-parse', 'HEAD^{tree}'], { cwd: folder, encoding: 'utf8' }).trim();
+    for (const [setting, value] of [
+      ['core.repositoryFormatVersion', '1'],
+      ['extensions.partialClone', 'origin'],
+      ['remote.origin.promisor', 'true'],
+      ['remote.origin.url', folder],
+      ['remote.origin.uploadpack', program],
+    ] as const)
+      git('config', setting, value);
+    for (const object of [parent, tree]) rmSync(join(folder, '.git/objects', object.slice(0, 2), object.slice(2)));
+    await byChange(folder, ['b', 'a'], never);
+    expect((await gitHints(folder, never)).firstCommit).toBeNull();
+    expect(existsSync(join(folder, 'ran'))).toBe(false);
+  });
+
+  it('are those of their own repository, whatever GIT_DIR the backend was started with', async () => {
+    const [own, other] = [repository(), repository()];
+    own.commit('a', '1');
+    own.commit('b', '1');
+    other.commit('b', '1');
+    other.commit('a', 'x');
+    const { firstCommit } = await gitHints(own.folder, never);
+    vi.stubEnv('GIT_DIR', join(other.folder, '.git'));
+    expect(await byChange(own.folder, ['b', 'a'], never)).toEqual(['a', 'b']);
+    expect(await gitHints(own.folder, never)).toMatchObject({ firstCommit });
+  });
+
+  it('are asked of the git of PATH, never of one in the working directory', async () => {
+    const folder = makeDirectory();
+    const name = process.platform === 'win32' ? 'git.exe' : 'git';
+    writeFileSync(join(folder, name), '');
+    chmodSync(join(folder, name), 0o755);
+    const near = ['', '.', relative(process.cwd(), folder)];
+    expect(await findGit({ PATH: [...near, folder].join(delimiter) })).toBe(join(folder, name));
+    await expect(findGit({ PATH: near.join(delimiter) })).rejects.toThrow('no git');
   });
 
   it('is given up when it is aborted', async () => {
