@@ -169,7 +169,8 @@ export const composeServices =
     });
     const recovered = store.isReadOnly ? [] : await core.recover();
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
-    const gatewayClients = new Clients(join(storage, 'gateway', 'clients.json'));
+    const onGatewayFailure = (error: unknown, what: string): void => log.failure(what, error);
+    const gatewayClients = new Clients(join(storage, 'gateway', 'clients.json'), onGatewayFailure);
     await gatewayClients.load();
     const gateway = new Gateway({
       outside: core.outside,
@@ -177,7 +178,7 @@ export const composeServices =
       clock: systemClock,
       clients: gatewayClients,
       journal: journalFile(join(storage, 'gateway', 'said.jsonl')),
-      onFailure: (error, what) => log.failure(what, error),
+      onFailure: onGatewayFailure,
     });
     listening = gateway;
     const problems = () => store.problems;

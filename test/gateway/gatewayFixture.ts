@@ -77,7 +77,7 @@ export async function gatewayFixture(files: Files = diskFiles) {
   });
   server.url = await listening(upstream);
   const failures: unknown[] = [];
-  const clients = new Clients(path.join(core.directory, 'gateway', 'clients.json'));
+  const clients = new Clients(path.join(core.directory, 'gateway', 'clients.json'), (error) => failures.push(error));
   let lines: readonly string[] = [];
   const start = (): Gateway =>
     new Gateway({

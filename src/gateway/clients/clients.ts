@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
 import { sha256Hex } from '../../base/hash.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { objectOf, parsed, textOf } from '../formats/json.ts';
 
@@ -14,15 +16,32 @@ export interface Client {
   readonly records: boolean;
 }
 
+interface ClientChange {
+  readonly records?: boolean | undefined;
+  /** False leaves the token of a client as it is. Default true. */
+  readonly rotate?: boolean | undefined;
+}
+
+interface PutClient {
+  readonly client: Client;
+  /** Null: as before. */
+  readonly token: string | null;
+}
+
 /** The clients of the gateway and their tokens, in one file. */
 export class Clients {
   readonly #path: string;
+  readonly #onFailure: (error: unknown, what: string) => void;
+  readonly #queue = new SerialQueue();
+  /** Why the file must not be written: it could not be read, and may have clients. */
+  #unread: unknown = null;
   #address: string | null = null;
   readonly #byName = new Map<string, Client>();
   readonly #byHash = new Map<string, Client>();
 
-  constructor(path: string) {
+  constructor(path: string, onFailure: (error: unknown, what: string) => void) {
     this.#path = path;
+    this.#onFailure = onFailure;
   }
 
   /** `HOST:PORT` that the clients' configurations name; null where there are no clients, or none was set up while the gateway listened. */
@@ -41,16 +60,38 @@ export class Clients {
     return join(dirname(this.#path), 'address');
   }
 
-  /** A file that is not there has no clients. @throws what the file system throws. */
+  /**
+   * A file that is not there has no clients. Of a damaged one, a copy stays beside it before anything is written. A file that cannot be read
+   * costs the tokens of its clients, and nothing else.
+   */
   async load(): Promise<void> {
-    this.#address = (await readIfThere(this.#addressPath))?.trim() || null;
-    const text = (await readIfThere(this.#path)) ?? '';
-    for (const [name, value] of Object.entries(objectOf(parsed(text)) ?? {})) {
+    try {
+      const text = await readIfThere(this.#path);
+      if (text !== null && !this.#read(text)) await this.#setAside();
+      this.#address = (await readIfThere(this.#addressPath))?.trim() || null;
+    } catch (error) {
+      this.#unread = error;
+      this.#onFailure(error, 'the clients of the gateway could not be read; their tokens do not work');
+    }
+  }
+
+  /** @returns whether all of it could be understood. */
+  #read(text: string): boolean {
+    const rows = objectOf(parsed(text));
+    for (const [name, value] of Object.entries(rows ?? {})) {
       const row = objectOf(value) ?? {};
       const tokenHash = textOf(row['tokenHash']);
-      if (tokenHash !== '')
+      if (/^[0-9a-f]{64}$/.test(tokenHash))
         this.#set({ name, tokenHash, createdAt: textOf(row['createdAt']), records: row['records'] !== false });
     }
+    return rows !== null && this.#byName.size === Object.keys(rows).length;
+  }
+
+  async #setAside(): Promise<void> {
+    const aside = `${this.#path}.damaged-${randomBytes(4).toString('hex')}`;
+    await copyFile(this.#path, aside);
+    const error = new CwmError('Corrupted', `The file of the gateway's clients is damaged. A copy is in ${aside}.`);
+    this.#onFailure(error, 'a part of the clients of the gateway could not be read; their tokens do not work');
   }
 
   get all(): readonly Client[] {
@@ -70,16 +111,17 @@ export class Clients {
    * Makes a client, or changes it.
    *
    * @returns its new token; null where it stays as it was.
-   * @throws CwmError InvalidParameter for a name that is none.
+   * @throws CwmError InvalidParameter for a name that is none, and without `rotate` for one that no client has; ReadFailed.
    */
-  async put(
-    name: string,
-    { records, rotate = true }: { readonly records?: boolean | undefined; readonly rotate?: boolean | undefined },
-    createdAt: string,
-  ): Promise<{ readonly client: Client; readonly token: string | null }> {
+  put(name: string, change: ClientChange, createdAt: string): Promise<PutClient> {
+    return this.#queue.run(() => this.#put(name, change, createdAt));
+  }
+
+  async #put(name: string, { records, rotate = true }: ClientChange, createdAt: string): Promise<PutClient> {
     if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name))
       throw new CwmError('InvalidParameter', 'The name of a client has 1 to 64 letters, digits, "_" and "-".');
     const before = this.#byName.get(name);
+    if (!before && !rotate) throw noneOf(name);
     const token = before && !rotate ? null : randomBytes(32).toString('base64url');
     const client: Client = {
       name,
@@ -94,12 +136,14 @@ export class Clients {
   }
 
   /** @throws CwmError InvalidParameter where there is none of the name. */
-  async delete(name: string): Promise<void> {
-    const client = this.#byName.get(name);
-    if (!client) throw new CwmError('InvalidParameter', `There is no client "${name}".`);
-    await this.#save(this.all.filter((each) => each !== client));
-    this.#byName.delete(name);
-    this.#byHash.delete(client.tokenHash);
+  delete(name: string): Promise<void> {
+    return this.#queue.run(async () => {
+      const client = this.#byName.get(name);
+      if (!client) throw noneOf(name);
+      await this.#save(this.all.filter((each) => each !== client));
+      this.#byName.delete(name);
+      this.#byHash.delete(client.tokenHash);
+    });
   }
 
   #set(client: Client): void {
@@ -108,10 +152,18 @@ export class Clients {
   }
 
   async #save(all: readonly Client[]): Promise<void> {
+    if (this.#unread !== null) {
+      throw new CwmError('ReadFailed', `${this.#path} could not be read, so that it is not replaced.`, {
+        hint: 'Restart the backend once it can be read.',
+        cause: this.#unread,
+      });
+    }
     const rows = Object.fromEntries(all.map(({ name, ...row }) => [name, row]));
     await replace(this.#path, `${JSON.stringify(rows, null, 2)}\n`);
   }
 }
+
+const noneOf = (name: string): CwmError => new CwmError('InvalidParameter', `There is no client "${name}".`);
 
 async function readIfThere(path: string): Promise<string | null> {
   try {
@@ -124,7 +176,5 @@ async function readIfThere(path: string): Promise<string | null> {
 
 async function replace(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const beside = `${path}.new`;
-  await writeFile(beside, text, { mode: 0o600, flush: true });
-  await rename(beside, path);
+  await writeFileAtomic(path, text, { mode: 0o600 });
 }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import type { Perform } from '../../action.ts';
@@ -33,10 +33,10 @@ export function registerClients(program: Command, perform: Perform): void {
   withCommonOptions(clients.command('record'))
     .description('say whether the conversations of a client become sessions')
     .argument('<name>')
-    .argument('<choice>', 'on or off')
+    .addArgument(new Argument('<choice>', 'on or off').choices(['on', 'off']))
     .action((name: string, choice: string, common: object) =>
       perform(common, async (run) => {
-        const records = choice !== 'off';
+        const records = choice === 'on';
         run.print(await run.call('putGatewayClient', { name, records, rotate: false }), (put) =>
           put.records ? `Conversations of ${name} become sessions.` : `Conversations of ${name} are not recorded.`,
         );
