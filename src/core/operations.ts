@@ -10,6 +10,7 @@ import { noteUse } from './projects/noteUse.ts';
 import { trustProject } from './projects/trustProject.ts';
 import { autoFreezeCheck, autoFreezeConfig, closeProject, openedProject, openProject } from './sessions/openProject.ts';
 import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base/projectBase.ts';
+import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { createSession, deleteSession, getSession, listSessions } from './sessions/sessions.ts';
 import { getMessage, listMessages } from './sessions/messages.ts';
@@ -172,6 +173,7 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
       const route = name as CoreRouteName;
       try {
         await requireOwnProject(core, route, input as object);
+        if (resumes) await refuseInBase(core, input as { session: string });
         const resumed = resumes ? await resumeForMessage(core, input as { session: string }, signal, reporter) : null;
         const result = await run(core, input as never, signal, reporter);
         session ??= sessionNamed(result);

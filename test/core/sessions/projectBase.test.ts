@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { familyOf } from '../../../src/core/ports/lineages.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { parseProjectUri } from '../../../src/protocol/ids.ts';
@@ -143,6 +143,43 @@ describe("a project's base", () => {
     await expect(make({ paths: ['absent.ts'] })).rejects.toMatchObject({ name: 'PathNotFound' });
     expect((await store.projects.base(uri))?.window).toBe(base.window);
     expect((await cwm.listSessions({})).total).toBe(sessions);
+  });
+
+  it('takes no message in its own session', async () => {
+    const { cwm, make, store } = await projectWith();
+    const { base } = await make();
+    for (const tried of [
+      cwm.send({ session: base.session, text: 'x' }, never()),
+      cwm.prime({ session: base.session, paths: ['a.ts'] }, never()),
+    ])
+      await expect(tried).rejects.toMatchObject({ name: 'InvalidTransition' });
+    expect(await store.sessions.get(base.session)).toMatchObject({ lifecycle: 'frozen', frozenAs: base.window });
+  });
+
+  it('that is replaced stays where somebody continued its session or has another window of it', async () => {
+    const { cwm, make, store } = await projectWith();
+    const { base: continued } = await make();
+    await cwm.thaw({ window: continued.window, resume: true }, never());
+    const { base: frozenAgain } = await make();
+    expect(await store.sessions.get(continued.session)).toMatchObject({ lifecycle: 'thawed' });
+    await cwm.send({ session: continued.session, text: 'x' }, never());
+    await cwm.thaw({ window: frozenAgain.window, resume: true }, never());
+    await cwm.freeze({ session: frozenAgain.session, window: 'mine' }, never());
+    await make();
+    expect((await cwm.thaw({ window: 'mine', resume: true }, never())).session).toBe(frozenAgain.session);
+  });
+
+  it('is made although the one before cannot be deleted, and says so', async () => {
+    const { cwm, make, store } = await projectWith();
+    const { base: before } = await make();
+    const remove = vi
+      .spyOn(store.sessions, 'delete')
+      .mockRejectedValue(new CwmError('WriteFailed', 'The disk is gone.'));
+    const { base, notes } = await make();
+    remove.mockRestore();
+    expect(notes.join()).toContain(`"${before.window}"`);
+    expect((await store.projects.base(uri))?.window).toBe(base.window);
+    expect((await cwm.createSession({ project })).base).toBe(base.window);
   });
 
   it('has rules behind the system prompt; one that is gone stops it with its own message', async () => {

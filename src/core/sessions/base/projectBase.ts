@@ -1,6 +1,6 @@
 import { randomId } from '../../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../../protocol/api.ts';
-import { CwmError, nullOn } from '../../../protocol/errors.ts';
+import { CwmError, nullOn, toCwmError } from '../../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, parseWindowName, type ProjectUri } from '../../../protocol/ids.ts';
 import type { BaseChanges, ProjectBase, ProjectConfig } from '../../../protocol/schemas/projectConfig.ts';
 import { newSession, type Message, type Session } from '../../../protocol/schemas/session.ts';
@@ -65,7 +65,7 @@ export async function makeProjectBase(
   );
   const { session, notes } = started;
   const window = parseWindowName(session.id);
-  try {
+  const make = async () => {
     const limit = input.maxTokens ?? config?.budget?.base_tokens;
     const read = async (): Promise<ReadFiles> => content;
     const primed = await addFiles(
@@ -92,23 +92,24 @@ export async function makeProjectBase(
       madeAt: manifest.createdAt,
     };
     await core.store.projects.setBase(project, base);
-    if (before) await forgetUnused(core, project, before, signal);
-    const { promptTokens, cachedTokens, timeToFirstTokenMs } = primed;
-    return {
-      project,
-      base,
-      receipt,
-      skipped: primed.skipped,
-      promptTokens,
-      cachedTokens,
-      timeToFirstTokenMs,
-      notes: [...notes, ...primed.notes],
-    };
-  } catch (error) {
+    return { base, receipt, primed };
+  };
+  const { base, receipt, primed } = await make().catch(async (error: unknown) => {
     await remove(core, { session: session.id, window });
     throw error;
-  }
+  });
+  // From here on the project names the new base, so nothing that fails may remove it.
+  const unremoved = before ? await forgetUnused(core, project, before, signal).then(() => [], stays(before)) : [];
+  const { skipped, promptTokens, cachedTokens, timeToFirstTokenMs } = primed;
+  const allNotes = [...notes, ...primed.notes, ...unremoved];
+  return { project, base, receipt, skipped, promptTokens, cachedTokens, timeToFirstTokenMs, notes: allNotes };
 }
+
+const stays =
+  ({ window }: ProjectBase) =>
+  (error: unknown): string[] => [
+    `The window "${window}" of the base before could not be deleted: ${toCwmError(error).message}`,
+  ];
 
 /** New sessions of the project have none any more. Sessions on it stay as they are, and its window with them. */
 export async function deleteProjectBase(
@@ -212,7 +213,7 @@ async function sharedWith(
   return keptTokens;
 }
 
-/** Deletes a base that no session began with. */
+/** Deletes a base that no session began with, unless somebody continued its session or made other windows of it. */
 async function forgetUnused(
   core: CoreContext,
   project: ProjectUri,
@@ -220,12 +221,27 @@ async function forgetUnused(
   signal: AbortSignal,
 ): Promise<void> {
   const isUsed = (await sessionsOn(core, project)).some((session) => session.base === base.window);
-  if (isUsed) {
-    await core.space.lock.run(() => core.store.windows.setPinned(base.window, false)).catch(() => undefined);
-    return;
-  }
-  await deleteIfThere(core, base.window, signal).catch(() => false);
-  await nullOn(core.store.sessions.delete(base.session), 'SessionNotFound');
+  await core.turns.run(
+    base.session,
+    async () => {
+      if (isUsed || !(await isOnlyBase(core, base))) {
+        await core.space.lock.run(() => core.store.windows.setPinned(base.window, false)).catch(() => undefined);
+        return;
+      }
+      await deleteIfThere(core, base.window, signal).catch(() => false);
+      await nullOn(core.store.sessions.delete(base.session), 'SessionNotFound');
+    },
+    signal,
+  );
+}
+
+/** Whether the base's session is as it was frozen, and has no other window. A session that cannot be read may have words of somebody's. */
+async function isOnlyBase({ store }: CoreContext, { session: id, window }: ProjectBase): Promise<boolean> {
+  const session = await nullOn(store.sessions.get(id), 'Corrupted');
+  const isAsFrozen = session?.lifecycle === 'frozen' && session.frozenAs === window;
+  if (!isAsFrozen) return false;
+  const { items } = await store.windows.list({ session: id, sortBy: 'name', order: 'asc', limit: 2, offset: 0 });
+  return items.every(({ name }) => name === window);
 }
 
 async function remove(core: CoreContext, { session, window }: Pick<ProjectBase, 'session' | 'window'>): Promise<void> {
