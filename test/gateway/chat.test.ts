@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
@@ -235,7 +237,9 @@ describe('a chat through the gateway', () => {
     expect(text).toContain('Answer 2.');
     expect(gateway.failures).toHaveLength(1);
     faulty.heal();
-    await gateway.chat([...again, assistant('Answer 2.'), user('Once more')]);
+    const { answer } = await gateway.chat([...again, assistant('Answer 2.'), user('Once more')]);
+    expect(answer.headers.get('x-cwm-recorded')).toBe('no');
+    expect(answer.headers.get('x-cwm-why')).toContain('disk');
     const [{ said } = { said: [] }] = await gateway.sessions();
     expect(said.map((message) => ('text' in message ? message.text : ''))).toEqual([
       'Say hi',
@@ -300,6 +304,63 @@ describe('a chat through the gateway', () => {
     expect(all).toHaveLength(1);
     expect(all[0]?.said).toHaveLength(4);
     expect(all[0]?.session.id).not.toBe(first?.session.id);
+  });
+
+  test('a full disk stands in the way of no request, and what passed is stored with the next answer', async () => {
+    const faulty = new FaultyFiles(diskFiles);
+    const gateway = await gatewayFixture(faulty.files);
+    faulty.fillFrom(0);
+    const { text } = await gateway.chat(hi, {}, '/p/new/v1');
+    expect(text).toContain('Answer 1.');
+    expect(await gateway.sessions()).toEqual([]);
+    faulty.heal();
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')], {}, '/p/new/v1');
+    expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([4]);
+    await gateway.restart();
+    await gateway.chat([user('Red?')], {}, '/p/new/v1');
+    expect(new Set(gateway.passed.map(({ body }) => body['cache_salt'])).size).toBe(1);
+  });
+
+  test('a frozen session whose window is gone goes on as another session', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const [{ session } = { session: null }] = await gateway.sessions();
+    const id = session?.id ?? '';
+    await gateway.cwm.freeze({ session: id, window: 'w' });
+    await rm(path.join(gateway.directory, 'windows'), { recursive: true });
+    gateway.sessionChanged(id);
+    const { answer, text } = await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    expect(text).toContain('Answer 2.');
+    expect(answer.headers.get('x-cwm-recorded')).toBe('yes');
+    expect(gateway.failures).toHaveLength(1);
+    const all = await gateway.sessions();
+    expect(all.find((each) => each.session.id !== id)?.said).toHaveLength(4);
+  });
+
+  test('a freeze that nobody heard of costs one turn, which the next one stores', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const [{ session } = { session: null }] = await gateway.sessions();
+    await gateway.cwm.freeze({ session: session?.id ?? '', window: 'w' });
+    const again = [...hi, assistant('Answer 1.'), user('And again')];
+    await gateway.chat(again);
+    await gateway.chat([...again, assistant('Answer 2.'), user('Once more')]);
+    const [after, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(after?.said).toHaveLength(6);
+  });
+
+  test('a session that has expired goes on as another one', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const [{ session } = { session: null }] = await gateway.sessions();
+    const soon = new Date(gateway.clock.now().getTime() + 5000).toISOString();
+    await gateway.cwm.setExpiry({ session: session?.id ?? '', expiresAt: soon });
+    while (gateway.clock.now().toISOString() <= soon);
+    gateway.sessionChanged(session?.id ?? '');
+    const { answer } = await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    expect(answer.headers.get('x-cwm-recorded')).toBe('yes');
+    expect((await gateway.sessions()).map(({ said }) => said.length).sort((one, other) => one - other)).toEqual([2, 4]);
   });
 
   test('a frozen session is thawed by its next turn, as itself', async () => {

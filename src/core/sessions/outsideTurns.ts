@@ -1,7 +1,8 @@
+import { SerialQueue } from '../../base/serialQueue.ts';
 import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { MessageId, ProjectUri, PromptId, SessionId } from '../../protocol/ids.ts';
 import type { CoreContext } from '../context.ts';
-import { requireOpen } from '../lifecycle.ts';
+import { isDue, isOpen, requireOpen } from '../lifecycle.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { newLineage, saltOf, type Lineage } from '../ports/lineages.ts';
 import { openAiMessages } from '../ports/openAiMessages.ts';
@@ -49,6 +50,9 @@ const promptId = 'client' as PromptId;
 export class OutsideTurns {
   readonly #core: () => CoreContext;
   readonly #lineages = new Map<ProjectUri | null, Promise<Lineage>>();
+  /** Of projects whose lineage the store could not read or create. It becomes that of their next session. */
+  readonly #unstored = new Map<ProjectUri | null, Lineage>();
+  readonly #creating = new SerialQueue();
 
   constructor(core: () => CoreContext) {
     this.#core = core;
@@ -56,9 +60,22 @@ export class OutsideTurns {
 
   /**
    * The lineage that all such conversations of a project share, so that what they begin with is computed once. It is that of the project's
-   * latest session of this kind.
+   * latest session of this kind. A store that fails stands in nobody's way: the project has a lineage in memory then. Never rejects.
    */
-  async lineageOf(project: ProjectUri | null): Promise<Lineage> {
+  async lineageOf(project: ProjectUri | null, onFailure: (error: unknown) => void): Promise<Lineage> {
+    const unstored = this.#unstored.get(project);
+    if (unstored) return unstored;
+    try {
+      return await this.#storedLineageOf(project);
+    } catch (error) {
+      onFailure(error);
+      const lineage = this.#unstored.get(project) ?? newLineage();
+      this.#unstored.set(project, lineage);
+      return lineage;
+    }
+  }
+
+  async #storedLineageOf(project: ProjectUri | null): Promise<Lineage> {
     let known = this.#lineages.get(project);
     if (!known) {
       known = this.#findLineage(project);
@@ -83,7 +100,7 @@ export class OutsideTurns {
    * Makes a session ready for a turn that another program asks for: thaws a frozen one as itself, and has the KV of its last checkpoint
    * brought back where the server does not find it by itself. What the server has in memory instead is saved first.
    *
-   * @returns false where the session is gone.
+   * @returns false where the session is gone or has expired.
    * @throws CwmError Cancelled, and those of a thaw.
    */
   async makeReady(id: SessionId, signal: AbortSignal): Promise<boolean> {
@@ -94,6 +111,7 @@ export class OutsideTurns {
       await thaw(core, { window: session.frozenAs, resume: true }, signal, silent);
       return true;
     }
+    if (!isOpen(session) || isDue(session, core.clock.now())) return false;
     const { kind } = await core.engines.get(session.engine).describe(signal);
     // The others find the blocks of a prompt by themselves.
     if (kind !== 'llama-server') return true;
@@ -139,15 +157,26 @@ export class OutsideTurns {
   /**
    * Stores what was said. The session is made with its first turn.
    *
-   * @throws CwmError AlreadyFrozen, Exhausted, and those of the store; nothing is stored then.
+   * @throws CwmError AlreadyFrozen, InvalidTransition (it has expired), Exhausted, and those of the store; nothing is stored then.
    */
   async record(turn: OutsideTurn): Promise<Session> {
     const core = this.#core();
     const { id } = turn.session;
+    await this.#storeLineage(turn.session);
     const stored = await core.turns.run(id, () => recordNow(core, turn));
     core.prefill.observe(turn.session.engine, turn.reuse);
     core.checkpoints.afterTurn(id);
     return stored;
+  }
+
+  async #storeLineage({ project, lineage }: OutsideSession): Promise<void> {
+    if (this.#unstored.get(project)?.id !== lineage.id) return;
+    await this.#creating.run(async () => {
+      if (this.#unstored.get(project)?.id !== lineage.id) return;
+      await this.#core().store.lineages.create(lineage);
+      this.#lineages.set(project, Promise.resolve(lineage));
+      this.#unstored.delete(project);
+    });
   }
 
   async #findLineage(project: ProjectUri | null): Promise<Lineage> {

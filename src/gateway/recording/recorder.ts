@@ -53,6 +53,12 @@ export class Recorder {
     return this.#unrecorded.get(session) ?? null;
   }
 
+  /** Something around a request failed, which passes all the same. @param session what can therefore not be stored. */
+  failed(error: unknown, session: SessionId | null): void {
+    if (session !== null) this.#unrecorded.set(session, error instanceof Error ? error.message : String(error));
+    this.#parts.onFailure(error);
+  }
+
   /** Whether something of the session is being stored. */
   isRecording(session: SessionId): boolean {
     return this.#queue.isBusy(session);
@@ -71,8 +77,9 @@ export class Recorder {
       .then(
         () => this.#unrecorded.delete(session),
         (error: unknown) => {
-          this.#unrecorded.set(session, error instanceof Error ? error.message : String(error));
-          if (!isCwmError(error, 'AlreadyFrozen')) this.#parts.onFailure(error);
+          // The next turn thaws it.
+          if (isCwmError(error, 'AlreadyFrozen')) recording.answer.conversation.mayBeCold = true;
+          else this.failed(error, session);
         },
       );
     this.#running.add(work);
@@ -101,7 +108,7 @@ export class Recorder {
     try {
       await outside.record({ session, after, messages, system, ids: await ids(), reuse, description });
     } catch (error) {
-      if (isCwmError(error, 'MessageNotFound', 'SessionNotFound')) onGone(conversation);
+      if (isCwmError(error, 'MessageNotFound', 'SessionNotFound', 'InvalidTransition')) onGone(conversation);
       throw error;
     }
     const stored = added.map(({ said }) => ({ said, answerKey: answerKeyOf(said) }));

@@ -1,6 +1,6 @@
 import { randomId } from '../../base/hash.ts';
 import type { Lineage } from '../../core/ports/lineages.ts';
-import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, errors, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason } from '../../protocol/schemas/session.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
@@ -18,7 +18,7 @@ import { readBody } from '../passing/readBody.ts';
 import { relayBody, relayEvents } from '../passing/relay.ts';
 import { clientOf, conversationName, type HeaderOf } from '../recognition/clientIds.ts';
 import { projectOf } from '../recognition/project.ts';
-import type { Said } from '../recognition/conversations.ts';
+import type { Conversation, Said } from '../recognition/conversations.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 import { reuseOf } from '../recording/reuseOf.ts';
 
@@ -40,7 +40,7 @@ interface Understood {
 const pass =
   (format: Format, gateway: GatewayContext, isAnswering: () => void) =>
   async ({ req, res, address, client: known, signal }: GatewayRequest): Promise<void> => {
-    const { targets, upstream, recogniser, outside, clock } = gateway;
+    const { targets, upstream, recogniser, recorder, outside, clock } = gateway;
     const text = (await readBody(req)).toString('utf8');
     const body = objectOf(parsed(text));
     const asked = body && format.read(body);
@@ -60,16 +60,16 @@ const pass =
         ? recogniser.goOn(previous.said, asked, asker, clock.elapsedMs())
         : recogniser.recognise(asked, asker, clock.elapsedMs());
     };
-    const lineage = await outside.lineageOf(asker.project);
+    const lineage = await outside.lineageOf(asker.project, (error) => recorder.failed(error, null));
     let recognised = recognise();
-    const isThere = await heldLine(res, asked.streams && receiptHeaders(recognised), () =>
+    const isThere = await heldLine(res, asked.streams && receiptHeaders(gateway, recognised), () =>
       makeRoom(gateway, target, recognised, signal),
     );
     if (!isThere && recognised?.conversation) {
       recogniser.forget(recognised.conversation);
       recognised = recognise();
     }
-    const receipt = receiptHeaders(recognised);
+    const receipt = receiptHeaders(gateway, recognised);
     noteRequest(gateway, client, recognised);
     const added = addedFields(body, asked, target, outside.saltOf(lineage));
     const sent = format.chatBody(text, body, added, previous?.messages);
@@ -196,11 +196,12 @@ async function previousTurn(
  * @returns false where the conversation's session is gone.
  */
 async function makeRoom(
-  { outside, recorder }: GatewayContext,
+  gateway: GatewayContext,
   { spec, description, slots }: Target,
   recognised: Recognised | null,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const { outside } = gateway;
   const conversation = recognised?.conversation ?? null;
   if (conversation) await outside.giveWay(conversation.session, signal);
   const isTurn = recognised?.kind === 'turn';
@@ -208,13 +209,33 @@ async function makeRoom(
   const isElsewhere = hasOneSlot && outside.holderOf(spec) !== (isTurn ? conversation?.session : null);
   if (isElsewhere) await outside.saveHolder(spec);
   if (isTurn && recognised.known > 0 && (recognised.conversation.mayBeCold || isElsewhere)) {
-    await recorder.storedOf(recognised.conversation.session);
-    const isThere = await outside.makeReady(recognised.conversation.session, signal);
-    recognised.conversation.mayBeCold = false;
-    if (!isThere) return false;
+    if (!(await makeReady(gateway, recognised.conversation, signal))) return false;
   }
   if (description.kind === 'llama-server') outside.tookEngine(spec, isTurn ? recognised.conversation.session : null);
   return true;
+}
+
+/**
+ * A session that cannot be made ready costs time, not the turn: its prompt is computed.
+ *
+ * @returns false where nothing can be stored behind its messages any more.
+ */
+async function makeReady(
+  { outside, recorder }: GatewayContext,
+  conversation: Conversation,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { session } = conversation;
+  await recorder.storedOf(session);
+  try {
+    const isThere = await outside.makeReady(session, signal);
+    conversation.mayBeCold = false;
+    return isThere;
+  } catch (error) {
+    if (signal.aborted || isCwmError(error, 'Cancelled')) throw error;
+    recorder.failed(error, session);
+    return !isCwmError(error, 'WindowNotFound', 'Corrupted');
+  }
 }
 
 const headerOf = (value: string | string[] | undefined): string | null =>
@@ -235,9 +256,17 @@ function addedFields(
   };
 }
 
-function receiptHeaders(recognised: Recognised | null): Record<string, string> {
+/** What cannot be stored now is no more promised than what is no turn. */
+function receiptHeaders({ recorder }: GatewayContext, recognised: Recognised | null): Record<string, string> {
   if (recognised?.kind !== 'turn') return { 'x-cwm-recorded': 'no' };
-  return { 'x-cwm-recorded': 'yes', 'x-cwm-session': recognised.conversation.session };
+  const { session } = recognised.conversation;
+  const why = recorder.whyUnrecorded(session);
+  if (why === null) return { 'x-cwm-recorded': 'yes', 'x-cwm-session': session };
+  return {
+    'x-cwm-recorded': 'no',
+    'x-cwm-why': why.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200),
+    'x-cwm-session': session,
+  };
 }
 
 const reuseLine =
