@@ -9,7 +9,7 @@ const hi = [{ role: 'system', content: "You code.\nToday's date: Sat Nov 28\nBe 
 const again = [...hi, assistant('Answer 1.'), user('And again')];
 
 describe('clients of the gateway', () => {
-  test('a token is stored as its hash, works until it is rotated or revoked, and outlives the process', async () => {
+  test('a token is stored as its hash, and its requests count as those of its client', async () => {
     const gateway = await gatewayFixture();
     const { token } = await gateway.putClient('opencode');
     const file = path.join(gateway.directory, 'gateway', 'clients.json');

@@ -68,7 +68,6 @@ export async function serveHttp(
     } catch (error) {
       parts.onRefused({ route: null, input: null, error: toCwmError(error), client: httpClientKind });
       answerFailure(res, error, errorFormOf(asked.path));
-      req.resume();
     }
     return true;
   };

@@ -23,6 +23,20 @@ export function answerFailure(res: ServerResponse, thrown: unknown, form: ErrorF
     ...(error.name === 'TokenRequired' && { 'www-authenticate': 'Bearer' }),
   });
   res.end(body);
+  endUnread(res);
+}
+
+/** How long the rest of a refused request's body may take. Cut at once, a client that still sends would not see the answer. */
+const restMs = 1000;
+
+/** A body that comes slowly or without end must not hold one of the few connections after its refusal. */
+function endUnread({ req }: ServerResponse): void {
+  if (req.complete) return;
+  const { socket } = req;
+  const timer = setTimeout(() => socket.destroy(), restMs);
+  req.once('end', () => clearTimeout(timer));
+  socket.once('close', () => clearTimeout(timer));
+  req.resume();
 }
 
 export const messageWithHint = ({ message, hint }: CwmError): string => [message, hint].filter(Boolean).join(' ');

@@ -24,6 +24,9 @@ function messageOf(name: MainToolName, input: object): string | null {
         'Its KV cache would have to be computed again.'
       );
     case 'window_freeze':
+      if (Reflect.get(input, 'checkpoint') === true) {
+        return `Save the session ${given('session_id')} as the window ${given('window_name')}? It stays open.`;
+      }
       return `Freeze the session ${given('session_id')} as the window ${given('window_name')}? It takes no messages until it is thawed.`;
     case 'window_thaw':
       return `Thaw the window ${given('window_name')}? The model server loads its KV cache, which can take a while.`;
