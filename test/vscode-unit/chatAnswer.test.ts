@@ -110,6 +110,7 @@ describe('a tool of the chat', () => {
   test.each([
     ['window_delete', { window_name: 'w' }, 'Delete the window "w"?'],
     ['window_freeze', { session_id: 's', window_name: 'w' }, 'Freeze the session "s" as the window "w"?'],
+    ['window_freeze', { session_id: 's', window_name: 'w', checkpoint: true }, 'as the window "w"? It stays open.'],
     ['window_thaw', { window_name: 'w' }, 'Thaw the window "w"?'],
     ['auto_freeze_config', { enabled: false }, 'Change when sessions are saved: {"enabled":false}?'],
   ] as const)('%s asks a person first', (name, input, words) => {
