@@ -306,6 +306,19 @@ describe('a chat through the gateway', () => {
     expect(all[0]?.session.id).not.toBe(first?.session.id);
   });
 
+  test('lines of the journal that could not be written are written with the next ones', async () => {
+    const gateway = await gatewayFixture();
+    gateway.journal.isFull = true;
+    await gateway.chat(hi);
+    expect(gateway.failures).toHaveLength(1);
+    gateway.journal.isFull = false;
+    const again = [...hi, assistant('Answer 1.'), user('And again')];
+    await gateway.chat(again);
+    await gateway.restart();
+    await gateway.chat([...again, assistant('Answer 2.'), user('Once more')]);
+    expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([6]);
+  });
+
   test('a full disk stands in the way of no request, and what passed is stored with the next answer', async () => {
     const faulty = new FaultyFiles(diskFiles);
     const gateway = await gatewayFixture(faulty.files);

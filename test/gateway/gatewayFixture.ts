@@ -79,6 +79,7 @@ export async function gatewayFixture(files: Files = diskFiles) {
   const failures: unknown[] = [];
   const clients = new Clients(path.join(core.directory, 'gateway', 'clients.json'), (error) => failures.push(error));
   let lines: readonly string[] = [];
+  const journal = { isFull: false };
   const start = (): Gateway =>
     new Gateway({
       outside: core.cwm.outside,
@@ -91,7 +92,10 @@ export async function gatewayFixture(files: Files = diskFiles) {
       clients,
       journal: {
         read: async () => lines,
-        append: async (more) => void (lines = [...lines, ...more]),
+        append: async (more) => {
+          if (journal.isFull) throw new Error('No space left for the journal.');
+          lines = [...lines, ...more];
+        },
         replace: async (all) => void (lines = all),
       },
       onFailure: (error) => failures.push(error),
@@ -120,6 +124,7 @@ export async function gatewayFixture(files: Files = diskFiles) {
   return {
     ...core,
     failures,
+    journal,
     passed,
     clients: () => gateway.clients(),
     putClient: (name: string, change = {}) => gateway.putClient(name, change),

@@ -1,3 +1,4 @@
+import { SerialQueue } from '../../base/serialQueue.ts';
 import { listOf, objectOf, parsed, textOf, countOf } from '../formats/json.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Conversation, Said } from '../recognition/conversations.ts';
@@ -25,6 +26,9 @@ const roleOf = { s: 'system', u: 'user', a: 'assistant', t: 'tool' } as const;
 export class Journal {
   readonly #file: JournalFile;
   readonly #last = new Map<SessionId, string>();
+  readonly #appending = new SerialQueue();
+  /** Lines that could not be written: without them, no later message of their conversations is found again. */
+  #unwritten: string[] = [];
 
   constructor(file: JournalFile) {
     this.#file = file;
@@ -51,7 +55,18 @@ export class Journal {
         }),
       );
     }
-    await this.#file.append(lines);
+    this.#unwritten.push(...lines);
+    await this.#appending.run(async () => {
+      const all = this.#unwritten;
+      if (all.length === 0) return;
+      this.#unwritten = [];
+      try {
+        await this.#file.append(all);
+      } catch (error) {
+        this.#unwritten = [...all, ...this.#unwritten];
+        throw error;
+      }
+    });
   }
 
   /** Tells the recogniser what earlier processes stored, and forgets sessions that are gone. */
@@ -80,7 +95,8 @@ export class Journal {
         continue;
       }
       const before = row['b'] === null ? null : said.get(textOf(row['b']));
-      if (before === undefined) continue;
+      // A line that was written in part was written again.
+      if (before === undefined || said.has(textOf(row['m']))) continue;
       const each: Said = {
         conversation,
         id: row['m'] as MessageId,
