@@ -7,6 +7,7 @@ import type { Figures } from './clients/figures.ts';
 import type { Targets } from './engines.ts';
 import type { Upstream } from './passing/upstream.ts';
 import type { Recogniser } from './recognition/recogniser.ts';
+import type { RecentAnswers } from './recording/recentAnswers.ts';
 import type { Recorder } from './recording/recorder.ts';
 
 /** What every route of the gateway uses. */
@@ -16,8 +17,11 @@ export interface GatewayContext {
   readonly upstream: Upstream;
   readonly recogniser: Recogniser;
   readonly recorder: Recorder;
+  readonly recent: RecentAnswers;
   readonly figures: Figures;
   readonly clock: Clock;
+  /** What cannot be recognised or recorded passes all the same. */
+  readonly onFailure: (error: unknown, what: string) => void;
 }
 
 /** One request of a client. */

@@ -13,6 +13,7 @@ import { answerFailure, errorFormOf } from './passing/failures.ts';
 import { plainPath } from './passing/plainPath.ts';
 import { Upstream } from './passing/upstream.ts';
 import { Journal, type JournalFile } from './recording/journal.ts';
+import { RecentAnswers } from './recording/recentAnswers.ts';
 import { Recorder } from './recording/recorder.ts';
 import { Recogniser } from './recognition/recogniser.ts';
 import { chatFormat } from './formats/chatFormat.ts';
@@ -75,6 +76,8 @@ export class Gateway {
       outside,
       clock,
       recorder,
+      recent: new RecentAnswers(),
+      onFailure,
       targets: new Targets(engines, upstream, clock),
       upstream,
       recogniser,
@@ -109,7 +112,9 @@ export class Gateway {
         signal: left.signal,
       });
     } catch (error) {
-      answerFailure(res, error, errorFormOf(path));
+      const isTooDeep = error instanceof RangeError;
+      const said = isTooDeep ? new CwmError('InvalidParameter', 'The request is nested too deeply.') : error;
+      answerFailure(res, said, errorFormOf(path));
     }
   }
 

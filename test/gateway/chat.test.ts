@@ -2,7 +2,8 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { Conversations } from '../../src/gateway/recognition/conversations.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { FaultyFiles } from '../store/faultyFiles.ts';
 import { chunk, gatewayFixture } from './gatewayFixture.ts';
@@ -196,6 +197,43 @@ describe('a chat through the gateway', () => {
     gateway.server.answer = (_, res) => void res.end('{}');
     await fetch(`${gateway.url}/v1/models/google%2Fgemma-3:270m?x=%2e%2e`);
     expect(gateway.passed).toMatchObject([{ path: '/v1/models/google%2Fgemma-3:270m?x=%2e%2e' }]);
+  });
+
+  test('strange numbers of calls, roles and depths are no reason to break an answer', async () => {
+    const gateway = await gatewayFixture();
+    const usual = gateway.server.answer;
+    gateway.server.answer = (_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      const strange = { index: 1, id: 'call_1', function: { name: 'read', arguments: '{}' } };
+      res.end(
+        `${chunk({ tool_calls: [strange] })}${chunk({ tool_calls: [{ ...strange, index: 4e9 }] })}data: [DONE]\n\n`,
+      );
+    };
+    await gateway.chat(hi);
+    expect((await gateway.sessions())[0]?.said[1]).toMatchObject({ calls: [{ name: 'read' }, { name: 'read' }] });
+    gateway.server.answer = usual;
+    const deep = `${'{"a":'.repeat(8_000)}1${'}'.repeat(8_000)}`;
+    const called = { id: 'call_1', type: 'function', function: { name: 'read', arguments: deep } };
+    await gateway.chat([
+      user('Deep?'),
+      { role: 'assistant', content: '', tool_calls: [called] },
+      { role: 'constructor', content: 'Yes' },
+    ]);
+    expect(gateway.failures).toEqual([]);
+    expect((await gateway.sessions()).flatMap(({ said }) => said).at(-1)).toMatchObject({ role: 'assistant' });
+    const block = { type: 'tool_use', id: 'call_1', name: 'read', input: '@' };
+    const messages = JSON.stringify([{ role: 'assistant', content: [block] }]).replace('"@"', deep);
+    expect((await gateway.post('/v1/messages', `{"model":"m","messages":${messages}}`)).status).toBe(400);
+  });
+
+  test('what cannot be recognised or recorded passes all the same', async () => {
+    const gateway = await gatewayFixture();
+    const add = vi.spyOn(Conversations.prototype, 'add').mockImplementation(() => {
+      throw new Error('broken');
+    });
+    expect((await gateway.chat(hi)).text).toContain('Answer 1.');
+    add.mockRestore();
+    expect(gateway.failures).toHaveLength(1);
   });
 
   test('a body that is no text passes as its bytes', async () => {

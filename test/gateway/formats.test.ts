@@ -213,6 +213,33 @@ describe('Messages', () => {
     expect(await gateway.sessions()).toEqual([]);
   });
 
+  test('documents of text and pictures of tools pass, and a PDF is refused in the form of Messages', async () => {
+    const gateway = await gatewayFixture();
+    const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AA==' } };
+    const note = { type: 'document', title: 'Note', source: { type: 'text', media_type: 'text/plain', data: 'Red.' } };
+    const messages = [
+      { role: 'user', content: [note, { type: 'text', text: 'Look' }] },
+      { role: 'assistant', content: [{ type: 'tool_use', id: 'call_1', name: 'see', input: {} }] },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'call_1', content: [image] }] },
+    ];
+    expect((await gateway.post('/v1/messages', { ...first, messages })).status).toBe(200);
+    expect(gateway.passed[0]?.body['messages']).toMatchObject([
+      { role: 'system' },
+      { role: 'user', content: [{ text: 'Note\nRed.' }, { text: 'Look' }] },
+      { role: 'assistant' },
+      { role: 'tool', tool_call_id: 'call_1', content: expect.stringContaining('picture') },
+      { role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }] },
+    ]);
+    const pdf = { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'AA==' } };
+    const refused = await gateway.post('/v1/messages', { ...first, messages: [{ role: 'user', content: [pdf] }] });
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toMatchObject({
+      type: 'error',
+      error: { message: expect.stringContaining('"document"') },
+    });
+    expect(gateway.passed).toHaveLength(1);
+  });
+
   test('what is no request is refused in the form of Messages', async () => {
     const gateway = await gatewayFixture();
     const answer = await gateway.post('/v1/messages', {});
@@ -255,6 +282,68 @@ describe('Responses', () => {
     // Two requests may continue one answer.
     await gateway.post('/v1/responses', { ...first, input: 'Another way', previous_response_id: one['id'] });
     expect(Object.keys((await gateway.sessions())[0]?.session.branches ?? {})).toEqual(['main', 'branch-2']);
+  });
+
+  test('an answer that no session has can be continued: its client is not recorded', async () => {
+    const gateway = await gatewayFixture();
+    const token = String((await gateway.putClient('vscode', { records: false, rotate: true })).token);
+    const one = await json(await gateway.post('/v1/responses', first, { 'x-api-key': token }));
+    const more = { ...first, input: 'And again', previous_response_id: one['id'] };
+    const two = await gateway.post('/v1/responses', more, { 'x-api-key': token });
+    expect([two.status, await gateway.sessions()]).toEqual([200, []]);
+    expect(gateway.passed[1]?.body['messages']).toEqual([
+      { role: 'system', content: 'You code.' },
+      { role: 'user', content: 'Say hi' },
+      { role: 'assistant', content: 'Answer 1.' },
+      { role: 'user', content: 'And again' },
+    ]);
+  });
+
+  test('parts of earlier answers that are only named are put in, also in the next process', async () => {
+    const gateway = await gatewayFixture();
+    const usual = gateway.server.answer;
+    gateway.server.answer = thoughtful;
+    const one = await json(
+      await gateway.post('/v1/responses', { ...first, stream: false }).then(async (answer) => {
+        const events = eventsOf(await answer.text());
+        return new Response(JSON.stringify(events.at(-1)?.['response']));
+      }),
+    );
+    gateway.server.answer = usual;
+    await gateway.settled();
+    const named = (one['output'] as { readonly id: string }[]).map(({ id }) => ({ type: 'item_reference', id }));
+    const picture = { type: 'input_image', image_url: 'data:image/png;base64,AA==' };
+    const input = [
+      { role: 'user', content: 'Say hi' },
+      ...named,
+      { type: 'function_call_output', call_id: 'call_1', output: [{ type: 'input_text', text: 'Red.' }, picture] },
+    ];
+    for (const restarts of [false, true]) {
+      if (restarts) await gateway.restart();
+      expect((await gateway.post('/v1/responses', { ...first, input })).status).toBe(200);
+      expect(gateway.passed.at(-1)?.body['messages']).toMatchObject([
+        { role: 'system' },
+        { role: 'user' },
+        { role: 'assistant', content: 'I will read.', tool_calls: [call] },
+        { role: 'tool', tool_call_id: 'call_1', content: 'Red.' },
+        { role: 'user', content: [{ type: 'image_url', image_url: { url: picture.image_url } }] },
+      ]);
+    }
+    expect(await gateway.sessions()).toHaveLength(1);
+    const strange = { ...first, input: [{ type: 'item_reference', id: 'msg_nothing' }] };
+    expect((await gateway.post('/v1/responses', strange)).status).toBe(404);
+  });
+
+  test.each([
+    [{ type: 'web_search_call', id: 'ws_1' }],
+    [{ role: 'user', content: [{ type: 'input_file', file_id: 'file_1' }] }],
+    [{ role: 'user', content: [{ type: 'input_image', file_id: 'file_1' }] }],
+  ])('a part that no model server takes is refused: %j', async (item) => {
+    const gateway = await gatewayFixture();
+    const answer = await gateway.post('/v1/responses', { ...first, input: [item] });
+    expect(answer.status).toBe(400);
+    expect(gateway.passed).toEqual([]);
+    expect(await gateway.sessions()).toEqual([]);
   });
 
   test('an answer that nobody gave cannot be continued', async () => {

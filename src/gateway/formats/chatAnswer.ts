@@ -13,7 +13,8 @@ interface CallUnderWay {
 export class ChatAnswer {
   #text = '';
   #reasoning = '';
-  readonly #calls: CallUnderWay[] = [];
+  /** By the server's own numbers, which may have holes. */
+  readonly #calls = new Map<number, CallUnderWay>();
   #finishReason: string | null = null;
   #usage: AnswerUsage | null = null;
   #promptIds: readonly number[] = [];
@@ -54,7 +55,7 @@ export class ChatAnswer {
     const { text: said, calls = [], reasoning = '' } = chatItem(choice['message']);
     this.#text = said || textOf(choice['text']);
     this.#reasoning = reasoning;
-    this.#calls.push(...calls.map((call) => ({ ...call })));
+    for (const [at, call] of calls.entries()) this.#calls.set(at, { ...call });
     this.#outputIds.push(...(listOf(choice['token_ids']) as number[]));
     this.#finishReason = textOf(choice['finish_reason']) || null;
     this.#isDone = true;
@@ -65,7 +66,7 @@ export class ChatAnswer {
       item: {
         role: 'assistant',
         text: this.#text.toWellFormed(),
-        ...(this.#calls.length > 0 && { calls: this.#calls.map((call) => ({ ...call })) }),
+        ...(this.#calls.size > 0 && { calls: Array.from(this.#calls.values(), (call) => ({ ...call })) }),
         ...(this.#reasoning !== '' && { reasoning: this.#reasoning.toWellFormed() }),
       },
       isWhole: this.#error === null && (this.#isDone || this.#finishReason !== null),
@@ -91,9 +92,10 @@ export class ChatAnswer {
   }
 
   #call(call: JsonObject): void {
-    const at = countOf(call['index']) ?? this.#calls.length;
+    const at = countOf(call['index']) ?? this.#calls.size;
     const called = objectOf(call['function']) ?? {};
-    const known = (this.#calls[at] ??= { id: '', name: '', arguments: '' });
+    const known = this.#calls.get(at) ?? { id: '', name: '', arguments: '' };
+    this.#calls.set(at, known);
     known.id ||= textOf(call['id']) || `call_${at}`;
     known.name += textOf(called['name']);
     known.arguments += textOf(called['arguments']);

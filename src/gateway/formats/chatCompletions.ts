@@ -4,14 +4,16 @@ import { contentOf } from './content.ts';
 import { type Asked, type Item, splitSystem } from './item.ts';
 import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
 
-const roles: Readonly<Record<string, MessageRole>> = {
-  system: 'system',
-  developer: 'system',
-  user: 'user',
-  assistant: 'assistant',
-  tool: 'tool',
-  function: 'tool',
-};
+const roles = new Map<string, MessageRole>(
+  Object.entries({
+    system: 'system',
+    developer: 'system',
+    user: 'user',
+    assistant: 'assistant',
+    tool: 'tool',
+    function: 'tool',
+  } as const),
+);
 
 /** Reads a request of `/v1/chat/completions`; null for what has no list of messages. */
 export function readChatRequest(body: JsonObject): Asked | null {
@@ -27,7 +29,7 @@ export function readChatRequest(body: JsonObject): Asked | null {
 
 export function chatItem(message: unknown): Item {
   const given = objectOf(message) ?? {};
-  const role = roles[textOf(given['role'])] ?? 'user';
+  const role = roles.get(textOf(given['role'])) ?? 'user';
   const { text, others } = contentOf(given['content']);
   const calls = callsOf(given['tool_calls']);
   const reasoning = textOf(given['reasoning_content']) || textOf(given['reasoning']);

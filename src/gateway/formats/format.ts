@@ -2,6 +2,7 @@ import type { StreamEvent } from './eventSplitter.ts';
 import type { AnswerError } from './answerError.ts';
 import type { Answer, Asked } from './item.ts';
 import type { JsonObject } from './json.ts';
+import type { AnswerOf } from './references.ts';
 
 /** A stream of a chat on its way to the client, in the client's own format. */
 export interface AnswerStream {
@@ -30,11 +31,14 @@ export interface Format {
   read(body: JsonObject): Asked | null;
   /** The id of the answer that a request continues, where the format has such; null: the request has the whole conversation. */
   previousOf?(body: JsonObject): string | null;
+  /** The request with the parts of earlier answers that it only names. @throws CwmError MessageNotFound. Default: names none. */
+  resolved?(body: JsonObject, answerOf: AnswerOf): Promise<JsonObject>;
   /**
    * The request as chat completions.
    *
    * @param text the body as the client wrote it.
    * @param before what was said before it, where the client sends only what is new. Default: nothing.
+   * @throws CwmError InvalidParameter for what chat completions have no form for.
    */
   chatBody(
     text: string,

@@ -19,14 +19,27 @@ export function parsed(text: string): unknown {
   }
 }
 
+/** Deeper values are written as they are. */
+const mostLevels = 200;
+
 /** The same text for values that differ only in the order of their keys. */
-export function sortedJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(sortedJson).join(',')}]`;
+export function sortedJson(value: unknown, levels = mostLevels): string {
+  if (levels === 0) return plainJson(value);
+  if (Array.isArray(value)) return `[${value.map((each) => sortedJson(each, levels - 1)).join(',')}]`;
   const object = objectOf(value);
   if (!object) return JSON.stringify(value) ?? 'null';
   const keys = Object.keys(object).filter((key) => object[key] !== undefined);
   return `{${keys
     .sort()
-    .map((key) => `${JSON.stringify(key)}:${sortedJson(object[key])}`)
+    .map((key) => `${JSON.stringify(key)}:${sortedJson(object[key], levels - 1)}`)
     .join(',')}}`;
+}
+
+/** Text that is nested by the thousand takes more stack than there is. */
+function plainJson(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? 'null';
+  } catch {
+    return '"…"';
+  }
 }

@@ -4,6 +4,8 @@ import { contentOf } from './content.ts';
 import type { Format } from './format.ts';
 import { splitSystem, type Asked, type Item } from './item.ts';
 import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+import { blocksOf, chatContent } from './messagesContent.ts';
+import { toolOutput } from './toolOutput.ts';
 import { messageOf, MessagesStream } from './messagesAnswer.ts';
 
 /** Anthropic's Messages. */
@@ -30,11 +32,6 @@ function readMessagesRequest(body: JsonObject): Asked | null {
   };
 }
 
-const blocksOf = (content: unknown): readonly JsonObject[] =>
-  typeof content === 'string'
-    ? [{ type: 'text', text: content }]
-    : listOf(content).map((block) => objectOf(block) ?? {});
-
 /** A message of the user's has the results of calls before what the user says. */
 function itemsOf(message: JsonObject): Item[] {
   const role = textOf(message['role']);
@@ -43,11 +40,10 @@ function itemsOf(message: JsonObject): Item[] {
   const calls = callsOf(blocks);
   const reasoning = blocks.map((block) => textOf(block['thinking'])).join('');
   const said = contentOf(blocks.filter(({ type }) => !own.has(textOf(type))));
-  const items: Item[] = results.map((block) => ({
-    role: 'tool',
-    text: contentOf(block['content']).text,
-    callId: textOf(block['tool_use_id']),
-  }));
+  const items: Item[] = results.map((block) => {
+    const { text, others } = contentOf(block['content']);
+    return { role: 'tool', text, callId: textOf(block['tool_use_id']), ...(others.length > 0 && { others }) };
+  });
   if (results.length > 0 && said.text === '' && said.others.length === 0) return items;
   items.push({
     role: role === 'assistant' ? 'assistant' : role === 'system' ? 'system' : 'user',
@@ -92,36 +88,24 @@ export function messagesAsChat(body: JsonObject): object {
 
 function chatMessages(message: JsonObject): object[] {
   const blocks = blocksOf(message['content']);
-  const results = blocks
+  const outputs = blocks
     .filter(({ type }) => type === 'tool_result')
-    .map((block) => ({
-      role: 'tool',
-      tool_call_id: textOf(block['tool_use_id']),
-      content: contentOf(block['content']).text,
-    }));
+    .map((block) => ({ id: textOf(block['tool_use_id']), ...toolOutput(chatContent(blocksOf(block['content']))) }));
+  const results = outputs.map(({ id, text }) => ({ role: 'tool', tool_call_id: id, content: text }));
+  const pictures = outputs.flatMap((output) => output.pictures);
   const calls = callsOf(blocks).map(({ id, name, arguments: given }) => ({
     id,
     type: 'function',
     function: { name, arguments: given },
   }));
-  const said = blocks.filter(({ type }) => !own.has(textOf(type)));
-  if (results.length > 0 && said.length === 0) return results;
-  const isText = said.every(({ type }) => type === 'text');
-  const content = isText ? contentOf(said).text : said.map(chatPart);
+  const said = chatContent(blocks.filter(({ type }) => !own.has(textOf(type))));
+  if (results.length > 0 && said.length === 0 && pictures.length === 0) return results;
+  const after = typeof said === 'string' && said !== '' ? [{ type: 'text', text: said }] : said;
+  const content = pictures.length === 0 ? said : [...pictures, ...after];
   return [
     ...results,
     { role: textOf(message['role']) || 'user', content, ...(calls.length > 0 && { tool_calls: calls }) },
   ];
-}
-
-function chatPart(block: JsonObject): object {
-  if (block['type'] !== 'image') return { type: 'text', text: textOf(block['text']) };
-  const source = objectOf(block['source']) ?? {};
-  const url =
-    source['type'] === 'url'
-      ? textOf(source['url'])
-      : `data:${textOf(source['media_type'])};base64,${textOf(source['data'])}`;
-  return { type: 'image_url', image_url: { url } };
 }
 
 /** A tool of Anthropic's own servers has no schema, and no other server has it. */

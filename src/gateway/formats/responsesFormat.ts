@@ -3,12 +3,16 @@ import { contentOf } from './content.ts';
 import type { Format } from './format.ts';
 import { splitSystem, type Asked, type Item } from './item.ts';
 import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+import { withoutReferences } from './references.ts';
+import { toolOutput } from './toolOutput.ts';
+import { untranslatable } from './untranslatable.ts';
 import { responseOf, ResponsesStream } from './responsesAnswer.ts';
 
 /** OpenAI's Responses. A request can name the answer that it continues, and then has only what is new. */
 export const responsesFormat: Format = {
   read: readResponsesRequest,
   previousOf: ({ previous_response_id: id }) => (typeof id === 'string' ? id.replace(/^resp_/, '') : null),
+  resolved: withoutReferences,
   chatBody: (_text, body, added, before = []) => JSON.stringify({ ...added, ...responsesAsChat(body, before) }),
   stream: (options) => new ResponsesStream(options),
   whole(text, options) {
@@ -34,6 +38,7 @@ function readResponsesRequest(body: JsonObject): Asked | null {
       case 'reasoning':
         reasoning += contentOf(item['content']).text;
         break;
+      case 'custom_tool_call':
       case 'function_call': {
         const call = callOf(item);
         // A text and the calls behind it are one message of the model.
@@ -42,9 +47,12 @@ function readResponsesRequest(body: JsonObject): Asked | null {
         reasoning = '';
         break;
       }
-      case 'function_call_output':
-        items.push({ role: 'tool', text: outputOf(item['output']), callId: textOf(item['call_id']) });
+      case 'custom_tool_call_output':
+      case 'function_call_output': {
+        const { text, others } = contentOf(item['output']);
+        items.push({ role: 'tool', text, callId: textOf(item['call_id']), ...(others.length > 0 && { others }) });
         break;
+      }
       case 'message': {
         const role = roleOf(item);
         const { text, others } = contentOf(item['content']);
@@ -70,12 +78,11 @@ function roleOf({ role }: JsonObject): 'assistant' | 'system' | 'user' {
   return role === 'system' || role === 'developer' ? 'system' : 'user';
 }
 
-const outputOf = (output: unknown): string => (typeof output === 'string' ? output : contentOf(output).text);
-
 const callOf = (item: JsonObject) => ({
   id: textOf(item['call_id']),
   name: textOf(item['name']),
-  arguments: textOf(item['arguments']) || '{}',
+  // The input of a custom tool is no JSON.
+  arguments: 'input' in item ? JSON.stringify({ input: item['input'] }) : textOf(item['arguments']) || '{}',
 });
 
 /** The same request as chat completions. */
@@ -107,29 +114,48 @@ function responseFormat({ type, ...schema }: JsonObject): object {
 
 function chatMessages(items: readonly JsonObject[]): object[] {
   const messages: { role: string; content: unknown; tool_calls?: object[]; tool_call_id?: string }[] = [];
+  let pictures: readonly object[] = [];
+  // Behind the last of the tools' messages, which stand together.
+  const showPictures = (): void => {
+    if (pictures.length > 0) messages.push({ role: 'user', content: pictures });
+    pictures = [];
+  };
   for (const item of items) {
-    const type = item['type'] ?? 'message';
-    if (type === 'function_call') {
+    const type = textOf(item['type'] ?? 'message');
+    if (type === 'reasoning') continue;
+    if (type === 'function_call_output' || type === 'custom_tool_call_output') {
+      const output = toolOutput(chatContent(item['output']));
+      messages.push({ role: 'tool', tool_call_id: textOf(item['call_id']), content: output.text });
+      pictures = [...pictures, ...output.pictures];
+      continue;
+    }
+    showPictures();
+    if (type === 'function_call' || type === 'custom_tool_call') {
       const { id, name, arguments: given } = callOf(item);
       const call = { id, type: 'function', function: { name, arguments: given } };
       const last = messages.at(-1);
       if (last?.role === 'assistant') last.tool_calls = [...(last.tool_calls ?? []), call];
       else messages.push({ role: 'assistant', content: '', tool_calls: [call] });
-    } else if (type === 'function_call_output') {
-      messages.push({ role: 'tool', tool_call_id: textOf(item['call_id']), content: outputOf(item['output']) });
     } else if (type === 'message') messages.push({ role: roleOf(item), content: chatContent(item['content']) });
+    else throw untranslatable(item, 'the input');
   }
+  showPictures();
   return messages;
 }
 
-function chatContent(content: unknown): unknown {
+function chatContent(content: unknown): string | object[] {
   const { text, others } = contentOf(content);
-  if (others.length === 0) return text;
-  return listOf(content).map((part) => {
-    const given = objectOf(part) ?? {};
-    if (given['type'] !== 'input_image') return { type: 'text', text: textOf(given['text']) };
-    return { type: 'image_url', image_url: { url: given['image_url'] } };
-  });
+  return others.length === 0 ? text : listOf(content).map((part) => chatPart(objectOf(part) ?? {}));
+}
+
+function chatPart(part: JsonObject): object {
+  const { image_url: url, text, refusal, detail } = part;
+  if (part['type'] === 'input_image' && typeof url === 'string')
+    return { type: 'image_url', image_url: { url, ...(typeof detail === 'string' && { detail }) } };
+  if (part['type'] === 'input_audio') return { type: 'input_audio', input_audio: part['input_audio'] };
+  if (typeof text === 'string') return { type: 'text', text };
+  if (typeof refusal === 'string') return { type: 'text', text: refusal };
+  throw untranslatable(part, 'a message');
 }
 
 /** Only functions: OpenAI's own servers have the other tools. */

@@ -7,9 +7,11 @@ import type { GatewayContext, GatewayRequest } from '../context.ts';
 import type { Target } from '../engines.ts';
 import { answerErrorOf, type AnswerError } from '../formats/answerError.ts';
 import { ChatAnswer } from '../formats/chatAnswer.ts';
+import { chatItem } from '../formats/chatCompletions.ts';
 import type { Format, StreamOptions } from '../formats/format.ts';
 import { chatMessageOf, type Answer, type Asked } from '../formats/item.ts';
-import { objectOf, parsed, type JsonObject } from '../formats/json.ts';
+import { objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
+import type { AnswerOf } from '../formats/references.ts';
 import { messageWithHint } from '../passing/failures.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { heldLine } from '../passing/heldLine.ts';
@@ -20,12 +22,16 @@ import { clientOf, conversationName, type HeaderOf } from '../recognition/client
 import { projectOf } from '../recognition/project.ts';
 import type { Conversation, Said } from '../recognition/conversations.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
+import { itemsOf } from '../recording/recentAnswers.ts';
 import { reuseOf } from '../recording/reuseOf.ts';
 
 /** A request as the gateway understands it. */
 interface Understood {
   /** What the model server was asked. */
   readonly sent: string;
+  /** The client may name the answer in its next request. */
+  readonly isContinued: boolean;
+  readonly hasInstructions: boolean;
   readonly asked: Asked;
   readonly target: Target;
   readonly lineage: Lineage;
@@ -40,9 +46,10 @@ interface Understood {
 const pass =
   (format: Format, gateway: GatewayContext, isAnswering: () => void) =>
   async ({ req, res, address, client: known, signal }: GatewayRequest): Promise<void> => {
-    const { targets, upstream, recogniser, recorder, outside, clock } = gateway;
+    const { targets, upstream, recogniser, recorder, outside, clock, onFailure } = gateway;
     const text = (await readBody(req)).toString('utf8');
-    const body = objectOf(parsed(text));
+    const written = objectOf(parsed(text));
+    const body = written && ((await format.resolved?.(written, answerOf(gateway))) ?? written);
     const asked = body && format.read(body);
     if (!body || !asked)
       throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
@@ -52,13 +59,19 @@ const pass =
     const project = projectOf(address.project, header, asked);
     const target = await targets.of(targets.defaultSpec, signal);
     const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
-    const of = previous ? previous.said.conversation.project : project;
+    const of = previous?.said ? previous.said.conversation.project : project;
     const asker = { client, project: of, ...conversationName(header, body, client, of) };
     const recognise = (): Recognised | null => {
       if (!records) return null;
-      return previous
-        ? recogniser.goOn(previous.said, asked, asker, clock.elapsedMs())
-        : recogniser.recognise(asked, asker, clock.elapsedMs());
+      const nowMs = clock.elapsedMs();
+      try {
+        if (previous?.said) return recogniser.goOn(previous.said, asked, asker, nowMs);
+        const items = [...itemsOf(previous?.messages ?? []), ...asked.items];
+        return recogniser.recognise({ ...asked, items }, asker, nowMs);
+      } catch (error) {
+        onFailure(error, 'a conversation of a client could not be recognised');
+        return null;
+      }
     };
     const lineage = await outside.lineageOf(asker.project, (error) => recorder.failed(error, null));
     let recognised = recognise();
@@ -75,6 +88,8 @@ const pass =
     const sent = format.chatBody(text, body, added, previous?.messages);
     const understood: Understood = {
       sent,
+      isContinued: format.previousOf !== undefined,
+      hasInstructions: textOf(body['instructions']) !== '',
       asked,
       target,
       lineage,
@@ -128,10 +143,10 @@ const pass =
     said.body(whole);
     recordAnswer(gateway, understood, said.answer, { hasLeft: signal.aborted, firstMs });
     // What is no answer of a model comes as the server wrote it, in any format.
-    const written = objectOf(parsed(whole)) ? format.whole(whole, options) : whole;
-    if (written === null || hasBegun) throw noAnswer(said.answer.error);
+    const passed = objectOf(parsed(whole)) ? format.whole(whole, options) : whole;
+    if (passed === null || hasBegun) throw noAnswer(said.answer.error);
     begin();
-    res.end(written);
+    res.end(passed);
   };
 
 const noAnswer = (error: AnswerError | null): CwmError =>
@@ -169,26 +184,38 @@ function errorOf(thrown: unknown): AnswerError {
 }
 
 interface Previous {
-  readonly said: Said;
+  /** Null: no session has it. */
+  readonly said: Said | null;
   /** What was said up to it, as chat messages. */
   readonly messages: readonly object[];
 }
 
 /** The answer that a request continues by its id. @throws CwmError MessageNotFound. */
 async function previousTurn(
-  { recogniser, recorder, outside }: GatewayContext,
+  { recogniser, recorder, recent, outside }: GatewayContext,
   id: string | null,
 ): Promise<Previous | null> {
   if (id === null) return null;
   const said = recogniser.conversations.answer(id as MessageId);
-  if (!said) {
+  if (said) await recorder.storedOf(said.conversation.session);
+  const messages = recent.messages(id) ?? (said && (await outside.chatUpTo(said.conversation.session, said.id)));
+  if (!messages) {
     throw new CwmError('MessageNotFound', `There is no response "${id.slice(0, 80)}" to continue.`, {
       hint: 'Send the whole conversation without previous_response_id.',
     });
   }
-  await recorder.storedOf(said.conversation.session);
-  return { said, messages: await outside.chatUpTo(said.conversation.session, said.id) };
+  return { said, messages };
 }
+
+/** An answer that a request only names, in memory or in the store. */
+const answerOf =
+  (gateway: GatewayContext): AnswerOf =>
+  async (id) => {
+    const recent = gateway.recent.item(id);
+    if (recent || !gateway.recogniser.conversations.answer(id as MessageId)) return recent;
+    const message = (await previousTurn(gateway, id))?.messages.at(-1);
+    return message ? chatItem(message) : null;
+  };
 
 /**
  * Before the prompt is sent: what the conversation needs is brought back, and what the server has instead is saved.
@@ -293,6 +320,21 @@ function noteRequest({ figures, clock }: GatewayContext, client: string, recogni
 }
 
 function recordAnswer(
+  gateway: GatewayContext,
+  understood: Understood,
+  said: Answer,
+  how: { readonly hasLeft: boolean; readonly firstMs: number | null },
+): void {
+  const { answerId, sent, isContinued, hasInstructions } = understood;
+  try {
+    if (isContinued && said.isWhole) gateway.recent.put(answerId, { sent, hasInstructions, item: said.item });
+    recordTurn(gateway, understood, said, how);
+  } catch (error) {
+    gateway.onFailure(error, 'an answer could not be recorded');
+  }
+}
+
+function recordTurn(
   { recogniser, recorder, upstream, figures }: GatewayContext,
   { sent, client, recognised, asked, target, lineage, answerId, sentMs }: Understood,
   said: Answer,
