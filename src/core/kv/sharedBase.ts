@@ -19,17 +19,22 @@ export interface SharedBase {
  */
 export async function sharedBase(
   { store }: Pick<CoreContext, 'store'>,
-  { engine, manifest: { lineage, project }, kv }: FrozenContext,
+  { engine, manifest, kv }: FrozenContext,
   left: Lineage,
   known: readonly string[],
   signal: AbortSignal,
 ): Promise<SharedBase | null> {
+  const { lineage } = manifest;
   const family = familyOf(lineage);
-  if (family === lineage || project === null) return null;
+  if (family === lineage) return null;
+  // The manifest never changes: the session may have moved to another project since, and the project to another base.
+  const session = await nullOn(store.sessions.get(manifest.session), 'Corrupted');
+  const project = session ? session.project : manifest.project;
+  if (project === null) return null;
   const base = await store.projects.base(project);
   const ofBase = await nullOn(store.lineages.get(family), 'Corrupted');
   if (base?.lineage !== family || !ofBase || saltOf(ofBase) !== saltOf(left)) return null;
-  const own = await nullOn(store.windows.loadKv(base.window), 'Corrupted', 'WindowNotFound');
+  const own = await nullOn(store.windows.loadKv(session?.base ?? base.window), 'Corrupted', 'WindowNotFound');
   const hashes = new Set(own?.blocks.map(({ hash }) => hash));
   const damaged = known.length > 0 ? known : await damagedFiles();
   return { lineage: ofBase, hashes, isDamaged: damaged.length === 0 || damaged.some((hash) => hashes.has(hash)) };

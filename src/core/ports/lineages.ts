@@ -27,8 +27,12 @@ export const lineageOn = (base: Lineage): Lineage => ({
 export const familyOf = (lineage: LineageId): LineageId => lineage.split(between)[0] as LineageId;
 
 /** The salt that requests of this lineage carry: a request under the next generation cannot reach KV of the one before. */
-export const saltOf = ({ salt, generation }: Pick<Lineage, 'salt' | 'generation'>): string =>
-  generation === 0 ? salt : `${salt}-${generation}`;
+export const saltOf = ({ id, salt, generation }: Lineage): string => {
+  if (generation === 0) return salt;
+  // Several sessions on one base have its salt. Each moves alone, so the next one has to be of this lineage only.
+  const own = id.split(between)[1];
+  return own === undefined ? `${salt}-${generation}` : `${salt}-${own}-${generation}`;
+};
 
 export interface LineageStore {
   create(lineage: Lineage): Promise<void>;

@@ -101,10 +101,10 @@ async function verifyBlocksOf(
   const window = name;
   const kv = await core.store.windows.loadKv(window);
   if (kv.blocks.length === 0) return nothing;
-  const { salt } = await core.store.lineages.get(lineage);
+  const of = await core.store.lineages.get(lineage);
   const ids = await core.store.windows.loadTokens(window);
   const engine = core.engines.get(engineSpec ?? recordedEngine);
-  const context = { ids, salt: saltOf({ salt, generation: kv.saltGeneration }), handle: kv.handle };
+  const context = { ids, salt: saltOf({ ...of, generation: kv.saltGeneration }), handle: kv.handle };
   const location = await engine.locate(context, signal);
   if (!location.reachable) return nothing;
   const { hashed: checked, damaged } = await checkBlocks(

@@ -149,8 +149,8 @@ async function madeOf(
   if (handle === null) return {};
   try {
     const ids = await core.store.windows.loadTokens(name);
-    const { salt } = await core.store.lineages.get(lineage);
-    return { context: { ids, salt: saltOf({ salt, generation: saltGeneration }) } };
+    const of = await core.store.lineages.get(lineage);
+    return { context: { ids, salt: saltOf({ ...of, generation: saltGeneration }) } };
   } catch (error) {
     if (isCwmError(error, 'Corrupted')) return {};
     throw error;

@@ -75,8 +75,8 @@ export async function frozenContext({ cwm, store }: LiveProduct, window: string)
   const { manifest } = await cwm.getWindow({ window });
   const name = parseWindowName(window);
   const [ids, kv] = [await store.windows.loadTokens(name), await store.windows.loadKv(name)];
-  const { salt } = await store.lineages.get(manifest.lineage);
-  const full = saltOf({ salt, generation: kv.saltGeneration });
+  const lineage = await store.lineages.get(manifest.lineage);
+  const full = saltOf({ ...lineage, generation: kv.saltGeneration });
   return { ids, kv, salt: full, hashes: blockHashChain(hashProfile, ids, blockTokens, full) };
 }
 

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { randomSalt } from '../../../src/base/hash.ts';
-import { saltOf } from '../../../src/core/ports/lineages.ts';
+import { lineageOn, newLineage, saltOf, type Lineage } from '../../../src/core/ports/lineages.ts';
 import { isLmcacheSalt } from '../../../src/engines/lmcache/salt.ts';
 import type { Timeouts } from '../../../src/engines/http/timing.ts';
 import { VllmEngine } from '../../../src/engines/vllm/vllmEngine.ts';
@@ -261,10 +260,14 @@ describe('LMCache behind vLLM', () => {
 });
 
 describe('cache salts', () => {
+  const base = (generation: number): Lineage => ({ ...newLineage(), generation });
+
   test('LMCache takes every salt that we make, of every generation', () => {
     fc.assert(
       fc.property(fc.nat({ max: 1_000_000 }), (generation) =>
-        isLmcacheSalt(saltOf({ salt: randomSalt(), generation })),
+        [base(generation), lineageOn(base(generation))].every((lineage) =>
+          isLmcacheSalt(saltOf({ ...lineage, generation })),
+        ),
       ),
     );
   });
