@@ -10,6 +10,10 @@ export interface ProjectDefaults {
   readonly systemPrompt?: SessionSettings['systemPrompt'];
   readonly engine?: string;
   readonly tools?: SessionSettings['tools'];
+  /** Whether new sessions may begin with the project's base. */
+  readonly sharesBase: boolean;
+  /** Whether they may have the tools that the base was made with. */
+  readonly givesTools: boolean;
   /** For the user. */
   readonly notes: readonly string[];
 }
@@ -17,7 +21,7 @@ export interface ProjectDefaults {
 /** How sessions name a system prompt that came from their project's configuration. */
 const projectPromptId = 'project' as PromptId;
 
-const nothing: ProjectDefaults = { notes: [] };
+const nothing: ProjectDefaults = { sharesBase: false, givesTools: false, notes: [] };
 
 /**
  * What the project's configuration says. A folder that the user does not trust chooses neither a server nor tools. An agent gets nothing of
@@ -32,21 +36,25 @@ export async function projectDefaults(
 ): Promise<ProjectDefaults> {
   if (project === null || !mayRead(core, project)) return nothing;
   const config = (await core.folders.config(project, signal))?.config;
-  if (!config) return nothing;
+  const isTrusted = await core.store.projects.isTrusted(project);
+  // An agent chooses no tools; the user chose those of a folder by trusting it.
+  const allows = { sharesBase: config?.isolation !== 'session', givesTools: isTrusted };
+  if (!config) return { ...nothing, ...allows };
   const { engine, model, tools } = config;
   const text = await systemPromptWith(core, core.folders.pathOf(project), config, signal);
   const systemPrompt = text === null ? {} : { systemPrompt: { id: projectPromptId, text } };
   const chosen = Object.entries({ engine, model, tools }).flatMap(([name, value]) =>
     value === undefined ? [] : [name],
   );
-  if (chosen.length === 0) return { ...systemPrompt, notes: [] };
-  if (!(await core.store.projects.isTrusted(project))) return { ...systemPrompt, notes: [untrusted(chosen)] };
+  if (chosen.length === 0) return { ...systemPrompt, ...allows, notes: [] };
+  if (!isTrusted) return { ...systemPrompt, ...allows, notes: [untrusted(chosen)] };
   const server = engine ?? (model === undefined ? undefined : core.engines.defaultSpec);
   const named = server !== undefined && model !== undefined ? withModel(server, model) : server;
   const unnamed =
     named === null ? [`The model server of new sessions has one model, so the project's "model" is not used.`] : [];
   return {
     ...systemPrompt,
+    ...allows,
     ...((named ?? server) !== undefined && { engine: named ?? server }),
     ...(tools && { tools }),
     notes: unnamed,

@@ -52,8 +52,9 @@ async function createSessionNow(
   const engine = input.engine ?? defaults.engine ?? core.engines.defaultSpec;
   core.engines.get(engine);
   const project = input.project ? parseProjectUri(input.project) : null;
-  const asksForOwn = input.withoutBase || input.systemPrompt !== undefined || input.tools !== undefined;
-  const base = asksForOwn ? null : await onBase(core, project, engine);
+  const asksForOwn =
+    !defaults.sharesBase || input.withoutBase || input.systemPrompt !== undefined || input.tools !== undefined;
+  const base = asksForOwn ? null : await onBase(core, project, { engine, givesTools: defaults.givesTools });
   const lineage = base?.lineage ?? newLineage();
   const expiry = input.expiresAt === undefined ? {} : { expiresAt: parseExpiry(core, input.expiresAt) };
   const createdAt = core.clock.now().toISOString();

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { familyOf } from '../../../src/core/ports/lineages.ts';
+import { familyOf, lineageOn, newLineage, saltOf } from '../../../src/core/ports/lineages.ts';
+import type { Caller } from '../../../src/core/ports/projects.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { parseProjectUri } from '../../../src/protocol/ids.ts';
 import type { ContextFile } from '../../../src/protocol/schemas/session.ts';
@@ -18,9 +19,11 @@ async function projectWith(says: object = {}) {
     ['b.ts', code('b')],
     ['c.ts', code('c')],
   ]);
+  const caller: { current: Caller } = { current: { client: 'cli.1', isAgent: false } };
   const config = { current: { prime: ['.'], system_prompt: 'Be brief.', ...says } as object | null };
   const fixture = await coreFixture({}, undefined, (own) => ({
     ...own,
+    caller: () => caller.current,
     folders: fakeFolders(() => config.current),
     files: {
       read: async (paths) => {
@@ -35,6 +38,7 @@ async function projectWith(says: object = {}) {
     ...fixture,
     disk,
     config,
+    caller,
     make: (more: object = {}) => fixture.cwm.makeProjectBase({ project, ...more }, never()),
   };
 }
@@ -76,6 +80,30 @@ describe("a project's base", () => {
     }
     expect((await cwm.createSession({ project: 'file:///b' })).base).toBeUndefined();
     expect((await cwm.createSession({})).base).toBeUndefined();
+  });
+
+  it('S0-60 is no part of a session that an agent creates for a folder where it does not work', async () => {
+    const { cwm, make, caller } = await projectWith();
+    const { base } = await make();
+    caller.current = { client: 'mcp.1', isAgent: true };
+    const strange = await cwm.createSession({ project });
+    expect(strange.base).toBeUndefined();
+    expect((await cwm.listMessages({ session: strange.id })).items).toEqual([]);
+    await cwm.setWorkingDirectory({ directory: '/a' }, never());
+    expect((await cwm.createSession({ project })).base).toBe(base.window);
+  });
+
+  it('S0-60 gives its tools only while the folder is trusted', async () => {
+    const { cwm, make } = await projectWith({ tools: { policy: 'auto-approve' } });
+    await cwm.trustProject({ project, trusted: true });
+    const { base } = await make();
+    expect(await cwm.createSession({ project })).toMatchObject({
+      base: base.window,
+      settings: { tools: { policy: 'auto-approve' } },
+    });
+    await cwm.trustProject({ project, trusted: false });
+    const { base: begun, settings } = await cwm.createSession({ project });
+    expect([begun, settings?.tools]).toEqual([undefined, undefined]);
   });
 
   it('says what changed, and how many tokens a renewed one would share', async () => {
@@ -148,11 +176,11 @@ describe("a project's base", () => {
   it('takes no message in its own session', async () => {
     const { cwm, make, store } = await projectWith();
     const { base } = await make();
-    for (const tried of [
-      cwm.send({ session: base.session, text: 'x' }, never()),
-      cwm.prime({ session: base.session, paths: ['a.ts'] }, never()),
+    for (const attempt of [
+      () => cwm.send({ session: base.session, text: 'x' }, never()),
+      () => cwm.prime({ session: base.session, paths: ['a.ts'] }, never()),
     ])
-      await expect(tried).rejects.toMatchObject({ name: 'InvalidTransition' });
+      await expect(attempt()).rejects.toMatchObject({ name: 'InvalidTransition' });
     expect(await store.sessions.get(base.session)).toMatchObject({ lifecycle: 'frozen', frozenAs: base.window });
   });
 
@@ -195,8 +223,12 @@ describe("a project's base", () => {
   });
 
   it('is refused where the project wants its sessions apart, and where nothing is named', async () => {
-    const { make, config } = await projectWith({ isolation: 'session' });
+    const { cwm, make, config } = await projectWith({ isolation: 'session' });
     await expect(make()).rejects.toThrow('"isolation": "session"');
+    config.current = { prime: ['.'] };
+    await make();
+    config.current = { isolation: 'session' };
+    expect((await cwm.createSession({ project })).base).toBeUndefined();
     config.current = { prime: [] };
     await expect(make()).rejects.toThrow('There is no file to make a base from');
   });
@@ -229,15 +261,45 @@ describe('damage and a base', () => {
     const receipt = await cwm.thaw({ window: 'w', resume: true }, never());
     expect(receipt).toMatchObject({ verdict: 'damaged', repair: 'salt-advanced' });
     expect(await generations()).toEqual([moved, 1]);
+    engine.hasReusedWrongBytes = false;
     const next = await cwm.createSession({ project });
     expect((await store.lineages.get(next.lineage)).salt.endsWith('-1')).toBe(moved === 1);
     engine.restart();
     await cwm.send({ session: next.id, text: 'x' }, never());
-    expect(engine.hasReusedWrongBytes).toBe(true);
-    engine.hasReusedWrongBytes = false;
+    expect(engine.hasReusedWrongBytes).toBe(false);
     const again = await cwm.createSession({ project });
     await cwm.send({ session: again.id, text: 'x' }, never());
     expect(engine.hasReusedWrongBytes).toBe(false);
+  });
+
+  it('gives each session that leaves the salt of the base another one', () => {
+    const base = newLineage();
+    const moved = [base, lineageOn(base), lineageOn(base)].map((lineage) => saltOf({ ...lineage, generation: 1 }));
+    expect(new Set([saltOf(base), ...moved]).size).toBe(4);
+  });
+
+  it.each(['adopted', 'renewed'])('behind a base that was %s since leaves the base', async (how) => {
+    const { cwm, engine, base, generations, store, make, disk } = await frozenOnBase();
+    const { blocks } = await store.windows.loadKv(base.window);
+    if (how === 'adopted') await cwm.adoptProject({ project: 'file:///moved', from: project }, never());
+    else {
+      disk.set('a.ts', code('other'));
+      await make();
+    }
+    engine.restart();
+    engine.damage(blocks.length, { silently: true });
+    expect(await cwm.thaw({ window: 'w', resume: true }, never())).toMatchObject({ repair: 'salt-advanced' });
+    expect(await generations()).toEqual([0, 1]);
+    const located = await engine.locate(
+      {
+        ids: await store.windows.loadTokens(base.window),
+        salt: (await store.lineages.get(base.lineage)).salt,
+        handle: null,
+      },
+      never(),
+    );
+    const present = located.reachable ? located.blocks.filter(({ stat }) => stat !== null) : [];
+    expect(present.map(({ hash }) => hash)).toEqual(blocks.map(({ hash }) => hash));
   });
 
   it('a window of the base and one of a session on it share blocks: none that the other needs is deleted', async () => {

@@ -16,11 +16,14 @@ export interface OnBase {
   readonly content: SessionContent;
 }
 
-/** Null where the project has no base for this model server, or its records are damaged: the session then begins empty. */
+/**
+ * Null where the project has no base for this model server, its records are damaged, or it has tools that the session may not have: the session
+ * then begins empty.
+ */
 export async function onBase(
   { store }: Pick<CoreContext, 'store'>,
   project: ProjectUri | null,
-  engine: string,
+  { engine, givesTools }: { readonly engine: string; readonly givesTools: boolean },
 ): Promise<OnBase | null> {
   const base = project && (await store.projects.base(project));
   if (!base || base.engine !== engine) return null;
@@ -29,6 +32,7 @@ export async function onBase(
   const shared = manifest && (await nullOn(store.lineages.get(base.lineage), 'Corrupted'));
   if (!manifest || !ids || !shared) return null;
   const { messageIds, tokens, model, settings } = manifest;
+  if (settings?.tools && !givesTools) return null;
   return {
     lineage: lineageOn(shared),
     start: { ...(settings && { settings }), model, tokens, base: base.window, messageIds },
