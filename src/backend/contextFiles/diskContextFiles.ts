@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { ContextFileReader, ExcludedPaths, ReadFiles } from '../../core/ports/contextFiles.ts';
+import type { ContextFileReader, ExcludedPaths, NamedBy, ReadFiles } from '../../core/ports/contextFiles.ts';
 import { decodeText } from '../../base/decodeText.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { ContextFile } from '../../protocol/schemas/session.ts';
@@ -20,8 +20,9 @@ export class DiskContextFiles implements ContextFileReader {
     cwd: string,
     excluded: readonly ExcludedPaths[],
     signal: AbortSignal,
+    namedBy: NamedBy = 'user',
   ): Promise<ReadFiles> {
-    const found = await findPaths(paths, cwd, clientRules(excluded, cwd), signal);
+    const found = await findPaths(paths, cwd, clientRules(excluded, cwd), signal, namedBy);
     const files: ContextFile[] = [];
     const skipped: { path: string; why: string }[] = [];
     let totalBytes = 0;

@@ -1,6 +1,7 @@
 import type { Dirent, Stats } from 'node:fs';
-import { lstat, readdir, stat } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
+import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import type { NamedBy } from '../../core/ports/contextFiles.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { WhoExcludes } from './clientRules.ts';
 import { folderList, gitLists } from './gitLists.ts';
@@ -9,7 +10,7 @@ import { ignoredBy, type IgnoreRules } from './ignoreLists.ts';
 /** A file that may become context, and how it was found. */
 export interface FoundPath {
   readonly absolutePath: string;
-  /** Whether the user gave this very path, so that no rule about what to leave out applies. */
+  /** Whether this very path was given, so that neither git nor the client leaves it out. */
   readonly named: boolean;
   /** Why it must not be opened; null when it may be. */
   readonly why: string | null;
@@ -27,17 +28,29 @@ export async function findPaths(
   cwd: string,
   whoExcludes: WhoExcludes,
   signal: AbortSignal,
+  namedBy: NamedBy = 'user',
 ): Promise<FoundPath[]> {
   const found: FoundPath[] = [];
   for (const path of paths) {
     signal.throwIfAborted();
     const absolutePath = resolve(cwd, path);
     const stats = await statNamed(absolutePath, path);
-    if (stats.isDirectory()) found.push(...(await walk(absolutePath, whoExcludes, signal)));
+    const refused = namedBy === 'user' ? null : await whyNotOfFolder(absolutePath, cwd);
+    if (refused !== null) found.push({ absolutePath, named: true, why: refused, canBeNamed: false });
+    else if (stats.isDirectory()) found.push(...(await walk(absolutePath, whoExcludes, signal)));
     else
       found.push({ absolutePath, named: true, why: stats.isFile() ? null : 'not a file', canBeNamed: stats.isFile() });
   }
   return found;
+}
+
+/** Why a folder's own configuration may not name this path; null where it may. The path exists. */
+async function whyNotOfFolder(absolutePath: string, folder: string): Promise<string | null> {
+  const real = await realpath(absolutePath);
+  const inside = relative(await realpath(folder), real);
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) return 'it leads out of the folder';
+  const isSecret = [absolutePath, real].some((path) => whySecret(basename(path)) !== null);
+  return isSecret ? 'may hold secrets, so a configuration cannot name it' : null;
 }
 
 /** How a path is shown: relative to `cwd` where it lies below it, with `/` between its parts. */

@@ -15,13 +15,23 @@ export interface ExcludedPaths {
   readonly rules: string;
 }
 
+/**
+ * Who chose the paths. A folder's own configuration was perhaps written by a stranger: no link leads its paths out of the folder, and they name no
+ * file that probably holds secrets.
+ */
+export type NamedBy = 'user' | 'configuration';
+
 /** Reads files and folders that the user gives as context. `.gitignore` is respected; binary and very large files are skipped. */
 export interface ContextFileReader {
-  /** @throws CwmError PathNotFound when a path does not exist, ReadFailed when one cannot be read. */
+  /**
+   * @param namedBy default: the user.
+   * @throws CwmError PathNotFound when a path does not exist, ReadFailed when one cannot be read.
+   */
   read(
     paths: readonly string[],
     cwd: string,
     excluded: readonly ExcludedPaths[],
     signal: AbortSignal,
+    namedBy?: NamedBy,
   ): Promise<ReadFiles>;
 }

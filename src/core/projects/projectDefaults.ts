@@ -71,7 +71,7 @@ export async function systemPromptWith(
   const texts = config?.system_prompt === undefined ? [] : [config.system_prompt];
   for (const rule of config?.rules ?? []) {
     if (folder === null) break;
-    const { files, skipped } = await core.files.read([rule], folder, [], signal);
+    const { files, skipped } = await core.files.read([rule], folder, [], signal, 'configuration');
     const [file] = files;
     if (!file || files.length > 1 || /^([/\\]|[A-Za-z]:)/.test(file.path)) {
       const why = skipped[0]?.why ?? 'it is not one text file of the project';

@@ -56,6 +56,27 @@ describe('context files', () => {
     expect(paths((await read(root, 'sub')).files)).toEqual(['sub/a.txt']);
   });
 
+  it.skipIf(process.platform === 'win32')(
+    'follows no link out of the folder, and reads no secret, where a configuration chose the paths',
+    async () => {
+      const outside = makeTree({ 'ssh/id_rsa': 'PRIVATE KEY', 'docs/a.md': 'outside' });
+      const root = makeTree({ 'real.md': 'inside', 'deep/b.md': 'b', '.env': 'KEY=1', '..odd/c.md': 'c' });
+      symlinkSync(join(outside, 'ssh/id_rsa'), join(root, 'notes.md'));
+      symlinkSync(join(outside, 'docs'), join(root, 'docs'));
+      symlinkSync(join(root, 'real.md'), join(root, 'near.md'));
+      symlinkSync(join(root, '.env'), join(root, 'harmless.md'));
+      const given = ['notes.md', 'docs', 'docs/a.md', 'near.md', 'deep', '.env', 'harmless.md', '..odd/c.md'];
+      const link = join(makeDirectory(), 'link');
+      symlinkSync(root, link);
+      for (const folder of [root, link]) {
+        const { files, skipped } = await new DiskContextFiles().read(given, folder, [], signal, 'configuration');
+        expect(paths(files)).toEqual(['..odd/c.md', 'deep/b.md', 'near.md']);
+        expect(skipped.map(({ path }) => path)).toEqual(['.env', 'docs', 'docs/a.md', 'harmless.md', 'notes.md']);
+      }
+      expect(paths((await read(root, 'notes.md', '.env')).files)).toEqual(['.env', 'notes.md']);
+    },
+  );
+
   it('leaves out binary, foreign and large files, links and likely secrets, and says why', async () => {
     const root = makeTree({
       'binary.dat': new Uint8Array([1, 0, 2]),

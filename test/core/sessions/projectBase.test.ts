@@ -20,13 +20,15 @@ async function projectWith(says: object = {}) {
     ['c.ts', code('c')],
   ]);
   const caller: { current: Caller } = { current: { client: 'cli.1', isAgent: false } };
+  const namers = new Map<string, string | undefined>();
   const config = { current: { prime: ['.'], system_prompt: 'Be brief.', ...says } as object | null };
   const fixture = await coreFixture({}, undefined, (own) => ({
     ...own,
     caller: () => caller.current,
     folders: fakeFolders(() => config.current),
     files: {
-      read: async (paths) => {
+      read: async (paths, _cwd, _excluded, _signal, namedBy) => {
+        for (const path of paths) namers.set(path, namedBy);
         const named = [...disk].filter(([path]) => paths.includes('.') || paths.includes(path));
         const absent = paths.find((path) => path !== '.' && !disk.has(path));
         if (absent !== undefined) throw new CwmError('PathNotFound', `There is no ${absent}.`);
@@ -37,6 +39,7 @@ async function projectWith(says: object = {}) {
   return {
     ...fixture,
     disk,
+    namers,
     config,
     caller,
     make: (more: object = {}) => fixture.cwm.makeProjectBase({ project, ...more }, never()),
@@ -220,6 +223,14 @@ describe("a project's base", () => {
     expect((await cwm.projectBase({ project }, never())).changes).toMatchObject({ systemChanged: true, changed: [] });
     disk.delete('rules.md');
     await expect(make()).rejects.toMatchObject({ name: 'PathNotFound' });
+  });
+
+  it('says to the disk who chose the paths: the configuration, or a person', async () => {
+    const { make, disk, namers } = await projectWith({ rules: ['rules.md'] });
+    disk.set('rules.md', 'Never guess.');
+    await make();
+    await make({ paths: ['a.ts'] });
+    expect(Object.fromEntries(namers)).toEqual({ 'rules.md': 'configuration', '.': 'configuration', 'a.ts': 'user' });
   });
 
   it('is refused where the project wants its sessions apart, and where nothing is named', async () => {

@@ -39,8 +39,9 @@ export async function readBaseContent(
   const named = paths ?? config?.prime ?? [];
   const system = await systemPromptWith(core, folder, config, signal);
   if (named.length === 0) throw nothingNamed();
-  const { files, skipped } = await core.files.read(named, folder, [], signal);
-  // A link below the folder may lead out of it: its path is then no longer relative to the folder.
+  const namedBy = paths === null ? 'configuration' : 'user';
+  const { files, skipped } = await core.files.read(named, folder, [], signal, namedBy);
+  // A path that is not below the folder is not relative to it.
   const inside = files.filter(({ path }) => !/^([/\\]|[A-Za-z]:)/.test(path));
   const outside = files
     .filter((file) => !inside.includes(file))
