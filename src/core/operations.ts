@@ -1,5 +1,6 @@
 import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
 import type { SessionId } from '../protocol/ids.ts';
+import type { Session } from '../protocol/schemas/session.ts';
 import type { CoreContext } from './context.ts';
 import { silent, type Reporter } from './ports/reporter.ts';
 import { setCurrentSession, currentSession } from './projects/currentSession.ts';
@@ -32,12 +33,12 @@ import {
 import { answerChunks } from './turns/answerChunks.ts';
 import { compareBranches, createBranch, deleteBranch, listBranches, rollBack, updateBranch } from './turns/branches.ts';
 import { answerQuestion, approveTools, cancelTurn, denyTools } from './turns/decideTools.ts';
-import { continueAnswer } from './turns/continueAnswer.ts';
+import { checkContinue, continueAnswer } from './turns/continueAnswer.ts';
 import { mergeBranch } from './turns/mergeBranch.ts';
-import { prime } from './turns/prime.ts';
-import { editMessage, regenerate } from './turns/resend.ts';
-import { send } from './turns/send.ts';
-import { acceptPlan } from './sessions/acceptPlan.ts';
+import { checkPrime, prime } from './turns/prime.ts';
+import { checkEdit, checkRegenerate, editMessage, regenerate } from './turns/resend.ts';
+import { checkSend, send } from './turns/send.ts';
+import { acceptPlan, checkAcceptance } from './sessions/acceptPlan.ts';
 import { turnState } from './sessions/turnState.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { searchMessages } from './sessions/searchMessages.ts';
@@ -59,8 +60,13 @@ interface Operation<Name extends CoreRouteName> {
   ) => Promise<RouteOutput<Name>>;
   /** It makes an engine write KV, so the KV budget is enforced after it, whether or not it succeeded. */
   readonly writesKv?: true;
-  /** It is a message: a frozen session is resumed first. */
-  readonly resumes?: true;
+  /** It is a message: a frozen session is resumed first, unless this refuses it as the operation itself would. */
+  readonly resumes?: (
+    core: CoreContext,
+    session: Session,
+    input: ParsedInput<Name>,
+    signal: AbortSignal,
+  ) => void | Promise<void>;
 }
 
 /** The operations of the core: one row for each of its routes. */
@@ -79,7 +85,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   approveTools: { run: approveTools, writesKv: true },
   denyTools: { run: denyTools, writesKv: true },
   answerQuestion: { run: answerQuestion, writesKv: true },
-  acceptPlan: { run: acceptPlan, writesKv: true },
+  acceptPlan: { run: acceptPlan, writesKv: true, resumes: checkAcceptance },
   cancelTurn: { run: cancelTurn },
   importConversation: { run: importConversation },
   exportConversation: { run: exportConversation },
@@ -96,11 +102,11 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   mergeBranch: { run: mergeBranch },
   rollBack: { run: rollBack },
 
-  editMessage: { run: editMessage, writesKv: true, resumes: true },
-  regenerate: { run: regenerate, writesKv: true, resumes: true },
-  continueAnswer: { run: continueAnswer, writesKv: true, resumes: true },
-  send: { run: send, writesKv: true, resumes: true },
-  prime: { run: prime, writesKv: true, resumes: true },
+  editMessage: { run: editMessage, writesKv: true, resumes: checkEdit },
+  regenerate: { run: regenerate, writesKv: true, resumes: checkRegenerate },
+  continueAnswer: { run: continueAnswer, writesKv: true, resumes: checkContinue },
+  send: { run: send, writesKv: true, resumes: checkSend },
+  prime: { run: prime, writesKv: true, resumes: checkPrime },
 
   freeze: { run: freezeComputed, writesKv: true },
   thaw: { run: thawAndSend, writesKv: true },
@@ -174,7 +180,17 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
       try {
         await requireOwnProject(core, route, input as object);
         if (resumes) await refuseInBase(core, input as { session: string });
-        const resumed = resumes ? await resumeForMessage(core, input as { session: string }, signal, reporter) : null;
+        const resumed = resumes
+          ? await resumeForMessage(
+              core,
+              {
+                ...(input as { session: string }),
+                check: async (session) => resumes(core, session, input as never, signal),
+              },
+              signal,
+              reporter,
+            )
+          : null;
         const result = await run(core, input as never, signal, reporter);
         session ??= sessionNamed(result);
         await noteUse(core, route, input as object, result);

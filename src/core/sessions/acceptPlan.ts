@@ -6,7 +6,7 @@ import type { SendResult } from '../../protocol/schemas/turn.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { headOf, requireMessageOf } from '../turns/branchAt.ts';
-import { answer, requireMessage } from '../turns/send.ts';
+import { answer, requireAnswerable, requireMessage } from '../turns/send.ts';
 import { withTurn } from '../turns/turns.ts';
 
 const goAhead = 'I accept the plan. Carry it out.';
@@ -31,6 +31,17 @@ export async function acceptPlan(
     const said = await answer(core, acting, { text, input }, signal, reporter);
     return acting.settings?.role === 'planner' ? { ...said, notes: [...said.notes, stillPlans] } : said;
   });
+}
+
+/** @throws CwmError as {@link acceptPlan}, before anything is done. */
+export async function checkAcceptance(
+  core: CoreContext,
+  session: Session,
+  { text = goAhead, ...input }: RouteInput<'acceptPlan'>,
+): Promise<void> {
+  requireMessage(text);
+  requireAnswerable(core, session.engine, input);
+  await requirePlan(core, session);
 }
 
 const stillPlans = 'The role of the session is still "planner", so that its tools may only read.';

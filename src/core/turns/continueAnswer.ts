@@ -6,7 +6,7 @@ import type { CoreContext } from '../context.ts';
 import type { Generation } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { answerNotes } from '../answers/answer.ts';
-import { samplingOf } from './send.ts';
+import { requireAnswerable, samplingOf } from './send.ts';
 import { sendResult } from './sendResult.ts';
 import { continueIds } from './generate.ts';
 import { endTurn } from './endTurn.ts';
@@ -47,6 +47,16 @@ export async function continueAnswer(
     const result = sendResult(turn, message, generated, ended, answerNotes(generation, sampling.maxTokens));
     return { ...result, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
   });
+}
+
+/** @throws CwmError as {@link continueAnswer}, before anything is done. */
+export async function checkContinue(
+  core: CoreContext,
+  session: Session,
+  input: RouteInput<'continueAnswer'>,
+): Promise<void> {
+  requireAnswerable(core, session.engine, input);
+  await requireCut(core, session);
 }
 
 const joined = (

@@ -2,7 +2,7 @@ import type { RouteInput } from '../../protocol/api.ts';
 import type { PrimeResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
-import type { ContextFile } from '../../protocol/schemas/session.ts';
+import type { ContextFile, Session } from '../../protocol/schemas/session.ts';
 import type { ReadFiles } from '../ports/contextFiles.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
@@ -29,11 +29,37 @@ export async function prime(
   signal: AbortSignal,
   { progress }: Reporter,
 ): Promise<PrimeResult> {
-  if (input.paths.length === 0) throw new CwmError('InvalidParameter', 'No file or folder was given.');
+  requirePaths(input);
   const given = { session: parseSessionId(input.session), engine: input.engine, maxTokens: input.maxTokens };
-  const read = (signal: AbortSignal): Promise<ReadFiles> =>
-    core.files.read(input.paths, input.cwd ?? '/', input.exclude ?? [], signal);
+  const read = (signal: AbortSignal): Promise<ReadFiles> => readPaths(core, input, signal);
   return addFiles(core, { ...given, read }, signal, { progress });
+}
+
+/** @throws CwmError as {@link prime}, before anything is done. */
+export async function checkPrime(
+  core: CoreContext,
+  { engine }: Session,
+  input: RouteInput<'prime'>,
+  signal: AbortSignal,
+): Promise<void> {
+  requirePaths(input);
+  core.engines.get(input.engine ?? engine);
+  requireFiles(await readPaths(core, input, signal));
+}
+
+function requirePaths({ paths }: RouteInput<'prime'>): void {
+  if (paths.length === 0) throw new CwmError('InvalidParameter', 'No file or folder was given.');
+}
+
+const readPaths = (core: CoreContext, input: RouteInput<'prime'>, signal: AbortSignal): Promise<ReadFiles> =>
+  core.files.read(input.paths, input.cwd ?? '/', input.exclude ?? [], signal);
+
+function requireFiles({ files, skipped }: ReadFiles): void {
+  if (files.length > 0) return;
+  throw new CwmError('InvalidParameter', `There is no text file among the given paths${whyNone(skipped)}.`, {
+    hint: 'Name text files, in UTF-8 or with the mark of another Unicode encoding.',
+    context: { skipped },
+  });
 }
 
 interface FilesToAdd {
@@ -57,12 +83,7 @@ export async function addFiles(
   return withTurn(core, id, signal, async (session, signal) => {
     progress('Reading files');
     const read = await input.read(signal);
-    if (read.files.length === 0) {
-      throw new CwmError('InvalidParameter', `There is no text file among the given paths${whyNone(read.skipped)}.`, {
-        hint: 'Name text files, in UTF-8 or with the mark of another Unicode encoding.',
-        context: { skipped: read.skipped },
-      });
-    }
+    requireFiles(read);
     const turn = await beginTurn(core, session, input.engine ?? session.engine, null, signal);
     progress('Counting tokens');
     const fitting = await takeWhatFits(turn, read.files, input.maxTokens, signal).catch(async (error: unknown) => {

@@ -5,7 +5,7 @@ import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { freeBranchName, headOf, mainBranch, requireMessageOf, switched, withBranchAt } from './branchAt.ts';
-import { answer, requireMessage } from './send.ts';
+import { answer, requireAnswerable, requireMessage } from './send.ts';
 import { withTurn } from './turns.ts';
 
 /**
@@ -22,11 +22,22 @@ export async function editMessage(
 ): Promise<RouteOutput<'editMessage'>> {
   requireMessage(input.text);
   return withTurn(core, parseSessionId(input.session), signal, async (session, signal) => {
-    const edited = await requireMessageOf(core, session, input.message);
-    const { media } = requireText(edited);
-    const branched = await branchBefore(core, session, edited, input.text, input.branch);
+    const { branched, media } = await edited(core, session, input);
     return answer(core, branched, { text: input.text, ...(media && { media }), input }, signal, reporter);
   });
+}
+
+/** @throws CwmError as {@link editMessage}, before anything is done. */
+export async function checkEdit(core: CoreContext, session: Session, input: RouteInput<'editMessage'>): Promise<void> {
+  requireMessage(input.text);
+  requireAnswerable(core, session.engine, input);
+  await edited(core, session, input);
+}
+
+async function edited(core: CoreContext, session: Session, { message, text, branch }: RouteInput<'editMessage'>) {
+  const before = await requireMessageOf(core, session, message);
+  const { media } = requireText(before);
+  return { branched: await branchBefore(core, session, before, text, branch), media };
 }
 
 /**
@@ -41,16 +52,30 @@ export async function regenerate(
   reporter: Reporter,
 ): Promise<RouteOutput<'regenerate'>> {
   return withTurn(core, parseSessionId(input.session), signal, async (session, signal) => {
-    const named = input.message ?? headOf(session);
-    const old = named === null ? null : await requireMessageOf(core, session, named);
-    if (!old || old.role !== 'assistant' || old.parentId === null) {
-      throw new CwmError('InvalidParameter', 'There is no answer that could be generated again.');
-    }
-    const question = await requireMessageOf(core, session, old.parentId);
-    const { text } = requireText(question);
-    const branched = await branchBefore(core, session, question, text, input.branch);
+    const { branched, question, text } = await askedAgain(core, session, input);
     return answer(core, branched, { text, message: question, input }, signal, reporter);
   });
+}
+
+/** @throws CwmError as {@link regenerate}, before anything is done. */
+export async function checkRegenerate(
+  core: CoreContext,
+  session: Session,
+  input: RouteInput<'regenerate'>,
+): Promise<void> {
+  requireAnswerable(core, session.engine, input);
+  await askedAgain(core, session, input);
+}
+
+async function askedAgain(core: CoreContext, session: Session, { message, branch }: RouteInput<'regenerate'>) {
+  const named = message ?? headOf(session);
+  const old = named === null ? null : await requireMessageOf(core, session, named);
+  if (!old || old.role !== 'assistant' || old.parentId === null) {
+    throw new CwmError('InvalidParameter', 'There is no answer that could be generated again.');
+  }
+  const question = await requireMessageOf(core, session, old.parentId);
+  const { text } = requireText(question);
+  return { branched: await branchBefore(core, session, question, text, branch), question, text };
 }
 
 function requireText({ id, role, content }: Message): Extract<Message['content'], { readonly type: 'text' }> {

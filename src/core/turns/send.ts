@@ -36,6 +36,19 @@ export async function send(
   );
 }
 
+/** @throws CwmError as {@link send}, before anything is done. */
+export function checkSend(core: CoreContext, { engine }: Session, input: RouteInput<'send'>): void {
+  requireMessage(input.text);
+  requireAnswerable(core, engine, input);
+  parsePictures(input.images);
+}
+
+/** @throws CwmError InvalidParameter for settings of an answer, or a model server, that cannot be. */
+export function requireAnswerable(core: CoreContext, engine: string, input: Omit<AnswerInput, 'continueFrom'>): void {
+  requireSampling(input);
+  core.engines.get(input.engine ?? engine);
+}
+
 type AnswerInput = Pick<RouteInput<'send'>, 'maxTokens' | 'temperature' | 'continueFrom' | 'toolChoice' | 'engine'>;
 
 interface Asked {

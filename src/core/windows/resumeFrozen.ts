@@ -1,6 +1,7 @@
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import { parseSessionId, type WindowName } from '../../protocol/ids.ts';
+import { CwmError, isCwmError, nullOn } from '../../protocol/errors.ts';
+import { parseSessionId, type SessionId, type WindowName } from '../../protocol/ids.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { modelDifference } from '../identity.ts';
 import type { Reporter } from '../ports/reporter.ts';
@@ -26,15 +27,22 @@ export async function resumeUnasked(
   return thaw(core, { window: frozenAs, resume: true }, signal, reporter);
 }
 
+interface Message {
+  readonly session: string;
+  readonly text?: string;
+  /** Refuses what the session could not be asked once it is open. */
+  readonly check: (session: Session) => Promise<void>;
+}
+
 /**
  * Before a message: a frozen session that it goes to is resumed. Where that is not possible, the text becomes the session's draft.
  *
  * @returns null where there was nothing to resume.
- * @throws CwmError those of {@link resumeUnasked}.
+ * @throws CwmError those of {@link resumeUnasked} and of the check; the session stays frozen then.
  */
 export async function resumeForMessage(
   core: CoreContext,
-  input: { readonly session: string; readonly text?: string },
+  { check, ...input }: Message,
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<Receipt | null> {
@@ -42,13 +50,27 @@ export async function resumeForMessage(
   await core.background.giveWay(id, signal);
   const session = await core.store.sessions.get(id);
   if (session?.lifecycle !== 'frozen' || session.frozenAs === null || core.turns.isBusy(id)) return null;
+  // A thaw puts stand-ins in the place of damaged messages, and the operation checks again.
+  await nullOn(check(session), 'Corrupted');
   try {
     return await resumeUnasked(core, session.frozenAs, signal, reporter);
   } catch (error) {
     // Two messages at once: the first one resumes it.
     if (isCwmError(error, 'InvalidTransition')) return null;
-    const isKept = input.text !== undefined && isCwmError(error, 'EngineUnavailable', 'ModelMismatch');
-    if (isKept) await core.store.sessions.update({ ...session, draft: input.text, version: session.version + 1 });
+    // The error that refused the message says more than one of storing the draft.
+    if (input.text !== undefined && isCwmError(error, 'EngineUnavailable', 'ModelMismatch'))
+      await storeDraft(core, id, input.text, signal).catch(() => undefined);
     throw error;
   }
 }
+
+/** Others may have changed the session since the message came. */
+const storeDraft = (core: CoreContext, id: SessionId, draft: string, signal: AbortSignal): Promise<void> =>
+  core.turns.run(
+    id,
+    async () => {
+      const session = await core.store.sessions.get(id);
+      if (session) await core.store.sessions.update({ ...session, draft, version: session.version + 1 });
+    },
+    signal,
+  );

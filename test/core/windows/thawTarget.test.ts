@@ -106,4 +106,37 @@ describe('S0-30 a message to a frozen session', () => {
     expect(await codeOf(cwm.send({ session: 's', text: 'Still here?' }))).toBe('CWM-5001');
     expect(await cwm.getSession({ session: 's' })).toMatchObject({ lifecycle: 'frozen', draft: 'Still here?' });
   });
+
+  it.each<[string, (cwm: CoreFixture['cwm']) => Promise<unknown>]>([
+    ['a message of blanks', (cwm) => cwm.send({ session: 's', text: '  ' })],
+    ['a temperature that cannot be', (cwm) => cwm.send({ session: 's', text: 'Hot?', temperature: 9 })],
+    ['no answer to continue', (cwm) => cwm.continueAnswer({ session: 's' })],
+    ['another answer to no answer', (cwm) => cwm.regenerate({ session: 's', message: 'nothing' })],
+    ['an edit of no message', (cwm) => cwm.editMessage({ session: 's', message: 'nothing', text: 'Well.' })],
+    ['no files', (cwm) => cwm.prime({ session: 's', paths: [] })],
+    ['a plan that is not there', (cwm) => cwm.acceptPlan({ session: 's' })],
+  ])('that is refused leaves it frozen: %s', async (_, ask) => {
+    const { cwm } = await frozen();
+    expect(await codeOf(ask(cwm))).toMatch(/^CWM-1|^CWM-2/);
+    expect(await cwm.getSession({ session: 's' })).toMatchObject({ lifecycle: 'frozen', draft: null });
+  });
+
+  it('S4-03 may be the acceptance of a plan', async () => {
+    const { cwm } = await coreFixture();
+    await cwm.createSession({ id: 's', mode: 'plan' });
+    await cwm.send({ session: 's', text: 'Plan it.' });
+    await cwm.freeze({ session: 's', window: 'w' });
+    expect((await cwm.acceptPlan({ session: 's' })).notes[0]).toMatch(/^The session was frozen, and continues\./);
+    expect(await cwm.getSession({ session: 's' })).toMatchObject({ lifecycle: 'active', settings: { mode: 'act' } });
+  });
+
+  it('is stored as its draft, and its refusal is what the caller hears, also where the session changed at the same time', async () => {
+    const { cwm, engine } = await frozen();
+    vi.spyOn(engine, 'describe').mockImplementation(async () => {
+      await cwm.updateSession({ session: 's', title: 'Plums' });
+      throw new CwmError('EngineUnavailable', 'Nothing answers.');
+    });
+    expect(await codeOf(cwm.send({ session: 's', text: 'Still here?' }))).toBe('CWM-5001');
+    expect(await cwm.getSession({ session: 's' })).toMatchObject({ title: 'Plums', draft: 'Still here?' });
+  });
 });
