@@ -31,7 +31,7 @@ export const commandInputs = {
   },
   /** `text` is stored as the prompt of that name; without both, the user is asked. */
   'cwm.systemPrompts': { prompt: 'string?', text: 'string?' },
-  /** Whether the MCP servers that the open folder names may be started. */
+  /** Whether the open folder may choose model server, model and tools of new sessions, and its MCP servers may be started. */
   'cwm.trustFolder': { trusted: 'boolean?' },
   'cwm.prime': { session: 'string?', paths: 'strings?' },
   /** The files and folders that are selected in the explorer. */
@@ -136,7 +136,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.loadKv': 'Bring KV Back',
   'cwm.sessionSettings': 'Session Settings…',
   'cwm.systemPrompts': 'System Prompts…',
-  'cwm.trustFolder': 'Trust MCP Servers of This Folder…',
+  'cwm.trustFolder': 'Trust This Folder…',
   'cwm.prime': 'Add Files to Context',
   'cwm.primeSelection': 'Add to Context',
   'cwm.send': 'Send Message',

@@ -151,11 +151,11 @@ test('a window is thawed with a message, and without a request to the model serv
 
 test('the MCP servers of the open folder are trusted, and no more', async () => {
   const { app, does } = await editor();
-  user.answers.push('Trust Its MCP Servers');
+  user.answers.push('Trust This Folder');
   await does(trustFolder(app, {}));
-  user.answers.push('Do Not Trust Them');
+  user.answers.push('Do Not Trust It');
   await does(trustFolder(app, {}));
-  expect(user.said.join('; ')).toMatch(/may start the MCP servers.*start no MCP servers/);
+  expect(user.said.join('; ')).toMatch(/may choose the model server.*may start the MCP servers.*start no MCP servers/);
 });
 
 test('a conversation is exported as Markdown, whole', async () => {

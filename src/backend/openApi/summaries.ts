@@ -102,5 +102,5 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   setWorkingDirectory: 'Say where the caller works; the answer says which project that is',
   workingDirectory: 'Where the caller works, and what it has open there',
   listClients: 'Where every client works',
-  trustProject: 'Say whether the MCP servers that a folder names may be started',
+  trustProject: 'Say whether a folder may choose model server, model and tools, and name MCP servers to start',
 };

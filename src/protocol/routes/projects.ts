@@ -25,7 +25,7 @@ export const projectRoutes = {
   /** The policy of checkpoints that nobody asks for, after the changes that are given. */
   autoFreezeConfig: { kind: 'change', method: 'POST', path: '/api/checkpoints/policy' },
   autoFreezeCheck: { kind: 'read', method: 'GET', path: '/api/checkpoints/:session' },
-  /** Whether the MCP servers that the folder's `.vscode/mcp.json` names may be started. */
+  /** Whether the folder's `.cwm/config.json` may choose model server, model and tools, and the MCP servers of its `.vscode/mcp.json` may be started. */
   trustProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/trust' },
   /** Which project a folder belongs to, and how that was found. */
   findProject: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects/find' },

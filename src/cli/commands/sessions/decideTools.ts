@@ -69,10 +69,12 @@ export function registerDecideTools(session: Command, perform: Perform): void {
     );
 }
 
-/** `cwm trust`: whether the MCP servers that a folder names may be started. */
+/** `cwm trust`: whether a folder may choose model server, model and tools of its sessions, and name MCP servers that they start. */
 export function registerTrust(program: Command, perform: Perform): void {
   withCommonOptions(program.command('trust'))
-    .description("let sessions of a folder start the MCP servers that the folder's .vscode/mcp.json names")
+    .description(
+      'let a folder choose model server, model and tools of its new sessions, and name MCP servers that they start',
+    )
     .argument('[folder]', 'the folder; this one by default')
     .option('--revoke', 'trust it no more')
     .action((folder: string | undefined, { revoke, ...common }: { revoke?: boolean }) =>

@@ -11,7 +11,7 @@ interface Request {
   readonly trusted: boolean;
 }
 
-/** Says whether sessions of the open folder may start the MCP servers that its `.vscode/mcp.json` names. */
+/** Says whether the open folder may choose model server, model and tools of its new sessions, and name MCP servers that they start. */
 export const trustFolder = command('cwm.trustFolder', {
   async ask(app: App, { trusted: given }): Promise<Request | undefined> {
     await app.project.settled;
@@ -26,20 +26,21 @@ export const trustFolder = command('cwm.trustFolder', {
     showDone(
       app,
       trusted
-        ? `Sessions of ${name} may start the MCP servers that it names.`
-        : `Sessions of ${name} start no MCP servers that it names.`,
+        ? `${name} may choose the model server, model and tools of its new sessions. They may start the MCP servers that it names.`
+        : `${name} chooses no model server, model or tools. Its sessions start no MCP servers that it names.`,
     ),
 });
 
 async function askTrust(name: string): Promise<boolean | undefined> {
   const rows = [
     {
-      label: 'Trust Its MCP Servers',
-      description: 'their programs run on this machine, with your rights',
+      label: 'Trust This Folder',
+      description:
+        'its MCP servers run with your rights, its model server gets your conversations and key, its tools may run unasked',
       trusted: true,
     },
-    { label: 'Do Not Trust Them', description: 'the default', trusted: false },
+    { label: 'Do Not Trust It', description: 'the default', trusted: false },
   ];
-  const placeHolder = `The MCP servers that ${name} names in .vscode/mcp.json`;
+  const placeHolder = `What ${name} says in .vscode/mcp.json and .cwm/config.json`;
   return (await window.showQuickPick(rows, { title: commandTitles['cwm.trustFolder'], placeHolder }))?.trusted;
 }
