@@ -234,7 +234,12 @@ async function makeRoom(
   const isTurn = recognised?.kind === 'turn';
   const hasOneSlot = description.kind === 'llama-server' && slots === 1;
   const isElsewhere = hasOneSlot && outside.holderOf(spec) !== (isTurn ? conversation?.session : null);
-  if (isElsewhere) await outside.saveHolder(spec);
+  if (isElsewhere) {
+    // What the slot has is known as unsaved only once its last answer is stored.
+    const holder = outside.holderOf(spec);
+    if (holder) await gateway.recorder.storedOf(holder);
+    await outside.saveHolder(spec);
+  }
   if (isTurn && recognised.known > 0 && (recognised.conversation.mayBeCold || isElsewhere)) {
     if (!(await makeReady(gateway, recognised.conversation, signal))) return false;
   }
