@@ -100,7 +100,8 @@ function chatMessages(message: JsonObject): object[] {
   }));
   const said = chatContent(blocks.filter(({ type }) => !own.has(textOf(type))));
   if (results.length > 0 && said.length === 0 && pictures.length === 0) return results;
-  const after = typeof said === 'string' && said !== '' ? [{ type: 'text', text: said }] : said;
+  const text = typeof said === 'string' && said !== '' ? [{ type: 'text', text: said }] : [];
+  const after = typeof said === 'string' ? text : said;
   const content = pictures.length === 0 ? said : [...pictures, ...after];
   return [
     ...results,
