@@ -133,7 +133,7 @@ export type CommandInput<Id extends CommandId> = FieldsOf<(typeof commandInputs)
 export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.newSession': 'New Session',
   'cwm.switchSession': 'Switch Project or Session',
-  'cwm.loadKv': 'Bring KV Back',
+  'cwm.loadKv': 'Load KV',
   'cwm.sessionSettings': 'Session Settings…',
   'cwm.systemPrompts': 'System Prompts…',
   'cwm.trustFolder': 'Trust This Folder…',

@@ -18,7 +18,8 @@ export async function noteProject(
     const before = await core.store.projects.known(project);
     // A folder that was only looked at leaves nothing behind.
     if (!before) return;
-    const hints = await core.folders.hints(project, signal);
+    // Git takes seconds to find the first commit of a long history, and opening a folder waits for this.
+    const hints = before.hints.firstCommit === null ? await core.folders.hints(project, signal) : before.hints;
     const { name, id } = resolution;
     if (same(before, { project, name, id, hints })) return;
     await core.store.projects.note({ project, name, id, hints });

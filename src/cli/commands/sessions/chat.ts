@@ -73,11 +73,20 @@ async function talk(run: Run, { id, pendingTools }: Session, prompter: Prompter)
       wasStopped = false;
     } catch (error) {
       wasStopped = isCwmError(error, 'Cancelled');
+      // Somebody else may have answered it.
+      if (question) [question] = await stillAsked(run, id);
       if (wasStopped) run.terminal.err('[The answer was stopped. /continue asks for the rest.]\n');
       else reportFailure(run.terminal, error, run.json, '');
     }
   }
 }
+
+/** The questions that wait now; none where the backend does not say. */
+const stillAsked = (run: Run, session: string): Promise<ReturnType<typeof waitingQuestions>> =>
+  run.call('getSession', { session }).then(
+    ({ pendingTools }) => waitingQuestions(pendingTools),
+    () => [],
+  );
 
 const freeWithinAttempts = 100;
 const freePollMs = 100;
