@@ -1,5 +1,5 @@
 import type { CoreRouteName, ParsedInput, RouteInput, RouteOutput } from '../protocol/api.ts';
-import type { SessionId } from '../protocol/ids.ts';
+import { parseSessionId, type SessionId } from '../protocol/ids.ts';
 import type { Session } from '../protocol/schemas/session.ts';
 import type { CoreContext } from './context.ts';
 import { silent, type Reporter } from './ports/reporter.ts';
@@ -178,6 +178,8 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
       let session = sessionNamed(input);
       const route = name as CoreRouteName;
       try {
+        // First of all: what works in the background must not delay a message by a single read.
+        if (resumes) await core.background.giveWay(parseSessionId((input as { session: string }).session), signal);
         await requireOwnProject(core, route, input as object);
         if (resumes) await refuseInBase(core, input as { session: string });
         const resumed = resumes

@@ -47,7 +47,6 @@ export async function resumeForMessage(
   reporter: Reporter,
 ): Promise<Receipt | null> {
   const id = parseSessionId(input.session);
-  await core.background.giveWay(id, signal);
   const session = await core.store.sessions.get(id);
   if (session?.lifecycle !== 'frozen' || session.frozenAs === null || core.turns.isBusy(id)) return null;
   // A thaw puts stand-ins in the place of damaged messages, and the operation checks again.

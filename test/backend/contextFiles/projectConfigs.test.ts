@@ -208,7 +208,7 @@ describe('S2-09 S2-11 a file that exists and is bad', () => {
       await answer;
       return fs.realpath(at);
     }) as ConfigDisk['realpath'];
-    const configs = new ProjectConfigs({ ...fs, realpath }, 1);
+    const configs = new ProjectConfigs({ ...fs, realpath }, 100);
     for (let tries = 0; tries < 3; tries++)
       await expect(configs.find(root, never)).rejects.toMatchObject({ name: 'OperationTimeout' });
     expect(asked).toBe(1);
