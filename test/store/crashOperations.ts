@@ -92,9 +92,10 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
     run: ({ cwm, signal }) => cwm.freeze({ session: 's', window: 'n', checkpoint: true }, signal),
     states: 2,
   },
-  // As with a new session.
-  thaw: { run: ({ cwm, signal }) => cwm.thaw({ window: 'w', session: 'n' }, signal), states: 3 },
-  'thaw and resume': { run: ({ cwm, signal }) => cwm.thaw({ window: 'fw', resume: true }, signal), states: 2 },
+  // First the session continues, then it is its folder's current one.
+  'thaw into a copy': { run: ({ cwm, signal }) => cwm.thaw({ window: 'w', session: 'n' }, signal), states: 3 },
+  'thaw and resume': { run: ({ cwm, signal }) => cwm.thaw({ window: 'fw', resume: true }, signal), states: 3 },
+  'thaw onto a branch': { run: ({ cwm, signal }) => cwm.thaw({ window: 'w' }, signal), states: 3 },
   clone: { run: ({ cwm, signal }) => cwm.clone({ window: 'w', target: 'n' }, signal), states: 2 },
   'pin a window': { run: ({ cwm }) => cwm.pinWindow({ window: 'w', pinned: true }), states: 2 },
   'unpin a window': { run: ({ cwm }) => cwm.pinWindow({ window: 'p', pinned: false }), states: 2 },
