@@ -26,13 +26,13 @@ export class QuickInput {
     await waitUntil(
       'the command palette',
       async () => {
-        await this.#page.keyboard.press('F1'); // lost while something modal closes, so it is pressed again
-        const opened = palette.waitFor({ timeout: 2_000 }).then(() => true);
-        return opened.catch(() => undefined);
+        // Lost while something modal closes, and the palette closes when the focus moves: then it is opened again.
+        await this.#page.keyboard.press('F1');
+        const filled = palette.fill(`>${title}`, { timeout: 2_000 }).then(() => true);
+        return filled.catch(() => undefined);
       },
       { timeoutMs: this.#timeoutMs },
     );
-    await palette.fill(`>${title}`);
     await this.pick(title);
   }
 
