@@ -10,7 +10,7 @@ const patienceMs = 5_000;
 const mostOutputBytes = 32 * 1024 * 1024;
 
 /**
- * What git prints about the repository that a folder is in. Whoever made the folder may have made its `.git`, too, and its settings can name
+ * What git prints about the repository that a folder is in. The folder's author may have made its `.git`, too, and its settings can name
  * programs: git starts none of them, and asks no remote.
  *
  * @throws what git says; also without git.
@@ -34,7 +34,7 @@ export async function runGit(folder: string, given: readonly string[], signal: A
 }
 
 function gitEnvironment(): NodeJS.ProcessEnv {
-  // A GIT_DIR of whoever started the backend would name one repository for all folders.
+  // The backend's own GIT_DIR would name one repository for all folders.
   const own = Object.entries(process.env).filter(([name]) => !/^GIT_/i.test(name));
   return {
     ...Object.fromEntries(own),
