@@ -143,6 +143,16 @@ describe('a chat through the gateway', () => {
     expect(await gateway.sessions()).toMatchObject([{ said: [{}, { text: 'Once upon', cut: 'failed' }] }]);
   });
 
+  test('a conversation of which the server refused every request is forgotten', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) => void res.writeHead(400).end('{"error":{"message":"too long"}}');
+    const session = async (): Promise<string | null> =>
+      (await gateway.post('/v1/chat/completions', { messages: hi })).headers.get('x-cwm-session');
+    const first = await session();
+    expect(first).not.toBeNull();
+    expect(await session()).not.toBe(first);
+  });
+
   test.each([
     [429, { 'retry-after': '7', 'content-type': 'application/json' }, '{"error":{"message":"busy"}}'],
     [404, { 'content-type': 'application/json' }, '{"error":{"message":"The model `x` does not exist."}}'],

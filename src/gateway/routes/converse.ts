@@ -119,6 +119,9 @@ const pass =
     };
     if (reply.statusCode !== 200) {
       targets.doubt(target.spec);
+      // Nothing continues a conversation that has no answer, and its messages may be tens of megabytes.
+      if (recognised?.kind === 'turn' && !recognised.conversation.hasAnswered)
+        recogniser.forget(recognised.conversation);
       if (hasBegun) throw new Refused(await reply.body.text(), reply.statusCode);
       begin();
       await relayBody(reply.body, res);
