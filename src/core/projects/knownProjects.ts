@@ -1,7 +1,7 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, nullOn } from '../../protocol/errors.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
-import type { KnownProject, ProjectCandidate } from '../../protocol/schemas/projectConfig.ts';
+import type { KnownProject, ProjectBase, ProjectCandidate } from '../../protocol/schemas/projectConfig.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { nameOfFolder, resolveProject, type Resolved } from './resolveProject.ts';
@@ -109,7 +109,7 @@ export async function listProjects(
  * A person says that one project is another one: a folder that was moved or renamed, or two that are to be one. The sessions of `from` belong to
  * `project` from then on, and so do their windows. Trust is about a folder, so it is not taken over.
  *
- * @throws CwmError InvalidParameter (the same project, or one without sessions), and those of the store; sessions that were moved by then stay moved.
+ * @throws CwmError InvalidParameter (the same project, or one without sessions), and those of the store; an interrupted one is finished by the next call.
  */
 export async function adoptProject(
   core: CoreContext,
@@ -121,13 +121,21 @@ export async function adoptProject(
   if (into === from) throw new CwmError('InvalidParameter', `${into} is one project already.`);
   const { projects } = core.store;
   const [current, base] = [await projects.currentSession(from), await projects.base(from)];
-  const moved = await moveSessions(core, { from, into }, signal);
-  if (moved === 0) throw new CwmError('InvalidParameter', `${from} has no session.`);
+  // The sessions come last: whatever interrupts it, the next attempt finds what is left to do.
   if (current !== null && (await projects.currentSession(into)) === null)
     await projects.setCurrentSession(into, current);
-  if (base && !(await projects.base(into))) await projects.setBase(into, base);
+  if (base) await adoptBase(core, into, base);
+  const moved = await moveSessions(core, { from, into }, signal);
+  if (moved === 0 && current === null && !base) throw new CwmError('InvalidParameter', `${from} has no session.`);
   await projects.forget(from);
   return { project: into, from, sessions: moved };
+}
+
+/** A project has one base: where there is another one already, nothing holds this one's window any more. */
+async function adoptBase({ store }: CoreContext, into: ProjectUri, base: ProjectBase): Promise<void> {
+  const there = await store.projects.base(into);
+  if (!there) return store.projects.setBase(into, base);
+  if (there.window !== base.window) await nullOn(store.windows.setPinned(base.window, false), 'WindowNotFound');
 }
 
 async function moveSessions(

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ProjectHints } from '../../../src/protocol/schemas/projectConfig.ts';
 import { coreFixture, never } from '../coreFixture.ts';
 import { fakeFolders } from '../fakeFolders.ts';
@@ -113,6 +113,18 @@ describe('adopting a project', () => {
     await cwm.adoptProject({ project: 'file:///one', from: 'file:///two/' }, never());
     expect((await cwm.listSessions({ project: 'file:///one' })).total).toBe(2);
     expect((await cwm.currentSession({ project: 'file:///one' })).session?.id).toBe('s1');
+  });
+
+  it('is finished by the next call where something interrupted it behind the last session', async () => {
+    const { cwm, talked, store } = await withFolders({});
+    await talked('old', ['s']);
+    await cwm.setCurrentSession({ project: 'file:///old', session: 's' });
+    const adopt = () => cwm.adoptProject({ project: 'file:///new', from: 'file:///old' }, never());
+    const forget = vi.spyOn(store.projects, 'forget').mockRejectedValueOnce(new Error('The disk is full.'));
+    await expect(adopt()).rejects.toThrow('The disk is full.');
+    await adopt();
+    expect(forget).toHaveBeenCalledTimes(2);
+    expect((await cwm.currentSession({ project: 'file:///new' })).session?.id).toBe('s');
   });
 
   it('is refused for one and the same project, and for one without a session', async () => {
