@@ -158,7 +158,7 @@ export const baseChangesSchema = z.object({
   changed: z.array(z.string()),
   added: z.array(z.string()),
   removed: z.array(z.string()),
-  /** Whether the system prompt, a rule or the tools changed, which stand before all files. */
+  /** Whether the system prompt or a rule changed, which stand before all files. A change of the tools is not looked at. */
   systemChanged: z.boolean(),
   /** Of the base's tokens, those that a renewed base would begin with; null: the model server could not be asked. */
   sharedTokens: z.nullable(z.number()),
