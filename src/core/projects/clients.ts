@@ -7,12 +7,6 @@ import { currentSessionOf } from './currentSession.ts';
 import { resolveProject, type Resolved } from './resolveProject.ts';
 import type { SessionContext } from './sessionContextManager.ts';
 
-/** How the caller is known: one program may work for several agents. */
-const callerName = (core: CoreContext, agent: string | undefined): string => {
-  const { client } = core.caller();
-  return agent === undefined ? client : `${client}/${agent}`;
-};
-
 /** Notes where the caller works, and answers what is there (S2-07). @throws CwmError InvalidDirectory, InvalidParameter, OperationTimeout. */
 export async function setWorkingDirectory(
   core: CoreContext,
@@ -26,7 +20,7 @@ export async function setWorkingDirectory(
       ? resolveProject(core, folder, false, signal)
       : resolveProject(core, parseProjectUri(named), true, signal),
   );
-  const context = enter(core, directory, resolved, input.agent);
+  const context = enter(core, directory, resolved);
   return {
     ...(await shown(core, context)),
     autoSwitch: resolved.config?.auto_switch ?? true,
@@ -56,11 +50,8 @@ const folderUri = async (core: CoreContext, folder: string, signal: AbortSignal)
   /^[a-z][a-z0-9+.-]+:\/\//i.test(folder) ? parseProjectUri(folder) : core.folders.uriOf(folder, signal);
 
 /** Where the caller works. Asking makes no record of it. */
-export async function workingDirectory(
-  core: CoreContext,
-  { agent }: RouteInput<'workingDirectory'>,
-): Promise<RouteOutput<'workingDirectory'>> {
-  const context = core.clients.use(callerName(core, agent));
+export async function workingDirectory(core: CoreContext): Promise<RouteOutput<'workingDirectory'>> {
+  const context = core.clients.use(core.caller().client);
   return { context: context && (await shown(core, context)) };
 }
 
@@ -70,8 +61,8 @@ export async function listClients(core: CoreContext): Promise<RouteOutput<'listC
 }
 
 /** The caller works in this project from now on. */
-export function enter(core: CoreContext, directory: string, resolved: Resolved, agent?: string): SessionContext {
-  return core.clients.setWorkingDirectory(callerName(core, agent), {
+export function enter(core: CoreContext, directory: string, resolved: Resolved): SessionContext {
+  return core.clients.setWorkingDirectory(core.caller().client, {
     workingDirectory: directory,
     resolution: resolved.resolution,
     isStrict: resolved.config?.strict_mode ?? false,

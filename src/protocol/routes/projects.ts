@@ -82,8 +82,6 @@ const policy = () => ({
   idleMinutes: z.number(),
 });
 
-const agent = () => z.optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/)));
-
 const place = () =>
   z.object({
     client: z.string(),
@@ -213,14 +211,12 @@ export const projectShapes = () =>
       input: z.object({
         /** Absolute path, or URI, of a folder. */
         directory: text,
-        /** Which of the caller's agents works there, where it has several. */
-        agent: agent(),
         /** The project by its URI, whatever the folder says. */
         project: z.optional(text),
       }),
       output: z.extend(place(), { autoSwitch: z.boolean(), strictMode: z.boolean(), dryRun: z.boolean() }),
     },
-    workingDirectory: { input: z.object({ agent: agent() }), output: z.object({ context: z.nullable(place()) }) },
+    workingDirectory: { input: z.object({}), output: z.object({ context: z.nullable(place()) }) },
     listClients: { input: z.object({}), output: z.object({ items: z.array(place()) }) },
     trustProject: {
       input: z.object({ project: text, trusted: z.boolean() }),

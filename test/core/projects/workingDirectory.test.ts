@@ -55,19 +55,18 @@ describe('S2-02 S2-07 where a client works', () => {
     expect((await cwm.openProject({ project: 'file:///b' }, never())).resolution).toMatchObject({ tier: 'registry' });
   });
 
-  it('S2-05 is its own for each client, and for each agent of one', async () => {
+  it('S2-05 is its own for each client', async () => {
     const { cwm, as } = await working();
-    await cwm.setWorkingDirectory({ directory: '/a', agent: 'one' }, never());
-    await cwm.setWorkingDirectory({ directory: '/b', agent: 'two' }, never());
+    await cwm.setWorkingDirectory({ directory: '/a' }, never());
     as(person('cli.2'));
     await cwm.setWorkingDirectory({ directory: '/c' }, never());
     expect((await cwm.listClients()).items.map((each) => [each.client, each.workingDirectory])).toEqual([
       ['cli.2', '/c'],
-      ['cli.1/two', '/b'],
-      ['cli.1/one', '/a'],
+      ['cli.1', '/a'],
     ]);
     as(person('cli.1'));
-    expect((await cwm.workingDirectory({ agent: 'one' }, never())).context?.workingDirectory).toBe('/a');
+    expect((await cwm.workingDirectory({}, never())).context?.workingDirectory).toBe('/a');
+    as(person('cli.3'));
     expect((await cwm.workingDirectory({}, never())).context).toBeNull();
   });
 
