@@ -86,7 +86,8 @@ export class ProjectConfigs implements ProjectFolders {
 
   async exists(project: ProjectUri, signal: AbortSignal): Promise<boolean | null> {
     const path = this.pathOf(project);
-    if (path === null) return null;
+    // Lists ask for many folders. Of those on a drive that does not answer, one takes a thread, and not each of them.
+    if (path === null || this.#stuck.size > 0) return null;
     try {
       await this.uriOf(path, signal);
       return true;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as fs from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { ProjectConfigs, type ConfigDisk } from '../../../src/backend/contextFiles/projectConfigs.ts';
+import { parseProjectUri } from '../../../src/protocol/ids.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
@@ -217,6 +218,21 @@ describe('S2-09 S2-11 a file that exists and is bad', () => {
     await expect
       .poll(() => configs.find(root, never).catch(() => null))
       .toMatchObject({ path: await fs.realpath(path) });
+  });
+
+  it('of many folders on a drive that does not answer, one is asked whether it is there', async () => {
+    const { promise: answer, resolve: wake } = Promise.withResolvers<void>();
+    let asked = 0;
+    const realpath = (async (at: string) => {
+      asked++;
+      await answer;
+      return at;
+    }) as ConfigDisk['realpath'];
+    const configs = new ProjectConfigs({ ...fs, realpath }, 1);
+    for (const name of ['a', 'b', 'c'])
+      expect(await configs.exists(parseProjectUri(`file:///mnt/${name}`), never)).toBeNull();
+    expect(asked).toBe(1);
+    wake();
   });
 
   onPosix('S2-15 is a link, or lies behind one: nothing is read', async () => {
