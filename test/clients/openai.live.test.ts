@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { noteFigure } from '../engines/live/figures.ts';
-import { llamaModel } from '../engines/live/llamaModel.ts';
+import { gemmaModel } from '../engines/live/gemmaModel.ts';
 import { startLlamaServer } from '../engines/live/llamaServer.ts';
 import { prose } from '../engines/live/liveProduct.ts';
 import { ask, openAi, type Said } from './openAi.ts';
@@ -46,9 +46,9 @@ test.each(['embedded', 'llama-server'])(
       const slotDir = await mkdtemp(path.join(tmpdir(), 'cwm-slots-'));
       cleanUps.push(() => rm(slotDir, { recursive: true, force: true }));
       const start = {
-        modelPath: await llamaModel({ signal: never }),
+        modelPath: gemmaModel(),
         slotDir,
-        servedName: 'noise',
+        servedName: 'gemma',
         contextTokens: 4096,
         slots: 1,
         threads: 2,
