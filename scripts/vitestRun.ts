@@ -2,11 +2,26 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 export interface Outcome {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+}
+
+/** Vitest's report, as far as it names what failed. */
+interface Report {
+  readonly testResults?: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message?: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[];
+    }[];
+  }[];
 }
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
@@ -23,12 +38,40 @@ export async function runVitest(file: string, args: readonly string[]): Promise<
     '--reporter=json',
     `--outputFile.json=${file}`,
   ]);
+  for (const sentence of failedTests(file)) console.log(`Failed: ${sentence}`);
   return countedOutcome(status, file, {
     passed: 'numPassedTests',
     failed: 'numFailedTests',
     skipped: 'numPendingTests',
   });
 }
+
+/** The files in which a test failed, or that could not be loaded, from the report in `file`, relative to the checkout; none without a report. */
+export function failedFiles(file: string): string[] {
+  return failedResults(file).map(({ name }) => path.relative(root, name));
+}
+
+/** A sentence for each test that failed, with the first line of its message: the end of a long log then says what failed. */
+export function failedTests(file: string): string[] {
+  return failedResults(file).flatMap(({ name, message, assertionResults }) => {
+    const failed = assertionResults.filter(({ status }) => status === 'failed');
+    const where = path.relative(root, name);
+    if (failed.length === 0) return [`${where}: ${firstLine(message)}`];
+    return failed.map(({ fullName, failureMessages }) => `${where}: ${fullName}: ${firstLine(failureMessages?.[0])}`);
+  });
+}
+
+function failedResults(file: string): NonNullable<Report['testResults']> {
+  let report: Report;
+  try {
+    report = JSON.parse(readFileSync(file, 'utf8')) as Report;
+  } catch {
+    return [];
+  }
+  return (report.testResults ?? []).filter(({ status }) => status === 'failed');
+}
+
+const firstLine = (message: string | undefined): string => stripVTControlCharacters(message ?? '').split('\n')[0] ?? '';
 
 /** A run without a report has failed, and so has one that exits with an error but no failed test. */
 export function countedOutcome(status: number, file: string, fields: Record<keyof Outcome, string>): Outcome {
@@ -42,7 +85,11 @@ export function countedOutcome(status: number, file: string, fields: Record<keyo
   const count = (name: string): number => Number(report[name] ?? 0);
   const failed = count(fields.failed);
   const outcome = { passed: count(fields.passed), failed, skipped: count(fields.skipped) };
-  return status !== 0 && failed === 0 ? { ...outcome, failed: 1 } : outcome;
+  if (status === 0 || failed > 0) return outcome;
+  console.log(
+    `Failed: it ended with status ${status} although no test failed: an error outside of the tests, printed above.`,
+  );
+  return { ...outcome, failed: 1 };
 }
 
 const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
