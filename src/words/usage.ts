@@ -1,4 +1,5 @@
 import { formatAge, formatBytes, formatCount, formatTokens } from '../base/format.ts';
+import type { TokensTaken } from '../protocol/schemas/session.ts';
 import type { TokenSums, TokenUsage, Usage, WindowUsage } from '../protocol/schemas/space.ts';
 import type { UsageGroup } from '../protocol/settings/usageGroups.ts';
 import { bytesOfLimit, bytesOrNull, plural } from './amounts.ts';
@@ -55,6 +56,16 @@ function windowsTable(items: readonly WindowUsage[], now: Date): Table {
       pinned ? 'pinned' : '',
     ]),
   };
+}
+
+/** The tokens that one answer took, as far as the model server counted them; empty when it counted none. */
+export function takenSentence({ promptTokens, cachedTokens, outputTokens }: TokensTaken): string {
+  const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} of them reused`;
+  const parts = [
+    ...(promptTokens === null ? [] : [`${formatTokens(promptTokens)} sent${reused}`]),
+    ...(outputTokens === null ? [] : [`${formatCount(outputTokens)} generated`]),
+  ];
+  return parts.length === 0 ? '' : `${parts.join('; ')}.`;
 }
 
 interface TokenUsageWords {

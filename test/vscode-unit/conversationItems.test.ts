@@ -99,6 +99,17 @@ describe('the reading view of a conversation', () => {
     expect(shown([asked])[0]?.blocks).toEqual([{ ...block, call: '' }]);
   });
 
+  test('S1-35 an answer says which tokens it took, and nothing where the model server counted none', () => {
+    const took = { model: 'm', promptTokens: 1023, cachedTokens: 1008, outputTokens: 40 };
+    const silent = { model: 'm', promptTokens: null, cachedTokens: null, outputTokens: null };
+    const items = shown([
+      message('u', 'user', 'Why?'),
+      message('a', 'assistant', 'Because', { taken: took }),
+      message('b', 'assistant', 'Because', { taken: silent }),
+    ]);
+    expect(items.map(({ note }) => note)).toEqual(['', '1,023 tokens sent, 1,008 of them reused; 40 generated.', '']);
+  });
+
   test('S4-03 a plan that is the last message can be accepted, and one that was cut can be continued', () => {
     const plan = message('p', 'assistant', { type: 'plan', text: 'First, dig.' });
     const [whole] = shown([plan]);

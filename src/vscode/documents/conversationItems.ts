@@ -5,6 +5,7 @@ import type { Question } from '../../protocol/schemas/toolCall.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import { callsHeading, speakers, unknownText } from '../../words/conversationText.ts';
 import { cutSentence } from '../../words/cut.ts';
+import { takenSentence } from '../../words/usage.ts';
 import { type CommandId, commandTitles } from '../contributions.ts';
 import type { Conversation, SaidMessage } from './conversations.ts';
 import type { Action, Block, PageItem } from './pageMessages.ts';
@@ -68,7 +69,7 @@ interface Place {
 }
 
 function messageItem(message: SaidMessage, session: Session, { isLast, isAtRest, before, next }: Place): SourceItem {
-  const { id, role, content, cut, lost, createdAt } = message;
+  const { id, role, content, cut, lost, createdAt, taken } = message;
   const isText = content.type === 'text' && lost === undefined;
   const isPlan = content.type === 'plan';
   const actions: CommandId[] = [];
@@ -87,7 +88,9 @@ function messageItem(message: SaidMessage, session: Session, { isLast, isAtRest,
     heading: lost === undefined ? headingOf(message) : 'Lost message',
     at: createdAt,
     blocks: blocksOf(message, isLast ? session : null),
-    note: cut === undefined ? '' : cutSentence(cut),
+    note: [cut === undefined ? '' : cutSentence(cut), taken === undefined ? '' : takenSentence(taken)]
+      .filter(Boolean)
+      .join(' '),
     actions: actions.map(action),
     message: id,
     source: isText || isPlan ? content.text : '',

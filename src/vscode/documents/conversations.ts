@@ -10,7 +10,7 @@ import { pullAnswer, type PulledAnswer } from './pullAnswer.ts';
 /** How many messages are shown first, and how many more each time that the reader asks for earlier ones. */
 const messagesShown = 100;
 
-export type SaidMessage = Pick<Message, 'id' | 'role' | 'content' | 'cut' | 'lost' | 'createdAt'>;
+export type SaidMessage = Pick<Message, 'id' | 'role' | 'content' | 'cut' | 'lost' | 'createdAt' | 'taken'>;
 
 /** What is being said at this moment. */
 export interface AnswerInProgress {
