@@ -1,0 +1,41 @@
+import * as z from 'zod/mini';
+import { messageIdSchema } from '../schemas/ids.ts';
+
+/** A page's content, by what it is for (S1-21). `transcript`: what somebody said; `artifact`: a tool's result or files. */
+export const pageKinds = ['transcript', 'summary', 'artifact', 'claim', 'procedure', 'index'] as const;
+export type PageKind = (typeof pageKinds)[number];
+
+export const modalities = ['text', 'image', 'audio', 'video', 'structured'] as const;
+export type Modality = (typeof modalities)[number];
+
+/**
+ * Where a page is. `L0`: in the model's prompt. `L1`: in memory, for the next prompts. `L2`: in the store. `L3`: in a frozen window.
+ * `L4`: in an exported archive.
+ */
+export const storageTiers = ['L0', 'L1', 'L2', 'L3', 'L4'] as const;
+export type StorageTier = (typeof storageTiers)[number];
+
+/** How much of a page a text has: 0 all of it, 1 reduced, 2 an abstract, 3 a reference. */
+export const compressionLevels = [0, 1, 2, 3] as const;
+export type CompressionLevel = (typeof compressionLevels)[number];
+
+/** A page of a conversation, without its content (S1-30). */
+export const memoryPageSchema = z.object({
+  id: z.string(),
+  kind: z.enum(pageKinds),
+  modality: z.enum(modalities),
+  /** The messages whose text it is, oldest first. */
+  messageIds: z.array(messageIdSchema),
+  /** Of the whole text, in UTF-8. */
+  sizeBytes: z.number(),
+  /** Of the whole text, as the engine counts them; null: nobody has counted yet. */
+  tokens: z.nullable(z.number()),
+  /** 0 to 1. */
+  importance: z.number().check(z.minimum(0), z.maximum(1)),
+  /** It leaves the prompt for nothing. */
+  pinned: z.boolean(),
+  tier: z.enum(storageTiers),
+  /** Of what the prompt has of it. */
+  level: z.literal(compressionLevels),
+});
+export type MemoryPage = z.infer<typeof memoryPageSchema>;
