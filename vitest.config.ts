@@ -78,6 +78,8 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 240_000,
     maxWorkers: 2,
+    // vitest's own patience is one second, which a busy machine exceeds.
+    expect: { poll: { timeout: 60_000, interval: 5 } },
     env: { TMPDIR: temporaryFolder(), ...compiled },
     projects: [
       {

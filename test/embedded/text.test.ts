@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StopStrings } from '../../src/embedded/http/stopStrings.ts';
 import { TextStream } from '../../src/embedded/http/textStream.ts';
 import { chooseCandidate, logprobAt } from '../../src/embedded/worker/sampling.ts';
 import type { Candidates } from '../../src/embedded/worker/workerProtocol.ts';
+import { fc } from '../support/fc.ts';
 
 describe('stop strings', () => {
   it('end the text before the first of them, however it is cut into pieces', () => {

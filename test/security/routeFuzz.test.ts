@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BackendRequest } from '../../src/client/transport.ts';
 import { routes, type RouteName } from '../../src/protocol/api.ts';
@@ -6,6 +5,7 @@ import { shapes } from '../../src/protocol/routes/shapes.ts';
 import { errors } from '../../src/protocol/errors.ts';
 import { runs } from '../support/nightly.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
+import { fc } from '../support/fc.ts';
 
 const start = wholeBackends();
 const names = (Object.keys(routes) as RouteName[]).filter((name) => name !== 'shutdown' && name !== 'retire');

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { takeBackendLock } from '../../src/backend/process/backendLock.ts';
 import { isAnnounced } from '../../src/backend/process/recordFile.ts';
@@ -9,6 +8,7 @@ import { readBackendRecord } from '../../src/client/backendRecord.ts';
 import { findBackend } from '../../src/client/findBackend.ts';
 import { productVersion } from '../../src/protocol/version.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
+import { fc } from '../support/fc.ts';
 
 const makeDirectory = temporaryDirectories();
 const signal = new AbortController().signal;

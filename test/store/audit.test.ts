@@ -1,6 +1,5 @@
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../src/base/hash.ts';
 import type { AuditEntry, AuditFact, AuditReport } from '../../src/protocol/schemas/audit.ts';
@@ -11,6 +10,7 @@ import { allEndings, endAs } from './crashEndings.ts';
 import { FaultyFiles } from './faultyFiles.ts';
 import { MemoryFiles } from './memoryFiles.ts';
 import { FakeClock, openTestStore, temporaryDirectory } from './testStore.ts';
+import { fc } from '../support/fc.ts';
 
 const signal = new AbortController().signal;
 const dayMs = 24 * 60 * 60 * 1000;

@@ -2,7 +2,6 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encryptedFiles } from '../../src/store/encryption/encryptedFiles.ts';
 import { damagedMark, openFrames, sealFrame } from '../../src/store/encryption/frames.ts';
@@ -13,6 +12,7 @@ import { FaultyFiles } from './faultyFiles.ts';
 import { MemoryFiles } from './memoryFiles.ts';
 import { fill, operations } from './operations.ts';
 import { openTestStore, repair, temporaryDirectory } from './testStore.ts';
+import { fc } from '../support/fc.ts';
 
 const signal = new AbortController().signal;
 const secret = 'the plums are ripe on the ninth';

@@ -1,9 +1,10 @@
 import { statfs, symlink, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { temporaryDirectory } from './testStore.ts';
+import { eventually } from '../support/eventually.ts';
 
 const bytes = Buffer.from('content');
 
@@ -12,7 +13,7 @@ describe('files on the disk', () => {
     const path = join(await temporaryDirectory(), 'file');
     await diskFiles.create(path, bytes);
     expect(await diskFiles.stat(path)).toMatchObject({ kind: 'file', sizeBytes: 7, isSettled: false });
-    await vi.waitFor(async () => expect(await diskFiles.stat(path)).toMatchObject({ isSettled: true }), 5000);
+    await eventually(async () => expect(await diskFiles.stat(path)).toMatchObject({ isSettled: true }));
     await diskFiles.append(path, bytes);
     expect(await diskFiles.stat(path)).toMatchObject({ sizeBytes: 14, isSettled: false });
   });

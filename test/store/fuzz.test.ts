@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { sha256Hex } from '../../src/base/hash.ts';
@@ -14,6 +13,7 @@ import { MemoryFiles } from './memoryFiles.ts';
 import { fill, operations } from './operations.ts';
 import { openTestStore } from './testStore.ts';
 import { runs } from '../support/nightly.ts';
+import { fc } from '../support/fc.ts';
 
 const root = '/home/me/store';
 const signal = new AbortController().signal;

@@ -1,6 +1,5 @@
 import { copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WindowQuery } from '../../src/core/ports/windows.ts';
 import type { Session } from '../../src/protocol/schemas/session.ts';
@@ -23,6 +22,7 @@ import {
 import { MemoryFiles } from './memoryFiles.ts';
 import { fill } from './operations.ts';
 import { openTestStore, repair, temporaryDirectory } from './testStore.ts';
+import { fc } from '../support/fc.ts';
 
 const signal = new AbortController().signal;
 const problemsOf = async (store: FileStore): Promise<string[]> =>

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { openImage, sealImage } from '../../src/store/index/indexImage.ts';
 import { decodeLines, encodeLines } from '../../src/store/disk/lines.ts';
 import { DamageError, decodeRecord, encodeRecord, isSameRecord } from '../../src/store/disk/record.ts';
+import { fc } from '../support/fc.ts';
 
 const schema = z.object({ text: z.string(), count: z.number() });
 const value = { text: 'ice 🧊 and "quotes"\u2028', count: 3 };

@@ -1,6 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mapBounded } from '../../src/base/mapBounded.ts';
 import type { FoundMessage, MessageQuery } from '../../src/core/ports/search.ts';
@@ -10,6 +9,7 @@ import { searchExpression } from '../../src/store/index/searchWords.ts';
 import { excerptOf } from '../../src/store/index/excerpt.ts';
 import { aMessage, aSession, projectUri, sessionId } from './builders.ts';
 import { openTestStore, temporaryDirectory } from './testStore.ts';
+import { fc } from '../support/fc.ts';
 
 const find = async (store: FileStore, text: string, more: Partial<MessageQuery> = {}): Promise<FoundMessage[]> => [
   ...(await store.search.messages({ text, limit: 50, offset: 0, ...more })).items,

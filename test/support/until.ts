@@ -2,6 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const pollMs = 20;
 
+/** Tests may fake the clock later. */
+const realNowMs = performance.now.bind(performance);
+
 /**
  * Polls until `look` gives something, and returns it.
  *
@@ -13,11 +16,11 @@ export async function until<T>(
   look: () => T | Promise<T>,
   withinMs = 60_000,
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
-  const deadlineMs = performance.now() + withinMs;
+  const deadlineMs = realNowMs() + withinMs;
   for (;;) {
     const found = await look();
     if (found) return found as Exclude<T, undefined | null | false | 0 | ''>;
-    if (performance.now() >= deadlineMs) throw new Error(`Waited ${withinMs / 1000} s in vain for: ${what}`);
+    if (realNowMs() >= deadlineMs) throw new Error(`Waited ${withinMs / 1000} s in vain for: ${what}`);
     await delay(pollMs);
   }
 }

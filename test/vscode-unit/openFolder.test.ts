@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import type { ProjectResolution } from '../../src/protocol/schemas/projectConfig.ts';
 import type { Warming } from '../../src/protocol/schemas/warming.ts';
@@ -8,6 +8,7 @@ import { ViewState } from '../../src/vscode/state.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { aReceipt, aSession } from './builders.ts';
 import { FakeBackend, healthAnswer } from './fakeBackend.ts';
+import { eventually } from '../support/eventually.ts';
 
 const folder = (name: string) => ({ kind: 'folder', uri: parseProjectUri(`file:///home/me/${name}`), name }) as const;
 const a = folder('a');
@@ -56,10 +57,10 @@ describe('S2-16 the folder that the user works in', () => {
     const { state, connection, opener, asked } = opening(undefined, mayRecord);
     state.update({ project: a });
     await connection.open();
-    await vi.waitFor(() => expect(asked()).toEqual([['openProject', { project: a.uri, record: false }]]));
+    await eventually(() => expect(asked()).toEqual([['openProject', { project: a.uri, record: false }]]));
     mayRecord.value = true;
     opener.again();
-    await vi.waitFor(() => expect(asked()).toHaveLength(2));
+    await eventually(() => expect(asked()).toHaveLength(2));
     expect(asked().at(-1)).toEqual(['openProject', { project: a.uri, record: true }]);
   });
 
@@ -68,10 +69,10 @@ describe('S2-16 the folder that the user works in', () => {
     state.update({ project: a });
     expect(asked()).toEqual([]);
     await connection.open();
-    await vi.waitFor(() => expect(asked()).toEqual([['openProject', { project: a.uri, record: true }]]));
+    await eventually(() => expect(asked()).toEqual([['openProject', { project: a.uri, record: true }]]));
     backend.emit({ type: 'project', project: b.uri });
     backend.emit({ type: 'project', project: a.uri });
-    await vi.waitFor(() => expect(state.current.receipts.get('session-1')).toEqual(receipt));
+    await eventually(() => expect(state.current.receipts.get('session-1')).toEqual(receipt));
     expect(backend.count('openedProject')).toBe(1);
   });
 
@@ -81,7 +82,7 @@ describe('S2-16 the folder that the user works in', () => {
     await connection.open();
     state.update({ project: b });
     state.update({ receipts: new Map() });
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(asked()).toEqual([
         ['openProject', { project: a.uri, record: true }],
         ['openProject', { project: b.uri, leaving: a.uri, record: true }],
@@ -100,7 +101,7 @@ describe('S2-16 the folder that the user works in', () => {
     state.update({ project: a });
     await connection.open();
     const whole = { kind: 'folder', uri: b.uri, name: 'The whole', opened: a.uri };
-    await vi.waitFor(() => expect(state.current.project).toEqual(whole));
+    await eventually(() => expect(state.current.project).toEqual(whole));
     expect(pulls).toEqual(['all']);
     await opener.close();
     expect(asked()).toEqual([
@@ -114,7 +115,7 @@ describe('S2-16 the folder that the user works in', () => {
     const { state, connection } = opening(undefined, undefined, offered);
     state.update({ project: a });
     await connection.open();
-    await vi.waitFor(() => expect(state.current.warmings.get('session-1')).toEqual(offered));
+    await eventually(() => expect(state.current.warmings.get('session-1')).toEqual(offered));
   });
 
   test('is opened again at a backend that was started since', async () => {
@@ -123,7 +124,7 @@ describe('S2-16 the folder that the user works in', () => {
     await connection.open();
     backend.die();
     await connection.open();
-    await vi.waitFor(() => expect(backend.count('openProject')).toBe(2));
+    await eventually(() => expect(backend.count('openProject')).toBe(2));
   });
 
   test('is saved when the window closes, and no backend is started for that', async () => {

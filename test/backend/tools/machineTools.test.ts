@@ -2,10 +2,11 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MachineTools } from '../../../src/backend/tools/machineTools.ts';
 import { parseProjectUri, type ProjectUri } from '../../../src/protocol/ids.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const require = createRequire(import.meta.url);
 /** The program of a package, as its package.json names it. */
@@ -151,7 +152,7 @@ describe('MCP servers', () => {
     const servers = { silent: node('-e', 'setInterval(() => {}, 1000)') };
     writeFileSync(userConfig, JSON.stringify({ servers }));
     const listing = tools.list(project, never);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await import('../../../src/backend/tools/mcpServer.ts')).McpServer).toBeDefined(),
     );
     await tools.close();

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
 import { coreFixture, never, savedWindow, type CoreFixture } from '../coreFixture.ts';
+import { fc } from '../../support/fc.ts';
 
 type Step =
   | { readonly kind: 'restart' | 'evict' | 'turn' | 'freeze' }

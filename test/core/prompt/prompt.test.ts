@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { renderFile, renderPrompt } from '../../../src/core/prompt/prompt.ts';
 import type { Message } from '../../../src/protocol/schemas/session.ts';
 import { messageId } from '../../support/ids.ts';
+import { fc } from '../../support/fc.ts';
 
 const message = (content: Message['content'], role: Message['role'], sequence = 1): Message => ({
   id: messageId(`m${sequence}`),

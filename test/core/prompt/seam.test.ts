@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ChatMessage } from '../../../src/core/ports/engine.ts';
 import { joinIds, renderBehind } from '../../../src/core/prompt/seam.ts';
 import { never } from '../coreFixture.ts';
+import { fc } from '../../support/fc.ts';
 
 const encode = (text: string): number[] => Array.from(new TextEncoder().encode(text));
 const decode = (ids: readonly number[] | null): string | null => ids && new TextDecoder().decode(Uint8Array.from(ids));

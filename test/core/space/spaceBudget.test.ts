@@ -1,12 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { SpaceLimits } from '../../../src/core/space/limits.ts';
 import type { CachedBlock } from '../../../src/core/ports/blockCache.ts';
 import { BlocksInUse } from '../../../src/core/space/blocksInUse.ts';
 import { evictionOrder, type BlockUse } from '../../../src/core/space/evictionOrder.ts';
 import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+import { fc } from '../../support/fc.ts';
 
 const graceMs = 10 * 60 * 1000;
 

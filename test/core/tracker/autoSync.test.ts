@@ -3,6 +3,7 @@ import { AutoSync } from '../../../src/core/tracker/autoSync.ts';
 import { sessionId } from '../../store/builders.ts';
 import { StateFolders } from '../../../src/store/states/stateFolders.ts';
 import { folder, put, trackerFixture } from './trackerFixture.ts';
+import { eventually } from '../../support/eventually.ts';
 
 beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => vi.useRealTimers());
@@ -26,13 +27,13 @@ describe('S3-05 synchronising by itself', () => {
     await vi.advanceTimersByTimeAsync(59_999);
     expect(await peer.read(sessionId('s1'))).toBeNull();
     await vi.advanceTimersByTimeAsync(1);
-    await vi.waitFor(async () => expect(await peer.read(sessionId('s1'))).toMatchObject({ data: { id: 's1' } }));
+    await eventually(async () => expect(await peer.read(sessionId('s1'))).toMatchObject({ data: { id: 's1' } }));
     expect(await peer.read(sessionId('s2'))).toBeNull();
 
     const theirs = { version: 2, lastUpdated: '2027-01-01', data: { id: 's1', theirs: 1 }, metadata: {} };
     await peer.write(sessionId('s1'), theirs, 1);
     await trackers.use(sessionId('s1'), (tracker) => put(tracker, 2, { id: 's1', ours: 1 }));
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await vi.advanceTimersByTimeAsync(60_000);
       expect(await trackers.selected()).toMatchObject({ current: { data: { id: 's1', ours: 1, theirs: 1 } } });
     });
@@ -43,12 +44,12 @@ describe('S3-05 synchronising by itself', () => {
   it('reports a failure, and continues', async () => {
     const { peer, memory, sync, failures } = await syncing(1000);
     await memory.removeTree(folder);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await vi.advanceTimersByTimeAsync(1000);
       expect(failures[0]).toMatchObject({ code: 'CWM-2009' });
     });
     await memory.makeDirectory(folder);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await vi.advanceTimersByTimeAsync(1000);
       expect(await peer.read(sessionId('s1'))).not.toBeNull();
     });

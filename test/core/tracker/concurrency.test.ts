@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { emptyState } from '../../../src/core/tracker/state.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { sessionId } from '../../store/builders.ts';
 import { put, trackerFixture, updateWith } from './trackerFixture.ts';
+import { fc } from '../../support/fc.ts';
 
 const times = <T>(count: number, make: (at: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, at) => make(at)));

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mergeContent } from '../../../src/core/tracker/merge.ts';
 import { reconcile } from '../../../src/core/tracker/reconcile.ts';
 import { canonicalJson, sameContent } from '../../../src/core/tracker/state.ts';
 import { conflictPolicies, type JsonObject, type StateContent } from '../../../src/protocol/schemas/tracker.ts';
+import { fc } from '../../support/fc.ts';
 
 const content = (data: JsonObject): StateContent => ({ data, metadata: {} });
 

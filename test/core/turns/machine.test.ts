@@ -2,7 +2,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { advance, isAtRest, settled, type TurnEvent } from '../../../src/core/turns/machine.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
@@ -10,6 +9,7 @@ import type { SessionId } from '../../../src/protocol/ids.ts';
 import { initialPhase, phases, type Phase, type Session } from '../../../src/protocol/schemas/session.ts';
 import { codeOf, coreFixture, never, talkedSession } from '../coreFixture.ts';
 import { aSession } from '../../store/builders.ts';
+import { fc } from '../../support/fc.ts';
 
 const inPhase = (phase: Phase): Session => aSession({ phase });
 

@@ -1,6 +1,5 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sha256Hex } from '../../../src/base/hash.ts';
 import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
@@ -9,6 +8,7 @@ import { parsePictures, saltWithPictures } from '../../../src/core/prompt/pictur
 import { slotHash } from '../../../src/engines/llamaServer/slotFile.ts';
 import type { MessageContent } from '../../../src/protocol/schemas/session.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+import { fc } from '../../support/fc.ts';
 
 /** A PNG as far as its first bytes go; no fake looks any further. */
 const png = (seed: string): string =>

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { titleAfter } from '../../../src/core/title.ts';
 import type { Message } from '../../../src/protocol/schemas/session.ts';
 import { aSession } from '../../store/builders.ts';
 import { messageId } from '../../support/ids.ts';
+import { fc } from '../../support/fc.ts';
 
 const untitled = aSession({ title: 's1' });
 const message = (role: Message['role'], content: Message['content']): Message => ({

@@ -7,6 +7,7 @@ import type { CheckpointPolicy } from '../../../src/core/windows/checkpointPolic
 import { fakeFolders } from '../fakeFolders.ts';
 import { coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
 import { sessionId, windowName } from '../../store/builders.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const s = sessionId('s');
 const minute = 60_000;
@@ -425,7 +426,7 @@ describe('opening a folder', () => {
     expect((await cwm.openedProject({ project: 'file:///a' })).warming?.state).toBe('running');
     const abort = vi.spyOn(AbortController.prototype, 'abort');
     const left = cwm.openProject({ project: 'file:///b', leaving: 'file:///a' });
-    await vi.waitFor(() => expect(abort).toHaveBeenCalled());
+    await eventually(() => expect(abort).toHaveBeenCalled());
     abort.mockRestore();
     go.resolve();
     await left;

@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ParsedInput } from '../../../src/protocol/api.ts';
 import type { PruneResult, Usage } from '../../../src/protocol/schemas/space.ts';
 import { openStore } from '../../../src/store/openStore.ts';
 import { codeOf, coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
+import { fc } from '../../support/fc.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 

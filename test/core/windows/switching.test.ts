@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { coreFixture, type CoreFixture } from '../coreFixture.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const uri = (name: string): string => `file:///${name}`;
 
@@ -45,7 +46,7 @@ describe('S2-16 switching between folders', () => {
       cwm.openProject({ project: uri('b'), leaving: uri('a') }),
       cwm.openProject({ project: uri('c'), leaving: uri('b') }),
     ];
-    await vi.waitFor(() => expect(abort).toHaveBeenCalled());
+    await eventually(() => expect(abort).toHaveBeenCalled());
     abort.mockRestore();
     held.go();
     await Promise.all(hurry);

@@ -6,6 +6,7 @@ import { MemoryFiles } from '../../store/memoryFiles.ts';
 import { silent } from '../../../src/core/ports/reporter.ts';
 import { codeOf, coreFixture, never, savedWindow, talkedSession } from '../coreFixture.ts';
 import { windowName } from '../../support/ids.ts';
+import { eventually } from '../../support/eventually.ts';
 
 describe('clone', () => {
   test('S0-11 shares every block, copies none, and knows its parent', async () => {
@@ -244,7 +245,7 @@ describe('verify', () => {
       // The blocks are there anew, and their record is not.
       if (call !== 'measure' || engine.calls.at(-2) !== 'persist' || verifications.length > 0) return;
       verifications.push(cwm.verify({}, never(), reporter));
-      await vi.waitFor(() => expect(isAtBlocks()).toBe(true));
+      await eventually(() => expect(isAtBlocks()).toBe(true));
       const calls = engine.calls.length;
       await turns(2_000);
       expect(engine.calls.length).toBe(calls);

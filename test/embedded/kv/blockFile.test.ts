@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { kvBlockHead } from '../../../src/base/kvBlockHead.ts';
 import {
@@ -9,6 +8,7 @@ import {
   type BlockSeal,
   type PieceKind,
 } from '../../../src/embedded/kv/blockFile.ts';
+import { fc } from '../../support/fc.ts';
 
 const { sha256At, bodyAt } = kvBlockHead;
 const clearSeal: BlockSeal = { key: null };

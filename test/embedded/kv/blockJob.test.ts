@@ -12,7 +12,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../../src/base/hash.ts';
 import { kvBlockHead } from '../../../src/base/kvBlockHead.ts';
@@ -26,6 +25,7 @@ import { BlockPlacer } from '../../../src/embedded/kv/placeBlocks.ts';
 import { stateFrame } from '../../../src/embedded/kv/stateFile.ts';
 import { sumBlock } from '../../../src/embedded/kv/sumBlock.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
+import { fc } from '../../support/fc.ts';
 
 const clearSeal: BlockSeal = { key: null };
 

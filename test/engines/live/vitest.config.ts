@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** The live suite: real model servers, started, killed and restarted. One file after the other, because each server takes all cores. */
 export default defineConfig({
   test: {
+    expect: { poll: { timeout: 60_000, interval: 20 } },
     include: ['test/engines/**/*.live.test.ts'],
     pool: 'forks',
     fileParallelism: false,

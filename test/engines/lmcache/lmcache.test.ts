@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { lineageOn, newLineage, saltOf, type Lineage } from '../../../src/core/ports/lineages.ts';
 import { isLmcacheSalt } from '../../../src/engines/lmcache/salt.ts';
@@ -7,6 +6,7 @@ import { VllmEngine } from '../../../src/engines/vllm/vllmEngine.ts';
 import { coreOver } from '../llamaServer/coreOver.ts';
 import { FakeLmcache } from '../../fakes/fakeLmcache.ts';
 import { FakeVllm } from '../../fakes/fakeVllm.ts';
+import { fc } from '../../support/fc.ts';
 
 const never = new AbortController().signal;
 

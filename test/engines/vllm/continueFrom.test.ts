@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { silent } from '../../../src/core/ports/reporter.ts';
 import { ReasoningSplitter } from '../../../src/engines/vllm/chat/reasoningSplitter.ts';
 import { coreOver, type CoreOver } from '../llamaServer/coreOver.ts';
 import type { FakeFaults } from '../../fakes/fakeFaults.ts';
 import { makeRig, never, type Rig } from './rig.ts';
+import { fc } from '../../support/fc.ts';
 
 /** A window of a conversation with a vLLM that was restarted since, with another template. */
 async function frozenThenChanged(

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readyCommand, zmtpFrame, zmtpGreeting, ZmtpReader } from '../../../src/engines/vllm/events/zmtpFrames.ts';
+import { fc } from '../../support/fc.ts';
 
 /** Everything a reader makes of these pieces. */
 function framesOf(pieces: readonly Buffer[]) {
