@@ -27,7 +27,8 @@ import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
 import { NamedEvents, SignalBus } from './api/signalBus.ts';
 import type { HttpListener } from './api/httpListener.ts';
-import { serveHttp, type GatewayHandler, type HttpWish } from './api/serveHttp.ts';
+import { socketDoor, type GatewayHandler } from './api/gatewayAdmission.ts';
+import { serveHttp, type HttpWish } from './api/serveHttp.ts';
 import { checkToken } from './api/socketToken.ts';
 import { socketAddresses } from './process/socketAddress.ts';
 import { storageError } from '../store/disk/storageError.ts';
@@ -253,17 +254,19 @@ class StartedBackend implements RunningBackend {
     };
     const app = createApp({
       ...parts,
-      admit: (headers) => checkToken(headers, token),
+      admit: (headers) => checkToken(headers.get('authorization'), token),
       identity: { token, address: () => address },
     });
-    const server = await listenOnFirst(app, socketAddresses(storage));
+    const { gateway } = services;
+    const door = gateway && socketDoor(gateway, parts, token);
+    const server = await listenOnFirst(app, socketAddresses(storage), door);
     address = server.address;
     this.#later('close the server', () => this.#closeServer(server));
 
-    listener = await this.#listenHttp(parts, services.gateway);
+    listener = await this.#listenHttp(parts, gateway);
     if (listener) {
       const open = listener;
-      services.gateway?.listensAt(open.url);
+      gateway?.listensAt(open.url);
       this.#later('close the TCP server', () => this.#closeServer(open));
     }
 

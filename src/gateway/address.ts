@@ -9,7 +9,8 @@ export interface GatewayAddress {
 
 /** `/t/TOKEN` and `/p/PROJECT` may stand before `/v1/…`, in this order. @returns null for a path that is not the gateway's. */
 export function gatewayAddress(url: string): GatewayAddress | null {
-  const [path = '', query] = url.split('?', 2);
+  const mark = url.indexOf('?');
+  const path = mark === -1 ? url : url.slice(0, mark);
   const found = /^(?:\/t\/([^/]+))?(?:\/p\/([^/]+))?(\/(?:v1(?:\/.*)?)?)?$/.exec(path);
   if (!found) return null;
   const [, token, project, rest = '/'] = found;
@@ -17,7 +18,7 @@ export function gatewayAddress(url: string): GatewayAddress | null {
     return {
       token: token === undefined ? null : decodeURIComponent(token),
       project: project === undefined ? null : decodeURIComponent(project),
-      path: query === undefined ? rest : `${rest}?${query}`,
+      path: mark === -1 ? rest : rest + url.slice(mark),
     };
   } catch {
     return null;

@@ -1,15 +1,22 @@
 import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { Hono } from 'hono';
+import { socketDoor } from '../../src/backend/api/gatewayAdmission.ts';
 import { serveHttp } from '../../src/backend/api/serveHttp.ts';
+import { listenOnFirst } from '../../src/backend/process/controlServer.ts';
+import { socketAddresses } from '../../src/backend/process/socketAddress.ts';
 import { Clients } from '../../src/gateway/clients/clients.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
 const now = '2026-11-29T12:00:00.000Z';
 type Parts = Parameters<typeof serveHttp>[1];
+type Handle = Parameters<typeof socketDoor>[0]['handle'];
 
+const parts = { idle: { enter: () => ({ dispose: () => undefined }) }, onRefused: () => undefined } as unknown as Parts;
 /** What of a backend stands before the gateway, with a gateway that says whose token a request has. */
 async function admission() {
   const folder = makeDirectory();
@@ -20,16 +27,12 @@ async function admission() {
   };
   let clients = await load();
   const tokenFile = path.join(folder, 'token');
-  const listener = await serveHttp(
-    { address: '127.0.0.1:0', remote: false, tokenFile },
-    { idle: { enter: () => ({ dispose: () => undefined }) }, onRefused: () => undefined } as unknown as Parts,
-    {
-      clientsAddress: null,
-      listensAt: () => undefined,
-      clientOf: (token) => clients.of(token)?.name ?? null,
-      handle: async (_, res, address, client) => void res.end(`${client ?? 'file'} ${address.path}`),
-    },
-  );
+  const listener = await serveHttp({ address: '127.0.0.1:0', remote: false, tokenFile }, parts, {
+    clientsAddress: null,
+    listensAt: () => undefined,
+    clientOf: (token) => clients.of(token)?.name ?? null,
+    handle: async (_, res, address, client) => void res.end(`${client ?? 'file'} ${address.path}`),
+  });
   onTestFinished(() => listener.close(0));
   return {
     ...listener,
@@ -43,6 +46,28 @@ async function admission() {
     },
   };
 }
+
+test('on the socket of the control API, its token lets in, and everything that is not the gateway is left to the API', async () => {
+  const app = new Hono().all('*', (c) => c.text('the API'));
+  const gateway = {
+    handle: async (...[, res, { path: of, project }]: Parameters<Handle>) => void res.end(`${project} ${of}`),
+  };
+  const server = await listenOnFirst(app, socketAddresses(makeDirectory()), socketDoor(gateway, parts, 'right'));
+  onTestFinished(() => server.close(0));
+  const ask = (asked: string, authorization = ''): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const sent = request({ socketPath: server.address, path: asked, headers: { authorization } }, async (answer) => {
+        const text = (await answer.toArray()).join('');
+        resolve(answer.statusCode === 200 ? text : String(answer.statusCode));
+      });
+      sent.on('error', reject).end();
+    });
+  expect(await ask('/p/demo/v1/models?a=1', 'Bearer right')).toBe('demo /v1/models?a=1');
+  expect(await ask('/v1/chat/completions', 'Bearer wrong')).toBe('403');
+  expect(await ask('/t/right/v1/models')).toBe('403');
+  expect(await ask('/')).toBe('the API');
+  expect(await ask('/api/sessions')).toBe('the API');
+});
 
 describe('who may use the gateway', () => {
   test('a token works in each place where a client can put it', async () => {

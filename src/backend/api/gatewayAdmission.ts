@@ -1,7 +1,12 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import { CwmError } from '../../protocol/errors.ts';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
+import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { admitSender } from './admission.ts';
+import type { AppParts } from './app.ts';
 import type { HttpAddress } from './httpAddress.ts';
+import type { Before } from './httpListener.ts';
+import { checkToken } from './socketToken.ts';
 import { isSameSecret } from './sameSecret.ts';
 
 /**
@@ -35,3 +40,57 @@ export const admitToPage = (headers: IncomingHttpHeaders, address: HttpAddress):
 
 const one = (value: string | string[] | undefined): string | null =>
   (Array.isArray(value) ? value.join(', ') : value) ?? null;
+
+/** Answers requests of other programs' clients. */
+export interface GatewayHandler {
+  /** `HOST:PORT` where its clients look for it; null: it has none. */
+  readonly clientsAddress: string | null;
+  /** Where it can be reached. */
+  listensAt(url: string): void;
+  /** Who has this token; null: nobody. */
+  clientOf(token: string): string | null;
+  /** Answers a request that may come in. Never rejects. @param client null: it has a token that belongs to no client. */
+  handle(req: IncomingMessage, res: ServerResponse, address: GatewayAddress, client: string | null): Promise<void>;
+}
+
+interface GatewayDoor {
+  readonly gateway: Pick<GatewayHandler, 'handle'>;
+  readonly parts: Pick<AppParts, 'idle' | 'onRefused'>;
+  /** Of refused requests, for the audit log. */
+  readonly clientKind: string;
+  /** @returns the client that asks; null: none with a token of its own. @throws CwmError for a request that may not come in. */
+  readonly admit: (headers: IncomingHttpHeaders, asked: GatewayAddress) => string | null;
+  /** Answers `/` to people. Default: the listener has no page. */
+  readonly page?: (headers: IncomingHttpHeaders, res: ServerResponse) => void;
+}
+
+/** The gateway's routes on a listener of the control API: every listener lets them in by its own rules, and one gateway answers all. */
+export const gatewayDoor =
+  ({ gateway, parts, clientKind, admit, page }: GatewayDoor): Before =>
+  (req, res) => {
+    const asked = gatewayAddress(req.url ?? '');
+    const isPage = asked?.path === '/' && req.method === 'GET';
+    if (!asked || (asked.path === '/' && !page)) return false;
+    const user = parts.idle.enter();
+    res.once('close', () => user.dispose());
+    try {
+      if (isPage) page?.(req.headers, res);
+      else void gateway.handle(req, res, asked, admit(req.headers, asked));
+    } catch (error) {
+      parts.onRefused({ route: null, input: null, error: toCwmError(error), client: clientKind });
+      answerFailure(res, error, errorFormOf(asked.path));
+    }
+    return true;
+  };
+
+/** The same on the socket of the control API: whoever may call that may use the gateway, and needs no token of its own. */
+export const socketDoor = (gateway: GatewayDoor['gateway'], parts: GatewayDoor['parts'], token: string): Before =>
+  gatewayDoor({
+    gateway,
+    parts,
+    clientKind: 'gateway',
+    admit({ authorization }) {
+      checkToken(authorization, token);
+      return null;
+    },
+  });

@@ -1,10 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
-import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
 import { answerPage } from '../../gateway/page.ts';
 import { createApp, type AppParts } from './app.ts';
-import { admitToGateway, admitToPage } from './gatewayAdmission.ts';
-import { toCwmError } from '../../protocol/errors.ts';
+import { admitToGateway, admitToPage, gatewayDoor, type GatewayHandler } from './gatewayAdmission.ts';
 import { httpClientKind } from '../requestScope.ts';
 import { admit } from './admission.ts';
 import { parseHttpAddress } from './httpAddress.ts';
@@ -19,18 +15,6 @@ export interface HttpWish {
   /** Absolute. */
   readonly tokenFile: string;
   readonly times?: HttpTimes & { readonly bodyMs?: number };
-}
-
-/** Answers requests of other programs' clients. */
-export interface GatewayHandler {
-  /** `HOST:PORT` where its clients look for it; null: it has none. */
-  readonly clientsAddress: string | null;
-  /** Where it can be reached. */
-  listensAt(url: string): void;
-  /** Who has this token; null: nobody. */
-  clientOf(token: string): string | null;
-  /** Answers a request that may come in. Never rejects. @param client null: it has the token of the file. */
-  handle(req: IncomingMessage, res: ServerResponse, address: GatewayAddress, client: string | null): Promise<void>;
 }
 
 /**
@@ -53,24 +37,21 @@ export async function serveHttp(
     clientKind: httpClientKind,
     bodyMs: times?.bodyMs,
   });
-  const before = (req: IncomingMessage, res: ServerResponse): boolean => {
-    const asked = gateway ? gatewayAddress(req.url ?? '') : null;
-    if (!gateway || !asked) return false;
-    const user = parts.idle.enter();
-    res.once('close', () => user.dispose());
-    try {
-      admitToPage(req.headers, bound);
-      if (asked.path === '/' && req.method === 'GET') answerPage(res);
-      else {
-        const client = admitToGateway(req.headers, asked.token, { token, clientOf: (each) => gateway.clientOf(each) });
-        void gateway.handle(req, res, asked, client);
-      }
-    } catch (error) {
-      parts.onRefused({ route: null, input: null, error: toCwmError(error), client: httpClientKind });
-      answerFailure(res, error, errorFormOf(asked.path));
-    }
-    return true;
-  };
+  const before =
+    gateway &&
+    gatewayDoor({
+      gateway,
+      parts,
+      clientKind: httpClientKind,
+      admit: (headers, { token: inPath }) => {
+        admitToPage(headers, bound);
+        return admitToGateway(headers, inPath, { token, clientOf: (each) => gateway.clientOf(each) });
+      },
+      page: (headers, res) => {
+        admitToPage(headers, bound);
+        answerPage(res);
+      },
+    });
   const listener = await listenHttp((request) => app.fetch(request), wanted, times, before);
   bound = listener.address;
   return listener;

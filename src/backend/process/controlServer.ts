@@ -1,7 +1,7 @@
 import { rmdirSync, unlinkSync } from 'node:fs';
-import type { Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
-import { createAdaptorServer } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { CwmError } from '../../protocol/errors.ts';
 
@@ -15,12 +15,20 @@ export interface ControlServer {
  * Serves the app on the first of these addresses that the system accepts. Only the holder of the backend's lock may call it, because it
  * removes what an earlier backend left at an address.
  *
+ * @param before answers a request before the app sees it, and returns false for one that is not for it. Default: none is.
  * @throws CwmError BackendUnavailable when none works.
  */
-export async function listenOnFirst(app: Hono, addresses: Iterable<string>): Promise<ControlServer> {
+export async function listenOnFirst(
+  app: Hono,
+  addresses: Iterable<string>,
+  before: (req: IncomingMessage, res: ServerResponse) => boolean = () => false,
+): Promise<ControlServer> {
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const refusals: unknown[] = [];
   for (const address of addresses) {
-    const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+    const server = createServer((req, res) => {
+      if (!before(req, res)) void listener(req, res);
+    });
     // A client whose connection is idle has just had the backend prove itself, and sends its request now. If the server's end cut the
     // connection, the client could not know whether the request had arrived. An idle connection ends by itself after 5 s.
     server.closeIdleConnections = () => undefined;

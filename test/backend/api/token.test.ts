@@ -30,7 +30,7 @@ const app = createApp({
   onRefused: (refusal) => refused.push(refusal),
   streamsEnded: new AbortController().signal,
   operationsEnded: new AbortController().signal,
-  admit: (headers) => checkToken(headers, 'right'),
+  admit: (headers) => checkToken(headers.get('authorization'), 'right'),
   identity: { token: 'right', address: () => 'here' },
   api: { current: 2, oldest: 1 },
 });
