@@ -13,6 +13,7 @@ import { autoFreezeCheck, autoFreezeConfig, closeProject, openedProject, openPro
 import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base/projectBase.ts';
 import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
+import { moveSession } from './sessions/moveSession.ts';
 import { createSession, deleteSession, getSession, listSessions } from './sessions/sessions.ts';
 import { getMessage, listMessages } from './sessions/messages.ts';
 import { deletePrompt, listPrompts, putPrompt } from './turns/prompts.ts';
@@ -76,6 +77,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   getSession: { run: getSession },
   updateSession: { run: updateSession },
   setExpiry: { run: setExpiry },
+  moveSession: { run: moveSession },
   deleteSession: { run: deleteSession },
   listMessages: { run: listMessages },
   getMessage: { run: getMessage },

@@ -25,6 +25,7 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   listSessions: 'List sessions',
   getSession: 'One session',
   updateSession: "Change a session's settings",
+  moveSession: 'Move a session to another project, with its windows',
   setExpiry: 'Set when a session expires, or open an expired one again',
   deleteSession: 'Move a session to the trash',
   listMessages: 'List messages of a branch, those that lead to one, or those that are named',

@@ -18,6 +18,14 @@ export const sessionRoutes = {
   updateSession: { kind: 'change', audited: 'SESSION_STATE_CHANGE', method: 'PUT', path: '/api/contexts/:session' },
   /** `expiresAt`: ISO 8601, in the future; null is never. An expired session is open again. */
   setExpiry: { kind: 'change', audited: 'SESSION_STATE_CHANGE', method: 'POST', path: '/api/contexts/:session/expiry' },
+  /** A person says to which project the session belongs from now on; null: to none. Its windows follow it. */
+  moveSession: {
+    kind: 'change',
+    clients: 'own',
+    audited: 'SESSION_STATE_CHANGE',
+    method: 'POST',
+    path: '/api/contexts/:session/project',
+  },
   deleteSession: { kind: 'change', audited: 'SESSION_DELETE', method: 'DELETE', path: '/api/contexts/:session' },
   listMessages: { kind: 'read', method: 'GET', path: '/api/contexts/:session/messages' },
   /** With the bytes of its pictures. */
@@ -83,6 +91,7 @@ export const sessionShapes = () =>
       output: z.extend(sessionSchema, { prefix: z.nullable(prefixCostSchema) }),
     },
     setExpiry: { input: z.object({ session: text, expiresAt: z.nullable(text) }), output: sessionSchema },
+    moveSession: { input: z.object({ session: text, project: z.nullable(text) }), output: sessionSchema },
     deleteSession: {
       input: z.object({ session: text, cascade: queryFlag }),
       /** Left out: none was deleted. */

@@ -92,6 +92,7 @@ describe('dispatch', () => {
         'findProject',
         'listProjects',
         'adoptProject',
+        'moveSession',
         'projectBase',
         'makeProjectBase',
         'deleteProjectBase',

@@ -134,6 +134,20 @@ export function registerSession(program: Command, perform: Perform): void {
 
   registerDecideTools(session, perform);
 
+  withCommonOptions(session.command('move'))
+    .description('move a session to another project, with its windows')
+    .argument('<session>', "the session's id")
+    .argument('[project]', 'folder or URI of the project; this folder by default')
+    .option('--out', 'it belongs to no project any more')
+    .action((id: string, project: string | undefined, { out, ...common }: { out?: boolean }, command: Command) => {
+      if (out && project !== undefined) command.error('error: give a project, or --out', { exitCode: 2 });
+      return perform(common, async (run) => {
+        const into = out ? null : await run.project(project ?? '.');
+        const moved = await run.call('moveSession', { session: id, project: into });
+        run.print({ session: moved.id, ...moved }, movedSentence);
+      });
+    });
+
   withCommonOptions(session.command('delete'))
     .description('move a session to the trash')
     .argument('<session>', "the session's id")
@@ -158,6 +172,9 @@ const sessionsTable = (sessions: readonly Session[], now: Date): Table => ({
     title === id ? '' : title,
   ]),
 });
+
+const movedSentence = ({ title, project }: Session): string =>
+  project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${project} now.`;
 
 const sessionText = (session: Session): string =>
   [`Session ${session.title}`, formatFacts(sessionRows(session, formatStamp, session.project))].join('\n');
