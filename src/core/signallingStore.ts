@@ -31,6 +31,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     get: 'reads',
     update: (_, record) => [sessionChange(record.id, record)],
     list: 'reads',
+    projects: 'reads',
     ids: 'reads',
     delete: (_, id) => [sessionChange(id)],
     saveTokens: 'unseen',

@@ -87,6 +87,8 @@ export const commandInputs = {
   'cwm.thawWith': { window: 'string?' },
   'cwm.clone': { window: 'string?', target: 'string?' },
   'cwm.deleteWindow': { window: 'string?', confirmed: 'boolean?' },
+  /** `project` is its URI; empty: out of all projects. */
+  'cwm.moveSession': { session: 'string?', project: 'string?' },
   'cwm.deleteSession': { session: 'string?', confirmed: 'boolean?', cascade: 'boolean?' },
   /** `point` is the id of a recovery point. */
   'cwm.goBack': { session: 'string?', point: 'string?' },
@@ -121,7 +123,10 @@ export const commandInputs = {
   'cwm.openSettings': {},
   'cwm.showActions': {},
   'cwm.refresh': {},
-  'cwm.showMore': { session: 'string?' },
+  /** `ofProject` is the URI of a project; empty: sessions of none. */
+  'cwm.showMore': { session: 'string?', ofProject: 'string?' },
+  'cwm.filterSessions': { text: 'string?' },
+  'cwm.clearFilter': {},
   'cwm.showAllFolders': {},
   'cwm.showThisFolder': {},
 } as const satisfies Readonly<Record<string, Fields>>;
@@ -168,6 +173,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.thawWith': 'Thaw with…',
   'cwm.clone': 'Clone',
   'cwm.deleteWindow': 'Delete Window',
+  'cwm.moveSession': 'Move to Project…',
   'cwm.deleteSession': 'Delete Session',
   'cwm.goBack': 'Go Back to a Recovery Point',
   'cwm.setExpiry': 'Set When a Session Expires',
@@ -193,6 +199,8 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.showActions': 'Show Main Actions',
   'cwm.refresh': 'Refresh',
   'cwm.showMore': 'Show More',
+  'cwm.filterSessions': 'Filter Sessions…',
+  'cwm.clearFilter': 'Clear Filter',
   'cwm.showAllFolders': 'Show Sessions of All Folders',
   'cwm.showThisFolder': 'Show Sessions of This Folder Only',
 };
@@ -233,6 +241,7 @@ interface CommandOutputs {
   'cwm.thawWith': Receipt;
   'cwm.clone': Receipt;
   'cwm.deleteWindow': RouteOutput<'deleteWindow'>;
+  'cwm.moveSession': RouteOutput<'moveSession'>;
   'cwm.deleteSession': RouteOutput<'deleteSession'>;
   'cwm.goBack': RouteOutput<'restoreRecoveryPoint'>;
   'cwm.setExpiry': Session;
@@ -273,11 +282,14 @@ export interface ContextKeys {
   /** Whether the tree shows the sessions of this folder or of all folders. */
   'cwm.scope': 'folder' | 'all';
   'cwm.hasFolder': boolean;
+  /** Whether the tree shows only sessions with some text. */
+  'cwm.isFiltered': boolean;
 }
 export const contextKeys = [
   'cwm.connection',
   'cwm.scope',
   'cwm.hasFolder',
+  'cwm.isFiltered',
 ] as const satisfies readonly (keyof ContextKeys)[];
 
 /**

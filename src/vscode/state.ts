@@ -47,13 +47,29 @@ export interface Operation {
   readonly step: string;
 }
 
+/** One project in the tree of all folders; null stands for sessions of no project. */
+export interface ProjectRow {
+  readonly uri: ProjectUri | null;
+  readonly name: string;
+  readonly sessions: number;
+  /** Whether its folder is not there any more. */
+  readonly isGone: boolean;
+}
+
 /** Everything that the tree, the status bar and the welcome texts show. */
 export interface State {
   readonly connection: ConnectionState;
   readonly project: ProjectState;
   readonly scope: ContextKeys['cwm.scope'];
   readonly currentSession: CurrentSession;
+  /** What the titles of the sessions in the tree have in them; empty: no filter. */
+  readonly filter: string;
+  /** All rows of sessions that the tree has loaded. */
   readonly sessions: Listing<Session>;
+  /** Where the tree groups sessions by project: this folder's first. Null where it does not. */
+  readonly projects: readonly ProjectRow[] | null;
+  /** By project; only for those that the user opened in the tree. */
+  readonly ofProjects: ReadonlyMap<ProjectUri | null, Listing<Session>>;
   /** By session id; only for sessions that the user opened in the tree. */
   readonly windows: ReadonlyMap<string, Listing<WindowSummary>>;
   /** By session id; only for sessions that the user opened in the tree and that have several. */
@@ -72,7 +88,10 @@ export const initialState: State = {
   project: { kind: 'none' },
   scope: 'folder',
   currentSession: { kind: 'unknown' },
+  filter: '',
   sessions: { kind: 'unknown' },
+  projects: null,
+  ofProjects: new Map(),
   windows: new Map(),
   branches: new Map(),
   engine: { kind: 'unasked' },

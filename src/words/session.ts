@@ -128,3 +128,7 @@ export function warmingCosts({ computeMs, kvBytes, loadMs }: Warming): string {
   if (computing !== null && loading !== null) return `${computing}, ${loading}.`;
   return computing === null ? '' : `${computing}.`;
 }
+
+/** @param session after it moved. */
+export const movedSentence = ({ title, project }: Session): string =>
+  project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${project} now.`;

@@ -19,7 +19,7 @@ export const windowRows = (window: WindowSummary, showTime: ShowTime, lineage: r
   ['Model server', window.engine],
   ['Session', window.session],
   ...rowIf('Project', window.project),
-  ...rowIf('Cloned from', window.parentWindow),
+  ...rowIf(window.mode === 'clone' ? 'Cloned from' : 'Continues', window.parentWindow),
   ...rowIf('Lineage', lineage.length > 1 ? lineage.join(' > ') : null),
   ...rowIf('Tags', window.tags.join(', ')),
   ...rowIf('Pinned', window.pinned ? 'yes: no budget evicts its KV' : null),

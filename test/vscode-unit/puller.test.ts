@@ -99,9 +99,9 @@ describe('fetching what the views show', () => {
     };
     await puller.windows('session-1');
     expect(shown()).toBe(pageSize);
-    await puller.more('session-1');
+    await puller.more({ session: 'session-1' });
     expect(shown()).toBe(2 * pageSize);
-    await puller.more('session-1');
+    await puller.more({ session: 'session-1' });
     expect(shown()).toBe(250);
     await puller.follow({ type: 'window', window: 'w1' });
     expect(shown()).toBe(250);
@@ -118,7 +118,7 @@ describe('fetching what the views show', () => {
       },
     });
     const { state, puller } = await pullerOf(backend);
-    await puller.more(undefined);
+    await puller.more({});
     const { sessions } = state.current;
     const ids = sessions.kind === 'loaded' ? sessions.items.map(({ id }) => id) : [];
     expect(ids.length).toBeGreaterThan(pageSize);

@@ -13,9 +13,11 @@ describe('V2 the tree', () => {
 
   test('has the current session first, even when it is not on the page, and each row once', () => {
     const sessions = { kind: 'loaded', items: [aSession({ id: 'a' }), aSession({ id: 'b' })], total: 2 } as const;
-    const nodes = rootNodes({ sessions, currentSession: { kind: 'session', session: aSession({ id: 'b' }) } });
+    const nodes = rootNodes(aState({ sessions, currentSession: { kind: 'session', session: aSession({ id: 'b' }) } }));
     expect(nodes.map(nodeId)).toEqual(['session:b', 'session:a']);
-    const elsewhere = rootNodes({ sessions, currentSession: { kind: 'session', session: aSession({ id: 'c' }) } });
+    const elsewhere = rootNodes(
+      aState({ sessions, currentSession: { kind: 'session', session: aSession({ id: 'c' }) } }),
+    );
     expect(elsewhere.map(nodeId)).toEqual(['session:c', 'session:a', 'session:b']);
   });
 

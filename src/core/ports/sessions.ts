@@ -3,7 +3,8 @@ import type { Lifecycle, Message, Session } from '../../protocol/schemas/session
 import type { Page } from './page.ts';
 
 export interface SessionQuery {
-  readonly project?: ProjectUri;
+  /** Null: sessions of no project. */
+  readonly project?: ProjectUri | null;
   readonly lifecycle?: Lifecycle;
   /** ISO 8601: only sessions that expire at this instant or earlier. */
   readonly dueBy?: string;
@@ -42,6 +43,8 @@ export interface SessionStore {
   update(next: Session): Promise<void>;
   /** Latest change first; equal stamps by id. */
   list(query: SessionQuery): Promise<Page<Session>>;
+  /** How many sessions each project has, in no order; null are those of no project. Projects without one are absent. */
+  projects(): Promise<readonly { readonly project: ProjectUri | null; readonly sessions: number }[]>;
   /** Every session, whether or not it can be read: lists the directory only. */
   ids(): Promise<readonly SessionId[]>;
   /** Moves it to the trash with its messages. */

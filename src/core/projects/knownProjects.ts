@@ -82,27 +82,35 @@ function likeness(known: KnownProject, own: KnownProject): ProjectCandidate['why
   return agree(known.hints.remote, own.hints.remote) ? 'remote' : null;
 }
 
-/** Every project that the store knows. */
+/** Every project that the store knows, and every one that a session belongs to. */
 export async function listProjects(
   core: CoreContext,
   _input: RouteInput<'listProjects'>,
   signal: AbortSignal,
 ): Promise<RouteOutput<'listProjects'>> {
+  const { projects, sessions } = core.store;
+  const counts = new Map((await sessions.projects()).map((each) => [each.project, each.sessions]));
+  const known = await projects.list();
+  const unknown = [...counts.keys()].filter(
+    (uri): uri is ProjectUri => uri !== null && known.every(({ project }) => project !== uri),
+  );
   const items = [];
-  for (const { project, name, id } of await core.store.projects.list()) {
-    const { total } = await core.store.sessions.list({ project, limit: 1, offset: 0 });
+  for (const { project, name, id } of [...known, ...unknown.map((project) => ({ project, name: null, id: null }))]) {
     const isThere = await core.folders.exists(project, signal);
-    const currentSession = await core.store.projects.currentSession(project);
+    const currentSession = await projects.currentSession(project);
     items.push({
       project,
       name: name ?? nameOfFolder(project),
       id,
-      sessions: total,
+      sessions: counts.get(project) ?? 0,
       isGone: isThere === false,
       currentSession,
     });
   }
-  return { items: items.sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name))) };
+  return {
+    items: items.sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name))),
+    withoutProject: counts.get(null) ?? 0,
+  };
 }
 
 /**

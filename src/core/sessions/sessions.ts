@@ -108,6 +108,7 @@ export async function listSessions(
   await expireDue(core);
   const { items, total } = await core.store.sessions.list({
     ...(input.project !== undefined && { project: parseProjectUri(input.project) }),
+    ...(input.withoutProject === true && { project: null }),
     ...(input.lifecycle !== undefined && { lifecycle: input.lifecycle }),
     ...(input.model !== undefined && { model: input.model }),
     ...(input.search !== undefined && { search: input.search }),

@@ -169,6 +169,8 @@ export const projectShapes = () =>
             currentSession: z.nullable(z.string()),
           }),
         ),
+        /** How many sessions belong to no project. An older backend leaves it out. */
+        withoutProject: z.optional(z.number()),
       }),
     },
     adoptProject: {

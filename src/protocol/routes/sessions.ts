@@ -71,6 +71,8 @@ export const sessionShapes = () =>
     listSessions: {
       input: z.object({
         project: z.optional(text),
+        /** Only sessions of no project. */
+        withoutProject: queryFlag,
         lifecycle: z.optional(z.enum(lifecycles)),
         model: z.optional(text),
         search: z.optional(text),

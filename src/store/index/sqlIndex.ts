@@ -3,7 +3,7 @@ import type { Page } from '../../core/ports/page.ts';
 import type { SessionQuery } from '../../core/ports/sessions.ts';
 import type { WindowQuery } from '../../core/ports/windows.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import type { SessionId, WindowName } from '../../protocol/ids.ts';
+import type { ProjectUri, SessionId, WindowName } from '../../protocol/ids.ts';
 import { windowSummarySchema, type WindowSummary } from '../../protocol/schemas/window.ts';
 import type { SessionRow, WindowRow } from './rows.ts';
 import { indexSchema, indexVersion } from './schema.ts';
@@ -124,12 +124,20 @@ export class SqlIndex {
 
   sessions(query: SessionQuery): Page<SessionId> {
     const filter = new Filter();
-    filter.equal('project', query.project);
+    if (query.project === null) filter.isNull('project');
+    else filter.equal('project', query.project);
     filter.equal('lifecycle', query.lifecycle);
     filter.add('expires_at <= ?', query.dueBy);
     filter.equal('model', query.model);
     filter.contains('search', query.search);
     return this.#page('SELECT id, count(*) OVER () FROM sessions', filter, 'ORDER BY updated_at DESC, id', query);
+  }
+
+  sessionsByProject(): { readonly project: ProjectUri | null; readonly sessions: number }[] {
+    return this.#rows('SELECT project, count(*) FROM sessions GROUP BY project', []).map(([project, sessions]) => ({
+      project: project === null ? null : (String(project) as ProjectUri),
+      sessions: Number(sessions),
+    }));
   }
 
   windows(query: WindowQuery): Page<WindowSummary> {
@@ -256,6 +264,10 @@ class Filter {
 
   equal(column: string, value: string | undefined): void {
     this.add(`${column} = ?`, value);
+  }
+
+  isNull(column: string): void {
+    this.#conditions.push(`${column} IS NULL`);
   }
 
   /** Without LIKE, so that nothing in the value is a wildcard. */

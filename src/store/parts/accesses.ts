@@ -15,6 +15,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     get: 'read',
     update: ({ id }) => ({ session: id }),
     list: 'read',
+    projects: 'read',
     ids: 'read',
     delete: (id) => ({ session: id }),
     saveTokens: 'write',

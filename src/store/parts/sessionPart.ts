@@ -28,6 +28,7 @@ export function sessionPart(
     saveTokens: (id, ids) => files.saveTokens(id, ids),
     loadTokens: (id, sha256) => files.loadTokens(id, sha256),
     ids: () => source.sessionIds(),
+    projects: () => index.query((rows) => rows.sessionsByProject()),
     async list(query) {
       // A record that turns out damaged or deleted leaves the index, and the page is read again.
       for (let attempt = 1; ; attempt++) {

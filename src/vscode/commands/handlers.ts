@@ -9,13 +9,21 @@ import { emptyTrash, restoreFromTrash } from './backend/trash.ts';
 import { usage } from './backend/usage.ts';
 import { verify } from './backend/verify.ts';
 import { openSettings } from './editor/openSettings.ts';
-import { refresh, showAllFolders, showMore, showThisFolder } from './editor/sessionsTree.ts';
+import {
+  clearFilter,
+  filterSessions,
+  refresh,
+  showAllFolders,
+  showMore,
+  showThisFolder,
+} from './editor/sessionsTree.ts';
 import { showActions } from './editor/showActions.ts';
 import { showLog } from './editor/showLog.ts';
 import { answerQuestion } from './sessions/answerQuestion.ts';
 import { decideTools } from './sessions/decideTools.ts';
 import { deleteSession } from './sessions/deleteSession.ts';
 import { goBack } from './sessions/goBack.ts';
+import { moveSession } from './editor/moveSession.ts';
 import { newSession } from './sessions/newSession.ts';
 import { prime, primeSelection } from './sessions/prime.ts';
 import { search } from './sessions/search.ts';
@@ -83,6 +91,7 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.thawWith': thawWith,
   'cwm.clone': clone,
   'cwm.deleteWindow': deleteWindow,
+  'cwm.moveSession': moveSession,
   'cwm.deleteSession': deleteSession,
   'cwm.goBack': goBack,
   'cwm.setExpiry': setExpiry,
@@ -108,6 +117,8 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.showActions': showActions,
   'cwm.refresh': refresh,
   'cwm.showMore': showMore,
+  'cwm.filterSessions': filterSessions,
+  'cwm.clearFilter': clearFilter,
   'cwm.showAllFolders': showAllFolders,
   'cwm.showThisFolder': showThisFolder,
 };

@@ -1,10 +1,12 @@
 import type { Change } from '../../protocol/signals.ts';
 import type { CwmError } from '../../protocol/errors.ts';
 import { nullOn, toCwmError } from '../../protocol/errors.ts';
+import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
+import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import { LatestOnly } from './latestOnly.ts';
-import type { EngineState, Listing, State, ViewState } from '../state.ts';
+import type { EngineState, Listing, ProjectRow, State, ViewState } from '../state.ts';
 
 /** Rows of one page of the tree. */
 export const pageSize = 100;
@@ -20,7 +22,7 @@ export class Puller {
   readonly #onError: (error: CwmError) => void;
   readonly #jobs = new LatestOnly();
   readonly #following = new Set<Promise<void>>();
-  /** Rows to fetch, by session id; the sessions themselves under ''. More than a page once the user asked for more. */
+  /** Rows to fetch, by session id; the sessions themselves under '', those of a project under `project URI`. More than a page once the user asked for more. */
   readonly #wanted = new Map<string, number>();
 
   constructor(
@@ -63,6 +65,7 @@ export class Puller {
         return this.#session(change.session, change.version);
       case 'project':
         if (project.kind === 'folder' && project.uri === change.project) await this.currentSession();
+        if (this.#state.current.projects !== null) await this.sessions();
         return;
       case 'window': {
         await Promise.all([...windows.keys()].map((id) => this.windows(id)));
@@ -78,15 +81,46 @@ export class Puller {
 
   sessions(): Promise<void> {
     return this.#pull('sessions', async () => {
-      const sessions = await this.#pages(
-        '',
-        (page) => this.#connection.call('listSessions', { ...projectFilter(this.#state.current), ...page }),
-        ({ id }) => id,
-      );
-      const { currentSession } = this.#state.current;
-      const fresh = currentSession.kind === 'session' ? find(sessions, currentSession.session.id) : undefined;
-      this.#state.update({ sessions, ...(fresh && { currentSession: { kind: 'session', session: fresh } }) });
+      const asked = this.#state.current;
+      const found = isGrouped(asked) ? await this.#grouped(asked) : await this.#flat(asked);
+      const { currentSession, scope, filter } = this.#state.current;
+      // The user chose other rows while the backend answered. Then the next pull is on its way.
+      if (scope !== asked.scope || filter !== asked.filter) return;
+      const fresh = currentSession.kind === 'session' ? find(found.sessions, currentSession.session.id) : undefined;
+      this.#state.update({ ...found, ...(fresh && { currentSession: { kind: 'session', session: fresh } }) });
     });
+  }
+
+  async #flat(state: State): Promise<Pick<State, 'sessions' | 'projects' | 'ofProjects'>> {
+    return { sessions: await this.#sessionPages('', rowsOf(state)), projects: null, ofProjects: new Map() };
+  }
+
+  async #grouped({ project, ofProjects }: State): Promise<Pick<State, 'sessions' | 'projects' | 'ofProjects'>> {
+    const { items, withoutProject = 0 } = await this.#connection.call('listProjects', {});
+    const projects = projectRows(items, withoutProject, project.kind === 'folder' ? project : null);
+    const opened = projects.flatMap(({ uri }) => (ofProjects.has(uri) ? [uri] : []));
+    const listings = await Promise.all(opened.map(async (uri) => [uri, await this.#ofProject(uri)] as const));
+    return { sessions: together(listings.map(([, listing]) => listing)), projects, ofProjects: new Map(listings) };
+  }
+
+  #ofProject(uri: ProjectUri | null): Promise<Listing<Session>> {
+    return this.#sessionPages(`project ${uri ?? ''}`, uri === null ? { withoutProject: true } : { project: uri });
+  }
+
+  /** Fetches the sessions of a project whose row the user opened. */
+  project(uri: ProjectUri | null): Promise<void> {
+    return this.#pull(`project ${uri ?? ''}`, async () => {
+      const listing = await this.#ofProject(uri);
+      if (this.#state.current.projects === null) return;
+      const ofProjects = new Map(this.#state.current.ofProjects).set(uri, listing);
+      this.#state.update({ ofProjects, sessions: together([...ofProjects.values()]) });
+    });
+  }
+
+  #sessionPages(key: string, filter: RouteInput<'listSessions'>): Promise<Listing<Session>> {
+    const fetch = (page: { limit: number; offset: number }) =>
+      this.#connection.call('listSessions', { ...filter, ...page });
+    return this.#pages(key, fetch, ({ id }) => id);
   }
 
   /** The list usually has the current session too. Then this is one request; none when the state has the record already. */
@@ -160,11 +194,13 @@ export class Puller {
     });
   }
 
-  /** Fetches one more page of a session's windows, or of the sessions. */
-  async more(session: string | undefined): Promise<void> {
-    const key = session ?? '';
+  /** Fetches one more page of a session's windows, of a project's sessions ('': of no project), or of the sessions. */
+  async more({ session, ofProject }: { readonly session?: string; readonly ofProject?: string }): Promise<void> {
+    const key = session ?? (ofProject === undefined ? '' : `project ${ofProject}`);
     this.#wanted.set(key, (this.#wanted.get(key) ?? pageSize) + pageSize);
-    await (session === undefined ? this.sessions() : this.windows(session));
+    if (session !== undefined) return this.windows(session);
+    if (ofProject !== undefined) return this.project(ofProject === '' ? null : parseProjectUri(ofProject));
+    await this.sessions();
   }
 
   /** A session created between two pages shifts the rest, so a row can come twice. VS Code refuses a tree with a duplicate. */
@@ -204,5 +240,37 @@ export class Puller {
 const find = (sessions: State['sessions'], id: string): Session | undefined =>
   sessions.kind === 'loaded' ? sessions.items.find((session) => session.id === id) : undefined;
 
-const projectFilter = ({ scope, project }: State): { project?: string } =>
-  scope === 'folder' && project.kind === 'folder' ? { project: project.uri } : {};
+/** A filter finds its sessions beyond the projects: it lists them in one row. */
+const isGrouped = ({ scope, filter }: State): boolean => scope === 'all' && filter === '';
+
+const rowsOf = ({ scope, project, filter }: State): RouteInput<'listSessions'> => ({
+  ...(scope === 'folder' && project.kind === 'folder' && { project: project.uri }),
+  ...(filter !== '' && { search: filter }),
+});
+
+/** This folder's project first, also before it has a session; then the others that have one, by name; then what belongs to none. */
+function projectRows(
+  items: RouteOutput<'listProjects'>['items'],
+  withoutProject: number,
+  open: { readonly uri: ProjectUri; readonly name: string } | null,
+): ProjectRow[] {
+  const rows = items.map(({ project, name, sessions, isGone }) => ({
+    uri: parseProjectUri(project),
+    name,
+    sessions,
+    isGone,
+  }));
+  const here = open && (rows.find(({ uri }) => uri === open.uri) ?? { ...open, sessions: 0, isGone: false });
+  const others = rows.filter(({ uri, sessions }) => uri !== open?.uri && sessions > 0);
+  const none = { uri: null, name: 'No Project', sessions: withoutProject, isGone: false };
+  return [...(here ? [here] : []), ...others, ...(withoutProject > 0 ? [none] : [])];
+}
+
+function together(listings: readonly Listing<Session>[]): Listing<Session> {
+  const loaded = listings.flatMap((listing) => (listing.kind === 'loaded' ? [listing] : []));
+  return {
+    kind: 'loaded',
+    items: loaded.flatMap(({ items }) => items),
+    total: loaded.reduce((sum, { total }) => sum + total, 0),
+  };
+}

@@ -2,7 +2,7 @@ import { readableLine } from '../../base/readableText.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
 import type { TreeContextValue } from '../contributions.ts';
-import type { State } from '../state.ts';
+import type { ProjectRow, State } from '../state.ts';
 import { formatAge, formatBytes, formatCount, formatTokens } from '../../base/format.ts';
 import type { BranchSummary } from '../../protocol/schemas/branch.ts';
 import { plural } from '../../words/amounts.ts';
@@ -37,6 +37,8 @@ export function treeRow(node: TreeNode, state: Pick<State, 'currentSession' | 'p
 
 function rowOf(node: TreeNode, state: Pick<State, 'currentSession' | 'project'>, now: Date): TreeRow {
   switch (node.kind) {
+    case 'project':
+      return projectRow(node.value, state);
     case 'session':
       return sessionRow(node.value, state, now);
     case 'window':
@@ -61,6 +63,25 @@ const bareRow: TreeRow = {
   spoken: '',
   contextValue: null,
 };
+
+function projectRow({ uri, name, sessions, isGone }: ProjectRow, { project }: Pick<State, 'project'>): TreeRow {
+  const isOpen = project.kind === 'folder' && project.uri === uri;
+  const facts = [
+    ...(isOpen ? ['this folder'] : []),
+    plural(sessions, 'session'),
+    ...(isGone ? ['its folder is not there any more'] : []),
+  ];
+  const icon = uri === null ? 'circle-slash' : isGone ? 'warning' : isOpen ? 'folder-opened' : 'folder';
+  return {
+    label: name,
+    description: facts.join(' · '),
+    icon,
+    iconColor: null,
+    tooltip: uri === null ? plain(name) : `**${plain(name)}**\n\n${plain(uri)}`,
+    spoken: `${uri === null ? '' : 'Project '}${name}, ${facts.join(', ')}`,
+    contextValue: null,
+  };
+}
 
 function sessionRow(
   session: Session,
@@ -109,9 +130,10 @@ function windowRow(window: WindowSummary, now: Date): TreeRow {
   const ageOf: ShowTime = (stamp) => formatAge(stamp, now);
   const age = ageOf(window.createdAt);
   const pinned = window.pinned ? ['pinned'] : [];
+  const origin = originOf(window);
   return {
     label: window.name,
-    description: [tokens, ...bytes, age, lastThaw, ...pinned].join(' · '),
+    description: [tokens, ...bytes, age, lastThaw, ...origin, ...pinned].join(' · '),
     icon: icon?.icon ?? 'archive',
     iconColor: icon?.color ?? null,
     tooltip: [
@@ -120,7 +142,7 @@ function windowRow(window: WindowSummary, now: Date): TreeRow {
       markdownFacts(windowRows(window, ageOf)),
       ...(verdict === null ? [] : [verdictWords[verdict].meaning]),
     ].join('\n\n'),
-    spoken: `Window ${window.name}, ${[tokens, ...bytes, `created ${age}`, lastThaw, ...pinned].join(', ')}`,
+    spoken: `Window ${window.name}, ${[tokens, ...bytes, `created ${age}`, lastThaw, ...origin, ...pinned].join(', ')}`,
     contextValue: window.pinned ? 'window.pinned' : 'window',
   };
 }
@@ -148,6 +170,10 @@ function branchRow(branch: BranchSummary): TreeRow {
     contextValue: `branch.${name === 'main' ? 'main' : 'other'}${active ? '.active' : ''}`,
   };
 }
+
+/** Where the window comes from: what it is a clone of, or what its session was thawed from. */
+const originOf = ({ parentWindow, mode }: WindowSummary): string[] =>
+  parentWindow === null ? [] : [`${mode === 'clone' ? 'clone of' : 'from'} ${parentWindow}`];
 
 /** Last part of a folder's URI, readable. */
 function folderName(uri: string): string {

@@ -1,12 +1,16 @@
 import {
+  DataTransferItem,
   EventEmitter,
   MarkdownString,
   ThemeColor,
   ThemeIcon,
+  type DataTransfer,
   type TreeDataProvider,
+  type TreeDragAndDropController,
   TreeItem,
   TreeItemCollapsibleState,
   type TreeView,
+  commands,
   window,
 } from 'vscode';
 import type { Disposable } from '../../base/disposable.ts';
@@ -14,8 +18,8 @@ import { DisposableStore } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
 import { inBackground } from '../../base/inBackground.ts';
 import { type CommandId, sessionsViewId } from '../contributions.ts';
-import { viewMessage } from '../render/viewMessage.ts';
-import { type TreeNode, nodeId, rootNodes, sessionNodes } from '../render/treeNodes.ts';
+import { viewDescription, viewMessage } from '../render/viewMessage.ts';
+import { type TreeNode, nodeId, projectNodes, projectOfNode, rootNodes, sessionNodes } from '../render/treeNodes.ts';
 import { treeRow } from '../render/treeRow.ts';
 import { wakeUp } from '../following/wakeUp.ts';
 
@@ -24,7 +28,11 @@ export function registerSessionsTree(app: App): Disposable {
   const store = new DisposableStore();
   const provider = store.add(new SessionsTree(app));
   const view: TreeView<TreeNode> = store.add(
-    window.createTreeView(sessionsViewId, { treeDataProvider: provider, showCollapseAll: true }),
+    window.createTreeView(sessionsViewId, {
+      treeDataProvider: provider,
+      dragAndDropController: new MoveByDrop(),
+      showCollapseAll: true,
+    }),
   );
   store.add(
     view.onDidChangeVisibility(({ visible }) => {
@@ -35,9 +43,9 @@ export function registerSessionsTree(app: App): Disposable {
     }),
   );
   store.add(
-    app.state.render(['connection', 'engine', 'scope', 'project', 'sessions'], (state) => {
+    app.state.render(['connection', 'engine', 'scope', 'project', 'sessions', 'filter'], (state) => {
       view.message = viewMessage(state) ?? undefined;
-      view.description = state.scope === 'all' ? 'all folders' : '';
+      view.description = viewDescription(state);
     }),
   );
   return store;
@@ -52,8 +60,9 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
 
   constructor(app: App) {
     this.#app = app;
-    this.#subscription = app.state.render(['sessions', 'windows', 'branches', 'currentSession', 'project'], () =>
-      this.redraw(),
+    this.#subscription = app.state.render(
+      ['sessions', 'projects', 'windows', 'branches', 'currentSession', 'project'],
+      () => this.redraw(),
     );
   }
 
@@ -64,6 +73,10 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
   async getChildren(node?: TreeNode): Promise<TreeNode[]> {
     const { state, puller } = this.#app;
     if (node === undefined) return rootNodes(state.current);
+    if (node.kind === 'project') {
+      if (!state.current.ofProjects.has(node.project)) await puller.project(node.project);
+      return projectNodes(node.project, state.current);
+    }
     if (node.kind !== 'session') return [];
     if (!state.current.windows.has(node.session)) {
       await Promise.all([puller.windows(node.session), puller.branches(node.session)]);
@@ -73,10 +86,7 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
 
   getTreeItem(node: TreeNode): TreeItem {
     const row = treeRow(node, this.#app.state.current, new Date());
-    const item = new TreeItem(
-      row.label,
-      node.kind === 'session' ? TreeItemCollapsibleState.Collapsed : TreeItemCollapsibleState.None,
-    );
+    const item = new TreeItem(row.label, this.#stateOf(node));
     item.id = nodeId(node);
     item.description = row.description;
     if (row.icon !== null) item.iconPath = themeIcon(row.icon, row.iconColor);
@@ -92,11 +102,39 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
     return item;
   }
 
+  #stateOf(node: TreeNode): TreeItemCollapsibleState {
+    if (node.kind === 'session') return TreeItemCollapsibleState.Collapsed;
+    if (node.kind !== 'project') return TreeItemCollapsibleState.None;
+    const { project } = this.#app.state.current;
+    const isOpen = project.kind === 'folder' && project.uri === node.project;
+    return isOpen ? TreeItemCollapsibleState.Expanded : TreeItemCollapsibleState.Collapsed;
+  }
+
   dispose(): void {
     this.#subscription.dispose();
     this.#changed.dispose();
   }
 }
+
+/** A session that is dropped on a project, or on a row in one, moves there. `Move to Project…` does the same without a mouse. */
+class MoveByDrop implements TreeDragAndDropController<TreeNode> {
+  readonly dragMimeTypes = [treeMimeType];
+  readonly dropMimeTypes = [treeMimeType];
+
+  handleDrag([node]: readonly TreeNode[], data: DataTransfer): void {
+    if (node?.kind === 'session') data.set(treeMimeType, new DataTransferItem(node.session));
+  }
+
+  async handleDrop(target: TreeNode | undefined, data: DataTransfer): Promise<void> {
+    const session: unknown = data.get(treeMimeType)?.value;
+    const project = target && projectOfNode(target);
+    if (typeof session !== 'string' || project === undefined) return;
+    await commands.executeCommand('cwm.moveSession' satisfies CommandId, { session, project: project ?? '' });
+  }
+}
+
+/** VS Code's name for rows of this tree. */
+const treeMimeType = `application/vnd.code.tree.${sessionsViewId.toLowerCase()}`;
 
 const themeIcon = (icon: string, color: string | null): ThemeIcon =>
   color === null ? new ThemeIcon(icon) : new ThemeIcon(icon, new ThemeColor(color));

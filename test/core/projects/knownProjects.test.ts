@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { ProjectHints } from '../../../src/protocol/schemas/projectConfig.ts';
 import { coreFixture, never } from '../coreFixture.ts';
 import { fakeFolders } from '../fakeFolders.ts';
+import { projectUri, sessionId } from '../../support/ids.ts';
 
 interface Folder extends Partial<ProjectHints> {
   readonly id?: string;
@@ -133,5 +134,23 @@ describe('adopting a project', () => {
     const adopt = (from: string) => cwm.adoptProject({ project: 'file:///one', from }, never());
     await expect(adopt('file:///one/')).rejects.toThrow('one project already');
     await expect(adopt('file:///two')).rejects.toThrow('has no session');
+  });
+});
+
+describe('the list of projects', () => {
+  it('has the number of sessions of each, of none, and also a project that only a session names', async () => {
+    const { cwm, talked, store } = await withFolders({ b: { isGone: true } });
+    await talked('b', ['b1', 'b2']);
+    await cwm.createSession({ id: 'loose' });
+    const session = await store.sessions.get(sessionId('b2'));
+    if (!session) throw new Error('It is gone.');
+    await store.sessions.update({ ...session, project: projectUri('file:///a'), version: session.version + 1 });
+    const { items, withoutProject } = await cwm.listProjects({}, never());
+    expect(items.map(({ name, sessions, isGone }) => [name, sessions, isGone])).toEqual([
+      ['a', 1, false],
+      ['b', 1, true],
+    ]);
+    expect(withoutProject).toBe(1);
+    expect((await cwm.listSessions({ withoutProject: true })).items.map(({ id }) => id)).toEqual(['loose']);
   });
 });

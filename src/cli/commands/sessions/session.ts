@@ -3,7 +3,7 @@ import type { Lifecycle, Session } from '../../../protocol/schemas/session.ts';
 import { formatStamp } from '../../../words/amounts.ts';
 import { sessionDeletedSentence } from '../../../words/deletion.ts';
 import type { Table } from '../../../words/rows.ts';
-import { expirySentence, lifecycleWords, sessionRows } from '../../../words/session.ts';
+import { expirySentence, lifecycleWords, movedSentence, sessionRows } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { duration, wholeNumber } from '../../arguments.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
@@ -172,9 +172,6 @@ const sessionsTable = (sessions: readonly Session[], now: Date): Table => ({
     title === id ? '' : title,
   ]),
 });
-
-const movedSentence = ({ title, project }: Session): string =>
-  project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${project} now.`;
 
 const sessionText = (session: Session): string =>
   [`Session ${session.title}`, formatFacts(sessionRows(session, formatStamp, session.project))].join('\n');

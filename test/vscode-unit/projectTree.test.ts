@@ -1,0 +1,237 @@
+import { describe, expect, test, vi } from 'vitest';
+import type { App } from '../../src/vscode/app.ts';
+import { parseProjectUri } from '../../src/protocol/ids.ts';
+import {
+  clearFilter,
+  filterSessions,
+  showAllFolders,
+  showMore,
+  showThisFolder,
+} from '../../src/vscode/commands/editor/sessionsTree.ts';
+import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
+import { Puller, pageSize } from '../../src/vscode/following/puller.ts';
+import { nodeId, rootNodes, type TreeNode } from '../../src/vscode/render/treeNodes.ts';
+import { treeRow } from '../../src/vscode/render/treeRow.ts';
+import { viewDescription, viewMessage } from '../../src/vscode/render/viewMessage.ts';
+import { ViewState } from '../../src/vscode/state.ts';
+import { registerSessionsTree } from '../../src/vscode/views/sessionsTree.ts';
+import { aSession, aState, aWindow, now } from './builders.ts';
+import { FakeBackend, healthAnswer } from './fakeBackend.ts';
+
+interface Controller {
+  handleDrag(nodes: readonly TreeNode[], data: Data): void;
+  handleDrop(target: TreeNode | undefined, data: Data): Promise<void>;
+}
+interface Shown {
+  readonly treeDataProvider: {
+    getChildren(node?: TreeNode): Promise<TreeNode[]>;
+    getTreeItem(node: TreeNode): { id: string; collapsibleState: number; accessibilityInformation: { label: string } };
+  };
+  readonly dragAndDropController: Controller;
+}
+type Data = Map<string, { readonly value: unknown }>;
+
+const editor = vi.hoisted(() => ({
+  trees: [] as unknown[],
+  run: [] as unknown[][],
+  view: { message: '', description: '' },
+}));
+
+vi.mock('vscode', () => ({
+  DataTransferItem: class {
+    value: unknown;
+    constructor(value: unknown) {
+      this.value = value;
+    }
+  },
+  EventEmitter: class {
+    event = () => undefined;
+    fire = () => undefined;
+    dispose = () => undefined;
+  },
+  MarkdownString: Object,
+  ThemeColor: Object,
+  ThemeIcon: Object,
+  TreeItem: class {
+    collapsibleState: number;
+    constructor(_: string, collapsibleState: number) {
+      this.collapsibleState = collapsibleState;
+    }
+  },
+  TreeItemCollapsibleState: { None: 0, Collapsed: 1, Expanded: 2 },
+  commands: { executeCommand: async (...given: unknown[]) => void editor.run.push(given) },
+  window: {
+    createTreeView: (_: string, options: unknown) => {
+      editor.trees.push(options);
+      return Object.assign(editor.view, {
+        onDidChangeVisibility: () => ({ dispose: () => undefined }),
+        dispose: () => undefined,
+      });
+    },
+  },
+}));
+
+const here = { kind: 'folder', uri: parseProjectUri('file:///home/me/here'), name: 'here' } as const;
+const known = (name: string, sessions: number, isGone = false) => ({
+  project: `file:///home/me/${name}`,
+  name,
+  id: null,
+  sessions,
+  isGone,
+  currentSession: null,
+});
+
+/** A tree over a backend with these sessions. */
+async function treeOf(sessions: ReturnType<typeof aSession>[], projects = [known('a', 1), known('empty', 0)]) {
+  const backend = new FakeBackend({
+    health: () => healthAnswer,
+    currentSession: () => ({ session: null }),
+    listBranches: () => ({ items: [] }) as never,
+    listWindows: () => ({ items: [], total: 0, hasMore: false }),
+    listProjects: () => ({
+      items: projects,
+      withoutProject: sessions.filter(({ project }) => project === null).length,
+    }),
+    listSessions: ({ project, withoutProject, search, limit, offset }) => {
+      const all = sessions.filter(
+        (session) =>
+          (project === undefined || session.project === project) &&
+          (!withoutProject || session.project === null) &&
+          (search === undefined || session.title.includes(search)),
+      );
+      const items = all.slice(Number(offset), Number(offset) + Number(limit));
+      return { items, total: all.length, hasMore: Number(offset) + items.length < all.length };
+    },
+  });
+  const fail = (error: unknown): never => {
+    throw error;
+  };
+  const state = new ViewState(fail, aState({ project: here }));
+  const connection = new BackendConnection(async () => backend, state, fail);
+  const puller = new Puller(connection, state, () => 'embedded', fail);
+  await connection.open();
+  const log = { error: fail, info: () => undefined };
+  const app = { state, connection, puller, log, project: { settled: Promise.resolve() } } as unknown as App;
+  registerSessionsTree(app);
+  const { treeDataProvider: tree, dragAndDropController: drops } = editor.trees.at(-1) as Shown;
+  const rows = async (node?: TreeNode): Promise<string[]> =>
+    (await tree.getChildren(node)).map((row) => treeRow(row, state.current, now).label);
+  return { app, state, backend, puller, tree, drops, rows };
+}
+
+const inProject = (id: string, project: string | null) => aSession({ id, title: id, project });
+
+describe('V2 the tree of projects', () => {
+  test('one toggle: this folder, or all: this folder first and open, the others with their sessions, then those of no project', async () => {
+    const all = [inProject('mine', here.uri), inProject('theirs', 'file:///home/me/a'), inProject('loose', null)];
+    const { app, state, tree, rows, backend } = await treeOf(all, [
+      known('a', 1, true),
+      known('empty', 0),
+      known('here', 1),
+    ]);
+    await showThisFolder(app, {});
+    expect(await rows()).toEqual(['mine']);
+    expect(backend.count('listProjects')).toBe(0);
+    await showAllFolders(app, {});
+    expect(await rows()).toEqual(['here', 'a', 'No Project']);
+    const roots = await tree.getChildren();
+    expect(roots.map((node) => tree.getTreeItem(node).collapsibleState)).toEqual([2, 1, 1]);
+    expect(roots.map((node) => treeRow(node, state.current, now).spoken)).toEqual([
+      'Project here, this folder, 1 session',
+      'Project a, 1 session, its folder is not there any more',
+      'No Project, 1 session',
+    ]);
+    expect(await Promise.all(roots.map(rows))).toEqual([['mine'], ['theirs'], ['loose']]);
+    expect(editor.view.description).toBe('all folders');
+    // The rows of sessions are known to the rest of the editor, too.
+    expect(state.current.sessions).toMatchObject({ total: 3 });
+    await showThisFolder(app, {});
+    expect(await rows()).toEqual(['mine']);
+    expect(editor.view.description).toBe('');
+  });
+
+  test('a change of a session fetches only projects that are open in the tree', async () => {
+    const { app, backend, puller, tree } = await treeOf([inProject('s', 'file:///home/me/a')]);
+    await showAllFolders(app, {});
+    const [, a] = await tree.getChildren();
+    await tree.getChildren(a);
+    const before = backend.asked.length;
+    await puller.follow({ type: 'session', session: 't', version: 2 } as never);
+    expect(
+      backend.asked.slice(before).map(({ route, input }) => [route, (input as { project?: string }).project]),
+    ).toEqual([
+      ['listProjects', undefined],
+      ['listSessions', 'file:///home/me/a'],
+    ]);
+  });
+
+  test('a filter finds titles, also beyond the page and in all folders, and says when nothing has it', async () => {
+    const many = Array.from({ length: 300 }, (_, at) => inProject(`s${at}`, 'file:///home/me/a'));
+    const { app, rows, state } = await treeOf([...many, inProject('quince', here.uri)]);
+    await filterSessions(app, { text: 's29' });
+    expect(await rows()).toEqual([]);
+    expect(editor.view.message).toBe('No session has "s29" in its title or id.');
+    await showAllFolders(app, {});
+    expect(await rows()).toEqual(['s29', ...Array.from({ length: 10 }, (_, at) => `s${290 + at}`)]);
+    expect(viewDescription(state.current)).toBe('all folders · "s29"');
+    await clearFilter(app, {});
+    expect(await rows()).toEqual(['here', 'a']);
+    expect(viewMessage(state.current)).toBeNull();
+  });
+
+  test('10,000 sessions are one page, and one more with each "Show more"', async () => {
+    const a = 'file:///home/me/a';
+    const { app, backend, tree, rows } = await treeOf(
+      Array.from({ length: 10_000 }, (_, at) => inProject(`s${at}`, a)),
+      [known('a', 10_000)],
+    );
+    await showAllFolders(app, {});
+    const [, project] = await tree.getChildren();
+    const shown = await tree.getChildren(project);
+    expect(shown).toHaveLength(pageSize + 1);
+    expect(backend.count('listSessions')).toBe(1);
+    const more = shown.at(-1);
+    expect(more && treeRow(more, aState(), now).label).toBe('Show more (100 of 10,000 shown)');
+    await showMore(app, more as never);
+    expect((await rows(project)).length).toBe(2 * pageSize + 1);
+    expect(backend.count('listSessions')).toBe(3);
+  });
+
+  test('a session that is dropped on a project, or on a row in one, moves there; nothing else moves', async () => {
+    const { drops } = await treeOf([]);
+    const session: TreeNode = { kind: 'session', session: 's', value: inProject('s', here.uri) };
+    const project = (uri: string | null): TreeNode => ({
+      kind: 'project',
+      project: uri === null ? null : parseProjectUri(uri),
+      value: { uri: null, name: '', sessions: 1, isGone: false },
+    });
+    const drop = async (dragged: TreeNode, target: TreeNode | undefined): Promise<unknown[]> => {
+      const data: Data = new Map();
+      editor.run = [];
+      drops.handleDrag([dragged], data);
+      await drops.handleDrop(target, data);
+      return editor.run;
+    };
+    const moved = (to: string) => [['cwm.moveSession', { session: 's', project: to }]];
+    expect(await drop(session, project('file:///b'))).toEqual(moved('file:///b'));
+    expect(await drop(session, project(null))).toEqual(moved(''));
+    const inB: TreeNode = { kind: 'window', window: 'w', value: aWindow({ project: 'file:///b' }) };
+    expect(await drop(session, inB)).toEqual(moved('file:///b'));
+    expect(await drop(session, undefined)).toEqual([]);
+    expect(await drop(session, { kind: 'empty', parent: '', text: '' })).toEqual([]);
+    expect(await drop(inB, project('file:///c'))).toEqual([]);
+  });
+
+  test('a window says what it is a clone of, and what its session was thawed from', () => {
+    const row = (changes: object) => treeRow({ kind: 'window', window: 'w', value: aWindow(changes) }, aState(), now);
+    expect(row({ mode: 'clone', parentWindow: 'first' }).description).toMatch(/ · clone of first$/);
+    expect(row({ mode: 'freeze', parentWindow: 'first', pinned: true }).spoken).toMatch(/, from first, pinned$/);
+  });
+
+  test('the current session is not listed where a filter does not find it', () => {
+    const sessions = { kind: 'loaded', items: [aSession({ id: 'a' })], total: 1 } as const;
+    const current = { kind: 'session', session: aSession({ id: 'c' }) } as const;
+    const ids = (filter: string) => rootNodes(aState({ sessions, currentSession: current, filter })).map(nodeId);
+    expect([ids(''), ids('a')]).toEqual([['session:c', 'session:a'], ['session:a']]);
+  });
+});
