@@ -39,6 +39,8 @@ export interface BackendArguments {
   readonly encryption: EncryptionWish;
   /** Null: the API answers on its socket only. */
   readonly http: { readonly address: string; readonly remote: boolean; readonly tokenFile: string } | null;
+  /** On loopback, where the gateway listens once it is opened. */
+  readonly gatewayPort: number;
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
 }
 
@@ -102,6 +104,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
             remote: settings.httpRemote === 'on',
             tokenFile: absolute(settings.httpTokenFile ?? undefined) ?? join(resolve(storage), httpTokenFile),
           },
+    gatewayPort: settings.gatewayPort,
     limits: {
       kvBudgetBytes: gigabytes(settings.kvBudgetGb),
       storageQuotaBytes: gigabytes(settings.storageQuotaGb),

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change, NamedEvent } from '../protocol/signals.ts';
-import { backendLogFile, httpTokenFile, type BackendRecord } from '../protocol/backendRecord.ts';
+import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
@@ -26,10 +26,10 @@ import { OwnPlace } from './process/ownPlace.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
 import { NamedEvents, SignalBus } from './api/signalBus.ts';
-import type { HttpListener } from './api/httpListener.ts';
 import { socketDoor, type GatewayHandler } from './api/gatewayAdmission.ts';
-import { serveHttp, type HttpWish } from './api/serveHttp.ts';
-import { checkToken } from './api/socketToken.ts';
+import type { HttpWish } from './api/serveHttp.ts';
+import { TcpListener } from './api/tcpListener.ts';
+import { checkToken } from './api/admission.ts';
 import { socketAddresses } from './process/socketAddress.ts';
 import { storageError } from '../store/disk/storageError.ts';
 
@@ -52,6 +52,8 @@ export interface BackendOptions {
   readonly api?: ApiVersions;
   /** Null, the default: the API answers on its socket only. */
   readonly http?: HttpWish | null;
+  /** Where the gateway listens once it is opened and no client names another place. Default: that of the settings. */
+  readonly gatewayPort?: number;
 }
 
 /** What the composition root makes once this process holds the storage directory. */
@@ -59,7 +61,7 @@ export interface Services {
   readonly operations: Operations;
   /** Why the store refuses changes; null or left out when it takes them. */
   readonly readOnlyWhy?: CwmError | null;
-  readonly process: Omit<ProcessHandlers, 'shutdown' | 'retire' | 'live' | 'ready'>;
+  readonly process: Omit<ProcessHandlers, 'shutdown' | 'retire' | 'live' | 'ready' | 'openGateway'>;
   /** Receives every request that was refused or failed. */
   readonly onRefused?: (refusal: Refusal) => void;
   readonly meter?: OperationMeter;
@@ -206,12 +208,12 @@ class StartedBackend implements RunningBackend {
     );
     this.#later('close the services', () => services.close());
 
-    let listener: HttpListener | null = null;
+    const tcp = new TcpListener(this.#options, services.gateway);
     const idle = new IdleWatch(
       this.#options.idleMs,
       () => void this.stop('nobody used it'),
       // Clients of the gateway start no backend.
-      () => listener !== null && (services.gateway?.clientsAddress ?? null) !== null,
+      () => tcp.url !== null && (services.gateway?.clientsAddress ?? null) !== null,
     );
     const token = randomSalt();
     let address = '';
@@ -228,6 +230,7 @@ class StartedBackend implements RunningBackend {
           return { pid: process.pid };
         },
         retire: async () => this.#retirement.begin(),
+        openGateway: async () => ({ url: await tcp.open() }),
       },
       limit: this.#limit,
       rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), this.#options.clock ?? systemClock),
@@ -263,12 +266,8 @@ class StartedBackend implements RunningBackend {
     address = server.address;
     this.#later('close the server', () => this.#closeServer(server));
 
-    listener = await this.#listenHttp(parts, gateway);
-    if (listener) {
-      const open = listener;
-      gateway?.listensAt(open.url);
-      this.#later('close the TCP server', () => this.#closeServer(open));
-    }
+    this.#later('close the TCP server', () => tcp.close((server) => this.#closeServer(server)));
+    await tcp.start(parts, (error) => log.failure('the gateway cannot listen where its clients look for it', error));
 
     const record: BackendRecord = {
       pid: process.pid,
@@ -277,7 +276,7 @@ class StartedBackend implements RunningBackend {
       address: server.address,
       startedAt: new Date().toISOString(),
       token,
-      ...(listener && { http: listener.url }),
+      ...(tcp.url !== null && { http: tcp.url }),
     };
     this.#later('withdraw the record', () => this.#place.withdraw(record));
     await this.#place.announce(record);
@@ -311,20 +310,6 @@ class StartedBackend implements RunningBackend {
       throw new CwmError('BackendUnavailable', 'The store cannot be read.', { cause: error });
     }
     return { ready: true };
-  }
-
-  /** An address that the user names must be had; that of the gateway's clients may be taken, and the backend serves its socket all the same. */
-  async #listenHttp(parts: AppParts, gateway: GatewayHandler | undefined): Promise<HttpListener | null> {
-    const { http, storage } = this.#options;
-    if (http) return await serveHttp(http, parts, gateway);
-    const address = gateway?.clientsAddress ?? null;
-    if (address === null) return null;
-    try {
-      return await serveHttp({ address, remote: false, tokenFile: join(storage, httpTokenFile) }, parts, gateway);
-    } catch (error) {
-      this.#log.failure('the gateway cannot listen where its clients look for it', error);
-      return null;
-    }
   }
 
   /** After the answer to the client that asked for it. */

@@ -334,6 +334,7 @@ export const settings = {
   'cwm.storageQuotaGb': numberSetting(backendSettings.storageQuotaGb),
   'cwm.checkpoints': { default: backendSettings.checkpoints.default, values: backendSettings.checkpoints.values },
   'cwm.requireTls': { default: backendSettings.requireTls.default, values: backendSettings.requireTls.values },
+  'cwm.gateway.port': numberSetting(backendSettings.gatewayPort),
   'cwm.logLevel': { default: backendSettings.logLevel.default, values: backendSettings.logLevel.values },
   'cwm.chatTools': { default: 'extension', values: ['extension', 'mcp', 'off'] },
 } as const;
@@ -362,6 +363,8 @@ export interface SettingTypes {
   'cwm.storageQuotaGb': number;
   'cwm.checkpoints': (typeof backendSettings.checkpoints.values)[number];
   'cwm.requireTls': (typeof backendSettings.requireTls.values)[number];
+  /** On loopback; 0: the system chooses. */
+  'cwm.gateway.port': number;
   'cwm.logLevel': LogLevel;
   /** How the agents of VS Code's chat get the operations. */
   'cwm.chatTools': 'extension' | 'mcp' | 'off';

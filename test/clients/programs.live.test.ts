@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
-import { clientConfigs, type ClientSetup } from '../../src/cli/otherClients/clientConfigs.ts';
+import { clientConfigs, type ClientSetup } from '../../src/setup/clientConfigs.ts';
 import { clientModules, type ClientName } from './install.ts';
 import { served } from './served.ts';
 import { stubServer } from './stubServer.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { clientConfigs, type ClientSetup } from '../../src/cli/otherClients/clientConfigs.ts';
+import { clientConfigs, type ClientSetup } from '../../src/setup/clientConfigs.ts';
 
 const setup: ClientSetup = {
   base: 'http://127.0.0.1:8765/p/demo',

@@ -10,13 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import {
-  beforeChange,
-  changeFile,
-  putBack,
-  readConfigFile,
-  rewriteFile,
-} from '../../src/cli/otherClients/configFile.ts';
+import { beforeChange, changeFile, putBack, readConfigFile, rewriteFile } from '../../src/setup/configFile.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();

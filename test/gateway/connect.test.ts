@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { writeWithToken } from '../../src/cli/otherClients/changeWithToken.ts';
-import { clientConfigs } from '../../src/cli/otherClients/clientConfigs.ts';
+import { writeWithToken } from '../../src/setup/changeWithToken.ts';
+import { clientConfigs } from '../../src/setup/clientConfigs.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();

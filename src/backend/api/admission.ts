@@ -21,6 +21,12 @@ export function admit(headers: Headers, { address, token }: AdmissionRules): voi
   }
 }
 
+/** Of a request on the socket. @param authorization its header. @throws CwmError AccessDenied unless it carries this bearer token. */
+export function checkToken(authorization: string | null | undefined, token: string): void {
+  if (isSameSecret(authorization ?? '', `Bearer ${token}`)) return;
+  throw new CwmError('AccessDenied', 'The request does not carry the token of this backend.');
+}
+
 /** The part of {@link admit} before the token. @throws CwmError AccessDenied. */
 export function admitSender(header: (name: string) => string | null, address: HttpAddress): void {
   const host = header('host') ?? '';

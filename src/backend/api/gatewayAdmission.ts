@@ -2,11 +2,10 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
 import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
-import { admitSender } from './admission.ts';
+import { admitSender, checkToken } from './admission.ts';
 import type { AppParts } from './app.ts';
 import type { HttpAddress } from './httpAddress.ts';
 import type { Before } from './httpListener.ts';
-import { checkToken } from './socketToken.ts';
 import { isSameSecret } from './sameSecret.ts';
 
 /**

@@ -37,6 +37,7 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   exportConversation: 'The conversation as a file',
 
   gatewayClients: 'Programs that use the gateway, and what they did',
+  openGateway: 'Listen for clients of the gateway',
   putGatewayClient: 'Make a client of the gateway, or give it another token',
   deleteGatewayClient: 'Revoke the token of a client of the gateway',
   listPrompts: 'List named system prompts',

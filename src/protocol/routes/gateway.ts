@@ -6,6 +6,8 @@ import type { Route, ShapesOf } from './route.ts';
 export const gatewayRoutes = {
   /** Each with what it did since the backend started. */
   gatewayClients: { kind: 'read', clients: 'own', method: 'GET', path: '/api/gateway/clients' },
+  /** Listens where the clients look for it, else at the port of the settings, unless it listens already. */
+  openGateway: { kind: 'change', clients: 'own', method: 'POST', path: '/api/gateway/open' },
   /** Makes a client, or gives it another token: the earlier one stops working. */
   putGatewayClient: { kind: 'change', clients: 'own', method: 'PUT', path: '/api/gateway/clients/:name' },
   /** Its token stops working. Its sessions stay. */
@@ -45,6 +47,7 @@ export const gatewayShapes = () =>
         ),
       }),
     },
+    openGateway: { input: nothing, output: z.object({ url: text }) },
     putGatewayClient: {
       input: z.object({
         name: text,

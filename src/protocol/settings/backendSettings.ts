@@ -189,6 +189,16 @@ export const backendSettings = {
     means: 'a file',
     help: 'file with the token that clients of --http must send; it is made where there is none (default: http-token in the storage directory)',
   },
+  gatewayPort: {
+    flag: 'gateway-port',
+    kind: 'number',
+    isWhole: true,
+    maximum: 65_535,
+    default: 8765,
+    means: 'a port, 0 for one that the system chooses',
+    help: 'port on loopback where the gateway listens once a client is set up; 0 lets the system choose',
+    setting: 'cwm.gateway.port',
+  },
   encryption: { flag: 'encryption', kind: 'choice', values: ['on', 'off'], default: null, means: 'on or off' },
   encryptionKeyFile: { flag: 'encryption-key-file', kind: 'path', default: null, means: 'a file' },
   stateFolder: {

@@ -87,6 +87,7 @@ describe('dispatch', () => {
         'listFiles',
         'listClients',
         'gatewayClients',
+        'openGateway',
         'putGatewayClient',
         'deleteGatewayClient',
         'findProject',

@@ -8,7 +8,7 @@ import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
 import type { Refusal } from '../../../src/backend/audit/refusals.ts';
 import { RateLimiter } from '../../../src/backend/api/rateLimit.ts';
 import { NamedEvents, SignalBus } from '../../../src/backend/api/signalBus.ts';
-import { checkToken } from '../../../src/backend/api/socketToken.ts';
+import { checkToken } from '../../../src/backend/api/admission.ts';
 import type { ProcessHandlers } from '../../../src/backend/api/processHandlers.ts';
 import { FakeDomain } from '../support/fakeDomain.ts';
 

@@ -20,6 +20,8 @@ export interface WholeBackendOptions {
   readonly engineKey?: string;
   /** Port of loopback on which it listens; default: none. */
   readonly port?: number;
+  /** Where the gateway listens once it is opened; default: one that the system chooses. */
+  readonly gatewayPort?: number;
 }
 
 export interface WholeBackend {
@@ -52,7 +54,7 @@ export function wholeBackends(): (options?: WholeBackendOptions) => Promise<Whol
     const tokenFile = `${storage}/http-token`;
     const http = options.port === undefined ? null : { address: String(options.port), remote: false, tokenFile };
     const backend = await startBackend(
-      { storage, idleMs: 0, graceMs: 0, ratePerMinute, http },
+      { storage, idleMs: 0, graceMs: 0, ratePerMinute, http, gatewayPort: options.gatewayPort ?? 0 },
       composeServices({ defaultEngine: engine, embeddedArgs: [], ratePerMinute, sleep: noPause }),
     );
     if (!backend) throw new Error('The directory is taken.');

@@ -21,6 +21,7 @@ export function registerClients(program: Command, perform: Perform): void {
     .action((name: string, options: { readonly dontRecord?: boolean }) =>
       perform(options, async (run) => {
         const records = options.dontRecord !== true;
+        await run.call('openGateway', {});
         run.print(await run.call('putGatewayClient', { name, records }), tokenText);
       }),
     );
@@ -57,13 +58,13 @@ const tokenText = ({ name, token, url }: Put): string =>
   [
     `The token of ${name}, which is shown only now: ${token}`,
     url === null
-      ? 'The gateway does not listen. Run "cwm serve --http 8765".'
+      ? 'The gateway does not listen. "cwm connect" opens it.'
       : `Base URL: ${url}/v1, or ${url}/p/PROJECT/v1 for a project.`,
   ].join('\n');
 
 function listText({ url, items }: Listed): string {
   const where =
-    url === null ? 'The gateway does not listen. Run "cwm serve --http 8765".' : `The gateway listens at ${url}.`;
+    url === null ? 'The gateway does not listen. "cwm connect" opens it.' : `The gateway listens at ${url}.`;
   if (items.length === 0) return `${where}\nNo client has used it since the backend started.`;
   const now = new Date();
   const rows = items.map((item) => [

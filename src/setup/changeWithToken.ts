@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError } from '../protocol/errors.ts';
 import type { ConfigChange } from './clientConfigs.ts';
 import { beforeChange, changeFile, putBack, readConfigFile } from './configFile.ts';
 

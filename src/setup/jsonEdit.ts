@@ -7,7 +7,7 @@ import {
   type JSONPath,
   type ParseError,
 } from 'jsonc-parser';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError } from '../protocol/errors.ts';
 
 export interface JsonChange {
   readonly path: JSONPath;

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { decodeText } from '../../base/decodeText.ts';
-import { sha256Hex } from '../../base/hash.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { decodeText } from '../base/decodeText.ts';
+import { sha256Hex } from '../base/hash.ts';
+import { CwmError } from '../protocol/errors.ts';
 
 const mostBytes = 4 * 1024 * 1024;
 const byteOrderMark = '\uFEFF';

@@ -1,0 +1,148 @@
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
+import { CwmError } from '../protocol/errors.ts';
+import { applied, undone, writeWithToken } from './changeWithToken.ts';
+import { clientConfigs, type ClientConfig, type ClientSetup, type ConfigChange } from './clientConfigs.ts';
+import { beforeChange, putBack, readConfigFile, rewriteFile } from './configFile.ts';
+
+/** What setting a client up needs of the program that does it. */
+export interface ConnectDesk {
+  call<Name extends RouteName>(route: Name, input: RouteInput<Name>): Promise<RouteOutput<Name>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder of VS Code's user files; default: where the desktop has it. Null: not on this machine. */
+  readonly codeUser?: string | null;
+}
+
+interface ConnectWish {
+  /** One of {@link clientConfigs}. */
+  readonly kind: string;
+  /** Of its conversations. Default: the folder that its prompts name. */
+  readonly project?: string | undefined;
+  /** That it asks for. Default: the first one of the model server. */
+  readonly model?: string | undefined;
+  /** Whose models; default: the one of new sessions. */
+  readonly engine?: string | undefined;
+}
+
+/** A change to a client's configuration that nobody has made yet. */
+export interface ConnectPlan {
+  readonly label: string;
+  /** Null: nothing is written. */
+  readonly change: { readonly file: string; readonly before: string | null; readonly after: string } | null;
+  readonly url: string;
+  readonly model: string;
+  /** Of the client before it. */
+  readonly requests: number;
+  /** Makes the change, with a token of its own. @returns how to use the client then. */
+  make(): Promise<string>;
+}
+
+const shownToken = 'TOKEN';
+
+/**
+ * Opens the gateway where it is not open yet, and says what would change.
+ *
+ * @throws CwmError InvalidParameter for a client that is not known and where there is no model, InvalidConfig for a file that cannot be
+ *   changed safely and a port that cannot be had.
+ */
+export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Promise<ConnectPlan> {
+  const { kind, project, engine } = wish;
+  const config = configOf(kind);
+  const { items } = await desk.call('gatewayClients', {});
+  const { url } = await desk.call('openGateway', {});
+  const on = engine === undefined ? {} : { engine };
+  const model = wish.model ?? (await desk.call('listModels', on)).models[0]?.id;
+  if (model === undefined) throw new CwmError('InvalidParameter', 'The model server lists no model. Name one.');
+  const base = project === undefined ? url : `${url}/p/${encodeURIComponent(project)}`;
+  const setupWith = (token: string): ClientSetup => ({ ...places(desk), base, model, token });
+  const shown = config.change(setupWith(shownToken));
+  const newToken = async (): Promise<string> => (await desk.call('putGatewayClient', { name: kind })).token ?? '';
+  return {
+    label: config.label,
+    change: shown && (await preview(shown)),
+    url: `${base}/v1`,
+    model,
+    requests: items.find(({ name }) => name === kind)?.requests ?? 0,
+    make: async () => {
+      const change = (token: string): ConfigChange | null => config.change(setupWith(token));
+      const token = shown ? await writeWithToken(shown, newToken, change) : await newToken();
+      return config.hint(setupWith(token));
+    },
+  };
+}
+
+async function preview(shown: ConfigChange): Promise<NonNullable<ConnectPlan['change']>> {
+  const { bytes, text } = await readConfigFile(shown.file);
+  const before = bytes && text;
+  return { file: shown.file, before, after: applied(shown, before) };
+}
+
+/** `isUnknown`: nothing says that the file was changed, so it stays as it is. */
+export interface UndoneConnection {
+  readonly label: string;
+  readonly file: string | null;
+  readonly isUnknown: boolean;
+}
+
+/** Takes the change of a client's configuration back, and revokes its token. @throws CwmError as {@link planConnection}. */
+export async function undoConnection(desk: ConnectDesk, kind: string): Promise<UndoneConnection> {
+  const config = configOf(kind);
+  const change = config.change({ ...places(desk), base: '', model: '', token: '' });
+  const file = change && (await readConfigFile(change.file));
+  let isUnknown = false;
+  // What was there before, byte for byte; where somebody changed the file since, only the gateway's values go back.
+  if (change && file?.bytes && !(await putBack(file))) {
+    const before = await beforeChange(file);
+    const rest = undone(change, file.text, before);
+    isUnknown = before === undefined && rest === file.text;
+    if (!isUnknown) await rewriteFile(file, rest);
+  }
+  const { items } = await desk.call('gatewayClients', {});
+  if (items.some(({ name, createdAt }) => name === kind && createdAt !== null)) {
+    await desk.call('deleteGatewayClient', { name: kind });
+  }
+  return { label: config.label, file: change?.file ?? null, isUnknown };
+}
+
+const pollMs = 1000;
+
+/**
+ * Waits for a request of a client.
+ *
+ * @param requests that it had made before.
+ * @returns false where none came in time, or `signal` was aborted.
+ */
+export async function firstRequest(
+  desk: Pick<ConnectDesk, 'call'>,
+  kind: string,
+  requests: number,
+  signal: AbortSignal,
+  mostMs: number,
+): Promise<boolean> {
+  for (const deadlineMs = performance.now() + mostMs; performance.now() < deadlineMs && !signal.aborted;) {
+    const { items } = await desk.call('gatewayClients', {});
+    if (items.some((item) => item.name === kind && item.requests > requests)) return true;
+    await delay(pollMs, undefined, { signal }).catch(() => undefined);
+  }
+  return false;
+}
+
+function configOf(kind: string): ClientConfig {
+  const config = Object.hasOwn(clientConfigs, kind) ? clientConfigs[kind] : undefined;
+  if (config) return config;
+  const names = Object.keys(clientConfigs).join(', ');
+  throw new CwmError('InvalidParameter', `"${kind}" is no client that is known. There are: ${names}.`);
+}
+
+function places({ env, codeUser }: ConnectDesk): Pick<ClientSetup, 'home' | 'codeUser'> {
+  const home = env['HOME'] || env['USERPROFILE'] || homedir();
+  if (codeUser !== undefined) return { home, codeUser };
+  const desktop = {
+    linux: path.join(env['XDG_CONFIG_HOME'] || path.join(home, '.config'), 'Code', 'User'),
+    darwin: path.join(home, 'Library', 'Application Support', 'Code', 'User'),
+    win32: env['APPDATA'] ? path.join(env['APPDATA'], 'Code', 'User') : null,
+  } as Readonly<Record<string, string | null>>;
+  return { home, codeUser: desktop[process.platform] ?? null };
+}
