@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { EmbeddedServer } from '../../src/backend/engines/embeddedServer.ts';
-import { isRunning, killHard } from '../client/support/realBackends.ts';
+import { killHard } from '../client/support/realBackends.ts';
 import { temporaryDirectories } from './support/temporaryDirectory.ts';
 import { until } from '../support/until.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const makeDirectory = temporaryDirectories();
 const entry = fileURLToPath(new URL('./support/fakeEmbedded.ts', import.meta.url));

@@ -1,9 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { killHard, readRecord, realBackends, isRunning } from '../client/support/realBackends.ts';
+import { killHard, readRecord, realBackends } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
 import { cliOn, cliProcessOn } from './support/cli.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const { makeStorage } = realBackends();
 

@@ -2,11 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { isRunning, readRecord, realBackends } from '../client/support/realBackends.ts';
+import { readRecord, realBackends } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { cliOn } from './support/cli.ts';
 import { startCli } from './support/cliProcess.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const { makeStorage } = realBackends();
 const startHere = wholeBackends();

@@ -8,7 +8,8 @@ import type { Signal } from '../../src/protocol/signals.ts';
 import { alreadyRunningExitCode } from '../../src/protocol/backendRecord.ts';
 import { apiVersions, productVersion } from '../../src/protocol/version.ts';
 import { until } from '../support/until.ts';
-import { backendEntry, isRunning, killHard, readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { backendEntry, killHard, readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const { makeStorage, client } = realBackends();
 const servers: Server[] = [];

@@ -5,7 +5,8 @@ import { findOlderStore, takeOverOlderStore } from '../../src/client/olderStore.
 import { turnEncryption } from '../../src/client/turnEncryption.ts';
 import { otherStoreText, takenOverText } from '../../src/vscode/render/olderStoreText.ts';
 import { until } from '../support/until.ts';
-import { isRunning, readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const { makeStorage, client } = realBackends();
 const signal = new AbortController().signal;

@@ -11,13 +11,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/until.ts';
-import { isRunning, readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { testProgram } from '../support/testProgram.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const { makeStorage, client } = realBackends();
-const asUser = fileURLToPath(new URL('support/backendAsUser.ts', import.meta.url));
+const asUser = testProgram('backendAsUser');
 
 const canMount =
   process.platform === 'linux' && spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/tmp']).status === 0;

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { turnEncryption, type EncryptionTarget } from '../../src/client/turnEncryption.ts';
 import { filesHolding } from '../support/filesHolding.ts';
 import { until } from '../support/until.ts';
-import { backendEntry, isRunning, readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { backendEntry, readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const { makeStorage, client } = realBackends();
 const secret = 'The quinces are ripe';

@@ -1,15 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BackendClient } from '../../src/client/backendClient.ts';
 import { apiVersions, meet, type ApiVersions } from '../../src/protocol/version.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 import { until } from '../support/until.ts';
-import { isRunning, readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { readRecord, realBackends, realStart } from './support/realBackends.ts';
+import { testProgram } from '../support/testProgram.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const { makeStorage, client } = realBackends();
-const entry = fileURLToPath(new URL('support/backendOfVersion.ts', import.meta.url));
+const entry = testProgram('backendOfVersion');
 const engines: FakeVllm[] = [];
 
 afterEach(async () => {

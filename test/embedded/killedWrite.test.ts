@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../src/base/hash.ts';
 import type { BlockJob } from '../../src/embedded/kv/blockJob.ts';
@@ -11,8 +10,9 @@ import { openRunFolder } from '../../src/embedded/worker/runFolder.ts';
 import { blockNames, cachedBy, EngineProcess, promptIds, saidBy } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
 import { isNightly } from '../support/nightly.ts';
+import { testProgram } from '../support/testProgram.ts';
 
-const writer = fileURLToPath(new URL('support/blockWriter.ts', import.meta.url));
+const writer = testProgram('blockWriter');
 
 describe('EC-003 kill -9', () => {
   let folder: Scratch;

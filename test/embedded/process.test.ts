@@ -10,13 +10,13 @@ import {
   EngineProcess,
   firstMessage,
   forkEngine,
-  isAlive,
   promptIds,
   saidBy,
 } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';
 import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { until } from '../support/until.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 describe("the embedded engine's process", () => {
   let folder: Scratch;
@@ -49,7 +49,7 @@ describe("the embedded engine's process", () => {
   it('ends with its parent, and llama.cpp with it', async () => {
     const engine = await EngineProcess.start(kvDir, '--model', smallModel(folder.path));
     await engine.abandon();
-    await until('the end of llama.cpp', () => !isAlive(engine.workerPid));
+    await until('the end of llama.cpp', () => !isRunning(engine.workerPid));
     expect(readdirSync(kvDir).filter((name) => name.startsWith('run-'))).toEqual([]);
   });
 
@@ -57,7 +57,7 @@ describe("the embedded engine's process", () => {
     const model = smallModel(folder.path);
     const engine = await EngineProcess.start(kvDir, '--model', model);
     await engine.kill();
-    await until('the end of llama.cpp', () => !isAlive(engine.workerPid));
+    await until('the end of llama.cpp', () => !isRunning(engine.workerPid));
     const next = await EngineProcess.start(kvDir, '--model', model);
     expect(readdirSync(kvDir).filter((name) => name.startsWith('run-'))).toEqual([`run-${next.pid}`]);
     await next.kill();
@@ -74,7 +74,7 @@ describe("the embedded engine's process", () => {
     await until('a line', () => output.includes('\n'));
     const { url, pid, workerPid, ...rest } = JSON.parse(output) as { url: string; pid: number; workerPid: number };
     expect({ pid, rest }).toEqual({ pid: child.pid, rest: {} });
-    expect(isAlive(workerPid)).toBe(true);
+    expect(isRunning(workerPid)).toBe(true);
     const status = async (headers: Record<string, string>, path = '/v1/models'): Promise<number> =>
       (await fetch(url + path, { headers })).status;
     expect(await status({})).toBe(401);
@@ -85,7 +85,7 @@ describe("the embedded engine's process", () => {
     const exit = once(child, 'exit');
     child.kill('SIGTERM');
     expect(await exit).toEqual([0, null]);
-    await until('the end of llama.cpp', () => !isAlive(workerPid));
+    await until('the end of llama.cpp', () => !isRunning(workerPid));
   });
 
   it('makes its own model when it is given none, says that its text is noise, and makes a damaged one again', async () => {
@@ -159,7 +159,7 @@ describe("the embedded engine's process", () => {
     const response = await engine.post('/v1/completions', { prompt, max_tokens: 1 });
     expect(response.status).toBe(503);
     expect(await response.text()).toContain('has changed since it was loaded');
-    await until('the engine has ended', () => !isAlive(engine.pid));
+    await until('the engine has ended', () => !isRunning(engine.pid));
     const next = await EngineProcess.start(kvDir, '--model', model);
     try {
       expect(cachedBy(await next.complete(prompt))).toBe(0);

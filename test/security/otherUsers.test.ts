@@ -6,8 +6,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ownerProblem } from '../../src/base/fileOwner.ts';
 import { sha256Hex } from '../../src/base/hash.ts';
 import { apiVersions, productVersion } from '../../src/protocol/version.ts';
-import { isRunning, readRecord, realBackends, realStart } from '../client/support/realBackends.ts';
+import { readRecord, realBackends, realStart } from '../client/support/realBackends.ts';
 import { until } from '../support/until.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 const { makeStorage, client } = realBackends();
 const opened: Server[] = [];

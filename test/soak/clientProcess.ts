@@ -1,12 +1,13 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { testProgram } from '../support/testProgram.ts';
 import type { ClientReply, ClientTask, Outcome, Picture, Request } from './request.ts';
 
-const entry = fileURLToPath(new URL('clientMain.ts', import.meta.url));
+const entry = testProgram('soakClient');
 
 /** Every round starts backends: what V8 compiled for the first is kept for the others. */
 const compileCache = fileURLToPath(new URL('../../node_modules/.cache/soak', import.meta.url));
-const environment = { ...process.env, NODE_COMPILE_CACHE: compileCache };
+const environment = { NODE_COMPILE_CACHE: compileCache, ...process.env };
 
 /** A client of the backend in a process of its own, which may be killed and started again. */
 export class ClientProcess {

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { messageId, sessionId, sessionsQuery, someIds, windowName } from './builders.ts';
 import { openTestStore, temporaryDirectory } from './testStore.ts';
+import { testProgram } from '../support/testProgram.ts';
 
-const writer = fileURLToPath(new URL('writer.ts', import.meta.url));
+const writer = testProgram('storeWriter');
 
 /** Lets the writer work until it has acknowledged so many changes, kills it, and returns all that it acknowledged. */
 async function writeAndKill(directory: string, changes: number): Promise<string[]> {

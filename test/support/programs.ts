@@ -5,6 +5,8 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { bundledProcesses } from '../../scripts/bundles.ts';
+import { testPrograms } from './testProgram.ts';
+import { isRunning } from './isRunning.ts';
 
 const cache = path.resolve(import.meta.dirname, '../../.cache');
 const prefix = 'programs-';
@@ -14,7 +16,8 @@ export async function setup(): Promise<() => void> {
   mkdirSync(cache, { recursive: true });
   removeAbandoned();
   const folder = path.join(cache, `${prefix}${process.pid}`);
-  await build({ ...bundledProcesses, outdir: folder, logLevel: 'warning' });
+  const entryPoints = { ...bundledProcesses.entryPoints, ...testPrograms };
+  await build({ ...bundledProcesses, entryPoints, outdir: folder, logLevel: 'warning' });
   copyFileSync(createRequire(import.meta.url).resolve('sql.js/dist/sql-wasm.wasm'), path.join(folder, 'sql-wasm.wasm'));
   process.env['CWM_TEST_PROGRAMS'] = folder;
   return () => rmSync(folder, { recursive: true, force: true });
@@ -25,13 +28,5 @@ function removeAbandoned(): void {
   for (const name of readdirSync(cache)) {
     const pid = Number(name.startsWith(prefix) ? name.slice(prefix.length) : NaN);
     if (Number.isInteger(pid) && !isRunning(pid)) rmSync(path.join(cache, name), { recursive: true, force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
   }
 }

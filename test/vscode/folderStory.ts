@@ -8,7 +8,7 @@ import { startLlamaServer } from '../engines/live/llamaServer.ts';
 import { tellFolders, type ToldFolder } from './folders.ts';
 import { runSuite } from './harness/runSuite.ts';
 import { waitUntil } from './harness/waitUntil.ts';
-import { isAlive } from './ui/engineProcess.ts';
+import { isRunning } from '../support/isRunning.ts';
 
 export interface FolderStoryOptions {
   readonly vsix: string;
@@ -109,6 +109,6 @@ const hasCheckpoint = (storage: string, session: string): boolean => {
 };
 
 async function killAll(pids: readonly number[]): Promise<void> {
-  for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-  await waitUntil('the processes to be gone', () => (pids.some(isAlive) ? undefined : true), { timeoutMs: 10_000 });
+  for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
+  await waitUntil('the processes to be gone', () => (pids.some(isRunning) ? undefined : true), { timeoutMs: 10_000 });
 }

@@ -2,12 +2,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { lockHolder, takeBackendLock } from '../../../src/backend/process/backendLock.ts';
 import { identifyProcess } from '../../../src/backend/process/processIdentity.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 import { until } from '../../support/until.ts';
+import { testProgram } from '../../support/testProgram.ts';
 
 const makeDirectory = temporaryDirectories();
 const holders: ChildProcess[] = [];
@@ -22,7 +22,7 @@ interface Holder {
 }
 
 async function startHolder(directory: string): Promise<Holder> {
-  const script = fileURLToPath(new URL('../support/lockHolder.ts', import.meta.url));
+  const script = testProgram('lockHolder');
   const child = spawn(process.execPath, [script, directory], { stdio: ['pipe', 'pipe', 'inherit'] });
   holders.push(child);
   const [data] = (await once(child.stdout, 'data')) as [Buffer];
@@ -59,7 +59,7 @@ describe('backend lock', () => {
 
   it('is never held by two of six processes that take and release it all the time', async () => {
     const directory = makeDirectory();
-    const script = fileURLToPath(new URL('../support/lockStress.ts', import.meta.url));
+    const script = testProgram('lockStress');
     const exits = Array.from({ length: 6 }, async () => {
       const child = spawn(process.execPath, [script, directory], { stdio: 'inherit' });
       holders.push(child);

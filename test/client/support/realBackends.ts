@@ -8,6 +8,7 @@ import { backendClient, type ConnectOptions } from '../../../src/client/connectB
 import { backendRecordFile, type BackendRecord } from '../../../src/protocol/backendRecord.ts';
 import { temporaryDirectories } from '../../backend/support/temporaryDirectory.ts';
 import { until } from '../../support/until.ts';
+import { isRunning } from '../../support/isRunning.ts';
 
 export const backendEntry = programOf('backend');
 
@@ -16,18 +17,14 @@ export const realStart: BackendStart = { nodePath: process.execPath, entry: back
 export const readRecord = (storage: string): BackendRecord =>
   JSON.parse(readFileSync(join(storage, backendRecordFile), 'utf8')) as BackendRecord;
 
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Ends a process at once and waits until it is gone. */
 export async function killHard(pid: number): Promise<void> {
-  process.kill(pid, 'SIGKILL');
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It has just ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
   await until(`process ${pid} is gone`, () => !isRunning(pid));
 }
 

@@ -190,12 +190,3 @@ export async function ended(child: ChildProcess, end: () => void): Promise<void>
   end();
   await exited;
 }
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

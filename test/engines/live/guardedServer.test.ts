@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { freePort, startGuarded, type ServerStart } from './guardedServer.ts';
 import { until } from '../../support/until.ts';
+import { isRunning } from '../../support/isRunning.ts';
 
 /** Answers /health, has a helper process that ignores polite signals, and leaves a file behind. */
 const serverCode = `
@@ -45,17 +46,8 @@ async function pids(): Promise<number[]> {
   return (await readFile(join(folder, 'pids'), 'utf8')).split(' ').map(Number);
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 const gone = async (all: readonly number[]): Promise<true> =>
-  until('the processes to be gone', () => !all.some(isAlive));
+  until('the processes to be gone', () => !all.some(isRunning));
 const logFolders = async (name: string): Promise<string[]> =>
   (await readdir(tmpdir())).filter((entry) => entry.startsWith(`cwm-${name}-`));
 
@@ -96,7 +88,7 @@ test('when the owner is killed its server ends and leaves nothing', async () => 
   ]);
   await once(owner.stdout, 'data');
   const all = await pids();
-  expect(all.every(isAlive)).toBe(true);
+  expect(all.every(isRunning)).toBe(true);
   owner.kill('SIGKILL');
   await gone(all);
   await until('the leftovers to be removed', async () => {

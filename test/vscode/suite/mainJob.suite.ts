@@ -9,7 +9,6 @@ import {
   backendPid,
   done,
   enginePid,
-  isAlive,
   refused,
   run,
   set,
@@ -17,6 +16,7 @@ import {
   until,
   useFreshStorage,
 } from './support.ts';
+import { isRunning } from '../../support/isRunning.ts';
 
 const workMs = 120_000;
 const trashItem = (storage: string, name: string): string | undefined =>
@@ -81,7 +81,7 @@ describe('the main job in the editor', function () {
   it('S0-05 a thaw after the engine was killed is proven, and its session is the current one', async () => {
     const pid = await enginePid();
     process.kill(pid, 'SIGKILL');
-    await until('the engine to be gone', () => !isAlive(pid));
+    await until('the engine to be gone', () => !isRunning(pid));
     const receipt = await done('cwm.thaw', { window: 'before-lunch' });
     assert.equal(receipt.verdict, 'proven');
     assert.equal(receipt.session, session);

@@ -9,6 +9,7 @@ import type { Session } from '../../../src/protocol/schemas/session.ts';
 import type { CommandResult } from '../../../src/vscode/commands/command.ts';
 import type { CommandId, CommandInput, CommandOutput, SettingId } from '../../../src/vscode/contributions.ts';
 import type { ExtensionApi } from '../../../src/vscode/extension.ts';
+import { isRunning } from '../../support/isRunning.ts';
 
 const extensionId = 'context-window-manager.context-window-manager';
 
@@ -104,16 +105,7 @@ async function endBackend(storage: string): Promise<void> {
   const pid = backendPid(storage);
   if (pid === undefined) return;
   process.kill(pid, 'SIGTERM');
-  await until('the backend to end', () => !isAlive(pid));
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  await until('the backend to end', () => !isRunning(pid));
 }
 
 /** The embedded engine's process, as the status command tells it. */

@@ -21,15 +21,6 @@ export const engineOfSession = (storage: string, title: string): Promise<string 
     return items[0]?.engine;
   });
 
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Calls the backend of this storage directory, as another client. */
 export async function asking<T>(storage: string, ask: (backend: BackendClient) => Promise<T>): Promise<T> {
   const backend = await connectBackend({ storage, start: null });

@@ -3,9 +3,10 @@ import { artifactPath } from '../harness/artifacts.ts';
 import { waitUntil } from '../harness/waitUntil.ts';
 import type { Workbench } from '../harness/workbench.ts';
 import { foundHere } from './foundHere.ts';
-import { engineOfSession, enginePid, isAlive } from './engineProcess.ts';
+import { engineOfSession, enginePid } from './engineProcess.ts';
 import { silentServer } from './silentServer.ts';
 import type { Step } from './steps.ts';
+import { isRunning } from '../../support/isRunning.ts';
 
 /** On a busy machine the engine's first start and a prefill take their time. */
 const workMs = 90_000;
@@ -109,7 +110,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       async run() {
         const pid = await enginePid(storage);
         process.kill(pid, 'SIGKILL');
-        await waitUntil('the engine to be gone', () => (isAlive(pid) ? undefined : true), { timeoutMs: 10_000 });
+        await waitUntil('the engine to be gone', () => (isRunning(pid) ? undefined : true), { timeoutMs: 10_000 });
       },
     },
     {

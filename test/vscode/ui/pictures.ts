@@ -4,9 +4,10 @@ import path from 'node:path';
 import { artifactPath } from '../harness/artifacts.ts';
 import { waitUntil } from '../harness/waitUntil.ts';
 import type { Workbench } from '../harness/workbench.ts';
-import { enginePid, isAlive } from './engineProcess.ts';
+import { enginePid } from './engineProcess.ts';
 import { gemmaName } from './machineWithModels.ts';
 import type { Step } from './steps.ts';
+import { isRunning } from '../../support/isRunning.ts';
 
 /** A real model on one thread of a busy machine. */
 const workMs = 600_000;
@@ -83,7 +84,7 @@ export function pictures(workbench: Workbench, storage: string): Step[] {
         await workbench.clearNotifications();
         const pid = await enginePid(storage, (spec) => spec.includes(gemmaName));
         process.kill(pid, 'SIGKILL');
-        await waitUntil('the engine to be gone', () => (isAlive(pid) ? undefined : true), { timeoutMs: 10_000 });
+        await waitUntil('the engine to be gone', () => (isRunning(pid) ? undefined : true), { timeoutMs: 10_000 });
         await tree.expand('orchard');
         await tree.chooseMenuItem('before-lunch', 'Thaw');
         await workbench.answerNotification('before-lunch: Proven', 'Show Receipt', workMs);

@@ -6,8 +6,8 @@ import { readBackendRecord } from '../../../src/client/backendRecord.ts';
 import { artifactPath } from '../harness/artifacts.ts';
 import { waitUntil } from '../harness/waitUntil.ts';
 import type { Workbench } from '../harness/workbench.ts';
-import { isAlive } from './engineProcess.ts';
 import type { Step } from './steps.ts';
+import { isRunning } from '../../support/isRunning.ts';
 
 const workMs = 90_000;
 const view = 'Context Windows';
@@ -56,7 +56,7 @@ export function twoWindows(first: Workbench, openSecond: () => Promise<Workbench
       async run() {
         const killed = await backendPid();
         process.kill(killed, 'SIGKILL');
-        await waitUntil('the backend to be gone', () => (isAlive(killed) ? undefined : true), { timeoutMs: 10_000 });
+        await waitUntil('the backend to be gone', () => (isRunning(killed) ? undefined : true), { timeoutMs: 10_000 });
         await Promise.all([
           cwm('clone', 'before-lunch', 'after-the-kill'),
           first.runCommand('Context Windows: Refresh'),
