@@ -55,7 +55,8 @@ export interface EngineOptions {
 const maxAttempts = 3;
 /**
  * A store costs what llama.cpp takes to save the whole sequence, however few blocks are new: it saves no part of one. Where at least one
- * token in so many had to be computed, that took far longer, and is stored before the answer. Else the answer does not wait for it.
+ * token in so many had to be computed, that took far longer, and is stored before the answer. Else the answer does not wait for it, and the one
+ * save has the answer's blocks, too: the next turn's prompt begins with them, and so does a checkpoint.
  */
 const largeShare = 8;
 
@@ -159,7 +160,7 @@ export class EmbeddedEngine {
       throw error;
     } finally {
       // The answer is complete, or nobody wants it any more: a llama.cpp that dies now is replaced for the next request.
-      if (storesLater && isWhole) await this.#storeBlocks(llama, prompt, ids.length).catch(unlessLost);
+      if (storesLater && isWhole) await cache.storeLive(llama, prompt).catch(unlessLost);
     }
   }
 

@@ -199,7 +199,7 @@ export class FakeEngine implements Engine {
     const kept = hashes.length - (hashes.length % this.blocksInPiece);
     for (const hash of hashes.slice(0, kept)) this.#store(hash);
     const keptTokens = this.blocksInPiece === 1 ? undefined : kept * blockTokens;
-    return { reuse, handle: this.handle, ...(keptTokens !== undefined && { keptTokens }), notes: [] };
+    return { reuse, isTested: true, handle: this.handle, ...(keptTokens !== undefined && { keptTokens }), notes: [] };
   }
 
   async restore(_context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {

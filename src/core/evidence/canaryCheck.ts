@@ -48,7 +48,8 @@ const rejectedWhy = 'The engine refused the stored KV and computed it again; onl
  */
 export async function checkCanary(comparison: CanaryComparison): Promise<CanaryCheck> {
   const { frozen: pair, measured, reused, isExact, restoreRejected, askAgain } = comparison;
-  if (!pair) return notRun('The engine gave no usable log-probabilities when the window was frozen.');
+  if (!pair)
+    return notRun('No canary was recorded: the engine gave no usable log-probabilities, or checksums were enough.');
   if (!measured.canary) return notRun('The engine gives no log-probabilities.');
   const isRebuilt = reused === 'rebuilt';
   if (isRebuilt && !restoreRejected) return notRun('Nothing was reused, so there was nothing to compare.');

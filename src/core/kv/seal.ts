@@ -1,9 +1,9 @@
-import type { KvRecord } from '../../protocol/schemas/window.ts';
+import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import { bytesWritten, countRead, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
 import { canaryDifference, grossDifference } from '../evidence/canary.ts';
 import type { Progress } from '../ports/reporter.ts';
-import { mostReusable, mostReusableNotes, restoredNotes } from '../evidence/reuse.ts';
+import { mostReusable, mostReusableNotes, restoredNotes, reuseFloor } from '../evidence/reuse.ts';
 import { measure } from '../evidence/measure.ts';
 import {
   farMs,
@@ -43,8 +43,11 @@ export interface SealRequest {
   readonly known: KvRecord | null;
   /** The record that this one replaces, if any: its facts about the engine need no second request. */
   readonly replaced?: KvRecord;
-  /** Asks the canary once where the earlier seal saw no noise. Default: only where the server takes long to answer. */
-  readonly asksOnce?: boolean;
+  /**
+   * Nobody waits for it, and it should cost little: where the checksums of every block are recorded and the server has just reused all that it
+   * can, it asks for no canary; else for one, where the earlier seal saw no noise. Default: only the last, where the server takes long to answer.
+   */
+  readonly isUnasked?: boolean;
   readonly progress: Progress;
   /** Runs once the existing blocks are known, before any write. An error from it ends the seal. */
   readonly onLocated: (located: BlockLocation) => Promise<void>;
@@ -71,19 +74,23 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   progress('Sealing the context');
   const before = await engine.locate(request.context, signal);
   await request.onLocated(before);
-  const persisted = await engine.persist(request.context, signal);
+  const stored = request.isUnasked ? upToLastBlock(request, before) : request.context;
+  const persisted = await engine.persist(stored, signal);
   const context = { ...request.context, handle: persisted.handle };
+  const early = request.isUnasked ? await recordIfProven(request, persisted, signal) : null;
   progress('Asking the canary');
   // One token more, since an engine always computes the last one.
   const beyondKept = (persisted.keptTokens || Infinity) + 1;
   const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
   const askCanary = () => measure(engine, context, canaryTokens, signal);
   const isTooFar = request.replaced !== undefined && (description.roundTripMs ?? 0) >= farMs;
-  const fewest = (isTooFar || request.asksOnce) && isWithoutNoise(request) ? 1 : 2;
-  const { last: measured, pair, noise, isBusy } = await askForNoise(askCanary, fewest);
+  const fewest = (isTooFar || request.isUnasked) && isWithoutNoise(request) ? 1 : 2;
+  const asked = early
+    ? { last: { reuse: persisted.reuse, canary: null }, pair: null, noise: null, isBusy: false }
+    : await askForNoise(askCanary, fewest);
+  const { last: measured, pair, noise, isBusy } = asked;
   progress('Recording the blocks');
-  const after = await engine.locate(context, signal);
-  const blocks = after.reachable ? await recordBlocks(engine, after.blocks, known?.blocks ?? [], signal) : [];
+  const { after, blocks } = early ?? (await record(request, context, signal));
 
   const notes = [...persisted.notes];
   const steady = noise !== null && noise <= grossDifference;
@@ -127,6 +134,46 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
     kvBytesWritten: bytesWritten(before, after),
     notes,
   };
+}
+
+/**
+ * The context without what stands behind its last full block, but for one token: that is never stored, and would be computed for nothing. All
+ * of it where a model's state cannot be cut at a token, as blocks with a state beside them show.
+ */
+function upToLastBlock({ context, description: { blockTokens } }: SealRequest, before: BlockLocation): KvContext {
+  const stats = before.reachable ? before.blocks.flatMap(({ stat }) => stat ?? []) : [];
+  if (blockTokens === null || stats.length === 0 || stats.some(({ besideBytes = 0 }) => besideBytes > 0))
+    return context;
+  const { length } = context.ids;
+  return { ...context, ids: context.ids.slice(0, length - (length % blockTokens) + 1) };
+}
+
+interface Recorded {
+  readonly after: BlockLocation;
+  readonly blocks: BlockRecord[];
+}
+
+async function record({ engine, known }: SealRequest, context: KvContext, signal: AbortSignal): Promise<Recorded> {
+  const after = await engine.locate(context, signal);
+  const blocks = after.reachable ? await recordBlocks(engine, after.blocks, known?.blocks ?? [], signal) : [];
+  return { after, blocks };
+}
+
+/** Null unless checksums are recorded of every block, and the request that made the server store them reused all that it can. */
+async function recordIfProven(
+  request: SealRequest,
+  { reuse, handle, isTested }: PersistEvidence,
+  signal: AbortSignal,
+): Promise<Recorded | null> {
+  const { blockTokens } = request.description;
+  const { promptTokens, cachedTokens, isFromElsewhere, isUnannounced } = reuse;
+  if (!isTested || handle !== null || blockTokens === null || cachedTokens === null) return null;
+  if (isFromElsewhere || isUnannounced) return null;
+  const floor = reuseFloor(promptTokens, blockTokens);
+  if (floor === 0 || cachedTokens < floor || cachedTokens > promptTokens) return null;
+  const recorded = await record(request, request.context, signal);
+  const isWhole = recorded.after.reachable && recorded.blocks.length === recorded.after.blocks.length;
+  return isWhole ? recorded : null;
 }
 
 /** A cache with a sliding window loses some of the last tokens in memory, and more of them when it is read back from a file. */

@@ -61,7 +61,8 @@ async function replaceCheckpoint(
   const doing = `To make a checkpoint of session "${id}"`;
   const before = await core.store.checkpoints.get(id);
   const earlier = before?.manifest.engine === engine ? before.kv : undefined;
-  const toSeal = { session, tokens, engineSpec: engine, doing, progress: silent.progress, hold, earlier };
+  const { progress } = silent;
+  const toSeal = { session, tokens, engineSpec: engine, doing, progress, hold, earlier, isUnasked: true };
   const sealed = await sealSession(core, toSeal, signal);
   const at = core.clock.now().toISOString();
   const name = checkpointName(id);

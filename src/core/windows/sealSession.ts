@@ -26,8 +26,10 @@ export interface SessionToSeal {
   readonly doing: string;
   readonly progress: Progress;
   readonly hold: Hold;
-  /** What an earlier seal of the session recorded: its files are not read again, and the canary is asked once. */
+  /** What an earlier seal of the session recorded: its files are not read again. */
   readonly earlier?: KvRecord | undefined;
+  /** Nobody asked for it, so it should cost little. Default: false. */
+  readonly isUnasked?: boolean;
 }
 
 /** What a seal says in a receipt. */
@@ -51,7 +53,7 @@ export interface SealedSession extends Pick<Sealed, 'kv'> {
  */
 export async function sealSession(
   core: CoreContext,
-  { session, tokens, engineSpec, doing, progress, hold, earlier }: SessionToSeal,
+  { session, tokens, engineSpec, doing, progress, hold, earlier, isUnasked = false }: SessionToSeal,
   signal: AbortSignal,
 ): Promise<SealedSession> {
   const engine = core.engines.get(engineSpec);
@@ -80,8 +82,8 @@ export async function sealSession(
     if (ids.length === 0) return sealText(description, tokens, generation, onLocated);
     const context = { ids, salt: saltOf(lineage), handle: null };
     const known = earlier?.saltGeneration === generation ? earlier : null;
-    const less = known && { replaced: known, asksOnce: true };
-    const parts = { engine, description, context, saltGeneration: generation, known, ...less, progress, onLocated };
+    const how = { isUnasked, ...(known && { replaced: known }) };
+    const parts = { engine, description, context, saltGeneration: generation, known, ...how, progress, onLocated };
     return seal(parts, signal);
   };
   try {

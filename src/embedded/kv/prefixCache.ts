@@ -109,6 +109,16 @@ export class PrefixCache {
     live.sealedBlocks = blocks;
   }
 
+  /** The same for every full block of the live sequence: those of the prompt, and of the answer as far as it was computed. */
+  async storeLive(llama: Llama, prompt: Prompt): Promise<void> {
+    const { disk } = this;
+    const ids = this.#live?.ids;
+    if (!disk || !ids) return;
+    const blocks = Math.floor(ids.length / this.#options.blockTokens);
+    const hashes = blocks > prompt.hashes.length ? disk.hashes(ids, prompt.salt) : prompt.hashes;
+    await this.store(llama, { ...prompt, ids, hashes }, blocks);
+  }
+
   /** Full blocks of the prompt that the live sequence holds. */
   #liveBlocks(llama: Llama, { ids, salt, hashes }: Prompt, maxBlocks: number): number {
     const live = this.#live;

@@ -223,6 +223,7 @@ export class VllmEngine implements Engine {
         onLocated: (storesNothing: boolean) => (this.#storesNothing = storesNothing),
         justAsked: (context: KvContext) => this.#requests.justAsked(context),
         complete: (context: KvContext) => this.#ask(link, server, context, false, signal),
+        elapsedMs: () => this.#clock.elapsedMs(),
       };
       return persistContext(parts, context, signal);
     });

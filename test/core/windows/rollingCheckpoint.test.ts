@@ -261,7 +261,29 @@ describe('what a checkpoint takes', () => {
     const { blocksChecked = 0, blocksHashed } = second?.content ?? {};
     expect(blocksHashed).toBe(blocksChecked - (first?.content.blocksChecked ?? 0));
     const canaries = (calls: readonly string[]) => calls.filter((call) => call === 'measure').length;
-    expect(canaries(fixture.engine.calls)).toBe(3);
+    // The checksums of every block are recorded, and the request that stores them shows what is reused.
+    expect(canaries(fixture.engine.calls)).toBe(0);
+    expect(second).toMatchObject({ verdict: 'proven', content: { checksums: 'agreed', canary: 'not-run' } });
+    expect((second?.promptTokens ?? 0) - (second?.cachedTokens ?? 0)).toBe(1);
+  });
+
+  it('has a canary where the files are out of sight, and where the server did not reuse all that it can', async () => {
+    const fixture = await keeping();
+    const canariesOf = async (): Promise<number> => {
+      fixture.engine.calls.length = 0;
+      await fixture.cwm.send({ session: 's', text: 'And why?' });
+      const { receipt } = await fixture.cwm.closeProject({ project: 'file:///a' });
+      expect(receipt?.content.canary).toBe('agreed');
+      return fixture.engine.calls.filter((call) => call === 'measure').length;
+    };
+    await talkedIn(fixture, 's', 'file:///a');
+    fixture.engine.filesAreElsewhere = true;
+    expect(await canariesOf()).toBeGreaterThan(0);
+    fixture.engine.filesAreElsewhere = false;
+    fixture.engine.onCall = async (call) => {
+      if (call === 'persist') fixture.engine.restart();
+    };
+    expect(await canariesOf()).toBeGreaterThan(0);
   });
 });
 

@@ -49,22 +49,28 @@ describe('the KV of a turn behind a long context', () => {
     return { ...opened, steps };
   }
 
-  it('is stored behind the answer, its new block alone; that of a prompt that was mostly computed, before', async () => {
+  it("is stored behind the answer with the answer's own, in one save; that of a prompt that was mostly computed, before", async () => {
     const { engine, disk, steps } = await engineWithContext();
-    const answer = async (more: object): Promise<void> => {
+    const answer = async (more: { readonly promptIds: readonly number[]; readonly maxTokens: number }) => {
+      const ids = [...more.promptIds];
       steps.length = 0;
-      for await (const { type } of engine.generate({ ...shortRequest, ...more }, new AbortController().signal)) {
-        steps.push(type);
+      for await (const event of engine.generate({ ...shortRequest, ...more }, new AbortController().signal)) {
+        steps.push(event.type);
+        if (event.type === 'token') ids.push(event.id);
       }
+      return ids;
     };
-    const tokens = Array.from({ length: shortRequest.maxTokens }, () => 'token');
-    await answer({ promptIds: context });
-    expect(steps).toEqual(['save', 'prompt', ...tokens]);
+    const tokens = (count: number) => Array.from({ length: count }, () => 'token');
+    await answer({ promptIds: context, maxTokens: 2 });
+    expect(steps).toEqual(['save', 'prompt', ...tokens(2)]);
     const written = disk.counters.written;
-    await answer(turn);
-    expect(steps).toEqual(['prompt', ...tokens, 'save']);
-    expect(disk.counters.written).toBe(written + 1);
-    expect(disk.missing(disk.hashes(turn.promptIds, null))).toEqual([]);
+    const known = await answer({ ...turn, maxTokens: 44 });
+    expect(steps).toEqual(['prompt', ...tokens(44), 'save']);
+    // 600 tokens before, 675 now: the last one was never computed.
+    expect(disk.counters.written).toBe(written + 3);
+    expect(disk.missing(disk.hashes(known, null))).toEqual([]);
+    await answer({ promptIds: known, maxTokens: 1 });
+    expect(steps).toEqual(['prompt', 'token']);
   });
 
   it('is stored, too, where the answer was stopped', async () => {

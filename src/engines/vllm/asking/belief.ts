@@ -28,7 +28,7 @@ export async function weighWord(
   endBelief(server, before, after, probe.elapsedMs());
   const isOurs = server.identity.description.kind === 'embedded';
   const isClaim = reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens !== 0;
-  const isCounted = reuse.serverIdle === true && (after?.cachedBySource ?? null) !== null;
+  const isCounted = isConfirmed(reuse, after);
   // An honest server answers 0 here, and its counters say 0.
   if (isFar(server) && isCounted && reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens === 0)
     server.isBelieved ??= true;
@@ -41,6 +41,17 @@ export async function weighWord(
   return asBelieved(reuse, server);
 }
 
+/** Whether the counters of a server that nobody else used say the same. */
+const isConfirmed = ({ serverIdle }: ReuseEvidence, after: ServerMetrics | null): boolean =>
+  serverIdle === true && (after?.cachedBySource ?? null) !== null;
+
+/** Whether {@link weighWord} would take the observation as it is, without asking the server anything. */
+export function isTested(server: KnownServer, { reuse, before, after }: Completed, nowMs: number): boolean {
+  if (server.identity.description.kind === 'embedded') return true;
+  const isDoubted = server.isBelieved !== true || givesDoubt(server, before, after, nowMs);
+  return !isDoubted && reuse.cachedTokensFrom === 'usage' && isConfirmed(reuse, after);
+}
+
 /** The server behind the address may be another one now, or may have begun to lie. */
 function endBelief(
   server: KnownServer,
@@ -48,15 +59,25 @@ function endBelief(
   after: ServerMetrics | null,
   nowMs: number,
 ): void {
-  const counted = [before?.promptTokens, after?.promptTokens].filter((value) => typeof value === 'number');
-  const unaccounted = (before?.promptTokens ?? server.countedTokens) - server.countedTokens;
-  const hasJumped =
-    server.countedTokens > 0 && unaccounted > (server.identity.description.model.maxModelLen ?? jumpTokens);
-  const hasGoneBack = [server.countedTokens, ...counted].some((value, index, all) => value < (all[index - 1] ?? 0));
-  server.countedTokens = counted.at(-1) ?? server.countedTokens;
-  const isOld = nowMs - server.askedAtMs > beliefMs;
-  if (server.isBelieved && (hasGoneBack || hasJumped || isOld)) server.isBelieved = null;
+  if (server.isBelieved && givesDoubt(server, before, after, nowMs)) server.isBelieved = null;
+  server.countedTokens = countedIn(before, after).at(-1) ?? server.countedTokens;
 }
+
+function givesDoubt(
+  { countedTokens, askedAtMs, identity }: KnownServer,
+  before: ServerMetrics | null,
+  after: ServerMetrics | null,
+  nowMs: number,
+): boolean {
+  const unaccounted = (before?.promptTokens ?? countedTokens) - countedTokens;
+  const hasJumped = countedTokens > 0 && unaccounted > (identity.description.model.maxModelLen ?? jumpTokens);
+  const counted = [countedTokens, ...countedIn(before, after)];
+  const hasGoneBack = counted.some((value, index) => value < (counted[index - 1] ?? 0));
+  return hasJumped || hasGoneBack || nowMs - askedAtMs > beliefMs;
+}
+
+const countedIn = (before: ServerMetrics | null, after: ServerMetrics | null): number[] =>
+  [before?.promptTokens, after?.promptTokens].filter((value) => typeof value === 'number');
 
 export const unseen = (reuse: ReuseEvidence): ReuseEvidence => ({
   ...reuse,

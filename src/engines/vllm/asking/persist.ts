@@ -5,6 +5,7 @@ import { pieceTokens, type PinnedKv } from '../../lmcache/pinnedKv.ts';
 import type { Completed } from '../probe.ts';
 import { readMetrics } from '../serverIdentity.ts';
 import { persistNotes, waitForBlocks, waitForTier } from '../waitForKv.ts';
+import { isTested } from './belief.ts';
 import { isFar, named, type KnownServer } from './knownServer.ts';
 import { isLacking, noIdsTaken } from './lacking.ts';
 
@@ -21,11 +22,12 @@ export interface PersistParts {
   /** The observation of a request over this very context a moment ago; null when there was none. */
   readonly justAsked: (context: KvContext) => Completed | null;
   readonly complete: (context: KvContext) => Promise<Completed>;
+  readonly elapsedMs: () => number;
 }
 
 /** Lets the server compute a context, waits until its KV is stored where that can be seen, and says how durable the KV is. */
 export async function persistContext(
-  { link, server, pinned, sleep, patienceMs, onLocated, justAsked, complete }: PersistParts,
+  { link, server, pinned, sleep, patienceMs, onLocated, justAsked, complete, elapsedMs }: PersistParts,
   context: KvContext,
   signal: AbortSignal,
 ): Promise<PersistEvidence> {
@@ -53,12 +55,13 @@ export async function persistContext(
       : isFar(server)
         ? ('not asked' as const)
         : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
-  if (!pinned) return { reuse, handle: null, notes: [...others, ...persistNotes(location, written)] };
+  const tested = { reuse, isTested: others.length === 0 && isTested(server, completed, elapsedMs()) };
+  if (!pinned) return { ...tested, handle: null, notes: [...others, ...persistNotes(location, written)] };
   const { handle, notes } = await pinned.keep(named(server.identity, context), context.handle, signal);
   // For the canary alone: with pieces of another size it also depends on tokens that were not stored, and then it counts for less.
   const keptTokens = context.ids.length - (context.ids.length % pieceTokens);
   return {
-    reuse,
+    ...tested,
     handle,
     keptTokens,
     notes: [...others, ...(location.reachable ? persistNotes(location, written) : []), ...notes],
