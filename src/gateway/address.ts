@@ -3,15 +3,19 @@ export interface GatewayAddress {
   /** Where a client can send no header. */
   readonly token: string | null;
   readonly project: string | null;
-  /** From `/v1` on, or `/` for the page. */
+  /** From `/v1` on, `/mcp`, or `/` for the page. */
   readonly path: string;
 }
 
-/** `/t/TOKEN` and `/p/PROJECT` may stand before `/v1/…`, in this order. @returns null for a path that is not the gateway's. */
+/**
+ * `/t/TOKEN` and `/p/PROJECT` may stand before `/v1/…`, in this order, and `/t/TOKEN` before `/mcp`.
+ *
+ * @returns null for a path that is not the gateway's.
+ */
 export function gatewayAddress(url: string): GatewayAddress | null {
   const mark = url.indexOf('?');
   const path = mark === -1 ? url : url.slice(0, mark);
-  const found = /^(?:\/t\/([^/]+))?(?:\/p\/([^/]+))?(\/(?:v1(?:\/.*)?)?)?$/.exec(path);
+  const found = /^(?:\/t\/([^/]+))?(?:\/p\/([^/]+))?(\/(?:v1(?:\/.*)?|mcp)?)?$/.exec(path);
   if (!found) return null;
   const [, token, project, rest = '/'] = found;
   try {

@@ -6,10 +6,11 @@ import { storagePath } from '../client/storagePath.ts';
 import { withAbsoluteModel } from '../protocol/engineSpec.ts';
 import { toCwmError } from '../protocol/errors.ts';
 import { problemText } from '../words/failure.ts';
+import { McpOverHttp } from './overHttp.ts';
 import { serveMcp } from './serveMcp.ts';
 
-// `cwm mcp` loads this file for the export; a client that starts the file itself needs no second process.
-export { serveMcp };
+// `cwm mcp` and the backend load this file for the exports; a client that starts the file itself needs no second process.
+export { McpOverHttp, serveMcp };
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) await main();
 

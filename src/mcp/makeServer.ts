@@ -13,6 +13,16 @@ const instructions =
 
 /** One server for one connection, with everything that it offers. @param isModern which form of the protocol its client speaks. */
 export function makeServer(parts: McpParts, isModern: boolean): McpServer {
+  const server = serverOf(parts);
+  const changes = tellChanges(server, parts, isModern);
+  // The package has no other way to say it.
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener
+  server.server.onclose = () => changes.dispose();
+  return server;
+}
+
+/** A server that tells no changes: it answers one request. */
+export function serverOf(parts: McpParts): McpServer {
   const server = new McpServer(
     { name: 'context-window-manager', title: 'Context Window Manager', version: productVersion },
     { instructions, capabilities: { resources: { subscribe: true, listChanged: true } } },
@@ -20,9 +30,5 @@ export function makeServer(parts: McpParts, isModern: boolean): McpServer {
   registerTools(server, parts);
   registerResources(server, parts);
   registerPrompts(server, parts);
-  const changes = tellChanges(server, parts, isModern);
-  // The package has no other way to say it.
-  // oxlint-disable-next-line unicorn/prefer-add-event-listener
-  server.server.onclose = () => changes.dispose();
   return server;
 }

@@ -17,22 +17,29 @@ const annotations: Readonly<Record<ToolEffect, object>> = {
 };
 
 export function registerTools(server: McpServer, parts: McpParts): void {
+  for (const { name, input, config } of (described ??= describeTools()))
+    server.registerTool(name, config, (given, ctx) => callTool({ server, parts, name, input, ctx }, given));
+}
+
+/** Made once: over HTTP, each request has a server of its own, and schemas take longer than most calls. */
+let described: readonly DescribedTool[] | undefined;
+
+type DescribedTool = ReturnType<typeof describeTools>[number];
+
+function describeTools() {
   const shapes = agentToolShapes();
-  for (const name of Object.keys(agentTools) as AgentToolName[]) {
+  return (Object.keys(agentTools) as AgentToolName[]).map((name) => {
     const { title, description, effect } = agentTools[name];
-    const { input, output } = shapes[name];
-    server.registerTool(
-      name,
-      {
-        title,
-        description,
-        annotations: { ...annotations[effect], openWorldHint: false },
-        inputSchema: shown(input, 'input'),
-        outputSchema: shown(output, 'output'),
-      },
-      (given, ctx) => callTool({ server, parts, name, input, ctx }, given),
-    );
-  }
+    const { input, output }: Readonly<Record<'input' | 'output', z.ZodMiniType>> = shapes[name];
+    const config = {
+      title,
+      description,
+      annotations: { ...annotations[effect], openWorldHint: false },
+      inputSchema: shown(input, 'input'),
+      outputSchema: shown(output, 'output'),
+    };
+    return { name, input, config };
+  });
 }
 
 interface ToolCall {

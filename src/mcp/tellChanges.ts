@@ -1,11 +1,19 @@
 import type { McpServer } from '@modelcontextprotocol/server';
 import type { Disposable } from '../base/disposable.ts';
 import type { Change } from '../protocol/signals.ts';
-import type { McpParts } from './mcpParts.ts';
+import type { Backend, McpParts } from './mcpParts.ts';
 import { uriOfSession, uriOfWindow, uris } from './uris.ts';
 
 /** A turn signals several changes in a second; clients read a whole resource for each that they hear of. */
 const gatherMs = 500;
+
+/** Where changes go. */
+export interface ChangeListener {
+  readonly updated: (uri: string) => void;
+  readonly listChanged: () => void;
+  /** What the listener must hear of after signals were missed, besides the resources that every server has. Default: nothing. */
+  readonly alsoAfterGap?: () => Iterable<string>;
+}
 
 /**
  * Tells the client that resources were changed, or that there are others now. In the form of 2025 it hears of those that it subscribed to;
@@ -21,21 +29,34 @@ export function tellChanges(server: McpServer, { backend }: McpParts, isModern: 
     subscribed.delete(params.uri);
     return {};
   });
+  // A client that has gone hears nothing, and nothing is lost with that.
+  return gatherChanges(backend, {
+    updated: (uri) => {
+      if (isModern || subscribed.has(uri)) server.server.sendResourceUpdated({ uri }).catch(() => undefined);
+    },
+    listChanged: () => void server.server.sendResourceListChanged().catch(() => undefined),
+    alsoAfterGap: () => subscribed,
+  });
+}
 
+/** Turns the backend's signals into changes of resources, each of them once in a while. */
+export function gatherChanges(
+  backend: Pick<Backend, 'onSignal'>,
+  { updated, listChanged, alsoAfterGap = () => [] }: ChangeListener,
+): Disposable {
   const changed = new Set<string>();
   let isListChanged = false;
   let timer: NodeJS.Timeout | undefined;
   const tell = (): void => {
     timer = undefined;
-    const sent = [...changed].filter((uri) => isModern || subscribed.has(uri));
+    const sent = [...changed];
     changed.clear();
-    // A client that has gone hears nothing, and nothing is lost with that.
-    for (const uri of sent) server.server.sendResourceUpdated({ uri }).catch(() => undefined);
-    if (isListChanged) server.server.sendResourceListChanged().catch(() => undefined);
+    for (const uri of sent) updated(uri);
+    if (isListChanged) listChanged();
     isListChanged = false;
   };
   const signals = backend.onSignal(({ change }) => {
-    const about = change.type === 'resync' ? [...Object.values(uris), ...subscribed] : urisOf(change);
+    const about = change.type === 'resync' ? [...Object.values(uris), ...alsoAfterGap()] : urisOf(change);
     if (about.length === 0) return;
     for (const uri of about) changed.add(uri);
     isListChanged ||= mayChangeList(change);

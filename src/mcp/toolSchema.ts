@@ -9,7 +9,9 @@ import { CwmError } from '../protocol/errors.ts';
  * the words of the package.
  */
 export function shown(schema: z.ZodMiniType, io: 'input' | 'output'): StandardSchemaWithJSON {
-  const convert = (): Record<string, unknown> => ({ ...z.toJSONSchema(schema, { io, target: 'draft-2020-12' }) });
+  let converted: Record<string, unknown> | undefined;
+  const convert = (): Record<string, unknown> =>
+    (converted ??= { ...z.toJSONSchema(schema, { io, target: 'draft-2020-12', override: splitTypes }) });
   return {
     '~standard': {
       version: 1,
@@ -18,6 +20,14 @@ export function shown(schema: z.ZodMiniType, io: 'input' | 'output'): StandardSc
       jsonSchema: { input: convert, output: convert },
     },
   };
+}
+
+/** `type: [number, null]` is legal, but some clients translate schemas into forms in which a type is one word. */
+function splitTypes({ jsonSchema }: { readonly jsonSchema: { type?: unknown; anyOf?: unknown } }): void {
+  const { type } = jsonSchema;
+  if (!Array.isArray(type)) return;
+  delete jsonSchema.type;
+  jsonSchema.anyOf = type.map((each: unknown) => ({ type: each }));
 }
 
 const inEnglish = english().localeError;

@@ -1,6 +1,7 @@
+import { timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
+import { sha256Hex } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { isSameSecret } from './sameSecret.ts';
 import { hostInUrl, isLoopback, type HttpAddress } from './httpAddress.ts';
 
 export interface AdmissionRules {
@@ -52,3 +53,7 @@ function isOwnHost(header: string, { host, port }: HttpAddress): boolean {
   if (named === host.toLowerCase() || hostInUrl(named) === host) return true;
   return isLoopback(host) ? isLoopback(named) : isIP(named) !== 0;
 }
+
+/** Compares digests, so that the time taken tells nothing about the secret. */
+export const isSameSecret = (given: string, expected: string): boolean =>
+  timingSafeEqual(Buffer.from(sha256Hex(given)), Buffer.from(sha256Hex(expected)));

@@ -2,7 +2,7 @@ import { coreRoutes, routes, type RouteName } from '../../protocol/api.ts';
 import type { Operations } from '../../core/operations.ts';
 import { silent, type Reporter } from '../../core/ports/reporter.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { httpClientKind, isAgent, withRequest, type RequestScope } from '../requestScope.ts';
+import { clientKind, httpClientKind, isAgent, withRequest, type RequestScope } from '../requestScope.ts';
 import type { ProcessHandlers } from './processHandlers.ts';
 import type { OperationLimit } from './operationLimit.ts';
 import type { RateLimiter } from './rateLimit.ts';
@@ -43,7 +43,7 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
     const route = routes[name];
     const run = (): Promise<unknown> => withRequest(scope, () => handlerOf(name)(input, signal, reporter));
     if (route.clients === 'own' && isAgent(scope.client)) throw notForAgents(name);
-    if (scope.client === httpClientKind) {
+    if (clientKind(scope.client) === httpClientKind) {
       if (route.clients === 'socket') throw notOverTcp(`cannot call "${name}"`);
       if (namesEngine(input))
         throw notOverTcp('use the model server of the session, or the one of new sessions, and cannot name another');

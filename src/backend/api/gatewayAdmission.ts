@@ -2,11 +2,10 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
 import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
-import { admitSender, checkToken } from './admission.ts';
+import { admitSender, checkToken, isSameSecret } from './admission.ts';
 import type { AppParts } from './app.ts';
 import type { HttpAddress } from './httpAddress.ts';
 import type { Before } from './httpListener.ts';
-import { isSameSecret } from './sameSecret.ts';
 
 /**
  * Refuses a request to the gateway that no client of the user's sent. Its token may stand in any of the places in which clients can put one:

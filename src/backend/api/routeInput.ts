@@ -16,7 +16,12 @@ const inEnglish = z.locales.en().localeError;
 export async function readRouteInput(c: Context, name: RouteName, bodyMs = 30_000): Promise<unknown> {
   const { method } = routes[name];
   const given = method === 'POST' || method === 'PUT' ? await readJsonObject(c, bodyMs) : c.req.query();
-  const parsed = shapes[name].input.safeParse({ ...given, ...c.req.param() }, { error: inEnglish });
+  return checkedInput(name, { ...given, ...c.req.param() });
+}
+
+/** @throws CwmError InvalidParameter that names the invalid field. */
+export function checkedInput(name: RouteName, given: object): unknown {
+  const parsed = shapes[name].input.safeParse(given, { error: inEnglish });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.map(String).join('.') ?? '';
@@ -39,7 +44,8 @@ async function readJsonObject(c: Context, bodyMs: number): Promise<object> {
   throw new CwmError('InvalidParameter', 'The body of the request is not a JSON object.');
 }
 
-async function readBoundedText(request: Request, bodyMs: number): Promise<string> {
+/** @throws CwmError BodyTooLarge, RequestTimeout. */
+export async function readBoundedText(request: Request, bodyMs = 30_000): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > maxBodyBytes) throw bodyTooLarge();
   if (!request.body) return '';
   const reader = request.body.getReader();

@@ -4,6 +4,7 @@ import { admitToGateway, admitToPage, gatewayDoor, type GatewayHandler } from '.
 import { httpClientKind } from '../requestScope.ts';
 import { admit } from './admission.ts';
 import { parseHttpAddress } from './httpAddress.ts';
+import { McpListener } from './mcpListener.ts';
 import { listenHttp, type HttpListener, type HttpTimes } from './httpListener.ts';
 import { readHttpToken } from './httpToken.ts';
 
@@ -37,10 +38,16 @@ export async function serveHttp(
     clientKind: httpClientKind,
     bodyMs: times?.bodyMs,
   });
+  const mcp = new McpListener(parts, times?.bodyMs);
   const before =
     gateway &&
     gatewayDoor({
-      gateway,
+      gateway: {
+        handle: (req, res, asked, client) =>
+          asked.path.split('?', 1)[0] === '/mcp'
+            ? mcp.handle(req, res, client)
+            : gateway.handle(req, res, asked, client),
+      },
       parts,
       clientKind: httpClientKind,
       admit: (headers, { token: inPath }) => {
@@ -54,5 +61,11 @@ export async function serveHttp(
     });
   const listener = await listenHttp((request) => app.fetch(request), wanted, times, before);
   bound = listener.address;
-  return listener;
+  return {
+    ...listener,
+    close: async (graceMs) => {
+      await mcp.close();
+      await listener.close(graceMs);
+    },
+  };
 }

@@ -6,7 +6,7 @@ import { isDangerous } from '../../core/tools/policy.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { ProjectUri } from '../../protocol/ids.ts';
 import type { JsonObject } from '../../protocol/schemas/tracker.ts';
-import { currentClient, httpClientKind } from '../requestScope.ts';
+import { clientKind, currentClient, httpClientKind } from '../requestScope.ts';
 import { readMcpConfig, type McpServerConfig } from './mcpConfig.ts';
 import type { McpServer } from './mcpServer.ts';
 import { callWorkspaceTool, workspaceTools } from './workspaceTools.ts';
@@ -49,7 +49,7 @@ export class MachineTools implements ToolBox {
     signal: AbortSignal,
   ): Promise<{ readonly tools: readonly Tool[]; readonly notes: readonly string[] }> {
     // Tools read the user's files and run the user's programs.
-    if (currentClient() === httpClientKind)
+    if (clientKind(currentClient()) === httpClientKind)
       return { tools: [], notes: ['Clients over TCP get no tools, so the model was offered none.'] };
     const { tools, notes } = await unlessAborted(this.#find(project), signal);
     const own = folderOf(project) === null ? [] : workspaceTools;

@@ -2,17 +2,19 @@ import type { ServerResponse } from 'node:http';
 import { errors, toCwmError, type CwmError } from '../../protocol/errors.ts';
 
 /** The form in which a client reads errors. */
-export type ErrorForm = 'openai' | 'anthropic';
+export type ErrorForm = 'openai' | 'anthropic' | 'json-rpc';
 
-export const errorFormOf = (path: string): ErrorForm =>
-  /^\/v1\/messages(\/|\?|$)/.test(path) ? 'anthropic' : 'openai';
+export function errorFormOf(path: string): ErrorForm {
+  if (/^\/mcp(\?|$)/.test(path)) return 'json-rpc';
+  return /^\/v1\/messages(\/|\?|$)/.test(path) ? 'anthropic' : 'openai';
+}
 
 /** Answers an error of the gateway in the client's own form. Nothing happens once an answer has begun. */
 export function answerFailure(res: ServerResponse, thrown: unknown, form: ErrorForm): void {
   if (res.headersSent || res.destroyed) return void res.destroy();
   const error = toCwmError(thrown);
   const { status } = errors[error.name];
-  const body = JSON.stringify(form === 'anthropic' ? anthropicError(error, status) : openAiError(error, status));
+  const body = JSON.stringify(inForm[form](error, status));
   const seconds = error.context?.['retry_after_seconds'];
   res.writeHead(status, {
     'content-type': 'application/json',
@@ -49,6 +51,19 @@ const anthropicError = (error: CwmError, status: number): object => ({
   type: 'error',
   error: { type: status === 401 ? 'authentication_error' : typeOf(status), message: messageWithHint(error) },
 });
+
+/** Of the codes that the form has, this one says that the request was refused before any method saw it. */
+const rpcError = (error: CwmError): object => ({
+  jsonrpc: '2.0',
+  error: { code: -32_600, message: messageWithHint(error), data: error.report() },
+  id: null,
+});
+
+const inForm: Readonly<Record<ErrorForm, (error: CwmError, status: number) => object>> = {
+  openai: openAiError,
+  anthropic: anthropicError,
+  'json-rpc': rpcError,
+};
 
 function typeOf(status: number): string {
   if (status === 401 || status === 403) return 'permission_error';

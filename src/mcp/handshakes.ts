@@ -1,0 +1,75 @@
+import { WebStandardStreamableHTTPServerTransport, type McpServer } from '@modelcontextprotocol/server';
+import { randomId } from '../base/hash.ts';
+
+/** More clients at once end the connection that was unused for the longest time; its client begins another one, as the protocol says. */
+const mostOpen = 64;
+
+interface Open {
+  readonly transport: WebStandardStreamableHTTPServerTransport;
+  readonly owner: string;
+}
+
+/** What a new connection is made with. */
+export interface Greeting {
+  /** Whose token the client has. */
+  readonly owner: string;
+  /** The connection's id, which no other one has. */
+  readonly id: string;
+  readonly body: unknown;
+}
+
+/** Connections of clients that begin with a handshake (2025-11-25 and earlier): each lasts for many requests, and is found by its id. */
+export class Handshakes {
+  /** The one that was used last comes last. */
+  readonly #open = new Map<string, Open>();
+  readonly #makeServer: (greeting: Greeting) => McpServer;
+
+  constructor(makeServer: (greeting: Greeting) => McpServer) {
+    this.#makeServer = makeServer;
+  }
+
+  async fetch(request: Request, owner: string, body: unknown): Promise<Response> {
+    const id = request.headers.get('mcp-session-id');
+    if (id === null) return await this.#begin(request, owner, body);
+    const open = this.#open.get(id);
+    if (!open || open.owner !== owner) return unknownSession();
+    this.#open.delete(id);
+    this.#open.set(id, open);
+    return await open.transport.handleRequest(request, { parsedBody: body });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map(({ transport }) => transport.close()));
+  }
+
+  async #begin(request: Request, owner: string, body: unknown): Promise<Response> {
+    const id = randomId();
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: () => id,
+      onsessioninitialized: () => this.#add(id, { transport, owner }),
+    });
+    const server = this.#makeServer({ owner, id, body });
+    await server.connect(transport);
+    const told = server.server.onclose;
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener
+    server.server.onclose = () => {
+      this.#open.delete(id);
+      told?.();
+    };
+    const answer = await transport.handleRequest(request, { parsedBody: body });
+    // It was no handshake, and has been refused.
+    if (!this.#open.has(id)) await server.close();
+    return answer;
+  }
+
+  #add(id: string, open: Open): void {
+    const [longestUnused] = this.#open.values();
+    if (this.#open.size >= mostOpen) void longestUnused?.transport.close();
+    this.#open.set(id, open);
+  }
+}
+
+function unknownSession(): Response {
+  const error = { code: -32_001, message: 'There is no such session. Begin another one with "initialize".' };
+  return Response.json({ jsonrpc: '2.0', error, id: null }, { status: 404 });
+}

@@ -1,0 +1,95 @@
+import {
+  CLIENT_INFO_META_KEY,
+  createMcpHandler,
+  isLegacyRequest,
+  type AuthInfo,
+  type McpHttpHandler,
+} from '@modelcontextprotocol/server';
+import { sha256Hex } from '../base/hash.ts';
+import type { Disposable } from '../base/disposable.ts';
+import { backendOf, type InnerBackend } from './agentCall.ts';
+import { Handshakes } from './handshakes.ts';
+import { makeServer, serverOf } from './makeServer.ts';
+import type { McpParts } from './mcpParts.ts';
+import { gatherChanges } from './tellChanges.ts';
+
+/** The token of the file has no name. No client has this one: names of clients have no blanks. */
+const ofFile = 'the file';
+
+/**
+ * Serves any number of clients over HTTP ("Streamable HTTP"), in both forms of the protocol. Each has a client context of its own in the
+ * backend: a connection with a handshake is a client; where each request stands for itself, a client is its token and the name that it gives
+ * itself.
+ */
+export class McpOverHttp {
+  readonly #handshakes: Handshakes;
+  readonly #single: McpHttpHandler;
+  readonly #changes: Disposable;
+
+  constructor(inner: InnerBackend) {
+    const parts = (client: string): McpParts => ({
+      backend: backendOf(inner, client),
+      engine: undefined,
+      // Whoever wants that says so where the server is started.
+      allowForce: false,
+    });
+    this.#handshakes = new Handshakes(({ owner, id, body }) =>
+      makeServer(parts(clientName(greeterOf(body), `${owner} ${id}`)), false),
+    );
+    this.#single = createMcpHandler(({ authInfo }) => serverOf(parts(authInfo?.clientId ?? clientName('', ofFile))), {
+      legacy: 'reject',
+    });
+    const { notify } = this.#single;
+    this.#changes = gatherChanges(backendOf(inner, clientName('', ofFile)), {
+      updated: (uri) => notify.resourceUpdated(uri),
+      listChanged: () => notify.resourcesChanged(),
+    });
+  }
+
+  /**
+   * Answers one request, which was admitted.
+   *
+   * @param owner the client whose token it has; null: it has the token of the file.
+   */
+  async fetch(request: Request, owner: string | null): Promise<Response> {
+    const whose = owner ?? ofFile;
+    const body = request.method === 'POST' ? parsed(await request.clone().text()) : undefined;
+    if (await isLegacyRequest(request, body)) return await this.#handshakes.fetch(request, whose, body);
+    const name = selfNamed(body);
+    const authInfo: AuthInfo = { token: '', clientId: clientName(name, `${whose} ${name}`), scopes: [] };
+    return await this.#single.fetch(request, { authInfo, parsedBody: body });
+  }
+
+  async close(): Promise<void> {
+    this.#changes.dispose();
+    await Promise.all([this.#handshakes.close(), this.#single.close()]);
+  }
+}
+
+/** A name in the form that the backend's logs may show. @param which distinguishes clients that call themselves the same. */
+function clientName(called: string, which: string): string {
+  const shown = called.replaceAll(/[^A-Za-z0-9]+/g, '-').slice(0, 20);
+  return `http.mcp-${shown === '' ? '' : `${shown}-`}${sha256Hex(which).slice(0, 8)}`;
+}
+
+const nameIn = (info: unknown): string => {
+  const name = (info as { name?: unknown } | null | undefined)?.name;
+  return typeof name === 'string' ? name : '';
+};
+
+const greeterOf = (body: unknown): string =>
+  nameIn((body as { params?: { clientInfo?: unknown } } | null | undefined)?.params?.clientInfo);
+
+function selfNamed(body: unknown): string {
+  const { _meta: meta } = (body as { params?: { _meta?: Record<string, unknown> } } | null | undefined)?.params ?? {};
+  return nameIn(meta?.[CLIENT_INFO_META_KEY]);
+}
+
+/** Undefined for what is no JSON: the package says so to the client. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
