@@ -35,7 +35,7 @@ export interface BackendArguments {
   readonly stateSync?: AutoSyncConfig;
   readonly continueFrom: ContinueFrom;
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
-  readonly checkpoints: Omit<CheckpointPolicy, 'shutdownMs'>;
+  readonly checkpoints: Omit<CheckpointPolicy, 'shutdownMs' | 'leaveMs'>;
   readonly encryption: EncryptionWish;
   /** Null: the API answers on its socket only. */
   readonly http: { readonly address: string; readonly remote: boolean; readonly tokenFile: string } | null;

@@ -120,9 +120,9 @@ export const composeServices =
     const record = (facts: readonly AuditFact[]): Promise<void> => store.audit.record(facts);
     const refusals = new Refusals(record, systemClock);
     const metrics = new Metrics(() => systemClock.elapsedMs());
-    const counts = new RememberedCounts(metrics, join(storage, 'metrics.json'), log);
+    const counts = new RememberedCounts(metrics, join(storage, 'metrics.json'), store.envelope, log);
     if (!store.isReadOnly) await counts.load();
-    const usage = new UsageLedger(join(storage, 'usage.jsonl'), systemClock, log);
+    const usage = new UsageLedger(join(storage, 'usage.jsonl'), store.envelope, systemClock, log);
     await usage.load(store.isReadOnly);
     const pricesFile = join(storage, 'prices.json');
     const engines = new BackendEngines({

@@ -6,8 +6,10 @@ import { isCwmError } from '../protocol/errors.ts';
 export interface RequestScope {
   /** As {@link clientName} made it. */
   readonly client: string;
-  /** API key that the client sent for the model server. It lives only as long as the request. */
+  /** API key that the client sent for a model server. It lives only as long as the request. */
   readonly engineKey?: string | undefined;
+  /** URL of the server that the key is for. Default: the one that new sessions use. */
+  readonly engineKeyFor?: string | undefined;
   /** Facts that every log line of the request has. */
   readonly facts?: Readonly<Record<string, string>> | undefined;
 }
@@ -28,8 +30,27 @@ export const currentFacts = (): Readonly<Record<string, string>> => scope.getSto
 /** The client of the current request, by its own account. */
 export const currentClient = (): string => scope.getStore()?.client ?? ownName;
 
-/** The current request's key; without one, the backend's own from `CWM_API_KEY`. */
-export const currentEngineKey = (): string | undefined => scope.getStore()?.engineKey || ownEngineKey();
+/**
+ * The API key for the model server at a URL: the current request's, else the backend's own from `CWM_API_KEY`. A key belongs to one server. A folder's
+ * configuration can name another one, which must not see it.
+ *
+ * @param usual the spec of new sessions: a key that names no server is for that one. `own` is the one that the backend was started with.
+ */
+export function engineKeyFor(url: string, usual: { readonly now: string; readonly own: string }): string | undefined {
+  const request = scope.getStore();
+  if (request?.engineKey && isSameServer(url, request.engineKeyFor ?? usual.now)) return request.engineKey;
+  return isSameServer(url, process.env['CWM_API_KEY_FOR'] || usual.own) ? ownEngineKey() : undefined;
+}
+
+/** A spec that is no URL is no server that wants a key. */
+function isSameServer(one: string, other: string): boolean {
+  return (
+    URL.canParse(one) &&
+    URL.canParse(other) &&
+    new URL(one).host !== '' &&
+    new URL(one).origin === new URL(other).origin
+  );
+}
 
 /**
  * A key that no header can carry counts as none: the client that started the backend with it got an error, and other clients do not

@@ -73,6 +73,7 @@ export class Run {
       kind: 'cli',
       start: this.backendStart,
       engineKey: async () => this.terminal.env['CWM_API_KEY'],
+      engineKeyFor: this.terminal.env['CWM_API_KEY_FOR'] || undefined,
     });
     const client = this.#client;
     if (this.json || !this.terminal.isWatched)

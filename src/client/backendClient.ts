@@ -7,7 +7,13 @@ import { eventStreamType, operationHeader } from '../protocol/operationEvents.ts
 import { unlessAborted } from '../base/unlessAborted.ts';
 import type { Signal } from '../protocol/signals.ts';
 import { parseEngineKey } from '../protocol/schemas/engineKey.ts';
-import { apiHeader, clientHeader, engineKeyHeader, type BackendRecord } from '../protocol/backendRecord.ts';
+import {
+  apiHeader,
+  clientHeader,
+  engineKeyForHeader,
+  engineKeyHeader,
+  type BackendRecord,
+} from '../protocol/backendRecord.ts';
 import { CwmError, isCwmError, toCwmError } from '../protocol/errors.ts';
 import { apiVersions, type ApiVersions } from '../protocol/version.ts';
 import { fromAnswer, toRequest } from './routeRequest.ts';
@@ -38,6 +44,8 @@ export interface BackendSource {
   find(signal: AbortSignal): Promise<BackendRecord | null>;
   /** API key of the model server that the call is for; `engine` is what the call names, if it names one. */
   engineKey?(engine: string | undefined): Promise<string | undefined>;
+  /** The server that the key is for. Default: the one that the call names, else that of new sessions. */
+  readonly engineKeyFor?: string | undefined;
 }
 
 /** How a call is made. */
@@ -194,7 +202,11 @@ export class BackendClient implements Disposable {
   async #withEngineKey(request: BackendRequest, input: object): Promise<BackendRequest> {
     const engine = 'engine' in input && typeof input.engine === 'string' ? input.engine : undefined;
     const key = parseEngineKey(await this.#source.engineKey?.(engine));
-    return key ? { ...request, headers: { [engineKeyHeader]: key } } : request;
+    if (!key) return request;
+    const server = this.#source.engineKeyFor ?? engine;
+    const headers = { [engineKeyHeader]: key };
+    const isServer = server !== undefined && URL.canParse(server);
+    return { ...request, headers: isServer ? { ...headers, [engineKeyForHeader]: new URL(server).origin } : headers };
   }
 }
 

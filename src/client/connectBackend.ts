@@ -18,6 +18,8 @@ export interface ConnectOptions {
   readonly retireMs?: number;
   /** API key of the model server that a call is for; `engine` is what the call names, if it names one. */
   readonly engineKey?: (engine: string | undefined) => Promise<string | undefined>;
+  /** URL of the server that the key is for. Default: the one that the call names, else that of new sessions. */
+  readonly engineKeyFor?: string | undefined;
 }
 
 /** A client whose backend is found, or started, with its first call; `connect` does it at once. */
@@ -34,7 +36,7 @@ export function backendClient(options: ConnectOptions): BackendClient {
     ...(options.kind === undefined ? {} : { kind: options.kind }),
     start: (signal) => findOrStartBackend(find, signal),
     find: (signal) => findBackend(find, signal),
-    ...(options.engineKey ? { engineKey: options.engineKey } : {}),
+    ...(options.engineKey ? { engineKey: options.engineKey, engineKeyFor: options.engineKeyFor } : {}),
   });
 }
 

@@ -14,7 +14,8 @@ import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base
 import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { moveSession } from './sessions/moveSession.ts';
-import { createSession, deleteSession, getSession, listSessions } from './sessions/sessions.ts';
+import { deleteSession } from './sessions/deleteSession.ts';
+import { createSession, getSession, listSessions } from './sessions/sessions.ts';
 import { getMessage, listMessages } from './sessions/messages.ts';
 import { deletePrompt, listPrompts, putPrompt } from './turns/prompts.ts';
 import { updateSession } from './turns/settings.ts';

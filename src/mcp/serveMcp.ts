@@ -23,6 +23,7 @@ export async function serveMcp({ storage, signal, ...parts }: McpOptions): Promi
     kind: 'mcp',
     start: { nodePath: process.execPath, entry: entryPointPath('backend', import.meta.url) },
     engineKey: async () => process.env['CWM_API_KEY'],
+    engineKeyFor: process.env['CWM_API_KEY_FOR'] || undefined,
   });
   try {
     await serveStreams({ ...parts, backend }, process.stdin, process.stdout, signal);

@@ -65,6 +65,8 @@ export const apiHeader = 'x-cwm-api';
 
 /** Request header with the API key of a model server that is named by its URL. Kept in memory only. */
 export const engineKeyHeader = 'x-cwm-engine-key';
+/** Request header with the URL of the server that the key is for; without it, it is for the server of new sessions. */
+export const engineKeyForHeader = 'x-cwm-engine-key-for';
 
 /** What became of a store in another place: it was moved here, this place links to it, or neither. */
 export const takenOver = ['moved', 'linked', 'none'] as const;

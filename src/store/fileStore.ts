@@ -10,7 +10,8 @@ import { verifyStore, type VerifiedStore } from './check/verifyStore.ts';
 import { ClockWatch } from './disk/clockWatch.ts';
 import type { StoreProblem } from './disk/quarantine.ts';
 import type { StoreDisk } from './disk/storeDisk.ts';
-import type { Encryption } from './encryption/openEncryption.ts';
+import type { Envelope } from './encryption/envelope.ts';
+import type { Encryption, OpenedEncryption } from './encryption/openEncryption.ts';
 import { IndexSource } from './index/indexSource.ts';
 import { LiveIndex, type RecordListener } from './index/liveIndex.ts';
 import { SharedBlocks } from './index/sharedBlocks.ts';
@@ -52,6 +53,8 @@ export class FileStore implements Store {
   readonly encryption: Encryption;
   /** What the embedded engine encrypts KV with; null where the store is not encrypted. */
   readonly kvKey: Uint8Array | null;
+  /** For files of the backend that are no records. */
+  readonly envelope: Envelope;
   readonly sessions: Store['sessions'];
   readonly messages: Store['messages'];
   readonly answers: Store['answers'];
@@ -73,7 +76,11 @@ export class FileStore implements Store {
 
   readonly backups: { list(signal: AbortSignal): Promise<readonly Backup[]> };
 
-  constructor(prepared: PreparedStore, encryption: Encryption, kvKey: Uint8Array | null, sqlWasmPath: string | null) {
+  constructor(
+    prepared: PreparedStore,
+    { encryption, envelope, kvKey }: Omit<OpenedEncryption, 'files'>,
+    sqlWasmPath: string | null,
+  ) {
     const { parts } = prepared;
     const intents = new FreezeIntents(parts);
     const trash = new Trash(parts);
@@ -111,6 +118,7 @@ export class FileStore implements Store {
     this.#guard = guard;
     this.#audit = audit;
     this.encryption = encryption;
+    this.envelope = envelope;
     this.kvKey = kvKey;
     this.sessions = guard.part(accesses.sessions, sessionPart(parts, sessions, index, source));
     this.messages = guard.part(accesses.messages, {

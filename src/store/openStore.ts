@@ -44,7 +44,7 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
     const root = await plainFiles.realPath(directory);
     const steps = options.migrations ?? migrations;
     const wish = options.encryption ?? { turn: null, keyFile: null };
-    const { files, encryption, kvKey } = await openEncryption(
+    const { files, ...opened } = await openEncryption(
       plainFiles,
       new Layout(root),
       wish,
@@ -52,7 +52,7 @@ export async function openStore(options: StoreOptions): Promise<FileStore> {
       readOnlyWhy,
     );
     const prepared = await prepareStore(files, clock, root, steps, readOnlyWhy, options.restoreBackup ?? null);
-    const store = new FileStore(prepared, encryption, kvKey, options.sqlWasmPath ?? null);
+    const store = new FileStore(prepared, opened, options.sqlWasmPath ?? null);
     if (!store.isReadOnly) await store.recover();
     return store;
   } catch (error) {

@@ -12,7 +12,15 @@ export function windowDeletedSentence(deleted: RouteOutput<'deleteWindow'>): str
 }
 
 /** @param session its title or id, as this client names it. */
-export const sessionDeletedSentence = (session: string, windows: readonly string[]): string =>
-  windows.length === 0
-    ? `Deleted session ${session}.`
-    : `Deleted session ${session} and ${plural(windows.length, 'window')}: ${windows.join(', ')}.`;
+export function sessionDeletedSentence(session: string, deleted: RouteOutput<'deleteSession'>): string {
+  const { deletedWindows: windows = [], kvBytesFreed, unreached = [] } = deleted;
+  const what =
+    windows.length === 0
+      ? `Deleted session ${session}.`
+      : `Deleted session ${session} and ${plural(windows.length, 'window')}: ${windows.join(', ')}.`;
+  return [
+    what,
+    ...(kvBytesFreed === undefined ? [] : [`This freed ${formatBytes(kvBytesFreed)} of KV.`]),
+    ...unreached.map(({ engine, why }) => `${engine} may have KV of it still: ${why}`),
+  ].join(' ');
+}

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { currentEngineKey, withRequest } from '../../src/backend/requestScope.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { engineKeyFor, withRequest } from '../../src/backend/requestScope.ts';
 import { engineSpecRules } from '../../src/backend/engines/adapters.ts';
 import * as engineSpecs from '../../src/protocol/engineSpec.ts';
 
@@ -101,17 +101,49 @@ describe('engine spec', () => {
 });
 
 describe('engine key', () => {
+  const server = 'https://mine:8000/v1';
+  const usual = { now: `${server}#tier=/x`, own: 'embedded' };
+  const keyFor = (url: string) => engineKeyFor(url, usual);
+
   it('is that of the request and of nothing beside it, also behind awaits', async () => {
+    vi.stubEnv('CWM_API_KEY', '');
     const later = async (): Promise<string | undefined> => {
       await Promise.resolve();
-      return currentEngineKey();
+      return keyFor(server);
     };
     const keys = await Promise.all([
       withRequest({ client: 'test', engineKey: 'one' }, later),
       withRequest({ client: 'test', engineKey: 'two' }, later),
       later(),
     ]);
-    expect(keys).toEqual(['one', 'two', process.env['CWM_API_KEY'] || undefined]);
+    expect(keys).toEqual(['one', 'two', undefined]);
+  });
+
+  it('goes to the server that it is for, and to no other one, whatever a folder names', async () => {
+    vi.stubEnv('CWM_API_KEY', 'own');
+    const elsewhere = [
+      'http://mine:8000/v1',
+      'https://mine:8001/v1',
+      'https://mine.evil:8000/v1',
+      'https://evil/',
+      'embedded',
+    ];
+    const sent = (for_?: string) =>
+      withRequest({ client: 'cli', engineKey: 'key', engineKeyFor: for_ }, async () =>
+        [server, ...elsewhere].map(keyFor),
+      );
+    const nowhere = elsewhere.map(() => undefined);
+    expect(await sent()).toEqual(['key', ...nowhere]);
+    expect(await sent('https://mine:8000/other')).toEqual(['key', ...nowhere]);
+    expect(await sent('https://third/')).toEqual([undefined, ...nowhere]);
+    // The backend's own is for the server that it was started with, or for the one that is named beside it.
+    expect(keyFor(server)).toBeUndefined();
+    expect(engineKeyFor(server, { now: 'https://evil/', own: server })).toBe('own');
+    expect(engineKeyFor('https://evil/', { now: 'https://evil/', own: server })).toBeUndefined();
+    vi.stubEnv('CWM_API_KEY_FOR', 'https://third/v1');
+    expect(keyFor('https://third/')).toBe('own');
+    expect(engineKeyFor(server, { now: server, own: server })).toBeUndefined();
+    vi.unstubAllEnvs();
   });
 });
 

@@ -101,6 +101,7 @@ describe('signals of the store', () => {
       'projects.note',
       'prompts.put',
       'prompts.delete',
+      'trash.remove',
       'trash.empty',
     ]);
     const verbs =

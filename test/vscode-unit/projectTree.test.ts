@@ -86,7 +86,7 @@ async function treeOf(sessions: ReturnType<typeof aSession>[], projects = [known
   const backend = new FakeBackend({
     health: () => healthAnswer,
     currentSession: () => ({ session: null }),
-    listBranches: () => ({ items: [] }) as never,
+    listBranches: () => ({ items: [] }),
     listWindows: () => ({ items: [], total: 0, hasMore: false }),
     listProjects: () => ({
       items: projects,

@@ -69,8 +69,14 @@ describe('a deletion', () => {
   });
 
   it('of a session names its windows', () => {
-    expect(sessionDeletedSentence('Auth', [])).toBe('Deleted session Auth.');
-    expect(sessionDeletedSentence('Auth', ['w1', 'w2'])).toBe('Deleted session Auth and 2 windows: w1, w2.');
+    expect(sessionDeletedSentence('Auth', {})).toBe('Deleted session Auth.');
+    expect(sessionDeletedSentence('Auth', { deletedWindows: [windowName('w1'), windowName('w2')] })).toBe(
+      'Deleted session Auth and 2 windows: w1, w2.',
+    );
+    const unreached = [{ engine: 'http://h', why: 'It is gone.' }];
+    expect(sessionDeletedSentence('Auth', { kvBytesFreed: 2e6, unreached })).toBe(
+      'Deleted session Auth. This freed 2 MB of KV. http://h may have KV of it still: It is gone.',
+    );
   });
 });
 

@@ -2,7 +2,7 @@ import { Hono, type Context } from 'hono';
 import { routes, type Route, type RouteName } from '../../protocol/api.ts';
 import { eventStreamType, operationHeader, signalsHeader } from '../../protocol/operationEvents.ts';
 import { eventsPath } from '../../protocol/signals.ts';
-import { apiHeader, clientHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
+import { apiHeader, clientHeader, engineKeyForHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
 import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
 import { firstApiWithNoContent, type ApiVersions } from '../../protocol/version.ts';
 import type { Refusal } from '../audit/refusals.ts';
@@ -109,7 +109,14 @@ export function createApp(parts: AppParts): Hono {
         parts.onRefused({ route: name, input, error: toCwmError(error), client });
       try {
         input = await readRouteInput(c, name, parts.bodyMs);
-        const request = { route: name, input, client, operationId, engineKey: c.req.header(engineKeyHeader) };
+        const request = {
+          route: name,
+          input,
+          client,
+          operationId,
+          engineKey: c.req.header(engineKeyHeader),
+          engineKeyFor: c.req.header(engineKeyForHeader),
+        };
         const run = (reporter?: Reporter): Promise<unknown> =>
           abortable(c, parts.operationsEnded, (signal) => parts.dispatch(request, signal, reporter));
         if (route.streams && c.req.header('accept')?.includes(eventStreamType)) {

@@ -10,7 +10,7 @@ import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Log } from '../process/logFile.ts';
 import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
-import { currentEngineKey } from '../requestScope.ts';
+import { engineKeyFor } from '../requestScope.ts';
 import { parseEngineSpec } from '../../protocol/engineSpec.ts';
 import { engineSpecRules } from './adapters.ts';
 import { findPlaces } from './findPlaces.ts';
@@ -97,7 +97,7 @@ export class BackendEngines implements EngineRegistry {
     if (server) return server.connect(signal);
     const parsed = parseEngineSpec(spec, engineSpecRules);
     if (parsed.kind !== 'url') throw new CwmError('InvalidParameter', `${spec} is no URL.`);
-    return addressOf(parsed.url, parsed.places, this.#options.requiresTls ?? true);
+    return this.#addressOf(parsed.url, parsed.places);
   }
 
   /** Asks every engine how it is, starting none. One that says nothing within five seconds counts as not reachable. */
@@ -143,10 +143,20 @@ export class BackendEngines implements EngineRegistry {
   #make(spec: string): { readonly engine: Engine; readonly server: EmbeddedServer | null } {
     const parsed = parseEngineSpec(spec, engineSpecRules);
     if (parsed.kind === 'url') {
-      return { engine: urlEngine(spec, parsed.url, parsed.places, this.#options), server: null };
+      const { url, places } = parsed;
+      const connect = async (): Promise<EngineAddress> => this.#addressOf(url, places);
+      return { engine: urlEngine(spec, url, places, connect, this.#options), server: null };
     }
     const server = this.#embeddedServer(spec, parsed.modelFile);
     return { engine: embeddedEngine(spec, server, this.#options.sleep), server };
+  }
+
+  /** @throws CwmError TlsRequired for plain http to another machine. */
+  #addressOf(url: string, places: Readonly<Record<string, string>>): EngineAddress {
+    const { requiresTls = true, defaultSpec: own } = this.#options;
+    for (const dialled of [url, places['lmcache'] ?? url]) if (requiresTls) requireTls(dialled);
+    const token = engineKeyFor(url, { now: this.defaultSpec, own });
+    return token === undefined ? { url } : { url, token };
   }
 
   #note(registered: Registered, status: EngineStatus): void {
@@ -185,7 +195,8 @@ const urlEngine = (
   spec: string,
   url: string,
   places: Readonly<Record<string, string>>,
-  { requiresTls = true, processes = systemProcesses(), sleep }: BackendEnginesOptions,
+  connect: () => Promise<EngineAddress>,
+  { processes = systemProcesses(), sleep }: BackendEnginesOptions,
 ): Engine =>
   new UrlEngine({
     spec,
@@ -193,15 +204,8 @@ const urlEngine = (
     sleep,
     adapters: engineAdapters,
     find: (adapter) => findPlaces(url, adapter, processes),
-    connect: async () => addressOf(url, places, requiresTls),
+    connect,
   });
-
-/** @throws CwmError TlsRequired for plain http to another machine. */
-function addressOf(url: string, places: Readonly<Record<string, string>>, requiresTls: boolean): EngineAddress {
-  for (const dialled of [url, places['lmcache'] ?? url]) if (requiresTls) requireTls(dialled);
-  const token = currentEngineKey();
-  return token === undefined ? { url } : { url, token };
-}
 
 function reachable(spec: string, description: EngineDescription): EngineStatus {
   const { kind, version, model, blockTokens, notices, models } = description;

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import writeFileAtomic from 'write-file-atomic';
 import * as z from 'zod/mini';
+import type { Envelope } from '../../store/encryption/envelope.ts';
 import type { Log } from '../process/logFile.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -15,18 +16,22 @@ const saveEveryMs = 10_000;
 export class RememberedCounts {
   readonly #metrics: Metrics;
   readonly #file: string;
+  readonly #envelope: Envelope;
   readonly #log: Log;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(metrics: Metrics, file: string, log: Log) {
+  constructor(metrics: Metrics, file: string, envelope: Envelope, log: Log) {
     this.#metrics = metrics;
     this.#file = file;
+    this.#envelope = envelope;
     this.#log = log;
   }
 
   async load(): Promise<void> {
     try {
-      this.#metrics.remember(countsSchema.parse(JSON.parse(await readFile(this.#file, 'utf8'))));
+      const { plain, isOld } = this.#envelope.open(await readFile(this.#file));
+      this.#metrics.remember(countsSchema.parse(JSON.parse(plain.toString())));
+      if (isOld) this.changed();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#log.failure('read the remembered counts', error);
     }
@@ -42,7 +47,8 @@ export class RememberedCounts {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     try {
-      await writeFileAtomic(this.#file, JSON.stringify(await this.#metrics.remembered()), {
+      const text = Buffer.from(JSON.stringify(await this.#metrics.remembered()));
+      await writeFileAtomic(this.#file, Buffer.from(this.#envelope.seal(text)), {
         mode: 0o600,
         fsync: false,
       });

@@ -6,6 +6,7 @@ import { SerialQueue } from '../../base/serialQueue.ts';
 import type { TokensTaken } from '../../protocol/schemas/session.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import { decodeLines, encodeLines } from '../../store/disk/lines.ts';
+import type { Envelope } from '../../store/encryption/envelope.ts';
 import type { Log } from '../process/logFile.ts';
 
 const count = z.number().check(z.nonnegative());
@@ -50,6 +51,7 @@ const spareLines = 1_000;
  */
 export class UsageLedger {
   readonly #file: string;
+  readonly #envelope: Envelope;
   readonly #clock: Pick<Clock, 'now'>;
   readonly #log: Log;
   readonly #queue = new SerialQueue();
@@ -59,8 +61,9 @@ export class UsageLedger {
   /** Its end may be a part of a line. */
   #isTorn = false;
 
-  constructor(file: string, clock: Pick<Clock, 'now'>, log: Log) {
+  constructor(file: string, envelope: Envelope, clock: Pick<Clock, 'now'>, log: Log) {
     this.#file = file;
+    this.#envelope = envelope;
     this.#clock = clock;
     this.#log = log;
   }
@@ -68,12 +71,12 @@ export class UsageLedger {
   /** @param isReadOnly nothing is written. */
   async load(isReadOnly: boolean): Promise<void> {
     try {
-      const bytes = await readFile(this.#file);
+      const { plain: bytes, isOld } = this.#envelope.open(await readFile(this.#file));
       const { values, damagedLines, wholeBytes } = decodeLines(bytes, lineSchema);
       for (const line of values) this.#sum(line);
       if (damagedLines.length > 0)
         this.#log.write('warning', 'damaged lines of the usage were left out', { lines: damagedLines.length });
-      this.#isTorn = wholeBytes < bytes.length || damagedLines.length > 0;
+      this.#isTorn = isOld || wholeBytes < bytes.length || damagedLines.length > 0;
       const isLong = values.length > this.#sums.size + spareLines;
       if (!isReadOnly && (this.#isTorn || isLong)) await this.#queue.run(() => this.#rewrite());
     } catch (error) {
@@ -124,7 +127,7 @@ export class UsageLedger {
     try {
       if (this.#isTorn) return await this.#rewrite();
       this.#isTorn = true;
-      await appendFile(this.#file, encodeLines(lines), { mode: 0o600 });
+      await appendFile(this.#file, this.#envelope.seal(encodeLines(lines)), { mode: 0o600 });
       this.#isTorn = false;
     } catch (error) {
       this.#log.failure('write the usage', error);
@@ -146,7 +149,7 @@ export class UsageLedger {
 
   /** The sums have every line, also those that could not be written. */
   async #rewrite(): Promise<void> {
-    await writeFileAtomic(this.#file, Buffer.from(encodeLines(this.lines)), { mode: 0o600 });
+    await writeFileAtomic(this.#file, Buffer.from(this.#envelope.seal(encodeLines(this.lines))), { mode: 0o600 });
     this.#isTorn = false;
   }
 }

@@ -8,6 +8,8 @@ export interface TrashStore {
    * the name is taken by now, SessionNotFound when a window's session is gone.
    */
   restore(id: string): Promise<TrashItem>;
+  /** Removes one item for good. @throws CwmError PathNotFound when it is not in the trash. */
+  remove(id: string): Promise<TrashItem>;
   /** Removes for good the items in the trash that are past their grace time, or all. @returns the removed items. */
   empty(which: 'expired' | 'all'): Promise<readonly TrashItem[]>;
 }

@@ -46,12 +46,12 @@ export async function openProject(
   const leaving = input.leaving === undefined ? null : await resolveLeft(core, input.leaving, signal);
   if (leaving !== null && leaving !== project) await leaveWarming(core, leaving);
   if (!session) {
-    if (leaving !== null) await core.checkpoints.leave(null, leaving);
+    if (leaving !== null) core.checkpoints.leaveSoon(leaving);
     return { ...opened, warming: null };
   }
   const why = !core.checkpoints.isRecorded(project) ? notRecorded : config && !config.auto_switch ? notSwitched : null;
   if (why !== null && !input.insist) {
-    if (leaving !== null) await core.checkpoints.leave(null, leaving);
+    if (leaving !== null) core.checkpoints.leaveSoon(leaving);
     const isOffered = why === notSwitched && (await hasSavedKv(core, session));
     return { ...opened, warming: isOffered ? { ...notBegun(why), state: 'ask' } : notBegun(why) };
   }
@@ -84,7 +84,7 @@ export async function openedProject(
   return { project, session, warming: session && core.warmings.of(session.id) };
 }
 
-/** A client leaves a folder: saves its current session's KV if the session has gone on, and waits for that. */
+/** A client leaves a folder: saves its current session's KV if the session has gone on, and waits for that, half a minute at most. */
 export async function closeProject(
   core: CoreContext,
   input: RouteInput<'closeProject'>,
@@ -97,7 +97,7 @@ export async function closeProject(
     return { project, session: session && session.id, receipt: null, why: wouldSave };
   if (!session) return { project, session: null, receipt: null, why: 'The folder has no current session.' };
   await core.warmings.leave(session.id);
-  return { project, session: session.id, ...(await core.checkpoints.keepOfLeft(session.id)) };
+  return { project, session: session.id, ...(await core.checkpoints.keepWithinTime(session.id)) };
 }
 
 /** The policy, after the changes that are given; they last until the backend ends (S0-16). @throws CwmError InvalidParameter. */

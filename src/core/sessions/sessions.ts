@@ -1,14 +1,7 @@
 import { randomId } from '../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import {
-  parseDescription,
-  parseProjectUri,
-  parseSessionId,
-  parseTags,
-  type WindowName,
-  type SessionId,
-} from '../../protocol/ids.ts';
+import { parseDescription, parseProjectUri, parseSessionId, parseTags } from '../../protocol/ids.ts';
 import { newSession, type Session } from '../../protocol/schemas/session.ts';
 import type { SessionSettings } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
@@ -21,8 +14,6 @@ import { projectDefaults, type ProjectDefaults } from '../projects/projectDefaul
 import { requireSession } from '../session.ts';
 import { changedSampling, settingsOfNew } from '../turns/settings.ts';
 import { onBase } from './base/onBase.ts';
-import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
-import { deleteIfThere } from '../windows/windows.ts';
 
 /**
  * Starts open. In a project with a base it begins with that and shares its KV, unless it has a system prompt or tools of its own; else it is empty, under a salt of its own. @throws CwmError InvalidSessionId, InvalidParameter (bad engine, or a bad configuration of the project), SessionExists (id
@@ -116,84 +107,4 @@ export async function listSessions(
     offset,
   });
   return { items: items.map((session) => asItIs(core, session)), total, hasMore: offset + items.length < total };
-}
-
-/**
- * Moves a session to the trash. Its windows need its messages: with windows it is refused, unless `cascade` deletes them too
- * (EC-031). @throws CwmError InvalidSessionId, SessionNotFound, InvalidTransition.
- */
-export async function deleteSession(
-  core: CoreContext,
-  input: RouteInput<'deleteSession'>,
-  signal: AbortSignal,
-): Promise<RouteOutput<'deleteSession'>> {
-  const id = parseSessionId(input.session);
-  return core.turns.run(
-    id,
-    async () => {
-      const leave = await leavingProject(core, await requireSession(core, id));
-      const deletedWindows: WindowName[] = [];
-      // Before its windows: what a checkpoint names would outlive them.
-      if (input.cascade) await core.space.lock.run(() => dropCheckpoint(core, id), signal);
-      for (;;) {
-        const windows = await deleteUnlessNeeded(core, id, signal);
-        if (windows.length === 0) break;
-        if (!input.cascade) {
-          throw new CwmError(
-            'InvalidTransition',
-            `Session "${id}" still has ${windows.length} windows: ${windows.slice(0, 3).join(', ')}.`,
-            {
-              hint: 'Delete its windows first, or delete it together with them.',
-            },
-          );
-        }
-        for (const window of windows) if (await deleteIfThere(core, window, signal)) deletedWindows.push(window);
-      }
-      core.trackers.forget(id);
-      core.conversations.forget(id);
-      await leave();
-      return deletedWindows.length === 0 ? {} : { deletedWindows };
-    },
-    signal,
-  );
-}
-
-/**
- * Deletes the session when it has no windows. No window of it can be cloned or restored from the trash during this call.
- * @returns the windows that it has.
- */
-function deleteUnlessNeeded(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<WindowName[]> {
-  return core.space.lock.run(async () => {
-    const windows = await windowsOf(core, id);
-    if (windows.length === 0) {
-      await dropCheckpoint(core, id);
-      await core.store.sessions.delete(id);
-    }
-    return windows;
-  }, signal);
-}
-
-async function windowsOf(core: CoreContext, session: SessionId): Promise<WindowName[]> {
-  const names: WindowName[] = [];
-  for (;;) {
-    const page = await core.store.windows.list({
-      session,
-      sortBy: 'name',
-      order: 'asc',
-      limit: 100,
-      offset: names.length,
-    });
-    names.push(...page.items.map((window) => window.name));
-    if (names.length >= page.total || page.items.length === 0) return names;
-  }
-}
-
-/** Called before the deletion, because a deleted session is no project's current one. @returns what to do after the deletion. */
-async function leavingProject(core: CoreContext, session: Session): Promise<() => Promise<void>> {
-  const project = session.project;
-  if (project === null || (await core.store.projects.currentSession(project)) !== session.id) return async () => {};
-  return async () => {
-    const isStillCurrent = (await core.store.projects.currentSession(project)) === null;
-    if (isStillCurrent) await core.store.projects.setCurrentSession(project, null);
-  };
 }

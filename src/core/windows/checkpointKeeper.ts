@@ -176,6 +176,20 @@ export class CheckpointKeeper {
     return kept;
   }
 
+  /** As {@link keepOfLeft}, and within the policy's time: what has begun then continues without the caller. */
+  async keepWithinTime(id: SessionId): Promise<Kept> {
+    const { promise: late, resolve } = Promise.withResolvers<Kept>();
+    const timer = setTimeout(() => resolve(not('Its checkpoint is still being made.')), this.#policy.leaveMs);
+    const work = this.keepOfLeft(id);
+    this.#track(work);
+    return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  }
+
+  /** As {@link leave}, for a caller that does not wait. */
+  leaveSoon(leaving: ProjectUri): void {
+    this.#track(this.leave(null, leaving));
+  }
+
   /** What {@link weighSize} says of a session, with the facts that it weighs. */
   async check(session: Session): Promise<{
     readonly triggered: boolean;

@@ -14,6 +14,8 @@ export interface CheckpointPolicy {
   readonly idleMs: number;
   /** For all sessions together when the backend ends; 0 is none. */
   readonly shutdownMs: number;
+  /** How long a client that leaves a folder waits for its checkpoint. */
+  readonly leaveMs: number;
 }
 
 const { checkpoints, checkpointAt, checkpointTokens, checkpointCooldownSeconds, checkpointIdleMinutes } =
@@ -26,6 +28,7 @@ export const defaultCheckpointPolicy: CheckpointPolicy = {
   cooldownMs: checkpointCooldownSeconds.default * 1000,
   idleMs: checkpointIdleMinutes.default * 60_000,
   shutdownMs: 4000,
+  leaveMs: 30_000,
 };
 
 export interface SessionSize {

@@ -17,6 +17,9 @@ import { sealSession } from './sealSession.ts';
 
 const tag = 'auto-freeze';
 
+/** How long an engine may take to delete a file that nobody needs any more. */
+const forgetMs = 10_000;
+
 export type SessionWithContext = Session & { readonly tokens: ContextTokens };
 
 /** Whether a checkpoint could be made of it now. */
@@ -89,14 +92,6 @@ async function replaceCheckpoint(
   return receipt;
 }
 
-/** Deletes a session's checkpoint, and the file that holds its whole context where the engine has one. */
-export async function dropCheckpoint(core: CoreContext, session: SessionId): Promise<void> {
-  const checkpoint = await core.store.checkpoints.get(session);
-  if (!checkpoint) return;
-  await core.store.checkpoints.delete(session);
-  await forgetReplaced(core, checkpoint, null);
-}
-
 /**
  * Deletes the file of a context that an engine stores as a whole, unless a window has it. Blocks stay: the session's own next blocks build on
  * them, and a budget evicts them first. An engine that cannot be reached keeps its file as cache.
@@ -106,7 +101,7 @@ async function forgetReplaced(core: CoreContext, { manifest, kv }: Checkpoint, h
   const hashes = kv.blocks.map(({ hash }) => hash);
   if ((await core.store.blocks.recordsOfLineage(manifest.lineage, hashes)).size > 0) return;
   try {
-    await core.engines.get(manifest.engine).forget({ hashes, handle: kv.handle }, new AbortController().signal);
+    await core.engines.get(manifest.engine).forget({ hashes, handle: kv.handle }, AbortSignal.timeout(forgetMs));
   } catch {
     // The file is only cache, and the checkpoint does not depend on it any more.
   }

@@ -3,6 +3,7 @@ import { messageIdSchema, sessionIdSchema, windowNameSchema } from '../schemas/i
 import { lifecycles, messageSchema, phases, sessionSchema } from '../schemas/session.ts';
 import { pendingCallSchema, toolSettingsSchema } from '../schemas/toolCall.ts';
 import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
+import { unreachedSchema } from '../schemas/space.ts';
 import { prefixCostSchema, samplingChangeSchema } from '../schemas/sessionSettings.ts';
 import { flag, onEngine, page, queryFlag, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
@@ -95,9 +96,20 @@ export const sessionShapes = () =>
     setExpiry: { input: z.object({ session: text, expiresAt: z.nullable(text) }), output: sessionSchema },
     moveSession: { input: z.object({ session: text, project: z.nullable(text) }), output: sessionSchema },
     deleteSession: {
-      input: z.object({ session: text, cascade: queryFlag }),
-      /** Left out: none was deleted. */
-      output: z.object({ deletedWindows: z.optional(z.array(windowNameSchema)) }),
+      input: z.object({
+        session: text,
+        cascade: queryFlag,
+        /** Not into the trash: its text cannot be restored. Refused to programs that act without a person. */
+        forever: queryFlag,
+      }),
+      output: z.object({
+        /** Left out: none was deleted. */
+        deletedWindows: z.optional(z.array(windowNameSchema)),
+        /** Of files that no window and no other session needs. Left out: none. */
+        kvBytesFreed: z.optional(z.number()),
+        /** Model servers that may have KV of it still. Left out: none. */
+        unreached: z.optional(z.array(unreachedSchema)),
+      }),
     },
     listMessages: {
       input: z.object({

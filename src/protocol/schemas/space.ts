@@ -94,6 +94,10 @@ export const trashItemSchema = z.object({
 });
 export type TrashItem = z.infer<typeof trashItemSchema>;
 
+/** A model server whose KV of something deleted could not be deleted, and why. */
+export const unreachedSchema = z.object({ engine: text, why: text });
+export type Unreached = z.infer<typeof unreachedSchema>;
+
 const tokenSumsSchema = z.object({
   requests: z.number(),
   /** Of `requests`, those whose model server did not say what they took: the sums lack them. */

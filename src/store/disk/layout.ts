@@ -56,6 +56,9 @@ export class Layout {
   readonly restoring: string;
   /** The times that the store saw on the machine's clock. */
   readonly clock: string;
+  /** Counts of the backend, which writes both itself: its figures, and the tokens of turns. */
+  readonly figures: string;
+  readonly usage: string;
 
   constructor(root: string) {
     this.root = root;
@@ -82,6 +85,8 @@ export class Layout {
     this.answers = join(root, 'answers.jsonl');
     this.restoring = join(root, 'restoring.json');
     this.clock = join(root, 'clock.json');
+    this.figures = join(root, 'metrics.json');
+    this.usage = join(root, 'usage.jsonl');
   }
 
   /** Directories that must exist. */
@@ -92,8 +97,32 @@ export class Layout {
 
   /** The store's files that lie directly in its root; `encryption.json` is no part of them, because it is never encrypted. */
   get rootFiles(): readonly string[] {
-    const { storeRecord, indexImage, searchImage, auditLog, selection, answers, engine, restoring, clock } = this;
-    return [storeRecord, indexImage, searchImage, auditLog, selection, answers, engine, restoring, clock];
+    const {
+      storeRecord,
+      indexImage,
+      searchImage,
+      auditLog,
+      selection,
+      answers,
+      engine,
+      restoring,
+      clock,
+      figures,
+      usage,
+    } = this;
+    return [
+      storeRecord,
+      indexImage,
+      searchImage,
+      auditLog,
+      selection,
+      answers,
+      engine,
+      restoring,
+      clock,
+      figures,
+      usage,
+    ];
   }
 
   session(id: SessionId): SessionPaths {

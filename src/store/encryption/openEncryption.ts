@@ -13,6 +13,7 @@ import {
   writeEncryptionRecord,
   type EncryptionRecord,
 } from './encryptionRecord.ts';
+import { plainEnvelope, sealedEnvelope, type Envelope } from './envelope.ts';
 import { isSealed, keyIdOf, openFrames } from './frames.ts';
 import { keyError, makeKeyFile, readKeyFile } from './keyFile.ts';
 
@@ -31,6 +32,8 @@ export type Encryption =
 export interface OpenedEncryption {
   readonly files: Files;
   readonly encryption: Encryption;
+  /** For files of the backend that are no records. */
+  readonly envelope: Envelope;
   /** What the embedded engine encrypts KV with: 32 bytes that the store's key decides. Null where the store is not encrypted. */
   readonly kvKey: Uint8Array | null;
 }
@@ -51,7 +54,7 @@ export async function openEncryption(
   readOnlyWhy: CwmError | null,
 ): Promise<OpenedEncryption> {
   const found = await readEncryptionRecord(files, layout);
-  const off = { files, encryption: { state: 'off' }, kvKey: null } as const;
+  const off = { files, encryption: { state: 'off' }, envelope: plainEnvelope, kvKey: null } as const;
   if (found === null) {
     if (turn !== 'on') return off;
     if (readOnlyWhy) throw readOnlyWhy;
@@ -90,6 +93,7 @@ export async function openEncryption(
   return {
     files: encryptedFiles(files, key, layout.temporary),
     encryption: { state: 'on', keyId: record.keyId, keyFile },
+    envelope: sealedEnvelope(key),
     kvKey: new Uint8Array(hkdfSync('sha256', key.export(), '', 'context-window-manager kv', 32)),
   };
 }

@@ -99,6 +99,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     list: 'read',
     // Only the item shows which record comes back: the part tells the index itself.
     restore: 'write',
+    remove: 'write',
     empty: 'write',
   },
   space: {

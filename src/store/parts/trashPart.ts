@@ -31,6 +31,11 @@ export function trashPart(
   return {
     list: () => trash.items(),
     restore: (id) => trash.takeOut(id, takeBack),
+    remove: async (id) => {
+      const removed = await trash.remove(id);
+      if (removed.kind === 'session') await search.forgetImage();
+      return removed;
+    },
     empty: async (which) => {
       const removed = await trash.empty(which);
       if (removed.some(({ kind }) => kind === 'session')) await search.forgetImage();

@@ -55,21 +55,30 @@ export class Trash {
   }
 
   async #empty(which: 'expired' | 'all'): Promise<TrashItem[]> {
-    const { files, layout, clock } = this.#parts;
-    const now = clock.now().toISOString();
+    const now = this.#parts.clock.now().toISOString();
     const removed: TrashItem[] = [];
     // One after another: a file that two of them share is freed with the second.
     for (const { id, expiresAt } of await this.#named()) {
       if (which === 'expired' && expiresAt >= now) continue;
-      const { item, path } = await this.#find(id);
-      // First out of the trash: an item that a crash leaves half removed must not be restored.
-      const doomed = join(layout.temporary, randomUUID());
-      await files.rename(path, doomed);
-      await files.syncDirectory(layout.trash);
-      await files.removeTree(doomed);
-      removed.push(item);
+      removed.push(await this.#remove(id));
     }
     return removed;
+  }
+
+  /** @throws CwmError PathNotFound when there is no such item. */
+  remove(id: string): Promise<TrashItem> {
+    return this.#takers.run(() => this.#remove(id));
+  }
+
+  async #remove(id: string): Promise<TrashItem> {
+    const { files, layout } = this.#parts;
+    const { item, path } = await this.#find(id);
+    // First out of the trash: an item that a crash leaves half removed must not be restored.
+    const doomed = join(layout.temporary, randomUUID());
+    await files.rename(path, doomed);
+    await files.syncDirectory(layout.trash);
+    await files.removeTree(doomed);
+    return item;
   }
 
   async #find(id: string): Promise<{ readonly item: TrashItem; readonly path: string }> {

@@ -4,7 +4,7 @@ import type { ProcessHandlers } from '../../../src/backend/api/processHandlers.t
 import type { Operations } from '../../../src/core/operations.ts';
 import { OperationLimit } from '../../../src/backend/api/operationLimit.ts';
 import { RateLimiter, type RateLimits } from '../../../src/backend/api/rateLimit.ts';
-import { currentClient, currentEngineKey } from '../../../src/backend/requestScope.ts';
+import { currentClient, engineKeyFor } from '../../../src/backend/requestScope.ts';
 import { routes, type RouteName } from '../../../src/protocol/api.ts';
 import { CwmError, type ErrorName } from '../../../src/protocol/errors.ts';
 
@@ -109,7 +109,8 @@ describe('dispatch', () => {
   );
 
   it("runs an operation in its request's scope", async () => {
-    const seen = async () => ({ client: currentClient(), key: currentEngineKey() }) as never;
+    const seen = async () =>
+      ({ client: currentClient(), key: engineKeyFor('http://h', { now: 'http://h', own: 'embedded' }) }) as never;
     const dispatch = dispatching({}, { usage: seen });
     const requests = ['a', 'b'].map((key) =>
       dispatch({ route: 'usage', input: {}, client: `cli.${key}`, engineKey: key }, never),

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -6,6 +7,7 @@ import { tokenUsage } from '../../../src/backend/metrics/tokenUsage.ts';
 import { UsageLedger } from '../../../src/backend/metrics/usageLedger.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
 import type { TokensTaken } from '../../../src/protocol/schemas/session.ts';
+import { plainEnvelope, sealedEnvelope } from '../../../src/store/encryption/envelope.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 
 const makeDirectory = temporaryDirectories();
@@ -20,7 +22,7 @@ const aTurn = (changes: Partial<TokensTaken> = {}): TokensTaken => ({
   ...changes,
 });
 
-function ledgers(directory = makeDirectory()) {
+function ledgers(directory = makeDirectory(), envelope = plainEnvelope) {
   const file = path.join(directory, 'usage.jsonl');
   const failures: unknown[] = [];
   const said: string[] = [];
@@ -30,7 +32,7 @@ function ledgers(directory = makeDirectory()) {
   };
   const today = { now: new Date(2026, 2, 9, 23, 59) };
   const open = async (isReadOnly = false): Promise<UsageLedger> => {
-    const ledger = new UsageLedger(file, { now: () => today.now }, log);
+    const ledger = new UsageLedger(file, envelope, { now: () => today.now }, log);
     await ledger.load(isReadOnly);
     return ledger;
   };
@@ -174,4 +176,22 @@ describe('S1-35 the usage of tokens', () => {
     expect((await open()).lines).toMatchObject([{ requests: 2 }]);
     expect(statSync(file).mode & 0o077).toBe(0);
   });
+});
+
+test('S0-60 in an encrypted store neither a session nor a model is in the file, and what was in clear is encrypted when it is opened', async () => {
+  const directory = makeDirectory();
+  const clear = ledgers(directory);
+  const first = await clear.open();
+  first.add(session, 'vscode', aTurn());
+  await first.close();
+  expect(readFileSync(clear.file, 'utf8')).toContain('qwen');
+  const key = createSecretKey(Buffer.alloc(32, 7));
+  const sealed = ledgers(directory, sealedEnvelope(key));
+  const second = await sealed.open();
+  expect(readFileSync(sealed.file, 'latin1')).not.toMatch(/qwen|vscode/);
+  second.add(session, 'vscode', aTurn());
+  await second.close();
+  expect(readFileSync(sealed.file, 'latin1')).not.toMatch(/qwen|vscode/);
+  expect((await sealed.open()).lines).toMatchObject([{ requests: 2, model: 'qwen' }]);
+  expect([...clear.failures, ...sealed.failures, ...sealed.said]).toEqual([]);
 });

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { userMachine } from '../../../src/backend/discovery/userMachine.ts';
 import { networkFileSystem, networkWarning } from '../../../src/backend/health/networkFileSystem.ts';
 import { socketAddresses } from '../../../src/backend/process/socketAddress.ts';
-import { currentEngineKey, withRequest } from '../../../src/backend/requestScope.ts';
+import { engineKeyFor, withRequest } from '../../../src/backend/requestScope.ts';
 
 const { home } = vi.hoisted((): { home: { path: string | null } } => ({ home: { path: '/home/me' } }));
 vi.mock('node:os', async (original) => ({
@@ -41,12 +41,12 @@ describe("the user's machine", () => {
 
 describe('the key for the model server', () => {
   it("is the request's own, else that of the backend's environment, where a header can carry it", async () => {
+    const server = 'http://127.0.0.1:8000';
+    const key = () => engineKeyFor(server, { now: server, own: server });
     vi.stubEnv('CWM_API_KEY', 'sk-own');
-    expect(currentEngineKey()).toBe('sk-own');
-    expect(await withRequest({ client: 'cli', engineKey: 'sk-theirs' }, async () => currentEngineKey())).toBe(
-      'sk-theirs',
-    );
+    expect(key()).toBe('sk-own');
+    expect(await withRequest({ client: 'cli', engineKey: 'sk-theirs' }, async () => key())).toBe('sk-theirs');
     vi.stubEnv('CWM_API_KEY', 'two\nlines');
-    expect(currentEngineKey()).toBeUndefined();
+    expect(key()).toBeUndefined();
   });
 });

@@ -152,10 +152,11 @@ export function registerSession(program: Command, perform: Perform): void {
     .description('move a session to the trash')
     .argument('<session>', "the session's id")
     .option('--cascade', 'delete its windows too')
-    .action((id: string, { cascade, ...common }: { cascade?: boolean }) =>
+    .option('--forever', 'not into the trash: its text cannot be restored')
+    .action((id: string, { cascade, forever, ...common }: { cascade?: boolean; forever?: boolean }) =>
       perform(common, async (run) => {
-        const result = await run.call('deleteSession', { session: id, cascade }, 'Deleting');
-        run.print({ session: id, ...result }, ({ deletedWindows = [] }) => sessionDeletedSentence(id, deletedWindows));
+        const result = await run.call('deleteSession', { session: id, cascade, forever }, 'Deleting');
+        run.print({ session: id, ...result }, (deleted) => sessionDeletedSentence(id, deleted));
       }),
     );
 }

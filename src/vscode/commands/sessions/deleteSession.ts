@@ -11,7 +11,11 @@ interface Request {
   readonly session: string;
   readonly title: string;
   readonly cascade: boolean;
+  readonly forever?: boolean;
 }
+
+/** Its text cannot be restored then. */
+const forever = 'Delete Forever';
 
 export const deleteSession = command('cwm.deleteSession', {
   async ask(app, { session: named, confirmed, cascade }): Promise<Request | undefined> {
@@ -32,10 +36,12 @@ export const deleteSession = command('cwm.deleteSession', {
       `Delete session "${readableLine(session.title)}"?`,
       { modal: true, detail: `${detail} ${trashSentence}` },
       yes,
+      forever,
     );
-    return answer === yes ? { ...request, cascade: windows.total > 0 } : undefined;
+    if (answer === undefined) return undefined;
+    return { ...request, cascade: windows.total > 0, forever: answer === forever };
   },
-  perform: (app, { session, cascade }) => app.connection.call('deleteSession', { session, cascade }),
-  show: (app, { deletedWindows = [] }, { title }) =>
-    showDone(app, sessionDeletedSentence(`"${title}"`, deletedWindows)),
+  perform: (app, { session, cascade, forever }) =>
+    app.connection.call('deleteSession', { session, cascade, ...(forever && { forever }) }),
+  show: (app, deleted, { title }) => showDone(app, sessionDeletedSentence(`"${title}"`, deleted)),
 });

@@ -1,0 +1,98 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { sessionId } from '../../support/ids.ts';
+import { coreFixture, never } from '../coreFixture.ts';
+
+const text = 'What is ice? '.repeat(20);
+
+async function talking(ids: readonly string[] = ['s']) {
+  const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true, idleMs: 0 } }));
+  for (const id of ids) {
+    await fixture.cwm.createSession({ id, project: 'file:///p' });
+    await fixture.cwm.send({ session: id, text, maxTokens: 4 }, never());
+  }
+  const presentOf = async (session: string): Promise<number> => {
+    const { store, engine } = fixture;
+    const record = await store.sessions.get(sessionId(session));
+    if (!record?.tokens) throw new Error('It has no tokens.');
+    const ids = await store.sessions.loadTokens(record.id, record.tokens.sha256);
+    const { salt } = await store.lineages.get(record.lineage);
+    const located = await engine.locate({ ids, salt, handle: null }, never());
+    return located.reachable ? located.blocks.filter(({ stat }) => stat !== null).length : -1;
+  };
+  return { ...fixture, presentOf };
+}
+
+describe('deleting a session', () => {
+  it('deletes its checkpoint and the KV that only it needs; that of a copy stays', async () => {
+    const { cwm, engine, presentOf, store } = await talking();
+    await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+    const copy = (await cwm.thaw({ window: 'w', session: 'copy' }, never())).session;
+    expect(copy).toBe('copy');
+    const before = await presentOf('copy');
+    expect(before).toBeGreaterThan(0);
+    await cwm.deleteSession({ session: 's', cascade: true }, never());
+    expect(await store.checkpoints.get(sessionId('s'))).toBeNull();
+    expect(await presentOf('copy')).toBe(before);
+    expect((await cwm.deleteSession({ session: 'copy' }, never())).kvBytesFreed).toBeGreaterThan(0);
+    expect(engine.calls).toContain('forget');
+  });
+
+  it('says what it could not reach, and is done all the same', async () => {
+    const { cwm, engine } = await talking();
+    engine.filesAreElsewhere = true;
+    expect(await cwm.deleteSession({ session: 's' }, never())).toEqual({
+      unreached: [{ engine: engine.spec, why: 'The block files are on another machine.' }],
+    });
+    expect((await cwm.listTrash()).items.map(({ name }) => name)).toEqual(['s']);
+  });
+
+  it('S0-50 a slow engine stops neither a freeze nor a deletion of another session', async () => {
+    const { cwm, engine, store } = await talking(['s', 't']);
+    await cwm.closeProject({ project: 'file:///p' }, never());
+    const asked = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const forget = engine.forget.bind(engine);
+    engine.forget = async (...given) => {
+      asked.resolve();
+      await held.promise;
+      return forget(...given);
+    };
+    const deleting = cwm.deleteSession({ session: 's' }, never());
+    await asked.promise;
+    // Its records are gone, and no lock is held while the engine works.
+    expect(await store.sessions.get(sessionId('s'))).toBeNull();
+    await cwm.prune({ keep: 0 }, never());
+    await cwm.freeze({ session: 't', window: 'w', checkpoint: true }, never());
+    await cwm.pinWindow({ window: 'w', pinned: true });
+    held.resolve();
+    await deleting;
+  });
+
+  it('forever leaves neither its text nor its ids on the disk, and the rest of the trash alone', async () => {
+    const { cwm, directory } = await talking(['s', 't']);
+    await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+    await cwm.deleteSession({ session: 't' }, never());
+    await cwm.deleteSession({ session: 's', cascade: true, forever: true }, never());
+    expect((await cwm.listTrash()).items.map(({ name }) => name)).toEqual(['t']);
+    await cwm.emptyTrash({ all: true });
+    const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const holding = files.filter((file) =>
+      readFileSync(path.join(file.parentPath, file.name)).includes('What is ice?'),
+    );
+    expect(holding.map(({ name }) => name)).toEqual([]);
+  });
+
+  it('forever is refused to a program that acts without a person', async () => {
+    const { cwm } = await coreFixture({}, undefined, (own) => ({
+      ...own,
+      caller: () => ({ client: 'mcp.1', isAgent: true }),
+    }));
+    await cwm.createSession({ id: 's' });
+    await expect(cwm.deleteSession({ session: 's', forever: true }, never())).rejects.toMatchObject({
+      name: 'AccessDenied',
+    });
+    expect((await cwm.getSession({ session: 's' })).id).toBe('s');
+  });
+});
