@@ -24,6 +24,7 @@ import { makeSpace } from './space/space.ts';
 import { AutoSync, type AutoSyncConfig } from './tracker/autoSync.ts';
 import { makeTrackers, noPeers } from './tracker/makeTrackers.ts';
 import type { TrackerConfig } from './tracker/trackerConfig.ts';
+import { Memories } from './memory/memories.ts';
 import { Conversations } from './turns/conversations.ts';
 import { CheckpointKeeper } from './windows/checkpointKeeper.ts';
 import type { CheckpointPolicy } from './windows/checkpointPolicy.ts';
@@ -133,6 +134,7 @@ export function makeCore(parts: CoreParts): Core {
     continueFrom: parts.continueFrom ?? 'ids',
     prefill: new PrefillRates(),
     conversations: new Conversations(store.messages),
+    memories: new Memories(store.memory),
     underWay: new Map(),
     running: new Map(),
     took: parts.onTook ?? (() => undefined),

@@ -43,6 +43,10 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     load: 'reads',
     loadOrStandIns: 'reads',
   },
+  memory: {
+    load: 'reads',
+    append: 'unseen',
+  },
   answers: {
     append: 'unseen',
     left: 'reads',

@@ -27,6 +27,7 @@ import { AnswerLogFile } from './records/answerLogFile.ts';
 import { CheckpointFiles } from './records/checkpointFiles.ts';
 import { EngineChoice } from './records/engineChoice.ts';
 import { FreezeIntents } from './records/freezeIntents.ts';
+import { MemoryFiles } from './records/memoryFiles.ts';
 import { LineageFiles } from './records/lineageFiles.ts';
 import { ProjectFiles } from './records/projectFiles.ts';
 import { PromptFiles } from './records/promptFiles.ts';
@@ -57,6 +58,7 @@ export class FileStore implements Store {
   readonly envelope: Envelope;
   readonly sessions: Store['sessions'];
   readonly messages: Store['messages'];
+  readonly memory: Store['memory'];
   readonly answers: Store['answers'];
   readonly search: Store['search'];
   readonly windows: Store['windows'];
@@ -127,6 +129,7 @@ export class FileStore implements Store {
       load: (id, ids) => sessions.loadMessages(id, ids),
       loadOrStandIns: (id, ids, first) => sessions.loadMessagesOrStandIns(id, ids, first),
     });
+    this.memory = guard.part(accesses.memory, new MemoryFiles(parts, sessions));
     this.answers = guard.part(accesses.answers, new AnswerLogFile(parts));
     this.search = guard.part(accesses.search, search);
     this.windows = guard.part(accesses.windows, windowPart(windows, index, source));

@@ -1,4 +1,5 @@
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
+import type { MemoryRecord } from '../../protocol/memory/records.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 
 /** The messages of each session, a pool that only grows. Each names the one before it; a branch names its last one. */
@@ -19,4 +20,12 @@ export interface MessageStore {
    * @param firstSequence place of the first of `ids` in its conversation; default 1.
    */
   loadOrStandIns(session: SessionId, ids: readonly MessageId[], firstSequence?: number): Promise<Message[]>;
+}
+
+/** What the virtual memory of each session recorded, oldest first: a log that only grows. The messages themselves stay in {@link MessageStore}. */
+export interface MemoryStore {
+  /** Damaged records are left out, and the store tells of them. @throws CwmError SessionNotFound. */
+  load(session: SessionId): Promise<readonly MemoryRecord[]>;
+  /** All of them are stored, in this order, or none is. @throws CwmError SessionNotFound. */
+  append(session: SessionId, records: readonly MemoryRecord[]): Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { AnswerLog } from './answerLog.ts';
 import type { BlockRecords } from './blockRecords.ts';
 import type { StoreCheck } from './check.ts';
 import type { LineageStore } from './lineages.ts';
-import type { MessageStore } from './messages.ts';
+import type { MemoryStore, MessageStore } from './messages.ts';
 import type { ProjectStore } from './projects.ts';
 import type { PromptStore } from './prompts.ts';
 import type { ReceiptStore } from './receipts.ts';
@@ -22,6 +22,7 @@ import type { CheckpointStore, WindowStore } from './windows.ts';
 export interface Store {
   readonly sessions: SessionStore;
   readonly messages: MessageStore;
+  readonly memory: MemoryStore;
   /** Answers that are not stored as messages yet. */
   readonly answers: AnswerLog;
   readonly search: MessageSearch;

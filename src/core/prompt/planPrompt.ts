@@ -34,8 +34,10 @@ export interface Planned {
   /** What the engine saw last, and the facts about it. */
   readonly ids: readonly number[];
   readonly tokens: ContextTokens;
-  /** What the ids stand for. */
+  /** What the ids stand for, as the prompt has it. */
   readonly old: readonly Message[];
+  /** How many messages of the conversation that is. Default: as many as `old` has. */
+  readonly covered?: number;
   readonly added: readonly Message[];
   readonly addGenerationPrompt: boolean;
 }
@@ -53,7 +55,7 @@ export async function planPrompt(
   planned: Planned,
   signal: AbortSignal,
 ): Promise<PromptPlan> {
-  const { system, ids, tokens, old, added, addGenerationPrompt } = planned;
+  const { system, ids, tokens, old, covered = old.length, added, addGenerationPrompt } = planned;
   if (ids.length === 0 || old.length === 0 || tokens.cut || hasPictures([...old, ...added]))
     return byTemplate(null, null);
   try {
@@ -62,7 +64,7 @@ export async function planPrompt(
     const rendered = await engine.tokenize(messages, addGenerationPrompt, signal);
     const shared = commonPrefixLength(ids, rendered);
     if (shared === ids.length || !description.takesTokenIds) return byTemplate(rendered, null);
-    if (tokens.system !== systemKey(system) || tokens.messageCount !== old.length)
+    if (tokens.system !== systemKey(system) || tokens.messageCount !== covered)
       return byTemplate(rendered, changedHistory);
     const conversation = { messages, oldCount: before.length, addGenerationPrompt };
     const behind = await renderBehind(engine, conversation, rendered, signal);

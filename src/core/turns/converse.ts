@@ -8,6 +8,7 @@ import type { Generation } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
+import { reportTurn } from '../memory/reportTurn.ts';
 import { hasPictures } from '../prompt/pictures.ts';
 import { gated, isUndecided } from '../tools/policy.ts';
 import { offeredTools, withQuestion } from '../tools/askUser.ts';
@@ -84,11 +85,17 @@ export async function converse(
       { added: [...added, message], generation, calls: pending && { pending, event } },
       signal,
     );
+    const memory = await reportTurn(
+      core,
+      turn,
+      { answer: message, generation, added, prefixBreak: ended.prefixBreak },
+      signal,
+    );
     const taken = pending?.calls.length ?? 0;
     const called = generation.toolCalls?.length ?? 0;
     if (called > taken) toolNotes.push(`Only the first ${taken} of ${called} tool calls of an answer were taken.`);
     const notes = [...answerNotes(generation, conversing.sampling.maxTokens, pending !== null), ...toolNotes];
-    const result = sendResult(turn, message, generated, ended, notes);
+    const result = sendResult(turn, message, generated, { ...ended, memory }, notes);
     if (!pending) return result;
     if (event === 'needApproval') return { ...result, pendingTools: pending };
     await runCalls(core, turn, tools, signal, conversing.reporter);

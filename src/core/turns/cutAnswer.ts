@@ -1,8 +1,9 @@
 import { CwmError, isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
-import type { CutReason, Message, Session, TokensTaken } from '../../protocol/schemas/session.ts';
+import type { ContextTokens, CutReason, Message, Session, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { BegunAnswer, LeftAnswer } from '../ports/answerLog.ts';
 import { withSaid, type AnswerUnderWay } from '../answers/answerUnderWay.ts';
+import { segmentsOf } from '../memory/show.ts';
 import { isAtRest, isPaused, settled, type TurnEvent } from './machine.ts';
 import { closeCalls } from './runCalls.ts';
 import { takenByCut } from '../answers/taken.ts';
@@ -26,7 +27,9 @@ export async function endCutTurn(core: CoreContext, turn: Turn, error: unknown):
   core.took(turn.session.id, taken);
   try {
     const changed = { model: turn.description.model };
+    const segments = turn.shown ? segmentsOf(turn.shown) : turn.session.tokens?.segments;
     turn.session = await storeCut(core, turn.session, cutOf(answer), {
+      segments,
       reason,
       events: endingEvents(turn.session, error),
       taken,
@@ -137,13 +140,23 @@ async function storeCut(
   core: CoreContext,
   session: Session,
   { begun, message, ids }: Cut,
-  { reason, ...added }: { reason: CutReason; events: readonly TurnEvent[]; taken?: TokensTaken; changed: Changed },
+  {
+    reason,
+    segments,
+    ...added
+  }: {
+    reason: CutReason;
+    segments?: ContextTokens['segments'];
+    events: readonly TurnEvent[];
+    taken?: TokensTaken;
+    changed: Changed;
+  },
 ): Promise<Session> {
   const cut = { ...message, cut: reason };
   const { session: stored } = await storeAnswer(core, session, {
     messages: begun.question ? [begun.question, cut] : [cut],
     length: message.sequence,
-    ids: ids && { ...ids, source: 'engine' },
+    ids: ids && { ...ids, source: 'engine', segments },
     ...added,
     changed: { ...added.changed, draft: null },
   });

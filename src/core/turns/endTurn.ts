@@ -1,9 +1,11 @@
+import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { Message, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { PendingTools } from '../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../context.ts';
 import type { Generation } from '../ports/engine.ts';
 import { tokensTaken } from '../answers/taken.ts';
 import { hasPictures } from '../prompt/pictures.ts';
+import { segmentsOf, type Shown } from '../memory/show.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';
 import { systemPromptOf } from '../session.ts';
 import { storeAnswer } from './storeAnswer.ts';
@@ -64,7 +66,8 @@ async function writeTurn(
       output: hasAnswer ? outputIds : [],
       source: idsSource,
       cut,
-      media: hasPictures([...turn.messages, ...messages]),
+      media: hasPictures([...(turn.shown?.messages ?? turn.messages), ...messages]),
+      segments: turn.shown ? segmentsOf(turn.shown) : session.tokens?.segments,
     },
     taken: tokensTaken(description, generation),
     events: [calls?.event ?? 'answered'],
@@ -83,16 +86,31 @@ async function writeTurn(
 
 async function breakOf(
   core: CoreContext,
-  { session, engine, messages }: Turn,
+  { session, engine, messages, shown }: Turn,
   prompt: readonly number[],
   signal: AbortSignal,
 ): Promise<PrefixBreak | null> {
   const before = prompt.length > 0 ? await tokensBefore(core, session) : null;
   if (!session.tokens || !before) return null;
+  if (shown && (shown.isChanged || shown.layout.length > 0)) return breakOfMemory(before, prompt, shown);
   const compared = { before, beforeTokens: session.tokens, prompt, system: systemPromptOf(session), messages };
   return findPrefixBreak(compared, engine, signal).catch((error: unknown) => {
     // The answer is whole: a stop of the turn must not lose it now.
     if (signal.aborted) return null;
     throw error;
   });
+}
+
+/** Memory says itself which message the new prompt leaves the old one at. */
+function breakOfMemory(before: readonly number[], prompt: readonly number[], shown: Shown): PrefixBreak | null {
+  const atToken = commonPrefixLength(before, prompt);
+  if (atToken === before.length) return null;
+  return {
+    atToken,
+    lostTokens: before.length - atToken,
+    messageSequence: shown.isChanged ? (shown.layout.at(-1)?.firstSequence ?? null) : null,
+    likelyCause: shown.isChanged
+      ? 'Virtual memory replaced older messages by a summary to make room.'
+      : 'An earlier part of the prompt is rendered differently than before.',
+  };
 }

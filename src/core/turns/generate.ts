@@ -5,6 +5,7 @@ import type { GenerateRequest, Generation, OnPiece } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
 import { hasPictures, requireSight, saltWithPictures, withoutIds, withoutPieceIds } from '../prompt/pictures.ts';
+import { showConversation, type Shown } from '../memory/show.ts';
 import { planPrompt, refusedIds, type PromptPlan } from '../prompt/planPrompt.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
@@ -40,18 +41,31 @@ export async function generate(
   signal: AbortSignal,
 ): Promise<Generated> {
   try {
-    requireSight(turn.description, [...turn.messages, ...added]);
+    const shown = await showConversation(
+      core,
+      turn,
+      {
+        added,
+        maxTokens: options.maxTokens,
+        tools: options.tools ?? [],
+        addGenerationPrompt: options.addGenerationPrompt,
+        progress: (step) => reporter?.progress(step),
+      },
+      signal,
+    );
+    turn.shown = shown;
+    requireSight(turn.description, [...shown.messages, ...added]);
     // Only the template knows how tools are listed.
     const hasTools = options.tools !== undefined && options.tools.length > 0;
     const from = hasTools ? 'template' : continueFrom;
-    const plan = await planTurn(core, turn, added, { ...options, continueFrom: from }, signal);
-    const asked = { ...options, reporter };
+    const plan = await planTurn(core, turn, { shown, added }, { ...options, continueFrom: from }, signal);
+    const asked = { ...options, maxTokens: shown.maxTokens, reporter };
     const generated = await untilAnswered(core, turn, reporter, signal, () =>
-      ask(core, turn, { added, plan }, asked, signal),
+      ask(core, turn, { conversation: [...shown.messages, ...added], plan }, asked, signal),
     );
     const { generation } = generated;
     core.took(turn.session.id, tokensTaken(turn.description, generation));
-    if (options.addGenerationPrompt && !generation.toolCalls?.length) requireAnswer(generation, options.maxTokens);
+    if (options.addGenerationPrompt && !generation.toolCalls?.length) requireAnswer(generation, shown.maxTokens);
     movePhase(core, turn, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return generated;
@@ -95,7 +109,7 @@ export async function continueIds(
     } as const;
     const asked = { ...options, reporter, addGenerationPrompt: true };
     const { generation } = await untilAnswered(core, turn, reporter, signal, () =>
-      ask(core, turn, { added: [cut], plan }, asked, signal),
+      ask(core, turn, { conversation: [...turn.messages, cut], plan }, asked, signal),
     );
     core.took(turn.session.id, tokensTaken(turn.description, generation));
     movePhase(core, turn, 'streamed');
@@ -110,19 +124,28 @@ const rendersAll: PromptPlan = { kind: 'template', rendered: null, why: null };
 
 async function planTurn(
   core: CoreContext,
-  { session, engine, description, messages: old }: Turn,
-  added: readonly Message[],
+  { session, engine, description, messages }: Turn,
+  { shown, added }: { readonly shown: Shown; readonly added: readonly Message[] },
   { continueFrom, addGenerationPrompt }: Pick<GenerateOptions, 'continueFrom' | 'addGenerationPrompt'>,
   signal: AbortSignal,
 ): Promise<PromptPlan> {
   const { tokens } = session;
-  if (!tokens || continueFrom === 'template' || !description.takesTokenIds) return rendersAll;
+  // The ids begin with what has just left the prompt.
+  if (!tokens || shown.isChanged || continueFrom === 'template' || !description.takesTokenIds) return rendersAll;
   const ids = await tokensBefore(core, session);
   return ids
     ? planPrompt(
         engine,
         description,
-        { system: systemPromptOf(session), ids, tokens, old, added, addGenerationPrompt },
+        {
+          system: systemPromptOf(session),
+          ids,
+          tokens,
+          old: shown.messages,
+          covered: messages.length,
+          added,
+          addGenerationPrompt,
+        },
         signal,
       )
     : rendersAll;
@@ -131,12 +154,11 @@ async function planTurn(
 async function ask(
   core: CoreContext,
   turn: Turn,
-  { added, plan }: { readonly added: readonly Message[]; readonly plan: PromptPlan },
+  { conversation, plan }: { readonly conversation: readonly Message[]; readonly plan: PromptPlan },
   { reporter, ...options }: Omit<GenerateOptions, 'continueFrom'>,
   signal: AbortSignal,
 ): Promise<Generated> {
   let isHeard = false;
-  const conversation = [...turn.messages, ...added];
   const seesPictures = hasPictures(conversation);
   const hear: OnPiece = (given) => {
     const piece = seesPictures ? withoutPieceIds(given) : given;

@@ -1,7 +1,9 @@
+import type { MemoryReport } from '../../protocol/memory/report.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { logNotes } from '../answers/answer.ts';
 import { nearLimitNotes } from '../answers/nearLimit.ts';
+import { memoryNotes } from '../memory/reportTurn.ts';
 import type { Generated } from './generate.ts';
 import type { endTurn } from './endTurn.ts';
 import type { Turn } from './turn.ts';
@@ -11,7 +13,11 @@ export function sendResult(
   turn: Turn,
   message: Message,
   { generation, rerenderTokens }: Generated,
-  { session, prefixBreak }: Awaited<ReturnType<typeof endTurn>>,
+  {
+    session,
+    prefixBreak,
+    memory = null,
+  }: Awaited<ReturnType<typeof endTurn>> & { readonly memory?: MemoryReport | null },
   notes: readonly string[],
 ): SendResult {
   return {
@@ -27,10 +33,13 @@ export function sendResult(
     ms: 0,
     prefixBreak,
     ...(rerenderTokens !== undefined && { rerenderTokens }),
+    ...(memory && { memory }),
     notes: [
       ...notes,
+      ...memoryNotes(memory),
       ...logNotes(turn.answer?.logFailure ?? null),
-      ...nearLimitNotes(session.tokens?.count ?? 0, turn.description.model),
+      // With memory, the conversation continues in the same session.
+      ...(memory ? [] : nearLimitNotes(session.tokens?.count ?? 0, turn.description.model)),
     ],
   };
 }

@@ -18,7 +18,7 @@ import { requireWellFormed } from '../prompt/wellFormed.ts';
 import { requireSession, systemPromptOf } from '../session.ts';
 import { defaultPromptId, takePrompt } from './prompts.ts';
 
-type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools'>;
+type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory'>;
 
 /** Settings of a new session. @param ofProject where nothing is given. @throws CwmError InvalidParameter, PromptNotFound. */
 export async function settingsOfNew(
@@ -29,13 +29,14 @@ export async function settingsOfNew(
   const isGiven = given.systemPrompt !== undefined || ofProject.systemPrompt !== undefined;
   const named = given.systemPrompt ?? defaultPromptId;
   const systemPrompt = (given.systemPrompt === undefined && ofProject.systemPrompt) || (await takePrompt(core, named));
-  const { mode, role, tools = ofProject.tools } = given;
+  const { mode, role, memory, tools = ofProject.tools } = given;
   return {
     ...((isGiven || systemPrompt.text !== '') && { systemPrompt }),
     ...(given.sampling && { sampling: changedSampling({}, given.sampling) }),
     ...(mode && { mode }),
     ...(role && { role }),
     ...(tools && { tools }),
+    ...(memory && { memory }),
   };
 }
 
@@ -56,8 +57,10 @@ export async function updateSession(
     id,
     async () => {
       const session = await requireSession(core, id);
-      const { systemPrompt, sampling, mode, role, tools, engine } = input;
-      const isOfAnswers = [systemPrompt, sampling, mode, role, tools, engine].some((given) => given !== undefined);
+      const { systemPrompt, sampling, mode, role, tools, memory, engine } = input;
+      const isOfAnswers = [systemPrompt, sampling, mode, role, tools, memory, engine].some(
+        (given) => given !== undefined,
+      );
       if (isOfAnswers) requireOpen(session, core.clock.now());
       if (engine !== undefined) core.engines.get(engine);
       const taken = systemPrompt === undefined ? undefined : await takePrompt(core, systemPrompt);
@@ -75,12 +78,13 @@ export async function updateSession(
 function changed(
   core: CoreContext,
   session: Session,
-  { title, description, tags, sampling, mode, role, tools, engine }: RouteInput<'updateSession'>,
+  { title, description, tags, sampling, mode, role, tools, memory, engine }: RouteInput<'updateSession'>,
   systemPrompt: SystemPrompt | undefined,
   cost: Cost | null,
 ): Session {
-  const { tools: toolsBefore, ...settings } = session.settings ?? {};
+  const { tools: toolsBefore, memory: memoryBefore, ...settings } = session.settings ?? {};
   const toolsNow = tools === undefined ? toolsBefore : tools;
+  const memoryNow = memory === undefined ? memoryBefore : memory;
   return {
     ...session,
     ...(title !== undefined && { title: parseTitle(title) }),
@@ -94,6 +98,7 @@ function changed(
       ...(mode && { mode }),
       ...(role && { role }),
       ...(toolsNow && { tools: toolsNow }),
+      ...(memoryNow && { memory: memoryNow }),
     },
     // Another model's ids mean nothing, and it may be any.
     ...(cost?.otherModel && { model: null, tokens: null }),

@@ -20,6 +20,7 @@ export interface Added {
     readonly source: ContextTokens['source'];
     readonly cut?: ContextTokens['cut'] | null;
     readonly media?: boolean;
+    readonly segments?: ContextTokens['segments'];
   } | null;
   /** Of the request; left out: it is not known. */
   readonly taken?: TokensTaken;
@@ -58,7 +59,7 @@ async function storeTokens(
   core: CoreContext,
   session: Session,
   messageCount: number,
-  { prompt, output, source, cut, media }: NonNullable<Added['ids']>,
+  { prompt, output, source, cut, media, segments }: NonNullable<Added['ids']>,
 ): Promise<ContextTokens> {
   const ids = prompt.concat(output);
   const system = systemPromptOf(session);
@@ -71,5 +72,6 @@ async function storeTokens(
     ...(system !== null && { system: systemKey(system) }),
     ...(cut && { cut }),
     ...(media && { media }),
+    ...(segments && { segments }),
   };
 }

@@ -4,6 +4,7 @@ import type { MessageId } from '../../protocol/ids.ts';
 import { sessionChange } from '../../protocol/signals.ts';
 import type { Message, MessageContent, MessageRole, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
+import type { Shown } from '../memory/show.ts';
 import type { Engine, EngineDescription } from '../ports/engine.ts';
 import type { AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { advance, type TurnEvent } from './machine.ts';
@@ -17,6 +18,8 @@ export interface Turn {
   readonly engine: Engine;
   readonly description: EngineDescription;
   messages: readonly Message[];
+  /** What the model got of them in the last request; null: none was made. */
+  shown: Shown | null;
   readonly salt: string;
   /** Tries of the request to the engine that failed, since the last one that gave an answer. */
   failedTries: number;

@@ -87,7 +87,7 @@ export async function resumeTurn(
   requireSameModel(session.model, description.model);
   const messages = await core.conversations.of(session);
   const lineage = await core.store.lineages.get(session.lineage);
-  return { session, answer: null, engine, description, messages, salt: saltOf(lineage), failedTries: 0 };
+  return { session, answer: null, engine, description, messages, shown: null, salt: saltOf(lineage), failedTries: 0 };
 }
 
 /**

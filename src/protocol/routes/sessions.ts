@@ -4,7 +4,7 @@ import { lifecycles, messageSchema, phases, sessionSchema } from '../schemas/ses
 import { pendingCallSchema, toolSettingsSchema } from '../schemas/toolCall.ts';
 import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
 import { unreachedSchema } from '../schemas/space.ts';
-import { prefixCostSchema, samplingChangeSchema } from '../schemas/sessionSettings.ts';
+import { memorySettingsSchema, prefixCostSchema, samplingChangeSchema } from '../schemas/sessionSettings.ts';
 import { flag, onEngine, page, queryFlag, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
@@ -48,6 +48,8 @@ const ownSettings = () => ({
   role: z.optional(z.enum(agentRoles)),
   /** The tools that answers may call; null: none. Default null. */
   tools: z.optional(z.nullable(toolSettingsSchema)),
+  /** Virtual memory; null: none. Default null. */
+  memory: z.optional(z.nullable(memorySettingsSchema)),
   ...onEngine,
 });
 

@@ -112,6 +112,8 @@ export const contextTokensSchema = z.object({
   system: z.optional(z.string()),
   /** The conversation has pictures. Token ids are the same for different pictures, so that none are stored. */
   media: z.optional(z.boolean()),
+  /** Segments of virtual memory that they begin with, behind the system prompt; left out: none. */
+  segments: z.optional(z.array(z.string())),
 });
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
 

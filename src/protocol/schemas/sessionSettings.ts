@@ -41,6 +41,14 @@ export type SamplingChange = z.infer<typeof samplingChangeSchema>;
 export const systemPromptSchema = z.object({ id: promptIdSchema, text: z.string() });
 export type SystemPrompt = z.infer<typeof systemPromptSchema>;
 
+/** Virtual memory: a conversation that is longer than the model's context continues, and what leaves the prompt can come back. */
+export const memorySettingsSchema = z.object({
+  enableVm: z.boolean(),
+  /** The most tokens of a request, its answer included: 512 or more. Default, and at most: the length of the model's context. */
+  maxL0Tokens: z.optional(z.int().check(z.minimum(512))),
+});
+export type MemorySettings = z.infer<typeof memorySettingsSchema>;
+
 /** What a session's answers depend on besides its messages and its model. */
 export const sessionSettingsSchema = z.object({
   /** Default: none. */
@@ -52,6 +60,8 @@ export const sessionSettingsSchema = z.object({
   role: z.optional(z.enum(agentRoles)),
   /** Default: it has no tools. */
   tools: z.optional(toolSettingsSchema),
+  /** Default: it has no virtual memory. */
+  memory: z.optional(memorySettingsSchema),
 });
 export type SessionSettings = z.infer<typeof sessionSettingsSchema>;
 

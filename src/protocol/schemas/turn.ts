@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { messageIdSchema, sessionIdSchema } from './ids.ts';
+import { memoryReportSchema } from '../memory/report.ts';
 import { receiptSchema } from './receipt.ts';
 import { pendingToolsSchema } from './toolCall.ts';
 import { prefixBreakSchema } from './session.ts';
@@ -27,6 +28,8 @@ export const sendResultSchema = z.object({
   rerenderTokens: z.optional(z.number()),
   /** Tool calls that wait for the user's decision: the turn goes on with it. Left out: there are none. */
   pendingTools: z.optional(pendingToolsSchema),
+  /** Of a session with virtual memory. */
+  memory: z.optional(memoryReportSchema),
   /** What the user should know, like that the model's context is nearly full. */
   notes: z.array(text),
 });

@@ -162,6 +162,8 @@ export interface SessionPaths {
   readonly messageIndex: string;
   message(id: MessageId): string;
   readonly tokenLog: string;
+  /** What virtual memory recorded; absent where it never did. */
+  readonly memory: string;
   /** Holds `current.json` from the moment it is there. */
   readonly state: string;
   readonly currentState: string;
@@ -176,6 +178,7 @@ export const sessionPaths = (directory: string): SessionPaths => ({
   messageIndex: join(directory, 'message_index.jsonl'),
   message: (id) => join(directory, 'messages', `${fileNameOf(id, parseMessageId)}.json`),
   tokenLog: join(directory, 'token_log.jsonl'),
+  memory: join(directory, 'memory.jsonl'),
   state: join(directory, 'state'),
   currentState: join(directory, 'state', 'current.json'),
   recovery: join(directory, 'recovery'),

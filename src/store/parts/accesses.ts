@@ -27,6 +27,10 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     load: 'read',
     loadOrStandIns: 'read',
   },
+  memory: {
+    load: 'read',
+    append: 'write',
+  },
   answers: {
     append: 'write',
     left: 'read',

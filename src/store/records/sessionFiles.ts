@@ -108,6 +108,7 @@ export class SessionFiles {
       await this.#trash.discard(paths.directory, `session-${id}`);
       this.pool.forget(paths);
       this.#tokens.forget(paths.tokenLog);
+      this.#parts.lines.forget(paths.memory);
       await this.#intents.sessionMovedOn(id);
     });
   }
@@ -207,6 +208,9 @@ export class SessionFiles {
     await this.exclusively(content.from, async () => {
       await this.#requireDirectories(content.from, from);
       await this.pool.copyTo(from, to, content);
+      // The copy's prompt begins with the same segments.
+      const memory = await this.#parts.writes.readIfThere(from.memory);
+      if (memory) await this.#parts.files.create(to.memory, memory);
     });
     if (content.tokenIds && sha256) {
       await this.#parts.files.create(to.tokenLog, TokenLog.encode(content.tokenIds, sha256));

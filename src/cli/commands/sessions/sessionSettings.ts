@@ -20,6 +20,8 @@ export interface SettingsOptions {
   readonly allowTool?: readonly string[];
   readonly toolRounds?: number;
   readonly toolTimeout?: number;
+  readonly memory?: 'on' | 'off';
+  readonly memoryTokens?: number;
 }
 
 export const withSettingsOptions = (command: Command): Command =>
@@ -42,17 +44,29 @@ export const withSettingsOptions = (command: Command): Command =>
     .option('--allow-tool <name>', 'a tool on the white list of --tools; may be given several times', collect)
     .option('--tool-rounds <n>', 'rounds that "--tools auto-loop" runs by itself, 1 to 20; default 5', wholeNumber(1))
     .option('--tool-timeout <s>', 'how long a tool may take, in seconds; default 30', wholeNumber(1))
+    .addOption(
+      new Option(
+        '--memory <state>',
+        'virtual memory: older messages leave the prompt before it is too long and can come back; "off" is the default',
+      ).choices(['on', 'off']),
+    )
+    .option(
+      '--memory-tokens <n>',
+      "most tokens of a request with --memory; default: the model's limit",
+      wholeNumber(512),
+    )
     .addOption(new Option('--mode <mode>', 'whether answers are plans').choices(sessionModes))
     .addOption(new Option('--role <role>', 'whether tools may change things').choices(agentRoles));
 
 type Settings = Pick<
   RouteInput<'updateSession'>,
-  'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools'
+  'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory'
 >;
 
 /** The options as a route takes them; empty when none was given. */
 export function settingsInput(options: SettingsOptions): Settings {
   const { title, description, tag, systemPrompt, temperature, topP, maxTokens, stop, seed, mode, role } = options;
+  const { memory, memoryTokens: maxL0Tokens } = options;
   const { tools, allowTool, toolRounds: rounds, toolTimeout: timeoutSeconds } = options;
   const limits = defined({ allowed: allowTool && [...allowTool], rounds, timeoutSeconds });
   const sampling = defined({ temperature, topP, maxTokens, stop: stop && [...stop], seed });
@@ -65,6 +79,7 @@ export function settingsInput(options: SettingsOptions): Settings {
     mode,
     role,
     tools: tools === 'off' ? null : tools && { policy: tools, ...limits },
+    memory: memory === 'off' ? null : memory && { enableVm: true, ...defined({ maxL0Tokens }) },
   });
 }
 

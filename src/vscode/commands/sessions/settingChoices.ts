@@ -7,7 +7,7 @@ import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { pickPrompt } from './systemPrompts.ts';
 import { askStops } from './stopTexts.ts';
-import { askTools, toolsSentence } from './toolSettings.ts';
+import { askMemory, askTools, memorySentence, toolsSentence } from './toolSettings.ts';
 
 export type Change = Omit<RouteInput<'updateSession'>, 'session' | 'breakPrefix' | 'preview'>;
 
@@ -85,11 +85,16 @@ function answering(app: App, { settings = {} }: Session): Choice[] {
 }
 
 function acting({ settings = {} }: Session): Choice[] {
-  const { mode = 'act', role = 'actor', tools } = settings;
+  const { mode = 'act', role = 'actor', tools, memory } = settings;
   return [
     { label: 'Mode', description: mode, ask: async () => wrap('mode', await pickOne(sessionModes)) },
     { label: 'Role', description: role, ask: async () => wrap('role', await pickOne(agentRoles)) },
     { label: 'Tools', description: toolsSentence(tools), ask: async () => wrap('tools', await askTools(tools)) },
+    {
+      label: 'Virtual Memory',
+      description: memorySentence(memory),
+      ask: async () => wrap('memory', await askMemory(memory)),
+    },
   ];
 }
 

@@ -1,4 +1,5 @@
 import { window } from 'vscode';
+import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
 import type { ToolSettings } from '../../../protocol/schemas/toolCall.ts';
 import { toolPolicies } from '../../../protocol/settings/sessionChoices.ts';
 import { commandTitles } from '../../contributions.ts';
@@ -57,4 +58,24 @@ async function withRounds(settings: ToolSettings, before: number | undefined): P
   });
   if (typed === undefined) return undefined;
   return typed.trim() === '' ? settings : { ...settings, rounds: Number(typed) };
+}
+
+export const memorySentence = (memory: MemorySettings | undefined): string =>
+  memory?.enableVm ? 'on: older messages leave the prompt before it is too long' : 'off';
+
+/** Null: the session has no virtual memory. Undefined: no change. */
+export async function askMemory(before: MemorySettings | undefined): Promise<MemorySettings | null | undefined> {
+  const on = {
+    label: 'on',
+    description:
+      'older messages leave the prompt before it is too long, and a summary stands there; they stay in the session',
+  };
+  const off = { label: 'off', description: "a conversation ends where the model's context does" };
+  const chosen = await window.showQuickPick([on, off], {
+    title,
+    placeHolder: "What happens when the conversation becomes longer than the model's context?",
+    ignoreFocusOut: true,
+  });
+  if (chosen === undefined) return undefined;
+  return chosen === on ? { ...before, enableVm: true } : null;
 }

@@ -1,0 +1,97 @@
+import { mapBounded } from '../../base/mapBounded.ts';
+import { isCwmError } from '../../protocol/errors.ts';
+import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
+import type { ToolDefinition } from '../ports/tools.ts';
+import type { ChatMessage, Engine } from '../ports/engine.ts';
+import { renderPrompt } from '../prompt/prompt.ts';
+
+type Counter = Pick<Engine, 'tokenize'>;
+
+/** Messages that are counted at the same time. */
+const atOnce = 8;
+/** Where a server cannot count: most text has more bytes a token, so that the estimate is too high rather than too low. */
+const bytesPerToken = 3;
+
+const estimateTokens = (text: string): number => Math.ceil(bytesOf(text) / bytesPerToken);
+
+const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
+
+/** Tokens of a prompt, as the engine counts them; an estimate where it cannot. @throws CwmError Cancelled, EngineUnavailable. */
+export async function countPrompt(
+  engine: Counter,
+  messages: readonly ChatMessage[],
+  addGenerationPrompt: boolean,
+  signal: AbortSignal,
+): Promise<number> {
+  const counted = await countOrNull(engine, messages, addGenerationPrompt, signal);
+  return counted ?? messages.reduce((sum, message) => sum + estimateTokens(textOfChat(message)), 0);
+}
+
+export const countText = (engine: Counter, text: string, signal: AbortSignal): Promise<number> =>
+  countPrompt(engine, [{ role: 'user', content: text }], false, signal);
+
+/** A list of tools, written as JSON: templates write about as much. */
+export const countTools = async (
+  engine: Counter,
+  tools: readonly ToolDefinition[],
+  signal: AbortSignal,
+): Promise<number> => (tools.length === 0 ? 0 : countText(engine, JSON.stringify(tools), signal));
+
+/**
+ * Tokens of each message. The token ids that were stored with the answers tell most of them without any request; the engine counts the
+ * others one by one.
+ */
+export async function countMessages(
+  engine: Counter,
+  messages: readonly Message[],
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  const counts = knownCounts(messages);
+  return mapBounded(
+    messages,
+    atOnce,
+    async (message, at) => counts[at] ?? countPrompt(engine, renderPrompt([message]), false, signal),
+    signal,
+  );
+}
+
+/** What the ids of the answers tell: an answer's own tokens, and those of the one message before it. */
+function knownCounts(messages: readonly Message[]): (number | null)[] {
+  return messages.map((message, at) => {
+    if (isWhole(message.context)) return Math.max(1, message.context.count - message.context.promptCount);
+    const next = messages[at + 1]?.context;
+    const before = messages[at - 1]?.context;
+    const isAlone = isWhole(next) && isWhole(before) && sameSegments(next, before);
+    return isAlone && next.promptCount > before.count ? next.promptCount - before.count : null;
+  });
+}
+
+const isWhole = (tokens: ContextTokens | undefined): tokens is ContextTokens =>
+  tokens !== undefined && tokens.source !== 'none' && !tokens.cut;
+
+export const sameSegments = (
+  { segments: one = [] }: Pick<ContextTokens, 'segments'>,
+  { segments: other = [] }: Pick<ContextTokens, 'segments'>,
+): boolean => one.length === other.length && one.every((id, at) => id === other[at]);
+
+async function countOrNull(
+  engine: Counter,
+  messages: readonly ChatMessage[],
+  addGenerationPrompt: boolean,
+  signal: AbortSignal,
+): Promise<number | null> {
+  try {
+    return (await engine.tokenize(messages, addGenerationPrompt, signal)).length;
+  } catch (error) {
+    // Some servers cannot count, and some templates refuse a message that stands alone.
+    if (signal.aborted || !isCwmError(error) || isCwmError(error, 'Cancelled', 'EngineUnavailable')) throw error;
+    return null;
+  }
+}
+
+/** The bytes of what messages add to a prompt: never fewer than their tokens, but for the template's own. */
+export const mostTokens = (messages: readonly ChatMessage[]): number =>
+  messages.reduce((sum, message) => sum + bytesOf(textOfChat(message)), 0);
+
+const textOfChat = ({ content, toolCalls }: ChatMessage): string =>
+  toolCalls ? content + JSON.stringify(toolCalls) : content;

@@ -1,0 +1,65 @@
+import type { Message } from '../../protocol/schemas/session.ts';
+import { textOf } from './page.ts';
+
+/** A sentence of a message. */
+interface Sentence {
+  readonly message: Message;
+  readonly text: string;
+  readonly place: number;
+  readonly score: number;
+}
+
+/** Words of what was agreed, found or is still open. */
+const claimCues =
+  /\b(?:decid\w*|decision\w*|agreed?|we (?:will|must|should|use|deploy|retry)|must|never|always|chose|choice|prefer\w*|is called|named|because|requires?|expires?|deadline|todo|open question|conclusion|important|remember|note that)\b/i;
+
+const longestSentence = 300;
+
+/** The sentences that say most, in their order, joined, at most this many characters; where no model summarises. */
+export function extractSummary(messages: readonly Message[], characters: number): string {
+  return pick(
+    messages.flatMap((message) => sentencesOf(message)),
+    characters,
+  )
+    .map(({ text }) => text)
+    .join(' ');
+}
+
+/** The sentences that state a decision or a rule, with their messages, in their order; at most this many characters. */
+export const extractClaims = (
+  messages: readonly Message[],
+  characters: number,
+): readonly Pick<Sentence, 'message' | 'text'>[] =>
+  pick(
+    messages.flatMap((message) => sentencesOf(message).filter(({ text }) => claimCues.test(text))),
+    characters,
+  );
+
+function pick(sentences: readonly Sentence[], characters: number): readonly Sentence[] {
+  const ranked = sentences.map((sentence, order) => ({ sentence, order }));
+  ranked.sort((a, b) => b.sentence.score - a.sentence.score || a.order - b.order);
+  let left = characters;
+  const picked = ranked.filter(({ sentence: { text } }) => {
+    if (text.length + 1 > left) return false;
+    left -= text.length + 1;
+    return true;
+  });
+  return picked.sort((a, b) => a.order - b.order).map(({ sentence }) => sentence);
+}
+
+function sentencesOf(message: Message): Sentence[] {
+  const { content } = message;
+  if (content.type === 'context' || content.type === 'tool-result') return [];
+  const sentences = textOf(message).match(/[^.!?\n]+(?:[.!?](?!\s|$)[^.!?\n]*)*[.!?]*/g) ?? [];
+  return sentences.flatMap((raw, place) => {
+    const text = raw.replaceAll(/\s+/g, ' ').trim();
+    if (text.length < 8 || text.length > longestSentence) return [];
+    return [{ message, text, place, score: scoreOf(text, place, message.role) }];
+  });
+}
+
+function scoreOf(text: string, place: number, role: Message['role']): number {
+  const cue = claimCues.test(text) ? 4 : 0;
+  const names = Math.min(2, (text.match(/\b(?:\w*\d\w*|[A-Z][a-z]*[A-Z]\w*|\w+[/_-]\w+|[A-Z]{2,})\b/g) ?? []).length);
+  return cue + names + (role === 'user' ? 1 : 0) + (place === 0 ? 0.5 : 0);
+}

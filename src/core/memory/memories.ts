@@ -1,0 +1,90 @@
+import type { SessionId } from '../../protocol/ids.ts';
+import type { MemoryRecord, MemoryTurn, Segment } from '../../protocol/memory/records.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
+import type { MemoryStore } from '../ports/messages.ts';
+
+/** Sessions whose records stay in memory. */
+const mostSessions = 32;
+
+/** What the memory of one session recorded, as far as prompts need it. */
+export class SessionMemory {
+  readonly #segments = new Map<string, Segment>();
+  #sent = 0;
+  /** Null: the server never said. */
+  #reused: number | null = null;
+  #lastTurn: MemoryTurn | null = null;
+  /** By the list of tools: what it adds to a prompt, as the server counted it. */
+  readonly toolTokens = new Map<string, number>();
+
+  add(record: MemoryRecord): void {
+    switch (record.type) {
+      case 'segment':
+        this.#segments.set(record.id, record);
+        break;
+      case 'turn':
+        this.#lastTurn = record;
+        if (record.reused === null) break;
+        this.#sent += record.sent;
+        this.#reused = (this.#reused ?? 0) + record.reused;
+    }
+  }
+
+  /** Oldest first. */
+  get segments(): readonly Segment[] {
+    return [...this.#segments.values()];
+  }
+
+  segment(id: string): Segment | null {
+    return this.#segments.get(id) ?? null;
+  }
+
+  /** Share of the prompts' tokens that the server reused so far, 0 to 1; null: it never said. */
+  get ratio(): number | null {
+    return this.#reused === null || this.#sent === 0 ? null : this.#reused / this.#sent;
+  }
+
+  get lastTurn(): MemoryTurn | null {
+    return this.#lastTurn;
+  }
+
+  get nextSegmentId(): string {
+    const numbers = this.segments.map(({ id }) => Number(id.slice(1)));
+    return `s${Math.max(0, ...numbers) + 1}`;
+  }
+}
+
+interface Known {
+  /** A session with the same id that was made again is another one. */
+  readonly createdAt: string;
+  readonly memory: SessionMemory;
+}
+
+/** The memories of the sessions that had a turn lately. */
+export class Memories {
+  readonly #store: MemoryStore;
+  /** The session that was used last comes last. */
+  readonly #known = new Map<SessionId, Known>();
+
+  constructor(store: MemoryStore) {
+    this.#store = store;
+  }
+
+  /** @throws CwmError SessionNotFound, ReadFailed. */
+  async of({ id, createdAt }: Pick<Session, 'id' | 'createdAt'>): Promise<SessionMemory> {
+    const known = this.#known.get(id);
+    if (known?.createdAt === createdAt) return known.memory;
+    const memory = new SessionMemory();
+    for (const record of await this.#store.load(id)) memory.add(record);
+    this.#known.set(id, { createdAt, memory });
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > mostSessions && oldest !== undefined) this.#known.delete(oldest);
+    return memory;
+  }
+
+  /** Stored first, so that no prompt has what a crash could lose. */
+  async record(session: Pick<Session, 'id' | 'createdAt'>, records: readonly MemoryRecord[]): Promise<void> {
+    const memory = await this.of(session);
+    await this.#store.append(session.id, records);
+    for (const record of records) memory.add(record);
+  }
+}

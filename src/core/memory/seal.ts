@@ -1,0 +1,242 @@
+import type { Segment } from '../../protocol/memory/records.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import type { Budget } from './budget.ts';
+import { countMessages, countText } from './count.ts';
+import { extractClaims, extractSummary } from './extract.ts';
+import { nextSegment, sealedCount, shownOf, type Layout } from './layout.ts';
+import type { SessionMemory } from './memories.ts';
+import { pageIdOf } from './page.ts';
+import type { Remembering } from './remembering.ts';
+import { hintLengths, indexLine, segmentText, type SegmentContent } from './segmentText.ts';
+import { summarize } from './summarize.ts';
+
+/** Share of `evictAt` that the newest messages keep: the rest leaves in one batch, since each batch has the engine compute them again. */
+const keptShare = 0.25;
+/** Turns that stay in any case, as far as they fit (S1-42). */
+const keptTurns = 3;
+/** Shares of `evictAt`: of one segment, and of all of them before the older ones become one. */
+const segmentShare = 0.045;
+const segmentsShare = 0.35;
+const leastSegmentTokens = 96;
+const mostSegmentTokens = 1200;
+const charactersPerToken = 4;
+
+export interface Sealing {
+  readonly core: CoreContext;
+  readonly turn: Remembering;
+  readonly memory: SessionMemory;
+  readonly layout: Layout;
+  readonly budget: Budget;
+  /** Tokens of the request's messages now. */
+  readonly used: number;
+  readonly progress: (step: string) => void;
+}
+
+export interface Sealed {
+  readonly layout: Layout;
+  /** What is not stored yet. */
+  readonly made: readonly Segment[];
+}
+
+/**
+ * The layout after the oldest messages have left the prompt, in one batch that ends where a turn ends. A segment that another branch made of
+ * the same messages is used again.
+ *
+ * @returns null where nothing can leave.
+ * @throws CwmError Cancelled.
+ */
+export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Sealed | null> {
+  const { turn, memory, layout, budget } = sealing;
+  const shared = nextSegment(turn.messages, memory.segments, layout);
+  if (shared) return { layout: [...layout, shared], made: [] };
+  const tail = turn.messages.slice(sealedCount(layout));
+  const counts = await countMessages(turn.engine, tail, signal);
+  const segmentTokens = segmentTokensOf(budget);
+  const cut = chooseCut(tail, counts, { ...sealing, segmentTokens });
+  if (cut === null) return null;
+  const run = tail.slice(0, cut);
+  const replacedTokens = sumOf(counts.slice(0, cut));
+  sealing.progress(`Replacing ${run.length} older messages by a summary`);
+  const segment = await makeSegment(sealing, run, { segmentTokens, replacedTokens }, signal);
+  const folded = await fold(sealing, segment, signal);
+  const next = folded ? [folded, segment] : [...layout, segment];
+  return { layout: next, made: folded ? [segment, folded] : [segment] };
+}
+
+const segmentTokensOf = ({ evictAt }: Budget): number =>
+  Math.min(mostSegmentTokens, Math.max(leastSegmentTokens, Math.floor(evictAt * segmentShare)));
+
+interface Choosing {
+  readonly budget: Budget;
+  readonly used: number;
+  readonly segmentTokens: number;
+}
+
+/**
+ * How many of the messages leave. Each batch costs the computation of what stays, so that it should free as much as it can: of the ends of
+ * turns, the last one behind which enough stays, and on to later ones until the target is met.
+ */
+function chooseCut(
+  tail: readonly Message[],
+  counts: readonly number[],
+  { budget, used, segmentTokens }: Choosing,
+): number | null {
+  const starts = tail.flatMap((message, at) => (isTurnStart(message) ? [at] : []));
+  const ends = [...starts.filter((at) => at > 0), ...(isWholeTurn(tail) ? [tail.length] : [])];
+  const wanted = budget.evictAt * keptShare;
+  const keeps = (at: number): boolean => sumOf(counts.slice(at)) >= wanted && turnsFrom(starts, at) >= keptTurns;
+  const after = (at: number): number => used - sumOf(counts.slice(0, at)) + segmentTokens;
+  const frees = (at: number): boolean => sumOf(counts.slice(0, at)) > segmentTokens;
+  const wish = ends.findLast((at) => frees(at) && keeps(at) && after(at) <= budget.target);
+  return (
+    wish ??
+    ends.find((at) => frees(at) && after(at) <= budget.target) ??
+    ends.findLast((at) => frees(at) && after(at) <= budget.room) ??
+    null
+  );
+}
+
+/** A turn begins with what the user says or gives. */
+const isTurnStart = ({ role, content }: Message): boolean => role === 'user' && content.type !== 'tool-result';
+
+/** Nothing follows that belongs to the last message. */
+const isWholeTurn = (tail: readonly Message[]): boolean => {
+  const last = tail.at(-1);
+  return last?.role === 'assistant' && !('calls' in last.content);
+};
+
+const turnsFrom = (starts: readonly number[], at: number): number => starts.filter((start) => start >= at).length;
+
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
+
+interface SegmentSize {
+  readonly segmentTokens: number;
+  readonly replacedTokens: number;
+}
+
+async function makeSegment(
+  { core, turn, memory, layout }: Sealing,
+  run: readonly Message[],
+  { segmentTokens, replacedTokens }: SegmentSize,
+  signal: AbortSignal,
+): Promise<Segment> {
+  const [first] = run;
+  const last = run.at(-1);
+  if (!first || !last) throw new TypeError('a segment of no messages');
+  const characters = segmentTokens * charactersPerToken;
+  const shown = shownOf(turn.messages, layout);
+  const ofModel = await summarize(core, turn, shown, last, Math.max(24, Math.floor(segmentTokens * 0.3)), signal);
+  const claims = extractClaims(run, characters * 0.25);
+  const content: Omit<SegmentContent, 'index' | 'unlisted'> = {
+    id: memory.nextSegmentId,
+    firstSequence: first.sequence,
+    lastSequence: last.sequence,
+    summary: ofModel ?? extractSummary(run, characters * 0.3),
+    summaryBy: ofModel === null ? 'extract' : 'engine',
+    claims: claims.map(({ message, text }) => ({ page: pageIdOf(message), text })),
+  };
+  const { text, tokens } = await fitted(turn, content, run, segmentTokens, signal);
+  const { id, firstSequence, lastSequence, summary, summaryBy } = content;
+  return {
+    type: 'segment',
+    id,
+    from: first.id,
+    to: last.id,
+    firstSequence,
+    lastSequence,
+    summary,
+    summaryBy,
+    text,
+    tokens,
+    replacedTokens,
+    at: core.clock.now().toISOString(),
+  };
+}
+
+/** The text with as much of the index as the tokens allow: first with shorter hints, then with fewer pages. */
+async function fitted(
+  { engine }: Pick<Remembering, 'engine'>,
+  content: Omit<SegmentContent, 'index' | 'unlisted'>,
+  run: readonly Message[],
+  segmentTokens: number,
+  signal: AbortSignal,
+): Promise<{ readonly text: string; readonly tokens: number }> {
+  const pages = run.filter(({ role }) => role === 'user' || role === 'tool');
+  const withIndex = (count: number, hint: number): string =>
+    segmentText({
+      ...content,
+      index: spread(pages, count).map((message) => indexLine(message, hint)),
+      unlisted: run.length - count,
+    });
+  for (const hint of hintLengths) {
+    const text = withIndex(pages.length, hint);
+    const tokens = await countText(engine, text, signal);
+    if (tokens <= segmentTokens) return { text, tokens };
+  }
+  let count = pages.length;
+  for (;;) {
+    count = Math.floor(count / 2);
+    const text = withIndex(count, 0);
+    const tokens = await countText(engine, text, signal);
+    if (tokens <= segmentTokens || count === 0) return { text, tokens };
+  }
+}
+
+/** `count` of the items, evenly chosen. */
+function spread<T>(items: readonly T[], count: number): readonly T[] {
+  if (count >= items.length) return items;
+  return items.filter(
+    (_, at) => Math.floor(((at + 1) * count) / items.length) > Math.floor((at * count) / items.length),
+  );
+}
+
+/** One segment in place of all older ones, once they take too much of the prompt; null: they do not. */
+async function fold(
+  { core, turn, layout, budget }: Sealing,
+  newest: Segment,
+  signal: AbortSignal,
+): Promise<Segment | null> {
+  const [first] = layout;
+  const last = layout.at(-1);
+  const taken = sumOf(layout.map(({ tokens, text }) => tokens ?? text.length));
+  if (!first || !last || layout.length < 2 || taken + (newest.tokens ?? 0) <= budget.evictAt * segmentsShare)
+    return null;
+  const segmentTokens = 2 * segmentTokensOf(budget);
+  const share = (segmentTokens * charactersPerToken * 0.9) / layout.length;
+  const id = `s${Number(newest.id.slice(1)) + 1}`;
+  const { firstSequence } = first;
+  const { lastSequence } = last;
+  for (let part = 1; ; part /= 2) {
+    const index = layout.map(
+      (each) =>
+        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${JSON.stringify(shortened(each, share * part))}`,
+    );
+    const content = { id, firstSequence, lastSequence, summary: '', summaryBy: 'extract', claims: [], index } as const;
+    const text = segmentText({ ...content, unlisted: 0 });
+    const tokens = await countText(turn.engine, text, signal);
+    if (tokens > segmentTokens && part > 1 / 16) continue;
+    return {
+      type: 'segment',
+      id,
+      from: first.from,
+      to: last.to,
+      firstSequence,
+      lastSequence,
+      summary: layout.map(({ summary }) => summary).join(' '),
+      summaryBy: 'extract',
+      text,
+      tokens,
+      replacedTokens: sumOf(layout.map(({ replacedTokens }) => replacedTokens)),
+      covers: layout.map((each) => each.id),
+      at: core.clock.now().toISOString(),
+    };
+  }
+}
+
+/** A segment's own claims say more than its summary where a model made the summary. */
+function shortened({ text, summary }: Segment, characters: number): string {
+  const claims = text.match(/^Said \([^)]*\): .*$/gm) ?? [];
+  const whole = [...claims.map((line) => line.replace(/^Said /, '')), summary].join(' ');
+  return whole.slice(0, Math.max(0, Math.floor(characters))).toWellFormed();
+}

@@ -1,0 +1,129 @@
+import { formatCount } from '../../base/format.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
+import type { CoreContext } from '../context.ts';
+import type { ToolDefinition } from '../ports/tools.ts';
+import { renderConversation, renderPrompt } from '../prompt/prompt.ts';
+import { systemPromptOf } from '../session.ts';
+import { budgetOf, limitOf, type Budget } from './budget.ts';
+import { countPrompt, countTools, mostTokens, sameSegments } from './count.ts';
+import { layoutOf, shownOf, type Layout } from './layout.ts';
+import type { SessionMemory } from './memories.ts';
+import type { Remembering } from './remembering.ts';
+import { seal } from './seal.ts';
+
+/** What the model gets of a conversation in one request. */
+export interface Shown {
+  /** Instead of the conversation's messages, but for those that the request adds. */
+  readonly messages: readonly Message[];
+  readonly layout: Layout;
+  /** Of the answer. */
+  readonly maxTokens: number;
+  /** The layout is another one than that of the session's token ids. */
+  readonly isChanged: boolean;
+  /** Null: the session has no virtual memory, or nobody knows the model's limit. */
+  readonly budget: Budget | null;
+}
+
+interface Asking {
+  /** Messages that the model has not answered. */
+  readonly added: readonly Message[];
+  readonly maxTokens: number;
+  readonly tools: readonly ToolDefinition[];
+  readonly addGenerationPrompt: boolean;
+  readonly progress: (step: string) => void;
+}
+
+/**
+ * What the model gets of the conversation so that the request fits its limit: all of it as long as that fits. A session without virtual
+ * memory always gives all of it.
+ *
+ * @throws CwmError ContextTooLong where nothing more can leave the prompt; nothing was sent then. Cancelled, EngineUnavailable.
+ */
+export async function showConversation(
+  core: CoreContext,
+  turn: Remembering,
+  asking: Asking,
+  signal: AbortSignal,
+): Promise<Shown> {
+  const { session, description, messages } = turn;
+  const { memory: settings } = session.settings ?? {};
+  const whole = { messages, layout: [], maxTokens: asking.maxTokens, isChanged: false, budget: null };
+  if (!settings?.enableVm) return whole;
+  const memory = await core.memories.of(session);
+  const before = layoutOf(messages, memory.segments, session.tokens);
+  const limit = limitOf(description.model, settings);
+  const shown = { ...whole, messages: shownOf(messages, before), layout: before };
+  if (limit === null) return shown;
+  const tools = await toolTokensOf(memory, turn, asking.tools, signal);
+  const budget = budgetOf(limit, asking.maxTokens, tools);
+  let layout = before;
+  for (;;) {
+    const used = await usedBy(turn, layout, asking, budget, signal);
+    const isFull = used > budget.evictAt;
+    const sealed = isFull
+      ? await seal({ core, turn, memory, layout, budget, used, progress: asking.progress }, signal)
+      : null;
+    if (sealed) {
+      if (sealed.made.length > 0) await core.memories.record(session, sealed.made);
+      ({ layout } = sealed);
+      continue;
+    }
+    if (used > budget.room) throw tooLong(used, budget, messages.length + asking.added.length);
+    const isChanged = session.tokens !== null && !sameSegments(session.tokens, { segments: idsOf(layout) });
+    return { messages: shownOf(messages, layout), layout, maxTokens: budget.answer, isChanged, budget };
+  }
+}
+
+export const idsOf = (layout: Layout): string[] => layout.map(({ id }) => id);
+
+/** Known from the last answer with these tools, else counted as JSON. */
+async function toolTokensOf(
+  memory: SessionMemory,
+  { engine }: Remembering,
+  tools: readonly ToolDefinition[],
+  signal: AbortSignal,
+): Promise<number> {
+  if (tools.length === 0) return 0;
+  const key = JSON.stringify(tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema })));
+  const known = memory.toolTokens.get(key);
+  if (known !== undefined) return known;
+  const counted = Math.ceil((await countTools(engine, tools, signal)) * 1.25) + 64;
+  memory.toolTokens.set(key, counted);
+  return counted;
+}
+
+/** Tokens of the request's messages. While they are certainly few, no request is made to count them. */
+async function usedBy(
+  { session, engine, messages }: Remembering,
+  layout: Layout,
+  { added, addGenerationPrompt }: Asking,
+  { evictAt }: Budget,
+  signal: AbortSignal,
+): Promise<number> {
+  const { tokens } = session;
+  if (tokens && tokens.source !== 'none' && !tokens.cut && sameSegments(tokens, { segments: idsOf(layout) })) {
+    const behind = renderPrompt([...messages.slice(tokens.messageCount), ...added]);
+    const most = tokens.count + mostTokens(behind) + (behind.length + 1) * tokensAround;
+    if (most <= evictAt) return most;
+  }
+  const conversation = [...shownOf(messages, layout), ...added];
+  return countPrompt(engine, renderConversation(systemPromptOf(session), conversation), addGenerationPrompt, signal);
+}
+
+/** A template writes fewer around a message. */
+const tokensAround = 24;
+
+const tooLong = (used: number, { room, limit }: Budget, messages: number): CwmError =>
+  new CwmError(
+    'ContextTooLong',
+    `The last messages take ${formatCount(used)} tokens, and ${formatCount(room)} of the limit of ${formatCount(limit)} are free for them. Nothing more can leave the prompt.`,
+    {
+      hint: 'Send a shorter message, ask for a shorter answer, offer fewer tools, or give the model a longer context.',
+      context: { used, room, limit, messages },
+    },
+  );
+
+/** The segments of a request's prompt, for the record of its token ids; undefined: none. */
+export const segmentsOf = ({ layout }: Pick<Shown, 'layout'>): ContextTokens['segments'] =>
+  layout.length === 0 ? undefined : idsOf(layout);

@@ -1,0 +1,54 @@
+import * as z from 'zod/mini';
+import { messageIdSchema } from '../schemas/ids.ts';
+
+/** Who summarised: the engine, as asked; or nobody, so that sentences of the messages stand there. */
+const summarySources = ['engine', 'extract'] as const;
+export type SummarySource = (typeof summarySources)[number];
+
+/**
+ * What stands in the prompt in place of a run of messages. It never changes; the messages stay in the pool. A later segment that covers
+ * several takes their place.
+ */
+const segmentSchema = z.object({
+  type: z.literal('segment'),
+  /** `s` and a number, unique in the session. */
+  id: z.string(),
+  /** The first and the last message that it stands for, and their places in the conversation. */
+  from: messageIdSchema,
+  to: messageIdSchema,
+  firstSequence: z.number(),
+  lastSequence: z.number(),
+  summary: z.string(),
+  summaryBy: z.enum(summarySources),
+  /** As the prompt has it: the summary and the index of its pages, between marks. */
+  text: z.string(),
+  /** Of `text`, as the engine counts them; null: it could not. */
+  tokens: z.nullable(z.number()),
+  /** Of the messages that it stands for. */
+  replacedTokens: z.number(),
+  /** Segments that it covers; left out: messages only. */
+  covers: z.optional(z.array(z.string())),
+  at: z.string(),
+});
+export type Segment = z.infer<typeof segmentSchema>;
+
+/** Tokens of one answer of a session with memory. */
+const turnSchema = z.object({
+  type: z.literal('turn'),
+  /** Place of the answer in its conversation. */
+  sequence: z.number(),
+  answer: messageIdSchema,
+  /** The segments that its prompt began with. */
+  segments: z.array(z.string()),
+  sent: z.number(),
+  /** Null: the server did not say. */
+  reused: z.nullable(z.number()),
+  /** Computed again only because memory changed the prompt. */
+  recomputed: z.number(),
+  at: z.string(),
+});
+export type MemoryTurn = z.infer<typeof turnSchema>;
+
+/** A line of what a session's memory recorded, in order. */
+export const memoryRecordSchema = z.discriminatedUnion('type', [segmentSchema, turnSchema]);
+export type MemoryRecord = z.infer<typeof memoryRecordSchema>;

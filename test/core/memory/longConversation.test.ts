@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import type { GenerateRequest, OnPiece } from '../../../src/core/ports/engine.ts';
+import type { Generation } from '../../../src/core/ports/engine.ts';
+import { CwmError } from '../../../src/protocol/errors.ts';
+import type { SessionId } from '../../../src/protocol/ids.ts';
+import type { SendResult } from '../../../src/protocol/schemas/turn.ts';
+import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+
+const limit = 4096;
+
+interface Wire {
+  /** Tokens of each request: prompt, tools and the answer's budget. */
+  readonly requests: number[];
+  readonly prompts: string[];
+}
+
+/** The engine refuses what exceeds its context, tools and the answer's budget included, as real ones do. */
+function countAtTheWire({ engine }: CoreFixture, most = limit): Wire {
+  const wire: Wire = { requests: [], prompts: [] };
+  engine.model = { ...engine.model, maxModelLen: most };
+  const generate = engine.generate.bind(engine);
+  engine.generate = async (request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation> => {
+    const { promptIds, messages, tools = [], maxTokens, addGenerationPrompt } = request;
+    const ids = promptIds ?? (await engine.tokenize(messages, addGenerationPrompt, signal));
+    const toolTokens = tools.length === 0 ? 0 : JSON.stringify(tools).length;
+    wire.requests.push(ids.length + toolTokens + maxTokens);
+    wire.prompts.push(new TextDecoder().decode(Uint8Array.from(ids.filter((id) => id > 2))));
+    if (ids.length + toolTokens + maxTokens > engine.model.maxModelLen)
+      throw new CwmError('ContextTooLong', `The wire refuses ${ids.length} + ${toolTokens} + ${maxTokens} tokens.`);
+    return generate(request, onPiece, signal);
+  };
+  return wire;
+}
+
+const memory = { enableVm: true };
+
+async function talk({ cwm }: CoreFixture, turns: number, from = 0): Promise<SendResult[]> {
+  const results: SendResult[] = [];
+  for (let turn = from; turn < from + turns; turn++) {
+    const text = `Question ${turn}: ${'words that say little '.repeat(14)}`;
+    results.push(await cwm.send({ session: 's', text, maxTokens: 64 }, never()));
+  }
+  return results;
+}
+
+const isSummaryRequest = (prompt: string): boolean => prompt.includes('Summarise our conversation');
+
+async function longSession(turns: number): Promise<{ fixture: CoreFixture; wire: Wire; results: SendResult[] }> {
+  const fixture = await coreFixture();
+  const wire = countAtTheWire(fixture);
+  await fixture.cwm.createSession({ id: 's', memory });
+  return { fixture, wire, results: await talk(fixture, turns) };
+}
+
+describe('a conversation that is longer than the model can take', () => {
+  test('S1-06 without virtual memory it ends with an error, and nothing is recorded', async () => {
+    const fixture = await coreFixture();
+    countAtTheWire(fixture);
+    await fixture.cwm.createSession({ id: 's', memory: { enableVm: false } });
+    expect(await codeOf(talk(fixture, 16))).toBe('CWM-7011');
+    expect(await fixture.store.memory.load('s' as SessionId)).toEqual([]);
+  });
+
+  test('S1-64 with virtual memory it continues; each request fits the limit, and each message stays in the session', async () => {
+    const { fixture, wire, results } = await longSession(16);
+    expect(Math.max(...wire.requests)).toBeLessThanOrEqual(limit);
+    const { items, total } = await fixture.cwm.listMessages({ session: 's', limit: 100 });
+    expect(total).toBe(32);
+    expect(items[0]?.content).toMatchObject({ text: expect.stringContaining('Question 0:') as string });
+    expect(results.filter(({ memory }) => memory?.replaced).length).toBeGreaterThan(1);
+  });
+
+  test('a sealed segment never changes, and between two evictions each prompt begins with the one before', async () => {
+    const { fixture, wire, results } = await longSession(16);
+    const prompts = wire.prompts.filter((prompt) => !isSummaryRequest(prompt));
+    for (const [turn, prompt] of prompts.entries()) {
+      const before = prompts[turn - 1];
+      if (before !== undefined && !results[turn]?.memory?.replaced) expect(prompt.startsWith(before)).toBe(true);
+    }
+    const records = await fixture.store.memory.load('s' as SessionId);
+    const texts = records.flatMap((record) => (record.type === 'segment' ? [record.text] : []));
+    expect(texts.length).toBeGreaterThan(1);
+    for (const text of texts) expect(prompts.at(-1)).toContain(text);
+  });
+
+  test('S1-80 the request for a summary begins with the last prompt, so that nothing of it is computed again', async () => {
+    const { wire } = await longSession(10);
+    const at = wire.prompts.findIndex(isSummaryRequest);
+    expect(at).toBeGreaterThan(0);
+    expect(wire.prompts[at]?.startsWith(wire.prompts[at - 1] ?? '-')).toBe(true);
+  });
+});
