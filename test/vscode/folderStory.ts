@@ -84,7 +84,6 @@ export async function folderStory({ vsix, place, log }: FolderStoryOptions): Pro
     outcomes.push(await play('folderTalk', all, workspaceOf('talk', all)));
     for (const { name } of all) {
       await waitUntil(`the checkpoint of ${name}`, () => hasCheckpoint(storage, name) || undefined, {
-        timeoutMs: 20_000,
         evidence: () => [readFileSync(path.join(storage, 'backend.log'), 'utf8')],
       });
     }
@@ -110,5 +109,5 @@ const hasCheckpoint = (storage: string, session: string): boolean => {
 
 async function killAll(pids: readonly number[]): Promise<void> {
   for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
-  await waitUntil('the processes to be gone', () => (pids.some(isRunning) ? undefined : true), { timeoutMs: 10_000 });
+  await waitUntil('the processes to be gone', () => (pids.some(isRunning) ? undefined : true));
 }

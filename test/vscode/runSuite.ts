@@ -30,10 +30,10 @@ try {
   const log = (line: string): void => console.log(line);
   const fileOf = (name: string): string => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`);
   const testFiles = suites.filter((name) => name !== story && name !== chat).map(fileOf);
-  if (testFiles.length > 0) add(await runSuite({ testFiles, vsix: [vsix], folder, timeoutMs: 400_000, log }));
+  if (testFiles.length > 0) add(await runSuite({ testFiles, vsix: [vsix], folder, timeoutMs: 900_000, log }));
   if (suites.includes(chat)) {
     const settings = { 'chat.disableAIFeatures': false };
-    add(await runSuite({ testFiles: [fileOf(chat)], vsix: [vsix], folder, settings, timeoutMs: 200_000, log }));
+    add(await runSuite({ testFiles: [fileOf(chat)], vsix: [vsix], folder, settings, log }));
   }
   if (suites.includes(story)) {
     const place = path.join(temporary, 'story');

@@ -37,7 +37,7 @@ try {
       folder,
       settings,
       environment: machine.environment,
-      timeoutMs: 400_000,
+      timeoutMs: 1_200_000,
     },
     (workbench, { server, openWindow }) => {
       const change: ChangeSettings = (changed) =>

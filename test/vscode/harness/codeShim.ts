@@ -35,7 +35,7 @@ async function main(): Promise<number> {
     vsix: (values['install-extension'] ?? []).map(String),
     userDataDir: text(values['user-data-dir']),
     extensionsDir: text(values['extensions-dir']),
-    timeoutMs: Number(process.env['CWM_SUITE_TIMEOUT_MS'] ?? 180_000),
+    timeoutMs: Number(process.env['CWM_SUITE_TIMEOUT_MS'] ?? 600_000),
   });
 }
 

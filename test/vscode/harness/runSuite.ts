@@ -28,9 +28,9 @@ export interface SuiteOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Added to the environment that the extension host inherits. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** For the whole run, without installing VS Code. Default 180,000. */
+  /** For the whole run, without installing VS Code. Default 600,000. */
   readonly timeoutMs?: number;
-  /** For each test and hook that sets no time-out itself. Default 30,000. */
+  /** For each test and hook that sets no time-out itself. Default 120,000. */
   readonly testTimeoutMs?: number;
   /** Receives progress and one line per test. Default: stderr. */
   readonly log?: (line: string) => void;
@@ -89,7 +89,7 @@ async function follow(
   options: SuiteOptions,
   log: (line: string) => void,
 ): Promise<SuiteResult> {
-  const timeoutMs = options.timeoutMs ?? 180_000;
+  const timeoutMs = options.timeoutMs ?? 600_000;
   const reportPath = path.join(root, 'report.jsonl');
   const script = path.join(import.meta.dirname, 'launchSuite.ts');
   const launcher = startGuarded(process.execPath, [script, JSON.stringify(launch)], {
@@ -99,7 +99,7 @@ async function follow(
       ...process.env,
       ...options.environment,
       CWM_SUITE_REPORT: reportPath,
-      CWM_SUITE_TEST_TIMEOUT_MS: String(options.testTimeoutMs ?? 30_000),
+      CWM_SUITE_TEST_TIMEOUT_MS: String(options.testTimeoutMs ?? 120_000),
       CWM_SUITE_TIMEOUT_MS: String(timeoutMs),
     },
   });

@@ -86,8 +86,11 @@ export class TreeView {
    * @throws {HarnessError} naming the entries that are there.
    */
   async chooseMenuItem(label: string | RegExp, item: string): Promise<void> {
-    await this.waitFor(label);
-    await this.row(label).click({ button: 'right', timeout: this.#timeoutMs });
+    const open = async (): Promise<void> => {
+      await this.waitFor(label);
+      await this.row(label).click({ button: 'right', timeout: this.#timeoutMs });
+    };
+    await open();
     const entries = this.#page.locator('.monaco-menu [role="menuitem"] .action-label');
     await entries.first().waitFor({ timeout: this.#timeoutMs });
     const entry = entries.filter({ hasText: exactly(item) }).first();
@@ -96,11 +99,16 @@ export class TreeView {
       await this.#page.keyboard.press('Escape');
       throw new HarnessError(`The context menu offers no ${item}. It offers:`, offered);
     }
-    // VS Code ignores clicks for a moment after a menu opens, lest the opening click choose an entry.
+    // VS Code ignores clicks for a moment after a menu opens, lest the opening click choose an entry. A menu that closed without a click,
+    // because a view moved or took the focus, is opened again.
     const chosen = async (): Promise<true | undefined> => {
-      await entry.click({ timeout: 1_000 }).catch(() => undefined);
+      if (!(await entry.isVisible())) await open();
+      const isClicked = await entry.click({ timeout: 10_000 }).then(
+        () => true,
+        () => false,
+      );
       const closed = entry.waitFor({ state: 'hidden', timeout: 500 }).then(() => true as const);
-      return closed.catch(() => undefined);
+      return isClicked ? closed.catch(() => undefined) : undefined;
     };
     await waitUntil(`the menu entry ${item} to be taken`, chosen, { timeoutMs: this.#timeoutMs });
   }

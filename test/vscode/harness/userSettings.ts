@@ -1,10 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-/** What would disturb a test: welcome pages, tips, update checks, telemetry, AI features (they cost 2 s at the start). */
+/**
+ * What would disturb a test: welcome pages, tips, update checks, telemetry, AI features (they cost 2 s at the start), and inputs that close
+ * when something else takes the focus for a moment.
+ */
 const QUIET: Readonly<Record<string, unknown>> = {
   'security.workspace.trust.enabled': false,
   'workbench.startupEditor': 'none',
+  'workbench.quickOpen.closeOnFocusLost': false,
   'workbench.tips.enabled': false,
   'workbench.welcomePage.walkthroughs.openOnInstall': false,
   'telemetry.telemetryLevel': 'off',

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HarnessError } from './harnessError.ts';
 
 export interface WaitOptions {
-  /** How long to wait before giving up. */
-  readonly timeoutMs: number;
+  /** How long to wait before giving up. Default 60,000: a machine may be busy, and what comes ends the wait at once. */
+  readonly timeoutMs?: number;
   /** Pause between two probes. Default 100. */
   readonly intervalMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -18,15 +18,16 @@ export interface WaitOptions {
 export async function waitUntil<T>(
   what: string,
   probe: () => T | undefined | Promise<T | undefined>,
-  options: WaitOptions,
+  options: WaitOptions = {},
 ): Promise<T> {
-  const deadline = performance.now() + options.timeoutMs;
+  const timeoutMs = options.timeoutMs ?? 60_000;
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     options.signal?.throwIfAborted();
     const found = await probe();
     if (found !== undefined) return found;
     if (performance.now() >= deadline) {
-      throw new HarnessError(`Waited ${options.timeoutMs / 1000} s for ${what}, in vain.`, options.evidence?.());
+      throw new HarnessError(`Waited ${timeoutMs / 1000} s for ${what}, in vain.`, options.evidence?.());
     }
     const wait = delay(
       options.intervalMs ?? 100,

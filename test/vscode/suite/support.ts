@@ -29,7 +29,7 @@ export function currentSession(): Session | undefined {
 }
 
 /** Polls until `probe` gives something. Fails naming what it waited for. */
-export async function until<T>(what: string, probe: () => T | undefined | false, timeoutMs = 20_000): Promise<T> {
+export async function until<T>(what: string, probe: () => T | undefined | false, timeoutMs = 60_000): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const found = probe();

@@ -110,7 +110,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
       async run() {
         const pid = await enginePid(storage);
         process.kill(pid, 'SIGKILL');
-        await waitUntil('the engine to be gone', () => (isRunning(pid) ? undefined : true), { timeoutMs: 10_000 });
+        await waitUntil('the engine to be gone', () => (isRunning(pid) ? undefined : true));
       },
     },
     {
@@ -120,10 +120,8 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
         await workbench.notification('before-lunch: Proven', workMs);
         const bar = await workbench.statusBar(/before-lunch .* proven/, workMs);
         assert.match(bar, /before-lunch [\d.]+K\/[\d.]+K proven$/);
-        await waitUntil(
-          'the tree to show the verdict',
-          async () => ((await tree.texts()).some((text) => /before-lunch .*· proven$/.test(text)) ? true : undefined),
-          { timeoutMs: 20_000 },
+        await waitUntil('the tree to show the verdict', async () =>
+          (await tree.texts()).some((text) => /before-lunch .*· proven$/.test(text)) ? true : undefined,
         );
         await shot('5-thawed');
       },
@@ -136,7 +134,7 @@ export function mainJob(workbench: Workbench, storage: string, changeSettings: C
           const text = await workbench.editorText().catch(() => '');
           return text.includes('Verdict: proven') ? text : undefined;
         };
-        const text = await waitUntil('the receipt', shown, { timeoutMs: 20_000 });
+        const text = await waitUntil('the receipt', shown);
         assert.match(text, /Block checksums +agreed/);
         // Highlighted: some word has another colour than plain text.
         await page

@@ -84,13 +84,13 @@ export function pictures(workbench: Workbench, storage: string): Step[] {
         await workbench.clearNotifications();
         const pid = await enginePid(storage, (spec) => spec.includes(gemmaName));
         process.kill(pid, 'SIGKILL');
-        await waitUntil('the engine to be gone', () => (isRunning(pid) ? undefined : true), { timeoutMs: 10_000 });
+        await waitUntil('the engine to be gone', () => (isRunning(pid) ? undefined : true));
         await tree.expand('orchard');
         await tree.chooseMenuItem('before-lunch', 'Thaw');
         await workbench.answerNotification('before-lunch: Proven', 'Show Receipt', workMs);
         const shown = async (): Promise<true | undefined> =>
           (await workbench.editorText().catch(() => '')).includes('Verdict: proven') ? true : undefined;
-        await waitUntil('the receipt', shown, { timeoutMs: 20_000 });
+        await waitUntil('the receipt', shown);
         await workbench.statusBar(/before-lunch .* proven/, workMs);
         await shot('receipt');
       },

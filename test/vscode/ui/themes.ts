@@ -16,7 +16,7 @@ export function inThemes(workbench: Workbench, changeSettings: ChangeSettings): 
       await changeSettings({ 'workbench.colorTheme': names[kind] });
       const applied = async (): Promise<true | undefined> =>
         (await page.locator(`.monaco-workbench.${themes[kind]}`).count()) > 0 ? true : undefined;
-      await waitUntil('the theme', applied, { timeoutMs: 20_000 });
+      await waitUntil('the theme', applied);
       await workbench.statusBar(/orchard · /);
       await workbench.runCommand('Context Windows: Switch Project or Session');
       await page.locator('.quick-input-list .monaco-list-row', { hasText: 'orchard' }).first().waitFor();

@@ -56,7 +56,7 @@ export function twoWindows(first: Workbench, openSecond: () => Promise<Workbench
       async run() {
         const killed = await backendPid();
         process.kill(killed, 'SIGKILL');
-        await waitUntil('the backend to be gone', () => (isRunning(killed) ? undefined : true), { timeoutMs: 10_000 });
+        await waitUntil('the backend to be gone', () => (isRunning(killed) ? undefined : true));
         await Promise.all([
           cwm('clone', 'before-lunch', 'after-the-kill'),
           first.runCommand('Context Windows: Refresh'),
