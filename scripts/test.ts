@@ -1,13 +1,17 @@
 // The README's test command: all checks of this checkout. It prints the time of each part; its last line is `N passed, N failed, N skipped`.
 //
 //   --no-vscode   leaves out the suites that run in a real VS Code
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { binary, countedOutcome, root, run, runVitest, type Outcome } from './vitestRun.ts';
 
 const results = path.join(root, 'test-results');
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
+
+const hasVsCode = !process.argv.includes('--no-vscode');
+// Downloads what is missing while the processors are busy with something else. The suites themselves say what failed.
+const vsCode = hasVsCode ? run(process.execPath, ['test/vscode/install.ts']) : Promise.resolve(0);
 
 const outcomes: Outcome[] = [
   await step('types', () => check(binary('tsc'), ['--noEmit'])),
@@ -16,13 +20,14 @@ const outcomes: Outcome[] = [
   await step('format', () => check(binary('oxfmt'), ['--check'])),
   await step('build', () => check(process.execPath, ['esbuild.mjs'])),
   await step('unit tests', () => projects('unit*')),
-  // Together, so that the sweeps, which only compute, fill the time in which processes start.
-  await step('process tests and sweeps', () => projects('process', 'sweep')),
 ];
-if (!process.argv.includes('--no-vscode')) {
-  outcomes.push(await step('extension host suite', () => suite('test/vscode/runSuite.ts')));
-  outcomes.push(await step('browser suite', () => suite('test/vscode/runUi.ts')));
-}
+// At once, since much of each is a wait for processes that start, for a window that is drawn, for the disk.
+const [processes, inVsCode] = await Promise.all([
+  // Together, so that the sweeps, which only compute, fill the time in which processes start.
+  step('process tests and sweeps', () => projects('process', 'sweep')),
+  hasVsCode ? vsCodeSuites() : [],
+]);
+outcomes.push(processes, ...inVsCode);
 console.log(
   'A real vLLM, LMCache and llama-server are tested by `npm run test:engines` (`npm run engines:install` first).',
 );
@@ -55,9 +60,23 @@ function projects(...names: readonly string[]): Promise<Outcome> {
   );
 }
 
-/** A script that writes `{passed, failed, skipped}` into the file that its argument names. */
+/** One after the other: a machine that draws two windows at once is slow at both. */
+async function vsCodeSuites(): Promise<Outcome[]> {
+  await vsCode;
+  const vsix = path.join(results, 'extension.vsix');
+  const isPackaged = (await run(process.execPath, ['test/vscode/packageExtension.ts', vsix])) === 0;
+  if (isPackaged) process.env['CWM_TEST_VSIX'] = vsix;
+  return [
+    await step('extension host suite', () => suite('test/vscode/runSuite.ts')),
+    await step('browser suite', () => suite('test/vscode/runUi.ts')),
+  ];
+}
+
+/** A script that writes `{passed, failed, skipped}` into the file that its argument names. Its output is shown in one piece, at its end. */
 async function suite(script: string): Promise<Outcome> {
-  const file = path.join(results, `${path.basename(script, '.ts')}.json`);
-  const status = await run(process.execPath, [script, file]);
+  const name = path.basename(script, '.ts');
+  const [file, log] = [path.join(results, `${name}.json`), path.join(results, `${name}.log`)];
+  const status = await run(process.execPath, [script, file], { log });
+  console.log(readFileSync(log, 'utf8'));
   return countedOutcome(status, file, { passed: 'passed', failed: 'failed', skipped: 'skipped' });
 }

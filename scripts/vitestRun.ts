@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
@@ -97,11 +97,18 @@ const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /**
  * A signal that ends this process also ends the command, which may have servers to end.
  *
+ * @param log a file for what it writes, in place of this process's output.
  * @returns the exit status; 1 when the command could not be started or was killed.
  */
-export function run(command: string, args: readonly string[]): Promise<number> {
+export function run(
+  command: string,
+  args: readonly string[],
+  { log }: { readonly log?: string } = {},
+): Promise<number> {
+  const output = log === undefined ? 'inherit' : openSync(log, 'w');
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', output, output] });
+    if (typeof output === 'number') closeSync(output);
     const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
     const end = (status: number): void => {
       for (const signal of endings) process.off(signal, passOn);
