@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
@@ -31,6 +31,8 @@ export const binary = (name: string): string => path.join(root, 'node_modules', 
 
 /** Runs vitest with its own output, and counts its tests from the report it writes to `file`. */
 export async function runVitest(file: string, args: readonly string[]): Promise<Outcome> {
+  // The report of an earlier run must not stand for a run that wrote none.
+  rmSync(file, { force: true });
   const status = await run(binary('vitest'), [
     'run',
     ...args,
@@ -46,13 +48,8 @@ export async function runVitest(file: string, args: readonly string[]): Promise<
   });
 }
 
-/** The files in which a test failed, or that could not be loaded, from the report in `file`, relative to the checkout; none without a report. */
-export function failedFiles(file: string): string[] {
-  return failedResults(file).map(({ name }) => path.relative(root, name));
-}
-
 /** A sentence for each test that failed, with the first line of its message: the end of a long log then says what failed. */
-export function failedTests(file: string): string[] {
+function failedTests(file: string): string[] {
   return failedResults(file).flatMap(({ name, message, assertionResults }) => {
     const failed = assertionResults.filter(({ status }) => status === 'failed');
     const where = path.relative(root, name);
