@@ -2,7 +2,7 @@
 export interface Figure {
   readonly id: string;
   readonly what: string;
-  readonly unit: 'ms' | 'bytes' | 'tokens' | 'files';
+  readonly unit: 'ms' | 'bytes' | 'tokens' | 'files' | '%';
   readonly value: number;
   readonly baseline: { readonly what: string; readonly value: number } | null;
   /** How many times less than the baseline when less is better for both, else how many times the baseline. Null without a baseline. */
@@ -19,6 +19,8 @@ export interface BenchmarkOptions {
   readonly sizes?: string;
   /** Whether THAW measures the sizes that take long, too, and the prefill of each size. Default: false. */
   readonly whole?: boolean;
+  /** Where LoCoMo is: its file, or the directory with it. RECALL is left out without it. */
+  readonly locomo?: string;
 }
 
 export interface Benchmark {

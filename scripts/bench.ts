@@ -4,6 +4,7 @@
 //   npm run bench -- MAIN N13        a choice
 //   npm run bench -- THAW --whole    with the sizes that take long
 //   npm run bench -- THAW --sizes "small=2048;big=4096,8192"            other sizes of the generated models
+//   npm run bench -- RECALL --locomo PATH   how much of the evidence a search returns; LoCoMo is read there and copied nowhere
 //   npm run bench -- --json FILE     also writes the results as JSON; `-` is stdout
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -20,6 +21,7 @@ import { longSession } from '../bench/longSession.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { search } from '../bench/search.ts';
+import { recall } from '../bench/recall.ts';
 import { projectBase } from '../bench/projectBase.ts';
 import { checkpoints } from '../bench/checkpoints.ts';
 import { sharing } from '../bench/sharing.ts';
@@ -40,6 +42,7 @@ const benchmarks: readonly Benchmark[] = [
   events,
   scale,
   search,
+  recall,
   limits,
   conversations,
   longSession,
@@ -49,9 +52,14 @@ const benchmarks: readonly Benchmark[] = [
   thaw,
 ];
 const { values, positionals } = readArguments(
-  'Usage: npm run bench [-- [ID…] [--whole] [--sizes SIZES] [--json FILE]]',
+  'Usage: npm run bench [-- [ID…] [--whole] [--sizes SIZES] [--locomo PATH] [--json FILE]]',
   {
-    options: { json: { type: 'string' }, sizes: { type: 'string' }, whole: { type: 'boolean' } },
+    options: {
+      json: { type: 'string' },
+      sizes: { type: 'string' },
+      whole: { type: 'boolean' },
+      locomo: { type: 'string' },
+    },
     allowPositionals: true,
   },
 );
@@ -79,6 +87,7 @@ for (const benchmark of benchmarks) {
       ...(await benchmark.run(interrupted.signal, {
         whole: values.whole === true,
         ...(values.sizes !== undefined && { sizes: values.sizes }),
+        ...(values.locomo !== undefined && { locomo: values.locomo }),
       })),
     );
   } catch (error) {
@@ -101,8 +110,8 @@ function table(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => [
     figure.id,
     figure.what,
-    `${amount(figure.value)} ${figure.unit}`,
-    figure.baseline ? `${amount(figure.baseline.value)} ${figure.unit} (${figure.baseline.what})` : '',
+    amountOf(figure.value, figure),
+    figure.baseline ? `${amountOf(figure.baseline.value, figure)} (${figure.baseline.what})` : '',
     figure.ratio === null ? '' : `${figure.ratio.toFixed(1)} ×`,
     figure.wanted,
     figure.met ? 'yes' : 'no',
@@ -113,6 +122,7 @@ function table(figures: readonly Figure[]): string {
     .join('\n');
 }
 
-function amount(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 2 : 0 });
+function amountOf(value: number, { unit }: Figure): string {
+  const digits = unit === '%' ? 1 : value < 10 ? 2 : 0;
+  return `${value.toLocaleString('en-US', { maximumFractionDigits: digits })} ${unit}`;
 }

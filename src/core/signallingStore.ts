@@ -54,6 +54,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   },
   search: {
     messages: 'reads',
+    occurrences: 'reads',
   },
   windows: {
     create: (_, { name }) => [window(name)],

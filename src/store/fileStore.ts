@@ -108,7 +108,7 @@ export class FileStore implements Store {
     const indexes: RecordListener = {
       changed: (record) => {
         index.changed(record);
-        if ('session' in record) search.changed(record.session);
+        if ('session' in record) search.changed(record);
       },
     };
     const guard = new StoreGuard(parts, indexes, prepared.readOnlyWhy);
@@ -124,7 +124,16 @@ export class FileStore implements Store {
     this.kvKey = kvKey;
     this.sessions = guard.part(accesses.sessions, sessionPart(parts, sessions, index, source));
     this.messages = guard.part(accesses.messages, {
-      append: (id, messages) => sessions.appendMessages(id, messages),
+      append: async (id, messages) => {
+        try {
+          await sessions.appendMessages(id, messages);
+          search.appended(id, messages);
+        } catch (error) {
+          // A part of it may be stored.
+          search.changed({ session: id });
+          throw error;
+        }
+      },
       chain: (id, head) => sessions.chainOfMessages(id, head),
       load: (id, ids) => sessions.loadMessages(id, ids),
       loadOrStandIns: (id, ids, first) => sessions.loadMessagesOrStandIns(id, ids, first),

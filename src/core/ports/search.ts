@@ -32,8 +32,56 @@ export interface MessageQuery {
   readonly offset: number;
 }
 
+/** What to look up for a ranking that knows the conversation, too. */
+export interface OccurrenceQuery {
+  /** Any of its words may occur, also with other endings. */
+  readonly text: string;
+  /** Words of `text` that are not looked up, in lower case. */
+  readonly without: ReadonlySet<string>;
+  /** Messages of these days count as found, too: an ISO 8601 date in which `_` stands for any digit. Default: none. */
+  readonly dated?: string | undefined;
+  /** Only in sessions of this project. Default: in all. */
+  readonly project?: ProjectUri | undefined;
+  /** Only in this session, in all of its branches. Default: in all. */
+  readonly session?: SessionId | undefined;
+  /** How many messages before a match and behind it come with it. */
+  readonly reach: number;
+}
+
+/** A message that has some of the words, or is near one that has. */
+export interface MessageOccurrences {
+  readonly message: MessageId;
+  readonly session: SessionId;
+  /** 1-based position in its conversation. */
+  readonly sequence: number;
+  readonly role: MessageRole;
+  /** A name that its text begins with, as in `Ann: Hello`, in lower case; null: none. */
+  readonly speaker: string | null;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** Words in its text; 0 where none of those that were looked up occurs. */
+  readonly length: number;
+  /** How often each of {@link Occurrences.words} occurs. */
+  readonly counts: readonly number[];
+}
+
+export interface Occurrences {
+  /** The words that were looked up. */
+  readonly words: readonly string[];
+  /** For each of them: the share of the messages that have it, 0 to 1. */
+  readonly shares: readonly number[];
+  /** Messages that were searched. */
+  readonly messages: number;
+  /** Words of a message, on average. */
+  readonly averageLength: number;
+  /** In the order of their conversations. */
+  readonly found: readonly MessageOccurrences[];
+}
+
 /** Full-text search over every message of every branch of all sessions that are not in the trash. */
 export interface MessageSearch {
   /** Best first: BM25, of equal ones the latest. */
   messages(query: MessageQuery): Promise<Page<FoundMessage>>;
+  /** Where words occur. Where there are too many matches, those of the rarest words are looked at, of these the latest. */
+  occurrences(query: OccurrenceQuery): Promise<Occurrences>;
 }

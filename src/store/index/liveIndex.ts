@@ -9,8 +9,10 @@ import type { IndexSource } from './indexSource.ts';
 import { SqlIndex } from './sqlIndex.ts';
 import { loadSqlJs } from './sqlJs.ts';
 
-/** A record that the index lists. */
-export type IndexedRecord = { readonly session: SessionId } | { readonly window: WindowName };
+/** A record that the index lists. `only`: the part of a session that a write changed; default: any. */
+export type IndexedRecord =
+  | { readonly session: SessionId; readonly only?: 'record' | 'messages' }
+  | { readonly window: WindowName };
 
 /** Hears which record may have changed, appeared or gone. */
 export interface RecordListener {

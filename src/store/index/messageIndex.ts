@@ -1,13 +1,14 @@
 import type { Database, SqlJsStatic, SqlValue } from 'sql.js';
-import type { MessageQuery } from '../../core/ports/search.ts';
+import type { MessageQuery, OccurrenceQuery, Occurrences } from '../../core/ports/search.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageRole } from '../../protocol/schemas/session.ts';
 import { bm25 } from './bm25.ts';
+import { occurrencesIn } from './occurrences.ts';
 import { inTransaction } from './sqlJs.ts';
 import { indexedText, searchExpression } from './searchWords.ts';
 
 /** Increases with every change of {@link schema} or of how a text is cut into words. */
-const version = 1;
+const version = 2;
 
 /** What is deleted must not stay readable in the image. */
 const overwriteDeleted = 'PRAGMA secure_delete = ON';
@@ -24,15 +25,19 @@ const schema = `
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     role TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    speaker TEXT,
     created_at TEXT NOT NULL,
     text TEXT NOT NULL
   );
   CREATE TABLE holders (
     session INTEGER NOT NULL,
     message INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
     PRIMARY KEY (session, message)
   ) WITHOUT ROWID;
   CREATE INDEX holders_by_message ON holders (message);
+  CREATE INDEX holders_by_sequence ON holders (session, sequence);
   CREATE VIRTUAL TABLE words USING fts4(text, tokenize=unicode61, order=desc);
   PRAGMA user_version = ${version};
 `;
@@ -118,14 +123,29 @@ export class MessageIndex {
          ON CONFLICT (id) DO UPDATE SET project = excluded.project, stamp = excluded.stamp`,
         [id, project, stamp],
       );
-      const number = Number(this.#rows('SELECT number FROM sessions WHERE id = ?', [id])[0]?.[0]);
-      for (const message of ids) {
-        this.#database.run('INSERT OR IGNORE INTO holders SELECT ?, number FROM messages WHERE id = ?', [
-          number,
-          message,
-        ]);
-      }
+      this.#hold(Number(this.#rows('SELECT number FROM sessions WHERE id = ?', [id])[0]?.[0]), ids);
     });
+  }
+
+  /** Adds messages to a session. @returns false when the index does not know the session, and then does nothing. */
+  add(session: SessionId, messages: readonly Message[]): boolean {
+    const number = this.#rows('SELECT number FROM sessions WHERE id = ?', [session])[0]?.[0];
+    if (number === undefined) return false;
+    inTransaction(this.#database, () => {
+      for (const message of messages) this.#add(message);
+      this.#hold(
+        Number(number),
+        messages.map(({ id }) => id),
+      );
+      this.#database.run("UPDATE sessions SET stamp = '' WHERE number = ?", [number]);
+    });
+    return true;
+  }
+
+  /** @returns whether that changed anything. */
+  setProject(session: SessionId, project: ProjectUri | null): boolean {
+    this.#database.run('UPDATE sessions SET project = ?2 WHERE id = ?1 AND project IS NOT ?2', [session, project]);
+    return this.#database.getRowsModified() > 0;
   }
 
   /** The session is gone, and so are the messages that no other session has. */
@@ -156,6 +176,11 @@ export class MessageIndex {
       .map(({ number }) => number);
   }
 
+  /** Where the words occur, and what is said around them. */
+  occurrences(query: OccurrenceQuery): Occurrences {
+    return occurrencesIn(this.#database, query);
+  }
+
   /** One that {@link find} returned. */
   message(number: number): MatchingMessage {
     const [id, role, createdAt, text] = this.#rows('SELECT id, role, created_at, text FROM messages WHERE number = ?', [
@@ -170,6 +195,15 @@ export class MessageIndex {
     };
   }
 
+  #hold(session: number, messages: readonly MessageId[]): void {
+    for (const message of messages) {
+      this.#database.run('INSERT OR IGNORE INTO holders SELECT ?, number, sequence FROM messages WHERE id = ?', [
+        session,
+        message,
+      ]);
+    }
+  }
+
   #holdersOf(message: number): SessionId[] {
     return this.#rows('SELECT id FROM holders JOIN sessions ON number = session WHERE message = ?', [message]).map(
       ([id]) => String(id) as SessionId,
@@ -178,13 +212,11 @@ export class MessageIndex {
 
   #add(message: Message): void {
     const text = textOf(message);
-    const { id, role, createdAt } = message;
-    this.#database.run('INSERT OR IGNORE INTO messages (id, role, created_at, text) VALUES (?, ?, ?, ?)', [
-      id,
-      role,
-      createdAt,
-      text,
-    ]);
+    const { id, role, sequence, createdAt } = message;
+    this.#database.run(
+      'INSERT OR IGNORE INTO messages (id, role, sequence, speaker, created_at, text) VALUES (?, ?, ?, ?, ?, ?)',
+      [id, role, sequence, speakerOf(text), createdAt, text],
+    );
     if (this.#database.getRowsModified() === 0) return;
     this.#database.run('INSERT INTO words (docid, text) VALUES (last_insert_rowid(), ?)', [indexedText(text)]);
   }
@@ -221,3 +253,7 @@ function textOf({ content }: Message): string {
       return content.text;
   }
 }
+
+/** The name in front of a line of a chat between several people, as in `Ann: Hello`. */
+const speakerOf = (text: string): string | null =>
+  /^(\p{Lu}[\p{L}\p{M}]{1,30}):\s/u.exec(text)?.[1]?.toLowerCase() ?? null;

@@ -1,6 +1,12 @@
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import type { FoundMessage, MessageQuery, MessageSearch } from '../../core/ports/search.ts';
+import type {
+  FoundMessage,
+  MessageQuery,
+  MessageSearch,
+  OccurrenceQuery,
+  Occurrences,
+} from '../../core/ports/search.ts';
 import type { Page } from '../../core/ports/page.ts';
 import { CwmError, nullOn } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
@@ -23,6 +29,9 @@ export interface MessageSource {
   projectOf(session: SessionId): Promise<ProjectUri | null>;
 }
 
+/** Messages of a session that wait in memory for the next search; above it the session is read again. */
+const addedAtMost = 1_000;
+
 /**
  * The index of what was said. The first search loads its image and reads what was said since; each later one reads the sessions that were
  * changed. The image is saved when the store closes. It is cache: without it the messages' files are read again.
@@ -33,6 +42,10 @@ export class LiveMessageSearch implements MessageSearch {
   readonly #wasmPath: string | null;
   readonly #queue = new SerialQueue();
   readonly #changed = new Set<SessionId>();
+  /** Sessions whose record alone may have changed. */
+  readonly #changedRecords = new Set<SessionId>();
+  /** Messages that came since the last search, which need not be read again; of sessions that are not in `#changed`. */
+  readonly #added = new Map<SessionId, Message[]>();
   #index: MessageIndex | null = null;
   #isSaved = true;
 
@@ -43,7 +56,22 @@ export class LiveMessageSearch implements MessageSearch {
   }
 
   /** The session's messages may be others now. */
-  changed(session: SessionId): void {
+  changed({ session, only }: { readonly session: SessionId; readonly only?: 'record' | 'messages' }): void {
+    if (only === 'record') this.#changedRecords.add(session);
+    // Those that were appended are known already.
+    else if (only === undefined || !this.#added.has(session)) this.#readAgain(session);
+  }
+
+  /** The session has these messages, too: so a search after a turn costs the same in a session of any length. */
+  appended(session: SessionId, messages: readonly Message[]): void {
+    if (!this.#index || this.#changed.has(session)) return;
+    const added = [...(this.#added.get(session) ?? []), ...messages];
+    if (added.length > addedAtMost) this.#readAgain(session);
+    else this.#added.set(session, added);
+  }
+
+  #readAgain(session: SessionId): void {
+    this.#added.delete(session);
     // Also while the index loads, which may have read the session already. Loading clears the set before it reads.
     this.#changed.add(session);
   }
@@ -59,6 +87,10 @@ export class LiveMessageSearch implements MessageSearch {
       });
       return { items, total: found.length };
     });
+  }
+
+  occurrences(query: OccurrenceQuery): Promise<Occurrences> {
+    return this.#queue.run(async () => (await this.#current()).occurrences(query));
   }
 
   /** Saves the image. Never throws: without it the next first search takes longer. */
@@ -94,12 +126,24 @@ export class LiveMessageSearch implements MessageSearch {
 
   async #current(): Promise<MessageIndex> {
     const index = this.#index ?? (await this.#load());
+    const added = [...this.#added];
+    const records = [...this.#changedRecords];
+    this.#added.clear();
+    this.#changedRecords.clear();
+    for (const [session, messages] of added) {
+      // A project is read with the record; the stamp is left out, so that the next start compares the files.
+      if (index.add(session, messages)) this.#isSaved = false;
+      else this.#changed.add(session);
+    }
     const changed = [...this.#changed];
     this.#changed.clear();
     try {
       for (const session of changed) await this.#readSession(index, session, await this.#stampOf(session));
+      for (const session of records)
+        if (index.setProject(session, await this.#source.projectOf(session))) this.#isSaved = false;
     } catch (error) {
       for (const session of changed) this.#changed.add(session);
+      for (const session of records) this.#changedRecords.add(session);
       throw error;
     }
     return index;
@@ -112,6 +156,7 @@ export class LiveMessageSearch implements MessageSearch {
     const image = stored && openImage(stored);
     const index = (image && MessageIndex.fromImage(sql, image)) ?? MessageIndex.empty(sql);
     this.#changed.clear();
+    this.#changedRecords.clear();
     await this.#catchUp(index);
     this.#index = index;
     return index;

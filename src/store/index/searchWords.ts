@@ -10,7 +10,8 @@ export function indexedText(text: string): string {
 }
 
 const phraseOrWord = /"([^"]*)"?|([^\s"]+)/gu;
-const wordsOf = (text: string): string[] => indexedText(text).match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+/** Its words, as the index takes them. */
+export const wordsOf = (text: string): string[] => indexedText(text).match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 
 /**
  * What a person typed, as an expression of SQLite's full-text search: all words must occur, those in quotes one after another; the last one

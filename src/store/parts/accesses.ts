@@ -13,7 +13,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   sessions: {
     create: ({ id }) => ({ session: id }),
     get: 'read',
-    update: ({ id }) => ({ session: id }),
+    update: ({ id }) => ({ session: id, only: 'record' }),
     list: 'read',
     projects: 'read',
     ids: 'read',
@@ -22,7 +22,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     loadTokens: 'read',
   },
   messages: {
-    append: (session) => ({ session }),
+    append: (session) => ({ session, only: 'messages' }),
     chain: 'read',
     load: 'read',
     loadOrStandIns: 'read',
@@ -38,6 +38,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   },
   search: {
     messages: 'read',
+    occurrences: 'read',
   },
   windows: {
     create: ({ name }) => ({ window: name }),

@@ -1,0 +1,187 @@
+import type { Database, SqlValue } from 'sql.js';
+import type { MessageOccurrences, OccurrenceQuery, Occurrences } from '../../core/ports/search.ts';
+import type { MessageId, SessionId } from '../../protocol/ids.ts';
+import type { MessageRole } from '../../protocol/schemas/session.ts';
+import { inTransaction } from './sqlJs.ts';
+import { wordsOf } from './searchWords.ts';
+
+/** Matches that are ranked. Above it the rarest words choose: a look-up takes as long in a store of any size. */
+const mostMatches = 2_000;
+/** Words of one query that are looked up; later ones are left out. */
+const mostWords = 40;
+/** A stem that is shorter begins too many words that mean something else. */
+const shortestPrefix = 4;
+
+/** In a temporary database beside the index, so that an image has none of it. */
+const scratch = `
+  CREATE VIRTUAL TABLE IF NOT EXISTS temp.porter USING fts3tokenize(porter);
+  CREATE TEMP TABLE IF NOT EXISTS hits (message INTEGER PRIMARY KEY);
+  DELETE FROM temp.hits;
+`;
+
+interface Word {
+  readonly text: string;
+  /** Expressions of the full-text search, any of which is the word. */
+  readonly forms: readonly string[];
+  /** Messages of the whole index that have a form of it. */
+  readonly messages: number;
+}
+
+/** Where words occur in the messages of an index, and the messages around those places. */
+export function occurrencesIn(database: Database, query: OccurrenceQuery): Occurrences {
+  const rows = (sql: string, values: SqlValue[] = []): SqlValue[][] => database.exec(sql, values)[0]?.values ?? [];
+  database.exec(scratch);
+  const scope: SqlValue[] = [query.project ?? null, query.session ?? null];
+  const total = Number(
+    rows(
+      `SELECT count(DISTINCT message) FROM holders JOIN sessions ON sessions.number = session
+       WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR sessions.id = ?2)`,
+      scope,
+    )[0]?.[0],
+  );
+  const texts = [...new Set(wordsOf(query.text))].filter((word) => !query.without.has(word)).slice(0, mostWords);
+  const { words, rowsOfAll, averageLength } = measured(rows, texts);
+  const within = (message: string): string =>
+    scope.every((value) => value === null)
+      ? ''
+      : `AND EXISTS (SELECT 1 FROM holders JOIN sessions ON sessions.number = session
+           WHERE message = ${message} AND (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR sessions.id = ?2))`;
+  const matching = (chosen: readonly Word[]): number[] =>
+    chosen.length === 0
+      ? []
+      : rows(`SELECT docid FROM words WHERE words MATCH ?3 ${within('docid')} LIMIT ${mostMatches + 1}`, [
+          ...scope,
+          expressionOf(chosen),
+        ]).map(([number]) => Number(number));
+  let matches = matching(words);
+  const isWhole = matches.length <= mostMatches;
+  if (!isWhole) matches = matching(rarest(words)).slice(0, mostMatches);
+  if (query.dated !== undefined) {
+    const dated = rows(
+      `SELECT number FROM messages WHERE created_at LIKE ?3 ${within('number')} ORDER BY number DESC LIMIT ${mostMatches}`,
+      [...scope, `${query.dated}%`],
+    );
+    matches.push(...dated.map(([number]) => Number(number)));
+  }
+  inTransaction(database, () => {
+    for (const number of matches) database.run('INSERT OR IGNORE INTO temp.hits VALUES (?)', [number]);
+  });
+  const near = rows(
+    `WITH RECURSIVE step(by) AS (VALUES (${-query.reach}) UNION ALL SELECT by + 1 FROM step WHERE by < ${query.reach}),
+       placed AS (
+         SELECT min(session) AS session, holders.sequence AS sequence
+         FROM temp.hits JOIN holders ON holders.message = hits.message JOIN sessions ON sessions.number = session
+         WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR sessions.id = ?2)
+         GROUP BY hits.message
+       ),
+       places AS (SELECT DISTINCT session, sequence + by AS sequence FROM placed CROSS JOIN step)
+     SELECT messages.number, messages.id, sessions.id, holders.sequence, role, speaker, created_at
+     FROM places JOIN holders ON holders.session = places.session AND holders.sequence = places.sequence
+       JOIN messages ON messages.number = holders.message JOIN sessions ON sessions.number = holders.session
+     ORDER BY holders.session, holders.sequence, messages.number`,
+    scope,
+  );
+  inTransaction(database, () => {
+    for (const [number] of near) database.run('INSERT OR IGNORE INTO temp.hits VALUES (?)', [number!]);
+  });
+  const counted = countsOf(rows, words);
+  const none = words.map(() => 0);
+  const seen = new Set<number>();
+  const found: MessageOccurrences[] = [];
+  for (const [number, id, session, sequence, role, speaker, createdAt] of near) {
+    if (seen.has(Number(number))) continue;
+    seen.add(Number(number));
+    const { counts, length } = counted.get(Number(number)) ?? { counts: none, length: 0 };
+    found.push({
+      message: String(id) as MessageId,
+      session: String(session) as SessionId,
+      sequence: Number(sequence),
+      role: String(role) as MessageRole,
+      speaker: speaker === null ? null : String(speaker),
+      createdAt: String(createdAt),
+      length,
+      counts,
+    });
+  }
+  const shares = words.map(({ messages }, at) =>
+    isWhole
+      ? found.filter(({ counts }) => counts[at]! > 0).length / Math.max(1, total)
+      : messages / Math.max(1, rowsOfAll),
+  );
+  return { words: words.map(({ text }) => text), shares, messages: total, averageLength, found };
+}
+
+type Rows = (sql: string, values?: SqlValue[]) => SqlValue[][];
+
+const expressionOf = (words: readonly Word[]): string => words.flatMap(({ forms }) => forms).join(' OR ');
+
+/** The rarest words, as many as have {@link mostMatches} matches together; one at least. */
+function rarest(words: readonly Word[]): Word[] {
+  const sorted = [...words].sort((a, b) => a.messages - b.messages);
+  let matches = 0;
+  const chosen = sorted.filter(({ messages }, at) => {
+    matches += messages;
+    return at === 0 || matches <= mostMatches;
+  });
+  return chosen;
+}
+
+/** How often each word occurs in the messages in `hits`; without those that have none. */
+function countsOf(rows: Rows, words: readonly Word[]): Map<number, { counts: number[]; length: number }> {
+  if (words.length === 0) return new Map();
+  const found = rows(
+    `SELECT docid, matchinfo(words, 'pcnalx') FROM words WHERE words MATCH ?1 AND docid IN (SELECT message FROM temp.hits)`,
+    [expressionOf(words)],
+  );
+  return new Map(
+    found.map(([number, info]) => {
+      const at = reader(info as Uint8Array);
+      let phrase = 0;
+      const counts = words.map(({ forms }) => {
+        let count = 0;
+        for (const _ of forms) count += at(5 + phrase++ * 3);
+        return count;
+      });
+      return [Number(number), { counts, length: at(4) }];
+    }),
+  );
+}
+
+/** Words with the forms to look up, and how many messages of the whole index have them. Those that no message has are left out. */
+function measured(
+  rows: Rows,
+  texts: readonly string[],
+): { readonly words: Word[]; readonly rowsOfAll: number; readonly averageLength: number } {
+  const words = texts.map((text) => ({ text, forms: formsOf(rows, text), messages: 0 }));
+  const expression = expressionOf(words);
+  const [info] =
+    words.length === 0
+      ? []
+      : rows(`SELECT matchinfo(words, 'pcnalx') FROM words WHERE words MATCH ?1 LIMIT 1`, [expression]);
+  if (!info) return { words: [], rowsOfAll: 0, averageLength: 0 };
+  const at = reader(info[0] as Uint8Array);
+  let phrase = 0;
+  const known = words.map((word) => {
+    let messages = 0;
+    for (const _ of word.forms) messages += at(5 + phrase++ * 3 + 2);
+    return { ...word, messages };
+  });
+  return { words: known.filter(({ messages }) => messages > 0), rowsOfAll: at(2), averageLength: at(3) };
+}
+
+/** A word with any ending of its stem, as Porter's algorithm finds it; only that of English. */
+function formsOf(rows: Rows, word: string): string[] {
+  if (!/^[a-z]+$/.test(word)) return [`"${word}"`];
+  const stem = String(rows('SELECT token FROM temp.porter WHERE input = ?1', [word])[0]?.[0] ?? word);
+  let shared = 0;
+  while (shared < stem.length && stem[shared] === word[shared]) shared++;
+  const prefix = word.slice(0, shared);
+  if (prefix.length >= shortestPrefix) return [`${prefix}*`];
+  return [...new Set([word, stem, `${stem}s`])].map((form) => `"${form}"`);
+}
+
+/** Numbers of `matchinfo` are in the machine's order, which is little-endian in WebAssembly. */
+function reader(matchinfo: Uint8Array): (index: number) => number {
+  const view = new DataView(matchinfo.buffer, matchinfo.byteOffset, matchinfo.byteLength);
+  return (index) => view.getUint32(index * 4, true);
+}
