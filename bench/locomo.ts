@@ -53,7 +53,8 @@ export async function locomo(place: string, read: (file: string) => Promise<stri
     return {
       name: `locomo-${at + 1}`,
       turns: days.flatMap((day) => {
-        const date = String(conversation[`session_${day}_date_time`] ?? '');
+        const given = conversation[`session_${day}_date_time`];
+        const date = typeof given === 'string' ? given : '';
         return (conversation[`session_${day}`] as readonly StoredTurn[]).map((turn) => ({
           id: turn.dia_id,
           text: `${turn.speaker}: ${turn.text}${turn.blip_caption === undefined ? '' : ` ${turn.blip_caption}`}`,

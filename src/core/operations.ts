@@ -44,6 +44,7 @@ import { acceptPlan, checkAcceptance } from './sessions/acceptPlan.ts';
 import { turnState } from './sessions/turnState.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { searchMessages } from './sessions/searchMessages.ts';
+import { searchPages } from './memory/search/searchPages.ts';
 import { thawAndSend } from './sessions/windows/thawAndSend.ts';
 import { verify } from './windows/verify.ts';
 import { clone } from './windows/clone.ts';
@@ -85,6 +86,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   turnState: { run: turnState },
   answerChunks: { run: answerChunks },
   searchMessages: { run: searchMessages },
+  searchPages: { run: searchPages },
   approveTools: { run: approveTools, writesKv: true },
   denyTools: { run: denyTools, writesKv: true },
   answerQuestion: { run: answerQuestion, writesKv: true },

@@ -33,6 +33,7 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   turnState: "Where the session's turn is, and what it waits for",
   answerChunks: 'Chunks of an answer while it comes; then the whole message',
   searchMessages: 'Full-text search over every message of every branch',
+  searchPages: 'Find what has to do with a question, in any words',
   importConversation: 'Create a session of a conversation that another program wrote',
   exportConversation: 'The conversation as a file',
 

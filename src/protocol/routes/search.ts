@@ -1,11 +1,14 @@
 import * as z from 'zod/mini';
-import { foundMessageSchema } from '../schemas/search.ts';
-import { page, text } from './fields.ts';
+import { modalities } from '../memory/page.ts';
+import { foundMessageSchema, foundPageSchema } from '../schemas/search.ts';
+import { page, queryNumber, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const searchRoutes = {
   /** Everything that was ever said, on every branch of every session; best first. */
   searchMessages: { kind: 'read', method: 'GET', path: '/api/search' },
+  /** What has to do with a question, in any words; best first. */
+  searchPages: { kind: 'read', method: 'GET', path: '/api/search/pages' },
 } as const satisfies Record<string, Route>;
 
 export const searchShapes = () =>
@@ -20,5 +23,18 @@ export const searchShapes = () =>
       }),
       /** `total` is at most 300. */
       output: z.object({ items: z.array(foundMessageSchema()), total: z.number(), hasMore: z.boolean() }),
+    },
+    searchPages: {
+      input: z.object({
+        /** A question, or words of which any may occur, with any ending. */
+        text,
+        project: z.optional(text),
+        session: z.optional(text),
+        modality: z.optional(z.enum(modalities)),
+        /** 1 to 50; default 5. */
+        limit: queryNumber,
+      }),
+      /** `total`: messages that were ranked. */
+      output: z.object({ items: z.array(foundPageSchema()), total: z.number() }),
     },
   }) as const satisfies ShapesOf<typeof searchRoutes>;

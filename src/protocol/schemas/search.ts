@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { messageIdSchema, sessionIdSchema } from './ids.ts';
 import { messageRoles } from './session.ts';
+import { modalities } from '../memory/page.ts';
 
 /** A function, since clients load the routes for their facts and a schema would come with them. */
 export const foundMessageSchema = () =>
@@ -23,3 +24,20 @@ export const foundMessageSchema = () =>
     }),
   });
 export type FoundMessage = z.infer<ReturnType<typeof foundMessageSchema>>;
+
+/** A message that has something to do with a question. */
+export const foundPageSchema = () =>
+  z.object({
+    /** Its id as a page of its session. */
+    page: z.string(),
+    session: sessionIdSchema,
+    message: messageIdSchema,
+    role: z.enum(messageRoles),
+    modality: z.enum(modalities),
+    /** ISO 8601. */
+    createdAt: z.string(),
+    /** At most 8,192 characters of it. */
+    text: z.string(),
+    isCut: z.boolean(),
+  });
+export type FoundPage = z.infer<ReturnType<typeof foundPageSchema>>;

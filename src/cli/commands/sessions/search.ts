@@ -1,16 +1,18 @@
 import type { Command } from 'commander';
 import { formatCount } from '../../../base/format.ts';
+import { readableLine } from '../../../base/readableText.ts';
 import { formatStamp, plural } from '../../../words/amounts.ts';
 import { foundWhere, markedExcerpt } from '../../../words/search.ts';
 import type { Perform } from '../../action.ts';
 import { wholeNumber } from '../../arguments.ts';
-import { withCommonOptions } from '../../run.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
 
 interface SearchOptions {
   readonly project?: string;
   readonly session?: string;
   readonly limit?: number;
   readonly offset?: number;
+  readonly recall?: boolean;
 }
 
 const bold = ['\u001b[1m', '\u001b[22m'] as const;
@@ -24,8 +26,10 @@ export function registerSearch(program: Command, perform: Perform): void {
     .option('--session <id>', 'only in this session')
     .option('--limit <n>', 'at most this many', wholeNumber(1))
     .option('--offset <n>', 'skip this many', wholeNumber(0))
-    .action((words: readonly string[], { project, ...options }: SearchOptions) =>
+    .option('--recall', 'take the words as a question: what has to do with it, in any words; best first')
+    .action((words: readonly string[], { project, recall, ...options }: SearchOptions) =>
       perform(options, async (run) => {
+        if (recall) return printPages(run, words.join(' '), { project, ...options });
         const { session, limit, offset } = options;
         const text = words.map((word) => (/\s/.test(word) ? `"${word}"` : word)).join(' ');
         const found = await run.call('searchMessages', {
@@ -52,3 +56,18 @@ const counted = (total: number, shown: number): string =>
     : shown < total
       ? `${formatCount(shown)} of ${plural(total, 'message')}; --limit and --offset show the others.`
       : `${plural(total, 'message')}.`;
+
+async function printPages(run: Run, text: string, { project, session, limit }: SearchOptions): Promise<void> {
+  const found = await run.call('searchPages', {
+    text,
+    ...(project !== undefined && { project: await run.project(project) }),
+    session,
+    limit,
+  });
+  if (run.json) return run.print(found, () => '');
+  for (const { page, role, createdAt, text: said, isCut, session: where } of found.items) {
+    run.terminal.out(`${formatStamp(createdAt)}  ${role}, page ${page} (${where})\n`);
+    run.terminal.out(`  ${readableLine(said)}${isCut ? ' …' : ''}\n`);
+  }
+  run.terminal.err(found.items.length === 0 ? 'Nothing was found.\n' : `${plural(found.items.length, 'page')}.\n`);
+}

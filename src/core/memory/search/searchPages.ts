@@ -1,0 +1,72 @@
+import type { RouteInput, RouteOutput } from '../../../protocol/api.ts';
+import { CwmError, nullOn } from '../../../protocol/errors.ts';
+import { parseProjectUri, parseSessionId } from '../../../protocol/ids.ts';
+import type { FoundPage } from '../../../protocol/schemas/search.ts';
+import type { CoreContext } from '../../context.ts';
+import { requireSession } from '../../session.ts';
+import { pageIdOf, pageOf, textOf } from '../page.ts';
+import type { RankedMessage } from './rankMessages.ts';
+import { fitting, recall } from './recall.ts';
+
+const longestQuery = 1_000;
+const usualLimit = 5;
+const mostPages = 50;
+/** Of one page; the rest of it is asked for by its id. */
+const longestText = 8_192;
+/** Of all pages of an answer. */
+const mostCharacters = 65_536;
+
+/**
+ * Pages that have something to do with a question, best first, on every branch of a session, in a project or everywhere. What is looked for
+ * need not be said in the words of the question.
+ *
+ * @throws CwmError InvalidParameter (no text, too long a one, a limit that is not 1 to 50), InvalidSessionId, SessionNotFound.
+ */
+export async function searchPages(
+  core: CoreContext,
+  { text, session, project, modality, ...input }: RouteInput<'searchPages'>,
+): Promise<RouteOutput<'searchPages'>> {
+  const limit = Number(input.limit ?? usualLimit);
+  if (text.trim() === '') throw new CwmError('InvalidParameter', 'There is nothing to search for.');
+  if (text.length > longestQuery)
+    throw new CwmError('InvalidParameter', `A search takes at most ${longestQuery} characters.`);
+  if (!Number.isInteger(limit) || limit < 1 || limit > mostPages)
+    throw new CwmError('InvalidParameter', `A search for pages returns 1 to ${mostPages} of them.`);
+  const within = session === undefined ? null : parseSessionId(session);
+  if (within) await requireSession(core, within);
+  const ranked = await recall(core.store.search, text, {
+    ...(within && { session: within }),
+    ...(project !== undefined && { project: parseProjectUri(project) }),
+  });
+  const items: FoundPage[] = [];
+  for (const each of ranked) {
+    if (items.length === limit) break;
+    const page = await pageAt(core, each);
+    if (page && (modality === undefined || page.modality === modality)) items.push(page);
+  }
+  return { items: fitting(items, mostCharacters, ({ text: { length } }) => length), total: ranked.length };
+}
+
+/** Null where the message is damaged or gone: it has been set aside, and the others are found. */
+async function pageAt({ store }: CoreContext, { found }: RankedMessage): Promise<FoundPage | null> {
+  const [message] =
+    (await nullOn(
+      store.messages.load(found.session, [found.message]),
+      'Corrupted',
+      'MessageNotFound',
+      'SessionNotFound',
+    )) ?? [];
+  if (!message) return null;
+  const whole = textOf(message);
+  const text = whole.length > longestText ? whole.slice(0, longestText).toWellFormed() : whole;
+  return {
+    page: pageIdOf(message),
+    session: found.session,
+    message: message.id,
+    role: message.role,
+    modality: pageOf(message, null).modality,
+    createdAt: message.createdAt,
+    text,
+    isCut: text.length < whole.length,
+  };
+}
