@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
-import { windowDeletedSentence } from '../words/deletion.ts';
+import { windowDeletedSentence } from '../words/trash.ts';
 import type { AgentTool } from './agentTool.ts';
 import { count, described, notes, sessionId, windowName } from './fields.ts';
 

@@ -22,6 +22,15 @@ export interface BackendStart {
  */
 const nodeFlags = ['--max-semi-space-size=4', '--optimize-for-size'];
 
+/** The arguments of Node that run a backend. */
+export const backendCommandLine = (storage: string, { entry, args = [] }: BackendStart): readonly string[] => [
+  ...nodeFlags,
+  entry,
+  '--storage',
+  storage,
+  ...args,
+];
+
 /**
  * A backend on its way up. It belongs to nobody: it outlives this process, and its stdout and stderr go to the log of its storage
  * directory.
@@ -37,7 +46,7 @@ export class BackendChild {
     const { path, descriptor: log } = openBackendLog(storage);
     this.#logPath = path;
     try {
-      this.#child = spawn(start.nodePath, [...nodeFlags, start.entry, '--storage', storage, ...(start.args ?? [])], {
+      this.#child = spawn(start.nodePath, backendCommandLine(storage, start), {
         cwd: storage,
         detached: true,
         // They are for a backend that somebody starts as such: no client converts a store or opens a port without being asked.

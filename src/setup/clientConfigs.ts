@@ -152,13 +152,16 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
               {
                 id: model,
                 name: `${model} (Context Window Manager)`,
-                url: `${base.replace(/^(https?:\/\/[^/]+)/, `$1/t/${token}`)}/v1/chat/completions`,
+                url: chatUrl(base, token),
                 toolCalling: true,
                 vision: false,
               },
             ],
           }),
-    hint: ({ model }) => `Choose the model "${model} (Context Window Manager)" in VS Code's chat.`,
+    hint: ({ base, token, model, codeUser }) =>
+      codeUser === null
+        ? `The files of this VS Code are on another machine. Add a model of the vendor "customendpoint" there, with the URL ${chatUrl(base, token)}`
+        : `Choose the model "${model} (Context Window Manager)" in VS Code's chat.`,
   },
   curl: {
     label: 'curl',
@@ -168,6 +171,10 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
       `-d '{"model": "${model}", "messages": [{"role": "user", "content": "Hello."}]}'`,
   },
 };
+
+/** With the token in the path, for clients whose key does not arrive. */
+const chatUrl = (base: string, token: string): string =>
+  `${base.replace(/^(https?:\/\/[^/]+)/, `$1/t/${token}`)}/v1/chat/completions`;
 
 /** One entry of a JSON list, known by its name. */
 const listEntry = (

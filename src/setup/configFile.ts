@@ -62,7 +62,7 @@ function bytesFor({ bytes }: ConfigFile, text: string): Buffer {
  *
  * @throws CwmError WriteFailed.
  */
-async function replaceFile(target: string, bytes: Uint8Array, mode: number): Promise<void> {
+export async function replaceFile(target: string, bytes: Uint8Array, mode: number): Promise<void> {
   const beside = `${target}.${randomUUID()}.new`;
   try {
     await mkdir(dirname(target), { recursive: true, mode: 0o700 });
@@ -158,7 +158,7 @@ async function readIfThere(path: string): Promise<Buffer | null> {
   }
 }
 
-async function removeFile(path: string): Promise<void> {
+export async function removeFile(path: string): Promise<void> {
   await rm(path, { force: true });
   await syncFolder(dirname(path)).catch(() => undefined);
 }

@@ -32,7 +32,7 @@ export function createApp(context: ExtensionContext, log: LogOutputChannel): App
     log.warn(`Fetching failed: ${error.message} (${error.code})`),
   );
   const conversations = new Conversations(connection, report);
-  const reports: Reports = { doctor: null, verification: null };
+  const reports: Reports = { doctor: null, verification: null, change: null };
   const documents = new Documents(documentTexts(connection, state, conversations, reports));
   const project = new ProjectTracker(state, puller);
   context.subscriptions.push(state, connection, conversations, documents, project);

@@ -118,6 +118,15 @@ export const commandInputs = {
   'cwm.chooseServer': { engine: 'string?' },
   'cwm.startEngine': {},
   'cwm.setApiKey': {},
+  /** `client` is a kind that is known, like `codex`. */
+  'cwm.connectClient': { client: 'string?', confirmed: 'boolean?' },
+  'cwm.disconnectClient': { client: 'string?' },
+  /** `client` is its name, here and below. */
+  'cwm.rotateToken': { client: 'string?' },
+  'cwm.recordClient': { client: 'string?' },
+  'cwm.dontRecordClient': { client: 'string?' },
+  'cwm.revokeClient': { client: 'string?', confirmed: 'boolean?' },
+  'cwm.startAtLogin': { on: 'boolean?' },
   'cwm.chooseModel': { model: 'string?' },
   'cwm.showLog': {},
   'cwm.openSettings': {},
@@ -193,6 +202,13 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.chooseServer': 'Choose Model Server…',
   'cwm.startEngine': 'Start Model Server',
   'cwm.setApiKey': 'Set API Key',
+  'cwm.connectClient': 'Connect a Client…',
+  'cwm.disconnectClient': 'Disconnect a Client…',
+  'cwm.rotateToken': 'Give a Client Another Token…',
+  'cwm.recordClient': 'Record Conversations of a Client',
+  'cwm.dontRecordClient': "Don't Record Conversations of a Client",
+  'cwm.revokeClient': 'Revoke the Token of a Client…',
+  'cwm.startAtLogin': 'Start at Login…',
   'cwm.chooseModel': 'Choose Model…',
   'cwm.showLog': 'Show Log',
   'cwm.openSettings': 'Open Settings',
@@ -264,6 +280,7 @@ export const commandCategory = 'Context Windows';
 
 export const viewContainerId = 'cwm';
 export const sessionsViewId = 'cwm.sessions';
+export const clientsViewId = 'cwm.clients';
 export const statusBarItemId = 'cwm.currentSession';
 /** Type of the webviews that show a conversation. */
 export const conversationViewId = 'cwm.conversation';
@@ -308,6 +325,8 @@ export const treeContextValues = [
   'branch.other.active',
   'window',
   'window.pinned',
+  'client.recorded',
+  'client.unrecorded',
   'more',
 ] as const;
 export type TreeContextValue = (typeof treeContextValues)[number];

@@ -9,6 +9,7 @@ import { followBackend } from './following/followBackend.ts';
 import { followSettings } from './following/followSettings.ts';
 import { registerContextKeys } from './views/contextKeys.ts';
 import { registerSessionsTree } from './views/sessionsTree.ts';
+import { registerClientsTree } from './views/clientsTree.ts';
 import { registerStatusBar } from './views/statusBar.ts';
 import { followFolder, leaveFolder } from './following/followFolder.ts';
 import { wakeUp } from './following/wakeUp.ts';
@@ -32,6 +33,7 @@ export function activate(context: ExtensionContext): ExtensionApi {
   startPart(app, 'commands', registerCommands);
   startPart(app, 'documents', registerDocuments);
   startPart(app, 'tree', registerSessionsTree);
+  startPart(app, 'clients', registerClientsTree);
   startPart(app, 'status bar', registerStatusBar);
   startPart(app, 'context keys', registerContextKeys);
   startPart(app, 'signals', followBackend);

@@ -39,7 +39,7 @@ function textsOn() {
   };
   const state = new ViewState(fail);
   const connection = new BackendConnection(async () => backend, state, fail);
-  const reports = { doctor: null, verification: null };
+  const reports = { doctor: null, verification: null, change: null };
   const texts = documentTexts(connection, state, new Conversations(connection, fail), reports);
   return { backend, connection, texts };
 }

@@ -7,6 +7,7 @@ import { productVersion } from '../../src/protocol/version.ts';
 import { languageModelTools } from '../../scripts/chatTools.ts';
 import {
   chatCommands,
+  clientsViewId,
   chatParticipantId,
   commandCategory,
   commandInputs,
@@ -174,13 +175,17 @@ describe('package.json and the code', () => {
 
   test('views and their container have the ids that the code uses', () => {
     expect(contributes.viewsContainers.activitybar.map(({ id }) => id)).toEqual([viewContainerId]);
-    expect(contributes.views[viewContainerId]?.map(({ id }) => id)).toEqual([sessionsViewId]);
-    expect(contributes.viewsWelcome.filter(({ view }) => view !== sessionsViewId)).toEqual([]);
+    expect(contributes.views[viewContainerId]?.map(({ id }) => id)).toEqual([sessionsViewId, clientsViewId]);
+    expect(contributes.viewsWelcome.filter(({ view }) => view !== sessionsViewId && view !== clientsViewId)).toEqual(
+      [],
+    );
   });
 
   test('every context key in a "when" is one that the code sets, and each one is used', () => {
     const used = new Set(
-      whens.flatMap((when) => when.match(/\bcwm\.\w+/g) ?? []).filter((key) => key !== sessionsViewId),
+      whens
+        .flatMap((when) => when.match(/\bcwm\.\w+/g) ?? [])
+        .filter((key) => key !== sessionsViewId && key !== clientsViewId),
     );
     expect([...used].sort()).toEqual([...contextKeys].sort());
   });

@@ -13,7 +13,7 @@ const fail = (error: unknown): never => {
   throw error;
 };
 
-function pages(reports: Reports = { doctor: null, verification: null }) {
+function pages(reports: Reports = { change: null, doctor: null, verification: null }) {
   const backend = new FakeBackend({
     health: () => healthAnswer,
     encryption: () => ({ state: 'off', keyId: null, keyFile: null }),
@@ -46,7 +46,7 @@ describe('pages to read', () => {
       steps: [{ step: 'records', checked: 12, problems: ['window w: its manifest is damaged'] }],
       repairs: ['window w was set aside'],
     };
-    const { texts } = pages({ doctor: null, verification: { result, window: 'w' } });
+    const { texts } = pages({ change: null, doctor: null, verification: { result, window: 'w' } });
     const text = await texts.verification('');
     expect(text).toMatch(/^# Verification of window w\n/);
     expect(text).toMatch(/## Problems\n\n- records: window w: its manifest is damaged/);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { branchesTable, comparisonSentences } from '../../src/words/branches.ts';
-import { sessionDeletedSentence, windowDeletedSentence } from '../../src/words/deletion.ts';
+import { sessionDeletedSentence, windowDeletedSentence } from '../../src/words/trash.ts';
 import { engineOptions, nothingFound } from '../../src/words/discovery.ts';
 import { leftOutSentence, primedSentence } from '../../src/words/prime.ts';
 import { emptiedSentence, restoredSentence, trashTable } from '../../src/words/trash.ts';

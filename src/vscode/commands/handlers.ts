@@ -2,6 +2,9 @@ import type { CommandId, CommandInput, CommandOutput } from '../contributions.ts
 import { decryptStorage, encryptStorage } from './backend/encryption.ts';
 import { chooseServer } from './backend/chooseServer.ts';
 import { doctor, startEngine } from './backend/doctor.ts';
+import { connectClient, disconnectClient } from './backend/connectClient.ts';
+import { dontRecordClient, recordClient, revokeClient, rotateToken } from './backend/clients.ts';
+import { startAtLogin } from './backend/startAtLogin.ts';
 import { chooseModel } from './backend/chooseModel.ts';
 import { setApiKey } from './backend/setApiKey.ts';
 import { status } from './backend/status.ts';
@@ -111,6 +114,13 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.chooseServer': chooseServer,
   'cwm.startEngine': startEngine,
   'cwm.setApiKey': setApiKey,
+  'cwm.connectClient': connectClient,
+  'cwm.disconnectClient': disconnectClient,
+  'cwm.rotateToken': rotateToken,
+  'cwm.recordClient': recordClient,
+  'cwm.dontRecordClient': dontRecordClient,
+  'cwm.revokeClient': revokeClient,
+  'cwm.startAtLogin': startAtLogin,
   'cwm.chooseModel': chooseModel,
   'cwm.showLog': showLog,
   'cwm.openSettings': openSettings,

@@ -1,6 +1,6 @@
 import type { ExtensionContext, LogOutputChannel } from 'vscode';
 import { entryPointPath } from '../../base/entryPoint.ts';
-import type { BackendStart } from '../../client/backendChild.ts';
+import { backendCommandLine, type BackendStart } from '../../client/backendChild.ts';
 import { connectBackend, type ConnectOptions } from '../../client/connectBackend.ts';
 import type { ConnectBackend } from './backend.ts';
 import { backendFlags, backendSettings, type BackendSetting } from '../../protocol/settings/backendSettings.ts';
@@ -57,6 +57,21 @@ export const connectOptions = (context: ExtensionContext): ConnectOptions & { re
   // Only the key of the engine that a call names: a server must never see another server's key.
   engineKey: async (engine) => (engine === undefined ? undefined : context.secrets.get(apiKeySecret(engine))),
 });
+
+/** The same backend as a program that a login starts. It does not end by itself. */
+export function loginStart(context: ExtensionContext): {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+} {
+  const { storage, start } = connectOptions(context);
+  const args = [...(start.args ?? []), '--idle-minutes', '0'];
+  return {
+    command: start.nodePath,
+    args: backendCommandLine(storage, { ...start, args }),
+    env: { ELECTRON_RUN_AS_NODE: '1' },
+  };
+}
 
 /** Takes over the store of an earlier version, then finds or starts the backend. */
 export const findBackend =

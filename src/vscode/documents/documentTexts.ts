@@ -15,6 +15,8 @@ import type { DocumentText } from './documents.ts';
 /** The last results of commands whose result is a page to read. */
 export interface Reports {
   doctor: RouteOutput<'doctor'> | null;
+  /** Of a file of another program. */
+  change: { readonly before: string; readonly after: string } | null;
   verification: { readonly result: RouteOutput<'verify'>; readonly window: string | null } | null;
 }
 
@@ -38,6 +40,8 @@ export function documentTexts(
         ? outdated('Verify')
         : verificationReport(reports.verification.result, reports.verification.window),
     usage: () => usageText(connection),
+    change: async (side) =>
+      reports.change?.[side.startsWith('after') ? 'after' : 'before'] ?? outdated('Connect a Client…'),
   };
 }
 

@@ -11,7 +11,8 @@ export type DocumentKind =
   | 'status'
   | 'doctor'
   | 'verification'
-  | 'usage';
+  | 'usage'
+  | 'change';
 
 const extensions: Readonly<Record<DocumentKind, string>> = {
   conversation: 'md',
@@ -23,12 +24,19 @@ const extensions: Readonly<Record<DocumentKind, string>> = {
   doctor: 'md',
   verification: 'md',
   usage: 'md',
+  // Its name is that of the changed file.
+  change: '',
 };
 
 /** @param id of the session or window that the document is about, `SESSION/MESSAGE` or `SESSION/BRANCH`; '' for none. */
 export function documentUri(kind: DocumentKind, name: string, id = ''): Uri {
   const tab = name.replaceAll(/[\\/:*?"<>|\s]+/g, ' ').trim() || kind;
-  return Uri.from({ scheme: documentScheme, path: `/${kind}/${tab}.${extensions[kind]}`, query: id });
+  const extension = extensions[kind];
+  return Uri.from({
+    scheme: documentScheme,
+    path: `/${kind}/${tab}${extension === '' ? '' : `.${extension}`}`,
+    query: id,
+  });
 }
 
 export function parseDocumentUri({ path, query }: Uri): { kind: DocumentKind; id: string } | null {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { absolutePath } from '../../../client/absolutePath.ts';
 import { readBackendRecord } from '../../../client/backendRecord.ts';
 import { makeStorageDirectory } from '../../../client/storageDirectory.ts';
@@ -20,6 +20,7 @@ import type { Perform } from '../../action.ts';
 import { notEmpty } from '../../arguments.ts';
 import { exitCodes } from '../../failure.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
+import { loginChoices, serveAtLogin, type LoginChoice } from './serveAtLogin.ts';
 
 /** By the name of each row of the table that has an option. */
 type ServeOptions = Readonly<Partial<Record<BackendSettingName, string | number>>>;
@@ -34,7 +35,17 @@ export function registerServe(program: Command, perform: Perform): void {
   for (const name of embeddedFlagNames) {
     command.option(`--embedded-${name} <value>`, `embedded model server: ${embeddedFlags[name]}`, notEmpty);
   }
-  command.action((options: ServeOptions) => perform(options, (run) => serve(run, options)));
+  command.addOption(
+    new Option('--at-login <choice>', 'start it at each login, with these options: on, off, or show').choices(
+      loginChoices,
+    ),
+  );
+  command.action((options: ServeOptions & { readonly atLogin?: LoginChoice }) =>
+    perform(options, async (run) => {
+      const { atLogin, ...rest } = options;
+      return atLogin === undefined ? await serve(run, rest) : await serveAtLogin(run, atLogin, argumentsOf(run, rest));
+    }),
+  );
 }
 
 const placeholders = { number: 'n', choice: 'word', text: 'text', path: 'dir' } as const;
@@ -57,9 +68,8 @@ function addOption(command: Command, row: BackendSetting): void {
 /** How an option's value is found. */
 const camelCase = (name: string): string => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-async function serve(run: Run, options: ServeOptions): Promise<number> {
-  makeStorageDirectory(run.storage);
-  const { nodePath, entry } = run.backendStart;
+/** Of the backend, behind its storage directory. */
+function argumentsOf(run: Run, options: ServeOptions): string[] {
   const { idleMinutes = backendSettings.idleMinutes.serveDefault } = options;
   const absolute = (path: string | number | undefined): string | undefined =>
     path === undefined ? undefined : absolutePath(String(path), run.terminal.cwd);
@@ -70,11 +80,18 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
     stateFolder: absolute(options.stateFolder),
     httpTokenFile: absolute(options.httpTokenFile),
   };
-  const args = [entry, '--storage', run.storage, ...backendFlags(given)];
+  const args = backendFlags(given);
   for (const name of embeddedFlagNames) {
     const value: unknown = Reflect.get(options, camelCase(`embedded-${name}`));
     if (typeof value === 'string') args.push(`--embedded-${name}`, value);
   }
+  return args;
+}
+
+async function serve(run: Run, options: ServeOptions): Promise<number> {
+  makeStorageDirectory(run.storage);
+  const { nodePath, entry } = run.backendStart;
+  const args = [entry, '--storage', run.storage, ...argumentsOf(run, options)];
   const child = spawn(nodePath, args, { stdio: ['ignore', 'ignore', 'inherit'], env: run.terminal.env });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const ended = new AbortController();
@@ -84,7 +101,9 @@ async function serve(run: Run, options: ServeOptions): Promise<number> {
   run.terminal.interrupted.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   const record = await announced(run.storage, child.pid, ended.signal);
   if (record) {
-    const named = given.httpTokenFile ?? run.terminal.env['CWM_HTTP_TOKEN_FILE'];
+    const written = options.httpTokenFile;
+    const named =
+      (written && absolutePath(String(written), run.terminal.cwd)) ?? run.terminal.env['CWM_HTTP_TOKEN_FILE'];
     const tokenFile = record.http === undefined ? undefined : named || join(run.storage, httpTokenFile);
     run.print(
       { storage: run.storage, ...record, token: undefined, httpTokenFile: tokenFile },

@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
+import { breakCauses, reusedShare } from '../../../words/clients.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions } from '../../run.ts';
 import { formatTable } from '../../terminal/layout.ts';
@@ -72,9 +73,9 @@ function listText({ url, items }: Listed): string {
     item.project ?? '–',
     String(item.sessions),
     String(item.turns),
-    item.promptTokens === 0 ? '–' : `${Math.floor((100 * item.cachedTokens) / item.promptTokens)} %`,
+    reusedShare(item) ?? '–',
     formatCount(item.promptTokens - item.cachedTokens),
-    breaksText(item.breaks),
+    breakCauses(item) || '0',
     item.lastRequestAt === null ? 'never' : formatAge(item.lastRequestAt, now),
     item.records ? '' : 'not recorded',
   ]);
@@ -82,10 +83,3 @@ function listText({ url, items }: Listed): string {
   const last = items.flatMap(({ name, lastBreak }) => (lastBreak === null ? [] : [`${name}: ${lastBreak}.`]));
   return [where, '', formatTable({ head, rows }), ...(last.length === 0 ? [] : ['', ...last])].join('\n');
 }
-
-const breaksText = ({ system, tools, messages }: Listed['items'][number]['breaks']): string =>
-  [
-    ...(system > 0 ? [`${system} system prompt`] : []),
-    ...(tools > 0 ? [`${tools} tools`] : []),
-    ...(messages > 0 ? [`${messages} messages`] : []),
-  ].join(', ') || '0';

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { Lifecycle, Session } from '../../../protocol/schemas/session.ts';
 import { formatStamp } from '../../../words/amounts.ts';
-import { sessionDeletedSentence } from '../../../words/deletion.ts';
+import { sessionDeletedSentence } from '../../../words/trash.ts';
 import type { Table } from '../../../words/rows.ts';
 import { expirySentence, lifecycleWords, movedSentence, sessionRows } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { windowDeletedSentence } from '../../../words/deletion.ts';
+import { windowDeletedSentence } from '../../../words/trash.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions } from '../../run.ts';
 

@@ -2,7 +2,7 @@ import { readableLine } from '../../../base/readableText.ts';
 import { window } from 'vscode';
 import { showDone } from '../../ui/notifications.ts';
 import { plural } from '../../../words/amounts.ts';
-import { sessionDeletedSentence } from '../../../words/deletion.ts';
+import { sessionDeletedSentence } from '../../../words/trash.ts';
 import { command } from '../command.ts';
 import { pickExistingSession } from '../../pick/pickSession.ts';
 import { trashSentence } from '../../../words/trash.ts';

@@ -1,6 +1,6 @@
 import { window } from 'vscode';
 import { showDone } from '../../ui/notifications.ts';
-import { windowDeletedSentence } from '../../../words/deletion.ts';
+import { windowDeletedSentence } from '../../../words/trash.ts';
 import { command } from '../command.ts';
 import { pickWindow } from '../../pick/pickWindow.ts';
 import { trashSentence } from '../../../words/trash.ts';

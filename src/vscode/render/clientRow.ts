@@ -1,0 +1,30 @@
+import { formatAge } from '../../base/format.ts';
+import { readableLine } from '../../base/readableText.ts';
+import { plural } from '../../words/amounts.ts';
+import { breakCauses, clientRows, reusedShare, type GatewayClient } from '../../words/clients.ts';
+import { markdownFacts, plain } from '../../words/markdown.ts';
+import type { TreeRow } from './treeRow.ts';
+
+/** A client of the gateway in its view. One without a token of its own has no menu. */
+export function clientRow(client: GatewayClient, now: Date): TreeRow {
+  const { name, project, turns, records, createdAt } = client;
+  const share = reusedShare(client);
+  const causes = breakCauses(client);
+  const facts = [
+    ...(project === null ? [] : [readableLine(project)]),
+    plural(turns, 'turn'),
+    ...(share === null ? [] : [`${share} reused`]),
+    ...(causes === '' ? [] : [`breaks: ${causes}`]),
+    ...(records ? [] : ['not recorded']),
+  ];
+  const label = readableLine(name);
+  return {
+    label,
+    description: facts.join(' · '),
+    icon: records ? 'plug' : 'eye-closed',
+    iconColor: null,
+    tooltip: `**${plain(name)}**\n\n${markdownFacts(clientRows(client, (stamp) => formatAge(stamp, now)))}`,
+    spoken: `Client ${label}, ${facts.join(', ')}`,
+    contextValue: createdAt === null ? null : records ? 'client.recorded' : 'client.unrecorded',
+  };
+}

@@ -1,0 +1,34 @@
+import { formatCount } from '../base/format.ts';
+import type { RouteOutput } from '../protocol/api.ts';
+import { plural } from './amounts.ts';
+import { type Row, rowIf, type ShowTime } from './rows.ts';
+
+export type GatewayClient = RouteOutput<'gatewayClients'>['items'][number];
+
+/** "97 %", of the prompt tokens of its turns; null where the model server told nothing. */
+export const reusedShare = ({ promptTokens, cachedTokens }: GatewayClient): string | null =>
+  promptTokens === 0 ? null : `${Math.floor((100 * cachedTokens) / promptTokens)} %`;
+
+/** "2 system prompt, 1 tools"; empty for none. */
+export const breakCauses = ({ breaks: { system, tools, messages } }: GatewayClient): string =>
+  [
+    ...(system > 0 ? [`${system} system prompt`] : []),
+    ...(tools > 0 ? [`${tools} tools`] : []),
+    ...(messages > 0 ? [`${messages} messages`] : []),
+  ].join(', ');
+
+/** What a client did since the backend started. */
+export function clientRows(client: GatewayClient, showTime: ShowTime): Row[] {
+  const { promptTokens, cachedTokens } = client;
+  return [
+    ...rowIf('Project', client.project ?? ''),
+    ['Sessions', formatCount(client.sessions)],
+    ['Turns', `${formatCount(client.turns)} of ${plural(client.requests, 'request')}`],
+    ['Reused', reusedShare(client) ?? 'not known'],
+    ...(promptTokens === 0 ? [] : ([['Computed', `${formatCount(promptTokens - cachedTokens)} tokens`]] as Row[])),
+    ['Breaks', breakCauses(client) || 'none'],
+    ...rowIf('Last break', client.lastBreak ?? ''),
+    ['Last request', client.lastRequestAt === null ? 'none since the backend started' : showTime(client.lastRequestAt)],
+    ...(client.records ? [] : ([['Recorded', 'no']] as Row[])),
+  ];
+}

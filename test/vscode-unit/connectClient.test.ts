@@ -1,0 +1,106 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeEach, expect, test, vi } from 'vitest';
+import type { RouteInput, RouteName } from '../../src/protocol/api.ts';
+import type { App } from '../../src/vscode/app.ts';
+import { connectClient, disconnectClient } from '../../src/vscode/commands/backend/connectClient.ts';
+import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
+
+const editor = vi.hoisted(() => ({
+  /** Whether the user presses the button of a question. */
+  agrees: true,
+  shown: [] as string[],
+  diffs: [] as string[],
+}));
+
+vi.mock('vscode', () => ({
+  UIKind: { Desktop: 1, Web: 2 },
+  ProgressLocation: { Notification: 1 },
+  Uri: { from: ({ path, query }: { path: string; query: string }) => ({ toString: () => `${path}?${query}` }) },
+  env: { uiKind: 1, clipboard: { writeText: async () => undefined } },
+  commands: {
+    executeCommand: async (id: string, ...[left, right, title]: unknown[]) => {
+      if (id === 'vscode.diff') editor.diffs.push([left, right, title].map(String).join(' | '));
+    },
+  },
+  window: {
+    showInformationMessage: async (text: string, ...buttons: string[]) => {
+      editor.shown.push(text);
+      return editor.agrees && text.startsWith('Set ') ? buttons[0] : undefined;
+    },
+    showErrorMessage: async (text: string) => void editor.shown.push(text),
+    withProgress: (_options: object, work: (...given: unknown[]) => unknown) =>
+      work({ report: () => undefined }, { onCancellationRequested: () => ({ dispose: () => undefined }) }),
+  },
+}));
+
+const makeDirectory = temporaryDirectories();
+const codexFile = (home: string): string => path.join(home, '.codex', 'config.toml');
+
+/** A backend with a gateway, and what it was asked to change. */
+function appOf(userFiles: string) {
+  const changes: [RouteName, object][] = [];
+  let token: string | null = null;
+  let requests = 0;
+  const call = async (route: RouteName, input: RouteInput<RouteName>): Promise<object> => {
+    switch (route) {
+      case 'gatewayClients':
+        // The client's first request comes once it has its token.
+        if (token !== null) requests++;
+        return { url: null, items: token === null ? [] : [{ name: 'codex', createdAt: 'now', requests }] };
+      case 'openGateway':
+        return { url: 'http://127.0.0.1:8765' };
+      case 'listModels':
+        return { engine: 'e', used: 'm', models: [{ id: 'gemma', use: 'chat' }], notices: [] };
+      default:
+        changes.push([route, input]);
+        token = route === 'putGatewayClient' ? 'SECRET' : null;
+        return { token };
+    }
+  };
+  const app = {
+    connection: { call },
+    context: { globalStorageUri: { fsPath: path.join(userFiles, 'User', 'globalStorage', 'cwm') } },
+    reports: { change: null },
+    state: { current: { operations: [] }, update: () => undefined },
+    puller: { settled: async () => undefined },
+    log: { error: (...said: unknown[]) => editor.shown.push(said.join(' ')), warn: () => undefined },
+  };
+  return { app: app as unknown as App, changes };
+}
+
+beforeEach(() => {
+  Object.assign(editor, { agrees: true, shown: [], diffs: [] });
+  const home = makeDirectory();
+  vi.stubEnv('HOME', home);
+});
+
+test('shows the change in the diff editor, makes it on yes with a token of its own, and says that the client works', async () => {
+  const home = process.env['HOME'] ?? '';
+  const { app, changes } = appOf(home);
+  expect(await connectClient(app, { client: 'codex' })).toMatchObject({ kind: 'done' });
+  expect(editor.diffs).toEqual([expect.stringMatching(/^\/change\/config\.toml\?before\/\d+ \| .*new file/)]);
+  expect(app.reports.change?.after).toContain('"TOKEN"');
+  expect(readFileSync(codexFile(home), 'utf8')).toContain('"SECRET"');
+  expect(changes).toEqual([['putGatewayClient', { name: 'codex' }]]);
+  await vi.waitFor(() => expect(editor.shown.join('\n')).toContain('Codex works'));
+});
+
+test('changes nothing where the user closes the question', async () => {
+  const home = process.env['HOME'] ?? '';
+  editor.agrees = false;
+  const { app, changes } = appOf(home);
+  expect(await connectClient(app, { client: 'codex' })).toEqual({ kind: 'cancelled' });
+  expect([existsSync(codexFile(home)), changes]).toEqual([false, []]);
+});
+
+test("writes VS Code's own models beside the settings of this VS Code, and takes them out again", async () => {
+  const home = process.env['HOME'] ?? '';
+  const { app, changes } = appOf(home);
+  await connectClient(app, { client: 'vscode', confirmed: true });
+  const file = path.join(home, 'User', 'chatLanguageModels.json');
+  expect(readFileSync(file, 'utf8')).toContain('http://127.0.0.1:8765/t/SECRET/v1/chat/completions');
+  await disconnectClient(app, { client: 'vscode' });
+  expect(existsSync(file)).toBe(false);
+  expect(changes.map(([route]) => route)).toEqual(['putGatewayClient']);
+});
