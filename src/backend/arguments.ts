@@ -41,7 +41,7 @@ export interface BackendArguments {
   readonly http: { readonly address: string; readonly remote: boolean; readonly tokenFile: string } | null;
   /** On loopback, where the gateway listens once it is opened. */
   readonly gatewayPort: number;
-  readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes'>;
+  readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes' | 'retentionDays'>;
 }
 
 const embeddedOptions = Object.fromEntries(
@@ -107,6 +107,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     gatewayPort: settings.gatewayPort,
     limits: {
       kvBudgetBytes: gigabytes(settings.kvBudgetGb),
+      retentionDays: settings.retentionDays,
       storageQuotaBytes: gigabytes(settings.storageQuotaGb),
     },
     defaultEngine: settings.engine,

@@ -17,6 +17,8 @@ import { noTools, type ToolBox } from './ports/tools.ts';
 import { SessionContextManager } from './projects/sessionContextManager.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
 import { OutsideTurns } from './sessions/outsideTurns.ts';
+import { deleteSessionIf } from './sessions/deleteSession.ts';
+import { Retention } from './space/retention.ts';
 import { createSession } from './sessions/sessions.ts';
 import { Collector } from './space/collector.ts';
 import { defaultLimits, type SpaceLimits } from './space/limits.ts';
@@ -149,6 +151,16 @@ export function makeCore(parts: CoreParts): Core {
     turns: new KeyedQueue<SessionId>(),
     kvRecords: new KeyedQueue<LineageId>(),
   };
+  const retention = new Retention({
+    store,
+    clock,
+    days: space.limits.retentionDays,
+    async remove(id, isStill) {
+      if (context.turns.isBusy(id)) return;
+      await deleteSessionIf(context, { session: id, cascade: true }, isStill, new AbortController().signal);
+    },
+    onFailure: (error) => onFailure(error, 'a session could not be moved to the trash'),
+  });
   const autoSync = new AutoSync(trackers, peers, parts.stateSync ?? { folder: '', intervalMs: 0 }, (error) =>
     onFailure(error, 'a state could not be synchronised'),
   );
@@ -161,9 +173,10 @@ export function makeCore(parts: CoreParts): Core {
     recover() {
       autoSync.start();
       clients.start();
-      return recoverInterrupted(context);
+      return recoverInterrupted(context).finally(() => retention.start());
     },
     async settled() {
+      await retention.settled();
       await collector.settled();
       await warmings.settled();
       await checkpoints.settled();
@@ -171,6 +184,7 @@ export function makeCore(parts: CoreParts): Core {
     async close() {
       autoSync.close();
       clients.stop();
+      await retention.stop();
       await checkpoints.close();
       await warmings.settled();
       await collector.close();

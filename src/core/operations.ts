@@ -9,7 +9,14 @@ import { adoptProject, listProjects } from './projects/knownProjects.ts';
 import { requireOwnProject } from './projects/strictMode.ts';
 import { noteUse } from './projects/noteUse.ts';
 import { trustProject } from './projects/trustProject.ts';
-import { autoFreezeCheck, autoFreezeConfig, closeProject, openedProject, openProject } from './sessions/openProject.ts';
+import {
+  autoFreezeCheck,
+  autoFreezeConfig,
+  closeProject,
+  openedProject,
+  openProject,
+  recordProject,
+} from './sessions/openProject.ts';
 import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base/projectBase.ts';
 import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
@@ -145,6 +152,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   closeProject: { run: closeProject },
   autoFreezeConfig: { run: autoFreezeConfig },
   autoFreezeCheck: { run: autoFreezeCheck },
+  recordProject: { run: recordProject },
   trustProject: { run: trustProject },
   findProject: { run: findProject },
   listProjects: { run: listProjects },

@@ -351,6 +351,7 @@ export const settings = {
   'cwm.embedded.chatTemplate': { default: '' },
   'cwm.kvBudgetGb': numberSetting(backendSettings.kvBudgetGb),
   'cwm.storageQuotaGb': numberSetting(backendSettings.storageQuotaGb),
+  'cwm.retentionDays': numberSetting(backendSettings.retentionDays),
   'cwm.checkpoints': { default: backendSettings.checkpoints.default, values: backendSettings.checkpoints.values },
   'cwm.requireTls': { default: backendSettings.requireTls.default, values: backendSettings.requireTls.values },
   'cwm.gateway.port': numberSetting(backendSettings.gatewayPort),
@@ -380,6 +381,8 @@ export interface SettingTypes {
   'cwm.kvBudgetGb': number;
   /** Of everything in the storage directory, in gigabytes; 0: no limit. */
   'cwm.storageQuotaGb': number;
+  /** Of sessions that nobody uses, until they go to the trash; 0: for ever. */
+  'cwm.retentionDays': number;
   'cwm.checkpoints': (typeof backendSettings.checkpoints.values)[number];
   'cwm.requireTls': (typeof backendSettings.requireTls.values)[number];
   /** On loopback; 0: the system chooses. */

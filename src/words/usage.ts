@@ -1,6 +1,6 @@
 import { formatAge, formatBytes, formatCount, formatTokens } from '../base/format.ts';
 import type { TokensTaken } from '../protocol/schemas/session.ts';
-import type { TokenSums, TokenUsage, Usage, WindowUsage } from '../protocol/schemas/space.ts';
+import type { ProjectUsage, TokenSums, TokenUsage, Usage, WindowUsage } from '../protocol/schemas/space.ts';
 import type { UsageGroup } from '../protocol/settings/usageGroups.ts';
 import { bytesOfLimit, bytesOrNull, plural } from './amounts.ts';
 import type { Row, Table } from './rows.ts';
@@ -9,6 +9,8 @@ export interface UsageWords {
   readonly rows: readonly Row[];
   /** Largest KV first; null when there are no windows. */
   readonly windows: Table | null;
+  /** Largest first; null where nothing is stored. */
+  readonly projects: Table | null;
 }
 
 /** What takes the disk space. Every size is measured, and blocks that several windows share count once. */
@@ -31,6 +33,7 @@ export function usageWords(usage: Usage, now: Date): UsageWords {
       ['Reused in thaws', reuseWords(reuse)],
     ],
     windows: usage.items.length === 0 ? null : windowsTable(usage.items, now),
+    projects: usage.projects?.length ? projectsTable(usage.projects, now) : null,
   };
 }
 
@@ -40,6 +43,19 @@ const reuseWords = ({ thaws, promptTokens, cachedTokens }: Usage['reuse']): stri
     : `${formatTokens(cachedTokens)} of ${formatCount(promptTokens)}, in ${plural(thaws, 'thaw')}`;
 
 const unseen = 'not observed';
+
+const projectsTable = (projects: readonly ProjectUsage[], now: Date): Table => ({
+  head: ['Project', 'Sessions', 'Windows', 'KV', 'KV elsewhere', 'Records', 'Used'],
+  rows: projects.map((row) => [
+    row.project ?? 'no project',
+    formatCount(row.sessions),
+    formatCount(row.windows),
+    formatBytes(row.kvBytes),
+    formatBytes(row.elsewhereBytes),
+    formatBytes(row.recordBytes),
+    formatAge(row.lastUsedAt, now),
+  ]),
+});
 
 function windowsTable(items: readonly WindowUsage[], now: Date): Table {
   const largestFirst = [...items].sort((a, b) => (b.kv?.bytes ?? 0) - (a.kv?.bytes ?? 0));

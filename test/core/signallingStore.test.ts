@@ -56,6 +56,7 @@ const writing: readonly (readonly [string, readonly unknown[], readonly Change[]
   ['projects.setCurrentSession', ['file:///p', 's1'], [{ type: 'project', project: 'file:///p' }]],
   ['projects.setBase', ['file:///p', null], [{ type: 'project', project: 'file:///p' }]],
   ['projects.forget', ['file:///p'], [{ type: 'project', project: 'file:///p' }]],
+  ['projects.setRecorded', ['file:///p', false], [{ type: 'project', project: 'file:///p' }]],
   ['projects.setTrusted', ['file:///p', true], [{ type: 'project', project: 'file:///p' }]],
   ['states.save', ['s1', {}, 0], [state]],
   ['states.addRecoveryPoint', [aPoint('p1')], [state]],

@@ -28,6 +28,7 @@ const good = {
   pinned: true,
   item: 'x',
   project: 'file:///p',
+  recorded: true,
   data: {},
   folder: '/',
   directory: '/',

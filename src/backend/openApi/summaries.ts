@@ -98,6 +98,7 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   autoFreezeCheck: "Whether a session's size triggers a checkpoint now",
   findProject: 'Which project a folder belongs to, and how that was found',
   listProjects: 'Every project that the store knows',
+  recordProject: 'Say whether anything of a project is saved without being asked for',
   adoptProject: 'Say that a project is another one, in a folder that was moved or beside it',
   projectBase: "The fixed beginning of a project's new sessions, and what changed since it was made",
   makeProjectBase: "Make a project's base, or renew it from the first difference on",

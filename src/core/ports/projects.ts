@@ -57,6 +57,9 @@ export interface ProjectStore {
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void>;
   base(project: ProjectUri): Promise<ProjectBase | null>;
   setBase(project: ProjectUri, base: ProjectBase | null): Promise<void>;
+  /** Whether anything of it may be saved without being asked for. Default: yes. */
+  isRecorded(project: ProjectUri): Promise<boolean>;
+  setRecorded(project: ProjectUri, isRecorded: boolean): Promise<void>;
   /** Whether the user trusts what the project's files say. Default: no. */
   isTrusted(project: ProjectUri): Promise<boolean>;
   setTrusted(project: ProjectUri, isTrusted: boolean): Promise<void>;

@@ -4,6 +4,8 @@ export interface StorageSizes {
   readonly recordBytes: number;
   /** Of `recordBytes`, those of each window. */
   readonly windowBytes: ReadonlyMap<string, number>;
+  /** Of `recordBytes`, those of each session. A message that several have counts with one of them. */
+  readonly sessionBytes: ReadonlyMap<string, number>;
   /** The bytes that emptying the trash would free. */
   readonly trashBytes: number;
   readonly quarantineBytes: number;

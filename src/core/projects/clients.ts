@@ -41,6 +41,7 @@ export async function findProject(
   return {
     ...resolution,
     trusted: await core.store.projects.isTrusted(project),
+    recorded: await core.store.projects.isRecorded(project),
     sessions: total,
     candidates: total > 0 ? [] : await candidatesFor(core, resolved, signal),
   };

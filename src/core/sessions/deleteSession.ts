@@ -13,9 +13,17 @@ import { deleteIfThere } from '../windows/windows.ts';
  *
  * @throws CwmError InvalidSessionId, SessionNotFound, InvalidTransition, AccessDenied (an agent deletes nothing forever).
  */
-export async function deleteSession(
+export const deleteSession = (
   core: CoreContext,
   input: ParsedInput<'deleteSession'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'deleteSession'>> => deleteSessionIf(core, input, async () => true, signal);
+
+/** As {@link deleteSession}. @param isStill false leaves the session as it is: it may have changed since the caller looked. */
+export async function deleteSessionIf(
+  core: CoreContext,
+  input: ParsedInput<'deleteSession'>,
+  isStill: (session: Session) => Promise<boolean>,
   signal: AbortSignal,
 ): Promise<RouteOutput<'deleteSession'>> {
   const id = parseSessionId(input.session);
@@ -25,6 +33,7 @@ export async function deleteSession(
     id,
     async () => {
       const session = await requireSession(core, id);
+      if (!(await isStill(session))) return { deletedWindows: [], kv: null };
       const leave = await leavingProject(core, session);
       const kv = await kvOfSession(core, session);
       const deletedWindows: WindowName[] = [];
@@ -51,6 +60,7 @@ export async function deleteSession(
     },
     signal,
   );
+  if (kv === null) return {};
   if (input.forever) await removeFromTrash(core, id, deletedWindows);
   const { bytesFreed, unreached } = await forgetSessionKv(core, kv, signal);
   return {

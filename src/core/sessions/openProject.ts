@@ -6,6 +6,7 @@ import type { CoreContext } from '../context.ts';
 import { enter } from '../projects/clients.ts';
 import { noteProject } from '../projects/knownProjects.ts';
 import { resolveProject } from '../projects/resolveProject.ts';
+import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
 import { notBegun } from '../windows/warmings.ts';
 import { requireSession } from '../session.ts';
 
@@ -49,7 +50,11 @@ export async function openProject(
     if (leaving !== null) core.checkpoints.leaveSoon(leaving);
     return { ...opened, warming: null };
   }
-  const why = !core.checkpoints.isRecorded(project) ? notRecorded : config && !config.auto_switch ? notSwitched : null;
+  const why = !(await core.checkpoints.isRecorded(project))
+    ? notRecorded
+    : config && !config.auto_switch
+      ? notSwitched
+      : null;
   if (why !== null && !input.insist) {
     if (leaving !== null) core.checkpoints.leaveSoon(leaving);
     const isOffered = why === notSwitched && (await hasSavedKv(core, session));
@@ -71,6 +76,28 @@ async function resolveLeft(core: CoreContext, given: string, signal: AbortSignal
     throw error;
   });
   return found?.root ?? folder;
+}
+
+/**
+ * Whether anything of a project is saved without being asked for, for good. Where it is not, the checkpoints that its sessions have are deleted.
+ *
+ * @throws CwmError InvalidParameter, and those of the store.
+ */
+export async function recordProject(
+  core: CoreContext,
+  input: RouteInput<'recordProject'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'recordProject'>> {
+  const project = parseProjectUri(input.project);
+  await core.store.projects.setRecorded(project, input.recorded);
+  let dropped = 0;
+  for (let offset = 0; !input.recorded;) {
+    const { items, total } = await core.store.sessions.list({ project, limit: 100, offset });
+    offset += items.length;
+    for (const { id } of items) if (await dropCheckpoint(core, id, signal)) dropped++;
+    if (items.length === 0 || offset >= total) break;
+  }
+  return { project, recorded: input.recorded, dropped };
 }
 
 /** What came of the last opening. */

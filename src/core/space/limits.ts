@@ -13,6 +13,8 @@ export interface SpaceLimits {
   readonly storageQuotaBytes: number | null;
   readonly sessions: CountLimit;
   readonly windows: CountLimit;
+  /** Days without use after which a session goes to the trash; 0: never. */
+  readonly retentionDays: number;
   /** Blocks of no window that were written less than this long ago are left alone: an operation may be about to name them. */
   readonly graceMs: number;
 }
@@ -23,5 +25,6 @@ export const defaultLimits: SpaceLimits = {
   storageQuotaBytes: backendSettings.storageQuotaGb.default * 1e9,
   sessions: { soft: 100, hard: 1000 },
   windows: { soft: 1000, hard: 10_000 },
+  retentionDays: backendSettings.retentionDays.default,
   graceMs: 10 * 60 * 1000,
 };

@@ -2,6 +2,7 @@ import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import type { WindowUsage } from '../../protocol/schemas/space.ts';
 import type { KvRecord, ReuseTotals, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { CoreContext } from '../context.ts';
+import { ProjectUsages } from './projectUsage.ts';
 import type { Space } from './space.ts';
 import { kvOf, lastUsedAt, familyIdOf } from './windowUses.ts';
 
@@ -20,7 +21,10 @@ export async function usage(
   }
   const kvBytes = [...present.values()].reduce((sum, bytes) => sum + bytes, 0);
   const windows = await store.windows.all();
-  const kv = new KvSums(present);
+  const projects = new ProjectUsages(sizes, present);
+  await projects.addSessions(store, signal);
+  for (const window of windows) projects.addWindow(window);
+  const kv = new KvSums(present, (window, record) => projects.addKvOf(window, record));
   for (const ofLineage of await byLineage(space, windows)) await kv.add(space, ofLineage, signal);
   const items = windows.map((window) => ({
     name: window.name,
@@ -53,6 +57,7 @@ export async function usage(
     windows: { count: (await store.windows.names()).length, ...limits.windows },
     reuse: sumReuse(windows),
     items: items.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    projects: projects.rows,
   };
 }
 
@@ -86,9 +91,12 @@ class KvSums {
   pinnedBytes = 0;
   elsewhereBytes = 0;
   readonly #present: ReadonlyMap<string, number>;
+  readonly #read: (window: WindowSummary, kv: KvRecord) => void;
 
-  constructor(present: ReadonlyMap<string, number>) {
+  /** @param read receives each record that it reads. */
+  constructor(present: ReadonlyMap<string, number>, read: (window: WindowSummary, kv: KvRecord) => void) {
     this.#present = present;
+    this.#read = read;
   }
 
   async add({ store }: Space, windows: readonly WindowSummary[], signal: AbortSignal): Promise<void> {
@@ -98,6 +106,7 @@ class KvSums {
       signal.throwIfAborted();
       const kv = await kvOf(store, window.name);
       if (!kv || kv.kvBytes === null) continue;
+      this.#read(window, kv);
       read.push({ window, kv });
       for (const { hash } of kv.blocks) holders.set(hash, (holders.get(hash) ?? 0) + 1);
     }

@@ -78,8 +78,9 @@ export class CheckpointKeeper {
     else this.#unrecorded.add(project);
   }
 
-  isRecorded(project: ProjectUri): boolean {
-    return !this.#unrecorded.has(project);
+  /** Nor where the user said so for good. */
+  async isRecorded(project: ProjectUri): Promise<boolean> {
+    return !this.#unrecorded.has(project) && (await this.#core().store.projects.isRecorded(project));
   }
 
   /** Call it after each operation that may have been a turn of the session. */
@@ -229,7 +230,7 @@ export class CheckpointKeeper {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
     if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
-    if (session.project !== null && !this.isRecorded(session.project))
+    if (session.project !== null && !(await this.isRecorded(session.project)))
       return not('Nothing of its folder is saved without being asked.');
     if (!isBehind(await core.store.checkpoints.get(id), session)) {
       this.#made(id);

@@ -92,6 +92,22 @@ async function replaceCheckpoint(
   return receipt;
 }
 
+/** Deletes a session's checkpoint, and the file that holds its whole context where the engine has one. @returns whether it had one. */
+export async function dropCheckpoint(core: CoreContext, id: SessionId, signal: AbortSignal): Promise<boolean> {
+  await core.background.stop(id);
+  return core.turns.run(
+    id,
+    async () => {
+      const checkpoint = await core.store.checkpoints.get(id);
+      if (!checkpoint) return false;
+      await core.store.checkpoints.delete(id);
+      await forgetReplaced(core, checkpoint, null);
+      return true;
+    },
+    signal,
+  );
+}
+
 /**
  * Deletes the file of a context that an engine stores as a whole, unless a window has it. Blocks stay: the session's own next blocks build on
  * them, and a budget evicts them first. An engine that cannot be reached keeps its file as cache.

@@ -27,6 +27,8 @@ export const projectRoutes = {
   autoFreezeCheck: { kind: 'read', method: 'GET', path: '/api/checkpoints/:session' },
   /** Whether the folder's `.cwm/config.json` may choose model server, model and tools, and the MCP servers of its `.vscode/mcp.json` may be started. */
   trustProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/trust' },
+  /** Whether checkpoints of the project's sessions are made, and KV is brought back, without being asked for. It lasts. */
+  recordProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/record' },
   /** Which project a folder belongs to, and how that was found. */
   findProject: { kind: 'read', clients: 'own', method: 'GET', path: '/api/projects/find' },
   /** Every project that the store knows. */
@@ -151,6 +153,8 @@ export const projectShapes = () =>
       input: z.object({ folder: text }),
       output: z.extend(projectResolutionSchema, {
         trusted: z.boolean(),
+        /** False: nothing of it is saved without being asked for. An older backend leaves it out. */
+        recorded: z.optional(z.boolean()),
         sessions: z.number(),
         /** Where it has no session: projects in other folders that may be this one. A person decides. */
         candidates: z.array(projectCandidateSchema),
@@ -220,6 +224,11 @@ export const projectShapes = () =>
     },
     workingDirectory: { input: z.object({}), output: z.object({ context: z.nullable(place()) }) },
     listClients: { input: z.object({}), output: z.object({ items: z.array(place()) }) },
+    recordProject: {
+      input: z.object({ project: text, recorded: z.boolean() }),
+      /** `dropped`: how many checkpoints of its sessions were deleted. */
+      output: z.object({ project: text, recorded: z.boolean(), dropped: z.number() }),
+    },
     trustProject: {
       input: z.object({ project: text, trusted: z.boolean() }),
       output: z.object({ project: text, trusted: z.boolean() }),

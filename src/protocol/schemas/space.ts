@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { usageGroups } from '../settings/usageGroups.ts';
-import { windowNameSchema } from './ids.ts';
+import { projectUriSchema, windowNameSchema } from './ids.ts';
 import { reuseTotalsSchema } from './window.ts';
 
 const text = z.string();
@@ -28,6 +28,20 @@ const windowUsageSchema = z.object({
   kv: z.nullable(windowKvUsageSchema),
 });
 export type WindowUsage = z.infer<typeof windowUsageSchema>;
+
+const projectUsageSchema = z.object({
+  /** Null: sessions of no project. */
+  project: z.nullable(projectUriSchema),
+  sessions: number,
+  windows: number,
+  recordBytes: number,
+  /** In the embedded engine's store, automatic checkpoints too; what several windows share counts once. */
+  kvBytes: number,
+  /** With other model servers, as recorded. */
+  elsewhereBytes: number,
+  lastUsedAt: text,
+});
+export type ProjectUsage = z.infer<typeof projectUsageSchema>;
 
 /** Where the space goes. Every number is the sum of sizes of files; what several windows share counts once. */
 export const usageSchema = z.object({
@@ -62,6 +76,8 @@ export const usageSchema = z.object({
   reuse: reuseTotalsSchema,
   /** Of every window that can be read, by name. */
   items: z.array(windowUsageSchema),
+  /** What each project holds, the largest first. What projects share counts with each of them. An older backend leaves it out. */
+  projects: z.optional(z.array(projectUsageSchema)),
 });
 export type Usage = z.infer<typeof usageSchema>;
 

@@ -112,6 +112,16 @@ export const backendSettings = {
     help: 'gigabytes for the whole storage; 0 is no limit',
     setting: 'cwm.storageQuotaGb',
   },
+  retentionDays: {
+    flag: 'retention-days',
+    kind: 'number',
+    isWhole: true,
+    maximum: 36_500,
+    default: 0,
+    means: 'a whole number of days, 0 for ever',
+    help: 'days without use after which a session goes to the trash with its windows; 0 is never',
+    setting: 'cwm.retentionDays',
+  },
   checkpoints: {
     flag: 'checkpoints',
     kind: 'choice',

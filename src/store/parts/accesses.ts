@@ -79,6 +79,8 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     note: 'write',
     forget: 'write',
     setCurrentSession: 'write',
+    isRecorded: 'read',
+    setRecorded: 'write',
     isTrusted: 'read',
     base: 'read',
     setBase: 'write',

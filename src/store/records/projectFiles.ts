@@ -11,6 +11,7 @@ import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 const projectSchema = z.object({
   project: projectUriSchema,
   activeSession: z.nullable(sessionIdSchema),
+  recorded: z.optional(z.boolean()),
   trusted: z.optional(z.boolean()),
   base: z.optional(z.nullable(projectBaseSchema)),
   known: z.optional(
@@ -53,6 +54,14 @@ export class ProjectFiles implements ProjectStore {
 
   async isTrusted(project: ProjectUri): Promise<boolean> {
     return (await this.#record(project))?.trusted === true;
+  }
+
+  async isRecorded(project: ProjectUri): Promise<boolean> {
+    return (await this.#record(project))?.recorded !== false;
+  }
+
+  setRecorded(project: ProjectUri, recorded: boolean): Promise<void> {
+    return this.#change(project, { recorded });
   }
 
   setTrusted(project: ProjectUri, trusted: boolean): Promise<void> {

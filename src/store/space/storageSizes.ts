@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { StorageSizes } from '../../core/ports/space.ts';
-import { parseWindowName } from '../../protocol/ids.ts';
+import { parseSessionId, parseWindowName } from '../../protocol/ids.ts';
 import type { Files } from '../disk/files.ts';
 import { idOfFileName } from '../disk/layout.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
@@ -19,7 +19,14 @@ export async function measureStorage({ files, layout }: StoreDisk, signal: Abort
     if (window !== null) windowBytes.set(window, await below(join(layout.windows, name)));
   }
   let recordBytes = [...windowBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
-  for (const directory of [layout.contexts, layout.lineages, layout.projects, layout.intents]) {
+  const sessionBytes = new Map<string, number>();
+  for (const { name } of await entriesIfThere(files, layout.contexts)) {
+    const bytes = await below(join(layout.contexts, name));
+    const session = idOfFileName(name, parseSessionId);
+    if (session !== null) sessionBytes.set(session, bytes);
+    recordBytes += bytes;
+  }
+  for (const directory of [layout.lineages, layout.projects, layout.intents]) {
     recordBytes += await below(directory);
   }
   const trashBytes = await below(layout.trash);
@@ -41,7 +48,7 @@ export async function measureStorage({ files, layout }: StoreDisk, signal: Abort
     if (kind === 'directory') otherBytes += await below(path);
     else if (kind === 'file') otherBytes += sizeBytes;
   }
-  return { recordBytes, trashBytes, quarantineBytes, otherBytes, windowBytes };
+  return { recordBytes, trashBytes, quarantineBytes, otherBytes, windowBytes, sessionBytes };
 }
 
 /** @param counted inodes of files with several names that were counted already. */

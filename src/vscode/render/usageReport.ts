@@ -4,7 +4,7 @@ import { markdownList, markdownPage, markdownTable } from '../../words/markdown.
 
 /** What takes the disk space, and the tokens of turns in some groups, as markdown. */
 export function usageReport(usage: Usage, tokens: readonly TokenUsage[], now: Date): string {
-  const { rows, windows } = usageWords(usage, now);
+  const { rows, windows, projects } = usageWords(usage, now);
   const groups = tokens.map(tokenUsageWords);
   const notes = new Set(groups.flatMap((words) => words.notes));
   return markdownPage('Usage', [
@@ -13,6 +13,7 @@ export function usageReport(usage: Usage, tokens: readonly TokenUsage[], now: Da
     markdownList([...notes]),
     '## Disk Space',
     markdownTable({ head: ['What', 'Size'], rows: rows.map(([name, value]) => [name, value ?? 'not observed']) }),
+    ...(projects === null ? [] : ['## Projects', markdownTable(projects)]),
     ...(windows === null ? [] : ['## Windows', markdownTable(windows)]),
     'To free space, run *Context Windows: Prune Windows* or *Empty Trash*. A pinned window keeps its KV.',
   ]);

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { formatFacts, formatTable } from '../../terminal/layout.ts';
 import { plural } from '../../../words/amounts.ts';
@@ -46,6 +46,24 @@ export function registerProject(program: Command, perform: Perform): void {
       }),
     );
 
+  withCommonOptions(project.command('record'))
+    .description(
+      'say whether anything of a project is saved without being asked for: checkpoints, and KV that is brought back',
+    )
+    .addArgument(new Argument('<on|off>', 'off deletes the checkpoints that there are').choices(['on', 'off']))
+    .argument('[folder]', 'the folder; this one by default')
+    .action((wanted: string, folder: string | undefined, common: object) =>
+      perform(common, async (run) => {
+        const recorded = wanted === 'on';
+        const said = await run.call('recordProject', { project: await run.project(folder ?? '.'), recorded });
+        run.print(said, ({ project, dropped }) =>
+          recorded
+            ? `Checkpoints of ${project} are made without being asked for.`
+            : `Nothing of ${project} is saved without being asked for. ${plural(dropped, 'checkpoint')} deleted.`,
+        );
+      }),
+    );
+
   withCommonOptions(project.command('adopt'))
     .description('say that a project is this one: its folder was moved or renamed, or two are to be one')
     .argument('<other>', 'folder or URI of the project whose sessions come here')
@@ -75,13 +93,14 @@ const tiers: Readonly<Record<RouteOutput<'findProject'>['tier'], string>> = {
 const reasons = { id: 'the same id', 'first-commit': 'the same first commit', remote: 'the same remote' } as const;
 
 function projectText(found: RouteOutput<'findProject'>): string {
-  const { project, name, tier, configPath, trusted, sessions, candidates } = found;
+  const { project, name, tier, configPath, trusted, recorded = true, sessions, candidates } = found;
   const facts: [string, string][] = [
     ['Project', name],
     ['Folder', project ?? ''],
     ['Found', tiers[tier]],
     ...(configPath === null ? [] : [['Configuration', configPath] satisfies [string, string]]),
     ['Trusted', trusted ? 'yes' : 'no'],
+    ['Saved unasked', recorded ? 'checkpoints' : 'nothing'],
     ['Sessions', String(sessions)],
   ];
   return [

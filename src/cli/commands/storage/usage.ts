@@ -38,8 +38,9 @@ export function registerUsage(program: Command, perform: Perform): void {
 }
 
 function spaceText(usage: Usage): string {
-  const { rows, windows } = usageWords(usage, new Date());
-  return [formatFacts(rows), ...(windows === null ? [] : [formatTable(windows)])].join('\n');
+  const { rows, windows, projects } = usageWords(usage, new Date());
+  const tables = [projects, windows].flatMap((table) => (table === null ? [] : [formatTable(table)]));
+  return [formatFacts(rows), ...tables].join('\n');
 }
 
 function tokensText(tokens: TokenUsage): string {
