@@ -93,6 +93,7 @@ describe('signals of the store', () => {
     expect(others.filter(([, effect]) => effect === 'unseen').map(([path]) => path)).toEqual([
       'sessions.saveTokens',
       'messages.append',
+      'memory.append',
       'answers.append',
       'answers.ended',
       'checkpoints.put',
