@@ -1,7 +1,7 @@
 import { appendFile, writeFile } from 'node:fs/promises';
 import { systemClock } from '../src/base/clock.ts';
 import { sha256Hex } from '../src/base/hash.ts';
-import type { MessageId } from '../src/protocol/ids.ts';
+import type { MessageId, ProjectUri } from '../src/protocol/ids.ts';
 import { openStore } from '../src/store/openStore.ts';
 import { diskFiles, type Files } from '../src/store/disk/files.ts';
 import { aBlock, aKvRecord, aManifest, aMessage, aSession, contextTokens } from '../test/store/builders.ts';
@@ -13,6 +13,8 @@ export interface BigStore {
   readonly windows: number;
   /** In the session `long`, which is one more. */
   readonly messages: number;
+  /** The sessions are spread over these projects, each of which has a current session. Default: none. */
+  readonly projects?: readonly ProjectUri[];
 }
 
 const blocksPerWindow = 32;
@@ -32,13 +34,17 @@ const hastyFiles: Files = {
 /** Fills a storage directory as the product does, but without waiting for the disk. */
 export async function fillStore(directory: string, size: BigStore): Promise<void> {
   const store = await openStore({ directory, clock: systemClock, files: hastyFiles });
+  const { projects = [] } = size;
+  const projectOf = (at: number): ProjectUri | null => projects[at % Math.max(1, projects.length)] ?? null;
   const model = { id: 'big', root: null, maxModelLen: 131_072, fingerprint: null };
   try {
     for (let at = 0; at < size.sessions; at++) {
       const [id, lineage] = [`s-${at}`, `l-${at}`];
       await store.lineages.create({ id: lineageId(lineage), salt: sha256Hex(lineage), generation: 0 });
-      await store.sessions.create(aSession({ id, title: `Session ${at}`, lineage, model }));
+      await store.sessions.create(aSession({ id, title: `Session ${at}`, lineage, model, project: projectOf(at) }));
     }
+    for (const [at, project] of projects.entries())
+      await store.projects.setCurrentSession(project, sessionId(`s-${at}`));
     for (let at = 0; at < size.windows; at++) {
       const of = at % size.sessions;
       const blocks = ids.slice(0, blocksPerWindow).map((block) => aBlock(sha256Hex(`${of}-${block}`)));
@@ -46,7 +52,16 @@ export async function fillStore(directory: string, size: BigStore): Promise<void
       const [session, lineage] = [`s-${of}`, `l-${of}`];
       const tokens = contextTokens(ids);
       await store.windows.create(
-        aManifest({ name: `w-${at}`, description: `Number ${at}`, session, lineage, model, tokens, createdAt }),
+        aManifest({
+          name: `w-${at}`,
+          description: `Number ${at}`,
+          session,
+          lineage,
+          model,
+          tokens,
+          createdAt,
+          project: projectOf(of),
+        }),
         ids,
         aKvRecord({ blocks, kvBytes: 4096 * blocksPerWindow }),
       );

@@ -26,6 +26,7 @@ import { projectBase } from '../bench/projectBase.ts';
 import { checkpoints } from '../bench/checkpoints.ts';
 import { sharing } from '../bench/sharing.ts';
 import { thaw } from '../bench/thaw/thaw.ts';
+import { switching } from '../bench/switching.ts';
 import { tracker } from '../bench/tracker.ts';
 import { wire } from '../bench/wire.ts';
 import { readArguments } from './readArguments.ts';
@@ -33,6 +34,7 @@ import { readArguments } from './readArguments.ts';
 const benchmarks: readonly Benchmark[] = [
   mainJob,
   checkpoints,
+  switching,
   sharing,
   projectBase,
   freezeAndThaw,

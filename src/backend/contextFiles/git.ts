@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ProjectHints } from '../../protocol/schemas/projectConfig.ts';
 import { runGit } from './runGit.ts';
 
@@ -68,6 +68,8 @@ const modifiedMs = (path: string): Promise<number> =>
 
 /** The repository that a folder is in; nulls without git, and in a folder that git does not know. A shallow clone says no first commit. */
 export async function gitHints(folder: string, signal: AbortSignal): Promise<ProjectHints> {
+  // Git takes a process for each question, and most folders that it does not know are opened again and again.
+  if (!(await mayHaveRepository(folder))) return { remote: null, firstCommit: null };
   const [remote, isShallow, roots] = await Promise.all([
     ask(folder, ['config', '--get', 'remote.origin.url'], signal),
     ask(folder, ['rev-parse', '--is-shallow-repository'], signal),
@@ -75,6 +77,20 @@ export async function gitHints(folder: string, signal: AbortSignal): Promise<Pro
   ]);
   const [first] = (roots ?? '').split('\n').sort();
   return { remote: remote && withoutUser(remote), firstCommit: isShallow === 'true' ? null : first || null };
+}
+
+/** Whether the folder or one above it has what a repository or a linked worktree has. */
+async function mayHaveRepository(folder: string): Promise<boolean> {
+  const above = [folder];
+  for (let at = folder; dirname(at) !== at;) above.push((at = dirname(at)));
+  const has = (path: string): Promise<boolean> =>
+    stat(path).then(
+      () => true,
+      () => false,
+    );
+  // A bare repository has no ".git".
+  const found = await Promise.all([join(folder, 'HEAD'), ...above.map((each) => join(each, '.git'))].map(has));
+  return found.includes(true);
 }
 
 /** Null where git fails. */

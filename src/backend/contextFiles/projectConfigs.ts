@@ -88,11 +88,12 @@ export class ProjectConfigs implements ProjectFolders {
     const path = this.pathOf(project);
     // Lists ask for many folders. Of those on a drive that does not answer, one takes a thread, and not each of them.
     if (path === null || this.#stuck.size > 0) return null;
+    const isFolder = async (): Promise<boolean> => (await this.#disk.stat(path)).isDirectory();
     try {
-      await this.uriOf(path, signal);
-      return true;
+      return await this.#inTime(path, signal, isFolder);
     } catch (error) {
-      return isCwmError(error, 'InvalidDirectory') ? false : null;
+      const isGone = ['ENOENT', 'ENOTDIR', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '');
+      return isGone ? false : null;
     }
   }
 

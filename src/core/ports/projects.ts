@@ -43,9 +43,14 @@ export interface Caller {
   readonly isAgent: boolean;
 }
 
+export interface ListedProject extends KnownProject {
+  /** As {@link ProjectStore.currentSession}. */
+  readonly currentSession: SessionId | null;
+}
+
 export interface ProjectStore {
   /** Every project that anything was stored of, in no order. */
-  list(): Promise<readonly KnownProject[]>;
+  list(): Promise<readonly ListedProject[]>;
   /** Remembers how to recognise it. */
   note(known: KnownProject): Promise<void>;
   /** Forgets what was stored of it; its sessions stay. */

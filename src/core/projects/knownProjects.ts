@@ -95,9 +95,10 @@ export async function listProjects(
     (uri): uri is ProjectUri => uri !== null && known.every(({ project }) => project !== uri),
   );
   const items = [];
-  for (const { project, name, id } of [...known, ...unknown.map((project) => ({ project, name: null, id: null }))]) {
+  const unlisted = unknown.map((project) => ({ project, name: null, id: null, currentSession: null }));
+  // One after another: of folders on a drive that does not answer, one takes a thread, and not each of them.
+  for (const { project, name, id, currentSession } of [...known, ...unlisted]) {
     const isThere = await core.folders.exists(project, signal);
-    const currentSession = await projects.currentSession(project);
     items.push({
       project,
       name: name ?? nameOfFolder(project),

@@ -39,15 +39,18 @@ export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'
   const manifest = await requireWindow(core, name);
   const { blocks: _, ...kv } = await core.store.windows.loadKv(name);
   const receipts = await core.store.receipts.list(name);
+  const session = await nullOn(core.store.sessions.get(manifest.session), 'Corrupted');
+  const summary = windowSummary({
+    manifest,
+    kvBytes: kv.kvBytes,
+    receipts,
+    isPinned: await core.store.windows.isPinned(name),
+  });
   return {
     manifest,
     kv,
-    summary: windowSummary({
-      manifest,
-      kvBytes: kv.kvBytes,
-      receipts,
-      isPinned: await core.store.windows.isPinned(name),
-    }),
+    // The manifest says where it was made.
+    summary: session ? { ...summary, project: session.project } : summary,
     lineageWindows: await ancestorsOf(core, manifest),
     receipts,
   };

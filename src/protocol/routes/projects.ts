@@ -49,10 +49,11 @@ export const projectRoutes = {
   },
   /** New sessions have none any more; those that began with it stay. */
   deleteProjectBase: { kind: 'change', clients: 'own', method: 'DELETE', path: '/api/projects/base' },
-  /** Where the caller works from now on, and which project that is. It changes memory only. */
+  /** Where the caller works from now on, and which project that is. It changes memory only, and a hundred clients may say so at once. */
   setWorkingDirectory: {
     kind: 'change',
     clients: 'socket',
+    unlimited: true,
     allowedReadOnly: true,
     method: 'POST',
     path: '/api/clients/directory',

@@ -16,6 +16,11 @@ const sortColumns = {
   kvBytes: 'kv_bytes',
 } as const satisfies Record<WindowQuery['sortBy'], string>;
 
+/** A window belongs to the project that its session belongs to now, if to any; where the session is gone, to the one that it was made in. */
+const projectNow =
+  'iif(EXISTS (SELECT 1 FROM sessions WHERE sessions.id = windows.session), ' +
+  '(SELECT sessions.project FROM sessions WHERE sessions.id = windows.session), windows.project)';
+
 /** Each combination of filters has its own statement; few are ever used. */
 const maxStatements = 100;
 
@@ -143,9 +148,7 @@ export class SqlIndex {
   windows(query: WindowQuery): Page<WindowSummary> {
     const filter = new Filter();
     filter.equal('session', query.session);
-    // A window belongs to the project that its session belongs to now; the manifest says where it was made.
-    const ofSession = '(SELECT sessions.project FROM sessions WHERE sessions.id = windows.session)';
-    filter.add(`COALESCE(${ofSession}, project) = ?`, query.project);
+    filter.add(`${projectNow} = ?`, query.project);
     filter.equal('model', query.model);
     filter.contains('search', query.search);
     filter.add('created_at > ?', instant(query.createdAfter));
@@ -161,9 +164,7 @@ export class SqlIndex {
 
   /** In no order. */
   allWindows(): WindowSummary[] {
-    return this.#rows('SELECT summary FROM windows', []).map(([summary]) =>
-      windowSummarySchema.parse(JSON.parse(String(summary))),
-    );
+    return this.#rows(`SELECT summary, ${projectNow} FROM windows`, []).map(summaryOf);
   }
 
   /** Rows without a stamp. */
@@ -203,8 +204,8 @@ export class SqlIndex {
   }
 
   #summary(name: string): WindowSummary {
-    const [row] = this.#rows('SELECT summary FROM windows WHERE name = ?', [name]);
-    return windowSummarySchema.parse(JSON.parse(String(row?.[0])));
+    const [row] = this.#rows(`SELECT summary, ${projectNow} FROM windows WHERE name = ?`, [name]);
+    return summaryOf(row ?? []);
   }
 
   #pairs(sql: string): Map<string, string> {
@@ -236,6 +237,12 @@ export class SqlIndex {
     if (!statement) this.#statements.set(sql, (statement = this.#database.prepare(sql)));
     return statement;
   }
+}
+
+/** Of a row with a summary as it was stored, and the window's project now. */
+function summaryOf([summary, project]: SqlValue[]): WindowSummary {
+  const stored = windowSummarySchema.parse(JSON.parse(String(summary)));
+  return { ...stored, project: project === null ? null : (String(project) as ProjectUri) };
 }
 
 /** In the form in which stamps are stored, which sorts as text. */

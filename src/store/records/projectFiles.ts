@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { projectUriSchema, sessionIdSchema } from '../../protocol/schemas/ids.ts';
+import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import type { ProjectStore } from '../../core/ports/projects.ts';
+import type { ListedProject, ProjectStore } from '../../core/ports/projects.ts';
 import { nullOn } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import { projectBaseSchema, type KnownProject, type ProjectBase } from '../../protocol/schemas/projectConfig.ts';
@@ -36,11 +37,8 @@ export class ProjectFiles implements ProjectStore {
 
   /** Null also when the session has been deleted since, or the record was damaged: it is only a convenience. */
   async currentSession(project: ProjectUri): Promise<SessionId | null> {
-    const { layout, files } = this.#parts;
     const record = await this.#record(project);
-    if (!record || record.activeSession === null) return null;
-    const id = parseSessionId(record.activeSession);
-    return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
+    return record && this.#currentIn(record);
   }
 
   async known(project: ProjectUri): Promise<KnownProject | null> {
@@ -68,19 +66,19 @@ export class ProjectFiles implements ProjectStore {
     return this.#change(project, { trusted });
   }
 
-  async list(): Promise<readonly KnownProject[]> {
+  async list(): Promise<readonly ListedProject[]> {
     const { files, layout, records } = this.#parts;
-    const found: KnownProject[] = [];
-    if ((await files.stat(layout.projects)) === null) return found;
-    for (const name of await files.list(layout.projects)) {
-      if (!/^[0-9a-f]{64}\.json$/.test(name)) continue;
-      const record = await nullOn(records.read(join(layout.projects, name), projectSchema), 'Corrupted');
-      if (!record) continue;
+    if ((await files.stat(layout.projects)) === null) return [];
+    const names = (await files.list(layout.projects)).filter((name) => /^[0-9a-f]{64}\.json$/.test(name));
+    const found = await mapBounded(names, filesAtOnce, async (name) => {
+      const path = join(layout.projects, name);
+      const record = await nullOn(records.read(path, projectSchema), 'Corrupted');
+      if (!record) return null;
       const project = parseProjectUri(record.project);
-      if (layout.project(project) !== join(layout.projects, name)) continue;
-      found.push(knownOf(project, record));
-    }
-    return found;
+      if (layout.project(project) !== path) return null;
+      return { ...knownOf(project, record), currentSession: await this.#currentIn(record) };
+    });
+    return found.filter((each) => each !== null);
   }
 
   note({ project, name, id, hints }: KnownProject): Promise<void> {
@@ -101,6 +99,13 @@ export class ProjectFiles implements ProjectStore {
 
   setBase(project: ProjectUri, base: ProjectBase | null): Promise<void> {
     return this.#change(project, { base });
+  }
+
+  async #currentIn({ activeSession }: ProjectRecord): Promise<SessionId | null> {
+    if (activeSession === null) return null;
+    const { layout, files } = this.#parts;
+    const id = parseSessionId(activeSession);
+    return (await hasDirectory(files, layout.session(id).directory)) ? id : null;
   }
 
   #change(project: ProjectUri, change: Partial<ProjectRecord>): Promise<void> {

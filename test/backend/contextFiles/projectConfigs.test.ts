@@ -223,12 +223,12 @@ describe('S2-09 S2-11 a file that exists and is bad', () => {
   it('of many folders on a drive that does not answer, one is asked whether it is there', async () => {
     const { promise: answer, resolve: wake } = Promise.withResolvers<void>();
     let asked = 0;
-    const realpath = (async (at: string) => {
+    const stat = (async (at: string) => {
       asked++;
       await answer;
-      return at;
-    }) as ConfigDisk['realpath'];
-    const configs = new ProjectConfigs({ ...fs, realpath }, 1);
+      return fs.stat(at);
+    }) as unknown as ConfigDisk['stat'];
+    const configs = new ProjectConfigs({ ...fs, stat }, 1);
     for (const name of ['a', 'b', 'c'])
       expect(await configs.exists(parseProjectUri(`file:///mnt/${name}`), never)).toBeNull();
     expect(asked).toBe(1);

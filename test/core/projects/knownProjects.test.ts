@@ -97,6 +97,10 @@ describe('adopting a project', () => {
     expect((await cwm.listSessions({ project: 'file:///old' })).total).toBe(0);
     expect((await cwm.listWindows({ project: 'file:///new' })).items.map(({ name }) => name)).toEqual(['w']);
     expect((await cwm.listWindows({ project: 'file:///old' })).total).toBe(0);
+    // Wherever its project is shown, it is the one of now.
+    expect((await cwm.listWindows({})).items.map(({ project }) => project)).toEqual(['file:///new']);
+    expect((await cwm.getWindow({ window: 'w' })).summary.project).toBe('file:///new');
+    expect((await store.windows.all()).map(({ project }) => project)).toEqual(['file:///new']);
     expect((await cwm.currentSession({ project: 'file:///new' })).session?.id).toBe('s');
     for (let times = 1; times <= 2; times++) expect((await cwm.thaw({ window: 'w' }, never())).session).toBe('s');
     expect((await cwm.listSessions({ project: 'file:///new' })).total).toBe(2);

@@ -42,7 +42,10 @@ describe('moving a session to another project', () => {
     const { cwm, store } = await talking();
     const before = await cwm.getSession({ session: 's' });
     expect(await cwm.moveSession({ session: 's', project: one }, never())).toEqual(before);
+    await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
     expect(await cwm.moveSession({ session: 's', project: null }, never())).toMatchObject({ project: null });
+    expect((await cwm.listWindows({ project: one })).total).toBe(0);
+    expect((await cwm.getWindow({ window: 'w' })).summary.project).toBeNull();
     expect((await cwm.listSessions({ project: one })).total).toBe(0);
     expect(await store.projects.currentSession(projectUri(one))).toBeNull();
   });
