@@ -84,7 +84,7 @@ describe('delete', () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     expect(await codeOf(fixture.cwm.deleteSession({ session: 's' }, never()))).toBe('CWM-3001');
-    expect(await fixture.cwm.deleteSession({ session: 's', cascade: 'true' }, never())).toEqual({
+    expect(await fixture.cwm.deleteSession({ session: 's', cascade: 'true' }, never())).toMatchObject({
       deletedWindows: ['w'],
       kvBytesFreed: expect.any(Number),
     });

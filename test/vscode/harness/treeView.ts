@@ -68,17 +68,15 @@ export class TreeView {
     await this.row(label).click({ timeout: this.#timeoutMs });
   }
 
-  /** Unfolds a row that has children; does nothing when it is unfolded. */
-  async expand(label: string | RegExp): Promise<void> {
+  /** Unfolds a row that has children; does nothing when it is unfolded. A project and its session may have one label: `level` 1 is the outermost. */
+  async expand(label: string | RegExp, level?: number): Promise<void> {
     await this.waitFor(label);
-    const row = this.row(label);
-    if ((await row.getAttribute('aria-expanded')) === 'true') return;
+    const all = level === undefined ? this.#rows : this.#rows.and(this.#page.locator(`[aria-level="${level}"]`));
+    const rows = all.filter({ has: this.#page.locator('.label-name', { hasText: exactly(label) }) });
+    const row = rows.first();
+    if ((await row.getAttribute('aria-expanded', { timeout: this.#timeoutMs })) === 'true') return;
     await row.locator('.monaco-tl-twistie').click({ timeout: this.#timeoutMs });
-    await this.#rows
-      .and(this.#page.locator('[aria-expanded="true"]'))
-      .filter({ has: this.#page.locator('.label-name', { hasText: exactly(label) }) })
-      .first()
-      .waitFor({ timeout: this.#timeoutMs });
+    await rows.and(this.#page.locator('[aria-expanded="true"]')).first().waitFor({ timeout: this.#timeoutMs });
   }
 
   /**

@@ -37,7 +37,9 @@ export function twoWindows(first: Workbench, openSecond: () => Promise<Workbench
         await second.openView(view);
         await second.page.locator('.pane-body', { hasText: 'This folder has no sessions yet' }).waitFor();
         await second.runCommand('Context Windows: Show Sessions of All Folders');
-        await second.tree(view).expand('orchard');
+        // The project's row, and the session's in it.
+        await second.tree(view).expand('orchard', 1);
+        await second.tree(view).expand('orchard', 2);
         await second.tree(view).waitFor('before-lunch');
         await first.tree(view).expand('orchard');
         assert.equal(await backendPid(), pid);
