@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SpaceLimits } from '../core/space/limits.ts';
-import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
+import type { Healing } from '../gateway/passing/heal.ts';
+import type { ContinueFrom, Isolation } from '../protocol/settings/sessionChoices.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import { httpTokenFile } from '../protocol/backendRecord.ts';
 import { embeddedFlagNames } from '../protocol/settings/embeddedFlags.ts';
@@ -34,8 +35,10 @@ export interface BackendArguments {
   /** Undefined: states are synchronised only when somebody asks for it. */
   readonly stateSync?: AutoSyncConfig;
   readonly continueFrom: ContinueFrom;
+  readonly isolation: Isolation;
+  readonly healing: Healing;
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
-  readonly checkpoints: Omit<CheckpointPolicy, 'shutdownMs' | 'leaveMs'>;
+  readonly checkpoints: Omit<CheckpointPolicy, 'shutdownMs' | 'leaveMs' | 'volatileRestMs'>;
   readonly encryption: EncryptionWish;
   /** Null: the API answers on its socket only. */
   readonly http: { readonly address: string; readonly remote: boolean; readonly tokenFile: string } | null;
@@ -84,6 +87,8 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     ratePerMinute: settings.rateLimit,
     requiresTls: settings.requireTls === 'on',
     continueFrom: settings.continueFrom,
+    isolation: settings.isolation,
+    healing: { heals: settings.healPrefix === 'on', pins: settings.pinSystemPrompt === 'on' },
     tracker: { autoCreate: settings.stateAutoCreate === 'on', defaultSession: settings.stateDefaultSession },
     checkpoints: {
       enabled: settings.checkpoints === 'on',

@@ -3,11 +3,12 @@ import { systemClock } from '../base/clock.ts';
 import { entryPointPath } from '../base/entryPoint.ts';
 import { makeCore } from '../core/core.ts';
 import { Clients } from '../gateway/clients/clients.ts';
+import type { Healing } from '../gateway/passing/heal.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import type { SpaceLimits } from '../core/space/limits.ts';
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { Sleep } from '../engines/http/timing.ts';
-import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
+import type { ContinueFrom, Isolation } from '../protocol/settings/sessionChoices.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { CheckpointPolicy } from '../core/windows/checkpointPolicy.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
@@ -62,6 +63,10 @@ export interface CompositionOptions {
   readonly checkpoints?: Partial<CheckpointPolicy>;
   /** Default: `ids`. */
   readonly continueFrom?: ContinueFrom;
+  /** Default: it repeats what a client says again as it was spelled first, and pins nothing. */
+  readonly healing?: Healing;
+  /** Default: `project`. */
+  readonly isolation?: Isolation;
   /** Default: as the store is. */
   readonly encryption?: EncryptionWish;
   /** Id of a backup that takes the place of the records first. Default: none. */
@@ -94,6 +99,8 @@ export const composeServices =
     encryption,
     restoreBackup,
     continueFrom,
+    isolation,
+    healing = { heals: true, pins: false },
     sleep,
   }: CompositionOptions): Compose =>
   async (storage, emit, log, readOnlyWhy, queues, clients, tell) => {
@@ -164,6 +171,7 @@ export const composeServices =
       tracker,
       checkpoints,
       continueFrom,
+      isolation,
       onTook: (session, taken) => usage.add(session, clientKind(currentClient()), taken),
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
@@ -177,6 +185,7 @@ export const composeServices =
       engines,
       clock: systemClock,
       clients: gatewayClients,
+      healing,
       journal: journalFile(join(storage, 'gateway', 'said.jsonl')),
       onFailure: onGatewayFailure,
     });

@@ -12,7 +12,7 @@ import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { ProjectFolders } from './ports/projects.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
-import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
+import type { ContinueFrom, Isolation } from '../protocol/settings/sessionChoices.ts';
 import { noTools, type ToolBox } from './ports/tools.ts';
 import { SessionContextManager } from './projects/sessionContextManager.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
@@ -58,6 +58,8 @@ export interface CoreParts {
   readonly stateSync?: AutoSyncConfig;
   /** What prompts continue from where a message does not say. Default: `ids`. */
   readonly continueFrom?: ContinueFrom | undefined;
+  /** Default: `project`. */
+  readonly isolation?: Isolation | undefined;
   /** Default: {@link defaultLimits}. */
   readonly limits?: Partial<SpaceLimits>;
   /** When checkpoints are made without being asked for. Default: `defaultCheckpointPolicy`. */
@@ -169,7 +171,7 @@ export function makeCore(parts: CoreParts): Core {
       onKvWritten();
       if (session !== undefined) checkpoints.afterTurn(session);
     }),
-    outside: new OutsideTurns(ownContext),
+    outside: new OutsideTurns(ownContext, parts.isolation ?? 'project'),
     recover() {
       autoSync.start();
       clients.start();

@@ -5,6 +5,9 @@ import type { GatewayAddress } from './address.ts';
 import type { Client } from './clients/clients.ts';
 import type { Figures } from './clients/figures.ts';
 import type { Targets } from './engines.ts';
+import type { FirstBytes } from './passing/firstBytes.ts';
+import type { Healing } from './passing/heal.ts';
+import type { OnePlace } from './passing/onePlace.ts';
 import type { Upstream } from './passing/upstream.ts';
 import type { Recogniser } from './recognition/recogniser.ts';
 import type { RecentAnswers } from './recording/recentAnswers.ts';
@@ -18,6 +21,9 @@ export interface GatewayContext {
   readonly recogniser: Recogniser;
   readonly recorder: Recorder;
   readonly recent: RecentAnswers;
+  readonly place: OnePlace;
+  readonly first: FirstBytes;
+  readonly healing: Healing;
   readonly figures: Figures;
   readonly clock: Clock;
   /** What cannot be recognised or recorded passes all the same. */

@@ -10,6 +10,9 @@ import type { Clients } from './clients/clients.ts';
 import { Figures } from './clients/figures.ts';
 import { Targets, type GatewayEngines } from './engines.ts';
 import { answerFailure, errorFormOf } from './passing/failures.ts';
+import { FirstBytes } from './passing/firstBytes.ts';
+import type { Healing } from './passing/heal.ts';
+import { OnePlace } from './passing/onePlace.ts';
 import { plainPath } from './passing/plainPath.ts';
 import { Upstream } from './passing/upstream.ts';
 import { Journal, type JournalFile } from './recording/journal.ts';
@@ -28,6 +31,7 @@ export interface GatewayParts {
   readonly engines: GatewayEngines;
   readonly clock: Clock;
   readonly clients: Clients;
+  readonly healing: Healing;
   readonly journal: JournalFile;
   readonly onFailure: (error: unknown, what: string) => void;
 }
@@ -60,7 +64,7 @@ export class Gateway {
   #restored: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
-    const { outside, engines, clock, onFailure } = parts;
+    const { outside, engines, clock, healing, onFailure } = parts;
     this.#parts = parts;
     this.#journal = new Journal(parts.journal);
     const recogniser = new Recogniser();
@@ -81,6 +85,9 @@ export class Gateway {
       targets: new Targets(engines, upstream, clock),
       upstream,
       recogniser,
+      place: new OnePlace(),
+      first: new FirstBytes(),
+      healing,
       figures: new Figures(),
     };
   }

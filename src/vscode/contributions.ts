@@ -2,7 +2,7 @@ import type { MainToolName } from '../agent/toolNames.ts';
 import { backendSettings } from '../protocol/settings/backendSettings.ts';
 import { gpuChoices, kvTypes, type GpuChoice, type KvType } from '../protocol/settings/embeddedFlags.ts';
 import type { LogLevel } from '../protocol/log.ts';
-import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
+import type { ContinueFrom, Isolation } from '../protocol/settings/sessionChoices.ts';
 import type { Fields, FieldsOf } from '../base/fields.ts';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { RouteOutput } from '../protocol/api.ts';
@@ -343,6 +343,12 @@ export const settings = {
   'cwm.storageDirectory': { default: '' },
   'cwm.answer.maxTokens': { default: 256, minimum: 1, maximum: 32_768 },
   'cwm.continueFrom': { default: backendSettings.continueFrom.default, values: backendSettings.continueFrom.values },
+  'cwm.isolation': { default: backendSettings.isolation.default, values: backendSettings.isolation.values },
+  'cwm.gateway.healPrefix': { default: backendSettings.healPrefix.default, values: backendSettings.healPrefix.values },
+  'cwm.gateway.pinSystemPrompt': {
+    default: backendSettings.pinSystemPrompt.default,
+    values: backendSettings.pinSystemPrompt.values,
+  },
   'cwm.embedded.threads': { default: 0, minimum: 0, maximum: 512 },
   'cwm.embedded.contextTokens': { default: 0, minimum: 0, maximum: 16_777_216 },
   'cwm.embedded.gpu': { default: 'auto', values: gpuChoices },
@@ -367,6 +373,9 @@ export interface SettingTypes {
   /** In tokens. */
   'cwm.answer.maxTokens': number;
   'cwm.continueFrom': ContinueFrom;
+  'cwm.isolation': Isolation;
+  'cwm.gateway.healPrefix': 'on' | 'off';
+  'cwm.gateway.pinSystemPrompt': 'on' | 'off';
   /** 0: physical cores − 1. */
   'cwm.embedded.threads': number;
   /** 0: the model's own, at most 32,768. */

@@ -9,6 +9,10 @@ export type GatewayClient = RouteOutput<'gatewayClients'>['items'][number];
 export const reusedShare = ({ promptTokens, cachedTokens }: GatewayClient): string | null =>
   promptTokens === 0 ? null : `${Math.floor((100 * cachedTokens) / promptTokens)} %`;
 
+/** "9,100 (12.5 s)": tokens that the server had computed before, and what they took; null for none. */
+export const computedAgain = ({ tokensAgain, msAgain }: GatewayClient): string | null =>
+  tokensAgain === 0 ? null : `${formatCount(tokensAgain)} (${(msAgain / 1000).toFixed(1)} s)`;
+
 /** "2 system prompt, 1 tools"; empty for none. */
 export const breakCauses = ({ breaks: { system, tools, messages } }: GatewayClient): string =>
   [
@@ -26,6 +30,7 @@ export function clientRows(client: GatewayClient, showTime: ShowTime): Row[] {
     ['Turns', `${formatCount(client.turns)} of ${plural(client.requests, 'request')}`],
     ['Reused', reusedShare(client) ?? 'not known'],
     ...(promptTokens === 0 ? [] : ([['Computed', `${formatCount(promptTokens - cachedTokens)} tokens`]] as Row[])),
+    ...rowIf('Computed again', computedAgain(client) ?? ''),
     ['Breaks', breakCauses(client) || 'none'],
     ...rowIf('Last break', client.lastBreak ?? ''),
     ['Last request', client.lastRequestAt === null ? 'none since the backend started' : showTime(client.lastRequestAt)],

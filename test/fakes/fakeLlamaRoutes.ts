@@ -32,6 +32,11 @@ const templateBody = z.object({
   messages: z.array(z.object({ role: z.string(), content: z.pipe(content, z.transform(textOfParts)) })),
   add_generation_prompt: maybe(z.boolean()),
 });
+const chatBody = z.object({
+  messages: templateBody.shape.messages,
+  cache_prompt: maybe(z.boolean()),
+  max_tokens: maybe(z.int()),
+});
 const tokenizeBody = z.object({
   content: z.string(),
   add_special: maybe(z.boolean()),
@@ -70,7 +75,13 @@ export function answerLlama(llama: FakeLlama, { method, path, headers, body }: S
     case 'GET /slots':
       return faults.hidesSlots
         ? refuse(501, 'This server does not support slots endpoint. Start it with `--slots`', 'not_supported_error')
-        : ok(llama.state.slots.map((_, id) => ({ id, is_processing: faults.busy.includes(id) })));
+        : ok(
+            llama.state.slots.map((_, id) => ({
+              id,
+              is_processing: faults.busy.includes(id),
+              ...(llama.state.requests > 0 && { id_task: llama.state.requests }),
+            })),
+          );
     case 'POST /apply-template':
       return parsed(templateBody, body, (request) =>
         ok({ prompt: faults.templateLine + render(request.messages, request.add_generation_prompt ?? true) }),
@@ -81,6 +92,8 @@ export function answerLlama(llama: FakeLlama, { method, path, headers, body }: S
       );
     case 'POST /detokenize':
       return parsed(z.object({ tokens: ids }), body, ({ tokens }) => ok({ content: textOf(tokens) }));
+    case 'POST /v1/chat/completions':
+      return parsed(chatBody, body, (request) => completeChat(llama, request));
     case 'POST /completion':
       return parsed(completionBody, body, (request) => complete(llama, request));
     default:
@@ -223,6 +236,35 @@ function complete(llama: FakeLlama, request: z.output<typeof completionBody>): A
     tokens: request.return_tokens ? output : [],
     ...(request.n_probs && faults.givesLogprobs ? { completion_probabilities: probabilities } : {}),
   });
+}
+
+/** As another program asks: in the slot that has most of the prompt, and streamed. */
+function completeChat(
+  llama: FakeLlama,
+  { messages, cache_prompt = true, max_tokens = 4 }: z.output<typeof chatBody>,
+): Answer {
+  const { state } = llama;
+  const prompt = tokenizeSpecial(llama.faults.templateLine + render(messages, true));
+  const id_slot = state.likest(prompt);
+  const asked = { prompt, id_slot, cache_prompt, n_predict: max_tokens, temperature: 0, return_tokens: true };
+  const answer = complete(llama, asked);
+  if (!('json' in answer) || answer.status !== 200) return answer;
+  const { tokens, timings } = answer.json as { tokens: number[]; timings: { cache_n: number } };
+  const chunk = (more: object): object => ({
+    id: 'c',
+    object: 'chat.completion.chunk',
+    model: llama.faults.model,
+    ...more,
+  });
+  const choice = (delta: object, finish_reason: string | null): object =>
+    chunk({ choices: [{ index: 0, delta, finish_reason }] });
+  const usage = {
+    prompt_tokens: prompt.length,
+    completion_tokens: tokens.length,
+    prompt_tokens_details: { cached_tokens: timings.cache_n },
+  };
+  const text = detokenize(tokens.filter((id) => id < 256));
+  return { status: 200, events: [choice({ content: text }, null), choice({}, 'stop'), chunk({ choices: [], usage })] };
 }
 
 /** One chunk for each piece of text; of the tokens inside one character, only the last is told. */

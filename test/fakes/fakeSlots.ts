@@ -31,6 +31,8 @@ export interface Evaluated {
 /** Slots as llama-server has them, with its prompt cache in memory. Answers depend on the bytes of all KV that is used. */
 export class FakeSlots {
   readonly slots: FakeSlot[];
+  /** Since the server started. */
+  requests = 0;
   /** What was pushed out of a slot by something unlike it. */
   #memory: FakeSlot[] = [];
 
@@ -47,6 +49,7 @@ export class FakeSlots {
     filesHelp: boolean,
     { lostTokens = 0, lostAfterRestore = 0 } = {},
   ): Evaluated {
+    this.requests++;
     this.#swap(slot, ids, reuse);
     const alike = reuse && (filesHelp || !slot.isRestored) ? commonLength(slot.ids, ids) : 0;
     const cached = Math.max(0, Math.min(alike, ids.length - 1 - lostTokens - (slot.isRestored ? lostAfterRestore : 0)));
@@ -60,6 +63,12 @@ export class FakeSlots {
       state = attend(state, bytes);
     }
     return { cached, computed: ids.length - cached, next: this.predict(slot, weights, cached === 0 ? 1 : 0) };
+  }
+
+  /** The slot that has most of these ids. */
+  likest(ids: readonly number[]): number {
+    const alike = this.slots.map((slot) => commonLength(slot.ids, ids));
+    return alike.indexOf(Math.max(...alike));
   }
 
   /** Adds the token to what the slot holds. */

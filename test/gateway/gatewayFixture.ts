@@ -4,8 +4,11 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { gatewayAddress } from '../../src/gateway/address.ts';
+import type { CoreParts } from '../../src/core/core.ts';
+import type { Engine } from '../../src/core/ports/engine.ts';
 import { Clients } from '../../src/gateway/clients/clients.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
+import type { Healing } from '../../src/gateway/passing/heal.ts';
 import { diskFiles, type Files } from '../../src/store/disk/files.ts';
 import { coreFixture } from '../core/coreFixture.ts';
 
@@ -56,9 +59,26 @@ const numbered = (): Answering => {
 
 export type GatewayFixture = Awaited<ReturnType<typeof gatewayFixture>>;
 
+/** What stands in the place of the fake engine. */
+interface GatewayOver extends Partial<Pick<CoreParts, 'checkpoints' | 'isolation'>> {
+  readonly engine?: Engine;
+  /** Of its server. */
+  readonly url?: string;
+  /** Between two readings of the gateway's clock. Default: as long as it takes. */
+  readonly stepMs?: number;
+  readonly healing?: Healing;
+}
+
 /** The gateway over the real core and store, in front of a server that answers what the test says. */
-export async function gatewayFixture(files: Files = diskFiles) {
-  const core = await coreFixture({}, files);
+export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver = {}) {
+  const { engine: given, url: urlOf, stepMs, healing = { heals: true, pins: false }, ...parts } = over;
+  let steppedMs = 0;
+  const core = await coreFixture({}, files, (own) => ({
+    ...own,
+    ...parts,
+    ...(given && { engines: { ...own.engines, defaultSpec: given.spec, get: () => given } }),
+  }));
+  const engine = given ?? core.engine;
   const passed: Passed[] = [];
   const server: { answer: Answering; url: string } = { answer: numbered(), url: '' };
   const upstream = createServer((req, res) => {
@@ -84,12 +104,16 @@ export async function gatewayFixture(files: Files = diskFiles) {
     new Gateway({
       outside: core.cwm.outside,
       engines: {
-        defaultSpec: core.engine.spec,
-        get: () => core.engine,
-        address: async () => ({ url: server.url, token: 'key of the server' }),
+        defaultSpec: engine.spec,
+        get: () => engine,
+        address: async () => ({ url: urlOf ?? server.url, token: 'key of the server' }),
       },
-      clock: { now: () => new Date(), elapsedMs: () => performance.now() },
+      clock: {
+        now: () => new Date(),
+        elapsedMs: () => (stepMs === undefined ? performance.now() : (steppedMs += stepMs)),
+      },
       clients,
+      healing,
       journal: {
         read: async () => lines,
         append: async (more) => {

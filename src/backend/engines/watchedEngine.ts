@@ -32,6 +32,7 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
   },
   persist: (...args) => engine.persist(...args),
   expect: (hashes) => engine.expect?.(hashes),
+  ...(engine.letPass && { letPass: engine.letPass.bind(engine) }),
   restore: (...args) => engine.restore(...args),
   measure: (...args) => engine.measure(...args),
   locate: (...args) => engine.locate(...args),

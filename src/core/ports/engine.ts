@@ -199,6 +199,14 @@ export type BlockLocation =
       readonly blocks: readonly LocatedBlock[];
     };
 
+/** What a server's memory is worth to a request that is sent past the adapter. */
+export interface Passage {
+  /** Whether conversations of this salt were in the server's memory before; what is found there for another salt is none of their business. */
+  readonly mayReuse: boolean;
+  /** No request came to the server since its start: its memory is empty. */
+  readonly isNew: boolean;
+}
+
 /**
  * A model server whose KV cache can outlive a request. Every call returns evidence, not success: the core decides what it means. Calls
  * that change the cache run one after another for each engine.
@@ -240,6 +248,12 @@ export interface Engine {
    * model loads.
    */
   expect?(hashes: readonly string[]): void;
+
+  /**
+   * Another program's request under this salt is about to be sent past this adapter. Resolves once nothing of the adapter's own uses the only
+   * place that the server has. Left out for servers that separate salts by themselves.
+   */
+  letPass?(salt: string, signal: AbortSignal): Promise<Passage>;
 
   /** Brings persisted KV back where the engine does not do so by itself. */
   restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence>;

@@ -1,9 +1,13 @@
+import { randomId } from '../../base/hash.ts';
+import { unlessAborted } from '../../base/unlessAborted.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
-import type { MessageId, ProjectUri, PromptId, SessionId } from '../../protocol/ids.ts';
+import { nullOn } from '../../protocol/errors.ts';
+import type { LineageId, MessageId, ProjectUri, PromptId, SessionId } from '../../protocol/ids.ts';
+import type { Isolation } from '../../protocol/settings/sessionChoices.ts';
 import type { CoreContext } from '../context.ts';
 import { isDue, isOpen, requireOpen } from '../lifecycle.ts';
-import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
+import type { EngineDescription, Passage, ReuseEvidence } from '../ports/engine.ts';
 import { newLineage, saltOf, type Lineage } from '../ports/lineages.ts';
 import { openAiMessages } from '../ports/openAiMessages.ts';
 import { renderConversation } from '../prompt/prompt.ts';
@@ -37,7 +41,25 @@ export interface OutsideTurn {
   readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
   readonly description: EngineDescription | null;
   readonly reuse: ReuseEvidence;
+  /** The server's only memory has it, and loses it with the next conversation or its own end. */
+  readonly isVolatile: boolean;
 }
+
+/** What became of an attempt to have a session's KV at hand. */
+export interface Readiness {
+  /** False where the session is gone or has expired. */
+  readonly isThere: boolean;
+  /** What happened to its KV, in words; null: nothing had to. */
+  readonly why: string | null;
+}
+
+const gone: Readiness = { isThere: false, why: null };
+
+/** Of all conversations, where nothing separates them. */
+const everyones = 'everyone' as LineageId;
+/** Begins the ids of lineages that belong to one conversation. */
+const unshared = 'conversation-';
+const mostUnstored = 10_000;
 
 /** Tag of every session that came through the gateway. */
 export const outsideTag = 'gateway';
@@ -49,41 +71,75 @@ const promptId = 'client' as PromptId;
  */
 export class OutsideTurns {
   readonly #core: () => CoreContext;
-  readonly #lineages = new Map<ProjectUri | null, Promise<Lineage>>();
-  /** Of projects whose lineage the store could not read or create. It becomes that of their next session. */
-  readonly #unstored = new Map<ProjectUri | null, Lineage>();
+  readonly #isolation: Isolation;
+  /** By project: which lineage its new conversations belong to. */
+  readonly #shared = new Map<ProjectUri | null, Promise<LineageId>>();
+  /** Those of conversations that have no session yet, or whose record the store could not read. */
+  readonly #unstored = new Map<LineageId, Lineage>();
   readonly #creating = new SerialQueue();
 
-  constructor(core: () => CoreContext) {
+  constructor(core: () => CoreContext, isolation: Isolation) {
     this.#core = core;
+    this.#isolation = isolation;
+  }
+
+  get isolation(): Isolation {
+    return this.#isolation;
   }
 
   /**
-   * The lineage that all such conversations of a project share, so that what they begin with is computed once. It is that of the project's
-   * latest session of this kind. A store that fails stands in nobody's way: the project has a lineage in memory then. Never rejects.
+   * The lineage of a conversation. By default, all new ones of a project share that of its latest session, so that what they begin with is
+   * computed once. Nothing is written. A store that fails stands in nobody's way: the conversation has a lineage in memory then. Never rejects.
+   *
+   * @param own what it returned for the conversation before, or what its session has; null for a new one.
    */
-  async lineageOf(project: ProjectUri | null, onFailure: (error: unknown) => void): Promise<Lineage> {
-    const unstored = this.#unstored.get(project);
-    if (unstored) return unstored;
+  async lineageOf(
+    project: ProjectUri | null,
+    own: LineageId | null,
+    onFailure: (error: unknown) => void,
+  ): Promise<Lineage> {
+    if (own === null && this.#isolation === 'conversation')
+      return this.#inMemory(`${unshared}${randomId()}` as LineageId);
     try {
-      return await this.#storedLineageOf(project);
+      const id = own ?? (await this.#sharedBy(this.#isolation === 'off' ? null : project));
+      // Its generation moves on when damaged KV has to be left behind.
+      return this.#unstored.get(id) ?? (await this.#core().store.lineages.get(id));
     } catch (error) {
       onFailure(error);
-      const lineage = this.#unstored.get(project) ?? newLineage();
-      this.#unstored.set(project, lineage);
+      const lineage = this.#inMemory(newLineage().id);
+      if (own === null) this.#shared.set(project, Promise.resolve(lineage.id));
       return lineage;
     }
   }
 
-  async #storedLineageOf(project: ProjectUri | null): Promise<Lineage> {
-    let known = this.#lineages.get(project);
-    if (!known) {
-      known = this.#findLineage(project);
-      this.#lineages.set(project, known);
-      known.catch(() => this.#lineages.delete(project));
-    }
-    // Its generation moves on when damaged KV has to be left behind.
-    return this.#core().store.lineages.get((await known).id);
+  #sharedBy(project: ProjectUri | null): Promise<LineageId> {
+    const known = this.#shared.get(project);
+    if (known) return known;
+    const finding = this.#isolation === 'off' ? this.#findEveryones() : this.#findShared(project);
+    this.#shared.set(project, finding);
+    finding.catch(() => this.#shared.delete(project));
+    return finding;
+  }
+
+  async #findEveryones(): Promise<LineageId> {
+    if ((await nullOn(this.#core().store.lineages.get(everyones), 'Corrupted')) === null) this.#inMemory(everyones);
+    return everyones;
+  }
+
+  async #findShared(project: ProjectUri | null): Promise<LineageId> {
+    const query = { ...(project !== null && { project }), limit: 100, offset: 0 };
+    const { items } = await this.#core().store.sessions.list(query);
+    const isShared = ({ tags = [], project: of, lineage }: Session): boolean =>
+      of === project && tags.includes(outsideTag) && lineage !== everyones && !lineage.startsWith(unshared);
+    return items.find(isShared)?.lineage ?? this.#inMemory(newLineage().id).id;
+  }
+
+  #inMemory(id: LineageId): Lineage {
+    const lineage = { ...newLineage(), id };
+    this.#unstored.set(id, lineage);
+    // Of conversations that never had an answer.
+    for (const [oldest] of this.#unstored) if (this.#unstored.size > mostUnstored) this.#unstored.delete(oldest);
+    return lineage;
   }
 
   /** What requests under this lineage carry. */
@@ -92,7 +148,7 @@ export class OutsideTurns {
   }
 
   /** Waits for work on the session's KV, and ends what only runs in the background: a turn goes first. */
-  async giveWay(id: SessionId, signal: AbortSignal): Promise<void> {
+  async giveWay(id: SessionId | null, signal: AbortSignal): Promise<void> {
     await this.#core().background.giveWay(id, signal);
   }
 
@@ -100,24 +156,45 @@ export class OutsideTurns {
    * Makes a session ready for a turn that another program asks for: thaws a frozen one as itself, and has the KV of its last checkpoint
    * brought back where the server does not find it by itself. What the server has in memory instead is saved first.
    *
-   * @returns false where the session is gone or has expired.
    * @throws CwmError Cancelled, and those of a thaw.
    */
-  async makeReady(id: SessionId, signal: AbortSignal): Promise<boolean> {
+  async makeReady(id: SessionId, signal: AbortSignal): Promise<Readiness> {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
-    if (!session) return false;
+    if (!session) return gone;
     if (session.lifecycle === 'frozen' && session.frozenAs !== null) {
-      await thaw(core, { window: session.frozenAs, resume: true }, signal, silent);
-      return true;
+      const { summary } = await thaw(core, { window: session.frozenAs, resume: true }, signal, silent);
+      return { isThere: true, why: summary };
     }
-    if (!isOpen(session) || isDue(session, core.clock.now())) return false;
+    if (!isOpen(session) || isDue(session, core.clock.now())) return gone;
     const { kind } = await core.engines.get(session.engine).describe(signal);
     // The others find the blocks of a prompt by themselves.
-    if (kind !== 'llama-server') return true;
+    if (kind !== 'llama-server') return { isThere: true, why: null };
     await core.warmings.open(session, { project: session.project, leaving: null, insist: false });
     await core.background.giveWay(id, signal);
-    return true;
+    return { isThere: true, why: core.warmings.of(id).why };
+  }
+
+  /**
+   * A request under this salt is about to be sent to the engine past this core.
+   *
+   * @returns null where the engine separates salts by itself. @throws CwmError of the engine.
+   */
+  async letPass(engine: string, salt: string, signal: AbortSignal): Promise<Passage | null> {
+    const passage = (await this.#core().engines.get(engine).letPass?.(salt, signal)) ?? null;
+    if (passage?.isNew) this.#core().checkpoints.emptied(engine);
+    return passage;
+  }
+
+  /** Until the returned function is called, a request of another program runs: checkpoints wait for its end. */
+  passing(): () => void {
+    return this.#core().checkpoints.passing();
+  }
+
+  /** The system prompt that its last turn had; null: it had none, or there is no such session. */
+  async systemPromptOf(id: SessionId): Promise<string | null> {
+    const session = await this.#core().store.sessions.get(id);
+    return session && promptText(session);
   }
 
   /** What was said up to a message, as chat messages of the OpenAI API. @throws CwmError MessageNotFound, Corrupted. */
@@ -131,11 +208,13 @@ export class OutsideTurns {
     return this.#core().checkpoints.holderOf(engine);
   }
 
-  /** Saves what an engine has in memory, before another conversation takes its place. Never rejects. */
-  async saveHolder(engine: string): Promise<void> {
-    const { checkpoints } = this.#core();
+  /** Saves what an engine has in memory, before another conversation takes its place. @throws the signal's reason, and nothing else. */
+  async saveHolder(engine: string, signal: AbortSignal): Promise<void> {
+    const { background, checkpoints } = this.#core();
     const holder = checkpoints.holderOf(engine);
-    if (holder !== null) await checkpoints.keepOfLeft(holder);
+    if (holder === null) return;
+    await background.ended(holder, signal);
+    await unlessAborted(checkpoints.keepOfLeft(holder), signal);
   }
 
   /** A request takes the engine. @param by null: one of no session. */
@@ -162,31 +241,20 @@ export class OutsideTurns {
   async record(turn: OutsideTurn): Promise<Session> {
     const core = this.#core();
     const { id } = turn.session;
-    await this.#storeLineage(turn.session);
+    await this.#storeLineage(turn.session.lineage);
     const stored = await core.turns.run(id, () => recordNow(core, turn));
     core.prefill.observe(turn.session.engine, turn.reuse);
-    core.checkpoints.afterTurn(id);
+    core.checkpoints.afterOutsideTurn(id, turn.isVolatile);
     return stored;
   }
 
-  async #storeLineage({ project, lineage }: OutsideSession): Promise<void> {
-    if (this.#unstored.get(project)?.id !== lineage.id) return;
+  async #storeLineage({ id }: Lineage): Promise<void> {
     await this.#creating.run(async () => {
-      if (this.#unstored.get(project)?.id !== lineage.id) return;
+      const lineage = this.#unstored.get(id);
+      if (!lineage) return;
       await this.#core().store.lineages.create(lineage);
-      this.#lineages.set(project, Promise.resolve(lineage));
-      this.#unstored.delete(project);
+      this.#unstored.delete(id);
     });
-  }
-
-  async #findLineage(project: ProjectUri | null): Promise<Lineage> {
-    const { store } = this.#core();
-    const { items } = await store.sessions.list({ ...(project !== null && { project }), limit: 100, offset: 0 });
-    const known = items.find(({ tags = [], project: of }) => of === project && tags.includes(outsideTag));
-    if (known) return store.lineages.get(known.lineage);
-    const lineage = newLineage();
-    await store.lineages.create(lineage);
-    return lineage;
   }
 }
 

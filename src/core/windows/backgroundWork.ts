@@ -30,13 +30,19 @@ export class BackgroundWork<Key> {
   }
 
   /** Before something of this key for which a person waits: ends all work that yields, and waits for the work of the key. */
-  async giveWay(key: Key, signal?: AbortSignal): Promise<void> {
+  async giveWay(key: Key | null, signal?: AbortSignal): Promise<void> {
     const ending = [...this.#running].filter(([other, { yields }]) => yields || other === key);
     for (const [, { yields, abort }] of ending) if (yields) abort.abort();
     if (ending.length > 0) await unlessAborted(Promise.all(ending.map(([, { done }]) => done)), signal);
   }
 
-  /** Resolves when the work of this key has ended. */
+  /** Waits for the work of this key without ending it. */
+  async ended(key: Key, signal: AbortSignal): Promise<void> {
+    const work = this.#running.get(key);
+    if (work) await unlessAborted(work.done, signal);
+  }
+
+  /** Ends the work of this key. */
   async stop(key: Key): Promise<void> {
     const work = this.#running.get(key);
     work?.abort.abort();

@@ -20,6 +20,8 @@ interface Turned {
   readonly atMs: number;
   /** Of its last checkpoint; null when this process made none. */
   readonly madeAtMs: number | null;
+  /** After how much rest its checkpoint is made; undefined: as the policy says. */
+  readonly restMs: number | undefined;
   readonly timer: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -42,6 +44,10 @@ export class CheckpointKeeper {
   readonly #turned = new Map<SessionId, Turned>();
   /** By engine: the session that used it last. */
   readonly #holders = new Map<string, SessionId>();
+  /** By engine: when its memory was found empty last. */
+  readonly #emptiedAtMs = new Map<string, number>();
+  /** Requests of other programs that run past this core. */
+  #passing = 0;
   /** By engine: what its last checkpoint cost. */
   readonly #costs = new Map<string, { readonly ms: number; readonly tokens: number }>();
   /** Projects of which nothing is kept. */
@@ -86,12 +92,34 @@ export class CheckpointKeeper {
   /** Call it after each operation that may have been a turn of the session. */
   afterTurn(id: SessionId): void {
     if (this.#isClosed) return;
-    const { clock } = this.#core();
+    this.#turn(id, undefined);
+    this.#track(this.#makeIfLarge(id, true));
+  }
+
+  /**
+   * After a turn that another program asked for. Nobody says when its session is left, so that its checkpoint must not wait for that.
+   *
+   * @param isVolatile only the server's memory has its KV, and the next conversation takes that.
+   */
+  afterOutsideTurn(id: SessionId, isVolatile: boolean): void {
+    if (this.#isClosed) return;
+    this.#turn(id, isVolatile ? this.#policy.volatileRestMs : undefined);
+    // Another program's next request may have the engine already.
+    this.#track(this.#makeIfLarge(id, false));
+  }
+
+  #turn(id: SessionId, restMs: number | undefined): void {
     const before = this.#turned.get(id);
     this.#turned.delete(id);
-    this.#turned.set(id, { atMs: clock.elapsedMs(), madeAtMs: before?.madeAtMs ?? null, timer: before?.timer });
-    this.#later(id, this.#policy.idleMs);
-    this.#track(this.#makeIfLarge(id));
+    const atMs = this.#core().clock.elapsedMs();
+    this.#turned.set(id, { atMs, madeAtMs: before?.madeAtMs ?? null, restMs, timer: before?.timer });
+    this.#later(id, this.#policy.idleMs === 0 ? 0 : (restMs ?? this.#policy.idleMs));
+  }
+
+  /** Until the returned function is called, a request of another program uses a model server: no checkpoint is made beside it. */
+  passing(): () => void {
+    this.#passing++;
+    return () => void this.#passing--;
   }
 
   /** The session that used an engine last; null: not known. */
@@ -116,6 +144,17 @@ export class CheckpointKeeper {
     return turned !== undefined && (turned.madeAtMs === null || turned.madeAtMs < turned.atMs);
   }
 
+  /** The engine's memory was found empty: it was started again. */
+  emptied(engine: string): void {
+    this.#holders.delete(engine);
+    this.#emptiedAtMs.set(engine, this.#core().clock.elapsedMs());
+  }
+
+  /** Whether the engine should still have the session's last turn in its memory, and no checkpoint has it. */
+  isOnlyInMemory({ id, engine }: Pick<Session, 'id' | 'engine'>): boolean {
+    return this.isUnsaved(id) && this.#atMs(id) > (this.#emptiedAtMs.get(engine) ?? -1);
+  }
+
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */
   async keep(id: SessionId): Promise<Kept> {
     const { background, turns, running } = this.#core();
@@ -123,7 +162,7 @@ export class CheckpointKeeper {
     if (background.isRunning(id) || turns.isBusy(id)) return not('The session is busy.');
     if (!this.isUnsaved(id)) return not('Nothing changed since its last checkpoint.');
     // On the same model server it would wait for that turn, or take the memory from under it.
-    if (running.size > 0) {
+    if (running.size > 0 || this.#passing > 0) {
       this.#again(id);
       return not(gaveWay);
     }
@@ -247,12 +286,14 @@ export class CheckpointKeeper {
   }
 
   /** llama-server writes a whole slot file each time, and only of what its slot has; a server without any way to save KV gets no request. */
-  async #whyNotWorth({ id, engine, tokens }: SessionWithContext, signal: AbortSignal): Promise<string | null> {
+  async #whyNotWorth(session: SessionWithContext, signal: AbortSignal): Promise<string | null> {
+    const { id, engine, tokens } = session;
     const { engines, prefill } = this.#core();
     const { kind } = await engines.get(engine).describe(signal);
     if (kind === 'openai') return 'The model server cannot save KV.';
     if (kind !== 'llama-server') return null;
     if ((this.#holders.get(engine) ?? id) !== id) return 'The model server has another conversation in its memory.';
+    if (!this.isOnlyInMemory(session)) return 'The model server was started again since its last turn.';
     const cost = this.#costs.get(engine);
     const computeMs = prefill.expectedMs(engine, tokens.count);
     const costMs = cost && (cost.ms / cost.tokens) * tokens.count;
@@ -268,11 +309,11 @@ export class CheckpointKeeper {
     this.#turned.set(id, { ...turned, madeAtMs: this.#core().clock.elapsedMs(), timer: undefined });
   }
 
-  async #makeIfLarge(id: SessionId): Promise<void> {
+  async #makeIfLarge(id: SessionId, isHolder: boolean): Promise<void> {
     const { store } = this.#core();
     const session = await store.sessions.get(id).catch(() => null);
     if (!session) return this.#forget(id);
-    this.#holders.set(session.engine, id);
+    if (isHolder) this.#holders.set(session.engine, id);
     if (!hasCheckpointable(session) || !this.#weigh(session, true).triggered) return;
     await this.keep(id);
   }
@@ -298,7 +339,8 @@ export class CheckpointKeeper {
   }
 
   #again(id: SessionId): void {
-    this.#later(id, this.#left.has(id) ? leftAgainMs : Math.max(1, this.#policy.cooldownMs));
+    const restMs = this.#turned.get(id)?.restMs ?? Math.max(1, this.#policy.cooldownMs);
+    this.#later(id, this.#left.has(id) ? leftAgainMs : restMs);
   }
 
   #later(id: SessionId, afterMs: number): void {

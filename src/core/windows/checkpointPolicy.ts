@@ -12,6 +12,8 @@ export interface CheckpointPolicy {
   readonly cooldownMs: number;
   /** After the session's last change; 0 is never. */
   readonly idleMs: number;
+  /** Rest after a turn whose KV only the server's memory has, which another conversation may take. Requests that follow from tools come faster. */
+  readonly volatileRestMs: number;
   /** For all sessions together when the backend ends; 0 is none. */
   readonly shutdownMs: number;
   /** How long a client that leaves a folder waits for its checkpoint. */
@@ -27,6 +29,7 @@ export const defaultCheckpointPolicy: CheckpointPolicy = {
   tokenCountThreshold: checkpointTokens.default,
   cooldownMs: checkpointCooldownSeconds.default * 1000,
   idleMs: checkpointIdleMinutes.default * 60_000,
+  volatileRestMs: 2000,
   shutdownMs: 4000,
   leaveMs: 30_000,
 };

@@ -80,7 +80,7 @@ export class Warmings {
       this.#openers.set(id, running + 1);
       return this.of(id);
     }
-    const isUnsaved = session.lifecycle !== 'frozen' && checkpoints.isUnsaved(id);
+    const isUnsaved = session.lifecycle !== 'frozen' && checkpoints.isOnlyInMemory(session);
     const saved = isUnsaved ? null : await this.#savedOf(session);
     const planned = isUnsaved
       ? notBegun("Its last turn was here, so its KV is in the model server's memory.")

@@ -24,6 +24,8 @@ export interface SlotUse {
   readonly isFromFile: boolean;
 }
 
+const slotsRequest = { method: 'GET', path: '/slots', patience: 'small', wrongAnswer: 'EngineFailed' } as const;
+
 /** A request that was aborted is given this long to leave its slot, in milliseconds, before another slot is taken. */
 const leavingPausesMs = [5, 20, 50, 100];
 
@@ -94,6 +96,18 @@ export class HomeSlot {
     return this.#slot === slot;
   }
 
+  /** Content that must be erased before a request under this salt comes into whichever slot; null: there is none. */
+  unsoundFor(salt: string): number | null {
+    return this.#slot !== null && this.plan(this.#slot, salt).erase ? this.#slot : null;
+  }
+
+  /** A request under this salt is sent past this class. @returns whether this process has seen the salt before. */
+  passed(salt: string): boolean {
+    const { reuse } = this.plan(this.#slot ?? 0, salt);
+    this.enter({ salt, isFromFile: false });
+    return reuse;
+  }
+
   /** How a request under this salt has to treat the slot. Changes nothing. */
   plan(slot: number, salt: string): SlotUse {
     const content = this.#content;
@@ -108,7 +122,7 @@ export class HomeSlot {
   }
 
   /** The request is about to be sent, and the slot erased where the plan says so. */
-  enter({ salt, isFromFile }: SlotUse): void {
+  enter({ salt, isFromFile }: Pick<SlotUse, 'salt' | 'isFromFile'>): void {
     this.#knownSalts.add(salt);
     this.#content = { salt, isFromFile };
   }
@@ -136,12 +150,18 @@ export class HomeSlot {
   }
 }
 
+/** Whether no slot has had a request since the server started; false where the server does not tell. */
+export async function isUnused(link: Link, { showsSlots }: ServerIdentity, signal: AbortSignal): Promise<boolean> {
+  if (!showsSlots) return false;
+  const { value } = await link.json(slotsRequest, slotsSchema, signal);
+  return value.every(({ id_task: task }) => task === undefined || task === null || task < 0);
+}
+
 /** Every slot, where the server does not show them. */
 async function idleSlots(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number[]> {
   const all = Array.from({ length: server.slots }, (_, slot) => slot);
   if (!server.showsSlots) return all;
-  const request = { method: 'GET', path: '/slots', patience: 'small', wrongAnswer: 'EngineFailed' } as const;
-  const { value } = await link.json(request, slotsSchema, signal);
+  const { value } = await link.json(slotsRequest, slotsSchema, signal);
   const idle = new Set(value.filter((slot) => !slot.is_processing).map(({ id }) => id));
   return all.filter((slot) => idle.has(slot));
 }

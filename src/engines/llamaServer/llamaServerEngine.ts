@@ -12,6 +12,7 @@ import type {
   Generation,
   KvContext,
   Measurement,
+  Passage,
   PersistEvidence,
   RestoreEvidence,
 } from '../../core/ports/engine.ts';
@@ -148,6 +149,13 @@ export class LlamaServerEngine implements Engine {
       await this.#confirmFolder(place.link, place.server, signal);
       return this.#stored.save(place, context, reuse, signal);
     });
+  }
+
+  letPass(salt: string, signal: AbortSignal): Promise<Passage> {
+    const pass = async (link: Link, signal: AbortSignal): Promise<Passage> =>
+      this.#requests.letPass({ link, server: await this.#server(link, signal) }, salt, signal);
+    // With several slots, the server lets it work beside this adapter's own requests.
+    return this.#known && this.#known.slots > 1 ? this.#links.use(signal, pass) : this.#inTurn(signal, pass);
   }
 
   /** Empties the slot first, so that everything reused afterwards came from the file. */

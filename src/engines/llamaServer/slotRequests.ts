@@ -1,8 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
-import type { KvContext, Measurement, ReuseEvidence } from '../../core/ports/engine.ts';
+import type { KvContext, Measurement, Passage, ReuseEvidence } from '../../core/ports/engine.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { checkSlot, completionRequest, readCanary, weigh } from './completion.ts';
-import type { HomeSlot, SlotUse } from './homeSlot.ts';
+import { isUnused, type HomeSlot, type SlotUse } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
 import { eraseSlot } from './slotActions.ts';
@@ -31,6 +31,15 @@ export class SlotRequests {
     if (use.erase) await eraseSlot(link, slot, signal);
     this.#home.enter(use);
     return use;
+  }
+
+  /** A request is about to be sent past this adapter, into a slot of the server's choice. */
+  async letPass({ link, server }: Omit<Place, 'slot'>, salt: string, signal: AbortSignal): Promise<Passage> {
+    const isNew = await isUnused(link, server, signal);
+    if (isNew) this.#home.reset();
+    const unsound = this.#home.unsoundFor(salt);
+    if (unsound !== null) await eraseSlot(link, unsound, signal);
+    return { mayReuse: this.#home.passed(salt), isNew };
   }
 
   async measure(place: Place, context: KvContext, signal: AbortSignal): Promise<Measurement> {

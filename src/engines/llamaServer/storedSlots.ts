@@ -75,9 +75,12 @@ export class StoredSlots {
     if (known === 'whole') return { notes: [] };
     if (known) return { restored: known, notes: [] };
     const hash = this.#folder.hashOf(context);
-    if (!(await eraseSlot(link, slot, signal))) return { notes: [] };
+    // What comes first must not find the slot empty: once it is erased, it is filled again, whoever waits for that.
+    const unaborted = new AbortController().signal;
+    signal.throwIfAborted();
+    if (!(await eraseSlot(link, slot, unaborted))) return { notes: [] };
     this.#home.filledFromFile(context.salt);
-    const outcome = await restoreSlot(link, slot, slotFileName(hash), signal);
+    const outcome = await restoreSlot(link, slot, slotFileName(hash), unaborted);
     if (outcome.kind !== 'restored') {
       this.#home.refused(slot);
       if (outcome.kind === 'lost') this.#deadly.add(hash);

@@ -40,7 +40,14 @@ export type Props = z.infer<typeof propsSchema>;
 /** Adapters that the server was started with. A scale of 0 leaves the weights as they are. */
 export const adaptersSchema = z.array(z.object({ id: z.int(), path: maybe(z.string()), scale: z.number() }));
 
-export const slotsSchema = z.array(z.object({ id: count, is_processing: z.boolean() }));
+export const slotsSchema = z.array(
+  z.object({
+    id: count,
+    is_processing: z.boolean(),
+    /** Of the last request that worked in it: missing, or -1, before the first one. */
+    id_task: maybe(z.int()),
+  }),
+);
 
 /** An answer that only confirms success. */
 export const anythingSchema = z.unknown();

@@ -11,6 +11,10 @@ export interface ClientFigures {
   readonly sessions: Set<SessionId>;
   promptTokens: number;
   cachedTokens: number;
+  /** Computed for the request before, and again: because a prompt broke, or the server lost its memory. */
+  tokensAgain: number;
+  /** What computing those took. */
+  msAgain: number;
   readonly breaks: Record<BreakCause, number>;
   lastBreak: string | null;
   lastRequestAt: string | null;
@@ -30,6 +34,8 @@ export class Figures {
         sessions: new Set(),
         promptTokens: 0,
         cachedTokens: 0,
+        tokensAgain: 0,
+        msAgain: 0,
         breaks: { system: 0, tools: 0, messages: 0 },
         lastBreak: null,
         lastRequestAt: null,
@@ -42,6 +48,12 @@ export class Figures {
 
   get names(): readonly string[] {
     return [...this.#byName.keys()];
+  }
+
+  computedAgain(name: string, tokens: number, ms: number): void {
+    const figures = this.of(name);
+    figures.tokensAgain += tokens;
+    figures.msAgain += ms;
   }
 
   answered(name: string, usage: AnswerUsage | null): void {

@@ -70,6 +70,10 @@ export class Recogniser {
     return { kind: 'turn', conversation, last, known: from.length, prefixBreak };
   }
 
+  get all(): Iterable<Conversation> {
+    return this.#bySession.values();
+  }
+
   ofSession(session: SessionId): Conversation | null {
     return this.#bySession.get(session) ?? null;
   }
@@ -101,6 +105,7 @@ export class Recogniser {
     const conversation: Conversation = {
       session: randomId() as SessionId,
       project,
+      lineage: null,
       systemKey: '',
       toolsKey: '',
       system: '',
@@ -109,6 +114,9 @@ export class Recogniser {
       firstText: '',
       lastText: '',
       hasAnswered: false,
+      firstSystem: null,
+      firstTools: null,
+      lastTokens: 0,
       keys: new Set(),
       mayBeCold: false,
     };

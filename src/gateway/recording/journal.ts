@@ -1,6 +1,6 @@
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { listOf, objectOf, parsed, textOf, countOf } from '../formats/json.ts';
-import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { LineageId, MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Conversation, Said } from '../recognition/conversations.ts';
 import type { Recogniser } from '../recognition/recogniser.ts';
 
@@ -17,6 +17,7 @@ export interface JournalFile {
 export interface KnownSession {
   readonly id: SessionId;
   readonly project: ProjectUri | null;
+  readonly lineage: LineageId;
 }
 
 const roles = { system: 's', user: 'u', assistant: 'a', tool: 't' } as const;
@@ -119,13 +120,17 @@ export class Journal {
 const conversationLine = ({ session, systemKey, toolsKey, client, keys }: Conversation): string =>
   JSON.stringify({ s: session, y: systemKey, t: toolsKey, p: client, k: [...keys] });
 
-const restored = ({ id, project }: KnownSession): Conversation => ({
+const restored = ({ id, project, lineage }: KnownSession): Conversation => ({
   session: id,
   project,
+  lineage,
   systemKey: '',
   toolsKey: '',
   system: '',
   client: '',
+  firstSystem: null,
+  firstTools: null,
+  lastTokens: 0,
   keys: new Set(),
   usedMs: 0,
   firstText: '',

@@ -22,6 +22,7 @@ export interface Recording {
   /** What the server saw; asked behind the stream where it does not tell by itself. */
   readonly ids: () => Promise<{ readonly prompt: readonly number[]; readonly output: readonly number[] } | null>;
   readonly reuse: ReuseEvidence;
+  readonly isVolatile: boolean;
 }
 
 export interface RecorderParts {
@@ -90,7 +91,17 @@ export class Recorder {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  async #record({ answer, cut, system, engine, description, lineage, ids, reuse }: Recording): Promise<void> {
+  async #record({
+    answer,
+    cut,
+    system,
+    engine,
+    description,
+    lineage,
+    ids,
+    reuse,
+    isVolatile,
+  }: Recording): Promise<void> {
     const { outside, clock, journal, onGone } = this.#parts;
     const added = unstored(answer);
     if (added.length === 0) return;
@@ -106,7 +117,7 @@ export class Recorder {
     };
     const after = added[0]?.said.before?.id ?? null;
     try {
-      await outside.record({ session, after, messages, system, ids: await ids(), reuse, description });
+      await outside.record({ session, after, messages, system, ids: await ids(), reuse, description, isVolatile });
     } catch (error) {
       if (isCwmError(error, 'MessageNotFound', 'SessionNotFound', 'InvalidTransition')) onGone(conversation);
       throw error;

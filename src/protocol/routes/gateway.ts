@@ -35,6 +35,9 @@ export const gatewayShapes = () =>
             promptTokens: z.number(),
             /** Of those, the ones that the model server reused. */
             cachedTokens: z.number(),
+            /** Prompt tokens that the request before had, too, and that were computed again all the same, with what that took. */
+            tokensAgain: z.number(),
+            msAgain: z.number(),
             /** How often a prompt left what the one before it had in common with it, by cause. */
             breaks: z.object({ system: z.number(), tools: z.number(), messages: z.number() }),
             /** The last one, in words; null: none. */

@@ -1,5 +1,5 @@
 import { logFormats, logLevels } from '../log.ts';
-import { continueFromChoices } from './sessionChoices.ts';
+import { continueFromChoices, isolations } from './sessionChoices.ts';
 
 interface Common {
   /** On the backend's command line, behind `--`. */
@@ -91,6 +91,33 @@ export const backendSettings = {
     means: continueFromChoices.join(' or '),
     help: 'what the next prompt begins with: the token ids that the model server saw last, or the conversation rendered again: ids or template',
     setting: 'cwm.continueFrom',
+  },
+  isolation: {
+    flag: 'isolation',
+    kind: 'choice',
+    values: isolations,
+    default: 'project',
+    means: isolations.join(', '),
+    help: 'which conversations of the gateway share KV: those of a project, none (conversation), or all (off): project, conversation or off',
+    setting: 'cwm.isolation',
+  },
+  healPrefix: {
+    flag: 'heal-prefix',
+    kind: 'choice',
+    values: ['on', 'off'],
+    default: 'on',
+    means: 'on or off',
+    help: 'whether the gateway sends what a client says again in the spelling that the model server saw first: on or off',
+    setting: 'cwm.gateway.healPrefix',
+  },
+  pinSystemPrompt: {
+    flag: 'pin-system-prompt',
+    kind: 'choice',
+    values: ['on', 'off'],
+    default: 'off',
+    means: 'on or off',
+    help: 'whether the gateway sends the first system prompt of a conversation with all its requests: on or off',
+    setting: 'cwm.gateway.pinSystemPrompt',
   },
   kvBudgetGb: {
     flag: 'kv-budget-gb',

@@ -22,3 +22,7 @@ export const mergeWays = ['append', 'cherry-pick', 'rebase'] as const;
  */
 export const continueFromChoices = ['ids', 'template'] as const;
 export type ContinueFrom = (typeof continueFromChoices)[number];
+
+/** Who may find the KV of a conversation that comes through the gateway: those of its project, itself only, or every one. */
+export const isolations = ['project', 'conversation', 'off'] as const;
+export type Isolation = (typeof isolations)[number];

@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
-import { breakCauses, reusedShare } from '../../../words/clients.ts';
+import { breakCauses, computedAgain, reusedShare } from '../../../words/clients.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions } from '../../run.ts';
 import { formatTable } from '../../terminal/layout.ts';
@@ -75,11 +75,12 @@ function listText({ url, items }: Listed): string {
     String(item.turns),
     reusedShare(item) ?? '–',
     formatCount(item.promptTokens - item.cachedTokens),
+    computedAgain(item) ?? '0',
     breakCauses(item) || '0',
     item.lastRequestAt === null ? 'never' : formatAge(item.lastRequestAt, now),
     item.records ? '' : 'not recorded',
   ]);
-  const head = ['Client', 'Project', 'Sessions', 'Turns', 'Reused', 'Computed', 'Breaks', 'Last request', ''];
+  const head = ['Client', 'Project', 'Sessions', 'Turns', 'Reused', 'Computed', 'Again', 'Breaks', 'Last request', ''];
   const last = items.flatMap(({ name, lastBreak }) => (lastBreak === null ? [] : [`${name}: ${lastBreak}.`]));
   return [where, '', formatTable({ head, rows }), ...(last.length === 0 ? [] : ['', ...last])].join('\n');
 }

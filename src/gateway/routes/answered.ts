@@ -1,0 +1,98 @@
+import type { Lineage } from '../../core/ports/lineages.ts';
+import type { MessageId } from '../../protocol/ids.ts';
+import type { CutReason } from '../../protocol/schemas/session.ts';
+import type { GatewayContext } from '../context.ts';
+import type { Target } from '../engines.ts';
+import { chatMessageOf, type Answer, type Asked } from '../formats/item.ts';
+import { objectOf, parsed } from '../formats/json.ts';
+import { noteAnswer, systemSent } from '../passing/heal.ts';
+import { llamaIds } from '../passing/llamaIds.ts';
+import type { Recognised } from '../recognition/recogniser.ts';
+import { reuseOf } from '../recording/reuseOf.ts';
+import { computedAgain } from './receipt.ts';
+import { isOnePlace } from './room.ts';
+
+/** A request as the gateway understands it. */
+export interface Understood {
+  /** What the model server was asked. */
+  readonly sent: string;
+  /** It has the conversation's first system prompt in the place of the client's. */
+  readonly isPinned: boolean;
+  /** The client may name the answer in its next request. */
+  readonly isContinued: boolean;
+  readonly hasInstructions: boolean;
+  readonly asked: Asked;
+  readonly target: Target;
+  readonly lineage: Lineage;
+  readonly recognised: Recognised | null;
+  /** Of the message that the answer becomes. */
+  readonly answerId: MessageId;
+  readonly sentMs: number;
+  readonly client: string;
+}
+
+/** Records what came of a request. Never throws. */
+export function recordAnswer(
+  gateway: GatewayContext,
+  understood: Understood,
+  said: Answer,
+  how: { readonly hasLeft: boolean; readonly firstMs: number | null },
+): void {
+  const { answerId, sent, isContinued, hasInstructions } = understood;
+  try {
+    if (isContinued && said.isWhole) gateway.recent.put(answerId, { sent, hasInstructions, item: said.item });
+    recordTurn(gateway, understood, said, how);
+  } catch (error) {
+    gateway.onFailure(error, 'an answer could not be recorded');
+  }
+}
+
+function recordTurn(
+  { recogniser, recorder, upstream, figures, first }: GatewayContext,
+  { sent, isPinned, client, recognised, asked, target, lineage, answerId, sentMs }: Understood,
+  said: Answer,
+  { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
+): void {
+  const { item } = said;
+  figures.answered(client, said.usage);
+  if (recognised?.kind !== 'turn') return;
+  if (item.text === '' && !item.calls && !item.reasoning) return;
+  const { conversation, last } = recognised;
+  const answer = recogniser.conversations.add(conversation, last, item, true, answerId);
+  noteAnswer(first, answer, item);
+  if (said.usage) {
+    const again = computedAgain(recognised, said.usage);
+    const perToken =
+      firstMs === null ? 0 : (firstMs - sentMs) / Math.max(1, said.usage.promptTokens - (said.usage.cachedTokens ?? 0));
+    figures.computedAgain(client, again, again * perToken);
+    conversation.lastTokens = said.usage.promptTokens + said.usage.outputTokens;
+  }
+  const isLlama = target.description.kind === 'llama-server';
+  recorder.record({
+    answer,
+    cut: cutOf(said, hasLeft),
+    system: systemSent(conversation, asked.system, isPinned),
+    engine: target.spec,
+    description: target.description,
+    lineage,
+    isVolatile: isOnePlace(target),
+    reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
+    ids: async () => {
+      if (said.ids || !isLlama) return said.ids;
+      const body = objectOf(parsed(sent)) ?? {};
+      const prompt = await llamaIds(
+        upstream,
+        target.address,
+        body,
+        chatMessageOf(item),
+        AbortSignal.timeout(30_000),
+      ).catch(() => null);
+      return prompt && { prompt, output: [] };
+    },
+  });
+}
+
+function cutOf({ isWhole, finishReason }: Answer, hasLeft: boolean): CutReason | null {
+  if (isWhole) return finishReason === 'length' ? 'limit' : null;
+  return hasLeft ? 'stopped' : 'failed';
+}

@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest';
+import { elementsIn, fieldsIn, spliced } from '../../src/gateway/formats/spans.ts';
+import { diskFiles } from '../../src/store/disk/files.ts';
+import { chunk, gatewayFixture, usageChunk } from './gatewayFixture.ts';
+
+const user = (content: unknown): object => ({ role: 'user', content });
+const system = (content: unknown): object => ({ role: 'system', content });
+const assistant = (content: string): object => ({ role: 'assistant', content });
+
+describe('where values stand in JSON', () => {
+  test('texts with every kind of mark in them, numbers, blanks and lists in lists', () => {
+    const text = ' { "a" : [1, "]\\"}\\\\" , {"b":[ ]} , -2e3,null ] , "\\u0063":{} , "d":"" } ';
+    const fields = fieldsIn(text)!;
+    const at = (key: string): string => text.slice(fields.get(key)!.start, fields.get(key)!.end);
+    expect([...fields.keys()]).toEqual(['a', 'c', 'd']);
+    expect([at('c'), at('d')]).toEqual(['{}', '""']);
+    const parts = elementsIn(text, fields.get('a')!.start)!.map(({ start, end }) => text.slice(start, end));
+    expect(parts).toEqual(['1', '"]\\"}\\\\"', '{"b":[ ]}', '-2e3', 'null']);
+    expect(JSON.parse(spliced(text, [{ ...fields.get('a')!, by: '7' }]))).toEqual({ a: 7, c: {}, d: '' });
+    expect([elementsIn('[]'), elementsIn('{}'), fieldsIn('[]')]).toEqual([[], null, null]);
+  });
+});
+
+describe('what means the same as before is sent as it was before', () => {
+  const call = (written: string): object => ({
+    id: 'call_1',
+    type: 'function',
+    function: { name: 'read', arguments: written },
+  });
+  const result = { role: 'tool', tool_call_id: 'call_1', content: 'Red.' };
+
+  async function called(healing = { heals: true, pins: false }) {
+    const gateway = await gatewayFixture(diskFiles, { healing });
+    const usual = gateway.server.answer;
+    gateway.server.answer = (_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write(chunk({ role: 'assistant', content: '', tool_calls: [{ index: 0, ...call('{"path": "a.txt"}') }] }));
+      res.end('data: [DONE]\n\n');
+    };
+    await gateway.chat([user('Look.')]);
+    gateway.server.answer = usual;
+    return gateway;
+  }
+  const echo = (written: string): object[] => [
+    user('Look.'),
+    { role: 'assistant', content: null, tool_calls: [call(written)] },
+    result,
+  ];
+
+  test('arguments of a call as the model wrote them, whatever the client makes of them', async () => {
+    const gateway = await called();
+    const { text } = await gateway.chat(echo('{"path":"a.txt"}'));
+    expect(gateway.passed.at(-1)?.body['messages']).toEqual(echo('{"path": "a.txt"}'));
+    expect(text).toContain('; 1 part sent as spelled first');
+    await gateway.chat([...echo('{ "path":"a.txt" }'), assistant('Answer 1.'), user('Why?')]);
+    expect(gateway.passed.at(-1)?.text).toContain(JSON.stringify(echo('{"path": "a.txt"}')).slice(1, -1));
+  });
+
+  test('another path, another id of a call and a client that wants it otherwise are left alone', async () => {
+    const gateway = await called();
+    await gateway.chat(echo('{"path":"b.txt"}'));
+    expect(gateway.passed.at(-1)?.body['messages']).toEqual(echo('{"path":"b.txt"}'));
+    const off = await called({ heals: false, pins: false });
+    await off.chat(echo('{"path":"a.txt"}'));
+    expect(off.passed.at(-1)?.body['messages']).toEqual(echo('{"path":"a.txt"}'));
+  });
+
+  test('parts and blanks of messages, and the order of keys in tools', async () => {
+    const gateway = await gatewayFixture();
+    const tool = (schema: object): object => ({ type: 'function', function: { name: 'read', parameters: schema } });
+    const send = async (messages: object[], schema: object) => {
+      const answer = await gateway.post('/v1/chat/completions', {
+        model: 'm',
+        stream: true,
+        messages,
+        tools: [tool(schema)],
+      });
+      await answer.text();
+      await gateway.settled();
+      return gateway.passed.at(-1)!.text.replace(/^.*?"model"/, '"model"');
+    };
+    const first = await send([system('Be terse. '), user('Say hi')], { type: 'object', required: ['a'] });
+    const next = await send(
+      [
+        system([{ type: 'text', text: 'Be terse.' }]),
+        user([{ type: 'text', text: 'Say hi' }]),
+        assistant('Answer 1.'),
+        user('Why?'),
+      ],
+      { required: ['a'], type: 'object' },
+    );
+    const beginning = first.slice(0, first.indexOf(']'));
+    expect(next.slice(0, beginning.length)).toBe(beginning);
+    expect(next.slice(next.indexOf('"tools"'))).toBe(first.slice(first.indexOf('"tools"')));
+  });
+
+  test('the first system prompt, where that is asked for, also in the next process', async () => {
+    const gateway = await gatewayFixture(diskFiles, { healing: { heals: true, pins: true } });
+    const on = (date: string, more: object[] = []): object[] => [
+      system(`Be terse. Today: ${date}`),
+      user('Say hi'),
+      ...more,
+    ];
+    await gateway.chat(on('Sat Nov 28'));
+    const again = [assistant('Answer 1.'), user('And again')];
+    const { text } = await gateway.chat(on('Sun Nov 29', again));
+    expect(gateway.passed.at(-1)?.body['messages']).toEqual(on('Sat Nov 28', again));
+    expect(text).toContain("; the conversation's first system prompt was sent");
+    expect((await gateway.sessions())[0]?.session.settings?.systemPrompt?.text).toContain('Sat Nov 28');
+    await gateway.restart();
+    await gateway.chat(on('Mon Nov 30', [...again, assistant('Answer 2.'), user('Once more')]));
+    expect(gateway.passed.at(-1)?.body['messages']).toMatchObject([
+      system('Be terse. Today: Sat Nov 28'),
+      {},
+      {},
+      {},
+      {},
+      {},
+    ]);
+  });
+
+  test('a break is named with what it costs', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = ({ text }, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write(chunk({ content: 'Hm.' }));
+      res.write(text.includes('Sun') ? usageChunk(9200, 100) : usageChunk(9198, 0));
+      res.end('data: [DONE]\n\n');
+    };
+    await gateway.chat([system('Date: Sat'), user('Say hi')]);
+    const { text } = await gateway.chat([system('Date: Sun'), user('Say hi'), assistant('Hm.'), user('Why?')]);
+    expect(text).toContain(
+      ': cwm reused 100 of 9200 prompt tokens; the system prompt changed at "Date: Sun"; 9,100 tokens computed again',
+    );
+    expect(gateway.clients().items[0]).toMatchObject({ tokensAgain: 9100, breaks: { system: 1 } });
+  });
+});

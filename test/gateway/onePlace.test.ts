@@ -1,0 +1,104 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { LlamaServerEngine } from '../../src/engines/llamaServer/llamaServerEngine.ts';
+import { diskFiles } from '../../src/store/disk/files.ts';
+import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
+import { gatewayFixture } from './gatewayFixture.ts';
+
+const user = (content: string): object => ({ role: 'user', content });
+const assistant = (content: string): object => ({ role: 'assistant', content });
+const system = { role: 'system', content: 'You are terse. '.repeat(20) };
+
+/** The gateway in front of a llama-server with one slot. @param volatileRestMs rest before a checkpoint. */
+async function onePlace({
+  volatileRestMs = 1,
+  isolation = 'project' as 'project' | 'conversation' | 'off',
+  slots = 1,
+} = {}) {
+  const slotDir = mkdtempSync(path.join(tmpdir(), 'cwm-slots-'));
+  const fake = await FakeLlamaServer.start({ slotDir, slots });
+  const engine = new LlamaServerEngine({ spec: fake.url, connect: async () => ({ url: fake.url }), slotDir });
+  // Computing takes so long that saving always pays.
+  const over = { stepMs: 10_000, engine, url: fake.url, isolation, checkpoints: { enabled: true, volatileRestMs } };
+  const gateway = await gatewayFixture(diskFiles, over);
+  onTestFinished(async () => {
+    await gateway.cwm.close();
+    await engine.close();
+    await fake.stop();
+    rmSync(slotDir, { recursive: true, force: true });
+  });
+  const chat = async (messages: readonly object[], project = 'demo') => {
+    const { text, answer } = await gateway.chat(messages, {}, `/p/${project}/v1`);
+    const said = [...text.matchAll(/"content":"((?:[^"\\]|\\.)*)"/g)].map(
+      ([, each]) => JSON.parse(`"${each}"`) as string,
+    );
+    const [, reused = '', of = '', why = ''] = /: cwm reused (\d+) of (\d+) prompt tokens(.*)/.exec(text) ?? [];
+    const session = answer.headers.get('x-cwm-session') ?? '';
+    return { said: said.join(''), reused: Number(reused), of: Number(of), why, session };
+  };
+  const saved = (session: string) =>
+    expect.poll(async () => (await gateway.store.checkpoints.get(session as never)) !== null).toBe(true);
+  return { ...gateway, fake, chat, saved };
+}
+
+describe('a model server with one slot', () => {
+  test('a turn is saved soon after it, so that the end of the server costs only what came later', async () => {
+    const { chat, saved, fake } = await onePlace();
+    const messages = [system, user('Say hi')];
+    const first = await chat(messages);
+    await saved(first.session);
+    await fake.restart();
+    const again = await chat([...messages, assistant(first.said), user('And again')]);
+    expect(again.reused).toBeGreaterThan(first.of);
+    expect(again.why).toBe('');
+  });
+
+  test('what nothing was saved of is said to be lost with the server', async () => {
+    const { chat, fake } = await onePlace({ volatileRestMs: 600_000 });
+    const messages = [system, user('Say hi')];
+    const first = await chat(messages);
+    await fake.restart();
+    const again = await chat([...messages, assistant(first.said), user('And again')]);
+    expect(again.reused).toBe(0);
+    expect(again.why).toMatch(/^; KV from disk: None of its KV was saved; \d+ tokens computed again$/);
+  });
+
+  test('each conversation finds its own KV again when another one had the slot', async () => {
+    const { chat, fake } = await onePlace({ volatileRestMs: 600_000 });
+    const red = [system, user('Red?')];
+    const blue = [system, user('Blue?')];
+    const one = await chat(red);
+    const two = await chat(blue, 'other');
+    // Another project finds nothing of the system prompt that both have.
+    expect(two.reused).toBe(0);
+    red.push(assistant(one.said), user('Why?'));
+    blue.push(assistant(two.said), user('Why?'));
+    expect((await chat(red)).reused).toBeGreaterThan(one.of);
+    expect((await chat(blue, 'other')).reused).toBeGreaterThan(two.of);
+    expect(fake.requestsTo('/slots/0?action=restore').length).toBeGreaterThanOrEqual(2);
+  });
+
+  test('what a project has computed is there for its next conversation, and none for whom nothing is shared', async () => {
+    const project = await onePlace({ volatileRestMs: 600_000 });
+    await project.chat([system, user('Red?')]);
+    expect((await project.chat([system, user('Blue?')])).reused).toBeGreaterThan(250);
+    const alone = await onePlace({ volatileRestMs: 600_000, isolation: 'conversation' });
+    await alone.chat([system, user('Red?')]);
+    expect((await alone.chat([system, user('Blue?')])).reused).toBe(0);
+    const all = await onePlace({ volatileRestMs: 600_000, isolation: 'off' });
+    await all.chat([system, user('Red?')]);
+    expect((await all.chat([system, user('Blue?')], 'other')).reused).toBeGreaterThan(250);
+  });
+
+  test('requests that come at the same time are all answered, and none of their KV is lost', async () => {
+    const { chat } = await onePlace({ volatileRestMs: 600_000 });
+    const questions = ['Red?', 'Blue?', 'Green?'].map((each) => [system, user(each)]);
+    const first = await Promise.all(questions.map((messages) => chat(messages)));
+    const second = await Promise.all(
+      questions.map((messages, at) => chat([...messages, assistant(first[at]?.said ?? ''), user('Why?')])),
+    );
+    for (const [at, { reused }] of second.entries()) expect(reused).toBeGreaterThan(first[at]?.of ?? 0);
+  });
+});
