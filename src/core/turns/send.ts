@@ -1,16 +1,18 @@
 import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
 import type { Message, Picture, Session } from '../../protocol/schemas/session.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
 import { parsePictures } from '../prompt/pictures.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
+import { recalledFor } from '../memory/search/prePass.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { converse } from './converse.ts';
 import type { GenerateOptions } from './generate.ts';
-import { newMessage } from './turn.ts';
+import { storeAnswer } from './storeAnswer.ts';
+import { newMessage, type Turn } from './turn.ts';
 import { beginTurn, withTurn } from './turns.ts';
 
 const defaultAnswerTokens = 256;
@@ -72,6 +74,7 @@ export async function answer(
   const { continueFrom, toolChoice } = input;
   const sampling = samplingOf(session, requireSampling(input));
   const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
+  if (!asked) await addRecalled(core, turn, text, signal);
   const question =
     asked ??
     newMessage(core, turn.messages, 'user', {
@@ -87,6 +90,32 @@ export async function answer(
     signal,
   );
   return { ...said, userMessageId: question.id, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
+}
+
+/**
+ * Stores what the question asks to recall in front of it, as files of the context. A failure of that is no failure of the turn.
+ *
+ * @throws what `signal` was aborted with.
+ */
+async function addRecalled(core: CoreContext, turn: Turn, text: string, signal: AbortSignal): Promise<void> {
+  try {
+    const files = await recalledFor(core, turn, text, signal);
+    if (!files) return;
+    const message = newMessage(core, turn.messages, 'user', { type: 'context', files: [...files] });
+    const stored = await storeAnswer(core, turn.session, {
+      messages: [message],
+      length: turn.messages.length + 1,
+      ids: null,
+      events: [],
+      changed: {},
+    });
+    core.conversations.added(turn.session.id, turn.messages, stored.messages);
+    turn.session = stored.session;
+    turn.messages = [...turn.messages, ...stored.messages];
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isCwmError(error)) throw error;
+  }
 }
 
 /** @throws CwmError InvalidParameter. */

@@ -1,0 +1,94 @@
+import { nullOn } from '../../../protocol/errors.ts';
+import type { MessageId } from '../../../protocol/ids.ts';
+import type { Modality } from '../../../protocol/memory/page.ts';
+import type { Message } from '../../../protocol/schemas/session.ts';
+import type { CoreContext } from '../../context.ts';
+import { countText } from '../count.ts';
+import { layoutOf, sealedCount } from '../layout.ts';
+import { pageIdOf, pageOf, textOf, type PageId } from '../page.ts';
+import type { Remembering } from '../remembering.ts';
+import { recall } from './recall.ts';
+
+/** Tokens of a result, on average: so a search of five takes what five pages of ten turns take. */
+const tokensOfResult = 310;
+/** Less has no room for anything that helps. */
+const fewestTokens = 16;
+/** Of one page, in characters; the rest is asked for by its id. */
+const longestText = 4_096;
+/** How many of the best are looked at. */
+const mostCandidates = 100;
+
+/** A page that has to do with a question. */
+export interface PageFor {
+  readonly id: PageId;
+  readonly message: Message;
+  /** The session has it; else another one of the project, whose pages the model cannot ask for by their ids. */
+  readonly isOwn: boolean;
+  /** The model sees it anyway. */
+  readonly isInPrompt: boolean;
+  readonly text: string;
+  readonly isCut: boolean;
+}
+
+export interface PageQuery {
+  readonly text: string;
+  /** 1 or more. */
+  readonly limit: number;
+  readonly modality?: Modality | undefined;
+  /** Also in the other sessions of the project. */
+  readonly inProject?: boolean;
+  /** Leaves out what is worth less than this share of the best, 0 to 1. Default 0. */
+  readonly atLeast?: number;
+  /** Leaves out what the prompt has. */
+  readonly onlyGone?: boolean;
+}
+
+/**
+ * The pages that have most to do with a question, best first, on every branch of the session. Small ones are many: they take no more tokens
+ * than `limit` pages of ten turns would, as the engine counts them.
+ */
+export async function pagesFor(
+  core: CoreContext,
+  { session, messages, engine }: Remembering,
+  { text, limit, modality, inProject = false, atLeast = 0, onlyGone = false }: PageQuery,
+  signal: AbortSignal,
+): Promise<PageFor[]> {
+  const scope = inProject && session.project !== null ? { project: session.project } : { session: session.id };
+  const ranked = await recall(core.store.search, text, scope);
+  const memory = await core.memories.of(session);
+  const sealed = sealedCount(layoutOf(messages, memory.segments, session.tokens));
+  const places = new Map(messages.map(({ id }, at) => [id, at]));
+  const isInPrompt = (id: MessageId): boolean => (places.get(id) ?? -1) >= sealed;
+  const pages: PageFor[] = [];
+  let left = limit * tokensOfResult;
+  const leastScore = atLeast * (ranked[0]?.score ?? 0);
+  for (const { found, score } of ranked.slice(0, mostCandidates)) {
+    if (left < fewestTokens || score < leastScore) break;
+    signal.throwIfAborted();
+    if (onlyGone && isInPrompt(found.message)) continue;
+    const [message] =
+      (await nullOn(
+        core.store.messages.load(found.session, [found.message]),
+        'Corrupted',
+        'MessageNotFound',
+        'SessionNotFound',
+      )) ?? [];
+    // Files and what was recalled earlier are copies.
+    if (!message || message.content.type === 'context') continue;
+    if (modality !== undefined && pageOf(message, null).modality !== modality) continue;
+    const whole = textOf(message);
+    const shown = whole.length > longestText ? whole.slice(0, longestText).toWellFormed() : whole;
+    const tokens = await countText(engine, shown, signal);
+    if (tokens > left) continue;
+    left -= tokens;
+    pages.push({
+      id: pageIdOf(message),
+      message,
+      isOwn: found.session === session.id || places.has(message.id),
+      isInPrompt: isInPrompt(message.id),
+      text: shown,
+      isCut: shown.length < whole.length,
+    });
+  }
+  return pages;
+}
