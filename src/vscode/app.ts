@@ -1,4 +1,4 @@
-import type { ExtensionContext, LogOutputChannel } from 'vscode';
+import { type ExtensionContext, ExtensionKind, env, type LogOutputChannel } from 'vscode';
 import { findBackend } from './connection/findBackend.ts';
 import { engineOfSetting } from './settings/engineSpec.ts';
 import { BackendConnection } from './connection/backendConnection.ts';
@@ -8,7 +8,7 @@ import { Documents } from './documents/documents.ts';
 import { ProjectTracker } from './following/project.ts';
 import { Puller } from './following/puller.ts';
 import { ReadingViews } from './documents/readingViews.ts';
-import { ViewState } from './state.ts';
+import { initialState, type RemotePlace, ViewState } from './state.ts';
 
 /** The objects that commands and views share. `activate` creates it once. */
 export interface App {
@@ -26,7 +26,7 @@ export interface App {
 
 export function createApp(context: ExtensionContext, log: LogOutputChannel): App {
   const report = (error: unknown): void => log.error('A listener failed.', error);
-  const state = new ViewState(report);
+  const state = new ViewState(report, { ...initialState, remote: remotePlace(context) });
   const connection = new BackendConnection(findBackend(context, log), state, report);
   const puller = new Puller(connection, state, engineOfSetting, (error) =>
     log.warn(`Fetching failed: ${error.message} (${error.code})`),
@@ -48,4 +48,10 @@ export function createApp(context: ExtensionContext, log: LogOutputChannel): App
     readings: new ReadingViews(),
     reports,
   };
+}
+
+/** It never changes while the extension runs: another connection starts it again. */
+function remotePlace({ extension }: ExtensionContext): RemotePlace | null {
+  if (env.remoteName === undefined) return null;
+  return { name: env.remoteName, isThere: extension.extensionKind === ExtensionKind.Workspace };
 }

@@ -56,9 +56,19 @@ export interface ProjectRow {
   readonly isGone: boolean;
 }
 
+/** On which machine the extension and its backend run, where the editor works on another one. */
+export interface RemotePlace {
+  /** VS Code's name for the connection, like `wsl` or `ssh-remote`. */
+  readonly name: string;
+  /** Whether they run there, where the files are, and not beside the user. */
+  readonly isThere: boolean;
+}
+
 /** Everything that the tree, the status bar and the welcome texts show. */
 export interface State {
   readonly connection: ConnectionState;
+  /** Null: everything is on this machine. */
+  readonly remote: RemotePlace | null;
   readonly project: ProjectState;
   readonly scope: ContextKeys['cwm.scope'];
   readonly currentSession: CurrentSession;
@@ -85,6 +95,7 @@ export interface State {
 
 export const initialState: State = {
   connection: { kind: 'idle' },
+  remote: null,
   project: { kind: 'none' },
   scope: 'folder',
   currentSession: { kind: 'unknown' },

@@ -111,5 +111,9 @@ describe('documents', () => {
       '\n- Encrypted: with key 0123456789abcdef, stored in /stick/store.key\n',
     );
     expect(statusReport(aState(), { health, encryption: plain })).not.toContain('ncrypted');
+    const on = (isThere: boolean) => statusReport(aState({ remote: { name: 'ssh-remote', isThere } }), null);
+    expect(on(true)).toContain('It runs where the files are (ssh-remote)');
+    expect(on(false)).toContain('It runs on your own machine, and the files are elsewhere (ssh-remote)');
+    expect(statusReport(aState(), null)).not.toContain('It runs');
   });
 });

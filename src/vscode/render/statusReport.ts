@@ -19,6 +19,7 @@ export function statusReport(state: State, backend: AboutBackend | null): string
   return markdownPage('Status', [
     ...currentParagraphs(state),
     '## Backend',
+    remoteSentence(state),
     ...(backend === null ? [connectionSentence(state)] : backendParagraphs(backend)),
   ]);
 }
@@ -38,6 +39,15 @@ function currentParagraphs({ currentSession, project, receipts }: State): string
     markdownFacts(sessionRows(session, formatStamp, session.project)),
     receipt === undefined ? '' : `Last receipt: ${plain(receipt.summary)}`,
   ];
+}
+
+/** Where the backend runs: folders and `localhost` are those of that machine. Empty: there is only this one. */
+function remoteSentence({ remote }: Pick<State, 'remote'>): string {
+  if (remote === null) return '';
+  const name = plain(remote.name);
+  return remote.isThere
+    ? `It runs where the files are (${name}): paths and localhost are those of that machine.`
+    : `It runs on your own machine, and the files are elsewhere (${name}): paths and localhost are those of your machine.`;
 }
 
 function connectionSentence({ connection }: State): string {
