@@ -1,7 +1,7 @@
 // Bundles every process of the product into dist/: `node esbuild.mjs [--watch] [--outdir DIR] [--target TARGET]`. Prints what each file
 // weighs. A target is a platform of VS Code, whose engine is put there; without one, it is the engine of this machine.
 import { build, context } from 'esbuild';
-import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -44,6 +44,7 @@ const extension = {
   splitting: true,
   chunkNames: 'extension-[name]-[hash]',
   external: ['vscode'],
+  alias: bundledProcesses.alias,
   // VS Code reads this file at every start. Names in stack traces are the only loss (CwmError sets its own name): 10 kB of 177. The map
   // brings them back, and no package holds it: building the same commit gives it again.
   keepNames: watch,
@@ -95,6 +96,11 @@ function checkExtension({ outputs }) {
   const schemas = Object.values(outputs).flatMap(({ inputs }) =>
     Object.keys(inputs).filter((file) => file.includes('node_modules/zod/')),
   );
+  // A module of ES has no `require`: whatever calls one fails when a user runs it, and no command would work.
+  const calling = Object.keys(outputs).filter((file) =>
+    readFileSync(path.join(root, file), 'utf8').includes('Dynamic require of'),
+  );
+  if (calling.length > 0) throw new Error(`A package calls "require" at run time in ${calling.join(', ')}.`);
   if (schemas.length > 0) throw new Error(`The extension's bundle has schemas: ${schemas.join(', ')}`);
   const atStart = new Set([entry]);
   for (const file of atStart) {
