@@ -16,9 +16,13 @@ export async function withPassingBackend<T>(task: (client: BackendClient) => Pro
 }
 
 /** A backend of the checkout on this storage directory; it is gone afterwards. */
-export async function withBackendOn<T>(storage: string, task: (client: BackendClient) => Promise<T>): Promise<T> {
+export async function withBackendOn<T>(
+  storage: string,
+  task: (client: BackendClient) => Promise<T>,
+  args: readonly string[] = [],
+): Promise<T> {
   const entry = fileURLToPath(new URL('../src/backend/main.ts', import.meta.url));
-  const client = backendClient({ storage, start: { nodePath: process.execPath, entry } });
+  const client = backendClient({ storage, start: { nodePath: process.execPath, entry, args } });
   try {
     return await task(client);
   } finally {

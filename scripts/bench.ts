@@ -16,6 +16,7 @@ import { encryption } from '../bench/encryption.ts';
 import { events } from '../bench/events.ts';
 import { firstPiece } from '../bench/firstPiece.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
+import { gateway } from '../bench/gateway/gateway.ts';
 import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
 import { mainJob } from '../bench/mainJob.ts';
@@ -45,6 +46,7 @@ const benchmarks: readonly Benchmark[] = [
   scale,
   search,
   recall,
+  gateway,
   limits,
   conversations,
   longSession,
