@@ -160,6 +160,7 @@ export const composeServices =
       changes: {
         emit: (change) => {
           if (change.type === 'session') listening?.sessionChanged(change.session);
+          if (change.type === 'project') listening?.projectChanged();
           emit(change);
         },
         tell,

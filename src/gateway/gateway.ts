@@ -172,15 +172,28 @@ export class Gateway {
   sessionChanged(session: string): void {
     const { recogniser, recorder } = this.#context;
     if (recorder.isRecording(session as SessionId)) return;
+    this.#parts.outside.changed();
     const conversation = recogniser.ofSession(session as SessionId);
     if (conversation) conversation.mayBeCold = true;
+  }
+
+  /** Something happened to a project, such as that nothing of it is recorded any more. */
+  projectChanged(): void {
+    this.#parts.outside.changed();
   }
 
   /** A failure costs only the recognition of earlier conversations. */
   async #restore(): Promise<void> {
     const { outside, onFailure } = this.#parts;
     try {
-      await this.#journal.restore(this.#context.recogniser, await outside.sessions());
+      const damaged = await this.#journal.restore(this.#context.recogniser, await outside.sessions());
+      if (damaged > 0) {
+        const error = new CwmError(
+          'Corrupted',
+          `Lines of gateway/said.jsonl that are damaged: ${damaged}. They are in said.jsonl.damaged.`,
+        );
+        onFailure(error, 'some earlier conversations of clients are not recognised');
+      }
     } catch (error) {
       onFailure(error, 'earlier conversations of clients could not be read');
     }

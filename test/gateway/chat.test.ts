@@ -367,6 +367,45 @@ describe('a chat through the gateway', () => {
     expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([6]);
   });
 
+  test('damaged lines of the journal are set aside, and the others are read', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const damaged = ['{"s":"half of a li', '[]', '{"s":"x","m":"y"}', '\u0000'];
+    for (const line of damaged) gateway.journal.damage(line);
+    await gateway.restart();
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([4]);
+    expect(gateway.journal.damaged).toEqual(damaged);
+    expect(gateway.failures).toMatchObject([{ name: 'Corrupted' }]);
+  });
+
+  test('nothing of a project that is not recorded becomes a session, and the answer says so', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.store.projects.setRecorded('project://demo' as never, false);
+    const { answer } = await gateway.chat(hi, {}, '/p/demo/v1');
+    expect(answer.headers.get('x-cwm-recorded')).toBe('no');
+    expect(answer.headers.get('x-cwm-why')).toBe('The project is not recorded.');
+    expect(await gateway.sessions()).toEqual([]);
+    await gateway.store.projects.setRecorded('project://demo' as never, true);
+    gateway.projectChanged();
+    await gateway.chat(hi, {}, '/p/demo/v1');
+    expect(await gateway.sessions()).toHaveLength(1);
+  });
+
+  test('a refused message leaves nothing behind in a conversation that has answers', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const usual = gateway.server.answer;
+    gateway.server.answer = (_, res) => void res.writeHead(400).end('{"error":{"message":"too long"}}');
+    await gateway.chat([...hi, assistant('Answer 1.'), user('Far too long')]);
+    gateway.server.answer = usual;
+    const { text } = await gateway.chat([...hi, assistant('Answer 1.'), user('Short')]);
+    expect(text).not.toContain('changed');
+    const [{ session, said } = { session: null, said: [] }] = await gateway.sessions();
+    expect(Object.keys(session?.branches ?? {})).toEqual(['main']);
+    expect(said).toHaveLength(4);
+  });
+
   test('a full disk stands in the way of no request, and what passed is stored with the next answer', async () => {
     const faulty = new FaultyFiles(diskFiles);
     const gateway = await gatewayFixture(faulty.files);

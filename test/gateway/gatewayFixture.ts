@@ -99,7 +99,7 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
   const failures: unknown[] = [];
   const clients = new Clients(path.join(core.directory, 'gateway', 'clients.json'), (error) => failures.push(error));
   let lines: readonly string[] = [];
-  const journal = { isFull: false };
+  const journal = { isFull: false, damaged: [] as string[], damage: (line: string) => void (lines = [...lines, line]) };
   const start = (): Gateway =>
     new Gateway({
       outside: core.cwm.outside,
@@ -120,6 +120,7 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
           if (journal.isFull) throw new Error('No space left for the journal.');
           lines = [...lines, ...more];
         },
+        setAside: async (damaged) => void journal.damaged.push(...damaged),
         replace: async (all) => void (lines = all),
       },
       onFailure: (error) => failures.push(error),
@@ -155,6 +156,7 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
     revoke: (name: string) => clients.delete(name),
     settled: () => gateway.settled(),
     sessionChanged: (session: string) => gateway.sessionChanged(session),
+    projectChanged: () => gateway.projectChanged(),
     /** Another process, which knows only what is stored. */
     async restart() {
       await gateway.close();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { LlamaServerEngine } from '../../src/engines/llamaServer/llamaServerEngine.ts';
+import type { Isolation } from '../../src/protocol/settings/sessionChoices.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
 import { gatewayFixture } from './gatewayFixture.ts';
@@ -11,14 +12,15 @@ const user = (content: string): object => ({ role: 'user', content });
 const assistant = (content: string): object => ({ role: 'assistant', content });
 const system = { role: 'system', content: 'You are terse. '.repeat(20) };
 
+interface OnePlaceOptions {
+  readonly volatileRestMs?: number;
+  readonly isolation?: Isolation;
+}
+
 /** The gateway in front of a llama-server with one slot. @param volatileRestMs rest before a checkpoint. */
-async function onePlace({
-  volatileRestMs = 1,
-  isolation = 'project' as 'project' | 'conversation' | 'off',
-  slots = 1,
-} = {}) {
+async function onePlace({ volatileRestMs = 1, isolation = 'project' }: OnePlaceOptions = {}) {
   const slotDir = mkdtempSync(path.join(tmpdir(), 'cwm-slots-'));
-  const fake = await FakeLlamaServer.start({ slotDir, slots });
+  const fake = await FakeLlamaServer.start({ slotDir, slots: 1 });
   const engine = new LlamaServerEngine({ spec: fake.url, connect: async () => ({ url: fake.url }), slotDir });
   // Computing takes so long that saving always pays.
   const over = { stepMs: 10_000, engine, url: fake.url, isolation, checkpoints: { enabled: true, volatileRestMs } };

@@ -76,6 +76,9 @@ export class OutsideTurns {
   readonly #shared = new Map<ProjectUri | null, Promise<LineageId>>();
   /** Those of conversations that have no session yet, or whose record the store could not read. */
   readonly #unstored = new Map<LineageId, Lineage>();
+  /** As the store has them: a request must not wait for its files each time. */
+  readonly #read = new Map<LineageId, Lineage>();
+  readonly #recorded = new Map<ProjectUri, Promise<boolean>>();
   readonly #creating = new SerialQueue();
 
   constructor(core: () => CoreContext, isolation: Isolation) {
@@ -102,14 +105,39 @@ export class OutsideTurns {
       return this.#inMemory(`${unshared}${randomId()}` as LineageId);
     try {
       const id = own ?? (await this.#sharedBy(this.#isolation === 'off' ? null : project));
-      // Its generation moves on when damaged KV has to be left behind.
-      return this.#unstored.get(id) ?? (await this.#core().store.lineages.get(id));
+      return this.#unstored.get(id) ?? this.#read.get(id) ?? (await this.#readLineage(id));
     } catch (error) {
       onFailure(error);
       const lineage = this.#inMemory(newLineage().id);
       if (own === null) this.#shared.set(project, Promise.resolve(lineage.id));
       return lineage;
     }
+  }
+
+  /** Its generation moves on when damaged KV has to be left behind. */
+  async #readLineage(id: LineageId): Promise<Lineage> {
+    const lineage = await this.#core().store.lineages.get(id);
+    this.#read.set(id, lineage);
+    return lineage;
+  }
+
+  /** Whether conversations of a project become sessions. Never rejects: what cannot be read stands in nobody's way. */
+  isRecorded(project: ProjectUri | null): Promise<boolean> {
+    if (project === null) return Promise.resolve(true);
+    let known = this.#recorded.get(project);
+    if (!known) {
+      known = this.#core()
+        .checkpoints.isRecorded(project)
+        .catch(() => true);
+      this.#recorded.set(project, known);
+    }
+    return known;
+  }
+
+  /** Something else than a turn of this kind happened to a session or a project. */
+  changed(): void {
+    this.#read.clear();
+    this.#recorded.clear();
   }
 
   #sharedBy(project: ProjectUri | null): Promise<LineageId> {
@@ -160,6 +188,7 @@ export class OutsideTurns {
    */
   async makeReady(id: SessionId, signal: AbortSignal): Promise<Readiness> {
     const core = this.#core();
+    this.#read.clear();
     const session = await core.store.sessions.get(id);
     if (!session) return gone;
     if (session.lifecycle === 'frozen' && session.frozenAs !== null) {
@@ -244,6 +273,7 @@ export class OutsideTurns {
     await this.#storeLineage(turn.session.lineage);
     const stored = await core.turns.run(id, () => recordNow(core, turn));
     core.prefill.observe(turn.session.engine, turn.reuse);
+    await this.#readLineage(turn.session.lineage.id).catch(() => this.#read.delete(turn.session.lineage.id));
     core.checkpoints.afterOutsideTurn(id, turn.isVolatile);
     return stored;
   }

@@ -21,6 +21,8 @@ export interface ClientFigures {
   project: string | null;
 }
 
+const mostNames = 256;
+
 /** Figures of the clients, by name. */
 export class Figures {
   readonly #byName = new Map<string, ClientFigures>();
@@ -42,6 +44,9 @@ export class Figures {
         project: null,
       };
       this.#byName.set(name, found);
+      // Who asks names itself.
+      const [oldest] = this.#byName.keys();
+      if (this.#byName.size > mostNames && oldest !== undefined) this.#byName.delete(oldest);
     }
     return found;
   }

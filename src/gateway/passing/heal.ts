@@ -57,9 +57,9 @@ export function heal(sent: string, last: Said, first: FirstBytes, { heals, pins 
   const leading = spans.slice(0, Math.max(0, lead));
   const isPinned = leadOf(conversation, sent, { spans: leading, items, heals, pins }, changes);
   // From the last one on: a message is known by what stands before it.
-  let said: Said | null = last;
+  let said: Said | null = heals ? last : null;
   const behind: typeof changes = [];
-  for (let at = spans.length - 1; heals && at >= Math.max(0, lead) && said; at--, said = said.before) {
+  for (let at = spans.length - 1; at >= Math.max(0, lead) && said; at--, said = said.before) {
     const span = spans[at]!;
     const by = spelled(sent.slice(span.start, span.end), items[at]!, said, first);
     if (by === undefined) break;
@@ -77,7 +77,7 @@ function spelled(raw: string, item: Item, said: Said, first: FirstBytes): string
   const known = first.of(said.id);
   if (known?.raw === raw) return null;
   const key = spellingKey(item);
-  if (known?.raw != null) {
+  if (known && known.raw !== null) {
     if (known.key === key) return known.raw;
     first.put(said.id, { ...known, raw, key });
     return null;

@@ -71,9 +71,10 @@ export interface Match {
  */
 export class Conversations {
   readonly #byChain = new Map<string, Said[]>();
-  /** An answer by what stood before the question and by the answer itself: clients change the question afterwards. */
-  readonly #followed = new WeakSet<Said>();
+  /** How many messages stand right behind one. */
+  readonly #followed = new WeakMap<Said, number>();
   readonly #answers = new Map<MessageId, Said>();
+  /** An answer by what stood before the question and by the answer itself: clients change the question afterwards. */
   readonly #byAnswer = new Map<string, Said>();
 
   /** By its message's id. */
@@ -107,7 +108,7 @@ export class Conversations {
 
   /** Whether something of the same conversation stands behind a message already. */
   hasNext(said: Said | null): boolean {
-    return said !== null && this.#followed.has(said);
+    return said !== null && (this.#followed.get(said) ?? 0) > 0;
   }
 
   /** Adds one message behind another. A message that is there already is returned as it is, unless `isAnswer`. */
@@ -139,10 +140,24 @@ export class Conversations {
     const same = this.#byChain.get(said.chain);
     if (same) same.push(said);
     else this.#byChain.set(said.chain, [said]);
-    if (said.before) this.#followed.add(said.before);
+    this.#follow(said.before, 1);
     if (said.isAnswer) this.#answers.set(said.id, said);
     if (key !== null) this.#byAnswer.set(key, said);
     return said;
+  }
+
+  /** Takes back what a request added behind the stored messages: nothing will answer it, and it may be tens of megabytes. */
+  drop(last: Said): void {
+    for (let at: Said | null = last; at?.item && !at.isAnswer && !this.hasNext(at); at = at.before) {
+      const left = (this.#byChain.get(at.chain) ?? []).filter((said) => said !== at);
+      if (left.length === 0) this.#byChain.delete(at.chain);
+      else this.#byChain.set(at.chain, left);
+      this.#follow(at.before, -1);
+    }
+  }
+
+  #follow(said: Said | null, by: number): void {
+    if (said) this.#followed.set(said, (this.#followed.get(said) ?? 0) + by);
   }
 
   /** Forgets a conversation whose session is gone. */

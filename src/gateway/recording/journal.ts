@@ -9,6 +9,8 @@ export interface JournalFile {
   /** Oldest first; none where there is no file. */
   read(): Promise<readonly string[]>;
   append(lines: readonly string[]): Promise<void>;
+  /** Stores lines that cannot be understood beside the others. */
+  setAside(lines: readonly string[]): Promise<void>;
   /** Puts these lines in the place of all. */
   replace(lines: readonly string[]): Promise<void>;
 }
@@ -70,17 +72,26 @@ export class Journal {
     });
   }
 
-  /** Tells the recogniser what earlier processes stored, and forgets sessions that are gone. */
-  async restore(recogniser: Recogniser, sessions: readonly KnownSession[]): Promise<void> {
+  /**
+   * Tells the recogniser what earlier processes stored, and forgets sessions that are gone.
+   *
+   * @returns how many damaged lines were set aside.
+   */
+  async restore(recogniser: Recogniser, sessions: readonly KnownSession[]): Promise<number> {
     const known = new Map(sessions.map((session) => [session.id, session]));
     const conversations = new Map<SessionId, Conversation>();
     const said = new Map<string, Said>();
     const lines = await this.#file.read();
     const kept: string[] = [];
+    const damaged: string[] = [];
     for (const line of lines) {
       const row = objectOf(parsed(line));
-      const session = known.get(textOf(row?.['s']) as SessionId);
-      if (!row || !session) continue;
+      if (!row || textOf(row['s']) === '' || (typeof row['m'] === 'string' && textOf(row['c']) === '')) {
+        damaged.push(line);
+        continue;
+      }
+      const session = known.get(textOf(row['s']) as SessionId);
+      if (!session) continue;
       kept.push(line);
       let conversation = conversations.get(session.id);
       if (!conversation) {
@@ -113,7 +124,9 @@ export class Journal {
       if (each.isAnswer) conversation.hasAnswered = true;
       recogniser.conversations.put(each, textOf(row['q']) || null);
     }
+    if (damaged.length > 0) await this.#file.setAside(damaged);
     if (kept.length < lines.length) await this.#file.replace(kept);
+    return damaged.length;
   }
 }
 

@@ -19,6 +19,9 @@ export function journalFile(path: string): JournalFile {
       // A line that a crash cut is no part of the next one.
       await appendFile(path, `\n${lines.join('\n')}\n`, { mode });
     },
+    async setAside(lines) {
+      await appendFile(`${path}.damaged`, `${lines.join('\n')}\n`, { mode });
+    },
     async replace(lines) {
       const beside = `${path}.new`;
       await writeFile(beside, `${lines.join('\n')}\n`, { mode });

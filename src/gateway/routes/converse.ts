@@ -33,12 +33,14 @@ interface Read {
   readonly previous: Previous | null;
   readonly client: string;
   readonly project: ProjectUri | null;
+  /** Why nothing of it is recorded; null: it may be. */
+  readonly whyNot: string | null;
   /** Null: it is not recorded. */
   readonly recognise: () => Recognised | null;
 }
 
 async function read(format: Format, gateway: GatewayContext, request: GatewayRequest): Promise<Read> {
-  const { recogniser, clock, onFailure } = gateway;
+  const { recogniser, clock, outside, onFailure } = gateway;
   const { req, address, client: known } = request;
   const text = (await readBody(req)).toString('utf8');
   const written = objectOf(parsed(text));
@@ -51,8 +53,11 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
   const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
   const project = previous?.said?.conversation.project ?? projectOf(address.project, header, asked);
   const asker = { client, project, ...conversationName(header, body, client, project) };
+  const isRecorded = await outside.isRecorded(project);
+  const whyNot =
+    known?.records === false ? 'The client is not recorded.' : isRecorded ? null : 'The project is not recorded.';
   const recognise = (): Recognised | null => {
-    if (known?.records === false) return null;
+    if (whyNot !== null) return null;
     const nowMs = clock.elapsedMs();
     try {
       if (previous?.said) return recogniser.goOn(previous.said, asked, asker, nowMs);
@@ -63,7 +68,7 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
       return null;
     }
   };
-  return { text, body, asked, previous, client, project, recognise };
+  return { text, body, asked, previous, client, project, whyNot, recognise };
 }
 
 /** The lineage whose salt the request carries: that of its conversation, which it has from its first request on. */
@@ -90,7 +95,7 @@ const pass =
     const enter = async (): Promise<Passing> => {
       const recognised = given.recognise();
       const lineage = await lineageOf(gateway, given.project, recognised);
-      const room = await heldLine(res, given.asked.streams && receiptHeaders(gateway, recognised), () =>
+      const room = await heldLine(res, given.asked.streams && receiptHeaders(gateway, recognised, given.whyNot), () =>
         makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
       );
       return { recognised, lineage, room };
@@ -132,7 +137,7 @@ async function ask(
   const { req, res, signal } = request;
   const { text, body, asked, client, previous } = given;
   const { recognised, lineage, room } = passing;
-  const receipt = receiptHeaders(gateway, recognised);
+  const receipt = receiptHeaders(gateway, recognised, given.whyNot);
   const isForeign =
     room.isForeign && outside.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
   const added = addedFields(body, asked, target, { salt: outside.saltOf(lineage), isForeign });
@@ -167,7 +172,10 @@ async function ask(
   if (reply.statusCode !== 200) {
     targets.doubt(target.spec);
     // Nothing continues a conversation that has no answer, and its messages may be tens of megabytes.
-    if (recognised?.kind === 'turn' && !recognised.conversation.hasAnswered) recogniser.forget(recognised.conversation);
+    if (recognised?.kind === 'turn') {
+      if (recognised.conversation.hasAnswered) recogniser.conversations.drop(recognised.last);
+      else recogniser.forget(recognised.conversation);
+    }
     if (hasBegun) throw new Refused(await reply.body.text(), reply.statusCode);
     begin();
     await relayBody(reply.body, res);

@@ -4,16 +4,22 @@ import type { Answer, AnswerUsage } from '../formats/item.ts';
 import type { Healed } from '../passing/heal.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 
-/** What cannot be stored now is no more promised than what is no turn. */
-export function receiptHeaders({ recorder }: GatewayContext, recognised: Recognised | null): Record<string, string> {
-  if (recognised?.kind !== 'turn') return { 'x-cwm-recorded': 'no' };
-  const { session } = recognised.conversation;
-  const why = recorder.whyUnrecorded(session);
-  if (why === null) return { 'x-cwm-recorded': 'yes', 'x-cwm-session': session };
+/**
+ * What cannot be stored now is no more promised than what is no turn.
+ *
+ * @param whyNot why nothing of the client or project is recorded; null: it is.
+ */
+export function receiptHeaders(
+  { recorder }: GatewayContext,
+  recognised: Recognised | null,
+  whyNot: string | null,
+): Record<string, string> {
+  const turn = recognised?.kind === 'turn' ? recognised.conversation : null;
+  const why = whyNot ?? (turn && recorder.whyUnrecorded(turn.session));
   return {
-    'x-cwm-recorded': 'no',
-    'x-cwm-why': why.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200),
-    'x-cwm-session': session,
+    'x-cwm-recorded': turn && why === null ? 'yes' : 'no',
+    ...(why !== null && { 'x-cwm-why': why.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200) }),
+    ...(turn && { 'x-cwm-session': turn.session }),
   };
 }
 
