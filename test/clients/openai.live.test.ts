@@ -70,7 +70,12 @@ test.each(['embedded', 'llama-server'])(
     const second = await ask(api, model, messages);
     await expect.poll(async () => (await gateway.sessions())[0]?.said.length).toBe(4);
     await gateway.killEngine();
-    if (kind === 'llama-server') await gateway.restart();
+    if (kind === 'llama-server') {
+      // Its slots go with the server: what counts is the checkpoint that comes by itself, two seconds after an answer.
+      const session = (await gateway.client.call('listSessions', {})).items[0]?.id ?? '';
+      await expect.poll(async () => (await gateway.client.call('autoFreezeCheck', { session })).isChanged).toBe(false);
+      await gateway.restart();
+    }
     await killServer();
     if (kind !== 'llama-server') await gateway.restart();
     messages.push(assistant(second.text), user('Once more'));

@@ -1,4 +1,4 @@
-import { toCwmError } from '../../protocol/errors.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
@@ -263,6 +263,16 @@ export class CheckpointKeeper {
       clearTimeout(end);
     }
     await this.settled();
+    const lost =
+      isOver && this.#policy.shutdownMs > 0 ? [...this.#turned.keys()].filter((id) => this.isUnsaved(id)) : [];
+    if (lost.length === 0) return;
+    const after = `${this.#policy.shutdownMs / 1000} s`;
+    this.#onFailure(
+      new CwmError(
+        'EngineTimeout',
+        `KV was not saved within the ${after} before the backend ended: ${lost.join(', ')}.`,
+      ),
+    );
   }
 
   async #make(id: SessionId, signal: AbortSignal): Promise<Kept> {
