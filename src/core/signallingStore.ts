@@ -121,7 +121,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   trash: {
     list: 'reads',
     restore: ({ kind, name }) => (kind === 'session' ? [sessionChange(name)] : kind === 'window' ? [window(name)] : []),
-    remove: 'unseen',
+    removeSession: 'unseen',
     empty: 'unseen',
   },
   space: {

@@ -103,7 +103,7 @@ describe('signals of the store', () => {
       'projects.note',
       'prompts.put',
       'prompts.delete',
-      'trash.remove',
+      'trash.removeSession',
       'trash.empty',
     ]);
     const verbs =

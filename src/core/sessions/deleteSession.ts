@@ -1,5 +1,5 @@
 import type { ParsedInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, nullOn } from '../../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import { parseSessionId, type SessionId, type WindowName } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
@@ -61,23 +61,13 @@ export async function deleteSessionIf(
     signal,
   );
   if (kv === null) return {};
-  if (input.forever) await removeFromTrash(core, id, deletedWindows);
+  if (input.forever) await core.store.trash.removeSession(id);
   const { bytesFreed, unreached } = await forgetSessionKv(core, kv, signal);
   return {
     ...(deletedWindows.length > 0 && { deletedWindows }),
     ...(bytesFreed > 0 && { kvBytesFreed: bytesFreed }),
     ...(unreached.length > 0 && { unreached: [...unreached] }),
   };
-}
-
-/** The session and the windows that went with it. */
-async function removeFromTrash({ store }: CoreContext, id: SessionId, windows: readonly WindowName[]): Promise<void> {
-  const items = await store.trash.list();
-  const of = items.filter(
-    ({ kind, name }) =>
-      (kind === 'session' && name === id) || (kind === 'window' && windows.some((one) => one === name)),
-  );
-  for (const item of of) await nullOn(store.trash.remove(item.id), 'PathNotFound');
 }
 
 /**

@@ -106,7 +106,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     list: 'read',
     // Only the item shows which record comes back: the part tells the index itself.
     restore: 'write',
-    remove: 'write',
+    removeSession: 'write',
     empty: 'write',
   },
   space: {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { TrashStore } from '../../core/ports/trash.ts';
 import type { TrashItem } from '../../protocol/schemas/space.ts';
 import { CwmError } from '../../protocol/errors.ts';
@@ -31,9 +32,18 @@ export function trashPart(
   return {
     list: () => trash.items(),
     restore: (id) => trash.takeOut(id, takeBack),
-    remove: async (id) => {
-      const removed = await trash.remove(id);
-      if (removed.kind === 'session') await search.forgetImage();
+    removeSession: async (session) => {
+      const items = await trash.items();
+      const [last, ...earlier] = items.filter(({ kind, name }) => kind === 'session' && name === session);
+      const doomed = last ? [last] : [];
+      // An earlier session of this id needs its windows: which of them are whose, nobody can tell.
+      for (const item of earlier.length === 0 ? items : []) {
+        if (item.kind !== 'window') continue;
+        if ((await windows.sessionIn(join(parts.layout.trash, item.id))) === session) doomed.push(item);
+      }
+      const removed: TrashItem[] = [];
+      for (const { id } of doomed) removed.push(await trash.remove(id));
+      if (last) await search.forgetImage();
       return removed;
     },
     empty: async (which) => {

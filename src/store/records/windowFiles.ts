@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { sha256Hex } from '../../base/hash.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import type { WindowName } from '../../protocol/ids.ts';
+import { CwmError, nullOn } from '../../protocol/errors.ts';
+import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { receiptSchema, type Receipt } from '../../protocol/schemas/receipt.ts';
 import { windowManifestSchema, type KvRecord, type WindowManifest } from '../../protocol/schemas/window.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
@@ -138,6 +138,12 @@ export class WindowFiles {
    * @throws CwmError WindowExists when the name is taken by now, SessionNotFound when its session is gone or another one, Corrupted
    *   when it is damaged.
    */
+  /** The session of a window that lies elsewhere, as in the trash; null when its manifest is damaged. */
+  async sessionIn(directory: string): Promise<SessionId | null> {
+    const path = windowPaths(directory).manifest;
+    return (await nullOn(this.#parts.records.read(path, windowManifestSchema), 'Corrupted'))?.session ?? null;
+  }
+
   async restore(name: WindowName, from: string): Promise<void> {
     const { records, writes, layout } = this.#parts;
     const manifest = await records.read(windowPaths(from).manifest, windowManifestSchema);
