@@ -138,9 +138,8 @@ test('a server that is down or wants a key is reported as such, whatever it is',
   const llama = await fakeLlama({ faults: { apiKey: 'right' } });
   const engine = engineAt(llama.url);
   await expect(engine.describe(never)).rejects.toMatchObject({ code: 'CWM-5006' });
-  expect((await withRequest({ client: 'test', engineKey: 'right' }, () => engine.describe(never))).kind).toBe(
-    'llama-server',
-  );
+  const request = { client: 'test', engineKey: 'right', engineKeyFor: llama.url };
+  expect((await withRequest(request, () => engine.describe(never))).kind).toBe('llama-server');
   await llama.stop();
   await expect(engine.describe(never)).rejects.toMatchObject({ code: 'CWM-5001' });
 });
