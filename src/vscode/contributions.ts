@@ -33,6 +33,10 @@ export const commandInputs = {
   'cwm.systemPrompts': { prompt: 'string?', text: 'string?' },
   /** Whether the open folder may choose model server, model and tools of new sessions, and its MCP servers may be started. */
   'cwm.trustFolder': { trusted: 'boolean?' },
+  /** `action`: `show`, `make` (of `paths`), `renew` or `delete`. */
+  'cwm.projectBase': { action: 'string?', paths: 'strings?', confirmed: 'boolean?' },
+  /** `from` is the URI of the project whose sessions come to the open folder. */
+  'cwm.adoptProject': { from: 'string?', confirmed: 'boolean?' },
   'cwm.prime': { session: 'string?', paths: 'strings?' },
   /** The files and folders that are selected in the explorer. */
   'cwm.primeSelection': { paths: 'strings?' },
@@ -151,6 +155,8 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.sessionSettings': 'Session Settings…',
   'cwm.systemPrompts': 'System Prompts…',
   'cwm.trustFolder': 'Trust This Folder…',
+  'cwm.projectBase': 'Base of This Folder…',
+  'cwm.adoptProject': 'Adopt a Project…',
   'cwm.prime': 'Add Files to Context',
   'cwm.primeSelection': 'Add to Context',
   'cwm.send': 'Send Message',
@@ -230,6 +236,8 @@ interface CommandOutputs {
   'cwm.switchSession': Session;
   'cwm.sessionSettings': Session;
   'cwm.trustFolder': RouteOutput<'trustProject'>;
+  'cwm.projectBase': RouteOutput<'projectBase'>;
+  'cwm.adoptProject': RouteOutput<'adoptProject'>;
   'cwm.prime': RouteOutput<'prime'>;
   'cwm.primeSelection': RouteOutput<'prime'>;
   'cwm.send': RouteOutput<'send'>;

@@ -16,24 +16,39 @@ export const leftOutSentence = ({ skipped }: PrimeResult): string | null =>
 
 type BaseAnswer = RouteOutput<'projectBase'>;
 
-/** A project's base, and what changed since it was made. */
-export function baseSentences({ project, base, changes, sessions }: BaseAnswer): string[] {
-  if (!base) return [`${project} has no base. "cwm base make" makes one of its files.`];
+/** What to do next, in the client's own words. */
+interface BaseOffers {
+  readonly make: string;
+  readonly renew: string;
+}
+
+const onCommandLine: BaseOffers = {
+  make: '"cwm base make" makes one of its files.',
+  renew: '"cwm base renew" makes it again from the first difference on.',
+};
+
+/** A project's base, and what changed since it was made. @param offers default: the commands of the command line. */
+export function baseSentences(
+  { project, base, changes, sessions }: BaseAnswer,
+  offers: BaseOffers = onCommandLine,
+): string[] {
+  if (!base) return [`${project} has no base. ${offers.make}`];
   return [
     `The base has ${formatTokens(base.tokens)}: ${plural(base.files.length, 'file')}, read by ${base.model} on ${base.engine} at ${formatStamp(base.madeAt)}.`,
     sessions === 0 ? 'No session began with it yet.' : `${plural(sessions, 'session')} began with it.`,
-    ...changesSentences(base.tokens, changes),
+    ...changesSentences(base.tokens, changes, offers.renew),
   ];
 }
 
-function changesSentences(tokens: number, changes: BaseAnswer['changes']): string[] {
+function changesSentences(tokens: number, changes: BaseAnswer['changes'], renew: string): string[] {
   if (!changes) return ['Its files cannot be read now.'];
-  const { changed, added, removed, systemChanged, sharedTokens } = changes;
+  const { changed, added, removed, systemChanged, toolsChanged = false, sharedTokens } = changes;
   const parts = [
     changed.length > 0 ? `${plural(changed.length, 'file')} changed` : null,
     added.length > 0 ? `${plural(added.length, 'file')} came` : null,
     removed.length > 0 ? `${plural(removed.length, 'file')} went` : null,
     systemChanged ? 'the system prompt or a rule changed' : null,
+    toolsChanged ? 'the tools of new sessions changed' : null,
   ].filter((part) => part !== null);
   if (parts.length === 0) return ['No file changed since.'];
   const shared =
@@ -41,7 +56,7 @@ function changesSentences(tokens: number, changes: BaseAnswer['changes']): strin
   const named = [...changed, ...added, ...removed];
   const more = named.length - mostNamedFiles;
   return [
-    `${parts.join(', ')}${shared}. "cwm base renew" makes it again from the first difference on.`,
+    `${parts.join(', ')}${shared}. ${renew}`,
     ...named.slice(0, mostNamedFiles).map((path) => `  ${path}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ];

@@ -1,9 +1,10 @@
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
 import { readableLine } from '../base/readableText.ts';
+import type { RouteOutput } from '../protocol/api.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
 import type { PendingCall, PendingTools, Question } from '../protocol/schemas/toolCall.ts';
 import type { Warming } from '../protocol/schemas/warming.ts';
-import { formatStamp } from './amounts.ts';
+import { formatStamp, plural } from './amounts.ts';
 import { type Row, rowIf, type ShowTime } from './rows.ts';
 
 /** A session that takes turns is `open` for people; the stored word is older. */
@@ -132,3 +133,13 @@ export function warmingCosts({ computeMs, kvBytes, loadMs }: Warming): string {
 /** @param session after it moved. */
 export const movedSentence = ({ title, project }: Session): string =>
   project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${project} now.`;
+
+/** What a project and another one have in common. */
+export const likenessWords = {
+  id: 'the same id',
+  'first-commit': 'the same first commit',
+  remote: 'the same remote',
+} as const;
+
+export const adoptedSentence = ({ project, from, sessions }: RouteOutput<'adoptProject'>): string =>
+  `${plural(sessions, 'session')} of ${from} now ${sessions === 1 ? 'belongs' : 'belong'} to ${project}.`;

@@ -1,6 +1,12 @@
-import { expect, test, vi } from 'vitest';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { App } from '../../src/vscode/app.ts';
 import { sessionSettings } from '../../src/vscode/commands/sessions/sessionSettings.ts';
+import { adoptProject } from '../../src/vscode/commands/projects/adoptProject.ts';
+import { projectBase } from '../../src/vscode/commands/projects/projectBase.ts';
 import { systemPrompts } from '../../src/vscode/commands/sessions/systemPrompts.ts';
 import { trustFolder } from '../../src/vscode/commands/sessions/trustFolder.ts';
 import { exportConversation, importConversation } from '../../src/vscode/commands/sessions/transfer.ts';
@@ -26,7 +32,10 @@ vi.mock('vscode', () => {
     if (!found) throw new Error(`"${wanted}" is not offered: ${JSON.stringify(items)}`);
     return found;
   };
-  const say = async (text: string) => void user.said.push(text);
+  const say = async (text: string, options?: { modal?: boolean }) => {
+    user.said.push(text);
+    return options?.modal ? user.answers.shift() : undefined;
+  };
   return {
     ProgressLocation: { Notification: 15 },
     Uri: { from: (parts: object) => parts, file: (path: string) => ({ path, fsPath: path }) },
@@ -156,6 +165,38 @@ test('the MCP servers of the open folder are trusted, and no more', async () => 
   user.answers.push('Do Not Trust It');
   await does(trustFolder(app, {}));
   expect(user.said.join('; ')).toMatch(/may choose the model server.*may start the MCP servers.*start no MCP servers/);
+});
+
+test('the base of the open folder is made of what its configuration names, renewed and deleted', async () => {
+  const { app, client, does } = await editor();
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'cwm-base-')));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  mkdirSync(join(folder, '.cwm'));
+  const config = { version: '1.0', project: { name: 'orchard' }, prime: ['a.txt'] };
+  writeFileSync(join(folder, '.cwm', 'config.json'), JSON.stringify(config));
+  writeFileSync(join(folder, 'a.txt'), 'Apples and pears.');
+  const uri = parseProjectUri(pathToFileURL(folder).href);
+  app.state.update({ project: { kind: 'folder', uri, name: 'orchard' } });
+  await does(projectBase(app, {}), 'Make of Configured Files');
+  const made = (await client.call('projectBase', { project: uri })).base;
+  expect(made?.files.map(({ path }) => path)).toEqual(['a.txt']);
+  writeFileSync(join(folder, 'a.txt'), 'Apples, pears and plums.');
+  await does(projectBase(app, {}), 'Renew');
+  expect((await client.call('projectBase', { project: uri })).base?.window).not.toBe(made?.window);
+  expect(await projectBase(app, { action: 'delete' })).toEqual({ kind: 'cancelled' });
+  await does(projectBase(app, {}), 'Delete', 'Delete');
+  expect((await client.call('projectBase', { project: uri })).base).toBeNull();
+  expect(user.said.join('; ')).toMatch(/The base has .* 1 file,.*; New sessions of orchard begin empty/s);
+});
+
+test('a project is adopted into the open folder once the user says so', async () => {
+  const { app, client, does } = await editor();
+  await client.call('createSession', { id: 't', project: 'file:///home/me/garden' });
+  user.answers.push('garden');
+  expect(await adoptProject(app, {})).toEqual({ kind: 'cancelled' });
+  await does(adoptProject(app, {}), 'garden', 'Bring Here');
+  expect((await client.call('getSession', { session: 't' })).project).toBe(project.uri);
+  expect(user.said.at(-1)).toMatch(/1 session of .*garden now belongs to .*orchard/);
 });
 
 test('a conversation is exported as Markdown, whole', async () => {

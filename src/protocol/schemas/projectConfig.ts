@@ -158,9 +158,11 @@ export const baseChangesSchema = z.object({
   changed: z.array(z.string()),
   added: z.array(z.string()),
   removed: z.array(z.string()),
-  /** Whether the system prompt or a rule changed, which stand before all files. A change of the tools is not looked at. */
+  /** Whether the system prompt or a rule changed, which stand before all files. */
   systemChanged: z.boolean(),
-  /** Of the base's tokens, those that a renewed base would begin with; null: the model server could not be asked. */
+  /** Whether new sessions have other tools, which stand there, too. An older backend leaves it out. */
+  toolsChanged: z.optional(z.boolean()),
+  /** Of the base's tokens, those that a renewed base would begin with; null: the tools changed, or the model server could not be asked. */
   sharedTokens: z.nullable(z.number()),
 });
 export type BaseChanges = z.infer<typeof baseChangesSchema>;

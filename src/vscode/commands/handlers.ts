@@ -42,6 +42,8 @@ import { setExpiry } from './sessions/setExpiry.ts';
 import { systemPrompts } from './sessions/systemPrompts.ts';
 import { loadKv } from './windows/loadKv.ts';
 import { switchSession } from './sessions/switchSession.ts';
+import { adoptProject } from './projects/adoptProject.ts';
+import { projectBase } from './projects/projectBase.ts';
 import { trustFolder } from './sessions/trustFolder.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { clone } from './windows/clone.ts';
@@ -63,6 +65,8 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.sessionSettings': sessionSettings,
   'cwm.systemPrompts': systemPrompts,
   'cwm.trustFolder': trustFolder,
+  'cwm.projectBase': projectBase,
+  'cwm.adoptProject': adoptProject,
   'cwm.prime': prime,
   'cwm.primeSelection': primeSelection,
   'cwm.send': send,

@@ -104,7 +104,10 @@ describe("a project's base", () => {
       base: base.window,
       settings: { tools: { policy: 'auto-approve' } },
     });
+    const toolsChanged = async () => (await cwm.projectBase({ project }, never())).changes;
+    expect(await toolsChanged()).toMatchObject({ toolsChanged: false, sharedTokens: base.tokens });
     await cwm.trustProject({ project, trusted: false });
+    expect(await toolsChanged()).toMatchObject({ toolsChanged: true, sharedTokens: null });
     const { base: begun, settings } = await cwm.createSession({ project });
     expect([begun, settings?.tools]).toEqual([undefined, undefined]);
   });
@@ -113,7 +116,7 @@ describe("a project's base", () => {
     const { cwm, make, disk } = await projectWith();
     const look = async () => (await cwm.projectBase({ project }, never())).changes;
     const { base } = await make();
-    const nothing = { changed: [], added: [], removed: [], systemChanged: false };
+    const nothing = { changed: [], added: [], removed: [], systemChanged: false, toolsChanged: false };
     expect(await look()).toEqual({ ...nothing, sharedTokens: base.tokens });
     disk.set('c.ts', `${code('c')}\n// changed`);
     disk.set('d.ts', code('d'));

@@ -2,6 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { formatFacts, formatTable } from '../../terminal/layout.ts';
 import { plural } from '../../../words/amounts.ts';
+import { adoptedSentence, likenessWords } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions } from '../../run.ts';
 import { absolutePath } from '../../../client/absolutePath.ts';
@@ -74,11 +75,7 @@ export function registerProject(program: Command, perform: Perform): void {
           project: await run.project(into ?? '.'),
           from: await run.project(other),
         });
-        run.print(
-          adopted,
-          ({ project, from, sessions }) =>
-            `${plural(sessions, 'session')} of ${from} now ${sessions === 1 ? 'belongs' : 'belong'} to ${project}.`,
-        );
+        run.print(adopted, adoptedSentence);
       }),
     );
 }
@@ -89,8 +86,6 @@ const tiers: Readonly<Record<RouteOutput<'findProject'>['tier'], string>> = {
   registry: 'known folder',
   default: 'a folder that nothing is stored of',
 };
-
-const reasons = { id: 'the same id', 'first-commit': 'the same first commit', remote: 'the same remote' } as const;
 
 function projectText(found: RouteOutput<'findProject'>): string {
   const { project, name, tier, configPath, trusted, recorded = true, sessions, candidates } = found;
@@ -107,7 +102,7 @@ function projectText(found: RouteOutput<'findProject'>): string {
     formatFacts(facts),
     ...candidates.map(
       ({ project: other, why, sessions, isGone }) =>
-        `It may be ${other}${isGone ? ', which is not there any more' : ''}: ${reasons[why]}, ${plural(sessions, 'session')}. "cwm project adopt ${other}" brings them here.`,
+        `It may be ${other}${isGone ? ', which is not there any more' : ''}: ${likenessWords[why]}, ${plural(sessions, 'session')}. "cwm project adopt ${other}" brings them here.`,
     ),
   ].join('\n');
 }

@@ -2,8 +2,8 @@ import { randomId } from '../../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../../protocol/api.ts';
 import { CwmError, nullOn, toCwmError } from '../../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, parseWindowName, type ProjectUri } from '../../../protocol/ids.ts';
-import type { BaseChanges, ProjectBase, ProjectConfig } from '../../../protocol/schemas/projectConfig.ts';
-import { newSession, type Message, type Session } from '../../../protocol/schemas/session.ts';
+import type { ProjectBase } from '../../../protocol/schemas/projectConfig.ts';
+import { newSession, type Session } from '../../../protocol/schemas/session.ts';
 import type { SessionSettings } from '../../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../../context.ts';
 import { newLineage } from '../../ports/lineages.ts';
@@ -11,13 +11,12 @@ import type { ReadFiles } from '../../ports/contextFiles.ts';
 import type { Reporter } from '../../ports/reporter.ts';
 import { projectDefaults } from '../../projects/projectDefaults.ts';
 import { resolveProject } from '../../projects/resolveProject.ts';
-import { prefixCost } from '../../prompt/prefixCost.ts';
-import { promptText } from '../../session.ts';
 import { addFiles } from '../../turns/prime.ts';
 import { settingsOfNew } from '../../turns/settings.ts';
 import { freeze } from '../../windows/freeze.ts';
 import { pinWindow } from '../../windows/pinWindow.ts';
 import { deleteIfThere } from '../../windows/windows.ts';
+import { changesOf } from './baseChanges.ts';
 import { baseFilesOf, readBaseContent, systemHash, type BaseContent } from './baseContent.ts';
 
 /** How sessions that hold a base are marked in lists. */
@@ -171,47 +170,6 @@ const systemOf = (
   system: string | null,
 ): SessionSettings['systemPrompt'] =>
   systemPrompt && system !== null ? { ...systemPrompt, text: system } : systemPrompt;
-
-async function changesOf(
-  core: CoreContext,
-  project: ProjectUri,
-  { base, config }: { readonly base: ProjectBase; readonly config: ProjectConfig | null },
-  signal: AbortSignal,
-): Promise<BaseChanges | null> {
-  const content = await nullOn(
-    readBaseContent(core, project, { config, paths: base.paths, before: base }, signal),
-    'InvalidParameter',
-    'PathNotFound',
-    'ReadFailed',
-  );
-  if (!content) return null;
-  const now = new Map(baseFilesOf(content.files).map(({ path, sha256 }) => [path, sha256]));
-  const then = new Map(base.files.map(({ path, sha256 }) => [path, sha256]));
-  const changed = [...then].filter(([path, sha256]) => now.has(path) && now.get(path) !== sha256).map(([path]) => path);
-  const removed = [...then.keys()].filter((path) => !now.has(path));
-  const added = [...now.keys()].filter((path) => !then.has(path));
-  const systemChanged = systemHash(content.system) !== base.system;
-  const isSame = !systemChanged && changed.length + removed.length + added.length === 0;
-  const sharedTokens = isSame ? base.tokens : await sharedWith(core, base, content, signal);
-  return { changed, added, removed, systemChanged, sharedTokens };
-}
-
-/** How many of the base's tokens one that is made of this content would begin with. */
-async function sharedWith(
-  core: CoreContext,
-  base: ProjectBase,
-  { system, files }: BaseContent,
-  signal: AbortSignal,
-): Promise<number | null> {
-  const manifest = await nullOn(core.store.windows.get(base.window), 'Corrupted');
-  const ids = manifest && (await nullOn(core.store.windows.loadTokens(base.window), 'Corrupted', 'WindowNotFound'));
-  const [first] = manifest ? await core.store.messages.load(manifest.session, manifest.messageIds) : [];
-  if (!manifest || !ids || !first) return null;
-  const message: Message = { ...first, content: { type: 'context', files: [...files] } };
-  const next = { system: system ?? promptText(manifest), messages: [message] };
-  const { keptTokens } = await prefixCost(core.engines.get(base.engine), ids, next, signal);
-  return keptTokens;
-}
 
 /** Deletes a base that no session began with, unless somebody continued its session or made other windows of it. */
 async function forgetUnused(
