@@ -17,6 +17,7 @@ import { events } from '../bench/events.ts';
 import { firstPiece } from '../bench/firstPiece.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
 import { gateway } from '../bench/gateway/gateway.ts';
+import { gatewaySlot } from '../bench/gateway/slot.ts';
 import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
 import { mainJob } from '../bench/mainJob.ts';
@@ -47,6 +48,7 @@ const benchmarks: readonly Benchmark[] = [
   search,
   recall,
   gateway,
+  gatewaySlot,
   limits,
   conversations,
   longSession,

@@ -24,6 +24,8 @@ export interface LlamaServerStart {
   readonly apiKey?: string;
   /** The type of its KV. Default: f16. */
   readonly cacheType?: 'f16' | 'q8_0';
+  /** Of its cache of prompts in memory, in MiB; 0 is none. Default: the server's own. */
+  readonly cacheRamMib?: number;
   /** Positions are divided by this. Default: as the model says. */
   readonly ropeScale?: number;
 }

@@ -23,6 +23,8 @@ if "servedName" in start:
     params.model_alias = {start["servedName"]}
 if "cacheType" in start:
     params.cache_type_k = params.cache_type_v = getattr(xllamacpp.ggml_type, "GGML_TYPE_" + start["cacheType"].upper())
+if "cacheRamMib" in start:
+    params.cache_ram_mib = start["cacheRamMib"]
 if "ropeScale" in start:
     params.rope_freq_scale = 1 / start["ropeScale"]
 if "apiKey" in start:
