@@ -61,6 +61,11 @@ export class ChatAnswer {
     this.#isDone = true;
   }
 
+  /** Without putting the whole answer together. */
+  get error(): AnswerError | null {
+    return this.#error;
+  }
+
   get answer(): Answer {
     return {
       item: {

@@ -1,8 +1,7 @@
-import { endedEarly, type AnswerError } from './answerError.ts';
-import { ChatAnswer } from './chatAnswer.ts';
-import { chatDelta, namedEvent } from './chatDelta.ts';
-import type { StreamEvent } from './eventSplitter.ts';
-import { comment, type AnswerStream, type StreamOptions } from './format.ts';
+import type { AnswerError } from './answerError.ts';
+import { BlockStream, type BlockKind, type CallHead } from './blockStream.ts';
+import { namedEvent } from './chatDelta.ts';
+import { comment } from './format.ts';
 import type { Answer } from './item.ts';
 import { parsed } from './json.ts';
 
@@ -49,73 +48,28 @@ function errorType(type: string, code: AnswerError['code']): string {
   return typeof code === 'number' && code >= 400 && code < 500 ? 'invalid_request_error' : 'api_error';
 }
 
-type BlockType = 'thinking' | 'text' | 'tool_use';
+const startOf = (kind: BlockKind, call: CallHead | undefined): object => {
+  if (kind === 'reasoning') return { type: 'thinking', thinking: '', signature: '' };
+  if (kind === 'text') return { type: 'text', text: '' };
+  return { type: 'tool_use', id: call?.id ?? '', name: call?.name ?? '', input: {} };
+};
+
+const deltaOf = (kind: BlockKind, text: string): object => {
+  if (kind === 'reasoning') return { type: 'thinking_delta', thinking: text };
+  if (kind === 'text') return { type: 'text_delta', text };
+  return { type: 'input_json_delta', partial_json: text };
+};
 
 /** A streamed chat as the events of Messages. */
-export class MessagesStream implements AnswerStream {
-  readonly #answer = new ChatAnswer();
-  readonly #options: StreamOptions;
-  #hasBegun = false;
-  #hasEnded = false;
+export class MessagesStream extends BlockStream {
   #blocks = 0;
-  #open: BlockType | null = null;
-  #call = -1;
 
-  constructor(options: StreamOptions) {
-    this.#options = options;
-  }
-
-  get answer(): Answer {
-    return this.#answer.answer;
-  }
-
-  event({ raw, data }: StreamEvent): string | null {
-    if (data === null) return raw;
-    if (this.#hasEnded) return null;
-    this.#answer.event(data);
-    const { error } = this.answer;
-    if (error) return this.fail(error);
-    if (data === '[DONE]') return this.#end();
-    const delta = chatDelta(data);
-    if (!delta) return null;
-    let sent = this.#hasBegun ? '' : this.#begin();
-    if (delta.reasoning !== '') {
-      sent += this.#enter('thinking', { thinking: '', signature: '' });
-      sent += this.#delta({ type: 'thinking_delta', thinking: delta.reasoning });
-    }
-    if (delta.text !== '') {
-      sent += this.#enter('text', { text: '' });
-      sent += this.#delta({ type: 'text_delta', text: delta.text });
-    }
-    for (const call of delta.calls) {
-      if (call.index !== this.#call) {
-        sent += this.#close();
-        this.#call = call.index;
-        sent += this.#enter('tool_use', { id: call.id || `call_${call.index}`, name: call.name, input: {} });
-      }
-      if (call.arguments !== '') sent += this.#delta({ type: 'input_json_delta', partial_json: call.arguments });
-    }
-    return sent === '' ? null : sent;
-  }
-
-  end(): string {
-    return this.answer.isWhole ? this.#end() : this.fail(endedEarly);
-  }
-
-  fail({ message, type, code }: AnswerError): string {
-    if (this.#hasEnded) return '';
-    this.#hasEnded = true;
-    return namedEvent('error', { error: { type: errorType(type, code), message } });
-  }
-
-  #begin(): string {
-    this.#hasBegun = true;
-    const { model } = this.answer;
+  protected begun(): string {
     const message = {
-      id: `msg_${this.#options.answerId}`,
+      id: `msg_${this.options.answerId}`,
       type: 'message',
       role: 'assistant',
-      model: model ?? '',
+      model: this.answer.model ?? '',
       content: [],
       stop_reason: null,
       stop_sequence: null,
@@ -124,35 +78,28 @@ export class MessagesStream implements AnswerStream {
     return namedEvent('message_start', { message });
   }
 
-  #enter(type: BlockType, fields: object): string {
-    if (this.#open === type && type !== 'tool_use') return '';
-    const closed = this.#close();
-    this.#open = type;
-    return closed + namedEvent('content_block_start', { index: this.#blocks, content_block: { type, ...fields } });
+  protected opened(kind: BlockKind, call?: CallHead): string {
+    return namedEvent('content_block_start', { index: this.#blocks, content_block: startOf(kind, call) });
   }
 
-  #delta(delta: object): string {
-    return namedEvent('content_block_delta', { index: this.#blocks, delta });
+  protected added(kind: BlockKind, text: string): string {
+    return namedEvent('content_block_delta', { index: this.#blocks, delta: deltaOf(kind, text) });
   }
 
-  #close(): string {
-    if (this.#open === null) return '';
-    this.#open = null;
+  protected closed(): string {
     return namedEvent('content_block_stop', { index: this.#blocks++ });
   }
 
-  #end(): string {
-    if (this.#hasEnded) return '';
-    this.#hasEnded = true;
-    const { answer } = this;
-    const begun = this.#hasBegun ? '' : this.#begin();
+  protected ended(answer: Answer): string {
     const delta = { stop_reason: stopReason(answer), stop_sequence: null };
     return (
-      begun +
-      this.#close() +
-      comment(this.#options.closing(answer)) +
+      comment(this.options.closing(answer)) +
       namedEvent('message_delta', { delta, usage: usageOf(answer.usage) }) +
       namedEvent('message_stop', {})
     );
+  }
+
+  protected failed({ message, type, code }: AnswerError): string {
+    return namedEvent('error', { error: { type: errorType(type, code), message } });
   }
 }

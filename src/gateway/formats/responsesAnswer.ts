@@ -1,8 +1,7 @@
-import { endedEarly, type AnswerError } from './answerError.ts';
-import { ChatAnswer } from './chatAnswer.ts';
-import { chatDelta } from './chatDelta.ts';
-import type { StreamEvent } from './eventSplitter.ts';
-import { comment, type AnswerStream, type StreamOptions } from './format.ts';
+import type { AnswerError } from './answerError.ts';
+import { BlockStream, type BlockKind, type CallHead } from './blockStream.ts';
+import { namedEvent } from './chatDelta.ts';
+import { comment, type StreamOptions } from './format.ts';
 import type { Answer } from './item.ts';
 
 type Status = 'in_progress' | 'completed' | 'incomplete' | 'failed';
@@ -71,116 +70,51 @@ const callItem = (
   status: Status,
 ): object => ({ type: 'function_call', id, call_id: call.id, name: call.name, arguments: call.arguments, status });
 
+/** The block that grows. */
 interface Open {
-  readonly type: 'reasoning' | 'message' | 'call';
+  readonly kind: BlockKind;
   readonly index: number;
   readonly id: string;
-  readonly callId: string;
-  readonly name: string;
+  readonly call: CallHead | undefined;
   text: string;
 }
 
+const deltaNames = {
+  reasoning: 'response.reasoning_text.delta',
+  text: 'response.output_text.delta',
+  call: 'response.function_call_arguments.delta',
+} as const;
+
 /** A streamed chat as the events of Responses. */
-export class ResponsesStream implements AnswerStream {
-  readonly #answer = new ChatAnswer();
-  readonly #options: StreamOptions;
+export class ResponsesStream extends BlockStream {
   #sequence = 0;
   #items = 0;
   #open: Open | null = null;
-  #call = -1;
-  #hasBegun = false;
-  #hasEnded = false;
 
-  constructor(options: StreamOptions) {
-    this.#options = options;
-  }
-
-  get answer(): Answer {
-    return this.#answer.answer;
-  }
-
-  event({ raw, data }: StreamEvent): string | null {
-    if (data === null) return raw;
-    if (this.#hasEnded) return null;
-    this.#answer.event(data);
-    const { error } = this.answer;
-    if (error) return this.fail(error);
-    if (data === '[DONE]') return this.#end();
-    const delta = chatDelta(data);
-    if (!delta) return null;
-    let sent = this.#begin();
-    if (delta.reasoning !== '')
-      sent += this.#enter('reasoning') + this.#add('response.reasoning_text.delta', delta.reasoning);
-    if (delta.text !== '') sent += this.#enter('message') + this.#add('response.output_text.delta', delta.text);
-    for (const call of delta.calls) {
-      if (call.index !== this.#call) {
-        sent += this.#close();
-        this.#call = call.index;
-        sent += this.#enter('call', call.id || `call_${call.index}`, call.name);
-      }
-      if (call.arguments !== '') sent += this.#add('response.function_call_arguments.delta', call.arguments);
-    }
-    return sent === '' ? null : sent;
-  }
-
-  end(): string {
-    return this.answer.isWhole ? this.#end() : this.fail(endedEarly);
-  }
-
-  fail({ message, code }: AnswerError): string {
-    if (this.#hasEnded) return '';
-    this.#hasEnded = true;
-    const begun = this.#begin() + this.#close('incomplete');
-    const isOurs = typeof code === 'number' && code >= 400 && code < 500;
-    const error = { code: isOurs ? 'invalid_prompt' : 'server_error', message };
-    const response = { ...responseOf(this.answer, this.#options, 'failed'), error };
-    return begun + this.#event('response.failed', { response });
-  }
-
-  #event(type: string, fields: object): string {
-    return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: this.#sequence++, ...fields })}\n\n`;
-  }
-
-  #begin(): string {
-    if (this.#hasBegun) return '';
-    this.#hasBegun = true;
-    const response = responseOf(this.answer, this.#options, 'in_progress');
+  protected begun(): string {
+    const response = responseOf(this.answer, this.options, 'in_progress');
     return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
   }
 
-  #enter(type: Open['type'], callId = '', name = ''): string {
-    if (this.#open?.type === type && type !== 'call') return '';
-    const closed = this.#close();
-    const { answerId } = this.#options;
-    const id = { reasoning: `rs_${answerId}`, message: `msg_${answerId}`, call: `fc_${this.#call}_${answerId}` }[type];
-    this.#open = { type, index: this.#items++, id, callId, name, text: '' };
-    const item = this.#item(this.#open, 'in_progress');
-    const added = this.#event('response.output_item.added', { output_index: this.#open.index, item });
-    if (type !== 'message') return closed + added;
-    return (
-      closed + added + this.#event('response.content_part.added', { ...this.#place(this.#open), part: textPart('') })
-    );
+  protected opened(kind: BlockKind, call?: CallHead): string {
+    const { answerId } = this.options;
+    const id = { reasoning: `rs_${answerId}`, text: `msg_${answerId}`, call: `fc_${call?.index}_${answerId}` }[kind];
+    const open: Open = { kind, index: this.#items++, id, call, text: '' };
+    this.#open = open;
+    const item = this.#item(open, 'in_progress');
+    const added = this.#event('response.output_item.added', { output_index: open.index, item });
+    if (kind !== 'text') return added;
+    return added + this.#event('response.content_part.added', { ...this.#place(open), part: textPart('') });
   }
 
-  #add(type: string, delta: string): string {
+  protected added(kind: BlockKind, delta: string): string {
     const open = this.#open;
     if (!open) return '';
     open.text += delta;
-    return this.#event(type, { ...this.#place(open), delta });
+    return this.#event(deltaNames[kind], { ...this.#place(open), delta });
   }
 
-  #place({ type, id, index }: Open): object {
-    return { item_id: id, output_index: index, ...(type !== 'call' && { content_index: 0 }) };
-  }
-
-  #item({ type, id, callId, name, text }: Open, status: Status): object {
-    const { answerId } = this.#options;
-    if (type === 'reasoning') return reasoningItem(answerId, text);
-    if (type === 'message') return messageItem(answerId, text, status);
-    return callItem(id, { id: callId, name, arguments: text }, status);
-  }
-
-  #close(status: Status = 'completed'): string {
+  protected closed(kind: BlockKind, isWhole: boolean): string {
     const open = this.#open;
     if (!open) return '';
     this.#open = null;
@@ -188,24 +122,42 @@ export class ResponsesStream implements AnswerStream {
     const place = this.#place(open);
     const parts = {
       reasoning: () => this.#event('response.reasoning_text.done', { ...place, text }),
-      message: () =>
+      text: () =>
         this.#event('response.output_text.done', { ...place, text }) +
         this.#event('response.content_part.done', { ...place, part: textPart(text) }),
       call: () => this.#event('response.function_call_arguments.done', { ...place, arguments: text }),
     };
-    const done = parts[open.type]();
-    return (
-      done + this.#event('response.output_item.done', { output_index: open.index, item: this.#item(open, status) })
-    );
+    const done = parts[kind]();
+    const item = this.#item(open, isWhole ? 'completed' : 'incomplete');
+    return done + this.#event('response.output_item.done', { output_index: open.index, item });
   }
 
-  #end(): string {
-    if (this.#hasEnded) return '';
-    this.#hasEnded = true;
-    const { answer } = this;
-    const begun = this.#begin() + this.#close() + comment(this.#options.closing(answer));
-    const response = responseOf(answer, this.#options, 'completed');
+  protected ended(answer: Answer): string {
+    const response = responseOf(answer, this.options, 'completed');
     const type = answer.finishReason === 'length' ? 'response.incomplete' : 'response.completed';
-    return begun + this.#event(type, { response });
+    return comment(this.options.closing(answer)) + this.#event(type, { response });
+  }
+
+  protected failed({ message, code }: AnswerError): string {
+    const isOurs = typeof code === 'number' && code >= 400 && code < 500;
+    const error = { code: isOurs ? 'invalid_prompt' : 'server_error', message };
+    return this.#event('response.failed', {
+      response: { ...responseOf(this.answer, this.options, 'failed'), error },
+    });
+  }
+
+  #event(type: string, fields: object): string {
+    return namedEvent(type, { sequence_number: this.#sequence++, ...fields });
+  }
+
+  #place({ kind, id, index }: Open): object {
+    return { item_id: id, output_index: index, ...(kind !== 'call' && { content_index: 0 }) };
+  }
+
+  #item({ kind, id, call, text }: Open, status: Status): object {
+    const { answerId } = this.options;
+    if (kind === 'reasoning') return reasoningItem(answerId, text);
+    if (kind === 'text') return messageItem(answerId, text, status);
+    return callItem(id, { id: call?.id ?? '', name: call?.name ?? '', arguments: text }, status);
   }
 }
