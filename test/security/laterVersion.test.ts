@@ -53,6 +53,7 @@ describe('S0-23 a store that a later version wrote', () => {
       answer: 'x',
       content: '[]',
       trusted: true,
+      recorded: true,
       paths: [],
       project: 'file:///p',
       from: 'file:///q',
