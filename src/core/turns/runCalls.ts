@@ -4,6 +4,7 @@ import type { PendingCall } from '../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
+import { runGuarded } from '../memory/toolState/toolState.ts';
 import { askUser, questionOf } from '../tools/askUser.ts';
 import { boundedResult, parseArguments } from '../tools/toolCalls.ts';
 import { advance, isAtRest, isPaused, type TurnEvent } from './machine.ts';
@@ -33,7 +34,7 @@ export async function runCalls(
       signal.throwIfAborted();
     }
     reporter.progress(`Running the tool ${call.name}`);
-    const result = await resultOf(core, turn.session, call, tools);
+    const result = await resultOf(core, turn, call, tools);
     const stored = await storeResult(core, turn.session, turn.messages, result, [last]);
     turn.session = stored.session;
     turn.messages = stored.messages;
@@ -42,17 +43,18 @@ export async function runCalls(
 
 async function resultOf(
   core: CoreContext,
-  session: Session,
+  turn: Turn,
   call: PendingCall,
   tools: ReadonlyMap<string, Tool>,
 ): Promise<ToolResult> {
+  const { session } = turn;
   const { name, arguments: text, decision, reason } = call;
   const failed = (why: string): ToolResult => ({ text: why, outcome: 'failed' });
   if (name === askUser.name) return answerTo(call);
   if (decision === 'denied')
     return { text: `This call was not allowed.${reason ? ` ${reason}` : ''}`, outcome: 'denied' };
-  if (!tools.has(name))
-    return failed(`There is no tool "${name}". There are: ${[...tools.keys()].join(', ') || 'none'}.`);
+  const tool = tools.get(name);
+  if (!tool) return failed(`There is no tool "${name}". There are: ${[...tools.keys()].join(', ') || 'none'}.`);
   const parsed = parseArguments(text);
   if ('problem' in parsed) return failed(`${parsed.problem} The tool did not run.`);
   const seconds = session.settings?.tools?.timeoutSeconds ?? defaultTimeoutSeconds;
@@ -60,7 +62,9 @@ async function resultOf(
   const timer = setTimeout(() => late.abort(), seconds * 1000);
   try {
     const answer = await Promise.race([
-      core.tools.call(session.project, name, parsed.given, late.signal),
+      runGuarded(turn, tool, { text, given: parsed.given }, tools, (given) =>
+        core.tools.call(session.project, name, given, late.signal),
+      ),
       rejectedBy(late.signal),
     ]);
     return { text: answer.text, outcome: answer.hasFailed ? 'failed' : 'done' };

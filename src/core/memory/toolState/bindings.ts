@@ -1,0 +1,36 @@
+import type { JsonObject } from '../../../protocol/schemas/tracker.ts';
+import type { PastCall } from './toolHistory.ts';
+
+/** `${v0}`, or `${name}` of a tool: the last result of that tool. */
+const reference = /\$\{([A-Za-z][\w-]{0,63})\}/g;
+
+/** What stands in front of a result and is none of it. */
+const notes = /^(?:\[The result of [^\n]*\]\n)?(?:\[\$v\d+\]\n)?(?:\[Guard [^\n]*\]\n)?/;
+
+export interface Resolved {
+  readonly given: JsonObject;
+  /** Names that stand for nothing. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * Puts results of this turn in place of the references to them (S1-91): `${v0}` is the first one, and a tool's name stands for its last result.
+ * The model wrote the references, so that nothing is changed that it did not ask for. What is no reference stays as it is.
+ */
+export function resolveBindings(given: JsonObject, calls: readonly PastCall[]): Resolved {
+  const results = calls.filter(({ isOfThisTurn, outcome }) => isOfThisTurn && outcome === 'done');
+  const missing = new Set<string>();
+  const valueOf = (name: string): string | undefined => {
+    const number = /^v(\d{1,4})$/.exec(name)?.[1];
+    const result = number === undefined ? results.findLast((call) => call.name === name) : results[Number(number)];
+    if (!result && number !== undefined) missing.add(name);
+    return result?.text.replace(notes, '');
+  };
+  const resolve = (value: unknown): unknown => {
+    if (typeof value === 'string') return value.replaceAll(reference, (whole, name: string) => valueOf(name) ?? whole);
+    if (Array.isArray(value)) return value.map(resolve);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, resolve(each)]));
+  };
+  return { given: resolve(given) as JsonObject, missing: [...missing] };
+}

@@ -1,0 +1,52 @@
+import type { Message } from '../../../protocol/schemas/session.ts';
+
+/** Calls that are looked at (S1-94). */
+const mostCalls = 1_000;
+
+/** A call of a tool that the conversation has, with what came of it. */
+export interface PastCall {
+  /** `call-0001`: its place in the conversation. */
+  readonly id: string;
+  readonly name: string;
+  /** As the model wrote them. */
+  readonly arguments: string;
+  readonly text: string;
+  readonly outcome: Extract<Message['content'], { readonly type: 'tool-result' }>['outcome'];
+  /** It came since the user's last message. */
+  readonly isOfThisTurn: boolean;
+}
+
+/** The calls of a conversation, oldest first. The messages are the only record: what is derived from them cannot differ from them. */
+export function callsOf(messages: readonly Message[]): PastCall[] {
+  const begun = messages.findLastIndex(({ role, content }) => role === 'user' && content.type !== 'context');
+  const given = new Map<string, string>();
+  const calls: PastCall[] = [];
+  for (const [at, { content }] of messages.entries()) {
+    if (content.type === 'tool-calls' || content.type === 'question')
+      for (const call of content.calls) given.set(call.id, call.arguments);
+    if (content.type !== 'tool-result') continue;
+    const { call, name, text, outcome } = content;
+    const id = `call-${String(calls.length + 1).padStart(4, '0')}`;
+    calls.push({ id, name, arguments: given.get(call) ?? '', text, outcome, isOfThisTurn: at > begun });
+  }
+  return calls.slice(-mostCalls);
+}
+
+/** Arguments in one order of their fields, so that equal ones are equal texts. */
+export function canonical(text: string): string {
+  try {
+    return JSON.stringify(sorted(JSON.parse(text === '' ? '{}' : text)));
+  } catch {
+    return text;
+  }
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, each]) => [key, sorted(each)]),
+  );
+}

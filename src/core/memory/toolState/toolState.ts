@@ -1,0 +1,75 @@
+import type { JsonObject } from '../../../protocol/schemas/tracker.ts';
+import type { Message, Session } from '../../../protocol/schemas/session.ts';
+import type { Tool, ToolAnswer } from '../../ports/tools.ts';
+import { resolveBindings } from './bindings.ts';
+import { guardCall } from './guards.ts';
+import { procedureLines } from './procedures.ts';
+import { callsOf, canonical, type PastCall } from './toolHistory.ts';
+
+/** Results that are looked through for the same call (S1-92). */
+const cachedCalls = 100;
+
+interface Running {
+  readonly session: Session;
+  readonly messages: readonly Message[];
+}
+
+/**
+ * Runs a call of a session with virtual memory: what the guards say, a result of the same call that is still good, and references to results
+ * of this turn. Each of them stands in the result, so that model and user see it. Without virtual memory the call just runs.
+ */
+export async function runGuarded(
+  { session, messages }: Running,
+  tool: Tool,
+  written: { readonly text: string; readonly given: JsonObject },
+  tools: ReadonlyMap<string, Tool>,
+  run: (given: JsonObject) => Promise<ToolAnswer>,
+): Promise<ToolAnswer> {
+  if (!session.settings?.memory?.enableVm) return run(written.given);
+  const calls = callsOf(messages);
+  const ofThisTurn = calls.filter(({ isOfThisTurn }) => isOfThisTurn);
+  const readsOnly = (name: string): boolean => tools.get(name)?.readsOnly ?? false;
+  const verdict = guardCall({
+    call: { name: tool.name, arguments: written.text, readsOnly: tool.readsOnly },
+    calls: ofThisTurn,
+    messages,
+    readsOnly,
+  });
+  if (verdict.verdict === 'block')
+    return { text: `[Guard ${verdict.guard}: the call did not run. ${verdict.reason}]`, hasFailed: true };
+  const same = tool.readsOnly ? sameCall(ofThisTurn, tool.name, written.text, readsOnly) : null;
+  if (same) return { text: `[The result of ${same.id}, which was the same call.]\n${same.text}`, hasFailed: false };
+  const { given, missing } = resolveBindings(written.given, calls);
+  if (missing.length > 0) {
+    const names = missing.map((name) => `$\{${name}}`).join(', ');
+    return { text: `[The call did not run. No result of this turn has the name ${names}.]`, hasFailed: true };
+  }
+  const answer = await run(given);
+  const number = ofThisTurn.filter(({ outcome }) => outcome === 'done').length;
+  return {
+    ...answer,
+    text: [
+      ...(answer.hasFailed ? [] : [`[$v${number}]`]),
+      ...(verdict.verdict === 'warn' ? [`[Guard ${verdict.guard}: ${verdict.reason}]`] : []),
+      answer.text,
+      ...(answer.hasFailed ? procedureLines(calls, tool.name).map((line) => `[${line}]`) : []),
+    ].join('\n'),
+  };
+}
+
+/** The same call of this turn, when nothing has run since that may have changed what it reads. */
+function sameCall(
+  calls: readonly PastCall[],
+  name: string,
+  given: string,
+  readsOnly: (name: string) => boolean,
+): PastCall | null {
+  const recent = calls.slice(-cachedCalls);
+  const changed = recent.findLastIndex((call) => !readsOnly(call.name));
+  const key = canonical(given);
+  return (
+    recent
+      .slice(changed + 1)
+      .find((call) => call.name === name && call.outcome === 'done' && canonical(call.arguments) === key) ?? null
+  );
+}

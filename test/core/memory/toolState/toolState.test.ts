@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import type { Tool } from '../../../../src/core/ports/tools.ts';
+import { fixesOf, procedureLines } from '../../../../src/core/memory/toolState/procedures.ts';
+import { callsOf } from '../../../../src/core/memory/toolState/toolHistory.ts';
+import { runGuarded } from '../../../../src/core/memory/toolState/toolState.ts';
+import type { JsonObject } from '../../../../src/protocol/schemas/tracker.ts';
+import type { Message, MessageContent, Session } from '../../../../src/protocol/schemas/session.ts';
+import { aMessage, aSession } from '../../../store/builders.ts';
+
+const tool = (name: string, readsOnly = true): Tool => ({
+  name,
+  description: '',
+  inputSchema: {},
+  readsOnly,
+  isDestructive: false,
+});
+const tools = new Map([tool('read'), tool('list'), tool('write', false)].map((each) => [each.name, each]));
+
+/** A conversation of one question and calls with their results. */
+class Talk {
+  readonly messages: Message[] = [aMessage('q', 1, 'Read the file at port 8765.')];
+  readonly ran: JsonObject[] = [];
+  readonly session: Session;
+  constructor(enableVm = true) {
+    this.session = aSession({ settings: { memory: { enableVm } } });
+  }
+  #add(content: MessageContent): void {
+    this.messages.push({ ...aMessage(`m${this.messages.length}`, this.messages.length + 1), role: 'tool', content });
+  }
+  asks(text: string): void {
+    this.messages.push(aMessage(`u${this.messages.length}`, this.messages.length + 1, text));
+  }
+  async call(name: string, given: JsonObject, result: string | null = 'fine'): Promise<string> {
+    const id = `c${this.messages.length}`;
+    const text = JSON.stringify(given);
+    this.#add({ type: 'tool-calls', text: '', calls: [{ id, name, arguments: text }] });
+    const answer = await runGuarded(this, tools.get(name)!, { text, given }, tools, async (resolved) => {
+      this.ran.push(resolved);
+      return { text: result ?? 'no such file', hasFailed: result === null };
+    });
+    const outcome = answer.hasFailed ? 'failed' : 'done';
+    this.#add({ type: 'tool-result', call: id, name, text: answer.text, outcome });
+    return answer.text;
+  }
+}
+
+describe('the state of tools', () => {
+  test('S1-91 a result has a name, which a later call of the turn can use; a name of nothing is reported, and the call does not run', async () => {
+    const talk = new Talk();
+    expect(await talk.call('read', { path: 'a' }, 'one')).toBe('[$v0]\none');
+    expect(await talk.call('list', { path: '${v0}/b', by: ['${read}', '${HOME}'] })).toContain('[$v1]');
+    expect(talk.ran.at(-1)).toEqual({ path: 'one/b', by: ['one', '${HOME}'] });
+    expect(await talk.call('read', { path: '${v7}' })).toBe(
+      '[The call did not run. No result of this turn has the name ${v7}.]',
+    );
+    expect(talk.ran).toHaveLength(2);
+    talk.asks('And now?');
+    expect(await talk.call('read', { path: '${v0}' })).toContain('did not run');
+  });
+
+  test('S1-92 the same call returns its result again, whatever the order of its arguments, until something may have changed', async () => {
+    const talk = new Talk();
+    await talk.call('read', { path: 'a', lines: 3 }, 'one');
+    expect(await talk.call('read', { lines: 3, path: 'a' }, 'two')).toBe(
+      '[The result of call-0001, which was the same call.]\n[$v0]\none',
+    );
+    await talk.call('write', { path: 'a' });
+    expect(await talk.call('read', { path: 'a', lines: 3 }, 'two')).toContain('two');
+    talk.asks('Again.');
+    expect(await talk.call('read', { path: 'a', lines: 3 }, 'three')).toContain('three');
+  });
+
+  test('S1-93 guards warn, then block, and say so in the result; a call is never changed', async () => {
+    const talk = new Talk();
+    expect(await talk.call('read', { port: 8765 })).toBe('[$v0]\nfine');
+    expect(await talk.call('read', { port: 9999 })).toBe(
+      '[$v1]\n[Guard ungrounded: Nobody said 9999 in this conversation.]\nfine',
+    );
+    for (let at = 0; at < 3; at++) await talk.call('write', { path: 'x' }, null);
+    expect(await talk.call('write', { path: 'x' }, null)).toContain('[Guard runaway: the call did not run.');
+    for (let at = 0; at < 4; at++) await talk.call('list', { at }, `${at}`);
+    expect(await talk.call('list', { at: 5 })).toContain('[Guard budget: 6 calls only read in this turn.');
+    for (let at = 10; at < 15; at++) await talk.call('list', { at }, `${at}`);
+    expect(await talk.call('list', { at: 20 })).toContain(
+      '[Guard cap: the call did not run. The tool list ran 10 times',
+    );
+    expect(talk.ran.some((given) => given['at'] === 20)).toBe(false);
+  });
+
+  test('S1-94 a failure names what worked before, and how such a failure was fixed', async () => {
+    const talk = new Talk();
+    await talk.call('read', { path: 'a', mode: 'x' }, null);
+    await talk.call('read', { path: '/a', lines: 1 }, 'one');
+    const calls = callsOf(talk.messages);
+    expect(calls.map(({ id }) => id)).toEqual(['call-0001', 'call-0002']);
+    expect(fixesOf(calls, 'read')).toEqual([
+      { failed: 'call-0001', fixed: 'call-0002', added: ['lines'], removed: ['mode'], changed: ['path'] },
+    ]);
+    expect(procedureLines(calls, 'read')).toEqual([
+      'Fixed before: call-0002 worked after call-0001 failed (added lines, left out mode, changed path).',
+      'Worked before: call-0002 {"path":"/a","lines":1}',
+    ]);
+    expect(await talk.call('read', { path: 'b' }, null)).toContain('[Fixed before: call-0002 worked');
+  });
+
+  test('S1-06 without virtual memory a call just runs', async () => {
+    const talk = new Talk(false);
+    for (let at = 0; at < 12; at++) expect(await talk.call('read', { path: '${v9}' }, 'one')).toBe('one');
+    expect(talk.ran).toHaveLength(12);
+  });
+});
