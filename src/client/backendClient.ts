@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { randomId } from '../base/hash.ts';
 import type { Disposable } from '../base/disposable.ts';
@@ -19,7 +20,7 @@ import { apiVersions, type ApiVersions } from '../protocol/version.ts';
 import { fromAnswer, toRequest } from './routeRequest.ts';
 import { readOperation, type OperationListener } from './operationStream.ts';
 import { SignalReader } from './signalReader.ts';
-import { requestBackend, TransportError, type BackendAnswer, type BackendRequest } from './transport.ts';
+import { openResponse, requestBackend, TransportError, type BackendAnswer, type BackendRequest } from './transport.ts';
 
 const minuteMs = 60_000;
 /**
@@ -134,6 +135,31 @@ export class BackendClient implements Disposable {
         }
         if (!(error instanceof TransportError)) throw error;
         if (++failures > 1 || (error.sent && !reads)) throw lost(name, error);
+      }
+    }
+  }
+
+  /**
+   * Sends JSON to one of the gateway's routes; its answer is still to be read, whatever its status. Aborting `signal` ends both.
+   *
+   * @throws CwmError BackendUnavailable, Cancelled.
+   */
+  async gateway(path: string, body: string, name: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const until = this.#untilDisposed(signal);
+    for (let failures = 0; ; failures++) {
+      const record = await this.connect(until);
+      try {
+        const headers = { 'x-cwm-client-name': name };
+        return await openResponse(record, { method: 'POST', path, body, headers }, until);
+      } catch (error) {
+        if (until.aborted) throw toCwmError(until.reason);
+        if (!(error instanceof TransportError)) throw error;
+        if (this.#known === record) this.#known = undefined;
+        if (error.sent || failures > 0) {
+          throw new CwmError('BackendUnavailable', `The backend cannot be reached (${error.message}).`, {
+            cause: error,
+          });
+        }
       }
     }
   }

@@ -300,6 +300,8 @@ export type ChatCommand = (typeof chatCommands)[number];
 /** What a tool is called among the tools of all extensions. */
 export const chatToolName = (tool: MainToolName): string => `cwm_${tool}`;
 export const mcpProviderId = 'cwm.mcp';
+/** Of the models that VS Code's chat gets. */
+export const modelVendor = 'cwm';
 
 /** Context keys for `when` clauses, with the values they may have. */
 export interface ContextKeys {

@@ -26,6 +26,10 @@ export class FakeBackend implements Backend {
     return answer(input);
   }
 
+  gateway(): Promise<never> {
+    return Promise.reject(new CwmError('RouteNotFound', 'The fake is no gateway.'));
+  }
+
   onSignal(listener: (signal: Signal) => void): { dispose(): void } {
     return this.#signals.subscribe(listener);
   }

@@ -15,6 +15,7 @@ import {
   contextKeys,
   cwindowLanguageId,
   mcpProviderId,
+  modelVendor,
   receiptLanguageId,
   sessionsViewId,
   settings,
@@ -61,6 +62,7 @@ interface Manifest {
     readonly menus: Readonly<Record<string, readonly MenuEntry[]>>;
     readonly languages: readonly { id: string; configuration?: string }[];
     readonly chatParticipants: readonly { id: string; commands: readonly { name: string }[] }[];
+    readonly languageModelChatProviders: readonly { vendor: string; managementCommand: string }[];
     readonly mcpServerDefinitionProviders: readonly { id: string }[];
     readonly languageModelTools: readonly object[];
     readonly grammars: readonly { language: string; path: string }[];
@@ -235,6 +237,9 @@ describe('package.json and the code', () => {
       ...chatCommands,
     ]);
     expect(contributes.mcpServerDefinitionProviders.map(({ id }) => id)).toEqual([mcpProviderId]);
+    const [models] = contributes.languageModelChatProviders;
+    expect(models?.vendor).toBe(modelVendor);
+    expect(Object.keys(commandInputs)).toContain(models?.managementCommand);
   });
 
   test('V8 S0-01 agents of the chat read of the twelve tools what the MCP server says of them: else run scripts/chatTools.ts', () => {

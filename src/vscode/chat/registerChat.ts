@@ -6,13 +6,14 @@ import {
   workspace,
   type ChatRequestHandler,
   type Disposable,
+  type LanguageModelChatProvider,
   type LanguageModelTool,
 } from 'vscode';
 import { mainToolNames, type MainToolName } from '../../agent/toolNames.ts';
 import { entryPointPath } from '../../base/entryPoint.ts';
 import { productVersion } from '../../protocol/version.ts';
 import type { App } from '../app.ts';
-import { chatParticipantId, chatToolName, mcpProviderId } from '../contributions.ts';
+import { chatParticipantId, chatToolName, mcpProviderId, modelVendor } from '../contributions.ts';
 import { affects, setting } from '../settings/settings.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';
 
@@ -21,7 +22,31 @@ export const registerChat = (app: App): Disposable[] => [
   chat.createChatParticipant(chatParticipantId, participant(app)),
   ...mainToolNames.map((name) => lm.registerTool(chatToolName(name), tool(app, name))),
   ...mcpServer(),
+  ...models(app),
 ];
+
+/** VS Code asks again when the models may be others: with a connection, and with another model server. */
+function models(app: App): Disposable[] {
+  const changed = new EventEmitter<void>();
+  const load = () => (loaded ??= import('./languageModels.ts').then(({ languageModels }) => languageModels(app)));
+  let loaded: Promise<Models> | undefined;
+  return [
+    changed,
+    app.state.render(['connection', 'engine'], () => changed.fire()),
+    lm.registerLanguageModelChatProvider(modelVendor, {
+      onDidChangeLanguageModelChatInformation: changed.event,
+      provideLanguageModelChatInformation: async (...given) =>
+        app.connection.isOpen ? (await load()).provideLanguageModelChatInformation(...given) : [],
+      provideLanguageModelChatResponse: async (...given) => (await load()).provideLanguageModelChatResponse(...given),
+      provideTokenCount: async (...given) => (await load()).provideTokenCount(...given),
+    }),
+  ];
+}
+
+type Models = Pick<
+  LanguageModelChatProvider,
+  'provideLanguageModelChatInformation' | 'provideLanguageModelChatResponse' | 'provideTokenCount'
+>;
 
 const participant =
   (app: App): ChatRequestHandler =>

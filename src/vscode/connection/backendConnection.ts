@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { CallOptions } from '../../client/backendClient.ts';
 import { unlessAborted } from '../../base/unlessAborted.ts';
 import type { Disposable } from '../../base/disposable.ts';
@@ -63,6 +64,12 @@ export class BackendConnection implements Disposable {
       if (isCwmError(error, 'BackendUnavailable')) this.#lost(error);
       throw error;
     }
+  }
+
+  /** Sends JSON to a route of the gateway; the answer is still to be read. @throws as {@link call}. */
+  async gateway(path: string, body: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const backend = await unlessAborted(this.open(), signal);
+    return await backend.gateway(path, body, 'vscode-chat', signal);
   }
 
   /** @throws CwmError BackendUnavailable when there is none and none can be started, Cancelled after `dispose`. */

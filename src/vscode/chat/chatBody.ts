@@ -1,0 +1,73 @@
+import {
+  LanguageModelChatToolMode,
+  LanguageModelDataPart,
+  LanguageModelTextPart,
+  LanguageModelToolCallPart,
+  LanguageModelToolResultPart,
+  type LanguageModelChatRequestMessage,
+  type ProvideLanguageModelChatResponseOptions,
+} from 'vscode';
+
+/** VS Code's enumeration has no system role in its stable form, and sends it all the same. */
+const roles: Readonly<Record<number, string>> = { 1: 'user', 2: 'assistant', 3: 'system' };
+
+type ChatPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'image_url'; readonly image_url: { readonly url: string } };
+
+/** A conversation of VS Code's chat in the form of chat completions, which is what the gateway recognises it by. */
+export function chatBody(
+  model: string,
+  messages: readonly LanguageModelChatRequestMessage[],
+  { tools = [], toolMode, modelOptions = {} }: Partial<ProvideLanguageModelChatResponseOptions>,
+): object {
+  return {
+    ...modelOptions,
+    model,
+    messages: messages.flatMap(chatMessages),
+    ...(tools.length > 0 && {
+      tools: tools.map(({ name, description, inputSchema = { type: 'object', properties: {} } }) => ({
+        type: 'function',
+        function: { name, description, parameters: inputSchema },
+      })),
+      tool_choice: toolMode === LanguageModelChatToolMode.Required ? 'required' : 'auto',
+    }),
+    stream: true,
+    stream_options: { include_usage: true },
+  };
+}
+
+/** One message of VS Code's may be several: each result of a tool is one of its own, before what the user says. */
+export function chatMessages({ role, content }: Pick<LanguageModelChatRequestMessage, 'role' | 'content'>): object[] {
+  const said = content.flatMap(partOf);
+  const calls = content.flatMap((part) =>
+    part instanceof LanguageModelToolCallPart
+      ? [{ id: part.callId, type: 'function', function: { name: part.name, arguments: JSON.stringify(part.input) } }]
+      : [],
+  );
+  const results = content.flatMap((part) =>
+    part instanceof LanguageModelToolResultPart
+      ? [{ role: 'tool', tool_call_id: part.callId, content: textOf(part.content.flatMap(partOf)) }]
+      : [],
+  );
+  const message = { role: roles[role] ?? 'user', content: said.some(isImage) ? said : textOf(said) };
+  if (calls.length > 0) return [...results, { ...message, tool_calls: calls }];
+  return said.length === 0 ? results : [...results, message];
+}
+
+function partOf(part: unknown): ChatPart[] {
+  if (part instanceof LanguageModelTextPart) return [{ type: 'text', text: part.value }];
+  if (!(part instanceof LanguageModelDataPart)) return [];
+  const { mimeType, data } = part;
+  if (mimeType.startsWith('image/')) {
+    const url = `data:${mimeType};base64,${Buffer.from(data).toString('base64')}`;
+    return [{ type: 'image_url', image_url: { url } }];
+  }
+  return mimeType.startsWith('text/') || mimeType === 'application/json'
+    ? [{ type: 'text', text: Buffer.from(data).toString('utf8') }]
+    : [];
+}
+
+const isImage = ({ type }: ChatPart): boolean => type === 'image_url';
+const textOf = (parts: readonly ChatPart[]): string =>
+  parts.map((part) => (part.type === 'text' ? part.text : '')).join('');

@@ -1,0 +1,71 @@
+import { createParser } from 'eventsource-parser';
+import { CwmError } from '../../protocol/errors.ts';
+
+/** A call of a tool that the model wrote. */
+export interface StreamedCall {
+  readonly id: string;
+  readonly name: string;
+  /** What the model wrote, where that is a JSON object; else empty. */
+  readonly input: object;
+}
+
+interface StreamListener {
+  text(piece: string): void;
+  /** When the answer has ended. */
+  call(call: StreamedCall): void;
+  /** As the server reports it. */
+  usage(usage: object): void;
+}
+
+interface Chunk {
+  readonly choices?: readonly {
+    readonly delta?: {
+      readonly content?: string | null;
+      readonly tool_calls?: readonly {
+        readonly index?: number;
+        readonly id?: string;
+        readonly function?: { readonly name?: string; readonly arguments?: string };
+      }[];
+    };
+  }[];
+  readonly usage?: object | null;
+  readonly error?: { readonly message?: string };
+}
+
+/** Reads a stream of chat completions. @throws CwmError EngineRejected with the server's words where it fails in the middle. */
+export async function readChatStream(pieces: AsyncIterable<Uint8Array>, listener: StreamListener): Promise<void> {
+  const calls = new Map<number, { id: string; name: string; written: string }>();
+  let failure: string | null = null;
+  const parser = createParser({
+    onEvent({ data }) {
+      if (data === '[DONE]') return;
+      const chunk = JSON.parse(data) as Chunk;
+      if (chunk.error) failure = chunk.error.message ?? 'The model server failed.';
+      if (chunk.usage) listener.usage(chunk.usage);
+      for (const { delta } of chunk.choices ?? []) {
+        if (delta?.content) listener.text(delta.content);
+        for (const { index = 0, id, function: named } of delta?.tool_calls ?? []) {
+          const call = calls.get(index) ?? { id: '', name: '', written: '' };
+          calls.set(index, {
+            id: call.id || (id ?? ''),
+            name: call.name + (named?.name ?? ''),
+            written: call.written + (named?.arguments ?? ''),
+          });
+        }
+      }
+    },
+  });
+  const decoder = new TextDecoder();
+  for await (const piece of pieces) parser.feed(decoder.decode(piece, { stream: true }));
+  if (failure !== null) throw new CwmError('EngineRejected', failure);
+  for (const { id, name, written } of calls.values()) listener.call({ id, name, input: objectIn(written) });
+}
+
+function objectIn(written: string): object {
+  try {
+    const value: unknown = JSON.parse(written);
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,139 @@
+import type { IncomingMessage } from 'node:http';
+import {
+  LanguageModelDataPart,
+  LanguageModelError,
+  LanguageModelTextPart,
+  LanguageModelToolCallPart,
+  type CancellationToken,
+  type LanguageModelChatInformation,
+  type LanguageModelChatProvider,
+} from 'vscode';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { problemText } from '../../words/failure.ts';
+import type { App } from '../app.ts';
+import { chatBody, chatMessages } from './chatBody.ts';
+import { readChatStream } from './chatStream.ts';
+import { signalOf } from './signalOf.ts';
+
+/** Of a server that does not say how much its model takes. */
+const unknownContextTokens = 8192;
+/** Largest part of the context that is left for an answer. */
+const mostAnswerTokens = 8192;
+/** Where the model server does not count. */
+const charactersPerToken = 3.5;
+/** VS Code counts the same messages again with each turn. */
+const mostCounts = 2000;
+
+/** The models of the model server for VS Code's own chat. Requests take the gateway's way, so that conversations become sessions as there. */
+export function languageModels(app: App): LanguageModelChatProvider {
+  const counts = new Map<string, number>();
+  const post = (path: string, body: object, signal: AbortSignal): Promise<IncomingMessage> =>
+    app.connection.gateway(path, JSON.stringify(body), signal);
+  return {
+    async provideLanguageModelChatInformation() {
+      // VS Code asks at its start: nothing is started for that. The event follows when a backend is connected.
+      if (!app.connection.isOpen) return [];
+      const [{ models, used, engine }, { engines }] = await Promise.all([
+        app.connection.call('listModels', {}),
+        app.connection.call('health', { probe: true }),
+      ]);
+      const status = engines.find(({ spec }) => spec === engine);
+      return models
+        .filter(({ use, id }) => use !== 'other' || id === used)
+        .map(({ id }) => informationOf(id, status?.maxModelLen ?? null, status?.kind ?? null));
+    },
+    async provideLanguageModelChatResponse({ id }, messages, options, progress, token) {
+      const cancelled = signalOf(token);
+      try {
+        const answer = await post('/v1/chat/completions', chatBody(id, messages, options), cancelled.signal);
+        if (answer.statusCode !== 200) throw await refusal(answer);
+        await readChatStream(answer, {
+          text: (piece) => progress.report(new LanguageModelTextPart(piece)),
+          call: (call) => progress.report(new LanguageModelToolCallPart(call.id, call.name, call.input)),
+          // The ring of the chat view reads this part; it is a convention of VS Code's own extension.
+          usage: (usage) => progress.report(LanguageModelDataPart.json(usage, 'usage')),
+        });
+      } catch (error) {
+        if (cancelled.signal.aborted || error instanceof LanguageModelError) throw error;
+        throw new Error(problemText(toCwmError(error)), { cause: error });
+      } finally {
+        cancelled.dispose();
+      }
+    },
+    async provideTokenCount({ id }, text, token) {
+      const messages = typeof text === 'string' ? [{ role: 'user', content: text }] : chatMessages(text);
+      const asked = JSON.stringify(messages);
+      const key = `${id}\n${asked}`;
+      const known = counts.get(key) ?? (await counted(post, id, messages, token));
+      if (known === null) return Math.ceil(asked.length / charactersPerToken);
+      counts.set(key, known);
+      const [oldest] = counts.keys();
+      if (counts.size > mostCounts && oldest !== undefined) counts.delete(oldest);
+      return known;
+    },
+  };
+}
+
+/** VS Code takes input and output together for the model's context. */
+export function informationOf(
+  id: string,
+  contextTokens: number | null,
+  kind: string | null,
+): LanguageModelChatInformation {
+  const context = contextTokens ?? unknownContextTokens;
+  const maxOutputTokens = Math.min(mostAnswerTokens, Math.floor(context / 4));
+  return {
+    id,
+    name: id,
+    family: id,
+    version: '1',
+    detail: 'Context Windows',
+    tooltip: `Your model server${kind === null ? '' : ` (${kind})`}. Conversations become sessions.`,
+    maxInputTokens: context - maxOutputTokens,
+    maxOutputTokens,
+    capabilities: { toolCalling: true, imageInput: false },
+  };
+}
+
+/** By the model server; null: it does not count. */
+async function counted(
+  post: (path: string, body: object, signal: AbortSignal) => Promise<IncomingMessage>,
+  model: string,
+  messages: readonly object[],
+  token: CancellationToken,
+): Promise<number | null> {
+  const cancelled = signalOf(token);
+  try {
+    const answer = await post('/v1/messages/count_tokens', { model, messages }, cancelled.signal);
+    const { input_tokens: count } = JSON.parse(await textOf(answer)) as { input_tokens?: unknown };
+    return answer.statusCode === 200 && typeof count === 'number' ? count : null;
+  } catch {
+    return null;
+  } finally {
+    cancelled.dispose();
+  }
+}
+
+/** In the model server's own words. */
+async function refusal(answer: IncomingMessage): Promise<Error> {
+  const text = await textOf(answer);
+  const said = messageIn(text) ?? `The model server answered ${answer.statusCode}.`;
+  if (answer.statusCode === 404) return LanguageModelError.NotFound(said);
+  if (answer.statusCode === 401 || answer.statusCode === 403) return LanguageModelError.NoPermissions(said);
+  return new CwmError('EngineRejected', said);
+}
+
+function messageIn(text: string): string | null {
+  try {
+    const { error } = JSON.parse(text) as { error?: { message?: unknown } };
+    return typeof error?.message === 'string' ? error.message : null;
+  } catch {
+    return null;
+  }
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of answer) pieces.push(piece as Uint8Array);
+  return Buffer.concat(pieces).toString('utf8');
+}

@@ -1,0 +1,209 @@
+import { Readable } from 'node:stream';
+import { beforeEach, expect, test, vi } from 'vitest';
+import type { CancellationToken, LanguageModelChatRequestMessage, LanguageModelResponsePart } from 'vscode';
+import type { App } from '../../src/vscode/app.ts';
+import { informationOf, languageModels } from '../../src/vscode/chat/languageModels.ts';
+
+const { Call, Data, Failure, Result, Text } = vi.hoisted(() => {
+  class Text {
+    value: string;
+    constructor(value: string) {
+      this.value = value;
+    }
+  }
+  class Call {
+    callId: string;
+    name: string;
+    input: object;
+    constructor(...given: [string, string, object]) {
+      [this.callId, this.name, this.input] = given;
+    }
+  }
+  class Result {
+    callId: string;
+    content: unknown[];
+    constructor(callId: string, content: unknown[]) {
+      this.callId = callId;
+      this.content = content;
+    }
+  }
+  class Data {
+    data: Uint8Array;
+    mimeType: string;
+    constructor(data: Uint8Array, mimeType: string) {
+      this.data = data;
+      this.mimeType = mimeType;
+    }
+    static json(value: unknown, mimeType: string): object {
+      return { value, mimeType };
+    }
+  }
+  class Failure extends Error {
+    static NotFound(message: string): Error {
+      return Object.assign(new Failure(message), { code: 'NotFound' });
+    }
+  }
+  return { Call, Data, Failure, Result, Text };
+});
+
+vi.mock('vscode', () => ({
+  LanguageModelTextPart: Text,
+  LanguageModelToolCallPart: Call,
+  LanguageModelToolResultPart: Result,
+  LanguageModelDataPart: Data,
+  LanguageModelError: Failure,
+  LanguageModelChatToolMode: { Auto: 1, Required: 2 },
+}));
+
+const sent: { path: string; body: Record<string, unknown>; signal: AbortSignal }[] = [];
+let answer: () => Readable & { statusCode?: number };
+const answering = (statusCode: number, ...pieces: string[]) =>
+  Object.assign(Readable.from(pieces.map((piece) => Buffer.from(piece))), { statusCode });
+
+const app = {
+  connection: {
+    isOpen: true,
+    gateway: async (path: string, body: string, signal: AbortSignal) => {
+      sent.push({ path, body: JSON.parse(body) as Record<string, unknown>, signal });
+      return answer();
+    },
+    call: async (route: string) =>
+      route === 'listModels'
+        ? {
+            engine: 'http://h:1',
+            used: 'm',
+            models: [
+              { id: 'm', use: 'chat' },
+              { id: 'bge', use: 'other' },
+            ],
+          }
+        : { engines: [{ spec: 'http://h:1', maxModelLen: 40_000, kind: 'vllm' }] },
+  },
+};
+const models = languageModels(app as unknown as App);
+const token: CancellationToken = {
+  isCancellationRequested: false,
+  onCancellationRequested: () => ({ dispose: () => undefined }),
+};
+const information = informationOf('m', 4096, 'vllm');
+const user = (...content: unknown[]) => ({ role: 1, content }) as unknown as LanguageModelChatRequestMessage;
+const chunk = (delta: object, more: object = {}): string =>
+  `data: ${JSON.stringify({ choices: [{ index: 0, delta }], ...more })}\n\n`;
+
+async function respond(messages: LanguageModelChatRequestMessage[], options: object = {}) {
+  const parts: LanguageModelResponsePart[] = [];
+  const progress = { report: (part: LanguageModelResponsePart) => void parts.push(part) };
+  await models.provideLanguageModelChatResponse(information, messages, { toolMode: 1, ...options }, progress, token);
+  return parts;
+}
+
+beforeEach(() => {
+  sent.length = 0;
+  answer = () => answering(200, 'data: [DONE]\n\n');
+});
+
+test('the models of the server are offered with a context that input and output fill together; others are not', async () => {
+  expect(await models.provideLanguageModelChatInformation({ silent: true }, token)).toMatchObject([
+    { id: 'm', maxInputTokens: 31_808, maxOutputTokens: 8192, capabilities: { toolCalling: true } },
+  ]);
+  expect(informationOf('m', null, null)).toMatchObject({ maxInputTokens: 6144, maxOutputTokens: 2048 });
+});
+
+test('a conversation goes to the gateway as chat completions, with tools, their results and images', async () => {
+  const system = { role: 3, content: [new Text('Be brief.')] } as unknown as LanguageModelChatRequestMessage;
+  const called = { role: 2, content: [new Text('I look.'), new Call('c1', 'read', { path: 'a' })] };
+  const picture = new Data(Buffer.from('png'), 'image/png');
+  await respond(
+    [
+      system,
+      user(new Text('Look.'), picture),
+      called as unknown as LanguageModelChatRequestMessage,
+      user(new Result('c1', [new Text('found')]), new Text('And?')),
+    ],
+    { tools: [{ name: 'read', description: 'Reads.', inputSchema: { type: 'object' } }], toolMode: 2 },
+  );
+  expect(sent[0]?.path).toBe('/v1/chat/completions');
+  expect(sent[0]?.body).toEqual({
+    model: 'm',
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'Look.' },
+          { type: 'image_url', image_url: { url: 'data:image/png;base64,cG5n' } },
+        ],
+      },
+      {
+        role: 'assistant',
+        content: 'I look.',
+        tool_calls: [{ id: 'c1', type: 'function', function: { name: 'read', arguments: '{"path":"a"}' } }],
+      },
+      { role: 'tool', tool_call_id: 'c1', content: 'found' },
+      { role: 'user', content: 'And?' },
+    ],
+    tools: [{ type: 'function', function: { name: 'read', description: 'Reads.', parameters: { type: 'object' } } }],
+    tool_choice: 'required',
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+});
+
+test('the answer comes as it is written, its calls whole, and its usage last', async () => {
+  const usage = { prompt_tokens: 20, prompt_tokens_details: { cached_tokens: 16 } };
+  const whole = [
+    ': cwm restores\n\n',
+    chunk({ content: 'Grüße' }),
+    chunk({ tool_calls: [{ index: 0, id: 'c1', function: { name: 'read', arguments: '{"pa' } }] }),
+    chunk({ tool_calls: [{ index: 0, function: { arguments: 'th":"a"}' } }] }),
+    `data: ${JSON.stringify({ choices: [], usage })}\n\n`,
+    'data: [DONE]\n\n',
+  ].join('');
+  const bytes = Buffer.from(whole);
+  // A piece may end in the middle of a character.
+  const middle = bytes.indexOf('ü') + 1;
+  answer = () => Object.assign(Readable.from([bytes.subarray(0, middle), bytes.subarray(middle)]), { statusCode: 200 });
+  expect(await respond([user(new Text('Hi'))])).toEqual([
+    new Text('Grüße'),
+    { value: usage, mimeType: 'usage' },
+    new Call('c1', 'read', { path: 'a' }),
+  ]);
+});
+
+test("a refusal has the server's own words, and a stream that fails in the middle is no answer", async () => {
+  answer = () => answering(404, '{"error":{"message":"No model m."}}');
+  await expect(respond([user(new Text('Hi'))])).rejects.toMatchObject({ message: 'No model m.', code: 'NotFound' });
+  answer = () => answering(502, '<html>');
+  await expect(respond([user(new Text('Hi'))])).rejects.toThrow('502');
+  answer = () => answering(200, chunk({ content: 'a' }), 'data: {"error":{"message":"It broke."}}\n\n');
+  await expect(respond([user(new Text('Hi'))])).rejects.toThrow('It broke.');
+});
+
+test('a cancelled chat ends the request at the model server', async () => {
+  let cancel = (): void => undefined;
+  const cancellable: CancellationToken = {
+    isCancellationRequested: false,
+    onCancellationRequested: (listener) => {
+      cancel = () => listener(undefined);
+      return { dispose: () => undefined };
+    },
+  };
+  answer = () => {
+    cancel();
+    return answering(200);
+  };
+  const progress = { report: () => undefined };
+  await Promise.resolve(
+    models.provideLanguageModelChatResponse(information, [], { toolMode: 1 }, progress, cancellable),
+  ).catch(() => undefined);
+  expect(sent[0]?.signal.aborted).toBe(true);
+});
+
+test('tokens are counted by the model server, once for each text; where it does not count, they are estimated', async () => {
+  answer = () => answering(200, '{"input_tokens":7}');
+  expect(await models.provideTokenCount(information, 'How many?', token)).toBe(7);
+  expect(await models.provideTokenCount(information, 'How many?', token)).toBe(7);
+  expect(sent.map(({ path }) => path)).toEqual(['/v1/messages/count_tokens']);
+  answer = () => answering(501, '{}');
+  expect(await models.provideTokenCount(information, 'And this?', token)).toBeGreaterThan(1);
+});
