@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { CwmError } from '../protocol/errors.ts';
 import { isEmptyJson, restoreJson, restoreJsonItem, setJson, upsertJsonItem } from './jsonEdit.ts';
 
 /** What a client is set up with. */
@@ -34,23 +35,41 @@ export interface ClientConfig {
 
 const marks = ['# >>> cwm (written by "cwm connect")', '# <<< cwm'] as const;
 
-/** Lines between two marks at the end of a file, or a file of their own. */
-const block = (file: string, lines: readonly string[]): ConfigChange => {
+/**
+ * Lines between two marks at the end of a file, or a file of their own.
+ *
+ * @param clash what must not stand in the rest of the file, since the two together would be no valid file.
+ */
+const block = (file: string, lines: readonly string[], clash?: RegExp): ConfigChange => {
   const without = (text: string): string => {
     const [start, end] = [text.indexOf(marks[0]), text.indexOf(marks[1])];
     if (start === -1 || end < start) return text;
-    return text.slice(0, start) + text.slice(end + marks[1].length).replace(/^\n/, '');
+    return text.slice(0, start) + text.slice(end + marks[1].length).replace(/^\r?\n/, '');
   };
   return {
     file,
     apply: (before) => {
       const rest = without(before ?? '');
-      const gap = rest === '' || rest.endsWith('\n') ? '' : '\n';
-      return `${rest}${gap}${marks[0]}\n${lines.join('\n')}\n${marks[1]}\n`;
+      const [found] = clash?.exec(rest) ?? [];
+      if (found !== undefined) {
+        throw new CwmError(
+          'InvalidConfig',
+          `The file has "${found.trim()}" already, which "cwm connect" did not write.`,
+        );
+      }
+      const eol = rest.includes('\r\n') ? '\r\n' : '\n';
+      const gap = rest === '' || rest.endsWith('\n') ? '' : eol;
+      return `${rest}${gap}${[marks[0], ...lines, marks[1], ''].join(eol)}`;
     },
     undo: (now, before) => without(now) || (before === null ? null : ''),
   };
 };
+
+/** The same provider under any spelling of TOML, or all of them in one inline table: TOML takes no table twice. */
+const providerOfCodex =
+  /^[ \t]*(\[[ \t]*)?["']?model_providers["']?[ \t]*(\.[ \t]*(cwm|"cwm"|'cwm')[ \t]*[\].=]|=[ \t]*\{)/m;
+/** The file is one of our own. */
+const anyText = /\S.*/;
 
 /** Fields of one object of a JSON file. Comments, order and everything else stay what they were. */
 const jsonFields = (file: string, outer: string, fields: Readonly<Record<string, unknown>>): ConfigChange => ({
@@ -73,18 +92,22 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
   continue: {
     label: 'Continue',
     change: ({ base, token, model, home }) =>
-      block(path.join(home, '.continue', 'cwm.yaml'), [
-        'name: cwm',
-        'version: 1.0.0',
-        'schema: v1',
-        'models:',
-        `  - name: ${JSON.stringify(model)}`,
-        '    provider: openai',
-        `    model: ${JSON.stringify(model)}`,
-        `    apiBase: ${base}/v1`,
-        `    apiKey: ${token}`,
-        '    capabilities: [tool_use]',
-      ]),
+      block(
+        path.join(home, '.continue', 'cwm.yaml'),
+        [
+          'name: cwm',
+          'version: 1.0.0',
+          'schema: v1',
+          'models:',
+          `  - name: ${JSON.stringify(model)}`,
+          '    provider: openai',
+          `    model: ${JSON.stringify(model)}`,
+          `    apiBase: ${base}/v1`,
+          `    apiKey: ${token}`,
+          '    capabilities: [tool_use]',
+        ],
+        anyText,
+      ),
     hint: ({ home }) => `Run: cn --config ${path.join(home, '.continue', 'cwm.yaml')}`,
   },
   opencode: {
@@ -103,13 +126,17 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
   codex: {
     label: 'Codex',
     change: ({ base, token, home }) =>
-      block(path.join(home, '.codex', 'config.toml'), [
-        '[model_providers.cwm]',
-        'name = "Context Window Manager"',
-        `base_url = "${base}/v1"`,
-        'wire_api = "responses"',
-        `http_headers = { "x-cwm-token" = "${token}" }`,
-      ]),
+      block(
+        path.join(home, '.codex', 'config.toml'),
+        [
+          '[model_providers.cwm]',
+          'name = "Context Window Manager"',
+          `base_url = "${base}/v1"`,
+          'wire_api = "responses"',
+          `http_headers = { "x-cwm-token" = "${token}" }`,
+        ],
+        providerOfCodex,
+      ),
     hint: ({ model }) => `Run: codex -c model_provider=cwm -m ${model}`,
   },
   'claude-code': {

@@ -89,6 +89,8 @@ export async function changeFile(file: ConfigFile, text: string, without?: strin
   const { target, bytes, mode } = file;
   const next = bytesFor(file, text);
   if (bytes?.equals(next)) return;
+  // Another file in its place would get around that.
+  if (bytes !== null && (mode & 0o200) === 0) throw new CwmError('WriteFailed', `${target} is read-only.`);
   const earlier = bytes === null ? null : await readIfThere(backupOf(target, bytes));
   const clean = typeof without === 'string' ? bytesFor(file, without) : without;
   const backup = backupOf(target, next);

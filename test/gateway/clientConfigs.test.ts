@@ -71,6 +71,31 @@ describe('the configuration of a client', () => {
     expect(() => changeOf('claude-code')?.apply('{')).toThrow();
   });
 
+  test.each([
+    ['codex', '[model_providers.cwm]\nname = "mine"\n'],
+    ['codex', 'model = "x"\n  [ model_providers . "cwm" ]\n'],
+    ['codex', '[model_providers.cwm.http_headers]\nx = "y"\n'],
+    ['codex', 'model_providers.cwm.name = "mine"\n'],
+    ['codex', 'model_providers = { other = { name = "mine" } }\n'],
+    ['continue', 'name: mine\n'],
+  ])('%s: a file with an entry of the same name is refused, since both would be no valid file: %j', (name, before) => {
+    expect(() => changeOf(name)?.apply(before)).toThrow('already');
+  });
+
+  test.each([
+    ['codex', '[model_providers.cwm2]\nname = "[model_providers.cwm]"\n# [model_providers.cwm]\n'],
+    ['codex', 'model = "x"\r\n[model_providers.other]\r\nname = "mine"\r\n'],
+    ['codex', 'model = "x"'],
+    ['qwen', 'OPENAI_BASE_URL=https://mine\r\n'],
+  ])('%s: a file that only looks like it is changed and put back, in its own line ends: %j', (name, before) => {
+    const change = changeOf(name);
+    const text = change?.apply(before) ?? '';
+    expect(text.startsWith(before)).toBe(true);
+    expect(change?.apply(text)).toBe(text);
+    if (before.includes('\r\n')) expect(text).not.toMatch(/[^\r]\n/);
+    expect(change?.undo(text, before)?.trimEnd()).toBe(before.trimEnd());
+  });
+
   test("VS Code's token stands in the path, since its key does not arrive", () => {
     expect(changeOf('vscode')?.apply(null)).toContain('"http://127.0.0.1:8765/t/SECRET/p/demo/v1/chat/completions"');
   });

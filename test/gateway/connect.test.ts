@@ -31,6 +31,14 @@ describe('cwm connect', () => {
     expect(taken).toBe(0);
   });
 
+  test('takes no token and changes nothing where the file is read-only', async () => {
+    const { write, file } = claude(makeDirectory());
+    mkdirSync(path.dirname(file));
+    writeFileSync(file, '{"env":{}}', { mode: 0o444 });
+    await expect(write(async () => 'SECRET')).rejects.toThrow('read-only');
+    expect([readFileSync(file, 'utf8'), readdirSync(path.dirname(file))]).toEqual(['{"env":{}}', ['settings.json']]);
+  });
+
   test('leaves the file as it was where there is no token', async () => {
     const { write, file } = claude(makeDirectory());
     await expect(write(refused)).rejects.toThrow('no token');
