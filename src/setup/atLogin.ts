@@ -65,6 +65,20 @@ export async function startAtLogin(system: LoginSystem, start: LoginStart): Prom
   return { what, file, text };
 }
 
+/**
+ * Names the program's present place where the one that a login starts is gone: each version of the extension has a folder of its own.
+ *
+ * @param storage of the program that asks; a login that starts a backend of another one stays as it is.
+ * @returns whether it was changed. @throws CwmError as {@link startAtLogin}.
+ */
+export async function renewAtLogin(system: LoginSystem, start: LoginStart, storage: string): Promise<boolean> {
+  const { text } = await atLogin(system);
+  const [entry] = /[^"<>;]+backend\.js/.exec(text ?? '') ?? [];
+  if (text === null || entry === undefined || existsSync(entry) || !text.includes(storage)) return false;
+  await startAtLogin(system, start);
+  return true;
+}
+
 /** Removes all that {@link startAtLogin} made. What runs now runs on. @returns what was there. @throws CwmError as {@link startAtLogin}. */
 export async function dontStartAtLogin(system: LoginSystem): Promise<AtLogin> {
   const before = await atLogin(system);

@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atLogin, dontStartAtLogin, startAtLogin, type LoginSystem } from '../../src/setup/atLogin.ts';
+import { atLogin, dontStartAtLogin, renewAtLogin, startAtLogin, type LoginSystem } from '../../src/setup/atLogin.ts';
 import { loginPlatforms } from '../../src/setup/loginPlatforms.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 
@@ -155,6 +155,19 @@ describe('start at login', () => {
     await expect(dontStartAtLogin(stuck)).rejects.toThrow('schtasks.exe /Delete');
     expect(existsSync(file(good.home))).toBe(true);
     await expect(startAtLogin(systemOf('win32', { run: stuck.run }).system, start)).rejects.toThrow('schtasks.exe');
+  });
+
+  test('the place of a program that moved is renewed, of the same storage only', async () => {
+    const { system, home } = systemOf('linux');
+    const moved = { ...start, args: [path.join(home, 'new', 'backend.js'), '--storage', '/data'] };
+    expect(await renewAtLogin(system, moved, '/data')).toBe(false);
+    await startAtLogin(system, { ...start, args: ['/gone/backend.js', '--storage', '/data'] });
+    expect(await renewAtLogin(system, moved, '/other')).toBe(false);
+    expect(await renewAtLogin(system, moved, '/data')).toBe(true);
+    expect((await atLogin(system)).text).toContain(path.join(home, 'new', 'backend.js'));
+    mkdirSync(path.join(home, 'new'));
+    writeFileSync(path.join(home, 'new', 'backend.js'), '');
+    expect(await renewAtLogin(system, { ...start, args: [] }, '/data')).toBe(false);
   });
 
   test('a system that is not known is refused', async () => {

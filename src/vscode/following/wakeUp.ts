@@ -1,4 +1,5 @@
 import { findOlderStore, hasStore } from '../../client/olderStore.ts';
+import { inBackground } from '../../base/inBackground.ts';
 import type { ExtensionContext } from 'vscode';
 import type { App } from '../app.ts';
 import { olderStorageDirectory, storageDirectory } from '../settings/storageDirectory.ts';
@@ -16,6 +17,8 @@ export async function wakeUp(app: App): Promise<void> {
   }
   // Connecting fetches everything; a failure is in the state and stands above the tree.
   await app.connection.open();
+  const { renewLogin } = await import('../connection/renewLogin.ts');
+  inBackground(app.log, 'Looking at what starts at login', renewLogin(app.context, app.log));
 }
 
 async function somethingIsStored(context: ExtensionContext): Promise<boolean> {
