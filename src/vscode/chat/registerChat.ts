@@ -15,6 +15,7 @@ import { productVersion } from '../../protocol/version.ts';
 import type { App } from '../app.ts';
 import { chatParticipantId, chatToolName, mcpProviderId, modelVendor } from '../contributions.ts';
 import { affects, setting } from '../settings/settings.ts';
+import type { State } from '../state.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';
 
 /** What VS Code's own chat gets: a participant, tools for its agents, and the MCP server. Each is loaded with its first use. */
@@ -30,9 +31,15 @@ function models(app: App): Disposable[] {
   const changed = new EventEmitter<void>();
   const load = () => (loaded ??= import('./languageModels.ts').then(({ languageModels }) => languageModels(app)));
   let loaded: Promise<Models> | undefined;
+  let shown = '';
   return [
     changed,
-    app.state.render(['connection', 'engine'], () => changed.fire()),
+    app.state.render(['connection', 'engine'], (state) => {
+      const now = modelsKey(state);
+      if (now === shown) return;
+      shown = now;
+      changed.fire();
+    }),
     lm.registerLanguageModelChatProvider(modelVendor, {
       onDidChangeLanguageModelChatInformation: changed.event,
       provideLanguageModelChatInformation: async (...given) =>
@@ -41,6 +48,13 @@ function models(app: App): Disposable[] {
       provideTokenCount: async (...given) => (await load()).provideTokenCount(...given),
     }),
   ];
+}
+
+/** Asking for the models asks the server, whose state is then written again: only what the models depend on counts. */
+function modelsKey({ connection, engine }: State): string {
+  if (connection.kind !== 'connected' || engine.kind === 'unasked') return connection.kind;
+  const { spec, reachable, model, maxModelLen } = engine.status;
+  return JSON.stringify([spec, reachable, model, maxModelLen]);
 }
 
 type Models = Pick<

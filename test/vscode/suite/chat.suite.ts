@@ -1,9 +1,8 @@
 import { after, before, describe, it } from 'mocha';
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
-import { LanguageModelChatMessage, lm, type LanguageModelChatResponse, type LanguageModelTextPart } from 'vscode';
+import { lm, type LanguageModelTextPart } from 'vscode';
 import { mainToolNames } from '../../../src/agent/toolNames.ts';
-import { chatToolName, modelVendor } from '../../../src/vscode/contributions.ts';
+import { chatToolName } from '../../../src/vscode/contributions.ts';
 import { done, set, until, useFreshStorage } from './support.ts';
 
 /** With the AI features of the editor on: nobody signs in, and no model is there, so that VS Code hands nothing to a participant. */
@@ -35,23 +34,6 @@ describe("the editor's own chat", function () {
     );
   });
 
-  it("V8 a conversation with the model server's model in the editor's chat is one session, with nobody signed in", async () => {
-    const [model] = await untilSome('the model', () => lm.selectChatModels({ vendor: modelVendor }));
-    assert.ok(model && model.maxInputTokens > 0);
-    assert.ok((await model.countTokens('Hello.')) > 0);
-    const first = LanguageModelChatMessage.User('Say hi.');
-    const said = await textOf(await model.sendRequest([first], {}));
-    const answer = LanguageModelChatMessage.Assistant(said);
-    await textOf(await model.sendRequest([first, answer, LanguageModelChatMessage.User('And again.')], {}));
-    const { items } = await untilSome('the session', async () => {
-      const result = await lm.invokeTool('cwm_session_list', { input: {}, toolInvocationToken: undefined });
-      const [part] = result.content as LanguageModelTextPart[];
-      const { sessions } = JSON.parse(part?.value ?? '{}') as { sessions: { session_id: string; title: string }[] };
-      return { items: sessions, length: sessions.some(({ title }) => title.includes('Say hi')) ? 1 : 0 };
-    });
-    assert.equal(items.filter(({ title }) => title.includes('Say hi')).length, 1);
-  });
-
   it('S0-71 a tool that fails says our sentence, code and hint', async () => {
     const call = lm.invokeTool('cwm_window_status', {
       input: { window_name: 'no-such-window' },
@@ -60,18 +42,3 @@ describe("the editor's own chat", function () {
     await assert.rejects(Promise.resolve(call), /CWM-2002/);
   });
 });
-
-async function textOf({ text }: LanguageModelChatResponse): Promise<string> {
-  let whole = '';
-  for await (const piece of text) whole += piece;
-  return whole;
-}
-
-/** Polls until a list has something. */
-async function untilSome<T extends { readonly length: number }>(what: string, probe: () => PromiseLike<T>): Promise<T> {
-  for (const deadline = performance.now() + 30_000; ; await delay(100)) {
-    const found = await probe();
-    if (found.length > 0) return found;
-    if (performance.now() > deadline) assert.fail(`Waited 30 s for ${what}, in vain.`);
-  }
-}

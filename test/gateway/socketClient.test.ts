@@ -1,0 +1,54 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { readChatStream } from '../../src/vscode/chat/chatStream.ts';
+import { FakeVllm } from '../fakes/fakeVllm.ts';
+import { chunk, usageChunk } from './gatewayFixture.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
+
+const start = wholeBackends();
+
+/** A vLLM that answers chats, too. */
+async function chattingServer(): Promise<string> {
+  const fake = await FakeVllm.start();
+  let number = 0;
+  const server = createServer((req, res) => {
+    if (req.url === '/v1/chat/completions') {
+      req.resume();
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.end(`${chunk({ content: `Answer ${++number}.` })}${usageChunk(20, 16)}data: [DONE]\n\n`);
+      return;
+    }
+    void fetch(`${fake.url}${req.url}`, { method: req.method ?? 'GET' }).then(async (answer) => {
+      res.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      res.end(Buffer.from(await answer.arrayBuffer()));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    server.close();
+    await fake.stop();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+test("a conversation that a client of ours sends over the socket is one session, recognised as another program's is", async () => {
+  const { client } = await start({ engine: await chattingServer() });
+  const ask = async (messages: object[]): Promise<string> => {
+    const body = JSON.stringify({ model: 'tiny', messages, stream: true, stream_options: { include_usage: true } });
+    const answer = await client.gateway('/v1/chat/completions', body, 'vscode-chat', new AbortController().signal);
+    let text = '';
+    await readChatStream(answer, { text: (piece) => (text += piece), call: () => undefined, usage: () => undefined });
+    expect([answer.statusCode, text === '']).toEqual([200, false]);
+    return text;
+  };
+  const first = { role: 'user', content: 'Say hi.' };
+  const said = await ask([first]);
+  await ask([first, { role: 'assistant', content: said }, { role: 'user', content: 'And again.' }]);
+  await expect
+    .poll(async () => (await client.call('listSessions', {})).items.map(({ title }) => title))
+    .toEqual(['Say hi.']);
+  const { items } = await client.call('gatewayClients', {});
+  expect(items).toMatchObject([{ name: 'vscode-chat', requests: 2, turns: 2, sessions: 1 }]);
+});
