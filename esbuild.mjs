@@ -44,6 +44,8 @@ const extension = {
   splitting: true,
   chunkNames: 'extension-[name]-[hash]',
   external: ['vscode'],
+  // jsonc-parser's other form requires its parts by names that only run time knows, which no bundle of modules can.
+  mainFields: ['module', 'main'],
   alias: bundledProcesses.alias,
   // VS Code reads this file at every start. Names in stack traces are the only loss (CwmError sets its own name): 10 kB of 177. The map
   // brings them back, and no package holds it: building the same commit gives it again.

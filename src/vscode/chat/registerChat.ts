@@ -15,7 +15,6 @@ import { productVersion } from '../../protocol/version.ts';
 import type { App } from '../app.ts';
 import { chatParticipantId, chatToolName, mcpProviderId, modelVendor } from '../contributions.ts';
 import { affects, setting } from '../settings/settings.ts';
-import type { State } from '../state.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';
 
 /** What VS Code's own chat gets: a participant, tools for its agents, and the MCP server. Each is loaded with its first use. */
@@ -51,7 +50,7 @@ function models(app: App): Disposable[] {
 }
 
 /** Asking for the models asks the server, whose state is then written again: only what the models depend on counts. */
-function modelsKey({ connection, engine }: State): string {
+function modelsKey({ connection, engine }: App['state']['current']): string {
   if (connection.kind !== 'connected' || engine.kind === 'unasked') return connection.kind;
   const { spec, reachable, model, maxModelLen } = engine.status;
   return JSON.stringify([spec, reachable, model, maxModelLen]);
