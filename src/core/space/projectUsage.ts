@@ -63,7 +63,10 @@ export class ProjectUsages {
     const bytes = ({ recordBytes, kvBytes, elsewhereBytes }: ProjectUsage): number =>
       recordBytes + kvBytes + elsewhereBytes;
     return [...this.#rows]
-      .map(([project, { counted: _, ...row }]) => ({ project, ...row }))
+      .map(([project, row]) => {
+        const { counted: _, ...figures } = row;
+        return { project, ...figures };
+      })
       .sort((a, b) => bytes(b) - bytes(a));
   }
 
