@@ -61,10 +61,11 @@ export async function startGuarded({
     execArgv: [],
   });
   const reports = watch(guard);
-  guard.send({ ...command, logFolder } satisfies GuardedCommand);
+  guard.send({ ...command, logFolder } satisfies GuardedCommand, () => undefined);
 
   const endBy = async (order: GuardOrder): Promise<void> => {
-    if (guard.connected) guard.send(order);
+    // It may have just ended by itself, which `ended` says. Without a callback, a message that comes too late is an uncaught error.
+    if (guard.connected) guard.send(order, () => undefined);
     await reports.ended;
     await rm(logFolder, { recursive: true, force: true });
   };
