@@ -12,24 +12,41 @@ import { serveMcp } from './serveMcp.ts';
 // `cwm mcp` and the backend load this file for the exports; a client that starts the file itself needs no second process.
 export { McpOverHttp, serveMcp };
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) await main();
-
-async function main(): Promise<void> {
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   const stopped = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
+  if (!(await runMcp(process.argv.slice(2), stopped.signal))) {
+    process.stderr.write('cwm mcp: usage: mcp.js [--storage DIR] [--engine SPEC] [--allow-force]\n');
+    process.exitCode = 2;
+  }
+}
+
+/** Serves one client until it goes or `signal` aborts. @returns false, without having done anything, for arguments that it does not know. */
+export async function runMcp(args: readonly string[], signal: AbortSignal): Promise<boolean> {
+  const given = parsed(args);
+  if (!given) return false;
   try {
-    const { values } = parseArgs({
-      options: { storage: { type: 'string' }, engine: { type: 'string' }, 'allow-force': { type: 'boolean' } },
-    });
     const cwd = process.cwd();
     await serveMcp({
-      storage: storagePath(values.storage, process.env, cwd),
-      engine: values.engine && withAbsoluteModel(values.engine, (path) => absolutePath(path, cwd)),
-      allowForce: values['allow-force'] ?? false,
-      signal: stopped.signal,
+      storage: storagePath(given.storage, process.env, cwd),
+      engine: given.engine && withAbsoluteModel(given.engine, (path) => absolutePath(path, cwd)),
+      allowForce: given['allow-force'] ?? false,
+      signal,
     });
   } catch (error) {
     process.stderr.write(`cwm mcp: ${problemText(toCwmError(error))}\n`);
     process.exitCode = 1;
+  }
+  return true;
+}
+
+function parsed(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: { storage: { type: 'string' }, engine: { type: 'string' }, 'allow-force': { type: 'boolean' } },
+    }).values;
+  } catch {
+    return null;
   }
 }
