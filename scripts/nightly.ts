@@ -14,6 +14,7 @@ const parts: readonly Part[] = [
   { name: 'coverage', script: 'scripts/coverage.ts' },
   { name: 'sweeps', script: 'scripts/sweeps.ts' },
   { name: 'engines', script: 'scripts/testEngines.ts' },
+  { name: 'clients', script: 'scripts/testClients.ts' },
   { name: 'pictures', script: 'test/vscode/runPictures.ts' },
   { name: 'packages', script: 'scripts/package.ts', args: ['--all', '--out', 'test-results'] },
   { name: 'soak', script: 'scripts/soak.ts', args: ['--minutes', '10'] },

@@ -11,7 +11,7 @@ import { CwmError } from '../protocol/errors.ts';
 export function shown(schema: z.ZodMiniType, io: 'input' | 'output'): StandardSchemaWithJSON {
   let converted: Record<string, unknown> | undefined;
   const convert = (): Record<string, unknown> =>
-    (converted ??= { ...z.toJSONSchema(schema, { io, target: 'draft-2020-12', override: splitTypes }) });
+    (converted ??= { ...z.toJSONSchema(schema, { io, target: 'draft-2020-12' }) });
   return {
     '~standard': {
       version: 1,
@@ -20,14 +20,6 @@ export function shown(schema: z.ZodMiniType, io: 'input' | 'output'): StandardSc
       jsonSchema: { input: convert, output: convert },
     },
   };
-}
-
-/** `type: [number, null]` is legal, but some clients translate schemas into forms in which a type is one word. */
-function splitTypes({ jsonSchema }: { readonly jsonSchema: { type?: unknown; anyOf?: unknown } }): void {
-  const { type } = jsonSchema;
-  if (!Array.isArray(type)) return;
-  delete jsonSchema.type;
-  jsonSchema.anyOf = type.map((each: unknown) => ({ type: each }));
 }
 
 const inEnglish = english().localeError;

@@ -12,10 +12,18 @@ export const clientPackages = {
   continue: '@continuedev/cli@1.5.47',
   codex: '@openai/codex@0.171.0',
   inspector: '@modelcontextprotocol/inspector@2.12.0',
+  conformance: '@modelcontextprotocol/conformance@0.2.0-alpha.12',
+  aiSdk: 'ai@7.0.173 @ai-sdk/openai-compatible@3.0.92',
+  qwen: '@qwen-code/qwen-code@0.24.4',
+  opencode: 'opencode-ai@1.18.33',
   /** From PyPI. */
   pythonMcp: 'mcp==2.3.0',
+  pythonOpenai: 'openai==3.57.0 langchain-openai==1.7.4 llm==0.36',
 } as const;
 export type ClientName = keyof typeof clientPackages;
+
+/** These have tests in every run of CI; the others have theirs in `npm run nightly`. */
+export const clientsOfEveryRun: readonly ClientName[] = ['openai', 'continue', 'codex', 'inspector', 'conformance'];
 
 /** Where a client is or would be installed: another version is another folder. */
 export function clientFolder(name: ClientName): string {
@@ -30,12 +38,13 @@ export async function installClient(name: ClientName, signal: AbortSignal, log: 
     log(`Installing ${clientPackages[name]} into ${place} …`);
     const options = { logFile: path.join(place, 'install.log'), signal, cwd: place };
     cpSync(path.join(import.meta.dirname, 'package.json.txt'), path.join(place, 'package.json'));
+    const packages = clientPackages[name].split(' ');
     if (clientPackages[name].includes('==')) {
       const python = await findPython(10, 14, signal);
       await runLogged([python.path, '-m', 'venv', 'venv'], options);
-      await runLogged([...pipInstall(venvPython(place)), clientPackages[name]], options);
+      await runLogged([...pipInstall(venvPython(place)), ...packages], options);
     } else {
-      await runLogged(['npm', 'install', '--save-exact', '--no-audit', '--no-fund', clientPackages[name]], options);
+      await runLogged(['npm', 'install', '--save-exact', '--no-audit', '--no-fund', ...packages], options);
     }
     return { package: clientPackages[name] };
   };

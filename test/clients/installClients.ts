@@ -1,5 +1,7 @@
-// Installs programs that talk to model servers into the user's cache folder: `npm run clients:install [NAME…]`, all without a name.
-import { clientPackages, installClient, type ClientName } from './install.ts';
+// Installs programs that talk to model servers into the user's cache folder: `npm run clients:install [NAME…]`. Without a name, those that CI
+// tests, and all in a nightly run.
+import { isNightly } from '../support/nightly.ts';
+import { clientPackages, clientsOfEveryRun, installClient, type ClientName } from './install.ts';
 
 const names = Object.keys(clientPackages) as ClientName[];
 const asked = process.argv.slice(2);
@@ -10,6 +12,5 @@ if (unknown.length > 0) {
 }
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-for (const name of names) {
-  if (asked.length === 0 || asked.includes(name)) await installClient(name, interrupted.signal, console.log);
-}
+const wanted = asked.length > 0 ? names.filter((name) => asked.includes(name)) : isNightly ? names : clientsOfEveryRun;
+for (const name of wanted) await installClient(name, interrupted.signal, console.log);

@@ -17,7 +17,7 @@ async def main() -> None:
     async with Client(server, elicitation_callback=answer) as client:
         tools = await client.list_tools()
         print("tools", len(tools.tools))
-        await client.call_tool("window_freeze", {"session_id": "s", "window_name": "w"})
+        await client.call_tool("window_freeze", {"session_id": "python", "window_name": "w"})
 
         async def step(progress, total, message):
             print("step", message)

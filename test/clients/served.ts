@@ -12,6 +12,7 @@ import { gemmaModel } from '../engines/live/gemmaModel.ts';
 export interface Served {
   readonly url: string;
   readonly token: string;
+  readonly storage: string;
   readonly client: BackendClient;
   /** Every session with what was said on its branch. */
   sessions(): Promise<
@@ -47,6 +48,7 @@ export async function served(cleanUps: (() => Promise<unknown>)[], engine: strin
   const url = backend.record.http ?? '';
   return {
     url,
+    storage,
     token: readFileSync(tokenFile, 'utf8').trim(),
     get client() {
       return client;
