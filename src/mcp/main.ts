@@ -10,7 +10,7 @@ import { McpOverHttp } from './overHttp.ts';
 import { serveMcp } from './serveMcp.ts';
 
 // `cwm mcp` and the backend load this file for the exports; a client that starts the file itself needs no second process.
-export { McpOverHttp, serveMcp };
+export { McpOverHttp, runMcp, serveMcp };
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   const stopped = new AbortController();
@@ -22,7 +22,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.me
 }
 
 /** Serves one client until it goes or `signal` aborts. @returns false, without having done anything, for arguments that it does not know. */
-export async function runMcp(args: readonly string[], signal: AbortSignal): Promise<boolean> {
+async function runMcp(args: readonly string[], signal: AbortSignal): Promise<boolean> {
   const given = parsed(args);
   if (!given) return false;
   try {
